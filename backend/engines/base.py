@@ -1,0 +1,114 @@
+"""What an engine is: something that writes text with a base model and its adapters.
+
+`backend.engines.open_engine` gives one by name. An engine knows models by their serving name; it
+knows nothing of the database. Engines yield answers as they arrive, in any order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import Protocol, Self
+
+Message = Mapping[str, str]  # {"role": "system" | "user" | "assistant", "content": text}
+
+
+@dataclass(frozen=True, slots=True)
+class ServedModel:
+    """A base model, or one adapter on it, under the name by which an engine serves it.
+
+    Attributes:
+        name: serving name, unique within an engine, for example `base` or `v1@2`.
+        base_model: path or hub name of the base model.
+        adapter_path: folder with the PEFT adapter; None is the base itself.
+        adapter_sha256: digest of that folder, so that a stale adapter under an old name is noticed.
+    """
+
+    name: str
+    base_model: str
+    adapter_path: Path | None = None
+    adapter_sha256: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SamplingParams:
+    """How to decode. Temperature 0 is greedy; the seed matters only above 0."""
+
+    max_tokens: int = 128
+    temperature: float = 0.0
+    top_p: float = 1.0
+    seed: int = 0
+    truncate_prompt: bool = False
+    """Cut prompts that are too long at their start (recorded on the answer) instead of failing."""
+
+
+@dataclass(frozen=True, slots=True)
+class GenerationRequest:
+    """One prompt for one model. `key` is the caller's and comes back unchanged."""
+
+    key: str
+    model: str
+    messages: Sequence[Message]
+
+
+@dataclass(frozen=True, slots=True)
+class GenerationResult:
+    """What came of one request: a text, or an error with its reason (never both).
+
+    Attributes:
+        token_logprobs: natural log of the probability of each written token.
+        finish_reason: `stop` or `length`.
+        truncated_tokens: prompt tokens cut off at the start because the prompt was too long.
+        latency_s: seconds from sending to the last token (in a batch: of the batch).
+    """
+
+    key: str
+    text: str | None = None
+    error: str | None = None
+    finish_reason: str | None = None
+    token_logprobs: tuple[float, ...] = field(default=(), repr=False)
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    truncated_tokens: int = 0
+    latency_s: float = 0.0
+
+
+class Engine(Protocol):
+    """A way to run a base model and its adapters.
+
+    Errors: `EngineUnavailable` when the engine does not answer (the caller may resume later),
+    `UnknownAdapter` when a model was named that it does not serve. A single prompt that cannot be
+    answered (too long, say) is a result with `error`, and the others go on.
+    """
+
+    name: str
+
+    def load(self, models: Sequence[ServedModel]) -> None:
+        """Make the models ready; all must share one base. Reloads a name whose digest changed."""
+
+    def generate(
+        self, requests: Iterable[GenerationRequest], params: SamplingParams
+    ) -> Iterator[GenerationResult]:
+        """Answer the requests, yielding each answer as soon as it is there."""
+
+    def next_token_logprobs(
+        self, model: str, messages: Sequence[Message], *, top: int = 20
+    ) -> dict[str, float]:
+        """Log-probabilities of the `top` likeliest first tokens of the answer, by token text."""
+
+    def render(self, messages: Sequence[Message]) -> str:
+        """The prompt exactly as the model is shown it, generation prompt included."""
+
+    def close(self) -> None:
+        """Give back what the engine holds; a server that somebody else started is left running."""
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None: ...

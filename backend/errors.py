@@ -1,0 +1,144 @@
+"""Every error that Strop raises on purpose, in one tree.
+
+    StropError
+    ├── InvalidInput          422  what was given cannot be used; the hint says what can
+    │   └── UnknownName       422  not in the registry; lists the nearest names
+    ├── NotFound              404
+    ├── Conflict              409  the state forbids it (frozen, already there, lease lapsed)
+    │   └── LeaseLost         409  the claim was fenced off by a later one
+    ├── NotAuthenticated      401
+    ├── Forbidden             403
+    │   └── LeakRefused       403  a held-out example was about to enter training; exit code 2
+    ├── PreflightFailed       409  the model served is not the model meant; exit code 2
+    ├── EngineError           502  the model could not be asked
+    │   ├── EngineUnavailable 503  no answer from the server; the work can be resumed
+    │   └── UnknownAdapter    502  the server has no such adapter
+    └── CannotCompute         422  a figure that is not defined on this data
+
+Each carries the HTTP status, the exit code of the command line, and a hint: what to do next.
+The module knows nothing of HTTP or of the terminal: `api` and `cli` render what is raised here.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class StropError(Exception):
+    """Base of all expected errors.
+
+    Args:
+        message: one sentence that says what is wrong.
+        hint: one sentence that says what to do.
+    """
+
+    status = 500
+    exit_code = 1
+    slug = "error"
+
+    def __init__(self, message: str, *, hint: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+    def __str__(self) -> str:
+        return self.message if self.hint is None else f"{self.message} {self.hint}"
+
+
+class InvalidInput(StropError):
+    """What was given cannot be used."""
+
+    status = 422
+    slug = "invalid-input"
+
+
+class UnknownName(InvalidInput):
+    """A name that is not in a registry; the message lists the valid ones, nearest first."""
+
+    slug = "unknown-name"
+
+    def __init__(self, kind: str, name: str, known: Iterable[str]) -> None:
+        names = sorted(known)
+        near = difflib.get_close_matches(name, names, n=3, cutoff=0.5)
+        rest = [n for n in names if n not in near]
+        super().__init__(
+            f"There is no {kind} named {name!r}.",
+            hint="Known, nearest first: " + ", ".join(near + rest) + "." if names else None,
+        )
+
+
+class NotFound(StropError):
+    """The thing asked for does not exist, or the asker may not know that it does."""
+
+    status = 404
+    slug = "not-found"
+
+
+class Conflict(StropError):
+    """The present state forbids the act."""
+
+    status = 409
+    slug = "conflict"
+
+
+class LeaseLost(Conflict):
+    """The lease under which an item was held has been given to somebody else."""
+
+    slug = "lease-lost"
+
+
+class NotAuthenticated(StropError):
+    """Nobody is signed in, or the token is not valid."""
+
+    status = 401
+    slug = "not-authenticated"
+
+
+class Forbidden(StropError):
+    """The person is known and may not do this."""
+
+    status = 403
+    slug = "forbidden"
+
+
+class LeakRefused(Forbidden):
+    """A validation or test example was about to enter a training set."""
+
+    exit_code = 2
+    slug = "leak-refused"
+
+
+class PreflightFailed(StropError):
+    """The model that is served is not shown to be the model that was meant."""
+
+    status = 409
+    exit_code = 2
+    slug = "preflight-failed"
+
+
+class EngineError(StropError):
+    """A text-generation engine failed."""
+
+    status = 502
+    slug = "engine-error"
+
+
+class EngineUnavailable(EngineError):
+    """The engine gave no answer; what was saved stays, and the work can be resumed."""
+
+    status = 503
+    slug = "engine-unavailable"
+
+
+class UnknownAdapter(EngineError):
+    """The server does not serve the adapter that was named."""
+
+    slug = "unknown-adapter"
+
+
+class CannotCompute(StropError):
+    """A figure that is not defined on the data given."""
+
+    status = 422
+    slug = "cannot-compute"

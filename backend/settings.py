@@ -1,0 +1,123 @@
+"""All settings, and the only place that reads the environment.
+
+A setting comes from the environment (prefix `STROP_`), else from `strop.toml` in the working
+directory, else from its default here.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from pydantic import Field, SecretStr, model_validator
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
+
+LOCAL_ADDRESSES = frozenset({"127.0.0.1", "::1", "localhost"})
+
+
+class Settings(BaseSettings):
+    """Settings of one Strop installation."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="STROP_", toml_file="strop.toml", extra="forbid", frozen=True
+    )
+
+    home: Path = Field(Path(".strop"), description="Folder for the database, adapters and runs.")
+    database_url: str | None = Field(
+        None, description="SQLAlchemy URL; default is SQLite at HOME/strop.db."
+    )
+    artifact_root: Path | None = Field(
+        None, description="Adapters are read only below this folder; default is HOME/artifacts."
+    )
+    base_model: str = Field(
+        "training/demo/base", description="Path or hub name of the base model of new projects."
+    )
+    engine: str = Field("local", description="Engine used when none is named: local or vllm.")
+    vllm_url: str = Field(
+        "http://127.0.0.1:8000",
+        description="Address of the vLLM server; several are separated by commas.",
+    )
+    vllm_api_key: SecretStr | None = Field(None, description="Bearer token of the vLLM server.")
+    vllm_concurrency: int = Field(32, ge=1, description="Requests in flight to one vLLM server.")
+    batch_size: int = Field(16, ge=1, description="Prompts per batch of the local engine.")
+    torch_threads: int | None = Field(
+        None, ge=1, description="CPU threads of the local engine and of training; default is all."
+    )
+    host: str = Field("127.0.0.1", description="Address that the server binds to.")
+    port: int = Field(8500, ge=0, le=65535, description="Port of dashboard and API; 0 picks one.")
+    api_url: str | None = Field(
+        None, description="Where the dashboard finds the API; default is the same server."
+    )
+    secret: SecretStr | None = Field(
+        None, description="Secret that any address other than 127.0.0.1 requires."
+    )
+    session_hours: int = Field(12, ge=1, description="Hours until a person has to sign in again.")
+    lease_seconds: int = Field(600, ge=5, description="Life of a review lease.")
+    worker_poll_seconds: float = Field(
+        0.5, gt=0, description="How often a worker looks for queued rows."
+    )
+    executor_id: str = Field(
+        "worker-1", description="Name of this worker process; two workers need two names."
+    )
+    max_row_bytes: int = Field(
+        8_000_000, ge=1000, description="Longest row that an import accepts, in bytes."
+    )
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls)
+
+    @model_validator(mode="after")
+    def _closed_by_default(self) -> Settings:
+        if self.host not in LOCAL_ADDRESSES and self.secret is None:
+            raise ValueError(
+                f"host {self.host} can be reached from other machines: set STROP_SECRET first"
+            )
+        return self
+
+    @property
+    def url(self) -> str:
+        """The SQLAlchemy URL of the database."""
+        return self.database_url or f"sqlite:///{(self.home / 'strop.db').absolute()}"
+
+    @property
+    def artifacts(self) -> Path:
+        """The resolved folder below which adapters must lie."""
+        return (self.artifact_root or self.home / "artifacts").resolve()
+
+    @property
+    def vllm_urls(self) -> list[str]:
+        """Addresses of the vLLM servers, without a trailing slash."""
+        return [url.strip().rstrip("/") for url in self.vllm_url.split(",") if url.strip()]
+
+
+def load_settings(**overrides: object) -> Settings:
+    """Read the settings now; overrides that are None are ignored."""
+    return Settings(**{k: v for k, v in overrides.items() if v is not None})  # type: ignore[arg-type]
+
+
+def child_environment(settings: Settings, **extra: str) -> dict[str, str]:
+    """Environment for a process that Strop starts: ours, with every setting written out."""
+    own = {
+        f"STROP_{name.upper()}": str(value)
+        for name, value in settings.model_dump(mode="json", exclude_none=True).items()
+        if name not in {"secret", "vllm_api_key"}
+    }
+    secrets = {
+        f"STROP_{name.upper()}": value.get_secret_value()
+        for name in ("secret", "vllm_api_key")
+        if (value := getattr(settings, name)) is not None
+    }
+    return {**os.environ, **own, **secrets, "STROP_HOME": str(settings.home.absolute()), **extra}

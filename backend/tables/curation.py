@@ -1,0 +1,50 @@
+"""Training sets: frozen rows, each with its provenance."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ForeignKey, String, UniqueConstraint
+from sqlalchemy.orm import Mapped, mapped_column
+
+from backend.db import Base, utc_now
+
+
+class TrainingSet(Base):
+    """A frozen set of training rows; `digest` covers every row in order."""
+
+    __tablename__ = "training_sets"
+    __table_args__ = (UniqueConstraint("project_id", "name"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    project_id: Mapped[int] = mapped_column(ForeignKey("projects.id"))
+    name: Mapped[str] = mapped_column(String(120))
+    recipe: Mapped[dict[str, Any]]
+    digest: Mapped[str] = mapped_column(String(64))
+    n_rows: Mapped[int]
+    simulated: Mapped[bool] = mapped_column(default=False)
+    created_at: Mapped[datetime] = mapped_column(default=utc_now)
+
+
+class TrainingSetRow(Base):
+    """One row: SFT (prompt, completion), DPO (with rejected) or KTO (with label).
+
+    `source` says where the completion comes from: reference, approved, corrected or vote.
+    """
+
+    __tablename__ = "training_set_rows"
+    __table_args__ = (UniqueConstraint("training_set_id", "position"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    training_set_id: Mapped[int] = mapped_column(ForeignKey("training_sets.id"))
+    position: Mapped[int]
+    kind: Mapped[str] = mapped_column(String(8))
+    prompt: Mapped[list[Any]]
+    completion: Mapped[str]
+    rejected: Mapped[str | None]
+    label: Mapped[bool | None]
+    source: Mapped[str] = mapped_column(String(16))
+    example_id: Mapped[int] = mapped_column(ForeignKey("examples.id"), index=True)
+    generation_id: Mapped[int | None] = mapped_column(ForeignKey("generations.id"))
+    review_id: Mapped[int | None] = mapped_column(ForeignKey("reviews.id"), index=True)

@@ -1,0 +1,77 @@
+"""Datasets, their immutable versions, and examples with their frozen splits."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import ForeignKey, Index, String, UniqueConstraint
+from sqlalchemy.orm import Mapped, mapped_column, relationship
+
+from backend.db import Base, utc_now
+
+
+class Split(StrEnum):
+    """Only TRAIN may ever be trained on."""
+
+    TRAIN = "train"
+    VALIDATION = "validation"
+    TEST = "test"
+
+
+class Dataset(Base):
+    """A named source of examples in a project."""
+
+    __tablename__ = "datasets"
+    __table_args__ = (UniqueConstraint("project_id", "name"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    project_id: Mapped[int] = mapped_column(ForeignKey("projects.id"))
+    name: Mapped[str] = mapped_column(String(120))
+    created_at: Mapped[datetime] = mapped_column(default=utc_now)
+
+
+class DatasetVersion(Base):
+    """Immutable content of a dataset; `digest` covers every example with its split."""
+
+    __tablename__ = "dataset_versions"
+    __table_args__ = (UniqueConstraint("dataset_id", "number"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    dataset_id: Mapped[int] = mapped_column(ForeignKey("datasets.id"))
+    number: Mapped[int]
+    digest: Mapped[str] = mapped_column(String(64), index=True)
+    n_examples: Mapped[int]
+    source_name: Mapped[str]
+    split_recipe: Mapped[dict[str, Any]]
+    created_at: Mapped[datetime] = mapped_column(default=utc_now)
+
+    dataset: Mapped[Dataset] = relationship()
+
+
+class Example(Base):
+    """One example. `external_id` is the id in the imported file; `group` is the unit of clustering.
+
+    `content_digest` covers input, context and references, so that the same text under another id
+    or in another dataset is recognised.
+    """
+
+    __tablename__ = "examples"
+    __table_args__ = (
+        UniqueConstraint("dataset_version_id", "external_id"),
+        Index("ix_examples_version_split", "dataset_version_id", "split"),
+    )
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    dataset_version_id: Mapped[int] = mapped_column(ForeignKey("dataset_versions.id"))
+    external_id: Mapped[str] = mapped_column(String(200))
+    input: Mapped[str]
+    context: Mapped[str | None]
+    references: Mapped[list[Any]]
+    group: Mapped[str | None] = mapped_column(String(200))
+    slices: Mapped[dict[str, Any]] = mapped_column(default=dict)
+    split: Mapped[str] = mapped_column(String(16))
+    content_digest: Mapped[str] = mapped_column(String(64), index=True)
+
+    dataset_version: Mapped[DatasetVersion] = relationship()

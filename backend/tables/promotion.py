@@ -1,0 +1,37 @@
+"""Promotions: an append-only log; the newest row of an alias says where it points."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from enum import StrEnum
+
+from sqlalchemy import ForeignKey, Index, String
+from sqlalchemy.orm import Mapped, mapped_column
+
+from backend.db import Base, utc_now
+
+
+class PromotionAction(StrEnum):
+    """PROMOTED moves the alias; HELD records that it was not moved; ROLLED_BACK moves it back."""
+
+    PROMOTED = "promoted"
+    HELD = "held"
+    ROLLED_BACK = "rolled_back"
+
+
+class Promotion(Base):
+    """One decision about one model, with the comparison it rests on and its reason."""
+
+    __tablename__ = "promotions"
+    __table_args__ = (Index("ix_promotions_project_alias", "project_id", "alias"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    project_id: Mapped[int] = mapped_column(ForeignKey("projects.id"))
+    alias: Mapped[str] = mapped_column(String(40))
+    model_version_id: Mapped[int] = mapped_column(ForeignKey("model_versions.id"))
+    action: Mapped[str] = mapped_column(String(16))
+    comparison_id: Mapped[int | None] = mapped_column(ForeignKey("comparisons.id"))
+    reason: Mapped[str]
+    simulated: Mapped[bool] = mapped_column(default=False)
+    decided_by_id: Mapped[int | None] = mapped_column(ForeignKey("users.id"))
+    created_at: Mapped[datetime] = mapped_column(default=utc_now)

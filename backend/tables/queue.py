@@ -1,0 +1,62 @@
+"""Jobs: long work as rows. A worker's reconciler hands what is queued here to the job engine."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import Index, String, UniqueConstraint
+from sqlalchemy.orm import Mapped, mapped_column
+
+from backend.db import Base, utc_now
+
+
+class JobState(StrEnum):
+    """Where a job stands. STOPPED is resumable: what was saved stays."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    DONE = "done"
+    STOPPED = "stopped"
+    FAILED = "failed"
+
+
+class Job(Base):
+    """One piece of long work on one subject, for example (generate, run 7).
+
+    `attempt` grows with each resumption and is part of the workflow id, `generate-7-1`.
+    """
+
+    __tablename__ = "jobs"
+    __table_args__ = (
+        UniqueConstraint("kind", "subject_id"),
+        Index("ix_jobs_state_queue", "state", "queue"),
+    )
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    kind: Mapped[str] = mapped_column(String(32))
+    subject_id: Mapped[int]
+    queue: Mapped[str] = mapped_column(String(16))
+    state: Mapped[str] = mapped_column(String(16), default=JobState.QUEUED)
+    attempt: Mapped[int] = mapped_column(default=1)
+    arguments: Mapped[dict[str, Any]] = mapped_column(default=dict)
+    error: Mapped[str | None]
+    exit_code: Mapped[int | None]
+    executor_id: Mapped[str | None] = mapped_column(String(64))
+    created_at: Mapped[datetime] = mapped_column(default=utc_now)
+    started_at: Mapped[datetime | None]
+    finished_at: Mapped[datetime | None]
+
+
+class Worker(Base):
+    """A worker process and its heartbeat; jobs of a silent worker are taken over."""
+
+    __tablename__ = "workers"
+
+    executor_id: Mapped[str] = mapped_column(String(64), primary_key=True)
+    queues: Mapped[list[Any]]
+    pid: Mapped[int]
+    host: Mapped[str] = mapped_column(String(255))
+    started_at: Mapped[datetime]
+    seen_at: Mapped[datetime]

@@ -1,0 +1,252 @@
+"""The review desk: rubrics, queues, items, slots to claim, and what people said.
+
+An item has as many slots as it requires reviews. A slot is claimed by one statement, leased for a
+while, and fenced by `version`, which grows with every claim. Reviews and what hangs on them are
+append-only.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import ForeignKey, Index, String, UniqueConstraint, text
+from sqlalchemy.orm import Mapped, mapped_column, relationship
+
+from backend.db import Base, utc_now
+from backend.tables.generation import Generation, GenerationRun
+from backend.tables.users import User
+
+
+class QueueKind(StrEnum):
+    """SINGLE: one generation is rated and corrected. PAIR: two are compared blind."""
+
+    SINGLE = "single"
+    PAIR = "pair"
+
+
+class SlotState(StrEnum):
+    """A lapsed lease is LEASED with `lease_until` in the past."""
+
+    OPEN = "open"
+    LEASED = "leased"
+    DONE = "done"
+
+
+class ReviewState(StrEnum):
+    """A draft is saved as the expert works; submitted and skipped are final."""
+
+    DRAFT = "draft"
+    SUBMITTED = "submitted"
+    SKIPPED = "skipped"
+
+
+class Winner(StrEnum):
+    """The answer to a blind pair, in terms of the item's own a and b (not of the sides shown)."""
+
+    A = "a"
+    B = "b"
+    TIE = "tie"
+    BOTH_BAD = "both_bad"
+    CANNOT_JUDGE = "cannot_judge"
+
+
+class RubricVersion(Base):
+    """A rubric as it was when items were attached; never updated."""
+
+    __tablename__ = "rubric_versions"
+    __table_args__ = (UniqueConstraint("project_id", "name", "version"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    project_id: Mapped[int] = mapped_column(ForeignKey("projects.id"))
+    name: Mapped[str] = mapped_column(String(120))
+    version: Mapped[int]
+    digest: Mapped[str] = mapped_column(String(64))
+    content: Mapped[dict[str, Any]]
+    created_at: Mapped[datetime] = mapped_column(default=utc_now)
+
+
+class ReviewQueue(Base):
+    """Items of one run for review under one rubric."""
+
+    __tablename__ = "review_queues"
+    __table_args__ = (UniqueConstraint("project_id", "name"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    project_id: Mapped[int] = mapped_column(ForeignKey("projects.id"), index=True)
+    name: Mapped[str] = mapped_column(String(120))
+    kind: Mapped[str] = mapped_column(String(16))
+    generation_run_id: Mapped[int] = mapped_column(ForeignKey("generation_runs.id"))
+    score_run_id: Mapped[int | None] = mapped_column(ForeignKey("score_runs.id"))
+    rubric_version_id: Mapped[int] = mapped_column(ForeignKey("rubric_versions.id"))
+    seed: Mapped[int]
+    lease_seconds: Mapped[int]
+    design: Mapped[dict[str, Any]] = mapped_column(default=dict)
+    closed_at: Mapped[datetime | None]
+    created_at: Mapped[datetime] = mapped_column(default=utc_now)
+
+    rubric: Mapped[RubricVersion] = relationship()
+    generation_run: Mapped[GenerationRun] = relationship()
+
+
+class QueueMember(Base):
+    """An expert who may claim from a queue."""
+
+    __tablename__ = "queue_members"
+
+    queue_id: Mapped[int] = mapped_column(ForeignKey("review_queues.id"), primary_key=True)
+    user_id: Mapped[int] = mapped_column(ForeignKey("users.id"), primary_key=True)
+
+
+class ReviewItem(Base):
+    """One generation (a), or a blind pair (a, b). `a_is_left` is the recorded random side.
+
+    `inclusion_probability` is the chance with which the sampling design took this item.
+    """
+
+    __tablename__ = "review_items"
+    __table_args__ = (UniqueConstraint("queue_id", "position"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    queue_id: Mapped[int] = mapped_column(ForeignKey("review_queues.id"))
+    position: Mapped[int]
+    generation_a_id: Mapped[int] = mapped_column(ForeignKey("generations.id"), index=True)
+    generation_b_id: Mapped[int | None] = mapped_column(ForeignKey("generations.id"), index=True)
+    a_is_left: Mapped[bool] = mapped_column(default=True)
+    required_reviews: Mapped[int] = mapped_column(default=1)
+    inclusion_probability: Mapped[float] = mapped_column(default=1.0)
+
+    queue: Mapped[ReviewQueue] = relationship()
+    generation_a: Mapped[Generation] = relationship(foreign_keys=[generation_a_id])
+    generation_b: Mapped[Generation | None] = relationship(foreign_keys=[generation_b_id])
+
+
+class ReviewSlot(Base):
+    """One required review of an item, to be claimed."""
+
+    __tablename__ = "review_slots"
+    __table_args__ = (
+        UniqueConstraint("item_id", "number"),
+        Index(
+            "ix_review_slots_open",
+            "queue_id",
+            "position",
+            sqlite_where=text("state = 'open'"),
+            postgresql_where=text("state = 'open'"),
+        ),
+        Index(
+            "ix_review_slots_leased",
+            "queue_id",
+            "lease_until",
+            sqlite_where=text("state = 'leased'"),
+            postgresql_where=text("state = 'leased'"),
+        ),
+        Index("ix_review_slots_owner", "owner_id", "queue_id", "state"),
+    )
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    queue_id: Mapped[int] = mapped_column(ForeignKey("review_queues.id"))
+    item_id: Mapped[int] = mapped_column(ForeignKey("review_items.id"))
+    number: Mapped[int]
+    position: Mapped[int]
+    state: Mapped[str] = mapped_column(String(8), default=SlotState.OPEN)
+    owner_id: Mapped[int | None] = mapped_column(ForeignKey("users.id"))
+    lease_until: Mapped[datetime | None]
+    version: Mapped[int] = mapped_column(default=0)
+
+    item: Mapped[ReviewItem] = relationship()
+
+
+class Review(Base):
+    """One reviewer's pass over one item under one lease (slot, version)."""
+
+    __tablename__ = "reviews"
+    __table_args__ = (
+        UniqueConstraint("slot_id", "slot_version"),
+        Index("ix_reviews_item_state", "item_id", "state"),
+        Index("ix_reviews_reviewer", "reviewer_id", "submitted_at"),
+    )
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    item_id: Mapped[int] = mapped_column(ForeignKey("review_items.id"))
+    slot_id: Mapped[int] = mapped_column(ForeignKey("review_slots.id"))
+    slot_version: Mapped[int]
+    reviewer_id: Mapped[int] = mapped_column(ForeignKey("users.id"))
+    state: Mapped[str] = mapped_column(String(16), default=ReviewState.DRAFT)
+    draft: Mapped[dict[str, Any]] = mapped_column(default=dict)
+    answer_digest: Mapped[str | None] = mapped_column(String(64))
+    skip_reason: Mapped[str | None]
+    comment: Mapped[str | None]
+    annotator_kind: Mapped[str] = mapped_column(String(8), default="human")
+    simulated: Mapped[bool] = mapped_column(default=False)
+    active_seconds: Mapped[float] = mapped_column(default=0.0)
+    started_at: Mapped[datetime] = mapped_column(default=utc_now)
+    submitted_at: Mapped[datetime | None]
+    withdrawn_at: Mapped[datetime | None]
+
+    item: Mapped[ReviewItem] = relationship()
+    reviewer: Mapped[User] = relationship()
+    ratings: Mapped[list[Rating]] = relationship(back_populates="review")
+    corrections: Mapped[list[Correction]] = relationship(back_populates="review")
+    spans: Mapped[list[Span]] = relationship(back_populates="review")
+    preferences: Mapped[list[Preference]] = relationship(back_populates="review")
+
+
+class Rating(Base):
+    """The answer to one criterion; `number` for scales, `value` is the answer as given."""
+
+    __tablename__ = "ratings"
+    __table_args__ = (UniqueConstraint("review_id", "criterion"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    review_id: Mapped[int] = mapped_column(ForeignKey("reviews.id"))
+    criterion: Mapped[str] = mapped_column(String(80))
+    value: Mapped[str]
+    number: Mapped[float | None]
+
+    review: Mapped[Review] = relationship(back_populates="ratings")
+
+
+class Correction(Base):
+    """The text as it should have been."""
+
+    __tablename__ = "corrections"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    review_id: Mapped[int] = mapped_column(ForeignKey("reviews.id"), unique=True)
+    generation_id: Mapped[int] = mapped_column(ForeignKey("generations.id"), index=True)
+    text: Mapped[str]
+    reason: Mapped[str | None]
+    created_at: Mapped[datetime] = mapped_column(default=utc_now)
+
+    review: Mapped[Review] = relationship(back_populates="corrections")
+    generation: Mapped[Generation] = relationship()
+
+
+class Span(Base):
+    """A marked error: code-point offsets in the generated text."""
+
+    __tablename__ = "spans"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    review_id: Mapped[int] = mapped_column(ForeignKey("reviews.id"), index=True)
+    start: Mapped[int]
+    end: Mapped[int]
+    kind: Mapped[str] = mapped_column(String(80))
+    severity: Mapped[str | None] = mapped_column(String(16))
+    note: Mapped[str | None]
+
+    review: Mapped[Review] = relationship(back_populates="spans")
+
+
+class Preference(Base):
+    """The vote on a blind pair."""
+
+    __tablename__ = "preferences"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    review_id: Mapped[int] = mapped_column(ForeignKey("reviews.id"), unique=True)
+    winner: Mapped[str] = mapped_column(String(16))
+
+    review: Mapped[Review] = relationship(back_populates="preferences")

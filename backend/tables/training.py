@@ -1,0 +1,29 @@
+"""Training runs: a frozen set, a configuration, a manifest set before, and what came of it."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ForeignKey, String
+from sqlalchemy.orm import Mapped, mapped_column
+
+from backend.db import Base, utc_now
+
+
+class TrainingRun(Base):
+    """One training of one adapter; the adapter is registered when the trainer's result is whole."""
+
+    __tablename__ = "training_runs"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    project_id: Mapped[int] = mapped_column(ForeignKey("projects.id"), index=True)
+    training_set_id: Mapped[int] = mapped_column(ForeignKey("training_sets.id"))
+    manifest_id: Mapped[int] = mapped_column(ForeignKey("success_manifests.id"))
+    adapter_name: Mapped[str] = mapped_column(String(80))
+    config: Mapped[dict[str, Any]]
+    output_dir: Mapped[str]
+    result: Mapped[dict[str, Any]] = mapped_column(default=dict)
+    created_by_id: Mapped[int | None] = mapped_column(ForeignKey("users.id"))
+    created_at: Mapped[datetime] = mapped_column(default=utc_now)
+    finished_at: Mapped[datetime | None]
