@@ -1,0 +1,112 @@
+"""Write the demo project's examples: three tasks of a telecom support desk, as JSON lines.
+
+    python -m training.demo.data --out demo.jsonl [--n 900] [--seed 7]
+
+Answers for the rows that people import: ids, instructions, sources, references, groups, slices. It
+gives no split; the platform splits by group. Pure standard library.
+"""
+
+import argparse
+import json
+import random
+from collections.abc import Iterator
+from itertools import cycle
+from pathlib import Path
+from typing import Any
+
+from training.demo import calls, replies, tickets
+from training.demo.world import Case, Customer, case_facts, make_case, make_customers
+
+TASKS = ("intent", "summary", "translation")
+Example = dict[str, Any]
+
+
+def demo_examples(n: int = 900, seed: int = 7) -> list[Example]:
+    """Make `n` examples, the three tasks in turn, every context different.
+
+    A row has id, input, context, reference, group (the customer's key) and slices. The same `n`
+    and `seed` give the same rows.
+    """
+    rng = random.Random(f"demo-{seed}")
+    customers = make_customers(count=max(3, n * 2 // 7), rng=rng, demo=True)
+    turns = {task: _customer_turns(customers, rng) for task in TASKS}
+    seen: set[str] = set()
+    return [
+        _draw_new_example(TASKS[i % 3], i // 3 + 1, turns[TASKS[i % 3]], rng, seen)
+        for i in range(n)
+    ]
+
+
+def _customer_turns(customers: list[Customer], rng: random.Random) -> Iterator[Customer]:
+    return cycle(rng.sample(customers, len(customers)))
+
+
+def _draw_new_example(
+    task: str, number: int, customers: Iterator[Customer], rng: random.Random, seen: set[str]
+) -> Example:
+    customer = next(customers)
+    while True:
+        example = make_example(task, make_case(customer, rng), rng, number=number)
+        if example["context"] not in seen:
+            seen.add(example["context"])
+            return example
+
+
+def make_example(task: str, case: Case, rng: random.Random, *, number: int) -> Example:
+    """Put one case into a row of `task` with a true reference.
+
+    Raises KeyError for a task that is not one of TASKS.
+    """
+    instruction, context, reference, more = _WRITERS[task](case, rng)
+    return {
+        "id": f"{task}-{number:04d}",
+        "input": instruction,
+        "context": context,
+        "reference": reference,
+        "group": case.customer.key,
+        "slices": {
+            "task": task,
+            "channel": case.channel,
+            "plan_family": case.plan.family,
+            **more,
+        },
+    }
+
+
+def _intent_row(case: Case, rng: random.Random) -> tuple[str, str, str, dict[str, str]]:
+    ticket = tickets.write_ticket(case, rng)
+    more = {"wording": "mixed" if ticket.mixed else "plain"}
+    return tickets.INSTRUCTION, ticket.text, ticket.intent, more
+
+
+def _summary_row(case: Case, rng: random.Random) -> tuple[str, str, str, dict[str, str]]:
+    source, issue, outcome = calls.write_call(case, rng)
+    summary = calls.write_summary(issue, outcome, case_facts(case), form=calls.HOUSE_FORM)
+    return calls.INSTRUCTION, source, summary, {}
+
+
+def _translation_row(case: Case, rng: random.Random) -> tuple[str, str, str, dict[str, str]]:
+    reply = replies.write_reply(case, rng)
+    return replies.INSTRUCTION, reply.english, reply.german, {}
+
+
+_WRITERS = {"intent": _intent_row, "summary": _summary_row, "translation": _translation_row}
+
+
+def write_examples(path: Path, examples: list[Example]) -> None:
+    """Write examples as UTF-8 JSON lines."""
+    lines = (json.dumps(example, ensure_ascii=False) for example in examples)
+    path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--out", type=Path, required=True, help="file to write")
+    parser.add_argument("--n", type=int, default=900, help="number of examples")
+    parser.add_argument("--seed", type=int, default=7)
+    options = parser.parse_args()
+    write_examples(options.out, demo_examples(options.n, options.seed))
+
+
+if __name__ == "__main__":
+    main()
