@@ -1,0 +1,126 @@
+"""The command line: `strop NOUN VERB`, loaded command by command so that help is instant.
+
+Each command lives in a module of its own: an attribute `app` (a typer.Typer with verbs) or
+`command` (one function). This module knows their names and how an error is shown: one line on
+stderr, an exit code, a traceback only with `--debug`.
+"""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+from typing import Any
+
+import typer
+from typer.core import TyperCommand, TyperGroup
+
+from backend.errors import StropError
+
+COMMANDS: dict[str, tuple[str, str]] = {
+    # on plain files, no database
+    "score": ("backend.cli.score", "Score a file of predictions."),
+    "compare": ("backend.cli.compare", "Compare two score files, or two models of a project."),
+    "agreement": ("backend.cli.agreement", "Agreement of raters, with intervals."),
+    "preferences": ("backend.cli.preferences", "Win rates and judge agreement from votes."),
+    "estimate": ("backend.cli.estimate", "Mean from few ratings and many scores."),
+    "export": ("backend.cli.export", "Write training data in the formats of other tools."),
+    # the installation
+    "init": ("backend.cli.init", "Make the database and the first project."),
+    "up": ("backend.cli.up", "Serve dashboard and API on one port, with a worker."),
+    "worker": ("backend.cli.worker", "Run queued jobs."),
+    "serve": ("backend.cli.serve", "Start a vLLM server for the base and its adapters."),
+    "doctor": ("backend.cli.doctor", "Check what is installed and what is reachable."),
+    "demo": ("backend.cli.demo", "Run the whole loop on the demo project."),
+    "user": ("backend.cli.user", "People: add, list, deactivate."),
+    "token": ("backend.cli.token", "Bearer tokens of programs."),
+    # a project, in the order of the loop
+    "manifest": ("backend.cli.manifest", "The bar: set it before training."),
+    "dataset": ("backend.cli.dataset", "Import, split and show datasets."),
+    "adapter": ("backend.cli.adapter", "Register, list and preflight adapters."),
+    "run": ("backend.cli.run", "Generate with several models and score what they wrote."),
+    "report": ("backend.cli.report", "Figures of a run, with intervals."),
+    "review": ("backend.cli.review", "Open review queues and see how they stand."),
+    "set": ("backend.cli.training_set", "Freeze reviewed answers into a training set."),
+    "train": ("backend.cli.train", "Train an adapter on a frozen set."),
+    "gate": ("backend.cli.gate", "Judge a candidate by the manifest."),
+    "promote": ("backend.cli.promote", "Point an alias at a model."),
+    "rollback": ("backend.cli.rollback", "Point an alias back at the model before."),
+}
+
+
+class LazyGroup(TyperGroup):
+    """A group whose commands are imported only when one of them is run."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """The names in the order of the table above."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """A stand-in that knows only its help line; enough for the list of commands."""
+        entry = COMMANDS.get(cmd_name)
+        return entry and TyperCommand(cmd_name, callback=lambda: None, help=entry[1])
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """The real command, imported now."""
+        if args and args[0] in COMMANDS:
+            return args[0], load_command(args[0]), args[1:]
+        return super().resolve_command(ctx, args)
+
+
+def load_command(name: str) -> Any:
+    """Import one command of the table."""
+    module_name, help_line = COMMANDS[name]
+    module = import_module(module_name)
+    app = getattr(module, "app", None)
+    if app is None:
+        app = typer.Typer(add_completion=False)
+        app.command(help=module.command.__doc__ or help_line)(module.command)
+    loaded = typer.main.get_command(app)
+    loaded.name = name
+    return loaded
+
+
+app = typer.Typer(
+    cls=LazyGroup,
+    no_args_is_help=True,
+    add_completion=False,
+    help="Evaluate LoRA adapters with experts in the loop; prove the next one before it ships.",
+    epilog="Exit codes: 0 done or PASS, 1 could not run, 2 a finding, 3 INCONCLUSIVE.",
+)
+
+
+@app.callback()
+def _root() -> None:
+    """Without a callback typer would turn a one-command group into a command."""
+
+
+def _expected_errors() -> tuple[type[Exception], ...]:
+    errors = sys.modules.get("evaluators.errors")
+    return (StropError,) if errors is None else (StropError, errors.EvaluatorError)
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Run the command line and exit with its code."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    debug = "--debug" in arguments
+    if debug:
+        arguments.remove("--debug")
+    try:
+        code = app(args=arguments, prog_name="strop", standalone_mode=False)
+    except Exception as error:  # the outermost edge: what is expected is shown in one line
+        code = _show_error(error, debug=debug)
+    raise SystemExit(code if isinstance(code, int) else 0)
+
+
+def _show_error(error: Exception, *, debug: bool) -> int:
+    if hasattr(error, "show") and hasattr(error, "exit_code"):  # wrong usage, said by typer
+        error.show()
+        return 1
+    if debug or not isinstance(error, (*_expected_errors(), FileNotFoundError, PermissionError)):
+        if debug:
+            raise error
+        text = f"{type(error).__name__}: {error} (this is a defect; --debug shows where)"
+    else:
+        text = str(error)
+    typer.echo(f"error: {text}", err=True)
+    return int(getattr(error, "exit_code", 1))

@@ -1,0 +1,134 @@
+"""Fixtures that every test may use: databases on a migrated schema, settings in a fresh folder.
+
+`sessions` runs a test on SQLite and on PostgreSQL; `sqlite_sessions` on SQLite only. Each test gets
+a database of its own, copied from a template that the migrations made once.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from uuid import uuid4
+
+import psycopg
+import pytest
+from sqlalchemy import Engine
+from sqlalchemy.orm import Session, sessionmaker
+
+from backend.db import migrate, open_database, session_factory
+from backend.settings import Settings
+from tests.fixtures_postgres import URL_VARIABLE, find_binaries, running_postgres
+
+DATA = Path(os.environ.get("STROP_TEST_DATA", Path(__file__).parents[1].parent / "shared/data"))
+
+
+@pytest.fixture(scope="session")
+def public_data() -> Path:
+    """The folder with public rated data; tests that need it are skipped where it is absent."""
+    if not DATA.is_dir():
+        pytest.skip(f"public data not found at {DATA}; set STROP_TEST_DATA to its folder")
+    return DATA
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[str]:
+    """URL of a PostgreSQL database from which others can be made."""
+    if url := os.environ.get(URL_VARIABLE):
+        yield url
+        return
+    binaries = find_binaries()
+    if binaries is None:
+        pytest.skip(f"no PostgreSQL: set {URL_VARIABLE} or install the postgresql package")
+    with running_postgres(binaries) as url:
+        yield url
+
+
+def _execute(url: str, statement: str) -> None:
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute(statement)
+
+
+def _database(url: str, name: str) -> str:
+    return f"{url.rpartition('/')[0]}/{name}"
+
+
+@pytest.fixture(scope="session")
+def postgres_template(postgres_server: str) -> Iterator[str]:
+    """Name of a migrated PostgreSQL database to copy from."""
+    name = f"strop_template_{uuid4().hex[:8]}"
+    _execute(postgres_server, f"CREATE DATABASE {name}")
+    migrate(_database(postgres_server, name))
+    yield name
+    _execute(postgres_server, f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture(scope="session")
+def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A migrated SQLite file to copy from."""
+    path = tmp_path_factory.mktemp("template") / "strop.db"
+    migrate(f"sqlite:///{path}")
+    engine = open_database(f"sqlite:///{path}")
+    with engine.connect() as connection:
+        connection.exec_driver_sql("SELECT 1")
+    engine.dispose()
+    return path
+
+
+@pytest.fixture
+def postgres_url(postgres_server: str, postgres_template: str) -> Iterator[str]:
+    """URL of an empty, migrated PostgreSQL database of the test's own."""
+    name = f"strop_{uuid4().hex[:12]}"
+    _execute(postgres_server, f"CREATE DATABASE {name} TEMPLATE {postgres_template}")
+    yield _database(postgres_server, name)
+    _execute(postgres_server, f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture
+def sqlite_url(sqlite_template: Path, tmp_path: Path) -> str:
+    """URL of an empty, migrated SQLite database of the test's own."""
+    shutil.copy(sqlite_template, tmp_path / "strop.db")
+    return f"sqlite:///{tmp_path / 'strop.db'}"
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)])
+def database_url(request: pytest.FixtureRequest) -> str:
+    """URL of an empty, migrated database, once on each backend."""
+    name = "sqlite_url" if request.param == "sqlite" else "postgres_url"
+    return str(request.getfixturevalue(name))
+
+
+@pytest.fixture
+def database(database_url: str) -> Iterator[Engine]:
+    """An engine on an empty, migrated database, once on each backend."""
+    engine = open_database(database_url)
+    yield engine
+    engine.dispose()
+
+
+@pytest.fixture
+def sessions(database: Engine) -> sessionmaker[Session]:
+    """A session factory, once on each backend."""
+    return session_factory(database)
+
+
+@pytest.fixture
+def session(sessions: sessionmaker[Session]) -> Iterator[Session]:
+    """A session, once on each backend; the test may commit, the database is thrown away."""
+    with sessions() as session:
+        yield session
+
+
+@pytest.fixture
+def sqlite_sessions(sqlite_url: str) -> Iterator[sessionmaker[Session]]:
+    """A session factory on SQLite only, for what does not depend on the backend."""
+    engine = open_database(sqlite_url)
+    yield session_factory(engine)
+    engine.dispose()
+
+
+@pytest.fixture
+def settings(tmp_path: Path, sqlite_url: str) -> Settings:
+    """Settings whose home is a fresh folder and whose database is SQLite there."""
+    return Settings(home=tmp_path / "home", database_url=sqlite_url)
