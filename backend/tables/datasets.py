@@ -53,7 +53,7 @@ class DatasetVersion(Base):
 class Example(Base):
     """One example. `external_id` is the id in the imported file; `group` is the unit of clustering.
 
-    `content_digest` covers input, context and references, so that the same text under another id
+    `content_digest` covers the prompt (input and context), so that the same text under another id
     or in another dataset is recognised.
     """
 

@@ -1,0 +1,264 @@
+"""Datasets: import into immutable versions, split by group, and the prompt of an example.
+
+An import is whole or it is nothing: every row is checked before the first is stored.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import unicodedata
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Protocol
+
+from sqlalchemy import func, insert, select
+from sqlalchemy.orm import Session
+
+from backend.errors import InvalidInput, NotFound
+from backend.services.splits import assign_splits
+from backend.tables.datasets import Dataset, DatasetVersion, Example, Split
+
+INSERT_ROWS = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One example as it comes in. `split` is None when the platform is to choose it."""
+
+    external_id: str
+    input: str
+    context: str | None = None
+    references: tuple[str, ...] = ()
+    group: str | None = None
+    slices: Mapping[str, str] = field(default_factory=dict)
+    split: str | None = None
+
+    @property
+    def content_digest(self) -> str:
+        """Digest of the prompt, so that the same text under another id is recognised."""
+        return digest_text(self.input, self.context)
+
+
+class Prompted(Protocol):
+    """Anything with an input and perhaps a source document: a row, a stored example."""
+
+    @property
+    def input(self) -> str: ...
+
+    @property
+    def context(self) -> str | None: ...
+
+
+def chat_messages(example: Prompted) -> list[dict[str, str]]:
+    """The prompt of an example, the same for generation and for training.
+
+    One user message: the input, and below it, after a blank line, the source document.
+    """
+    parts = [example.input, example.context]
+    return [{"role": "user", "content": "\n\n".join(part for part in parts if part)}]
+
+
+def digest_text(text: str, context: str | None) -> str:
+    """SHA-256 of a prompt with Unicode composed, case and white space folded."""
+    folded = [
+        " ".join(unicodedata.normalize("NFC", part).casefold().split())
+        for part in (text, context or "")
+    ]
+    return hashlib.sha256("\x1f".join(folded).encode()).hexdigest()
+
+
+def import_dataset(
+    session: Session,
+    project_id: int,
+    name: str,
+    rows: Sequence[Row],
+    *,
+    source_name: str,
+    seed: int = 7,
+    fractions: tuple[float, float, float] = (0.8, 0.1, 0.1),
+    drop_leaks: bool = False,
+) -> DatasetVersion:
+    """Store rows as the next version of a dataset; the same content is the version that stands.
+
+    Args:
+        rows: examples; either all name their split or none does.
+        fractions: train, validation and test shares of a split by group.
+        drop_leaks: leave out training rows whose prompt stands in a held-out split too.
+
+    Raises:
+        InvalidInput: no rows, an id twice, or a prompt in two splits (without `drop_leaks`).
+    """
+    _check_rows(rows, source_name)
+    recipe: dict[str, Any] = {"method": "given"}
+    if rows[0].split is None:
+        recipe = {"method": "by group", "seed": seed, "fractions": list(fractions)}
+        splits = assign_splits(
+            [(row.group, row.content_digest) for row in rows], seed=seed, fractions=fractions
+        )
+        rows = [replace(row, split=split) for row, split in zip(rows, splits, strict=True)]
+    rows, dropped = _without_leaks(rows, source_name, drop_leaks=drop_leaks)
+    if dropped:
+        recipe["dropped_as_leaks"] = [row.external_id for row in dropped]
+    return _store_version(session, project_id, name, rows, source_name=source_name, recipe=recipe)
+
+
+def _check_rows(rows: Sequence[Row], source_name: str) -> None:
+    if not rows:
+        raise InvalidInput(f"{source_name}: there is no example in it.", hint="Give it rows.")
+    seen: dict[str, int] = {}
+    for number, row in enumerate(rows, start=1):
+        if row.external_id in seen:
+            raise InvalidInput(
+                f"{source_name}: example {number} has the id {row.external_id!r} "
+                f"of example {seen[row.external_id]}.",
+                hint="Make the ids unique.",
+            )
+        seen[row.external_id] = number
+    if len({row.split is None for row in rows}) == 2:
+        raise InvalidInput(
+            f"{source_name}: some examples name their split and some do not.",
+            hint="Name it on all of them or on none.",
+        )
+    for row in rows:
+        if row.split is not None and row.split not in set(Split):
+            raise InvalidInput(
+                f"{source_name}: example {row.external_id!r} has the split {row.split!r}.",
+                hint="Splits are train, validation and test.",
+            )
+
+
+def _without_leaks(
+    rows: Sequence[Row], source_name: str, *, drop_leaks: bool
+) -> tuple[list[Row], list[Row]]:
+    held_out = {row.content_digest: row for row in rows if row.split != Split.TRAIN}
+    leaks = [row for row in rows if row.split == Split.TRAIN and row.content_digest in held_out]
+    if leaks and not drop_leaks:
+        twin = held_out[leaks[0].content_digest]
+        raise InvalidInput(
+            f"{source_name}: {len(leaks)} training examples have the prompt of a held-out one, "
+            f"first {leaks[0].external_id!r} (train) and {twin.external_id!r} ({twin.split}).",
+            hint="Leave them out with --drop-leaks.",
+        )
+    left_out = {row.external_id for row in leaks}
+    return [row for row in rows if row.external_id not in left_out], leaks
+
+
+def _store_version(
+    session: Session,
+    project_id: int,
+    name: str,
+    rows: Sequence[Row],
+    *,
+    source_name: str,
+    recipe: dict[str, Any],
+) -> DatasetVersion:
+    dataset = _dataset_named(session, project_id, name)
+    digest = rows_digest(rows)
+    latest = _latest_version(session, dataset.id)
+    if latest is not None and latest.digest == digest:
+        return latest
+    version = DatasetVersion(
+        dataset=dataset,
+        number=1 if latest is None else latest.number + 1,
+        digest=digest,
+        n_examples=len(rows),
+        source_name=source_name,
+        split_recipe=recipe,
+    )
+    session.add(version)
+    session.flush()
+    values = [_example_values(version.id, row) for row in rows]
+    for start in range(0, len(values), INSERT_ROWS):
+        session.execute(insert(Example), values[start : start + INSERT_ROWS])
+    return version
+
+
+def _example_values(version_id: int, row: Row) -> dict[str, Any]:
+    return {
+        "dataset_version_id": version_id,
+        "external_id": row.external_id,
+        "input": row.input,
+        "context": row.context,
+        "references": list(row.references),
+        "group": row.group,
+        "slices": dict(row.slices),
+        "split": row.split,
+        "content_digest": row.content_digest,
+    }
+
+
+def rows_digest(rows: Sequence[Row]) -> str:
+    """SHA-256 over every example with its split, whatever their order."""
+    lines = sorted(
+        json.dumps(
+            [r.external_id, r.input, r.context, r.references, r.group, dict(r.slices), r.split],
+            sort_keys=True,
+            ensure_ascii=False,
+        )
+        for r in rows
+    )
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()
+
+
+def _dataset_named(session: Session, project_id: int, name: str) -> Dataset:
+    query = select(Dataset).where(Dataset.project_id == project_id, Dataset.name == name)
+    dataset = session.scalar(query)
+    if dataset is None:
+        dataset = Dataset(project_id=project_id, name=name)
+        session.add(dataset)
+        session.flush()
+    return dataset
+
+
+def _latest_version(session: Session, dataset_id: int) -> DatasetVersion | None:
+    query = select(DatasetVersion).where(DatasetVersion.dataset_id == dataset_id)
+    return session.scalar(query.order_by(DatasetVersion.number.desc()).limit(1))
+
+
+def get_dataset_version(
+    session: Session, project_id: int, name: str, number: int | None = None
+) -> DatasetVersion:
+    """A version of a dataset, the newest unless a number is given."""
+    query = (
+        select(DatasetVersion)
+        .join(Dataset)
+        .where(Dataset.project_id == project_id, Dataset.name == name)
+        .order_by(DatasetVersion.number.desc())
+    )
+    if number is not None:
+        query = query.where(DatasetVersion.number == number)
+    version = session.scalar(query.limit(1))
+    if version is None:
+        known = session.scalars(select(Dataset.name).where(Dataset.project_id == project_id)).all()
+        raise NotFound(
+            f"There is no dataset {name!r}" + (f" version {number}." if number else "."),
+            hint=f"Known: {', '.join(known)}." if known else "Import one: strop dataset import",
+        )
+    return version
+
+
+def list_dataset_versions(session: Session, project_id: int) -> list[DatasetVersion]:
+    """All versions of all datasets of a project, oldest first."""
+    query = select(DatasetVersion).join(Dataset).where(Dataset.project_id == project_id)
+    return list(session.scalars(query.order_by(DatasetVersion.id)))
+
+
+def list_examples(
+    session: Session, dataset_version_id: int, split: str | None = None
+) -> list[Example]:
+    """Examples of a version in the order of import, all or of one split."""
+    query = select(Example).where(Example.dataset_version_id == dataset_version_id)
+    if split is not None:
+        query = query.where(Example.split == split)
+    return list(session.scalars(query.order_by(Example.id)))
+
+
+def split_counts(session: Session, dataset_version_id: int) -> dict[str, tuple[int, int]]:
+    """Examples and groups of each split: {"train": (720, 180), ...}."""
+    query = (
+        select(Example.split, func.count(), func.count(func.distinct(Example.group)))
+        .where(Example.dataset_version_id == dataset_version_id)
+        .group_by(Example.split)
+    )
+    return {split: (n, groups) for split, n, groups in session.execute(query)}

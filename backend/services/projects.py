@@ -1,0 +1,130 @@
+"""Projects, and the bar: success manifests in versions that are never edited."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+
+import yaml
+from pydantic import ValidationError
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from backend.errors import Conflict, InvalidInput, NotFound
+from backend.schemas.manifests import Manifest
+from backend.tables.projects import Project, SuccessManifest
+
+
+def create_project(session: Session, name: str, *, base_model: str) -> Project:
+    """Make a project. Raises Conflict when the name is taken."""
+    if session.scalar(select(Project).where(Project.name == name)) is not None:
+        raise Conflict(f"A project named {name!r} exists already.", hint="Choose another name.")
+    project = Project(name=name, base_model=base_model)
+    session.add(project)
+    session.flush()
+    return project
+
+
+def get_project(session: Session, name: str | None = None) -> Project:
+    """The project of that name; without a name, the only one there is."""
+    query = select(Project).order_by(Project.id)
+    projects = session.scalars(query if name is None else query.where(Project.name == name)).all()
+    if not projects:
+        known = session.scalars(select(Project.name)).all()
+        raise NotFound(
+            f"There is no project named {name!r}." if name else "There is no project yet.",
+            hint=f"Known: {', '.join(known)}." if known else "Make one: strop init NAME",
+        )
+    if len(projects) > 1:
+        names = ", ".join(project.name for project in projects)
+        raise InvalidInput("There are several projects.", hint=f"Say --project: {names}.")
+    return projects[0]
+
+
+def parse_manifest(source: str) -> Manifest:
+    """Read a manifest from YAML. Raises InvalidInput naming the first thing that is wrong."""
+    try:
+        return Manifest.model_validate(yaml.safe_load(source))
+    except yaml.YAMLError as error:
+        raise InvalidInput(f"The manifest is not YAML: {_one_line(error)}.") from error
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"]) or "manifest"
+        raise InvalidInput(
+            f"The manifest is not valid at {where}: {first['msg']}.",
+            hint="A line has metric, slice, direction, and either threshold or margin.",
+        ) from error
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())
+
+
+def manifest_digest(manifest: Manifest) -> str:
+    """SHA-256 over the meaning of a manifest, so that comments and key order do not matter."""
+    content = json.dumps(manifest.model_dump(mode="json"), sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(content.encode()).hexdigest()
+
+
+def set_manifest(
+    session: Session, project_id: int, source: str, *, created_by_id: int | None = None
+) -> SuccessManifest:
+    """Set the bar; the same content again is the version that stands, other content a new one."""
+    manifest = parse_manifest(source)
+    digest = manifest_digest(manifest)
+    current = find_manifest(session, project_id)
+    if current is not None and current.digest == digest:
+        return current
+    row = SuccessManifest(
+        project_id=project_id,
+        version=1 if current is None else current.version + 1,
+        digest=digest,
+        content=manifest.model_dump(mode="json"),
+        source=source,
+        created_by_id=created_by_id,
+    )
+    session.add(row)
+    session.flush()
+    return row
+
+
+def find_manifest(session: Session, project_id: int) -> SuccessManifest | None:
+    """The newest version of the bar, if one was set."""
+    return session.scalar(
+        select(SuccessManifest)
+        .where(SuccessManifest.project_id == project_id)
+        .order_by(SuccessManifest.version.desc())
+        .limit(1)
+    )
+
+
+def current_manifest(session: Session, project_id: int) -> SuccessManifest:
+    """The newest version of the bar. Raises Conflict when none was set."""
+    row = find_manifest(session, project_id)
+    if row is None:
+        raise Conflict(
+            "No success manifest is set, so nothing could be proved.",
+            hint="Set the bar first: strop manifest set FILE",
+        )
+    return row
+
+
+def manifest_of(row: SuccessManifest) -> Manifest:
+    """The manifest as the gate reads it."""
+    return Manifest.model_validate(row.content)
+
+
+def list_manifests(session: Session, project_id: int) -> list[SuccessManifest]:
+    """All versions of the bar, oldest first."""
+    query = select(SuccessManifest).where(SuccessManifest.project_id == project_id)
+    return list(session.scalars(query.order_by(SuccessManifest.version)))
+
+
+def list_projects(session: Session) -> list[Project]:
+    """All projects, oldest first."""
+    return list(session.scalars(select(Project).order_by(Project.id)))
+
+
+def count_projects(session: Session) -> int:
+    """How many projects there are."""
+    return session.scalar(select(func.count()).select_from(Project)) or 0
