@@ -1,0 +1,245 @@
+"""What one supervised fine-tuning run is told, read from YAML and checked before anything heavy.
+
+Knows nothing of torch: the backend imports this module to write and to check a configuration, and
+to find the folders of a run. Relative paths count from the working directory. A run is started with
+`python -m training.sft --config x.yaml`.
+"""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import json
+from collections.abc import Mapping
+from enum import StrEnum
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    PositiveInt,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
+
+Cadence = Literal["epoch"] | PositiveInt
+
+EXIT_DONE = 0
+EXIT_COULD_NOT_RUN = 1
+EXIT_ALREADY_TRAINING = 4  # 2 and 3 are a finding and INCONCLUSIVE elsewhere in Strop
+
+RESULT_NAME = "strop.json"
+PROGRESS_NAME = "progress.jsonl"
+
+_PLACES = frozenset(
+    {"base_model", "train_file", "validation_file", "output_dir", "start_from", "threads"}
+)
+_NO_MANIFEST = (
+    "Training refuses to start without a success manifest: manifest_digest is missing. "
+    "Set the bar first with `strop manifest set FILE` and write its sha256 here."
+)
+
+
+class TrainingError(Exception):
+    """Training cannot go on; one sentence says what is wrong and one says what to do."""
+
+    exit_code = EXIT_COULD_NOT_RUN
+
+    def __init__(self, message: str, *, hint: str | None = None) -> None:
+        super().__init__(message if hint is None else f"{message} {hint}")
+        self.message = message
+        self.hint = hint
+
+
+class ConfigError(TrainingError):
+    """The configuration cannot be used."""
+
+
+class AlreadyTraining(TrainingError):
+    """Another process holds the lock of this output folder."""
+
+    exit_code = EXIT_ALREADY_TRAINING
+
+
+class Scheduler(StrEnum):
+    """How the learning rate moves after the warm-up."""
+
+    CONSTANT = "constant"
+    LINEAR = "linear"
+    COSINE = "cosine"
+
+
+class Dtype(StrEnum):
+    """In which precision the base model is held and multiplied; LoRA weights stay in float32."""
+
+    AUTO = "auto"  # bfloat16 on a GPU that has it, else float32
+    FLOAT32 = "float32"
+    BFLOAT16 = "bfloat16"
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
+
+
+class LoraShape(_Strict):
+    """The low-rank matrices that are trained (Hu et al. 2021, arXiv:2106.09685)."""
+
+    rank: PositiveInt = Field(16, description="Rank r of the two matrices.")
+    alpha: PositiveInt = Field(32, description="Scale; the update is multiplied by alpha / rank.")
+    dropout: float = Field(0.05, ge=0, lt=1, description="Dropout before the first matrix.")
+    target_modules: str | list[str] = Field(
+        "all-linear", description="Module names that get an adapter, or all-linear."
+    )
+
+
+class SftConfig(_Strict):
+    """One supervised fine-tuning run."""
+
+    base_model: str = Field(min_length=1, description="Folder or hub name of the base model.")
+    train_file: Path = Field(description="JSONL of prompt and completion with chat messages.")
+    validation_file: Path | None = Field(
+        None, description="JSONL of the same shape whose loss is watched; never the test split."
+    )
+    output_dir: Path = Field(description="Folder that the adapter appears in, whole, at the end.")
+    manifest_digest: str = Field(
+        pattern=r"^(sha256:)?[0-9a-f]{64}$",
+        description="sha256 of the success manifest that was set before this training.",
+    )
+    training_set_digest: str | None = Field(
+        None, description="Digest of the frozen training set that the train file was written from."
+    )
+    start_from: Path | None = Field(
+        None, description="Folder of an adapter to go on from; its rank and modules must be ours."
+    )
+    lora: LoraShape = Field(LoraShape(), description="Shape of the adapter.")
+    epochs: float = Field(3.0, gt=0, description="Passes over the training rows.")
+    learning_rate: float = Field(2e-4, gt=0, description="Peak learning rate of AdamW.")
+    batch_size: PositiveInt = Field(8, description="Rows per forward pass and process.")
+    gradient_accumulation: PositiveInt = Field(1, description="Forward passes per update.")
+    max_length: PositiveInt = Field(1024, description="Longest row in tokens.")
+    truncate: bool = Field(False, description="Cut longer rows at the end instead of refusing.")
+    completion_only: bool = Field(True, description="Loss on the completion, not on the prompt.")
+    weight_decay: float = Field(0.0, ge=0, description="Decoupled weight decay of AdamW.")
+    warmup_ratio: float = Field(0.03, ge=0, lt=1, description="Share of updates that warm up.")
+    scheduler: Scheduler = Field(Scheduler.COSINE, description="Learning rate after warm-up.")
+    early_stopping_patience: PositiveInt | None = Field(
+        None, description="Evaluations without a lower validation loss before training stops."
+    )
+    evaluate_every: Cadence = Field("epoch", description="Updates between validations, or epoch.")
+    save_every: Cadence = Field("epoch", description="Updates between checkpoints, or epoch.")
+    log_every: PositiveInt = Field(5, description="Updates between two lines of the loss curve.")
+    group_by_length: bool = Field(
+        True, description="Batches of similar length, in random order: less padding to compute."
+    )
+    gradient_checkpointing: bool = Field(
+        False, description="Compute activations twice to save memory; about a fifth slower."
+    )
+    dtype: Dtype = Field(
+        Dtype.AUTO,
+        description="Precision of the base model; auto is bfloat16 on a GPU that has it, "
+        "else float32.",
+    )
+    seed: int = Field(0, ge=0, lt=2**32, description="Seed of initial weights, order and dropout.")
+    threads: PositiveInt | None = Field(None, description="CPU threads of torch; default is all.")
+
+    @field_validator("start_from", "validation_file", mode="before")
+    @classmethod
+    def _empty_is_none(cls, value: object) -> object:
+        return None if value == "" else value
+
+    @model_validator(mode="after")
+    def _early_stopping_can_work(self) -> SftConfig:
+        if self.early_stopping_patience is None:
+            return self
+        if self.validation_file is None:
+            raise ValueError("early_stopping_patience needs a validation_file.")
+        if self.save_every != self.evaluate_every:
+            raise ValueError(
+                "early_stopping_patience needs save_every equal to evaluate_every, "
+                "so that the best state is kept."
+            )
+        return self
+
+
+def load_config(path: Path) -> SftConfig:
+    """Read and check a YAML file.
+
+    Raises:
+        ConfigError: the file cannot be read, is no mapping, or a key is missing, unknown or wrong.
+    """
+    try:
+        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path} cannot be read: {error}.") from error
+    except yaml.YAMLError as error:
+        detail = " ".join(str(error).split())
+        raise ConfigError(f"{path} is not YAML: {detail}.") from error
+    if not isinstance(values, dict):
+        raise ConfigError(f"{path} holds no `key: value` lines.")
+    return parse_config(values, source=str(path))
+
+
+def parse_config(values: Mapping[str, Any], *, source: str = "the configuration") -> SftConfig:
+    """Check a mapping; all problems are named in one `ConfigError`."""
+    try:
+        return SftConfig.model_validate(dict(values))
+    except ValidationError as error:
+        problems = [_describe(problem) for problem in error.errors(include_url=False)]
+        raise ConfigError(f"{source}: " + " ".join(problems)) from error
+
+
+def dump_config(config: SftConfig) -> str:
+    """The resolved configuration as YAML, every key written out; `load_config` reads it back."""
+    return yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+
+
+def recipe_sha256(config: SftConfig, inputs: Mapping[str, str | None]) -> str:
+    """Digest of all that decides the adapter: settings and file contents, not where they lie.
+
+    Args:
+        inputs: sha256 by name of what is read: data files, base model, tokeniser, template.
+    """
+    recipe = config.model_dump(mode="json", exclude=set(_PLACES))
+    text = json.dumps({"config": recipe, "inputs": dict(inputs)}, sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def partial_dir(output_dir: Path) -> Path:
+    """Where an unfinished run keeps its checkpoints; gone once `output_dir` is there."""
+    return output_dir.with_name(output_dir.name + ".partial")
+
+
+def lock_file(output_dir: Path) -> Path:
+    """The file that a living trainer holds with flock; it holds the process id as text."""
+    return output_dir.with_name(output_dir.name + ".lock")
+
+
+def progress_file(output_dir: Path) -> Path:
+    """The loss curve as JSON lines: of the finished run if there is one, else of the living one."""
+    finished = output_dir / PROGRESS_NAME
+    return finished if finished.is_file() else partial_dir(output_dir) / PROGRESS_NAME
+
+
+def _describe(problem: Mapping[str, Any]) -> str:
+    where = [str(part) for part in problem["loc"]]
+    name = ".".join(where)
+    if problem["type"] == "extra_forbidden":
+        return f"There is no key {name!r}{_nearest(where)}."
+    if problem["type"] == "missing":
+        return _NO_MANIFEST if name == "manifest_digest" else f"{name} is missing."
+    if name == "manifest_digest":
+        return f"{_NO_MANIFEST.split(':')[0]}: manifest_digest must be the 64 hexadecimal digits."
+    if problem["type"] == "value_error":
+        return str(problem["ctx"]["error"])
+    return f"{name}: {problem['msg'][0].lower()}{problem['msg'][1:]}, not {problem['input']!r}."
+
+
+def _nearest(where: list[str]) -> str:
+    model: type[BaseModel] = LoraShape if where[0] == "lora" else SftConfig
+    near = difflib.get_close_matches(where[-1], model.model_fields, n=1, cutoff=0.0)
+    prefix = ".".join(where[:-1])
+    return f", did you mean {prefix + '.' if prefix else ''}{near[0]}" if near else ""

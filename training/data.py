@@ -1,0 +1,200 @@
+"""Training rows: read and checked from JSONL, turned into token ids, and put in order.
+
+A row is TRL's prompt and completion with chat messages; other keys are provenance and are ignored:
+
+    {"prompt": [{"role": "user", "content": "..."}],
+     "completion": [{"role": "assistant", "content": "..."}]}
+
+Knows nothing of torch; the tokeniser is given.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from training.config import TrainingError
+
+IGNORED = -100  # the label that PyTorch's cross entropy leaves out
+_ROLES = frozenset({"system", "user", "assistant", "tool"})
+_SHAPE = (
+    'Each line must be {"prompt": [{"role", "content"}, ...], '
+    '"completion": [{"role": "assistant", "content"}]}; `strop export sft` writes such files.'
+)
+_POOL = 32  # batches sorted together: enough to even out lengths, few enough to stay random
+    32  # batches that are sorted together: enough to even out lengths, few enough to stay random
+)
+
+
+class DataError(TrainingError):
+    """A training file cannot be used."""
+
+
+@dataclass(frozen=True, slots=True)
+class ChatRow:
+    """One example: what is asked, and what should be answered."""
+
+    number: int  # line in the file, from 1
+    prompt: list[dict[str, str]]
+    completion: list[dict[str, str]]
+
+
+@dataclass(frozen=True, slots=True)
+class TokenRow:
+    """Token ids and labels of equal length; a label of -100 is left out of the loss."""
+
+    input_ids: list[int]
+    labels: list[int]
+
+
+@dataclass(frozen=True, slots=True)
+class DataReport:
+    """What the tokeniser made of a file; lengths in tokens."""
+
+    rows: int
+    tokens: int
+    trained_tokens: int
+    longest: int
+    cut: int  # rows that were cut to max_length
+    dropped: int  # of those, rows with nothing left to train on
+
+
+def read_rows(path: Path) -> list[ChatRow]:
+    """Read a training file; blank lines are skipped.
+
+    Raises:
+        DataError: it cannot be opened, holds no row, or a line is not of the shape above.
+    """
+    try:
+        with path.open("rb") as stream:
+            rows = [_parse_row(path, number, line) for number, line in _lines(stream)]
+    except OSError as error:
+        raise DataError(f"{path} cannot be read: {error.strerror}.") from error
+    if not rows:
+        raise DataError(f"{path} holds no rows.", hint=_SHAPE)
+    return rows
+
+
+def encode_rows(
+    rows: Sequence[ChatRow],
+    tokenizer: Any,
+    *,
+    max_length: int,
+    truncate: bool,
+    completion_only: bool,
+) -> tuple[list[TokenRow], DataReport]:
+    """Render rows through the tokeniser's chat template.
+
+    The completion starts where the rendered prompt and the rendered whole part ways.
+
+    Raises:
+        DataError: rows are longer than `max_length` and `truncate` is off, or nothing is left.
+    """
+    encoded = [_encode(row, tokenizer, completion_only=completion_only) for row in rows]
+    lengths = [len(row.input_ids) for row in encoded]
+    long = [i for i, length in enumerate(lengths) if length > max_length]
+    if long and not truncate:
+        worst = max(long, key=lengths.__getitem__)
+        raise DataError(
+            f"{len(long)} of {len(rows)} rows are longer than max_length {max_length}; the longest "
+            f"is line {rows[worst].number} with {lengths[worst]} tokens.",
+            hint=f"Set max_length: {lengths[worst]}, or truncate: true to cut them at the end.",
+        )
+    cut = [TokenRow(r.input_ids[:max_length], r.labels[:max_length]) for r in encoded]
+    kept = [row for row in cut if any(label != IGNORED for label in row.labels)]
+    if not kept:
+        raise DataError("No row has a token to train on.", hint="Raise max_length.")
+    return kept, _report(kept, longest=max(lengths), cut=len(long), dropped=len(rows) - len(kept))
+
+
+def length_bucketed_order(
+    lengths: Sequence[int], batch_size: int, *, seed: int, epoch: int
+) -> list[int]:
+    """Row indices of one epoch whose consecutive batches hold rows of similar length.
+
+    Rows are shuffled, sorted within pools of batches, and the batches are shuffled again; the one
+    batch that may be short stays last. The same seed and epoch give the same order, so that a
+    resumed run sees what an uninterrupted one would have seen.
+    """
+    rng = random.Random(f"{seed}:{epoch}")
+    order = list(range(len(lengths)))
+    rng.shuffle(order)
+    pool = batch_size * _POOL
+    for start in range(0, len(order), pool):
+        order[start : start + pool] = sorted(order[start : start + pool], key=lengths.__getitem__)
+    batches = [order[i : i + batch_size] for i in range(0, len(order), batch_size)]
+    short = [batches.pop()] if len(batches[-1]) < batch_size else []
+    rng.shuffle(batches)
+    return [index for batch in batches + short for index in batch]
+
+
+def _lines(stream: Any) -> Iterator[tuple[int, bytes]]:
+    for number, line in enumerate(stream, start=1):
+        line = line.removeprefix(b"\xef\xbb\xbf") if number == 1 else line
+        if line.strip():
+            yield number, line
+
+
+def _parse_row(path: Path, number: int, line: bytes) -> ChatRow:
+    where = f"{path}, line {number}"
+    try:
+        row = json.loads(line)
+    except UnicodeDecodeError as error:
+        raise DataError(f"{where}: not UTF-8.", hint="Convert the file to UTF-8.") from error
+    except json.JSONDecodeError as error:
+        raise DataError(f"{where}: not JSON ({error.msg}).", hint=_SHAPE) from error
+    if not isinstance(row, dict):
+        raise DataError(f"{where}: not an object.", hint=_SHAPE)
+    prompt, completion = (_messages(where, row, key) for key in ("prompt", "completion"))
+    if any(m["role"] != "assistant" for m in completion):
+        raise DataError(f"{where}: the completion is not the assistant's.", hint=_SHAPE)
+    if not any(m["content"].strip() for m in completion):
+        raise DataError(f"{where}: the completion is empty.", hint="Remove the row or answer it.")
+    return ChatRow(number, prompt, completion)
+
+
+def _messages(where: str, row: Mapping[str, Any], key: str) -> list[dict[str, str]]:
+    found = row.get(key)
+    if not isinstance(found, list) or not found or not all(_is_message(m) for m in found):
+        raise DataError(f"{where}: {key!r} is not a list of chat messages.", hint=_SHAPE)
+    return [{"role": m["role"], "content": m["content"]} for m in found]
+
+
+def _is_message(value: object) -> bool:
+    return (
+        isinstance(value, dict)
+        and value.get("role") in _ROLES
+        and isinstance(value.get("content"), str)
+    )
+
+
+def _encode(row: ChatRow, tokenizer: Any, *, completion_only: bool) -> TokenRow:
+    prompt = _token_ids(tokenizer, row.prompt, add_generation_prompt=True)
+    whole = _token_ids(tokenizer, row.prompt + row.completion)
+    start = _common_prefix(prompt, whole) if completion_only else 0
+    return TokenRow(whole, [IGNORED] * start + whole[start:])
+
+
+def _token_ids(tokenizer: Any, messages: list[dict[str, str]], **options: bool) -> list[int]:
+    encoded = tokenizer.apply_chat_template(messages, tokenize=True, return_dict=True, **options)
+    return list(encoded["input_ids"])
+
+
+def _common_prefix(left: Sequence[int], right: Sequence[int]) -> int:
+    pairs = enumerate(zip(left, right, strict=False))
+    return next((i for i, (a, b) in pairs if a != b), min(len(left), len(right)))
+
+
+def _report(rows: Sequence[TokenRow], *, longest: int, cut: int, dropped: int) -> DataReport:
+    return DataReport(
+        rows=len(rows),
+        tokens=sum(len(row.input_ids) for row in rows),
+        trained_tokens=sum(label != IGNORED for row in rows for label in row.labels),
+        longest=longest,
+        cut=cut,
+        dropped=dropped,
+    )

@@ -1,0 +1,156 @@
+"""What a finished training leaves behind: the adapter, `strop.json`, the model card.
+
+All is written to the staging folder of the run; `training.folders.publish` makes it appear. Given a
+trained model and the trainer's state; knows nothing of how they were trained.
+"""
+
+from __future__ import annotations
+
+import json
+import platform
+import resource
+import shutil
+import sys
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from importlib.metadata import version
+from typing import Any
+
+from training.config import (
+    PROGRESS_NAME,
+    RESULT_NAME,
+    SftConfig,
+    dump_config,
+    partial_dir,
+)
+from training.data import DataReport
+from training.digest import adapter_sha256
+from training.folders import read_progress
+
+_LIBRARIES = ("torch", "transformers", "trl", "peft", "accelerate", "datasets", "safetensors")
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """A model that was trained, and what the trainer counted.
+
+    Attributes:
+        model: the PEFT model.
+        state: the trainer's state at the end.
+        train: what the tokeniser made of the training file.
+        validation: the same of the validation file.
+        seconds: wall-clock time spent training, over all starts of the run.
+    """
+
+    model: Any
+    state: Any
+    train: DataReport
+    validation: DataReport | None
+    seconds: float
+
+
+def write_result(
+    config: SftConfig,
+    outcome: Outcome,
+    *,
+    inputs: Mapping[str, str | None],
+    recipe: str,
+    started_at: str,
+) -> dict[str, Any]:
+    """Stage the whole result; returns what `strop.json` says."""
+    partial = partial_dir(config.output_dir)
+    staged = partial / "result"
+    shutil.rmtree(staged, ignore_errors=True)
+    shape = outcome.model.peft_config["default"]
+    shape.target_modules = sorted(shape.target_modules)  # a set: the digest would vary by start
+    outcome.model.save_pretrained(staged, save_embedding_layers=False)
+    shutil.copyfile(partial / PROGRESS_NAME, staged / PROGRESS_NAME)
+    (staged / "config.yaml").write_text(dump_config(config), encoding="utf-8")
+    result = {
+        "kind": "sft",
+        "recipe_sha256": recipe,
+        "manifest_digest": config.manifest_digest,
+        "training_set_digest": config.training_set_digest,
+        "base_model": config.base_model,
+        **inputs,
+        "adapter_sha256": adapter_sha256(staged),
+        **_account(config, outcome),
+        "started_at": started_at,
+        "ended_at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "versions": {name: version(name) for name in _LIBRARIES}
+        | {"python": platform.python_version()},
+        "config": config.model_dump(mode="json"),
+        "loss_curve": read_progress(staged / PROGRESS_NAME),
+    }
+    (staged / RESULT_NAME).write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+    (staged / "README.md").write_text(render_card(result), encoding="utf-8")
+    return result
+
+
+def render_card(result: Mapping[str, Any]) -> str:
+    """The model card, in the form that PEFT and the hub read."""
+    config, losses = result["config"], _losses(result["loss_curve"])
+    rows = "\n".join(f"| {name} | `{value}` |" for name, value in _facts(result).items())
+    return f"""---
+base_model: {json.dumps(result["base_model"])}
+library_name: peft
+pipeline_tag: text-generation
+tags: [lora, sft, strop]
+---
+
+# LoRA adapter for {result["base_model"]}
+
+Trained by supervised fine-tuning on {result["train"]["rows"]} rows for {config["epochs"]:g} epochs,
+rank {config["lora"]["rank"]}, alpha {config["lora"]["alpha"]}, learning rate
+{config["learning_rate"]:g}, seed {config["seed"]}. {losses}
+
+A loss says nothing of quality: what this adapter is worth is decided by the comparison against the
+success manifest named below.
+
+| | |
+|---|---|
+{rows}
+"""
+
+
+def _account(config: SftConfig, outcome: Outcome) -> dict[str, Any]:
+    state, validation = outcome.state, outcome.validation
+    early = config.early_stopping_patience is not None
+    return {
+        "train": asdict(outcome.train),
+        "validation": None if validation is None else asdict(validation),
+        "steps": state.global_step,
+        "steps_planned": state.max_steps,
+        "stopped_early": early and state.global_step < state.max_steps,
+        "best_step": state.best_global_step,
+        "kept_step": state.best_global_step if early else state.global_step,
+        "seconds": round(outcome.seconds, 3),
+        "tokens": state.num_input_tokens_seen,
+        "peak_memory_bytes": _peak_memory(),
+        "peak_gpu_memory_bytes": _peak_gpu_memory(),
+    }
+
+
+def _facts(result: Mapping[str, Any]) -> dict[str, Any]:
+    names = ("manifest_digest", "training_set_digest", "train_sha256", "base_sha256")
+    names += ("tokenizer_sha256", "template_sha256", "adapter_sha256", "ended_at")
+    return {name: result[name] for name in names if result[name] is not None}
+
+
+def _losses(curve: list[dict[str, Any]]) -> str:
+    train = [line["loss"] for line in curve if "loss" in line]
+    held = [line["eval_loss"] for line in curve if "eval_loss" in line]
+    text = f"Training loss went from {train[0]:.3f} to {train[-1]:.3f}." if train else ""
+    return text + (f" Lowest validation loss: {min(held):.3f}." if held else "")
+
+
+def _peak_memory() -> int:
+    unit = 1 if sys.platform == "darwin" else 1024  # getrusage counts kilobytes on Linux
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+
+
+def _peak_gpu_memory() -> int | None:
+    import torch
+
+    return torch.cuda.max_memory_allocated() if torch.cuda.is_available() else None

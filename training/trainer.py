@@ -1,0 +1,156 @@
+"""TRL's trainer with the four things that a resumable, watched training needs.
+
+Rows come in length buckets whose order depends on seed and epoch alone; every checkpoint closes a
+line of the loss curve, so that a resumed run draws the same curve; lines are written as they come;
+training stops when the validation loss has stopped falling. Imports torch and TRL: imported only
+by a process that is about to train.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, TextIO
+
+import torch
+from torch.utils.data import Sampler
+from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+from trl import SFTTrainer
+
+from training.data import length_bucketed_order
+
+
+class BucketSampler(Sampler[int]):
+    """Rows of the epoch that the trainer is in, batches of similar length."""
+
+    def __init__(
+        self, lengths: Sequence[int], batch_size: int, *, seed: int, epoch: Callable[[], int]
+    ) -> None:
+        self._lengths = lengths
+        self._batch_size = batch_size
+        self._seed = seed
+        self._epoch = epoch
+
+    def __len__(self) -> int:
+        return len(self._lengths)
+
+    def __iter__(self) -> Any:
+        return iter(
+            length_bucketed_order(
+                self._lengths, self._batch_size, seed=self._seed, epoch=self._epoch()
+            )
+        )
+
+
+class BucketTrainer(SFTTrainer):  # type: ignore[misc]
+    """SFTTrainer that takes its rows from a `BucketSampler`; without `lengths` it shuffles."""
+
+    lengths: Sequence[int] | None = None
+
+    def _get_train_sampler(self, train_dataset: Any = None) -> torch.utils.data.Sampler[int] | None:
+        if self.lengths is None:
+            return super()._get_train_sampler(train_dataset)  # type: ignore[no-any-return]
+        return BucketSampler(
+            self.lengths,
+            self.args.train_batch_size,
+            seed=self.args.seed,
+            # A resumed trainer starts inside an epoch, so the trainer's own count is asked.
+            epoch=lambda: int(self.state.epoch or 0),
+        )
+
+
+class CurveWriter(TrainerCallback):
+    """Writes and prints the loss curve while it is drawn.
+
+    Args:
+        stream: open file that takes one JSON object a line.
+        clock: seconds since the epoch.
+        seconds_before: seconds of training before this process took the run up.
+    """
+
+    def __init__(
+        self, stream: TextIO, *, clock: Callable[[], float], seconds_before: float = 0.0
+    ) -> None:
+        self._stream = stream
+        self._clock = clock
+        self._start = clock() - seconds_before
+
+    def on_step_end(
+        self,
+        args: TrainingArguments,
+        state: TrainerState,
+        control: TrainerControl,
+        **kwargs: Any,
+    ) -> None:
+        control.should_log |= control.should_save
+
+    on_epoch_end = on_step_end
+
+    def on_log(
+        self,
+        args: TrainingArguments,
+        state: TrainerState,
+        control: TrainerControl,
+        logs: dict[str, float] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        logs = logs or {}
+        name = next((key for key in ("loss", "eval_loss") if key in logs), None)
+        if name is None or not state.is_world_process_zero:
+            return
+        line = {
+            "step": state.global_step,
+            "steps": state.max_steps,
+            "epoch": round(state.epoch or 0.0, 4),
+            name: logs[name],
+            "learning_rate": logs.get("learning_rate", _learning_rate(kwargs)),
+            "time": self._clock(),
+            "seconds": self._clock() - self._start,
+        }
+        self._stream.write(json.dumps(line) + "\n")
+        self._stream.flush()
+        print(_readable(line, name), flush=True)
+
+
+class StopWhenStale(TrainerCallback):
+    """Stops when `patience` evaluations in a row have not lowered the validation loss.
+
+    Keeps no count of its own: the trainer's history, which checkpoints hold, is the count.
+    """
+
+    def __init__(self, patience: int) -> None:
+        self._patience = patience
+
+    def on_evaluate(
+        self,
+        args: TrainingArguments,
+        state: TrainerState,
+        control: TrainerControl,
+        **kwargs: Any,
+    ) -> None:
+        if is_stale(state.log_history, self._patience):
+            control.should_training_stop = True
+
+
+def is_stale(history: Sequence[dict[str, float]], patience: int) -> bool:
+    """Whether the lowest validation loss is `patience` evaluations old, or older."""
+    losses = [entry["eval_loss"] for entry in history if "eval_loss" in entry]
+    return len(losses) > patience and min(losses[-patience:]) >= min(losses[:-patience])
+
+
+def read_state(checkpoint: Path) -> TrainerState:
+    """What the trainer knew when it wrote a checkpoint."""
+    return TrainerState.load_from_json(str(checkpoint / "trainer_state.json"))
+
+
+def _learning_rate(kwargs: dict[str, Any]) -> float | None:
+    scheduler = kwargs.get("lr_scheduler")
+    return None if scheduler is None else float(scheduler.get_last_lr()[0])
+
+
+def _readable(line: dict[str, Any], name: str) -> str:
+    return (
+        f"step {line['step']}/{line['steps']}  epoch {line['epoch']:.2f}  "
+        f"{name.replace('eval_', 'validation ')} {line[name]:.4f}  {line['seconds']:.0f} s"
+    )
