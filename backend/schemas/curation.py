@@ -1,0 +1,30 @@
+"""Training sets, as shown and as given."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from pydantic import Field
+
+from backend.schemas.common import NAME_PATTERN, Given, Shown
+
+
+class TrainingSetShown(Shown):
+    """A frozen set. `recipe` holds what went in and how many rows were refused, and why."""
+
+    id: int
+    project_id: int
+    name: str
+    recipe: dict[str, Any]
+    digest: str
+    n_rows: int
+    simulated: bool
+    created_at: datetime
+
+
+class TrainingSetGiven(Given):
+    """Freeze a training set by a recipe (checked by the curation service)."""
+
+    name: str = Field(min_length=1, max_length=120, pattern=NAME_PATTERN)
+    recipe: dict[str, Any] = Field(default_factory=dict)

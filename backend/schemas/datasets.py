@@ -1,0 +1,44 @@
+"""Datasets, their versions and examples, as shown."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from pydantic import Field
+
+from backend.schemas.common import NAME_PATTERN, Given, Shown
+
+
+class DatasetVersionShown(Shown):
+    """An immutable version; `splits` counts its examples by split."""
+
+    id: int
+    dataset_id: int
+    name: str
+    number: int
+    digest: str
+    n_examples: int
+    source_name: str
+    splits: dict[str, int]
+    created_at: datetime
+
+
+class ExampleShown(Shown):
+    """One example."""
+
+    id: int
+    external_id: str
+    input: str
+    context: str | None
+    references: list[str]
+    group: str | None
+    slices: dict[str, Any]
+    split: str
+
+
+class DatasetGiven(Given):
+    """A new version of a dataset: rows with the keys of the plain-file format."""
+
+    name: str = Field(min_length=1, max_length=120, pattern=NAME_PATTERN)
+    rows: list[dict[str, Any]] = Field(min_length=1, max_length=20_000)

@@ -1,0 +1,44 @@
+"""Model versions and preflights, as shown and as given."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from pydantic import Field
+
+from backend.schemas.common import Given, Shown
+
+
+class ModelVersionShown(Shown):
+    """The base, or one revision of an adapter; `aliases` are those that point at it now."""
+
+    id: int
+    label: str
+    name: str
+    revision: int
+    base_model: str
+    base_sha256: str
+    adapter_sha256: str | None
+    adapter_rank: int | None
+    training_run_id: int | None
+    aliases: list[str] = Field(default_factory=list)
+    created_at: datetime
+
+
+class AdapterGiven(Given):
+    """An adapter folder to register; it must lie below the artifact root."""
+
+    name: str = Field(min_length=1, max_length=80, pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")
+    path: str = Field(min_length=1, max_length=1000)
+
+
+class PreflightShown(Shown):
+    """The checks made before a run, each with its figures."""
+
+    id: int
+    engine: str
+    model_ids: list[int]
+    passed: bool
+    checks: list[dict[str, Any]]
+    created_at: datetime

@@ -1,0 +1,34 @@
+"""Promotions: the append-only log of decisions, as shown and as given."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Literal
+
+from pydantic import Field
+
+from backend.schemas.common import Given, Shown
+
+
+class PromotionShown(Shown):
+    """One decision about one model; the newest of an alias that moved it says where it points."""
+
+    id: int
+    project_id: int
+    alias: str
+    model: str
+    action: str
+    comparison_id: int | None
+    reason: str
+    simulated: bool
+    decided_by: str | None
+    created_at: datetime
+
+
+class PromotionGiven(Given):
+    """Promote a model by a comparison, or roll an alias back to the model before."""
+
+    action: Literal["promote", "rollback"] = "promote"
+    alias: str = Field("champion", min_length=1, max_length=40, pattern=r"^[a-z][a-z0-9_-]*$")
+    comparison_id: int | None = None
+    reason: str = Field(min_length=1, max_length=2_000)

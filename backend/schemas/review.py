@@ -1,0 +1,258 @@
+"""The review desk's shapes. What an expert sees names no model and carries no score.
+
+Experts' shapes: ReviewQueueForMe, Claim, ItemView, Draft and answers, OwnReview. Engineers' shapes:
+ReviewQueueShown, PreferencesShown, ReviewShown.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, Literal
+
+from pydantic import Field
+
+from backend.schemas.common import NAME_PATTERN, Given, Shown
+
+ShownWinner = Literal["left", "right", "tie", "both_bad", "cannot_judge"]
+QueueKindName = Literal["single", "pair"]
+
+
+class FlaggedSpan(Shown):
+    """A stretch of an output that the source seems not to support (code points)."""
+
+    start: int
+    end: int
+    reason: str
+    kind: str
+
+
+class ShownOutput(Shown):
+    """A text to judge, by whichever model."""
+
+    text: str
+    flagged: list[FlaggedSpan] = Field(default_factory=list)
+
+
+class ItemView(Shown):
+    """What an expert sees of an item: the source, and one output or a blind left and right."""
+
+    input: str
+    context: str | None
+    output: ShownOutput | None = None
+    left: ShownOutput | None = None
+    right: ShownOutput | None = None
+
+
+class QueueProgress(Shown):
+    """Reviews asked for, done, being worked on; `mine` are the asker's own."""
+
+    total: int
+    done: int
+    leased: int
+    open: int
+    mine: int = 0
+
+
+class ReviewQueueForMe(Shown):
+    """A queue as one of its reviewers sees it. `rubric` is the content of a backend.rubrics one."""
+
+    id: int
+    name: str
+    kind: QueueKindName
+    closed: bool
+    rubric: dict[str, Any]
+    progress: QueueProgress
+
+
+class MarkedSpan(Given):
+    """An error that the expert marked in the output; code points, end exclusive."""
+
+    start: int = Field(ge=0)
+    end: int = Field(gt=0)
+    kind: str = Field(min_length=1, max_length=80)
+    severity: str | None = Field(None, max_length=16)
+    note: str | None = Field(None, max_length=2_000)
+
+
+class Answer(Given):
+    """What an expert says of an item; a draft may leave anything out.
+
+    `ratings` maps the names of criteria to answers; `winner` is for a pair, in terms of the sides.
+    """
+
+    ratings: dict[str, str | int | float | bool | None] = Field(
+        default_factory=dict, max_length=100
+    )
+    correction: str | None = Field(None, max_length=1_000_000)
+    correction_reason: str | None = Field(None, max_length=2_000)
+    spans: list[MarkedSpan] = Field(default_factory=list, max_length=1_000)
+    winner: ShownWinner | None = None
+    comment: str | None = Field(None, max_length=20_000)
+    active_seconds: float = Field(0.0, ge=0.0, le=86_400.0)
+
+
+class Claim(Shown):
+    """An item under lease. Send `slot_id` and `version` back with every draft and answer."""
+
+    slot_id: int
+    version: int
+    lease_until: datetime
+    position: int
+    kind: QueueKindName
+    item: ItemView
+    draft: Answer | None = None
+    progress: QueueProgress
+
+
+class ClaimAnswer(Shown):
+    """The answer to a claim: an item, or none with the reason why."""
+
+    claim: Claim | None
+    finished: bool = False
+    reason: str | None = None
+
+
+class HeartbeatGiven(Given):
+    """A sign of life for the lease of this version."""
+
+    version: int = Field(ge=1)
+
+
+class LeaseShown(Shown):
+    """The lease as it stands after a heartbeat or a saved draft."""
+
+    slot_id: int
+    version: int
+    lease_until: datetime
+    saved_at: datetime | None = None
+
+
+class DraftGiven(HeartbeatGiven):
+    """An unfinished answer, saved as the expert works."""
+
+    answer: Answer
+
+
+class SubmitGiven(HeartbeatGiven):
+    """A final answer; sent twice under one lease it is one answer."""
+
+    answer: Answer
+
+
+class SkipGiven(HeartbeatGiven):
+    """Why the item is passed on to others."""
+
+    reason: str = Field(min_length=1, max_length=2_000)
+
+
+class ReviewReceipt(Shown):
+    """What became of an answer; `repeated` when the same answer was there already."""
+
+    review_id: int
+    state: Literal["submitted", "skipped"]
+    repeated: bool = False
+    progress: QueueProgress | None = None
+
+
+class OwnReview(Shown):
+    """One of the asker's own finished reviews, with the item as it was shown."""
+
+    review_id: int
+    state: str
+    submitted_at: datetime | None
+    simulated: bool
+    item: ItemView
+    answer: Answer
+
+
+class ReviewQueueGiven(Given):
+    """A new queue over the outputs of a run. Reviewers are named by user name."""
+
+    name: str = Field(min_length=1, max_length=120, pattern=NAME_PATTERN)
+    kind: QueueKindName = "single"
+    generation_run_id: int
+    models: list[str] = Field(min_length=1, max_length=50)
+    rubric: str | None = Field(
+        None, max_length=200_000, description="Rubric as YAML, or the name of one in the library."
+    )
+    reviewers: list[str] = Field(default_factory=list, max_length=500)
+    seed: int = Field(7, ge=0)
+    n_items: int | None = Field(None, ge=1)
+    overlap_share: float = Field(0.0, ge=0.0, le=1.0)
+    overlap: int = Field(1, ge=1, le=20)
+    score_run_id: int | None = None
+    lease_seconds: int | None = Field(None, ge=5, le=86_400)
+
+
+class ReviewerProgress(Shown):
+    """One reviewer of a queue, by pseudonym."""
+
+    pseudonym: str
+    simulated: bool
+    submitted: int
+    skipped: int
+    active_seconds: float
+
+
+class ReviewQueueShown(Shown):
+    """A queue as engineers see it."""
+
+    id: int
+    project_id: int
+    name: str
+    kind: QueueKindName
+    generation_run_id: int
+    score_run_id: int | None
+    rubric: dict[str, Any]
+    design: dict[str, Any]
+    closed: bool
+    created_at: datetime
+    progress: QueueProgress
+    reviewers: list[ReviewerProgress] = Field(default_factory=list)
+
+
+class WinRate(Shown):
+    """Share of decided votes for one model, with its 95% interval; `error` where undefined."""
+
+    model: str
+    value: float | None = None
+    low: float | None = None
+    high: float | None = None
+    n: int = 0
+    signature: str | None = None
+    error: str | None = None
+
+
+class PreferencesShown(Shown):
+    """Votes of a blind pair queue by model; ties and abstentions are stated, not shared out."""
+
+    model_a: str
+    model_b: str
+    wins_a: int
+    wins_b: int
+    ties: int
+    both_bad: int
+    cannot_judge: int
+    left_wins: int
+    right_wins: int
+    n: int
+    simulated: int = 0
+    win_rate: WinRate
+
+
+class ReviewShown(Shown):
+    """A finished review as engineers see it: by pseudonym, with models named."""
+
+    id: int
+    queue_id: int
+    item_id: int
+    reviewer: str
+    state: str
+    simulated: bool
+    models: list[str]
+    ratings: dict[str, str]
+    correction: str | None
+    winner: str | None
+    comment: str | None
+    active_seconds: float
+    submitted_at: datetime | None

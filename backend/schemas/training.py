@@ -1,0 +1,52 @@
+"""Training runs and their loss curves, as shown and as given."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from pydantic import Field
+
+from backend.schemas.common import Given, Shown
+from backend.schemas.queue import JobShown
+
+
+class TrainingRunShown(Shown):
+    """A training run; `result` is empty until the adapter is whole."""
+
+    id: int
+    project_id: int
+    training_set_id: int
+    manifest_id: int
+    adapter_name: str
+    config: dict[str, Any]
+    result: dict[str, Any]
+    job: JobShown | None
+    created_at: datetime
+    finished_at: datetime | None
+
+
+class TrainingRunGiven(Given):
+    """Train an adapter on a frozen set; `config` holds keys of training.config.SftConfig."""
+
+    training_set_id: int
+    adapter_name: str = Field(min_length=1, max_length=80, pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")
+    config: dict[str, Any] = Field(default_factory=dict)
+
+
+class LossPoint(Shown):
+    """One line of the trainer's log; a line has a training loss or an evaluation loss."""
+
+    step: int
+    epoch: float
+    loss: float | None = None
+    eval_loss: float | None = None
+    learning_rate: float | None = None
+
+
+class TrainingProgress(Shown):
+    """The loss curve so far."""
+
+    training_run_id: int
+    state: str | None
+    points: list[LossPoint]

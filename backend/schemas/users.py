@@ -1,0 +1,68 @@
+"""People, their sign-in, and the tokens of programs. No hash and no secret but at its making."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Literal
+
+from pydantic import Field, SecretStr
+
+from backend.schemas.common import NAME_PATTERN, Given, Shown
+from backend.schemas.projects import ProjectShown
+
+RoleName = Literal["admin", "engineer", "expert"]
+
+
+class UserShown(Shown):
+    """A person as admins and engineers of the project see them."""
+
+    id: int
+    name: str
+    pseudonym: str
+    role: RoleName
+    active: bool
+    simulated: bool
+    created_at: datetime
+
+
+class Me(Shown):
+    """Who is signed in, and the projects that they may see (none for an expert)."""
+
+    id: int
+    name: str
+    pseudonym: str
+    role: RoleName
+    projects: list[ProjectShown]
+
+
+class UserGiven(Given):
+    """A new person. An engineer or expert without a project reaches nothing."""
+
+    name: str = Field(min_length=1, max_length=120, pattern=NAME_PATTERN)
+    role: RoleName
+    password: SecretStr | None = Field(None, min_length=10, max_length=1000)
+    project_ids: list[int] = Field(default_factory=list, max_length=100)
+
+
+class TokenGiven(Given):
+    """A token for a program that acts as the person who asks for it."""
+
+    name: str = Field(min_length=1, max_length=120)
+    days: int | None = Field(90, ge=1, le=3650, description="Life in days; null never expires.")
+
+
+class TokenShown(Shown):
+    """A token without its secret."""
+
+    id: int
+    name: str
+    prefix: str
+    created_at: datetime
+    expires_at: datetime | None
+    revoked_at: datetime | None
+
+
+class TokenMade(TokenShown):
+    """A new token; the secret is shown this once."""
+
+    secret: str
