@@ -26,8 +26,6 @@ _SHAPE = (
     '"completion": [{"role": "assistant", "content"}]}; `strop export sft` writes such files.'
 )
 _POOL = 32  # batches sorted together: enough to even out lengths, few enough to stay random
-    32  # batches that are sorted together: enough to even out lengths, few enough to stay random
-)
 
 
 class DataError(TrainingError):
