@@ -1,4 +1,4 @@
-"""Model versions: the base of a project and the adapters on it, with the digests that prove them."""
+"""Model versions: the base of a project and its adapters, with the digests that prove them."""
 
 from __future__ import annotations
 

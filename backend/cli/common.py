@@ -1,0 +1,93 @@
+"""What commands share: the installation they work on, and how results are printed."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from sqlalchemy.orm import Session, sessionmaker
+
+    from backend.settings import Settings
+    from backend.tables.projects import Project
+
+ProjectOption = Annotated[str | None, typer.Option("--project", help="Project, if several.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+HomeOption = Annotated[Path | None, typer.Option("--home", help="Folder of this installation.")]
+
+
+@dataclass(frozen=True, slots=True)
+class Installation:
+    """Settings and database of one command."""
+
+    settings: Settings
+    sessions: sessionmaker[Session]
+
+
+def open_installation(**overrides: object) -> Installation:
+    """The installation that the settings name.
+
+    Raises NotFound when its database was not made yet.
+    """
+    from sqlalchemy import inspect
+
+    from backend.db import connect
+    from backend.errors import NotFound
+    from backend.settings import load_settings
+
+    settings = load_settings(**overrides)
+    if settings.url.startswith("sqlite") and not Path(settings.url[len("sqlite:///") :]).exists():
+        raise NotFound(f"There is no database at {settings.url}.", hint="Make it: strop init NAME")
+    sessions = connect(settings)
+    with sessions() as session:
+        if not inspect(session.connection()).has_table("alembic_version"):
+            raise NotFound(f"{settings.url} is not a Strop database.", hint="Run: strop init NAME")
+    return Installation(settings, sessions)
+
+
+@contextmanager
+def working_in_project(
+    name: str | None, **overrides: object
+) -> Iterator[tuple[Installation, Session, Project]]:
+    """A session on a project, committed when the block ends well."""
+    from backend.services.projects import get_project
+
+    installation = open_installation(**overrides)
+    with installation.sessions.begin() as session:
+        yield installation, session, get_project(session, name)
+
+
+def print_json(value: object) -> None:
+    """One JSON document on stdout."""
+    sys.stdout.write(json.dumps(value, indent=2, ensure_ascii=False, default=str) + "\n")
+
+
+def print_table(
+    rows: Sequence[Mapping[str, Any]], *, columns: Sequence[str], title: str | None = None
+) -> None:
+    """A readable table of the named columns; cells are shown as text, never as markup."""
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(title=title, box=box.SIMPLE_HEAD, title_justify="left")
+    for column in columns:
+        numeric = any(isinstance(row.get(column), int | float) for row in rows)
+        table.add_column(column, justify="right" if numeric else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*(Text(_cell(row.get(column))) for column in columns))
+    Console().print(table)
+
+
+def _cell(value: object) -> str:
+    if value is None:
+        return ""
+    return f"{value:.3f}" if isinstance(value, float) else str(value)

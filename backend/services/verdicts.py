@@ -1,0 +1,105 @@
+"""From an interval to a verdict: PASS, FAIL or INCONCLUSIVE, never from the point alone.
+
+A line passes when its whole interval lies on the good side of its bar, fails when all of it lies on
+the bad side, and is inconclusive between. A line without a figure can neither pass nor fail.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import StrEnum
+
+from backend.schemas.manifests import Direction, ManifestLine
+
+
+class Verdict(StrEnum):
+    """The three states of a line and of a candidate."""
+
+    PASS = "PASS"
+    FAIL = "FAIL"
+    INCONCLUSIVE = "INCONCLUSIVE"
+
+
+EXIT_CODES = {Verdict.PASS: 0, Verdict.FAIL: 2, Verdict.INCONCLUSIVE: 3}
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """A figure with its interval, in the metric's own units and direction.
+
+    For a margin line it is the difference candidate minus baseline.
+    """
+
+    value: float
+    low: float
+    high: float
+    n: int
+    failed: int
+    signature: str
+    baseline: float | None = None
+    candidate: float | None = None
+    p: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LineVerdict:
+    """What became of one line of the manifest.
+
+    Attributes:
+        more: about how many further examples or votes would settle an inconclusive line, if the
+            value stays where it is; None when none is needed or none can be told.
+    """
+
+    line: ManifestLine
+    verdict: Verdict
+    reason: str
+    evidence: Evidence | None = None
+    more: int | None = None
+
+
+def judge_line(line: ManifestLine, evidence: Evidence | None, *, missing: str = "") -> LineVerdict:
+    """Judge one line by its evidence; `missing` says why there is none."""
+    if evidence is None:
+        return LineVerdict(line, Verdict.INCONCLUSIVE, f"no figure: {missing or 'not measured'}")
+    bar, sign = _bar(line), 1 if line.direction == Direction.HIGHER else -1
+    low, high = sorted((sign * evidence.low, sign * evidence.high))
+    shown = f"{evidence.value:.3f} [{evidence.low:.3f}, {evidence.high:.3f}], n={evidence.n}"
+    if low >= bar:
+        return LineVerdict(line, Verdict.PASS, f"{shown} clears {sign * bar:g}", evidence)
+    if high < bar:
+        return LineVerdict(line, Verdict.FAIL, f"{shown} misses {sign * bar:g}", evidence)
+    more = examples_to_settle(evidence, sign * bar)
+    wanted = f"about {more} more would settle it" if more else "the value lies on the bar"
+    reason = f"{shown} contains {sign * bar:g}; {wanted}"
+    return LineVerdict(line, Verdict.INCONCLUSIVE, reason, evidence, more)
+
+
+def _bar(line: ManifestLine) -> float:
+    """The least value, in terms of higher is better, that the interval must clear."""
+    if line.margin is not None:
+        return line.margin
+    threshold = 0.0 if line.threshold is None else line.threshold
+    return threshold if line.direction == Direction.HIGHER else -threshold
+
+
+def examples_to_settle(evidence: Evidence, bar: float) -> int | None:
+    """How many more examples would take the bar out of the interval if the value stays.
+
+    The half-width on the side of the bar shrinks with the square root of n, so n must grow by
+    (half-width / distance) squared. None when the value lies on the bar.
+    """
+    distance = abs(evidence.value - bar)
+    half = evidence.value - evidence.low if bar < evidence.value else evidence.high - evidence.value
+    if distance <= 1e-12 or evidence.n == 0:
+        return None
+    return max(1, math.ceil(evidence.n * ((half / distance) ** 2 - 1)))
+
+
+def judge_all(lines: Iterable[LineVerdict]) -> Verdict:
+    """One failure fails; else one inconclusive line leaves it open; else it passes."""
+    verdicts = {line.verdict for line in lines}
+    if Verdict.FAIL in verdicts:
+        return Verdict.FAIL
+    return Verdict.INCONCLUSIVE if Verdict.INCONCLUSIVE in verdicts else Verdict.PASS
