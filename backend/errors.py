@@ -2,7 +2,8 @@
 
     StropError
     ├── InvalidInput          422  what was given cannot be used; the hint says what can
-    │   └── UnknownName       422  not in the registry; lists the nearest names
+    │   ├── UnknownName       422  not in the registry; lists the nearest names
+    │   └── TooLarge          413  more bytes than the server takes in one request
     ├── NotFound              404
     ├── Conflict              409  the state forbids it (frozen, already there, lease lapsed)
     │   └── LeaseLost         409  the claim was fenced off by a later one
@@ -10,6 +11,8 @@
     ├── Forbidden             403
     │   └── LeakRefused       403  a held-out example was about to enter training; exit code 2
     ├── PreflightFailed       409  the model served is not the model meant; exit code 2
+    ├── TooManyAttempts       429  wait before the next try
+    ├── ServerUnavailable     503  the Strop server gave no answer
     ├── EngineError           502  the model could not be asked
     │   ├── EngineUnavailable 503  no answer from the server; the work can be resumed
     │   └── UnknownAdapter    502  the server has no such adapter
@@ -68,6 +71,13 @@ class UnknownName(InvalidInput):
         )
 
 
+class TooLarge(InvalidInput):
+    """A request with more bytes than the server takes."""
+
+    status = 413
+    slug = "too-large"
+
+
 class NotFound(StropError):
     """The thing asked for does not exist, or the asker may not know that it does."""
 
@@ -115,6 +125,20 @@ class PreflightFailed(StropError):
     status = 409
     exit_code = 2
     slug = "preflight-failed"
+
+
+class TooManyAttempts(StropError):
+    """Too many failed tries in a short time."""
+
+    status = 429
+    slug = "too-many-attempts"
+
+
+class ServerUnavailable(StropError):
+    """The Strop server did not answer, or what answered is not a Strop server."""
+
+    status = 503
+    slug = "server-unavailable"
 
 
 class EngineError(StropError):

@@ -1,0 +1,208 @@
+"""People: names and pseudonyms, roles, passwords, membership of projects.
+
+Passwords are kept as argon2id hashes. Whether a name exists cannot be told from how long a refusal
+takes. What a browser or a program shows in place of a password is in credentials.
+"""
+
+from __future__ import annotations
+
+import functools
+import secrets
+from collections.abc import Collection
+from datetime import datetime
+
+from argon2 import PasswordHasher
+from argon2.exceptions import InvalidHashError, VerifyMismatchError
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from backend.errors import Conflict, Forbidden, InvalidInput, NotAuthenticated, NotFound
+from backend.tables.projects import Project
+from backend.tables.users import LoginSession, Membership, Role, Token, User
+
+MIN_PASSWORD = 10
+MAX_PASSWORD = 1000
+BAD_LOGIN = "Name or password is wrong."
+
+
+@functools.cache
+def _hasher() -> PasswordHasher:
+    return PasswordHasher()
+
+
+@functools.cache
+def _hash_of_nobody() -> str:
+    return _hasher().hash(secrets.token_urlsafe(16))
+
+
+def hash_password(password: str) -> str:
+    """The argon2id hash. Raises InvalidInput for one that is too short or too long."""
+    if not MIN_PASSWORD <= len(password) <= MAX_PASSWORD:
+        raise InvalidInput(
+            f"A password has {MIN_PASSWORD} to {MAX_PASSWORD} characters.",
+            hint="Use --generate to have one made.",
+        )
+    return _hasher().hash(password)
+
+
+def generate_password() -> str:
+    """A password of 96 random bits that can be read aloud and typed."""
+    alphabet = "abcdefghjkmnpqrstuvwxyz23456789"
+    letters = [secrets.choice(alphabet) for _ in range(20)]
+    return "-".join("".join(letters[start : start + 5]) for start in range(0, 20, 5))
+
+
+def create_user(
+    session: Session,
+    name: str,
+    role: str,
+    *,
+    password: str | None = None,
+    project_ids: Collection[int] = (),
+    simulated: bool = False,
+) -> User:
+    """Make a person with a pseudonym of their own; without a password nobody can sign in as them.
+
+    Raises:
+        Conflict: the name is taken.
+        InvalidInput: no such role, or a password that is too short.
+        NotFound: no such project.
+    """
+    if role not in set(Role):
+        raise InvalidInput(f"There is no role {role!r}.", hint=f"Roles: {', '.join(Role)}.")
+    if session.scalar(select(User.id).where(func.lower(User.name) == name.lower())) is not None:
+        raise Conflict(f"A user named {name!r} exists already.", hint="Choose another name.")
+    user = User(
+        name=name,
+        pseudonym=_new_pseudonym(session, role),
+        role=str(role),
+        password_hash=None if password is None else hash_password(password),
+        simulated=simulated,
+    )
+    session.add(user)
+    session.flush()
+    for project_id in project_ids:
+        add_member(session, project_id, user.id)
+    return user
+
+
+def _new_pseudonym(session: Session, role: str) -> str:
+    taken = set(session.scalars(select(User.pseudonym)))
+    while True:  # random, so that it says nothing of who came first
+        pseudonym = f"{role}-{secrets.randbelow(36**4):06x}"
+        if pseudonym not in taken:
+            return pseudonym
+
+
+def add_member(session: Session, project_id: int, user_id: int) -> Membership:
+    """Give a user access to a project; giving it again changes nothing."""
+    if session.get(Project, project_id) is None:
+        raise NotFound(f"There is no project {project_id}.")
+    found = session.scalar(
+        select(Membership).where(Membership.project_id == project_id, Membership.user_id == user_id)
+    )
+    if found is not None:
+        return found
+    membership = Membership(project_id=project_id, user_id=user_id)
+    session.add(membership)
+    session.flush()
+    return membership
+
+
+def find_user(session: Session, name: str) -> User:
+    """The user of that name. Raises NotFound with the names there are."""
+    user = session.scalar(select(User).where(User.name == name))
+    if user is None:
+        known = ", ".join(session.scalars(select(User.name).order_by(User.name)))
+        raise NotFound(
+            f"There is no user named {name!r}.",
+            hint=f"Known: {known}." if known else "Add one: strop user add NAME --role admin",
+        )
+    return user
+
+
+def list_users(session: Session, *, project_id: int | None = None) -> list[User]:
+    """Users by name; with a project, its members and nobody else."""
+    query = select(User).order_by(User.name)
+    if project_id is not None:
+        query = query.join(Membership).where(Membership.project_id == project_id)
+    return list(session.scalars(query))
+
+
+def set_password(session: Session, user: User, password: str, *, now: datetime) -> None:
+    """Change a password; whoever is signed in with the old one is signed out."""
+    user.password_hash = hash_password(password)
+    _end_sessions(session, user.id, now=now)
+    session.flush()
+
+
+def deactivate_user(session: Session, user: User, *, now: datetime) -> None:
+    """Bar a user from now on: sessions end, tokens are revoked; what they judged stays."""
+    user.active = False
+    _end_sessions(session, user.id, now=now)
+    for token in session.scalars(select(Token).where(Token.user_id == user.id)):
+        token.revoked_at = token.revoked_at or now
+    session.flush()
+
+
+def _end_sessions(session: Session, user_id: int, *, now: datetime) -> None:
+    query = select(LoginSession).where(
+        LoginSession.user_id == user_id, LoginSession.ended_at.is_(None)
+    )
+    for row in session.scalars(query):
+        row.ended_at = now
+
+
+def verify_password(session: Session, name: str, password: str) -> User:
+    """The user whose name and password these are.
+
+    An unknown, barred or passwordless name costs one hash like any other.
+
+    Raises:
+        NotAuthenticated: always with the same words.
+    """
+    user = session.scalar(select(User).where(User.name == name))
+    known = user is not None and user.active and user.password_hash is not None
+    stored = user.password_hash if known and user is not None else None
+    matches = _matches(stored or _hash_of_nobody(), password[: MAX_PASSWORD + 1])
+    if user is None or not known or not matches:
+        raise NotAuthenticated(BAD_LOGIN, hint="Check both and try again.")
+    return user
+
+
+def _matches(stored: str, password: str) -> bool:
+    try:
+        return _hasher().verify(stored, password)
+    except (VerifyMismatchError, InvalidHashError):
+        return False
+
+
+def visible_projects(session: Session, user: User) -> list[Project]:
+    """All projects for an admin, an engineer's own, none for an expert."""
+    query = select(Project).order_by(Project.id)
+    if user.role == Role.ADMIN:
+        return list(session.scalars(query))
+    if user.role != Role.ENGINEER:
+        return []
+    return list(session.scalars(query.join(Membership).where(Membership.user_id == user.id)))
+
+
+def require_project_access(session: Session, user: User, project_id: int) -> None:
+    """Let admins pass, and engineers of the project.
+
+    Raises:
+        Forbidden: an expert.
+        NotFound: an engineer of elsewhere, who may not know that the project exists.
+    """
+    if user.role == Role.EXPERT:
+        raise Forbidden("Experts work in their review queues.", hint="Ask an engineer for this.")
+    if user.role == Role.ADMIN:
+        if session.get(Project, project_id) is not None:
+            return
+    elif session.scalar(
+        select(Membership.id).where(
+            Membership.project_id == project_id, Membership.user_id == user.id
+        )
+    ):
+        return
+    raise NotFound("There is no such project, or it is not yours.")
