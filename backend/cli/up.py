@@ -1,0 +1,305 @@
+"""`strop up`: dashboard and API on one port in one process, and one worker beside them.
+
+The dashboard is an ASGI application with the API mounted below it. The worker is a child process
+that is started again when it dies. The parts also run apart, behind one proxy: `--api-only`, and
+`--dashboard-only` with STROP_API_URL. Nothing here knows what a page or a route does.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from functools import partial
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from backend.errors import Conflict, InvalidInput
+from backend.settings import Settings, child_environment, load_settings
+
+SESSION_COOKIE = "strop_session"
+LOGIN_PATH = "/api/v1/login"
+BACKLOG = 2048
+STOP_SECONDS = 15.0
+LONGEST_PAUSE_S = 30.0
+PR_SET_PDEATHSIG = 1  # linux/prctl.h
+
+
+def command(
+    port: Annotated[int | None, typer.Option(help="Port; 0 picks a free one.")] = None,
+    host: Annotated[str | None, typer.Option(help="Address to bind to.")] = None,
+    home: Annotated[Path | None, typer.Option(help="Folder of the database and the runs.")] = None,
+    no_worker: Annotated[bool, typer.Option("--no-worker", help="Start no worker.")] = False,
+    api_only: Annotated[bool, typer.Option("--api-only", help="Serve the API alone.")] = False,
+    dashboard_only: Annotated[
+        bool, typer.Option("--dashboard-only", help="Serve the dashboard alone (STROP_API_URL).")
+    ] = False,
+) -> None:
+    """Serve dashboard and API on one port, with a worker."""
+    if api_only and dashboard_only:
+        raise InvalidInput("--api-only and --dashboard-only exclude each other.")
+    settings = load_settings(port=port, host=host, home=home)
+    if dashboard_only and settings.api_url is None:
+        raise InvalidInput("The dashboard alone needs to know the API.", hint="Set STROP_API_URL.")
+    serve(
+        settings,
+        worker=not (no_worker or dashboard_only),
+        api=not dashboard_only,
+        dashboard=not api_only,
+    )
+
+
+def serve(
+    settings: Settings, *, worker: bool = True, api: bool = True, dashboard: bool = True
+) -> None:
+    """Migrate, bind, serve until SIGTERM or SIGINT, then end the worker.
+
+    Raises:
+        Conflict: the port is taken.
+    """
+    with bind(settings.host, settings.port) as listener:
+        address = web_address(settings.host, listener.getsockname()[1])
+        settings = settings.model_copy(
+            update={"port": listener.getsockname()[1], "api_url": settings.api_url or address}
+        )
+        sessions = open_migrated(settings) if api else None
+        api_app = build_api(settings, sessions) if api else None
+        life = lifespan(
+            worker_process(settings) if worker else contextlib.nullcontext(),
+            announce=lambda: say_where(address, sessions=sessions, worker=worker),
+        )
+        run_server(build_app(settings, api_app, life, dashboard=dashboard), listener)
+
+
+@contextlib.contextmanager
+def bind(host: str, port: int) -> Iterator[socket.socket]:
+    """A listening socket; port 0 takes a free one."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family) as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listener.bind((host, port))
+        except OSError as error:
+            raise Conflict(
+                f"Cannot listen on {host} port {port}: {error.strerror}.",
+                hint="Take another with --port, or --port 0 for any free one.",
+            ) from error
+        listener.listen(BACKLOG)
+        listener.setblocking(False)
+        yield listener
+
+
+def web_address(host: str, port: int) -> str:
+    """The address at which this machine reaches the server."""
+    name = {"0.0.0.0": "127.0.0.1", "::": "[::1]", "::1": "[::1]"}.get(host, host)
+    return f"http://{name}:{port}"
+
+
+def open_migrated(settings: Settings) -> Any:
+    """Sessions on the configured database, brought to the newest revision first."""
+    from backend.db import connect, migrate
+
+    settings.home.mkdir(parents=True, exist_ok=True)
+    sessions = connect(settings)
+    migrate(settings.url)
+    return sessions
+
+
+def build_api(settings: Settings, sessions: Any) -> Any:
+    """The FastAPI application, to be mounted below /api."""
+    from backend.api.app import create_app
+
+    return create_app(settings, sessions)
+
+
+def build_app(settings: Settings, api_app: Any, life: Any, *, dashboard: bool) -> Any:
+    """The ASGI application of this process: the dashboard with the API below it, or either."""
+    from starlette.applications import Starlette
+    from starlette.middleware import Middleware
+    from starlette.routing import Mount
+
+    routes = [] if api_app is None else [Mount("/api", app=api_app)]
+    if not dashboard:
+        return Starlette(routes=routes, lifespan=life)
+    import streamlit as st
+
+    return st.App(
+        dashboard_script(),
+        routes=routes,
+        lifespan=life,
+        middleware=[Middleware(SignInFirst)],
+        secrets={"api_url": str(settings.api_url)},
+    )
+
+
+def dashboard_script() -> Path:
+    """Where the dashboard's first script lies; found without importing it."""
+    return Path(__file__).parents[2] / "dashboard" / "app.py"
+
+
+class SignInFirst:
+    """Sends a browser without a session cookie from a page to the sign-in form, and back after.
+
+    This is courtesy, not protection: every figure a page shows comes from the API, which checks.
+    """
+
+    def __init__(self, app: Any) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] == "http" and wants_page(scope) and not has_session(scope):
+            from urllib.parse import quote
+
+            from starlette.responses import RedirectResponse
+
+            target = f"{LOGIN_PATH}?next={quote(scope['path'])}"
+            await RedirectResponse(target, status_code=303)(scope, receive, send)
+            return
+        await self.app(scope, receive, send)
+
+
+def wants_page(scope: Any) -> bool:
+    """Whether a request is a browser opening one of the dashboard's pages."""
+    accepted = dict(scope["headers"]).get(b"accept", b"")
+    path = str(scope["path"])
+    return (
+        scope["method"] == "GET"
+        and b"text/html" in accepted
+        and not path.startswith(("/api/", "/_stcore/", "/static/", "/media/"))
+    )
+
+
+def has_session(scope: Any) -> bool:
+    """Whether the request carries the session cookie (valid or not)."""
+    cookies = dict(scope["headers"]).get(b"cookie", b"").decode("latin-1")
+    return any(part.strip().startswith(f"{SESSION_COOKIE}=") for part in cookies.split(";"))
+
+
+def lifespan(worker: Any, *, announce: Callable[[], None]) -> Any:
+    """A lifespan that holds the worker from the server's start to its end."""
+
+    @contextlib.asynccontextmanager
+    async def live(_: Any) -> AsyncIterator[None]:
+        with worker:
+            announce()
+            yield
+
+    return live
+
+
+def run_server(app: Any, listener: socket.socket) -> None:
+    """Serve until a signal; uvicorn raises the signal again after its end, which is ignored."""
+    import uvicorn
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: None)
+    config = uvicorn.Config(
+        app,
+        log_level="warning",
+        access_log=False,
+        ws="websockets-sansio",
+        ws_max_size=64 * 2**20,
+        timeout_graceful_shutdown=3,
+        server_header=False,
+    )
+    server = uvicorn.Server(config)
+    server.run(sockets=[listener])
+    if not server.started:
+        raise Conflict("The server did not start.", hint="The lines above say why.")
+
+
+@contextlib.contextmanager
+def worker_process(settings: Settings) -> Iterator[None]:
+    """A worker process for as long as the context is open; started again when it dies."""
+    ending = threading.Event()
+    keeper = threading.Thread(target=keep_worker, args=(settings, ending), name="worker-keeper")
+    keeper.start()
+    try:
+        yield
+    finally:
+        ending.set()
+        keeper.join()
+
+
+def keep_worker(settings: Settings, ending: threading.Event) -> None:
+    """Start a worker, wait, start it again when it ended by itself; pauses grow to 30 s."""
+    pause = 1.0
+    while not ending.is_set():
+        started = time.monotonic()
+        process = start_worker(settings)
+        while process.poll() is None and not ending.wait(0.2):
+            pass
+        if ending.is_set():
+            break
+        lived = time.monotonic() - started
+        pause = 1.0 if lived > LONGEST_PAUSE_S else min(pause * 2, LONGEST_PAUSE_S)
+        typer.echo(
+            f"The worker ended with code {process.returncode}; next start in {pause:.0f} s.",
+            err=True,
+        )
+        ending.wait(pause)
+    end_process(process)
+
+
+def start_worker(settings: Settings) -> subprocess.Popen[bytes]:
+    """`strop worker` with these settings, in a process group of its own."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "backend.cli", "worker"],
+        env=child_environment(settings),
+        start_new_session=True,
+        preexec_fn=end_with_parent(),
+    )
+
+
+def end_with_parent() -> Callable[[], Any] | None:
+    """On Linux: what a child calls so that it gets SIGTERM when this server is killed.
+
+    Without it a killed server leaves its worker behind, and the next one starts a second.
+    """
+    if not sys.platform.startswith("linux"):
+        return None
+    import ctypes
+
+    prctl = ctypes.CDLL(None, use_errno=True).prctl
+    return partial(prctl, PR_SET_PDEATHSIG, int(signal.SIGTERM))
+
+
+def end_process(process: subprocess.Popen[bytes]) -> None:
+    """Ask the process to end, and end it after a while."""
+    if process.poll() is not None:
+        return
+    process.terminate()
+    try:
+        process.wait(STOP_SECONDS)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+
+
+def say_where(address: str, *, sessions: Any, worker: bool) -> None:
+    """Print the address and how to sign in."""
+    typer.echo(f"Strop is at {address}" + ("" if worker else "  (no worker: jobs wait)"))
+    if sessions is None:
+        return
+    names = names_that_sign_in(sessions)
+    if names:
+        typer.echo(f"Sign in as {', '.join(names)}. Ctrl+C ends it.")
+    else:
+        typer.echo("Nobody can sign in yet: strop user add NAME --role engineer --generate")
+
+
+def names_that_sign_in(sessions: Any, *, most: int = 5) -> list[str]:
+    """The first few people who have a password and may use it."""
+    from backend.db import reading
+    from backend.services.users import list_users
+
+    with reading(sessions) as session:
+        users = [u.name for u in list_users(session) if u.active and u.password_hash]
+    return [*users[:most], *(["..."] if len(users) > most else [])]

@@ -1,0 +1,1 @@
+"""Pieces that several pages share: text shown as text, the correction box, plots, frames."""

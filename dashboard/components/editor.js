@@ -1,0 +1,120 @@
+// The correction box: a text area with the word diff against the original below it.
+// Text only ever reaches the page through `value` and `textContent`, never as HTML.
+
+const PAUSE_MS = 600;          // quiet time after which a change is handed to the server
+const LARGEST_TABLE = 2000000; // cells of the diff table; above, the middle is shown as one block
+
+function words(text) {
+  return text.match(/\s+|[\p{L}\p{N}_]+|[^\s\p{L}\p{N}_]/gu) ?? [];
+}
+
+// Word diff by the longest common subsequence, after the common head and tail are set aside.
+export function diff(before, after) {
+  const a = words(before), b = words(after);
+  let head = 0;
+  while (head < a.length && head < b.length && a[head] === b[head]) head++;
+  let tail = 0;
+  while (tail < a.length - head && tail < b.length - head
+         && a[a.length - 1 - tail] === b[b.length - 1 - tail]) tail++;
+  const parts = [];
+  const add = (kind, text) => {
+    if (!text) return;
+    const last = parts[parts.length - 1];
+    if (last && last.kind === kind) last.text += text;
+    else parts.push({ kind, text });
+  };
+  add("same", a.slice(0, head).join(""));
+  middle(a.slice(head, a.length - tail), b.slice(head, b.length - tail), add);
+  add("same", tail ? a.slice(a.length - tail).join("") : "");
+  return parts;
+}
+
+function middle(a, b, add) {
+  if (a.length * b.length > LARGEST_TABLE) {
+    add("removed", a.join(""));
+    add("added", b.join(""));
+    return;
+  }
+  const width = b.length + 1;
+  const table = new Uint32Array((a.length + 1) * width);
+  for (let i = a.length - 1; i >= 0; i--)
+    for (let j = b.length - 1; j >= 0; j--)
+      table[i * width + j] = a[i] === b[j]
+        ? table[(i + 1) * width + j + 1] + 1
+        : Math.max(table[(i + 1) * width + j], table[i * width + j + 1]);
+  let i = 0, j = 0;
+  while (i < a.length || j < b.length) {
+    if (i < a.length && j < b.length && a[i] === b[j]) { add("same", a[i]); i++; j++; }
+    else if (i < a.length
+             && (j >= b.length || table[(i + 1) * width + j] >= table[i * width + j + 1])) {
+      add("removed", a[i]); i++;
+    } else { add("added", b[j]); j++; }
+  }
+}
+
+function showDiff(place, original, text) {
+  place.replaceChildren();
+  if (text === original) {
+    place.textContent = "No change yet. What you type is compared with the output here.";
+    place.className = "diff quiet";
+    return;
+  }
+  place.className = "diff";
+  const tags = { same: "span", removed: "del", added: "ins" };
+  for (const part of diff(original, text)) {
+    const piece = document.createElement(tags[part.kind]);
+    piece.textContent = part.text;
+    place.append(piece);
+  }
+}
+
+function fit(area) {
+  area.style.height = "auto";
+  area.style.height = `${Math.min(area.scrollHeight + 2, 480)}px`;
+}
+
+export default function (component) {
+  const { data, parentElement, setStateValue } = component;
+  const area = parentElement.querySelector("textarea");
+  const place = parentElement.querySelector(".diff");
+  const reset = parentElement.querySelector("button");
+  parentElement.querySelector("label").textContent = data.label;
+  area.disabled = data.disabled;
+
+  let timer = null;
+  const hand = () => {
+    clearTimeout(timer);
+    timer = null;
+    if (area.value === area.dataset.sent) return;
+    area.dataset.sent = area.value;
+    setStateValue("text", area.value);
+  };
+  const changed = () => {
+    showDiff(place, data.original, area.value);
+    fit(area);
+    clearTimeout(timer);
+    timer = setTimeout(hand, PAUSE_MS);
+  };
+
+  if (area.dataset.item !== data.item) {   // the first time, or another item
+    area.dataset.item = data.item;
+    area.value = data.text;
+    area.dataset.sent = data.text;
+    showDiff(place, data.original, area.value);
+    requestAnimationFrame(() => fit(area));
+    if (data.focus) area.focus();
+  }
+  area.oninput = changed;
+  area.onblur = hand;
+  area.onkeydown = (event) => {
+    if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) hand();
+    if (event.key === "Escape") area.blur();
+  };
+  reset.onclick = () => {
+    area.value = data.original;
+    changed();
+    hand();
+    area.focus();
+  };
+  return () => clearTimeout(timer);
+}

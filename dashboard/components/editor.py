@@ -1,0 +1,52 @@
+"""The correction box: a text area that shows, as one types, what differs from the output.
+
+Streamlit's own text area tells the server only when it is left; this one (editor.js) does so
+after each pause in typing, so that a draft is never older than that. It knows nothing of drafts.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import streamlit as st
+
+HERE = Path(__file__).parent
+
+
+@cache
+def _component() -> Any:
+    html, css, js = ((HERE / f"editor.{kind}").read_text("utf-8") for kind in ("html", "css", "js"))
+    return st.components.v2.component("strop_editor", html=html, css=css, js=js)
+
+
+def correction_editor(
+    *, key: str, original: str, text: str, label: str, focus: bool = False
+) -> str:
+    """Show the box and return the text in it as last handed over.
+
+    Args:
+        key: unique per item; another key is another box.
+        original: the text to compare with, and to go back to.
+        text: what stands in the box when it is first shown.
+        focus: whether the cursor is put into it when it is first shown.
+    """
+    result = _component()(
+        key=key,
+        data={
+            "item": key,
+            "original": original,
+            "text": text,
+            "label": label,
+            "focus": focus,
+            "disabled": False,
+        },
+        default={"text": text},
+        on_text_change=_nothing,
+    )
+    return text if result.text is None else str(result.text)
+
+
+def _nothing() -> None:
+    """A state of a component exists only with a callback; the script's own run does the work."""

@@ -1,0 +1,103 @@
+"""Plots as Vega-Lite specifications: dicts in, dicts out, so that a test can read them.
+
+Every interval that is known is drawn. Text from people or models is data of the plot, never part
+of its specification.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+Row = Mapping[str, Any]
+LINE_HEIGHT = 34
+
+
+def intervals_plot(rows: Sequence[Row], *, label: str, value_title: str, zero: bool) -> dict[str, Any]:
+    """Points with their intervals, one line a row.
+
+    Args:
+        rows: each with `label`'s key, `value`, `low`, `high` and `n`; `group` colours them.
+        zero: whether a line at 0 is drawn (for differences).
+    """
+    y = {
+        "field": label,
+        "type": "nominal",
+        "sort": None,
+        "title": None,
+        "axis": {"labelLimit": 260, "ticks": False, "domain": False},
+    }
+    colour = {"field": "group", "type": "nominal", "title": None, "legend": {"orient": "top"}}
+    tooltip = [{"field": name, "type": "nominal"} for name in (label, "group", "text", "n")]
+    shared = {"y": y, "yOffset": {"field": "group"}, "color": colour, "tooltip": tooltip}
+    layers: list[dict[str, Any]] = [
+        {
+            "mark": {"type": "rule", "strokeWidth": 2.5},
+            "encoding": {
+                **shared,
+                "x": {"field": "low", "type": "quantitative", "title": value_title,
+                      "scale": {"zero": False}},
+                "x2": {"field": "high"},
+            },
+        },
+        {
+            "mark": {"type": "point", "filled": True, "size": 80, "opacity": 1},
+            "encoding": {**shared, "x": {"field": "value", "type": "quantitative"}},
+        },
+    ]
+    if zero:
+        layers.insert(0, {
+            "data": {"values": [{"at": 0}]},
+            "mark": {"type": "rule", "strokeDash": [4, 4], "opacity": 0.6},
+            "encoding": {"x": {"field": "at", "type": "quantitative"}},
+        })
+    labels = {row[label] for row in rows}
+    groups = {row.get("group") for row in rows}
+    return {
+        "data": {"values": [dict(row) for row in rows]},
+        "height": max(90, LINE_HEIGHT * len(labels) * max(1, len(groups)) * 0.7),
+        "layer": layers,
+    }
+
+
+def loss_plot(points: Iterable[Row]) -> dict[str, Any]:
+    """Loss against step, one line per series (training, validation)."""
+    return {
+        "data": {"values": [dict(point) for point in points]},
+        "height": 260,
+        "mark": {"type": "line", "point": {"size": 28}, "strokeWidth": 2},
+        "encoding": {
+            "x": {"field": "step", "type": "quantitative", "title": "step",
+                  "axis": {"tickMinStep": 1}},
+            "y": {"field": "loss", "type": "quantitative", "title": "loss",
+                  "scale": {"zero": False}},
+            "color": {"field": "series", "type": "nominal", "title": None,
+                      "legend": {"orient": "top"}},
+            "tooltip": [{"field": n, "type": "nominal"} for n in ("series", "step", "loss")],
+        },
+    }
+
+
+def votes_plot(counts: Sequence[Row]) -> dict[str, Any]:
+    """One stacked bar of votes: for one model, ties, both bad, for the other.
+
+    Args:
+        counts: each with `answer`, `votes` and `place` (its order from the left).
+    """
+    return {
+        "data": {"values": [dict(count) for count in counts]},
+        "height": 46,
+        "layer": [
+            {
+                "mark": {"type": "bar", "height": 30},
+                "encoding": {
+                    "x": {"field": "votes", "type": "quantitative", "stack": "zero",
+                          "title": None, "axis": {"tickMinStep": 1}},
+                    "color": {"field": "answer", "type": "nominal", "title": None,
+                              "sort": {"field": "place"}, "legend": {"orient": "top"}},
+                    "order": {"field": "place", "type": "ordinal"},
+                    "tooltip": [{"field": n, "type": "nominal"} for n in ("answer", "votes")],
+                },
+            }
+        ],
+    }
