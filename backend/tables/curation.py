@@ -30,7 +30,8 @@ class TrainingSet(Base):
 class TrainingSetRow(Base):
     """One row: SFT (prompt, completion), DPO (with rejected) or KTO (with label).
 
-    `source` says where the completion comes from: reference, approved, corrected or vote.
+    `source` says where the row comes from: reference, approved, corrected, vote or rating. Rows
+    are never updated, and a trigger refuses those of an example that is held out.
     """
 
     __tablename__ = "training_set_rows"

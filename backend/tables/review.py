@@ -91,12 +91,17 @@ class ReviewQueue(Base):
 
 
 class QueueMember(Base):
-    """An expert who may claim from a queue."""
+    """An expert who may claim from a queue.
+
+    `cursor` is the position of the last slot that this person took: what is open before it is not
+    for them, so that a claim costs the same at the end of a long queue as at its start.
+    """
 
     __tablename__ = "queue_members"
 
     queue_id: Mapped[int] = mapped_column(ForeignKey("review_queues.id"), primary_key=True)
     user_id: Mapped[int] = mapped_column(ForeignKey("users.id"), primary_key=True)
+    cursor: Mapped[int] = mapped_column(default=-1)
 
 
 class ReviewItem(Base):

@@ -576,6 +576,7 @@ def upgrade() -> None:
         "queue_members",
         sa.Column("queue_id", sa.Integer(), nullable=False),
         sa.Column("user_id", sa.Integer(), nullable=False),
+        sa.Column("cursor", sa.Integer(), nullable=False),
         sa.ForeignKeyConstraint(
             ["queue_id"], ["review_queues.id"], name=op.f("fk_queue_members_queue_id_review_queues")
         ),
