@@ -1,0 +1,58 @@
+"""`strop gate CANDIDATE`: PASS, FAIL or INCONCLUSIVE by the manifest; exit codes 0, 2, 3."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from backend.cli.common import (
+    JsonOption,
+    ProjectOption,
+    print_json,
+    print_table,
+    working_in_project,
+)
+
+
+def command(
+    candidate: Annotated[str, typer.Argument(help="Model, for example v2.")],
+    baseline: Annotated[
+        str | None, typer.Option(help="Model to beat; default: the manifest's.")
+    ] = None,
+    project: ProjectOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Judge a candidate by the manifest, from the newest held-out run that scored both models."""
+    from backend.services import comparison
+    from backend.services.model_versions import find_model
+    from backend.services.projects import current_manifest, manifest_of
+    from backend.services.verdicts import EXIT_CODES, Verdict
+
+    with working_in_project(project) as (_, session, found):
+        manifest = current_manifest(session, found.id)
+        new = find_model(session, found.id, candidate)
+        old = find_model(session, found.id, baseline or manifest_of(manifest).baseline)
+        row = comparison.compare_models(
+            session,
+            manifest_row=manifest,
+            score_run=comparison.newest_scores_of_both(session, found.id, old, new),
+            baseline=old,
+            candidate=new,
+            queue=comparison.newest_pair_queue(session, found.id, old, new),
+        )
+        record = {
+            "comparison": row.id,
+            "verdict": row.verdict,
+            "candidate": new.label,
+            "baseline": old.label,
+            "manifest": {"version": manifest.version, "digest": manifest.digest},
+            "lines": row.lines,
+        }
+    if json:
+        print_json(record)
+    else:
+        title = f"{new.label} against {old.label}, manifest version {manifest.version}"
+        print_table(row.lines, columns=["title", "verdict", "reason"], title=title)
+        typer.echo(row.verdict)
+    raise typer.Exit(EXIT_CODES[Verdict(row.verdict)])

@@ -1,0 +1,88 @@
+"""`strop manifest set|show|diff`: the bar that a candidate must clear, set before training."""
+
+from __future__ import annotations
+
+import difflib
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from backend.cli.common import (
+    JsonOption,
+    ProjectOption,
+    print_json,
+    print_table,
+    working_in_project,
+)
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, help="The bar, set before training.")
+
+
+@app.command("set")
+def set_(
+    file: Annotated[Path, typer.Argument(help="YAML file.", exists=True, dir_okay=False)],
+    project: ProjectOption = None,
+) -> None:
+    """Set the bar from a YAML file; other content than before is a new version."""
+    from backend.errors import InvalidInput
+    from backend.services.projects import set_manifest
+
+    try:
+        source = file.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise InvalidInput(
+            f"{file} is not UTF-8: {error.reason}.", hint="Save it as UTF-8."
+        ) from None
+    with working_in_project(project) as (_, session, found):
+        row = set_manifest(session, found.id, source)
+        typer.echo(f"Manifest version {row.version}, sha256 {row.digest}.")
+
+
+@app.command()
+def show(project: ProjectOption = None, json: JsonOption = False) -> None:
+    """Show the bar that stands."""
+    from backend.services.projects import current_manifest, manifest_of
+
+    with working_in_project(project) as (_, session, found):
+        row = current_manifest(session, found.id)
+        manifest = manifest_of(row)
+    if json:
+        print_json({"version": row.version, "digest": row.digest, **row.content})
+        return
+    title = (
+        f"{manifest.name}: version {row.version}, sha256 {row.digest[:12]}, set {row.created_at}"
+    )
+    lines = [{"line": n, "bar": line.title} for n, line in enumerate(manifest.lines, start=1)]
+    print_table(lines, columns=["line", "bar"], title=title)
+    typer.echo(f"Baseline {manifest.baseline}; alpha {manifest.alpha:g}, two-sided, per line.")
+
+
+@app.command()
+def diff(
+    old: Annotated[int | None, typer.Argument(help="Version; default: the one before.")] = None,
+    new: Annotated[int | None, typer.Argument(help="Version; default: the newest.")] = None,
+    project: ProjectOption = None,
+) -> None:
+    """Show what changed between two versions of the bar; exit code 2 when something did."""
+    from backend.errors import NotFound
+    from backend.services.projects import list_manifests
+
+    with working_in_project(project) as (_, session, found):
+        rows = {row.version: row for row in list_manifests(session, found.id)}
+    newest = new or max(rows, default=0)
+    pair = (rows.get(old or newest - 1), rows.get(newest))
+    if pair[0] is None or pair[1] is None:
+        raise NotFound("There are no two such versions.", hint=f"Known: {sorted(rows)}.")
+    before, after = pair
+    lines = list(
+        difflib.unified_diff(
+            before.source.splitlines(),
+            after.source.splitlines(),
+            f"version {before.version} ({before.created_at})",
+            f"version {after.version} ({after.created_at})",
+            lineterm="",
+        )
+    )
+    typer.echo("\n".join(lines) or "No difference.")
+    raise typer.Exit(2 if lines else 0)

@@ -1,0 +1,204 @@
+"""Comparison: a candidate against the baseline on the same examples, judged by the manifest."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from backend.errors import CannotCompute, NotFound, StropError
+from backend.schemas.manifests import Manifest, ManifestLine
+from backend.services import review, scoring
+from backend.services.projects import manifest_of
+from backend.services.verdicts import Evidence, LineVerdict, judge_all, judge_line
+from backend.tables.comparison import Comparison
+from backend.tables.generation import GenerationRun, GenerationRunModel
+from backend.tables.model_versions import ModelVersion
+from backend.tables.projects import SuccessManifest
+from backend.tables.review import QueueKind, ReviewQueue
+from backend.tables.scoring import ScoreRun
+
+WIN_RATE = "win_rate"
+
+
+def compare_models(
+    session: Session,
+    *,
+    manifest_row: SuccessManifest,
+    score_run: ScoreRun,
+    baseline: ModelVersion,
+    candidate: ModelVersion,
+    queue: ReviewQueue | None = None,
+) -> Comparison:
+    """Judge every line of the manifest and store the evidence with the verdict.
+
+    Args:
+        score_run: scores of both models on the same generation run.
+        queue: blind pairs of the two models, for lines on `win_rate`.
+    """
+    manifest = manifest_of(manifest_row)
+    lines = [
+        _judge(session, manifest, line, score_run.id, baseline, candidate, queue)
+        for line in manifest.lines
+    ]
+    row = Comparison(
+        project_id=manifest_row.project_id,
+        manifest_id=manifest_row.id,
+        score_run_id=score_run.id,
+        review_queue_id=queue.id if queue is not None else None,
+        baseline_id=baseline.id,
+        candidate_id=candidate.id,
+        verdict=judge_all(lines),
+        lines=[_line_record(line) for line in lines],
+    )
+    session.add(row)
+    session.flush()
+    return row
+
+
+def _judge(
+    session: Session,
+    manifest: Manifest,
+    line: ManifestLine,
+    score_run_id: int,
+    baseline: ModelVersion,
+    candidate: ModelVersion,
+    queue: ReviewQueue | None,
+) -> LineVerdict:
+    level = 1 - manifest.alpha
+    try:
+        if line.metric == WIN_RATE:
+            evidence = _vote_evidence(session, queue, candidate, level)
+        elif line.threshold is not None:
+            evidence = _figure_evidence(session, line, score_run_id, candidate, level)
+        else:
+            evidence = _paired_evidence(session, line, score_run_id, baseline, candidate, level)
+    except StropError as error:  # a figure that is not there is a reason on the line, never a pass
+        return judge_line(line, None, missing=error.message)
+    return judge_line(line, evidence)
+
+
+def _figure_evidence(
+    session: Session, line: ManifestLine, score_run_id: int, candidate: ModelVersion, level: float
+) -> Evidence:
+    figure = scoring.model_figure(
+        session, score_run_id, candidate.id, line.metric, slice=line.slice, level=level
+    )
+    return Evidence(
+        figure.value, figure.low, figure.high, figure.n, figure.failed, figure.signature
+    )
+
+
+def _paired_evidence(
+    session: Session,
+    line: ManifestLine,
+    score_run_id: int,
+    baseline: ModelVersion,
+    candidate: ModelVersion,
+    level: float,
+) -> Evidence:
+    found = scoring.paired_figure(
+        session,
+        score_run_id,
+        baseline.id,
+        candidate.id,
+        line.metric,
+        slice=line.slice,
+        level=level,
+    )
+    return Evidence(
+        found.value,
+        found.low,
+        found.high,
+        found.n,
+        found.failed,
+        found.signature,
+        baseline=found.baseline,
+        candidate=found.candidate,
+        p=found.p,
+    )
+
+
+def _vote_evidence(
+    session: Session, queue: ReviewQueue | None, candidate: ModelVersion, level: float
+) -> Evidence:
+    if queue is None:
+        raise CannotCompute("No blind votes were gathered on this pair of models.")
+    votes = review.win_rate(session, queue.id, candidate.id, level=level)
+    return Evidence(votes.value, votes.low, votes.high, votes.n, votes.failed, votes.signature)
+
+
+def _line_record(line: LineVerdict) -> dict[str, Any]:
+    return {
+        "title": line.line.title,
+        **line.line.model_dump(mode="json"),
+        "verdict": str(line.verdict),
+        "reason": line.reason,
+        "more": line.more,
+        "evidence": asdict(line.evidence) if line.evidence is not None else None,
+    }
+
+
+def newest_comparison(session: Session, project_id: int, candidate_id: int) -> Comparison:
+    """The newest comparison of a candidate. Raises NotFound when it was never judged."""
+    query = select(Comparison).where(
+        Comparison.project_id == project_id, Comparison.candidate_id == candidate_id
+    )
+    row = session.scalar(query.order_by(Comparison.id.desc()).limit(1))
+    if row is None:
+        raise NotFound(
+            "This candidate was never judged by the manifest.", hint="Run: strop gate CANDIDATE"
+        )
+    return row
+
+
+def list_comparisons(session: Session, project_id: int) -> list[Comparison]:
+    """All comparisons of a project, oldest first."""
+    query = select(Comparison).where(Comparison.project_id == project_id)
+    return list(session.scalars(query.order_by(Comparison.id)))
+
+
+def newest_scores_of_both(
+    session: Session, project_id: int, first: ModelVersion, second: ModelVersion
+) -> ScoreRun:
+    """The newest score run of a held-out generation run in which both models took part.
+
+    Raises NotFound when there is none.
+    """
+    query = (
+        select(ScoreRun)
+        .join(GenerationRun)
+        .where(GenerationRun.project_id == project_id, GenerationRun.split != "train")
+    )
+    for model in (first, second):
+        query = query.where(
+            GenerationRun.id.in_(
+                select(GenerationRunModel.run_id).where(
+                    GenerationRunModel.model_version_id == model.id
+                )
+            )
+        )
+    row = session.scalar(query.order_by(ScoreRun.id.desc()).limit(1))
+    if row is None:
+        models = f"{first.label},{second.label}"
+        raise NotFound(
+            f"{first.label} and {second.label} were never scored in one held-out run.",
+            hint=f"Run: strop run --dataset D --split test --models {models} --metrics ...",
+        )
+    return row
+
+
+def newest_pair_queue(
+    session: Session, project_id: int, first: ModelVersion, second: ModelVersion
+) -> ReviewQueue | None:
+    """The newest queue of blind pairs of exactly these two models, if one was opened."""
+    query = select(ReviewQueue).where(
+        ReviewQueue.project_id == project_id, ReviewQueue.kind == QueueKind.PAIR
+    )
+    wanted = {first.id, second.id}
+    for queue in session.scalars(query.order_by(ReviewQueue.id.desc())):
+        if set(review.models_of_queue(session, queue.id)) == wanted:
+            return queue
+    return None
