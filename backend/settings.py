@@ -17,6 +17,7 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
+DEMO_BASE = str(Path(__file__).parents[1] / "training" / "demo" / "base")
 LOCAL_ADDRESSES = frozenset({"127.0.0.1", "::1", "localhost"})
 
 
@@ -35,7 +36,8 @@ class Settings(BaseSettings):
         None, description="Adapters are read only below this folder; default is HOME/artifacts."
     )
     base_model: str = Field(
-        "training/demo/base", description="Path or hub name of the base model of new projects."
+        DEMO_BASE,
+        description="Path or hub name of the base model of new projects; default: the demo's.",
     )
     engine: str = Field("local", description="Engine used when none is named: local or vllm.")
     vllm_url: str = Field(

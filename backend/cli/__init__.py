@@ -94,9 +94,13 @@ def _root() -> None:
     """Without a callback typer would turn a one-command group into a command."""
 
 
+ERROR_ROOTS = {"evaluators.errors": "EvaluatorError", "training.config": "TrainingError"}
+
+
 def _expected_errors() -> tuple[type[Exception], ...]:
-    errors = sys.modules.get("evaluators.errors")
-    return (StropError,) if errors is None else (StropError, errors.EvaluatorError)
+    """The roots of the error trees that were imported so far."""
+    loaded = {name: sys.modules[name] for name in ERROR_ROOTS if name in sys.modules}
+    return (StropError, *(getattr(module, ERROR_ROOTS[name]) for name, module in loaded.items()))
 
 
 def main(argv: list[str] | None = None) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from pathlib import Path
 
 import yaml
 from pydantic import ValidationError
@@ -16,9 +17,14 @@ from backend.tables.projects import Project, SuccessManifest
 
 
 def create_project(session: Session, name: str, *, base_model: str) -> Project:
-    """Make a project. Raises Conflict when the name is taken."""
+    """Make a project. Raises Conflict when the name is taken.
+
+    A base model in a folder is kept by its absolute path, since workers run elsewhere.
+    """
     if session.scalar(select(Project).where(Project.name == name)) is not None:
         raise Conflict(f"A project named {name!r} exists already.", hint="Choose another name.")
+    if Path(base_model).is_dir():
+        base_model = str(Path(base_model).resolve())
     project = Project(name=name, base_model=base_model)
     session.add(project)
     session.flush()
