@@ -1,0 +1,79 @@
+"""The review desk: queues are opened, items claimed, answered or skipped, and shown blind.
+
+    queues    open_queue: sampling, order, sides, overlap, members; rubric versions
+    claims    claim_review_item, heartbeat, save_draft: leases and fencing (the hot path)
+    answers   submit_review, skip_review: check, store once, release
+    views     what an expert sees, own past reviews, progress
+
+Everything here takes a session and flushes; the caller commits. A claim and a submit are each one
+short transaction.
+"""
+
+from backend.services.review.answers import (
+    Answer,
+    Choice,
+    SpanMark,
+    Submitted,
+    skip_review,
+    submit_review,
+)
+from backend.services.review.claims import Claim, claim_review_item, heartbeat, save_draft
+from backend.services.review.queues import (
+    add_reviewers,
+    close_queue,
+    find_queue,
+    get_queue,
+    list_queues,
+    open_queue,
+    rubric_of,
+    save_rubric,
+)
+from backend.services.review.views import (
+    FlaggedSpan,
+    ItemView,
+    PastReview,
+    QueueProgress,
+    ReviewerProgress,
+    ShownOutput,
+    item_view,
+    may_review,
+    my_queues,
+    my_reviews,
+    past_review,
+    queue_progress,
+    reviewer_progress,
+)
+
+__all__ = [
+    "Answer",
+    "Choice",
+    "Claim",
+    "FlaggedSpan",
+    "ItemView",
+    "PastReview",
+    "QueueProgress",
+    "ReviewerProgress",
+    "ShownOutput",
+    "SpanMark",
+    "Submitted",
+    "add_reviewers",
+    "claim_review_item",
+    "close_queue",
+    "find_queue",
+    "get_queue",
+    "heartbeat",
+    "item_view",
+    "list_queues",
+    "may_review",
+    "my_queues",
+    "my_reviews",
+    "open_queue",
+    "past_review",
+    "queue_progress",
+    "reviewer_progress",
+    "rubric_of",
+    "save_draft",
+    "save_rubric",
+    "skip_review",
+    "submit_review",
+]
