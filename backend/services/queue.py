@@ -1,0 +1,241 @@
+"""The queue of long work: rows that a worker takes up, and the workers that are alive.
+
+API and command line only write a row here, in their own transaction; a worker's reconciler hands
+it to the job engine (backend/jobs). `attempt` is a fencing token: whoever works on a job under an
+older attempt has been superseded and writes nothing more to the row.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import select, update
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
+
+from backend.db import utc_now
+from backend.errors import Conflict, NotFound, UnknownName
+from backend.tables.queue import Job, JobState, Worker
+
+HEARTBEAT_SECONDS = 5.0
+SILENT_AFTER = timedelta(seconds=60)
+UNFINISHED = (JobState.QUEUED, JobState.RUNNING)
+
+
+class JobKind(StrEnum):
+    """What a job does; its subject is a GenerationRun, a ScoreRun or a TrainingRun."""
+
+    GENERATE = "generate"
+    SCORE = "score"
+    TRAIN = "train"
+
+
+QUEUES: dict[str, str] = {JobKind.GENERATE: "gen", JobKind.SCORE: "score", JobKind.TRAIN: "gpu"}
+
+
+def workflow_id(job: Job) -> str:
+    """The fixed name under which the job engine knows this attempt, for example `generate-7-1`."""
+    return f"{job.kind}-{job.subject_id}-{job.attempt}"
+
+
+def enqueue_job(
+    session: Session, kind: str, subject_id: int, *, arguments: Mapping[str, Any] | None = None
+) -> Job:
+    """Ask for long work on a subject; asking again gives the same job.
+
+    Raises:
+        UnknownName: there is no such kind of job.
+    """
+    if kind not in QUEUES:
+        raise UnknownName("kind of job", kind, QUEUES)
+    if found := find_job(session, kind, subject_id):
+        return found
+    job = Job(
+        kind=str(kind),
+        subject_id=subject_id,
+        queue=QUEUES[kind],
+        state=JobState.QUEUED,
+        attempt=1,
+        arguments=dict(arguments or {}),
+    )
+    try:
+        with session.begin_nested():
+            session.add(job)
+    except IntegrityError:  # somebody else asked in the same moment
+        if found := find_job(session, kind, subject_id):
+            return found
+        raise
+    return job
+
+
+def find_job(session: Session, kind: str, subject_id: int) -> Job | None:
+    """The job on a subject, if one was asked for."""
+    return session.scalar(select(Job).where(Job.kind == kind, Job.subject_id == subject_id))
+
+
+def get_job(session: Session, job_id: int) -> Job:
+    """A job by its id.
+
+    Raises:
+        NotFound: there is none.
+    """
+    job = session.get(Job, job_id, populate_existing=True)
+    if job is None:
+        raise NotFound(f"There is no job {job_id}.")
+    return job
+
+
+def list_jobs(session: Session, *, states: Collection[str] = (), limit: int = 100) -> list[Job]:
+    """The newest jobs first, of all states unless some are named."""
+    query = select(Job).order_by(Job.id.desc()).limit(limit)
+    return list(session.scalars(query.where(Job.state.in_(states)) if states else query))
+
+
+def resume_job(session: Session, job_id: int, *, arguments: Mapping[str, Any] | None = None) -> Job:
+    """Queue a stopped, failed or finished job again; what it saved stays. Unfinished: unchanged."""
+    job = get_job(session, job_id)
+    if job.state in UNFINISHED:
+        return job
+    job.arguments = {**job.arguments, **(arguments or {})}
+    job.state = JobState.QUEUED
+    job.attempt += 1
+    job.error = job.exit_code = job.executor_id = job.finished_at = None
+    session.flush()
+    return job
+
+
+def unfinished_jobs(session: Session, queues: Collection[str]) -> list[Job]:
+    """What waits or runs on these queues, oldest first."""
+    found = select(Job).where(Job.state.in_(UNFINISHED), Job.queue.in_(queues)).order_by(Job.id)
+    return list(session.scalars(found))
+
+
+def start_job(
+    session: Session, job_id: int, attempt: int, *, executor_id: str, now: datetime
+) -> bool:
+    """Mark this attempt as running here; False if the attempt is no longer the present one."""
+    return _move(
+        session,
+        job_id,
+        attempt,
+        state=JobState.RUNNING,
+        executor_id=executor_id,
+        started_at=now,
+    )
+
+
+def holds_job(session: Session, job_id: int, attempt: int) -> bool:
+    """Whether this attempt is still the one that may work."""
+    query = select(Job.attempt).where(Job.id == job_id, Job.state.in_(UNFINISHED))
+    return session.scalar(query) == attempt
+
+
+def finish_job(
+    session: Session,
+    job_id: int,
+    attempt: int,
+    state: JobState,
+    *,
+    now: datetime,
+    error: str | None = None,
+    exit_code: int | None = None,
+) -> bool:
+    """Record how this attempt ended; False, and nothing changed, if it was superseded."""
+    return _move(
+        session, job_id, attempt, state=state, error=error, exit_code=exit_code, finished_at=now
+    )
+
+
+def requeue_job(session: Session, job_id: int, attempt: int) -> bool:
+    """Give an attempt back, to be done by whoever comes: the next attempt supersedes it."""
+    return _move(
+        session, job_id, attempt, state=JobState.QUEUED, attempt=attempt + 1, executor_id=None
+    )
+
+
+def _move(session: Session, job_id: int, held: int, **values: Any) -> bool:
+    moved = session.execute(
+        update(Job)
+        .where(Job.id == job_id, Job.attempt == held, Job.state.in_(UNFINISHED))
+        .values(**values)
+        .returning(Job.id)
+    )
+    return moved.first() is not None
+
+
+def is_alive(worker: Worker, *, now: datetime, host: str | None = None) -> bool:
+    """Whether a worker can be believed to live: heard of lately, and not a dead process here."""
+    if now - worker.seen_at > SILENT_AFTER:
+        return False
+    here = worker.host == (host or platform.node())
+    return not here or _process_exists(worker.pid)
+
+
+def _process_exists(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def live_workers(session: Session, *, now: datetime) -> list[Worker]:
+    """Workers that live at this moment."""
+    return [worker for worker in session.scalars(select(Worker)) if is_alive(worker, now=now)]
+
+
+def claim_worker_name(
+    session: Session, executor_id: str, *, queues: Sequence[str], pid: int, now: datetime
+) -> Worker:
+    """Register this process under its name, after a dead one of that name if there was one.
+
+    Raises:
+        Conflict: a living worker has the name.
+    """
+    held = session.get(Worker, executor_id, with_for_update=True, populate_existing=True)
+    if held is not None and held.pid != pid and is_alive(held, now=now):
+        raise Conflict(
+            f"A worker named {executor_id!r} is alive already (process {held.pid} on {held.host}).",
+            hint="Give this one another name with STROP_EXECUTOR_ID.",
+        )
+    values = {"queues": list(queues), "pid": pid, "host": platform.node()}
+    worker = held or Worker(executor_id=executor_id)
+    for name, value in {**values, "started_at": now, "seen_at": now}.items():
+        setattr(worker, name, value)
+    session.add(worker)
+    try:
+        session.flush()
+    except IntegrityError as error:
+        raise Conflict(f"A worker named {executor_id!r} started in the same moment.") from error
+    return worker
+
+
+def beat_heart(session: Session, executor_id: str, *, pid: int, now: datetime) -> bool:
+    """Say that the worker lives; False if its name has passed to another process."""
+    beaten = session.execute(
+        update(Worker)
+        .where(Worker.executor_id == executor_id, Worker.pid == pid)
+        .values(seen_at=now)
+        .returning(Worker.executor_id)
+    )
+    return beaten.first() is not None
+
+
+def leave_worker(session: Session, executor_id: str, *, pid: int) -> None:
+    """Remove a worker that stops."""
+    worker = session.get(Worker, executor_id)
+    if worker is not None and worker.pid == pid:
+        session.delete(worker)
+        session.flush()
+
+
+def has_worker(session: Session, queue: str, *, now: datetime | None = None) -> bool:
+    """Whether a living worker listens to a queue."""
+    return any(queue in worker.queues for worker in live_workers(session, now=now or utc_now()))

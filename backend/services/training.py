@@ -1,0 +1,295 @@
+"""Training runs: a frozen set and a configuration under a bar that was set before.
+
+This writes what the trainer reads (configuration and rows) into the run's folder; the trainer
+itself is a process of its own (`python -m training.sft`), started by backend/jobs/train.py. Knows
+nothing of torch.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from backend.errors import Conflict, InvalidInput, NotFound
+from backend.services import projects
+from backend.services.datasets import chat_messages
+from backend.settings import Settings
+from backend.tables.curation import TrainingSet, TrainingSetRow
+from backend.tables.datasets import Example, Split
+from backend.tables.model_versions import ModelVersion
+from backend.tables.projects import Project, SuccessManifest
+from backend.tables.training import TrainingRun
+from training.config import (
+    RESULT_NAME,
+    ConfigError,
+    SftConfig,
+    dump_config,
+    parse_config,
+    progress_file,
+)
+
+OURS = (
+    "base_model",
+    "train_file",
+    "validation_file",
+    "output_dir",
+    "manifest_digest",
+    "training_set_digest",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class RunFiles:
+    """Where a training run keeps what the trainer reads, and its log."""
+
+    folder: Path
+
+    @property
+    def config(self) -> Path:
+        """The configuration in YAML."""
+        return self.folder / "config.yaml"
+
+    @property
+    def train(self) -> Path:
+        """Training rows as JSON lines."""
+        return self.folder / "train.jsonl"
+
+    @property
+    def validation(self) -> Path:
+        """Validation rows, for early stopping only."""
+        return self.folder / "validation.jsonl"
+
+    @property
+    def log(self) -> Path:
+        """What the trainer printed."""
+        return self.folder / "trainer.log"
+
+
+def run_files(run: TrainingRun, settings: Settings) -> RunFiles:
+    """The files of a run."""
+    return RunFiles(settings.home.absolute() / "training" / f"run-{run.id}")
+
+
+def create_training_run(
+    session: Session,
+    *,
+    project_id: int,
+    training_set_id: int,
+    adapter_name: str,
+    config: Mapping[str, Any],
+    settings: Settings,
+    created_by_id: int | None = None,
+) -> TrainingRun:
+    """Lay down a training run and write what its trainer reads.
+
+    Args:
+        config: keys of `training.config.SftConfig`, without those that Strop fills in.
+
+    Raises:
+        Conflict: no success manifest is set.
+        InvalidInput: the configuration is not valid, or the set has no row to train on.
+        NotFound: the project has no such training set.
+    """
+    manifest = _require_manifest(session, project_id)
+    training_set = session.get(TrainingSet, training_set_id)
+    if training_set is None or training_set.project_id != project_id:
+        raise NotFound(f"The project has no training set {training_set_id}.")
+    if given := sorted(set(config) & set(OURS)):
+        raise InvalidInput(f"Strop fills in {', '.join(given)} itself.", hint="Leave it out.")
+    run = TrainingRun(
+        project_id=project_id,
+        training_set_id=training_set_id,
+        manifest_id=manifest.id,
+        adapter_name=adapter_name,
+        config=dict(config),
+        output_dir="",
+        created_by_id=created_by_id,
+    )
+    session.add(run)
+    session.flush()
+    run.output_dir = str(settings.artifacts / f"{adapter_name}-run-{run.id}")
+    resolved = resolve_config(session, run, settings)
+    write_run_files(session, run, resolved, settings)
+    session.flush()
+    return run
+
+
+def _require_manifest(session: Session, project_id: int) -> SuccessManifest:
+    try:
+        return projects.current_manifest(session, project_id)
+    except Conflict as error:
+        raise Conflict(
+            "Training refuses to start: no success manifest is set.",
+            hint="Set the bar first: strop manifest set FILE",
+        ) from error
+
+
+def resolve_config(session: Session, run: TrainingRun, settings: Settings) -> SftConfig:
+    """The whole configuration of a run, checked.
+
+    Raises:
+        InvalidInput: a key is unknown or a value is wrong.
+    """
+    project = session.get_one(Project, run.project_id)
+    files = run_files(run, settings)
+    watched = run.config.get("early_stopping_patience") is not None
+    values = {
+        "threads": settings.torch_threads,
+        **run.config,
+        "base_model": _local_path(project.base_model),
+        "train_file": str(files.train),
+        "validation_file": str(files.validation) if watched else None,
+        "output_dir": run.output_dir,
+        "manifest_digest": session.get_one(SuccessManifest, run.manifest_id).digest,
+        "training_set_digest": session.get_one(TrainingSet, run.training_set_id).digest,
+    }
+    try:
+        return parse_config(values, source="the training configuration")
+    except ConfigError as error:
+        raise InvalidInput(error.message, hint=error.hint) from error
+
+
+def _local_path(base_model: str) -> str:
+    """A folder as an absolute path, since the trainer may have another working directory."""
+    folder = Path(base_model)
+    return str(folder.resolve()) if folder.is_dir() else base_model
+
+
+def write_run_files(
+    session: Session, run: TrainingRun, config: SftConfig, settings: Settings
+) -> None:
+    """Write configuration and rows; the same content when written again.
+
+    Raises:
+        InvalidInput: no row to train on, or none to watch where early stopping is asked for.
+    """
+    files = run_files(run, settings)
+    files.folder.mkdir(parents=True, exist_ok=True)
+    written = _write_lines(files.train, _training_lines(session, run.training_set_id))
+    if not written:
+        raise InvalidInput("The training set has no row for supervised fine-tuning.")
+    if config.validation_file is not None:
+        lines = _validation_lines(session, run.training_set_id)
+        if not _write_lines(files.validation, lines):
+            raise InvalidInput(
+                "Early stopping needs a validation split with references, and there is none.",
+                hint="Leave out early_stopping_patience.",
+            )
+    files.config.write_text(dump_config(config), encoding="utf-8")
+
+
+def _write_lines(path: Path, rows: Iterable[Mapping[str, Any]]) -> int:
+    count = 0
+    with path.open("w", encoding="utf-8") as stream:
+        for row in rows:
+            stream.write(json.dumps(row, ensure_ascii=False) + "\n")
+            count += 1
+    return count
+
+
+def _training_lines(session: Session, training_set_id: int) -> Iterable[dict[str, Any]]:
+    """SFT rows as TRL reads them; curation has kept every held-out example out of the set."""
+    from backend.services.curation import training_rows
+
+    for row in training_rows(session, training_set_id):
+        if row.kind == "sft":
+            yield _prompt_and_completion(list(row.prompt), row.completion)
+
+
+def _validation_lines(session: Session, training_set_id: int) -> Iterable[dict[str, Any]]:
+    """References of the validation split of the datasets that the set was drawn from."""
+    versions = (
+        select(Example.dataset_version_id)
+        .join(TrainingSetRow, TrainingSetRow.example_id == Example.id)
+        .where(TrainingSetRow.training_set_id == training_set_id)
+    )
+    watched = select(Example).where(
+        Example.dataset_version_id.in_(versions), Example.split == Split.VALIDATION
+    )
+    for example in session.scalars(watched.order_by(Example.id)):
+        if example.references:
+            yield _prompt_and_completion(chat_messages(example), str(example.references[0]))
+
+
+def _prompt_and_completion(prompt: list[dict[str, str]], completion: str) -> dict[str, Any]:
+    return {"prompt": prompt, "completion": [{"role": "assistant", "content": completion}]}
+
+
+def get_training_run(
+    session: Session, run_id: int, *, project_id: int | None = None
+) -> TrainingRun:
+    """A training run by its id, of one project if one is named.
+
+    Raises:
+        NotFound: there is none.
+    """
+    run = session.get(TrainingRun, run_id)
+    if run is None or (project_id is not None and run.project_id != project_id):
+        raise NotFound(f"There is no training run {run_id}.")
+    return run
+
+
+def list_training_runs(session: Session, project_id: int) -> list[TrainingRun]:
+    """The training runs of a project, newest first."""
+    query = select(TrainingRun).where(TrainingRun.project_id == project_id)
+    return list(session.scalars(query.order_by(TrainingRun.id.desc())))
+
+
+def trained_model(session: Session, run_id: int) -> ModelVersion | None:
+    """The adapter that a training run gave, if it has."""
+    return session.scalar(select(ModelVersion).where(ModelVersion.training_run_id == run_id))
+
+
+def training_progress(run: TrainingRun) -> list[dict[str, Any]]:
+    """The loss curve so far: {"step", "epoch", "loss" or "eval_loss", "learning_rate", "time"}.
+
+    A last line that is half written is left out.
+    """
+    if curve := run.result.get("loss_curve"):
+        return list(curve)
+    file = progress_file(Path(run.output_dir))
+    if not file.is_file():
+        return []
+    lines = file.read_text(encoding="utf-8").splitlines(keepends=True)
+    return [json.loads(line) for line in lines if line.endswith("\n")]
+
+
+def finish_training_run(
+    session: Session, run_id: int, *, settings: Settings, now: datetime
+) -> ModelVersion:
+    """Register the finished adapter, once however often this is called, and keep its record.
+
+    Raises:
+        NotFound: the trainer has left no result.
+    """
+    from backend.services.model_versions import register_adapter
+
+    run = get_training_run(session, run_id)
+    record = Path(run.output_dir) / RESULT_NAME
+    if not record.is_file():
+        raise NotFound(f"Training run {run_id} has left no adapter at {run.output_dir}.")
+    model = trained_model(session, run_id) or register_adapter(
+        session,
+        run.project_id,
+        run.adapter_name,
+        Path(run.output_dir),
+        settings=settings,
+        training_run_id=run_id,
+    )
+    run.result = json.loads(record.read_text(encoding="utf-8"))
+    run.finished_at = run.finished_at or now
+    session.flush()
+    return model
+
+
+def count_rows(session: Session, training_set_id: int) -> int:
+    """How many rows a training set has."""
+    query = select(func.count(TrainingSetRow.id))
+    return session.scalar(query.where(TrainingSetRow.training_set_id == training_set_id)) or 0
