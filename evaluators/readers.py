@@ -16,14 +16,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
-from evaluators.errors import EvaluatorError
+from evaluators.errors import UnreadableRecord
 
 MAX_ROW_BYTES = 8_000_000
 STDIN = "-"
-
-
-class BadFile(EvaluatorError):
-    """A file that cannot be read as rows; the message names file and row, the hint the remedy."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,18 +42,20 @@ def read_records(
         max_row_bytes: longest line accepted, in bytes; a CSV record likewise.
 
     Raises:
-        BadFile: empty, not UTF-8, half a JSON line, wrong columns, or an over-long row.
+        UnreadableRecord: empty, not UTF-8, half a JSON line, wrong columns, or an over-long row.
     """
     name = "standard input" if str(source) == STDIN else str(source)
     with _open_bytes(source, name) as stream:
         lines = _decoded_lines(stream, name, max_row_bytes)
         first = next(lines, None)
         if first is None:
-            raise BadFile(f"{name}: the file is empty.", hint="Give it at least one row.")
+            raise UnreadableRecord(f"{name}: the file is empty.", hint="Give it at least one row.")
         reader = _read_csv if _is_csv(source, first) else _read_jsonl
         records = list(reader(_chain(first, lines), name, tuple(required), max_row_bytes))
     if not records:
-        raise BadFile(f"{name}: there is no record in it.", hint="Give it at least one row.")
+        raise UnreadableRecord(
+            f"{name}: there is no record in it.", hint="Give it at least one row."
+        )
     return records
 
 
@@ -68,9 +66,9 @@ def _open_bytes(source: str | Path, name: str) -> IO[bytes]:
     try:
         return gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb")  # type: ignore[return-value]
     except FileNotFoundError:
-        raise BadFile(f"{name}: there is no such file.", hint="Check the path.") from None
+        raise UnreadableRecord(f"{name}: there is no such file.", hint="Check the path.") from None
     except IsADirectoryError:
-        raise BadFile(f"{name}: this is a folder.", hint="Name a file.") from None
+        raise UnreadableRecord(f"{name}: this is a folder.", hint="Name a file.") from None
 
 
 def _decoded_lines(stream: IO[bytes], name: str, limit: int) -> Iterator[tuple[int, str]]:
@@ -82,7 +80,7 @@ def _decoded_lines(stream: IO[bytes], name: str, limit: int) -> Iterator[tuple[i
         try:
             text = raw.decode("utf-8")
         except UnicodeDecodeError as error:
-            raise BadFile(
+            raise UnreadableRecord(
                 f"{name}: row {number + 1}: not UTF-8 (byte {error.start + 1} of the row).",
                 hint="Save the file as UTF-8.",
             ) from None
@@ -95,14 +93,16 @@ def _next_line(stream: IO[bytes], name: str, number: int, limit: int) -> bytes:
     try:
         raw = stream.readline(limit + 1)
     except (gzip.BadGzipFile, EOFError) as error:
-        raise BadFile(f"{name}: not a whole gzip file: {error}.", hint="Pack it again.") from None
+        raise UnreadableRecord(
+            f"{name}: not a whole gzip file: {error}.", hint="Pack it again."
+        ) from None
     if len(raw) > limit:
         raise _over_long(name, number, limit)
     return raw
 
 
-def _over_long(name: str, number: int, limit: int) -> BadFile:
-    return BadFile(
+def _over_long(name: str, number: int, limit: int) -> UnreadableRecord:
+    return UnreadableRecord(
         f"{name}: row {number}: longer than {limit:,} bytes.",
         hint="Shorten the row, or raise the limit (STROP_MAX_ROW_BYTES).",
     )
@@ -134,12 +134,12 @@ def _read_jsonl(
         try:
             values = json.loads(line)
         except (json.JSONDecodeError, RecursionError) as error:
-            raise BadFile(
+            raise UnreadableRecord(
                 f"{name}: row {number}: not a whole JSON object ({error}).",
                 hint="Each line is one object; is the file cut short?",
             ) from None
         if not isinstance(values, dict):
-            raise BadFile(
+            raise UnreadableRecord(
                 f"{name}: row {number}: a {type(values).__name__}, not an object.",
                 hint='Each line is one object, {"id": ...}.',
             )
@@ -150,9 +150,9 @@ def _read_jsonl(
 
 def _lacks_columns(
     name: str, number: int, lacking: list[str], found: Iterable[str | None]
-) -> BadFile:
+) -> UnreadableRecord:
     have = ", ".join(str(column) for column in found) or "nothing"
-    return BadFile(
+    return UnreadableRecord(
         f"{name}: row {number}: no {' and no '.join(lacking)}; it has {have}.",
         hint="Name the columns so, or map them.",
     )
@@ -168,12 +168,14 @@ def _read_csv(
         if lacking := [column for column in required if column not in header]:
             raise _lacks_columns(name, 1, lacking, header)
         if len(set(header)) != len(header):
-            raise BadFile(f"{name}: row 1: a column twice.", hint="Make the header's names unique.")
+            raise UnreadableRecord(
+                f"{name}: row 1: a column twice.", hint="Make the header's names unique."
+            )
         for number, cells in enumerate(rows, start=2):
             if not any(cell.strip() for cell in cells):
                 continue
             if len(cells) != len(header):
-                raise BadFile(
+                raise UnreadableRecord(
                     f"{name}: row {number}: {len(cells)} cells under {len(header)} columns.",
                     hint="Quote cells that hold commas or line breaks.",
                 )
@@ -181,7 +183,7 @@ def _read_csv(
     except csv.Error as error:
         if "field larger" in str(error):
             raise _over_long(name, rows.line_num, limit) from None
-        raise BadFile(
+        raise UnreadableRecord(
             f"{name}: line {rows.line_num}: not CSV ({error}).",
             hint="Close the quotes; double a quote inside a cell.",
         ) from None
