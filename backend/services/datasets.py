@@ -254,6 +254,14 @@ def list_examples(
     return list(session.scalars(query.order_by(Example.id)))
 
 
+def unsplit_rows(session: Session, dataset_version_id: int) -> list[Row]:
+    """The examples of a version as rows whose split is to be chosen anew."""
+    return [
+        Row(e.external_id, e.input, e.context, tuple(e.references), e.group, e.slices)
+        for e in list_examples(session, dataset_version_id)
+    ]
+
+
 def split_counts(session: Session, dataset_version_id: int) -> dict[str, tuple[int, int]]:
     """Examples and groups of each split: {"train": (720, 180), ...}."""
     query = (
