@@ -1,1 +1,50 @@
+"""Text generation: one protocol (`base`), several engines, opened here by name.
 
+A new engine is one module and one line of the table. Nothing heavy is imported before an engine
+is opened.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+from backend.engines.base import Engine
+from backend.errors import UnknownName
+from backend.settings import Settings
+
+
+def _open_local(settings: Settings, urls: Sequence[str] | None) -> Engine:
+    from backend.engines.local import LocalEngine
+
+    return LocalEngine(batch_size=settings.batch_size, threads=settings.torch_threads)
+
+
+def _open_vllm(settings: Settings, urls: Sequence[str] | None) -> Engine:
+    from backend.engines.vllm import VllmEngine
+
+    key = settings.vllm_api_key
+    return VllmEngine(
+        urls or settings.vllm_urls,
+        in_flight=settings.vllm_concurrency,
+        api_key=key.get_secret_value() if key else None,
+    )
+
+
+ENGINES: Mapping[str, Callable[[Settings, Sequence[str] | None], Engine]] = {
+    "local": _open_local,
+    "vllm": _open_vllm,
+}
+
+
+def open_engine(name: str, settings: Settings, *, urls: Sequence[str] | None = None) -> Engine:
+    """An engine by its name, to be closed by the caller (`with`); load models before use.
+
+    Args:
+        urls: servers to use instead of those in the settings; the local engine has none.
+
+    Raises:
+        UnknownName: no engine of that name.
+    """
+    if name not in ENGINES:
+        raise UnknownName("engine", name, ENGINES)
+    return ENGINES[name](settings, urls)

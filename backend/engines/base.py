@@ -6,6 +6,7 @@ knows nothing of the database. Engines yield answers as they arrive, in any orde
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -75,6 +76,24 @@ class GenerationResult:
     latency_s: float = 0.0
 
 
+def request_seed(seed: int, key: str) -> int:
+    """The seed of one request, from the run's seed and the request's key; the same in every engine.
+
+    A request drawn again under the same key gets the same seed, whatever stands beside it in the
+    batch; two requests with equal prompts and different keys get different draws. Below 2**63.
+    """
+    digest = hashlib.sha256(f"{seed}\0{key}".encode()).digest()
+    return int.from_bytes(digest[:8]) >> 1
+
+
+def prompt_too_long(prompt_tokens: int, max_tokens: int, limit: int) -> str:
+    """The error text of a prompt that leaves no room for its answer."""
+    return (
+        f"The prompt has {prompt_tokens} tokens; with {max_tokens} for the answer that is more "
+        f"than the {limit} the model can hold. Shorten it or ask for truncation."
+    )
+
+
 class Engine(Protocol):
     """A way to run a base model and its adapters.
 
@@ -84,6 +103,10 @@ class Engine(Protocol):
     """
 
     name: str
+
+    @property
+    def notes(self) -> Sequence[str]:
+        """What the engine cannot prove about what it serves; a preflight shows every sentence."""
 
     def load(self, models: Sequence[ServedModel]) -> None:
         """Make the models ready; all must share one base. Reloads a name whose digest changed."""
@@ -96,10 +119,17 @@ class Engine(Protocol):
     def next_token_logprobs(
         self, model: str, messages: Sequence[Message], *, top: int = 20
     ) -> dict[str, float]:
-        """Log-probabilities of the `top` likeliest first tokens of the answer, by token text."""
+        """Log-probabilities of the `top` likeliest first tokens of the answer.
+
+        Keys are the vocabulary's own spelling of the tokens, which is unique and the same in every
+        engine. Several servers behind one engine are asked in turn.
+        """
 
     def render(self, messages: Sequence[Message]) -> str:
-        """The prompt exactly as the model is shown it, generation prompt included."""
+        """The prompt exactly as the model is shown it, generation prompt included.
+
+        Decoded from the token ids that reach the model, special tokens in their own spelling.
+        """
 
     def close(self) -> None:
         """Give back what the engine holds; a server that somebody else started is left running."""

@@ -1,0 +1,66 @@
+"""From messages to the token ids that a model is shown, by the base model's own tokeniser.
+
+Training, the local engine and the preflight render through here or through the same tokeniser
+call, so that they agree byte for byte. It knows no adapter: adapters share their base's tokeniser.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from backend.engines.base import Message
+from backend.errors import InvalidInput
+
+
+def load_tokenizer(base_model: str) -> Any:
+    """The tokeniser of a base model, from its folder, the hub cache or the hub.
+
+    Raises:
+        InvalidInput: there is none, or it has no chat template.
+    """
+    from transformers import AutoTokenizer
+
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(base_model, trust_remote_code=False)
+    except (OSError, ValueError) as error:
+        raise InvalidInput(
+            f"The tokeniser of {base_model} cannot be read: {first_line(error)}.",
+            hint="Name a folder with tokenizer.json, or a hub model that this machine can reach.",
+        ) from error
+    if tokenizer.chat_template is None:
+        raise InvalidInput(
+            f"The tokeniser of {base_model} has no chat template.",
+            hint="Add chat_template.jinja to the base model's folder.",
+        )
+    return tokenizer
+
+
+def encode_prompt(tokenizer: Any, messages: Sequence[Message]) -> list[int]:
+    """Token ids of the rendered messages with the generation prompt."""
+    text = tokenizer.apply_chat_template(
+        [dict(message) for message in messages], tokenize=False, add_generation_prompt=True
+    )
+    return list(tokenizer(text, add_special_tokens=False)["input_ids"])
+
+
+def decode_prompt(tokenizer: Any, token_ids: Sequence[int]) -> str:
+    """The text of a prompt's token ids, special tokens in their own spelling."""
+    return str(
+        tokenizer.decode(
+            list(token_ids), skip_special_tokens=False, clean_up_tokenization_spaces=False
+        )
+    )
+
+
+def model_folder(base_model: str) -> Path | None:
+    """The folder of a base model that is one; None for a hub name."""
+    path = Path(base_model)
+    return path.resolve() if path.is_dir() else None
+
+
+def first_line(error: BaseException) -> str:
+    """The first line of an error's text, without its full stop."""
+    text = str(error).strip() or type(error).__name__
+    return text.splitlines()[0].rstrip(".")
