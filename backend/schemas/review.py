@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
+from backend.rubrics import Rubric
 from backend.schemas.common import NAME_PATTERN, Given, Shown
 
 ShownWinner = Literal["left", "right", "tie", "both_bad", "cannot_judge"]
@@ -54,13 +55,13 @@ class QueueProgress(Shown):
 
 
 class ReviewQueueForMe(Shown):
-    """A queue as one of its reviewers sees it. `rubric` is the content of a backend.rubrics one."""
+    """A queue as one of its reviewers sees it."""
 
     id: int
     name: str
     kind: QueueKindName
     closed: bool
-    rubric: dict[str, Any]
+    rubric: Rubric
     progress: QueueProgress
 
 
@@ -97,7 +98,7 @@ class Claim(Shown):
     slot_id: int
     version: int
     lease_until: datetime
-    position: int
+    resumed: bool
     kind: QueueKindName
     item: ItemView
     draft: Answer | None = None
@@ -105,11 +106,13 @@ class Claim(Shown):
 
 
 class ClaimAnswer(Shown):
-    """The answer to a claim: an item, or none with the reason why."""
+    """The answer to a claim: an item, or none when nothing is left for this person.
+
+    `progress` tells whether others are still at work.
+    """
 
     claim: Claim | None
-    finished: bool = False
-    reason: str | None = None
+    progress: QueueProgress
 
 
 class HeartbeatGiven(Given):
@@ -124,7 +127,7 @@ class LeaseShown(Shown):
     slot_id: int
     version: int
     lease_until: datetime
-    saved_at: datetime | None = None
+    at: datetime
 
 
 class DraftGiven(HeartbeatGiven):
@@ -148,10 +151,9 @@ class SkipGiven(HeartbeatGiven):
 class ReviewReceipt(Shown):
     """What became of an answer; `repeated` when the same answer was there already."""
 
-    review_id: int
+    review_id: int | None
     state: Literal["submitted", "skipped"]
     repeated: bool = False
-    progress: QueueProgress | None = None
 
 
 class OwnReview(Shown):
@@ -159,8 +161,9 @@ class OwnReview(Shown):
 
     review_id: int
     state: str
-    submitted_at: datetime | None
+    submitted_at: datetime
     simulated: bool
+    skip_reason: str | None
     item: ItemView
     answer: Answer
 
@@ -203,7 +206,7 @@ class ReviewQueueShown(Shown):
     kind: QueueKindName
     generation_run_id: int
     score_run_id: int | None
-    rubric: dict[str, Any]
+    rubric: Rubric
     design: dict[str, Any]
     closed: bool
     created_at: datetime

@@ -44,7 +44,7 @@ class ScoreRunGiven(Given):
 class FigureShown(Shown):
     """A metric of one model on one slice with its 95% interval; `error` where undefined."""
 
-    model_id: int
+    model_version_id: int
     model: str
     slice: dict[str, str]
     metric: str

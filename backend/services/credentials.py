@@ -100,12 +100,20 @@ def list_tokens(session: Session, user_id: int | None = None) -> list[Token]:
     )
 
 
+def get_token(session: Session, token_id: int) -> Token:
+    """A token by its id. Raises NotFound."""
+    token = session.get(Token, token_id)
+    if token is None:
+        raise NotFound(f"There is no token {token_id}.", hint="See strop token list.")
+    return token
+
+
 def revoke_token(
     session: Session, token_id: int, *, now: datetime, user_id: int | None = None
 ) -> Token:
     """End a token at once (of this user, if one is named). Raises NotFound."""
-    token = session.get(Token, token_id)
-    if token is None or (user_id is not None and token.user_id != user_id):
+    token = get_token(session, token_id)
+    if user_id is not None and token.user_id != user_id:
         raise NotFound(f"There is no token {token_id}.", hint="See strop token list.")
     token.revoked_at = token.revoked_at or now
     session.flush()

@@ -1,0 +1,118 @@
+"""The one gate before every route: who asks, may they, and does a browser ask of its own accord.
+
+A request shows a bearer token (programs) or the session cookie (people). A cookie is sent by the
+browser whoever made it ask, so a request that changes something must also come from our own pages:
+Sec-Fetch-Site, else Origin against Host.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from urllib.parse import urlsplit
+
+from fastapi import Request
+from fastapi.dependencies.utils import get_flat_params
+from fastapi.routing import APIRoute
+from sqlalchemy.orm import Session
+
+from backend.api.deps import READING, ServingDep
+from backend.api.rules import RULES, Access
+from backend.errors import Forbidden, InvalidInput, NotAuthenticated, NotFound
+from backend.services import access
+from backend.services.credentials import user_of_session, user_of_token
+from backend.services.users import require_project_access
+from backend.tables.users import Role, User
+
+COOKIE = "strop_session"
+OWN_SITES = frozenset({"same-origin", "none"})
+
+
+def authorize(request: Request, serving: ServingDep) -> None:
+    """Let the request pass and note its person, or raise.
+
+    Raises:
+        NotAuthenticated: nobody is signed in.
+        Forbidden: the role may not, or another site made the browser ask.
+        NotFound: the thing is of a project or queue that the person does not belong to.
+        InvalidInput: a query parameter that the route does not have.
+    """
+    route: APIRoute = request.scope["route"]
+    rule = RULES[f"{request.method} {route.path}"]
+    _refuse_unknown_parameters(request, route)
+    if rule is Access.PUBLIC:
+        if request.method not in READING:
+            require_own_site(request)
+        return
+    with serving.reading() as session:
+        user = _find_person(request, session, now=serving.clock())
+        _apply_rule(session, user, rule, request)
+    request.state.user = user
+
+
+def _find_person(request: Request, session: Session, *, now: datetime) -> User:
+    scheme, _, token = request.headers.get("authorization", "").partition(" ")
+    if scheme:
+        if scheme.lower() != "bearer":
+            raise NotAuthenticated("The server takes bearer tokens.", hint="Send Bearer TOKEN.")
+        return user_of_token(session, token.strip(), now=now)
+    secret = request.cookies.get(COOKIE)
+    if not secret:
+        raise NotAuthenticated(
+            "Nobody is signed in.", hint="Sign in at /api/v1/login, or send a bearer token."
+        )
+    if request.method not in READING:
+        require_own_site(request)
+    return user_of_session(session, secret, now=now)
+
+
+def require_own_site(request: Request) -> None:
+    """Refuse a request that another site made the browser send."""
+    site = request.headers.get("sec-fetch-site")
+    origin = request.headers.get("origin")
+    if site is not None:
+        allowed = site in OWN_SITES
+    else:
+        allowed = origin is not None and urlsplit(origin).netloc == request.headers.get("host")
+    if not allowed:
+        raise Forbidden(
+            "The request does not come from this site.",
+            hint="Programs: send a bearer token, or Sec-Fetch-Site: same-origin.",
+        )
+
+
+def _apply_rule(session: Session, user: User, rule: Access, request: Request) -> None:
+    parameter, value = next(iter(request.path_params.items()), (None, None))
+    match rule:
+        case Access.PUBLIC | Access.SIGNED_IN:
+            return
+        case Access.REVIEWER:
+            access.require_reviewer(session, user, str(parameter), _as_id(value))
+        case Access.ADMIN:
+            if user.role != Role.ADMIN:
+                raise Forbidden("Only an admin may do this.", hint="Ask an admin.")
+        case Access.ENGINEER:
+            if user.role == Role.EXPERT:
+                raise Forbidden(
+                    "Experts work in their review queues.", hint="Ask an engineer for this."
+                )
+            if parameter in access.OWNERS:
+                project_id = access.project_of(session, parameter, _as_id(value))
+                require_project_access(session, user, project_id)
+
+
+def _as_id(value: object) -> int:
+    text = str(value)
+    if not (text.isascii() and text.isdigit() and len(text) < 18):
+        raise NotFound("There is no such thing here.", hint="An id is a whole number.")
+    return int(text)
+
+
+def _refuse_unknown_parameters(request: Request, route: APIRoute) -> None:
+    if not request.query_params:
+        return
+    known = {field.alias for field in get_flat_params(route.dependant)}
+    if unknown := sorted(set(request.query_params) - known):
+        raise InvalidInput(
+            f"There is no query parameter {unknown[0]!r} here.",
+            hint=f"Known: {', '.join(sorted(known))}." if known else None,
+        )

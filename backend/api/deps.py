@@ -1,0 +1,120 @@
+"""What routes are given: a session, the person who asks, a page, the moment.
+
+Writers wait their turn before they take a thread or a connection: one at a time on SQLite, which
+has one writer anyway and whose own waiting is a sleep. Readers are never more than the pool has
+connections. Without both gates, requests that hold a connection and wait for a thread could stand
+against requests that hold a thread and wait for a connection.
+"""
+
+from __future__ import annotations
+
+from asyncio import Semaphore
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Annotated
+
+import anyio
+from fastapi import Depends, Query, Request
+from sqlalchemy import Engine
+from sqlalchemy.orm import Session, sessionmaker
+from starlette.concurrency import run_in_threadpool
+
+from backend.api.attempts import FailedLogins
+from backend.db import utc_now
+from backend.services.pages import PageAsk
+from backend.settings import Settings
+from backend.tables.users import User
+
+READING = frozenset({"GET", "HEAD", "OPTIONS"})
+READERS = 12
+WRITERS = {"sqlite": 1, "postgresql": 4}
+PASSWORDS_AT_ONCE = 2  # argon2 takes 64 MiB and a core for each
+
+
+@dataclass(frozen=True, slots=True)
+class Serving:
+    """What one server process holds for all its requests."""
+
+    settings: Settings
+    writing: sessionmaker[Session]
+    reading: sessionmaker[Session]
+    readers: Semaphore
+    writers: Semaphore
+    logins: Semaphore
+    failed_logins: FailedLogins = field(default_factory=FailedLogins)
+    clock: Callable[[], datetime] = utc_now
+
+
+def serve_with(
+    settings: Settings, sessions: sessionmaker[Session], *, clock: Callable[[], datetime]
+) -> Serving:
+    """The state of a server on this database."""
+    engine = sessions.kw["bind"]
+    if not isinstance(engine, Engine):
+        raise TypeError("sessions must be bound to an engine")
+    return Serving(
+        settings=settings,
+        writing=sessions,
+        reading=sessionmaker(engine.execution_options(read_only=True), expire_on_commit=False),
+        readers=Semaphore(READERS),
+        writers=Semaphore(WRITERS[engine.dialect.name]),
+        logins=Semaphore(PASSWORDS_AT_ONCE),
+        clock=clock,
+    )
+
+
+def get_serving(request: Request) -> Serving:
+    """The state of the server that answers this request."""
+    serving: Serving = request.app.state.serving
+    return serving
+
+
+ServingDep = Annotated[Serving, Depends(get_serving)]
+
+
+async def get_session(request: Request, serving: ServingDep) -> AsyncIterator[Session]:
+    """A session that is committed before the answer is sent; for a GET, one that only reads."""
+    reads = request.method in READING
+    async with serving.readers if reads else serving.writers:
+        session = serving.reading() if reads else serving.writing()
+        try:
+            yield session
+            if not reads:
+                await run_in_threadpool(session.commit)
+        finally:
+            with anyio.CancelScope(shield=True):
+                await run_in_threadpool(session.close)
+
+
+SessionDep = Annotated[Session, Depends(get_session, scope="function")]
+
+
+def get_now(serving: ServingDep) -> datetime:
+    """The moment at which the request is answered."""
+    return serving.clock()
+
+
+NowDep = Annotated[datetime, Depends(get_now)]
+
+
+def get_user(request: Request) -> User:
+    """The person whom `authorize` let pass; only for routes whose rule is not PUBLIC."""
+    user: User = request.state.user
+    return user
+
+
+CurrentUser = Annotated[User, Depends(get_user)]
+
+
+def get_page(
+    limit: Annotated[int, Query(ge=1, le=500, description="Rows on a page.")] = 50,
+    cursor: Annotated[
+        str | None, Query(max_length=100, description="`next` of the page before.")
+    ] = None,
+) -> PageAsk:
+    """Which page of a list is asked for."""
+    return PageAsk(limit=limit, cursor=cursor)
+
+
+PageDep = Annotated[PageAsk, Depends(get_page)]

@@ -1,0 +1,162 @@
+"""The review desk: all that an expert may call. Everything here is for members of the queue."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query
+from sqlalchemy.orm import Session
+
+from backend.api.deps import CurrentUser, NowDep, SessionDep
+from backend.schemas import review as shapes
+from backend.services import review
+from backend.tables.review import ReviewQueue
+
+router = APIRouter(tags=["review desk"])
+
+
+@router.get("/my/review-queues")
+def list_my_queues(session: SessionDep, user: CurrentUser) -> list[shapes.ReviewQueueForMe]:
+    """The queues that I may claim from, open ones first."""
+    return [_show_queue(session, queue, user.id) for queue in review.my_queues(session, user.id)]
+
+
+@router.get("/my/review-queues/{queue_id}")
+def show_my_queue(queue_id: int, session: SessionDep, user: CurrentUser) -> shapes.ReviewQueueForMe:
+    """A queue with its rubric and its progress."""
+    return _show_queue(session, review.get_queue(session, queue_id), user.id)
+
+
+def _show_queue(session: Session, queue: ReviewQueue, user_id: int) -> shapes.ReviewQueueForMe:
+    return shapes.ReviewQueueForMe(
+        id=queue.id,
+        name=queue.name,
+        kind=_kind(queue.kind),
+        closed=queue.closed_at is not None,
+        rubric=review.rubric_of(queue),
+        progress=_progress(session, queue.id, user_id),
+    )
+
+
+def _kind(kind: str) -> shapes.QueueKindName:
+    return "pair" if kind == "pair" else "single"
+
+
+def _progress(session: Session, queue_id: int, user_id: int) -> shapes.QueueProgress:
+    found = review.queue_progress(session, queue_id, user_id=user_id)
+    return shapes.QueueProgress.model_validate(found)
+
+
+@router.get("/my/review-queues/{queue_id}/reviews")
+def list_my_reviews(
+    queue_id: int,
+    session: SessionDep,
+    user: CurrentUser,
+    limit: Annotated[int, Query(ge=1, le=100)] = 20,
+    before: Annotated[int | None, Query(description="Only those before this review.")] = None,
+) -> list[shapes.OwnReview]:
+    """My own finished reviews, the last one first."""
+    found = review.my_reviews(session, queue_id, user.id, limit=limit, before_id=before)
+    return [_show_past(past) for past in found]
+
+
+def _show_past(past: review.PastReview) -> shapes.OwnReview:
+    return shapes.OwnReview(
+        review_id=past.review_id,
+        state=past.state,
+        submitted_at=past.submitted_at,
+        simulated=past.simulated,
+        skip_reason=past.skip_reason,
+        item=shapes.ItemView.model_validate(past.item),
+        answer=shapes.Answer.model_validate(past.answer, from_attributes=True),
+    )
+
+
+@router.post("/review-queues/{queue_id}/claim")
+def claim_item(
+    queue_id: int, session: SessionDep, user: CurrentUser, now: NowDep
+) -> shapes.ClaimAnswer:
+    """My next item under a lease, or the one that I hold with its draft."""
+    claim = review.claim_review_item(session, queue_id, user.id, now=now)
+    progress = _progress(session, queue_id, user.id)
+    if claim is None:
+        return shapes.ClaimAnswer(claim=None, progress=progress)
+    item = review.item_view(session, claim.slot_id, user.id)
+    shown = shapes.Claim(
+        slot_id=claim.slot_id,
+        version=claim.version,
+        lease_until=claim.lease_until,
+        resumed=claim.resumed,
+        kind=_kind(item.kind),
+        item=shapes.ItemView.model_validate(item),
+        draft=shapes.Answer.model_validate(claim.draft) if claim.draft else None,
+        progress=progress,
+    )
+    return shapes.ClaimAnswer(claim=shown, progress=progress)
+
+
+@router.post("/review-slots/{slot_id}/heartbeat")
+def extend_lease(
+    slot_id: int,
+    body: shapes.HeartbeatGiven,
+    session: SessionDep,
+    user: CurrentUser,
+    now: NowDep,
+) -> shapes.LeaseShown:
+    """A sign of life: the lease begins anew."""
+    until = review.heartbeat(session, slot_id, body.version, user.id, now=now)
+    return shapes.LeaseShown(slot_id=slot_id, version=body.version, lease_until=until, at=now)
+
+
+@router.put("/review-slots/{slot_id}/draft")
+def save_draft(
+    slot_id: int, body: shapes.DraftGiven, session: SessionDep, user: CurrentUser, now: NowDep
+) -> shapes.LeaseShown:
+    """Keep an unfinished answer; the lease begins anew."""
+    draft: dict[str, Any] = body.answer.model_dump(mode="json", exclude_defaults=True)
+    until = review.save_draft(session, slot_id, body.version, user.id, draft, now=now)
+    return shapes.LeaseShown(slot_id=slot_id, version=body.version, lease_until=until, at=now)
+
+
+@router.post("/review-slots/{slot_id}/submit")
+def submit_answer(
+    slot_id: int, body: shapes.SubmitGiven, session: SessionDep, user: CurrentUser, now: NowDep
+) -> shapes.ReviewReceipt:
+    """The final answer; sent again under the same lease it is the same answer."""
+    done = review.submit_review(
+        session,
+        slot_id=slot_id,
+        version=body.version,
+        user_id=user.id,
+        answer=_answer(body.answer),
+        now=now,
+    )
+    return shapes.ReviewReceipt(review_id=done.review_id, state="submitted", repeated=done.repeated)
+
+
+def _answer(given: shapes.Answer) -> review.Answer:
+    return review.Answer(
+        ratings=given.ratings,
+        correction=given.correction,
+        correction_reason=given.correction_reason,
+        spans=tuple(review.SpanMark(**span.model_dump()) for span in given.spans),
+        winner=given.winner,
+        comment=given.comment,
+        active_seconds=given.active_seconds,
+    )
+
+
+@router.post("/review-slots/{slot_id}/skip")
+def skip_item(
+    slot_id: int, body: shapes.SkipGiven, session: SessionDep, user: CurrentUser, now: NowDep
+) -> shapes.ReviewReceipt:
+    """Hand the item to others, with the reason why."""
+    review.skip_review(
+        session,
+        slot_id=slot_id,
+        version=body.version,
+        user_id=user.id,
+        reason=body.reason,
+        now=now,
+    )
+    return shapes.ReviewReceipt(review_id=None, state="skipped")

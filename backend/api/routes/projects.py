@@ -1,0 +1,66 @@
+"""Projects and their success manifests."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter
+
+from backend.api.deps import CurrentUser, ServingDep, SessionDep
+from backend.api.once import OnceDep
+from backend.schemas.projects import ManifestGiven, ManifestShown, ProjectGiven, ProjectShown
+from backend.schemas.queue import JobShown
+from backend.services import overview, projects, queue, users
+
+router = APIRouter(tags=["projects"])
+
+
+@router.get("/projects")
+def list_projects(session: SessionDep, user: CurrentUser) -> list[ProjectShown]:
+    """The projects that I may see; an expert sees none."""
+    found = users.visible_projects(session, user)
+    return [ProjectShown.model_validate(project) for project in found]
+
+
+@router.post("/projects", status_code=201)
+def make_project(
+    body: ProjectGiven, session: SessionDep, serving: ServingDep, once: OnceDep
+) -> ProjectShown:
+    """A new project."""
+    base_model = body.base_model or serving.settings.base_model
+    project = projects.create_project(session, body.name, base_model=base_model)
+    return once.answer(ProjectShown.model_validate(project))
+
+
+@router.get("/projects/{project_id}")
+def show_project(project_id: int, session: SessionDep, user: CurrentUser) -> ProjectShown:
+    """One project."""
+    found = {project.id: project for project in users.visible_projects(session, user)}
+    return ProjectShown.model_validate(found[project_id])
+
+
+@router.get("/projects/{project_id}/manifests")
+def list_manifests(project_id: int, session: SessionDep) -> list[ManifestShown]:
+    """All versions of the bar, oldest first; the last one stands."""
+    found = projects.list_manifests(session, project_id)
+    return [ManifestShown.model_validate(manifest) for manifest in found]
+
+
+@router.post("/projects/{project_id}/manifests", status_code=201)
+def set_manifest(
+    project_id: int, body: ManifestGiven, session: SessionDep, user: CurrentUser, once: OnceDep
+) -> ManifestShown:
+    """A new version of the bar; the same content again is the version that stands."""
+    row = projects.set_manifest(session, project_id, body.source, created_by_id=user.id)
+    return once.answer(ManifestShown.model_validate(row))
+
+
+@router.get("/projects/{project_id}/jobs", tags=["jobs"])
+def list_project_jobs(project_id: int, session: SessionDep) -> list[JobShown]:
+    """The newest jobs of a project."""
+    found = overview.jobs_of_project(session, project_id)
+    return [JobShown.model_validate(job) for job in found]
+
+
+@router.get("/jobs", tags=["jobs"])
+def list_jobs(session: SessionDep) -> list[JobShown]:
+    """The newest jobs of all projects."""
+    return [JobShown.model_validate(job) for job in queue.list_jobs(session)]

@@ -1,0 +1,173 @@
+"""Signing in and out, who I am, my tokens; and people, for admins."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Form, Query, Request, Response
+from fastapi.responses import HTMLResponse, RedirectResponse
+
+from backend.api.authorize import COOKIE, require_own_site
+from backend.api.deps import CurrentUser, NowDep, Serving, ServingDep, SessionDep
+from backend.api.login_page import login_page, logout_page, safe_next
+from backend.api.once import OnceDep
+from backend.errors import NotAuthenticated, StropError
+from backend.schemas.projects import ProjectShown
+from backend.schemas.users import Me, TokenGiven, TokenMade, TokenShown, UserGiven, UserShown
+from backend.services import credentials, users
+from backend.tables.users import Token
+
+router = APIRouter(tags=["people"])
+NextPath = Annotated[str | None, Query(max_length=2000)]
+
+
+async def wait_for_login(serving: ServingDep) -> AsyncIterator[None]:
+    """Few passwords are checked at once: each check takes a core and 64 MiB."""
+    async with serving.logins:
+        yield
+
+
+@router.get("/login", response_class=HTMLResponse)
+def show_login(
+    request: Request, serving: ServingDep, now: NowDep, next: NextPath = None
+) -> Response:
+    """The sign-in form; who is signed in already is sent on."""
+    path = safe_next(next)
+    if secret := request.cookies.get(COOKIE):
+        try:
+            with serving.reading() as session:
+                credentials.user_of_session(session, secret, now=now)
+            return RedirectResponse(path, status_code=303)
+        except NotAuthenticated:
+            pass
+    return HTMLResponse(login_page(next_path=path))
+
+
+@router.post(
+    "/login", response_class=HTMLResponse, dependencies=[Depends(wait_for_login, scope="function")]
+)
+def sign_in(
+    request: Request,
+    serving: ServingDep,
+    now: NowDep,
+    name: Annotated[str, Form(max_length=120)] = "",
+    password: Annotated[str, Form(max_length=1000)] = "",
+    next: Annotated[str | None, Form(max_length=2000)] = None,
+) -> Response:
+    """Check name and password, set the cookie, go on to `next`."""
+    path = safe_next(next)
+    try:
+        secret = _open_session(request, serving, name.strip(), password)
+    except StropError as error:
+        if "text/html" not in request.headers.get("accept", ""):
+            raise
+        page = login_page(next_path=path, name=name, error=str(error))
+        return HTMLResponse(page, status_code=error.status)
+    response = RedirectResponse(path, status_code=303)
+    response.set_cookie(
+        COOKIE,
+        secret,
+        max_age=serving.settings.session_hours * 3600,
+        path="/",
+        httponly=True,
+        samesite="lax",
+        secure=request.url.scheme == "https",
+    )
+    return response
+
+
+def _open_session(request: Request, serving: Serving, name: str, password: str) -> str:
+    address = request.client.host if request.client else "unknown"
+    now = serving.clock()
+    serving.failed_logins.check(name, address, now=now)
+    try:
+        with serving.reading() as session:
+            user = users.verify_password(session, name, password)
+    except NotAuthenticated:
+        serving.failed_logins.record(name, address, now=now)
+        raise
+    serving.failed_logins.forgive(name, address)
+    with serving.writing.begin() as session:
+        return credentials.open_login_session(
+            session, user.id, hours=serving.settings.session_hours, now=now
+        ).value
+
+
+@router.get("/logout", response_class=HTMLResponse)
+def ask_to_sign_out() -> HTMLResponse:
+    """A page with the button that signs out."""
+    return HTMLResponse(logout_page())
+
+
+@router.post("/logout", status_code=303)
+def sign_out(request: Request, session: SessionDep, now: NowDep) -> Response:
+    """End the session on the server, forget the cookie, go to the sign-in form."""
+    if secret := request.cookies.get(COOKIE):
+        require_own_site(request)
+        credentials.close_login_session(session, secret, now=now)
+    response = RedirectResponse("login", status_code=303)
+    response.delete_cookie(COOKIE, path="/", httponly=True, samesite="lax")
+    return response
+
+
+@router.get("/me")
+def show_me(session: SessionDep, user: CurrentUser) -> Me:
+    """Who is signed in, and their projects."""
+    projects = users.visible_projects(session, user)
+    return Me(
+        id=user.id,
+        name=user.name,
+        pseudonym=user.pseudonym,
+        role=user.role,
+        projects=[ProjectShown.model_validate(project) for project in projects],
+    )
+
+
+@router.get("/me/tokens")
+def list_my_tokens(session: SessionDep, user: CurrentUser) -> list[TokenShown]:
+    """My tokens, newest first, without their secrets."""
+    return [_show_token(token) for token in credentials.list_tokens(session, user.id)]
+
+
+def _show_token(token: Token) -> TokenShown:
+    return TokenShown.model_validate(token)
+
+
+@router.post("/me/tokens", status_code=201)
+def make_token(body: TokenGiven, session: SessionDep, user: CurrentUser, now: NowDep) -> TokenMade:
+    """A token by which a program acts as me. Its secret is shown this once, so it has no replay."""
+    secret = credentials.create_token(session, user, body.name, days=body.days, now=now)
+    token = credentials.get_token(session, secret.row_id)
+    return TokenMade(**_show_token(token).model_dump(), secret=secret.value)
+
+
+@router.delete("/me/tokens/{token_id}")
+def revoke_my_token(
+    token_id: int, session: SessionDep, user: CurrentUser, now: NowDep
+) -> TokenShown:
+    """End one of my tokens at once."""
+    return _show_token(credentials.revoke_token(session, token_id, now=now, user_id=user.id))
+
+
+@router.get("/users")
+def list_users(session: SessionDep) -> list[UserShown]:
+    """Everybody."""
+    return [UserShown.model_validate(user) for user in users.list_users(session)]
+
+
+@router.post("/users", status_code=201)
+def make_user(body: UserGiven, session: SessionDep, once: OnceDep) -> UserShown:
+    """A new person."""
+    password = body.password.get_secret_value() if body.password else None
+    user = users.create_user(
+        session, body.name, body.role, password=password, project_ids=body.project_ids
+    )
+    return once.answer(UserShown.model_validate(user))
+
+
+@router.get("/projects/{project_id}/users")
+def list_project_users(project_id: int, session: SessionDep) -> list[UserShown]:
+    """The members of a project, to choose reviewers from."""
+    found = users.list_users(session, project_id=project_id)
+    return [UserShown.model_validate(user) for user in found]

@@ -1,0 +1,125 @@
+"""An API over a small project: an admin, an engineer, experts, and a stranger of each kind."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+import pytest
+from fastapi import FastAPI
+from sqlalchemy.orm import Session, sessionmaker
+from starlette.applications import Starlette
+from starlette.routing import Mount
+from starlette.testclient import TestClient
+
+from backend.api.app import create_app
+from backend.services.credentials import create_token
+from backend.services.users import add_member, create_user, hash_password
+from backend.settings import Settings
+from backend.tables.users import User
+from tests.fixtures_review import NOW, Desk, build_desk
+
+PASSWORD = "correct horse battery"
+SAME_SITE = {"Sec-Fetch-Site": "same-origin"}
+
+
+@dataclass
+class Clock:
+    """A clock that a test moves."""
+
+    now: datetime = NOW
+
+    def __call__(self) -> datetime:
+        return self.now
+
+    def move(self, **by: float) -> None:
+        self.now += timedelta(**by)
+
+
+@dataclass
+class House:
+    """The API, what it serves, and a bearer token for each kind of person."""
+
+    app: FastAPI
+    sessions: sessionmaker[Session]
+    clock: Clock
+    desk: Desk
+    queue_id: int
+    pair_queue_id: int
+    foreign: Desk
+    foreign_queue_id: int
+    tokens: dict[str, str] = field(default_factory=dict)
+    users: dict[str, User] = field(default_factory=dict)
+
+    def client(self, person: str | None = None, **options: object) -> TestClient:
+        """A client that shows the person's bearer token, or nothing."""
+        headers = {} if person is None else {"Authorization": f"Bearer {self.tokens[person]}"}
+        mounted = Starlette(routes=[Mount("/api", app=self.app)])
+        return TestClient(mounted, headers=headers, follow_redirects=False, **options)
+
+
+@pytest.fixture(scope="session")
+def password_hash() -> str:
+    """The hash of PASSWORD, made once: argon2 is slow on purpose."""
+    return hash_password(PASSWORD)
+
+
+def furnish(
+    sessions: sessionmaker[Session], settings: Settings, password_hash: str, **options: int
+) -> House:
+    """Two projects with a queue each, people, tokens, and the API over them."""
+    clock = Clock()
+    with sessions.begin() as session:
+        desk = build_desk(session, name="ours", **options)  # type: ignore[arg-type]
+        foreign = build_desk(session, name="theirs")
+        people = _people(session, desk, foreign, password_hash)
+        house = House(
+            app=create_app(settings, sessions, clock=clock),
+            sessions=sessions,
+            clock=clock,
+            desk=desk,
+            queue_id=desk.open(session, "q").id,
+            pair_queue_id=desk.open(session, "pairs", kind="pair").id,
+            foreign=foreign,
+            foreign_queue_id=foreign.open(session, "theirs").id,
+            users=people,
+        )
+        for name, user in people.items():
+            house.tokens[name] = create_token(session, user, "test", now=clock.now).value
+    return house
+
+
+def _people(
+    session: Session, desk: Desk, foreign: Desk, password_hash: str
+) -> dict[str, User]:
+    people = {
+        "admin": create_user(session, "ada", "admin"),
+        "engineer": create_user(session, "eva", "engineer"),
+        "stranger": create_user(session, "sam", "engineer"),
+        "expert": desk.experts[0],
+        "colleague": desk.experts[1],
+        "outsider": foreign.experts[0],
+    }
+    add_member(session, desk.project.id, people["engineer"].id)
+    add_member(session, foreign.project.id, people["stranger"].id)
+    for user in people.values():
+        user.password_hash = password_hash
+    session.flush()
+    return people
+
+
+@pytest.fixture
+def house(
+    sqlite_sessions: sessionmaker[Session], settings: Settings, password_hash: str
+) -> House:
+    """The API on SQLite."""
+    return furnish(sqlite_sessions, settings, password_hash)
+
+
+@pytest.fixture
+def house_on_both(
+    sessions: sessionmaker[Session], settings: Settings, password_hash: str
+) -> Iterator[House]:
+    """The API on each backend."""
+    yield furnish(sessions, settings, password_hash)
