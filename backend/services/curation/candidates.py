@@ -1,0 +1,214 @@
+"""From reviews and references to the rows that a recipe asks for; nothing is stored here.
+
+Reviews of held-out examples have been set aside before they come here (see sources).
+"""
+
+from __future__ import annotations
+
+import random
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+from backend.services.curation.recipes import Recipe, Replay, Rule
+from backend.tables.datasets import Example
+from backend.tables.generation import Generation
+from backend.tables.review import QueueKind, Review, Winner
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A row that is proposed for a set, with all that it rests on.
+
+    Attributes:
+        reviews: the reviews that decided; the first is the row's provenance.
+    """
+
+    kind: str
+    source: str
+    example: Example
+    completion: str
+    rejected: str | None = None
+    label: bool | None = None
+    generation: Generation | None = None
+    reviews: tuple[Review, ...] = ()
+
+
+def latest_reviews(reviews: Iterable[Review]) -> list[Review]:
+    """For each reviewer and each output (or pair) the newest review, oldest first."""
+    newest: dict[tuple[int, frozenset[int | None]], Review] = {}
+    for review in sorted(reviews, key=_age):
+        item = review.item
+        subject = frozenset({item.generation_a_id, item.generation_b_id})
+        newest[review.reviewer_id, subject] = review
+    return sorted(newest.values(), key=_age)
+
+
+def propose_rows(recipe: Recipe, reviews: Sequence[Review]) -> list[Candidate]:
+    """The rows that reviews give, SFT before DPO before KTO, in the order of the outputs."""
+    single: dict[int, list[Review]] = defaultdict(list)
+    pairs: dict[frozenset[int | None], list[Review]] = defaultdict(list)
+    for review in latest_reviews(reviews):
+        item = review.item
+        if item.queue.kind == QueueKind.SINGLE:
+            single[item.generation_a_id].append(review)
+        else:
+            pairs[frozenset({item.generation_a_id, item.generation_b_id})].append(review)
+    outputs = [single[key] for key in sorted(single)]
+    rows = [*_sft(recipe, outputs)]
+    if recipe.dpo_corrections:
+        rows += filter(None, map(_dpo_from_correction, outputs))
+    if recipe.dpo_votes:
+        by_first = sorted(pairs.values(), key=lambda group: group[0].item.generation_a_id)
+        rows += filter(None, map(_dpo_from_votes, by_first))
+    if recipe.kto is not None:
+        rows += [row for group in outputs if (row := _kto(recipe.kto, group)) is not None]
+    return without_repeats(rows)
+
+
+def propose_references(
+    replay: Replay, examples: Sequence[Example], *, n_reviewed: int, seed: int
+) -> list[Candidate]:
+    """References to train on, in the order of the examples.
+
+    Args:
+        examples: those that may be taken; all have a reference.
+        n_reviewed: SFT rows from reviews, of which `replay.share` is reckoned.
+    """
+    wanted = len(examples)
+    if replay.count is not None:
+        wanted = min(replay.count, wanted)
+    elif replay.share is not None:
+        wanted = min(round(n_reviewed * replay.share / (1 - replay.share)), wanted)
+    chosen = random.Random(seed).sample(list(examples), wanted)
+    return [reference_row(example) for example in sorted(chosen, key=lambda e: e.id)]
+
+
+def reference_row(example: Example) -> Candidate:
+    """The SFT row of an example's first reference."""
+    return Candidate("sft", "reference", example, str(example.references[0]))
+
+
+def without_repeats(rows: Iterable[Candidate]) -> list[Candidate]:
+    """The rows without those that say the same of the same prompt."""
+    seen = set()
+    kept = []
+    for row in rows:
+        key = (row.kind, row.example.content_digest, row.completion, row.rejected, row.label)
+        if key not in seen:
+            seen.add(key)
+            kept.append(row)
+    return kept
+
+
+def _age(review: Review) -> tuple[float, int]:
+    return (review.submitted_at.timestamp() if review.submitted_at else 0.0, review.id)
+
+
+def _meets(rule: Rule, review: Review) -> bool | None:
+    """Whether the review meets the rule; None when it left the criterion blank."""
+    for rating in review.ratings:
+        if rating.criterion == rule.criterion:
+            return rule.meets(rating.value, rating.number)
+    return None
+
+
+def _newest_first(reviews: Sequence[Review]) -> tuple[Review, ...]:
+    return tuple(sorted(reviews, key=_age, reverse=True))
+
+
+def _sft(recipe: Recipe, outputs: Iterable[list[Review]]) -> Iterator[Candidate]:
+    for reviews in outputs:
+        output = reviews[0].item.generation_a
+        approving = [
+            review
+            for review in reviews
+            if recipe.approved and _meets(recipe.approved, review) and not review.corrections
+        ]
+        corrected = _newest_first([review for review in reviews if review.corrections])
+        if 2 * len(approving) > len(reviews):
+            yield Candidate(
+                "sft",
+                "approved",
+                output.example,
+                output.text or "",
+                generation=output,
+                reviews=_newest_first(approving),
+            )
+        elif recipe.corrected and corrected:
+            yield Candidate(
+                "sft",
+                "corrected",
+                output.example,
+                corrected[0].corrections[0].text,
+                generation=output,
+                reviews=corrected[:1],
+            )
+
+
+def _dpo_from_correction(reviews: Sequence[Review]) -> Candidate | None:
+    corrected = _newest_first([review for review in reviews if review.corrections])
+    if not corrected:
+        return None
+    output = reviews[0].item.generation_a
+    return Candidate(
+        "dpo",
+        "corrected",
+        output.example,
+        corrected[0].corrections[0].text,
+        rejected=output.text,
+        generation=output,
+        reviews=corrected[:1],
+    )
+
+
+def _winner(review: Review) -> int | None:
+    """The output that the vote prefers; None for a tie, both bad and cannot judge."""
+    if not review.preferences:
+        return None
+    by_side = {
+        Winner.A.value: review.item.generation_a_id,
+        Winner.B.value: review.item.generation_b_id,
+    }
+    return by_side.get(review.preferences[0].winner)
+
+
+def _dpo_from_votes(reviews: Sequence[Review]) -> Candidate | None:
+    """More than half of all votes, ties and abstentions included, have to name the winner."""
+    votes = Counter(winner for review in reviews if (winner := _winner(review)) is not None)
+    if not votes:
+        return None
+    winner_id, count = votes.most_common(1)[0]
+    if 2 * count <= len(reviews):
+        return None
+    item = reviews[0].item
+    both = [output for output in (item.generation_a, item.generation_b) if output is not None]
+    preferred, other = sorted(both, key=lambda output: output.id != winner_id)
+    return Candidate(
+        "dpo",
+        "vote",
+        preferred.example,
+        preferred.text or "",
+        rejected=other.text,
+        generation=preferred,
+        reviews=_newest_first([review for review in reviews if _winner(review) == winner_id]),
+    )
+
+
+def _kto(rule: Rule, reviews: Sequence[Review]) -> Candidate | None:
+    """The label that more than half of those who answered give; no row when they are even."""
+    answers = [(review, met) for review in reviews if (met := _meets(rule, review)) is not None]
+    good = [review for review, met in answers if met]
+    bad = [review for review, met in answers if not met]
+    if len(good) == len(bad):
+        return None
+    output = reviews[0].item.generation_a
+    return Candidate(
+        "kto",
+        "rating",
+        output.example,
+        output.text or "",
+        label=len(good) > len(bad),
+        generation=output,
+        reviews=_newest_first(good if len(good) > len(bad) else bad),
+    )

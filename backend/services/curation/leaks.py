@@ -1,0 +1,72 @@
+"""The guard of training sets: what is held out anywhere in the project never enters one.
+
+An example is held out when its split is not train, or when its prompt, by the folded digest that
+datasets keep, stands in a validation or test split of any dataset version of the project: under
+another id, in another dataset, or before somebody moved it. The triggers of migration 0002 hold
+the same rule below this module.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from backend.errors import LeakRefused, NotFound
+from backend.services.datasets import digest_text
+from backend.tables.datasets import Dataset, DatasetVersion, Example, Split
+
+
+@dataclass(frozen=True, slots=True)
+class LeakGuard:
+    """Where each held-out prompt of a project stands, by its digest."""
+
+    project_id: int
+    held_out: Mapping[str, str] = field(repr=False)
+
+    def reason(self, example: Example) -> str | None:
+        """Why the example may not be trained on; None when it may."""
+        if example.split != Split.TRAIN:
+            return f"it is in the {example.split} split"
+        for digest in (example.content_digest, digest_text(example.input, example.context)):
+            if digest in self.held_out:
+                return f"the same text is held out as {self.held_out[digest]}"
+        return None
+
+    def check(self, example: Example, what: str) -> None:
+        """Raise LeakRefused when the example may not be trained on.
+
+        Args:
+            what: what was asked for, as the subject of the sentence: "Review 12".
+        """
+        if example.dataset_version.dataset.project_id != self.project_id:
+            raise NotFound(f"{what} is not of this project.")
+        reason = self.reason(example)
+        if reason is not None:
+            raise LeakRefused(
+                f"{what} is refused: example {example.external_id!r} is held out, {reason}.",
+                hint="Training on it would spoil the test. Leave it out.",
+            )
+
+
+def guard_project(session: Session, project_id: int) -> LeakGuard:
+    """The guard of a project as its datasets are now."""
+    query = (
+        select(
+            Example.content_digest,
+            Example.external_id,
+            Example.split,
+            Dataset.name,
+            DatasetVersion.number,
+        )
+        .join(DatasetVersion, DatasetVersion.id == Example.dataset_version_id)
+        .join(Dataset, Dataset.id == DatasetVersion.dataset_id)
+        .where(Dataset.project_id == project_id, Example.split != Split.TRAIN)
+    )
+    held_out = {
+        digest: f"{external_id!r} ({split} of {name} version {number})"
+        for digest, external_id, split, name, number in session.execute(query)
+    }
+    return LeakGuard(project_id, held_out)

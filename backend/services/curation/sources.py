@@ -1,0 +1,202 @@
+"""Where the rows of a training set may come from, and what is set aside because it is held out.
+
+What a recipe names one by one (a review, an output, an example) is refused outright when it is held
+out. What comes in with a queue is quarantined: set aside, counted, and written on the set.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import ColumnElement, Select, select
+from sqlalchemy.orm import Session, selectinload
+
+from backend.errors import InvalidInput, NotFound
+from backend.rubrics import Stars, Text, YesNo
+from backend.services.curation.leaks import LeakGuard
+from backend.services.curation.recipes import Recipe, Rule
+from backend.services.datasets import get_dataset_version, list_examples
+from backend.services.review import find_queue, rubric_of
+from backend.tables.datasets import Example, Split
+from backend.tables.generation import Generation
+from backend.tables.review import QueueKind, Review, ReviewItem, ReviewQueue, ReviewState
+
+SHOWN = 50
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """Something that was set aside, and why."""
+
+    what: str
+    example: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Sources:
+    """What may be used, and what may not.
+
+    Attributes:
+        named: examples that the recipe names by id.
+        replayable: train examples with a reference that may be replayed.
+        n_without_reference: train examples of the dataset that have none.
+    """
+
+    reviews: tuple[Review, ...]
+    named: tuple[Example, ...]
+    replayable: tuple[Example, ...]
+    n_without_reference: int
+    refused: tuple[Refused, ...]
+
+    def refusals(self) -> dict[str, Any]:
+        """The count, the reasons, and the first SHOWN by name."""
+        return {
+            "n_refused": len(self.refused),
+            "reasons": dict(Counter(refusal.reason for refusal in self.refused)),
+            "refused": [
+                {"what": refusal.what, "example": refusal.example, "reason": refusal.reason}
+                for refusal in self.refused[:SHOWN]
+            ],
+        }
+
+
+def gather_sources(session: Session, project_id: int, recipe: Recipe, guard: LeakGuard) -> Sources:
+    """Read everything that the recipe names.
+
+    Raises:
+        LeakRefused: a review, output or example that is named by its id is held out.
+        NotFound: a name or an id is not in this project.
+        InvalidInput: a named review is no finished one, or a rule does not fit a rubric.
+    """
+    queues = [find_queue(session, project_id, name) for name in recipe.queues]
+    reviews = {review.id: review for review in _named_reviews(session, recipe, guard)}
+    refused: list[Refused] = []
+    for review in _reviews(session, ReviewItem.queue_id.in_([queue.id for queue in queues])):
+        example = review.item.generation_a.example
+        reason = guard.reason(example)
+        if reason is None:
+            reviews[review.id] = review
+        elif review.id not in reviews:
+            refused.append(Refused(f"review {review.id}", example.external_id, reason))
+    _check_rules(recipe, [*queues, *(review.item.queue for review in reviews.values())])
+    named = _named_examples(session, recipe, guard)
+    train = _replay_pool(session, project_id, recipe, queues)
+    replayable = []
+    for example in train:
+        if (reason := guard.reason(example)) is not None:
+            refused.append(Refused("reference", example.external_id, reason))
+        elif example.references:
+            replayable.append(example)
+    return Sources(
+        reviews=tuple(reviews.values()),
+        named=named,
+        replayable=tuple(replayable),
+        n_without_reference=sum(not example.references for example in train),
+        refused=tuple(refused),
+    )
+
+
+def _finished_reviews() -> Select[Review]:
+    item = selectinload(Review.item)
+    return (
+        select(Review)
+        .join(ReviewItem, ReviewItem.id == Review.item_id)
+        .where(Review.state == ReviewState.SUBMITTED, Review.withdrawn_at.is_(None))
+        .options(
+            selectinload(Review.ratings),
+            selectinload(Review.corrections),
+            selectinload(Review.preferences),
+            item.selectinload(ReviewItem.queue),
+            item.selectinload(ReviewItem.generation_a).selectinload(Generation.example),
+            item.selectinload(ReviewItem.generation_b).selectinload(Generation.example),
+        )
+        .order_by(Review.id)
+    )
+
+
+def _reviews(session: Session, condition: ColumnElement[bool]) -> Sequence[Review]:
+    query = _finished_reviews().where(condition)
+    return session.scalars(query.execution_options(populate_existing=True)).all()
+
+
+def _named_reviews(session: Session, recipe: Recipe, guard: LeakGuard) -> list[Review]:
+    for generation_id in recipe.generations:
+        output = session.get(Generation, generation_id)
+        if output is None:
+            raise NotFound(f"There is no output {generation_id}.")
+        guard.check(output.example, f"Output {generation_id}")
+    for review_id in recipe.reviews:
+        review = session.get(Review, review_id)
+        if review is None:
+            raise NotFound(f"There is no review {review_id}.")
+        guard.check(review.item.generation_a.example, f"Review {review_id}")
+    found = [
+        *_reviews(session, Review.id.in_(recipe.reviews)),
+        *_reviews(session, ReviewItem.generation_a_id.in_(recipe.generations)),
+        *_reviews(session, ReviewItem.generation_b_id.in_(recipe.generations)),
+    ]
+    missing = set(recipe.reviews) - {review.id for review in found}
+    if missing:
+        raise InvalidInput(
+            f"Review {min(missing)} was not submitted, or was withdrawn.", hint="Leave it out."
+        )
+    return found
+
+
+def _named_examples(session: Session, recipe: Recipe, guard: LeakGuard) -> tuple[Example, ...]:
+    examples = []
+    for example_id in recipe.examples:
+        example = session.get(Example, example_id, populate_existing=True)
+        if example is None:
+            raise NotFound(f"There is no example {example_id}.")
+        guard.check(example, f"Example {example_id}")
+        if not example.references:
+            raise InvalidInput(f"Example {example.external_id!r} has no reference to train on.")
+        examples.append(example)
+    return tuple(examples)
+
+
+def _replay_pool(
+    session: Session, project_id: int, recipe: Recipe, queues: Iterable[ReviewQueue]
+) -> list[Example]:
+    """Train examples of the named dataset, else of those that the queues were drawn from."""
+    if recipe.references is None:
+        return []
+    if recipe.dataset is not None:
+        version = get_dataset_version(session, project_id, recipe.dataset, recipe.dataset_number)
+        return list_examples(session, version.id, Split.TRAIN)
+    version_ids = {queue.generation_run.dataset_version_id for queue in queues}
+    if not version_ids:
+        raise InvalidInput("Which references? No queue says it.", hint="Name a dataset.")
+    return [e for v in sorted(version_ids) for e in list_examples(session, v, Split.TRAIN)]
+
+
+def _check_rules(recipe: Recipe, queues: Iterable[ReviewQueue]) -> None:
+    """A misspelt criterion would silently approve nothing."""
+    single = {queue.id: queue for queue in queues if queue.kind == QueueKind.SINGLE}
+    for rule in (recipe.approved, recipe.kto):
+        if rule is not None:
+            for queue in single.values():
+                _check_rule(rule, queue)
+
+
+def _check_rule(rule: Rule, queue: ReviewQueue) -> None:
+    criterion = rubric_of(queue).criterion(rule.criterion)
+    if rule.at_least is not None and not isinstance(criterion, YesNo | Stars):
+        raise InvalidInput(f"{rule.criterion!r} has no number to compare in {str(rule)!r}.")
+    if rule.equals is None or isinstance(criterion, Text):
+        return
+    known = {"yes", "no"} if isinstance(criterion, YesNo) else set()
+    if isinstance(criterion, Stars):
+        known = {str(star) for star in range(1, criterion.n + 1)}
+    elif not isinstance(criterion, YesNo):
+        known = {option.name for option in criterion.options}
+    if rule.equals not in known:
+        raise InvalidInput(
+            f"{rule.equals!r} is no answer to {rule.criterion!r}.",
+            hint=f"Answers: {', '.join(sorted(known))}.",
+        )
