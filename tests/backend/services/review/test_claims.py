@@ -38,7 +38,8 @@ def test_items_come_in_the_order_of_the_queue(session: Session, desk: Desk) -> N
 def test_two_people_get_different_items(session: Session, desk: Desk) -> None:
     queue = desk.open(session)
     first, second = (claim(session, queue.id, user.id) for user in desk.experts[:2])
-    assert first and second
+    assert first
+    assert second
     assert first.item_id != second.item_id
 
 
@@ -46,10 +47,12 @@ def test_what_is_held_comes_back_with_its_draft(session: Session, desk: Desk) ->
     queue = desk.open(session)
     user = desk.experts[0]
     held = claim(session, queue.id, user.id)
-    assert held and not held.resumed
+    assert held
+    assert not held.resumed
     review.save_draft(session, held.slot_id, held.version, user.id, {"ratings": 1}, now=NOW)
     again = claim(session, queue.id, user.id, now=NOW + timedelta(seconds=100))
-    assert again and again.resumed
+    assert again
+    assert again.resumed
     assert (again.slot_id, again.version) == (held.slot_id, held.version)
     assert again.draft == {"ratings": 1}
     assert again.lease_until == NOW + timedelta(seconds=700)
@@ -60,7 +63,9 @@ def test_a_lapsed_lease_comes_back_while_nobody_took_it(session: Session, desk: 
     user = desk.experts[0]
     held = claim(session, queue.id, user.id)
     again = claim(session, queue.id, user.id, now=LATER)
-    assert held and again and again.version == held.version
+    assert held
+    assert again
+    assert again.version == held.version
 
 
 def test_open_items_go_before_lapsed_ones(session: Session, desk: Desk) -> None:
@@ -68,10 +73,13 @@ def test_open_items_go_before_lapsed_ones(session: Session, desk: Desk) -> None:
     first, second = desk.experts[:2]
     lapsed = claim(session, queue.id, first.id)
     fresh = claim(session, queue.id, second.id, now=LATER)
-    assert lapsed and fresh and fresh.item_id != lapsed.item_id
+    assert lapsed
+    assert fresh
+    assert fresh.item_id != lapsed.item_id
     submit(session, fresh, second, Answer(GOOD), now=LATER)
     taken = claim(session, queue.id, second.id, now=LATER)
-    assert taken and taken.slot_id == lapsed.slot_id
+    assert taken
+    assert taken.slot_id == lapsed.slot_id
     assert taken.version == lapsed.version + 1
 
 
@@ -98,7 +106,8 @@ def test_the_old_token_is_fenced_off(session: Session, desk: Desk) -> None:
     first, second = desk.experts[:2]
     old = claim(session, queue.id, first.id)
     new = claim(session, queue.id, second.id, now=LATER)
-    assert old and new
+    assert old
+    assert new
     with pytest.raises(LeaseLost, match="colleague"):
         submit(session, old, first, Answer(GOOD), now=LATER)
     with pytest.raises(LeaseLost):
@@ -124,9 +133,11 @@ def test_the_draft_of_a_lost_lease_is_kept(session: Session, desk: Desk) -> None
     assert old
     review.save_draft(session, old.slot_id, old.version, first.id, {"comment": "half"}, now=NOW)
     new = claim(session, queue.id, second.id, now=LATER)
-    assert new and new.draft == {}
+    assert new
+    assert new.draft == {}
     back = claim(session, queue.id, first.id, now=LATER + timedelta(seconds=601))
-    assert back and back.version == 3
+    assert back
+    assert back.version == 3
     assert back.draft == {"comment": "half"}
 
 
@@ -179,7 +190,8 @@ def test_a_skipped_item_reopens_for_others_only(session: Session, desk: Desk) ->
     review.skip_review(session, reason="not my field", **skip)  # type: ignore[arg-type]
     assert claim(session, queue.id, first.id) is None
     taken = claim(session, queue.id, second.id)
-    assert taken and taken.slot_id == held.slot_id
+    assert taken
+    assert taken.slot_id == held.slot_id
     with pytest.raises(Conflict):
         submit(session, held, first, Answer(GOOD))
 
@@ -200,7 +212,8 @@ def test_a_skipped_item_is_found_behind_the_cursor(session: Session, desk: Desk)
         now=NOW,
     )
     last = claim(session, queue.id, second.id)
-    assert last and last.slot_id == held.slot_id
+    assert last
+    assert last.slot_id == held.slot_id
 
 
 def test_only_members_may_claim(session: Session, desk: Desk) -> None:
@@ -220,7 +233,8 @@ def test_a_closed_queue_takes_what_is_held_and_gives_no_more(session: Session, d
     with pytest.raises(Conflict, match="closed"):
         claim(session, queue.id, second.id)
     again = claim(session, queue.id, first.id)
-    assert again and again.slot_id == held.slot_id
+    assert again
+    assert again.slot_id == held.slot_id
     submit(session, held, first, Answer(GOOD))
     with pytest.raises(Conflict, match="closed"):
         claim(session, queue.id, first.id)
