@@ -14,8 +14,9 @@ from typing import Any
 from sqlalchemy import case, delete, func, select
 from sqlalchemy.orm import Session
 
-from backend.engines.base import GenerationRequest, GenerationResult, Message, SamplingParams
+from backend.engines.base import GenerationRequest, GenerationResult, SamplingParams
 from backend.errors import InvalidInput, NotFound
+from backend.services.datasets import chat_messages
 from backend.services.ledger import insert_missing
 from backend.tables.datasets import DatasetVersion, Example, Split
 from backend.tables.generation import Generation, GenerationRun, GenerationRunModel
@@ -136,10 +137,9 @@ def list_runs(session: Session, project_id: int, *, limit: int = 100) -> list[Ge
     return list(session.scalars(query.order_by(GenerationRun.id.desc()).limit(limit)))
 
 
-def run_params(run: GenerationRun, *, sample: int = 0) -> SamplingParams:
-    """The decoding parameters of a run; each sample has a seed of its own."""
-    params = SamplingParams(**run.params)
-    return SamplingParams(**{**asdict(params), "seed": params.seed + sample})
+def run_params(run: GenerationRun) -> SamplingParams:
+    """The decoding parameters of a run; engines give every request a seed of its own from these."""
+    return SamplingParams(**run.params)
 
 
 def examples_of_run(session: Session, run: GenerationRun) -> list[Example]:
@@ -164,23 +164,22 @@ def count_examples(session: Session, run: GenerationRun) -> int:
     return session.scalar(query) or 0
 
 
-def pending_requests(session: Session, run_id: int, *, sample: int = 0) -> list[GenerationRequest]:
-    """Requests for what the ledger lacks of one sample number; their key is the unit."""
-    from backend.services.datasets import chat_messages
-
+def pending_requests(session: Session, run_id: int) -> list[GenerationRequest]:
+    """Requests for what the ledger lacks; their key is the unit."""
     run = get_run(session, run_id)
-    written = select(Generation.model_version_id, Generation.example_id).where(
-        Generation.run_id == run_id, Generation.sample == sample
-    )
-    there = {(model_id, example_id) for model_id, example_id in session.execute(written)}
+    written = select(
+        Generation.model_version_id, Generation.example_id, Generation.sample
+    ).where(Generation.run_id == run_id)
+    there = {tuple(unit) for unit in session.execute(written)}
     requests = []
     for example in examples_of_run(session, run):
-        lacking = [model for model in run.models if (model.id, example.id) not in there]
-        messages: Sequence[Message] = chat_messages(example) if lacking else ()
-        requests += [
-            GenerationRequest(unit_key((m.id, example.id, sample)), m.serving_name, messages)
-            for m in lacking
-        ]
+        messages = chat_messages(example)
+        for model in run.models:
+            for sample in range(run.samples):
+                unit = (model.id, example.id, sample)
+                if unit not in there:
+                    key = unit_key(unit)
+                    requests.append(GenerationRequest(key, model.serving_name, messages))
     return requests
 
 

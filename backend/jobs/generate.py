@@ -1,0 +1,92 @@
+"""The generation job: preflight, then every answer that the ledger of the run lacks."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator
+
+from backend.db import reading, utc_now
+from backend.engines.base import GenerationResult
+from backend.errors import EngineError, EngineUnavailable
+from backend.jobs.parts import Parts, Workshop
+from backend.services import generation, queue
+from backend.services.model_versions import served_model
+from backend.tables.queue import Job, JobState
+
+CHUNK = 256
+SAVE_AFTER_SECONDS = 1.0
+
+
+def generate_parts(shop: Workshop, job: Job) -> Parts:
+    """Write what the run lacks, a chunk of answers in each part; then ask for its scoring.
+
+    Raises:
+        EngineUnavailable: the engine gave no answer; what was saved stays.
+        PreflightFailed: a model that is served is not the model meant; nothing was generated.
+    """
+    try:
+        yield from _write_missing(shop, job.subject_id)
+    except EngineUnavailable as error:
+        raise EngineUnavailable(
+            f"Run {job.subject_id} stopped. {error}",
+            hint=f"What was written is kept; go on with: strop run --resume {job.subject_id}",
+        ) from error
+    _finish(shop, job)
+
+
+def _write_missing(shop: Workshop, run_id: int) -> Parts:
+    with reading(shop.sessions) as session:
+        run = generation.get_run(session, run_id)
+        models = [served_model(model) for model in run.models]
+        requests, params = generation.pending_requests(session, run_id), generation.run_params(run)
+    if not requests:
+        return
+    engine = shop.engine_for(run.engine, models)
+    shop.preflight(shop.sessions, engine, run_id)
+    answers = engine.generate(requests, params)
+    try:
+        for chunk in chunks_of(answers, size=CHUNK, seconds=SAVE_AFTER_SECONDS):
+            with shop.sessions.begin() as session:
+                generation.save_generations(session, run_id, chunk)
+            yield
+    finally:
+        if hasattr(answers, "close"):
+            answers.close()
+
+
+def chunks_of(
+    answers: Iterable[GenerationResult], *, size: int, seconds: float
+) -> Iterator[list[GenerationResult]]:
+    """Answers in lists of up to `size`, handed on after `seconds` even if shorter.
+
+    When the engine fails, what had arrived is handed on before the error.
+    """
+    chunk: list[GenerationResult] = []
+    due = time.monotonic() + seconds
+    try:
+        for answer in answers:
+            chunk.append(answer)
+            if len(chunk) >= size or time.monotonic() >= due:
+                yield chunk
+                chunk, due = [], time.monotonic() + seconds
+    except EngineError:
+        if chunk:
+            yield chunk
+        raise
+    if chunk:
+        yield chunk
+
+
+def _finish(shop: Workshop, job: Job) -> None:
+    """Check that nothing is missing, mark the job done and queue its scoring, all or nothing."""
+    with shop.sessions.begin() as session:
+        missing = generation.run_progress(session, job.subject_id).missing
+        if missing:
+            raise EngineError(
+                f"The engine left out {missing} answers of run {job.subject_id}.",
+                hint=f"Try again: strop run --resume {job.subject_id}",
+            )
+        queue.finish_job(session, job.id, job.attempt, JobState.DONE, now=utc_now(), exit_code=0)
+        for score_run_id in job.arguments.get("then_score", ()):
+            asked = queue.enqueue_job(session, queue.JobKind.SCORE, score_run_id)
+            queue.resume_job(session, asked.id)

@@ -1,0 +1,153 @@
+"""One job, part by part: what a worker holds while it works, and how every end is recorded.
+
+A kind of work is a generator: each `next` does one part of what the ledger lacks and saves it, and
+the generator ends when nothing is missing. It lives in this process between parts, so that an
+engine with requests in flight does not run dry; after a crash a new one starts from the ledger.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from sqlalchemy.orm import Session, sessionmaker
+
+from backend.db import reading, utc_now
+from backend.engines.base import Engine, ServedModel
+from backend.errors import EngineUnavailable, StropError
+from backend.services import queue
+from backend.settings import Settings
+from backend.tables.queue import Job, JobState
+
+log = logging.getLogger(__name__)
+
+Parts = Iterator[None]
+OpenEngine = Callable[[str, Settings], Engine]
+Preflight = Callable[[sessionmaker[Session], Engine, int], None]
+
+
+@dataclass(slots=True)
+class Workshop:
+    """What a worker process works with.
+
+    Attributes:
+        open_engine: opens an engine by its name.
+        preflight: checks the models of a generation run before anything is generated.
+        kinds: kind of job -> generator of its parts.
+        stopping: set when the worker is to end; work stops at the next part.
+    """
+
+    settings: Settings
+    sessions: sessionmaker[Session]
+    executor_id: str
+    open_engine: OpenEngine
+    preflight: Preflight
+    kinds: Mapping[str, Callable[[Workshop, Job], Parts]]
+    stopping: threading.Event = field(default_factory=threading.Event)
+    _open: dict[tuple[int, int], Parts] = field(default_factory=dict)
+    _engines: dict[tuple[str, str], Engine] = field(default_factory=dict)
+    _busy: int = 0
+    _lock: threading.Condition = field(default_factory=threading.Condition)
+
+    def engine_for(self, name: str, models: Sequence[ServedModel]) -> Engine:
+        """The engine, warm from the last job on the same base, with these models loaded."""
+        key = (name, models[0].base_model)
+        if key not in self._engines:
+            self.close_engines()
+            self._engines[key] = self.open_engine(name, self.settings)
+        self._engines[key].load(models)
+        return self._engines[key]
+
+    def close_engines(self) -> None:
+        """Give back what the engines hold."""
+        while self._engines:
+            self._engines.popitem()[1].close()
+
+    def take_part(self, job_id: int, attempt: int) -> bool:
+        """Do one part of a job; True if another is to follow. Every end is recorded on the row."""
+        with self._working():
+            if self.stopping.is_set():
+                self._record(queue.requeue_job, job_id, attempt)
+                return False
+            return self._take_part(job_id, attempt)
+
+    def give_back_jobs(self) -> None:
+        """Queue again what is open between two parts, for the next worker."""
+        for job_id, attempt in list(self._open):
+            self._record(queue.requeue_job, job_id, attempt)
+
+    def wait_idle(self, timeout: float) -> bool:
+        """Wait until no part is being worked on; False if that took too long."""
+        with self._lock:
+            return self._lock.wait_for(lambda: self._busy == 0, timeout)
+
+    @contextmanager
+    def _working(self) -> Iterator[None]:
+        with self._lock:
+            self._busy += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._busy -= 1
+                self._lock.notify_all()
+
+    def _take_part(self, job_id: int, attempt: int) -> bool:
+        key = (job_id, attempt)
+        try:
+            if key not in self._open:
+                job = self._begin(job_id, attempt)
+                if job is None:
+                    return False
+                self._open[key] = self.kinds[job.kind](self, job)
+            elif not self._holds(job_id, attempt):
+                self._close(key)
+                return False
+            next(self._open[key])
+        except StopIteration:
+            self._close(key)
+            return False
+        except Exception as error:  # the outermost job loop: whatever it was, the row says so
+            self._close(key)
+            self._fail(job_id, attempt, error)
+            return False
+        return True
+
+    def _begin(self, job_id: int, attempt: int) -> Job | None:
+        with self.sessions.begin() as session:
+            mine = queue.start_job(
+                session, job_id, attempt, executor_id=self.executor_id, now=utc_now()
+            )
+            return queue.get_job(session, job_id) if mine else None
+
+    def _holds(self, job_id: int, attempt: int) -> bool:
+        with reading(self.sessions) as session:
+            return queue.holds_job(session, job_id, attempt)
+
+    def _close(self, key: tuple[int, int]) -> None:
+        parts = self._open.pop(key, None)
+        if parts is not None and hasattr(parts, "close"):
+            parts.close()
+
+    def _record(self, move: Callable[..., bool], job_id: int, attempt: int, **how: object) -> None:
+        self._close((job_id, attempt))
+        with self.sessions.begin() as session:
+            move(session, job_id, attempt, **how)
+
+    def _fail(self, job_id: int, attempt: int, error: Exception) -> None:
+        stopped = isinstance(error, EngineUnavailable)
+        expected = isinstance(error, StropError) or hasattr(error, "hint")
+        if not expected:
+            log.exception("job %s failed by a defect", job_id)
+        self._record(
+            queue.finish_job,
+            job_id,
+            attempt,
+            state=JobState.STOPPED if stopped else JobState.FAILED,
+            now=utc_now(),
+            error=str(error) if expected else f"{type(error).__name__}: {error}",
+            exit_code=int(getattr(error, "exit_code", 1)),
+        )

@@ -1,0 +1,89 @@
+"""Rows and job engine brought into line: what is queued is handed over, what is orphaned taken on.
+
+The rows are the truth. A row that is queued or running and that the engine does not know, or knows
+only as held by a worker that is dead, becomes a new workflow; the attempt in its name, fenced on
+the row, sees to it that the old one can write nothing more to it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from datetime import datetime
+from enum import StrEnum
+from typing import assert_never
+
+from sqlalchemy.orm import Session, sessionmaker
+
+from backend.db import reading
+from backend.jobs import transact
+from backend.services import queue
+from backend.tables.queue import Job, JobState
+
+
+class Action(StrEnum):
+    """What is to be done about a row that is not finished."""
+
+    WAIT = "wait"
+    ENQUEUE = "enqueue"
+    SUPERSEDE = "supersede"
+    GIVE_UP = "give_up"
+
+
+def decide(known: transact.Known | None, living: Collection[str]) -> Action:
+    """What to do about an unfinished row, from what the engine knows of its present attempt."""
+    if known is None:
+        return Action.ENQUEUE
+    match known.status:
+        case "ENQUEUED" | "DELAYED":
+            return Action.WAIT
+        case "PENDING":
+            return Action.WAIT if known.executor_id in living else Action.SUPERSEDE
+        case "SUCCESS" | "CANCELLED":  # it ended, and the row does not say how
+            return Action.SUPERSEDE
+        case _:  # ERROR, MAX_RECOVERY_ATTEMPTS_EXCEEDED
+            return Action.GIVE_UP
+
+
+def reconcile(
+    sessions: sessionmaker[Session], queues: Collection[str], *, executor_id: str, now: datetime
+) -> int:
+    """Bring the rows of these queues into line; returns how many are not finished."""
+    with reading(sessions) as session:
+        jobs = queue.unfinished_jobs(session, queues)
+        if not jobs:
+            return 0
+        living = {worker.executor_id for worker in queue.live_workers(session, now=now)}
+    known = transact.find_workflows(queue.workflow_id(job) for job in jobs)
+    for job in jobs:
+        action = decide(known.get(queue.workflow_id(job)), living | {executor_id})
+        _act(sessions, job, action, now)
+    return len(jobs)
+
+
+def _act(sessions: sessionmaker[Session], job: Job, action: Action, now: datetime) -> None:
+    match action:
+        case Action.WAIT:
+            return
+        case Action.ENQUEUE:
+            _enqueue(job)
+        case Action.SUPERSEDE:
+            with sessions.begin() as session:
+                queue.requeue_job(session, job.id, job.attempt)
+            transact.cancel(queue.workflow_id(job))
+        case Action.GIVE_UP:
+            with sessions.begin() as session:
+                queue.finish_job(
+                    session,
+                    job.id,
+                    job.attempt,
+                    JobState.FAILED,
+                    now=now,
+                    error="The job engine gave this job up; the worker's log says why.",
+                    exit_code=1,
+                )
+        case _:
+            assert_never(action)
+
+
+def _enqueue(job: Job) -> None:
+    transact.enqueue(queue.workflow_id(job), queue=job.queue, job_id=job.id, attempt=job.attempt)

@@ -1,0 +1,148 @@
+"""The job engine: DBOS Transact, set up so that its known traps are shut.
+
+The executor's name is stable and ours, since by default two processes run one job; the version is
+fixed, since by default every change of code strands what is pending; everything is serialised as
+JSON, since by default it is pickle. Results go to our own tables and never through the engine.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Engine, create_engine, event, make_url
+
+from backend.settings import Settings
+
+APPLICATION = "strop"
+VERSION = "1"  # raised only if the arguments of the workflow change
+WORKFLOW = "run_job"
+RECOVERIES = 10
+KEEP_FINISHED = timedelta(days=14)
+
+Take = Callable[[int, int], bool]
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What the engine knows of a workflow."""
+
+    status: str
+    executor_id: str | None
+
+
+def system_url(settings: Settings) -> str:
+    """Where the engine keeps its own tables.
+
+    On SQLite in a file beside the database, so that its polling never waits for our writers nor
+    they for it; on PostgreSQL in the schema `dbos` of the same database.
+    """
+    url = make_url(settings.url)
+    if url.get_backend_name() != "sqlite":
+        return url.set(drivername="postgresql+psycopg").render_as_string(hide_password=False)
+    file = Path(str(url.database))
+    return f"sqlite:///{file.with_name(file.stem + '-jobs.db').absolute()}"
+
+
+def _sqlite_engine(url: str) -> Engine:
+    engine = create_engine(url)
+
+    @event.listens_for(engine, "connect")
+    def _configure(connection: Any, _: Any) -> None:
+        connection.isolation_level = "IMMEDIATE"
+        for pragma in (
+            "journal_mode=WAL",
+            "synchronous=NORMAL",
+            "busy_timeout=30000",
+            "foreign_keys=ON",
+        ):
+            connection.execute(f"PRAGMA {pragma}")
+
+    return engine
+
+
+def launch(settings: Settings, *, executor_id: str, queues: Sequence[str], take: Take) -> None:
+    """Start the engine in this process, listening to the queues.
+
+    Args:
+        take: does one part of (job, attempt); True if another part is to follow.
+    """
+    from dbos import DBOS, DBOSPortableJSONSerializer
+
+    url = system_url(settings)
+    DBOS(
+        config={
+            "name": APPLICATION,
+            "application_version": VERSION,
+            "executor_id": executor_id,
+            "system_database_url": url,
+            "system_database_engine": _sqlite_engine(url) if url.startswith("sqlite") else None,
+            "serializer": DBOSPortableJSONSerializer(),
+            "log_level": "WARNING",
+            "use_listen_notify": False,  # nothing here waits for events
+            "notification_listener_polling_interval_sec": 30.0,
+            "scheduler_polling_interval_sec": 3600.0,
+        }
+    )
+
+    def run_job(job_id: int, attempt: int) -> None:
+        while DBOS.run_step({"name": "part"}, take, job_id, attempt):
+            pass
+
+    DBOS.workflow(name=WORKFLOW, max_recovery_attempts=RECOVERIES)(run_job)
+    DBOS.listen_queues(list(queues))
+    DBOS.launch()
+    for queue in queues:
+        DBOS.register_queue(
+            queue, worker_concurrency=1, polling_interval_sec=settings.worker_poll_seconds
+        )
+
+
+def enqueue(workflow_id: str, *, queue: str, job_id: int, attempt: int) -> None:
+    """Hand an attempt to the engine; the same attempt a second time changes nothing."""
+    from dbos import DBOS
+
+    DBOS.enqueue_workflow_with_options(
+        {
+            "workflow_name": WORKFLOW,
+            "queue_name": queue,
+            "workflow_id": workflow_id,
+            "app_version": VERSION,
+        },
+        job_id,
+        attempt,
+    )
+
+
+def find_workflows(workflow_ids: Iterable[str]) -> Mapping[str, Known]:
+    """What the engine knows of these workflows, those it knows."""
+    from dbos import DBOS
+
+    found = DBOS.list_workflows(
+        workflow_ids=list(workflow_ids), load_input=False, load_output=False
+    )
+    return {w.workflow_id: Known(str(w.status), w.executor_id) for w in found}
+
+
+def cancel(workflow_id: str) -> None:
+    """Forget an attempt that was superseded, so that its executor does not take it up again."""
+    from dbos import DBOS
+
+    DBOS.cancel_workflow(workflow_id)
+
+
+def delete_finished(*, now: datetime) -> int:
+    """Delete the engine's records of what ended long ago; returns how many."""
+    from dbos import DBOS
+
+    old = DBOS.list_workflows(
+        status=["SUCCESS", "ERROR", "CANCELLED"],
+        end_time=(now - KEEP_FINISHED).isoformat(),
+        load_input=False,
+        load_output=False,
+    )
+    DBOS.delete_workflows([workflow.workflow_id for workflow in old])
+    return len(old)

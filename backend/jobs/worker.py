@@ -1,0 +1,160 @@
+"""The worker process: it says that it lives, hands queued rows to the job engine, and ends cleanly.
+
+    strop worker [--queues gen,score,gpu] [--until-idle]
+
+The jobs themselves run in threads of the job engine, one of each queue at a time. On SIGTERM or
+SIGINT every job stops at its next part and goes back to the queue; on kill -9 the next worker takes
+it up from the ledger.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import NoReturn
+
+from sqlalchemy.exc import OperationalError
+
+from backend.db import connect, utc_now
+from backend.engines import open_engine
+from backend.errors import InvalidInput
+from backend.jobs import transact
+from backend.jobs.generate import generate_parts
+from backend.jobs.parts import OpenEngine, Parts, Preflight, Workshop
+from backend.jobs.preflight import check_models
+from backend.jobs.reconcile import reconcile
+from backend.jobs.score import score_parts
+from backend.jobs.train import train_parts
+from backend.services import queue
+from backend.settings import Settings
+from backend.tables.queue import Job
+
+ALL_QUEUES = tuple(dict.fromkeys(queue.QUEUES.values()))
+STOP_SECONDS = 12.0
+
+KINDS: Mapping[str, Callable[[Workshop, Job], Parts]] = {
+    queue.JobKind.GENERATE: generate_parts,
+    queue.JobKind.SCORE: score_parts,
+    queue.JobKind.TRAIN: train_parts,
+}
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class Worker:
+    """One worker process at work.
+
+    Attributes:
+        until_idle: end when nothing is queued or running any more.
+    """
+
+    shop: Workshop
+    queues: Sequence[str]
+    until_idle: bool = False
+    _beaten: float = field(default=0.0)
+
+    def start(self) -> None:
+        """Take the name and start the job engine.
+
+        Raises:
+            Conflict: a living worker has the name.
+        """
+        with self.shop.sessions.begin() as session:
+            queue.claim_worker_name(
+                session,
+                self.shop.executor_id,
+                queues=self.queues,
+                pid=os.getpid(),
+                now=utc_now(),
+            )
+        transact.launch(
+            self.shop.settings,
+            executor_id=self.shop.executor_id,
+            queues=self.queues,
+            take=self.shop.take_part,
+        )
+        transact.delete_finished(now=utc_now())
+
+    def run(self) -> None:
+        """Work until told to stop, or until idle."""
+        beating = threading.Thread(target=self._keep_beating, name="heartbeat", daemon=True)
+        beating.start()
+        while not self.shop.stopping.is_set():
+            unfinished = self._reconcile()
+            if self.until_idle and unfinished == 0 and self.shop.wait_idle(0):
+                return
+            self.shop.stopping.wait(self.shop.settings.worker_poll_seconds)
+
+    def stop(self) -> None:
+        """Let every job stop at its next part, then give back engines and name."""
+        self.shop.stopping.set()
+        if self.shop.wait_idle(STOP_SECONDS):
+            self.shop.give_back_jobs()
+            self.shop.close_engines()
+        with self.shop.sessions.begin() as session:
+            queue.leave_worker(session, self.shop.executor_id, pid=os.getpid())
+
+    def _reconcile(self) -> int:
+        try:
+            return reconcile(
+                self.shop.sessions, self.queues, executor_id=self.shop.executor_id, now=utc_now()
+            )
+        except OperationalError as error:  # the database was away or locked: it may come back
+            log.warning("the database could not be read, will try again: %s", error)
+            return -1
+
+    def _keep_beating(self) -> None:
+        while not self.shop.stopping.wait(queue.HEARTBEAT_SECONDS):
+            try:
+                with self.shop.sessions.begin() as session:
+                    lives = queue.beat_heart(
+                        session, self.shop.executor_id, pid=os.getpid(), now=utc_now()
+                    )
+            except OperationalError as error:
+                log.warning("no heartbeat: %s", error)
+                continue
+            if not lives:
+                log.error("another process has taken the name %s; ending", self.shop.executor_id)
+                self.shop.stopping.set()
+
+
+def run_worker(
+    settings: Settings,
+    *,
+    queues: Sequence[str] = ALL_QUEUES,
+    until_idle: bool = False,
+    engines: OpenEngine = open_engine,
+    preflight: Preflight = check_models,
+) -> NoReturn:
+    """Be a worker until told to stop; does not return.
+
+    Raises:
+        InvalidInput: a queue of that name does not exist.
+        Conflict: a living worker has the name `settings.executor_id`.
+    """
+    if unknown := [name for name in queues if name not in ALL_QUEUES]:
+        raise InvalidInput(
+            f"There is no queue named {unknown[0]!r}.", hint=f"Known: {', '.join(ALL_QUEUES)}."
+        )
+    shop = Workshop(settings, connect(settings), settings.executor_id, engines, preflight, KINDS)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: shop.stopping.set())
+    worker = Worker(shop, queues, until_idle=until_idle)
+    worker.start()
+    code = 1
+    try:
+        worker.run()
+        code = 0
+    except Exception:  # a defect in the loop itself: say so, and end as cleanly as may be
+        log.exception("the worker ends by a defect")
+    finally:
+        worker.stop()
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)  # the job engine's pollers take seconds to end, and nothing waits for them
