@@ -1,0 +1,149 @@
+"""`strop score`: metrics of a file of predictions, without a database.
+
+strop score preds.jsonl --metrics rouge,bleu,grounding [--json] [--out scores.jsonl]
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from backend.cli.common import JsonOption, print_json, print_table
+
+if TYPE_CHECKING:
+    from evaluators.metric import Metric
+    from evaluators.types import Figure, Sample, Score
+
+SLOW = 2000
+COLUMNS = ["metric", "value", "low", "high", "n", "failed", "n/a", "note"]
+CLASS_COLUMNS = ["label", "support", "predicted", "precision", "recall", "f1", "note"]
+
+
+def command(
+    predictions: Annotated[str, typer.Argument(help="JSONL or CSV, also .gz; - is stdin.")],
+    metrics: Annotated[str, typer.Option(help="Names, separated by commas.")] = "rouge",
+    as_json: JsonOption = False,
+    out: Annotated[Path | None, typer.Option(help="Write one row per sample and metric.")] = None,
+    by_class: Annotated[bool, typer.Option(help="Also precision and recall per class.")] = False,
+    level: Annotated[float, typer.Option(min=0.5, max=0.999, help="Confidence level.")] = 0.95,
+    resamples: Annotated[int, typer.Option(min=100, help="Bootstrap resamples.")] = 1000,
+    seed: Annotated[int, typer.Option(help="Seed of the bootstrap.")] = 0,
+    processes: Annotated[int, typer.Option(min=1, help="Processes that score.")] = 1,
+) -> None:
+    """Score a file of predictions: every metric with its interval, n and signature."""
+    from evaluators.aggregate import aggregate
+    from evaluators.predictions import read_samples
+    from evaluators.registry import resolve_metrics
+
+    chosen = resolve_metrics([name.strip() for name in metrics.split(",") if name.strip()])
+    samples = read_samples(predictions)
+    scores = _score(chosen, samples, processes)
+    groups = [sample.group for sample in samples]
+    if out is not None:
+        _write_scores(out, samples, scores)
+    figures, problems = [], []
+    for metric in chosen:
+        try:
+            figures.append(
+                aggregate(
+                    metric, scores[metric.name], groups, seed=seed, resamples=resamples, level=level
+                )
+            )
+        except _cannot_compute() as error:
+            problems.append({"metric": metric.name, "error": str(error)})
+    classes = _class_rows(scores, level) if by_class else []
+    if as_json:
+        listed = [*(figure.as_dict() for figure in figures), *problems]
+        print_json({"figures": listed, "classes": classes} if by_class else listed)
+    else:
+        _print_figures(figures, problems, classes)
+        _print_failures(samples, scores)
+    if not figures:
+        raise typer.Exit(1)
+
+
+def _cannot_compute() -> type[Exception]:
+    from evaluators.errors import CannotCompute
+
+    return CannotCompute
+
+
+def _score(
+    metrics: Sequence[Metric], samples: Sequence[Sample], processes: int
+) -> dict[str, list[Score]]:
+    """All scores, with a progress bar where it will take a while."""
+    from evaluators.scoring import score_samples
+
+    if len(samples) < SLOW:
+        return score_samples(metrics, samples, processes=processes)
+    from rich.console import Console
+    from rich.progress import Progress
+
+    with Progress(console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("Scoring", total=len(samples))
+        return score_samples(
+            metrics,
+            samples,
+            processes=processes,
+            progress=lambda done: bar.update(task, advance=done),
+        )
+
+
+def _write_scores(out: Path, samples: Sequence[Sample], scores: dict[str, list[Score]]) -> None:
+    with out.open("w", encoding="utf-8") as file:
+        for name, column in scores.items():
+            for sample, score in zip(samples, column, strict=True):
+                row = {"id": sample.id, "metric": name, **_plain(score)}
+                file.write(json.dumps(row, ensure_ascii=False) + "\n")
+
+
+def _plain(score: Score) -> dict[str, Any]:
+    """The fields that say something; a value of 0 does."""
+    dropped = [None, False, ()]
+    return {k: v for k, v in asdict(score).items() if not any(v is empty for empty in dropped)}
+
+
+def _class_rows(scores: dict[str, list[Score]], level: float) -> list[dict[str, Any]]:
+    from evaluators.metrics.labels import classification_report
+
+    paired = next((column for name, column in scores.items() if name.startswith("f1")), None)
+    if paired is None:
+        raise typer.BadParameter("--by-class needs the metric f1 among --metrics.")
+    return [asdict(row) for row in classification_report(paired, level=level)]
+
+
+def _print_figures(
+    figures: Sequence[Figure], problems: Sequence[dict[str, str]], classes: Sequence[dict[str, Any]]
+) -> None:
+    rows = [
+        {**figure.as_dict(), "n/a": figure.not_applicable, "note": _note(figure)}
+        for figure in figures
+    ]
+    if rows:
+        print_table(rows, columns=COLUMNS)
+    if classes:
+        print_table(classes, columns=CLASS_COLUMNS, title="Per class")
+    for problem in problems:
+        typer.echo(f"error: {problem['error']}", err=True)
+    for figure in figures:
+        typer.echo(figure.signature)
+
+
+def _note(figure: Figure) -> str:
+    rough = f"rough: {figure.clusters} groups" if figure.rough else ""
+    return "; ".join(part for part in (rough, figure.note) if part)
+
+
+def _print_failures(samples: Sequence[Sample], scores: dict[str, list[Score]]) -> None:
+    """Name the rows that could not be scored; never drop them in silence."""
+    for name, column in scores.items():
+        failed = [(s.id, c.error) for s, c in zip(samples, column, strict=True) if c.error]
+        for identity, error in failed[:5]:
+            typer.echo(f"not scored: {name}, id {identity}: {error}", err=True)
+        if len(failed) > 5:
+            typer.echo(f"not scored: {name}, {len(failed) - 5} more", err=True)

@@ -1,0 +1,1 @@
+"""Hallucination checks: what an output says that its source does not support."""

@@ -1,0 +1,152 @@
+"""Names of people, firms, products and places in a text, found by their capitals."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from evaluators.checks.dates import MONTHS, WEEKDAYS
+from evaluators.checks.numerals import is_german
+from evaluators.checks.words import listed
+
+_CAPITAL = re.compile(r"(?<![\w@#&/-])[A-ZÀ-ÖØ-Þ][\w]*(?:['’-][A-Za-zÀ-ÿ]+)*")
+_TITLES = frozenset(listed("mr mrs ms miss dr prof professor sir herr herrn frau mx"))
+_GERMAN_CUE = re.compile(
+    r"\b(?:Herrn?|Frau|Dr\.|Prof\.|Familie|Firma)\s+((?:(?:Dr|Prof)\.\s+)*[A-ZÄÖÜ][\w-]+"
+    r"(?:\s+[A-ZÄÖÜ][\w-]+)?)"
+)
+_PLAIN = frozenset(
+    listed(
+        "i a an the and but or if no yes ok okay hi hello dear please thanks thank regards "
+        "sincerely am pm us uk eu note summary customer agent patient doctor client caller "
+        "reference subject re fyi faq id tv pc url pdf sms dna ceo it its he she they we you"
+    )
+)
+_SENTENCE_END = frozenset('.!?:;\n•*-–—"“”„«»()[]|>#')
+
+
+@dataclass(frozen=True, slots=True)
+class Name:
+    """A capitalised word, or several in a row, that stand for one thing."""
+
+    start: int
+    end: int
+    words: tuple[str, ...]
+
+
+def find_names(text: str, words: frozenset[str]) -> list[Name]:
+    """Names in an English text, or those announced by Herr, Frau, Dr. and the like in a German one.
+
+    A single capital at the head of a sentence is no sign of a name.
+    """
+    if is_german(words):
+        return [
+            Name(m.start(1), m.end(1), tuple(re.findall(r"[\w-]+", m[1])))
+            for m in _GERMAN_CUE.finditer(text)
+        ]
+    runs = _runs(text)
+    titled = _titled_lines(text)
+    return [
+        Name(run[0].start(), run[-1].end(), tuple(_bare(m[0]) for m in run))
+        for run in runs
+        if not any(a <= run[0].start() < b for a, b in titled)
+        and not _is_heading(text, run[-1].end())
+        and not all(_is_acronym(m[0]) for m in run)
+    ]
+
+
+def _is_heading(text: str, end: int) -> bool:
+    """Capitals before a colon head a field of a form: `Plan:`, `VITAL SIGNS:`."""
+    return text[end : end + 2] in (": ", ":\n", ":")
+
+
+def _is_acronym(word: str) -> bool:
+    """To abbreviate is not to invent, so short words in capitals claim nothing."""
+    letters = _bare(word)
+    return len(letters) <= 4 and sum(map(str.isupper, letters)) >= max(1, len(letters) - 1)
+
+
+def _runs(text: str) -> list[list[re.Match[str]]]:
+    runs: list[list[re.Match[str]]] = []
+    current: list[re.Match[str]] = []
+    for m in _CAPITAL.finditer(text):
+        if _is_plain(m[0]):
+            continue
+        opens = opens_sentence(text, m.start())
+        if current and text[current[-1].end() : m.start()] in (" ", "\u00a0"):
+            current.append(m)
+            continue
+        runs.append(current)
+        current = [m] if not opens or _leads_name(text, m) else []
+    return [run for run in (*runs, current) if run]
+
+
+def _leads_name(text: str, match: re.Match[str]) -> bool:
+    """At the head of a sentence only the first of two capitals in a row begins a name."""
+    following = _CAPITAL.match(text, match.end() + 1)
+    return (
+        text[match.end() : match.end() + 1] == " "
+        and following is not None
+        and not _is_plain(following[0])
+        and len(match[0]) > 2
+        and match[0].lower() not in _OPENERS
+    )
+
+
+_OPENERS = frozenset(
+    listed(
+        "in on at for with from by to of as when while after before since during according both "
+        "this that these those his her their our my your what where who why how also however and "
+        "although because although per via under over then there here not one two all some any "
+        "each every most many other another such only even if once until unless"
+    )
+)
+
+
+def _is_plain(word: str) -> bool:
+    lower = _bare(word).lower()
+    return lower in _PLAIN or lower in _TITLES or lower in MONTHS or lower in WEEKDAYS
+
+
+def _bare(word: str) -> str:
+    return re.sub(r"['’](?:s|S|m|ll|re|ve|d|t)?$", "", word)
+
+
+def opens_sentence(text: str, position: int) -> bool:
+    """Whether a word that starts here is the first of its sentence, line or quotation."""
+    at = position - 1
+    while at >= 0 and text[at] in " \t\u00a0":
+        at -= 1
+    if at < 0:
+        return True
+    if text[at] == "." and _is_title_dot(text, at):
+        return False
+    return text[at] in _SENTENCE_END
+
+
+def _is_title_dot(text: str, at: int) -> bool:
+    """The point of `Dr.` or of an initial ends no sentence."""
+    found = re.compile(r"(\w+)$").search(text, max(0, at - 6), at)
+    if found is None:
+        return False
+    return found[1].lower() in _TITLES or (len(found[1]) == 1 and found[1].isalpha())
+
+
+def _titled_lines(text: str) -> list[tuple[int, int]]:
+    """Lines that are headings: mostly capitalised words, no full stop."""
+    spans = []
+    for m in re.finditer(r"[^\n]+", text):
+        line = m[0].strip()
+        words = re.findall(r"[^\W\d_]+", line)
+        capitals = sum(word[0].isupper() for word in words)
+        if len(words) > 2 and line[-1:] not in ".!?," and capitals >= 0.7 * len(words):
+            spans.append(m.span())
+    return spans
+
+
+def is_supported(word: str, source: frozenset[str], initials: str) -> bool:
+    """Whether a word of a name stands in the source, also inflected or as an acronym."""
+    parts = [p for p in re.split(r"[-'’]", word.casefold()) if p]
+    if all(part in source or part.rstrip("s") in source or part + "s" in source for part in parts):
+        return True
+    return word.isupper() and 1 < len(word) <= 6 and word.casefold() in initials

@@ -1,0 +1,1 @@
+"""Metrics that compare an output with references, or measure the output alone."""

@@ -1,0 +1,168 @@
+"""BLEU, chrF and TER by sacrebleu (Post 2018, arXiv:1804.08771), with its signature.
+
+sacrebleu extracts the statistics of each segment; its formulas are written here once more over
+arrays, so that a thousand bootstrap resamples are one matrix product. The tests hold both equal.
+Values are on sacrebleu's scale, 0 to 100. The last statistic is the number of references, which
+belongs to the signature and not to the sums.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import lru_cache, partial
+from typing import TYPE_CHECKING, Any
+
+from evaluators.metric import Metric, Summary
+from evaluators.types import Sample, Score
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+BLEU_ORDER = 4
+CHRF_BETA = 2.0
+
+
+@lru_cache(maxsize=64)
+def _engine(kind: str, options: tuple[tuple[str, Any], ...]) -> Any:
+    from sacrebleu.metrics import BLEU, CHRF, TER
+
+    return {"bleu": BLEU, "chrf": CHRF, "ter": TER}[kind](**dict(options))
+
+
+def segment_statistics(engine: Any, prediction: str, references: Sequence[str]) -> list[float]:
+    """sacrebleu's statistics of one segment."""
+    prepared = [engine._preprocess_segment(text) for text in references]
+    info = engine._extract_reference_info(prepared)
+    stats = engine._compute_segment_statistics(engine._preprocess_segment(prediction), info)
+    return [float(x) for x in stats]
+
+
+def score_segments(
+    samples: Sequence[Sample],
+    *,
+    kind: str,
+    options: tuple[tuple[str, Any], ...],
+    figure: Callable[[NDArray[Any]], NDArray[Any]],
+) -> list[Score]:
+    """Sentence-level value and the statistics that the corpus value is made of."""
+    import numpy as np
+
+    engine = _engine(kind, options)
+    stats = [segment_statistics(engine, s.prediction, s.references) for s in samples]
+    values = figure(np.array(stats, dtype=np.float64))
+    return [
+        Score(float(value), stats=(*row, float(len(sample.references))))
+        for sample, row, value in zip(samples, stats, values, strict=True)
+    ]
+
+
+def statistic_rows(scores: Sequence[Score]) -> NDArray[Any]:
+    """Scores -> their statistics, shape (n, k), without the count of references."""
+    import numpy as np
+
+    return np.array([score.stats[:-1] for score in scores], dtype=np.float64)
+
+
+def _ratio(part: NDArray[Any], whole: NDArray[Any]) -> NDArray[Any]:
+    import numpy as np
+
+    ratio: NDArray[Any] = part / np.where(whole > 0, whole, 1)
+    return ratio
+
+
+def bleu_figure(sums: NDArray[Any], *, effective_order: bool = False) -> NDArray[Any]:
+    """BLEU from summed statistics (system length, reference length, 4 correct, 4 total).
+
+    Papineni et al. 2002; exponential smoothing of zero counts (Chen and Cherry 2014, method 3).
+    With effective_order, orders longer than the text are left out, as for single sentences.
+    """
+    import numpy as np
+
+    length, reference = sums[..., 0], sums[..., 1]
+    correct, total = sums[..., 2 : 2 + BLEU_ORDER], sums[..., 2 + BLEU_ORDER :]
+    penalty = np.where(
+        length < reference, np.exp(1 - reference / np.where(length > 0, length, 1)), 1.0
+    )
+    reached = np.cumprod(total > 0, axis=-1).astype(bool)
+    halvings = np.cumsum((correct == 0) & reached, axis=-1)
+    matches = np.where(correct > 0, correct, 0.5**halvings)
+    logs = np.log(np.where(reached, 100 * _ratio(matches, total), 1.0))
+    orders = reached.sum(axis=-1) if effective_order else np.full(length.shape, BLEU_ORDER)
+    score = penalty * np.exp(logs.sum(axis=-1) / np.maximum(orders, 1))
+    defined = (length > 0) & correct.any(axis=-1)
+    if not effective_order:
+        defined &= reached.all(axis=-1)
+    bleu: NDArray[Any] = np.where(defined, score, 0.0)
+    return bleu
+
+
+def chrf_figure(sums: NDArray[Any]) -> NDArray[Any]:
+    """chrF from summed (hypothesis, reference, match) counts of each order (Popović 2015)."""
+    import numpy as np
+
+    counts = sums.reshape(*sums.shape[:-1], -1, 3)
+    hypothesis, reference, match = counts[..., 0], counts[..., 1], counts[..., 2]
+    used = (hypothesis > 0) & (reference > 0)
+    orders = np.maximum(used.sum(axis=-1), 1)
+    precision = (_ratio(match, hypothesis) * used).sum(axis=-1) / orders
+    recall = (_ratio(match, reference) * used).sum(axis=-1) / orders
+    weight = CHRF_BETA**2
+    chrf: NDArray[Any] = 100 * _ratio(
+        (1 + weight) * precision * recall, weight * precision + recall
+    )
+    return chrf
+
+
+def ter_figure(sums: NDArray[Any]) -> NDArray[Any]:
+    """TER from summed (edits, mean reference length) (Snover et al. 2006)."""
+    import numpy as np
+
+    edits, length = sums[..., 0], sums[..., 1]
+    empty = np.where(edits > 0, 1.0, 0.0)
+    ter: NDArray[Any] = 100 * np.where(length > 0, _ratio(edits, length), empty)
+    return ter
+
+
+def _recipe(scores: Sequence[Score], kind: str, options: tuple[tuple[str, Any], ...]) -> str:
+    """sacrebleu's own signature."""
+    engine = _engine(kind, options)
+    counts = {int(score.stats[-1]) for score in scores if score.value is not None}
+    engine.num_refs = counts.pop() if len(counts) == 1 else -1
+    return str(engine.get_signature())
+
+
+def sacre(
+    name: str,
+    kind: str,
+    figure: Callable[[NDArray[Any]], NDArray[Any]],
+    description: str,
+    *,
+    sentence: Callable[[NDArray[Any]], NDArray[Any]] | None = None,
+    higher_is_better: bool = True,
+    **options: Any,
+) -> Metric:
+    """A metric on sacrebleu's statistics; options are those of its class."""
+    given = tuple(sorted(options.items()))
+    return Metric(
+        name,
+        1,
+        partial(score_segments, kind=kind, options=given, figure=sentence or figure),
+        Summary(statistic_rows, figure),
+        frozenset({"reference"}),
+        higher_is_better,
+        scale=100.0,
+        recipe=partial(_recipe, kind=kind, options=given),
+        description=description,
+    )
+
+
+def bleu(name: str = "bleu", **options: Any) -> Metric:
+    """Corpus BLEU; `tokenize=` picks any tokeniser of sacrebleu."""
+    sentence = partial(bleu_figure, effective_order=True)
+    return sacre(name, "bleu", bleu_figure, "corpus BLEU", sentence=sentence, **options)
+
+
+BLEU = bleu()
+CHRF = sacre("chrf", "chrf", chrf_figure, "character n-gram F2")
+CHRF_PP = sacre("chrf++", "chrf", chrf_figure, "chrF with word pairs", word_order=2)
+TER = sacre("ter", "ter", ter_figure, "translation edit rate", higher_is_better=False)

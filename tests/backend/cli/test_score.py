@@ -1,0 +1,124 @@
+"""`strop score` and the comparison of two files, as a person runs them."""
+
+from __future__ import annotations
+
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from backend.cli import main
+from backend.cli.compare_files import compare_files
+from evaluators.errors import EvaluatorError
+
+ROWS: list[dict[str, Any]] = [
+    {"id": "1", "prediction": "It is EUR 39.", "reference": "It is EUR 29.", "context": "29 EUR"},
+    {"id": "2", "prediction": "On 3 May.", "reference": "On 3 May.", "context": "2026-05-03"},
+    {"id": "3", "prediction": "No reference.", "context": "x"},
+]
+
+
+def write(path: Path, rows: list[dict[str, Any]]) -> str:
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    return str(path)
+
+
+def run(*arguments: str) -> int:
+    with pytest.raises(SystemExit) as caught:
+        main(["score", *arguments])
+    return int(caught.value.code or 0)
+
+
+def test_json_figures(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = write(tmp_path / "p.jsonl", ROWS)
+    assert run(path, "--metrics", "rouge1,invented", "--json") == 0
+    rouge, invented = json.loads(capsys.readouterr().out)
+    keys = {"metric", "value", "low", "high", "n", "failed", "signature"}
+    assert keys <= rouge.keys()
+    assert (rouge["n"], rouge["failed"]) == (2, 1)
+    assert invented["value"] == pytest.approx(1 / 3)
+
+
+def test_table_names_what_was_not_scored(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(write(tmp_path / "p.jsonl", ROWS), "--metrics", "rougeL") == 0
+    captured = capsys.readouterr()
+    assert "rougeL|strop:1|" in captured.out
+    assert "not scored: rougeL, id 3: no reference to compare with" in captured.err
+
+
+def test_scores_are_written(tmp_path: Path) -> None:
+    out = tmp_path / "scores.jsonl"
+    run(write(tmp_path / "p.jsonl", ROWS), "--metrics", "invented,rouge1", "--out", str(out))
+    rows = [json.loads(line) for line in out.read_text().splitlines()]
+    assert [row.get("value") for row in rows[:3]] == [1.0, 0.0, 0.0]
+    assert rows[0]["spans"][0]["reason"] == "'EUR 39' is not in the source"
+    assert rows[5] == {"id": "3", "metric": "rouge1", "error": "no reference to compare with"}
+
+
+def test_standard_input(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = json.dumps(ROWS[1]).encode()
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(text), encoding="utf-8"))
+    assert run("-", "--metrics", "exact_match", "--json") == 0
+    assert json.loads(capsys.readouterr().out)[0]["value"] == 1.0
+
+
+@pytest.mark.parametrize(
+    ("content", "metrics", "words"),
+    [
+        ("", "rouge1", "the file is empty"),
+        ('{"id":1', "rouge1", "row 1: not a whole JSON object"),
+        ('{"id":"1","prediction":"a"}', "rogue1", "nearest first: rouge1"),
+        ('{"id":"1","prediction":"a"}', "rouge1", "no sample could be scored at all"),
+    ],
+)
+def test_errors_are_one_line_and_exit_1(
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    content: str,
+    metrics: str,
+    words: str,
+) -> None:
+    path = tmp_path / "p.jsonl"
+    path.write_text(content)
+    assert run(str(path), "--metrics", metrics) == 1
+    captured = capsys.readouterr()
+    [line] = [line for line in captured.err.splitlines() if line.startswith("error: ")]
+    assert words in line
+    assert "Traceback" not in captured.err
+
+
+def test_by_class(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    rows = [{"id": i, "prediction": p, "reference": "a"} for i, p in enumerate("aab")]
+    assert run(write(tmp_path / "p.jsonl", rows), "--metrics", "f1", "--by-class", "--json") == 0
+    classes = json.loads(capsys.readouterr().out)["classes"]
+    assert classes[0]["recall"] == pytest.approx(2 / 3)
+
+
+def test_compare_pairs_by_id(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    better = [{**ROWS[0], "prediction": "It is EUR 29."}, ROWS[1]]
+    old = write(tmp_path / "a.jsonl", ROWS)
+    [difference] = compare_files(old, write(tmp_path / "b.jsonl", better[::-1]), metrics=["rouge1"])
+    assert difference.value == pytest.approx(0.125)
+    assert (difference.wins, difference.ties, difference.n) == (1, 1, 2)
+    captured = capsys.readouterr()
+    assert "1 ids are in one file only (3)" in captured.err
+    assert "test:paired-swap" in captured.out
+
+
+@pytest.mark.parametrize(
+    ("rows", "words"),
+    [
+        ([{"id": "9", "prediction": "a"}], "no id in common"),
+        ([{**ROWS[0], "reference": "other"}], "another reference"),
+    ],
+)
+def test_what_cannot_be_paired(tmp_path: Path, rows: list[dict[str, Any]], words: str) -> None:
+    old = write(tmp_path / "a.jsonl", ROWS)
+    with pytest.raises(EvaluatorError, match=words):
+        compare_files(old, write(tmp_path / "b.jsonl", rows), metrics=["rouge1"])

@@ -1,0 +1,73 @@
+"""BLEU, chrF and TER against sacrebleu: corpus, sentence, signature and resamples."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sacrebleu.metrics import BLEU, CHRF, TER
+
+from evaluators.aggregate import aggregate
+from evaluators.metrics.sacre import bleu, statistic_rows
+from evaluators.registry import METRICS
+from evaluators.types import Sample
+
+WORDS = st.sampled_from(["the", "cat", "sat", "on", "a", "mat", ".", "Über", "29,90", "€"])
+LINES = st.lists(st.lists(WORDS, max_size=12).map(" ".join), min_size=2, max_size=2)
+ENGINES: dict[str, Any] = {
+    "bleu": lambda: BLEU(),
+    "chrf": lambda: CHRF(),
+    "chrf++": lambda: CHRF(word_order=2),
+    "ter": lambda: TER(),
+}
+
+
+def samples_of(pairs: list[list[str]]) -> list[Sample]:
+    return [Sample(str(i), p, references=(r,)) for i, (p, r) in enumerate(pairs)]
+
+
+@pytest.mark.parametrize("name", ENGINES)
+@given(pairs=st.lists(LINES, min_size=1, max_size=6))
+@settings(max_examples=60, deadline=None)
+def test_corpus_value_equals_sacrebleu(name: str, pairs: list[list[str]]) -> None:
+    scores = METRICS[name].score(samples_of(pairs))
+    ours = aggregate(METRICS[name], scores, [None] * len(pairs), resamples=2).value
+    theirs = ENGINES[name]().corpus_score([p for p, _ in pairs], [[r for _, r in pairs]])
+    assert ours == pytest.approx(theirs.score, abs=1e-9)
+
+
+@pytest.mark.parametrize("name", ENGINES)
+@given(pair=LINES)
+@settings(max_examples=60, deadline=None)
+def test_sentence_value_equals_sacrebleu(name: str, pair: list[str]) -> None:
+    engine = BLEU(effective_order=True) if name == "bleu" else ENGINES[name]()
+    [ours] = METRICS[name].score(samples_of([pair]))
+    assert ours.value == pytest.approx(engine.sentence_score(pair[0], [pair[1]]).score, abs=1e-9)
+
+
+def test_resamples_equal_sacrebleu_on_the_same_draws() -> None:
+    rng = np.random.default_rng(0)
+    words = ["red", "green", "blue", "fox", "dog", "runs", "home", "now"]
+    pairs = [[" ".join(rng.choice(words, 8)), " ".join(rng.choice(words, 8))] for _ in range(30)]
+    metric, engine = METRICS["bleu"], BLEU()
+    rows = statistic_rows(metric.score(samples_of(pairs)))
+    draws = rng.integers(0, 30, size=(50, 30))
+    ours = metric.summary.figure(rows[draws].sum(axis=1))
+    theirs = [engine._compute_score_from_stats(list(rows[d].sum(axis=0))).score for d in draws]
+    assert ours == pytest.approx(theirs, abs=1e-9)
+
+
+@pytest.mark.parametrize(("counts", "nrefs"), [([1, 1], "1"), ([2, 2], "2"), ([1, 2], "var")])
+def test_signature_is_that_of_sacrebleu(counts: list[int], nrefs: str) -> None:
+    samples = [Sample(str(i), "a b", references=("a b", "c")[:k]) for i, k in enumerate(counts)]
+    signature = METRICS["bleu"].signature(METRICS["bleu"].score(samples))
+    assert f"nrefs:{nrefs}|case:mixed|eff:no|tok:13a|smooth:exp|version:" in signature
+
+
+def test_other_tokenisers_are_named_in_the_signature() -> None:
+    metric = bleu("bleu_char", tokenize="char")
+    scores = metric.score([Sample("1", "abc", references=("abd",))])
+    assert "tok:char" in metric.signature(scores)
