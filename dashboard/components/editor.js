@@ -1,11 +1,11 @@
-// The correction box: a text area with the word diff against the original below it.
+// A box to write in; with an original, the word diff against it stands below (the correction box).
 // Text only ever reaches the page through `value` and `textContent`, never as HTML.
 
 const PAUSE_MS = 600;          // quiet time after which a change is handed to the server
 const LARGEST_TABLE = 2000000; // cells of the diff table; above, the middle is shown as one block
 
 function words(text) {
-  return text.match(/\s+|[\p{L}\p{N}_]+|[^\s\p{L}\p{N}_]/gu) ?? [];
+  return text.match(/\s+|[\p{L}\p{M}\p{N}_]+(?:[.,:'’-][\p{L}\p{M}\p{N}_]+)*|[^\s\p{L}\p{M}\p{N}_]/gu) ?? [];
 }
 
 // Word diff by the longest common subsequence, after the common head and tail are set aside.
@@ -52,7 +52,15 @@ function middle(a, b, add) {
   }
 }
 
+// As the server does for what it draws: what cannot be seen, or reorders, gets a sign.
+function visible(text) {
+  return text.replace(/[\u0000-\u0008\u000b-\u001f]/g, (c) => String.fromCharCode(0x2400 + c.charCodeAt(0)))
+    .replace(/[\u007f-\u009f\u202a-\u202e\u2066-\u2069]/g,
+             (c) => `⟨U+${c.charCodeAt(0).toString(16).toUpperCase().padStart(4, "0")}⟩`);
+}
+
 function showDiff(place, original, text) {
+  if (original === null) return;
   place.replaceChildren();
   if (text === original) {
     place.textContent = "No change yet. What you type is compared with the output here.";
@@ -63,7 +71,7 @@ function showDiff(place, original, text) {
   const tags = { same: "span", removed: "del", added: "ins" };
   for (const part of diff(original, text)) {
     const piece = document.createElement(tags[part.kind]);
-    piece.textContent = part.text;
+    piece.textContent = visible(part.text);
     place.append(piece);
   }
 }
@@ -78,8 +86,13 @@ export default function (component) {
   const area = parentElement.querySelector("textarea");
   const place = parentElement.querySelector(".diff");
   const reset = parentElement.querySelector("button");
-  parentElement.querySelector("label").textContent = data.label;
-  area.disabled = data.disabled;
+  const compares = data.original !== null;
+  const label = parentElement.querySelector("label");
+  label.textContent = data.label;
+  label.classList.toggle("unseen", data.unseen);
+  reset.hidden = place.hidden = !compares;
+  area.classList.toggle("short", !compares);
+  if (data.longest) area.maxLength = data.longest;
 
   let timer = null;
   const hand = () => {

@@ -1,4 +1,4 @@
-"""The correction box: a text area that shows, as one types, what differs from the output.
+"""A box to write in, and the correction box that shows as one types what differs from the output.
 
 Streamlit's own text area tells the server only when it is left; this one (editor.js) does so
 after each pause in typing, so that a draft is never older than that. It knows nothing of drafts.
@@ -21,15 +21,24 @@ def _component() -> Any:
     return st.components.v2.component("strop_editor", html=html, css=css, js=js)
 
 
-def correction_editor(
-    *, key: str, original: str, text: str, label: str, focus: bool = False
+def text_editor(
+    *,
+    key: str,
+    text: str,
+    label: str,
+    original: str | None = None,
+    longest: int | None = None,
+    unseen: bool = False,
+    focus: bool = False,
 ) -> str:
     """Show the box and return the text in it as last handed over.
 
     Args:
         key: unique per item; another key is another box.
-        original: the text to compare with, and to go back to.
         text: what stands in the box when it is first shown.
+        original: the text to compare with and to go back to; None shows no comparison.
+        longest: most characters that the box takes.
+        unseen: whether the label is for screen readers only.
         focus: whether the cursor is put into it when it is first shown.
     """
     result = _component()(
@@ -39,8 +48,9 @@ def correction_editor(
             "original": original,
             "text": text,
             "label": label,
+            "longest": longest,
+            "unseen": unseen,
             "focus": focus,
-            "disabled": False,
         },
         default={"text": text},
         on_text_change=_nothing,

@@ -8,14 +8,13 @@ because they could hide or reorder what an expert judges. Knows nothing of pages
 from __future__ import annotations
 
 import html
+import re
 import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 KEPT_CONTROLS = frozenset("\n\t")
-DIRECTION_CONTROLS = frozenset(
-    "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
-)
+DIRECTION_CONTROLS = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 LONGEST_SHOWN = 200_000
 
 
@@ -46,6 +45,11 @@ def _visible_character(character: str) -> str:
     if character in DIRECTION_CONTROLS or 0x80 <= code < 0xA0 or 0xD800 <= code < 0xE000:
         return f"\u27e8U+{code:04X}\u27e9"
     return character
+
+
+def unwrapped(text: str) -> str:
+    """Prose without the line breaks of its source file; blank lines and list items stay."""
+    return re.sub(r"(?<=\S)\n[ \t]*(?![ \t\n]|[-*•] |\d+[.)] )", " ", text.strip())
 
 
 def text_html(text: str, *, kind: str = "") -> str:

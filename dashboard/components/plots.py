@@ -13,12 +13,14 @@ Row = Mapping[str, Any]
 LINE_HEIGHT = 34
 
 
-def intervals_plot(rows: Sequence[Row], *, label: str, value_title: str, zero: bool) -> dict[str, Any]:
+def intervals_plot(
+    rows: Sequence[Row], *, label: str, value_title: str, mark_at: float | None = None
+) -> dict[str, Any]:
     """Points with their intervals, one line a row.
 
     Args:
         rows: each with `label`'s key, `value`, `low`, `high` and `n`; `group` colours them.
-        zero: whether a line at 0 is drawn (for differences).
+        mark_at: where a dashed line is drawn: 0 for differences, a half for win rates.
     """
     y = {
         "field": label,
@@ -35,8 +37,12 @@ def intervals_plot(rows: Sequence[Row], *, label: str, value_title: str, zero: b
             "mark": {"type": "rule", "strokeWidth": 2.5},
             "encoding": {
                 **shared,
-                "x": {"field": "low", "type": "quantitative", "title": value_title,
-                      "scale": {"zero": False}},
+                "x": {
+                    "field": "low",
+                    "type": "quantitative",
+                    "title": value_title,
+                    "scale": {"zero": False},
+                },
                 "x2": {"field": "high"},
             },
         },
@@ -45,12 +51,14 @@ def intervals_plot(rows: Sequence[Row], *, label: str, value_title: str, zero: b
             "encoding": {**shared, "x": {"field": "value", "type": "quantitative"}},
         },
     ]
-    if zero:
-        layers.insert(0, {
-            "data": {"values": [{"at": 0}]},
-            "mark": {"type": "rule", "strokeDash": [4, 4], "opacity": 0.6},
-            "encoding": {"x": {"field": "at", "type": "quantitative"}},
-        })
+    if mark_at is not None:
+        layers.append(
+            {
+                "data": {"values": [{"at": mark_at}]},
+                "mark": {"type": "rule", "strokeDash": [4, 4], "opacity": 0.6},
+                "encoding": {"x": {"field": "at", "type": "quantitative"}},
+            }
+        )
     labels = {row[label] for row in rows}
     groups = {row.get("group") for row in rows}
     return {
@@ -67,12 +75,24 @@ def loss_plot(points: Iterable[Row]) -> dict[str, Any]:
         "height": 260,
         "mark": {"type": "line", "point": {"size": 28}, "strokeWidth": 2},
         "encoding": {
-            "x": {"field": "step", "type": "quantitative", "title": "step",
-                  "axis": {"tickMinStep": 1}},
-            "y": {"field": "loss", "type": "quantitative", "title": "loss",
-                  "scale": {"zero": False}},
-            "color": {"field": "series", "type": "nominal", "title": None,
-                      "legend": {"orient": "top"}},
+            "x": {
+                "field": "step",
+                "type": "quantitative",
+                "title": "step",
+                "axis": {"tickMinStep": 1},
+            },
+            "y": {
+                "field": "loss",
+                "type": "quantitative",
+                "title": "loss",
+                "scale": {"zero": False},
+            },
+            "color": {
+                "field": "series",
+                "type": "nominal",
+                "title": None,
+                "legend": {"orient": "top"},
+            },
             "tooltip": [{"field": n, "type": "nominal"} for n in ("series", "step", "loss")],
         },
     }
@@ -91,10 +111,20 @@ def votes_plot(counts: Sequence[Row]) -> dict[str, Any]:
             {
                 "mark": {"type": "bar", "height": 30},
                 "encoding": {
-                    "x": {"field": "votes", "type": "quantitative", "stack": "zero",
-                          "title": None, "axis": {"tickMinStep": 1}},
-                    "color": {"field": "answer", "type": "nominal", "title": None,
-                              "sort": {"field": "place"}, "legend": {"orient": "top"}},
+                    "x": {
+                        "field": "votes",
+                        "type": "quantitative",
+                        "stack": "zero",
+                        "title": None,
+                        "axis": {"tickMinStep": 1},
+                    },
+                    "color": {
+                        "field": "answer",
+                        "type": "nominal",
+                        "title": None,
+                        "sort": {"field": "place"},
+                        "legend": {"orient": "top"},
+                    },
                     "order": {"field": "place", "type": "ordinal"},
                     "tooltip": [{"field": n, "type": "nominal"} for n in ("answer", "votes")],
                 },

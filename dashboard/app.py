@@ -1,0 +1,94 @@
+"""The dashboard's first script: who is signed in, which pages they get, how an error looks.
+
+Run by `strop up`. Alone, with the API elsewhere: `strop up --dashboard-only` and STROP_API_URL.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import streamlit as st
+
+from backend.errors import NotAuthenticated, StropError
+from backend.schemas.users import Me
+from dashboard.components.frame import load_style, show_problem, show_sign_in_link, show_state
+from dashboard.session import choose_project, current_client, show_person, sign_out_wanted
+from dashboard.views import (
+    desk,
+    exports,
+    guides,
+    overview,
+    people,
+    preferences,
+    runs,
+    trainings,
+    verdicts,
+)
+
+ICON = Path(__file__).parent / "components" / "strop.svg"
+
+
+def main() -> None:
+    """Draw the page that was asked for, or the reason why not."""
+    st.set_page_config(page_title="Strop", page_icon=ICON, layout="wide")
+    load_style()
+    if sign_out_wanted():
+        return
+    try:
+        me = current_client().me()
+        page = st.navigation(pages_for(me), position="top" if me.role == "expert" else "sidebar")
+        choose_project(me)
+        page.run()
+        show_person(me)
+    except NotAuthenticated as error:
+        show_sign_in_link(error.message)
+    except StropError as error:
+        show_state("!", "This did not work", "The page could not be drawn.")
+        show_problem(error)
+        st.button("Try again", type="primary")
+
+
+def pages_for(me: Me) -> list[st.Page] | dict[str, list[st.Page]]:
+    """The pages of a role: experts get their desk, everyone else the rest as well."""
+    if me.role == "expert":
+        return [
+            _page(desk.show, "Desk", "edit_note", first=True),
+            _page(guides.show_expert_guide, "Guide", "menu_book"),
+        ]
+    return engineer_pages(reviews_too=bool(current_client().my_queues()))
+
+
+def engineer_pages(*, reviews_too: bool) -> dict[str, list[st.Page]]:
+    """The pages of engineers and leads, and the desk for those who review as well."""
+    desk_pages = {"Review desk": [_page(desk.show, "Desk", "edit_note")]} if reviews_too else {}
+    return {
+        "Project": [
+            _page(overview.show, "Overview", "dashboard", first=True),
+            _page(runs.show, "Runs", "bar_chart"),
+            _page(preferences.show, "A/B", "compare_arrows"),
+            _page(verdicts.show, "Verdicts", "gavel"),
+            _page(trainings.show, "Training", "trending_down"),
+            _page(people.show, "Review", "groups"),
+            _page(exports.show, "Export", "download"),
+        ],
+        **desk_pages,
+        "Guides": [
+            _page(guides.show_lead_guide, "For leads", "menu_book"),
+            _page(guides.show_expert_guide, "For experts", "menu_book"),
+        ],
+    }
+
+
+def _page(show: Callable[[], None], title: str, icon: str, *, first: bool = False) -> st.Page:
+    return st.Page(
+        show,
+        title=title,
+        icon=f":material/{icon}:",
+        url_path=title.lower().replace(" ", "-").replace("/", "-"),
+        default=first,
+    )
+
+
+if __name__ == "__main__":
+    main()

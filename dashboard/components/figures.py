@@ -1,0 +1,118 @@
+"""Figures as people read them: the value, its interval, its n, and what could not be scored.
+
+A figure that could not be computed is its reason, never a dash and never 0.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from backend.schemas.scoring import DifferenceShown, FigureShown
+from dashboard.components.frame import Cell, Number
+
+HUNDRED_SCALE = frozenset({"bleu", "chrf", "ter"})
+
+
+def scale_of(metric: str) -> str:
+    """On which of the two scales a metric lies."""
+    return "0 to 100" if metric in HUNDRED_SCALE else "0 to 1"
+
+
+def interval_text(
+    value: float | None, low: float | None, high: float | None, *, metric: str
+) -> str:
+    """For example `0.713 [0.661, 0.765]`; one decimal on the scale to 100."""
+    if value is None:
+        return "cannot be computed"
+    digits = 1 if metric in HUNDRED_SCALE else 3
+    if low is None or high is None:
+        return f"{value:.{digits}f} (no interval)"
+    return f"{value:.{digits}f} [{low:.{digits}f}, {high:.{digits}f}]"
+
+
+def slice_text(parts: dict[str, str]) -> str:
+    """A slice in words; the empty one is every example."""
+    return ", ".join(f"{key}={value}" for key, value in parts.items()) or "all"
+
+
+def line_name(metric: str, parts: dict[str, str]) -> str:
+    """The name of a line in a plot: metric, and the slice where there is one."""
+    return f"{metric} ({slice_text(parts)})" if parts else metric
+
+
+def figure_rows(figures: Sequence[FigureShown]) -> list[list[Cell]]:
+    """Table rows: metric, slice, model, value with interval, n, failed."""
+    return [
+        [
+            figure.metric,
+            slice_text(figure.slice),
+            figure.model,
+            Number(interval_text(figure.value, figure.low, figure.high, metric=figure.metric))
+            if figure.error is None
+            else figure.error,
+            figure.n,
+            figure.failed,
+            "few examples: rough" if figure.rough else "",
+        ]
+        for figure in figures
+    ]
+
+
+def difference_rows(differences: Sequence[DifferenceShown]) -> list[list[Cell]]:
+    """Table rows: metric, slice, both values, difference with interval, p, wins and losses, n."""
+    return [_difference_row(difference) for difference in differences]
+
+
+def _difference_row(found: DifferenceShown) -> list[Cell]:
+    name: list[Cell] = [found.metric, slice_text(found.slice)]
+    if found.error is not None:
+        return [*name, None, None, found.error, None, None, found.n]
+    digits = 1 if found.metric in HUNDRED_SCALE else 3
+    return [
+        *name,
+        _short(found.baseline, digits),
+        _short(found.candidate, digits),
+        Number(interval_text(found.value, found.low, found.high, metric=found.metric)),
+        None if found.p is None else Number(f"{found.p:.3f}" if found.p >= 0.001 else "< 0.001"),
+        Number(f"{found.wins} / {found.ties} / {found.losses}"),
+        found.n,
+    ]
+
+
+def _short(value: float | None, digits: int) -> Cell:
+    return None if value is None else Number(f"{value:.{digits}f}")
+
+
+def figure_points(figures: Sequence[FigureShown]) -> list[dict[str, Any]]:
+    """Points for `intervals_plot`; those without a value are left to the table."""
+    return [
+        {
+            "line": line_name(f.metric, f.slice),
+            "group": f.model,
+            "value": f.value,
+            "low": f.value if f.low is None else f.low,
+            "high": f.value if f.high is None else f.high,
+            "n": f.n,
+            "text": interval_text(f.value, f.low, f.high, metric=f.metric),
+        }
+        for f in figures
+        if f.value is not None
+    ]
+
+
+def difference_points(differences: Sequence[DifferenceShown]) -> list[dict[str, Any]]:
+    """Points for `intervals_plot` with a line at zero."""
+    return [
+        {
+            "line": line_name(d.metric, d.slice),
+            "group": f"{d.candidate_model} minus {d.baseline_model}",
+            "value": d.value,
+            "low": d.value if d.low is None else d.low,
+            "high": d.value if d.high is None else d.high,
+            "n": d.n,
+            "text": interval_text(d.value, d.low, d.high, metric=d.metric),
+        }
+        for d in differences
+        if d.value is not None
+    ]

@@ -1,0 +1,131 @@
+"""What every page stands in: the style sheet, plain notices, facts and tables of escaped text."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import streamlit as st
+
+from backend.errors import StropError
+from dashboard.components.marked_text import plain, visible
+
+STYLE = Path(__file__).parent / "strop.css"
+SIGN_IN_PATH = "/api/v1/login"
+
+
+@dataclass(frozen=True, slots=True)
+class Tag:
+    """A short word in a frame, for a verdict or the word "simulated"; `kind` picks its colour."""
+
+    text: str
+    kind: str
+
+
+@dataclass(frozen=True, slots=True)
+class Number:
+    """A figure as written, kept on one line in a table."""
+
+    text: str
+
+
+Cell = str | int | Tag | Number | None
+
+
+def load_style() -> None:
+    """Put the style sheet on the page; it takes no room."""
+    st.html(STYLE)
+
+
+def escape(text: object) -> str:
+    """Text for HTML, with what cannot be seen made visible."""
+    return html.escape(visible(str(text)), quote=True)
+
+
+def show_state(sign: str, title: str, *lines: str) -> None:
+    """A page that is one message: nothing to do, finished, an error."""
+    body = "".join(f"<p>{escape(line)}</p>" for line in lines if line)
+    st.html(
+        f"<div class='strop-state' role='status'><div class='sign' aria-hidden='true'>{sign}</div>"
+        f"<h2>{escape(title)}</h2>{body}</div>"
+    )
+
+
+def show_problem(error: StropError) -> None:
+    """An expected error in a red box: what is wrong and what to do."""
+    st.error(plain(error.message) + (f"  \n{plain(error.hint)}" if error.hint else ""))
+
+
+def show_sign_in_link(reason: str) -> None:
+    """Say why one must sign in, with the link to the form; works in the same browser tab."""
+    show_state("○", "Please sign in", reason)
+    st.html(
+        f"<p style='text-align:center'><a href='{SIGN_IN_PATH}' target='_self'>"
+        "Go to the sign-in page</a></p>"
+    )
+
+
+def heading(title: str, line: str = "") -> None:
+    """The head of a page; both are shown as text."""
+    small = f"<p class='strop-help'>{escape(line)}</p>" if line else ""
+    st.html(f"<h1 class='strop-title'>{escape(title)}</h1>{small}")
+
+
+def card_html(title: str, body: str) -> str:
+    """A frame with a label; `body` is HTML that was made by this package."""
+    return (
+        f"<div class='strop-part'><p class='strop-label'>{escape(title)}</p>"
+        f"<div class='strop-card'>{body}</div></div>"
+    )
+
+
+def verdict_tag(verdict: str) -> Tag:
+    """PASS, FAIL or INCONCLUSIVE in its colour."""
+    return Tag(verdict, verdict.lower())
+
+
+def browser_zone() -> ZoneInfo:
+    """The browser's time zone."""
+    return ZoneInfo(st.context.timezone or "UTC")
+
+
+def moment(at: datetime) -> str:
+    """A moment in the browser's time zone, to the minute."""
+    return f"{at.astimezone(browser_zone()):%Y-%m-%d %H:%M}"
+
+
+def facts_html(facts: Mapping[str, Cell]) -> str:
+    """Names and values in two columns."""
+    rows = "".join(f"<dt>{escape(k)}</dt><dd>{_cell(v)}</dd>" for k, v in facts.items())
+    return f"<dl class='strop-facts'>{rows}</dl>"
+
+
+def table_html(header: Sequence[str], rows: Iterable[Sequence[Cell]]) -> str:
+    """A plain table; every cell is text, a number, or a tag."""
+    head = "".join(f"<th scope='col'>{escape(name)}</th>" for name in header)
+    body = "".join("<tr>" + "".join(map(_data, row)) + "</tr>" for row in rows)
+    return (
+        f"<div class='strop-scroll'><table class='strop-table'><thead><tr>{head}</tr></thead>"
+        f"<tbody>{body}</tbody></table></div>"
+    )
+
+
+def _data(cell: Cell) -> str:
+    kind = " class='number'" if isinstance(cell, Number | int) else ""
+    return f"<td{kind} dir='auto'>{_cell(cell)}</td>"
+
+
+def _cell(cell: Cell) -> str:
+    match cell:
+        case None:
+            return "—"
+        case Tag(text=text, kind=kind):
+            return f"<span class='strop-tag {html.escape(kind)}'>{escape(text)}</span>"
+        case Number(text=text):
+            return escape(text)
+        case _:
+            return escape(cell)

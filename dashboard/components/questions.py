@@ -1,0 +1,117 @@
+"""The widgets of a rubric: one question after the other, digits for the one that is next.
+
+Each scale has one widget; a scale without one is a type error. Widgets write to the desk through
+the function they are given and know nothing of drafts or of the API.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import assert_never
+
+import streamlit as st
+
+from backend.rubrics import Category, Criterion, Rubric, Stars, Text, YesNo
+from dashboard.components.editor import text_editor
+from dashboard.components.frame import escape
+from dashboard.components.marked_text import plain
+
+Value = str | int | float | bool | None
+Rate = Callable[[str, Value], None]
+DIGITS = "1234567890"
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """One answer that can be picked: what is stored, and what people read."""
+
+    value: Value
+    label: str
+
+
+def choices_of(criterion: YesNo | Stars | Category) -> list[Choice]:
+    """The answers of a scale, in the order of their digits."""
+    match criterion:
+        case YesNo():
+            return [Choice("yes", "Yes"), Choice("no", "No")]
+        case Stars():
+            return [Choice(star, str(star)) for star in range(1, criterion.n + 1)]
+        case Category():
+            return [Choice(option.name, option.label) for option in criterion.options]
+        case _:
+            assert_never(criterion)
+
+
+def next_question(rubric: Rubric, ratings: dict[str, Value]) -> str | None:
+    """The first question with choices that has no answer yet: the one the digits belong to."""
+    for criterion in rubric.criteria:
+        if not isinstance(criterion, Text) and ratings.get(criterion.name) is None:
+            return criterion.name
+    return None
+
+
+def show_questions(rubric: Rubric, ratings: dict[str, Value], rate: Rate, *, item: str) -> None:
+    """All questions of the rubric with their answers so far."""
+    active = next_question(rubric, ratings)
+    for criterion in rubric.criteria:
+        value = ratings.get(criterion.name)
+        with st.container(gap="xsmall", key=f"question-{item}-{criterion.name}"):
+            _show_question(criterion, value)
+            key = f"answer-{item}-{criterion.name}"
+            if isinstance(criterion, Text):
+                _show_text(criterion, value, rate, key=key)
+            else:
+                _show_choices(criterion, value, rate, key=key, digits=criterion.name == active)
+
+
+def _show_question(criterion: Criterion, value: Value) -> None:
+    answered = value not in (None, "")
+    sign = "<span class='tick'>✓</span>" if answered else "<span class='todo'>○</span>"
+    state = "answered" if answered else "not answered"
+    optional = "" if criterion.required else " <span class='optional'>(optional)</span>"
+    note = f"<p class='strop-help'>{escape(criterion.help)}</p>" if criterion.help else ""
+    st.html(
+        f"<p class='strop-question'><span role='img' aria-label='{state}'>{sign}</span>"
+        f"{escape(criterion.question)}{optional}</p>{note}{_anchors(criterion)}"
+    )
+
+
+def _anchors(criterion: Criterion) -> str:
+    if not isinstance(criterion, Stars) or not criterion.anchors:
+        return ""
+    words = " · ".join(f"{star} {text}" for star, text in sorted(criterion.anchors.items()))
+    return f"<p class='strop-help'>{escape(words)}</p>"
+
+
+def _show_choices(
+    criterion: YesNo | Stars | Category, value: Value, rate: Rate, *, key: str, digits: bool
+) -> None:
+    choices = choices_of(criterion)
+    with st.container(horizontal=True, gap="xsmall"):
+        for digit, choice in zip(_digits(len(choices)), choices, strict=True):
+            picked = value is not None and str(choice.value) == str(value)
+            st.button(
+                ("✓ " if picked else "") + plain(choice.label),
+                key=f"{key}-{choice.value}",
+                type="primary" if picked else "secondary",
+                shortcut=digit if digits else None,
+                on_click=rate,
+                args=(criterion.name, None if picked and not criterion.required else choice.value),
+            )
+
+
+def _digits(n: int) -> Sequence[str | None]:
+    return [DIGITS[i] if i < len(DIGITS) else None for i in range(n)]
+
+
+def _show_text(criterion: Text, value: Value, rate: Rate, *, key: str) -> None:
+    text = text_editor(
+        key=key,
+        text=str(value or ""),
+        label=criterion.question,
+        unseen=True,
+        longest=criterion.max_length,
+    )
+    if text != str(value or ""):
+        rate(criterion.name, text or None)

@@ -1,0 +1,264 @@
+"""One item on the expert's desk: source, output, questions, correction, and what to do with it."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from functools import partial
+from zoneinfo import ZoneInfo
+
+import streamlit as st
+
+from backend.errors import StropError
+from backend.rubrics import Rubric, Text
+from backend.schemas.review import Claim, OwnReview, ReviewQueueForMe
+from dashboard.components.editor import text_editor
+from dashboard.components.frame import Cell, Tag, browser_zone, escape, facts_html, show_problem
+from dashboard.components.item import (
+    WINNER_WORDS,
+    answer_lines,
+    progress_html,
+    show_outputs,
+    source_html,
+)
+from dashboard.components.marked_text import text_html, unwrapped
+from dashboard.components.questions import Value, show_questions
+from dashboard.desk_state import Desk, change_answer, rate, save_if_changed, skip, submit
+from dashboard.session import current_client
+
+VOTE_KEYS = {"left": "A", "right": "B", "tie": "E", "both_bad": "X", "cannot_judge": "J"}
+SKIP_REASONS = ("Not my field", "The source is not readable", "I know this case", "Something else")
+
+
+def show_item(desk: Desk, queue: ReviewQueueForMe, rubric: Rubric) -> None:
+    """The item, and at the end the save of what changed in this run."""
+    assert desk.claim is not None
+    saved_mark = _show_head(desk, queue, rubric)
+    if desk.claim.kind == "pair":
+        _show_pair(desk, desk.claim, rubric)
+    else:
+        _show_single(desk, desk.claim, rubric)
+    save_if_changed(desk, current_client())
+    saved_mark.html(saved_html(desk, zone=browser_zone()))
+
+
+def _show_head(
+    desk: Desk, queue: ReviewQueueForMe, rubric: Rubric
+) -> st.delta_generator.DeltaGenerator:
+    """Progress and the saved mark; guidelines and the last answer one key away."""
+    left, right = st.columns([3, 2], vertical_alignment="center")
+    left.html(progress_html(queue.name, desk.progress or queue.progress))
+    with right.container(
+        horizontal=True, horizontal_alignment="right", vertical_alignment="center"
+    ):
+        mark: st.delta_generator.DeltaGenerator = st.empty()
+        st.button(
+            "Guidelines",
+            shortcut="G",
+            key="desk-guidelines",
+            type="tertiary",
+            on_click=_toggle,
+            args=(_guidelines_key(desk),),
+        )
+        st.button(
+            "My last answer",
+            shortcut="U",
+            key="desk-last",
+            type="tertiary",
+            on_click=_toggle,
+            args=(_last_key(desk),),
+        )
+    if st.session_state.setdefault(_guidelines_key(desk), _is_new_here(desk)):
+        with st.container(border=True):
+            st.html(
+                "<p class='strop-label'>Guidelines</p>"
+                + text_html(unwrapped(rubric.guidelines), kind="guide")
+            )
+    if st.session_state.get(_last_key(desk)):
+        with st.container(border=True):
+            _show_last_answer(desk)
+    return mark
+
+
+def _is_new_here(desk: Desk) -> bool:
+    return desk.progress is not None and desk.progress.mine == 0
+
+
+def _guidelines_key(desk: Desk) -> str:
+    return f"desk-guidelines-open-{desk.queue_id}"
+
+
+def _last_key(desk: Desk) -> str:
+    return f"desk-last-open-{desk.queue_id}"
+
+
+def _toggle(key: str) -> None:
+    st.session_state[key] = not st.session_state.get(key)
+
+
+def _show_last_answer(desk: Desk) -> None:
+    try:
+        found = current_client().my_reviews(desk.queue_id, limit=1)
+    except StropError as error:
+        show_problem(error)
+        return
+    st.html("<p class='strop-label'>My last answer (as it was sent)</p>")
+    if not found:
+        st.text("You have not finished an item in this queue yet.")
+        return
+    last = found[0]
+    st.html(facts_html(review_facts(last)))
+
+
+def review_facts(review: OwnReview) -> dict[str, Cell]:
+    """A finished review as names and values."""
+    facts: dict[str, Cell] = {"sent": f"{review.submitted_at.astimezone(browser_zone()):%H:%M:%S}"}
+    if review.skip_reason:
+        facts["skipped"] = review.skip_reason
+    if review.item.output is not None:
+        facts["output"] = review.item.output.text
+    if review.simulated:
+        facts["by"] = Tag("simulated", "simulated")
+    return {**facts, **answer_lines(review.answer)}
+
+
+def _show_single(desk: Desk, claim: Claim, rubric: Rubric) -> None:
+    source, work = st.columns([1, 1.08], gap="medium")
+    source.html(source_html(claim.item))
+    with work:
+        show_outputs(claim.item)
+        show_questions(rubric, dict(desk.answer.ratings), partial(_rate, desk), item=desk.item_key)
+        _show_correction(desk, claim)
+        _show_comment(desk, rubric)
+        _show_actions(desk, rubric)
+
+
+def _show_pair(desk: Desk, claim: Claim, rubric: Rubric) -> None:
+    st.html(source_html(claim.item, wide=True))
+    show_outputs(claim.item)
+    st.html("<p class='strop-question'>Which answer is better?</p>")
+    with st.container(horizontal=True, gap="xsmall"):
+        for winner, key in VOTE_KEYS.items():
+            picked = desk.answer.winner == winner
+            st.button(
+                ("✓ " if picked else "") + WINNER_WORDS[winner],
+                key=f"vote-{desk.item_key}-{winner}",
+                type="primary" if picked else "secondary",
+                shortcut=key,
+                on_click=_vote,
+                args=(desk, winner),
+            )
+    show_questions(rubric, dict(desk.answer.ratings), partial(_rate, desk), item=desk.item_key)
+    _show_comment(desk, rubric)
+    _show_actions(desk, rubric)
+
+
+def _vote(desk: Desk, winner: str) -> None:
+    desk.note = None
+    change_answer(desk, winner=winner)
+
+
+def _rate(desk: Desk, criterion: str, value: Value) -> None:
+    desk.note = None
+    rate(desk, criterion, value)
+
+
+def _show_correction(desk: Desk, claim: Claim) -> None:
+    """A button, or once pressed the box with the output in it and the diff below."""
+    output = claim.item.output
+    if output is None:
+        return
+    if not desk.correcting:
+        st.button(
+            "Correct the answer",
+            shortcut="E",
+            key=f"correct-{desk.item_key}",
+            icon=":material/edit:",
+            on_click=_start_correcting,
+            args=(desk,),
+        )
+        return
+    text = text_editor(
+        key=f"correction-{desk.item_key}",
+        original=output.text,
+        text=output.text if desk.answer.correction is None else desk.answer.correction,
+        label="The answer as it should have been",
+        focus=desk.answer.correction is None,
+    )
+    changed = None if text == output.text else text
+    if changed != desk.answer.correction:
+        change_answer(desk, correction=changed)
+
+
+def _start_correcting(desk: Desk) -> None:
+    desk.correcting = True
+
+
+def _show_comment(desk: Desk, rubric: Rubric) -> None:
+    """A box for a remark, where the rubric has no question that takes words."""
+    if any(isinstance(criterion, Text) for criterion in rubric.criteria):
+        return
+    text = text_editor(
+        key=f"comment-{desk.item_key}",
+        text=desk.answer.comment or "",
+        label="Remark (optional)",
+        longest=20_000,
+    )
+    if text != (desk.answer.comment or ""):
+        change_answer(desk, comment=text or None)
+
+
+def _show_actions(desk: Desk, rubric: Rubric) -> None:
+    skipping = f"desk-skip-{desk.item_key}"
+    with st.container(horizontal=True, gap="small", vertical_alignment="center"):
+        st.button(
+            "Submit",
+            shortcut="Ctrl+Enter",
+            key=f"submit-{desk.item_key}",
+            type="primary",
+            on_click=_submit,
+            args=(desk, rubric),
+        )
+        st.button(
+            "Skip", shortcut="S", key=f"skip-{desk.item_key}", on_click=_toggle, args=(skipping,)
+        )
+    if desk.note:
+        st.html(f"<p class='strop-saved bad' role='alert'>{escape(desk.note)}</p>")
+    if st.session_state.get(skipping):
+        _show_skip(desk)
+
+
+def _submit(desk: Desk, rubric: Rubric) -> None:
+    submit(desk, current_client(), rubric, now=datetime.now(UTC))
+
+
+def _show_skip(desk: Desk) -> None:
+    with st.container(border=True):
+        chosen = st.pills(
+            "Why do you skip it? Others get it instead of you.",
+            SKIP_REASONS,
+            key=f"skip-reason-{desk.item_key}",
+        )
+        words = st.text_input("In your words (optional)", key=f"skip-words-{desk.item_key}")
+        reason = ": ".join(part for part in (chosen, words.strip()) if part)
+        st.button(
+            "Skip this item",
+            key=f"skip-now-{desk.item_key}",
+            disabled=not reason,
+            on_click=_skip,
+            args=(desk, reason),
+        )
+
+
+def _skip(desk: Desk, reason: str) -> None:
+    skip(desk, current_client(), reason, now=datetime.now(UTC))
+
+
+def saved_html(desk: Desk, *, zone: ZoneInfo) -> str:
+    """The saved mark: when the draft was saved, or why it could not be."""
+    if desk.save_problem is not None:
+        return f"<p class='strop-saved bad' role='alert'>Not saved. {escape(desk.save_problem)}</p>"
+    if desk.saved_at is not None:
+        at = desk.saved_at.astimezone(zone)
+        return f"<p class='strop-saved' role='status'>Saved {at:%H:%M:%S}</p>"
+    word = "Draft restored" if desk.saved is not None else ""
+    return f"<p class='strop-saved' role='status'>{word}&nbsp;</p>"

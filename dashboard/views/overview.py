@@ -1,0 +1,137 @@
+"""The project at a glance: the bar, the latest verdict, the models, what is running, the queues."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import streamlit as st
+
+from backend.schemas.comparison import ComparisonShown
+from backend.schemas.manifests import Manifest
+from backend.schemas.model_versions import ModelVersionShown
+from backend.schemas.projects import ManifestShown
+from backend.schemas.queue import JobShown
+from backend.schemas.review import ReviewQueueShown
+from dashboard.components.frame import (
+    Cell,
+    Tag,
+    escape,
+    facts_html,
+    heading,
+    moment,
+    table_html,
+    verdict_tag,
+)
+from dashboard.session import current_client, current_project
+
+SUBJECTS = {"generate": "generation run", "score": "score run", "train": "training run"}
+STATE_TAGS = {"done": "pass", "failed": "fail", "stopped": "inconclusive"}
+NEWEST_JOBS = 8
+
+
+def show() -> None:
+    """Draw the page."""
+    client, project = current_client(), current_project()
+    heading(project.name, f"Base model {project.base_model}")
+    bar, verdict = st.columns([1, 1], gap="large")
+    with bar:
+        _show_bar(client.list_manifests(project.id))
+    with verdict:
+        _show_verdict(client.list_comparisons(project.id))
+    models, queues = st.columns([1, 1], gap="large")
+    with models:
+        _show_models(client.list_models(project.id))
+    with queues:
+        _show_queues(client.list_queues(project.id))
+    _show_jobs(client.list_jobs(project.id))
+
+
+def _show_bar(manifests: Sequence[ManifestShown]) -> None:
+    st.subheader("The bar")
+    if not manifests:
+        st.info("No bar is set, so nothing can be trained. Set it first: `strop manifest set FILE`")
+        return
+    current = manifests[-1]
+    manifest = Manifest.model_validate(current.content)
+    lines = "".join(f"<li>{escape(line.title)}</li>" for line in manifest.lines)
+    st.html(f"<ul style='margin:0 0 .7rem;padding-left:1.1rem'>{lines}</ul>")
+    facts: dict[str, Cell] = {
+        "baseline": manifest.baseline,
+        "alpha": f"{manifest.alpha:g} (two-sided, per line)",
+        "version": f"{current.version}, set {moment(current.created_at)}",
+        "digest": current.digest[:16],
+    }
+    st.html(facts_html(facts))
+
+
+def _show_verdict(comparisons: Sequence[ComparisonShown]) -> None:
+    st.subheader("Latest verdict")
+    if not comparisons:
+        st.info("No candidate has been judged yet: `strop gate CANDIDATE`")
+        return
+    newest = max(comparisons, key=lambda comparison: comparison.id)
+    facts: dict[str, Cell] = {
+        "verdict": verdict_tag(newest.verdict),
+        "candidate": newest.candidate,
+        "baseline": newest.baseline,
+        "when": moment(newest.created_at),
+    }
+    st.html(facts_html(facts))
+    reasons = [[verdict_tag(line["verdict"]), line["title"]] for line in newest.lines]
+    st.html(table_html(["line", ""], reasons))
+
+
+def _show_models(models: Sequence[ModelVersionShown]) -> None:
+    st.subheader("Models")
+    rows: list[list[Cell]] = [
+        [
+            model.label,
+            ", ".join(model.aliases),
+            model.adapter_rank,
+            (model.adapter_sha256 or model.base_sha256)[:10],
+            moment(model.created_at),
+        ]
+        for model in models
+    ]
+    st.html(table_html(["model", "alias", "rank", "sha256", "since"], rows))
+
+
+def _show_queues(queues: Sequence[ReviewQueueShown]) -> None:
+    st.subheader("Review queues")
+    if not queues:
+        st.info("No queue is open: `strop review open`")
+        return
+    rows: list[list[Cell]] = [
+        [
+            queue.name,
+            queue.kind,
+            f"{queue.progress.done} of {queue.progress.total}",
+            "closed" if queue.closed else f"{queue.progress.leased} at work",
+        ]
+        for queue in queues
+    ]
+    st.html(table_html(["queue", "kind", "done", ""], rows))
+
+
+def _show_jobs(jobs: Sequence[JobShown]) -> None:
+    st.subheader("Jobs")
+    if not jobs:
+        st.info("Nothing has run yet: `strop run`")
+        return
+    rows: list[list[Cell]] = [
+        [
+            f"{SUBJECTS.get(job.kind, job.kind)} {job.subject_id}",
+            Tag(job.state, STATE_TAGS.get(job.state, "")),
+            moment(job.started_at) if job.started_at else "waits",
+            _duration(job),
+            job.error or "",
+        ]
+        for job in jobs[:NEWEST_JOBS]
+    ]
+    st.html(table_html(["what", "state", "started", "took", ""], rows))
+
+
+def _duration(job: JobShown) -> str:
+    if job.started_at is None or job.finished_at is None:
+        return ""
+    return f"{(job.finished_at - job.started_at).total_seconds():.1f} s"

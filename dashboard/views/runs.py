@@ -1,0 +1,142 @@
+"""Runs: the figures of each model with their intervals, paired differences, and every output."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import streamlit as st
+
+from backend.schemas.generation import GenerationRunShown
+from backend.schemas.scoring import DifferenceShown, FigureShown, ScoreRunDetail
+from dashboard.components.figures import (
+    difference_points,
+    difference_rows,
+    figure_points,
+    figure_rows,
+    scale_of,
+)
+from dashboard.components.frame import Cell, Tag, facts_html, heading, moment, table_html
+from dashboard.components.plots import intervals_plot
+from dashboard.session import current_client, current_project
+from dashboard.views.outputs import show_outputs_of
+
+FIGURE_COLUMNS = ["metric", "slice", "model", "value [95% interval]", "n", "failed", ""]
+DIFFERENCE_COLUMNS = [
+    "metric", "slice", "baseline", "candidate", "difference [95% interval]", "p",
+    "better / same / worse", "n",
+]  # fmt: skip
+
+
+def show() -> None:
+    """Draw the page."""
+    heading("Runs", "What each model wrote, and how it scored")
+    runs = current_client().list_generation_runs(current_project().id).items
+    if not runs:
+        st.info("No run yet: `strop run --dataset D --split test --models base,v1`")
+        return
+    run = _choose_run(runs)
+    _show_facts(run)
+    figures, outputs = st.tabs(["Figures", "Outputs"], on_change="rerun", key=f"run-tabs-{run.id}")
+    if figures.open:
+        with figures:
+            _show_scores(run)
+    if outputs.open:
+        with outputs:
+            show_outputs_of(run)
+
+
+def _choose_run(runs: Sequence[GenerationRunShown]) -> GenerationRunShown:
+    by_id = {run.id: run for run in runs}
+    chosen = st.selectbox(
+        "Run", list(by_id), format_func=lambda i: _title(by_id[i]), label_visibility="collapsed"
+    )
+    return by_id[chosen]
+
+
+def _title(run: GenerationRunShown) -> str:
+    models = ", ".join(model.label for model in run.models)
+    return f"Run {run.id}: {models} on {run.dataset} v{run.dataset_version}, {run.split}"
+
+
+def _show_facts(run: GenerationRunShown) -> None:
+    progress, job, preflight = run.progress, run.job, run.preflight
+    state = job.state if job else "not queued"
+    facts: dict[str, Cell] = {
+        "state": f"{state}, {progress.done} of {progress.total} written, {progress.failed} failed",
+        "engine": f"{run.engine}, {_params(run.params)}",
+        "started": moment(run.created_at),
+    }
+    if preflight is not None:
+        facts["preflight"] = Tag(*(("passed", "pass") if preflight.passed else ("failed", "fail")))
+    if job is not None and job.error:
+        facts["reason"] = job.error
+    st.html(facts_html(facts))
+
+
+def _params(params: dict[str, object]) -> str:
+    return ", ".join(f"{key} {value}" for key, value in params.items())
+
+
+def _show_scores(run: GenerationRunShown) -> None:
+    if not run.score_run_ids:
+        st.info("Not scored yet: `strop run --resume` with `--metrics`, or score it by the API.")
+        return
+    detail = current_client().score_run(_choose_score_run(run.score_run_ids))
+    if not detail.figures:
+        st.info(f"The scoring is {detail.job_state or 'not queued'}; figures come when it is done.")
+        return
+    _plot_by_scale(detail.figures)
+    st.html(table_html(FIGURE_COLUMNS, figure_rows(detail.figures)))
+    _show_signatures(detail)
+    if len(run.models) > 1:
+        _show_differences(run, detail)
+
+
+def _choose_score_run(ids: Sequence[int]) -> int:
+    newest_first = sorted(ids, reverse=True)
+    if len(newest_first) == 1:
+        return newest_first[0]
+    chosen: int = st.selectbox("Score run", newest_first, format_func=lambda i: f"score run {i}")
+    return chosen
+
+
+def _plot_by_scale(figures: Sequence[FigureShown]) -> None:
+    for scale in ("0 to 1", "0 to 100"):
+        points = figure_points([f for f in figures if scale_of(f.metric) == scale])
+        if points:
+            st.vega_lite_chart(
+                intervals_plot(points, label="line", value_title=f"value ({scale})"),
+                width="stretch",
+            )
+
+
+def _show_signatures(detail: ScoreRunDetail) -> None:
+    with st.expander("How each figure was computed"):
+        signatures = {f.metric: f.signature for f in detail.figures if f.signature}
+        st.html(table_html(["metric", "signature"], [[k, v] for k, v in signatures.items()]))
+
+
+def _show_differences(run: GenerationRunShown, detail: ScoreRunDetail) -> None:
+    st.subheader("Paired differences")
+    st.caption(
+        "Candidate minus baseline on the same examples. Past the dashed line is a difference."
+    )
+    labels = {model.id: model.label for model in run.models}
+    ids = list(labels)
+    with st.container(horizontal=True):
+        baseline = st.selectbox("Baseline", ids, format_func=labels.__getitem__)
+        others = [i for i in ids if i != baseline]
+        candidate = st.selectbox("Candidate", others, format_func=labels.__getitem__)
+    found = current_client().differences(detail.id, baseline=baseline, candidate=candidate)
+    _plot_differences(found)
+    st.html(table_html(DIFFERENCE_COLUMNS, difference_rows(found)))
+
+
+def _plot_differences(found: Sequence[DifferenceShown]) -> None:
+    for scale in ("0 to 1", "0 to 100"):
+        points = difference_points([d for d in found if scale_of(d.metric) == scale])
+        if points:
+            title = f"difference (scale {scale})"
+            st.vega_lite_chart(
+                intervals_plot(points, label="line", value_title=title, mark_at=0), width="stretch"
+            )

@@ -1,0 +1,125 @@
+"""Training: the loss curve as it comes, what was trained on, and the frozen sets."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import streamlit as st
+
+from backend.schemas.curation import TrainingSetShown
+from backend.schemas.training import TrainingProgress, TrainingRunShown
+from dashboard.components.frame import Cell, Tag, facts_html, heading, moment, table_html
+from dashboard.components.plots import loss_plot
+from dashboard.session import current_client, current_project
+
+LIVE_SECONDS = 2.0
+ENDED = frozenset({"done", "failed", "stopped"})
+SHOWN_CONFIG = (
+    "method",
+    "rank",
+    "alpha",
+    "dropout",
+    "learning_rate",
+    "epochs",
+    "batch_size",
+    "seed",
+)
+
+
+def show() -> None:
+    """Draw the page."""
+    heading("Training", "Adapters trained on frozen sets, under the bar that was set before")
+    client, project = current_client(), current_project()
+    sets = client.list_training_sets(project.id)
+    runs = sorted(client.list_training_runs(project.id), key=lambda run: -run.id)
+    if runs:
+        _show_run(_choose(runs), {s.id: s for s in sets})
+    else:
+        st.info("Nothing has been trained yet: `strop train --set T --config C --name v1`")
+    _show_sets(sets)
+
+
+def _choose(runs: Sequence[TrainingRunShown]) -> TrainingRunShown:
+    by_id = {run.id: run for run in runs}
+    chosen = st.selectbox(
+        "Training run",
+        list(by_id),
+        format_func=lambda i: f"Training run {i}: {by_id[i].adapter_name}, {_state(by_id[i])}",
+        label_visibility="collapsed",
+    )
+    return by_id[chosen]
+
+
+def _state(run: TrainingRunShown) -> str:
+    return run.job.state if run.job else "not queued"
+
+
+def _show_run(run: TrainingRunShown, sets: dict[int, TrainingSetShown]) -> None:
+    curve, facts = st.columns([1.7, 1], gap="large")
+    with curve:
+        live = _state(run) not in ENDED
+        st.fragment(_show_curve, run_every=LIVE_SECONDS if live else None)(run.id, was_live=live)
+    with facts:
+        st.html(facts_html(_facts(run, sets)))
+
+
+def _show_curve(run_id: int, *, was_live: bool) -> None:
+    progress = current_client().training_progress(run_id)
+    points = loss_points(progress)
+    if points:
+        st.vega_lite_chart(loss_plot(points), width="stretch")
+    else:
+        st.info("No step has been logged yet.")
+    if was_live and progress.state in ENDED:
+        st.rerun()
+
+
+def loss_points(progress: TrainingProgress) -> list[dict[str, Any]]:
+    """Points of both series; a log line has one of them or both."""
+    series = (("training", "loss"), ("validation", "eval_loss"))
+    return [
+        {"step": point.step, "loss": getattr(point, field), "series": name}
+        for point in progress.points
+        for name, field in series
+        if getattr(point, field) is not None
+    ]
+
+
+def _facts(run: TrainingRunShown, sets: dict[int, TrainingSetShown]) -> dict[str, Cell]:
+    chosen = sets.get(run.training_set_id)
+    facts: dict[str, Cell] = {
+        "adapter": run.adapter_name,
+        "state": _state(run),
+        "training set": f"{chosen.name}, {chosen.n_rows} rows" if chosen else run.training_set_id,
+        "bar": f"manifest {run.manifest_id}",
+        "started": moment(run.created_at),
+    }
+    if chosen and chosen.simulated:
+        facts["rests on"] = Tag("simulated reviews", "simulated")
+    if run.finished_at:
+        facts["took"] = (
+            f"{(run.finished_at - run.created_at).total_seconds():.0f} s, queue included"
+        )
+    facts |= {key: str(run.config[key]) for key in SHOWN_CONFIG if key in run.config}
+    if run.job and run.job.error:
+        facts["reason"] = run.job.error
+    return facts
+
+
+def _show_sets(sets: Sequence[TrainingSetShown]) -> None:
+    st.subheader("Training sets")
+    if not sets:
+        st.info("No set is frozen yet: `strop set freeze NAME --queue Q`")
+        return
+    rows: list[list[Cell]] = [
+        [
+            one.name,
+            one.n_rows,
+            one.digest[:12],
+            moment(one.created_at),
+            Tag("simulated", "simulated") if one.simulated else "",
+        ]
+        for one in sets
+    ]
+    st.html(table_html(["set", "rows", "digest", "frozen", ""], rows))
