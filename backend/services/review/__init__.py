@@ -4,6 +4,7 @@
     claims    claim_review_item, heartbeat, save_draft: leases and fencing (the hot path)
     answers   submit_review, skip_review: check, store once, release
     views     what an expert sees, own past reviews, progress
+    votes     blind pairs in terms of models: counts, win rates, side bias
 
 Everything here takes a session and flushes; the caller commits. A claim and a submit are each one
 short transaction.
@@ -43,6 +44,15 @@ from backend.services.review.views import (
     queue_progress,
     reviewer_progress,
 )
+from backend.services.review.votes import (
+    PairSummary,
+    Vote,
+    WinRate,
+    models_of_queue,
+    preference_summary,
+    queue_votes,
+    win_rate,
+)
 
 __all__ = [
     "Answer",
@@ -50,12 +60,15 @@ __all__ = [
     "Claim",
     "FlaggedSpan",
     "ItemView",
+    "PairSummary",
     "PastReview",
     "QueueProgress",
     "ReviewerProgress",
     "ShownOutput",
     "SpanMark",
     "Submitted",
+    "Vote",
+    "WinRate",
     "add_reviewers",
     "claim_review_item",
     "close_queue",
@@ -65,15 +78,19 @@ __all__ = [
     "item_view",
     "list_queues",
     "may_review",
+    "models_of_queue",
     "my_queues",
     "my_reviews",
     "open_queue",
     "past_review",
+    "preference_summary",
     "queue_progress",
+    "queue_votes",
     "reviewer_progress",
     "rubric_of",
     "save_draft",
     "save_rubric",
     "skip_review",
     "submit_review",
+    "win_rate",
 ]

@@ -1,0 +1,231 @@
+"""Votes on blind pairs, in terms of models: counts, win rates with intervals, and side bias.
+
+A reviewer's latest vote on a pair counts; withdrawn ones do not. Ties, "both bad" and "cannot
+judge" are stated and not shared out: a win rate is a share of the decided votes.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import combinations
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session, aliased
+
+from backend.errors import CannotCompute, NotFound
+from backend.services.review.queues import get_queue
+from backend.tables.datasets import Example
+from backend.tables.generation import Generation
+from backend.tables.model_versions import ModelVersion
+from backend.tables.review import Preference, Review, ReviewItem, ReviewState, Winner
+from backend.tables.users import User
+from evaluators.statistics.intervals import wilson
+
+VERSION = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Vote:
+    """One reviewer's vote on one pair.
+
+    Attributes:
+        winner_id: the model that was preferred; None when no side was.
+        winner_left: whether the preferred text stood on the left; None when no side was.
+        cluster: votes of one cluster (a group of examples) are not independent.
+    """
+
+    review_id: int
+    item_id: int
+    model_ids: tuple[int, int]
+    winner: Winner
+    winner_id: int | None
+    winner_left: bool | None
+    cluster: str
+    rater: str
+    simulated: bool
+
+
+@dataclass(frozen=True, slots=True)
+class WinRate:
+    """Share of the decided votes that prefer a model.
+
+    Attributes:
+        n: decided votes.
+        failed: votes that decide nothing (ties, both bad, cannot judge).
+    """
+
+    value: float
+    low: float
+    high: float
+    n: int
+    failed: int
+    signature: str
+
+
+@dataclass(frozen=True, slots=True)
+class PairSummary:
+    """The votes on two models. `win_rate` is that of b; `error` says why there is none.
+
+    Attributes:
+        left_wins, right_wins: decided votes by the side on which the winner stood.
+        n_votes: all votes, undecided ones included.
+        n_identical: pairs that were not shown because both models wrote the same text.
+        n_simulated: votes that a script wrote.
+    """
+
+    model_a_id: int
+    model_b_id: int
+    model_a: str
+    model_b: str
+    wins_a: int
+    wins_b: int
+    ties: int
+    both_bad: int
+    cannot_judge: int
+    left_wins: int
+    right_wins: int
+    n_votes: int
+    n_identical: int
+    n_simulated: int
+    win_rate: WinRate | None
+    error: str | None = None
+
+
+def models_of_queue(session: Session, queue_id: int) -> list[int]:
+    """Ids of the models whose outputs the queue shows, as they were named when it was opened."""
+    return [int(model_id) for model_id in get_queue(session, queue_id).design["model_ids"]]
+
+
+def queue_votes(session: Session, queue_id: int) -> list[Vote]:
+    """The votes that count, oldest first."""
+    a, b = aliased(Generation), aliased(Generation)
+    query = (
+        select(Review, ReviewItem, Preference, a, b.model_version_id, Example.group, User.pseudonym)
+        .join(ReviewItem, ReviewItem.id == Review.item_id)
+        .join(Preference, Preference.review_id == Review.id)
+        .join(a, a.id == ReviewItem.generation_a_id)
+        .join(b, b.id == ReviewItem.generation_b_id)
+        .join(Example, Example.id == a.example_id)
+        .join(User, User.id == Review.reviewer_id)
+        .where(
+            ReviewItem.queue_id == queue_id,
+            Review.state == ReviewState.SUBMITTED,
+            Review.withdrawn_at.is_(None),
+        )
+        .order_by(Review.submitted_at, Review.id)
+    )
+    latest: dict[tuple[int, int], Vote] = {}
+    for review, item, preference, first, second_model_id, group, rater in session.execute(query):
+        winner = Winner(preference.winner)
+        models = (first.model_version_id, second_model_id)
+        decided = winner in (Winner.A, Winner.B)
+        latest[item.id, review.reviewer_id] = Vote(
+            review_id=review.id,
+            item_id=item.id,
+            model_ids=models,
+            winner=winner,
+            winner_id=models[winner == Winner.B] if decided else None,
+            winner_left=(winner == Winner.A) == item.a_is_left if decided else None,
+            cluster=group if group is not None else f"example {first.example_id}",
+            rater=rater,
+            simulated=review.simulated,
+        )
+    return list(latest.values())
+
+
+def win_rate(session: Session, queue_id: int, model_id: int, *, level: float = 0.95) -> WinRate:
+    """How often a model is preferred, with an interval clustered by group.
+
+    Raises:
+        CannotCompute: no decided vote on this model.
+    """
+    votes = [vote for vote in queue_votes(session, queue_id) if model_id in vote.model_ids]
+    return rate_of(votes, model_id, level=level)
+
+
+def rate_of(votes: Sequence[Vote], model_id: int, *, level: float = 0.95) -> WinRate:
+    """Win rate of a model among these votes; errors as `win_rate`.
+
+    Wilson's interval at the effective sample size: the number of votes divided by the design
+    effect of the clusters (Korn and Graubard 1998, Survey Methodology 24:193).
+    """
+    decided = [vote for vote in votes if vote.winner_id is not None]
+    if not decided:
+        raise CannotCompute(
+            f"No vote of {len(votes)} decides between the models.", hint="Gather more votes."
+        )
+    clusters: dict[str, list[int]] = defaultdict(list)
+    for vote in decided:
+        clusters[vote.cluster].append(int(vote.winner_id == model_id))
+    n, wins = len(decided), sum(map(sum, clusters.values()))
+    effective = _effective_size(list(clusters.values()), wins / n)
+    low, high = wilson(wins / n * effective, effective, level=level)
+    signature = (
+        f"win_rate|version:{VERSION}|of:decided votes|interval:wilson, effective n "
+        f"{effective:.1f}, clustered by group|level:{level:g}"
+    )
+    return WinRate(wins / n, low, high, n, len(votes) - n, signature)
+
+
+def preference_summary(session: Session, queue_id: int) -> list[PairSummary]:
+    """The votes of a queue for each two of its models."""
+    queue = get_queue(session, queue_id)
+    models = {
+        model_id: session.get_one(ModelVersion, model_id)
+        for model_id in models_of_queue(session, queue_id)
+    }
+    if len(models) < 2:
+        raise NotFound(f"The queue {queue.name!r} shows no pairs.", hint="Name a queue of pairs.")
+    votes = queue_votes(session, queue_id)
+    return [
+        _summarise(
+            [vote for vote in votes if set(vote.model_ids) == {a, b}],
+            models[a],
+            models[b],
+            n_identical=int(queue.design["n_identical"]),
+        )
+        for a, b in combinations(models, 2)
+    ]
+
+
+def _effective_size(clusters: Sequence[Sequence[int]], rate: float) -> float:
+    """Votes divided by their design effect; with no variance to see, the number of clusters."""
+    n, k = sum(map(len, clusters)), len(clusters)
+    if rate in (0.0, 1.0) or k < 2:
+        return float(k)
+    between = sum((sum(cluster) - rate * len(cluster)) ** 2 for cluster in clusters)
+    clustered = between / n**2 * k / (k - 1)
+    simple = rate * (1 - rate) / (n - 1)
+    return n / max(1.0, clustered / simple)
+
+
+def _summarise(
+    votes: Sequence[Vote], a: ModelVersion, b: ModelVersion, *, n_identical: int
+) -> PairSummary:
+    answers = Counter(vote.winner for vote in votes)
+    wins = Counter(vote.winner_id for vote in votes)
+    rate, error = None, None
+    try:
+        rate = rate_of(votes, b.id)
+    except CannotCompute as undefined:
+        error = str(undefined)
+    return PairSummary(
+        model_a_id=a.id,
+        model_b_id=b.id,
+        model_a=a.label,
+        model_b=b.label,
+        wins_a=wins[a.id],
+        wins_b=wins[b.id],
+        ties=answers[Winner.TIE],
+        both_bad=answers[Winner.BOTH_BAD],
+        cannot_judge=answers[Winner.CANNOT_JUDGE],
+        left_wins=sum(vote.winner_left is True for vote in votes),
+        right_wins=sum(vote.winner_left is False for vote in votes),
+        n_votes=len(votes),
+        n_identical=n_identical,
+        n_simulated=sum(vote.simulated for vote in votes),
+        win_rate=rate,
+        error=error,
+    )
