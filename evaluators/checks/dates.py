@@ -75,9 +75,22 @@ class Day:
 Found = tuple[int, int, tuple[Day, ...]]
 
 
-def find_dates(text: str) -> list[Found]:
-    """(start, end, readings) of each date; a date like 03/05/2026 has two readings."""
-    found = [f for m in _MONTH.finditer(text) if (f := _around_month(text, m)) is not None]
+def find_dates(text: str, words: frozenset[str]) -> list[Found]:
+    """(start, end, readings) of each date; a date like 03/05/2026 has two readings.
+
+    Args:
+        words: the distinct case-folded words of the text, which spare most texts a search.
+    """
+    if not words & MONTHS.keys():
+        return _numeric_dates(text)
+    spelled = [f for m in _MONTH.finditer(text) if (f := _around_month(text, m)) is not None]
+    return spelled + _numeric_dates(text)
+
+
+def _numeric_dates(text: str) -> list[Found]:
+    found: list[Found] = []
+    if "/" not in text and "-" not in text and "." not in text:
+        return found
     for m in _ISO.finditer(text):
         found += _valid(m, [(int(m[1]), int(m[2]), int(m[3]))])
     for m in _SLASHED.finditer(text):

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from evaluators.checks.dates import Day, find_dates, find_times
 from evaluators.checks.numerals import (
     GERMAN_RUN,
+    NUMBER_WORDS,
     NUMERAL,
     WORD_RUN,
     is_german,
@@ -117,7 +118,7 @@ def find_facts(text: str) -> Facts:
         for m in pattern.finditer(text) if has_digit else ():
             taken.claim(m.start(), m.end())
     identifiers = list(_find_addresses(text, taken))
-    dates = [Dated(s, e, d) for s, e, d in find_dates(text) if taken.claim(s, e)]
+    dates = [Dated(s, e, d) for s, e, d in find_dates(text, words) if taken.claim(s, e)]
     times, codes = [], []
     if has_digit:
         times = [Timed(s, e, m) for s, e, m in find_times(text) if taken.claim(s, e)]
@@ -210,7 +211,7 @@ def _sign(text: str, start: int) -> int:
 
 
 def _find_words(text: str, taken: _Taken, words: frozenset[str]) -> Iterable[Number]:
-    for m in WORD_RUN.finditer(text):
+    for m in WORD_RUN.finditer(text) if words & NUMBER_WORDS else ():
         unit, end = unit_after(text, m.end())
         if taken.claim(m.start(), end):
             for values in run_readings(m[0]):

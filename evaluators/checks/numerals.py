@@ -122,6 +122,7 @@ ORDINALS: dict[str, int] = {
     **{f"{word}th": value for word, value in SMALL.items() if 4 <= value < 20},
     **_IRREGULAR,
 }
+NUMBER_WORDS = frozenset([*SMALL, *BIG])
 _ANY = sorted([*SMALL, *BIG], key=len, reverse=True)
 _ALL = sorted([*SMALL, *BIG, *ORDINALS], key=len, reverse=True)
 WORD_RUN = re.compile(
