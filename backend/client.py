@@ -226,6 +226,11 @@ class StropClient(Wire):
             candidate=candidate,
         )
 
+    def classes(self, score_run_id: int, *, model: int, metric: str) -> list[scoring.ClassShown]:
+        """Precision, recall and F1 of each class, for a metric such as `f1@task=intent`."""
+        path = f"/v1/score-runs/{score_run_id}/classes"
+        return self._get_list(scoring.ClassShown, path, model=model, metric=metric)
+
     def list_queues(self, project_id: int) -> list[review.ReviewQueueShown]:
         """The review queues of a project, newest first."""
         path = f"/v1/projects/{project_id}/review-queues"
@@ -240,9 +245,14 @@ class StropClient(Wire):
         """A queue with its reviewers' progress."""
         return self._get(review.ReviewQueueShown, f"/v1/review-queues/{queue_id}")
 
-    def preferences(self, queue_id: int) -> review.PreferencesShown:
-        """The votes of a queue of blind pairs, by model."""
-        return self._get(review.PreferencesShown, f"/v1/review-queues/{queue_id}/preferences")
+    def close_queue(self, queue_id: int) -> review.ReviewQueueShown:
+        """Give out no more items of a queue."""
+        return self._post(review.ReviewQueueShown, f"/v1/review-queues/{queue_id}/close")
+
+    def preferences(self, queue_id: int) -> list[review.PreferencesShown]:
+        """The votes of a queue of blind pairs, for each two of its models."""
+        path = f"/v1/review-queues/{queue_id}/preferences"
+        return self._get_list(review.PreferencesShown, path)
 
     def list_reviews(
         self, queue_id: int, *, limit: int = 50, cursor: str | None = None

@@ -10,8 +10,15 @@ from pydantic import Field
 from backend.schemas.common import NAME_PATTERN, Given, Shown
 
 
+class SplitShown(Shown):
+    """Size of a split."""
+
+    examples: int
+    groups: int
+
+
 class DatasetVersionShown(Shown):
-    """An immutable version; `splits` counts its examples by split."""
+    """An immutable version of a dataset."""
 
     id: int
     dataset_id: int
@@ -20,7 +27,7 @@ class DatasetVersionShown(Shown):
     digest: str
     n_examples: int
     source_name: str
-    splits: dict[str, int]
+    splits: dict[str, SplitShown]
     created_at: datetime
 
 
@@ -38,7 +45,10 @@ class ExampleShown(Shown):
 
 
 class DatasetGiven(Given):
-    """A new version of a dataset: rows with the keys of the plain-file format."""
+    """A new version of a dataset: rows with the keys of the plain-file format.
+
+    Without a split on the rows, the server splits them by group.
+    """
 
     name: str = Field(min_length=1, max_length=120, pattern=NAME_PATTERN)
     rows: list[dict[str, Any]] = Field(min_length=1, max_length=20_000)

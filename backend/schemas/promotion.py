@@ -26,9 +26,13 @@ class PromotionShown(Shown):
 
 
 class PromotionGiven(Given):
-    """Promote a model by a comparison, or roll an alias back to the model before."""
+    """Promote by a comparison, or roll an alias back.
+
+    `override` is the signed reason for promoting without a PASS; a rollback needs its `reason`.
+    """
 
     action: Literal["promote", "rollback"] = "promote"
     alias: str = Field("champion", min_length=1, max_length=40, pattern=r"^[a-z][a-z0-9_-]*$")
     comparison_id: int | None = None
-    reason: str = Field(min_length=1, max_length=2_000)
+    override: str | None = Field(None, min_length=1, max_length=2_000)
+    reason: str | None = Field(None, min_length=1, max_length=2_000)

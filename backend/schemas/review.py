@@ -215,20 +215,24 @@ class ReviewQueueShown(Shown):
 
 
 class WinRate(Shown):
-    """Share of decided votes for one model, with its 95% interval; `error` where undefined."""
+    """Share of the decided votes that prefer a model, with its 95% interval.
 
-    model: str
-    value: float | None = None
-    low: float | None = None
-    high: float | None = None
-    n: int = 0
-    signature: str | None = None
-    error: str | None = None
+    `failed` are votes that decide nothing: ties, both bad, cannot judge.
+    """
+
+    value: float
+    low: float
+    high: float
+    n: int
+    failed: int
+    signature: str
 
 
 class PreferencesShown(Shown):
-    """Votes of a blind pair queue by model; ties and abstentions are stated, not shared out."""
+    """The votes on two models of a queue; `win_rate` is that of b, `error` why there is none."""
 
+    model_a_id: int
+    model_b_id: int
     model_a: str
     model_b: str
     wins_a: int
@@ -238,9 +242,11 @@ class PreferencesShown(Shown):
     cannot_judge: int
     left_wins: int
     right_wins: int
-    n: int
-    simulated: int = 0
-    win_rate: WinRate
+    n_votes: int
+    n_identical: int
+    n_simulated: int
+    win_rate: WinRate | None
+    error: str | None
 
 
 class ReviewShown(Shown):
@@ -249,13 +255,16 @@ class ReviewShown(Shown):
     id: int
     queue_id: int
     item_id: int
+    generation_ids: list[int]
     reviewer: str
     state: str
     simulated: bool
     models: list[str]
     ratings: dict[str, str]
     correction: str | None
+    spans: list[MarkedSpan]
     winner: str | None
     comment: str | None
+    skip_reason: str | None
     active_seconds: float
     submitted_at: datetime | None

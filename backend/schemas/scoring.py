@@ -54,9 +54,29 @@ class FigureShown(Shown):
     n: int = 0
     failed: int = 0
     not_applicable: int = 0
+    clusters: int = 0
     rough: bool = False
+    level: float = 0.95
+    method: str = ""
+    note: str = ""
     signature: str | None = None
     error: str | None = None
+
+
+class ClassShown(Shown):
+    """How well one class is found, with 95% intervals; a rate that is undefined has its note."""
+
+    label: str
+    support: int
+    predicted: int
+    precision: float | None
+    precision_low: float | None
+    precision_high: float | None
+    recall: float | None
+    recall_low: float | None
+    recall_high: float | None
+    f1: float
+    note: str
 
 
 class DifferenceShown(Shown):
@@ -79,6 +99,12 @@ class DifferenceShown(Shown):
     ties: int = 0
     n: int = 0
     failed: int = 0
+    clusters: int = 0
+    rough: bool = False
+    better: str = "higher"
+    level: float = 0.95
+    method: str = ""
+    note: str = ""
     signature: str | None = None
     error: str | None = None
 

@@ -1,14 +1,22 @@
-"""What spans stages: jobs of a project, jobs by state."""
+"""What spans stages, for those who look on: jobs, preflights, reviews of a queue."""
 
 from __future__ import annotations
+
+from collections.abc import Iterator
 
 from sqlalchemy import func, or_, select
 from sqlalchemy.orm import Session
 
+from backend.services.model_versions import alias_target, list_models
+from backend.services.pages import PageAsk, RowPage, page_of
 from backend.tables.generation import GenerationRun
+from backend.tables.model_versions import Preflight
+from backend.tables.promotion import Promotion
 from backend.tables.queue import Job
-from backend.tables.scoring import ScoreRun
+from backend.tables.review import Review, ReviewItem, ReviewState
+from backend.tables.scoring import Score, ScoreRun
 from backend.tables.training import TrainingRun
+from backend.tables.users import User
 
 
 def count_jobs(session: Session) -> dict[str, int]:
@@ -25,3 +33,48 @@ def jobs_of_project(session: Session, project_id: int, *, limit: int = 50) -> li
     subjects = {"generate": generations, "score": scores, "train": trainings}
     mine = or_(*((Job.kind == kind) & Job.subject_id.in_(ids) for kind, ids in subjects.items()))
     return list(session.scalars(select(Job).where(mine).order_by(Job.id.desc()).limit(limit)))
+
+
+def latest_preflight(session: Session, run_id: int) -> Preflight | None:
+    """The checks made before a run, if it has come so far."""
+    query = select(Preflight).where(Preflight.generation_run_id == run_id)
+    return session.scalar(query.order_by(Preflight.id.desc()).limit(1))
+
+
+def finished_reviews(session: Session, queue_id: int, ask: PageAsk) -> RowPage[Review]:
+    """Submitted and skipped reviews of a queue, newest first."""
+    items = select(ReviewItem.id).where(ReviewItem.queue_id == queue_id)
+    conditions = [Review.item_id.in_(items), Review.state != ReviewState.DRAFT]
+    return page_of(session, Review, ask, where=conditions)
+
+
+def scores_of_generation(session: Session, generation_id: int) -> list[Score]:
+    """Every score of one output, of all score runs."""
+    query = select(Score).where(Score.generation_id == generation_id)
+    return list(session.scalars(query.order_by(Score.score_run_id, Score.metric)))
+
+
+def each_score(session: Session, score_run_id: int) -> Iterator[Score]:
+    """The scores of a run one by one, never all of them in memory."""
+    query = select(Score).where(Score.score_run_id == score_run_id).order_by(Score.id)
+    yield from session.scalars(query.execution_options(yield_per=500))
+
+
+def aliases_of_models(session: Session, project_id: int) -> dict[int, list[str]]:
+    """The aliases that point at each model now, by model id."""
+    named = select(Promotion.alias).where(Promotion.project_id == project_id).distinct()
+    found: dict[int, list[str]] = {}
+    for alias in session.scalars(named.order_by(Promotion.alias)):
+        if (model := alias_target(session, project_id, alias)) is not None:
+            found.setdefault(model.id, []).append(alias)
+    return found
+
+
+def labels_of_models(session: Session, project_id: int) -> dict[int, str]:
+    """How people write the models of a project, by id."""
+    return {model.id: model.label for model in list_models(session, project_id)}
+
+
+def pseudonym_of(session: Session, user_id: int | None) -> str | None:
+    """What others see of a person; None for nobody."""
+    return None if user_id is None else session.get_one(User, user_id).pseudonym

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import base64
 import binascii
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
-from sqlalchemy import select
+from sqlalchemy import ColumnElement, select
 from sqlalchemy.orm import Session
 
 from backend.db import Base
@@ -50,11 +51,13 @@ def page_of(
     ask: PageAsk,
     *,
     newest_first: bool = True,
+    where: Sequence[ColumnElement[bool]] = (),
     **equal: Any,
 ) -> RowPage[Row]:
     """The rows whose columns equal the given values (None: not asked), a page at a time."""
     key: Any = table.__mapper__.primary_key[0]
-    query = select(table).filter_by(**{k: v for k, v in equal.items() if v is not None})
+    asked = {name: value for name, value in equal.items() if value is not None}
+    query = select(table).where(*where).filter_by(**asked)
     if (last := ask.last_id) is not None:
         query = query.where(key < last if newest_first else key > last)
     query = query.order_by(key.desc() if newest_first else key).limit(ask.limit + 1)

@@ -1,0 +1,72 @@
+"""Datasets: their versions, their examples, and importing."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from fastapi import APIRouter
+from sqlalchemy.orm import Session
+
+from backend.api.deps import PageDep, SessionDep
+from backend.api.once import OnceDep
+from backend.schemas.common import Page
+from backend.schemas.datasets import DatasetGiven, DatasetVersionShown, ExampleShown, SplitShown
+from backend.services import datasets
+from backend.services.dataset_rows import ColumnMap, rows_from_records
+from backend.services.pages import page_of
+from backend.tables.datasets import DatasetVersion, Example
+from evaluators.readers import Record
+
+router = APIRouter(tags=["datasets"])
+SplitName = Literal["train", "validation", "test"]
+
+
+def _show(session: Session, version: DatasetVersion) -> DatasetVersionShown:
+    counts = datasets.split_counts(session, version.id)
+    return DatasetVersionShown(
+        id=version.id,
+        dataset_id=version.dataset_id,
+        name=version.dataset.name,
+        number=version.number,
+        digest=version.digest,
+        n_examples=version.n_examples,
+        source_name=version.source_name,
+        splits={k: SplitShown(examples=n, groups=groups) for k, (n, groups) in counts.items()},
+        created_at=version.created_at,
+    )
+
+
+@router.get("/projects/{project_id}/datasets")
+def list_dataset_versions(project_id: int, session: SessionDep) -> list[DatasetVersionShown]:
+    """All versions of all datasets, newest first."""
+    found = datasets.list_dataset_versions(session, project_id)
+    return [_show(session, version) for version in reversed(found)]
+
+
+@router.post("/projects/{project_id}/datasets", status_code=201)
+def import_dataset(
+    project_id: int, body: DatasetGiven, session: SessionDep, once: OnceDep
+) -> DatasetVersionShown:
+    """The rows as the next version of a dataset; the same content is the version that stands."""
+    source = f"{body.name} (sent)"
+    records = [Record(number, row) for number, row in enumerate(body.rows, start=1)]
+    rows = rows_from_records(records, ColumnMap(), source_name=source)
+    version = datasets.import_dataset(session, project_id, body.name, rows, source_name=source)
+    return once.answer(_show(session, version))
+
+
+@router.get("/dataset-versions/{dataset_version_id}/examples")
+def list_examples(
+    dataset_version_id: int, session: SessionDep, page: PageDep, split: SplitName | None = None
+) -> Page[ExampleShown]:
+    """Examples in the order of import, all or of one split."""
+    found = page_of(
+        session,
+        Example,
+        page,
+        newest_first=False,
+        dataset_version_id=dataset_version_id,
+        split=split,
+    )
+    shown = [ExampleShown.model_validate(example) for example in found.rows]
+    return Page[ExampleShown](items=shown, next=found.next)

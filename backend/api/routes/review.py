@@ -1,0 +1,137 @@
+"""Review queues as engineers see them: opening, progress, votes, what reviewers said."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter
+from sqlalchemy.orm import Session
+
+from backend.api.deps import NowDep, PageDep, ServingDep, SessionDep
+from backend.api.once import OnceDep
+from backend.rubrics import Rubric, find_rubric, library_names, parse_rubric
+from backend.schemas import review as shapes
+from backend.schemas.common import Page
+from backend.services import overview, review
+from backend.services.access import require_in_project
+from backend.services.model_versions import find_model
+from backend.services.users import find_user
+from backend.tables.review import Review, ReviewQueue
+
+router = APIRouter(tags=["review queues"])
+DEFAULT_RUBRICS = {"single": "summary_faithfulness", "pair": "blind_pair"}
+
+
+def _show(session: Session, queue: ReviewQueue) -> shapes.ReviewQueueShown:
+    return shapes.ReviewQueueShown(
+        id=queue.id,
+        project_id=queue.project_id,
+        name=queue.name,
+        kind="pair" if queue.kind == "pair" else "single",
+        generation_run_id=queue.generation_run_id,
+        score_run_id=queue.score_run_id,
+        rubric=review.rubric_of(queue),
+        design=queue.design,
+        closed=queue.closed_at is not None,
+        created_at=queue.created_at,
+        progress=shapes.QueueProgress.model_validate(review.queue_progress(session, queue.id)),
+        reviewers=[
+            shapes.ReviewerProgress.model_validate(person)
+            for person in review.reviewer_progress(session, queue.id)
+        ],
+    )
+
+
+@router.get("/projects/{project_id}/review-queues")
+def list_queues(project_id: int, session: SessionDep) -> list[shapes.ReviewQueueShown]:
+    """The queues of a project."""
+    return [_show(session, queue) for queue in review.list_queues(session, project_id)]
+
+
+@router.post("/projects/{project_id}/review-queues", status_code=201)
+def open_queue(
+    project_id: int,
+    body: shapes.ReviewQueueGiven,
+    session: SessionDep,
+    serving: ServingDep,
+    once: OnceDep,
+) -> shapes.ReviewQueueShown:
+    """Open a queue over the outputs of a run."""
+    require_in_project(
+        session,
+        project_id,
+        generation_run_id=body.generation_run_id,
+        score_run_id=body.score_run_id,
+    )
+    queue = review.open_queue(
+        session,
+        project_id=project_id,
+        name=body.name,
+        kind=body.kind,
+        generation_run_id=body.generation_run_id,
+        rubric_version_id=review.save_rubric(session, project_id, _rubric(body)).id,
+        model_ids=[find_model(session, project_id, label).id for label in body.models],
+        reviewer_ids=[find_user(session, name).id for name in body.reviewers],
+        seed=body.seed,
+        n_items=body.n_items,
+        overlap_share=body.overlap_share,
+        overlap=body.overlap,
+        score_run_id=body.score_run_id,
+        lease_seconds=body.lease_seconds or serving.settings.lease_seconds,
+    )
+    return once.answer(_show(session, queue))
+
+
+def _rubric(body: shapes.ReviewQueueGiven) -> Rubric:
+    """One of the library by name, else YAML as sent; never a path on the server."""
+    source = body.rubric or DEFAULT_RUBRICS[body.kind]
+    return find_rubric(source) if source in library_names() else parse_rubric(source)
+
+
+@router.get("/review-queues/{queue_id}")
+def show_queue(queue_id: int, session: SessionDep) -> shapes.ReviewQueueShown:
+    """A queue with its reviewers' progress."""
+    return _show(session, review.get_queue(session, queue_id))
+
+
+@router.post("/review-queues/{queue_id}/close")
+def close_queue(queue_id: int, session: SessionDep, now: NowDep) -> shapes.ReviewQueueShown:
+    """Give out no more items; what people hold they may still submit."""
+    return _show(session, review.close_queue(session, queue_id, now=now))
+
+
+@router.get("/review-queues/{queue_id}/preferences")
+def show_preferences(queue_id: int, session: SessionDep) -> list[shapes.PreferencesShown]:
+    """The votes of a queue of blind pairs, for each two of its models."""
+    found = review.preference_summary(session, queue_id)
+    return [shapes.PreferencesShown.model_validate(pair) for pair in found]
+
+
+@router.get("/review-queues/{queue_id}/reviews")
+def list_reviews(queue_id: int, session: SessionDep, page: PageDep) -> Page[shapes.ReviewShown]:
+    """What reviewers said, newest first, by pseudonym."""
+    found = overview.finished_reviews(session, queue_id, page)
+    shown = [_show_review(each, queue_id) for each in found.rows]
+    return Page[shapes.ReviewShown](items=shown, next=found.next)
+
+
+def _show_review(found: Review, queue_id: int) -> shapes.ReviewShown:
+    outputs = [found.item.generation_a, found.item.generation_b]
+    return shapes.ReviewShown(
+        id=found.id,
+        queue_id=queue_id,
+        item_id=found.item_id,
+        generation_ids=[output.id for output in outputs if output is not None],
+        reviewer=found.reviewer.pseudonym,
+        state=found.state,
+        simulated=found.simulated,
+        models=[output.model_version.label for output in outputs if output is not None],
+        ratings={rating.criterion: rating.value for rating in found.ratings},
+        correction=found.corrections[0].text if found.corrections else None,
+        spans=[
+            shapes.MarkedSpan.model_validate(span, from_attributes=True) for span in found.spans
+        ],
+        winner=found.preferences[0].winner if found.preferences else None,
+        comment=found.comment,
+        skip_reason=found.skip_reason,
+        active_seconds=found.active_seconds,
+        submitted_at=found.submitted_at,
+    )

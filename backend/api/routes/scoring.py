@@ -1,0 +1,114 @@
+"""Score runs, their figures with intervals, and paired differences."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Annotated
+
+from fastapi import APIRouter, Query
+from fastapi.responses import StreamingResponse
+from sqlalchemy.orm import Session
+
+from backend.api.deps import ServingDep, SessionDep
+from backend.api.once import OnceDep
+from backend.schemas.scoring import (
+    ClassShown,
+    DifferenceShown,
+    FigureShown,
+    ScoreRunDetail,
+    ScoreRunGiven,
+    ScoreRunShown,
+    ScoreShown,
+)
+from backend.services import overview, queue, scoring
+from backend.services.queue import JobKind
+from backend.tables.scoring import ScoreRun
+
+router = APIRouter(tags=["scoring"])
+JSONL = "application/jsonl"
+
+
+def _show(session: Session, run: ScoreRun) -> ScoreRunShown:
+    job = queue.find_job(session, JobKind.SCORE, run.id)
+    return ScoreRunShown(
+        id=run.id,
+        generation_run_id=run.generation_run_id,
+        metrics=run.metrics,
+        seed=run.seed,
+        job_state=job.state if job else None,
+        created_at=run.created_at,
+    )
+
+
+@router.get("/generation-runs/{generation_run_id}/score-runs")
+def list_score_runs(generation_run_id: int, session: SessionDep) -> list[ScoreRunShown]:
+    """The scorings of a run, oldest first."""
+    found = scoring.list_score_runs(session, generation_run_id)
+    return [_show(session, run) for run in found]
+
+
+@router.post("/generation-runs/{generation_run_id}/score-runs", status_code=201)
+def make_score_run(
+    generation_run_id: int, body: ScoreRunGiven, session: SessionDep, once: OnceDep
+) -> ScoreRunShown:
+    """Lay down the scoring of a run and queue it."""
+    run = scoring.create_score_run(
+        session, generation_run_id=generation_run_id, metrics=body.metrics, seed=body.seed
+    )
+    queue.enqueue_job(session, JobKind.SCORE, run.id)
+    return once.answer(_show(session, run))
+
+
+@router.get("/score-runs/{score_run_id}")
+def show_score_run(score_run_id: int, session: SessionDep) -> ScoreRunDetail:
+    """Every figure with its n, its interval and its recipe, or the reason why there is none."""
+    run = scoring.get_score_run(session, score_run_id)
+    figures = [FigureShown(**found.as_dict()) for found in scoring.model_figures(session, run.id)]
+    return ScoreRunDetail(**_show(session, run).model_dump(), figures=figures)
+
+
+@router.get("/score-runs/{score_run_id}/differences")
+def show_differences(
+    score_run_id: int,
+    session: SessionDep,
+    baseline: Annotated[int, Query(description="Model version id.")],
+    candidate: Annotated[int, Query(description="Model version id.")],
+) -> list[DifferenceShown]:
+    """Candidate minus baseline on the same examples, for every metric and slice."""
+    run = scoring.get_score_run(session, score_run_id)
+    labels = {model.id: model.label for model in run.generation_run.models}
+    found = scoring.paired_figures(session, score_run_id, baseline, candidate)
+    return [
+        DifferenceShown(
+            **pair.as_dict(),
+            baseline_model=labels[pair.baseline_id],
+            candidate_model=labels[pair.candidate_id],
+        )
+        for pair in found
+    ]
+
+
+@router.get("/score-runs/{score_run_id}/classes")
+def show_classes(
+    score_run_id: int,
+    session: SessionDep,
+    model: Annotated[int, Query(description="Model version id.")],
+    metric: Annotated[str, Query(max_length=200, description="For example f1@task=intent.")],
+) -> list[ClassShown]:
+    """Precision, recall and F1 of each class."""
+    [spec] = scoring.parse_metric_specs([metric])
+    found = scoring.class_report(session, score_run_id, model, spec)
+    return [ClassShown.model_validate(row) for row in found]
+
+
+@router.get("/score-runs/{score_run_id}/scores", response_class=StreamingResponse)
+def stream_scores(score_run_id: int, serving: ServingDep) -> StreamingResponse:
+    """Every single score as JSONL: one line for each generation and metric."""
+
+    def lines() -> Iterator[str]:
+        with serving.reading() as session:
+            for score in overview.each_score(session, score_run_id):
+                shown = ScoreShown.model_validate(score).model_dump_json()
+                yield f'{{"generation_id":{score.generation_id},{shown[1:]}\n'
+
+    return StreamingResponse(lines(), media_type=JSONL)

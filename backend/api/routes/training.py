@@ -1,0 +1,77 @@
+"""Training runs and their loss curves."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter
+from sqlalchemy.orm import Session
+
+from backend.api.deps import CurrentUser, ServingDep, SessionDep
+from backend.api.once import OnceDep
+from backend.schemas.queue import JobShown
+from backend.schemas.training import (
+    LossPoint,
+    TrainingProgress,
+    TrainingRunGiven,
+    TrainingRunShown,
+)
+from backend.services import queue, training
+from backend.services.access import require_in_project
+from backend.services.queue import JobKind
+from backend.tables.training import TrainingRun
+
+router = APIRouter(tags=["training"])
+SHOWN = TrainingRunShown.model_fields.keys() - {"job"}
+
+
+def _show(session: Session, run: TrainingRun) -> TrainingRunShown:
+    job = queue.find_job(session, JobKind.TRAIN, run.id)
+    values = {name: getattr(run, name) for name in SHOWN}
+    return TrainingRunShown(job=job and JobShown.model_validate(job), **values)
+
+
+@router.get("/projects/{project_id}/training-runs")
+def list_training_runs(project_id: int, session: SessionDep) -> list[TrainingRunShown]:
+    """The training runs of a project, newest first."""
+    return [_show(session, run) for run in training.list_training_runs(session, project_id)]
+
+
+@router.post("/projects/{project_id}/training-runs", status_code=201)
+def start_training(
+    project_id: int,
+    body: TrainingRunGiven,
+    session: SessionDep,
+    user: CurrentUser,
+    serving: ServingDep,
+    once: OnceDep,
+) -> TrainingRunShown:
+    """Lay down a training and queue it; refused where no success manifest is set."""
+    require_in_project(session, project_id, training_set_id=body.training_set_id)
+    run = training.create_training_run(
+        session,
+        project_id=project_id,
+        training_set_id=body.training_set_id,
+        adapter_name=body.adapter_name,
+        config=body.config,
+        settings=serving.settings,
+        created_by_id=user.id,
+    )
+    queue.enqueue_job(session, JobKind.TRAIN, run.id)
+    return once.answer(_show(session, run))
+
+
+@router.get("/training-runs/{training_run_id}")
+def show_training_run(training_run_id: int, session: SessionDep) -> TrainingRunShown:
+    """One training run."""
+    return _show(session, training.get_training_run(session, training_run_id))
+
+
+@router.get("/training-runs/{training_run_id}/progress")
+def show_progress(training_run_id: int, session: SessionDep) -> TrainingProgress:
+    """The loss curve so far."""
+    run = training.get_training_run(session, training_run_id)
+    job = queue.find_job(session, JobKind.TRAIN, run.id)
+    return TrainingProgress(
+        training_run_id=run.id,
+        state=job.state if job else None,
+        points=[LossPoint.model_validate(point) for point in training.training_progress(run)],
+    )
