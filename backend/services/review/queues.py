@@ -14,6 +14,7 @@ from sqlalchemy.orm import Session
 
 from backend.errors import Conflict, InvalidInput, NotFound
 from backend.rubrics import Rubric, rubric_from_content
+from backend.services.generation import run_progress
 from backend.services.review.claims import MEMBERS, SLOTS
 from backend.tables.generation import Generation, GenerationRun
 from backend.tables.review import QueueKind, ReviewItem, ReviewQueue, RubricVersion, SlotState
@@ -113,7 +114,7 @@ def open_queue(
     Raises:
         NotFound: run, rubric or score run is not of this project.
         InvalidInput: models, reviewers or overlap do not fit; or there is nothing to review.
-        Conflict: the project has a queue of this name.
+        Conflict: the project has a queue of this name, or the run is not finished.
     """
     chosen_kind = _check_kind(kind, model_ids)
     _check_name(session, project_id, name)
@@ -240,6 +241,12 @@ def _check_run(
         raise InvalidInput(
             f"Run {run_id} does not have all of these models.",
             hint=f"It has {', '.join(in_run.values())}.",
+        )
+    progress = run_progress(session, run_id)
+    if progress.missing > 0:
+        raise Conflict(
+            f"Run {run_id} is not finished: {progress.done} of {progress.total} outputs are there.",
+            hint="A sample of what came first would be biased. Let the run finish.",
         )
     return run
 
