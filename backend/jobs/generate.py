@@ -87,6 +87,6 @@ def _finish(shop: Workshop, job: Job) -> None:
                 hint=f"Try again: strop run --resume {job.subject_id}",
             )
         queue.finish_job(session, job.id, job.attempt, JobState.DONE, now=utc_now(), exit_code=0)
-        for score_run_id in job.arguments.get("then_score", ()):
+        for score_run_id in queue.get_job(session, job.id).arguments.get("then_score", ()):
             asked = queue.enqueue_job(session, queue.JobKind.SCORE, score_run_id)
             queue.resume_job(session, asked.id)

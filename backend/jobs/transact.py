@@ -97,7 +97,7 @@ def launch(settings: Settings, *, executor_id: str, queues: Sequence[str], take:
     DBOS.launch()
     for queue in queues:
         DBOS.register_queue(
-            queue, worker_concurrency=1, polling_interval_sec=settings.worker_poll_seconds
+            queue, worker_concurrency=1, polling_interval_sec=2 * settings.worker_poll_seconds
         )
 
 

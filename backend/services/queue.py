@@ -97,11 +97,17 @@ def list_jobs(session: Session, *, states: Collection[str] = (), limit: int = 10
 
 
 def resume_job(session: Session, job_id: int, *, arguments: Mapping[str, Any] | None = None) -> Job:
-    """Queue a stopped, failed or finished job again; what it saved stays. Unfinished: unchanged."""
-    job = get_job(session, job_id)
-    if job.state in UNFINISHED:
-        return job
+    """Queue a stopped, failed or finished job again; what it saved stays.
+
+    A job that waits or runs only gets the new arguments, which it reads when it ends.
+    """
+    job = session.get(Job, job_id, populate_existing=True, with_for_update=True)
+    if job is None:
+        raise NotFound(f"There is no job {job_id}.")
     job.arguments = {**job.arguments, **(arguments or {})}
+    if job.state in UNFINISHED:
+        session.flush()
+        return job
     job.state = JobState.QUEUED
     job.attempt += 1
     job.error = job.exit_code = job.executor_id = job.finished_at = None

@@ -8,13 +8,13 @@ nothing of torch.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from backend.errors import Conflict, InvalidInput, NotFound
@@ -200,7 +200,7 @@ def _training_lines(session: Session, training_set_id: int) -> Iterable[dict[str
 
     for row in training_rows(session, training_set_id):
         if row.kind == "sft":
-            yield _prompt_and_completion(list(row.prompt), row.completion)
+            yield _prompt_and_completion(row.prompt, row.completion)
 
 
 def _validation_lines(session: Session, training_set_id: int) -> Iterable[dict[str, Any]]:
@@ -218,8 +218,11 @@ def _validation_lines(session: Session, training_set_id: int) -> Iterable[dict[s
             yield _prompt_and_completion(chat_messages(example), str(example.references[0]))
 
 
-def _prompt_and_completion(prompt: list[dict[str, str]], completion: str) -> dict[str, Any]:
-    return {"prompt": prompt, "completion": [{"role": "assistant", "content": completion}]}
+def _prompt_and_completion(prompt: Sequence[Mapping[str, str]], completion: str) -> dict[str, Any]:
+    return {
+        "prompt": [dict(message) for message in prompt],
+        "completion": [{"role": "assistant", "content": completion}],
+    }
 
 
 def get_training_run(
@@ -289,7 +292,22 @@ def finish_training_run(
     return model
 
 
-def count_rows(session: Session, training_set_id: int) -> int:
-    """How many rows a training set has."""
-    query = select(func.count(TrainingSetRow.id))
-    return session.scalar(query.where(TrainingSetRow.training_set_id == training_set_id)) or 0
+def planned_epochs(run: TrainingRun) -> float:
+    """How many passes over the rows a run was asked for."""
+    return float(run.config.get("epochs", SftConfig.model_fields["epochs"].default))
+
+
+def find_training_set(session: Session, project_id: int, name: str) -> TrainingSet:
+    """A frozen training set by its name.
+
+    Raises:
+        NotFound: the project has none of that name; the message lists those it has.
+    """
+    query = select(TrainingSet).where(TrainingSet.project_id == project_id)
+    sets = {row.name: row for row in session.scalars(query)}
+    if name not in sets:
+        raise NotFound(
+            f"There is no training set named {name!r}.",
+            hint=f"Known: {', '.join(sorted(sets)) or 'none; freeze one with strop set freeze'}.",
+        )
+    return sets[name]

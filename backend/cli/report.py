@@ -1,0 +1,163 @@
+"""`strop report`: the figures of a run with n, interval and signature, and paired differences."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from backend.cli.common import (
+    Installation,
+    JsonOption,
+    ProjectOption,
+    open_installation,
+    print_json,
+    print_table,
+)
+
+if TYPE_CHECKING:
+    from sqlalchemy.orm import Session
+
+FIGURES = ["metric", "slice", "model", "value", "low", "high", "n", "failed", "note"]
+DIFFERENCES = ["metric", "slice", "pair", "value", "low", "high", "p", "wins", "losses", "n"]
+DIFFERENCES += ["failed", "note"]
+
+
+def command(
+    run: Annotated[int | None, typer.Argument(help="Run; without one the runs are listed.")] = None,
+    project: ProjectOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Figures of a run with their intervals, and each model against the first."""
+    installation = open_installation()
+    if run is None:
+        list_runs(installation, project, as_json=json)
+    else:
+        show_report(installation, run, as_json=json)
+
+
+def show_report(installation: Installation, run_id: int, *, as_json: bool) -> None:
+    """Print what is known of a run."""
+    from backend.db import reading
+
+    with reading(installation.sessions) as session:
+        report = make_report(session, run_id)
+    if as_json:
+        print_json(report)
+        return
+    done = report["progress"]
+    typer.echo(
+        f"Run {run_id}: {report['dataset']} {report['split']}, engine {report['engine']}, "
+        f"{done['done']} of {done['total']} generations, {done['failed']} failed."
+    )
+    for scores in report["scores"]:
+        _print_scores(scores)
+
+
+def make_report(session: Session, run_id: int) -> dict[str, Any]:
+    """A run, its progress, its models, and the figures and differences of its scorings."""
+    from dataclasses import asdict
+
+    from backend.services import generation, scoring
+
+    run = generation.get_run(session, run_id)
+    version = run.dataset_version
+    return {
+        "run": run.id,
+        "dataset": f"{version.dataset.name}@{version.number}",
+        "data_digest": version.digest,
+        "split": run.split,
+        "engine": run.engine,
+        "params": run.params,
+        "models": [model.label for model in run.models],
+        "progress": asdict(generation.run_progress(session, run.id)),
+        "scores": [
+            _score_report(session, row.id, [model.id for model in run.models])
+            for row in scoring.list_score_runs(session, run.id)
+        ],
+    }
+
+
+def _score_report(session: Session, score_run_id: int, model_ids: list[int]) -> dict[str, Any]:
+    from backend.services import scoring
+
+    baseline, *others = model_ids
+    pairs = [scoring.paired_figures(session, score_run_id, baseline, other) for other in others]
+    figures = scoring.model_figures(session, score_run_id)
+    labels = {figure.model_version_id: figure.model for figure in figures}
+    return {
+        "score_run": score_run_id,
+        "figures": [figure.as_dict() for figure in figures],
+        "differences": [
+            {"pair": f"{labels[d.candidate_id]} - {labels[d.baseline_id]}", **d.as_dict()}
+            for found in pairs
+            for d in found
+        ],
+    }
+
+
+def _print_scores(report: dict[str, Any]) -> None:
+    print_table(
+        [_row(f) for f in report["figures"]],
+        columns=FIGURES,
+        title=f"Score run {report['score_run']}: figures with 95% intervals",
+    )
+    if report["differences"]:
+        print_table(
+            [_row(d) for d in report["differences"]],
+            columns=DIFFERENCES,
+            title="Paired differences with 95% intervals, candidate minus baseline",
+        )
+    signatures = {f["metric"]: f["signature"] for f in report["figures"] if "signature" in f}
+    for signature in signatures.values():
+        typer.echo(f"  {signature}")
+
+
+def _row(figure: dict[str, Any]) -> dict[str, Any]:
+    where = ",".join(f"{key}={value}" for key, value in figure["slice"].items())
+    return {**figure, "slice": where, "note": _note(figure)}
+
+
+def _note(figure: dict[str, Any]) -> str:
+    """Why there is no figure, or what a reader must know of it."""
+    notes: Iterable[str] = (
+        figure.get("error") or "",
+        f"rough: {figure['clusters']} groups" if figure.get("rough") else "",
+        f"{figure['not_applicable']} not applicable" if figure.get("not_applicable") else "",
+        figure.get("note") or "",
+    )
+    return "; ".join(note for note in notes if note)
+
+
+def list_runs(installation: Installation, project: str | None, *, as_json: bool) -> None:
+    """Print the runs of a project, newest first."""
+    from backend.db import reading
+    from backend.services import generation, queue
+    from backend.services.projects import get_project
+
+    with reading(installation.sessions) as session:
+        found = get_project(session, project)
+        rows = []
+        for run in generation.list_runs(session, found.id):
+            progress = generation.run_progress(session, run.id)
+            job = queue.find_job(session, queue.JobKind.GENERATE, run.id)
+            rows.append(
+                {
+                    "run": run.id,
+                    "dataset": f"{run.dataset_version.dataset.name}@{run.dataset_version.number}",
+                    "split": run.split,
+                    "models": ", ".join(model.label for model in run.models),
+                    "engine": run.engine,
+                    "done": progress.done,
+                    "total": progress.total,
+                    "failed": progress.failed,
+                    "state": job.state if job else "",
+                }
+            )
+    if as_json:
+        print_json(rows)
+    elif not rows:
+        typer.echo("There is no run yet: strop run --dataset NAME --models base")
+    else:
+        print_table(rows, columns=list(rows[0]))

@@ -1,0 +1,157 @@
+"""`strop run`: generate with several models on the same examples, and score what they wrote."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from backend.cli.common import JsonOption, ProjectOption, working_in_project
+
+if TYPE_CHECKING:
+    from sqlalchemy.orm import Session
+
+    from backend.tables.projects import Project
+
+
+def command(
+    dataset: Annotated[str | None, typer.Option(help="Dataset, NAME or NAME@VERSION.")] = None,
+    split: Annotated[str, typer.Option(help="train, validation or test.")] = "test",
+    models: Annotated[str, typer.Option(help="Models, for example base,v1,v2@3.")] = "base",
+    metrics: Annotated[
+        str | None, typer.Option(help="Score with these after, for example rouge,f1@task=intent.")
+    ] = None,
+    engine: Annotated[str | None, typer.Option(help="local or vllm; default: settings.")] = None,
+    resume: Annotated[int | None, typer.Option(help="Go on with this run.")] = None,
+    retry_failed: Annotated[
+        bool, typer.Option("--retry-failed", help="With --resume: ask failed prompts again.")
+    ] = False,
+    max_tokens: Annotated[int, typer.Option(min=1, help="Longest answer in tokens.")] = 128,
+    temperature: Annotated[float, typer.Option(min=0, help="0 is greedy.")] = 0.0,
+    top_p: Annotated[float, typer.Option(help="Nucleus; only above temperature 0.")] = 1.0,
+    seed: Annotated[int, typer.Option(help="Seed; only above temperature 0.")] = 0,
+    samples: Annotated[int, typer.Option(min=1, help="Answers for each example.")] = 1,
+    limit: Annotated[
+        int | None, typer.Option(min=1, help="Only the first N examples of the split.")
+    ] = None,
+    truncate_prompt: Annotated[
+        bool, typer.Option("--truncate-prompt", help="Cut prompts that are too long.")
+    ] = False,
+    project: ProjectOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Generate with several models and score what they wrote; wait until it is done."""
+    from backend.cli.report import show_report
+    from backend.cli.waiting import run_jobs
+    from backend.engines.base import SamplingParams
+
+    params = SamplingParams(
+        max_tokens=max_tokens,
+        temperature=temperature,
+        top_p=top_p,
+        seed=seed,
+        truncate_prompt=truncate_prompt,
+    )
+    names = split_list(metrics)
+    with working_in_project(project) as (installation, session, found):
+        if resume is not None:
+            job_ids = resume_run(session, found, resume, metrics=names, retry_failed=retry_failed)
+            run_id = resume
+        else:
+            run_id, job_id = enqueue_run(
+                session,
+                found,
+                dataset=dataset,
+                split=split,
+                models=split_list(models),
+                metrics=names,
+                engine=engine or installation.settings.engine,
+                params=params,
+                samples=samples,
+                limit=limit,
+            )
+            job_ids = [job_id]
+    typer.echo(f"Run {run_id} is queued.", err=True)
+    run_jobs(installation.sessions, installation.settings, job_ids, quiet=json)
+    show_report(installation, run_id, as_json=json)
+
+
+def split_list(text: str | None) -> list[str]:
+    """`a,b` as ["a", "b"]; a slice of several keys stays whole: `f1@a=1,b=2`."""
+    parts: list[str] = []
+    for part in (text or "").split(","):
+        joins = parts and "@" in parts[-1] and "=" in part and "@" not in part
+        if joins:
+            parts[-1] += f",{part}"
+        elif part.strip():
+            parts.append(part.strip())
+    return parts
+
+
+def enqueue_run(
+    session: Session,
+    project: Project,
+    *,
+    dataset: str | None,
+    split: str,
+    models: list[str],
+    metrics: list[str],
+    engine: str,
+    params: Any,
+    samples: int = 1,
+    limit: int | None = None,
+) -> tuple[int, int]:
+    """Lay down a run with its scoring, and queue it; returns run and job."""
+    from backend.errors import InvalidInput
+    from backend.services import generation, queue
+    from backend.services.datasets import get_dataset_version, list_examples
+    from backend.services.model_versions import find_model, register_base
+
+    if dataset is None:
+        raise InvalidInput("No dataset is named.", hint="Name it: --dataset NAME")
+    name, _, number = dataset.partition("@")
+    version = get_dataset_version(session, project.id, name, int(number) if number else None)
+    chosen = [e.id for e in list_examples(session, version.id, split)][:limit] if limit else None
+    register_base(session, project.id)
+    run = generation.create_run(
+        session,
+        project_id=project.id,
+        dataset_version_id=version.id,
+        split=split,
+        model_ids=[find_model(session, project.id, label).id for label in models],
+        engine=engine,
+        params=params,
+        samples=samples,
+        example_ids=chosen,
+    )
+    job = queue.enqueue_job(
+        session,
+        queue.JobKind.GENERATE,
+        run.id,
+        arguments={"then_score": _score_runs(session, run.id, metrics)},
+    )
+    return run.id, job.id
+
+
+def resume_run(
+    session: Session, project: Project, run_id: int, *, metrics: list[str], retry_failed: bool
+) -> list[int]:
+    """Queue what a run still lacks, scores included; returns the job."""
+    from backend.services import generation, queue, scoring
+
+    generation.get_run(session, run_id, project_id=project.id)
+    if retry_failed:
+        cleared = generation.clear_failed(session, run_id)
+        typer.echo(f"{cleared} failed prompts will be asked again.", err=True)
+    scored = [run.id for run in scoring.list_score_runs(session, run_id)]
+    scored += _score_runs(session, run_id, metrics)
+    job = queue.enqueue_job(session, queue.JobKind.GENERATE, run_id)
+    return [queue.resume_job(session, job.id, arguments={"then_score": scored}).id]
+
+
+def _score_runs(session: Session, run_id: int, metrics: list[str]) -> list[int]:
+    from backend.services import scoring
+
+    if not metrics:
+        return []
+    return [scoring.create_score_run(session, generation_run_id=run_id, metrics=metrics).id]

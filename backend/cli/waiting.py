@@ -1,0 +1,321 @@
+"""Waiting for jobs: a worker if there is none, a progress bar read from the rows, the job's error.
+
+`run_jobs` is what `strop run`, `strop train` and `strop demo` share. A job belongs to the database
+and not to this command: when the command is interrupted, what is done is kept.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from backend.errors import StropError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from rich.progress import Progress as Bars
+    from rich.progress import TaskID
+    from sqlalchemy.orm import Session, sessionmaker
+
+    from backend.settings import Settings
+    from backend.tables.queue import Job
+
+POLL_SECONDS = 0.25
+STOP_SECONDS = 15.0
+PATIENCE_SECONDS = 5.0
+LOG_LINES = 5
+
+
+class JobEnded(StropError):
+    """A job stopped or failed; carries the job's own error and exit code."""
+
+    slug = "job-ended"
+
+    def __init__(self, job: Job) -> None:
+        super().__init__(job.error or f"The job {job.kind} {job.subject_id} is {job.state}.")
+        self.exit_code = job.exit_code or 1
+
+
+class WorkerDied(StropError):
+    """The worker that this command had started ended before the work was done."""
+
+    slug = "worker-died"
+
+
+class Interrupted(StropError):
+    """The person stopped waiting."""
+
+    slug = "interrupted"
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How far a job is, for the progress bar."""
+
+    title: str
+    done: float
+    total: float | None
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class OwnWorker:
+    """A worker process that this command has started."""
+
+    process: subprocess.Popen[bytes]
+    log: Path
+    started_at: int
+
+    def require_life(self) -> None:
+        """Raise if it has ended; the message has the end of its log."""
+        code = self.process.poll()
+        if code is not None:
+            text = self.log.read_bytes()[self.started_at :].decode("utf-8", "replace").strip()
+            raise WorkerDied(
+                f"The worker ended with code {code}: "
+                + " / ".join(text.splitlines()[-LOG_LINES:] or ["it said nothing"]),
+                hint=f"Its log is {self.log}; what was done is kept.",
+            )
+
+    def stop(self) -> None:
+        """Ask it to end; its jobs go back to the queue."""
+        if self.process.poll() is None:
+            self.process.terminate()
+            try:
+                self.process.wait(STOP_SECONDS)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                self.process.wait()
+
+
+def run_jobs(
+    sessions: sessionmaker[Session],
+    settings: Settings,
+    job_ids: Sequence[int],
+    *,
+    quiet: bool = False,
+) -> list[Job]:
+    """Wait until the jobs, and those they ask for, are done; start a worker if none is alive.
+
+    Args:
+        quiet: show no progress bar.
+
+    Raises:
+        JobEnded: a job stopped or failed; its exit code is that of the command.
+        WorkerDied: the worker started here ended with an error.
+    """
+    try:
+        with ExitStack() as stack:
+            workers = _Workers(sessions, settings, stack)
+            workers.require(look(sessions, job_ids)[0])
+            return _watch(sessions, job_ids, workers, stack.enter_context(_bars(quiet=quiet)))
+    except KeyboardInterrupt:
+        raise Interrupted(
+            "Interrupted; what was done is kept.",
+            hint="It goes on when a worker runs: strop worker, or --resume.",
+        ) from None
+
+
+def _watch(
+    sessions: sessionmaker[Session], job_ids: Sequence[int], workers: _Workers, bars: Bars | None
+) -> list[Job]:
+    shown: dict[int, TaskID] = {}
+    while True:
+        jobs, standings = look(sessions, job_ids)
+        _show(bars, shown, jobs, standings)
+        if ended := [job for job in jobs if job.state in ("failed", "stopped")]:
+            raise JobEnded(ended[0])
+        if all(job.state == "done" for job in jobs):
+            return jobs
+        workers.keep(jobs)
+        time.sleep(POLL_SECONDS)
+
+
+@dataclass(slots=True)
+class _Workers:
+    """Sees to it that somebody does the work: a worker that lives, else one started here."""
+
+    sessions: sessionmaker[Session]
+    settings: Settings
+    stack: ExitStack
+    own: OwnWorker | None = None
+    alone_since: float | None = None
+
+    def require(self, jobs: Sequence[Job]) -> None:
+        """Start a worker if none is alive."""
+        self.own = self.stack.enter_context(worker_for(self.sessions, self.settings, jobs))
+
+    def keep(self, jobs: Sequence[Job]) -> None:
+        """Raise if our own worker failed; replace one of others that has gone for a while."""
+        if self.own is not None:
+            self.own.require_life()
+            return
+        if _has_workers(self.sessions, jobs):
+            self.alone_since = None
+        elif self.alone_since is None:
+            self.alone_since = time.monotonic()
+        elif time.monotonic() - self.alone_since > PATIENCE_SECONDS:
+            self.require(jobs)
+
+
+def look(
+    sessions: sessionmaker[Session], job_ids: Sequence[int]
+) -> tuple[list[Job], list[Standing]]:
+    """The jobs, followed by the scorings that they ask for, and how far each is."""
+    from backend.db import reading
+    from backend.services import queue
+
+    with reading(sessions) as session:
+        jobs = [queue.get_job(session, job_id) for job_id in job_ids]
+        wanted = [i for job in jobs for i in job.arguments.get("then_score", ())]
+        later = [queue.find_job(session, "score", score_run_id) for score_run_id in wanted]
+        jobs += [job for job in later if job is not None and job.id not in set(job_ids)]
+        return jobs, [_STANDINGS[job.kind](session, job) for job in jobs]
+
+
+def _generation_standing(session: Session, job: Job) -> Standing:
+    from backend.services.generation import run_progress
+
+    progress = run_progress(session, job.subject_id)
+    starting = job.state == "running" and progress.done == 0
+    note = "loading and checking the models" if starting else _failures(progress.failed)
+    return Standing(f"run {job.subject_id}: writing", progress.done, progress.total, note)
+
+
+def _scoring_standing(session: Session, job: Job) -> Standing:
+    from backend.services.scoring import score_progress
+
+    progress = score_progress(session, job.subject_id)
+    title = f"score run {job.subject_id}: scoring"
+    return Standing(title, progress.done, progress.total, _failures(progress.failed))
+
+
+def _training_standing(session: Session, job: Job) -> Standing:
+    from backend.services.training import get_training_run, planned_epochs, training_progress
+
+    run = get_training_run(session, job.subject_id)
+    curve = training_progress(run)
+    last = curve[-1] if curve else {}
+    total = planned_epochs(run)
+    done = total if job.state == "done" else last.get("epoch", 0.0)
+    title = f"training run {run.id}: {run.adapter_name}"
+    return Standing(title, done, total, _losses(curve) or "starting the trainer")
+
+
+def _losses(curve: Sequence[Mapping[str, float]]) -> str:
+    """The newest loss of each kind."""
+    newest = {key: line[key] for line in curve for key in ("loss", "eval_loss") if key in line}
+    return ", ".join(f"{key.replace('_', ' ')} {value:.3f}" for key, value in newest.items())
+
+
+_STANDINGS: Mapping[str, Callable[[Session, Job], Standing]] = {
+    "generate": _generation_standing,
+    "score": _scoring_standing,
+    "train": _training_standing,
+}
+
+
+def _failures(failed: int) -> str:
+    return f"{failed} failed" if failed else ""
+
+
+@contextmanager
+def _bars(*, quiet: bool) -> Iterator[Bars | None]:
+    if quiet:
+        yield None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+    with Progress(
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        TextColumn("{task.fields[count]}", markup=False),
+        TimeElapsedColumn(),
+        TextColumn("{task.fields[note]}", markup=False),
+        console=Console(stderr=True),
+    ) as bars:
+        yield bars
+
+
+def _show(
+    bars: Bars | None, shown: dict[int, TaskID], jobs: Sequence[Job], standings: Sequence[Standing]
+) -> None:
+    if bars is None:
+        return
+    for job, at in zip(jobs, standings, strict=True):
+        if job.id not in shown:
+            shown[job.id] = bars.add_task(at.title, total=at.total, count="", note="")
+        count = f"{at.done:g}/{at.total:g}" if at.total is not None else f"{at.done:g}"
+        note = "waiting for a worker" if job.state == "queued" else at.note
+        bars.update(shown[job.id], completed=at.done, total=at.total, count=count, note=note)
+
+
+@contextmanager
+def worker_for(
+    sessions: sessionmaker[Session], settings: Settings, jobs: Sequence[Job] = ()
+) -> Iterator[OwnWorker | None]:
+    """A worker for as long as the block lasts: one that lives already (None), else one of our own.
+
+    A command with several jobs one after another holds this around them all, so that the models
+    stay loaded in between.
+    """
+    if _has_workers(sessions, jobs):
+        yield None
+        return
+    worker = start_worker(sessions, settings)
+    sys.stderr.write(
+        f"No worker is running: started one (process {worker.process.pid}, log {worker.log}).\n"
+    )
+    try:
+        yield worker
+    finally:
+        worker.stop()
+
+
+def _has_workers(sessions: sessionmaker[Session], jobs: Sequence[Job]) -> bool:
+    """Whether a living worker listens to every queue that the jobs need, or to all."""
+    from backend.db import reading
+    from backend.services import queue
+
+    needed = {job.queue for job in jobs if job.state in queue.UNFINISHED}
+    with reading(sessions) as session:
+        return all(queue.has_worker(session, name) for name in needed or queue.QUEUES.values())
+
+
+def start_worker(sessions: sessionmaker[Session], settings: Settings) -> OwnWorker:
+    """Start `strop worker` as a process that ends with this one, logging to HOME/worker.log."""
+    from backend.cli.up import end_with_parent
+    from backend.settings import child_environment
+
+    settings.home.mkdir(parents=True, exist_ok=True)
+    log = settings.home.absolute() / "worker.log"
+    with log.open("ab") as stream:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "backend.cli", "worker"],
+            env=child_environment(settings, STROP_EXECUTOR_ID=_free_name(sessions, settings)),
+            stdin=subprocess.DEVNULL,
+            stdout=stream,
+            stderr=stream,
+            start_new_session=True,
+            preexec_fn=end_with_parent(),
+        )
+    return OwnWorker(process, log, started_at=log.stat().st_size)
+
+
+def _free_name(sessions: sessionmaker[Session], settings: Settings) -> str:
+    """The configured name, or one of this process if a worker elsewhere has that."""
+    from backend.db import reading, utc_now
+    from backend.services import queue
+
+    with reading(sessions) as session:
+        taken = {worker.executor_id for worker in queue.live_workers(session, now=utc_now())}
+    name = settings.executor_id
+    return f"{name}-{os.getpid()}" if name in taken else name

@@ -1,0 +1,26 @@
+"""`strop worker`: run queued jobs until told to stop."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+
+def command(
+    queues: Annotated[
+        str | None, typer.Option(help="Queues to listen to, of gen,score,gpu; default is all.")
+    ] = None,
+    until_idle: Annotated[
+        bool, typer.Option("--until-idle", help="End when nothing waits or runs any more.")
+    ] = False,
+) -> None:
+    """Run queued jobs; Ctrl+C gives them back to the queue."""
+    import logging
+
+    from backend.cli.common import open_installation
+    from backend.jobs.worker import ALL_QUEUES, run_worker
+
+    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(message)s")
+    chosen = [name.strip() for name in queues.split(",")] if queues else list(ALL_QUEUES)
+    run_worker(open_installation().settings, queues=chosen, until_idle=until_idle)

@@ -1,0 +1,213 @@
+"""A scripted reviewer for demonstrations: it rates, corrects and votes by the references.
+
+It goes the way that people go (claim, submit), under a user that is marked as simulated, and every
+row that it writes says so. It is wrong on purpose at a stated rate. Its judgement is a comparison
+with the reference by words and figures; it stands for no human, and no result that rests on it
+says anything about experts.
+"""
+
+from __future__ import annotations
+
+import random
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import assert_never
+
+from sqlalchemy.orm import Session, sessionmaker
+
+from backend.db import utc_now
+from backend.errors import InvalidInput
+from backend.rubrics import Category, Rubric, Stars, Text, YesNo
+from backend.services import review
+from backend.services.review import Answer, Choice, ItemView
+from backend.tables.review import ReviewItem
+from backend.tables.users import User
+
+GOOD_ENOUGH = 0.5
+CLOSE_CALL = 0.03
+LABEL_WORDS = 3
+FIGURE = re.compile(r"\S*\d\S*")
+COMPLAINTS = {
+    "label": ("wrong_label", "wrong_fact"),
+    "invented": ("invented_fact", "wrong_fact", "unsupported", "major"),
+    "words": ("missing", "incomplete", "minor"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class SimulatedWork:
+    """What the script did in one queue; `n_slips` are the answers that it got wrong on purpose."""
+
+    n_ratings: int = 0
+    n_corrections: int = 0
+    n_votes: int = 0
+    n_skipped: int = 0
+    n_slips: int = 0
+    error_rate: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """How an output stands to its reference: closeness 0 to 1, and the complaint if it is bad."""
+
+    closeness: float
+    complaint: str | None
+
+
+def answer_queue(
+    sessions: sessionmaker[Session],
+    queue_id: int,
+    user_id: int,
+    *,
+    seed: int = 7,
+    error_rate: float = 0.05,
+    limit: int | None = None,
+    on_answer: Callable[[int], None] | None = None,
+    clock: Callable[[], datetime] = utc_now,
+) -> SimulatedWork:
+    """Answer what the queue has for this user, one short transaction an item.
+
+    Args:
+        error_rate: chance with which an answer is turned to its opposite.
+        limit: at most so many items.
+        on_answer: told the number of items done, for a progress bar.
+
+    Raises:
+        InvalidInput: the user is a person, or the rate is not a chance.
+    """
+    if not 0 <= error_rate <= 1:
+        raise InvalidInput(f"An error rate of {error_rate} is not between 0 and 1.")
+    counts = {"n_ratings": 0, "n_corrections": 0, "n_votes": 0, "n_skipped": 0, "n_slips": 0}
+    done = 0
+    while limit is None or done < limit:
+        with sessions.begin() as session:
+            did = _answer_next(
+                session, queue_id, user_id, seed=seed, error_rate=error_rate, now=clock()
+            )
+        if did is None:
+            break
+        for name in did:
+            counts[name] += 1
+        done += 1
+        if on_answer is not None:
+            on_answer(done)
+    return SimulatedWork(error_rate=error_rate, **counts)
+
+
+def _answer_next(
+    session: Session, queue_id: int, user_id: int, *, seed: int, error_rate: float, now: datetime
+) -> list[str] | None:
+    """One item; returns which counts grow, None when there is no item left."""
+    if not session.get_one(User, user_id).simulated:
+        raise InvalidInput(
+            "A script may not answer in a person's name.", hint="Name a simulated user."
+        )
+    claim = review.claim_review_item(session, queue_id, user_id, now=now)
+    if claim is None:
+        return None
+    held = {"slot_id": claim.slot_id, "version": claim.version, "user_id": user_id}
+    references = session.get_one(ReviewItem, claim.item_id).generation_a.example.references
+    if not references:
+        reason = "simulated reviewer: no reference to compare with"
+        review.skip_review(session, **held, reason=reason, now=now)
+        return ["n_skipped"]
+    shown = review.item_view(session, claim.slot_id, user_id)
+    rng = random.Random(f"{seed}:{user_id}:{shown.position}")
+    slip = rng.random() < error_rate
+    rubric = review.rubric_of(review.get_queue(session, queue_id))
+    answer = answer_item(shown, str(references[0]), rubric, slip=slip)
+    review.submit_review(
+        session, **held, answer=answer, now=now, simulated=True, annotator_kind="code"
+    )
+    did = ["n_votes"] if answer.winner else ["n_ratings"]
+    if answer.correction is not None and answer.correction != (shown.output or _EMPTY).text:
+        did.append("n_corrections")
+    return [*did, "n_slips"] if slip else did
+
+
+_EMPTY = review.ShownOutput("")
+
+
+def answer_item(shown: ItemView, reference: str, rubric: Rubric, *, slip: bool) -> Answer:
+    """The answer to one item; with `slip` its opposite."""
+    comment = "simulated reviewer"
+    source = f"{shown.input}\n{shown.context or ''}"
+    if shown.left is not None and shown.right is not None:
+        choice = _vote(
+            judge(shown.left.text, reference, source),
+            judge(shown.right.text, reference, source),
+            slip=slip,
+        )
+        return Answer(_required_texts(rubric), winner=choice, comment=comment)
+    output = (shown.output or _EMPTY).text
+    judged = judge(output, reference, source)
+    if slip:
+        flipped = "words" if judged.complaint is None else None
+        judged = Judgement(1 - judged.closeness, flipped)
+    return Answer(
+        {c.name: _rate(c, judged) for c in rubric.criteria},
+        correction=reference if judged.complaint else None,
+        comment=comment,
+    )
+
+
+def judge(output: str, reference: str, source: str) -> Judgement:
+    """Compare an output with its reference; figures may also stand in the source.
+
+    A reference of at most LABEL_WORDS words is a label and has to be met exactly.
+    """
+    said, meant = output.casefold().split(), reference.casefold().split()
+    if said == meant:
+        return Judgement(1.0, None)
+    if len(meant) <= LABEL_WORDS:
+        return Judgement(0.0, "label")
+    closeness = _overlap(said, meant)
+    known = {_bare(figure) for figure in FIGURE.findall(f"{reference}\n{source}")}
+    if any(_bare(figure) not in known for figure in FIGURE.findall(output)):
+        return Judgement(closeness / 2, "invented")
+    return Judgement(closeness, None if closeness >= GOOD_ENOUGH else "words")
+
+
+def _bare(figure: str) -> str:
+    return figure.casefold().strip(".,;:!?()[]\"'")
+
+
+def _overlap(said: list[str], meant: list[str]) -> float:
+    from evaluators.metrics.squad import token_f1
+
+    return token_f1(" ".join(said), " ".join(meant))
+
+
+def _vote(left: Judgement, right: Judgement, *, slip: bool) -> Choice:
+    if abs(left.closeness - right.closeness) < CLOSE_CALL:
+        both_bad = bool(left.complaint and right.complaint)
+        tie = Choice.BOTH_BAD if both_bad else Choice.TIE
+        return Choice.CANNOT_JUDGE if slip else tie
+    return Choice.LEFT if (left.closeness > right.closeness) != slip else Choice.RIGHT
+
+
+def _required_texts(rubric: Rubric) -> dict[str, object]:
+    """What a rubric of pairs asks besides the vote, answered as for a good output."""
+    return {c.name: _rate(c, Judgement(1.0, None)) for c in rubric.criteria if c.required}
+
+
+def _rate(criterion: YesNo | Stars | Category | Text, judged: Judgement) -> object:
+    match criterion:
+        case YesNo():
+            return "no" if judged.complaint else "yes"
+        case Stars():
+            return 1 + round((criterion.n - 1) * judged.closeness)
+        case Category():
+            return _category(criterion, judged.complaint)
+        case Text():
+            return "simulated" if criterion.required else None
+        case _:
+            assert_never(criterion)
+
+
+def _category(criterion: Category, complaint: str | None) -> str:
+    names = [option.name for option in criterion.options]
+    wanted = ("none",) if complaint is None else (*COMPLAINTS[complaint], "other")
+    return next((name for name in wanted if name in names), names[0 if complaint is None else -1])
