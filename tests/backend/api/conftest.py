@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -90,9 +89,7 @@ def furnish(
     return house
 
 
-def _people(
-    session: Session, desk: Desk, foreign: Desk, password_hash: str
-) -> dict[str, User]:
+def _people(session: Session, desk: Desk, foreign: Desk, password_hash: str) -> dict[str, User]:
     people = {
         "admin": create_user(session, "ada", "admin"),
         "engineer": create_user(session, "eva", "engineer"),
@@ -110,9 +107,7 @@ def _people(
 
 
 @pytest.fixture
-def house(
-    sqlite_sessions: sessionmaker[Session], settings: Settings, password_hash: str
-) -> House:
+def house(sqlite_sessions: sessionmaker[Session], settings: Settings, password_hash: str) -> House:
     """The API on SQLite."""
     return furnish(sqlite_sessions, settings, password_hash)
 
@@ -120,6 +115,6 @@ def house(
 @pytest.fixture
 def house_on_both(
     sessions: sessionmaker[Session], settings: Settings, password_hash: str
-) -> Iterator[House]:
+) -> House:
     """The API on each backend."""
-    yield furnish(sessions, settings, password_hash)
+    return furnish(sessions, settings, password_hash)

@@ -1,0 +1,222 @@
+"""The table of rules, tried in full: every route, every kind of person, own and foreign things.
+
+The cases are made from the routes of the app, so a route without a rule, or a rule without a
+route, fails here, and a route whose rule is too wide shows.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import datetime
+
+import pytest
+from fastapi import FastAPI
+from fastapi.routing import APIRoute
+from sqlalchemy.orm import Session, sessionmaker
+
+from backend.api.app import create_app, route_names
+from backend.api.rules import RULES, Access
+from backend.db import open_database, session_factory
+from backend.services import review
+from backend.settings import Settings
+from backend.tables.comparison import Comparison
+from backend.tables.curation import TrainingSet
+from backend.tables.generation import Generation
+from backend.tables.projects import SuccessManifest
+from backend.tables.scoring import ScoreRun
+from backend.tables.training import TrainingRun
+from tests.backend.api.conftest import PASSWORD, SAME_SITE, House, furnish
+from tests.fixtures_review import Desk
+
+PEOPLE = ("nobody", "expert", "engineer", "admin")
+PASSES = {200, 201, 204, 303, 409, 422}  # the gate let it through; the route itself may refuse
+
+# Who passes the gate for a thing of their own project or queue, and for a foreign one.
+OWN: dict[Access, set[str]] = {
+    Access.PUBLIC: {"nobody", "expert", "engineer", "admin"},
+    Access.SIGNED_IN: {"expert", "engineer", "admin"},
+    Access.REVIEWER: {"expert"},
+    Access.ENGINEER: {"engineer", "admin"},
+    Access.ADMIN: {"admin"},
+}
+FOREIGN: dict[Access, set[str]] = {Access.REVIEWER: set(), Access.ENGINEER: {"admin"}}
+
+
+@dataclass(frozen=True)
+class World:
+    """The house, with one thing of every kind in our project and in the foreign one."""
+
+    house: House
+    own: dict[str, int]
+    foreign: dict[str, int]
+
+
+def bare_app() -> FastAPI:
+    settings = Settings(database_url="sqlite:///never-opened.db")
+    return create_app(settings, session_factory(open_database(settings.url)))
+
+
+ROUTES = route_names(bare_app())
+
+
+def things_of(session: Session, desk: Desk, reviewer_id: int, now: datetime) -> dict[str, int]:
+    run, version = desk.run, desk.version
+    queue_id = desk.open(session, "more pairs", kind="pair").id
+    scored = ScoreRun(generation_run_id=run.id, metrics=[])
+    manifest = SuccessManifest(
+        project_id=desk.project.id, version=1, digest="0" * 64, content={}, source="x"
+    )
+    session.add_all([scored, manifest])
+    session.flush()
+    frozen = TrainingSet(project_id=desk.project.id, name="t", recipe={}, digest="0" * 64, n_rows=0)
+    session.add(frozen)
+    session.flush()
+    trained = TrainingRun(
+        project_id=desk.project.id,
+        training_set_id=frozen.id,
+        manifest_id=manifest.id,
+        adapter_name="v2",
+        config={},
+        output_dir="nowhere",
+    )
+    compared = Comparison(
+        project_id=desk.project.id,
+        manifest_id=manifest.id,
+        score_run_id=scored.id,
+        baseline_id=desk.models[0].id,
+        candidate_id=desk.models[1].id,
+        verdict="PASS",
+        lines=[],
+    )
+    session.add_all([trained, compared])
+    session.flush()
+    claim = review.claim_review_item(session, queue_id, reviewer_id, now=now)
+    assert claim is not None
+    written = session.query(Generation).filter_by(run_id=run.id).first()
+    assert written is not None
+    return {
+        "project_id": desk.project.id,
+        "dataset_version_id": version.id,
+        "generation_run_id": run.id,
+        "generation_id": written.id,
+        "score_run_id": scored.id,
+        "queue_id": queue_id,
+        "slot_id": claim.slot_id,
+        "training_set_id": frozen.id,
+        "training_run_id": trained.id,
+        "comparison_id": compared.id,
+        "token_id": 0,
+    }
+
+
+@pytest.fixture
+def world(sqlite_sessions: sessionmaker[Session], settings: Settings, password_hash: str) -> World:
+    house = furnish(sqlite_sessions, settings, password_hash)
+    with house.sessions.begin() as session:
+        for desk in (house.desk, house.foreign):
+            desk.run, desk.version = session.merge(desk.run), session.merge(desk.version)
+        now = house.clock.now
+        expert, outsider = house.users["expert"].id, house.users["outsider"].id
+        own = things_of(session, house.desk, expert, now)
+        foreign = things_of(session, house.foreign, outsider, now)
+    return World(house, own, foreign)
+
+
+def ask(world: World, name: str, person: str, things: dict[str, int]) -> int:
+    method, path = name.split(" ")
+    address = "/api" + re.sub(r"\{(\w+)\}", lambda found: str(things[found[1]]), path)
+    client = world.house.client(None if person == "nobody" else person)
+    if name == "POST /v1/login":
+        form = {"name": "eva", "password": PASSWORD}
+        return client.post(address, data=form, headers=SAME_SITE).status_code
+    body = {} if method in {"POST", "PUT"} else None
+    return client.request(method, address, json=body, headers=SAME_SITE).status_code
+
+
+@pytest.mark.parametrize("person", PEOPLE)
+def test_own_things(world: World, person: str) -> None:
+    wrong = []
+    for name in ROUTES:
+        allowed = person in OWN[RULES[name]]
+        status = ask(world, name, person, world.own)
+        if allowed and status not in PASSES and not (status == 404 and "token_id" in name):
+            wrong.append((name, status))
+        if not allowed and status not in ({401} if person == "nobody" else {403, 404}):
+            wrong.append((name, status))
+    assert wrong == []
+
+
+@pytest.mark.parametrize("person", PEOPLE)
+def test_foreign_things(world: World, person: str) -> None:
+    wrong = []
+    for name in ROUTES:
+        if "_id}" not in name or "token_id" in name:
+            continue
+        allowed = person in FOREIGN[RULES[name]]
+        status = ask(world, name, person, world.foreign)
+        refusals = {"nobody": {401}, "expert": {403, 404}}.get(person, {404})
+        if status not in (PASSES if allowed else refusals):
+            wrong.append((name, status))
+    assert wrong == []
+
+
+@pytest.mark.parametrize("person", ["expert", "engineer", "admin"])
+def test_things_that_do_not_exist(world: World, person: str) -> None:
+    nothing = dict.fromkeys(world.own, 999_999)
+    for name in ROUTES:
+        if "_id}" in name:
+            assert ask(world, name, person, nothing) in {403, 404}, name
+
+
+def test_every_route_has_a_rule_and_every_rule_a_route() -> None:
+    assert sorted(ROUTES) == sorted(RULES)
+
+
+def test_route_without_a_rule_stops_the_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(RULES, "GET /v1/jobs")
+    with pytest.raises(RuntimeError, match="GET /v1/jobs"):
+        bare_app()
+
+
+def test_all_that_an_expert_reaches_is_their_own() -> None:
+    """The routes open to experts, by name: a new one has to be thought about here."""
+    reached = {name for name in ROUTES if "expert" in OWN[RULES[name]]}
+    assert {name for name in reached if RULES[name] is not Access.PUBLIC} == {
+        "POST /v1/logout",
+        "GET /v1/me",
+        "GET /v1/projects",
+        "GET /v1/my/review-queues",
+        "GET /v1/my/review-queues/{queue_id}",
+        "GET /v1/my/review-queues/{queue_id}/reviews",
+        "POST /v1/review-queues/{queue_id}/claim",
+        "PUT /v1/review-slots/{slot_id}/draft",
+        "POST /v1/review-slots/{slot_id}/heartbeat",
+        "POST /v1/review-slots/{slot_id}/submit",
+        "POST /v1/review-slots/{slot_id}/skip",
+    }
+
+
+def test_public_routes_are_few() -> None:
+    assert {name for name in ROUTES if RULES[name] is Access.PUBLIC} == {
+        "GET /healthz",
+        "GET /docs",
+        "GET /openapi.json",
+        "GET /v1/login",
+        "POST /v1/login",
+        "GET /v1/logout",
+    }
+
+
+def test_rules_name_ids_that_the_gate_knows() -> None:
+    from backend.services.access import OWNERS
+
+    for route in bare_app().routes:
+        if not isinstance(route, APIRoute) or "{" not in route.path:
+            continue
+        parameter = re.findall(r"\{(\w+)\}", route.path)[0]
+        rules = {RULES[f"{method} {route.path}"] for method in route.methods}
+        if rules == {Access.REVIEWER}:
+            assert parameter in {"queue_id", "slot_id"}
+        else:
+            assert parameter in OWNERS or parameter == "token_id", route.path
