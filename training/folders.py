@@ -83,7 +83,7 @@ def open_partial(output_dir: Path, *, recipe: str, started_at: str) -> dict[str,
     """
     folder = partial_dir(output_dir)
     file = folder / "run.json"
-    run = {"recipe_sha256": recipe, "started_at": started_at, "starts": 0}
+    run: dict[str, Any] = {"recipe_sha256": recipe, "started_at": started_at, "starts": 0}
     if file.is_file():
         run = json.loads(file.read_text("utf-8"))
     if run["recipe_sha256"] != recipe:

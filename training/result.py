@@ -30,6 +30,17 @@ from training.folders import read_progress
 
 _LIBRARIES = ("torch", "transformers", "trl", "peft", "accelerate", "datasets", "safetensors")
 
+_CARD_FACTS = (
+    "manifest_digest",
+    "training_set_digest",
+    "train_sha256",
+    "base_sha256",
+    "tokenizer_sha256",
+    "template_sha256",
+    "adapter_sha256",
+    "ended_at",
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
@@ -133,9 +144,7 @@ def _account(config: SftConfig, outcome: Outcome) -> dict[str, Any]:
 
 
 def _facts(result: Mapping[str, Any]) -> dict[str, Any]:
-    names = ("manifest_digest", "training_set_digest", "train_sha256", "base_sha256")
-    names += ("tokenizer_sha256", "template_sha256", "adapter_sha256", "ended_at")
-    return {name: result[name] for name in names if result[name] is not None}
+    return {name: result[name] for name in _CARD_FACTS if result[name] is not None}
 
 
 def _losses(curve: list[dict[str, Any]]) -> str:

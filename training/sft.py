@@ -247,7 +247,7 @@ def _is_half(dtype: Dtype) -> bool:
     import torch
 
     if dtype is Dtype.AUTO:
-        return torch.cuda.is_available() and torch.cuda.is_bf16_supported()
+        return bool(torch.cuda.is_available() and torch.cuda.is_bf16_supported())
     return dtype is Dtype.BFLOAT16
 
 
