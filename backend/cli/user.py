@@ -1,0 +1,120 @@
+"""`strop user add|list|password|deactivate`: the people of an installation."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from backend.cli.common import JsonOption, open_installation, print_json, print_table
+from backend.errors import InvalidInput
+
+if TYPE_CHECKING:
+    from sqlalchemy.orm import Session
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, help="People and their roles.")
+
+NameArgument = Annotated[str, typer.Argument(help="Name to sign in with.")]
+FromStdin = Annotated[
+    bool, typer.Option("--password-stdin", help="Read the password from standard input.")
+]
+Generate = Annotated[bool, typer.Option("--generate", help="Make a password and print it once.")]
+
+
+@app.command()
+def add(
+    name: NameArgument,
+    role: Annotated[str, typer.Option(help="admin, engineer or expert.")] = "expert",
+    project: Annotated[
+        list[str] | None, typer.Option("--project", help="Project to work in; may be repeated.")
+    ] = None,
+    password_stdin: FromStdin = False,
+    generate: Generate = False,
+    json: JsonOption = False,
+) -> None:
+    """Add a person. Without --project they join the only project there is."""
+    from backend.services.users import create_user
+
+    password = _new_password(password_stdin, generate)
+    with open_installation().sessions.begin() as session:
+        joined = _projects(session, project, role)
+        user = create_user(session, name, role, password=password, project_ids=joined)
+        shown = {"name": user.name, "role": user.role, "pseudonym": user.pseudonym}
+    if generate:
+        shown["password"] = password
+    if json:
+        print_json(shown)
+        return
+    typer.echo(f"{shown['name']} is {shown['role']}; others see {shown['pseudonym']}.")
+    if generate:
+        typer.echo(f"Password, shown this once: {password}")
+
+
+def _new_password(from_stdin: bool, generate: bool) -> str:
+    from backend.services.users import generate_password
+
+    if from_stdin == generate:
+        raise InvalidInput(
+            "A person needs a password.", hint="Say either --generate or --password-stdin."
+        )
+    return generate_password() if generate else sys.stdin.readline().rstrip("\r\n")
+
+
+def _projects(session: Session, names: list[str] | None, role: str) -> list[int]:
+    from backend.services.projects import get_project
+
+    if names:
+        return [get_project(session, name).id for name in names]
+    return [] if role == "admin" else [get_project(session).id]
+
+
+@app.command("list")
+def list_(json: JsonOption = False) -> None:
+    """List everybody with role and pseudonym."""
+    from backend.services.users import list_users
+
+    with open_installation().sessions() as session:
+        rows = [
+            {
+                "name": user.name,
+                "role": user.role,
+                "pseudonym": user.pseudonym,
+                "projects": len(user.memberships),
+                "active": "yes" if user.active else "no",
+                "simulated": "simulated" if user.simulated else "",
+            }
+            for user in list_users(session)
+        ]
+    columns = ["name", "role", "pseudonym", "projects", "active", "simulated"]
+    if json:
+        print_json(rows)
+    else:
+        print_table(rows, columns=columns)
+
+
+@app.command()
+def password(
+    name: NameArgument, password_stdin: FromStdin = False, generate: Generate = False
+) -> None:
+    """Set a new password; whoever is signed in with the old one is signed out."""
+    from backend.db import utc_now
+    from backend.services.users import find_user, set_password
+
+    new = _new_password(password_stdin, generate)
+    with open_installation().sessions.begin() as session:
+        set_password(session, find_user(session, name), new, now=utc_now())
+    typer.echo(f"The password of {name} is changed.")
+    if generate:
+        typer.echo(f"Password, shown this once: {new}")
+
+
+@app.command()
+def deactivate(name: NameArgument) -> None:
+    """Bar a person: sign-ins end, tokens are revoked, what they judged stays."""
+    from backend.db import utc_now
+    from backend.services.users import deactivate_user, find_user
+
+    with open_installation().sessions.begin() as session:
+        deactivate_user(session, find_user(session, name), now=utc_now())
+    typer.echo(f"{name} can no longer sign in.")
