@@ -2,8 +2,8 @@
 
 It goes the way that people go (claim, submit), under a user that is marked as simulated, and every
 row that it writes says so. It is wrong on purpose at a stated rate. Its judgement is a comparison
-with the reference by words and figures; it stands for no human, and no result that rests on it
-says anything about experts.
+with the reference by words, figures and names; it stands for no human, and no result that rests on
+it says anything about experts.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from backend.tables.users import User
 GOOD_ENOUGH = 0.5
 CLOSE_CALL = 0.03
 LABEL_WORDS = 3
-FIGURE = re.compile(r"\S*\d\S*")
+FACT = re.compile(r"\S*\d\S*|(?<=[^.!?:]\s)[A-ZÄÖÜ]\w+")  # figures, and names inside a sentence
 COMPLAINTS = {
     "label": ("wrong_label", "wrong_fact"),
     "invented": ("invented_fact", "wrong_fact", "unsupported", "major"),
@@ -154,7 +154,7 @@ def answer_item(shown: ItemView, reference: str, rubric: Rubric, *, slip: bool) 
 
 
 def judge(output: str, reference: str, source: str) -> Judgement:
-    """Compare an output with its reference; figures may also stand in the source.
+    """Compare an output with its reference; figures and names may also stand in the source.
 
     A reference of at most LABEL_WORDS words is a label and has to be met exactly.
     """
@@ -164,14 +164,14 @@ def judge(output: str, reference: str, source: str) -> Judgement:
     if len(meant) <= LABEL_WORDS:
         return Judgement(0.0, "label")
     closeness = _overlap(said, meant)
-    known = {_bare(figure) for figure in FIGURE.findall(f"{reference}\n{source}")}
-    if any(_bare(figure) not in known for figure in FIGURE.findall(output)):
+    known = {_bare(word) for word in f"{reference}\n{source}".split()}
+    if any(_bare(fact) not in known for fact in FACT.findall(output)):
         return Judgement(closeness / 2, "invented")
     return Judgement(closeness, None if closeness >= GOOD_ENOUGH else "words")
 
 
-def _bare(figure: str) -> str:
-    return figure.casefold().strip(".,;:!?()[]\"'")
+def _bare(word: str) -> str:
+    return word.casefold().strip(".,;:!?()[]\"'")
 
 
 def _overlap(said: list[str], meant: list[str]) -> float:
