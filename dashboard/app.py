@@ -5,7 +5,8 @@ Run by `strop up`. Alone, with the API elsewhere: `strop up --dashboard-only` an
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import streamlit as st
@@ -26,12 +27,15 @@ from dashboard.views import (
     verdicts,
 )
 
-ICON = Path(__file__).parent / "components" / "strop.svg"
+COMPONENTS = Path(__file__).parent / "components"
+ICON = COMPONENTS / "strop.svg"
+WORDMARK = COMPONENTS / "wordmark.svg"
 
 
 def main() -> None:
     """Draw the page that was asked for, or the reason why not."""
     st.set_page_config(page_title="Strop", page_icon=ICON, layout="wide")
+    st.logo(WORDMARK, icon_image=ICON)
     load_style()
     if sign_out_wanted():
         return
@@ -39,14 +43,24 @@ def main() -> None:
         me = current_client().me()
         page = st.navigation(pages_for(me), position="top" if me.role == "expert" else "sidebar")
         choose_project(me)
-        page.run()
-        show_person(me)
+        with _foot(me):
+            page.run()
     except NotAuthenticated as error:
         show_sign_in_link(error.message)
     except StropError as error:
         show_state("!", "This did not work", "The page could not be drawn.")
         show_problem(error)
         st.button("Try again", type="primary")
+
+
+@contextmanager
+def _foot(me: Me) -> Iterator[None]:
+    """Who is signed in: in the side bar where there is one, else below the page."""
+    if me.role != "expert":
+        show_person(me, st.sidebar)
+    yield
+    if me.role == "expert":
+        show_person(me, st.container())
 
 
 def pages_for(me: Me) -> list[st.Page] | dict[str, list[st.Page]]:

@@ -73,9 +73,8 @@ def current_project() -> ProjectShown:
     return project
 
 
-def show_person(me: Me) -> None:
+def show_person(me: Me, place: Any) -> None:
     """Who is signed in, and the way out."""
-    place = st.sidebar if me.role != "expert" else st.container()
     with place.container(horizontal=True, vertical_alignment="center", gap="small"):
         st.caption(f"Signed in as {plain(me.name)}, shown to others as {plain(me.pseudonym)}")
         st.button("Sign out", key="sign-out", type="tertiary", on_click=_sign_out)

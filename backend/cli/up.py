@@ -136,7 +136,19 @@ def build_app(settings: Settings, api_app: Any, life: Any, *, dashboard: bool) -
         lifespan=life,
         middleware=[Middleware(SignInFirst)],
         secrets={"api_url": str(settings.api_url)},
+        on_script_error=show_defect,
     )
+
+
+def show_defect(error: Exception) -> bool:
+    """What a person sees of an error that nobody foresaw; the log has the trace."""
+    import streamlit as st
+
+    st.error(
+        f"This page broke ({type(error).__name__}). That is a defect of Strop, not of your work: "
+        "saved answers are safe. Reload the page; the server's log says more."
+    )
+    return True
 
 
 def dashboard_script() -> Path:
@@ -160,7 +172,9 @@ class SignInFirst:
             from starlette.responses import RedirectResponse
 
             target = f"{LOGIN_PATH}?next={quote(scope['path'])}"
-            await RedirectResponse(target, status_code=303)(scope, receive, send)
+            headers = {"Cache-Control": "no-store"}
+            response = RedirectResponse(target, status_code=303, headers=headers)
+            await response(scope, receive, send)
             return
         await self.app(scope, receive, send)
 
@@ -285,14 +299,13 @@ def end_process(process: subprocess.Popen[bytes]) -> None:
 
 def say_where(address: str, *, sessions: Any, worker: bool) -> None:
     """Print the address and how to sign in."""
-    typer.echo(f"Strop is at {address}" + ("" if worker else "  (no worker: jobs wait)"))
-    if sessions is None:
-        return
-    names = names_that_sign_in(sessions)
+    lines = [f"Strop is at {address}" + ("" if worker else "  (no worker: jobs wait)")]
+    names = names_that_sign_in(sessions) if sessions is not None else None
     if names:
-        typer.echo(f"Sign in as {', '.join(names)}. Ctrl+C ends it.")
-    else:
-        typer.echo("Nobody can sign in yet: strop user add NAME --role engineer --generate")
+        lines.append(f"Sign in as {', '.join(names)}. Ctrl+C ends it.")
+    elif names is not None:
+        lines.append("Nobody can sign in yet: strop user add NAME --role engineer --generate")
+    print(*lines, sep="\n", flush=True)
 
 
 def names_that_sign_in(sessions: Any, *, most: int = 5) -> list[str]:

@@ -53,7 +53,7 @@ def figure_rows(figures: Sequence[FigureShown]) -> list[list[Cell]]:
             else figure.error,
             figure.n,
             figure.failed,
-            "few examples: rough" if figure.rough else "",
+            figure.note,
         ]
         for figure in figures
     ]

@@ -22,9 +22,9 @@ WINNER_WORDS = {
 
 def source_html(item: ItemView, *, wide: bool = False) -> str:
     """The input with the context below it (beside it where wide); scrolls on its own when long."""
-    parts = [card_html("Source", text_html(item.input))]
+    parts = [card_html("Task" if item.context else "Source", text_html(item.input))]
     if item.context:
-        parts.append(card_html("Reference sheet", text_html(item.context, kind="context")))
+        parts.append(card_html("Source", text_html(item.context)))
     body = "".join(parts)
     kind = "strop-source wide" if wide else "strop-source"
     return f"<section class='{kind}' tabindex='0' aria-label='Source'>{body}</section>"

@@ -10,7 +10,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 Row = Mapping[str, Any]
-LINE_HEIGHT = 34
+FRAME_HEIGHT = 76  # axis and its title
+LEGEND_HEIGHT = 44
+POINT_HEIGHT = 24
+VOTE_COLOURS = ["#2a6f6b", "#8d9997", "#5f6b69", "#c2702c", "#c3cac8"]
 
 
 def intervals_plot(
@@ -29,7 +32,9 @@ def intervals_plot(
         "title": None,
         "axis": {"labelLimit": 260, "ticks": False, "domain": False},
     }
-    colour = {"field": "group", "type": "nominal", "title": None, "legend": {"orient": "top"}}
+    labels, groups = {row[label] for row in rows}, {row.get("group") for row in rows}
+    legend = {"orient": "top"} if len(groups) > 1 else None
+    colour = {"field": "group", "type": "nominal", "title": None, "legend": legend}
     tooltip = [{"field": name, "type": "nominal"} for name in (label, "group", "text", "n")]
     shared = {"y": y, "yOffset": {"field": "group"}, "color": colour, "tooltip": tooltip}
     layers: list[dict[str, Any]] = [
@@ -59,11 +64,10 @@ def intervals_plot(
                 "encoding": {"x": {"field": "at", "type": "quantitative"}},
             }
         )
-    labels = {row[label] for row in rows}
-    groups = {row.get("group") for row in rows}
+    frame = FRAME_HEIGHT + (LEGEND_HEIGHT if legend else 0)
     return {
         "data": {"values": [dict(row) for row in rows]},
-        "height": max(90, LINE_HEIGHT * len(labels) * max(1, len(groups)) * 0.7),
+        "height": frame + POINT_HEIGHT * len(labels) * max(1, len(groups)),
         "layer": layers,
     }
 
@@ -106,10 +110,10 @@ def votes_plot(counts: Sequence[Row]) -> dict[str, Any]:
     """
     return {
         "data": {"values": [dict(count) for count in counts]},
-        "height": 46,
+        "height": 120,
         "layer": [
             {
-                "mark": {"type": "bar", "height": 30},
+                "mark": {"type": "bar", "height": 26},
                 "encoding": {
                     "x": {
                         "field": "votes",
@@ -122,7 +126,10 @@ def votes_plot(counts: Sequence[Row]) -> dict[str, Any]:
                         "field": "answer",
                         "type": "nominal",
                         "title": None,
-                        "sort": {"field": "place"},
+                        "scale": {
+                            "domain": [count["answer"] for count in counts],
+                            "range": VOTE_COLOURS[: len(counts)],
+                        },
                         "legend": {"orient": "top"},
                     },
                     "order": {"field": "place", "type": "ordinal"},

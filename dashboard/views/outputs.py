@@ -99,9 +99,9 @@ def _show_example(run: GenerationRunShown, chosen: GenerationShown) -> None:
     )
     source, outputs = st.columns([1, 1.2], gap="large")
     with source:
-        st.html(card_html("Source", text_html(example.input, kind="context")))
+        st.html(card_html("Input", text_html(example.input, kind="context")))
         if example.context:
-            st.html(card_html("Reference sheet", text_html(example.context, kind="context")))
+            st.html(card_html("Source", text_html(example.context, kind="context")))
         for reference in example.references:
             st.html(card_html("Reference answer", text_html(reference, kind="context")))
     with outputs:

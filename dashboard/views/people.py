@@ -6,7 +6,7 @@ import streamlit as st
 
 from backend.schemas.review import ReviewerProgress, ReviewQueueShown, ReviewShown
 from dashboard.components.frame import Cell, Tag, heading, moment, table_html
-from dashboard.components.item import progress_html
+from dashboard.components.item import WINNER_WORDS, progress_html
 from dashboard.session import current_client, current_project
 from dashboard.views.preferences import choose_queue
 
@@ -59,9 +59,9 @@ def review_row(review: ReviewShown) -> list[Cell]:
     """One review: who, on what, the answers in words."""
     words = [f"{name}: {value}" for name, value in review.ratings.items()]
     if review.winner:
-        words.insert(0, f"vote: {review.winner}")
-    if review.state == "skipped":
-        words.insert(0, "skipped")
+        words.insert(0, vote_words(review))
+    if review.skip_reason:
+        words.insert(0, f"skipped: {review.skip_reason}")
     if review.comment:
         words.append(f"remark: {review.comment}")
     return [
@@ -72,3 +72,11 @@ def review_row(review: ReviewShown) -> list[Cell]:
         review.correction or "",
         Tag("simulated", "simulated") if review.simulated else "",
     ]
+
+
+def vote_words(review: ReviewShown) -> str:
+    """A vote in terms of the models, which only engineers see."""
+    for side, model in zip(("a", "b"), review.models, strict=False):
+        if review.winner == side:
+            return f"{model} is better"
+    return WINNER_WORDS.get(review.winner or "", review.winner or "").lower()

@@ -1,4 +1,4 @@
-"""Blind A/B: the win rate with its interval, what was undecided, and whether a side was favoured."""
+"""Blind A/B: the win rate with its interval, what was undecided, which side was favoured."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from collections.abc import Sequence
 
 import streamlit as st
 
-from backend.errors import CannotCompute
 from backend.schemas.review import PreferencesShown, ReviewQueueShown
 from dashboard.components.figures import interval_text
-from dashboard.components.frame import Cell, Tag, facts_html, heading, show_problem
+from dashboard.components.frame import Cell, Tag, escape, facts_html, heading
+from dashboard.components.marked_text import plain
 from dashboard.components.plots import intervals_plot, votes_plot
 from dashboard.session import current_client, current_project
 
@@ -22,11 +22,15 @@ def show() -> None:
         st.info("No blind pairs yet: `strop review open --run R --pair base,v1 --queue NAME`")
         return
     queue = choose_queue(queues)
-    try:
-        votes = current_client().preferences(queue.id)
-    except CannotCompute as error:
-        show_problem(error)
-        return
+    pairs = current_client().preferences(queue.id)
+    if not pairs:
+        st.info(f"Nobody has voted yet: {queue.progress.total} pairs wait.")
+    for votes in pairs:
+        _show_pair(votes, queue)
+
+
+def _show_pair(votes: PreferencesShown, queue: ReviewQueueShown) -> None:
+    st.html(f"<h2>{escape(votes.model_b)} against {escape(votes.model_a)}</h2>")
     _show_rate(votes)
     _show_votes(votes)
     st.html(facts_html(vote_facts(votes, queue)))
@@ -45,24 +49,20 @@ def choose_queue(queues: Sequence[ReviewQueueShown]) -> ReviewQueueShown:
 
 def _show_rate(votes: PreferencesShown) -> None:
     rate = votes.win_rate
-    if rate.value is None:
-        st.info(f"No win rate yet: {rate.error or 'no vote has decided a pair'}")
+    if rate is None:
+        st.info(plain(f"No win rate yet: {votes.error}"))
         return
-    st.subheader(f"Win rate {interval_text(rate.value, rate.low, rate.high, metric='win_rate')}")
-    st.caption("Share of decided votes; half is even. The bar spans the 95% interval.")
-    low = rate.value if rate.low is None else rate.low
-    high = rate.value if rate.high is None else rate.high
-    point = {
-        "line": rate.model, "group": "win rate", "value": rate.value, "low": low, "high": high,
-        "n": rate.n, "text": interval_text(rate.value, rate.low, rate.high, metric="win_rate"),
-    }  # fmt: skip
+    text = interval_text(rate.value, rate.low, rate.high, metric="win_rate")
+    st.subheader(f"Win rate {text}, n = {rate.n}")
+    st.caption("Share of the decided votes; half is even. The bar spans the 95% interval.")
+    point = {"line": votes.model_b, "group": "win rate", "text": text, **rate.model_dump()}
     spec = intervals_plot([point], label="line", value_title="share of decided votes", mark_at=0.5)
     spec["layer"][0]["encoding"]["x"]["scale"] = {"domain": [0, 1]}
     st.vega_lite_chart(spec, width="stretch")
 
 
 def _show_votes(votes: PreferencesShown) -> None:
-    if not votes.n:
+    if not votes.n_votes:
         return
     counts = [
         (f"{votes.model_a} better", votes.wins_a),
@@ -80,7 +80,7 @@ def _show_votes(votes: PreferencesShown) -> None:
 def vote_facts(votes: PreferencesShown, queue: ReviewQueueShown) -> dict[str, Cell]:
     """The counts in words, sides included."""
     facts: dict[str, Cell] = {
-        "votes": f"{votes.n} of {queue.progress.total}",
+        "votes": f"{votes.n_votes} on {queue.progress.total} pairs",
         f"{votes.model_a} better": votes.wins_a,
         f"{votes.model_b} better": votes.wins_b,
         "equally good": votes.ties,
@@ -88,8 +88,10 @@ def vote_facts(votes: PreferencesShown, queue: ReviewQueueShown) -> dict[str, Ce
         "cannot judge": votes.cannot_judge,
         "sides": f"left won {votes.left_wins}, right won {votes.right_wins} of the decided",
     }
-    if votes.win_rate.signature:
+    if votes.n_identical:
+        facts["identical answers"] = votes.n_identical
+    if votes.win_rate is not None:
         facts["computed by"] = votes.win_rate.signature
-    if votes.simulated:
-        facts["of these"] = Tag(f"{votes.simulated} simulated", "simulated")
+    if votes.n_simulated:
+        facts["of these"] = Tag(f"{votes.n_simulated} simulated", "simulated")
     return facts

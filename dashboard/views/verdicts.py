@@ -9,10 +9,8 @@ import streamlit as st
 
 from backend.schemas.comparison import ComparisonShown
 from backend.schemas.promotion import PromotionShown
-from dashboard.components.figures import interval_text
 from dashboard.components.frame import (
     Cell,
-    Number,
     Tag,
     facts_html,
     heading,
@@ -60,20 +58,15 @@ def _show_comparison(one: ComparisonShown) -> None:
         "judged": moment(one.created_at),
     }
     st.html(facts_html(facts))
-    header = ["verdict", "line of the bar", "figure [interval]", "n", "failed", "why"]
+    header = ["verdict", "line of the bar", "evidence [interval]", "failed or undecided"]
     st.html(table_html(header, [line_row(line) for line in one.lines]))
 
 
 def line_row(line: Mapping[str, Any]) -> list[Cell]:
-    """One line of the bar: its verdict, what it asks, the evidence, and the reason."""
-    evidence = line.get("evidence")
-    figure: list[Cell] = ["no figure", None, None]
-    if evidence is not None:
-        text = interval_text(
-            evidence["value"], evidence["low"], evidence["high"], metric=line["metric"]
-        )
-        figure = [Number(text), evidence["n"], evidence["failed"]]
-    return [verdict_tag(line["verdict"]), line["title"], *figure, line["reason"]]
+    """One line of the bar: its verdict, what it asks, and the figure with its interval and n."""
+    evidence = line.get("evidence") or {}
+    failed = evidence.get("failed")
+    return [verdict_tag(line["verdict"]), line["title"], line["reason"], failed]
 
 
 def _show_promotions(log: Sequence[PromotionShown]) -> None:
