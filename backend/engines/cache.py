@@ -24,7 +24,7 @@ def growing_cache(config: Any) -> DynamicCache:
     return cache
 
 
-class GrowingLayer(DynamicLayer):
+class GrowingLayer(DynamicLayer):  # type: ignore[misc]
     """Keys and values of one layer, (rows, heads, tokens, size): views on larger buffers."""
 
     def update(
