@@ -83,9 +83,11 @@ def open_partial(output_dir: Path, *, recipe: str, started_at: str) -> dict[str,
     """
     folder = partial_dir(output_dir)
     file = folder / "run.json"
-    run: dict[str, Any] = {"recipe_sha256": recipe, "started_at": started_at, "starts": 0}
-    if file.is_file():
-        run = json.loads(file.read_text("utf-8"))
+    fresh: dict[str, Any] = {"recipe_sha256": recipe, "started_at": started_at, "starts": 0}
+    run = json.loads(file.read_text("utf-8")) if file.is_file() else fresh
+    if run["recipe_sha256"] != recipe and last_checkpoint(output_dir) is None:
+        shutil.rmtree(folder)  # nothing was learnt yet that could be lost
+        run = fresh
     if run["recipe_sha256"] != recipe:
         raise TrainingError(
             f"{folder} holds an unfinished training with other settings or data.",
