@@ -19,6 +19,7 @@ from sqlalchemy.orm import Session, sessionmaker
 
 from backend.db import migrate, open_database, session_factory
 from backend.settings import Settings
+from tests.fixtures_models import tiny_base  # noqa: F401
 from tests.fixtures_postgres import URL_VARIABLE, find_binaries, running_postgres
 
 DATA = Path(os.environ.get("STROP_TEST_DATA", Path(__file__).parents[1].parent / "shared/data"))
