@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import timedelta
 
 import pytest
 from sqlalchemy import select
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, sessionmaker
 
 from backend.errors import CannotCompute, NotFound
 from backend.services import review
@@ -14,6 +15,13 @@ from backend.services.review import Answer, Vote
 from backend.services.review.votes import rate_of
 from backend.tables.review import Review, ReviewItem, Winner
 from tests.fixtures_review import GOOD, NOW, build_desk, review_next
+
+
+@pytest.fixture
+def session(sqlite_sessions: sessionmaker[Session]) -> Iterator[Session]:
+    """On SQLite only: nothing here depends on the backend."""
+    with sqlite_sessions() as session:
+        yield session
 
 
 def vote(n: int, winner_id: int | None, cluster: str | None = None) -> Vote:

@@ -1,0 +1,211 @@
+"""Answers: stored once, checked first, in terms of a and b."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from backend.errors import Conflict, InvalidInput, NotFound, UnknownName
+from backend.services import review
+from backend.services.review import Answer, Claim, SpanMark
+from backend.tables.review import (
+    Correction,
+    Preference,
+    Rating,
+    Review,
+    ReviewItem,
+    ReviewSlot,
+    Span,
+)
+from tests.fixtures_review import GOOD, NOW, Desk, build_desk, submit
+
+FULL = Answer(
+    {**GOOD, "comment": "fine"},
+    correction="  v1 says\r\nsomething else  ",
+    correction_reason="invented",
+    spans=(SpanMark(0, 4, "other", note="name"),),
+    comment="seen",
+    active_seconds=12.5,
+)
+
+
+@pytest.fixture
+def desk(session: Session) -> Desk:
+    return build_desk(session)
+
+
+@pytest.fixture
+def held(session: Session, desk: Desk) -> Claim:
+    queue = desk.open(session)
+    claim = review.claim_review_item(session, queue.id, desk.experts[0].id, now=NOW)
+    assert claim is not None
+    return claim
+
+
+def count(session: Session, table: type) -> int:
+    return session.scalar(select(func.count()).select_from(table)) or 0
+
+
+def output_of(session: Session, claim: Claim) -> str:
+    return session.get_one(ReviewItem, claim.item_id).generation_a.text or ""
+
+
+def test_everything_is_stored(session: Session, desk: Desk, held: Claim) -> None:
+    done = submit(session, held, desk.experts[0], FULL)
+    stored = session.get_one(Review, done.review_id, populate_existing=True)
+    assert (stored.state, stored.comment, stored.active_seconds) == ("submitted", "seen", 12.5)
+    assert (stored.annotator_kind, stored.simulated) == ("human", False)
+    ratings = {r.criterion: (r.value, r.number) for r in session.scalars(select(Rating))}
+    assert ratings == {
+        "faithful": ("yes", 1.0),
+        "quality": ("5", 5.0),
+        "problem": ("none", None),
+        "comment": ("fine", None),
+    }
+    correction = session.scalars(select(Correction)).one()
+    assert (correction.text, correction.reason) == ("v1 says\nsomething else", "invented")
+    assert correction.generation_id == session.get_one(ReviewItem, held.item_id).generation_a_id
+    assert session.scalars(select(Span)).one().note == "name"
+    assert session.get_one(ReviewSlot, held.slot_id, populate_existing=True).state == "done"
+
+
+def test_the_same_answer_again_is_the_same_result(
+    session: Session, desk: Desk, held: Claim
+) -> None:
+    first = submit(session, held, desk.experts[0], FULL)
+    again = submit(session, held, desk.experts[0], replace(FULL, active_seconds=99.0))
+    assert again == replace(first, repeated=True)
+    assert (count(session, Rating), count(session, Correction), count(session, Span)) == (4, 1, 1)
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        replace(FULL, ratings={**GOOD, "quality": 4}),
+        replace(FULL, correction=None),
+        replace(FULL, correction="another text"),
+        replace(FULL, spans=()),
+        replace(FULL, comment=None),
+    ],
+)
+def test_another_answer_under_the_same_lease_is_refused(
+    session: Session, desk: Desk, held: Claim, other: Answer
+) -> None:
+    submit(session, held, desk.experts[0], FULL)
+    with pytest.raises(Conflict, match="it stands"):
+        submit(session, held, desk.experts[0], other)
+    assert count(session, Rating) == 4
+
+
+@pytest.mark.parametrize(
+    ("answer", "error"),
+    [
+        (Answer({}), InvalidInput),
+        (Answer({**GOOD, "quality": 6}), InvalidInput),
+        (Answer({**GOOD, "colour": "red"}), UnknownName),
+        (Answer(GOOD, winner="left"), InvalidInput),
+        (Answer(GOOD, correction="   "), InvalidInput),
+        (Answer(GOOD, spans=(SpanMark(0, 0, "other"),)), InvalidInput),
+        (Answer(GOOD, spans=(SpanMark(-1, 2, "other"),)), InvalidInput),
+        (Answer(GOOD, spans=(SpanMark(0, 9999, "other"),)), InvalidInput),
+        (Answer(GOOD, spans=(SpanMark(0, 2, "no such kind"),)), InvalidInput),
+    ],
+)
+def test_a_wrong_answer_is_refused_and_the_lease_stays(
+    session: Session, desk: Desk, held: Claim, answer: Answer, error: type[Exception]
+) -> None:
+    with pytest.raises(error):
+        submit(session, held, desk.experts[0], answer)
+    assert count(session, Rating) == 0
+    assert submit(session, held, desk.experts[0], Answer(GOOD)).repeated is False
+
+
+def test_spans_are_counted_in_code_points(session: Session, desk: Desk, held: Claim) -> None:
+    text = output_of(session, held)
+    assert text.endswith("😀")
+    last = SpanMark(len(text) - 1, len(text), "other")
+    submit(session, held, desk.experts[0], Answer(GOOD, spans=(last,)))
+    stored = session.scalars(select(Span)).one()
+    assert text[stored.start : stored.end] == "😀"
+
+
+def test_one_code_point_beyond_the_end_is_refused(
+    session: Session, desk: Desk, held: Claim
+) -> None:
+    end = len(output_of(session, held)) + 1  # within the text's UTF-8 bytes and UTF-16 units
+    with pytest.raises(InvalidInput, match="outside"):
+        submit(session, held, desk.experts[0], Answer(GOOD, spans=(SpanMark(0, end, "other"),)))
+
+
+@pytest.mark.parametrize("around", ["{}", "{}\n", "  {}\r\n"])
+def test_a_correction_that_changes_nothing_is_none(
+    session: Session, desk: Desk, held: Claim, around: str
+) -> None:
+    same = around.format(output_of(session, held))
+    submit(session, held, desk.experts[0], Answer(GOOD, correction=same))
+    assert count(session, Correction) == 0
+
+
+def test_a_simulated_users_answer_is_simulated(session: Session, desk: Desk, held: Claim) -> None:
+    desk.experts[0].simulated = True
+    session.flush()
+    done = submit(session, held, desk.experts[0], Answer(GOOD))
+    assert session.get_one(Review, done.review_id, populate_existing=True).simulated
+
+
+@pytest.mark.parametrize("seconds", [-5.0, 1e9])
+def test_active_time_is_bounded(session: Session, desk: Desk, held: Claim, seconds: float) -> None:
+    done = submit(session, held, desk.experts[0], Answer(GOOD, active_seconds=seconds))
+    stored = session.get_one(Review, done.review_id, populate_existing=True)
+    assert 0 <= stored.active_seconds <= 12 * 3600
+
+
+def test_an_unknown_slot_is_not_found(session: Session, desk: Desk) -> None:
+    with pytest.raises(NotFound):
+        submit(session, Claim(99, 1, 1, 1, NOW), desk.experts[0], Answer(GOOD))
+
+
+def test_a_vote_is_stored_by_model_whatever_the_side(session: Session, desk: Desk) -> None:
+    queue = desk.open(session, kind="pair")
+    expert = desk.experts[0]
+    seen = set()
+    for _ in range(6):
+        claim = review.claim_review_item(session, queue.id, expert.id, now=NOW)
+        assert claim is not None
+        done = submit(session, claim, expert, Answer(winner="left"))
+        item = session.get_one(ReviewItem, claim.item_id)
+        vote = select(Preference.winner).where(Preference.review_id == done.review_id)
+        assert session.scalar(vote) == ("a" if item.a_is_left else "b")
+        seen.add(item.a_is_left)
+    assert seen == {True, False}
+
+
+@pytest.mark.parametrize("winner", ["tie", "both_bad", "cannot_judge"])
+def test_a_vote_without_a_winner_is_stored_as_it_is(
+    session: Session, desk: Desk, winner: str
+) -> None:
+    queue = desk.open(session, kind="pair")
+    claim = review.claim_review_item(session, queue.id, desk.experts[0].id, now=NOW)
+    assert claim is not None
+    submit(session, claim, desk.experts[0], Answer(winner=winner))
+    assert session.scalars(select(Preference)).one().winner == winner
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        Answer(),
+        Answer(winner="a"),
+        Answer(winner="left", correction="x"),
+        Answer(winner="left", spans=(SpanMark(0, 1, "other"),)),
+    ],
+)
+def test_a_pair_takes_a_vote_and_nothing_else(session: Session, desk: Desk, answer: Answer) -> None:
+    queue = desk.open(session, kind="pair")
+    claim = review.claim_review_item(session, queue.id, desk.experts[0].id, now=NOW)
+    assert claim is not None
+    with pytest.raises(InvalidInput):
+        submit(session, claim, desk.experts[0], answer)
