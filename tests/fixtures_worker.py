@@ -1,6 +1,6 @@
 """Worker processes for tests: real ones, that can be killed, with a slow engine of canned answers.
 
-    python -m tests.fixtures_worker --delay 0.05 [--dies-after 5] [--until-idle] [--queues gen]
+    python -m tests.fixtures_worker [--delay 0.05] [--dies-after 5] [--until-idle]
 
 Settings come from the environment, as for `strop worker`. The models are not checked, since the
 fake engine has none.
@@ -16,9 +16,12 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
+from typing import Any
 
-from backend.engines.fake import FakeEngine
+from backend.engines.base import GenerationRequest
+from backend.engines.fake import FakeEngine, echo_last_message
 from backend.settings import Settings, child_environment, load_settings
 
 ROOT = Path(__file__).parents[1]
@@ -27,22 +30,40 @@ ROOT = Path(__file__).parents[1]
 def main() -> None:
     """Be a worker."""
     parser = argparse.ArgumentParser()
-    parser.add_argument("--delay", type=float, default=0.0)
-    parser.add_argument("--dies-after", type=int)
+    parser.add_argument("--delay", type=float, default=0.0, help="seconds for each answer")
+    parser.add_argument("--part-delay", type=float, default=0.0, help="seconds after each part")
+    parser.add_argument("--dies-after", type=int, help="answers until the server is gone")
     parser.add_argument("--until-idle", action="store_true")
     parser.add_argument("--queues", default="gen,score,gpu")
     options = parser.parse_args()
-    from backend.jobs.worker import run_worker
+    from backend.jobs.worker import KINDS, run_worker
 
+    settings = load_settings()
     run_worker(
-        load_settings(),
+        settings,
         queues=options.queues.split(","),
         until_idle=options.until_idle,
         engines=lambda name, settings: FakeEngine(
-            delay_s=options.delay, dies_after=options.dies_after
+            answer=partial(_answer_on_record, settings.home / f"asked-{settings.executor_id}"),
+            delay_s=options.delay,
+            dies_after=options.dies_after,
         ),
         preflight=lambda sessions, engine, run_id: None,
+        kinds={kind: partial(_slowly, parts, options.part_delay) for kind, parts in KINDS.items()},
     )
+
+
+def _answer_on_record(file: Path, request: GenerationRequest) -> str:
+    """An answer, with a line in the file for every time that one was asked for."""
+    with file.open("a", encoding="utf-8") as stream:
+        stream.write(request.key + "\n")
+    return echo_last_message(request)
+
+
+def _slowly(kind: Callable[[Any, Any], Iterator[None]], delay: float, *job: Any) -> Iterator[None]:
+    for _ in kind(*job):
+        time.sleep(delay)
+        yield
 
 
 def start_worker(settings: Settings, *arguments: str, name: str = "w1") -> subprocess.Popen[bytes]:
@@ -76,6 +97,12 @@ def kill(process: subprocess.Popen[bytes]) -> None:
     if process.poll() is None:
         os.kill(process.pid, signal.SIGKILL)
     process.wait()
+
+
+def end(process: subprocess.Popen[bytes], *, seconds: float = 30.0) -> int:
+    """Ask it to end as `kill` does, and give its exit code."""
+    process.terminate()
+    return process.wait(seconds)
 
 
 def wait_for(condition: Callable[[], object], *, seconds: float = 60.0) -> None:

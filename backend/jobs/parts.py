@@ -26,6 +26,7 @@ log = logging.getLogger(__name__)
 
 Parts = Iterator[None]
 OpenEngine = Callable[[str, Settings], Engine]
+Kind = Callable[["Workshop", Job], Parts]
 Preflight = Callable[[sessionmaker[Session], Engine, int], None]
 
 
@@ -45,7 +46,7 @@ class Workshop:
     executor_id: str
     open_engine: OpenEngine
     preflight: Preflight
-    kinds: Mapping[str, Callable[[Workshop, Job], Parts]]
+    kinds: Mapping[str, Kind]
     stopping: threading.Event = field(default_factory=threading.Event)
     _open: dict[tuple[int, int], Parts] = field(default_factory=dict)
     _engines: dict[tuple[str, str], Engine] = field(default_factory=dict)

@@ -14,7 +14,7 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NoReturn
 
@@ -25,19 +25,18 @@ from backend.engines import open_engine
 from backend.errors import InvalidInput
 from backend.jobs import transact
 from backend.jobs.generate import generate_parts
-from backend.jobs.parts import OpenEngine, Parts, Preflight, Workshop
+from backend.jobs.parts import Kind, OpenEngine, Preflight, Workshop
 from backend.jobs.preflight import check_models
 from backend.jobs.reconcile import reconcile
 from backend.jobs.score import score_parts
 from backend.jobs.train import train_parts
 from backend.services import queue
 from backend.settings import Settings
-from backend.tables.queue import Job
 
 ALL_QUEUES = tuple(dict.fromkeys(queue.QUEUES.values()))
 STOP_SECONDS = 12.0
 
-KINDS: Mapping[str, Callable[[Workshop, Job], Parts]] = {
+KINDS: Mapping[str, Kind] = {
     queue.JobKind.GENERATE: generate_parts,
     queue.JobKind.SCORE: score_parts,
     queue.JobKind.TRAIN: train_parts,
@@ -131,8 +130,12 @@ def run_worker(
     until_idle: bool = False,
     engines: OpenEngine = open_engine,
     preflight: Preflight = check_models,
+    kinds: Mapping[str, Kind] = KINDS,
 ) -> NoReturn:
     """Be a worker until told to stop; does not return.
+
+    Args:
+        engines, preflight, kinds: what it works with, as in `Workshop`.
 
     Raises:
         InvalidInput: a queue of that name does not exist.
@@ -142,7 +145,7 @@ def run_worker(
         raise InvalidInput(
             f"There is no queue named {unknown[0]!r}.", hint=f"Known: {', '.join(ALL_QUEUES)}."
         )
-    shop = Workshop(settings, connect(settings), settings.executor_id, engines, preflight, KINDS)
+    shop = Workshop(settings, connect(settings), settings.executor_id, engines, preflight, kinds)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: shop.stopping.set())
     worker = Worker(shop, queues, until_idle=until_idle)

@@ -13,15 +13,17 @@ import pytest
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session, sessionmaker
 
-from backend.db import open_database, reading, session_factory
-from backend.services import queue, scoring
+from backend.db import open_database, reading, session_factory, utc_now
+from backend.engines.base import GenerationResult
+from backend.services import generation, queue, scoring
 from backend.settings import Settings
 from backend.tables.generation import Generation
 from backend.tables.queue import Job, JobState
 from backend.tables.scoring import Score
 from tests.fixtures_runs import lay_down_project, lay_down_run
-from tests.fixtures_worker import kill, running_worker, wait_for
+from tests.fixtures_worker import end, kill, running_worker, wait_for
 
+sqlite_only = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 EXAMPLES = 120
 UNITS = 3 * EXAMPLES
 
@@ -56,6 +58,12 @@ def _count(rows: sessionmaker[Session], table: type[Generation] | type[Score]) -
         return session.scalar(select(func.count(table.id))) or 0
 
 
+def _asked(installation: Settings) -> list[str]:
+    """The key of every answer that any worker asked its engine for."""
+    files = sorted(installation.home.glob("asked-*"))
+    return [key for file in files for key in file.read_text(encoding="utf-8").splitlines()]
+
+
 def _states(rows: sessionmaker[Session]) -> dict[str, str]:
     with reading(rows) as session:
         return {job.kind: job.state for job in session.scalars(select(Job))}
@@ -83,9 +91,96 @@ def test_killed_in_generation(installation: Settings, rows: sessionmaker[Session
     with running_worker(installation, "--delay", "0.02") as worker:
         wait_for(lambda: _count(rows, Generation) > 20)
         kill(worker)
-    half = _count(rows, Generation)
+    half, asked = _count(rows, Generation), len(_asked(installation))
     assert 0 < half < UNITS
     with running_worker(installation, "--until-idle") as again:
         assert again.wait(60) == 0
+    assert len(_asked(installation)) - asked == UNITS - half
     assert _states(rows) == {"generate": JobState.DONE, "score": JobState.DONE}
+    _require_all_once(rows, score_run_id)
+
+
+@sqlite_only
+def test_killed_in_scoring(installation: Settings, rows: sessionmaker[Session]) -> None:
+    run_id, score_run_id = _lay_down(rows, "accuracy", "bleu")
+    with rows.begin() as session:
+        requests = generation.pending_requests(session, run_id)
+        texts = [GenerationResult(r.key, text="say 1") for r in requests]
+        generation.save_generations(session, run_id, texts)
+    with running_worker(installation, "--part-delay", "0.5") as worker:
+        wait_for(lambda: _count(rows, Score) > 0)
+        kill(worker)
+    assert 0 < _count(rows, Score) < 2 * UNITS
+    with running_worker(installation, "--until-idle") as again:
+        assert again.wait(60) == 0
+    assert _states(rows) == {"generate": JobState.DONE, "score": JobState.DONE}
+    _require_all_once(rows, score_run_id)
+    assert _count(rows, Score) == 2 * UNITS
+
+
+@sqlite_only
+def test_another_worker_takes_over_what_a_dead_one_held(
+    installation: Settings, rows: sessionmaker[Session]
+) -> None:
+    _, score_run_id = _lay_down(rows)
+    with running_worker(installation, "--delay", "0.02", name="first") as worker:
+        wait_for(lambda: _count(rows, Generation) > 20)
+        kill(worker)
+    with running_worker(installation, "--until-idle", name="second") as again:
+        assert again.wait(60) == 0
+    _require_all_once(rows, score_run_id)
+    with reading(rows) as session:
+        job = queue.find_job(session, "generate", 1)
+        assert job is not None
+        assert (job.executor_id, job.attempt) == ("second", 2)
+
+
+def test_two_workers_do_not_run_one_job_twice(
+    installation: Settings, rows: sessionmaker[Session]
+) -> None:
+    _, score_run_id = _lay_down(rows)
+    with (
+        running_worker(installation, "--delay", "0.01", name="one"),
+        running_worker(installation, "--delay", "0.01", name="two"),
+    ):
+        wait_for(lambda: _states(rows).get("score") == JobState.DONE)
+    _require_all_once(rows, score_run_id)
+    assert len(_asked(installation)) == UNITS
+
+
+@sqlite_only
+def test_dead_server_stops_the_run_and_resuming_completes_it(
+    installation: Settings, rows: sessionmaker[Session]
+) -> None:
+    run_id, score_run_id = _lay_down(rows)
+    with running_worker(installation, "--dies-after", "40", "--until-idle") as worker:
+        assert worker.wait(60) == 0
+    with rows.begin() as session:
+        job = queue.find_job(session, "generate", run_id)
+        assert job is not None
+        assert (job.state, job.exit_code) == (JobState.STOPPED, 1)
+        assert f"strop run --resume {run_id}" in str(job.error)
+        assert generation.run_progress(session, run_id).done == 40
+        queue.resume_job(session, job.id)
+    with running_worker(installation, "--until-idle") as again:
+        assert again.wait(60) == 0
+    assert _states(rows) == {"generate": JobState.DONE, "score": JobState.DONE}
+    _require_all_once(rows, score_run_id)
+
+
+@sqlite_only
+def test_worker_that_is_told_to_end_gives_its_job_back(
+    installation: Settings, rows: sessionmaker[Session]
+) -> None:
+    _, score_run_id = _lay_down(rows)
+    with running_worker(installation, "--delay", "0.02") as worker:
+        wait_for(lambda: _count(rows, Generation) > 20)
+        assert end(worker) == 0
+    with reading(rows) as session:
+        job = queue.find_job(session, "generate", 1)
+        assert job is not None
+        assert (job.state, job.attempt) == (JobState.QUEUED, 2)
+        assert queue.live_workers(session, now=utc_now()) == []
+    with running_worker(installation, "--until-idle") as again:
+        assert again.wait(60) == 0
     _require_all_once(rows, score_run_id)
