@@ -101,7 +101,8 @@ async def load_adapter(
 
 
 def _has_no_loading(reply: Reply) -> bool:
-    return reply.status in {404, 405} and reply.error in {"Not Found", "Method Not Allowed"}
+    """No such route; a folder that is not there is a 404 too, and names the adapter."""
+    return reply.status in {404, 405} and "adapter" not in reply.error.lower()
 
 
 def _static_adapter(server: VllmServer, listed: Sequence[Listed], model: ServedModel) -> Loaded:

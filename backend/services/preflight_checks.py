@@ -1,0 +1,166 @@
+"""The checks of a preflight that need files or first tokens: each returns one `Check`.
+
+A check that cannot be made is neither passed nor failed (`passed` is None): a note that everybody
+sees.
+"""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields
+
+from backend.engines.base import Engine, Message, ServedModel
+from backend.engines.prompts import decode_prompt, encode_prompt, load_tokenizer
+
+SMALLEST_DIFFERENCE = 0.05
+"""Nats. A trained adapter moves the likeliest twenty first tokens by far more; rounding by less."""
+NOISE_FACTOR = 3.0
+SHARE_OF_PROBES = 0.75
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One question with its answer: passed, failed, or (None) a note that decides nothing."""
+
+    name: str
+    passed: bool | None
+    detail: str
+    figures: Mapping[str, float | int | str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Digests:
+    """sha256 of what decides a model's answers; None where it is not known or does not apply."""
+
+    base: str | None = None
+    tokenizer: str | None = None
+    template: str | None = None
+    adapter: str | None = None
+
+
+def current_digests(model: ServedModel) -> tuple[Digests | None, str]:
+    """The digests of a model's files as they are now, or None and the reason."""
+    from training import digest
+    from training.config import TrainingError
+
+    try:
+        base = digest.resolve_model(model.base_model)
+        path = model.adapter_path
+        return Digests(
+            base=digest.model_sha256(base),
+            tokenizer=digest.tokenizer_sha256(base),
+            template=digest.template_sha256(base),
+            adapter=None if path is None else digest.adapter_sha256(path),
+        ), ""
+    except (TrainingError, OSError) as error:
+        return None, str(error)
+
+
+def check_digests(name: str, occasion: str, now: Digests, then: Digests) -> Check:
+    """Whether every file that is known from then is still the same."""
+    title = f"files of {name} since {occasion}"
+    compared = [f.name for f in fields(Digests) if getattr(then, f.name) is not None]
+    changed = [part for part in compared if getattr(now, part) != getattr(then, part)]
+    if not compared:
+        return Check(title, None, f"{name}: no digests were recorded at {occasion}.")
+    figures = {part: str(getattr(now, part)) for part in compared}
+    if changed:
+        parts = " and ".join(_PART_NAMES[part] for part in changed)
+        detail = f"{name}: {parts} changed since {occasion}."
+        return Check(title, False, detail, figures)
+    parts = ", ".join(_PART_NAMES[part] for part in compared)
+    return Check(title, True, f"{name}: {parts} as at {occasion}.", figures)
+
+
+_PART_NAMES = {
+    "base": "the base model",
+    "tokenizer": "the tokeniser",
+    "template": "the chat template",
+    "adapter": "the adapter",
+}
+
+
+def check_training_record(name: str, now: Digests, trained: Digests | None) -> Check:
+    """Whether the files are those that training recorded; a note where there is no record."""
+    if trained is None:
+        return Check(
+            f"files of {name} since training",
+            None,
+            f"{name}: training digests unknown (no strop.json in its folder, so it was not trained "
+            "here); only what registration recorded is checked.",
+        )
+    return check_digests(name, "training", now, trained)
+
+
+def check_rendering(engine: Engine, base_model: str, probe: Sequence[Message]) -> Check:
+    """Whether the engine makes the same prompt of a probe as the base's own template does."""
+    tokenizer = load_tokenizer(base_model)
+    meant = decode_prompt(tokenizer, encode_prompt(tokenizer, probe))
+    seen = engine.render(probe)
+    if seen == meant:
+        return Check("chat template", True, "The engine renders prompts as the base's template.")
+    at = next((i for i, (a, b) in enumerate(zip(seen, meant, strict=False)) if a != b), None)
+    place = min(len(seen), len(meant)) if at is None else at
+    return Check(
+        "chat template",
+        False,
+        f"The engine renders another prompt than the base's chat template, from character {place} "
+        f"on: {seen[place : place + 40]!r} instead of {meant[place : place + 40]!r}.",
+        {"engine": seen, "template": meant},
+    )
+
+
+def distance(one: Mapping[str, float], other: Mapping[str, float]) -> float:
+    """Largest difference in nats of two lists of likeliest tokens.
+
+    A token that only one list holds is, in the other, at most as likely as the last one there; the
+    difference down to that bound counts.
+    """
+    if not one or not other:
+        raise ValueError("no log-probabilities to compare")
+    lowest_one, lowest_other = min(one.values()), min(other.values())
+    gaps = [
+        abs(one[token] - other[token])
+        if token in one and token in other
+        else max(0.0, one[token] - lowest_other if token in one else other[token] - lowest_one)
+        for token in one.keys() | other.keys()
+    ]
+    return max(gaps)
+
+
+def check_difference(
+    one: ServedModel, other: ServedModel, distances: Sequence[float], *, noise: float
+) -> Check:
+    """Whether two models answer differently on most probes, by more than the engine's own noise.
+
+    Two adapters with the same digest are the same model under two names: a note.
+    """
+    title = f"{one.name} and {other.name} differ"
+    threshold = max(SMALLEST_DIFFERENCE, NOISE_FACTOR * noise)
+    differing = sum(gap > threshold for gap in distances)
+    figures: dict[str, float | int | str] = {
+        "probes": len(distances),
+        "differing": differing,
+        "threshold_nats": threshold,
+        "median_nats": statistics.median(distances),
+        "smallest_nats": min(distances),
+        "largest_nats": max(distances),
+    }
+    if one.adapter_sha256 is not None and one.adapter_sha256 == other.adapter_sha256:
+        return Check(title, None, f"{one.name} and {other.name} are the same weights.", figures)
+    if differing >= SHARE_OF_PROBES * len(distances):
+        detail = f"{one.name} and {other.name} differ on {differing} of {len(distances)} probes."
+        return Check(title, True, detail, figures)
+    cause = (
+        f"The engine answers for {other.name} as for {one.name}"
+        if one.adapter_path is not None
+        else f"The adapter {other.name} has no effect: the engine answers as the base does"
+    )
+    return Check(
+        title,
+        False,
+        f"{cause} (first tokens differ by more than {threshold:.3f} nats on {differing} of "
+        f"{len(distances)} probes).",
+        figures,
+    )

@@ -1,0 +1,143 @@
+"""A small HTTP server that speaks as much of vLLM's API as the engine uses, and stumbles on demand.
+
+`ScriptedServer` runs in a thread of its own. Its `script` says, for each chat request in the order
+of arrival, what goes wrong; after the script all goes well: the answer is the last message.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import threading
+from collections import Counter
+from typing import Any, Self
+
+from aiohttp import web
+
+Step = str | int | None  # "drop", "half", an HTTP status, or None: answer
+
+
+class ScriptedServer:
+    """One server; use it in a `with` block."""
+
+    def __init__(
+        self,
+        script: list[Step] | None = None,
+        *,
+        delay_s: float = 0.0,
+        adapters: list[str] | None = None,
+        loads: bool = True,
+        healthy: bool = True,
+        error: str = "scripted",
+        always: Step = None,
+    ) -> None:
+        self.script = list(script or [])
+        self.always = always
+        self.delay_s = delay_s
+        self.adapters = dict.fromkeys(adapters or [], "/static")
+        self.loads = loads
+        self.healthy = healthy
+        self.error = error
+        self.url = ""
+        self.asked: list[dict[str, Any]] = []
+        self.in_flight = 0
+        self.most_in_flight = 0
+        self.cancelled = 0
+        self.calls: Counter[str] = Counter()
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        self.url = asyncio.run_coroutine_threadsafe(self._start(), self._loop).result(10)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        asyncio.run_coroutine_threadsafe(self._runner.cleanup(), self._loop).result(10)
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join(10)
+        self._loop.close()
+
+    def hang_up(self) -> None:
+        """Die now: stop listening and cut every connection."""
+        asyncio.run_coroutine_threadsafe(self._runner.cleanup(), self._loop).result(10)
+
+    async def _start(self) -> str:
+        app = web.Application()
+        app.router.add_post("/v1/chat/completions", self._chat)
+        app.router.add_get("/v1/models", self._models)
+        app.router.add_get("/health", self._health)
+        app.router.add_post("/tokenize", self._tokenize)
+        if self.loads:
+            app.router.add_post("/v1/load_lora_adapter", self._load)
+        self._runner = web.AppRunner(app, handler_cancellation=True, shutdown_timeout=0.1)
+        await self._runner.setup()
+        site = web.TCPSite(self._runner, "127.0.0.1", 0)
+        await site.start()
+        return f"http://127.0.0.1:{self._runner.addresses[0][1]}"
+
+    async def _chat(self, request: web.Request) -> web.StreamResponse:
+        self.calls["chat"] += 1
+        payload = await request.json()
+        self.in_flight += 1
+        self.most_in_flight = max(self.most_in_flight, self.in_flight)
+        try:
+            await asyncio.sleep(self.delay_s)
+            return await self._answer(request, payload)
+        except asyncio.CancelledError:
+            self.cancelled += 1
+            raise
+        finally:
+            self.in_flight -= 1
+
+    async def _answer(self, request: web.Request, payload: dict[str, Any]) -> web.StreamResponse:
+        step = self.script.pop(0) if self.script else self.always
+        if step == "drop":
+            assert request.transport is not None
+            request.transport.close()
+            return web.Response()
+        if step == "half":
+            return web.Response(text='{"choices": [', content_type="application/json")
+        if isinstance(step, int):
+            return web.json_response({"error": {"message": self.error}}, status=step)
+        if payload["model"] not in {"base", *self.adapters}:
+            message = f"The model `{payload['model']}` does not exist."
+            return web.json_response({"error": {"message": message}}, status=404)
+        self.asked.append(payload)
+        return web.json_response(_completion(payload))
+
+    async def _models(self, request: web.Request) -> web.Response:
+        base = {"id": "base", "root": "/models/base", "parent": None}
+        adapters = [{"id": n, "root": r, "parent": "base"} for n, r in self.adapters.items()]
+        return web.json_response({"data": [base, *adapters]})
+
+    async def _health(self, request: web.Request) -> web.Response:
+        return web.Response(status=200 if self.healthy else 500)
+
+    async def _tokenize(self, request: web.Request) -> web.Response:
+        return web.json_response({"count": 50, "max_model_len": 40, "tokens": list(range(50))})
+
+    async def _load(self, request: web.Request) -> web.Response:
+        payload = await request.json()
+        self.calls["load"] += 1
+        self.adapters[payload["lora_name"]] = payload["lora_path"]
+        return web.Response(text="Success")
+
+
+def _completion(payload: dict[str, Any]) -> dict[str, Any]:
+    text = payload["messages"][-1]["content"]
+    token = {"token": "x", "logprob": -0.25, "top_logprobs": []}
+    return json.loads(
+        json.dumps(
+            {
+                "choices": [
+                    {
+                        "message": {"role": "assistant", "content": text},
+                        "finish_reason": "stop",
+                        "logprobs": {"content": [token, token]},
+                    }
+                ],
+                "usage": {"prompt_tokens": 5, "completion_tokens": 2},
+            }
+        )
+    )
