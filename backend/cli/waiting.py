@@ -275,9 +275,17 @@ def worker_for(
         f"No worker is running: started one (process {worker.process.pid}, log {worker.log}).\n"
     )
     try:
+        _await_first_beat(sessions, worker)
         yield worker
     finally:
         worker.stop()
+
+
+def _await_first_beat(sessions: sessionmaker[Session], worker: OwnWorker) -> None:
+    """Until the worker is seen to live; else the next look would start a second one."""
+    while not _has_workers(sessions, []):
+        worker.require_life()
+        time.sleep(POLL_SECONDS)
 
 
 def _has_workers(sessions: sessionmaker[Session], jobs: Sequence[Job]) -> bool:

@@ -10,7 +10,7 @@ from backend.engines.base import GenerationResult
 from backend.errors import EngineError, EngineUnavailable
 from backend.jobs.parts import Parts, Workshop
 from backend.services import generation, queue
-from backend.services.model_versions import served_model
+from backend.services.model_versions import register_base, served_model
 from backend.tables.queue import Job, JobState
 
 CHUNK = 256
@@ -37,7 +37,8 @@ def generate_parts(shop: Workshop, job: Job) -> Parts:
 def _write_missing(shop: Workshop, run_id: int) -> Parts:
     with reading(shop.sessions) as session:
         run = generation.get_run(session, run_id)
-        models = [served_model(model) for model in run.models]
+        base = register_base(session, run.project_id)  # adapters are checked against it
+        models = [served_model(model) for model in dict.fromkeys((base, *run.models))]
         requests, params = generation.pending_requests(session, run_id), generation.run_params(run)
     if not requests:
         return

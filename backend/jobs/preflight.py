@@ -4,9 +4,52 @@ from __future__ import annotations
 
 from sqlalchemy.orm import Session, sessionmaker
 
+from backend.db import reading
 from backend.engines.base import Engine
+from backend.services import generation, preflight
+from backend.services.model_versions import register_base, served_model
+from backend.services.preflight_checks import Digests
+from backend.tables.generation import GenerationRun
+from backend.tables.model_versions import ModelVersion, Preflight
 
 
 def check_models(sessions: sessionmaker[Session], engine: Engine, run_id: int) -> None:
-    """Placeholder until services/preflight.py is there."""
-    raise NotImplementedError
+    """Check the models of a run, which the engine has loaded, and keep the checks as a row.
+
+    Raises:
+        PreflightFailed: a model that is served is not shown to be the model that was meant.
+    """
+    with reading(sessions) as session:
+        run = generation.get_run(session, run_id)
+        base = register_base(session, run.project_id)
+        adapters = [model for model in run.models if model.adapter_path is not None]
+        probes = [request.messages for request in generation.pending_requests(session, run_id)]
+    report = preflight.run_preflight(
+        engine, model_facts(base), [model_facts(model) for model in adapters], probes
+    )
+    with sessions.begin() as session:
+        session.add(_record(run, engine, report))
+    preflight.require_passed(report)
+
+
+def model_facts(model: ModelVersion) -> preflight.ModelFacts:
+    """A model with the digests that registration and training recorded."""
+    registered = Digests(
+        base=model.base_sha256,
+        tokenizer=model.tokenizer_sha256,
+        template=model.template_sha256,
+        adapter=model.adapter_sha256,
+    )
+    trained = preflight.trained_digests(model.training_facts)
+    return preflight.ModelFacts(served_model(model), registered, trained)
+
+
+def _record(run: GenerationRun, engine: Engine, report: preflight.PreflightReport) -> Preflight:
+    return Preflight(
+        project_id=run.project_id,
+        generation_run_id=run.id,
+        engine=engine.name,
+        model_ids=[model.id for model in run.models],
+        passed=report.passed,
+        checks=report.as_rows(),
+    )

@@ -93,8 +93,11 @@ def make_run(
         samples=body.samples,
         created_by_id=user.id,
     )
-    scoring.parse_metric_specs(body.metrics)
-    arguments = {"then_score": body.metrics} if body.metrics else {}
+    if body.metrics:
+        scored = scoring.create_score_run(session, generation_run_id=run.id, metrics=body.metrics)
+        arguments = {"then_score": [scored.id]}
+    else:
+        arguments = {}
     queue.enqueue_job(session, JobKind.GENERATE, run.id, arguments=arguments)
     return once.answer(_show_run(session, run))
 
