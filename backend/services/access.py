@@ -5,10 +5,9 @@ Every id that stands in a path of the API has its entry in `OWNERS`, by the name
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
-from sqlalchemy import Select, select
+from sqlalchemy import Select, bindparam, select
 from sqlalchemy.orm import Session
 
 from backend.errors import NotFound
@@ -22,38 +21,38 @@ from backend.tables.scoring import ScoreRun
 from backend.tables.training import TrainingRun
 from backend.tables.users import User
 
-Owner = Callable[[int], Select[int]]
+
+def _project(column: Any, key: Any) -> Select[Any]:
+    return select(column).where(key == bindparam("id"))
 
 
-def _own(column: Any, key: Any) -> Owner:
-    return lambda id_: select(column).where(key == id_)
-
-
-OWNERS: dict[str, Owner] = {
-    "project_id": _own(Project.id, Project.id),
-    "dataset_version_id": lambda id_: (
-        select(Dataset.project_id).join(DatasetVersion).where(DatasetVersion.id == id_)
+# Built once: every request runs one of them.
+OWNERS: dict[str, Select[Any]] = {
+    "project_id": _project(Project.id, Project.id),
+    "dataset_version_id": _project(Dataset.project_id, DatasetVersion.id).join(DatasetVersion),
+    "generation_run_id": _project(GenerationRun.project_id, GenerationRun.id),
+    "generation_id": _project(GenerationRun.project_id, Generation.id).join(Generation),
+    "score_run_id": _project(GenerationRun.project_id, ScoreRun.id).join(ScoreRun),
+    "queue_id": _project(ReviewQueue.project_id, ReviewQueue.id),
+    "training_set_id": _project(TrainingSet.project_id, TrainingSet.id),
+    "training_run_id": _project(TrainingRun.project_id, TrainingRun.id),
+    "comparison_id": _project(Comparison.project_id, Comparison.id),
+}
+_MEMBER = select(QueueMember.user_id).where(QueueMember.user_id == bindparam("user_id"))
+MEMBERS = {
+    "queue_id": _MEMBER.where(QueueMember.queue_id == bindparam("id")),
+    "slot_id": _MEMBER.join(ReviewSlot, ReviewSlot.queue_id == QueueMember.queue_id).where(
+        ReviewSlot.id == bindparam("id")
     ),
-    "generation_run_id": _own(GenerationRun.project_id, GenerationRun.id),
-    "generation_id": lambda id_: (
-        select(GenerationRun.project_id).join(Generation).where(Generation.id == id_)
-    ),
-    "score_run_id": lambda id_: (
-        select(GenerationRun.project_id).join(ScoreRun).where(ScoreRun.id == id_)
-    ),
-    "queue_id": _own(ReviewQueue.project_id, ReviewQueue.id),
-    "training_set_id": _own(TrainingSet.project_id, TrainingSet.id),
-    "training_run_id": _own(TrainingRun.project_id, TrainingRun.id),
-    "comparison_id": _own(Comparison.project_id, Comparison.id),
 }
 
 
 def project_of(session: Session, parameter: str, id_: int) -> int:
     """The project to which a thing belongs. Raises NotFound."""
-    project_id = session.scalar(OWNERS[parameter](id_))
+    project_id = session.scalar(OWNERS[parameter], {"id": id_})
     if project_id is None:
         raise _nothing_there()
-    return project_id
+    return int(project_id)
 
 
 def require_in_project(session: Session, project_id: int, **ids: int | None) -> None:
@@ -63,7 +62,7 @@ def require_in_project(session: Session, project_id: int, **ids: int | None) -> 
         NotFound: one is of elsewhere or does not exist.
     """
     for parameter, id_ in ids.items():
-        if id_ is not None and session.scalar(OWNERS[parameter](id_)) != project_id:
+        if id_ is not None and session.scalar(OWNERS[parameter], {"id": id_}) != project_id:
             raise NotFound(f"The project has no {parameter.removesuffix('_id')} {id_}.")
 
 
@@ -73,13 +72,7 @@ def require_reviewer(session: Session, user: User, parameter: str, id_: int) -> 
     Raises:
         NotFound: everybody else, who may not know that the queue exists.
     """
-    query = select(QueueMember.user_id).where(QueueMember.user_id == user.id)
-    if parameter == "slot_id":
-        query = query.join(ReviewSlot, ReviewSlot.queue_id == QueueMember.queue_id)
-        query = query.where(ReviewSlot.id == id_)
-    else:
-        query = query.where(QueueMember.queue_id == id_)
-    if session.scalar(query) is None:
+    if session.scalar(MEMBERS[parameter], {"user_id": user.id, "id": id_}) is None:
         raise _nothing_there()
 
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from pathlib import Path
 
 import pytest
 from fastapi import FastAPI
@@ -13,6 +16,7 @@ from starlette.routing import Mount
 from starlette.testclient import TestClient
 
 from backend.api.app import create_app
+from backend.db import open_database, session_factory
 from backend.services.credentials import create_token
 from backend.services.users import add_member, create_user, hash_password
 from backend.settings import Settings
@@ -106,15 +110,34 @@ def _people(session: Session, desk: Desk, foreign: Desk, password_hash: str) -> 
     return people
 
 
-@pytest.fixture
-def house(sqlite_sessions: sessionmaker[Session], settings: Settings, password_hash: str) -> House:
-    """The API on SQLite."""
-    return furnish(sqlite_sessions, settings, password_hash)
+@pytest.fixture(scope="session")
+def furnished(
+    sqlite_template: Path, tmp_path_factory: pytest.TempPathFactory, password_hash: str
+) -> tuple[Path, House]:
+    """A furnished SQLite file to copy from, and the house that was made with it."""
+    folder = tmp_path_factory.mktemp("furnished")
+    path = folder / "strop.db"
+    shutil.copy(sqlite_template, path)
+    engine = open_database(f"sqlite:///{path}")
+    house = furnish(session_factory(engine), Settings(home=folder), password_hash)
+    engine.dispose()
+    return path, house
 
 
 @pytest.fixture
-def house_on_both(
-    sessions: sessionmaker[Session], settings: Settings, password_hash: str
-) -> House:
+def house(furnished: tuple[Path, House], settings: Settings, tmp_path: Path) -> Iterator[House]:
+    """The API on a SQLite database of the test's own."""
+    path, made = furnished
+    shutil.copy(path, tmp_path / "house.db")
+    engine = open_database(f"sqlite:///{tmp_path / 'house.db'}")
+    sessions, clock = session_factory(engine), Clock()
+    app = create_app(settings, sessions, clock=clock)
+    tokens = dict(made.tokens)
+    yield replace(made, app=app, sessions=sessions, clock=clock, tokens=tokens)
+    engine.dispose()
+
+
+@pytest.fixture
+def house_on_both(sessions: sessionmaker[Session], settings: Settings, password_hash: str) -> House:
     """The API on each backend."""
     return furnish(sessions, settings, password_hash)

@@ -13,7 +13,7 @@ from datetime import datetime
 import pytest
 from fastapi import FastAPI
 from fastapi.routing import APIRoute
-from sqlalchemy.orm import Session, sessionmaker
+from sqlalchemy.orm import Session
 
 from backend.api.app import create_app, route_names
 from backend.api.rules import RULES, Access
@@ -26,7 +26,7 @@ from backend.tables.generation import Generation
 from backend.tables.projects import SuccessManifest
 from backend.tables.scoring import ScoreRun
 from backend.tables.training import TrainingRun
-from tests.backend.api.conftest import PASSWORD, SAME_SITE, House, furnish
+from tests.backend.api.conftest import PASSWORD, SAME_SITE, House
 from tests.fixtures_review import Desk
 
 PEOPLE = ("nobody", "expert", "engineer", "admin")
@@ -111,11 +111,8 @@ def things_of(session: Session, desk: Desk, reviewer_id: int, now: datetime) -> 
 
 
 @pytest.fixture
-def world(sqlite_sessions: sessionmaker[Session], settings: Settings, password_hash: str) -> World:
-    house = furnish(sqlite_sessions, settings, password_hash)
+def world(house: House) -> World:
     with house.sessions.begin() as session:
-        for desk in (house.desk, house.foreign):
-            desk.run, desk.version = session.merge(desk.run), session.merge(desk.version)
         now = house.clock.now
         expert, outsider = house.users["expert"].id, house.users["outsider"].id
         own = things_of(session, house.desk, expert, now)

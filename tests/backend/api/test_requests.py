@@ -1,0 +1,244 @@
+"""What every request meets: problems, limits, strict headers, keys, pages, figures."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from sqlalchemy import func, select
+from starlette.testclient import TestClient
+
+from backend.api.app import create_app
+from backend.settings import Settings
+from backend.tables.projects import Project
+from tests.backend.api.conftest import House
+
+PROJECT = {"name": "new", "base_model": "tiny"}
+
+
+class TestProblems:
+    @pytest.mark.parametrize(
+        ("method", "path", "body", "status", "slug"),
+        [
+            ("GET", "/v1/nowhere", None, 404, "not-found"),
+            ("GET", "/v1/projects/abc", None, 404, "not-found"),
+            ("GET", "/v1/projects/1e3", None, 404, "not-found"),
+            ("GET", "/v1/projects/99999999999999999999", None, 404, "not-found"),
+            ("GET", "/v1/projects/../../etc/passwd", None, 404, "not-found"),
+            ("PATCH", "/v1/projects", None, 405, "method-not-allowed"),
+            ("POST", "/v1/projects", {"name": "x", "colour": "red"}, 422, "invalid-input"),
+            ("POST", "/v1/projects", {"name": "../x"}, 422, "invalid-input"),
+            ("POST", "/v1/projects", {"name": "ours"}, 409, "conflict"),
+            ("GET", "/v1/projects?colour=red", None, 422, "invalid-input"),
+            ("GET", "/v1/projects/1/generation-runs?limit=0", None, 422, "invalid-input"),
+            ("GET", "/v1/projects/1/generation-runs?cursor=zzz", None, 422, "invalid-input"),
+        ],
+    )
+    def test_are_rendered_alike(
+        self, house: House, method: str, path: str, body: object, status: int, slug: str
+    ) -> None:
+        answer = house.client("admin").request(method, f"/api{path}", json=body)
+        assert answer.status_code == status
+        assert answer.headers["content-type"] == "application/problem+json"
+        problem = answer.json()
+        assert problem["type"] == f"urn:strop:problem:{slug}"
+        assert problem["status"] == status
+        assert problem["detail"]
+
+    def test_unknown_field_is_named(self, house: House) -> None:
+        answer = house.client("admin").post("/api/v1/projects", json=PROJECT | {"colour": "red"})
+        assert "body.colour" in answer.json()["detail"]
+
+    def test_half_a_json_line(self, house: House) -> None:
+        answer = house.client("admin").post(
+            "/api/v1/projects", content='{"name": ', headers={"Content-Type": "application/json"}
+        )
+        assert (answer.status_code, answer.json()["title"]) == (422, "Invalid input")
+
+    def test_asking_for_a_password_is_not_repeated_in_the_problem(self, house: House) -> None:
+        body = {"name": "zoe", "role": "expert", "password": "secret"}
+        answer = house.client("admin").post("/api/v1/users", json=body)
+        assert answer.status_code == 422
+        assert "secret" not in answer.text
+
+    def test_unauthenticated_says_how(self, house: House) -> None:
+        answer = house.client().get("/api/v1/me")
+        assert answer.headers["www-authenticate"] == "Bearer"
+        assert "/api/v1/login" in answer.json()["hint"]
+
+    def test_defect_shows_no_insides(self, house: House) -> None:
+        @house.app.get("/v1/broken")
+        def broken() -> None:
+            raise ValueError("insides")
+
+        from backend.api.rules import RULES, Access
+
+        RULES["GET /v1/broken"] = Access.PUBLIC
+        try:
+            client = house.client(raise_server_exceptions=False)
+            answer = client.get("/api/v1/broken")
+        finally:
+            del RULES["GET /v1/broken"]
+        assert answer.status_code == 500
+        assert "insides" not in answer.text
+        assert answer.json()["hint"] == "The server's log says why."
+
+
+class TestCredentials:
+    @pytest.mark.parametrize(
+        "value", ["Bearer nonsense", "Bearer ", "Basic ZXZhOng=", "bearer strop_x", "Bearer é"]
+    )
+    def test_foreign_ones_are_refused(self, house: House, value: str) -> None:
+        answer = house.client().get("/api/v1/me", headers={"Authorization": value.encode()})
+        assert answer.status_code == 401
+
+    def test_expired_token(self, house: House) -> None:
+        client = house.client("engineer")
+        assert client.get("/api/v1/me").status_code == 200
+        house.clock.move(days=91)
+        assert client.get("/api/v1/me").status_code == 401
+
+    def test_token_is_made_shown_once_used_and_revoked(self, house: House) -> None:
+        client = house.client("engineer")
+        made = client.post("/api/v1/me/tokens", json={"name": "ci", "days": 1}).json()
+        house.tokens["program"] = made["secret"]
+        assert house.client("program").get("/api/v1/me").json()["name"] == "eva"
+        assert made["secret"] not in client.get("/api/v1/me/tokens").text
+        assert client.delete(f"/api/v1/me/tokens/{made['id']}").status_code == 200
+        assert house.client("program").get("/api/v1/me").status_code == 401
+
+    def test_token_of_somebody_else_cannot_be_revoked(self, house: House) -> None:
+        made = house.client("admin").post("/api/v1/me/tokens", json={"name": "ci"}).json()
+        assert house.client("engineer").delete(f"/api/v1/me/tokens/{made['id']}").status_code == 404
+
+
+class TestGuards:
+    @pytest.mark.parametrize("path", ["/api/v1/me", "/api/v1/login", "/api/v1/nowhere"])
+    def test_headers_are_strict(self, house: House, path: str) -> None:
+        headers = house.client().get(path).headers
+        assert headers["x-content-type-options"] == "nosniff"
+        assert headers["x-frame-options"] == "DENY"
+        assert headers["cache-control"] == "no-store"
+        assert "frame-ancestors 'none'" in headers["content-security-policy"]
+        assert headers["referrer-policy"] == "same-origin"
+
+    def test_large_body_is_refused_before_it_is_read(self, house: House) -> None:
+        client = small_client(house)
+        answer = client.post("/api/v1/projects", content=b"x" * 2000)
+        assert (answer.status_code, answer.json()["type"]) == (413, "urn:strop:problem:too-large")
+
+    def test_large_body_without_a_length_is_refused(self, house: House) -> None:
+        def pieces():
+            yield b'{"name": "'
+            for _ in range(20):
+                yield b"x" * 100
+
+        answer = small_client(house).post(
+            "/api/v1/projects", content=pieces(), headers={"Content-Type": "application/json"}
+        )
+        assert (answer.status_code, answer.json()["type"]) == (413, "urn:strop:problem:too-large")
+
+    def test_large_form_is_refused(self, house: House) -> None:
+        client = small_client(house)
+        answer = client.post("/api/v1/login", data={"name": "x" * 2000})
+        assert answer.status_code == 413
+
+
+def small_client(house: House) -> TestClient:
+    serving = house.app.state.serving
+    app = create_app(serving.settings, house.sessions, clock=house.clock, max_body_bytes=1000)
+    small = House(**{**vars(house), "app": app})
+    return small.client("admin")
+
+
+class TestIdempotency:
+    def test_same_key_creates_once(self, house_on_both: House) -> None:
+        client = house_on_both.client("admin")
+        key = {"Idempotency-Key": "k" * 16}
+        first = client.post("/api/v1/projects", json=PROJECT, headers=key)
+        again = client.post("/api/v1/projects", json=PROJECT, headers=key)
+        assert (first.status_code, again.status_code) == (201, 201)
+        assert first.json() == again.json()
+        assert again.headers["idempotency-replayed"] == "true"
+        with house_on_both.sessions() as session:
+            assert session.scalar(select(func.count(Project.id))) == 3
+
+    def test_same_key_for_another_request_is_refused(self, house: House) -> None:
+        client = house.client("admin")
+        key = {"Idempotency-Key": "k" * 16}
+        client.post("/api/v1/projects", json=PROJECT, headers=key)
+        other = client.post("/api/v1/projects", json=PROJECT | {"name": "b"}, headers=key)
+        assert (other.status_code, other.json()["hint"]) == (409, "Make a new key.")
+
+    def test_key_is_a_persons_own(self, house: House) -> None:
+        key = {"Idempotency-Key": "k" * 16}
+        path = f"/api/v1/projects/{house.desk.project.id}/manifests"
+        body = {"source": "lines: ["}
+        for person in ("admin", "engineer"):
+            answer = house.client(person).post(path, json=body, headers=key)
+            assert "idempotency-replayed" not in answer.headers
+
+    def test_refused_request_keeps_nothing(self, house: House) -> None:
+        client = house.client("admin")
+        key = {"Idempotency-Key": "k" * 16}
+        taken = client.post("/api/v1/projects", json=PROJECT | {"name": "ours"}, headers=key)
+        assert taken.status_code == 409
+        made = client.post("/api/v1/projects", json=PROJECT, headers=key)
+        assert made.status_code == 201
+
+    def test_everything_that_creates_takes_a_key(self, house: House) -> None:
+        document = house.app.openapi()
+        without = [
+            path
+            for path, methods in document["paths"].items()
+            if "201" in methods.get("post", {}).get("responses", {})
+            and "Idempotency-Key" not in [p["name"] for p in methods["post"].get("parameters", [])]
+        ]
+        # A token's secret is shown once and never kept, so its answer cannot be replayed.
+        assert without == ["/v1/me/tokens"]
+
+
+def test_pages_join_without_gap_or_overlap(house: House) -> None:
+    client = house.client("engineer")
+    path = f"/api/v1/generation-runs/{house.desk.run.id}/generations"
+    seen: list[int] = []
+    cursor: str | None = ""
+    pages = 0
+    while cursor is not None:
+        page = client.get(path, params={"limit": 5} | ({"cursor": cursor} if cursor else {})).json()
+        seen += [item["id"] for item in page["items"]]
+        cursor = page["next"]
+        pages += 1
+    assert pages == 3
+    assert len(seen) == len(set(seen)) == 12
+    assert seen == sorted(seen)
+
+
+def test_metrics_name_routes_and_not_addresses(house: House) -> None:
+    client = house.client("engineer")
+    client.get(f"/api/v1/projects/{house.desk.project.id}")
+    client.get("/api/v1/secret-page-of-somebody")
+    text = client.get("/api/metrics").text
+    route = r'strop_http_requests_total\{method="GET",route="/v1/projects/\{project_id\}",'
+    assert re.search(route + r'status="200"\} 1\.0', text)
+    assert "strop_jobs" in text
+    assert "secret-page" not in text
+
+
+def test_health_asks_the_database(house_on_both: House) -> None:
+    assert house_on_both.client().get("/api/healthz").json() == {"status": "ok"}
+
+
+def test_reference_is_one_page_of_every_route(house: House) -> None:
+    page = house.client().get("/api/docs")
+    assert page.status_code == 200
+    assert "POST /api/v1/review-queues/{queue_id}/claim" in page.text
+    assert "<script" not in page.text
+    document = house.client().get("/api/openapi.json").json()
+    assert document["servers"] == [{"url": "/api"}]
+
+
+def test_settings_are_never_shown(house: House, settings: Settings) -> None:
+    """No answer holds the path of the installation."""
+    page = house.client().get("/api/openapi.json").text
+    assert str(settings.home) not in page
