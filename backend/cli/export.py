@@ -1,0 +1,118 @@
+"""`strop export`: training data in the formats of other tools, from a frozen set or a plain file.
+
+    strop export dpo --set round-1 --out pairs.jsonl
+    strop export sft --in rows.jsonl --out train.jsonl
+
+Rows of a plain file are {"input", "context"?, "output" | "correction", "rejected"?, "label"?},
+TRL's own shapes, or {"messages"}; JSONL or CSV. A plain file needs no database.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from backend.cli.common import JsonOption, ProjectOption, print_json
+
+if TYPE_CHECKING:
+    from backend.services.exports import TrainingRow
+    from backend.services.plain_rows import LeftOut
+
+
+def command(
+    format: Annotated[str, typer.Argument(help="sft, dpo, kto, openai, alpaca or sharegpt.")],
+    out: Annotated[Path, typer.Option(help="JSONL file to write, whole or not at all.")],
+    source: Annotated[
+        Path | None, typer.Option("--in", help="Plain rows (JSONL or CSV); needs no database.")
+    ] = None,
+    set_name: Annotated[
+        str | None, typer.Option("--set", help="Frozen training set of the project.")
+    ] = None,
+    project: ProjectOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Write training data in the formats of other tools.
+
+    A row of a file is {"input", "context"?, "output" | "correction", "rejected"?, "label"?}, or
+    {"prompt", "completion" | "chosen", "rejected"?, "label"?}, or {"messages"}.
+    """
+    from backend.errors import InvalidInput
+    from backend.services.exports import get_format
+    from backend.services.plain_rows import LeftOut, read_plain_rows
+
+    chosen, left_out = get_format(format), LeftOut()
+    if (source is None) == (set_name is None):
+        raise InvalidInput("Rows come from one place.", hint="Give either --in FILE or --set NAME.")
+    if source is not None:
+        written = _write(out, format, read_plain_rows(source, chosen.kind, left_out), left_out)
+    else:
+        written = _write_set(out, format, str(set_name), project, left_out)
+    _report(format, out, written, left_out, as_json=as_json)
+
+
+def _write_set(out: Path, name: str, set_name: str, project: str | None, left_out: LeftOut) -> int:
+    from backend.cli.common import working_in_project
+    from backend.services.curation import find_training_set, training_rows
+
+    with working_in_project(project) as (_, session, found):
+        frozen = find_training_set(session, found.id, set_name)
+        return _write(out, name, training_rows(session, frozen.id), left_out)
+
+
+def _write(out: Path, name: str, rows: Iterable[TrainingRow], left_out: LeftOut) -> int:
+    """Write the rows of the format's kind; what is of another kind is counted."""
+    from backend.errors import InvalidInput
+    from backend.services.exports import export_rows, get_format
+
+    kind = get_format(name).kind
+
+    def of_kind() -> Iterable[TrainingRow]:
+        for row in rows:
+            if row.kind == kind:
+                yield row
+            else:
+                left_out.reasons[f"of kind {row.kind}"] += 1
+
+    fresh = out.with_name(f".{out.name}.{os.getpid()}.new")
+    try:
+        count = _write_lines(fresh, export_rows(of_kind(), name))
+        if not count:
+            why = _listed(left_out.reasons) or "there is none"
+            raise InvalidInput(f"No row can be written as {name}: {why}.")
+        os.replace(fresh, out)
+    finally:
+        fresh.unlink(missing_ok=True)
+    return count
+
+
+def _write_lines(path: Path, lines: Iterable[Mapping[str, Any]]) -> int:
+    count = 0
+    with path.open("w", encoding="utf-8") as stream:
+        for line in lines:
+            stream.write(json.dumps(line, ensure_ascii=False) + "\n")
+            count += 1
+    return count
+
+
+def _report(name: str, out: Path, written: int, left_out: LeftOut, *, as_json: bool) -> None:
+    if as_json:
+        print_json(
+            {
+                "format": name,
+                "out": str(out),
+                "rows": written,
+                "left_out": dict(left_out.reasons),
+            }
+        )
+        return
+    rest = f" Left out: {_listed(left_out.reasons)}." if left_out.reasons else ""
+    typer.echo(f"{written} rows written to {out}.{rest}")
+
+
+def _listed(reasons: Mapping[str, int]) -> str:
+    return ", ".join(f"{count} {reason}" for reason, count in reasons.items())
