@@ -69,6 +69,7 @@ class Desk:
     seen_at: datetime | None = None
     correcting: bool = False
     finished_here: int = 0
+    digits_taken: int = 0
 
     @property
     def item_key(self) -> str:
@@ -79,7 +80,7 @@ class Desk:
 def take_next(desk: Desk, client: DeskClient, *, now: datetime) -> None:
     """Claim the next item, or the one still held; its draft comes with it."""
     desk.claim = desk.saved = desk.saved_at = desk.problem = desk.save_problem = None
-    desk.answer, desk.correcting = Answer(), False
+    desk.answer, desk.correcting, desk.digits_taken = Answer(), False, 0
     desk.active_seconds, desk.seen_at = 0.0, now
     try:
         taken = client.claim(desk.queue_id)

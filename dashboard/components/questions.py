@@ -43,6 +43,31 @@ def choices_of(criterion: YesNo | Stars | Category) -> list[Choice]:
             assert_never(criterion)
 
 
+def choice_label(choice: Choice, *, picked: bool, digit: str | None) -> str:
+    """The words on a button: a tick when it is picked, its digit while digits are for it."""
+    mark = "✓ " if picked else ""
+    hint = f" :gray[:small[{digit}]]" if digit and digit != choice.label else ""
+    return mark + plain(choice.label) + hint
+
+
+def answer_of_digit(
+    rubric: Rubric, ratings: dict[str, Value], digit: str
+) -> tuple[str, Value] | None:
+    """What a digit answers: the next question, by the choice in that place; else None."""
+    name = next_question(rubric, ratings)
+    if name is None:
+        return None
+    choices = choices_of_name(rubric, name)
+    place = DIGITS.index(digit)
+    return (name, choices[place].value) if place < len(choices) else None
+
+
+def choices_of_name(rubric: Rubric, name: str) -> list[Choice]:
+    """The choices of the criterion of that name; none for one that takes words."""
+    criterion = rubric.criterion(name)
+    return [] if isinstance(criterion, Text) else choices_of(criterion)
+
+
 def next_question(rubric: Rubric, ratings: dict[str, Value]) -> str | None:
     """The first question with choices that has no answer yet: the one the digits belong to."""
     for criterion in rubric.criteria:
@@ -92,10 +117,9 @@ def _show_choices(
         for digit, choice in zip(_digits(len(choices)), choices, strict=True):
             picked = value is not None and str(choice.value) == str(value)
             st.button(
-                ("✓ " if picked else "") + plain(choice.label),
+                choice_label(choice, picked=picked, digit=digit if digits else None),
                 key=f"{key}-{choice.value}",
                 type="primary" if picked else "secondary",
-                shortcut=digit if digits else None,
                 on_click=rate,
                 args=(criterion.name, None if picked and not criterion.required else choice.value),
             )

@@ -11,6 +11,7 @@ import streamlit as st
 from backend.errors import StropError
 from backend.rubrics import Rubric, Text
 from backend.schemas.review import Claim, OwnReview, ReviewQueueForMe
+from dashboard.components.digits import digits_typed
 from dashboard.components.editor import text_editor
 from dashboard.components.frame import Cell, Tag, browser_zone, escape, facts_html, show_problem
 from dashboard.components.item import (
@@ -21,7 +22,7 @@ from dashboard.components.item import (
     source_html,
 )
 from dashboard.components.marked_text import text_html, unwrapped
-from dashboard.components.questions import Value, show_questions
+from dashboard.components.questions import Value, answer_of_digit, show_questions
 from dashboard.desk_state import Desk, change_answer, rate, save_if_changed, skip, submit
 from dashboard.session import current_client
 
@@ -32,6 +33,7 @@ SKIP_REASONS = ("Not my field", "The source is not readable", "I know this case"
 def show_item(desk: Desk, queue: ReviewQueueForMe, rubric: Rubric) -> None:
     """The item, and at the end the save of what changed in this run."""
     assert desk.claim is not None
+    _take_digits(desk, rubric)
     saved_mark = _show_head(desk, queue, rubric)
     if desk.claim.kind == "pair":
         _show_pair(desk, desk.claim, rubric)
@@ -39,6 +41,16 @@ def show_item(desk: Desk, queue: ReviewQueueForMe, rubric: Rubric) -> None:
         _show_single(desk, desk.claim, rubric)
     save_if_changed(desk, current_client())
     saved_mark.html(saved_html(desk, zone=browser_zone()))
+
+
+def _take_digits(desk: Desk, rubric: Rubric) -> None:
+    """Answer the next questions by the digits that were typed since the last run."""
+    typed = digits_typed(item=desk.item_key)
+    for digit in typed[desk.digits_taken :]:
+        answer = answer_of_digit(rubric, dict(desk.answer.ratings), digit)
+        if answer is not None:
+            _rate(desk, *answer)
+    desk.digits_taken = len(typed)
 
 
 def _show_head(

@@ -1,0 +1,338 @@
+"""A client that answers from memory, for tests of the desk and of the pages."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from backend.errors import StropError
+from backend.rubrics import Rubric, find_rubric
+from backend.schemas.comparison import ComparisonShown
+from backend.schemas.curation import TrainingSetShown
+from backend.schemas.generation import GenerationDetail, GenerationRunShown, GenerationShown
+from backend.schemas.model_versions import ModelVersionShown
+from backend.schemas.projects import ManifestShown, ProjectShown
+from backend.schemas.promotion import PromotionShown
+from backend.schemas.queue import JobShown
+from backend.schemas.review import (
+    Answer,
+    Claim,
+    ClaimAnswer,
+    FlaggedSpan,
+    ItemView,
+    LeaseShown,
+    OwnReview,
+    PreferencesShown,
+    QueueProgress,
+    ReviewQueueForMe,
+    ReviewQueueShown,
+    ReviewReceipt,
+    ReviewShown,
+    ShownOutput,
+)
+from backend.schemas.scoring import DifferenceShown, FigureShown, ScoreRunDetail
+from backend.schemas.training import TrainingProgress, TrainingRunShown
+from backend.schemas.users import Me
+
+NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
+HOSTILE = "<script>alert(1)</script> ![x](http://evil.example/x.png) **b** \x1b[31m \u202ex $y$ `c`"
+
+
+def progress(done: int, *, total: int = 3, leased: int = 0) -> QueueProgress:
+    """A queue's progress."""
+    return QueueProgress(
+        total=total, done=done, leased=leased, open=total - done - leased, mine=done
+    )
+
+
+def single_item(text: str = "Pay 39 EUR.", *, flags: tuple[FlaggedSpan, ...] = ()) -> ItemView:
+    """An item with one output."""
+    return ItemView(
+        input="Summarise.",
+        context="She pays 34 EUR.",
+        output=ShownOutput(text=text, flagged=list(flags)),
+    )
+
+
+def pair_item() -> ItemView:
+    """A blind pair."""
+    return ItemView(
+        input="Summarise.",
+        context=None,
+        left=ShownOutput(text="left words"),
+        right=ShownOutput(text="right words"),
+    )
+
+
+@dataclass
+class FakeClient:
+    """Answers from `items`; remembers what was sent.
+
+    Attributes:
+        fail: method name -> error to raise, once each time it is called, until taken out.
+    """
+
+    role: str = "expert"
+    kind: str = "single"
+    rubric: Rubric = field(default_factory=lambda: find_rubric("telecom_desk"))
+    items: list[ItemView] = field(default_factory=lambda: [single_item() for _ in range(3)])
+    drafts: dict[int, Answer] = field(default_factory=dict)
+    submitted: dict[int, Answer] = field(default_factory=dict)
+    skipped: dict[int, str] = field(default_factory=dict)
+    fail: dict[str, StropError] = field(default_factory=dict)
+    held_by_others: int = 0
+    n_queues: int = 1
+    project: dict[str, Any] = field(default_factory=dict)
+
+    def _may_fail(self, name: str) -> None:
+        if name in self.fail:
+            raise self.fail[name]
+
+    @property
+    def at(self) -> int:
+        """Index of the item in hand."""
+        return len(self.submitted) + len(self.skipped)
+
+    def me(self) -> Me:
+        self._may_fail("me")
+        shown = ProjectShown(id=1, name="desk", base_model="base", created_at=NOW)
+        projects = [] if self.role == "expert" else [shown]
+        return Me(id=1, name="anna", pseudonym="E-7", role=self.role, projects=projects)
+
+    def sign_out(self) -> None:
+        self.signed_out = True
+
+    def my_queues(self) -> list[ReviewQueueForMe]:
+        self._may_fail("my_queues")
+        return [
+            ReviewQueueForMe(
+                id=number,
+                name=f"queue {number}",
+                kind=self.kind,
+                closed=False,
+                rubric=self.rubric,
+                progress=progress(self.at, total=len(self.items)),
+            )
+            for number in range(1, self.n_queues + 1)
+        ]
+
+    def claim(self, queue_id: int) -> ClaimAnswer:
+        self._may_fail("claim")
+        where = progress(self.at, total=len(self.items) + self.held_by_others)
+        if self.at >= len(self.items):
+            return ClaimAnswer(claim=None, progress=where)
+        claim = Claim(
+            slot_id=self.at + 1,
+            version=1,
+            lease_until=NOW + timedelta(seconds=600),
+            resumed=False,
+            kind=self.kind,
+            item=self.items[self.at],
+            draft=self.drafts.get(self.at + 1),
+            progress=where,
+        )
+        return ClaimAnswer(claim=claim, progress=where)
+
+    def heartbeat(self, slot_id: int, version: int) -> LeaseShown:
+        self._may_fail("heartbeat")
+        return LeaseShown(slot_id=slot_id, version=version, lease_until=NOW, at=NOW)
+
+    def save_draft(self, slot_id: int, version: int, answer: Answer) -> LeaseShown:
+        self._may_fail("save_draft")
+        self.drafts[slot_id] = answer
+        return LeaseShown(slot_id=slot_id, version=version, lease_until=NOW, at=NOW)
+
+    def submit(self, slot_id: int, version: int, answer: Answer) -> ReviewReceipt:
+        self._may_fail("submit")
+        self.submitted[slot_id] = answer
+        return ReviewReceipt(review_id=slot_id, state="submitted")
+
+    def skip(self, slot_id: int, version: int, reason: str) -> ReviewReceipt:
+        self._may_fail("skip")
+        self.skipped[slot_id] = reason
+        return ReviewReceipt(review_id=None, state="skipped")
+
+    def my_reviews(self, queue_id: int, *, limit: int = 20) -> list[OwnReview]:
+        return [
+            OwnReview(
+                review_id=slot,
+                state="submitted",
+                submitted_at=NOW,
+                simulated=False,
+                skip_reason=None,
+                item=self.items[slot - 1],
+                answer=answer,
+            )
+            for slot, answer in list(self.submitted.items())[-limit:]
+        ]
+
+    # what engineers see: lists of shapes from `project`, by the name of the method
+
+    def _list(self, name: str) -> list[Any]:
+        self._may_fail(name)
+        return list(self.project.get(name, []))
+
+    def list_manifests(self, project_id: int) -> list[ManifestShown]:
+        return self._list("list_manifests")
+
+    def list_comparisons(self, project_id: int) -> list[ComparisonShown]:
+        return self._list("list_comparisons")
+
+    def list_models(self, project_id: int) -> list[ModelVersionShown]:
+        return self._list("list_models")
+
+    def list_queues(self, project_id: int) -> list[ReviewQueueShown]:
+        return self._list("list_queues")
+
+    def list_jobs(self, project_id: int) -> list[JobShown]:
+        return self._list("list_jobs")
+
+    def list_promotions(self, project_id: int) -> list[PromotionShown]:
+        return self._list("list_promotions")
+
+    def list_training_sets(self, project_id: int) -> list[TrainingSetShown]:
+        return self._list("list_training_sets")
+
+    def list_training_runs(self, project_id: int) -> list[TrainingRunShown]:
+        return self._list("list_training_runs")
+
+    def training_progress(self, training_run_id: int) -> TrainingProgress:
+        return self.project["training_progress"]
+
+    def list_generation_runs(self, project_id: int) -> Any:
+        return _Page(self._list("list_generation_runs"))
+
+    def list_generations(self, run_id: int, **_: Any) -> Any:
+        return _Page(self._list("list_generations"))
+
+    def generation(self, generation_id: int) -> GenerationDetail:
+        return self.project["generation"]
+
+    def score_run(self, score_run_id: int) -> ScoreRunDetail:
+        return self.project["score_run"]
+
+    def differences(self, score_run_id: int, **_: Any) -> list[DifferenceShown]:
+        return self._list("differences")
+
+    def queue(self, queue_id: int) -> ReviewQueueShown:
+        return next(q for q in self._list("list_queues") if q.id == queue_id)
+
+    def preferences(self, queue_id: int) -> list[PreferencesShown]:
+        return self._list("preferences")
+
+    def list_reviews(self, queue_id: int, *, limit: int) -> Any:
+        return _Page(self._list("list_reviews"))
+
+
+@dataclass
+class _Page:
+    items: list[Any]
+    next: str | None = None
+
+
+def engineers_project() -> dict[str, Any]:
+    """One of everything that the pages of engineers show; names and texts try to be markup."""
+    job = JobShown(
+        id=1, kind="generate", subject_id=1, queue="gen", state="stopped", attempt=1,
+        error=HOSTILE, created_at=NOW, started_at=NOW, finished_at=NOW,
+    )  # fmt: skip
+    run = GenerationRunShown(
+        id=1, project_id=1, dataset="demo", dataset_version=1, split="test", engine="fake",
+        params={"seed": 0}, samples=1,
+        models=[{"id": 1, "label": "base"}, {"id": 2, "label": "v1"}],
+        progress={"done": 2, "total": 2, "failed": 0}, job=job, preflight=None,
+        score_run_ids=[1], created_at=NOW,
+    )  # fmt: skip
+    figure = {"slice": {"task": "x"}, "metric": "f1", "n": 20, "failed": 1}
+    figures = [
+        FigureShown(model_version_id=1, model="base", value=0.5, low=0.4, high=0.6, **figure),
+        FigureShown(model_version_id=2, model="v1", error="no reference has a class", **figure),
+    ]
+    difference = DifferenceShown(
+        baseline_id=1, candidate_id=2, baseline_model="base", candidate_model="v1",
+        slice={}, metric="bleu", baseline=10.0, candidate=12.0, value=2.0, low=-1.0, high=5.0,
+        p=0.2, wins=5, losses=3, ties=2, n=10,
+    )  # fmt: skip
+    generation = {
+        "id": 1, "run_id": 1, "model": "base", "example_id": 1, "sample": 0, "text": HOSTILE,
+        "error": None, "finish_reason": "stop", "prompt_tokens": 1, "completion_tokens": 1,
+        "truncated_tokens": 0, "latency_s": 0.1,
+    }  # fmt: skip
+    example = {
+        "id": 1, "external_id": HOSTILE, "input": HOSTILE, "context": HOSTILE,
+        "references": [HOSTILE], "group": "g", "slices": {}, "split": "test",
+    }  # fmt: skip
+    queue = ReviewQueueShown(
+        id=1, project_id=1, name="pairs", kind="pair", generation_run_id=1, score_run_id=None,
+        rubric=find_rubric("blind_pair"), design={}, closed=False, created_at=NOW,
+        progress=progress(2),
+        reviewers=[{"pseudonym": "E-7", "simulated": True, "submitted": 2, "skipped": 0,
+                    "active_seconds": 30.0}],
+    )  # fmt: skip
+    return {
+        "list_jobs": [job],
+        "list_generation_runs": [run],
+        "list_generations": [GenerationShown(**generation)],
+        "generation": GenerationDetail(**generation, example=example, scores=[]),
+        "score_run": ScoreRunDetail(
+            id=1, generation_run_id=1, metrics=[], seed=7, job_state="done", created_at=NOW,
+            figures=figures,
+        ),
+        "differences": [difference],
+        "list_queues": [queue],
+        "preferences": [
+            PreferencesShown(
+                model_a_id=1, model_b_id=2, model_a="base", model_b="v1", wins_a=1, wins_b=3,
+                ties=1, both_bad=0, cannot_judge=1, left_wins=2, right_wins=2, n_votes=6,
+                n_identical=0, n_simulated=2, error=None,
+                win_rate={"value": 0.75, "low": 0.3, "high": 0.95, "n": 4, "failed": 2,
+                          "signature": "win_rate|version:1"},
+            )
+        ],
+        "list_reviews": [
+            ReviewShown(
+                id=1, queue_id=1, item_id=1, generation_ids=[1, 2], reviewer="E-7",
+                state="submitted", simulated=True, models=["base", "v1"], ratings={},
+                correction=HOSTILE, spans=[], winner="b", comment=HOSTILE, skip_reason=None,
+                active_seconds=3.0, submitted_at=NOW,
+            )
+        ],
+        "list_manifests": [
+            ManifestShown(
+                id=1, project_id=1, version=1, digest="ab" * 32, source="", created_at=NOW,
+                content={"name": "bar", "lines": [{"metric": "f1", "margin": 0.05}]},
+            )
+        ],
+        "list_comparisons": [
+            ComparisonShown(
+                id=1, project_id=1, manifest_id=1, score_run_id=1, review_queue_id=None,
+                baseline="base", candidate="v1", verdict="INCONCLUSIVE", created_at=NOW,
+                lines=[{"title": "f1 better", "metric": "f1", "verdict": "INCONCLUSIVE",
+                        "reason": "0.1 [-0.1, 0.3], n=20", "evidence": None}],
+            )
+        ],
+        "list_promotions": [
+            PromotionShown(
+                id=1, project_id=1, alias="champion", model="v1", action="held",
+                comparison_id=1, reason=HOSTILE, simulated=True, decided_by=None, created_at=NOW,
+            )
+        ],
+        "list_training_sets": [
+            TrainingSetShown(
+                id=1, project_id=1, name="round-1", recipe={}, digest="cd" * 32, n_rows=5,
+                simulated=True, created_at=NOW,
+            )
+        ],
+        "list_training_runs": [
+            TrainingRunShown(
+                id=1, project_id=1, training_set_id=1, manifest_id=1, adapter_name="v1",
+                config={"rank": 8}, result={}, job=job, created_at=NOW, finished_at=NOW,
+            )
+        ],
+        "training_progress": TrainingProgress(
+            training_run_id=1, state="stopped",
+            points=[{"step": 1, "epoch": 0.1, "loss": 2.0},
+                    {"step": 2, "epoch": 0.2, "eval_loss": 1.9}],
+        ),
+    }  # fmt: skip

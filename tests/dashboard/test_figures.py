@@ -1,0 +1,103 @@
+"""Figures in words and in plots: interval and n always, a reason where there is no figure."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from backend.schemas.scoring import DifferenceShown, FigureShown
+from dashboard.components.figures import (
+    difference_points,
+    difference_rows,
+    figure_points,
+    figure_rows,
+    interval_text,
+)
+from dashboard.components.frame import Number, Tag, facts_html, table_html
+from dashboard.components.plots import intervals_plot, loss_plot, votes_plot
+
+FIGURE = FigureShown(
+    model_version_id=1, model="base", slice={"task": "x"}, metric="f1",
+    value=0.5, low=0.4, high=0.6, n=20, failed=2,
+)  # fmt: skip
+FAILED = FIGURE.model_copy(update={"value": None, "error": "nothing was scored"})
+DIFFERENCE = DifferenceShown(
+    baseline_id=1, candidate_id=2, baseline_model="base", candidate_model="v1", slice={},
+    metric="bleu", baseline=10.0, candidate=12.0, value=2.0, low=-1.0, high=5.0, p=0.0001,
+    wins=5, losses=3, ties=2, n=10,
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("metric", "figures", "text"),
+    [
+        ("f1", (0.5, 0.4, 0.6), "0.500 [0.400, 0.600]"),
+        ("bleu", (12.34, 10.0, 15.0), "12.3 [10.0, 15.0]"),
+        ("f1", (0.5, None, None), "0.500 (no interval)"),
+        ("f1", (None, None, None), "cannot be computed"),
+    ],
+)
+def test_a_figure_stands_with_its_interval(
+    metric: str, figures: tuple[float | None, ...], text: str
+) -> None:
+    assert interval_text(*figures, metric=metric) == text  # type: ignore[arg-type]
+
+
+def test_a_figure_row_has_n_and_failures() -> None:
+    assert figure_rows([FIGURE]) == [
+        ["f1", "task=x", "base", Number("0.500 [0.400, 0.600]"), 20, 2, ""]
+    ]
+
+
+def test_what_could_not_be_computed_is_its_reason_and_no_point() -> None:
+    assert figure_rows([FAILED])[0][3] == "nothing was scored"
+    assert figure_points([FAILED]) == []
+
+
+def test_a_difference_row() -> None:
+    assert difference_rows([DIFFERENCE])[0][4:] == [
+        Number("2.0 [-1.0, 5.0]"),
+        Number("< 0.001"),
+        Number("5 / 2 / 3"),
+        10,
+    ]
+
+
+def test_the_plot_draws_every_interval() -> None:
+    spec = intervals_plot(figure_points([FIGURE]), label="line", value_title="v")
+    rule = spec["layer"][0]
+    assert (rule["encoding"]["x"]["field"], rule["encoding"]["x2"]["field"]) == ("low", "high")
+    assert spec["data"]["values"][0]["n"] == 20
+
+
+def test_differences_are_drawn_against_zero() -> None:
+    spec = intervals_plot(difference_points([DIFFERENCE]), label="line", value_title="v", mark_at=0)
+    assert spec["layer"][-1]["data"]["values"] == [{"at": 0}]
+
+
+def test_text_is_data_of_the_plot_and_not_its_specification() -> None:
+    hostile = "<script>alert(1)</script>"
+    points = figure_points([FIGURE.model_copy(update={"model": hostile})])
+    spec = intervals_plot(points, label="line", value_title="v")
+    del spec["data"]
+    assert hostile not in json.dumps(spec)
+
+
+def test_every_answer_has_its_colour() -> None:
+    counts = [{"answer": a, "votes": 1, "place": i} for i, a in enumerate("abcde")]
+    scale = votes_plot(counts)["layer"][0]["encoding"]["color"]["scale"]
+    assert len(scale["domain"]) == len(set(scale["range"])) == 5
+
+
+def test_both_series_of_a_loss_curve() -> None:
+    points = [{"step": 1, "loss": 2.0, "series": s} for s in ("training", "validation")]
+    assert len(loss_plot(points)["data"]["values"]) == 2
+
+
+def test_cells_are_escaped() -> None:
+    html = table_html(["<h>"], [["<b>", 3, None, Tag("<t>", "pass"), Number("<n>")]])
+    html += facts_html({"<k>": "<v>"})
+    for piece in ("h", "b", "t", "n", "k", "v"):
+        assert f"<{piece}>" not in html
+        assert f"&lt;{piece}&gt;" in html

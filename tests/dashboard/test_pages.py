@@ -1,0 +1,170 @@
+"""The pages as Streamlit draws them, with a client that answers from memory."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from backend.errors import NotAuthenticated, ServerUnavailable
+from backend.rubrics import find_rubric
+from backend.schemas.review import Answer
+from dashboard.session import CLIENT_KEY
+from tests.dashboard.fake_client import (
+    HOSTILE,
+    FakeClient,
+    engineers_project,
+    pair_item,
+    single_item,
+)
+
+APP = Path(__file__).parents[2] / "dashboard" / "app.py"
+PAGES = ["overview", "runs", "preferences", "verdicts", "trainings", "people"]
+
+
+def open_app(client: FakeClient) -> AppTest:
+    app = AppTest.from_file(str(APP), default_timeout=60)
+    app.session_state[CLIENT_KEY] = client
+    return app.run()
+
+
+def page_script(name: str) -> str:
+    return f"from dashboard.views import {name}\n{name}.show()\n"
+
+
+def open_page(name: str, project: dict[str, Any]) -> AppTest:
+    client = FakeClient(role="engineer", project=project)
+    app = AppTest.from_string(page_script(name), default_timeout=60)
+    app.session_state[CLIENT_KEY] = client
+    app.session_state["strop-project"] = client.me().projects[0]
+    return app.run()
+
+
+def shown(app: AppTest) -> str:
+    """All HTML and text on the page."""
+    parts = [str(getattr(e.proto, "body", "") or getattr(e, "value", "")) for e in app.main]
+    return "\n".join(parts) + "\n".join(h.proto.body for h in app.get("html"))
+
+
+def click(app: AppTest, label: str) -> AppTest:
+    button = next(b for b in app.button if b.label.split(" :gray")[0].lstrip("✓ ") == label)
+    return button.click().run()
+
+
+class TestSignIn:
+    def test_who_is_not_signed_in_is_pointed_to_the_form(self) -> None:
+        app = open_app(FakeClient(fail={"me": NotAuthenticated("Nobody is signed in.")}))
+        assert not app.exception
+        assert "/api/v1/login" in shown(app)
+
+
+class TestDesk:
+    def test_source_output_and_questions_are_there(self) -> None:
+        page = shown(open_app(FakeClient()))
+        for words in ("She pays 34 EUR.", "Pay 39 EUR.", "0 of 3 done", "How good is the answer"):
+            assert words in page
+
+    def test_a_click_answers_and_saves_a_draft(self) -> None:
+        client = FakeClient()
+        click(open_app(client), "No")
+        assert client.drafts[1].ratings == {"faithful": "no"}
+
+    def test_rate_submit_and_get_the_next_item(self) -> None:
+        client = FakeClient()
+        app = open_app(client)
+        for label in ("Yes", "4", "No problem", "Submit"):
+            app = click(app, label)
+        assert client.submitted[1].ratings == {"faithful": "yes", "quality": 4, "problem": "none"}
+        assert "1 of 3 done" in shown(app)
+
+    def test_submit_without_answers_says_what_is_missing(self) -> None:
+        client = FakeClient()
+        app = click(open_app(client), "Submit")
+        assert "needs an answer" in shown(app)
+        assert client.submitted == {}
+
+    def test_vote_on_a_pair_shows_no_model(self) -> None:
+        client = FakeClient(kind="pair", items=[pair_item()], rubric=find_rubric("blind_pair"))
+        app = open_app(client)
+        page = shown(app)
+        assert "Answer A" in page
+        assert "base" not in page.replace("baseline", "").lower()
+        click(click(app, "A is better"), "Submit")
+        assert client.submitted[1].winner == "left"
+
+    def test_skip_with_a_reason(self) -> None:
+        client = FakeClient()
+        app = click(open_app(client), "Skip")
+        app.text_input[0].input("a typed reason").run()
+        click(app, "Skip this item")
+        assert client.skipped == {1: "a typed reason"}
+
+    def test_finished(self) -> None:
+        assert "This queue is finished" in shown(open_app(FakeClient(items=[])))
+
+    def test_others_at_work(self) -> None:
+        app = open_app(FakeClient(items=[], held_by_others=1))
+        assert "Nothing for you at this moment" in shown(app)
+
+    def test_no_queue_yet(self) -> None:
+        assert "Nothing has been given to you yet" in shown(open_app(FakeClient(n_queues=0)))
+
+    def test_an_error_is_an_error_and_can_be_tried_again(self) -> None:
+        client = FakeClient(fail={"claim": ServerUnavailable("The server is away.")})
+        app = open_app(client)
+        page = shown(app)
+        assert "This did not work" in page
+        assert "finished" not in page
+        client.fail.clear()
+        assert "Pay 39 EUR." in shown(click(app, "Try again"))
+
+    def test_a_draft_is_there_again_after_a_reload(self) -> None:
+        client = FakeClient(drafts={1: Answer(ratings={"faithful": "no"})})
+        app = open_app(client)
+        assert "Draft restored" in shown(app)
+        assert any(b.label == "✓ No" for b in app.button)
+
+    def test_hostile_text_is_text(self) -> None:
+        app = open_app(FakeClient(items=[single_item(HOSTILE)]))
+        assert "<script>" not in shown(app)
+        assert "&lt;script&gt;" in shown(app)
+        assert not any("evil.example" in m.value for m in app.markdown)
+
+
+class TestEngineerPages:
+    @pytest.mark.parametrize("name", PAGES)
+    def test_draws_and_shows_hostile_text_as_text(self, name: str) -> None:
+        app = open_page(name, engineers_project())
+        assert not app.exception
+        page = shown(app)
+        assert "<script>" not in page
+        assert not any("evil.example" in m.value for m in app.markdown)
+
+    @pytest.mark.parametrize("name", PAGES)
+    def test_an_empty_project_says_what_to_do(self, name: str) -> None:
+        app = open_page(name, {})
+        assert not app.exception
+        assert any("strop " in info.value for info in app.info)
+
+    @pytest.mark.parametrize(
+        ("name", "words"),
+        [
+            ("overview", ["INCONCLUSIVE", "f1 better than the baseline", "stopped"]),
+            ("runs", ["0.500 [0.400, 0.600]", "no reference has a class", "2.0 [-1.0, 5.0]"]),
+            ("preferences", ["left won 2, right won 2", "2 simulated", "equally good"]),
+            ("verdicts", ["f1 better", "0.1 [-0.1, 0.3], n=20", "simulated"]),
+            ("trainings", ["round-1", "simulated reviews"]),
+            ("people", ["v1 is better", "simulated", "15 s"]),
+        ],
+    )
+    def test_what_must_be_on_it(self, name: str, words: list[str]) -> None:
+        page = shown(open_page(name, engineers_project()))
+        for word in words:
+            assert word in page
+
+    def test_the_overview_opens_first(self) -> None:
+        app = open_app(FakeClient(role="engineer", project=engineers_project()))
+        assert not app.exception
+        assert "The bar" in [s.value for s in app.subheader]
