@@ -68,7 +68,7 @@ def create_app(
     app.state.serving = serve_with(settings, sessions, clock=clock)
     add_problem_handlers(app)
     add_replay_handler(app)
-    _add_own_routes(app, figures, app.state.serving)
+    _add_own_routes(app, figures)
     versioned = APIRouter(prefix="/v1")
     for router in ROUTERS:
         versioned.include_router(router)
@@ -103,12 +103,13 @@ def _check_rules(app: FastAPI) -> None:
         raise RuntimeError(f"say in backend.api.rules who may call {', '.join(unstated)}")
 
 
-def _add_own_routes(app: FastAPI, figures: RequestFigures, serving: Serving) -> None:
+def _add_own_routes(app: FastAPI, figures: RequestFigures) -> None:
     from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
     from backend.services.overview import count_jobs
 
     def jobs_by_state() -> dict[str, int]:
+        serving: Serving = app.state.serving
         with serving.reading() as session:
             return count_jobs(session)
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import shutil
+import socket
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
+import uvicorn
 from fastapi import FastAPI
 from sqlalchemy.orm import Session, sessionmaker
 from starlette.applications import Starlette
@@ -16,6 +19,7 @@ from starlette.routing import Mount
 from starlette.testclient import TestClient
 
 from backend.api.app import create_app
+from backend.api.deps import serve_with
 from backend.db import open_database, session_factory
 from backend.services.credentials import create_token
 from backend.services.users import add_member, create_user, hash_password
@@ -131,9 +135,8 @@ def house(furnished: tuple[Path, House], settings: Settings, tmp_path: Path) -> 
     shutil.copy(path, tmp_path / "house.db")
     engine = open_database(f"sqlite:///{tmp_path / 'house.db'}")
     sessions, clock = session_factory(engine), Clock()
-    app = create_app(settings, sessions, clock=clock)
-    tokens = dict(made.tokens)
-    yield replace(made, app=app, sessions=sessions, clock=clock, tokens=tokens)
+    made.app.state.serving = serve_with(settings, sessions, clock=clock)  # an app is slow to make
+    yield replace(made, sessions=sessions, clock=clock, tokens=dict(made.tokens))
     engine.dispose()
 
 
@@ -141,3 +144,20 @@ def house(furnished: tuple[Path, House], settings: Settings, tmp_path: Path) -> 
 def house_on_both(sessions: sessionmaker[Session], settings: Settings, password_hash: str) -> House:
     """The API on each backend."""
     return furnish(sessions, settings, password_hash)
+
+
+@pytest.fixture
+def server_url(house: House) -> Iterator[str]:
+    """A real server over the house, on a free port."""
+    mounted = Starlette(routes=[Mount("/api", app=house.app)])
+    config = uvicorn.Config(
+        mounted, port=0, log_level="warning", ws="none", lifespan="off", access_log=False
+    )
+    server = uvicorn.Server(config)
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
+        thread.start()
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+        server.should_exit = True
+        thread.join()
