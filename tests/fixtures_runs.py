@@ -19,7 +19,8 @@ from backend.tables.projects import Project
 
 @dataclass(frozen=True, slots=True)
 class Laid:
-    """Ids of what was laid down; `examples` are those of the test split."""
+    """Ids of what was laid down; `examples` are those of the test split, besides which there
+    is one example to train on and one to validate with."""
 
     project: int
     version: int
@@ -46,7 +47,9 @@ def lay_down_project(session: Session, *, examples: int = 6, adapters: int = 2) 
     session.add(version)
     session.flush()
     rows = [_example(version.id, i) for i in range(examples)]
-    session.add_all([*rows, _example(version.id, examples, split="train")])
+    trained = _example(version.id, examples, split="train")
+    watched = _example(version.id, examples + 1, split="validation")
+    session.add_all([*rows, trained, watched])
     models = [_model(project.id, i) for i in range(adapters + 1)]
     session.add_all(models)
     session.flush()

@@ -19,9 +19,20 @@ from backend.cli.common import (
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
-FIGURES = ["metric", "slice", "model", "value", "low", "high", "n", "failed", "note"]
-DIFFERENCES = ["metric", "slice", "pair", "value", "low", "high", "p", "wins", "losses", "n"]
-DIFFERENCES += ["failed", "note"]
+FIGURES = ["metric", "model", "value", "95% interval", "n", "failed", ""]
+DIFFERENCES = [
+    "metric",
+    "pair",
+    "difference",
+    "95% interval",
+    "p",
+    "won",
+    "lost",
+    "n",
+    "failed",
+    "",
+]
+MARKS = "abcdefghijklmnopqrstuvwxyz"
 
 
 def command(
@@ -88,46 +99,78 @@ def _score_report(session: Session, score_run_id: int, model_ids: list[int]) -> 
     labels = {figure.model_version_id: figure.model for figure in figures}
     return {
         "score_run": score_run_id,
+        "baseline": labels[baseline],
         "figures": [figure.as_dict() for figure in figures],
         "differences": [
-            {"pair": f"{labels[d.candidate_id]} - {labels[d.baseline_id]}", **d.as_dict()}
-            for found in pairs
-            for d in found
+            {"model": labels[d.candidate_id], **d.as_dict()} for found in pairs for d in found
         ],
     }
 
 
 def _print_scores(report: dict[str, Any]) -> None:
+    notes: dict[str, str] = {}
     print_table(
-        [_row(f) for f in report["figures"]],
+        [_figure_row(figure, notes) for figure in report["figures"]],
         columns=FIGURES,
-        title=f"Score run {report['score_run']}: figures with 95% intervals",
+        title=f"Score run {report['score_run']}",
     )
     if report["differences"]:
         print_table(
-            [_row(d) for d in report["differences"]],
+            [_difference_row(difference, notes) for difference in report["differences"]],
             columns=DIFFERENCES,
-            title="Paired differences with 95% intervals, candidate minus baseline",
+            title=f"Change against {report['baseline']}, paired by example",
         )
-    signatures = {f["metric"]: f["signature"] for f in report["figures"] if "signature" in f}
-    for signature in signatures.values():
+    for note, mark in notes.items():
+        typer.echo(f"  ({mark}) {note}")
+    typer.echo("Signatures:")
+    for signature in {f["signature"]: None for f in report["figures"] if "signature" in f}:
         typer.echo(f"  {signature}")
 
 
-def _row(figure: dict[str, Any]) -> dict[str, Any]:
-    where = ",".join(f"{key}={value}" for key, value in figure["slice"].items())
-    return {**figure, "slice": where, "note": _note(figure)}
+def _figure_row(figure: dict[str, Any], notes: dict[str, str]) -> dict[str, Any]:
+    return {
+        "metric": _metric_label(figure),
+        "model": figure["model"],
+        "value": figure.get("value"),
+        "95% interval": _interval(figure),
+        "n": figure.get("n"),
+        "failed": figure.get("failed"),
+        "": _mark(figure, notes),
+    }
 
 
-def _note(figure: dict[str, Any]) -> str:
-    """Why there is no figure, or what a reader must know of it."""
-    notes: Iterable[str] = (
+def _difference_row(difference: dict[str, Any], notes: dict[str, str]) -> dict[str, Any]:
+    return {
+        "metric": _metric_label(difference),
+        "model": difference["model"],
+        "change": difference.get("value"),
+        "95% interval": _interval(difference),
+        "p": difference.get("p"),
+        "won:lost": f"{difference['wins']}:{difference['losses']}" if "wins" in difference else "",
+        "n": difference.get("n"),
+        "failed": difference.get("failed"),
+        "": _mark(difference, notes),
+    }
+
+
+def _metric_label(figure: dict[str, Any]) -> str:
+    where = ",".join(f"{key}={value}" for key, value in sorted(figure["slice"].items()))
+    return f"{figure['metric']}@{where}" if where else str(figure["metric"])
+
+
+def _interval(figure: dict[str, Any]) -> str:
+    return f"{figure['low']:.3f} to {figure['high']:.3f}" if "low" in figure else ""
+
+
+def _mark(figure: dict[str, Any], notes: dict[str, str]) -> str:
+    """Letters of the notes on a figure: why there is none, or what a reader must know of it."""
+    texts: Iterable[str] = (
         figure.get("error") or "",
-        f"rough: {figure['clusters']} groups" if figure.get("rough") else "",
-        f"{figure['not_applicable']} not applicable" if figure.get("not_applicable") else "",
+        f"rough: only {figure['clusters']} groups" if figure.get("rough") else "",
+        f"does not apply to {figure['not_applicable']}" if figure.get("not_applicable") else "",
         figure.get("note") or "",
     )
-    return "; ".join(note for note in notes if note)
+    return "".join(notes.setdefault(text, MARKS[len(notes) % len(MARKS)]) for text in texts if text)
 
 
 def list_runs(installation: Installation, project: str | None, *, as_json: bool) -> None:

@@ -10,11 +10,12 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from backend.cli.standings import look, show_bars, update_bars
 from backend.errors import StropError
 
 if TYPE_CHECKING:
@@ -53,16 +54,6 @@ class Interrupted(StropError):
     """The person stopped waiting."""
 
     slug = "interrupted"
-
-
-@dataclass(frozen=True, slots=True)
-class Standing:
-    """How far a job is, for the progress bar."""
-
-    title: str
-    done: float
-    total: float | None
-    note: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +106,7 @@ def run_jobs(
         with ExitStack() as stack:
             workers = _Workers(sessions, settings, stack)
             workers.require(look(sessions, job_ids)[0])
-            return _watch(sessions, job_ids, workers, stack.enter_context(_bars(quiet=quiet)))
+            return _watch(sessions, job_ids, workers, stack.enter_context(show_bars(quiet=quiet)))
     except KeyboardInterrupt:
         raise Interrupted(
             "Interrupted; what was done is kept.",
@@ -129,7 +120,7 @@ def _watch(
     shown: dict[int, TaskID] = {}
     while True:
         jobs, standings = look(sessions, job_ids)
-        _show(bars, shown, jobs, standings)
+        update_bars(bars, shown, jobs, standings)
         if ended := [job for job in jobs if job.state in ("failed", "stopped")]:
             raise JobEnded(ended[0])
         if all(job.state == "done" for job in jobs):
@@ -163,99 +154,6 @@ class _Workers:
             self.alone_since = time.monotonic()
         elif time.monotonic() - self.alone_since > PATIENCE_SECONDS:
             self.require(jobs)
-
-
-def look(
-    sessions: sessionmaker[Session], job_ids: Sequence[int]
-) -> tuple[list[Job], list[Standing]]:
-    """The jobs, followed by the scorings that they ask for, and how far each is."""
-    from backend.db import reading
-    from backend.services import queue
-
-    with reading(sessions) as session:
-        jobs = [queue.get_job(session, job_id) for job_id in job_ids]
-        wanted = [i for job in jobs for i in job.arguments.get("then_score", ())]
-        later = [queue.find_job(session, "score", score_run_id) for score_run_id in wanted]
-        jobs += [job for job in later if job is not None and job.id not in set(job_ids)]
-        return jobs, [_STANDINGS[job.kind](session, job) for job in jobs]
-
-
-def _generation_standing(session: Session, job: Job) -> Standing:
-    from backend.services.generation import run_progress
-
-    progress = run_progress(session, job.subject_id)
-    starting = job.state == "running" and progress.done == 0
-    note = "loading and checking the models" if starting else _failures(progress.failed)
-    return Standing(f"run {job.subject_id}: writing", progress.done, progress.total, note)
-
-
-def _scoring_standing(session: Session, job: Job) -> Standing:
-    from backend.services.scoring import score_progress
-
-    progress = score_progress(session, job.subject_id)
-    title = f"score run {job.subject_id}: scoring"
-    return Standing(title, progress.done, progress.total, _failures(progress.failed))
-
-
-def _training_standing(session: Session, job: Job) -> Standing:
-    from backend.services.training import get_training_run, planned_epochs, training_progress
-
-    run = get_training_run(session, job.subject_id)
-    curve = training_progress(run)
-    last = curve[-1] if curve else {}
-    total = planned_epochs(run)
-    done = total if job.state == "done" else last.get("epoch", 0.0)
-    title = f"training run {run.id}: {run.adapter_name}"
-    return Standing(title, done, total, _losses(curve) or "starting the trainer")
-
-
-def _losses(curve: Sequence[Mapping[str, float]]) -> str:
-    """The newest loss of each kind."""
-    newest = {key: line[key] for line in curve for key in ("loss", "eval_loss") if key in line}
-    return ", ".join(f"{key.replace('_', ' ')} {value:.3f}" for key, value in newest.items())
-
-
-_STANDINGS: Mapping[str, Callable[[Session, Job], Standing]] = {
-    "generate": _generation_standing,
-    "score": _scoring_standing,
-    "train": _training_standing,
-}
-
-
-def _failures(failed: int) -> str:
-    return f"{failed} failed" if failed else ""
-
-
-@contextmanager
-def _bars(*, quiet: bool) -> Iterator[Bars | None]:
-    if quiet:
-        yield None
-        return
-    from rich.console import Console
-    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
-
-    with Progress(
-        TextColumn("{task.description}", markup=False),
-        BarColumn(),
-        TextColumn("{task.fields[count]}", markup=False),
-        TimeElapsedColumn(),
-        TextColumn("{task.fields[note]}", markup=False),
-        console=Console(stderr=True),
-    ) as bars:
-        yield bars
-
-
-def _show(
-    bars: Bars | None, shown: dict[int, TaskID], jobs: Sequence[Job], standings: Sequence[Standing]
-) -> None:
-    if bars is None:
-        return
-    for job, at in zip(jobs, standings, strict=True):
-        if job.id not in shown:
-            shown[job.id] = bars.add_task(at.title, total=at.total, count="", note="")
-        count = f"{at.done:g}/{at.total:g}" if at.total is not None else f"{at.done:g}"
-        note = "waiting for a worker" if job.state == "queued" else at.note
-        bars.update(shown[job.id], completed=at.done, total=at.total, count=count, note=note)
 
 
 @contextmanager

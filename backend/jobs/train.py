@@ -19,6 +19,7 @@ from backend.db import reading, utc_now
 from backend.errors import StropError
 from backend.jobs.parts import Parts, Workshop
 from backend.services import queue, training
+from backend.services.training_files import RunFiles, run_files
 from backend.settings import child_environment
 from backend.tables.queue import Job, JobState
 from training.config import EXIT_ALREADY_TRAINING, EXIT_DONE, RESULT_NAME, lock_file
@@ -41,7 +42,7 @@ class _Plan:
 
     run_id: int
     output_dir: Path
-    files: training.RunFiles
+    files: RunFiles
 
     @property
     def finished(self) -> bool:
@@ -57,7 +58,7 @@ def train_parts(shop: Workshop, job: Job) -> Parts:
     """
     with reading(shop.sessions) as session:
         run = training.get_training_run(session, job.subject_id)
-        plan = _Plan(run.id, Path(run.output_dir), training.run_files(run, shop.settings))
+        plan = _Plan(run.id, Path(run.output_dir), run_files(run, shop.settings))
     for _ in range(ADOPTIONS):
         if plan.finished:
             break

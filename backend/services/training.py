@@ -1,15 +1,14 @@
 """Training runs: a frozen set and a configuration under a bar that was set before.
 
-This writes what the trainer reads (configuration and rows) into the run's folder; the trainer
-itself is a process of its own (`python -m training.sft`), started by backend/jobs/train.py. Knows
-nothing of torch.
+What the trainer reads is written by backend/services/training_files.py; the trainer itself is a
+process of its own (`python -m training.sft`), started by backend/jobs/train.py. Knows nothing of
+torch.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -19,10 +18,9 @@ from sqlalchemy.orm import Session
 
 from backend.errors import Conflict, InvalidInput, NotFound
 from backend.services import projects
-from backend.services.datasets import chat_messages
+from backend.services.training_files import run_files, write_run_files
 from backend.settings import Settings
-from backend.tables.curation import TrainingSet, TrainingSetRow
-from backend.tables.datasets import Example, Split
+from backend.tables.curation import TrainingSet
 from backend.tables.model_versions import ModelVersion
 from backend.tables.projects import Project, SuccessManifest
 from backend.tables.training import TrainingRun
@@ -30,7 +28,6 @@ from training.config import (
     RESULT_NAME,
     ConfigError,
     SftConfig,
-    dump_config,
     parse_config,
     progress_file,
 )
@@ -43,38 +40,6 @@ OURS = (
     "manifest_digest",
     "training_set_digest",
 )
-
-
-@dataclass(frozen=True, slots=True)
-class RunFiles:
-    """Where a training run keeps what the trainer reads, and its log."""
-
-    folder: Path
-
-    @property
-    def config(self) -> Path:
-        """The configuration in YAML."""
-        return self.folder / "config.yaml"
-
-    @property
-    def train(self) -> Path:
-        """Training rows as JSON lines."""
-        return self.folder / "train.jsonl"
-
-    @property
-    def validation(self) -> Path:
-        """Validation rows, for early stopping only."""
-        return self.folder / "validation.jsonl"
-
-    @property
-    def log(self) -> Path:
-        """What the trainer printed."""
-        return self.folder / "trainer.log"
-
-
-def run_files(run: TrainingRun, settings: Settings) -> RunFiles:
-    """The files of a run."""
-    return RunFiles(settings.home.absolute() / "training" / f"run-{run.id}")
 
 
 def create_training_run(
@@ -160,69 +125,6 @@ def _local_path(base_model: str) -> str:
     """A folder as an absolute path, since the trainer may have another working directory."""
     folder = Path(base_model)
     return str(folder.resolve()) if folder.is_dir() else base_model
-
-
-def write_run_files(
-    session: Session, run: TrainingRun, config: SftConfig, settings: Settings
-) -> None:
-    """Write configuration and rows; the same content when written again.
-
-    Raises:
-        InvalidInput: no row to train on, or none to watch where early stopping is asked for.
-    """
-    files = run_files(run, settings)
-    files.folder.mkdir(parents=True, exist_ok=True)
-    written = _write_lines(files.train, _training_lines(session, run.training_set_id))
-    if not written:
-        raise InvalidInput("The training set has no row for supervised fine-tuning.")
-    if config.validation_file is not None:
-        lines = _validation_lines(session, run.training_set_id)
-        if not _write_lines(files.validation, lines):
-            raise InvalidInput(
-                "Early stopping needs a validation split with references, and there is none.",
-                hint="Leave out early_stopping_patience.",
-            )
-    files.config.write_text(dump_config(config), encoding="utf-8")
-
-
-def _write_lines(path: Path, rows: Iterable[Mapping[str, Any]]) -> int:
-    count = 0
-    with path.open("w", encoding="utf-8") as stream:
-        for row in rows:
-            stream.write(json.dumps(row, ensure_ascii=False) + "\n")
-            count += 1
-    return count
-
-
-def _training_lines(session: Session, training_set_id: int) -> Iterable[dict[str, Any]]:
-    """SFT rows as TRL reads them; curation has kept every held-out example out of the set."""
-    from backend.services.curation import training_rows
-
-    for row in training_rows(session, training_set_id):
-        if row.kind == "sft":
-            yield _prompt_and_completion(row.prompt, row.completion)
-
-
-def _validation_lines(session: Session, training_set_id: int) -> Iterable[dict[str, Any]]:
-    """References of the validation split of the datasets that the set was drawn from."""
-    versions = (
-        select(Example.dataset_version_id)
-        .join(TrainingSetRow, TrainingSetRow.example_id == Example.id)
-        .where(TrainingSetRow.training_set_id == training_set_id)
-    )
-    watched = select(Example).where(
-        Example.dataset_version_id.in_(versions), Example.split == Split.VALIDATION
-    )
-    for example in session.scalars(watched.order_by(Example.id)):
-        if example.references:
-            yield _prompt_and_completion(chat_messages(example), str(example.references[0]))
-
-
-def _prompt_and_completion(prompt: Sequence[Mapping[str, str]], completion: str) -> dict[str, Any]:
-    return {
-        "prompt": [dict(message) for message in prompt],
-        "completion": [{"role": "assistant", "content": completion}],
-    }
 
 
 def get_training_run(

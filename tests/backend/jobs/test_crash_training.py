@@ -19,6 +19,7 @@ from backend.db import open_database, reading, session_factory
 from backend.jobs.train import lock_is_held
 from backend.services import queue, training
 from backend.services.model_versions import register_base
+from backend.services.training_files import run_files
 from backend.settings import Settings
 from backend.tables.curation import TrainingSet
 from backend.tables.model_versions import ModelVersion
@@ -71,7 +72,7 @@ def _lay_down(
         )
         session.add(run)
         session.flush()
-        files = training.run_files(run, installation)
+        files = run_files(run, installation)
         files.folder.mkdir(parents=True)
         write_chat_rows(files.train, 24)
         files.config.write_text(
@@ -146,7 +147,7 @@ def test_trainer_that_cannot_run_fails_the_job_with_its_words(
     installation: Settings, rows: sessionmaker[Session], tiny_base: Path
 ) -> None:
     run = _lay_down(rows, installation, tiny_base)
-    training.run_files(run, installation).train.write_text("not json\n", encoding="utf-8")
+    run_files(run, installation).train.write_text("not json\n", encoding="utf-8")
     with running_worker(installation, "--until-idle") as worker:
         assert worker.wait(120) == 0
     with reading(rows) as session:

@@ -97,7 +97,6 @@ def test_chosen_examples_only(session: Session) -> None:
         ({"model_ids": [99]}, NotFound, "no model version 99"),
         ({"dataset_version_id": 99}, NotFound, "no dataset version 99"),
         ({"split": "tset"}, InvalidInput, "no split 'tset'"),
-        ({"split": "validation"}, InvalidInput, "no examples"),
         ({"example_ids": []}, InvalidInput, "no examples"),
         ({"example_ids": [99]}, InvalidInput, "not in the split"),
         ({"samples": 2}, InvalidInput, "temperature 0"),
