@@ -76,6 +76,7 @@ RULES: dict[str, Access] = {
     "GET /v1/review-queues/{queue_id}/reviews": Access.ENGINEER,
     "GET /v1/projects/{project_id}/training-sets": Access.ENGINEER,
     "POST /v1/projects/{project_id}/training-sets": Access.ENGINEER,
+    "GET /v1/training-sets/{training_set_id}/export": Access.ENGINEER,
     "GET /v1/projects/{project_id}/training-runs": Access.ENGINEER,
     "POST /v1/projects/{project_id}/training-runs": Access.ENGINEER,
     "GET /v1/training-runs/{training_run_id}": Access.ENGINEER,

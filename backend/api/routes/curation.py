@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter
+import json
+from collections.abc import Iterator
+from typing import Annotated
 
-from backend.api.deps import SessionDep
+from fastapi import APIRouter, Query
+from fastapi.responses import StreamingResponse
+
+from backend.api.deps import ServingDep, SessionDep
 from backend.api.once import OnceDep
+from backend.api.streams import stream_lines
 from backend.schemas.curation import TrainingSetGiven, TrainingSetShown
-from backend.services import curation
+from backend.services import curation, exports
 
 router = APIRouter(tags=["training sets"])
 
@@ -31,3 +37,21 @@ def freeze_training_set(
         recipe=curation.recipe_from_content(body.recipe),
     )
     return once.answer(TrainingSetShown.model_validate(frozen))
+
+
+@router.get("/training-sets/{training_set_id}/export", response_class=StreamingResponse)
+def stream_training_set(
+    training_set_id: int,
+    serving: ServingDep,
+    format: Annotated[str, Query(max_length=40, description="sft, dpo, kto, openai, ...")] = "sft",
+) -> StreamingResponse:
+    """The rows of the format's kind as JSONL, in the format of another tool."""
+    exports.get_format(format)
+
+    def lines() -> Iterator[str]:
+        with serving.reading() as session:
+            rows = curation.training_rows(session, training_set_id)
+            for row in exports.export_rows(rows, format):
+                yield json.dumps(row, ensure_ascii=False) + "\n"
+
+    return stream_lines(lines(), filename=f"training-set-{training_set_id}-{format}.jsonl")

@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 
 from backend.api.deps import ServingDep, SessionDep
 from backend.api.once import OnceDep
+from backend.api.streams import stream_lines
 from backend.schemas.scoring import (
     ClassShown,
     DifferenceShown,
@@ -25,7 +26,6 @@ from backend.services.queue import JobKind
 from backend.tables.scoring import ScoreRun
 
 router = APIRouter(tags=["scoring"])
-JSONL = "application/jsonl"
 
 
 def _show(session: Session, run: ScoreRun) -> ScoreRunShown:
@@ -111,4 +111,4 @@ def stream_scores(score_run_id: int, serving: ServingDep) -> StreamingResponse:
                 shown = ScoreShown.model_validate(score).model_dump_json()
                 yield f'{{"generation_id":{score.generation_id},{shown[1:]}\n'
 
-    return StreamingResponse(lines(), media_type=JSONL)
+    return stream_lines(lines(), filename=f"scores-{score_run_id}.jsonl")

@@ -1,0 +1,265 @@
+"""The engineer's routes: each makes or shows the real thing."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from sqlalchemy import select
+
+from backend.services import scoring
+from backend.tables.generation import Generation, GenerationRun
+from backend.tables.queue import Job
+from backend.tables.scoring import ScoreRun
+from tests.backend.api.conftest import House
+from tests.fixtures_review import GOOD
+
+BAR = """
+name: bar
+baseline: base
+alpha: 0.05
+lines:
+  - {metric: exact_match, direction: higher, threshold: 0.5}
+"""
+ROWS = [
+    {"id": f"r{n}", "input": f"question {n}", "reference": f"answer {n}", "group": f"g{n}"}
+    for n in range(30)
+]
+
+
+@pytest.fixture
+def path(house: House) -> str:
+    return f"/api/v1/projects/{house.desk.project.id}"
+
+
+def post(house: House, path: str, body: dict[str, Any], status: int = 201) -> dict[str, Any]:
+    answer = house.client("engineer").post(path, json=body)
+    assert answer.status_code == status, answer.text
+    made: dict[str, Any] = answer.json()
+    return made
+
+
+def get(house: House, path: str) -> Any:
+    answer = house.client("engineer").get(path)
+    assert answer.status_code == 200, answer.text
+    return answer.json()
+
+
+def scored_run(house: House) -> int:
+    """A score run whose ledger is full: the first model copies the reference, the second errs."""
+    with house.sessions.begin() as session:
+        query = select(Generation).where(Generation.run_id == house.desk.run.id)
+        for written in session.scalars(query):
+            if written.model_version_id == house.desk.models[0].id:
+                written.text = written.example.references[0]
+        run = ScoreRun(
+            generation_run_id=house.desk.run.id, metrics=[{"metric": "exact_match", "slice": {}}]
+        )
+        session.add(run)
+        session.flush()
+        units = [
+            scoring.ScoreUnit(written.id, ("exact_match",)) for written in session.scalars(query)
+        ]
+        loaded = scoring.load_generations(session, [unit.generation_id for unit in units])
+        scoring.save_scores(session, run.id, scoring.score_units(units, loaded))
+        return run.id
+
+
+def test_bar_is_set_and_a_change_is_a_version(house: House, path: str) -> None:
+    first = post(house, f"{path}/manifests", {"source": BAR})
+    same = post(house, f"{path}/manifests", {"source": BAR + "# a comment\n"})
+    other = post(house, f"{path}/manifests", {"source": BAR.replace("0.5", "0.6")})
+    assert [first["version"], same["version"], other["version"]] == [1, 1, 2]
+    assert [row["version"] for row in get(house, f"{path}/manifests")] == [1, 2]
+
+
+def test_dataset_is_imported_and_split_by_group(house: House, path: str) -> None:
+    made = post(house, f"{path}/datasets", {"name": "faq", "rows": ROWS})
+    assert made["n_examples"] == 30
+    assert sum(split["examples"] for split in made["splits"].values()) == 30
+    page = get(house, f"/api/v1/dataset-versions/{made['id']}/examples?split=train&limit=3")
+    assert [item["split"] for item in page["items"]] == ["train"] * 3
+
+
+def test_dataset_with_a_bad_row_is_refused_whole(house: House, path: str) -> None:
+    rows = [*ROWS, {"id": "r0", "input": "again", "reference": "x"}]
+    refused = post(house, f"{path}/datasets", {"name": "faq", "rows": rows}, 422)
+    assert "r0" in refused["detail"]
+    assert [row["name"] for row in get(house, f"{path}/datasets")] == ["tickets"]
+
+
+def test_run_is_laid_down_and_queued(house: House, path: str) -> None:
+    body = {"dataset": "tickets", "split": "train", "models": ["base", "v1"], "engine": "local"}
+    made = post(house, f"{path}/generation-runs", body | {"metrics": ["exact_match"]})
+    assert [model["label"] for model in made["models"]] == ["base", "base:v1@1"]
+    assert made["progress"] == {"done": 0, "total": 12, "failed": 0}
+    assert made["job"]["state"] == "queued"
+    with house.sessions() as session:
+        job = session.scalars(select(Job)).one()
+        [score_run] = session.scalars(select(ScoreRun)).all()
+        assert job.arguments == {"then_score": [score_run.id]}
+    assert get(house, f"{path}/jobs")[0]["kind"] == "generate"
+    assert len(get(house, f"{path}/generation-runs")["items"]) == 2
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"models": ["v9"]}, {"dataset": "nothing"}, {"split": "all"}, {"metrics": ["rouje"]}],
+)
+def test_run_that_cannot_be_is_refused(house: House, path: str, wrong: dict[str, Any]) -> None:
+    body = {"dataset": "tickets", "split": "train", "models": ["base"]}
+    answer = house.client("engineer").post(f"{path}/generation-runs", json=body | wrong)
+    assert answer.status_code in {404, 422}
+    with house.sessions() as session:
+        assert session.scalars(select(Job)).all() == []
+
+
+def test_score_run_is_queued(house: House) -> None:
+    with house.sessions.begin() as session:
+        session.get_one(GenerationRun, house.desk.run.id).split = "train"
+    run_path = f"/api/v1/generation-runs/{house.desk.run.id}/score-runs"
+    made = post(house, run_path, {"metrics": ["exact_match"]})
+    assert made["job_state"] == "queued"
+    assert [row["id"] for row in get(house, run_path)] == [made["id"]]
+
+
+def test_figures_carry_n_interval_and_recipe(house: House) -> None:
+    score_run_id = scored_run(house)
+    base, v1 = get(house, f"/api/v1/score-runs/{score_run_id}")["figures"]
+    assert (base["model"], base["value"], base["n"], base["failed"]) == ("base", 1.0, 6, 0)
+    assert v1["value"] == 0.0
+    assert base["low"] <= base["value"] <= base["high"]
+    assert base["signature"].startswith("exact_match|")
+
+
+def test_difference_is_paired(house: House) -> None:
+    first, second = (model.id for model in house.desk.models)
+    address = f"/api/v1/score-runs/{scored_run(house)}/differences"
+    [pair] = get(house, f"{address}?baseline={first}&candidate={second}")
+    assert (pair["value"], pair["wins"], pair["losses"], pair["n"]) == (-1.0, 0, 6, 6)
+    assert (pair["baseline_model"], pair["candidate_model"]) == ("base", "base:v1@1")
+
+
+def test_scores_stream_as_lines(house: House) -> None:
+    score_run_id = scored_run(house)
+    answer = house.client("engineer").get(f"/api/v1/score-runs/{score_run_id}/scores")
+    assert answer.headers["content-type"].startswith("application/jsonl")
+    lines = [json.loads(line) for line in answer.text.splitlines()]
+    assert len(lines) == 12
+    assert {line["metric"] for line in lines} == {"exact_match"}
+    detail = get(house, f"/api/v1/generations/{lines[0]['generation_id']}")
+    assert detail["scores"][0]["value"] == lines[0]["value"]
+
+
+def test_queue_is_opened_answered_shown_and_closed(house: House, path: str) -> None:
+    names = [house.users["expert"].name]
+    body = {
+        "name": "second",
+        "kind": "single",
+        "generation_run_id": house.desk.run.id,
+        "models": ["v1"],
+        "rubric": "telecom_desk",
+        "reviewers": names,
+        "n_items": 2,
+    }
+    made = post(house, f"{path}/review-queues", body)
+    assert (made["progress"]["total"], made["reviewers"][0]["submitted"]) == (2, 0)
+    claim_path = f"/api/v1/review-queues/{made['id']}/claim"
+    held = house.client("expert").post(claim_path).json()["claim"]
+    house.client("expert").post(
+        f"/api/v1/review-slots/{held['slot_id']}/submit",
+        json={"version": held["version"], "answer": {"ratings": GOOD, "correction": "better"}},
+    )
+    [review] = get(house, f"/api/v1/review-queues/{made['id']}/reviews")["items"]
+    assert (review["models"], review["correction"]) == (["base:v1@1"], "better")
+    assert review["reviewer"] == house.users["expert"].pseudonym
+    post(house, f"/api/v1/review-queues/{made['id']}/close", {}, 200)
+    assert house.client("expert").post(claim_path).status_code == 409
+
+
+def test_queue_over_a_foreign_run_is_refused(house: House, path: str) -> None:
+    body = {
+        "name": "x",
+        "generation_run_id": house.foreign.run.id,
+        "models": ["base"],
+        "reviewers": [house.users["expert"].name],
+    }
+    refused = post(house, f"{path}/review-queues", body, 404)
+    assert "no generation_run" in refused["detail"]
+
+
+def test_rubric_is_never_a_path(house: House, path: str) -> None:
+    body = {
+        "name": "x",
+        "generation_run_id": house.desk.run.id,
+        "models": ["base"],
+        "reviewers": [house.users["expert"].name],
+        "rubric": "/etc/hostname",
+    }
+    refused = post(house, f"{path}/review-queues", body, 422)
+    assert "rubric" in refused["detail"]
+
+
+def test_training_set_is_frozen_and_exported(house: House, path: str) -> None:
+    client = house.client("expert")
+    held = client.post(f"/api/v1/review-queues/{house.queue_id}/claim").json()["claim"]
+    client.post(
+        f"/api/v1/review-slots/{held['slot_id']}/submit",
+        json={"version": held["version"], "answer": {"ratings": GOOD, "correction": "as it was"}},
+    )
+    made = post(house, f"{path}/training-sets", {"name": "t", "recipe": {"queues": ["q"]}})
+    assert made["n_rows"] >= 1
+    address = f"/api/v1/training-sets/{made['id']}/export"
+    answer = house.client("engineer").get(address, params={"format": "sft"})
+    [line] = [json.loads(line) for line in answer.text.splitlines()]
+    assert line["completion"] == [{"role": "assistant", "content": "as it was"}]
+    assert 'filename="training-set' in answer.headers["content-disposition"]
+    unknown = house.client("engineer").get(address, params={"format": "sftt"})
+    assert unknown.json()["hint"].startswith("Known, nearest first: sft")
+
+
+def test_training_without_a_bar_is_refused(house: House, path: str) -> None:
+    with house.sessions.begin() as session:
+        from backend.tables.curation import TrainingSet
+
+        frozen = TrainingSet(
+            project_id=house.desk.project.id, name="t", recipe={}, digest="0" * 64, n_rows=1
+        )
+        session.add(frozen)
+        session.flush()
+        set_id = frozen.id
+    body = {"training_set_id": set_id, "adapter_name": "v2"}
+    refused = post(house, f"{path}/training-runs", body, 409)
+    assert "manifest" in refused["detail"]
+
+
+def test_candidate_is_judged_promoted_and_rolled_back(house: House, path: str) -> None:
+    scored_run(house)
+    with house.sessions.begin() as session:
+        session.get_one(GenerationRun, house.desk.run.id).split = "test"
+    post(house, f"{path}/manifests", {"source": BAR})
+    judged = post(house, f"{path}/comparisons", {"baseline": "v1", "candidate": "base"})
+    assert judged["lines"][0]["evidence"]["n"] == 6
+    body = {"comparison_id": judged["id"], "override": "tried here"}
+    promoted = post(house, f"{path}/promotions", body)
+    assert (promoted["action"], promoted["model"]) == ("promoted", "base")
+    models = get(house, f"{path}/model-versions")
+    assert {model["label"]: model["aliases"] for model in models} == {
+        "base": ["champion"],
+        "base:v1@1": [],
+    }
+    refused = post(house, f"{path}/promotions", {"action": "rollback", "reason": "worse"}, 409)
+    assert "no model before" in refused["detail"]
+    assert len(get(house, f"{path}/promotions")) == 1
+
+
+def test_promotion_on_foreign_evidence_is_refused(house: House, path: str) -> None:
+    post(house, f"{path}/promotions", {"comparison_id": 999}, 404)
+
+
+def test_adapter_outside_the_artifact_root_is_refused(house: House, path: str) -> None:
+    body = {"name": "v7", "path": "/etc"}
+    answer = house.client("engineer").post(f"{path}/model-versions", json=body)
+    assert answer.status_code in {403, 404, 422}
+    assert len(get(house, f"{path}/model-versions")) == 2
