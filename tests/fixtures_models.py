@@ -68,9 +68,18 @@ def byte_tokenizer() -> Any:
 
 
 def tiny_adapter(
-    folder: Path, base: Path, *, rank: int = 4, seed: int = 1, zero: bool = False
+    folder: Path,
+    base: Path,
+    *,
+    rank: int = 4,
+    seed: int = 1,
+    zero: bool = False,
+    spread: float = 0.5,
 ) -> Path:
-    """Write an untrained adapter of a tiny base; `zero` leaves its second matrices at zero."""
+    """Write an untrained adapter of a base.
+
+    Its second matrices are random with the standard deviation `spread`, or zero.
+    """
     import torch
     from peft import LoraConfig, get_peft_model
     from transformers import AutoModelForCausalLM
@@ -84,7 +93,7 @@ def tiny_adapter(
         )
         for name, weights in model.named_parameters():
             if "lora_B" in name and not zero:
-                torch.nn.init.normal_(weights, std=0.5)
+                torch.nn.init.normal_(weights, std=spread)
     model.save_pretrained(folder, save_embedding_layers=False)
     return folder
 

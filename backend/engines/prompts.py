@@ -42,7 +42,7 @@ def encode_prompt(tokenizer: Any, messages: Sequence[Message]) -> list[int]:
     text = tokenizer.apply_chat_template(
         [dict(message) for message in messages], tokenize=False, add_generation_prompt=True
     )
-    return list(tokenizer(text, add_special_tokens=False)["input_ids"])
+    return list(tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"])
 
 
 def decode_prompt(tokenizer: Any, token_ids: Sequence[int]) -> str:

@@ -17,7 +17,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from backend.engines.adapters import content_digest, read_adapter
@@ -72,9 +72,19 @@ class RunningServer:
     """A server that answers. `startup_s` is the time until then, first tokens included."""
 
     url: str
-    pid: int
     log_path: Path
     startup_s: float
+    process: subprocess.Popen[bytes] = field(repr=False)
+
+    @property
+    def pid(self) -> int:
+        """Process id, which is also the id of the process group."""
+        return self.process.pid
+
+    def wait(self) -> None:
+        """Return when the server ends; raises EngineUnavailable with its last words."""
+        self.process.wait()
+        raise _ended(f"ended with code {self.process.returncode}", self.log_path)
 
 
 @contextmanager
@@ -115,7 +125,7 @@ def vllm_server(
     try:
         _wait_until_ready(process, url, plan, started + startup_timeout_s, on_wait)
         warm_up(url, plan.base.name, token=environment.get("VLLM_API_KEY"))
-        yield RunningServer(url, process.pid, plan.log_path, time.monotonic() - started)
+        yield RunningServer(url, plan.log_path, time.monotonic() - started, process)
     finally:
         stop_server(process)
 
@@ -195,18 +205,19 @@ def _wait_until_ready(
     started = time.monotonic()
     while not answers_get(f"{url}/health"):
         if process.poll() is not None:
-            raise _never_ready(f"ended with code {process.returncode}", plan.log_path)
+            what = f"ended with code {process.returncode} before it was ready"
+            raise _ended(what, plan.log_path)
         if time.monotonic() > deadline:
-            raise _never_ready("gave no sign of life in time", plan.log_path)
+            raise _ended("was not ready in time", plan.log_path)
         on_wait(time.monotonic() - started)
         time.sleep(0.2)
 
 
-def _never_ready(what: str, log_path: Path) -> EngineUnavailable:
+def _ended(what: str, log_path: Path) -> EngineUnavailable:
     lines = log_path.read_text(encoding="utf-8", errors="replace").splitlines()
     words = "\n  ".join(lines[-_LAST_WORDS:]) or "(nothing)"
     return EngineUnavailable(
-        f"The vLLM server {what} before it was ready. Its last words:\n  {words}\n",
+        f"The vLLM server {what}. Its last words:\n  {words}\n",
         hint=f"The whole log is {log_path}.",
     )
 

@@ -1,0 +1,203 @@
+"""Throughput of the vllm engine, and of whole runs, beside a bare asyncio client.
+
+    python -m tests.benchmarks.generation_throughput [--url URL | --base DIR] [--out ratios.json]
+
+All sides send the same chat requests to the same server in one session: first a warm-up, then
+alternating repetitions, each with prompts of its own, so that no side profits from the server's
+prefix cache or from a quiet minute. The ratio is the median over the repetitions of (bare seconds /
+ours); 1 is as fast, the aim is .95. Given no URL it starts a server of its own.
+
+`compare_sides` takes any function that answers the prompts: `strop run` is measured by passing a
+function that makes and does its job.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import os
+import random
+import statistics
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from backend.engines.base import GenerationRequest, SamplingParams, ServedModel
+from backend.engines.serve import ServerPlan, vllm_server
+from backend.engines.vllm import VllmEngine
+
+DEMO_BASE = Path(__file__).parents[2] / "training/demo/base"
+WORDS = "bill plan router upgrade contract invoice roaming outage refund SIM data month".split()
+
+Side = Callable[[Sequence[GenerationRequest]], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """Seconds of each repetition of one side; all sides answered equally many requests."""
+
+    name: str
+    requests: int
+    seconds: tuple[float, ...]
+
+    def ratios_to(self, bare: Timing) -> list[float]:
+        """Throughput of this side over that of the bare client, repetition by repetition."""
+        return [b / own for b, own in zip(bare.seconds, self.seconds, strict=True)]
+
+
+def make_requests(count: int, *, seed: int) -> list[GenerationRequest]:
+    """Prompts that no other seed makes."""
+    rng = random.Random(seed)
+    return [
+        GenerationRequest(
+            f"{seed}/{index}",
+            "base",
+            [
+                {
+                    "role": "user",
+                    "content": f"Ticket {rng.random()} " + " ".join(rng.choices(WORDS, k=40)),
+                }
+            ],
+        )
+        for index in range(count)
+    ]
+
+
+def compare_sides(
+    sides: Mapping[str, Side], *, count: int, repetitions: int, seed: int = 0
+) -> list[Timing]:
+    """Time every side on prompts of its own, in an order that turns round by round."""
+    seconds: dict[str, list[float]] = {name: [] for name in sides}
+    names = list(sides)
+    for repetition in range(-1, repetitions):  # the first one warms up
+        turned = names[repetition % len(names) :] + names[: repetition % len(names)]
+        for name in turned:
+            requests = make_requests(
+                count, seed=10_000 * seed + 100 * (repetition + 1) + names.index(name)
+            )
+            started = time.perf_counter()
+            sides[name](requests)
+            if repetition >= 0:
+                seconds[name].append(time.perf_counter() - started)
+    return [Timing(name, count, tuple(seconds[name])) for name in names]
+
+
+def bare_client(url: str, *, in_flight: int, max_tokens: int) -> Side:
+    """The least that a program can do: asyncio, keep-alive, a fixed number of workers."""
+    import aiohttp
+
+    async def send(requests: Sequence[GenerationRequest]) -> None:
+        line = iter(requests)
+        connector = aiohttp.TCPConnector(limit=in_flight)
+        async with aiohttp.ClientSession(connector=connector) as session:
+
+            async def work() -> None:
+                for request in line:
+                    payload = _payload(request, max_tokens)
+                    async with session.post(f"{url}/v1/chat/completions", json=payload) as reply:
+                        (await reply.json())["choices"][0]["message"]["content"]
+
+            await asyncio.gather(*(work() for _ in range(in_flight)))
+
+    return lambda requests: asyncio.run(send(requests))
+
+
+def _payload(request: GenerationRequest, max_tokens: int) -> dict[str, Any]:
+    return {
+        "model": request.model,
+        "messages": list(request.messages),
+        "max_tokens": max_tokens,
+        "temperature": 0.0,
+        "seed": 0,
+        "logprobs": True,
+    }
+
+
+def engine_side(engine: VllmEngine, *, max_tokens: int) -> Side:
+    """The vllm engine, its results taken and counted."""
+
+    def answer(requests: Sequence[GenerationRequest]) -> None:
+        results = list(engine.generate(iter(requests), SamplingParams(max_tokens=max_tokens)))
+        if len(results) != len(requests) or any(result.error for result in results):
+            raise RuntimeError("not every request was answered")
+
+    return answer
+
+
+def report(timings: Sequence[Timing]) -> dict[str, Any]:
+    """The figures as JSON: throughput of each side, ratio to the first with its spread."""
+    bare = timings[0]
+    rows = []
+    for timing in timings:
+        ratios = timing.ratios_to(bare)
+        rows.append(
+            {
+                "side": timing.name,
+                "requests": timing.requests,
+                "repetitions": len(timing.seconds),
+                "requests_per_s": timing.requests / statistics.median(timing.seconds),
+                "ratio_median": statistics.median(ratios),
+                "ratio_low": min(ratios),
+                "ratio_high": max(ratios),
+                "seconds": list(timing.seconds),
+            }
+        )
+    return {"benchmark": "generation_throughput", "sides": rows}
+
+
+@contextmanager
+def server_url(url: str | None, base: ServedModel) -> Iterator[str]:
+    """The server named, or one of our own for as long as the block runs."""
+    if url is not None:
+        yield url
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        plan = ServerPlan(base, Path(folder) / "vllm.log")
+        with vllm_server(plan, environment=os.environ) as server:
+            print(f"server up after {server.startup_s:.0f} s")
+            yield server.url
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument("--url", help="a running server; default: start one")
+    parser.add_argument("--base", default=str(DEMO_BASE), help="base model of the server")
+    parser.add_argument("--count", type=int, default=200, help="requests a repetition")
+    parser.add_argument("--repetitions", type=int, default=7)
+    parser.add_argument("--in-flight", type=int, default=32)
+    parser.add_argument("--max-tokens", type=int, default=32)
+    parser.add_argument("--out", type=Path, help="write the figures here as JSON")
+    args = parser.parse_args()
+    base = ServedModel("base", args.base)
+    with (
+        server_url(args.url, base) as url,
+        VllmEngine([url], in_flight=args.in_flight) as engine,
+    ):
+        engine.load([base])
+        sides = {
+            "bare asyncio client": bare_client(
+                url, in_flight=args.in_flight, max_tokens=args.max_tokens
+            ),
+            "vllm engine": engine_side(engine, max_tokens=args.max_tokens),
+        }
+        found = report(compare_sides(sides, count=args.count, repetitions=args.repetitions))
+    for row in found["sides"]:
+        print(
+            f"{row['side']:22} {row['requests_per_s']:8.1f} requests/s   ratio "
+            f"{row['ratio_median']:.3f} [{row['ratio_low']:.3f}, {row['ratio_high']:.3f}] "
+            f"n={row['repetitions']}"
+        )
+    if args.out:
+        args.out.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
