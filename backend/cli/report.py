@@ -20,18 +20,7 @@ if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
 FIGURES = ["metric", "model", "value", "95% interval", "n", "failed", ""]
-DIFFERENCES = [
-    "metric",
-    "pair",
-    "difference",
-    "95% interval",
-    "p",
-    "won",
-    "lost",
-    "n",
-    "failed",
-    "",
-]
+DIFFERENCES = ["metric", "model", "change", "95% interval", "p", "won:lost", *FIGURES[-3:]]
 MARKS = "abcdefghijklmnopqrstuvwxyz"
 
 

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from backend.tables.queue import Job
 
 POLL_SECONDS = 0.25
+QUICK_POLL_SECONDS = 0.1  # it lives only while somebody waits
 STOP_SECONDS = 15.0
 PATIENCE_SECONDS = 5.0
 LOG_LINES = 5
@@ -206,7 +207,13 @@ def start_worker(sessions: sessionmaker[Session], settings: Settings) -> OwnWork
     with log.open("ab") as stream:
         process = subprocess.Popen(
             [sys.executable, "-m", "backend.cli", "worker"],
-            env=child_environment(settings, STROP_EXECUTOR_ID=_free_name(sessions, settings)),
+            env=child_environment(
+                settings,
+                STROP_EXECUTOR_ID=_free_name(sessions, settings),
+                STROP_WORKER_POLL_SECONDS=str(
+                    min(QUICK_POLL_SECONDS, settings.worker_poll_seconds)
+                ),
+            ),
             stdin=subprocess.DEVNULL,
             stdout=stream,
             stderr=stream,

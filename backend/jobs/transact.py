@@ -21,6 +21,7 @@ APPLICATION = "strop"
 VERSION = "1"  # raised only if the arguments of the workflow change
 WORKFLOW = "run_job"
 RECOVERIES = 10
+POLLS_PER_QUEUE = 3.0  # a poll of the engine costs several statements, one of ours costs one
 KEEP_FINISHED = timedelta(days=14)
 
 Take = Callable[[int, int], bool]
@@ -97,7 +98,9 @@ def launch(settings: Settings, *, executor_id: str, queues: Sequence[str], take:
     DBOS.launch()
     for queue in queues:
         DBOS.register_queue(
-            queue, worker_concurrency=1, polling_interval_sec=2 * settings.worker_poll_seconds
+            queue,
+            worker_concurrency=1,
+            polling_interval_sec=POLLS_PER_QUEUE * settings.worker_poll_seconds,
         )
 
 

@@ -121,6 +121,12 @@ def unfinished_jobs(session: Session, queues: Collection[str]) -> list[Job]:
     return list(session.scalars(found))
 
 
+def any_unfinished(session: Session, queues: Collection[str]) -> bool:
+    """Whether anything waits or runs on these queues; cheap, since workers ask it all the time."""
+    waits = select(Job.id).where(Job.state.in_(UNFINISHED), Job.queue.in_(queues)).limit(1)
+    return session.connection().execute(waits).first() is not None
+
+
 def start_job(
     session: Session, job_id: int, attempt: int, *, executor_id: str, now: datetime
 ) -> bool:
