@@ -61,7 +61,7 @@ class Settings(BaseSettings):
     session_hours: int = Field(12, ge=1, description="Hours until a person has to sign in again.")
     lease_seconds: int = Field(600, ge=5, description="Life of a review lease.")
     worker_poll_seconds: float = Field(
-        0.5, gt=0, description="How often a worker looks for queued rows."
+        1.0, gt=0, description="How often a worker looks for queued rows."
     )
     executor_id: str = Field(
         "worker-1", description="Name of this worker process; two workers need two names."

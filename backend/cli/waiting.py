@@ -63,13 +63,13 @@ class OwnWorker:
 
     process: subprocess.Popen[bytes]
     log: Path
-    started_at: int
+    log_offset: int
 
     def require_life(self) -> None:
         """Raise if it has ended; the message has the end of its log."""
         code = self.process.poll()
         if code is not None:
-            text = self.log.read_bytes()[self.started_at :].decode("utf-8", "replace").strip()
+            text = self.log.read_bytes()[self.log_offset :].decode("utf-8", "replace").strip()
             raise WorkerDied(
                 f"The worker ended with code {code}: "
                 + " / ".join(text.splitlines()[-LOG_LINES:] or ["it said nothing"]),
@@ -204,15 +204,15 @@ def start_worker(sessions: sessionmaker[Session], settings: Settings) -> OwnWork
 
     settings.home.mkdir(parents=True, exist_ok=True)
     log = settings.home.absolute() / "worker.log"
+    poll = min(QUICK_POLL_SECONDS, settings.worker_poll_seconds)
     with log.open("ab") as stream:
+        offset = stream.tell()
         process = subprocess.Popen(
             [sys.executable, "-m", "backend.cli", "worker"],
             env=child_environment(
                 settings,
                 STROP_EXECUTOR_ID=_free_name(sessions, settings),
-                STROP_WORKER_POLL_SECONDS=str(
-                    min(QUICK_POLL_SECONDS, settings.worker_poll_seconds)
-                ),
+                STROP_WORKER_POLL_SECONDS=str(poll),
             ),
             stdin=subprocess.DEVNULL,
             stdout=stream,
@@ -220,7 +220,7 @@ def start_worker(sessions: sessionmaker[Session], settings: Settings) -> OwnWork
             start_new_session=True,
             preexec_fn=end_with_parent(),
         )
-    return OwnWorker(process, log, started_at=log.stat().st_size)
+    return OwnWorker(process, log, log_offset=offset)
 
 
 def _free_name(sessions: sessionmaker[Session], settings: Settings) -> str:

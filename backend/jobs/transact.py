@@ -21,7 +21,7 @@ APPLICATION = "strop"
 VERSION = "1"  # raised only if the arguments of the workflow change
 WORKFLOW = "run_job"
 RECOVERIES = 10
-POLLS_PER_QUEUE = 3.0  # a poll of the engine costs several statements, one of ours costs one
+SLOWER = 1.5  # a poll of the engine costs several statements, one of ours a single one
 KEEP_FINISHED = timedelta(days=14)
 
 Take = Callable[[int, int], bool]
@@ -96,12 +96,9 @@ def launch(settings: Settings, *, executor_id: str, queues: Sequence[str], take:
     DBOS.workflow(name=WORKFLOW, max_recovery_attempts=RECOVERIES)(run_job)
     DBOS.listen_queues(list(queues))
     DBOS.launch()
+    interval = SLOWER * settings.worker_poll_seconds
     for queue in queues:
-        DBOS.register_queue(
-            queue,
-            worker_concurrency=1,
-            polling_interval_sec=POLLS_PER_QUEUE * settings.worker_poll_seconds,
-        )
+        DBOS.register_queue(queue, worker_concurrency=1, polling_interval_sec=interval)
 
 
 def enqueue(workflow_id: str, *, queue: str, job_id: int, attempt: int) -> None:
