@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from backend.settings import Settings
     from backend.tables.projects import Project
 
+FILE_WIDTH = 180
 ProjectOption = Annotated[str | None, typer.Option("--project", help="Project, if several.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 HomeOption = Annotated[Path | None, typer.Option("--home", help="Folder of this installation.")]
@@ -84,7 +85,8 @@ def print_table(
         table.add_column(column, justify="right" if numeric else "left", overflow="fold")
     for row in rows:
         table.add_row(*(Text(_cell(row.get(column))) for column in columns))
-    Console().print(table)
+    # A pipe or a log file has no width of its own; folding there would only hide figures.
+    Console(width=None if sys.stdout.isatty() else FILE_WIDTH).print(table)
 
 
 def _cell(value: object) -> str:

@@ -1,0 +1,128 @@
+"""`strop demo`: the whole loop on the demo project, in minutes and without a GPU.
+
+Every step finds what an earlier start has left, so an interrupted demo goes on where it stopped.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from backend.cli import demo_steps as steps
+
+if TYPE_CHECKING:
+    from backend.settings import Settings
+
+
+def command(
+    no_serve: Annotated[bool, typer.Option("--no-serve", help="Do it all and exit.")] = False,
+    engine: Annotated[str, typer.Option(help="local or vllm.")] = "local",
+    simulate_experts: Annotated[
+        bool, typer.Option("--simulate-experts", help="A script reviews; the loop closes.")
+    ] = False,
+    base_model: Annotated[
+        str | None, typer.Option(help="Folder or hub name; default: the demo's own.")
+    ] = None,
+    home: Annotated[Path | None, typer.Option(help="Folder to keep it in.")] = None,
+    port: Annotated[int | None, typer.Option(help="Port to serve on; 0 picks one.")] = None,
+) -> None:
+    """Import, train, generate, score, open reviews, and serve it all with logins printed."""
+    from backend.cli.common import Installation
+    from backend.cli.waiting import worker_for
+    from backend.db import connect, migrate
+    from backend.errors import UnknownName
+    from backend.settings import DEMO_BASE, load_settings
+
+    if engine not in ("local", "vllm"):
+        raise UnknownName("engine", engine, ["local", "vllm"])
+    started = time.monotonic()
+    settings = load_settings(home=home, port=port)
+    migrate(settings.url)
+    installation = Installation(settings, connect(settings))
+    model = base_model or DEMO_BASE
+    project_id = steps.make_project(installation, model)
+    logins = steps.make_people(installation, project_id)
+    with _engine_settings(engine, model, settings) as used:
+        demo = steps.Demo(Installation(used, installation.sessions), project_id, engine)
+        with worker_for(installation.sessions, used):
+            _first_round(demo)
+            if simulate_experts:
+                _close_the_loop(demo)
+    typer.echo(f"Done in {time.monotonic() - started:.0f} s. Home: {settings.home.absolute()}")
+    _say_logins(logins)
+    if not no_serve:
+        from backend.cli.up import serve
+
+        serve(settings)
+
+
+def _first_round(demo: steps.Demo) -> None:
+    from backend.cli.report import show_report
+
+    steps.import_examples(demo)
+    steps.freeze_first_set(demo)
+    steps.train(demo, "first", "v1")
+    test_run = steps.generate_and_score(demo, ["base", "v1"], "test", steps.METRICS)
+    show_report(demo.installation, test_run, as_json=False)
+    fresh = steps.generate_and_score(
+        demo, ["v1"], "train", ["grounding", "exact_match"], fresh=True
+    )
+    steps.open_queue(demo, "corrections", "single", fresh, ["v1"], ["expert"])
+    steps.open_queue(demo, "blind base v1", "pair", test_run, ["base", "v1"], ["expert"])
+
+
+def _close_the_loop(demo: steps.Demo) -> None:
+    from backend.cli.report import show_report
+
+    expert = steps.simulated_expert(demo)
+    steps.simulate_reviews(demo, "corrections", expert)
+    steps.simulate_reviews(demo, "blind base v1", expert)
+    steps.freeze_second_set(demo)
+    steps.train(demo, "second", "v2")
+    test_run = steps.generate_and_score(demo, ["base", "v1", "v2"], "test", steps.METRICS)
+    show_report(demo.installation, test_run, as_json=False)
+    steps.open_queue(demo, "blind base v2", "pair", test_run, ["base", "v2"], ["expert"])
+    steps.simulate_reviews(demo, "blind base v2", expert)
+    steps.judge(demo, "v2", "base")
+
+
+@contextmanager
+def _engine_settings(engine: str, base_model: str, settings: Settings) -> Iterator[Settings]:
+    """Settings under which the engine answers; a vLLM server is started where none answers."""
+    if engine == "local" or _answers(settings.vllm_urls):
+        yield settings
+        return
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+    from backend.engines.base import ServedModel
+    from backend.engines.serve import ServerPlan, vllm_server
+
+    base = ServedModel("base", base_model)
+    plan = ServerPlan(base=base, log_path=settings.home.absolute() / "vllm.log", max_loras=3)
+    with ExitStack() as stack:
+        with Progress(TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn()) as bar:
+            waiting = bar.add_task("starting the vLLM server", total=None)
+            running = stack.enter_context(vllm_server(plan, environment=dict(os.environ)))
+            bar.update(waiting, total=1, completed=1)
+        yield settings.model_copy(update={"vllm_url": running.url, "engine": "vllm"})
+
+
+def _answers(urls: list[str]) -> bool:
+    import httpx
+
+    try:
+        return all(httpx.get(f"{url}/health", timeout=2).is_success for url in urls)
+    except httpx.HTTPError:
+        return False
+
+
+def _say_logins(logins: dict[str, tuple[str, str]]) -> None:
+    typer.echo("Sign in as:")
+    for role, (name, password) in logins.items():
+        typer.echo(f"  {name:<8} {password}   ({role})")
