@@ -71,10 +71,9 @@ def diff(
     with working_in_project(project) as (_, session, found):
         rows = {row.version: row for row in list_manifests(session, found.id)}
     newest = new or max(rows, default=0)
-    pair = (rows.get(old or newest - 1), rows.get(newest))
-    if pair[0] is None or pair[1] is None:
+    before, after = rows.get(old or newest - 1), rows.get(newest)
+    if before is None or after is None:
         raise NotFound("There are no two such versions.", hint=f"Known: {sorted(rows)}.")
-    before, after = pair
     lines = list(
         difflib.unified_diff(
             before.source.splitlines(),
