@@ -156,6 +156,7 @@ def _arguments(config: SftConfig, *, half: bool, with_validation: bool) -> Any:
         save_total_limit=2,
         bf16=half,
         use_cpu=not torch.cuda.is_available(),
+        ddp_find_unused_parameters=False,
         dataloader_pin_memory=torch.cuda.is_available(),
         seed=config.seed,
         dataset_kwargs={"skip_prepare_dataset": True},

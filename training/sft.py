@@ -72,7 +72,8 @@ def train(config: SftConfig) -> Path:
             return config.output_dir
         train_rows = read_rows(config.train_file)
         eval_rows = read_rows(config.validation_file) if config.validation_file else []
-        print(dump_config(config), flush=True)
+        if _is_main_process():
+            print(dump_config(config), flush=True)
         started_at = _begin(config, recipe)
         outcome = _fit(config, base, train_rows, eval_rows)
         if _is_main_process():
@@ -203,7 +204,8 @@ def _encode(
         )
 
     train, report = encode(train_rows)
-    print(_describe(report, config.max_length), flush=True)
+    if _is_main_process():
+        print(_describe(report, config.max_length), flush=True)
     validation, validation_report = encode(eval_rows) if eval_rows else ([], None)
     validation.sort(key=lambda row: len(row.input_ids))  # neighbours share a batch: less padding
     return _Encoded(train, report, validation, validation_report)

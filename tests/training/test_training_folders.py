@@ -124,6 +124,8 @@ def test_that_publishing_moves_the_whole_result_and_cleans_up(tmp_path: Path) ->
     staged = partial_dir(output) / "result"
     staged.mkdir(parents=True)
     (staged / PROGRESS_NAME).write_text("")
+    folder = staged.stat().st_ino
     publish(output)
+    assert output.stat().st_ino == folder, "moved by one rename, not copied file by file"
     assert progress_file(output) == output / PROGRESS_NAME
     assert not partial_dir(output).exists()
