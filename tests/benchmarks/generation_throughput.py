@@ -32,7 +32,7 @@ from backend.engines.serve import ServerPlan, vllm_server
 from backend.engines.vllm import VllmEngine
 
 DEMO_BASE = Path(__file__).parents[2] / "training/demo/base"
-WORDS = "bill plan router upgrade contract invoice roaming outage refund SIM data month".split()
+WORDS = ("bill", "plan", "router", "upgrade", "contract", "invoice", "roaming", "outage", "refund")
 
 Side = Callable[[Sequence[GenerationRequest]], None]
 
