@@ -1,29 +1,48 @@
 """Corpus figures and paired differences from scores, with intervals clustered by group.
 
 Only the stored statistics are used, so this works as well on scores read back from a database.
-A resample draws whole groups with replacement (Davison and Hinkley 1997, ch. 3.8; samples without
-a group are each their own), and its figure is computed from the drawn sums of statistics.
+The interval depends on the figure: a rate gets Wilson's, a mean the studentised bootstrap, a corpus
+figure such as BLEU or macro-F1 the BCa bootstrap; see `evaluators.statistics.intervals` for why.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from evaluators.errors import CannotCompute, InvalidValues
 from evaluators.metric import Metric
+from evaluators.statistics.bootstrap import (
+    Floats,
+    Sums,
+    bca_interval,
+    jackknife_figures,
+    resampled_figures,
+)
+from evaluators.statistics.clusters import number_clusters, sum_clusters
+from evaluators.statistics.intervals import (
+    FEW_CLUSTERS,
+    ONE_CLUSTER,
+    Interval,
+    mean_interval,
+    paired_rate_interval,
+    rate_interval,
+)
+from evaluators.statistics.testing import mcnemar_exact, swap_test
 from evaluators.types import Difference, Figure, Score
 
 RESAMPLES = 1000
 LEVEL = 0.95
-ROUGH_BELOW = 30
-_CHUNK_CELLS = 4_000_000
 
-Floats = NDArray[np.float64]
-Sums = Any  # numbers of shape (clusters, k), dense or scipy-sparse
+
+@dataclass(frozen=True, slots=True)
+class _Drawing:
+    seed: int
+    resamples: int
+    level: float
 
 
 def aggregate(
@@ -35,7 +54,7 @@ def aggregate(
     resamples: int = RESAMPLES,
     level: float = LEVEL,
 ) -> Figure:
-    """The corpus value of a metric with its bootstrap percentile interval.
+    """The corpus value of a metric with its interval, clustered by group.
 
     Raises:
         CannotCompute: there is no score, or none of them has a value.
@@ -47,24 +66,69 @@ def aggregate(
     if not kept:
         raise CannotCompute(_nothing_scored(metric.name, scores))
     valued = [scores[i] for i in kept]
-    members = _cluster_numbers([groups[i] for i in kept])
-    sums = _cluster_sums(metric.summary.rows(valued), members)
-    drawn = resampled_figures(metric, [sums], seed=seed, resamples=resamples)[0]
-    low, high = _percentiles(drawn, level)
+    sums = sum_clusters(metric.summary.rows(valued), number_clusters([groups[i] for i in kept]))
+    drawing = _Drawing(seed, resamples, level)
+    interval = _figure_interval(metric, valued, sums, drawing)
     return Figure(
         metric=metric.name,
         value=_figure_of(metric, sums),
-        low=low,
-        high=high,
+        low=interval.low,
+        high=interval.high,
         n=len(kept),
         failed=failed,
-        signature=_signature(metric, valued, seed, resamples, level),
+        signature=_signature(metric, valued, interval, drawing),
         not_applicable=len(scores) - len(kept) - failed,
-        rough=sums.shape[0] < ROUGH_BELOW,
+        rough=interval.rough,
         clusters=sums.shape[0],
         level=level,
-        method="bootstrap-percentile",
+        method=interval.method,
+        note=interval.note,
     )
+
+
+def _figure_interval(
+    metric: Metric, scores: Sequence[Score], sums: Sums, drawing: _Drawing
+) -> Interval:
+    if metric.summary.is_mean and _are_binary(scores):
+        return rate_interval(sums, level=drawing.level)
+    if metric.summary.is_mean:
+        return mean_interval(
+            sums,
+            scale=metric.scale,
+            seed=drawing.seed,
+            resamples=drawing.resamples,
+            level=drawing.level,
+        )
+    return _corpus_interval(metric, [sums], drawing)
+
+
+def _corpus_interval(metric: Metric, sides: Sequence[Sums], drawing: _Drawing) -> Interval:
+    """BCa interval of a figure (one side), or of the second minus the first (two sides)."""
+    if sides[0].shape[0] == 1:
+        return _whole_range(metric, pairs=len(sides) == 2)
+    figures = metric.summary.figure
+    drawn = resampled_figures(figures, sides, seed=drawing.seed, resamples=drawing.resamples)
+    left_out = [jackknife_figures(figures, side) for side in sides]
+    value = _figure_of(metric, sides[-1])
+    if len(sides) == 2:
+        value -= _figure_of(metric, sides[0])
+    low, high = bca_interval(value, _apart(drawn), _apart(left_out), level=drawing.level)
+    return Interval(low, high, "bootstrap-bca", sides[0].shape[0] < FEW_CLUSTERS)
+
+
+def _apart(sides: Sequence[Floats | None]) -> Any:
+    if len(sides) == 1:
+        return sides[0]
+    old, new = sides
+    return None if old is None or new is None else new - old
+
+
+def _whole_range(metric: Metric, *, pairs: bool) -> Interval:
+    if metric.scale is None:
+        raise CannotCompute(
+            f"{metric.name}: one group only, so no interval can be estimated.", hint="Score more."
+        )
+    return Interval(-metric.scale if pairs else 0.0, metric.scale, "range", True, ONE_CLUSTER)
 
 
 def paired_difference(
@@ -79,8 +143,8 @@ def paired_difference(
 ) -> Difference:
     """Candidate minus baseline, both on the same samples in the same order.
 
-    The interval resamples pairs by group; p is that of a randomisation test that swaps the two
-    sides of whole groups (Riezler and Maxwell 2005), two-sided, with one added to both counts.
+    p is McNemar's exact one for yes/no outcomes without groups, else that of a randomisation test
+    that swaps the two sides of whole groups.
 
     Raises:
         CannotCompute: no sample has a value on both sides.
@@ -93,116 +157,119 @@ def paired_difference(
     if not kept:
         raise CannotCompute(_nothing_scored(metric.name, [*baseline, *candidate], pairs=True))
     old, new = [baseline[i] for i in kept], [candidate[i] for i in kept]
-    members = _cluster_numbers([groups[i] for i in kept])
-    rows = metric.summary.rows([*old, *new])
-    sums = [_cluster_sums(rows[: len(kept)], members), _cluster_sums(rows[len(kept) :], members)]
-    drawn = resampled_figures(metric, sums, seed=seed, resamples=resamples)
-    before, after = (_figure_of(metric, side) for side in sums)
-    low, high = _percentiles(drawn[1] - drawn[0], level)
+    members = number_clusters([groups[i] for i in kept])
+    sides = _paired_sums(metric, old, new, members)
+    drawing = _Drawing(seed, resamples, level)
+    interval = _difference_interval(metric, old, new, sides, members, drawing)
+    p, test = _test_difference(metric, old, new, sides, drawing)
+    before, after = (_figure_of(metric, side) for side in sides)
     wins, losses, ties = _tally(old, new, higher_is_better=metric.higher_is_better)
     return Difference(
         metric=metric.name,
         baseline=before,
         candidate=after,
         value=after - before,
-        low=low,
-        high=high,
-        p=swap_test(metric, sums[0], sums[1], seed=seed, resamples=resamples),
+        low=interval.low,
+        high=interval.high,
+        p=p,
         wins=wins,
         losses=losses,
         ties=ties,
         n=len(kept),
         failed=failed,
-        signature=_signature(metric, [*old, *new], seed, resamples, level) + "|test:paired-swap",
+        signature=f"{_signature(metric, [*old, *new], interval, drawing)}|test:{test}",
         not_applicable=len(pairs) - len(kept) - failed,
-        rough=sums[0].shape[0] < ROUGH_BELOW,
-        clusters=sums[0].shape[0],
+        rough=interval.rough,
+        clusters=sides[0].shape[0],
         level=level,
-        method="bootstrap-percentile",
+        method=interval.method,
         better="higher" if metric.higher_is_better else "lower",
+        note=interval.note,
     )
 
 
-def resampled_figures(
-    metric: Metric, sides: Sequence[Sums], *, seed: int, resamples: int
-) -> list[Floats]:
-    """Figures of bootstrap resamples, shape (resamples,) for each side, the same draws for all."""
-    out = [np.empty(resamples) for _ in sides]
-    for where, weights in _draw_weights(sides[0].shape[0], seed, resamples, sides[0].shape[1]):
-        for figures, sums in zip(out, sides, strict=True):
-            figures[where] = metric.summary.figure(weights @ sums)
-    return out
+def _paired_sums(
+    metric: Metric, old: Sequence[Score], new: Sequence[Score], members: Any
+) -> tuple[Sums, Sums]:
+    """Both sides from one table of rows, so that they share its columns (the classes, for F1)."""
+    rows = metric.summary.rows([*old, *new])
+    return sum_clusters(rows[: len(old)], members), sum_clusters(rows[len(old) :], members)
 
 
-def _draw_weights(
-    clusters: int, seed: int, resamples: int, width: int
-) -> Iterator[tuple[slice, Floats]]:
-    """How often each cluster is drawn, in chunks of resamples that fit in memory."""
-    rng = np.random.default_rng(seed)
-    step = max(1, _CHUNK_CELLS // max(clusters, width))
-    for start in range(0, resamples, step):
-        size = min(step, resamples - start)
-        draws = rng.integers(0, clusters, size=(size, clusters))
-        draws += np.arange(size)[:, None] * clusters
-        counts = np.bincount(draws.ravel(), minlength=size * clusters)
-        yield slice(start, start + size), counts.reshape(size, clusters).astype(np.float64)
+def _difference_interval(
+    metric: Metric,
+    old: Sequence[Score],
+    new: Sequence[Score],
+    sides: tuple[Sums, Sums],
+    members: Any,
+    drawing: _Drawing,
+) -> Interval:
+    if not metric.summary.is_mean:
+        return _corpus_interval(metric, sides, drawing)
+    if _are_binary(old) and _are_binary(new):
+        change = np.array([_gain(b, c) for b, c in zip(old, new, strict=True)])
+        rows = np.column_stack([change > 0, change < 0, np.ones(len(change))]).astype(float)
+        return paired_rate_interval(sum_clusters(rows, members), level=drawing.level)
+    change = np.column_stack([sides[1][:, 0] - sides[0][:, 0], sides[0][:, 1]])
+    return _change_interval(metric, change, drawing)
 
 
-def swap_test(metric: Metric, old: Sums, new: Sums, *, seed: int, resamples: int) -> float:
-    """Two-sided p-value of no difference, by swapping the two sides of clusters at random."""
-    rng = np.random.default_rng([seed, 1])
-    change = new - old
-    observed = abs(_figure_of(metric, new) - _figure_of(metric, old))
-    base_old, base_new = np.asarray(old.sum(axis=0)), np.asarray(new.sum(axis=0))
-    step, extreme = max(1, _CHUNK_CELLS // max(old.shape)), 0
-    for start in range(0, resamples, step):
-        size = min(step, resamples - start)
-        moved = rng.integers(0, 2, size=(size, old.shape[0])).astype(np.float64) @ change
-        apart = metric.summary.figure(base_new - moved) - metric.summary.figure(base_old + moved)
-        extreme += int(np.count_nonzero(np.abs(apart) >= observed - 1e-12))
-    return (extreme + 1) / (resamples + 1)
+def _test_difference(
+    metric: Metric,
+    old: Sequence[Score],
+    new: Sequence[Score],
+    sides: tuple[Sums, Sums],
+    drawing: _Drawing,
+) -> tuple[float, str]:
+    """p, and the name of the test."""
+    independent = sides[0].shape[0] == len(old)
+    if metric.summary.is_mean and independent and _are_binary(old) and _are_binary(new):
+        won, lost, _ = _tally(old, new, higher_is_better=True)
+        return mcnemar_exact(won, lost), "mcnemar-exact"
+    figure = metric.summary.figure
+    p = swap_test(figure, *sides, seed=drawing.seed, resamples=drawing.resamples)
+    return p, "paired-swap"
+
+
+def _change_interval(metric: Metric, change: Floats, drawing: _Drawing) -> Interval:
+    if len(change) == 1:
+        return _whole_range(metric, pairs=True)
+    return mean_interval(
+        change,
+        scale=None,
+        seed=drawing.seed,
+        resamples=drawing.resamples,
+        level=drawing.level,
+    )
+
+
+def _are_binary(scores: Sequence[Score]) -> bool:
+    return all(score.value in (0.0, 1.0) for score in scores)
 
 
 def _figure_of(metric: Metric, sums: Sums) -> float:
     return float(metric.summary.figure(np.asarray(sums.sum(axis=0))))
 
 
-def _cluster_numbers(groups: Sequence[str | None]) -> NDArray[np.int64]:
-    """Group of each sample as a number from 0; a sample without a group gets one of its own."""
-    numbers: dict[object, int] = {}
-    keys = ((i,) if group is None else group for i, group in enumerate(groups))
-    return np.array([numbers.setdefault(key, len(numbers)) for key in keys], dtype=np.int64)
-
-
-def _cluster_sums(rows: Any, members: NDArray[np.int64]) -> Sums:
-    """Rows summed within clusters, shape (clusters, k)."""
-    from scipy.sparse import csr_array
-
-    n, clusters = len(members), int(members.max()) + 1
-    chosen = csr_array((np.ones(n), (members, np.arange(n))), shape=(clusters, n))
-    return chosen @ rows
-
-
-def _percentiles(drawn: Floats, level: float) -> tuple[float, float]:
-    low, high = np.quantile(drawn, [(1 - level) / 2, (1 + level) / 2])
-    return float(low), float(high)
+def _gain(before: Score, after: Score) -> float:
+    return (after.value or 0.0) - (before.value or 0.0)
 
 
 def _tally(
     old: Sequence[Score], new: Sequence[Score], *, higher_is_better: bool
 ) -> tuple[int, int, int]:
     sign = 1.0 if higher_is_better else -1.0
-    gains = [sign * ((c.value or 0.0) - (b.value or 0.0)) for b, c in zip(old, new, strict=True)]
+    gains = [sign * _gain(b, c) for b, c in zip(old, new, strict=True)]
     wins, losses = sum(g > 0 for g in gains), sum(g < 0 for g in gains)
     return wins, losses, len(gains) - wins - losses
 
 
 def _signature(
-    metric: Metric, scores: Sequence[Score], seed: int, resamples: int, level: float
+    metric: Metric, scores: Sequence[Score], interval: Interval, drawing: _Drawing
 ) -> str:
-    return metric.signature(
-        scores, ci="bootstrap-percentile", level=level, resamples=resamples, seed=seed
-    )
+    drawn = interval.method.startswith("bootstrap")
+    extra = {"resamples": drawing.resamples, "seed": drawing.seed} if drawn else {}
+    return metric.signature(scores, ci=interval.method, level=drawing.level, **extra)
 
 
 def _check_lengths(**named: Sequence[object]) -> None:

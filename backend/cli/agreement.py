@@ -1,0 +1,157 @@
+"""`strop agreement`: how far raters agree, with intervals, and who disagrees with whom.
+
+strop agreement ratings.csv [--scale ordinal] [--dawid-skene] [--json]
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from backend.cli.common import JsonOption, print_json, print_table
+
+if TYPE_CHECKING:
+    from evaluators.human_files import CriterionRating
+    from evaluators.statistics.agreement import Drawing
+    from evaluators.statistics.ratings import Rating, Scale
+
+POOLED = "all"
+COLUMNS = ["criterion", "metric", "value", "low", "high", "n", "failed", "note"]
+
+
+def command(
+    ratings: Annotated[str, typer.Argument(help="JSONL or CSV, also .gz; - is stdin.")],
+    scale: Annotated[
+        str, typer.Option(help="nominal, ordinal, interval or ratio: what the values allow.")
+    ] = "nominal",
+    values: Annotated[
+        str | None, typer.Option(help="All values of the scale, in order: 1,2,3,4,5.")
+    ] = None,
+    dawid_skene: Annotated[
+        bool, typer.Option("--dawid-skene", help="Infer the true label of each item.")
+    ] = False,
+    as_json: JsonOption = False,
+    level: Annotated[float, typer.Option(min=0.5, max=0.999, help="Confidence level.")] = 0.95,
+    resamples: Annotated[int, typer.Option(min=100, help="Bootstrap resamples.")] = 1000,
+    seed: Annotated[int, typer.Option(help="Seed of the bootstrap.")] = 0,
+) -> None:
+    """Agreement of raters, each coefficient with its interval; pairs of raters; odd raters."""
+    from evaluators.human_files import read_ratings
+    from evaluators.statistics.agreement import Drawing
+
+    rows = read_ratings(ratings)
+    measure = _scale(scale)
+    drawing = Drawing(seed, resamples, level)
+    allowed = _allowed(values)
+    report: dict[str, list[dict[str, Any]]] = {"figures": [], "pairs": [], "raters": []}
+    for criterion, chosen in _by_criterion(rows).items():
+        for kind, found in _describe(chosen, measure, allowed, drawing).items():
+            report[kind] += [{"criterion": criterion, **row} for row in found]
+    if dawid_skene:
+        report["labels"] = _infer([row.rating for row in rows])
+    if as_json:
+        print_json(report)
+    else:
+        _print(report)
+    if not any("value" in row for row in report["figures"]):
+        raise typer.Exit(1)
+
+
+def _scale(name: str) -> Scale:
+    from evaluators.errors import EvaluatorError
+    from evaluators.statistics.ratings import Scale
+
+    try:
+        return Scale(name)
+    except ValueError:
+        known = ", ".join(Scale)
+        raise EvaluatorError(f"There is no scale {name!r}.", hint=f"Known: {known}.") from None
+
+
+def _allowed(values: str | None) -> list[float | str] | None:
+    if values is None:
+        return None
+    parts = [part.strip() for part in values.split(",")]
+    try:
+        return [float(part) for part in parts]
+    except ValueError:
+        return list(parts)
+
+
+def _by_criterion(rows: Sequence[CriterionRating]) -> dict[str, list[Rating]]:
+    """Ratings of each criterion, and of all together where there are several."""
+    criteria = list(dict.fromkeys(row.criterion for row in rows))
+    if len(criteria) == 1:
+        return {criteria[0] or POOLED: [row.told_apart for row in rows]}
+    found = {str(c): [r.told_apart for r in rows if r.criterion == c] for c in criteria}
+    kinds = {type(row.rating.value) for row in rows}
+    return {**found, **({POOLED: _pooled(rows)} if len(kinds) == 1 else {})}
+
+
+def _pooled(rows: Sequence[CriterionRating]) -> list[Rating]:
+    from dataclasses import replace
+
+    return [replace(row.told_apart, item=f"{row.criterion}: {row.rating.item}") for row in rows]
+
+
+def _describe(
+    ratings: Sequence[Rating], scale: Scale, allowed: Sequence[float | str] | None, drawing: Drawing
+) -> dict[str, list[dict[str, Any]]]:
+    from evaluators.statistics.raters import pairwise_table, rater_table
+    from evaluators.statistics.ratings import tabulate
+
+    table = tabulate(ratings, categories=allowed)
+    names = ["percent", "bennett_s", "fleiss_kappa", "krippendorff_alpha", "gwet_ac1", "gwet_ac2"]
+    if len(table.raters) == 2:
+        names += ["cohen_kappa", "scott_pi"]
+    return {
+        "figures": [_coefficient(name, table, scale, drawing) for name in names],
+        "pairs": [asdict(row) for row in pairwise_table(table, scale=scale, drawing=drawing)],
+        "raters": [asdict(row) for row in rater_table(table, ratings)],
+    }
+
+
+def _coefficient(name: str, table: Any, scale: Scale, drawing: Drawing) -> dict[str, Any]:
+    from evaluators.errors import CannotCompute
+    from evaluators.statistics.agreement import agreement
+
+    try:
+        return agreement(name, table, scale=scale, drawing=drawing).as_dict()
+    except CannotCompute as error:
+        return {"metric": name, "error": str(error)}
+
+
+def _infer(ratings: Sequence[Rating]) -> list[dict[str, Any]]:
+    """One row per class, then one per item: what Dawid and Skene's model makes of the ratings."""
+    from evaluators.statistics.dawid_skene import dawid_skene
+
+    found = dawid_skene(ratings)
+    classes = [
+        {"category": category, "share": float(share)}
+        for category, share in zip(found.categories, found.marginals, strict=True)
+    ]
+    items = [
+        {"item": item, "label": label, "probability": float(row.max())}
+        for item, label, row in zip(found.items, found.labels, found.posterior, strict=True)
+    ]
+    return [*classes, *items]
+
+
+def _print(report: dict[str, list[dict[str, Any]]]) -> None:
+    figures = [{**row, "note": row.get("error") or row["note"]} for row in report["figures"]]
+    print_table(figures, columns=COLUMNS, title="Agreement")
+    pair_columns = ["first", "second", "n", "percent", "kappa", "kappa_low", "kappa_high", "note"]
+    print_table(report["pairs"], columns=pair_columns, title="Pairs of raters (Cohen's kappa)")
+    raters = [{**row, "warnings": "; ".join(row["warnings"])} for row in report["raters"]]
+    print_table(raters, columns=["rater", "n", "agrees", "warnings"], title="Raters")
+    labels = report.get("labels", [])
+    classes = [row for row in labels if "category" in row]
+    if classes:
+        print_table(classes, columns=["category", "share"], title="True classes (Dawid-Skene)")
+        items = [row for row in labels if "item" in row]
+        print_table(items, columns=["item", "label", "probability"])
+    for signature in dict.fromkeys(row["signature"] for row in figures if "signature" in row):
+        typer.echo(signature)

@@ -1,0 +1,63 @@
+"""`strop estimate`: a mean rating from few ratings and scores on all items.
+
+strop estimate --ratings r.jsonl --scores s.jsonl [--metric NAME] [--json]
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from backend.cli.common import JsonOption, print_json, print_table
+
+if TYPE_CHECKING:
+    from evaluators.estimation_files import JoinedItems
+    from evaluators.statistics.prediction_powered import Estimate
+
+
+def command(
+    ratings: Annotated[str, typer.Option(help="Rows with item and value, some items only.")],
+    scores: Annotated[str, typer.Option(help="Rows with item (or id) and value, all items.")],
+    metric: Annotated[str | None, typer.Option(help="Metric of the scores, if several.")] = None,
+    as_json: JsonOption = False,
+    level: Annotated[float, typer.Option(min=0.5, max=0.999, help="Confidence level.")] = 0.95,
+) -> None:
+    """Mean rating of all items, the scores making the interval narrower where they can."""
+    from evaluators.estimation_files import join_files
+    from evaluators.statistics.prediction_powered import estimate_mean
+
+    joined = join_files(ratings, scores, metric=metric)
+    found = estimate_mean(
+        joined.ratings,
+        joined.scores,
+        probabilities=joined.probabilities,
+        groups=joined.groups,
+        level=level,
+    )
+    figure = _figure(found, joined)
+    if as_json:
+        print_json([figure])
+    else:
+        _print(figure)
+
+
+def _figure(found: Estimate, joined: JoinedItems) -> dict[str, Any]:
+    return {"metric": "mean_rating", **asdict(found), "failed": len(joined.unscored)}
+
+
+def _print(figure: dict[str, Any]) -> None:
+    plain = {"estimate": "ratings alone", "n": figure["n"]}
+    plain |= {key: figure[f"plain_{key}"] for key in ("value", "low", "high")}
+    best = {"estimate": figure["method"], **figure}
+    print_table([best, plain], columns=["estimate", "value", "low", "high", "n"])
+    share = (figure["high"] - figure["low"]) / (figure["plain_high"] - figure["plain_low"])
+    typer.echo(
+        f"{figure['n']} of {figure['total']} items rated, {figure['clusters']} groups; "
+        f"the interval is {share:.0%} as wide as that of the ratings alone"
+        + ("; rough: few groups are rated" if figure["rough"] else "")
+    )
+    if figure["failed"]:
+        typer.echo(f"not used: {figure['failed']} rated items have no score", err=True)
+    typer.echo(figure["signature"])

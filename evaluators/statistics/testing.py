@@ -1,0 +1,128 @@
+"""Tests of paired differences, corrections for many tests, and what flipped."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from evaluators.errors import InvalidValues
+from evaluators.statistics.bootstrap import Figure, Sums
+
+Floats = NDArray[np.float64]
+_CHUNK_CELLS = 4_000_000
+
+
+def mcnemar_exact(won: int, lost: int) -> float:
+    """Two-sided exact p of paired yes/no outcomes (McNemar 1947; binomial on discordant pairs)."""
+    from scipy.stats import binomtest
+
+    if won + lost == 0:
+        return 1.0
+    return float(binomtest(won, won + lost, 0.5).pvalue)
+
+
+def swap_test(figure: Figure, old: Sums, new: Sums, *, seed: int, resamples: int) -> float:
+    """Two-sided p of no difference by swapping the two sides of whole clusters at random.
+
+    Approximate randomisation (Riezler and Maxwell 2005); one is added to both counts, so that the
+    p is never 0. For means this is the sign-flip permutation test.
+
+    Args:
+        old, new: sums of shape (clusters, k) on the same clusters.
+    """
+    rng = np.random.default_rng([seed, 1])
+    change = new - old
+    before, after = np.asarray(old.sum(axis=0)), np.asarray(new.sum(axis=0))
+    observed = abs(float(figure(after)) - float(figure(before)))
+    step, extreme = max(1, _CHUNK_CELLS // max(old.shape)), 0
+    for start in range(0, resamples, step):
+        size = min(step, resamples - start)
+        moved = rng.integers(0, 2, size=(size, old.shape[0])).astype(np.float64) @ change
+        apart = np.abs(figure(after - moved) - figure(before + moved))
+        extreme += int(np.count_nonzero(apart >= observed * (1 - 1e-9)))
+    return (extreme + 1) / (resamples + 1)
+
+
+def sign_flip_test(
+    differences: Sequence[float], *, seed: int = 0, resamples: int = 10_000
+) -> float:
+    """Two-sided p that the mean of paired differences is 0 (Fisher's randomisation test).
+
+    Up to 16 differences all sign patterns are counted, so that p is exact.
+
+    Raises:
+        InvalidValues: no differences.
+    """
+    values = np.asarray(differences, dtype=np.float64)
+    if len(values) == 0:
+        raise InvalidValues("No paired differences were given.")
+    observed = abs(values.sum()) * (1 - 1e-9)
+    if len(values) <= 16:
+        signs = 1 - 2 * ((np.arange(2 ** len(values))[:, None] >> np.arange(len(values))) & 1)
+        return float(np.mean(np.abs(signs @ values) >= observed))
+    rng = np.random.default_rng(seed)
+    signs = 1 - 2 * rng.integers(0, 2, size=(resamples, len(values)), dtype=np.int8)
+    return (int(np.count_nonzero(np.abs(signs @ values) >= observed)) + 1) / (resamples + 1)
+
+
+def _check_p_values(p_values: Sequence[float]) -> Floats:
+    p = np.asarray(p_values, dtype=np.float64)
+    if p.size and not bool(((p >= 0) & (p <= 1)).all()):
+        raise InvalidValues("p-values lie between 0 and 1.")
+    return p
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """p-values adjusted for the chance of any false alarm among them (Holm 1979)."""
+    p = _check_p_values(p_values)
+    order = np.argsort(p, kind="stable")
+    steps = np.maximum.accumulate(p[order] * np.arange(len(p), 0, -1))
+    adjusted = np.empty(len(p))
+    adjusted[order] = np.minimum(steps, 1.0)
+    return [float(x) for x in adjusted]
+
+
+def benjamini_hochberg(p_values: Sequence[float]) -> list[float]:
+    """p-values adjusted for the share of false alarms (Benjamini and Hochberg 1995)."""
+    p = _check_p_values(p_values)
+    order = np.argsort(p, kind="stable")[::-1]
+    ranks = np.arange(len(p), 0, -1)
+    steps = np.minimum.accumulate(p[order] * len(p) / ranks)
+    adjusted = np.empty(len(p))
+    adjusted[order] = np.minimum(steps, 1.0)
+    return [float(x) for x in adjusted]
+
+
+@dataclass(frozen=True, slots=True)
+class Flips:
+    """Yes/no outcomes before and after: counts of samples."""
+
+    fixed: int
+    broken: int
+    both_right: int
+    both_wrong: int
+
+    @property
+    def n(self) -> int:
+        """All pairs."""
+        return self.fixed + self.broken + self.both_right + self.both_wrong
+
+
+def count_flips(before: Sequence[Any], after: Sequence[Any]) -> Flips:
+    """What a change mended and what it broke.
+
+    Raises:
+        InvalidValues: the lengths differ, or a value is neither 0 nor 1.
+    """
+    old, new = np.asarray(before, dtype=np.float64), np.asarray(after, dtype=np.float64)
+    if old.shape != new.shape:
+        raise InvalidValues(f"{len(old)} outcomes before and {len(new)} after are no pairs.")
+    if not np.isin([*old, *new], [0.0, 1.0]).all():
+        raise InvalidValues("Flips are counted on outcomes 0 and 1.")
+    fixed, broken = int(((old == 0) & (new == 1)).sum()), int(((old == 1) & (new == 0)).sum())
+    both = int(((old == 1) & (new == 1)).sum())
+    return Flips(fixed, broken, both, len(old) - fixed - broken - both)

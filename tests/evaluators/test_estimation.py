@@ -1,0 +1,112 @@
+"""Prediction-powered means and plans: width, coverage, and what is refused."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+from evaluators.errors import CannotCompute, InvalidValues
+from evaluators.statistics.planning import plan_verdict, plan_width
+from evaluators.statistics.prediction_powered import Estimate, estimate_mean
+
+
+def simulated_estimate(
+    seed: int, rho: float, *, unequal: bool, total: int = 4000, share: float = 0.05
+) -> Estimate:
+    rng = np.random.default_rng(seed)
+    scores = rng.normal(0, 1, total)
+    truth = rho * scores + math.sqrt(1 - rho**2) * rng.normal(0, 1, total)
+    chances = rng.uniform(0.5, 1.5, total) * share if unequal else np.full(total, share)
+    rated = rng.random(total) < chances
+    ratings = [float(y) if r else None for y, r in zip(truth, rated, strict=True)]
+    return estimate_mean(ratings, list(scores), probabilities=list(chances))
+
+
+@pytest.mark.parametrize("unequal", [False, True])
+@pytest.mark.parametrize("rho", [0.3, 0.9])
+def test_width_and_coverage(rho: float, unequal: bool) -> None:
+    found = [simulated_estimate(seed, rho, unequal=unequal) for seed in range(120)]
+    ratio = sum(e.high - e.low for e in found) / sum(e.plain_high - e.plain_low for e in found)
+    theory = math.sqrt(1 - rho**2 * (1 - 0.05))  # N is finite: 5% of the items are rated
+    assert ratio == pytest.approx(theory, rel=0.05)
+    assert sum(e.low <= 0 <= e.high for e in found) >= 106  # 114 expected
+
+
+def test_unequal_chances_are_corrected() -> None:
+    rng = np.random.default_rng(0)
+    truth = rng.random(5000)
+    chances = 0.02 + 0.2 * truth  # the good ones are rated far more often
+    rated = rng.random(5000) < chances
+    ratings = [float(y) if r else None for y, r in zip(truth, rated, strict=True)]
+    noise = list(rng.random(5000))
+    weighted = estimate_mean(ratings, noise, probabilities=list(chances))
+    blind = estimate_mean(ratings, noise)
+    assert weighted.low < truth.mean() < weighted.high
+    assert blind.low > truth.mean()
+
+
+def test_useless_scores_fall_back_to_the_ratings() -> None:
+    ratings = [float(i % 3) if i < 60 else None for i in range(500)]
+    found = estimate_mean(ratings, [1.0] * 500)
+    assert (found.method, found.coefficient, found.correlation) == ("plain", 0.0, None)
+    assert (found.low, found.high) == (found.plain_low, found.plain_high)
+
+
+def test_clusters_widen() -> None:
+    rng = np.random.default_rng(1)
+    truth = np.repeat(rng.random(60), 10)
+    ratings = [float(y) for y in truth[:300]] + [None] * 300
+    groups = [str(i // 10) for i in range(600)]
+    alone = estimate_mean(ratings, list(rng.random(600)))
+    grouped = estimate_mean(ratings, list(rng.random(600)), groups=groups)
+    assert grouped.clusters == 60
+    assert grouped.high - grouped.low > 2.5 * (alone.high - alone.low)
+
+
+def test_rates_stay_between_0_and_1() -> None:
+    ratings: list[float | None] = [0.0] * 39 + [1.0] + [None] * 100
+    found = estimate_mean(ratings, [0.1] * 140)
+    assert 0 < found.low < 0.025 < found.high < 0.2
+
+
+@pytest.mark.parametrize(
+    ("ratings", "scores", "chances", "words"),
+    [
+        ([1.0, None], [1.0], None, "2 ratings for 1 scores"),
+        ([1.0] * 3, [1.0, float("nan"), 1.0], None, "not a finite number"),
+        ([1.0] * 3, [1.0] * 3, [0.0, 1.0, 1.0], "above 0 and at most 1"),
+    ],
+)
+def test_refused(
+    ratings: list[float | None], scores: list[float], chances: list[float] | None, words: str
+) -> None:
+    with pytest.raises(InvalidValues, match=words):
+        estimate_mean(ratings, scores, probabilities=chances)
+
+
+def test_two_ratings_are_too_few() -> None:
+    with pytest.raises(CannotCompute, match="2 independent items are rated"):
+        estimate_mean([1.0, 0.0, None], [1.0, 2.0, 3.0])
+
+
+def test_plan_for_a_width_agrees_with_the_formula() -> None:
+    plan = plan_width([1.0, 0.0] * 500, width=0.1)
+    exact = 4 * 1.96**2 * 0.25 / 0.1**2
+    assert plan.n is not None
+    assert exact * 0.97 <= plan.n <= max(1000, exact * 1.1)
+
+
+def test_plan_for_a_verdict_knows_how_little_it_knows() -> None:
+    few = plan_verdict([1.0, 1.0, 0.0, 1.0, 1.0, 1.0, 0.0, 1.0], threshold=0.5)
+    many = plan_verdict(([1.0, 1.0, 0.0, 1.0] * 40), threshold=0.5)
+    assert few.high is None or few.high > 1000
+    assert many.n is not None
+    assert many.n <= 200
+    assert "simulated" in many.note
+
+
+def test_plan_from_too_little() -> None:
+    with pytest.raises(CannotCompute, match="too little"):
+        plan_width([1.0, 0.0], width=0.1)
