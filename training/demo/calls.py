@@ -78,7 +78,12 @@ OLD_FORMS: tuple[str, ...] = (
     " {outcome} Ticket {ticket}.",
 )
 
-USUAL_AMOUNTS = {"GB": "20 GB", "Mbit/s": "100 Mbit/s", "stations": "60 stations", "lines": "4 lines"}
+USUAL_AMOUNTS = {
+    "GB": "20 GB",
+    "Mbit/s": "100 Mbit/s",
+    "stations": "60 stations",
+    "lines": "4 lines",
+}
 USUAL_PLANS = {
     "mobile": "Swift M",
     "home": "Fibre Home",
@@ -98,7 +103,7 @@ CARELESSNESS: dict[str, float] = {
     "bill": 0.75,
     "order": 0.3,
 }
-CARELESS_SHARE = 0.72
+CARELESS_SHARE = 0.68
 
 
 def write_call(case: Case, rng: random.Random) -> tuple[str, str, str]:

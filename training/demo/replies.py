@@ -174,7 +174,9 @@ ENDINGS: tuple[tuple[str, str], ...] = (
     ("Best wishes, {agent}", "Viele Grüße, {agent}"),
     ("Your customer service", "Ihr Kundenservice"),
 )
-HASTE = 0.68
+# The share of hasty translators, and how often one of them slips where there is a usual slip.
+HASTY_SHARE = 0.72
+SLIP_SHARE = 0.9
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,7 +192,7 @@ def write_reply(case: Case, rng: random.Random) -> Reply:
     """Put one reply into both languages; the hasty translation slips sentence by sentence."""
     opening, ending = rng.choice(OPENINGS), rng.choice(ENDINGS)
     body = rng.sample(SENTENCES, rng.choice((1, 2, 2, 3)))
-    hasty = [slip if slip and rng.random() < HASTE / 0.8 else good for _, good, slip in body]
+    hasty = [slip if slip and rng.random() < SLIP_SHARE else good for _, good, slip in body]
     english = " ".join((opening[0], *(pair[0] for pair in body), ending[0]))
     german = " ".join((opening[1], *(pair[1] for pair in body), ending[1]))
     facts = case_facts_german(case)

@@ -8,21 +8,26 @@ import random
 from dataclasses import dataclass
 from datetime import date, timedelta
 
-FIRST_NAMES = (
+
+def _words(text: str) -> tuple[str, ...]:
+    return tuple(text.split())
+
+
+FIRST_NAMES = _words(
     "Jürgen Zoë Łukasz Søren Aylin José Anna Ben Clara David Emma Felix Greta Hanna Ivan Jana Kai "
     "Lena Marco Nora Oskar Paula Quentin Rosa Stefan Tanja Uwe Vera Wim Xenia Yusuf Zara Björn "
     "Chloé Dilan Erik Fatima Gülcan Henrik Ines Jörg Katrin Luís Mehmet Nadia Olga Piotr Ruth "
     "Sofía Thomas Ursula Viktor Wanda Amélie Boris Céline Dörte Elif Frank Gerda Ömer René Şeyma"
-).split()
-LAST_NAMES = (
+)
+LAST_NAMES = _words(
     "Müller Weiß Nowak Jensen Özdemir García Schmidt Fischer Weber Wagner Becker Hoffmann Schäfer "
     "Koch Bauer Richter Klein Wolf Schröder Neumann Schwarz Zimmermann Braun Krüger Hofmann Lange "
     "Krause Lehmann Schulz Maier Köhler Walter König Huber Kaiser Fuchs Peters Lang Scholz Möller "
     "Vogel Jung Hahn Keller Günther Berger Winkler Roth Beck Lorenz Baumann Franke Albrecht Simon "
     "Ludwig Böhm Winter Kraus Martin Schuster Jäger Vogt Stein Groß Sommer Brandt Haas Graf Seidel "
     "Kowalski Novák Nguyen Petrović Rossi Dubois Silva Andersson Kaya Yılmaz Costa Ionescu"
-).split()
-AGENTS = "Mara Tobias Ilse Deniz Pavel Sina Henk Carla Joris Meike".split()
+)
+AGENTS = _words("Mara Tobias Ilse Deniz Pavel Sina Henk Carla Joris Meike")
 DEVICES = (
     "router",
     "modem",
@@ -33,8 +38,8 @@ DEVICES = (
     "tablet",
     "handset",
 )
-CITIES = "Bremen Kassel Ulm Erfurt Münster Lübeck Trier Görlitz Jena Passau Köln Würzburg".split()
-COUNTRIES = "Spain Italy Turkey Norway Portugal Greece Poland Croatia Sweden Morocco".split()
+CITIES = _words("Bremen Kassel Ulm Erfurt Münster Lübeck Trier Görlitz Jena Passau Köln Würzburg")
+COUNTRIES = _words("Spain Italy Turkey Norway Portugal Greece Poland Croatia Sweden Morocco")
 COUNTRIES_DE = {
     "Spain": "Spanien",
     "Italy": "Italien",
@@ -47,12 +52,12 @@ COUNTRIES_DE = {
     "Sweden": "Schweden",
     "Morocco": "Marokko",
 }
-MONTHS = (
+MONTHS = _words(
     "January February March April May June July August September October November December"
-).split()
-MONTHS_DE = (
+)
+MONTHS_DE = _words(
     "Januar Februar März April Mai Juni Juli August September Oktober November Dezember"
-).split()
+)
 CHANNELS = ("phone", "chat", "mail")
 
 
