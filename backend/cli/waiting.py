@@ -106,7 +106,6 @@ def run_jobs(
     try:
         with ExitStack() as stack:
             workers = _Workers(sessions, settings, stack)
-            workers.require(look(sessions, job_ids)[0])
             return _watch(sessions, job_ids, workers, stack.enter_context(show_bars(quiet=quiet)))
     except KeyboardInterrupt:
         raise Interrupted(
@@ -137,15 +136,19 @@ class _Workers:
     sessions: sessionmaker[Session]
     settings: Settings
     stack: ExitStack
+    begun: bool = False
     own: OwnWorker | None = None
     alone_since: float | None = None
 
     def require(self, jobs: Sequence[Job]) -> None:
         """Start a worker if none is alive."""
+        self.begun = True
         self.own = self.stack.enter_context(worker_for(self.sessions, self.settings, jobs))
 
     def keep(self, jobs: Sequence[Job]) -> None:
         """Raise if our own worker failed; replace one of others that has gone for a while."""
+        if not self.begun:
+            self.require(jobs)
         if self.own is not None:
             self.own.require_life()
             return
