@@ -1,8 +1,9 @@
 """The review desk: queues are opened, items claimed, answered or skipped, and shown blind.
 
-    queues    open_queue: sampling, order, sides, overlap, members; rubric versions
-    claims    claim_review_item, heartbeat, save_draft: leases and fencing (the hot path)
-    answers   submit_review, skip_review: check, store once, release
+    queues    open_queue: sampling, order, sides, overlap, members (opening_rules); rubric versions
+    claims    claim_review_item: one item for one person (the hot path)
+    leases    heartbeat, save_draft; the fencing condition
+    answers   submit_review, skip_review: check (answer_rules), store once, release
     views     what an expert sees, own past reviews, progress
     votes     blind pairs in terms of models: counts, win rates, side bias
 
@@ -10,15 +11,10 @@ Everything here takes a session and flushes; the caller commits. A claim and a s
 short transaction.
 """
 
-from backend.services.review.answers import (
-    Answer,
-    Choice,
-    SpanMark,
-    Submitted,
-    skip_review,
-    submit_review,
-)
-from backend.services.review.claims import Claim, claim_review_item, heartbeat, save_draft
+from backend.services.review.answer_rules import Answer, Choice, SpanMark
+from backend.services.review.answers import Submitted, skip_review, submit_review
+from backend.services.review.claims import Claim, claim_review_item
+from backend.services.review.leases import heartbeat, save_draft
 from backend.services.review.queues import (
     add_reviewers,
     close_queue,

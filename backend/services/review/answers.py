@@ -7,25 +7,27 @@ under the same lease is refused. The desk knows sides (left, right); a and b are
 
 from __future__ import annotations
 
-import hashlib
-import json
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
-from enum import StrEnum
-from typing import Any, assert_never
+from typing import Any
 
 from sqlalchemy import Table, insert, select, update
 from sqlalchemy.orm import Session
 
 from backend.errors import Conflict, InvalidInput, NotFound
-from backend.rubrics import CheckedAnswer, Rubric, rubric_from_content, validate_answers
-from backend.services.review.claims import REVIEWS, SLOTS, held_by, why_not_held
+from backend.rubrics import rubric_from_content
+from backend.services.review.answer_rules import (
+    Answer,
+    CheckedReview,
+    Subject,
+    check_answer,
+    refuse_unstorable_text,
+)
+from backend.services.review.leases import REVIEWS, SLOTS, held_by, why_not_held
 from backend.tables.generation import Generation
 from backend.tables.review import (
     Correction,
     Preference,
-    QueueKind,
     Rating,
     ReviewItem,
     ReviewQueue,
@@ -34,52 +36,10 @@ from backend.tables.review import (
     RubricVersion,
     SlotState,
     Span,
-    Winner,
 )
 from backend.tables.users import User
 
 MAX_ACTIVE_SECONDS = 12 * 3600
-
-
-class Choice(StrEnum):
-    """The answer to a blind pair as the desk knows it."""
-
-    LEFT = "left"
-    RIGHT = "right"
-    TIE = "tie"
-    BOTH_BAD = "both_bad"
-    CANNOT_JUDGE = "cannot_judge"
-
-
-@dataclass(frozen=True, slots=True)
-class SpanMark:
-    """A marked error: `text[start:end]` of the output, in Unicode code points."""
-
-    start: int
-    end: int
-    kind: str
-    severity: str | None = None
-    note: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """What a reviewer says of one item.
-
-    Attributes:
-        ratings: by criterion name, each on the scale of its criterion.
-        correction: the output as it should have been; None where nothing is to be changed.
-        winner: a `Choice`, for pairs only.
-        active_seconds: time of attention, as the desk measured it.
-    """
-
-    ratings: Mapping[str, object] = field(default_factory=dict)
-    correction: str | None = None
-    correction_reason: str | None = None
-    spans: tuple[SpanMark, ...] = ()
-    winner: str | None = None
-    comment: str | None = None
-    active_seconds: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,42 +50,6 @@ class Submitted:
     item_id: int
     submitted_at: datetime
     repeated: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class _Checked:
-    """An answer in the form in which it is stored."""
-
-    ratings: dict[str, CheckedAnswer]
-    correction: str | None
-    correction_reason: str | None
-    spans: tuple[SpanMark, ...]
-    winner: Winner | None
-    comment: str | None
-
-    @property
-    def digest(self) -> str:
-        parts = [
-            sorted((name, answer.value) for name, answer in self.ratings.items()),
-            self.correction,
-            self.correction_reason,
-            [[s.start, s.end, s.kind, s.severity, s.note] for s in self.spans],
-            self.winner,
-            self.comment,
-        ]
-        return hashlib.sha256(json.dumps(parts, ensure_ascii=False).encode()).hexdigest()
-
-
-@dataclass(frozen=True, slots=True)
-class _Subject:
-    """What a slot asks about."""
-
-    item_id: int
-    generation_id: int
-    text: str
-    a_is_left: bool
-    kind: str
-    rubric: Rubric
 
 
 def submit_review(
@@ -153,7 +77,7 @@ def submit_review(
         NotFound: the person never held it under this version.
     """
     subject = _subject(session, slot_id)
-    checked = _check(subject, answer)
+    checked = check_answer(subject, answer)
     if not _release(session, slot_id, version, user_id, SlotState.DONE):
         return _repeated(session, slot_id, version, user_id, checked.digest)
     user = session.get_one(User, user_id)
@@ -186,6 +110,7 @@ def skip_review(
     """
     if not reason.strip():
         raise InvalidInput("Say in a few words why you skip this item.")
+    refuse_unstorable_text(reason)
     if not _release(session, slot_id, version, user_id, SlotState.OPEN):
         if _stored_state(session, slot_id, version, user_id) == ReviewState.SKIPPED:
             return
@@ -233,7 +158,7 @@ def _stored_state(session: Session, slot_id: int, version: int, user_id: int) ->
     return session.scalar(query)
 
 
-def _subject(session: Session, slot_id: int) -> _Subject:
+def _subject(session: Session, slot_id: int) -> Subject:
     row = session.execute(
         select(
             ReviewItem.id,
@@ -254,101 +179,11 @@ def _subject(session: Session, slot_id: int) -> _Subject:
         raise NotFound("There is no such item.", hint="Ask for the next one.")
     item_id, generation_id, text, a_is_left, kind, content = row
     rubric = rubric_from_content(content)
-    return _Subject(item_id, generation_id, text or "", a_is_left, kind, rubric)
-
-
-def _check(subject: _Subject, answer: Answer) -> _Checked:
-    ratings = validate_answers(subject.rubric, answer.ratings)
-    comment = _or_none(answer.comment)
-    match QueueKind(subject.kind):
-        case QueueKind.SINGLE:
-            if answer.winner is not None:
-                raise InvalidInput("A single output takes no vote.", hint="Rate it.")
-            correction = _checked_correction(subject.text, answer.correction)
-            reason = _or_none(answer.correction_reason) if correction is not None else None
-            spans = tuple(_checked_span(subject, mark) for mark in answer.spans)
-            return _Checked(ratings, correction, reason, spans, None, comment)
-        case QueueKind.PAIR:
-            if answer.correction is not None or answer.spans:
-                raise InvalidInput("A pair takes a vote, no correction and no marks.")
-            winner = _to_winner(answer.winner, a_is_left=subject.a_is_left)
-            return _Checked(ratings, None, None, (), winner, comment)
-        case _ as never:
-            assert_never(never)
-
-
-def _or_none(text: str | None) -> str | None:
-    return (text.strip() or None) if text is not None else None
-
-
-def _checked_correction(output: str, correction: str | None) -> str | None:
-    """The correction with plain line ends; None when it says what the output says."""
-    if correction is None:
-        return None
-    written = _plain(correction)
-    if not written:
-        raise InvalidInput(
-            "The correction is empty.",
-            hint="Write the text as it should have been, or leave the output as it is.",
-        )
-    return None if written == _plain(output) else written
-
-
-def _plain(text: str) -> str:
-    return text.replace("\r\n", "\n").strip()
-
-
-def _checked_span(subject: _Subject, mark: SpanMark) -> SpanMark:
-    if not 0 <= mark.start < mark.end <= len(subject.text):
-        raise InvalidInput(
-            f"The mark {mark.start} to {mark.end} lies outside the output, "
-            f"which has {len(subject.text)} characters."
-        )
-    kinds = subject.rubric.span_kinds
-    if kinds and mark.kind not in kinds:
-        raise InvalidInput(f"{mark.kind!r} is no kind of mark.", hint=f"Use: {', '.join(kinds)}.")
-    return mark
-
-
-def _to_winner(choice: str | None, *, a_is_left: bool) -> Winner:
-    if choice is None or choice not in set(Choice):
-        raise InvalidInput(
-            "The pair needs a vote.", hint="Choose left, right, tie, both_bad or cannot_judge."
-        )
-    match Choice(choice):
-        case Choice.LEFT:
-            return Winner.A if a_is_left else Winner.B
-        case Choice.RIGHT:
-            return Winner.B if a_is_left else Winner.A
-        case Choice.TIE:
-            return Winner.TIE
-        case Choice.BOTH_BAD:
-            return Winner.BOTH_BAD
-        case Choice.CANNOT_JUDGE:
-            return Winner.CANNOT_JUDGE
-        case _ as never:
-            assert_never(never)
-
-
-def to_choice(winner: str, *, a_is_left: bool) -> Choice:
-    """The stored winner as the person saw it."""
-    match Winner(winner):
-        case Winner.A:
-            return Choice.LEFT if a_is_left else Choice.RIGHT
-        case Winner.B:
-            return Choice.RIGHT if a_is_left else Choice.LEFT
-        case Winner.TIE:
-            return Choice.TIE
-        case Winner.BOTH_BAD:
-            return Choice.BOTH_BAD
-        case Winner.CANNOT_JUDGE:
-            return Choice.CANNOT_JUDGE
-        case _ as never:
-            assert_never(never)
+    return Subject(item_id, generation_id, text or "", a_is_left, kind, rubric)
 
 
 def _store_answer(
-    session: Session, review_id: int, subject: _Subject, checked: _Checked, now: datetime
+    session: Session, review_id: int, subject: Subject, checked: CheckedReview, now: datetime
 ) -> None:
     rows: list[tuple[type, dict[str, Any]]] = [
         (Rating, {"criterion": name, "value": given.value, "number": given.number})

@@ -12,14 +12,20 @@ from typing import Any, NamedTuple, cast
 from sqlalchemy import Table, insert, select
 from sqlalchemy.orm import Session
 
-from backend.errors import Conflict, InvalidInput, NotFound
+from backend.errors import InvalidInput, NotFound
 from backend.rubrics import Rubric, rubric_from_content
-from backend.services.generation import run_progress
-from backend.services.review.claims import MEMBERS, SLOTS
-from backend.tables.generation import Generation, GenerationRun
+from backend.services.review.leases import MEMBERS, SLOTS
+from backend.services.review.opening_rules import (
+    check_kind,
+    check_name,
+    check_overlap,
+    check_reviewers,
+    check_rubric,
+    check_run,
+    check_score_run,
+)
+from backend.tables.generation import Generation
 from backend.tables.review import QueueKind, ReviewItem, ReviewQueue, RubricVersion, SlotState
-from backend.tables.scoring import ScoreRun
-from backend.tables.users import Membership, Role, User
 
 ITEMS = cast(Table, ReviewItem.__table__)
 CHUNK = 500
@@ -116,13 +122,13 @@ def open_queue(
         InvalidInput: models, reviewers or overlap do not fit; or there is nothing to review.
         Conflict: the project has a queue of this name, or the run is not finished.
     """
-    chosen_kind = _check_kind(kind, model_ids)
-    _check_name(session, project_id, name)
-    run = _check_run(session, project_id, generation_run_id, model_ids)
-    rubric = _check_rubric(session, project_id, rubric_version_id, chosen_kind)
-    _check_score_run(session, score_run_id, run)
-    _check_reviewers(session, project_id, reviewer_ids)
-    _check_overlap(overlap_share, overlap, len(set(reviewer_ids)), lease_seconds)
+    chosen_kind = check_kind(kind, model_ids)
+    check_name(session, project_id, name)
+    run = check_run(session, project_id, generation_run_id, model_ids)
+    rubric = check_rubric(session, project_id, rubric_version_id, chosen_kind)
+    check_score_run(session, score_run_id, run)
+    check_reviewers(session, project_id, reviewer_ids)
+    check_overlap(overlap_share, overlap, len(set(reviewer_ids)), lease_seconds)
     candidates, n_without, n_identical = _candidates(session, run.id, chosen_kind, model_ids)
     if not candidates:
         raise InvalidInput(
@@ -209,94 +215,6 @@ def list_queues(session: Session, project_id: int) -> list[ReviewQueue]:
 def rubric_of(queue: ReviewQueue) -> Rubric:
     """The rubric under which the queue is reviewed."""
     return rubric_from_content(queue.rubric.content)
-
-
-def _check_kind(kind: str, model_ids: Sequence[int]) -> QueueKind:
-    if kind not in set(QueueKind):
-        raise InvalidInput(f"{kind!r} is no kind of queue.", hint="Use single or pair.")
-    if len(set(model_ids)) != len(model_ids):
-        raise InvalidInput("A model is named twice.")
-    least = 2 if kind == QueueKind.PAIR else 1
-    if len(model_ids) < least:
-        raise InvalidInput(f"A {kind} queue needs at least {least} of the run's models.")
-    return QueueKind(kind)
-
-
-def _check_name(session: Session, project_id: int, name: str) -> None:
-    if not name.strip():
-        raise InvalidInput("A queue needs a name.")
-    query = select(ReviewQueue.id).where(ReviewQueue.project_id == project_id)
-    if session.scalar(query.where(ReviewQueue.name == name)) is not None:
-        raise Conflict(f"There is a review queue {name!r} already.", hint="Choose another name.")
-
-
-def _check_run(
-    session: Session, project_id: int, run_id: int, model_ids: Sequence[int]
-) -> GenerationRun:
-    run = session.get(GenerationRun, run_id)
-    if run is None or run.project_id != project_id:
-        raise NotFound(f"There is no run {run_id} in this project.")
-    in_run = {model.id: model.label for model in run.models}
-    if set(model_ids) - set(in_run):
-        raise InvalidInput(
-            f"Run {run_id} does not have all of these models.",
-            hint=f"It has {', '.join(in_run.values())}.",
-        )
-    progress = run_progress(session, run_id)
-    if progress.missing > 0:
-        raise Conflict(
-            f"Run {run_id} is not finished: {progress.done} of {progress.total} outputs are there.",
-            hint="A sample of what came first would be biased. Let the run finish.",
-        )
-    return run
-
-
-def _check_rubric(
-    session: Session, project_id: int, rubric_version_id: int, kind: QueueKind
-) -> RubricVersion:
-    rubric = session.get(RubricVersion, rubric_version_id)
-    if rubric is None or rubric.project_id != project_id:
-        raise NotFound("There is no such rubric in this project.")
-    if kind is QueueKind.SINGLE and not rubric_from_content(rubric.content).criteria:
-        raise InvalidInput(f"The rubric {rubric.name} asks nothing about a single output.")
-    return rubric
-
-
-def _check_score_run(session: Session, score_run_id: int | None, run: GenerationRun) -> None:
-    if score_run_id is None:
-        return
-    score_run = session.get(ScoreRun, score_run_id)
-    if score_run is None or score_run.generation_run_id != run.id:
-        raise NotFound(f"Run {run.id} has no scores {score_run_id}.")
-
-
-def _check_reviewers(session: Session, project_id: int, user_ids: Sequence[int]) -> None:
-    if not user_ids:
-        raise InvalidInput("A queue needs at least one reviewer.")
-    members = select(Membership.user_id).where(Membership.project_id == project_id)
-    query = select(User.id).where(User.id.in_(user_ids), User.active)
-    allowed = set(session.scalars(query.where(User.id.in_(members) | (User.role == Role.ADMIN))))
-    strangers = sorted(set(user_ids) - allowed)
-    if strangers:
-        names = session.scalars(select(User.name).where(User.id.in_(strangers))).all()
-        raise InvalidInput(
-            f"Not active in this project: {', '.join(names) or strangers}.",
-            hint="Add them to the project first.",
-        )
-
-
-def _check_overlap(share: float, overlap: int, n_reviewers: int, lease_seconds: int) -> None:
-    if not 0 <= share <= 1:
-        raise InvalidInput(f"An overlap share of {share} is not between 0 and 1.")
-    if overlap < 1 or (overlap > 1) != (share > 0):
-        raise InvalidInput(
-            f"Overlap {overlap} with a share of {share} says two things.",
-            hint="Give both: how many people, and on which share of the items.",
-        )
-    if overlap > n_reviewers:
-        raise InvalidInput(f"{overlap} distinct people are asked for and {n_reviewers} are named.")
-    if lease_seconds < 5:
-        raise InvalidInput("A lease lasts at least 5 seconds.")
 
 
 def _candidates(

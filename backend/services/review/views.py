@@ -14,8 +14,8 @@ from sqlalchemy import case, func, select
 from sqlalchemy.orm import Session
 
 from backend.errors import NotFound
-from backend.services.review.answers import Answer, SpanMark, to_choice
-from backend.services.review.claims import SLOTS
+from backend.services.review.answer_rules import Answer, SpanMark, to_choice
+from backend.services.review.leases import SLOTS
 from backend.services.review.queues import get_queue
 from backend.tables.generation import Generation
 from backend.tables.review import (

@@ -115,6 +115,14 @@ def by_vote(session: Session) -> dict[str, object]:
     return {"reviews": [held_out_reviews(session, kind="pair")[0].id], "dpo_votes": True}
 
 
+def by_review_that_gives_no_row(session: Session) -> dict[str, object]:
+    return {"reviews": [held_out_reviews(session, kind="pair")[0].id], "dpo_votes": False}
+
+
+def by_output_that_gives_no_row(session: Session) -> dict[str, object]:
+    return {"generations": [held_out_reviews(session, kind="pair")[0].item.generation_b_id]}
+
+
 def by_output(session: Session) -> dict[str, object]:
     item = held_out_reviews(session, kind="single")[0].item
     return {"generations": [item.generation_a_id], "approved": FAITHFUL}
@@ -142,6 +150,8 @@ def by_validation_reference(session: Session) -> dict[str, object]:
         by_review,
         by_correction,
         by_vote,
+        by_review_that_gives_no_row,
+        by_output_that_gives_no_row,
         by_output,
         by_second_output_of_a_pair,
         by_reference,

@@ -53,6 +53,7 @@ class DeskMachine(RuleBasedStateMachine):
         self.answers: dict[tuple[int, int], str] = {}
         self.skipped: set[tuple[int, int]] = set()
         self.highest: dict[int, int] = {}
+        self.until: dict[int, datetime] = {}
 
     def teardown(self) -> None:
         if hasattr(self, "engine"):
@@ -72,7 +73,9 @@ class DeskMachine(RuleBasedStateMachine):
             assert self.highest[got.slot_id] == got.version
         else:
             assert got.version == self.highest.get(got.slot_id, 0) + 1
+            assert self.until.get(got.slot_id, self.now) <= self.now, "a live lease was taken"
         self.highest[got.slot_id] = got.version
+        self.until[got.slot_id] = got.lease_until
         self.claims[user].append(got)
 
     @rule(seconds=st.sampled_from([60, LEASE // 2, LEASE + 1]))
@@ -129,6 +132,7 @@ class DeskMachine(RuleBasedStateMachine):
         except Conflict:  # LeaseLost is one
             return
         self.skipped.add((held.slot_id, held.version))
+        self.until.pop(held.slot_id, None)
 
     @rule(person=people, other=people)
     def beat(self, person: int, other: int) -> None:
@@ -139,11 +143,12 @@ class DeskMachine(RuleBasedStateMachine):
         held = self.claims[owner][-1]
         try:
             with self.sessions.begin() as session:
-                review.heartbeat(session, held.slot_id, held.version, user, now=self.now)
+                until = review.heartbeat(session, held.slot_id, held.version, user, now=self.now)
         except (NotFound, Conflict):
             return
         assert user == owner
         assert self.highest[held.slot_id] == held.version
+        self.until[held.slot_id] = until
 
     @invariant()
     def holds(self) -> None:

@@ -1,0 +1,208 @@
+"""What an answer has to be before it is stored: checked by the rubric, turned from sides to models.
+
+Values and pure functions; nothing here reads or writes the database.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import assert_never
+
+from backend.errors import InvalidInput
+from backend.rubrics import CheckedAnswer, Rubric, validate_answers
+from backend.tables.review import QueueKind, Winner
+
+UNPAIRED = re.compile("[\ud800-\udfff]")
+
+
+class Choice(StrEnum):
+    """The answer to a blind pair as the desk knows it."""
+
+    LEFT = "left"
+    RIGHT = "right"
+    TIE = "tie"
+    BOTH_BAD = "both_bad"
+    CANNOT_JUDGE = "cannot_judge"
+
+
+@dataclass(frozen=True, slots=True)
+class SpanMark:
+    """A marked error: `text[start:end]` of the output, in Unicode code points."""
+
+    start: int
+    end: int
+    kind: str
+    severity: str | None = None
+    note: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a reviewer says of one item.
+
+    Attributes:
+        ratings: by criterion name, each on the scale of its criterion.
+        correction: the output as it should have been; None where nothing is to be changed.
+        winner: a `Choice`, for pairs only.
+        active_seconds: time of attention, as the desk measured it.
+    """
+
+    ratings: Mapping[str, object] = field(default_factory=dict)
+    correction: str | None = None
+    correction_reason: str | None = None
+    spans: tuple[SpanMark, ...] = ()
+    winner: str | None = None
+    comment: str | None = None
+    active_seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class CheckedReview:
+    """An answer in the form in which it is stored."""
+
+    ratings: dict[str, CheckedAnswer]
+    correction: str | None
+    correction_reason: str | None
+    spans: tuple[SpanMark, ...]
+    winner: Winner | None
+    comment: str | None
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of what was said; how long it took is not part of it."""
+        parts = [
+            sorted((name, answer.value) for name, answer in self.ratings.items()),
+            self.correction,
+            self.correction_reason,
+            [[s.start, s.end, s.kind, s.severity, s.note] for s in self.spans],
+            self.winner,
+            self.comment,
+        ]
+        return hashlib.sha256(json.dumps(parts, ensure_ascii=False).encode()).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """What a slot asks about."""
+
+    item_id: int
+    generation_id: int
+    text: str
+    a_is_left: bool
+    kind: str
+    rubric: Rubric
+
+
+def check_answer(subject: Subject, answer: Answer) -> CheckedReview:
+    """The answer as it is stored; InvalidInput for one that fits neither item nor rubric."""
+    _refuse_unstorable(answer)
+    ratings = validate_answers(subject.rubric, answer.ratings)
+    comment = _or_none(answer.comment)
+    match QueueKind(subject.kind):
+        case QueueKind.SINGLE:
+            if answer.winner is not None:
+                raise InvalidInput("A single output takes no vote.", hint="Rate it.")
+            correction = _checked_correction(subject.text, answer.correction)
+            reason = _or_none(answer.correction_reason) if correction is not None else None
+            spans = tuple(_checked_span(subject, mark) for mark in answer.spans)
+            return CheckedReview(ratings, correction, reason, spans, None, comment)
+        case QueueKind.PAIR:
+            if answer.correction is not None or answer.spans:
+                raise InvalidInput("A pair takes a vote, no correction and no marks.")
+            winner = _to_winner(answer.winner, a_is_left=subject.a_is_left)
+            return CheckedReview(ratings, None, None, (), winner, comment)
+        case _ as never:
+            assert_never(never)
+
+
+def _refuse_unstorable(answer: Answer) -> None:
+    """A NUL, half a surrogate pair and a time that is no number cannot be kept."""
+    texts = [answer.correction, answer.correction_reason, answer.comment]
+    texts += [value for value in answer.ratings.values() if isinstance(value, str)]
+    texts += [text for mark in answer.spans for text in (mark.kind, mark.severity, mark.note)]
+    for text in filter(None, texts):
+        refuse_unstorable_text(text)
+    if not math.isfinite(answer.active_seconds):
+        raise InvalidInput("The active time is no number.")
+
+
+def refuse_unstorable_text(text: str) -> None:
+    """InvalidInput for a text that no database keeps."""
+    if "\x00" in text or UNPAIRED.search(text):
+        raise InvalidInput("There is a character in it that is no text.", hint="Type it anew.")
+
+
+def _or_none(text: str | None) -> str | None:
+    return (text.strip() or None) if text is not None else None
+
+
+def _checked_correction(output: str, correction: str | None) -> str | None:
+    """The correction with plain line ends; None when it says what the output says."""
+    if correction is None:
+        return None
+    written = _plain(correction)
+    if not written:
+        raise InvalidInput(
+            "The correction is empty.",
+            hint="Write the text as it should have been, or leave the output as it is.",
+        )
+    return None if written == _plain(output) else written
+
+
+def _plain(text: str) -> str:
+    return text.replace("\r\n", "\n").strip()
+
+
+def _checked_span(subject: Subject, mark: SpanMark) -> SpanMark:
+    if not 0 <= mark.start < mark.end <= len(subject.text):
+        raise InvalidInput(
+            f"The mark {mark.start} to {mark.end} lies outside the output, "
+            f"which has {len(subject.text)} characters."
+        )
+    kinds = subject.rubric.span_kinds
+    if kinds and mark.kind not in kinds:
+        raise InvalidInput(f"{mark.kind!r} is no kind of mark.", hint=f"Use: {', '.join(kinds)}.")
+    return mark
+
+
+def _to_winner(choice: str | None, *, a_is_left: bool) -> Winner:
+    if choice is None or choice not in set(Choice):
+        raise InvalidInput(
+            "The pair needs a vote.", hint="Choose left, right, tie, both_bad or cannot_judge."
+        )
+    match Choice(choice):
+        case Choice.LEFT:
+            return Winner.A if a_is_left else Winner.B
+        case Choice.RIGHT:
+            return Winner.B if a_is_left else Winner.A
+        case Choice.TIE:
+            return Winner.TIE
+        case Choice.BOTH_BAD:
+            return Winner.BOTH_BAD
+        case Choice.CANNOT_JUDGE:
+            return Winner.CANNOT_JUDGE
+        case _ as never:
+            assert_never(never)
+
+
+def to_choice(winner: str, *, a_is_left: bool) -> Choice:
+    """The stored winner as the person saw it."""
+    match Winner(winner):
+        case Winner.A:
+            return Choice.LEFT if a_is_left else Choice.RIGHT
+        case Winner.B:
+            return Choice.RIGHT if a_is_left else Choice.LEFT
+        case Winner.TIE:
+            return Choice.TIE
+        case Winner.BOTH_BAD:
+            return Choice.BOTH_BAD
+        case Winner.CANNOT_JUDGE:
+            return Choice.CANNOT_JUDGE
+        case _ as never:
+            assert_never(never)
