@@ -1,0 +1,147 @@
+"""A comparison judges every line of the manifest and keeps the evidence; what lacks is no pass."""
+
+from __future__ import annotations
+
+import pytest
+from sqlalchemy.orm import Session
+
+from backend.cli import main
+from backend.engines.base import GenerationResult
+from backend.errors import NotFound
+from backend.services import comparison, generation, review, scoring
+from backend.services.model_versions import list_models
+from backend.services.projects import set_manifest
+from backend.settings import Settings
+from backend.tables.comparison import Comparison
+from backend.tables.model_versions import ModelVersion
+from tests.fixtures_runs import Laid, lay_down_project, lay_down_run
+
+GOOD_BAR = """
+name: bar
+lines:
+  - {metric: exact_match, threshold: 0.8}
+  - {metric: exact_match, margin: 0.2}
+  - {metric: exact_match, slice: {task: intent}, margin: -0.1}
+"""
+
+
+class Trial:
+    """Sixty examples on which the base is always wrong and v1 right as often as is asked."""
+
+    def __init__(self, session: Session, *, right: float, metrics: list[str]) -> None:
+        self.session = session
+        self.laid: Laid = lay_down_project(session, examples=60, adapters=1)
+        run = lay_down_run(session, self.laid)
+        self.base, self.v1 = list_models(session, self.laid.project)
+        generation.save_generations(session, run.id, self._answers(run.id, right))
+        self.scores = scoring.create_score_run(session, generation_run_id=run.id, metrics=metrics)
+        units = scoring.pending_units(session, self.scores.id)
+        written = scoring.load_generations(session, [u.generation_id for u in units])
+        scoring.save_scores(session, self.scores.id, scoring.score_units(units, written))
+
+    def _answers(self, run_id: int, right: float) -> list[GenerationResult]:
+        results, written = [], 0
+        for request in generation.pending_requests(self.session, run_id):
+            asked = request.messages[-1]["content"].partition("\n")[0]
+            is_base = generation.parse_unit_key(request.key)[0] == self.base.id
+            written += not is_base
+            good = not is_base and (written * right) % 1 < right
+            results.append(GenerationResult(request.key, text=asked if good else "no"))
+        return results
+
+    def judge(self, bar: str) -> Comparison:
+        return comparison.compare_models(
+            self.session,
+            manifest_row=set_manifest(self.session, self.laid.project, bar),
+            score_run=self.scores,
+            baseline=self.base,
+            candidate=self.v1,
+        )
+
+
+def _verdicts(row: Comparison) -> list[str]:
+    return [line["verdict"] for line in row.lines]
+
+
+@pytest.mark.parametrize(
+    ("right", "expected", "verdicts"),
+    [
+        (1.0, "PASS", ["PASS", "PASS", "PASS"]),
+        (0.8, "INCONCLUSIVE", ["INCONCLUSIVE", "PASS", "PASS"]),
+        (0.5, "FAIL", ["FAIL", "PASS", "PASS"]),
+    ],
+)
+def test_verdict_follows_the_intervals(
+    session: Session, right: float, expected: str, verdicts: list[str]
+) -> None:
+    row = Trial(session, right=right, metrics=["exact_match"]).judge(GOOD_BAR)
+    assert (row.verdict, _verdicts(row)) == (expected, verdicts)
+
+
+def test_evidence_has_n_interval_signature_and_both_sides(session: Session) -> None:
+    row = Trial(session, right=1.0, metrics=["exact_match"]).judge(GOOD_BAR)
+    threshold, margin, intent = (line["evidence"] for line in row.lines)
+    assert (threshold["n"], margin["n"], intent["n"]) == (60, 60, 30)
+    assert (margin["baseline"], margin["candidate"], margin["value"]) == (0.0, 1.0, 1.0)
+    assert threshold["low"] <= threshold["value"] <= threshold["high"]
+    assert all("exact_match" in line["evidence"]["signature"] for line in row.lines)
+
+
+@pytest.mark.parametrize(
+    ("line", "reason"),
+    [
+        ("{metric: rougeL, threshold: 0.1}", "rougeL"),
+        ("{metric: win_rate, threshold: 0.5}", "No blind votes"),
+        ("{metric: exact_match, slice: {task: nonesuch}, margin: 0}", "exact_match"),
+    ],
+)
+def test_line_without_a_figure_is_never_a_pass(session: Session, line: str, reason: str) -> None:
+    row = Trial(session, right=1.0, metrics=["exact_match"]).judge(
+        f"name: bar\nlines: [{line}, {{metric: exact_match, margin: 0}}]"
+    )
+    assert (row.verdict, _verdicts(row)) == ("INCONCLUSIVE", ["INCONCLUSIVE", "PASS"])
+    assert reason in row.lines[0]["reason"]
+
+
+def test_scores_of_both_are_found_and_a_missing_run_is_said(session: Session) -> None:
+    trial = Trial(session, right=1.0, metrics=["exact_match"])
+    project = trial.laid.project
+    found = comparison.newest_scores_of_both(session, project, trial.base, trial.v1)
+    assert found.id == trial.scores.id
+    stranger = ModelVersion(
+        project_id=project,
+        name="v9",
+        revision=1,
+        base_model="tiny",
+        adapter_path="v9",
+        **dict.fromkeys(("base_sha256", "tokenizer_sha256", "template_sha256"), "0"),
+    )
+    session.add(stranger)
+    session.flush()
+    with pytest.raises(NotFound, match="never scored in one held-out run"):
+        comparison.newest_scores_of_both(session, project, trial.base, stranger)
+    with pytest.raises(NotFound, match="never judged"):
+        comparison.newest_comparison(session, project, stranger.id)
+    assert comparison.newest_pair_queue(session, project, trial.base, trial.v1) is None
+    assert review.list_queues(session, project) == []
+
+
+@pytest.mark.parametrize(("right", "code"), [(1.0, 0), (0.5, 2), (0.8, 3)])
+def test_gate_command_ends_with_the_code_of_its_verdict(
+    settings: Settings,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    right: float,
+    code: int,
+) -> None:
+    from backend.db import connect
+
+    monkeypatch.setenv("STROP_HOME", str(settings.home))
+    monkeypatch.setenv("STROP_DATABASE_URL", settings.url)
+    with connect(settings).begin() as session:
+        trial = Trial(session, right=right, metrics=["exact_match"])
+        set_manifest(session, trial.laid.project, GOOD_BAR)
+    with pytest.raises(SystemExit) as ended:
+        main(["gate", "v1"])
+    assert ended.value.code == code
+    assert "exact_match at least 0.8" in capsys.readouterr().out
