@@ -18,12 +18,15 @@ import yaml
 
 from tests.fixtures_models import write_chat_rows
 from training import sft
+from training.assemble import build_trainer, load_tokenizer
 from training.config import (
     EXIT_ALREADY_TRAINING,
+    load_config,
     lock_file,
     partial_dir,
     progress_file,
 )
+from training.data import encode_rows, read_rows
 from training.digest import (
     adapter_sha256,
     file_sha256,
@@ -230,9 +233,12 @@ def test_that_a_second_start_is_refused_while_the_first_lives(
     assert not partial_dir(tmp_path / "v1").exists()
 
 
-def test_that_training_stops_early_and_keeps_the_best(tmp_path: Path, tiny_base: Path) -> None:
+@pytest.fixture(scope="module")
+def stopped(tmp_path_factory: pytest.TempPathFactory, tiny_base: Path) -> Path:
+    """A folder in which a training at far too high a rate was stopped early."""
+    folder = tmp_path_factory.mktemp("stopped")
     config = write_config(
-        tmp_path,
+        folder,
         tiny_base,
         learning_rate=0.3,
         scheduler="constant",
@@ -241,11 +247,38 @@ def test_that_training_stops_early_and_keeps_the_best(tmp_path: Path, tiny_base:
         early_stopping_patience=2,
     )
     assert sft.main(["--config", str(config)]) == 0
-    result = read_result(tmp_path)
-    held = {line["step"]: line["eval_loss"] for line in result["loss_curve"] if "eval_loss" in line}
+    return folder
+
+
+def held_out_losses(folder: Path) -> dict[int, float]:
+    lines = read_result(folder)["loss_curve"]
+    return {line["step"]: line["eval_loss"] for line in lines if "eval_loss" in line}
+
+
+def test_that_training_stops_early(stopped: Path) -> None:
+    result, held = read_result(stopped), held_out_losses(stopped)
     assert result["stopped_early"]
     assert result["steps"] < result["steps_planned"]
     assert result["kept_step"] == min(held, key=held.__getitem__) == result["steps"] - 8
+
+
+def test_that_early_stopping_keeps_the_best_adapter(
+    stopped: Path, tmp_path: Path, tiny_base: Path
+) -> None:
+    config = load_config(write_config(tmp_path, tiny_base, start_from=str(stopped / "v1")))
+    tokenizer = load_tokenizer(tiny_base)
+    rows, _ = encode_rows(
+        read_rows(stopped / "validation.jsonl"),
+        tokenizer,
+        max_length=100,
+        truncate=False,
+        completion_only=True,
+    )
+    rows.sort(key=lambda row: len(row.input_ids))
+    kept = build_trainer(config, tiny_base, tokenizer, train=rows, validation=rows).evaluate()
+    held = held_out_losses(stopped)
+    assert kept["eval_loss"] == pytest.approx(min(held.values()), rel=1e-5)
+    assert max(held.values()) > 1.01 * min(held.values())
 
 
 def test_that_training_goes_on_from_an_adapter(
@@ -301,9 +334,6 @@ def test_that_leaving_prompts_out_of_the_head_keeps_the_loss(
     tmp_path: Path, tiny_base: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from training import trainer
-    from training.assemble import build_trainer, load_tokenizer
-    from training.config import load_config
-    from training.data import encode_rows, read_rows
 
     config = load_config(write_config(tmp_path, tiny_base))
     tokenizer = load_tokenizer(tiny_base)
