@@ -26,8 +26,9 @@ from backend.engines.base import (
     request_seed,
 )
 from backend.engines.decoding import Decoding, Written, next_logprobs, write_answers
+from backend.engines.fitting import fit_adapter
 from backend.engines.prompts import decode_prompt, encode_prompt, first_line, load_tokenizer
-from backend.errors import EngineError, InvalidInput, UnknownAdapter
+from backend.errors import InvalidInput, UnknownAdapter
 
 _BATCHES_SORTED_TOGETHER = 32
 _Item = TypeVar("_Item")
@@ -169,7 +170,7 @@ class LocalEngine:
         if known is not None:
             self._model.delete_adapter(inner)
             del self._adapters[model.name]
-        self._model = _fit_adapter(self._model, path, inner, model.name)
+        self._model = fit_adapter(self._model, path, inner, model.name)
         self._adapters[model.name] = (digest, inner)
 
     def _require_base(self) -> None:
@@ -264,41 +265,6 @@ def _without_adapters(model: Any) -> Iterator[Any]:
         return
     with model.disable_adapter():
         yield model
-
-
-def _fit_adapter(model: Any, path: Path, inner: str, name: str) -> Any:
-    """The model with the adapter loaded beside those it has; unchanged if that fails.
-
-    Raises:
-        EngineError: the weights are for other layers or other shapes, or the file is cut short.
-    """
-    from peft import PeftConfig, PeftModel
-    from safetensors import SafetensorError
-
-    fitted = model
-    try:
-        if not isinstance(model, PeftModel):
-            fitted = PeftModel(model, PeftConfig.from_pretrained(str(path)), adapter_name=inner)
-        found = fitted.load_adapter(str(path), adapter_name=inner)
-        if found.missing_keys or found.unexpected_keys:
-            raise ValueError(
-                f"{len(found.missing_keys)} of its layers are not in the file and "
-                f"{len(found.unexpected_keys)} of the file's are not in the model"
-            )
-    except (RuntimeError, ValueError, KeyError, OSError, SafetensorError) as error:
-        _remove_adapter(fitted, inner, whole=fitted is not model)
-        raise EngineError(
-            f"The adapter {name!r} at {path} does not fit this base model: {first_line(error)}.",
-            hint="Was it trained on this base, and is its file whole?",
-        ) from error
-    return fitted.eval()
-
-
-def _remove_adapter(model: Any, inner: str, *, whole: bool) -> None:
-    if whole:
-        model.unload()
-    elif inner in getattr(model, "peft_config", {}):
-        model.delete_adapter(inner)
 
 
 def _in_chunks(items: Iterable[_Item], size: int) -> Iterator[tuple[_Item, ...]]:
