@@ -23,7 +23,7 @@ from sqlalchemy.orm import Session
 from sqlalchemy.sql.selectable import NamedFromClause
 
 from backend.errors import Conflict, Forbidden, NotFound
-from backend.services.review.leases import MEMBERS, QUEUES, REVIEWS, SLOTS
+from backend.services.review.leases import MEMBERS, QUEUES, REVIEWS, SLOTS, in_state
 from backend.tables.review import ReviewState
 from backend.tables.review import SlotState as Slot
 
@@ -141,10 +141,10 @@ def _resume(session: Session, desk: _Desk) -> _Lease | None:
 
 def _take_next(session: Session, desk: _Desk, now: datetime) -> _Lease | None:
     free = SLOTS.alias("free")
-    openly = free.c.state == Slot.OPEN
+    openly, leased = in_state(free, Slot.OPEN), in_state(free, Slot.LEASED)
     searches = [
         ((openly, free.c.position > desk.cursor), free.c.position),
-        ((free.c.state == Slot.LEASED, free.c.lease_until <= now), free.c.lease_until),
+        ((leased, free.c.lease_until <= now), free.c.lease_until),
         ((openly,), free.c.position),
     ]
     for conditions, order in searches:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Any, cast
 
-from sqlalchemy import ColumnElement, Table, select, update
+from sqlalchemy import ColumnElement, FromClause, Table, literal_column, select, update
 from sqlalchemy.orm import Session
 
 from backend.errors import Conflict, InvalidInput, LeaseLost, NotFound, StropError
@@ -63,6 +63,11 @@ def save_draft(
         .values(draft=draft)
     )
     return until
+
+
+def in_state(slots: FromClause, state: Slot) -> ColumnElement[bool]:
+    """Slots in a state, written into the statement: a bound value would hide the partial index."""
+    return slots.c.state == literal_column(f"'{state.value}'")
 
 
 def held_by(slot_id: int, version: int, user_id: int) -> tuple[ColumnElement[bool], ...]:

@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 
 from backend.errors import NotFound
 from backend.services.review.answer_rules import Answer, SpanMark, to_choice
-from backend.services.review.leases import SLOTS
+from backend.services.review.leases import SLOTS, in_state
 from backend.services.review.queues import get_queue
 from backend.tables.generation import Generation
 from backend.tables.review import (
@@ -162,7 +162,7 @@ def queue_progress(session: Session, queue_id: int, *, user_id: int | None = Non
     # One count for each state, so that each is read from its partial index.
     n_open, leased = (
         session.scalar(
-            select(func.count()).where(SLOTS.c.queue_id == queue_id, SLOTS.c.state == state)
+            select(func.count()).where(SLOTS.c.queue_id == queue_id, in_state(SLOTS, state))
         )
         or 0
         for state in waiting

@@ -1,0 +1,42 @@
+"""A claim reads its slot from a partial index and scans no table: its cost does not grow."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import event
+from sqlalchemy.orm import Session, sessionmaker
+
+from backend.services import review
+from backend.services.review import Answer
+from tests.fixtures_review import GOOD, NOW, build_desk, review_next
+
+
+def test_no_statement_of_a_claim_and_a_submit_scans_a_table(
+    sqlite_sessions: sessionmaker[Session],
+) -> None:
+    with sqlite_sessions.begin() as session:
+        desk = build_desk(session, splits={"train": 3})
+        queue = desk.open(session, overlap=2, overlap_share=1.0)
+    sent: list[tuple[str, Any]] = []
+
+    def keep(_: Any, __: Any, statement: str, parameters: Any, *___: Any) -> None:
+        sent.append((statement, parameters))
+
+    with sqlite_sessions.begin() as session:
+        bind = session.get_bind()
+        event.listen(bind, "before_cursor_execute", keep)
+        expert = desk.experts[0]
+        while review.claim_review_item(session, queue.id, expert.id, now=NOW):
+            review_next(session, queue, expert, Answer(GOOD))
+        event.remove(bind, "before_cursor_execute", keep)
+        plans = []
+        for statement, parameters in sent:
+            if statement.startswith(("SELECT", "UPDATE")):
+                explained = session.connection().exec_driver_sql(
+                    f"EXPLAIN QUERY PLAN {statement}", parameters
+                )
+                plans += [str(row[-1]) for row in explained]
+    assert [plan for plan in plans if plan.startswith("SCAN")] == []
+    assert any("ix_review_slots_open" in plan for plan in plans)
+    assert any("ix_review_slots_leased" in plan for plan in plans)
