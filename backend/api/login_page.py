@@ -48,7 +48,7 @@ def login_page(*, next_path: str, name: str = "", error: str | None = None) -> s
     focus_name, focus_password = ("", " autofocus") if name else (" autofocus", "")
     return _page(
         "Sign in to Strop",
-        f"""<p>Review what the models wrote. Sign in to go on.</p>
+        f"""<p>Sign in to review what the models wrote.</p>
 <form method="post" action="login">{alert}
 <label>Name <input name="name" value="{escape(name)}" autocomplete="username" required
  maxlength="120" autocapitalize="none" spellcheck="false"{focus_name}></label>
@@ -56,7 +56,7 @@ def login_page(*, next_path: str, name: str = "", error: str | None = None) -> s
  maxlength="1000"{focus_password}></label>
 <input type="hidden" name="next" value="{escape(next_path)}">
 <button type="submit">Sign in</button></form>
-<footer>Forgot it? The person who invited you can set a new one.</footer>""",
+<footer>Forgotten? Whoever invited you can set a new one.</footer>""",
     )
 
 
