@@ -46,7 +46,7 @@ class Settings(BaseSettings):
     )
     vllm_api_key: SecretStr | None = Field(None, description="Bearer token of the vLLM server.")
     vllm_concurrency: int = Field(32, ge=1, description="Requests in flight to one vLLM server.")
-    batch_size: int = Field(16, ge=1, description="Prompts per batch of the local engine.")
+    batch_size: int = Field(32, ge=1, description="Prompts per batch of the local engine.")
     torch_threads: int | None = Field(
         None, ge=1, description="CPU threads of the local engine and of training; default is all."
     )

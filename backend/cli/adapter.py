@@ -56,3 +56,37 @@ def list_(project: ProjectOption = None, json: JsonOption = False) -> None:
         print_json(rows)
     else:
         print_table(rows, columns=list(rows[0]) if rows else ["model"])
+
+
+@app.command()
+def preflight(
+    name: Annotated[str, typer.Argument(help="Adapter, for example v1.")],
+    dataset: Annotated[str, typer.Option(help="Dataset whose prompts are the probes.")],
+    engine: Annotated[str | None, typer.Option(help="local or vllm.")] = None,
+    project: ProjectOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Check that what would be served is this adapter; exit code 2 when that is not shown."""
+    from dataclasses import asdict
+
+    from backend.engines import open_engine
+    from backend.jobs.preflight import check_and_record
+    from backend.services.datasets import chat_messages, get_dataset_version, list_examples
+    from backend.services.model_versions import find_model, register_base, served_model
+    from backend.services.preflight import PROBES
+
+    with working_in_project(project) as (installation, session, found):
+        models = [register_base(session, found.id), find_model(session, found.id, name)]
+        version = get_dataset_version(session, found.id, dataset)
+        probes = [chat_messages(e) for e in list_examples(session, version.id)[: 4 * PROBES]]
+    with open_engine(engine or installation.settings.engine, installation.settings) as opened:
+        opened.load([served_model(model) for model in dict.fromkeys(models)])
+        report = check_and_record(installation.sessions, opened, models[0], models, probes)
+    rows = [asdict(check) for check in report.checks]
+    if json:
+        print_json({"passed": report.passed, "checks": rows})
+    else:
+        said = {True: "passed", False: "FAILED", None: "note"}
+        shown = [{**row, "state": said[row["passed"]]} for row in rows]
+        print_table(shown, columns=["name", "state", "detail"])
+    raise typer.Exit(0 if report.passed else 2)
