@@ -16,7 +16,6 @@ from sqlalchemy.orm import Session
 from backend.errors import CannotCompute, NotFound
 from backend.services.generation import examples_of_run
 from backend.services.metric_specs import MetricSpec, get_score_run, metric_specs
-from backend.tables.datasets import Example
 from backend.tables.generation import Generation
 from backend.tables.scoring import Score, ScoreRun
 
@@ -126,8 +125,6 @@ def _read_scores(session: Session, run: ScoreRun, metrics: Iterable[str]) -> _Re
             Generation.model_version_id,
             Generation.example_id,
             Generation.sample,
-            Example.group,
-            Example.slices,
             Score.value,
             Score.error,
             Score.not_applicable,
@@ -135,18 +132,18 @@ def _read_scores(session: Session, run: ScoreRun, metrics: Iterable[str]) -> _Re
             Score.stats,
         )
         .join(Generation, Generation.id == Score.generation_id)
-        .join(Example, Example.id == Generation.example_id)
         .where(Score.score_run_id == run.id, Score.metric.in_(list(metrics)))
         .order_by(Generation.example_id, Generation.sample)
     )
     found: dict[str, list[_Read]] = {}
-    for metric, model, example, sample, group, slices, *rest in session.execute(columns):
+    examples = {example.id: example for example in examples_of_run(session, run.generation_run)}
+    for metric, model, example_id, sample, *rest in session.execute(columns):
         value, error, not_applicable, label, stats = rest
+        placed = examples[example_id]
         score = Scored(value, error, not_applicable, label=label, stats=tuple(stats))
-        read = _Read(model, example, sample, group, slices, score)
+        read = _Read(model, example_id, sample, placed.group, placed.slices, score)
         found.setdefault(metric, []).append(read)
-    examples = examples_of_run(session, run.generation_run)
-    return _Reads(run, found, [example.slices for example in examples])
+    return _Reads(run, found, [example.slices for example in examples.values()])
 
 
 def _data_part(run: ScoreRun) -> str:

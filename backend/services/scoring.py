@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import case, func, select
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, selectinload
 
 from backend.errors import InvalidInput
 from backend.services.figures import (
@@ -148,12 +148,7 @@ def _metrics_by_example(session: Session, run: ScoreRun) -> dict[int, tuple[str,
 def load_generations(session: Session, ids: Sequence[int]) -> list[Generation]:
     """Generations with their examples, in order of id."""
     query = select(Generation).where(Generation.id.in_(ids)).order_by(Generation.id)
-    found = list(session.scalars(query))
-    wanted = {generation.example_id for generation in found}
-    list(session.scalars(select(Example).where(Example.id.in_(wanted))))  # one query, not many
-    for generation in found:
-        _ = generation.example
-    return found
+    return list(session.scalars(query.options(selectinload(Generation.example))))
 
 
 def sample_of(generation: Generation, example: Example) -> Sample:
@@ -180,23 +175,26 @@ def score_units(
     """Ledger rows for the units; `generations` must hold all of theirs. Touches no database."""
     from evaluators.registry import resolve_metrics
 
-    by_id = {generation.id: generation for generation in generations}
+    known = {g.id: (g, sample_of(g, g.example)) for g in generations}
     names = list(dict.fromkeys(name for unit in units for name in unit.metrics))
     rows: list[dict[str, Any]] = []
     for metric in resolve_metrics(names):
-        lacking = [by_id[u.generation_id] for u in units if metric.name in u.metrics]
-        rows += _score_with(metric, lacking)
+        rows += _score_with(
+            metric, [known[unit.generation_id] for unit in units if metric.name in unit.metrics]
+        )
     return rows
 
 
-def _score_with(metric: Metric, generations: Sequence[Generation]) -> list[dict[str, Any]]:
+def _score_with(
+    metric: Metric, lacking: Sequence[tuple[Generation, Sample]]
+) -> list[dict[str, Any]]:
     from evaluators.types import Score as Scored
 
-    written = [g for g in generations if g.error is None]
-    scores = metric.score([sample_of(g, g.example) for g in written])
+    written = [(generation, sample) for generation, sample in lacking if generation.error is None]
+    scores = metric.score([sample for _, sample in written])
     signature = metric.signature(scores)
-    rows = [_ledger_row(g, metric, s, signature) for g, s in zip(written, scores, strict=True)]
-    for generation in generations:
+    rows = [_ledger_row(g, metric, s, signature) for (g, _), s in zip(written, scores, strict=True)]
+    for generation, _ in lacking:
         if generation.error is not None:
             failed = Scored(None, error=f"nothing was generated: {generation.error}")
             rows.append(_ledger_row(generation, metric, failed, signature))

@@ -105,7 +105,7 @@ def test_figures_have_n_interval_and_signature(session: Session) -> None:
     assert (base.model, base.figure.value) == ("base", 0.0)
     assert (v1.model, v1.figure.value, v1.figure.n) == ("base:v1@1", 1.0, 6)
     assert v1.figure.clusters == 3
-    for part in ("accuracy|", "seed:7", "data:dddddddddddd", "split:test"):
+    for part in ("accuracy|", "level:0.95", "data:dddddddddddd", "split:test"):
         assert part in v1.figure.signature
 
 
