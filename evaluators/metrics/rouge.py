@@ -63,94 +63,113 @@ def prepare(text: str, stem: bool) -> Prepared:
 
 
 def _overlap(a: Counter[Any], b: Counter[Any]) -> int:
-    small, large = (a, b) if len(a) < len(b) else (b, a)
-    total = 0
-    for key, count in small.items():
-        other = large.get(key)
-        if other:
-            total += count if count < other else other
-    return total
+    """Size of the multiset intersection."""
+    return sum([min(a[key], b[key]) for key in a.keys() & b.keys()])
 
 
 def _positions(tokens: Sequence[str]) -> dict[str, int]:
     """Token -> bit set of the positions at which it stands."""
     found: dict[str, int] = {}
-    bit = 1
-    for token in tokens:
-        found[token] = found.get(token, 0) | bit
-        bit <<= 1
+    for i, token in enumerate(tokens):
+        found[token] = found.get(token, 0) | 1 << i
     return found
-
-
-def lcs_rows(positions: dict[str, int], length: int, candidate: Sequence[str]) -> list[int]:
-    """Bit i of row j: the LCS with candidate[:j+1] grows when reference[i] is added.
-
-    In rouge-score's table t: bit i of row j is t[i+1][j+1] - t[i][j+1].
-    """
-    mask = (1 << length) - 1
-    v, rows = mask, []
-    for token in candidate:
-        match = positions.get(token, 0)
-        u = v & match
-        v = ((v + u) | (v - u)) & mask
-        rows.append(v ^ mask)
-    return rows
 
 
 def lcs_length(reference: Sequence[str], candidate: Sequence[str]) -> int:
     """Length of a longest common subsequence."""
-    mask = (1 << len(reference)) - 1
-    positions, v = _positions(reference), mask
+    shared = set(reference) & set(candidate)
+    kept = [token for token in reference if token in shared]
+    mask = (1 << len(kept)) - 1
+    positions, v = _positions(kept), mask
     for token in candidate:
-        match = positions.get(token)
-        if match:
-            u = v & match
+        if token in shared:
+            u = v & positions[token]
             v = ((v + u) | (v - u)) & mask
     return (v ^ mask).bit_count()
 
 
-def _backtrack(reference: Sequence[str], candidate: Sequence[str], rows: list[int]) -> set[int]:
-    """Positions in the reference of the subsequence that rouge-score would read out.
+class _Lines:
+    """Lines of a reference side by side in one bit set, a guard bit after each.
+
+    Tokens that the candidate lacks are left out: they are in no common subsequence, and where
+    they stand rouge-score's table only repeats the row before.
+    """
+
+    def __init__(self, lines: Sequence[list[str]], shared: set[str]) -> None:
+        kept = ([token for token in line if token in shared] for line in lines)
+        self.lines = [line for line in kept if line]
+        self.starts: list[int] = []
+        self.positions: dict[str, int] = {}
+        self.mask, at = 0, 0
+        for line in self.lines:
+            self.starts.append(at)
+            self.mask |= ((1 << len(line)) - 1) << at
+            for token in line:
+                self.positions[token] = self.positions.get(token, 0) | 1 << at
+                at += 1
+            at += 1
+
+    def rows(self, candidate: Sequence[str]) -> list[int]:
+        """One bit set per candidate token; the guards keep carries within their line.
+
+        In rouge-score's table t for a line, bit i of row j is t[i+1][j+1] - t[i][j+1].
+        """
+        mask, v, rows = self.mask, self.mask, []
+        for token in candidate:
+            u = v & self.positions[token]
+            v = ((v + u) | (v - u)) & mask
+            rows.append(v ^ mask)
+        return rows
+
+
+def _backtrack(line: list[str], start: int, candidate: Sequence[str], rows: list[int]) -> set[int]:
+    """Positions in the line of the subsequence that rouge-score would read out.
 
     Where tokens differ it steps back in the candidate when t[i][j-1] > t[i-1][j], which holds
     exactly when t[i][j] > t[i-1][j]: the bit that `rows` keeps.
     """
     chosen: set[int] = set()
-    i, j = len(reference) - 1, len(candidate) - 1
+    i, j = len(line) - 1, len(candidate) - 1
+    bit = 1 << start + i
     while i >= 0 and j >= 0:
-        if reference[i] == candidate[j]:
+        if line[i] == candidate[j]:
             chosen.add(i)
             i -= 1
             j -= 1
-        elif rows[j] >> i & 1:
+            bit >>= 1
+        elif rows[j] & bit:
             j -= 1
         else:
             i -= 1
+            bit >>= 1
     return chosen
 
 
-def _union_lcs(reference: list[str], candidates: list[list[str]]) -> list[str]:
-    positions, union = _positions(reference), set[int]()
-    for candidate in candidates:
-        rows = lcs_rows(positions, len(reference), candidate)
-        if rows and rows[-1]:
-            union |= _backtrack(reference, candidate, rows)
-    return [reference[i] for i in sorted(union)]
+def _union_lcs(reference: Prepared, candidate: Prepared) -> list[list[str]]:
+    """Tokens of each reference line that are in its LCS with any candidate line."""
+    shared = reference.unigrams.keys() & candidate.unigrams.keys()
+    lines = _Lines(reference.sentences, shared)
+    unions: list[set[int]] = [set() for _ in lines.lines]
+    for sentence in candidate.sentences:
+        tokens = [token for token in sentence if token in shared]
+        rows = lines.rows(tokens)
+        if not rows:
+            continue
+        for union, line, start in zip(unions, lines.lines, lines.starts, strict=True):
+            if rows[-1] >> start & ((1 << len(line)) - 1):
+                union |= _backtrack(line, start, tokens, rows)
+    return [
+        [line[i] for i in sorted(union)] for union, line in zip(unions, lines.lines, strict=True)
+    ]
 
 
 def _summary_hits(reference: Prepared, candidate: Prepared) -> int:
     """Tokens matched by the union LCS, each counted no more often than both texts hold it."""
     if len(reference.sentences) == 1 and len(candidate.sentences) == 1:
         return lcs_length(reference.tokens, candidate.tokens)
-    ours, theirs = Counter(candidate.unigrams), Counter(reference.unigrams)
-    hits = 0
-    for sentence in reference.sentences:
-        for token in _union_lcs(sentence, candidate.sentences):
-            if ours[token] > 0 and theirs[token] > 0:
-                hits += 1
-                ours[token] -= 1
-                theirs[token] -= 1
-    return hits
+    found = Counter(token for line in _union_lcs(reference, candidate) for token in line)
+    left = reference.unigrams, candidate.unigrams
+    return sum(min(count, left[0][token], left[1][token]) for token, count in found.items())
 
 
 def _f_measure(hits: int, predicted: int, referenced: int) -> tuple[float, float, float]:
