@@ -29,6 +29,7 @@ LOGIN_PATH = "/api/v1/login"
 BACKLOG = 2048
 STOP_SECONDS = 15.0
 LONGEST_PAUSE_S = 30.0
+Start = Callable[[Settings], "subprocess.Popen[bytes]"]
 PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
 
@@ -230,10 +231,12 @@ def run_server(app: Any, listener: socket.socket) -> None:
 
 
 @contextlib.contextmanager
-def worker_process(settings: Settings) -> Iterator[None]:
+def worker_process(settings: Settings, *, start: Start | None = None) -> Iterator[None]:
     """A worker process for as long as the context is open; started again when it dies."""
     ending = threading.Event()
-    keeper = threading.Thread(target=keep_worker, args=(settings, ending), name="worker-keeper")
+    keeper = threading.Thread(
+        target=keep_worker, args=(settings, ending, start or start_worker), name="worker-keeper"
+    )
     keeper.start()
     try:
         yield
@@ -242,12 +245,12 @@ def worker_process(settings: Settings) -> Iterator[None]:
         keeper.join()
 
 
-def keep_worker(settings: Settings, ending: threading.Event) -> None:
+def keep_worker(settings: Settings, ending: threading.Event, start: Start) -> None:
     """Start a worker, wait, start it again when it ended by itself; pauses grow to 30 s."""
     pause = 1.0
     while not ending.is_set():
         started = time.monotonic()
-        process = start_worker(settings)
+        process = start(settings)
         while process.poll() is None and not ending.wait(0.2):
             pass
         if ending.is_set():

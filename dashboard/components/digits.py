@@ -13,6 +13,7 @@ from typing import Any
 
 import streamlit as st
 
+KEY = "strop-digits"
 SCRIPT = """
 const typing = (event) => {
   const place = event.composedPath()[0];
@@ -33,6 +34,7 @@ export default function ({ data, parentElement, setStateValue }) {
   document.removeEventListener("keydown", parentElement.stropListen);
   parentElement.stropListen = listen;
   document.addEventListener("keydown", listen);
+  document.documentElement.dataset.stropItem = data.item;  // which item the keys are for
   return () => document.removeEventListener("keydown", listen);
 }
 """
@@ -43,16 +45,21 @@ def _component() -> Any:
     return st.components.v2.component("strop_digits", html="<span></span>", js=SCRIPT)
 
 
-def digits_typed(*, item: str) -> str:
-    """All digits typed so far for this item, in order."""
-    result = _component()(
-        key="strop-digits",
+def listen_for_digits(*, item: str) -> None:
+    """Put the listener on the page, for this item and no other."""
+    _component()(
+        key=KEY,
         data={"item": item},
         default={"typed": None},
         on_typed_change=_nothing,
         height=1,
     )
-    typed = result.typed
+
+
+def digits_typed(*, item: str) -> str:
+    """All digits typed so far for this item, in order; known before the listener is drawn."""
+    state = st.session_state.get(KEY)
+    typed = state.get("typed") if state else None
     if not typed or typed["item"] != item:
         return ""
     return str(typed["digits"])

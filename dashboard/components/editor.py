@@ -58,5 +58,15 @@ def text_editor(
     return text if result.text is None else str(result.text)
 
 
+def text_handed_over(*, key: str) -> str | None:
+    """The text of a box before it is drawn in this run; None when it was never changed.
+
+    A callback runs before the script: it would otherwise miss the last words typed.
+    """
+    state = st.session_state.get(key)
+    text = state.get("text") if state else None
+    return None if text is None else str(text)
+
+
 def _nothing() -> None:
     """A state of a component exists only with a callback; the script's own run does the work."""

@@ -83,10 +83,10 @@ def show_questions(rubric: Rubric, ratings: dict[str, Value], rate: Rate, *, ite
         value = ratings.get(criterion.name)
         with st.container(gap="xsmall", key=f"question-{item}-{criterion.name}"):
             _show_question(criterion, value)
-            key = f"answer-{item}-{criterion.name}"
             if isinstance(criterion, Text):
-                _show_text(criterion, value, rate, key=key)
+                _show_text(criterion, value, rate, key=text_key(criterion, item=item))
             else:
+                key = f"answer-{item}-{criterion.name}"
                 _show_choices(criterion, value, rate, key=key, digits=criterion.name == active)
 
 
@@ -139,3 +139,8 @@ def _show_text(criterion: Text, value: Value, rate: Rate, *, key: str) -> None:
     )
     if text != str(value or ""):
         rate(criterion.name, text or None)
+
+
+def text_key(criterion: Text, *, item: str) -> str:
+    """Key of the box in which a question is answered in words."""
+    return f"answer-{item}-{criterion.name}"

@@ -11,8 +11,8 @@ import streamlit as st
 from backend.errors import StropError
 from backend.rubrics import Rubric, Text
 from backend.schemas.review import Claim, OwnReview, ReviewQueueForMe
-from dashboard.components.digits import digits_typed
-from dashboard.components.editor import text_editor
+from dashboard.components.digits import digits_typed, listen_for_digits
+from dashboard.components.editor import text_editor, text_handed_over
 from dashboard.components.frame import Cell, Tag, browser_zone, escape, facts_html, show_problem
 from dashboard.components.item import (
     WINNER_WORDS,
@@ -22,7 +22,7 @@ from dashboard.components.item import (
     source_html,
 )
 from dashboard.components.marked_text import text_html, unwrapped
-from dashboard.components.questions import Value, answer_of_digit, show_questions
+from dashboard.components.questions import Value, answer_of_digit, show_questions, text_key
 from dashboard.desk_state import Desk, change_answer, rate, save_if_changed, skip, submit
 from dashboard.session import current_client
 
@@ -34,6 +34,7 @@ def show_item(desk: Desk, queue: ReviewQueueForMe, rubric: Rubric) -> None:
     """The item, and at the end the save of what changed in this run."""
     assert desk.claim is not None
     _take_digits(desk, rubric)
+    listen_for_digits(item=desk.item_key)
     saved_mark = _show_head(desk, queue, rubric)
     if desk.claim.kind == "pair":
         _show_pair(desk, desk.claim, rubric)
@@ -190,7 +191,7 @@ def _show_correction(desk: Desk, claim: Claim) -> None:
         )
         return
     text = text_editor(
-        key=f"correction-{desk.item_key}",
+        key=_correction_key(desk),
         original=output.text,
         text=output.text if desk.answer.correction is None else desk.answer.correction,
         label="The answer as it should have been",
@@ -210,7 +211,7 @@ def _show_comment(desk: Desk, rubric: Rubric) -> None:
     if any(isinstance(criterion, Text) for criterion in rubric.criteria):
         return
     text = text_editor(
-        key=f"comment-{desk.item_key}",
+        key=_remark_key(desk),
         text=desk.answer.comment or "",
         label="Remark (optional)",
         longest=20_000,
@@ -240,7 +241,30 @@ def _show_actions(desk: Desk, rubric: Rubric) -> None:
 
 
 def _submit(desk: Desk, rubric: Rubric) -> None:
+    _take_digits(desk, rubric)
+    _take_words(desk, rubric)
     submit(desk, current_client(), rubric, now=datetime.now(UTC))
+
+
+def _take_words(desk: Desk, rubric: Rubric) -> None:
+    """What was typed and not yet drawn: a submit key may follow the last word at once."""
+    for criterion in rubric.criteria:
+        if isinstance(criterion, Text):
+            words = text_handed_over(key=text_key(criterion, item=desk.item_key))
+            if words is not None:
+                rate(desk, criterion.name, words or None)
+    if (remark := text_handed_over(key=_remark_key(desk))) is not None:
+        change_answer(desk, comment=remark or None)
+    if (text := text_handed_over(key=_correction_key(desk))) is not None:
+        change_answer(desk, correction=text)
+
+
+def _correction_key(desk: Desk) -> str:
+    return f"correction-{desk.item_key}"
+
+
+def _remark_key(desk: Desk) -> str:
+    return f"remark-{desk.item_key}"
 
 
 def _show_skip(desk: Desk) -> None:

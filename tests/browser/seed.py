@@ -35,9 +35,11 @@ from backend.tables.promotion import Promotion
 from backend.tables.queue import Job
 from backend.tables.review import ReviewQueue
 from backend.tables.training import TrainingRun
-from training.demo.data import demo_examples
+from training.demo.data import TASKS, demo_examples
 
 PASSWORD = "a-long-password"
+TRAIN = 30
+ITEMS = 24
 HOSTILE = (
     "<script>alert('script')</script><img src=x onerror=alert(1)> "
     "![image](http://evil.example/pixel.png) [link](javascript:alert(2)) **bold** $x^2$ :red[r] "
@@ -70,18 +72,21 @@ class Seeded:
     pair_queue_id: int
 
 
-def seed_project(settings: Settings, *, hostile: bool = True, simulated: bool = True) -> Seeded:
+def seed_project(
+    settings: Settings, *, ordinary: int = 60, hostile: int = 0, simulated: bool = True
+) -> Seeded:
     """Migrate the database and fill it.
 
     Args:
-        hostile: whether the first example and what the models made of it try to be markup.
+        ordinary: test examples of the demo generator.
+        hostile: test examples whose texts, and what the models made of them, try to be markup.
         simulated: whether a scripted reviewer votes on a few pairs.
     """
     settings.home.mkdir(parents=True, exist_ok=True)
     migrate(settings.url)
     sessions = connect(settings)
     with sessions.begin() as session:
-        made = _seed(session, settings, hostile=hostile)
+        made = _seed(session, settings, _rows(ordinary, hostile))
     if simulated:
         with sessions.begin() as session:
             _vote_by_script(session, made)
@@ -89,11 +94,9 @@ def seed_project(settings: Settings, *, hostile: bool = True, simulated: bool = 
     return made
 
 
-def _seed(session: Session, settings: Settings, *, hostile: bool) -> Seeded:
+def _seed(session: Session, settings: Settings, rows: list[Row]) -> Seeded:
     project = create_project(session, "telecom-desk", base_model="demo-base")
-    version = import_dataset(
-        session, project.id, "demo", _rows(hostile=hostile), source_name="demo.jsonl"
-    )
+    version = import_dataset(session, project.id, "demo", rows, source_name="demo.jsonl")
     base, adapter = _models(session, project)
     run = _run(session, project, version, [base, adapter])
     scores = _score(session, run)
@@ -124,13 +127,13 @@ def _queue(
         kind=kind,
         rubric_version_id=stored.id,
         model_ids=model_ids,
-        n_items=24,
+        n_items=ITEMS,
         **shared,
     )
 
 
-def _rows(*, hostile: bool) -> list[Row]:
-    rows = [
+def _rows(ordinary: int, hostile: int) -> list[Row]:
+    demo = [
         Row(
             external_id=e["id"],
             input=e["input"],
@@ -138,17 +141,22 @@ def _rows(*, hostile: bool) -> list[Row]:
             references=(e["reference"],),
             group=e["group"],
             slices=e["slices"],
-            split="train" if i < 30 else "test",
+            split="train" if i < TRAIN else "test",
         )
-        for i, e in enumerate(demo_examples(90, seed=3))
+        for i, e in enumerate(demo_examples(TRAIN + ordinary, seed=3))
     ]
-    if hostile:
-        slices = {"task": "summary"}
-        rows += [
-            Row(f"hostile-{i}", HOSTILE, f"{HOSTILE} {i}", ("safe",), "x", slices, split="test")
-            for i in range(12)
-        ]
-    return rows
+    return demo + [
+        Row(
+            external_id=f"hostile-{i}",
+            input=HOSTILE,
+            context=f"{HOSTILE} {i}",
+            references=("safe",),
+            group=f"group-{i}",
+            slices={"task": TASKS[i % 3]},
+            split="test",
+        )
+        for i in range(hostile)
+    ]
 
 
 def _models(session: Session, project: Project) -> tuple[ModelVersion, ModelVersion]:
@@ -300,7 +308,7 @@ def _vote_by_script(session: Session, made: Seeded) -> None:
     from backend.services.users import find_user
 
     robot, rng = find_user(session, "robot"), random.Random(2)
-    for _ in range(14):
+    for _ in range(ITEMS // 2):
         claim = claim_review_item(session, made.pair_queue_id, robot.id, now=utc_now())
         if claim is None:
             return

@@ -1,0 +1,147 @@
+"""`strop up`: who is sent to the form, and a worker that comes back and ends with the server."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from backend.cli import up
+from backend.errors import Conflict, InvalidInput
+from backend.settings import Settings, child_environment
+
+ROOT = Path(__file__).parents[3]
+
+
+def scope(path: str, *, method: str = "GET", accept: str = "text/html", cookie: str = "") -> Any:
+    headers = [(b"accept", accept.encode()), (b"cookie", cookie.encode())]
+    return {"type": "http", "method": method, "path": path, "headers": headers}
+
+
+def wait_for(condition: Callable[[], bool], *, seconds: float = 120.0) -> None:
+    for _ in range(int(seconds / 0.05)):
+        if condition():
+            return
+        time.sleep(0.05)
+    raise AssertionError("it never came true")
+
+
+@pytest.mark.parametrize(
+    ("request_scope", "sent"),
+    [
+        (scope("/"), True),
+        (scope("/runs"), True),
+        (scope("/", cookie="other=1"), True),
+        (scope("/", cookie="a=b; strop_session=x"), False),
+        (scope("/api/v1/me"), False),
+        (scope("/_stcore/health"), False),
+        (scope("/static/js/x.js", accept="*/*"), False),
+        (scope("/", method="POST"), False),
+    ],
+)
+def test_who_is_sent_to_the_form(request_scope: Any, sent: bool) -> None:
+    assert (up.wants_page(request_scope) and not up.has_session(request_scope)) is sent
+
+
+def test_the_form_knows_where_to_go_on() -> None:
+    from starlette.applications import Starlette
+    from starlette.middleware import Middleware
+    from starlette.testclient import TestClient
+
+    app = Starlette(middleware=[Middleware(up.SignInFirst)])
+    with TestClient(app) as client:
+        answer = client.get("/a-b", headers={"accept": "text/html"}, follow_redirects=False)
+    assert (answer.status_code, answer.headers["location"]) == (303, "/api/v1/login?next=/a-b")
+
+
+@pytest.mark.parametrize(
+    ("host", "address"),
+    [
+        ("127.0.0.1", "http://127.0.0.1:8500"),
+        ("0.0.0.0", "http://127.0.0.1:8500"),
+        ("::", "http://[::1]:8500"),
+        ("desk.example", "http://desk.example:8500"),
+    ],
+)
+def test_the_address_that_is_printed(host: str, address: str) -> None:
+    assert up.web_address(host, 8500) == address
+
+
+def test_a_taken_port_is_said() -> None:
+    with up.bind("127.0.0.1", 0) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(Conflict, match="--port"), up.bind("127.0.0.1", port):
+            pass
+
+
+def test_parts_exclude_each_other() -> None:
+    with pytest.raises(InvalidInput):
+        up.command(api_only=True, dashboard_only=True)
+
+
+def test_a_dashboard_alone_must_know_the_api(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("STROP_API_URL", raising=False)
+    with pytest.raises(InvalidInput, match="STROP_API_URL"):
+        up.command(dashboard_only=True)
+
+
+def test_a_worker_that_dies_is_started_again_and_ended_at_the_end(tmp_path: Path) -> None:
+    started: list[subprocess.Popen[bytes]] = []
+
+    def start(_: Settings) -> subprocess.Popen[bytes]:
+        process = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
+        started.append(process)
+        return process
+
+    with up.worker_process(Settings(home=tmp_path), start=start):
+        wait_for(lambda: len(started) == 1)
+        os.kill(started[0].pid, signal.SIGKILL)
+        wait_for(lambda: len(started) == 2)
+        assert started[1].poll() is None
+    assert started[1].poll() is not None
+
+
+def test_a_server_with_its_worker_starts_serves_and_ends_cleanly(tmp_path: Path) -> None:
+    """The real thing: one port, a real worker, SIGTERM."""
+    import httpx
+
+    settings = Settings(home=tmp_path, port=0)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "backend.cli", "up"],
+        cwd=ROOT,
+        env=child_environment(settings),
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        assert process.stdout is not None
+        address = process.stdout.readline().split()[3]
+        assert "Nobody can sign in yet" in process.stdout.readline()
+        assert httpx.get(f"{address}/api/healthz", timeout=60, trust_env=False).json() == {
+            "status": "ok"
+        }
+        assert (
+            httpx.get(f"{address}/_stcore/health", timeout=60, trust_env=False).status_code == 200
+        )
+        wait_for(lambda: len(children(process.pid)) == 1)
+        (worker,) = children(process.pid)
+    finally:
+        process.send_signal(signal.SIGTERM)
+        process.communicate(timeout=60)
+    assert process.returncode == 0
+    wait_for(lambda: not Path(f"/proc/{worker}").exists())
+
+
+def children(pid: int) -> list[int]:
+    """Processes that this one started."""
+    listed = subprocess.run(
+        ["ps", "-o", "pid=", "--ppid", str(pid)], capture_output=True, text=True
+    )
+    return [int(line) for line in listed.stdout.split()]

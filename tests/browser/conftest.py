@@ -1,0 +1,129 @@
+"""A real server on a free port over a seeded project, and a real headless Chromium."""
+
+from __future__ import annotations
+
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from sqlalchemy.orm import Session, sessionmaker
+
+from backend.db import connect
+from backend.settings import Settings, child_environment
+from tests.browser.seed import PASSWORD, Seeded, seed_project
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Page
+
+ROOT = Path(__file__).parents[2]
+ARGUMENTS = [
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--no-first-run",
+]
+WAIT_MS = 120_000
+
+
+@dataclass(frozen=True)
+class Desk:
+    """A seeded project and the server in front of it."""
+
+    address: str
+    settings: Settings
+    seeded: Seeded
+    sessions: sessionmaker[Session]
+
+
+@contextmanager
+def running_server(settings: Settings, *, port: int = 0) -> Iterator[tuple[str, subprocess.Popen]]:  # type: ignore[type-arg]
+    """`strop up` without a worker; yields its address and the process, and ends it."""
+    command = [sys.executable, "-m", "backend.cli", "up", "--no-worker", "--port", str(port)]
+    log = settings.home / "server.log"
+    with log.open("ab") as errors:
+        process = subprocess.Popen(
+            command,
+            cwd=ROOT,
+            env=child_environment(settings),
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            text=True,
+        )
+    try:
+        assert process.stdout is not None
+        line = process.stdout.readline()
+        assert line.startswith("Strop is at "), f"{line}{log.read_text()}"
+        yield line.split()[3], process
+    finally:
+        if process.poll() is None:
+            process.send_signal(signal.SIGTERM)
+        process.communicate(timeout=30)
+
+
+@contextmanager
+def seeded_desk(home: Path, **seed: int) -> Iterator[Desk]:
+    """Seed a project in `home` and serve it."""
+    settings = Settings(home=home, port=0)
+    seeded = seed_project(settings, **seed)
+    sessions = connect(settings)
+    with running_server(settings) as (address, _):
+        yield Desk(address, settings, seeded, sessions)
+    sessions.kw["bind"].dispose()
+
+
+@pytest.fixture(scope="module")
+def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
+    """The demo project, served."""
+    with seeded_desk(tmp_path_factory.mktemp("desk")) as served:
+        yield served
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Browser]:
+    """The installed Chromium, headless, with a new profile."""
+    path = shutil.which("chromium") or shutil.which("chromium-browser")
+    if path is None:
+        pytest.skip("no Chromium: install the package chromium")
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=path, args=ARGUMENTS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def page(chromium: Browser) -> Iterator[Page]:
+    """A tab with a profile of its own; an alert or a request to another host fails the test."""
+    context = chromium.new_context(viewport={"width": 1280, "height": 900})
+    tab = context.new_page()
+    tab.set_default_timeout(WAIT_MS)
+    alerts: list[str] = []
+    hosts: set[str] = set()
+    tab.on("dialog", lambda dialog: (alerts.append(dialog.message), dialog.dismiss()))
+    context.on("request", lambda request: hosts.add(_host(request.url)))
+    yield tab
+    context.close()
+    assert alerts == []
+    assert {host for host in hosts if not host.startswith("127.0.0.1")} == set()
+
+
+def _host(url: str) -> str:
+    return "127.0.0.1" if url.startswith(("data:", "blob:")) else url.split("/")[2]
+
+
+def sign_in(page: Page, desk: Desk, name: str, *, path: str = "/") -> None:
+    """Fill in the form and wait for the dashboard."""
+    page.goto(desk.address + path)
+    page.fill("input[name=name]", name)
+    page.fill("input[name=password]", PASSWORD)
+    page.keyboard.press("Enter")
+    page.wait_for_selector("[data-testid=stMainBlockContainer]")
