@@ -34,6 +34,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "demo": ("backend.cli.demo", "Run the whole loop on the demo project."),
     "user": ("backend.cli.user", "People: add, list, deactivate."),
     "token": ("backend.cli.token", "Bearer tokens of programs."),
+    "backup": ("backend.cli.backup", "Write the whole installation into one archive."),
+    "restore": ("backend.cli.restore", "Unpack a backup into a new folder."),
     # a project, in the order of the loop
     "manifest": ("backend.cli.manifest", "The bar: set it before training."),
     "dataset": ("backend.cli.dataset", "Import, split and show datasets."),
