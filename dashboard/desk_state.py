@@ -69,6 +69,7 @@ class Desk:
     seen_at: datetime | None = None
     correcting: bool = False
     finished_here: int = 0
+    sent_at: datetime | None = None
     digits_taken: int = 0
 
     @property
@@ -188,7 +189,7 @@ def submit(desk: Desk, client: DeskClient, rubric: Rubric, *, now: datetime) -> 
     except StropError as error:
         _lose_item(desk, error)
         return
-    desk.finished_here += 1
+    desk.finished_here, desk.sent_at = desk.finished_here + 1, now
     take_next(desk, client, now=now)
 
 

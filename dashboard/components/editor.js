@@ -26,7 +26,27 @@ export function diff(before, after) {
   add("same", a.slice(0, head).join(""));
   middle(a.slice(head, a.length - tail), b.slice(head, b.length - tail), add);
   add("same", tail ? a.slice(a.length - tail).join("") : "");
-  return parts;
+  return grouped(parts);
+}
+
+// A space alone between two changes anchors nothing: one removal and one addition read better.
+function grouped(parts) {
+  const out = [];
+  let removed = "", added = "";
+  const flush = () => {
+    if (removed) out.push({ kind: "removed", text: removed });
+    if (added) out.push({ kind: "added", text: added });
+    removed = added = "";
+  };
+  parts.forEach(({ kind, text }, at) => {
+    const between = (removed || added) && at + 1 < parts.length;
+    if (kind === "removed") removed += text;
+    else if (kind === "added") added += text;
+    else if (between && !text.trim()) { removed += text; added += text; }
+    else { flush(); out.push({ kind, text }); }
+  });
+  flush();
+  return out;
 }
 
 function middle(a, b, add) {
@@ -120,7 +140,6 @@ export default function (component) {
   area.oninput = changed;
   area.onblur = hand;
   area.onkeydown = (event) => {
-    if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) hand();
     if (event.key === "Escape") area.blur();
   };
   reset.onclick = () => {

@@ -4,27 +4,23 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from functools import partial
-from zoneinfo import ZoneInfo
 
 import streamlit as st
 
-from backend.errors import StropError
 from backend.rubrics import Rubric, Text
-from backend.schemas.review import Claim, OwnReview, ReviewQueueForMe
-from dashboard.components.digits import digits_typed, listen_for_digits
+from backend.schemas.review import Claim, ReviewQueueForMe
 from dashboard.components.editor import text_editor, text_handed_over
-from dashboard.components.frame import Cell, Tag, browser_zone, escape, facts_html, show_problem
+from dashboard.components.frame import browser_zone, escape
 from dashboard.components.item import (
     WINNER_WORDS,
-    answer_lines,
-    progress_html,
     show_outputs,
     source_html,
 )
-from dashboard.components.marked_text import text_html, unwrapped
+from dashboard.components.keys import digits_typed, listen_for_keys
 from dashboard.components.questions import Value, answer_of_digit, show_questions, text_key
 from dashboard.desk_state import Desk, change_answer, rate, save_if_changed, skip, submit
 from dashboard.session import current_client
+from dashboard.views.desk_head import guidelines_key, saved_html, show_head, toggle
 
 VOTE_KEYS = {"left": "A", "right": "B", "tie": "E", "both_bad": "X", "cannot_judge": "J"}
 SKIP_REASONS = ("Not my field", "The source is not readable", "I know this case", "Something else")
@@ -34,8 +30,8 @@ def show_item(desk: Desk, queue: ReviewQueueForMe, rubric: Rubric) -> None:
     """The item, and at the end the save of what changed in this run."""
     assert desk.claim is not None
     _take_digits(desk, rubric)
-    listen_for_digits(item=desk.item_key)
-    saved_mark = _show_head(desk, queue, rubric)
+    listen_for_keys(item=desk.item_key)
+    saved_mark = show_head(desk, queue, rubric)
     if desk.claim.kind == "pair":
         _show_pair(desk, desk.claim, rubric)
     else:
@@ -52,86 +48,6 @@ def _take_digits(desk: Desk, rubric: Rubric) -> None:
         if answer is not None:
             _rate(desk, *answer)
     desk.digits_taken = len(typed)
-
-
-def _show_head(
-    desk: Desk, queue: ReviewQueueForMe, rubric: Rubric
-) -> st.delta_generator.DeltaGenerator:
-    """Progress and the saved mark; guidelines and the last answer one key away."""
-    left, right = st.columns([3, 2], vertical_alignment="center")
-    left.html(progress_html(queue.name, desk.progress or queue.progress))
-    with right.container(
-        horizontal=True, horizontal_alignment="right", vertical_alignment="center"
-    ):
-        mark: st.delta_generator.DeltaGenerator = st.empty()
-        st.button(
-            "Guidelines",
-            shortcut="G",
-            key="desk-guidelines",
-            type="tertiary",
-            on_click=_toggle,
-            args=(_guidelines_key(desk),),
-        )
-        st.button(
-            "My last answer",
-            shortcut="U",
-            key="desk-last",
-            type="tertiary",
-            on_click=_toggle,
-            args=(_last_key(desk),),
-        )
-    if st.session_state.setdefault(_guidelines_key(desk), _is_new_here(desk)):
-        with st.container(border=True):
-            st.html(
-                "<p class='strop-label'>Guidelines</p>"
-                + text_html(unwrapped(rubric.guidelines), kind="guide")
-            )
-    if st.session_state.get(_last_key(desk)):
-        with st.container(border=True):
-            _show_last_answer(desk)
-    return mark
-
-
-def _is_new_here(desk: Desk) -> bool:
-    return desk.progress is not None and desk.progress.mine == 0
-
-
-def _guidelines_key(desk: Desk) -> str:
-    return f"desk-guidelines-open-{desk.queue_id}"
-
-
-def _last_key(desk: Desk) -> str:
-    return f"desk-last-open-{desk.queue_id}"
-
-
-def _toggle(key: str) -> None:
-    st.session_state[key] = not st.session_state.get(key)
-
-
-def _show_last_answer(desk: Desk) -> None:
-    try:
-        found = current_client().my_reviews(desk.queue_id, limit=1)
-    except StropError as error:
-        show_problem(error)
-        return
-    st.html("<p class='strop-label'>My last answer (as it was sent)</p>")
-    if not found:
-        st.text("You have not finished an item in this queue yet.")
-        return
-    last = found[0]
-    st.html(facts_html(review_facts(last)))
-
-
-def review_facts(review: OwnReview) -> dict[str, Cell]:
-    """A finished review as names and values."""
-    facts: dict[str, Cell] = {"sent": f"{review.submitted_at.astimezone(browser_zone()):%H:%M:%S}"}
-    if review.skip_reason:
-        facts["skipped"] = review.skip_reason
-    if review.item.output is not None:
-        facts["output"] = review.item.output.text
-    if review.simulated:
-        facts["by"] = Tag("simulated", "simulated")
-    return {**facts, **answer_lines(review.answer)}
 
 
 def _show_single(desk: Desk, claim: Claim, rubric: Rubric) -> None:
@@ -224,15 +140,14 @@ def _show_actions(desk: Desk, rubric: Rubric) -> None:
     skipping = f"desk-skip-{desk.item_key}"
     with st.container(horizontal=True, gap="small", vertical_alignment="center"):
         st.button(
-            "Submit",
-            shortcut="Ctrl+Enter",
+            "Submit :small[Ctrl + Enter]",
             key=f"submit-{desk.item_key}",
             type="primary",
             on_click=_submit,
             args=(desk, rubric),
         )
         st.button(
-            "Skip", shortcut="S", key=f"skip-{desk.item_key}", on_click=_toggle, args=(skipping,)
+            "Skip", shortcut="S", key=f"skip-{desk.item_key}", on_click=toggle, args=(skipping,)
         )
     if desk.note:
         st.html(f"<p class='strop-saved bad' role='alert'>{escape(desk.note)}</p>")
@@ -243,7 +158,10 @@ def _show_actions(desk: Desk, rubric: Rubric) -> None:
 def _submit(desk: Desk, rubric: Rubric) -> None:
     _take_digits(desk, rubric)
     _take_words(desk, rubric)
+    sent = desk.finished_here
     submit(desk, current_client(), rubric, now=datetime.now(UTC))
+    if desk.finished_here > sent:
+        st.session_state[guidelines_key(desk)] = False
 
 
 def _take_words(desk: Desk, rubric: Rubric) -> None:
@@ -287,14 +205,3 @@ def _show_skip(desk: Desk) -> None:
 
 def _skip(desk: Desk, reason: str) -> None:
     skip(desk, current_client(), reason, now=datetime.now(UTC))
-
-
-def saved_html(desk: Desk, *, zone: ZoneInfo) -> str:
-    """The saved mark: when the draft was saved, or why it could not be."""
-    if desk.save_problem is not None:
-        return f"<p class='strop-saved bad' role='alert'>Not saved. {escape(desk.save_problem)}</p>"
-    if desk.saved_at is not None:
-        at = desk.saved_at.astimezone(zone)
-        return f"<p class='strop-saved' role='status'>Saved {at:%H:%M:%S}</p>"
-    word = "Draft restored" if desk.saved is not None else ""
-    return f"<p class='strop-saved' role='status'>{word}&nbsp;</p>"

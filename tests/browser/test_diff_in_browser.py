@@ -46,6 +46,7 @@ def diff(page: Page, before: str, after: str) -> list[list[str]]:
             "Grüße an Zoe\u0308 👍",
             [["same", "Grüße an "], ["removed", "Zoë"], ["added", "Zoe\u0308"], ["same", " 👍"]],
         ),
+        ("one two three", "1 2 3", [["removed", "one two three"], ["added", "1 2 3"]]),
         ("a b c", "a c", [["same", "a "], ["removed", "b "], ["same", "c"]]),
         ("line one\nline two", "line one\n", [["same", "line one\n"], ["removed", "line two"]]),
     ],

@@ -49,7 +49,7 @@ def shown(app: AppTest) -> str:
 
 
 def click(app: AppTest, label: str) -> AppTest:
-    button = next(b for b in app.button if b.label.split(" :gray")[0].lstrip("✓ ") == label)
+    button = next(b for b in app.button if b.label.split(" :")[0].lstrip("✓ ") == label)
     return button.click().run()
 
 

@@ -1,9 +1,10 @@
-"""Digits typed at the desk, none lost: those pressed while a page is being drawn are kept.
+"""Keys of the desk that Streamlit's own shortcuts would lose: digits, and Ctrl or Cmd with Enter.
 
 A shortcut of a button is dead until the button is drawn; who rates fast types ahead of that. Here
 the browser gathers the digits of one item and hands over all of them, and the desk takes those it
-has not taken yet. Keys that repeat because they are held, keys in a text box, and keys pressed for
-an item that is not on screen any more count for nothing.
+has not taken yet. Ctrl+Enter is taken before a button that has the focus can swallow it; what is
+being typed is handed over first. Keys that repeat because they are held, digits in a text box, and
+digits for an item that is not on screen any more count for nothing.
 """
 
 from __future__ import annotations
@@ -20,22 +21,32 @@ const typing = (event) => {
   return place.isContentEditable || ["INPUT", "TEXTAREA", "SELECT"].includes(place.tagName);
 };
 
+const submit = (event) => {
+  event.preventDefault();
+  event.stopImmediatePropagation();
+  const button = document.querySelector('[class*="st-key-submit-"] button');
+  if (event.repeat || !button) return;
+  event.composedPath()[0].blur();
+  button.click();
+};
+
 export default function ({ data, parentElement, setStateValue }) {
   if (parentElement.stropItem !== data.item) {
     parentElement.stropItem = data.item;
     parentElement.stropDigits = "";
   }
   const listen = (event) => {
+    if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) submit(event);
     if (event.repeat || event.ctrlKey || event.metaKey || event.altKey || typing(event)) return;
     if (!/^[0-9]$/.test(event.key)) return;
     parentElement.stropDigits += event.key;
     setStateValue("typed", { item: data.item, digits: parentElement.stropDigits });
   };
-  document.removeEventListener("keydown", parentElement.stropListen);
+  document.removeEventListener("keydown", parentElement.stropListen, true);
   parentElement.stropListen = listen;
-  document.addEventListener("keydown", listen);
+  document.addEventListener("keydown", listen, true);
   document.documentElement.dataset.stropItem = data.item;  // which item the keys are for
-  return () => document.removeEventListener("keydown", listen);
+  return () => document.removeEventListener("keydown", listen, true);
 }
 """
 
@@ -45,7 +56,7 @@ def _component() -> Any:
     return st.components.v2.component("strop_digits", html="<span></span>", js=SCRIPT)
 
 
-def listen_for_digits(*, item: str) -> None:
+def listen_for_keys(*, item: str) -> None:
     """Put the listener on the page, for this item and no other."""
     _component()(
         key=KEY,
