@@ -49,6 +49,7 @@ def get(house: House, path: str) -> Any:
 def scored_run(house: House) -> int:
     """A score run whose ledger is full: the first model copies the reference, the second errs."""
     with house.sessions.begin() as session:
+        session.get_one(GenerationRun, house.desk.run.id).split = "train"
         query = select(Generation).where(Generation.run_id == house.desk.run.id)
         for written in session.scalars(query):
             if written.model_version_id == house.desk.models[0].id:
@@ -235,11 +236,12 @@ def test_training_without_a_bar_is_refused(house: House, path: str) -> None:
 
 
 def test_candidate_is_judged_promoted_and_rolled_back(house: House, path: str) -> None:
-    scored_run(house)
-    with house.sessions.begin() as session:
-        session.get_one(GenerationRun, house.desk.run.id).split = "test"
+    score_run_id = scored_run(house)
     post(house, f"{path}/manifests", {"source": BAR})
-    judged = post(house, f"{path}/comparisons", {"baseline": "v1", "candidate": "base"})
+    asked = {"baseline": "v1", "candidate": "base"}
+    held_out = post(house, f"{path}/comparisons", asked, 404)
+    assert "held-out" in held_out["detail"]
+    judged = post(house, f"{path}/comparisons", asked | {"score_run_id": score_run_id})
     assert judged["lines"][0]["evidence"]["n"] == 6
     body = {"comparison_id": judged["id"], "override": "tried here"}
     promoted = post(house, f"{path}/promotions", body)
