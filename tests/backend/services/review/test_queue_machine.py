@@ -32,7 +32,7 @@ people = st.integers(0, PEOPLE - 1)
 
 
 class DeskMachine(RuleBasedStateMachine):
-    """Four items, each for one to three people; three people; a clock."""
+    """Two items, each for one to three people; three people; a clock."""
 
     template: Path
 
@@ -44,7 +44,7 @@ class DeskMachine(RuleBasedStateMachine):
         self.engine = open_database(f"sqlite:///{path}")
         self.sessions = session_factory(self.engine)
         with self.sessions.begin() as session:
-            desk = build_desk(session, splits={"train": 4}, n_experts=PEOPLE)
+            desk = build_desk(session, splits={"train": 2}, n_experts=PEOPLE)
             n, share = overlap
             self.queue_id = desk.open(session, overlap=n, overlap_share=share).id
             self.users = [user.id for user in desk.experts]
