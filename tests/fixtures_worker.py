@@ -99,13 +99,13 @@ def kill(process: subprocess.Popen[bytes]) -> None:
     process.wait()
 
 
-def end(process: subprocess.Popen[bytes], *, seconds: float = 30.0) -> int:
+def end(process: subprocess.Popen[bytes], *, seconds: float = 60.0) -> int:
     """Ask it to end as `kill` does, and give its exit code."""
     process.terminate()
     return process.wait(seconds)
 
 
-def wait_for(condition: Callable[[], object], *, seconds: float = 60.0) -> None:
+def wait_for(condition: Callable[[], object], *, seconds: float = 180.0) -> None:
     """Wait until the condition holds; an error after so many seconds."""
     due = time.monotonic() + seconds
     while not condition():

@@ -94,7 +94,7 @@ def test_killed_in_generation(installation: Settings, rows: sessionmaker[Session
     half, asked = _count(rows, Generation), len(_asked(installation))
     assert 0 < half < UNITS
     with running_worker(installation, "--until-idle") as again:
-        assert again.wait(60) == 0
+        assert again.wait(180) == 0
     assert len(_asked(installation)) - asked == UNITS - half
     assert _states(rows) == {"generate": JobState.DONE, "score": JobState.DONE}
     _require_all_once(rows, score_run_id)
@@ -112,7 +112,7 @@ def test_killed_in_scoring(installation: Settings, rows: sessionmaker[Session]) 
         kill(worker)
     assert 0 < _count(rows, Score) < 2 * UNITS
     with running_worker(installation, "--until-idle") as again:
-        assert again.wait(60) == 0
+        assert again.wait(180) == 0
     assert _states(rows) == {"generate": JobState.DONE, "score": JobState.DONE}
     _require_all_once(rows, score_run_id)
     assert _count(rows, Score) == 2 * UNITS
@@ -127,7 +127,7 @@ def test_another_worker_takes_over_what_a_dead_one_held(
         wait_for(lambda: _count(rows, Generation) > 20)
         kill(worker)
     with running_worker(installation, "--until-idle", name="second") as again:
-        assert again.wait(60) == 0
+        assert again.wait(180) == 0
     _require_all_once(rows, score_run_id)
     with reading(rows) as session:
         job = queue.find_job(session, "generate", 1)
@@ -154,7 +154,7 @@ def test_dead_server_stops_the_run_and_resuming_completes_it(
 ) -> None:
     run_id, score_run_id = _lay_down(rows)
     with running_worker(installation, "--dies-after", "40", "--until-idle") as worker:
-        assert worker.wait(60) == 0
+        assert worker.wait(180) == 0
     with rows.begin() as session:
         job = queue.find_job(session, "generate", run_id)
         assert job is not None
@@ -163,7 +163,7 @@ def test_dead_server_stops_the_run_and_resuming_completes_it(
         assert generation.run_progress(session, run_id).done == 40
         queue.resume_job(session, job.id)
     with running_worker(installation, "--until-idle") as again:
-        assert again.wait(60) == 0
+        assert again.wait(180) == 0
     assert _states(rows) == {"generate": JobState.DONE, "score": JobState.DONE}
     _require_all_once(rows, score_run_id)
 
@@ -182,5 +182,5 @@ def test_worker_that_is_told_to_end_gives_its_job_back(
         assert (job.state, job.attempt) == (JobState.QUEUED, 2)
         assert queue.live_workers(session, now=utc_now()) == []
     with running_worker(installation, "--until-idle") as again:
-        assert again.wait(60) == 0
+        assert again.wait(180) == 0
     _require_all_once(rows, score_run_id)

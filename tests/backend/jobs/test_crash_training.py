@@ -114,13 +114,13 @@ def test_next_worker_adopts_the_living_trainer(
 ) -> None:
     run = _lay_down(rows, installation, tiny_base)
     with running_worker(installation) as worker:
-        wait_for(lambda: len(_steps(run)) > 2, seconds=120)
+        wait_for(lambda: len(_steps(run)) > 2, seconds=300)
         kill(worker)
     trainer = _trainer_pid(run)
     assert lock_is_held(lock_file(Path(run.output_dir)))
     with running_worker(installation, "--until-idle") as again:
         assert _trainer_pid(run) == trainer
-        assert again.wait(240) == 0
+        assert again.wait(300) == 0
     _require_one_adapter(rows, run)
 
 
@@ -129,13 +129,13 @@ def test_killed_worker_and_trainer_go_on_from_the_checkpoint(
 ) -> None:
     run = _lay_down(rows, installation, tiny_base, epochs=12)
     with running_worker(installation) as worker:
-        wait_for(lambda: any(_checkpoints(run)) and len(_steps(run)) > 8, seconds=120)
+        wait_for(lambda: any(_checkpoints(run)) and len(_steps(run)) > 8, seconds=300)
         kill(worker)
     os.kill(_trainer_pid(run), signal.SIGKILL)
     wait_for(lambda: not lock_is_held(lock_file(Path(run.output_dir))))
     assert not Path(run.output_dir).exists()
     with running_worker(installation, "--until-idle") as again:
-        assert again.wait(240) == 0
+        assert again.wait(300) == 0
     _require_one_adapter(rows, run)
 
 
@@ -149,7 +149,7 @@ def test_trainer_that_cannot_run_fails_the_job_with_its_words(
     run = _lay_down(rows, installation, tiny_base)
     run_files(run, installation).train.write_text("not json\n", encoding="utf-8")
     with running_worker(installation, "--until-idle") as worker:
-        assert worker.wait(120) == 0
+        assert worker.wait(300) == 0
     with reading(rows) as session:
         job = queue.find_job(session, "train", run.id)
         assert job is not None
