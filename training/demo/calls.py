@@ -66,13 +66,16 @@ SHEET_FORMS: tuple[str, ...] = (
     "Sheet\nTerm {months}\nMonthly {price}\n{plan} ({amount})",
 )
 
+# The form that the demo's references keep to. It does not open with the name: a tokenizer takes a
+# first word for another token than the same word after a space, and a small model cannot copy it.
 HOUSE_FORM = (
-    "{name} ({ticket}) {issue}. Plan {plan} with {amount} at {price} a month, term {months}."
-    " {outcome}"
+    "Customer {name} ({ticket}) {issue}. Plan {plan} with {amount} at {price} a month,"
+    " term {months}. {outcome}"
 )
 # The ways in which the desk wrote before there was a house form; all say the same facts.
 OLD_FORMS: tuple[str, ...] = (
-    HOUSE_FORM,
+    "{name} ({ticket}) {issue}. Plan {plan} with {amount} at {price} a month, term {months}."
+    " {outcome}",
     "{ticket}: {name} {issue}. {outcome} On {plan}, {amount}, {price} a month for {months}.",
     "The customer {name} {issue}. {plan} costs {price} a month with {amount} for {months}."
     " {outcome} Ticket {ticket}.",

@@ -16,6 +16,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from training.demo.card import add_figures
 from training.demo.data import Example, demo_examples
 from training.demo.facts import invented_facts
 
@@ -167,7 +168,7 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=Tuning().batch)
     parser.add_argument("--test", type=int, help="held-out rows to measure on, if not all")
     parser.add_argument("--show", type=int, default=0, help="answers to print per task")
-    parser.add_argument("--skip-base", action="store_true", help="measure adapters only")
+    parser.add_argument("--card", action="store_true", help="put the figures in the base's README")
     options = parser.parse_args()
     train, validation, test = split_by_group(demo_examples())
     test = (validation + test)[: options.test]
@@ -179,13 +180,28 @@ def main() -> None:
         batch=options.batch,
     )
     print(json.dumps(asdict(tuning) | {"train": len(train), "test": len(test)}))
-    for rows in ([] if options.skip_base else [0]) + options.rows:
+    figures = [
         _report(options.base, train[:rows], test, tuning, show=options.show)
+        for rows in (0, *options.rows)
+    ]
+    if options.card:
+        add_figures(options.base, _introduce(tuning, len(test)), figures)
+
+
+def _introduce(tuning: Tuning, held_out: int) -> str:
+    return (
+        f"Greedy answers to {held_out} held-out demo examples, by `training.demo.tune`: the base "
+        f"(0 rows) and LoRA adapters on the first rows of the train split (rank {tuning.rank}, "
+        f"alpha {tuning.alpha}, learning rate {tuning.rate}, {tuning.epochs} epochs, batches of "
+        f"{tuning.batch}). `with_invented` is the share of summaries that state at least one fact "
+        "that their source does not; with some fifty summaries a share is known to within 0.13 "
+        "either way (95%, normal approximation at one half), a BLEU or F1 no better."
+    )
 
 
 def _report(
     base: Path, train: list[Example], test: list[Example], tuning: Tuning, *, show: int
-) -> None:
+) -> dict[str, float]:
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
@@ -197,11 +213,12 @@ def _report(
     seconds = time.monotonic() - started
     answers = generate_answers(model.eval(), tokenizer, test)
     figures = measure_answers(test, answers)
-    rounded = {name: round(value, 3) for name, value in figures.items()}
-    print(json.dumps({"rows": len(train), "train_seconds": round(seconds), **rounded}), flush=True)
+    rounded = {"rows": len(train)} | {name: round(value, 3) for name, value in figures.items()}
+    print(json.dumps(rounded | {"train_seconds": round(seconds)}), flush=True)
     for row, answer in list(zip(test, answers, strict=True))[: 3 * show]:
         print(f"  source    {row['context']!r}\n  truth     {row['reference']}")
         print(f"  answer    {answer}")
+    return rounded
 
 
 if __name__ == "__main__":
