@@ -39,6 +39,11 @@ class JoinedItems:
     unscored: tuple[str, ...]
 
 
+def read_item_rows(path: str | Path) -> list[ItemRow]:
+    """The rows of a file of labels or scores."""
+    return read_fields(path, [], _row)
+
+
 def _row(fields: Fields) -> ItemRow:
     key = "item" if "item" in fields.record.values else "id"
     return ItemRow(

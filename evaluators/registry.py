@@ -5,14 +5,32 @@ To add one: a file under `metrics/` or `checks/`, a line here, a golden table in
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
+from evaluators.checks.citations import CITATIONS
+from evaluators.checks.confidence import CONFIDENCE, CONFIDENCE_MIN, TOKEN_ENTROPY
+from evaluators.checks.entailment import entailment
 from evaluators.checks.grounding import GROUNDING, INVENTED
+from evaluators.checks.self_consistency import SELF_CONSISTENCY
 from evaluators.errors import EvaluatorError, UnknownMetric
 from evaluators.metric import Metric
-from evaluators.metrics.labels import ACCURACY, F1, F1_MICRO, F1_WEIGHTED
+from evaluators.metrics.costs import COST, LATENCY, TOKENS
+from evaluators.metrics.edits import EDIT_SIMILARITY
+from evaluators.metrics.encoders import bertscore, embedding
+from evaluators.metrics.forms import LENGTH, REFUSAL, REPETITION, VALID_JSON, json_schema, regex
+from evaluators.metrics.hub import hub_metric
+from evaluators.metrics.labels import (
+    ACCURACY,
+    BALANCED_ACCURACY,
+    F1,
+    F1_MICRO,
+    F1_WEIGHTED,
+    PRECISION,
+    RECALL,
+)
+from evaluators.metrics.multilabel import MULTILABEL_F1, MULTILABEL_SAMPLES
 from evaluators.metrics.rouge import VARIANTS, rouge
-from evaluators.metrics.sacre import BLEU, CHRF, CHRF_PP, TER
+from evaluators.metrics.sacre import BLEU, BLEU_BY_TOKENISER, CHRF, CHRF_PP, TER
 from evaluators.metrics.squad import EXACT_MATCH, TOKEN_F1
 
 METRICS: dict[str, Metric] = {
@@ -20,16 +38,44 @@ METRICS: dict[str, Metric] = {
     "f1": F1,
     "f1_micro": F1_MICRO,
     "f1_weighted": F1_WEIGHTED,
+    "balanced_accuracy": BALANCED_ACCURACY,
+    "precision": PRECISION,
+    "recall": RECALL,
+    "multilabel_f1": MULTILABEL_F1,
+    "multilabel_f1_samples": MULTILABEL_SAMPLES,
     "exact_match": EXACT_MATCH,
     "token_f1": TOKEN_F1,
     **{name: rouge(name, variant) for name, variant in VARIANTS.items()},
     **{f"{name}_stem": rouge(name, variant, stem=True) for name, variant in VARIANTS.items()},
     "bleu": BLEU,
+    **BLEU_BY_TOKENISER,
     "chrf": CHRF,
     "chrf++": CHRF_PP,
     "ter": TER,
+    "edit_similarity": EDIT_SIMILARITY,
+    "valid_json": VALID_JSON,
+    "length": LENGTH,
+    "repetition": REPETITION,
+    "refusal": REFUSAL,
+    "latency": LATENCY,
+    "tokens": TOKENS,
+    "cost": COST,
     "grounding": GROUNDING,
     "invented": INVENTED,
+    "citations": CITATIONS,
+    "self_consistency": SELF_CONSISTENCY,
+    "confidence": CONFIDENCE,
+    "confidence_min": CONFIDENCE_MIN,
+    "token_entropy": TOKEN_ENTROPY,
+}
+
+FACTORIES: dict[str, Callable[[str], Metric]] = {
+    "json_schema": json_schema,
+    "regex": regex,
+    "embedding": embedding,
+    "bertscore": bertscore,
+    "entailment": entailment,
+    "evaluate": hub_metric,
 }
 
 FAMILIES: dict[str, tuple[str, ...]] = {
@@ -41,6 +87,9 @@ FAMILIES: dict[str, tuple[str, ...]] = {
 def resolve_metrics(names: Sequence[str]) -> list[Metric]:
     """Metrics by name, in order, each once; a family such as `rouge` stands for its members.
 
+    A name with an argument, such as `regex:PATTERN`, `json_schema:FILE`, `bertscore:MODEL` or
+    `evaluate:PATH`, makes a metric.
+
     Raises:
         UnknownMetric: a name that is not registered; the message lists the nearest.
         EvaluatorError: no name at all.
@@ -50,7 +99,14 @@ def resolve_metrics(names: Sequence[str]) -> list[Metric]:
     found: dict[str, Metric] = {}
     for name in names:
         for member in FAMILIES.get(name, (name,)):
-            if member not in METRICS:
-                raise UnknownMetric(member, [*METRICS, *FAMILIES])
-            found[member] = METRICS[member]
+            found[member] = _find(member)
     return list(found.values())
+
+
+def _find(name: str) -> Metric:
+    if name in METRICS:
+        return METRICS[name]
+    kind, colon, argument = name.partition(":")
+    if colon and argument and kind in FACTORIES:
+        return FACTORIES[kind](argument)
+    raise UnknownMetric(name, [*METRICS, *FAMILIES, *(f"{kind}:..." for kind in FACTORIES)])

@@ -23,6 +23,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "agreement": ("backend.cli.agreement", "Agreement of raters, with intervals."),
     "preferences": ("backend.cli.preferences", "Win rates and judge agreement from votes."),
     "estimate": ("backend.cli.estimate", "Mean from few ratings and many scores."),
+    "calibrate": ("backend.cli.calibrate", "A risk of hallucination from labels and scores."),
     "plan": ("backend.cli.plan", "How many ratings it takes, simulated."),
     "export": ("backend.cli.export", "Write training data in the formats of other tools."),
     # the installation

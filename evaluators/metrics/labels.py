@@ -92,6 +92,32 @@ def micro_f1(sums: NDArray[Any]) -> NDArray[Any]:
     return micro
 
 
+def balanced_accuracy(sums: NDArray[Any]) -> NDArray[Any]:
+    """Mean recall over the classes that are true somewhere (Brodersen et al. 2010)."""
+    return _macro_rate(sums, 2)
+
+
+def macro_precision(sums: NDArray[Any]) -> NDArray[Any]:
+    """Mean precision over the classes that occur; never predicted counts 0, as in scikit-learn."""
+    return _macro_rate(sums, 1, over_all=True)
+
+
+def macro_recall(sums: NDArray[Any]) -> NDArray[Any]:
+    """Mean recall over the classes that occur; never true counts 0, as in scikit-learn."""
+    return _macro_rate(sums, 2, over_all=True)
+
+
+def _macro_rate(sums: NDArray[Any], part: int, *, over_all: bool = False) -> NDArray[Any]:
+    import numpy as np
+
+    counts = np.split(sums, 3, axis=-1)
+    size = counts[part]
+    classes = (counts[1] + counts[2] > 0) if over_all else size > 0
+    rates = counts[0] / np.where(size > 0, size, 1)
+    mean: NDArray[Any] = rates.sum(axis=-1) / classes.sum(axis=-1)
+    return mean
+
+
 @dataclass(frozen=True, slots=True)
 class ClassRow:
     """One class: rates with their 95% Wilson intervals; None where undefined, with the reason."""
@@ -173,3 +199,8 @@ def _f1(name: str, summary: Summary, description: str) -> Metric:
 F1 = _f1("f1", Summary(confusion_rows, macro_f1), "macro F1 over labels")
 F1_MICRO = _f1("f1_micro", Summary(confusion_rows, micro_f1), "micro F1 over labels")
 F1_WEIGHTED = _f1("f1_weighted", Summary(confusion_rows, weighted_f1), "F1 weighted by support")
+BALANCED_ACCURACY = _f1(
+    "balanced_accuracy", Summary(confusion_rows, balanced_accuracy), "mean recall of true classes"
+)
+PRECISION = _f1("precision", Summary(confusion_rows, macro_precision), "macro precision")
+RECALL = _f1("recall", Summary(confusion_rows, macro_recall), "macro recall")

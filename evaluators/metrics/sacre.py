@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any
 
+from evaluators.errors import EvaluatorError
 from evaluators.metric import Metric, Summary
 from evaluators.types import Sample, Score
 
@@ -26,7 +27,13 @@ CHRF_BETA = 2.0
 def _engine(kind: str, options: tuple[tuple[str, Any], ...]) -> Any:
     from sacrebleu.metrics import BLEU, CHRF, TER
 
-    return {"bleu": BLEU, "chrf": CHRF, "ter": TER}[kind](**dict(options))
+    try:
+        return {"bleu": BLEU, "chrf": CHRF, "ter": TER}[kind](**dict(options))
+    except (ImportError, RuntimeError, OSError) as error:
+        raise EvaluatorError(
+            f"sacrebleu cannot set up {kind} with {dict(options)}: {error}.",
+            hint="Install what the tokeniser needs, or choose another.",
+        ) from None
 
 
 def segment_statistics(engine: Any, prediction: str, references: Sequence[str]) -> list[float]:
@@ -125,6 +132,8 @@ def ter_figure(sums: NDArray[Any]) -> NDArray[Any]:
 
 def _recipe(scores: Sequence[Score], kind: str, options: tuple[tuple[str, Any], ...]) -> str:
     """sacrebleu's own signature."""
+    if not scores:
+        return ""
     engine = _engine(kind, options)
     counts = {int(score.stats[-1]) for score in scores if score.value is not None}
     engine.num_refs = counts.pop() if len(counts) == 1 else -1
@@ -162,7 +171,9 @@ def bleu(name: str = "bleu", **options: Any) -> Metric:
     return sacre(name, "bleu", bleu_figure, "corpus BLEU", sentence=sentence, **options)
 
 
+TOKENISERS = ("none", "zh", "intl", "char", "ja-mecab", "ko-mecab", "spm", "flores101", "flores200")
 BLEU = bleu()
+BLEU_BY_TOKENISER = {f"bleu_{name}": bleu(f"bleu_{name}", tokenize=name) for name in TOKENISERS}
 CHRF = sacre("chrf", "chrf", chrf_figure, "character n-gram F2")
 CHRF_PP = sacre("chrf++", "chrf", chrf_figure, "chrF with word pairs", word_order=2)
 TER = sacre("ter", "ter", ter_figure, "translation edit rate", higher_is_better=False)

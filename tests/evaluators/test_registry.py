@@ -33,7 +33,10 @@ def test_the_key_is_the_name(name: str) -> None:
     assert METRICS[name].signature().startswith(f"{name}|strop:")
 
 
-@pytest.mark.parametrize("name", METRICS)
+NEED_DOWNLOADS = ("bleu_ja-mecab", "bleu_ko-mecab", "bleu_spm", "bleu_flores101", "bleu_flores200")
+
+
+@pytest.mark.parametrize("name", [name for name in METRICS if name not in NEED_DOWNLOADS])
 def test_what_is_lacking_is_an_error_and_not_dropped(name: str) -> None:
     metric = METRICS[name]
     full = Sample("1", "a", references=("a",), context="a", logprobs=(-0.1,))

@@ -1,0 +1,101 @@
+"""`strop calibrate`: one probability of a hallucination from scores and experts' labels.
+
+    strop score preds.jsonl --metrics grounding,invented,confidence --out scores.jsonl
+    strop calibrate --labels labels.jsonl --scores scores.jsonl --out risk.json
+
+labels  {"item" or "id", "value": 1 for a hallucination, else 0, "group"?}
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from backend.cli.common import JsonOption, print_json, print_table
+
+if TYPE_CHECKING:
+    from evaluators.risk_files import LabelledRows
+
+FIGURE_COLUMNS = ["predictor", "metric", "value", "low", "high", "n"]
+
+
+def command(
+    labels: Annotated[str, typer.Option(help="Rows with item and value (1: hallucination).")],
+    scores: Annotated[
+        str, typer.Option(help="What strop score --out wrote; metrics are features.")
+    ],
+    out: Annotated[Path | None, typer.Option(help="Write the model here, as JSON.")] = None,
+    epsilon: Annotated[float, typer.Option(help="Rate allowed among what skips review.")] = 0.05,
+    delta: Annotated[float, typer.Option(help="Chance of being wrong about it.")] = 0.1,
+    as_json: JsonOption = False,
+    seed: Annotated[int, typer.Option(help="Seed of folds and bootstrap.")] = 0,
+) -> None:
+    """Fit and check a risk; say what may skip review."""
+    from evaluators.checks.risk import fit_risk
+    from evaluators.checks.risk_report import reliability_curve
+    from evaluators.checks.triage import triage
+    from evaluators.risk_files import join_labels
+
+    rows = join_labels(labels, scores)
+    fitted = fit_risk(rows.features, rows.labels, rows.groups, seed=seed)
+    report = {
+        "figures": _figures(rows, fitted.held_out, seed),
+        "reliability": [asdict(b) for b in reliability_curve(fitted.held_out, rows.labels)],
+        "triage": asdict(triage(list(fitted.held_out), rows.labels, epsilon=epsilon, delta=delta)),
+        "model": fitted.model.kind,
+        "features": list(fitted.model.features),
+        "unlabelled": len(rows.unused),
+    }
+    if out is not None:
+        out.write_text(json.dumps(fitted.model.as_dict()), encoding="utf-8")
+    if as_json:
+        print_json(report)
+    else:
+        _print(report)
+
+
+def _figures(rows: LabelledRows, held_out: Any, seed: int) -> list[dict[str, Any]]:
+    from evaluators.checks.risk_report import risk_figures
+
+    rate = sum(rows.labels) / len(rows.labels)
+    found = risk_figures("risk", held_out, rows.labels, rows.groups, seed=seed)
+    majority = [float(rate >= 0.5)] * len(rows.labels)
+    found += risk_figures("majority", majority, rows.labels, rows.groups, seed=seed)
+    overlap = _overlap(rows.features)
+    if overlap is not None:
+        found += risk_figures(
+            "rougeL", overlap, rows.labels, rows.groups, metrics=["auroc"], seed=seed
+        )
+    return [asdict(figure) for figure in found]
+
+
+def _overlap(features: Sequence[dict[str, float | None]]) -> list[float] | None:
+    """1 - ROUGE-L where every output has it among its features."""
+    values = [row.get("rougeL") for row in features]
+    if any(value is None for value in values):
+        return None
+    return [1 - (value or 0.0) for value in values]
+
+
+def _print(report: dict[str, Any]) -> None:
+    title = f"Held out, {report['model']} on {', '.join(report['features'])}"
+    print_table(report["figures"], columns=FIGURE_COLUMNS, title=title)
+    columns = ["risk", "rate", "low", "high", "n"]
+    print_table(report["reliability"], columns=columns, title="Reliability")
+    found = report["triage"]
+    if found["threshold"] is None:
+        typer.echo(f"may skip review: {found['note']}")
+    else:
+        typer.echo(
+            f"may skip review: {found['share']:.0%} (risk up to {found['threshold']:.3f}), "
+            f"{found['errors']} of {found['n_skipped']} were hallucinations, at most "
+            f"{found['upper']:.1%} with confidence {1 - found['delta']:.0%}"
+        )
+    typer.echo(found["signature"])
+    if report["unlabelled"]:
+        typer.echo(f"not used: {report['unlabelled']} labels without scores", err=True)

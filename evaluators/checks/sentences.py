@@ -1,0 +1,27 @@
+"""Sentences of a text with their places, by rules."""
+
+from __future__ import annotations
+
+import re
+
+_END = re.compile(r"(?<=[.!?])[\"'”’)\]]*\s+(?=[^\sa-zà-ÿ])|\n+")
+_ABBREVIATION = re.compile(r"\b(?:Dr|Mr|Mrs|Ms|Prof|St|vs|etc|e\.g|i\.e|No|z\.B|d\.h|[A-Z])\.$")
+
+
+def split_sentences(text: str) -> list[tuple[int, int]]:
+    """(start, end) of each sentence in code points, white space left out."""
+    found, start = [], 0
+    for m in _END.finditer(text):
+        if "\n" not in m[0] and _ABBREVIATION.search(text, start, m.start()):
+            continue
+        found.append((start, m.start()))
+        start = m.end()
+    found.append((start, len(text)))
+    return [place for a, b in found if (place := _trim(text, a, b)) is not None]
+
+
+def _trim(text: str, start: int, end: int) -> tuple[int, int] | None:
+    part = text[start:end]
+    body = part.strip()
+    lead = len(part) - len(part.lstrip())
+    return (start + lead, start + lead + len(body)) if body else None

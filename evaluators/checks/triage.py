@@ -1,0 +1,88 @@
+"""Which outputs may skip review: the largest share whose error rate is surely below a bound.
+
+Learn then test (Angelopoulos, Bates, Candès et al. 2021, arXiv:2110.01052): outputs are ordered by
+risk; for rising shares the hypothesis "the rate among them is above epsilon" is tested exactly
+(binomial), in a fixed sequence that stops at the first share not refuted, so that all refuted ones
+hold together with confidence 1 - delta. Labels must come from outputs that the risk was not
+fitted on, and be independent of one another.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from evaluators.errors import InvalidValues
+
+STEPS = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Triage:
+    """What may skip review.
+
+    Attributes:
+        threshold: outputs with a risk up to this may skip; None when none may.
+        share: of the labelled outputs that lie below it, n_skipped of n.
+        errors: hallucinations among them; upper: the bound on their rate that holds with 1 - delta.
+        note: why none may, and how many labels would allow some.
+    """
+
+    threshold: float | None
+    share: float
+    n: int
+    n_skipped: int
+    errors: int
+    upper: float | None
+    epsilon: float
+    delta: float
+    note: str
+    signature: str
+
+
+def triage(
+    risks: Sequence[float], labels: Sequence[bool], *, epsilon: float = 0.05, delta: float = 0.1
+) -> Triage:
+    """The largest share that may skip review.
+
+    Args:
+        risks: of each labelled output; ties go together.
+        labels: whether it is a hallucination.
+
+    Raises:
+        InvalidValues: lengths differ, nothing is given, or epsilon or delta is not in (0, 1).
+    """
+    from scipy.stats import binom
+
+    risk, bad = np.asarray(risks, dtype=np.float64), np.asarray(labels, dtype=bool)
+    if len(risk) != len(bad) or not len(risk) or not np.isfinite(risk).all():
+        raise InvalidValues(f"{len(risk)} risks for {len(bad)} labels cannot be used.")
+    if not (0 < epsilon < 1 and 0 < delta < 1):
+        raise InvalidValues("epsilon and delta lie between 0 and 1.")
+    n, least = len(risk), math.ceil(math.log(delta) / math.log(1 - epsilon))
+    accepted: tuple[float, int, int] | None = None
+    for size in np.unique(np.linspace(min(least, n), n, STEPS).astype(int)):
+        threshold = float(np.sort(risk)[size - 1])
+        below = risk <= threshold
+        count, errors = int(below.sum()), int(bad[below].sum())
+        if count < least or binom.cdf(errors, count, epsilon) > delta:
+            break
+        accepted = threshold, count, errors
+    signature = f"triage|strop:1|method:ltt-fixed-sequence|epsilon:{epsilon}|delta:{delta}"
+    if accepted is None:
+        note = f"none: the {n} labels do not support any share"
+        note += f"; it takes at least {least} without an error" if n < least else ""
+        return Triage(None, 0.0, n, 0, 0, None, epsilon, delta, note, signature)
+    threshold, count, errors = accepted
+    upper = _upper(errors, count, delta)
+    return Triage(threshold, count / n, n, count, errors, upper, epsilon, delta, "", signature)
+
+
+def _upper(errors: int, n: int, delta: float) -> float:
+    """One-sided exact bound of a rate (Clopper and Pearson 1934)."""
+    from scipy.stats import beta
+
+    return 1.0 if errors == n else float(beta.ppf(1 - delta, errors + 1, n - errors))

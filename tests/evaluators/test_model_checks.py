@@ -1,0 +1,147 @@
+"""Checks that ask a model: entailment and encoders with tiny ones made here, the judge scripted."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from evaluators.checks.entailment import source_windows
+from evaluators.checks.judge import judge, judge_biases, judge_pair, load_prompt
+from evaluators.errors import EvaluatorError
+from evaluators.registry import resolve_metrics
+from evaluators.types import Sample
+
+WORDS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "the", "cat", "sat", "dog", "ran", "a", "."]
+
+
+@pytest.fixture(scope="module")
+def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], str]:
+    """A function that saves a tiny random BERT with the labels asked for and gives its folder."""
+    import torch
+    from transformers import (
+        BertConfig,
+        BertForSequenceClassification,
+        BertTokenizer,
+    )
+
+    def make(labels: str) -> str:
+        folder = tmp_path_factory.mktemp("model")
+        (folder / "vocab.txt").write_text("\n".join(WORDS))
+        names = labels.split()
+        config = BertConfig(
+            vocab_size=len(WORDS),
+            hidden_size=16,
+            num_hidden_layers=1,
+            num_attention_heads=2,
+            intermediate_size=16,
+            max_position_embeddings=64,
+            id2label=dict(enumerate(names)),
+            label2id={name: i for i, name in enumerate(names)},
+        )
+        torch.manual_seed(0)
+        BertForSequenceClassification(config).save_pretrained(folder)
+        BertTokenizer(str(folder / "vocab.txt")).save_pretrained(folder)
+        return str(folder)
+
+    return make
+
+
+@pytest.mark.parametrize("labels", ["contradiction entailment neutral", "score"])
+def test_entailment(tiny_model: Callable[[str], str], labels: str) -> None:
+    [metric] = resolve_metrics([f"entailment:{tiny_model(labels)}"])
+    context = "The cat sat. The dog ran. A cat ran. A dog sat."
+    samples = [
+        Sample("1", "The cat sat. A dog ran.", context=context),
+        Sample("2", "", context=context),
+        Sample("3", "The cat sat."),
+    ]
+    first, empty, lacking = metric.score(samples)
+    assert first.value is not None
+    assert 0 < first.value < 1
+    assert all(span.kind == "not entailed" for span in first.spans)
+    assert empty.not_applicable
+    assert lacking.error == "no source to check against"
+
+
+def test_a_model_without_the_label_is_refused(tiny_model: Callable[[str], str]) -> None:
+    [metric] = resolve_metrics([f"entailment:{tiny_model('yes no')}"])
+    with pytest.raises(EvaluatorError, match="has the labels yes, no"):
+        metric.score([Sample("1", "The cat.", context="The cat.")])
+
+
+@pytest.mark.parametrize("kind", ["entailment", "embedding", "bertscore"])
+def test_a_model_that_is_not_there(kind: str, tmp_path: Path) -> None:
+    [metric] = resolve_metrics([f"{kind}:{tmp_path}"])
+    with pytest.raises(EvaluatorError, match="cannot be loaded"):
+        metric.score([Sample("1", "a", references=("a",), context="a")])
+
+
+def test_windows_overlap() -> None:
+    assert source_windows("A a. B b. C c. D d.", size=2) == ["A a. B b.", "B b. C c.", "C c. D d."]
+    assert source_windows("A a.", size=3) == ["A a."]
+
+
+@pytest.mark.parametrize("kind", ["embedding", "bertscore"])
+def test_encoders(tiny_model: Callable[[str], str], kind: str) -> None:
+    [metric] = resolve_metrics([f"{kind}:{tiny_model('x y')}"])
+    same, other, empty = metric.score(
+        [
+            Sample("1", "the cat sat", references=("a dog", "the cat sat")),
+            Sample("2", "the cat sat", references=("a dog ran",)),
+            Sample("3", "", references=("a dog ran",)),
+        ]
+    )
+    assert same.value == pytest.approx(1.0, abs=1e-4)
+    assert other.value is not None
+    assert other.value < 0.9999
+    assert empty.error == "the output has no token"
+
+
+SAMPLE = Sample("1", "The cat sat.", context="A cat sat.", input="What did it do?")
+
+
+def scripted(answers: list[str]) -> Callable[[str], str]:
+    queue = iter(answers)
+    return lambda prompt: next(queue)
+
+
+def test_judge_retries_until_the_answer_fits() -> None:
+    answers = ["five", '{"score": 9}', '{"score": 4, "reason": "fine"}']
+    metric = judge(scripted(answers), model="m")
+    [score] = metric.score([SAMPLE])
+    assert (score.value, score.explanation) == (0.75, "fine")
+    assert "prompt:faithfulness_v1" in metric.signature()
+
+
+def test_judge_that_never_answers_is_an_error() -> None:
+    [score] = judge(scripted(["no"] * 3), model="m").score([SAMPLE])
+    assert score.error is not None
+    assert score.error.startswith("the judge gave no usable answer")
+
+
+@pytest.mark.parametrize(
+    ("answers", "winner", "flipped"),
+    [(["a", "b"], "a", False), (["a", "a"], "tie", True), (["tie", "tie"], "tie", False)],
+)
+def test_pairs_are_judged_in_both_orders(answers: list[str], winner: str, flipped: bool) -> None:
+    said = [json.dumps({"winner": w}) for w in answers]
+    verdict = judge_pair(SAMPLE, SAMPLE, scripted(said))
+    assert (verdict.winner, verdict.flipped) == (winner, flipped)
+
+
+def test_biases_are_measured() -> None:
+    short, long = Sample("1", "a"), Sample("1", "a a a")
+    first = [judge_pair(short, long, lambda p: '{"winner": "a"}') for _ in range(10)]
+    longer = [judge_pair(short, long, scripted(['{"winner": "b"}', '{"winner": "a"}']))] * 10
+    rates = {r.name: r for r in judge_biases(first + longer, [(short, long)] * 20)}
+    assert (rates["flipped"].value, rates["flipped"].n) == (0.5, 20)
+    assert (rates["first_wins"].value, rates["first_wins"].n) == (0.75, 40)
+    assert (rates["longer_wins"].value, rates["longer_wins"].n) == (1.0, 10)
+
+
+def test_unknown_prompt_lists_the_known() -> None:
+    with pytest.raises(EvaluatorError, match="faithfulness_v1, pair_v1"):
+        load_prompt("nothing")
