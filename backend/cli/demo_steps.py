@@ -42,14 +42,14 @@ METRICS = (
     "chrf@task=translation",
     "ter@task=translation",
 )
-FIRST_REFERENCES = 150
-REVIEWS = 150
+FIRST_REFERENCES = 300
+REVIEWS = 300
 TRAINING = {
-    "epochs": 4,
+    "epochs": 3,
     "learning_rate": 2e-3,
     "batch_size": 16,
     "max_length": 512,
-    "lora": {"rank": 16, "alpha": 32, "dropout": 0.05},
+    "lora": {"rank": 16, "alpha": 32, "dropout": 0.0},
 }
 SEED = 7
 

@@ -19,7 +19,11 @@ _PLAIN = frozenset(
     listed(
         "i a an the and but or if no yes ok okay hi hello dear please thanks thank regards "
         "sincerely am pm us uk eu note summary customer agent patient doctor client caller "
-        "reference subject re fyi faq id tv pc url pdf sms dna ceo it its he she they we you"
+        "reference subject re fyi faq id tv pc url pdf sms dna ceo it its he she they we you "
+        # What a record calls its parts: `Plan Nomad Plus` names the plan, not its being one.
+        "plan tariff ticket order invoice bill contract price term account number case call "
+        "callback credit delivery item product section page table figure appendix chapter article "
+        "clause paragraph schedule exhibit"
     )
 )
 _SENTENCE_END = frozenset('.!?:;\n•*-–—"“”„«»()[]|>#')
