@@ -315,6 +315,7 @@ def simulate_reviews(demo: Demo, queue_name: str, reviewer: str) -> None:
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
     from backend.jobs.simulated_experts import answer_queue
+    from backend.services.review import add_reviewers
     from backend.services.users import find_user
 
     with demo.installation.sessions.begin() as session:
@@ -322,6 +323,7 @@ def simulate_reviews(demo: Demo, queue_name: str, reviewer: str) -> None:
         if queue is None:
             raise NotFound(f"There is no queue {queue_name!r}.")
         queue_id, user_id = queue.id, find_user(session, reviewer).id
+        add_reviewers(session, queue_id, [user_id])
         total = int(queue.design["n_items"])
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
     with Progress(*columns) as bar:
