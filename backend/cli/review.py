@@ -109,6 +109,33 @@ def status(
 
 
 @app.command()
+def agreement(
+    queue: Annotated[str, typer.Argument(help="Queue with items that several people reviewed.")],
+    project: ProjectOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Show how far reviewers agree on each criterion, with intervals."""
+    from backend.services import review
+
+    with working_in_project(project) as (_, session, found):
+        opened = review.find_queue(session, found.id, queue)
+        measured = review.queue_agreement(session, opened.id)
+    rows = [
+        {
+            "criterion": row.criterion,
+            "metric": row.coefficient,
+            **(row.figure.as_dict() if row.figure is not None else {"error": row.error}),
+        }
+        for row in measured
+    ]
+    if json:
+        print_json(rows)
+        return
+    columns = ["criterion", "metric", "value", "low", "high", "n", "error"]
+    print_table(rows, columns=columns, title=f"Agreement in {queue}, 95% intervals")
+
+
+@app.command()
 def close(
     queue: Annotated[str, typer.Argument(help="Queue to close.")], project: ProjectOption = None
 ) -> None:

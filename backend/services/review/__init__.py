@@ -4,6 +4,7 @@
     claims    claim_review_item: one item for one person (the hot path)
     leases    heartbeat, save_draft; the fencing condition
     answers   submit_review, skip_review: check (answer_rules), store once, release
+    agreement how far reviewers agree, by criterion
     views     what an expert sees, own past reviews, progress
     votes     blind pairs in terms of models: counts, win rates, side bias
 
@@ -11,6 +12,7 @@ Everything here takes a session and flushes; the caller commits. A claim and a s
 short transaction.
 """
 
+from backend.services.review.agreement import CriterionAgreement, queue_agreement
 from backend.services.review.answer_rules import Answer, Choice, SpanMark
 from backend.services.review.answers import Submitted, skip_review, submit_review
 from backend.services.review.claims import Claim, claim_review_item
@@ -54,6 +56,7 @@ __all__ = [
     "Answer",
     "Choice",
     "Claim",
+    "CriterionAgreement",
     "FlaggedSpan",
     "ItemView",
     "PairSummary",
@@ -80,6 +83,7 @@ __all__ = [
     "open_queue",
     "past_review",
     "preference_summary",
+    "queue_agreement",
     "queue_progress",
     "queue_votes",
     "reviewer_progress",

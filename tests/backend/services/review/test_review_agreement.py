@@ -1,0 +1,53 @@
+"""Agreement counts shared items only, and says why where a coefficient is not defined."""
+
+from __future__ import annotations
+
+import pytest
+from sqlalchemy.orm import Session
+
+from backend.services import review
+from tests.fixtures_review import BAD, GOOD, build_desk, review_next
+
+
+def _figures(session: Session, queue_id: int) -> dict[tuple[str, str], review.CriterionAgreement]:
+    rows = review.queue_agreement(session, queue_id)
+    return {(row.criterion, row.coefficient): row for row in rows}
+
+
+def test_two_people_who_differ_on_one_of_four_items(session: Session) -> None:
+    desk = build_desk(session, splits={"train": 4}, n_experts=2)
+    queue = desk.open(session, overlap=2, overlap_share=1.0)
+    answers = {0: [GOOD, BAD, GOOD, BAD], 1: [GOOD, BAD, GOOD, GOOD]}
+    for number, given in answers.items():
+        for ratings in given:
+            review_next(session, queue, desk.experts[number], review.Answer(ratings))
+    found = _figures(session, queue.id)
+    percent = found["faithful", "percent"].figure
+    assert percent is not None
+    assert (percent.value, percent.n) == (0.75, 4)
+    alpha = found["faithful", "krippendorff_alpha"].figure
+    assert alpha is not None
+    assert alpha.low <= alpha.value <= alpha.high < 1.0 + 1e-9
+    # Eight values, 5 yes and 3 no; one of four items disagrees: 1 - 0.25 / (2*5*3 / (8*7)).
+    assert alpha.value == pytest.approx(1 - 0.25 / (30 / 56))
+    assert ("comment", "percent") not in found
+
+
+def test_no_shared_item_is_a_reason_and_not_a_number(session: Session) -> None:
+    desk = build_desk(session, splits={"train": 4}, n_experts=2)
+    queue = desk.open(session)
+    for user in desk.experts:
+        review_next(session, queue, user, review.Answer(GOOD))
+    found = _figures(session, queue.id)
+    assert all(row.figure is None and row.error for row in found.values())
+
+
+def test_votes_are_compared_by_model_and_not_by_side(session: Session) -> None:
+    desk = build_desk(session, splits={"test": 6}, n_experts=2)
+    queue = desk.open(session, kind="pair", overlap=2, overlap_share=1.0)
+    for user, choice in zip(desk.experts, ("left", "left"), strict=True):
+        for _ in range(6):
+            review_next(session, queue, user, review.Answer({}, winner=choice))
+    percent = _figures(session, queue.id)["winner", "percent"].figure
+    assert percent is not None
+    assert (percent.value, percent.n) == (1.0, 6)
