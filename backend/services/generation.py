@@ -167,9 +167,9 @@ def count_examples(session: Session, run: GenerationRun) -> int:
 def pending_requests(session: Session, run_id: int) -> list[GenerationRequest]:
     """Requests for what the ledger lacks; their key is the unit."""
     run = get_run(session, run_id)
-    written = select(
-        Generation.model_version_id, Generation.example_id, Generation.sample
-    ).where(Generation.run_id == run_id)
+    written = select(Generation.model_version_id, Generation.example_id, Generation.sample).where(
+        Generation.run_id == run_id
+    )
     there = {tuple(unit) for unit in session.execute(written)}
     requests = []
     for example in examples_of_run(session, run):
