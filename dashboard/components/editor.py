@@ -30,8 +30,8 @@ def text_editor(
     longest: int | None = None,
     unseen: bool = False,
     focus: bool = False,
-) -> str:
-    """Show the box and return the text in it as last handed over.
+) -> None:
+    """Show the box; `text_handed_over` tells what was written in it.
 
     Args:
         key: unique per item; another key is another box.
@@ -41,7 +41,7 @@ def text_editor(
         unseen: whether the label is for screen readers only.
         focus: whether the cursor is put into it when it is first shown.
     """
-    result = _component()(
+    _component()(
         key=key,
         data={
             "item": key,
@@ -55,13 +55,12 @@ def text_editor(
         default={"text": text},
         on_text_change=_nothing,
     )
-    return text if result.text is None else str(result.text)
 
 
 def text_handed_over(*, key: str) -> str | None:
-    """The text of a box before it is drawn in this run; None when it was never changed.
+    """The text of a box as the browser last handed it over; None when it was never changed.
 
-    A callback runs before the script: it would otherwise miss the last words typed.
+    It is known before the box is drawn, so that a submit right after the last word has that word.
     """
     state = st.session_state.get(key)
     text = state.get("text") if state else None

@@ -1,7 +1,7 @@
 """The widgets of a rubric: one question after the other, digits for the one that is next.
 
-Each scale has one widget; a scale without one is a type error. Widgets write to the desk through
-the function they are given and know nothing of drafts or of the API.
+Each scale has one widget; a scale without one is a type error. Buttons answer through the function
+they are given; words stay in their box, under `text_key`, until the desk takes them.
 """
 
 from __future__ import annotations
@@ -84,7 +84,7 @@ def show_questions(rubric: Rubric, ratings: dict[str, Value], rate: Rate, *, ite
         with st.container(gap="xsmall", key=f"question-{item}-{criterion.name}"):
             _show_question(criterion, value)
             if isinstance(criterion, Text):
-                _show_text(criterion, value, rate, key=text_key(criterion, item=item))
+                _show_text(criterion, value, key=text_key(criterion, item=item))
             else:
                 key = f"answer-{item}-{criterion.name}"
                 _show_choices(criterion, value, rate, key=key, digits=criterion.name == active)
@@ -129,16 +129,14 @@ def _digits(n: int) -> Sequence[str | None]:
     return [DIGITS[i] if i < len(DIGITS) else None for i in range(n)]
 
 
-def _show_text(criterion: Text, value: Value, rate: Rate, *, key: str) -> None:
-    text = text_editor(
+def _show_text(criterion: Text, value: Value, *, key: str) -> None:
+    text_editor(
         key=key,
         text=str(value or ""),
         label=criterion.question,
         unseen=True,
         longest=criterion.max_length,
     )
-    if text != str(value or ""):
-        rate(criterion.name, text or None)
 
 
 def text_key(criterion: Text, *, item: str) -> str:

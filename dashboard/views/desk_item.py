@@ -29,7 +29,7 @@ SKIP_REASONS = ("Not my field", "The source is not readable", "I know this case"
 def show_item(desk: Desk, queue: ReviewQueueForMe, rubric: Rubric) -> None:
     """The item, and at the end the save of what changed in this run."""
     assert desk.claim is not None
-    _take_digits(desk, rubric)
+    _take_what_was_typed(desk, rubric)
     listen_for_keys(item=desk.item_key)
     saved_mark = show_head(desk, queue, rubric)
     if desk.claim.kind == "pair":
@@ -38,6 +38,12 @@ def show_item(desk: Desk, queue: ReviewQueueForMe, rubric: Rubric) -> None:
         _show_single(desk, desk.claim, rubric)
     save_if_changed(desk, current_client())
     saved_mark.html(saved_html(desk, zone=browser_zone()))
+
+
+def _take_what_was_typed(desk: Desk, rubric: Rubric) -> None:
+    """Digits and words that the browser has handed over, before anything is drawn or sent."""
+    _take_digits(desk, rubric)
+    _take_words(desk, rubric)
 
 
 def _take_digits(desk: Desk, rubric: Rubric) -> None:
@@ -106,16 +112,13 @@ def _show_correction(desk: Desk, claim: Claim) -> None:
             args=(desk,),
         )
         return
-    text = text_editor(
+    text_editor(
         key=_correction_key(desk),
         original=output.text,
         text=output.text if desk.answer.correction is None else desk.answer.correction,
         label="The answer as it should have been",
         focus=desk.answer.correction is None,
     )
-    changed = None if text == output.text else text
-    if changed != desk.answer.correction:
-        change_answer(desk, correction=changed)
 
 
 def _start_correcting(desk: Desk) -> None:
@@ -126,21 +129,19 @@ def _show_comment(desk: Desk, rubric: Rubric) -> None:
     """A box for a remark, where the rubric has no question that takes words."""
     if any(isinstance(criterion, Text) for criterion in rubric.criteria):
         return
-    text = text_editor(
+    text_editor(
         key=_remark_key(desk),
         text=desk.answer.comment or "",
         label="Remark (optional)",
         longest=20_000,
     )
-    if text != (desk.answer.comment or ""):
-        change_answer(desk, comment=text or None)
 
 
 def _show_actions(desk: Desk, rubric: Rubric) -> None:
     skipping = f"desk-skip-{desk.item_key}"
     with st.container(horizontal=True, gap="small", vertical_alignment="center"):
         st.button(
-            "Submit :small[Ctrl + Enter]",
+            "Submit\u2002:small[Ctrl + Enter]",
             key=f"submit-{desk.item_key}",
             type="primary",
             on_click=_submit,
@@ -156,8 +157,7 @@ def _show_actions(desk: Desk, rubric: Rubric) -> None:
 
 
 def _submit(desk: Desk, rubric: Rubric) -> None:
-    _take_digits(desk, rubric)
-    _take_words(desk, rubric)
+    _take_what_was_typed(desk, rubric)
     sent = desk.finished_here
     submit(desk, current_client(), rubric, now=datetime.now(UTC))
     if desk.finished_here > sent:
@@ -165,7 +165,6 @@ def _submit(desk: Desk, rubric: Rubric) -> None:
 
 
 def _take_words(desk: Desk, rubric: Rubric) -> None:
-    """What was typed and not yet drawn: a submit key may follow the last word at once."""
     for criterion in rubric.criteria:
         if isinstance(criterion, Text):
             words = text_handed_over(key=text_key(criterion, item=desk.item_key))
@@ -174,7 +173,9 @@ def _take_words(desk: Desk, rubric: Rubric) -> None:
     if (remark := text_handed_over(key=_remark_key(desk))) is not None:
         change_answer(desk, comment=remark or None)
     if (text := text_handed_over(key=_correction_key(desk))) is not None:
-        change_answer(desk, correction=text)
+        output = desk.claim.item.output if desk.claim else None
+        unchanged = output is not None and text == output.text
+        change_answer(desk, correction=None if unchanged else text)
 
 
 def _correction_key(desk: Desk) -> str:

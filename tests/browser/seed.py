@@ -33,7 +33,7 @@ from backend.tables.model_versions import ModelVersion
 from backend.tables.projects import Project
 from backend.tables.promotion import Promotion
 from backend.tables.queue import Job
-from backend.tables.review import ReviewQueue
+from backend.tables.review import ReviewItem, ReviewQueue
 from backend.tables.training import TrainingRun
 from training.demo.data import TASKS, demo_examples
 
@@ -308,7 +308,8 @@ def _vote_by_script(session: Session, made: Seeded) -> None:
     from backend.services.users import find_user
 
     robot, rng = find_user(session, "robot"), random.Random(2)
-    for _ in range(ITEMS // 2):
+    items = session.query(ReviewItem).filter_by(queue_id=made.pair_queue_id).count()
+    for _ in range(items // 2):
         claim = claim_review_item(session, made.pair_queue_id, robot.id, now=utc_now())
         if claim is None:
             return

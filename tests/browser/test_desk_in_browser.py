@@ -199,7 +199,7 @@ class TestVote:
     def test_keys_vote_on_a_blind_pair(self, page: Page, desk: Desk) -> None:
         sign_in(page, desk, "anna")
         page.get_by_text("base-or-v1").click()
-        page.wait_for_selector("text=Answer A")
+        page.wait_for_selector(".strop-label:text-is('Answer A')")
         body = page.inner_text("[data-testid=stMainBlockContainer]")
         assert "v1@" not in body
         for key, answer in (("a", "left"), ("b", "right"), ("x", "both_bad")):
@@ -256,7 +256,7 @@ class TestServerDies:
             own = Desk(address, desk.settings, desk.seeded, desk.sessions)
             sign_in(page, own, "anna")
             page.get_by_text("base-or-v1").click()
-            page.wait_for_selector("text=Answer A")
+            page.wait_for_selector(".strop-label:text-is('Answer A')")
             slot = slot_on_screen(page)
             page.keyboard.press("e")
             wait_until_draft(own, slot, winner="tie")

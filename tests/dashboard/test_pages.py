@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -49,7 +50,7 @@ def shown(app: AppTest) -> str:
 
 
 def click(app: AppTest, label: str) -> AppTest:
-    button = next(b for b in app.button if b.label.split(" :")[0].lstrip("✓ ") == label)
+    button = next(b for b in app.button if re.split("[ \u2002]:", b.label)[0].lstrip("✓ ") == label)
     return button.click().run()
 
 
