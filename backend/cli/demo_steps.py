@@ -347,23 +347,32 @@ def judge(demo: Demo, candidate: str, baseline: str) -> str:
     from backend.services import comparison
     from backend.services.model_versions import find_model
     from backend.services.projects import current_manifest
-    from backend.services.promotion import decide_promotion, list_promotions
+    from backend.services.promotion import (
+        decide_promotion,
+        get_comparison,
+        list_promotions,
+    )
 
     with demo.installation.sessions.begin() as session:
         old = find_model(session, demo.project_id, baseline)
         new = find_model(session, demo.project_id, candidate)
-        row = comparison.compare_models(
-            session,
-            manifest_row=current_manifest(session, demo.project_id),
-            score_run=comparison.newest_scores_of_both(session, demo.project_id, old, new),
-            baseline=old,
-            candidate=new,
-            queue=comparison.newest_pair_queue(session, demo.project_id, old, new),
-        )
-        print_table(row.lines, columns=["title", "verdict", "reason"])
-        decided = {p.model_version_id for p in list_promotions(session, demo.project_id)}
-        if new.id not in decided:
+        decisions = [
+            p for p in list_promotions(session, demo.project_id) if p.model_version_id == new.id
+        ]
+        if decisions:
+            row = get_comparison(session, decisions[-1].comparison_id)
+            decision = decisions[-1]
+        else:
+            row = comparison.compare_models(
+                session,
+                manifest_row=current_manifest(session, demo.project_id),
+                score_run=comparison.newest_scores_of_both(session, demo.project_id, old, new),
+                baseline=old,
+                candidate=new,
+                queue=comparison.newest_pair_queue(session, demo.project_id, old, new),
+            )
             decision = decide_promotion(session, row, decided_by_id=None, simulated=True)
-            typer.echo(f"{row.verdict}: {new.label} is {decision.action} (simulated experts).")
-            typer.echo(decision.reason)
+        print_table(row.lines, columns=["title", "verdict", "reason"])
+        typer.echo(f"{row.verdict}: {new.label} is {decision.action} (simulated experts).")
+        typer.echo(decision.reason)
         return row.verdict

@@ -142,9 +142,9 @@ def _append(session: Session, row: Promotion) -> Promotion:
     return row
 
 
-def get_comparison(session: Session, comparison_id: int) -> Comparison:
-    """A comparison by its number."""
-    row = session.get(Comparison, comparison_id)
+def get_comparison(session: Session, comparison_id: int | None) -> Comparison:
+    """A comparison by its number; a roll-back, for one, rests on none."""
+    row = session.get(Comparison, comparison_id) if comparison_id is not None else None
     if row is None:
         raise NotFound(f"There is no comparison {comparison_id}.", hint="Run strop gate first.")
     return row

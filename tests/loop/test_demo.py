@@ -1,0 +1,115 @@
+"""The whole loop once for real: strop demo, unattended, with the simulated experts.
+
+Takes some minutes: two adapters are trained and five sets of answers written on this machine.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from backend.db import connect
+from backend.settings import Settings
+from backend.tables.comparison import Comparison
+from backend.tables.curation import TrainingSet, TrainingSetRow
+from backend.tables.datasets import Example
+from backend.tables.generation import Generation
+from backend.tables.model_versions import ModelVersion, Preflight
+from backend.tables.promotion import Promotion
+from backend.tables.review import Correction, Preference, Review
+from backend.tables.users import User
+
+pytestmark = pytest.mark.timeout(1500)
+
+
+def _demo(home: Path) -> subprocess.CompletedProcess[str]:
+    arguments = ["demo", "--no-serve", "--simulate-experts", "--home", str(home)]
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("STROP_")}
+    return subprocess.run(
+        [sys.executable, "-m", "backend.cli", *arguments],
+        env=clean,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=1400,
+    )
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("demo") / "home"
+    ended = _demo(folder)
+    assert ended.returncode == 0, ended.stdout[-2000:] + ended.stderr[-2000:]
+    return folder
+
+
+@pytest.fixture
+def session(home: Path) -> Iterator[Session]:
+    sessions = connect(Settings(home=home))
+    with sessions() as session:
+        yield session
+    sessions.kw["bind"].dispose()
+
+
+def _count(session: Session, table: type) -> int:
+    return session.scalar(select(func.count()).select_from(table)) or 0
+
+
+def test_second_adapter_invents_fewer_facts_than_the_base(session: Session) -> None:
+    comparison = session.scalars(select(Comparison)).one()
+    invented = comparison.lines[0]
+    assert invented["metric"] == "invented"
+    assert invented["evidence"]["high"] < 0
+    assert {line["verdict"] for line in comparison.lines} <= {"PASS", "FAIL", "INCONCLUSIVE"}
+    assert all(line["evidence"]["n"] > 0 for line in comparison.lines)
+
+
+def test_decision_follows_the_verdict_and_says_why(session: Session) -> None:
+    comparison = session.scalars(select(Comparison)).one()
+    decision = session.scalars(select(Promotion)).one()
+    assert decision.action == ("promoted" if comparison.verdict == "PASS" else "held")
+    assert decision.reason.startswith(f"{comparison.verdict} by manifest")
+    assert decision.simulated
+
+
+def test_only_the_train_split_was_trained_on(session: Session) -> None:
+    query = select(Example.split).join(TrainingSetRow, TrainingSetRow.example_id == Example.id)
+    assert set(session.scalars(query)) == {"train"}
+    sources = set(session.scalars(select(TrainingSetRow.source)))
+    assert {"reference", "approved", "corrected"} <= sources
+
+
+def test_everything_simulated_says_so(session: Session) -> None:
+    scripted = session.scalars(select(User).where(User.name == "simulated expert")).one()
+    assert scripted.simulated
+    assert scripted.password_hash is None
+    reviews = session.scalars(select(Review)).all()
+    assert reviews
+    assert all(review.simulated and review.annotator_kind == "code" for review in reviews)
+    second = session.scalars(select(TrainingSet).where(TrainingSet.name == "second")).one()
+    assert second.simulated
+    assert _count(session, Correction) > 0
+    assert _count(session, Preference) > 0
+
+
+def test_models_were_checked_and_registered_once(session: Session) -> None:
+    labels = [model.label for model in session.scalars(select(ModelVersion))]
+    assert sorted(labels) == ["base", "base:v1@1", "base:v2@1"]
+    checks = session.scalars(select(Preflight)).all()
+    assert len(checks) == 3
+    assert all(check.passed for check in checks)
+
+
+def test_starting_it_again_does_nothing_twice(home: Path, session: Session) -> None:
+    tables = (Generation, Review, TrainingSetRow, ModelVersion, Promotion)
+    before = [_count(session, table) for table in tables]
+    session.rollback()
+    assert _demo(home).returncode == 0
+    assert [_count(session, table) for table in tables] == before
