@@ -78,7 +78,10 @@ class Metric:
 
     def score(self, samples: Sequence[Sample]) -> list[Score]:
         """One score per sample, in order; a sample that lacks what is needed gets an error."""
-        lacks = [lacking(sample, self.needs) for sample in samples]
+        checks = [_ASKED[need] for need in sorted(self.needs)]
+        lacks = [_lack(sample, checks) for sample in samples]
+        if not any(lacks):
+            return self.score_samples(samples) if samples else []
         given = [s for s, lack in zip(samples, lacks, strict=True) if lack is None]
         scored = iter(self.score_samples(given) if given else [])
         return [next(scored) if lack is None else Score(None, error=lack) for lack in lacks]
@@ -90,7 +93,9 @@ class Metric:
         return "|".join(part for part in parts if part)
 
 
-_ASKED = {
+Check = tuple[Callable[[Sample], bool], str]
+
+_ASKED: dict[str, Check] = {
     "reference": (lambda s: bool(s.references), "no reference to compare with"),
     "context": (lambda s: bool(s.context and s.context.strip()), "no source to check against"),
     "input": (lambda s: bool(s.input), "no input given"),
@@ -100,13 +105,12 @@ _ASKED = {
     "seconds": (lambda s: s.seconds is not None, "no time given"),
     "tokens": (lambda s: s.tokens is not None, "no token count given"),
     "cost": (lambda s: s.cost is not None, "no cost given"),
-}  # type: dict[str, tuple[Callable[[Sample], bool], str]]
+}
 
 
-def lacking(sample: Sample, needs: frozenset[str]) -> str | None:
+def _lack(sample: Sample, checks: Sequence[Check]) -> str | None:
     """The reason why the sample cannot be scored, or None."""
-    for need in sorted(needs):
-        has, reason = _ASKED[need]
+    for has, reason in checks:
         if not has(sample):
             return reason
     return None

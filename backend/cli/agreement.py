@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -33,6 +34,7 @@ def command(
     dawid_skene: Annotated[
         bool, typer.Option("--dawid-skene", help="Infer the true label of each item.")
     ] = False,
+    html: Annotated[Path | None, typer.Option(help="Write a report that opens offline.")] = None,
     as_json: JsonOption = False,
     level: Annotated[float, typer.Option(min=0.5, max=0.999, help="Confidence level.")] = 0.95,
     resamples: Annotated[int, typer.Option(min=100, help="Bootstrap resamples.")] = 1000,
@@ -52,6 +54,8 @@ def command(
             report[kind] += [{"criterion": criterion, **row} for row in found]
     if dawid_skene:
         report["labels"] = _infer([row.rating for row in rows])
+    if html is not None:
+        _write_html(html, ratings, report)
     if as_json:
         print_json(report)
     else:
@@ -138,6 +142,25 @@ def _infer(ratings: Sequence[Rating]) -> list[dict[str, Any]]:
         for item, label, row in zip(found.items, found.labels, found.posterior, strict=True)
     ]
     return [*classes, *items]
+
+
+def _write_html(path: Path, source: str, report: dict[str, list[dict[str, Any]]]) -> None:
+    from backend.cli.html_report import forest_plot, matrix_plot, signatures, table, write_report
+
+    named = [{**row, "name": f"{row['criterion']}: {row['metric']}"} for row in report["figures"]]
+    sections = [("Coefficients", forest_plot(named, label="name"))]
+    for criterion in dict.fromkeys(row["criterion"] for row in report["pairs"]):
+        pairs = [row for row in report["pairs"] if row["criterion"] == criterion]
+        names = list(dict.fromkeys(name for row in pairs for name in (row["first"], row["second"])))
+        cells = {(row["first"], row["second"]): row["kappa"] for row in pairs}
+        sections.append(
+            (f"Pairs of raters, {criterion} (Cohen's kappa)", matrix_plot(names, cells))
+        )
+    raters = [{**row, "warnings": "; ".join(row["warnings"])} for row in report["raters"]]
+    sections.append(("Raters", table(raters, ["criterion", "rater", "n", "agrees", "warnings"])))
+    found = [row["signature"] for row in report["figures"] if "signature" in row]
+    sections.append(("Recipes", signatures(found)))
+    write_report(path, f"Agreement in {Path(source).name}", sections)
 
 
 def _print(report: dict[str, list[dict[str, Any]]]) -> None:

@@ -32,6 +32,7 @@ def command(
     out: Annotated[Path | None, typer.Option(help="Write the model here, as JSON.")] = None,
     epsilon: Annotated[float, typer.Option(help="Rate allowed among what skips review.")] = 0.05,
     delta: Annotated[float, typer.Option(help="Chance of being wrong about it.")] = 0.1,
+    html: Annotated[Path | None, typer.Option(help="Write a report that opens offline.")] = None,
     as_json: JsonOption = False,
     seed: Annotated[int, typer.Option(help="Seed of folds and bootstrap.")] = 0,
 ) -> None:
@@ -53,6 +54,8 @@ def command(
     }
     if out is not None:
         out.write_text(json.dumps(fitted.model.as_dict()), encoding="utf-8")
+    if html is not None:
+        _write_html(html, report)
     if as_json:
         print_json(report)
     else:
@@ -80,6 +83,21 @@ def _overlap(features: Sequence[dict[str, float | None]]) -> list[float] | None:
     if any(value is None for value in values):
         return None
     return [1 - (value or 0.0) for value in values]
+
+
+def _write_html(path: Path, report: dict[str, Any]) -> None:
+    from backend.cli.html_report import reliability_plot, signatures, table, write_report
+
+    sections = [
+        ("Held out", table(report["figures"], FIGURE_COLUMNS)),
+        ("Reliability", reliability_plot(report["reliability"])),
+        (
+            "Triage",
+            table([report["triage"]], ["share", "n", "n_skipped", "errors", "upper", "note"]),
+        ),
+        ("Recipes", signatures([report["triage"]["signature"]])),
+    ]
+    write_report(path, "Risk of hallucination", sections)
 
 
 def _print(report: dict[str, Any]) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -28,6 +29,7 @@ def command(
     length: Annotated[
         bool, typer.Option("--length", help="Estimate the effect of length_a - length_b.")
     ] = False,
+    html: Annotated[Path | None, typer.Option(help="Write a report that opens offline.")] = None,
     as_json: JsonOption = False,
     level: Annotated[float, typer.Option(min=0.5, max=0.999, help="Confidence level.")] = 0.95,
     seed: Annotated[int, typer.Option(help="Seed of the bootstrap.")] = 0,
@@ -45,6 +47,8 @@ def command(
     if judge:
         found = judge_agreement(rows, judge, level=level)
         report["judge"] = [asdict(row) for row in found]
+    if html is not None:
+        _write_html(html, votes, report)
     if as_json:
         print_json(report)
     else:
@@ -59,6 +63,26 @@ def _strengths(votes: Sequence[Vote], *, side: bool, length: bool, level: float)
         return asdict(bradley_terry(votes, side=side, length=length, level=level))
     except CannotCompute as error:
         return {"error": str(error)}
+
+
+def _write_html(path: Path, source: str, report: dict[str, Any]) -> None:
+    from backend.cli.html_report import forest_plot, signatures, table, write_report
+
+    against_all = [row for row in report["win_rates"] if row["against"] is None]
+    sections = [("Win rates against all", forest_plot(against_all, label="model", zero=0.5))]
+    strengths = report["strengths"]
+    if "error" in strengths:
+        sections.append(("Bradley-Terry", signatures([strengths["error"]])))
+    else:
+        rows = [{**row, "n": strengths["n"]} for row in strengths["strengths"]]
+        plot = forest_plot(rows, label="name", zero=0.0)
+        sections.append(("Strength, log odds", plot + signatures([strengths["signature"]])))
+    if "judge" in report:
+        columns = ["between", "by", "ties", "agree", "n", "value", "low", "high"]
+        sections.append(("Agreement of verdicts", table(report["judge"], columns)))
+    columns = ["model", "against", "value", "low", "high", "n", "items", "wins", "losses", "ties"]
+    sections.append(("All win rates", table(report["win_rates"], columns)))
+    write_report(path, f"Preferences in {Path(source).name}", sections)
 
 
 def _print(report: dict[str, Any]) -> None:

@@ -29,6 +29,7 @@ def command(
     metrics: Annotated[str, typer.Option(help="Names, separated by commas.")] = "rouge",
     as_json: JsonOption = False,
     out: Annotated[Path | None, typer.Option(help="Write one row per sample and metric.")] = None,
+    html: Annotated[Path | None, typer.Option(help="Write a report that opens offline.")] = None,
     by_class: Annotated[bool, typer.Option(help="Also precision and recall per class.")] = False,
     level: Annotated[float, typer.Option(min=0.5, max=0.999, help="Confidence level.")] = 0.95,
     resamples: Annotated[int, typer.Option(min=100, help="Bootstrap resamples.")] = 1000,
@@ -57,6 +58,8 @@ def command(
         except _cannot_compute() as error:
             problems.append({"metric": metric.name, "error": str(error)})
     classes = _class_rows(scores, level) if by_class else []
+    if html is not None:
+        _write_html(html, predictions, figures, problems, classes)
     if as_json:
         listed = [*(figure.as_dict() for figure in figures), *problems]
         print_json({"figures": listed, "classes": classes} if by_class else listed)
@@ -132,6 +135,26 @@ def _print_figures(
         typer.echo(f"error: {problem['error']}", err=True)
     for figure in figures:
         typer.echo(figure.signature)
+
+
+def _write_html(
+    path: Path,
+    source: str,
+    figures: Sequence[Figure],
+    problems: Sequence[dict[str, str]],
+    classes: Sequence[dict[str, Any]],
+) -> None:
+    from backend.cli.html_report import forest_plot, signatures, table, write_report
+
+    rows = [{**f.as_dict(), "n/a": f.not_applicable, "note": _note(f)} for f in figures]
+    rows += [{**problem, "note": problem["error"]} for problem in problems]
+    large = [row for row in rows if row.get("high", 0) > 1]
+    small = [row for row in rows if row not in large]
+    sections = [("Figures", table(rows, COLUMNS))]
+    sections += [("Plot", forest_plot(part)) for part in (small, large) if part]
+    sections += [("Per class", table(classes, CLASS_COLUMNS))] if classes else []
+    sections.append(("Recipes", signatures([f.signature for f in figures])))
+    write_report(path, f"Scores of {Path(source).name}", sections)
 
 
 def _note(figure: Figure) -> str:

@@ -75,14 +75,13 @@ class Facts:
     words: frozenset[str]
 
 
-_MAIL = re.compile(r"[\w.+-]+@[\w-]+(?:\.[\w-]+)+")
+_MAIL = re.compile(r"(?<![\w.+-])[\w.+-]+@[\w-]+(?:\.[\w-]+)+")
 _URL = re.compile(r"(?:https?://|www\.)[^\s<>\"')\]]+[^\s<>\"')\].,;:!?]")
-_PHONE = re.compile(r"(?<!\w)(?:\+\d|\(\d|0\d)[\d\s()/.-]{5,}\d(?![\w-])")
+_PHONE = re.compile(r"(?<!\w)(?:\+\d|\(\d|0\d)[\d\s()/.-]{5,30}\d(?![\w-])")
 _DASHED = re.compile(r"(?<![\w.,-])\d{2,}(?:-\d{2,}){1,}(?![\w-])")
-_CODE = re.compile(
-    r"(?<![\w-])(?:[A-Za-z]+(?:[-_/#][A-Za-z]+)*[-_/#]?\d[\w]*(?:[-_/#.]?\w*\d\w*)*"
-    r"|\d+[A-Za-z]+\d\w*(?:-\w+)*|#\d{2,})(?![\w-])"
-)
+_CODE = re.compile(r"(?<![\w-])#?\w+(?:[-/.#]\w+)*(?![\w-])", re.ASCII)
+_CODE_SHAPE = re.compile(r"#\d{2,}$|[A-Za-z].*\d|\d+[A-Za-z]+\d")
+_WORD_AND_YEAR = re.compile(r"[a-z]{3,}-\d+s?$")
 _NOT_ALNUM = re.compile(r"[\W_]+")
 _LIST_MARK = re.compile(r"(?m)(?:^[ \t]*|(?<=[.:;!?])\s+)\(?\d{1,2}[.)](?=\s)")
 _CITED = re.compile(r"\[\d{1,3}(?:\s*[,;–-]\s*\d{1,3})*\]")
@@ -143,11 +142,18 @@ def _find_codes(text: str, taken: _Taken) -> Iterable[Identifier]:
         for m in pattern.finditer(text):
             if pattern is _DASHED and m[0].count("-") == 1 and len(m[0]) < 7:
                 continue
+            if pattern is _CODE and not _is_code(m[0]):
+                continue
             if pattern is _PHONE and sum(map(str.isdigit, m[0])) < 7:
                 continue
             if _is_measure(text, m) or not taken.claim(m.start(), m.end()):
                 continue
             yield Identifier(m.start(), m.end(), squash(m[0]))
+
+
+def _is_code(text: str) -> bool:
+    """Letters with digits, but no word with a number such as `mid-1990s`."""
+    return _CODE_SHAPE.match(text) is not None and _WORD_AND_YEAR.match(text) is None
 
 
 def _is_measure(text: str, match: re.Match[str]) -> bool:

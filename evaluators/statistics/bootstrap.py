@@ -18,6 +18,7 @@ Sums = Any  # numbers of shape (clusters, k), dense or scipy-sparse
 Figure = Callable[[Any], Any]  # sums of shape (..., k) -> figures of shape (...)
 
 _CHUNK_CELLS = 4_000_000
+_CACHE_CELLS = 2**16  # draws of a chunk stay in the processor's cache
 _JACKKNIFE_CELLS = 200_000_000
 _NORMAL = NormalDist()
 
@@ -25,11 +26,12 @@ _NORMAL = NormalDist()
 def draw_weights(clusters: int, *, seed: int, resamples: int, width: int = 1) -> Iterator[Floats]:
     """How often each cluster is drawn: arrays (some resamples, clusters) that fit in memory."""
     rng = np.random.default_rng(seed)
-    step = max(1, _CHUNK_CELLS // max(clusters, width))
+    kind = np.uint16 if clusters < 2**16 else np.uint32
+    step = max(1, min(_CACHE_CELLS // clusters, _CHUNK_CELLS // max(clusters, width)))
+    first = (np.arange(step) * clusters)[:, None]
     for start in range(0, resamples, step):
         size = min(step, resamples - start)
-        draws = rng.integers(0, clusters, size=(size, clusters))
-        draws += np.arange(size)[:, None] * clusters
+        draws = rng.integers(0, clusters, size=(size, clusters), dtype=kind) + first[:size]
         counts = np.bincount(draws.ravel(), minlength=size * clusters)
         yield counts.reshape(size, clusters).astype(np.float64)
 
@@ -39,11 +41,13 @@ def resampled_figures(
 ) -> list[Floats]:
     """Figures of bootstrap resamples, shape (resamples,) per side; the same draws for all sides."""
     clusters, width = sides[0].shape
-    drawn: list[list[Floats]] = [[] for _ in sides]
+    at_once = resamples * width <= _CHUNK_CELLS
+    drawn: list[list[Any]] = [[] for _ in sides]
     for weights in draw_weights(clusters, seed=seed, resamples=resamples, width=width):
         for side, sums in zip(drawn, sides, strict=True):
-            side.append(np.asarray(figure(weights @ sums), dtype=np.float64))
-    return [np.concatenate(side) for side in drawn]
+            side.append(weights @ sums if at_once else figure(weights @ sums))
+    joined = [np.concatenate(side) for side in drawn]
+    return [np.asarray(figure(side) if at_once else side, dtype=np.float64) for side in joined]
 
 
 def jackknife_figures(figure: Figure, sums: Sums) -> Floats | None:

@@ -177,3 +177,25 @@ def test_a_megabyte_in_one_cell() -> None:
         [Sample("1", "the price of it is 39 EUR; " * 38_000, context="29 EUR")]
     )
     assert aggregate(METRICS["invented"], scores, [None]).value == 1.0
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize(
+    "piece",
+    [
+        "aB3_",
+        "eJzzLTKscjR3MfcpNzRwK_EwS",
+        "0 ",
+        "0-",
+        "1.",
+        "1,",
+        "and ",
+        "one ",
+        "ein",
+        "a@",
+        "A-",
+    ],
+)
+def test_no_text_takes_forever(piece: str) -> None:
+    text = piece * (30_000 // len(piece)) + "!"
+    assert all(claim.end <= len(text) for claim in find_claims(text, text + "--"))

@@ -1,0 +1,148 @@
+"""One HTML file that opens offline: tables and plots as inline SVG, no script, nothing fetched.
+
+All text that comes from files is escaped. Plots are drawn here, since a plotting library would
+bring its own scripts along.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from html import escape
+from pathlib import Path
+from typing import Any
+
+STYLE = """
+body{font:15px/1.5 system-ui,sans-serif;max-width:960px;margin:2rem auto;padding:0 1rem;
+color:#1b1f24}
+h1{font-size:1.5rem}h2{font-size:1.15rem;margin-top:2rem}
+table{border-collapse:collapse;font-variant-numeric:tabular-nums}
+th,td{padding:.25rem .7rem;border-bottom:1px solid #d8dee4;text-align:left}
+td.number{text-align:right}code{font-size:.8rem;color:#57606a;overflow-wrap:anywhere}
+svg{max-width:100%;height:auto;font:12px system-ui,sans-serif}
+@media(prefers-color-scheme:dark){body{background:#0d1117;color:#e6edf3}th,td{border-color:#30363d}
+svg{background:#fff}}
+"""
+BLUE, GREY = "#1f6feb", "#8c959f"
+
+
+def write_report(path: Path, title: str, sections: Sequence[tuple[str, str]]) -> None:
+    """Write the page; a section is a heading and HTML made by the functions below."""
+    body = "".join(f"<h2>{escape(head)}</h2>\n{content}\n" for head, content in sections)
+    page = (
+        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
+        f"<title>{escape(title)}</title><style>{STYLE}</style></head>\n"
+        f"<body><h1>{escape(title)}</h1>\n{body}</body></html>\n"
+    )
+    path.write_text(page, encoding="utf-8")
+
+
+def table(rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> str:
+    """A table of the named columns."""
+    head = "".join(f"<th>{escape(column)}</th>" for column in columns)
+    lines = ["".join(_cell(row.get(column)) for column in columns) for row in rows]
+    body = "".join(f"<tr>{line}</tr>" for line in lines)
+    return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+
+
+def _cell(value: Any) -> str:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return f"<td>{escape('' if value is None else str(value))}</td>"
+    text = f"{value:.3f}" if isinstance(value, float) else str(value)
+    return f'<td class="number">{text}</td>'
+
+
+def signatures(found: Sequence[str]) -> str:
+    """The recipes, one a line."""
+    return "".join(f"<div><code>{escape(text)}</code></div>" for text in dict.fromkeys(found))
+
+
+def forest_plot(
+    rows: Sequence[Mapping[str, Any]], *, label: str = "metric", zero: float | None = None
+) -> str:
+    """Points with their intervals, one row each; all rows share one axis.
+
+    Args:
+        rows: with value, low, high and n.
+        zero: a line to compare with.
+    """
+    shown = [row for row in rows if "value" in row]
+    if not shown:
+        return "<p>Nothing could be computed.</p>"
+    ends = [row[key] for row in shown for key in ("low", "high")]
+    ends += [] if zero is None else [zero]
+    low, high = min(ends), max(ends)
+    span = (high - low) or 1.0
+    width, left, step = 860, 220, 26
+    height = step * len(shown) + 40
+
+    def x(value: float) -> float:
+        return float(left + (value - low) / span * (width - left - 230))
+
+    parts = [_text(4, step * i + 22, str(row[label])) for i, row in enumerate(shown)]
+    for i, row in enumerate(shown):
+        y = step * i + 18
+        parts.append(_line(x(row["low"]), y, x(row["high"]), y, BLUE, 2))
+        parts.append(f'<circle cx="{x(row["value"]):.1f}" cy="{y}" r="4" fill="{BLUE}"/>')
+        said = f"{row['value']:.3g} [{row['low']:.3g}, {row['high']:.3g}] n={row['n']}"
+        parts.append(_text(width - 215, y + 4, said))
+    if zero is not None:
+        parts.append(_line(x(zero), 6, x(zero), height - 30, GREY, 1))
+    parts += [_text(x(v), height - 12, f"{v:.3g}", anchor="middle") for v in (low, high)]
+    return _svg(width, height, parts, "Values with their intervals")
+
+
+def matrix_plot(names: Sequence[str], cells: Mapping[tuple[str, str], float | None]) -> str:
+    """A square of values from -1 or 0 to 1; empty where there is none."""
+    size, left = 44, 24 + 7 * min(20, max(map(len, names), default=0))
+    width, height = left + size * len(names) + 10, left + size * len(names) + 10
+    parts = []
+    for i, row in enumerate(names):
+        parts.append(_text(left - 6, left + size * i + 26, row[:20], anchor="end"))
+        turned = f'transform="rotate(-60 {left + size * i + 22} {left - 6})"'
+        parts.append(_text(left + size * i + 22, left - 6, row[:20], extra=turned))
+        for j, column in enumerate(names):
+            value = cells.get((row, column), cells.get((column, row)))
+            if value is None:
+                continue
+            shade = max(0.0, min(1.0, value))
+            place = f'x="{left + size * j}" y="{left + size * i}" width="{size}" height="{size}"'
+            parts.append(f'<rect {place} fill="{BLUE}" fill-opacity="{shade:.2f}"/>')
+            middle = left + size * j + 22, left + size * i + 26
+            parts.append(_text(*middle, f"{value:.2f}", anchor="middle"))
+    return _svg(width, height, parts, "Agreement of pairs")
+
+
+def reliability_plot(bins: Sequence[Mapping[str, Any]]) -> str:
+    """Rate against risk with intervals, beside the diagonal of a perfect calibration."""
+    size, left = 360, 50
+
+    def place(risk: float, rate: float) -> tuple[float, float]:
+        return left + risk * size, 10 + (1 - rate) * size
+
+    parts = [_line(*place(0, 0), *place(1, 1), GREY, 1)]
+    parts += [_line(*place(0, 0), *place(*end), GREY, 1) for end in ((1, 0), (0, 1))]
+    for b in bins:
+        (x, y), (_, top) = place(b["risk"], b["rate"]), place(b["risk"], b["high"])
+        _, bottom = place(b["risk"], b["low"])
+        parts.append(_line(x, top, x, bottom, BLUE, 2))
+        parts.append(f'<circle cx="{x:.1f}" cy="{y:.1f}" r="4" fill="{BLUE}"/>')
+    parts.append(_text(left + size / 2, size + 34, "risk said", anchor="middle"))
+    parts.append(_text(4, 8 + size / 2, "rate"))
+    return _svg(size + left + 20, size + 44, parts, "Reliability curve")
+
+
+def _svg(width: float, height: float, parts: Sequence[str], title: str) -> str:
+    return (
+        f'<svg role="img" aria-label="{escape(title)}" viewBox="0 0 {width} {height}" '
+        f'width="{width}" height="{height}">{"".join(parts)}</svg>'
+    )
+
+
+def _line(x1: float, y1: float, x2: float, y2: float, colour: str, width: int) -> str:
+    ends = f'x1="{x1:.1f}" y1="{y1:.1f}" x2="{x2:.1f}" y2="{y2:.1f}"'
+    return f'<line {ends} stroke="{colour}" stroke-width="{width}"/>'
+
+
+def _text(x: float, y: float, text: str, *, anchor: str = "start", extra: str = "") -> str:
+    place = f'x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}" {extra}'
+    return f'<text {place} fill="#1b1f24">{escape(text)}</text>'
