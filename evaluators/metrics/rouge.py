@@ -16,7 +16,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache, partial
-from itertools import pairwise
+from itertools import chain, pairwise
 from typing import Any
 
 from evaluators.metric import Metric
@@ -57,9 +57,8 @@ def prepare(text: str, stem: bool) -> Prepared:
     """Tokens, sentences and n-gram counts of a text, remembered for the next metric."""
     lines = [tokenise(line, stem=stem) for line in text.split("\n")]
     sentences = [line for line in lines if line]
-    tokens = sentences[0] if len(sentences) == 1 else [t for line in sentences for t in line]
-    bigrams = Counter(pairwise(tokens))
-    return Prepared(tokens, sentences, Counter(tokens), bigrams)
+    tokens = sentences[0] if len(sentences) == 1 else list(chain.from_iterable(sentences))
+    return Prepared(tokens, sentences, Counter(tokens), Counter(pairwise(tokens)))
 
 
 def _overlap(a: Counter[Any], b: Counter[Any]) -> int:

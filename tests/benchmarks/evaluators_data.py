@@ -2,8 +2,8 @@
 
     python tests/benchmarks/evaluators_data.py [--data DIR] [--out FILE.json]
 
-expertqa: claims with evidence, bad when the expert calls the support incomplete or partial; the
-even questions were used to improve grounding, all figures are of the odd ones. medec: clinical
+expertqa: claims with evidence, bad when the expert calls the support incomplete or partial. The
+even questions are there to improve grounding by; all figures are of the odd ones. medec: clinical
 texts with or without an error, and no source; as a bound, wrong sentences against the corrected
 text as source.
 """
@@ -120,6 +120,9 @@ def main() -> None:
     parser.add_argument("--data", type=Path, default=Path("../shared/data"))
     parser.add_argument("--out", type=Path)
     arguments = parser.parse_args()
+    if not arguments.data.is_dir():
+        print(f"skipped: no public data at {arguments.data}; name its folder with --data")
+        return
     tables = {"expertqa": study_expertqa(arguments.data), "medec": study_medec(arguments.data)}
     print(json.dumps(tables, indent=1))
     if arguments.out:

@@ -119,6 +119,9 @@ def main() -> None:
     parser.add_argument("--outputs", type=int, default=100_000)
     parser.add_argument("--processes", type=int, default=2)
     arguments = parser.parse_args()
+    if not arguments.data.is_dir():
+        print(f"skipped: no public data at {arguments.data}; name its folder with --data")
+        return
     pairs = read_pairs(arguments.data)
     to_dialogue = [Sample(str(i), p[0], references=(p[1],)) for i, p in enumerate(pairs)]
     to_section = [Sample(str(i), p[0], references=(p[2],)) for i, p in enumerate(pairs)]

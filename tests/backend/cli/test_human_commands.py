@@ -156,3 +156,55 @@ def test_plan(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert "simulated" in capsys.readouterr().out
     assert run("plan", path) == 1
     assert "either --width or --threshold" in capsys.readouterr().err
+
+
+def calibration_files(folder: Path) -> list[str]:
+    labels, scores = [], []
+    for i in range(200):
+        bad = i % 3 == 0
+        labels.append({"item": i, "value": int(bad), "group": str(i // 2)})
+        share = (0.2 if bad else 0.8) + (i * 7 % 10) / 20
+        scores.append({"id": str(i), "metric": "grounding", "value": share})
+        scores.append({"id": str(i), "metric": "length", "value": i % 17})
+    labels.append({"item": "unknown", "value": 1})
+    paths = write(folder / "l.jsonl", labels), write(folder / "s.jsonl", scores)
+    return ["--labels", paths[0], "--scores", paths[1]]
+
+
+def test_calibrate(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out, html = tmp_path / "risk.json", tmp_path / "risk.html"
+    arguments = [*calibration_files(tmp_path), "--out", str(out), "--html", str(html)]
+    assert run("calibrate", *arguments, "--json") == 0
+    report = json.loads(capsys.readouterr().out)
+    risk = {row["metric"]: row for row in report["figures"] if row["predictor"] == "risk"}
+    assert risk["auroc"]["value"] > 0.8
+    assert risk["auroc"]["n"] == 200
+    assert (report["unlabelled"], report["triage"]["n"]) == (1, 200)
+    assert json.loads(out.read_text())["version"] == 1
+    assert run("calibrate", *calibration_files(tmp_path)) == 0
+    assert "may skip review" in capsys.readouterr().out
+
+
+def test_calibrate_on_too_few_labels(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    labels = write(tmp_path / "l.jsonl", [{"item": "1", "value": 1}])
+    scores = write(tmp_path / "s.jsonl", [{"id": "1", "metric": "m", "value": 0.5}])
+    assert run("calibrate", "--labels", labels, "--scores", scores) == 1
+    assert "It wants 59 more labels" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["score", "agreement", "preferences"])
+def test_reports_are_one_file_without_scripts(tmp_path: Path, name: str) -> None:
+    hostile = "<script>alert(1)</script>"
+    rows = {
+        "score": [{"id": "1", "prediction": hostile, "reference": hostile}],
+        "agreement": [{**row, "rater": hostile + row["rater"]} for row in ratings()],
+        "preferences": [{**row, "model_a": hostile} for row in votes()],
+    }[name]
+    html = tmp_path / "report.html"
+    extra = ["--metrics", "f1", "--by-class"] if name == "score" else []
+    assert run(name, write(tmp_path / "x.jsonl", rows), "--html", str(html), *extra) == 0
+    page = html.read_text()
+    assert "<svg" in page
+    assert "<script" not in page
+    assert "http" not in page
+    assert "&lt;script&gt;" in page

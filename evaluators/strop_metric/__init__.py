@@ -1,0 +1,1 @@
+"""Strop's metrics as a module of the Hugging Face library `evaluate`."""
