@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+from functools import partial
 
 import streamlit as st
 
+from backend.client import StropClient
 from dashboard.components.frame import Cell, Tag, facts_html, heading, table_html
 from dashboard.session import current_client, current_project
 
@@ -40,12 +42,17 @@ def show() -> None:
         st.html(table_html(["kept out", "rows"], [[str(k), str(v)] for k, v in refused.items()]))
     st.download_button(
         "Download",
-        data=lambda: b"".join(current_client().export_training_set(one.id, kind)),
+        data=partial(_read_export, current_client(), one.id, kind),
         file_name=f"{file_stem(one.name)}.{kind}.jsonl",
         mime="application/jsonl",
         type="primary",
         on_click="ignore",
     )
+
+
+def _read_export(client: StropClient, training_set_id: int, kind: str) -> bytes:
+    """The file; called when the button is pressed, outside the page's own run."""
+    return b"".join(client.export_training_set(training_set_id, kind))
 
 
 def file_stem(name: str) -> str:
