@@ -19,15 +19,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from evaluators.checks.dates import WEEKDAYS, Day
-from evaluators.checks.facts import (
-    Dated,
-    Facts,
-    Identifier,
-    Number,
-    Timed,
-    find_facts,
-    squash,
-)
+from evaluators.checks.facts import Dated, Facts, Identifier, Number, Timed, find_facts, squash
 from evaluators.checks.names import find_names, is_supported
 from evaluators.checks.units import Unit
 from evaluators.metric import Metric
@@ -195,10 +187,14 @@ def _rounds(number: Number, source: Source) -> bool:
     return False
 
 
+def _absent(output: str, start: int, end: int) -> str:
+    return f"{output[start:end].strip()!r} is not in the source"
+
+
 def _check_date(output: str, dated: Dated, source: Source) -> Claim:
-    said = output[dated.start : dated.end].strip()
     told = any(day.is_told_by(known) for day in dated.days for known in source.days)
-    return Claim(dated.start, dated.end, "date", None if told else f"{said!r} is not in the source")
+    problem = None if told else _absent(output, dated.start, dated.end)
+    return Claim(dated.start, dated.end, "date", problem)
 
 
 def _check_time(output: str, timed: Timed, source: Source) -> Claim:
@@ -212,9 +208,8 @@ def _check_time(output: str, timed: Timed, source: Source) -> Claim:
 def _check_identifier(output: str, found: Identifier, source: Source) -> Claim:
     said = output[found.start : found.end]
     known = found.key in source.identifiers or _stands_alone(said, found.key, source)
-    return Claim(
-        found.start, found.end, "identifier", None if known else f"{said!r} is not in the source"
-    )
+    problem = None if known else _absent(output, found.start, found.end)
+    return Claim(found.start, found.end, "identifier", problem)
 
 
 def _stands_alone(said: str, key: str, source: Source) -> bool:
@@ -229,7 +224,7 @@ def _check_weekdays(output: str, facts: Facts, source: Source) -> Iterator[Claim
     for word in facts.words & WEEKDAYS.keys():
         known = WEEKDAYS[word] in source.weekdays
         for m in re.finditer(rf"(?i)\b{word}\b", output):
-            problem = None if known else f"{m[0]!r} is not in the source"
+            problem = None if known else _absent(output, m.start(), m.end())
             yield Claim(m.start(), m.end(), "date", problem)
 
 
