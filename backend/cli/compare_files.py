@@ -6,14 +6,15 @@ strop compare a.jsonl b.jsonl --metric rougeL
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import typer
 
 from backend.cli.common import print_json, print_table
 
 if TYPE_CHECKING:
-    from evaluators.types import Difference, Sample
+    from evaluators.metric import Metric
+    from evaluators.types import Difference, Sample, Score
 
 COLUMNS = ["metric", "baseline", "candidate", "value", "low", "high", "p"]
 COUNTS = ["wins", "losses", "ties", "n", "failed", "better"]
@@ -57,8 +58,37 @@ def compare_files(
         )
         for metric in chosen
     ]
-    _print(found, unpaired, as_json=as_json)
+    extra = [_flips(metric, before[metric.name], after[metric.name]) for metric in chosen]
+    _print(found, _corrected(found, extra), unpaired, as_json=as_json)
     return found
+
+
+def _flips(metric: Metric, before: Sequence[Score], after: Sequence[Score]) -> dict[str, int]:
+    """Fixed and broken outputs where the metric says yes or no of each; else nothing."""
+    from evaluators.statistics.testing import count_flips
+
+    pairs = [(b.value, a.value) for b, a in zip(before, after, strict=True)]
+    known = [(b, a) for b, a in pairs if b is not None and a is not None]
+    if any(value not in (0.0, 1.0) for pair in known for value in pair):
+        return {}
+    flips = count_flips([b for b, _ in known], [a for _, a in known])
+    one, zero = flips.both_right, flips.both_wrong
+    if metric.higher_is_better:
+        return {"fixed": flips.fixed, "broken": flips.broken, "both_right": one, "both_wrong": zero}
+    return {"fixed": flips.broken, "broken": flips.fixed, "both_right": zero, "both_wrong": one}
+
+
+def _corrected(
+    found: Sequence[Difference], extra: Sequence[dict[str, int]]
+) -> list[dict[str, Any]]:
+    """Rows with p corrected over the metrics: Holm against any false alarm, BH for their share."""
+    from evaluators.statistics.testing import benjamini_hochberg, holm
+
+    p = [difference.p for difference in found]
+    return [
+        {**difference.as_dict(), "p_holm": a, "p_bh": b, **more}
+        for difference, a, b, more in zip(found, holm(p), benjamini_hochberg(p), extra, strict=True)
+    ]
 
 
 def pair_samples(
@@ -86,13 +116,22 @@ def pair_samples(
     return [a for a, _ in pairs], [b for _, b in pairs], unpaired
 
 
-def _print(found: Sequence[Difference], unpaired: Sequence[str], *, as_json: bool) -> None:
+def _print(
+    found: Sequence[Difference],
+    rows: Sequence[dict[str, Any]],
+    unpaired: Sequence[str],
+    *,
+    as_json: bool,
+) -> None:
     if as_json:
-        print_json([{**difference.as_dict(), "unpaired": len(unpaired)} for difference in found])
+        print_json([{**row, "unpaired": len(unpaired)} for row in rows])
         return
-    rows = [difference.as_dict() for difference in found]
-    print_table(rows, columns=COLUMNS, title="Candidate minus baseline")
+    corrected = ["p_holm"] if len(rows) > 1 else []
+    print_table(rows, columns=[*COLUMNS, *corrected], title="Candidate minus baseline")
     print_table(rows, columns=["metric", *COUNTS])
+    flipped = [row for row in rows if "fixed" in row]
+    if flipped:
+        print_table(flipped, columns=["metric", "fixed", "broken", "both_right", "both_wrong"])
     for difference in found:
         typer.echo(difference.signature)
     if unpaired:

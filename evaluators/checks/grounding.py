@@ -1,9 +1,9 @@
 """Grounding: what an output states that its source does not support, by rules and without a model.
 
-The claims of an output are its numbers with units, money, percentages, dates, times, identifiers
-and names. A claim is supported when the source (context and input together) says the same thing,
-however it is spelled: 3,500 = 3.5k = three thousand five hundred, 29,90 € = EUR 29.90, 2 kg = 2000
-g, 3 May 2026 = 2026-05-03. What the rules cannot see is named in `BLIND_SPOTS`.
+The claims of an output are its numbers with units, money, percentages, dates, times, identifiers,
+names and quotations. A claim is supported when the source (context and input together) says the
+same thing, however it is spelled: 3,500 = 3.5k = three thousand five hundred, 29,90 € = EUR 29.90,
+2 kg = 2000 g, 3 May 2026 = 2026-05-03. What the rules cannot see is named in `BLIND_SPOTS`.
 
 `grounding` is the share of claims that are supported, 1 when all are; an output that makes no
 claim is not applicable. `invented` is 1 when any claim is unsupported, else 0: lower is better.
@@ -16,82 +16,25 @@ import math
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 
-from evaluators.checks.dates import WEEKDAYS, Day
+from evaluators.checks.dates import WEEKDAYS
 from evaluators.checks.facts import Dated, Facts, Identifier, Number, Timed, find_facts, squash
 from evaluators.checks.names import find_names, is_supported
+from evaluators.checks.sources import Source, index_source, number_key
 from evaluators.checks.units import Unit
 from evaluators.metric import Metric
 from evaluators.types import Sample, Score, Span
 
-VERSION = 1
+VERSION = 2
 BLIND_SPOTS = (
     "sums and other derived numbers, paraphrase, common nouns, "
-    "names in lower case or at the head of a sentence, acronyms"
+    "names in lower case or at the head of a sentence, acronyms, negation, swapped roles"
 )
 _HEDGE = re.compile(
     r"\b(?:about|around|approximately|roughly|nearly|almost|over|some|circa|ca\.|etwa|rund|fast|"
     r"more than|less than|up to|at least)\s+(?:[€$£]\s?)?$",
     re.IGNORECASE,
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Source:
-    """A source document, indexed for look-up."""
-
-    text: str
-    squashed: str
-    words: frozenset[str]
-    initials: str
-    values: dict[float, set[str | None]]
-    measures: dict[str, list[float]]
-    days: tuple[Day, ...]
-    minutes: frozenset[int]
-    identifiers: frozenset[str]
-    weekdays: frozenset[int]
-
-
-@lru_cache(maxsize=2048)
-def index_source(text: str) -> Source:
-    """Index the facts of a source; remembered, since several outputs share one source."""
-    facts = find_facts(text)
-    days = tuple(day for dated in facts.dates for day in dated.days)
-    words = frozenset(re.findall(r"\w+", text.casefold())) | facts.words
-    values, measures = _index_numbers(facts, days)
-    return Source(
-        text=text,
-        squashed=squash(text),
-        words=words,
-        initials="".join(word[0] for word in re.findall(r"[^\W\d_]+", text.casefold())),
-        values=values,
-        measures=measures,
-        days=days,
-        minutes=frozenset(m for timed in facts.times for m in timed.minutes),
-        identifiers=frozenset(found.key for found in facts.identifiers),
-        weekdays=frozenset(WEEKDAYS[word] for word in words & WEEKDAYS.keys()),
-    )
-
-
-def _key(value: float) -> float:
-    return float(f"{value:.9g}")
-
-
-def _index_numbers(
-    facts: Facts, days: Sequence[Day]
-) -> tuple[dict[float, set[str | None]], dict[str, list[float]]]:
-    values: dict[float, set[str | None]] = {}
-    measures: dict[str, list[float]] = {}
-    for number in facts.numbers:
-        for value in number.values:
-            values.setdefault(_key(value), set()).add(number.unit.name if number.unit else None)
-            if number.unit:
-                base = number.unit.to_base(value)
-                measures.setdefault(number.unit.dimension, []).append(base)
-    for part in (p for day in days for p in (day.year, day.day) if p is not None):
-        values.setdefault(float(part), set()).add(None)
-    return values, measures
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +52,7 @@ def find_claims(output: str, source_text: str) -> list[Claim]:
     source = index_source(source_text)
     facts = find_facts(output)
     found = [
+        *_check_quotations(output, source),
         *(_check_number(output, n, source) for n in facts.numbers if _is_claim(n, output)),
         *(_check_date(output, dated, source) for dated in facts.dates),
         *(_check_time(output, timed, source) for timed in facts.times),
@@ -151,7 +95,7 @@ def _number_problem(output: str, number: Number, source: Source) -> str | None:
     said = output[number.start : number.end].strip()
     others: set[str] = set()
     for value in number.values:
-        units = source.values.get(_key(value))
+        units = source.values.get(number_key(value))
         if units is None:
             continue
         if number.unit is None or None in units or number.unit.name in units:
@@ -233,6 +177,18 @@ def _check_names(output: str, facts: Facts, source: Source) -> Iterator[Claim]:
         missing = [w for w in name.words if not is_supported(w, source.words, source.initials)]
         problem = f"{' '.join(missing)!r} is not in the source" if missing else None
         yield Claim(name.start, name.end, "name", problem)
+
+
+_QUOTED = re.compile(r"[“\"„«]([^“”\"„«»\n]{8,400})[”\"“»]")
+
+
+def _check_quotations(output: str, source: Source) -> Iterator[Claim]:
+    """Words in quotation marks, three at least, must be words of the source in that order."""
+    for m in _QUOTED.finditer(output):
+        if len(m[1].split()) > 2:
+            known = squash(m[1]) in source.squashed
+            problem = None if known else f"{m[1]!r} is no quotation of the source"
+            yield Claim(m.start(1), m.end(1), "quotation", problem)
 
 
 def source_of(sample: Sample) -> str:

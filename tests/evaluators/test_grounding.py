@@ -68,6 +68,9 @@ SUPPORTED = [
     ("Herr Keller hat angerufen.", "Mr Keller called."),
     ("The patient has an MRI.", "He was scanned."),  # to abbreviate is not to invent
     ("PLAN DETAILS: none", "nothing"),
+    # quotations
+    ('She said "the line is dead again".', "She said: the line  is dead -- again!"),
+    ('The "new plan" starts.', "It starts."),
     # what claims nothing
     ("1. Call back.\n2. Close.", "Call back, then close."),
     ("As shown [3].", "As shown."),
@@ -97,6 +100,7 @@ UNSUPPORTED = [
         "viertausend Euro",
         "money",
     ),
+    ('She said "I will cancel 2 lines".', "She may cancel.", "I will cancel 2 lines", "quotation"),
     ("🙂🙂 It costs 39 EUR.", "It costs 29 EUR.", "39 EUR", "money"),
     ("e\u0301te\u0301 39 EUR", "29 EUR", "39 EUR", "money"),
     ("שלום 39 EUR", "29 EUR", "39 EUR", "money"),

@@ -122,3 +122,16 @@ def test_what_cannot_be_paired(tmp_path: Path, rows: list[dict[str, Any]], words
     old = write(tmp_path / "a.jsonl", ROWS)
     with pytest.raises(EvaluatorError, match=words):
         compare_files(old, write(tmp_path / "b.jsonl", rows), metrics=["rouge1"])
+
+
+def test_compare_corrects_p_and_counts_flips(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    better = [{**ROWS[0], "prediction": "It is EUR 29."}, ROWS[1]]
+    files = write(tmp_path / "a.jsonl", ROWS), write(tmp_path / "b.jsonl", better)
+    compare_files(*files, metrics=["invented", "rouge1"], as_json=True)
+    invented, rouge = json.loads(capsys.readouterr().out)
+    assert (invented["fixed"], invented["broken"], invented["both_right"]) == (1, 0, 1)
+    assert invented["p_holm"] >= invented["p"]
+    assert "fixed" not in rouge
+    assert rouge["unpaired"] == 1
