@@ -78,12 +78,17 @@ def marked_html(text: str, flags: Sequence[Flag], *, kind: str = "output") -> st
 
 def flag_list_html(text: str, flags: Sequence[Flag]) -> str:
     """The flags of a text as a numbered list: what was written, and why it is doubted."""
-    rows = "".join(
-        f"<li><q dir='auto'>{_escape(text[flag.start : flag.end])}</q> "
-        f"<span class='strop-reason'>{_escape(flag.reason)}</span></li>"
-        for flag in in_order(flags)
-    )
+    rows = "".join(f"<li>{_flag_line(text, flag)}</li>" for flag in in_order(flags))
     return f"<ol class='strop-flags'>{rows}</ol>"
+
+
+def _flag_line(text: str, flag: Flag) -> str:
+    """What was written and why it is doubted; not twice when the reason quotes it already."""
+    written = text[flag.start : flag.end]
+    reason = f"<span class='strop-reason'>{_escape(flag.reason)}</span>"
+    if written and written in flag.reason:
+        return reason
+    return f"<q dir='auto'>{_escape(written)}</q> {reason}"
 
 
 def in_order(flags: Iterable[Flag]) -> list[Flag]:

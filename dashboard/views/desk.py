@@ -51,7 +51,7 @@ def choose_queue(queues: Sequence[ReviewQueueForMe]) -> ReviewQueueForMe:
     chosen = st.pills(
         "Queue",
         list(names),
-        format_func=lambda i: f"{plain(names[i].name)} · {names[i].progress.open} open",
+        format_func=lambda i: plain(names[i].name),
         default=ordered[0].id,
         key=QUEUE_KEY,
         label_visibility="collapsed",

@@ -11,7 +11,7 @@ GUIDES = Path(__file__).parents[1] / "guides"
 
 def show_expert_guide() -> None:
     """How to work at the desk."""
-    _show_guide("expert.md")
+    _show_guide("expert.md", picture="desk.png")
 
 
 def show_lead_guide() -> None:
@@ -19,6 +19,8 @@ def show_lead_guide() -> None:
     _show_guide("lead.md")
 
 
-def _show_guide(name: str) -> None:
+def _show_guide(name: str, *, picture: str | None = None) -> None:
     with st.container(width=760):
         st.markdown((GUIDES / name).read_text("utf-8"))
+        if picture is not None:
+            st.image(GUIDES / picture, caption="An item with a correction in it")
