@@ -16,6 +16,7 @@ from evaluators.statistics.sequential import (
     difference_sequence,
     e_values,
     log_capital,
+    plug_in_bets,
 )
 
 
@@ -81,3 +82,16 @@ def test_what_is_no_sequence(values: list[float]) -> None:
 
 def test_votes_on_one_item_are_one_value() -> None:
     assert average_by_item([1, 0, 1, 0.5], ["a", "b", "a", "b"]) == [1, 0.25]
+
+
+def test_a_bet_knows_only_what_came_before() -> None:
+    values = list(np.random.default_rng(4).random(30))
+    bets = plug_in_bets(values, alpha=0.05)
+    changed = plug_in_bets([*values[:20], 1 - values[20], *values[21:]], alpha=0.05)
+    assert (bets[:21] == changed[:21]).all()
+    assert bets[21] != changed[21]
+
+
+def test_the_capital_starts_as_one_half_on_each_side() -> None:
+    first = log_capital([0.5], 0.5, alpha=0.05)  # a bet that neither wins nor loses
+    assert first[0] == pytest.approx(math.log(0.5))
