@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -29,10 +30,10 @@ def command(
     max_tokens: Annotated[int, typer.Option(min=1, help="Longest answer in tokens.")] = 128,
     temperature: Annotated[float, typer.Option(min=0, help="0 is greedy.")] = 0.0,
     top_p: Annotated[float, typer.Option(help="Nucleus; only above temperature 0.")] = 1.0,
-    seed: Annotated[int, typer.Option(help="Seed; only above temperature 0.")] = 0,
+    seed: Annotated[int, typer.Option(help="Seed of sampling and of --limit.")] = 0,
     samples: Annotated[int, typer.Option(min=1, help="Answers for each example.")] = 1,
     limit: Annotated[
-        int | None, typer.Option(min=1, help="Only the first N examples of the split.")
+        int | None, typer.Option(min=1, help="Only so many examples, drawn by --seed.")
     ] = None,
     truncate_prompt: Annotated[
         bool, typer.Option("--truncate-prompt", help="Cut prompts that are too long.")
@@ -111,7 +112,7 @@ def enqueue_run(
         raise InvalidInput("No dataset is named.", hint="Name it: --dataset NAME")
     name, _, number = dataset.partition("@")
     version = get_dataset_version(session, project.id, name, int(number) if number else None)
-    chosen = [e.id for e in list_examples(session, version.id, split)][:limit] if limit else None
+    chosen = _draw([e.id for e in list_examples(session, version.id, split)], limit, params.seed)
     register_base(session, project.id)
     run = generation.create_run(
         session,
@@ -131,6 +132,13 @@ def enqueue_run(
         arguments={"then_score": _score_runs(session, run.id, metrics)},
     )
     return run.id, job.id
+
+
+def _draw(example_ids: list[int], limit: int | None, seed: int) -> list[int] | None:
+    """A simple random sample in the order of import; files are often sorted by what they hold."""
+    if limit is None or limit >= len(example_ids):
+        return None
+    return sorted(random.Random(seed).sample(example_ids, limit))
 
 
 def resume_run(
