@@ -116,3 +116,44 @@ def write_chat_rows(file: Path, count: int, *, words: int = 4) -> Path:
 def tiny_base(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Folder of a random base model of the session; do not write to it."""
     return make_tiny_base(tmp_path_factory.mktemp("models") / "tiny-base")
+
+
+def trained_adapter(folder: Path, base: Path, *, part: slice, steps: int = 40) -> Path:
+    """An adapter that was taught to answer with a part of the prompt's words.
+
+    Unlike a random one it is sure of what it writes, so that two engines can agree on it.
+    """
+    import torch
+    from peft import LoraConfig, get_peft_model
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    from training.demo.data import demo_examples
+
+    torch.manual_seed(7)
+    tokenizer = AutoTokenizer.from_pretrained(base)
+    model = AutoModelForCausalLM.from_pretrained(base, dtype=torch.float32)
+    model = get_peft_model(model, LoraConfig(r=8, lora_alpha=16, target_modules="all-linear"))
+    optimizer = torch.optim.AdamW((p for p in model.parameters() if p.requires_grad), lr=5e-3)
+    rows = [_row(tokenizer, example, part) for example in demo_examples(4 * steps, seed=3)]
+    for step in range(steps):
+        batch = rows[4 * step : 4 * step + 4]
+        loss = sum(model(input_ids=ids, labels=labels).loss for ids, labels in batch) / len(batch)
+        loss.backward()
+        optimizer.step()
+        optimizer.zero_grad()
+    model.save_pretrained(folder)
+    return folder
+
+
+def _row(tokenizer: Any, example: dict[str, Any], part: slice) -> tuple[Any, Any]:
+    import torch
+
+    content = f"{example['input']}\n\n{example['context']}"
+    answer = " ".join(example["context"].split()[part])
+    prompt = tokenizer.apply_chat_template(
+        [{"role": "user", "content": content}], add_generation_prompt=True, tokenize=False
+    )
+    before = tokenizer(prompt, add_special_tokens=False)["input_ids"]
+    after = tokenizer(answer + tokenizer.eos_token, add_special_tokens=False)["input_ids"]
+    ids = torch.tensor([before + after])
+    return ids, torch.tensor([[-100] * len(before) + after])

@@ -90,8 +90,9 @@ def lcs_length(reference: Sequence[str], candidate: Sequence[str]) -> int:
 class _Lines:
     """Lines of a reference side by side in one bit set, a guard bit after each.
 
-    Tokens that the candidate lacks are left out: they are in no common subsequence, and where
-    they stand rouge-score's table only repeats the row before.
+    Tokens that the candidate lacks are left out: they are in no common subsequence, and there
+    rouge-score's reading out steps back in the reference. The candidate keeps its own tokens: past
+    one that the reference lacks the reading out may step back in either, and choose otherwise.
     """
 
     def __init__(self, lines: Sequence[list[str]], shared: set[str]) -> None:
@@ -115,7 +116,7 @@ class _Lines:
         """
         mask, v, rows = self.mask, self.mask, []
         for token in candidate:
-            u = v & self.positions[token]
+            u = v & self.positions.get(token, 0)
             v = ((v + u) | (v - u)) & mask
             rows.append(v ^ mask)
         return rows
@@ -150,13 +151,12 @@ def _union_lcs(reference: Prepared, candidate: Prepared) -> list[list[str]]:
     lines = _Lines(reference.sentences, shared)
     unions: list[set[int]] = [set() for _ in lines.lines]
     for sentence in candidate.sentences:
-        tokens = [token for token in sentence if token in shared]
-        rows = lines.rows(tokens)
-        if not rows:
+        if shared.isdisjoint(sentence):
             continue
+        rows = lines.rows(sentence)
         for union, line, start in zip(unions, lines.lines, lines.starts, strict=True):
             if rows[-1] >> start & ((1 << len(line)) - 1):
-                union |= _backtrack(line, start, tokens, rows)
+                union |= _backtrack(line, start, sentence, rows)
     return [
         [line[i] for i in sorted(union)] for union, line in zip(unions, lines.lines, strict=True)
     ]

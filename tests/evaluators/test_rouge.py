@@ -50,6 +50,7 @@ def test_equal_with_several_references(prediction: str, references: list[str]) -
         ("...", "a"),
         ("a\n\nb", "b\na"),
         ("a b c\nb d", "b c\nd b a\nc"),
+        ("b \n b a", "b b"),
         ("İstanbul K", "istanbul k"),
     ],
 )

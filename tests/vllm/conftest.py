@@ -17,7 +17,7 @@ from backend.engines.base import GenerationRequest, Message, ServedModel
 from backend.engines.local import LocalEngine
 from backend.engines.serve import RunningServer, ServerPlan, vllm_server
 from backend.engines.vllm import VllmEngine
-from tests.fixtures_models import tiny_adapter
+from tests.fixtures_models import tiny_adapter, trained_adapter
 from training.digest import adapter_sha256
 
 DEMO_BASE = Path(__file__).parents[2] / "training/demo/base"
@@ -32,11 +32,11 @@ def base() -> ServedModel:
 
 @pytest.fixture(scope="session")
 def adapters(base: ServedModel, tmp_path_factory: pytest.TempPathFactory) -> dict[str, ServedModel]:
-    """Two adapters that change what the base says, and one whose second matrices are zero."""
+    """Two adapters taught to say other things, and one whose second matrices are zero."""
     folder = tmp_path_factory.mktemp("adapters")
     made = {
-        "one": tiny_adapter(folder / "one", DEMO_BASE, rank=8, seed=1, spread=0.02),
-        "two": tiny_adapter(folder / "two", DEMO_BASE, rank=8, seed=2, spread=0.02),
+        "one": trained_adapter(folder / "one", DEMO_BASE, part=slice(0, 4)),
+        "two": trained_adapter(folder / "two", DEMO_BASE, part=slice(-4, None)),
         "zero": tiny_adapter(folder / "zero", DEMO_BASE, rank=8, zero=True),
     }
     return {
