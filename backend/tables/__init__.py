@@ -9,11 +9,13 @@ from backend.tables import (
     model_versions,
     projects,
     promotion,
+    quality,
     queue,
     review,
     scoring,
     training,
     users,
+    webhooks,
 )
 
 __all__ = [
@@ -25,9 +27,11 @@ __all__ = [
     "model_versions",
     "projects",
     "promotion",
+    "quality",
     "queue",
     "review",
     "scoring",
     "training",
     "users",
+    "webhooks",
 ]

@@ -2,7 +2,8 @@
 
 An item has as many slots as it requires reviews. A slot is claimed by one statement, leased for a
 while, and fenced by `version`, which grows with every claim. Reviews and what hangs on them are
-append-only.
+append-only. Gold items (known answers) and adjudications are claimed, answered and stored in the
+same way; `purpose` keeps them out of what the queue measures.
 """
 
 from __future__ import annotations
@@ -27,11 +28,25 @@ class QueueKind(StrEnum):
 
 
 class SlotState(StrEnum):
-    """A lapsed lease is LEASED with `lease_until` in the past."""
+    """A lapsed lease is LEASED with `lease_until` in the past; OUT was skipped for good."""
 
     OPEN = "open"
     LEASED = "leased"
     DONE = "done"
+    OUT = "out"
+
+
+class Purpose(StrEnum):
+    """Why an item, a slot or a review is there.
+
+    REVIEW: one of the required reviews. GOLD: a known answer, which measures the person.
+    ADJUDICATION: the verdict on reviews that disagree. IMPORT: answers given in another tool.
+    """
+
+    REVIEW = "review"
+    GOLD = "gold"
+    ADJUDICATION = "adjudication"
+    IMPORT = "import"
 
 
 class ReviewState(StrEnum):
@@ -67,8 +82,15 @@ class RubricVersion(Base):
     created_at: Mapped[datetime] = mapped_column(default=utc_now)
 
 
+REQUIRED = f"purpose = '{Purpose.REVIEW.value}'"
+
+
 class ReviewQueue(Base):
-    """Items of one run for review under one rubric."""
+    """Items of one run for review under one rubric.
+
+    `design` says how items were sampled, `rules` how they are handed out (skips, gold, caps,
+    adjudication, masks). `finished_at` is when the last required review came in.
+    """
 
     __tablename__ = "review_queues"
     __table_args__ = (UniqueConstraint("project_id", "name"),)
@@ -83,6 +105,8 @@ class ReviewQueue(Base):
     seed: Mapped[int]
     lease_seconds: Mapped[int]
     design: Mapped[dict[str, Any]] = mapped_column(default=dict)
+    rules: Mapped[dict[str, Any]] = mapped_column(default=dict, server_default="{}")
+    finished_at: Mapped[datetime | None]
     closed_at: Mapped[datetime | None]
     created_at: Mapped[datetime] = mapped_column(default=utc_now)
 
@@ -94,7 +118,9 @@ class QueueMember(Base):
     """An expert who may claim from a queue.
 
     `cursor` is the position of the last slot that this person took: what is open before it is not
-    for them, so that a claim costs the same at the end of a long queue as at its start.
+    for them, so that a claim costs the same at the end of a long queue as at its start. Each submit
+    keeps the counters: `timed_seconds` over `n_timed` is the mean active time, from which the life
+    of the next lease comes. A paused person is given nothing until a lead lifts the pause.
     """
 
     __tablename__ = "queue_members"
@@ -102,12 +128,20 @@ class QueueMember(Base):
     queue_id: Mapped[int] = mapped_column(ForeignKey("review_queues.id"), primary_key=True)
     user_id: Mapped[int] = mapped_column(ForeignKey("users.id"), primary_key=True)
     cursor: Mapped[int] = mapped_column(default=-1)
+    n_submitted: Mapped[int] = mapped_column(default=0, server_default="0")
+    n_timed: Mapped[int] = mapped_column(default=0, server_default="0")
+    timed_seconds: Mapped[float] = mapped_column(default=0.0, server_default="0")
+    n_gold: Mapped[int] = mapped_column(default=0, server_default="0")
+    since_gold: Mapped[int] = mapped_column(default=0, server_default="0")
+    paused_at: Mapped[datetime | None]
+    pause_reason: Mapped[str | None]
 
 
 class ReviewItem(Base):
     """One generation (a), or a blind pair (a, b). `a_is_left` is the recorded random side.
 
-    `inclusion_probability` is the chance with which the sampling design took this item.
+    `inclusion_probability` is the chance with which the sampling design took this item, `stratum`
+    the part of the design that asked for it and `why` that in words, shown only after submitting.
     """
 
     __tablename__ = "review_items"
@@ -121,6 +155,9 @@ class ReviewItem(Base):
     a_is_left: Mapped[bool] = mapped_column(default=True)
     required_reviews: Mapped[int] = mapped_column(default=1)
     inclusion_probability: Mapped[float] = mapped_column(default=1.0)
+    purpose: Mapped[str] = mapped_column(String(12), default="review", server_default="review")
+    stratum: Mapped[str | None] = mapped_column(String(80))
+    why: Mapped[str | None]
 
     queue: Mapped[ReviewQueue] = relationship()
     generation_a: Mapped[Generation] = relationship(foreign_keys=[generation_a_id])
@@ -128,7 +165,12 @@ class ReviewItem(Base):
 
 
 class ReviewSlot(Base):
-    """One required review of an item, to be claimed."""
+    """One review of an item, to be claimed.
+
+    A slot may be for one person (`assigned_to_id`) or for people with a skill (`required_skill`).
+    Slots of gold items and of adjudications are never open to all: the indexes of what can be
+    claimed hold required reviews alone.
+    """
 
     __tablename__ = "review_slots"
     __table_args__ = (
@@ -137,17 +179,24 @@ class ReviewSlot(Base):
             "ix_review_slots_open",
             "queue_id",
             "position",
-            sqlite_where=text("state = 'open'"),
-            postgresql_where=text("state = 'open'"),
+            sqlite_where=text(f"state = 'open' AND {REQUIRED}"),
+            postgresql_where=text(f"state = 'open' AND {REQUIRED}"),
         ),
         Index(
             "ix_review_slots_leased",
             "queue_id",
             "lease_until",
-            sqlite_where=text("state = 'leased'"),
-            postgresql_where=text("state = 'leased'"),
+            sqlite_where=text(f"state = 'leased' AND {REQUIRED}"),
+            postgresql_where=text(f"state = 'leased' AND {REQUIRED}"),
         ),
         Index("ix_review_slots_owner", "owner_id", "queue_id", "state"),
+        Index(
+            "ix_review_slots_assigned",
+            "assigned_to_id",
+            "queue_id",
+            sqlite_where=text("assigned_to_id IS NOT NULL"),
+            postgresql_where=text("assigned_to_id IS NOT NULL"),
+        ),
     )
 
     id: Mapped[int] = mapped_column(primary_key=True)
@@ -159,12 +208,23 @@ class ReviewSlot(Base):
     owner_id: Mapped[int | None] = mapped_column(ForeignKey("users.id"))
     lease_until: Mapped[datetime | None]
     version: Mapped[int] = mapped_column(default=0)
+    purpose: Mapped[str] = mapped_column(String(12), default="review", server_default="review")
+    assigned_to_id: Mapped[int | None] = mapped_column(ForeignKey("users.id"))
+    required_skill: Mapped[str | None] = mapped_column(String(80))
 
     item: Mapped[ReviewItem] = relationship()
 
 
 class Review(Base):
-    """One reviewer's pass over one item under one lease (slot, version)."""
+    """One reviewer's pass over one item under one lease (slot, version).
+
+    Attributes:
+        purpose: that of its slot; only REVIEW counts in what a queue measures.
+        extra: it came after its lease had lapsed and the item was given to somebody else.
+        superseded_at: the same person answered the item anew; the later review counts.
+        seconds_by_criterion: active seconds, by the criterion that had the person's attention.
+        source: where the answer was given: the desk, or the tool from which it was imported.
+    """
 
     __tablename__ = "reviews"
     __table_args__ = (
@@ -189,6 +249,11 @@ class Review(Base):
     started_at: Mapped[datetime] = mapped_column(default=utc_now)
     submitted_at: Mapped[datetime | None]
     withdrawn_at: Mapped[datetime | None]
+    purpose: Mapped[str] = mapped_column(String(12), default="review", server_default="review")
+    extra: Mapped[bool] = mapped_column(default=False, server_default="0")
+    superseded_at: Mapped[datetime | None]
+    seconds_by_criterion: Mapped[dict[str, Any]] = mapped_column(default=dict, server_default="{}")
+    source: Mapped[str] = mapped_column(String(24), default="desk", server_default="desk")
 
     item: Mapped[ReviewItem] = relationship()
     reviewer: Mapped[User] = relationship()

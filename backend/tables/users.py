@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 from enum import StrEnum
+from typing import Any
 
 from sqlalchemy import ForeignKey, String, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column, relationship
@@ -37,7 +38,10 @@ class User(Base):
 
 
 class Membership(Base):
-    """A user's access to a project; admins need none."""
+    """A user's access to a project; admins need none.
+
+    `skills` and `groups` are names of the project's own, by which reviewers are asked for.
+    """
 
     __tablename__ = "memberships"
     __table_args__ = (UniqueConstraint("project_id", "user_id"),)
@@ -45,6 +49,8 @@ class Membership(Base):
     id: Mapped[int] = mapped_column(primary_key=True)
     project_id: Mapped[int] = mapped_column(ForeignKey("projects.id"))
     user_id: Mapped[int] = mapped_column(ForeignKey("users.id"), index=True)
+    skills: Mapped[list[Any]] = mapped_column(default=list, server_default="[]")
+    groups: Mapped[list[Any]] = mapped_column(default=list, server_default="[]")
 
     user: Mapped[User] = relationship(back_populates="memberships")
 

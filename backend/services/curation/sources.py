@@ -19,10 +19,10 @@ from backend.rubrics import Stars, Text, YesNo
 from backend.services.curation.leaks import LeakGuard
 from backend.services.curation.recipes import Recipe, Rule
 from backend.services.datasets import get_dataset_version, list_examples
-from backend.services.review import find_queue, rubric_of
+from backend.services.review import find_queue, rubric_of, stands
 from backend.tables.datasets import Example, Split
 from backend.tables.generation import Generation
-from backend.tables.review import QueueKind, Review, ReviewItem, ReviewQueue, ReviewState
+from backend.tables.review import Purpose, QueueKind, Review, ReviewItem, ReviewQueue
 
 SHOWN = 50
 
@@ -105,7 +105,7 @@ def _finished_reviews() -> Select[Review]:
     return (
         select(Review)
         .join(ReviewItem, ReviewItem.id == Review.item_id)
-        .where(Review.state == ReviewState.SUBMITTED, Review.withdrawn_at.is_(None))
+        .where(*stands(), Review.purpose != Purpose.GOLD)
         .options(
             selectinload(Review.ratings),
             selectinload(Review.corrections),

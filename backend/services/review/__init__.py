@@ -4,6 +4,7 @@
     claims    claim_review_item: one item for one person (the hot path)
     leases    heartbeat, save_draft; the fencing condition
     answers   submit_review, skip_review: check (answer_rules), store once, release
+    counted   which reviews count in what a queue measures
     agreement how far reviewers agree, by criterion
     views     what an expert sees, own past reviews, progress
     votes     blind pairs in terms of models: counts, win rates, side bias
@@ -16,6 +17,7 @@ from backend.services.review.agreement import CriterionAgreement, queue_agreemen
 from backend.services.review.answer_rules import Answer, Choice, SpanMark
 from backend.services.review.answers import Submitted, skip_review, submit_review
 from backend.services.review.claims import Claim, claim_review_item
+from backend.services.review.counted import counts, stands
 from backend.services.review.leases import heartbeat, save_draft
 from backend.services.review.queues import (
     add_reviewers,
@@ -71,6 +73,7 @@ __all__ = [
     "add_reviewers",
     "claim_review_item",
     "close_queue",
+    "counts",
     "find_queue",
     "get_queue",
     "heartbeat",
@@ -91,6 +94,7 @@ __all__ = [
     "save_draft",
     "save_rubric",
     "skip_review",
+    "stands",
     "submit_review",
     "win_rate",
 ]

@@ -9,8 +9,9 @@ from sqlalchemy import ColumnElement, select
 from sqlalchemy.orm import Session
 
 from backend.rubrics import Category, Stars, Text, YesNo
+from backend.services.review.counted import counts
 from backend.services.review.queues import get_queue, rubric_of
-from backend.tables.review import Preference, QueueKind, Rating, Review, ReviewItem, ReviewState
+from backend.tables.review import Preference, QueueKind, Rating, Review, ReviewItem
 from backend.tables.users import User
 
 if TYPE_CHECKING:
@@ -107,11 +108,7 @@ def _votes(session: Session, queue_id: int) -> list[Given]:
 
 
 def _counts(queue_id: int) -> tuple[ColumnElement[bool], ...]:
-    return (
-        ReviewItem.queue_id == queue_id,
-        Review.state == ReviewState.SUBMITTED,
-        Review.withdrawn_at.is_(None),
-    )
+    return (ReviewItem.queue_id == queue_id, *counts())
 
 
 def _agree(

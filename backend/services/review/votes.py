@@ -15,11 +15,12 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session, aliased
 
 from backend.errors import CannotCompute, NotFound
+from backend.services.review.counted import counts
 from backend.services.review.queues import get_queue
 from backend.tables.datasets import Example
 from backend.tables.generation import Generation
 from backend.tables.model_versions import ModelVersion
-from backend.tables.review import Preference, Review, ReviewItem, ReviewState, Winner
+from backend.tables.review import Preference, Review, ReviewItem, Winner
 from backend.tables.users import User
 from evaluators.statistics.intervals import wilson
 
@@ -111,8 +112,7 @@ def queue_votes(session: Session, queue_id: int) -> list[Vote]:
         .join(User, User.id == Review.reviewer_id)
         .where(
             ReviewItem.queue_id == queue_id,
-            Review.state == ReviewState.SUBMITTED,
-            Review.withdrawn_at.is_(None),
+            *counts(),
         )
         .order_by(Review.submitted_at, Review.id)
     )
