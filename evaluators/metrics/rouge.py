@@ -4,25 +4,26 @@ Lin 2004, "ROUGE: A Package for Automatic Evaluation of Summaries". The value is
 Tokens are runs of a-z and 0-9 of the lower-cased text; Lsum takes lines as sentences, as
 rouge-score does; with several references the one with the best F-measure counts.
 
-The longest common subsequence is found with bit vectors held in Python integers (Hyyrö 2004,
-"Bit-parallel LCS-length computation revisited"). Kept row by row they also answer every question
-that rouge-score's backtracking asks of its table, so Lsum picks the same subsequence, tie by tie.
+The length of a longest common subsequence is RapidFuzz's, bit-parallel over the hashes of tokens.
+Lsum asks in addition which subsequence rouge-score reads out of its table, tie by tie: bit vectors
+in Python integers (Hyyrö 2004, "Bit-parallel LCS-length computation revisited"), kept row by row,
+answer that for all lines of a reference at once.
 """
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from itertools import chain, pairwise
-from typing import Any
+from string import ascii_lowercase, ascii_uppercase, digits
 
 from evaluators.metric import Metric
 from evaluators.types import Sample, Score
 
-_TOKEN = re.compile(r"[a-z0-9]+")
+_KEPT = (ascii_uppercase + ascii_lowercase + digits + "\n").encode()
+_FOLD = bytes(code if code in _KEPT else 32 for code in range(256)).lower()
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +33,6 @@ class Prepared:
     tokens: list[str]
     sentences: list[list[str]]
     unigrams: Counter[str]
-    bigrams: Counter[tuple[str, str]]
 
 
 @lru_cache(maxsize=1)
@@ -43,9 +43,18 @@ def _porter() -> Callable[[str], str]:
     return stem
 
 
-def tokenise(text: str, *, stem: bool) -> list[str]:
+def fold(text: str) -> str:
+    """Lower-case ASCII letters and digits and line ends; every other character is a space.
+
+    Lower-casing comes first, as in rouge-score, where it may turn a letter into an ASCII one.
+    """
+    plain = text if text.isascii() else text.lower()
+    return plain.encode("ascii", "replace").translate(_FOLD).decode("ascii")
+
+
+def tokenise(folded: str, *, stem: bool) -> list[str]:
     """Tokens of rouge-score's default tokeniser; words over three letters stemmed if asked."""
-    tokens = _TOKEN.findall(text.lower())
+    tokens = folded.split()
     if not stem:
         return tokens
     porter = _porter()
@@ -54,37 +63,48 @@ def tokenise(text: str, *, stem: bool) -> list[str]:
 
 @lru_cache(maxsize=8192)
 def prepare(text: str, stem: bool) -> Prepared:
-    """Tokens, sentences and n-gram counts of a text, remembered for the next metric."""
-    lines = [tokenise(line, stem=stem) for line in text.split("\n")]
-    sentences = [line for line in lines if line]
+    """Tokens, sentences and counts of a text, remembered for the next metric, output or model."""
+    folded = fold(text)
+    lines = folded.split("\n") if "\n" in folded else [folded]
+    sentences = [tokens for line in lines if (tokens := tokenise(line, stem=stem))]
     tokens = sentences[0] if len(sentences) == 1 else list(chain.from_iterable(sentences))
-    return Prepared(tokens, sentences, Counter(tokens), Counter(pairwise(tokens)))
+    return Prepared(tokens, sentences, Counter(tokens))
 
 
-def _overlap(a: Counter[Any], b: Counter[Any]) -> int:
-    """Size of the multiset intersection."""
-    return sum([min(a[key], b[key]) for key in a.keys() & b.keys()])
+def _word_hits(a: Prepared, b: Prepared) -> int:
+    """Size of the multiset intersection of words."""
+    ours, theirs = a.unigrams, b.unigrams
+    common = ours.keys() & theirs.keys()
+    if len(ours) == len(a.tokens) or len(theirs) == len(b.tokens):  # no word of the one recurs
+        return len(common)
+    return sum([min(ours[word], theirs[word]) for word in common])
 
 
-def _positions(tokens: Sequence[str]) -> dict[str, int]:
-    """Token -> bit set of the positions at which it stands."""
-    found: dict[str, int] = {}
-    for i, token in enumerate(tokens):
-        found[token] = found.get(token, 0) | 1 << i
-    return found
+def _pair_hits(a: Prepared, b: Prepared) -> int:
+    """Size of the multiset intersection of pairs of adjacent words.
+
+    Only pairs that both texts hold are counted, and only those are ever stored.
+    """
+    shorter, longer = (a, b) if len(a.tokens) < len(b.tokens) else (b, a)
+    pairs = set(pairwise(shorter.tokens))
+    common = pairs.intersection(pairwise(longer.tokens))
+    if not common or len(pairs) == len(shorter.tokens) - 1:  # no pair of the shorter one recurs
+        return len(common)
+    ours = Counter(filter(common.__contains__, pairwise(shorter.tokens)))
+    theirs = Counter(filter(common.__contains__, pairwise(longer.tokens)))
+    return sum([min(ours[pair], theirs[pair]) for pair in common])
 
 
 def lcs_length(reference: Sequence[str], candidate: Sequence[str]) -> int:
     """Length of a longest common subsequence."""
-    shared = set(reference) & set(candidate)
-    kept = [token for token in reference if token in shared]
-    mask = (1 << len(kept)) - 1
-    positions, v = _positions(kept), mask
-    for token in candidate:
-        if token in shared:
-            u = v & positions[token]
-            v = ((v + u) | (v - u)) & mask
-    return (v ^ mask).bit_count()
+    return int(_similarity()(reference, candidate))
+
+
+@lru_cache(maxsize=1)
+def _similarity() -> Callable[[Sequence[str], Sequence[str]], float]:
+    from rapidfuzz.distance.LCSseq import similarity
+
+    return similarity  # type: ignore[no-any-return]
 
 
 class _Lines:
@@ -101,11 +121,12 @@ class _Lines:
         self.starts: list[int] = []
         self.positions: dict[str, int] = {}
         self.mask, at = 0, 0
+        positions = self.positions
         for line in self.lines:
             self.starts.append(at)
             self.mask |= ((1 << len(line)) - 1) << at
             for token in line:
-                self.positions[token] = self.positions.get(token, 0) | 1 << at
+                positions[token] = positions.get(token, 0) | 1 << at
                 at += 1
             at += 1
 
@@ -114,39 +135,45 @@ class _Lines:
 
         In rouge-score's table t for a line, bit i of row j is t[i+1][j+1] - t[i][j+1].
         """
-        mask, v, rows = self.mask, self.mask, []
-        for token in candidate:
-            u = v & self.positions.get(token, 0)
-            v = ((v + u) | (v - u)) & mask
-            rows.append(v ^ mask)
+        mask, v, row, rows = self.mask, self.mask, 0, []
+        for positions in map(self.positions.get, candidate):
+            if positions:
+                u = v & positions
+                v = ((v + u) | (v - u)) & mask
+                row = v ^ mask
+            rows.append(row)
         return rows
 
 
-def _backtrack(line: list[str], start: int, candidate: Sequence[str], rows: list[int]) -> set[int]:
+def _read_out(
+    line: list[str], start: int, candidate: Sequence[str], places: dict[str, int], rows: list[int]
+) -> list[int]:
     """Positions in the line of the subsequence that rouge-score would read out.
 
-    Where tokens differ it steps back in the candidate when t[i][j-1] > t[i-1][j], which holds
-    exactly when t[i][j] > t[i-1][j]: the bit that `rows` keeps.
+    Where tokens differ it steps back in the candidate as long as t[i][j-1] > t[i-1][j], which
+    holds exactly when t[i][j] > t[i-1][j]: the bit that `rows` keeps. That bit first rises at a
+    place where the tokens are equal, so all these steps are one, to the token's last place.
+
+    Args:
+        places: token -> bit set of its places in the candidate.
     """
-    chosen: set[int] = set()
-    i, j = len(line) - 1, len(candidate) - 1
-    bit = 1 << start + i
-    while i >= 0 and j >= 0:
-        if line[i] == candidate[j]:
-            chosen.add(i)
-            i -= 1
+    chosen: list[int] = []
+    j = len(candidate) - 1
+    for i in range(len(line) - 1, -1, -1):
+        if j < 0:
+            break
+        token = line[i]
+        if token == candidate[j]:
+            chosen.append(i)
             j -= 1
-            bit >>= 1
-        elif rows[j] & bit:
-            j -= 1
-        else:
-            i -= 1
-            bit >>= 1
+        elif rows[j] >> (start + i) & 1:
+            chosen.append(i)
+            j = (places[token] & ((1 << j) - 1)).bit_length() - 2
     return chosen
 
 
-def _union_lcs(reference: Prepared, candidate: Prepared) -> list[list[str]]:
-    """Tokens of each reference line that are in its LCS with any candidate line."""
+def _union_lcs(reference: Prepared, candidate: Prepared) -> list[str]:
+    """Tokens of all reference lines that are in their line's LCS with any candidate line."""
     shared = reference.unigrams.keys() & candidate.unigrams.keys()
     lines = _Lines(reference.sentences, shared)
     unions: list[set[int]] = [set() for _ in lines.lines]
@@ -154,21 +181,33 @@ def _union_lcs(reference: Prepared, candidate: Prepared) -> list[list[str]]:
         if shared.isdisjoint(sentence):
             continue
         rows = lines.rows(sentence)
+        places = _positions(sentence, shared)
         for union, line, start in zip(unions, lines.lines, lines.starts, strict=True):
-            if rows[-1] >> start & ((1 << len(line)) - 1):
-                union |= _backtrack(line, start, sentence, rows)
-    return [
-        [line[i] for i in sorted(union)] for union, line in zip(unions, lines.lines, strict=True)
-    ]
+            whole = (1 << len(line)) - 1
+            reached = rows[-1] >> start & whole
+            if reached == whole:
+                union.update(range(len(line)))
+            elif reached:
+                union.update(_read_out(line, start, sentence, places, rows))
+    return [line[i] for union, line in zip(unions, lines.lines, strict=True) for i in union]
+
+
+def _positions(tokens: Sequence[str], shared: set[str]) -> dict[str, int]:
+    """Token -> bit set of its places, for the shared ones."""
+    found: dict[str, int] = {}
+    for i, token in enumerate(tokens):
+        if token in shared:
+            found[token] = found.get(token, 0) | 1 << i
+    return found
 
 
 def _summary_hits(reference: Prepared, candidate: Prepared) -> int:
     """Tokens matched by the union LCS, each counted no more often than both texts hold it."""
     if len(reference.sentences) == 1 and len(candidate.sentences) == 1:
         return lcs_length(reference.tokens, candidate.tokens)
-    found = Counter(token for line in _union_lcs(reference, candidate) for token in line)
-    left = reference.unigrams, candidate.unigrams
-    return sum(min(count, left[0][token], left[1][token]) for token, count in found.items())
+    found = Counter(_union_lcs(reference, candidate))
+    ours, theirs = reference.unigrams, candidate.unigrams
+    return sum([min(count, ours[token], theirs[token]) for token, count in found.items()])
 
 
 def _f_measure(hits: int, predicted: int, referenced: int) -> tuple[float, float, float]:
@@ -180,13 +219,13 @@ def _f_measure(hits: int, predicted: int, referenced: int) -> tuple[float, float
 
 def rouge_1(prediction: Prepared, reference: Prepared) -> tuple[float, float, float]:
     """F-measure, precision and recall of single words."""
-    hits = _overlap(prediction.unigrams, reference.unigrams)
+    hits = _word_hits(prediction, reference)
     return _f_measure(hits, len(prediction.tokens), len(reference.tokens))
 
 
 def rouge_2(prediction: Prepared, reference: Prepared) -> tuple[float, float, float]:
     """F-measure, precision and recall of pairs of adjacent words."""
-    hits = _overlap(prediction.bigrams, reference.bigrams)
+    hits = _pair_hits(prediction, reference)
     return _f_measure(hits, len(prediction.tokens) - 1, len(reference.tokens) - 1)
 
 
@@ -212,6 +251,9 @@ def score_rouge(samples: Sequence[Sample], *, variant: Variant, stem: bool) -> l
 
 def _best_reference(sample: Sample, variant: Variant, stem: bool) -> Score:
     prediction = prepare(sample.prediction, stem)
+    if len(sample.references) == 1:
+        f, precision, recall = variant(prediction, prepare(sample.references[0], stem))
+        return Score(f, stats=(precision, recall))
     measured = [variant(prediction, prepare(r, stem)) for r in sample.references]
     f, precision, recall = max(measured, key=lambda m: m[0])
     return Score(f, stats=(precision, recall))

@@ -9,11 +9,11 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Any, cast
 
-from sqlalchemy import ColumnElement, FromClause, Table, literal_column, select, update
+from sqlalchemy import ColumnElement, FromClause, Table, and_, literal_column, select, update
 from sqlalchemy.orm import Session
 
 from backend.errors import Conflict, InvalidInput, LeaseLost, NotFound, StropError
-from backend.tables.review import QueueMember, Review, ReviewQueue, ReviewSlot, ReviewState
+from backend.tables.review import Purpose, QueueMember, Review, ReviewQueue, ReviewSlot, ReviewState
 from backend.tables.review import SlotState as Slot
 
 SLOTS = cast(Table, ReviewSlot.__table__)
@@ -66,8 +66,11 @@ def save_draft(
 
 
 def in_state(slots: FromClause, state: Slot) -> ColumnElement[bool]:
-    """Slots in a state, written into the statement: a bound value would hide the partial index."""
-    return slots.c.state == literal_column(f"'{state.value}'")
+    """Required reviews in a state, written into the statement: bound values hide partial indexes."""
+    return and_(
+        slots.c.state == literal_column(f"'{state.value}'"),
+        slots.c.purpose == literal_column(f"'{Purpose.REVIEW.value}'"),
+    )
 
 
 def held_by(slot_id: int, version: int, user_id: int) -> tuple[ColumnElement[bool], ...]:
