@@ -66,7 +66,7 @@ def save_draft(
 
 
 def in_state(slots: FromClause, state: Slot) -> ColumnElement[bool]:
-    """Required reviews in a state, written into the statement: bound values hide partial indexes."""
+    """Required reviews in a state; written out, since bound values would hide the partial index."""
     return and_(
         slots.c.state == literal_column(f"'{state.value}'"),
         slots.c.purpose == literal_column(f"'{Purpose.REVIEW.value}'"),
