@@ -25,6 +25,27 @@ from tests.fixtures_postgres import URL_VARIABLE, find_binaries, running_postgre
 DATA = Path(os.environ.get("STROP_TEST_DATA", Path(__file__).parents[1].parent / "shared/data"))
 
 
+LONGEST_FIRST = ("tests/loop", "tests/vllm", "tests/browser", "tests/backend/jobs")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Under `pytest -n 2 --dist loadgroup`: which tests share a process, and which begin.
+
+    A file stays together, for its fixtures; the real server and the browser are each started in
+    one process only; what takes minutes comes first, so that neither process waits for it alone.
+    """
+    if not hasattr(config, "workerinput"):
+        return
+    folders = [(item, item.nodeid.partition("::")[0]) for item in items]
+    ranks = {}
+    for item, path in folders:
+        rank = next((n for n, long in enumerate(LONGEST_FIRST) if path.startswith(long)), 9)
+        shared = LONGEST_FIRST[rank] if rank < 3 else path
+        item.add_marker(pytest.mark.xdist_group(shared))
+        ranks[item] = rank
+    items.sort(key=ranks.__getitem__)
+
+
 @pytest.fixture(scope="session")
 def public_data() -> Path:
     """The folder with public rated data; tests that need it are skipped where it is absent."""
