@@ -48,12 +48,35 @@ class DeskClient(Wire):
         body = review.DraftGiven(version=version, answer=answer)
         return self._put(review.LeaseShown, f"/v1/review-slots/{slot_id}/draft", body)
 
-    def submit(self, slot_id: int, version: int, answer: review.Answer) -> review.ReviewReceipt:
-        """Give the final answer; safe to send again."""
-        body = review.SubmitGiven(version=version, answer=answer)
+    def submit(
+        self, slot_id: int, version: int, answer: review.Answer, *, next: bool = False
+    ) -> review.ReviewReceipt:
+        """Give the final answer; safe to send again. With `next` the receipt has the next claim."""
+        body = review.SubmitGiven(version=version, answer=answer, next=next)
         return self._post(review.ReviewReceipt, f"/v1/review-slots/{slot_id}/submit", body)
 
-    def skip(self, slot_id: int, version: int, reason: str) -> review.ReviewReceipt:
-        """Hand the item to others."""
-        body = review.SkipGiven(version=version, reason=reason)
+    def skip(
+        self, slot_id: int, version: int, reason: str, *, next: bool = False
+    ) -> review.ReviewReceipt:
+        """Do not answer; the queue's policy says to whom the item goes."""
+        body = review.SkipGiven(version=version, reason=reason, next=next)
         return self._post(review.ReviewReceipt, f"/v1/review-slots/{slot_id}/skip", body)
+
+    def revise(self, review_id: int) -> review.ClaimAnswer:
+        """Take one's own answer back to the desk; it stands until the new one is submitted."""
+        return self._post(review.ClaimAnswer, f"/v1/my/reviews/{review_id}/revise")
+
+    def claim_adjudication(self, queue_id: int) -> review.ClaimAnswer:
+        """The next disagreement to decide, with the answers that differ; or none."""
+        path = f"/v1/review-queues/{queue_id}/adjudications/claim"
+        return self._post(review.ClaimAnswer, path)
+
+    def contest_gold(self, result_id: int, reason: str) -> review.GoldFeedback:
+        """Say that a known answer is wrong; a lead looks at it."""
+        body = review.ContestGiven(reason=reason)
+        path = f"/v1/my/gold-results/{result_id}/contest"
+        return self._post(review.GoldFeedback, path, body)
+
+    def links(self, slot_id: int) -> list[review.Link]:
+        """Which stretches of the output the source supports, and where."""
+        return self._get_list(review.Link, f"/v1/review-slots/{slot_id}/links")

@@ -1,13 +1,13 @@
 """The review desk's shapes. What an expert sees names no model and carries no score.
 
-Experts' shapes: ReviewQueueForMe, Claim, ItemView, Draft and answers, OwnReview. Engineers' shapes:
-ReviewQueueShown, PreferencesShown, ReviewShown.
+Experts' shapes: ReviewQueueForMe, Claim, ItemView, Draft and answers, ReviewReceipt, OwnReview.
+Engineers' shapes: ReviewQueueShown, PreferencesShown, ReviewShown.
 """
 
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
@@ -16,6 +16,8 @@ from backend.schemas.common import NAME_PATTERN, Given, Shown
 
 ShownWinner = Literal["left", "right", "tie", "both_bad", "cannot_judge"]
 QueueKindName = Literal["single", "pair"]
+NothingReason = Literal["finished", "others_at_work", "share_reached", "paused", "closed"]
+Seconds = Annotated[float, Field(ge=0.0, le=86_400.0)]
 
 
 class FlaggedSpan(Shown):
@@ -78,7 +80,8 @@ class MarkedSpan(Given):
 class Answer(Given):
     """What an expert says of an item; a draft may leave anything out.
 
-    `ratings` maps the names of criteria to answers; `winner` is for a pair, in terms of the sides.
+    `ratings` maps the names of criteria to answers; `winner` is for a pair, in terms of the sides;
+    `seconds_by_criterion` is the active time by the question that had the person's attention.
     """
 
     ratings: dict[str, str | int | float | bool | None] = Field(
@@ -90,29 +93,54 @@ class Answer(Given):
     winner: ShownWinner | None = None
     comment: str | None = Field(None, max_length=20_000)
     active_seconds: float = Field(0.0, ge=0.0, le=86_400.0)
+    seconds_by_criterion: dict[str, Seconds] = Field(default_factory=dict, max_length=100)
+
+
+class AnonymousAnswer(Shown):
+    """What one of the item's reviewers said, under a name that says nothing: "Reviewer 1"."""
+
+    label: str
+    answer: Answer
+
+
+class AdjudicationView(Shown):
+    """The answers between which a verdict is asked for; `reason` says where they differ."""
+
+    answers: list[AnonymousAnswer]
+    reason: str | None = None
 
 
 class Claim(Shown):
-    """An item under lease. Send `slot_id` and `version` back with every draft and answer."""
+    """An item under lease. Send `slot_id` and `version` back with every draft and answer.
+
+    A sign of life is due every `heartbeat_seconds`, half of the lease's life. `adjudication` is
+    there when the person is asked for a verdict on answers that differ.
+    """
 
     slot_id: int
     version: int
     lease_until: datetime
+    heartbeat_seconds: float = Field(300.0, gt=0.0)
     resumed: bool
     kind: QueueKindName
     item: ItemView
     draft: Answer | None = None
     progress: QueueProgress
+    adjudication: AdjudicationView | None = None
 
 
 class ClaimAnswer(Shown):
-    """The answer to a claim: an item, or none when nothing is left for this person.
+    """The answer to a claim: an item, or none with the reason and a sentence for the person.
 
-    `progress` tells whether others are still at work.
+    Reasons: `finished`, every required review is done; `others_at_work`, what is left is with
+    others or for others; `share_reached`, the person has given the most that one person may;
+    `paused`, a lead is to look at known answers first; `closed`, the queue gives out no more.
     """
 
     claim: Claim | None
     progress: QueueProgress
+    reason: NothingReason | None = None
+    message: str | None = None
 
 
 class HeartbeatGiven(Given):
@@ -137,33 +165,92 @@ class DraftGiven(HeartbeatGiven):
 
 
 class SubmitGiven(HeartbeatGiven):
-    """A final answer; sent twice under one lease it is one answer."""
+    """A final answer; sent twice under one lease it is one answer.
+
+    With `next` the receipt carries the answer to the claim of the next item.
+    """
 
     answer: Answer
+    next: bool = False
 
 
 class SkipGiven(HeartbeatGiven):
-    """Why the item is passed on to others."""
+    """Why the item is not answered; with `next` the receipt carries the next claim."""
+
+    reason: str = Field(min_length=1, max_length=2_000)
+    next: bool = False
+
+
+class GoldFeedback(Shown):
+    """How an answer compares with the known one; `score` is the share of criteria that agree."""
+
+    result_id: int
+    passed: bool
+    score: float
+    explanation: str
+    known: Answer
+    may_contest: bool
+
+
+class ContestGiven(Given):
+    """Why the person holds the known answer to be wrong."""
 
     reason: str = Field(min_length=1, max_length=2_000)
 
 
 class ReviewReceipt(Shown):
-    """What became of an answer; `repeated` when the same answer was there already."""
+    """What became of an answer.
+
+    Attributes:
+        repeated: the same answer was there already.
+        extra: it came after the item had been given to somebody else; it is kept, and counts extra.
+        why: why the person saw this item; `stratum` is the part of the design that asked for it.
+        gold: the item had a known answer.
+        next: the answer to the next claim, when it was asked for.
+    """
 
     review_id: int | None
     state: Literal["submitted", "skipped"]
     repeated: bool = False
+    extra: bool = False
+    why: str | None = None
+    stratum: str | None = None
+    gold: GoldFeedback | None = None
+    next: ClaimAnswer | None = None
+
+
+class SourceStretch(Shown):
+    """A stretch of the source; code points, end exclusive."""
+
+    start: int
+    end: int
+
+
+class Link(Shown):
+    """A stretch of an output and where the source supports it; `reason` says how, or why not."""
+
+    start: int
+    end: int
+    sources: list[SourceStretch] = Field(default_factory=list)
+    supported: bool
+    reason: str
 
 
 class OwnReview(Shown):
-    """One of the asker's own finished reviews, with the item as it was shown."""
+    """One of the asker's own finished reviews, with the item as it was shown.
+
+    `extra` came after its lease had lapsed; `revisable_until` is when it can no longer be revised,
+    None when it cannot be; `why` says why the person saw the item.
+    """
 
     review_id: int
     state: str
     submitted_at: datetime
     simulated: bool
     skip_reason: str | None
+    extra: bool = False
+    revisable_until: datetime | None = None
+    why: str | None = None
     item: ItemView
     answer: Answer
 
