@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from backend.desk_client import DeskClient
+from backend.report_client import ReportClient
 from backend.schemas import (
     comparison,
     curation,
@@ -33,10 +34,11 @@ from backend.wire import sign_in
 __all__ = ["StropClient", "sign_in"]
 
 
-class StropClient(DeskClient):
+class StropClient(DeskClient, ReportClient):
     """A person's or a program's way to a Strop server; see `Wire` for its arguments and errors.
 
-    The methods follow the loop; those of an expert's desk are in `DeskClient`.
+    The methods follow the loop; those of an expert's desk are in `DeskClient`, those of a queue's
+    figures in `ReportClient`.
     """
 
     def list_users(self, project_id: int) -> list[users.UserShown]:

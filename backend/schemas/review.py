@@ -13,6 +13,7 @@ from pydantic import Field
 
 from backend.rubrics import Rubric
 from backend.schemas.common import NAME_PATTERN, Given, Shown
+from backend.schemas.review_reports import AssignmentGiven, DesignGiven
 
 ShownWinner = Literal["left", "right", "tie", "both_bad", "cannot_judge"]
 QueueKindName = Literal["single", "pair"]
@@ -256,7 +257,10 @@ class OwnReview(Shown):
 
 
 class ReviewQueueGiven(Given):
-    """A new queue over the outputs of a run. Reviewers are named by user name."""
+    """A new queue over the outputs of a run. Reviewers are named by user name.
+
+    `rules` are those of `QueueRules`: skips, caps, known answers, adjudication, masks, costs.
+    """
 
     name: str = Field(min_length=1, max_length=120, pattern=NAME_PATTERN)
     kind: QueueKindName = "single"
@@ -272,6 +276,9 @@ class ReviewQueueGiven(Given):
     overlap: int = Field(1, ge=1, le=20)
     score_run_id: int | None = None
     lease_seconds: int | None = Field(None, ge=5, le=86_400)
+    design: DesignGiven = Field(default_factory=DesignGiven)
+    assignment: AssignmentGiven = Field(default_factory=AssignmentGiven)
+    rules: dict[str, Any] = Field(default_factory=dict, max_length=100)
 
 
 class ReviewerProgress(Shown):
@@ -295,7 +302,9 @@ class ReviewQueueShown(Shown):
     score_run_id: int | None
     rubric: Rubric
     design: dict[str, Any]
+    rules: dict[str, Any] = Field(default_factory=dict)
     closed: bool
+    finished_at: datetime | None = None
     created_at: datetime
     progress: QueueProgress
     reviewers: list[ReviewerProgress] = Field(default_factory=list)

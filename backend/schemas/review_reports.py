@@ -1,0 +1,302 @@
+"""What a lead asks for and reads about a review queue: its design, its figures, its reviewers.
+
+Every number is a `Measured`: value, interval and n together, or the reason why there is none.
+Reviewers appear by pseudonym only.
+"""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from typing import Literal
+
+from pydantic import Field
+
+from backend.schemas.common import Given, Shown
+
+DesignKind = Literal["random", "stratified", "active"]
+Share = Field(None, gt=0.0, le=1.0)
+
+
+class StratumGiven(Given):
+    """A targeted part of an active design, with a share of the budget or a number of items.
+
+    `name`: high_risk, detectors_disagree, models_disagree, low_confidence, new_cluster, or
+    slice:key=value. `metric` names the check that high_risk goes by; `top` is the share of the
+    candidates that count as extreme.
+    """
+
+    name: str = Field(min_length=1, max_length=80)
+    share: float | None = Share
+    n: int | None = Field(None, ge=1)
+    metric: str | None = Field(None, max_length=80)
+    top: float = Field(0.25, gt=0.0, lt=1.0)
+
+
+class DesignGiven(Given):
+    """How the items of a queue are chosen.
+
+    `by` and `allocation` are for stratified designs, `anchor` and `strata` for active ones. The
+    budget is the queue's `n_items`, or `minutes` of review; those are turned into items by the
+    time that earlier reviews under the rubric took, else by `minutes_per_review`.
+    """
+
+    kind: DesignKind = "random"
+    by: str | None = Field(None, min_length=1, max_length=80)
+    allocation: Literal["proportional", "equal"] = "proportional"
+    anchor: float = Field(0.5, gt=0.0, le=1.0)
+    strata: list[StratumGiven] = Field(default_factory=list, max_length=20)
+    minutes: float | None = Field(None, gt=0.0)
+    minutes_per_review: float | None = Field(None, gt=0.0)
+
+
+class AssignmentGiven(Given):
+    """Who gets which items; what is not named here is for any reviewer of the queue.
+
+    `groups` adds every member of these groups to the reviewers. `people` and `skills` map a slice
+    (`ward=cardiology`) to a user name or to a skill that the reviewer must have. `deal` gives every
+    slot to a person of its own from the start, in turn.
+    """
+
+    groups: list[str] = Field(default_factory=list, max_length=50)
+    people: dict[str, str] = Field(default_factory=dict, max_length=200)
+    skills: dict[str, str] = Field(default_factory=dict, max_length=200)
+    deal: bool = False
+
+
+class Measured(Shown):
+    """A number with its interval and recipe, or in `error` the reason why there is none."""
+
+    value: float | None = None
+    low: float | None = None
+    high: float | None = None
+    n: int = 0
+    level: float = 0.95
+    unit: str = ""
+    rough: bool = False
+    note: str = ""
+    signature: str | None = None
+    error: str | None = None
+
+
+class StratumShown(Shown):
+    """A part of a design: items that could be drawn, asked for, drawn, and lacking its measure."""
+
+    name: str
+    why: str
+    n_frame: int
+    n_asked: int
+    n_drawn: int
+    n_without: int = 0
+
+
+class DesignShown(Shown):
+    """What a design would draw, before a queue is opened by it. Nothing is stored."""
+
+    kind: DesignKind
+    n_candidates: int
+    n_items: int
+    n_slots: int
+    strata: list[StratumShown]
+    minutes: float | None = None
+    seconds_per_review: float | None = None
+    seconds_from: str | None = None
+    giveaways: dict[str, int] = Field(default_factory=dict)
+
+
+class DayShown(Shown):
+    """Reviews and active minutes of one day (UTC)."""
+
+    day: date
+    reviews: int
+    minutes: float
+
+
+class ForecastShown(Shown):
+    """When the queue will be done at the pace so far; `error` says why this cannot be said yet.
+
+    `earliest` and `latest` bound the finish with probability `level`.
+    """
+
+    remaining: int
+    active_days: int
+    per_active_day: Measured
+    finish_on: date | None = None
+    earliest: date | None = None
+    latest: date | None = None
+    level: float = 0.8
+    minutes_left: Measured
+    sentence: str
+    error: str | None = None
+
+
+class CriterionTimeShown(Shown):
+    """Active seconds that one question takes."""
+
+    criterion: str
+    seconds: Measured
+
+
+class TimeShown(Shown):
+    """What reviews take. A verdict is an item with at least one counted review; all active time on
+    it counts, that of skips, extra answers and adjudications too. Known answers are on top."""
+
+    minutes_per_review: Measured
+    minutes_per_verdict: Measured
+    cost_per_verdict: Measured
+    currency: str | None = None
+    total_minutes: float
+    gold_minutes: float
+    budget_minutes: float | None = None
+    by_criterion: list[CriterionTimeShown]
+
+
+class QueueReportShown(Shown):
+    """How a queue stands, when it will be done, and what it costs."""
+
+    queue_id: int
+    total: int
+    done: int
+    leased: int
+    open: int
+    n_reviews: int
+    n_simulated: int
+    finished_at: datetime | None
+    days: list[DayShown]
+    forecast: ForecastShown
+    time: TimeShown
+
+
+class AgreementShown(Shown):
+    """One coefficient on one criterion; n counts items that several people had."""
+
+    criterion: str
+    coefficient: str
+    figure: Measured
+
+
+class RaterPairShown(Shown):
+    """Two reviewers on the n items that both judged: share equal, and Cohen's kappa."""
+
+    criterion: str
+    first: str
+    second: str
+    n: int
+    percent: float | None
+    kappa: float | None
+    kappa_low: float | None
+    kappa_high: float | None
+    note: str
+
+
+class WorstItemShown(Shown):
+    """An item on which reviewers disagree, with what differs in words."""
+
+    item_id: int
+    position: int
+    disagreement: float
+    reason: str
+    n_reviews: int
+    adjudicated: bool
+
+
+class AgreementReportShown(Shown):
+    """How far reviewers agree: by criterion, two by two, and where least."""
+
+    coefficients: list[AgreementShown]
+    raters: list[RaterPairShown]
+    worst: list[WorstItemShown]
+
+
+class EstimateShown(Shown):
+    """What a criterion says of all outputs of a model, from the reviewed ones.
+
+    `figure` is the prediction-powered one where scores narrow it, else `plain`; `metric` names the
+    scores, `correlation` is theirs with the ratings. `option` is set for shares of a category.
+    """
+
+    criterion: str
+    option: str | None
+    model_version_id: int | None
+    model: str
+    figure: Measured
+    plain: Measured
+    method: str
+    metric: str | None
+    correlation: float | None
+    n_items: int
+    n_drawn: int
+    n_reviewed: int
+    n_reviews: int
+    n_simulated: int
+
+
+class WatchPoint(Shown):
+    """The interval after so many votes; it may be read at any time."""
+
+    votes: int
+    value: float
+    low: float
+    high: float
+
+
+class WatchShown(Shown):
+    """An A/B that may be looked at and stopped at any time. The win rate is that of b, ties half.
+
+    Attributes:
+        decision: "better" (the interval lies above 1/2 + margin), "not_better" (below), "undecided".
+        planned: votes of the fixed plan; `saved` are those that a decided test need not gather.
+        more, more_low, more_high: further votes until decided, simulated; None is more than
+            `more_limit`.
+    """
+
+    model_a_id: int
+    model_b_id: int
+    model_a: str
+    model_b: str
+    margin: float
+    figure: Measured
+    decision: Literal["better", "not_better", "undecided"]
+    sentence: str
+    votes: int
+    planned: int
+    decided_at: int | None = None
+    saved: int | None = None
+    more: int | None = None
+    more_low: int | None = None
+    more_high: int | None = None
+    more_limit: int | None = None
+    n_simulated: int
+    series: list[WatchPoint]
+
+
+class EffectShown(Shown):
+    """Something that ought not to sway a review, and whether it does.
+
+    `name` is side, length, order or fatigue; `subject` what it was measured on. `p` is of no
+    effect at all.
+    """
+
+    name: Literal["side", "length", "order", "fatigue"]
+    subject: str
+    figure: Measured
+    p: float | None = None
+    sentence: str
+
+
+class ReviewerQualityShown(Shown):
+    """One reviewer: work, time, agreement with others, known answers, and what is odd.
+
+    `agreement` is the share of the others' answers to the same questions that are equal;
+    `gold` the mean score on known answers.
+    """
+
+    pseudonym: str
+    simulated: bool
+    submitted: int
+    skipped: int
+    minutes: Measured
+    agreement: Measured
+    gold: Measured
+    paused: bool
+    pause_reason: str | None
+    warnings: list[str]
