@@ -1,153 +1,129 @@
 """Rubrics: the questions that an expert answers about an output, and which answers they take.
 
-A rubric is a YAML file. Each criterion has a scale; the scales are a union on the key `scale`, so
-that a new scale is one class here and one widget on the desk. This module knows nothing of the
-database or of the screen.
+A rubric is a YAML file. Each criterion has a scale (`rubric_scales`) that says what answers it
+takes (`rubric_answers`). This module knows nothing of the database or of the screen.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping
 from importlib import resources
 from pathlib import Path
-from typing import Annotated, Any, Literal, assert_never
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, model_validator
 
 from backend.errors import InvalidInput, UnknownName
+from backend.rubric_answers import CheckedAnswer, chosen_options, validate_answer
+from backend.rubric_scales import (
+    NAME,
+    VERDICTS,
+    Category,
+    Criterion,
+    Illustration,
+    Multi,
+    Number,
+    Option,
+    Part,
+    Severity,
+    Stars,
+    Text,
+    Verdict,
+    Weight,
+    YesNo,
+    refuse_repeats,
+)
 
+__all__ = [
+    "VERDICTS",
+    "Category",
+    "CheckedAnswer",
+    "Criterion",
+    "Illustration",
+    "Multi",
+    "Number",
+    "Option",
+    "Rubric",
+    "Severity",
+    "Stars",
+    "Text",
+    "Verdict",
+    "YesNo",
+    "chosen_options",
+    "dump_rubric",
+    "find_rubric",
+    "library_names",
+    "parse_rubric",
+    "rubric_from_content",
+    "validate_answer",
+    "validate_answers",
+]
 LIBRARY = "backend.rubric_library"
+LATER = ("examples", "span_help", "severities", "span_weights")
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class _Question(_Part):
-    name: str = Field(pattern=r"^[a-z][a-z0-9_]{0,79}$")
-    question: str = Field(min_length=1)
-    help: str = ""
-    required: bool = True
-
-
-class YesNo(_Question):
-    """Yes or no; the number is 1 or 0."""
-
-    scale: Literal["yes_no"]
-
-
-class Stars(_Question):
-    """A whole number from 1 to `n`; `anchors` say what some of them mean."""
-
-    scale: Literal["stars"]
-    n: int = Field(5, ge=2, le=10)
-    anchors: dict[int, str] = Field(default_factory=dict)
-
-    @model_validator(mode="after")
-    def _anchors_on_scale(self) -> Stars:
-        off = [k for k in self.anchors if not 1 <= k <= self.n]
-        if off:
-            raise ValueError(f"anchors {off} lie outside 1 to {self.n}")
-        return self
-
-
-class Option(_Part):
-    """One category: the stored name, and the words that people read."""
-
-    name: str = Field(pattern=r"^[a-z][a-z0-9_]{0,79}$")
-    label: str = Field(min_length=1)
-
-
-class Category(_Question):
-    """Exactly one of the options; it has no number."""
-
-    scale: Literal["category"]
-    options: tuple[Option, ...] = Field(min_length=2)
-
-    @model_validator(mode="after")
-    def _distinct(self) -> Category:
-        _refuse_repeats("option", [option.name for option in self.options])
-        return self
-
-
-class Text(_Question):
-    """Free text of at most `max_length` code points; it has no number."""
-
-    scale: Literal["text"]
-    max_length: int = Field(4000, ge=1)
-
-
-Criterion = Annotated[YesNo | Stars | Category | Text, Field(discriminator="scale")]
-
-
-class Rubric(_Part):
+class Rubric(Part):
     """A named list of criteria with the guidelines that experts read first.
 
-    A rubric for blind pairs may have no criterion: the vote itself is the answer. `span_kinds` are
-    the names under which an error can be marked in the text; empty allows any.
+    A rubric for blind pairs may have no criterion: the vote itself is the answer.
+
+    Attributes:
+        span_kinds: the names under which an error can be marked in the text; empty allows any.
+        span_help: what a kind means, by its name.
+        severities: how grave a marked error may be, the lightest first; empty asks for none.
+        span_weights: penalties that differ from their severity's, by kind and severity.
     """
 
-    name: str = Field(pattern=r"^[a-z][a-z0-9_]{0,79}$")
+    name: str = Field(pattern=NAME)
     guidelines: str = Field(min_length=1)
     criteria: tuple[Criterion, ...] = ()
     span_kinds: tuple[str, ...] = ()
+    span_help: dict[str, str] = Field(default_factory=dict)
+    severities: tuple[Severity, ...] = ()
+    span_weights: dict[str, dict[str, Weight]] = Field(default_factory=dict)
 
     @model_validator(mode="after")
-    def _distinct(self) -> Rubric:
-        _refuse_repeats("criterion", [criterion.name for criterion in self.criteria])
+    def _consistent(self) -> Rubric:
+        refuse_repeats("criterion", [criterion.name for criterion in self.criteria])
+        refuse_repeats("kind of mark", list(self.span_kinds))
+        refuse_repeats("severity", [severity.name for severity in self.severities])
+        _refuse_strangers("kind of mark", [*self.span_help, *self.span_weights], self.span_kinds)
+        named = [name for weights in self.span_weights.values() for name in weights]
+        _refuse_strangers("severity", named, [severity.name for severity in self.severities])
+        for criterion in self.criteria:
+            _check_illustrations(criterion)
         return self
 
-    def criterion(self, name: str) -> YesNo | Stars | Category | Text:
+    def criterion(self, name: str) -> Criterion:
         """The criterion of that name; UnknownName lists those that exist."""
         for criterion in self.criteria:
             if criterion.name == name:
                 return criterion
         raise UnknownName("criterion", name, [c.name for c in self.criteria])
 
+    def weight(self, kind: str, severity: str | None) -> float:
+        """The penalty of a marked error; UnknownName for a severity that the rubric lacks."""
+        for known in self.severities:
+            if known.name == severity:
+                return self.span_weights.get(kind, {}).get(known.name, known.weight)
+        raise UnknownName("severity", str(severity), [known.name for known in self.severities])
+
     @property
     def digest(self) -> str:
-        """SHA-256 of the content; equal rubrics have equal digests."""
-        content = json.dumps(self.model_dump(mode="json"), sort_keys=True, ensure_ascii=False)
-        return hashlib.sha256(content.encode()).hexdigest()
+        """SHA-256 of the content; equal rubrics have equal digests.
 
-
-@dataclass(frozen=True, slots=True)
-class CheckedAnswer:
-    """An answer as it is stored: its text, and its number where the scale has one."""
-
-    value: str
-    number: float | None
-
-
-def validate_answer(
-    criterion: YesNo | Stars | Category | Text, value: object
-) -> CheckedAnswer | None:
-    """Check one answer against its criterion.
-
-    Returns None for an answer left blank (None or white space) where none is required.
-
-    Raises:
-        InvalidInput: a required answer is missing, or the answer is not on the scale.
-    """
-    if value is None or (isinstance(value, str) and not value.strip()):
-        if criterion.required:
-            raise InvalidInput(f"{criterion.question!r} needs an answer.", hint=_allowed(criterion))
-        return None
-    match criterion:
-        case YesNo():
-            return _check_yes_no(criterion, value)
-        case Stars():
-            return _check_stars(criterion, value)
-        case Category():
-            return _check_category(criterion, value)
-        case Text():
-            return _check_text(criterion, value)
-        case _:
-            assert_never(criterion)
+        What a rubric leaves empty of LATER is left out, so that a rubric from before there was
+        such a thing keeps its digest.
+        """
+        content = self.model_dump(mode="json")
+        for part in (content, *content["criteria"]):
+            for name in LATER:
+                if not part.get(name):
+                    part.pop(name, None)
+        written = json.dumps(content, sort_keys=True, ensure_ascii=False)
+        return hashlib.sha256(written.encode()).hexdigest()
 
 
 def validate_answers(rubric: Rubric, answers: Mapping[str, object]) -> dict[str, CheckedAnswer]:
@@ -221,56 +197,16 @@ def find_rubric(name_or_path: str) -> Rubric:
         raise InvalidInput(f"{path.name} is not UTF-8.", hint="Save it as UTF-8.") from error
 
 
-def _refuse_repeats(kind: str, names: list[str]) -> None:
-    repeated = sorted({name for name in names if names.count(name) > 1})
-    if repeated:
-        raise ValueError(f"the {kind} {', '.join(repeated)} is there twice")
+def _refuse_strangers(what: str, named: Iterable[str], known: Collection[str]) -> None:
+    for name in named:
+        if name not in known:
+            raise ValueError(f"there is no {what} {name!r}")
 
 
-def _allowed(criterion: YesNo | Stars | Category | Text) -> str:
-    match criterion:
-        case YesNo():
-            return "Answer yes or no."
-        case Stars():
-            return f"Give a whole number from 1 to {criterion.n}."
-        case Category():
-            return "Choose one of: " + ", ".join(option.name for option in criterion.options) + "."
-        case Text():
-            return f"Write at most {criterion.max_length} characters."
-        case _:
-            assert_never(criterion)
-
-
-def _refuse(criterion: YesNo | Stars | Category | Text, value: object) -> InvalidInput:
-    shown: Any = value if len(str(value)) <= 40 else f"{str(value)[:40]}..."
-    return InvalidInput(
-        f"{shown!r} is no answer to {criterion.question!r}.", hint=_allowed(criterion)
-    )
-
-
-def _check_yes_no(criterion: YesNo, value: object) -> CheckedAnswer:
-    known = {True: True, False: False, "yes": True, "no": False}
-    if not isinstance(value, bool | str) or value not in known:
-        raise _refuse(criterion, value)
-    yes = known[value]
-    return CheckedAnswer("yes" if yes else "no", float(yes))
-
-
-def _check_stars(criterion: Stars, value: object) -> CheckedAnswer:
-    text = str(value)
-    on_scale = {str(star) for star in range(1, criterion.n + 1)}
-    if isinstance(value, bool | float) or text not in on_scale:
-        raise _refuse(criterion, value)
-    return CheckedAnswer(text, float(text))
-
-
-def _check_category(criterion: Category, value: object) -> CheckedAnswer:
-    if not isinstance(value, str) or value not in {option.name for option in criterion.options}:
-        raise _refuse(criterion, value)
-    return CheckedAnswer(value, None)
-
-
-def _check_text(criterion: Text, value: object) -> CheckedAnswer:
-    if not isinstance(value, str) or len(value.strip()) > criterion.max_length:
-        raise _refuse(criterion, value)
-    return CheckedAnswer(value.strip(), None)
+def _check_illustrations(criterion: Criterion) -> None:
+    """An example that shows an impossible answer would teach the wrong thing."""
+    for example in criterion.examples:
+        try:
+            validate_answer(criterion, example.answer)
+        except InvalidInput as wrong:
+            raise ValueError(f"an example of {criterion.name}: {wrong}") from wrong

@@ -8,6 +8,7 @@ it says anything about experts.
 
 from __future__ import annotations
 
+import math
 import random
 import re
 from collections.abc import Callable
@@ -19,7 +20,17 @@ from sqlalchemy.orm import Session, sessionmaker
 
 from backend.db import utc_now
 from backend.errors import InvalidInput
-from backend.rubrics import Category, Rubric, Stars, Text, YesNo
+from backend.rubrics import (
+    Category,
+    Criterion,
+    Multi,
+    Number,
+    Rubric,
+    Stars,
+    Text,
+    Verdict,
+    YesNo,
+)
 from backend.services import review
 from backend.services.review import Answer, Choice, ItemView
 from backend.tables.review import ReviewItem
@@ -193,21 +204,41 @@ def _required_texts(rubric: Rubric) -> dict[str, object]:
     return {c.name: _rate(c, Judgement(1.0, None)) for c in rubric.criteria if c.required}
 
 
-def _rate(criterion: YesNo | Stars | Category | Text, judged: Judgement) -> object:
+def _rate(criterion: Criterion, judged: Judgement) -> object:
     match criterion:
         case YesNo():
             return "no" if judged.complaint else "yes"
+        case Verdict():
+            return _verdict(judged)
         case Stars():
             return 1 + round((criterion.n - 1) * judged.closeness)
         case Category():
             return _category(criterion, judged.complaint)
+        case Multi():
+            return [_category(criterion, judged.complaint)]
+        case Number():
+            return _number(criterion, judged.closeness)
         case Text():
             return "simulated" if criterion.required else None
         case _:
             assert_never(criterion)
 
 
-def _category(criterion: Category, complaint: str | None) -> str:
+def _verdict(judged: Judgement) -> str:
+    if judged.complaint is None:
+        return "pass"
+    return "critical_fail" if judged.complaint == "invented" else "fail"
+
+
+def _number(criterion: Number, closeness: float) -> float:
+    """The place of the closeness between the bounds, on a whole step."""
+    width = criterion.max - criterion.min
+    step = criterion.step or width / 100
+    steps = min(round(width * closeness / step), math.floor(width / step + 1e-9))
+    return round(criterion.min + steps * step, 10)
+
+
+def _category(criterion: Category | Multi, complaint: str | None) -> str:
     names = [option.name for option in criterion.options]
     wanted = ("none",) if complaint is None else (*COMPLAINTS[complaint], "other")
     return next((name for name in wanted if name in names), names[0 if complaint is None else -1])

@@ -6,13 +6,25 @@ they are given; words stay in their box, under `text_key`, until the desk takes 
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import assert_never
 
 import streamlit as st
 
-from backend.rubrics import Category, Criterion, Rubric, Stars, Text, YesNo
+from backend.rubrics import (
+    Category,
+    Criterion,
+    Multi,
+    Number,
+    Rubric,
+    Stars,
+    Text,
+    Verdict,
+    YesNo,
+    chosen_options,
+)
 from dashboard.components.editor import text_editor
 from dashboard.components.frame import escape
 from dashboard.components.marked_text import plain
@@ -30,14 +42,17 @@ class Choice:
     label: str
 
 
-def choices_of(criterion: YesNo | Stars | Category) -> list[Choice]:
+def choices_of(criterion: YesNo | Verdict | Stars | Category | Multi) -> list[Choice]:
     """The answers of a scale, in the order of their digits."""
     match criterion:
         case YesNo():
             return [Choice("yes", "Yes"), Choice("no", "No")]
+        case Verdict():
+            words = {"pass": "Pass", "fail": "Fail", "critical_fail": "Critical fail"}
+            return [Choice(value, label) for value, label in words.items()]
         case Stars():
             return [Choice(star, str(star)) for star in range(1, criterion.n + 1)]
-        case Category():
+        case Category() | Multi():
             return [Choice(option.name, option.label) for option in criterion.options]
         case _:
             assert_never(criterion)
@@ -63,15 +78,15 @@ def answer_of_digit(
 
 
 def choices_of_name(rubric: Rubric, name: str) -> list[Choice]:
-    """The choices of the criterion of that name; none for one that takes words."""
+    """The choices of the criterion of that name; none where no single choice is the answer."""
     criterion = rubric.criterion(name)
-    return [] if isinstance(criterion, Text) else choices_of(criterion)
+    return [] if isinstance(criterion, Multi | Number | Text) else choices_of(criterion)
 
 
 def next_question(rubric: Rubric, ratings: dict[str, Value]) -> str | None:
     """The first question with choices that has no answer yet: the one the digits belong to."""
     for criterion in rubric.criteria:
-        if not isinstance(criterion, Text) and ratings.get(criterion.name) is None:
+        if choices_of_name(rubric, criterion.name) and ratings.get(criterion.name) is None:
             return criterion.name
     return None
 
@@ -83,11 +98,18 @@ def show_questions(rubric: Rubric, ratings: dict[str, Value], rate: Rate, *, ite
         value = ratings.get(criterion.name)
         with st.container(gap="xsmall", key=f"question-{item}-{criterion.name}"):
             _show_question(criterion, value)
-            if isinstance(criterion, Text):
-                _show_text(criterion, value, key=text_key(criterion, item=item))
-            else:
-                key = f"answer-{item}-{criterion.name}"
-                _show_choices(criterion, value, rate, key=key, digits=criterion.name == active)
+            key = f"answer-{item}-{criterion.name}"
+            match criterion:
+                case Text():
+                    _show_text(criterion, value, key=text_key(criterion, item=item))
+                case Number():
+                    _show_number(criterion, value, rate, key=key)
+                case Multi():
+                    _show_multi(criterion, value, rate, key=key)
+                case YesNo() | Verdict() | Stars() | Category():
+                    _show_choices(criterion, value, rate, key=key, digits=criterion.name == active)
+                case _:
+                    assert_never(criterion)
 
 
 def _show_question(criterion: Criterion, value: Value) -> None:
@@ -110,7 +132,12 @@ def _anchors(criterion: Criterion) -> str:
 
 
 def _show_choices(
-    criterion: YesNo | Stars | Category, value: Value, rate: Rate, *, key: str, digits: bool
+    criterion: YesNo | Verdict | Stars | Category,
+    value: Value,
+    rate: Rate,
+    *,
+    key: str,
+    digits: bool,
 ) -> None:
     choices = choices_of(criterion)
     with st.container(horizontal=True, gap="xsmall"):
@@ -123,6 +150,47 @@ def _show_choices(
                 on_click=rate,
                 args=(criterion.name, None if picked and not criterion.required else choice.value),
             )
+
+
+def _show_multi(criterion: Multi, value: Value, rate: Rate, *, key: str) -> None:
+    """Buttons that add an option to the answer or take it away."""
+    chosen = chosen_options(value) or []
+    with st.container(horizontal=True, gap="xsmall"):
+        for choice in choices_of(criterion):
+            picked = choice.value in chosen
+            st.button(
+                choice_label(choice, picked=picked, digit=None),
+                key=f"{key}-{choice.value}",
+                type="primary" if picked else "secondary",
+                on_click=rate,
+                args=(criterion.name, toggle_option(criterion, value, str(choice.value))),
+            )
+
+
+def toggle_option(criterion: Multi, value: Value, name: str) -> Value:
+    """The answer with this option added or taken away, as a JSON list; None when none is left."""
+    chosen = chosen_options(value) or []
+    if name in chosen:
+        kept = [other for other in chosen if other != name]
+    elif name == criterion.alone:
+        kept = [name]
+    else:
+        kept = [*(other for other in chosen if other != criterion.alone), name]
+    return json.dumps(kept) if kept else None
+
+
+def _show_number(criterion: Number, value: Value, rate: Rate, *, key: str) -> None:
+    st.number_input(
+        criterion.question,
+        min_value=criterion.min,
+        max_value=criterion.max,
+        value=None if value is None else float(value),
+        step=criterion.step,
+        key=key,
+        label_visibility="collapsed",
+        placeholder=f"{criterion.min:g} to {criterion.max:g} {criterion.unit}".strip(),
+        on_change=lambda: rate(criterion.name, st.session_state[key]),
+    )
 
 
 def _digits(n: int) -> Sequence[str | None]:

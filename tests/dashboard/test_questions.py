@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from backend.rubrics import Rubric, find_rubric, library_names, parse_rubric
+from backend.rubrics import Multi, Rubric, find_rubric, library_names, parse_rubric
 from dashboard.components.questions import (
     Choice,
     answer_of_digit,
     choice_label,
     choices_of_name,
     next_question,
+    toggle_option,
 )
 
 RUBRIC = find_rubric("telecom_desk")
@@ -62,3 +63,25 @@ def test_every_rubric_of_the_library_can_be_answered_by_digits(name: str) -> Non
 )
 def test_labels(choice: Choice, picked: bool, digit: str | None, label: str) -> None:
     assert choice_label(choice, picked=picked, digit=digit) == label
+
+
+MULTI = parse_rubric(
+    "name: r\nguidelines: g\ncriteria: [{name: q, question: Q, scale: multi, alone: none,"
+    " options: [{name: none, label: N}, {name: a, label: A}, {name: b, label: B}]}]"
+).criterion("q")
+
+
+@pytest.mark.parametrize(
+    ("value", "name", "after"),
+    [
+        (None, "a", '["a"]'),
+        ('["a"]', "b", '["a", "b"]'),
+        ('["a", "b"]', "a", '["b"]'),
+        ('["a"]', "a", None),
+        ('["a", "b"]', "none", '["none"]'),
+        ('["none"]', "a", '["a"]'),
+    ],
+)
+def test_an_option_is_added_or_taken_away(value: str | None, name: str, after: str | None) -> None:
+    assert isinstance(MULTI, Multi)
+    assert toggle_option(MULTI, value, name) == after

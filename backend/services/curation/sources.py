@@ -9,13 +9,23 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, assert_never
 
 from sqlalchemy import ColumnElement, Select, select
 from sqlalchemy.orm import Session, selectinload
 
 from backend.errors import InvalidInput, NotFound
-from backend.rubrics import Stars, Text, YesNo
+from backend.rubrics import (
+    VERDICTS,
+    Category,
+    Criterion,
+    Multi,
+    Number,
+    Stars,
+    Text,
+    Verdict,
+    YesNo,
+)
 from backend.services.curation.leaks import LeakGuard
 from backend.services.curation.recipes import Recipe, Rule
 from backend.services.datasets import get_dataset_version, list_examples
@@ -186,17 +196,30 @@ def _check_rules(recipe: Recipe, queues: Iterable[ReviewQueue]) -> None:
 
 def _check_rule(rule: Rule, queue: ReviewQueue) -> None:
     criterion = rubric_of(queue).criterion(rule.criterion)
-    if rule.at_least is not None and not isinstance(criterion, YesNo | Stars):
+    if rule.at_least is not None and not isinstance(criterion, YesNo | Verdict | Stars | Number):
         raise InvalidInput(f"{rule.criterion!r} has no number to compare in {str(rule)!r}.")
-    if rule.equals is None or isinstance(criterion, Text):
+    if rule.equals is None:
         return
-    known = {"yes", "no"} if isinstance(criterion, YesNo) else set()
-    if isinstance(criterion, Stars):
-        known = {str(star) for star in range(1, criterion.n + 1)}
-    elif not isinstance(criterion, YesNo):
-        known = {option.name for option in criterion.options}
-    if rule.equals not in known:
+    known = _answers(criterion)
+    if known is not None and rule.equals not in known:
         raise InvalidInput(
             f"{rule.equals!r} is no answer to {rule.criterion!r}.",
             hint=f"Answers: {', '.join(sorted(known))}.",
         )
+
+
+def _answers(criterion: Criterion) -> set[str] | None:
+    """The answers that a scale stores; None where there are too many to list."""
+    match criterion:
+        case YesNo():
+            return {"yes", "no"}
+        case Verdict():
+            return set(VERDICTS)
+        case Stars():
+            return {str(star) for star in range(1, criterion.n + 1)}
+        case Category():
+            return {option.name for option in criterion.options}
+        case Multi() | Number() | Text():
+            return None
+        case _:
+            assert_never(criterion)

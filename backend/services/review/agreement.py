@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, assert_never
 from sqlalchemy import ColumnElement, select
 from sqlalchemy.orm import Session
 
-from backend.rubrics import Category, Stars, Text, YesNo
+from backend.rubrics import Category, Criterion, Multi, Number, Stars, Text, Verdict, YesNo
 from backend.services.review.counted import counts
 from backend.services.review.queues import get_queue, rubric_of
 from backend.tables.review import Preference, QueueKind, Rating, Review, ReviewItem
@@ -36,16 +36,18 @@ class CriterionAgreement:
 def queue_agreement(session: Session, queue_id: int) -> list[CriterionAgreement]:
     """Percent agreement, Krippendorff's alpha and Gwet's AC1 of each criterion of a queue.
 
-    Stars are ordinal, other scales nominal; free text has no agreement. For pairs the vote, in
-    terms of the models and not of the sides shown, is a criterion of its own.
+    Stars and verdicts are ordinal, numbers interval, other scales nominal (several options agree
+    when they are the same options); free text has no agreement. For pairs the vote, in terms of
+    the models and not of the sides shown, is a criterion of its own.
     """
     queue = get_queue(session, queue_id)
-    given = _ratings(session, queue_id)
     scales: dict[str, tuple[Scale, list[float | str]]] = {
         criterion.name: scale
         for criterion in rubric_of(queue).criteria
         if (scale := _scale(criterion)) is not None
     }
+    numeric = {name for name, (scale, _) in scales.items() if scale != "nominal"}
+    given = _ratings(session, queue_id, numeric)
     if queue.kind == QueueKind.PAIR:
         from evaluators.statistics.ratings import Scale as ScaleName
 
@@ -59,23 +61,30 @@ def queue_agreement(session: Session, queue_id: int) -> list[CriterionAgreement]
     ]
 
 
-def _scale(criterion: YesNo | Stars | Category | Text) -> tuple[Scale, list[float | str]] | None:
+def _scale(criterion: Criterion) -> tuple[Scale, list[float | str]] | None:
+    """The scale and the values that it allows, in order; none when they are what occurs."""
     from evaluators.statistics.ratings import Scale
 
     match criterion:
         case YesNo():
             return Scale.NOMINAL, ["no", "yes"]
+        case Verdict():
+            return Scale.ORDINAL, [-1.0, 0.0, 1.0]
         case Stars():
             return Scale.ORDINAL, [float(n) for n in range(1, criterion.n + 1)]
         case Category():
             return Scale.NOMINAL, [option.name for option in criterion.options]
+        case Multi():
+            return Scale.NOMINAL, []
+        case Number():
+            return Scale.INTERVAL, []
         case Text():
             return None
         case _:
             assert_never(criterion)
 
 
-def _ratings(session: Session, queue_id: int) -> dict[str, list[Given]]:
+def _ratings(session: Session, queue_id: int, numeric: set[str]) -> dict[str, list[Given]]:
     from evaluators.statistics.ratings import Rating as Given
 
     query = (
@@ -88,8 +97,8 @@ def _ratings(session: Session, queue_id: int) -> dict[str, list[Given]]:
     )
     found: dict[str, list[Given]] = {}
     for criterion, item, rater, value, number in session.execute(query):
-        stands = value if number is None or not value.replace(".", "", 1).isdigit() else number
-        found.setdefault(criterion, []).append(Given(str(item), rater, stands))
+        said = number if criterion in numeric and number is not None else value
+        found.setdefault(criterion, []).append(Given(str(item), rater, said))
     return found
 
 
@@ -119,7 +128,7 @@ def _agree(
     from evaluators.statistics.ratings import tabulate
 
     try:
-        figure = agreement(name, tabulate(given, categories=values), scale=scale)
+        figure = agreement(name, tabulate(given, categories=values or None), scale=scale)
     except EvaluatorError as error:
         return CriterionAgreement(criterion, name, None, error=str(error))
     return CriterionAgreement(criterion, name, figure)
