@@ -16,6 +16,8 @@ from dashboard.components.marked_text import plain, visible
 
 STYLE = Path(__file__).parent / "strop.css"
 SIGN_IN_PATH = "/api/v1/login"
+UNNAMED_COLUMN = "remark"
+WIDEST_UNSTACKED = 3  # columns that fit beside each other on a phone
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,19 +106,59 @@ def facts_html(facts: Mapping[str, Cell]) -> str:
     return f"<dl class='strop-facts'>{rows}</dl>"
 
 
-def table_html(header: Sequence[str], rows: Iterable[Sequence[Cell]]) -> str:
-    """A plain table; every cell is text, a number, or a tag."""
-    head = "".join(f"<th scope='col'>{escape(name)}</th>" for name in header)
-    body = "".join("<tr>" + "".join(map(_data, row)) + "</tr>" for row in rows)
+def tiles_html(tiles: Iterable[tuple[str, Cell, str]]) -> str:
+    """Large figures beside each other: name, figure, and a line below it that may be empty."""
+    parts = "".join(
+        f"<div><dt>{escape(name)}</dt><dd>{_cell(figure)}"
+        + (f"<span class='small'>{escape(line)}</span>" if line else "")
+        + "</dd></div>"
+        for name, figure, line in tiles
+    )
+    return f"<dl class='strop-tiles'>{parts}</dl>"
+
+
+def sentences_html(sentences: Iterable[str]) -> str:
+    """Sentences as a list; all of it is text."""
+    items = "".join(f"<li>{escape(sentence)}</li>" for sentence in sentences)
+    return f"<ul class='strop-sentences'>{items}</ul>"
+
+
+def table_html(header: Sequence[str], rows: Iterable[Sequence[Cell]], *, title: str = "") -> str:
+    """A plain table; every cell is text, a number, or a tag.
+
+    On a narrow screen a table of more than three columns becomes a card for each row. A column
+    that needs no heading for the eye is given one for a screen reader.
+
+    Args:
+        title: what the table is, for a screen reader.
+    """
+    names = [name or UNNAMED_COLUMN for name in header]
+    head = "".join(map(_head, header))
+    body = "".join("<tr role='row'>" + _cells(row, names) + "</tr>" for row in rows)
+    stacks = " stacks" if len(names) > WIDEST_UNSTACKED else ""
+    label = f" aria-label='{escape(title)}'" if title else ""
     return (
-        f"<div class='strop-scroll'><table class='strop-table'><thead><tr>{head}</tr></thead>"
-        f"<tbody>{body}</tbody></table></div>"
+        f"<div class='strop-scroll'><table class='strop-table{stacks}' role='table'{label}>"
+        f"<thead role='rowgroup'><tr role='row'>{head}</tr></thead>"
+        f"<tbody role='rowgroup'>{body}</tbody></table></div>"
     )
 
 
-def _data(cell: Cell) -> str:
+def _cells(row: Sequence[Cell], names: Sequence[str]) -> str:
+    labels = [*names, *[UNNAMED_COLUMN] * (len(row) - len(names))]
+    return "".join(map(_data, row, labels))
+
+
+def _head(name: str) -> str:
+    shown = escape(name) if name else f"<span class='strop-unseen'>{UNNAMED_COLUMN}</span>"
+    return f"<th scope='col' role='columnheader'>{shown}</th>"
+
+
+def _data(cell: Cell, label: str) -> str:
     kind = " class='number'" if isinstance(cell, Number | int) else ""
-    return f"<td{kind} dir='auto'>{_cell(cell)}</td>"
+    if cell in ("", None):
+        kind = " class='empty'"
+    return f"<td{kind} role='cell' dir='auto' data-label='{escape(label)}'>{_cell(cell)}</td>"
 
 
 def _cell(cell: Cell) -> str:

@@ -13,24 +13,31 @@ Row = Mapping[str, Any]
 FRAME_HEIGHT = 76  # axis and its title
 LEGEND_HEIGHT = 44
 POINT_HEIGHT = 24
-VOTE_COLOURS = ["#2a6f6b", "#8d9997", "#5f6b69", "#c2702c", "#c3cac8"]
+LABEL_WIDTH = 190  # pixels; a phone has 360 for the plot as a whole
+VOTE_COLOURS = ["#2f8079", "#7f8b89", "#6a7674", "#c2702c", "#93806a"]  # 3:1 on light and dark
 
 
 def intervals_plot(
-    rows: Sequence[Row], *, label: str, value_title: str, mark_at: float | None = None
+    rows: Sequence[Row],
+    *,
+    label: str,
+    value_title: str,
+    mark_at: float | None = None,
+    domain: tuple[float, float] | None = None,
 ) -> dict[str, Any]:
     """Points with their intervals, one line a row.
 
     Args:
         rows: each with `label`'s key, `value`, `low`, `high` and `n`; `group` colours them.
         mark_at: where a dashed line is drawn: 0 for differences, a half for win rates.
+        domain: both ends of the value axis; by default as the intervals ask.
     """
     y = {
         "field": label,
         "type": "nominal",
         "sort": None,
         "title": None,
-        "axis": {"labelLimit": 260, "ticks": False, "domain": False},
+        "axis": {"labelLimit": LABEL_WIDTH, "ticks": False, "domain": False},
     }
     labels, groups = {row[label] for row in rows}, {row.get("group") for row in rows}
     legend = {"orient": "top"} if len(groups) > 1 else None
@@ -46,7 +53,7 @@ def intervals_plot(
                     "field": "low",
                     "type": "quantitative",
                     "title": value_title,
-                    "scale": {"zero": False},
+                    "scale": {"domain": list(domain)} if domain else {"zero": False},
                 },
                 "x2": {"field": "high"},
             },
@@ -66,6 +73,7 @@ def intervals_plot(
         )
     frame = FRAME_HEIGHT + (LEGEND_HEIGHT if legend else 0)
     return {
+        "description": f"{value_title}: points with their intervals, the same as in the table",
         "data": {"values": [dict(row) for row in rows]},
         "height": frame + POINT_HEIGHT * len(labels) * max(1, len(groups)),
         "layer": layers,
@@ -75,6 +83,7 @@ def intervals_plot(
 def loss_plot(points: Iterable[Row]) -> dict[str, Any]:
     """Loss against step, one line per series (training, validation)."""
     return {
+        "description": "Loss against step, one line for training and one for validation",
         "data": {"values": [dict(point) for point in points]},
         "height": 260,
         "mark": {"type": "line", "point": {"size": 28}, "strokeWidth": 2},
@@ -105,12 +114,15 @@ def loss_plot(points: Iterable[Row]) -> dict[str, Any]:
 def votes_plot(counts: Sequence[Row]) -> dict[str, Any]:
     """One stacked bar of votes: for one model, ties, both bad, for the other.
 
+    It has no legend of its own: `vote_legend` wraps on a phone, where Vega's is cut off.
+
     Args:
         counts: each with `answer`, `votes` and `place` (its order from the left).
     """
     return {
+        "description": "Votes by answer: " + ", ".join(str(c["votes"]) for c in counts),
         "data": {"values": [dict(count) for count in counts]},
-        "height": 120,
+        "height": 84,
         "layer": [
             {
                 "mark": {"type": "bar", "height": 26},
@@ -130,7 +142,7 @@ def votes_plot(counts: Sequence[Row]) -> dict[str, Any]:
                             "domain": [count["answer"] for count in counts],
                             "range": VOTE_COLOURS[: len(counts)],
                         },
-                        "legend": {"orient": "top"},
+                        "legend": None,
                     },
                     "order": {"field": "place", "type": "ordinal"},
                     "tooltip": [{"field": n, "type": "nominal"} for n in ("answer", "votes")],

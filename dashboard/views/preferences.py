@@ -9,8 +9,9 @@ import streamlit as st
 from backend.schemas.review import PreferencesShown, ReviewQueueShown
 from dashboard.components.figures import interval_text
 from dashboard.components.frame import Cell, Tag, escape, facts_html, heading
+from dashboard.components.heat import legend_html
 from dashboard.components.marked_text import plain
-from dashboard.components.plots import intervals_plot, votes_plot
+from dashboard.components.plots import VOTE_COLOURS, intervals_plot, votes_plot
 from dashboard.session import current_client, current_project
 
 
@@ -75,6 +76,8 @@ def _show_votes(votes: PreferencesShown) -> None:
         {"answer": answer, "votes": n, "place": place} for place, (answer, n) in enumerate(counts)
     ]
     st.vega_lite_chart(votes_plot(rows), width="stretch")
+    names = [f"{answer} ({n})" for answer, n in counts]
+    st.html(legend_html(list(zip(names, VOTE_COLOURS, strict=True))))
 
 
 def vote_facts(votes: PreferencesShown, queue: ReviewQueueShown) -> dict[str, Cell]:
