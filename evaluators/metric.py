@@ -79,9 +79,9 @@ class Metric:
     def score(self, samples: Sequence[Sample]) -> list[Score]:
         """One score per sample, in order; a sample that lacks what is needed gets an error."""
         checks = [_ASKED[need] for need in sorted(self.needs)]
-        lacks = [_lack(sample, checks) for sample in samples]
-        if not any(lacks):
+        if all(has(sample) for has, _ in checks for sample in samples):
             return self.score_samples(samples) if samples else []
+        lacks = [_lack(sample, checks) for sample in samples]
         given = [s for s, lack in zip(samples, lacks, strict=True) if lack is None]
         scored = iter(self.score_samples(given) if given else [])
         return [next(scored) if lack is None else Score(None, error=lack) for lack in lacks]

@@ -26,9 +26,9 @@ _KEPT = (ascii_uppercase + ascii_lowercase + digits + "\n").encode()
 _FOLD = bytes(code if code in _KEPT else 32 for code in range(256)).lower()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Prepared:
-    """A text as ROUGE sees it."""
+    """A text as ROUGE sees it; `prepare` gives the same object for the same text."""
 
     tokens: list[str]
     sentences: list[list[str]]
@@ -87,7 +87,7 @@ def _pair_hits(a: Prepared, b: Prepared) -> int:
     """
     shorter, longer = (a, b) if len(a.tokens) < len(b.tokens) else (b, a)
     pairs = set(pairwise(shorter.tokens))
-    common = pairs.intersection(pairwise(longer.tokens))
+    common = pairs.intersection(zip(longer.tokens, longer.tokens[1:], strict=False))
     if not common or len(pairs) == len(shorter.tokens) - 1:  # no pair of the shorter one recurs
         return len(common)
     ours = Counter(filter(common.__contains__, pairwise(shorter.tokens)))
@@ -100,11 +100,17 @@ def lcs_length(reference: Sequence[str], candidate: Sequence[str]) -> int:
     return int(_similarity()(reference, candidate))
 
 
+@lru_cache(maxsize=1024)
+def _common_length(reference: Prepared, candidate: Prepared) -> int:
+    """The same for two texts as a whole, remembered since L and Lsum both ask for it."""
+    return lcs_length(reference.tokens, candidate.tokens)
+
+
 @lru_cache(maxsize=1)
 def _similarity() -> Callable[[Sequence[str], Sequence[str]], float]:
     from rapidfuzz.distance.LCSseq import similarity
 
-    return similarity  # type: ignore[no-any-return]
+    return similarity
 
 
 class _Lines:
@@ -204,7 +210,7 @@ def _positions(tokens: Sequence[str], shared: set[str]) -> dict[str, int]:
 def _summary_hits(reference: Prepared, candidate: Prepared) -> int:
     """Tokens matched by the union LCS, each counted no more often than both texts hold it."""
     if len(reference.sentences) == 1 and len(candidate.sentences) == 1:
-        return lcs_length(reference.tokens, candidate.tokens)
+        return _common_length(reference, candidate)
     found = Counter(_union_lcs(reference, candidate))
     ours, theirs = reference.unigrams, candidate.unigrams
     return sum([min(count, ours[token], theirs[token]) for token, count in found.items()])
@@ -231,7 +237,7 @@ def rouge_2(prediction: Prepared, reference: Prepared) -> tuple[float, float, fl
 
 def rouge_l(prediction: Prepared, reference: Prepared) -> tuple[float, float, float]:
     """F-measure, precision and recall of the longest common subsequence."""
-    hits = lcs_length(reference.tokens, prediction.tokens)
+    hits = _common_length(reference, prediction)
     return _f_measure(hits, len(prediction.tokens), len(reference.tokens))
 
 

@@ -13,27 +13,21 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from evaluators.statistics.draws import draw_counts
+
 Floats = NDArray[np.float64]
 Sums = Any  # numbers of shape (clusters, k), dense or scipy-sparse
 Figure = Callable[[Any], Any]  # sums of shape (..., k) -> figures of shape (...)
 
 _CHUNK_CELLS = 4_000_000
-_CACHE_CELLS = 2**16  # draws of a chunk stay in the processor's cache
 _JACKKNIFE_CELLS = 200_000_000
 _NORMAL = NormalDist()
 
 
-def draw_weights(clusters: int, *, seed: int, resamples: int, width: int = 1) -> Iterator[Floats]:
+def draw_weights(clusters: int, *, seed: int, resamples: int) -> Iterator[Floats]:
     """How often each cluster is drawn: arrays (some resamples, clusters) that fit in memory."""
-    rng = np.random.default_rng(seed)
-    kind = np.uint16 if clusters < 2**16 else np.uint32
-    step = max(1, min(_CACHE_CELLS // clusters, _CHUNK_CELLS // max(clusters, width)))
-    first = (np.arange(step) * clusters)[:, None]
-    for start in range(0, resamples, step):
-        size = min(step, resamples - start)
-        draws = rng.integers(0, clusters, size=(size, clusters), dtype=kind) + first[:size]
-        counts = np.bincount(draws.ravel(), minlength=size * clusters)
-        yield counts.reshape(size, clusters).astype(np.float64)
+    for counts in draw_counts(clusters, seed=seed, resamples=resamples):
+        yield counts.astype(np.float64)
 
 
 def resampled_figures(
@@ -42,12 +36,31 @@ def resampled_figures(
     """Figures of bootstrap resamples, shape (resamples,) per side; the same draws for all sides."""
     clusters, width = sides[0].shape
     at_once = resamples * width <= _CHUNK_CELLS
+    sides = [_single_precision(side) for side in sides]
     drawn: list[list[Any]] = [[] for _ in sides]
-    for weights in draw_weights(clusters, seed=seed, resamples=resamples, width=width):
-        for side, sums in zip(drawn, sides, strict=True):
-            side.append(weights @ sums if at_once else figure(weights @ sums))
+    for counts in draw_counts(clusters, seed=seed, resamples=resamples):
+        for block in _split(counts, width):
+            for side, sums in zip(drawn, sides, strict=True):
+                totals = (block.astype(sums.dtype) @ sums).astype(np.float64)
+                side.append(totals if at_once else figure(totals))
     joined = [np.concatenate(side) for side in drawn]
     return [np.asarray(figure(side) if at_once else side, dtype=np.float64) for side in joined]
+
+
+def _single_precision(sums: Sums) -> Sums:
+    """Counts whose every total is exact in 24 bits are summed twice as fast in single precision."""
+    if hasattr(sums, "toarray") or not sums.size:
+        return sums
+    if np.abs(sums).max() * len(sums) >= 2**24 or not bool((sums == np.rint(sums)).all()):
+        return sums
+    return sums.astype(np.float32)
+
+
+def _split(counts: Any, width: int) -> Iterator[Any]:
+    """Rows of a block, so few at once that their figures' sums fit in memory."""
+    step = max(1, _CHUNK_CELLS // width)
+    for start in range(0, len(counts), step):
+        yield counts[start : start + step]
 
 
 def jackknife_figures(figure: Figure, sums: Sums) -> Floats | None:
@@ -115,7 +128,7 @@ def studentised_interval(
     error = np.sqrt(((total - mean * count) ** 2).sum()) / count.sum()
     columns = np.column_stack([total, count, total**2, total * count, count**2])
     parts = []
-    for weights in draw_weights(len(sums), seed=seed, resamples=resamples, width=5):
+    for weights in draw_weights(len(sums), seed=seed, resamples=resamples):
         t, c, tt, tc, cc = (weights @ columns).T
         means = t / c
         variance = (tt - 2 * means * tc + means**2 * cc) / c**2
