@@ -1,6 +1,8 @@
 """The review desk: queues are opened, items claimed, answered or skipped, and shown blind.
 
-    queues    open_queue: sampling, order, sides, overlap, members (opening_rules); rubric versions
+    opening   plan_queue, open_queue: frames, designs (designs, design_measures, novelty), budgets,
+              assignments, sides, overlap; opening_rules says what is refused
+    queues    finding queues, closing them, their reviewers; rubric versions
     claims    claim_review_item: one item for one person (the hot path)
     leases    heartbeat, save_draft; the fencing condition
     answers   submit_review, skip_review: check (answer_rules), store once, release
@@ -19,13 +21,13 @@ from backend.services.review.answers import Submitted, skip_review, submit_revie
 from backend.services.review.claims import Claim, claim_review_item
 from backend.services.review.counted import counts, stands
 from backend.services.review.leases import heartbeat, save_draft
+from backend.services.review.opening import Opening, QueuePlan, open_queue, plan_queue
 from backend.services.review.queues import (
     add_reviewers,
     close_queue,
     find_queue,
     get_queue,
     list_queues,
-    open_queue,
     rubric_of,
     save_rubric,
 )
@@ -61,8 +63,10 @@ __all__ = [
     "CriterionAgreement",
     "FlaggedSpan",
     "ItemView",
+    "Opening",
     "PairSummary",
     "PastReview",
+    "QueuePlan",
     "QueueProgress",
     "ReviewerProgress",
     "ShownOutput",
@@ -85,6 +89,7 @@ __all__ = [
     "my_reviews",
     "open_queue",
     "past_review",
+    "plan_queue",
     "preference_summary",
     "queue_agreement",
     "queue_progress",

@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 from backend.errors import Conflict, InvalidInput, NotFound
 from backend.rubrics import rubric_from_content
 from backend.services.generation import run_progress
+from backend.services.review.designs import DesignKind, SamplingDesign
 from backend.tables.generation import GenerationRun
 from backend.tables.review import QueueKind, ReviewQueue, RubricVersion
 from backend.tables.scoring import ScoreRun
@@ -109,3 +110,25 @@ def check_overlap(share: float, overlap: int, n_reviewers: int, lease_seconds: i
         raise InvalidInput(f"{overlap} distinct people are asked for and {n_reviewers} are named.")
     if lease_seconds < 5:
         raise InvalidInput("A lease lasts at least 5 seconds.")
+
+
+def check_design(design: SamplingDesign, n_items: int | None) -> None:
+    """InvalidInput when parts of a design are missing, of another kind, or say two things."""
+    if n_items is not None and design.minutes is not None:
+        raise InvalidInput("The budget is a number of items or of minutes, not both.")
+    if (design.by is None) == (design.kind is DesignKind.STRATIFIED):
+        raise InvalidInput(
+            "A stratified design needs the key of a slice, and only that design has one.",
+            hint="For example: --design stratified --by task",
+        )
+    is_active = design.kind is DesignKind.ACTIVE
+    if not is_active and (design.targets or design.anchor is not None):
+        raise InvalidInput(
+            f"A {design.kind} design has no anchor and no targeted strata.",
+            hint="Use --design active.",
+        )
+    if is_active and n_items is None and design.minutes is None:
+        raise InvalidInput(
+            "An active design needs a budget, which its strata share.",
+            hint="Give a number of items, or minutes.",
+        )

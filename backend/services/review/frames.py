@@ -1,0 +1,167 @@
+"""The frame of a queue: every item that could be reviewed, before a design draws from it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from typing import Any, NamedTuple
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from backend.errors import InvalidInput
+from backend.tables.datasets import Example
+from backend.tables.generation import Generation
+from backend.tables.review import QueueKind
+
+ARTEFACTS = ("<|", "[INST]", "</s>", "<s>", "### ", "<think>", "As an AI", "language model")
+
+
+class Candidate(NamedTuple):
+    """One generation, or two of the same example and sample."""
+
+    a_id: int
+    b_id: int | None
+    example_id: int
+    sample: int
+
+    @property
+    def output_ids(self) -> tuple[int, ...]:
+        """Its generations."""
+        return (self.a_id,) if self.b_id is None else (self.a_id, self.b_id)
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """All candidates, in order of their generations.
+
+    Attributes:
+        n_without_output: generations left out because the model failed there.
+        n_identical: pairs left out because both models wrote the same text; they are ties.
+        giveaways: texts that tell which model wrote an output -> outputs that contain them.
+    """
+
+    run_id: int
+    candidates: tuple[Candidate, ...]
+    n_without_output: int
+    n_identical: int
+    giveaways: Mapping[str, int]
+
+
+class _Written(NamedTuple):
+    id: int
+    model_id: int
+    example_id: int
+    sample: int
+    text: str
+
+
+def read_frame(
+    session: Session,
+    run_id: int,
+    kind: QueueKind,
+    model_ids: Sequence[int],
+    *,
+    model_names: Sequence[str] = (),
+) -> Frame:
+    """Everything that a queue over these models of a run could show.
+
+    Raises:
+        InvalidInput: there is nothing to review.
+    """
+    query = (
+        select(
+            Generation.id,
+            Generation.model_version_id,
+            Generation.example_id,
+            Generation.sample,
+            Generation.text,
+        )
+        .where(Generation.run_id == run_id, Generation.model_version_id.in_(model_ids))
+        .order_by(Generation.id)
+    )
+    rows = session.execute(query).all()
+    written = [_Written(*row[:4], row.text) for row in rows if row.text is not None]
+    if kind is QueueKind.SINGLE:
+        found = [Candidate(row.id, None, row.example_id, row.sample) for row in written]
+        n_identical = 0
+    else:
+        found, n_identical = _pairs(written, model_ids)
+    if not found:
+        raise InvalidInput(
+            f"There is nothing to review in run {run_id}: no output of these models"
+            + (f" ({n_identical} identical pairs)." if n_identical else "."),
+            hint="Let the run finish first, or name other models.",
+        )
+    giveaways = find_giveaways((row.text for row in written), model_names)
+    return Frame(run_id, tuple(found), len(rows) - len(written), n_identical, giveaways)
+
+
+def _pairs(written: Sequence[_Written], model_ids: Sequence[int]) -> tuple[list[Candidate], int]:
+    by_cell: dict[tuple[int, int], dict[int, _Written]] = {}
+    for row in written:
+        by_cell.setdefault((row.example_id, row.sample), {})[row.model_id] = row
+    pairs = [
+        (cell[a], cell[b])
+        for cell in by_cell.values()
+        for a, b in combinations(model_ids, 2)
+        if a in cell and b in cell
+    ]
+    different = [
+        Candidate(a.id, b.id, a.example_id, a.sample)
+        for a, b in pairs
+        if a.text.strip() != b.text.strip()
+    ]
+    return different, len(pairs) - len(different)
+
+
+def find_giveaways(texts: Iterable[str], model_names: Sequence[str]) -> dict[str, int]:
+    """Texts that would tell which model wrote an output: its name, or a mark of its template.
+
+    Returns how many outputs contain each; names are looked for without regard to case.
+    """
+    named = [name for name in dict.fromkeys(model_names) if len(name) >= 4]
+    counts = dict.fromkeys((*named, *ARTEFACTS), 0)
+    for text in texts:
+        folded = text.casefold()
+        for mark in counts:
+            counts[mark] += (mark.casefold() if mark in named else mark) in (
+                folded if mark in named else text
+            )
+    return {mark: n for mark, n in counts.items() if n}
+
+
+def slices_of(session: Session, candidates: Sequence[Candidate]) -> list[Mapping[str, str]]:
+    """The slices of each candidate's example, as text."""
+    by_example: dict[int, dict[str, str]] = {}
+    ids = sorted({candidate.example_id for candidate in candidates})
+    for start in range(0, len(ids), 500):
+        query = select(Example.id, Example.slices).where(Example.id.in_(ids[start : start + 500]))
+        for example_id, slices in session.execute(query):
+            by_example[example_id] = _as_text(slices)
+    return [by_example[candidate.example_id] for candidate in candidates]
+
+
+def _as_text(slices: Mapping[str, Any]) -> dict[str, str]:
+    return {str(key): str(value) for key, value in slices.items()}
+
+
+def parse_slice(text: str, slices: Iterable[Mapping[str, str]]) -> tuple[str, str]:
+    """`key=value` of a slice that some example has.
+
+    Raises:
+        InvalidInput: not of that form, or no example is in it; the hint lists some that are known.
+    """
+    key, equals, value = text.partition("=")
+    if not (equals and key.strip() and value.strip()):
+        raise InvalidInput(f"{text!r} is no slice.", hint="Write it as key=value.")
+    wanted = key.strip(), value.strip()
+    known = {pair for found in slices for pair in found.items()}
+    if wanted not in known:
+        listed = ", ".join(f"{k}={v}" for k, v in sorted(known)[:20])
+        raise InvalidInput(
+            f"No example of this run is in the slice {text!r}.",
+            hint=f"Known slices: {listed or 'none'}.",
+        )
+    return wanted
