@@ -1,7 +1,8 @@
 """The review desk: queues are opened, items claimed, answered or skipped, and shown blind.
 
-    opening   plan_queue, open_queue: frames, designs (designs, design_measures, novelty), budgets,
-              assignments, sides, overlap; opening_rules says what is refused
+    planning  plan_queue: frames, designs (designs, design_measures, novelty), budgets,
+              assignments, overlap; opening_rules says what is refused
+    opening   open_queue: items in order, sides, slots, members
     queues    finding queues, closing them, their reviewers; rubric versions
     claims    claim_review_item: one item for one person (the hot path)
     leases    heartbeat, save_draft; the fencing condition
@@ -21,7 +22,8 @@ from backend.services.review.answers import Submitted, skip_review, submit_revie
 from backend.services.review.claims import Claim, claim_review_item
 from backend.services.review.counted import counts, stands
 from backend.services.review.leases import heartbeat, save_draft
-from backend.services.review.opening import Opening, QueuePlan, open_queue, plan_queue
+from backend.services.review.opening import open_queue
+from backend.services.review.planning import Opening, QueuePlan, plan_queue
 from backend.services.review.queues import (
     add_reviewers,
     close_queue,

@@ -96,7 +96,7 @@ class Stratum:
 
 
 class Drawn(NamedTuple):
-    """An item of the sample: its number in the frame, the stratum that asked for it, its chance, and why."""
+    """An item of the sample: its number in the frame, its stratum, its chance, and why."""
 
     number: int
     stratum: str | None
