@@ -208,12 +208,18 @@ class StropClient(DeskClient, ReportClient):
         return self._get_list(review.PreferencesShown, path)
 
     def list_reviews(
-        self, queue_id: int, *, limit: int = 50, cursor: str | None = None
+        self,
+        queue_id: int,
+        *,
+        item_id: int | None = None,
+        limit: int = 50,
+        cursor: str | None = None,
     ) -> Page[review.ReviewShown]:
-        """A page of what reviewers said, newest first."""
+        """A page of what reviewers said, newest first; of one item where it is named."""
         return self._get(
             Page[review.ReviewShown],
             f"/v1/review-queues/{queue_id}/reviews",
+            item_id=item_id,
             limit=limit,
             cursor=cursor,
         )

@@ -41,9 +41,13 @@ def latest_preflight(session: Session, run_id: int) -> Preflight | None:
     return session.scalar(query.order_by(Preflight.id.desc()).limit(1))
 
 
-def finished_reviews(session: Session, queue_id: int, ask: PageAsk) -> RowPage[Review]:
-    """Submitted and skipped reviews of a queue, newest first."""
+def finished_reviews(
+    session: Session, queue_id: int, ask: PageAsk, *, item_id: int | None = None
+) -> RowPage[Review]:
+    """Submitted and skipped reviews of a queue, or of one of its items, newest first."""
     items = select(ReviewItem.id).where(ReviewItem.queue_id == queue_id)
+    if item_id is not None:
+        items = items.where(ReviewItem.id == item_id)
     conditions = [Review.item_id.in_(items), Review.state != ReviewState.DRAFT]
     return page_of(session, Review, ask, where=conditions)
 

@@ -106,9 +106,11 @@ def show_preferences(queue_id: int, session: SessionDep) -> list[shapes.Preferen
 
 
 @router.get("/review-queues/{queue_id}/reviews")
-def list_reviews(queue_id: int, session: SessionDep, page: PageDep) -> Page[shapes.ReviewShown]:
-    """What reviewers said, newest first, by pseudonym."""
-    found = overview.finished_reviews(session, queue_id, page)
+def list_reviews(
+    queue_id: int, session: SessionDep, page: PageDep, item_id: int | None = None
+) -> Page[shapes.ReviewShown]:
+    """What reviewers said, newest first, by pseudonym; of one item where it is named."""
+    found = overview.finished_reviews(session, queue_id, page, item_id=item_id)
     shown = [_show_review(each, queue_id) for each in found.rows]
     return Page[shapes.ReviewShown](items=shown, next=found.next)
 
