@@ -66,6 +66,9 @@ class Settings(BaseSettings):
     executor_id: str = Field(
         "worker-1", description="Name of this worker process; two workers need two names."
     )
+    webhook_private: bool = Field(
+        False, description="Webhooks may go to loopback, private and link-local addresses."
+    )
     max_row_bytes: int = Field(
         8_000_000, ge=1000, description="Longest row that an import accepts, in bytes."
     )

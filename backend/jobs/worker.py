@@ -16,6 +16,7 @@ import sys
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from typing import NoReturn
 
 from sqlalchemy.exc import OperationalError
@@ -30,11 +31,14 @@ from backend.jobs.preflight import check_models
 from backend.jobs.reconcile import reconcile
 from backend.jobs.score import score_parts
 from backend.jobs.train import train_parts
+from backend.jobs.webhooks import deliver_due, keep_delivering
 from backend.services import queue
+from backend.services.clearing import BATCH, clear_outlived
 from backend.settings import Settings
 
 ALL_QUEUES = tuple(dict.fromkeys(queue.QUEUES.values()))
 STOP_SECONDS = 12.0
+CLEAR_EVERY = timedelta(hours=1)
 
 KINDS: Mapping[str, Kind] = {
     queue.JobKind.GENERATE: generate_parts,
@@ -57,6 +61,7 @@ class Worker:
     queues: Sequence[str]
     until_idle: bool = False
     _beaten: float = field(default=0.0)
+    _clear_after: datetime | None = field(default=None)
 
     def start(self) -> None:
         """Take the name and start the job engine.
@@ -84,10 +89,14 @@ class Worker:
         """Work until told to stop, or until idle."""
         beating = threading.Thread(target=self._keep_beating, name="heartbeat", daemon=True)
         beating.start()
+        telling = threading.Thread(target=self._keep_telling, name="webhooks", daemon=True)
+        telling.start()
         while not self.shop.stopping.is_set():
             unfinished = self._reconcile()
             if self.until_idle and unfinished == 0 and self.shop.wait_idle(0):
+                deliver_due(self.shop.sessions, private=self.shop.settings.webhook_private)
                 return
+            self._clear(utc_now())
             self.shop.stopping.wait(self.shop.settings.worker_poll_seconds)
 
     def stop(self) -> None:
@@ -107,6 +116,23 @@ class Worker:
         except OperationalError as error:  # the database was away or locked: it may come back
             log.warning("the database could not be read, will try again: %s", error)
             return -1
+
+    def _clear(self, now: datetime) -> None:
+        """Clear a batch each hour, and the next at once while there is more."""
+        if self._clear_after is not None and now < self._clear_after:
+            return
+        try:
+            with self.shop.sessions.begin() as session:
+                cleared = clear_outlived(session, now=now)
+        except OperationalError as error:
+            log.warning("nothing was cleared: %s", error)
+            return
+        more = max(cleared.values()) >= BATCH
+        self._clear_after = now if more else now + CLEAR_EVERY
+
+    def _keep_telling(self) -> None:
+        settings, stopping = self.shop.settings, self.shop.stopping
+        keep_delivering(self.shop.sessions, stopping, private=settings.webhook_private)
 
     def _keep_beating(self) -> None:
         while not self.shop.stopping.wait(queue.HEARTBEAT_SECONDS):

@@ -21,7 +21,7 @@ from typing import Any
 from urllib.parse import urlsplit
 from uuid import uuid4
 
-from sqlalchemy import select
+from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from backend.errors import Conflict, InvalidInput, NotFound, UnknownName
@@ -29,7 +29,7 @@ from backend.services.ledger import insert_missing
 from backend.tables.model_versions import ModelVersion
 from backend.tables.review import Review, ReviewQueue
 from backend.tables.users import User
-from backend.tables.webhooks import Webhook, WebhookDelivery
+from backend.tables.webhooks import DeliveryState, Webhook, WebhookDelivery
 
 SECRET_PREFIX = "whsec_"
 SECRET_BYTES = (24, 64)
@@ -130,6 +130,12 @@ def remove_webhook(session: Session, webhook_id: int) -> Webhook:
     hook = get_webhook(session, webhook_id)
     hook.active = False
     session.flush()
+    session.execute(
+        update(WebhookDelivery)
+        .where(WebhookDelivery.webhook_id == webhook_id)
+        .where(WebhookDelivery.state == DeliveryState.PENDING)
+        .values(state=DeliveryState.FAILED, last_error="The webhook was removed.")
+    )
     return hook
 
 

@@ -1,0 +1,41 @@
+"""CSV that a spreadsheet may open: no cell of ours is ever taken for a formula.
+
+A text that begins with = + - @, their full-width forms, a tab or a line end is written with one
+apostrophe before it, which spreadsheets take for "this is text"; so is a text that begins with an
+apostrophe, so that `plain_cell` gives every text back as it was. Numbers are written as numbers.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterable
+
+GUARD = "'"
+_DANGEROUS = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠", GUARD)
+
+
+def safe_cell(value: object) -> str:
+    """A value as the text of a cell: None is empty, true and false are words."""
+    match value:
+        case None:
+            return ""
+        case bool():
+            return "true" if value else "false"
+        case int() | float():
+            return repr(value)
+        case _:
+            text = str(value)
+            return GUARD + text if text.startswith(_DANGEROUS) else text
+
+
+def plain_cell(cell: str) -> str:
+    """The text that a cell of `safe_cell` stands for."""
+    return cell[1:] if cell.startswith(GUARD) else cell
+
+
+def csv_line(values: Iterable[object]) -> str:
+    """One record, with its line end."""
+    stream = io.StringIO()
+    csv.writer(stream, lineterminator="\n").writerow([safe_cell(value) for value in values])
+    return stream.getvalue()
