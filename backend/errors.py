@@ -25,7 +25,7 @@ The module knows nothing of HTTP or of the terminal: `api` and `cli` render what
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 
 
 class StropError(Exception):
@@ -113,10 +113,24 @@ class Forbidden(StropError):
 
 
 class LeakRefused(Forbidden):
-    """A validation or test example was about to enter a training set."""
+    """A validation or test example was about to enter a training set.
+
+    Args:
+        findings: what was found, side by side, one mapping of plain values a pair.
+    """
 
     exit_code = 2
     slug = "leak-refused"
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        hint: str | None = None,
+        findings: Sequence[Mapping[str, object]] = (),
+    ) -> None:
+        super().__init__(message, hint=hint)
+        self.findings = findings
 
 
 class PreflightFailed(StropError):

@@ -46,7 +46,12 @@ def render_error(error: StropError) -> Response:
     """A StropError with its own status, slug and hint."""
     headers = {"WWW-Authenticate": "Bearer"} if error.status == 401 else None
     return problem_response(
-        error.slug, error.status, error.message, hint=error.hint, headers=headers
+        error.slug,
+        error.status,
+        error.message,
+        hint=error.hint,
+        errors=[dict(finding) for finding in getattr(error, "findings", ())],
+        headers=headers,
     )
 
 

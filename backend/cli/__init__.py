@@ -8,6 +8,7 @@ stderr, an exit code, a traceback only with `--debug`.
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping, Sequence
 from importlib import import_module
 from typing import Any
 
@@ -15,6 +16,8 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from backend.errors import StropError
+
+SHOWN_FINDINGS = 10
 
 COMMANDS: dict[str, tuple[str, str]] = {
     # on plain files, no database
@@ -120,6 +123,16 @@ def main(argv: list[str] | None = None) -> None:
     raise SystemExit(code if isinstance(code, int) else 0)
 
 
+def _show_findings(findings: Sequence[Mapping[str, object]]) -> None:
+    """What an error found, one below the other: the keys, and the texts side by side."""
+    for finding in findings[:SHOWN_FINDINGS]:
+        for name, value in finding.items():
+            typer.echo(f"  {name:>13}: {' '.join(str(value).split())}", err=True)
+        typer.echo("", err=True)
+    if len(findings) > SHOWN_FINDINGS:
+        typer.echo(f"  and {len(findings) - SHOWN_FINDINGS} more", err=True)
+
+
 def _show_error(error: Exception, *, debug: bool) -> int:
     if hasattr(error, "show") and hasattr(error, "exit_code"):  # wrong usage, said by typer
         error.show()
@@ -131,4 +144,5 @@ def _show_error(error: Exception, *, debug: bool) -> int:
     else:
         text = str(error)
     typer.echo(f"error: {text}", err=True)
+    _show_findings(getattr(error, "findings", ()))
     return int(getattr(error, "exit_code", 1))

@@ -15,12 +15,18 @@ import typer
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session, sessionmaker
 
+    from backend.services.leak_checks import Acceptance
     from backend.settings import Settings
     from backend.tables.projects import Project
 
 FILE_WIDTH = 180
 ProjectOption = Annotated[str | None, typer.Option("--project", help="Project, if several.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+AcceptLeaksOption = Annotated[
+    str | None,
+    typer.Option("--accept-leaks", help="Why near-duplicates may stand; needs --as."),
+]
+AsOption = Annotated[str | None, typer.Option("--as", help="Your user name, for the record.")]
 HomeOption = Annotated[Path | None, typer.Option("--home", help="Folder of this installation.")]
 
 
@@ -63,6 +69,20 @@ def working_in_project(
     installation = open_installation(**overrides)
     with installation.sessions.begin() as session:
         yield installation, session, get_project(session, name)
+
+
+def leak_acceptance(session: Session, reason: str | None, name: str | None) -> Acceptance | None:
+    """Who accepts leaks and why, from `--accept-leaks REASON --as USER`; both or neither."""
+    from backend.db import utc_now
+    from backend.errors import InvalidInput
+    from backend.services.leak_checks import Acceptance
+    from backend.services.users import find_user
+
+    if reason is None:
+        return None
+    if name is None:
+        raise InvalidInput("Leaks are accepted by a named person.", hint="Say who: --as USER")
+    return Acceptance(find_user(session, name).id, reason, utc_now())
 
 
 def print_json(value: object) -> None:

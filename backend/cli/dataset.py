@@ -8,8 +8,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from backend.cli.common import (
+    AcceptLeaksOption,
+    AsOption,
     JsonOption,
     ProjectOption,
+    leak_acceptance,
     print_json,
     print_table,
     working_in_project,
@@ -51,8 +54,11 @@ def import_(
     no_references: NoReferences = False,
     seed: Annotated[int, typer.Option(help="Seed of the split.")] = 7,
     drop_leaks: Annotated[
-        bool, typer.Option("--drop-leaks", help="Leave out training rows with a held-out prompt.")
+        bool,
+        typer.Option("--drop-leaks", help="Leave out training rows that repeat a held-out prompt."),
     ] = False,
+    accept_leaks: AcceptLeaksOption = None,
+    as_: AsOption = None,
     project: ProjectOption = None,
     json: JsonOption = False,
 ) -> None:
@@ -74,6 +80,7 @@ def import_(
             source_name=", ".join(files),
             seed=seed,
             drop_leaks=drop_leaks,
+            accept_leaks=leak_acceptance(session, accept_leaks, as_),
         )
         _show_version(session, version, json=json)
 
@@ -86,7 +93,11 @@ def check(
     slice_: SliceColumns = None,
     no_references: NoReferences = False,
 ) -> None:
-    """Read files as an import would and say what is in them; nothing is stored."""
+    """Read files as an import would and say what is in them; nothing is stored.
+
+    Training rows that repeat a held-out prompt are listed, and the exit code is 2.
+    """
+    from backend.services.datasets import refuse_leaks
     from backend.settings import load_settings
 
     rows = _read_files(
@@ -98,6 +109,7 @@ def check(
     prompts = len({row.content_digest for row in rows})
     groups = len({row.group for row in rows if row.group is not None})
     typer.echo(f"{len(rows)} examples, {prompts} different prompts, {groups} groups.")
+    refuse_leaks(rows, source_name=", ".join(files))
 
 
 @app.command()
@@ -203,4 +215,4 @@ def _show_version(session: Session, version: DatasetVersion, *, json: bool) -> N
     typer.echo(f"{row['dataset']} version {row['version']} ({row['digest']}): {splits}.")
     dropped = version.split_recipe.get("dropped_as_leaks", [])
     if dropped:
-        typer.echo(f"{len(dropped)} training rows left out: their prompt is held out.")
+        typer.echo(f"{len(dropped)} training rows left out: they repeat a held-out prompt.")

@@ -7,11 +7,19 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from backend.cli.common import JsonOption, ProjectOption, working_in_project
+from backend.cli.common import (
+    AcceptLeaksOption,
+    AsOption,
+    JsonOption,
+    ProjectOption,
+    leak_acceptance,
+    working_in_project,
+)
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
+    from backend.services.leak_checks import Acceptance
     from backend.tables.projects import Project
 
 
@@ -38,6 +46,8 @@ def command(
     truncate_prompt: Annotated[
         bool, typer.Option("--truncate-prompt", help="Cut prompts that are too long.")
     ] = False,
+    accept_leaks: AcceptLeaksOption = None,
+    as_: AsOption = None,
     project: ProjectOption = None,
     json: JsonOption = False,
 ) -> None:
@@ -70,6 +80,7 @@ def command(
                 params=params,
                 samples=samples,
                 limit=limit,
+                accept_leaks=leak_acceptance(session, accept_leaks, as_),
             )
             job_ids = [job_id]
     typer.echo(f"Run {run_id} is queued.", err=True)
@@ -101,12 +112,14 @@ def enqueue_run(
     params: Any,
     samples: int = 1,
     limit: int | None = None,
+    accept_leaks: Acceptance | None = None,
 ) -> tuple[int, int]:
     """Lay down a run with its scoring, and queue it; returns run and job."""
     from backend.errors import InvalidInput
     from backend.services import generation, queue
     from backend.services.datasets import get_dataset_version, list_examples
     from backend.services.model_versions import find_model, register_base
+    from backend.services.run_leaks import unknown_training
 
     if dataset is None:
         raise InvalidInput("No dataset is named.", hint="Name it: --dataset NAME")
@@ -114,16 +127,20 @@ def enqueue_run(
     version = get_dataset_version(session, project.id, name, int(number) if number else None)
     chosen = _draw([e.id for e in list_examples(session, version.id, split)], limit, params.seed)
     register_base(session, project.id)
+    model_ids = [find_model(session, project.id, label).id for label in models]
+    for label in unknown_training(session, model_ids):
+        typer.echo(f"{label} was trained elsewhere: leaks into it cannot be checked.", err=True)
     run = generation.create_run(
         session,
         project_id=project.id,
         dataset_version_id=version.id,
         split=split,
-        model_ids=[find_model(session, project.id, label).id for label in models],
+        model_ids=model_ids,
         engine=engine,
         params=params,
         samples=samples,
         example_ids=chosen,
+        accept_leaks=accept_leaks,
     )
     job = queue.enqueue_job(
         session,

@@ -8,8 +8,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from backend.cli.common import (
+    AcceptLeaksOption,
+    AsOption,
     JsonOption,
     ProjectOption,
+    leak_acceptance,
     print_json,
     print_table,
     working_in_project,
@@ -38,6 +41,11 @@ def freeze(
     dpo: Annotated[bool, typer.Option(help="Pairs from corrections and votes.")] = False,
     kto: Annotated[str | None, typer.Option(help="Labels by a rule: faithful=yes.")] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of the choice of references.")] = None,
+    drop_leaks: Annotated[
+        bool, typer.Option("--drop-leaks", help="Leave out near-duplicates of held-out prompts.")
+    ] = False,
+    accept_leaks: AcceptLeaksOption = None,
+    as_: AsOption = None,
     project: ProjectOption = None,
     json: JsonOption = False,
 ) -> None:
@@ -55,13 +63,18 @@ def freeze(
         "dpo_votes": dpo or None,
         "kto": curation.parse_rule(kto).model_dump() if kto else None,
         "seed": seed,
+        "drop_leaks": drop_leaks or None,
     }
     chosen = curation.recipe_from_content(
         {**_recipe_of(recipe), **{key: value for key, value in options.items() if value}}
     )
     with working_in_project(project) as (_, session, found):
         frozen = curation.freeze_training_set(
-            session, project_id=found.id, name=name, recipe=chosen
+            session,
+            project_id=found.id,
+            name=name,
+            recipe=chosen,
+            accept_leaks=leak_acceptance(session, accept_leaks, as_),
         )
         record = _record(frozen)
     if json:

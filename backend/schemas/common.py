@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Generic, TypeVar
+from typing import Annotated, Any, Generic, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -28,6 +28,12 @@ class Page(Shown, Generic[Item]):
 
     items: list[Item]
     next: str | None = None
+
+
+AcceptLeaks = Annotated[
+    str | None,
+    Field(max_length=2_000, description="Why near-duplicates may stand; recorded with your name."),
+]
 
 
 class Problem(Shown):

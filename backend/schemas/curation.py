@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import Field
 
-from backend.schemas.common import NAME_PATTERN, Given, Shown
+from backend.schemas.common import NAME_PATTERN, AcceptLeaks, Given, Shown
 
 
 class TrainingSetShown(Shown):
@@ -28,3 +28,4 @@ class TrainingSetGiven(Given):
 
     name: str = Field(min_length=1, max_length=120, pattern=NAME_PATTERN)
     recipe: dict[str, Any] = Field(default_factory=dict)
+    accept_leaks: AcceptLeaks = None

@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import Field
 
-from backend.schemas.common import NAME_PATTERN, Given, Shown
+from backend.schemas.common import NAME_PATTERN, AcceptLeaks, Given, Shown
 
 
 class SplitShown(Shown):
@@ -52,3 +52,5 @@ class DatasetGiven(Given):
 
     name: str = Field(min_length=1, max_length=120, pattern=NAME_PATTERN)
     rows: list[dict[str, Any]] = Field(min_length=1, max_length=20_000)
+    drop_leaks: bool = False
+    accept_leaks: AcceptLeaks = None

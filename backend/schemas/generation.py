@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from backend.schemas.common import Given, Shown
+from backend.schemas.common import AcceptLeaks, Given, Shown
 from backend.schemas.datasets import ExampleShown
 from backend.schemas.model_versions import PreflightShown
 from backend.schemas.queue import JobShown
@@ -65,6 +65,7 @@ class GenerationRunGiven(Given):
     metrics: list[str] = Field(
         default_factory=list, max_length=100, description="Score with these when it is done."
     )
+    accept_leaks: AcceptLeaks = None
 
 
 class GenerationShown(Shown):

@@ -16,10 +16,21 @@ from sqlalchemy import func, insert, select
 from sqlalchemy.orm import Session
 
 from backend.errors import InvalidInput, NotFound
+from backend.services.leak_checks import (
+    Acceptance,
+    Leak,
+    Side,
+    find_leaks,
+    prompt_text,
+    refusal,
+    settle_leaks,
+)
+from backend.services.near_duplicates import near_duplicate_pairs
 from backend.services.splits import assign_splits
 from backend.tables.datasets import Dataset, DatasetVersion, Example, Split
 
 INSERT_ROWS = 500
+REMEDY = "Leave them out with --drop-leaks"
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,28 +89,39 @@ def import_dataset(
     seed: int = 7,
     fractions: tuple[float, float, float] = (0.8, 0.1, 0.1),
     drop_leaks: bool = False,
+    accept_leaks: Acceptance | None = None,
 ) -> DatasetVersion:
     """Store rows as the next version of a dataset; the same content is the version that stands.
 
     Args:
         rows: examples; either all name their split or none does.
-        fractions: train, validation and test shares of a split by group.
-        drop_leaks: leave out training rows whose prompt stands in a held-out split too.
+        fractions: train, validation and test shares of a split by group; near-duplicates stay on
+            one side of it.
+        drop_leaks: leave out training rows that repeat a held-out prompt.
+        accept_leaks: who lets near-duplicates across a given split stand, and why.
 
     Raises:
-        InvalidInput: no rows, an id twice, or a prompt in two splits (without `drop_leaks`).
+        InvalidInput: no rows, or an id twice.
+        LeakRefused: training rows repeat a held-out prompt, and are neither dropped nor accepted.
     """
     _check_rows(rows, source_name)
     recipe: dict[str, Any] = {"method": "given"}
     if rows[0].split is None:
-        recipe = {"method": "by group", "seed": seed, "fractions": list(fractions)}
-        splits = assign_splits(
-            [(row.group, row.content_digest) for row in rows], seed=seed, fractions=fractions
+        rows, recipe = _split(rows, seed=seed, fractions=fractions)
+    leaks = _leaks(rows)
+    if leaks and drop_leaks:
+        dropped = {leak.train.example for leak in leaks}
+        rows = [row for row in rows if row.external_id not in dropped]
+        recipe["dropped_as_leaks"] = [leak.train.example for leak in leaks]
+    elif leaks:
+        settle_leaks(
+            session,
+            project_id,
+            leaks,
+            subject=source_name,
+            remedy=REMEDY,
+            accept=accept_leaks,
         )
-        rows = [replace(row, split=split) for row, split in zip(rows, splits, strict=True)]
-    rows, dropped = _without_leaks(rows, source_name, drop_leaks=drop_leaks)
-    if dropped:
-        recipe["dropped_as_leaks"] = [row.external_id for row in dropped]
     return _store_version(session, project_id, name, rows, source_name=source_name, recipe=recipe)
 
 
@@ -128,20 +150,34 @@ def _check_rows(rows: Sequence[Row], source_name: str) -> None:
             )
 
 
-def _without_leaks(
-    rows: Sequence[Row], source_name: str, *, drop_leaks: bool
-) -> tuple[list[Row], list[Row]]:
-    held_out = {row.content_digest: row for row in rows if row.split != Split.TRAIN}
-    leaks = [row for row in rows if row.split == Split.TRAIN and row.content_digest in held_out]
-    if leaks and not drop_leaks:
-        twin = held_out[leaks[0].content_digest]
-        raise InvalidInput(
-            f"{source_name}: {len(leaks)} training examples have the prompt of a held-out one, "
-            f"first {leaks[0].external_id!r} (train) and {twin.external_id!r} ({twin.split}).",
-            hint="Leave them out with --drop-leaks.",
-        )
-    left_out = {row.external_id for row in leaks}
-    return [row for row in rows if row.external_id not in left_out], leaks
+def _split(
+    rows: Sequence[Row], *, seed: int, fractions: tuple[float, float, float]
+) -> tuple[list[Row], dict[str, Any]]:
+    pairs = near_duplicate_pairs([prompt_text(row.input, row.context) for row in rows])
+    keys = [(row.group, row.content_digest) for row in rows]
+    splits = assign_splits(keys, seed=seed, fractions=fractions, linked=pairs)
+    recipe = {
+        "method": "by group",
+        "seed": seed,
+        "fractions": list(fractions),
+        "near_duplicates_kept_together": len(pairs),
+    }
+    return [replace(row, split=split) for row, split in zip(rows, splits, strict=True)], recipe
+
+
+def refuse_leaks(rows: Sequence[Row], *, source_name: str) -> None:
+    """Raise LeakRefused when rows that name their split leak across it."""
+    if leaks := _leaks(rows):
+        raise refusal(leaks, source_name, REMEDY)
+
+
+def _leaks(rows: Sequence[Row]) -> list[Leak]:
+    sides: dict[bool, list[Side]] = {True: [], False: []}
+    for row in rows:
+        text = prompt_text(row.input, row.context)
+        side = Side(row.external_id, str(row.split), text, row.content_digest)
+        sides[row.split == Split.TRAIN].append(side)
+    return find_leaks(sides[True], sides[False])
 
 
 def _store_version(

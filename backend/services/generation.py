@@ -17,7 +17,9 @@ from sqlalchemy.orm import Session
 from backend.engines.base import GenerationRequest, GenerationResult, SamplingParams
 from backend.errors import InvalidInput, NotFound
 from backend.services.datasets import chat_messages
+from backend.services.leak_checks import Acceptance
 from backend.services.ledger import insert_missing
+from backend.services.run_leaks import settle_run_leaks
 from backend.tables.datasets import DatasetVersion, Example, Split
 from backend.tables.generation import Generation, GenerationRun, GenerationRunModel
 from backend.tables.model_versions import ModelVersion
@@ -53,14 +55,17 @@ def create_run(
     example_ids: Sequence[int] | None = None,
     samples: int = 1,
     created_by_id: int | None = None,
+    accept_leaks: Acceptance | None = None,
 ) -> GenerationRun:
     """Lay down a run of several models on the same examples.
 
     Args:
         example_ids: only these examples of the split; None is all of them.
         samples: texts for each example and model; more than 1 needs a temperature above 0.
+        accept_leaks: who lets the run measure a model by what it was nearly trained on, and why.
 
     Raises:
+        LeakRefused: a model was trained on near-duplicates of the examples.
         InvalidInput: no model, no example, an example of elsewhere, or greedy repeats.
         NotFound: the dataset version or a model is not of this project.
     """
@@ -74,6 +79,9 @@ def create_run(
             f"{samples} samples of the same prompt cannot be drawn at temperature 0.",
             hint="Ask for one sample, or set a temperature above 0.",
         )
+    settle_run_leaks(
+        session, project_id, version, split, model_ids, example_ids, accept=accept_leaks
+    )
     run = GenerationRun(
         project_id=project_id,
         dataset_version_id=dataset_version_id,

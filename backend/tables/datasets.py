@@ -75,3 +75,23 @@ class Example(Base):
     content_digest: Mapped[str] = mapped_column(String(64), index=True)
 
     dataset_version: Mapped[DatasetVersion] = relationship()
+
+
+class AcceptedLeak(Base):
+    """A person's word that two prompts, one trained on and one held out, may stand as they do.
+
+    The prompts are known by their content digests, so that the word holds in every dataset.
+    """
+
+    __tablename__ = "accepted_leaks"
+    __table_args__ = (UniqueConstraint("project_id", "train_digest", "held_out_digest"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    project_id: Mapped[int] = mapped_column(ForeignKey("projects.id"))
+    train_digest: Mapped[str] = mapped_column(String(64))
+    held_out_digest: Mapped[str] = mapped_column(String(64))
+    kind: Mapped[str] = mapped_column(String(8))
+    similarity: Mapped[float]
+    reason: Mapped[str]
+    accepted_by_id: Mapped[int] = mapped_column(ForeignKey("users.id"))
+    accepted_at: Mapped[datetime] = mapped_column(default=utc_now)

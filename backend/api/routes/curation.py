@@ -9,11 +9,12 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 from fastapi.responses import StreamingResponse
 
-from backend.api.deps import ServingDep, SessionDep
+from backend.api.deps import CurrentUser, NowDep, ServingDep, SessionDep
 from backend.api.once import OnceDep
 from backend.api.streams import stream_lines
 from backend.schemas.curation import TrainingSetGiven, TrainingSetShown
 from backend.services import curation, exports
+from backend.services.leak_checks import acceptance
 
 router = APIRouter(tags=["training sets"])
 
@@ -27,7 +28,12 @@ def list_training_sets(project_id: int, session: SessionDep) -> list[TrainingSet
 
 @router.post("/projects/{project_id}/training-sets", status_code=201)
 def freeze_training_set(
-    project_id: int, body: TrainingSetGiven, session: SessionDep, once: OnceDep
+    project_id: int,
+    body: TrainingSetGiven,
+    session: SessionDep,
+    user: CurrentUser,
+    once: OnceDep,
+    now: NowDep,
 ) -> TrainingSetShown:
     """Freeze a set by a recipe; what is held out is refused."""
     frozen = curation.freeze_training_set(
@@ -35,6 +41,7 @@ def freeze_training_set(
         project_id=project_id,
         name=body.name,
         recipe=curation.recipe_from_content(body.recipe),
+        accept_leaks=acceptance(body.accept_leaks, user.id, now),
     )
     return once.answer(TrainingSetShown.model_validate(frozen))
 

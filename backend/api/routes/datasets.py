@@ -7,12 +7,13 @@ from typing import Literal
 from fastapi import APIRouter
 from sqlalchemy.orm import Session
 
-from backend.api.deps import PageDep, SessionDep
+from backend.api.deps import CurrentUser, NowDep, PageDep, SessionDep
 from backend.api.once import OnceDep
 from backend.schemas.common import Page
 from backend.schemas.datasets import DatasetGiven, DatasetVersionShown, ExampleShown, SplitShown
 from backend.services import datasets
 from backend.services.dataset_rows import ColumnMap, rows_from_records
+from backend.services.leak_checks import acceptance
 from backend.services.pages import page_of
 from backend.tables.datasets import DatasetVersion, Example
 from evaluators.readers import Record
@@ -45,13 +46,26 @@ def list_dataset_versions(project_id: int, session: SessionDep) -> list[DatasetV
 
 @router.post("/projects/{project_id}/datasets", status_code=201)
 def import_dataset(
-    project_id: int, body: DatasetGiven, session: SessionDep, once: OnceDep
+    project_id: int,
+    body: DatasetGiven,
+    session: SessionDep,
+    user: CurrentUser,
+    once: OnceDep,
+    now: NowDep,
 ) -> DatasetVersionShown:
     """The rows as the next version of a dataset; the same content is the version that stands."""
     source = f"{body.name} (sent)"
     records = [Record(number, row) for number, row in enumerate(body.rows, start=1)]
     rows = rows_from_records(records, ColumnMap(), source_name=source)
-    version = datasets.import_dataset(session, project_id, body.name, rows, source_name=source)
+    version = datasets.import_dataset(
+        session,
+        project_id,
+        body.name,
+        rows,
+        source_name=source,
+        drop_leaks=body.drop_leaks,
+        accept_leaks=acceptance(body.accept_leaks, user.id, now),
+    )
     return once.answer(_show(session, version))
 
 

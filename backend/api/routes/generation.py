@@ -5,7 +5,7 @@ from __future__ import annotations
 from fastapi import APIRouter
 from sqlalchemy.orm import Session
 
-from backend.api.deps import CurrentUser, PageDep, ServingDep, SessionDep
+from backend.api.deps import CurrentUser, NowDep, PageDep, ServingDep, SessionDep
 from backend.api.once import OnceDep
 from backend.engines.base import SamplingParams
 from backend.schemas.common import Page
@@ -22,6 +22,7 @@ from backend.schemas.queue import JobShown
 from backend.schemas.scoring import ScoreShown
 from backend.services import generation, overview, queue, scoring
 from backend.services.datasets import get_dataset_version
+from backend.services.leak_checks import acceptance
 from backend.services.model_versions import find_model
 from backend.services.pages import page_of
 from backend.services.queue import JobKind
@@ -73,6 +74,7 @@ def make_run(
     user: CurrentUser,
     serving: ServingDep,
     once: OnceDep,
+    now: NowDep,
 ) -> GenerationRunShown:
     """Lay down a run and queue it; a worker does the rest."""
     version = get_dataset_version(session, project_id, body.dataset, body.dataset_version)
@@ -92,6 +94,7 @@ def make_run(
         ),
         samples=body.samples,
         created_by_id=user.id,
+        accept_leaks=acceptance(body.accept_leaks, user.id, now),
     )
     if body.metrics:
         scored = scoring.create_score_run(session, generation_run_id=run.id, metrics=body.metrics)

@@ -83,6 +83,7 @@ class Recipe(_Part):
     dpo_corrections: bool = Field(False, description="DPO rows: correction over output.")
     dpo_votes: bool = Field(False, description="DPO rows: winner over loser of a pair.")
     kto: Rule | None = Field(None, description="KTO rows: the rule decides the label.")
+    drop_leaks: bool = Field(False, description="Leave out near-duplicates of held-out prompts.")
     seed: int = Field(7, description="Seed of the choice of references.")
 
     @model_validator(mode="after")

@@ -20,10 +20,12 @@ from backend.services.curation.candidates import (
     without_repeats,
 )
 from backend.services.curation.leaks import LeakGuard, guard_project
+from backend.services.curation.near_leaks import drop_near_leaks
 from backend.services.curation.recipes import Recipe
 from backend.services.curation.sources import Sources, gather_sources
 from backend.services.datasets import chat_messages
 from backend.services.exports import TrainingRow
+from backend.services.leak_checks import Acceptance
 from backend.tables.curation import TrainingSet, TrainingSetRow
 from backend.tables.datasets import DatasetVersion, Example
 from backend.tables.generation import Generation
@@ -35,7 +37,12 @@ READ_ROWS = 500
 
 
 def freeze_training_set(
-    session: Session, *, project_id: int, name: str, recipe: Recipe
+    session: Session,
+    *,
+    project_id: int,
+    name: str,
+    recipe: Recipe,
+    accept_leaks: Acceptance | None = None,
 ) -> TrainingSet:
     """Make a training set by a recipe; it is never changed afterwards.
 
@@ -43,21 +50,27 @@ def freeze_training_set(
     every held-out review that came with a queue and was left out. Rows keep the order SFT, DPO,
     KTO; the set counts as simulated when any row rests on a simulated review.
 
+    Args:
+        accept_leaks: who lets near-duplicates of held-out prompts into the set, and why.
+
     Raises:
-        LeakRefused: something held out is named by its id, or all that was found is held out.
+        LeakRefused: something held out is named by its id, or all that was found is held out, or
+            rows nearly repeat a held-out prompt and are neither dropped nor accepted.
         InvalidInput: nothing to train on.
         Conflict: the project has a set of this name.
     """
     _check_name(session, project_id, name)
     guard = guard_project(session, project_id)
     sources = gather_sources(session, project_id, recipe, guard)
-    rows = _choose_rows(recipe, sources)
+    rows, dropped = drop_near_leaks(
+        session, project_id, _choose_rows(recipe, sources), recipe, accept=accept_leaks
+    )
     if not rows:
         raise _nothing_left(sources)
     frozen = TrainingSet(
         project_id=project_id,
         name=name,
-        recipe={"asked": recipe.model_dump(mode="json"), **_outcome(rows, sources)},
+        recipe={"asked": recipe.model_dump(mode="json"), **_outcome(rows, sources), **dropped},
         digest=rows_digest(rows),
         n_rows=len(rows),
         simulated=any(review.simulated for row in rows for review in row.reviews),

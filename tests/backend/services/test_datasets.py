@@ -55,10 +55,6 @@ def _with(rows: list[Row], index: int, **fields: str) -> list[Row]:
         (lambda: _with(_rows(), 3, external_id="e1"), "example 4 has the id 'e1' of example 2"),
         (lambda: _with(_rows(), 3, split="train"), "some examples name their split"),
         (lambda: _rows(split="dev"), "has the split 'dev'"),
-        (
-            lambda: _with(_with(_rows(split="train"), 4, split="test"), 2, input="Question  4"),
-            "'e2' \\(train\\) and 'e4' \\(test\\)",
-        ),
     ],
 )
 def test_bad_rows_import_nothing(

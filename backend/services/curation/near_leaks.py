@@ -1,0 +1,49 @@
+"""Near-duplicates of held-out prompts among the rows of a training set to be."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy.orm import Session
+
+from backend.services.curation.candidates import Candidate
+from backend.services.curation.recipes import Recipe
+from backend.services.leak_checks import (
+    Acceptance,
+    find_leaks,
+    held_out_sides,
+    settle_leaks,
+    sides_of,
+)
+
+
+def drop_near_leaks(
+    session: Session,
+    project_id: int,
+    rows: Sequence[Candidate],
+    recipe: Recipe,
+    *,
+    accept: Acceptance | None,
+) -> tuple[list[Candidate], dict[str, Any]]:
+    """The rows that may be trained on, and what was left out, for the set's record.
+
+    Raises:
+        LeakRefused: there are near-duplicates, which the recipe does not drop and nobody accepted.
+    """
+    leaks = find_leaks(
+        sides_of(session, {row.example.id for row in rows}), held_out_sides(session, project_id)
+    )
+    if not recipe.drop_leaks:
+        settle_leaks(
+            session,
+            project_id,
+            leaks,
+            subject="The training set is refused",
+            remedy="Leave them out with --drop-leaks",
+            accept=accept,
+        )
+        return list(rows), {}
+    dropped = {leak.train.digest for leak in leaks}
+    kept = [row for row in rows if row.example.content_digest not in dropped]
+    return kept, {"dropped_as_leaks": [leak.as_dict() for leak in leaks]}

@@ -1,0 +1,77 @@
+"""Whether a model that is about to be measured was trained on what it is measured by.
+
+A training set was compared with everything that was held out when it was frozen; what came in
+later is compared here, when a run on held-out examples starts. What an adapter that was trained
+elsewhere has seen nobody knows: it is not checked, and `unknown_training` names it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from backend.services.leak_checks import Acceptance, find_leaks, settle_leaks, sides_of
+from backend.tables.curation import TrainingSet, TrainingSetRow
+from backend.tables.datasets import DatasetVersion, Example, Split
+from backend.tables.model_versions import ModelVersion
+from backend.tables.training import TrainingRun
+
+
+def settle_run_leaks(
+    session: Session,
+    project_id: int,
+    version: DatasetVersion,
+    split: str,
+    model_ids: Collection[int],
+    example_ids: Sequence[int] | None,
+    *,
+    accept: Acceptance | None = None,
+) -> None:
+    """Refuse a run on held-out examples that one of its models was trained on, or nearly so.
+
+    Raises:
+        LeakRefused: with the prompts side by side; see `settle_leaks`.
+    """
+    sets = _later_than_their_sets(session, version, model_ids)
+    if split == Split.TRAIN or not sets:
+        return
+    asked = select(Example.id).where(
+        Example.dataset_version_id == version.id, Example.split == split
+    )
+    chosen = list(session.scalars(asked)) if example_ids is None else example_ids
+    rows = select(TrainingSetRow.example_id).where(TrainingSetRow.training_set_id.in_(sets))
+    taught = set(session.scalars(rows))
+    settle_leaks(
+        session,
+        project_id,
+        find_leaks(sides_of(session, taught), sides_of(session, chosen)),
+        subject="The run is refused",
+        remedy="Train the adapter without them",
+        accept=accept,
+    )
+
+
+def unknown_training(session: Session, model_ids: Collection[int]) -> list[str]:
+    """Labels of the adapters of which nobody knows what they were trained on."""
+    models = session.scalars(
+        select(ModelVersion).where(
+            ModelVersion.id.in_(model_ids),
+            ModelVersion.adapter_path.is_not(None),
+            ModelVersion.training_run_id.is_(None),
+        )
+    )
+    return [model.label for model in models]
+
+
+def _later_than_their_sets(
+    session: Session, version: DatasetVersion, model_ids: Collection[int]
+) -> set[int]:
+    query = (
+        select(TrainingSet.id)
+        .join(TrainingRun, TrainingRun.training_set_id == TrainingSet.id)
+        .join(ModelVersion, ModelVersion.training_run_id == TrainingRun.id)
+        .where(ModelVersion.id.in_(model_ids), TrainingSet.created_at <= version.created_at)
+    )
+    return set(session.scalars(query))
