@@ -16,12 +16,15 @@ from backend.schemas.users import Me
 from dashboard.components.frame import load_style, show_problem, show_sign_in_link, show_state
 from dashboard.session import choose_project, current_client, show_person, sign_out_wanted
 from dashboard.views import (
+    agreement,
     desk,
     exports,
     guides,
+    opening,
     overview,
-    people,
     preferences,
+    queues,
+    reviewers,
     runs,
     trainings,
     verdicts,
@@ -80,11 +83,16 @@ def engineer_pages(*, reviews_too: bool) -> dict[str, list[st.Page]]:
         "Project": [
             _page(overview.show, "Overview", "dashboard", first=True),
             _page(runs.show, "Runs", "bar_chart"),
-            _page(preferences.show, "A/B", "compare_arrows"),
             _page(verdicts.show, "Verdicts", "gavel"),
             _page(trainings.show, "Training", "trending_down"),
-            _page(people.show, "Review", "groups"),
             _page(exports.show, "Export", "download"),
+        ],
+        "Review": [
+            _page(queues.show, "Queues", "checklist"),
+            _page(opening.show, "Open a queue", "add_circle"),
+            _page(preferences.show, "A/B", "compare_arrows"),
+            _page(agreement.show, "Agreement", "handshake"),
+            _page(reviewers.show, "Reviewers", "groups"),
         ],
         **desk_pages,
         "Guides": [

@@ -23,6 +23,7 @@ from dashboard.components.frame import (
     verdict_tag,
 )
 from dashboard.session import current_client, current_project
+from dashboard.views.queue_choice import NO_QUEUE
 
 SUBJECTS = {"generate": "generation run", "score": "score run", "train": "training run"}
 STATE_TAGS = {"done": "pass", "failed": "fail", "stopped": "inconclusive"}
@@ -78,7 +79,7 @@ def _show_verdict(comparisons: Sequence[ComparisonShown]) -> None:
     }
     st.html(facts_html(facts))
     reasons = [[verdict_tag(line["verdict"]), line["title"]] for line in newest.lines]
-    st.html(table_html(["line", ""], reasons))
+    st.html(table_html(["verdict", "line of the bar"], reasons, title="Lines of the bar"))
 
 
 def _show_models(models: Sequence[ModelVersionShown]) -> None:
@@ -99,7 +100,7 @@ def _show_models(models: Sequence[ModelVersionShown]) -> None:
 def _show_queues(queues: Sequence[ReviewQueueShown]) -> None:
     st.subheader("Review queues")
     if not queues:
-        st.info("No queue is open: `strop review open`")
+        st.info(NO_QUEUE)
         return
     rows: list[list[Cell]] = [
         [
@@ -110,7 +111,7 @@ def _show_queues(queues: Sequence[ReviewQueueShown]) -> None:
         ]
         for queue in queues
     ]
-    st.html(table_html(["queue", "kind", "done", ""], rows))
+    st.html(table_html(["queue", "kind", "done", "now"], rows, title="Review queues"))
 
 
 def _show_jobs(jobs: Sequence[JobShown]) -> None:
@@ -128,7 +129,7 @@ def _show_jobs(jobs: Sequence[JobShown]) -> None:
         ]
         for job in jobs[:NEWEST_JOBS]
     ]
-    st.html(table_html(["what", "state", "started", "took", ""], rows))
+    st.html(table_html(["what", "state", "started", "took", "reason"], rows, title="Jobs"))
 
 
 def _duration(job: JobShown) -> str:

@@ -1,4 +1,4 @@
-"""Blind A/B: the win rate with its interval, what was undecided, which side was favoured."""
+"""Blind A/B: the win rate over votes with an interval that may be watched, and what sways votes."""
 
 from __future__ import annotations
 
@@ -7,59 +7,106 @@ from collections.abc import Sequence
 import streamlit as st
 
 from backend.schemas.review import PreferencesShown, ReviewQueueShown
+from backend.schemas.review_reports import EffectShown, WatchShown
 from dashboard.components.figures import interval_text
-from dashboard.components.frame import Cell, Tag, escape, facts_html, heading
+from dashboard.components.frame import (
+    Cell,
+    Tag,
+    escape,
+    facts_html,
+    heading,
+    sentences_html,
+    tiles_html,
+)
 from dashboard.components.heat import legend_html
-from dashboard.components.marked_text import plain
+from dashboard.components.measured import interval_points, measured_text
 from dashboard.components.plots import VOTE_COLOURS, intervals_plot, votes_plot
-from dashboard.session import current_client, current_project
+from dashboard.components.review_plots import watch_plot
+from dashboard.session import current_client
+from dashboard.views.queue_choice import chosen_queue
+
+DECISION_WORDS = {
+    "better": "decided: better",
+    "not_better": "decided: not better",
+    "undecided": "undecided",
+}
+DECISION_TAGS = {"better": "pass", "not_better": "fail", "undecided": "inconclusive"}
+SWAYS = ("side", "length")
 
 
 def show() -> None:
     """Draw the page."""
     heading("A/B", "Blind pairs: which answer people would rather send")
-    queues = [q for q in current_client().list_queues(current_project().id) if q.kind == "pair"]
-    if not queues:
-        st.info("No blind pairs yet: `strop review open --run R --pair base,v1 --queue NAME`")
+    queue = chosen_queue(kind="pair")
+    if queue is None:
         return
-    queue = choose_queue(queues)
-    pairs = current_client().preferences(queue.id)
+    client = current_client()
+    pairs = client.preferences(queue.id)
     if not pairs:
-        st.info(f"Nobody has voted yet: {queue.progress.total} pairs wait.")
+        st.info(f"Nobody has voted yet: {queue.progress.total} pairs wait on the experts' desks.")
+        return
+    watched = {(one.model_a_id, one.model_b_id): one for one in client.watch_queue(queue.id)}
     for votes in pairs:
-        _show_pair(votes, queue)
+        _show_pair(votes, watched.get((votes.model_a_id, votes.model_b_id)), queue)
+    _show_effects([one for one in client.queue_effects(queue.id) if one.name in SWAYS])
 
 
-def _show_pair(votes: PreferencesShown, queue: ReviewQueueShown) -> None:
+def _show_pair(votes: PreferencesShown, watch: WatchShown | None, queue: ReviewQueueShown) -> None:
     st.html(f"<h2>{escape(votes.model_b)} against {escape(votes.model_a)}</h2>")
-    _show_rate(votes)
+    if watch is not None:
+        _show_watch(watch)
     _show_votes(votes)
     st.html(facts_html(vote_facts(votes, queue)))
 
 
-def choose_queue(queues: Sequence[ReviewQueueShown]) -> ReviewQueueShown:
-    """One of the queues; a choice when there are several, the newest first."""
-    by_id = {queue.id: queue for queue in sorted(queues, key=lambda queue: -queue.id)}
-    if len(by_id) == 1:
-        return queues[0]
-    chosen = st.selectbox(
-        "Queue", list(by_id), format_func=lambda i: by_id[i].name, label_visibility="collapsed"
-    )
-    return by_id[chosen]
-
-
-def _show_rate(votes: PreferencesShown) -> None:
-    rate = votes.win_rate
-    if rate is None:
-        st.info(plain(f"No win rate yet: {votes.error}"))
+def _show_watch(watch: WatchShown) -> None:
+    tag = f"<span class='strop-tag {DECISION_TAGS[watch.decision]}'>"
+    words = DECISION_WORDS[watch.decision]
+    st.html(f"<p>{tag}{escape(words)}</span> {escape(watch.sentence)}</p>")
+    st.html(tiles_html(watch_tiles(watch)))
+    if not watch.series:
         return
-    text = interval_text(rate.value, rate.low, rate.high, metric="win_rate")
-    st.subheader(f"Win rate {text}, n = {rate.n}")
-    st.caption("Share of the decided votes; half is even. The bar spans the 95% interval.")
-    point = {"line": votes.model_b, "group": "win rate", "text": text, **rate.model_dump()}
-    spec = intervals_plot([point], label="line", value_title="share of decided votes", mark_at=0.5)
-    spec["layer"][0]["encoding"]["x"]["scale"] = {"domain": [0, 1]}
-    st.vega_lite_chart(spec, width="stretch")
+    plot = watch_plot(watch.series, margin=watch.margin, decided_at=watch.decided_at)
+    st.vega_lite_chart(plot, width="stretch")
+    st.caption(
+        "The band is a 95% interval that stays valid however often you look, so that stopping as "
+        "soon as it leaves the dashed line is right. It is wider than an interval that is looked "
+        "at once: that is the price of watching. Ties and both bad count half."
+    )
+
+
+def watch_tiles(watch: WatchShown) -> list[tuple[str, Cell, str]]:
+    """The win rate so far, the votes against the plan, and those saved or still needed."""
+    tiles: list[tuple[str, Cell, str]] = [
+        ("win rate", _rate(watch), _interval(watch)),
+        ("votes", watch.votes, f"of {watch.planned} in a fixed plan"),
+    ]
+    if watch.saved is not None:
+        tiles.append(("votes saved", watch.saved, f"decided after {watch.decided_at}"))
+    elif watch.more is not None:
+        tiles.append(("about this many more", watch.more, _more_range(watch)))
+    elif watch.more_limit is not None:
+        tiles.append(("more votes", f"> {watch.more_limit}", "too close to settle soon"))
+    if watch.n_simulated:
+        tiles.append(("of these", Tag(f"{watch.n_simulated} simulated", "simulated"), ""))
+    return tiles
+
+
+def _rate(watch: WatchShown) -> str:
+    value = watch.figure.value
+    return "none yet" if value is None else f"{value:.2f}"
+
+
+def _interval(watch: WatchShown) -> str:
+    if watch.figure.value is None:
+        return watch.figure.error or "no reason was given"
+    return measured_text(watch.figure).partition(" ")[2]
+
+
+def _more_range(watch: WatchShown) -> str:
+    low = "0" if watch.more_low is None else str(watch.more_low)
+    high = f"more than {watch.more_limit}" if watch.more_high is None else str(watch.more_high)
+    return f"{low} to {high}, if votes go on as so far (simulated)"
 
 
 def _show_votes(votes: PreferencesShown) -> None:
@@ -90,6 +137,7 @@ def vote_facts(votes: PreferencesShown, queue: ReviewQueueShown) -> dict[str, Ce
         "both bad": votes.both_bad,
         "cannot judge": votes.cannot_judge,
         "sides": f"left won {votes.left_wins}, right won {votes.right_wins} of the decided",
+        "of decided votes": _decided(votes),
     }
     if votes.n_identical:
         facts["identical answers"] = votes.n_identical
@@ -98,3 +146,25 @@ def vote_facts(votes: PreferencesShown, queue: ReviewQueueShown) -> dict[str, Ce
     if votes.n_simulated:
         facts["of these"] = Tag(f"{votes.n_simulated} simulated", "simulated")
     return facts
+
+
+def _decided(votes: PreferencesShown) -> str:
+    rate = votes.win_rate
+    if rate is None:
+        return f"no win rate yet: {votes.error}"
+    text = interval_text(rate.value, rate.low, rate.high, metric="win_rate")
+    return f"{text}, n = {rate.n}; this interval holds if you look once, at the end"
+
+
+def _show_effects(effects: Sequence[EffectShown]) -> None:
+    st.subheader("Side and length")
+    if not effects:
+        st.info("Whether the side or the length of a text sways votes can be said after some more.")
+        return
+    st.html(sentences_html(one.sentence for one in effects))
+    points = interval_points((one.subject, one.figure) for one in effects)
+    if points:
+        spec = intervals_plot(
+            points, label="line", value_title="share of decided votes", mark_at=0.5
+        )
+        st.vega_lite_chart(spec, width="stretch")

@@ -33,7 +33,9 @@ from backend.schemas.review import (
 )
 from backend.schemas.scoring import DifferenceShown, FigureShown, ScoreRunDetail
 from backend.schemas.training import TrainingProgress, TrainingRunShown
-from backend.schemas.users import Me
+from backend.schemas.users import Me, UserShown
+from tests.dashboard.fake_reports import FakeReports
+from tests.dashboard.review_figures import figures_of_queues
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 HOSTILE = "<script>alert(1)</script> ![x](http://evil.example/x.png) **b** \x1b[31m \u202ex $y$ `c`"
@@ -66,7 +68,7 @@ def pair_item() -> ItemView:
 
 
 @dataclass
-class FakeClient:
+class FakeClient(FakeReports):
     """Answers from `items`; remembers what was sent.
 
     Attributes:
@@ -221,7 +223,7 @@ class FakeClient:
     def preferences(self, queue_id: int) -> list[PreferencesShown]:
         return self._list("preferences")
 
-    def list_reviews(self, queue_id: int, *, limit: int) -> Any:
+    def list_reviews(self, queue_id: int, *, item_id: int | None = None, limit: int) -> Any:
         return _Page(self._list("list_reviews"))
 
 
@@ -271,6 +273,11 @@ def engineers_project() -> dict[str, Any]:
                     "active_seconds": 30.0}],
     )  # fmt: skip
     return {
+        **figures_of_queues(HOSTILE),
+        "list_users": [
+            UserShown(id=2, name="anna", pseudonym="E-7", role="expert", active=True,
+                      simulated=False, created_at=NOW)
+        ],
         "list_jobs": [job],
         "list_generation_runs": [run],
         "list_generations": [GenerationShown(**generation)],

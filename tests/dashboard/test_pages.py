@@ -22,7 +22,10 @@ from tests.dashboard.fake_client import (
 )
 
 APP = Path(__file__).parents[2] / "dashboard" / "app.py"
-PAGES = ["overview", "runs", "preferences", "verdicts", "trainings", "people"]
+PAGES = [
+    "overview", "runs", "preferences", "verdicts", "trainings", "queues", "agreement", "reviewers",
+    "opening",
+]  # fmt: skip
 
 
 def open_app(client: FakeClient) -> AppTest:
@@ -157,7 +160,7 @@ class TestEngineerPages:
             ("preferences", ["left won 2, right won 2", "2 simulated", "equally good"]),
             ("verdicts", ["f1 better", "0.1 [-0.1, 0.3], n=20", "simulated"]),
             ("trainings", ["round-1", "simulated reviews"]),
-            ("people", ["v1 is better", "simulated", "15 s"]),
+            ("queues", ["simulated", "1.5 [1.4, 1.6] minutes", "between 7 and 14 March"]),
         ],
     )
     def test_what_must_be_on_it(self, name: str, words: list[str]) -> None:

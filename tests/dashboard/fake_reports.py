@@ -1,0 +1,75 @@
+"""The part of the fake client that answers a lead's pages, from `project` by the method's name."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from backend.schemas.datasets import DatasetVersionShown, ExampleShown
+from backend.schemas.review import ReviewQueueGiven, ReviewQueueShown
+from backend.schemas.review_reports import (
+    AgreementReportShown,
+    DesignShown,
+    EffectShown,
+    QueueReportShown,
+    ReviewerQualityShown,
+    WatchShown,
+)
+from backend.schemas.users import UserShown
+
+
+@dataclass
+class FakePage:
+    """A page of a list; there is never another."""
+
+    items: list[Any]
+    next: str | None = None
+
+
+@dataclass
+class FakeReports:
+    """Figures of queues as they were put into `project`; remembers what was opened and closed."""
+
+    project: dict[str, Any] = field(default_factory=dict)
+    opened: list[ReviewQueueGiven] = field(default_factory=list)
+    previewed: list[ReviewQueueGiven] = field(default_factory=list)
+    closed: list[int] = field(default_factory=list)
+
+    def _all(self, name: str) -> list[Any]:
+        return list(self.project.get(name, []))
+
+    def queue_report(self, queue_id: int) -> QueueReportShown:
+        return self.project["queue_report"]
+
+    def queue_agreement(self, queue_id: int, *, worst: int = 20) -> AgreementReportShown:
+        return self.project["queue_agreement"]
+
+    def queue_reviewers(self, queue_id: int) -> list[ReviewerQualityShown]:
+        return self._all("queue_reviewers")
+
+    def queue_effects(self, queue_id: int) -> list[EffectShown]:
+        return self._all("queue_effects")
+
+    def watch_queue(self, queue_id: int, **_: Any) -> list[WatchShown]:
+        return self._all("watch_queue")
+
+    def close_queue(self, queue_id: int) -> None:
+        self.closed.append(queue_id)
+
+    def list_users(self, project_id: int) -> list[UserShown]:
+        return self._all("list_users")
+
+    def list_datasets(self, project_id: int) -> list[DatasetVersionShown]:
+        return self._all("list_datasets")
+
+    def list_examples(self, dataset_version_id: int, **_: Any) -> FakePage:
+        examples: list[ExampleShown] = self._all("list_examples")
+        return FakePage(examples)
+
+    def preview_design(self, project_id: int, body: ReviewQueueGiven) -> DesignShown:
+        self.previewed.append(body)
+        return self.project["design"]
+
+    def open_queue(self, project_id: int, body: ReviewQueueGiven) -> ReviewQueueShown:
+        self.opened.append(body)
+        return self.project["list_queues"][0]
