@@ -35,7 +35,7 @@ INSTRUCTION = (
         (LONG, LONG.replace("a holiday", "one holiday"), Kind.NEAR),
         (f"{LONG}. {LONG[::-1]}", LONG, Kind.PASSAGE),
         ("Where is my card?", "Why was I charged twice?", None),
-        ("Cancel order 48213 for Anna Berg", "Cancel order 48214 for Anna Berg", None),
+        (LONG.replace("nine", "9"), LONG.replace("nine", "8"), None),
         (LONG, " ".join(reversed(LONG.split())), None),
         ("", "Where is my card?", None),
         ("\u5361\u7247\u4e0d\u89c1\u4e86", "\u5361\u7247\u4e0d\u89c1\u4e86\u3002", Kind.FOLDED),
