@@ -75,16 +75,18 @@ class Day:
 Found = tuple[int, int, tuple[Day, ...]]
 
 
-def find_dates(text: str, words: frozenset[str]) -> list[Found]:
+def find_dates(text: str, words: frozenset[str], *, has_digit: bool = True) -> list[Found]:
     """(start, end, readings) of each date; a date like 03/05/2026 has two readings.
 
     Args:
         words: the distinct case-folded words of the text, which spare most texts a search.
+        has_digit: whether the text holds a digit, which spares it too.
     """
-    if not words & MONTHS.keys():
-        return _numeric_dates(text)
+    numeric = _numeric_dates(text) if has_digit else []
+    if words.isdisjoint(MONTHS):
+        return numeric
     spelled = [f for m in _MONTH.finditer(text) if (f := _around_month(text, m)) is not None]
-    return spelled + _numeric_dates(text)
+    return spelled + numeric
 
 
 def _numeric_dates(text: str) -> list[Found]:

@@ -75,6 +75,7 @@ class Facts:
     words: frozenset[str]
 
 
+_DIGIT = re.compile(r"\d")
 _MAIL = re.compile(r"(?<![\w.+-])[\w.+-]+@[\w-]+(?:\.[\w-]+)+")
 _URL = re.compile(r"(?:https?://|www\.)[^\s<>\"')\]]+[^\s<>\"')\].,;:!?]")
 _PHONE = re.compile(r"(?<!\w)(?:\+\d|\(\d|0\d)[\d\s()/.-]{5,30}\d(?![\w-])")
@@ -112,12 +113,16 @@ def find_facts(text: str) -> Facts:
     """All checkable facts of a text but names."""
     words = words_of(text)
     taken = _Taken(len(text))
-    has_digit = any(map(str.isdigit, text))
+    has_digit = _DIGIT.search(text) is not None
     for pattern in (_LIST_MARK, _CITED):
         for m in pattern.finditer(text) if has_digit else ():
             taken.claim(m.start(), m.end())
     identifiers = list(_find_addresses(text, taken))
-    dates = [Dated(s, e, d) for s, e, d in find_dates(text, words) if taken.claim(s, e)]
+    dates = [
+        Dated(s, e, d)
+        for s, e, d in find_dates(text, words, has_digit=has_digit)
+        if taken.claim(s, e)
+    ]
     times, codes = [], []
     if has_digit:
         times = [Timed(s, e, m) for s, e, m in find_times(text) if taken.claim(s, e)]

@@ -1,9 +1,12 @@
 """Grounding: what an output states that its source does not support, by rules and without a model.
 
 The claims of an output are its numbers with units, money, percentages, dates, times, identifiers,
-names and quotations. A claim is supported when the source (context and input together) says the
-same thing, however it is spelled: 3,500 = 3.5k = three thousand five hundred, 29,90 € = EUR 29.90,
-2 kg = 2000 g, 3 May 2026 = 2026-05-03. What the rules cannot see is named in `BLIND_SPOTS`.
+names and quotations; what it or the source denies (`negation`); who did what to whom (`role`). A
+claim is supported when the source (context and input together) says the same thing, however it is
+spelled: 3,500 = 3.5k = three thousand five hundred, 29,90 € = EUR 29.90, 2 kg = 2000 g,
+3 May 2026 = 2026-05-03. A total or a difference that follows from the source's numbers is supported
+too, as the kind `derived`. Few false alarms matter more than finding all: what the rules cannot see
+is named in `BLIND_SPOTS`.
 
 `grounding` is the share of claims that are supported, 1 when all are; an output that makes no
 claim is not applicable. `invented` is 1 when any claim is unsupported, else 0: lower is better.
@@ -15,20 +18,25 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
+from evaluators.checks.claims import Claim
 from evaluators.checks.dates import WEEKDAYS
+from evaluators.checks.derived import is_called_derived, is_derived
 from evaluators.checks.facts import Dated, Facts, Identifier, Number, Timed, find_facts, squash
-from evaluators.checks.names import find_names, is_supported
-from evaluators.checks.sources import Source, index_source, number_key
+from evaluators.checks.kin import check_kin
+from evaluators.checks.names import find_names, is_acronym_of, is_supported
+from evaluators.checks.negation import check_negations
+from evaluators.checks.roles import check_roles
+from evaluators.checks.sources import Source, index_source, initials_of, number_key
 from evaluators.checks.units import Unit
 from evaluators.metric import Metric
 from evaluators.types import Sample, Score, Span
 
-VERSION = 2
+VERSION = 3
 BLIND_SPOTS = (
-    "sums and other derived numbers, paraphrase, common nouns, "
-    "names in lower case or at the head of a sentence, acronyms, negation, swapped roles"
+    "means, percentages and growth worked out from numbers, paraphrase, common nouns, names in "
+    "lower case or at the head of a sentence, acronyms, negation by other words or in German, "
+    "negations that are hedged, narrowed or of another time, roles told by other verbs"
 )
 _HEDGE = re.compile(
     r"\b(?:about|around|approximately|roughly|nearly|almost|over|some|circa|ca\.|etwa|rund|fast|"
@@ -37,28 +45,25 @@ _HEDGE = re.compile(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Claim:
-    """A checkable part of an output, and why the source does not support it (None if it does)."""
-
-    start: int
-    end: int
-    kind: str
-    problem: str | None
-
-
 def find_claims(output: str, source_text: str) -> list[Claim]:
     """Every claim of an output, in reading order, each checked against the source."""
     source = index_source(source_text)
     facts = find_facts(output)
+    roles = [
+        *check_roles(output, source_text),
+        *check_kin(output, source_text, facts.words, source.words),
+    ]
     found = [
         *_check_quotations(output, source),
-        *(_check_number(output, n, source) for n in facts.numbers if _is_claim(n, output)),
+        *(claim for claim in roles if claim.problem is not None),
+        *(_check_number(output, n, source, facts) for n in facts.numbers if _is_claim(n)),
         *(_check_date(output, dated, source) for dated in facts.dates),
         *(_check_time(output, timed, source) for timed in facts.times),
         *(_check_identifier(output, i, source) for i in facts.identifiers),
         *_check_weekdays(output, facts, source),
         *_check_names(output, facts, source),
+        *check_negations(output, source_text, facts.words, source.words),
+        *(claim for claim in roles if claim.problem is None),
     ]
     return sorted(_without_overlap(found), key=lambda claim: claim.start)
 
@@ -77,17 +82,22 @@ def _without_overlap(claims: Sequence[Claim]) -> Iterator[Claim]:
             yield claim
 
 
-def _is_claim(number: Number, output: str) -> bool:
+def _is_claim(number: Number) -> bool:
     """Words such as `one` and `zero` alone claim nothing."""
     small = number.spelled and number.unit is None and number.values[0] in (0, 1)
     return not small
 
 
-def _check_number(output: str, number: Number, source: Source) -> Claim:
+def _check_number(output: str, number: Number, source: Source, facts: Facts) -> Claim:
     kind = "number"
     if number.unit is not None:
         kind = "money" if number.unit.dimension.startswith("money") else "measure"
     problem = _number_problem(output, number, source)
+    if problem is not None and is_called_derived(output, number):
+        if is_derived(number, source.measures, facts.numbers):
+            kind, problem = "derived", None
+        else:
+            problem += ", nor a sum or difference of its numbers"
     return Claim(number.start, number.end, kind, problem)
 
 
@@ -174,7 +184,8 @@ def _check_weekdays(output: str, facts: Facts, source: Source) -> Iterator[Claim
 
 def _check_names(output: str, facts: Facts, source: Source) -> Iterator[Claim]:
     for name in find_names(output, facts.words):
-        missing = [w for w in name.words if not is_supported(w, source.words, source.initials)]
+        missing = [w for w in name.words if not is_supported(w, source.words)]
+        missing = [w for w in missing if not is_acronym_of(w, initials_of(source.text))]
         problem = f"{' '.join(missing)!r} is not in the source" if missing else None
         yield Claim(name.start, name.end, "name", problem)
 

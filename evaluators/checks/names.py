@@ -148,9 +148,14 @@ def _titled_lines(text: str) -> list[tuple[int, int]]:
     return spans
 
 
-def is_supported(word: str, source: frozenset[str], initials: str) -> bool:
-    """Whether a word of a name stands in the source, also inflected or as an acronym."""
+def is_supported(word: str, source: frozenset[str]) -> bool:
+    """Whether a word of a name stands in the source, also inflected."""
     parts = [p for p in re.split(r"[-'’]", word.casefold()) if p]
-    if all(part in source or part.rstrip("s") in source or part + "s" in source for part in parts):
-        return True
+    return all(
+        part in source or part.rstrip("s") in source or part + "s" in source for part in parts
+    )
+
+
+def is_acronym_of(word: str, initials: str) -> bool:
+    """Whether a word in capitals is made of the first letters of words in a row."""
     return word.isupper() and 1 < len(word) <= 6 and word.casefold() in initials

@@ -125,8 +125,10 @@ ORDINALS: dict[str, int] = {
 NUMBER_WORDS = frozenset([*SMALL, *BIG])
 _ANY = sorted([*SMALL, *BIG], key=len, reverse=True)
 _ALL = sorted([*SMALL, *BIG, *ORDINALS], key=len, reverse=True)
+# The lookahead changes nothing but the time: most words begin with another letter.
 WORD_RUN = re.compile(
-    rf"\b(?:{'|'.join(_ANY)})(?:(?:\s+and\s+|\s+point\s+|[\s-]+)(?:{'|'.join(_ANY)}))*\b",
+    rf"\b(?=[{''.join(sorted({word[0] for word in _ANY}))}])"
+    rf"(?:{'|'.join(_ANY)})(?:(?:\s+and\s+|\s+point\s+|[\s-]+)(?:{'|'.join(_ANY)}))*\b",
     re.IGNORECASE,
 )
 DATE_RUN = re.compile(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-_END = re.compile(r"(?<=[.!?])[\"'”’)\]]*\s+(?=[^\sa-zà-ÿ])|\n+")
+_END = re.compile(r"[.!?][\"'”’)\]]*\s+(?=[^\sa-zà-ÿ])|\n+")
 _LONGEST_ABBREVIATION = 6  # so that no text is read again from its start at every full stop
 _ABBREVIATION = re.compile(r"\b(?:Dr|Mr|Mrs|Ms|Prof|St|vs|etc|e\.g|i\.e|No|z\.B|d\.h|[A-Z])\.$")
 
@@ -13,9 +13,10 @@ def split_sentences(text: str) -> list[tuple[int, int]]:
     """(start, end) of each sentence in code points, white space left out."""
     found, start = [], 0
     for m in _END.finditer(text):
-        if "\n" not in m[0] and _ends_in_abbreviation(text, start, m.start()):
+        end = m.start() + (m[0][0] != "\n")
+        if "\n" not in m[0] and _ends_in_abbreviation(text, start, end):
             continue
-        found.append((start, m.start()))
+        found.append((start, end))
         start = m.end()
     found.append((start, len(text)))
     return [place for a, b in found if (place := _trim(text, a, b)) is not None]
