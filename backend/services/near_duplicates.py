@@ -2,7 +2,7 @@
 
 Four kinds, the strictest first: `exact`; `folded` (equal but for case, punctuation, accents'
 composition and white space); `near` (Jaccard similarity of shingles, candidates by MinHash and
-banding, then computed exactly; with the same numbers in both, since two orders that differ in
+banding, then computed exactly; with the same numbers in both, since two requests that differ in
 their number are two cases); `passage` (half of the held-out text's 13-word runs stand in the
 other one, whatever else does: Brown et al. 2020, "Language Models are Few-Shot Learners",
 appendix C). Words in a run of six that many of the texts share are their template (an instruction,
