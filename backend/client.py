@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from backend.desk_client import DeskClient
+from backend.exchange_client import ExchangeClient
 from backend.report_client import ReportClient
 from backend.schemas import (
     comparison,
@@ -34,11 +35,11 @@ from backend.wire import sign_in
 __all__ = ["StropClient", "sign_in"]
 
 
-class StropClient(DeskClient, ReportClient):
+class StropClient(DeskClient, ReportClient, ExchangeClient):
     """A person's or a program's way to a Strop server; see `Wire` for its arguments and errors.
 
     The methods follow the loop; those of an expert's desk are in `DeskClient`, those of a queue's
-    figures in `ReportClient`.
+    figures in `ReportClient`, exports, imports and webhooks in `ExchangeClient`.
     """
 
     def list_users(self, project_id: int) -> list[users.UserShown]:

@@ -1,4 +1,4 @@
-"""JSONL answers of any length: one line at a time, never all of them in memory."""
+"""Answers of any length: one piece at a time, never all of them in memory."""
 
 from __future__ import annotations
 
@@ -11,10 +11,15 @@ JSONL = "application/jsonl"
 
 
 def stream_lines(lines: Iterator[str], *, filename: str) -> StreamingResponse:
-    """Send lines as a file; the first is made now, so that what is refused is still a problem."""
-    first = list(islice(lines, 1))
+    """Send lines as a JSONL file; see `stream_text`."""
+    return stream_text(lines, filename=filename, media_type=JSONL)
+
+
+def stream_text(pieces: Iterator[str], *, filename: str, media_type: str) -> StreamingResponse:
+    """Send a file; the first piece is made now, so that what is refused is still a problem."""
+    first = list(islice(pieces, 1))
     return StreamingResponse(
-        chain(first, lines),
-        media_type=JSONL,
+        chain(first, pieces),
+        media_type=media_type,
         headers={"Content-Disposition": f'attachment; filename="{filename}"'},
     )

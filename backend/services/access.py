@@ -16,10 +16,12 @@ from backend.tables.curation import TrainingSet
 from backend.tables.datasets import Dataset, DatasetVersion
 from backend.tables.generation import Generation, GenerationRun
 from backend.tables.projects import Project
-from backend.tables.review import QueueMember, ReviewQueue, ReviewSlot
+from backend.tables.quality import GoldAnswer, GoldResult
+from backend.tables.review import QueueMember, ReviewItem, ReviewQueue, ReviewSlot
 from backend.tables.scoring import ScoreRun
 from backend.tables.training import TrainingRun
 from backend.tables.users import User
+from backend.tables.webhooks import Webhook, WebhookDelivery
 
 
 def _project(column: Any, key: Any) -> Select[Any]:
@@ -34,6 +36,15 @@ OWNERS: dict[str, Select[Any]] = {
     "generation_id": _project(GenerationRun.project_id, Generation.id).join(Generation),
     "score_run_id": _project(GenerationRun.project_id, ScoreRun.id).join(ScoreRun),
     "queue_id": _project(ReviewQueue.project_id, ReviewQueue.id),
+    "gold_id": _project(ReviewQueue.project_id, GoldAnswer.id)
+    .join(ReviewItem, ReviewItem.queue_id == ReviewQueue.id)
+    .join(GoldAnswer, GoldAnswer.item_id == ReviewItem.id),
+    "result_id": _project(ReviewQueue.project_id, GoldResult.id)
+    .join(ReviewItem, ReviewItem.queue_id == ReviewQueue.id)
+    .join(GoldAnswer, GoldAnswer.item_id == ReviewItem.id)
+    .join(GoldResult, GoldResult.gold_id == GoldAnswer.id),
+    "webhook_id": _project(Webhook.project_id, Webhook.id),
+    "delivery_id": _project(Webhook.project_id, WebhookDelivery.id).join(WebhookDelivery),
     "training_set_id": _project(TrainingSet.project_id, TrainingSet.id),
     "training_run_id": _project(TrainingRun.project_id, TrainingRun.id),
     "comparison_id": _project(Comparison.project_id, Comparison.id),
@@ -43,6 +54,9 @@ MEMBERS = {
     "queue_id": _MEMBER.where(QueueMember.queue_id == bindparam("id")),
     "slot_id": _MEMBER.join(ReviewSlot, ReviewSlot.queue_id == QueueMember.queue_id).where(
         ReviewSlot.id == bindparam("id")
+    ),
+    "result_id": select(GoldResult.user_id).where(
+        GoldResult.user_id == bindparam("user_id"), GoldResult.id == bindparam("id")
     ),
 }
 
@@ -67,7 +81,9 @@ def require_in_project(session: Session, project_id: int, **ids: int | None) -> 
 
 
 def require_reviewer(session: Session, user: User, parameter: str, id_: int) -> None:
-    """Let the members of a queue pass, whatever their role; `parameter` is queue_id or slot_id.
+    """Let the members of a queue pass, whatever their role; `parameter` is a key of MEMBERS.
+
+    A result on a known answer is its person's own.
 
     Raises:
         NotFound: everybody else, who may not know that the queue exists.

@@ -5,6 +5,7 @@ from backend.api.routes import (
     curation,
     datasets,
     desk,
+    exchange,
     generation,
     model_versions,
     projects,
@@ -13,6 +14,7 @@ from backend.api.routes import (
     scoring,
     training,
     users,
+    webhooks,
 )
 
 STAGES = (
@@ -24,6 +26,8 @@ STAGES = (
     generation,
     scoring,
     review,
+    exchange,
+    webhooks,
     curation,
     training,
     comparison,

@@ -1,0 +1,60 @@
+"""Webhooks of a project: whom it tells, and what became of what was told."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter
+
+from backend.api.deps import NowDep, PageDep, SessionDep
+from backend.api.once import OnceDep
+from backend.schemas.common import Page
+from backend.schemas.exchange import DeliveryShown, WebhookGiven, WebhookMade, WebhookShown
+from backend.services import webhook_deliveries, webhooks
+from backend.services.pages import page_of
+from backend.tables.webhooks import WebhookDelivery
+
+router = APIRouter(tags=["webhooks"])
+
+
+@router.get("/projects/{project_id}/webhooks")
+def list_webhooks(project_id: int, session: SessionDep) -> list[WebhookShown]:
+    """The webhooks of a project, without their secrets; removed ones are not active."""
+    found = webhooks.list_webhooks(session, project_id)
+    return [WebhookShown.model_validate(hook) for hook in found]
+
+
+@router.post("/projects/{project_id}/webhooks", status_code=201)
+def add_webhook(
+    project_id: int, body: WebhookGiven, session: SessionDep, once: OnceDep
+) -> WebhookMade:
+    """Tell an address of events. The secret is shown here and nowhere else."""
+    events = webhooks.EVENTS if body.events is None else body.events
+    hook = webhooks.add_webhook(session, project_id, body.url, events=events, secret=body.secret)
+    return once.answer(WebhookMade.model_validate(hook))
+
+
+@router.delete("/webhooks/{webhook_id}")
+def remove_webhook(webhook_id: int, session: SessionDep) -> WebhookShown:
+    """Tell this address no more."""
+    return WebhookShown.model_validate(webhooks.remove_webhook(session, webhook_id))
+
+
+@router.post("/webhooks/{webhook_id}/test", status_code=202)
+def test_webhook(webhook_id: int, session: SessionDep, now: NowDep, once: OnceDep) -> DeliveryShown:
+    """Have the worker send an event that tells of nothing."""
+    made = webhooks.record_test(session, webhook_id, now=now)
+    return once.answer(DeliveryShown.model_validate(made))
+
+
+@router.get("/webhooks/{webhook_id}/deliveries")
+def list_deliveries(webhook_id: int, session: SessionDep, page: PageDep) -> Page[DeliveryShown]:
+    """What was sent and is to be sent, newest first."""
+    found = page_of(session, WebhookDelivery, page, webhook_id=webhook_id)
+    shown = [DeliveryShown.model_validate(delivery) for delivery in found.rows]
+    return Page[DeliveryShown](items=shown, next=found.next)
+
+
+@router.post("/webhook-deliveries/{delivery_id}/retry")
+def retry_delivery(delivery_id: int, session: SessionDep, now: NowDep) -> DeliveryShown:
+    """Send a failed delivery again, under the same id."""
+    again = webhook_deliveries.retry_delivery(session, delivery_id, now=now)
+    return DeliveryShown.model_validate(again)

@@ -1,0 +1,85 @@
+"""The shapes of webhooks and of answers from other tools."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, Literal
+
+from pydantic import Field
+
+from backend.schemas.common import Given, Shown
+
+SourceName = Literal["label-studio", "argilla"]
+OffsetsName = Literal["code_points", "utf16"]
+
+
+class ImportGiven(Given):
+    """Answers given in another tool: tasks of Label Studio, or records of Argilla, as exported.
+
+    `people` maps names in the other tool (ids, addresses) to our user names or pseudonyms;
+    `offsets` says what marks count that do not quote their text.
+    """
+
+    source: SourceName
+    rows: list[Any] = Field(min_length=1, max_length=100_000)
+    people: dict[str, str] = Field(default_factory=dict, max_length=10_000)
+    offsets: OffsetsName = "code_points"
+
+
+class RefusedShown(Shown):
+    """An answer that was not taken: its row in the file, its id there, and why."""
+
+    row: int
+    id: str
+    reason: str
+
+
+class ImportShown(Shown):
+    """What became of imported answers; `reasons` counts the refused ones."""
+
+    taken: int
+    repeated: int
+    reasons: dict[str, int]
+    refused: list[RefusedShown]
+
+
+class WebhookGiven(Given):
+    """An address to tell of events; without a secret one is made."""
+
+    url: str = Field(max_length=2_000, description="http or https; set by an engineer.")
+    events: list[str] | None = Field(None, max_length=20, description="Default: all events.")
+    secret: str | None = Field(None, max_length=200, description="whsec_ and base64.")
+
+
+class WebhookShown(Shown):
+    """A webhook without its secret."""
+
+    id: int
+    project_id: int
+    url: str
+    events: list[str]
+    active: bool
+    created_at: datetime
+
+
+class WebhookMade(WebhookShown):
+    """A new webhook with the secret that signs what it is sent."""
+
+    secret: str
+
+
+class DeliveryShown(Shown):
+    """What was or is to be sent to a webhook, and how that went."""
+
+    id: int
+    webhook_id: int
+    event: str
+    key: str
+    payload: dict[str, Any]
+    state: str
+    attempts: int
+    next_attempt_at: datetime
+    last_status: int | None
+    last_error: str | None
+    created_at: datetime
+    delivered_at: datetime | None
