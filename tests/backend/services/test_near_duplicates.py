@@ -20,6 +20,7 @@ LONG = (
     "and says that it is worse at night, that she has no fever and no pain in the chest, and that "
     "her brother had the same in spring before his asthma was found"
 )
+REFUND = "please send the money for my old phone back to account number"
 INSTRUCTION = (
     "Write one sentence that sums up the call below, and name the customer and the sum.\n\n"
 )
