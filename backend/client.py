@@ -14,6 +14,7 @@ from collections.abc import Iterator
 
 from backend.desk_client import DeskClient
 from backend.exchange_client import ExchangeClient
+from backend.quality_client import QualityClient
 from backend.report_client import ReportClient
 from backend.schemas import (
     comparison,
@@ -35,11 +36,12 @@ from backend.wire import sign_in
 __all__ = ["StropClient", "sign_in"]
 
 
-class StropClient(DeskClient, ReportClient, ExchangeClient):
+class StropClient(DeskClient, ReportClient, QualityClient, ExchangeClient):
     """A person's or a program's way to a Strop server; see `Wire` for its arguments and errors.
 
     The methods follow the loop; those of an expert's desk are in `DeskClient`, those of a queue's
-    figures in `ReportClient`, exports, imports and webhooks in `ExchangeClient`.
+    figures in `ReportClient`, known answers, adjudications and rubrics in `QualityClient`, exports,
+    imports and webhooks in `ExchangeClient`.
     """
 
     def list_users(self, project_id: int) -> list[users.UserShown]:

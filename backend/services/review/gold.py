@@ -183,6 +183,22 @@ def feedback_on(session: Session, result: GoldResult) -> Feedback:
     )
 
 
+def my_results(session: Session, queue_id: int, user_id: int) -> list[Feedback]:
+    """What a person was told about known answers of a queue that stand, the last one first."""
+    query = (
+        select(GoldResult)
+        .join(GoldAnswer, GoldAnswer.id == GoldResult.gold_id)
+        .join(ReviewItem, ReviewItem.id == GoldAnswer.item_id)
+        .where(
+            ReviewItem.queue_id == queue_id,
+            GoldResult.user_id == user_id,
+            GoldAnswer.withdrawn_at.is_(None),
+        )
+        .order_by(GoldResult.id.desc())
+    )
+    return [feedback_on(session, result) for result in session.scalars(query)]
+
+
 def _met(session: Session, gold: GoldAnswer, review: Review) -> dict[str, bool]:
     said: Mapping[str, CheckedAnswer] = answers_of(session, [review.id])[review.id]
     rubric = rubric_from_content(gold.item.queue.rubric.content)

@@ -81,6 +81,14 @@ def list_contests(session: Session, queue_id: int) -> list[GoldResult]:
     return list(session.scalars(query))
 
 
+def get_result(session: Session, result_id: int) -> GoldResult:
+    """The result, or NotFound."""
+    result = session.get(GoldResult, result_id, populate_existing=True)
+    if result is None:
+        raise NotFound("There is no such result.")
+    return result
+
+
 def resolve_contest(
     session: Session,
     result_id: int,
@@ -97,9 +105,7 @@ def resolve_contest(
         Conflict: nobody contests it, or it was resolved.
         InvalidInput: no such resolution, or a withdrawal without a reason.
     """
-    result = session.get(GoldResult, result_id, populate_existing=True)
-    if result is None:
-        raise NotFound("There is no such result.")
+    result = get_result(session, result_id)
     if resolution not in list(Resolution):
         raise InvalidInput(f"{resolution!r} is no resolution.", hint="Use upheld or withdrawn.")
     if result.contested_at is None or result.resolved_at is not None:

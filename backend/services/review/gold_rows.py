@@ -65,4 +65,7 @@ def _row(content: object) -> GoldRow:
     for name in ("example", "model", "model_b", "explanation"):
         if not isinstance(content.get(name), str | None):
             raise InvalidInput(f"{name!r} is no text.")
+    for name in ("generation", "generation_b"):
+        if not isinstance(content.get(name), int | None) or isinstance(content.get(name), bool):
+            raise InvalidInput(f"{name!r} is no id of an output.")
     return GoldRow(**content)

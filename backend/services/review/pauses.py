@@ -55,6 +55,18 @@ class GoldStanding:
     pause_reason: str | None
 
 
+def find_reviewer(session: Session, queue_id: int, pseudonym: str) -> User:
+    """The reviewer of a queue with this pseudonym, or NotFound."""
+    found = session.scalar(
+        select(User)
+        .join(QueueMember, QueueMember.user_id == User.id)
+        .where(QueueMember.queue_id == queue_id, User.pseudonym == pseudonym)
+    )
+    if found is None:
+        raise NotFound(f"The queue has no reviewer {pseudonym}.")
+    return found
+
+
 def is_below(met: int, n: int, rules: QueueRules) -> bool:
     """Whether the rule of the pause applies to `met` of `n` known answers."""
     if n < max(1, rules.gold_minimum):

@@ -15,14 +15,9 @@ from sqlalchemy.orm import Session
 
 from backend.errors import NotFound, UnknownName
 from backend.rubrics import Rubric, rubric_from_content
+from backend.services.review.leases import SLOTS, in_state
 from backend.services.review.queues import save_rubric
-from backend.tables.review import (
-    Purpose,
-    ReviewQueue,
-    ReviewSlot,
-    RubricVersion,
-    SlotState,
-)
+from backend.tables.review import ReviewQueue, RubricVersion, SlotState
 
 WAITING = (SlotState.OPEN, SlotState.LEASED)
 ASKED = ("guidelines", "span_kinds", "span_help", "severities", "span_weights")
@@ -151,16 +146,9 @@ def _read(stored: RubricVersion) -> Rubric:
 
 
 def _staying(session: Session, stored: RubricVersion) -> tuple[StayingQueue, ...]:
-    waiting = (
-        select(ReviewSlot.queue_id, func.count().label("n"))
-        .where(ReviewSlot.purpose == Purpose.REVIEW, ReviewSlot.state.in_(WAITING))
-        .group_by(ReviewSlot.queue_id)
-        .subquery()
-    )
     rows = session.execute(
-        select(ReviewQueue.id, ReviewQueue.name, RubricVersion.version, waiting.c.n)
+        select(ReviewQueue.id, ReviewQueue.name, RubricVersion.version)
         .join(RubricVersion, RubricVersion.id == ReviewQueue.rubric_version_id)
-        .join(waiting, waiting.c.queue_id == ReviewQueue.id)
         .where(
             RubricVersion.project_id == stored.project_id,
             RubricVersion.name == stored.name,
@@ -168,5 +156,17 @@ def _staying(session: Session, stored: RubricVersion) -> tuple[StayingQueue, ...
             ReviewQueue.closed_at.is_(None),
         )
         .order_by(ReviewQueue.id)
+    ).all()
+    staying = [StayingQueue(*row, n_open=_n_open(session, row.id)) for row in rows]
+    return tuple(queue for queue in staying if queue.n_open)
+
+
+def _n_open(session: Session, queue_id: int) -> int:
+    """One count for each state, so that each is read from its partial index."""
+    return sum(
+        session.scalar(
+            select(func.count()).where(SLOTS.c.queue_id == queue_id, in_state(SLOTS, state))
+        )
+        or 0
+        for state in WAITING
     )
-    return tuple(StayingQueue(*row) for row in rows)
