@@ -28,7 +28,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "estimate": ("backend.cli.estimate", "Mean from few ratings and many scores."),
     "calibrate": ("backend.cli.calibrate", "A risk of hallucination from labels and scores."),
     "plan": ("backend.cli.plan", "How many ratings it takes, simulated."),
-    "export": ("backend.cli.export", "Write training data in the formats of other tools."),
+    "export": (
+        "backend.cli.export",
+        "Training data or a queue in the formats of other tools.",
+    ),
     # the installation
     "init": ("backend.cli.init", "Make the database and the first project."),
     "up": ("backend.cli.up", "Serve dashboard and API on one port, with a worker."),
@@ -47,6 +50,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "run": ("backend.cli.run", "Generate with several models and score what they wrote."),
     "report": ("backend.cli.report", "Figures of a run, with intervals."),
     "review": ("backend.cli.review", "Open review queues and see how they stand."),
+    "webhook": ("backend.cli.webhook", "Tell other programs what happens in queues."),
     "set": ("backend.cli.training_set", "Freeze reviewed answers into a training set."),
     "train": ("backend.cli.train", "Train an adapter on a frozen set."),
     "gate": ("backend.cli.gate", "Judge a candidate by the manifest."),

@@ -1,7 +1,8 @@
-"""`strop export`: training data in the formats of other tools, from a frozen set or a plain file.
+"""`strop export`: training data in the formats of other tools, and review queues as files.
 
     strop export dpo --set round-1 --out pairs.jsonl
     strop export sft --in rows.jsonl --out train.jsonl
+    strop export ratings --queue q --out ratings.csv
 
 Rows of a plain file are {"input", "context"?, "output" | "correction", "rejected"?, "label"?},
 TRL's own shapes, or {"messages"}; JSONL or CSV. A plain file needs no database.
@@ -25,18 +26,36 @@ if TYPE_CHECKING:
 
 
 def command(
-    format: Annotated[str, typer.Argument(help="sft, dpo, kto, openai, alpaca or sharegpt.")],
-    out: Annotated[Path, typer.Option(help="JSONL file to write, whole or not at all.")],
+    format: Annotated[
+        str,
+        typer.Argument(
+            help="Training rows: sft, dpo, kto, openai, alpaca or sharegpt. A queue: ratings, "
+            "votes, label-studio, argilla, label-studio-config or argilla-settings."
+        ),
+    ],
+    out: Annotated[Path, typer.Option(help="File to write, whole or not at all.")],
     source: Annotated[
         Path | None, typer.Option("--in", help="Plain rows (JSONL or CSV); needs no database.")
     ] = None,
     set_name: Annotated[
         str | None, typer.Option("--set", help="Frozen training set of the project.")
     ] = None,
+    queue: Annotated[
+        str | None, typer.Option(help="Review queue; the ending of --out is jsonl, csv or json.")
+    ] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with a queue's file that was cut.")
+    ] = False,
+    everything: Annotated[
+        bool, typer.Option("--all", help="Also a queue's gold items, verdicts and extra answers.")
+    ] = False,
+    offsets: Annotated[
+        str, typer.Option(help="What the offsets of marks count: code_points or utf16.")
+    ] = "code_points",
     project: ProjectOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Write training data in the formats of other tools.
+    """Write training data in the formats of other tools, or a review queue as a file.
 
     A row of a file is {"input", "context"?, "output" | "correction", "rejected"?, "label"?}, or
     {"prompt", "completion" | "chosen", "rejected"?, "label"?}, or {"messages"}.
@@ -45,6 +64,22 @@ def command(
     from backend.services.exports import get_format
     from backend.services.plain_rows import LeftOut, read_plain_rows
 
+    if queue is not None:
+        if source is not None or set_name is not None:
+            raise InvalidInput("Rows come from one place.", hint="Give --queue, --in or --set.")
+        from backend.cli.export_queue import export_queue
+
+        export_queue(
+            format,
+            out,
+            queue=queue,
+            project=project,
+            resume=resume,
+            all_purposes=everything,
+            offsets=offsets,
+            as_json=as_json,
+        )
+        return
     chosen, left_out = get_format(format), LeftOut()
     if (source is None) == (set_name is None):
         raise InvalidInput("Rows come from one place.", hint="Give either --in FILE or --set NAME.")

@@ -1,4 +1,4 @@
-"""`strop review open|status|close|rubrics`: queues for experts, and how they stand."""
+"""`strop review open|status|close|rubrics|import`: queues for experts, and how they stand."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from backend.cli import review_import
 from backend.cli.common import (
     JsonOption,
     ProjectOption,
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from backend.tables.review import ReviewQueue
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="Review queues for experts.")
+app.command("import")(review_import.command)
 DEFAULT_RUBRICS = {"single": "summary_faithfulness", "pair": "blind_pair"}
 
 
