@@ -115,7 +115,7 @@ def _triggers(statement: Statement) -> Iterator[tuple[int, int, bool]]:
             ):
                 yield i, i + 1, True
         elif text in NOT:
-            if i and words[i - 1].text in AUXILIARIES:
+            if text == "never" or (i and words[i - 1].text in AUXILIARIES):
                 yield i, i + 1, False
         elif text in DENIERS and _denies(words, i):
             yield i, _after_lead(words, i + 1), text not in ("no", "without")
@@ -157,7 +157,7 @@ def _scope_end(words: Sequence[Word], begin: int, limit: int) -> int:
 
 
 def _phrases(words: Sequence[Word], at: int, begin: int, end: int, sure: bool) -> Iterator[Phrase]:
-    verbal = words[at].text in NOT
+    verbal = words[at].text in NOT or words[at].text == "you"
     chunks, joins = _split(words, begin, end)
     whole = sure or any(join in ("or", "nor", "/") for join in joins)
     followed = words[end].text if end < len(words) else ""

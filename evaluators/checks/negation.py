@@ -122,12 +122,13 @@ def _check_assertions(
             continue
         found = find_all(phrase, told, there)
         if {mention.polarity for _, mention in found} == {Polarity.NEGATED}:
-            yield from _flips(phrase, stated, told, source)
+            yield from _flips(phrase, stated, found, source)
 
 
-def _flips(phrase: Phrase, stated: Found, told: Sequence[Reading], source: str) -> Iterator[Judged]:
+def _flips(phrase: Phrase, stated: Found, found: Found, source: str) -> Iterator[Judged]:
+    """The first statement of the output that a denial of the source contradicts."""
     for reading, mention in stated:
-        for held in told:
+        for held, _ in found:
             for denied in held.denied:
                 if denied.stems == phrase.stems and _is_same_matter(
                     denied, held.statement, mention, reading.statement
