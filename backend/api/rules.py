@@ -45,6 +45,9 @@ RULES: dict[str, Access] = {
     "POST /v1/review-slots/{slot_id}/heartbeat": Access.REVIEWER,
     "POST /v1/review-slots/{slot_id}/submit": Access.REVIEWER,
     "POST /v1/review-slots/{slot_id}/skip": Access.REVIEWER,
+    "GET /v1/review-slots/{slot_id}/links": Access.REVIEWER,
+    "POST /v1/review-queues/{queue_id}/adjudications/claim": Access.REVIEWER,
+    "POST /v1/my/reviews/{review_id}/revise": Access.REVIEWER,
     "GET /v1/my/review-queues/{queue_id}/gold-results": Access.REVIEWER,
     "POST /v1/my/gold-results/{result_id}/contest": Access.REVIEWER,
     # a project, in the order of the loop

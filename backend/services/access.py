@@ -17,7 +17,7 @@ from backend.tables.datasets import Dataset, DatasetVersion
 from backend.tables.generation import Generation, GenerationRun
 from backend.tables.projects import Project
 from backend.tables.quality import GoldAnswer, GoldResult
-from backend.tables.review import QueueMember, ReviewItem, ReviewQueue, ReviewSlot
+from backend.tables.review import QueueMember, Review, ReviewItem, ReviewQueue, ReviewSlot
 from backend.tables.scoring import ScoreRun
 from backend.tables.training import TrainingRun
 from backend.tables.users import User
@@ -54,6 +54,9 @@ MEMBERS = {
     "queue_id": _MEMBER.where(QueueMember.queue_id == bindparam("id")),
     "slot_id": _MEMBER.join(ReviewSlot, ReviewSlot.queue_id == QueueMember.queue_id).where(
         ReviewSlot.id == bindparam("id")
+    ),
+    "review_id": select(Review.reviewer_id).where(
+        Review.reviewer_id == bindparam("user_id"), Review.id == bindparam("id")
     ),
     "result_id": select(GoldResult.user_id).where(
         GoldResult.user_id == bindparam("user_id"), GoldResult.id == bindparam("id")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query
@@ -10,7 +11,9 @@ from sqlalchemy.orm import Session
 from backend.api.deps import CurrentUser, NowDep, SessionDep
 from backend.schemas import review as shapes
 from backend.services import review
-from backend.tables.review import ReviewQueue
+from backend.services.review import adjudication, gold
+from backend.services.review.links import find_links
+from backend.tables.review import Purpose, ReviewQueue
 
 router = APIRouter(tags=["review desk"])
 
@@ -76,23 +79,60 @@ def _show_past(past: review.PastReview) -> shapes.OwnReview:
 def claim_item(
     queue_id: int, session: SessionDep, user: CurrentUser, now: NowDep
 ) -> shapes.ClaimAnswer:
-    """My next item under a lease, or the one that I hold with its draft."""
-    claim = review.claim_review_item(session, queue_id, user.id, now=now)
-    progress = _progress(session, queue_id, user.id)
-    if claim is None:
-        return shapes.ClaimAnswer(claim=None, progress=progress)
-    item = review.item_view(session, claim.slot_id, user.id)
+    """My next item under a lease, or the one that I hold with its draft; or why there is none."""
+    found = review.claim_next(session, queue_id, user.id, now=now)
+    return _show_claim(session, queue_id, user.id, found)
+
+
+@router.post("/review-queues/{queue_id}/adjudications/claim")
+def claim_adjudication(
+    queue_id: int, session: SessionDep, user: CurrentUser, now: NowDep
+) -> shapes.ClaimAnswer:
+    """The next disagreement for me to decide, with the answers that differ."""
+    found = review.claim_adjudication(session, queue_id, user.id, now=now)
+    return _show_claim(session, queue_id, user.id, found)
+
+
+@router.post("/my/reviews/{review_id}/revise")
+def revise_review(
+    review_id: int, session: SessionDep, user: CurrentUser, now: NowDep
+) -> shapes.ClaimAnswer:
+    """Take my own answer back to the desk; it stands until I submit the new one."""
+    found = review.revise(session, review_id, user.id, now=now)
+    return _show_claim(session, found.queue_id, user.id, found)
+
+
+def _show_claim(
+    session: Session, queue_id: int, user_id: int, found: review.Claim | review.Nothing
+) -> shapes.ClaimAnswer:
+    progress = _progress(session, queue_id, user_id)
+    if isinstance(found, review.Nothing):
+        return shapes.ClaimAnswer(
+            claim=None, progress=progress, reason=found.reason.value, message=found.message
+        )
+    item = review.item_view(session, found.slot_id, user_id)
     shown = shapes.Claim(
-        slot_id=claim.slot_id,
-        version=claim.version,
-        lease_until=claim.lease_until,
-        resumed=claim.resumed,
+        slot_id=found.slot_id,
+        version=found.version,
+        lease_until=found.lease_until,
+        heartbeat_seconds=found.heartbeat_seconds,
+        resumed=found.resumed,
         kind=_kind(item.kind),
         item=shapes.ItemView.model_validate(item),
-        draft=shapes.Answer.model_validate(claim.draft) if claim.draft else None,
+        draft=shapes.Answer.model_validate(found.draft) if found.draft else None,
         progress=progress,
+        adjudication=_dispute(session, found),
     )
     return shapes.ClaimAnswer(claim=shown, progress=progress)
+
+
+def _dispute(session: Session, found: review.Claim) -> shapes.AdjudicationView | None:
+    if found.purpose != Purpose.ADJUDICATION:
+        return None
+    dispute = adjudication.dispute_of(session, found.slot_id)
+    if dispute is None:
+        return None
+    return shapes.AdjudicationView.model_validate(dispute, from_attributes=True)
 
 
 @router.post("/review-slots/{slot_id}/heartbeat")
@@ -118,6 +158,26 @@ def save_draft(
     return shapes.LeaseShown(slot_id=slot_id, version=body.version, lease_until=until, at=now)
 
 
+@router.get("/review-slots/{slot_id}/links")
+def list_links(slot_id: int, session: SessionDep, user: CurrentUser) -> list[shapes.Link]:
+    """What the output states, and where the source says so; nothing for a blind pair."""
+    item = review.item_view(session, slot_id, user.id)
+    if item.output is None:
+        return []
+    return [
+        shapes.Link(
+            start=link.start,
+            end=link.end,
+            supported=link.supported,
+            reason=link.reason or "The source says so.",
+            sources=[
+                shapes.SourceStretch(start=place.start, end=place.end) for place in link.sources
+            ],
+        )
+        for link in find_links(item)
+    ]
+
+
 @router.post("/review-slots/{slot_id}/submit")
 def submit_answer(
     slot_id: int, body: shapes.SubmitGiven, session: SessionDep, user: CurrentUser, now: NowDep
@@ -131,7 +191,28 @@ def submit_answer(
         answer=_answer(body.answer),
         now=now,
     )
-    return shapes.ReviewReceipt(review_id=done.review_id, state="submitted", repeated=done.repeated)
+    return shapes.ReviewReceipt(
+        review_id=done.review_id,
+        state="submitted",
+        repeated=done.repeated,
+        extra=done.extra,
+        why=done.why,
+        stratum=done.stratum,
+        gold=_gold(session, done),
+        next=_next(session, done.queue_id, user.id, now) if body.next else None,
+    )
+
+
+def _gold(session: Session, done: review.Submitted) -> shapes.GoldFeedback | None:
+    found = gold.feedback(session, done.review_id) if done.purpose == Purpose.GOLD else None
+    if found is None:
+        return None
+    return shapes.GoldFeedback.model_validate(found, from_attributes=True)
+
+
+def _next(session: Session, queue_id: int, user_id: int, now: datetime) -> shapes.ClaimAnswer:
+    found = review.claim_next(session, queue_id, user_id, now=now)
+    return _show_claim(session, queue_id, user_id, found)
 
 
 def _answer(given: shapes.Answer) -> review.Answer:
@@ -143,6 +224,7 @@ def _answer(given: shapes.Answer) -> review.Answer:
         winner=given.winner,
         comment=given.comment,
         active_seconds=given.active_seconds,
+        seconds_by_criterion=given.seconds_by_criterion,
     )
 
 
@@ -150,8 +232,8 @@ def _answer(given: shapes.Answer) -> review.Answer:
 def skip_item(
     slot_id: int, body: shapes.SkipGiven, session: SessionDep, user: CurrentUser, now: NowDep
 ) -> shapes.ReviewReceipt:
-    """Hand the item to others, with the reason why."""
-    review.skip_review(
+    """Do not answer, and say why; the queue's rules say where the item goes."""
+    queue_id = review.skip_review(
         session,
         slot_id=slot_id,
         version=body.version,
@@ -159,4 +241,8 @@ def skip_item(
         reason=body.reason,
         now=now,
     )
-    return shapes.ReviewReceipt(review_id=None, state="skipped")
+    return shapes.ReviewReceipt(
+        review_id=None,
+        state="skipped",
+        next=_next(session, queue_id, user.id, now) if body.next else None,
+    )

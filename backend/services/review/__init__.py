@@ -4,12 +4,16 @@
               assignments, overlap; opening_rules says what is refused
     opening   open_queue: items in order, sides, slots, members
     queues    finding queues, closing them, their reviewers; rubric versions
-    claims    claim_review_item: one item for one person (the hot path)
+    rules     QueueRules: how a queue hands its items out
+    claims    claim_next: one item for one person, or why none (the hot path; slot_search, seats)
     leases    heartbeat, save_draft; the fencing condition
-    answers   submit_review, skip_review: check (answer_rules), store once, release
+    answers   submit_review: check (answer_rules), store once, release; then after_submit
+    skips     skip_review: to others, back to me, out
+    revisions revise: one's own answer, taken back for a while
     counted   which reviews count in what a queue measures
     agreement how far reviewers agree, by criterion
-    views     what an expert sees, own past reviews, progress
+    views     what an expert sees, own past reviews
+    progress  how far a queue is, and who did how much
     votes     blind pairs in terms of models: counts, win rates, side bias
 
 Everything here takes a session and flushes; the caller commits. A claim and a submit are each one
@@ -18,12 +22,25 @@ short transaction.
 
 from backend.services.review.agreement import CriterionAgreement, queue_agreement
 from backend.services.review.answer_rules import Answer, Choice, SpanMark
-from backend.services.review.answers import Submitted, skip_review, submit_review
-from backend.services.review.claims import Claim, claim_review_item
+from backend.services.review.answers import Submitted, submit_review
+from backend.services.review.claims import (
+    Claim,
+    claim_adjudication,
+    claim_next,
+    claim_review_item,
+    lease_slot,
+)
 from backend.services.review.counted import counts, stands
 from backend.services.review.leases import heartbeat, save_draft
+from backend.services.review.nothing import Nothing, Reason
 from backend.services.review.opening import open_queue
 from backend.services.review.planning import Opening, QueuePlan, plan_queue
+from backend.services.review.progress import (
+    QueueProgress,
+    ReviewerProgress,
+    queue_progress,
+    reviewer_progress,
+)
 from backend.services.review.queues import (
     add_reviewers,
     close_queue,
@@ -33,20 +50,19 @@ from backend.services.review.queues import (
     rubric_of,
     save_rubric,
 )
+from backend.services.review.revisions import revise
+from backend.services.review.rules import QueueRules, SkipPolicy, rules_from
+from backend.services.review.skips import skip_review
 from backend.services.review.views import (
     FlaggedSpan,
     ItemView,
     PastReview,
-    QueueProgress,
-    ReviewerProgress,
     ShownOutput,
     item_view,
     may_review,
     my_queues,
     my_reviews,
     past_review,
-    queue_progress,
-    reviewer_progress,
 )
 from backend.services.review.votes import (
     PairSummary,
@@ -65,18 +81,24 @@ __all__ = [
     "CriterionAgreement",
     "FlaggedSpan",
     "ItemView",
+    "Nothing",
     "Opening",
     "PairSummary",
     "PastReview",
     "QueuePlan",
     "QueueProgress",
+    "QueueRules",
+    "Reason",
     "ReviewerProgress",
     "ShownOutput",
+    "SkipPolicy",
     "SpanMark",
     "Submitted",
     "Vote",
     "WinRate",
     "add_reviewers",
+    "claim_adjudication",
+    "claim_next",
     "claim_review_item",
     "close_queue",
     "counts",
@@ -84,6 +106,7 @@ __all__ = [
     "get_queue",
     "heartbeat",
     "item_view",
+    "lease_slot",
     "list_queues",
     "may_review",
     "models_of_queue",
@@ -97,7 +120,9 @@ __all__ = [
     "queue_progress",
     "queue_votes",
     "reviewer_progress",
+    "revise",
     "rubric_of",
+    "rules_from",
     "save_draft",
     "save_rubric",
     "skip_review",

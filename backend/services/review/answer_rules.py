@@ -51,6 +51,7 @@ class Answer:
         correction: the output as it should have been; None where nothing is to be changed.
         winner: a `Choice`, for pairs only.
         active_seconds: time of attention, as the desk measured it.
+        seconds_by_criterion: the same by the question that had the attention.
     """
 
     ratings: Mapping[str, object] = field(default_factory=dict)
@@ -60,6 +61,7 @@ class Answer:
     winner: str | None = None
     comment: str | None = None
     active_seconds: float = 0.0
+    seconds_by_criterion: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,8 +130,13 @@ def _refuse_unstorable(answer: Answer) -> None:
     texts += [text for mark in answer.spans for text in (mark.kind, mark.severity, mark.note)]
     for text in filter(None, texts):
         refuse_unstorable_text(text)
-    if not math.isfinite(answer.active_seconds):
+    for name in answer.seconds_by_criterion:
+        refuse_unstorable_text(name)
+    times = (answer.active_seconds, *answer.seconds_by_criterion.values())
+    if not all(math.isfinite(seconds) for seconds in times):
         raise InvalidInput("The active time is no number.")
+    if any(seconds < 0 for seconds in answer.seconds_by_criterion.values()):
+        raise InvalidInput("The active time at a question is below zero.")
 
 
 def refuse_unstorable_text(text: str) -> None:

@@ -1,55 +1,70 @@
-"""Submitting and skipping: the answer to an item, checked, stored once, and fenced.
+"""Submitting: the answer to an item, checked, stored once, and fenced.
 
 One transaction releases the slot (by id, owner and version) and adds the review with its ratings,
 correction, spans or vote. Sending the same answer again gives the same result; another answer
-under the same lease is refused. The desk knows sides (left, right); a and b are ours.
+under the same lease is refused. An answer whose lease had lapsed and whose item was given to
+somebody else is kept as an extra: nobody's work is thrown away, and no item counts twice. The desk
+knows sides (left, right); a and b are ours.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
-from sqlalchemy import Table, insert, select, update
+from sqlalchemy import Connection, Table, bindparam, insert, select, update
 from sqlalchemy.orm import Session
 
-from backend.errors import Conflict, InvalidInput, NotFound
-from backend.rubrics import rubric_from_content
-from backend.services.review.answer_rules import (
-    Answer,
-    CheckedReview,
-    Subject,
-    check_answer,
-    refuse_unstorable_text,
-)
-from backend.services.review.leases import REVIEWS, SLOTS, held_by, why_not_held
-from backend.tables.generation import Generation
+from backend.errors import Conflict
+from backend.services.review.after_submit import follow_up
+from backend.services.review.answer_rules import Answer, CheckedReview, check_answer
+from backend.services.review.asked import Asked, read_asked
+from backend.services.review.leases import REVIEWS, SLOTS, AnyRow, why_not_held
+from backend.services.review.seats import count_answer
 from backend.tables.review import (
     Correction,
     Preference,
+    Purpose,
     Rating,
-    ReviewItem,
-    ReviewQueue,
-    ReviewSlot,
     ReviewState,
-    RubricVersion,
-    SlotState,
     Span,
 )
-from backend.tables.users import User
+from backend.tables.review import SlotState as Slot
 
 MAX_ACTIVE_SECONDS = 12 * 3600
 
 
 @dataclass(frozen=True, slots=True)
 class Submitted:
-    """A stored review. `repeated` says that the same answer had been stored before."""
+    """A stored review.
+
+    Attributes:
+        repeated: the same answer had been stored before.
+        extra: it came after the item had been given to somebody else; kept, and not counted.
+        why: why the person saw the item, from the part of the design named `stratum`.
+    """
 
     review_id: int
     item_id: int
     submitted_at: datetime
     repeated: bool = False
+    extra: bool = False
+    purpose: str = Purpose.REVIEW
+    queue_id: int = 0
+    why: str | None = None
+    stratum: str | None = None
+
+
+class _Given(NamedTuple):
+    """A checked answer under the token (slot, version) of its person."""
+
+    version: int
+    answer: Answer
+    checked: CheckedReview
+    simulated: bool
+    annotator_kind: str
+    now: datetime
 
 
 def submit_review(
@@ -65,148 +80,215 @@ def submit_review(
 ) -> Submitted:
     """Store the answer to an item that the person holds, and release the slot.
 
-    A lease that lapsed and was given to nobody else still counts.
+    A lease that lapsed and was given to nobody else still counts; when somebody else was given the
+    item, the answer is kept as an extra.
 
     Args:
         simulated: the answer comes from a script; always true for a simulated user.
 
     Raises:
         InvalidInput: the answer does not fit the rubric or the item; the lease stays.
-        Conflict: another answer was stored under this lease.
-        LeaseLost: somebody else was given the item.
+        Conflict: the person gave another answer to this item, or skipped it under this lease.
         NotFound: the person never held it under this version.
     """
-    subject = _subject(session, slot_id)
-    checked = check_answer(subject, answer)
-    if not _release(session, slot_id, version, user_id, SlotState.DONE):
-        return _repeated(session, slot_id, version, user_id, checked.digest)
-    user = session.get_one(User, user_id)
-    review_id = session.execute(
-        update(REVIEWS)
-        .where(REVIEWS.c.slot_id == slot_id, REVIEWS.c.slot_version == version)
-        .values(
-            state=ReviewState.SUBMITTED,
-            draft={},
-            answer_digest=checked.digest,
-            comment=checked.comment,
-            annotator_kind=annotator_kind,
-            simulated=simulated or user.simulated,
-            active_seconds=min(max(answer.active_seconds, 0.0), MAX_ACTIVE_SECONDS),
-            submitted_at=now,
-        )
-        .returning(REVIEWS.c.id)
-    ).scalar_one()
-    _store_answer(session, review_id, subject, checked, now)
-    return Submitted(review_id, subject.item_id, now)
+    connection = session.connection()
+    asked = read_asked(connection, slot_id, user_id)
+    checked = check_answer(asked.subject, answer)
+    given = _Given(version, answer, checked, simulated or asked.simulated, annotator_kind, now)
+    if not _release(connection, slot_id, version, user_id):
+        return _late(session, asked, given)
+    return _store(session, asked, given, extra=False)
 
 
-def skip_review(
-    session: Session, *, slot_id: int, version: int, user_id: int, reason: str, now: datetime
-) -> None:
-    """Hand an item back with a reason: it reopens for others, never again for this person.
-
-    Skipping again under the same lease changes nothing. Errors as `submit_review`, and
-    InvalidInput for an empty reason.
-    """
-    if not reason.strip():
-        raise InvalidInput("Say in a few words why you skip this item.")
-    refuse_unstorable_text(reason)
-    if not _release(session, slot_id, version, user_id, SlotState.OPEN):
-        if _stored_state(session, slot_id, version, user_id) == ReviewState.SKIPPED:
-            return
-        raise why_not_held(session, slot_id, version, user_id)
-    session.execute(
-        update(REVIEWS)
-        .where(REVIEWS.c.slot_id == slot_id, REVIEWS.c.slot_version == version)
-        .values(state=ReviewState.SKIPPED, skip_reason=reason.strip(), submitted_at=now)
+_RELEASE = (
+    update(SLOTS)
+    .where(
+        SLOTS.c.id == bindparam("slot"),
+        SLOTS.c.owner_id == bindparam("person"),
+        SLOTS.c.version == bindparam("token"),
+        SLOTS.c.state == Slot.LEASED,
     )
+    .values(state=Slot.DONE, lease_until=None)
+    .returning(SLOTS.c.id)
+)
 
 
-def _release(session: Session, slot_id: int, version: int, user_id: int, state: SlotState) -> bool:
-    owner = {"owner_id": None} if state is SlotState.OPEN else {}
-    released = session.execute(
-        update(SLOTS)
-        .where(*held_by(slot_id, version, user_id))
-        .values(state=state, lease_until=None, **owner)
-        .returning(SLOTS.c.id)
-    )
-    return released.first() is not None
+def _release(connection: Connection, slot_id: int, version: int, user_id: int) -> bool:
+    """Whether the person still held the slot under this token; it is done then."""
+    token = {"slot": slot_id, "token": version, "person": user_id}
+    return connection.execute(_RELEASE, token).first() is not None
 
 
-def _repeated(session: Session, slot_id: int, version: int, user_id: int, digest: str) -> Submitted:
-    stored = session.execute(
-        select(REVIEWS.c.id, REVIEWS.c.item_id, REVIEWS.c.submitted_at, REVIEWS.c.answer_digest)
-        .where(REVIEWS.c.slot_id == slot_id, REVIEWS.c.slot_version == version)
-        .where(REVIEWS.c.reviewer_id == user_id, REVIEWS.c.state == ReviewState.SUBMITTED)
+def _late(session: Session, asked: Asked, given: _Given) -> Submitted:
+    """The token is not good any more: a resend, an answer from another tab, or one that is late."""
+    connection = session.connection()
+    own = connection.execute(
+        _OWN.where(REVIEWS.c.slot_id == asked.slot_id, REVIEWS.c.slot_version == given.version),
+        {"person": asked.user_id},
     ).first()
-    if stored is None:
-        raise why_not_held(session, slot_id, version, user_id)
-    if stored.answer_digest != digest:
+    if own is None or own.state == ReviewState.SKIPPED:
+        raise why_not_held(session, asked.slot_id, given.version, asked.user_id)
+    if own.state == ReviewState.SUBMITTED:
+        return _repeated(own, asked, given)
+    if (stands := _standing_answer(connection, asked)) is not None:
+        return _repeated(stands, asked, given)
+    if (held := _held_elsewhere(connection, asked)) is not None:
+        current = given._replace(version=held.version)
+        _release(connection, held.id, held.version, asked.user_id)
+        there = read_asked(connection, held.id, asked.user_id)
+        return _store(session, there, current, extra=False)
+    return _store(session, asked, given, extra=True)
+
+
+_OWN = select(
+    REVIEWS.c.id,
+    REVIEWS.c.item_id,
+    REVIEWS.c.state,
+    REVIEWS.c.submitted_at,
+    REVIEWS.c.answer_digest,
+    REVIEWS.c.extra,
+).where(REVIEWS.c.reviewer_id == bindparam("person"))
+
+
+def _standing_answer(connection: Connection, asked: Asked) -> AnyRow | None:
+    """What the person said of the item under another lease."""
+    query = _OWN.where(
+        REVIEWS.c.item_id == asked.subject.item_id,
+        REVIEWS.c.purpose == asked.purpose,
+        REVIEWS.c.state == ReviewState.SUBMITTED,
+        REVIEWS.c.superseded_at.is_(None),
+    )
+    return connection.execute(query, {"person": asked.user_id}).first()
+
+
+def _held_elsewhere(connection: Connection, asked: Asked) -> AnyRow | None:
+    """The lease under which the person holds the same item now, after the one that they lost."""
+    query = select(SLOTS.c.id, SLOTS.c.version).where(
+        SLOTS.c.item_id == asked.subject.item_id,
+        SLOTS.c.owner_id == asked.user_id,
+        SLOTS.c.state == Slot.LEASED,
+        SLOTS.c.purpose == asked.purpose,
+    )
+    return connection.execute(query).first()
+
+
+def _repeated(own: AnyRow, asked: Asked, given: _Given) -> Submitted:
+    if own.answer_digest != given.checked.digest:
         raise Conflict(
             "Another answer to this item was stored before; it stands.",
             hint="Ask for the next item.",
         )
-    return Submitted(stored.id, stored.item_id, stored.submitted_at, repeated=True)
+    return _submitted(own.id, asked, own.submitted_at, repeated=True, extra=own.extra)
 
 
-def _stored_state(session: Session, slot_id: int, version: int, user_id: int) -> str | None:
-    query = select(REVIEWS.c.state).where(
-        REVIEWS.c.slot_id == slot_id,
-        REVIEWS.c.slot_version == version,
-        REVIEWS.c.reviewer_id == user_id,
+def _submitted(
+    review_id: int, asked: Asked, at: datetime, *, repeated: bool = False, extra: bool = False
+) -> Submitted:
+    return Submitted(
+        review_id=review_id,
+        item_id=asked.subject.item_id,
+        submitted_at=at,
+        repeated=repeated,
+        extra=extra,
+        purpose=asked.purpose,
+        queue_id=asked.queue_id,
+        why=asked.why,
+        stratum=asked.stratum,
     )
-    return session.scalar(query)
 
 
-def _subject(session: Session, slot_id: int) -> Subject:
-    row = session.execute(
-        select(
-            ReviewItem.id,
-            Generation.id,
-            Generation.text,
-            ReviewItem.a_is_left,
-            ReviewQueue.kind,
-            RubricVersion.content,
-        )
-        .select_from(ReviewSlot)
-        .join(ReviewItem, ReviewItem.id == ReviewSlot.item_id)
-        .join(ReviewQueue, ReviewQueue.id == ReviewItem.queue_id)
-        .join(RubricVersion, RubricVersion.id == ReviewQueue.rubric_version_id)
-        .join(Generation, Generation.id == ReviewItem.generation_a_id)
-        .where(ReviewSlot.id == slot_id)
-    ).first()
-    if row is None:
-        raise NotFound("There is no such item.", hint="Ask for the next one.")
-    item_id, generation_id, text, a_is_left, kind, content = row
-    rubric = rubric_from_content(content)
-    return Subject(item_id, generation_id, text or "", a_is_left, kind, rubric)
+_SUBMIT = (
+    update(REVIEWS)
+    .where(REVIEWS.c.slot_id == bindparam("slot"), REVIEWS.c.slot_version == bindparam("token"))
+    .values(state=ReviewState.SUBMITTED, draft={})
+    .returning(REVIEWS.c.id)
+)
+_SUPERSEDE = update(REVIEWS).where(
+    REVIEWS.c.item_id == bindparam("item"),
+    REVIEWS.c.reviewer_id == bindparam("person"),
+    REVIEWS.c.state == ReviewState.SUBMITTED,
+    REVIEWS.c.superseded_at.is_(None),
+    REVIEWS.c.purpose == Purpose.REVIEW,
+)
 
 
-def _store_answer(
-    session: Session, review_id: int, subject: Subject, checked: CheckedReview, now: datetime
-) -> None:
-    rows: list[tuple[type, dict[str, Any]]] = [
-        (Rating, {"criterion": name, "value": given.value, "number": given.number})
-        for name, given in checked.ratings.items()
-    ]
-    if checked.correction is not None:
-        correction = {
-            "generation_id": subject.generation_id,
-            "text": checked.correction,
-            "reason": checked.correction_reason,
-            "created_at": now,
-        }
-        rows.append((Correction, correction))
-    for mark in checked.spans:
-        span = {"start": mark.start, "end": mark.end, "kind": mark.kind}
-        rows.append((Span, {**span, "severity": mark.severity, "note": mark.note}))
-    if checked.winner is not None:
-        rows.append((Preference, {"winner": checked.winner}))
-    for table, values in rows:
-        session.execute(insert(_core(table)).values(review_id=review_id, **values))
+def _store(session: Session, asked: Asked, given: _Given, *, extra: bool) -> Submitted:
+    connection, now = session.connection(), given.now
+    if asked.revising:
+        who = {"item": asked.subject.item_id, "person": asked.user_id}
+        connection.execute(_SUPERSEDE, {**who, "superseded_at": now})
+    seconds = min(max(given.answer.active_seconds, 0.0), MAX_ACTIVE_SECONDS)
+    review_id = connection.execute(
+        _SUBMIT,
+        {
+            "slot": asked.slot_id,
+            "token": given.version,
+            "answer_digest": given.checked.digest,
+            "comment": given.checked.comment,
+            "annotator_kind": given.annotator_kind,
+            "simulated": given.simulated,
+            "active_seconds": seconds,
+            "seconds_by_criterion": dict(given.answer.seconds_by_criterion),
+            "submitted_at": now,
+            "extra": extra,
+        },
+    ).scalar_one()
+    _store_parts(connection, review_id, asked.subject.generation_id, given.checked, now)
+    _count(connection, asked, seconds, extra=extra)
+    follow_up(session, asked, review_id, extra=extra, now=now)
+    return _submitted(review_id, asked, now, extra=extra)
+
+
+def _count(connection: Connection, asked: Asked, seconds: float, *, extra: bool) -> None:
+    if asked.purpose == Purpose.ADJUDICATION or asked.revising:
+        return
+    required = asked.purpose == Purpose.REVIEW
+    count_answer(
+        connection,
+        asked.queue_id,
+        asked.user_id,
+        position=asked.position if required else -1,
+        reviews=1 if required and not extra else 0,
+        seconds=seconds,
+    )
 
 
 def _core(table: Any) -> Table:
     found = table.__table__
     assert isinstance(found, Table)
     return found
+
+
+_RATING, _CORRECTION, _SPAN, _PREFERENCE = (
+    insert(_core(table)) for table in (Rating, Correction, Span, Preference)
+)
+
+
+def _store_parts(
+    connection: Connection,
+    review_id: int,
+    generation_id: int,
+    checked: CheckedReview,
+    now: datetime,
+) -> None:
+    mine = {"review_id": review_id}
+    if checked.ratings:
+        ratings = [
+            {**mine, "criterion": name, "value": given.value, "number": given.number}
+            for name, given in checked.ratings.items()
+        ]
+        connection.execute(_RATING, ratings)
+    if checked.correction is not None:
+        correction = {
+            "generation_id": generation_id,
+            "text": checked.correction,
+            "reason": checked.correction_reason,
+            "created_at": now,
+        }
+        connection.execute(_CORRECTION, {**mine, **correction})
+    if checked.spans:
+        names = ("start", "end", "kind", "severity", "note")
+        spans = [{**mine, **{n: getattr(mark, n) for n in names}} for mark in checked.spans]
+        connection.execute(_SPAN, spans)
+    if checked.winner is not None:
+        connection.execute(_PREFERENCE, {**mine, "winner": checked.winner})

@@ -10,13 +10,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from sqlalchemy import case, func, select
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from backend.errors import NotFound
 from backend.services.review.answer_rules import Answer, SpanMark, to_choice
-from backend.services.review.leases import SLOTS, in_state
-from backend.services.review.queues import get_queue
 from backend.tables.generation import Generation
 from backend.tables.review import (
     QueueKind,
@@ -26,10 +24,8 @@ from backend.tables.review import (
     ReviewQueue,
     ReviewSlot,
     ReviewState,
-    SlotState,
 )
 from backend.tables.scoring import Score
-from backend.tables.users import User
 
 FINISHED = (ReviewState.SUBMITTED, ReviewState.SKIPPED)
 
@@ -65,32 +61,6 @@ class ItemView:
     output: ShownOutput | None = None
     left: ShownOutput | None = None
     right: ShownOutput | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class QueueProgress:
-    """Required reviews of a queue by state; `mine` are those that one person submitted.
-
-    Lapsed leases count as leased until somebody takes them.
-    """
-
-    total: int
-    done: int
-    leased: int
-    open: int
-    mine: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class ReviewerProgress:
-    """What one reviewer of a queue has done."""
-
-    user_id: int
-    pseudonym: str
-    simulated: bool
-    submitted: int
-    skipped: int
-    active_seconds: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,64 +123,6 @@ def _flags(
         for span in found
     }
     return tuple(sorted(flags, key=lambda flag: (flag.start, flag.end, flag.reason)))
-
-
-def queue_progress(session: Session, queue_id: int, *, user_id: int | None = None) -> QueueProgress:
-    """How a queue stands; with `user_id` also how much of it that person did."""
-    total = int(get_queue(session, queue_id).design["n_slots"])
-    waiting = (SlotState.OPEN, SlotState.LEASED)
-    # One count for each state, so that each is read from its partial index.
-    n_open, leased = (
-        session.scalar(
-            select(func.count()).where(SLOTS.c.queue_id == queue_id, in_state(SLOTS, state))
-        )
-        or 0
-        for state in waiting
-    )
-    mine = 0
-    if user_id is not None:
-        mine = (
-            session.scalar(
-                select(func.count()).where(
-                    SLOTS.c.owner_id == user_id,
-                    SLOTS.c.queue_id == queue_id,
-                    SLOTS.c.state == SlotState.DONE,
-                )
-            )
-            or 0
-        )
-    return QueueProgress(total, total - n_open - leased, leased, n_open, mine)
-
-
-def reviewer_progress(session: Session, queue_id: int) -> list[ReviewerProgress]:
-    """Every reviewer of a queue with what they did, the most diligent first."""
-    submitted = func.sum(case((Review.state == ReviewState.SUBMITTED, 1), else_=0))
-    skipped = func.sum(case((Review.state == ReviewState.SKIPPED, 1), else_=0))
-    counted = (
-        select(
-            Review.reviewer_id,
-            submitted.label("submitted"),
-            skipped.label("skipped"),
-            func.sum(Review.active_seconds).label("active_seconds"),
-        )
-        .join(ReviewItem, ReviewItem.id == Review.item_id)
-        .where(ReviewItem.queue_id == queue_id)
-        .group_by(Review.reviewer_id)
-        .subquery()
-    )
-    rows = session.execute(
-        select(User, counted.c.submitted, counted.c.skipped, counted.c.active_seconds)
-        .join(QueueMember, QueueMember.user_id == User.id)
-        .outerjoin(counted, counted.c.reviewer_id == User.id)
-        .where(QueueMember.queue_id == queue_id)
-        .order_by(func.coalesce(counted.c.submitted, 0).desc(), User.id)
-    )
-    return [
-        ReviewerProgress(
-            user.id, user.pseudonym, user.simulated, int(done or 0), int(left or 0), seconds or 0.0
-        )
-        for user, done, left, seconds in rows
-    ]
 
 
 def my_queues(

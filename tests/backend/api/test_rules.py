@@ -24,6 +24,7 @@ from backend.tables.comparison import Comparison
 from backend.tables.curation import TrainingSet
 from backend.tables.generation import Generation
 from backend.tables.projects import SuccessManifest
+from backend.tables.review import Review
 from backend.tables.scoring import ScoreRun
 from backend.tables.training import TrainingRun
 from tests.backend.api.conftest import PASSWORD, SAME_SITE, House
@@ -95,7 +96,9 @@ def things_of(session: Session, desk: Desk, reviewer_id: int, now: datetime) -> 
     assert claim is not None
     written = session.query(Generation).filter_by(run_id=run.id).first()
     assert written is not None
+    review_id = session.query(Review.id).filter_by(slot_id=claim.slot_id).scalar()
     return {
+        "review_id": review_id,
         "project_id": desk.project.id,
         "dataset_version_id": version.id,
         "generation_run_id": run.id,

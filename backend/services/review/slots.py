@@ -1,0 +1,115 @@
+"""Slots beyond those that a queue was opened with, and the review that each lease begins."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, bindparam, func, insert, select, update
+
+from backend.services.review.leases import ITEMS, QUEUES, REVIEWS, SLOTS
+from backend.services.review.seats import EXTRA_POSITION
+from backend.tables.review import Purpose, ReviewState, SlotState
+
+_BEGIN = insert(REVIEWS)
+_LOCK_ITEM = (
+    select(ITEMS.c.queue_id, ITEMS.c.position, ITEMS.c.required_reviews)
+    .where(ITEMS.c.id == bindparam("item"))
+    .with_for_update(key_share=True)
+)
+_LAST_NUMBER = select(func.max(SLOTS.c.number)).where(SLOTS.c.item_id == bindparam("item"))
+_REQUIRED_NOW = select(func.count()).where(
+    SLOTS.c.item_id == bindparam("item"), SLOTS.c.purpose == Purpose.REVIEW
+)
+
+
+def begin_review(
+    connection: Connection,
+    item_id: int,
+    slot_id: int,
+    version: int,
+    user_id: int,
+    purpose: str,
+    now: datetime,
+    *,
+    draft: dict[str, Any] | None = None,
+) -> None:
+    """The unfinished review of a new lease, with what the person had saved under earlier ones."""
+    connection.execute(
+        _BEGIN,
+        {
+            "item_id": item_id,
+            "slot_id": slot_id,
+            "slot_version": version,
+            "reviewer_id": user_id,
+            "state": ReviewState.DRAFT,
+            "draft": draft or {},
+            "purpose": purpose,
+            "started_at": now,
+        },
+    )
+
+
+def lock_item(connection: Connection, item_id: int) -> None:
+    """Let the acts on one item come one after the other: the last two reviews may come at once.
+
+    NO KEY UPDATE on PostgreSQL, since every review that is begun holds a share of the item's key.
+    """
+    connection.execute(_LOCK_ITEM, {"item": item_id})
+
+
+def add_slot(
+    connection: Connection,
+    item_id: int,
+    *,
+    purpose: Purpose,
+    person_id: int | None = None,
+    position: int | None = None,
+) -> int:
+    """One more slot of an item, open, with the next free number; returns its id.
+
+    Args:
+        person_id: whom it is for; anybody who may when None.
+        position: its place in the queue; that of the item when None.
+    """
+    item = connection.execute(_LOCK_ITEM, {"item": item_id}).one()
+    last = connection.execute(_LAST_NUMBER, {"item": item_id}).scalar()
+    values = {
+        "queue_id": item.queue_id,
+        "item_id": item_id,
+        "number": 0 if last is None else last + 1,
+        "position": item.position if position is None else position,
+        "state": SlotState.OPEN,
+        "version": 0,
+        "purpose": purpose,
+        "assigned_to_id": person_id,
+    }
+    added = insert(SLOTS).values(values).returning(SLOTS.c.id)
+    return int(connection.execute(added).scalar_one())
+
+
+def add_reviewer_slot(connection: Connection, item_id: int) -> bool:
+    """Ask one more person about an item, after all that the design asked for; at most once.
+
+    Returns False when the item has a further reviewer already.
+    """
+    item = connection.execute(_LOCK_ITEM, {"item": item_id}).one()
+    there = connection.execute(_REQUIRED_NOW, {"item": item_id}).scalar_one()
+    if there > item.required_reviews:
+        return False
+    add_slot(connection, item_id, purpose=Purpose.REVIEW, position=EXTRA_POSITION + item.position)
+    note_slots(connection, item.queue_id, extra=1)
+    return True
+
+
+def note_slots(connection: Connection, queue_id: int, *, extra: int = 0, out: int = 0) -> None:
+    """Keep count, in the queue's design, of slots that came after the opening and went out.
+
+    What the design asked for stays as it was; `n_extra` and `n_out` stand beside it, so that
+    progress knows its total without counting slots.
+    """
+    query = select(QUEUES.c.design).where(QUEUES.c.id == queue_id).with_for_update(key_share=True)
+    design = dict(connection.execute(query).scalar_one())
+    design["n_extra"] = int(design.get("n_extra", 0)) + extra
+    design["n_out"] = int(design.get("n_out", 0)) + out
+    connection.execute(update(QUEUES).where(QUEUES.c.id == queue_id).values(design=design))
