@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
+from typing import Any
 
 from evaluators.metric import Metric
 from evaluators.types import Sample, Score
 
-CHUNK = 500
+CHUNK = 250
+WORTH_SHARING = 2000  # samples; starting a process costs about what scoring these does
+LOADS_A_MODEL = ("embedding:", "bertscore:", "entailment:", "evaluate:")
+
+Packed = list[tuple[Any, ...]]
 
 
 def score_samples(
     metrics: Sequence[Metric],
     samples: Sequence[Sample],
     *,
-    processes: int = 1,
+    processes: int | None = 1,
     progress: Callable[[int], None] | None = None,
 ) -> dict[str, list[Score]]:
     """Scores by metric name, in the order of the samples.
@@ -23,17 +29,25 @@ def score_samples(
     A chunk goes through all metrics before the next, so that texts are prepared once.
 
     Args:
-        processes: worker processes; worth it from some thousand samples on.
+        processes: worker processes; None takes what `fitting_processes` says.
         progress: called with the number of samples that were just done.
     """
     names = [metric.name for metric in metrics]
     out: dict[str, list[Score]] = {name: [] for name in names}
-    for done in _scored_chunks(metrics, samples, processes):
+    count = fitting_processes(names, len(samples)) if processes is None else processes
+    for done in _scored_chunks(metrics, samples, count):
         for name, scores in zip(names, done, strict=True):
             out[name].extend(scores)
         if progress is not None and done:
             progress(len(done[0]))
     return out
+
+
+def fitting_processes(names: Sequence[str], samples: int) -> int:
+    """All cores where many samples are scored; one where each process would load a model."""
+    if samples < WORTH_SHARING or any(name.startswith(LOADS_A_MODEL) for name in names):
+        return 1
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _scored_chunks(
@@ -47,7 +61,8 @@ def _scored_chunks(
 
     names = [metric.name for metric in metrics]
     with get_context("spawn").Pool(processes) as pool:
-        yield from pool.imap(partial(score_named, names), chunks)
+        for columns in pool.imap(partial(score_named, names), chunks):
+            yield [[Score(*fields) for fields in column] for column in columns]
 
 
 def score_chunk(metrics: Sequence[Metric], samples: Sequence[Sample]) -> list[list[Score]]:
@@ -55,8 +70,17 @@ def score_chunk(metrics: Sequence[Metric], samples: Sequence[Sample]) -> list[li
     return [metric.score(samples) for metric in metrics]
 
 
-def score_named(names: Sequence[str], samples: Sequence[Sample]) -> list[list[Score]]:
-    """The same in another process, which looks the metrics up by name."""
+def score_named(names: Sequence[str], samples: Sequence[Sample]) -> list[Packed]:
+    """The same in another process, which looks the metrics up by name.
+
+    Scores travel as plain tuples: these are pickled several times faster.
+    """
     from evaluators.registry import resolve_metrics
 
-    return score_chunk(resolve_metrics(names), samples)
+    columns = score_chunk(resolve_metrics(names), samples)
+    return [[_fields(score) for score in column] for column in columns]
+
+
+def _fields(score: Score) -> tuple[Any, ...]:
+    s = score
+    return s.value, s.error, s.not_applicable, s.label, s.explanation, s.spans, s.stats

@@ -34,7 +34,9 @@ def command(
     level: Annotated[float, typer.Option(min=0.5, max=0.999, help="Confidence level.")] = 0.95,
     resamples: Annotated[int, typer.Option(min=100, help="Bootstrap resamples.")] = 1000,
     seed: Annotated[int, typer.Option(help="Seed of the bootstrap.")] = 0,
-    processes: Annotated[int, typer.Option(min=1, help="Processes that score.")] = 1,
+    processes: Annotated[
+        int | None, typer.Option(min=1, help="Processes that score; all cores for large files.")
+    ] = None,
 ) -> None:
     """Score a file of predictions: every metric with its interval, n and signature."""
     from evaluators.aggregate import aggregate
@@ -77,7 +79,7 @@ def _cannot_compute() -> type[Exception]:
 
 
 def _score(
-    metrics: Sequence[Metric], samples: Sequence[Sample], processes: int
+    metrics: Sequence[Metric], samples: Sequence[Sample], processes: int | None
 ) -> dict[str, list[Score]]:
     """All scores, with a progress bar where it will take a while."""
     from evaluators.scoring import score_samples

@@ -2,14 +2,16 @@
 
 sacrebleu extracts the statistics of each segment (the edits of TER are counted by a quicker path,
 `metrics.ter`); its formulas are written here once more over arrays, so that a thousand bootstrap
-resamples are one matrix product. The tests hold both equal. Values are on sacrebleu's scale, 0 to 100. The last statistic is the number of references, which
-belongs to the signature and not to the sums.
+resamples are one matrix product. The tests hold both equal. Values are on sacrebleu's scale, 0 to
+100. The last statistic is the number of references, which belongs to the signature and not to the
+sums.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import lru_cache, partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from evaluators.errors import EvaluatorError
@@ -30,11 +32,24 @@ def _engine(kind: str, options: tuple[tuple[str, Any], ...]) -> Any:
 
     try:
         return {"bleu": BLEU, "chrf": CHRF, "ter": TER}[kind](**dict(options))
-    except (ImportError, RuntimeError, OSError) as error:
+    except ImportError:
+        tokeniser = str(dict(options).get("tokenize"))
         raise EvaluatorError(
-            f"sacrebleu cannot set up {kind} with {dict(options)}: {error}.",
-            hint="Install what the tokeniser needs, or choose another.",
+            f"The tokeniser {tokeniser!r} needs a package that is not installed.",
+            hint=f"pip install {PACKAGES.get(tokeniser, 'sacrebleu')}",
         ) from None
+    except (RuntimeError, OSError) as error:
+        raise EvaluatorError(
+            f"sacrebleu cannot load the model of the tokeniser {dict(options).get('tokenize')!r}, "
+            f"which it downloads once: {' '.join(str(error).split())}.",
+            hint=f"Run it once while online, or copy the model's file into {_model_folder()}.",
+        ) from None
+
+
+def _model_folder() -> str:
+    from sacrebleu.utils import SACREBLEU_DIR
+
+    return str(Path(SACREBLEU_DIR) / "models")
 
 
 def segment_statistics(engine: Any, prediction: str, references: Sequence[str]) -> list[float]:
@@ -180,7 +195,12 @@ def bleu(name: str = "bleu", **options: Any) -> Metric:
     return sacre(name, "bleu", bleu_figure, "corpus BLEU", sentence=sentence, **options)
 
 
-TOKENISERS = ("none", "zh", "intl", "char", "ja-mecab", "ko-mecab", "spm", "flores101", "flores200")
+PACKAGES = {
+    "ja-mecab": "'sacrebleu[ja]'",
+    "ko-mecab": "'sacrebleu[ko]'",
+    **dict.fromkeys(("spm", "flores101", "flores200", "spBLEU-1K"), "sentencepiece"),
+}
+TOKENISERS = ("13a", "none", "zh", "intl", "char", *PACKAGES)
 BLEU = bleu()
 BLEU_BY_TOKENISER = {f"bleu_{name}": bleu(f"bleu_{name}", tokenize=name) for name in TOKENISERS}
 CHRF = sacre("chrf", "chrf", chrf_figure, "character n-gram F2")

@@ -8,6 +8,7 @@ import sys
 import pytest
 
 from evaluators.errors import EvaluatorError, UnknownMetric
+from evaluators.metrics.sacre import PACKAGES
 from evaluators.registry import METRICS, resolve_metrics
 from evaluators.types import Sample
 
@@ -33,7 +34,7 @@ def test_the_key_is_the_name(name: str) -> None:
     assert METRICS[name].signature().startswith(f"{name}|strop:")
 
 
-NEED_DOWNLOADS = ("bleu_ja-mecab", "bleu_ko-mecab", "bleu_spm", "bleu_flores101", "bleu_flores200")
+NEED_DOWNLOADS = tuple(f"bleu_{name}" for name in PACKAGES)
 
 
 @pytest.mark.parametrize("name", [name for name in METRICS if name not in NEED_DOWNLOADS])

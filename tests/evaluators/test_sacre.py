@@ -11,6 +11,8 @@ from hypothesis import strategies as st
 from sacrebleu.metrics import BLEU, CHRF, TER
 
 from evaluators.aggregate import aggregate
+from evaluators.errors import EvaluatorError
+from evaluators.metrics import sacre
 from evaluators.metrics.sacre import bleu, statistic_rows
 from evaluators.registry import METRICS
 from evaluators.types import Sample
@@ -71,3 +73,40 @@ def test_other_tokenisers_are_named_in_the_signature() -> None:
     metric = bleu("bleu_char", tokenize="char")
     scores = metric.score([Sample("1", "abc", references=("abd",))])
     assert "tok:char" in metric.signature(scores)
+
+
+def test_every_tokeniser_of_sacrebleu_has_a_metric() -> None:
+    assert {f"bleu_{name}" for name in BLEU.TOKENIZERS} <= METRICS.keys()
+
+
+@pytest.mark.parametrize("name", ["13a", "none", "zh", "intl", "char"])
+@given(pairs=st.lists(LINES, min_size=1, max_size=3))
+@settings(max_examples=15, deadline=None)
+def test_tokenisers_equal_those_of_sacrebleu(name: str, pairs: list[list[str]]) -> None:
+    metric = METRICS[f"bleu_{name}"]
+    ours = aggregate(metric, metric.score(samples_of(pairs)), [None] * len(pairs), resamples=2)
+    theirs = BLEU(tokenize=name).corpus_score([p for p, _ in pairs], [[r for _, r in pairs]])
+    assert ours.value == pytest.approx(theirs.score, abs=1e-9)
+
+
+@pytest.mark.parametrize("name", ["ja-mecab", "ko-mecab", "spm", "flores200", "spBLEU-1K"])
+@pytest.mark.parametrize(
+    ("problem", "words"),
+    [
+        (ImportError("\n\nlong\ninstructions"), "pip install "),
+        (OSError("<urlopen error\nunknown host>"), "copy the model's file into "),
+    ],
+)
+def test_what_a_tokeniser_lacks_is_said_in_one_line(
+    monkeypatch: pytest.MonkeyPatch, name: str, problem: Exception, words: str
+) -> None:
+    def refuse(**options: Any) -> None:
+        raise problem
+
+    monkeypatch.setattr("sacrebleu.metrics.BLEU", refuse)
+    metric = bleu(f"bleu_{name}", tokenize=name)
+    sacre._engine.cache_clear()
+    with pytest.raises(EvaluatorError, match=words) as caught:
+        metric.score([Sample("1", "a", references=("a",))])
+    assert repr(name) in str(caught.value)
+    assert "\n" not in str(caught.value)
