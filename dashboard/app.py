@@ -16,6 +16,7 @@ from backend.schemas.users import Me
 from dashboard.components.frame import load_style, show_problem, show_sign_in_link, show_state
 from dashboard.session import choose_project, current_client, show_person, sign_out_wanted
 from dashboard.views import (
+    adjudication,
     agreement,
     desk,
     exports,
@@ -44,7 +45,8 @@ def main() -> None:
         return
     try:
         me = current_client().me()
-        page = st.navigation(pages_for(me), position="top" if me.role == "expert" else "sidebar")
+        position = "top" if me.role == "expert" else "sidebar"
+        page = st.navigation(pages_for(me), position=position, expanded=True)
         choose_project(me)
         with _foot(me):
             page.run()
@@ -93,6 +95,7 @@ def engineer_pages(*, reviews_too: bool) -> dict[str, list[st.Page]]:
             _page(preferences.show, "A/B", "compare_arrows"),
             _page(agreement.show, "Agreement", "handshake"),
             _page(reviewers.show, "Reviewers", "groups"),
+            _page(adjudication.show, "Adjudication", "balance"),
         ],
         **desk_pages,
         "Guides": [

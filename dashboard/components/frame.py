@@ -62,6 +62,18 @@ def show_problem(error: StropError) -> None:
     st.error(plain(error.message) + (f"  \n{plain(error.hint)}" if error.hint else ""))
 
 
+def show_done(place: str, sentence: str | None = None) -> None:
+    """Say once, after the page was drawn anew, what a click has done.
+
+    With a sentence it is kept for the next drawing; without one, what was kept is shown.
+    """
+    key = f"strop-done-{place}"
+    if sentence is not None:
+        st.session_state[key] = sentence
+    elif key in st.session_state:
+        st.success(plain(st.session_state.pop(key)))
+
+
 def show_sign_in_link(reason: str) -> None:
     """Say why one must sign in, with the link to the form; works in the same browser tab."""
     show_state("○", "Please sign in", reason)

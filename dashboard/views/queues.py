@@ -28,6 +28,7 @@ from dashboard.components.queue_words import (
 )
 from dashboard.components.review_plots import burn_up_plot
 from dashboard.session import current_client
+from dashboard.views.pauses import show_paused
 from dashboard.views.queue_choice import chosen_queue
 
 NEWEST = 20
@@ -101,7 +102,7 @@ def _show_forecast(report: QueueReportShown) -> None:
         )
         st.vega_lite_chart(plot, width="stretch")
         st.caption(
-            "Solid: reviews done. Dashed grey: what was asked for. Wedge: where the end lies with a "
+            "Solid: done. Dashed grey: what was asked for. Wedge: where the end lies with a "
             f"probability of {forecast.level:.0%}, at the pace of the days on which people worked."
         )
     else:
@@ -143,6 +144,7 @@ def _show_reviewers(queue: ReviewQueueShown) -> None:
     if not people:
         st.info("Nobody may review this queue yet. Name reviewers when you open a queue.")
         return
+    show_paused(queue, people)
     rows = [reviewer_row(one) for one in people]
     st.html(table_html(REVIEWER_COLUMNS, rows, title="Reviewers"))
 

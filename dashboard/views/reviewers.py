@@ -11,6 +11,8 @@ from dashboard.components.frame import Cell, Tag, heading, sentences_html, table
 from dashboard.components.measured import interval_points, measured_cell
 from dashboard.components.plots import intervals_plot
 from dashboard.session import current_client
+from dashboard.views.gold import show_known_answers
+from dashboard.views.pauses import offer_pause, show_paused
 from dashboard.views.queue_choice import chosen_queue
 
 COLUMNS = [
@@ -33,7 +35,10 @@ def show() -> None:
     if queue is None:
         return
     people = current_client().queue_reviewers(queue.id)
+    show_paused(queue, people)
     _show_people(people)
+    offer_pause(queue, people)
+    show_known_answers(queue)
     _show_effects(current_client().queue_effects(queue.id))
 
 

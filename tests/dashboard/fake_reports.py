@@ -6,6 +6,17 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from backend.schemas.datasets import DatasetVersionShown, ExampleShown
+from backend.schemas.quality import (
+    AdjudicationProgressShown,
+    AdjudicationShown,
+    ContestShown,
+    GoldAdded,
+    GoldShown,
+    GoldStandingShown,
+    ResolutionShown,
+    RubricSaved,
+    RubricShown,
+)
 from backend.schemas.review import ReviewQueueGiven, ReviewQueueShown
 from backend.schemas.review_reports import (
     AgreementReportShown,
@@ -34,6 +45,11 @@ class FakeReports:
     opened: list[ReviewQueueGiven] = field(default_factory=list)
     previewed: list[ReviewQueueGiven] = field(default_factory=list)
     closed: list[int] = field(default_factory=list)
+    lifted: list[tuple[int, str]] = field(default_factory=list)
+    paused: list[tuple[int, str, str]] = field(default_factory=list)
+    resolved: list[tuple[int, str, str]] = field(default_factory=list)
+    made_gold_of: list[int] = field(default_factory=list)
+    saved_rubrics: list[str] = field(default_factory=list)
 
     def _all(self, name: str) -> list[Any]:
         return list(self.project.get(name, []))
@@ -73,3 +89,45 @@ class FakeReports:
     def open_queue(self, project_id: int, body: ReviewQueueGiven) -> ReviewQueueShown:
         self.opened.append(body)
         return self.project["list_queues"][0]
+
+    def list_gold(self, queue_id: int, **_: Any) -> FakePage:
+        known: list[GoldShown] = self._all("list_gold")
+        return FakePage(known)
+
+    def gold_standing(self, queue_id: int) -> list[GoldStandingShown]:
+        return self._all("gold_standing")
+
+    def gold_contests(self, queue_id: int) -> list[ContestShown]:
+        return self._all("gold_contests")
+
+    def resolve_contest(self, result_id: int, resolution: str, reason: str = "") -> ResolutionShown:
+        self.resolved.append((result_id, resolution, reason))
+        self.project["gold_contests"] = []
+        return ResolutionShown(resolution=resolution, gold_id=1, n_results=3, unpaused=["E-8"])
+
+    def lift_pause(self, queue_id: int, reviewer: str) -> list[GoldStandingShown]:
+        self.lifted.append((queue_id, reviewer))
+        return []
+
+    def pause_reviewer(self, queue_id: int, reviewer: str, reason: str) -> list[GoldStandingShown]:
+        self.paused.append((queue_id, reviewer, reason))
+        return []
+
+    def adjudication_progress(self, queue_id: int) -> AdjudicationProgressShown:
+        none = AdjudicationProgressShown(opened=0, decided=0, held=0)
+        return self.project.get("adjudication_progress", none)
+
+    def list_adjudications(self, queue_id: int, **_: Any) -> FakePage:
+        found: list[AdjudicationShown] = self._all("list_adjudications")
+        return FakePage(found)
+
+    def add_adjudicated_gold(self, queue_id: int) -> GoldAdded:
+        self.made_gold_of.append(queue_id)
+        return GoldAdded(queue_id=queue_id, ids=[1])
+
+    def list_rubrics(self, project_id: int) -> list[RubricShown]:
+        return self._all("list_rubrics")
+
+    def save_rubric(self, project_id: int, source: str) -> RubricSaved:
+        self.saved_rubrics.append(source)
+        return self.project["save_rubric"]

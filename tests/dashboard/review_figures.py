@@ -2,9 +2,20 @@
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import UTC, date, datetime
 from typing import Any
 
+from backend.rubrics import find_rubric
+from backend.schemas.quality import (
+    AdjudicationProgressShown,
+    AdjudicationShown,
+    ContestShown,
+    GoldShown,
+    GoldStandingShown,
+    RubricSaved,
+    RubricShown,
+    SaidShown,
+)
 from backend.schemas.review_reports import (
     AgreementReportShown,
     DesignShown,
@@ -136,6 +147,74 @@ def design(hostile: str) -> DesignShown:
     )  # fmt: skip
 
 
+NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
+
+
+def known_answers(hostile: str) -> dict[str, Any]:
+    """One known answer, contested by one person, and how both reviewers stand on it."""
+    known = {"ratings": {"faithful": "no"}, "tolerance": {"quality": 1}}
+    standing = {"error": None, "n_contested": 0, "paused_at": None, "pause_reason": None}
+    return {
+        "list_gold": [
+            GoldShown(
+                id=1, item_id=9, generation_ids=[1], models=["base"], example=hostile, answer=known,
+                explanation=hostile, created_at=NOW, withdrawn_at=None, withdrawn_reason=None, n=3,
+                met=1, contested=1,
+            )
+        ],
+        "gold_standing": [
+            GoldStandingShown(pseudonym="E-7", simulated=True, n=8, met=7, value=0.875, low=0.53,
+                              high=0.98, **standing),
+            GoldStandingShown(pseudonym="E-8", simulated=False, n=0, met=0, value=None, low=None,
+                              high=None, **{**standing, "error": "No known answer was judged."}),
+        ],
+        "gold_contests": [
+            ContestShown(
+                result_id=5, gold_id=1, item_id=9, reviewer="E-8", simulated=True, reason=hostile,
+                contested_at=NOW, said={"faithful": "yes"}, known=known, explanation=hostile,
+            )
+        ],
+    }  # fmt: skip
+
+
+def adjudications(hostile: str) -> dict[str, Any]:
+    """One disagreement that waits, and one that is decided."""
+    said = {"simulated": False, "ratings": {"faithful": "no"}, "winner": None, "correction": None,
+            "comment": hostile}  # fmt: skip
+    shared: dict[str, Any] = {
+        "opened_at": NOW, "generation_ids": [1], "models": ["base"], "reason": hostile,
+        "disagreement": 0.75,
+    }  # fmt: skip
+    answers = [
+        SaidShown(review_id=1, reviewer="E-7", **said),
+        SaidShown(review_id=2, reviewer="E-8", **{**said, "ratings": {"faithful": "yes"}}),
+    ]
+    verdict = SaidShown(review_id=3, reviewer="E-9", **{**said, "simulated": True})
+    return {
+        "adjudication_progress": AdjudicationProgressShown(opened=2, decided=1, held=0),
+        "list_adjudications": [
+            AdjudicationShown(id=2, item_id=2, state="open", decided_at=None, example=hostile,
+                              answers=answers, verdict=None, **shared),
+            AdjudicationShown(id=1, item_id=1, state="decided", decided_at=NOW, example="example-1",
+                              answers=answers, verdict=verdict, **shared),
+        ],
+    }  # fmt: skip
+
+
+def rubrics(source: str) -> dict[str, Any]:
+    """A rubric of the project in its third version, and what came of saving another."""
+    stored = RubricShown(
+        id=1, name="our-own", version=3, digest="ab" * 32, created_at=NOW,
+        rubric=find_rubric("telecom_desk"), source=source,
+    )  # fmt: skip
+    saved = RubricSaved(
+        rubric=stored, is_new=True, changes=["asks anew tone"],
+        staying=[{"queue_id": 1, "name": "pairs", "version": 2, "n_open": 4}],
+        sentence="our-own is version 3 now. pairs stays on version 2, with 4 reviews to come.",
+    )  # fmt: skip
+    return {"list_rubrics": [stored], "save_rubric": saved}
+
+
 def figures_of_queues(hostile: str) -> dict[str, Any]:
     """All of it, by the name of the client's method."""
     return {
@@ -145,4 +224,7 @@ def figures_of_queues(hostile: str) -> dict[str, Any]:
         "queue_effects": effects(hostile),
         "watch_queue": [watch()],
         "design": design(hostile),
+        **known_answers(hostile),
+        **adjudications(hostile),
+        **rubrics("name: our-own"),
     }
