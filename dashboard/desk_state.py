@@ -17,31 +17,74 @@ from backend.schemas.review import (
     Answer,
     Claim,
     ClaimAnswer,
+    GoldFeedback,
     LeaseShown,
+    Link,
+    OwnReview,
     QueueProgress,
     ReviewReceipt,
 )
 
 IDLE_SECONDS = 60.0
+LONGEST_HISTORY = 6
 
 
 class Screen(StrEnum):
-    """What the desk shows. EMPTY: nothing to do just now; FINISHED: everything is done."""
+    """What the desk shows.
+
+    FEEDBACK: how an answer compares with a known one. EMPTY: nothing to do just now; FINISHED:
+    everything is done; SHARE, PAUSED and CLOSED: why this person gets no more.
+    """
 
     ITEM = "item"
+    FEEDBACK = "feedback"
     EMPTY = "empty"
     FINISHED = "finished"
+    SHARE = "share"
+    PAUSED = "paused"
+    CLOSED = "closed"
     ERROR = "error"
     SIGNED_OUT = "signed_out"
+
+
+REASONS = {
+    "finished": Screen.FINISHED,
+    "others_at_work": Screen.EMPTY,
+    "share_reached": Screen.SHARE,
+    "paused": Screen.PAUSED,
+    "closed": Screen.CLOSED,
+}
 
 
 class DeskClient(Protocol):
     """The part of the API client that the desk uses."""
 
     def claim(self, queue_id: int) -> ClaimAnswer: ...
+    def claim_adjudication(self, queue_id: int) -> ClaimAnswer: ...
     def save_draft(self, slot_id: int, version: int, answer: Answer) -> LeaseShown: ...
-    def submit(self, slot_id: int, version: int, answer: Answer) -> ReviewReceipt: ...
-    def skip(self, slot_id: int, version: int, reason: str) -> ReviewReceipt: ...
+    def submit(
+        self, slot_id: int, version: int, answer: Answer, *, next: bool = False
+    ) -> ReviewReceipt: ...
+    def skip(
+        self, slot_id: int, version: int, reason: str, *, next: bool = False
+    ) -> ReviewReceipt: ...
+    def revise(self, review_id: int) -> ClaimAnswer: ...
+    def contest_gold(self, result_id: int, reason: str) -> GoldFeedback: ...
+    def links(self, slot_id: int) -> list[Link]: ...
+    def my_reviews(self, queue_id: int, *, limit: int = 20) -> list[OwnReview]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Past:
+    """An answer of one's own, as the history shows it; `why` and `extra` as the receipt said."""
+
+    review_id: int | None
+    at: datetime
+    answer: Answer
+    skip_reason: str | None = None
+    may_revise: bool = False
+    why: str | None = None
+    extra: bool = False
 
 
 @dataclass(slots=True)
@@ -52,7 +95,12 @@ class Desk:
         answer: what the expert has said of the item on screen so far.
         saved: the answer that the server has; None before the first save.
         active_seconds: time at this item, gaps longer than IDLE_SECONDS cut to that.
+        measured: whether the browser's clock has told that time; before it does, the gaps
+            between clicks stand for it.
         note: one sentence about what just happened, shown once.
+        history: own answers, the last one first.
+        links: where the source supports the output; None before they were asked for.
+        feedback: how the last answer compares with the known one, `waiting` what comes after it.
     """
 
     queue_id: int
@@ -64,13 +112,23 @@ class Desk:
     save_problem: str | None = None
     progress: QueueProgress | None = None
     problem: StropError | None = None
+    message: str | None = None
     note: str | None = None
     active_seconds: float = 0.0
+    measured: bool = False
     seen_at: datetime | None = None
     correcting: bool = False
     finished_here: int = 0
     sent_at: datetime | None = None
     digits_taken: int = 0
+    runs: int = 0
+    history: list[Past] = field(default_factory=list)
+    history_loaded: bool = False
+    links: list[Link] | None = None
+    links_problem: str | None = None
+    feedback: GoldFeedback | None = None
+    contested: bool = False
+    waiting: ClaimAnswer | None = None
 
     @property
     def item_key(self) -> str:
@@ -80,23 +138,39 @@ class Desk:
 
 def take_next(desk: Desk, client: DeskClient, *, now: datetime) -> None:
     """Claim the next item, or the one still held; its draft comes with it."""
-    desk.claim = desk.saved = desk.saved_at = desk.problem = desk.save_problem = None
-    desk.answer, desk.correcting, desk.digits_taken = Answer(), False, 0
-    desk.active_seconds, desk.seen_at = 0.0, now
+    clear_desk(desk, now)
     try:
         taken = client.claim(desk.queue_id)
-    except NotAuthenticated:
-        desk.screen = Screen.SIGNED_OUT
-        return
     except StropError as error:
-        desk.screen, desk.problem = Screen.ERROR, error
+        _fail(desk, error)
         return
-    desk.progress = taken.progress
-    if taken.claim is None:
-        whole = taken.progress.done >= taken.progress.total
-        desk.screen = Screen.FINISHED if whole else Screen.EMPTY
+    receive_claim(desk, taken)
+
+
+def clear_desk(desk: Desk, now: datetime) -> None:
+    """An empty desk: what was on it is saved, sent or given up."""
+    desk.claim = desk.saved = desk.saved_at = desk.problem = desk.save_problem = None
+    desk.answer, desk.correcting, desk.digits_taken = Answer(), False, 0
+    desk.active_seconds, desk.measured, desk.seen_at = 0.0, False, now
+    desk.links = desk.links_problem = desk.message = desk.note = None
+    desk.feedback, desk.waiting, desk.contested = None, None, False
+
+
+def _fail(desk: Desk, error: StropError) -> None:
+    desk.screen, desk.problem = Screen.ERROR, error
+    if isinstance(error, NotAuthenticated):
+        desk.screen = Screen.SIGNED_OUT
+
+
+def receive_claim(desk: Desk, taken: ClaimAnswer) -> None:
+    """Put the answer to a claim on the desk: an item, or the reason why there is none."""
+    desk.progress, desk.message = taken.progress, taken.message
+    if taken.claim is not None:
+        _put_on_desk(desk, taken.claim)
         return
-    _put_on_desk(desk, taken.claim)
+    whole = taken.progress.done >= taken.progress.total
+    reason = taken.reason or ("finished" if whole else "others_at_work")
+    desk.screen = REASONS[reason]
 
 
 def _put_on_desk(desk: Desk, claim: Claim) -> None:
@@ -121,11 +195,21 @@ def rate(desk: Desk, criterion: str, value: str | int | float | bool | None) -> 
 
 
 def tick(desk: Desk, *, now: datetime) -> None:
-    """Count the time since the last sign of life as active, idle time cut."""
-    if desk.seen_at is not None:
+    """Count the time since the last sign of life as active, idle time cut.
+
+    Once the browser's clock has told the time of this item, its word stands.
+    """
+    if desk.seen_at is not None and not desk.measured:
         gap = (now - desk.seen_at).total_seconds()
         desk.active_seconds += min(max(gap, 0.0), IDLE_SECONDS)
     desk.seen_at = now
+
+
+def take_time(desk: Desk, seconds: float, by_criterion: dict[str, float]) -> None:
+    """Take over what the browser's clock has counted for this item; time never runs backwards."""
+    before = desk.answer.active_seconds if desk.measured else 0.0
+    desk.measured, desk.active_seconds = True, max(seconds, before)
+    change_answer(desk, active_seconds=desk.active_seconds, seconds_by_criterion=by_criterion)
 
 
 def save_if_changed(desk: Desk, client: DeskClient) -> None:
@@ -147,7 +231,7 @@ def _same(one: Answer, other: Answer) -> bool:
 
 
 def _untimed(answer: Answer) -> Answer:
-    return answer.model_copy(update={"active_seconds": 0.0})
+    return answer.model_copy(update={"active_seconds": 0.0, "seconds_by_criterion": {}})
 
 
 def _timed(desk: Desk) -> Answer:
@@ -184,13 +268,41 @@ def submit(desk: Desk, client: DeskClient, rubric: Rubric, *, now: datetime) -> 
     if desk.note is not None:
         return
     tick(desk, now=now)
+    answer = _final(desk)
     try:
-        client.submit(desk.claim.slot_id, desk.claim.version, _final(desk))
+        receipt = client.submit(desk.claim.slot_id, desk.claim.version, answer, next=True)
     except StropError as error:
         _lose_item(desk, error)
         return
     desk.finished_here, desk.sent_at = desk.finished_here + 1, now
-    take_next(desk, client, now=now)
+    done = Past(
+        review_id=receipt.review_id,
+        at=now,
+        answer=answer,
+        may_revise=receipt.review_id is not None and receipt.gold is None and not receipt.extra,
+        why=receipt.why,
+        extra=receipt.extra,
+    )
+    _go_on(desk, client, receipt, done, now=now)
+
+
+def _go_on(
+    desk: Desk, client: DeskClient, receipt: ReviewReceipt, done: Past, *, now: datetime
+) -> None:
+    """Keep what was done in the history, and put on the desk what comes next."""
+    desk.history = [done, *(p for p in desk.history if not _is_same(p, done))][:LONGEST_HISTORY]
+    if receipt.next is None:
+        take_next(desk, client, now=now)
+    elif receipt.gold is not None:
+        clear_desk(desk, now)
+        desk.screen, desk.feedback, desk.waiting = Screen.FEEDBACK, receipt.gold, receipt.next
+    else:
+        clear_desk(desk, now)
+        receive_claim(desk, receipt.next)
+
+
+def _is_same(one: Past, other: Past) -> bool:
+    return one.review_id is not None and one.review_id == other.review_id
 
 
 def _final(desk: Desk) -> Answer:
@@ -210,8 +322,9 @@ def skip(desk: Desk, client: DeskClient, reason: str, *, now: datetime) -> None:
         desk.note = "Say why you skip it; a word is enough."
         return
     try:
-        client.skip(desk.claim.slot_id, desk.claim.version, reason.strip())
+        receipt = client.skip(desk.claim.slot_id, desk.claim.version, reason.strip(), next=True)
     except StropError as error:
         _lose_item(desk, error)
         return
-    take_next(desk, client, now=now)
+    done = Past(receipt.review_id, now, Answer(), skip_reason=reason.strip())
+    _go_on(desk, client, receipt, done, now=now)

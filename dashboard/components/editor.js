@@ -101,11 +101,50 @@ function fit(area) {
   area.style.height = `${Math.min(area.scrollHeight + 2, 480)}px`;
 }
 
+// The reasons that are picked and the words beside them, as one line and back.
+export function reasonLine(picked, words) {
+  return [...picked, words.trim()].filter(Boolean).join("; ");
+}
+
+export function reasonParts(line, known) {
+  const parts = (line ?? "").split("; ").filter(Boolean);
+  const picked = parts.filter((part) => known.includes(part));
+  return [picked, parts.filter((part) => !known.includes(part)).join("; ")];
+}
+
+function showReasons(root, data, hand) {
+  const box = root.querySelector(".why"), chips = root.querySelector(".chips");
+  const words = box.querySelector("input");
+  box.hidden = !data.reasons.length;
+  if (box.hidden) return;
+  const [picked, said] = reasonParts(data.reason, data.reasons);
+  words.value = said;
+  const tell = () => {
+    const on = [...chips.querySelectorAll("[aria-pressed=true]")].map((chip) => chip.dataset.reason);
+    hand(reasonLine(on, words.value));
+  };
+  chips.replaceChildren(...data.reasons.map((reason) => {
+    const chip = document.createElement("button");
+    chip.type = "button";
+    chip.textContent = chip.dataset.reason = reason;
+    chip.setAttribute("aria-pressed", String(picked.includes(reason)));
+    chip.onclick = () => {
+      chip.setAttribute("aria-pressed", String(chip.getAttribute("aria-pressed") !== "true"));
+      tell();
+    };
+    return chip;
+  }));
+  let timer = null;
+  words.oninput = () => { clearTimeout(timer); timer = setTimeout(tell, PAUSE_MS); };
+  words.onblur = () => { clearTimeout(timer); tell(); };
+  words.onkeydown = (event) => { if (event.key === "Escape") words.blur(); };
+}
+
 export default function (component) {
   const { data, parentElement, setStateValue } = component;
   const area = parentElement.querySelector("textarea");
   const place = parentElement.querySelector(".diff");
-  const reset = parentElement.querySelector("button");
+  const reset = parentElement.querySelector(".reset");
   const compares = data.original !== null;
   const label = parentElement.querySelector("label");
   label.textContent = data.label;
@@ -135,6 +174,10 @@ export default function (component) {
     area.dataset.sent = data.text;
     showDiff(place, data.original, area.value);
     requestAnimationFrame(() => fit(area));
+    let told = data.reason ?? "";
+    showReasons(parentElement, data, (line) => {
+      if (line !== told) setStateValue("reason", told = line);
+    });
     if (data.focus) area.focus();
   }
   area.oninput = changed;

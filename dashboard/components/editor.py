@@ -6,6 +6,7 @@ after each pause in typing, so that a draft is never older than that. It knows n
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -30,6 +31,8 @@ def text_editor(
     longest: int | None = None,
     unseen: bool = False,
     focus: bool = False,
+    reasons: Sequence[str] = (),
+    reason: str | None = None,
 ) -> None:
     """Show the box; `text_handed_over` tells what was written in it.
 
@@ -40,6 +43,8 @@ def text_editor(
         longest: most characters that the box takes.
         unseen: whether the label is for screen readers only.
         focus: whether the cursor is put into it when it is first shown.
+        reasons: what may have been wrong, to pick from; where there are none it is not asked.
+        reason: what was picked and written so far, as `reason_handed_over` tells it.
     """
     _component()(
         key=key,
@@ -51,9 +56,12 @@ def text_editor(
             "longest": longest,
             "unseen": unseen,
             "focus": focus,
+            "reasons": list(reasons),
+            "reason": reason,
         },
-        default={"text": text},
+        default={"text": text, "reason": reason},
         on_text_change=_nothing,
+        on_reason_change=_nothing,
     )
 
 
@@ -62,9 +70,18 @@ def text_handed_over(*, key: str) -> str | None:
 
     It is known before the box is drawn, so that a submit right after the last word has that word.
     """
+    return _handed_over(key, "text")
+
+
+def reason_handed_over(*, key: str) -> str | None:
+    """What was wrong, in the words that the browser last handed over; None as above."""
+    return _handed_over(key, "reason")
+
+
+def _handed_over(key: str, name: str) -> str | None:
     state = st.session_state.get(key)
-    text = state.get("text") if state else None
-    return None if text is None else str(text)
+    value = state.get(name) if state else None
+    return None if value is None else str(value)
 
 
 def _nothing() -> None:

@@ -1,79 +1,113 @@
-"""Keys of the desk that Streamlit's own shortcuts would lose: digits, and Ctrl or Cmd with Enter.
+"""Keys of the desk, a sheet that lists them, and the clock of active time that runs beside them.
 
-A shortcut of a button is dead until the button is drawn; who rates fast types ahead of that. Here
-the browser gathers the digits of one item and hands over all of them, and the desk takes those it
-has not taken yet. Ctrl+Enter is taken before a button that has the focus can swallow it; what is
-being typed is handed over first. Keys that repeat because they are held, digits in a text box, and
-digits for an item that is not on screen any more count for nothing.
+A key presses the button that the desk names for it, digits answer questions: the browser gathers
+those of one item and hands over all of them, and the desk takes those it has not taken yet, so that
+who rates fast may type ahead of the drawing. Streamlit's own shortcuts take no punctuation and do
+not know a key that is held from one that is pressed. Here a key that repeats, a key in a text box,
+and a key for an item that is not on screen any more (or is being sent) count for nothing.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import streamlit as st
 
+HERE = Path(__file__).parent
 KEY = "strop-digits"
-SCRIPT = """
-const typing = (event) => {
-  const place = event.composedPath()[0];
-  return place.isContentEditable || ["INPUT", "TEXTAREA", "SELECT"].includes(place.tagName);
-};
 
-const submit = (event) => {
-  event.preventDefault();
-  event.stopImmediatePropagation();
-  const button = document.querySelector('[class*="st-key-submit-"] button');
-  if (event.repeat || !button) return;
-  event.composedPath()[0].blur();
-  button.click();
-};
 
-export default function ({ data, parentElement, setStateValue }) {
-  if (parentElement.stropItem !== data.item) {
-    parentElement.stropItem = data.item;
-    parentElement.stropDigits = "";
-  }
-  const listen = (event) => {
-    if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) submit(event);
-    if (event.repeat || event.ctrlKey || event.metaKey || event.altKey || typing(event)) return;
-    if (!/^[0-9]$/.test(event.key)) return;
-    parentElement.stropDigits += event.key;
-    setStateValue("typed", { item: data.item, digits: parentElement.stropDigits });
-  };
-  document.removeEventListener("keydown", parentElement.stropListen, true);
-  parentElement.stropListen = listen;
-  document.addEventListener("keydown", listen, true);
-  document.documentElement.dataset.stropItem = data.item;  // which item the keys are for
-  return () => document.removeEventListener("keydown", listen, true);
-}
-"""
+@dataclass(frozen=True, slots=True)
+class Typed:
+    """A digit, and the question that had the focus (None: the digit is for the next open one)."""
+
+    question: str | None
+    digit: str
+
+
+@dataclass(frozen=True, slots=True)
+class ActiveTime:
+    """Seconds of attention at one item, in all and by question."""
+
+    seconds: float
+    by_question: dict[str, float] = field(default_factory=dict)
 
 
 @cache
 def _component() -> Any:
-    return st.components.v2.component("strop_digits", html="<span></span>", js=SCRIPT)
+    html, css = ((HERE / f"keys.{kind}").read_text("utf-8") for kind in ("html", "css"))
+    js = "\n".join((HERE / name).read_text("utf-8") for name in ("clock.js", "keys.js"))
+    return st.components.v2.component(
+        "strop_digits", html=html, css=css, js=js, isolate_styles=False
+    )
 
 
-def listen_for_keys(*, item: str) -> None:
-    """Put the listener on the page, for this item and no other."""
+def listen_for_keys(
+    *,
+    item: str,
+    run: int,
+    keys: Mapping[str, str],
+    help_rows: Sequence[tuple[str, str]],
+    open_questions: Sequence[str],
+    taken: int,
+    time: ActiveTime,
+) -> None:
+    """Put the listener on the page, for this item and no other.
+
+    Args:
+        run: another number for each drawing; keys that wait for an answer to a submit wake by it.
+        keys: key -> key of the Streamlit button that it presses.
+        help_rows: (keys with blanks between them, what they do) for the sheet.
+        open_questions: questions that wait for digits, in order.
+        taken: digits of this item that the desk has taken.
+        time: active time so far, from which the clock goes on when the item is new to the page.
+    """
     _component()(
         key=KEY,
-        data={"item": item},
-        default={"typed": None},
+        data={
+            "item": item,
+            "run": run,
+            "keys": dict(keys),
+            "help": [list(row) for row in help_rows],
+            "open": list(open_questions),
+            "taken": taken,
+            "seconds": time.seconds,
+            "by": time.by_question,
+        },
+        default={"typed": None, "clock": None},
         on_typed_change=_nothing,
+        on_clock_change=_nothing,
         height=1,
     )
 
 
-def digits_typed(*, item: str) -> str:
+def digits_typed(*, item: str) -> list[Typed]:
     """All digits typed so far for this item, in order; known before the listener is drawn."""
-    state = st.session_state.get(KEY)
-    typed = state.get("typed") if state else None
+    typed = _state("typed")
     if not typed or typed["item"] != item:
-        return ""
-    return str(typed["digits"])
+        return []
+    return [Typed(question, digit) for question, digit in typed["entries"]]
+
+
+def active_time(*, item: str) -> ActiveTime | None:
+    """The time that the browser's clock has counted for this item; None before it has spoken."""
+    typed = _state("typed")
+    readings = [_state("clock"), typed["clock"] if typed else None]
+    times = [
+        ActiveTime(float(reading["seconds"]), dict(reading["by"]))
+        for reading in readings
+        if reading and reading["item"] == item
+    ]
+    return max(times, key=lambda time: time.seconds, default=None)
+
+
+def _state(name: str) -> Any:
+    state = st.session_state.get(KEY)
+    return state.get(name) if state else None
 
 
 def _nothing() -> None:

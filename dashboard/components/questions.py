@@ -16,6 +16,7 @@ import streamlit as st
 from backend.rubrics import (
     Category,
     Criterion,
+    Illustration,
     Multi,
     Number,
     Rubric,
@@ -66,15 +67,27 @@ def choice_label(choice: Choice, *, picked: bool, digit: str | None) -> str:
 
 
 def answer_of_digit(
-    rubric: Rubric, ratings: dict[str, Value], digit: str
+    rubric: Rubric, ratings: dict[str, Value], digit: str, *, question: str | None = None
 ) -> tuple[str, Value] | None:
-    """What a digit answers: the next question, by the choice in that place; else None."""
-    name = next_question(rubric, ratings)
+    """What a digit answers: this question, or the next open one, by the choice in that place.
+
+    Where several options can be chosen the digit adds its option or takes it away. None where the
+    digit has no choice.
+    """
+    known = {criterion.name for criterion in rubric.criteria}
+    name = question if question in known else next_question(rubric, ratings)
     if name is None:
         return None
-    choices = choices_of_name(rubric, name)
-    place = DIGITS.index(digit)
-    return (name, choices[place].value) if place < len(choices) else None
+    criterion = rubric.criterion(name)
+    if isinstance(criterion, Number | Text):
+        return None
+    choices, place = choices_of(criterion), DIGITS.index(digit)
+    if place >= len(choices):
+        return None
+    picked = choices[place].value
+    if isinstance(criterion, Multi):
+        return name, toggle_option(criterion, ratings.get(name), str(picked))
+    return name, picked
 
 
 def choices_of_name(rubric: Rubric, name: str) -> list[Choice]:
@@ -83,12 +96,18 @@ def choices_of_name(rubric: Rubric, name: str) -> list[Choice]:
     return [] if isinstance(criterion, Multi | Number | Text) else choices_of(criterion)
 
 
+def open_questions(rubric: Rubric, ratings: dict[str, Value]) -> list[str]:
+    """The questions that wait for a digit, in order."""
+    return [
+        criterion.name
+        for criterion in rubric.criteria
+        if choices_of_name(rubric, criterion.name) and ratings.get(criterion.name) is None
+    ]
+
+
 def next_question(rubric: Rubric, ratings: dict[str, Value]) -> str | None:
     """The first question with choices that has no answer yet: the one the digits belong to."""
-    for criterion in rubric.criteria:
-        if choices_of_name(rubric, criterion.name) and ratings.get(criterion.name) is None:
-            return criterion.name
-    return None
+    return next(iter(open_questions(rubric, ratings)), None)
 
 
 def show_questions(rubric: Rubric, ratings: dict[str, Value], rate: Rate, *, item: str) -> None:
@@ -114,17 +133,49 @@ def show_questions(rubric: Rubric, ratings: dict[str, Value], rate: Rate, *, ite
 
 def _show_question(criterion: Criterion, value: Value) -> None:
     answered = value not in (None, "")
-    sign = "<span class='tick'>✓</span>" if answered else "<span class='todo'>○</span>"
-    state = "answered" if answered else "not answered"
+    sign = answered_html(answered=answered)
     optional = "" if criterion.required else " <span class='optional'>(optional)</span>"
     note = f"<p class='strop-help'>{escape(criterion.help)}</p>" if criterion.help else ""
     st.html(
-        f"<p class='strop-question'><span role='img' aria-label='{state}'>{sign}</span>"
+        f"<p class='strop-question'>{sign}"
         f"{escape(criterion.question)}{optional}</p>{note}{_anchors(criterion)}"
+        f"{_examples(criterion)}"
     )
 
 
+def answered_html(*, answered: bool) -> str:
+    """The mark before a question: a tick, or an empty ring while it waits."""
+    sign = "<span class='tick'>✓</span>" if answered else "<span class='todo'>○</span>"
+    state = "answered" if answered else "not answered"
+    return f"<span role='img' aria-label='{state}'>{sign}</span>"
+
+
+def _examples(criterion: Criterion) -> str:
+    """Passages with the answer that they deserve, folded away."""
+    rows = "".join(_example_html(criterion, example) for example in criterion.examples)
+    if not rows:
+        return ""
+    return f"<details class='strop-help'><summary>Examples</summary><ul>{rows}</ul></details>"
+
+
+def _example_html(criterion: Criterion, example: Illustration) -> str:
+    answer = escape(_example_answer(criterion, example))
+    why = f" <em>{escape(example.why)}</em>" if example.why else ""
+    return f"<li><q dir='auto'>{escape(example.text)}</q> → {answer}{why}</li>"
+
+
+def _example_answer(criterion: Criterion, example: Illustration) -> str:
+    """The answer of an example in the words on the buttons."""
+    if isinstance(criterion, Number | Text):
+        return str(example.answer)
+    labels = {str(choice.value): choice.label for choice in choices_of(criterion)}
+    given = example.answer if isinstance(example.answer, tuple) else (example.answer,)
+    return ", ".join(labels.get(str(value), str(value)) for value in given)
+
+
 def _anchors(criterion: Criterion) -> str:
+    if isinstance(criterion, Verdict) and criterion.critical:
+        return f"<p class='strop-help'>Critical: {escape(criterion.critical)}</p>"
     if not isinstance(criterion, Stars) or not criterion.anchors:
         return ""
     words = " · ".join(f"{star} {text}" for star, text in sorted(criterion.anchors.items()))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import assert_never
 
 import streamlit as st
@@ -15,20 +16,32 @@ import streamlit as st
 from backend.errors import StropError
 from backend.rubrics import Rubric
 from backend.schemas.review import ReviewQueueForMe
-from dashboard.components.frame import show_problem, show_sign_in_link, show_state
+from dashboard.components.frame import show_sign_in_link, show_state
 from dashboard.components.jump import jump_to_top
 from dashboard.components.marked_text import plain
+from dashboard.desk_after import load_history
 from dashboard.desk_state import Desk, Screen, take_next, tick
 from dashboard.session import current_client
 from dashboard.views.desk_item import show_item
+from dashboard.views.desk_screens import (
+    show_closed,
+    show_empty,
+    show_error,
+    show_feedback,
+    show_finished,
+    show_paused,
+    show_share,
+)
 
+STYLE = Path(__file__).parents[1] / "components" / "desk.css"
 QUEUE_KEY = "strop-desk-queue"
 HEARTBEAT_FOR = timedelta(minutes=30)
-BEAT_SECONDS = 60
+BEAT_SECONDS = 30
 
 
 def show() -> None:
     """Choose the queue and put its desk on the page."""
+    st.html(STYLE)
     queues = current_client().my_queues()
     if not queues:
         show_state(
@@ -66,6 +79,7 @@ def desk_of(queue_id: int) -> Desk:
     if key not in st.session_state:
         st.session_state[key] = Desk(queue_id)
         take_next(st.session_state[key], current_client(), now=datetime.now(UTC))
+        load_history(st.session_state[key], current_client())
     desk: Desk = st.session_state[key]
     return desk
 
@@ -79,52 +93,26 @@ def show_desk(queue: ReviewQueueForMe, rubric: Rubric) -> None:
     match desk.screen:
         case Screen.ITEM:
             show_item(desk, queue, rubric)
+        case Screen.FEEDBACK:
+            show_feedback(desk, rubric)
         case Screen.FINISHED:
-            show_state("✓", "This queue is finished", _thanks(desk))
+            show_finished(desk)
         case Screen.EMPTY:
-            show_state(
-                "○",
-                "Nothing for you at this moment",
-                _who_holds(desk),
-                _thanks(desk),
-            )
-            _again(desk, "Look again")
+            show_empty(desk)
+        case Screen.SHARE:
+            show_share(desk)
+        case Screen.PAUSED:
+            show_paused(desk)
+        case Screen.CLOSED:
+            show_closed(desk)
         case Screen.ERROR:
-            show_state("!", "This did not work", "Your saved answers are safe.")
-            if desk.problem is not None:
-                show_problem(desk.problem)
-            _again(desk, "Try again")
+            show_error(desk)
         case Screen.SIGNED_OUT:
             show_sign_in_link(
                 "Your sign-in has ended. Your draft is saved and comes back with you."
             )
         case _:
             assert_never(desk.screen)
-
-
-def _who_holds(desk: Desk) -> str:
-    progress = desk.progress
-    if progress is None or not progress.leased:
-        return "The items that are left need somebody else: you have seen them or skipped them."
-    return f"Colleagues are at work on {progress.leased} of the items left; one may come back."
-
-
-def _thanks(desk: Desk) -> str:
-    if not desk.finished_here:
-        return ""
-    items = "1 item" if desk.finished_here == 1 else f"{desk.finished_here} items"
-    return f"You have finished {items} in this sitting. Thank you."
-
-
-def _again(desk: Desk, label: str) -> None:
-    with st.container(horizontal=True, horizontal_alignment="center"):
-        st.button(
-            label, key=f"again-{desk.queue_id}", type="primary", on_click=_take_again, args=(desk,)
-        )
-
-
-def _take_again(desk: Desk) -> None:
-    take_next(desk, current_client(), now=datetime.now(UTC))
 
 
 @st.fragment(run_every=BEAT_SECONDS)  # type: ignore[untyped-decorator]

@@ -16,12 +16,15 @@ from backend.schemas.projects import ManifestShown, ProjectShown
 from backend.schemas.promotion import PromotionShown
 from backend.schemas.queue import JobShown
 from backend.schemas.review import (
+    AdjudicationView,
     Answer,
     Claim,
     ClaimAnswer,
     FlaggedSpan,
+    GoldFeedback,
     ItemView,
     LeaseShown,
+    Link,
     OwnReview,
     PreferencesShown,
     QueueProgress,
@@ -83,6 +86,12 @@ class FakeClient(FakeReports):
     submitted: dict[int, Answer] = field(default_factory=dict)
     skipped: dict[int, str] = field(default_factory=dict)
     fail: dict[str, StropError] = field(default_factory=dict)
+    receipt: dict[str, Any] = field(default_factory=dict)
+    contested: dict[int, str] = field(default_factory=dict)
+    linked: list[Link] = field(default_factory=list)
+    adjudication: AdjudicationView | None = None
+    reason: Any = None
+    message: str | None = None
     held_by_others: int = 0
     n_queues: int = 1
     project: dict[str, Any] = field(default_factory=dict)
@@ -123,18 +132,21 @@ class FakeClient(FakeReports):
         self._may_fail("claim")
         where = progress(self.at, total=len(self.items) + self.held_by_others)
         if self.at >= len(self.items):
-            return ClaimAnswer(claim=None, progress=where)
-        claim = Claim(
-            slot_id=self.at + 1,
-            version=1,
+            return ClaimAnswer(claim=None, progress=where, reason=self.reason, message=self.message)
+        claim = self._claim(self.at + 1)
+        return ClaimAnswer(claim=claim, progress=where)
+
+    def _claim(self, slot_id: int, *, version: int = 1) -> Claim:
+        return Claim(
+            slot_id=slot_id,
+            version=version,
             lease_until=NOW + timedelta(seconds=600),
             resumed=False,
             kind=self.kind,
-            item=self.items[self.at],
-            draft=self.drafts.get(self.at + 1),
-            progress=where,
+            item=self.items[slot_id - 1],
+            draft=self.drafts.get(slot_id),
+            progress=progress(self.at, total=len(self.items) + self.held_by_others),
         )
-        return ClaimAnswer(claim=claim, progress=where)
 
     def heartbeat(self, slot_id: int, version: int) -> LeaseShown:
         self._may_fail("heartbeat")
@@ -145,15 +157,47 @@ class FakeClient(FakeReports):
         self.drafts[slot_id] = answer
         return LeaseShown(slot_id=slot_id, version=version, lease_until=NOW, at=NOW)
 
-    def submit(self, slot_id: int, version: int, answer: Answer) -> ReviewReceipt:
+    def submit(
+        self, slot_id: int, version: int, answer: Answer, *, next: bool = False
+    ) -> ReviewReceipt:
         self._may_fail("submit")
         self.submitted[slot_id] = answer
-        return ReviewReceipt(review_id=slot_id, state="submitted")
+        return ReviewReceipt(
+            review_id=slot_id,
+            state="submitted",
+            next=self.claim(1) if next else None,
+            **self.receipt,
+        )
 
-    def skip(self, slot_id: int, version: int, reason: str) -> ReviewReceipt:
+    def skip(self, slot_id: int, version: int, reason: str, *, next: bool = False) -> ReviewReceipt:
         self._may_fail("skip")
         self.skipped[slot_id] = reason
-        return ReviewReceipt(review_id=None, state="skipped")
+        return ReviewReceipt(review_id=None, state="skipped", next=self.claim(1) if next else None)
+
+    def revise(self, review_id: int) -> ClaimAnswer:
+        self._may_fail("revise")
+        claim = self._claim(review_id, version=2).model_copy(
+            update={"draft": self.submitted[review_id]}
+        )
+        return ClaimAnswer(claim=claim, progress=claim.progress)
+
+    def claim_adjudication(self, queue_id: int) -> ClaimAnswer:
+        self._may_fail("claim_adjudication")
+        where = progress(self.at, total=len(self.items))
+        if self.adjudication is None:
+            return ClaimAnswer(claim=None, progress=where)
+        claim = self._claim(1, version=7).model_copy(update={"adjudication": self.adjudication})
+        return ClaimAnswer(claim=claim, progress=where)
+
+    def contest_gold(self, result_id: int, reason: str) -> GoldFeedback:
+        self._may_fail("contest_gold")
+        self.contested[result_id] = reason
+        found: GoldFeedback = self.receipt["gold"]
+        return found
+
+    def links(self, slot_id: int) -> list[Link]:
+        self._may_fail("links")
+        return self.linked
 
     def my_reviews(self, queue_id: int, *, limit: int = 20) -> list[OwnReview]:
         return [

@@ -1,0 +1,469 @@
+// Source and output beside each other: links between them, a search, and marks on the output.
+// The marks of an item live here; each change is handed to the server, which keeps them as a draft.
+
+const MOST_HITS = 500;
+
+function make(tag, className, text) {
+  const element = document.createElement(tag);
+  if (className) element.className = className;
+  if (text !== undefined) element.textContent = text;
+  return element;
+}
+
+function button(text, className, onclick, label) {
+  const made = make("button", className, text);
+  made.type = "button";
+  made.onclick = onclick;
+  if (label) made.setAttribute("aria-label", label);
+  return made;
+}
+
+// Draws a text cut at the ends of its ranges; each piece carries the classes of the ranges it is in.
+function draw(place, points, ranges) {
+  const cuts = ranges.flatMap((range) => [range.start, range.end]);
+  const inside = [...ranges].sort((a, b) => a.start - b.start);
+  let open = [], next = 0;
+  place.replaceChildren(...pieces(points, cuts).map((piece) => {
+    while (next < inside.length && inside[next].start <= piece.start) open.push(inside[next++]);
+    open = open.filter((range) => range.end > piece.start);
+    const leaf = make("span", "", piece.shown);
+    leaf.dataset.s = piece.start;
+    leaf.dataset.e = piece.end;
+    if (piece.exact) leaf.dataset.exact = "";
+    for (const range of open) {
+      if (range.kind) leaf.classList.add(...range.kind.split(" "));
+      if (range.claim !== undefined) leaf.dataset.claims = `${leaf.dataset.claims ?? ""} ${range.claim} `;
+      if (range.number && range.end === piece.end) leaf.dataset.number = range.number;
+    }
+    return leaf;
+  }));
+}
+
+class Reader {
+  constructor(root) {
+    this.root = root.querySelector(".strop-reader");
+    this.scroll = this.root.querySelector(".scroll");
+    this.told = this.root.querySelector(".told");
+    this.field = this.root.querySelector("input");
+    this.hitsShown = this.root.querySelector(".hits");
+    this.outputs = this.root.querySelector(".outputs");
+    this.marking = this.root.querySelector(".marking");
+    this.wireSearch();
+  }
+
+  update(data, hand) {
+    const fresh = this.data?.item !== data.item;
+    const relinked = JSON.stringify(this.data?.links) !== JSON.stringify(data.links);
+    this.data = data;
+    this.hand = hand;
+    if (fresh) this.begin();
+    else if (relinked) this.relink();
+    this.root.classList.toggle("correcting", data.correcting);
+    if (data.wanted && data.links === null && this.asked !== data.item) {
+      this.asked = data.item;
+      requestAnimationFrame(() => setTimeout(() => hand("wants", data.item)));
+    }
+  }
+
+  begin() {
+    const { data } = this;
+    this.marks = data.marks.map((mark) => ({ ...mark }));
+    this.panel = null;
+    this.lit = null;
+    this.hits = [];
+    this.field.value = "";
+    this.hitsShown.textContent = "";
+    this.root.classList.remove("finding");
+    this.sources = data.sources.map((part) => ({ ...part, points: [...part.text] }));
+    this.texts = data.outputs.map((part) => ({ ...part, points: [...part.text] }));
+    this.relink();
+    this.scroll.scrollTop = 0;
+    this.outputs.scrollTop = 0;
+    this.marking.replaceChildren();
+    this.showMarks();
+  }
+
+  relink() {
+    const links = this.data.links ?? [];
+    const flags = this.data.flags.filter(
+      (flag) => !links.some((link) => link.start < flag.end && flag.start < link.end));
+    const doubts = flags.map((flag) => ({ ...flag, supported: false, sources: [] }));
+    this.claims = [...links, ...doubts].sort((a, b) => a.start - b.start || a.end - b.end);
+    let number = 0;
+    for (const claim of this.claims) if (!claim.supported) claim.number = ++number;
+    this.drawSource();
+    this.drawOutputs();
+    this.light(null);
+  }
+
+  // the source
+
+  drawSource() {
+    this.scroll.replaceChildren(...this.sources.map((part, index) => {
+      const block = make("div", "part");
+      block.append(make("p", "strop-label", part.name));
+      const text = make("div", "strop-text");
+      text.dir = "auto";
+      const ranges = this.hits.filter((hit) => hit.part === index)
+        .map((hit) => ({ ...hit, kind: hit === this.hits[this.hitAt] ? "hit here" : "hit" }));
+      this.claims.forEach((claim, number) => {
+        for (const place of claim.sources) {
+          const start = Math.max(0, place.start - part.at);
+          const end = Math.min(part.points.length, place.end - part.at);
+          if (start < end) ranges.push({ start, end, claim: number, kind: "place" });
+        }
+      });
+      draw(text, part.points, ranges);
+      block.append(text, ...cutNote(part));
+      return block;
+    }));
+  }
+
+  wireSearch() {
+    const find = () => {
+      const query = this.field.value;
+      this.hits = this.sources.flatMap((part, index) =>
+        search(part.points, query, MOST_HITS).map((hit) => ({ ...hit, part: index })));
+      this.hitAt = 0;
+      this.showHit(query);
+    };
+    const step = (by) => {
+      if (!this.hits.length) return;
+      this.hitAt = (this.hitAt + by + this.hits.length) % this.hits.length;
+      this.showHit(this.field.value);
+    };
+    this.field.oninput = find;
+    this.field.onkeydown = (event) => {
+      if (event.key === "Enter") { event.preventDefault(); step(event.shiftKey ? -1 : 1); }
+      if (event.key === "Escape") { this.field.value = ""; find(); this.field.blur(); }
+    };
+    this.root.querySelector(".back").onclick = () => step(-1);
+    this.root.querySelector(".on").onclick = () => step(1);
+  }
+
+  showHit(query) {
+    const n = this.hits.length;
+    this.root.classList.toggle("finding", n > 0);
+    const many = n >= MOST_HITS ? `${n}+` : `${n}`;
+    this.hitsShown.textContent = !query.trim() ? "" : n ? `${this.hitAt + 1} of ${many}` : "none";
+    this.drawSource();
+    this.light(this.lit);
+    reveal(this.scroll, this.scroll.querySelector(".hit.here"));
+  }
+
+  // the outputs
+
+  drawOutputs() {
+    this.outputs.classList.toggle("pair", this.texts.length > 1);
+    this.outputs.replaceChildren(...this.texts.map((part) => {
+      const card = make("section", "strop-card output");
+      card.setAttribute("aria-label", part.name);
+      const head = make("div", "head");
+      head.append(make("h2", "strop-label", part.name));
+      const text = make("div", "strop-text output");
+      text.dir = "auto";
+      card.append(head, text, ...cutNote(part));
+      if (!part.points.length) text.append(make("em", "", "The answer is empty."));
+      if (this.data.markable) {
+        this.text = text;
+        this.points = part.points;
+        head.append(this.markButton());
+        this.makeReadOnly(text, part.name);
+        this.paint();
+        card.append(this.doubtList());
+      } else {
+        draw(text, part.points, []);
+      }
+      return card;
+    }));
+  }
+
+  markButton() {
+    const made = button("Mark an error", "mark", () => this.mark());
+    made.append(make("kbd", "", "M"));
+    made.onpointerdown = (event) => event.preventDefault();  // the selection stays
+    return made;
+  }
+
+  // A text with a caret that nothing can change: the browser's own keys move it and select.
+  makeReadOnly(text, name) {
+    text.contentEditable = "true";
+    text.spellcheck = false;
+    text.inputMode = "none";
+    for (const [key, value] of Object.entries({
+      role: "textbox", "aria-readonly": "true", "aria-multiline": "true",
+      "aria-label": `${name}. Select words and press M to mark an error.`,
+      autocorrect: "off", "data-gramm": "false", "data-strop-reading": "",
+    })) text.setAttribute(key, value);
+    for (const kind of ["beforeinput", "paste", "drop", "cut", "dragstart"])
+      text.addEventListener(kind, (event) => event.preventDefault());
+    text.onkeydown = (event) => {
+      if (event.key === "Escape") text.blur();
+      if (["Enter", "Backspace", "Delete"].includes(event.key) && !event.ctrlKey && !event.metaKey)
+        event.preventDefault();
+    };
+    text.onpointerover = (event) => {
+      const claims = event.target.closest?.("[data-claims]")?.dataset.claims;
+      if (claims) this.light(Number(claims.trim().split(/\s+/)[0]));
+    };
+    text.onpointerleave = () => this.light(null);
+  }
+
+  paint() {
+    const claims = this.claims.map((claim, index) => ({
+      ...claim, claim: index, kind: claim.supported ? "claim told" : "claim untold strop-flag" }));
+    const marks = this.marks.map((mark, index) => ({ ...mark, kind: "error", number: undefined, mark: index + 1 }));
+    const pending = this.panel ? [{ ...this.panel, kind: "pending", number: undefined }] : [];
+    draw(this.text, this.points, [...claims, ...marks, ...pending]);
+    marks.forEach((mark) => {
+      const last = [...this.text.children].findLast((leaf) => Number(leaf.dataset.e) <= mark.end);
+      if (last) last.dataset.mark = `${last.dataset.mark ? `${last.dataset.mark},` : ""}${mark.mark}`;
+    });
+  }
+
+  doubtList() {
+    const list = make("ol", "strop-flags");
+    this.claims.forEach((claim, index) => {
+      if (claim.supported) return;
+      const row = make("li");
+      const words = plainWords(this.points, claim);
+      const link = button("", "doubt", () => this.goTo(claim));
+      link.append(make("q", "", words), make("span", "strop-reason", reasonOf(claim, words)));
+      link.onpointerenter = link.onfocus = () => this.light(index);
+      link.onpointerleave = link.onblur = () => this.light(null);
+      row.append(link);
+      list.append(row);
+    });
+    list.hidden = !list.children.length;
+    return list;
+  }
+
+  goTo(claim) {
+    this.text.focus({ preventScroll: true });
+    this.select(claim.start, claim.end);
+  }
+
+  select(start, end) {
+    getSelection().setBaseAndExtent(...placeOf(this.text, start), ...placeOf(this.text, end));
+  }
+
+  // links
+
+  light(index) {
+    this.lit = index;
+    const claim = index === null ? null : this.claims[index];
+    for (const leaf of this.root.querySelectorAll(".lit")) leaf.classList.remove("lit");
+    this.root.classList.toggle("silent", !!claim && !claim.supported && !claim.sources.length);
+    if (!claim) { this.told.textContent = ""; return; }
+    for (const leaf of this.root.querySelectorAll(`[data-claims~="${index}"]`)) leaf.classList.add("lit");
+    this.told.textContent = toldOf(claim, plainWords(this.points, claim));
+    reveal(this.scroll, this.scroll.querySelector(".lit"));
+  }
+
+  caretMoved() {
+    const selection = getSelection();
+    if (!this.text || !selection.rangeCount || !this.text.contains(selection.focusNode)) return;
+    const [start, end] = this.selected();
+    const at = this.claims.findIndex((claim) =>
+      start === end ? claim.start <= start && start < claim.end
+                    : claim.start < end && start < claim.end);
+    if (at !== this.lit && (at >= 0 || this.lit !== null)) this.light(at >= 0 ? at : null);
+  }
+
+  selected() {
+    const range = getSelection().getRangeAt(0);
+    return [pointAt(range.startContainer, range.startOffset), pointAt(range.endContainer, range.endOffset)];
+  }
+
+  // marks
+
+  mark() {
+    const selection = getSelection();
+    const inText = selection.rangeCount && this.text?.contains(selection.anchorNode)
+      && this.text.contains(selection.focusNode);
+    if (!inText) { this.say("Select the wrong words in the answer first, then press M."); return; }
+    let [start, end] = this.selected();
+    const caret = start;
+    [start, end] = trimmed(this.points, start, end);
+    if (start === end) {
+      const held = this.marks.findIndex((mark) => mark.start <= caret && caret <= mark.end);
+      if (held >= 0) this.open(this.marks[held], held);
+      else this.say("Select the wrong words first: Shift with the arrow keys, or the mouse.");
+      return;
+    }
+    const same = this.marks.findIndex((mark) => mark.start === start && mark.end === end);
+    this.open(same >= 0 ? this.marks[same] : { start, end, kind: null, severity: null, note: null }, same);
+  }
+
+  say(words) {
+    this.panel = null;
+    this.paint();
+    this.marking.replaceChildren();
+    this.showMarks();
+    const line = make("p", "say", words);
+    line.setAttribute("role", "status");
+    this.marking.prepend(line);
+  }
+
+  open(mark, index) {
+    this.panel = { ...mark, index };
+    this.paint();
+    this.marking.replaceChildren();
+    const { kinds, severities } = this.data;
+    const form = make("form", "panel");
+    form.dataset.stropOwn = "";
+    form.setAttribute("aria-label", "Mark an error");
+    const quoted = make("p", "quoted", "What is wrong with ");
+    quoted.append(make("q", "", plainWords(this.points, mark)), "?");
+    const note = make("input");
+    note.type = "text";
+    note.maxLength = 2000;
+    note.placeholder = "In a few words (optional)";
+    note.setAttribute("aria-label", "Note on this mark");
+    note.value = mark.note ?? "";
+    form.append(quoted, this.group("kind", "Kind", kinds),
+                ...(severities.length ? [this.group("severity", "How grave", severities)] : []), note);
+    const keep = button("Keep", "primary", null);
+    keep.type = "submit";
+    keep.append(make("kbd", "", "Enter"));
+    const row = make("div", "row");
+    row.append(keep);
+    if (index >= 0) row.append(button("Delete this mark", "", () => this.drop(index)));
+    row.append(button("Cancel", "", () => this.close()));
+    form.append(row);
+    form.onsubmit = (event) => { event.preventDefault(); this.keep(form, note.value); };
+    form.onkeydown = (event) => this.panelKey(event, form, note);
+    this.marking.append(form);
+    this.marking.scrollIntoView({ block: "nearest" });
+    (form.querySelector("input:checked") ?? form.querySelector("input")).focus({ preventScroll: true });
+  }
+
+  group(name, title, choices) {
+    const set = make("fieldset");
+    set.append(make("legend", "", title));
+    choices.forEach((choice, at) => {
+      const label = make("label", "", "");
+      const radio = make("input");
+      radio.type = "radio";
+      radio.name = `strop-${name}`;
+      radio.value = choice.name;
+      radio.checked = this.panel[name] === choice.name;
+      label.append(radio, make("span", "", choice.label));
+      if (at < 9) label.append(make("kbd", "", String(at + 1)));
+      if (choice.help) label.title = choice.help;
+      set.append(label);
+    });
+    return set;
+  }
+
+  panelKey(event, form, note) {
+    event.stopPropagation();
+    if (event.key === "Escape") { event.preventDefault(); this.close(); return; }
+    if (event.target === note || event.repeat || !/^[1-9]$/.test(event.key)) return;
+    event.preventDefault();
+    const sets = [...form.querySelectorAll("fieldset")];
+    const own = event.target.closest("fieldset");
+    const open = sets.find((set) => !set.querySelector(":checked")) ?? own ?? sets[0];
+    const radio = open.querySelectorAll("input")[Number(event.key) - 1];
+    if (!radio) return;
+    radio.checked = true;
+    const next = sets.find((set) => !set.querySelector(":checked"));
+    (next ? next.querySelector("input") : radio).focus();
+  }
+
+  keep(form, note) {
+    const value = (name) => form.querySelector(`input[name=strop-${name}]:checked`)?.value ?? null;
+    const open = [...form.querySelectorAll("fieldset")].find((set) => !set.querySelector(":checked"));
+    if (open) { open.classList.add("missing"); open.querySelector("input").focus(); return; }
+    const { start, end, index } = this.panel;
+    const mark = { start, end, kind: value("kind"), severity: value("severity"), note: note.trim() || null };
+    if (index >= 0) this.marks[index] = mark;
+    else this.marks.push(mark);
+    this.marks.sort((a, b) => a.start - b.start || a.end - b.end);
+    this.close(mark.end);
+    this.handMarks();
+  }
+
+  drop(index) {
+    const at = this.marks[index].start;
+    this.marks.splice(index, 1);
+    this.close(at);
+    this.handMarks();
+  }
+
+  close(caret) {
+    const at = caret ?? this.panel?.end ?? 0;
+    this.panel = null;
+    this.paint();
+    this.showMarks();
+    this.text.focus({ preventScroll: true });
+    this.select(at, at);
+  }
+
+  handMarks() {
+    this.hand("marks", { item: this.data.item, marks: this.marks });
+  }
+
+  showMarks() {
+    this.marking.replaceChildren();
+    if (!this.marks.length) return;
+    const list = make("ol", "marks");
+    list.setAttribute("aria-label", "Your marks");
+    this.marks.forEach((mark, index) => {
+      const words = plainWords(this.points, mark);
+      const row = make("li");
+      const text = make("span", "what");
+      const kind = labelOf(this.data.kinds, mark.kind);
+      const grave = mark.severity ? `, ${labelOf(this.data.severities, mark.severity)}` : "";
+      text.append(make("q", "", words), ` ${kind}${grave}`, ...(mark.note ? [make("em", "", ` ${mark.note}`)] : []));
+      row.append(text,
+                 button("Edit", "", () => this.open(mark, index), `Edit the mark on ${words}`),
+                 button("Delete", "", () => this.drop(index), `Delete the mark on ${words}`));
+      list.append(row);
+    });
+    this.marking.append(list);
+  }
+}
+
+const labelOf = (choices, name) => choices.find((choice) => choice.name === name)?.label ?? name;
+
+function plainWords(points, { start, end }) {
+  const words = pieces(points.slice(start, end), []).map((piece) => piece.shown).join("");
+  const line = words.replace(/\s+/g, " ").trim(), cut = [...line];
+  return cut.length > 60 ? `${cut.slice(0, 58).join("")} …` : line;
+}
+
+function reasonOf(claim, words) {
+  const reason = claim.reason || "not in the source";
+  return reason.startsWith(`'${words}' `) ? reason.slice(words.length + 3) : reason;
+}
+
+function toldOf(claim, words) {
+  const n = claim.sources.length;
+  if (!claim.supported) return `“${words}”: ${reasonOf(claim, words)}`;
+  return n ? `“${words}” is in the source${n > 1 ? `, ${n} places` : ""}` : `“${words}” agrees with the source as a whole`;
+}
+
+function cutNote(part) {
+  return part.cut ? [make("p", "strop-cut", `${part.cut.toLocaleString("en")} more characters are not shown.`)] : [];
+}
+
+// Scrolls the pane, never the page.
+function reveal(pane, leaf) {
+  if (!leaf) return;
+  const box = pane.getBoundingClientRect(), at = leaf.getBoundingClientRect();
+  if (at.top >= box.top && at.bottom <= box.bottom) return;
+  pane.scrollTop += at.top - box.top - box.height / 3;
+}
+
+export default function ({ data, parentElement, setStateValue }) {
+  const reader = parentElement.stropReader ??= new Reader(parentElement);
+  reader.update(data, setStateValue);
+  parentElement.stropAbort?.abort();
+  const { signal } = parentElement.stropAbort = new AbortController();
+  document.addEventListener("selectionchange", () => reader.caretMoved(), { signal });
+  document.addEventListener("strop-mark", () => reader.data.markable && reader.mark(), { signal });
+  document.addEventListener("strop-find", () => reader.field.focus(), { signal });
+  document.documentElement.dataset.stropRead = data.item;  // which item can be read
+  return () => parentElement.stropAbort.abort();
+}

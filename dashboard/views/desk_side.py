@@ -1,0 +1,100 @@
+"""The left pane: how far the queue is, whether the draft is saved, and one's own answers."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from zoneinfo import ZoneInfo
+
+import streamlit as st
+
+from backend.rubrics import Rubric
+from backend.schemas.review import ReviewQueueForMe
+from dashboard.components.frame import browser_zone, escape
+from dashboard.components.item import answer_line, progress_html
+from dashboard.components.marked_text import plain
+from dashboard.desk_after import revise
+from dashboard.desk_state import Desk, Past
+from dashboard.session import current_client
+
+SAVED = "desk-saved"
+
+
+def show_side(
+    desk: Desk, queue: ReviewQueueForMe, rubric: Rubric
+) -> st.delta_generator.DeltaGenerator:
+    """Progress, the place of the saved mark (returned), and the last answers."""
+    progress = desk.progress or queue.progress
+    st.html(progress_html(queue.name, progress, here=desk.finished_here))
+    with st.container(key=SAVED):
+        mark: st.delta_generator.DeltaGenerator = st.empty()
+    _show_history(desk, rubric)
+    return mark
+
+
+def last_own(desk: Desk) -> Past | None:
+    """The last answer that may still be taken back to the desk."""
+    return next((past for past in desk.history if past.may_revise), None)
+
+
+def _show_history(desk: Desk, rubric: Rubric) -> None:
+    with st.container(key="desk-history", gap="xsmall"):
+        st.html("<p class='strop-label'>Your last answers</p>")
+        if not desk.history:
+            st.html("<p class='strop-help'>They appear here; the last one can be changed.</p>")
+            return
+        last = last_own(desk)
+        if last is not None and last.review_id is not None:
+            st.button(
+                "Change my last answer :gray[:small[U]]",
+                key="desk-back",
+                on_click=take_back,
+                args=(desk, last.review_id),
+                width="stretch",
+            )
+        for past in desk.history:
+            _show_past(desk, past, rubric, openable=past.may_revise and past is not last)
+
+
+def _show_past(desk: Desk, past: Past, rubric: Rubric, *, openable: bool) -> None:
+    at = f"{past.at.astimezone(browser_zone()):%H:%M}"
+    line = past_line(past, rubric)
+    if openable and past.review_id is not None:
+        st.button(
+            f"{at}\u2002{plain(line)}",
+            key=f"past-{past.review_id}",
+            type="tertiary",
+            help="Take it back to the desk and change it",
+            on_click=take_back,
+            args=(desk, past.review_id),
+        )
+    else:
+        st.html(f"<p class='strop-past'><time>{at}</time> {escape(line)}</p>")
+    notes = [f"Why you saw it: {past.why}"] * bool(past.why)
+    notes += ["It came after the item had gone to a colleague: kept as an extra."] * past.extra
+    if notes:
+        st.html("".join(f"<p class='strop-help strop-why'>{escape(note)}</p>" for note in notes))
+
+
+def past_line(past: Past, rubric: Rubric) -> str:
+    """A past answer in one line; a skip with its reason."""
+    if past.skip_reason is not None:
+        return f"skipped: {past.skip_reason}"
+    return answer_line(past.answer, rubric)
+
+
+def take_back(desk: Desk, review_id: int) -> None:
+    """Take an own answer back to the desk."""
+    revise(desk, current_client(), review_id, now=datetime.now(UTC))
+
+
+def saved_html(desk: Desk, *, zone: ZoneInfo) -> str:
+    """The saved mark: when the draft was saved, or why it could not be."""
+    if desk.save_problem is not None:
+        return f"<p class='strop-saved bad' role='alert'>Not saved. {escape(desk.save_problem)}</p>"
+    if desk.saved_at is not None:
+        at = desk.saved_at.astimezone(zone)
+        return f"<p class='strop-saved' role='status'>✓ Saved {at:%H:%M:%S}</p>"
+    word = "✓ Draft restored" if desk.saved is not None else ""
+    if desk.saved is None and desk.sent_at is not None:
+        word = f"✓ Sent {desk.sent_at.astimezone(zone):%H:%M:%S}"
+    return f"<p class='strop-saved' role='status'>{word or 'Every change is saved.'}</p>"
