@@ -35,15 +35,16 @@ class StratumGiven(Given):
 class DesignGiven(Given):
     """How the items of a queue are chosen.
 
-    `by` and `allocation` are for stratified designs, `anchor` and `strata` for active ones. The
-    budget is the queue's `n_items`, or `minutes` of review; those are turned into items by the
-    time that earlier reviews under the rubric took, else by `minutes_per_review`.
+    `by` and `allocation` are for stratified designs, `anchor` and `strata` for active ones; an
+    anchor without a share takes what the strata leave. The budget is the queue's `n_items`, or
+    `minutes` of review; those are turned into items by the time that earlier reviews under the
+    rubric took, else by `minutes_per_review`.
     """
 
     kind: DesignKind = "random"
     by: str | None = Field(None, min_length=1, max_length=80)
     allocation: Literal["proportional", "equal"] = "proportional"
-    anchor: float = Field(0.5, gt=0.0, le=1.0)
+    anchor: float | None = Share
     strata: list[StratumGiven] = Field(default_factory=list, max_length=20)
     minutes: float | None = Field(None, gt=0.0)
     minutes_per_review: float | None = Field(None, gt=0.0)
@@ -243,7 +244,7 @@ class WatchShown(Shown):
     """An A/B that may be looked at and stopped at any time. The win rate is that of b, ties half.
 
     Attributes:
-        decision: "better" (the interval lies above 1/2 + margin), "not_better" (below), "undecided".
+        decision: "better" (the interval lies above 1/2 + margin), "not_better" (below it).
         planned: votes of the fixed plan; `saved` are those that a decided test need not gather.
         more, more_low, more_high: further votes until decided, simulated; None is more than
             `more_limit`.

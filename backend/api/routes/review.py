@@ -9,10 +9,14 @@ from backend.api.deps import NowDep, PageDep, ServingDep, SessionDep
 from backend.api.once import OnceDep
 from backend.rubrics import Rubric, find_rubric, library_names, parse_rubric
 from backend.schemas import review as shapes
+from backend.schemas import review_reports as reports
 from backend.schemas.common import Page
 from backend.services import overview, review
 from backend.services.access import require_in_project
 from backend.services.model_versions import find_model
+from backend.services.review.assignments import Assignment, members_of_groups
+from backend.services.review.designs import Allocation, DesignKind, SamplingDesign, Target
+from backend.services.review.rules import rules_from
 from backend.services.users import find_user
 from backend.tables.review import Review, ReviewQueue
 
@@ -30,7 +34,9 @@ def _show(session: Session, queue: ReviewQueue) -> shapes.ReviewQueueShown:
         score_run_id=queue.score_run_id,
         rubric=review.rubric_of(queue),
         design=queue.design,
+        rules=queue.rules,
         closed=queue.closed_at is not None,
+        finished_at=queue.finished_at,
         created_at=queue.created_at,
         progress=shapes.QueueProgress.model_validate(review.queue_progress(session, queue.id)),
         reviewers=[
@@ -55,29 +61,68 @@ def open_queue(
     once: OnceDep,
 ) -> shapes.ReviewQueueShown:
     """Open a queue over the outputs of a run."""
+    opening = _opening(session, project_id, body, serving.settings.lease_seconds)
+    plan = review.plan_queue(session, opening)
+    rules = rules_from(body.rules)
+    return once.answer(_show(session, review.store_queue(session, body.name, plan, rules)))
+
+
+@router.post("/projects/{project_id}/review-designs")
+def preview_design(
+    project_id: int, body: shapes.ReviewQueueGiven, session: SessionDep, serving: ServingDep
+) -> reports.DesignShown:
+    """What a queue would draw and about how long it would take; nothing is stored."""
+    opening = _opening(session, project_id, body, serving.settings.lease_seconds)
+    design = review.plan_queue(session, opening).as_design()
+    # The rubric was stored to plan by; without a queue it is taken back.
+    session.rollback()
+    return reports.DesignShown.model_validate(design, from_attributes=False)
+
+
+def _opening(
+    session: Session, project_id: int, body: shapes.ReviewQueueGiven, lease_seconds: int
+) -> review.Opening:
     require_in_project(
         session,
         project_id,
         generation_run_id=body.generation_run_id,
         score_run_id=body.score_run_id,
     )
-    queue = review.open_queue(
-        session,
+    people = {place: find_user(session, name).id for place, name in body.assignment.people.items()}
+    return review.Opening(
         project_id=project_id,
-        name=body.name,
         kind=body.kind,
         generation_run_id=body.generation_run_id,
         rubric_version_id=review.save_rubric(session, project_id, _rubric(body)).id,
         model_ids=[find_model(session, project_id, label).id for label in body.models],
-        reviewer_ids=[find_user(session, name).id for name in body.reviewers],
+        reviewer_ids=_reviewer_ids(session, project_id, body),
         seed=body.seed,
         n_items=body.n_items,
         overlap_share=body.overlap_share,
         overlap=body.overlap,
         score_run_id=body.score_run_id,
-        lease_seconds=body.lease_seconds or serving.settings.lease_seconds,
+        lease_seconds=body.lease_seconds or lease_seconds,
+        design=_design(body.design),
+        assignment=Assignment(people, body.assignment.skills, body.assignment.deal),
     )
-    return once.answer(_show(session, queue))
+
+
+def _reviewer_ids(session: Session, project_id: int, body: shapes.ReviewQueueGiven) -> list[int]:
+    named = [find_user(session, name).id for name in body.reviewers]
+    grouped = members_of_groups(session, project_id, body.assignment.groups)
+    return list(dict.fromkeys([*named, *grouped]))
+
+
+def _design(given: reports.DesignGiven) -> SamplingDesign:
+    return SamplingDesign(
+        kind=DesignKind(given.kind),
+        by=given.by,
+        allocation=Allocation(given.allocation),
+        anchor=given.anchor,
+        targets=tuple(Target(**target.model_dump()) for target in given.strata),
+        minutes=given.minutes,
+        minutes_per_review=given.minutes_per_review,
+    )
 
 
 def _rubric(body: shapes.ReviewQueueGiven) -> Rubric:

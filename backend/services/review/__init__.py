@@ -12,9 +12,19 @@
     revisions revise: one's own answer, taken back for a while
     counted   which reviews count in what a queue measures
     agreement how far reviewers agree, by criterion
-    views     what an expert sees, own past reviews
+    items     what an expert sees of an item; masks
+    views     own queues and past reviews
     progress  how far a queue is, and who did how much
     votes     blind pairs in terms of models: counts, win rates, side bias
+
+What a lead reads of a queue, each with n and interval (measured):
+
+    estimates        each criterion of each model for all outputs (populations)
+    watching         an A/B that may be looked at and stopped at any time
+    effects          side, length, order, fatigue (vote_effects, slopes, review_rows)
+    agreement_report coefficients, reviewers two by two, the worst items
+    reports          progress, forecasts, minutes and cost per verdict
+    reviewer_quality work, time, agreement, known answers, warnings
 
 Everything here takes a session and flushes; the caller commits. A claim and a submit are each one
 short transaction.
@@ -31,9 +41,10 @@ from backend.services.review.claims import (
     lease_slot,
 )
 from backend.services.review.counted import counts, stands
+from backend.services.review.items import FlaggedSpan, ItemView, ShownOutput, item_view
 from backend.services.review.leases import heartbeat, save_draft
 from backend.services.review.nothing import Nothing, Reason
-from backend.services.review.opening import open_queue
+from backend.services.review.opening import open_queue, store_queue
 from backend.services.review.planning import Opening, QueuePlan, plan_queue
 from backend.services.review.progress import (
     QueueProgress,
@@ -54,11 +65,7 @@ from backend.services.review.revisions import revise
 from backend.services.review.rules import QueueRules, SkipPolicy, rules_from
 from backend.services.review.skips import skip_review
 from backend.services.review.views import (
-    FlaggedSpan,
-    ItemView,
     PastReview,
-    ShownOutput,
-    item_view,
     may_review,
     my_queues,
     my_reviews,
@@ -127,6 +134,7 @@ __all__ = [
     "save_rubric",
     "skip_review",
     "stands",
+    "store_queue",
     "submit_review",
     "win_rate",
 ]

@@ -11,12 +11,12 @@ from sqlalchemy.orm import Session
 from backend.rubrics import Category, Criterion, Multi, Number, Stars, Text, Verdict, YesNo
 from backend.services.review.counted import counts
 from backend.services.review.queues import get_queue, rubric_of
-from backend.tables.review import Preference, QueueKind, Rating, Review, ReviewItem
+from backend.tables.review import Preference, QueueKind, Rating, Review, ReviewItem, ReviewQueue
 from backend.tables.users import User
 
 if TYPE_CHECKING:
     from evaluators.statistics.ratings import Rating as Given
-    from evaluators.statistics.ratings import Scale
+    from evaluators.statistics.ratings import RatingTable, Scale
     from evaluators.types import Figure
 
 COEFFICIENTS = ("percent", "krippendorff_alpha", "gwet_ac1")
@@ -40,25 +40,44 @@ def queue_agreement(session: Session, queue_id: int) -> list[CriterionAgreement]
     when they are the same options); free text has no agreement. For pairs the vote, in terms of
     the models and not of the sides shown, is a criterion of its own.
     """
-    queue = get_queue(session, queue_id)
+    return [
+        _agree(criterion, name, said)
+        for criterion, said in what_was_said(session, get_queue(session, queue_id)).items()
+        for name in COEFFICIENTS
+    ]
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """All counted answers to one criterion, its scale, and the values that the scale allows."""
+
+    given: list[Given]
+    scale: Scale
+    values: list[float | str]
+
+    def table(self) -> RatingTable:
+        """As a table of items and reviewers; InvalidValues where there are no answers."""
+        from evaluators.statistics.ratings import tabulate
+
+        return tabulate(self.given, categories=self.values or None)
+
+
+def what_was_said(session: Session, queue: ReviewQueue) -> dict[str, Said]:
+    """Counted answers by criterion, the vote on pairs first, free text left out."""
+    from evaluators.statistics.ratings import Scale as ScaleName
+
     scales: dict[str, tuple[Scale, list[float | str]]] = {
         criterion.name: scale
         for criterion in rubric_of(queue).criteria
         if (scale := _scale(criterion)) is not None
     }
     numeric = {name for name, (scale, _) in scales.items() if scale != "nominal"}
-    given = _ratings(session, queue_id, numeric)
+    given = _ratings(session, queue.id, numeric)
     if queue.kind == QueueKind.PAIR:
-        from evaluators.statistics.ratings import Scale as ScaleName
-
-        given[WINNER] = _votes(session, queue_id)
+        given[WINNER] = _votes(session, queue.id)
         values = sorted({str(vote.value) for vote in given[WINNER]})
         scales = {WINNER: (ScaleName.NOMINAL, list(values)), **scales}
-    return [
-        _agree(criterion, name, given.get(criterion, []), scale, values)
-        for criterion, (scale, values) in scales.items()
-        for name in COEFFICIENTS
-    ]
+    return {name: Said(given.get(name, []), *scale) for name, scale in scales.items()}
 
 
 def _scale(criterion: Criterion) -> tuple[Scale, list[float | str]] | None:
@@ -120,15 +139,12 @@ def _counts(queue_id: int) -> tuple[ColumnElement[bool], ...]:
     return (ReviewItem.queue_id == queue_id, *counts())
 
 
-def _agree(
-    criterion: str, name: str, given: list[Given], scale: Scale, values: list[float | str]
-) -> CriterionAgreement:
+def _agree(criterion: str, name: str, said: Said) -> CriterionAgreement:
     from evaluators.errors import EvaluatorError
     from evaluators.statistics.agreement import agreement
-    from evaluators.statistics.ratings import tabulate
 
     try:
-        figure = agreement(name, tabulate(given, categories=values or None), scale=scale)
+        figure = agreement(name, said.table(), scale=said.scale)
     except EvaluatorError as error:
         return CriterionAgreement(criterion, name, None, error=str(error))
     return CriterionAgreement(criterion, name, figure)

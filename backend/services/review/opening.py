@@ -49,7 +49,6 @@ def open_queue(
     Raises:
         Conflict: the project has a queue of this name; others as `plan_queue`.
     """
-    check_name(session, project_id, name)
     opening = Opening(
         project_id=project_id,
         kind=kind,
@@ -66,10 +65,16 @@ def open_queue(
         design=design or SamplingDesign(),
         assignment=assignment or Assignment(),
     )
-    return _store(session, name, plan_queue(session, opening), rules)
+    return store_queue(session, name, plan_queue(session, opening), rules)
 
 
-def _store(session: Session, name: str, plan: QueuePlan, rules: QueueRules) -> ReviewQueue:
+def store_queue(session: Session, name: str, plan: QueuePlan, rules: QueueRules) -> ReviewQueue:
+    """Open a queue as it was planned in this transaction.
+
+    Raises:
+        Conflict: the project has a queue of this name.
+    """
+    check_name(session, plan.opening.project_id, name)
     minutes = plan.opening.design.minutes
     if minutes is not None and rules.minutes_budget is None:
         rules = replace(rules, minutes_budget=minutes)

@@ -1,12 +1,13 @@
 """Votes on blind pairs, in terms of models: counts, win rates with intervals, and side bias.
 
 A reviewer's latest vote on a pair counts; withdrawn ones do not. Ties, "both bad" and "cannot
-judge" are stated and not shared out: a win rate is a share of the decided votes.
+judge" are stated and not shared out: a win rate is a share of the decided votes. Where the design
+drew pairs with unequal chances, a vote weighs by the inverse of its pair's chance (Hajek).
 """
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
@@ -25,6 +26,7 @@ from backend.tables.users import User
 from evaluators.statistics.intervals import wilson
 
 VERSION = 1
+_Sums = tuple[float, float]  # weighted wins and weight of a cluster
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +37,7 @@ class Vote:
         winner_id: the model that was preferred; None when no side was.
         winner_left: whether the preferred text stood on the left; None when no side was.
         cluster: votes of one cluster (a group of examples) are not independent.
+        probability: the chance with which the design took the pair.
     """
 
     review_id: int
@@ -46,6 +49,7 @@ class Vote:
     cluster: str
     rater: str
     simulated: bool
+    probability: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +135,7 @@ def queue_votes(session: Session, queue_id: int) -> list[Vote]:
             cluster=group if group is not None else f"example {first.example_id}",
             rater=rater,
             simulated=review.simulated,
+            probability=item.inclusion_probability,
         )
     return list(latest.values())
 
@@ -156,17 +161,37 @@ def rate_of(votes: Sequence[Vote], model_id: int, *, level: float = 0.95) -> Win
         raise CannotCompute(
             f"No vote of {len(votes)} decides between the models.", hint="Gather more votes."
         )
-    clusters: dict[str, list[int]] = defaultdict(list)
-    for vote in decided:
-        clusters[vote.cluster].append(int(vote.winner_id == model_id))
-    n, wins = len(decided), sum(map(sum, clusters.values()))
-    effective = _effective_size(list(clusters.values()), wins / n)
-    low, high = wilson(wins / n * effective, effective, level=level)
+    weights = _weights(decided)
+    clusters: dict[str, _Sums] = {}
+    for vote, weight in zip(decided, weights, strict=True):
+        won, size = clusters.get(vote.cluster, (0.0, 0.0))
+        clusters[vote.cluster] = won + weight * (vote.winner_id == model_id), size + weight
+    n, total = len(decided), sum(weights)
+    rate = sum(won for won, _ in clusters.values()) / total
+    weighted = not _are_alike(weights)
+    effective = _effective_size(list(clusters.values()), rate, n, weighted=weighted)
+    low, high = wilson(rate * effective, effective, level=level)
     signature = (
         f"win_rate|version:{VERSION}|of:decided votes|interval:wilson, effective n "
         f"{effective:.1f}, clustered by group|level:{level:g}"
     )
-    return WinRate(wins / n, low, high, n, len(votes) - n, signature)
+    if weighted:
+        signature += "|weights:inverse chance of the pair"
+    return WinRate(rate, low, high, n, len(votes) - n, signature)
+
+
+def _weights(votes: Sequence[Vote]) -> list[float]:
+    """Inverse chances, of mean 1; exactly 1 where all chances are alike."""
+    chances = [vote.probability for vote in votes]
+    if _are_alike(chances):
+        return [1.0] * len(votes)
+    inverse = [1 / chance for chance in chances]
+    mean = sum(inverse) / len(inverse)
+    return [weight / mean for weight in inverse]
+
+
+def _are_alike(numbers: Sequence[float]) -> bool:
+    return max(numbers) - min(numbers) < 1e-12
 
 
 def preference_summary(session: Session, queue_id: int) -> list[PairSummary]:
@@ -190,13 +215,16 @@ def preference_summary(session: Session, queue_id: int) -> list[PairSummary]:
     ]
 
 
-def _effective_size(clusters: Sequence[Sequence[int]], rate: float) -> float:
-    """Votes divided by their design effect; with no variance to see, the number of clusters."""
-    n, k = sum(map(len, clusters)), len(clusters)
+def _effective_size(clusters: Sequence[_Sums], rate: float, n: int, *, weighted: bool) -> float:
+    """Votes divided by their design effect, of clusters and of weights.
+
+    With no variance to see, the number of clusters; Kish's (1965) where the votes are weighted.
+    """
+    k, total = len(clusters), sum(size for _, size in clusters)
     if rate in (0.0, 1.0) or k < 2:
-        return float(k)
-    between = sum((sum(cluster) - rate * len(cluster)) ** 2 for cluster in clusters)
-    clustered = between / n**2 * k / (k - 1)
+        return total**2 / sum(size**2 for _, size in clusters) if weighted else float(k)
+    between = sum((won - rate * size) ** 2 for won, size in clusters)
+    clustered = between / total**2 * k / (k - 1)
     simple = rate * (1 - rate) / (n - 1)
     return n / max(1.0, clustered / simple)
 
