@@ -21,6 +21,7 @@ from backend.services.review.answer_rules import Answer, SpanMark, to_choice
 from backend.services.review.counted import counts
 from backend.services.review.item_agreement import item_disagreement
 from backend.services.review.rules import QueueRules
+from backend.services.review.slots import add_slot, lock_item
 from backend.tables.quality import Adjudication
 from backend.tables.review import (
     Purpose,
@@ -67,35 +68,20 @@ def open_if_needed(
     """
     if rules.adjudicate_above is None:
         return None
-    # The last two reviews of an item may come in at once, each blind to the other: one waits here.
-    # NO KEY UPDATE, since every insert of a review holds a share of the item's key.
-    item = session.scalar(
-        select(ReviewItem).where(ReviewItem.id == item_id).with_for_update(key_share=True)
-    )
+    item = session.get(ReviewItem, item_id)
     if item is None:
         raise NotFound("There is no such item.")
+    connection = session.connection()
+    lock_item(connection, item_id)  # its last two reviews may come at once, blind to each other
     if _is_open(session, item_id) or _exists(session, item_id):
         return None
     found = item_disagreement(session, item_id)
     if found is None or found.value <= rules.adjudicate_above:
         return None
-    highest = session.scalar(
-        select(func.max(ReviewSlot.number)).where(ReviewSlot.item_id == item_id)
-    )
-    slot = ReviewSlot(
-        queue_id=item.queue_id,
-        item_id=item_id,
-        number=(highest or 0) + 1,
-        position=item.position,
-        state=SlotState.OPEN,
-        purpose=Purpose.ADJUDICATION,
-    )
-    session.add(slot)
-    session.flush()
     opened = Adjudication(
         queue_id=item.queue_id,
         item_id=item_id,
-        slot_id=slot.id,
+        slot_id=add_slot(connection, item_id, purpose=Purpose.ADJUDICATION),
         disagreement=found.value,
         reason=found.reason,
         opened_at=now,

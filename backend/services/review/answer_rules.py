@@ -175,6 +175,11 @@ def _checked_span(subject: Subject, mark: SpanMark) -> SpanMark:
     kinds = subject.rubric.span_kinds
     if kinds and mark.kind not in kinds:
         raise InvalidInput(f"{mark.kind!r} is no kind of mark.", hint=f"Use: {', '.join(kinds)}.")
+    severities = [severity.name for severity in subject.rubric.severities]
+    if severities and mark.severity not in severities:
+        raise InvalidInput(
+            f"How grave is the mark {mark.kind!r}?", hint=f"Use: {', '.join(severities)}."
+        )
     return mark
 
 

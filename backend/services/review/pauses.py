@@ -25,8 +25,7 @@ from backend.tables.users import User
 from evaluators.statistics.intervals import wilson
 
 PAUSE_LEVEL = 0.80  # two-sided, so that 10% lie above the upper end
-GOLD_PAUSE = "Known answers: "
-PAUSE_MESSAGE = (
+GOLD_PAUSE = (
     "Time for a short break. Some of your answers differ from those that were agreed on before, "
     "and your lead would like to go through them with you. Nothing that you did is lost."
 )
@@ -40,7 +39,7 @@ class GoldStanding:
         n: known answers judged, withdrawn ones left out; `met` of them were met.
         low, high: 95% Wilson interval of the share; None with nothing judged.
         n_contested: results that the person contests and nobody has looked at.
-        pause_reason: why the person is given nothing at the moment; None while they work.
+        pause_reason: what the person is told while they are paused; None while they work.
     """
 
     user_id: int
@@ -84,10 +83,7 @@ def apply_bound(
     n, met = counted_results(session, member)
     if not is_below(met, n, rules):
         return False
-    reason = (
-        f"{GOLD_PAUSE}{met} of {n} met, at most {wilson(met, n, level=PAUSE_LEVEL)[1]:.0%}; "
-        f"the bound is {rules.gold_bound:.0%}."
-    )
+    reason = f"{GOLD_PAUSE} (Known answers met: {met} of {n}; asked for: {rules.gold_bound:.0%}.)"
     _set_pause(session, queue_id, user_id, now, reason)
     return True
 
@@ -116,7 +112,7 @@ def pause_reviewer(
         InvalidInput: no reason, or one that reads as if known answers had called for it.
         NotFound: not a reviewer of the queue.
     """
-    if not reason.strip() or reason.strip().startswith(GOLD_PAUSE.strip()):
+    if not reason.strip() or reason.strip().startswith(GOLD_PAUSE):
         raise InvalidInput("Say in a few words of your own why this person is paused.")
     _member(session, queue_id, user_id)
     _set_pause(session, queue_id, user_id, now, reason.strip())

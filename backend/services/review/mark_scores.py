@@ -1,0 +1,215 @@
+"""Marked errors as a score: penalties by kind and severity, for each 100 words of output (MQM).
+
+    penalty per 100 words = 100 * sum of the marks' weights / words of the output
+
+Weights are the rubric's. With those of the library's translation rubric this is the MQM score of
+Freitag et al. 2021 (TACL 9:1460), for each 100 words instead of each segment; lower is better, 0 is
+without error. Words are what white space parts: a text in a script without spaces has no score.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from statistics import fmean
+from typing import TYPE_CHECKING, Protocol
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session, selectinload
+
+from backend.errors import CannotCompute
+from backend.rubrics import Rubric
+from backend.services.review.counted import counts
+from backend.services.review.queues import get_queue, rubric_of
+from backend.tables.generation import Generation
+from backend.tables.review import QueueKind, Review, ReviewItem
+
+if TYPE_CHECKING:
+    from evaluators.statistics.intervals import Interval
+
+VERSION = 1
+LEAST_CLUSTERS = 3
+RESAMPLES = 1000
+
+
+class Mark(Protocol):
+    """What a mark is weighed by."""
+
+    @property
+    def kind(self) -> str: ...
+    @property
+    def severity(self) -> str | None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class MarkScore:
+    """Penalty of one output under one review, its words, and how many errors were marked."""
+
+    penalty: float
+    n_words: int
+    n_marks: int
+
+    @property
+    def per_100_words(self) -> float:
+        """The MQM score; lower is better."""
+        return 100 * self.penalty / self.n_words
+
+
+@dataclass(frozen=True, slots=True)
+class ModelMarkScore:
+    """The score of a model in a queue: total penalty by total words, with its 95% interval.
+
+    Attributes:
+        value, low, high: None where `error` says why there is no figure.
+        rough: the interval may miss its level; `note` says why.
+        n: outputs; where several people reviewed one, it counts once, with their mean penalty.
+        n_marks: errors marked by all reviewers.
+        n_simulated: reviews that a script wrote.
+        by_kind: mean penalty per 100 words of each kind of error; they add up to the value.
+    """
+
+    model: str
+    value: float | None
+    low: float | None
+    high: float | None
+    n: int
+    n_marks: int
+    n_simulated: int
+    by_kind: dict[str, float]
+    error: str | None
+    rough: bool
+    note: str
+    signature: str
+
+
+def score_marks(rubric: Rubric, marks: Iterable[Mark], text: str) -> MarkScore:
+    """The penalty of an output's marks.
+
+    Raises:
+        CannotCompute: the rubric weighs no errors, a mark has no severity of its, or the text has
+            no words to be counted.
+    """
+    if not rubric.severities:
+        raise CannotCompute(f"The rubric {rubric.name} weighs no errors.", hint="Add severities.")
+    found = list(marks)
+    known = {severity.name for severity in rubric.severities}
+    if any(mark.severity not in known for mark in found):
+        raise CannotCompute("A mark has no severity of the rubric.")
+    penalty = sum(rubric.weight(mark.kind, mark.severity) for mark in found)
+    return MarkScore(penalty, count_words(text), len(found))
+
+
+def count_words(text: str) -> int:
+    """Stretches between white space that hold a letter or digit.
+
+    Raises:
+        CannotCompute: there is none, or they are so long that the script has no spaces.
+    """
+    words = [word for word in text.split() if any(c.isalnum() for c in word)]
+    if not words:
+        raise CannotCompute("The output has no words.")
+    if any(_unspaced(word) for word in words):
+        raise CannotCompute("The output is in a script without spaces between words.")
+    return len(words)
+
+
+def _unspaced(word: str) -> bool:
+    names = (unicodedata.name(c, "") for c in word)
+    return any(name.startswith(("CJK UNIFIED", "HIRAGANA", "KATAKANA", "THAI")) for name in names)
+
+
+def queue_mark_scores(session: Session, queue_id: int) -> list[ModelMarkScore]:
+    """The score of every model of a queue of single outputs, the best first.
+
+    Raises:
+        CannotCompute: the queue shows pairs, or its rubric weighs no errors.
+    """
+    queue = get_queue(session, queue_id)
+    rubric = rubric_of(queue)
+    if queue.kind != QueueKind.SINGLE or not rubric.severities:
+        raise CannotCompute("Errors are weighed in single outputs, under a rubric with severities.")
+    by_model: dict[str, list[Review]] = defaultdict(list)
+    for review in _reviews(session, queue_id):
+        by_model[review.item.generation_a.model_version.label].append(review)
+    scores = [_score_model(rubric, model, reviews) for model, reviews in by_model.items()]
+    return sorted(scores, key=lambda score: (score.value is None, score.value or 0.0, score.model))
+
+
+def _reviews(session: Session, queue_id: int) -> Sequence[Review]:
+    output = selectinload(Review.item).selectinload(ReviewItem.generation_a)
+    return session.scalars(
+        select(Review)
+        .join(ReviewItem, ReviewItem.id == Review.item_id)
+        .where(ReviewItem.queue_id == queue_id, *counts())
+        .order_by(Review.id)
+        .options(
+            selectinload(Review.spans),
+            output.selectinload(Generation.example),
+            output.selectinload(Generation.model_version),
+        )
+        .execution_options(populate_existing=True)
+    ).all()
+
+
+def _score_model(rubric: Rubric, model: str, reviews: Sequence[Review]) -> ModelMarkScore:
+    by_item: dict[int, list[Review]] = defaultdict(list)
+    for review in reviews:
+        by_item[review.item_id].append(review)
+    value, found, error = None, None, None
+    kinds: dict[str, float] = {}
+    try:
+        clusters, kinds = _clusters(rubric, list(by_item.values()))
+        value, found = _ratio(clusters)
+    except CannotCompute as undefined:
+        error = str(undefined)
+    return ModelMarkScore(
+        model=model,
+        value=value,
+        low=None if found is None else max(0.0, 100 * found.low),
+        high=None if found is None else 100 * found.high,
+        n=len(by_item),
+        n_marks=sum(len(review.spans) for review in reviews),
+        n_simulated=sum(review.simulated for review in reviews),
+        by_kind=kinds,
+        error=error,
+        rough=found is not None and found.rough,
+        note="" if found is None else found.note,
+        signature=f"mark_penalty|v{VERSION}|per:100words|rubric:{rubric.digest[:12]}",
+    )
+
+
+def _clusters(
+    rubric: Rubric, items: Sequence[Sequence[Review]]
+) -> tuple[dict[str, tuple[float, float]], dict[str, float]]:
+    """Penalty and words by group of examples; and the penalty of each kind per 100 words."""
+    clusters: dict[str, tuple[float, float]] = {}
+    kinds: dict[str, float] = defaultdict(float)
+    words = 0
+    for reviews in items:
+        output = reviews[0].item.generation_a
+        scores = [score_marks(rubric, review.spans, output.text or "") for review in reviews]
+        group = output.example.group or f"example {output.example_id}"
+        penalty, n = clusters.get(group, (0.0, 0.0))
+        clusters[group] = (penalty + fmean(s.penalty for s in scores), n + scores[0].n_words)
+        words += scores[0].n_words
+        for mark in (mark for review in reviews for mark in review.spans):
+            kinds[mark.kind] += rubric.weight(mark.kind, mark.severity) / len(reviews)
+    return clusters, {kind: 100 * kinds[kind] / words for kind in sorted(kinds)}
+
+
+def _ratio(clusters: dict[str, tuple[float, float]]) -> tuple[float, Interval]:
+    """Total penalty by total words, times 100; and the interval of their ratio, over groups."""
+    import numpy as np
+
+    from evaluators.statistics.intervals import mean_interval
+
+    if len(clusters) < LEAST_CLUSTERS:
+        raise CannotCompute(
+            f"{len(clusters)} independent outputs are too few for an interval.",
+            hint=f"At least {LEAST_CLUSTERS}.",
+        )
+    sums = np.array(list(clusters.values()), dtype=np.float64)
+    found = mean_interval(sums, scale=None, seed=0, resamples=RESAMPLES)
+    return 100 * float(sums[:, 0].sum() / sums[:, 1].sum()), found
