@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -11,7 +12,7 @@ from zoneinfo import ZoneInfo
 
 import streamlit as st
 
-from backend.errors import StropError
+from backend.errors import NotAuthenticated, StropError
 from dashboard.components.marked_text import plain, visible
 
 STYLE = Path(__file__).parent / "strop.css"
@@ -60,6 +61,17 @@ def show_state(sign: str, title: str, *lines: str) -> None:
 def show_problem(error: StropError) -> None:
     """An expected error in a red box: what is wrong and what to do."""
     st.error(plain(error.message) + (f"  \n{plain(error.hint)}" if error.hint else ""))
+
+
+@contextmanager
+def problems_shown() -> Iterator[None]:
+    """Show an expected error of a click where it was made, and keep what the page holds."""
+    try:
+        yield
+    except NotAuthenticated:
+        raise
+    except StropError as error:
+        show_problem(error)
 
 
 def show_done(place: str, sentence: str | None = None) -> None:

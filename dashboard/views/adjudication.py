@@ -15,6 +15,7 @@ from dashboard.components.frame import (
     escape,
     heading,
     moment,
+    problems_shown,
     show_done,
     table_html,
     tiles_html,
@@ -136,6 +137,7 @@ def _offer_gold(queue: ReviewQueueShown, decided: Sequence[AdjudicationShown]) -
             "remark. It is given to people who have not seen the item; figures leave it out."
         )
         if st.button("Make them", key=f"gold-of-{queue.id}"):
-            added = current_client().add_adjudicated_gold(queue.id)
-            show_done("adjudication", f"{len(added.ids)} known answers were added.")
-            st.rerun()
+            with problems_shown():
+                added = current_client().add_adjudicated_gold(queue.id)
+                show_done("adjudication", f"{len(added.ids)} known answers were added.")
+                st.rerun()

@@ -10,7 +10,15 @@ import streamlit as st
 from backend.schemas.quality import ContestShown, GoldShown, GoldStandingShown
 from backend.schemas.review import ReviewQueueShown
 from dashboard.components.figures import interval_text
-from dashboard.components.frame import Cell, Number, Tag, escape, show_done, table_html
+from dashboard.components.frame import (
+    Cell,
+    Number,
+    Tag,
+    escape,
+    problems_shown,
+    show_done,
+    table_html,
+)
 from dashboard.components.plots import intervals_plot
 from dashboard.session import current_client
 
@@ -66,10 +74,12 @@ def _show_contest(one: ContestShown) -> None:
         )
         with st.container(horizontal=True):
             if st.button("Uphold", key=f"uphold-{one.result_id}"):
-                _resolve_upheld(one, why.strip())
+                with problems_shown():
+                    _resolve_upheld(one, why.strip())
             ready = bool(why.strip())
             if st.button("Withdraw", key=f"withdraw-{one.result_id}", disabled=not ready):
-                _resolve_withdrawn(one, why.strip())
+                with problems_shown():
+                    _resolve_withdrawn(one, why.strip())
 
 
 def _resolve_upheld(one: ContestShown, why: str) -> None:

@@ -11,16 +11,21 @@ from typing import Any
 
 import streamlit as st
 
-from backend.rubrics import find_rubric, library_names
 from backend.schemas.generation import GenerationRunShown
 from backend.schemas.review import QueueKindName, ReviewQueueGiven
 from backend.schemas.review_reports import DesignKind, DesignShown
-from dashboard.components.frame import facts_html, heading, sentences_html, table_html, tiles_html
+from dashboard.components.frame import (
+    facts_html,
+    heading,
+    problems_shown,
+    sentences_html,
+    table_html,
+    tiles_html,
+)
 from dashboard.components.marked_text import plain
 from dashboard.components.queue_words import PREVIEW_COLUMNS, rule_sentences, strata_rows
 from dashboard.session import current_client, current_project
 from dashboard.views.opening_choices import (
-    DEFAULT_RUBRICS,
     DESIGN_HELP,
     DESIGN_WORDS,
     KIND_WORDS,
@@ -34,9 +39,11 @@ from dashboard.views.opening_choices import (
 )
 from dashboard.views.opening_rules import ask_rules
 from dashboard.views.queue_choice import CHOICE_KEY
+from dashboard.views.rubric_choice import ask_rubric
 
 SEEN_KEY = "strop-opening-seen"
 OPENED_KEY = "strop-opening-done"
+FORM_WIDTH = 820  # pixels; a longer line of fields is hard to follow
 SLICES_FROM = 100  # examples that are looked at for the keys of slices
 
 
@@ -49,7 +56,8 @@ def show() -> None:
     if not runs:
         st.info("There is nothing to review yet: models must write first, by `strop run`.")
         return
-    choices = _ask(runs)
+    with st.container(width=FORM_WIDTH):
+        choices = _ask(runs)
     missing = what_is_missing(choices)
     if missing:
         st.subheader("Still to choose")
@@ -67,7 +75,7 @@ def _ask(runs: Sequence[GenerationRunShown]) -> Choices:
     labels = [model.label for model in run.models]
     default = labels[:2] if kind == "pair" else labels[-1:]
     models = st.multiselect("Models", labels, default=default, key=f"open-models-{run.id}-{kind}")
-    rubric = _ask_rubric(kind)
+    rubric = ask_rubric(kind)
     st.subheader("2 · Which items")
     sampling = _ask_sampling(run)
     st.subheader("3 · Who reviews")
@@ -105,21 +113,6 @@ def _ask_run(runs: Sequence[GenerationRunShown]) -> GenerationRunShown:
 def _run_title(run: GenerationRunShown) -> str:
     models = ", ".join(model.label for model in run.models)
     return f"Run {run.id}: {models} on {run.dataset} v{run.dataset_version}, {run.split}"
-
-
-def _ask_rubric(kind: QueueKindName) -> str:
-    names = library_names()
-    chosen: str = st.selectbox(
-        "Rubric", names, index=names.index(DEFAULT_RUBRICS[kind]), key=f"open-rubric-{kind}"
-    )
-    rubric = find_rubric(chosen)
-    with st.expander("What this rubric asks"):
-        rows = [[one.name, one.question, one.scale] for one in rubric.criteria]
-        st.html(table_html(["question", "as it is asked", "scale"], rows, title="Questions"))
-        st.caption(
-            "Another rubric, of your own: `strop rubric` writes these as YAML and reads yours."
-        )
-    return chosen
 
 
 def _ask_sampling(run: GenerationRunShown) -> Sampling:
@@ -208,15 +201,17 @@ def _show_preview(body: ReviewQueueGiven) -> None:
     st.subheader("6 · What would be drawn")
     key = body.model_dump_json()
     if st.button("Show what would be drawn", type="secondary"):
-        seen = current_client().preview_design(current_project().id, body)
-        st.session_state[SEEN_KEY] = (key, seen)
+        with problems_shown():
+            seen = current_client().preview_design(current_project().id, body)
+            st.session_state[SEEN_KEY] = (key, seen)
     stored: tuple[str, DesignShown] | None = st.session_state.get(SEEN_KEY)
     if stored is None or stored[0] != key:
         st.caption("Look at the sample first; then the queue can be opened.")
         return
     _show_design(stored[1], body)
     if st.button("Open the queue", type="primary"):
-        _open(body)
+        with problems_shown():
+            _open(body)
 
 
 def _open(body: ReviewQueueGiven) -> None:

@@ -8,7 +8,7 @@ import streamlit as st
 
 from backend.schemas.review import ReviewQueueShown
 from backend.schemas.review_reports import ReviewerQualityShown
-from dashboard.components.frame import escape, show_done
+from dashboard.components.frame import escape, problems_shown, show_done
 from dashboard.components.marked_text import plain
 from dashboard.session import current_client
 
@@ -33,9 +33,10 @@ def _show_one(queue: ReviewQueueShown, one: ReviewerQualityShown) -> None:
             "begin anew. Talk to them first: the known answer may be the one that is wrong."
         )
         if st.button("Lift the pause", key=f"lift-{queue.id}-{one.pseudonym}"):
-            current_client().lift_pause(queue.id, one.pseudonym)
-            show_done("pauses", f"{one.pseudonym} may work on.")
-            st.rerun()
+            with problems_shown():
+                current_client().lift_pause(queue.id, one.pseudonym)
+                show_done("pauses", f"{one.pseudonym} may work on.")
+                st.rerun()
 
 
 def offer_pause(queue: ReviewQueueShown, people: Sequence[ReviewerQualityShown]) -> None:
@@ -49,6 +50,7 @@ def offer_pause(queue: ReviewQueueShown, people: Sequence[ReviewerQualityShown])
         why = st.text_input("Why", max_chars=2_000, key=f"pause-why-{queue.id}")
         ready = bool(why.strip())
         if st.button("Pause", key=f"pause-{queue.id}", disabled=not ready) and who:
-            current_client().pause_reviewer(queue.id, who, why.strip())
-            show_done("pauses", f"{who} is paused.")
-            st.rerun()
+            with problems_shown():
+                current_client().pause_reviewer(queue.id, who, why.strip())
+                show_done("pauses", f"{who} is paused.")
+                st.rerun()

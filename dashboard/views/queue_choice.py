@@ -39,7 +39,7 @@ def choose_queue(queues: Sequence[ReviewQueueShown]) -> ReviewQueueShown:
     ids = list(by_id)
     if len(ids) == 1:
         return by_id[ids[0]]
-    last = st.session_state.get(CHOICE_KEY)
+    last = _asked_for() or st.session_state.get(CHOICE_KEY)
     chosen: int = st.selectbox(
         "Queue",
         ids,
@@ -48,6 +48,12 @@ def choose_queue(queues: Sequence[ReviewQueueShown]) -> ReviewQueueShown:
     )
     st.session_state[CHOICE_KEY] = chosen
     return by_id[chosen]
+
+
+def _asked_for() -> int | None:
+    """The queue that the page's address names (`/agreement?queue=3`), for links to colleagues."""
+    named = st.query_params.get("queue", "")
+    return int(named) if named.isascii() and named.isdigit() and len(named) < 10 else None
 
 
 def queue_title(queue: ReviewQueueShown) -> str:

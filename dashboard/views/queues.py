@@ -13,6 +13,7 @@ from dashboard.components.frame import (
     facts_html,
     heading,
     moment,
+    problems_shown,
     sentences_html,
     table_html,
     tiles_html,
@@ -30,6 +31,7 @@ from dashboard.components.review_plots import burn_up_plot
 from dashboard.session import current_client
 from dashboard.views.pauses import show_paused
 from dashboard.views.queue_choice import chosen_queue
+from dashboard.views.rubric_choice import ASKED_COLUMNS, asked_rows, version_sentence
 
 NEWEST = 20
 REVIEWER_COLUMNS = ["reviewer", "submitted", "skipped", "minutes a review", "state"]
@@ -169,8 +171,9 @@ def _show_closing(queue: ReviewQueueShown) -> None:
             "that was said stays. A closed queue cannot be opened again."
         )
         if st.button("Close it now", key=f"close-{queue.id}"):
-            current_client().close_queue(queue.id)
-            st.rerun()
+            with problems_shown():
+                current_client().close_queue(queue.id)
+                st.rerun()
 
 
 def _show_design(queue: ReviewQueueShown) -> None:
@@ -182,9 +185,10 @@ def _show_design(queue: ReviewQueueShown) -> None:
     st.html(sentences_html(rule_sentences(queue.rules)))
     st.subheader("What is asked")
     rubric = queue.rubric
-    asked = [[one.name, one.question, one.scale] for one in rubric.criteria]
-    st.html(facts_html({"rubric": rubric.name, "digest": rubric.digest[:16]}))
-    st.html(table_html(["question", "as it is asked", "scale"], asked, title="Questions"))
+    versions = current_client().rubric_versions(queue.project_id, rubric.name)
+    st.html(f"<p>{escape(version_sentence(rubric, versions))}</p>")
+    st.html(table_html(ASKED_COLUMNS, asked_rows(rubric), title="Questions"))
+    st.caption(f"Digest of the rubric: {rubric.digest[:16]}")
 
 
 def _show_answers(queue: ReviewQueueShown) -> None:

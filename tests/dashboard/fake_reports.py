@@ -128,6 +128,9 @@ class FakeReports:
     def list_rubrics(self, project_id: int) -> list[RubricShown]:
         return self._all("list_rubrics")
 
+    def rubric_versions(self, project_id: int, name: str) -> list[RubricShown]:
+        return self._all("rubric_versions")
+
     def save_rubric(self, project_id: int, source: str) -> RubricSaved:
         self.saved_rubrics.append(source)
         return self.project["save_rubric"]

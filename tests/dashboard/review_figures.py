@@ -212,7 +212,7 @@ def rubrics(source: str) -> dict[str, Any]:
         staying=[{"queue_id": 1, "name": "pairs", "version": 2, "n_open": 4}],
         sentence="our-own is version 3 now. pairs stays on version 2, with 4 reviews to come.",
     )  # fmt: skip
-    return {"list_rubrics": [stored], "save_rubric": saved}
+    return {"list_rubrics": [stored], "rubric_versions": [stored], "save_rubric": saved}
 
 
 def figures_of_queues(hostile: str) -> dict[str, Any]:
