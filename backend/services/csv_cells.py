@@ -3,6 +3,7 @@
 A text that begins with = + - @, their full-width forms, a tab or a line end is written with one
 apostrophe before it, which spreadsheets take for "this is text"; so is a text that begins with an
 apostrophe, so that `plain_cell` gives every text back as it was. Numbers are written as numbers.
+Lines end as RFC 4180 has it, so that a lone carriage return in a text is quoted too.
 """
 
 from __future__ import annotations
@@ -37,5 +38,5 @@ def plain_cell(cell: str) -> str:
 def csv_line(values: Iterable[object]) -> str:
     """One record, with its line end."""
     stream = io.StringIO()
-    csv.writer(stream, lineterminator="\n").writerow([safe_cell(value) for value in values])
+    csv.writer(stream, lineterminator="\r\n").writerow([safe_cell(value) for value in values])
     return stream.getvalue()
