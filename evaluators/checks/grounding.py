@@ -24,7 +24,7 @@ from evaluators.checks.dates import WEEKDAYS
 from evaluators.checks.derived import is_called_derived, is_derived
 from evaluators.checks.facts import Dated, Facts, Identifier, Number, Timed, find_facts, squash
 from evaluators.checks.kin import check_kin
-from evaluators.checks.names import find_names, is_acronym_of, is_supported
+from evaluators.checks.names import find_names, is_acronym_of, is_spelled_out, is_supported
 from evaluators.checks.negation import check_negations
 from evaluators.checks.roles import check_roles
 from evaluators.checks.sources import Source, index_source, initials_of, number_key
@@ -186,11 +186,13 @@ def _check_names(output: str, facts: Facts, source: Source) -> Iterator[Claim]:
     for name in find_names(output, facts.words):
         missing = [w for w in name.words if not is_supported(w, source.words)]
         missing = [w for w in missing if not is_acronym_of(w, initials_of(source.text))]
+        if missing and is_spelled_out(name.words, source.words):
+            missing = []
         problem = f"{' '.join(missing)!r} is not in the source" if missing else None
         yield Claim(name.start, name.end, "name", problem)
 
 
-_QUOTED = re.compile(r"[“\"„«]([^“”\"„«»\n]{8,400})[”\"“»]")
+_QUOTED = re.compile(r"(?:(?<!\w)\"(?=\S)|[“„«])([^“”\"„«»\n]{8,400})[”\"“»]")
 
 
 def _check_quotations(output: str, source: Source) -> Iterator[Claim]:

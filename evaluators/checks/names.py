@@ -23,9 +23,13 @@ _PLAIN = frozenset(
         # What a record calls its parts: `Plan Nomad Plus` names the plan, not its being one.
         "plan tariff ticket order invoice bill contract price term account number case call "
         "callback credit delivery item product section page table figure appendix chapter article "
-        "clause paragraph schedule exhibit"
+        "clause paragraph schedule exhibit "
+        # What leads a sentence, or a name, and is none.
+        "moreover furthermore additionally therefore thus hence however also overall finally "
+        "president king queen minister senator judge captain"
     )
 )
+_COMPOUND = re.compile(r"-[a-zà-ÿ]")
 _SENTENCE_END = frozenset('.!?:;\n•*-–—"“”„«»()[]|>#')
 
 
@@ -65,8 +69,8 @@ def _is_heading(text: str, end: int) -> bool:
 
 
 def _is_acronym(word: str) -> bool:
-    """To abbreviate is not to invent, so short words in capitals claim nothing."""
-    letters = _bare(word)
+    """To abbreviate is not to invent, so short words in capitals claim nothing: `AI-based` too."""
+    letters = _bare(word).partition("-")[0] if _COMPOUND.search(word) else _bare(word)
     return len(letters) <= 4 and sum(map(str.isupper, letters)) >= max(1, len(letters) - 1)
 
 
@@ -159,3 +163,8 @@ def is_supported(word: str, source: frozenset[str]) -> bool:
 def is_acronym_of(word: str, initials: str) -> bool:
     """Whether a word in capitals is made of the first letters of words in a row."""
     return word.isupper() and 1 < len(word) <= 6 and word.casefold() in initials
+
+
+def is_spelled_out(words: tuple[str, ...], source: frozenset[str]) -> bool:
+    """Whether a name in several words is what an abbreviation of the source stands for."""
+    return len(words) > 2 and "".join(word[0] for word in words).casefold() in source

@@ -68,12 +68,17 @@ SUPPORTED = [
     ("Herr Keller hat angerufen.", "Mr Keller called."),
     ("The patient has an MRI.", "He was scanned."),  # to abbreviate is not to invent
     ("PLAN DETAILS: none", "nothing"),
+    ("We met at the World Health Organization.", "We met at the WHO."),
+    ("We use AI-based tools.", "We use tools."),
+    ("We met President Ramaphosa.", "We met Ramaphosa."),
     # quotations
+    ('Click "Save" to keep all of it, or "Save As" to copy it.', "Click Save, or Save As."),
     ('She said "the line is dead again".', "She said: the line  is dead -- again!"),
     ('The "new plan" starts.', "It starts."),
     # what claims nothing
     ("1. Call back.\n2. Close.", "Call back, then close."),
     ("As shown [3].", "As shown."),
+    ("These are the steps: 1.", "These are the steps."),
     ("One of them called.", "They called."),
 ]
 

@@ -1,0 +1,91 @@
+"""Overlap with the source: how much of an output's wording the source holds at all.
+
+Weak signals, none of them a finding: what is worded otherwise may still be supported. They are
+features for `risk`, and `source_rouge`, the precision of ROUGE-L against the source (Lin 2004), is
+its naive baseline. Content words are stemmed, function words left out.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from functools import lru_cache
+
+from evaluators.checks.entailment import source_windows
+from evaluators.checks.grounding import source_of
+from evaluators.checks.sentences import split_sentences
+from evaluators.checks.statements import stem_word
+from evaluators.checks.words import listed
+from evaluators.metric import Metric
+from evaluators.metrics.forms import each
+from evaluators.metrics.rouge import VARIANTS, rouge
+from evaluators.types import Sample, Score, Span
+
+_WORD = re.compile(r"[^\W_]+")
+WINDOW = 2
+WEAK = 0.5
+_FUNCTION = frozenset(
+    listed(
+        "a an the and or but if of to in on at by for with from as is are was were be been being "
+        "it its this that these those he she they we you i his her their our your my me him them "
+        "us not no do does did have has had will would can could should may might must there here "
+        "which who whom whose what when where why how than then so such also into over under about "
+        "between within without during through more most some any each other only own same both "
+        "however therefore thus while because since although"
+    )
+)
+
+
+def content_stems(text: str) -> list[str]:
+    """Stems of the words of a text that carry meaning, in order."""
+    words = _WORD.findall(text.lower())
+    return [stem_word(word) for word in words if word not in _FUNCTION and len(word) > 1]
+
+
+@lru_cache(maxsize=256)
+def _windows(source: str) -> tuple[frozenset[str], ...]:
+    """Content stems of the source's runs of sentences; remembered for its other outputs."""
+    return tuple(frozenset(content_stems(part)) for part in source_windows(source, size=WINDOW))
+
+
+def _rate_sentences(
+    sample: Sample, rate: Callable[[list[str], str], float]
+) -> list[tuple[tuple[int, int], float]]:
+    source, text = source_of(sample), sample.prediction
+    stems = [((a, b), content_stems(text[a:b])) for a, b in split_sentences(text)]
+    return [(place, rate(found, source)) for place, found in stems if found]
+
+
+def _in_source(stems: list[str], source: str) -> float:
+    known = frozenset().union(*_windows(source))
+    return sum(stem in known for stem in stems) / len(stems)
+
+
+def _in_one_place(stems: list[str], source: str) -> float:
+    return max(sum(stem in held for stem in stems) for held in _windows(source)) / len(stems)
+
+
+def _in_order(stems: list[str], source: str) -> float:
+    """Share of neighbouring pairs that are neighbours in the source; its words where there is one."""
+    pairs = list(zip(stems, stems[1:], strict=False))
+    known = _pairs(source)
+    return sum(p in known for p in pairs) / len(pairs) if pairs else _in_source(stems, source)
+
+
+@lru_cache(maxsize=256)
+def _pairs(source: str) -> frozenset[tuple[str, str]]:
+    stems = content_stems(source)
+    return frozenset(zip(stems, stems[1:], strict=False))
+
+
+def _overlap(sample: Sample, *, rate: Callable[[list[str], str], float], where: str) -> Score:
+    rated = _rate_sentences(sample, rate)
+    if not rated:
+        return Score(None, not_applicable=True, explanation="the output has no content words")
+    spans = tuple(
+        Span(a, b, f"{share:.0%} of its content words are {where}", "overlap")
+        for (a, b), share in rated
+        if share < WEAK
+    )
+    mean = sum(share for _, share in rated) / len(rated)
+    return Score(mean, explanation=f"{mean:.0%} on average", spans=spans, stats=(float(len(rated)),))
