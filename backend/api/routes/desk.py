@@ -70,6 +70,9 @@ def _show_past(past: review.PastReview) -> shapes.OwnReview:
         submitted_at=past.submitted_at,
         simulated=past.simulated,
         skip_reason=past.skip_reason,
+        extra=past.extra,
+        revisable_until=past.revisable_until,
+        why=past.why,
         item=shapes.ItemView.model_validate(past.item),
         answer=shapes.Answer.model_validate(past.answer, from_attributes=True),
     )

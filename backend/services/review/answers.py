@@ -9,26 +9,25 @@ knows sides (left, right); a and b are ours.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from sqlalchemy import Connection, Table, bindparam, insert, select, update
+from sqlalchemy import Connection, bindparam, select, update
 from sqlalchemy.orm import Session
 
 from backend.errors import Conflict
 from backend.services.review.after_submit import follow_up
+from backend.services.review.answer_parts import store_parts
 from backend.services.review.answer_rules import Answer, CheckedReview, check_answer
 from backend.services.review.asked import Asked, read_asked
+from backend.services.review.items import masked_terms
 from backend.services.review.leases import REVIEWS, SLOTS, AnyRow, why_not_held
+from backend.services.review.masks import BLOCK, unmask_text
 from backend.services.review.seats import count_answer
 from backend.tables.review import (
-    Correction,
-    Preference,
     Purpose,
-    Rating,
     ReviewState,
-    Span,
 )
 from backend.tables.review import SlotState as Slot
 
@@ -93,11 +92,21 @@ def submit_review(
     """
     connection = session.connection()
     asked = read_asked(connection, slot_id, user_id)
-    checked = check_answer(asked.subject, answer)
+    checked = check_answer(asked.subject, _unmasked(connection, asked, answer))
     given = _Given(version, answer, checked, simulated or asked.simulated, annotator_kind, now)
     if not _release(connection, slot_id, version, user_id):
         return _late(session, asked, given)
     return _store(session, asked, given, extra=False)
+
+
+def _unmasked(connection: Connection, asked: Asked, answer: Answer) -> Answer:
+    """The answer with what was masked in the output put back into the correction."""
+    if answer.correction is None or BLOCK not in answer.correction:
+        return answer
+    terms = masked_terms(connection, asked.rules.as_dict(), asked.design)
+    if not terms or BLOCK in asked.subject.text:
+        return answer
+    return replace(answer, correction=unmask_text(answer.correction, asked.subject.text, terms))
 
 
 _RELEASE = (
@@ -233,7 +242,7 @@ def _store(session: Session, asked: Asked, given: _Given, *, extra: bool) -> Sub
             "extra": extra,
         },
     ).scalar_one()
-    _store_parts(connection, review_id, asked.subject.generation_id, given.checked, now)
+    store_parts(connection, review_id, asked.subject.generation_id, given.checked, now)
     _count(connection, asked, seconds, extra=extra)
     follow_up(session, asked, review_id, extra=extra, now=now)
     return _submitted(review_id, asked, now, extra=extra)
@@ -251,44 +260,3 @@ def _count(connection: Connection, asked: Asked, seconds: float, *, extra: bool)
         reviews=1 if required and not extra else 0,
         seconds=seconds,
     )
-
-
-def _core(table: Any) -> Table:
-    found = table.__table__
-    assert isinstance(found, Table)
-    return found
-
-
-_RATING, _CORRECTION, _SPAN, _PREFERENCE = (
-    insert(_core(table)) for table in (Rating, Correction, Span, Preference)
-)
-
-
-def _store_parts(
-    connection: Connection,
-    review_id: int,
-    generation_id: int,
-    checked: CheckedReview,
-    now: datetime,
-) -> None:
-    mine = {"review_id": review_id}
-    if checked.ratings:
-        ratings = [
-            {**mine, "criterion": name, "value": given.value, "number": given.number}
-            for name, given in checked.ratings.items()
-        ]
-        connection.execute(_RATING, ratings)
-    if checked.correction is not None:
-        correction = {
-            "generation_id": generation_id,
-            "text": checked.correction,
-            "reason": checked.correction_reason,
-            "created_at": now,
-        }
-        connection.execute(_CORRECTION, {**mine, **correction})
-    if checked.spans:
-        names = ("start", "end", "kind", "severity", "note")
-        spans = [{**mine, **{n: getattr(mark, n) for n in names}} for mark in checked.spans]
-        connection.execute(_SPAN, spans)
-    if checked.winner is not None:
-        connection.execute(_PREFERENCE, {**mine, "winner": checked.winner})

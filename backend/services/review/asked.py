@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from dataclasses import dataclass
-from typing import cast
+from typing import Any, cast
 
 from sqlalchemy import Connection, Table, and_, bindparam, exists, select
 
@@ -49,6 +49,7 @@ class Asked:
     shared: bool
     revising: bool
     rules: QueueRules
+    design: dict[str, Any]
     stratum: str | None
     why: str | None
     simulated: bool
@@ -73,6 +74,7 @@ _ASKED = (
         ITEMS.c.why,
         QUEUES.c.kind,
         QUEUES.c.rules,
+        QUEUES.c.design,
         QUEUES.c.rubric_version_id,
         RUBRICS.c.digest,
         GENERATIONS.c.id.label("generation_id"),
@@ -123,6 +125,7 @@ def read_asked(connection: Connection, slot_id: int, user_id: int) -> Asked:
         shared=row.required_reviews > 1 or row.number >= row.required_reviews,
         revising=revising,
         rules=rules_from(row.rules),
+        design=row.design,
         stratum=row.stratum,
         why=row.why,
         simulated=row.simulated,

@@ -129,11 +129,11 @@ def claim_adjudication(
     """
     connection = session.connection()
     seat = sit_down(connection, queue_id, user_id)
-    if (held := _take(connection, RESUME_VERDICT, seat, now)) is not None:
+    if (held := _take(connection, RESUME_VERDICT, seat, now, queue=queue_id)) is not None:
         return held
     if refusal := _refusal(seat, shared=False):
         return Nothing.of(refusal, seat)
-    found = _take(connection, TAKE_VERDICT, seat, now, now=now)
+    found = _take(connection, TAKE_VERDICT, seat, now, now=now, queue=queue_id)
     return found or Nothing(Reason.FINISHED, "There is no disagreement for you to decide just now.")
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from backend.services.review.views import ItemView
+from backend.services.review.items import ItemView
 from evaluators.checks.support import Link, find_support
 
 

@@ -7,7 +7,7 @@ Meanwhile the slot is leased without an end: it is for nobody else, and counts a
 from __future__ import annotations
 
 from dataclasses import asdict
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any, cast
 
 from sqlalchemy import Connection, Table, exists, select, update
@@ -16,10 +16,9 @@ from sqlalchemy.orm import Session
 from backend.errors import Conflict, NotFound
 from backend.services.review.claims import Claim
 from backend.services.review.leases import ADJUDICATIONS, ITEMS, REVIEWS, SLOTS, AnyRow
-from backend.services.review.rules import QueueRules
 from backend.services.review.seats import Seat, sit_down
 from backend.services.review.slots import begin_review
-from backend.services.review.views import past_review
+from backend.services.review.views import past_review, revisable_until
 from backend.tables.curation import TrainingSetRow
 from backend.tables.review import Purpose, ReviewState
 from backend.tables.review import SlotState as Slot
@@ -61,13 +60,6 @@ def revise(session: Session, review_id: int, user_id: int, *, now: datetime) -> 
         connection, row.item_id, row.slot_id, version, user_id, Purpose.REVIEW, now, draft=draft
     )
     return _claim(row, version, seat, draft, now, resumed=False)
-
-
-def revisable_until(rules: QueueRules, submitted_at: datetime) -> datetime | None:
-    """Until when an answer can be revised; None in a queue without revisions."""
-    if rules.revise_minutes == 0:
-        return None
-    return submitted_at + timedelta(minutes=rules.revise_minutes)
 
 
 def _read(connection: Connection, review_id: int) -> AnyRow:

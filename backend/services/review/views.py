@@ -1,71 +1,40 @@
-"""What people are shown: an item as its expert sees it, their own past answers, their progress.
-
-An expert sees the source and one output, or a blind left and right. No model name, no score, and
-nobody else's answer passes through here.
-"""
+"""What people find again: their queues, and past answers with the items as they were shown."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from backend.errors import NotFound
 from backend.services.review.answer_rules import Answer, SpanMark, to_choice
-from backend.tables.generation import Generation
+from backend.services.review.items import ItemView, show_item
+from backend.services.review.rules import QueueRules, rules_from
 from backend.tables.review import (
+    Purpose,
     QueueKind,
     QueueMember,
     Review,
     ReviewItem,
     ReviewQueue,
-    ReviewSlot,
     ReviewState,
 )
-from backend.tables.scoring import Score
 
 FINISHED = (ReviewState.SUBMITTED, ReviewState.SKIPPED)
 
 
 @dataclass(frozen=True, slots=True)
-class FlaggedSpan:
-    """A stretch of an output that a check does not find supported; code points."""
-
-    start: int
-    end: int
-    reason: str
-    kind: str
-
-
-@dataclass(frozen=True, slots=True)
-class ShownOutput:
-    """A text to judge, by whichever model."""
-
-    text: str
-    flagged: tuple[FlaggedSpan, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class ItemView:
-    """An item as its expert sees it: `output` for a single one, `left` and `right` for a pair."""
-
-    item_id: int
-    queue_id: int
-    kind: str
-    position: int
-    input: str
-    context: str | None
-    output: ShownOutput | None = None
-    left: ShownOutput | None = None
-    right: ShownOutput | None = None
-
-
-@dataclass(frozen=True, slots=True)
 class PastReview:
-    """A finished review with the item as it was shown and the answer as it was given."""
+    """A finished review with the item as it was shown and the answer as it was given.
+
+    Attributes:
+        extra: it came after the item had been given to somebody else.
+        revisable_until: when it can no longer be taken back; None when it cannot be at all.
+        why: why the person saw the item, from the sampling design.
+    """
 
     review_id: int
     state: str
@@ -74,55 +43,9 @@ class PastReview:
     skip_reason: str | None
     item: ItemView
     answer: Answer = field(default_factory=Answer)
-
-
-def item_view(session: Session, slot_id: int, user_id: int) -> ItemView:
-    """The item of a slot that this person holds or has done; NotFound for anybody else."""
-    slot = session.get(ReviewSlot, slot_id, populate_existing=True)
-    if slot is None or slot.owner_id != user_id:
-        raise NotFound("You do not hold this item.", hint="Ask for the next one.")
-    return show_item(session, slot.item)
-
-
-def show_item(session: Session, item: ReviewItem) -> ItemView:
-    """An item as an expert sees it."""
-    a, b, queue = item.generation_a, item.generation_b, item.queue
-    output = left = right = None
-    if b is None:
-        output = ShownOutput(a.text or "", _flags(session, queue.score_run_id, a))
-    else:
-        left, right = (
-            ShownOutput(side.text or "") for side in ((a, b) if item.a_is_left else (b, a))
-        )
-    return ItemView(
-        item_id=item.id,
-        queue_id=queue.id,
-        kind=queue.kind,
-        position=item.position,
-        input=a.example.input,
-        context=a.example.context,
-        output=output,
-        left=left,
-        right=right,
-    )
-
-
-def _flags(
-    session: Session, score_run_id: int | None, generation: Generation
-) -> tuple[FlaggedSpan, ...]:
-    if score_run_id is None:
-        return ()
-    spans = session.scalars(
-        select(Score.spans).where(
-            Score.score_run_id == score_run_id, Score.generation_id == generation.id
-        )
-    )
-    flags = {
-        FlaggedSpan(span["start"], span["end"], span["reason"], span["kind"])
-        for found in spans
-        for span in found
-    }
-    return tuple(sorted(flags, key=lambda flag: (flag.start, flag.end, flag.reason)))
+    extra: bool = False
+    revisable_until: datetime | None = None
+    why: str | None = None
 
 
 def my_queues(
@@ -200,6 +123,9 @@ def _past(session: Session, review: Review) -> PastReview:
         simulated=review.simulated,
         skip_reason=review.skip_reason,
         item=show_item(session, item),
+        extra=review.extra,
+        revisable_until=_revisable_until(review),
+        why=item.why,
         answer=Answer(
             ratings={rating.criterion: rating.value for rating in review.ratings},
             correction=correction.text if correction else None,
@@ -208,5 +134,23 @@ def _past(session: Session, review: Review) -> PastReview:
             winner=winner,
             comment=review.comment,
             active_seconds=review.active_seconds,
+            seconds_by_criterion=dict(review.seconds_by_criterion),
         ),
     )
+
+
+def _revisable_until(review: Review) -> datetime | None:
+    """What can be seen of it here; `revisions.revise` has the last word."""
+    queue = review.item.queue
+    counts = review.purpose == Purpose.REVIEW and not review.extra
+    stands = review.withdrawn_at is None and review.superseded_at is None
+    if review.state != ReviewState.SUBMITTED or not (counts and stands) or queue.closed_at:
+        return None
+    return revisable_until(rules_from(queue.rules), review.submitted_at)
+
+
+def revisable_until(rules: QueueRules, submitted_at: datetime | None) -> datetime | None:
+    """Until when an answer can be revised; None in a queue without revisions."""
+    if rules.revise_minutes == 0 or submitted_at is None:
+        return None
+    return submitted_at + timedelta(minutes=rules.revise_minutes)

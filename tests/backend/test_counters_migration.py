@@ -1,0 +1,40 @@
+"""Queues that were open before reviewers had counters get true ones when the server is upgraded."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from alembic import command
+from sqlalchemy import text, update
+
+from backend.db import alembic_config, connect, migrate
+from backend.services import review
+from backend.services.review import Answer
+from backend.settings import Settings
+from backend.tables.review import QueueMember, ReviewQueue
+from tests.fixtures_review import GOOD, NOW, build_desk, review_next
+
+
+def test_an_upgrade_counts_what_was_done_before(tmp_path: Path) -> None:
+    settings = Settings(home=tmp_path)
+    migrate(settings.url)
+    sessions = connect(settings)
+    with sessions.begin() as session:
+        desk = build_desk(session, splits={"train": 4})
+        half = desk.open(session, "half").id
+        whole = desk.open(session, "whole", n_items=1).id
+        queue = review.get_queue(session, half)
+        for person in desk.experts[:2]:
+            review_next(session, queue, person, Answer(GOOD, active_seconds=30.0))
+        review_next(session, review.get_queue(session, whole), desk.experts[0], Answer(GOOD))
+        before = review.queue_progress(session, half, user_id=desk.experts[0].id)
+        session.execute(update(QueueMember).values(n_submitted=0, n_timed=0, timed_seconds=0))
+        session.execute(update(ReviewQueue).values(finished_at=None))
+        session.execute(text("UPDATE alembic_version SET version_num = '0004'"))
+    command.upgrade(alembic_config(settings.url), "head")
+    with sessions() as session:
+        assert review.queue_progress(session, half, user_id=desk.experts[0].id) == before
+        member = session.get_one(QueueMember, (half, desk.experts[0].id))
+        assert (member.n_timed, member.timed_seconds) == (1, 30.0)
+        assert session.get_one(ReviewQueue, whole).finished_at == NOW
+        assert session.get_one(ReviewQueue, half).finished_at is None
