@@ -11,7 +11,8 @@ from evaluators.checks.citations import CITATIONS
 from evaluators.checks.confidence import CONFIDENCE, CONFIDENCE_MIN, TOKEN_ENTROPY
 from evaluators.checks.entailment import entailment
 from evaluators.checks.grounding import GROUNDING, INVENTED
-from evaluators.checks.self_consistency import SELF_CONSISTENCY
+from evaluators.checks.overlap import INPUT_OVERLAP, OVERLAP, OVERLAP_PAIRS, SOURCE_ROUGE
+from evaluators.checks.self_consistency import SELF_CONSISTENCY, entailment_consistency
 from evaluators.errors import EvaluatorError, UnknownMetric
 from evaluators.metric import Metric
 from evaluators.metrics.costs import COST, LATENCY, TOKENS
@@ -62,6 +63,10 @@ METRICS: dict[str, Metric] = {
     "cost": COST,
     "grounding": GROUNDING,
     "invented": INVENTED,
+    "overlap": OVERLAP,
+    "overlap_pairs": OVERLAP_PAIRS,
+    "input_overlap": INPUT_OVERLAP,
+    "source_rouge": SOURCE_ROUGE,
     "citations": CITATIONS,
     "self_consistency": SELF_CONSISTENCY,
     "confidence": CONFIDENCE,
@@ -75,6 +80,7 @@ FACTORIES: dict[str, Callable[[str], Metric]] = {
     "embedding": embedding,
     "bertscore": bertscore,
     "entailment": entailment,
+    "self_consistency": entailment_consistency,
     "evaluate": hub_metric,
 }
 

@@ -45,7 +45,8 @@ def _citations(sample: Sample) -> Score:
         if name.casefold() not in known
     )
     counts = (float(len(found)), float(len(spans)))
-    return Score(1 - len(spans) / len(found), spans=spans, stats=counts)
+    explanation = f"{len(spans)} of {len(found)} citations point at no source"
+    return Score(1 - len(spans) / len(found), explanation=explanation, spans=spans, stats=counts)
 
 
 def _names(sources: Mapping[str, str]) -> list[str]:

@@ -9,6 +9,7 @@ the one answer drawn (Malinin and Gales 2021, arXiv:2002.07650). None is calibra
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Sequence
 
 from evaluators.metric import Metric
 from evaluators.metrics.forms import each
@@ -17,29 +18,33 @@ from evaluators.types import Sample, Score
 NEEDS = frozenset({"logprobs"})
 
 
-def _usable(sample: Sample) -> str | None:
-    if all(math.isfinite(p) and p <= 1e-6 for p in sample.logprobs):
-        return None
-    return "a token log probability is above 0 or not finite"
+def _scored(sample: Sample, value: Callable[[Sequence[float]], float]) -> Score:
+    """The value with its reason, or an error; tokens come without their text, so no span does."""
+    if not all(math.isfinite(p) and p <= 1e-6 for p in sample.logprobs):
+        return Score(None, error="a token log probability is above 0 or not finite")
+    tokens = [min(p, 0.0) for p in sample.logprobs]
+    least = min(tokens)
+    reason = (
+        f"{len(tokens)} tokens; the least likely, token {tokens.index(least) + 1}, had probability "
+        f"{math.exp(least):.3g}"
+    )
+    return Score(value(tokens), explanation=reason)
+
+
+def _mean_log(tokens: Sequence[float]) -> float:
+    return math.fsum(tokens) / len(tokens)
 
 
 def _mean(sample: Sample) -> Score:
-    problem = _usable(sample)
-    if problem is not None:
-        return Score(None, error=problem)
-    return Score(math.exp(min(0.0, sum(sample.logprobs) / len(sample.logprobs))))
+    return _scored(sample, lambda tokens: math.exp(_mean_log(tokens)))
 
 
 def _least(sample: Sample) -> Score:
-    problem = _usable(sample)
-    return Score(None, error=problem) if problem else Score(math.exp(min(0.0, *sample.logprobs, 0)))
+    return _scored(sample, lambda tokens: math.exp(min(tokens)))
 
 
 def _entropy(sample: Sample) -> Score:
-    problem = _usable(sample)
-    if problem is not None:
-        return Score(None, error=problem)
-    return Score(max(0.0, -sum(sample.logprobs) / len(sample.logprobs)))
+    return _scored(sample, lambda tokens: -_mean_log(tokens))
 
 
 CONFIDENCE = Metric("confidence", 1, each(_mean), needs=NEEDS, description="mean token probability")

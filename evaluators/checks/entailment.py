@@ -55,7 +55,10 @@ def load_classifier(model: str) -> tuple[Any, Any, str, int | None]:
 
 
 def entailed(pairs: Sequence[tuple[str, str]], model: str) -> list[float]:
-    """Probability that the first text of each pair entails the second."""
+    """Probability that the first text of each pair entails the second.
+
+    A pair that is too long for the model loses the end of its longer text.
+    """
     import torch
 
     tokenizer, classifier, device, label = load_classifier(model)
@@ -66,8 +69,8 @@ def entailed(pairs: Sequence[tuple[str, str]], model: str) -> list[float]:
             [a for a, _ in part],
             [b for _, b in part],
             padding=True,
-            truncation="only_first",
-            max_length=min(getattr(classifier.config, "max_position_embeddings", 512), 512),
+            truncation="longest_first",
+            max_length=_room(classifier),
             return_tensors="pt",
         ).to(device)
         with torch.inference_mode():
@@ -77,25 +80,52 @@ def entailed(pairs: Sequence[tuple[str, str]], model: str) -> list[float]:
     return found
 
 
+def _room(classifier: Any) -> int:
+    """Tokens of a pair that the model reads."""
+    return min(getattr(classifier.config, "max_position_embeddings", 512), 512)
+
+
+def _unread(sample: Sample, sentences: Sequence[tuple[int, int]], model: str) -> str | None:
+    """Why a sentence cannot be judged whole: it leaves no room for a window of the source."""
+    tokenizer, classifier, _, _ = load_classifier(model)
+    room = _room(classifier) // 2
+    for a, b in sentences:
+        # A token holds a letter at least; only long sentences are worth counting.
+        if b - a > room:
+            size = len(tokenizer(sample.prediction[a:b], truncation=False)["input_ids"])
+            if size > room:
+                return f"a sentence of {size} tokens is too long for the model, which reads {room}"
+    return None
+
+
 def source_windows(text: str, *, size: int = WINDOW) -> list[str]:
-    """Overlapping runs of some sentences, each moved on by one."""
+    """Overlapping runs of some sentences, each moved on by one; none of an empty text."""
     places = split_sentences(text)
+    if not places:
+        return []
     last = max(1, len(places) - size + 1)
     return [text[places[i][0] : places[min(i + size, len(places)) - 1][1]] for i in range(last)]
 
 
 def _score(samples: Sequence[Sample], *, model: str) -> list[Score]:
     plans = [(split_sentences(s.prediction), source_windows(source_of(s))) for s in samples]
+    unread = [
+        _unread(sample, sentences, model)
+        for sample, (sentences, _) in zip(samples, plans, strict=True)
+    ]
     pairs = [
         (window, sample.prediction[a:b])
-        for sample, (sentences, windows) in zip(samples, plans, strict=True)
+        for sample, (sentences, windows), problem in zip(samples, plans, unread, strict=True)
         for a, b in sentences
         for window in windows
+        if problem is None
     ]
     shares = iter(entailed(pairs, model))
     return [
-        _summarise([(place, max(next(shares) for _ in windows)) for place in sentences])
-        for sentences, windows in plans
+        Score(None, error=problem)
+        if problem is not None
+        else _summarise([(place, max(next(shares) for _ in windows)) for place in sentences])
+        for (sentences, windows), problem in zip(plans, unread, strict=True)
     ]
 
 
@@ -108,7 +138,10 @@ def _summarise(rated: list[tuple[tuple[int, int], float]]) -> Score:
         if share < WEAK
     )
     return Score(
-        sum(share for _, share in rated) / len(rated), spans=spans, stats=(float(len(rated)),)
+        sum(share for _, share in rated) / len(rated),
+        explanation=f"{len(spans)} of {len(rated)} sentences are not entailed by the source",
+        spans=spans,
+        stats=(float(len(rated)),),
     )
 
 

@@ -8,7 +8,8 @@ survive the swap is a tie, and the rate of such flips is reported with the posit
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import re
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from pathlib import Path
@@ -18,7 +19,7 @@ from evaluators.errors import EvaluatorError
 from evaluators.metric import Metric
 from evaluators.metrics.forms import parse_json
 from evaluators.statistics.intervals import wilson
-from evaluators.types import Sample, Score
+from evaluators.types import Sample, Score, Span
 
 Generate = Callable[[str], str]
 TRIES = 3
@@ -77,8 +78,21 @@ def _score(
             found.append(Score(None, error=f"the judge gave no usable answer: {problem}"))
         else:
             reason = str(answer.get("reason", ""))
-            found.append(Score((answer["score"] - 1) / 4, explanation=reason))
+            spans = tuple(_quoted_spans(reason, s.prediction)) if answer["score"] < 5 else ()
+            found.append(Score((answer["score"] - 1) / 4, explanation=reason, spans=spans))
     return found
+
+
+_QUOTED = re.compile(r"[\"“”]([^\"“”]{3,300})[\"“”]|(?<!\w)['‘]([^'‘’\n]{3,300})['’](?!\w)")
+
+
+def _quoted_spans(reason: str, output: str) -> Iterator[Span]:
+    """The words that the judge quotes, where the output holds them."""
+    for m in _QUOTED.finditer(reason):
+        words = m[1] or m[2]
+        at = output.find(words)
+        if at >= 0:
+            yield Span(at, at + len(words), reason, "unfaithful")
 
 
 def judge(

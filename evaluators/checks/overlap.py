@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from functools import lru_cache
+from dataclasses import replace
+from functools import lru_cache, partial
+from itertools import pairwise
 
-from evaluators.checks.entailment import source_windows
 from evaluators.checks.grounding import source_of
 from evaluators.checks.sentences import split_sentences
 from evaluators.checks.statements import stem_word
@@ -22,7 +23,6 @@ from evaluators.metrics.rouge import VARIANTS, rouge
 from evaluators.types import Sample, Score, Span
 
 _WORD = re.compile(r"[^\W_]+")
-WINDOW = 2
 WEAK = 0.5
 _FUNCTION = frozenset(
     listed(
@@ -42,12 +42,6 @@ def content_stems(text: str) -> list[str]:
     return [stem_word(word) for word in words if word not in _FUNCTION and len(word) > 1]
 
 
-@lru_cache(maxsize=256)
-def _windows(source: str) -> tuple[frozenset[str], ...]:
-    """Content stems of the source's runs of sentences; remembered for its other outputs."""
-    return tuple(frozenset(content_stems(part)) for part in source_windows(source, size=WINDOW))
-
-
 def _rate_sentences(
     sample: Sample, rate: Callable[[list[str], str], float]
 ) -> list[tuple[tuple[int, int], float]]:
@@ -57,25 +51,26 @@ def _rate_sentences(
 
 
 def _in_source(stems: list[str], source: str) -> float:
-    known = frozenset().union(*_windows(source))
+    known = _known(source)
     return sum(stem in known for stem in stems) / len(stems)
 
 
-def _in_one_place(stems: list[str], source: str) -> float:
-    return max(sum(stem in held for stem in stems) for held in _windows(source)) / len(stems)
-
-
 def _in_order(stems: list[str], source: str) -> float:
-    """Share of neighbouring pairs that are neighbours in the source; its words where there is one."""
-    pairs = list(zip(stems, stems[1:], strict=False))
+    """Share of the pairs of neighbours that are so in the source; a lone word counts itself."""
+    pairs = list(pairwise(stems))
     known = _pairs(source)
     return sum(p in known for p in pairs) / len(pairs) if pairs else _in_source(stems, source)
 
 
 @lru_cache(maxsize=256)
+def _known(source: str) -> frozenset[str]:
+    return frozenset(content_stems(source))
+
+
+@lru_cache(maxsize=256)
 def _pairs(source: str) -> frozenset[tuple[str, str]]:
     stems = content_stems(source)
-    return frozenset(zip(stems, stems[1:], strict=False))
+    return frozenset(pairwise(stems))
 
 
 def _overlap(sample: Sample, *, rate: Callable[[list[str], str], float], where: str) -> Score:
@@ -88,4 +83,53 @@ def _overlap(sample: Sample, *, rate: Callable[[list[str], str], float], where: 
         if share < WEAK
     )
     mean = sum(share for _, share in rated) / len(rated)
-    return Score(mean, explanation=f"{mean:.0%} on average", spans=spans, stats=(float(len(rated)),))
+    reason = f"{mean:.0%} of the content words are {where}"
+    return Score(mean, explanation=reason, spans=spans, stats=(float(len(rated)),))
+
+
+def _input_overlap(sample: Sample) -> Score:
+    """Share of the content words of the input in the context: does it speak of it at all?"""
+    stems = content_stems(sample.input or "")
+    if not stems:
+        return Score(None, not_applicable=True, explanation="the input has no content words")
+    share = _in_source(stems, sample.context or "")
+    return Score(share, explanation=f"the source holds {share:.0%} of the input's content words")
+
+
+def _source_rouge(samples: Sequence[Sample]) -> list[Score]:
+    against = [replace(s, references=(source_of(s),)) for s in samples]
+    return [
+        score if score.value is None else Score(float(score.stats[0]), stats=score.stats)
+        for score in rouge("rougeL", VARIANTS["rougeL"]).score(against)
+    ]
+
+
+_NEEDS = frozenset({"context"})
+OVERLAP = Metric(
+    "overlap",
+    1,
+    each(partial(_overlap, rate=_in_source, where="in the source")),
+    needs=_NEEDS,
+    description="share of content words that the source holds",
+)
+OVERLAP_PAIRS = Metric(
+    "overlap_pairs",
+    1,
+    each(partial(_overlap, rate=_in_order, where="side by side in the source")),
+    needs=_NEEDS,
+    description="share of neighbouring content words that are neighbours in the source",
+)
+INPUT_OVERLAP = Metric(
+    "input_overlap",
+    1,
+    each(_input_overlap),
+    needs=_NEEDS | {"input"},
+    description="share of the input's content words that the source holds",
+)
+SOURCE_ROUGE = Metric(
+    "source_rouge",
+    1,
+    _source_rouge,
+    needs=_NEEDS,
+    description="precision of ROUGE-L against the source",
+)

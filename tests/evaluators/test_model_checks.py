@@ -145,3 +145,30 @@ def test_biases_are_measured() -> None:
 def test_unknown_prompt_lists_the_known() -> None:
     with pytest.raises(EvaluatorError, match="faithfulness_v1, pair_v1"):
         load_prompt("nothing")
+
+
+def test_self_consistency_by_a_model(tiny_model: Callable[[str], str]) -> None:
+    folder = tiny_model("contradiction entailment neutral")
+    by_source, by_answers = resolve_metrics([f"entailment:{folder}", f"self_consistency:{folder}"])
+    told = "The cat sat."
+    sample = Sample("1", "A dog ran.", context=told, samples=(told, told, "A cat ran. The dog."))
+    [alone] = by_source.score([Sample("1", "A dog ran.", context=told)])
+    [third] = by_source.score([Sample("1", "A dog ran.", context="A cat ran. The dog.")])
+    [score] = by_answers.score([sample])
+    assert alone.value is not None
+    assert third.value is not None
+    assert score.value == pytest.approx((2 * alone.value + third.value) / 3, abs=1e-5)
+    assert "entailment" in by_answers.signature()
+
+
+def test_a_sentence_that_the_model_cannot_read_whole_is_an_error(
+    tiny_model: Callable[[str], str],
+) -> None:
+    [metric] = resolve_metrics([f"entailment:{tiny_model('contradiction entailment')}"])
+    samples = [
+        Sample("1", "the cat sat " * 30, context="The cat sat."),
+        Sample("2", "A dog ran.", context="the cat sat " * 300),
+    ]
+    long, short = metric.score(samples)
+    assert long.error == "a sentence of 92 tokens is too long for the model, which reads 32"
+    assert short.value is not None
