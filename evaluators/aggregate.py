@@ -19,12 +19,12 @@ from evaluators.statistics.bootstrap import (
     Floats,
     Sums,
     bca_interval,
+    expanded_level,
     jackknife_figures,
     resampled_figures,
 )
 from evaluators.statistics.clusters import number_clusters, sum_clusters
 from evaluators.statistics.intervals import (
-    FEW_CLUSTERS,
     ONE_CLUSTER,
     Interval,
     mean_interval,
@@ -35,6 +35,7 @@ from evaluators.statistics.testing import mcnemar_exact, swap_test
 from evaluators.types import Difference, Figure, Score
 
 RESAMPLES = 1000
+FEW_FOR_BCA = 40
 LEVEL = 0.95
 
 
@@ -112,8 +113,10 @@ def _corpus_interval(metric: Metric, sides: Sequence[Sums], drawing: _Drawing) -
     value = _figure_of(metric, sides[-1])
     if len(sides) == 2:
         value -= _figure_of(metric, sides[0])
-    low, high = bca_interval(value, _apart(drawn), _apart(left_out), level=drawing.level)
-    return Interval(low, high, "bootstrap-bca", sides[0].shape[0] < FEW_CLUSTERS)
+    clusters = sides[0].shape[0]
+    level = expanded_level(drawing.level, clusters, narrow=True)
+    low, high = bca_interval(value, _apart(drawn), _apart(left_out), level=level)
+    return Interval(low, high, "bootstrap-bca", clusters < FEW_FOR_BCA)
 
 
 def _apart(sides: Sequence[Floats | None]) -> Any:

@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 from evaluators.errors import CannotCompute, UnknownMetric
 from evaluators.statistics.bootstrap import (
     bca_interval,
+    expanded_level,
     jackknife_figures,
     resampled_figures,
 )
@@ -220,5 +221,6 @@ def _interval(
     left_out = jackknife_figures(figure, sums)
     if left_out is not None and not np.isfinite(left_out).all():
         left_out = None
-    low, high = bca_interval(value, defined, left_out, level=drawing.level)
+    level = expanded_level(drawing.level, len(sums), narrow=True)
+    low, high = bca_interval(value, defined, left_out, level=level)
     return low, high, 1 - len(defined) / len(drawn)

@@ -20,8 +20,7 @@ from evaluators.statistics.bootstrap import studentised_interval
 from evaluators.statistics.clusters import ratio_variance
 
 FEW_CLUSTERS = 20
-FEW_GROUPS = 40  # groups of several samples: skewed scores miss the level below
-FEW_EVENTS = 5
+FEW_EVENTS = 8  # with fewer than 50 samples no method for rates keeps the level near 0 and 1
 Floats = NDArray[np.float64]
 
 
@@ -145,8 +144,7 @@ def mean_interval(
     low, high = studentised_interval(sums, seed=seed, resamples=resamples, level=level)
     if scale is not None and bounded:
         low, high = max(0.0, low), min(scale, high)
-    few = FEW_CLUSTERS if clusters == sums[:, 1].sum() else FEW_GROUPS
-    return Interval(low, high, "bootstrap-t", clusters < few)
+    return Interval(low, high, "bootstrap-t", clusters < FEW_CLUSTERS)
 
 
 def _constant_interval(mean: float, clusters: int, scale: float | None, level: float) -> Interval:

@@ -91,7 +91,7 @@ def estimate_mean(
     """
     items = _check(ratings, scores, probabilities, groups)
     rated = items.weights > 0
-    freedom = len(set(items.members[rated])) - 1
+    freedom = len(np.unique(items.members[rated])) - 1
     if freedom < 2:
         raise CannotCompute(
             f"{freedom + 1} independent items are rated; no interval can be estimated.",
@@ -145,7 +145,7 @@ def _check(
     if not bool(((p > 0) & (p <= 1)).all()):
         raise InvalidValues("A chance of being rated is above 0 and at most 1.")
     w = np.where([r is None for r in ratings], 0.0, 1 / p)
-    members = number_clusters([None] * n if groups is None else groups)
+    members = np.arange(n) if groups is None else number_clusters(groups)
     return _Items(f, y, w / w.sum() if w.any() else w, members)
 
 
@@ -173,7 +173,7 @@ def _at(items: _Items, coefficient: float) -> tuple[float, float]:
     value = w @ items.ratings + coefficient * (items.scores.mean() - w @ items.scores)
     ratings, scores = _influences(items)
     influence = ratings + coefficient * scores
-    active = len(set(items.members[w > 0]))
+    active = len(np.unique(items.members[w > 0]))
     variance = float(influence @ influence) * active / (active - 1)
     return float(value), math.sqrt(variance)
 

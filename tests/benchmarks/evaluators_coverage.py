@@ -1,9 +1,11 @@
 """Do the intervals and tests keep their promise? Everything here is simulated, with seeds.
 
-    python tests/benchmarks/evaluators_coverage.py [--out FILE.json] [--repeats 2000] [--part NAME]
+    python -m tests.benchmarks.evaluators_coverage [--out FILE.json] [--repeats 4000] [--part NAME]
 
 Parts: rates, means, clustered, paired, sequential, prediction_powered. Coverage of a 95% interval
-should lie between .935 and .965; the plain bootstrap, which ignores clusters, stands beside it.
+should lie between .935 and .965; its Monte-Carlo error stands beside it (.0034 at 4,000 repeats,
+none for rates, which are summed exactly). The plain bootstrap, which ignores clusters, is shown
+failing.
 """
 
 from __future__ import annotations
@@ -41,13 +43,18 @@ def count(
     """Coverage, its standard error, mean width, and how often the interval calls itself rough."""
     rng = np.random.default_rng(seed)
     found = [draw(rng) for _ in range(repeats)]
-    hits = sum(i.low <= truth <= i.high for i in found) / repeats
     return {
-        "coverage": hits,
-        "error": math.sqrt(hits * (1 - hits) / repeats),
+        **_share(sum(i.low <= truth <= i.high for i in found), repeats),
         "width": sum(i.high - i.low for i in found) / repeats,
         "rough": sum(i.rough for i in found) / repeats,
+        "repeats": repeats,
     }
+
+
+def _share(hits: int, repeats: int) -> dict[str, float]:
+    """Coverage and its Monte-Carlo standard error."""
+    share = hits / repeats
+    return {"coverage": share, "error": math.sqrt(share * (1 - share) / repeats)}
 
 
 def study_rates(repeats: int) -> Table:
@@ -87,7 +94,7 @@ def study_means(repeats: int) -> Table:
                 seed = int(rng.integers(2**31))
                 return mean_interval(sums, scale=None, seed=seed, resamples=RESAMPLES)
 
-            table[f"{name}, n {n}"] = count(max(500, repeats // (1 + n // 200)), truth, interval, n)
+            table[f"{name}, n {n}"] = count(repeats, truth, interval, n)
     return table
 
 
@@ -123,8 +130,8 @@ def study_clustered(repeats: int) -> Table:
 
             name = f"{kind}, {groups} groups of about {size}"
             table[name] = count(repeats, truth[kind], interval, groups)
-    table["PLAIN BOOTSTRAP, symmetric, 30 groups of about 5"] = count(
-        min(repeats, 800), 0.5, _plain_bootstrap, 1
+    table["PLAIN BOOTSTRAP (ignores groups), symmetric, 30 groups of about 5"] = count(
+        repeats, 0.5, _plain_bootstrap, 1
     )
     return table
 
@@ -159,9 +166,7 @@ def study_paired(repeats: int) -> Table:
             return mean_interval(change, scale=None, seed=seed, resamples=RESAMPLES)
 
         table[f"difference of rates, n {n}"] = count(repeats, 0.15, rates, n)
-        table[f"difference of means, n {n}"] = count(
-            max(500, repeats // (1 + n // 200)), 0.06, means, n
-        )
+        table[f"difference of means, n {n}"] = count(repeats, 0.06, means, n)
     return table
 
 
@@ -178,7 +183,8 @@ def study_sequential(repeats: int) -> Table:
         spread = np.sqrt(np.maximum(np.cumsum(votes**2, axis=1) / seen - mean**2, 1e-12) / seen)
         naive += int(((np.abs(mean - 0.5) / spread)[:, 9:].max(axis=1) > 1.96).sum())
     n = math.ceil(repeats / 100) * 100
-    return {"2,000 votes, one look after each": {"false alarms": alarms / n, "naive": naive / n}}
+    found = {"false alarms": alarms / n, "naive": naive / n, "repeats": n}
+    return {"2,000 votes, one look after each": found}
 
 
 def study_prediction_powered(repeats: int) -> Table:
@@ -188,7 +194,7 @@ def study_prediction_powered(repeats: int) -> Table:
         for unequal in (False, True):
             rng = np.random.default_rng(int(rho * 10) + unequal)
             found = []
-            for _ in range(max(300, repeats // 4)):
+            for _ in range(repeats):
                 scores = rng.normal(0, 1, total)
                 truth = rho * scores + math.sqrt(1 - rho**2) * rng.normal(0, 1, total)
                 chance = rng.uniform(0.5, 1.5, total) * share if unequal else np.full(total, share)
@@ -198,8 +204,8 @@ def study_prediction_powered(repeats: int) -> Table:
             wide = sum(e.high - e.low for e in found)
             ratio = wide / sum(e.plain_high - e.plain_low for e in found)
             table[f"rho {rho}, {'unequal' if unequal else 'equal'} chances"] = {
-                "coverage": sum(e.low <= 0 <= e.high for e in found) / len(found),
-                "repeats": len(found),
+                **_share(sum(e.low <= 0 <= e.high for e in found), repeats),
+                "repeats": repeats,
                 "width ratio": ratio,
                 "theory": math.sqrt(1 - rho**2),
                 "off by": ratio / math.sqrt(1 - rho**2) - 1,
@@ -221,7 +227,7 @@ def main() -> None:
     """Run the parts, print and write the tables."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path)
-    parser.add_argument("--repeats", type=int, default=2000)
+    parser.add_argument("--repeats", type=int, default=4000)
     parser.add_argument("--part", choices=PARTS, action="append")
     arguments = parser.parse_args()
     tables: dict[str, Any] = {"simulated": True, "repeats": arguments.repeats}
