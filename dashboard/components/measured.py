@@ -8,22 +8,27 @@ from typing import Any
 from backend.schemas.review_reports import Measured
 from dashboard.components.frame import Cell, Number
 
-DIGITS = {"": 2, "share": 2, "seconds": 0, "minutes": 1, "reviews": 1}
-MONEY_DIGITS = 2
+DIGITS = {"seconds": 0, "reviews per active day": 1}
+USUAL_DIGITS = 2
 
 
 def measured_text(number: Measured) -> str:
     """For example `0.71 [0.66, 0.77], n = 34`; the reason where there is no value."""
     if number.value is None:
         return f"cannot be said: {number.error or 'no reason was given'}"
-    digits = DIGITS.get(number.unit, MONEY_DIGITS)
+    digits = DIGITS.get(number.unit, USUAL_DIGITS)
     unit = f" {number.unit}" if number.unit and number.unit != "share" else ""
     if number.low is None or number.high is None:
         span = " (no interval)"
     else:
-        span = f" [{number.low:.{digits}f}, {number.high:.{digits}f}]"
+        span = f" [{_fixed(number.low, digits)}, {_fixed(number.high, digits)}]"
     rough = ", rough" if number.rough else ""
-    return f"{number.value:.{digits}f}{span}{unit}, n = {number.n}{rough}"
+    return f"{_fixed(number.value, digits)}{span}{unit}, n = {number.n}{rough}"
+
+
+def _fixed(value: float, digits: int) -> str:
+    text = f"{value:.{digits}f}"
+    return text.removeprefix("-") if float(text) == 0 else text
 
 
 def measured_cell(number: Measured) -> Cell:

@@ -72,7 +72,7 @@ def _show_waiting(waiting: Sequence[AdjudicationShown]) -> None:
     st.html(table_html(WAITING_COLUMNS, rows, title="Disagreements that wait"))
     st.caption(
         "Distance: 0 is the same answer, 1 as far apart as the scales allow. Who may review this "
-        "queue and did not review the item finds it on the desk, under “Decide a disagreement”; "
+        "queue and did not review the item finds it on the desk, under “Settle a disagreement”; "
         "the answers are shown there without names."
     )
 

@@ -19,7 +19,6 @@ from dashboard.components.frame import (
     show_done,
     table_html,
 )
-from dashboard.components.plots import intervals_plot
 from dashboard.session import current_client
 
 NO_GOLD = (
@@ -111,27 +110,8 @@ def _said_words(said: Mapping[str, str]) -> str:
 
 
 def _show_standing(people: Sequence[GoldStandingShown]) -> None:
-    points = [_point(one) for one in people if one.value is not None]
-    if points:
-        spec = intervals_plot(
-            points, label="line", value_title="known answers met", domain=(0.0, 1.0)
-        )
-        st.vega_lite_chart(spec, width="stretch")
     rows = [standing_row(one) for one in people]
     st.html(table_html(STANDING_COLUMNS, rows, title="How reviewers stand on known answers"))
-
-
-def _point(one: GoldStandingShown) -> dict[str, Any]:
-    text = interval_text(one.value, one.low, one.high, metric="gold")
-    return {
-        "line": one.pseudonym,
-        "group": "",
-        "value": one.value,
-        "low": one.value if one.low is None else one.low,
-        "high": one.value if one.high is None else one.high,
-        "n": one.n,
-        "text": text,
-    }
 
 
 def standing_row(one: GoldStandingShown) -> list[Cell]:

@@ -8,6 +8,7 @@ import streamlit as st
 
 from backend.schemas.review import PreferencesShown, ReviewQueueShown
 from backend.schemas.review_reports import EffectShown, WatchShown
+from dashboard.components.effects import effect_plots
 from dashboard.components.figures import interval_text
 from dashboard.components.frame import (
     Cell,
@@ -19,8 +20,8 @@ from dashboard.components.frame import (
     tiles_html,
 )
 from dashboard.components.heat import legend_html
-from dashboard.components.measured import interval_points, measured_text
-from dashboard.components.plots import VOTE_COLOURS, intervals_plot, votes_plot
+from dashboard.components.measured import measured_text
+from dashboard.components.plots import VOTE_COLOURS, votes_plot
 from dashboard.components.review_plots import watch_plot
 from dashboard.session import current_client
 from dashboard.views.queue_choice import chosen_queue
@@ -130,7 +131,7 @@ def _show_votes(votes: PreferencesShown) -> None:
 def vote_facts(votes: PreferencesShown, queue: ReviewQueueShown) -> dict[str, Cell]:
     """The counts in words, sides included."""
     facts: dict[str, Cell] = {
-        "votes": f"{votes.n_votes} on {queue.progress.total} pairs",
+        "votes": f"{votes.n_votes} on {queue.design.get('n_items', queue.progress.total)} pairs",
         f"{votes.model_a} better": votes.wins_a,
         f"{votes.model_b} better": votes.wins_b,
         "equally good": votes.ties,
@@ -162,9 +163,5 @@ def _show_effects(effects: Sequence[EffectShown]) -> None:
         st.info("Whether the side or the length of a text sways votes can be said after some more.")
         return
     st.html(sentences_html(one.sentence for one in effects))
-    points = interval_points((one.subject, one.figure) for one in effects)
-    if points:
-        spec = intervals_plot(
-            points, label="line", value_title="share of decided votes", mark_at=0.5
-        )
-        st.vega_lite_chart(spec, width="stretch")
+    for plot in effect_plots(effects):
+        st.vega_lite_chart(plot, width="stretch")

@@ -6,7 +6,15 @@ from collections.abc import Sequence
 
 import streamlit as st
 
-from backend.schemas.review_reports import EffectShown, Measured, ReviewerQualityShown
+from backend.schemas.review import ReviewQueueShown
+from backend.schemas.review_reports import ReviewerQualityShown
+from dashboard.components.effects import (
+    EFFECT_COLUMNS,
+    effect_plots,
+    effect_row,
+    pace_plot,
+    pace_points,
+)
 from dashboard.components.frame import Cell, Tag, heading, sentences_html, table_html
 from dashboard.components.measured import interval_points, measured_cell
 from dashboard.components.plots import intervals_plot
@@ -19,13 +27,8 @@ COLUMNS = [
     "reviewer", "reviews", "skipped", "minutes a review", "agrees with others",
     "known answers met", "state",
 ]  # fmt: skip
-EFFECT_COLUMNS = ["what", "measured on", "figure [95% interval]", "p", "in words"]
-EFFECT_WORDS = {
-    "side": "side",
-    "length": "length",
-    "order": "order",
-    "fatigue": "fatigue",
-}
+NEWEST = 200
+LEAST_FOR_PACE = 10  # fewer points look like a pattern when there is none
 
 
 def show() -> None:
@@ -39,7 +42,7 @@ def show() -> None:
     _show_people(people)
     offer_pause(queue, people)
     show_known_answers(queue)
-    _show_effects(current_client().queue_effects(queue.id))
+    _show_effects(queue)
 
 
 def _show_people(people: Sequence[ReviewerQualityShown]) -> None:
@@ -62,7 +65,8 @@ def _show_people(people: Sequence[ReviewerQualityShown]) -> None:
     st.html(table_html(COLUMNS, [quality_row(one) for one in people], title="Reviewers"))
     st.caption(
         "Known answers and agreement answer different questions: a person may agree with "
-        "everybody and be wrong. Bars span the 95% interval; few reviews make long bars."
+        "everybody and be wrong. Bars span the 95% interval; few reviews make long bars, and "
+        "“rough” says that they are too few for the interval to be exact."
     )
     _show_warnings(people)
 
@@ -99,30 +103,27 @@ def _show_warnings(people: Sequence[ReviewerQualityShown]) -> None:
         st.caption("Patterns, not verdicts: ask before you set anything aside.")
 
 
-def _show_effects(effects: Sequence[EffectShown]) -> None:
+def _show_effects(queue: ReviewQueueShown) -> None:
     st.subheader("What ought not to matter")
+    effects = current_client().queue_effects(queue.id)
     if not effects:
         st.info("Nothing can be tested yet: effects need reviews, and those of side need pairs.")
         return
-    for unit in dict.fromkeys(one.figure.unit for one in effects):
-        points = interval_points(
-            (f"{EFFECT_WORDS[one.name]}: {one.subject}", one.figure)
-            for one in effects
-            if one.figure.unit == unit
-        )
-        if points:
-            none = no_effect_at([one.figure for one in effects if one.figure.unit == unit])
-            spec = intervals_plot(points, label="line", value_title=unit or "effect", mark_at=none)
-            st.vega_lite_chart(spec, width="stretch")
     st.html(table_html(EFFECT_COLUMNS, [effect_row(one) for one in effects], title="Effects"))
+    for plot in effect_plots(effects):
+        st.vega_lite_chart(plot, width="stretch")
+    st.caption("An interval that crosses the dashed line has shown no effect.")
+    _show_pace(queue)
 
 
-def no_effect_at(figures: Sequence[Measured]) -> float:
-    """Where no effect lies: a half for shares, 0 for differences and slopes."""
-    return 0.5 if all(one.unit == "share" for one in figures) else 0.0
-
-
-def effect_row(one: EffectShown) -> list[Cell]:
-    """One test: what, on what, the number, its p, and the sentence."""
-    p = None if one.p is None else ("< 0.001" if one.p < 0.001 else f"{one.p:.3f}")
-    return [EFFECT_WORDS[one.name], one.subject, measured_cell(one.figure), p, one.sentence]
+def _show_pace(queue: ReviewQueueShown) -> None:
+    reviews = current_client().list_reviews(queue.id, limit=NEWEST).items
+    points = pace_points(reviews)
+    if len(points) < LEAST_FOR_PACE:
+        return
+    st.subheader("Pace over a sitting")
+    st.vega_lite_chart(pace_plot(points), width="stretch")
+    st.caption(
+        f"Each point is a review, n = {len(points)}, the newest {NEWEST} at most. Points that fall "
+        "to the right are answered faster and faster: look whether known answers are still met."
+    )
