@@ -1,21 +1,30 @@
 """From a configuration to a TRL trainer: tokeniser, base model, adapter, trainer arguments.
 
+SFT and pre-training learn from token rows, DPO and KTO from answers that TRL tokenises itself.
+
 Knows nothing of folders that appear or of processes that die; `training.sft` does. Imports torch,
 transformers, PEFT and TRL inside its functions.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, assert_never
 
-from training.config import Dtype, Scheduler, SftConfig, TrainingError, partial_dir
-from training.data import TokenRow
+from training.config import (
+    Dtype,
+    Method,
+    Scheduler,
+    TrainingConfig,
+    TrainingError,
+    partial_dir,
+)
+from training.encode import Encoded
 
 if TYPE_CHECKING:
-    from transformers import PreTrainedTokenizerBase
-
-    from training.trainer import BucketTrainer
+    from transformers import PreTrainedTokenizerBase, Trainer
 
 _SCHEDULERS = {
     Scheduler.CONSTANT: "constant_with_warmup",
@@ -35,14 +44,16 @@ def load_tokenizer(base: Path) -> PreTrainedTokenizerBase:
 
 
 def build_trainer(
-    config: SftConfig,
+    config: TrainingConfig,
     base: Path,
     tokenizer: PreTrainedTokenizerBase,
     *,
-    train: list[TokenRow],
-    validation: list[TokenRow],
-) -> BucketTrainer:
+    train: Encoded,
+    validation: Encoded | None,
+) -> Trainer:
     """A TRL trainer on a LoRA adapter, fresh or taken from `start_from`.
+
+    DPO and KTO hold the adapter to where it began: to the base, or to the adapter of `start_from`.
 
     Raises:
         TrainingError: the adapter's shape does not fit the model or the configuration.
@@ -51,26 +62,63 @@ def build_trainer(
     from datasets import Dataset
     from transformers import PrinterCallback, set_seed
 
-    from training.trainer import BucketTrainer
-
-    def as_dataset(rows: list[TokenRow]) -> Dataset:
-        return Dataset.from_dict(
-            {"input_ids": [r.input_ids for r in rows], "labels": [r.labels for r in rows]}
-        )
-
     set_seed(config.seed)
     half = _is_half(config.dtype)
-    trainer = BucketTrainer(
+    trainer_class, arguments = _trainer_of(config)
+    common = _common_arguments(config, half=half, with_validation=validation is not None)
+    trainer = trainer_class(
         model=_load_model(config, base, torch.bfloat16 if half else torch.float32),
-        args=_arguments(config, half=half, with_validation=bool(validation)),
-        train_dataset=as_dataset(train),
-        eval_dataset=as_dataset(validation) if validation else None,
+        args=arguments(**common),
+        train_dataset=Dataset.from_list(train.records),
+        eval_dataset=Dataset.from_list(validation.records) if validation else None,
         processing_class=tokenizer,
     )
     trainer.remove_callback(PrinterCallback)
-    if config.group_by_length:
-        trainer.lengths = [len(row.input_ids) for row in train]
+    if config.group_by_length and train.lengths is not None:
+        trainer.lengths = train.lengths
     return trainer
+
+
+def check_quantization(config: TrainingConfig) -> None:
+    """Raise TrainingError where the base model cannot be held in 4 bits."""
+    if config.quantize is None:
+        return
+    import importlib.util
+
+    import torch
+
+    hint = "Leave out quantize to train on the whole base model."
+    if importlib.util.find_spec("bitsandbytes") is None:
+        raise TrainingError("4-bit training needs the package bitsandbytes.", hint=hint)
+    if not torch.cuda.is_available():
+        raise TrainingError("4-bit training needs a GPU, and there is none here.", hint=hint)
+
+
+def _trainer_of(config: TrainingConfig) -> tuple[Any, Callable[..., Any]]:
+    """TRL's trainer for the method, and its arguments less those that all methods share."""
+    match config.method:
+        case Method.SFT | Method.PRETRAIN:
+            from trl import SFTConfig
+
+            from training.trainer import BucketTrainer
+
+            ready = {"dataset_kwargs": {"skip_prepare_dataset": True}}
+            return BucketTrainer, partial(SFTConfig, **ready)
+        case Method.DPO:
+            from trl import DPOConfig
+
+            from training.preference_trainer import PairTrainer
+
+            return PairTrainer, partial(DPOConfig, beta=config.beta)
+        case Method.KTO:
+            from trl import KTOConfig
+
+            from training.preference_trainer import LabelTrainer
+
+            weight = config.undesirable_weight
+            return LabelTrainer, partial(KTOConfig, beta=config.beta, undesirable_weight=weight)
+        case _ as never:
+            assert_never(never)
 
 
 def _is_half(dtype: Dtype) -> bool:
@@ -81,7 +129,7 @@ def _is_half(dtype: Dtype) -> bool:
     return dtype is Dtype.BFLOAT16
 
 
-def _load_model(config: SftConfig, base: Path, dtype: Any) -> Any:
+def _load_model(config: TrainingConfig, base: Path, dtype: Any) -> Any:
     """The base model with a fresh adapter, or with the one to go on from."""
     from peft import PeftModel
     from safetensors import SafetensorError
@@ -90,7 +138,11 @@ def _load_model(config: SftConfig, base: Path, dtype: Any) -> Any:
     part = config.base_model
     try:
         model = AutoModelForCausalLM.from_pretrained(
-            base, dtype=dtype, use_safetensors=True, local_files_only=True
+            base,
+            dtype=dtype,
+            use_safetensors=True,
+            local_files_only=True,
+            **_quantization(config, dtype),
         )
         if config.start_from is None:
             adapted = _add_adapter(model, config)
@@ -107,34 +159,58 @@ def _load_model(config: SftConfig, base: Path, dtype: Any) -> Any:
     return adapted
 
 
-def _add_adapter(model: Any, config: SftConfig) -> Any:
-    from peft import LoraConfig, get_peft_model
+def _quantization(config: TrainingConfig, dtype: Any) -> dict[str, Any]:
+    if config.quantize is None:
+        return {}
+    from transformers import BitsAndBytesConfig
+
+    bits = BitsAndBytesConfig(
+        load_in_4bit=True,
+        bnb_4bit_quant_type="nf4",
+        bnb_4bit_use_double_quant=True,
+        bnb_4bit_compute_dtype=dtype,
+    )
+    return {"quantization_config": bits}
+
+
+def _add_adapter(model: Any, config: TrainingConfig) -> Any:
+    from peft import LoraConfig, get_peft_model, prepare_model_for_kbit_training
 
     shape = LoraConfig(
         r=config.lora.rank,
         lora_alpha=config.lora.alpha,
         lora_dropout=config.lora.dropout,
         target_modules=config.lora.target_modules,
+        use_rslora=config.lora.rslora,
+        use_dora=config.lora.dora,
         task_type="CAUSAL_LM",
     )
+    if config.quantize is not None:
+        model = prepare_model_for_kbit_training(
+            model, use_gradient_checkpointing=config.gradient_checkpointing
+        )
     return get_peft_model(model, shape)
 
 
-def _check_same_shape(config: SftConfig, theirs: Any) -> None:
-    wanted, found = (config.lora.rank, config.lora.alpha), (theirs.r, theirs.lora_alpha)
+def _check_same_shape(config: TrainingConfig, theirs: Any) -> None:
+    lora = config.lora
+    wanted = (lora.rank, lora.alpha, lora.rslora, lora.dora)
+    found = (theirs.r, theirs.lora_alpha, bool(theirs.use_rslora), bool(theirs.use_dora))
     if wanted != found:
         raise TrainingError(
-            f"{config.start_from} has rank and alpha {found}, the configuration says {wanted}.",
+            f"{config.start_from} has rank, alpha, rslora and dora {found}, "
+            f"the configuration says {wanted}.",
             hint="Write the adapter's own under lora.",
         )
 
 
-def _arguments(config: SftConfig, *, half: bool, with_validation: bool) -> Any:
+def _common_arguments(
+    config: TrainingConfig, *, half: bool, with_validation: bool
+) -> dict[str, Any]:
     import torch
-    from trl import SFTConfig as TrlConfig
 
     evaluate = _cadence("eval", config.evaluate_every) if with_validation else {}
-    return TrlConfig(
+    return dict(
         output_dir=str(partial_dir(config.output_dir) / "checkpoints"),
         num_train_epochs=config.epochs,
         learning_rate=config.learning_rate,
@@ -159,7 +235,6 @@ def _arguments(config: SftConfig, *, half: bool, with_validation: bool) -> Any:
         ddp_find_unused_parameters=False,
         dataloader_pin_memory=torch.cuda.is_available(),
         seed=config.seed,
-        dataset_kwargs={"skip_prepare_dataset": True},
         report_to="none",
         disable_tqdm=True,
         **_cadence("save", config.save_every),

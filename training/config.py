@@ -1,4 +1,4 @@
-"""What one supervised fine-tuning run is told, read from YAML and checked before anything heavy.
+"""What one training run is told, read from YAML and checked before anything heavy.
 
 Knows nothing of torch: the backend imports this module to write and to check a configuration, and
 to find the folders of a run. Relative paths count from the working directory. A run is started with
@@ -65,6 +65,21 @@ class AlreadyTraining(TrainingError):
     exit_code = EXIT_ALREADY_TRAINING
 
 
+class Method(StrEnum):
+    """What is learnt from what.
+
+    SFT: answers to prompts. DPO: which of two answers is better (Rafailov et al. 2023,
+    arXiv:2305.18290). KTO: whether an answer is good (Ethayarajh et al. 2024, arXiv:2402.01306).
+    PRETRAIN: plain text, to know a domain before its tasks (Gururangan et al. 2020,
+    arXiv:2004.10964).
+    """
+
+    SFT = "sft"
+    DPO = "dpo"
+    KTO = "kto"
+    PRETRAIN = "pretrain"
+
+
 class Scheduler(StrEnum):
     """How the learning rate moves after the warm-up."""
 
@@ -94,13 +109,23 @@ class LoraShape(_Strict):
     target_modules: str | list[str] = Field(
         "all-linear", description="Module names that get an adapter, or all-linear."
     )
+    rslora: bool = Field(
+        False, description="Scale by alpha / sqrt(rank), for high ranks (arXiv:2312.03732)."
+    )
+    dora: bool = Field(
+        False, description="Train direction and magnitude apart (arXiv:2402.09353); slower."
+    )
 
 
-class SftConfig(_Strict):
-    """One supervised fine-tuning run."""
+class TrainingConfig(_Strict):
+    """One training run."""
 
+    method: Method = Field(Method.SFT, description="sft, dpo, kto or pretrain.")
     base_model: str = Field(min_length=1, description="Folder or hub name of the base model.")
-    train_file: Path = Field(description="JSONL of prompt and completion with chat messages.")
+    train_file: Path = Field(
+        description="JSONL; sft: prompt and completion with chat messages, dpo: prompt, chosen and "
+        "rejected, kto: prompt, completion and label, pretrain: text."
+    )
     validation_file: Path | None = Field(
         None, description="JSONL of the same shape whose loss is watched; never the test split."
     )
@@ -118,6 +143,12 @@ class SftConfig(_Strict):
     lora: LoraShape = Field(LoraShape(), description="Shape of the adapter.")
     epochs: float = Field(3.0, gt=0, description="Passes over the training rows.")
     learning_rate: float = Field(2e-4, gt=0, description="Peak learning rate of AdamW.")
+    beta: float = Field(
+        0.1, gt=0, description="dpo and kto: how strongly the adapter is held to where it began."
+    )
+    undesirable_weight: float = Field(
+        1.0, gt=0, description="kto: weight of bad answers beside good ones."
+    )
     batch_size: PositiveInt = Field(8, description="Rows per forward pass and process.")
     gradient_accumulation: PositiveInt = Field(1, description="Forward passes per update.")
     max_length: PositiveInt = Field(1024, description="Longest row in tokens.")
@@ -143,6 +174,9 @@ class SftConfig(_Strict):
         description="Precision of the base model; auto is bfloat16 on a GPU that has it, "
         "else float32.",
     )
+    quantize: Literal["4bit"] | None = Field(
+        None, description="Hold the base model in 4 bits (QLoRA, arXiv:2305.14314); needs a GPU."
+    )
     seed: int = Field(0, ge=0, lt=2**32, description="Seed of initial weights, order and dropout.")
     threads: PositiveInt | None = Field(None, description="CPU threads of torch; default is all.")
 
@@ -152,7 +186,7 @@ class SftConfig(_Strict):
         return None if value == "" else value
 
     @model_validator(mode="after")
-    def _early_stopping_can_work(self) -> SftConfig:
+    def _early_stopping_can_work(self) -> TrainingConfig:
         if self.early_stopping_patience is None:
             return self
         if self.validation_file is None:
@@ -165,7 +199,7 @@ class SftConfig(_Strict):
         return self
 
 
-def load_config(path: Path) -> SftConfig:
+def load_config(path: Path) -> TrainingConfig:
     """Read and check a YAML file.
 
     Raises:
@@ -183,21 +217,21 @@ def load_config(path: Path) -> SftConfig:
     return parse_config(values, source=str(path))
 
 
-def parse_config(values: Mapping[str, Any], *, source: str = "the configuration") -> SftConfig:
+def parse_config(values: Mapping[str, Any], *, source: str = "the configuration") -> TrainingConfig:
     """Check a mapping; all problems are named in one `ConfigError`."""
     try:
-        return SftConfig.model_validate(dict(values))
+        return TrainingConfig.model_validate(dict(values))
     except ValidationError as error:
         problems = [_describe(problem) for problem in error.errors(include_url=False)]
         raise ConfigError(f"{source}: " + " ".join(problems)) from error
 
 
-def dump_config(config: SftConfig) -> str:
+def dump_config(config: TrainingConfig) -> str:
     """The resolved configuration as YAML, every key written out; `load_config` reads it back."""
     return yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
 
 
-def recipe_sha256(config: SftConfig, inputs: Mapping[str, str | None]) -> str:
+def recipe_sha256(config: TrainingConfig, inputs: Mapping[str, str | None]) -> str:
     """Digest of all that decides the adapter: settings and file contents, not where they lie.
 
     Args:
@@ -239,7 +273,7 @@ def _describe(problem: Mapping[str, Any]) -> str:
 
 
 def _nearest(where: list[str]) -> str:
-    model: type[BaseModel] = LoraShape if where[0] == "lora" else SftConfig
+    model: type[BaseModel] = LoraShape if where[0] == "lora" else TrainingConfig
     near = difflib.get_close_matches(where[-1], model.model_fields, n=1, cutoff=0.0)
     prefix = ".".join(where[:-1])
     return f", did you mean {prefix + '.' if prefix else ''}{near[0]}" if near else ""

@@ -67,11 +67,7 @@ def read_rows(path: Path) -> list[ChatRow]:
     Raises:
         DataError: it cannot be opened, holds no row, or a line is not of the shape above.
     """
-    try:
-        with path.open("rb") as stream:
-            rows = [_parse_row(path, number, line) for number, line in _lines(stream)]
-    except OSError as error:
-        raise DataError(f"{path} cannot be read: {error.strerror}.") from error
+    rows = [_chat_row(where, number, row) for where, number, row in json_rows(path, shape=_SHAPE)]
     if not rows:
         raise DataError(f"{path} holds no rows.", hint=_SHAPE)
     return rows
@@ -94,19 +90,33 @@ def encode_rows(
     """
     encoded = [_encode(row, tokenizer, completion_only=completion_only) for row in rows]
     lengths = [len(row.input_ids) for row in encoded]
-    long = [i for i, length in enumerate(lengths) if length > max_length]
-    if long and not truncate:
-        worst = max(long, key=lengths.__getitem__)
-        raise DataError(
-            f"{len(long)} of {len(rows)} rows are longer than max_length {max_length}; the longest "
-            f"is line {rows[worst].number} with {lengths[worst]} tokens.",
-            hint=f"Set max_length: {lengths[worst]}, or truncate: true to cut them at the end.",
-        )
+    long = refuse_long(
+        lengths, [row.number for row in rows], max_length=max_length, truncate=truncate
+    )
     cut = [TokenRow(r.input_ids[:max_length], r.labels[:max_length]) for r in encoded]
     kept = [row for row in cut if any(label != IGNORED for label in row.labels)]
     if not kept:
         raise DataError("No row has a token to train on.", hint="Raise max_length.")
-    return kept, _report(kept, longest=max(lengths), cut=len(long), dropped=len(rows) - len(kept))
+    return kept, _report(kept, longest=max(lengths), cut=long, dropped=len(rows) - len(kept))
+
+
+def refuse_long(
+    lengths: Sequence[int], numbers: Sequence[int], *, max_length: int, truncate: bool
+) -> int:
+    """How many rows are longer than `max_length`.
+
+    Raises:
+        DataError: some are, and `truncate` is off; the longest is named by its line number.
+    """
+    long = [i for i, length in enumerate(lengths) if length > max_length]
+    if long and not truncate:
+        worst = max(long, key=lengths.__getitem__)
+        raise DataError(
+            f"{len(long)} of {len(lengths)} rows are longer than max_length {max_length}; the "
+            f"longest is line {numbers[worst]} with {lengths[worst]} tokens.",
+            hint=f"Set max_length: {lengths[worst]}, or truncate: true to cut them at the end.",
+        )
+    return len(long)
 
 
 def length_bucketed_order(
@@ -130,35 +140,59 @@ def length_bucketed_order(
     return [index for batch in batches + short for index in batch]
 
 
-def _lines(stream: Any) -> Iterator[tuple[int, bytes]]:
-    for number, line in enumerate(stream, start=1):
-        line = line.removeprefix(b"\xef\xbb\xbf") if number == 1 else line
-        if line.strip():
-            yield number, line
+def json_rows(path: Path, *, shape: str) -> Iterator[tuple[str, int, dict[str, Any]]]:
+    """The objects of a JSONL file, each with its place in words and its line number.
+
+    Raises:
+        DataError: the file cannot be opened, or a line is no JSON object; `shape` is the hint.
+    """
+    try:
+        with path.open("rb") as stream:
+            for number, line in enumerate(stream, start=1):
+                line = line.removeprefix(b"\xef\xbb\xbf") if number == 1 else line
+                if line.strip():
+                    where = f"{path}, line {number}"
+                    yield where, number, _object(where, line, shape)
+    except OSError as error:
+        raise DataError(f"{path} cannot be read: {error.strerror}.") from error
 
 
-def _parse_row(path: Path, number: int, line: bytes) -> ChatRow:
-    where = f"{path}, line {number}"
+def _object(where: str, line: bytes, shape: str) -> dict[str, Any]:
     try:
         row = json.loads(line)
     except UnicodeDecodeError as error:
         raise DataError(f"{where}: not UTF-8.", hint="Convert the file to UTF-8.") from error
     except json.JSONDecodeError as error:
-        raise DataError(f"{where}: not JSON ({error.msg}).", hint=_SHAPE) from error
+        raise DataError(f"{where}: not JSON ({error.msg}).", hint=shape) from error
     if not isinstance(row, dict):
-        raise DataError(f"{where}: not an object.", hint=_SHAPE)
-    prompt, completion = (_messages(where, row, key) for key in ("prompt", "completion"))
-    if any(m["role"] != "assistant" for m in completion):
-        raise DataError(f"{where}: the completion is not the assistant's.", hint=_SHAPE)
-    if not any(m["content"].strip() for m in completion):
-        raise DataError(f"{where}: the completion is empty.", hint="Remove the row or answer it.")
-    return ChatRow(number, prompt, completion)
+        raise DataError(f"{where}: not an object.", hint=shape)
+    return row
 
 
-def _messages(where: str, row: Mapping[str, Any], key: str) -> list[dict[str, str]]:
+def _chat_row(where: str, number: int, row: Mapping[str, Any]) -> ChatRow:
+    prompt = chat_messages(where, row, "prompt", shape=_SHAPE)
+    return ChatRow(number, prompt, answer_messages(where, row, "completion", shape=_SHAPE))
+
+
+def answer_messages(
+    where: str, row: Mapping[str, Any], key: str, *, shape: str
+) -> list[dict[str, str]]:
+    """The assistant's messages under a key; DataError when they are not, or are empty."""
+    answer = chat_messages(where, row, key, shape=shape)
+    if any(m["role"] != "assistant" for m in answer):
+        raise DataError(f"{where}: the {key} is not the assistant's.", hint=shape)
+    if not any(m["content"].strip() for m in answer):
+        raise DataError(f"{where}: the {key} is empty.", hint="Remove the row or answer it.")
+    return answer
+
+
+def chat_messages(
+    where: str, row: Mapping[str, Any], key: str, *, shape: str
+) -> list[dict[str, str]]:
+    """The chat messages under a key of a row; DataError when there are none."""
     found = row.get(key)
     if not isinstance(found, list) or not found or not all(_is_message(m) for m in found):
-        raise DataError(f"{where}: {key!r} is not a list of chat messages.", hint=_SHAPE)
+        raise DataError(f"{where}: {key!r} is not a list of chat messages.", hint=shape)
     return [{"role": m["role"], "content": m["content"]} for m in found]
 
 
@@ -171,13 +205,14 @@ def _is_message(value: object) -> bool:
 
 
 def _encode(row: ChatRow, tokenizer: Any, *, completion_only: bool) -> TokenRow:
-    prompt = _token_ids(tokenizer, row.prompt, add_generation_prompt=True)
-    whole = _token_ids(tokenizer, row.prompt + row.completion)
+    prompt = token_ids(tokenizer, row.prompt, add_generation_prompt=True)
+    whole = token_ids(tokenizer, row.prompt + row.completion)
     start = _common_prefix(prompt, whole) if completion_only else 0
     return TokenRow(whole, [IGNORED] * start + whole[start:])
 
 
-def _token_ids(tokenizer: Any, messages: list[dict[str, str]], **options: bool) -> list[int]:
+def token_ids(tokenizer: Any, messages: list[dict[str, str]], **options: bool) -> list[int]:
+    """Chat messages through the tokeniser's own template."""
     encoded = tokenizer.apply_chat_template(messages, tokenize=True, return_dict=True, **options)
     return list(encoded["input_ids"])
 

@@ -20,7 +20,7 @@ from typing import Any
 from training.config import (
     PROGRESS_NAME,
     RESULT_NAME,
-    SftConfig,
+    TrainingConfig,
     dump_config,
     partial_dir,
 )
@@ -30,6 +30,12 @@ from training.folders import read_progress
 
 _LIBRARIES = ("torch", "transformers", "trl", "peft", "accelerate", "datasets", "safetensors")
 
+_METHODS = {
+    "sft": "supervised fine-tuning",
+    "dpo": "direct preference optimization",
+    "kto": "Kahneman-Tversky optimization",
+    "pretrain": "continued pre-training",
+}
 _CARD_FACTS = (
     "manifest_digest",
     "training_set_digest",
@@ -62,7 +68,7 @@ class Outcome:
 
 
 def write_result(
-    config: SftConfig,
+    config: TrainingConfig,
     outcome: Outcome,
     *,
     inputs: Mapping[str, str | None],
@@ -75,11 +81,14 @@ def write_result(
     shutil.rmtree(staged, ignore_errors=True)
     shape = outcome.model.peft_config["default"]
     shape.target_modules = sorted(shape.target_modules)  # a set: the digest would vary by start
-    outcome.model.save_pretrained(staged, save_embedding_layers=False)
+    # TRL keeps where DPO and KTO began as an adapter of its own, which is not part of the result.
+    outcome.model.save_pretrained(
+        staged, save_embedding_layers=False, selected_adapters=["default"]
+    )
     shutil.copyfile(partial / PROGRESS_NAME, staged / PROGRESS_NAME)
     (staged / "config.yaml").write_text(dump_config(config), encoding="utf-8")
     result = {
-        "kind": "sft",
+        "kind": str(config.method),
         "recipe_sha256": recipe,
         "manifest_digest": config.manifest_digest,
         "training_set_digest": config.training_set_digest,
@@ -107,14 +116,14 @@ def render_card(result: Mapping[str, Any]) -> str:
 base_model: {json.dumps(result["base_model"])}
 library_name: peft
 pipeline_tag: text-generation
-tags: [lora, sft, strop]
+tags: [lora, {config["method"]}, strop]
 ---
 
 # LoRA adapter for {result["base_model"]}
 
-Trained by supervised fine-tuning on {result["train"]["rows"]} rows for {config["epochs"]:g} epochs,
-rank {config["lora"]["rank"]}, alpha {config["lora"]["alpha"]}, learning rate
-{config["learning_rate"]:g}, seed {config["seed"]}. {losses}
+Trained by {_METHODS[config["method"]]} on {result["train"]["rows"]} rows for
+{config["epochs"]:g} epochs, rank {config["lora"]["rank"]}, alpha {config["lora"]["alpha"]},
+learning rate {config["learning_rate"]:g}, seed {config["seed"]}. {losses}
 
 A loss says nothing of quality: what this adapter is worth is decided by the comparison against the
 success manifest named below.
@@ -125,7 +134,7 @@ success manifest named below.
 """
 
 
-def _account(config: SftConfig, outcome: Outcome) -> dict[str, Any]:
+def _account(config: TrainingConfig, outcome: Outcome) -> dict[str, Any]:
     state, validation = outcome.state, outcome.validation
     early = config.early_stopping_patience is not None
     return {

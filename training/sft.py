@@ -1,4 +1,4 @@
-"""Supervised fine-tuning of a LoRA adapter on chat rows.
+"""Training of a LoRA adapter: on answers (SFT), preferences (DPO, KTO) or plain text.
 
     python -m training.sft --config run.yaml
     torchrun --nproc-per-node 4 -m training.sft --config run.yaml
@@ -17,28 +17,28 @@ import sys
 import time
 from collections.abc import Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from training import digest, folders
-from training.assemble import build_trainer, load_tokenizer
+from training.assemble import build_trainer, check_quantization, load_tokenizer
 from training.config import (
     EXIT_DONE,
     PROGRESS_NAME,
-    SftConfig,
+    TrainingConfig,
     TrainingError,
     dump_config,
     load_config,
     partial_dir,
     recipe_sha256,
 )
-from training.data import ChatRow, DataReport, TokenRow, encode_rows, read_rows
+from training.data import DataReport
+from training.encode import Rows, by_length, encode, read_file
 from training.result import Outcome, write_result
 
 if TYPE_CHECKING:
-    from training.trainer import BucketTrainer
+    from transformers import Trainer
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -54,7 +54,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return EXIT_DONE
 
 
-def train(config: SftConfig) -> Path:
+def train(config: TrainingConfig) -> Path:
     """Train to the end, or take up where a killed run stopped; returns the adapter's folder.
 
     Raises:
@@ -70,8 +70,10 @@ def train(config: SftConfig) -> Path:
             print(f"{config.output_dir} already holds the result of this training.")
             folders.remove_partial(config.output_dir)
             return config.output_dir
-        train_rows = read_rows(config.train_file)
-        eval_rows = read_rows(config.validation_file) if config.validation_file else []
+        check_quantization(config)
+        train_rows = read_file(config.method, config.train_file)
+        watched = config.validation_file
+        eval_rows = None if watched is None else read_file(config.method, watched)
         if _is_main_process():
             print(dump_config(config), flush=True)
         started_at = _begin(config, recipe)
@@ -83,19 +85,11 @@ def train(config: SftConfig) -> Path:
     return config.output_dir
 
 
-@dataclass(frozen=True, slots=True)
-class _Encoded:
-    train: list[TokenRow]
-    train_report: DataReport
-    validation: list[TokenRow]
-    validation_report: DataReport | None
-
-
 def _is_main_process() -> bool:
     return int(os.environ.get("RANK", "0")) == 0  # set by torchrun and accelerate
 
 
-def _silence_hub(config: SftConfig) -> None:
+def _silence_hub(config: TrainingConfig) -> None:
     """Keep the libraries off the network; they read these once, when they are imported."""
     os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
@@ -103,7 +97,7 @@ def _silence_hub(config: SftConfig) -> None:
         os.environ["HF_HUB_OFFLINE"] = "1"
 
 
-def _digest_inputs(config: SftConfig, base: Path) -> dict[str, str | None]:
+def _digest_inputs(config: TrainingConfig, base: Path) -> dict[str, str | None]:
     start, validation = config.start_from, config.validation_file
     try:
         return {
@@ -118,7 +112,7 @@ def _digest_inputs(config: SftConfig, base: Path) -> dict[str, str | None]:
         raise TrainingError(f"{error.filename} cannot be read: {error.strerror}.") from error
 
 
-def _begin(config: SftConfig, recipe: str) -> str:
+def _begin(config: TrainingConfig, recipe: str) -> str:
     """Make the folder of the unfinished run; returns when the run was first started."""
     now = datetime.now(UTC).isoformat(timespec="seconds")
     if not _is_main_process():
@@ -130,29 +124,28 @@ def _begin(config: SftConfig, recipe: str) -> str:
     return str(run["started_at"])
 
 
-def _fit(
-    config: SftConfig, base: Path, train_rows: list[ChatRow], eval_rows: list[ChatRow]
-) -> Outcome:
+def _fit(config: TrainingConfig, base: Path, train_rows: Rows, eval_rows: Rows | None) -> Outcome:
     _prepare_libraries(config.threads)
     from training.trainer import CurveWriter
 
     tokenizer = load_tokenizer(base)
-    data = _encode(config, tokenizer, train_rows, eval_rows)
+    train = encode(config, train_rows, tokenizer)
+    if _is_main_process():
+        print(_describe(train.report, config.max_length), flush=True)
+    validation = None if eval_rows is None else by_length(encode(config, eval_rows, tokenizer))
     checkpoint = folders.last_checkpoint(config.output_dir)
     seconds_before = _take_up_curve(config.output_dir, checkpoint)
     began = time.time() - seconds_before
     progress = partial_dir(config.output_dir) / PROGRESS_NAME
     with progress.open("a", encoding="utf-8") as stream:
-        trainer = build_trainer(
-            config, base, tokenizer, train=data.train, validation=data.validation
-        )
+        trainer = build_trainer(config, base, tokenizer, train=train, validation=validation)
         trainer.add_callback(CurveWriter(stream, clock=time.time, seconds_before=seconds_before))
         _run_trainer(trainer, checkpoint, patience=config.early_stopping_patience)
     return Outcome(
         model=trainer.model,
         state=trainer.state,
-        train=data.train_report,
-        validation=data.validation_report,
+        train=train.report,
+        validation=None if validation is None else validation.report,
         seconds=time.time() - began,
     )
 
@@ -178,7 +171,7 @@ def _take_up_curve(output_dir: Path, checkpoint: Path | None) -> float:
     return float(curve[-1]["seconds"]) if curve else 0.0
 
 
-def _run_trainer(trainer: BucketTrainer, checkpoint: Path | None, *, patience: int | None) -> None:
+def _run_trainer(trainer: Trainer, checkpoint: Path | None, *, patience: int | None) -> None:
     from training.trainer import StopWhenStale, is_stale, read_state
 
     if patience is not None:
@@ -189,26 +182,6 @@ def _run_trainer(trainer: BucketTrainer, checkpoint: Path | None, *, patience: i
             trainer._load_best_model()
             return
     trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
-
-
-def _encode(
-    config: SftConfig, tokenizer: Any, train_rows: list[ChatRow], eval_rows: list[ChatRow]
-) -> _Encoded:
-    def encode(rows: list[ChatRow]) -> tuple[list[TokenRow], DataReport]:
-        return encode_rows(
-            rows,
-            tokenizer,
-            max_length=config.max_length,
-            truncate=config.truncate,
-            completion_only=config.completion_only,
-        )
-
-    train, report = encode(train_rows)
-    if _is_main_process():
-        print(_describe(report, config.max_length), flush=True)
-    validation, validation_report = encode(eval_rows) if eval_rows else ([], None)
-    validation.sort(key=lambda row: len(row.input_ids))  # neighbours share a batch: less padding
-    return _Encoded(train, report, validation, validation_report)
 
 
 def _describe(report: DataReport, max_length: int) -> str:

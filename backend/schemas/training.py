@@ -27,7 +27,7 @@ class TrainingRunShown(Shown):
 
 
 class TrainingRunGiven(Given):
-    """Train an adapter on a frozen set; `config` holds keys of training.config.SftConfig."""
+    """Train an adapter on a frozen set; `config` holds keys of training.config.TrainingConfig."""
 
     training_set_id: int
     adapter_name: str = Field(min_length=1, max_length=80, pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")

@@ -27,7 +27,7 @@ from backend.tables.training import TrainingRun
 from training.config import (
     RESULT_NAME,
     ConfigError,
-    SftConfig,
+    TrainingConfig,
     parse_config,
     progress_file,
 )
@@ -55,7 +55,7 @@ def create_training_run(
     """Lay down a training run and write what its trainer reads.
 
     Args:
-        config: keys of `training.config.SftConfig`, without those that Strop fills in.
+        config: keys of `training.config.TrainingConfig`, without those that Strop fills in.
 
     Raises:
         Conflict: no success manifest is set.
@@ -96,7 +96,7 @@ def _require_manifest(session: Session, project_id: int) -> SuccessManifest:
         ) from error
 
 
-def resolve_config(session: Session, run: TrainingRun, settings: Settings) -> SftConfig:
+def resolve_config(session: Session, run: TrainingRun, settings: Settings) -> TrainingConfig:
     """The whole configuration of a run, checked.
 
     Raises:
@@ -196,7 +196,7 @@ def finish_training_run(
 
 def planned_epochs(run: TrainingRun) -> float:
     """How many passes over the rows a run was asked for."""
-    return float(run.config.get("epochs", SftConfig.model_fields["epochs"].default))
+    return float(run.config.get("epochs", TrainingConfig.model_fields["epochs"].default))
 
 
 def find_training_set(session: Session, project_id: int, name: str) -> TrainingSet:

@@ -14,11 +14,12 @@ from sqlalchemy.orm import Session
 from backend.errors import InvalidInput
 from backend.services.curation import training_rows
 from backend.services.datasets import chat_messages
+from backend.services.exports import export_rows
 from backend.settings import Settings
 from backend.tables.curation import TrainingSetRow
 from backend.tables.datasets import Example, Split
 from backend.tables.training import TrainingRun
-from training.config import SftConfig, dump_config
+from training.config import Method, TrainingConfig, dump_config
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +55,7 @@ def run_files(run: TrainingRun, settings: Settings) -> RunFiles:
 
 
 def write_run_files(
-    session: Session, run: TrainingRun, config: SftConfig, settings: Settings
+    session: Session, run: TrainingRun, config: TrainingConfig, settings: Settings
 ) -> None:
     """Write configuration and rows; the same content when written again.
 
@@ -63,9 +64,18 @@ def write_run_files(
     """
     files = run_files(run, settings)
     files.folder.mkdir(parents=True, exist_ok=True)
-    written = _write_lines(files.train, _training_lines(session, run.training_set_id))
-    if not written:
-        raise InvalidInput("The training set has no row for supervised fine-tuning.")
+    lines = _training_lines(session, run.training_set_id, config.method)
+    if not _write_lines(files.train, lines):
+        raise InvalidInput(
+            f"The training set has no row for {config.method}.",
+            hint="See what it holds: strop set show",
+        )
+    if config.validation_file is not None and config.method is not Method.SFT:
+        raise InvalidInput(
+            f"There are no validation rows for {config.method}: reviews of the validation split "
+            "are kept out of training.",
+            hint="Leave out early_stopping_patience.",
+        )
     if config.validation_file is not None:
         lines = _validation_lines(session, run.training_set_id)
         if not _write_lines(files.validation, lines):
@@ -85,12 +95,18 @@ def _write_lines(path: Path, rows: Iterable[Mapping[str, Any]]) -> int:
     return count
 
 
-def _training_lines(session: Session, training_set_id: int) -> Iterable[dict[str, Any]]:
-    """SFT rows as TRL reads them; curation has kept every held-out example out of the set."""
-
-    for row in training_rows(session, training_set_id):
-        if row.kind == "sft":
-            yield _prompt_and_completion(row.prompt, row.completion)
+def _training_lines(
+    session: Session, training_set_id: int, method: Method
+) -> Iterable[Mapping[str, Any]]:
+    """The method's rows as TRL reads them; curation has kept what is held out from the set."""
+    if method is Method.PRETRAIN:
+        raise InvalidInput(
+            "Continued pre-training reads documents, and a training set holds none.",
+            hint="Run it on a file: python -m training.sft --config FILE",
+        )
+    for row in export_rows(training_rows(session, training_set_id), str(method)):
+        # Ids of this database would give the same rows another digest elsewhere.
+        yield {name: value for name, value in row.items() if name != "provenance"}
 
 
 def _validation_lines(session: Session, training_set_id: int) -> Iterable[dict[str, Any]]:

@@ -26,7 +26,7 @@ from training.config import (
     partial_dir,
     progress_file,
 )
-from training.data import encode_rows, read_rows
+from training.data import read_rows
 from training.digest import (
     adapter_sha256,
     file_sha256,
@@ -34,6 +34,7 @@ from training.digest import (
     template_sha256,
     tokenizer_sha256,
 )
+from training.encode import by_length, encode
 from training.folders import hold_lock
 
 MANIFEST = "5" * 64
@@ -267,14 +268,7 @@ def test_that_early_stopping_keeps_the_best_adapter(
 ) -> None:
     config = load_config(write_config(tmp_path, tiny_base, start_from=str(stopped / "v1")))
     tokenizer = load_tokenizer(tiny_base)
-    rows, _ = encode_rows(
-        read_rows(stopped / "validation.jsonl"),
-        tokenizer,
-        max_length=100,
-        truncate=False,
-        completion_only=True,
-    )
-    rows.sort(key=lambda row: len(row.input_ids))
+    rows = by_length(encode(config, read_rows(stopped / "validation.jsonl"), tokenizer))
     kept = build_trainer(config, tiny_base, tokenizer, train=rows, validation=rows).evaluate()
     held = held_out_losses(stopped)
     assert kept["eval_loss"] == pytest.approx(min(held.values()), rel=1e-5)
@@ -337,15 +331,9 @@ def test_that_leaving_prompts_out_of_the_head_keeps_the_loss(
 
     config = load_config(write_config(tmp_path, tiny_base))
     tokenizer = load_tokenizer(tiny_base)
-    rows, _ = encode_rows(
-        read_rows(config.train_file),
-        tokenizer,
-        max_length=100,
-        truncate=False,
-        completion_only=True,
-    )
-    built = build_trainer(config, tiny_base, tokenizer, train=rows, validation=[])
-    batch = built.data_collator([{"input_ids": r.input_ids, "labels": r.labels} for r in rows[:8]])
+    rows = encode(config, read_rows(config.train_file), tokenizer)
+    built = build_trainer(config, tiny_base, tokenizer, train=rows, validation=None)
+    batch = built.data_collator(rows.records[:8])
     built.model.eval()
     ours = built.compute_loss(built.model, dict(batch))
     monkeypatch.setattr(trainer, "_MOST_LOGITS", 0)

@@ -11,7 +11,7 @@ import pytest
 
 from training.config import (
     ConfigError,
-    SftConfig,
+    TrainingConfig,
     dump_config,
     load_config,
     parse_config,
@@ -84,7 +84,7 @@ def test_that_the_resolved_configuration_reads_back(tmp_path: Path) -> None:
     assert load_config(file) == config
 
 
-@pytest.mark.parametrize("model", [SftConfig, SftConfig.model_fields["lora"].annotation])
+@pytest.mark.parametrize("model", [TrainingConfig, TrainingConfig.model_fields["lora"].annotation])
 def test_that_every_key_is_described(model: Any) -> None:
     assert [name for name, field in model.model_fields.items() if not field.description] == []
 

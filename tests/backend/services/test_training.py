@@ -93,6 +93,38 @@ def test_what_the_trainer_reads(session: Session, settings: Settings) -> None:
     }
 
 
+def test_preferences_are_read_as_pairs(session: Session, settings: Settings) -> None:
+    laid = lay_down_project(session)
+    _set_bar(session, laid)
+    set_id = _freeze(session, laid, kinds=("sft", "dpo"))
+    files = run_files(_create(session, laid, settings, set_id, method="dpo", beta=0.2), settings)
+    (row,) = [json.loads(line) for line in files.train.read_text("utf-8").splitlines()]
+    assert row == {
+        "prompt": [{"role": "user", "content": "q1"}],
+        "chosen": [{"role": "assistant", "content": "ä1"}],
+        "rejected": [{"role": "assistant", "content": "no"}],
+    }
+    assert load_config(files.config).beta == 0.2
+
+
+@pytest.mark.parametrize(
+    ("config", "said"),
+    [
+        ({"method": "kto"}, "no row for kto"),
+        ({"method": "pretrain"}, "reads documents"),
+        ({"method": "dpo", "early_stopping_patience": 1}, "no validation rows for dpo"),
+    ],
+)
+def test_a_method_that_cannot_read_the_set_is_refused(
+    session: Session, settings: Settings, config: dict[str, object], said: str
+) -> None:
+    laid = lay_down_project(session)
+    _set_bar(session, laid)
+    set_id = _freeze(session, laid, kinds=("sft", "dpo"))
+    with pytest.raises(InvalidInput, match=said):
+        _create(session, laid, settings, set_id, **config)
+
+
 def test_early_stopping_watches_references_of_the_validation_split(
     session: Session, settings: Settings
 ) -> None:
