@@ -13,7 +13,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
-from typing import Literal, TypeVar
+from typing import Literal
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session, aliased
@@ -22,18 +22,15 @@ from backend.errors import CannotCompute, InvalidInput, NotFound
 from backend.services.review.designs import ANCHOR
 from backend.services.review.measured import Measured, unknown
 from backend.services.review.queues import get_queue
+from backend.services.review.vote_forecasts import VoteForecast, forecast_votes
 from backend.services.review.votes import Vote, models_of_queue, queue_votes
 from backend.tables.generation import Generation
 from backend.tables.model_versions import ModelVersion
 from backend.tables.review import Purpose, ReviewItem, Winner
 
-T = TypeVar("T")
 Decided = Literal["better", "not_better", "undecided"]
 POINTS = {Winner.TIE: 0.5, Winner.BOTH_BAD: 0.5}
 SERIES = 200
-LEAST_TO_FORECAST = 10
-HORIZON = 2000
-DRAWS = 300
 # Stratified by proportion, chances differ by rounding only.
 ALIKE = 1.1
 
@@ -81,19 +78,21 @@ class Watch:
 
 
 @dataclass(frozen=True, slots=True)
-class _Forecast:
-    more: int | None
-    low: int | None
-    high: int | None
-    limit: int
-
-
-@dataclass(frozen=True, slots=True)
 class _Units:
     """Independent values in order, and how many votes had come when each of them appeared."""
 
     values: list[float]
     votes_at: list[int]
+
+
+@dataclass(frozen=True, slots=True)
+class _State:
+    """What the votes say so far."""
+
+    figure: Measured
+    decision: Decided
+    decided_at: int | None
+    series: tuple[WatchPoint, ...]
 
 
 def watch_queue(
@@ -167,57 +166,64 @@ def _watch(
     alpha: float,
     seed: int,
 ) -> Watch:
-    from evaluators.statistics.sequential import confidence_sequence, decide
-
     judged = [vote for vote in votes if vote.winner is not Winner.CANNOT_JUDGE]
     units = _in_order(judged, b.id)
-    figure: Measured = unknown("Nobody has voted on these models yet.")
-    decision: Decided = "undecided"
-    decided_at, forecast = None, None
-    series: tuple[WatchPoint, ...] = ()
-    if units.values:
-        sequence = confidence_sequence(units.values, alpha=alpha)
-        figure = Measured(
-            value=float(sequence.mean[-1]),
-            low=float(sequence.low[-1]),
-            high=float(sequence.high[-1]),
-            n=len(units.values),
-            level=1 - alpha,
-            signature=f"win_rate|of:{b.label}|against:{a.label}|{sequence.signature}",
+    state = _judge(units, threshold=0.5 + margin, alpha=alpha)
+    forecast = None
+    if state.decision == "undecided" and units.values:
+        forecast = forecast_votes(
+            units.values, len(judged), threshold=0.5 + margin, alpha=alpha, seed=seed
         )
-        stop = decide(sequence, threshold=0.5 + margin)
-        decision = _DECISIONS[stop.decision]
-        if decision != "undecided":
-            decided_at = units.votes_at[stop.n - 1]
-        else:
-            forecast = forecast_votes(
-                units.values, len(judged), threshold=0.5 + margin, alpha=alpha, seed=seed
-            )
-        series = tuple(
-            WatchPoint(units.votes_at[i], *map(float, (sequence.mean[i], low, high)))
-            for i, (low, high) in _thinned(list(zip(sequence.low, sequence.high, strict=True)))
-        )
-    saved = None if decided_at is None else max(0, planned - decided_at)
+    saved = None if state.decided_at is None else max(0, planned - state.decided_at)
     return Watch(
         model_a_id=a.id,
         model_b_id=b.id,
         model_a=a.label,
         model_b=b.label,
         margin=margin,
-        figure=figure,
-        decision=decision,
-        sentence=_sentence(a.label, b.label, margin, decision, saved, planned, forecast, figure),
+        figure=state.figure,
+        decision=state.decision,
+        sentence=state.figure.error
+        or _sentence(_verdict(a.label, b.label, margin, state.decision), saved, planned, forecast),
         votes=len(votes),
         planned=planned,
-        decided_at=decided_at,
+        decided_at=state.decided_at,
         saved=saved,
         more=None if forecast is None else forecast.more,
         more_low=None if forecast is None else forecast.low,
         more_high=None if forecast is None else forecast.high,
         more_limit=None if forecast is None else forecast.limit,
         n_simulated=sum(vote.simulated for vote in votes),
-        series=series,
+        series=state.series,
     )
+
+
+def _judge(units: _Units, *, threshold: float, alpha: float) -> _State:
+    from evaluators.statistics.sequential import confidence_sequence, decide
+
+    if not units.values:
+        nobody = unknown("Nobody has voted on these models yet.")
+        return _State(nobody, "undecided", None, ())
+    sequence = confidence_sequence(units.values, alpha=alpha)
+    stop = decide(sequence, threshold=threshold)
+    decision = _DECISIONS[stop.decision]
+    points = [
+        WatchPoint(votes, float(mean), float(low), float(high))
+        for votes, mean, low, high in zip(
+            units.votes_at, sequence.mean, sequence.low, sequence.high, strict=True
+        )
+    ]
+    last = points[-1]
+    figure = Measured(
+        last.value,
+        last.low,
+        last.high,
+        n=len(points),
+        level=1 - alpha,
+        signature=f"win_rate|ties:half|{sequence.signature}",
+    )
+    decided_at = None if decision == "undecided" else units.votes_at[stop.n - 1]
+    return _State(figure, decision, decided_at, tuple(_thinned(points)))
 
 
 _DECISIONS: dict[str, Decided] = {
@@ -239,75 +245,29 @@ def _in_order(votes: Sequence[Vote], b_id: int) -> _Units:
     return _Units([sum(points) / len(points) for points in found.values()], votes_at)
 
 
-def _thinned(points: Sequence[T]) -> list[tuple[int, T]]:
-    """About SERIES of the points, the last one among them, with their numbers."""
+def _thinned(points: Sequence[WatchPoint]) -> list[WatchPoint]:
+    """About SERIES of the points, the last one among them."""
     step = max(1, math.ceil(len(points) / SERIES))
     kept = {*range(0, len(points), step), len(points) - 1}
-    return [(i, points[i]) for i in sorted(kept)]
-
-
-def forecast_votes(
-    values: Sequence[float], n_votes: int, *, threshold: float, alpha: float, seed: int
-) -> _Forecast | None:
-    """How many more votes until decided, if the coming ones are like those seen.
-
-    What is seen is drawn from with weights of the Bayesian bootstrap (Rubin 1981), with half a win
-    and half a loss added so that a unanimous start is not taken for certainty. None while there
-    are too few values to go by.
-    """
-    import numpy as np
-
-    from evaluators.statistics.sequential import log_capital
-
-    if len(values) < LEAST_TO_FORECAST:
-        return None
-    rng = np.random.default_rng(seed)
-    seen = np.array([*values, 0.0, 1.0])
-    prior = np.array([1.0] * len(values) + [0.5, 0.5])
-    shares = rng.dirichlet(prior, DRAWS)
-    future = np.stack([rng.choice(seen, HORIZON, p=share) for share in shares])
-    paths = np.hstack([np.tile(np.asarray(values), (DRAWS, 1)), future])
-    clear = log_capital(paths, threshold, alpha=alpha)[:, len(values) :] >= math.log(1 / alpha)
-    needed = np.where(clear.any(axis=1), clear.argmax(axis=1) + 1.0, np.inf)
-    per_value = n_votes / len(values)
-    low, middle, high = (
-        None if math.isinf(q) else math.ceil(q * per_value)
-        for q in np.quantile(needed, [0.1, 0.5, 0.9], method="higher")
-    )
-    return _Forecast(middle, low, high, math.floor(HORIZON * per_value))
+    return [points[i] for i in sorted(kept)]
 
 
 def _sentence(
-    a: str,
-    b: str,
-    margin: float,
-    decision: Decided,
-    saved: int | None,
-    planned: int,
-    forecast: _Forecast | None,
-    figure: Measured,
+    verdict: str | None, saved: int | None, planned: int, forecast: VoteForecast | None
 ) -> str:
-    if figure.error is not None:
-        return figure.error
-    if decision != "undecided":
-        verdict = _verdict(a, b, margin, decision)
-        rest = f"{saved} votes saved against the fixed plan of {planned}."
-        return f"{verdict} You may stop: {rest}" if saved else verdict
+    if verdict is not None:
+        rest = f" You may stop: {saved} votes saved against the fixed plan of {planned}."
+        return verdict + (rest if saved else "")
     if forecast is None:
         return "Not decided. It is too early to say how many votes it will take."
-    if forecast.more is None:
-        return f"Not decided. It would take more than {forecast.limit} votes at the present rate."
-    upper = f"{forecast.high}" if forecast.high is not None else f"over {forecast.limit}"
-    return (
-        f"Not decided. About {forecast.more} more votes at the present rate "
-        f"(80% range {forecast.low} to {upper}; simulated)."
-    )
+    return f"Not decided. {forecast.sentence}"
 
 
-def _verdict(a: str, b: str, margin: float, decision: Decided) -> str:
+def _verdict(a: str, b: str, margin: float, decision: Decided) -> str | None:
+    if decision == "undecided":
+        return None
     if margin == 0:
         winner, loser = (b, a) if decision == "better" else (a, b)
         return f"{winner} is preferred to {loser}."
-    by = f"by the margin of {margin:g}"
     is_or_not = "is" if decision == "better" else "is not"
-    return f"{b} {is_or_not} preferred to {a} {by}."
+    return f"{b} {is_or_not} preferred to {a} by the margin of {margin:g}."
