@@ -212,9 +212,14 @@ def take_time(desk: Desk, seconds: float, by_criterion: dict[str, float]) -> Non
     change_answer(desk, active_seconds=desk.active_seconds, seconds_by_criterion=by_criterion)
 
 
+def unsaved(desk: Desk) -> bool:
+    """Whether the answer on screen differs from what the server has."""
+    return desk.claim is not None and not _same(desk.answer, desk.saved or Answer())
+
+
 def save_if_changed(desk: Desk, client: DeskClient) -> None:
     """Save the draft when it differs from what the server has."""
-    if desk.claim is None or _same(desk.answer, desk.saved or Answer()):
+    if desk.claim is None or not unsaved(desk):
         return
     answer = _timed(desk)
     try:

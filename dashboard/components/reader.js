@@ -43,7 +43,7 @@ class Reader {
   constructor(root) {
     this.root = root.querySelector(".strop-reader");
     this.scroll = this.root.querySelector(".scroll");
-    this.told = this.root.querySelector(".told");
+    this.told = this.root.querySelector(".spoken");
     this.field = this.root.querySelector("input");
     this.hitsShown = this.root.querySelector(".hits");
     this.outputs = this.root.querySelector(".outputs");

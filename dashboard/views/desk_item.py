@@ -12,7 +12,7 @@ from dashboard.components.keys import ActiveTime, listen_for_keys
 from dashboard.components.questions import open_questions
 from dashboard.components.reader import show_reader, wants_links
 from dashboard.desk_after import fetch_links
-from dashboard.desk_state import Desk, save_if_changed
+from dashboard.desk_state import Desk, save_if_changed, unsaved
 from dashboard.session import current_client
 from dashboard.views.desk_answer import VOTE_KEYS, show_answer
 from dashboard.views.desk_entered import correction_key, take_what_was_entered
@@ -49,20 +49,22 @@ def show_item(desk: Desk, queue: ReviewQueueForMe, rubric: Rubric) -> None:
     """The item, and at the end the save of what changed in this run."""
     assert desk.claim is not None
     take_what_was_entered(desk, rubric)
-    _listen(desk, rubric)
     pair = desk.claim.kind == "pair"
     with st.container(key=f"desk-panes-{desk.claim.kind}"):
         side, texts, questions = st.columns([1, 3, 2])
     with side:
         saved_mark = show_side(desk, queue, rubric)
+        saved_mark.html(saved_html(desk, zone=browser_zone()))
     with texts:
         _show_texts(desk, rubric)
         if not pair:
             _show_correction(desk)
     with questions, st.container(key="desk-questions"):
         show_answer(desk, rubric)
-    save_if_changed(desk, current_client())
-    saved_mark.html(saved_html(desk, zone=browser_zone()))
+    _listen(desk, rubric)  # the last of all: keys are for an item when it is on screen, not before
+    if unsaved(desk):
+        save_if_changed(desk, current_client())
+        saved_mark.html(saved_html(desk, zone=browser_zone()))
 
 
 def _listen(desk: Desk, rubric: Rubric) -> None:

@@ -13,7 +13,7 @@ from dashboard.components.frame import browser_zone, escape
 from dashboard.components.item import answer_line, progress_html
 from dashboard.components.marked_text import plain
 from dashboard.desk_after import revise
-from dashboard.desk_state import Desk, Past
+from dashboard.desk_state import Desk, Past, unsaved
 from dashboard.session import current_client
 
 SAVED = "desk-saved"
@@ -91,6 +91,8 @@ def saved_html(desk: Desk, *, zone: ZoneInfo) -> str:
     """The saved mark: when the draft was saved, or why it could not be."""
     if desk.save_problem is not None:
         return f"<p class='strop-saved bad' role='alert'>Not saved. {escape(desk.save_problem)}</p>"
+    if unsaved(desk):
+        return "<p class='strop-saved'>Saving …</p>"
     if desk.saved_at is not None:
         at = desk.saved_at.astimezone(zone)
         return f"<p class='strop-saved' role='status'>✓ Saved {at:%H:%M:%S}</p>"
