@@ -1,8 +1,8 @@
 """TRL's trainers for preferences, able to take up a training that was killed.
 
-They keep where the adapter began as a second adapter, `ref`, which a checkpoint holds in a folder of
-its own; the library then loads that folder and forgets the adapter that was being trained. Imports
-torch and TRL: imported only by a process that is about to train.
+They keep where the adapter began as a second adapter, `ref`, which a checkpoint holds in a folder
+of its own; the library then loads that folder and forgets the adapter that was being trained.
+Imports torch and TRL: imported only by a process that is about to train.
 """
 
 from __future__ import annotations
