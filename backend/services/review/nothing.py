@@ -13,6 +13,7 @@ from enum import StrEnum
 from sqlalchemy.orm import Session
 
 from backend.services.review.finish import finish_if_done
+from backend.services.review.pauses import GOLD_PAUSE
 from backend.services.review.seats import Seat
 
 
@@ -37,8 +38,8 @@ _MESSAGES: dict[Reason, str] = {
         "heard. Thank you: nothing more is asked of you in this queue."
     ),
     Reason.PAUSED: (
-        "Let us pause here. Your lead would like to go through a few answers with you before you "
-        "go on. Nothing that you did is lost."
+        "Time for a break: your lead asked you to pause in this queue, and will be in touch. "
+        "Nothing that you did is lost."
     ),
     Reason.CLOSED: "This queue is closed. Thank you for your work.",
 }
@@ -53,9 +54,10 @@ class Nothing:
 
     @classmethod
     def of(cls, reason: Reason, seat: Seat) -> Nothing:
-        """The reason in words; a pause has the words of whoever ordered it."""
-        said = seat.pause_reason if reason is Reason.PAUSED else None
-        return cls(reason, said or _MESSAGES[reason])
+        """The reason in words. What a lead wrote of a pause, and its figures, are not for here."""
+        if reason is Reason.PAUSED and (seat.pause_reason or "").startswith(GOLD_PAUSE):
+            return cls(reason, GOLD_PAUSE)
+        return cls(reason, _MESSAGES[reason])
 
 
 def why_nothing(session: Session, seat: Seat, now: datetime) -> Reason:

@@ -6,11 +6,12 @@ import json
 from typing import Any
 
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import func, select, update
 
-from backend.tables.review import Preference, Rating, Review
+from backend.services.credentials import create_token
+from backend.tables.review import Preference, Rating, Review, ReviewItem
 from tests.backend.api.conftest import House
-from tests.fixtures_review import GOOD, score_with_flag
+from tests.fixtures_review import BAD, GOOD, score_with_flag
 
 ANSWER = {"ratings": GOOD, "correction": "train customer pays EUR 10.90", "active_seconds": 12.5}
 HIDDEN = ("model", "score", "value", "probability", "a_is_left", "signature", "reference")
@@ -91,16 +92,107 @@ def test_answer_under_anothers_lease_is_refused(house: House) -> None:
         assert send(house, held, act, "colleague", **body).status_code == 404
 
 
-def test_lapsed_lease_that_passed_on_is_lost_kindly(house: House) -> None:
+def test_late_answer_is_kept_as_an_extra(house: House) -> None:
     held = claim(house)
     for _ in range(5):
         send(house, claim(house, "colleague"), "submit", "colleague", answer=ANSWER)
     house.clock.move(seconds=601)
     assert claim(house, "colleague")["slot_id"] == held["slot_id"]
-    lost = send(house, held, "submit", answer=ANSWER)
+    lost = send(house, held, "draft", answer=ANSWER)
     assert lost.status_code == 409
     assert lost.json()["type"] == "urn:strop:problem:lease-lost"
     assert "given to a colleague" in lost.json()["detail"]
+    late = send(house, held, "submit", answer=ANSWER).json()
+    assert (late["state"], late["extra"], late["repeated"]) == ("submitted", True, False)
+    assert send(house, held, "submit", answer=ANSWER).json() == {**late, "repeated": True}
+    path = f"/api/v1/my/review-queues/{house.queue_id}/reviews"
+    [past] = house.client("expert").get(path).json()
+    assert (past["extra"], past["revisable_until"]) == (True, None)
+
+
+def test_submit_and_next_item_in_one_request(house: House) -> None:
+    held = claim(house)
+    receipt = send(house, held, "submit", answer=ANSWER, next=True).json()
+    following = receipt["next"]["claim"]
+    assert following["slot_id"] != held["slot_id"]
+    assert following["progress"]["done"] == 1
+    again = send(house, held, "submit", answer=ANSWER, next=True).json()
+    assert again["repeated"]
+    assert again["next"]["claim"] == {**following, "resumed": True}
+    skipped = send(house, following, "skip", reason="Not my field", next=True).json()
+    assert skipped["next"]["claim"]["slot_id"] not in {held["slot_id"], following["slot_id"]}
+
+
+def test_answer_without_next_brings_none(house: House) -> None:
+    assert send(house, claim(house), "submit", answer=ANSWER).json()["next"] is None
+
+
+def test_why_an_item_was_shown_is_told_after_submitting_only(house: House) -> None:
+    with house.sessions.begin() as session:
+        session.execute(update(ReviewItem).values(stratum="high risk", why="A check flagged it."))
+    held = claim(house)
+    assert "flagged it" not in json.dumps(held)
+    receipt = send(house, held, "submit", answer=ANSWER).json()
+    assert (receipt["stratum"], receipt["why"]) == ("high risk", "A check flagged it.")
+
+
+def test_own_answer_is_revised(house: House) -> None:
+    held = claim(house)
+    receipt = send(house, held, "submit", answer=ANSWER).json()
+    path = f"/api/v1/my/reviews/{receipt['review_id']}/revise"
+    assert house.client("colleague").post(path).status_code == 404
+    again = house.client("expert").post(path).json()["claim"]
+    assert again["draft"]["correction"] == ANSWER["correction"]
+    changed = {**ANSWER, "correction": "Another.", "seconds_by_criterion": {"quality": 3.5}}
+    assert send(house, again, "submit", answer=changed).json()["review_id"] != receipt["review_id"]
+    [latest, *_] = (
+        house.client("expert").get(f"/api/v1/my/review-queues/{house.queue_id}/reviews").json()
+    )
+    assert latest["answer"]["correction"] == "Another."
+    assert latest["answer"]["seconds_by_criterion"] == {"quality": 3.5}
+
+
+def test_nothing_to_claim_has_its_reason(house: House) -> None:
+    for _ in range(6):
+        send(house, claim(house), "submit", answer=ANSWER)
+    path = f"/api/v1/review-queues/{house.queue_id}/claim"
+    answer = house.client("expert").post(path).json()
+    assert (answer["claim"], answer["reason"]) == (None, "finished")
+    assert answer["message"]
+    house.client("engineer").post(f"/api/v1/review-queues/{house.pair_queue_id}/close")
+    closed = house.client("expert").post(f"/api/v1/review-queues/{house.pair_queue_id}/claim")
+    assert (closed.status_code, closed.json()["reason"]) == (200, "closed")
+
+
+def test_links_are_for_who_holds_the_item(house: House) -> None:
+    held = claim(house)
+    path = f"/api/v1/review-slots/{held['slot_id']}/links"
+    links = house.client("expert").get(path).json()
+    assert isinstance(links, list)
+    for link in links:
+        assert link["end"] <= len(held["item"]["output"]["text"])
+    assert house.client("colleague").get(path).status_code == 404
+    pair = claim(house, queue_id=house.pair_queue_id)
+    assert house.client("expert").get(f"/api/v1/review-slots/{pair['slot_id']}/links").json() == []
+
+
+def test_verdict_is_asked_of_a_third_person_without_names(house: House) -> None:
+    with house.sessions.begin() as session:
+        queue = house.desk.open(session, "disputed", n_items=1, overlap=2, overlap_share=1.0)
+        queue.rules = {"adjudicate_above": 0.1}
+        third = create_token(session, house.desk.experts[2], "t", now=house.clock.now)
+        queue_id = queue.id
+    for person, answer in (("expert", ANSWER), ("colleague", {"ratings": BAD})):
+        send(house, claim(house, person, queue_id), "submit", person, answer=answer)
+    path = f"/api/v1/review-queues/{queue_id}/adjudications/claim"
+    assert house.client("expert").post(path).json()["claim"] is None
+    house.tokens["third"] = third.value
+    held = house.client("third").post(path).json()["claim"]
+    answers = held["adjudication"]["answers"]
+    assert [one["label"] for one in answers] == ["Reviewer 1", "Reviewer 2"]
+    assert {one["answer"]["correction"] for one in answers} == {ANSWER["correction"], None}
+    assert "R-1" not in json.dumps(held)
+    assert send(house, held, "submit", "third", answer=ANSWER).status_code == 200
 
 
 def test_skip_needs_a_reason(house: House) -> None:
@@ -171,6 +263,8 @@ def test_nothing_shown_to_an_expert_names_a_model_or_a_score(house: House) -> No
         {"answer": {"ratings": GOOD, "correction": "  "}},
         {"answer": {"ratings": GOOD, "spans": [{"start": 0, "end": 10_000, "kind": "x"}]}},
         {"answer": {"ratings": GOOD, "mood": "good"}},
+        {"answer": {"ratings": GOOD, "seconds_by_criterion": {"quality": -1}}},
+        {"answer": {"ratings": GOOD, "seconds_by_criterion": {"a\x00b": 1}}},
         {"answer": ANSWER, "simulated": True},
     ],
 )
