@@ -1,7 +1,9 @@
 """Where the rows of a training set may come from, and what is set aside because it is held out.
 
 What a recipe names one by one (a review, an output, an example) is refused outright when it is held
-out. What comes in with a queue is quarantined: set aside, counted, and written on the set.
+out. What comes in with a queue is quarantined: set aside, counted, and written on the set. Where an
+adjudication decided, its verdict is taken and the reviews that it decided between are not; a review
+that is named by its id is taken all the same.
 """
 
 from __future__ import annotations
@@ -30,6 +32,7 @@ from backend.services.curation.leaks import LeakGuard
 from backend.services.curation.recipes import Recipe, Rule
 from backend.services.datasets import get_dataset_version, list_examples
 from backend.services.review import find_queue, rubric_of, stands
+from backend.services.review.adjudication import overruled
 from backend.tables.datasets import Example, Split
 from backend.tables.generation import Generation
 from backend.tables.review import Purpose, QueueKind, Review, ReviewItem, ReviewQueue
@@ -85,7 +88,8 @@ def gather_sources(session: Session, project_id: int, recipe: Recipe, guard: Lea
     queues = [find_queue(session, project_id, name) for name in recipe.queues]
     reviews = {review.id: review for review in _named_reviews(session, recipe, guard)}
     refused: list[Refused] = []
-    for review in _reviews(session, ReviewItem.queue_id.in_([queue.id for queue in queues])):
+    in_queues = ReviewItem.queue_id.in_([queue.id for queue in queues])
+    for review in _reviews(session, in_queues, ~overruled()):
         example = review.item.generation_a.example
         reason = guard.reason(example)
         if reason is None:
@@ -128,8 +132,8 @@ def _finished_reviews() -> Select[Review]:
     )
 
 
-def _reviews(session: Session, condition: ColumnElement[bool]) -> Sequence[Review]:
-    query = _finished_reviews().where(condition)
+def _reviews(session: Session, *conditions: ColumnElement[bool]) -> Sequence[Review]:
+    query = _finished_reviews().where(*conditions)
     return session.scalars(query.execution_options(populate_existing=True)).all()
 
 
@@ -146,8 +150,8 @@ def _named_reviews(session: Session, recipe: Recipe, guard: LeakGuard) -> list[R
         guard.check(review.item.generation_a.example, f"Review {review_id}")
     found = [
         *_reviews(session, Review.id.in_(recipe.reviews)),
-        *_reviews(session, ReviewItem.generation_a_id.in_(recipe.generations)),
-        *_reviews(session, ReviewItem.generation_b_id.in_(recipe.generations)),
+        *_reviews(session, ReviewItem.generation_a_id.in_(recipe.generations), ~overruled()),
+        *_reviews(session, ReviewItem.generation_b_id.in_(recipe.generations), ~overruled()),
     ]
     missing = set(recipe.reviews) - {review.id for review in found}
     if missing:
