@@ -52,6 +52,12 @@ def command(
     offsets: Annotated[
         str, typer.Option(help="What the offsets of marks count: code_points or utf16.")
     ] = "code_points",
+    people: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--person", help="PSEUDONYM=ADDRESS of a reviewer in Label Studio, or: nobody."
+        ),
+    ] = None,
     project: ProjectOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -77,6 +83,7 @@ def command(
             resume=resume,
             all_purposes=everything,
             offsets=offsets,
+            people=people,
             as_json=as_json,
         )
         return

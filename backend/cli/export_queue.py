@@ -35,6 +35,7 @@ def export_queue(
     resume: bool,
     all_purposes: bool,
     offsets: str,
+    people: list[str] | None,
     as_json: bool,
 ) -> None:
     """Write a queue in a format of `review_exports`, or the settings of another tool for it.
@@ -55,7 +56,11 @@ def export_queue(
         return
     chosen = review_exports.export_format(format)
     kind = review_exports.file_kind(chosen, _ending(out))
-    ask = review_exports.ExportAsk(all_purposes=all_purposes, offsets=Offsets(counted(offsets)))
+    ask = review_exports.ExportAsk(
+        all_purposes=all_purposes,
+        offsets=Offsets(counted(offsets)),
+        addresses=None if people is None else _addresses(people),
+    )
     part = out.with_name(f"{out.name}.part")
     after = _take_up(out, part, chosen, kind) if resume else None
     if after is COMPLETE:
@@ -68,6 +73,16 @@ def export_queue(
 
 
 COMPLETE = -1
+
+
+def _addresses(people: list[str]) -> dict[str, str]:
+    """PSEUDONYM=ADDRESS of each; `nobody` names none."""
+    from backend.errors import InvalidInput
+
+    found = dict(one.partition("=")[::2] for one in people if one != "nobody")
+    if not all(found) or not all(found.values()):
+        raise InvalidInput("A person is PSEUDONYM=ADDRESS.", hint="Or: --person nobody")
+    return found
 
 
 def _find_queue(name: str, project: str | None) -> tuple[OpenSession, int]:

@@ -31,12 +31,23 @@ def email_of(pseudonym: str) -> str:
 
 
 def task_of(
-    facts: QueueFacts, item: ItemRow, *, offsets: Offsets = Offsets.CODE_POINTS
+    facts: QueueFacts,
+    item: ItemRow,
+    *,
+    offsets: Offsets = Offsets.CODE_POINTS,
+    addresses: Mapping[str, str] | None = None,
 ) -> dict[str, Any]:
-    """An item as a task, with the item's reviews as annotations."""
+    """An item as a task, with the item's reviews as annotations.
+
+    Args:
+        addresses: pseudonyms to the addresses of people in Label Studio, which refuses annotations
+            of addresses that it does not know. None: everybody as `email_of` writes them. Whoever
+            the map lacks is not named, and Label Studio takes the importer for the annotator; who
+            it was stands in `data.strop_reviews`.
+    """
     pair = facts.kind == QueueKind.PAIR
     texts = (names.LEFT, names.RIGHT) if pair else (names.OUTPUT,)
-    annotations = [_annotation(facts, item, review, offsets) for review in item.reviews]
+    annotations = [_annotation(facts, item, one, offsets, addresses) for one in item.reviews]
     return {
         "data": {
             "input": item.input,
@@ -85,12 +96,19 @@ def _prediction(item: ItemRow, check: Score, offsets: Offsets) -> dict[str, Any]
 
 
 def _annotation(
-    facts: QueueFacts, item: ItemRow, review: Review, offsets: Offsets
+    facts: QueueFacts,
+    item: ItemRow,
+    review: Review,
+    offsets: Offsets,
+    addresses: Mapping[str, str] | None,
 ) -> dict[str, Any]:
+    pseudonym = review.reviewer.pseudonym
+    known = {pseudonym: email_of(pseudonym)} if addresses is None else addresses
+    who = {"completed_by": {"email": known[pseudonym]}} if pseudonym in known else {}
     ended = review.submitted_at.isoformat() if review.submitted_at else None
     return {
         "unique_id": f"{OWN_PREFIX}{review.id}",
-        "completed_by": {"email": email_of(review.reviewer.pseudonym)},
+        **who,
         "was_cancelled": review.state == ReviewState.SKIPPED,
         "ground_truth": False,
         "lead_time": review.active_seconds,

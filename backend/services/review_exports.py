@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any, assert_never
@@ -46,11 +46,13 @@ class ExportAsk:
 
     Attributes:
         all_purposes: also gold items, verdicts and extra answers, which no figure counts.
+        addresses: as `label_studio.task_of` has it.
         left_out: how many answers the format cannot say, by reason; filled while rows are read.
     """
 
     all_purposes: bool = False
     offsets: Offsets = Offsets.CODE_POINTS
+    addresses: Mapping[str, str] | None = None
     left_out: Counter[str] = field(default_factory=Counter)
 
 
@@ -231,7 +233,8 @@ def _votes(facts: QueueFacts, item: ItemRow, ask: ExportAsk) -> Iterator[Row]:
 
 
 def _tasks(facts: QueueFacts, item: ItemRow, ask: ExportAsk) -> list[Row]:
-    return [label_studio.task_of(facts, item, offsets=ask.offsets)]
+    task = label_studio.task_of(facts, item, offsets=ask.offsets, addresses=ask.addresses)
+    return [task]
 
 
 def _records(facts: QueueFacts, item: ItemRow, ask: ExportAsk) -> list[Row]:

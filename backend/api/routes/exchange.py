@@ -44,6 +44,9 @@ def export_queue(
     offsets: Annotated[
         OffsetsName, Query(description="What the offsets of marks count.")
     ] = "code_points",
+    people: Annotated[
+        bool, Query(description="Name annotators to Label Studio, by pseudonym.")
+    ] = True,
 ) -> StreamingResponse:
     """The queue as a file, a page of items at a time.
 
@@ -51,7 +54,9 @@ def export_queue(
     rows are whole; what follows is the rest of the same file.
     """
     kind = review_exports.file_kind(review_exports.export_format(format), file)
-    ask = review_exports.ExportAsk(all_purposes=all, offsets=Offsets(offsets))
+    ask = review_exports.ExportAsk(
+        all_purposes=all, offsets=Offsets(offsets), addresses=None if people else {}
+    )
     pieces = review_exports.export_text(
         serving.reading, queue_id, format, ask, kind=kind, after=after
     )

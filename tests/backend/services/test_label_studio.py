@@ -324,3 +324,15 @@ def test_that_hostile_questions_stay_xml() -> None:
     rubric = every_scale().model_copy(update={"guidelines": '<script>"\x1b[31m\x00 & \u202e'})
     config = ElementTree.fromstring(labelling_config(rubric, pair=False))
     assert config[0].get("value") == '<script>"\ufffd[31m\ufffd & \u202e'
+
+
+@pytest.mark.parametrize("named", [True, False])
+def test_that_annotators_are_named_as_label_studio_knows_them(done: Reviewed, named: bool) -> None:
+    """It refuses addresses that it does not know, and takes the importer where none is given."""
+    known = done.desk.experts[0].pseudonym
+    tasks = tasks_of(done, addresses={known: "eva@example.org"} if named else {})
+    annotations = [one for task in tasks for one in task["annotations"]]
+    addresses = {one.get("completed_by", {}).get("email") for one in annotations}
+    assert addresses == ({"eva@example.org", None} if named else {None})
+    provenance = [one["reviewer"] for task in tasks for one in task["data"]["strop_reviews"]]
+    assert set(provenance) == {expert.pseudonym for expert in done.desk.experts[:2]}
