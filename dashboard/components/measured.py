@@ -65,7 +65,7 @@ def share_words(share: float) -> str:
     """A probability as people say it: `every one`, `1 in 4`, `2 in 3`."""
     if share >= 0.9995:
         return "every one"
-    if share >= 0.5:
-        tenths = min(9, max(5, round(10 * share)))
+    if share >= 0.55:
+        tenths = min(9, round(10 * share))
         return f"about {tenths} in 10"
     return f"1 in {1 / share:.0f}" if share > 0 else "none"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+from backend.errors import StropError
 from backend.schemas.datasets import DatasetVersionShown, ExampleShown
 from backend.schemas.quality import (
     AdjudicationProgressShown,
@@ -50,6 +51,7 @@ class FakeReports:
     resolved: list[tuple[int, str, str]] = field(default_factory=list)
     made_gold_of: list[int] = field(default_factory=list)
     saved_rubrics: list[str] = field(default_factory=list)
+    refuse_preview: StropError | None = None
 
     def _all(self, name: str) -> list[Any]:
         return list(self.project.get(name, []))
@@ -83,6 +85,8 @@ class FakeReports:
         return FakePage(examples)
 
     def preview_design(self, project_id: int, body: ReviewQueueGiven) -> DesignShown:
+        if self.refuse_preview is not None:
+            raise self.refuse_preview
         self.previewed.append(body)
         return self.project["design"]
 
