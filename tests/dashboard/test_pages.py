@@ -165,7 +165,7 @@ class TestEngineerPages:
             ("preferences", ["left won 2, right won 2", "2 simulated", "equally good"]),
             ("verdicts", ["f1 better", "0.1 [-0.1, 0.3], n=20", "simulated"]),
             ("trainings", ["round-1", "simulated reviews"]),
-            ("queues", ["simulated", "1.5 [1.4, 1.6] minutes", "between 7 and 14 March"]),
+            ("queues", ["simulated", "1.50 [1.40, 1.60] minutes", "between 7 and 14 March"]),
         ],
     )
     def test_what_must_be_on_it(self, name: str, words: list[str]) -> None:
