@@ -249,6 +249,8 @@ class Review(Base):
     started_at: Mapped[datetime] = mapped_column(default=utc_now)
     submitted_at: Mapped[datetime | None]
     withdrawn_at: Mapped[datetime | None]
+    withdrawn_reason: Mapped[str | None]
+    withdrawn_by_id: Mapped[int | None] = mapped_column(ForeignKey("users.id"))
     purpose: Mapped[str] = mapped_column(String(12), default="review", server_default="review")
     extra: Mapped[bool] = mapped_column(default=False, server_default="0")
     superseded_at: Mapped[datetime | None]
@@ -256,7 +258,7 @@ class Review(Base):
     source: Mapped[str] = mapped_column(String(24), default="desk", server_default="desk")
 
     item: Mapped[ReviewItem] = relationship()
-    reviewer: Mapped[User] = relationship()
+    reviewer: Mapped[User] = relationship(foreign_keys=[reviewer_id])
     ratings: Mapped[list[Rating]] = relationship(back_populates="review")
     corrections: Mapped[list[Correction]] = relationship(back_populates="review")
     spans: Mapped[list[Span]] = relationship(back_populates="review")
