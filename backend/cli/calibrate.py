@@ -1,7 +1,9 @@
 """`strop calibrate`: one probability of a hallucination from scores and experts' labels.
 
-    strop score preds.jsonl --metrics grounding,invented,confidence --out scores.jsonl
+    strop score preds.jsonl --metrics grounding,confidence,source_rouge --out scores.jsonl
     strop calibrate --labels labels.jsonl --scores scores.jsonl --out risk.json
+
+With source_rouge among the scores, ROUGE to the source is a second naive baseline.
 
 labels  {"item" or "id", "value": 1 for a hallucination, else 0, "group"?}
 """
@@ -9,7 +11,6 @@ labels  {"item" or "id", "value": 1 for a hallucination, else 0, "group"?}
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -46,8 +47,19 @@ def command(
     fitted = fit_risk(rows.features, rows.labels, rows.groups, seed=seed)
     report = {
         "figures": _figures(rows, fitted.held_out, seed),
-        "reliability": [asdict(b) for b in reliability_curve(fitted.held_out, rows.labels)],
-        "triage": asdict(triage(list(fitted.held_out), rows.labels, epsilon=epsilon, delta=delta)),
+        "reliability": [
+            asdict(b) for b in reliability_curve(fitted.held_out, rows.labels, rows.groups)
+        ],
+        "triage": asdict(
+            triage(
+                list(fitted.held_out),
+                rows.labels,
+                rows.groups,
+                epsilon=epsilon,
+                delta=delta,
+                seed=seed,
+            )
+        ),
         "model": fitted.model.kind,
         "features": list(fitted.model.features),
         "unlabelled": len(rows.unused),
@@ -63,26 +75,14 @@ def command(
 
 
 def _figures(rows: LabelledRows, held_out: Any, seed: int) -> list[dict[str, Any]]:
-    from evaluators.checks.risk_report import risk_figures
+    from evaluators.checks.risk_report import naive_risks, risk_figures
 
-    rate = sum(rows.labels) / len(rows.labels)
+    overlap = [row.get("source_rouge") for row in rows.features]
+    naive = naive_risks(rows.labels, rows.groups, overlap, seed=seed)
     found = risk_figures("risk", held_out, rows.labels, rows.groups, seed=seed)
-    majority = [float(rate >= 0.5)] * len(rows.labels)
-    found += risk_figures("majority", majority, rows.labels, rows.groups, seed=seed)
-    overlap = _overlap(rows.features)
-    if overlap is not None:
-        found += risk_figures(
-            "rougeL", overlap, rows.labels, rows.groups, metrics=["auroc"], seed=seed
-        )
+    for name, said in naive.items():
+        found += risk_figures(name, said, rows.labels, rows.groups, seed=seed)
     return [asdict(figure) for figure in found]
-
-
-def _overlap(features: Sequence[dict[str, float | None]]) -> list[float] | None:
-    """1 - ROUGE-L where every output has it among its features."""
-    values = [row.get("rougeL") for row in features]
-    if any(value is None for value in values):
-        return None
-    return [1 - (value or 0.0) for value in values]
 
 
 def _write_html(path: Path, report: dict[str, Any]) -> None:

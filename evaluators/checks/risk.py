@@ -23,6 +23,7 @@ from evaluators.statistics.clusters import number_clusters
 Floats = NDArray[np.float64]
 LEAST_LABELS = 60
 LEAST_OF_CLASS = 15
+LEAST_GROUPS = 10
 FOLDS = 5
 QUANTILES = 101
 DRIFT_LEVEL = 0.001
@@ -75,8 +76,14 @@ class Fitted:
     brier_by_kind: Mapping[str, float]
 
 
-def _check_labels(labels: NDArray[np.bool_]) -> None:
+def _check_labels(labels: NDArray[np.bool_], groups: Sequence[str | None]) -> None:
     n, bad = len(labels), int(labels.sum())
+    clusters = len(set(number_clusters(groups).tolist()))
+    if n >= LEAST_LABELS and clusters < LEAST_GROUPS:
+        raise CannotCompute(
+            f"{n} labels in {clusters} groups are too few for a probability.",
+            hint=f"It wants labels of {LEAST_GROUPS - clusters} more groups.",
+        )
     lacks = [
         max(0, LEAST_LABELS - n),
         max(0, LEAST_OF_CLASS - bad),
@@ -110,7 +117,7 @@ def fit_risk(
     bad = np.asarray(labels, dtype=bool)
     if not len(rows) == len(bad) == len(groups):
         raise InvalidValues(f"{len(rows)} rows, {len(bad)} labels and {len(groups)} groups.")
-    _check_labels(bad)
+    _check_labels(bad, groups)
     raw, names = _matrix(rows)
     means, spreads = np.nanmean(raw, axis=0), np.nanstd(raw, axis=0)
     x = _standardise(raw, means, spreads)
@@ -154,7 +161,11 @@ def _matrix(rows: Sequence[Mapping[str, float | None]]) -> tuple[Floats, tuple[s
 
 def _values(rows: Sequence[Mapping[str, float | None]], names: Sequence[str]) -> Floats:
     found = [[row.get(name) for name in names] for row in rows]
-    return np.array([[np.nan if v is None else v for v in row] for row in found], dtype=np.float64)
+    raw = np.array([[np.nan if v is None else v for v in row] for row in found], dtype=np.float64)
+    if np.isinf(raw).any():
+        name = names[int(np.argwhere(np.isinf(raw))[0, 1])]
+        raise InvalidValues(f"The feature {name!r} is infinite.", hint="Leave it out or mend it.")
+    return raw
 
 
 def _standardise(raw: Floats, means: Floats, spreads: Floats) -> Floats:
@@ -200,8 +211,8 @@ def _cross_isotonic(scores: Floats, bad: NDArray[np.bool_], folds: NDArray[np.in
 def find_drift(model: RiskModel, rows: Sequence[Mapping[str, float | None]]) -> list[str]:
     """Sentences on the features that no longer look as they did when the model was fitted.
 
-    Two-sample Kolmogorov-Smirnov against the kept quantiles, Bonferroni over features; a shift
-    must also be large, so that many rows alone do not alarm.
+    Two-sample Kolmogorov-Smirnov (Smirnov 1948) against the kept quantiles, Bonferroni over
+    features, from 20 values on; a shift must also be large, so that many rows alone do not alarm.
     """
     from scipy.stats import kstwobign
 
@@ -212,7 +223,7 @@ def find_drift(model: RiskModel, rows: Sequence[Mapping[str, float | None]]) -> 
     ):
         present = np.sort(column[~np.isnan(column)])
         lost = 1 - len(present) / max(len(column), 1)
-        if abs(lost - gone) > 0.3:
+        if abs(lost - gone) > 0.3 and _is_surprising(len(column) - len(present), len(column), gone):
             found.append(f"{name} is missing in {lost:.0%}, was in {gone:.0%}")
         if len(present) < 20:
             continue
@@ -222,6 +233,13 @@ def find_drift(model: RiskModel, rows: Sequence[Mapping[str, float | None]]) -> 
         if far > DRIFT_LEAST and p < DRIFT_LEVEL:
             found.append(f"{name} has shifted (distance {far:.2f})")
     return found
+
+
+def _is_surprising(missing: int, n: int, usual: float) -> bool:
+    """Whether so many of n are missing by an exact binomial test; one output alone tells little."""
+    from scipy.stats import binomtest
+
+    return bool(binomtest(missing, n, usual).pvalue < DRIFT_LEVEL)
 
 
 def _distance(quantiles: Floats, present: Floats) -> float:
@@ -244,8 +262,12 @@ def predict_risk(model: RiskModel, rows: Sequence[Mapping[str, float | None]]) -
             f"The outputs no longer look like those labelled: {'; '.join(drift)}.",
             hint=f"Label {LEAST_LABELS} of the new ones and calibrate again.",
         )
+    found: Floats = np.interp(log_odds(model, rows), model.steps_from, model.steps_to)
+    return found
+
+
+def log_odds(model: RiskModel, rows: Sequence[Mapping[str, float | None]]) -> Floats:
+    """What the model says of each row before it is calibrated."""
     raw = _values(rows, model.features)
     x = _standardise(raw, np.array(model.means), np.array(model.spreads))
-    scores = predict_model(model.kind, model.parameters, x)
-    found: Floats = np.interp(scores, model.steps_from, model.steps_to)
-    return found
+    return predict_model(model.kind, model.parameters, x)

@@ -1,8 +1,11 @@
 """How good a risk is: AUROC, balanced accuracy, Brier and calibration error, against baselines.
 
-Intervals are bootstrap percentiles over groups. ECE is the mean gap between risk and rate over ten
-bins of equal size (Naeini et al. 2015). The baselines are always saying the majority, and
-the overlap with the source (1 - ROUGE-L precision) as a risk.
+Intervals are bootstrap percentiles over groups (Davison and Hinkley 1997, ch. 3.8). AUROC is the
+Mann-Whitney statistic (Hanley and McNeil 1982); the Brier score is that of Brier 1950; the
+calibration error is the mean gap between risk and rate over ten bins of equal size (Naeini et al.
+2015), which is above zero even for a perfect risk where bins are small. The naive baselines are the
+rate of the labels said of every output, which is to say always the majority, and ROUGE-L precision
+against the source, fitted out of fold as the risk itself is, so that all figures are comparable.
 """
 
 from __future__ import annotations
@@ -13,8 +16,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from evaluators.checks.risk import fit_risk
 from evaluators.statistics.bootstrap import draw_weights
-from evaluators.statistics.clusters import number_clusters
+from evaluators.statistics.clusters import number_clusters, ratio_variance, sum_clusters
 from evaluators.statistics.intervals import wilson
 
 Floats = NDArray[np.float64]
@@ -59,8 +63,14 @@ def auroc(risk: Floats, bad: Bools, weights: Floats) -> float:
 
 
 def balanced_accuracy(risk: Floats, bad: Bools, weights: Floats) -> float:
-    """Mean of the rates found among bad and among good outputs at a risk of one half."""
-    said, ill, good = risk >= 0.5, weights * bad, weights * ~bad
+    """Mean of the rates found among bad and among good outputs.
+
+    An output is called bad where its risk is at least the rate of bad ones: for probabilities that
+    are calibrated this threshold is the best one (Menon et al. 2013), at one half a rare evil would
+    never be called.
+    """
+    rate = float((weights * bad).sum() / weights.sum())
+    said, ill, good = risk >= rate - 1e-12, weights * bad, weights * ~bad
     if not ill.sum() or not good.sum():
         return float("nan")
     return float(((ill * said).sum() / ill.sum() + (good * ~said).sum() / good.sum()) / 2)
@@ -127,14 +137,58 @@ def _figure(
     return RiskFigure(predictor, name, value, float(low), float(high), n)
 
 
-def reliability_curve(risk: Floats, labels: Sequence[bool]) -> list[ReliabilityBin]:
-    """Ten bins of equal size by risk."""
+def naive_risks(
+    labels: Sequence[bool],
+    groups: Sequence[str | None],
+    source_rouge: Sequence[float | None] | None,
+    *,
+    seed: int = 0,
+) -> dict[str, Floats]:
+    """What the naive baselines say of each output: `majority`, and `source_rouge` where given.
+
+    Args:
+        source_rouge: precision of ROUGE-L against the source; left out where it cannot be fitted.
+
+    Raises:
+        CannotCompute: too few labels, as for the risk itself.
+    """
     bad = np.asarray(labels, dtype=bool)
+    found = {"majority": np.full(len(bad), float(bad.mean()))}
+    values = set(source_rouge or ()) - {None}
+    if source_rouge is not None and len(values) > 1:
+        rows = [{"source_rouge": value} for value in source_rouge]
+        found["source_rouge"] = fit_risk(rows, labels, groups, seed=seed).held_out
+    return found
+
+
+def reliability_curve(
+    risk: Floats, labels: Sequence[bool], groups: Sequence[str | None] | None = None
+) -> list[ReliabilityBin]:
+    """Ten bins of equal size by risk.
+
+    Args:
+        groups: outputs of one group are not independent: the Wilson interval of a bin then rests
+            on its effective number of outputs (Korn and Graubard 1998), at most its number.
+    """
+    bad = np.asarray(labels, dtype=bool)
+    members = number_clusters(groups if groups is not None else [None] * len(bad))
     bins = []
     for part in np.array_split(np.argsort(risk, kind="stable"), BINS):
         if len(part):
             hits = int(bad[part].sum())
-            low, high = wilson(hits, len(part))
+            size = _effective_size(bad[part], members[part])
+            low, high = wilson(hits * size / len(part), size)
             mean = float(np.mean(risk[part]))
             bins.append(ReliabilityBin(mean, hits / len(part), low, high, len(part)))
     return bins
+
+
+def _effective_size(bad: Bools, members: NDArray[np.int64]) -> float:
+    """Independent outputs that would tell as much about the rate as these grouped ones."""
+    n, rate = len(bad), float(bad.mean())
+    _, own = np.unique(members, return_inverse=True)
+    if rate in (0.0, 1.0) or not 1 < own.max() + 1 < n:
+        return float(own.max() + 1) if own.max() + 1 < n else float(n)
+    rows = np.column_stack([bad.astype(np.float64), np.ones(n)])
+    variance = ratio_variance(np.asarray(sum_clusters(rows, own)))
+    return min(float(n), rate * (1 - rate) / variance) if variance > 0 else float(n)

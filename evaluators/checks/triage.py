@@ -3,8 +3,10 @@
 Learn then test (Angelopoulos, Bates, Candès et al. 2021, arXiv:2110.01052): outputs are ordered by
 risk; for rising shares the hypothesis "the rate among them is above epsilon" is tested exactly
 (binomial), in a fixed sequence that stops at the first share not refuted, so that all refuted ones
-hold together with confidence 1 - delta. Labels must come from outputs that the risk was not
-fitted on, and be independent of one another.
+hold together with confidence 1 - delta. The one-sided bound is that of Clopper and Pearson 1934.
+Labels must come from outputs that the risk was not fitted on. Outputs of one group are not
+independent, which the exact test needs: where groups are given, one output of each is drawn, and
+the promise is about an output of a new group.
 """
 
 from __future__ import annotations
@@ -14,8 +16,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from evaluators.errors import InvalidValues
+from evaluators.statistics.clusters import number_clusters
 
 STEPS = 20
 
@@ -44,13 +48,21 @@ class Triage:
 
 
 def triage(
-    risks: Sequence[float], labels: Sequence[bool], *, epsilon: float = 0.05, delta: float = 0.1
+    risks: Sequence[float],
+    labels: Sequence[bool],
+    groups: Sequence[str | None] | None = None,
+    *,
+    epsilon: float = 0.05,
+    delta: float = 0.1,
+    seed: int = 0,
 ) -> Triage:
     """The largest share that may skip review.
 
     Args:
         risks: of each labelled output; ties go together.
         labels: whether it is a hallucination.
+        groups: of each output; None, or a None among them, for an output of its own.
+        seed: of the draw of one output per group.
 
     Raises:
         InvalidValues: lengths differ, nothing is given, or epsilon or delta is not in (0, 1).
@@ -58,10 +70,18 @@ def triage(
     from scipy.stats import binom
 
     risk, bad = np.asarray(risks, dtype=np.float64), np.asarray(labels, dtype=bool)
+    if groups is not None and len(groups) != len(risk):
+        raise InvalidValues(f"{len(risk)} risks for {len(groups)} groups cannot be used.")
     if len(risk) != len(bad) or not len(risk) or not np.isfinite(risk).all():
         raise InvalidValues(f"{len(risk)} risks for {len(bad)} labels cannot be used.")
     if not (0 < epsilon < 1 and 0 < delta < 1):
         raise InvalidValues("epsilon and delta lie between 0 and 1.")
+    signature = f"triage|strop:2|method:ltt-fixed-sequence|epsilon:{epsilon}|delta:{delta}"
+    if groups is not None:
+        kept = _one_of_each(groups, seed)
+        if len(kept) < len(risk):
+            signature += f"|one-per-group|seed:{seed}"
+        risk, bad = risk[kept], bad[kept]
     n, least = len(risk), math.ceil(math.log(delta) / math.log(1 - epsilon))
     accepted: tuple[float, int, int] | None = None
     for size in np.unique(np.linspace(min(least, n), n, STEPS).astype(int)):
@@ -71,7 +91,6 @@ def triage(
         if count < least or binom.cdf(errors, count, epsilon) > delta:
             break
         accepted = threshold, count, errors
-    signature = f"triage|strop:1|method:ltt-fixed-sequence|epsilon:{epsilon}|delta:{delta}"
     if accepted is None:
         note = f"none: the {n} labels do not support any share"
         note += f"; it takes at least {least} without an error" if n < least else ""
@@ -79,6 +98,14 @@ def triage(
     threshold, count, errors = accepted
     upper = _upper(errors, count, delta)
     return Triage(threshold, count / n, n, count, errors, upper, epsilon, delta, "", signature)
+
+
+def _one_of_each(groups: Sequence[str | None], seed: int) -> NDArray[np.int64]:
+    """Places of one output of each group, drawn at random, in order."""
+    order = np.random.default_rng(seed).permutation(len(groups))
+    _, first = np.unique(number_clusters(groups)[order], return_index=True)
+    kept: NDArray[np.int64] = np.sort(order[first])
+    return kept
 
 
 def _upper(errors: int, n: int, delta: float) -> float:

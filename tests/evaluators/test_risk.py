@@ -11,9 +11,17 @@ from sklearn.metrics import roc_auc_score
 
 from evaluators.checks.risk import RiskModel, find_drift, fit_risk, predict_risk
 from evaluators.checks.risk_models import MODELS, predict_model
-from evaluators.checks.risk_report import auroc, reliability_curve, risk_figures
+from evaluators.checks.risk_report import (
+    auroc,
+    balanced_accuracy,
+    naive_risks,
+    reliability_curve,
+    risk_figures,
+)
+from evaluators.checks.risk_scores import DRIFTED, score_risk
 from evaluators.checks.triage import triage
 from evaluators.errors import CannotCompute, InvalidValues
+from evaluators.types import Score, Span
 
 Rows = list[dict[str, float | None]]
 
@@ -119,3 +127,96 @@ def test_triage_refuses_nonsense() -> None:
         triage([0.5], [True, False])
     with pytest.raises(InvalidValues):
         triage([0.5], [True], epsilon=0)
+
+
+@pytest.mark.parametrize("value", [float("inf"), float("-inf")])
+def test_an_infinite_feature_is_refused(value: float) -> None:
+    rows, bad = simulated(100)
+    with pytest.raises(InvalidValues, match="'noise' is infinite"):
+        fit_risk([*rows[1:], {"noise": value}], bad, [None] * 100)
+
+
+def test_too_few_groups_say_how_many_more() -> None:
+    rows, bad = simulated(200)
+    with pytest.raises(CannotCompute, match="labels of 7 more groups"):
+        fit_risk(rows, bad, [str(i % 3) for i in range(200)])
+
+
+def test_one_output_without_a_feature_is_no_drift() -> None:
+    rows, bad = simulated(400)
+    kept: Rows = [row if i % 2 else {**row, "grounding": None} for i, row in enumerate(rows)]
+    model = fit_risk(kept, bad, [None] * 400).model
+    assert find_drift(model, [{"noise": 0.5, "grounding": None}]) == []
+    assert find_drift(model, [{"noise": 0.5, "grounding": None}] * 30) != []
+
+
+def test_a_threshold_at_the_rate_finds_rare_evils() -> None:
+    risk = np.array([0.2] * 10 + [0.05] * 90)
+    bad = np.array([True] * 8 + [False] * 92)
+    assert balanced_accuracy(risk, bad, np.ones(100)) == pytest.approx((1 + 90 / 92) / 2)
+
+
+def test_the_naive_baselines_have_all_figures() -> None:
+    rows, bad = simulated(300)
+    overlap = [row["grounding"] for row in rows]
+    naive = naive_risks(bad, [None] * 300, overlap)
+    named = {
+        (name, f.metric): f
+        for name, said in naive.items()
+        for f in risk_figures(name, said, bad, [None] * 300, resamples=50)
+    }
+    assert named["majority", "auroc"].value == 0.5
+    assert named["majority", "balanced_accuracy"].value == 0.5
+    assert named["majority", "calibration_error"].value < 0.1
+    assert named["source_rouge", "auroc"].low > 0.6
+    assert named["source_rouge", "brier"].value < named["majority", "brier"].value
+    assert set(naive_risks(bad, [None] * 300, [None] * 300)) == {"majority"}
+
+
+def test_reliability_of_grouped_outputs_is_less_certain() -> None:
+    risk, bad = np.linspace(0, 1, 400), [i // 20 % 2 == 0 for i in range(400)]
+    alone = reliability_curve(risk, bad)
+    grouped = reliability_curve(risk, bad, [str(i // 20) for i in range(400)])
+    assert all(b.high - b.low > a.high - a.low for a, b in zip(alone, grouped, strict=True))
+
+
+def test_triage_draws_one_output_of_each_group() -> None:
+    risk, bad = [0.1] * 400, [False] * 400
+    alone = triage(risk, bad, [None] * 400, epsilon=0.05)
+    grouped = triage(risk, bad, [str(i % 20) for i in range(400)], epsilon=0.05)
+    assert (alone.n, alone.share) == (400, 1.0)
+    assert (grouped.n, grouped.threshold) == (20, None)
+    assert "one-per-group" in grouped.signature
+    with pytest.raises(InvalidValues, match="400 risks for 1 groups"):
+        triage(risk, bad, [None])
+
+
+def checked(row: dict[str, float | None]) -> dict[str, Score]:
+    span = Span(3, 7, "'39 EUR' is not in the source", "money")
+    return {
+        name: Score(None, not_applicable=True, explanation="-")
+        if value is None
+        else Score(value, spans=(span,) if name == "grounding" and value < 0.5 else ())
+        for name, value in row.items()
+    }
+
+
+def test_a_risk_is_a_score_with_reason_and_spans() -> None:
+    rows, bad = simulated(400)
+    silent: dict[str, float | None] = {"grounding": None, "noise": None}
+    model = fit_risk(
+        [row if i % 9 else silent for i, row in enumerate(rows)], bad, [None] * 400
+    ).model
+    low, nothing = score_risk(model, [checked({"grounding": 0.05, "noise": 0.5}), checked(silent)])
+    assert low.value == pytest.approx(predict_risk(model, [{"grounding": 0.05, "noise": 0.5}])[0])
+    assert (low.explanation or "").startswith("raised by grounding is 0.05 (usually 0.")
+    assert [span.kind for span in low.spans] == ["money"]
+    assert nothing.not_applicable
+    assert score_risk(model, []) == []
+
+
+def test_a_risk_of_drifted_outputs_is_an_error() -> None:
+    rows, bad = simulated(400)
+    model = fit_risk(rows, bad, [None] * 400).model
+    moved = [checked({**row, "noise": (row["noise"] or 0) + 0.5}) for row in rows]
+    assert {(s.error or "").split(":")[0] for s in score_risk(model, moved)} == {DRIFTED}
