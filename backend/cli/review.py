@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from backend.cli import review_import
+from backend.cli import review_gold, review_import, review_quality
 from backend.cli.common import (
     JsonOption,
     ProjectOption,
@@ -22,6 +22,11 @@ if TYPE_CHECKING:
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="Review queues for experts.")
 app.command("import")(review_import.command)
+app.add_typer(review_gold.app, name="gold")
+app.command()(review_quality.pause)
+app.command()(review_quality.resume)
+app.command()(review_quality.adjudications)
+app.command()(review_quality.marks)
 DEFAULT_RUBRICS = {"single": "summary_faithfulness", "pair": "blind_pair"}
 
 
@@ -105,7 +110,15 @@ def status(
     for row in rows:
         if queue is not None:
             columns = ["reviewer", "submitted", "skipped", "minutes", "simulated"]
+            kept = ["known answers met", "contested", "paused"]
+            columns += [name for name in kept if any(one[name] for one in row["reviewers"])]
             print_table(row["reviewers"], columns=columns, title="Reviewers")
+            if row["adjudications"]["opened"]:
+                print_table(
+                    [row["adjudications"]],
+                    columns=list(row["adjudications"]),
+                    title="Disagreements",
+                )
         if row["votes"]:
             print_table(row["votes"], columns=list(row["votes"][0]), title=f"Votes: {row['queue']}")
 
@@ -194,6 +207,7 @@ def _status(session: Session, queue: ReviewQueue) -> dict[str, Any]:
 
     progress = review.queue_progress(session, queue.id)
     reviewers = review.reviewer_progress(session, queue.id)
+    standing = review_quality.standing_rows(session, queue.id)
     return {
         "queue": queue.name,
         "id": queue.id,
@@ -212,9 +226,11 @@ def _status(session: Session, queue: ReviewQueue) -> dict[str, Any]:
                 "skipped": one.skipped,
                 "minutes": round(one.active_seconds / 60, 1),
                 "simulated": "simulated" if one.simulated else "",
+                **standing[one.pseudonym],
             }
             for one in reviewers
         ],
+        "adjudications": review_quality.adjudication_counts(session, queue.id),
         "votes": _votes(session, queue),
     }
 

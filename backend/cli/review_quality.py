@@ -1,0 +1,126 @@
+"""`strop review pause|resume|adjudications|marks`: people, disagreements and marked errors."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from backend.cli.common import (
+    JsonOption,
+    ProjectOption,
+    print_json,
+    print_table,
+    working_in_project,
+)
+
+if TYPE_CHECKING:
+    from sqlalchemy.orm import Session
+
+QueueArgument = Annotated[str, typer.Argument(help="Queue.")]
+PersonArgument = Annotated[str, typer.Argument(help="Reviewer, by pseudonym.")]
+SHOWN = 500
+
+
+def pause(
+    queue: QueueArgument,
+    reviewer: PersonArgument,
+    reason: Annotated[str, typer.Option(help="What the person is told.")],
+    project: ProjectOption = None,
+) -> None:
+    """Give a reviewer nothing more of a queue for now; what they hold they may submit."""
+    from backend.db import utc_now
+    from backend.services import review
+    from backend.services.review.pauses import find_reviewer, pause_reviewer
+
+    with working_in_project(project) as (_, session, found):
+        opened = review.find_queue(session, found.id, queue)
+        person = find_reviewer(session, opened.id, reviewer)
+        pause_reviewer(session, opened.id, person.id, reason=reason, now=utc_now())
+    typer.echo(f"{reviewer} is paused.")
+
+
+def resume(queue: QueueArgument, reviewer: PersonArgument, project: ProjectOption = None) -> None:
+    """Let a paused reviewer work on; their known answers are counted anew from here."""
+    from backend.services import review
+    from backend.services.review.pauses import find_reviewer, lift_pause
+
+    with working_in_project(project) as (_, session, found):
+        opened = review.find_queue(session, found.id, queue)
+        lift_pause(session, opened.id, find_reviewer(session, opened.id, reviewer).id)
+    typer.echo(f"{reviewer} may work on.")
+
+
+def adjudications(
+    queue: QueueArgument, project: ProjectOption = None, json: JsonOption = False
+) -> None:
+    """List the disagreements of a queue and how they were decided, the newest first."""
+    from backend.services import review
+    from backend.services.pages import PageAsk
+    from backend.services.review.adjudication import list_adjudications
+
+    with working_in_project(project) as (_, session, found):
+        opened = review.find_queue(session, found.id, queue)
+        page = list_adjudications(session, opened.id, PageAsk(limit=SHOWN))
+        rows = [
+            {
+                "id": one.id,
+                "example": one.item.generation_a.example.external_id,
+                "disagreement": one.disagreement,
+                "differ": one.reason,
+                "decided by": None if one.review is None else one.review.reviewer.pseudonym,
+                "opened": one.opened_at,
+                "decided": one.decided_at,
+            }
+            for one in page.rows
+        ]
+    if json:
+        print_json(rows)
+        return
+    columns = ["id", "example", "disagreement", "differ", "decided by"]
+    print_table(rows, columns=columns, title=f"Disagreements in {queue}")
+
+
+def marks(queue: QueueArgument, project: ProjectOption = None, json: JsonOption = False) -> None:
+    """Score marked errors by the rubric's weights: penalty per 100 words (MQM), by model."""
+    from backend.services import review
+    from backend.services.review.mark_scores import queue_mark_scores
+
+    with working_in_project(project) as (_, session, found):
+        opened = review.find_queue(session, found.id, queue)
+        rows: list[dict[str, Any]] = [
+            {name: getattr(score, name) for name in score.__slots__}
+            for score in queue_mark_scores(session, opened.id)
+        ]
+    if json:
+        print_json(rows)
+        return
+    columns = ["model", "value", "low", "high", "n", "n_marks", "n_simulated", "error", "note"]
+    title = f"Penalty per 100 words in {queue}, lower is better, 95% intervals"
+    print_table(rows, columns=columns, title=title)
+
+
+def standing_rows(session: Session, queue_id: int) -> dict[str, dict[str, Any]]:
+    """How reviewers stand on known answers, by pseudonym: columns for `strop review status`."""
+    from backend.services.review.pauses import gold_standing
+
+    return {
+        one.pseudonym: {
+            "known answers met": (
+                f"{one.met} of {one.n} [{one.low:.2f}, {one.high:.2f}]"
+                if one.low is not None and one.high is not None
+                else ""
+            ),
+            "contested": one.n_contested or "",
+            "paused": one.pause_reason or "",
+        }
+        for one in gold_standing(session, queue_id)
+    }
+
+
+def adjudication_counts(session: Session, queue_id: int) -> dict[str, int]:
+    """How far the adjudications of a queue have come."""
+    from backend.services.review.adjudication import adjudication_progress
+
+    found = adjudication_progress(session, queue_id)
+    return {"opened": found.opened, "decided": found.decided, "held": found.held}
