@@ -1,0 +1,343 @@
+"""The A/B that may be watched, win rates by weight, and what sways votes."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from datetime import timedelta
+
+import pytest
+from sqlalchemy import select
+from sqlalchemy.orm import Session, sessionmaker
+
+from backend.errors import CannotCompute, InvalidInput, NotFound
+from backend.services import review
+from backend.services.review import Answer, Vote
+from backend.services.review.designs import ANCHOR
+from backend.services.review.effects import queue_effects
+from backend.services.review.vote_effects import length_effect, side_effect
+from backend.services.review.vote_forecasts import forecast_votes
+from backend.services.review.votes import queue_votes, rate_of
+from backend.services.review.watching import watch_queue
+from backend.tables.review import ReviewItem, ReviewQueue, Winner
+from tests.fixtures_review import NOW, Desk, build_desk, review_next
+
+
+@pytest.fixture
+def session(sqlite_sessions: sessionmaker[Session]) -> Iterator[Session]:
+    """On SQLite only: nothing here depends on the backend."""
+    with sqlite_sessions() as session:
+        yield session
+
+
+@pytest.fixture
+def desk(session: Session) -> Desk:
+    return build_desk(session, splits={"test": 40})
+
+
+def vote(n: int, winner_id: int | None, **changes: object) -> Vote:
+    winner = Winner.TIE if winner_id is None else (Winner.A, Winner.B)[winner_id - 1]
+    left = None if winner_id is None else True
+    values = {
+        "review_id": n,
+        "item_id": n,
+        "model_ids": (1, 2),
+        "winner": winner,
+        "winner_id": winner_id,
+        "winner_left": left,
+        "cluster": str(n),
+        "rater": "r",
+        "simulated": False,
+        **changes,
+    }
+    return Vote(**values)  # type: ignore[arg-type]
+
+
+# Win rates by weight.
+
+
+def test_votes_weigh_by_the_inverse_of_their_pairs_chance() -> None:
+    sure = [vote(n, 2, probability=1.0) for n in range(10)]
+    rare = [vote(n, 1, probability=0.1) for n in range(10, 20)]
+    rate = rate_of([*sure, *rare], 2)
+    assert rate.value == pytest.approx(10 / 110)
+    assert "inverse chance" in rate.signature
+    assert rate.n == 20
+
+
+def test_weights_cost_precision() -> None:
+    chances = [0.05 if n % 5 == 0 else 1.0 for n in range(60)]
+    votes = [vote(n, 1 + (n // 5) % 2, probability=p) for n, p in enumerate(chances)]
+    alike = [vote(n, 1 + (n // 5) % 2) for n in range(60)]
+    weighted, plain = rate_of(votes, 2), rate_of(alike, 2)
+    assert weighted.high - weighted.low > 1.5 * (plain.high - plain.low)
+
+
+@pytest.mark.parametrize("chance", [1.0, 0.5, 1 / 3, 0.07])
+def test_equal_chances_change_nothing_to_the_last_digit(chance: float) -> None:
+    won = [2, 1, 2, 2, None, 1, 2]
+    plain = [vote(n, w, cluster=str(n // 2)) for n, w in enumerate(won)]
+    weighted = [vote(n, w, cluster=str(n // 2), probability=chance) for n, w in enumerate(won)]
+    assert rate_of(plain, 2) == rate_of(weighted, 2)
+
+
+def test_a_sweep_of_unequal_votes_proves_less_than_its_number() -> None:
+    votes = [vote(n, 2, probability=0.02 if n == 0 else 1.0) for n in range(30)]
+    assert rate_of(votes, 2).low < rate_of([vote(n, 2) for n in range(30)], 2).low - 0.3
+
+
+# Watching.
+
+
+def let_win(
+    session: Session, desk: Desk, queue: ReviewQueue, winners: Sequence[str], *, hours: int = 0
+) -> None:
+    """Votes in the order of the queue: "v1", "base", or an answer as the desk sends it."""
+    expert = desk.experts[0]
+    for n, winner in enumerate(winners):
+        claim = review.claim_review_item(session, queue.id, expert.id, now=NOW)
+        assert claim is not None
+        choice = winner
+        if winner in ("v1", "base"):
+            item = session.get_one(ReviewItem, claim.item_id)
+            choice = "left" if (winner == "base") == item.a_is_left else "right"
+        review.submit_review(
+            session,
+            slot_id=claim.slot_id,
+            version=claim.version,
+            user_id=expert.id,
+            answer=Answer(winner=choice),
+            now=NOW + timedelta(hours=hours, minutes=n),
+        )
+
+
+def test_a_decided_ab_says_how_many_votes_were_saved(session: Session, desk: Desk) -> None:
+    queue = desk.open(session, kind="pair")
+    let_win(session, desk, queue, ["v1"] * 25)
+    [watch] = watch_queue(session, queue.id)
+    assert watch.decision == "better"
+    assert watch.decided_at is not None
+    assert 5 < watch.decided_at < 25
+    assert (watch.planned, watch.saved) == (40, 40 - watch.decided_at)
+    assert f"{watch.saved} votes saved against the fixed plan of 40" in watch.sentence
+    assert (watch.figure.value, watch.figure.n) == (1.0, 25)
+    assert (watch.figure.low or 0) > 0.5
+    assert watch.more is None
+    assert [point.votes for point in watch.series] == list(range(1, 26))
+
+
+def test_a_decision_stays_whatever_comes_after(session: Session, desk: Desk) -> None:
+    queue = desk.open(session, kind="pair")
+    let_win(session, desk, queue, ["base"] * 20)
+    [before] = watch_queue(session, queue.id)
+    let_win(session, desk, queue, ["v1"] * 8, hours=1)
+    [after] = watch_queue(session, queue.id)
+    assert before.decision == after.decision == "not_better"
+    assert before.decided_at == after.decided_at
+    assert after.sentence.startswith("base is preferred to base:v1@1")
+
+
+def test_an_open_ab_says_how_many_more_votes(session: Session, desk: Desk) -> None:
+    queue = desk.open(session, kind="pair")
+    let_win(session, desk, queue, ["v1", "v1", "v1", "base"] * 3)
+    [watch] = watch_queue(session, queue.id)
+    assert watch.decision == "undecided"
+    assert (watch.decided_at, watch.saved) == (None, None)
+    assert watch.more_low is not None
+    assert watch.more is not None
+    assert 0 < watch.more_low <= watch.more
+    assert "more votes at the present rate" in watch.sentence
+    assert "simulated" in watch.sentence
+
+
+def test_a_margin_asks_for_more_than_a_win(session: Session, desk: Desk) -> None:
+    queue = desk.open(session, kind="pair")
+    let_win(session, desk, queue, [*["v1"] * 26, *["base"] * 4])
+    assert watch_queue(session, queue.id)[0].decision == "better"
+    assert watch_queue(session, queue.id, margin=0.45)[0].decision == "undecided"
+
+
+def test_ties_are_half_and_no_judgement_is_nothing(session: Session, desk: Desk) -> None:
+    queue = desk.open(session, kind="pair")
+    let_win(session, desk, queue, ["v1", "tie", "both_bad", "cannot_judge"])
+    [watch] = watch_queue(session, queue.id)
+    assert watch.figure.value == pytest.approx((1 + 0.5 + 0.5) / 3)
+    assert (watch.figure.n, watch.votes) == (3, 4)
+
+
+def test_votes_of_one_group_are_one_value(session: Session, desk: Desk) -> None:
+    for example in desk.examples:
+        example.group = "one patient"
+    session.flush()
+    queue = desk.open(session, kind="pair")
+    let_win(session, desk, queue, ["v1"] * 25)
+    [watch] = watch_queue(session, queue.id)
+    assert watch.decision == "undecided"
+    assert watch.figure.n == 1
+
+
+def test_nobody_voted_is_a_reason(session: Session, desk: Desk) -> None:
+    queue = desk.open(session, kind="pair")
+    [watch] = watch_queue(session, queue.id)
+    assert watch.figure.value is None
+    assert "Nobody has voted" in watch.sentence
+    assert watch.series == ()
+
+
+def make_unequal(session: Session, queue: ReviewQueue, *, anchor: int) -> None:
+    query = select(ReviewItem).where(ReviewItem.queue_id == queue.id)
+    for item in session.scalars(query):
+        item.stratum = ANCHOR if item.position < anchor else "high_risk"
+        item.inclusion_probability = 0.2 if item.position % 2 else 0.8
+    session.flush()
+
+
+def test_of_an_active_design_only_the_anchor_is_watched(session: Session, desk: Desk) -> None:
+    queue = desk.open(session, kind="pair")
+    make_unequal(session, queue, anchor=12)
+    let_win(session, desk, queue, ["base"] * 12 + ["v1"] * 20)
+    [watch] = watch_queue(session, queue.id)
+    assert (watch.figure.value, watch.figure.n) == (0.0, 12)
+    assert (watch.planned, watch.votes) == (12, 12)
+
+
+def test_unequal_chances_without_an_anchor_are_not_watched(session: Session, desk: Desk) -> None:
+    queue = desk.open(session, kind="pair")
+    make_unequal(session, queue, anchor=0)
+    with pytest.raises(CannotCompute, match="unequal chances"):
+        watch_queue(session, queue.id)
+
+
+def test_watching_needs_pairs_and_sane_bounds(session: Session, desk: Desk) -> None:
+    single = desk.open(session)
+    with pytest.raises(NotFound, match="pairs"):
+        watch_queue(session, single.id)
+    with pytest.raises(InvalidInput):
+        watch_queue(session, desk.open(session, "p", kind="pair").id, margin=0.5)
+
+
+def test_a_clearer_lead_needs_fewer_votes() -> None:
+    clear = forecast_votes([1.0] * 9 + [0.0], 10, threshold=0.5, alpha=0.05, seed=1)
+    slight = forecast_votes([1.0, 1.0, 0.0] * 10, 30, threshold=0.5, alpha=0.05, seed=1)
+    even = forecast_votes([1.0, 0.0] * 40, 80, threshold=0.5, alpha=0.05, seed=1)
+    assert clear is not None
+    assert slight is not None
+    assert even is not None
+    assert (clear.more or 0) < (slight.more or math.inf) < (even.high or math.inf)
+    assert even.high is None
+    assert forecast_votes([1.0] * 9, 9, threshold=0.5, alpha=0.05, seed=1) is None
+
+
+def test_votes_per_value_scale_the_forecast() -> None:
+    values = [1.0, 1.0, 0.0] * 5
+    one, two = (forecast_votes(values, n, threshold=0.5, alpha=0.05, seed=1) for n in (15, 30))
+    assert one is not None
+    assert two is not None
+    assert two.more == pytest.approx(2 * (one.more or 0), abs=1)
+    assert two.limit == 2 * one.limit
+
+
+# What sways votes.
+
+
+def test_side_bias_is_an_exact_test_of_pairs() -> None:
+    found = side_effect([vote(n, 1) for n in range(10)])
+    assert (found.value, found.n) == (1.0, 10)
+    assert found.p == pytest.approx(2 / 1024)
+    assert found.low == pytest.approx(0.6915, abs=1e-4)
+
+
+def test_several_votes_on_a_pair_are_one_trial() -> None:
+    votes = [vote(n, 1, item_id=n % 8) for n in range(24)]
+    assert side_effect(votes).n == 8
+    drawn = [vote(8 + i, 1, item_id=99, winner_left=bool(i)) for i in range(2)]
+    assert side_effect([*votes, *drawn]).n == 8
+
+
+def test_few_pairs_tell_nothing_of_sides() -> None:
+    with pytest.raises(CannotCompute, match="5 pairs are decided"):
+        side_effect([vote(n, 1) for n in range(5)])
+
+
+def lengthen(session: Session, desk: Desk, *, by: int) -> None:
+    """Odd examples: base is longer; even ones: v1 is."""
+    from backend.tables.generation import Generation
+
+    numbers = {example.id: n for n, example in enumerate(desk.examples)}
+    for output in session.scalars(select(Generation)):
+        of_base = output.model_version_id == desk.models[0].id
+        longer = of_base == (numbers[output.example_id] % 2 == 1)
+        output.text = f"{'b' if of_base else 'v'}{'x' * (20 + by * longer)}"
+    session.flush()
+
+
+def longer_wins(session: Session, desk: Desk, queue: ReviewQueue, *, but: int = 0) -> list[str]:
+    items = session.scalars(
+        select(ReviewItem).where(ReviewItem.queue_id == queue.id).order_by(ReviewItem.position)
+    )
+    winners = []
+    for n, item in enumerate(items):
+        base_is_longer = len(item.generation_a.text or "") > len(item.generation_b.text or "")  # type: ignore[union-attr]
+        winners.append("base" if base_is_longer == (n >= but) else "v1")
+    return winners
+
+
+def test_a_liking_for_length_is_seen_beside_the_models(session: Session, desk: Desk) -> None:
+    lengthen(session, desk, by=30)
+    queue = desk.open(session, kind="pair")
+    let_win(session, desk, queue, longer_wins(session, desk, queue, but=8))
+    found = length_effect(session, queue_votes(session, queue.id))
+    assert found.n == 40
+    assert found.spread == pytest.approx(30)
+    assert found.low > 0
+    assert found.p < 0.01
+    # 32 of 40 votes for the longer answer: odds of 4.
+    assert math.exp(found.value) == pytest.approx(4.0, rel=0.2)
+
+
+def test_equal_lengths_have_no_effect_to_find(session: Session, desk: Desk) -> None:
+    lengthen(session, desk, by=0)
+    queue = desk.open(session, kind="pair")
+    let_win(session, desk, queue, ["v1", "base"] * 6)
+    [_, length, *_] = queue_effects(session, queue.id)
+    assert length.name == "length"
+    assert "equal lengths" in (length.figure.error or "")
+
+
+def test_all_effects_of_a_pair_queue_have_a_sentence(session: Session, desk: Desk) -> None:
+    queue = desk.open(session, kind="pair")
+    let_win(session, desk, queue, ["left"] * 30)
+    found = {(e.name, e.subject): e for e in queue_effects(session, queue.id)}
+    side = found["side", "left"]
+    assert side.figure.value == 1.0
+    assert "more than chance explains" in side.sentence
+    assert set(found) == {
+        ("side", "left"),
+        ("length", "longer answer"),
+        ("order", "choosing left"),
+        ("order", "deciding nothing"),
+        ("fatigue", "time per review"),
+        ("fatigue", "accuracy on known answers"),
+    }
+    assert all(effect.sentence for effect in found.values())
+    assert "do not vary" in found["order", "choosing left"].sentence
+
+
+def test_a_single_queue_is_searched_for_drifts_of_its_ratings(session: Session) -> None:
+    desk = build_desk(session, splits={"train": 24})
+    queue = desk.open(session)
+    for n in range(24):
+        answer = Answer(
+            {"faithful": "yes", "quality": 5 if n < 12 else 1, "problem": "none"},
+            active_seconds=100 * math.exp(-n / 20) * (1 + 0.05 * (n % 3)),
+        )
+        review_next(session, queue, desk.experts[0], answer, now=NOW + timedelta(minutes=5 * n))
+    found = {(e.name, e.subject): e for e in queue_effects(session, queue.id)}
+    quality = found["order", "quality"]
+    assert (quality.figure.value or 0) < -1
+    assert (quality.p or 1) < 0.001
+    assert "falls" in quality.sentence
+    speed = found["fatigue", "time per review"]
+    # A twentieth of a nat every five minutes: 12 of them in an hour.
+    assert speed.figure.value == pytest.approx(100 * math.expm1(-12 / 20), abs=3)
+    assert (speed.figure.n, speed.figure.unit) == (24, "percent per hour")
