@@ -9,6 +9,7 @@ set, and no loopback, private or link-local address unless STROP_WEBHOOK_PRIVATE
 from __future__ import annotations
 
 import asyncio
+import errno
 import ipaddress
 import logging
 import socket
@@ -74,7 +75,8 @@ def refuse_inwards(address: str) -> None:
     mapped = given.ipv4_mapped if isinstance(given, ipaddress.IPv6Address) else None
     if not (mapped or given).is_global or (mapped or given).is_multicast:
         raise _Inwards(
-            f"{address} is a private address; STROP_WEBHOOK_PRIVATE=true allows such receivers"
+            errno.EACCES,
+            f"{address} is a private address; STROP_WEBHOOK_PRIVATE=true allows such receivers",
         )
 
 
