@@ -1,0 +1,65 @@
+"""`strop lineage ID`: what a thing was made of, and what it went into."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from backend.cli.common import JsonOption, ProjectOption, print_json, working_in_project
+
+if TYPE_CHECKING:
+    from backend.services.lineage import Lineage
+
+
+def command(
+    name: Annotated[
+        str,
+        typer.Argument(help="v2, set:NAME, review:ID, run:ID or dataset:NAME@VERSION."),
+    ],
+    project: ProjectOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Follow an adapter to the corrections in it, or a correction to its adapters."""
+    from dataclasses import asdict
+
+    from backend.services.lineage import trace
+
+    with working_in_project(project) as (_, session, found):
+        lineage = trace(session, found.id, name)
+    if json:
+        print_json(asdict(lineage))
+        return
+    typer.echo(_title(lineage, lineage.root))
+    typer.echo("made of")
+    _echo_tree(lineage, lineage.root, up=True)
+    typer.echo("went into")
+    _echo_tree(lineage, lineage.root, up=False)
+
+
+def _echo_tree(lineage: Lineage, root: str, *, up: bool) -> None:
+    """One line a step, indented; a node that was shown before is named and not followed again."""
+    shown = {root}
+
+    def echo(key: str, depth: int) -> None:
+        for edge in lineage.edges:
+            here, there = (edge.target, edge.source) if up else (edge.source, edge.target)
+            if here != key:
+                continue
+            known = there in shown
+            shown.add(there)
+            again = " (see above)" if known else ""
+            typer.echo(f"{'  ' * depth}{_title(lineage, there)} [{edge.label}]{again}")
+            if not known:
+                echo(there, depth + 1)
+
+    echo(root, 1)
+    if len(shown) == 1:
+        typer.echo("  nothing that is recorded")
+
+
+def _title(lineage: Lineage, key: str) -> str:
+    node = next(node for node in lineage.nodes if node.key == key)
+    marks = f" !! {'; '.join(node.marks)} !!" if node.marks else ""
+    facts = f" ({'; '.join(node.facts)})" if node.facts else ""
+    return f"{node.kind} {node.title}{facts}{marks}"
