@@ -25,7 +25,7 @@ PLAIN_UNITS: dict[EffectName, str] = {
     "fatigue": "change within a sitting",
 }
 BREAK = timedelta(minutes=30)  # a longer pause begins another sitting
-PACE_HEIGHT = 220
+PACE_HEIGHT = 320
 
 
 def effect_row(one: EffectShown) -> list[Cell]:
@@ -90,7 +90,7 @@ def pace_plot(points: Sequence[dict[str, Any]]) -> dict[str, Any]:
                 "field": "reviewer",
                 "type": "nominal",
                 "title": None,
-                "legend": {"orient": "top", "columns": 2},
+                "legend": {"orient": "top", "columns": 3},
             },
             "tooltip": [
                 {"field": "reviewer", "type": "nominal"},

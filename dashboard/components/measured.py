@@ -12,12 +12,16 @@ DIGITS = {"seconds": 0, "reviews per active day": 1}
 USUAL_DIGITS = 2
 
 
-def measured_text(number: Measured) -> str:
-    """For example `0.71 [0.66, 0.77], n = 34`; the reason where there is no value."""
+def measured_text(number: Measured, *, with_unit: bool = True) -> str:
+    """For example `0.71 [0.66, 0.77], n = 34`; the reason where there is no value.
+
+    Args:
+        with_unit: whether the unit is named; not where the heading of a column does.
+    """
     if number.value is None:
         return f"cannot be said: {number.error or 'no reason was given'}"
     digits = DIGITS.get(number.unit, USUAL_DIGITS)
-    unit = f" {number.unit}" if number.unit and number.unit != "share" else ""
+    unit = f" {number.unit}" if with_unit and number.unit else ""
     if number.low is None or number.high is None:
         span = " (no interval)"
     else:
@@ -31,9 +35,9 @@ def _fixed(value: float, digits: int) -> str:
     return text.removeprefix("-") if float(text) == 0 else text
 
 
-def measured_cell(number: Measured) -> Cell:
+def measured_cell(number: Measured, *, with_unit: bool = True) -> Cell:
     """The same for a table: a number stays on one line, a reason may wrap."""
-    text = measured_text(number)
+    text = measured_text(number, with_unit=with_unit)
     return Number(text) if number.value is not None else (number.error or text)
 
 

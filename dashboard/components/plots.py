@@ -14,6 +14,7 @@ FRAME_HEIGHT = 76  # axis and its title
 LEGEND_HEIGHT = 44
 POINT_HEIGHT = 24
 LABEL_WIDTH = 190  # pixels; a phone has 360 for the plot as a whole
+LINE_COLOUR = "#7f8b89"  # 3:1 on light and dark; the default is lost in the dark theme
 VOTE_COLOURS = ["#2f8079", "#7f8b89", "#6a7674", "#c2702c", "#93806a"]  # 3:1 on light and dark
 
 
@@ -67,7 +68,7 @@ def intervals_plot(
         layers.append(
             {
                 "data": {"values": [{"at": mark_at}]},
-                "mark": {"type": "rule", "strokeDash": [4, 4], "opacity": 0.6},
+                "mark": {"type": "rule", "strokeDash": [4, 4], "color": LINE_COLOUR, "size": 1.5},
                 "encoding": {"x": {"field": "at", "type": "quantitative"}},
             }
         )

@@ -31,6 +31,7 @@ COEFFICIENT_WORDS = {
     "cohen_kappa": "Cohen's kappa",
     "fleiss_kappa": "Fleiss' kappa",
 }
+WORST = 10
 WORST_COLUMNS = ["place in the queue", "distance", "what differs", "reviews", "state"]
 NO_OVERLAP = (
     "Agreement needs items that several people reviewed. Open a queue with overlap: a tenth of the "
@@ -44,7 +45,7 @@ def show() -> None:
     queue = chosen_queue()
     if queue is None:
         return
-    report = current_client().queue_agreement(queue.id)
+    report = current_client().queue_agreement(queue.id, worst=WORST)
     if not any(one.figure.value is not None for one in report.coefficients):
         st.info(NO_OVERLAP)
     if report.coefficients:

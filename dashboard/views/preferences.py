@@ -101,7 +101,7 @@ def _rate(watch: WatchShown) -> str:
 def _interval(watch: WatchShown) -> str:
     if watch.figure.value is None:
         return watch.figure.error or "no reason was given"
-    return measured_text(watch.figure).partition(" ")[2]
+    return f"{measured_text(watch.figure).partition(' ')[2]} independent groups"
 
 
 def _more_range(watch: WatchShown) -> str:

@@ -127,7 +127,10 @@ def _show_time(time: TimeShown) -> None:
         "adjudication are in its price. Time is active time: idle seconds are cut at 60."
     )
     if time.by_criterion:
-        rows = [[one.criterion, measured_cell(one.seconds)] for one in time.by_criterion]
+        rows = [
+            [one.criterion, measured_cell(one.seconds, with_unit=False)]
+            for one in time.by_criterion
+        ]
         with st.expander("Seconds by question"):
             st.html(table_html(["question", "seconds [95% interval]"], rows))
 
@@ -158,7 +161,13 @@ def reviewer_row(one: ReviewerQualityShown) -> list[Cell]:
         state = Tag("paused", "inconclusive")
     elif one.simulated:
         state = Tag("simulated", "simulated")
-    return [one.pseudonym, one.submitted, one.skipped, measured_cell(one.minutes), state]
+    return [
+        one.pseudonym,
+        one.submitted,
+        one.skipped,
+        measured_cell(one.minutes, with_unit=False),
+        state,
+    ]
 
 
 def _show_closing(queue: ReviewQueueShown) -> None:

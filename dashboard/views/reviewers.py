@@ -90,7 +90,7 @@ def quality_row(one: ReviewerQualityShown) -> list[Cell]:
         one.pseudonym,
         one.submitted,
         one.skipped,
-        *(measured_cell(number) for number in measured),
+        *(measured_cell(number, with_unit=False) for number in measured),
         state,
     ]
 

@@ -18,19 +18,23 @@ from backend.db import connect, utc_now
 from backend.rubrics import find_rubric
 from backend.services.review import (
     Answer,
+    Claim,
     QueueRules,
+    claim_adjudication,
     claim_review_item,
     open_queue,
     save_rubric,
     submit_review,
 )
 from backend.services.review.designs import DesignKind, SamplingDesign
+from backend.services.review.gold_contests import contest
 from backend.services.review.gold_items import add_gold
 from backend.services.review.gold_rows import GoldRow
 from backend.services.users import create_user
 from backend.settings import Settings
 from backend.tables.generation import Generation
 from backend.tables.model_versions import ModelVersion
+from backend.tables.quality import GoldResult
 from backend.tables.review import ReviewItem
 from tests.browser.seed import Seeded, seed_project
 
@@ -69,6 +73,8 @@ def seed_worked_queues(settings: Settings, made: Seeded) -> Watched:
         for at, who in _working_hours(people):
             _review(session, rated, who, at, odd=who == people[1])
             _vote(session, voted, who, at)
+        _settle_one(session, rated, people)
+        _contest_one(session)
     sessions.kw["bind"].dispose()
     return Watched(rated, voted)
 
@@ -169,6 +175,36 @@ def _vote(session: Session, queue_id: int, who: int, at: datetime) -> None:
         simulated=True,
         annotator_kind="code",
     )
+
+
+def _settle_one(session: Session, queue_id: int, people: list[int]) -> None:
+    """A verdict on the first disagreement that one of the people did not review."""
+    now = utc_now()
+    for who in people:
+        claim = claim_adjudication(session, queue_id, who, now=now)
+        if isinstance(claim, Claim):
+            submit_review(
+                session,
+                slot_id=claim.slot_id,
+                version=claim.version,
+                user_id=who,
+                answer=Answer(
+                    ratings={"faithful": "no", "quality": 2, "problem": "wrong_fact"},
+                    comment="The second number is not in the source.",
+                    active_seconds=90.0,
+                ),
+                now=now,
+                simulated=True,
+                annotator_kind="code",
+            )
+            return
+
+
+def _contest_one(session: Session) -> None:
+    failed = session.query(GoldResult).filter_by(passed=False).order_by(GoldResult.id).first()
+    if failed is not None:
+        reason = "The number is in the second paragraph of the source."
+        contest(session, failed.id, failed.user_id, reason=reason, now=utc_now())
 
 
 if __name__ == "__main__":
