@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 from importlib import metadata
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -29,7 +29,13 @@ class Finding:
     detail: str
 
 
-def command(home: HomeOption = None, json: JsonOption = False) -> None:
+def command(
+    verify: Annotated[
+        bool, typer.Option("--verify", help="Compute the digests of all frozen records anew.")
+    ] = False,
+    home: HomeOption = None,
+    json: JsonOption = False,
+) -> None:
     """Look at the installation; exit code 2 when there is a problem."""
     from backend.settings import load_settings
 
@@ -38,7 +44,7 @@ def command(home: HomeOption = None, json: JsonOption = False) -> None:
         *_packages(),
         _vllm_package(),
         _vllm_server(settings),
-        *_database(settings),
+        *_database(settings, verify=verify),
     ]
     rows = [asdict(finding) for finding in findings]
     if json:
@@ -81,7 +87,7 @@ def _vllm_server(settings: Settings) -> Finding:
     return Finding("vllm server", "ok", "; ".join(answers))
 
 
-def _database(settings: Settings) -> list[Finding]:
+def _database(settings: Settings, *, verify: bool) -> list[Finding]:
     from backend.cli.common import open_installation
     from backend.errors import NotFound
 
@@ -94,7 +100,21 @@ def _database(settings: Settings) -> list[Finding]:
             Finding("database", "ok", session.connection().engine.url.render_as_string()),
             *_workers(session),
             *_models(session),
+            *(_records(session) if verify else []),
         ]
+
+
+def _records(session: Session) -> list[Finding]:
+    from backend.services.verification import verify_records
+
+    verified = list(verify_records(session))
+    changed = [
+        Finding(record.what, "problem", "changed since it was frozen")
+        for record in verified
+        if not record.same
+    ]
+    n = len(verified) - len(changed)
+    return [*changed, Finding("frozen records", "ok", f"{n} of {len(verified)} are what they were")]
 
 
 def _workers(session: Session) -> list[Finding]:

@@ -292,8 +292,13 @@ def list_examples(
 
 def unsplit_rows(session: Session, dataset_version_id: int) -> list[Row]:
     """The examples of a version as rows whose split is to be chosen anew."""
+    return [replace(row, split=None) for row in stored_rows(session, dataset_version_id)]
+
+
+def stored_rows(session: Session, dataset_version_id: int) -> list[Row]:
+    """The examples of a version as the rows that they came from."""
     return [
-        Row(e.external_id, e.input, e.context, tuple(e.references), e.group, e.slices)
+        Row(e.external_id, e.input, e.context, tuple(e.references), e.group, e.slices, e.split)
         for e in list_examples(session, dataset_version_id)
     ]
 

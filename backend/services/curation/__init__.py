@@ -24,6 +24,7 @@ from backend.services.curation.sets import (
     get_training_set,
     list_training_sets,
     sets_with_review,
+    stored_digest,
     training_rows,
 )
 
@@ -43,5 +44,6 @@ __all__ = [
     "parse_rule",
     "recipe_from_content",
     "sets_with_review",
+    "stored_digest",
     "training_rows",
 ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from sqlalchemy import select
@@ -115,16 +115,34 @@ def add_row(
 
 def rows_digest(rows: Sequence[Candidate]) -> str:
     """SHA-256 over the rows in order: texts, labels and sources, no database ids."""
+    return _digest((row, chat_messages(row.example), row.example) for row in rows)
+
+
+def stored_digest(session: Session, training_set_id: int) -> str:
+    """The same digest, computed from what the database holds now."""
+    query = (
+        select(TrainingSetRow, Example)
+        .join(Example, Example.id == TrainingSetRow.example_id)
+        .where(TrainingSetRow.training_set_id == training_set_id)
+        .order_by(TrainingSetRow.position)
+        .execution_options(yield_per=READ_ROWS)
+    )
+    return _digest((row, row.prompt, example) for row, example in session.execute(query))
+
+
+def _digest(
+    rows: Iterable[tuple[Candidate | TrainingSetRow, list[dict[str, str]], Example]],
+) -> str:
     digest = hashlib.sha256()
-    for row in rows:
+    for row, prompt, example in rows:
         parts = [
             row.kind,
-            chat_messages(row.example),
+            prompt,
             row.completion,
             row.rejected,
             row.label,
             row.source,
-            row.example.external_id,
+            example.external_id,
         ]
         digest.update(json.dumps(parts, ensure_ascii=False).encode() + b"\n")
     return digest.hexdigest()

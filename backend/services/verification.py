@@ -1,0 +1,69 @@
+"""Whether what was frozen is still what it was: digests computed anew and compared.
+
+Each digest is part of the next record: a dataset version's of its examples, a training set's of its
+rows, a training run's result of its set and its bar, an adapter's registration of its files. A row
+that was changed behind the services breaks one of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from backend.rubrics import rubric_from_content
+from backend.schemas.manifests import Manifest
+from backend.services.curation import stored_digest
+from backend.services.datasets import rows_digest, stored_rows
+from backend.services.projects import manifest_digest
+from backend.tables.curation import TrainingSet
+from backend.tables.datasets import DatasetVersion
+from backend.tables.model_versions import ModelVersion
+from backend.tables.projects import SuccessManifest
+from backend.tables.review import RubricVersion
+from backend.tables.training import TrainingRun
+
+
+@dataclass(frozen=True, slots=True)
+class Verified:
+    """One frozen thing; `same` says whether its digest is the one on record."""
+
+    what: str
+    same: bool
+
+
+def verify_records(session: Session) -> Iterator[Verified]:
+    """Every manifest, rubric, dataset version, training set and training result of all projects."""
+    for bar in session.scalars(select(SuccessManifest).order_by(SuccessManifest.id)):
+        computed = manifest_digest(Manifest.model_validate(bar.content))
+        yield Verified(f"manifest {bar.id}, version {bar.version}", computed == bar.digest)
+    for rubric in session.scalars(select(RubricVersion).order_by(RubricVersion.id)):
+        computed = rubric_from_content(rubric.content).digest
+        yield Verified(f"rubric {rubric.name} version {rubric.version}", computed == rubric.digest)
+    for version in session.scalars(select(DatasetVersion).order_by(DatasetVersion.id)):
+        computed = rows_digest(stored_rows(session, version.id))
+        name = f"dataset {version.dataset.name} version {version.number}"
+        yield Verified(name, computed == version.digest)
+    for frozen in session.scalars(select(TrainingSet).order_by(TrainingSet.id)):
+        same = stored_digest(session, frozen.id) == frozen.digest
+        yield Verified(f"training set {frozen.name}", same)
+    yield from _verify_results(session)
+
+
+def _verify_results(session: Session) -> Iterator[Verified]:
+    """What a trainer recorded against the set, the bar and the adapter that are named now."""
+    query = (
+        select(TrainingRun, TrainingSet.digest, SuccessManifest.digest, ModelVersion.adapter_sha256)
+        .join(TrainingSet, TrainingSet.id == TrainingRun.training_set_id)
+        .join(SuccessManifest, SuccessManifest.id == TrainingRun.manifest_id)
+        .join(ModelVersion, ModelVersion.training_run_id == TrainingRun.id)
+        .order_by(TrainingRun.id)
+    )
+    for run, of_set, of_bar, of_adapter in session.execute(query):
+        recorded = [
+            run.result.get(name)
+            for name in ("training_set_digest", "manifest_digest", "adapter_sha256")
+        ]
+        yield Verified(f"training run {run.id}", recorded == [of_set, of_bar, of_adapter])
