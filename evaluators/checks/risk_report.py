@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -62,14 +63,16 @@ def auroc(risk: Floats, bad: Bools, weights: Floats) -> float:
     return float((ill * (first + block / 2)).sum() / total) if total > 0 else float("nan")
 
 
-def balanced_accuracy(risk: Floats, bad: Bools, weights: Floats) -> float:
+def balanced_accuracy(
+    risk: Floats, bad: Bools, weights: Floats, *, threshold: float | None = None
+) -> float:
     """Mean of the rates found among bad and among good outputs.
 
     An output is called bad where its risk is at least the rate of bad ones: for probabilities that
     are calibrated this threshold is the best one (Menon et al. 2013), at one half a rare evil would
     never be called.
     """
-    rate = float((weights * bad).sum() / weights.sum())
+    rate = float((weights * bad).sum() / weights.sum()) if threshold is None else threshold
     said, ill, good = risk >= rate - 1e-12, weights * bad, weights * ~bad
     if not ill.sum() or not good.sum():
         return float("nan")
@@ -81,15 +84,22 @@ def brier(risk: Floats, bad: Bools, weights: Floats) -> float:
     return float((weights * (risk - bad) ** 2).sum() / weights.sum())
 
 
+def _bins(risk: Floats) -> list[NDArray[np.int64]]:
+    """Places of ten bins of nearly equal size by risk; equal risks are never parted."""
+    _, inverse, counts = np.unique(risk, return_inverse=True, return_counts=True)
+    middle = (np.cumsum(counts) - counts / 2)[inverse] / len(risk)
+    number = np.minimum((middle * BINS).astype(np.int64), BINS - 1)
+    return [np.flatnonzero(number == b) for b in range(BINS) if (number == b).any()]
+
+
 def calibration_error(risk: Floats, bad: Bools, weights: Floats) -> float:
-    """Expected calibration error over ten bins of equal size."""
-    order = np.argsort(risk, kind="stable")
-    parts = np.array_split(order, BINS)
-    gaps = [abs(float((weights[p] * (risk[p] - bad[p])).sum())) for p in parts if len(p)]
+    """Expected calibration error over ten bins of nearly equal size."""
+    gaps = [abs(float((weights[p] * (risk[p] - bad[p])).sum())) for p in _bins(risk)]
     return sum(gaps) / float(weights.sum())
 
 
-METRICS: dict[str, Callable[[Floats, Bools, Floats], float]] = {
+Measure = Callable[[Floats, Bools, Floats], float]
+METRICS: dict[str, Measure] = {
     "auroc": auroc,
     "balanced_accuracy": balanced_accuracy,
     "brier": brier,
@@ -107,8 +117,18 @@ def risk_figures(
     seed: int = 0,
     resamples: int = 500,
     level: float = 0.95,
+    threshold: float | None = None,
 ) -> list[RiskFigure]:
-    """The figures of one predictor with intervals over groups."""
+    """The figures of one predictor with intervals over groups.
+
+    Args:
+        threshold: risk from which an output is called bad, for balanced accuracy, where it was
+            fixed beforehand; the rate of bad outputs where it is not given.
+    """
+    measures: dict[str, Measure] = {
+        **METRICS,
+        "balanced_accuracy": partial(balanced_accuracy, threshold=threshold),
+    }
     scores, bad = np.asarray(risk, dtype=np.float64), np.asarray(labels, dtype=bool)
     members = number_clusters(groups)
     clusters = int(members.max()) + 1
@@ -116,12 +136,12 @@ def risk_figures(
     for weights in draw_weights(clusters, seed=seed, resamples=resamples):
         for row in weights:
             for name in metrics:
-                drawn[name].append(METRICS[name](scores, bad, row[members]))
+                drawn[name].append(measures[name](scores, bad, row[members]))
     return [
         _figure(
             predictor,
             name,
-            METRICS[name](scores, bad, np.ones(len(bad))),
+            measures[name](scores, bad, np.ones(len(bad))),
             drawn[name],
             level,
             len(bad),
@@ -164,7 +184,7 @@ def naive_risks(
 def reliability_curve(
     risk: Floats, labels: Sequence[bool], groups: Sequence[str | None] | None = None
 ) -> list[ReliabilityBin]:
-    """Ten bins of equal size by risk.
+    """Ten bins of nearly equal size by risk; fewer where many risks are equal.
 
     Args:
         groups: outputs of one group are not independent: the Wilson interval of a bin then rests
@@ -173,13 +193,12 @@ def reliability_curve(
     bad = np.asarray(labels, dtype=bool)
     members = number_clusters(groups if groups is not None else [None] * len(bad))
     bins = []
-    for part in np.array_split(np.argsort(risk, kind="stable"), BINS):
-        if len(part):
-            hits = int(bad[part].sum())
-            size = _effective_size(bad[part], members[part])
-            low, high = wilson(hits * size / len(part), size)
-            mean = float(np.mean(risk[part]))
-            bins.append(ReliabilityBin(mean, hits / len(part), low, high, len(part)))
+    for part in _bins(np.asarray(risk, dtype=np.float64)):
+        hits = int(bad[part].sum())
+        size = _effective_size(bad[part], members[part])
+        low, high = wilson(hits * size / len(part), size)
+        mean = float(np.mean(risk[part]))
+        bins.append(ReliabilityBin(mean, hits / len(part), low, high, len(part)))
     return bins
 
 

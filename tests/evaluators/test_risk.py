@@ -14,6 +14,7 @@ from evaluators.checks.risk_models import MODELS, predict_model
 from evaluators.checks.risk_report import (
     auroc,
     balanced_accuracy,
+    calibration_error,
     naive_risks,
     reliability_curve,
     risk_figures,
@@ -220,3 +221,11 @@ def test_a_risk_of_drifted_outputs_is_an_error() -> None:
     model = fit_risk(rows, bad, [None] * 400).model
     moved = [checked({**row, "noise": (row["noise"] or 0) + 0.5}) for row in rows]
     assert {(s.error or "").split(":")[0] for s in score_risk(model, moved)} == {DRIFTED}
+
+
+def test_equal_risks_share_a_bin() -> None:
+    risk = np.array([0.3] * 60 + [0.8] * 40)
+    bad = [i % 2 == 0 for i in range(60)] + [True] * 40
+    assert [(b.rate, b.n) for b in reliability_curve(risk, bad)] == [(0.5, 60), (1.0, 40)]
+    weights = np.ones(100)
+    assert calibration_error(risk, np.array(bad), weights) == pytest.approx(0.6 * 0.2 + 0.4 * 0.2)
