@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from backend.cli import demo_reviews as reviews
 from backend.cli import demo_steps as steps
 
 if TYPE_CHECKING:
@@ -73,23 +74,23 @@ def _first_round(demo: steps.Demo) -> None:
     fresh = steps.generate_and_score(
         demo, ["v1"], "train", ["grounding", "exact_match"], fresh=True
     )
-    steps.open_queue(demo, "corrections", "single", fresh, ["v1"], ["expert"])
-    steps.open_queue(demo, "blind base v1", "pair", test_run, ["base", "v1"], ["expert"])
+    reviews.open_queue(demo, "corrections", "single", fresh, ["v1"], ["expert"])
+    reviews.open_queue(demo, "blind base v1", "pair", test_run, ["base", "v1"], ["expert"])
 
 
 def _close_the_loop(demo: steps.Demo) -> None:
     from backend.cli.report import show_report
 
-    expert = steps.simulated_expert(demo)
-    steps.simulate_reviews(demo, "corrections", expert)
-    steps.simulate_reviews(demo, "blind base v1", expert)
+    expert = reviews.simulated_expert(demo)
+    reviews.simulate_reviews(demo, "corrections", expert)
+    reviews.simulate_reviews(demo, "blind base v1", expert)
     steps.freeze_second_set(demo)
     steps.train(demo, "second", "v2")
     test_run = steps.generate_and_score(demo, ["base", "v1", "v2"], "test", steps.METRICS)
     show_report(demo.installation, test_run, as_json=False)
-    steps.open_queue(demo, "blind base v2", "pair", test_run, ["base", "v2"], ["expert"])
-    steps.simulate_reviews(demo, "blind base v2", expert)
-    steps.judge(demo, "v2", "base")
+    reviews.open_queue(demo, "blind base v2", "pair", test_run, ["base", "v2"], ["expert"])
+    reviews.simulate_reviews(demo, "blind base v2", expert)
+    reviews.judge(demo, "v2", "base")
 
 
 @contextmanager
