@@ -91,8 +91,8 @@ class QualityClient(Wire):
 
     def rubric_versions(self, project_id: int, name: str) -> list[quality.RubricShown]:
         """All versions of a rubric, the oldest first."""
-        path = f"/v1/projects/{project_id}/rubrics/{name}"
-        return self._get_list(quality.RubricShown, path)
+        path = f"/v1/projects/{project_id}/rubrics"
+        return self._get_list(quality.RubricShown, path, name=name)
 
     def save_rubric(self, project_id: int, source: str) -> quality.RubricSaved:
         """Store a rubric (YAML) as the next version of its name; says what stays as it is."""

@@ -111,7 +111,6 @@ RULES: dict[str, Access] = {
     "GET /v1/rubric-library": Access.ENGINEER,
     "GET /v1/projects/{project_id}/rubrics": Access.ENGINEER,
     "POST /v1/projects/{project_id}/rubrics": Access.ENGINEER,
-    "GET /v1/projects/{project_id}/rubrics/{name}": Access.ENGINEER,
     "GET /v1/projects/{project_id}/training-sets": Access.ENGINEER,
     "POST /v1/projects/{project_id}/training-sets": Access.ENGINEER,
     "GET /v1/training-sets/{training_set_id}/export": Access.ENGINEER,

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter
+from typing import Annotated
+
+from fastapi import APIRouter, Query
 
 from backend.api.deps import SessionDep
 from backend.api.once import OnceDep
@@ -38,14 +40,14 @@ def list_library() -> list[shapes.RubricShown]:
 
 
 @router.get("/projects/{project_id}/rubrics")
-def list_rubrics(project_id: int, session: SessionDep) -> list[shapes.RubricShown]:
-    """The newest version of each of the project's rubrics."""
-    return [_show(one) for one in rubric_versions.list_rubrics(session, project_id)]
-
-
-@router.get("/projects/{project_id}/rubrics/{name}")
-def list_versions(project_id: int, name: str, session: SessionDep) -> list[shapes.RubricShown]:
-    """All versions of a rubric, the oldest first."""
+def list_rubrics(
+    project_id: int,
+    session: SessionDep,
+    name: Annotated[str | None, Query(description="All versions of this one.")] = None,
+) -> list[shapes.RubricShown]:
+    """The newest version of each of the project's rubrics, or every version of one."""
+    if name is None:
+        return [_show(one) for one in rubric_versions.list_rubrics(session, project_id)]
     rubric_versions.find_version(session, project_id, name)
     return [_show(one) for one in rubric_versions.list_versions(session, project_id, name)]
 

@@ -24,14 +24,16 @@ from backend.tables.comparison import Comparison
 from backend.tables.curation import TrainingSet
 from backend.tables.generation import Generation
 from backend.tables.projects import SuccessManifest
+from backend.tables.quality import GoldAnswer, GoldResult
 from backend.tables.review import Review
 from backend.tables.scoring import ScoreRun
 from backend.tables.training import TrainingRun
+from backend.tables.webhooks import Webhook, WebhookDelivery
 from tests.backend.api.conftest import PASSWORD, SAME_SITE, House
 from tests.fixtures_review import Desk
 
 PEOPLE = ("nobody", "expert", "engineer", "admin")
-PASSES = {200, 201, 204, 303, 409, 422}  # the gate let it through; the route itself may refuse
+PASSES = {200, 201, 202, 204, 303, 409, 422}  # the gate let it through; the route itself may refuse
 
 # Who passes the gate for a thing of their own project or queue, and for a foreign one.
 OWN: dict[Access, set[str]] = {
@@ -97,7 +99,23 @@ def things_of(session: Session, desk: Desk, reviewer_id: int, now: datetime) -> 
     written = session.query(Generation).filter_by(run_id=run.id).first()
     assert written is not None
     review_id = session.query(Review.id).filter_by(slot_id=claim.slot_id).scalar()
+    known = GoldAnswer(item_id=claim.item_id, answer={"winner": "a"}, explanation="x")
+    session.add(known)
+    session.flush()
+    judged = GoldResult(
+        gold_id=known.id, review_id=review_id, user_id=reviewer_id, score=1.0, passed=True
+    )
+    told = Webhook(project_id=desk.project.id, url="https://x.test", secret="s", events=[])
+    session.add_all([judged, told])
+    session.flush()
+    sent = WebhookDelivery(webhook_id=told.id, event="e", key="k", payload={}, next_attempt_at=now)
+    session.add(sent)
+    session.flush()
     return {
+        "webhook_id": told.id,
+        "delivery_id": sent.id,
+        "gold_id": known.id,
+        "result_id": judged.id,
         "review_id": review_id,
         "project_id": desk.project.id,
         "dataset_version_id": version.id,
@@ -194,6 +212,11 @@ def test_all_that_an_expert_reaches_is_their_own() -> None:
         "POST /v1/review-slots/{slot_id}/heartbeat",
         "POST /v1/review-slots/{slot_id}/submit",
         "POST /v1/review-slots/{slot_id}/skip",
+        "GET /v1/review-slots/{slot_id}/links",
+        "POST /v1/my/reviews/{review_id}/revise",
+        "POST /v1/review-queues/{queue_id}/adjudications/claim",
+        "GET /v1/my/review-queues/{queue_id}/gold-results",
+        "POST /v1/my/gold-results/{result_id}/contest",
     }
 
 
@@ -217,6 +240,6 @@ def test_rules_name_ids_that_the_gate_knows() -> None:
         parameter = re.findall(r"\{(\w+)\}", route.path)[0]
         rules = {RULES[f"{method} {route.path}"] for method in route.methods}
         if rules == {Access.REVIEWER}:
-            assert parameter in {"queue_id", "slot_id"}
+            assert parameter in {"queue_id", "slot_id", "review_id", "result_id"}
         else:
             assert parameter in OWNERS or parameter == "token_id", route.path

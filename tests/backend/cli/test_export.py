@@ -109,7 +109,7 @@ def frozen(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Desk:
     with connect(settings).begin() as session:
         queue = review.find_queue(session, desk.project.id, "q")
         for n in range(6):
-            ratings = {"faithful": "no", "severity": "major", "coverage": 3}
+            ratings = {"verdict": "fail", "coverage": 3}
             answer = Answer(ratings, correction=f"corrected {n}")
             review_next(session, queue, desk.experts[0], answer)
     assert strop("set", "freeze", "round-1", "--queue", "q", "--dpo") == 0

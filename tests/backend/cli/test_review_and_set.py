@@ -40,7 +40,7 @@ def review_all(settings: Settings, desk: Desk) -> None:
     with connect(settings).begin() as session:
         queue = review.find_queue(session, desk.project.id, "q")
         for n in range(6):
-            answer = Answer({"faithful": "no", "severity": "major", "coverage": 3})
+            answer = Answer({"verdict": "fail", "coverage": 3})
             corrected = Answer(answer.ratings, correction=f"corrected {n}")
             review_next(session, queue, desk.experts[0], corrected)
 
