@@ -1,9 +1,10 @@
 """Speed of the evaluators beside the libraries they equal, both sides in one run.
 
-    python tests/benchmarks/evaluators_speed.py [--data DIR] [--out FILE.json] [--outputs 100000]
+    python -m tests.benchmarks.evaluators_speed [--data DIR] [--out FILE.json] [--outputs 100000]
 
-Prints ratios; nothing here is a timed test. Each side runs three times and its best time counts.
-Real text is mts_dialog: section texts as outputs, dialogues and other section texts as references.
+Prints ratios; nothing here is a timed test. Both sides take turns; a ratio is the median over the
+turns, with the least and the largest. Real text is mts_dialog: section texts as outputs, dialogues
+and other section texts as references. Text that is made up here is called synthetic.
 """
 
 from __future__ import annotations
@@ -11,7 +12,8 @@ from __future__ import annotations
 import argparse
 import csv
 import json
-import resource
+import random
+import statistics
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -19,26 +21,38 @@ from typing import Any
 
 import numpy as np
 
-from evaluators.aggregate import aggregate
 from evaluators.checks.sources import index_source
 from evaluators.metrics import rouge
 from evaluators.metrics.sacre import statistic_rows
+from evaluators.metrics.ter import count_edits
 from evaluators.registry import METRICS, resolve_metrics
 from evaluators.scoring import score_samples
+from evaluators.statistics import draws
 from evaluators.statistics.bootstrap import resampled_figures
 from evaluators.types import Sample
+from tests.benchmarks.evaluators_many import score_many
 
 ROUGE = ["rouge1", "rouge2", "rougeL", "rougeLsum"]
+Row = dict[str, Any]
 
 
-def best_time(run: Callable[[], object], *, times: int = 3) -> float:
-    """Least processor seconds of some runs."""
-    found = []
+def take_turns(ours: Callable[[], Any], library: Callable[[], Any], *, times: int) -> Row:
+    """Processor seconds of both sides, turn by turn, and the ratio of each turn."""
+    fast, slow = [], []
     for _ in range(times):
-        start = time.process_time()
-        run()
-        found.append(time.process_time() - start)
-    return min(found)
+        for side, run in ((fast, ours), (slow, library)):
+            start = time.process_time()
+            run()
+            side.append(time.process_time() - start)
+    ratios = [b / a for a, b in zip(fast, slow, strict=True)]
+    return {
+        "ratio": statistics.median(ratios),
+        "least": min(ratios),
+        "largest": max(ratios),
+        "turns": times,
+        "ours_s": statistics.median(fast),
+        "library_s": statistics.median(slow),
+    }
 
 
 def read_pairs(folder: Path) -> list[tuple[str, str, str]]:
@@ -51,71 +65,187 @@ def read_pairs(folder: Path) -> list[tuple[str, str, str]]:
     return [(*row, texts[i - 1]) for i, row in enumerate(rows)]
 
 
-def compare_rouge(samples: list[Sample]) -> dict[str, float]:
-    """Seconds of both sides for all four, and the largest difference of any value."""
+def synthetic_texts(n: int, words: int, lines: int) -> list[Sample]:
+    """Texts of words as frequent as in natural text (Zipf's law)."""
+    rng = np.random.default_rng(0)
+    chances = 1 / np.arange(1, 2001)
+
+    def text() -> str:
+        drawn = rng.choice(2000, words, p=chances / chances.sum())
+        return "\n".join(" ".join(f"w{i}" for i in part) for part in np.array_split(drawn, lines))
+
+    return [Sample(str(i), text(), references=(text(),)) for i in range(n)]
+
+
+def compare_rouge(samples: list[Sample], *, stem: bool = False, times: int = 5) -> Row:
+    """All four together, and the largest difference of any value."""
     from rouge_score.rouge_scorer import RougeScorer
 
-    theirs = RougeScorer(ROUGE)
-    metrics = resolve_metrics(ROUGE)
-    values: list[Any] = []
+    theirs = RougeScorer(ROUGE, use_stemmer=stem)
+    names = [f"{name}_stem" for name in ROUGE] if stem else ROUGE
+    metrics = resolve_metrics(names)
+    values: list[Any] = [None, None]
 
     def ours() -> None:
         rouge.prepare.cache_clear()
-        values[:1] = [score_samples(metrics, samples)]
+        rouge._common_length.cache_clear()
+        values[0] = score_samples(metrics, samples)
 
     def library() -> None:
-        values[1:] = [[theirs.score(s.references[0], s.prediction) for s in samples]]
+        values[1] = [theirs.score(s.references[0], s.prediction) for s in samples]
 
-    fast, slow = best_time(ours), best_time(library, times=2)
-    apart = max(
-        abs(row[name].fmeasure - values[0][name][i].value)
-        for name in ROUGE
-        for i, row in enumerate(values[1])
+    ours()  # imports are paid once
+    row = take_turns(ours, library, times=times)
+    gap = max(
+        abs(found[name].fmeasure - values[0][ours_name][i].value)
+        for name, ours_name in zip(ROUGE, names, strict=True)
+        for i, found in enumerate(values[1])
     )
-    return {"ours_s": fast, "library_s": slow, "ratio": slow / fast, "largest_gap": apart}
+    return {"n": len(samples), **row, "largest gap": gap}
 
 
-def compare_bootstrap(name: str, samples: list[Sample], *, resamples: int) -> dict[str, float]:
-    """1,000 resamples: sacrebleu's own loop over the same statistics, and ours."""
+def compare_generated(pairs: int) -> Row:
+    """rouge-score's values and ours on pairs that hypothesis makes; no times."""
+    from hypothesis import HealthCheck, Phase, given, settings
+    from hypothesis import strategies as st
+    from rouge_score.rouge_scorer import RougeScorer
+
+    words = st.sampled_from([*"abcdefgh", "running", "runs", "Stone", "stones", "x-y", "Ünï", "\n"])
+    texts = st.one_of(st.lists(words, max_size=40).map(" ".join), st.text(max_size=60))
+    theirs = {stem: RougeScorer(ROUGE, use_stemmer=stem) for stem in (False, True)}
+    gaps: list[float] = []
+
+    @settings(
+        max_examples=pairs,
+        database=None,
+        deadline=None,
+        phases=[Phase.generate],
+        suppress_health_check=list(HealthCheck),
+    )
+    @given(texts, texts, st.booleans())
+    def check(prediction: str, reference: str, stem: bool) -> None:
+        expected = theirs[stem].score(reference, prediction)
+        both = rouge.prepare(prediction, stem), rouge.prepare(reference, stem)
+        found = {name: variant(*both)[0] for name, variant in rouge.VARIANTS.items()}
+        gaps.append(max(abs(found[name] - expected[name].fmeasure) for name in ROUGE))
+
+    check()
+    return {"n": len(gaps), "largest gap": max(gaps)}
+
+
+def compare_bootstrap(names: list[str], samples: list[Sample], *, fresh: bool = True) -> Row:
+    """1,000 resamples of each metric: sacrebleu's own loop over the same statistics, and ours.
+
+    Args:
+        fresh: our draws are made within the time; else another metric made them before.
+    """
     from sacrebleu.metrics import BLEU, CHRF
     from sacrebleu.significance import _bootstrap_resample
 
-    metric, engine = METRICS[name], BLEU() if name == "bleu" else CHRF()
-    rows = statistic_rows(metric.score(samples))
-    listed = [list(map(float, row)) for row in rows]
-    fast = best_time(
-        lambda: resampled_figures(metric.summary.figure, [rows], seed=0, resamples=resamples)
-    )
-    slow = best_time(lambda: _bootstrap_resample(listed, engine, resamples), times=1)
-    draws = np.random.default_rng(0).integers(0, len(rows), size=(50, len(rows)))
-    sums = rows[draws].sum(axis=1)
-    ours = metric.summary.figure(sums)
+    engines = {"bleu": BLEU(), "chrf": CHRF(), "chrf++": CHRF(word_order=2)}
+    rows = {name: statistic_rows(METRICS[name].score(samples)) for name in names}
+    listed = {name: rows[name].tolist() for name in names}
+
+    def ours() -> None:
+        if fresh:
+            draws._kept_blocks.cache_clear()
+        for name in names:
+            figure = METRICS[name].summary.figure
+            resampled_figures(figure, [rows[name]], seed=0, resamples=1000)
+
+    def library() -> None:
+        for name in names:
+            _bootstrap_resample(listed[name], engines[name], 1000)
+
+    ours()
+    gap = max(_resample_gap(METRICS[name], rows[name], engines[name]) for name in names)
+    row = take_turns(ours, library, times=9)
+    return {"n": len(samples), **row, "largest gap": gap}
+
+
+def _resample_gap(metric: Any, rows: np.ndarray, engine: Any) -> float:
+    """The largest difference of a figure from sacrebleu's on the same 50 resamples."""
+    drawn = np.random.default_rng(0).integers(0, len(rows), size=(50, len(rows)))
+    sums = rows[drawn].sum(axis=1)
     theirs = [engine._compute_score_from_stats(list(s)).score for s in sums]
-    apart = float(np.abs(ours - theirs).max())
-    return {"ours_s": fast, "library_s": slow, "ratio": slow / fast, "largest_gap": apart}
+    return float(np.abs(metric.summary.figure(sums) - theirs).max())
 
 
-def score_cold(samples: list[Sample]) -> None:
-    """Grounding with every source met for the first time."""
-    index_source.cache_clear()
-    METRICS["grounding"].score(samples)
+def compare_ter(samples: list[Sample]) -> Row:
+    """Edits of pairs of texts, sacrebleu's and ours."""
+    from sacrebleu.metrics.lib_ter import translation_edit_rate
+
+    pairs = [(s.prediction.split(), s.references[0].split()) for s in samples]
+    values: list[list[int]] = [[], []]
+
+    def ours() -> None:
+        values[0] = [count_edits(*pair) for pair in pairs]
+
+    def library() -> None:
+        values[1] = [translation_edit_rate(*pair)[0] for pair in pairs]
+
+    ours()
+    row = take_turns(ours, library, times=3)
+    gap = max(abs(a - b) for a, b in zip(*values, strict=True))
+    return {"n": len(samples), **row, "largest gap": float(gap)}
 
 
-def score_many(pairs: list[tuple[str, str, str]], n: int, processes: int) -> dict[str, float]:
-    """All text metrics with clustered intervals for n outputs."""
-    samples = [
-        Sample(str(i), p[0], references=(p[2],), context=p[1], group=str(i // 5))
-        for i, p in ((i, pairs[i % len(pairs)]) for i in range(n))
-    ]
-    names = [*ROUGE, "exact_match", "token_f1", "bleu", "chrf", "grounding", "invented", "length"]
-    start = time.perf_counter()
-    metrics = resolve_metrics(names)
-    scores = score_samples(metrics, samples, processes=processes)
-    for metric in metrics:
-        aggregate(metric, scores[metric.name], [s.group for s in samples])
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
-    seconds = time.perf_counter() - start
-    return {"outputs": n, "wall_s": seconds, "per_s": n / seconds, "peak_gb": peak}
+def grounding_rate(samples: list[Sample]) -> Row:
+    """Outputs per processor second, with every source met for the first time."""
+    found = []
+    for _ in range(3):
+        index_source.cache_clear()
+        start = time.process_time()
+        METRICS["grounding"].score(samples)
+        found.append(len(samples) / (time.process_time() - start))
+    return {"n": len(samples), "per s": statistics.median(found)}
+
+
+def edited(text: str, rng: random.Random) -> str:
+    """A text as a model might have written it: words dropped, repeated and moved (synthetic)."""
+    words = text.split()
+    for _ in range(1 + len(words) // 12):
+        i, j = rng.randrange(len(words)), rng.randrange(len(words))
+        words[i], words[j] = words[j], words[i] if rng.random() < 0.5 else words[j]
+    return " ".join(words)
+
+
+def study_speed(data: Path, outputs: int) -> dict[str, Row]:
+    """All rows of the table."""
+    from threadpoolctl import threadpool_limits
+
+    pairs = read_pairs(data)
+    rng = random.Random(0)
+    to_dialogue = [Sample(str(i), p[0], references=(p[1],)) for i, p in enumerate(pairs)]
+    to_section = [Sample(str(i), p[0], references=(p[2],)) for i, p in enumerate(pairs)]
+    to_edited = [Sample(str(i), edited(p[0], rng), references=(p[0],)) for i, p in enumerate(pairs)]
+    with threadpool_limits(1):
+        table = {
+            "ROUGE, mts_dialog, dialogue as reference": compare_rouge(to_dialogue),
+            "ROUGE, mts_dialog, section text as reference": compare_rouge(to_section, times=9),
+            "ROUGE with stems, mts_dialog": compare_rouge(to_section, stem=True),
+            "ROUGE, synthetic, 300 words in 15 lines": compare_rouge(synthetic_texts(60, 300, 15)),
+            "ROUGE, synthetic, 600 words in 1 line": compare_rouge(
+                synthetic_texts(15, 600, 1), times=3
+            ),
+            "ROUGE, pairs made by hypothesis": compare_generated(10_000),
+            "bootstrap, BLEU, draws made": compare_bootstrap(["bleu"], to_section),
+            "bootstrap, chrF, draws made": compare_bootstrap(["chrf"], to_section),
+            "bootstrap, BLEU, chrF and chrF++, draws made once": compare_bootstrap(
+                ["bleu", "chrf", "chrf++"], to_section
+            ),
+            "bootstrap, BLEU, draws at hand": compare_bootstrap(["bleu"], to_section, fresh=False),
+            "bootstrap, chrF, draws at hand": compare_bootstrap(["chrf"], to_section, fresh=False),
+            "TER, edited section texts (synthetic)": compare_ter(to_edited[:300]),
+            "TER, other section texts": compare_ter(to_section[:60]),
+            "grounding, cold": grounding_rate(
+                [Sample(str(i), p[0], context=p[1]) for i, p in enumerate(pairs)]
+            ),
+        }
+    if outputs:
+        rows = [(edited(p[0], rng), p[0], p[1]) for p in (pairs * (outputs // len(pairs) + 1))]
+        table["all text metrics, one command"] = score_many(rows[:outputs])
+    return table
 
 
 def main() -> None:
@@ -124,24 +254,11 @@ def main() -> None:
     parser.add_argument("--data", type=Path, default=Path("../shared/data"))
     parser.add_argument("--out", type=Path)
     parser.add_argument("--outputs", type=int, default=100_000)
-    parser.add_argument("--processes", type=int, default=2)
     arguments = parser.parse_args()
     if not arguments.data.is_dir():
         print(f"skipped: no public data at {arguments.data}; name its folder with --data")
         return
-    pairs = read_pairs(arguments.data)
-    to_dialogue = [Sample(str(i), p[0], references=(p[1],)) for i, p in enumerate(pairs)]
-    to_section = [Sample(str(i), p[0], references=(p[2],)) for i, p in enumerate(pairs)]
-    grounding = [Sample(str(i), p[0], context=p[1]) for i, p in enumerate(pairs)]
-    table: dict[str, Any] = {
-        "rouge, dialogue as reference": compare_rouge(to_dialogue),
-        "rouge, section text as reference": compare_rouge(to_section),
-        "bootstrap bleu": compare_bootstrap("bleu", to_section, resamples=1000),
-        "bootstrap chrf": compare_bootstrap("chrf", to_section, resamples=1000),
-        "grounding outputs per s": len(grounding) / best_time(lambda: score_cold(grounding)),
-    }
-    if arguments.outputs:
-        table["all text metrics"] = score_many(pairs, arguments.outputs, arguments.processes)
+    table = study_speed(arguments.data, arguments.outputs)
     print(json.dumps(table, indent=2))
     if arguments.out:
         arguments.out.write_text(json.dumps(table, indent=2) + "\n", encoding="utf-8")
