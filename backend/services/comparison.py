@@ -1,4 +1,10 @@
-"""Comparison: a candidate against the baseline on the same examples, judged by the manifest."""
+"""Comparison: a candidate against the baseline on the same examples, judged by the manifest.
+
+Blind votes are judged by their anytime-valid interval, since anybody may have looked before. A
+candidate has to pass every line, so that the chance of a wrong PASS is no greater than that of one
+line (an intersection-union test: Berger 1982, Technometrics 24:295); p-values that Holm's method
+adjusts over the lines stand beside them for whoever reads one line alone.
+"""
 
 from __future__ import annotations
 
@@ -12,13 +18,15 @@ from backend.errors import CannotCompute, NotFound, StropError
 from backend.schemas.manifests import Manifest, ManifestLine
 from backend.services import review, scoring
 from backend.services.projects import manifest_of
+from backend.services.review.watching import Watch, watch_queue
 from backend.services.verdicts import Evidence, LineVerdict, judge_all, judge_line
 from backend.tables.comparison import Comparison
 from backend.tables.generation import GenerationRun, GenerationRunModel
 from backend.tables.model_versions import ModelVersion
 from backend.tables.projects import SuccessManifest
-from backend.tables.review import QueueKind, ReviewQueue
+from backend.tables.review import QueueKind, ReviewQueue, Winner
 from backend.tables.scoring import ScoreRun
+from evaluators.statistics.testing import holm
 
 WIN_RATE = "win_rate"
 
@@ -51,7 +59,7 @@ def compare_models(
         baseline_id=baseline.id,
         candidate_id=candidate.id,
         verdict=judge_all(lines),
-        lines=[_line_record(line) for line in lines],
+        lines=_with_holm([_line_record(line) for line in lines]),
     )
     session.add(row)
     session.flush()
@@ -70,7 +78,7 @@ def _judge(
     level = 1 - manifest.alpha
     try:
         if line.metric == WIN_RATE:
-            evidence = _vote_evidence(session, queue, candidate, level)
+            evidence = _vote_evidence(session, queue, baseline, candidate, level)
         elif line.threshold is not None:
             evidence = _figure_evidence(session, line, score_run_id, candidate, level)
         else:
@@ -122,12 +130,42 @@ def _paired_evidence(
 
 
 def _vote_evidence(
-    session: Session, queue: ReviewQueue | None, candidate: ModelVersion, level: float
+    session: Session,
+    queue: ReviewQueue | None,
+    baseline: ModelVersion,
+    candidate: ModelVersion,
+    level: float,
 ) -> Evidence:
     if queue is None:
         raise CannotCompute("No blind votes were gathered on this pair of models.")
-    votes = review.win_rate(session, queue.id, candidate.id, level=level)
-    return Evidence(votes.value, votes.low, votes.high, votes.n, votes.failed, votes.signature)
+    pair = {baseline.id, candidate.id}
+    for watch in watch_queue(session, queue.id, alpha=1 - level):
+        if {watch.model_a_id, watch.model_b_id} == pair:
+            votes = review.queue_votes(session, queue.id)
+            unjudged = [v for v in votes if v.winner == Winner.CANNOT_JUDGE]
+            failed = sum(set(vote.model_ids) == pair for vote in unjudged)
+            return _watched_evidence(watch, candidate, failed=failed)
+    raise CannotCompute(f"The queue {queue.name!r} does not show these two models.")
+
+
+def _watched_evidence(watch: Watch, candidate: ModelVersion, *, failed: int) -> Evidence:
+    """The rate of the candidate; a watch gives that of its second model. n counts groups."""
+    found = watch.figure
+    if found.value is None or found.low is None or found.high is None:
+        raise CannotCompute(found.error or "There is no vote yet.")
+    value, low, high = found.value, found.low, found.high
+    if candidate.id == watch.model_a_id:
+        value, low, high = 1 - value, 1 - high, 1 - low
+    return Evidence(value, low, high, found.n, failed, found.signature or "")
+
+
+def _with_holm(records: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The lines with `p_holm`: their p-values adjusted over the lines that have one."""
+    tested = [record for record in records if (record["evidence"] or {}).get("p") is not None]
+    adjusted = holm([record["evidence"]["p"] for record in tested]) if tested else []
+    for record, p in zip(tested, adjusted, strict=True):
+        record["evidence"]["p_holm"] = p
+    return records
 
 
 def _line_record(line: LineVerdict) -> dict[str, Any]:

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import pytest
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, sessionmaker
 
 from backend.cli import main
 from backend.engines.base import GenerationResult
 from backend.errors import NotFound
+from backend.schemas.manifests import ManifestLine
 from backend.services import comparison, generation, review, scoring
 from backend.services.model_versions import list_models
 from backend.services.projects import set_manifest
+from backend.services.review import Answer
+from backend.services.verdicts import judge_line
 from backend.settings import Settings
 from backend.tables.comparison import Comparison
 from backend.tables.model_versions import ModelVersion
+from backend.tables.review import ReviewItem
+from tests.fixtures_review import NOW, build_desk, submit
 from tests.fixtures_runs import Laid, lay_down_project, lay_down_run
 
 GOOD_BAR = """
@@ -76,6 +81,15 @@ def test_verdict_follows_the_intervals(
 ) -> None:
     row = Trial(session, right=right, metrics=["exact_match"]).judge(GOOD_BAR)
     assert (row.verdict, _verdicts(row)) == (expected, verdicts)
+
+
+def test_p_values_are_adjusted_over_the_lines(session: Session) -> None:
+    row = Trial(session, right=0.6, metrics=["exact_match"]).judge(GOOD_BAR)
+    alone, margin, intent = (line["evidence"] for line in row.lines)
+    assert "p_holm" not in alone
+    assert margin["p_holm"] >= margin["p"]
+    assert max(margin["p_holm"], intent["p_holm"]) == max(margin["p"], intent["p"])
+    assert min(margin["p_holm"], intent["p_holm"]) == 2 * min(margin["p"], intent["p"])
 
 
 def test_evidence_has_n_interval_signature_and_both_sides(session: Session) -> None:
@@ -145,3 +159,33 @@ def test_gate_command_ends_with_the_code_of_its_verdict(
         main(["gate", "v1"])
     assert ended.value.code == code
     assert "exact_match at least 0.8" in capsys.readouterr().out
+
+
+BLIND_BAR = "name: bar\nlines: [{metric: win_rate, threshold: 0.5}]"
+
+
+@pytest.mark.parametrize(
+    ("winners", "verdict"),
+    [("vvvvvvvvvvvvvvvv", "PASS"), ("vvvvvbvvbv", "INCONCLUSIVE"), ("bbbbbbbbbbbbbbbb", "FAIL")],
+)
+def test_blind_votes_are_judged_by_an_interval_that_may_be_watched(
+    sqlite_sessions: sessionmaker[Session], winners: str, verdict: str
+) -> None:
+    with sqlite_sessions() as session:
+        desk = build_desk(session, splits={"test": 40})
+        queue = desk.open(session, "blind", kind="pair")
+        for winner in winners:
+            claim = review.claim_review_item(session, queue.id, desk.experts[0].id, now=NOW)
+            assert claim is not None
+            item = session.get_one(ReviewItem, claim.item_id)
+            left = item.generation_a if item.a_is_left else item.generation_b
+            base, candidate = desk.models[0], desk.models[1]
+            wanted = candidate if winner == "v" else base
+            side = "left" if left is not None and left.model_version_id == wanted.id else "right"
+            submit(session, claim, desk.experts[0], Answer({}, winner=side))
+        evidence = comparison._vote_evidence(session, queue, base, candidate, 0.95)
+        flipped = comparison._vote_evidence(session, queue, candidate, base, 0.95)
+        line = ManifestLine(metric="win_rate", threshold=0.5)
+        assert judge_line(line, evidence).verdict == verdict
+        assert evidence.value == pytest.approx(winners.count("v") / len(winners))
+        assert (flipped.low, flipped.high) == pytest.approx((1 - evidence.high, 1 - evidence.low))
