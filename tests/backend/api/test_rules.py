@@ -1,24 +1,35 @@
 """The table of rules, tried in full: every route, every kind of person, own and foreign things.
 
-The cases are made from the routes of the app, so a route without a rule, or a rule without a
-route, fails here, and a route whose rule is too wide shows.
+The cases are made from the OpenAPI document, so a route without a rule, or a rule without a route,
+fails here, and a route whose rule is too wide shows.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
+from http.cookiejar import DefaultCookiePolicy
+from typing import Any
 
 import pytest
 from fastapi import FastAPI
-from fastapi.routing import APIRoute
 from sqlalchemy.orm import Session
+from starlette.testclient import TestClient
 
 from backend.api.app import create_app, route_names
+from backend.api.authorize import COOKIE
 from backend.api.rules import RULES, Access
 from backend.db import open_database, session_factory
 from backend.services import review
+from backend.services.access import MEMBERS, OWNERS
+from backend.services.credentials import (
+    close_login_session,
+    create_token,
+    open_login_session,
+    revoke_token,
+)
 from backend.settings import Settings
 from backend.tables.comparison import Comparison
 from backend.tables.curation import TrainingSet
@@ -28,11 +39,14 @@ from backend.tables.quality import GoldAnswer, GoldResult
 from backend.tables.review import Review
 from backend.tables.scoring import ScoreRun
 from backend.tables.training import TrainingRun
+from backend.tables.users import User
 from backend.tables.webhooks import Webhook, WebhookDelivery
 from tests.backend.api.conftest import PASSWORD, SAME_SITE, House
 from tests.fixtures_review import Desk
 
 PEOPLE = ("nobody", "expert", "engineer", "admin")
+STRANGERS = ("outsider", "stranger")  # an expert and an engineer of another project
+UNLISTED = ["GET /openapi.json", "GET /docs"]
 PASSES = {200, 201, 202, 204, 303, 409, 422}  # the gate let it through; the route itself may refuse
 
 # Who passes the gate for a thing of their own project or queue, and for a foreign one.
@@ -60,7 +74,17 @@ def bare_app() -> FastAPI:
     return create_app(settings, session_factory(open_database(settings.url)))
 
 
-ROUTES = route_names(bare_app())
+def operations(document: dict[str, Any]) -> list[str]:
+    """Every operation of an OpenAPI document as `METHOD path`, as the rules name it."""
+    return [
+        f"{method.upper()} {path}"
+        for path, described in document["paths"].items()
+        for method in described
+    ]
+
+
+APP = bare_app()
+ROUTES = [*operations(APP.openapi()), *UNLISTED]
 
 
 def things_of(session: Session, desk: Desk, reviewer_id: int, now: datetime) -> dict[str, int]:
@@ -141,23 +165,31 @@ def world(house: House) -> World:
     return World(house, own, foreign)
 
 
-def ask(world: World, name: str, person: str, things: dict[str, int]) -> int:
+def ask(client: TestClient, name: str, things: dict[str, int], **options: Any) -> int:
+    """The status of a request with an empty body; `things` fill the path."""
     method, path = name.split(" ")
     address = "/api" + re.sub(r"\{(\w+)\}", lambda found: str(things[found[1]]), path)
-    client = world.house.client(None if person == "nobody" else person)
+    options.setdefault("headers", SAME_SITE)
     if name == "POST /v1/login":
         form = {"name": "eva", "password": PASSWORD}
-        return client.post(address, data=form, headers=SAME_SITE).status_code
+        return client.post(address, data=form, **options).status_code
     body = {} if method in {"POST", "PUT"} else None
-    return client.request(method, address, json=body, headers=SAME_SITE).status_code
+    return client.request(method, address, json=body, **options).status_code
+
+
+def client_of(world: World, person: str) -> TestClient:
+    """A client that keeps no cookie of the sign-in that it tries."""
+    client = world.house.client(None if person == "nobody" else person)
+    client.cookies.jar.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+    return client
 
 
 @pytest.mark.parametrize("person", PEOPLE)
 def test_own_things(world: World, person: str) -> None:
-    wrong = []
+    wrong, client = [], client_of(world, person)
     for name in ROUTES:
         allowed = person in OWN[RULES[name]]
-        status = ask(world, name, person, world.own)
+        status = ask(client, name, world.own)
         if allowed and status not in PASSES and not (status == 404 and "token_id" in name):
             wrong.append((name, status))
         if not allowed and status not in ({401} if person == "nobody" else {403, 404}):
@@ -167,12 +199,12 @@ def test_own_things(world: World, person: str) -> None:
 
 @pytest.mark.parametrize("person", PEOPLE)
 def test_foreign_things(world: World, person: str) -> None:
-    wrong = []
+    wrong, client = [], client_of(world, person)
     for name in ROUTES:
         if "_id}" not in name or "token_id" in name:
             continue
         allowed = person in FOREIGN[RULES[name]]
-        status = ask(world, name, person, world.foreign)
+        status = ask(client, name, world.foreign)
         refusals = {"nobody": {401}, "expert": {403, 404}}.get(person, {404})
         if status not in (PASSES if allowed else refusals):
             wrong.append((name, status))
@@ -181,14 +213,95 @@ def test_foreign_things(world: World, person: str) -> None:
 
 @pytest.mark.parametrize("person", ["expert", "engineer", "admin"])
 def test_things_that_do_not_exist(world: World, person: str) -> None:
-    nothing = dict.fromkeys(world.own, 999_999)
+    nothing, client = dict.fromkeys(world.own, 999_999), client_of(world, person)
     for name in ROUTES:
         if "_id}" in name:
-            assert ask(world, name, person, nothing) in {403, 404}, name
+            assert ask(client, name, nothing) in {403, 404}, name
+
+
+@pytest.mark.parametrize("person", STRANGERS)
+def test_people_of_another_project(world: World, person: str) -> None:
+    """They reach what asks for no project, as far as their role goes, and nothing of ours."""
+    alike = {"outsider": "expert", "stranger": "engineer"}[person]
+    wrong, client = [], client_of(world, person)
+    for name in ROUTES:
+        status = ask(client, name, world.own)
+        if "_id}" in name:
+            right = status in ({403, 404} if person == "outsider" else {404})
+        else:
+            right = (status in PASSES) is (alike in OWN[RULES[name]])
+        if not right:
+            wrong.append((name, status))
+    assert wrong == []
+
+
+def no_token(house: House) -> dict[str, str]:
+    return {"Authorization": "Bearer strop_" + "x" * 40}
+
+
+def revoked_token(house: House) -> dict[str, str]:
+    with house.sessions.begin() as session:
+        secret = create_token(session, house.users["admin"], "gone", now=house.clock.now)
+        revoke_token(session, secret.row_id, now=house.clock.now)
+    return {"Authorization": f"Bearer {secret.value}"}
+
+
+def expired_token(house: House) -> dict[str, str]:
+    with house.sessions.begin() as session:
+        made = house.clock.now - timedelta(days=2)
+        secret = create_token(session, house.users["admin"], "old", days=1, now=made)
+    return {"Authorization": f"Bearer {secret.value}"}
+
+
+def token_of_one_who_left(house: House) -> dict[str, str]:
+    with house.sessions.begin() as session:
+        session.query(User).filter_by(name="ada").update({"active": False})
+    return {"Authorization": f"Bearer {house.tokens['admin']}"}
+
+
+def ended_cookie(house: House) -> dict[str, str]:
+    with house.sessions.begin() as session:
+        admin, now = house.users["admin"], house.clock.now
+        secret = open_login_session(session, admin.id, hours=1, now=now).value
+        close_login_session(session, secret, now=now)
+    return {"Cookie": f"{COOKIE}={secret}"}
+
+
+@pytest.mark.parametrize(
+    "credential", [no_token, revoked_token, expired_token, token_of_one_who_left, ended_cookie]
+)
+def test_credentials_that_stand_for_nobody(
+    world: World, credential: Callable[[House], dict[str, str]]
+) -> None:
+    headers, client = {**SAME_SITE, **credential(world.house)}, client_of(world, "nobody")
+    closed = [name for name in ROUTES if RULES[name] is not Access.PUBLIC]
+    reached = [name for name in closed if ask(client, name, world.own, headers=headers) != 401]
+    assert reached == []
+
+
+def test_that_a_cookie_changes_nothing_from_another_site(world: World) -> None:
+    """The browser of an admin, made to ask by somebody else's page."""
+    with world.house.sessions.begin() as session:
+        admin, now = world.house.users["admin"], world.house.clock.now
+        secret = open_login_session(session, admin.id, hours=1, now=now).value
+    headers = {"Cookie": f"{COOKIE}={secret}", "Sec-Fetch-Site": "cross-site"}
+    client = client_of(world, "nobody")
+    changing = [name for name in ROUTES if not name.startswith("GET ")]
+    passed = [name for name in changing if ask(client, name, world.own, headers=headers) != 403]
+    assert passed == []
 
 
 def test_every_route_has_a_rule_and_every_rule_a_route() -> None:
     assert sorted(ROUTES) == sorted(RULES)
+
+
+def test_that_no_route_hides_from_the_document() -> None:
+    assert sorted(ROUTES) == sorted(route_names(APP))
+
+
+def test_that_every_id_of_a_path_is_tried(world: World) -> None:
+    asked = {parameter for name in ROUTES for parameter in re.findall(r"\{(\w+)\}", name)}
+    assert asked <= world.own.keys()
 
 
 def test_route_without_a_rule_stops_the_start(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -232,14 +345,9 @@ def test_public_routes_are_few() -> None:
 
 
 def test_rules_name_ids_that_the_gate_knows() -> None:
-    from backend.services.access import OWNERS
-
-    for route in bare_app().routes:
-        if not isinstance(route, APIRoute) or "{" not in route.path:
-            continue
-        parameter = re.findall(r"\{(\w+)\}", route.path)[0]
-        rules = {RULES[f"{method} {route.path}"] for method in route.methods}
-        if rules == {Access.REVIEWER}:
-            assert parameter in {"queue_id", "slot_id", "review_id", "result_id"}
-        else:
-            assert parameter in OWNERS or parameter == "token_id", route.path
+    for name in ROUTES:
+        parameters = re.findall(r"\{(\w+)\}", name)
+        if parameters and RULES[name] is Access.REVIEWER:
+            assert parameters[0] in MEMBERS, name
+        elif parameters:
+            assert parameters[0] in OWNERS or parameters[0] == "token_id", name
