@@ -96,11 +96,13 @@ def _denied(statement: Statement) -> list[Phrase]:
         return []
     ends = [at for at, *_ in triggers[1:]] + [len(statement.words)]
     found: list[Phrase] = []
+    doubled = False
     for (at, begin, sure), limit in zip(triggers, ends, strict=True):
         scope = _scope_end(statement.words, begin, limit)
-        if limit < len(statement.words) and scope == limit:
-            continue  # two denials without a break between them may cancel out
-        found += _phrases(statement.words, at, begin, scope, sure)
+        # Two denials without a break between them may cancel out, so neither counts.
+        alone, doubled = not doubled, limit < len(statement.words) and scope == limit
+        if alone and not doubled:
+            found += _phrases(statement.words, at, begin, scope, sure)
     return found
 
 

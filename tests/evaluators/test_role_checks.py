@@ -78,7 +78,7 @@ NOT_DERIVED = [
     # with so many numbers anything would be a sum of some
     (
         "The total is 7 EUR.",
-        ", ".join(f"{n}.17 EUR" for n in range(1, 60)) + " 3 EUR, 4 EUR",
+        ", ".join(f"{n}.17 EUR" for n in range(1, 60)) + ", 3 EUR, 4 EUR",
         "is not in the source",
     ),
 ]
