@@ -25,7 +25,7 @@ SHOWN = 500
 def pause(
     queue: QueueArgument,
     reviewer: PersonArgument,
-    reason: Annotated[str, typer.Option(help="What the person is told.")],
+    reason: Annotated[str, typer.Option(help="Why, for the record; the person is told kindly.")],
     project: ProjectOption = None,
 ) -> None:
     """Give a reviewer nothing more of a queue for now; what they hold they may submit."""

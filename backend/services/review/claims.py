@@ -81,7 +81,8 @@ def claim_next(session: Session, queue_id: int, user_id: int, *, now: datetime) 
     seat = sit_down(connection, queue_id, user_id)
     if refusal := _refusal(seat):
         return _resume(connection, seat, now) or Nothing.of(refusal, seat)
-    if seat.rules.has_gold and gold.due(seat, seat.rules, seed=seat.seed):
+    gold_asked = seat.rules.has_gold and not seat.finished
+    if gold_asked and gold.due(seat, seat.rules, seed=seat.seed):
         held = _resume(connection, seat, now)
         if (claim := held or _take_gold(session, seat, now)) is not None:
             return claim

@@ -39,7 +39,7 @@ class GoldStanding:
         n: known answers judged, withdrawn ones left out; `met` of them were met.
         low, high: 95% Wilson interval of the share; None with nothing judged.
         n_contested: results that the person contests and nobody has looked at.
-        pause_reason: what the person is told while they are paused; None while they work.
+        pause_reason: why they are given nothing, for leads; None while they work.
     """
 
     user_id: int

@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 
 from backend.errors import NotFound
 from backend.services.review.leases import MEMBERS, QUEUES, SLOTS, in_state
-from backend.tables.review import QueueMember, Review, ReviewItem, ReviewState, SlotState
+from backend.tables.review import Purpose, QueueMember, Review, ReviewItem, ReviewState, SlotState
 from backend.tables.users import User
 
 
@@ -23,7 +23,8 @@ class QueueProgress:
     """Required reviews of a queue by state; `mine` are those that one person submitted.
 
     Reviewers who were asked further count in the total, and slots that went out do not. Lapsed
-    leases count as leased until somebody takes them; what is under revision is done.
+    leases count as leased until somebody takes them; what is under revision is done. In a person's
+    own progress a gold item that they hold counts as leased, since nothing may set it apart.
     """
 
     total: int
@@ -61,11 +62,22 @@ _LEASED = (
     )
     .scalar_subquery()
 )
+_GOLD_IN_HAND = (
+    select(func.count())
+    .where(
+        SLOTS.c.queue_id == QUEUES.c.id,
+        SLOTS.c.owner_id == bindparam("person"),
+        SLOTS.c.state == SlotState.LEASED,
+        SLOTS.c.purpose == Purpose.GOLD,
+    )
+    .scalar_subquery()
+)
 _PROGRESS = select(
     QUEUES.c.design,
     _done().label("done"),
     _done(MEMBERS.c.user_id == bindparam("person")).label("mine"),
     _LEASED.label("leased"),
+    _GOLD_IN_HAND.label("gold_in_hand"),
 ).where(QUEUES.c.id == bindparam("queue"))
 
 
@@ -77,7 +89,9 @@ def queue_progress(session: Session, queue_id: int, *, user_id: int | None = Non
         raise NotFound("There is no such review queue.")
     design = row.design
     total = int(design["n_slots"]) + int(design.get("n_extra", 0)) - int(design.get("n_out", 0))
-    return QueueProgress(total, row.done, row.leased, total - row.done - row.leased, row.mine)
+    waiting = total - row.done
+    leased = min(row.leased + row.gold_in_hand, waiting)
+    return QueueProgress(total, row.done, leased, waiting - leased, row.mine)
 
 
 def reviewer_progress(session: Session, queue_id: int) -> list[ReviewerProgress]:

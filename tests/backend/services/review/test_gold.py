@@ -136,6 +136,28 @@ def test_gold_counts_in_no_progress(session: Session, desk: Desk) -> None:
     assert (after.total, after.done, after.leased, after.open) == (before.total, 0, 0, 3)
 
 
+def test_in_ones_own_progress_gold_is_an_item_like_any_other(session: Session, desk: Desk) -> None:
+    queue = open_with(session, desk, n_items=3, gold_onboarding=1)
+    add_known(session, queue, desk, 1)
+    user = desk.experts[0]
+    seen = []
+    for _ in range(2):
+        assert review.claim_review_item(session, queue.id, user.id, now=NOW)
+        seen.append(review.queue_progress(session, queue.id, user_id=user.id))
+        answer_next(session, queue, user, BAD)
+    assert seen[0] == seen[1]
+    assert review.queue_progress(session, queue.id).done == 1
+
+
+def test_a_finished_queue_gives_no_gold(session: Session, desk: Desk) -> None:
+    """Nobody's time is asked for when nothing is left to do."""
+    queue = open_with(session, desk, n_items=1, gold_every=1)
+    add_known(session, queue, desk, 3)
+    answer_next(session, queue, desk.experts[0], BAD)
+    for user in desk.experts:
+        assert review.claim_review_item(session, queue.id, user.id, now=NOW) is None
+
+
 def test_gold_counts_in_no_agreement(session: Session, desk: Desk) -> None:
     queue = open_with(session, desk, n_items=3, gold_onboarding=2)
     add_known(session, queue, desk, 2)
@@ -239,8 +261,10 @@ def test_a_person_below_the_bound_is_paused_kindly(session: Session, desk: Desk)
     found = review.claim_next(session, queue.id, user.id, now=NOW)
     assert isinstance(found, Nothing)
     assert found.reason is Reason.PAUSED
-    assert found.message.startswith(pauses.GOLD_PAUSE)
-    assert "0 of 4" in found.message
+    assert found.message == pauses.GOLD_PAUSE
+    reason = member(session, queue, user.id).pause_reason
+    assert reason
+    assert "0 of 4" in reason
 
 
 def test_the_lead_sees_who_is_paused_and_why(session: Session, desk: Desk) -> None:
@@ -275,7 +299,8 @@ def test_a_lead_may_pause_by_hand(session: Session, desk: Desk) -> None:
     pauses.pause_reviewer(session, queue.id, user.id, reason="Let us talk.", now=NOW)
     found = review.claim_next(session, queue.id, user.id, now=NOW)
     assert isinstance(found, Nothing)
-    assert (found.reason, found.message) == (Reason.PAUSED, "Let us talk.")
+    assert found.reason is Reason.PAUSED
+    assert "Nothing that you did is lost" in found.message
 
 
 @pytest.mark.parametrize("reason", ["", "  ", pauses.GOLD_PAUSE])
