@@ -127,7 +127,12 @@ def judge(session: Session, review_id: int, now: datetime) -> GoldResult | None:
     None, with nothing counted, when the known answer was withdrawn in the meantime.
     """
     review = session.get_one(Review, review_id, populate_existing=True)
-    gold = session.scalar(select(GoldAnswer).where(GoldAnswer.item_id == review.item_id))
+    gold = session.scalar(
+        select(GoldAnswer)
+        .where(GoldAnswer.item_id == review.item_id)
+        .with_for_update(read=True)  # a withdrawal waits, or has been seen
+        .execution_options(populate_existing=True)
+    )
     if gold is None:
         raise NotFound("There is no known answer to this item.")
     stored = session.scalar(select(GoldResult).where(GoldResult.review_id == review_id))

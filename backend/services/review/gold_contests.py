@@ -127,7 +127,7 @@ def withdraw_gold(
         Conflict: it was withdrawn before.
         InvalidInput: no reason.
     """
-    gold = session.get(GoldAnswer, gold_id, populate_existing=True)
+    gold = session.get(GoldAnswer, gold_id, populate_existing=True, with_for_update=True)
     if gold is None:
         raise NotFound("There is no such known answer.")
     if gold.withdrawn_at is not None:
