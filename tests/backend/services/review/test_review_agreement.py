@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import pytest
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, sessionmaker
 
+from backend.rubrics import Rubric, find_rubric
 from backend.services import review
+from backend.services.review.agreement import _scale
 from tests.fixtures_review import BAD, GOOD, build_desk, review_next
 
 
@@ -51,3 +53,46 @@ def test_votes_are_compared_by_model_and_not_by_side(session: Session) -> None:
     percent = _figures(session, queue.id)["winner", "percent"].figure
     assert percent is not None
     assert (percent.value, percent.n) == (1.0, 6)
+
+
+@pytest.mark.parametrize(
+    ("criterion", "scale", "values"),
+    [
+        ({"scale": "yes_no"}, "nominal", ["no", "yes"]),
+        ({"scale": "verdict"}, "ordinal", [-1.0, 0.0, 1.0]),
+        ({"scale": "stars", "n": 3}, "ordinal", [1.0, 2.0, 3.0]),
+        ({"scale": "number", "min": 0, "max": 9}, "interval", []),
+    ],
+)
+def test_the_scale_of_a_criterion(
+    criterion: dict[str, object], scale: str, values: list[float | str]
+) -> None:
+    content = {**criterion, "name": "c", "question": "C"}
+    rubric = Rubric.model_validate({"name": "r", "guidelines": "g", "criteria": [content]})
+    assert _scale(rubric.criteria[0]) == (scale, values)
+
+
+def test_verdicts_several_options_and_numbers_have_agreement(
+    sqlite_sessions: sessionmaker[Session],
+) -> None:
+    with sqlite_sessions() as session:
+        desk = build_desk(
+            session, splits={"train": 4}, n_experts=2, rubric=find_rubric("clinical_note")
+        )
+        queue = desk.open(session, overlap=2, overlap_share=1.0)
+        given = [("pass", ["none"], 0, 5), ("critical_fail", ["allergy", "plan"], 9.5, 2)]
+        for user in desk.experts:
+            for n in range(4):
+                verdict, missing, minutes, stars = given[n % 2]
+                ratings = {
+                    "verdict": verdict,
+                    "omissions": missing,
+                    "editing": minutes,
+                    "usefulness": stars,
+                }
+                review_next(session, queue, user, review.Answer(ratings))
+        found = _figures(session, queue.id)
+    for criterion in ("verdict", "omissions", "editing", "usefulness"):
+        percent = found[criterion, "percent"].figure
+        assert percent is not None, found[criterion, "percent"].error
+        assert (percent.value, percent.n) == (1.0, 4)
