@@ -27,6 +27,7 @@ from evaluators.statistics.clusters import number_clusters, sum_clusters
 from evaluators.statistics.intervals import (
     ONE_CLUSTER,
     Interval,
+    constant_interval,
     mean_interval,
     paired_rate_interval,
     rate_interval,
@@ -36,6 +37,7 @@ from evaluators.types import Difference, Figure, Score
 
 RESAMPLES = 1000
 FEW_FOR_BCA = 40
+ALL_ALIKE = "all resamples are alike: nothing is known of the spread"
 LEVEL = 0.95
 
 
@@ -114,6 +116,10 @@ def _corpus_interval(metric: Metric, sides: Sequence[Sums], drawing: _Drawing) -
     if len(sides) == 2:
         value -= _figure_of(metric, sides[0])
     clusters = sides[0].shape[0]
+    if all(side is None or np.ptp(side) == 0 for side in (_apart(drawn), _apart(left_out))):
+        if len(sides) == 1:
+            return constant_interval(value, clusters, metric.scale, drawing.level)
+        return Interval(value, value, "none", True, ALL_ALIKE)
     level = expanded_level(drawing.level, clusters, narrow=True)
     low, high = bca_interval(value, _apart(drawn), _apart(left_out), level=level)
     return Interval(low, high, "bootstrap-bca", clusters < FEW_FOR_BCA)

@@ -149,6 +149,9 @@ def _write_html(path: Path, source: str, report: dict[str, list[dict[str, Any]]]
 
     named = [{**row, "name": f"{row['criterion']}: {row['metric']}"} for row in report["figures"]]
     sections = [("Coefficients", forest_plot(named, label="name"))]
+    undefined = [row for row in report["figures"] if "error" in row]
+    if undefined:
+        sections.append(("Undefined", table(undefined, ["criterion", "metric", "error"])))
     for criterion in dict.fromkeys(row["criterion"] for row in report["pairs"]):
         pairs = [row for row in report["pairs"] if row["criterion"] == criterion]
         names = list(dict.fromkeys(name for row in pairs for name in (row["first"], row["second"])))

@@ -27,6 +27,9 @@ def command(
     level: Annotated[float, typer.Option(help="Level of the intervals.")] = 0.95,
     resamples: Annotated[int, typer.Option(help="Bootstrap resamples, for files.")] = 1000,
     seed: Annotated[int, typer.Option(help="Seed of the bootstrap, for files.")] = 0,
+    html: Annotated[
+        Path | None, typer.Option(help="Write a report that opens offline, for files.")
+    ] = None,
     project: ProjectOption = None,
     json: JsonOption = False,
 ) -> None:
@@ -40,6 +43,7 @@ def command(
             candidate,
             metrics=metrics,
             as_json=json,
+            html=html,
             level=level,
             resamples=resamples,
             seed=seed,

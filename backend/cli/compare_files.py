@@ -5,7 +5,8 @@ strop compare a.jsonl b.jsonl --metric rougeL
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import typer
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
     from evaluators.types import Difference, Sample, Score
 
 COLUMNS = ["metric", "baseline", "candidate", "value", "low", "high", "p"]
+FLIPS = ["fixed", "broken", "both_right", "both_wrong"]
+SHOWN_FAILURES = 5
 COUNTS = ["wins", "losses", "ties", "n", "failed", "better"]
 
 
@@ -26,13 +29,15 @@ def compare_files(
     *,
     metrics: Sequence[str],
     as_json: bool = False,
+    html: Path | None = None,
     level: float = 0.95,
     resamples: int = 1000,
     seed: int = 0,
 ) -> list[Difference]:
     """Print the paired difference of each metric, candidate minus baseline, and return them.
 
-    Samples are paired by id; ids that only one file has are named and counted, not used.
+    Samples are paired by id; ids that only one file has, and pairs that could not be scored, are
+    named and counted, not used.
 
     Raises:
         EvaluatorError: a file cannot be read, no id is common, or nothing could be scored.
@@ -59,7 +64,12 @@ def compare_files(
         for metric in chosen
     ]
     extra = [_flips(metric, before[metric.name], after[metric.name]) for metric in chosen]
-    _print(found, _corrected(found, extra), unpaired, as_json=as_json)
+    rows = _corrected(found, extra)
+    if html is not None:
+        _write_html(html, (baseline, candidate), rows)
+    _print(found, rows, unpaired, as_json=as_json)
+    if not as_json:
+        _print_failures(old, (before, after))
     return found
 
 
@@ -131,9 +141,41 @@ def _print(
     print_table(rows, columns=["metric", *COUNTS])
     flipped = [row for row in rows if "fixed" in row]
     if flipped:
-        print_table(flipped, columns=["metric", "fixed", "broken", "both_right", "both_wrong"])
+        print_table(flipped, columns=["metric", *FLIPS])
     for difference in found:
         typer.echo(difference.signature)
     if unpaired:
         shown = ", ".join(unpaired[:5])
         typer.echo(f"not compared: {len(unpaired)} ids are in one file only ({shown})", err=True)
+
+
+def _print_failures(
+    samples: Sequence[Sample], sides: tuple[Mapping[str, Sequence[Score]], ...]
+) -> None:
+    """Name the pairs that could not be scored, with the side at which it failed."""
+    for name in sides[0]:
+        failed = [
+            f"not scored: {name}, id {sample.id} ({side}): {scores[name][i].error}"
+            for i, sample in enumerate(samples)
+            for side, scores in zip(("baseline", "candidate"), sides, strict=True)
+            if scores[name][i].error
+        ]
+        for line in failed[:SHOWN_FAILURES]:
+            typer.echo(line, err=True)
+        if len(failed) > SHOWN_FAILURES:
+            typer.echo(f"not scored: {name}, {len(failed) - SHOWN_FAILURES} more", err=True)
+
+
+def _write_html(path: Path, files: tuple[str, str], rows: Sequence[dict[str, Any]]) -> None:
+    from backend.cli.html_report import forest_plots, signatures, table, write_report
+
+    flipped = [row for row in rows if "fixed" in row]
+    columns = [*COLUMNS, *(["p_holm", "p_bh"] if len(rows) > 1 else []), *COUNTS]
+    sections = [
+        ("Candidate minus baseline", table(rows, columns)),
+        ("Plot", forest_plots(rows, zero=0.0)),
+    ]
+    if flipped:
+        sections.append(("Flips", table(flipped, ["metric", *FLIPS])))
+    sections.append(("Recipes", signatures([row["signature"] for row in rows])))
+    write_report(path, f"{Path(files[1]).name} against {Path(files[0]).name}", sections)

@@ -6,6 +6,7 @@ bring its own scripts along.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from html import escape
 from pathlib import Path
@@ -17,7 +18,7 @@ color:#1b1f24}
 h1{font-size:1.5rem}h2{font-size:1.15rem;margin-top:2rem}
 table{border-collapse:collapse;font-variant-numeric:tabular-nums}
 th,td{padding:.25rem .7rem;border-bottom:1px solid #d8dee4;text-align:left}
-td.number{text-align:right}code{font-size:.8rem;color:#57606a;overflow-wrap:anywhere}
+td.number,th.number{text-align:right}.wide{overflow-x:auto}code{font-size:.8rem;color:#57606a;overflow-wrap:anywhere}
 svg{max-width:100%;height:auto;font:12px system-ui,sans-serif}
 @media(prefers-color-scheme:dark){body{background:#0d1117;color:#e6edf3}th,td{border-color:#30363d}
 svg{background:#fff}}
@@ -38,14 +39,24 @@ def write_report(path: Path, title: str, sections: Sequence[tuple[str, str]]) ->
 
 def table(rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> str:
     """A table of the named columns."""
-    head = "".join(f"<th>{escape(column)}</th>" for column in columns)
+    head = "".join(_head(column, rows) for column in columns)
     lines = ["".join(_cell(row.get(column)) for column in columns) for row in rows]
     body = "".join(f"<tr>{line}</tr>" for line in lines)
-    return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+    inner = f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+    return f'<div class="wide">{inner}</div>'
+
+
+def _head(column: str, rows: Sequence[Mapping[str, Any]]) -> str:
+    kind = ' class="number"' if any(_is_number(row.get(column)) for row in rows) else ""
+    return f"<th{kind}>{escape(column)}</th>"
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def _cell(value: Any) -> str:
-    if isinstance(value, bool) or not isinstance(value, int | float):
+    if not _is_number(value):
         return f"<td>{escape('' if value is None else str(value))}</td>"
     text = f"{value:.3f}" if isinstance(value, float) else str(value)
     return f'<td class="number">{text}</td>'
@@ -54,6 +65,13 @@ def _cell(value: Any) -> str:
 def signatures(found: Sequence[str]) -> str:
     """The recipes, one a line."""
     return "".join(f"<div><code>{escape(text)}</code></div>" for text in dict.fromkeys(found))
+
+
+def forest_plots(rows: Sequence[Mapping[str, Any]], *, zero: float | None = None) -> str:
+    """One plot for figures of the unit 0 to 1 and one for larger ones, such as BLEU."""
+    large = [row for row in rows if max(abs(row.get("low", 0)), abs(row.get("high", 0))) > 1]
+    small = [row for row in rows if row not in large]
+    return "".join(forest_plot(part, zero=zero) for part in (small, large) if part)
 
 
 def forest_plot(
@@ -87,8 +105,24 @@ def forest_plot(
         parts.append(_text(width - 215, y + 4, said))
     if zero is not None:
         parts.append(_line(x(zero), 6, x(zero), height - 30, GREY, 1))
-    parts += [_text(x(v), height - 12, f"{v:.3g}", anchor="middle") for v in (low, high)]
+    parts.append(_line(left, height - 28, width - 230, height - 28, GREY, 1))
+    for tick in axis_ticks(low, high):
+        parts.append(_line(x(tick), height - 28, x(tick), height - 24, GREY, 1))
+        parts.append(_text(x(tick), height - 10, f"{tick:g}", anchor="middle"))
     return _svg(width, height, parts, "Values with their intervals")
+
+
+def axis_ticks(low: float, high: float, *, most: int = 6) -> list[float]:
+    """Round numbers from low to high, at most so many; both ends where none is round enough."""
+    span = high - low
+    if span <= 0:
+        return [low]
+    power = 10.0 ** math.floor(math.log10(span))
+    for step in (power / 10, power / 5, power / 2, power, 2 * power):
+        first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
+        if last - first < most:
+            break
+    return [round(i * step, 12) for i in range(first, last + 1)] or [low, high]
 
 
 def matrix_plot(names: Sequence[str], cells: Mapping[tuple[str, str], float | None]) -> str:
@@ -126,9 +160,14 @@ def reliability_plot(bins: Sequence[Mapping[str, Any]]) -> str:
         _, bottom = place(b["risk"], b["low"])
         parts.append(_line(x, top, x, bottom, BLUE, 2))
         parts.append(f'<circle cx="{x:.1f}" cy="{y:.1f}" r="4" fill="{BLUE}"/>')
-    parts.append(_text(left + size / 2, size + 34, "risk said", anchor="middle"))
-    parts.append(_text(4, 8 + size / 2, "rate"))
-    return _svg(size + left + 20, size + 44, parts, "Reliability curve")
+    for tick in (0.0, 0.25, 0.5, 0.75, 1.0):
+        (x, below), (_, y) = place(tick, 0), place(0, tick)
+        parts.append(_text(x, below + 16, f"{tick:g}", anchor="middle"))
+        parts.append(_text(left - 6, y + 4, f"{tick:g}", anchor="end"))
+    parts.append(_text(left + size / 2, size + 44, "risk said", anchor="middle"))
+    turned = f'transform="rotate(-90 12 {10 + size / 2})"'
+    parts.append(_text(12, 10 + size / 2, "rate found", anchor="middle", extra=turned))
+    return _svg(size + left + 20, size + 54, parts, "Reliability curve")
 
 
 def _svg(width: float, height: float, parts: Sequence[str], title: str) -> str:

@@ -81,7 +81,8 @@ def _write_html(path: Path, source: str, report: dict[str, Any]) -> None:
         columns = ["between", "by", "ties", "agree", "n", "value", "low", "high"]
         sections.append(("Agreement of verdicts", table(report["judge"], columns)))
     columns = ["model", "against", "value", "low", "high", "n", "items", "wins", "losses", "ties"]
-    sections.append(("All win rates", table(report["win_rates"], columns)))
+    rates = [{**row, "against": row["against"] or "all"} for row in report["win_rates"]]
+    sections.append(("All win rates", table(rates, columns)))
     write_report(path, f"Preferences in {Path(source).name}", sections)
 
 

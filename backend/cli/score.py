@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from evaluators.types import Figure, Sample, Score
 
 SLOW = 2000
+SHOWN_ROWS = 50
 COLUMNS = ["metric", "value", "low", "high", "n", "failed", "n/a", "note"]
 CLASS_COLUMNS = ["label", "support", "predicted", "precision", "recall", "f1", "note"]
 
@@ -61,7 +62,7 @@ def command(
             problems.append({"metric": metric.name, "error": str(error)})
     classes = _class_rows(scores, level) if by_class else []
     if html is not None:
-        _write_html(html, predictions, figures, problems, classes)
+        _write_html(html, predictions, figures, problems, classes, _failures(samples, scores))
     if as_json:
         listed = [*(figure.as_dict() for figure in figures), *problems]
         print_json({"figures": listed, "classes": classes} if by_class else listed)
@@ -145,16 +146,18 @@ def _write_html(
     figures: Sequence[Figure],
     problems: Sequence[dict[str, str]],
     classes: Sequence[dict[str, Any]],
+    failures: Sequence[dict[str, str]],
 ) -> None:
-    from backend.cli.html_report import forest_plot, signatures, table, write_report
+    from backend.cli.html_report import forest_plots, signatures, table, write_report
 
     rows = [{**f.as_dict(), "n/a": f.not_applicable, "note": _note(f)} for f in figures]
     rows += [{**problem, "note": problem["error"]} for problem in problems]
-    large = [row for row in rows if row.get("high", 0) > 1]
-    small = [row for row in rows if row not in large]
     sections = [("Figures", table(rows, COLUMNS))]
-    sections += [("Plot", forest_plot(part)) for part in (small, large) if part]
+    sections.append(("Plot", forest_plots(rows)))
     sections += [("Per class", table(classes, CLASS_COLUMNS))] if classes else []
+    if failures:
+        shown = table(failures[:SHOWN_ROWS], ["id", "metric", "error"])
+        sections.append((f"Not scored: {len(failures)}, the first of them", shown))
     sections.append(("Recipes", signatures([f.signature for f in figures])))
     write_report(path, f"Scores of {Path(source).name}", sections)
 
@@ -164,11 +167,21 @@ def _note(figure: Figure) -> str:
     return "; ".join(part for part in (rough, figure.note) if part)
 
 
+def _failures(samples: Sequence[Sample], scores: dict[str, list[Score]]) -> list[dict[str, str]]:
+    """The rows that could not be scored, metric by metric; none is dropped in silence."""
+    return [
+        {"id": sample.id, "metric": name, "error": score.error}
+        for name, column in scores.items()
+        for sample, score in zip(samples, column, strict=True)
+        if score.error is not None
+    ]
+
+
 def _print_failures(samples: Sequence[Sample], scores: dict[str, list[Score]]) -> None:
-    """Name the rows that could not be scored; never drop them in silence."""
-    for name, column in scores.items():
-        failed = [(s.id, c.error) for s, c in zip(samples, column, strict=True) if c.error]
-        for identity, error in failed[:5]:
-            typer.echo(f"not scored: {name}, id {identity}: {error}", err=True)
+    failures = _failures(samples, scores)
+    for name in scores:
+        failed = [row for row in failures if row["metric"] == name]
+        for row in failed[:5]:
+            typer.echo(f"not scored: {name}, id {row['id']}: {row['error']}", err=True)
         if len(failed) > 5:
             typer.echo(f"not scored: {name}, {len(failed) - 5} more", err=True)

@@ -66,7 +66,9 @@ def wilson(
     rate = successes / n
     centre = (rate + z * z / (2 * n)) / (1 + z * z / n)
     half = z / (1 + z * z / n) * math.sqrt(rate * (1 - rate) / n + z * z / (4 * n * n))
-    return max(0.0, centre - half), min(1.0, centre + half)
+    low = max(0.0, centre - half) if successes > 0 else 0.0  # exact, whatever the rounding
+    high = min(1.0, centre + half) if successes < n else 1.0
+    return low, high
 
 
 def newcombe(
@@ -140,14 +142,14 @@ def mean_interval(
     if clusters == 1:
         raise InvalidValues("One group only: no interval can be estimated.", hint="Score more.")
     if ratio_variance(sums) < 1e-24:
-        return _constant_interval(mean, clusters, scale if bounded else None, level)
+        return constant_interval(mean, clusters, scale if bounded else None, level)
     low, high = studentised_interval(sums, seed=seed, resamples=resamples, level=level)
     if scale is not None and bounded:
         low, high = max(0.0, low), min(scale, high)
     return Interval(low, high, "bootstrap-t", clusters < FEW_CLUSTERS)
 
 
-def _constant_interval(mean: float, clusters: int, scale: float | None, level: float) -> Interval:
+def constant_interval(mean: float, clusters: int, scale: float | None, level: float) -> Interval:
     """All values alike: a bounded mean varies no more than a rate, of others nothing is known."""
     if not scale:
         note = "all values are alike: nothing is known of their spread"

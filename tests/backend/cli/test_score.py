@@ -11,6 +11,7 @@ import pytest
 
 from backend.cli import main
 from backend.cli.compare_files import compare_files
+from backend.cli.html_report import axis_ticks
 from evaluators.errors import EvaluatorError
 
 ROWS: list[dict[str, Any]] = [
@@ -135,3 +136,48 @@ def test_compare_corrects_p_and_counts_flips(
     assert invented["p_holm"] >= invented["p"]
     assert "fixed" not in rouge
     assert rouge["unpaired"] == 1
+
+
+def test_compare_names_what_was_not_scored_and_writes_a_report(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    better = [{**ROWS[0], "prediction": "It is EUR 29."}, ROWS[1], ROWS[2]]
+    files = write(tmp_path / "a.jsonl", ROWS), write(tmp_path / "b.jsonl", better)
+    html = tmp_path / "report.html"
+    compare_files(*files, metrics=["rouge1", "invented"], html=html)
+    captured = capsys.readouterr()
+    assert "not scored: rouge1, id 3 (candidate): no reference to compare with" in captured.err
+    page = html.read_text()
+    assert "Flips" in page
+    assert "<svg" in page
+    assert "<script" not in page
+
+
+def test_report_names_what_was_not_scored(tmp_path: Path) -> None:
+    html = tmp_path / "report.html"
+    assert run(write(tmp_path / "p.jsonl", ROWS), "--metrics", "rouge1", "--html", str(html)) == 0
+    assert "<td>3</td><td>rouge1</td><td>no reference to compare with</td>" in html.read_text()
+
+
+def test_a_figure_alike_in_all_resamples_has_no_interval_of_width_zero(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = [{"id": str(i), "prediction": "x", "reference": "y"} for i in range(40)]
+    assert run(write(tmp_path / "p.jsonl", rows), "--metrics", "f1,bleu", "--json") == 0
+    for figure in json.loads(capsys.readouterr().out):
+        assert figure["value"] == figure["low"] == 0
+        assert figure["high"] > 0.05
+        assert figure["rough"]
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "expected"),
+    [
+        (0.0, 1.0, [0.0, 0.2, 0.4, 0.6, 0.8, 1.0]),
+        (0.238, 0.941, [0.4, 0.6, 0.8]),
+        (26.5, 70.6, [30.0, 40.0, 50.0, 60.0, 70.0]),
+        (0.3, 0.3, [0.3]),
+    ],
+)
+def test_ticks_are_round(low: float, high: float, expected: list[float]) -> None:
+    assert axis_ticks(low, high) == pytest.approx(expected)
