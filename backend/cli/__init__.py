@@ -54,6 +54,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "webhook": ("backend.cli.webhook", "Tell other programs what happens in queues."),
     "set": ("backend.cli.training_set", "Freeze reviewed answers into a training set."),
     "train": ("backend.cli.train", "Train an adapter on a frozen set."),
+    "round": ("backend.cli.round", "A whole turn of the loop, which waits for people."),
     "lineage": ("backend.cli.lineage", "What a thing was made of, and what it went into."),
     "gate": ("backend.cli.gate", "Judge a candidate by the manifest."),
     "promote": ("backend.cli.promote", "Point an alias at a model."),
@@ -149,6 +150,8 @@ def _show_error(error: Exception, *, debug: bool) -> int:
         text = f"{type(error).__name__}: {error} (this is a defect; --debug shows where)"
     else:
         text = str(error)
-    typer.echo(f"error: {text}", err=True)
+    from backend.cli.common import shown_text
+
+    typer.echo(f"error: {shown_text(text)}", err=True)
     _show_findings(getattr(error, "findings", ()))
     return int(getattr(error, "exit_code", 1))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
     from backend.tables.projects import Project
 
 FILE_WIDTH = 180
+BIDI_CONTROLS = frozenset(
+    "\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
+)
 ProjectOption = Annotated[str | None, typer.Option("--project", help="Project, if several.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 AcceptLeaksOption = Annotated[
@@ -112,4 +116,14 @@ def print_table(
 def _cell(value: object) -> str:
     if value is None:
         return ""
-    return f"{value:.3f}" if isinstance(value, float) else str(value)
+    return f"{value:.3f}" if isinstance(value, float) else shown_text(str(value))
+
+
+def shown_text(text: str) -> str:
+    """A text that a terminal only shows: what moves its cursor, colours it or turns the direction
+    of reading is written as U+FFFD. Line ends and tabs stay."""
+    return "".join("\ufffd" if _commands(sign) else sign for sign in text)
+
+
+def _commands(sign: str) -> bool:
+    return sign not in "\n\t" and (unicodedata.category(sign) == "Cc" or sign in BIDI_CONTROLS)
