@@ -80,7 +80,7 @@ def _slice_stratum(material: Material, target: Target, n: int) -> Stratum:
     key, value = parse_slice(target.name.removeprefix(SLICE), slices)
     members = tuple(i for i, found in enumerate(slices) if found.get(key) == value)
     why = f"Cases with {key} = {value} are looked at more closely."
-    return Stratum(target.name, why, members, n)
+    return Stratum(target.name[:80], why, members, n)
 
 
 def _risk(material: Material, target: Target) -> Values:

@@ -2,9 +2,11 @@
 
     penalty per 100 words = 100 * sum of the marks' weights / words of the output
 
-Weights are the rubric's. With those of the library's translation rubric this is the MQM score of
-Freitag et al. 2021 (TACL 9:1460), for each 100 words instead of each segment; lower is better, 0 is
-without error. Words are what white space parts: a text in a script without spaces has no score.
+Weights of errors are the rubric's. With those of the library's translation rubric this is the MQM
+score of Freitag et al. 2021 (TACL 9:1460), for each 100 words instead of each segment; lower is
+better, 0 is without error. In the score of a model, outputs weigh by the inverse of the chance with
+which the design drew them. Words are what white space parts: a text in a script without spaces has
+no score.
 """
 
 from __future__ import annotations
@@ -183,19 +185,24 @@ def _score_model(rubric: Rubric, model: str, reviews: Sequence[Review]) -> Model
 def _clusters(
     rubric: Rubric, items: Sequence[Sequence[Review]]
 ) -> tuple[dict[str, tuple[float, float]], dict[str, float]]:
-    """Penalty and words by group of examples; and the penalty of each kind per 100 words."""
+    """Weighted penalty and words by group of examples; and the penalty of each kind."""
     clusters: dict[str, tuple[float, float]] = {}
     kinds: dict[str, float] = defaultdict(float)
-    words = 0
+    words = 0.0
+    # Relative to the least likely output, so that equal chances weigh 1 to the last digit.
+    least = min((reviews[0].item.inclusion_probability for reviews in items), default=1.0)
     for reviews in items:
         output = reviews[0].item.generation_a
+        weight = least / reviews[0].item.inclusion_probability
         scores = [score_marks(rubric, review.spans, output.text or "") for review in reviews]
         group = output.example.group or f"example {output.example_id}"
         penalty, n = clusters.get(group, (0.0, 0.0))
-        clusters[group] = (penalty + fmean(s.penalty for s in scores), n + scores[0].n_words)
-        words += scores[0].n_words
+        mean_penalty = fmean(s.penalty for s in scores)
+        clusters[group] = (penalty + weight * mean_penalty, n + weight * scores[0].n_words)
+        words += weight * scores[0].n_words
         for mark in (mark for review in reviews for mark in review.spans):
-            kinds[mark.kind] += rubric.weight(mark.kind, mark.severity) / len(reviews)
+            each = rubric.weight(mark.kind, mark.severity) / len(reviews)
+            kinds[mark.kind] += weight * each
     return clusters, {kind: 100 * kinds[kind] / words for kind in sorted(kinds)}
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
+from sqlalchemy import select
 from sqlalchemy.orm import Session, sessionmaker
 
 from backend.errors import CannotCompute, InvalidInput
@@ -12,6 +13,7 @@ from backend.rubrics import find_rubric
 from backend.services import review
 from backend.services.review import SpanMark
 from backend.services.review.mark_scores import count_words, queue_mark_scores, score_marks
+from backend.tables.review import ReviewItem
 from tests.fixtures_quality import answer_next, open_with
 from tests.fixtures_review import Desk, build_desk
 
@@ -95,6 +97,21 @@ def test_a_model_is_scored_by_all_its_words(session: Session, desk: Desk) -> Non
     assert score.high is not None
     assert 0 <= score.low < score.value < score.high
     assert RUBRIC.digest[:12] in score.signature
+
+
+def test_outputs_weigh_by_the_inverse_of_their_chance(session: Session, desk: Desk) -> None:
+    """The two outputs with a mark were drawn for sure, the three others one time in four."""
+    queue = open_with(session, desk)
+    for n in range(5):
+        spans = tuple(marks(("grammar", "major"))) if n < 2 else ()
+        answer_next(session, queue, desk.experts[0], {"verdict": "fail"}, spans=spans)
+    items = session.scalars(select(ReviewItem).where(ReviewItem.queue_id == queue.id))
+    for item in items:
+        item.inclusion_probability = 1.0 if item.position < 2 else 0.25
+    session.flush()
+    [score] = queue_mark_scores(session, queue.id)
+    assert score.value == pytest.approx(100 * 2 * 5 / (3 * (2 + 4 * 3)))
+    assert score.by_kind == {"grammar": pytest.approx(score.value)}
 
 
 def test_too_few_outputs_are_a_reason_and_no_figure(session: Session, desk: Desk) -> None:

@@ -300,7 +300,7 @@ def test_minutes_become_items_by_what_reviews_took(session: Session, desk: Desk)
 
 
 def test_stated_minutes_stand_in_until_reviews_tell(session: Session, desk: Desk) -> None:
-    time_reviews(session, desk, [60, 60, 60, 60])
+    time_reviews(session, desk, [60] * 6)
     for done in session.scalars(select(Review)):
         done.simulated = True
     queue = desk.open(session, design=SamplingDesign(minutes=10, minutes_per_review=2.5))
