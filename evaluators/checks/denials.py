@@ -89,10 +89,10 @@ def _denied(statement: Statement) -> list[Phrase]:
     """What a sentence denies for certain; a question denies what its plain `no` answers."""
     if TRIGGERS.isdisjoint(statement.texts):
         return []
+    if statement.asked and statement.answer is not Polarity.NEGATED:
+        return []
     triggers = list(_triggers(statement))
     if not triggers:
-        return []
-    if statement.asked and statement.answer is not Polarity.NEGATED:
         return []
     ends = [at for at, *_ in triggers[1:]] + [len(statement.words)]
     found: list[Phrase] = []

@@ -13,10 +13,12 @@ from evaluators.checks.claims import Claim, quote
 from evaluators.checks.denials import Phrase, Reading
 from evaluators.checks.numerals import is_german
 from evaluators.checks.polarity import Mention, denied_phrases, find_mentions, read_polarity
-from evaluators.checks.polarity_words import KIN, TIMES
+from evaluators.checks.polarity_words import DENIERS, KIN, NOT, TIMES
 from evaluators.checks.statements import Polarity, Statement, stem_word
 
 MOST_MENTIONS = 40  # beyond that nothing is certain, and no text takes forever
+# Without one of these a text denies nothing, and is not read; `t` is what is left of `don't`.
+_CUES = frozenset({*DENIERS, *NOT, "t", "nope", "nah", "none"})
 _PEOPLE = frozenset({"patient", "pt", "customer", "client", "caller", "user", "member"})
 _ROLES = _PEOPLE | {"agent", "doctor"}
 _SELF = frozenset({"i", "my", "we", "our", "me"})
@@ -36,7 +38,8 @@ def check_negations(
     """
     if is_german(words):
         return
-    phrases, told_phrases = denied_phrases(output), denied_phrases(source)
+    phrases = () if words.isdisjoint(_CUES) else denied_phrases(output)
+    told_phrases = () if source_words.isdisjoint(_CUES) else denied_phrases(source)
     if not phrases and not told_phrases:
         return
     denied_here = _shared(phrases, source_words)
