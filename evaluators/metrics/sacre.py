@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 BLEU_ORDER = 4
 CHRF_BETA = 2.0
+MOST_WORDS = 2000  # the search for moves takes time and memory by the square of the words
+TOO_LONG = f"a text of more than {MOST_WORDS:,} words is too long for TER"
 
 
 @lru_cache(maxsize=64)
@@ -79,12 +81,19 @@ def score_segments(
     import numpy as np
 
     engine = _engine(kind, options)
-    stats = [segment_statistics(engine, s.prediction, s.references) for s in samples]
-    values = figure(np.array(stats, dtype=np.float64))
-    return [
+    fit = [kind != "ter" or _longest(s) <= MOST_WORDS for s in samples]
+    kept = [s for s, fits in zip(samples, fit, strict=True) if fits]
+    stats = [segment_statistics(engine, s.prediction, s.references) for s in kept]
+    values = figure(np.array(stats, dtype=np.float64)) if stats else []
+    scored = iter(
         Score(float(value), stats=(*row, float(len(sample.references))))
-        for sample, row, value in zip(samples, stats, values, strict=True)
-    ]
+        for sample, row, value in zip(kept, stats, values, strict=True)
+    )
+    return [next(scored) if fits else Score(None, error=TOO_LONG) for fits in fit]
+
+
+def _longest(sample: Sample) -> int:
+    return max(len(text.split()) for text in (sample.prediction, *sample.references))
 
 
 def statistic_rows(scores: Sequence[Score]) -> NDArray[Any]:
