@@ -336,3 +336,10 @@ def test_that_annotators_are_named_as_label_studio_knows_them(done: Reviewed, na
     assert addresses == ({"eva@example.org", None} if named else {None})
     provenance = [one["reviewer"] for task in tasks for one in task["data"]["strop_reviews"]]
     assert set(provenance) == {expert.pseudonym for expert in done.desk.experts[:2]}
+
+
+def test_that_either_database_takes_answers_back(sessions: sessionmaker[Session]) -> None:
+    found = reviewed_queue(sessions, n_items=1)
+    queue = fresh_queue(found)
+    tasks = moved(found, queue, tasks_of(found))
+    assert [take(found, queue, tasks).taken for _ in range(2)] == [2, 0]
