@@ -228,6 +228,21 @@ def test_a_pause_that_other_results_call_for_stays(session: Session, desk: Desk)
     assert paused(session, queue, desk)
 
 
+def test_the_pause_is_judged_anew_by_the_results_that_are_left(
+    session: Session, desk: Desk
+) -> None:
+    """Two of five met call for a pause; two of the four that are left do not."""
+    queue = open_with(session, desk, gold_onboarding=5, gold_minimum=4)
+    add_known(session, queue, desk, 5)
+    for ratings in (BAD, BAD, GOOD, GOOD, GOOD):
+        answer_next(session, queue, desk.experts[0], ratings)
+    assert paused(session, queue, desk)
+    newest = session.query(GoldResult).order_by(GoldResult.id.desc()).first()
+    assert newest
+    gold_contests.withdraw_gold(session, newest.gold_id, by=None, reason="x", now=NOW)
+    assert not paused(session, queue, desk)
+
+
 def test_a_pause_by_hand_outlives_a_withdrawal(session: Session, desk: Desk) -> None:
     queue = open_with(session, desk, gold_onboarding=1)
     [known] = add_known(session, queue, desk, 1)
