@@ -47,7 +47,7 @@ class Outcome:
     error: str | None
 
 
-class _Inwards(OSError):
+class PrivateAddress(OSError):
     """The address is one of our own network."""
 
 
@@ -74,7 +74,7 @@ def refuse_inwards(address: str) -> None:
     given = ipaddress.ip_address(address.partition("%")[0])
     mapped = given.ipv4_mapped if isinstance(given, ipaddress.IPv6Address) else None
     if not (mapped or given).is_global or (mapped or given).is_multicast:
-        raise _Inwards(
+        raise PrivateAddress(
             errno.EACCES,
             f"{address} is a private address; STROP_WEBHOOK_PRIVATE=true allows such receivers",
         )
