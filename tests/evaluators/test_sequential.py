@@ -95,3 +95,12 @@ def test_a_bet_knows_only_what_came_before() -> None:
 def test_the_capital_starts_as_one_half_on_each_side() -> None:
     first = log_capital([0.5], 0.5, alpha=0.05)  # a bet that neither wins nor loses
     assert first[0] == pytest.approx(math.log(0.5))
+
+
+@pytest.mark.parametrize("past", [[1.0] * 8, [1.0, 1.0, 0.5, 1.0, 0.0, 1.0, 1.0, 1.0], [0.0] * 9])
+def test_the_capital_does_not_see_the_next_vote_before_it_bets(past: list[float]) -> None:
+    """Over a fair next vote the leading half of the capital stays the same on average."""
+    now = log_capital(past, 0.5, alpha=0.05)[-1]
+    after = [log_capital([*past, vote], 0.5, alpha=0.05)[-1] for vote in (0.0, 1.0)]
+    assert now > math.log(0.5)  # one side leads, and leads still after either vote
+    assert np.exp(after).mean() == pytest.approx(math.exp(now), rel=1e-12)
