@@ -33,6 +33,13 @@ PEOPLE = 4
 LEASE = 600
 people = st.integers(0, PEOPLE - 1)
 Token = tuple[int, int]
+WAITS = (60, LEASE // 2, LEASE + 1, LEASE + 1)
+ACTS = (
+    *["claim"] * 5,
+    *["submit"] * 5,
+    *["wait", "skip", "revise"] * 2,
+    *["verdict", "withdraw", "beat"],
+)
 
 
 class DeskMachine(RuleBasedStateMachine):
@@ -76,7 +83,33 @@ class DeskMachine(RuleBasedStateMachine):
             self.engine.dispose()
             self.folder.cleanup()
 
-    @rule(person=people)
+    @rule(
+        act=st.sampled_from(ACTS),
+        person=people,
+        other=people,
+        which=st.integers(0, 3),
+        good=st.booleans(),
+    )
+    def act(self, act: str, person: int, other: int, which: int, good: bool) -> None:
+        """One rule for all, since rules of their own would be switched off for whole runs."""
+        match act:
+            case "claim":
+                self.claim(person)
+            case "verdict":
+                self.claim_verdict(person)
+            case "wait":
+                self.wait(which)
+            case "submit":
+                self.submit(person, which if other == 0 else 0, good)
+            case "skip":
+                self.skip(person, which)
+            case "revise":
+                self.revise(person, which)
+            case "withdraw":
+                self.withdraw(person)
+            case "beat":
+                self.beat(person, other)
+
     def claim(self, person: int) -> None:
         user = self.users[person]
         with self.sessions.begin() as session:
@@ -86,7 +119,6 @@ class DeskMachine(RuleBasedStateMachine):
             return
         self._note(user, got)
 
-    @rule(person=people)
     def claim_verdict(self, person: int) -> None:
         user = self.users[person]
         with self.sessions.begin() as session:
@@ -107,11 +139,9 @@ class DeskMachine(RuleBasedStateMachine):
         self.until[got.slot_id] = got.lease_until
         self.claims[user].append(got)
 
-    @rule(seconds=st.sampled_from([60, LEASE // 2, LEASE + 1, 7201]))
-    def wait(self, seconds: int) -> None:
-        self.now += timedelta(seconds=seconds)
+    def wait(self, which: int) -> None:
+        self.now += timedelta(seconds=WAITS[which])
 
-    @rule(person=people, which=st.integers(0, 5), good=st.booleans())
     def submit(self, person: int, which: int, good: bool) -> None:
         """The newest claim or an older one: a resend, or what a dead tab sends late."""
         user = self.users[person]
@@ -149,7 +179,6 @@ class DeskMachine(RuleBasedStateMachine):
     def _revised(self, held: Claim) -> bool:
         return bool(held.draft)  # only a revision begins with an answer here
 
-    @rule(person=people, which=st.integers(0, 3))
     def skip(self, person: int, which: int) -> None:
         user = self.users[person]
         if not self.claims[user]:
@@ -171,7 +200,6 @@ class DeskMachine(RuleBasedStateMachine):
         self.skipped.add((held.slot_id, held.version))
         self.until.pop(held.slot_id, None)
 
-    @rule(person=people, which=st.integers(0, 2))
     def revise(self, person: int, which: int) -> None:
         user = self.users[person]
         with self.sessions.begin() as session:
@@ -189,7 +217,6 @@ class DeskMachine(RuleBasedStateMachine):
         self.until.pop(got.slot_id, None)
         self.claims[user].append(got)
 
-    @rule(person=people)
     def withdraw(self, person: int) -> None:
         """As a lead does: the row stays, and counts no more."""
         with self.sessions.begin() as session:
@@ -202,7 +229,6 @@ class DeskMachine(RuleBasedStateMachine):
             if found is not None:
                 found.withdrawn_at = self.now
 
-    @rule(person=people, other=people)
     def beat(self, person: int, other: int) -> None:
         """A sign of life with one's own token, or with somebody else's."""
         user, owner = self.users[person], self.users[other]
