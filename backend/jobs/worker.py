@@ -34,11 +34,13 @@ from backend.jobs.train import train_parts
 from backend.jobs.webhooks import deliver_due, keep_delivering
 from backend.services import queue
 from backend.services.clearing import BATCH, clear_outlived
+from backend.services.rounds import advance_rounds
 from backend.settings import Settings
 
 ALL_QUEUES = tuple(dict.fromkeys(queue.QUEUES.values()))
 STOP_SECONDS = 12.0
 CLEAR_EVERY = timedelta(hours=1)
+ADVANCE_EVERY = timedelta(seconds=2)
 
 KINDS: Mapping[str, Kind] = {
     queue.JobKind.GENERATE: generate_parts,
@@ -62,6 +64,7 @@ class Worker:
     until_idle: bool = False
     _beaten: float = field(default=0.0)
     _clear_after: datetime | None = field(default=None)
+    _advance_after: datetime | None = field(default=None)
 
     def start(self) -> None:
         """Take the name and start the job engine.
@@ -96,6 +99,7 @@ class Worker:
             if self.until_idle and unfinished == 0 and self.shop.wait_idle(0):
                 deliver_due(self.shop.sessions, private=self.shop.settings.webhook_private)
                 return
+            self._advance(utc_now())
             self._clear(utc_now())
             self.shop.stopping.wait(self.shop.settings.worker_poll_seconds)
 
@@ -116,6 +120,16 @@ class Worker:
         except OperationalError as error:  # the database was away or locked: it may come back
             log.warning("the database could not be read, will try again: %s", error)
             return -1
+
+    def _advance(self, now: datetime) -> None:
+        """Move the rounds that wait for a worker."""
+        if self._advance_after is not None and now < self._advance_after:
+            return
+        try:
+            advance_rounds(self.shop.sessions, self.shop.settings, now=now)
+        except OperationalError as error:
+            log.warning("no round was moved: %s", error)
+        self._advance_after = now + ADVANCE_EVERY
 
     def _clear(self, now: datetime) -> None:
         """Clear a batch each hour, and the next at once while there is more."""

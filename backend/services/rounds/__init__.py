@@ -1,0 +1,43 @@
+"""Rounds: one durable turn of the loop, from the corrections to the signed promotion.
+
+    plans     what a round is asked to do (RoundPlan)
+    turns     start, pause, take up, cancel, sign; explain
+    steps     what each phase does, and how long it waits
+    advance   move a round by one step, in one transaction
+
+What waits for people is a row, not a stack frame: a worker looks at the active rounds every few
+seconds, and a step either commits whole, with the id of what it made, or has not happened. Nothing
+is kept in a process, so that a killed worker loses nothing and trains nothing twice.
+"""
+
+from backend.services.rounds.advance import advance_round, advance_rounds
+from backend.services.rounds.plans import AcceptedLeaks, ReviewPlan, RoundPlan, parse_plan
+from backend.services.rounds.turns import (
+    Explanation,
+    cancel_round,
+    explain_round,
+    find_round,
+    list_rounds,
+    pause_round,
+    sign_round,
+    start_round,
+    take_up_round,
+)
+
+__all__ = [
+    "AcceptedLeaks",
+    "Explanation",
+    "ReviewPlan",
+    "RoundPlan",
+    "advance_round",
+    "advance_rounds",
+    "cancel_round",
+    "explain_round",
+    "find_round",
+    "list_rounds",
+    "parse_plan",
+    "pause_round",
+    "sign_round",
+    "start_round",
+    "take_up_round",
+]

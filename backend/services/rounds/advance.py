@@ -1,0 +1,86 @@
+"""Moving rounds: each step in a transaction of its own, which locks the round."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session, sessionmaker
+
+from backend.db import reading
+from backend.errors import StropError
+from backend.services.rounds.plans import plan_from_content
+from backend.services.rounds.steps import Moved, Waits, take_step, turn_of
+from backend.services.rounds.turns import note, start_round
+from backend.settings import Settings
+from backend.tables.rounds import Phase, Round, RoundState
+
+MOST_STEPS = 20
+
+
+def advance_rounds(sessions: sessionmaker[Session], settings: Settings, *, now: datetime) -> int:
+    """Move every active round as far as it goes; returns how many steps were taken."""
+    with reading(sessions) as session:
+        query = select(Round.id).where(Round.state == RoundState.ACTIVE)
+        active = list(session.scalars(query.order_by(Round.id)))
+    return sum(_advance_far(sessions, round_id, settings, now) for round_id in active)
+
+
+def _advance_far(
+    sessions: sessionmaker[Session], round_id: int, settings: Settings, now: datetime
+) -> int:
+    for taken in range(MOST_STEPS):
+        if not advance_round(sessions, round_id, settings=settings, now=now):
+            return taken
+    return MOST_STEPS
+
+
+def advance_round(
+    sessions: sessionmaker[Session], round_id: int, *, settings: Settings, now: datetime
+) -> bool:
+    """Take one step; False when the round waits, has failed or has ended.
+
+    A step that fails is rolled back whole, and the round keeps the reason.
+    """
+    try:
+        with sessions.begin() as session:
+            row = _lock(session, round_id)
+            return row is not None and _step(session, row, settings, now)
+    except StropError as error:
+        with sessions.begin() as session:
+            row = _lock(session, round_id)
+            if row is not None:
+                row.state, row.error, row.since = RoundState.FAILED, str(error), now
+                note(session, row, f"failed: {error}", now)
+        return False
+
+
+def _lock(session: Session, round_id: int) -> Round | None:
+    """The round, if it is active, to this transaction alone."""
+    query = select(Round).where(Round.id == round_id, Round.state == RoundState.ACTIVE)
+    return session.scalar(query.with_for_update())
+
+
+def _step(session: Session, row: Round, settings: Settings, now: datetime) -> bool:
+    outcome = take_step(turn_of(session, row, settings, now))
+    match outcome:
+        case Waits(what):
+            if row.waits_for != what:
+                row.waits_for = what
+            return False
+        case Moved(phase, did):
+            note(session, row, did, now)
+            row.phase, row.since, row.waits_for = phase, now, None
+            return True
+        case None:
+            _end(session, row, now)
+            return False
+
+
+def _end(session: Session, row: Round, now: datetime) -> None:
+    assert row.phase == Phase.END
+    row.state, row.finished_at, row.waits_for = RoundState.FINISHED, now, None
+    note(session, row, "ended", now)
+    plan = plan_from_content(row.plan)
+    if plan.repeat:
+        start_round(session, row.project_id, plan, started_by_id=row.started_by_id, now=now)

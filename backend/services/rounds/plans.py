@@ -1,0 +1,95 @@
+"""What a round is asked to do: a YAML file, checked before the round exists."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from backend.errors import InvalidInput
+from backend.services.curation import Recipe
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class ReviewPlan(_Part):
+    """Blind votes on the candidate beside the model to beat; watched, and ended when decided."""
+
+    reviewers: tuple[str, ...] = Field(min_length=1, description="User names.")
+    rubric: str = Field("blind_pair", description="Rubric of the library, by name.")
+    n_items: int | None = Field(None, ge=1, description="Pairs at most; all by default.")
+    margin: float = Field(
+        0.0, ge=0, lt=0.5, description="By how much the win rate has to exceed 1/2."
+    )
+    stop_when_decided: bool = Field(True, description="Close the queue once the votes decide.")
+
+
+class AcceptedLeaks(_Part):
+    """Who let near-duplicates of held-out prompts stand in this round, and why."""
+
+    user_id: int
+    reason: str = Field(min_length=1)
+
+
+class RoundPlan(_Part):
+    """One turn of the loop."""
+
+    adapter: str = Field(min_length=1, max_length=80, description="Name of the adapter to train.")
+    recipe: Recipe = Field(description="What the training set is made of.")
+    config: dict[str, Any] = Field(default_factory=dict, description="Keys of training/config.py.")
+    dataset: str = Field(min_length=1, description="Held-out dataset, NAME or NAME@VERSION.")
+    split: str = Field("test", pattern="^(validation|test)$")
+    metrics: tuple[str, ...] = Field(min_length=1, description="As in strop run --metrics.")
+    baseline: str | None = Field(None, description="Model to beat; the manifest's by default.")
+    also: tuple[str, ...] = Field(
+        (), description="Further models in the same run, for example base."
+    )
+    engine: str | None = Field(None, description="local or vllm; the settings' by default.")
+    max_tokens: int = Field(128, ge=1)
+    review: ReviewPlan | None = Field(None, description="Blind votes; none by default.")
+    sign: bool = Field(True, description="Wait for a person to sign the promotion.")
+    not_before: datetime | None = Field(None, description="Begin at this time.")
+    after_corrections: int | None = Field(
+        None, ge=1, description="Begin when so many corrections came in since the last round began."
+    )
+    repeat: bool = Field(False, description="Start the next round with this plan when it ends.")
+    accepted_leaks: AcceptedLeaks | None = Field(
+        None, description="Set when a round that found leaks is taken up."
+    )
+
+    @model_validator(mode="after")
+    def _repeats_for_a_reason(self) -> RoundPlan:
+        if self.repeat and self.after_corrections is None:
+            raise ValueError("repeat needs after_corrections, or rounds would never end")
+        return self
+
+
+def parse_plan(source: str) -> RoundPlan:
+    """Read a plan from YAML.
+
+    Raises:
+        InvalidInput: not YAML, or not a plan; the message names the place.
+    """
+    try:
+        content = yaml.safe_load(source)
+    except yaml.YAMLError as error:
+        place = " ".join(str(error).split())
+        raise InvalidInput(f"The plan is not YAML: {place}.") from error
+    return plan_from_content(content)
+
+
+def plan_from_content(content: object) -> RoundPlan:
+    """Build a plan from plain values; errors as `parse_plan`."""
+    try:
+        return RoundPlan.model_validate(content)
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(str(part) for part in first["loc"]) or "the top"
+        raise InvalidInput(
+            f"The plan is wrong at {place}: {first['msg']}.",
+            hint=f"Its keys: {', '.join(RoundPlan.model_fields)}.",
+        ) from error

@@ -1,0 +1,205 @@
+"""What people do with a round: start, pause, take up, cancel, sign, and ask what it waits for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import assert_never
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from backend.errors import Conflict, NotFound
+from backend.services import queue, review
+from backend.services.projects import current_manifest
+from backend.services.promotion import get_comparison, promote
+from backend.services.queue import JobKind
+from backend.services.rounds.plans import AcceptedLeaks, RoundPlan
+from backend.tables.rounds import Phase, Round, RoundEvent, RoundState
+
+ENDED = (RoundState.CANCELLED, RoundState.FINISHED)
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """What a round waits for, since when, and what it will do next."""
+
+    number: int
+    state: str
+    phase: str
+    waits_for: str
+    since: datetime
+    next: str
+    error: str | None
+
+
+def start_round(
+    session: Session,
+    project_id: int,
+    plan: RoundPlan,
+    *,
+    started_by_id: int | None,
+    now: datetime,
+) -> Round:
+    """Begin a round; the worker moves it from here.
+
+    Raises:
+        Conflict: no success manifest is set, or another round of the project is under way.
+    """
+    current_manifest(session, project_id)
+    if (other := _under_way(session, project_id)) is not None:
+        raise Conflict(
+            f"Round {other.number} is {other.state}.",
+            hint="Let it end, or cancel it: strop round cancel",
+        )
+    last = select(func.max(Round.number)).where(Round.project_id == project_id)
+    row = Round(
+        project_id=project_id,
+        number=(session.scalar(last) or 0) + 1,
+        plan=plan.model_dump(mode="json"),
+        started_by_id=started_by_id,
+        started_at=now,
+        since=now,
+    )
+    session.add(row)
+    session.flush()
+    note(session, row, "started", now)
+    return row
+
+
+def _under_way(session: Session, project_id: int) -> Round | None:
+    query = select(Round).where(Round.project_id == project_id, Round.state.not_in(ENDED))
+    return session.scalar(query.limit(1))
+
+
+def find_round(session: Session, project_id: int, number: int | None = None) -> Round:
+    """A round of a project by number, or the newest; NotFound when there is none."""
+    query = select(Round).where(Round.project_id == project_id).order_by(Round.number.desc())
+    if number is not None:
+        query = query.where(Round.number == number)
+    row = session.scalar(query.limit(1))
+    if row is None:
+        what = "no round yet" if number is None else f"no round {number}"
+        raise NotFound(
+            f"There is {what} in this project.", hint="Start one: strop round start PLAN"
+        )
+    return row
+
+
+def list_rounds(session: Session, project_id: int) -> list[Round]:
+    """The rounds of a project, oldest first."""
+    query = select(Round).where(Round.project_id == project_id)
+    return list(session.scalars(query.order_by(Round.number)))
+
+
+def pause_round(session: Session, row: Round, *, now: datetime) -> None:
+    """Begin no further step; what a worker is doing for it goes on. Conflict when it has ended."""
+    _refuse_ended(row)
+    if row.state == RoundState.ACTIVE:
+        row.state = RoundState.PAUSED
+        note(session, row, "paused", now)
+
+
+def take_up_round(
+    session: Session, row: Round, *, now: datetime, accept: AcceptedLeaks | None = None
+) -> None:
+    """Go on with a paused or failed round; a job that failed is queued again.
+
+    Args:
+        accept: who lets the leaks stand for which it failed, and why.
+
+    Raises:
+        Conflict: it has ended.
+    """
+    _refuse_ended(row)
+    if row.state == RoundState.ACTIVE:
+        return
+    row.state, row.error = RoundState.ACTIVE, None
+    if accept is not None:
+        row.plan = {**row.plan, "accepted_leaks": accept.model_dump()}
+    for kind, subject in _jobs_of(row):
+        job = queue.find_job(session, kind, subject)
+        if job is not None and job.state in ("failed", "stopped"):
+            queue.resume_job(session, job.id)
+    note(session, row, "taken up", now)
+
+
+def cancel_round(session: Session, row: Round, *, reason: str, now: datetime) -> None:
+    """End a round without a verdict; its queue is closed, what it made stays.
+
+    Raises:
+        Conflict: it has ended.
+    """
+    _refuse_ended(row)
+    row.state, row.waits_for, row.finished_at = RoundState.CANCELLED, None, now
+    if row.review_queue_id is not None:
+        review.close_queue(session, row.review_queue_id, now=now)
+    note(session, row, f"cancelled: {reason}", now)
+
+
+def sign_round(
+    session: Session, row: Round, *, user_id: int, override: str | None, now: datetime
+) -> None:
+    """Sign the promotion that the round waits for, by name.
+
+    Raises:
+        Conflict: it waits for no signature, or the verdict is not PASS and there is no override.
+    """
+    if row.phase != Phase.SIGN or row.state != RoundState.ACTIVE:
+        raise Conflict(f"Round {row.number} waits for no signature.", hint="strop round status")
+    comparison = get_comparison(session, row.comparison_id)
+    decision = promote(session, comparison, decided_by_id=user_id, override=override)
+    row.promotion_id = decision.id
+    row.phase, row.since, row.waits_for = Phase.END, now, None
+    note(session, row, f"signed: {decision.reason}", now)
+
+
+def explain_round(row: Round) -> Explanation:
+    """What it waits for, since when, and what comes next."""
+    state = RoundState(row.state)
+    match state:
+        case RoundState.ACTIVE:
+            waits = row.waits_for or "a worker to take the next step"
+        case RoundState.PAUSED:
+            waits = "somebody to take it up again: strop round resume"
+        case RoundState.FAILED:
+            waits = "its fault to be mended, then: strop round resume"
+        case RoundState.CANCELLED | RoundState.FINISHED:
+            waits = "nothing"
+        case _:
+            assert_never(state)
+    ended = state in ENDED
+    following = "nothing" if ended else _NEXT[Phase(row.phase)]
+    return Explanation(row.number, state, row.phase, waits, row.since, following, row.error)
+
+
+_NEXT = {
+    Phase.WAIT: "freeze the training set",
+    Phase.FREEZE: "train the adapter",
+    Phase.TRAIN: "check that it is served, and run it beside the model to beat",
+    Phase.EVALUATE: "open the blind votes, if any are planned",
+    Phase.REVIEW: "judge every line of the manifest",
+    Phase.DECIDE: "promote or hold",
+    Phase.SIGN: "promote",
+    Phase.END: "end",
+}
+
+
+def note(session: Session, row: Round, text: str, now: datetime) -> None:
+    """Write an event of a round."""
+    session.add(RoundEvent(round_id=row.id, at=now, phase=row.phase, text=text))
+    session.flush()
+
+
+def _refuse_ended(row: Round) -> None:
+    if row.state in ENDED:
+        raise Conflict(f"Round {row.number} is {row.state}.")
+
+
+def _jobs_of(row: Round) -> list[tuple[JobKind, int]]:
+    asked = [
+        (JobKind.TRAIN, row.training_run_id),
+        (JobKind.GENERATE, row.generation_run_id),
+        (JobKind.SCORE, row.score_run_id),
+    ]
+    return [(kind, subject) for kind, subject in asked if subject is not None]

@@ -1,0 +1,378 @@
+"""A round goes from corrections to a signed promotion, and a killed worker changes nothing."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+from sqlalchemy import event, func, select
+from sqlalchemy.orm import Session, sessionmaker
+
+from backend.db import connect
+from backend.engines.base import GenerationResult
+from backend.errors import Conflict, InvalidInput
+from backend.services import generation, queue, review, rounds, scoring
+from backend.services.model_versions import alias_target
+from backend.services.projects import set_manifest
+from backend.services.review import Answer
+from backend.settings import Settings
+from backend.tables.comparison import Comparison
+from backend.tables.curation import TrainingSet
+from backend.tables.datasets import Example
+from backend.tables.generation import GenerationRun
+from backend.tables.model_versions import ModelVersion
+from backend.tables.promotion import Promotion
+from backend.tables.queue import Job, JobState
+from backend.tables.review import ReviewItem, ReviewQueue
+from backend.tables.rounds import Round
+from backend.tables.scoring import ScoreRun
+from backend.tables.training import TrainingRun
+from backend.tables.users import User
+from tests.fixtures_review import BAD, NOW, Desk, build_desk, review_next, submit
+
+BAR = """
+name: bar
+lines:
+  - {metric: exact_match, margin: 0.2}
+  - {metric: win_rate, threshold: 0.5}
+"""
+PLAN: dict[str, Any] = {
+    "adapter": "v9",
+    "recipe": {"queues": ["corrections"]},
+    "dataset": "tickets",
+    "metrics": ["exact_match"],
+    "engine": "fake",
+    "review": {"reviewers": ["expert0-desk"]},
+}
+
+
+@dataclass
+class Loop:
+    """A project with corrections, and whatever a worker and people would do."""
+
+    sessions: sessionmaker[Session]
+    settings: Settings
+    project_id: int
+    expert_id: int
+    clock: datetime = NOW
+
+    def start(self, **changes: Any) -> int:
+        with self.sessions.begin() as session:
+            plan = rounds.parse_plan(json.dumps({**PLAN, **changes}))
+            row = rounds.start_round(
+                session, self.project_id, plan, started_by_id=None, now=self.clock
+            )
+            return row.id
+
+    def advance(self, *, minutes: int = 1) -> int:
+        self.clock += timedelta(minutes=minutes)
+        return rounds.advance_rounds(self.sessions, self.settings, now=self.clock)
+
+    def row(self) -> Round:
+        with self.sessions() as session:
+            return rounds.find_round(session, self.project_id)
+
+    def finish_training(self) -> None:
+        """What the trainer and its job leave behind."""
+        with self.sessions.begin() as session:
+            run = session.scalars(select(TrainingRun)).one()
+            session.add(_adapter(self.project_id, run.id))
+            _finish(session, "train", run.id)
+
+    def finish_run(self) -> None:
+        """The base always writes nonsense, the candidate what is asked for."""
+        with self.sessions.begin() as session:
+            run = session.scalars(select(GenerationRun).order_by(GenerationRun.id.desc())).first()
+            assert run is not None
+            generation.save_generations(session, run.id, _answers(session, run))
+            (scores,) = scoring.list_score_runs(session, run.id)
+            units = scoring.pending_units(session, scores.id)
+            written = scoring.load_generations(session, [u.generation_id for u in units])
+            scoring.save_scores(session, scores.id, scoring.score_units(units, written))
+            _finish(session, "generate", run.id)
+            queue.enqueue_job(session, "score", scores.id)
+            _finish(session, "score", scores.id)
+
+    def vote(self, n: int) -> None:
+        """So many blind votes for the candidate."""
+        with self.sessions.begin() as session:
+            opened = session.scalars(select(ReviewQueue).where(ReviewQueue.kind == "pair")).one()
+            for _ in range(n):
+                claim = review.claim_review_item(session, opened.id, self.expert_id, now=self.clock)
+                assert claim is not None
+                item = session.get_one(ReviewItem, claim.item_id)
+                left = item.generation_a if item.a_is_left else item.generation_b
+                assert left is not None
+                side = "left" if left.model_version.name == "v9" else "right"
+                expert = session.get_one(User, self.expert_id)
+                submit(session, claim, expert, Answer({}, winner=side), now=self.clock)
+
+    def count(self, table: Any) -> int:
+        with self.sessions() as session:
+            return session.scalar(select(func.count()).select_from(table)) or 0
+
+
+def _adapter(project_id: int, training_run_id: int) -> ModelVersion:
+    return ModelVersion(
+        project_id=project_id,
+        name="v9",
+        revision=1,
+        base_model="tiny",
+        base_sha256="a" * 64,
+        tokenizer_sha256="b" * 64,
+        template_sha256="c" * 64,
+        adapter_path="x",
+        adapter_sha256="e" * 64,
+        training_run_id=training_run_id,
+    )
+
+
+def _finish(session: Session, kind: str, subject_id: int) -> None:
+    job = queue.find_job(session, kind, subject_id)
+    assert job is not None
+    job.state = JobState.DONE
+    session.flush()
+
+
+def _answers(session: Session, run: GenerationRun) -> list[GenerationResult]:
+    names = {model.id: model.name for model in run.models}
+    results = []
+    for request in generation.pending_requests(session, run.id):
+        model_id, example_id, _ = generation.parse_unit_key(request.key)
+        good = _reference(session, example_id)
+        text = good if names[model_id] == "v9" else f"no {example_id}"
+        results.append(GenerationResult(request.key, text=text))
+    return results
+
+
+def _reference(session: Session, example_id: int) -> str:
+    return str(session.get_one(Example, example_id).references[0])
+
+
+@pytest.fixture
+def loop(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[Loop]:
+    monkeypatch.setattr("backend.services.rounds.steps.register_base", lambda *_: None)
+    sessions = connect(settings)
+    with sessions.begin() as session:
+        desk: Desk = build_desk(session, splits={"train": 6, "test": 20})
+        set_manifest(session, desk.project.id, BAR)
+        opened = desk.open(session, "corrections")
+        for number in range(int(opened.design["n_items"])):
+            review_next(session, opened, desk.experts[0], Answer(BAD, correction=f"fix {number}"))
+        made = Loop(sessions, settings, desk.project.id, desk.experts[0].id)
+    yield made
+    sessions.kw["bind"].dispose()
+
+
+def test_a_round_goes_from_corrections_to_a_signed_promotion(loop: Loop) -> None:
+    loop.start()
+    assert loop.advance() == 2
+    assert loop.row().waits_for == "the training (train 1 is queued)"
+    loop.finish_training()
+    loop.advance()
+    assert loop.row().waits_for == "the answers (generate 2 is queued)"
+    loop.finish_run()
+    loop.advance()
+    assert (loop.row().waits_for or "").endswith(": 0 of 20")
+    loop.vote(16)
+    loop.advance()
+    assert "sign the promotion (PASS)" in (loop.row().waits_for or "")
+    with loop.sessions.begin() as session:
+        row = rounds.find_round(session, loop.project_id)
+        rounds.sign_round(session, row, user_id=loop.expert_id, override=None, now=loop.clock)
+    loop.advance()
+    with loop.sessions() as session:
+        row = rounds.find_round(session, loop.project_id)
+        champion = alias_target(session, loop.project_id, "champion")
+        opened = review.get_queue(session, row.review_queue_id or 0)
+        signed = session.get_one(Promotion, row.promotion_id)
+    assert (row.state, row.phase) == ("finished", "end")
+    assert champion is not None
+    assert (champion.name, signed.decided_by_id) == ("v9", loop.expert_id)
+    assert opened.closed_at is not None
+
+
+def test_votes_end_when_they_have_decided_and_not_before(loop: Loop) -> None:
+    _bring_to_votes(loop)
+    loop.vote(3)
+    loop.advance()
+    assert loop.row().phase == "review"
+    loop.vote(13)
+    loop.advance()
+    assert loop.row().phase == "sign"
+
+
+def _bring_to_votes(loop: Loop, **plan: Any) -> None:
+    loop.start(**plan)
+    loop.advance()
+    loop.finish_training()
+    loop.advance()
+    loop.finish_run()
+    loop.advance()
+
+
+def test_a_round_without_votes_holds_what_cannot_be_judged(loop: Loop) -> None:
+    _bring_to_votes(loop, review=None)
+    row = loop.row()
+    assert row.state == "finished"
+    with loop.sessions() as session:
+        held = session.get_one(Promotion, row.promotion_id)
+    assert held.action == "held"
+    assert "No blind votes" in held.reason
+
+
+def test_the_candidate_is_compared_on_held_out_examples_only(loop: Loop) -> None:
+    _bring_to_votes(loop)
+    with loop.sessions() as session:
+        run = session.get_one(GenerationRun, loop.row().generation_run_id)
+        assert run.split == "test"
+        assert [model.name for model in run.models] == ["base", "v9"]
+
+
+def test_a_failed_job_fails_the_round_which_may_be_taken_up(loop: Loop) -> None:
+    loop.start()
+    loop.advance()
+    with loop.sessions.begin() as session:
+        job = session.scalars(select(Job)).one()
+        job.state, job.error = JobState.FAILED, "The trainer ran out of memory."
+    loop.advance()
+    failed = loop.row()
+    assert (failed.state, failed.error) == ("failed", "The trainer ran out of memory.")
+    assert loop.advance() == 0
+    with loop.sessions.begin() as session:
+        row = rounds.find_round(session, loop.project_id)
+        rounds.take_up_round(session, row, now=loop.clock)
+        assert session.scalars(select(Job)).one().state == JobState.QUEUED
+    loop.finish_training()
+    assert loop.advance() == 1
+    assert loop.count(TrainingRun) == 1
+
+
+def test_a_leak_stops_the_round_until_a_named_person_accepts_it(loop: Loop) -> None:
+    told = "the caller says that her parcel never came and that she wants her money back by friday"
+    with loop.sessions.begin() as session:
+        for split, text in (("train", f"now {told}"), ("test", told)):
+            example = session.scalars(select(Example).where(Example.split == split)).first()
+            assert example is not None
+            example.input, example.context = "Summarise the call", text
+    loop.start()
+    loop.advance()
+    assert "training prompts repeat a held-out one" in (loop.row().error or "")
+    with loop.sessions.begin() as session:
+        row = rounds.find_round(session, loop.project_id)
+        accept = rounds.AcceptedLeaks(user_id=loop.expert_id, reason="another customer")
+        rounds.take_up_round(session, row, now=loop.clock, accept=accept)
+    assert loop.advance() == 1
+    assert loop.row().training_set_id is not None
+
+
+@pytest.mark.parametrize(
+    "wait", [{"not_before": "2026-05-04T09:30:00Z"}, {"after_corrections": 27}]
+)
+def test_a_round_waits_for_its_time_or_for_corrections(loop: Loop, wait: dict[str, Any]) -> None:
+    loop.start(**wait)
+    assert loop.advance() == 0
+    assert loop.row().waits_for in {
+        "2026-05-04 09:30 UTC",
+        "corrections: 26 of 27 since the last round began",
+    }
+    if "after_corrections" in wait:
+        return
+    assert loop.advance(minutes=30) == 2
+
+
+def test_a_paused_round_takes_no_step(loop: Loop) -> None:
+    loop.start()
+    with loop.sessions.begin() as session:
+        rounds.pause_round(session, rounds.find_round(session, loop.project_id), now=NOW)
+    assert loop.advance() == 0
+    with loop.sessions.begin() as session:
+        rounds.take_up_round(session, rounds.find_round(session, loop.project_id), now=NOW)
+    assert loop.advance() == 2
+
+
+def test_a_cancelled_round_closes_its_votes_and_frees_the_project(loop: Loop) -> None:
+    _bring_to_votes(loop)
+    with loop.sessions.begin() as session:
+        row = rounds.find_round(session, loop.project_id)
+        rounds.cancel_round(session, row, reason="wrong base", now=loop.clock)
+        opened = review.get_queue(session, row.review_queue_id or 0)
+        assert opened.closed_at is not None
+        with pytest.raises(Conflict, match="cancelled"):
+            rounds.take_up_round(session, row, now=loop.clock)
+    assert loop.advance() == 0
+    loop.start()
+
+
+def test_one_round_at_a_time(loop: Loop) -> None:
+    loop.start()
+    with pytest.raises(Conflict, match="Round 1 is active"):
+        loop.start()
+
+
+def test_a_plan_that_repeats_begins_again(loop: Loop) -> None:
+    _bring_to_votes(loop, review=None, repeat=True, after_corrections=1)
+    assert (loop.row().number, loop.row().waits_for) == (2, None)
+    loop.advance()
+    assert loop.row().waits_for == "corrections: 0 of 1 since the last round began"
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"repeat": True}, "repeat needs after_corrections"),
+        ({"split": "train"}, "wrong at split"),
+        ({"modle": "v2"}, "wrong at modle"),
+        ({"review": {"reviewers": []}}, "wrong at review.reviewers"),
+    ],
+)
+def test_a_wrong_plan_is_refused(loop: Loop, changes: dict[str, Any], said: str) -> None:
+    with pytest.raises(InvalidInput, match=said):
+        loop.start(**changes)
+
+
+def test_what_a_round_waits_for_is_explained(loop: Loop) -> None:
+    _bring_to_votes(loop)
+    told = rounds.explain_round(loop.row())
+    assert (told.phase, told.next) == ("review", "judge every line of the manifest")
+    assert told.waits_for == "blind votes in 'round-1-votes': 0 of 20"
+    assert told.since == loop.clock
+
+
+def _die(_: Session) -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def _advance_and_die(settings: Settings, now: datetime, *, when: str) -> None:
+    """In a process of its own: one worker that dies at its first commit."""
+    child = os.fork()
+    if child == 0:
+        sessions = connect(settings)
+        event.listen(sessions, f"{when}_commit", _die)
+        rounds.advance_rounds(sessions, settings, now=now)
+        os._exit(0)  # it had nothing to commit
+    os.waitpid(child, 0)
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_a_worker_killed_at_every_step_makes_nothing_twice(
+    loop: Loop, settings: Settings, when: str
+) -> None:
+    loop.start()
+    for finish in (lambda: None, loop.finish_training, loop.finish_run, lambda: loop.vote(16)):
+        finish()
+        loop.sessions.kw["bind"].dispose()
+        for _ in range(3):
+            _advance_and_die(settings, loop.clock, when=when)
+        loop.advance()
+    made = [TrainingSet, TrainingRun, ScoreRun, Comparison]
+    assert [loop.count(table) for table in made] == [1, 1, 1, 1]
+    assert loop.count(GenerationRun) == 2
+    assert loop.count(ReviewQueue) == 2
+    assert loop.row().phase == "sign"
