@@ -76,6 +76,7 @@ class Reader {
     this.root.classList.remove("finding");
     this.sources = data.sources.map((part) => ({ ...part, points: [...part.text] }));
     this.texts = data.outputs.map((part) => ({ ...part, points: [...part.text] }));
+    this.text = null;
     this.relink();
     this.scroll.scrollTop = 0;
     this.outputs.scrollTop = 0;
@@ -92,8 +93,21 @@ class Reader {
     let number = 0;
     for (const claim of this.claims) if (!claim.supported) claim.number = ++number;
     this.drawSource();
-    this.drawOutputs();
+    if (this.text) this.repaint();
+    else this.drawOutputs();
     this.light(null);
+  }
+
+  // Links have come while somebody was reading: what is selected stays selected.
+  repaint() {
+    const selection = getSelection();
+    const held = selection.rangeCount && this.text.contains(selection.anchorNode)
+      && this.text.contains(selection.focusNode)
+      ? [pointAt(selection.anchorNode, selection.anchorOffset), pointAt(selection.focusNode, selection.focusOffset)]
+      : null;
+    this.paint();
+    this.root.querySelector(".strop-flags").replaceWith(this.doubtList());
+    if (held) this.select(...held);
   }
 
   // the source
@@ -435,7 +449,8 @@ function plainWords(points, { start, end }) {
 
 function reasonOf(claim, words) {
   const reason = claim.reason || "not in the source";
-  return reason.startsWith(`'${words}' `) ? reason.slice(words.length + 3) : reason;
+  const rest = reason.startsWith(`'${words}' `) ? reason.slice(words.length + 3) : reason;
+  return rest.replace(/^is /, "");
 }
 
 function toldOf(claim, words) {

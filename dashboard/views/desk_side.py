@@ -24,7 +24,8 @@ def show_side(
 ) -> st.delta_generator.DeltaGenerator:
     """Progress, the place of the saved mark (returned), and the last answers."""
     progress = desk.progress or queue.progress
-    st.html(progress_html(queue.name, progress, here=desk.finished_here))
+    title = f"<h1 class='strop-unseen'>Review desk: {escape(queue.name)}</h1>"
+    st.html(title + progress_html(queue.name, progress, here=desk.finished_here))
     with st.container(key=SAVED):
         mark: st.delta_generator.DeltaGenerator = st.empty()
     _show_history(desk, rubric)
@@ -53,6 +54,8 @@ def _show_history(desk: Desk, rubric: Rubric) -> None:
             )
         for past in desk.history:
             _show_past(desk, past, rubric, openable=past.may_revise and past is not last)
+            if past is desk.history[0]:
+                _show_notes(past)
 
 
 def _show_past(desk: Desk, past: Past, rubric: Rubric, *, openable: bool) -> None:
@@ -69,6 +72,10 @@ def _show_past(desk: Desk, past: Past, rubric: Rubric, *, openable: bool) -> Non
         )
     else:
         st.html(f"<p class='strop-past'><time>{at}</time> {escape(line)}</p>")
+
+
+def _show_notes(past: Past) -> None:
+    """What can be told of the last answer now that it was sent."""
     notes = [f"Why you saw it: {past.why}"] * bool(past.why)
     notes += ["It came after the item had gone to a colleague: kept as an extra."] * past.extra
     if notes:
@@ -99,4 +106,4 @@ def saved_html(desk: Desk, *, zone: ZoneInfo) -> str:
     word = "✓ Draft restored" if desk.saved is not None else ""
     if desk.saved is None and desk.sent_at is not None:
         word = f"✓ Sent {desk.sent_at.astimezone(zone):%H:%M:%S}"
-    return f"<p class='strop-saved' role='status'>{word or 'Every change is saved.'}</p>"
+    return f"<p class='strop-saved' role='status'>{word or 'Nothing to save yet'}</p>"

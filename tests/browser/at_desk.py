@@ -1,0 +1,95 @@
+"""What tests do at the desk in a browser: find a queue, select words, read what was stored."""
+
+from __future__ import annotations
+
+import re
+import time
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import select
+
+from backend.tables.review import Review
+from tests.browser.conftest import WAIT_MS, Desk
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
+
+READY = (
+    "() => { const item = document.documentElement.dataset.stropItem;"
+    " return item && document.documentElement.dataset.stropRead === item"
+    " && document.querySelector(`.st-key-submit-${item}`) !== null; }"
+)
+ANSWERED = "document.querySelectorAll('.strop-question .tick').length"
+OUTPUT = ".strop-text.output"
+SELECT = """([start, end]) => {
+  const root = document.querySelector('.strop-text.output[contenteditable]');
+  const at = (point) => {
+    for (const leaf of root.querySelectorAll('[data-s]')) {
+      const from = Number(leaf.dataset.s), to = Number(leaf.dataset.e);
+      if (point < from || point > to) continue;
+      const text = leaf.textContent;
+      if (leaf.dataset.exact !== '') return [leaf.firstChild, point > from ? text.length : 0];
+      return [leaf.firstChild, [...text].slice(0, point - from).join('').length];
+    }
+  };
+  root.focus();
+  getSelection().setBaseAndExtent(...at(start), ...at(end));
+}"""
+
+
+def slot_on_screen(page: Page) -> str:
+    """The lease on screen, as `slot-version`, once keys are for it."""
+    page.wait_for_function(READY)
+    slot: str = page.evaluate("document.documentElement.dataset.stropItem")
+    return slot
+
+
+def open_queue_named(page: Page, name: str) -> str:
+    """Choose a queue; returns the lease of its item."""
+    page.get_by_test_id("stButtonGroup").get_by_text(name, exact=True).first.click()
+    page.wait_for_selector(f".strop-bar:has-text('{name}')")
+    return slot_on_screen(page)
+
+
+def wait_for_next(page: Page, slot: str) -> None:
+    """Wait until another item, or none, is on screen."""
+    page.wait_for_function(
+        "slot => document.documentElement.dataset.stropItem !== slot"
+        " || document.querySelector('.strop-state')",
+        arg=slot,
+    )
+    if page.locator(".strop-state").count() == 0:
+        page.wait_for_function(READY)
+
+
+def select_points(page: Page, start: int, end: int) -> None:
+    """Select code points of the output, as a mouse would leave them selected."""
+    page.evaluate(SELECT, [start, end])
+
+
+def draft_of(desk: Desk, slot: str) -> dict[str, Any]:
+    """The draft that the server holds for a lease."""
+    slot_id, version = map(int, slot.split("-"))
+    query = select(Review.draft).where(Review.slot_id == slot_id, Review.slot_version == version)
+    with desk.sessions() as session:
+        return dict(session.scalar(query) or {})
+
+
+def wait_until_draft(desk: Desk, slot: str, **parts: Any) -> dict[str, Any]:
+    """Wait until the server holds a draft with these parts."""
+    draft: dict[str, Any] = {}
+    for _ in range(WAIT_MS // 50):
+        draft = draft_of(desk, slot)
+        if all(_matches(draft.get(name), part) for name, part in parts.items()):
+            return draft
+        time.sleep(0.05)
+    raise AssertionError(f"the draft is {draft}")
+
+
+def _matches(value: Any, part: Any) -> bool:
+    return bool(part(value)) if callable(part) else bool(value == part)
+
+
+def key_of(slot: str, name: str) -> str:
+    """A selector for the element of a Streamlit key of this lease."""
+    return f".st-key-{re.sub(r'[^A-Za-z0-9_-]', '-', f'{name}-{slot}')}"
