@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import streamlit as st
@@ -9,18 +10,25 @@ import streamlit as st
 GUIDES = Path(__file__).parents[1] / "guides"
 
 
+EXPERT_PICTURES = {"desk.png": "An item with a correction in it"}
+LEAD_PICTURES = {
+    "forecast.png": "Queues: reviews by day, and the wedge in which the last one comes (simulated)",
+    "watched.png": "A/B: decided where the band left the dashed line (simulated votes)",
+}
+
+
 def show_expert_guide() -> None:
     """How to work at the desk."""
-    _show_guide("expert.md", picture="desk.png")
+    _show_guide("expert.md", EXPERT_PICTURES)
 
 
 def show_lead_guide() -> None:
     """How to set the bar, open queues, read results and promote."""
-    _show_guide("lead.md")
+    _show_guide("lead.md", LEAD_PICTURES)
 
 
-def _show_guide(name: str, *, picture: str | None = None) -> None:
+def _show_guide(name: str, pictures: Mapping[str, str]) -> None:
     with st.container(width=760):
         st.markdown((GUIDES / name).read_text("utf-8"))
-        if picture is not None:
-            st.image(GUIDES / picture, caption="An item with a correction in it")
+        for picture, caption in pictures.items():
+            st.image(GUIDES / picture, caption=caption)

@@ -224,3 +224,23 @@ def test_links_ask_for_formats_that_the_server_has() -> None:
 
     for name, _, files, _ in QUEUE_FILES:
         assert {FileKind(kind) for kind in files} <= set(FORMATS[name].files)
+
+
+def test_the_guide_names_pages_that_there_are_and_shows_its_pictures() -> None:
+    from dashboard.views.guides import EXPERT_PICTURES, GUIDES, LEAD_PICTURES
+
+    text = (GUIDES / "lead.md").read_text("utf-8")
+    for page in (
+        "Open a queue",
+        "Queues",
+        "Agreement",
+        "Reviewers",
+        "Adjudication",
+        "A/B",
+        "Export",
+    ):
+        assert f'"{page}"' in APP.read_text("utf-8")
+        assert page in text
+    assert [
+        name for name in (*LEAD_PICTURES, *EXPERT_PICTURES) if not (GUIDES / name).is_file()
+    ] == []
