@@ -10,7 +10,11 @@ import streamlit as st
 GUIDES = Path(__file__).parents[1] / "guides"
 
 
-EXPERT_PICTURES = {"desk.png": "An item with a correction in it"}
+EXPERT_PICTURES = {
+    "desk.png": "The desk: your progress on the left, source and answer, questions on the right",
+    "marking.png": "Words selected and M pressed: what is wrong with them?",
+    "pair.png": "Two answers side by side",
+}
 LEAD_PICTURES = {
     "forecast.png": "Queues: reviews by day, and the wedge in which the last one comes (simulated)",
     "watched.png": "A/B: decided where the band left the dashed line (simulated votes)",

@@ -1,0 +1,172 @@
+"""Keys at the desk: what a held key may not do, digits, pairs, the sheet; and what axe says."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from sqlalchemy import func, select
+
+from backend.db import connect
+from backend.settings import Settings
+from backend.tables.review import Preference, Review
+from tests.browser.at_desk import (
+    key_of,
+    open_queue_named,
+    slot_on_screen,
+    wait_for_next,
+    wait_until_draft,
+)
+from tests.browser.conftest import Desk, running_server, sign_in
+from tests.browser.seed_desk import seed_desk
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
+
+pytestmark = pytest.mark.browser
+HELD = """([key, code, ctrl]) => {
+  const at = document.activeElement ?? document.body;
+  for (let i = 0; i < 20; i++)
+    at.dispatchEvent(new KeyboardEvent('keydown',
+      {key, code, ctrlKey: ctrl, repeat: i > 0, bubbles: true, cancelable: true, composed: true}));
+}"""
+SERIOUS = ("serious", "critical")
+
+
+@pytest.fixture(scope="module")
+def clinic(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
+    """Queues of one item, and two that two experts share, served."""
+    settings = Settings(home=tmp_path_factory.mktemp("keys"), port=0)
+    seeded = seed_desk(settings, shared=5)
+    sessions = connect(settings)
+    with running_server(settings) as (address, _):
+        yield Desk(address, settings, seeded, sessions)
+    sessions.kw["bind"].dispose()
+
+
+def votes(desk: Desk) -> int:
+    with desk.sessions() as session:
+        return session.scalar(select(func.count()).select_from(Preference)) or 0
+
+
+class TestHeldKeys:
+    def test_a_held_submit_completes_the_item_on_screen_and_no_other(
+        self, page: Page, clinic: Desk
+    ) -> None:
+        sign_in(page, clinic, "anna")
+        slot, before = open_queue_named(page, "pairs"), votes(clinic)
+        page.keyboard.press("a")
+        page.wait_for_selector(f"{key_of(slot, 'vote')}-left button:has-text('✓')")
+        page.evaluate(HELD, ["Enter", "Enter", True])
+        wait_for_next(page, slot)
+        page.evaluate(HELD, ["a", "KeyA", False])
+        page.evaluate(HELD, ["Enter", "Enter", True])  # never let go of
+        page.wait_for_timeout(600)
+        assert votes(clinic) == before + 1
+
+    def test_a_key_held_on_the_submit_button_acts_once(self, page: Page, clinic: Desk) -> None:
+        sign_in(page, clinic, "anna")
+        slot, before = open_queue_named(page, "pairs"), votes(clinic)
+        page.keyboard.press("x")
+        page.wait_for_selector("[class*='-both_bad'] button:has-text('✓')")
+        page.locator(f"{key_of(slot, 'submit')} button").focus()
+        page.keyboard.down("Enter")
+        for _ in range(5):
+            page.keyboard.down("Enter")
+        wait_for_next(page, slot)
+        page.keyboard.up("Enter")
+        assert votes(clinic) == before + 1
+
+    def test_keys_in_a_text_box_are_words(self, page: Page, clinic: Desk) -> None:
+        sign_in(page, clinic, "anna")
+        slot = open_queue_named(page, "pairs")
+        box = page.locator("[class*='st-key-answer-'] textarea").first
+        box.click()
+        page.keyboard.type("abexs 12")
+        draft = wait_until_draft(
+            clinic, slot, ratings=lambda found: "abexs 12" in str((found or {}).values())
+        )
+        assert draft.get("winner") is None
+
+
+class TestBack:
+    def test_the_last_answer_comes_back_and_the_later_one_counts(
+        self, page: Page, clinic: Desk
+    ) -> None:
+        sign_in(page, clinic, "bert")
+        slot = open_queue_named(page, "pairs")
+        page.keyboard.press("b")
+        page.wait_for_selector("[class*='-right'] button:has-text('✓')")
+        page.keyboard.press("Control+Enter")
+        wait_for_next(page, slot)
+        page.wait_for_selector(".strop-why:has-text('Why you saw it')")
+        waiting = slot_on_screen(page)
+        page.keyboard.press("u")
+        wait_for_next(page, waiting)
+        assert slot_on_screen(page).split("-")[0] == slot.split("-")[0]
+        page.wait_for_selector("[class*='-right'] button:has-text('✓')")
+        page.keyboard.press("e")
+        page.wait_for_selector("[class*='-tie'] button:has-text('✓')")
+        page.keyboard.press("Control+Enter")
+        page.wait_for_function(
+            "slot => document.documentElement.dataset.stropItem === slot", arg=waiting
+        )
+        query = (
+            select(Preference.winner)
+            .join(Review)
+            .where(Review.slot_id == int(slot.split("-")[0]), Review.superseded_at.is_(None))
+        )
+        with clinic.sessions() as session:
+            assert session.scalars(query).all() == ["tie"]
+
+
+def test_the_sheet_lists_the_keys_and_swallows_the_others(page: Page, clinic: Desk) -> None:
+    sign_in(page, clinic, "bert")
+    open_queue_named(page, "plain")
+    page.keyboard.press("?")
+    page.wait_for_selector("dialog[open]:has-text('mark the selected words')")
+    page.keyboard.press("1")
+    page.keyboard.press("Escape")
+    assert page.locator("dialog[open]").count() == 0
+    assert page.evaluate("document.querySelectorAll('.strop-question .tick').length") == 0
+
+
+def violations(page: Page) -> list[tuple[str, str]]:
+    """What axe finds that hinders people, with the element."""
+    from axe_core_python.sync_playwright import Axe
+
+    found: list[dict[str, Any]] = Axe().run(page)["violations"]
+    return [
+        (one["id"], node["html"][:200])
+        for one in found
+        if one["impact"] in SERIOUS
+        for node in one["nodes"]
+    ]
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [1280, 390])
+def test_nothing_on_the_desk_keeps_anybody_out(
+    page: Page, clinic: Desk, scheme: Any, width: int
+) -> None:
+    page.set_viewport_size({"width": width, "height": 900})
+    page.emulate_media(color_scheme=scheme)
+    sign_in(page, clinic, "bert")
+    open_queue_named(page, "plain")
+    page.wait_for_selector(".claim.untold")
+    page.locator(".strop-text.output").focus()
+    page.keyboard.press("Control+Home")
+    page.keyboard.press("Control+Shift+ArrowRight")
+    page.keyboard.press("m")
+    page.wait_for_selector(".panel")
+    assert violations(page) == []
+    page.keyboard.press("Escape")
+    if page.locator("[class*='st-key-correction-']").count() == 0:
+        page.locator(f"{key_of(slot_on_screen(page), 'correct')} button").click()
+    page.locator("[class*='st-key-correction-'] textarea").fill("Another text.")
+    page.keyboard.press("Escape")
+    assert violations(page) == []
+    open_queue_named(page, "pairs")
+    assert violations(page) == []
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
