@@ -113,7 +113,7 @@ def measure(settings: Settings, *, clients: int, items: int) -> dict[str, Any]:
         while port.value == 0:
             time.sleep(0.05)
         url = f"http://127.0.0.1:{port.value}"
-        _wait_until_up(url, tokens[0])
+        wait_until_up(url, tokens[0])
         cpu_before = cpu.value
         times, seconds = run_clients(url, tokens, queue_id)
         time.sleep(0.2)
@@ -142,7 +142,8 @@ def _milliseconds(values: list[float]) -> dict[str, float]:
     return {"n": len(values), "p50_ms": round(cuts[9], 1), "p95_ms": round(cuts[18], 1)}
 
 
-def _wait_until_up(url: str, token: str) -> None:
+def wait_until_up(url: str, token: str) -> None:
+    """Wait until the server answers; SystemExit when it does not."""
     from backend.errors import ServerUnavailable
 
     with StropClient(url, token=token) as strop:
