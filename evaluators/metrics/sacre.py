@@ -84,7 +84,7 @@ def score_segments(
     fit = [kind != "ter" or _longest(s) <= MOST_WORDS for s in samples]
     kept = [s for s, fits in zip(samples, fit, strict=True) if fits]
     stats = [segment_statistics(engine, s.prediction, s.references) for s in kept]
-    values = figure(np.array(stats, dtype=np.float64)) if stats else []
+    values = figure(np.array(stats, dtype=np.float64)) if stats else np.empty(0)
     scored = iter(
         Score(float(value), stats=(*row, float(len(sample.references))))
         for sample, row, value in zip(kept, stats, values, strict=True)
