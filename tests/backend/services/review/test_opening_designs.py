@@ -355,6 +355,18 @@ def test_dealing_gives_all_alike_many_and_nobody_an_item_twice(
     assert set(Counter(person for _, person in rows).values()) == {10}
 
 
+def test_who_is_named_by_a_slice_is_not_dealt_the_item_again(session: Session, desk: Desk) -> None:
+    one, two, three = (user.id for user in desk.experts)
+    queue = desk.open(
+        session,
+        assignment=Assignment(people={"task=a": three}, deal=True),
+        overlap=2,
+        overlap_share=1.0,
+    )
+    dealt = {(number, person) for number, person, _ in slots_by_task(session, queue)["a"]}
+    assert dealt == {(0, three), (1, one), (1, two)}
+
+
 @pytest.mark.parametrize(
     ("assignment", "message"),
     [
