@@ -197,21 +197,41 @@ def test_an_ordinary_slot_shows_no_answers(session: Session, desk: Desk) -> None
 
 
 def test_votes_are_shown_as_the_sides_that_were_seen(session: Session, desk: Desk) -> None:
-    queue = open_with(
-        session,
-        desk,
-        kind="pair",
-        n_items=1,
-        overlap=2,
-        overlap_share=1.0,
-        adjudicate_above=0.5,
-    )
+    """On six items a is left on three; whoever said left is shown to have said left."""
+    options = {"kind": "pair", "n_items": 6, "overlap": 2, "overlap_share": 1.0}
+    queue = open_with(session, desk, adjudicate_above=0.5, **options)
     for user, choice in zip(desk.experts, ("left", "right"), strict=False):
-        answer_next(session, queue, user, {}, winner=choice)
-    [found] = session.query(Adjudication).all()
-    shown = adjudication.dispute_of(session, found.slot_id)
-    assert shown
-    assert {one.answer.winner for one in shown.answers} == {"left", "right"}
+        for _ in range(6):
+            answer_next(session, queue, user, {}, winner=choice, comment=choice)
+    for found in session.query(Adjudication).all():
+        shown = adjudication.dispute_of(session, found.slot_id)
+        assert shown
+        assert all(one.answer.winner == one.answer.comment for one in shown.answers)
+
+
+def test_a_missing_review_keeps_it_shut(session: Session, desk: Desk) -> None:
+    queue = open_with(session, desk, n_items=1, overlap=3, overlap_share=1.0)
+    for user, ratings in zip(desk.experts, (GOOD, BAD), strict=False):
+        done = answer_next(session, queue, user, ratings)
+    rules = QueueRules(adjudicate_above=0.1)
+    assert adjudication.open_if_needed(session, done.item_id, rules, NOW) is None
+
+
+def test_a_verdict_that_comes_late_decides_nothing(session: Session, desk: Desk) -> None:
+    """Its lease went to somebody else, who is still at work."""
+    queue, [found] = dispute(session, desk, GOOD, BAD)
+    slow, quick = desk.experts[2:]
+    later = NOW + timedelta(hours=3)
+    held = take(session, queue, slow)
+    taken = take(session, queue, quick, now=later)
+    assert held
+    assert taken
+    submit(session, held, slow, Answer(GOOD), now=later)
+    session.refresh(found)
+    assert found.decided_at is None
+    verdict = submit(session, taken, quick, Answer(BAD), now=later)
+    session.refresh(found)
+    assert found.review_id == verdict.review_id
 
 
 def test_the_verdict_stands_beside_the_originals(session: Session, desk: Desk) -> None:
