@@ -363,7 +363,7 @@ class Reader {
       radio.value = choice.name;
       radio.checked = this.panel[name] === choice.name;
       label.append(radio, make("span", "", choice.label));
-      if (at < 9) label.append(make("kbd", "", String(at + 1)));
+      if (at < 10) label.append(make("kbd", "", String((at + 1) % 10)));
       if (choice.help) label.title = choice.help;
       set.append(label);
     });
@@ -373,12 +373,12 @@ class Reader {
   panelKey(event, form, note) {
     event.stopPropagation();
     if (event.key === "Escape") { event.preventDefault(); this.close(); return; }
-    if (event.target === note || event.repeat || !/^[1-9]$/.test(event.key)) return;
+    if (event.target === note || event.repeat || !/^[0-9]$/.test(event.key)) return;
     event.preventDefault();
     const sets = [...form.querySelectorAll("fieldset")];
     const own = event.target.closest("fieldset");
     const open = sets.find((set) => !set.querySelector(":checked")) ?? own ?? sets[0];
-    const radio = open.querySelectorAll("input")[Number(event.key) - 1];
+    const radio = open.querySelectorAll("input")[(Number(event.key) + 9) % 10];
     if (!radio) return;
     radio.checked = true;
     const next = sets.find((set) => !set.querySelector(":checked"));

@@ -11,7 +11,13 @@ from streamlit.testing.v1 import AppTest
 
 from backend.errors import NotAuthenticated, ServerUnavailable
 from backend.rubrics import find_rubric
-from backend.schemas.review import Answer
+from backend.schemas.review import (
+    AdjudicationView,
+    AnonymousAnswer,
+    Answer,
+    GoldFeedback,
+    MarkedSpan,
+)
 from dashboard.session import CLIENT_KEY
 from tests.dashboard.fake_client import (
     HOSTILE,
@@ -116,6 +122,72 @@ class TestDesk:
     def test_others_at_work(self) -> None:
         app = open_app(FakeClient(items=[], held_by_others=1))
         assert "Nothing for you at this moment" in shown(app)
+
+    @pytest.mark.parametrize(
+        ("reason", "words"),
+        [
+            ("share_reached", "Your share is done"),
+            ("paused", "Let us pause for a moment"),
+            ("closed", "This queue is closed"),
+        ],
+    )
+    def test_why_there_is_no_more(self, reason: str, words: str) -> None:
+        page = shown(open_app(FakeClient(items=[], reason=reason, message="In words.")))
+        assert words in page
+        assert "In words." in page
+
+    def test_a_known_answer_is_told_and_can_be_contested(self) -> None:
+        gold = GoldFeedback(
+            result_id=9,
+            passed=False,
+            score=0.0,
+            explanation=HOSTILE,
+            known=Answer(ratings={"faithful": "no"}),
+            may_contest=True,
+        )
+        client = FakeClient(receipt={"gold": gold})
+        app = open_app(client)
+        for label in ("Yes", "4", "No problem", "Submit"):
+            app = click(app, label)
+        assert "The known answer is another one" in shown(app)
+        assert "<script>" not in drawn(app)
+        app.text_input[0].input("the price is in the source").run()
+        app = click(app, "Contest it")
+        assert client.contested == {9: "the price is in the source"}
+        assert "She pays 34 EUR." in shown(click(app, "Next item"))
+
+    def test_answers_that_differ_stand_beside_each_other_without_names(self) -> None:
+        answers = [
+            AnonymousAnswer(
+                label=f"Reviewer {n}",
+                answer=Answer(
+                    ratings={"faithful": value, "comment": HOSTILE},
+                    spans=[MarkedSpan(start=0, end=3, kind="wrong_fact")],
+                ),
+            )
+            for n, value in ((1, "yes"), (2, "no"))
+        ]
+        view = AdjudicationView(answers=answers, reason="They differ on one question.")
+        client = FakeClient(adjudication=view, items=[single_item()])
+        client.submitted[1] = Answer()
+        app = click(open_app(client), "Settle a disagreement")
+        page = drawn(app)
+        for words in (
+            "Reviewer 1",
+            "Reviewer 2",
+            "They differ on one question.",
+            "“Pay” wrong fact",
+        ):
+            assert words in page
+        assert "<script>" not in page
+
+    def test_hostile_words_in_the_history_are_words(self) -> None:
+        client = FakeClient(skipped={1: HOSTILE}, receipt={"why": HOSTILE})
+        app = open_app(client)
+        for label in ("Yes", "4", "No problem", "Submit"):
+            app = click(app, label)
+        assert "<script>" not in drawn(app)
+        assert "&lt;script&gt;" in drawn(app)
 
     def test_no_queue_yet(self) -> None:
         assert "Nothing has been given to you yet" in shown(open_app(FakeClient(n_queues=0)))

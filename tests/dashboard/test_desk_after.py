@@ -1,0 +1,196 @@
+"""Looking back, revising, contesting, settling; feedback and the reasons for an empty desk."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from backend.errors import Conflict, NotAuthenticated, ServerUnavailable, StropError
+from backend.rubrics import find_rubric
+from backend.schemas.review import AdjudicationView, Answer, GoldFeedback, Link
+from dashboard.desk_after import (
+    contest,
+    fetch_links,
+    go_on_after_feedback,
+    load_history,
+    revise,
+    take_adjudication,
+)
+from dashboard.desk_state import (
+    LONGEST_HISTORY,
+    Desk,
+    Screen,
+    change_answer,
+    rate,
+    skip,
+    submit,
+    take_next,
+    take_time,
+    tick,
+)
+from tests.dashboard.fake_client import NOW, FakeClient, single_item
+
+RUBRIC = find_rubric("telecom_desk")
+GOLD = GoldFeedback(
+    result_id=4,
+    passed=False,
+    score=0.5,
+    explanation="The price is invented.",
+    known=Answer(ratings={"faithful": "no"}),
+    may_contest=True,
+)
+
+
+def open_desk(client: FakeClient) -> Desk:
+    desk = Desk(queue_id=1)
+    take_next(desk, client, now=NOW)
+    return desk
+
+
+def finish_one(desk: Desk, client: FakeClient) -> None:
+    for name, value in {"faithful": "no", "quality": 2, "problem": "none"}.items():
+        rate(desk, name, value)
+    submit(desk, client, RUBRIC, now=NOW + timedelta(seconds=5))
+
+
+class TestHistory:
+    def test_a_submit_goes_to_its_head_with_what_can_now_be_told(self) -> None:
+        client = FakeClient(receipt={"why": "drawn at random", "extra": True})
+        desk = open_desk(client)
+        finish_one(desk, client)
+        (past,) = desk.history
+        assert (past.why, past.extra, past.may_revise) == ("drawn at random", True, False)
+        assert past.answer.ratings["quality"] == 2
+
+    def test_it_is_loaded_once_and_bounded(self) -> None:
+        client = FakeClient(items=[single_item() for _ in range(12)])
+        desk = open_desk(client)
+        load_history(desk, client)
+        for _ in range(LONGEST_HISTORY + 2):
+            finish_one(desk, client)
+        assert len(desk.history) == LONGEST_HISTORY
+        load_history(desk, client)
+        assert desk.history[0].review_id == LONGEST_HISTORY + 2
+
+    def test_a_skip_is_there_with_its_reason_and_cannot_be_revised(self) -> None:
+        client = FakeClient()
+        desk = open_desk(client)
+        skip(desk, client, "not my field", now=NOW)
+        assert desk.history[0].skip_reason == "not my field"
+        assert not desk.history[0].may_revise
+
+
+class TestRevise:
+    def test_the_old_answer_is_on_the_desk_and_out_of_the_history(self) -> None:
+        client = FakeClient()
+        desk = open_desk(client)
+        finish_one(desk, client)
+        rate(desk, "quality", 5)
+        revise(desk, client, 1, now=NOW)
+        assert (desk.item_key, desk.answer.ratings["quality"]) == ("1-2", 2)
+        assert client.drafts[2].ratings == {"quality": 5}  # the item in hand kept its draft
+        assert desk.history == []
+
+    @pytest.mark.parametrize("method", ["revise", "save_draft"])
+    def test_an_error_leaves_the_item_and_its_answer(self, method: str) -> None:
+        client = FakeClient()
+        desk = open_desk(client)
+        finish_one(desk, client)
+        rate(desk, "quality", 5)
+        client.fail[method] = Conflict("No longer.")
+        revise(desk, client, 1, now=NOW)
+        assert (desk.item_key, desk.answer.ratings) == ("2-1", {"quality": 5})
+        assert "No longer." in (desk.note or "") + (desk.save_problem or "")
+
+
+class TestGold:
+    def test_feedback_comes_before_the_next_item(self) -> None:
+        client = FakeClient(receipt={"gold": GOLD})
+        desk = open_desk(client)
+        finish_one(desk, client)
+        assert (desk.screen, desk.feedback, desk.claim) == (Screen.FEEDBACK, GOLD, None)
+        go_on_after_feedback(desk, client, now=NOW)
+        assert (desk.screen, desk.item_key) == (Screen.ITEM, "2-1")
+
+    def test_contesting_needs_words(self) -> None:
+        client = FakeClient(receipt={"gold": GOLD})
+        desk = open_desk(client)
+        finish_one(desk, client)
+        contest(desk, client, " ")
+        assert (client.contested, desk.contested, bool(desk.note)) == ({}, False, True)
+        contest(desk, client, "the price is there")
+        assert (client.contested, desk.contested) == ({4: "the price is there"}, True)
+
+
+class TestAdjudication:
+    def test_a_disagreement_is_put_on_the_desk(self) -> None:
+        view = AdjudicationView(answers=[])
+        client = FakeClient(items=[single_item()], adjudication=view)
+        desk = open_desk(client)
+        take_adjudication(desk, client, now=NOW)
+        assert desk.claim is not None
+        assert desk.claim.adjudication == view
+
+    @pytest.mark.parametrize("error", [None, ServerUnavailable("away")])
+    def test_none_or_an_error_is_said_and_the_screen_stays(self, error: StropError | None) -> None:
+        client = FakeClient(items=[], fail={"claim_adjudication": error} if error else {})
+        desk = open_desk(client)
+        take_adjudication(desk, client, now=NOW)
+        assert desk.screen == Screen.FINISHED
+        assert desk.note
+
+
+class TestNothing:
+    @pytest.mark.parametrize(
+        ("reason", "screen"),
+        [
+            ("finished", Screen.FINISHED),
+            ("others_at_work", Screen.EMPTY),
+            ("share_reached", Screen.SHARE),
+            ("paused", Screen.PAUSED),
+            ("closed", Screen.CLOSED),
+        ],
+    )
+    def test_each_reason_has_its_screen(self, reason: str, screen: Screen) -> None:
+        desk = open_desk(FakeClient(items=[], reason=reason, message="in words"))
+        assert (desk.screen, desk.message) == (screen, "in words")
+
+
+class TestLinks:
+    LINK = Link(start=0, end=3, supported=True, reason="")
+
+    def test_they_are_asked_for_once(self) -> None:
+        client = FakeClient(linked=[self.LINK])
+        desk = open_desk(client)
+        fetch_links(desk, client)
+        client.fail["links"] = NotAuthenticated("must not be asked again")
+        fetch_links(desk, client)
+        assert desk.links == [self.LINK]
+
+    def test_an_error_is_kept_in_words(self) -> None:
+        client = FakeClient(fail={"links": ServerUnavailable("away")})
+        desk = open_desk(client)
+        fetch_links(desk, client)
+        assert (desk.links, desk.links_problem) == ([], "away")
+
+
+class TestTime:
+    def test_the_clock_of_the_browser_stands_and_never_runs_backwards(self) -> None:
+        desk = open_desk(FakeClient())
+        tick(desk, now=NOW + timedelta(seconds=20))
+        take_time(desk, 7.5, {"quality": 3.0})
+        tick(desk, now=NOW + timedelta(seconds=50))
+        assert desk.active_seconds == 7.5
+        take_time(desk, 2.0, {})
+        assert desk.active_seconds == 7.5
+
+    def test_it_is_sent_with_the_answer(self) -> None:
+        client: Any = FakeClient()
+        desk = open_desk(client)
+        take_time(desk, 7.5, {"quality": 3.0})
+        change_answer(desk, comment="x")
+        finish_one(desk, client)
+        sent = client.submitted[1]
+        assert (sent.active_seconds, sent.seconds_by_criterion) == (7.5, {"quality": 3.0})
