@@ -137,8 +137,8 @@ def _many_raters(rows: Sequence[ReviewRow]) -> bool:
 def _minutes_per_verdict(rows: Sequence[ReviewRow]) -> Measured:
     seconds: dict[int, float] = defaultdict(float)
     for row in rows:
-        if not row.is_gold:
-            seconds[row.item_id] += row.active_seconds
+        seconds[row.item_id] += row.active_seconds
+    # An item with a known answer has no counted review, so that it is none of these.
     judged = {row.item_id: row.cluster for row in rows if row.counted}
     timed = [item for item in judged if seconds[item] > 0]
     return mean_of(
