@@ -154,7 +154,9 @@ def constant_interval(mean: float, clusters: int, scale: float | None, level: fl
     if not scale:
         note = "all values are alike: nothing is known of their spread"
         return Interval(mean, mean, "none", True, note)
-    low, high = wilson(mean / scale * clusters, clusters, level=level)
+    # A mean at the end of its scale may lie beyond it by the last bit.
+    share = min(max(mean / scale, 0.0), 1.0)
+    low, high = wilson(share * clusters, clusters, level=level)
     return Interval(low * scale, high * scale, "wilson-bound", True, "all values are alike")
 
 
