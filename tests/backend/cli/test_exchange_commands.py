@@ -151,3 +151,10 @@ def test_that_an_error_is_given_nothing_to_obey(
 ) -> None:
     assert strop("review", "import", "q", "no\x1b[31m.json", "--from", "argilla") == 1
     assert "\x1b" not in capsys.readouterr().err
+
+
+def test_that_a_new_export_takes_nothing_from_a_broken_one(found: Reviewed, tmp_path: Path) -> None:
+    out = tmp_path / "q.jsonl"
+    out.with_name("q.jsonl.part").write_text("left by a broken export\n")
+    assert strop("export", "ratings", "--queue", "q", "--out", str(out)) == 0
+    assert "broken" not in out.read_text("utf-8")
