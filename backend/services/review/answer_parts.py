@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy import Connection, Table, insert
 
 from backend.services.review.answer_rules import CheckedReview
+from backend.services.review.prepared import Prepared
 from backend.tables.review import Correction, Preference, Rating, Span
 
 
@@ -17,9 +18,8 @@ def _core(table: Any) -> Table:
     return found
 
 
-_RATING, _CORRECTION, _SPAN, _PREFERENCE = (
-    insert(_core(table)) for table in (Rating, Correction, Span, Preference)
-)
+_RATING = Prepared(insert(_core(Rating)), keys=("review_id", "criterion", "value", "number"))
+_CORRECTION, _SPAN, _PREFERENCE = (insert(_core(t)) for t in (Correction, Span, Preference))
 
 
 def store_parts(
@@ -36,7 +36,7 @@ def store_parts(
             {**mine, "criterion": name, "value": given.value, "number": given.number}
             for name, given in checked.ratings.items()
         ]
-        connection.execute(_RATING, ratings)
+        _RATING.run_many(connection, ratings)
     if checked.correction is not None:
         correction = {
             "generation_id": generation_id,

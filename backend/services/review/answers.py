@@ -24,6 +24,7 @@ from backend.services.review.asked import Asked, read_asked
 from backend.services.review.items import masked_terms
 from backend.services.review.leases import REVIEWS, SLOTS, AnyRow, why_not_held
 from backend.services.review.masks import BLOCK, unmask_text
+from backend.services.review.prepared import Prepared
 from backend.services.review.seats import count_answer
 from backend.tables.review import (
     Purpose,
@@ -32,6 +33,16 @@ from backend.tables.review import (
 from backend.tables.review import SlotState as Slot
 
 MAX_ACTIVE_SECONDS = 12 * 3600
+SAID = (
+    "answer_digest",
+    "comment",
+    "annotator_kind",
+    "simulated",
+    "active_seconds",
+    "seconds_by_criterion",
+    "submitted_at",
+    "extra",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +120,7 @@ def _unmasked(connection: Connection, asked: Asked, answer: Answer) -> Answer:
     return replace(answer, correction=unmask_text(answer.correction, asked.subject.text, terms))
 
 
-_RELEASE = (
+_RELEASE = Prepared(
     update(SLOTS)
     .where(
         SLOTS.c.id == bindparam("slot"),
@@ -125,7 +136,7 @@ _RELEASE = (
 def _release(connection: Connection, slot_id: int, version: int, user_id: int) -> bool:
     """Whether the person still held the slot under this token; it is done then."""
     token = {"slot": slot_id, "token": version, "person": user_id}
-    return connection.execute(_RELEASE, token).first() is not None
+    return _RELEASE.first(connection, token) is not None
 
 
 def _late(session: Session, asked: Asked, given: _Given) -> Submitted:
@@ -206,11 +217,12 @@ def _submitted(
     )
 
 
-_SUBMIT = (
+_SUBMIT = Prepared(
     update(REVIEWS)
     .where(REVIEWS.c.slot_id == bindparam("slot"), REVIEWS.c.slot_version == bindparam("token"))
     .values(state=ReviewState.SUBMITTED, draft={})
-    .returning(REVIEWS.c.id)
+    .returning(REVIEWS.c.id),
+    keys=SAID,
 )
 _SUPERSEDE = update(REVIEWS).where(
     REVIEWS.c.item_id == bindparam("item"),
@@ -227,8 +239,8 @@ def _store(session: Session, asked: Asked, given: _Given, *, extra: bool) -> Sub
         who = {"item": asked.subject.item_id, "person": asked.user_id}
         connection.execute(_SUPERSEDE, {**who, "superseded_at": now})
     seconds = min(max(given.answer.active_seconds, 0.0), MAX_ACTIVE_SECONDS)
-    review_id = connection.execute(
-        _SUBMIT,
+    stored = _SUBMIT.first(
+        connection,
         {
             "slot": asked.slot_id,
             "token": given.version,
@@ -241,7 +253,9 @@ def _store(session: Session, asked: Asked, given: _Given, *, extra: bool) -> Sub
             "submitted_at": now,
             "extra": extra,
         },
-    ).scalar_one()
+    )
+    assert stored is not None  # every lease has its review
+    review_id = int(stored.id)
     store_parts(connection, review_id, asked.subject.generation_id, given.checked, now)
     _count(connection, asked, seconds, extra=extra)
     follow_up(session, asked, review_id, extra=extra, now=now)

@@ -15,6 +15,7 @@ from backend.errors import NotFound
 from backend.rubrics import Rubric, rubric_from_content
 from backend.services.review.answer_rules import Subject
 from backend.services.review.leases import ITEMS, MEMBERS, QUEUES, SLOTS, AnyRow, in_state
+from backend.services.review.prepared import Prepared
 from backend.services.review.rules import QueueRules, rules_from
 from backend.tables.generation import Generation
 from backend.tables.review import RubricVersion
@@ -58,7 +59,7 @@ class Asked:
 
 
 _OTHER = SLOTS.alias("waiting")
-_ASKED = (
+_ASKED = Prepared(
     select(
         SLOTS.c.queue_id,
         SLOTS.c.purpose,
@@ -111,7 +112,7 @@ def read_asked(connection: Connection, slot_id: int, user_id: int) -> Asked:
     Raises:
         NotFound: no such slot, or the person is not a reviewer of its queue.
     """
-    row = connection.execute(_ASKED, {"slot": slot_id, "person": user_id}).first()
+    row = _ASKED.first(connection, {"slot": slot_id, "person": user_id})
     if row is None:
         raise NotFound("You do not hold this item.", hint="Ask for the next one.")
     revising = row.state == Slot.LEASED and row.owner_id == user_id and row.lease_until is None

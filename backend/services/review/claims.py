@@ -26,6 +26,7 @@ from sqlalchemy.orm import Session
 from backend.errors import Conflict, NotFound
 from backend.services.review import gold
 from backend.services.review.nothing import Nothing, Reason, why_nothing
+from backend.services.review.prepared import Prepared
 from backend.services.review.seats import Seat, sit_down
 from backend.services.review.slot_search import (
     RESUME,
@@ -33,6 +34,7 @@ from backend.services.review.slot_search import (
     TAKE,
     TAKE_ONE,
     TAKE_VERDICT,
+    TAKE_WITH_SKILLS,
     Search,
 )
 from backend.services.review.slots import add_slot, begin_review
@@ -163,7 +165,7 @@ def _search(connection: Connection, seat: Seat, now: datetime) -> Claim | None:
     }
     skills = {"skills": seat.skills} if seat.skills else {}
     for search, asked in searches.items():
-        statement = TAKE[search, bool(seat.skills)]
+        statement = (TAKE_WITH_SKILLS if skills else TAKE)[search]
         claim = _take(connection, statement, seat, now, queue=seat.queue_id, **asked, **skills)
         if claim is not None:
             return claim
@@ -180,11 +182,15 @@ def _refusal(seat: Seat, *, shared: bool = True) -> Reason | None:
 
 
 def _take(
-    connection: Connection, statement: Update, seat: Seat, at: datetime, **values: Any
+    connection: Connection, statement: Prepared | Update, seat: Seat, at: datetime, **values: Any
 ) -> Claim | None:
     """Run one of the statements that lease a slot; a new lease begins a review."""
     until = at + seat.life
-    row = connection.execute(statement, {"person": seat.user_id, "until": until, **values}).first()
+    values = {"person": seat.user_id, "until": until, **values}
+    if isinstance(statement, Prepared):
+        row: Any = statement.first(connection, values)
+    else:  # a list of skills has no fixed length
+        row = connection.execute(statement, values).first()
     if row is None:
         return None
     draft = dict(row.draft or {})

@@ -97,6 +97,16 @@ def rules_from(content: Mapping[str, Any]) -> QueueRules:
     """
     if not content:
         return DEFAULT
+    key = repr(content)  # True, 1 and 1.0 are three keys
+    if (found := _KNOWN.get(key)) is None:
+        found = _parse(content)
+        if len(_KNOWN) >= MAX_KNOWN:
+            _KNOWN.clear()
+        _KNOWN[key] = found
+    return found
+
+
+def _parse(content: Mapping[str, Any]) -> QueueRules:
     known = [rule.name for rule in fields(QueueRules)]
     for name in content:
         if name not in known:
@@ -186,3 +196,5 @@ _CHECKS = {
 }
 
 DEFAULT = QueueRules()
+MAX_KNOWN = 256
+_KNOWN: dict[str, QueueRules] = {}  # every claim reads its queue's rules; they seldom differ

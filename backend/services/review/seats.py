@@ -14,6 +14,7 @@ from sqlalchemy import Connection, Table, and_, bindparam, case, select, update
 
 from backend.errors import Forbidden, NotFound
 from backend.services.review.leases import MEMBERS, QUEUES, AnyRow, lease_life
+from backend.services.review.prepared import Prepared
 from backend.services.review.rules import QueueRules, rules_from
 from backend.tables.users import Membership
 
@@ -57,7 +58,7 @@ def most_of_one_person(max_share: float, n_slots: int) -> int:
     return max(1, int(max_share * n_slots + 1e-9))
 
 
-_SEAT = (
+_SEAT = Prepared(
     select(
         QUEUES.c.project_id,
         QUEUES.c.seed,
@@ -99,7 +100,7 @@ def sit_down(connection: Connection, queue_id: int, user_id: int) -> Seat:
         NotFound: no such queue.
         Forbidden: the person is not a reviewer of it.
     """
-    row = connection.execute(_SEAT, {"queue": queue_id, "person": user_id}).first()
+    row = _SEAT.first(connection, {"queue": queue_id, "person": user_id})
     if row is None:
         if connection.execute(_QUEUE, {"queue": queue_id}).first() is None:
             raise NotFound("There is no such review queue.")
@@ -135,7 +136,7 @@ def _seat(row: AnyRow, queue_id: int, user_id: int) -> Seat:
     )
 
 
-_COUNT = (
+_COUNT = Prepared(
     update(MEMBERS)
     .where(MEMBERS.c.queue_id == bindparam("queue"), MEMBERS.c.user_id == bindparam("person"))
     .values(
@@ -174,4 +175,4 @@ def count_answer(
         "seconds": seconds,
         "position": position if position < EXTRA_POSITION else -1,
     }
-    connection.execute(_COUNT, values)
+    _COUNT.run(connection, values)

@@ -12,6 +12,7 @@ from typing import Any, cast
 
 from sqlalchemy import (
     ColumnElement,
+    FromClause,
     Select,
     Update,
     and_,
@@ -27,6 +28,7 @@ from sqlalchemy import (
 from sqlalchemy.sql.selectable import NamedFromClause
 
 from backend.services.review.leases import ADJUDICATIONS, REVIEWS, SLOTS, in_state, written_out
+from backend.services.review.prepared import Prepared
 from backend.tables.review import Purpose, ReviewState
 from backend.tables.review import SlotState as Slot
 
@@ -35,6 +37,11 @@ ONE: ColumnElement[int] = literal_column("1")
 THIS_ID: ColumnElement[int] = literal_column("review_slots.id")
 THIS_VERSION: ColumnElement[int] = literal_column("review_slots.version")
 DESK_PURPOSES = (Purpose.REVIEW, Purpose.GOLD)  # what a claim gives; verdicts are asked for apart
+
+
+def _in_state(reviews: FromClause, *states: ReviewState) -> ColumnElement[bool]:
+    """Reviews in one of these states, written out: a list that is bound cannot be prepared."""
+    return reviews.c.state.in_([written_out(state) for state in states])
 
 
 class Search(StrEnum):
@@ -116,7 +123,7 @@ def unseen_by_person(free: NamedFromClause) -> tuple[ColumnElement[bool], ...]:
             select(REVIEWS.c.id).where(
                 REVIEWS.c.item_id == free.c.item_id,
                 REVIEWS.c.reviewer_id == bindparam("person"),
-                REVIEWS.c.state.in_([ReviewState.SUBMITTED, ReviewState.SKIPPED]),
+                _in_state(REVIEWS, ReviewState.SUBMITTED, ReviewState.SKIPPED),
                 ~skipped_for_later,
             )
         ),
@@ -169,7 +176,7 @@ def _saved_draft() -> ColumnElement[Any]:
         .where(
             saved.c.slot_id == THIS_ID,
             saved.c.reviewer_id == bindparam("person"),
-            saved.c.state.in_([ReviewState.DRAFT, ReviewState.SKIPPED]),
+            _in_state(saved, ReviewState.DRAFT, ReviewState.SKIPPED),
         )
         .order_by(saved.c.slot_version.desc())
         .limit(ONE)
@@ -218,13 +225,13 @@ def _one_slot() -> Select[int]:
     )
 
 
-RESUME = take(_held(DESK_PURPOSES))
-RESUME_VERDICT = take(_held((Purpose.ADJUDICATION,)))
-TAKE_VERDICT = take(next_verdict().scalar_subquery())
-TAKE_ONE = take(_one_slot().scalar_subquery())
+RESUME = Prepared(take(_held(DESK_PURPOSES)))
+RESUME_VERDICT = Prepared(take(_held((Purpose.ADJUDICATION,))))
+TAKE_VERDICT = Prepared(take(next_verdict().scalar_subquery()))
+TAKE_ONE = Prepared(take(_one_slot().scalar_subquery()))
 # The first search also takes what is held, so that most claims need no statement of their own
 # for that; by the second it is known that nothing is.
-TAKE: dict[tuple[Search, bool], Update] = {
+_TAKE = {
     (search, skilled): take(
         _held_or_free(search, with_skills=skilled)
         if search is Search.AHEAD
@@ -233,3 +240,5 @@ TAKE: dict[tuple[Search, bool], Update] = {
     for search in Search
     for skilled in (False, True)
 }
+TAKE = {search: Prepared(_TAKE[search, False]) for search in Search}
+TAKE_WITH_SKILLS = {search: _TAKE[search, True] for search in Search}

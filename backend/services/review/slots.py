@@ -8,10 +8,29 @@ from typing import Any
 from sqlalchemy import Connection, bindparam, func, insert, select, update
 
 from backend.services.review.leases import ITEMS, QUEUES, REVIEWS, SLOTS
+from backend.services.review.prepared import Prepared
 from backend.services.review.seats import EXTRA_POSITION
 from backend.tables.review import Purpose, ReviewState, SlotState
 
-_BEGIN = insert(REVIEWS)
+_BEGIN = Prepared(
+    insert(REVIEWS),
+    keys=(
+        "item_id",
+        "slot_id",
+        "slot_version",
+        "reviewer_id",
+        "state",
+        "draft",
+        "annotator_kind",
+        "simulated",
+        "active_seconds",
+        "purpose",
+        "extra",
+        "seconds_by_criterion",
+        "source",
+        "started_at",
+    ),
+)
 _LOCK_ITEM = (
     select(ITEMS.c.queue_id, ITEMS.c.position, ITEMS.c.required_reviews)
     .where(ITEMS.c.id == bindparam("item"))
@@ -35,16 +54,22 @@ def begin_review(
     draft: dict[str, Any] | None = None,
 ) -> None:
     """The unfinished review of a new lease, with what the person had saved under earlier ones."""
-    connection.execute(
-        _BEGIN,
+    _BEGIN.run(
+        connection,
         {
             "item_id": item_id,
             "slot_id": slot_id,
             "slot_version": version,
             "reviewer_id": user_id,
-            "state": ReviewState.DRAFT,
+            "state": ReviewState.DRAFT.value,
             "draft": draft or {},
+            "annotator_kind": "human",
+            "simulated": False,
+            "active_seconds": 0.0,
             "purpose": purpose,
+            "extra": False,
+            "seconds_by_criterion": {},
+            "source": "desk",
             "started_at": now,
         },
     )
