@@ -16,6 +16,7 @@ from backend.desk_client import DeskClient
 from backend.exchange_client import ExchangeClient
 from backend.quality_client import QualityClient
 from backend.report_client import ReportClient
+from backend.round_client import RoundClient
 from backend.schemas import (
     comparison,
     curation,
@@ -36,12 +37,12 @@ from backend.wire import sign_in
 __all__ = ["StropClient", "sign_in"]
 
 
-class StropClient(DeskClient, ReportClient, QualityClient, ExchangeClient):
+class StropClient(DeskClient, ReportClient, QualityClient, ExchangeClient, RoundClient):
     """A person's or a program's way to a Strop server; see `Wire` for its arguments and errors.
 
     The methods follow the loop; those of an expert's desk are in `DeskClient`, those of a queue's
     figures in `ReportClient`, known answers, adjudications and rubrics in `QualityClient`, exports,
-    imports and webhooks in `ExchangeClient`.
+    imports and webhooks in `ExchangeClient`, rounds and lineage in `RoundClient`.
     """
 
     def list_users(self, project_id: int) -> list[users.UserShown]:

@@ -10,6 +10,7 @@
     ├── NotAuthenticated      401
     ├── Forbidden             403
     │   └── LeakRefused       403  a held-out example was about to enter training; exit code 2
+    ├── JobFailed             409  a job that something waits for has failed
     ├── PreflightFailed       409  the model served is not the model meant; exit code 2
     ├── TooManyAttempts       429  wait before the next try
     ├── ServerUnavailable     503  the Strop server gave no answer
@@ -139,6 +140,13 @@ class PreflightFailed(StropError):
     status = 409
     exit_code = 2
     slug = "preflight-failed"
+
+
+class JobFailed(StropError):
+    """A job that something waits for has failed; its words are the message."""
+
+    status = 409
+    slug = "job-failed"
 
 
 class TooManyAttempts(StropError):

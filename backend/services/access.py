@@ -18,6 +18,7 @@ from backend.tables.generation import Generation, GenerationRun
 from backend.tables.projects import Project
 from backend.tables.quality import GoldAnswer, GoldResult
 from backend.tables.review import QueueMember, Review, ReviewItem, ReviewQueue, ReviewSlot
+from backend.tables.rounds import Round
 from backend.tables.scoring import ScoreRun
 from backend.tables.training import TrainingRun
 from backend.tables.users import User
@@ -48,6 +49,10 @@ OWNERS: dict[str, Select[Any]] = {
     "training_set_id": _project(TrainingSet.project_id, TrainingSet.id),
     "training_run_id": _project(TrainingRun.project_id, TrainingRun.id),
     "comparison_id": _project(Comparison.project_id, Comparison.id),
+    "round_id": _project(Round.project_id, Round.id),
+    "review_id": _project(ReviewQueue.project_id, Review.id)
+    .join(ReviewItem, ReviewItem.queue_id == ReviewQueue.id)
+    .join(Review, Review.item_id == ReviewItem.id),
 }
 _MEMBER = select(QueueMember.user_id).where(QueueMember.user_id == bindparam("user_id"))
 MEMBERS = {

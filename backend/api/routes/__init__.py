@@ -14,6 +14,7 @@ from backend.api.routes import (
     promotion,
     review,
     review_reports,
+    rounds,
     rubrics,
     scoring,
     training,
@@ -40,5 +41,6 @@ STAGES = (
     training,
     comparison,
     promotion,
+    rounds,
 )
 ROUTERS = [stage.router for stage in STAGES]

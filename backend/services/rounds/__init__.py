@@ -3,6 +3,7 @@
     plans     what a round is asked to do (RoundPlan)
     turns     start, pause, take up, cancel, sign; explain
     steps     what each phase does, and how long it waits
+    figures   what a round came to, for its timeline
     advance   move a round by one step, in one transaction
 
 What waits for people is a row, not a stack frame: a worker looks at the active rounds every few
@@ -11,6 +12,7 @@ is kept in a process, so that a killed worker loses nothing and trains nothing t
 """
 
 from backend.services.rounds.advance import advance_round, advance_rounds
+from backend.services.rounds.figures import RoundOutcome, round_outcome
 from backend.services.rounds.plans import AcceptedLeaks, ReviewPlan, RoundPlan, parse_plan
 from backend.services.rounds.turns import (
     Explanation,
@@ -28,6 +30,7 @@ __all__ = [
     "AcceptedLeaks",
     "Explanation",
     "ReviewPlan",
+    "RoundOutcome",
     "RoundPlan",
     "advance_round",
     "advance_rounds",
@@ -37,6 +40,7 @@ __all__ = [
     "list_rounds",
     "parse_plan",
     "pause_round",
+    "round_outcome",
     "sign_round",
     "start_round",
     "take_up_round",

@@ -14,7 +14,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from backend.engines.base import SamplingParams
-from backend.errors import CannotCompute, StropError
+from backend.errors import CannotCompute, JobFailed
 from backend.rubrics import find_rubric
 from backend.services import curation, generation, queue, review, scoring, training
 from backend.services.comparison import compare_models
@@ -66,10 +66,6 @@ class Waits:
     """Nothing to do yet, and for what."""
 
     what: str
-
-
-class StepFailed(StropError):
-    """A job of the round has failed; its words are the message."""
 
 
 def turn_of(session: Session, row: Round, settings: Settings, now: datetime) -> Turn:
@@ -281,13 +277,13 @@ def _job(session: Session, kind: JobKind, subject_id: int, what: str) -> Waits |
     """What a job keeps the round waiting for; None once it is done.
 
     Raises:
-        StepFailed: it ended otherwise.
+        JobFailed: it ended otherwise.
     """
     job = queue.find_job(session, kind, subject_id)
     if job is None:
         return Waits(f"{what} to be queued")
     if job.state in (JobState.FAILED, JobState.STOPPED):
-        raise StepFailed(job.error or f"Job {job.id} was {job.state}.")
+        raise JobFailed(job.error or f"Job {job.id} was {job.state}.")
     if job.state == JobState.DONE:
         return None
     return Waits(f"{what} ({kind} {subject_id} is {job.state})")

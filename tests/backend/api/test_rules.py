@@ -37,6 +37,7 @@ from backend.tables.generation import Generation
 from backend.tables.projects import SuccessManifest
 from backend.tables.quality import GoldAnswer, GoldResult
 from backend.tables.review import Review
+from backend.tables.rounds import Round
 from backend.tables.scoring import ScoreRun
 from backend.tables.training import TrainingRun
 from backend.tables.users import User
@@ -44,6 +45,7 @@ from backend.tables.webhooks import Webhook, WebhookDelivery
 from tests.backend.api.conftest import PASSWORD, SAME_SITE, House
 from tests.fixtures_review import Desk
 
+PLAN = {"adapter": "v2", "recipe": {"queues": ["q"]}, "dataset": "d", "metrics": ["f1"]}
 PEOPLE = ("nobody", "expert", "engineer", "admin")
 STRANGERS = ("outsider", "stranger")  # an expert and an engineer of another project
 UNLISTED = ["GET /openapi.json", "GET /docs"]
@@ -130,7 +132,8 @@ def things_of(session: Session, desk: Desk, reviewer_id: int, now: datetime) -> 
         gold_id=known.id, review_id=review_id, user_id=reviewer_id, score=1.0, passed=True
     )
     told = Webhook(project_id=desk.project.id, url="https://x.test", secret="s", events=[])
-    session.add_all([judged, told])
+    turn = Round(project_id=desk.project.id, number=1, plan=PLAN, started_at=now, since=now)
+    session.add_all([judged, told, turn])
     session.flush()
     sent = WebhookDelivery(webhook_id=told.id, event="e", key="k", payload={}, next_attempt_at=now)
     session.add(sent)
@@ -151,6 +154,7 @@ def things_of(session: Session, desk: Desk, reviewer_id: int, now: datetime) -> 
         "training_set_id": frozen.id,
         "training_run_id": trained.id,
         "comparison_id": compared.id,
+        "round_id": turn.id,
         "token_id": 0,
     }
 

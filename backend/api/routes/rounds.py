@@ -1,0 +1,141 @@
+"""Rounds, lineage, and taking a review back."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Annotated
+
+from fastapi import APIRouter, Query
+from sqlalchemy.orm import Session
+
+from backend.api.deps import CurrentUser, NowDep, SessionDep
+from backend.api.once import OnceDep
+from backend.errors import NotFound
+from backend.schemas import rounds as shapes
+from backend.services import rounds
+from backend.services.lineage import trace
+from backend.services.review.withdrawals import withdraw_review
+from backend.services.rounds.plans import plan_from_content
+from backend.tables.rounds import Round
+
+router = APIRouter(tags=["rounds"])
+MADE = (
+    "training_set_id",
+    "training_run_id",
+    "generation_run_id",
+    "review_queue_id",
+    "comparison_id",
+    "promotion_id",
+)
+
+
+def _show(session: Session, row: Round) -> shapes.RoundShown:
+    return shapes.RoundShown(
+        id=row.id,
+        adapter=row.plan["adapter"],
+        started_at=row.started_at,
+        finished_at=row.finished_at,
+        events=[shapes.RoundEventShown.model_validate(event) for event in row.events],
+        figures=shapes.RoundFigures.model_validate(rounds.round_outcome(session, row)),
+        **asdict(rounds.explain_round(row)),
+        **{name: getattr(row, name) for name in MADE},
+    )
+
+
+def _round(session: Session, round_id: int) -> Round:
+    row = session.get(Round, round_id, with_for_update=True)
+    if row is None:
+        raise NotFound(f"There is no round {round_id}.")
+    return row
+
+
+@router.get("/projects/{project_id}/rounds")
+def list_rounds(project_id: int, session: SessionDep) -> list[shapes.RoundShown]:
+    """The rounds of a project, newest first."""
+    found = rounds.list_rounds(session, project_id)
+    return [_show(session, row) for row in reversed(found)]
+
+
+@router.post("/projects/{project_id}/rounds", status_code=201)
+def start_round(
+    project_id: int,
+    body: shapes.RoundGiven,
+    session: SessionDep,
+    user: CurrentUser,
+    once: OnceDep,
+    now: NowDep,
+) -> shapes.RoundShown:
+    """Begin a round; a worker takes its steps."""
+    plan = plan_from_content(body.plan)
+    row = rounds.start_round(session, project_id, plan, started_by_id=user.id, now=now)
+    return once.answer(_show(session, row))
+
+
+@router.get("/rounds/{round_id}")
+def show_round(round_id: int, session: SessionDep) -> shapes.RoundShown:
+    """A round: what it waits for, since when, and what comes next."""
+    return _show(session, _round(session, round_id))
+
+
+@router.post("/rounds/{round_id}/pause")
+def pause_round(round_id: int, session: SessionDep, now: NowDep) -> shapes.RoundShown:
+    """Take no further step; what a worker is doing goes on."""
+    row = _round(session, round_id)
+    rounds.pause_round(session, row, now=now)
+    return _show(session, row)
+
+
+@router.post("/rounds/{round_id}/resume")
+def take_up_round(
+    round_id: int, body: shapes.RoundResumed, session: SessionDep, user: CurrentUser, now: NowDep
+) -> shapes.RoundShown:
+    """Go on with a paused or failed round."""
+    row = _round(session, round_id)
+    accept = None
+    if body.accept_leaks is not None:
+        accept = rounds.AcceptedLeaks(user_id=user.id, reason=body.accept_leaks)
+    rounds.take_up_round(session, row, now=now, accept=accept)
+    return _show(session, row)
+
+
+@router.post("/rounds/{round_id}/cancel")
+def cancel_round(
+    round_id: int, body: shapes.RoundCancelled, session: SessionDep, now: NowDep
+) -> shapes.RoundShown:
+    """End a round without a verdict; what it made stays."""
+    row = _round(session, round_id)
+    rounds.cancel_round(session, row, reason=body.reason, now=now)
+    return _show(session, row)
+
+
+@router.post("/rounds/{round_id}/sign")
+def sign_round(
+    round_id: int, body: shapes.RoundSigned, session: SessionDep, user: CurrentUser, now: NowDep
+) -> shapes.RoundShown:
+    """Sign the promotion that the round waits for, by the name of who is signed in."""
+    row = _round(session, round_id)
+    rounds.sign_round(session, row, user_id=user.id, override=body.override, now=now)
+    return _show(session, row)
+
+
+@router.get("/projects/{project_id}/lineage")
+def show_lineage(
+    project_id: int,
+    session: SessionDep,
+    of: Annotated[str, Query(max_length=200, description="v2, set:NAME, review:ID, run:ID, ...")],
+) -> shapes.LineageShown:
+    """What a thing was made of, and what it went into."""
+    found = trace(session, project_id, of)
+    return shapes.LineageShown.model_validate(found, from_attributes=True)
+
+
+@router.post("/reviews/{review_id}/withdraw")
+def withdraw(
+    review_id: int, body: shapes.Withdrawal, session: SessionDep, user: CurrentUser, now: NowDep
+) -> shapes.Withdrawn:
+    """Take a review back; it stays, and counts for nothing from now on."""
+    row = withdraw_review(session, review_id, user_id=user.id, reason=body.reason, now=now)
+    found = trace(session, row.item.queue.project_id, f"review:{review_id}")
+    held = [node.title for node in found.nodes if any("withdrawn since" in m for m in node.marks)]
+    assert row.withdrawn_at is not None
+    return shapes.Withdrawn(review_id=review_id, withdrawn_at=row.withdrawn_at, held_by=held)

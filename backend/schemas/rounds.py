@@ -1,0 +1,119 @@
+"""Rounds and lineage, as shown and as given."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from pydantic import Field
+
+from backend.schemas.common import AcceptLeaks, Given, Shown
+
+
+class RoundEventShown(Shown):
+    """One thing that happened in a round."""
+
+    at: datetime
+    phase: str
+    text: str
+
+
+class RoundFigures(Shown):
+    """What a round came to, for a timeline; each is None until it is known.
+
+    `expert_minutes` are the active minutes of the reviews in its training set and of its votes.
+    """
+
+    verdict: str | None = None
+    lines: list[dict[str, Any]] = Field(default_factory=list)
+    rows: int | None = None
+    expert_minutes: float | None = None
+    simulated: bool = False
+
+
+class RoundShown(Shown):
+    """A round: where it stands, what it waits for since when, and what comes next."""
+
+    id: int
+    number: int
+    state: str
+    phase: str
+    waits_for: str
+    since: datetime
+    next: str
+    error: str | None
+    adapter: str
+    started_at: datetime
+    finished_at: datetime | None
+    training_set_id: int | None
+    training_run_id: int | None
+    generation_run_id: int | None
+    review_queue_id: int | None
+    comparison_id: int | None
+    promotion_id: int | None
+    events: list[RoundEventShown]
+    figures: RoundFigures
+
+
+class RoundGiven(Given):
+    """Begin a round; `plan` has the keys of a round's plan (see `strop round start`)."""
+
+    plan: dict[str, Any]
+
+
+class RoundResumed(Given):
+    """Take a paused or failed round up again."""
+
+    accept_leaks: AcceptLeaks = None
+
+
+class RoundCancelled(Given):
+    """Why a round is ended without a verdict."""
+
+    reason: str = Field(min_length=1, max_length=2_000)
+
+
+class RoundSigned(Given):
+    """Sign the promotion; `override` is the reason to do so without a PASS."""
+
+    override: str | None = Field(None, min_length=1, max_length=2_000)
+
+
+class Withdrawal(Given):
+    """Why a review is withdrawn."""
+
+    reason: str = Field(min_length=1, max_length=2_000)
+
+
+class Withdrawn(Shown):
+    """A withdrawn review and the frozen things that hold it."""
+
+    review_id: int
+    withdrawn_at: datetime
+    held_by: list[str]
+
+
+class LineageNode(Shown):
+    """One thing; `marks` is what one has to know first."""
+
+    key: str
+    kind: str
+    title: str
+    facts: list[str]
+    marks: list[str]
+
+
+class LineageEdge(Shown):
+    """Data went from one node into another."""
+
+    source: str
+    target: str
+    label: str
+
+
+class LineageShown(Shown):
+    """What was found from `root`, upstream and downstream."""
+
+    root: str
+    nodes: list[LineageNode]
+    edges: list[LineageEdge]
