@@ -35,4 +35,4 @@ def _show_guide(name: str, pictures: Mapping[str, str]) -> None:
     with st.container(width=760):
         st.markdown((GUIDES / name).read_text("utf-8"))
         for picture, caption in pictures.items():
-            st.image(GUIDES / picture, caption=caption)
+            st.image(GUIDES / picture, caption=caption, alt=caption)

@@ -2,7 +2,7 @@
 
 axe-core 4 gives its contrast rule up on a page where any computed colour is `color(srgb ...)`, as
 `color-mix` makes them. This reads both ways of writing a colour, and lays half-transparent
-backgrounds over each other.
+backgrounds and faded text over each other.
 """
 
 from __future__ import annotations
@@ -49,7 +49,9 @@ SCRIPT = """(within) => {
     const size = parseFloat(style.fontSize);
     const large = size >= 24 || (size >= 18.66 && style.fontWeight >= 700);
     const under = ground(element);
-    const contrast = ratio(over(read(style.color), under), under);
+    const colour = read(style.color);
+    for (let e = element; e; e = e.parentElement) colour.a *= getComputedStyle(e).opacity;
+    const contrast = ratio(over(colour, under), under);
     if (contrast < (large ? 3 : 4.5)) found.push(`${contrast.toFixed(2)}: ${text.slice(0, 60)}`);
   }
   return found;

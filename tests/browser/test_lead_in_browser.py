@@ -16,11 +16,15 @@ pytestmark = pytest.mark.browser
 PAGES = {
     "": "telecom-desk",
     "runs": "Runs",
-    "a-b": "A/B",
     "verdicts": "Verdicts",
     "training": "Training",
-    "review": "Review",
     "export": "Export",
+    "queues": "Queues",
+    "open-a-queue": "Open a queue",
+    "a-b": "A/B",
+    "agreement": "Agreement",
+    "reviewers": "Reviewers",
+    "adjudication": "Adjudication",
     "for-leads": "For leads",
     "for-experts": "Working at the desk",
 }
@@ -44,7 +48,7 @@ def test_every_page_is_drawn(page: Page, desk: Desk) -> None:
 def test_what_is_simulated_says_so(page: Page, desk: Desk) -> None:
     sign_in(page, desk, "lena", path="/a-b")
     page.wait_for_selector(".strop-tag.simulated")
-    page.goto(f"{desk.address}/review")
+    page.goto(f"{desk.address}/queues")
     page.wait_for_selector(".strop-tag.simulated")
 
 

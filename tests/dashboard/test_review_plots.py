@@ -63,6 +63,7 @@ class TestBurnUp:
     def test_everything_is_in_the_plot_and_told(self) -> None:
         spec = burn_up_plot(DAYS, done=12, total=24, forecast=REPORT.forecast)
         assert marks(spec) == ["area", "rule", "line", "line"]
+        assert spec["layer"][0]["encoding"]["y2"] == {"field": "high"}
         assert "12 of 24" in spec["description"]
 
     def test_a_single_day_is_a_plot(self) -> None:
