@@ -325,7 +325,7 @@ def run(template: Path, **chosen: Any) -> None:
 
 
 def test_any_interleaving_keeps_the_invariants(sqlite_template: Path) -> None:
-    run(sqlite_template, max_examples=40, stateful_step_count=50)
+    run(sqlite_template, max_examples=50, stateful_step_count=50)
 
 
 def test_the_queue_always_comes_to_an_end(sqlite_template: Path, tmp_path: Path) -> None:
