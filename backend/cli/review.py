@@ -38,6 +38,7 @@ app.add_typer(review_gold.app, name="gold")
 app.command()(review_quality.pause)
 app.command()(review_quality.resume)
 app.command()(review_quality.adjudications)
+app.command()(review_quality.withdraw)
 app.command()(review_quality.marks)
 
 

@@ -1,4 +1,4 @@
-"""`strop review pause|resume|adjudications|marks`: people, disagreements and marked errors."""
+"""`strop review pause|resume|adjudications|marks|withdraw`: people and what they said."""
 
 from __future__ import annotations
 
@@ -124,3 +124,29 @@ def adjudication_counts(session: Session, queue_id: int) -> dict[str, int]:
 
     found = adjudication_progress(session, queue_id)
     return {"opened": found.opened, "decided": found.decided, "held": found.held}
+
+
+def withdraw(
+    review_id: Annotated[int, typer.Argument(help="Review.")],
+    reason: Annotated[str, typer.Option(help="Why; it stays with the review.")],
+    as_: Annotated[str, typer.Option("--as", help="Your user name, for the record.")],
+    project: ProjectOption = None,
+) -> None:
+    """Take a review back: it counts for nothing from now on; name what holds it already."""
+    from backend.db import utc_now
+    from backend.errors import NotFound
+    from backend.services.lineage import trace
+    from backend.services.lineage_queries import review_in_project
+    from backend.services.review.withdrawals import withdraw_review
+    from backend.services.users import find_user
+
+    with working_in_project(project) as (_, session, found):
+        if review_in_project(session, found.id, review_id) is None:
+            raise NotFound(f"There is no finished review {review_id} in this project.")
+        user_id = find_user(session, as_).id
+        withdraw_review(session, review_id, user_id=user_id, reason=reason, now=utc_now())
+        nodes = trace(session, found.id, f"review:{review_id}").nodes
+        held = [
+            f"{n.kind} {n.title}" for n in nodes if any("withdrawn since" in m for m in n.marks)
+        ]
+    typer.echo(f"Review {review_id} is withdrawn. Held by: {', '.join(held) or 'nothing'}.")

@@ -13,6 +13,7 @@ from backend.db import connect
 from backend.services import review
 from backend.services.review import Answer
 from backend.settings import Settings
+from backend.tables.curation import TrainingSetRow
 from backend.tables.datasets import Example
 from tests.fixtures_review import Desk, build_desk, review_next
 
@@ -157,3 +158,20 @@ def test_a_set_that_cannot_be_is_refused(
     capsys.readouterr()
     assert strop("set", "freeze", "s", *options) == 1
     assert message in capsys.readouterr().err
+
+
+def test_a_review_is_withdrawn_by_name_and_what_holds_it_is_named(
+    settings: Settings, desk: Desk, capsys: pytest.CaptureFixture[str]
+) -> None:
+    open_single(desk)
+    review_all(settings, desk)
+    strop("set", "freeze", "s", "--queue", "q")
+    with connect(settings).begin() as session:
+        taught = session.scalars(select(TrainingSetRow.review_id)).first()
+    capsys.readouterr()
+    name = desk.experts[0].name
+    assert strop("review", "withdraw", str(taught), "--reason", "wrong case", "--as", name) == 0
+    assert f"Review {taught} is withdrawn. Held by: set s." in capsys.readouterr().out
+    assert strop("lineage", "set:s") == 0
+    assert "!! 1 rows withdrawn since !!" in capsys.readouterr().out
+    assert strop("review", "withdraw", "999", "--reason", "x", "--as", name) == 1
