@@ -8,11 +8,10 @@ from __future__ import annotations
 from datetime import datetime
 
 from backend.errors import StropError
+from dashboard.desk_api import DeskClient, Past
 from dashboard.desk_state import (
     LONGEST_HISTORY,
     Desk,
-    DeskClient,
-    Past,
     clear_desk,
     receive_claim,
     save_if_changed,

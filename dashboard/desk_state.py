@@ -9,7 +9,6 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import Protocol
 
 from backend.errors import LeaseLost, NotAuthenticated, NotFound, StropError
 from backend.rubrics import Rubric, validate_answers
@@ -18,12 +17,11 @@ from backend.schemas.review import (
     Claim,
     ClaimAnswer,
     GoldFeedback,
-    LeaseShown,
     Link,
-    OwnReview,
     QueueProgress,
     ReviewReceipt,
 )
+from dashboard.desk_api import DeskClient, Past
 
 IDLE_SECONDS = 60.0
 LONGEST_HISTORY = 6
@@ -54,37 +52,6 @@ REASONS = {
     "paused": Screen.PAUSED,
     "closed": Screen.CLOSED,
 }
-
-
-class DeskClient(Protocol):
-    """The part of the API client that the desk uses."""
-
-    def claim(self, queue_id: int) -> ClaimAnswer: ...
-    def claim_adjudication(self, queue_id: int) -> ClaimAnswer: ...
-    def save_draft(self, slot_id: int, version: int, answer: Answer) -> LeaseShown: ...
-    def submit(
-        self, slot_id: int, version: int, answer: Answer, *, next: bool = False
-    ) -> ReviewReceipt: ...
-    def skip(
-        self, slot_id: int, version: int, reason: str, *, next: bool = False
-    ) -> ReviewReceipt: ...
-    def revise(self, review_id: int) -> ClaimAnswer: ...
-    def contest_gold(self, result_id: int, reason: str) -> GoldFeedback: ...
-    def links(self, slot_id: int) -> list[Link]: ...
-    def my_reviews(self, queue_id: int, *, limit: int = 20) -> list[OwnReview]: ...
-
-
-@dataclass(frozen=True, slots=True)
-class Past:
-    """An answer of one's own, as the history shows it; `why` and `extra` as the receipt said."""
-
-    review_id: int | None
-    at: datetime
-    answer: Answer
-    skip_reason: str | None = None
-    may_revise: bool = False
-    why: str | None = None
-    extra: bool = False
 
 
 @dataclass(slots=True)

@@ -123,8 +123,9 @@ class Keys {
   arrow(event, place) {
     const [box] = questionOf(place);
     this.clock.input(questionOf(place)[1]);
-    if (reading(place) || place.getAttribute?.("role") === "radio") return;
+    if (reading(place)) return;
     const across = ["ArrowLeft", "ArrowRight"].includes(event.key);
+    if (across && place.getAttribute?.("role") === "radio") return;   // it moves by itself
     const by = ["ArrowRight", "ArrowDown"].includes(event.key) ? 1 : -1;
     const target = across ? beside(box, place, by) : this.nextBox(box, by);
     if (!target) return;

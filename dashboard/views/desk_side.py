@@ -13,7 +13,8 @@ from dashboard.components.frame import browser_zone, escape
 from dashboard.components.item import answer_line, progress_html
 from dashboard.components.marked_text import plain
 from dashboard.desk_after import revise
-from dashboard.desk_state import Desk, Past, unsaved
+from dashboard.desk_api import Past
+from dashboard.desk_state import Desk, unsaved
 from dashboard.session import current_client
 
 SAVED = "desk-saved"
