@@ -8,6 +8,7 @@ import signal
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -376,3 +377,10 @@ def test_a_worker_killed_at_every_step_makes_nothing_twice(
     assert loop.count(GenerationRun) == 2
     assert loop.count(ReviewQueue) == 2
     assert loop.row().phase == "sign"
+
+
+def test_the_plan_in_the_readme_is_a_plan() -> None:
+    readme = (Path(__file__).parents[3] / "README.md").read_text(encoding="utf-8")
+    (block,) = [b for b in readme.split("```yaml\n")[1:] if b.startswith("adapter:")]
+    plan = rounds.parse_plan(block.partition("```")[0])
+    assert (plan.adapter, plan.after_corrections, plan.repeat) == ("v2", 200, True)
