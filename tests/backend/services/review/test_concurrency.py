@@ -19,8 +19,9 @@ from sqlalchemy.orm import Session, sessionmaker
 
 from backend.services import review
 from backend.services.review import Answer, Claim, Submitted
-from backend.tables.review import Rating, Review, ReviewItem, ReviewSlot
-from tests.fixtures_review import GOOD, NOW, Desk, build_desk
+from backend.services.review.slots import add_slot
+from backend.tables.review import Purpose, Rating, Review, ReviewItem, ReviewQueue, ReviewSlot
+from tests.fixtures_review import BAD, GOOD, NOW, Desk, build_desk
 
 ROOT = Path(__file__).parents[4]
 LATER = NOW + timedelta(seconds=601)
@@ -149,6 +150,66 @@ def test_a_submit_sent_many_times_at_once_is_stored_once(
         assert len({s.review_id for s in sent}) == 1
     with sessions() as session:
         assert session.scalar(select(func.count()).select_from(Rating)) == 5 * len(GOOD)
+
+
+def test_the_last_answers_at_once_finish_the_queue_once(
+    sessions: sessionmaker[Session], desk: Desk
+) -> None:
+    for round_ in range(4):
+        queue_id = open_queue(sessions, desk, name=f"last {round_}", n_items=PEOPLE)
+        held = [(claim(sessions, queue_id, user.id), user.id) for user in desk.experts]
+        at_once(
+            [lambda one=one, user=user: submit(sessions, one, user) for one, user in held]  # type: ignore[misc]
+        )
+        with sessions() as session:
+            assert session.get_one(ReviewQueue, queue_id).finished_at == NOW
+
+
+def test_the_last_answers_of_an_item_at_once_ask_for_one_more_and_no_further(
+    sessions: sessionmaker[Session], desk: Desk
+) -> None:
+    for round_ in range(4):
+        with sessions.begin() as session:
+            queue = desk.open(session, f"more {round_}", n_items=1, overlap=3, overlap_share=1.0)
+            queue.rules = {"extra_below": 0.95}
+            queue_id = queue.id
+        people = [user.id for user in desk.experts[:3]]
+        held = [claim(sessions, queue_id, user) for user in people]
+
+        def answer(n: int, held: list[Claim | None] = held) -> Submitted:
+            one = held[n]
+            assert one is not None
+            with sessions.begin() as session:
+                return review.submit_review(
+                    session,
+                    slot_id=one.slot_id,
+                    version=one.version,
+                    user_id=people[n],  # noqa: B023
+                    answer=Answer(GOOD if n else BAD),
+                    now=NOW,
+                )
+
+        at_once([lambda n=n: answer(n) for n in range(3)])  # type: ignore[misc]
+        with sessions() as session:
+            slots = select(ReviewSlot.number).where(ReviewSlot.queue_id == queue_id)
+            assert sorted(session.scalars(slots)) == [0, 1, 2, 3]
+            assert review.queue_progress(session, queue_id).total == 4
+
+
+def test_slots_added_to_one_item_at_once_have_numbers_of_their_own(
+    sessions: sessionmaker[Session], desk: Desk
+) -> None:
+    queue_id = open_queue(sessions, desk, n_items=1)
+    with sessions() as session:
+        item_id = session.scalars(
+            select(ReviewItem.id).where(ReviewItem.queue_id == queue_id)
+        ).one()
+
+    def add() -> int:
+        with sessions.begin() as session:
+            return add_slot(session.connection(), item_id, purpose=Purpose.GOLD)
+
+    assert len(set(at_once([add] * PEOPLE))) == PEOPLE
 
 
 def start_process(url: str, queue_id: int, user_id: int, *options: str) -> subprocess.Popen[str]:
