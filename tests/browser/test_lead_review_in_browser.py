@@ -200,5 +200,5 @@ def test_a_queue_is_opened_without_a_command(page: Page, worked: Worked) -> None
         queue = session.query(ReviewQueue).filter_by(name="week 12").one()
         strata = [part["name"] for part in queue.design["strata"]]
         n_items = session.query(ReviewItem).filter_by(queue_id=queue.id).count()
-    assert strata == ["channel=chat", "channel=mail", "channel=phone"]
+    assert strata == ["channel=(none)", "channel=chat", "channel=mail", "channel=phone"]
     assert n_items == 12
