@@ -58,7 +58,8 @@ def test_what_has_no_value_is_not_a_point() -> None:
 
 @pytest.mark.parametrize(
     ("share", "words"),
-    [(1.0, "every one"), (0.62, "about 6 in 10"), (0.25, "1 in 4"), (0.5, "1 in 2"), (0.01, "1 in 100"),
+    [(1.0, "every one"), (0.62, "about 6 in 10"), (0.25, "1 in 4"), (0.5, "1 in 2"),
+     (0.01, "1 in 100"),
      (0.99, "about 9 in 10"), (0.0, "none")],
 )  # fmt: skip
 def test_chances_in_words(share: float, words: str) -> None:
