@@ -20,7 +20,7 @@ function questionOf(place) {
 class Keys {
   constructor(root) {
     this.sheet = root.querySelector("dialog");
-    this.held = new Set();
+    this.held = document.stropHeld ??= new Set();   // outlives a new drawing of this part
     this.clock = new Clock(() => performance.now());
   }
 

@@ -42,6 +42,7 @@ CASES = {
     "hostile": (HOSTILE, f"39 EUR {HOSTILE} \x1b[1mend"),
     "scales": (NOTE, "Viktor Beck takes 5 mg ramipril daily."),
 }
+BOTH = {"overlap": 2, "overlap_share": 1.0}  # every item is reviewed by both experts
 SCALES = """
 name: every_scale
 guidelines: Answer everything.
@@ -83,7 +84,7 @@ def seed_desk(settings: Settings, *, shared: int = 0) -> Seeded:
         models = _models(session, project)
         for name, (source, output) in CASES.items():
             run = _run(session, project, name, models, [(source, output, output)])
-            _open(session, project, name, run, people, models[1:])
+            _open(session, project, name, run, people, models[1:], **BOTH)
         made = _open_shared(session, project, people, models, shared) if shared else (0, 0, 0)
         found = Seeded(project.id, *made)
     sessions.kw["bind"].dispose()
@@ -125,12 +126,11 @@ def _open_shared(
         for i in range(n + 1)
     ]
     run = _run(session, project, "shared", models, rows)
-    both = {"overlap": 2, "overlap_share": 1.0}
     rules = QueueRules(gold_onboarding=1, gold_minimum=9)
     single = _open(
-        session, project, "shared", run, people, models[1:], n_items=n, rules=rules, **both
+        session, project, "shared", run, people, models[1:], n_items=n, rules=rules, **BOTH
     )
-    pair = _open(session, project, "pairs", run, people, models, n_items=n, **both)
+    pair = _open(session, project, "pairs", run, people, models, n_items=n, **BOTH)
     generation = (
         session.query(Generation).filter_by(run_id=run.id, model_version_id=models[0].id).first()
     )

@@ -128,7 +128,7 @@ def test_the_sheet_lists_the_keys_and_swallows_the_others(page: Page, clinic: De
     page.wait_for_selector("dialog[open]:has-text('mark the selected words')")
     page.keyboard.press("1")
     page.keyboard.press("Escape")
-    assert page.locator("dialog[open]").count() == 0
+    page.wait_for_function("document.querySelector('dialog[open]') === null")
     assert page.evaluate("document.querySelectorAll('.strop-question .tick').length") == 0
 
 
