@@ -28,11 +28,11 @@ def write(folder: Path, name: str, content: str | bytes) -> Path:
         ("a.jsonl", GOOD),
         ("a.jsonl", "\ufeff" + GOOD),
         ("a.jsonl", GOOD.replace("\n", "\r\n") + "\r\n\n"),
-        ("a.jsonl.gz", gzip.compress(GOOD.encode())),
+        ("a.jsonl.gz", gzip.compress(GOOD.encode(), mtime=0)),
         ("a.csv", "id,prediction,reference\n1,a,b\n"),
         ("a.csv", "\ufeffid,prediction,reference\r\n\r\n1,a,b\n,,\n"),
         ("a.csv", 'id,prediction,references\n1,a,"[""b""]"\n'),
-        ("a.csv.gz", gzip.compress(b"id,prediction,reference\n1,a,b\n")),
+        ("a.csv.gz", gzip.compress(b"id,prediction,reference\n1,a,b\n", mtime=0)),
         ("a.jsonl", '{"id":1,"prediction":"a","references":["b"]}'),
     ],
 )
