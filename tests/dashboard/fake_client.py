@@ -34,6 +34,7 @@ from backend.schemas.review import (
     ReviewShown,
     ShownOutput,
 )
+from backend.schemas.rounds import LineageShown, RoundShown
 from backend.schemas.scoring import DifferenceShown, FigureShown, ScoreRunDetail
 from backend.schemas.training import TrainingProgress, TrainingRunShown
 from backend.schemas.users import Me, UserShown
@@ -234,6 +235,12 @@ class FakeClient(FakeReports):
     def list_jobs(self, project_id: int) -> list[JobShown]:
         return self._list("list_jobs")
 
+    def list_rounds(self, project_id: int) -> list[RoundShown]:
+        return self._list("list_rounds")
+
+    def lineage(self, project_id: int, of: str) -> LineageShown:
+        return self.project["lineage"]
+
     def list_promotions(self, project_id: int) -> list[PromotionShown]:
         return self._list("list_promotions")
 
@@ -277,6 +284,32 @@ class _Page:
     next: str | None = None
 
 
+def rounds_and_lineage() -> dict[str, Any]:
+    """A round that waits for its votes, and what an adapter was made of."""
+    evidence = {"value": 0.1, "low": -0.1, "high": 0.3, "n": 20, "failed": 0}
+    line = {"title": HOSTILE, "verdict": "INCONCLUSIVE", "reason": "0.1", "evidence": evidence}
+    turn = RoundShown(
+        id=1, number=1, state="active", phase="review", waits_for=HOSTILE, since=NOW,
+        next="judge every line of the manifest", error=HOSTILE, adapter=HOSTILE, started_at=NOW,
+        finished_at=None, training_set_id=1, training_run_id=1, generation_run_id=1,
+        review_queue_id=1, comparison_id=None, promotion_id=None,
+        events=[{"at": NOW, "phase": "wait", "text": HOSTILE}],
+        figures={"verdict": "INCONCLUSIVE", "lines": [line], "rows": 591,
+                 "expert_minutes": 42.5, "simulated": True},
+    )  # fmt: skip
+    node = {"kind": "set", "facts": [HOSTILE], "marks": ["2 rows withdrawn since"]}
+    lineage = LineageShown(
+        root="a",
+        nodes=[{"key": "a", "title": HOSTILE, **node}, {"key": 'b"]', "title": "x", **node}],
+        edges=[{"source": "a", "target": 'b"]', "label": HOSTILE}],
+    )
+    model = ModelVersionShown(
+        id=2, label="base:v1@1", name="v1", revision=1, base_model="tiny", base_sha256="a" * 64,
+        adapter_sha256="b" * 64, adapter_rank=16, training_run_id=1, aliases=[], created_at=NOW,
+    )  # fmt: skip
+    return {"list_rounds": [turn], "lineage": lineage, "list_models": [model]}
+
+
 def engineers_project() -> dict[str, Any]:
     """One of everything that the pages of engineers show; names and texts try to be markup."""
     job = JobShown(
@@ -317,6 +350,7 @@ def engineers_project() -> dict[str, Any]:
                     "active_seconds": 30.0}],
     )  # fmt: skip
     return {
+        **rounds_and_lineage(),
         **figures_of_queues(HOSTILE),
         "list_users": [
             UserShown(id=2, name="anna", pseudonym="E-7", role="expert", active=True,

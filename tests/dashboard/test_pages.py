@@ -30,7 +30,7 @@ from tests.dashboard.fake_client import (
 APP = Path(__file__).parents[2] / "dashboard" / "app.py"
 PAGES = [
     "overview", "runs", "preferences", "verdicts", "trainings", "queues", "agreement", "reviewers",
-    "opening", "adjudication", "exports",
+    "opening", "adjudication", "exports", "rounds", "lineage",
 ]  # fmt: skip
 
 
@@ -237,6 +237,8 @@ class TestEngineerPages:
             ("preferences", ["left won 2, right won 2", "2 simulated", "equally good"]),
             ("verdicts", ["f1 better", "0.1 [-0.1, 0.3], n=20", "simulated"]),
             ("trainings", ["round-1", "simulated reviews"]),
+            ("rounds", ["judge every line of the manifest", "591", "42.5", "1 simulated"]),
+            ("lineage", ["2 rows withdrawn since"]),
             ("queues", ["simulated", "1.50 [1.40, 1.60] minutes", "between 7 and 14 March"]),
         ],
     )

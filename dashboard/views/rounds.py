@@ -1,0 +1,130 @@
+"""Rounds: what each turn of the loop waits for, what it came to, and what it cost experts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import streamlit as st
+
+from backend.schemas.rounds import RoundShown
+from dashboard.components.frame import (
+    Cell,
+    Number,
+    Tag,
+    facts_html,
+    heading,
+    moment,
+    problems_shown,
+    table_html,
+    verdict_tag,
+)
+from dashboard.components.plots import intervals_plot
+from dashboard.session import current_client, current_project
+
+STATES = {"finished": "pass", "failed": "fail", "paused": "inconclusive", "cancelled": "fail"}
+
+
+def show() -> None:
+    """Draw the page."""
+    heading("Rounds", "One turn of the loop after the other: what it waits for and what it brought")
+    rounds = current_client().list_rounds(current_project().id)
+    if not rounds:
+        st.info("No round has been started yet: `strop round start PLAN`")
+        return
+    _show_now(rounds[0])
+    _show_timeline(rounds)
+    for row in rounds:
+        _show_events(row)
+
+
+def _show_now(row: RoundShown) -> None:
+    st.subheader(f"Round {row.number}")
+    facts: dict[str, Cell] = {
+        "state": Tag(row.state, STATES.get(row.state, "")),
+        "phase": row.phase,
+        "waits for": row.waits_for,
+        "since": moment(row.since),
+        "next": row.next,
+        "adapter": row.adapter,
+    }
+    if row.error:
+        facts["error"] = row.error
+    st.html(facts_html(facts))
+    _show_actions(row)
+
+
+def _show_actions(row: RoundShown) -> None:
+    client = current_client()
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        if row.state == "active":
+            _button("Pause", lambda: client.pause_round(row.id))
+        if row.state in ("paused", "failed"):
+            _button("Take up again", lambda: client.resume_round(row.id))
+        if row.phase == "sign" and row.state == "active":
+            _button("Sign the promotion", lambda: client.sign_round(row.id), first=True)
+        if row.state not in ("finished", "cancelled"):
+            with st.popover("Cancel …"):
+                reason = st.text_input("Why? It stays in the record.", key=f"why-{row.id}")
+                _button(
+                    "Cancel the round",
+                    lambda: client.cancel_round(row.id, reason.strip()),
+                    disabled=not reason.strip(),
+                )
+
+
+def _button(
+    label: str, act: Callable[[], object], *, first: bool = False, disabled: bool = False
+) -> None:
+    if st.button(label, type="primary" if first else "secondary", disabled=disabled):
+        with problems_shown():
+            act()
+            st.rerun()
+
+
+def _show_timeline(rounds: Sequence[RoundShown]) -> None:
+    st.subheader("What they brought")
+    header = ["round", "verdict", "adapter", "rows", "expert minutes", "began", "ended"]
+    st.html(table_html(header, [timeline_row(row) for row in rounds]))
+    points = [point for row in reversed(rounds) for point in timeline_points(row)]
+    if points:
+        plot = intervals_plot(points, label="round", value_title="candidate, line by line")
+        st.vega_lite_chart(plot, width="stretch")
+
+
+def timeline_row(row: RoundShown) -> list[Cell]:
+    """A round in the table; what is not known yet says so."""
+    figures = row.figures
+    return [
+        Tag(f"{row.number} simulated", "simulated") if figures.simulated else row.number,
+        verdict_tag(figures.verdict) if figures.verdict else Tag(row.state, ""),
+        row.adapter,
+        figures.rows,
+        None if figures.expert_minutes is None else Number(f"{figures.expert_minutes:g}"),
+        moment(row.started_at),
+        None if row.finished_at is None else moment(row.finished_at),
+    ]
+
+
+def timeline_points(row: RoundShown) -> list[dict[str, Any]]:
+    """Each line of the bar that has a figure, with its interval and n."""
+    points = []
+    for line in row.figures.lines:
+        evidence = line.get("evidence")
+        if evidence is None:
+            continue
+        points.append(
+            {
+                "round": f"round {row.number}",
+                "group": line["title"],
+                "text": line["reason"],
+                **{name: evidence[name] for name in ("value", "low", "high", "n")},
+            }
+        )
+    return points
+
+
+def _show_events(row: RoundShown) -> None:
+    with st.expander(f"Round {row.number}: what happened", expanded=False):
+        rows: list[list[Cell]] = [[moment(e.at), e.phase, e.text] for e in row.events]
+        st.html(table_html(["when", "phase", "what"], rows))
