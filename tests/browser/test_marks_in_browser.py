@@ -70,6 +70,7 @@ class TestMarks:
         output = CASES[case][1]
         sign_in(page, clinic, "anna")
         slot = open_queue_named(page, case)
+        page.wait_for_selector(".strop-reader .claim")
         start = output.index(words)
         select_points(page, start, start + len(words))
         mark(page)
@@ -203,7 +204,7 @@ class TestScales:
         box.wait_for()
         box.fill("Viktor Beck takes 5 mg ramipril <b>every</b> morning.")
         page.get_by_role("button", name="Wrong number or date").click()
-        words = page.get_by_label("What was wrong, in a few words")
+        words = page.locator("[class*='st-key-correction-']").get_by_label("in a few words")
         words.fill("said <i>daily</i>")
         words.blur()
         reason = "Wrong number or date; said <i>daily</i>"
