@@ -107,8 +107,9 @@ def _show_vote(desk: Desk) -> None:
         with st.container(horizontal=True, gap="xsmall"):
             for winner, key in VOTE_KEYS.items():
                 picked = desk.answer.winner == winner
+                words = WINNER_WORDS[winner]
                 st.button(
-                    ("✓ " if picked else "") + f"{WINNER_WORDS[winner]} :gray[:small[{key}]]",
+                    f"✓ {words} :small[{key}]" if picked else f"{words} :gray[:small[{key}]]",
                     key=f"vote-{desk.item_key}-{winner}",
                     type="primary" if picked else "secondary",
                     on_click=_vote,
