@@ -16,6 +16,7 @@ from backend.services.review import Answer
 from backend.tables.datasets import Example
 from backend.tables.generation import Generation
 from backend.tables.review import Review
+from backend.tables.users import User
 from tests.backend.api.conftest import House
 from tests.fixtures_review import BAD, review_next
 
@@ -171,8 +172,8 @@ def test_that_hostile_names_stay_names(house: House, kind: str) -> None:
     """A person's name reaches nobody else; a pseudonym is what exports show."""
     text = HOSTILE[kind][:100]
     with house.sessions.begin() as session:
-        house.desk.experts[0].name = text
-        session.merge(house.desk.experts[0])
+        # The person's own row: the house's objects are shared by all tests.
+        session.get_one(User, house.desk.experts[0].id).name = text
         queue = review.get_queue(session, house.queue_id)
         ratings = dict(BAD)
         review_next(session, queue, house.desk.experts[0], Answer(ratings))
