@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from alembic import command
-from sqlalchemy import text, update
+from sqlalchemy import update
 
 from backend.db import alembic_config, connect, migrate
 from backend.services import review
@@ -30,7 +30,7 @@ def test_an_upgrade_counts_what_was_done_before(tmp_path: Path) -> None:
         before = review.queue_progress(session, half, user_id=desk.experts[0].id)
         session.execute(update(QueueMember).values(n_submitted=0, n_timed=0, timed_seconds=0))
         session.execute(update(ReviewQueue).values(finished_at=None))
-        session.execute(text("UPDATE alembic_version SET version_num = '0004'"))
+    command.downgrade(alembic_config(settings.url), "0004")
     command.upgrade(alembic_config(settings.url), "head")
     with sessions() as session:
         assert review.queue_progress(session, half, user_id=desk.experts[0].id) == before

@@ -36,7 +36,7 @@ class Wire:
             self.drop()  # a server closes what was idle for long; every act is safe to send again
             status, content = await self._exchange(method, path, body)
         self.times[act].append((time.perf_counter() - started) * 1000)
-        return status, json.loads(content) if content else None
+        return status, _read_json(content)
 
     async def _exchange(
         self, method: str, path: str, body: Mapping[str, Any] | None
@@ -71,6 +71,14 @@ class Wire:
             f"Content-Type: application/json\r\nContent-Length: {len(content)}\r\n\r\n"
         )
         return head.encode() + content
+
+
+def _read_json(content: bytes) -> Any:
+    """What was answered; a page of HTML, as some servers send with an error, is its first words."""
+    try:
+        return json.loads(content) if content else None
+    except ValueError:
+        return {"detail": content[:200].decode(errors="replace")}
 
 
 async def _read(reader: asyncio.StreamReader) -> tuple[int, bytes]:

@@ -207,6 +207,7 @@ def main() -> None:
             result[name] = measure_database(chosen, fresh)
             print(json.dumps({name: result[name]}, indent=1), flush=True)
     if chosen.label_studio:
+        write(result, chosen.out)
         from tests.benchmarks._review_label_studio import measure_label_studio
 
         result["label_studio"] = measure_label_studio(
@@ -241,10 +242,16 @@ def report(result: dict[str, Any], out: Path | None) -> None:
     from tests.benchmarks._review_report import tables
 
     print(text := tables(result))
+    write(result, out)
+    if out is not None:
+        out.with_suffix(".md").write_text(text)
+
+
+def write(result: dict[str, Any], out: Path | None) -> None:
+    """The figures so far, so that a part that fails takes nothing with it."""
     if out is not None:
         out.parent.mkdir(parents=True, exist_ok=True)
         out.write_text(json.dumps(result, indent=1))
-        out.with_suffix(".md").write_text(text)
 
 
 if __name__ == "__main__":
