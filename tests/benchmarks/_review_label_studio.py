@@ -83,8 +83,10 @@ def measure_label_studio(
     with tempfile.TemporaryDirectory() as made:
         folder = Path(made)
         with running(venv or install(folder / "venv"), folder / "data") as studio:
+            print("Label Studio is up; making a project and users", flush=True)
             project_id = make_project(studio)
             tokens = make_users(studio, clients)
+            print("Label Studio is loaded now", flush=True)
             times: dict[str, list[float]] = {"next": [], "submit": []}
             done, refused, took = asyncio.run(
                 annotate_all(studio.port, project_id, tokens, times, seconds)

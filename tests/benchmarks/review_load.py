@@ -20,7 +20,9 @@ import argparse
 import asyncio
 import json
 import os
+import signal
 import statistics
+import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -201,6 +203,7 @@ def main() -> None:
     parser.add_argument("--label-studio", action="store_true", help="install and load it too")
     parser.add_argument("--label-studio-venv", type=Path, help="where it is installed already")
     chosen = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # what was started is ended then too
     result: dict[str, Any] = {"cores": os.cpu_count(), "load_average_before": os.getloadavg()}
     with databases(chosen.databases) as made:
         for name, fresh in made.items():
