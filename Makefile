@@ -7,7 +7,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 ARGS ?=
-PYTEST_ARGS ?= -n 2 --dist loadgroup --no-loadscope-reorder
+PYTEST_ARGS ?= -n 2 --dist loadscope --no-loadscope-reorder
 GPU := $(shell command -v nvidia-smi 2>/dev/null)
 NEEDS_VLLM := $(findstring vllm,$(ARGS))
 

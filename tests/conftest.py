@@ -10,12 +10,14 @@ import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import psycopg
 import pytest
 from sqlalchemy import Engine
 from sqlalchemy.orm import Session, sessionmaker
+from xdist.scheduler import LoadScopeScheduling
 
 from backend.db import migrate, open_database, session_factory
 from backend.settings import Settings
@@ -28,22 +30,32 @@ DATA = Path(os.environ.get("STROP_TEST_DATA", Path(__file__).parents[1].parent /
 LONGEST_FIRST = ("tests/loop", "tests/vllm", "tests/browser", "tests/backend/jobs")
 
 
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Under `pytest -n 2 --dist loadgroup`: which tests share a process, and which begin.
+def _rank(path: str) -> int:
+    ranks = (n for n, folder in enumerate(LONGEST_FIRST) if path.startswith(folder))
+    return next(ranks, len(LONGEST_FIRST))
+
+
+class FoldersTogether(LoadScopeScheduling):  # type: ignore[misc]
+    """Under `pytest -n 2 --dist loadscope`: which tests share a process.
 
     A file stays together, for its fixtures; the real server and the browser are each started in
-    one process only; what takes minutes comes first, so that neither process waits for it alone.
+    one process only.
     """
-    if not hasattr(config, "workerinput"):
-        return
-    folders = [(item, item.nodeid.partition("::")[0]) for item in items]
-    ranks = {}
-    for item, path in folders:
-        rank = next((n for n, long in enumerate(LONGEST_FIRST) if path.startswith(long)), 9)
-        shared = LONGEST_FIRST[rank] if rank < 3 else path
-        item.add_marker(pytest.mark.xdist_group(shared))
-        ranks[item] = rank
-    items.sort(key=ranks.__getitem__)
+
+    def _split_scope(self, nodeid: str) -> str:
+        path = nodeid.partition("::")[0]
+        return LONGEST_FIRST[_rank(path)] if _rank(path) < 3 else path
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> FoldersTogether | None:
+    """Take our scheduler where tests are shared out by scope."""
+    return FoldersTogether(config, log) if config.getvalue("dist") == "loadscope" else None
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """In several processes, begin with what takes minutes, so that none waits for it alone."""
+    if hasattr(config, "workerinput"):
+        items.sort(key=lambda item: _rank(item.nodeid))
 
 
 @pytest.fixture(scope="session")
