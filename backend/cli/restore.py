@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tarfile
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -12,6 +12,10 @@ from backend.cli.backup import DATABASE
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
+
+
+# Python before 3.11.4 has no filters.
+EXTRACTION: dict[str, Any] = {"filter": "data"} if hasattr(tarfile, "data_filter") else {}
 
 
 def command(
@@ -29,7 +33,8 @@ def command(
         with tarfile.open(file) as archive:
             if DATABASE not in archive.getnames():
                 raise InvalidInput(f"{file} is not a backup: it holds no {DATABASE}.")
-            archive.extractall(home, filter="data")
+            _refuse_what_escapes(archive, home)
+            archive.extractall(home, **EXTRACTION)
     except (tarfile.TarError, EOFError) as error:
         raise InvalidInput(
             f"{file} is not a whole archive: {error}.", hint="Copy it again."
@@ -41,6 +46,15 @@ def command(
     typer.echo(
         f"Restored to {home}; {moved} adapters found again. Check it: strop doctor --home {home}"
     )
+
+
+def _refuse_what_escapes(archive: tarfile.TarFile, home: Path) -> None:
+    """Let nothing through but files and folders that lie below the new folder."""
+    root = home.resolve()
+    for member in archive:
+        inside = (root / member.name).resolve().is_relative_to(root)
+        if not inside or not (member.isfile() or member.isdir()):
+            raise tarfile.TarError(f"{member.name!r} is no file below the folder")
 
 
 def _move_adapters(session: Session, artifacts: Path) -> int:
