@@ -7,6 +7,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 ARGS ?=
+# Browser tests wait for what people see: they run by themselves, when nothing else does.
 PYTEST_ARGS ?= -n 2 --dist loadscope --no-loadscope-reorder
 GPU := $(shell command -v nvidia-smi 2>/dev/null)
 NEEDS_VLLM := $(findstring vllm,$(ARGS))
@@ -17,7 +18,8 @@ demo: venv $(if $(NEEDS_VLLM),vllm)
 	$(BIN)/strop demo $(ARGS)
 
 test: vllm
-	$(BIN)/python -m pytest $(PYTEST_ARGS)
+	$(BIN)/python -m pytest $(PYTEST_ARGS) -m "not browser"
+	$(BIN)/python -m pytest -m browser
 
 check: venv
 	$(BIN)/ruff format --check .

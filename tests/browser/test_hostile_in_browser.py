@@ -43,7 +43,7 @@ def test_at_the_desk(page: Page, hostile: Desk, queue: str) -> None:
 
 def test_in_the_correction_and_its_diff(page: Page, hostile: Desk) -> None:
     sign_in(page, hostile, "anna")
-    page.get_by_text("summaries").first.click()
+    page.get_by_test_id("stButtonGroup").get_by_text("summaries", exact=True).first.click()
     page.wait_for_selector(".strop-bar:has-text('summaries')")
     page.get_by_role("button", name="Correct the answer").click()
     box = page.locator("[class*='st-key-correction-'] textarea")

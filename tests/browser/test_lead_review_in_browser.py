@@ -139,7 +139,7 @@ def test_design_rules_and_rubric_are_told(page: Page, worked: Worked) -> None:
 def test_an_item_is_read_side_by_side(page: Page, worked: Worked) -> None:
     sign_in(page, worked.desk, "lena")
     visit(page, worked, f"agreement?queue={worked.queues.rated_queue_id}")
-    page.get_by_role("combobox", name="Read one side by side").click()
+    page.get_by_role("combobox", name="Read one side by side").press("ArrowDown")  # opens it
     page.get_by_role("option").first.click()
     page.wait_for_selector("th:has-text('Reviewer 2')")
     assert page.locator(".strop-label:has-text('Text')").count() == 1

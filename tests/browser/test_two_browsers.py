@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import signal
 from collections import Counter
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -58,9 +59,16 @@ def rate(page: Page, *, correct: bool) -> None:
 
 def vote(page: Page) -> None:
     """Vote on one pair and submit."""
+    from playwright.sync_api import TimeoutError as PlaywrightTimeout
+
     slot = slot_on_screen(page)
-    page.keyboard.press("a")
-    page.wait_for_selector(f"{key_of(slot, 'vote')}-left button:has-text('✓')")
+    chosen = page.locator(f"{key_of(slot, 'vote')}-left button:has-text('✓')")
+    for _ in range(20):  # a key is dead while the item loads
+        page.keyboard.press("a")
+        with suppress(PlaywrightTimeout):
+            chosen.wait_for(timeout=3_000)
+            break
+    assert chosen.count() == 1
     page.keyboard.press("Control+Enter")
     wait_for_next(page, slot)
 
