@@ -53,7 +53,8 @@ def graph_of(lineage: LineageShown) -> str:
         for e in lineage.edges
     ]
     style = 'rankdir=LR; node [shape=box, style="filled,rounded", fontname="sans-serif"]; '
-    style += 'edge [fontname="sans-serif", fontsize=10, color="#8a9492", fontcolor="#767676"]; bgcolor="transparent"'
+    style += 'edge [fontname="sans-serif", fontsize=10, color="#8a9492", fontcolor="#767676"]; '
+    style += 'bgcolor="transparent"'
     return "digraph {" + style + "\n" + "\n".join([*nodes, *edges]) + "\n}"
 
 
