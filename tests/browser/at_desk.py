@@ -45,9 +45,21 @@ def slot_on_screen(page: Page) -> str:
 
 
 def open_queue_named(page: Page, name: str) -> str:
-    """Choose a queue; returns the lease of its item."""
+    """Choose a queue; returns the lease of its item.
+
+    While a queue is being drawn, the keys and buttons of the one before may still be there: what
+    was on screen must have gone before a lease is read.
+    """
+    page.wait_for_function(f"() => ({READY})() || document.querySelector('.strop-state')")
+    before = page.evaluate("document.documentElement.dataset.stropItem ?? null")
+    bar = f".strop-bar:has-text('{name}')"
+    changes = page.locator(bar).count() == 0
     page.get_by_test_id("stButtonGroup").get_by_text(name, exact=True).first.click()
-    page.wait_for_selector(f".strop-bar:has-text('{name}')")
+    page.wait_for_selector(bar)
+    if changes:
+        page.wait_for_function(
+            "slot => document.documentElement.dataset.stropItem !== slot", arg=before
+        )
     return slot_on_screen(page)
 
 

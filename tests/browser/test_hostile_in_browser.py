@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.browser.at_desk import open_queue_named
 from tests.browser.conftest import Desk, seeded_desk, sign_in
 
 if TYPE_CHECKING:
@@ -32,8 +33,7 @@ def hostile(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
 @pytest.mark.parametrize("queue", ["summaries", "base-or-v1"])
 def test_at_the_desk(page: Page, hostile: Desk, queue: str) -> None:
     sign_in(page, hostile, "anna")
-    page.get_by_text(queue).first.click()
-    page.wait_for_selector(f".strop-bar:has-text('{queue}')")
+    open_queue_named(page, queue)
     page.wait_for_selector(".strop-text:has-text('<script>')")
     shown = page.inner_text(".strop-source")
     for piece in ("<script>alert('script')</script>", "![image](http://evil", "␛[31m", "⟨U+202E⟩"):
@@ -43,8 +43,7 @@ def test_at_the_desk(page: Page, hostile: Desk, queue: str) -> None:
 
 def test_in_the_correction_and_its_diff(page: Page, hostile: Desk) -> None:
     sign_in(page, hostile, "anna")
-    page.get_by_test_id("stButtonGroup").get_by_text("summaries", exact=True).first.click()
-    page.wait_for_selector(".strop-bar:has-text('summaries')")
+    open_queue_named(page, "summaries")
     page.get_by_role("button", name="Correct the answer").click()
     box = page.locator("[class*='st-key-correction-'] textarea")
     box.wait_for()
