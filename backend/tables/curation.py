@@ -30,8 +30,10 @@ class TrainingSet(Base):
 class TrainingSetRow(Base):
     """One row: SFT (prompt, completion), DPO (with rejected) or KTO (with label).
 
-    `source` says where the row comes from: reference, approved, corrected, vote or rating. Rows
-    are never updated, and a trigger refuses those of an example that is held out.
+    `source` says where the row comes from: reference, approved, corrected, vote, rating or
+    negative. `weight` is what the row counts for in the loss of SFT; None counts as 1. Rows are
+    never updated, and triggers refuse those of an example that is held out, or held back from the
+    set.
     """
 
     __tablename__ = "training_set_rows"
@@ -45,7 +47,45 @@ class TrainingSetRow(Base):
     completion: Mapped[str]
     rejected: Mapped[str | None]
     label: Mapped[bool | None]
+    weight: Mapped[float | None]
     source: Mapped[str] = mapped_column(String(16))
     example_id: Mapped[int] = mapped_column(ForeignKey("examples.id"), index=True)
     generation_id: Mapped[int | None] = mapped_column(ForeignKey("generations.id"))
     review_id: Mapped[int | None] = mapped_column(ForeignKey("reviews.id"), index=True)
+
+
+class HeldBackRow(Base):
+    """A correction, or an approved answer of its group, that its set keeps from training.
+
+    Replayed on the candidate, it says what training brought on prompts that were never seen.
+    """
+
+    __tablename__ = "held_back_rows"
+    __table_args__ = (UniqueConstraint("training_set_id", "position"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    training_set_id: Mapped[int] = mapped_column(ForeignKey("training_sets.id"))
+    position: Mapped[int]
+    completion: Mapped[str]
+    source: Mapped[str] = mapped_column(String(16))
+    example_id: Mapped[int] = mapped_column(ForeignKey("examples.id"))
+    generation_id: Mapped[int] = mapped_column(ForeignKey("generations.id"))
+    review_id: Mapped[int] = mapped_column(ForeignKey("reviews.id"), index=True)
+
+
+class Replay(Base):
+    """A generation run in which a candidate answers the reviewed prompts of a set once more.
+
+    One for each dataset version that the prompts come from: the key is what makes asking twice
+    give one run.
+    """
+
+    __tablename__ = "replays"
+    __table_args__ = (UniqueConstraint("training_set_id", "candidate_id", "dataset_version_id"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    training_set_id: Mapped[int] = mapped_column(ForeignKey("training_sets.id"))
+    candidate_id: Mapped[int] = mapped_column(ForeignKey("model_versions.id"))
+    dataset_version_id: Mapped[int] = mapped_column(ForeignKey("dataset_versions.id"))
+    generation_run_id: Mapped[int] = mapped_column(ForeignKey("generation_runs.id"), unique=True)
+    created_at: Mapped[datetime] = mapped_column(default=utc_now)
