@@ -83,4 +83,5 @@ def _end(session: Session, row: Round, now: datetime) -> None:
     note(session, row, "ended", now)
     plan = plan_from_content(row.plan)
     if plan.repeat:
-        start_round(session, row.project_id, plan, started_by_id=row.started_by_id, now=now)
+        following = plan.next_turn(began=max(row.started_at, plan.not_before or row.started_at))
+        start_round(session, row.project_id, following, started_by_id=row.started_by_id, now=now)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from backend.errors import InvalidInput
 from backend.services.curation import Recipe
@@ -52,20 +52,32 @@ class RoundPlan(_Part):
     max_tokens: int = Field(128, ge=1)
     review: ReviewPlan | None = Field(None, description="Blind votes; none by default.")
     sign: bool = Field(True, description="Wait for a person to sign the promotion.")
-    not_before: datetime | None = Field(None, description="Begin at this time.")
+    not_before: AwareDatetime | None = Field(None, description="Begin at this time.")
     after_corrections: int | None = Field(
         None, ge=1, description="Begin when so many corrections came in since the last round began."
     )
     repeat: bool = Field(False, description="Start the next round with this plan when it ends.")
+    every_days: float | None = Field(
+        None, gt=0, description="Begin so many days after the round before began, when repeated."
+    )
     accepted_leaks: AcceptedLeaks | None = Field(
         None, description="Set when a round that found leaks is taken up."
     )
 
     @model_validator(mode="after")
     def _repeats_for_a_reason(self) -> RoundPlan:
-        if self.repeat and self.after_corrections is None:
-            raise ValueError("repeat needs after_corrections, or rounds would never end")
+        if self.repeat and self.after_corrections is None and self.every_days is None:
+            raise ValueError(
+                "repeat needs after_corrections or every_days, or rounds would never end"
+            )
+        if self.every_days is not None and not self.repeat:
+            raise ValueError("every_days is for plans that repeat: set repeat: true")
         return self
+
+    def next_turn(self, *, began: datetime) -> RoundPlan:
+        """The plan of the round after the one that began then; leaks are accepted anew."""
+        wait = None if self.every_days is None else began + timedelta(days=self.every_days)
+        return self.model_copy(update={"not_before": wait, "accepted_leaks": None})
 
 
 def parse_plan(source: str) -> RoundPlan:

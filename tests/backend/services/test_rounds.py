@@ -43,6 +43,7 @@ lines:
   - {metric: exact_match, margin: 0.2}
   - {metric: win_rate, threshold: 0.5}
 """
+WEEK = timedelta(days=7)
 PLAN: dict[str, Any] = {
     "adapter": "v9",
     "recipe": {"queues": ["corrections"]},
@@ -324,10 +325,28 @@ def test_a_plan_that_repeats_begins_again(loop: Loop) -> None:
     assert loop.row().waits_for == "corrections: 0 of 1 since the last round began"
 
 
+def test_a_plan_by_the_week_begins_a_week_after_the_round_before(loop: Loop) -> None:
+    _bring_to_votes(loop, review=None, repeat=True, every_days=7)
+    loop.advance()
+    assert (loop.row().number, loop.row().waits_for) == (2, f"{NOW + WEEK:%Y-%m-%d %H:%M} UTC")
+    loop.clock = NOW + WEEK
+    loop.advance()
+    assert loop.row().training_set_id is not None
+
+
+def test_leaks_that_were_accepted_once_are_not_accepted_for_the_next_round() -> None:
+    accepted = {"user_id": 1, "reason": "another customer"}
+    asked = {**PLAN, "repeat": True, "every_days": 7, "accepted_leaks": accepted}
+    plan = rounds.parse_plan(json.dumps(asked))
+    assert plan.next_turn(began=NOW).accepted_leaks is None
+
+
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({"repeat": True}, "repeat needs after_corrections"),
+        ({"repeat": True}, "repeat needs after_corrections or every_days"),
+        ({"every_days": 7}, "every_days is for plans that repeat"),
+        ({"not_before": "2026-05-04T09:30:00"}, "wrong at not_before"),
         ({"split": "train"}, "wrong at split"),
         ({"modle": "v2"}, "wrong at modle"),
         ({"review": {"reviewers": []}}, "wrong at review.reviewers"),
