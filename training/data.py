@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from training.config import TrainingError
+from training.digest import ids_sha256, text_sha256
 
 IGNORED = -100  # the label that PyTorch's cross entropy leaves out
 _ROLES = frozenset({"system", "user", "assistant", "tool"})
@@ -25,6 +26,7 @@ _SHAPE = (
     'Each line must be {"prompt": [{"role", "content"}, ...], '
     '"completion": [{"role": "assistant", "content"}]}; `strop export sft` writes such files.'
 )
+_RENDERED = 8  # prompts of which training records what they became
 _POOL = 32  # batches sorted together: enough to even out lengths, few enough to stay random
 
 
@@ -215,6 +217,23 @@ def token_ids(tokenizer: Any, messages: list[dict[str, str]], **options: bool) -
     """Chat messages through the tokeniser's own template."""
     encoded = tokenizer.apply_chat_template(messages, tokenize=True, return_dict=True, **options)
     return list(encoded["input_ids"])
+
+
+def rendered_prompts(rows: Sequence[Any], tokenizer: Any) -> list[dict[str, Any]]:
+    """What some prompts, evenly spread over the file, became: {"line", "text_sha256", "ids_sha256"}.
+
+    Digests, not texts: the record travels with the adapter. Empty for documents, which have no
+    prompt.
+    """
+    asked = [row for row in rows if hasattr(row, "prompt")]
+    chosen = asked[:: max(1, len(asked) // _RENDERED)][:_RENDERED]
+    return [_rendered(row, tokenizer) for row in chosen]
+
+
+def _rendered(row: Any, tokenizer: Any) -> dict[str, Any]:
+    ids = token_ids(tokenizer, row.prompt, add_generation_prompt=True)
+    text = tokenizer.decode(ids, skip_special_tokens=False, clean_up_tokenization_spaces=False)
+    return {"line": row.number, "text_sha256": text_sha256(text), "ids_sha256": ids_sha256(ids)}
 
 
 def _common_prefix(left: Sequence[int], right: Sequence[int]) -> int:

@@ -115,6 +115,16 @@ def resolve_model(name: str) -> Path:
     raise _unknown_model(name, "")
 
 
+def text_sha256(text: str) -> str:
+    """Digest of a text's bytes in UTF-8."""
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def ids_sha256(token_ids: Iterable[int]) -> str:
+    """Digest of token ids, written as decimals with a space between them."""
+    return hashlib.sha256(" ".join(str(token) for token in token_ids).encode()).hexdigest()
+
+
 def _unknown_model(name: str, reason: str) -> NoSuchModel:
     return NoSuchModel(
         f"There is no model {name!r}: no such folder, not in the hub cache, and the hub did not "

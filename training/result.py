@@ -12,7 +12,7 @@ import resource
 import shutil
 import sys
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from importlib.metadata import version
 from typing import Any
@@ -58,6 +58,7 @@ class Outcome:
         train: what the tokeniser made of the training file.
         validation: the same of the validation file.
         seconds: wall-clock time spent training, over all starts of the run.
+        rendered: what some prompts became (`training.data.rendered_prompts`).
     """
 
     model: Any
@@ -65,6 +66,7 @@ class Outcome:
     train: DataReport
     validation: DataReport | None
     seconds: float
+    rendered: list[dict[str, Any]] = field(default_factory=list)
 
 
 def write_result(
@@ -96,6 +98,7 @@ def write_result(
         **inputs,
         "adapter_sha256": adapter_sha256(staged),
         **_account(config, outcome),
+        "rendered": outcome.rendered,
         "started_at": started_at,
         "ended_at": datetime.now(UTC).isoformat(timespec="seconds"),
         "versions": {name: version(name) for name in _LIBRARIES}

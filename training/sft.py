@@ -33,7 +33,7 @@ from training.config import (
     partial_dir,
     recipe_sha256,
 )
-from training.data import DataReport
+from training.data import DataReport, rendered_prompts
 from training.encode import Rows, by_length, encode, read_file
 from training.result import Outcome, write_result
 
@@ -147,6 +147,7 @@ def _fit(config: TrainingConfig, base: Path, train_rows: Rows, eval_rows: Rows |
         train=train.report,
         validation=None if validation is None else validation.report,
         seconds=time.time() - began,
+        rendered=rendered_prompts(train_rows, tokenizer),
     )
 
 
