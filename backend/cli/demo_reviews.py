@@ -62,7 +62,7 @@ def simulated_expert(demo: Demo) -> str:
     name = "simulated expert"
     with demo.installation.sessions.begin() as session:
         try:
-            users.find_user(session, name)
+            users.add_member(session, demo.project_id, users.find_user(session, name).id)
         except NotFound:
             users.create_user(
                 session, name, "expert", project_ids=[demo.project_id], simulated=True

@@ -6,9 +6,7 @@ job that a team uses for its own data.
 
 from __future__ import annotations
 
-import subprocess
-import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,6 +22,7 @@ from backend.tables.queue import JobState
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
+    from backend.settings import Settings
     from backend.tables.curation import TrainingSet
     from backend.tables.datasets import DatasetVersion
     from backend.tables.generation import GenerationRun
@@ -72,31 +71,33 @@ class Demo:
         run_jobs(self.installation.sessions, self.installation.settings, [job.id])
 
 
-def make_project(installation: Installation, base_model: str) -> int:
-    """The project with its base model and its bar."""
+def make_project(
+    installation: Installation, base_model: str, *, name: str = PROJECT, bar: str | None = None
+) -> int:
+    """The project with its base model and its bar: the demo's, or a manifest as YAML text."""
     from backend.services.model_versions import register_base
     from backend.services.projects import create_project, get_project, set_manifest
 
     with installation.sessions.begin() as session:
         try:
-            project = get_project(session, PROJECT)
+            project = get_project(session, name)
         except NotFound:
-            project = create_project(session, PROJECT, base_model=base_model)
+            project = create_project(session, name, base_model=base_model)
         base = register_base(session, project.id)
-        manifest = set_manifest(session, project.id, BAR.read_text(encoding="utf-8"))
+        manifest = set_manifest(session, project.id, bar or BAR.read_text(encoding="utf-8"))
         typer.echo(f"Base model {base.base_model} (sha256 {base.base_sha256[:12]}).")
         typer.echo(f"Bar set before training: manifest version {manifest.version}.")
         return project.id
 
 
 def make_people(installation: Installation, project_id: int) -> dict[str, tuple[str, str]]:
-    """A lead (who is an engineer) and an expert, with new passwords: {role: (name, password)}."""
+    """A lead and an expert, with new passwords: {role: (name, password)}."""
     from backend.db import utc_now
     from backend.services import users
 
     logins = {}
     with installation.sessions.begin() as session:
-        for name, role in (("lead", "engineer"), ("expert", "expert")):
+        for name, role in (("lead", "lead"), ("expert", "expert")):
             password = users.generate_password()
             try:
                 users.set_password(session, users.find_user(session, name), password, now=utc_now())
@@ -106,28 +107,9 @@ def make_people(installation: Installation, project_id: int) -> dict[str, tuple[
     return logins
 
 
-def import_examples(demo: Demo) -> None:
-    """Generate the demo's examples and import them, split by customer."""
-    from backend.services.dataset_rows import ColumnMap, rows_from_records
-    from backend.services.datasets import import_dataset, split_counts
-    from evaluators.readers import read_records
-
-    file = demo.installation.settings.home / "demo.jsonl"
-    command = [sys.executable, "-m", "training.demo.data", "--out", str(file)]
-    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
-    rows = rows_from_records(read_records(file), ColumnMap(), source_name=file.name)
-    with demo.installation.sessions.begin() as session:
-        version = import_dataset(
-            session, demo.project_id, DATASET, rows, source_name=file.name, seed=SEED
-        )
-        counts = split_counts(session, version.id)
-    shown = ", ".join(f"{split} {n} ({g} customers)" for split, (n, g) in counts.items())
-    typer.echo(f"Dataset {DATASET} version {version.number}: {shown}.")
-
-
 def freeze_first_set(demo: Demo) -> None:
     """A set of references of the train split, as a team has before any review."""
-    _freeze(
+    freeze(
         demo,
         "first",
         {"dataset": DATASET, "references": {"count": FIRST_REFERENCES}, "seed": SEED},
@@ -136,7 +118,7 @@ def freeze_first_set(demo: Demo) -> None:
 
 def freeze_second_set(demo: Demo) -> None:
     """The first set's references, and what reviewers approved or corrected."""
-    _freeze(
+    freeze(
         demo,
         "second",
         {
@@ -149,36 +131,42 @@ def freeze_second_set(demo: Demo) -> None:
     )
 
 
-def _freeze(demo: Demo, name: str, recipe: dict[str, Any]) -> None:
+def freeze(demo: Demo, name: str, recipe: Mapping[str, Any]) -> None:
+    """Freeze a set by a recipe, unless one of that name is there."""
     from backend.services import curation
 
     with demo.installation.sessions.begin() as session:
-        frozen = _find_set(session, demo.project_id, name) or curation.freeze_training_set(
+        frozen = find_set(session, demo.project_id, name) or curation.freeze_training_set(
             session,
             project_id=demo.project_id,
             name=name,
-            recipe=curation.recipe_from_content(recipe),
+            recipe=curation.recipe_from_content(dict(recipe)),
         )
         simulated = " (simulated reviews in it)" if frozen.simulated else ""
         typer.echo(f"Training set {name}: {frozen.n_rows} rows, {frozen.digest[:12]}{simulated}.")
 
 
-def _find_set(session: Session, project_id: int, name: str) -> TrainingSet | None:
+def find_set(session: Session, project_id: int, name: str) -> TrainingSet | None:
+    """The frozen set of that name, if there is one."""
     from backend.tables.curation import TrainingSet
 
     query = select(TrainingSet).where(TrainingSet.project_id == project_id)
     return session.scalar(query.where(TrainingSet.name == name))
 
 
-def train(demo: Demo, set_name: str, adapter: str) -> None:
-    """Train an adapter on a frozen set, unless it was trained already."""
+def train(demo: Demo, set_name: str, adapter: str, **changes: Any) -> None:
+    """Train an adapter on a frozen set, unless it was trained already.
+
+    Args:
+        changes: keys of the training configuration in place of the demo's own.
+    """
     from backend.services.training import create_training_run, list_training_runs
 
     settings = demo.installation.settings
-    config = TRAINING | ({"threads": settings.torch_threads} if settings.torch_threads else {})
+    config = training_config(settings, **changes)
     with demo.installation.sessions.begin() as session:
         known = {run.adapter_name: run for run in list_training_runs(session, demo.project_id)}
-        frozen = _find_set(session, demo.project_id, set_name)
+        frozen = find_set(session, demo.project_id, set_name)
         if frozen is None:
             raise NotFound(f"There is no training set {set_name!r}.")
         run = known.get(adapter) or create_training_run(
@@ -192,13 +180,24 @@ def train(demo: Demo, set_name: str, adapter: str) -> None:
     demo.run_job("train", run.id)
 
 
-def generate_and_score(
-    demo: Demo, models: Sequence[str], split: str, metrics: Sequence[str], *, fresh: bool = False
-) -> int:
-    """Run models on a split and score what they write; returns the generation run.
+def training_config(settings: Settings, **changes: Any) -> dict[str, Any]:
+    """The demo's training configuration with some keys changed."""
+    threads = {"threads": settings.torch_threads} if settings.torch_threads else {}
+    return TRAINING | threads | changes
 
-    Args:
-        fresh: take examples that are not in the first training set, at most REVIEWS.
+
+def generate_and_score(
+    demo: Demo,
+    models: Sequence[str],
+    split: str,
+    metrics: Sequence[str],
+    *,
+    dataset: str = DATASET,
+    example_ids: Sequence[int] | None = None,
+) -> int:
+    """Run models on a split, or some examples of it, and score what they write.
+
+    Returns the generation run; one that was made before is taken up again.
     """
     from backend.engines.base import SamplingParams
     from backend.services import generation, scoring
@@ -206,9 +205,9 @@ def generate_and_score(
     from backend.services.model_versions import find_model
 
     with demo.installation.sessions.begin() as session:
-        version = get_dataset_version(session, demo.project_id, DATASET)
+        version = get_dataset_version(session, demo.project_id, dataset)
         model_ids = [find_model(session, demo.project_id, name).id for name in models]
-        run = _find_run(session, version, split, model_ids, demo.engine)
+        run = _find_run(session, version, split, model_ids, demo.engine, example_ids)
         if run is None:
             run = generation.create_run(
                 session,
@@ -218,7 +217,7 @@ def generate_and_score(
                 model_ids=model_ids,
                 engine=demo.engine,
                 params=SamplingParams(max_tokens=160),
-                example_ids=_untrained(session, demo, version) if fresh else None,
+                example_ids=example_ids,
             )
             scoring.create_score_run(session, generation_run_id=run.id, metrics=list(metrics))
         score_runs = [row.id for row in scoring.list_score_runs(session, run.id)]
@@ -227,7 +226,12 @@ def generate_and_score(
 
 
 def _find_run(
-    session: Session, version: DatasetVersion, split: str, model_ids: Sequence[int], engine: str
+    session: Session,
+    version: DatasetVersion,
+    split: str,
+    model_ids: Sequence[int],
+    engine: str,
+    example_ids: Sequence[int] | None,
 ) -> GenerationRun | None:
     from backend.tables.generation import GenerationRun
 
@@ -236,20 +240,25 @@ def _find_run(
         GenerationRun.split == split,
         GenerationRun.engine == engine,
     )
+    chosen = None if example_ids is None else list(example_ids)
     wanted = set(model_ids)
     found = (r for r in session.scalars(query) if {model.id for model in r.models} == wanted)
-    return next(found, None)
+    return next((run for run in found if run.example_ids == chosen), None)
 
 
-def _untrained(session: Session, demo: Demo, version: DatasetVersion) -> list[int]:
-    """Examples of the train split that the first adapter has not seen."""
-    from backend.services.datasets import list_examples
+def untrained_examples(
+    demo: Demo, *, dataset: str = DATASET, set_name: str = "first", limit: int = REVIEWS
+) -> list[int]:
+    """Examples of the train split that are not in a training set, the earliest first."""
+    from backend.services.datasets import get_dataset_version, list_examples
     from backend.tables.curation import TrainingSetRow
 
-    first = _find_set(session, demo.project_id, "first")
-    query = select(TrainingSetRow.example_id).where(
-        TrainingSetRow.training_set_id == (first.id if first else 0)
-    )
-    seen = set(session.scalars(query))
-    ids = [e.id for e in list_examples(session, version.id, "train") if e.id not in seen]
-    return ids[:REVIEWS]
+    with demo.installation.sessions() as session:
+        version = get_dataset_version(session, demo.project_id, dataset)
+        known = find_set(session, demo.project_id, set_name)
+        query = select(TrainingSetRow.example_id).where(
+            TrainingSetRow.training_set_id == (known.id if known else 0)
+        )
+        seen = set(session.scalars(query))
+        ids = [e.id for e in list_examples(session, version.id, "train") if e.id not in seen]
+    return ids[:limit]

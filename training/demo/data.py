@@ -1,6 +1,6 @@
 """Write the demo project's examples: three tasks of a telecom support desk, as JSON lines.
 
-    python -m training.demo.data --out demo.jsonl [--n 900] [--seed 7]
+    python -m training.demo.data --out demo.jsonl [--n 900] [--seed 7] [--task intent]
 
 Answers for the rows that people import: ids, instructions, sources, references, groups, slices. It
 gives no split; the platform splits by group. Pure standard library.
@@ -9,7 +9,7 @@ gives no split; the platform splits by group. Pure standard library.
 import argparse
 import json
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import cycle
 from pathlib import Path
 from typing import Any
@@ -21,19 +21,31 @@ TASKS = ("intent", "summary", "translation")
 Example = dict[str, Any]
 
 
-def demo_examples(n: int = 900, seed: int = 7) -> list[Example]:
-    """Make `n` examples, the three tasks in turn, every context different.
+def demo_examples(n: int = 900, seed: int = 7, *, tasks: Sequence[str] = TASKS) -> list[Example]:
+    """Make `n` examples, the tasks in turn, every context different.
 
-    A row has id, input, context, reference, group (the customer's key) and slices. The same `n`
-    and `seed` give the same rows.
+    A row has id, input, context, reference, group (the customer's key) and slices. The same
+    arguments give the same rows.
     """
     rng = random.Random(f"demo-{seed}")
     customers = make_customers(count=max(3, n * 2 // 7), rng=rng, demo=True)
-    turns = {task: _customer_turns(customers, rng) for task in TASKS}
+    turns = {task: _customer_turns(customers, rng) for task in tasks}
     seen: set[str] = set()
+    rows = []
+    for i in range(n):
+        task = tasks[i % len(tasks)]
+        rows.append(_draw_new_example(task, i // len(tasks) + 1, turns[task], rng, seen))
+    return rows
+
+
+def label_examples_hastily(examples: Sequence[Example], seed: int = 7) -> list[Example]:
+    """The same rows with the labels that a hasty desk gives to tickets; other tasks are kept."""
+    rng = random.Random(f"hasty-{seed}")
     return [
-        _draw_new_example(TASKS[i % 3], i // 3 + 1, turns[TASKS[i % 3]], rng, seen)
-        for i in range(n)
+        example | {"reference": tickets.label_hastily(example["reference"], rng)}
+        if example["slices"]["task"] == "intent"
+        else example
+        for example in examples
     ]
 
 
@@ -104,8 +116,13 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True, help="file to write")
     parser.add_argument("--n", type=int, default=900, help="number of examples")
     parser.add_argument("--seed", type=int, default=7)
+    parser.add_argument("--task", action="append", choices=TASKS, help="only this task; repeatable")
+    parser.add_argument("--hasty", action="store_true", help="label tickets as a hasty desk does")
     options = parser.parse_args()
-    write_examples(options.out, demo_examples(options.n, options.seed))
+    examples = demo_examples(options.n, options.seed, tasks=options.task or TASKS)
+    if options.hasty:
+        examples = label_examples_hastily(examples, options.seed)
+    write_examples(options.out, examples)
 
 
 if __name__ == "__main__":
