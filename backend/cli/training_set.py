@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from backend.cli import recipe_options as options
 from backend.cli.common import (
     AcceptLeaksOption,
     AsOption,
@@ -27,23 +27,26 @@ app = typer.Typer(no_args_is_help=True, add_completion=False, help="Frozen train
 @app.command()
 def freeze(
     name: Annotated[str, typer.Argument(help="Name of the new set.")],
-    queue: Annotated[list[str] | None, typer.Option(help="Queue; may be repeated.")] = None,
-    review: Annotated[list[int] | None, typer.Option(help="Review by id; repeatable.")] = None,
-    example: Annotated[list[int] | None, typer.Option(help="Example by id; repeatable.")] = None,
-    recipe: Annotated[Path | None, typer.Option(help="Recipe as YAML; options add to it.")] = None,
-    approved: Annotated[
-        str | None, typer.Option(help="Outputs that meet a rule: faithful=yes, quality>=4.")
-    ] = None,
-    references: Annotated[
-        str | None, typer.Option(help="Replay references: all, 200 or 30% of the SFT rows.")
-    ] = None,
-    dataset: Annotated[str | None, typer.Option(help="Dataset of the references.")] = None,
-    dpo: Annotated[bool, typer.Option(help="Pairs from corrections and votes.")] = False,
-    kto: Annotated[str | None, typer.Option(help="Labels by a rule: faithful=yes.")] = None,
-    seed: Annotated[int | None, typer.Option(help="Seed of the choice of references.")] = None,
-    drop_leaks: Annotated[
-        bool, typer.Option("--drop-leaks", help="Leave out near-duplicates of held-out prompts.")
-    ] = False,
+    queue: options.Queues = None,
+    review: options.Reviews = None,
+    example: options.Examples = None,
+    recipe: options.RecipeFile = None,
+    approved: options.Approved = None,
+    references: options.References = None,
+    dataset: options.Dataset = None,
+    dpo: options.Dpo = False,
+    kto: options.Kto = None,
+    adjudicated_only: options.AdjudicatedOnly = False,
+    minimum: options.Minimum = None,
+    negatives: options.Negatives = None,
+    weight: options.WeightBy = None,
+    per_group: options.PerGroup = None,
+    mix: options.MixOf = None,
+    order: options.OrderOf = None,
+    hold_back: options.HoldBack = None,
+    fixed_when: options.FixedWhen = None,
+    seed: options.Seed = None,
+    drop_leaks: options.DropLeaks = False,
     accept_leaks: AcceptLeaksOption = None,
     as_: AsOption = None,
     project: ProjectOption = None,
@@ -52,21 +55,28 @@ def freeze(
     """Freeze reviewed answers of the train split; held-out ones are set aside and counted."""
     from backend.services import curation
 
-    options = {
-        "queues": queue,
-        "reviews": review,
-        "examples": example,
-        "approved": curation.parse_rule(approved).model_dump() if approved else None,
-        "references": curation.parse_replay(references).model_dump() if references else None,
-        "dataset": dataset,
-        "dpo_corrections": dpo or None,
-        "dpo_votes": dpo or None,
-        "kto": curation.parse_rule(kto).model_dump() if kto else None,
-        "seed": seed,
-        "drop_leaks": drop_leaks or None,
-    }
-    chosen = curation.recipe_from_content(
-        {**_recipe_of(recipe), **{key: value for key, value in options.items() if value}}
+    chosen = options.recipe_of(
+        recipe,
+        queues=queue,
+        reviews=review,
+        examples=example,
+        approved=approved,
+        references=references,
+        dataset=dataset,
+        dpo_corrections=dpo or None,
+        dpo_votes=dpo or None,
+        kto=kto,
+        adjudicated_only=adjudicated_only or None,
+        minimum=minimum,
+        negatives=negatives,
+        weight=weight,
+        per_group=per_group,
+        mix=mix,
+        order=order,
+        hold_back=hold_back,
+        fixed_when=fixed_when,
+        seed=seed,
+        drop_leaks=drop_leaks or None,
     )
     with working_in_project(project) as (_, session, found):
         frozen = curation.freeze_training_set(
@@ -118,6 +128,7 @@ def show(
                 "completion": row.completion,
                 "rejected": row.rejected,
                 "label": row.label,
+                "weight": row.weight,
                 **row.provenance,
             }
             for row in islice(curation.training_rows(session, frozen.id), rows)
@@ -130,20 +141,9 @@ def show(
         print_table(first, columns=["kind", "source", "example", "reviewer", "completion"])
 
 
-def _recipe_of(path: Path | None) -> dict[str, Any]:
-    from backend.errors import InvalidInput
-    from backend.services.curation import parse_recipe
-
-    if path is None:
-        return {}
-    try:
-        source = path.read_text("utf-8")
-    except UnicodeDecodeError as error:
-        raise InvalidInput(f"{path.name} is not UTF-8.", hint="Save it as UTF-8.") from error
-    return parse_recipe(source).model_dump(mode="json", exclude_defaults=True)
-
-
 def _record(frozen: TrainingSet) -> dict[str, Any]:
+    from backend.services import curation
+
     return {
         "set": frozen.name,
         "id": frozen.id,
@@ -151,6 +151,7 @@ def _record(frozen: TrainingSet) -> dict[str, Any]:
         "simulated": "simulated" if frozen.simulated else "",
         "digest": frozen.digest,
         "made": f"{frozen.created_at:%Y-%m-%d %H:%M}",
+        "in_words": curation.describe_set(frozen),
         **frozen.recipe,
     }
 
@@ -160,6 +161,8 @@ def _show(record: dict[str, Any]) -> None:
     simulated = ", rests on simulated reviews" if record["simulated"] else ""
     typer.echo(f"{record['set']}: {record['rows']} rows ({by_source}){simulated}.")
     typer.echo(f"sha256 {record['digest']}")
+    for sentence in record["in_words"]:
+        typer.echo(f"  {sentence}")
     if record["n_refused"]:
         typer.echo(f"{record['n_refused']} set aside, because held out:")
         for reason, n in record["reasons"].items():

@@ -11,7 +11,9 @@ from backend.schemas.common import NAME_PATTERN, AcceptLeaks, Given, Shown
 
 
 class TrainingSetShown(Shown):
-    """A frozen set. `recipe` holds what went in and how many rows were refused, and why."""
+    """A frozen set. `recipe` holds what went in and how many rows were refused, and why;
+    `in_words` says the same in sentences.
+    """
 
     id: int
     project_id: int
@@ -21,6 +23,7 @@ class TrainingSetShown(Shown):
     n_rows: int
     simulated: bool
     created_at: datetime
+    in_words: list[str] = Field(default_factory=list)
 
 
 class TrainingSetGiven(Given):

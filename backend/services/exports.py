@@ -14,6 +14,7 @@ from typing import Any
 
 from backend.errors import InvalidInput, UnknownName
 
+BY_LOSS = "loss"
 _SHAREGPT_SPEAKERS = {
     "system": "system",
     "user": "human",
@@ -29,6 +30,9 @@ class TrainingRow:
     Attributes:
         kind: sft (prompt, completion), dpo (and rejected) or kto (and label).
         prompt: chat messages, {"role", "content"}.
+        weight: what an SFT row counts for in the loss; None counts as 1.
+        order: place of an SFT row in a curriculum, or BY_LOSS where the trainer finds the places;
+            None where rows are shuffled.
         provenance: where the row comes from, JSON-serialisable.
     """
 
@@ -37,6 +41,8 @@ class TrainingRow:
     completion: str
     rejected: str | None = None
     label: bool | None = None
+    weight: float | None = None
+    order: int | str | None = None
     provenance: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -71,6 +77,8 @@ def _to_sft(row: TrainingRow) -> dict[str, Any]:
     return {
         "prompt": _messages(row),
         "completion": _answer(row.completion),
+        **({} if row.weight is None else {"weight": row.weight}),
+        **({} if row.order is None else {"order": row.order}),
         **_provenance(row),
     }
 

@@ -15,15 +15,21 @@ from backend.api.streams import stream_lines
 from backend.schemas.curation import TrainingSetGiven, TrainingSetShown
 from backend.services import curation, exports
 from backend.services.leak_checks import acceptance
+from backend.tables.curation import TrainingSet
 
 router = APIRouter(tags=["training sets"])
+
+
+def _show(frozen: TrainingSet) -> TrainingSetShown:
+    shown = TrainingSetShown.model_validate(frozen)
+    return shown.model_copy(update={"in_words": curation.describe_set(frozen)})
 
 
 @router.get("/projects/{project_id}/training-sets")
 def list_training_sets(project_id: int, session: SessionDep) -> list[TrainingSetShown]:
     """The frozen sets of a project."""
     found = curation.list_training_sets(session, project_id)
-    return [TrainingSetShown.model_validate(frozen) for frozen in found]
+    return [_show(frozen) for frozen in found]
 
 
 @router.post("/projects/{project_id}/training-sets", status_code=201)
@@ -43,7 +49,7 @@ def freeze_training_set(
         recipe=curation.recipe_from_content(body.recipe),
         accept_leaks=acceptance(body.accept_leaks, user.id, now),
     )
-    return once.answer(TrainingSetShown.model_validate(frozen))
+    return once.answer(_show(frozen))
 
 
 @router.get("/training-sets/{training_set_id}/export", response_class=StreamingResponse)

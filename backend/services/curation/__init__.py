@@ -1,44 +1,66 @@
 """Curation: what experts said becomes a frozen training set, and nothing held out gets in.
 
-recipes      Recipe, Rule, Replay: what goes in, written down
+recipes      Recipe and its parts: what goes in, written down
 leaks        LeakGuard: what is held out anywhere in the project
 sources      what the recipe names; held-out reviews are set aside and counted
 candidates   reviews and references to proposed rows
-sets         freeze_training_set, add_row (the only way in), training_rows
+negatives    failed outputs, to move away from
+holding      corrections that are kept from training, to measure the yield on
+selection    least rating, most of a group, shares of tasks, weights, order
+sets         freeze_training_set, add_row (the only way in)
+digests      the digest of what a set holds
+stored       reading frozen sets
+words        a recipe in sentences
 """
 
+from backend.services.curation.digests import stored_digest
 from backend.services.curation.leaks import LeakGuard, guard_project
 from backend.services.curation.recipes import (
+    FixedRule,
+    Mix,
+    Order,
     Recipe,
     Replay,
     Rule,
+    Weight,
+    parse_fixed_rule,
+    parse_mix,
     parse_recipe,
     parse_replay,
     parse_rule,
     recipe_from_content,
 )
-from backend.services.curation.sets import (
-    add_row,
+from backend.services.curation.sets import add_row, freeze_training_set
+from backend.services.curation.stored import (
     find_training_set,
-    freeze_training_set,
     get_training_set,
+    held_back_rows,
     list_training_sets,
     sets_with_review,
-    stored_digest,
     training_rows,
 )
+from backend.services.curation.words import describe_recipe, describe_set
 
 __all__ = [
+    "FixedRule",
     "LeakGuard",
+    "Mix",
+    "Order",
     "Recipe",
     "Replay",
     "Rule",
+    "Weight",
     "add_row",
+    "describe_recipe",
+    "describe_set",
     "find_training_set",
     "freeze_training_set",
     "get_training_set",
     "guard_project",
+    "held_back_rows",
     "list_training_sets",
+    "parse_fixed_rule",
+    "parse_mix",
     "parse_recipe",
     "parse_replay",
     "parse_rule",

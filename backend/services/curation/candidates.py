@@ -22,6 +22,8 @@ class Candidate:
 
     Attributes:
         reviews: the reviews that decided; the first is the row's provenance.
+        agreement: share of the output's reviews that decided as the row does; 1 without reviews.
+        weight: what the row counts for in the loss; None counts as 1.
     """
 
     kind: str
@@ -32,6 +34,8 @@ class Candidate:
     label: bool | None = None
     generation: Generation | None = None
     reviews: tuple[Review, ...] = ()
+    agreement: float = 1.0
+    weight: float | None = None
 
 
 def latest_reviews(reviews: Iterable[Review]) -> list[Review]:
@@ -46,24 +50,33 @@ def latest_reviews(reviews: Iterable[Review]) -> list[Review]:
 
 def propose_rows(recipe: Recipe, reviews: Sequence[Review]) -> list[Candidate]:
     """The rows that reviews give, SFT before DPO before KTO, in the order of the outputs."""
-    single: dict[int, list[Review]] = defaultdict(list)
-    pairs: dict[frozenset[int | None], list[Review]] = defaultdict(list)
-    for review in latest_reviews(reviews):
-        item = review.item
-        if item.queue.kind == QueueKind.SINGLE:
-            single[item.generation_a_id].append(review)
-        else:
-            pairs[frozenset({item.generation_a_id, item.generation_b_id})].append(review)
-    outputs = [single[key] for key in sorted(single)]
+    outputs, pairs = reviewed_outputs(reviews), _reviewed_pairs(reviews)
     rows = [*_sft(recipe, outputs)]
     if recipe.dpo_corrections:
         rows += filter(None, map(_dpo_from_correction, outputs))
     if recipe.dpo_votes:
-        by_first = sorted(pairs.values(), key=lambda group: group[0].item.generation_a_id)
-        rows += filter(None, map(_dpo_from_votes, by_first))
+        rows += filter(None, map(_dpo_from_votes, pairs))
     if recipe.kto is not None:
         rows += [row for group in outputs if (row := _kto(recipe.kto, group)) is not None]
     return without_repeats(rows)
+
+
+def reviewed_outputs(reviews: Iterable[Review]) -> list[list[Review]]:
+    """The latest reviews of each output that was shown alone, in the order of the outputs."""
+    single: dict[int, list[Review]] = defaultdict(list)
+    for review in latest_reviews(reviews):
+        if review.item.queue.kind == QueueKind.SINGLE:
+            single[review.item.generation_a_id].append(review)
+    return [single[key] for key in sorted(single)]
+
+
+def _reviewed_pairs(reviews: Iterable[Review]) -> list[list[Review]]:
+    pairs: dict[frozenset[int | None], list[Review]] = defaultdict(list)
+    for review in latest_reviews(reviews):
+        item = review.item
+        if item.queue.kind != QueueKind.SINGLE:
+            pairs[frozenset({item.generation_a_id, item.generation_b_id})].append(review)
+    return sorted(pairs.values(), key=lambda group: group[0].item.generation_a_id)
 
 
 def propose_references(
@@ -105,7 +118,7 @@ def _age(review: Review) -> tuple[float, int]:
     return (review.submitted_at.timestamp() if review.submitted_at else 0.0, review.id)
 
 
-def _meets(rule: Rule, review: Review) -> bool | None:
+def meets(rule: Rule, review: Review) -> bool | None:
     """Whether the review meets the rule; None when it left the criterion blank."""
     for rating in review.ratings:
         if rating.criterion == rule.criterion:
@@ -113,7 +126,7 @@ def _meets(rule: Rule, review: Review) -> bool | None:
     return None
 
 
-def _newest_first(reviews: Sequence[Review]) -> tuple[Review, ...]:
+def newest_first(reviews: Sequence[Review]) -> tuple[Review, ...]:
     return tuple(sorted(reviews, key=_age, reverse=True))
 
 
@@ -123,9 +136,9 @@ def _sft(recipe: Recipe, outputs: Iterable[list[Review]]) -> Iterator[Candidate]
         approving = [
             review
             for review in reviews
-            if recipe.approved and _meets(recipe.approved, review) and not review.corrections
+            if recipe.approved and meets(recipe.approved, review) and not review.corrections
         ]
-        corrected = _newest_first([review for review in reviews if review.corrections])
+        corrected = newest_first([review for review in reviews if review.corrections])
         if 2 * len(approving) > len(reviews):
             yield Candidate(
                 "sft",
@@ -133,7 +146,8 @@ def _sft(recipe: Recipe, outputs: Iterable[list[Review]]) -> Iterator[Candidate]
                 output.example,
                 output.text or "",
                 generation=output,
-                reviews=_newest_first(approving),
+                reviews=newest_first(approving),
+                agreement=len(approving) / len(reviews),
             )
         elif recipe.corrected and corrected:
             yield Candidate(
@@ -143,11 +157,12 @@ def _sft(recipe: Recipe, outputs: Iterable[list[Review]]) -> Iterator[Candidate]
                 corrected[0].corrections[0].text,
                 generation=output,
                 reviews=corrected[:1],
+                agreement=len(corrected) / len(reviews),
             )
 
 
 def _dpo_from_correction(reviews: Sequence[Review]) -> Candidate | None:
-    corrected = _newest_first([review for review in reviews if review.corrections])
+    corrected = newest_first([review for review in reviews if review.corrections])
     if not corrected:
         return None
     output = reviews[0].item.generation_a
@@ -191,13 +206,13 @@ def _dpo_from_votes(reviews: Sequence[Review]) -> Candidate | None:
         preferred.text or "",
         rejected=other.text,
         generation=preferred,
-        reviews=_newest_first([review for review in reviews if _winner(review) == winner_id]),
+        reviews=newest_first([review for review in reviews if _winner(review) == winner_id]),
     )
 
 
 def _kto(rule: Rule, reviews: Sequence[Review]) -> Candidate | None:
     """The label that more than half of those who answered give; no row when they are even."""
-    answers = [(review, met) for review in reviews if (met := _meets(rule, review)) is not None]
+    answers = [(review, met) for review in reviews if (met := meets(rule, review)) is not None]
     good = [review for review, met in answers if met]
     bad = [review for review, met in answers if not met]
     if len(good) == len(bad):
@@ -210,5 +225,5 @@ def _kto(rule: Rule, reviews: Sequence[Review]) -> Candidate | None:
         output.text or "",
         label=len(good) > len(bad),
         generation=output,
-        reviews=_newest_first(good if len(good) > len(bad) else bad),
+        reviews=newest_first(good if len(good) > len(bad) else bad),
     )

@@ -1,12 +1,15 @@
 """Recipes: what goes into a training set, written down before it is frozen.
 
 A recipe is a YAML file, or the options of `strop set freeze`. It names where the rows come from
-(queues, or single reviews, outputs and examples) and by which rule an answer is good enough.
+(queues, or single reviews, outputs and examples), by which rule an answer is good enough, how many
+of which kind go in, what a row weighs and in what order the rows are shown, and what is held back.
 """
 
 from __future__ import annotations
 
+import math
 import re
+from enum import StrEnum
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -15,6 +18,10 @@ from backend.errors import InvalidInput
 
 RULE = re.compile(r"^\s*([a-z][a-z0-9_]*)\s*(>=|=)\s*(\S+)\s*$")
 RULE_HINT = "Write faithful=yes, quality>=4 or problem=none."
+FIXED_RULE = re.compile(r"^\s*(\S+?)\s*(>=|<=)\s*(\S+)\s*$")
+FIXED_HINT = "Write equal, token_f1>=0.9 or invented<=0."
+EQUAL = "equal"
+MIX_HINT = "Write task:intent=0.5,reply=0.5, or dataset:NAME=0.3,OTHER=0.7."
 
 
 class _Part(BaseModel):
@@ -59,12 +66,70 @@ class Replay(_Part):
         return self
 
 
+class Weight(StrEnum):
+    """What a row of SFT counts for in the loss."""
+
+    EQUAL = "equal"
+    AGREEMENT = "agreement"
+
+
+class Order(StrEnum):
+    """How rows of SFT are shown to the trainer; the last two are curricula."""
+
+    SHUFFLED = "shuffled"
+    SHORT_TO_LONG = "short_to_long"
+    EASY_TO_HARD = "easy_to_hard"
+
+
+class Mix(_Part):
+    """Tasks mixed by share: `by` is a key of the examples' slices, or `dataset`."""
+
+    by: str = Field(min_length=1)
+    shares: dict[str, float] = Field(min_length=2)
+
+    @model_validator(mode="after")
+    def _shares_of_one(self) -> Mix:
+        if min(self.shares.values()) <= 0 or not math.isclose(sum(self.shares.values()), 1):
+            raise ValueError("the shares must be above 0 and add up to 1")
+        return self
+
+    def __str__(self) -> str:
+        return f"{self.by}:" + ",".join(f"{name}={part:g}" for name, part in self.shares.items())
+
+
+class FixedRule(_Part):
+    """When a replayed answer counts as right: it equals what the expert wrote, or a metric says so.
+
+    `equal` compares after Unicode's NFKC, with case, runs of white space and a last full stop left
+    out; any other metric is given the expert's text as the only reference.
+    """
+
+    metric: str = Field(EQUAL, min_length=1)
+    at_least: float | None = None
+    at_most: float | None = None
+
+    @model_validator(mode="after")
+    def _one_bound(self) -> FixedRule:
+        bounds = (self.at_least is not None) + (self.at_most is not None)
+        if bounds != (0 if self.metric == EQUAL else 1):
+            raise ValueError("give equal alone, or a metric with either at_least or at_most")
+        return self
+
+    def __str__(self) -> str:
+        if self.at_least is not None:
+            return f"{self.metric}>={self.at_least:g}"
+        return self.metric if self.at_most is None else f"{self.metric}<={self.at_most:g}"
+
+
 class Recipe(_Part):
     """What a training set is made of.
 
     An output with several reviews counts once: it is approved when more than half of its reviewers
     approve it and did not correct it; else its newest correction is taken. A reviewer's latest
     review of an output counts; withdrawn ones do not.
+
+    What is held back goes first, then what is over `per_group`, then references are drawn, then
+    `mix` is made by leaving rows out.
     """
 
     queues: tuple[str, ...] = Field((), description="Queues by name; held-out items are left out.")
@@ -84,13 +149,65 @@ class Recipe(_Part):
     dpo_votes: bool = Field(False, description="DPO rows: winner over loser of a pair.")
     kto: Rule | None = Field(None, description="KTO rows: the rule decides the label.")
     drop_leaks: bool = Field(False, description="Leave out near-duplicates of held-out prompts.")
-    seed: int = Field(7, description="Seed of the choice of references.")
+    adjudicated_only: bool = Field(
+        False, description="Of reviewed answers, only verdicts of adjudications."
+    )
+    minimum: Rule | None = Field(
+        None,
+        description="Least mean rating of an output that is taken as it was written (approved, "
+        "winner of a vote, KTO's true); one that nobody rated is left out.",
+    )
+    negatives: Rule | None = Field(
+        None,
+        description="Outputs that fail this rule by majority: the rejected side of DPO rows "
+        "(better: the correction, else an approved output of the prompt, else its reference) and "
+        "KTO rows labelled false. SFT has no use for them: it would learn to write them.",
+    )
+    weight: Weight = Field(
+        Weight.EQUAL,
+        description="agreement: an SFT row weighs the share of its output's reviews that decided "
+        "as the row does; verdicts and references weigh 1.",
+    )
+    per_group: int | None = Field(
+        None,
+        ge=1,
+        description="Most rows of a kind from one group: corrections first, then votes, ratings, "
+        "negatives, approved outputs and references, drawn by the seed within each.",
+    )
+    mix: Mix | None = Field(
+        None, description="Shares of tasks in each kind of rows; other tasks are left out."
+    )
+    order: Order = Field(
+        Order.SHUFFLED,
+        description="short_to_long: by characters. easy_to_hard: by the loss under the model that "
+        "training starts from, which the trainer computes before the first step.",
+    )
+    hold_back: float | None = Field(
+        None,
+        gt=0,
+        lt=1,
+        description="Share of corrections that is kept from training, whole groups drawn by seed.",
+    )
+    fixed_when: FixedRule = Field(
+        FixedRule(metric=EQUAL), description="When a replayed answer counts as right (yield)."
+    )
+    seed: int = Field(7, description="Seed of every choice among rows.")
 
     @model_validator(mode="after")
     def _has_sources(self) -> Recipe:
         named = self.queues or self.reviews or self.generations or self.examples
         if not named and self.references is None:
             raise ValueError("it names no queue, review, output or example, and no references")
+        return self
+
+    @model_validator(mode="after")
+    def _says_nothing_in_vain(self) -> Recipe:
+        if self.minimum is not None and self.minimum.at_least is None:
+            raise ValueError("minimum is a least rating, such as quality>=3")
+        if self.minimum is not None and not (self.approved or self.dpo_votes or self.kto):
+            raise ValueError("minimum limits outputs taken as written: give approved, votes or kto")
+        if self.hold_back is not None and not (self.corrected or self.dpo_corrections):
+            raise ValueError("hold_back holds corrections back: take them with corrected")
         return self
 
 
@@ -144,3 +261,33 @@ def parse_replay(text: str) -> Replay:
         raise InvalidInput(
             f"{text!r} is no amount of references.", hint="Write all, 200 or 30%."
         ) from error
+
+
+def parse_fixed_rule(text: str) -> FixedRule:
+    """Read `equal`, or a metric with its bound: `token_f1>=0.9`, `invented<=0`."""
+    if text.strip() == EQUAL:
+        return FixedRule(metric=EQUAL)
+    found = FIXED_RULE.match(text)
+    if found is None or found.group(1) == EQUAL:
+        raise InvalidInput(f"{text!r} does not say when an answer is right.", hint=FIXED_HINT)
+    metric, sign, bound = found.groups()
+    try:
+        value = float(bound)
+    except ValueError as error:
+        raise InvalidInput(f"{bound!r} in {text!r} is no number.", hint=FIXED_HINT) from error
+    if sign == ">=":
+        return FixedRule(metric=metric, at_least=value)
+    return FixedRule(metric=metric, at_most=value)
+
+
+def parse_mix(text: str) -> Mix:
+    """Read a mix such as `task:intent=0.5,reply=0.5`."""
+    by, colon, rest = text.partition(":")
+    parts = [part.rpartition("=") for part in rest.split(",")]
+    try:
+        shares = {name.strip(): float(share) for name, _, share in parts}
+        if not colon or len(shares) < len(parts):
+            raise ValueError("a task is named twice, or none is")
+        return Mix(by=by.strip(), shares=shares)
+    except ValueError as error:
+        raise InvalidInput(f"{text!r} is no mix of tasks.", hint=MIX_HINT) from error

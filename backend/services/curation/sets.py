@@ -1,17 +1,15 @@
-"""Freezing training sets, and reading them: `add_row` is the only way in."""
+"""Freezing training sets: `add_row` is the only way in."""
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from backend.errors import Conflict, InvalidInput, LeakRefused, NotFound
+from backend.errors import Conflict, InvalidInput, LeakRefused
 from backend.services.curation.candidates import (
     Candidate,
     propose_references,
@@ -19,21 +17,34 @@ from backend.services.curation.candidates import (
     reference_row,
     without_repeats,
 )
+from backend.services.curation.digests import rows_digest
+from backend.services.curation.holding import HeldBack, hold_back
 from backend.services.curation.leaks import LeakGuard, guard_project
 from backend.services.curation.near_leaks import drop_near_leaks
+from backend.services.curation.negatives import add_negatives
 from backend.services.curation.recipes import Recipe
+from backend.services.curation.selection import (
+    above_minimum,
+    cap_groups,
+    mix_tasks,
+    put_in_order,
+    room_in_groups,
+    weigh,
+)
 from backend.services.curation.sources import Sources, gather_sources
+from backend.services.curation.stored import list_training_sets
 from backend.services.datasets import chat_messages
-from backend.services.exports import TrainingRow
 from backend.services.leak_checks import Acceptance
-from backend.tables.curation import TrainingSet, TrainingSetRow
-from backend.tables.datasets import DatasetVersion, Example
-from backend.tables.generation import Generation
-from backend.tables.model_versions import ModelVersion
-from backend.tables.review import Review
-from backend.tables.users import User
+from backend.tables.curation import HeldBackRow, TrainingSet, TrainingSetRow
 
-READ_ROWS = 500
+
+@dataclass(frozen=True, slots=True)
+class _Chosen:
+    """Rows to freeze, what is held back from them, and what to write on the set."""
+
+    rows: list[Candidate]
+    held: HeldBack
+    facts: dict[str, Any]
 
 
 def freeze_training_set(
@@ -62,25 +73,53 @@ def freeze_training_set(
     _check_name(session, project_id, name)
     guard = guard_project(session, project_id)
     sources = gather_sources(session, project_id, recipe, guard)
-    rows, dropped = drop_near_leaks(
-        session, project_id, _choose_rows(recipe, sources), recipe, accept=accept_leaks
-    )
+    chosen = _choose(recipe, sources)
+    rows, dropped = drop_near_leaks(session, project_id, chosen.rows, recipe, accept=accept_leaks)
     if not rows:
         raise _nothing_left(sources)
     frozen = TrainingSet(
         project_id=project_id,
         name=name,
-        recipe={"asked": recipe.model_dump(mode="json"), **_outcome(rows, sources), **dropped},
-        digest=rows_digest(rows),
+        recipe={
+            "asked": recipe.model_dump(mode="json"),
+            **_outcome(rows, sources),
+            **chosen.facts,
+            **dropped,
+        },
+        digest=rows_digest(rows, chosen.held.rows, recipe.order),
         n_rows=len(rows),
         simulated=any(review.simulated for row in rows for review in row.reviews),
     )
     session.add(frozen)
     session.flush()
+    _keep_held_back(session, guard, frozen, chosen.held)
     for position, row in enumerate(rows):
+        if chosen.held.holds(row.example):
+            raise LeakRefused(f"Row {position + 1} is refused: its prompt is held back.")
         add_row(session, guard, frozen, row, position=position)
     session.flush()
     return frozen
+
+
+def _keep_held_back(
+    session: Session, guard: LeakGuard, frozen: TrainingSet, held: HeldBack
+) -> None:
+    """Before any row: from then on a trigger keeps these prompts and groups from the set."""
+    for position, row in enumerate(held.rows):
+        guard.check(row.example, f"Held-back row {position + 1}")
+        assert row.generation is not None
+        session.add(
+            HeldBackRow(
+                training_set_id=frozen.id,
+                position=position,
+                completion=row.completion,
+                source=row.source,
+                example_id=row.example.id,
+                generation_id=row.generation.id,
+                review_id=row.reviews[0].id,
+            )
+        )
+    session.flush()
 
 
 def add_row(
@@ -104,6 +143,7 @@ def add_row(
         completion=row.completion,
         rejected=row.rejected,
         label=row.label,
+        weight=row.weight,
         source=row.source,
         example_id=row.example.id,
         generation_id=row.generation.id if row.generation else None,
@@ -113,117 +153,6 @@ def add_row(
     return stored
 
 
-def rows_digest(rows: Sequence[Candidate]) -> str:
-    """SHA-256 over the rows in order: texts, labels and sources, no database ids."""
-    return _digest((row, chat_messages(row.example), row.example) for row in rows)
-
-
-def stored_digest(session: Session, training_set_id: int) -> str:
-    """The same digest, computed from what the database holds now."""
-    query = (
-        select(TrainingSetRow, Example)
-        .join(Example, Example.id == TrainingSetRow.example_id)
-        .where(TrainingSetRow.training_set_id == training_set_id)
-        .order_by(TrainingSetRow.position)
-        .execution_options(yield_per=READ_ROWS)
-    )
-    return _digest((row, row.prompt, example) for row, example in session.execute(query))
-
-
-def _digest(
-    rows: Iterable[tuple[Candidate | TrainingSetRow, list[dict[str, str]], Example]],
-) -> str:
-    digest = hashlib.sha256()
-    for row, prompt, example in rows:
-        parts = [
-            row.kind,
-            prompt,
-            row.completion,
-            row.rejected,
-            row.label,
-            row.source,
-            example.external_id,
-        ]
-        digest.update(json.dumps(parts, ensure_ascii=False).encode() + b"\n")
-    return digest.hexdigest()
-
-
-def training_rows(session: Session, training_set_id: int) -> Iterator[TrainingRow]:
-    """The rows of a frozen set in order, each with its provenance."""
-    get_training_set(session, training_set_id)
-    query = (
-        select(TrainingSetRow, Example, DatasetVersion, ModelVersion, Review, User)
-        .join(Example, Example.id == TrainingSetRow.example_id)
-        .join(DatasetVersion, DatasetVersion.id == Example.dataset_version_id)
-        .outerjoin(Generation, Generation.id == TrainingSetRow.generation_id)
-        .outerjoin(ModelVersion, ModelVersion.id == Generation.model_version_id)
-        .outerjoin(Review, Review.id == TrainingSetRow.review_id)
-        .outerjoin(User, User.id == Review.reviewer_id)
-        .where(TrainingSetRow.training_set_id == training_set_id)
-        .order_by(TrainingSetRow.position)
-        .execution_options(yield_per=READ_ROWS)
-    )
-    for row, example, version, model, review, reviewer in session.execute(query):
-        yield TrainingRow(
-            kind=row.kind,
-            prompt=row.prompt,
-            completion=row.completion,
-            rejected=row.rejected,
-            label=row.label,
-            provenance={
-                "training_set_id": training_set_id,
-                "position": row.position,
-                "source": row.source,
-                "example": example.external_id,
-                "group": example.group,
-                "dataset": f"{version.dataset.name}@{version.number}",
-                "generation_id": row.generation_id,
-                "model": model.label if model else None,
-                "review_id": row.review_id,
-                "reviewer": reviewer.pseudonym if reviewer else None,
-                "simulated": bool(review and review.simulated),
-            },
-        )
-
-
-def get_training_set(session: Session, training_set_id: int) -> TrainingSet:
-    """The set, or NotFound."""
-    found = session.get(TrainingSet, training_set_id)
-    if found is None:
-        raise NotFound(f"There is no training set {training_set_id}.")
-    return found
-
-
-def find_training_set(session: Session, project_id: int, name: str) -> TrainingSet:
-    """A set of a project by name; NotFound lists those that exist."""
-    sets = list_training_sets(session, project_id)
-    for found in sets:
-        if found.name == name:
-            return found
-    known = ", ".join(found.name for found in sets)
-    raise NotFound(
-        f"There is no training set {name!r}.",
-        hint=f"Known: {known}." if known else "Make one: strop set freeze",
-    )
-
-
-def list_training_sets(session: Session, project_id: int) -> list[TrainingSet]:
-    """All sets of a project, oldest first."""
-    query = select(TrainingSet).where(TrainingSet.project_id == project_id)
-    return list(session.scalars(query.order_by(TrainingSet.id)))
-
-
-def sets_with_review(session: Session, review_id: int) -> list[TrainingSet]:
-    """The sets that a review went into."""
-    query = (
-        select(TrainingSet)
-        .join(TrainingSetRow, TrainingSetRow.training_set_id == TrainingSet.id)
-        .where(TrainingSetRow.review_id == review_id)
-        .distinct()
-    )
-    return list(session.scalars(query.order_by(TrainingSet.id)))
-
-
 def _check_name(session: Session, project_id: int, name: str) -> None:
     if not name.strip():
         raise InvalidInput("A training set needs a name.")
@@ -231,16 +160,47 @@ def _check_name(session: Session, project_id: int, name: str) -> None:
         raise Conflict(f"There is a training set {name!r} already.", hint="Choose another name.")
 
 
-def _choose_rows(recipe: Recipe, sources: Sources) -> list[Candidate]:
-    reviewed = propose_rows(recipe, sources.reviews)
-    sft = [row for row in reviewed if row.kind == "sft"]
-    preferences = [row for row in reviewed if row.kind != "sft"]
-    references = [reference_row(example) for example in sources.named]
+def _choose(recipe: Recipe, sources: Sources) -> _Chosen:
+    """Apply the recipe, in the order that its docstring states."""
+    reviews = sources.reviews
+    left_out: Counter[str] = Counter()
+    proposed = add_negatives(recipe, reviews, propose_rows(recipe, reviews))
+    rated = above_minimum(recipe.minimum, proposed, reviews)
+    left_out["rated below the minimum"] = len(proposed) - len(rated)
+    held = hold_back(recipe, rated)
+    named = [reference_row(example) for example in sources.named]
+    released, near = held.release([*rated, *named])
+    left_out["held back"] = len(rated) + len(named) - len(released)
+    capped = cap_groups(released, recipe.per_group, seed=recipe.seed)
+    left_out["over the most of a group"] = len(released) - len(capped)
+    rows = _with_references(recipe, sources, capped, held)
+    mixed = mix_tasks(rows, recipe.mix, seed=recipe.seed)
+    left_out["outside the mix"] = len(rows) - len(mixed)
+    ordered = put_in_order(weigh(mixed, recipe.weight), recipe.order)
+    left_out["no verdict of an adjudication"] = sources.n_not_adjudicated
+    facts = held.as_dict(n_left_out=left_out.pop("held back"), near=near)
+    return _Chosen(ordered, held, {**facts, "left_out": {k: n for k, n in left_out.items() if n}})
+
+
+def _with_references(
+    recipe: Recipe, sources: Sources, rows: Sequence[Candidate], held: HeldBack
+) -> list[Candidate]:
+    """SFT rows of reviews, then references, then preferences."""
+    sft = [row for row in rows if row.kind == "sft" and row.source != "reference"]
+    references = [row for row in rows if row.source == "reference"]
+    preferences = [row for row in rows if row.kind != "sft"]
     if recipe.references is not None:
         taught = {row.example.content_digest for row in [*sft, *references]}
+        pool = [e for e in sources.replayable if e.content_digest not in taught]
+        open_, _ = held.release([reference_row(example) for example in pool])
         references += propose_references(
             recipe.references,
-            [e for e in sources.replayable if e.content_digest not in taught],
+            room_in_groups(
+                [row.example for row in open_],
+                [*sft, *references],
+                recipe.per_group,
+                seed=recipe.seed,
+            ),
             n_reviewed=len(sft),
             seed=recipe.seed,
         )
@@ -252,6 +212,7 @@ def _outcome(rows: Sequence[Candidate], sources: Sources) -> dict[str, Any]:
         "rows_by_kind": dict(Counter(row.kind for row in rows)),
         "rows_by_source": dict(Counter(row.source for row in rows)),
         "n_reviews": len(sources.reviews),
+        "active_seconds": round(sum(review.active_seconds for review in sources.reviews), 1),
         "n_without_reference": sources.n_without_reference,
         **sources.refusals(),
     }

@@ -57,6 +57,7 @@ class Sources:
         named: examples that the recipe names by id.
         replayable: train examples with a reference that may be replayed.
         n_without_reference: train examples of the dataset that have none.
+        n_not_adjudicated: reviews left out because only verdicts were asked for.
     """
 
     reviews: tuple[Review, ...]
@@ -64,6 +65,7 @@ class Sources:
     replayable: tuple[Example, ...]
     n_without_reference: int
     refused: tuple[Refused, ...]
+    n_not_adjudicated: int = 0
 
     def refusals(self) -> dict[str, Any]:
         """The count, the reasons, and the first SHOWN by name."""
@@ -105,13 +107,21 @@ def gather_sources(session: Session, project_id: int, recipe: Recipe, guard: Lea
             refused.append(Refused("reference", example.external_id, reason))
         elif example.references:
             replayable.append(example)
+    taken = [review for review in reviews.values() if _is_asked_for(review, recipe)]
     return Sources(
-        reviews=tuple(reviews.values()),
+        reviews=tuple(taken),
         named=named,
         replayable=tuple(replayable),
         n_without_reference=sum(not example.references for example in train),
         refused=tuple(refused),
+        n_not_adjudicated=len(reviews) - len(taken),
     )
+
+
+def _is_asked_for(review: Review, recipe: Recipe) -> bool:
+    """A late answer to an adjudication decides nothing, so it is no verdict."""
+    verdict = review.purpose == Purpose.ADJUDICATION and not review.extra
+    return verdict or not recipe.adjudicated_only
 
 
 def _finished_reviews() -> Select[Review]:
@@ -192,7 +202,7 @@ def _replay_pool(
 def _check_rules(recipe: Recipe, queues: Iterable[ReviewQueue]) -> None:
     """A misspelt criterion would silently approve nothing."""
     single = {queue.id: queue for queue in queues if queue.kind == QueueKind.SINGLE}
-    for rule in (recipe.approved, recipe.kto):
+    for rule in (recipe.approved, recipe.kto, recipe.minimum, recipe.negatives):
         if rule is not None:
             for queue in single.values():
                 _check_rule(rule, queue)
