@@ -1,4 +1,4 @@
-"""From a configuration to a TRL trainer: tokeniser, base model, adapter, trainer arguments.
+"""From a configuration to a TRL trainer: tokeniser, trainer class, trainer arguments.
 
 SFT and pre-training learn from token rows, DPO and KTO from answers that TRL tokenises itself.
 
@@ -13,15 +13,9 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, assert_never
 
-from training.config import (
-    Dtype,
-    Method,
-    Scheduler,
-    TrainingConfig,
-    TrainingError,
-    partial_dir,
-)
+from training.config import Dtype, Method, Scheduler, TrainingConfig, partial_dir
 from training.encode import Encoded
+from training.loading import load_model
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase, Trainer
@@ -51,9 +45,9 @@ def build_trainer(
     train: Encoded,
     validation: Encoded | None,
 ) -> Trainer:
-    """A TRL trainer on a LoRA adapter, fresh or taken from `start_from`.
+    """A TRL trainer on a LoRA adapter, fresh or taken from `start_from`, or on all weights.
 
-    DPO and KTO hold the adapter to where it began: to the base, or to the adapter of `start_from`.
+    DPO and KTO hold what is trained to where it began: to the base, or to what `start_from` names.
 
     Raises:
         TrainingError: the adapter's shape does not fit the model or the configuration.
@@ -67,7 +61,7 @@ def build_trainer(
     trainer_class, arguments = _trainer_of(config)
     common = _common_arguments(config, half=half, with_validation=validation is not None)
     trainer = trainer_class(
-        model=_load_model(config, base, torch.bfloat16 if half else torch.float32),
+        model=load_model(config, base, torch.bfloat16 if half else torch.float32),
         args=arguments(**common),
         train_dataset=Dataset.from_list(train.records),
         eval_dataset=Dataset.from_list(validation.records) if validation else None,
@@ -77,21 +71,6 @@ def build_trainer(
     if config.group_by_length and train.lengths is not None:
         trainer.lengths = train.lengths
     return trainer
-
-
-def check_quantization(config: TrainingConfig) -> None:
-    """Raise TrainingError where the base model cannot be held in 4 bits."""
-    if config.quantize is None:
-        return
-    import importlib.util
-
-    import torch
-
-    hint = "Leave out quantize to train on the whole base model."
-    if importlib.util.find_spec("bitsandbytes") is None:
-        raise TrainingError("4-bit training needs the package bitsandbytes.", hint=hint)
-    if not torch.cuda.is_available():
-        raise TrainingError("4-bit training needs a GPU, and there is none here.", hint=hint)
 
 
 def _trainer_of(config: TrainingConfig) -> tuple[Any, Callable[..., Any]]:
@@ -127,81 +106,6 @@ def _is_half(dtype: Dtype) -> bool:
     if dtype is Dtype.AUTO:
         return bool(torch.cuda.is_available() and torch.cuda.is_bf16_supported())
     return dtype is Dtype.BFLOAT16
-
-
-def _load_model(config: TrainingConfig, base: Path, dtype: Any) -> Any:
-    """The base model with a fresh adapter, or with the one to go on from."""
-    from peft import PeftModel
-    from safetensors import SafetensorError
-    from transformers import AutoModelForCausalLM
-
-    part = config.base_model
-    try:
-        model = AutoModelForCausalLM.from_pretrained(
-            base,
-            dtype=dtype,
-            use_safetensors=True,
-            local_files_only=True,
-            **_quantization(config, dtype),
-        )
-        if config.start_from is None:
-            adapted = _add_adapter(model, config)
-        else:
-            part = str(config.start_from)
-            adapted = PeftModel.from_pretrained(
-                model, part, is_trainable=True, local_files_only=True
-            )
-            _check_same_shape(config, adapted.peft_config["default"])
-    except (OSError, ValueError, RuntimeError, SafetensorError) as error:
-        reason = str(error).strip().splitlines()[0]
-        raise TrainingError(f"{part} cannot be loaded for training: {reason}") from error
-    adapted.peft_config["default"].base_model_name_or_path = config.base_model
-    return adapted
-
-
-def _quantization(config: TrainingConfig, dtype: Any) -> dict[str, Any]:
-    if config.quantize is None:
-        return {}
-    from transformers import BitsAndBytesConfig
-
-    bits = BitsAndBytesConfig(
-        load_in_4bit=True,
-        bnb_4bit_quant_type="nf4",
-        bnb_4bit_use_double_quant=True,
-        bnb_4bit_compute_dtype=dtype,
-    )
-    return {"quantization_config": bits}
-
-
-def _add_adapter(model: Any, config: TrainingConfig) -> Any:
-    from peft import LoraConfig, get_peft_model, prepare_model_for_kbit_training
-
-    shape = LoraConfig(
-        r=config.lora.rank,
-        lora_alpha=config.lora.alpha,
-        lora_dropout=config.lora.dropout,
-        target_modules=config.lora.target_modules,
-        use_rslora=config.lora.rslora,
-        use_dora=config.lora.dora,
-        task_type="CAUSAL_LM",
-    )
-    if config.quantize is not None:
-        model = prepare_model_for_kbit_training(
-            model, use_gradient_checkpointing=config.gradient_checkpointing
-        )
-    return get_peft_model(model, shape)
-
-
-def _check_same_shape(config: TrainingConfig, theirs: Any) -> None:
-    lora = config.lora
-    wanted = (lora.rank, lora.alpha, lora.rslora, lora.dora)
-    found = (theirs.r, theirs.lora_alpha, bool(theirs.use_rslora), bool(theirs.use_dora))
-    if wanted != found:
-        raise TrainingError(
-            f"{config.start_from} has rank, alpha, rslora and dora {found}, "
-            f"the configuration says {wanted}.",
-            hint="Write the adapter's own under lora.",
-        )
 
 
 def _common_arguments(

@@ -11,7 +11,6 @@ import difflib
 import hashlib
 import json
 from collections.abc import Mapping
-from enum import StrEnum
 from pathlib import Path
 from typing import Any, Literal
 
@@ -25,6 +24,11 @@ from pydantic import (
     field_validator,
     model_validator,
 )
+
+from training.choices import Dtype as Dtype
+from training.choices import Method as Method
+from training.choices import Scheduler as Scheduler
+from training.choices import Weights as Weights
 
 Cadence = Literal["epoch"] | PositiveInt
 
@@ -63,37 +67,6 @@ class AlreadyTraining(TrainingError):
     """Another process holds the lock of this output folder."""
 
     exit_code = EXIT_ALREADY_TRAINING
-
-
-class Method(StrEnum):
-    """What is learnt from what.
-
-    SFT: answers to prompts. DPO: which of two answers is better (Rafailov et al. 2023,
-    arXiv:2305.18290). KTO: whether an answer is good (Ethayarajh et al. 2024, arXiv:2402.01306).
-    PRETRAIN: plain text, to know a domain before its tasks (Gururangan et al. 2020,
-    arXiv:2004.10964).
-    """
-
-    SFT = "sft"
-    DPO = "dpo"
-    KTO = "kto"
-    PRETRAIN = "pretrain"
-
-
-class Scheduler(StrEnum):
-    """How the learning rate moves after the warm-up."""
-
-    CONSTANT = "constant"
-    LINEAR = "linear"
-    COSINE = "cosine"
-
-
-class Dtype(StrEnum):
-    """In which precision the base model is held and multiplied; LoRA weights stay in float32."""
-
-    AUTO = "auto"  # bfloat16 on a GPU that has it, else float32
-    FLOAT32 = "float32"
-    BFLOAT16 = "bfloat16"
 
 
 class _Strict(BaseModel):
@@ -138,7 +111,14 @@ class TrainingConfig(_Strict):
         None, description="Digest of the frozen training set that the train file was written from."
     )
     start_from: Path | None = Field(
-        None, description="Folder of an adapter to go on from; its rank and modules must be ours."
+        None,
+        description="Folder of an adapter to go on from, whose rank and modules must be ours; with "
+        "weights: full, of a fully trained model.",
+    )
+    weights: Weights = Field(
+        Weights.LORA,
+        description="lora trains an adapter; full trains all weights of a small base, and the "
+        "result is a model of its own (a tenth of the learning rate of LoRA is usual).",
     )
     lora: LoraShape = Field(LoraShape(), description="Shape of the adapter.")
     epochs: float = Field(3.0, gt=0, description="Passes over the training rows.")
@@ -184,6 +164,14 @@ class TrainingConfig(_Strict):
     @classmethod
     def _empty_is_none(cls, value: object) -> object:
         return None if value == "" else value
+
+    @model_validator(mode="after")
+    def _full_training_can_work(self) -> TrainingConfig:
+        if self.weights is Weights.FULL and self.lora != LoraShape():
+            raise ValueError("lora has no meaning with weights: full. Leave it out.")
+        if self.weights is Weights.FULL and self.quantize is not None:
+            raise ValueError("quantize holds the base still, and weights: full moves all of it.")
+        return self
 
     @model_validator(mode="after")
     def _early_stopping_can_work(self) -> TrainingConfig:

@@ -15,7 +15,7 @@ from pathlib import Path
 from training.config import TrainingError
 
 _BLOCK = 1 << 22
-_TOKENIZER_FILES = (
+TOKENIZER_FILES = (
     "added_tokens.json",
     "merges.txt",
     "special_tokens_map.json",
@@ -54,7 +54,7 @@ def model_sha256(path: Path) -> str:
 
 def tokenizer_sha256(path: Path) -> str:
     """Digest of the tokeniser files of a model folder, chat_template.jinja apart."""
-    present = [name for name in _TOKENIZER_FILES if (path / name).is_file()]
+    present = [name for name in TOKENIZER_FILES if (path / name).is_file()]
     if not present:
         raise NoSuchModel(f"{path} holds no tokeniser.", hint="Save it beside the weights.")
     return _digest_files(path, present)

@@ -27,12 +27,11 @@ from training.config import (
     partial_dir,
 )
 
-_CHECKPOINT_FILES = (
-    "adapter_model.safetensors",
-    "adapter_config.json",
-    "optimizer.pt",
-    "scheduler.pt",
-    "trainer_state.json",
+_CHECKPOINT_FILES = ("optimizer.pt", "scheduler.pt", "trainer_state.json")
+_ADAPTER_FILES = ("adapter_model.safetensors", "adapter_config.json")
+_MODEL_FILES = (
+    ("model.safetensors", "config.json"),
+    ("model.safetensors.index.json", "config.json"),
 )
 
 
@@ -154,6 +153,9 @@ def write_whole(file: Path, text: str) -> None:
 
 
 def _is_whole(checkpoint: Path) -> bool:
+    weights = (_ADAPTER_FILES, *_MODEL_FILES)
+    if not any(all((checkpoint / name).is_file() for name in names) for names in weights):
+        return False
     if not all((checkpoint / name).is_file() for name in _CHECKPOINT_FILES):
         return False
     try:  # the trainer writes this file last

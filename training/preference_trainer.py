@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from peft import PeftModel
 from trl import DPOTrainer, KTOTrainer
 
 
@@ -19,6 +20,9 @@ class _TakesUp:
 
     def _load_from_checkpoint(self, checkpoint: str, model: Any = None) -> None:
         adapted = self.model if model is None else model
+        if not isinstance(adapted, PeftModel):
+            super()._load_from_checkpoint(checkpoint, model)  # type: ignore[misc]
+            return
         adapted.load_adapter(checkpoint, "default", is_trainable=True)
         adapted.set_adapter("default")
 

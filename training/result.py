@@ -15,37 +15,23 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
+from training.card import render_card
 from training.config import (
     PROGRESS_NAME,
     RESULT_NAME,
     TrainingConfig,
+    Weights,
     dump_config,
     partial_dir,
 )
 from training.data import DataReport
-from training.digest import adapter_sha256
+from training.digest import TOKENIZER_FILES, adapter_sha256, model_sha256, resolve_model
 from training.folders import read_progress
 
 _LIBRARIES = ("torch", "transformers", "trl", "peft", "accelerate", "datasets", "safetensors")
-
-_METHODS = {
-    "sft": "supervised fine-tuning",
-    "dpo": "direct preference optimization",
-    "kto": "Kahneman-Tversky optimization",
-    "pretrain": "continued pre-training",
-}
-_CARD_FACTS = (
-    "manifest_digest",
-    "training_set_digest",
-    "train_sha256",
-    "base_sha256",
-    "tokenizer_sha256",
-    "template_sha256",
-    "adapter_sha256",
-    "ended_at",
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +39,7 @@ class Outcome:
     """A model that was trained, and what the trainer counted.
 
     Attributes:
-        model: the PEFT model.
+        model: the PEFT model; with `weights: full` the model itself.
         state: the trainer's state at the end.
         train: what the tokeniser made of the training file.
         validation: the same of the validation file.
@@ -81,22 +67,21 @@ def write_result(
     partial = partial_dir(config.output_dir)
     staged = partial / "result"
     shutil.rmtree(staged, ignore_errors=True)
-    shape = outcome.model.peft_config["default"]
-    shape.target_modules = sorted(shape.target_modules)  # a set: the digest would vary by start
-    # TRL keeps where DPO and KTO began as an adapter of its own, which is not part of the result.
-    outcome.model.save_pretrained(
-        staged, save_embedding_layers=False, selected_adapters=["default"]
-    )
+    if config.weights is Weights.FULL:
+        _save_model(outcome.model, resolve_model(config.base_model), staged)
+    else:
+        _save_adapter(outcome.model, staged)
     shutil.copyfile(partial / PROGRESS_NAME, staged / PROGRESS_NAME)
     (staged / "config.yaml").write_text(dump_config(config), encoding="utf-8")
     result = {
         "kind": str(config.method),
+        "weights": str(config.weights),
         "recipe_sha256": recipe,
         "manifest_digest": config.manifest_digest,
         "training_set_digest": config.training_set_digest,
         "base_model": config.base_model,
         **inputs,
-        "adapter_sha256": adapter_sha256(staged),
+        **_digests(config, staged),
         **_account(config, outcome),
         "rendered": outcome.rendered,
         "started_at": started_at,
@@ -111,30 +96,29 @@ def write_result(
     return result
 
 
-def render_card(result: Mapping[str, Any]) -> str:
-    """The model card, in the form that PEFT and the hub read."""
-    config, losses = result["config"], _losses(result["loss_curve"])
-    rows = "\n".join(f"| {name} | `{value}` |" for name, value in _facts(result).items())
-    return f"""---
-base_model: {json.dumps(result["base_model"])}
-library_name: peft
-pipeline_tag: text-generation
-tags: [lora, {config["method"]}, strop]
----
+def _save_adapter(model: Any, staged: Path) -> None:
+    shape = model.peft_config["default"]
+    shape.target_modules = sorted(shape.target_modules)  # a set: the digest would vary by start
+    # TRL keeps where DPO and KTO began as an adapter of its own, which is not part of the result.
+    model.save_pretrained(staged, save_embedding_layers=False, selected_adapters=["default"])
 
-# LoRA adapter for {result["base_model"]}
 
-Trained by {_METHODS[config["method"]]} on {result["train"]["rows"]} rows for
-{config["epochs"]:g} epochs, rank {config["lora"]["rank"]}, alpha {config["lora"]["alpha"]},
-learning rate {config["learning_rate"]:g}, seed {config["seed"]}. {losses}
+def _save_model(model: Any, base: Path, staged: Path) -> None:
+    """A whole model as its base is kept: same precision, configuration and tokeniser."""
+    import torch
 
-A loss says nothing of quality: what this adapter is worth is decided by the comparison against the
-success manifest named below.
+    settings = json.loads((base / "config.json").read_text("utf-8"))
+    name = settings.get("dtype") or settings.get("torch_dtype") or "float32"
+    model.to(getattr(torch, name)).save_pretrained(staged)
+    for name in (*TOKENIZER_FILES, "chat_template.jinja", "config.json", "generation_config.json"):
+        if (base / name).is_file():
+            shutil.copyfile(base / name, staged / name)
 
-| | |
-|---|---|
-{rows}
-"""
+
+def _digests(config: TrainingConfig, staged: Path) -> dict[str, str | None]:
+    if config.weights is Weights.FULL:
+        return {"adapter_sha256": None, "model_sha256": model_sha256(staged)}
+    return {"adapter_sha256": adapter_sha256(staged), "model_sha256": None}
 
 
 def _account(config: TrainingConfig, outcome: Outcome) -> dict[str, Any]:
@@ -153,17 +137,6 @@ def _account(config: TrainingConfig, outcome: Outcome) -> dict[str, Any]:
         "peak_memory_bytes": _peak_memory(),
         "peak_gpu_memory_bytes": _peak_gpu_memory(),
     }
-
-
-def _facts(result: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: result[name] for name in _CARD_FACTS if result[name] is not None}
-
-
-def _losses(curve: list[dict[str, Any]]) -> str:
-    train = [line["loss"] for line in curve if "loss" in line]
-    held = [line["eval_loss"] for line in curve if "eval_loss" in line]
-    text = f"Training loss went from {train[0]:.3f} to {train[-1]:.3f}." if train else ""
-    return text + (f" Lowest validation loss: {min(held):.3f}." if held else "")
 
 
 def _peak_memory() -> int:

@@ -1,11 +1,12 @@
-"""Training of a LoRA adapter: on answers (SFT), preferences (DPO, KTO) or plain text.
+"""Training of an adapter or a small model: on answers (SFT), preferences (DPO, KTO) or text.
 
     python -m training.sft --config run.yaml
     torchrun --nproc-per-node 4 -m training.sft --config run.yaml
 
 Reads the configuration described in `training.config`, trains with TRL and PEFT, and leaves in
-`output_dir` a safetensors adapter, `strop.json` (what went in, what came out), `config.yaml`,
-`progress.jsonl` (the loss curve) and a model card. A killed run is taken up by the same command.
+`output_dir` a safetensors adapter (with `weights: full` a whole model), `strop.json` (what went in,
+what came out), `config.yaml`, `progress.jsonl` (the loss curve) and a model card. A killed run is
+taken up by the same command.
 Exit codes: 0 done, 1 could not run, 4 another process is training this folder.
 """
 
@@ -22,12 +23,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from training import digest, folders
-from training.assemble import build_trainer, check_quantization, load_tokenizer
+from training.assemble import build_trainer, load_tokenizer
 from training.config import (
     EXIT_DONE,
     PROGRESS_NAME,
     TrainingConfig,
     TrainingError,
+    Weights,
     dump_config,
     load_config,
     partial_dir,
@@ -35,6 +37,7 @@ from training.config import (
 )
 from training.data import DataReport, rendered_prompts
 from training.encode import Rows, by_length, encode, read_file
+from training.loading import check_quantization
 from training.result import Outcome, write_result
 
 if TYPE_CHECKING:
@@ -81,7 +84,8 @@ def train(config: TrainingConfig) -> Path:
         if _is_main_process():
             write_result(config, outcome, inputs=inputs, recipe=recipe, started_at=started_at)
             folders.publish(config.output_dir)
-            print(f"Adapter written to {config.output_dir}.", flush=True)
+            what = "Model" if config.weights is Weights.FULL else "Adapter"
+            print(f"{what} written to {config.output_dir}.", flush=True)
     return config.output_dir
 
 
@@ -106,10 +110,15 @@ def _digest_inputs(config: TrainingConfig, base: Path) -> dict[str, str | None]:
             "template_sha256": digest.template_sha256(base),
             "train_sha256": digest.file_sha256(config.train_file),
             "validation_sha256": None if validation is None else digest.file_sha256(validation),
-            "start_from_sha256": None if start is None else digest.adapter_sha256(start),
+            "start_from_sha256": None if start is None else _digest_start(config, start),
         }
     except OSError as error:
         raise TrainingError(f"{error.filename} cannot be read: {error.strerror}.") from error
+
+
+def _digest_start(config: TrainingConfig, start: Path) -> str:
+    full = config.weights is Weights.FULL and not (start / digest.ADAPTER_FILES[0]).is_file()
+    return digest.model_sha256(start) if full else digest.adapter_sha256(start)
 
 
 def _begin(config: TrainingConfig, recipe: str) -> str:

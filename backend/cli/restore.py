@@ -58,18 +58,21 @@ def _refuse_what_escapes(archive: tarfile.TarFile, home: Path) -> None:
 
 
 def _move_adapters(session: Session, artifacts: Path) -> int:
-    """Point adapters at the folder of the same name below the new artifact root."""
+    """Point what was trained at the folder of the same name below the new artifact root."""
     from sqlalchemy import select
 
-    from backend.tables.model_versions import ModelVersion
+    from backend.tables.model_versions import BASE, ModelVersion
 
-    models = session.scalars(select(ModelVersion).where(ModelVersion.adapter_path.is_not(None)))
+    models = session.scalars(select(ModelVersion).where(ModelVersion.name != BASE))
     moved = 0
     for model in models:
-        old = Path(str(model.adapter_path))
+        old = Path(model.adapter_path or model.base_model)
         # The longest tail of the old path that exists below the new root.
         tails = (artifacts.joinpath(*old.parts[i:]) for i in range(1, len(old.parts)))
         if (found := next((path for path in tails if path.is_dir()), None)) is not None:
-            model.adapter_path = str(found)
+            if model.is_own_base:
+                model.base_model = str(found)
+            else:
+                model.adapter_path = str(found)
             moved += 1
     return moved

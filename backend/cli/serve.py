@@ -115,8 +115,15 @@ def _models_of_project(
     from backend.services.model_versions import find_model, served_model
 
     with working_in_project(project, home=settings.home) as (_, session, found):
-        base = served_model(find_model(session, found.id, "base"))
-        models = [served_model(find_model(session, found.id, name)) for name in names]
+        chosen = [find_model(session, found.id, name) for name in names]
+        alone = [model for model in chosen if model.is_own_base]
+        if alone and len(set(chosen)) > 1:
+            raise InvalidInput(
+                f"{alone[0].label} is a base of its own and needs a server of its own.",
+                hint=f"strop serve --models {alone[0].label} --port 0",
+            )
+        base = served_model(alone[0] if alone else find_model(session, found.id, "base"))
+        models = [served_model(model) for model in chosen]
     return base, [model for model in models if model.adapter_path is not None]
 
 

@@ -36,6 +36,29 @@ class AdapterFolder:
     shapes: dict[str, tuple[int, ...]]
 
 
+@dataclass(frozen=True, slots=True)
+class ModelFolder:
+    """A fully trained model's folder; `facts` is what training recorded in strop.json."""
+
+    path: Path
+    facts: dict[str, Any]
+
+
+def read_model(path: Path, *, artifact_root: Path) -> ModelFolder:
+    """Look at the folder of a whole model without loading it.
+
+    Raises:
+        Forbidden: it lies outside the artifact root, or holds a pickle.
+        InvalidInput: a file is missing, truncated or not what it should be.
+    """
+    folder = _confined(path, artifact_root)
+    _read_json(folder / "config.json")
+    for file in folder.glob("*.safetensors"):
+        tensor_shapes(file)
+    facts = _read_json(folder / FACTS) if (folder / FACTS).exists() else {}
+    return ModelFolder(folder, facts)
+
+
 def read_adapter(path: Path, *, artifact_root: Path) -> AdapterFolder:
     """Look at an adapter folder without loading it.
 
@@ -43,15 +66,7 @@ def read_adapter(path: Path, *, artifact_root: Path) -> AdapterFolder:
         Forbidden: it lies outside the artifact root, or holds a pickle.
         InvalidInput: a file is missing, truncated or not what it should be.
     """
-    folder = path.resolve()
-    if not folder.is_relative_to(artifact_root.resolve()):
-        raise Forbidden(
-            f"The adapter {path} lies outside the artifact root {artifact_root}.",
-            hint="Copy it below that folder, or set STROP_ARTIFACT_ROOT.",
-        )
-    if not folder.is_dir():
-        raise InvalidInput(f"There is no adapter folder {path}.", hint="Name a PEFT folder.")
-    _refuse_pickles(folder)
+    folder = _confined(path, artifact_root)
     config = _read_json(folder / CONFIG)
     if config.get("peft_type") != "LORA":
         raise InvalidInput(
@@ -65,6 +80,19 @@ def read_adapter(path: Path, *, artifact_root: Path) -> AdapterFolder:
         facts=facts,
         shapes=tensor_shapes(folder / WEIGHTS),
     )
+
+
+def _confined(path: Path, artifact_root: Path) -> Path:
+    folder = path.resolve()
+    if not folder.is_relative_to(artifact_root.resolve()):
+        raise Forbidden(
+            f"The adapter {path} lies outside the artifact root {artifact_root}.",
+            hint="Copy it below that folder, or set STROP_ARTIFACT_ROOT.",
+        )
+    if not folder.is_dir():
+        raise InvalidInput(f"There is no adapter folder {path}.", hint="Name a PEFT folder.")
+    _refuse_pickles(folder)
+    return folder
 
 
 def _refuse_pickles(folder: Path) -> None:

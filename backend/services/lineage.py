@@ -33,7 +33,7 @@ from backend.services.model_versions import find_model
 from backend.tables.curation import TrainingSet
 from backend.tables.datasets import DatasetVersion
 from backend.tables.generation import GenerationRun
-from backend.tables.model_versions import ModelVersion
+from backend.tables.model_versions import BASE, ModelVersion
 from backend.tables.review import Review, ReviewQueue
 from backend.tables.training import TrainingRun
 
@@ -269,7 +269,7 @@ def _model_node(session: Session, model: ModelVersion) -> Node:
     facts = [f"base {model.base_model}"]
     if model.adapter_sha256:
         facts.append(f"sha256 {model.adapter_sha256[:12]}")
-    if model.adapter_path is not None and model.training_run_id is None:
+    if model.name != BASE and model.training_run_id is None:
         facts.append("trained elsewhere: what it was made of is not known")
     marks = (f"{withdrawn} rows withdrawn since",) if withdrawn else ()
     return Node(f"adapter:{model.label}", "adapter", model.label, tuple(facts), marks)

@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 from backend.services.leak_checks import Acceptance, find_leaks, settle_leaks, sides_of
 from backend.tables.curation import TrainingSet, TrainingSetRow
 from backend.tables.datasets import DatasetVersion, Example, Split
-from backend.tables.model_versions import ModelVersion
+from backend.tables.model_versions import BASE, ModelVersion
 from backend.tables.training import TrainingRun
 
 
@@ -58,7 +58,7 @@ def unknown_training(session: Session, model_ids: Collection[int]) -> list[str]:
     models = session.scalars(
         select(ModelVersion).where(
             ModelVersion.id.in_(model_ids),
-            ModelVersion.adapter_path.is_not(None),
+            ModelVersion.name != BASE,
             ModelVersion.training_run_id.is_(None),
         )
     )

@@ -174,13 +174,15 @@ def finish_training_run(
     Raises:
         NotFound: the trainer has left no result.
     """
-    from backend.services.model_versions import register_adapter
+    from backend.services.model_versions import register_adapter, register_full_model
 
     run = get_training_run(session, run_id)
     record = Path(run.output_dir) / RESULT_NAME
     if not record.is_file():
         raise NotFound(f"Training run {run_id} has left no adapter at {run.output_dir}.")
-    model = trained_model(session, run_id) or register_adapter(
+    result = json.loads(record.read_text(encoding="utf-8"))
+    register = register_full_model if result.get("model_sha256") else register_adapter
+    model = trained_model(session, run_id) or register(
         session,
         run.project_id,
         run.adapter_name,
@@ -188,7 +190,7 @@ def finish_training_run(
         settings=settings,
         training_run_id=run_id,
     )
-    run.result = json.loads(record.read_text(encoding="utf-8"))
+    run.result = result
     run.finished_at = run.finished_at or now
     session.flush()
     return model

@@ -10,12 +10,16 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from backend.db import Base, utc_now
 
+BASE = "base"
+"""The name of a project's base model; no adapter may have it."""
+
 
 class ModelVersion(Base):
-    """The base model of a project, or one revision of an adapter on it.
+    """The base model of a project, or one revision of an adapter on it or of a full training.
 
-    The digests are what registration found; `training_facts` is what training recorded in the
-    adapter's folder (empty for adapters made elsewhere).
+    A fully trained model has a name like an adapter and is a base of its own: its `base_model` is
+    its own folder, and it has no adapter. The digests are what registration found;
+    `training_facts` is what training recorded in the folder (empty for what was made elsewhere).
     """
 
     __tablename__ = "model_versions"
@@ -37,18 +41,29 @@ class ModelVersion(Base):
     created_at: Mapped[datetime] = mapped_column(default=utc_now)
 
     @property
+    def is_own_base(self) -> bool:
+        """Whether all weights were trained, so that no other model can share its server."""
+        return self.adapter_path is None and self.name != BASE
+
+    @property
     def label(self) -> str:
-        """How people write this model: `base` or `base:v1@2`."""
-        return "base" if self.adapter_path is None else f"base:{self.name}@{self.revision}"
+        """How people write this model: `base`, `base:v1@2`, or `v1@2` for a fully trained one."""
+        return self.serving_name if self.adapter_path is None else f"base:{self.serving_name}"
 
     @property
     def serving_name(self) -> str:
         """The name under which engines serve this model."""
-        return "base" if self.adapter_path is None else f"{self.name}@{self.revision}"
+        return BASE if self.name == BASE else f"{self.name}@{self.revision}"
 
 
 class Preflight(Base):
-    """The checks made before a run; `checks` holds each with its figures."""
+    """The checks made before a run; `checks` holds each with its figures.
+
+    Attributes:
+        fingerprint: {"probes": messages of each probe, "first_tokens": {serving name: for each
+            probe the likeliest first tokens with their log-probability}}; None where nothing was
+            asked.
+    """
 
     __tablename__ = "preflights"
 
@@ -61,4 +76,5 @@ class Preflight(Base):
     model_ids: Mapped[list[Any]]
     passed: Mapped[bool]
     checks: Mapped[list[Any]]
+    fingerprint: Mapped[dict[str, Any] | None]
     created_at: Mapped[datetime] = mapped_column(default=utc_now)

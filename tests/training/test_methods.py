@@ -15,10 +15,10 @@ import yaml
 from training import sft
 from training.config import Method, TrainingError, load_config, partial_dir
 from training.data import DataError
-from training.digest import adapter_sha256
 from training.encode import encode, read_file
 
 GOOD, BAD = "Answer 1", "Answer 6"
+FULL = {"weights": "full", "lora": {}}
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -135,25 +135,47 @@ def test_the_result_is_one_adapter_of_its_method(by_pairs: Path) -> None:
     assert "direct preference optimization" in (by_pairs / "v1" / "README.md").read_text()
 
 
-def test_a_killed_dpo_training_is_taken_up_and_ends_the_same(
-    by_pairs: Path, tmp_path: Path, tiny_base: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("method", "changes"),
+    [
+        ("dpo", {}),
+        ("kto", {}),
+        ("pretrain", {"max_length": 32}),
+        ("pretrain", {"max_length": 32, **FULL}),
+        ("dpo", FULL),
+    ],
+    ids=["dpo", "kto", "pretrain", "full", "dpo-full"],
+)
+def test_a_killed_training_is_taken_up_and_ends_the_same(
+    tmp_path: Path,
+    tiny_base: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    method: str,
+    changes: dict[str, Any],
 ) -> None:
-    config = write_config(tmp_path, tiny_base, "dpo", save_every=4)
+    changes = {"save_every": 4, "epochs": 2, **changes}
+    unkilled = train(tmp_path / "unkilled", tiny_base, method, **changes)
+    config = write_config(tmp_path, tiny_base, method, **changes)
 
     class Killed(BaseException):
         pass
 
-    def die(*_: object, **__: object) -> None:
-        raise Killed
-
     with monkeypatch.context() as patch:
-        patch.setattr("training.sft.write_result", die)
-        patch.setattr("training.trainer.CurveWriter.on_save", _die_at(8, Killed), raising=False)
+        patch.setattr("training.trainer.CurveWriter.on_save", _die_at(4, Killed), raising=False)
         with pytest.raises(Killed):
             sft.main(["--config", str(config)])
     assert partial_dir(tmp_path / "v1").exists()
     assert sft.main(["--config", str(config)]) == 0
-    assert adapter_sha256(tmp_path / "v1") == adapter_sha256(by_pairs / "v1")
+    ours = json.loads((tmp_path / "v1" / "strop.json").read_text())
+    assert (ours["adapter_sha256"], ours["model_sha256"]) == (
+        unkilled["adapter_sha256"],
+        unkilled["model_sha256"],
+    )
+    assert _losses(ours) == _losses(unkilled)
+
+
+def _losses(result: dict[str, Any]) -> list[tuple[int, float]]:
+    return [(line["step"], line["loss"]) for line in result["loss_curve"] if "loss" in line]
 
 
 def _die_at(step: int, error: type[BaseException]) -> Any:

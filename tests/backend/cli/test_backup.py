@@ -10,7 +10,7 @@ import pytest
 
 from backend.cli import main
 from backend.db import connect
-from backend.services.model_versions import find_model, register_adapter
+from backend.services.model_versions import find_model, register_adapter, register_full_model
 from backend.services.projects import create_project, get_project
 from backend.settings import Settings
 from tests.fixtures_models import make_tiny_base, tiny_adapter
@@ -30,6 +30,8 @@ def installation(settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyP
     with connect(settings).begin() as session:
         project = create_project(session, "desk", base_model=str(base))
         register_adapter(session, project.id, "v1", adapter, settings=settings)
+        full = make_tiny_base(settings.artifacts / "full", seed=2)
+        register_full_model(session, project.id, "v2", full, settings=settings)
     return settings
 
 
@@ -42,8 +44,11 @@ def test_restored_installation_has_the_rows_and_the_files(
     restored = Settings(home=home, database_url=f"sqlite:///{home / 'strop.db'}")
     with connect(restored)() as session:
         model = find_model(session, get_project(session).id, "v1")
+        full = find_model(session, get_project(session).id, "v2")
     assert Path(str(model.adapter_path)).is_relative_to(home)
     assert (Path(str(model.adapter_path)) / "adapter_model.safetensors").is_file()
+    assert Path(full.base_model).is_relative_to(home)
+    assert (Path(full.base_model) / "model.safetensors").is_file()
 
 
 def test_nothing_is_overwritten(

@@ -1,0 +1,187 @@
+"""Fully trained models: registered as bases of their own, and written with beside adapters."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+
+import pytest
+from sqlalchemy import select
+from sqlalchemy.orm import Session, sessionmaker
+
+from backend.engines import open_engine
+from backend.engines.base import SamplingParams
+from backend.errors import Forbidden, InvalidInput
+from backend.jobs.generate import generate_parts
+from backend.jobs.parts import Workshop
+from backend.jobs.preflight import check_models, model_facts
+from backend.services import generation, queue, training
+from backend.services.model_versions import (
+    find_model,
+    register_adapter,
+    register_base,
+    register_full_model,
+    serving_groups,
+)
+from backend.services.preflight import check_files
+from backend.settings import Settings
+from backend.tables.curation import TrainingSet
+from backend.tables.generation import Generation
+from backend.tables.model_versions import ModelVersion, Preflight
+from backend.tables.projects import Project, SuccessManifest
+from backend.tables.training import TrainingRun
+from tests.fixtures_models import make_tiny_base, tiny_adapter
+from tests.fixtures_runs import lay_down_project
+from training.digest import model_sha256, template_sha256, tokenizer_sha256
+
+NOW = datetime(2026, 5, 3, tzinfo=UTC)
+
+
+@pytest.fixture(scope="module")
+def full_folder(tmp_path_factory: pytest.TempPathFactory, tiny_base: Path) -> Path:
+    """What a full training leaves, as far as registration looks at it."""
+    folder = make_tiny_base(tmp_path_factory.mktemp("full") / "full", seed=9)
+    record = {
+        "weights": "full",
+        "base_sha256": model_sha256(tiny_base),
+        "tokenizer_sha256": tokenizer_sha256(folder),
+        "template_sha256": template_sha256(folder),
+        "adapter_sha256": None,
+        "model_sha256": model_sha256(folder),
+    }
+    (folder / "strop.json").write_text(json.dumps(record))
+    return folder
+
+
+@pytest.fixture
+def placed(full_folder: Path, settings: Settings) -> Path:
+    """That folder below the artifact root."""
+    return Path(shutil.copytree(full_folder, settings.artifacts / "full"))
+
+
+@pytest.fixture
+def project(sqlite_sessions: sessionmaker[Session], tiny_base: Path) -> int:
+    """A project with examples on a base that is there."""
+    with sqlite_sessions.begin() as session:
+        laid = lay_down_project(session, adapters=-1)
+        session.get_one(Project, laid.project).base_model = str(tiny_base)
+        register_base(session, laid.project)
+        return laid.project
+
+
+def _register(session: Session, project: int, placed: Path, settings: Settings) -> ModelVersion:
+    return register_full_model(session, project, "v2", placed, settings=settings)
+
+
+def test_a_full_model_is_a_base_of_its_own(
+    sqlite_sessions: sessionmaker[Session], project: int, placed: Path, settings: Settings
+) -> None:
+    with sqlite_sessions() as session:
+        model = _register(session, project, placed, settings)
+        assert (model.label, model.serving_name, model.is_own_base) == ("v2@1", "v2@1", True)
+        assert (model.base_model, model.base_sha256) == (str(placed), model_sha256(placed))
+        assert find_model(session, project, "v2") is model
+        assert register_base(session, project).label == "base"
+
+
+def test_another_tokeniser_a_pickle_and_another_place_are_refused(
+    sqlite_sessions: sessionmaker[Session],
+    project: int,
+    placed: Path,
+    full_folder: Path,
+    settings: Settings,
+) -> None:
+    with sqlite_sessions() as session:
+        with pytest.raises(Forbidden, match="outside the artifact root"):
+            _register(session, project, full_folder, settings)
+        (placed / "chat_template.jinja").write_text("other")
+        with pytest.raises(InvalidInput, match="another chat template"):
+            _register(session, project, placed, settings)
+        (placed / "pytorch_model.bin").write_bytes(b"")
+        with pytest.raises(Forbidden, match="pickle"):
+            _register(session, project, placed, settings)
+
+
+def test_a_finished_full_training_registers_its_model(
+    sqlite_sessions: sessionmaker[Session], project: int, placed: Path, settings: Settings
+) -> None:
+    with sqlite_sessions.begin() as session:
+        frozen = TrainingSet(project_id=project, name="t", recipe={}, digest="a" * 64, n_rows=1)
+        bar = SuccessManifest(project_id=project, version=1, digest="b" * 64, content={}, source="")
+        session.add_all([frozen, bar])
+        session.flush()
+        run = TrainingRun(
+            project_id=project,
+            training_set_id=frozen.id,
+            manifest_id=bar.id,
+            adapter_name="v2",
+            config={},
+            output_dir=str(placed),
+        )
+        session.add(run)
+        session.flush()
+        models = [
+            training.finish_training_run(session, run.id, settings=settings, now=NOW)
+            for _ in range(2)
+        ]
+        assert models[0] is models[1]
+        assert (models[0].label, models[0].training_run_id) == ("v2@1", run.id)
+
+
+def test_a_run_of_base_adapter_and_full_model_is_written_with_two_bases(
+    sqlite_sessions: sessionmaker[Session],
+    project: int,
+    placed: Path,
+    tiny_base: Path,
+    settings: Settings,
+) -> None:
+    adapter = tiny_adapter(settings.artifacts / "v1", tiny_base)
+    with sqlite_sessions.begin() as session:
+        models = [
+            register_base(session, project),
+            register_adapter(session, project, "v1", adapter, settings=settings),
+            _register(session, project, placed, settings),
+        ]
+        groups = serving_groups(models[0], models)
+        assert [[m.label for m in group] for group in groups] == [["base", "base:v1@1"], ["v2@1"]]
+        run = generation.create_run(
+            session,
+            project_id=project,
+            dataset_version_id=1,
+            split="test",
+            model_ids=[model.id for model in models],
+            engine="local",
+            params=SamplingParams(max_tokens=4),
+        )
+        job = queue.enqueue_job(session, queue.JobKind.GENERATE, run.id)
+    checks = partial(check_models, settings=settings)
+    shop = Workshop(settings, sqlite_sessions, "w", open_engine, checks, {})
+    list(generate_parts(shop, job))
+    shop.close_engines()
+    with sqlite_sessions() as session:
+        written: dict[str, list[float]] = {}
+        for row in session.scalars(select(Generation).order_by(Generation.id)):
+            label = session.get_one(ModelVersion, row.model_version_id).label
+            written.setdefault(label, []).extend(row.token_logprobs[:1])
+        checked = session.scalars(select(Preflight).order_by(Preflight.id)).all()
+    assert {label: len(found) for label, found in written.items()} == {
+        "base": 6,
+        "base:v1@1": 6,
+        "v2@1": 6,
+    }
+    assert len({tuple(found) for found in written.values()}) == 3
+    assert [(row.passed, len(row.model_ids)) for row in checked] == [(True, 2), (True, 1)]
+    assert "files of v2@1 since training" in {check["name"] for check in checked[1].checks}
+
+
+def test_a_full_model_that_changed_on_disk_is_not_written_with(
+    sqlite_sessions: sessionmaker[Session], project: int, placed: Path, settings: Settings
+) -> None:
+    with sqlite_sessions() as session:
+        facts = model_facts(_register(session, project, placed, settings))
+    assert [check.passed for check in check_files(facts, [])] == [True, True]
+    make_tiny_base(placed, seed=10)
+    assert [check.passed for check in check_files(facts, [])] == [False, False]
