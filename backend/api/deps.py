@@ -4,6 +4,9 @@ Writers wait their turn before they take a thread or a connection: one at a time
 has one writer anyway and whose own waiting is a sleep. Readers are never more than the pool has
 connections. Without both gates, requests that hold a connection and wait for a thread could stand
 against requests that hold a thread and wait for a connection.
+
+What only looks something up is `async def`: a plain function would be handed to a thread and back,
+which costs more than all that it does.
 """
 
 from __future__ import annotations
@@ -12,6 +15,7 @@ from asyncio import Semaphore
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 from typing import Annotated
 
 import anyio
@@ -64,7 +68,7 @@ def serve_with(
     )
 
 
-def get_serving(request: Request) -> Serving:
+async def get_serving(request: Request) -> Serving:
     """The state of the server that answers this request."""
     serving: Serving = request.app.state.serving
     return serving
@@ -80,17 +84,29 @@ async def get_session(request: Request, serving: ServingDep) -> AsyncIterator[Se
         session = serving.reading() if reads else serving.writing()
         try:
             yield session
-            if not reads:
-                await run_in_threadpool(session.commit)
-        finally:
-            with anyio.CancelScope(shield=True):
-                await run_in_threadpool(session.close)
+        except BaseException:
+            await _end(session.close)
+            raise
+        await _end(session.close if reads else partial(_commit_and_close, session))
+
+
+async def _end(what: Callable[[], None]) -> None:
+    """Do this in a thread even if the client has gone: a connection must not stay out."""
+    with anyio.CancelScope(shield=True):
+        await run_in_threadpool(what)
+
+
+def _commit_and_close(session: Session) -> None:
+    try:
+        session.commit()
+    finally:
+        session.close()
 
 
 SessionDep = Annotated[Session, Depends(get_session, scope="function")]
 
 
-def get_now(serving: ServingDep) -> datetime:
+async def get_now(serving: ServingDep) -> datetime:
     """The moment at which the request is answered."""
     return serving.clock()
 
@@ -98,7 +114,7 @@ def get_now(serving: ServingDep) -> datetime:
 NowDep = Annotated[datetime, Depends(get_now)]
 
 
-def get_user(request: Request) -> User:
+async def get_user(request: Request) -> User:
     """The person whom `authorize` let pass; only for routes whose rule is not PUBLIC."""
     user: User = request.state.user
     return user
@@ -107,7 +123,7 @@ def get_user(request: Request) -> User:
 CurrentUser = Annotated[User, Depends(get_user)]
 
 
-def get_page(
+async def get_page(
     limit: Annotated[int, Query(ge=1, le=500, description="Rows on a page.")] = 50,
     cursor: Annotated[
         str | None, Query(max_length=100, description="`next` of the page before.")
