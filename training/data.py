@@ -3,7 +3,11 @@
 A row is TRL's prompt and completion with chat messages; other keys are provenance and are ignored:
 
     {"prompt": [{"role": "user", "content": "..."}],
-     "completion": [{"role": "assistant", "content": "..."}]}
+     "completion": [{"role": "assistant", "content": "..."}],
+     "weight": 0.5, "order": 3}
+
+The last two may be left out, in all rows alike: what the row counts for in the loss (1), and its
+place among the rows of an epoch, or "loss" for the place that training.curriculum finds (shuffled).
 
 Knows nothing of torch; the tokeniser is given.
 """
@@ -11,15 +15,17 @@ Knows nothing of torch; the tokeniser is given.
 from __future__ import annotations
 
 import json
+import math
 import random
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from training.config import TrainingError
 from training.digest import ids_sha256, text_sha256
 
+BY_LOSS = "loss"
 IGNORED = -100  # the label that PyTorch's cross entropy leaves out
 _ROLES = frozenset({"system", "user", "assistant", "tool"})
 _SHAPE = (
@@ -41,14 +47,21 @@ class ChatRow:
     number: int  # line in the file, from 1
     prompt: list[dict[str, str]]
     completion: list[dict[str, str]]
+    weight: float | None = None
+    order: int | str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class TokenRow:
-    """Token ids and labels of equal length; a label of -100 is left out of the loss."""
+    """Token ids and labels of equal length; a label of -100 is left out of the loss.
+
+    `weight` and `order` are those of the row in the file.
+    """
 
     input_ids: list[int]
     labels: list[int]
+    weight: float | None = None
+    order: int | str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +85,10 @@ def read_rows(path: Path) -> list[ChatRow]:
     rows = [_chat_row(where, number, row) for where, number, row in json_rows(path, shape=_SHAPE)]
     if not rows:
         raise DataError(f"{path} holds no rows.", hint=_SHAPE)
+    for name in ("weight", "order"):
+        given = {type(getattr(row, name)) for row in rows}
+        if len(given) > 1:
+            raise DataError(f"{path}: {name!r} is not given alike in all rows.", hint=_SHAPE)
     return rows
 
 
@@ -95,7 +112,10 @@ def encode_rows(
     long = refuse_long(
         lengths, [row.number for row in rows], max_length=max_length, truncate=truncate
     )
-    cut = [TokenRow(r.input_ids[:max_length], r.labels[:max_length]) for r in encoded]
+    cut = [
+        replace(r, input_ids=r.input_ids[:max_length], labels=r.labels[:max_length])
+        for r in encoded
+    ]
     kept = [row for row in cut if any(label != IGNORED for label in row.labels)]
     if not kept:
         raise DataError("No row has a token to train on.", hint="Raise max_length.")
@@ -173,7 +193,29 @@ def _object(where: str, line: bytes, shape: str) -> dict[str, Any]:
 
 def _chat_row(where: str, number: int, row: Mapping[str, Any]) -> ChatRow:
     prompt = chat_messages(where, row, "prompt", shape=_SHAPE)
-    return ChatRow(number, prompt, answer_messages(where, row, "completion", shape=_SHAPE))
+    answer = answer_messages(where, row, "completion", shape=_SHAPE)
+    return ChatRow(number, prompt, answer, _weight(where, row), _order(where, row))
+
+
+def _weight(where: str, row: Mapping[str, Any]) -> float | None:
+    found = row.get("weight")
+    if found is None:
+        return None
+    is_number = isinstance(found, int | float) and not isinstance(found, bool)
+    if not is_number or not math.isfinite(found) or found <= 0:
+        raise DataError(f"{where}: the weight is no number above 0.", hint="1 is the usual weight.")
+    return float(found)
+
+
+def _order(where: str, row: Mapping[str, Any]) -> int | str | None:
+    found = row.get("order")
+    if (
+        found is None
+        or found == BY_LOSS
+        or (isinstance(found, int) and not isinstance(found, bool))
+    ):
+        return found
+    raise DataError(f"{where}: the order is neither a place nor {BY_LOSS!r}.", hint="Leave it out.")
 
 
 def answer_messages(
@@ -210,7 +252,7 @@ def _encode(row: ChatRow, tokenizer: Any, *, completion_only: bool) -> TokenRow:
     prompt = token_ids(tokenizer, row.prompt, add_generation_prompt=True)
     whole = token_ids(tokenizer, row.prompt + row.completion)
     start = _common_prefix(prompt, whole) if completion_only else 0
-    return TokenRow(whole, [IGNORED] * start + whole[start:])
+    return TokenRow(whole, [IGNORED] * start + whole[start:], row.weight, row.order)
 
 
 def token_ids(tokenizer: Any, messages: list[dict[str, str]], **options: bool) -> list[int]:
@@ -220,10 +262,10 @@ def token_ids(tokenizer: Any, messages: list[dict[str, str]], **options: bool) -
 
 
 def rendered_prompts(rows: Sequence[Any], tokenizer: Any) -> list[dict[str, Any]]:
-    """What some prompts, evenly spread over the file, became: {"line", "text_sha256", "ids_sha256"}.
+    """What some prompts, evenly spread over the file, became.
 
-    Digests, not texts: the record travels with the adapter. Empty for documents, which have no
-    prompt.
+    Each is {"line", "text_sha256", "ids_sha256"}: digests, not texts, since the record travels with
+    the adapter. Empty for documents, which have no prompt.
     """
     asked = [row for row in rows if hasattr(row, "prompt")]
     chosen = asked[:: max(1, len(asked) // _RENDERED)][:_RENDERED]

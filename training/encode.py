@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, assert_never
 
 from training.config import Method, TrainingConfig
+from training.curriculum import mean_one_weights
 from training.data import ChatRow, DataReport, TokenRow, encode_rows, read_rows
 from training.documents import encode_documents, read_documents
 from training.preferences import (
@@ -75,7 +76,12 @@ def encode(config: TrainingConfig, rows: Any, tokenizer: Any) -> Encoded:
 
 
 def _of_tokens(rows: list[TokenRow], report: DataReport) -> Encoded:
-    records = [{"input_ids": row.input_ids, "labels": row.labels} for row in rows]
+    records: list[dict[str, Any]] = [
+        {"input_ids": row.input_ids, "labels": row.labels} for row in rows
+    ]
+    for record, row, weight in zip(records, rows, mean_one_weights(rows), strict=True):
+        record |= {} if weight is None else {"weight": weight}
+        record |= {} if row.order is None else {"order": row.order}
     return Encoded(records, [len(row.input_ids) for row in rows], report)
 
 

@@ -1,9 +1,10 @@
-"""TRL's trainer with the four things that a resumable, watched training needs.
+"""TRL's trainer with the things that a resumable, watched training needs.
 
-Rows come in length buckets whose order depends on seed and epoch alone; every checkpoint closes a
-line of the loss curve, so that a resumed run draws the same curve; lines are written as they come;
-training stops when the validation loss has stopped falling. Imports torch and TRL: imported only
-by a process that is about to train.
+Rows come in length buckets whose order depends on seed and epoch alone, or in the order of their
+curriculum; their weights reach the loss; every checkpoint closes a line of the loss curve, so that
+a resumed run draws the same curve; lines are written as they come; training stops when the
+validation loss has stopped falling. Imports torch and TRL: imported only by a process that is about
+to train.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from torch.utils.data import Sampler
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 from trl import SFTTrainer
 
+from training.curriculum import places, weighted_sum, with_weights
 from training.data import IGNORED, length_bucketed_order
 
 _MOST_LOGITS = 1 << 26  # a quarter of a gigabyte; beyond it TRL's tiles are the better trade
@@ -46,12 +48,45 @@ class BucketSampler(Sampler[int]):  # type: ignore[misc]
         )
 
 
+class FixedSampler(Sampler[int]):  # type: ignore[misc]
+    """Rows in one order, the same in every epoch."""
+
+    def __init__(self, order: Sequence[int]) -> None:
+        self._order = order
+
+    def __len__(self) -> int:
+        return len(self._order)
+
+    def __iter__(self) -> Any:
+        return iter(self._order)
+
+
 class BucketTrainer(SFTTrainer):  # type: ignore[misc]
-    """SFTTrainer that takes its rows from a `BucketSampler`; without `lengths` it shuffles."""
+    """SFTTrainer that takes its rows from a `BucketSampler`; without `lengths` it shuffles.
+
+    Rows with a place (`order`) are shown in that order instead, those with a `weight` weigh so much
+    in the loss; see training.curriculum.
+    """
 
     lengths: Sequence[int] | None = None
+    data_collator: Any
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        # Before a checkpoint is loaded, so that a resumed run finds the same order.
+        self.places = places(
+            self.model,
+            self.train_dataset,
+            self.data_collator,
+            batch_size=self.args.train_batch_size,
+        )
+        if "weight" in self.train_dataset.column_names:
+            self.data_collator = with_weights(self.data_collator)
+            self._signature_columns = ["input_ids", "labels", "seq_lengths", "weight"]
 
     def _get_train_sampler(self, train_dataset: Any = None) -> Any:
+        if self.places is not None:
+            return FixedSampler(self.places)
         if self.lengths is None:
             return super()._get_train_sampler(train_dataset)
         return BucketSampler(
@@ -72,13 +107,16 @@ class BucketTrainer(SFTTrainer):  # type: ignore[misc]
         """TRL's loss; on a CPU, without running the language-model head over the prompts.
 
         There TRL projects every position, trained on or not, which is a quarter of the time of a
-        small model. The value is the same.
+        small model. The value is the same. Weighted rows are summed here on every device.
         """
+        weight = inputs.pop("weight", None)
         targets = inputs["labels"][:, 1:]
         columns = (targets != IGNORED).any(dim=0).nonzero().flatten()
         logits_size = len(targets) * len(columns) * self.model.config.vocab_size
-        alone = self.accelerator.num_processes == 1 and not return_outputs
-        if targets.device.type != "cpu" or not alone or logits_size > _MOST_LOGITS:
+        padded = "attention_mask" in inputs  # packed rows have none
+        alone = self.accelerator.num_processes == 1 and not return_outputs and padded
+        ours = targets.device.type == "cpu" and alone and logits_size <= _MOST_LOGITS
+        if not ours and weight is None:
             return super().compute_loss(model, inputs, return_outputs, num_items_in_batch)
         logits = model(
             input_ids=inputs["input_ids"],
@@ -88,9 +126,15 @@ class BucketTrainer(SFTTrainer):  # type: ignore[misc]
         ).logits
         targets = targets[:, columns]
         count = (targets != IGNORED).sum() if num_items_in_batch is None else num_items_in_batch
-        total = cross_entropy(
-            logits.flatten(0, 1).float(), targets.flatten(), ignore_index=IGNORED, reduction="sum"
+        losses = cross_entropy(
+            logits.flatten(0, 1).float(),
+            targets.flatten(),
+            ignore_index=IGNORED,
+            reduction="sum" if weight is None else "none",
         )
+        total = losses if weight is None else weighted_sum(losses.view(targets.shape), weight)
+        if num_items_in_batch is not None and self.args.average_tokens_across_devices:
+            total = total * self.accelerator.num_processes  # the count is of all of them
         return total / torch.as_tensor(count).clamp(min=1)
 
 
@@ -101,11 +145,18 @@ class CurveWriter(TrainerCallback):  # type: ignore[misc]
         stream: open file that takes one JSON object a line.
         clock: seconds since the epoch.
         seconds_before: seconds of training before this process took the run up.
+        on_line: called after every line.
     """
 
     def __init__(
-        self, stream: TextIO, *, clock: Callable[[], float], seconds_before: float = 0.0
+        self,
+        stream: TextIO,
+        *,
+        clock: Callable[[], float],
+        seconds_before: float = 0.0,
+        on_line: Callable[[], None] = lambda: None,
     ) -> None:
+        self._on_line = on_line
         self._stream = stream
         self._clock = clock
         self._start = clock() - seconds_before
@@ -144,6 +195,7 @@ class CurveWriter(TrainerCallback):  # type: ignore[misc]
         }
         self._stream.write(json.dumps(line) + "\n")
         self._stream.flush()
+        self._on_line()
         print(_readable(line, name), flush=True)
 
 

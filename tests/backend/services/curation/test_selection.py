@@ -19,7 +19,7 @@ from backend.services.curation import (
     training_rows,
 )
 from backend.services.exports import TrainingRow, export_rows
-from backend.services.review import Answer, QueueRules, claim_review_item
+from backend.services.review import Answer, Claim, QueueRules, claim_adjudication
 from backend.tables.curation import TrainingSet
 from backend.tables.datasets import Example
 from backend.tables.review import ReviewQueue
@@ -88,8 +88,8 @@ def test_adjudicated_only_takes_verdicts_and_nothing_else(session: Session, desk
         review_next(session, queue, first, answer)
     for _ in range(2):
         review_next(session, queue, second, CORRECTED)
-    claim = claim_review_item(session, queue.id, judge.id, now=NOW)
-    assert claim is not None
+    claim = claim_adjudication(session, queue.id, judge.id, now=NOW)
+    assert isinstance(claim, Claim)
     submit(session, claim, judge, Answer(BAD, correction="the verdict"))
     frozen = freeze(session, desk, queues=["q"], adjudicated_only=True)
     assert [row.completion for row in rows_of(session, frozen)] == ["the verdict"]
