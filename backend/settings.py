@@ -46,6 +46,10 @@ class Settings(BaseSettings):
     )
     vllm_api_key: SecretStr | None = Field(None, description="Bearer token of the vLLM server.")
     vllm_concurrency: int = Field(32, ge=1, description="Requests in flight to one vLLM server.")
+    spot_check: bool = Field(
+        True,
+        description="Compare vLLM with PEFT in the worker at every preflight; it loads the base.",
+    )
     batch_size: int = Field(32, ge=1, description="Prompts per batch of the local engine.")
     torch_threads: int | None = Field(
         None, ge=1, description="CPU threads of the local engine and of training; default is all."
@@ -106,6 +110,13 @@ class Settings(BaseSettings):
     def vllm_urls(self) -> list[str]:
         """Addresses of the vLLM servers, without a trailing slash."""
         return [url.strip().rstrip("/") for url in self.vllm_url.split(",") if url.strip()]
+
+
+    @property
+    def serving_urls(self) -> list[str]:
+        """The vLLM servers that answer for promoted models; none unless vLLM is configured."""
+        named = self.vllm_url != type(self).model_fields["vllm_url"].default
+        return self.vllm_urls if named or self.engine == "vllm" else []
 
 
 def load_settings(**overrides: object) -> Settings:

@@ -13,7 +13,7 @@ from backend.engines.base import SamplingParams
 from backend.services import generation
 from backend.tables.datasets import Dataset, DatasetVersion, Example
 from backend.tables.generation import GenerationRun
-from backend.tables.model_versions import ModelVersion
+from backend.tables.model_versions import ModelVersion, Preflight
 from backend.tables.projects import Project
 
 
@@ -99,3 +99,27 @@ def lay_down_run(
         params=SamplingParams(temperature=0.7 if samples > 1 else 0.0, seed=3),
         samples=samples,
     )
+
+
+def lay_down_preflight(
+    session: Session, run: GenerationRun, *, passed: bool = True, detail: str = "they differ"
+) -> Preflight:
+    """A preflight of all models of a run, with one check and one note."""
+    row = Preflight(
+        project_id=run.project_id,
+        generation_run_id=run.id,
+        engine=run.engine,
+        model_ids=[model.id for model in run.models],
+        passed=passed,
+        checks=[
+            {"name": "base and v1 differ", "passed": passed, "detail": detail, "figures": {"n": 8}},
+            {"name": "noise", "passed": None, "detail": "0.0001 nats", "figures": {"probes": 8}},
+        ],
+        fingerprint={
+            "probes": [[{"role": "user", "content": "say 1"}]],
+            "first_tokens": {m.serving_name: [{"yes": -0.5, "no": -1.5}] for m in run.models},
+        },
+    )
+    session.add(row)
+    session.flush()
+    return row

@@ -20,7 +20,7 @@ from backend.api.rules import RULES, Access
 from backend.errors import Forbidden, InvalidInput, NotAuthenticated, NotFound
 from backend.services import access
 from backend.services.credentials import user_of_session, user_of_token
-from backend.services.users import require_project_access
+from backend.services.users import may_sign, require_project_access
 from backend.tables.users import Role, User
 
 COOKIE = "strop_session"
@@ -90,7 +90,7 @@ def _apply_rule(session: Session, user: User, rule: Access, request: Request) ->
         case Access.ADMIN:
             if user.role != Role.ADMIN:
                 raise Forbidden("Only an admin may do this.", hint="Ask an admin.")
-        case Access.ENGINEER:
+        case Access.ENGINEER | Access.LEAD:
             if user.role == Role.EXPERT:
                 raise Forbidden(
                     "Experts work in their review queues.", hint="Ask an engineer for this."
@@ -98,6 +98,8 @@ def _apply_rule(session: Session, user: User, rule: Access, request: Request) ->
             if parameter in access.OWNERS:
                 project_id = access.project_of(session, parameter, _as_id(value))
                 require_project_access(session, user, project_id)
+            if rule is Access.LEAD and not may_sign(user):
+                raise Forbidden("Only a lead may sign this.", hint="Ask a lead of the project.")
 
 
 def _as_id(value: object) -> int:

@@ -1,7 +1,8 @@
 """Who may call what: one line for each route. A route without a line stops the server's start.
 
-The id in a route's path says whose thing it is: ENGINEER means an admin, or an engineer of the
-project to which it belongs; REVIEWER means a member of the queue, whatever the role.
+The id in a route's path says whose thing it is: ENGINEER means an admin, or an engineer or lead of
+the project to which it belongs; LEAD means an admin or a lead of that project; REVIEWER means a
+member of the queue, whatever the role.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ class Access(StrEnum):
     SIGNED_IN = "signed in"
     REVIEWER = "reviewer of the queue"
     ENGINEER = "engineer of the project"
+    LEAD = "lead of the project"
     ADMIN = "admin"
 
 
@@ -120,15 +122,16 @@ RULES: dict[str, Access] = {
     "GET /v1/training-runs/{training_run_id}/progress": Access.ENGINEER,
     "GET /v1/projects/{project_id}/comparisons": Access.ENGINEER,
     "POST /v1/projects/{project_id}/comparisons": Access.ENGINEER,
+    "GET /v1/comparisons/{comparison_id}": Access.ENGINEER,
     "GET /v1/projects/{project_id}/promotions": Access.ENGINEER,
-    "POST /v1/projects/{project_id}/promotions": Access.ENGINEER,
+    "POST /v1/projects/{project_id}/promotions": Access.LEAD,
     "GET /v1/projects/{project_id}/rounds": Access.ENGINEER,
     "POST /v1/projects/{project_id}/rounds": Access.ENGINEER,
     "GET /v1/rounds/{round_id}": Access.ENGINEER,
     "POST /v1/rounds/{round_id}/pause": Access.ENGINEER,
     "POST /v1/rounds/{round_id}/resume": Access.ENGINEER,
     "POST /v1/rounds/{round_id}/cancel": Access.ENGINEER,
-    "POST /v1/rounds/{round_id}/sign": Access.ENGINEER,
+    "POST /v1/rounds/{round_id}/sign": Access.LEAD,
     "GET /v1/projects/{project_id}/lineage": Access.ENGINEER,
     "POST /v1/reviews/{review_id}/withdraw": Access.ENGINEER,
     "GET /v1/jobs": Access.ADMIN,

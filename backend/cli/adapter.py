@@ -70,7 +70,8 @@ def preflight(
     from dataclasses import asdict
 
     from backend.engines import open_engine
-    from backend.jobs.preflight import check_and_record
+    from backend.errors import EngineError, EngineUnavailable, InvalidInput
+    from backend.jobs.preflight import check_and_record, refuse_models
     from backend.services.datasets import chat_messages, get_dataset_version, list_examples
     from backend.services.model_versions import find_model, register_base, served_model
     from backend.services.preflight import PROBES
@@ -79,9 +80,16 @@ def preflight(
         models = [register_base(session, found.id), find_model(session, found.id, name)]
         version = get_dataset_version(session, found.id, dataset)
         probes = [chat_messages(e) for e in list_examples(session, version.id)[: 4 * PROBES]]
-    with open_engine(engine or installation.settings.engine, installation.settings) as opened:
-        opened.load([served_model(model) for model in dict.fromkeys(models)])
-        report = check_and_record(installation.sessions, opened, models[0], models, probes)
+    settings, sessions = installation.settings, installation.sessions
+    models = list(dict.fromkeys(models))
+    with open_engine(engine or settings.engine, settings) as opened:
+        try:
+            opened.load([served_model(model) for model in models])
+        except EngineUnavailable:
+            raise
+        except (EngineError, InvalidInput) as error:
+            raise refuse_models(sessions, opened.name, models, error) from error
+        report = check_and_record(sessions, opened, models[0], models, probes, settings=settings)
     rows = [asdict(check) for check in report.checks]
     if json:
         print_json({"passed": report.passed, "checks": rows})

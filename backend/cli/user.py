@@ -25,7 +25,7 @@ Generate = Annotated[bool, typer.Option("--generate", help="Make a password and 
 @app.command()
 def add(
     name: NameArgument,
-    role: Annotated[str, typer.Option(help="admin, engineer or expert.")] = "expert",
+    role: Annotated[str, typer.Option(help="admin, lead, engineer or expert.")] = "expert",
     project: Annotated[
         list[str] | None, typer.Option("--project", help="Project to work in; may be repeated.")
     ] = None,

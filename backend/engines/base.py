@@ -125,11 +125,15 @@ class Engine(Protocol):
         engine. Several servers behind one engine are asked in turn.
         """
 
-    def render(self, messages: Sequence[Message]) -> str:
-        """The prompt exactly as the model is shown it, generation prompt included.
+    def token_ids(self, messages: Sequence[Message]) -> list[int]:
+        """The prompt as it reaches the model, generation prompt included.
 
-        Decoded from the token ids that reach the model, special tokens in their own spelling.
+        Ids of the vocabulary of whoever serves, which need not be the base's own. Several servers
+        behind one engine are asked in turn.
         """
+
+    def render(self, messages: Sequence[Message]) -> str:
+        """The same as text: its token ids decoded, special tokens in their own spelling."""
 
     def close(self) -> None:
         """Give back what the engine holds; a server that somebody else started is left running."""

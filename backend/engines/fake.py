@@ -44,6 +44,7 @@ class FakeEngine:
         dies_after: after so many answers the server is gone for good; None: never.
         ignores_adapters: serve the base under every adapter's name, as a careless server does.
         template: how messages become a prompt.
+        tokenise: how a prompt becomes token ids; its bytes by default.
         asked: the keys in the order in which they were asked, for the test to look at.
     """
 
@@ -56,6 +57,7 @@ class FakeEngine:
     template: Callable[[Sequence[Message]], str] = lambda messages: "".join(
         f"<|{m['role']}|>{m['content']}" for m in messages
     )
+    tokenise: Callable[[str], list[int]] = lambda prompt: list(prompt.encode())
     notes: Sequence[str] = ()
     name: str = "fake"
     served: dict[str, ServedModel] = field(default_factory=dict)
@@ -85,6 +87,10 @@ class FakeEngine:
         self._require_life()
         found = self.logprobs(self._resolve(model), messages)
         return dict(sorted(found.items(), key=lambda item: -item[1])[:top])
+
+    def token_ids(self, messages: Sequence[Message]) -> list[int]:
+        """What `tokenise` says of what `template` says."""
+        return self.tokenise(self.template(messages))
 
     def render(self, messages: Sequence[Message]) -> str:
         """What `template` says."""

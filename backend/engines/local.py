@@ -113,10 +113,14 @@ class LocalEngine:
         spellings = self._tokenizer.convert_ids_to_tokens([token for token, _ in found])
         return {text: value for text, (_, value) in zip(spellings, found, strict=True)}
 
+    def token_ids(self, messages: Sequence[Message]) -> list[int]:
+        """The prompt as it reaches the model."""
+        self._require_base()
+        return encode_prompt(self._tokenizer, messages)
+
     def render(self, messages: Sequence[Message]) -> str:
         """The prompt as the model is shown it."""
-        self._require_base()
-        return decode_prompt(self._tokenizer, encode_prompt(self._tokenizer, messages))
+        return decode_prompt(self._tokenizer, self.token_ids(messages))
 
     def close(self) -> None:
         """Forget the models."""

@@ -128,13 +128,17 @@ class VllmEngine:
         spellings = self._own_tokenizer().convert_ids_to_tokens(ids)
         return {s: float(e["logprob"]) for s, e in zip(spellings, first, strict=False)}
 
-    def render(self, messages: Sequence[Message]) -> str:
-        """The prompt that the server itself makes of the messages, decoded from its token ids."""
+    def token_ids(self, messages: Sequence[Message]) -> list[int]:
+        """What the server's own template and tokeniser make of the messages."""
         server = self._next_server()
         payload = {"messages": [dict(message) for message in messages]}
         reply = self._thread.run(server.post("/tokenize", payload))
         _require_success(reply.status, reply.error, "the base")
-        return decode_prompt(self._own_tokenizer(), reply.body["tokens"])
+        return [int(token) for token in reply.body["tokens"]]
+
+    def render(self, messages: Sequence[Message]) -> str:
+        """The prompt that the server makes of the messages, in the base's own spelling."""
+        return decode_prompt(self._own_tokenizer(), self.token_ids(messages))
 
     def close(self) -> None:
         """Close the connections; the servers and what they hold stay as they are."""

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from backend.db import reading, utc_now
-from backend.engines.base import GenerationResult
-from backend.errors import EngineError, EngineUnavailable
+from backend.engines.base import GenerationRequest, GenerationResult, SamplingParams
+from backend.errors import EngineError, EngineUnavailable, InvalidInput
 from backend.jobs.parts import Parts, Workshop
+from backend.jobs.preflight import refuse_models
 from backend.services import generation, queue
-from backend.services.model_versions import register_base, served_model
+from backend.services.model_versions import register_base, served_model, serving_groups
+from backend.tables.generation import GenerationRun
+from backend.tables.model_versions import ModelVersion
 from backend.tables.queue import Job, JobState
 
 CHUNK = 256
@@ -37,13 +40,33 @@ def generate_parts(shop: Workshop, job: Job) -> Parts:
 def _write_missing(shop: Workshop, run_id: int) -> Parts:
     with reading(shop.sessions) as session:
         run = generation.get_run(session, run_id)
-        base = register_base(session, run.project_id)  # adapters are checked against it
-        models = [served_model(model) for model in dict.fromkeys((base, *run.models))]
+        groups = serving_groups(register_base(session, run.project_id), run.models)
         requests, params = generation.pending_requests(session, run_id), generation.run_params(run)
-    if not requests:
-        return
-    engine = shop.engine_for(run.engine, models)
-    shop.preflight(shop.sessions, engine, run_id)
+    for group in groups:
+        names = {model.serving_name for model in group}
+        if asked := [request for request in requests if request.model in names]:
+            yield from _write_group(shop, run, group, asked, params)
+
+
+def _write_group(
+    shop: Workshop,
+    run: GenerationRun,
+    group: Sequence[ModelVersion],
+    requests: Sequence[GenerationRequest],
+    params: SamplingParams,
+) -> Parts:
+    """Check the models that one engine holds, then have it answer."""
+    run_id = run.id
+    try:
+        engine = shop.engine_for(run.engine, [served_model(model) for model in group])
+    except EngineUnavailable:
+        raise
+    except (EngineError, InvalidInput) as error:  # not taken: a finding that the run keeps
+        raise refuse_models(shop.sessions, run.engine, group, error, run_id=run_id) from error
+    if group[0].is_own_base:
+        shop.preflight(shop.sessions, engine, run_id, alone=group[0].id)
+    else:
+        shop.preflight(shop.sessions, engine, run_id)
     answers = engine.generate(requests, params)
     try:
         for chunk in chunks_of(answers, size=CHUNK, seconds=SAVE_AFTER_SECONDS):

@@ -27,7 +27,7 @@ log = logging.getLogger(__name__)
 Parts = Iterator[None]
 OpenEngine = Callable[[str, Settings], Engine]
 Kind = Callable[["Workshop", Job], Parts]
-Preflight = Callable[[sessionmaker[Session], Engine, int], None]
+Preflight = Callable[..., None]  # sessions, engine, run id; `alone` for a fully trained model
 
 
 @dataclass(slots=True)

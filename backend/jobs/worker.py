@@ -17,6 +17,7 @@ import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import partial
 from typing import NoReturn
 
 from sqlalchemy.exc import OperationalError
@@ -169,7 +170,7 @@ def run_worker(
     queues: Sequence[str] = ALL_QUEUES,
     until_idle: bool = False,
     engines: OpenEngine = open_engine,
-    preflight: Preflight = check_models,
+    preflight: Preflight | None = None,
     kinds: Mapping[str, Kind] = KINDS,
 ) -> NoReturn:
     """Be a worker until told to stop; does not return.
@@ -185,7 +186,8 @@ def run_worker(
         raise InvalidInput(
             f"There is no queue named {unknown[0]!r}.", hint=f"Known: {', '.join(ALL_QUEUES)}."
         )
-    shop = Workshop(settings, connect(settings), settings.executor_id, engines, preflight, kinds)
+    checks = preflight or partial(check_models, settings=settings)
+    shop = Workshop(settings, connect(settings), settings.executor_id, engines, checks, kinds)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: shop.stopping.set())
     worker = Worker(shop, queues, until_idle=until_idle)

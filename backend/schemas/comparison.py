@@ -22,6 +22,7 @@ class ComparisonShown(Shown):
     candidate: str
     verdict: str
     lines: list[dict[str, Any]]
+    preflight: dict[str, Any] | None = None
     created_at: datetime
 
 

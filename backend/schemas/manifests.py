@@ -3,9 +3,16 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Self
+from typing import Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    model_serializer,
+    model_validator,
+)
 
 
 class Direction(StrEnum):
@@ -20,7 +27,8 @@ class ManifestLine(BaseModel):
 
     With `threshold`, the candidate's own figure must lie on the good side of it. With `margin`, the
     improvement over the baseline (positive is better, whatever the direction) must be at least the
-    margin; a negative margin is a guardrail: not worse than by so much.
+    margin. With `guardrail`, a test of non-inferiority: not worse than the baseline by more than so
+    much (a negative margin says the same).
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -30,12 +38,27 @@ class ManifestLine(BaseModel):
     direction: Direction = Direction.HIGHER
     threshold: float | None = None
     margin: float | None = None
+    guardrail: float | None = Field(None, ge=0)
 
     @model_validator(mode="after")
-    def _one_of_threshold_and_margin(self) -> Self:
-        if (self.threshold is None) == (self.margin is None):
-            raise ValueError(f"line on {self.metric}: give either threshold or margin")
+    def _one_bar(self) -> Self:
+        given = [bar for bar in (self.threshold, self.margin, self.guardrail) if bar is not None]
+        if len(given) != 1:
+            raise ValueError(
+                f"line on {self.metric}: give either threshold or margin or guardrail, one of them"
+            )
         return self
+
+    @model_serializer(mode="wrap")
+    def _without_new_keys(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Keys that older manifests did not have are left out, so that their digests stand."""
+        found: dict[str, Any] = dump(self)
+        return {k: v for k, v in found.items() if k != "guardrail" or v is not None}
+
+    @property
+    def least_improvement(self) -> float | None:
+        """By how much the candidate must be better than the baseline; None for a threshold."""
+        return self.margin if self.guardrail is None else -self.guardrail
 
     @property
     def title(self) -> str:
@@ -46,9 +69,20 @@ class ManifestLine(BaseModel):
             return f"{what} {'at least' if self.direction == 'higher' else 'at most'} " + (
                 f"{self.threshold:g}"
             )
-        if self.margin is not None and self.margin < 0:
-            return f"{what} not worse than the baseline by more than {-self.margin:g}"
+        least = self.least_improvement
+        if least is not None and (least < 0 or self.guardrail is not None):
+            return f"{what} not worse than the baseline by more than {-least + 0.0:g}"
         return f"{what} better than the baseline by at least {self.margin:g}"
+
+
+class Price(BaseModel):
+    """What tokens cost, per million, to state the cost of an answer."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    prompt: float = Field(ge=0)
+    completion: float = Field(ge=0)
+    currency: str = Field(min_length=1, max_length=12)
 
 
 class Manifest(BaseModel):
@@ -60,4 +94,10 @@ class Manifest(BaseModel):
     baseline: str = "base"
     alpha: float = Field(0.05, gt=0, lt=0.5)
     reviewer_minutes: float | None = Field(None, gt=0)
+    price: Price | None = None
     lines: tuple[ManifestLine, ...] = Field(min_length=1)
+
+    @model_serializer(mode="wrap")
+    def _without_new_keys(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        found: dict[str, Any] = dump(self)
+        return {k: v for k, v in found.items() if k != "price" or v is not None}

@@ -10,7 +10,7 @@ from pydantic import Field, SecretStr
 from backend.schemas.common import NAME_PATTERN, Given, Shown
 from backend.schemas.projects import ProjectShown
 
-RoleName = Literal["admin", "engineer", "expert"]
+RoleName = Literal["admin", "lead", "engineer", "expert"]
 
 
 class UserShown(Shown):

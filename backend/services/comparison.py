@@ -8,7 +8,7 @@ adjusts over the lines stand beside them for whoever reads one line alone.
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 from sqlalchemy import select
@@ -17,6 +17,7 @@ from sqlalchemy.orm import Session
 from backend.errors import CannotCompute, NotFound, StropError
 from backend.schemas.manifests import Manifest, ManifestLine
 from backend.services import review, scoring
+from backend.services.preflight_standing import preflight_standing
 from backend.services.projects import manifest_of
 from backend.services.review.watching import Watch, watch_queue
 from backend.services.verdicts import Evidence, LineVerdict, judge_all, judge_line
@@ -42,6 +43,8 @@ def compare_models(
 ) -> Comparison:
     """Judge every line of the manifest and store the evidence with the verdict.
 
+    The preflights of the run count like a line: without one that passed there is no PASS.
+
     Args:
         score_run: scores of both models on the same generation run.
         queue: blind pairs of the two models, for lines on `win_rate`.
@@ -51,6 +54,8 @@ def compare_models(
         _judge(session, manifest, line, score_run.id, baseline, candidate, queue)
         for line in manifest.lines
     ]
+    run_id = score_run.generation_run_id
+    standing = preflight_standing(session, run_id, [baseline, candidate])
     row = Comparison(
         project_id=manifest_row.project_id,
         manifest_id=manifest_row.id,
@@ -58,7 +63,8 @@ def compare_models(
         review_queue_id=queue.id if queue is not None else None,
         baseline_id=baseline.id,
         candidate_id=candidate.id,
-        verdict=judge_all(lines),
+        verdict=judge_all([*(line.verdict for line in lines), standing.verdict]),
+        preflight=standing.as_record(),
         lines=_with_holm([_line_record(line) for line in lines]),
     )
     session.add(row)
@@ -77,8 +83,12 @@ def _judge(
 ) -> LineVerdict:
     level = 1 - manifest.alpha
     try:
+        if line.metric == WIN_RATE and line.threshold is None:
+            raise CannotCompute("A win rate is judged by a threshold (0.5 is a draw).")
         if line.metric == WIN_RATE:
-            evidence = _vote_evidence(session, queue, baseline, candidate, level)
+            evidence = _vote_evidence(
+                session, queue, baseline, candidate, level, threshold=line.threshold
+            )
         elif line.threshold is not None:
             evidence = _figure_evidence(session, line, score_run_id, candidate, level)
         else:
@@ -135,16 +145,24 @@ def _vote_evidence(
     baseline: ModelVersion,
     candidate: ModelVersion,
     level: float,
+    *,
+    threshold: float | None = None,
 ) -> Evidence:
     if queue is None:
         raise CannotCompute("No blind votes were gathered on this pair of models.")
     pair = {baseline.id, candidate.id}
-    for watch in watch_queue(session, queue.id, alpha=1 - level):
+    margin = 0.0 if threshold is None else threshold - 0.5
+    forecast_at = margin if 0 <= margin < 0.5 else 0.0
+    for watch in watch_queue(session, queue.id, alpha=1 - level, margin=forecast_at):
         if {watch.model_a_id, watch.model_b_id} == pair:
             votes = review.queue_votes(session, queue.id)
             unjudged = [v for v in votes if v.winner == Winner.CANNOT_JUDGE]
             failed = sum(set(vote.model_ids) == pair for vote in unjudged)
-            return _watched_evidence(watch, candidate, failed=failed)
+            evidence = _watched_evidence(watch, candidate, failed=failed)
+            told = watch.more_limit is not None and forecast_at == margin
+            if told and (margin == 0 or candidate.id == watch.model_b_id):
+                return replace(evidence, more=watch.more, forecast=_vote_forecast(watch))
+            return evidence
     raise CannotCompute(f"The queue {queue.name!r} does not show these two models.")
 
 
@@ -156,7 +174,18 @@ def _watched_evidence(watch: Watch, candidate: ModelVersion, *, failed: int) -> 
     value, low, high = found.value, found.low, found.high
     if candidate.id == watch.model_a_id:
         value, low, high = 1 - value, 1 - high, 1 - low
-    return Evidence(value, low, high, found.n, failed, found.signature or "")
+    return Evidence(value, low, high, found.n, failed, found.signature or "", unit="votes")
+
+
+def _vote_forecast(watch: Watch) -> str:
+    """How many more votes would settle it, by simulation of votes that go on as so far."""
+    if watch.more is None:
+        return f"more than {watch.more_limit} votes would be needed at the present rate (simulated)"
+    upper = watch.more_high if watch.more_high is not None else f"over {watch.more_limit}"
+    return (
+        f"about {watch.more} more votes would settle it at the present rate "
+        f"(80% range {watch.more_low} to {upper}; simulated)"
+    )
 
 
 def _with_holm(records: list[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -8,24 +8,27 @@ failed into one PreflightFailed. It knows no database: the job hands it the fact
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from itertools import combinations
 from typing import Any
 
 from backend.engines.base import Engine, Message, ServedModel
-from backend.errors import PreflightFailed
-from backend.services.preflight_answers import check_repeatability
+from backend.errors import PreflightFailed, UnknownAdapter
+from backend.services.preflight_agreement import FirstTokens, Reference, Served, check_agreement
+from backend.services.preflight_answers import ask_rounds, check_repeatability
 from backend.services.preflight_checks import (
     Check,
     Digests,
     check_difference,
     check_digests,
+    check_rank,
     check_rendering,
     check_training_record,
     current_digests,
     distance,
 )
+from backend.services.preflight_training import TrainingPrompts, check_training_prompts
 
 PROBES = 8
 
@@ -36,18 +39,28 @@ class ModelFacts:
 
     Attributes:
         trained: digests that training recorded in `strop.json`; None where there is no record.
+        rank: LoRA rank that registration found; None for a base.
+        prompts: training prompts with the digests of what they became then.
     """
 
     served: ServedModel
     registered: Digests
     trained: Digests | None = None
+    rank: int | None = None
+    prompts: TrainingPrompts = field(default_factory=TrainingPrompts)
 
 
 @dataclass(frozen=True, slots=True)
 class PreflightReport:
-    """All checks; `passed` when none failed. Notes (passed is None) fail nothing."""
+    """All checks; `passed` when none failed. Notes (passed is None) fail nothing.
+
+    Attributes:
+        fingerprint: the probes and each model's likeliest first tokens on them, by which a server
+            can be known again; None where the engine was not asked.
+    """
 
     checks: tuple[Check, ...]
+    fingerprint: dict[str, Any] | None = None
 
     @property
     def passed(self) -> bool:
@@ -69,7 +82,7 @@ def trained_digests(record: dict[str, Any]) -> Digests | None:
     if not record:
         return None
     return Digests(
-        base=record.get("base_sha256"),
+        base=record.get("model_sha256") or record.get("base_sha256"),
         tokenizer=record.get("tokenizer_sha256"),
         template=record.get("template_sha256"),
         adapter=record.get("adapter_sha256"),
@@ -81,6 +94,8 @@ def run_preflight(
     base: ModelFacts,
     adapters: Sequence[ModelFacts],
     probes: Sequence[Sequence[Message]],
+    *,
+    reference: Reference | None = None,
 ) -> PreflightReport:
     """Check the files, then what the engine, which has loaded the models, makes of the probes.
 
@@ -88,18 +103,28 @@ def run_preflight(
 
     Args:
         probes: prompts of the run, at least one; the eight shortest are used.
+        reference: what PEFT says of the same models; None: not compared, which is said.
 
     Raises:
         EngineUnavailable: the engine does not answer.
-        UnknownAdapter: it does not serve one of the models.
     """
     if not probes:
         raise ValueError("a preflight needs at least one probe prompt")
     checks = check_files(base, adapters)
-    if all(check.passed is not False for check in checks):
-        chosen = sorted(probes, key=lambda p: sum(len(m["content"]) for m in p))[:PROBES]
-        checks += check_engine(engine, base.served, [a.served for a in adapters], chosen)
-    return PreflightReport(tuple(checks))
+    if any(check.passed is False for check in checks):
+        return PreflightReport(tuple(checks))
+    chosen = sorted(probes, key=lambda p: sum(len(m["content"]) for m in p))[:PROBES]
+    asked = reference or Reference(reason="nobody asked for it")
+    try:
+        found, first_tokens = check_engine(engine, base, adapters, chosen, asked)
+    except UnknownAdapter as error:
+        checks.append(Check("models at the server", False, str(error)))
+        return PreflightReport(tuple(checks))
+    fingerprint = {
+        "probes": [[dict(message) for message in probe] for probe in chosen],
+        "first_tokens": {name: [dict(t) for t in tokens] for name, tokens in first_tokens.items()},
+    }
+    return PreflightReport(tuple(checks + found), fingerprint)
 
 
 def require_passed(report: PreflightReport) -> None:
@@ -124,33 +149,53 @@ def check_files(base: ModelFacts, adapters: Sequence[ModelFacts]) -> list[Check]
             checks.append(Check(f"files of {name}", False, f"{name}: {problem}"))
             continue
         checks.append(check_digests(name, "registration", now, facts.registered))
-        if facts.served.adapter_path is not None:
+        if facts.served.adapter_path is not None or facts.trained is not None:
             checks.append(check_training_record(name, now, facts.trained))
+        if facts.served.adapter_path is not None:
+            checks.append(check_rank(name, facts.served.adapter_path, facts.rank))
     return checks
 
 
 def check_engine(
     engine: Engine,
-    base: ServedModel,
-    adapters: Sequence[ServedModel],
+    base: ModelFacts,
+    adapters: Sequence[ModelFacts],
+    probes: Sequence[Sequence[Message]],
+    reference: Reference,
+) -> tuple[list[Check], dict[str, FirstTokens]]:
+    """What the engine shows of the prompts, of each model's next token, of its own constancy, and
+    beside PEFT; and the first tokens by which the models are known again."""
+    models = [base.served, *(adapter.served for adapter in adapters)]
+    names = [model.name for model in models]
+    checks = [Check("engine", None, note) for note in engine.notes]
+    checks += check_rendering(engine, base.served.base_model, probes)
+    for facts in (base, *adapters):
+        if facts.trained is not None:
+            checks.append(check_training_prompts(engine, facts.served.name, facts.prompts))
+    first = {name: _first_tokens(engine, name, probes) for name in names}
+    checks += _check_differences(engine, models, first, probes)
+    rounds = ask_rounds(engine, names[0], names[1:], probes)
+    checks += check_repeatability(rounds, names[0], names[1:])
+    checks += check_agreement(reference, models, probes, Served(first, rounds.together))
+    return checks, dict(first)
+
+
+def _check_differences(
+    engine: Engine,
+    models: Sequence[ServedModel],
+    first: Mapping[str, FirstTokens],
     probes: Sequence[Sequence[Message]],
 ) -> list[Check]:
-    """What the engine shows of the prompt, of each model's next token, and of its own constancy."""
-    checks = [Check("engine", None, note) for note in engine.notes]
-    checks.append(check_rendering(engine, base.base_model, probes[0]))
-    first = _first_tokens(engine, base.name, probes)
-    again = _first_tokens(engine, base.name, probes)
-    noise = max(distance(a, b) for a, b in zip(first, again, strict=True))
-    answers = {base.name: first}
-    for adapter in adapters:
-        answers[adapter.name] = _first_tokens(engine, adapter.name, probes)
-    served = {model.name: model for model in (base, *adapters)}
-    for one, other in combinations(answers, 2):
-        distances = [distance(a, b) for a, b in zip(answers[one], answers[other], strict=True)]
-        checks.append(check_difference(served[one], served[other], distances, noise=noise))
-    checks += check_repeatability(engine, base.name, [a.name for a in adapters], probes)
-    checks.append(_noise_note(noise, len(probes)))
-    return checks
+    """Every two models differ by more than the base from itself; and by how much that is."""
+    base = models[0].name
+    again = _first_tokens(engine, base, probes)
+    noise = max(distance(a, b) for a, b in zip(first[base], again, strict=True))
+    checks = []
+    for one, other in combinations(models, 2):
+        pairs = zip(first[one.name], first[other.name], strict=True)
+        distances = [distance(a, b) for a, b in pairs]
+        checks.append(check_difference(one, other, distances, noise=noise))
+    return [*checks, _noise_note(noise, len(probes))]
 
 
 def _first_tokens(

@@ -1,4 +1,4 @@
-"""How constant greedy answers are: asked again, in another order, and beside other models.
+"""How constant greedy answers are: asked twice, in a shuffled batch, and beside other models.
 
 The base is asked alone and then in one batch with the adapters. A server that lets an adapter leak
 into its neighbours (vLLM does so on CPUs once all adapter slots are taken, vllm-project/vllm#48421)
@@ -7,8 +7,10 @@ gives itself away there, and nowhere else.
 
 from __future__ import annotations
 
+import random
 import statistics
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from backend.engines.base import (
     Engine,
@@ -21,51 +23,91 @@ from backend.services.preflight_checks import NOISE_FACTOR, SMALLEST_DIFFERENCE,
 
 _GREEDY = SamplingParams(max_tokens=16, truncate_prompt=True)
 _MOST = 0.5
+_SHUFFLE_SEED = 7
 
 Answers = Mapping[str, GenerationResult]
 
 
-def check_repeatability(
+@dataclass(frozen=True, slots=True)
+class Rounds:
+    """The same greedy questions, asked several times; the keys are `model/probe`.
+
+    Attributes:
+        alone, alone_again: the base by itself.
+        together, together_again: all models in one batch.
+        shuffled: the same batch in another order.
+    """
+
+    alone: Answers
+    alone_again: Answers
+    together: Answers
+    together_again: Answers
+    shuffled: Answers
+
+
+def ask_rounds(
     engine: Engine, base: str, adapters: Sequence[str], probes: Sequence[Sequence[Message]]
-) -> list[Check]:
-    """Two checks: the base beside adapters (with adapters), and a note on greedy decoding."""
+) -> Rounds:
+    """Ask everything five times over."""
     models = [base, *adapters]
-    alone = _answer(engine, [base], probes)
-    alone_again = _answer(engine, [base], probes)
-    together = _answer(engine, models, probes)
-    reversed_order = _answer(engine, models, probes, backwards=True)
+    return Rounds(
+        alone=answer_probes(engine, [base], probes),
+        alone_again=answer_probes(engine, [base], probes),
+        together=answer_probes(engine, models, probes),
+        together_again=answer_probes(engine, models, probes),
+        shuffled=answer_probes(engine, models, probes, seed=_SHUFFLE_SEED),
+    )
+
+
+def check_repeatability(rounds: Rounds, base: str, adapters: Sequence[str]) -> list[Check]:
+    """The base beside adapters (with adapters), the same prompt twice, and in a shuffled batch."""
     checks = []
     if adapters:
-        checks.append(_check_neighbours(base, alone, alone_again, together))
-    equal = sum(together[key].text == reversed_order[key].text for key in together)
-    checks.append(
-        Check(
-            "greedy decoding",
-            None,
-            f"Asked again in another order, {equal} of {len(together)} greedy answers are equal.",
-            {"answers": len(together), "equal": equal},
-        )
-    )
+        checks.append(_check_neighbours(rounds.alone, rounds.alone_again, rounds.together))
+    again, shuffled = rounds.together_again, rounds.shuffled
+    checks.append(_check_same("the same prompt twice", rounds.together, again))
+    checks.append(_check_same("in a shuffled batch", rounds.together, shuffled))
     return checks
 
 
-def _answer(
+def answer_probes(
     engine: Engine,
     models: Sequence[str],
     probes: Sequence[Sequence[Message]],
     *,
-    backwards: bool = False,
+    seed: int | None = None,
 ) -> dict[str, GenerationResult]:
+    """Greedy answers of each model to each probe in one batch, shuffled where there is a seed."""
     requests = [
         GenerationRequest(f"{model}/{index}", model, messages)
         for index, messages in enumerate(probes)
         for model in models
     ]
-    ordered = requests[::-1] if backwards else requests
-    return {result.key: result for result in engine.generate(ordered, _GREEDY)}
+    if seed is not None:
+        random.Random(seed).shuffle(requests)
+    return {result.key: result for result in engine.generate(requests, _GREEDY)}
 
 
-def _check_neighbours(base: str, alone: Answers, again: Answers, together: Answers) -> Check:
+def _check_same(how: str, one: Answers, other: Answers) -> Check:
+    """Half of the answers have to come out the same: rounding flips some, and never most."""
+    equal = sum(one[key].text == other[key].text for key in one)
+    gap = _gap(one, other)
+    figures: dict[str, float | int | str] = {
+        "answers": len(one),
+        "equal": equal,
+        "median_nats": gap,
+    }
+    detail = f"Asked {how}, {equal} of {len(one)} greedy answers are equal"
+    if equal < _MOST * len(one):
+        detail += (
+            f" (tokens differ by {gap:.3f} nats): what is served is not constant. Is the server "
+            "sampling, or are several different ones behind one address?"
+        )
+        return Check(f"greedy answers, {how}", False, detail, figures)
+    return Check(f"greedy answers, {how}", True, f"{detail}.", figures)
+
+
+def _check_neighbours(alone: Answers, again: Answers, together: Answers) -> Check:
     noise = _gap(alone, again)
     gap = _gap(alone, together)
     equal = sum(alone[key].text == together[key].text for key in alone)

@@ -9,9 +9,13 @@ from __future__ import annotations
 import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
+from pathlib import Path
 
+from backend.engines.adapters import read_adapter
 from backend.engines.base import Engine, Message, ServedModel
 from backend.engines.prompts import decode_prompt, encode_prompt, load_tokenizer
+from backend.engines.serve import VLLM_RANKS
+from backend.errors import StropError
 
 SMALLEST_DIFFERENCE = 0.05
 """Nats. A trained adapter moves the likeliest twenty first tokens by far more; rounding by less."""
@@ -93,13 +97,56 @@ def check_training_record(name: str, now: Digests, trained: Digests | None) -> C
     return check_digests(name, "training", now, trained)
 
 
-def check_rendering(engine: Engine, base_model: str, probe: Sequence[Message]) -> Check:
-    """Whether the engine makes the same prompt of a probe as the base's own template does."""
+def check_rank(name: str, path: Path, registered: int | None) -> Check:
+    """Whether the adapter's rank is the registered one, and one that a server can be told to take.
+
+    The limit that a server was started with is proved by loading: vLLM refuses a larger rank.
+    """
+    title = f"rank of {name}"
+    try:
+        rank = read_adapter(path).rank
+    except StropError as error:
+        return Check(title, False, f"{name}: {error.message}")
+    figures: dict[str, float | int | str] = {"rank": rank, "largest": VLLM_RANKS[-1]}
+    if registered is not None and rank != registered:
+        detail = f"{name} has rank {rank}, and had {registered} when it was registered."
+        return Check(title, False, detail, figures)
+    if rank > VLLM_RANKS[-1]:
+        detail = f"{name} has rank {rank}; vLLM serves at most {VLLM_RANKS[-1]}."
+        return Check(title, False, detail, figures)
+    detail = f"{name} has rank {rank}, which the engine has taken (vLLM refuses what is too large)."
+    return Check(title, True, detail, figures)
+
+
+def check_rendering(
+    engine: Engine, base_model: str, probes: Sequence[Sequence[Message]]
+) -> list[Check]:
+    """Whether the engine makes the same text and the same tokens of the probes as the base does.
+
+    Two checks, the chat template and the tokeniser; the second is a note where texts differ.
+    """
     tokenizer = load_tokenizer(base_model)
-    meant = decode_prompt(tokenizer, encode_prompt(tokenizer, probe))
-    seen = engine.render(probe)
-    if seen == meant:
-        return Check("chat template", True, "The engine renders prompts as the base's template.")
+    tokens = 0
+    for probe in probes:
+        ids, seen_ids = encode_prompt(tokenizer, probe), engine.token_ids(probe)
+        meant, seen = decode_prompt(tokenizer, ids), engine.render(probe)
+        if seen != meant:
+            note = "Not compared: the prompts differ already as text."
+            return [_other_text(seen, meant), Check("tokeniser", None, note)]
+        if ids != seen_ids:
+            return [_same_text(len(probes)), _other_tokens(seen_ids, ids)]
+        tokens += len(ids)
+    same = f"The engine makes the same {tokens} tokens of {len(probes)} prompts as the base's own."
+    figures: dict[str, float | int | str] = {"prompts": len(probes), "tokens": tokens}
+    return [_same_text(len(probes)), Check("tokeniser", True, same, figures)]
+
+
+def _same_text(probes: int) -> Check:
+    detail = f"The engine renders {probes} prompts byte for byte as the base's chat template."
+    return Check("chat template", True, detail, {"prompts": probes})
+
+
+def _other_text(seen: str, meant: str) -> Check:
     at = next((i for i, (a, b) in enumerate(zip(seen, meant, strict=False)) if a != b), None)
     place = min(len(seen), len(meant)) if at is None else at
     return Check(
@@ -108,6 +155,18 @@ def check_rendering(engine: Engine, base_model: str, probe: Sequence[Message]) -
         f"The engine renders another prompt than the base's chat template, from character {place} "
         f"on: {seen[place : place + 40]!r} instead of {meant[place : place + 40]!r}.",
         {"engine": seen, "template": meant},
+    )
+
+
+def _other_tokens(seen: Sequence[int], meant: Sequence[int]) -> Check:
+    at = next((i for i, (a, b) in enumerate(zip(seen, meant, strict=False)) if a != b), None)
+    place = min(len(seen), len(meant)) if at is None else at
+    return Check(
+        "tokeniser",
+        False,
+        f"The engine makes {len(seen)} tokens of a prompt of which the base's tokeniser makes "
+        f"{len(meant)}; they part at token {place}: it has another tokeniser.",
+        {"engine_tokens": len(seen), "base_tokens": len(meant), "first_difference": place},
     )
 
 

@@ -58,7 +58,7 @@ def parse_manifest(source: str) -> Manifest:
         where = ".".join(str(part) for part in first["loc"]) or "manifest"
         raise InvalidInput(
             f"The manifest is not valid at {where}: {first['msg']}.",
-            hint="A line has metric, slice, direction, and either threshold or margin.",
+            hint="A line has metric, slice, direction, and one of threshold, margin and guardrail.",
         ) from error
 
 

@@ -178,17 +178,17 @@ def _matches(stored: str, password: str) -> bool:
 
 
 def visible_projects(session: Session, user: User) -> list[Project]:
-    """All projects for an admin, an engineer's own, none for an expert."""
+    """All projects for an admin, an engineer's or a lead's own, none for an expert."""
     query = select(Project).order_by(Project.id)
     if user.role == Role.ADMIN:
         return list(session.scalars(query))
-    if user.role != Role.ENGINEER:
+    if user.role == Role.EXPERT:
         return []
     return list(session.scalars(query.join(Membership).where(Membership.user_id == user.id)))
 
 
 def require_project_access(session: Session, user: User, project_id: int) -> None:
-    """Let admins pass, and engineers of the project.
+    """Let admins pass, and engineers and leads of the project.
 
     Raises:
         Forbidden: an expert.
@@ -206,3 +206,25 @@ def require_project_access(session: Session, user: User, project_id: int) -> Non
     ):
         return
     raise NotFound("There is no such project, or it is not yours.")
+
+
+def may_sign(user: User) -> bool:
+    """Whether a person may sign promotions: leads and admins who have not left."""
+    return user.active and user.role in (Role.LEAD, Role.ADMIN)
+
+
+def require_lead(session: Session, user_id: int, project_id: int) -> User:
+    """The person, if they may sign for the project.
+
+    Raises:
+        Forbidden: neither a lead nor an admin.
+        NotFound: a lead of elsewhere.
+    """
+    user = session.get_one(User, user_id)
+    if not may_sign(user):
+        raise Forbidden(
+            f"Promotions are signed by a lead; {user.name} is {user.role}.",
+            hint="Ask a lead, or add one: strop user add NAME --role lead",
+        )
+    require_project_access(session, user, project_id)
+    return user

@@ -7,7 +7,7 @@ the bad side, and is inconclusive between. A line without a figure can neither p
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Collection
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -29,7 +29,12 @@ EXIT_CODES = {Verdict.PASS: 0, Verdict.FAIL: 2, Verdict.INCONCLUSIVE: 3}
 class Evidence:
     """A figure with its interval, in the metric's own units and direction.
 
-    For a margin line it is the difference candidate minus baseline.
+    For a margin line or a guardrail it is the difference candidate minus baseline.
+
+    Attributes:
+        unit: what n counts, and what more of it would settle the line: examples or votes.
+        more, forecast: how many more would settle it, and that in words, where it was worked out
+            by another rule than the square root law.
     """
 
     value: float
@@ -41,6 +46,9 @@ class Evidence:
     baseline: float | None = None
     candidate: float | None = None
     p: float | None = None
+    unit: str = "examples"
+    more: int | None = None
+    forecast: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,16 +78,25 @@ def judge_line(line: ManifestLine, evidence: Evidence | None, *, missing: str = 
         return LineVerdict(line, Verdict.PASS, f"{shown} clears {sign * bar:g}", evidence)
     if high < bar:
         return LineVerdict(line, Verdict.FAIL, f"{shown} misses {sign * bar:g}", evidence)
-    more = examples_to_settle(evidence, sign * bar)
-    wanted = f"about {more} more would settle it" if more else "the value lies on the bar"
+    more, wanted = _wanted(evidence, sign * bar)
     reason = f"{shown} contains {sign * bar:g}; {wanted}"
     return LineVerdict(line, Verdict.INCONCLUSIVE, reason, evidence, more)
 
 
+def _wanted(evidence: Evidence, bar: float) -> tuple[int | None, str]:
+    """How many more would settle the line, and that in words."""
+    if evidence.forecast is not None:
+        return evidence.more, evidence.forecast
+    more = examples_to_settle(evidence, bar)
+    if more is None:
+        return None, "the value lies on the bar, so no number of them would settle it"
+    return more, f"about {more} more {evidence.unit} would settle it, if the value stays"
+
+
 def _bar(line: ManifestLine) -> float:
     """The least value, in terms of higher is better, that the interval must clear."""
-    if line.margin is not None:
-        return line.margin
+    if (least := line.least_improvement) is not None:
+        return least
     threshold = 0.0 if line.threshold is None else line.threshold
     return threshold if line.direction == Direction.HIGHER else -threshold
 
@@ -97,9 +114,8 @@ def examples_to_settle(evidence: Evidence, bar: float) -> int | None:
     return max(1, math.ceil(evidence.n * ((half / distance) ** 2 - 1)))
 
 
-def judge_all(lines: Iterable[LineVerdict]) -> Verdict:
+def judge_all(verdicts: Collection[Verdict]) -> Verdict:
     """One failure fails; else one inconclusive line leaves it open; else it passes."""
-    verdicts = {line.verdict for line in lines}
     if Verdict.FAIL in verdicts:
         return Verdict.FAIL
     return Verdict.INCONCLUSIVE if Verdict.INCONCLUSIVE in verdicts else Verdict.PASS

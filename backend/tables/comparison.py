@@ -12,7 +12,12 @@ from backend.db import Base, utc_now
 
 
 class Comparison(Base):
-    """The evidence on two models on the same examples, line by line of one manifest."""
+    """The evidence on two models on the same examples, line by line of one manifest.
+
+    Attributes:
+        preflight: what the check of the models before their run came to (services.evidence);
+            None on rows older than that.
+    """
 
     __tablename__ = "comparisons"
 
@@ -25,4 +30,5 @@ class Comparison(Base):
     candidate_id: Mapped[int] = mapped_column(ForeignKey("model_versions.id"))
     verdict: Mapped[str] = mapped_column(String(16))
     lines: Mapped[list[Any]]
+    preflight: Mapped[dict[str, Any] | None]
     created_at: Mapped[datetime] = mapped_column(default=utc_now)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 from enum import StrEnum
+from typing import Any
 
 from sqlalchemy import ForeignKey, Index, String
 from sqlalchemy.orm import Mapped, mapped_column
@@ -20,7 +21,12 @@ class PromotionAction(StrEnum):
 
 
 class Promotion(Base):
-    """One decision about one model, with the comparison it rests on and its reason."""
+    """One decision about one model, with what it rests on; a trigger refuses every change.
+
+    Attributes:
+        override: why it was made without a passing preflight and verdict; None where both passed.
+        evidence: verdict, preflight, digests and what the servers answered, as they were then.
+    """
 
     __tablename__ = "promotions"
     __table_args__ = (Index("ix_promotions_project_alias", "project_id", "alias"),)
@@ -32,6 +38,8 @@ class Promotion(Base):
     action: Mapped[str] = mapped_column(String(16))
     comparison_id: Mapped[int | None] = mapped_column(ForeignKey("comparisons.id"))
     reason: Mapped[str]
+    override: Mapped[str | None]
+    evidence: Mapped[dict[str, Any] | None]
     simulated: Mapped[bool] = mapped_column(default=False)
     decided_by_id: Mapped[int | None] = mapped_column(ForeignKey("users.id"))
     created_at: Mapped[datetime] = mapped_column(default=utc_now)

@@ -13,9 +13,10 @@ from backend.db import Base, utc_now
 
 
 class Role(StrEnum):
-    """What a user may do. A lead is an engineer who signs promotions (`may_promote`)."""
+    """What a user may do. A lead is an engineer who signs promotions; an admin may too."""
 
     ADMIN = "admin"
+    LEAD = "lead"
     ENGINEER = "engineer"
     EXPERT = "expert"
 

@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 from backend.api.deps import SessionDep
 from backend.api.once import OnceDep
 from backend.schemas.comparison import ComparisonGiven, ComparisonShown
-from backend.services import comparison, overview, projects, review, scoring
+from backend.services import comparison, overview, projects, promotion, review, scoring
 from backend.services.access import require_in_project
 from backend.services.model_versions import find_model
 from backend.tables.comparison import Comparison
@@ -59,3 +59,9 @@ def compare(
         queue=votes,
     )
     return once.answer(_show(session, row))
+
+
+@router.get("/comparisons/{comparison_id}")
+def show_comparison(comparison_id: int, session: SessionDep) -> ComparisonShown:
+    """One comparison."""
+    return _show(session, promotion.get_comparison(session, comparison_id))

@@ -101,12 +101,14 @@ def _people(session: Session, desk: Desk, foreign: Desk, password_hash: str) -> 
     people = {
         "admin": create_user(session, "ada", "admin"),
         "engineer": create_user(session, "eva", "engineer"),
+        "lead": create_user(session, "lea", "lead"),
         "stranger": create_user(session, "sam", "engineer"),
         "expert": desk.experts[0],
         "colleague": desk.experts[1],
         "outsider": foreign.experts[0],
     }
     add_member(session, desk.project.id, people["engineer"].id)
+    add_member(session, desk.project.id, people["lead"].id)
     add_member(session, foreign.project.id, people["stranger"].id)
     for user in people.values():
         user.password_hash = password_hash

@@ -46,20 +46,25 @@ from tests.backend.api.conftest import PASSWORD, SAME_SITE, House
 from tests.fixtures_review import Desk
 
 PLAN = {"adapter": "v2", "recipe": {"queues": ["q"]}, "dataset": "d", "metrics": ["f1"]}
-PEOPLE = ("nobody", "expert", "engineer", "admin")
+PEOPLE = ("nobody", "expert", "engineer", "lead", "admin")
 STRANGERS = ("outsider", "stranger")  # an expert and an engineer of another project
 UNLISTED = ["GET /openapi.json", "GET /docs"]
 PASSES = {200, 201, 202, 204, 303, 409, 422}  # the gate let it through; the route itself may refuse
 
 # Who passes the gate for a thing of their own project or queue, and for a foreign one.
 OWN: dict[Access, set[str]] = {
-    Access.PUBLIC: {"nobody", "expert", "engineer", "admin"},
-    Access.SIGNED_IN: {"expert", "engineer", "admin"},
+    Access.PUBLIC: {"nobody", "expert", "engineer", "lead", "admin"},
+    Access.SIGNED_IN: {"expert", "engineer", "lead", "admin"},
     Access.REVIEWER: {"expert"},
-    Access.ENGINEER: {"engineer", "admin"},
+    Access.ENGINEER: {"engineer", "lead", "admin"},
+    Access.LEAD: {"lead", "admin"},
     Access.ADMIN: {"admin"},
 }
-FOREIGN: dict[Access, set[str]] = {Access.REVIEWER: set(), Access.ENGINEER: {"admin"}}
+FOREIGN: dict[Access, set[str]] = {
+    Access.REVIEWER: set(),
+    Access.ENGINEER: {"admin"},
+    Access.LEAD: {"admin"},
+}
 
 
 @dataclass(frozen=True)
@@ -215,7 +220,7 @@ def test_foreign_things(world: World, person: str) -> None:
     assert wrong == []
 
 
-@pytest.mark.parametrize("person", ["expert", "engineer", "admin"])
+@pytest.mark.parametrize("person", ["expert", "engineer", "lead", "admin"])
 def test_things_that_do_not_exist(world: World, person: str) -> None:
     nothing, client = dict.fromkeys(world.own, 999_999), client_of(world, person)
     for name in ROUTES:

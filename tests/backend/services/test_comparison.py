@@ -10,16 +10,20 @@ from backend.engines.base import GenerationResult
 from backend.errors import NotFound
 from backend.schemas.manifests import ManifestLine
 from backend.services import comparison, generation, review, scoring
+from backend.services.manifest_changes import change_since_training
 from backend.services.model_versions import list_models
 from backend.services.projects import set_manifest
 from backend.services.review import Answer
 from backend.services.verdicts import judge_line
 from backend.settings import Settings
 from backend.tables.comparison import Comparison
+from backend.tables.curation import TrainingSet
 from backend.tables.model_versions import ModelVersion
+from backend.tables.projects import SuccessManifest
 from backend.tables.review import ReviewItem
+from backend.tables.training import TrainingRun
 from tests.fixtures_review import NOW, build_desk, submit
-from tests.fixtures_runs import Laid, lay_down_project, lay_down_run
+from tests.fixtures_runs import Laid, lay_down_preflight, lay_down_project, lay_down_run
 
 GOOD_BAR = """
 name: bar
@@ -33,10 +37,19 @@ lines:
 class Trial:
     """Sixty examples on which the base is always wrong and v1 right as often as is asked."""
 
-    def __init__(self, session: Session, *, right: float, metrics: list[str]) -> None:
+    def __init__(
+        self,
+        session: Session,
+        *,
+        right: float,
+        metrics: list[str],
+        preflights: tuple[bool, ...] = (True,),
+    ) -> None:
         self.session = session
         self.laid: Laid = lay_down_project(session, examples=60, adapters=1)
         run = lay_down_run(session, self.laid)
+        for passed in preflights:
+            lay_down_preflight(session, run, passed=passed)
         self.base, self.v1 = list_models(session, self.laid.project)
         generation.save_generations(session, run.id, self._answers(run.id, right))
         self.scores = scoring.create_score_run(session, generation_run_id=run.id, metrics=metrics)
@@ -53,6 +66,24 @@ class Trial:
             good = not is_base and (written * right) % 1 < right
             results.append(GenerationResult(request.key, text=asked if good else "no"))
         return results
+
+    def train(self, manifest: SuccessManifest) -> None:
+        """Say that v1 was trained under this bar."""
+        project = self.laid.project
+        frozen = TrainingSet(project_id=project, name="t", recipe={}, digest="0" * 64, n_rows=0)
+        self.session.add(frozen)
+        self.session.flush()
+        run = TrainingRun(
+            project_id=project,
+            training_set_id=frozen.id,
+            manifest_id=manifest.id,
+            adapter_name="v1",
+            config={},
+            output_dir="nowhere",
+        )
+        self.session.add(run)
+        self.session.flush()
+        self.v1.training_run_id = run.id
 
     def judge(self, bar: str) -> Comparison:
         return comparison.compare_models(
@@ -81,6 +112,79 @@ def test_verdict_follows_the_intervals(
 ) -> None:
     row = Trial(session, right=right, metrics=["exact_match"]).judge(GOOD_BAR)
     assert (row.verdict, _verdicts(row)) == (expected, verdicts)
+
+
+@pytest.mark.parametrize(
+    ("preflights", "verdict", "standing"),
+    [
+        ((True,), "PASS", "PASS"),
+        ((), "INCONCLUSIVE", "INCONCLUSIVE"),
+        ((False,), "FAIL", "FAIL"),
+        ((True, False), "FAIL", "FAIL"),
+        ((False, True), "PASS", "PASS"),
+    ],
+)
+def test_without_a_passing_preflight_there_is_no_pass(
+    sqlite_sessions: sessionmaker[Session],
+    preflights: tuple[bool, ...],
+    verdict: str,
+    standing: str,
+) -> None:
+    with sqlite_sessions() as session:
+        trial = Trial(session, right=1.0, metrics=["exact_match"], preflights=preflights)
+        row = trial.judge(GOOD_BAR)
+        assert _verdicts(row) == ["PASS", "PASS", "PASS"]
+        assert row.preflight is not None
+        assert (row.verdict, row.preflight["verdict"]) == (verdict, standing)
+
+
+def test_the_preflight_says_how_many_checks_and_which_failed(
+    sqlite_sessions: sessionmaker[Session],
+) -> None:
+    with sqlite_sessions() as session:
+        passed = Trial(session, right=1.0, metrics=["exact_match"]).judge(GOOD_BAR).preflight
+        assert passed is not None
+        assert passed["reason"] == "1 of 2 checks passed, 1 are notes that decide nothing"
+    with sqlite_sessions() as session:
+        trial = Trial(session, right=1.0, metrics=["exact_match"], preflights=(False,))
+        failed = trial.judge(GOOD_BAR).preflight
+        assert failed is not None
+        assert failed["reason"].endswith("failed: they differ")
+
+
+@pytest.mark.parametrize(
+    ("line", "verdict"),
+    [
+        ("{metric: exact_match, guardrail: 0.1}", "PASS"),
+        ("{metric: exact_match, direction: lower, guardrail: 0.1}", "FAIL"),
+        ("{metric: win_rate, margin: 0.1}", "INCONCLUSIVE"),
+    ],
+)
+def test_a_guardrail_is_not_worse_by_more_than_its_margin(
+    sqlite_sessions: sessionmaker[Session], line: str, verdict: str
+) -> None:
+    with sqlite_sessions() as session:
+        trial = Trial(session, right=1.0, metrics=["exact_match"])
+        row = trial.judge(f"name: bar\nlines: [{line}]")
+        assert _verdicts(row) == [verdict]
+
+
+def test_a_bar_that_moved_after_training_is_told(sqlite_sessions: sessionmaker[Session]) -> None:
+    with sqlite_sessions() as session:
+        trial = Trial(session, right=1.0, metrics=["exact_match"])
+        before = set_manifest(session, trial.laid.project, GOOD_BAR)
+        trial.train(before)
+        same = change_since_training(session, trial.judge(GOOD_BAR))
+        moved = change_since_training(session, trial.judge(GOOD_BAR.replace("0.8", "0.5")))
+        trial.v1.training_run_id = None
+        unknown = change_since_training(session, trial.judge(GOOD_BAR))
+    assert (same.changed, same.diff) == (False, ())
+    assert moved.changed
+    assert "version 1" in moved.sentence
+    assert "version 2" in moved.sentence
+    assert "-  - {metric: exact_match, threshold: 0.8}" in moved.diff
+    assert "+  - {metric: exact_match, threshold: 0.5}" in moved.diff
+    assert unknown.changed is None
 
 
 def test_p_values_are_adjusted_over_the_lines(session: Session) -> None:

@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -20,8 +21,11 @@ from backend.services.preflight import (
     run_preflight,
     trained_digests,
 )
-from backend.services.preflight_checks import Digests, current_digests, distance
+from backend.services.preflight_agreement import Reference, median_gap
+from backend.services.preflight_checks import Check, Digests, current_digests, distance
+from backend.services.preflight_training import read_training_prompts
 from tests.fixtures_models import make_tiny_base, tiny_adapter
+from training.digest import file_sha256, ids_sha256, text_sha256
 
 PROBES = [[{"role": "user", "content": f"Ticket {i}"}] for i in range(10)]
 Models = dict[str, ModelFacts]
@@ -53,13 +57,19 @@ def engine(models: Models) -> FakeEngine:
     def render(messages: Sequence[Message]) -> str:
         return decode_prompt(tokenizer, encode_prompt(tokenizer, messages))
 
-    engine = FakeEngine(template=render)
+    def tokenise(prompt: str) -> list[int]:
+        return list(tokenizer(prompt, add_special_tokens=False)["input_ids"])
+
+    engine = FakeEngine(template=render, tokenise=tokenise)
     engine.load([model.served for model in models.values()])
     return engine
 
 
-def run(engine: FakeEngine, models: Models) -> PreflightReport:
-    return run_preflight(engine, models["base"], [models["v1"], models["v2"]], PROBES)
+def run(
+    engine: FakeEngine, models: Models, *, reference: Reference | None = None
+) -> PreflightReport:
+    adapters = [models["v1"], models["v2"]]
+    return run_preflight(engine, models["base"], adapters, PROBES, reference=reference)
 
 
 def test_what_is_right_passes(engine: FakeEngine, models: Models) -> None:
@@ -181,6 +191,215 @@ def test_a_note_of_the_engine_is_shown(engine: FakeEngine, models: Models) -> No
     report = run(engine, models)
     assert "cannot be proved" in next(c for c in report.checks if c.name == "engine").detail
     assert report.passed
+
+
+def peft(engine: FakeEngine) -> Reference:
+    """PEFT that says of every model what a right engine says."""
+    twin = FakeEngine(logprobs=engine.logprobs, answer=engine.answer)
+    return Reference(twin)
+
+
+def test_a_server_that_agrees_with_peft_passes(engine: FakeEngine, models: Models) -> None:
+    report = run(engine, models, reference=peft(engine))
+    require_passed(report)
+    (check,) = [c for c in report.checks if c.name == "v1 at the server and in PEFT"]
+    assert check.figures["probes"] == 8
+    assert check.figures["equal_tokens"] == check.figures["tokens"] > 0
+    assert check.figures["median_nats"] == 0.0
+
+
+def test_swapped_names_differ_from_peft_alone(engine: FakeEngine, models: Models) -> None:
+    meant, right = peft(engine), engine.logprobs
+    swapped = {"v1": "v2", "v2": "v1"}
+    engine.logprobs = lambda model, messages: right(swapped.get(model, model), messages)
+    engine.answer = lambda r: f"{swapped.get(r.model, r.model)}: {r.messages[-1]['content']}"
+    assert run(engine, models).passed  # nothing but PEFT knows which is which
+    report = run(engine, models, reference=meant)
+    assert [check.name for check in report.failures] == [
+        "v1 at the server and in PEFT",
+        "v2 at the server and in PEFT",
+    ]
+    assert "as PEFT does for v2" in report.failures[0].detail
+
+
+def test_a_stale_adapter_differs_from_peft(engine: FakeEngine, models: Models) -> None:
+    """The server answers with the weights that stood under the name before."""
+    right = engine.logprobs
+    engine.logprobs = lambda model, messages: {
+        token: value - (1.0 if model == "v1" and token == "yes" else 0.0)
+        for token, value in right(model, messages).items()
+    }
+    meant = Reference(FakeEngine(logprobs=right))
+    engine.answer = lambda request: f"stale {request.model} {request.key}"
+    failed = [check.name for check in run(engine, models, reference=meant).failures]
+    assert "v1 at the server and in PEFT" in failed
+
+
+def test_peft_that_cannot_load_a_model_fails(engine: FakeEngine, models: Models) -> None:
+    report = run(engine, models, reference=Reference(FakeEngine(dies_after=0)))
+    assert [check.name for check in report.failures] == ["server and PEFT"]
+
+
+def test_without_peft_the_gap_is_said(engine: FakeEngine, models: Models) -> None:
+    report = run(engine, models, reference=Reference(reason="it is switched off"))
+    (note,) = [c for c in report.checks if c.name == "server and PEFT"]
+    assert (note.passed, "switched off" in note.detail) == (None, True)
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "expected"),
+    [
+        ([{"a": -1.0, "b": -2.0}], [{"a": -1.5, "b": -2.0}], 0.25),
+        ([{"a": -1.0}], [{"a": -1.0}], 0.0),
+        ([{"a": -1.0, "b": -4.0}], [{"c": -1.0, "d": -4.0}], 1.5),
+    ],
+)
+def test_median_gap(
+    one: list[dict[str, float]], other: list[dict[str, float]], expected: float
+) -> None:
+    assert median_gap(one, other) == pytest.approx(expected)
+    assert median_gap(other, one) == pytest.approx(expected)
+
+
+def test_another_tokeniser_that_spells_the_same_text_fails(
+    engine: FakeEngine, models: Models
+) -> None:
+    right = engine.tokenise
+    engine.tokenise = lambda prompt: [*right(prompt), 0]
+    report = run(engine, models)
+    assert [check.name for check in report.failures] == ["tokeniser"]
+    assert "another tokeniser" in report.failures[0].detail
+
+
+def test_an_adapter_that_the_server_lost_fails(engine: FakeEngine, models: Models) -> None:
+    del engine.served["v2"]
+    report = run(engine, models)
+    assert [check.name for check in report.failures] == ["models at the server"]
+    assert report.fingerprint is None
+
+
+def test_a_truncated_file_fails_and_the_engine_is_not_asked(
+    engine: FakeEngine, models: Models, tmp_path: Path
+) -> None:
+    base = Path(models["base"].served.base_model)
+    whole = facts(ServedModel("v1", str(base), tiny_adapter(tmp_path / "a", base)))
+    file = tmp_path / "a" / "adapter_model.safetensors"
+    file.write_bytes(file.read_bytes()[:-100])
+    report = run(engine, {**models, "v1": whole})
+    assert "v1: the adapter changed since registration." in [c.detail for c in report.failures]
+    assert engine.asked == []
+
+
+def test_an_adapter_of_another_base_fails(engine: FakeEngine, models: Models) -> None:
+    trained = replace(models["v1"].trained, base="f" * 64)  # type: ignore[type-var]
+    report = run(engine, {**models, "v1": replace(models["v1"], trained=trained)})
+    assert "v1: the base model changed since training." in [c.detail for c in report.failures]
+
+
+@pytest.mark.parametrize(("registered", "passes"), [(4, True), (None, True), (8, False)])
+def test_the_rank_is_that_of_registration(
+    engine: FakeEngine, models: Models, registered: int | None, passes: bool
+) -> None:
+    report = run(engine, {**models, "v1": replace(models["v1"], rank=registered)})
+    (check,) = [c for c in report.checks if c.name == "rank of v1"]
+    assert (check.passed, check.figures["rank"]) == (passes, 4)
+
+
+def test_an_engine_that_is_not_constant_fails(engine: FakeEngine, models: Models) -> None:
+    asked = iter(range(10_000))
+    engine.answer = lambda request: f"{next(asked)} {request.model}"
+    failed = [check.name for check in run(engine, models).failures]
+    assert failed[-2:] == [
+        "greedy answers, the same prompt twice",
+        "greedy answers, in a shuffled batch",
+    ]
+
+
+def test_the_batch_is_really_shuffled(engine: FakeEngine, models: Models) -> None:
+    run(engine, models)
+    n = 3 * 8
+    assert engine.asked[-n:] != engine.asked[-2 * n : -n]
+    assert sorted(engine.asked[-n:]) == sorted(engine.asked[-2 * n : -n])
+
+
+def test_the_fingerprint_holds_probes_and_first_tokens(engine: FakeEngine, models: Models) -> None:
+    found = run(engine, models).fingerprint
+    assert found is not None
+    assert json.loads(json.dumps(found)) == found
+    assert len(found["probes"]) == 8
+    assert found["first_tokens"]["v1"][0] == engine.next_token_logprobs("v1", PROBES[0])
+
+
+class Trained:
+    """A model that was trained here on a file of two prompts."""
+
+    def __init__(self, folder: Path, base: str, *, text: str | None = None) -> None:
+        self.file = folder / "train.jsonl"
+        self.file.write_text(
+            "".join(json.dumps({"prompt": probe, "completion": []}) + "\n" for probe in PROBES[:2])
+        )
+        tokenizer = load_tokenizer(base)
+        ids = [encode_prompt(tokenizer, probe) for probe in PROBES[:2]]
+        self.record = {
+            "config": {"train_file": str(self.file)},
+            "train_sha256": file_sha256(self.file),
+            "rendered": [
+                {
+                    "line": line,
+                    "text_sha256": text_sha256(text or decode_prompt(tokenizer, found)),
+                    "ids_sha256": ids_sha256(found),
+                }
+                for line, found in enumerate(ids, start=1)
+            ],
+        }
+
+
+def trained_report(engine: FakeEngine, models: Models, record: dict[str, Any]) -> Check:
+    prompts = read_training_prompts(record, trained_here=True)
+    report = run(engine, {**models, "v1": replace(models["v1"], prompts=prompts)})
+    (check,) = [c for c in report.checks if c.name == "prompts of v1 since training"]
+    return check
+
+
+def test_prompts_are_rendered_as_training_rendered_them(
+    engine: FakeEngine, models: Models, tmp_path: Path
+) -> None:
+    trained = Trained(tmp_path, models["base"].served.base_model)
+    check = trained_report(engine, models, trained.record)
+    assert check.passed
+    assert check.figures == {"prompts": 2, "equal_texts": 2, "equal_tokens": 2}
+
+
+def test_prompts_that_training_rendered_otherwise_fail(
+    engine: FakeEngine, models: Models, tmp_path: Path
+) -> None:
+    trained = Trained(tmp_path, models["base"].served.base_model, text="another template")
+    check = trained_report(engine, models, trained.record)
+    assert check.passed is False
+    assert "2 of 2 training prompts become another text" in check.detail
+
+
+@pytest.mark.parametrize(
+    ("change", "gap"),
+    [
+        ({"rendered": []}, "recorded no prompts"),
+        ({"train_sha256": "0"}, "is not the one trained on"),
+        ({"config": {"train_file": "gone.jsonl"}}, "is gone"),
+    ],
+)
+def test_a_record_that_cannot_be_read_is_a_note(
+    engine: FakeEngine, models: Models, tmp_path: Path, change: dict[str, Any], gap: str
+) -> None:
+    trained = Trained(tmp_path, models["base"].served.base_model)
+    check = trained_report(engine, models, trained.record | change)
+    assert check.passed is None
+    assert gap in check.detail
+
+
+def test_a_foreign_record_names_no_file_here() -> None:
+    record = {"rendered": [{"line": 1}], "config": {"train_file": "/etc/hostname"}}
+    found = read_training_prompts(record, trained_here=False)
+    assert (found.prompts, found.gap) == ((), "it was not trained here")
 
 
 def test_a_dead_engine_is_not_a_failed_preflight(engine: FakeEngine, models: Models) -> None:

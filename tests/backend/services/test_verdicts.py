@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
+from pydantic import ValidationError
 
 from backend.schemas.manifests import ManifestLine
+from backend.services.projects import manifest_digest, parse_manifest
 from backend.services.verdicts import (
     Evidence,
-    LineVerdict,
     Verdict,
     examples_to_settle,
     judge_all,
@@ -19,6 +22,9 @@ AT_MOST = ManifestLine(metric="invented", direction="lower", threshold=0.2)
 BETTER = ManifestLine(metric="rougeL", margin=0.05)
 LESS = ManifestLine(metric="invented", direction="lower", margin=0.1)
 GUARDRAIL = ManifestLine(metric="bleu", margin=-2)
+NOT_WORSE = ManifestLine(metric="bleu", guardrail=2)
+OLD_DIGEST = "0caa18cbb1cb0750f76fe0f31147cc2f895d07d10701a5b44727fbdbb2af0d03"
+FEWER = ManifestLine(metric="invented", direction="lower", guardrail=0.1)
 
 
 def _evidence(low: float, value: float, high: float, n: int = 100) -> Evidence:
@@ -43,12 +49,64 @@ def _evidence(low: float, value: float, high: float, n: int = 100) -> Evidence:
         (GUARDRAIL, -1.5, 0.0, 1.5, Verdict.PASS),
         (GUARDRAIL, -2.5, -1.0, 0.5, Verdict.INCONCLUSIVE),
         (GUARDRAIL, -9.0, -5.0, -2.5, Verdict.FAIL),
+        (NOT_WORSE, -1.5, 0.0, 1.5, Verdict.PASS),
+        (NOT_WORSE, -2.5, -1.0, 0.5, Verdict.INCONCLUSIVE),
+        (NOT_WORSE, -9.0, -5.0, -2.5, Verdict.FAIL),
+        (FEWER, -0.2, 0.0, 0.1, Verdict.PASS),
+        (FEWER, 0.0, 0.05, 0.2, Verdict.INCONCLUSIVE),
+        (FEWER, 0.11, 0.2, 0.3, Verdict.FAIL),
     ],
 )
 def test_line_is_judged_by_its_whole_interval(
     line: ManifestLine, low: float, value: float, high: float, expected: Verdict
 ) -> None:
     assert judge_line(line, _evidence(low, value, high)).verdict == expected
+
+
+@pytest.mark.parametrize(
+    ("line", "evidence", "more", "words"),
+    [
+        (AT_LEAST, _evidence(0.6, 0.75, 0.9), 800, "about 800 more examples"),
+        (LESS, _evidence(-0.3, -0.2, 0.0), 300, "about 300 more examples"),
+        (NOT_WORSE, _evidence(-4.0, 0.0, 4.0), 300, "about 300 more examples"),
+        (AT_LEAST, _evidence(0.6, 0.7, 0.8), None, "the value lies on the bar"),
+        (
+            ManifestLine(metric="win_rate", threshold=0.5),
+            replace(_evidence(0.4, 0.6, 0.8), unit="votes", more=7, forecast="about 7 more votes"),
+            7,
+            "about 7 more votes",
+        ),
+        (
+            ManifestLine(metric="win_rate", threshold=0.5),
+            replace(_evidence(0.4, 0.6, 0.8), unit="votes"),
+            300,
+            "about 300 more votes",
+        ),
+    ],
+)
+def test_every_inconclusive_line_says_how_many_more_would_settle_it(
+    line: ManifestLine, evidence: Evidence, more: int | None, words: str
+) -> None:
+    judged = judge_line(line, evidence)
+    assert judged.verdict == Verdict.INCONCLUSIVE
+    assert judged.more == more
+    assert words in judged.reason
+
+
+@pytest.mark.parametrize(
+    "bars", [{}, {"threshold": 1, "margin": 0}, {"margin": 0, "guardrail": 1}, {"guardrail": -1}]
+)
+def test_a_line_has_one_bar(bars: dict[str, float]) -> None:
+    with pytest.raises(ValidationError):
+        ManifestLine(metric="f1", **bars)  # type: ignore[arg-type]
+
+
+def test_new_keys_leave_the_digest_of_an_older_manifest_alone() -> None:
+    manifest = parse_manifest("name: old\nlines: [{metric: f1, threshold: 0.7}]")
+    assert manifest_digest(manifest) == OLD_DIGEST
+    assert set(manifest.model_dump()) == {
+        "name", "baseline", "alpha", "reviewer_minutes", "lines"
+    }  # fmt: skip
 
 
 def test_missing_figure_is_inconclusive_with_its_reason() -> None:
@@ -80,5 +138,4 @@ def test_examples_to_settle_follow_the_square_root_law(
     ],
 )
 def test_the_worst_line_decides(verdicts: list[str], expected: Verdict) -> None:
-    lines = [LineVerdict(AT_LEAST, Verdict(v), "") for v in verdicts]
-    assert judge_all(lines) == expected
+    assert judge_all([Verdict(v) for v in verdicts]) == expected
