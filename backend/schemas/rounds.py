@@ -21,7 +21,8 @@ class RoundEventShown(Shown):
 class RoundFigures(Shown):
     """What a round came to, for a timeline; each is None until it is known.
 
-    `expert_minutes` are the active minutes of the reviews in its training set and of its votes.
+    `expert_minutes` are the active minutes of the reviews in its training set and of its votes;
+    `hallucination` the share of outputs with an invented fact, by slice and side, or why not.
     """
 
     verdict: str | None = None
@@ -29,6 +30,7 @@ class RoundFigures(Shown):
     rows: int | None = None
     expert_minutes: float | None = None
     simulated: bool = False
+    hallucination: list[dict[str, Any]] = Field(default_factory=list)
 
 
 class RoundShown(Shown):

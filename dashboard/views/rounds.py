@@ -8,6 +8,7 @@ from typing import Any
 import streamlit as st
 
 from backend.schemas.rounds import RoundShown
+from dashboard.components.figures import interval_text
 from dashboard.components.frame import (
     Cell,
     Number,
@@ -22,6 +23,16 @@ from dashboard.components.frame import (
 from dashboard.components.plots import intervals_plot
 from dashboard.session import current_client, current_project
 
+TIMELINE = (
+    "round",
+    "verdict",
+    "adapter",
+    "rows",
+    "invented facts",
+    "expert minutes",
+    "began",
+    "ended",
+)
 STATES = {"finished": "pass", "failed": "fail", "paused": "inconclusive", "cancelled": "fail"}
 
 
@@ -84,11 +95,15 @@ def _button(
 
 def _show_timeline(rounds: Sequence[RoundShown]) -> None:
     st.subheader("What they brought")
-    header = ["round", "verdict", "adapter", "rows", "expert minutes", "began", "ended"]
-    st.html(table_html(header, [timeline_row(row) for row in rounds]))
+    st.html(table_html(TIMELINE, [timeline_row(row) for row in rounds]))
     points = [point for row in reversed(rounds) for point in timeline_points(row)]
     if points:
         plot = intervals_plot(points, label="round", value_title="candidate, line by line")
+        st.vega_lite_chart(plot, width="stretch")
+    rates = [point for row in reversed(rounds) for point in hallucination_points(row)]
+    if rates:
+        title = "share of outputs with an invented fact"
+        plot = intervals_plot(rates, label="round", value_title=title, domain=(0, 1))
         st.vega_lite_chart(plot, width="stretch")
 
 
@@ -100,9 +115,35 @@ def timeline_row(row: RoundShown) -> list[Cell]:
         verdict_tag(figures.verdict) if figures.verdict else Tag(row.state, ""),
         row.adapter,
         figures.rows,
+        hallucination_cell(figures.hallucination),
         None if figures.expert_minutes is None else Number(f"{figures.expert_minutes:g}"),
         moment(row.started_at),
         None if row.finished_at is None else moment(row.finished_at),
+    ]
+
+
+def hallucination_cell(rates: Sequence[dict[str, Any]]) -> Cell:
+    """The candidate's share of outputs with an invented fact; the first slice that has one."""
+    mine = [rate for rate in rates if rate["of"] == "candidate"]
+    if not mine:
+        return "not scored"
+    rate = next((one for one in mine if "error" not in one), None)
+    if rate is None:
+        return str(mine[0]["error"])
+    told = interval_text(rate["value"], rate["low"], rate["high"], metric=rate["metric"])
+    return Number(f"{told}, n {rate['n']}")
+
+
+def hallucination_points(row: RoundShown) -> list[dict[str, Any]]:
+    """Candidate and model to beat, each slice that has a figure."""
+    return [
+        {
+            "round": f"round {row.number}",
+            "group": f"{rate['of']}, {rate['title']}",
+            **{name: rate[name] for name in ("value", "low", "high", "n")},
+        }
+        for rate in row.figures.hallucination
+        if rate.get("low") is not None
     ]
 
 

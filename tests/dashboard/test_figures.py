@@ -16,6 +16,7 @@ from dashboard.components.figures import (
 )
 from dashboard.components.frame import Number, Tag, facts_html, table_html
 from dashboard.components.plots import intervals_plot, loss_plot, votes_plot
+from dashboard.views.rounds import hallucination_cell
 
 FIGURE = FigureShown(
     model_version_id=1, model="base", slice={"task": "x"}, metric="f1",
@@ -101,3 +102,17 @@ def test_cells_are_escaped() -> None:
     for piece in ("h", "b", "t", "n", "k", "v"):
         assert f"<{piece}>" not in html
         assert f"&lt;{piece}&gt;" in html
+
+
+def test_the_share_of_invented_facts_of_a_round_stands_with_n_or_with_a_reason() -> None:
+    rate = {"metric": "invented", "value": 0.1, "low": 0.05, "high": 0.2, "n": 30}
+    of_slice = {"title": "invented@task=summary"}
+    baseline, candidate = ({**of_slice, "of": side} for side in ("baseline", "candidate"))
+    assert hallucination_cell([]) == "not scored"
+    assert hallucination_cell([{**baseline, **rate}]) == "not scored"
+    assert hallucination_cell([{**candidate, "error": "no output states a fact"}]) == (
+        "no output states a fact"
+    )
+    assert hallucination_cell([{**baseline, **rate}, {**candidate, **rate}]) == Number(
+        "0.100 [0.050, 0.200], n 30"
+    )

@@ -8,11 +8,16 @@ from typing import Any
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
+from backend.errors import CannotCompute
+from backend.services.figures import model_figure
+from backend.services.metric_specs import get_score_run, metric_specs
 from backend.services.review import stands
 from backend.tables.comparison import Comparison
 from backend.tables.curation import TrainingSet, TrainingSetRow
 from backend.tables.review import Review, ReviewItem
 from backend.tables.rounds import Round
+
+HALLUCINATION = "invented"
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +26,9 @@ class RoundOutcome:
 
     Attributes:
         expert_minutes: active minutes of the reviews behind its rows and of its blind votes.
+        hallucination: share of outputs with an invented fact, of the candidate and of the model to
+            beat, on each slice that the round scores with `invented`; a figure, or why there is
+            none. Empty where the round does not score it.
     """
 
     verdict: str | None = None
@@ -28,6 +36,7 @@ class RoundOutcome:
     rows: int | None = None
     expert_minutes: float | None = None
     simulated: bool = False
+    hallucination: list[dict[str, Any]] = field(default_factory=list)
 
 
 def round_outcome(session: Session, row: Round) -> RoundOutcome:
@@ -40,7 +49,25 @@ def round_outcome(session: Session, row: Round) -> RoundOutcome:
         rows=None if frozen is None else frozen.n_rows,
         expert_minutes=None if frozen is None else _minutes(session, row),
         simulated=frozen is not None and frozen.simulated,
+        hallucination=[] if comparison is None else _hallucination(session, comparison),
     )
+
+
+def _hallucination(session: Session, comparison: Comparison) -> list[dict[str, Any]]:
+    run = get_score_run(session, comparison.score_run_id)
+    asked = [spec for spec in metric_specs(run) if spec.metric == HALLUCINATION]
+    sides = {"candidate": comparison.candidate_id, "baseline": comparison.baseline_id}
+    found: list[dict[str, Any]] = []
+    for spec in asked:
+        for side, model_id in sides.items():
+            entry: dict[str, Any] = {"of": side, "title": spec.label}
+            try:
+                figure = model_figure(session, run.id, model_id, spec.metric, slice=spec.slice)
+            except CannotCompute as error:
+                found.append({**entry, "error": str(error)})
+            else:
+                found.append({**entry, **figure.as_dict()})
+    return found
 
 
 def _minutes(session: Session, row: Round) -> float:

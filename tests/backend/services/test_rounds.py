@@ -229,6 +229,14 @@ def test_a_round_without_votes_holds_what_cannot_be_judged(loop: Loop) -> None:
     assert "No blind votes" in held.reason
 
 
+def test_the_share_of_outputs_with_an_invented_fact_is_told_for_both_sides(loop: Loop) -> None:
+    _bring_to_votes(loop, review=None, metrics=["exact_match", "invented"])
+    with loop.sessions() as session:
+        outcome = rounds.round_outcome(session, rounds.find_round(session, loop.project_id))
+    told = {(one["of"], one["title"]): (one["value"], one["n"]) for one in outcome.hallucination}
+    assert told == {("candidate", "invented"): (0.0, 20), ("baseline", "invented"): (1.0, 20)}
+
+
 def test_the_candidate_is_compared_on_held_out_examples_only(loop: Loop) -> None:
     _bring_to_votes(loop)
     with loop.sessions() as session:
