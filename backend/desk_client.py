@@ -77,6 +77,11 @@ class DeskClient(Wire):
         path = f"/v1/my/gold-results/{result_id}/contest"
         return self._post(review.GoldFeedback, path, body)
 
+    def my_gold_results(self, queue_id: int) -> list[review.GoldFeedback]:
+        """How I did on the known answers of a queue that stand, the last one first."""
+        path = f"/v1/my/review-queues/{queue_id}/gold-results"
+        return self._get_list(review.GoldFeedback, path)
+
     def links(self, slot_id: int) -> list[review.Link]:
         """Which stretches of the output the source supports, and where."""
         return self._get_list(review.Link, f"/v1/review-slots/{slot_id}/links")

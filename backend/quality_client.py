@@ -38,10 +38,10 @@ class QualityClient(Wire):
         path = f"/v1/review-queues/{queue_id}/gold-standing"
         return self._get_list(quality.GoldStandingShown, path)
 
-    def gold_contests(self, queue_id: int) -> list[quality.ContestShown]:
-        """Contests that wait for a lead, the oldest first."""
+    def gold_contests(self, queue_id: int, *, settled: bool = False) -> list[quality.ContestShown]:
+        """Contests that wait for a lead, the oldest first; or the settled ones, newest first."""
         path = f"/v1/review-queues/{queue_id}/gold-contests"
-        return self._get_list(quality.ContestShown, path)
+        return self._get_list(quality.ContestShown, path, settled=settled)
 
     def resolve_contest(
         self, result_id: int, resolution: Literal["upheld", "withdrawn"], reason: str = ""

@@ -26,9 +26,11 @@ def load_history(desk: Desk, client: DeskClient) -> None:
     desk.history_loaded = True
     try:
         found = client.my_reviews(desk.queue_id, limit=LONGEST_HISTORY)
+        results = client.my_gold_results(desk.queue_id)
     except StropError as error:
         desk.note = f"Your history could not be read. {error}"
         return
+    desk.upheld = [one for one in results if one.resolution == "upheld"][:LONGEST_HISTORY]
     desk.history = [
         Past(
             review_id=past.review_id,
@@ -51,6 +53,11 @@ def fetch_links(desk: Desk, client: DeskClient) -> None:
         desk.links = client.links(desk.claim.slot_id)
     except StropError as error:
         desk.links, desk.links_problem = [], str(error)
+
+
+def ask_for_links_again(desk: Desk) -> None:
+    """Forget that there were none; the next drawing fetches them."""
+    desk.links = desk.links_problem = None
 
 
 def go_on_after_feedback(desk: Desk, client: DeskClient, *, now: datetime) -> None:

@@ -59,6 +59,7 @@ class Desk:
     """The desk of one queue.
 
     Attributes:
+        sitting: names this desk among those that the same browser tab may have had before.
         answer: what the expert has said of the item on screen so far.
         saved: the answer that the server has; None before the first save.
         active_seconds: time at this item, gaps longer than IDLE_SECONDS cut to that.
@@ -66,11 +67,13 @@ class Desk:
             between clicks stand for it.
         note: one sentence about what just happened, shown once.
         history: own answers, the last one first.
+        upheld: contests of the person that a lead has upheld, the last one first.
         links: where the source supports the output; None before they were asked for.
         feedback: how the last answer compares with the known one, `waiting` what comes after it.
     """
 
     queue_id: int
+    sitting: str = ""
     screen: Screen = Screen.EMPTY
     claim: Claim | None = None
     answer: Answer = field(default_factory=Answer)
@@ -91,6 +94,7 @@ class Desk:
     runs: int = 0
     history: list[Past] = field(default_factory=list)
     history_loaded: bool = False
+    upheld: list[GoldFeedback] = field(default_factory=list)
     links: list[Link] | None = None
     links_problem: str | None = None
     feedback: GoldFeedback | None = None

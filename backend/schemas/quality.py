@@ -94,7 +94,10 @@ class GoldStandingShown(Shown):
 
 
 class ContestShown(Shown):
-    """A person holds a known answer to be wrong; `said` is what they answered."""
+    """A person holds a known answer to be wrong; `said` is what they answered.
+
+    `resolution` and its reason are what a lead made of it, None while it waits.
+    """
 
     result_id: int
     gold_id: int
@@ -106,10 +109,13 @@ class ContestShown(Shown):
     said: dict[str, str]
     known: dict[str, Any]
     explanation: str
+    resolution: Literal["upheld", "withdrawn"] | None = None
+    resolution_reason: str | None = None
+    resolved_at: datetime | None = None
 
 
 class ResolutionGiven(Given):
-    """What a lead makes of a contest; a withdrawal needs its reason."""
+    """What a lead makes of a contest; a withdrawal needs its reason. The expert reads it."""
 
     resolution: Literal["upheld", "withdrawn"]
     reason: str = Field("", max_length=2_000)

@@ -134,7 +134,10 @@ class SkipGiven(HeartbeatGiven):
 
 
 class GoldFeedback(Shown):
-    """How an answer compares with the known one; `score` is the share of criteria that agree."""
+    """How an answer compares with the known one; `score` is the share of criteria that agree.
+
+    `resolution` is what a lead made of the person's word against it, None while nobody has.
+    """
 
     result_id: int
     passed: bool
@@ -142,6 +145,8 @@ class GoldFeedback(Shown):
     explanation: str
     known: Answer
     may_contest: bool
+    resolution: str | None = None
+    resolution_reason: str | None = None
 
 
 class ContestGiven(Given):

@@ -41,7 +41,7 @@ class GoldResult(Base):
     Attributes:
         score: share of the judged criteria that agree, 0 to 1.
         contest_reason: why the person holds the known answer to be wrong.
-        resolution: what a lead made of it: upheld or withdrawn.
+        resolution: what a lead made of it, upheld or withdrawn; `resolution_reason` says why.
     """
 
     __tablename__ = "gold_results"
@@ -58,10 +58,12 @@ class GoldResult(Base):
     contest_reason: Mapped[str | None]
     resolved_at: Mapped[datetime | None]
     resolution: Mapped[str | None] = mapped_column(String(16))
+    resolution_reason: Mapped[str | None]
+    resolved_by_id: Mapped[int | None] = mapped_column(ForeignKey("users.id"))
 
     gold: Mapped[GoldAnswer] = relationship()
     review: Mapped[Review] = relationship()
-    user: Mapped[User] = relationship()
+    user: Mapped[User] = relationship(foreign_keys=user_id)
 
 
 class Adjudication(Base):

@@ -25,6 +25,10 @@ class Keys {
   }
 
   update(data, hand) {
+    if (this.data?.item === data.item && this.data.sitting !== data.sitting) {
+      this.entries = this.entries.slice(this.data.taken);   // what the desk before has not taken
+      if (this.entries.length) setTimeout(() => this.handDigits());
+    }
     if (this.data?.item !== data.item) {
       this.entries = [];
       this.clock.start(data.item, data.seconds, data.by);
@@ -97,7 +101,12 @@ class Keys {
     if (again || this.sent) return;
     event.preventDefault();
     this.entries.push([named, event.key]);
-    this.hand("typed", { item: this.data.item, entries: this.entries, clock: this.clock.read() });
+    this.handDigits();
+  }
+
+  handDigits() {
+    const { item, sitting } = this.data;
+    this.hand("typed", { item, sitting, entries: this.entries, clock: this.clock.read() });
   }
 
   act(event) {

@@ -49,6 +49,7 @@ def _component() -> Any:
 def listen_for_keys(
     *,
     item: str,
+    sitting: str,
     run: int,
     keys: Mapping[str, str],
     help_rows: Sequence[tuple[str, str]],
@@ -59,6 +60,8 @@ def listen_for_keys(
     """Put the listener on the page, for this item and no other.
 
     Args:
+        sitting: another one when the desk was opened anew, as after a restart of the server; digits
+            that the desk before it has taken are then not handed over again.
         run: another number for each drawing; keys that wait for an answer to a submit wake by it.
         keys: key -> key of the Streamlit button that it presses.
         help_rows: (keys with blanks between them, what they do) for the sheet.
@@ -70,6 +73,7 @@ def listen_for_keys(
         key=KEY,
         data={
             "item": item,
+            "sitting": sitting,
             "run": run,
             "keys": dict(keys),
             "help": [list(row) for row in help_rows],
@@ -85,10 +89,10 @@ def listen_for_keys(
     )
 
 
-def digits_typed(*, item: str) -> list[Typed]:
-    """All digits typed so far for this item, in order; known before the listener is drawn."""
+def digits_typed(*, item: str, sitting: str) -> list[Typed]:
+    """All digits typed for this item in this sitting, in order; known before anything is drawn."""
     typed = _state("typed")
-    if not typed or typed["item"] != item:
+    if not typed or (typed["item"], typed["sitting"]) != (item, sitting):
         return []
     return [Typed(question, digit) for question, digit in typed["entries"]]
 

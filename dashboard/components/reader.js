@@ -2,6 +2,10 @@
 // The marks of an item live here; each change is handed to the server, which keeps them as a draft.
 
 const MOST_HITS = 500;
+const STRETCHES = [
+  ["start", -1, "+ before", "One word more before"], ["start", 1, "− before", "One word less before"],
+  ["end", -1, "− after", "One word less after"], ["end", 1, "+ after", "One word more after"],
+];
 
 function make(tag, className, text) {
   const element = document.createElement(tag);
@@ -57,6 +61,7 @@ class Reader {
     this.data = data;
     this.hand = hand;
     if (fresh) this.begin();
+    else if (relinked && this.pressed) this.late = true;  // while words are being selected
     else if (relinked) this.relink();
     this.root.classList.toggle("correcting", data.correcting);
     if (data.wanted && data.links === null && this.asked !== data.item) {
@@ -69,6 +74,8 @@ class Reader {
     const { data } = this;
     this.marks = data.marks.map((mark) => ({ ...mark }));
     this.panel = null;
+    this.wordList = null;
+    this.pressed = this.late = false;
     this.lit = null;
     this.hits = [];
     this.field.value = "";
@@ -108,6 +115,12 @@ class Reader {
     this.paint();
     this.root.querySelector(".strop-flags").replaceWith(this.doubtList());
     if (held) this.select(...held);
+  }
+
+  released() {
+    this.pressed = false;
+    if (this.late) this.relink();
+    this.late = false;
   }
 
   // the source
@@ -193,8 +206,9 @@ class Reader {
   }
 
   markButton() {
-    const made = button("Mark an error", "mark", () => this.mark());
-    made.append(make("kbd", "", "M"));
+    const made = button("", "mark", () => this.mark());
+    this.markName = make("span");
+    made.append(this.markName, make("kbd", "", "M"));
     made.onpointerdown = (event) => event.preventDefault();  // the selection stays
     return made;
   }
@@ -221,6 +235,7 @@ class Reader {
       if (claims) this.light(Number(claims.trim().split(/\s+/)[0]));
     };
     text.onpointerleave = () => this.light(null);
+    text.onpointerdown = (event) => { this.pressed = event.button === 0; };
   }
 
   paint() {
@@ -229,6 +244,7 @@ class Reader {
     const marks = this.marks.map((mark, index) => ({ ...mark, kind: "error", number: undefined, mark: index + 1 }));
     const pending = this.panel ? [{ ...this.panel, kind: "pending", number: undefined }] : [];
     draw(this.text, this.points, [...claims, ...marks, ...pending]);
+    this.markName.textContent = this.panel?.index >= 0 ? "Move the mark here" : "Mark an error";
     marks.forEach((mark) => {
       const last = [...this.text.children].findLast((leaf) => Number(leaf.dataset.e) <= mark.end);
       if (last) last.dataset.mark = `${last.dataset.mark ? `${last.dataset.mark},` : ""}${mark.mark}`;
@@ -306,7 +322,28 @@ class Reader {
       return;
     }
     const same = this.marks.findIndex((mark) => mark.start === start && mark.end === end);
-    this.open(same >= 0 ? this.marks[same] : { start, end, kind: null, severity: null, note: null }, same);
+    if (this.panel && [-1, this.panel.index].includes(same)) this.moveTo(start, end);
+    else this.open(same >= 0 ? this.marks[same] : { start, end, kind: null, severity: null, note: null }, same);
+  }
+
+  // The mark in the panel goes to other words; what was picked for it stays.
+  moveTo(start, end) {
+    this.open({ ...this.panel, ...this.picked(), start, end }, this.panel.index);
+  }
+
+  stretch(edge, by) {
+    this.wordList ??= wordsOf(this.points);
+    Object.assign(this.panel, stretched(this.wordList, this.panel, edge, by));
+    this.paint();
+    this.marking.querySelector(".quoted q").textContent = plainWords(this.points, this.panel);
+  }
+
+  // Shift with an arrow: [edge, by] as `stretched` takes them. Up and down are for the start.
+  stretchOf({ key, shiftKey }) {
+    if (!shiftKey || !key.startsWith("Arrow")) return null;
+    if (key === "ArrowUp" || key === "ArrowDown") return ["start", key === "ArrowUp" ? -1 : 1];
+    const onward = getComputedStyle(this.text).direction === "rtl" ? "ArrowLeft" : "ArrowRight";
+    return ["end", key === onward ? 1 : -1];
   }
 
   say(words) {
@@ -329,13 +366,14 @@ class Reader {
     form.setAttribute("aria-label", "Mark an error");
     const quoted = make("p", "quoted", "What is wrong with ");
     quoted.append(make("q", "", plainWords(this.points, mark)), "?");
+    quoted.setAttribute("aria-live", "polite");
     const note = make("input");
     note.type = "text";
     note.maxLength = 2000;
     note.placeholder = "In a few words (optional)";
     note.setAttribute("aria-label", "Note on this mark");
     note.value = mark.note ?? "";
-    form.append(quoted, this.group("kind", "Kind", kinds),
+    form.append(quoted, this.stretchButtons(), this.group("kind", "Kind", kinds),
                 ...(severities.length ? [this.group("severity", "How grave", severities)] : []), note);
     const keep = button("Keep", "primary", null);
     keep.type = "submit";
@@ -345,11 +383,20 @@ class Reader {
     if (index >= 0) row.append(button("Delete this mark", "", () => this.drop(index)));
     row.append(button("Cancel", "", () => this.close()));
     form.append(row);
-    form.onsubmit = (event) => { event.preventDefault(); this.keep(form, note.value); };
+    form.onsubmit = (event) => { event.preventDefault(); this.keep(form); };
     form.onkeydown = (event) => this.panelKey(event, form, note);
     this.marking.append(form);
     this.marking.scrollIntoView({ block: "nearest" });
     (form.querySelector("input:checked") ?? form.querySelector("input")).focus({ preventScroll: true });
+  }
+
+  stretchButtons() {
+    const row = make("div", "row stretch");
+    row.setAttribute("role", "group");
+    row.setAttribute("aria-label", "Words of the mark");
+    row.append(...STRETCHES.map(([edge, by, text, label]) =>
+      button(text, "", () => this.stretch(edge, by), label)));
+    return row;
   }
 
   group(name, title, choices) {
@@ -373,6 +420,8 @@ class Reader {
   panelKey(event, form, note) {
     event.stopPropagation();
     if (event.key === "Escape") { event.preventDefault(); this.close(); return; }
+    const step = event.target === note ? null : this.stretchOf(event);
+    if (step) { event.preventDefault(); this.stretch(...step); return; }
     if (event.target === note || event.repeat || !/^[0-9]$/.test(event.key)) return;
     event.preventDefault();
     const sets = [...form.querySelectorAll("fieldset")];
@@ -385,12 +434,19 @@ class Reader {
     (next ? next.querySelector("input") : radio).focus();
   }
 
-  keep(form, note) {
+  // What the panel has been told so far.
+  picked() {
+    const form = this.marking.querySelector(".panel");
     const value = (name) => form.querySelector(`input[name=strop-${name}]:checked`)?.value ?? null;
+    const note = form.querySelector("input[type=text]").value.trim();
+    return { kind: value("kind"), severity: value("severity"), note: note || null };
+  }
+
+  keep(form) {
     const open = [...form.querySelectorAll("fieldset")].find((set) => !set.querySelector(":checked"));
     if (open) { open.classList.add("missing"); open.querySelector("input").focus(); return; }
     const { start, end, index } = this.panel;
-    const mark = { start, end, kind: value("kind"), severity: value("severity"), note: note.trim() || null };
+    const mark = { start, end, ...this.picked() };
     if (index >= 0) this.marks[index] = mark;
     else this.marks.push(mark);
     this.marks.sort((a, b) => a.start - b.start || a.end - b.end);
@@ -478,6 +534,8 @@ export default function ({ data, parentElement, setStateValue }) {
   const { signal } = parentElement.stropAbort = new AbortController();
   document.addEventListener("selectionchange", () => reader.caretMoved(), { signal });
   document.addEventListener("strop-mark", () => reader.data.markable && reader.mark(), { signal });
+  for (const kind of ["pointerup", "pointercancel"])
+    document.addEventListener(kind, () => reader.released(), { signal });
   document.addEventListener("strop-find", () => reader.field.focus(), { signal });
   document.documentElement.dataset.stropRead = data.item;  // which item can be read
   return () => parentElement.stropAbort.abort();

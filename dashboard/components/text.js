@@ -73,6 +73,27 @@ export function trimmed(points, start, end) {
   return [start, end];
 }
 
+// The words of a text, in code points and without white space; a sign or an emoji counts as one.
+export function wordsOf(points) {
+  const found = [];
+  let at = 0;
+  for (const { segment } of new Intl.Segmenter([], { granularity: "word" }).segment(points.join(""))) {
+    const end = at + [...segment].length;
+    if (segment.trim()) found.push({ start: at, end });
+    at = end;
+  }
+  return found;
+}
+
+// A range with one edge ("start" or "end") moved to the next word (by 1) or the one before (by -1);
+// the range as it was where it would become empty or leave the text.
+export function stretched(words, range, edge, by) {
+  const word = by > 0 ? words.find((one) => one[edge] > range[edge])
+                      : words.findLast((one) => one[edge] < range[edge]);
+  const moved = { start: range.start, end: range.end, ...(word && { [edge]: word[edge] }) };
+  return moved.start < moved.end ? moved : { start: range.start, end: range.end };
+}
+
 const bare = (point) => point.normalize("NFD").replace(/\p{M}/gu, "").toLowerCase();
 
 // All places of a query, in code points, whatever its case and accents; `most` bounds their number.

@@ -77,8 +77,9 @@ def desk_of(queue_id: int) -> Desk:
     """The desk of a queue in this tab; a new one takes its first item."""
     key = f"strop-desk-{queue_id}"
     if key not in st.session_state:
-        st.session_state[key] = Desk(queue_id)
-        take_next(st.session_state[key], current_client(), now=datetime.now(UTC))
+        now = datetime.now(UTC)
+        st.session_state[key] = Desk(queue_id, sitting=now.isoformat())
+        take_next(st.session_state[key], current_client(), now=now)
         load_history(st.session_state[key], current_client())
     desk: Desk = st.session_state[key]
     return desk

@@ -24,7 +24,7 @@ def take_what_was_entered(desk: Desk, rubric: Rubric) -> None:
 
 def _take_digits(desk: Desk, rubric: Rubric) -> None:
     """Answer questions by the digits that were typed since the last run."""
-    typed = digits_typed(item=desk.item_key)
+    typed = digits_typed(item=desk.item_key, sitting=desk.sitting)
     for entry in typed[desk.digits_taken :]:
         ratings = dict(desk.answer.ratings)
         answer = answer_of_digit(rubric, ratings, entry.digit, question=entry.question)

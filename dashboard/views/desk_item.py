@@ -7,11 +7,11 @@ import streamlit as st
 from backend.rubrics import Rubric
 from backend.schemas.review import ReviewQueueForMe
 from dashboard.components.editor import text_editor
-from dashboard.components.frame import browser_zone
+from dashboard.components.frame import browser_zone, escape
 from dashboard.components.keys import ActiveTime, listen_for_keys
 from dashboard.components.questions import open_questions
 from dashboard.components.reader import show_reader, wants_links
-from dashboard.desk_after import fetch_links
+from dashboard.desk_after import ask_for_links_again, fetch_links
 from dashboard.desk_state import Desk, save_if_changed, unsaved
 from dashboard.session import current_client
 from dashboard.views.desk_answer import VOTE_KEYS, show_answer
@@ -23,7 +23,9 @@ HELP_SINGLE = (
     ("1 … 9", "answer the question that is next, or the one that has the focus"),
     ("↑ ↓", "to the question before or after"),
     ("← →", "to the answer beside"),
-    ("M", "mark the selected words as an error"),
+    ("M", "mark the selected words as an error; while a mark is edited, move it to them"),
+    ("Shift+← →", "while a mark is edited: a word less or more at its end"),
+    ("Shift+↑ ↓", "while a mark is edited: a word more or less at its start"),
     ("E", "correct the answer"),
     ("F", "find in the source"),
 )
@@ -79,6 +81,7 @@ def _listen(desk: Desk, rubric: Rubric) -> None:
     desk.runs += 1
     listen_for_keys(
         item=item,
+        sitting=desk.sitting,
         run=desk.runs,
         keys=keys,
         help_rows=(*(HELP_PAIR if pair else HELP_SINGLE), *HELP_BOTH),
@@ -100,6 +103,21 @@ def _show_texts(desk: Desk, rubric: Rubric) -> None:
         links=desk.links,
         correcting=desk.correcting,
     )
+    if desk.links_problem is not None:
+        _say_links_are_missing(desk, desk.links_problem)
+
+
+def _say_links_are_missing(desk: Desk, why: str) -> None:
+    """Quietly: an item can be judged without them."""
+    with st.container(horizontal=True, gap="xsmall", vertical_alignment="center"):
+        st.html(f"<p class='strop-help' role='status'>No highlights: {escape(why)}</p>")
+        st.button(
+            "Try again",
+            key=f"links-{desk.item_key}",
+            type="tertiary",
+            on_click=ask_for_links_again,
+            args=(desk,),
+        )
 
 
 def _show_correction(desk: Desk) -> None:

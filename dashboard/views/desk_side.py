@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 import streamlit as st
 
 from backend.rubrics import Rubric
-from backend.schemas.review import ReviewQueueForMe
+from backend.schemas.review import GoldFeedback, ReviewQueueForMe
 from dashboard.components.frame import browser_zone, escape
 from dashboard.components.item import answer_line, progress_html
 from dashboard.components.marked_text import plain
@@ -18,6 +18,10 @@ from dashboard.desk_state import Desk, unsaved
 from dashboard.session import current_client
 
 SAVED = "desk-saved"
+OFFLINE = (
+    "<p class='strop-saved bad strop-offline' role='alert'>No connection. What you enter stays on "
+    "this page and is saved as soon as the connection is back.</p>"
+)
 
 
 def show_side(
@@ -29,6 +33,7 @@ def show_side(
     st.html(title + progress_html(queue.name, progress, here=desk.finished_here))
     with st.container(key=SAVED):
         mark: st.delta_generator.DeltaGenerator = st.empty()
+        st.html(OFFLINE)
     _show_history(desk, rubric)
     return mark
 
@@ -57,6 +62,14 @@ def _show_history(desk: Desk, rubric: Rubric) -> None:
             _show_past(desk, past, rubric, openable=past.may_revise and past is not last)
             if past is desk.history[0]:
                 _show_notes(past)
+        for one in desk.upheld:
+            st.html(f"<p class='strop-help strop-why'>{escape(upheld_line(one))}</p>")
+
+
+def upheld_line(one: GoldFeedback) -> str:
+    """What a lead made of one's word against a known answer."""
+    why = f" {one.resolution_reason}" if one.resolution_reason else ""
+    return f"A lead has looked at a known answer that you contested: it stands.{why}"
 
 
 def _show_past(desk: Desk, past: Past, rubric: Rubric, *, openable: bool) -> None:

@@ -15,6 +15,7 @@ from dashboard.components.frame import (
     Number,
     Tag,
     escape,
+    moment,
     problems_shown,
     show_done,
     table_html,
@@ -26,6 +27,7 @@ NO_GOLD = (
     "anything: add some by `strop review gold`, or make them of decided disagreements."
 )
 STANDING_COLUMNS = ["reviewer", "met [95% interval]", "of", "contested", "state"]
+SETTLED_COLUMNS = ["when", "reviewer", "contested because", "known", "outcome", "why", ""]
 GOLD_COLUMNS = ["example", "known answer", "met", "contested", "explanation", "state"]
 UPHOLD = (
     "Uphold: the known answer stands, this answer goes on counting as not met, and the contest is "
@@ -44,6 +46,7 @@ def show_known_answers(queue: ReviewQueueShown) -> None:
     show_done("gold")
     for contest in client.gold_contests(queue.id):
         _show_contest(contest)
+    _show_settled(client.gold_contests(queue.id, settled=True))
     page = client.list_gold(queue.id)
     if not page.items:
         st.info(NO_GOLD)
@@ -55,7 +58,7 @@ def show_known_answers(queue: ReviewQueueShown) -> None:
 
 
 def _show_contest(one: ContestShown) -> None:
-    with st.container(border=True):
+    with st.container(border=True, key=f"contest-card-{one.result_id}"):
         tag = " <span class='strop-tag simulated'>simulated</span>" if one.simulated else ""
         st.html(
             f"<p><strong>{escape(one.reviewer)}</strong>{tag} holds a known answer to be wrong: "
@@ -69,7 +72,9 @@ def _show_contest(one: ContestShown) -> None:
         st.html(table_html(["what", "in words"], rows, title="Contest"))
         st.caption(f"{UPHOLD}  \n{WITHDRAW}")
         why = st.text_input(
-            "Reason (needed to withdraw)", max_chars=2_000, key=f"contest-why-{one.result_id}"
+            "Reason (needed to withdraw; the expert reads it)",
+            max_chars=2_000,
+            key=f"contest-why-{one.result_id}",
         )
         with st.container(horizontal=True):
             if st.button("Uphold", key=f"uphold-{one.result_id}"):
@@ -79,6 +84,23 @@ def _show_contest(one: ContestShown) -> None:
             if st.button("Withdraw", key=f"withdraw-{one.result_id}", disabled=not ready):
                 with problems_shown():
                     _resolve_withdrawn(one, why.strip())
+
+
+def _show_settled(settled: Sequence[ContestShown]) -> None:
+    if not settled:
+        return
+    with st.expander(f"Contests that were settled ({len(settled)})"):
+        rows = [settled_row(one) for one in settled]
+        st.html(table_html(SETTLED_COLUMNS, rows, title="Contests that were settled"))
+
+
+def settled_row(one: ContestShown) -> list[Cell]:
+    """One decided contest: who, why, what was made of it and why."""
+    when = moment(one.resolved_at) if one.resolved_at else ""
+    outcome = Tag("upheld", "pass") if one.resolution == "upheld" else Tag("withdrawn", "fail")
+    simulated: Cell = Tag("simulated", "simulated") if one.simulated else ""
+    why = one.resolution_reason or ""
+    return [when, one.reviewer, one.reason, answer_words(one.known), outcome, why, simulated]
 
 
 def _resolve_upheld(one: ContestShown, why: str) -> None:

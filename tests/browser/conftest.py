@@ -18,6 +18,8 @@ from sqlalchemy.orm import Session, sessionmaker
 from backend.db import connect
 from backend.settings import Settings, child_environment
 from tests.browser.seed import PASSWORD, Seeded, seed_project
+from tests.browser.seed_desk import seed_desk
+from tests.browser.seed_quality import seed_quality
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
@@ -79,11 +81,24 @@ def seeded_desk(home: Path, **seed: int) -> Iterator[Desk]:
     sessions.kw["bind"].dispose()
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
     """The demo project, served."""
     with seeded_desk(tmp_path_factory.mktemp("desk")) as served:
         yield served
+
+
+@pytest.fixture(scope="session")
+def clinic(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
+    """Queues of one item for texts that are hard to mark, two that two experts share, and what
+    `seed_quality` adds; served."""
+    settings = Settings(home=tmp_path_factory.mktemp("clinic"), port=0)
+    seeded = seed_desk(settings, shared=5)
+    seed_quality(settings)
+    sessions = connect(settings)
+    with running_server(settings) as (address, _):
+        yield Desk(address, settings, seeded, sessions)
+    sessions.kw["bind"].dispose()
 
 
 @pytest.fixture(scope="session")

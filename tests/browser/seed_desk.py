@@ -83,15 +83,15 @@ def seed_desk(settings: Settings, *, shared: int = 0) -> Seeded:
         ]
         models = _models(session, project)
         for name, (source, output) in CASES.items():
-            run = _run(session, project, name, models, [(source, output, output)])
-            _open(session, project, name, run, people, models[1:], **BOTH)
+            run = make_run(session, project, name, models, [(source, output, output)])
+            open_one(session, project, name, run, people, models[1:], **BOTH)
         made = _open_shared(session, project, people, models, shared) if shared else (0, 0, 0)
         found = Seeded(project.id, *made)
     sessions.kw["bind"].dispose()
     return found
 
 
-def _open(
+def open_one(
     session: Session,
     project: Project,
     name: str,
@@ -125,12 +125,12 @@ def _open_shared(
         (f"{NOTE} Visit {i}.", f"Beck took {i} mg on visit {i}.", f"Mr Beck: {i} mg, visit {i}.")
         for i in range(n + 1)
     ]
-    run = _run(session, project, "shared", models, rows)
+    run = make_run(session, project, "shared", models, rows)
     rules = QueueRules(gold_onboarding=1, gold_minimum=9)
-    single = _open(
+    single = open_one(
         session, project, "shared", run, people, models[1:], n_items=n, rules=rules, **BOTH
     )
-    pair = _open(session, project, "pairs", run, people, models, n_items=n, **BOTH)
+    pair = open_one(session, project, "pairs", run, people, models, n_items=n, **BOTH)
     generation = (
         session.query(Generation).filter_by(run_id=run.id, model_version_id=models[0].id).first()
     )
@@ -159,7 +159,7 @@ def _models(session: Session, project: Project) -> list[ModelVersion]:
     return models
 
 
-def _run(
+def make_run(
     session: Session,
     project: Project,
     name: str,

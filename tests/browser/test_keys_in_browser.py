@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from sqlalchemy import func, select
 
-from backend.db import connect
-from backend.settings import Settings
 from backend.tables.review import Preference, Review
 from tests.browser.at_desk import (
     key_of,
@@ -18,8 +15,7 @@ from tests.browser.at_desk import (
     wait_for_next,
     wait_until_draft,
 )
-from tests.browser.conftest import Desk, running_server, sign_in
-from tests.browser.seed_desk import seed_desk
+from tests.browser.conftest import Desk, sign_in
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
@@ -32,17 +28,6 @@ HELD = """([key, code, ctrl]) => {
       {key, code, ctrlKey: ctrl, repeat: i > 0, bubbles: true, cancelable: true, composed: true}));
 }"""
 SERIOUS = ("serious", "critical")
-
-
-@pytest.fixture(scope="module")
-def clinic(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
-    """Queues of one item, and two that two experts share, served."""
-    settings = Settings(home=tmp_path_factory.mktemp("keys"), port=0)
-    seeded = seed_desk(settings, shared=5)
-    sessions = connect(settings)
-    with running_server(settings) as (address, _):
-        yield Desk(address, settings, seeded, sessions)
-    sessions.kw["bind"].dispose()
 
 
 def votes(desk: Desk) -> int:

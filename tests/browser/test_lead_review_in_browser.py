@@ -173,7 +173,7 @@ def test_a_known_answer_is_withdrawn(page: Page, worked: Worked) -> None:
     sign_in(page, worked.desk, "lena")
     visit(page, worked, f"reviewers?queue={worked.queues.rated_queue_id}")
     page.get_by_text("This cannot be taken back").wait_for()
-    reason = page.get_by_label("Reason (needed to withdraw)")
+    reason = page.get_by_label("Reason (needed to withdraw")
     reason.fill("It can be read in two ways.")
     reason.press("Enter")
     page.get_by_role("button", name="Withdraw").click()

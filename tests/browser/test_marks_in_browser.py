@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from backend.db import connect
-from backend.settings import Settings
 from tests.browser.at_desk import (
     OUTPUT,
     draft_of,
@@ -19,24 +16,19 @@ from tests.browser.at_desk import (
     wait_for_next,
     wait_until_draft,
 )
-from tests.browser.conftest import Desk, running_server, sign_in
-from tests.browser.seed_desk import CASES, seed_desk
+from tests.browser.conftest import Desk, sign_in
+from tests.browser.seed_desk import CASES
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
 
 pytestmark = pytest.mark.browser
-
-
-@pytest.fixture(scope="module")
-def clinic(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
-    """One queue for each text that is hard to mark, served."""
-    settings = Settings(home=tmp_path_factory.mktemp("clinic"), port=0)
-    seeded = seed_desk(settings)
-    sessions = connect(settings)
-    with running_server(settings) as (address, _):
-        yield Desk(address, settings, seeded, sessions)
-    sessions.kw["bind"].dispose()
+READER = "document.querySelector('.strop-reader').parentElement.stropReader"
+THIRD_KIND = f"{READER}.data.kinds[2].name"
+WITHOUT_LINKS = f"() => {{ const reader = {READER}; window.stropLinks = reader.data.links;"
+WITHOUT_LINKS += " reader.update({...reader.data, links: []}, reader.hand); }"
+WITH_LINKS = f"() => {{ const reader = {READER};"
+WITH_LINKS += " reader.update({...reader.data, links: window.stropLinks}, reader.hand); }"
 
 
 def mark(page: Page, kind: str = "1", severity: str = "2") -> None:
@@ -47,6 +39,15 @@ def mark(page: Page, kind: str = "1", severity: str = "2") -> None:
     page.keyboard.press(severity)
     page.keyboard.press("Enter")
     page.wait_for_selector(".strop-reader .marks li")
+
+
+def quoted(page: Page) -> str:
+    """The words that the open panel is about."""
+    return page.locator(".panel .quoted q").inner_text().strip("“”")
+
+
+def words_of(spans: list[dict[str, Any]] | None, output: str) -> list[str]:
+    return marked_words({"spans": spans or []}, output)
 
 
 def marked_words(draft: dict, output: str) -> list[str]:  # type: ignore[type-arg]
@@ -127,6 +128,54 @@ class TestMarks:
         page.get_by_role("button", name="Delete the mark").click()
         wait_until_draft(clinic, slot, spans=None)
 
+    @pytest.mark.parametrize(
+        ("case", "onward", "first", "wider", "narrower", "elsewhere"),
+        [
+            ("emoji", "ArrowRight", "paid", "👍🏽 paid 93", "👍🏽 paid", "EUR 🇩🇪"),
+            ("rtl", "ArrowLeft", "93", "שילם 93 EUR", "שילם 93", "ביום שני"),
+        ],
+    )
+    def test_a_mark_is_stretched_and_moved(
+        self,
+        page: Page,
+        clinic: Desk,
+        case: str,
+        onward: str,
+        first: str,
+        wider: str,
+        narrower: str,
+        elsewhere: str,
+    ) -> None:
+        output = CASES[case][1]
+        sign_in(page, clinic, "bert")
+        slot = open_queue_named(page, case)
+        start = output.index(first)
+        select_points(page, start, start + len(first))
+        mark(page)
+        page.keyboard.press("m")  # the caret stands at the mark
+        page.keyboard.press(f"Shift+{onward}")
+        page.keyboard.press("Shift+ArrowUp")
+        assert quoted(page) == wider
+        page.get_by_role("button", name="One word less after").click()
+        assert quoted(page) == narrower
+        page.get_by_label("Note on this mark").press("Enter")
+        wait_until_draft(clinic, slot, spans=lambda found: words_of(found, output) == [narrower])
+        page.get_by_role("button", name="Edit the mark").click()
+        page.keyboard.press("3")  # what is picked in the panel goes with the mark
+        start = output.index(elsewhere)
+        select_points(page, start, start + len(elsewhere))
+        assert page.locator("button.mark").inner_text().startswith("Move the mark here")
+        page.keyboard.press("m")
+        assert quoted(page) == elsewhere
+        page.keyboard.press("Enter")
+        draft = wait_until_draft(
+            clinic, slot, spans=lambda found: words_of(found, output) == [elsewhere]
+        )
+        assert draft["spans"][0]["severity"] == "moderate"
+        assert draft["spans"][0]["kind"] == page.evaluate(THIRD_KIND)
+        page.get_by_role("button", name="Delete the mark").click()
+        wait_until_draft(clinic, slot, spans=None)
+
     def test_without_a_selection_it_says_what_to_do(self, page: Page, clinic: Desk) -> None:
         sign_in(page, clinic, "anna")
         open_queue_named(page, "plain")
@@ -145,6 +194,32 @@ class TestLinks:
         page.locator(".claim.untold", has_text="10 mg").hover()
         page.wait_for_selector(".strop-reader.silent .spoken:has-text('not in the source')")
         assert page.locator(".scroll .lit").count() == 0
+
+    def test_links_that_come_late_leave_the_selection_alone(self, page: Page, clinic: Desk) -> None:
+        sign_in(page, clinic, "anna")
+        open_queue_named(page, "emoji")
+        page.wait_for_selector(".strop-reader .claim")
+        page.evaluate(WITHOUT_LINKS)
+        assert page.locator(".strop-reader .claim").count() == 0
+        select_points(page, 4, 14)
+        held = page.evaluate("getSelection().toString()")
+        page.evaluate(WITH_LINKS)
+        page.wait_for_selector(".strop-reader .claim")
+        assert page.evaluate("getSelection().toString()") == held != ""
+        page.evaluate(WITHOUT_LINKS)
+        page.locator(OUTPUT).scroll_into_view_if_needed()
+        box = page.locator(OUTPUT).bounding_box()
+        assert box is not None
+        page.mouse.move(box["x"] + 40, box["y"] + 16)
+        page.mouse.down()
+        page.mouse.move(box["x"] + 120, box["y"] + 16)
+        page.evaluate(WITH_LINKS)
+        assert page.locator(".strop-reader .claim").count() == 0  # not under a hand that selects
+        page.mouse.move(box["x"] + 160, box["y"] + 16)
+        held = page.evaluate("getSelection().toString()")
+        page.mouse.up()
+        page.wait_for_selector(".strop-reader .claim")
+        assert page.evaluate("getSelection().toString()") == held != ""
 
     def test_the_caret_lights_up_as_well(self, page: Page, clinic: Desk) -> None:
         sign_in(page, clinic, "anna")

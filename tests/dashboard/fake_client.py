@@ -90,6 +90,7 @@ class FakeClient(FakeReports):
     receipt: dict[str, Any] = field(default_factory=dict)
     contested: dict[int, str] = field(default_factory=dict)
     linked: list[Link] = field(default_factory=list)
+    gold_results: list[GoldFeedback] = field(default_factory=list)
     adjudication: AdjudicationView | None = None
     reason: Any = None
     message: str | None = None
@@ -195,6 +196,10 @@ class FakeClient(FakeReports):
         self.contested[result_id] = reason
         found: GoldFeedback = self.receipt["gold"]
         return found
+
+    def my_gold_results(self, queue_id: int) -> list[GoldFeedback]:
+        self._may_fail("my_gold_results")
+        return self.gold_results
 
     def links(self, slot_id: int) -> list[Link]:
         self._may_fail("links")

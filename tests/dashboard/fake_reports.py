@@ -101,8 +101,8 @@ class FakeReports:
     def gold_standing(self, queue_id: int) -> list[GoldStandingShown]:
         return self._all("gold_standing")
 
-    def gold_contests(self, queue_id: int) -> list[ContestShown]:
-        return self._all("gold_contests")
+    def gold_contests(self, queue_id: int, *, settled: bool = False) -> list[ContestShown]:
+        return self._all("settled_contests" if settled else "gold_contests")
 
     def resolve_contest(self, result_id: int, resolution: str, reason: str = "") -> ResolutionShown:
         self.resolved.append((result_id, resolution, reason))

@@ -108,8 +108,10 @@ class TestReviewers:
     def test_a_contest_is_upheld(self) -> None:
         client = lead()
         app = open_page("reviewers", client)
+        reason = next(box for box in app.text_input if box.label.startswith("Reason"))
+        reason.input("line 2 says so").run()
         button(app, "Uphold").click().run()
-        assert client.resolved == [(5, "upheld", "")]
+        assert client.resolved == [(5, "upheld", "line 2 says so")]
 
     def test_a_withdrawal_needs_its_reason(self) -> None:
         client = lead()

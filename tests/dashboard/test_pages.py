@@ -109,6 +109,20 @@ class TestDesk:
         click(click(app, "A is better"), "Submit")
         assert client.submitted[1].winner == "left"
 
+    def test_why_there_are_no_highlights_is_said_and_they_are_asked_for_again(self) -> None:
+        client = FakeClient(fail={"links": ServerUnavailable("The check did not answer.")})
+        app = AppTest.from_string(
+            "import dashboard.views.desk_item as item\n"
+            "item.wants_links = lambda *, key: True\n"
+            "from dashboard.views import desk\n"
+            "desk.show()\n",
+            default_timeout=60,
+        )
+        app.session_state[CLIENT_KEY] = client
+        assert "No highlights: The check did not answer." in drawn(app.run())
+        client.fail.clear()
+        assert "No highlights" not in drawn(click(app, "Try again"))
+
     def test_skip_with_a_reason(self) -> None:
         client = FakeClient()
         app = click(open_app(client), "Skip")

@@ -124,9 +124,12 @@ def _standing_of(session: Session, queue_id: int, user_id: int) -> shapes.GoldSt
 
 
 @router.get("/review-queues/{queue_id}/gold-contests")
-def list_contests(queue_id: int, session: SessionDep) -> list[shapes.ContestShown]:
-    """Contests that wait for a lead, the oldest first."""
-    found = gold_contests.list_contests(session, queue_id)
+def list_contests(
+    queue_id: int, session: SessionDep, settled: bool = False
+) -> list[shapes.ContestShown]:
+    """Contests that wait for a lead, the oldest first; or those that were settled, newest first."""
+    listed = gold_contests.list_settled if settled else gold_contests.list_contests
+    found = listed(session, queue_id)
     said = answers_of(session, [one.review_id for one in found])
     return [
         _show_contest(one, {name: given.value for name, given in said[one.review_id].items()})
@@ -146,6 +149,9 @@ def _show_contest(one: GoldResult, said: dict[str, str]) -> shapes.ContestShown:
         said=said,
         known=one.gold.answer,
         explanation=one.gold.explanation,
+        resolution=one.resolution,
+        resolution_reason=one.resolution_reason,
+        resolved_at=one.resolved_at,
     )
 
 
@@ -219,4 +225,6 @@ def show_feedback(told: gold.Feedback) -> desk_shapes.GoldFeedback:
         explanation=told.explanation,
         known=desk_shapes.Answer.model_validate(told.known, from_attributes=True),
         may_contest=told.may_contest,
+        resolution=told.resolution,
+        resolution_reason=told.resolution_reason,
     )

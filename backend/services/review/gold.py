@@ -61,6 +61,8 @@ class Feedback:
     known: Answer
     met: Mapping[str, bool]
     may_contest: bool
+    resolution: str | None = None
+    resolution_reason: str | None = None
 
 
 def due(member: Member, rules: QueueRules, *, seed: int = 0) -> bool:
@@ -185,6 +187,8 @@ def feedback_on(session: Session, result: GoldResult) -> Feedback:
         known=known,
         met=_met(session, gold, review),
         may_contest=result.contested_at is None and gold.withdrawn_at is None,
+        resolution=result.resolution,
+        resolution_reason=result.resolution_reason,
     )
 
 

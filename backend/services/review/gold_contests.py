@@ -24,6 +24,7 @@ from backend.tables.quality import GoldAnswer, GoldResult
 from backend.tables.review import QueueMember, ReviewItem
 
 MAX_REASON = 2_000
+MOST_SETTLED = 100
 
 
 class Resolution(StrEnum):
@@ -81,6 +82,19 @@ def list_contests(session: Session, queue_id: int) -> list[GoldResult]:
     return list(session.scalars(query))
 
 
+def list_settled(session: Session, queue_id: int) -> list[GoldResult]:
+    """The newest contests of a queue that a lead has decided on, at most `MOST_SETTLED`."""
+    query = (
+        select(GoldResult)
+        .join(GoldAnswer, GoldAnswer.id == GoldResult.gold_id)
+        .join(ReviewItem, ReviewItem.id == GoldAnswer.item_id)
+        .where(ReviewItem.queue_id == queue_id, GoldResult.resolved_at.is_not(None))
+        .order_by(GoldResult.resolved_at.desc(), GoldResult.id.desc())
+        .limit(MOST_SETTLED)
+    )
+    return list(session.scalars(query))
+
+
 def get_result(session: Session, result_id: int) -> GoldResult:
     """The result, or NotFound."""
     result = session.get(GoldResult, result_id, populate_existing=True)
@@ -112,7 +126,8 @@ def resolve_contest(
         raise Conflict("There is no open contest of this result.")
     if resolution == Resolution.WITHDRAWN:
         return withdraw_gold(session, result.gold_id, by=by, reason=reason, now=now)
-    result.resolved_at, result.resolution = now, Resolution.UPHELD
+    said = _checked(reason, "The reason is too long.") if reason.strip() else None
+    _settle(result, Resolution.UPHELD, by=by, reason=said, now=now)
     session.flush()
     return None
 
@@ -139,13 +154,20 @@ def withdraw_gold(
     for result in results:
         _take_out(session, queue.id, result)
         if result.contested_at is not None and result.resolved_at is None:
-            result.resolved_at, result.resolution = now, Resolution.WITHDRAWN
+            _settle(result, Resolution.WITHDRAWN, by=by, reason=said, now=now)
     gold.withdrawn_at, gold.withdrawn_by_id, gold.withdrawn_reason = now, by, said
     session.flush()
     rules = rules_from(queue.rules)
     people = dict.fromkeys(result.user_id for result in results)
     free = [user_id for user_id in people if undo_pause(session, queue.id, user_id, rules)]
     return Withdrawal(gold_id, len(results), tuple(free))
+
+
+def _settle(
+    result: GoldResult, resolution: Resolution, *, by: int | None, reason: str | None, now: datetime
+) -> None:
+    result.resolved_at, result.resolution = now, resolution
+    result.resolved_by_id, result.resolution_reason = by, reason
 
 
 def _lock_members(session: Session, queue_id: int, user_ids: Sequence[int]) -> None:

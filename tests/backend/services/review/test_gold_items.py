@@ -12,6 +12,7 @@ from backend.errors import Conflict, InvalidInput, NotFound, StropError
 from backend.services import review
 from backend.services.pages import PageAsk
 from backend.services.review import gold_contests, gold_items, pauses
+from backend.services.review.gold import feedback_on
 from backend.services.review.gold_items import add_gold
 from backend.services.review.gold_rows import GoldRow
 from backend.tables.quality import GoldResult
@@ -182,6 +183,19 @@ def test_a_contest_waits_for_the_lead(session: Session, desk: Desk) -> None:
     assert (waiting.id, waiting.contest_reason) == (results[1].id, "The source says so.")
     standing = pauses.gold_standing(session, queue.id)
     assert standing[0].n_contested == 1
+
+
+def test_why_a_contest_was_upheld_is_kept_and_told(session: Session, desk: Desk) -> None:
+    queue, results = one_paused(session, desk)
+    contest(session, desk, results[1])
+    lead = desk.experts[1].id
+    gold_contests.resolve_contest(
+        session, results[1].id, "upheld", by=lead, now=NOW, reason=" See line 2. "
+    )
+    [settled] = gold_contests.list_settled(session, queue.id)
+    told = feedback_on(session, settled)
+    assert (told.resolution, told.resolution_reason) == ("upheld", "See line 2.")
+    assert settled.resolved_by_id == lead
 
 
 def test_only_ones_own_result_can_be_contested(session: Session, desk: Desk) -> None:
