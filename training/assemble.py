@@ -81,7 +81,7 @@ def _trainer_of(config: TrainingConfig) -> tuple[Any, Callable[..., Any]]:
 
             from training.trainer import BucketTrainer
 
-            ready = {"dataset_kwargs": {"skip_prepare_dataset": True}}
+            ready = {"dataset_kwargs": {"skip_prepare_dataset": True}, "packing": config.packing}
             return BucketTrainer, partial(SFTConfig, **ready)
         case Method.DPO:
             from trl import DPOConfig
@@ -139,7 +139,8 @@ def _common_arguments(
         ddp_find_unused_parameters=False,
         dataloader_pin_memory=torch.cuda.is_available(),
         seed=config.seed,
-        report_to="none",
+        report_to=[str(name) for name in config.report_to] or "none",
+        run_name=config.output_dir.name,
         disable_tqdm=True,
         **_cadence("save", config.save_every),
         **evaluate,

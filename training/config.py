@@ -17,7 +17,6 @@ from typing import Any, Literal
 import yaml
 from pydantic import (
     BaseModel,
-    ConfigDict,
     Field,
     PositiveInt,
     ValidationError,
@@ -26,8 +25,12 @@ from pydantic import (
 )
 
 from training.choices import Dtype as Dtype
+from training.choices import LoraShape as LoraShape
 from training.choices import Method as Method
+from training.choices import Reporter as Reporter
 from training.choices import Scheduler as Scheduler
+from training.choices import SearchSpace as SearchSpace
+from training.choices import Strict
 from training.choices import Weights as Weights
 
 Cadence = Literal["epoch"] | PositiveInt
@@ -39,9 +42,11 @@ EXIT_ALREADY_TRAINING = 4  # 2 and 3 are a finding and INCONCLUSIVE elsewhere in
 RESULT_NAME = "strop.json"
 PROGRESS_NAME = "progress.jsonl"
 
-_PLACES = frozenset(
+_NO_RECIPE = frozenset(
     {"base_model", "train_file", "validation_file", "output_dir", "start_from", "threads"}
+    | {"report_to", "price_per_hour"}
 )
+_SECTIONS: Mapping[str, type[BaseModel]] = {"lora": LoraShape, "search": SearchSpace}
 _NO_MANIFEST = (
     "Training refuses to start without a success manifest: manifest_digest is missing. "
     "Set the bar first with `strop manifest set FILE` and write its sha256 here."
@@ -69,28 +74,7 @@ class AlreadyTraining(TrainingError):
     exit_code = EXIT_ALREADY_TRAINING
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
-
-
-class LoraShape(_Strict):
-    """The low-rank matrices that are trained (Hu et al. 2021, arXiv:2106.09685)."""
-
-    rank: PositiveInt = Field(16, description="Rank r of the two matrices.")
-    alpha: PositiveInt = Field(32, description="Scale; the update is multiplied by alpha / rank.")
-    dropout: float = Field(0.05, ge=0, lt=1, description="Dropout before the first matrix.")
-    target_modules: str | list[str] = Field(
-        "all-linear", description="Module names that get an adapter, or all-linear."
-    )
-    rslora: bool = Field(
-        False, description="Scale by alpha / sqrt(rank), for high ranks (arXiv:2312.03732)."
-    )
-    dora: bool = Field(
-        False, description="Train direction and magnitude apart (arXiv:2402.09353); slower."
-    )
-
-
-class TrainingConfig(_Strict):
+class TrainingConfig(Strict):
     """One training run."""
 
     method: Method = Field(Method.SFT, description="sft, dpo, kto or pretrain.")
@@ -134,6 +118,10 @@ class TrainingConfig(_Strict):
     max_length: PositiveInt = Field(1024, description="Longest row in tokens.")
     truncate: bool = Field(False, description="Cut longer rows at the end instead of refusing.")
     completion_only: bool = Field(True, description="Loss on the completion, not on the prompt.")
+    packing: bool = Field(
+        False,
+        description="sft: join short rows to rows of max_length; none sees its neighbours.",
+    )
     weight_decay: float = Field(0.0, ge=0, description="Decoupled weight decay of AdamW.")
     warmup_ratio: float = Field(0.03, ge=0, lt=1, description="Share of updates that warm up.")
     scheduler: Scheduler = Field(Scheduler.COSINE, description="Learning rate after warm-up.")
@@ -159,6 +147,15 @@ class TrainingConfig(_Strict):
     )
     seed: int = Field(0, ge=0, lt=2**32, description="Seed of initial weights, order and dropout.")
     threads: PositiveInt | None = Field(None, description="CPU threads of torch; default is all.")
+    report_to: tuple[Reporter, ...] = Field(
+        (), description="mlflow, wandb or tensorboard; nothing is sent anywhere unless named here."
+    )
+    price_per_hour: float | None = Field(
+        None, ge=0, description="What this machine costs an hour, for the ledger, in any currency."
+    )
+    search: SearchSpace | None = Field(
+        None, description="Try every combination and keep that of the lowest validation loss."
+    )
 
     @field_validator("start_from", "validation_file", mode="before")
     @classmethod
@@ -171,6 +168,25 @@ class TrainingConfig(_Strict):
             raise ValueError("lora has no meaning with weights: full. Leave it out.")
         if self.weights is Weights.FULL and self.quantize is not None:
             raise ValueError("quantize holds the base still, and weights: full moves all of it.")
+        return self
+
+    @model_validator(mode="after")
+    def _packing_can_work(self) -> TrainingConfig:
+        if self.packing and self.method is Method.PRETRAIN:
+            raise ValueError("packing has no meaning for pretrain: its blocks are full as it is.")
+        if self.packing and self.method is not Method.SFT:
+            raise ValueError(
+                f"packing cannot be combined with {self.method}: TRL joins rows of answers only, "
+                "and a preference is between whole rows."
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _search_can_work(self) -> TrainingConfig:
+        if self.search is not None and self.validation_file is None:
+            raise ValueError("search needs a validation_file: it never looks at the test split.")
+        if self.search is not None and self.search.rank and self.weights is Weights.FULL:
+            raise ValueError("search.rank has no meaning with weights: full. Leave it out.")
         return self
 
     @model_validator(mode="after")
@@ -225,7 +241,7 @@ def recipe_sha256(config: TrainingConfig, inputs: Mapping[str, str | None]) -> s
     Args:
         inputs: sha256 by name of what is read: data files, base model, tokeniser, template.
     """
-    recipe = config.model_dump(mode="json", exclude=set(_PLACES))
+    recipe = config.model_dump(mode="json", exclude=set(_NO_RECIPE))
     text = json.dumps({"config": recipe, "inputs": dict(inputs)}, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()
 
@@ -261,7 +277,7 @@ def _describe(problem: Mapping[str, Any]) -> str:
 
 
 def _nearest(where: list[str]) -> str:
-    model: type[BaseModel] = LoraShape if where[0] == "lora" else TrainingConfig
+    model = _SECTIONS.get(where[0], TrainingConfig)
     near = difflib.get_close_matches(where[-1], model.model_fields, n=1, cutoff=0.0)
     prefix = ".".join(where[:-1])
     return f", did you mean {prefix + '.' if prefix else ''}{near[0]}" if near else ""

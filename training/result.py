@@ -30,6 +30,7 @@ from training.config import (
 from training.data import DataReport
 from training.digest import TOKENIZER_FILES, adapter_sha256, model_sha256, resolve_model
 from training.folders import read_progress
+from training.spending import Spent, cost
 
 _LIBRARIES = ("torch", "transformers", "trl", "peft", "accelerate", "datasets", "safetensors")
 
@@ -45,6 +46,8 @@ class Outcome:
         validation: the same of the validation file.
         seconds: wall-clock time spent training, over all starts of the run.
         rendered: what some prompts became (`training.data.rendered_prompts`).
+        spent: time of clock and processors, lost work of killed starts included.
+        processes: how many trained together.
     """
 
     model: Any
@@ -53,6 +56,8 @@ class Outcome:
     validation: DataReport | None
     seconds: float
     rendered: list[dict[str, Any]] = field(default_factory=list)
+    spent: Spent = field(default_factory=Spent)
+    processes: int = 1
 
 
 def write_result(
@@ -136,6 +141,28 @@ def _account(config: TrainingConfig, outcome: Outcome) -> dict[str, Any]:
         "tokens": state.num_input_tokens_seen,
         "peak_memory_bytes": _peak_memory(),
         "peak_gpu_memory_bytes": _peak_gpu_memory(),
+        "ledger": _ledger(config, outcome),
+    }
+
+
+def _ledger(config: TrainingConfig, outcome: Outcome) -> dict[str, Any]:
+    """What the run took, lost work of killed starts included; memory is of the main process."""
+    import torch
+
+    run = json.loads((partial_dir(config.output_dir) / "run.json").read_text("utf-8"))
+    gpus = outcome.processes if torch.cuda.is_available() else 0
+    return {
+        "tokens": outcome.state.num_input_tokens_seen,
+        "seconds": round(outcome.spent.seconds, 3),
+        "cpu_seconds": round(outcome.spent.cpu_seconds, 3),
+        "gpu_seconds": round(gpus * outcome.spent.seconds, 3),
+        "gpus": gpus,
+        "processes": outcome.processes,
+        "starts": run["starts"],
+        "peak_memory_bytes": _peak_memory(),
+        "peak_gpu_memory_bytes": _peak_gpu_memory(),
+        "price_per_hour": config.price_per_hour,
+        "cost": cost(outcome.spent.seconds, config.price_per_hour),
     }
 
 

@@ -38,7 +38,10 @@ from training.config import (
 from training.data import DataReport, rendered_prompts
 from training.encode import Rows, by_length, encode, read_file
 from training.loading import check_quantization
+from training.packing import pack
+from training.reporting import check_reporters, name_places
 from training.result import Outcome, write_result
+from training.spending import SPENT_NAME, Meter, Spent, over_processes
 
 if TYPE_CHECKING:
     from transformers import Trainer
@@ -74,6 +77,8 @@ def train(config: TrainingConfig) -> Path:
             folders.remove_partial(config.output_dir)
             return config.output_dir
         check_quantization(config)
+        check_reporters(config)
+        name_places(config)
         train_rows = read_file(config.method, config.train_file)
         watched = config.validation_file
         eval_rows = None if watched is None else read_file(config.method, watched)
@@ -138,7 +143,9 @@ def _fit(config: TrainingConfig, base: Path, train_rows: Rows, eval_rows: Rows |
     from training.trainer import CurveWriter
 
     tokenizer = load_tokenizer(base)
+    meter = Meter(_spent_file(config), clock=time.time, cpu_clock=time.process_time)
     train = encode(config, train_rows, tokenizer)
+    train = pack(train, max_length=config.max_length) if config.packing else train
     if _is_main_process():
         print(_describe(train.report, config.max_length), flush=True)
     validation = None if eval_rows is None else by_length(encode(config, eval_rows, tokenizer))
@@ -148,8 +155,12 @@ def _fit(config: TrainingConfig, base: Path, train_rows: Rows, eval_rows: Rows |
     progress = partial_dir(config.output_dir) / PROGRESS_NAME
     with progress.open("a", encoding="utf-8") as stream:
         trainer = build_trainer(config, base, tokenizer, train=train, validation=validation)
-        trainer.add_callback(CurveWriter(stream, clock=time.time, seconds_before=seconds_before))
+        writer = CurveWriter(
+            stream, clock=time.time, seconds_before=seconds_before, on_line=meter.save
+        )
+        trainer.add_callback(writer)
         _run_trainer(trainer, checkpoint, patience=config.early_stopping_patience)
+    spent = meter.read()
     return Outcome(
         model=trainer.model,
         state=trainer.state,
@@ -157,7 +168,13 @@ def _fit(config: TrainingConfig, base: Path, train_rows: Rows, eval_rows: Rows |
         validation=None if validation is None else validation.report,
         seconds=time.time() - began,
         rendered=rendered_prompts(train_rows, tokenizer),
+        spent=Spent(spent.seconds, over_processes(trainer, spent.cpu_seconds)),
+        processes=trainer.accelerator.num_processes,
     )
+
+
+def _spent_file(config: TrainingConfig) -> Path:
+    return partial_dir(config.output_dir) / SPENT_NAME
 
 
 def _prepare_libraries(threads: int | None) -> None:

@@ -68,6 +68,7 @@ def write_config(folder: Path, base: Path, **changes: Any) -> Path:
         "evaluate_every": 8,
         "log_every": 3,
         "threads": 1,
+        "price_per_hour": 3,
     }
     file = folder / "run.yaml"
     file.write_text(yaml.safe_dump(values | changes))
@@ -127,6 +128,10 @@ def test_that_the_account_is_complete(trained: Path) -> None:
     assert result["tokens"] == 6 * result["train"]["tokens"]
     assert result["versions"].keys() >= {"torch", "transformers", "trl", "peft", "python"}
     assert min(result["seconds"], result["peak_memory_bytes"]) > 0
+    ledger = result["ledger"]
+    assert (ledger["tokens"], ledger["starts"], ledger["processes"]) == (result["tokens"], 1, 1)
+    assert min(ledger["seconds"], ledger["cpu_seconds"]) > 0
+    assert ledger["cost"] == pytest.approx(ledger["seconds"] / 3600 * 3, rel=1e-3)
     assert result["started_at"] <= result["ended_at"]
 
 
@@ -222,6 +227,8 @@ def test_that_a_killed_training_is_taken_up_and_ends_the_same(
     assert curve(ours) == curve(unkilled)
     assert ours["adapter_sha256"] == unkilled["adapter_sha256"]
     assert ours["tokens"] == unkilled["tokens"]
+    assert ours["ledger"]["starts"] == 2
+    assert ours["ledger"]["seconds"] > ours["seconds"] > 0
 
 
 def test_that_a_second_start_is_refused_while_the_first_lives(
