@@ -21,7 +21,7 @@ from tests.browser.seed_desk import NOTE, make_run, open_one
 LEAD, EXPERT = "lena", "cora"
 SCRIPTED = ("robot-mild", "robot-strict")
 EXPLANATION = "The dose is invented."
-SAID = {
+SAID: dict[str, dict[str, str | int]] = {
     "robot-mild": {"verdict": "pass", "omissions": '["none"]', "usefulness": 5},
     "robot-strict": {"verdict": "critical_fail", "omissions": '["plan"]', "usefulness": 1},
 }

@@ -23,7 +23,10 @@ if TYPE_CHECKING:
     from playwright.sync_api import Page
 
 pytestmark = pytest.mark.browser
-READER = "document.querySelector('.strop-reader').parentElement.stropReader"
+READER = (
+    "(function up(part) { return part.stropReader ?? up(part.host ?? part.parentNode); })"
+    "(document.querySelector('.strop-reader'))"
+)
 THIRD_KIND = f"{READER}.data.kinds[2].name"
 WITHOUT_LINKS = f"() => {{ const reader = {READER}; window.stropLinks = reader.data.links;"
 WITHOUT_LINKS += " reader.update({...reader.data, links: []}, reader.hand); }"
@@ -207,6 +210,7 @@ class TestLinks:
         page.wait_for_selector(".strop-reader .claim")
         assert page.evaluate("getSelection().toString()") == held != ""
         page.evaluate(WITHOUT_LINKS)
+        page.evaluate("getSelection().removeAllRanges()")
         page.locator(OUTPUT).scroll_into_view_if_needed()
         box = page.locator(OUTPUT).bounding_box()
         assert box is not None
