@@ -5,6 +5,7 @@ leaks        LeakGuard: what is held out anywhere in the project
 sources      what the recipe names; held-out reviews are set aside and counted
 candidates   reviews and references to proposed rows
 negatives    failed outputs, to move away from
+fixed        the metric by which a replayed answer is right
 holding      corrections that are kept from training, to measure the yield on
 selection    least rating, most of a group, shares of tasks, weights, order
 sets         freeze_training_set, add_row (the only way in)

@@ -28,6 +28,7 @@ from backend.rubrics import (
     Verdict,
     YesNo,
 )
+from backend.services.curation.fixed import fixed_metric
 from backend.services.curation.leaks import LeakGuard
 from backend.services.curation.recipes import Recipe, Rule
 from backend.services.datasets import get_dataset_version, list_examples
@@ -85,8 +86,10 @@ def gather_sources(session: Session, project_id: int, recipe: Recipe, guard: Lea
     Raises:
         LeakRefused: a review, output or example that is named by its id is held out.
         NotFound: a name or an id is not in this project.
-        InvalidInput: a named review is no finished one, or a rule does not fit a rubric.
+        InvalidInput: a named review is no finished one, a rule does not fit a rubric, or the
+            metric of `fixed_when` is unknown.
     """
+    fixed_metric(recipe.fixed_when)
     queues = [find_queue(session, project_id, name) for name in recipe.queues]
     reviews = {review.id: review for review in _named_reviews(session, recipe, guard)}
     refused: list[Refused] = []

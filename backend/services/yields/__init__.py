@@ -1,0 +1,44 @@
+"""Correction yield: what became of the reviewed prompts of a set once an adapter was trained on it.
+
+    replays     the candidate answers the reviewed prompts of its set once more
+    judging     when such an answer counts as right
+    outcomes    each correction: fixed or still wrong; each approved output: kept or newly broken
+    reports     shares with intervals: trained on, held back, by error type, by reviewer hour
+    elsewhere   held-out examples that were right before and are wrong now
+    bottleneck  whether more ratings or more training is what is lacking, and the curve over rounds
+
+Replays are runs on the train split, so that nothing of them enters a figure of a held-out split.
+"""
+
+from backend.services.yields.bottleneck import Bottleneck, Diagnosis, diagnose
+from backend.services.yields.curves import RoundPoint, yield_curve
+from backend.services.yields.elsewhere import broken_elsewhere
+from backend.services.yields.outcomes import Outcome, State, replay_outcomes, states_of_review
+from backend.services.yields.replays import (
+    candidate_set,
+    replays_of,
+    start_replays,
+)
+from backend.services.yields.reports import TypeYield, YieldReport, yield_report
+from backend.services.yields.reviewed import Reviewed, reviewed_prompts
+
+__all__ = [
+    "Bottleneck",
+    "Diagnosis",
+    "Outcome",
+    "Reviewed",
+    "RoundPoint",
+    "State",
+    "TypeYield",
+    "YieldReport",
+    "broken_elsewhere",
+    "candidate_set",
+    "diagnose",
+    "replay_outcomes",
+    "replays_of",
+    "reviewed_prompts",
+    "start_replays",
+    "states_of_review",
+    "yield_curve",
+    "yield_report",
+]

@@ -1,0 +1,158 @@
+"""What became of each reviewed prompt: fixed or still wrong, kept or newly broken."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from backend.errors import CannotCompute
+from backend.services.curation import FixedRule, Recipe
+from backend.services.yields.judging import Asked, Judged, judge_answers, normalise
+from backend.services.yields.replays import replays_of
+from backend.services.yields.reviewed import CORRECTED, Reviewed, reviewed_prompts
+from backend.tables.curation import HeldBackRow, Replay, TrainingSet, TrainingSetRow
+from backend.tables.generation import Generation
+from backend.tables.model_versions import ModelVersion
+
+
+class State(StrEnum):
+    """A correction is FIXED or STILL_WRONG, an approved output KEPT or NEWLY_BROKEN.
+
+    UNKNOWN: the candidate has given no answer, or the rule cannot judge it.
+    """
+
+    FIXED = "fixed"
+    STILL_WRONG = "still wrong"
+    KEPT = "kept"
+    NEWLY_BROKEN = "newly broken"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """A reviewed prompt and what the candidate answers to it.
+
+    Attributes:
+        unchanged: the answer is the one that was reviewed, but for case and white space.
+        reason: why the state is unknown.
+    """
+
+    reviewed: Reviewed
+    state: State
+    answer: str | None = None
+    unchanged: bool = False
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Outcomes:
+    """Every reviewed prompt of a set under one rule."""
+
+    all: tuple[Outcome, ...]
+    rule: FixedRule
+    signature: str
+
+
+def frozen_rule(frozen: TrainingSet) -> FixedRule:
+    """The rule that was frozen with a set; equality for sets from before there were rules."""
+    asked = frozen.recipe.get("asked")
+    return FixedRule() if asked is None else Recipe.model_validate(asked).fixed_when
+
+
+def replay_outcomes(
+    session: Session,
+    frozen: TrainingSet,
+    candidate: ModelVersion,
+    *,
+    rule: FixedRule | None = None,
+    only_reviews: Sequence[int] | None = None,
+) -> Outcomes:
+    """Judge the replays of a set on a candidate.
+
+    Args:
+        rule: another rule than the one that was frozen with the set.
+        only_reviews: judge these alone; what is accepted for a prompt is still all of it.
+
+    Raises:
+        CannotCompute: nothing was replayed on this candidate.
+    """
+    replays = replays_of(session, frozen.id, candidate.id)
+    if not replays:
+        raise CannotCompute(
+            f"The corrections of {frozen.name} were never replayed on {candidate.label}.",
+            hint=f"Replay them: strop yield {candidate.label} --replay",
+        )
+    chosen = frozen_rule(frozen) if rule is None else rule
+    prompts = reviewed_prompts(session, frozen.id)
+    accepted = _accepted_texts(prompts)
+    if only_reviews is not None:
+        prompts = [prompt for prompt in prompts if prompt.review_id in set(only_reviews)]
+    answers = _answers(session, replays)
+    written = [p for p in prompts if (a := answers.get(p.example.id)) and a.text is not None]
+    judgement = judge_answers(
+        chosen,
+        [
+            Asked(p.example, answers[p.example.id].text or "", accepted[p.example.id])
+            for p in written
+        ],
+    )
+    judged = {p.review_id: one for p, one in zip(written, judgement.judged, strict=True)}
+    found = [_outcome(p, answers.get(p.example.id), judged.get(p.review_id)) for p in prompts]
+    return Outcomes(tuple(found), chosen, judgement.signature)
+
+
+def _accepted_texts(prompts: Sequence[Reviewed]) -> dict[int, tuple[str, ...]]:
+    texts: dict[int, dict[str, None]] = defaultdict(dict)
+    for prompt in prompts:
+        texts[prompt.example.id][prompt.text] = None
+    return {example_id: tuple(found) for example_id, found in texts.items()}
+
+
+def _answers(session: Session, replays: Sequence[Replay]) -> Mapping[int, Generation]:
+    query = select(Generation).where(
+        Generation.run_id.in_([replay.generation_run_id for replay in replays])
+    )
+    return {answer.example_id: answer for answer in session.scalars(query)}
+
+
+def _outcome(prompt: Reviewed, answer: Generation | None, judged: Judged | None) -> Outcome:
+    if answer is None:
+        return Outcome(prompt, State.UNKNOWN, reason="there is no answer yet")
+    if judged is None or judged.right is None:
+        reason = answer.error if judged is None else judged.error
+        return Outcome(prompt, State.UNKNOWN, answer.text, reason=reason)
+    text = answer.text or ""
+    same = normalise(text) == normalise(prompt.before)
+    return Outcome(prompt, _state(prompt, right=judged.right), text, unchanged=same)
+
+
+def _state(prompt: Reviewed, *, right: bool) -> State:
+    if prompt.source == CORRECTED:
+        return State.FIXED if right else State.STILL_WRONG
+    return State.KEPT if right else State.NEWLY_BROKEN
+
+
+def states_of_review(session: Session, review_id: int) -> list[tuple[ModelVersion, Outcome]]:
+    """What one review came to on each candidate on which it was replayed, oldest first."""
+    holding = [
+        select(table.training_set_id).where(table.review_id == review_id)
+        for table in (TrainingSetRow, HeldBackRow)
+    ]
+    query = (
+        select(Replay.training_set_id, Replay.candidate_id)
+        .where(Replay.training_set_id.in_(holding[0].union(holding[1])))
+        .distinct()
+        .order_by(Replay.candidate_id, Replay.training_set_id)
+    )
+    found = []
+    for set_id, candidate_id in session.execute(query):
+        candidate = session.get_one(ModelVersion, candidate_id)
+        frozen = session.get_one(TrainingSet, set_id)
+        outcomes = replay_outcomes(session, frozen, candidate, only_reviews=[review_id])
+        found += [(candidate, outcome) for outcome in outcomes.all]
+    return found

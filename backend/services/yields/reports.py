@@ -1,0 +1,174 @@
+"""The yield of a set on a candidate: shares with n and interval, or the reason why there is none.
+
+Intervals are Wilson's, over groups where one group gives several prompts. What cannot be judged is
+counted beside n, and is neither fixed nor broken.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+
+from sqlalchemy.orm import Session
+
+from backend.services.curation import FixedRule
+from backend.services.review.measured import Measured, share_of, unknown
+from backend.services.yields.bottleneck import Diagnosis, diagnose
+from backend.services.yields.outcomes import Outcome, Outcomes, State, frozen_rule, replay_outcomes
+from backend.services.yields.reviewed import CORRECTED
+from backend.tables.curation import TrainingSet
+from backend.tables.model_versions import ModelVersion
+
+NO_HELD_BACK = "nothing was held back: freeze with hold_back"
+NO_APPROVED = "no output of the set was approved: give the recipe a rule `approved`"
+NO_TIME = "no active time was measured on these reviews"
+
+
+@dataclass(frozen=True, slots=True)
+class TypeYield:
+    """The share fixed of the corrections of one error type."""
+
+    error_type: str
+    trained: Measured
+    held_back: Measured
+
+
+@dataclass(frozen=True, slots=True)
+class YieldReport:
+    """What a candidate made of the reviewed prompts of its set.
+
+    Attributes:
+        rule: when an answer is right; `is_frozen_rule` says that it is the one of the set.
+        trained, held_back: share of corrections that are fixed.
+        broken, broken_held_back: share of approved outputs that are newly broken.
+        by_type: by error type, the most frequent first; a correction may have several.
+        per_hour: corrections fixed for each active hour of all reviews that the recipe read.
+        counts: prompts by state; `unchanged` of those still wrong are answered as before.
+    """
+
+    training_set: str
+    candidate: str
+    rule: str
+    is_frozen_rule: bool
+    signature: str
+    trained: Measured
+    held_back: Measured
+    broken: Measured
+    broken_held_back: Measured
+    by_type: tuple[TypeYield, ...]
+    per_hour: Measured
+    active_minutes: float
+    counts: dict[str, int]
+    unchanged: int
+    unknown_reasons: dict[str, int]
+    diagnosis: Diagnosis
+    simulated: bool
+    outcomes: tuple[Outcome, ...]
+
+
+def yield_report(
+    session: Session,
+    frozen: TrainingSet,
+    candidate: ModelVersion,
+    *,
+    rule: FixedRule | None = None,
+) -> YieldReport:
+    """The yield of a set on a candidate.
+
+    Raises:
+        CannotCompute: nothing was replayed on this candidate.
+        InvalidInput: the rule names a metric that there is not.
+    """
+    found = replay_outcomes(session, frozen, candidate, rule=rule)
+    recipe = f"{found.signature}|set:{frozen.digest[:12]}|model:{candidate.label}"
+    corrections = [o for o in found.all if o.reviewed.source == CORRECTED]
+    approved = [o for o in found.all if o.reviewed.source != CORRECTED]
+    trained, held = _fixed(corrections, recipe, held_back=False), _held(corrections, recipe)
+    minutes = _active_seconds(frozen, found) / 60
+    return YieldReport(
+        training_set=frozen.name,
+        candidate=candidate.label,
+        rule=str(found.rule),
+        is_frozen_rule=found.rule == frozen_rule(frozen),
+        signature=recipe,
+        trained=trained,
+        held_back=held,
+        broken=_broken(approved, recipe, held_back=False),
+        broken_held_back=_broken(approved, recipe, held_back=True),
+        by_type=tuple(_by_type(corrections, recipe)),
+        per_hour=_per_hour(corrections, minutes, recipe),
+        active_minutes=round(minutes, 1),
+        counts=dict(Counter(str(outcome.state) for outcome in found.all)),
+        unchanged=sum(o.unchanged for o in corrections if o.state is State.STILL_WRONG),
+        unknown_reasons=dict(Counter(o.reason for o in found.all if o.reason)),
+        diagnosis=diagnose(trained, held),
+        simulated=any(outcome.reviewed.simulated for outcome in found.all),
+        outcomes=found.all,
+    )
+
+
+def _held(corrections: Sequence[Outcome], recipe: str) -> Measured:
+    if not any(outcome.reviewed.held_back for outcome in corrections):
+        return unknown(NO_HELD_BACK)
+    return _fixed(corrections, recipe, held_back=True)
+
+
+def _fixed(outcomes: Iterable[Outcome], recipe: str, *, held_back: bool) -> Measured:
+    chosen = [outcome for outcome in outcomes if outcome.reviewed.held_back is held_back]
+    return _share("yield_fixed", chosen, State.FIXED, recipe)
+
+
+def _broken(approved: Sequence[Outcome], recipe: str, *, held_back: bool) -> Measured:
+    chosen = [outcome for outcome in approved if outcome.reviewed.held_back is held_back]
+    if not chosen:
+        return unknown(NO_APPROVED if not approved else NO_HELD_BACK)
+    return _share("yield_newly_broken", chosen, State.NEWLY_BROKEN, recipe)
+
+
+def _share(name: str, outcomes: Sequence[Outcome], state: State, recipe: str) -> Measured:
+    judged = [outcome for outcome in outcomes if outcome.state is not State.UNKNOWN]
+    measured = share_of(
+        f"{name}|{recipe}",
+        [outcome.state is state for outcome in judged],
+        clusters=[outcome.reviewed.cluster for outcome in judged],
+    )
+    missing = len(outcomes) - len(judged)
+    if not missing:
+        return measured
+    note = "; ".join(part for part in (measured.note, f"{missing} could not be judged") if part)
+    return replace(measured, note=note)
+
+
+def _by_type(corrections: Sequence[Outcome], recipe: str) -> Iterable[TypeYield]:
+    counts = Counter(kind for o in corrections for kind in o.reviewed.error_types)
+    for kind, _ in sorted(counts.items(), key=lambda pair: (-pair[1], pair[0])):
+        chosen = [o for o in corrections if kind in o.reviewed.error_types]
+        part = f"{recipe}|type:{kind}"
+        yield TypeYield(kind, _fixed(chosen, part, held_back=False), _held(chosen, part))
+
+
+def _active_seconds(frozen: TrainingSet, found: Outcomes) -> float:
+    """Of all reviews that the recipe read; of those behind its rows where that was not kept."""
+    kept = frozen.recipe.get("active_seconds")
+    if kept is not None:
+        return float(kept)
+    return sum(outcome.reviewed.active_seconds for outcome in found.all)
+
+
+def _per_hour(corrections: Sequence[Outcome], minutes: float, recipe: str) -> Measured:
+    """Fixed for each hour, given the time that was spent: the interval is that of the share."""
+    unit = "corrections fixed per active hour"
+    if minutes <= 0:
+        return unknown(NO_TIME, unit=unit)
+    share = _share("yield_per_hour", corrections, State.FIXED, recipe)
+    if share.value is None or share.low is None or share.high is None:
+        return replace(share, unit=unit)
+    factor = share.n * 60 / minutes
+    return replace(
+        share,
+        value=share.value * factor,
+        low=share.low * factor,
+        high=share.high * factor,
+        unit=unit,
+    )
