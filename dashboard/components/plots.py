@@ -65,19 +65,21 @@ def intervals_plot(
         },
     ]
     if mark_at is not None:
-        layers.append(
-            {
-                "data": {"values": [{"at": mark_at}]},
-                "mark": {"type": "rule", "strokeDash": [4, 4], "color": LINE_COLOUR, "size": 1.5},
-                "encoding": {"x": {"field": "at", "type": "quantitative"}},
-            }
-        )
+        layers.append(_dashed_line(mark_at))
     frame = FRAME_HEIGHT + (LEGEND_HEIGHT if legend else 0)
     return {
         "description": f"{value_title}: points with their intervals, the same as in the table",
         "data": {"values": [dict(row) for row in rows]},
         "height": frame + POINT_HEIGHT * len(labels) * max(1, len(groups)),
         "layer": layers,
+    }
+
+
+def _dashed_line(at: float) -> dict[str, Any]:
+    return {
+        "data": {"values": [{"at": at}]},
+        "mark": {"type": "rule", "strokeDash": [4, 4], "color": LINE_COLOUR, "size": 1.5},
+        "encoding": {"x": {"field": "at", "type": "quantitative"}},
     }
 
 
