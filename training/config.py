@@ -259,7 +259,16 @@ def lock_file(output_dir: Path) -> Path:
 def progress_file(output_dir: Path) -> Path:
     """The loss curve as JSON lines: of the finished run if there is one, else of the living one."""
     finished = output_dir / PROGRESS_NAME
-    return finished if finished.is_file() else partial_dir(output_dir) / PROGRESS_NAME
+    if finished.is_file():
+        return finished
+    curves = trials_dir(output_dir).glob(f"*/{PROGRESS_NAME}")  # of a search, the newest trial's
+    newest = max(curves, key=lambda file: file.stat().st_mtime_ns, default=None)
+    return newest or partial_dir(output_dir) / PROGRESS_NAME
+
+
+def trials_dir(output_dir: Path) -> Path:
+    """Where an unfinished search keeps its trials."""
+    return partial_dir(output_dir) / "trials"
 
 
 def _describe(problem: Mapping[str, Any]) -> str:

@@ -16,7 +16,7 @@ import argparse
 import os
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
@@ -37,10 +37,12 @@ from training.config import (
 )
 from training.data import DataReport, rendered_prompts
 from training.encode import Rows, by_length, encode, read_file
+from training.inputs import digest_inputs
 from training.loading import check_quantization
 from training.packing import pack
 from training.reporting import check_reporters, name_places
 from training.result import Outcome, write_result
+from training.search import run_search
 from training.spending import SPENT_NAME, Meter, Spent, over_processes
 
 if TYPE_CHECKING:
@@ -70,28 +72,36 @@ def train(config: TrainingConfig) -> Path:
     _silence_hub(config)
     with folders.hold_lock(config.output_dir) if _is_main_process() else nullcontext():
         base = digest.resolve_model(config.base_model)
-        inputs = _digest_inputs(config, base)
+        inputs = digest_inputs(config, base)
         recipe = recipe_sha256(config, inputs)
         if folders.is_finished(config.output_dir, recipe):
             print(f"{config.output_dir} already holds the result of this training.")
             folders.remove_partial(config.output_dir)
-            return config.output_dir
-        check_quantization(config)
-        check_reporters(config)
-        name_places(config)
-        train_rows = read_file(config.method, config.train_file)
-        watched = config.validation_file
-        eval_rows = None if watched is None else read_file(config.method, watched)
-        if _is_main_process():
-            print(dump_config(config), flush=True)
-        started_at = _begin(config, recipe)
-        outcome = _fit(config, base, train_rows, eval_rows)
-        if _is_main_process():
-            write_result(config, outcome, inputs=inputs, recipe=recipe, started_at=started_at)
-            folders.publish(config.output_dir)
-            what = "Model" if config.weights is Weights.FULL else "Adapter"
-            print(f"{what} written to {config.output_dir}.", flush=True)
+        elif config.search is not None:
+            run_search(config, recipe=recipe, train=train, is_main=_is_main_process())
+        else:
+            _train_once(config, base, inputs=inputs, recipe=recipe)
     return config.output_dir
+
+
+def _train_once(
+    config: TrainingConfig, base: Path, *, inputs: Mapping[str, str | None], recipe: str
+) -> None:
+    check_quantization(config)
+    check_reporters(config)
+    name_places(config)
+    train_rows = read_file(config.method, config.train_file)
+    watched = config.validation_file
+    eval_rows = None if watched is None else read_file(config.method, watched)
+    if _is_main_process():
+        print(dump_config(config), flush=True)
+    started_at = _begin(config, recipe)
+    outcome = _fit(config, base, train_rows, eval_rows)
+    if _is_main_process():
+        write_result(config, outcome, inputs=inputs, recipe=recipe, started_at=started_at)
+        folders.publish(config.output_dir)
+        what = "Model" if config.weights is Weights.FULL else "Adapter"
+        print(f"{what} written to {config.output_dir}.", flush=True)
 
 
 def _is_main_process() -> bool:
@@ -104,26 +114,6 @@ def _silence_hub(config: TrainingConfig) -> None:
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     if Path(config.base_model).is_dir():
         os.environ["HF_HUB_OFFLINE"] = "1"
-
-
-def _digest_inputs(config: TrainingConfig, base: Path) -> dict[str, str | None]:
-    start, validation = config.start_from, config.validation_file
-    try:
-        return {
-            "base_sha256": digest.model_sha256(base),
-            "tokenizer_sha256": digest.tokenizer_sha256(base),
-            "template_sha256": digest.template_sha256(base),
-            "train_sha256": digest.file_sha256(config.train_file),
-            "validation_sha256": None if validation is None else digest.file_sha256(validation),
-            "start_from_sha256": None if start is None else _digest_start(config, start),
-        }
-    except OSError as error:
-        raise TrainingError(f"{error.filename} cannot be read: {error.strerror}.") from error
-
-
-def _digest_start(config: TrainingConfig, start: Path) -> str:
-    full = config.weights is Weights.FULL and not (start / digest.ADAPTER_FILES[0]).is_file()
-    return digest.model_sha256(start) if full else digest.adapter_sha256(start)
 
 
 def _begin(config: TrainingConfig, recipe: str) -> str:

@@ -21,11 +21,17 @@ TASKS = ("intent", "summary", "translation")
 Example = dict[str, Any]
 
 
-def demo_examples(n: int = 900, seed: int = 7, *, tasks: Sequence[str] = TASKS) -> list[Example]:
+def demo_examples(
+    n: int = 900, seed: int = 7, *, tasks: Sequence[str] = TASKS, house_form: bool = True
+) -> list[Example]:
     """Make `n` examples, the tasks in turn, every context different.
 
     A row has id, input, context, reference, group (the customer's key) and slices. The same
     arguments give the same rows.
+
+    Args:
+        house_form: write summaries in the house form; else in the forms that the base was made
+            with, so that only the facts are new to it.
     """
     rng = random.Random(f"demo-{seed}")
     customers = make_customers(count=max(3, n * 2 // 7), rng=rng, demo=True)
@@ -34,7 +40,8 @@ def demo_examples(n: int = 900, seed: int = 7, *, tasks: Sequence[str] = TASKS) 
     rows = []
     for i in range(n):
         task = tasks[i % len(tasks)]
-        rows.append(_draw_new_example(task, i // len(tasks) + 1, turns[task], rng, seen))
+        number = i // len(tasks) + 1
+        rows.append(_draw_new_example(task, number, turns[task], rng, seen, house_form))
     return rows
 
 
@@ -54,22 +61,31 @@ def _customer_turns(customers: list[Customer], rng: random.Random) -> Iterator[C
 
 
 def _draw_new_example(
-    task: str, number: int, customers: Iterator[Customer], rng: random.Random, seen: set[str]
+    task: str,
+    number: int,
+    customers: Iterator[Customer],
+    rng: random.Random,
+    seen: set[str],
+    house_form: bool,
 ) -> Example:
     customer = next(customers)
     while True:
-        example = make_example(task, make_case(customer, rng), rng, number=number)
+        case = make_case(customer, rng)
+        example = make_example(task, case, rng, number=number, house_form=house_form)
         if example["context"] not in seen:
             seen.add(example["context"])
             return example
 
 
-def make_example(task: str, case: Case, rng: random.Random, *, number: int) -> Example:
+def make_example(
+    task: str, case: Case, rng: random.Random, *, number: int, house_form: bool = True
+) -> Example:
     """Put one case into a row of `task` with a true reference.
 
     Raises KeyError for a task that is not one of TASKS.
     """
-    instruction, context, reference, more = _WRITERS[task](case, rng)
+    write = _WRITERS[task] if house_form or task != "summary" else _old_summary_row
+    instruction, context, reference, more = write(case, rng)
     return {
         "id": f"{task}-{number:04d}",
         "input": instruction,
@@ -97,6 +113,13 @@ def _summary_row(case: Case, rng: random.Random) -> tuple[str, str, str, dict[st
     return calls.INSTRUCTION, source, summary, {}
 
 
+def _old_summary_row(case: Case, rng: random.Random) -> tuple[str, str, str, dict[str, str]]:
+    source, issue, outcome = calls.write_call(case, rng)
+    form = rng.choice(calls.OLD_FORMS)
+    summary = calls.write_summary(issue, outcome, case_facts(case), form=form)
+    return calls.INSTRUCTION, source, summary, {}
+
+
 def _translation_row(case: Case, rng: random.Random) -> tuple[str, str, str, dict[str, str]]:
     reply = replies.write_reply(case, rng)
     return replies.INSTRUCTION, reply.english, reply.german, {}
@@ -118,8 +141,11 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=7)
     parser.add_argument("--task", action="append", choices=TASKS, help="only this task; repeatable")
     parser.add_argument("--hasty", action="store_true", help="label tickets as a hasty desk does")
+    parser.add_argument("--old-forms", action="store_true", help="summaries without house form")
     options = parser.parse_args()
-    examples = demo_examples(options.n, options.seed, tasks=options.task or TASKS)
+    examples = demo_examples(
+        options.n, options.seed, tasks=options.task or TASKS, house_form=not options.old_forms
+    )
     if options.hasty:
         examples = label_examples_hastily(examples, options.seed)
     write_examples(options.out, examples)

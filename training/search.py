@@ -1,0 +1,181 @@
+"""A small search: every combination is trained, and that of the lowest validation loss is kept.
+
+    NAME.partial/search.json     the trials so far: values, validation loss, rows, seconds
+    NAME.partial/trials/TRIAL/   what each trial left; NAME is a copy of the best one
+
+Trials are trainings like any other, one after the other in the order of the lists, with the same
+seed: a killed search goes on where it stopped, and trains no finished trial again. What is read is
+the training file and the validation file. Knows nothing of torch.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+from training import folders
+from training.card import render_card
+from training.config import (
+    RESULT_NAME,
+    TrainingConfig,
+    TrainingError,
+    dump_config,
+    partial_dir,
+    trials_dir,
+)
+
+SEARCH_NAME = "search.json"
+_SUMMED = ("tokens", "seconds", "cpu_seconds", "gpu_seconds", "starts")
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """One combination: what differs from the other trials, and the whole configuration."""
+
+    name: str
+    values: Mapping[str, float]
+    config: TrainingConfig
+
+
+@dataclass(frozen=True, slots=True)
+class Tried:
+    """What came of a trial; the validation loss is the mean over the tokens of `rows` rows."""
+
+    name: str
+    values: Mapping[str, float]
+    validation_loss: float
+    rows: int
+    seconds: float
+    recipe_sha256: str
+
+
+def trials_of(config: TrainingConfig) -> list[Trial]:
+    """The combinations of a search space, in the order of its lists, the last one fastest."""
+    space = config.search
+    assert space is not None, "the caller has asked for a search"
+    lists = {name: values for name, values in space.model_dump().items() if values}
+    return [
+        _trial(config, dict(zip(lists, combination, strict=True)))
+        for combination in product(*lists.values())
+    ]
+
+
+def _trial(config: TrainingConfig, values: Mapping[str, float]) -> Trial:
+    name = "-".join(f"{key}-{value:g}" for key, value in values.items())
+    changes: dict[str, Any] = {key: value for key, value in values.items() if key != "rank"}
+    if "rank" in values:
+        rank, lora = int(values["rank"]), config.lora
+        alpha = max(1, round(rank * lora.alpha / lora.rank))
+        changes["lora"] = lora.model_copy(update={"rank": rank, "alpha": alpha})
+    folder = trials_dir(config.output_dir) / name
+    changes |= {"search": None, "output_dir": folder}
+    return Trial(name, values, config.model_copy(update=changes))
+
+
+def run_search(
+    config: TrainingConfig, *, recipe: str, train: Callable[[TrainingConfig], Path], is_main: bool
+) -> None:
+    """Train what was not trained yet, and publish the best trial with the table of all.
+
+    Args:
+        recipe: digest of the whole search, under which its result is known.
+        train: trains one configuration to its end, or finds that it has been.
+
+    Raises:
+        TrainingError: a trial could not run; those before it are kept.
+    """
+    trials, tried = trials_of(config), []
+    for number, trial in enumerate(trials, start=1):
+        if is_main:
+            print(f"Trial {number} of {len(trials)}: {trial.name}", flush=True)
+        folder = train(trial.config)
+        if is_main:
+            tried.append(read_trial(trial, folder))
+            _write_table(config.output_dir, tried)
+    if is_main:
+        kept = min(tried, key=lambda one: one.validation_loss)
+        _print_table(tried, kept)
+        _stage(config, trials, tried, kept, recipe=recipe)
+        folders.publish(config.output_dir)
+
+
+def read_trial(trial: Trial, folder: Path) -> Tried:
+    """What a finished trial came to, at the step whose weights it kept.
+
+    Raises:
+        TrainingError: it was not validated there.
+    """
+    result = _read_result(folder)
+    held = {e["step"]: e["eval_loss"] for e in result["loss_curve"] if "eval_loss" in e}
+    if result["kept_step"] not in held:
+        raise TrainingError(
+            f"Trial {trial.name} has no validation loss at step {result['kept_step']}.",
+            hint="Set evaluate_every: epoch.",
+        )
+    return Tried(
+        trial.name,
+        trial.values,
+        validation_loss=held[result["kept_step"]],
+        rows=result["validation"]["rows"],
+        seconds=result["ledger"]["seconds"],
+        recipe_sha256=result["recipe_sha256"],
+    )
+
+
+def _read_result(folder: Path) -> dict[str, Any]:
+    result: dict[str, Any] = json.loads((folder / RESULT_NAME).read_text("utf-8"))
+    return result
+
+
+def _write_table(output_dir: Path, tried: Sequence[Tried]) -> None:
+    text = json.dumps([asdict(one) for one in tried], indent=1)
+    folders.write_whole(partial_dir(output_dir) / SEARCH_NAME, text + "\n")
+
+
+def _print_table(tried: Sequence[Tried], kept: Tried) -> None:
+    for one in sorted(tried, key=lambda one: one.validation_loss):
+        mark = "  <- kept" if one is kept else ""
+        print(f"{one.name:40} validation {one.validation_loss:.4f}, n={one.rows}{mark}", flush=True)
+
+
+def _stage(
+    config: TrainingConfig,
+    trials: Sequence[Trial],
+    tried: Sequence[Tried],
+    kept: Tried,
+    *,
+    recipe: str,
+) -> None:
+    """Lay a copy of the best trial where it is published from, with the table of all."""
+    staged = partial_dir(config.output_dir) / "result"
+    shutil.rmtree(staged, ignore_errors=True)
+    best = next(trial for trial in trials if trial.name == kept.name)
+    shutil.copytree(best.config.output_dir, staged)
+    settings = best.config.model_copy(update={"output_dir": config.output_dir})
+    result = _read_result(staged) | {
+        "recipe_sha256": recipe,
+        "config": settings.model_dump(mode="json"),
+        "ledger": _total([_read_result(trial.config.output_dir)["ledger"] for trial in trials]),
+        "search": {"kept": kept.name, "trials": [asdict(one) for one in tried]},
+    }
+    (staged / "config.yaml").write_text(dump_config(settings), encoding="utf-8")
+    (staged / RESULT_NAME).write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+    (staged / "README.md").write_text(render_card(result), encoding="utf-8")
+
+
+def _total(ledgers: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """What all trials took: sums, and the highest peaks."""
+    costs = [ledger["cost"] for ledger in ledgers]
+    gpu = [p for ledger in ledgers if (p := ledger["peak_gpu_memory_bytes"]) is not None]
+    return {
+        **ledgers[-1],
+        **{name: sum(ledger[name] for ledger in ledgers) for name in _SUMMED},
+        "peak_memory_bytes": max(ledger["peak_memory_bytes"] for ledger in ledgers),
+        "peak_gpu_memory_bytes": max(gpu, default=None),
+        "cost": None if None in costs else sum(costs),
+    }
