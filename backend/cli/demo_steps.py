@@ -42,12 +42,13 @@ METRICS = (
 )
 FIRST_REFERENCES = 300
 REVIEWS = 300
-TRAINING = {
+RANK = 16
+TRAINING: dict[str, Any] = {
     "epochs": 3,
     "learning_rate": 2e-3,
     "batch_size": 16,
     "max_length": 512,
-    "lora": {"rank": 16, "alpha": 32, "dropout": 0.0},
+    "lora": {"rank": RANK, "alpha": 2 * RANK, "dropout": 0.0},
 }
 SEED = 7
 
@@ -181,9 +182,9 @@ def train(demo: Demo, set_name: str, adapter: str, **changes: Any) -> None:
 
 
 def training_config(settings: Settings, **changes: Any) -> dict[str, Any]:
-    """The demo's training configuration with some keys changed."""
-    threads = {"threads": settings.torch_threads} if settings.torch_threads else {}
-    return TRAINING | threads | changes
+    """The demo's training configuration with changes; what is None is left out."""
+    config = TRAINING | {"threads": settings.torch_threads} | changes
+    return {key: value for key, value in config.items() if value is not None}
 
 
 def generate_and_score(

@@ -1,0 +1,133 @@
+"""Scenario `failures`: a second round that is fed by 150 outputs which failed review.
+
+The first adapter's summaries are reviewed until 150 have failed. Both second rounds go on from the
+first adapter and see the same 150 failures: one learns the corrections alone, the other learns to
+prefer each correction to the output that failed (DPO: the failures are negative examples).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import typer
+from sqlalchemy import select
+
+from backend.cli import demo_steps as steps
+from backend.cli.demo_data import import_examples
+from backend.cli.demo_steps import Demo
+from backend.cli.scenarios.claims import Claim, Outcome, claim_of
+from backend.cli.scenarios.steps import describe_arms, review_outputs
+from backend.errors import CannotCompute
+
+if TYPE_CHECKING:
+    from sqlalchemy.orm import Session
+
+BAR = """
+name: failures
+baseline: first
+alpha: 0.05
+lines:
+  - {metric: invented, direction: lower, margin: 0.0}
+  - {metric: rougeL, margin: -0.02}
+"""
+DATASET = "calls"
+MADE_WITH = ("--task", "summary", "--old-forms", "--n", "800")
+FRACTIONS = (0.75, 0.05, 0.2)
+FIRST_REFERENCES = 60
+REVIEWED = 400
+FAILURES = 150
+LEARNING_RATE = 3e-4
+METRICS = ("invented", "grounding", "rougeL")
+QUEUE = "reviews of first"
+DPO: dict[str, Any] = {"method": "dpo", "epochs": 2, "batch_size": 8}
+
+
+def play(demo: Demo) -> Outcome:
+    """The first adapter, the two second rounds, and all of them on the same examples."""
+    import_examples(demo, name=DATASET, made_with=MADE_WITH, fractions=FRACTIONS)
+    references = {"dataset": DATASET, "references": {"count": FIRST_REFERENCES}, "seed": steps.SEED}
+    steps.freeze(demo, "first", references)
+    rate = {"learning_rate": LEARNING_RATE}
+    steps.train(demo, "first", "first", **rate)
+    fresh = steps.untrained_examples(demo, dataset=DATASET, limit=REVIEWED)
+    review_outputs(demo, QUEUE, "first", fresh, dataset=DATASET)
+    failed = failed_reviews(demo, QUEUE, limit=FAILURES)
+    typer.echo(f"{len(failed)} failures, each with a correction (simulated reviews).")
+    started = {**rate, "start_from": adapter_of(demo, "first")}
+    steps.freeze(demo, "corrections", {"reviews": failed})
+    steps.train(demo, "corrections", "corrections", **started)
+    pairs = {"reviews": failed, "corrected": False, "dpo_corrections": True}
+    steps.freeze(demo, "negatives", pairs)
+    steps.train(demo, "negatives", "negatives", **started, **DPO)
+    models = ["base", "first", "corrections", "negatives"]
+    run_id = steps.generate_and_score(demo, models, "test", METRICS, dataset=DATASET)
+    return _outcome(demo, run_id)
+
+
+def failed_reviews(demo: Demo, queue_name: str, *, limit: int) -> list[int]:
+    """Reviews that failed an output and corrected it, the earliest first.
+
+    Raises:
+        CannotCompute: there are fewer than `limit`.
+    """
+    with demo.installation.sessions() as session:
+        found = _failed(session, demo.project_id, queue_name)
+    if len(found) < limit:
+        raise CannotCompute(
+            f"Only {len(found)} outputs failed in {queue_name!r}, and {limit} are needed.",
+            hint="Review more outputs, or start from an adapter that was trained less.",
+        )
+    return found[:limit]
+
+
+def _failed(session: Session, project_id: int, queue_name: str) -> list[int]:
+    from backend.services.review import find_queue, stands
+    from backend.tables.review import Correction, Rating, Review, ReviewItem
+
+    queue = find_queue(session, project_id, queue_name)
+    query = (
+        select(Review.id)
+        .join(ReviewItem, ReviewItem.id == Review.item_id)
+        .join(Rating, Rating.review_id == Review.id)
+        .join(Correction, Correction.review_id == Review.id)
+        .where(ReviewItem.queue_id == queue.id, *stands())
+        .where(Rating.criterion == "faithful", Rating.value == "no")
+    )
+    return list(session.scalars(query.order_by(Review.id)))
+
+
+def adapter_of(demo: Demo, name: str) -> str:
+    """The folder of an adapter, to go on from."""
+    from backend.services.model_versions import find_model
+
+    with demo.installation.sessions() as session:
+        return str(find_model(session, demo.project_id, name).adapter_path)
+
+
+def _outcome(demo: Demo, run_id: int) -> Outcome:
+    from backend.db import reading
+    from backend.services import scoring
+    from backend.services.model_versions import find_model
+
+    with reading(demo.installation.sessions) as session:
+        score_run = scoring.list_score_runs(session, run_id)[-1].id
+
+        def change(old: str, new: str) -> Claim:
+            ids = [find_model(session, demo.project_id, name).id for name in (old, new)]
+            found = scoring.paired_figure(session, score_run, ids[0], ids[1], "invented")
+            text = f"share of summaries with an invented fact, {new} minus {old}"
+            return claim_of(found, text, aim=0.0, at_least=False)
+
+        about = {
+            "base": "nothing of this desk",
+            "first": f"{FIRST_REFERENCES} references",
+            "corrections": f"first, then the corrections of its {FAILURES} failures (SFT)",
+            "negatives": f"first, then the corrections over the {FAILURES} failures (DPO)",
+        }
+        arms = describe_arms(session, demo.project_id, about)
+        claims = (
+            change("first", "negatives"),
+            change("first", "corrections"),
+            change("corrections", "negatives"),
+        )
+        return Outcome(run_id, arms, claims)
