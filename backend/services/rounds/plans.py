@@ -50,6 +50,7 @@ class RoundPlan(_Part):
     )
     engine: str | None = Field(None, description="local or vllm; the settings' by default.")
     max_tokens: int = Field(128, ge=1)
+    replay: bool = Field(True, description="Replay the corrections on the candidate (yield).")
     review: ReviewPlan | None = Field(None, description="Blind votes; none by default.")
     sign: bool = Field(True, description="Wait for a person to sign the promotion.")
     not_before: AwareDatetime | None = Field(None, description="Begin at this time.")

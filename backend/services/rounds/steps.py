@@ -26,6 +26,7 @@ from backend.services.promotion import decide_promotion, get_comparison
 from backend.services.queue import JobKind
 from backend.services.review.watching import watch_queue
 from backend.services.rounds.plans import ReviewPlan, RoundPlan, plan_from_content
+from backend.services.rounds.replays import start_round_replays
 from backend.services.users import find_user
 from backend.services.verdicts import Verdict
 from backend.settings import Settings
@@ -154,6 +155,8 @@ def _evaluate(turn: Turn) -> Moved | Waits:
     assert row.score_run_id is not None
     waiting = _job(session, JobKind.GENERATE, row.generation_run_id, "the answers")
     waiting = waiting or _job(session, JobKind.SCORE, row.score_run_id, "the scores")
+    for run_id in start_round_replays(session, row, turn.plan, turn.settings):
+        waiting = waiting or _job(session, JobKind.GENERATE, run_id, "the replay of corrections")
     if waiting is not None:
         return waiting
     following = Phase.DECIDE if turn.plan.review is None else Phase.REVIEW

@@ -15,6 +15,7 @@ from backend.services.projects import current_manifest
 from backend.services.promotion import get_comparison, promote
 from backend.services.queue import JobKind
 from backend.services.rounds.plans import AcceptedLeaks, RoundPlan
+from backend.services.rounds.replays import replay_runs
 from backend.tables.rounds import Phase, Round, RoundEvent, RoundState
 
 ENDED = (RoundState.CANCELLED, RoundState.FINISHED)
@@ -117,7 +118,7 @@ def take_up_round(
     row.state, row.error = RoundState.ACTIVE, None
     if accept is not None:
         row.plan = {**row.plan, "accepted_leaks": accept.model_dump()}
-    for kind, subject in _jobs_of(row):
+    for kind, subject in _jobs_of(session, row):
         job = queue.find_job(session, kind, subject)
         if job is not None and job.state in ("failed", "stopped"):
             queue.resume_job(session, job.id)
@@ -196,10 +197,11 @@ def _refuse_ended(row: Round) -> None:
         raise Conflict(f"Round {row.number} is {row.state}.")
 
 
-def _jobs_of(row: Round) -> list[tuple[JobKind, int]]:
+def _jobs_of(session: Session, row: Round) -> list[tuple[JobKind, int]]:
     asked = [
         (JobKind.TRAIN, row.training_run_id),
         (JobKind.GENERATE, row.generation_run_id),
         (JobKind.SCORE, row.score_run_id),
     ]
-    return [(kind, subject) for kind, subject in asked if subject is not None]
+    replays = [(JobKind.GENERATE, run_id) for run_id in replay_runs(session, row)]
+    return [*((kind, subject) for kind, subject in asked if subject is not None), *replays]

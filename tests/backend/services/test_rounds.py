@@ -24,7 +24,7 @@ from backend.services.projects import set_manifest
 from backend.services.review import Answer
 from backend.settings import Settings
 from backend.tables.comparison import Comparison
-from backend.tables.curation import TrainingSet
+from backend.tables.curation import Replay, TrainingSet
 from backend.tables.datasets import Example
 from backend.tables.generation import GenerationRun
 from backend.tables.model_versions import ModelVersion
@@ -90,8 +90,8 @@ class Loop:
     def finish_run(self) -> None:
         """The base always writes nonsense, the candidate what is asked for."""
         with self.sessions.begin() as session:
-            run = session.scalars(select(GenerationRun).order_by(GenerationRun.id.desc())).first()
-            assert run is not None
+            row = rounds.find_round(session, self.project_id)
+            run = session.get_one(GenerationRun, row.generation_run_id)
             generation.save_generations(session, run.id, _answers(session, run))
             (scores,) = scoring.list_score_runs(session, run.id)
             units = scoring.pending_units(session, scores.id)
@@ -100,6 +100,15 @@ class Loop:
             _finish(session, "generate", run.id)
             queue.enqueue_job(session, "score", scores.id)
             _finish(session, "score", scores.id)
+        self.finish_replays()
+
+    def finish_replays(self) -> None:
+        """The candidate answers the corrected prompts as their references do."""
+        with self.sessions.begin() as session:
+            for replay in session.scalars(select(Replay)):
+                run = session.get_one(GenerationRun, replay.generation_run_id)
+                generation.save_generations(session, run.id, _answers(session, run))
+                _finish(session, "generate", run.id)
 
     def vote(self, n: int) -> None:
         """So many blind votes for the candidate."""
@@ -401,9 +410,69 @@ def test_a_worker_killed_at_every_step_makes_nothing_twice(
         loop.advance()
     made = [TrainingSet, TrainingRun, ScoreRun, Comparison]
     assert [loop.count(table) for table in made] == [1, 1, 1, 1]
-    assert loop.count(GenerationRun) == 2
+    assert loop.count(GenerationRun) == 3
+    assert loop.count(Replay) == 1
     assert loop.count(ReviewQueue) == 2
     assert loop.row().phase == "sign"
+
+
+def test_a_round_waits_for_the_replay_of_its_corrections(
+    loop: Loop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loop.start()
+    loop.advance()
+    loop.finish_training()
+    loop.advance()
+    monkeypatch.setattr(loop, "finish_replays", lambda: None)
+    loop.finish_run()
+    loop.advance()
+    assert loop.row().waits_for == "the replay of corrections (generate 3 is queued)"
+    monkeypatch.undo()
+    loop.finish_replays()
+    loop.advance()
+    assert loop.row().phase == "review"
+
+
+def test_a_replay_runs_on_the_corrected_prompts_and_has_no_figures(loop: Loop) -> None:
+    _bring_to_votes(loop)
+    with loop.sessions() as session:
+        replay = session.scalars(select(Replay)).one()
+        run = session.get_one(GenerationRun, replay.generation_run_id)
+        asked = {example.external_id for example in generation.examples_of_run(session, run)}
+        assert (run.split, [model.name for model in run.models]) == ("train", ["v9"])
+        assert asked == {f"train-{n}" for n in range(6)}
+        assert not scoring.list_score_runs(session, run.id)
+
+
+def test_a_replay_that_failed_is_queued_again(loop: Loop) -> None:
+    loop.start()
+    loop.advance()
+    loop.finish_training()
+    loop.advance()
+    with loop.sessions.begin() as session:
+        replay = session.scalars(select(Replay)).one()
+        job = queue.find_job(session, "generate", replay.generation_run_id)
+        assert job is not None
+        job.state, job.error = JobState.FAILED, "The engine is gone."
+        row = rounds.find_round(session, loop.project_id)
+        assert row.generation_run_id is not None
+        assert row.score_run_id is not None
+        _finish(session, "generate", row.generation_run_id)
+        queue.enqueue_job(session, "score", row.score_run_id)
+        _finish(session, "score", row.score_run_id)
+    loop.advance()
+    assert (loop.row().state, loop.row().error) == ("failed", "The engine is gone.")
+    with loop.sessions.begin() as session:
+        row = rounds.find_round(session, loop.project_id)
+        rounds.take_up_round(session, row, now=loop.clock)
+        job = queue.find_job(session, "generate", replay.generation_run_id)
+        assert job is not None
+        assert job.state == JobState.QUEUED
+
+
+def test_a_plan_may_leave_out_the_replay(loop: Loop) -> None:
+    _bring_to_votes(loop, replay=False)
+    assert loop.count(Replay) == 0
 
 
 def test_the_plan_in_the_readme_is_a_plan() -> None:
