@@ -38,9 +38,11 @@ class RoundClient(Wire):
         body = rounds.RoundCancelled(reason=reason)
         return self._post(rounds.RoundShown, f"/v1/rounds/{round_id}/cancel", body)
 
-    def sign_round(self, round_id: int, *, override: str | None = None) -> rounds.RoundShown:
-        """Sign the promotion that a round waits for."""
-        body = rounds.RoundSigned(override=override)
+    def sign_round(
+        self, round_id: int, *, override: str | None = None, hold: str | None = None
+    ) -> rounds.RoundShown:
+        """Sign the promotion that a round waits for, or with a reason that it is held."""
+        body = rounds.RoundSigned(override=override, hold=hold)
         return self._post(rounds.RoundShown, f"/v1/rounds/{round_id}/sign", body)
 
     def lineage(self, project_id: int, of: str) -> rounds.LineageShown:

@@ -1,4 +1,4 @@
-"""`strop rollback`: point the alias back at the model before."""
+"""`strop rollback`: point the alias back at the model before, on the servers too."""
 
 from __future__ import annotations
 
@@ -7,18 +7,33 @@ from typing import Annotated
 import typer
 
 from backend.cli.common import ProjectOption, working_in_project
+from backend.cli.signing import SignerOption, UnservedOption, serve
 
 
 def command(
+    as_: SignerOption,
     reason: Annotated[str, typer.Option(help="Why; it stays in the log.")],
+    allow_unserved: UnservedOption = None,
     alias: Annotated[str, typer.Option(help="Alias to move.")] = "champion",
     project: ProjectOption = None,
 ) -> None:
-    """Undo the newest promotion of an alias."""
-    from backend.services.model_versions import alias_target
-    from backend.services.promotion import roll_back
+    """Undo the newest promotion of an alias, in the name of a lead."""
+    from backend.services import promotion
+    from backend.services.users import find_user, require_lead
 
-    with working_in_project(project) as (_, session, found):
-        roll_back(session, found.id, decided_by_id=None, reason=reason, alias=alias)
-        model = alias_target(session, found.id, alias)
-        typer.echo(f"{alias} is now {model.label if model else 'nothing'}.")
+    with working_in_project(project) as (installation, session, found):
+        project_id = found.id
+        signer = require_lead(session, find_user(session, as_).id, project_id)
+        move = promotion.plan_roll_back(session, project_id, alias=alias)
+    report = serve(move, installation.settings)
+    with installation.sessions.begin() as session:
+        promotion.roll_back(
+            session,
+            project_id,
+            decided_by_id=signer.id,
+            reason=reason,
+            alias=alias,
+            serving=report,
+            unserved=allow_unserved,
+        )
+    typer.echo(f"{alias} is now {move.model.name}, signed by {as_}.")

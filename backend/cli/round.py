@@ -17,6 +17,7 @@ from backend.cli.common import (
     print_table,
     working_in_project,
 )
+from backend.cli.signing import UnservedOption, serve
 
 if TYPE_CHECKING:
     from backend.tables.rounds import Round
@@ -134,17 +135,27 @@ def sign(
     override: Annotated[
         str | None, typer.Option(help="Reason to promote without PASS; it stays visible.")
     ] = None,
+    hold: Annotated[
+        str | None, typer.Option(help="Reason to keep what stands: nothing is promoted.")
+    ] = None,
+    allow_unserved: UnservedOption = None,
     project: ProjectOption = None,
 ) -> None:
-    """Sign the promotion that a round waits for."""
+    """Sign the promotion that a round waits for, or that it is held; in the name of a lead."""
     from backend.db import utc_now
-    from backend.services.rounds import find_round, sign_round
-    from backend.services.users import find_user
+    from backend.services.rounds import Signature, find_round, plan_signing, sign_round
+    from backend.services.users import find_user, require_lead
 
-    with working_in_project(project) as (_, session, found):
+    with working_in_project(project) as (installation, session, found):
         row = find_round(session, found.id, number)
-        user_id = find_user(session, as_).id
-        sign_round(session, row, user_id=user_id, override=override, now=utc_now())
+        number, project_id = row.number, found.id
+        user_id = require_lead(session, find_user(session, as_).id, project_id).id
+        move = plan_signing(session, row, override=override) if hold is None else None
+    served = serve(move, installation.settings) if move is not None else None
+    signature = Signature(user_id, hold, override, serving=served, unserved=allow_unserved)
+    with installation.sessions.begin() as session:
+        row = find_round(session, project_id, number)
+        sign_round(session, row, signature, now=utc_now())
         record = _record(row)
     _show(record, as_json=False)
 

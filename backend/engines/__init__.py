@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
-from backend.engines.base import Engine
+from backend.engines.base import AliasEngine, Engine
 from backend.errors import UnknownName
 from backend.settings import Settings
 
@@ -48,3 +48,11 @@ def open_engine(name: str, settings: Settings, *, urls: Sequence[str] | None = N
     if name not in ENGINES:
         raise UnknownName("engine", name, ENGINES)
     return ENGINES[name](settings, urls)
+
+
+def open_server(url: str, settings: Settings) -> AliasEngine:
+    """One vLLM server as an engine, to be closed by the caller."""
+    from backend.engines.vllm import VllmEngine
+
+    key = settings.vllm_api_key
+    return VllmEngine([url], api_key=key.get_secret_value() if key else None)

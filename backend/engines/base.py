@@ -146,3 +146,14 @@ class Engine(Protocol):
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None: ...
+
+
+class AliasEngine(Engine, Protocol):
+    """An engine on servers that outlive it, which can be told to serve a model by another name."""
+
+    def serve_as(self, alias: str, model: ServedModel | None) -> None:
+        """Have `alias` mean this adapter on every server, whatever it meant before.
+
+        A base or None has no adapter to be named: the servers then know the alias no more. What
+        `load` made ready is asked under the alias from here on.
+        """

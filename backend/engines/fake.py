@@ -46,6 +46,7 @@ class FakeEngine:
         template: how messages become a prompt.
         tokenise: how a prompt becomes token ids; its bytes by default.
         asked: the keys in the order in which they were asked, for the test to look at.
+        aliases: alias -> name of the model that it means.
     """
 
     answer: Callable[[GenerationRequest], str | GenerationResult] = echo_last_message
@@ -63,6 +64,7 @@ class FakeEngine:
     served: dict[str, ServedModel] = field(default_factory=dict)
     asked: list[str] = field(default_factory=list)
     closed: bool = False
+    aliases: dict[str, str] = field(default_factory=dict)
 
     def load(self, models: Sequence[ServedModel]) -> None:
         """Serve these models too."""
@@ -96,6 +98,14 @@ class FakeEngine:
         """What `template` says."""
         return self.template(messages)
 
+    def serve_as(self, alias: str, model: ServedModel | None) -> None:
+        """Have the alias mean this adapter, or nothing."""
+        self._require_life()
+        self.aliases.pop(alias, None)
+        if model is not None and model.adapter_path is not None:
+            self.served[model.name] = model
+            self.aliases[alias] = model.name
+
     def close(self) -> None:
         """Remember that it was closed."""
         self.closed = True
@@ -127,6 +137,7 @@ class FakeEngine:
         )
 
     def _resolve(self, model: str) -> str:
+        model = self.aliases.get(model, model)
         if model not in self.served:
             raise UnknownAdapter(f"The fake engine does not serve {model!r}.")
         if self.ignores_adapters and self.served[model].adapter_path is not None:

@@ -28,7 +28,7 @@ from backend.engines.base import (
 )
 from backend.engines.prompts import decode_prompt, load_tokenizer
 from backend.engines.stream import AnswerStream, LoopThread
-from backend.engines.vllm_models import load_adapter, name_of_base, read_models
+from backend.engines.vllm_models import load_adapter, name_of_base, point_alias, read_models
 from backend.engines.vllm_server import Retries, VllmServer
 from backend.errors import EngineError, UnknownAdapter
 
@@ -139,6 +139,17 @@ class VllmEngine:
     def render(self, messages: Sequence[Message]) -> str:
         """The prompt that the server makes of the messages, in the base's own spelling."""
         return decode_prompt(self._own_tokenizer(), self.token_ids(messages))
+
+    def serve_as(self, alias: str, model: ServedModel | None) -> None:
+        """Have the alias mean this adapter on every server, whatever it meant before.
+
+        Raises:
+            EngineError: a server refuses.
+        """
+        for server in self._servers:
+            self._thread.run(point_alias(server, alias, model))
+        named = model is not None and model.adapter_path is not None
+        self._names[alias] = alias if named or model is None else self._names[model.name]
 
     def close(self) -> None:
         """Close the connections; the servers and what they hold stay as they are."""

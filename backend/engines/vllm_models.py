@@ -100,6 +100,28 @@ async def load_adapter(
     raise _refused(server, model, path, reply)
 
 
+async def point_alias(server: VllmServer, alias: str, model: ServedModel | None) -> None:
+    """Have a server know an adapter by a fixed name; a base or None takes the name away.
+
+    The server keeps what it remembers of prompts by name and path, so that an alias that moves to
+    an adapter in another folder starts afresh.
+
+    Raises:
+        EngineError: the server refuses.
+    """
+    if model is None or model.adapter_path is None:
+        await server.post("/v1/unload_lora_adapter", {"lora_name": alias})  # may not be there
+        return
+    path = str(model.adapter_path.resolve())
+    reply = await server.post(
+        "/v1/load_lora_adapter",
+        {"lora_name": alias, "lora_path": path, "load_inplace": True},
+        tried_again=TRIED_AGAIN - {500},
+    )
+    if reply.status != 200:
+        raise _refused(server, model, path, reply)
+
+
 def _has_no_loading(reply: Reply) -> bool:
     """No such route; a folder that is not there is a 404 too, and names the adapter."""
     return reply.status in {404, 405} and "adapter" not in reply.error.lower()

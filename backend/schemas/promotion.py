@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field
 
@@ -11,7 +11,12 @@ from backend.schemas.common import Given, Shown
 
 
 class PromotionShown(Shown):
-    """One decision about one model; the newest of an alias that moved it says where it points."""
+    """One decision about one model; the newest of an alias that moved it says where it points.
+
+    `override` is why it was made without a passing preflight and verdict. `evidence` has what it
+    rested on: verdict, preflight, bar, digests, what the servers answered and, under `unserved`,
+    why the alias moved without them.
+    """
 
     id: int
     project_id: int
@@ -20,6 +25,8 @@ class PromotionShown(Shown):
     action: str
     comparison_id: int | None
     reason: str
+    override: str | None = None
+    evidence: dict[str, Any] | None = None
     simulated: bool
     decided_by: str | None
     created_at: datetime
@@ -28,11 +35,13 @@ class PromotionShown(Shown):
 class PromotionGiven(Given):
     """Promote by a comparison, or roll an alias back.
 
-    `override` is the signed reason for promoting without a PASS; a rollback needs its `reason`.
+    `override` is the signed reason for promoting without a PASS, `allow_unserved` that for moving
+    though a server does not serve the model; a rollback needs its `reason`.
     """
 
     action: Literal["promote", "rollback"] = "promote"
     alias: str = Field("champion", min_length=1, max_length=40, pattern=r"^[a-z][a-z0-9_-]*$")
     comparison_id: int | None = None
     override: str | None = Field(None, min_length=1, max_length=2_000)
+    allow_unserved: str | None = Field(None, min_length=1, max_length=2_000)
     reason: str | None = Field(None, min_length=1, max_length=2_000)

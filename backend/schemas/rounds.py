@@ -76,9 +76,15 @@ class RoundCancelled(Given):
 
 
 class RoundSigned(Given):
-    """Sign the promotion; `override` is the reason to do so without a PASS."""
+    """Sign the promotion, or with `hold` that what stands is kept.
+
+    `override` is the reason to promote without a PASS, `allow_unserved` that to do so though a
+    server does not serve the model.
+    """
 
     override: str | None = Field(None, min_length=1, max_length=2_000)
+    hold: str | None = Field(None, min_length=1, max_length=2_000)
+    allow_unserved: str | None = Field(None, min_length=1, max_length=2_000)
 
 
 class Withdrawal(Given):

@@ -22,6 +22,7 @@ from backend.services.preflight_checks import (
     Digests,
     check_difference,
     check_digests,
+    check_fit,
     check_rank,
     check_rendering,
     check_training_record,
@@ -153,6 +154,7 @@ def check_files(base: ModelFacts, adapters: Sequence[ModelFacts]) -> list[Check]
             checks.append(check_training_record(name, now, facts.trained))
         if facts.served.adapter_path is not None:
             checks.append(check_rank(name, facts.served.adapter_path, facts.rank))
+            checks.append(check_fit(facts.served, facts.served.adapter_path))
     return checks
 
 

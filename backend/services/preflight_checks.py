@@ -16,6 +16,8 @@ from backend.engines.base import Engine, Message, ServedModel
 from backend.engines.prompts import decode_prompt, encode_prompt, load_tokenizer
 from backend.engines.serve import VLLM_RANKS
 from backend.errors import StropError
+from backend.services import adapter_files
+from backend.services.adapter_files import check_fits_base
 
 SMALLEST_DIFFERENCE = 0.05
 """Nats. A trained adapter moves the likeliest twenty first tokens by far more; rounding by less."""
@@ -114,8 +116,24 @@ def check_rank(name: str, path: Path, registered: int | None) -> Check:
     if rank > VLLM_RANKS[-1]:
         detail = f"{name} has rank {rank}; vLLM serves at most {VLLM_RANKS[-1]}."
         return Check(title, False, detail, figures)
-    detail = f"{name} has rank {rank}, which the engine has taken (vLLM refuses what is too large)."
+    detail = f"{name} has rank {rank}; above its --max-lora-rank a server refuses to load it."
     return Check(title, True, detail, figures)
+
+
+def check_fit(model: ServedModel, path: Path) -> Check:
+    """Whether every tensor of the adapter fits the base; vLLM loads one that does not (0.32)."""
+    from training.config import TrainingError
+    from training.digest import resolve_model
+
+    title = f"fit of {model.name}"
+    try:
+        check_fits_base(
+            adapter_files.read_adapter(path, artifact_root=path), resolve_model(model.base_model)
+        )
+    except (StropError, TrainingError) as error:
+        return Check(title, False, f"{model.name}: {error.message}")
+    detail = f"{model.name}: every tensor fits the base."
+    return Check(title, True, detail)
 
 
 def check_rendering(

@@ -67,5 +67,5 @@ def _judge(newest: dict[str, Preflight | None], checks: int, notes: int) -> tupl
             f"no preflight of {', '.join(missing)} before this run: it was not shown that what "
             "was served is what was meant",
         )
-    said = f"{checks - notes} of {checks} checks passed"
-    return Verdict.PASS, said + (f", {notes} are notes that decide nothing" if notes else "")
+    passed = f"{checks - notes} of {checks} checks passed"
+    return Verdict.PASS, passed + (f", {notes} are notes that decide nothing" if notes else "")

@@ -1,4 +1,8 @@
-"""Promotion: an append-only log of decisions; an alias points where its newest move put it."""
+"""Promotion: an append-only log of decisions; an alias points where its newest move put it.
+
+A person signs: a lead or an admin. In three steps, since no transaction may stay open while servers
+are asked: `plan_promotion` (may it be?), `serving.serve_move` (the servers), `promote` (the log).
+"""
 
 from __future__ import annotations
 
@@ -6,12 +10,23 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from backend.errors import Conflict, NotFound
-from backend.services.model_versions import alias_target
-from backend.services.verdicts import Verdict
+from backend.services.model_versions import alias_target, register_base, served_model
+from backend.services.promotion_evidence import (
+    digests_of,
+    evidence_of,
+    is_passed,
+    newest_fingerprint,
+    reason_of,
+    served_evidence,
+)
+from backend.services.serving import Move, ServingReport, require_served
+from backend.services.users import require_lead
 from backend.tables.comparison import Comparison
+from backend.tables.model_versions import ModelVersion
 from backend.tables.promotion import Promotion, PromotionAction
 
 CHAMPION = "champion"
+DECIDED_ALONE = "decided by the manifest without a person; no server was told"
 
 
 def decide_promotion(
@@ -22,101 +37,174 @@ def decide_promotion(
     alias: str = CHAMPION,
     simulated: bool = False,
 ) -> Promotion:
-    """Promote the candidate when its verdict is PASS, else hold it; the reason is kept."""
-    passed = comparison.verdict == Verdict.PASS
-    action = PromotionAction.PROMOTED if passed else PromotionAction.HELD
-    return _append(
-        session,
-        Promotion(
-            project_id=comparison.project_id,
-            alias=alias,
-            model_version_id=comparison.candidate_id,
-            action=action,
-            comparison_id=comparison.id,
-            reason=_reason(comparison),
-            decided_by_id=decided_by_id,
-            simulated=simulated,
-        ),
-    )
+    """Promote the candidate when its verdict is PASS, else hold it; the reason is kept.
+
+    Nobody signs and no server is asked: for the demo, for rounds that were planned so, and to hold.
+    """
+    passed = is_passed(comparison)
+    row = _row_of(session, comparison, alias, decided_by_id=decided_by_id)
+    row.action = PromotionAction.PROMOTED if passed else PromotionAction.HELD
+    row.simulated = simulated
+    if passed:
+        row.evidence = {**(row.evidence or {}), "unserved": DECIDED_ALONE}
+    return _append(session, row)
 
 
-def _reason(comparison: Comparison) -> str:
-    """The verdict and the lines that decided it."""
-    decisive = [
-        f"{line['title']}: {line['reason']}"
-        for line in comparison.lines
-        if line["verdict"] == comparison.verdict
-    ]
-    return f"{comparison.verdict} by manifest: " + "; ".join(decisive)
+def hold(
+    session: Session,
+    comparison: Comparison,
+    *,
+    decided_by_id: int,
+    reason: str,
+    alias: str = CHAMPION,
+) -> Promotion:
+    """Record that a lead does not promote the candidate, whatever the verdict; nothing moves.
+
+    Raises Forbidden when the person is no lead.
+    """
+    require_lead(session, decided_by_id, comparison.project_id)
+    row = _row_of(session, comparison, alias, decided_by_id=decided_by_id)
+    row.action = PromotionAction.HELD
+    row.reason = f"HELD by a lead: {reason} ({row.reason})"
+    return _append(session, row)
+
+
+def plan_promotion(
+    session: Session, comparison: Comparison, *, alias: str = CHAMPION, override: str | None = None
+) -> Move:
+    """What the servers are to be told.
+
+    Raises:
+        Conflict: the preflight or the verdict is no PASS and no override with its reason is given.
+    """
+    if not is_passed(comparison) and not override:
+        raise Conflict(
+            f"The verdict is {comparison.verdict}, not PASS. {reason_of(comparison)}",
+            hint='Improve the candidate, or sign with --override "reason".',
+        )
+    candidate = session.get_one(ModelVersion, comparison.candidate_id)
+    return plan_move(session, comparison.project_id, candidate, alias=alias)
 
 
 def promote(
     session: Session,
     comparison: Comparison,
     *,
-    decided_by_id: int | None,
+    decided_by_id: int,
     alias: str = CHAMPION,
     override: str | None = None,
+    serving: ServingReport | None = None,
+    unserved: str | None = None,
 ) -> Promotion:
-    """Point the alias at the candidate.
+    """Point the alias at the candidate, in the name of a lead.
 
-    Raises Conflict when the verdict is not PASS and no override with its reason is given; the
-    override stays readable in the log.
+    Args:
+        override: reason to do so without a passing preflight and verdict; stays readable.
+        serving: what the servers made of it; None where none is configured.
+        unserved: reason to do so though a server does not serve the model; stays readable.
+
+    Raises:
+        Conflict: no PASS without an override, or a server that does not serve the model.
+        Forbidden: the person is no lead.
     """
-    if comparison.verdict != Verdict.PASS and not override:
-        raise Conflict(
-            f"The verdict is {comparison.verdict}, not PASS. {_reason(comparison)}",
-            hint='Improve the candidate, or sign with --override "reason".',
-        )
-    if override is None:
-        return decide_promotion(session, comparison, decided_by_id=decided_by_id, alias=alias)
-    return _append(
-        session,
-        Promotion(
-            project_id=comparison.project_id,
-            alias=alias,
-            model_version_id=comparison.candidate_id,
-            action=PromotionAction.PROMOTED,
-            comparison_id=comparison.id,
-            reason=f"OVERRIDE of {comparison.verdict}: {override}",
-            decided_by_id=decided_by_id,
-        ),
+    require_lead(session, decided_by_id, comparison.project_id)
+    plan_promotion(session, comparison, alias=alias, override=override)
+    report = serving or ServingReport()
+    require_served(report, unserved)
+    row = _row_of(session, comparison, alias, decided_by_id=decided_by_id)
+    row.evidence = {**(row.evidence or {}), **served_evidence(report, unserved)}
+    if override is not None:
+        row.override = override
+        row.reason = f"OVERRIDE of {comparison.verdict}: {override}"
+    return _append(session, row)
+
+
+def _row_of(
+    session: Session, comparison: Comparison, alias: str, *, decided_by_id: int | None
+) -> Promotion:
+    return Promotion(
+        project_id=comparison.project_id,
+        alias=alias,
+        model_version_id=comparison.candidate_id,
+        action=PromotionAction.PROMOTED,
+        comparison_id=comparison.id,
+        reason=reason_of(comparison),
+        evidence=evidence_of(session, comparison),
+        decided_by_id=decided_by_id,
     )
+
+
+def plan_move(
+    session: Session, project_id: int, model: ModelVersion, *, alias: str = CHAMPION
+) -> Move:
+    """An alias that is to point at a model, with what is known of how the model answers."""
+    before = alias_target(session, project_id, alias)
+    return Move(
+        alias=alias,
+        model=served_model(model),
+        base=served_model(model if model.is_own_base else register_base(session, project_id)),
+        before=None if before is None else served_model(before),
+        fingerprint=newest_fingerprint(session, model),
+    )
+
+
+def plan_roll_back(session: Session, project_id: int, *, alias: str = CHAMPION) -> Move:
+    """What the servers are to be told when an alias goes back. Conflict when it cannot."""
+    return plan_move(session, project_id, _model_before(session, project_id, alias), alias=alias)
 
 
 def roll_back(
     session: Session,
     project_id: int,
     *,
-    decided_by_id: int | None,
+    decided_by_id: int,
     reason: str,
     alias: str = CHAMPION,
+    serving: ServingReport | None = None,
+    unserved: str | None = None,
 ) -> Promotion:
-    """Point the alias at the model before the present one. Raises Conflict when there is none."""
+    """Point the alias at the model before the present one, in the name of a lead.
+
+    Raises:
+        Conflict: there is none, or a server does not serve it.
+        Forbidden: the person is no lead.
+    """
+    require_lead(session, decided_by_id, project_id)
+    before = _model_before(session, project_id, alias)
     current = alias_target(session, project_id, alias)
-    if current is None:
-        raise Conflict(f"The alias {alias} points nowhere.", hint="Promote a model first.")
-    before = _model_before(session, project_id, alias, current.id)
-    if before is None:
-        raise Conflict(
-            f"There is no model before {current.label} to go back to.",
-            hint="Promote another candidate in its place.",
-        )
+    assert current is not None
+    report = serving or ServingReport()
+    require_served(report, unserved)
     return _append(
         session,
         Promotion(
             project_id=project_id,
             alias=alias,
-            model_version_id=before,
+            model_version_id=before.id,
             action=PromotionAction.ROLLED_BACK,
             reason=f"rolled back from {current.label}: {reason}",
+            evidence={"digests": digests_of(before), **served_evidence(report, unserved)},
             decided_by_id=decided_by_id,
         ),
     )
 
 
-def _model_before(session: Session, project_id: int, alias: str, current_id: int) -> int | None:
-    """Replay the log as a stack of promotions, from which a roll-back pops one."""
+def _model_before(session: Session, project_id: int, alias: str) -> ModelVersion:
+    """Where an alias goes when it goes back. Conflict when there is nothing before."""
+    current = alias_target(session, project_id, alias)
+    if current is None:
+        raise Conflict(f"The alias {alias} points nowhere.", hint="Promote a model first.")
+    stack = _replay(session, project_id, alias)
+    if len(stack) < 2 or stack[-1] != current.id:
+        raise Conflict(
+            f"There is no model before {current.label} to go back to.",
+            hint="Promote another candidate in its place.",
+        )
+    return session.get_one(ModelVersion, stack[-2])
+
+
+def _replay(session: Session, project_id: int, alias: str) -> list[int]:
+    """The log as a stack of promotions, from which a roll-back pops one."""
     stack: list[int] = []
     for row in list_promotions(session, project_id):
         if row.alias != alias or row.action == PromotionAction.HELD:
@@ -124,10 +212,10 @@ def _model_before(session: Session, project_id: int, alias: str, current_id: int
         if row.action == PromotionAction.ROLLED_BACK and stack:
             stack.pop()
         elif row.action == PromotionAction.PROMOTED and (
-            not stack or stack[-1] != (row.model_version_id)
+            not stack or stack[-1] != row.model_version_id
         ):
             stack.append(row.model_version_id)
-    return stack[-2] if len(stack) > 1 and stack[-1] == current_id else None
+    return stack
 
 
 def list_promotions(session: Session, project_id: int) -> list[Promotion]:

@@ -74,6 +74,13 @@ def _show_actions(row: RoundShown) -> None:
             _button("Take up again", lambda: client.resume_round(row.id))
         if row.phase == "sign" and row.state == "active":
             _button("Sign the promotion", lambda: client.sign_round(row.id), first=True)
+            with st.popover("Hold …"):
+                kept = st.text_input("Why is it not promoted?", key=f"hold-{row.id}")
+                _button(
+                    "Sign that it is held",
+                    lambda: client.sign_round(row.id, hold=kept.strip()),
+                    disabled=not kept.strip(),
+                )
         if row.state not in ("finished", "cancelled"):
             with st.popover("Cancel …"):
                 reason = st.text_input("Why? It stays in the record.", key=f"why-{row.id}")

@@ -7,10 +7,10 @@ from sqlalchemy.orm import Session
 
 from backend.api.deps import CurrentUser, SessionDep
 from backend.api.once import OnceDep
+from backend.api.served import ServedPromotion
 from backend.errors import InvalidInput
 from backend.schemas.promotion import PromotionGiven, PromotionShown
 from backend.services import overview, promotion
-from backend.services.access import require_in_project
 from backend.tables.promotion import Promotion
 
 router = APIRouter(tags=["promotion"])
@@ -36,11 +36,12 @@ def list_promotions(project_id: int, session: SessionDep) -> list[PromotionShown
 def decide(
     project_id: int,
     body: PromotionGiven,
+    served: ServedPromotion,
     session: SessionDep,
     user: CurrentUser,
     once: OnceDep,
 ) -> PromotionShown:
-    """Promote the candidate of a comparison, or roll an alias back."""
+    """Sign a promotion of the candidate of a comparison, or roll an alias back."""
     if body.action == "rollback":
         row = promotion.roll_back(
             session,
@@ -48,25 +49,20 @@ def decide(
             decided_by_id=user.id,
             reason=_reason(body.reason),
             alias=body.alias,
+            serving=served,
+            unserved=body.allow_unserved,
         )
     else:
-        row = _promote(session, project_id, body, user.id)
-    return once.answer(_show(session, row))
-
-
-def _promote(session: Session, project_id: int, body: PromotionGiven, user_id: int) -> Promotion:
-    if body.comparison_id is None:
-        raise InvalidInput(
-            "A promotion rests on a comparison.", hint="Compare first, then send comparison_id."
+        row = promotion.promote(
+            session,
+            promotion.get_comparison(session, body.comparison_id),
+            decided_by_id=user.id,
+            alias=body.alias,
+            override=body.override,
+            serving=served,
+            unserved=body.allow_unserved,
         )
-    require_in_project(session, project_id, comparison_id=body.comparison_id)
-    return promotion.promote(
-        session,
-        promotion.get_comparison(session, body.comparison_id),
-        decided_by_id=user_id,
-        alias=body.alias,
-        override=body.override,
-    )
+    return once.answer(_show(session, row))
 
 
 def _reason(given: str | None) -> str:

@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 
 from backend.api.deps import CurrentUser, NowDep, SessionDep
 from backend.api.once import OnceDep
+from backend.api.served import ServedRound
 from backend.errors import NotFound
 from backend.schemas import rounds as shapes
 from backend.services import rounds
@@ -110,11 +111,19 @@ def cancel_round(
 
 @router.post("/rounds/{round_id}/sign")
 def sign_round(
-    round_id: int, body: shapes.RoundSigned, session: SessionDep, user: CurrentUser, now: NowDep
+    round_id: int,
+    body: shapes.RoundSigned,
+    served: ServedRound,
+    session: SessionDep,
+    user: CurrentUser,
+    now: NowDep,
 ) -> shapes.RoundShown:
-    """Sign the promotion that the round waits for, by the name of who is signed in."""
+    """Sign the promotion that the round waits for, or that it is held, by who is signed in."""
     row = _round(session, round_id)
-    rounds.sign_round(session, row, user_id=user.id, override=body.override, now=now)
+    signature = rounds.Signature(
+        user.id, body.hold, body.override, serving=served, unserved=body.allow_unserved
+    )
+    rounds.sign_round(session, row, signature, now=now)
     return _show(session, row)
 
 

@@ -27,7 +27,7 @@ from backend.services.queue import JobKind
 from backend.services.review.watching import watch_queue
 from backend.services.rounds.plans import ReviewPlan, RoundPlan, plan_from_content
 from backend.services.rounds.replays import start_round_replays
-from backend.services.users import find_user
+from backend.services.users import find_user, may_sign
 from backend.services.verdicts import Verdict
 from backend.settings import Settings
 from backend.tables.model_versions import ModelVersion
@@ -35,6 +35,7 @@ from backend.tables.queue import JobState
 from backend.tables.review import Correction, Review, ReviewItem, ReviewQueue
 from backend.tables.rounds import Phase, Round
 from backend.tables.scoring import ScoreRun
+from backend.tables.users import User
 
 
 @dataclass(frozen=True, slots=True)
@@ -253,11 +254,18 @@ def _decide(turn: Turn) -> Moved:
         queue=None if votes is None else review.get_queue(session, votes),
     )
     row.comparison_id = comparison.id
-    if comparison.verdict == Verdict.PASS and turn.plan.sign:
+    if comparison.verdict == Verdict.PASS and _has_to_be_signed(turn):
         return Moved(Phase.SIGN, "PASS by the manifest")
     decision = decide_promotion(session, comparison, decided_by_id=row.started_by_id)
     row.promotion_id = decision.id
     return Moved(Phase.END, decision.reason)
+
+
+def _has_to_be_signed(turn: Turn) -> bool:
+    """A plan may leave out the signature, unless an engineer began it or servers are to move."""
+    starter = turn.row.started_by_id
+    engineer = starter is not None and not may_sign(turn.session.get_one(User, starter))
+    return turn.plan.sign or engineer or bool(turn.settings.serving_urls)
 
 
 def _sign(turn: Turn) -> Waits:

@@ -12,10 +12,11 @@ from sqlalchemy.orm import Session
 from backend.errors import Conflict, NotFound
 from backend.services import queue, review
 from backend.services.projects import current_manifest
-from backend.services.promotion import get_comparison, promote
+from backend.services.promotion import get_comparison, hold, plan_promotion, promote
 from backend.services.queue import JobKind
 from backend.services.rounds.plans import AcceptedLeaks, RoundPlan
 from backend.services.rounds.replays import replay_runs
+from backend.services.serving import Move, ServingReport
 from backend.tables.rounds import Phase, Round, RoundEvent, RoundState
 
 ENDED = (RoundState.CANCELLED, RoundState.FINISHED)
@@ -32,6 +33,23 @@ class Explanation:
     since: datetime
     next: str
     error: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Signature:
+    """What a lead decides on the candidate of a round.
+
+    Attributes:
+        hold: reason to keep what stands; the candidate is not promoted then.
+        override: reason to promote without a PASS.
+        serving, unserved: what the servers made of it, and why it may stand though one does not.
+    """
+
+    user_id: int
+    hold: str | None = None
+    override: str | None = None
+    serving: ServingReport | None = None
+    unserved: str | None = None
 
 
 def start_round(
@@ -138,18 +156,44 @@ def cancel_round(session: Session, row: Round, *, reason: str, now: datetime) ->
     note(session, row, f"cancelled: {reason}", now)
 
 
-def sign_round(
-    session: Session, row: Round, *, user_id: int, override: str | None, now: datetime
-) -> None:
-    """Sign the promotion that the round waits for, by name.
+def plan_signing(session: Session, row: Round, *, override: str | None = None) -> Move:
+    """What the servers are to be told when the round's promotion is signed.
 
     Raises:
         Conflict: it waits for no signature, or the verdict is not PASS and there is no override.
     """
+    _refuse_unless_signing(row)
+    comparison = get_comparison(session, row.comparison_id)
+    return plan_promotion(session, comparison, override=override)
+
+
+def _refuse_unless_signing(row: Round) -> None:
     if row.phase != Phase.SIGN or row.state != RoundState.ACTIVE:
         raise Conflict(f"Round {row.number} waits for no signature.", hint="strop round status")
+
+
+def sign_round(session: Session, row: Round, signature: Signature, *, now: datetime) -> None:
+    """Sign the promotion that the round waits for, by a lead's name, or sign that it is held.
+
+    Raises:
+        Conflict: it waits for no signature, the verdict is not PASS and there is no override, or a
+            server does not serve the model.
+        Forbidden: the person is no lead.
+    """
+    _refuse_unless_signing(row)
     comparison = get_comparison(session, row.comparison_id)
-    decision = promote(session, comparison, decided_by_id=user_id, override=override)
+    if signature.hold is not None:
+        user_id, reason = signature.user_id, signature.hold
+        decision = hold(session, comparison, decided_by_id=user_id, reason=reason)
+    else:
+        decision = promote(
+            session,
+            comparison,
+            decided_by_id=signature.user_id,
+            override=signature.override,
+            serving=signature.serving,
+            unserved=signature.unserved,
+        )
     row.promotion_id = decision.id
     row.phase, row.since, row.waits_for = Phase.END, now, None
     note(session, row, f"signed: {decision.reason}", now)

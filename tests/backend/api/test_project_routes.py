@@ -8,7 +8,9 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
+from backend.api.served import get_served_promotion
 from backend.services import scoring
+from backend.services.serving import ServerAnswer, ServingReport
 from backend.tables.generation import Generation, GenerationRun
 from backend.tables.queue import Job
 from backend.tables.scoring import ScoreRun
@@ -33,8 +35,10 @@ def path(house: House) -> str:
     return f"/api/v1/projects/{house.desk.project.id}"
 
 
-def post(house: House, path: str, body: dict[str, Any], status: int = 201) -> dict[str, Any]:
-    answer = house.client("engineer").post(path, json=body)
+def post(
+    house: House, path: str, body: dict[str, Any], status: int = 201, *, by: str = "engineer"
+) -> dict[str, Any]:
+    answer = house.client(by).post(path, json=body)
     assert answer.status_code == status, answer.text
     made: dict[str, Any] = answer.json()
     return made
@@ -244,21 +248,50 @@ def test_candidate_is_judged_promoted_and_rolled_back(house: House, path: str) -
     assert "held-out" in held_out["detail"]
     judged = post(house, f"{path}/comparisons", asked | {"score_run_id": score_run_id})
     assert judged["lines"][0]["evidence"]["n"] == 6
+    assert judged["preflight"]["verdict"] == "INCONCLUSIVE"
     body = {"comparison_id": judged["id"], "override": "tried here"}
-    promoted = post(house, f"{path}/promotions", body)
+    post(house, f"{path}/promotions", body, 403)
+    post(house, f"{path}/promotions", body | {"override": None}, 409, by="lead")
+    promoted = post(house, f"{path}/promotions", body, by="lead")
     assert (promoted["action"], promoted["model"]) == ("promoted", "base")
+    assert promoted["override"] == "tried here"
+    assert "No server is configured" in promoted["evidence"]["served"]
     models = get(house, f"{path}/model-versions")
     assert {model["label"]: model["aliases"] for model in models} == {
         "base": ["champion"],
         "base:v1@1": [],
     }
-    refused = post(house, f"{path}/promotions", {"action": "rollback", "reason": "worse"}, 409)
+    back = {"action": "rollback", "reason": "worse"}
+    refused = post(house, f"{path}/promotions", back, 409, by="lead")
     assert "no model before" in refused["detail"]
-    assert len(get(house, f"{path}/promotions")) == 1
+    (listed,) = get(house, f"{path}/promotions")
+    assert listed["override"] == "tried here"
+
+
+def test_a_server_that_is_down_stops_a_promotion(house: House, path: str) -> None:
+    """The alias has not moved, and a lead may say why it should all the same."""
+    score_run_id = scored_run(house)
+    post(house, f"{path}/manifests", {"source": BAR})
+    asked = {"baseline": "v1", "candidate": "base", "score_run_id": score_run_id}
+    judged = post(house, f"{path}/comparisons", asked)
+    house.app.dependency_overrides[get_served_promotion] = lambda: ServingReport(
+        (ServerAnswer("http://a", False, "does not answer"),)
+    )
+    try:
+        body = {"comparison_id": judged["id"], "override": "tried here"}
+        refused = post(house, f"{path}/promotions", body, 409, by="lead")
+        assert "Nothing was moved" in refused["detail"]
+        assert get(house, f"{path}/promotions") == []
+        allowed = post(
+            house, f"{path}/promotions", body | {"allow_unserved": "it restarts"}, by="lead"
+        )
+    finally:
+        house.app.dependency_overrides.clear()
+    assert allowed["evidence"]["unserved"] == "it restarts"
 
 
 def test_promotion_on_foreign_evidence_is_refused(house: House, path: str) -> None:
-    post(house, f"{path}/promotions", {"comparison_id": 999}, 404)
+    post(house, f"{path}/promotions", {"comparison_id": 999}, 404, by="lead")
 
 
 def test_adapter_outside_the_artifact_root_is_refused(house: House, path: str) -> None:

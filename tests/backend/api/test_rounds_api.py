@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import select
 
 from backend.client import StropClient
-from backend.errors import Conflict, InvalidInput, NotFound
+from backend.errors import Conflict, Forbidden, InvalidInput, NotFound
 from backend.services.projects import set_manifest
 from backend.services.review import Answer
 from backend.tables.review import Review
@@ -53,14 +53,19 @@ def test_a_round_is_started_paused_taken_up_and_cancelled(
 
 
 def test_a_wrong_plan_and_a_signature_too_early_are_refused(
-    house: House, client: StropClient
+    house: House, client: StropClient, server_url: str
 ) -> None:
     project = house.desk.project.id
     with pytest.raises(InvalidInput, match="The plan is wrong at modle"):
         client.start_round(project, {**PLAN, "modle": "x"})
     started = client.start_round(project, PLAN)
-    with pytest.raises(Conflict, match="waits for no signature"):
+    with pytest.raises(Forbidden, match="Only a lead"):
         client.sign_round(started.id)
+    with (
+        StropClient(server_url, token=house.tokens["lead"]) as lead,
+        pytest.raises(Conflict, match="waits for no signature"),
+    ):
+        lead.sign_round(started.id)
 
 
 def test_a_review_is_withdrawn_and_its_lineage_says_so(house: House, client: StropClient) -> None:

@@ -296,6 +296,17 @@ def test_an_adapter_of_another_base_fails(engine: FakeEngine, models: Models) ->
     assert "v1: the base model changed since training." in [c.detail for c in report.failures]
 
 
+def test_an_adapter_that_does_not_fit_its_base_fails_unasked(
+    engine: FakeEngine, models: Models, tmp_path: Path
+) -> None:
+    small = make_tiny_base(tmp_path / "small", hidden=16)
+    alien = tiny_adapter(tmp_path / "alien", small)
+    mine = facts(ServedModel("v1", models["base"].served.base_model, alien))
+    report = run(engine, {**models, "v1": mine})
+    assert [check.name for check in report.failures] == ["fit of v1"]
+    assert engine.asked == []
+
+
 @pytest.mark.parametrize(("registered", "passes"), [(4, True), (None, True), (8, False)])
 def test_the_rank_is_that_of_registration(
     engine: FakeEngine, models: Models, registered: int | None, passes: bool
