@@ -22,6 +22,7 @@ from backend.services.lineage_queries import (
     adapters_of_set,
     contributions,
     example_of_review,
+    models_started_from,
     replayed,
     review_in_project,
     uses_of_model,
@@ -193,6 +194,9 @@ def _up_model(graph: _Graph, model: ModelVersion) -> str:
     run = graph.session.get_one(TrainingRun, model.training_run_id)
     frozen = graph.session.get_one(TrainingSet, run.training_set_id)
     graph.link(_up_set(graph, frozen), key, f"training run {run.id}")
+    if run.start_model_id is not None:
+        start = graph.session.get_one(ModelVersion, run.start_model_id)
+        graph.link(_up_model(graph, start), key, f"start of training run {run.id}")
     return key
 
 
@@ -261,6 +265,10 @@ def _down_model(graph: _Graph, model: ModelVersion) -> str:
             title = f"{promotion.alias}: {promotion.action}"
             node = Node(f"promotion:{promotion.id}", "promotion", title, (promotion.reason,), marks)
             graph.link(verdict, graph.add(node), promotion.action)
+    for further in models_started_from(graph.session, model.id):
+        graph.link(
+            key, _down_model(graph, further), f"start of training run {further.training_run_id}"
+        )
     return key
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from sqlalchemy import func, select
@@ -91,17 +92,47 @@ def adapters_of_set(session: Session, training_set_id: int) -> list[tuple[ModelV
     return [(model, run_id) for model, run_id in session.execute(query)]
 
 
+def runs_behind(session: Session, model_ids: Collection[int]) -> set[int]:
+    """The training runs whose rows are in these models: their own, and those of their starts."""
+    found: set[int] = set()
+    wanted = set(model_ids)
+    while wanted:
+        query = (
+            select(TrainingRun.id, TrainingRun.start_model_id)
+            .join(ModelVersion, ModelVersion.training_run_id == TrainingRun.id)
+            .where(ModelVersion.id.in_(wanted), TrainingRun.id.not_in(found))
+        )
+        rows = session.execute(query).all()
+        found |= {run_id for run_id, _ in rows}
+        wanted = {start for _, start in rows if start is not None}
+    return found
+
+
 def withdrawn_rows(session: Session, model_id: int) -> int:
-    """How many rows that a model was trained on rest on a review that was withdrawn since."""
+    """How many rows that a model was trained on rest on a review that was withdrawn since.
+
+    Rows of the models that it went on from are in it too.
+    """
     query = (
         select(func.count())
-        .select_from(ModelVersion)
-        .join(TrainingRun, TrainingRun.id == ModelVersion.training_run_id)
+        .select_from(TrainingRun)
         .join(TrainingSetRow, TrainingSetRow.training_set_id == TrainingRun.training_set_id)
         .join(Review, Review.id == TrainingSetRow.review_id)
-        .where(ModelVersion.id == model_id, Review.withdrawn_at.is_not(None))
+        .where(
+            TrainingRun.id.in_(runs_behind(session, [model_id])), Review.withdrawn_at.is_not(None)
+        )
     )
     return session.scalar(query) or 0
+
+
+def models_started_from(session: Session, model_id: int) -> list[ModelVersion]:
+    """The models whose training went on from this one."""
+    query = (
+        select(ModelVersion)
+        .join(TrainingRun, TrainingRun.id == ModelVersion.training_run_id)
+        .where(TrainingRun.start_model_id == model_id)
+    )
+    return list(session.scalars(query.order_by(ModelVersion.id)))
 
 
 def uses_of_model(session: Session, model_id: int) -> list[tuple[Comparison, Promotion | None]]:

@@ -13,6 +13,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from backend.services.leak_checks import Acceptance, find_leaks, settle_leaks, sides_of
+from backend.services.lineage_queries import runs_behind
 from backend.tables.curation import TrainingSet, TrainingSetRow
 from backend.tables.datasets import DatasetVersion, Example, Split
 from backend.tables.model_versions import BASE, ModelVersion
@@ -71,7 +72,9 @@ def _later_than_their_sets(
     query = (
         select(TrainingSet.id)
         .join(TrainingRun, TrainingRun.training_set_id == TrainingSet.id)
-        .join(ModelVersion, ModelVersion.training_run_id == TrainingRun.id)
-        .where(ModelVersion.id.in_(model_ids), TrainingSet.created_at <= version.created_at)
+        .where(
+            TrainingRun.id.in_(runs_behind(session, model_ids)),
+            TrainingSet.created_at <= version.created_at,
+        )
     )
     return set(session.scalars(query))

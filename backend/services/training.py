@@ -19,6 +19,7 @@ from sqlalchemy.orm import Session
 from backend.errors import Conflict, InvalidInput, NotFound
 from backend.services import projects
 from backend.services.training_files import run_files, write_run_files
+from backend.services.training_start import resolve_start
 from backend.settings import Settings
 from backend.tables.curation import TrainingSet
 from backend.tables.model_versions import ModelVersion
@@ -50,17 +51,19 @@ def create_training_run(
     adapter_name: str,
     config: Mapping[str, Any],
     settings: Settings,
+    start: str | None = None,
     created_by_id: int | None = None,
 ) -> TrainingRun:
     """Lay down a training run and write what its trainer reads.
 
     Args:
         config: keys of `training.config.TrainingConfig`, without those that Strop fills in.
+        start: the model to go on from (`champion`, `v1`, `v1@2`); None begins from the base.
 
     Raises:
         Conflict: no success manifest is set.
         InvalidInput: the configuration is not valid, or the set has no row to train on.
-        NotFound: the project has no such training set.
+        NotFound: the project has no such training set, or no such model to start from.
     """
     manifest = _require_manifest(session, project_id)
     training_set = session.get(TrainingSet, training_set_id)
@@ -68,20 +71,23 @@ def create_training_run(
         raise NotFound(f"The project has no training set {training_set_id}.")
     if given := sorted(set(config) & set(OURS)):
         raise InvalidInput(f"Strop fills in {', '.join(given)} itself.", hint="Leave it out.")
+    begin, resolved = (
+        (None, dict(config)) if start is None else resolve_start(session, project_id, start, config)
+    )
     run = TrainingRun(
         project_id=project_id,
         training_set_id=training_set_id,
+        start_model_id=None if begin is None else begin.id,
         manifest_id=manifest.id,
         adapter_name=adapter_name,
-        config=dict(config),
+        config=resolved,
         output_dir="",
         created_by_id=created_by_id,
     )
     session.add(run)
     session.flush()
     run.output_dir = str(settings.artifacts / f"{adapter_name}-run-{run.id}")
-    resolved = resolve_config(session, run, settings)
-    write_run_files(session, run, resolved, settings)
+    write_run_files(session, run, resolve_config(session, run, settings), settings)
     session.flush()
     return run
 

@@ -12,7 +12,10 @@ from backend.db import Base, utc_now
 
 
 class TrainingRun(Base):
-    """One training of one adapter; the adapter is registered when the trainer's result is whole."""
+    """One training of one adapter; the adapter is registered when the trainer's result is whole.
+
+    `start_model_id` is the model whose weights it went on from; None where it began anew.
+    """
 
     __tablename__ = "training_runs"
 
@@ -20,6 +23,9 @@ class TrainingRun(Base):
     project_id: Mapped[int] = mapped_column(ForeignKey("projects.id"), index=True)
     training_set_id: Mapped[int] = mapped_column(ForeignKey("training_sets.id"))
     manifest_id: Mapped[int] = mapped_column(ForeignKey("success_manifests.id"))
+    start_model_id: Mapped[int | None] = mapped_column(
+        ForeignKey("model_versions.id", use_alter=True)
+    )
     adapter_name: Mapped[str] = mapped_column(String(80))
     config: Mapped[dict[str, Any]]
     output_dir: Mapped[str]
