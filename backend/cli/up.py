@@ -172,7 +172,9 @@ class SignInFirst:
 
             from starlette.responses import RedirectResponse
 
-            target = f"{LOGIN_PATH}?next={quote(scope['path'])}"
+            query = scope["query_string"].decode("latin-1")
+            page = quote(scope["path"]) + (f"?{query}" if query else "")
+            target = f"{LOGIN_PATH}?next={quote(page)}"
             headers = {"Cache-Control": "no-store"}
             response = RedirectResponse(target, status_code=303, headers=headers)
             await response(scope, receive, send)

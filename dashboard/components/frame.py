@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from urllib.parse import quote, urlsplit
 from zoneinfo import ZoneInfo
 
 import streamlit as st
@@ -90,9 +91,16 @@ def show_sign_in_link(reason: str) -> None:
     """Say why one must sign in, with the link to the form; works in the same browser tab."""
     show_state("○", "Please sign in", reason)
     st.html(
-        f"<p style='text-align:center'><a href='{SIGN_IN_PATH}' target='_self'>"
-        "Go to the sign-in page</a></p>"
+        f"<p style='text-align:center'><a href='{escape(_sign_in_address(st.context.url))}' "
+        "target='_self'>Go to the sign-in page</a></p>"
     )
+
+
+def _sign_in_address(here: str | None) -> str:
+    """The form's address, with the page from which one comes and returns to."""
+    page = urlsplit(here or "")
+    back = page.path + (f"?{page.query}" if page.query else "")
+    return f"{SIGN_IN_PATH}?next={quote(back)}" if back else SIGN_IN_PATH
 
 
 def heading(title: str, line: str = "") -> None:

@@ -394,7 +394,7 @@ class Reader {
     const row = make("div", "row stretch");
     row.setAttribute("role", "group");
     row.setAttribute("aria-label", "Words of the mark");
-    row.append(...STRETCHES.map(([edge, by, text, label]) =>
+    row.append(make("span", "", "Words"), ...STRETCHES.map(([edge, by, text, label]) =>
       button(text, "", () => this.stretch(edge, by), label)));
     return row;
   }

@@ -40,6 +40,7 @@ SCRIPT = """(within) => {
   const shown = (e) => e.checkVisibility({ opacityProperty: true, visibilityProperty: true })
     && !e.closest('[aria-hidden=true], [disabled], [aria-disabled=true], svg, canvas,'
       + '[data-testid=stSliderThumbValue]');  // it stands beside the thumb that holds it
+  for (const change of document.getAnimations()) try { change.finish(); } catch {}  // or endless
   const found = [];
   for (const element of document.querySelectorAll(`${within} *`)) {
     const text = [...element.childNodes].filter((n) => n.nodeType === 3)

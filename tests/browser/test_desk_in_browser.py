@@ -19,7 +19,7 @@ from backend.tables.review import (
     ReviewSlot,
 )
 from backend.tables.users import User
-from tests.browser.conftest import WAIT_MS, Desk, running_server, sign_in
+from tests.browser.conftest import WAIT_MS, Desk, fill_in_form, running_server, sign_in
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
@@ -89,11 +89,12 @@ class TestSignIn:
         assert (cookie["httpOnly"], cookie["sameSite"]) == (True, "Lax")
 
     def test_one_comes_back_to_the_page_that_was_asked_for(self, page: Page, desk: Desk) -> None:
-        sign_in(page, desk, "lena", path="/verdicts")
-        page.wait_for_selector("h1:has-text('Verdicts')")
+        fill_in_form(page, desk, "lena", path="/a-b?queue=2")
+        page.wait_for_selector("h1:has-text('A/B')")
+        assert page.url == f"{desk.address}/a-b?queue=2"
 
     def test_signing_out_ends_it(self, page: Page, desk: Desk) -> None:
-        sign_in(page, desk, "anna")
+        fill_in_form(page, desk, "anna")
         page.wait_for_selector(".strop-source")
         page.get_by_role("button", name="Sign out").click()
         page.wait_for_selector("text=You have signed out")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -16,6 +17,7 @@ from tests.browser.at_desk import (
     wait_until_draft,
 )
 from tests.browser.conftest import Desk, sign_in
+from tests.browser.contrast import texts_too_faint
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
@@ -117,17 +119,58 @@ def test_the_sheet_lists_the_keys_and_swallows_the_others(page: Page, clinic: De
     assert page.evaluate("document.querySelectorAll('.strop-question .tick').length") == 0
 
 
-def violations(page: Page) -> list[tuple[str, str]]:
-    """What axe finds that hinders people, with the element."""
+def test_guidelines_open_and_close_by_a_key(page: Page, clinic: Desk) -> None:
+    sign_in(page, clinic, "bert")
+    open_queue_named(page, "plain")
+    shown = page.locator(".strop-guide").count()
+    for n in (1 - shown, shown):
+        page.keyboard.press("g")
+        page.wait_for_function("n => document.querySelectorAll('.strop-guide').length === n", arg=n)
+
+
+CLOCK = """async (source) => {
+  const url = URL.createObjectURL(new Blob([source], {type: 'text/javascript'}));
+  const { Clock } = await import(url);
+  let now = 0, focused = true;
+  document.hasFocus = () => focused;
+  const clock = new Clock(() => now);
+  clock.start('1-1', 5, {tone: 2});
+  now += 10_000; clock.input('tone');
+  now += 3_600_000; clock.input('tone');
+  now += 4_000; clock.leave();
+  now += 50_000; clock.input(null);
+  now += 1_000; clock.input(null);
+  focused = false; clock.leave();
+  now += 30_000; clock.input('tone');
+  now += 30_000; clock.input('tone');
+  return clock.read();
+}"""
+
+
+def test_the_clock_cuts_idle_time_at_a_minute_and_stands_still_without_the_focus(
+    page: Page,
+) -> None:
+    source = Path(__file__).parents[2] / "dashboard" / "components" / "clock.js"
+    assert page.evaluate(CLOCK, source.read_text("utf-8")) == {
+        "item": "1-1",
+        "seconds": 5 + 10 + 60 + 4 + 1,
+        "by": {"tone": 2 + 10 + 60},
+    }
+
+
+def violations(page: Page) -> list[Any]:
+    """What axe finds that hinders people, with the element, and texts that are too faint."""
     from axe_core_python.sync_playwright import Axe
 
+    page.wait_for_function("document.querySelector('[data-stale=true]') === null")
     found: list[dict[str, Any]] = Axe().run(page)["violations"]
-    return [
+    hindering = [
         (one["id"], node["html"][:200])
         for one in found
         if one["impact"] in SERIOUS
         for node in one["nodes"]
     ]
+    return hindering + texts_too_faint(page)
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

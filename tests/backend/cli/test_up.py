@@ -50,15 +50,20 @@ def test_who_is_sent_to_the_form(request_scope: Any, sent: bool) -> None:
     assert (up.wants_page(request_scope) and not up.has_session(request_scope)) is sent
 
 
-def test_the_form_knows_where_to_go_on() -> None:
+@pytest.mark.parametrize("page", ["/a-b", "/a-b?queue=3&x=1%2B1", "/gr%C3%BCn"])
+def test_the_form_knows_where_to_go_on(page: str) -> None:
+    from urllib.parse import parse_qs, urlsplit
+
     from starlette.applications import Starlette
     from starlette.middleware import Middleware
     from starlette.testclient import TestClient
 
     app = Starlette(middleware=[Middleware(up.SignInFirst)])
     with TestClient(app) as client:
-        answer = client.get("/a-b", headers={"accept": "text/html"}, follow_redirects=False)
-    assert (answer.status_code, answer.headers["location"]) == (303, "/api/v1/login?next=/a-b")
+        answer = client.get(page, headers={"accept": "text/html"}, follow_redirects=False)
+    assert answer.status_code == 303
+    form = urlsplit(answer.headers["location"])
+    assert (form.path, parse_qs(form.query)) == ("/api/v1/login", {"next": [page]})
 
 
 @pytest.mark.parametrize(
