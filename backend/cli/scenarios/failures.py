@@ -7,6 +7,7 @@ prefer each correction to the output that failed (DPO: the failures are negative
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import typer
@@ -31,27 +32,36 @@ lines:
   - {metric: rougeL, margin: -0.02}
 """
 DATASET = "calls"
-MADE_WITH = ("--task", "summary", "--old-forms", "--n", "800")
+MADE_WITH = ("--task", "summary", "--old-forms", "--n")
 FRACTIONS = (0.75, 0.05, 0.2)
-FIRST_REFERENCES = 60
-REVIEWED = 400
-FAILURES = 150
 LEARNING_RATE = 3e-4
 METRICS = ("invented", "grounding", "rougeL")
 QUEUE = "reviews of first"
 DPO: dict[str, Any] = {"method": "dpo", "epochs": 2, "batch_size": 8}
 
 
-def play(demo: Demo) -> Outcome:
+@dataclass(frozen=True, slots=True)
+class Sizes:
+    """Calls made in all, references of the first set, outputs reviewed at most, failures used."""
+
+    calls: int = 800
+    first: int = 60
+    reviewed: int = 400
+    failures: int = 150
+
+
+def play(demo: Demo, sizes: Sizes = Sizes()) -> Outcome:
     """The first adapter, the two second rounds, and all of them on the same examples."""
-    import_examples(demo, name=DATASET, made_with=MADE_WITH, fractions=FRACTIONS)
-    references = {"dataset": DATASET, "references": {"count": FIRST_REFERENCES}, "seed": steps.SEED}
+    import_examples(
+        demo, name=DATASET, made_with=[*MADE_WITH, str(sizes.calls)], fractions=FRACTIONS
+    )
+    references = {"dataset": DATASET, "references": {"count": sizes.first}, "seed": steps.SEED}
     steps.freeze(demo, "first", references)
     rate = {"learning_rate": LEARNING_RATE}
     steps.train(demo, "first", "first", **rate)
-    fresh = steps.untrained_examples(demo, dataset=DATASET, limit=REVIEWED)
+    fresh = steps.untrained_examples(demo, dataset=DATASET, limit=sizes.reviewed)
     review_outputs(demo, QUEUE, "first", fresh, dataset=DATASET)
-    failed = failed_reviews(demo, QUEUE, limit=FAILURES)
+    failed = failed_reviews(demo, QUEUE, limit=sizes.failures)
     typer.echo(f"{len(failed)} failures, each with a correction (simulated reviews).")
     started = {**rate, "start_from": adapter_of(demo, "first")}
     steps.freeze(demo, "corrections", {"reviews": failed})
@@ -61,7 +71,7 @@ def play(demo: Demo) -> Outcome:
     steps.train(demo, "negatives", "negatives", **started, **DPO)
     models = ["base", "first", "corrections", "negatives"]
     run_id = steps.generate_and_score(demo, models, "test", METRICS, dataset=DATASET)
-    return _outcome(demo, run_id)
+    return _outcome(demo, run_id, sizes)
 
 
 def failed_reviews(demo: Demo, queue_name: str, *, limit: int) -> list[int]:
@@ -104,7 +114,7 @@ def adapter_of(demo: Demo, name: str) -> str:
         return str(find_model(session, demo.project_id, name).adapter_path)
 
 
-def _outcome(demo: Demo, run_id: int) -> Outcome:
+def _outcome(demo: Demo, run_id: int, sizes: Sizes) -> Outcome:
     from backend.db import reading
     from backend.services import scoring
     from backend.services.model_versions import find_model
@@ -120,9 +130,9 @@ def _outcome(demo: Demo, run_id: int) -> Outcome:
 
         about = {
             "base": "nothing of this desk",
-            "first": f"{FIRST_REFERENCES} references",
-            "corrections": f"first, then the corrections of its {FAILURES} failures (SFT)",
-            "negatives": f"first, then the corrections over the {FAILURES} failures (DPO)",
+            "first": f"{sizes.first} references",
+            "corrections": f"first, then the corrections of its {sizes.failures} failures (SFT)",
+            "negatives": f"first, then the corrections over the {sizes.failures} failures (DPO)",
         }
         arms = describe_arms(session, demo.project_id, about)
         claims = (

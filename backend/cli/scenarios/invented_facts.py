@@ -8,6 +8,7 @@ decides. The desk has no house form here, so that only the facts are to be learn
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from backend.cli import demo_steps as steps
@@ -26,25 +27,34 @@ lines:
   - {metric: rougeL, margin: -0.02}
 """
 DATASET = "calls"
-MADE_WITH = ("--task", "summary", "--old-forms", "--n", "800")
+MADE_WITH = ("--task", "summary", "--old-forms", "--n")
 FRACTIONS = (0.75, 0.05, 0.2)
-REVIEWS_A_ROUND = 60
 LEARNING_RATE = 3e-4
 METRICS = ("invented", "grounding", "rougeL")
 APPROVED = {"criterion": "faithful", "equals": "yes"}
 CUT = 0.75
 
 
-def play(demo: Demo) -> Outcome:
+@dataclass(frozen=True, slots=True)
+class Sizes:
+    """Calls made in all, and outputs that are reviewed before each round."""
+
+    calls: int = 800
+    reviews: int = 60
+
+
+def play(demo: Demo, sizes: Sizes = Sizes()) -> Outcome:
     """Two rounds, and the figures of all three models on the same examples."""
-    import_examples(demo, name=DATASET, made_with=MADE_WITH, fractions=FRACTIONS)
-    fresh = steps.untrained_examples(demo, dataset=DATASET, limit=2 * REVIEWS_A_ROUND)
+    import_examples(
+        demo, name=DATASET, made_with=[*MADE_WITH, str(sizes.calls)], fractions=FRACTIONS
+    )
+    fresh = steps.untrained_examples(demo, dataset=DATASET, limit=2 * sizes.reviews)
     run_id = 0
     writers = ["base", "round1"]
     queues: list[str] = []
     for number, writer in enumerate(writers, start=1):
         queues.append(f"reviews of {writer}")
-        part = fresh[(number - 1) * REVIEWS_A_ROUND : number * REVIEWS_A_ROUND]
+        part = fresh[(number - 1) * sizes.reviews : number * sizes.reviews]
         review_outputs(demo, queues[-1], writer, part, dataset=DATASET)
         recipe = {"queues": list(queues), "approved": APPROVED}
         run_id = play_round(demo, number, _plan(demo, number, recipe, also=writers[:number]))

@@ -8,7 +8,7 @@ simulated expert went through what the first arm says of them. The test labels a
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import typer
@@ -35,21 +35,27 @@ lines:
 """
 TRUE = "tickets"
 LABELLED = "tickets as labelled"
-ROWS = 1600
 FRACTIONS = (0.7, 0.05, 0.25)
-FIRST = 300
-MORE = 900
 METRICS = ("f1", "accuracy")
 APPROVED = {"criterion": "faithful", "equals": "yes"}
 QUEUE = "labels under review"
 
 
-def play(demo: Demo) -> Outcome:
+@dataclass(frozen=True, slots=True)
+class Sizes:
+    """Tickets made in all, and rows of the two arms that keep the hasty labels."""
+
+    tickets: int = 1600
+    first: int = 300
+    more: int = 900
+
+
+def play(demo: Demo, sizes: Sizes = Sizes()) -> Outcome:
     """Three arms, and macro-F1 of each on the same true labels."""
-    made_with = ["--task", "intent", "--n", str(ROWS)]
+    made_with = ["--task", "intent", "--n", str(sizes.tickets)]
     import_examples(demo, name=TRUE, made_with=made_with, fractions=FRACTIONS)
     wrong = import_hasty_labels(demo, made_with)
-    for name, count in (("as-labelled", FIRST), ("more-rows", MORE)):
+    for name, count in (("as-labelled", sizes.first), ("more-rows", sizes.more)):
         recipe = {"dataset": LABELLED, "references": {"count": count}, "seed": steps.SEED}
         steps.freeze(demo, name, recipe)
         steps.train(demo, name, name)

@@ -1,0 +1,98 @@
+"""Scenario `failures` with stand-in models: which outputs fail, and what the second rounds get."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from sqlalchemy import select
+
+from backend.cli.scenarios import failures
+from backend.cli.scenarios.claims import Outcome
+from backend.errors import CannotCompute
+from backend.tables.curation import TrainingSet, TrainingSetRow
+from backend.tables.datasets import Example
+from backend.tables.generation import Generation
+from tests.fixtures_scenarios import StandInDemo, settings_in, stand_in_demo
+
+SIZES = failures.Sizes(calls=90, first=10, reviewed=40, failures=15)
+
+
+def write(model: str, example: Example) -> str:
+    """The first adapter gets every second ticket's price wrong; the second rounds none."""
+    true = str(example.references[0])
+    if model == "negatives" or (model != "base" and example.id % 2):
+        return true
+    return f"{true} The price is EUR 1.23."
+
+
+@pytest.fixture(scope="module")
+def played(
+    tmp_path_factory: pytest.TempPathFactory, sqlite_template: Path
+) -> Iterator[tuple[StandInDemo, Outcome]]:
+    settings = settings_in(tmp_path_factory.mktemp("failures"), sqlite_template)
+    demo = stand_in_demo(settings, bar=failures.BAR, write=write)
+    yield demo, failures.play(demo, SIZES)
+    demo.installation.sessions.kw["bind"].dispose()
+
+
+def test_both_second_rounds_are_made_of_the_same_failures(
+    played: tuple[StandInDemo, Outcome],
+) -> None:
+    demo, outcome = played
+    assert {arm.model: arm.rows for arm in outcome.arms} == {
+        "base": 0,
+        "first": 10,
+        "corrections": 15,
+        "negatives": 15,
+    }
+    with demo.installation.sessions() as session:
+
+        def examples(name: str) -> set[int]:
+            query = select(TrainingSetRow.example_id).join(
+                TrainingSet, TrainingSet.id == TrainingSetRow.training_set_id
+            )
+            return set(session.scalars(query.where(TrainingSet.name == name)))
+
+        assert examples("corrections") == examples("negatives")
+
+
+def test_the_rejected_answer_is_the_output_that_failed(
+    played: tuple[StandInDemo, Outcome],
+) -> None:
+    demo, _ = played
+    with demo.installation.sessions() as session:
+        query = (
+            select(TrainingSetRow, Generation)
+            .join(Generation, Generation.id == TrainingSetRow.generation_id)
+            .where(TrainingSetRow.kind == "dpo")
+        )
+        rows = session.execute(query).all()
+    assert len(rows) == 15
+    assert all(row.rejected == output.text != row.completion for row, output in rows)
+
+
+def test_second_rounds_go_on_from_the_first(played: tuple[StandInDemo, Outcome]) -> None:
+    demo, _ = played
+    first, *second = demo.trained
+    assert "start_from" not in first
+    assert [row.get("method", "sft") for row in second] == ["sft", "dpo"]
+    assert len({row["start_from"] for row in second}) == 1
+
+
+def test_claims_are_about_changes_on_the_same_examples(
+    played: tuple[StandInDemo, Outcome],
+) -> None:
+    _, outcome = played
+    by_negatives, by_corrections, between = outcome.claims
+    assert by_negatives.value < -0.2
+    assert by_negatives.result == "shown"
+    assert by_corrections.value == 0.0
+    assert between.value == pytest.approx(by_negatives.value)
+
+
+def test_too_few_failures_are_said(played: tuple[StandInDemo, Outcome]) -> None:
+    demo, _ = played
+    with pytest.raises(CannotCompute, match="outputs failed in 'reviews of first', and 41"):
+        failures.failed_reviews(demo, failures.QUEUE, limit=41)
