@@ -17,6 +17,17 @@ from backend.errors import InvalidInput, NotFound
 from backend.services.curation import find_training_set, sets_with_review
 from backend.services.datasets import get_dataset_version
 from backend.services.generation import get_run
+from backend.services.lineage_nodes import (
+    Node,
+    dataset_node,
+    model_node,
+    person_node,
+    queue_key,
+    queue_node,
+    review_node,
+    set_node,
+    yield_node,
+)
 from backend.services.lineage_queries import (
     Contribution,
     adapters_of_set,
@@ -28,34 +39,17 @@ from backend.services.lineage_queries import (
     uses_of_model,
     uses_of_run,
     uses_of_version,
-    withdrawn_rows,
 )
 from backend.services.model_versions import find_model
+from backend.services.yields import states_of_review
 from backend.tables.curation import TrainingSet
 from backend.tables.datasets import DatasetVersion
 from backend.tables.generation import GenerationRun
-from backend.tables.model_versions import BASE, ModelVersion
-from backend.tables.review import Review, ReviewQueue
+from backend.tables.model_versions import ModelVersion
+from backend.tables.review import ReviewQueue
 from backend.tables.training import TrainingRun
 
 KINDS = ("adapter", "set", "review", "run", "dataset")
-
-
-@dataclass(frozen=True, slots=True)
-class Node:
-    """One thing in the graph.
-
-    Attributes:
-        key: kind and name; unique in the graph.
-        facts: short sentences about it.
-        marks: what one has to know first: "simulated", "2 rows withdrawn", "withdrawn".
-    """
-
-    key: str
-    kind: str
-    title: str
-    facts: tuple[str, ...] = ()
-    marks: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,9 +129,9 @@ def _from_run(graph: _Graph, project_id: int, name: str) -> str:
     run = get_run(graph.session, _number(name), project_id=project_id)
     key = _up_run(graph, run)
     for queue, frozen, label in uses_of_run(graph.session, run.id):
-        graph.link(key, graph.add(_queue_node(queue)), "reviewed in")
+        graph.link(key, graph.add(queue_node(queue)), "reviewed in")
         if frozen is not None:
-            graph.link(_queue_key(queue), _down_set(graph, frozen), label)
+            graph.link(queue_key(queue), _down_set(graph, frozen), label)
     return key
 
 
@@ -146,7 +140,7 @@ def _from_dataset(graph: _Graph, project_id: int, name: str) -> str:
     version = get_dataset_version(
         graph.session, project_id, plain, _number(number) if number else None
     )
-    key = graph.add(_dataset_node(version))
+    key = graph.add(dataset_node(version))
     for run, frozen in uses_of_version(graph.session, version.id):
         if run is not None:
             graph.link(key, _up_run(graph, run), "answered in")
@@ -159,16 +153,21 @@ def _from_review(graph: _Graph, project_id: int, name: str) -> str:
     review = review_in_project(graph.session, project_id, _number(name))
     if review is None:
         raise NotFound(f"There is no finished review {name} in this project.")
-    key = graph.add(_review_node(review))
+    told = states_of_review(graph.session, review.id)
+    key = graph.add(review_node(review, told))
     output, queue = review.item.generation_a, review.item.queue
-    graph.link(graph.add(_person_node(review.reviewer.pseudonym, review.simulated)), key, "wrote")
+    graph.link(graph.add(person_node(review.reviewer.pseudonym, review.simulated)), key, "wrote")
     run = graph.session.get_one(GenerationRun, output.run_id)
-    graph.link(_up_run(graph, run), graph.add(_queue_node(queue)), "reviewed in")
-    graph.link(_queue_key(queue), key, "item of")
+    graph.link(_up_run(graph, run), graph.add(queue_node(queue)), "reviewed in")
+    graph.link(queue_key(queue), key, "item of")
     example = example_of_review(graph.session, review)
     graph.link(_up_model(graph, output.model_version), key, f"answered {example.external_id}")
     for frozen in sets_with_review(graph.session, review.id):
         graph.link(key, _down_set(graph, frozen), "a row of")
+    for one in told:
+        answered = graph.add(yield_node(review, one))
+        graph.link(key, answered, "replayed")
+        graph.link(_down_model(graph, one.candidate), answered, "answered")
     return key
 
 
@@ -188,7 +187,7 @@ def _number(text: str) -> int:
 
 
 def _up_model(graph: _Graph, model: ModelVersion) -> str:
-    key = graph.add(_model_node(graph.session, model))
+    key = graph.add(model_node(graph.session, model))
     if model.training_run_id is None or not graph.first_time(key, "up"):
         return key
     run = graph.session.get_one(TrainingRun, model.training_run_id)
@@ -202,21 +201,21 @@ def _up_model(graph: _Graph, model: ModelVersion) -> str:
 
 def _up_set(graph: _Graph, frozen: TrainingSet) -> str:
     found = contributions(graph.session, frozen.id)
-    key = graph.add(_set_node(frozen, sum(part.withdrawn for part in found)))
+    key = graph.add(set_node(frozen, sum(part.withdrawn for part in found)))
     if not graph.first_time(key, "up"):
         return key
     for part in found:
         _up_contribution(graph, part, key)
     for version, n in replayed(graph.session, frozen.id):
-        graph.link(graph.add(_dataset_node(version)), key, f"{n} references")
+        graph.link(graph.add(dataset_node(version)), key, f"{n} references")
     return key
 
 
 def _up_contribution(graph: _Graph, part: Contribution, target: str) -> None:
     """Person -> queue -> set, and above the queue its run."""
     queue = graph.session.get_one(ReviewQueue, part.queue_id)
-    person = graph.add(_person_node(part.pseudonym, part.simulated))
-    key = graph.add(_queue_node(queue))
+    person = graph.add(person_node(part.pseudonym, part.simulated))
+    key = graph.add(queue_node(queue))
     graph.link(person, key, "reviewed")
     withdrawn = f", {part.withdrawn} withdrawn since" if part.withdrawn else ""
     graph.link(key, target, f"{part.rows} rows {part.source} by {part.pseudonym}{withdrawn}")
@@ -230,7 +229,7 @@ def _up_run(graph: _Graph, run: GenerationRun) -> str:
     if not graph.first_time(key, "up"):
         return key
     version = graph.session.get_one(DatasetVersion, run.dataset_version_id)
-    graph.link(graph.add(_dataset_node(version)), key, "asked")
+    graph.link(graph.add(dataset_node(version)), key, "asked")
     for model in run.models:
         graph.link(_up_model(graph, model), key, "answered")
     return key
@@ -238,7 +237,7 @@ def _up_run(graph: _Graph, run: GenerationRun) -> str:
 
 def _down_set(graph: _Graph, frozen: TrainingSet) -> str:
     withdrawn = sum(part.withdrawn for part in contributions(graph.session, frozen.id))
-    key = graph.add(_set_node(frozen, withdrawn))
+    key = graph.add(set_node(frozen, withdrawn))
     if not graph.first_time(key, "down"):
         return key
     for model, run_id in adapters_of_set(graph.session, frozen.id):
@@ -247,7 +246,7 @@ def _down_set(graph: _Graph, frozen: TrainingSet) -> str:
 
 
 def _down_model(graph: _Graph, model: ModelVersion) -> str:
-    key = graph.add(_model_node(graph.session, model))
+    key = graph.add(model_node(graph.session, model))
     if not graph.first_time(key, "down"):
         return key
     for comparison, promotion in uses_of_model(graph.session, model.id):
@@ -270,49 +269,3 @@ def _down_model(graph: _Graph, model: ModelVersion) -> str:
             key, _down_model(graph, further), f"start of training run {further.training_run_id}"
         )
     return key
-
-
-def _model_node(session: Session, model: ModelVersion) -> Node:
-    withdrawn = withdrawn_rows(session, model.id)
-    facts = [f"base {model.base_model}"]
-    if model.adapter_sha256:
-        facts.append(f"sha256 {model.adapter_sha256[:12]}")
-    if model.name != BASE and model.training_run_id is None:
-        facts.append("trained elsewhere: what it was made of is not known")
-    marks = (f"{withdrawn} rows withdrawn since",) if withdrawn else ()
-    return Node(f"adapter:{model.label}", "adapter", model.label, tuple(facts), marks)
-
-
-def _set_node(frozen: TrainingSet, withdrawn: int) -> Node:
-    marks = ["simulated"] if frozen.simulated else []
-    if withdrawn:
-        marks.append(f"{withdrawn} rows withdrawn since")
-    facts = (f"{frozen.n_rows} rows", f"digest {frozen.digest[:12]}")
-    return Node(f"set:{frozen.name}", "set", frozen.name, facts, tuple(marks))
-
-
-def _dataset_node(version: DatasetVersion) -> Node:
-    name = f"{version.dataset.name}@{version.number}"
-    facts = (f"{version.n_examples} examples", f"digest {version.digest[:12]}")
-    return Node(f"dataset:{name}", "dataset", name, facts)
-
-
-def _queue_key(queue: ReviewQueue) -> str:
-    return f"queue:{queue.name}"
-
-
-def _queue_node(queue: ReviewQueue) -> Node:
-    return Node(_queue_key(queue), "queue", queue.name, (f"{queue.kind} items",))
-
-
-def _person_node(pseudonym: str, simulated: bool) -> Node:
-    marks = ("simulated",) if simulated else ()
-    return Node(f"person:{pseudonym}", "person", pseudonym, marks=marks)
-
-
-def _review_node(review: Review) -> Node:
-    marks = ["simulated"] if review.simulated else []
-    if review.withdrawn_at is not None:
-        marks.append(f"withdrawn: {review.withdrawn_reason or 'no reason kept'}")
-    corrected = "with a correction" if review.corrections else "without a correction"
-    return Node(f"review:{review.id}", "review", f"review {review.id}", (corrected,), tuple(marks))

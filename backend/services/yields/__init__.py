@@ -13,7 +13,7 @@ Replays are runs on the train split, so that nothing of them enters a figure of 
 from backend.services.yields.bottleneck import Bottleneck, Diagnosis, diagnose
 from backend.services.yields.curves import RoundPoint, yield_curve
 from backend.services.yields.elsewhere import broken_elsewhere
-from backend.services.yields.outcomes import Outcome, State, replay_outcomes, states_of_review
+from backend.services.yields.outcomes import Outcome, State, Told, replay_outcomes, states_of_review
 from backend.services.yields.replays import (
     candidate_set,
     replays_of,
@@ -29,6 +29,7 @@ __all__ = [
     "Reviewed",
     "RoundPoint",
     "State",
+    "Told",
     "TypeYield",
     "YieldReport",
     "broken_elsewhere",

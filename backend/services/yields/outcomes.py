@@ -58,6 +58,16 @@ class Outcomes:
     signature: str
 
 
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What one review came to on one candidate, by the rule of its set."""
+
+    candidate: ModelVersion
+    training_set: TrainingSet
+    rule: str
+    outcome: Outcome
+
+
 def frozen_rule(frozen: TrainingSet) -> FixedRule:
     """The rule that was frozen with a set; equality for sets from before there were rules."""
     asked = frozen.recipe.get("asked")
@@ -137,7 +147,7 @@ def _state(prompt: Reviewed, *, right: bool) -> State:
     return State.KEPT if right else State.NEWLY_BROKEN
 
 
-def states_of_review(session: Session, review_id: int) -> list[tuple[ModelVersion, Outcome]]:
+def states_of_review(session: Session, review_id: int) -> list[Told]:
     """What one review came to on each candidate on which it was replayed, oldest first."""
     holding = [
         select(table.training_set_id).where(table.review_id == review_id)
@@ -150,9 +160,9 @@ def states_of_review(session: Session, review_id: int) -> list[tuple[ModelVersio
         .order_by(Replay.candidate_id, Replay.training_set_id)
     )
     found = []
-    for set_id, candidate_id in session.execute(query):
+    for set_id, candidate_id in session.execute(query).all():
         candidate = session.get_one(ModelVersion, candidate_id)
         frozen = session.get_one(TrainingSet, set_id)
         outcomes = replay_outcomes(session, frozen, candidate, only_reviews=[review_id])
-        found += [(candidate, outcome) for outcome in outcomes.all]
+        found += [Told(candidate, frozen, str(outcomes.rule), one) for one in outcomes.all]
     return found

@@ -80,7 +80,7 @@ def _rows(
         )
         .order_by(table.position)
     )
-    return (row._tuple() for row in session.execute(query))
+    return iter([(row[0], row[1], row[2], row[3]) for row in session.execute(query)])
 
 
 def _reviewed(
