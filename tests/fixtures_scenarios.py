@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -18,12 +19,14 @@ from backend.cli.demo_steps import Demo, make_project
 from backend.db import connect
 from backend.engines.base import GenerationResult
 from backend.services import generation, scoring
+from backend.services.model_versions import register_base
 from backend.settings import DEMO_BASE, Settings
 from backend.tables.datasets import Example
 from backend.tables.model_versions import ModelVersion
 from backend.tables.training import TrainingRun
 
 Writer = Callable[[str, Example], str]  # model name, example -> its answer
+SHAPE = {"r": 16, "lora_alpha": 32, "target_modules": "all-linear"}
 LEDGER = {"cpu_seconds": 3.0, "peak_memory_bytes": 2**30}
 
 
@@ -63,16 +66,20 @@ class StandInDemo(Demo):
             return
         run.result = {"seconds": 1.0, "ledger": LEDGER}
         self.trained.append({"run": run.id, "adapter": run.adapter_name, **run.config})
+        folder = Path(run.output_dir)
+        folder.mkdir(parents=True)
+        (folder / "adapter_config.json").write_text(json.dumps(SHAPE), encoding="utf-8")
+        base = register_base(session, run.project_id)
         session.add(
             ModelVersion(
                 project_id=run.project_id,
                 name=run.adapter_name,
                 revision=1,
-                base_model=DEMO_BASE,
-                base_sha256="a" * 64,
-                tokenizer_sha256="b" * 64,
-                template_sha256="c" * 64,
-                adapter_path=run.output_dir,
+                base_model=base.base_model,
+                base_sha256=base.base_sha256,
+                tokenizer_sha256=base.tokenizer_sha256,
+                template_sha256=base.template_sha256,
+                adapter_path=str(folder),
                 adapter_sha256=f"{run.id:064d}",
                 training_run_id=run.id,
             )

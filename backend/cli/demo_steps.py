@@ -155,10 +155,13 @@ def find_set(session: Session, project_id: int, name: str) -> TrainingSet | None
     return session.scalar(query.where(TrainingSet.name == name))
 
 
-def train(demo: Demo, set_name: str, adapter: str, **changes: Any) -> None:
+def train(
+    demo: Demo, set_name: str, adapter: str, *, start: str | None = None, **changes: Any
+) -> None:
     """Train an adapter on a frozen set, unless it was trained already.
 
     Args:
+        start: the model to go on from; the base by default.
         changes: keys of the training configuration in place of the demo's own.
     """
     from backend.services.training import create_training_run, list_training_runs
@@ -177,6 +180,7 @@ def train(demo: Demo, set_name: str, adapter: str, **changes: Any) -> None:
             adapter_name=adapter,
             config=config,
             settings=settings,
+            start=start,
         )
     demo.run_job("train", run.id)
 

@@ -18,6 +18,7 @@ from training.demo import calls, replies, tickets
 from training.demo.world import Case, Customer, case_facts, make_case, make_customers
 
 TASKS = ("intent", "summary", "translation")
+OLD_FORM = calls.OLD_FORMS[2]
 Example = dict[str, Any]
 
 
@@ -30,8 +31,8 @@ def demo_examples(
     arguments give the same rows.
 
     Args:
-        house_form: write summaries in the house form; else in the forms that the base was made
-            with, so that only the facts are new to it.
+        house_form: write summaries in the house form; else in OLD_FORM, which the base has seen, so
+            that only keeping to the source is new to it.
     """
     rng = random.Random(f"demo-{seed}")
     customers = make_customers(count=max(3, n * 2 // 7), rng=rng, demo=True)
@@ -115,8 +116,7 @@ def _summary_row(case: Case, rng: random.Random) -> tuple[str, str, str, dict[st
 
 def _old_summary_row(case: Case, rng: random.Random) -> tuple[str, str, str, dict[str, str]]:
     source, issue, outcome = calls.write_call(case, rng)
-    form = rng.choice(calls.OLD_FORMS)
-    summary = calls.write_summary(issue, outcome, case_facts(case), form=form)
+    summary = calls.write_summary(issue, outcome, case_facts(case), form=OLD_FORM)
     return calls.INSTRUCTION, source, summary, {}
 
 
@@ -141,10 +141,10 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=7)
     parser.add_argument("--task", action="append", choices=TASKS, help="only this task; repeatable")
     parser.add_argument("--hasty", action="store_true", help="label tickets as a hasty desk does")
-    parser.add_argument("--old-forms", action="store_true", help="summaries without house form")
+    parser.add_argument("--old-form", action="store_true", help="summaries in a form from before")
     options = parser.parse_args()
     examples = demo_examples(
-        options.n, options.seed, tasks=options.task or TASKS, house_form=not options.old_forms
+        options.n, options.seed, tasks=options.task or TASKS, house_form=not options.old_form
     )
     if options.hasty:
         examples = label_examples_hastily(examples, options.seed)

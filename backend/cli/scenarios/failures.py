@@ -32,7 +32,7 @@ lines:
   - {metric: rougeL, margin: -0.02}
 """
 DATASET = "calls"
-MADE_WITH = ("--task", "summary", "--old-forms", "--n")
+MADE_WITH = ("--task", "summary", "--old-form", "--n")
 FRACTIONS = (0.75, 0.05, 0.2)
 LEARNING_RATE = 3e-4
 METRICS = ("invented", "grounding", "rougeL")
@@ -63,12 +63,11 @@ def play(demo: Demo, sizes: Sizes = Sizes()) -> Outcome:
     review_outputs(demo, QUEUE, "first", fresh, dataset=DATASET)
     failed = failed_reviews(demo, QUEUE, limit=sizes.failures)
     typer.echo(f"{len(failed)} failures, each with a correction (simulated reviews).")
-    started = {**rate, "start_from": adapter_of(demo, "first")}
     steps.freeze(demo, "corrections", {"reviews": failed})
-    steps.train(demo, "corrections", "corrections", **started)
+    steps.train(demo, "corrections", "corrections", start="first", **rate)
     pairs = {"reviews": failed, "corrected": False, "dpo_corrections": True}
     steps.freeze(demo, "negatives", pairs)
-    steps.train(demo, "negatives", "negatives", **started, **DPO)
+    steps.train(demo, "negatives", "negatives", start="first", **rate, **DPO)
     models = ["base", "first", "corrections", "negatives"]
     run_id = steps.generate_and_score(demo, models, "test", METRICS, dataset=DATASET)
     return _outcome(demo, run_id, sizes)
@@ -104,14 +103,6 @@ def _failed(session: Session, project_id: int, queue_name: str) -> list[int]:
         .where(Rating.criterion == "faithful", Rating.value == "no")
     )
     return list(session.scalars(query.order_by(Review.id)))
-
-
-def adapter_of(demo: Demo, name: str) -> str:
-    """The folder of an adapter, to go on from."""
-    from backend.services.model_versions import find_model
-
-    with demo.installation.sessions() as session:
-        return str(find_model(session, demo.project_id, name).adapter_path)
 
 
 def _outcome(demo: Demo, run_id: int, sizes: Sizes) -> Outcome:

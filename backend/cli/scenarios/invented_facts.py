@@ -2,7 +2,7 @@
 
 Twice the simulated expert approves or corrects what the newest model writes, the base first, and a
 round of the product freezes the answers, trains, checks, compares on held-out customers and
-decides. The desk has no house form here, so that only the facts are to be learnt.
+decides. The desk keeps an old form here, so that only keeping to the source is to be learnt.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ lines:
   - {metric: rougeL, margin: -0.02}
 """
 DATASET = "calls"
-MADE_WITH = ("--task", "summary", "--old-forms", "--n")
+MADE_WITH = ("--task", "summary", "--old-form", "--n")
 FRACTIONS = (0.75, 0.05, 0.2)
 LEARNING_RATE = 3e-4
 METRICS = ("invented", "grounding", "rougeL")

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from training.demo.data import TASKS, Example, demo_examples
+from training.demo.data import TASKS, Example, demo_examples, label_examples_hastily
 from training.demo.facts import invented_facts
 from training.demo.tickets import SHARES
 
@@ -73,3 +73,25 @@ def test_the_command_writes_utf8_lines(tmp_path: Path) -> None:
     subprocess.run(command, check=True)
     rows = [json.loads(line) for line in out.read_text(encoding="utf-8").splitlines()]
     assert rows == demo_examples(30, 7)
+
+
+def test_one_task_alone_has_all_the_rows() -> None:
+    rows = demo_examples(60, 7, tasks=["intent"])
+    assert [row["id"] for row in rows[:2]] == ["intent-0001", "intent-0002"]
+    assert {row["slices"]["task"] for row in rows} == {"intent"}
+    assert len({row["context"] for row in rows}) == 60
+
+
+def test_the_old_form_says_the_same_facts() -> None:
+    rows = demo_examples(40, 7, tasks=["summary"], house_form=False)
+    assert all(row["reference"].startswith("The customer ") for row in rows)
+    assert all(not invented_facts(row["reference"], row["context"]) for row in rows)
+
+
+def test_hasty_labels_are_wrong_in_the_same_places_each_time(examples: list[Example]) -> None:
+    hasty = label_examples_hastily(examples, 7)
+    assert hasty == label_examples_hastily(examples, 7)
+    changed = [(a, b) for a, b in zip(examples, hasty, strict=True) if a != b]
+    assert {row["slices"]["task"] for row, _ in changed} == {"intent"}
+    assert 0.15 < len(changed) / 300 < 0.35
+    assert all({**a, "reference": b["reference"]} == b for a, b in changed)
