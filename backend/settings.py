@@ -59,6 +59,9 @@ class Settings(BaseSettings):
     api_url: str | None = Field(
         None, description="Where the dashboard finds the API; default is the same server."
     )
+    price_per_hour: float | None = Field(
+        None, ge=0, description="What an hour of the training machine costs, in any currency."
+    )
     secret: SecretStr | None = Field(
         None, description="Secret that any address other than 127.0.0.1 requires."
     )
@@ -110,7 +113,6 @@ class Settings(BaseSettings):
     def vllm_urls(self) -> list[str]:
         """Addresses of the vLLM servers, without a trailing slash."""
         return [url.strip().rstrip("/") for url in self.vllm_url.split(",") if url.strip()]
-
 
     @property
     def serving_urls(self) -> list[str]:

@@ -1,4 +1,9 @@
-"""`strop train`: train an adapter on a frozen set, under a bar that was set before."""
+"""`strop train`: train an adapter on a frozen set, under a bar that was set before.
+
+strop train --set round-2 --name v2 --start champion
+strop train --set round-2 --name v2 --search rank=8,16 learning_rate=1e-4,2e-4 epochs=1,3
+strop train --documents notes/ --name domain
+"""
 
 from __future__ import annotations
 
@@ -7,21 +12,54 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from backend.cli.common import JsonOption, ProjectOption, print_json, working_in_project
+from backend.cli.common import (
+    AcceptLeaksOption,
+    AsOption,
+    JsonOption,
+    ProjectOption,
+    leak_acceptance,
+    print_json,
+    working_in_project,
+)
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from sqlalchemy.orm import Session
 
+    from backend.services.leak_checks import Acceptance
     from backend.settings import Settings
     from backend.tables.projects import Project
 
 
 def command(
+    grid: Annotated[
+        list[str] | None, typer.Argument(metavar="[KEY=VALUES]...", help="More of --search.")
+    ] = None,
     training_set: Annotated[str | None, typer.Option("--set", help="Frozen training set.")] = None,
     name: Annotated[str | None, typer.Option(help="Name of the adapter, for example v2.")] = None,
     config: Annotated[
         Path | None, typer.Option(help="YAML with keys of training/config.py; default is all.")
     ] = None,
+    start: Annotated[
+        str | None, typer.Option(help="Go on from these weights: champion, v1, v1@2.")
+    ] = None,
+    documents: Annotated[
+        str | None,
+        typer.Option(help="Pre-train on raw documents: a folder, or a dataset's train split."),
+    ] = None,
+    search: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Values to try, as rank=8,16 learning_rate=1e-4,2e-4 epochs=1,3; the lowest loss "
+            "on the validation split is kept."
+        ),
+    ] = None,
+    drop_leaks: Annotated[
+        bool, typer.Option("--drop-leaks", help="Leave out documents that hold a test prompt.")
+    ] = False,
+    accept_leaks: AcceptLeaksOption = None,
+    as_: AsOption = None,
     resume: Annotated[int | None, typer.Option(help="Go on with this training run.")] = None,
     project: ProjectOption = None,
     json: JsonOption = False,
@@ -29,17 +67,31 @@ def command(
     """Train an adapter on a frozen set and register it; wait until it is done."""
     from backend.cli.waiting import run_jobs
 
+    wanted = [*(search or []), *(grid or [])]
     with working_in_project(project) as (installation, session, found):
         if resume is not None:
             run_id, job_id = resume_training(session, found, resume)
         else:
+            keys = read_config(config) | ({"search": parse_search(wanted)} if wanted else {})
+            if documents is not None:
+                acceptance = leak_acceptance(session, accept_leaks, as_)
+                training_set, keys = take_documents(
+                    session,
+                    found,
+                    documents,
+                    training_set=training_set,
+                    config=keys,
+                    drop_leaks=drop_leaks,
+                    accept_leaks=acceptance,
+                )
             run_id, job_id = enqueue_training(
                 session,
                 found,
                 training_set=training_set,
                 name=name,
-                config=read_config(config),
+                config=keys,
                 settings=installation.settings,
+                start=start,
             )
     typer.echo(f"Training run {run_id} is queued.", err=True)
     run_jobs(installation.sessions, installation.settings, [job_id], quiet=json)
@@ -63,6 +115,56 @@ def read_config(path: Path | None) -> dict[str, Any]:
     return values or {}
 
 
+def parse_search(pairs: Sequence[str]) -> dict[str, list[float]]:
+    """`rank=8,16` and its like as a search space; InvalidInput names what is not of that form."""
+    from backend.errors import InvalidInput
+
+    space: dict[str, list[float]] = {}
+    for pair in (one for part in pairs for one in part.split()):
+        key, equals, values = pair.partition("=")
+        try:
+            numbers = [float(value) for value in values.split(",")]
+        except ValueError:
+            numbers = []
+        if not equals or not numbers or key in space:
+            raise InvalidInput(
+                f"{pair!r} is no list of values to try.",
+                hint="strop train --search rank=8,16 learning_rate=1e-4,2e-4 epochs=1,3",
+            )
+        space[key] = numbers
+    return space
+
+
+def take_documents(
+    session: Session,
+    project: Project,
+    source: str,
+    *,
+    training_set: str | None,
+    config: dict[str, Any],
+    drop_leaks: bool,
+    accept_leaks: Acceptance | None,
+) -> tuple[str, dict[str, Any]]:
+    """Freeze documents; returns the set's name and a configuration that pre-trains on it.
+
+    Raises:
+        InvalidInput: a set is named too, or the configuration is of another method.
+        LeakRefused: a document holds a held-out prompt.
+    """
+    from backend.errors import InvalidInput
+    from backend.services.training_documents import freeze_documents
+
+    if training_set is not None or config.get("method", "pretrain") != "pretrain":
+        raise InvalidInput(
+            "Documents are for method: pretrain, and are a set of their own.",
+            hint="Leave out --set and method, or leave out --documents.",
+        )
+    frozen = freeze_documents(
+        session, project.id, source, drop_leaks=drop_leaks, accept_leaks=accept_leaks
+    )
+    return frozen.name, {**config, "method": "pretrain"}
+
+
 def enqueue_training(
     session: Session,
     project: Project,
@@ -71,6 +173,7 @@ def enqueue_training(
     name: str | None,
     config: dict[str, Any],
     settings: Settings,
+    start: str | None = None,
 ) -> tuple[int, int]:
     """Lay down a training run and queue it; returns run and job."""
     from backend.errors import InvalidInput
@@ -87,6 +190,7 @@ def enqueue_training(
         adapter_name=name,
         config=config,
         settings=settings,
+        start=start,
     )
     return run.id, queue.enqueue_job(session, queue.JobKind.TRAIN, run.id).id
 
@@ -113,9 +217,30 @@ def show_training(sessions: Any, run_id: int, *, as_json: bool) -> None:
     if as_json:
         print_json({"training_run": run_id, "model": label, "result": run.result})
         return
+    for line in describe_result(label, run.result, curve):
+        typer.echo(line)
+
+
+def describe_result(
+    label: str | None, result: Mapping[str, Any], curve: Sequence[Mapping[str, Any]]
+) -> list[str]:
+    """What a training gave, what it took, and the trials of a search, in lines."""
+    from training.card import ledger_lines
+
     losses = [line["loss"] for line in curve if "loss" in line]
-    typer.echo(
-        f"{label}: {run.result.get('steps')} steps in {run.result.get('seconds')} s"
+    digest = result.get("adapter_sha256") or result.get("model_sha256") or ""
+    told = [
+        f"{label}: {result.get('steps')} steps in {result.get('seconds')} s"
         + (f", loss {losses[0]:.3f} -> {losses[-1]:.3f}" if losses else "")
-        + f", sha256 {run.result.get('adapter_sha256', '')[:12]}."
-    )
+        + f", sha256 {digest[:12]}."
+    ]
+    if search := result.get("search"):
+        for trial in sorted(search["trials"], key=lambda one: float(one["validation_loss"])):
+            kept = "  kept" if trial["name"] == search["kept"] else ""
+            told.append(
+                f"  {trial['name']}: validation loss {trial['validation_loss']:.4f}, "
+                f"n={trial['rows']}{kept}"
+            )
+    if ledger := result.get("ledger"):
+        told += [f"  {line}" for line in ledger_lines(ledger)]
+    return told

@@ -12,12 +12,17 @@ from backend.schemas.queue import JobShown
 
 
 class TrainingRunShown(Shown):
-    """A training run; `result` is empty until the adapter is whole."""
+    """A training run; `result` is empty until the adapter is whole.
+
+    It then holds, among others, `ledger` (tokens, seconds, memory, cost) and, of a search, `search`
+    (the trials, and which was kept).
+    """
 
     id: int
     project_id: int
     training_set_id: int
     manifest_id: int
+    start_model_id: int | None = None
     adapter_name: str
     config: dict[str, Any]
     result: dict[str, Any]
@@ -30,6 +35,9 @@ class TrainingRunGiven(Given):
     """Train an adapter on a frozen set; `config` holds keys of training.config.TrainingConfig."""
 
     training_set_id: int
+    start: str | None = Field(
+        None, max_length=120, description="Model to go on from: champion, v1, v1@2."
+    )
     adapter_name: str = Field(min_length=1, max_length=80, pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")
     config: dict[str, Any] = Field(default_factory=dict)
 

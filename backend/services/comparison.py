@@ -17,6 +17,7 @@ from sqlalchemy.orm import Session
 from backend.errors import CannotCompute, NotFound, StropError
 from backend.schemas.manifests import Manifest, ManifestLine
 from backend.services import review, scoring
+from backend.services.model_cards import write_card
 from backend.services.preflight_standing import preflight_standing
 from backend.services.projects import manifest_of
 from backend.services.review.watching import Watch, watch_queue
@@ -69,6 +70,7 @@ def compare_models(
     )
     session.add(row)
     session.flush()
+    write_card(session, candidate)
     return row
 
 

@@ -10,6 +10,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from backend.errors import Conflict, NotFound
+from backend.services.model_cards import write_card
 from backend.services.model_versions import alias_target, register_base, served_model
 from backend.services.promotion_evidence import (
     digests_of,
@@ -227,6 +228,7 @@ def list_promotions(session: Session, project_id: int) -> list[Promotion]:
 def _append(session: Session, row: Promotion) -> Promotion:
     session.add(row)
     session.flush()
+    write_card(session, session.get_one(ModelVersion, row.model_version_id))
     return row
 
 

@@ -18,6 +18,7 @@ from sqlalchemy.orm import Session
 
 from backend.errors import Conflict, InvalidInput, NotFound
 from backend.services import projects
+from backend.services.model_cards import write_card
 from backend.services.training_files import run_files, write_run_files
 from backend.services.training_start import resolve_start
 from backend.settings import Settings
@@ -110,9 +111,10 @@ def resolve_config(session: Session, run: TrainingRun, settings: Settings) -> Tr
     """
     project = session.get_one(Project, run.project_id)
     files = run_files(run, settings)
-    watched = run.config.get("early_stopping_patience") is not None
+    watched = any(run.config.get(key) for key in ("early_stopping_patience", "search"))
     values = {
         "threads": settings.torch_threads,
+        "price_per_hour": settings.price_per_hour,
         **run.config,
         "base_model": _local_path(project.base_model),
         "train_file": str(files.train),
@@ -199,6 +201,7 @@ def finish_training_run(
     run.result = result
     run.finished_at = run.finished_at or now
     session.flush()
+    write_card(session, model)
     return model
 
 

@@ -15,6 +15,8 @@ from backend.errors import InvalidInput
 from backend.services.curation import training_rows
 from backend.services.datasets import chat_messages
 from backend.services.exports import export_rows
+from backend.services.leak_checks import prompt_text
+from backend.services.training_documents import KIND
 from backend.settings import Settings
 from backend.tables.curation import TrainingSetRow
 from backend.tables.datasets import Example, Split
@@ -40,7 +42,7 @@ class RunFiles:
 
     @property
     def validation(self) -> Path:
-        """Validation rows, for early stopping only."""
+        """Validation rows, for early stopping and search only."""
         return self.folder / "validation.jsonl"
 
     @property
@@ -70,20 +72,26 @@ def write_run_files(
             f"The training set has no row for {config.method}.",
             hint="See what it holds: strop set show",
         )
-    if config.validation_file is not None and config.method is not Method.SFT:
-        raise InvalidInput(
-            f"There are no validation rows for {config.method}: reviews of the validation split "
-            "are kept out of training.",
-            hint="Leave out early_stopping_patience.",
-        )
     if config.validation_file is not None:
-        lines = _validation_lines(session, run.training_set_id)
-        if not _write_lines(files.validation, lines):
-            raise InvalidInput(
-                "Early stopping needs a validation split with references, and there is none.",
-                hint="Leave out early_stopping_patience.",
-            )
+        _write_validation(session, run, config.method, files)
     files.config.write_text(dump_config(config), encoding="utf-8")
+
+
+def _write_validation(session: Session, run: TrainingRun, method: Method, files: RunFiles) -> None:
+    hint = "Leave out early_stopping_patience and search."
+    if method in (Method.DPO, Method.KTO):
+        raise InvalidInput(
+            f"There are no validation rows for {method}: reviews of the validation split "
+            "are kept out of training.",
+            hint=hint,
+        )
+    lines = _validation_lines(session, run.training_set_id, method)
+    if not _write_lines(files.validation, lines):
+        what = "documents" if method is Method.PRETRAIN else "references"
+        raise InvalidInput(
+            f"Early stopping and search need a validation split with {what}, and there is none.",
+            hint=hint,
+        )
 
 
 def _write_lines(path: Path, rows: Iterable[Mapping[str, Any]]) -> int:
@@ -99,18 +107,25 @@ def _training_lines(
     session: Session, training_set_id: int, method: Method
 ) -> Iterable[Mapping[str, Any]]:
     """The method's rows as TRL reads them; curation has kept what is held out from the set."""
+    rows = training_rows(session, training_set_id)
     if method is Method.PRETRAIN:
-        raise InvalidInput(
-            "Continued pre-training reads documents, and a training set holds none.",
-            hint="Run it on a file: python -m training.sft --config FILE",
-        )
-    for row in export_rows(training_rows(session, training_set_id), str(method)):
+        texts = [row.completion for row in rows if row.kind == KIND]
+        if not texts:
+            raise InvalidInput(
+                "Continued pre-training reads documents, and this training set holds none.",
+                hint="Name them: strop train --documents FOLDER_OR_DATASET --name NAME",
+            )
+        yield from ({"text": text} for text in texts)
+        return
+    for row in export_rows(rows, str(method)):
         # Ids of this database would give the same rows another digest elsewhere.
         yield {name: value for name, value in row.items() if name != "provenance"}
 
 
-def _validation_lines(session: Session, training_set_id: int) -> Iterable[dict[str, Any]]:
-    """References of the validation split of the datasets that the set was drawn from."""
+def _validation_lines(
+    session: Session, training_set_id: int, method: Method
+) -> Iterable[dict[str, Any]]:
+    """References, or documents, of the validation split of the datasets of the set."""
     versions = (
         select(Example.dataset_version_id)
         .join(TrainingSetRow, TrainingSetRow.example_id == Example.id)
@@ -120,7 +135,9 @@ def _validation_lines(session: Session, training_set_id: int) -> Iterable[dict[s
         Example.dataset_version_id.in_(versions), Example.split == Split.VALIDATION
     )
     for example in session.scalars(watched.order_by(Example.id)):
-        if example.references:
+        if method is Method.PRETRAIN:
+            yield {"text": prompt_text(example.input, example.context)}
+        elif example.references:
             yield _prompt_and_completion(chat_messages(example), str(example.references[0]))
 
 

@@ -53,6 +53,7 @@ def start_training(
         adapter_name=body.adapter_name,
         config=body.config,
         settings=serving.settings,
+        start=body.start,
         created_by_id=user.id,
     )
     queue.enqueue_job(session, JobKind.TRAIN, run.id)

@@ -139,6 +139,39 @@ def test_early_stopping_watches_references_of_the_validation_split(
     assert "say 7" not in files.train.read_text("utf-8")
 
 
+def test_a_search_is_given_no_row_of_the_test_split(session: Session, settings: Settings) -> None:
+    laid = lay_down_project(session)
+    _set_bar(session, laid)
+    run = _create(session, laid, settings, _freeze(session, laid), search={"rank": [4, 8]})
+    files = run_files(run, settings)
+    config = load_config(files.config)
+    assert config.search is not None
+    assert config.search.rank == (4, 8)
+    assert config.validation_file == files.validation
+    written = files.train.read_text("utf-8") + files.validation.read_text("utf-8")
+    tests = session.scalars(select(Example).where(Example.split == "test")).all()
+    assert [e.input for e in tests if e.input in written or e.references[0] in written] == []
+    assert "say 7" in written
+
+
+def test_the_price_of_the_settings_is_that_of_the_training(
+    session: Session, settings: Settings
+) -> None:
+    laid = lay_down_project(session)
+    _set_bar(session, laid)
+    priced = settings.model_copy(update={"price_per_hour": 2.5})
+    for given, found in (({}, 2.5), ({"price_per_hour": 4.0}, 4.0)):
+        run = _create(session, laid, priced, _freeze_named(session, laid, str(found)), **given)
+        assert load_config(run_files(run, priced).config).price_per_hour == found
+
+
+def _freeze_named(session: Session, laid: Laid, name: str) -> int:
+    set_id = _freeze(session, laid)
+    session.get_one(TrainingSet, set_id).name = name
+    session.flush()
+    return set_id
+
+
 @pytest.mark.parametrize(
     ("config", "says"),
     [

@@ -1,0 +1,65 @@
+"""`strop train`: what its options mean, and how a result is told."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from backend.cli.train import describe_result, parse_search
+from backend.errors import InvalidInput
+
+LEDGER = {
+    "tokens": 100,
+    "seconds": 7.2,
+    "cpu_seconds": 9.0,
+    "gpu_seconds": 0.0,
+    "gpus": 0,
+    "processes": 1,
+    "starts": 1,
+    "peak_memory_bytes": 500_000_000,
+    "peak_gpu_memory_bytes": None,
+    "price_per_hour": None,
+    "cost": None,
+}
+
+
+@pytest.mark.parametrize(
+    ("pairs", "space"),
+    [
+        (["rank=8,16", "epochs=1"], {"rank": [8, 16], "epochs": [1]}),
+        (["rank=8 learning_rate=1e-4,2e-4"], {"rank": [8], "learning_rate": [1e-4, 2e-4]}),
+    ],
+)
+def test_a_search_is_lists_of_values(pairs: list[str], space: dict[str, Any]) -> None:
+    assert parse_search(pairs) == space
+
+
+@pytest.mark.parametrize("pairs", [["rank"], ["rank="], ["rank=eight"], ["rank=8", "rank=9"]])
+def test_what_is_no_list_of_values_is_one_sentence(pairs: list[str]) -> None:
+    with pytest.raises(InvalidInput, match="is no list of values to try"):
+        parse_search(pairs)
+
+
+def test_a_result_is_told_with_its_trials_and_what_it_took() -> None:
+    trials = [
+        {"name": "rank-8", "validation_loss": 1.5, "rows": 12},
+        {"name": "rank-16", "validation_loss": 1.25, "rows": 12},
+    ]
+    result = {
+        "steps": 3,
+        "seconds": 7.2,
+        "adapter_sha256": None,
+        "model_sha256": "abcdef" * 10,
+        "search": {"kept": "rank-16", "trials": trials},
+        "ledger": LEDGER,
+    }
+    assert describe_result("v2@1", result, [{"loss": 2.0}, {"eval_loss": 1.0}, {"loss": 1.0}]) == [
+        "v2@1: 3 steps in 7.2 s, loss 2.000 -> 1.000, sha256 abcdefabcdef.",
+        "  rank-16: validation loss 1.2500, n=12  kept",
+        "  rank-8: validation loss 1.5000, n=12",
+        "  100 tokens in 7 s, 1 start(s), 1 process(es)",
+        "  9 CPU seconds, 0 GPU seconds on 0 GPU(s)",
+        "  at most 0.50 GB of memory",
+        "  cost: not known: no price_per_hour was stated",
+    ]
