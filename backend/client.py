@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from backend.comparison_client import ComparisonClient
 from backend.desk_client import DeskClient
 from backend.exchange_client import ExchangeClient
 from backend.quality_client import QualityClient
@@ -37,7 +38,9 @@ from backend.wire import sign_in
 __all__ = ["StropClient", "sign_in"]
 
 
-class StropClient(DeskClient, ReportClient, QualityClient, ExchangeClient, RoundClient):
+class StropClient(
+    DeskClient, ReportClient, QualityClient, ExchangeClient, RoundClient, ComparisonClient
+):
     """A person's or a program's way to a Strop server; see `Wire` for its arguments and errors.
 
     The methods follow the loop; those of an expert's desk are in `DeskClient`, those of a queue's

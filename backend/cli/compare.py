@@ -7,15 +7,7 @@ from typing import Annotated
 
 import typer
 
-from backend.cli.common import (
-    JsonOption,
-    ProjectOption,
-    print_json,
-    print_table,
-    working_in_project,
-)
-
-COLUMNS = ["metric", "slice", "baseline", "candidate", "value", "low", "high", "p", "n", "failed"]
+from backend.cli.common import JsonOption, ProjectOption
 
 
 def command(
@@ -30,6 +22,12 @@ def command(
     html: Annotated[
         Path | None, typer.Option(help="Write a report that opens offline, for files.")
     ] = None,
+    slices: Annotated[
+        bool, typer.Option("--slices", help="By slice too, for models of a project.")
+    ] = False,
+    flips: Annotated[
+        int, typer.Option(help="Examples to read on which they differ, for models; of each kind.")
+    ] = 0,
     project: ProjectOption = None,
     json: JsonOption = False,
 ) -> None:
@@ -49,30 +47,14 @@ def command(
             seed=seed,
         )
         return
-    _compare_models(baseline, candidate, metric or [], project, json=json)
+    from backend.cli.compare_models import compare_models
 
-
-def _compare_models(
-    baseline: str, candidate: str, metrics: list[str], project: str | None, *, json: bool
-) -> None:
-    from backend.services.comparison import newest_scores_of_both
-    from backend.services.model_versions import find_model
-    from backend.services.scoring import paired_figures
-
-    with working_in_project(project) as (_, session, found):
-        old = find_model(session, found.id, baseline)
-        new = find_model(session, found.id, candidate)
-        score_run = newest_scores_of_both(session, found.id, old, new)
-        figures = [f.as_dict() for f in paired_figures(session, score_run.id, old.id, new.id)]
-    rows = [row for row in figures if not metrics or row["metric"] in metrics]
-    if json:
-        print_json(rows)
-        return
-    shown = [{**row, "slice": _slice_text(row["slice"])} for row in rows]
-    columns = [*COLUMNS, "error"] if any("error" in row for row in rows) else COLUMNS
-    title = f"{new.label} minus {old.label}, paired by example (score run {score_run.id})"
-    print_table(shown, columns=columns, title=title)
-
-
-def _slice_text(slice_: dict[str, str]) -> str:
-    return ", ".join(f"{key}={value}" for key, value in slice_.items())
+    compare_models(
+        baseline,
+        candidate,
+        project,
+        metrics=metric or [],
+        slices=slices,
+        flips=flips,
+        as_json=json,
+    )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -11,8 +11,14 @@ from backend.cli.common import (
     ProjectOption,
     print_json,
     print_table,
+    shown_text,
     working_in_project,
 )
+
+if TYPE_CHECKING:
+    from backend.services.manifest_changes import BarChange
+
+COLOURS = {"PASS": "green", "FAIL": "red", "INCONCLUSIVE": "yellow"}
 
 
 def command(
@@ -25,6 +31,7 @@ def command(
 ) -> None:
     """Judge a candidate by the manifest, from the newest held-out run that scored both models."""
     from backend.services import comparison
+    from backend.services.manifest_changes import change_since_training
     from backend.services.model_versions import find_model
     from backend.services.projects import current_manifest, manifest_of
     from backend.services.verdicts import EXIT_CODES, Verdict
@@ -41,18 +48,34 @@ def command(
             candidate=new,
             queue=comparison.newest_pair_queue(session, found.id, old, new),
         )
+        change = change_since_training(session, row)
         record = {
             "comparison": row.id,
             "verdict": row.verdict,
             "candidate": new.label,
             "baseline": old.label,
             "manifest": {"version": manifest.version, "digest": manifest.digest},
+            "bar_changed": change.changed,
+            "preflight": row.preflight,
             "lines": row.lines,
         }
     if json:
         print_json(record)
     else:
         title = f"{new.label} against {old.label}, manifest version {manifest.version}"
-        print_table(row.lines, columns=["title", "verdict", "reason"], title=title)
-        typer.echo(row.verdict)
+        standing = {"title": "preflight passed", **(row.preflight or {})}
+        print_table([standing, *row.lines], columns=["title", "verdict", "reason"], title=title)
+        _show_change(change)
+        typer.secho(row.verdict, fg=COLOURS[row.verdict], bold=True)
     raise typer.Exit(EXIT_CODES[Verdict(row.verdict)])
+
+
+def _show_change(change: BarChange) -> None:
+    """Say in red, where the terminal has colours, that the bar moved after training began."""
+    if change.changed:
+        typer.secho(change.sentence, fg="red", bold=True)
+        for line in change.diff:
+            colour = {"+": "red", "-": "red"}.get(line[:1])
+            typer.secho(f"  {shown_text(line)}", fg=colour)
+    elif change.changed is None:
+        typer.echo(change.sentence)

@@ -6,7 +6,7 @@ computed is an error text in place of the figure.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -189,9 +189,17 @@ def model_figure(
 
 
 def paired_figures(
-    session: Session, score_run_id: int, baseline_id: int, candidate_id: int
+    session: Session,
+    score_run_id: int,
+    baseline_id: int,
+    candidate_id: int,
+    *,
+    specs: Sequence[MetricSpec] | None = None,
 ) -> list[PairedFigure]:
     """Candidate minus baseline for every metric and slice, paired by example and sample.
+
+    Args:
+        specs: what to compare; default: what the run was asked for.
 
     Raises:
         NotFound: a model takes no part in the run.
@@ -201,7 +209,7 @@ def paired_figures(
     for model_id in (baseline_id, candidate_id):
         if model_id not in taking_part:
             raise NotFound(f"Model version {model_id} takes no part in score run {run.id}.")
-    asked = metric_specs(run)
+    asked = metric_specs(run) if specs is None else specs
     reads = _read_scores(session, run, {spec.metric for spec in asked})
     found = []
     for spec in asked:

@@ -9,7 +9,7 @@ pointed are pointed back. Knows servers as engines, and no database.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from backend.engines.base import AliasEngine, Message, ServedModel
@@ -67,7 +67,8 @@ class ServingReport:
         """What a person needs to know."""
         if not self.servers:
             return "No server is configured (STROP_VLLM_URL): the alias alone moves."
-        return " ".join(f"{server.url}: {server.detail}" for server in self.servers)
+        said = "; ".join(f"{server.url}: {server.detail}" for server in self.servers)
+        return f"{said}."
 
     def as_record(self) -> dict[str, Any]:
         """As it is kept with a promotion."""
@@ -87,9 +88,9 @@ def serve_move(move: Move, urls: Sequence[str], open_at: OpenAt) -> ServingRepor
     for url in urls:
         pointed.append(_on_server(open_at, url, move, _point))
         if not pointed[-1].ok:
-            undone = [_on_server(open_at, done.url, move, _point_back) for done in pointed]
-            waiting = prepared[len(pointed) :]
-            return ServingReport((*undone[:-1], pointed[-1], *waiting))
+            undone = [_undo(open_at, done.url, move) for done in pointed]
+            last = replace(pointed[-1], detail=f"{pointed[-1].detail}; {undone[-1].detail}")
+            return ServingReport((*undone[:-1], last, *prepared[len(pointed) :]))
     return ServingReport(tuple(pointed))
 
 
@@ -97,7 +98,7 @@ def require_served(report: ServingReport, unserved: str | None) -> None:
     """Raise Conflict when a server does not serve the model and nobody says why that may be."""
     if not report.ok and not unserved:
         raise Conflict(
-            f"Nothing was moved: not every server serves the model. {report.sentence}",
+            f"The alias stays where it is: not every server serves the model. {report.sentence}",
             hint='Mend the server, or sign with --allow-unserved "reason".',
         )
 
@@ -122,6 +123,15 @@ def _point(engine: AliasEngine, url: str, move: Move) -> ServerAnswer:
     engine.serve_as(move.alias, move.model)
     is_base = move.model.adapter_path is None  # which has no adapter that could bear the alias
     return _recognise(engine, url, move, move.model.name if is_base else move.alias)
+
+
+def _undo(open_at: OpenAt, url: str, move: Move) -> ServerAnswer:
+    """Point a server back; where even that fails, somebody has to look at it."""
+    try:
+        with open_at(url) as engine:
+            return _point_back(engine, url, move)
+    except StropError as error:
+        return ServerAnswer(url, False, f"COULD NOT BE POINTED BACK, look at it: {error}")
 
 
 def _point_back(engine: AliasEngine, url: str, move: Move) -> ServerAnswer:

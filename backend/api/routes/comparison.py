@@ -2,31 +2,40 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter
+from dataclasses import asdict
+from typing import Annotated
+
+from fastapi import APIRouter, Query
 from sqlalchemy.orm import Session
 
 from backend.api.deps import SessionDep
 from backend.api.once import OnceDep
-from backend.schemas.comparison import ComparisonGiven, ComparisonShown
+from backend.schemas import comparison as shapes
+from backend.schemas.scoring import DifferenceShown, FigureShown
 from backend.services import comparison, overview, projects, promotion, review, scoring
 from backend.services.access import require_in_project
+from backend.services.comparison_detail import describe_comparison
+from backend.services.figures import PairedFigure
+from backend.services.flips import find_flips
 from backend.services.model_versions import find_model
+from backend.services.slices import sliced_figures
 from backend.tables.comparison import Comparison
+from backend.tables.projects import SuccessManifest
 
 router = APIRouter(tags=["comparison"])
-SHOWN = ComparisonShown.model_fields.keys() - {"baseline", "candidate"}
+SHOWN = shapes.ComparisonShown.model_fields.keys() - {"baseline", "candidate"}
 
 
-def _show(session: Session, row: Comparison) -> ComparisonShown:
+def _show(session: Session, row: Comparison) -> shapes.ComparisonShown:
     labels = overview.labels_of_models(session, row.project_id)
     values = {name: getattr(row, name) for name in SHOWN}
-    return ComparisonShown(
+    return shapes.ComparisonShown(
         baseline=labels[row.baseline_id], candidate=labels[row.candidate_id], **values
     )
 
 
 @router.get("/projects/{project_id}/comparisons")
-def list_comparisons(project_id: int, session: SessionDep) -> list[ComparisonShown]:
+def list_comparisons(project_id: int, session: SessionDep) -> list[shapes.ComparisonShown]:
     """The comparisons of a project, newest first."""
     found = comparison.list_comparisons(session, project_id)
     return [_show(session, row) for row in reversed(found)]
@@ -34,8 +43,8 @@ def list_comparisons(project_id: int, session: SessionDep) -> list[ComparisonSho
 
 @router.post("/projects/{project_id}/comparisons", status_code=201)
 def compare(
-    project_id: int, body: ComparisonGiven, session: SessionDep, once: OnceDep
-) -> ComparisonShown:
+    project_id: int, body: shapes.ComparisonGiven, session: SessionDep, once: OnceDep
+) -> shapes.ComparisonShown:
     """Judge a candidate; without named evidence, by the newest scores and votes of both models."""
     require_in_project(
         session, project_id, score_run_id=body.score_run_id, queue_id=body.review_queue_id
@@ -62,6 +71,60 @@ def compare(
 
 
 @router.get("/comparisons/{comparison_id}")
-def show_comparison(comparison_id: int, session: SessionDep) -> ComparisonShown:
-    """One comparison."""
-    return _show(session, promotion.get_comparison(session, comparison_id))
+def show_comparison(comparison_id: int, session: SessionDep) -> shapes.ComparisonDetail:
+    """A comparison in full: differences to base and champion, cost, and whether the bar moved."""
+    row = promotion.get_comparison(session, comparison_id)
+    found = describe_comparison(session, row)
+    return shapes.ComparisonDetail(
+        **_show(session, row).model_dump(),
+        bar=shapes.BarShown(**asdict(found.bar)),
+        champion=found.champion,
+        figures=[FigureShown(**figure.as_dict()) for figure in found.figures],
+        differences=[_difference(found.labels, pair) for pair in found.differences],
+        usage=[_difference(found.labels, pair) for pair in found.usage],
+        currency=found.currency,
+        absent=found.absent,
+    )
+
+
+def _difference(labels: dict[int, str], pair: PairedFigure) -> DifferenceShown:
+    return DifferenceShown(
+        **pair.as_dict(),
+        baseline_model=labels[pair.baseline_id],
+        candidate_model=labels[pair.candidate_id],
+    )
+
+
+@router.get("/comparisons/{comparison_id}/slices")
+def list_slices(comparison_id: int, session: SessionDep) -> list[shapes.SliceShown]:
+    """The manifest's metrics on every slice; to be read, not judged by."""
+    row = promotion.get_comparison(session, comparison_id)
+    labels = overview.labels_of_models(session, row.project_id)
+    bar = projects.manifest_of(session.get_one(SuccessManifest, row.manifest_id))
+    return [
+        shapes.SliceShown(
+            **_difference(labels, found.figure).model_dump(),
+            named=found.named,
+            p_holm=found.p_holm,
+        )
+        for found in sliced_figures(
+            session, row.score_run_id, row.baseline_id, row.candidate_id, bar=bar
+        )
+    ]
+
+
+@router.get("/comparisons/{comparison_id}/flips")
+def list_flips(
+    comparison_id: int,
+    session: SessionDep,
+    metric: Annotated[
+        str | None, Query(max_length=200, description="As scored, for example f1@task=intent.")
+    ] = None,
+    limit: Annotated[int, Query(ge=1, le=50, description="Examples of each kind.")] = 5,
+) -> shapes.FlipsShown:
+    """Examples on which the candidate is better or worse than the baseline, to be read."""
+    row = promotion.get_comparison(session, comparison_id)
+    found = find_flips(
+        session, row.score_run_id, row.baseline_id, row.candidate_id, metric=metric, limit=limit
+    )
+    return shapes.FlipsShown.model_validate(found, from_attributes=True)

@@ -280,7 +280,7 @@ def test_a_server_that_is_down_stops_a_promotion(house: House, path: str) -> Non
     try:
         body = {"comparison_id": judged["id"], "override": "tried here"}
         refused = post(house, f"{path}/promotions", body, 409, by="lead")
-        assert "Nothing was moved" in refused["detail"]
+        assert "The alias stays" in refused["detail"]
         assert get(house, f"{path}/promotions") == []
         allowed = post(
             house, f"{path}/promotions", body | {"allow_unserved": "it restarts"}, by="lead"

@@ -70,6 +70,7 @@ class ScriptedServer:
         app.router.add_post("/tokenize", self._tokenize)
         if self.loads:
             app.router.add_post("/v1/load_lora_adapter", self._load)
+            app.router.add_post("/v1/unload_lora_adapter", self._unload)
         self._runner = web.AppRunner(app, handler_cancellation=True, shutdown_timeout=0.1)
         await self._runner.setup()
         site = web.TCPSite(self._runner, "127.0.0.1", 0)
@@ -120,8 +121,14 @@ class ScriptedServer:
     async def _load(self, request: web.Request) -> web.Response:
         payload = await request.json()
         self.calls["load"] += 1
+        if payload["lora_name"] in self.adapters and not payload.get("load_inplace"):
+            return web.json_response({"error": {"message": "already been loaded"}}, status=400)
         self.adapters[payload["lora_name"]] = payload["lora_path"]
         return web.Response(text="Success")
+
+    async def _unload(self, request: web.Request) -> web.Response:
+        known = self.adapters.pop((await request.json())["lora_name"], None)
+        return web.Response(status=200 if known else 404)
 
 
 def _completion(payload: dict[str, Any]) -> dict[str, Any]:

@@ -206,6 +206,33 @@ def test_changed_weights_are_loaded_under_another_name(open_engine: Open) -> Non
     assert [asked["model"] for asked in server.asked] == ["v1@1#abababababab", "v1@1#cdcdcdcdcdcd"]
 
 
+def test_an_alias_moves_from_adapter_to_adapter_and_is_taken_away(open_engine: Open) -> None:
+    one = ServedModel("v1@1", BASE.base_model, Path("/a"), "ab" * 32)
+    two = ServedModel("v2@1", BASE.base_model, Path("/b"), "cd" * 32)
+    seen = []
+    with ScriptedServer() as server:
+        engine = open_engine(server)
+        engine.load([BASE, one, two])
+        for model in (one, two):
+            engine.serve_as("champion", model)
+            list(engine.generate(requests(1, "champion"), GREEDY))
+            seen.append(server.adapters["champion"])
+        engine.serve_as("champion", BASE)
+        engine.serve_as("champion", None)
+    assert seen == ["/a", "/b"]
+    assert "champion" not in server.adapters
+    assert [asked["model"] for asked in server.asked] == ["champion", "champion"]
+
+
+def test_an_alias_on_a_server_that_cannot_load_is_refused(open_engine: Open) -> None:
+    one = ServedModel("v1@1", BASE.base_model, Path("/a"), "ab" * 32)
+    with ScriptedServer(adapters=["v1@1"], loads=False) as server:
+        engine = open_engine(server)
+        engine.load([BASE, one])
+        with pytest.raises(EngineError):
+            engine.serve_as("champion", one)
+
+
 def test_a_server_that_cannot_load_is_taken_at_its_word_with_a_note(open_engine: Open) -> None:
     adapter = ServedModel("v1@1", BASE.base_model, Path("/a"), "ab" * 32)
     with ScriptedServer(adapters=["v1@1"], loads=False) as server:

@@ -6,93 +6,19 @@ import pytest
 from sqlalchemy.orm import Session, sessionmaker
 
 from backend.cli import main
-from backend.engines.base import GenerationResult
 from backend.errors import NotFound
 from backend.schemas.manifests import ManifestLine
-from backend.services import comparison, generation, review, scoring
+from backend.services import comparison, review
 from backend.services.manifest_changes import change_since_training
-from backend.services.model_versions import list_models
 from backend.services.projects import set_manifest
 from backend.services.review import Answer
 from backend.services.verdicts import judge_line
 from backend.settings import Settings
 from backend.tables.comparison import Comparison
-from backend.tables.curation import TrainingSet
 from backend.tables.model_versions import ModelVersion
-from backend.tables.projects import SuccessManifest
 from backend.tables.review import ReviewItem
-from backend.tables.training import TrainingRun
 from tests.fixtures_review import NOW, build_desk, submit
-from tests.fixtures_runs import Laid, lay_down_preflight, lay_down_project, lay_down_run
-
-GOOD_BAR = """
-name: bar
-lines:
-  - {metric: exact_match, threshold: 0.8}
-  - {metric: exact_match, margin: 0.2}
-  - {metric: exact_match, slice: {task: intent}, margin: -0.1}
-"""
-
-
-class Trial:
-    """Sixty examples on which the base is always wrong and v1 right as often as is asked."""
-
-    def __init__(
-        self,
-        session: Session,
-        *,
-        right: float,
-        metrics: list[str],
-        preflights: tuple[bool, ...] = (True,),
-    ) -> None:
-        self.session = session
-        self.laid: Laid = lay_down_project(session, examples=60, adapters=1)
-        run = lay_down_run(session, self.laid)
-        for passed in preflights:
-            lay_down_preflight(session, run, passed=passed)
-        self.base, self.v1 = list_models(session, self.laid.project)
-        generation.save_generations(session, run.id, self._answers(run.id, right))
-        self.scores = scoring.create_score_run(session, generation_run_id=run.id, metrics=metrics)
-        units = scoring.pending_units(session, self.scores.id)
-        written = scoring.load_generations(session, [u.generation_id for u in units])
-        scoring.save_scores(session, self.scores.id, scoring.score_units(units, written))
-
-    def _answers(self, run_id: int, right: float) -> list[GenerationResult]:
-        results, written = [], 0
-        for request in generation.pending_requests(self.session, run_id):
-            asked = request.messages[-1]["content"].partition("\n")[0]
-            is_base = generation.parse_unit_key(request.key)[0] == self.base.id
-            written += not is_base
-            good = not is_base and (written * right) % 1 < right
-            results.append(GenerationResult(request.key, text=asked if good else "no"))
-        return results
-
-    def train(self, manifest: SuccessManifest) -> None:
-        """Say that v1 was trained under this bar."""
-        project = self.laid.project
-        frozen = TrainingSet(project_id=project, name="t", recipe={}, digest="0" * 64, n_rows=0)
-        self.session.add(frozen)
-        self.session.flush()
-        run = TrainingRun(
-            project_id=project,
-            training_set_id=frozen.id,
-            manifest_id=manifest.id,
-            adapter_name="v1",
-            config={},
-            output_dir="nowhere",
-        )
-        self.session.add(run)
-        self.session.flush()
-        self.v1.training_run_id = run.id
-
-    def judge(self, bar: str) -> Comparison:
-        return comparison.compare_models(
-            self.session,
-            manifest_row=set_manifest(self.session, self.laid.project, bar),
-            score_run=self.scores,
-            baseline=self.base,
-            candidate=self.v1,
-        )
+from tests.fixtures_trial import GOOD_BAR, Trial
 
 
 def _verdicts(row: Comparison) -> list[str]:
@@ -293,3 +219,44 @@ def test_blind_votes_are_judged_by_an_interval_that_may_be_watched(
         assert judge_line(line, evidence).verdict == verdict
         assert evidence.value == pytest.approx(winners.count("v") / len(winners))
         assert (flipped.low, flipped.high) == pytest.approx((1 - evidence.high, 1 - evidence.low))
+
+
+def test_the_gate_says_in_words_that_the_bar_moved_and_what_the_preflight_said(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from backend.db import connect
+
+    monkeypatch.setenv("STROP_HOME", str(settings.home))
+    monkeypatch.setenv("STROP_DATABASE_URL", settings.url)
+    with connect(settings).begin() as session:
+        trial = Trial(session, right=1.0, metrics=["exact_match"])
+        trial.train(set_manifest(session, trial.laid.project, GOOD_BAR))
+        set_manifest(session, trial.laid.project, GOOD_BAR.replace("0.8", "0.5"))
+    with pytest.raises(SystemExit) as ended:
+        main(["gate", "v1"])
+    said = capsys.readouterr().out
+    assert ended.value.code == 0
+    assert "preflight passed" in said
+    assert "1 of 2 checks passed" in said
+    assert "THE BAR CHANGED after training began: trained under version 1" in said
+    assert "-  - {metric: exact_match, threshold: 0.8}" in said
+
+
+def test_flips_slices_and_usage_are_printed(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from backend.db import connect
+
+    monkeypatch.setenv("STROP_HOME", str(settings.home))
+    monkeypatch.setenv("STROP_DATABASE_URL", settings.url)
+    with connect(settings).begin() as session:
+        trial = Trial(session, right=0.8, metrics=["exact_match"])
+        set_manifest(session, trial.laid.project, GOOD_BAR)
+    with pytest.raises(SystemExit) as ended:
+        main(["compare", "base", "v1", "--flips", "2", "--slices"])
+    said = capsys.readouterr().out
+    assert ended.value.code == 0
+    assert "base:v1@1 is better on 48 and worse on 0 of 60 examples; 12 are equal." in said
+    assert said.count("BETTER: example") == 2
+    assert "task=reply" in said
+    assert "tokens" in said

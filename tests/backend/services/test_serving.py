@@ -10,7 +10,7 @@ import pytest
 
 from backend.engines.base import Message, ServedModel
 from backend.engines.fake import FakeEngine, spread_by_name
-from backend.errors import Conflict, UnknownAdapter
+from backend.errors import Conflict, EngineUnavailable, UnknownAdapter
 from backend.services.serving import Move, ServingReport, require_served, serve_move
 
 BASE = ServedModel("base", "tiny")
@@ -64,7 +64,7 @@ def test_a_server_that_does_not_answer_leaves_all_as_they_were(farm: Farm) -> No
     report = farm.move()
     assert [server.ok for server in report.servers] == [True, False]
     assert farm.champions == ["v1@1", "v1@1"]
-    with pytest.raises(Conflict, match=r"Nothing was moved.*has died"):
+    with pytest.raises(Conflict, match=r"The alias stays.*has died"):
         require_served(report, None)
     require_served(report, "it restarts tonight")
 
@@ -115,6 +115,26 @@ def test_servers_already_moved_are_moved_back(farm: Farm, refuses: bool) -> None
     assert [server.ok for server in report.servers] == [False, False]
     assert "pointed back: champion is v1@1" in report.servers[0].detail
     assert farm.champions == ["v1@1", "v1@1"]
+
+
+class Dying(FakeEngine):
+    """Dies after it was told to serve the new model under the alias."""
+
+    def serve_as(self, alias: str, model: ServedModel | None) -> None:
+        if model != V2 and "champion" in self.aliases and self.aliases["champion"] == V2.name:
+            raise EngineUnavailable("It has died.")
+        super().serve_as(alias, model)
+
+
+def test_a_server_that_cannot_be_moved_back_is_told_in_capitals(farm: Farm) -> None:
+    dying = Dying()
+    dying.load([BASE, V1])
+    stubborn = Stubborn(refuses=True)
+    stubborn.load([BASE, V1])
+    farm.servers = {"http://a": dying, "http://b": stubborn}
+    report = farm.move()
+    assert not report.ok
+    assert report.servers[0].detail.startswith("COULD NOT BE POINTED BACK")
 
 
 def test_without_a_fingerprint_only_the_base_can_be_told_apart(farm: Farm) -> None:
