@@ -31,12 +31,12 @@ from dashboard.views.opening_choices import (
     KIND_WORDS,
     STRATUM_WORDS,
     Choices,
-    Crew,
     Sampling,
     queue_given,
     shares_of_parts,
     what_is_missing,
 )
+from dashboard.views.opening_crew import ask_crew
 from dashboard.views.opening_rules import ask_rules
 from dashboard.views.queue_choice import CHOICE_KEY
 from dashboard.views.rubric_choice import ask_rubric
@@ -79,9 +79,9 @@ def _ask(runs: Sequence[GenerationRunShown]) -> Choices:
     st.subheader("2 · Which items")
     sampling = _ask_sampling(run)
     st.subheader("3 · Who reviews")
-    crew = _ask_crew()
+    crew = ask_crew(sorted(_places(run)))
     st.subheader("4 · Rules")
-    rules = ask_rules()
+    rules, lease_seconds = ask_rules()
     st.subheader("5 · Name")
     name = st.text_input("Name of the queue", max_chars=120, placeholder="summaries, week 12")
     score_runs = sorted(run.score_run_ids)
@@ -94,6 +94,7 @@ def _ask(runs: Sequence[GenerationRunShown]) -> Choices:
         sampling=sampling,
         crew=crew,
         rules=rules,
+        lease_seconds=lease_seconds,
         score_run_id=score_runs[-1] if score_runs else None,
     )
 
@@ -146,7 +147,7 @@ def _ask_slice(run: GenerationRunShown) -> tuple[str | None, bool]:
 
 
 def _ask_parts(run: GenerationRunShown) -> tuple[float, list[str]]:
-    named = [f"slice:{key}={value}" for key, vs in slices_of(run).items() for value in sorted(vs)]
+    named = [f"slice:{place}" for place in _places(run)]
     parts = st.multiselect(
         "Doubtful parts",
         [*STRATUM_WORDS, *named],
@@ -156,6 +157,11 @@ def _ask_parts(run: GenerationRunShown) -> tuple[float, list[str]]:
     anchor = st.slider("Random anchor, share of the budget", 0.1, 0.9, 0.5, 0.1, format="percent")
     st.caption("The parts share what the anchor leaves, in equal shares.")
     return anchor, parts
+
+
+def _places(run: GenerationRunShown) -> list[str]:
+    """The slices of the run, each as `key=value`."""
+    return [f"{key}={value}" for key, vs in slices_of(run).items() for value in sorted(vs)]
 
 
 def slices_of(run: GenerationRunShown) -> dict[str, set[str]]:
@@ -181,20 +187,6 @@ def _ask_budget() -> tuple[int | None, float | None]:
         minutes = st.number_input("Minutes of active review", min_value=1.0, value=120.0, step=30.0)
         return None, float(minutes)
     return None, None
-
-
-def _ask_crew() -> Crew:
-    people = current_client().list_users(current_project().id)
-    names = [one.name for one in people if one.active and one.role == "expert"]
-    if not names:
-        st.info("This project has no experts yet: `strop user add NAME --role expert`")
-    reviewers = st.multiselect("Reviewers", names, default=names)
-    groups = st.multiselect("Groups", [], accept_new_options=True, placeholder="Type a group")
-    several, share = st.columns(2)
-    overlap = several.number_input("People on a shared item", min_value=1, max_value=20, value=2)
-    part = share.slider("Share of items that are shared", 0.0, 1.0, 0.1, 0.05, format="percent")
-    st.caption("Shared items come first. Without them nobody can say how far reviewers agree.")
-    return Crew(tuple(reviewers), tuple(groups), overlap_share=part, overlap=int(overlap))
 
 
 def _show_preview(body: ReviewQueueGiven) -> None:

@@ -53,12 +53,19 @@ class Sampling:
 
 @dataclass(frozen=True, slots=True)
 class Crew:
-    """Who reviews: people by user name, groups, and how many see the same item."""
+    """Who reviews: people by user name, groups, and how many see the same item.
+
+    `people` and `skills` map a slice (`ward=cardiology`) to whom its items are for; with `deal`
+    every item is given to a person from the start.
+    """
 
     reviewers: tuple[str, ...] = ()
     groups: tuple[str, ...] = ()
     overlap_share: float = 0.0
     overlap: int = 1
+    people: dict[str, str] = field(default_factory=dict)
+    skills: dict[str, str] = field(default_factory=dict)
+    deal: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +81,7 @@ class Choices:
     crew: Crew
     rules: dict[str, Any] = field(default_factory=dict)
     score_run_id: int | None = None
+    lease_seconds: int | None = None
     seed: int = 7
 
 
@@ -91,6 +99,11 @@ def what_is_missing(choices: Choices) -> list[str]:
         missing.append("Choose who reviews.")
     if choices.crew.overlap > 1 and choices.crew.overlap_share == 0:
         missing.append("Choose the share of items that several people see, or one person an item.")
+    missing += [
+        f"Name the skill that items of {place} ask for."
+        for place, skill in choices.crew.skills.items()
+        if not skill.strip()
+    ]
     if not choices.name.strip():
         missing.append("Give the queue a name.")
     return missing
@@ -113,7 +126,13 @@ def queue_given(choices: Choices) -> ReviewQueueGiven:
         overlap=crew.overlap if overlaps else 1,
         score_run_id=choices.score_run_id,
         design=_design(sampling),
-        assignment=AssignmentGiven(groups=list(crew.groups)),
+        lease_seconds=choices.lease_seconds,
+        assignment=AssignmentGiven(
+            groups=list(crew.groups),
+            people=crew.people,
+            skills={place: skill.strip() for place, skill in crew.skills.items()},
+            deal=crew.deal,
+        ),
         rules=choices.rules,
     )
 

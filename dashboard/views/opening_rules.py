@@ -8,18 +8,43 @@ import streamlit as st
 
 from dashboard.views.opening_choices import SKIP_CHOICES
 
+DEFAULT_REVISION, LONGEST_REVISION = 60, 60 * 24 * 31  # minutes
+LONGEST_LEASE = 24 * 60  # minutes
 
-def ask_rules() -> dict[str, Any]:
-    """The rules that were set; what was left alone keeps the server's default and is not named."""
-    with st.expander("Skips, known answers, disagreements, cost: the defaults are sound"):
+
+def ask_rules() -> tuple[dict[str, Any], int | None]:
+    """The rules that were set, and how long an item stays with a person (seconds).
+
+    What was left alone keeps the server's default and is not named, or None.
+    """
+    with st.expander("Skips, time, known answers, disagreements, cost: the defaults are sound"):
         skip = st.selectbox(
             "A skipped item goes",
             list(SKIP_CHOICES),
             format_func=lambda policy: SKIP_CHOICES[policy],
         )
         rules: dict[str, Any] = {"skip_policy": skip}
-        rules |= _ask_people() | _ask_gold() | _ask_disagreements() | _ask_masks() | _ask_cost()
-    return rules
+        lease, time = _ask_time()
+        rules |= _ask_people() | time | _ask_gold() | _ask_disagreements() | _ask_masks()
+        rules |= _ask_cost()
+    return rules, lease
+
+
+def _ask_time() -> tuple[int | None, dict[str, Any]]:
+    """Seconds that an item stays with a person, and the rules about time."""
+    if not st.toggle("Set how long an item is kept for a person, and an answer can be changed"):
+        return None, {}
+    keep, revise = st.columns(2)
+    minutes = keep.number_input("Minutes that an item is kept", 1, LONGEST_LEASE, 10)
+    adapt = keep.checkbox("Then three times what the person takes on average", value=True)
+    may = revise.number_input(
+        "Minutes in which an answer can be changed", 0, LONGEST_REVISION, DEFAULT_REVISION
+    )
+    st.caption(
+        "An item that nobody works at goes to a colleague when its time is over; a late answer is "
+        "kept as an extra. 0 minutes: what was submitted stays."
+    )
+    return 60 * int(minutes), {"revise_minutes": int(may), "adaptive_leases": adapt}
 
 
 def _ask_people() -> dict[str, Any]:

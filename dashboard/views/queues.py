@@ -31,6 +31,7 @@ from dashboard.components.review_plots import burn_up_plot
 from dashboard.session import current_client
 from dashboard.views.pauses import show_paused
 from dashboard.views.queue_choice import chosen_queue
+from dashboard.views.reviewers import say_who_stands_out
 from dashboard.views.rubric_choice import ASKED_COLUMNS, asked_rows, version_sentence
 
 NEWEST = 20
@@ -150,6 +151,7 @@ def _show_reviewers(queue: ReviewQueueShown) -> None:
         st.info("Nobody may review this queue yet. Name reviewers when you open a queue.")
         return
     show_paused(queue, people)
+    say_who_stands_out(people)
     rows = [reviewer_row(one) for one in people]
     st.html(table_html(REVIEWER_COLUMNS, rows, title="Reviewers"))
 

@@ -49,6 +49,7 @@ def _show_people(people: Sequence[ReviewerQualityShown]) -> None:
     if not people:
         st.info("Nobody may review this queue. Name reviewers on the page “Open a queue”.")
         return
+    say_who_stands_out(people)
     st.subheader("Quality and speed")
     gold = interval_points((one.pseudonym, one.gold) for one in people)
     agree = interval_points((one.pseudonym, one.agreement) for one in people)
@@ -68,7 +69,6 @@ def _show_people(people: Sequence[ReviewerQualityShown]) -> None:
         "everybody and be wrong. Bars span the 95% interval; few reviews make long bars, and "
         "“rough” says that they are too few for the interval to be exact."
     )
-    _show_warnings(people)
 
 
 def _plot(
@@ -83,6 +83,8 @@ def quality_row(one: ReviewerQualityShown) -> list[Cell]:
     state: Cell = ""
     if one.paused:
         state = Tag("paused", "inconclusive")
+    elif one.warnings:
+        state = Tag("stands out", "inconclusive")
     elif one.simulated:
         state = Tag("simulated", "simulated")
     measured = (one.minutes, one.agreement, one.gold)
@@ -95,12 +97,14 @@ def quality_row(one: ReviewerQualityShown) -> list[Cell]:
     ]
 
 
-def _show_warnings(people: Sequence[ReviewerQualityShown]) -> None:
+def say_who_stands_out(people: Sequence[ReviewerQualityShown]) -> None:
+    """A warning where answers come very fast, are always alike, or always on one side."""
     lines = [f"{one.pseudonym}: {line}" for one in people for line in one.warnings]
     if lines:
-        st.subheader("Worth a conversation")
-        st.html(sentences_html(lines))
-        st.caption("Patterns, not verdicts: ask before you set anything aside.")
+        with st.container(key="reviewers-stand-out"):
+            st.warning("Some reviewers answer in a way that is worth a conversation.")
+            st.html(sentences_html(lines))
+            st.caption("Patterns, not verdicts: ask before you set anything aside.")
 
 
 def _show_effects(queue: ReviewQueueShown) -> None:

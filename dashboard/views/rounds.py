@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import streamlit as st
@@ -30,6 +30,7 @@ TIMELINE = (
     "rows",
     "invented facts",
     "expert minutes",
+    "training",
     "began",
     "ended",
 )
@@ -124,9 +125,18 @@ def timeline_row(row: RoundShown) -> list[Cell]:
         figures.rows,
         hallucination_cell(figures.hallucination),
         None if figures.expert_minutes is None else Number(f"{figures.expert_minutes:g}"),
+        training_cell(figures.training),
         moment(row.started_at),
         None if row.finished_at is None else moment(row.finished_at),
     ]
+
+
+def training_cell(ledger: Mapping[str, Any]) -> Cell:
+    """Seconds of training, and their cost where a price was stated."""
+    if not ledger:
+        return None
+    priced = "" if ledger["cost"] is None else f", cost {ledger['cost']:.3g}"
+    return Number(f"{ledger['seconds']:.0f} s{priced}")
 
 
 def hallucination_cell(rates: Sequence[dict[str, Any]]) -> Cell:

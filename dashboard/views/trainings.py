@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import streamlit as st
 
 from backend.schemas.curation import TrainingSetShown
 from backend.schemas.training import TrainingProgress, TrainingRunShown
-from dashboard.components.frame import Cell, Tag, facts_html, heading, moment, table_html
+from dashboard.components.frame import (
+    Cell,
+    Number,
+    Tag,
+    facts_html,
+    heading,
+    moment,
+    table_html,
+    tiles_html,
+)
 from dashboard.components.plots import loss_plot
 from dashboard.session import current_client, current_project
 
@@ -17,9 +26,11 @@ LIVE_SECONDS = 2.0
 ENDED = frozenset({"done", "failed", "stopped"})
 SHOWN_CONFIG = (
     "method",
+    "weights",
     "rank",
     "alpha",
     "dropout",
+    "packing",
     "learning_rate",
     "epochs",
     "batch_size",
@@ -62,6 +73,11 @@ def _show_run(run: TrainingRunShown, sets: dict[int, TrainingSetShown]) -> None:
         st.fragment(_show_curve, run_every=LIVE_SECONDS if live else None)(run.id, was_live=live)
     with facts:
         st.html(facts_html(_facts(run, sets)))
+    if ledger := run.result.get("ledger"):
+        st.html(tiles_html(ledger_tiles(ledger)))
+    if search := run.result.get("search"):
+        head = ["trial", "validation loss", "validation rows", "seconds", ""]
+        st.html(table_html(head, trial_rows(search), title="Trials of the search"))
 
 
 def _show_curve(run_id: int, *, was_live: bool) -> None:
@@ -73,6 +89,45 @@ def _show_curve(run_id: int, *, was_live: bool) -> None:
         st.info("No step has been logged yet.")
     if was_live and progress.state in ENDED:
         st.rerun()
+
+
+def ledger_tiles(ledger: Mapping[str, Any]) -> list[tuple[str, Cell, str]]:
+    """What a training took: tokens, time, memory, money."""
+    gpu = ledger["peak_gpu_memory_bytes"]
+    processors = f"{ledger['cpu_seconds']:.0f} CPU s, {ledger['gpu_seconds']:.0f} GPU s"
+    cost = ledger["cost"]
+    return [
+        ("tokens", Number(f"{ledger['tokens']:,}"), "over all passes"),
+        (
+            "time",
+            Number(f"{ledger['seconds']:.0f} s"),
+            f"{processors}, {ledger['starts']} start(s)",
+        ),
+        (
+            "peak memory",
+            Number(f"{ledger['peak_memory_bytes'] / 1e9:.2f} GB"),
+            "no GPU" if gpu is None else f"{gpu / 1e9:.2f} GB on the GPU",
+        ),
+        (
+            "cost",
+            "not known" if cost is None else Number(f"{cost:.3g}"),
+            "no price stated" if cost is None else f"at {ledger['price_per_hour']:g} an hour",
+        ),
+    ]
+
+
+def trial_rows(search: Mapping[str, Any]) -> list[list[Cell]]:
+    """The trials of a search, the lowest validation loss first."""
+    return [
+        [
+            trial["name"],
+            Number(f"{trial['validation_loss']:.4f}"),
+            trial["rows"],
+            Number(f"{trial['seconds']:.0f}"),
+            Tag("kept", "pass") if trial["name"] == search["kept"] else "",
+        ]
+        for trial in sorted(search["trials"], key=lambda one: float(one["validation_loss"]))
+    ]
 
 
 def loss_points(progress: TrainingProgress) -> list[dict[str, Any]]:
@@ -95,6 +150,8 @@ def _facts(run: TrainingRunShown, sets: dict[int, TrainingSetShown]) -> dict[str
         "bar": f"manifest {run.manifest_id}",
         "started": moment(run.created_at),
     }
+    if run.start_model_id is not None:
+        facts["went on from"] = f"model {run.start_model_id}"
     if chosen and chosen.simulated:
         facts["rests on"] = Tag("simulated reviews", "simulated")
     if run.finished_at:

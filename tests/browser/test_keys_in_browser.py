@@ -29,6 +29,16 @@ HELD = """([key, code, ctrl]) => {
     at.dispatchEvent(new KeyboardEvent('keydown',
       {key, code, ctrlKey: ctrl, repeat: i > 0, bubbles: true, cancelable: true, composed: true}));
 }"""
+SENT_AND_MORE = """() => {
+  window.stropPressed = 0;
+  document.addEventListener('click', (event) => {
+    if (event.composedPath()[0].closest("[class*='st-key-vote-']")) window.stropPressed++;
+  });
+  for (const [key, code, ctrlKey] of [['Enter', 'Enter', true], ['b', 'KeyB', false]])
+    for (const kind of ['keydown', 'keyup'])
+      document.body.dispatchEvent(new KeyboardEvent(kind,
+        {key, code, ctrlKey, bubbles: true, cancelable: true, composed: true}));
+}"""
 SERIOUS = ("serious", "critical")
 
 
@@ -51,6 +61,18 @@ class TestHeldKeys:
         page.evaluate(HELD, ["Enter", "Enter", True])  # never let go of
         page.wait_for_timeout(600)
         assert votes(clinic) == before + 1
+
+    def test_a_key_pressed_while_an_answer_is_sent_changes_nothing(
+        self, page: Page, clinic: Desk
+    ) -> None:
+        sign_in(page, clinic, "anna")
+        slot, before = open_queue_named(page, "pairs"), votes(clinic)
+        page.keyboard.press("a")
+        page.wait_for_selector(f"{key_of(slot, 'vote')}-left button:has-text('✓')")
+        page.evaluate(SENT_AND_MORE)
+        wait_for_next(page, slot)
+        assert votes(clinic) == before + 1
+        assert page.evaluate("window.stropPressed") == 0
 
     def test_a_key_held_on_the_submit_button_acts_once(self, page: Page, clinic: Desk) -> None:
         sign_in(page, clinic, "anna")

@@ -289,6 +289,13 @@ class _Page:
     next: str | None = None
 
 
+LEDGER = {
+    "tokens": 123456, "seconds": 77.0, "cpu_seconds": 140.0, "gpu_seconds": 0.0, "gpus": 0,
+    "processes": 1, "starts": 2, "peak_memory_bytes": 1_500_000_000, "peak_gpu_memory_bytes": None,
+    "price_per_hour": 3.0, "cost": 0.0642,
+}  # fmt: skip
+
+
 def rounds_and_lineage() -> dict[str, Any]:
     """A round that waits for its votes, and what an adapter was made of."""
     evidence = {"value": 0.1, "low": -0.1, "high": 0.3, "n": 20, "failed": 0}
@@ -300,7 +307,7 @@ def rounds_and_lineage() -> dict[str, Any]:
         review_queue_id=1, comparison_id=None, promotion_id=None,
         events=[{"at": NOW, "phase": "wait", "text": HOSTILE}],
         figures={"verdict": "INCONCLUSIVE", "lines": [line], "rows": 591,
-                 "expert_minutes": 42.5, "simulated": True},
+                 "expert_minutes": 42.5, "simulated": True, "training": LEDGER},
     )  # fmt: skip
     node = {"kind": "set", "facts": [HOSTILE], "marks": ["2 rows withdrawn since"]}
     lineage = LineageShown(
@@ -417,7 +424,14 @@ def engineers_project() -> dict[str, Any]:
         "list_training_runs": [
             TrainingRunShown(
                 id=1, project_id=1, training_set_id=1, manifest_id=1, adapter_name="v1",
-                config={"rank": 8}, result={}, job=job, created_at=NOW, finished_at=NOW,
+                config={"rank": 8}, job=job, created_at=NOW, finished_at=NOW, result={
+                    "ledger": LEDGER,
+                    "search": {
+                        "kept": HOSTILE,
+                        "trials": [{"name": HOSTILE, "validation_loss": 1.25, "rows": 12,
+                                    "seconds": 4.0}],
+                    },
+                },
             )
         ],
         "training_progress": TrainingProgress(

@@ -9,6 +9,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from backend.errors import Conflict
+from backend.schemas.datasets import DatasetVersionShown, ExampleShown
 from dashboard.session import CLIENT_KEY
 from tests.dashboard.fake_client import FakeClient, engineers_project
 from tests.dashboard.review_figures import agreement_report, queue_report, watch
@@ -105,6 +106,12 @@ class TestReviewers:
         for words in ("the known answer stands", "for all reviewers", "cannot be taken back"):
             assert words in page
 
+    @pytest.mark.parametrize("page", ["queues", "reviewers"])
+    def test_who_answers_oddly_is_warned_of(self, page: str) -> None:
+        app = open_page(page, lead())
+        assert "worth a conversation" in app.warning[0].value
+        assert "E-8: Gives the same answer to all." in told(app)
+
     def test_a_contest_is_upheld(self) -> None:
         client = lead()
         app = open_page("reviewers", client)
@@ -189,6 +196,38 @@ class TestOpening:
         button(app, "Open the queue").click().run()
         assert client.opened == client.previewed
         assert client.opened[0].name == "week 12"
+
+    def test_items_are_dealt_out_assigned_and_kept_for_a_time(self) -> None:
+        client = lead()
+        run = client.project["list_generation_runs"][0]
+        client.project |= {
+            "list_datasets": [
+                DatasetVersionShown(
+                    id=1, dataset_id=1, name=run.dataset, number=run.dataset_version, digest="d",
+                    n_examples=1, source_name="d.jsonl", splits={}, created_at=run.created_at,
+                )
+            ],
+            "list_examples": [
+                ExampleShown(
+                    id=1, external_id="1", input="x", context=None, references=[], group=None,
+                    slices={"ward": "a"}, split=run.split,
+                )
+            ],
+        }  # fmt: skip
+        app = opened_form(client)
+        for label in ("Deal all items out", "Set how long an item"):
+            next(each for each in app.toggle if each.label.startswith(label)).set_value(True).run()
+        places = next(each for each in app.multiselect if each.label == "Items to be assigned")
+        places.set_value(["ward=a"]).run()
+        kept = next(each for each in app.number_input if each.label.endswith("item is kept"))
+        kept.set_value(30).run()
+        button(app, "Show what would be drawn").click().run()
+        (asked,) = client.previewed
+        assert asked.assignment.model_dump() == {
+            "groups": [], "people": {"ward=a": "anna"}, "skills": {}, "deal": True,
+        }  # fmt: skip
+        assert asked.lease_seconds == 30 * 60
+        assert asked.rules["revise_minutes"] == 60
 
     def test_after_a_change_the_sample_is_to_be_seen_anew(self) -> None:
         app = opened_form(lead())

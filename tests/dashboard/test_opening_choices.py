@@ -61,6 +61,25 @@ def test_overlap_needs_people_and_a_share(crew: Crew, asked: tuple[int, float]) 
     assert (body.overlap, body.overlap_share) == asked
 
 
+def test_items_of_a_slice_go_to_a_person_or_ask_for_a_skill() -> None:
+    crew = Crew(("anna",), people={"ward=a": "anna"}, skills={"ward=b": " cardiology "}, deal=True)
+    body = queue_given(replace(WHOLE, crew=crew, lease_seconds=600))
+    assert body.lease_seconds == 600
+    assert body.assignment.model_dump() == {
+        "groups": [],
+        "people": {"ward=a": "anna"},
+        "skills": {"ward=b": "cardiology"},
+        "deal": True,
+    }
+
+
+def test_a_skill_without_a_name_is_asked_for() -> None:
+    crew = Crew(("anna",), skills={"ward=b": " "})
+    assert what_is_missing(replace(WHOLE, crew=crew)) == [
+        "Name the skill that items of ward=b ask for."
+    ]
+
+
 @pytest.mark.parametrize(
     ("sampling", "design"),
     [

@@ -250,8 +250,11 @@ class TestEngineerPages:
             ("runs", ["0.500 [0.400, 0.600]", "no reference has a class", "2.0 [-1.0, 5.0]"]),
             ("preferences", ["left won 2, right won 2", "2 simulated", "equally good"]),
             ("verdicts", ["f1 better", "0.1 [-0.1, 0.3], n=20", "simulated"]),
-            ("trainings", ["round-1", "simulated reviews"]),
-            ("rounds", ["judge every line of the manifest", "591", "42.5", "1 simulated"]),
+            ("trainings", ["round-1", "simulated reviews", "123,456", "0.0642", "1.2500", "kept"]),
+            (
+                "rounds",
+                ["judge every line of the manifest", "591", "42.5", "1 simulated", "77 s, cost"],
+            ),
             ("lineage", ["2 rows withdrawn since"]),
             ("queues", ["simulated", "1.50 [1.40, 1.60] minutes", "between 7 and 14 March"]),
         ],

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from fastapi import APIRouter
 from sqlalchemy.orm import Session
 
@@ -16,6 +18,12 @@ from backend.services.access import require_in_project
 from backend.services.model_versions import find_model
 from backend.services.review.assignments import Assignment, members_of_groups
 from backend.services.review.designs import Allocation, DesignKind, SamplingDesign, Target
+from backend.services.review.progress import (
+    QueueProgress,
+    ReviewerProgress,
+    progress_of_queues,
+    reviewers_of_queues,
+)
 from backend.services.review.rules import rules_from
 from backend.services.users import find_user
 from backend.tables.review import Review, ReviewQueue
@@ -25,6 +33,20 @@ DEFAULT_RUBRICS = {"single": "summary_faithfulness", "pair": "blind_pair"}
 
 
 def _show(session: Session, queue: ReviewQueue) -> shapes.ReviewQueueShown:
+    return _show_all(session, [queue])[0]
+
+
+def _show_all(session: Session, queues: Sequence[ReviewQueue]) -> list[shapes.ReviewQueueShown]:
+    """Queues with their progress, counted for all of them at once."""
+    ids = [queue.id for queue in queues]
+    progress = progress_of_queues(session, ids)
+    people = reviewers_of_queues(session, ids)
+    return [_shown(queue, progress[queue.id], people[queue.id]) for queue in queues]
+
+
+def _shown(
+    queue: ReviewQueue, progress: QueueProgress, people: Sequence[ReviewerProgress]
+) -> shapes.ReviewQueueShown:
     return shapes.ReviewQueueShown(
         id=queue.id,
         project_id=queue.project_id,
@@ -38,18 +60,15 @@ def _show(session: Session, queue: ReviewQueue) -> shapes.ReviewQueueShown:
         closed=queue.closed_at is not None,
         finished_at=queue.finished_at,
         created_at=queue.created_at,
-        progress=shapes.QueueProgress.model_validate(review.queue_progress(session, queue.id)),
-        reviewers=[
-            shapes.ReviewerProgress.model_validate(person)
-            for person in review.reviewer_progress(session, queue.id)
-        ],
+        progress=shapes.QueueProgress.model_validate(progress),
+        reviewers=[shapes.ReviewerProgress.model_validate(person) for person in people],
     )
 
 
 @router.get("/projects/{project_id}/review-queues")
 def list_queues(project_id: int, session: SessionDep) -> list[shapes.ReviewQueueShown]:
     """The queues of a project."""
-    return [_show(session, queue) for queue in review.list_queues(session, project_id)]
+    return _show_all(session, review.list_queues(session, project_id))
 
 
 @router.post("/projects/{project_id}/review-queues", status_code=201)

@@ -6,10 +6,11 @@ design, what is done in its members' counters, and leases are few.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, bindparam, case, func, select
+from sqlalchemy import ColumnElement, Row, and_, bindparam, case, func, select
 from sqlalchemy.orm import Session
 
 from backend.errors import NotFound
@@ -72,21 +73,36 @@ _GOLD_IN_HAND = (
     )
     .scalar_subquery()
 )
-_PROGRESS = select(
+_STANDING = select(
+    QUEUES.c.id,
     QUEUES.c.design,
     _done().label("done"),
     _done(MEMBERS.c.user_id == bindparam("person")).label("mine"),
     _LEASED.label("leased"),
     _GOLD_IN_HAND.label("gold_in_hand"),
-).where(QUEUES.c.id == bindparam("queue"))
+)
+_PROGRESS = _STANDING.where(QUEUES.c.id == bindparam("queue"))
+_PROGRESS_OF_SEVERAL = _STANDING.where(QUEUES.c.id.in_(bindparam("queues", expanding=True)))
+NOBODY = -1
 
 
 def queue_progress(session: Session, queue_id: int, *, user_id: int | None = None) -> QueueProgress:
     """How a queue stands; with `user_id` also how much of it that person did. Raises NotFound."""
-    asked = {"queue": queue_id, "person": -1 if user_id is None else user_id}
+    asked = {"queue": queue_id, "person": NOBODY if user_id is None else user_id}
     row = session.connection().execute(_PROGRESS, asked).first()
     if row is None:
         raise NotFound("There is no such review queue.")
+    return _as_progress(row)
+
+
+def progress_of_queues(session: Session, queue_ids: Sequence[int]) -> dict[int, QueueProgress]:
+    """How several queues stand, by id, in one question; those that do not exist are left out."""
+    asked = {"queues": list(queue_ids), "person": NOBODY}
+    rows = session.connection().execute(_PROGRESS_OF_SEVERAL, asked)
+    return {row.id: _as_progress(row) for row in rows}
+
+
+def _as_progress(row: Row[*tuple[Any, ...]]) -> QueueProgress:
     design = row.design
     total = int(design["n_slots"]) + int(design.get("n_extra", 0)) - int(design.get("n_out", 0))
     waiting = total - row.done
@@ -96,30 +112,47 @@ def queue_progress(session: Session, queue_id: int, *, user_id: int | None = Non
 
 def reviewer_progress(session: Session, queue_id: int) -> list[ReviewerProgress]:
     """Every reviewer of a queue with what they did, the most diligent first."""
+    return reviewers_of_queues(session, [queue_id])[queue_id]
+
+
+def reviewers_of_queues(
+    session: Session, queue_ids: Sequence[int]
+) -> dict[int, list[ReviewerProgress]]:
+    """The reviewers of several queues, each as `reviewer_progress` has them, in one question."""
     submitted = func.sum(case((Review.state == ReviewState.SUBMITTED, 1), else_=0))
     skipped = func.sum(case((Review.state == ReviewState.SKIPPED, 1), else_=0))
     counted = (
         select(
+            ReviewItem.queue_id,
             Review.reviewer_id,
             submitted.label("submitted"),
             skipped.label("skipped"),
             func.sum(Review.active_seconds).label("active_seconds"),
         )
         .join(ReviewItem, ReviewItem.id == Review.item_id)
-        .where(ReviewItem.queue_id == queue_id)
-        .group_by(Review.reviewer_id)
+        .where(ReviewItem.queue_id.in_(queue_ids))
+        .group_by(ReviewItem.queue_id, Review.reviewer_id)
         .subquery()
     )
     rows = session.execute(
-        select(User, counted.c.submitted, counted.c.skipped, counted.c.active_seconds)
+        select(
+            QueueMember.queue_id,
+            User,
+            counted.c.submitted,
+            counted.c.skipped,
+            counted.c.active_seconds,
+        )
         .join(QueueMember, QueueMember.user_id == User.id)
-        .outerjoin(counted, counted.c.reviewer_id == User.id)
-        .where(QueueMember.queue_id == queue_id)
+        .outerjoin(
+            counted,
+            and_(counted.c.reviewer_id == User.id, counted.c.queue_id == QueueMember.queue_id),
+        )
+        .where(QueueMember.queue_id.in_(queue_ids))
         .order_by(func.coalesce(counted.c.submitted, 0).desc(), User.id)
     )
-    return [
-        ReviewerProgress(
-            user.id, user.pseudonym, user.simulated, int(done or 0), int(left or 0), seconds or 0.0
-        )
-        for user, done, left, seconds in rows
-    ]
+    found: dict[int, list[ReviewerProgress]] = {queue_id: [] for queue_id in queue_ids}
+    for queue_id, user, done, left, seconds in rows:
+        name, simulated = user.pseudonym, user.simulated
+        did = int(done or 0), int(left or 0), seconds or 0.0
+        found[queue_id].append(ReviewerProgress(user.id, name, simulated, *did))
+    return found

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from sqlalchemy import insert, select
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, joinedload
 
 from backend.errors import NotFound
 from backend.rubrics import Rubric, rubric_from_content
@@ -77,8 +77,12 @@ def find_queue(session: Session, project_id: int, name: str) -> ReviewQueue:
 
 
 def list_queues(session: Session, project_id: int) -> list[ReviewQueue]:
-    """All queues of a project, oldest first."""
-    query = select(ReviewQueue).where(ReviewQueue.project_id == project_id)
+    """All queues of a project with their rubrics, oldest first."""
+    query = (
+        select(ReviewQueue)
+        .where(ReviewQueue.project_id == project_id)
+        .options(joinedload(ReviewQueue.rubric))
+    )
     return list(session.scalars(query.order_by(ReviewQueue.id)))
 
 

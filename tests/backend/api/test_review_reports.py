@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
 from pydantic import TypeAdapter
-from sqlalchemy import select
+from sqlalchemy import Engine, event, select
 
 from backend.schemas import review_reports as shapes
 from backend.tables.review import ReviewQueue, RubricVersion
@@ -91,6 +93,33 @@ def test_a_preview_stores_neither_queue_nor_rubric(house: House) -> None:
         assert "contract_clause" not in names
     opened = client.post(f"{project}/review-queues", json=asked).json()
     assert opened["design"]["n_items"] == design.n_items
+
+
+def test_a_list_of_queues_costs_as_many_statements_however_long(house: House) -> None:
+    project = f"/api/v1/projects/{house.desk.project.id}"
+    client, engine = house.client("engineer"), house.sessions.kw["bind"]
+    costs, rows = [], []
+    for name in ("one more", "and another"):
+        with counted_statements(engine) as statements:
+            rows = client.get(f"{project}/review-queues").json()
+        costs.append(len(statements))
+        client.post(f"{project}/review-queues", json=body(house, name=name))
+    assert costs[0] == costs[1]
+    for row in rows:
+        assert row == client.get(f"/api/v1/review-queues/{row['id']}").json()
+
+
+@contextmanager
+def counted_statements(engine: Engine) -> Iterator[list[str]]:
+    """The statements that an engine runs."""
+    found: list[str] = []
+
+    def note(_: Any, __: Any, statement: str, *___: Any) -> None:
+        found.append(statement)
+
+    event.listen(engine, "before_cursor_execute", note)
+    yield found
+    event.remove(engine, "before_cursor_execute", note)
 
 
 def test_rules_and_assignment_come_with_the_queue(house: House) -> None:
