@@ -22,7 +22,8 @@ class RoundFigures(Shown):
     """What a round came to, for a timeline; each is None until it is known.
 
     `expert_minutes` are the active minutes of the reviews in its training set and of its votes;
-    `hallucination` the share of outputs with an invented fact, by slice and side, or why not.
+    `hallucination` the share of outputs with an invented fact, by slice and side, or why not;
+    `training` the ledger of its training: tokens, seconds, memory, cost.
     """
 
     verdict: str | None = None
@@ -31,6 +32,7 @@ class RoundFigures(Shown):
     expert_minutes: float | None = None
     simulated: bool = False
     hallucination: list[dict[str, Any]] = Field(default_factory=list)
+    training: dict[str, Any] = Field(default_factory=dict)
 
 
 class RoundShown(Shown):

@@ -16,6 +16,7 @@ from backend.tables.comparison import Comparison
 from backend.tables.curation import TrainingSet, TrainingSetRow
 from backend.tables.review import Review, ReviewItem
 from backend.tables.rounds import Round
+from backend.tables.training import TrainingRun
 
 HALLUCINATION = "invented"
 
@@ -29,6 +30,7 @@ class RoundOutcome:
         hallucination: share of outputs with an invented fact, of the candidate and of the model to
             beat, on each slice that the round scores with `invented`; a figure, or why there is
             none. Empty where the round does not score it.
+        training: ledger of its training (tokens, seconds, memory, cost); empty until it is done.
     """
 
     verdict: str | None = None
@@ -37,6 +39,7 @@ class RoundOutcome:
     expert_minutes: float | None = None
     simulated: bool = False
     hallucination: list[dict[str, Any]] = field(default_factory=list)
+    training: dict[str, Any] = field(default_factory=dict)
 
 
 def round_outcome(session: Session, row: Round) -> RoundOutcome:
@@ -50,7 +53,13 @@ def round_outcome(session: Session, row: Round) -> RoundOutcome:
         expert_minutes=None if frozen is None else _minutes(session, row),
         simulated=frozen is not None and frozen.simulated,
         hallucination=[] if comparison is None else _hallucination(session, comparison),
+        training=_ledger(session, row),
     )
+
+
+def _ledger(session: Session, row: Round) -> dict[str, Any]:
+    run = session.get(TrainingRun, row.training_run_id) if row.training_run_id else None
+    return {} if run is None else dict(run.result.get("ledger", {}))
 
 
 def _hallucination(session: Session, comparison: Comparison) -> list[dict[str, Any]]:
