@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from backend.schemas import rounds
+from backend.schemas import rounds, yields
 from backend.wire import Wire
 
 
@@ -44,6 +44,28 @@ class RoundClient(Wire):
         """Sign the promotion that a round waits for, or with a reason that it is held."""
         body = rounds.RoundSigned(override=override, hold=hold)
         return self._post(rounds.RoundShown, f"/v1/rounds/{round_id}/sign", body)
+
+    def round_yield(
+        self, round_id: int, *, rule: str | None = None, examples: int = 0
+    ) -> yields.YieldShown:
+        """What the candidate of a round made of its corrections."""
+        path = f"/v1/rounds/{round_id}/yield"
+        return self._get(yields.YieldShown, path, rule=rule, examples=examples)
+
+    def candidate_yield(
+        self, project_id: int, of: str, *, rule: str | None = None, examples: int = 0
+    ) -> yields.YieldShown:
+        """What a candidate made of the corrections that it was trained on."""
+        path = f"/v1/projects/{project_id}/yield"
+        return self._get(yields.YieldShown, path, of=of, rule=rule, examples=examples)
+
+    def yield_curve(self, project_id: int) -> list[yields.RoundPointShown]:
+        """The yield of each round, oldest first."""
+        return self._get_list(yields.RoundPointShown, f"/v1/projects/{project_id}/yield-curve")
+
+    def start_replays(self, project_id: int, body: yields.ReplayGiven) -> yields.ReplayStarted:
+        """Replay a candidate's corrections on it."""
+        return self._create(yields.ReplayStarted, f"/v1/projects/{project_id}/replays", body)
 
     def lineage(self, project_id: int, of: str) -> rounds.LineageShown:
         """What a thing was made of, and what it went into."""

@@ -55,6 +55,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "set": ("backend.cli.training_set", "Freeze reviewed answers into a training set."),
     "train": ("backend.cli.train", "Train an adapter on a frozen set."),
     "round": ("backend.cli.round", "A whole turn of the loop, which waits for people."),
+    "yield": ("backend.cli.yields", "What became of a round's corrections."),
     "lineage": ("backend.cli.lineage", "What a thing was made of, and what it went into."),
     "gate": ("backend.cli.gate", "Judge a candidate by the manifest."),
     "promote": ("backend.cli.promote", "Point an alias at a model."),

@@ -20,6 +20,7 @@ from backend.api.routes import (
     training,
     users,
     webhooks,
+    yields,
 )
 
 STAGES = (
@@ -42,5 +43,6 @@ STAGES = (
     comparison,
     promotion,
     rounds,
+    yields,
 )
 ROUTERS = [stage.router for stage in STAGES]

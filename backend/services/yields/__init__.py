@@ -5,15 +5,29 @@
     outcomes    each correction: fixed or still wrong; each approved output: kept or newly broken
     reports     shares with intervals: trained on, held back, by error type, by reviewer hour
     elsewhere   held-out examples that were right before and are wrong now
-    bottleneck  whether more ratings or more training is what is lacking, and the curve over rounds
+    bottleneck  whether more ratings or more training is what is lacking
+    curves      the yield of a round, and of all rounds
 
 Replays are runs on the train split, so that nothing of them enters a figure of a held-out split.
 """
 
 from backend.services.yields.bottleneck import Bottleneck, Diagnosis, diagnose
-from backend.services.yields.curves import RoundPoint, yield_curve
+from backend.services.yields.curves import (
+    RoundPoint,
+    candidate_of_round,
+    candidate_yield,
+    round_of_candidate,
+    yield_curve,
+)
 from backend.services.yields.elsewhere import broken_elsewhere
-from backend.services.yields.outcomes import Outcome, State, Told, replay_outcomes, states_of_review
+from backend.services.yields.outcomes import (
+    Outcome,
+    State,
+    Told,
+    replay_outcomes,
+    states_of_review,
+    worst_first,
+)
 from backend.services.yields.replays import (
     candidate_set,
     replays_of,
@@ -33,13 +47,17 @@ __all__ = [
     "TypeYield",
     "YieldReport",
     "broken_elsewhere",
+    "candidate_of_round",
     "candidate_set",
+    "candidate_yield",
     "diagnose",
     "replay_outcomes",
     "replays_of",
     "reviewed_prompts",
+    "round_of_candidate",
     "start_replays",
     "states_of_review",
+    "worst_first",
     "yield_curve",
     "yield_report",
 ]

@@ -1,21 +1,76 @@
-"""The yield over rounds: trained on, held back, and the overall figure of each candidate."""
+"""The yield of rounds: of one with what broke elsewhere, and of all as a curve."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from backend.errors import StropError
+from backend.errors import CannotCompute, StropError
+from backend.services.curation import FixedRule
 from backend.services.figures import model_figure
 from backend.services.review.measured import Measured, of_figure, unknown
 from backend.services.yields.bottleneck import Diagnosis
-from backend.services.yields.reports import yield_report
+from backend.services.yields.elsewhere import broken_elsewhere
+from backend.services.yields.outcomes import frozen_rule
+from backend.services.yields.replays import candidate_set
+from backend.services.yields.reports import YieldReport, yield_report
 from backend.tables.comparison import Comparison
 from backend.tables.curation import TrainingSet
+from backend.tables.generation import GenerationRun
 from backend.tables.model_versions import ModelVersion
 from backend.tables.rounds import Round
+
+
+def candidate_of_round(session: Session, row: Round) -> ModelVersion:
+    """The candidate of a round; CannotCompute as long as there is none."""
+    if row.candidate_id is None:
+        raise CannotCompute(
+            f"Round {row.number} has no candidate yet, and so no yield.", hint="strop round status"
+        )
+    return session.get_one(ModelVersion, row.candidate_id)
+
+
+def round_of_candidate(session: Session, candidate: ModelVersion) -> Round | None:
+    """The newest round of which a model was the candidate."""
+    query = select(Round).where(Round.candidate_id == candidate.id)
+    return session.scalar(query.order_by(Round.number.desc()).limit(1))
+
+
+def candidate_yield(
+    session: Session,
+    candidate: ModelVersion,
+    turn: Round | None = None,
+    *,
+    rule: FixedRule | None = None,
+) -> YieldReport:
+    """The yield of a candidate, with what broke on the held-out examples of its round.
+
+    Raises:
+        NotFound: what the candidate was trained on is not known.
+        CannotCompute: its corrections were never replayed.
+        InvalidInput: the rule names a metric that there is not.
+    """
+    frozen = candidate_set(session, candidate)
+    report = yield_report(session, frozen, candidate, rule=rule)
+    if turn is None or turn.generation_run_id is None:
+        return report
+    chosen = frozen_rule(frozen) if rule is None else rule
+    baseline_id = _baseline_id(session, turn, candidate)
+    if baseline_id is None:
+        return report
+    run_id = turn.generation_run_id
+    found = broken_elsewhere(session, run_id, baseline_id, candidate.id, chosen)
+    return replace(report, broken_elsewhere=found)
+
+
+def _baseline_id(session: Session, turn: Round, candidate: ModelVersion) -> int | None:
+    """The model to beat: that of the comparison, before there is one the first of the run."""
+    if turn.comparison_id is not None:
+        return session.get_one(Comparison, turn.comparison_id).baseline_id
+    run = session.get_one(GenerationRun, turn.generation_run_id)
+    return next((model.id for model in run.models if model.id != candidate.id), None)
 
 
 @dataclass(frozen=True, slots=True)

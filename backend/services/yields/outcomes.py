@@ -116,6 +116,21 @@ def replay_outcomes(
     return Outcomes(tuple(found), chosen, judgement.signature)
 
 
+WORST_FIRST = (State.NEWLY_BROKEN, State.STILL_WRONG, State.UNKNOWN, State.KEPT, State.FIXED)
+
+
+def worst_first(outcomes: Sequence[Outcome]) -> list[Outcome]:
+    """What went wrong first, held-back prompts before taught ones."""
+    return sorted(
+        outcomes,
+        key=lambda one: (
+            WORST_FIRST.index(one.state),
+            not one.reviewed.held_back,
+            one.reviewed.review_id,
+        ),
+    )
+
+
 def _accepted_texts(prompts: Sequence[Reviewed]) -> dict[int, tuple[str, ...]]:
     texts: dict[int, dict[str, None]] = defaultdict(dict)
     for prompt in prompts:

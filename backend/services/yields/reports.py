@@ -15,6 +15,7 @@ from sqlalchemy.orm import Session
 from backend.services.curation import FixedRule
 from backend.services.review.measured import Measured, share_of, unknown
 from backend.services.yields.bottleneck import Diagnosis, diagnose
+from backend.services.yields.elsewhere import NO_RUN
 from backend.services.yields.outcomes import Outcome, Outcomes, State, frozen_rule, replay_outcomes
 from backend.services.yields.reviewed import CORRECTED
 from backend.tables.curation import TrainingSet
@@ -22,6 +23,7 @@ from backend.tables.model_versions import ModelVersion
 
 NO_HELD_BACK = "nothing was held back: freeze with hold_back"
 NO_APPROVED = "no output of the set was approved: give the recipe a rule `approved`"
+NO_APPROVED_HELD = "no output of the groups held back was approved"
 NO_TIME = "no active time was measured on these reviews"
 
 
@@ -42,6 +44,8 @@ class YieldReport:
         rule: when an answer is right; `is_frozen_rule` says that it is the one of the set.
         trained, held_back: share of corrections that are fixed.
         broken, broken_held_back: share of approved outputs that are newly broken.
+        broken_elsewhere: of what the model to beat has right on held-out examples, the share newly
+            broken; known only for the candidate of a round (see `curves.candidate_yield`).
         by_type: by error type, the most frequent first; a correction may have several.
         per_hour: corrections fixed for each active hour of all reviews that the recipe read.
         counts: prompts by state; `unchanged` of those still wrong are answered as before.
@@ -65,6 +69,7 @@ class YieldReport:
     diagnosis: Diagnosis
     simulated: bool
     outcomes: tuple[Outcome, ...]
+    broken_elsewhere: Measured
 
 
 def yield_report(
@@ -105,6 +110,7 @@ def yield_report(
         diagnosis=diagnose(trained, held),
         simulated=any(outcome.reviewed.simulated for outcome in found.all),
         outcomes=found.all,
+        broken_elsewhere=unknown(NO_RUN),
     )
 
 
@@ -121,8 +127,10 @@ def _fixed(outcomes: Iterable[Outcome], recipe: str, *, held_back: bool) -> Meas
 
 def _broken(approved: Sequence[Outcome], recipe: str, *, held_back: bool) -> Measured:
     chosen = [outcome for outcome in approved if outcome.reviewed.held_back is held_back]
+    if not chosen and held_back:
+        return unknown(NO_APPROVED_HELD)
     if not chosen:
-        return unknown(NO_APPROVED if not approved else NO_HELD_BACK)
+        return unknown(NO_APPROVED)
     return _share("yield_newly_broken", chosen, State.NEWLY_BROKEN, recipe)
 
 

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterator
 
 import pytest
 from sqlalchemy import select
 from sqlalchemy.orm import Session, sessionmaker
 
-from backend.engines.base import GenerationResult, SamplingParams
 from backend.errors import CannotCompute, NotFound
 from backend.services import generation, queue
 from backend.services.curation import Recipe, freeze_training_set, parse_fixed_rule
 from backend.services.lineage import trace
-from backend.services.review import Answer, SpanMark
 from backend.services.review.withdrawals import withdraw_review
 from backend.services.yields import (
     State,
@@ -22,65 +19,13 @@ from backend.services.yields import (
     candidate_set,
     replays_of,
     reviewed_prompts,
-    start_replays,
     states_of_review,
     yield_curve,
     yield_report,
 )
-from backend.tables.curation import Replay, TrainingSet
-from backend.tables.datasets import Example
 from backend.tables.generation import Generation
-from backend.tables.model_versions import ModelVersion
-from backend.tables.projects import SuccessManifest
 from backend.tables.review import Review
-from backend.tables.rounds import Round
-from backend.tables.training import TrainingRun
-from tests.fixtures_review import BAD, GOOD, Desk, build_desk, review_next
-
-APPROVED = {"criterion": "faithful", "equals": "yes"}
-
-
-@dataclass
-class Turn:
-    """A set with corrections taught and held back, and the candidate that was trained on it."""
-
-    session: Session
-    desk: Desk
-    frozen: TrainingSet
-    candidate: ModelVersion
-    texts: dict[int, str] = field(default_factory=dict)
-
-    def replay(self, answer: Callable[[Example], str | None]) -> None:
-        """The candidate answers every prompt of its replay."""
-        for replay in self.start():
-            requests = generation.pending_requests(self.session, replay.generation_run_id)
-            results = []
-            for request in requests:
-                _, example_id, _ = generation.parse_unit_key(request.key)
-                text = answer(self.session.get_one(Example, example_id))
-                error = "too long" if text is None else None
-                results.append(GenerationResult(request.key, text=text, error=error))
-            generation.save_generations(self.session, replay.generation_run_id, results)
-
-    def start(self) -> list[Replay]:
-        return start_replays(
-            self.session,
-            self.frozen,
-            self.candidate,
-            engine="fake",
-            params=SamplingParams(max_tokens=16),
-        )
-
-    def held_back(self) -> set[str]:
-        prompts = reviewed_prompts(self.session, self.frozen.id)
-        return {p.example.external_id for p in prompts if p.held_back}
-
-    def right(self, example: Example) -> str:
-        """What an expert wrote or approved."""
-        if not self.texts:
-            prompts = reviewed_prompts(self.session, self.frozen.id)
-            self.texts = {p.example.id: p.text for p in prompts}
-        return self.texts[example.id]
+from tests.fixtures_yields import Turn, add_round, build_turn
 
 
 @pytest.fixture
@@ -91,52 +36,7 @@ def session(sqlite_sessions: sessionmaker[Session]) -> Iterator[Session]:
 
 @pytest.fixture
 def turn(session: Session) -> Turn:
-    """Fourteen train examples: most corrected, for two kinds of errors in turn, some approved."""
-    desk = build_desk(session, splits={"train": 14, "test": 3})
-    opened = desk.open(session, "q")
-    for number in range(17):
-        span = SpanMark(0, 4, ("wrong_fact", "language")[number % 2])
-        answer = Answer(BAD, correction=f"fix {number}", spans=(span,), active_seconds=60.0)
-        if number % 5 == 4:
-            answer = Answer(GOOD, active_seconds=60.0)
-        review_next(session, opened, desk.experts[0], answer)
-    recipe = Recipe.model_validate({"queues": ["q"], "approved": APPROVED, "hold_back": 0.3})
-    frozen = freeze_training_set(session, project_id=desk.project.id, name="s", recipe=recipe)
-    return Turn(session, desk, frozen, train(session, desk, frozen))
-
-
-def train(session: Session, desk: Desk, frozen: TrainingSet) -> ModelVersion:
-    """The rows that a training leaves behind."""
-    bar = SuccessManifest(
-        project_id=desk.project.id, version=1, digest="b" * 64, content={}, source="-"
-    )
-    session.add(bar)
-    session.flush()
-    run = TrainingRun(
-        project_id=desk.project.id,
-        training_set_id=frozen.id,
-        manifest_id=bar.id,
-        adapter_name="v9",
-        config={},
-        output_dir="x",
-    )
-    session.add(run)
-    session.flush()
-    model = ModelVersion(
-        project_id=desk.project.id,
-        name="v9",
-        revision=1,
-        base_model="tiny",
-        base_sha256="a" * 64,
-        tokenizer_sha256="b" * 64,
-        template_sha256="c" * 64,
-        adapter_path="x",
-        adapter_sha256="e" * 64,
-        training_run_id=run.id,
-    )
-    session.add(model)
-    session.flush()
-    return model
+    return build_turn(session)
 
 
 def test_a_replay_asks_exactly_the_reviewed_prompts_once(turn: Turn) -> None:
@@ -247,7 +147,7 @@ def test_without_a_replay_there_is_a_reason_and_no_number(turn: Turn) -> None:
 
 
 def test_without_held_back_corrections_the_reason_is_given(session: Session, turn: Turn) -> None:
-    recipe = Recipe.model_validate({"queues": ["q"]})
+    recipe = Recipe.model_validate({"queues": ["taught"]})
     plain = freeze_training_set(
         session, project_id=turn.desk.project.id, name="plain", recipe=recipe
     )
@@ -305,21 +205,8 @@ def test_what_broke_elsewhere_is_of_what_was_right_before(turn: Turn) -> None:
 
 
 def test_the_curve_has_a_point_for_each_round_with_a_candidate(turn: Turn) -> None:
-    started = turn.frozen.created_at
-    made = {"training_set_id": turn.frozen.id, "candidate_id": turn.candidate.id}
-    for number in (1, 2):
-        turn.session.add(
-            Round(
-                project_id=turn.desk.project.id,
-                number=number,
-                plan={"adapter": "v9"},
-                started_at=started,
-                since=started,
-                state="finished",
-                **(made if number == 1 else {}),
-            )
-        )
-    turn.session.flush()
+    add_round(turn, 1)
+    add_round(turn, 2, with_candidate=False)
     [without] = yield_curve(turn.session, turn.desk.project.id)
     assert "never replayed" in (without.error or "")
     turn.replay(turn.right)

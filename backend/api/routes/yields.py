@@ -1,0 +1,106 @@
+"""Correction yield: of a round, of a candidate, over rounds; and the replay that it needs."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query
+from sqlalchemy.orm import Session
+
+from backend.api.deps import CurrentUser, ServingDep, SessionDep
+from backend.api.once import OnceDep
+from backend.engines.base import SamplingParams
+from backend.errors import NotFound
+from backend.schemas import yields as shapes
+from backend.services import yields
+from backend.services.curation import parse_fixed_rule
+from backend.services.model_versions import find_model
+from backend.tables.model_versions import ModelVersion
+from backend.tables.rounds import Round
+
+router = APIRouter(tags=["yields"])
+Rule = Annotated[
+    str | None, Query(max_length=200, description="Another rule than the set's: token_f1>=0.9.")
+]
+Examples = Annotated[int, Query(ge=0, le=200, description="So many prompts, the wrong ones first.")]
+
+
+def _show(
+    session: Session, candidate: ModelVersion, turn: Round | None, rule: str | None, examples: int
+) -> shapes.YieldShown:
+    report = yields.candidate_yield(
+        session, candidate, turn, rule=None if rule is None else parse_fixed_rule(rule)
+    )
+    shown = shapes.YieldShown.model_validate(report)
+    told = [_told(outcome) for outcome in yields.worst_first(report.outcomes)[:examples]]
+    return shown.model_copy(update={"examples": told})
+
+
+def _told(outcome: yields.Outcome) -> shapes.OutcomeShown:
+    prompt = outcome.reviewed
+    return shapes.OutcomeShown(
+        review_id=prompt.review_id,
+        example=prompt.example.external_id,
+        state=str(outcome.state),
+        held_back=prompt.held_back,
+        error_types=list(prompt.error_types),
+        wanted=prompt.text,
+        before=prompt.before,
+        answer=outcome.answer,
+        reason=outcome.reason,
+    )
+
+
+@router.get("/rounds/{round_id}/yield")
+def show_round_yield(
+    round_id: int, session: SessionDep, rule: Rule = None, examples: Examples = 0
+) -> shapes.YieldShown:
+    """What the candidate of a round made of the round's corrections."""
+    row = session.get(Round, round_id)
+    if row is None:
+        raise NotFound(f"There is no round {round_id}.")
+    return _show(session, yields.candidate_of_round(session, row), row, rule, examples)
+
+
+@router.get("/projects/{project_id}/yield")
+def show_yield(
+    project_id: int,
+    session: SessionDep,
+    of: Annotated[str, Query(max_length=200, description="Candidate, for example v2.")],
+    rule: Rule = None,
+    examples: Examples = 0,
+) -> shapes.YieldShown:
+    """What a candidate made of the corrections of the set that it was trained on."""
+    candidate = find_model(session, project_id, of)
+    turn = yields.round_of_candidate(session, candidate)
+    return _show(session, candidate, turn, rule, examples)
+
+
+@router.get("/projects/{project_id}/yield-curve")
+def show_yield_curve(project_id: int, session: SessionDep) -> list[shapes.RoundPointShown]:
+    """The yield of each round that has a candidate, oldest first."""
+    found = yields.yield_curve(session, project_id)
+    return [shapes.RoundPointShown.model_validate(point) for point in found]
+
+
+@router.post("/projects/{project_id}/replays", status_code=201)
+def start_replays(
+    project_id: int,
+    body: shapes.ReplayGiven,
+    session: SessionDep,
+    serving: ServingDep,
+    user: CurrentUser,
+    once: OnceDep,
+) -> shapes.ReplayStarted:
+    """Replay a candidate's corrections on it; what was replayed already is not run again."""
+    candidate = find_model(session, project_id, body.candidate)
+    replays = yields.start_replays(
+        session,
+        yields.candidate_set(session, candidate),
+        candidate,
+        engine=body.engine or serving.settings.engine,
+        params=SamplingParams(max_tokens=body.max_tokens),
+        created_by_id=user.id,
+    )
+    ids = [replay.generation_run_id for replay in replays]
+    return once.answer(shapes.ReplayStarted(generation_run_ids=ids))

@@ -1,0 +1,233 @@
+"""`strop yield [ROUND|CANDIDATE]`: what became of the corrections, and of what was right before."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, replace
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from backend.cli.common import (
+    Installation,
+    JsonOption,
+    ProjectOption,
+    print_json,
+    print_table,
+    shown_text,
+    working_in_project,
+)
+
+if TYPE_CHECKING:
+    from sqlalchemy.orm import Session
+
+    from backend.services.review.measured import Measured
+    from backend.services.yields import Outcome, RoundPoint, YieldReport
+    from backend.tables.model_versions import ModelVersion
+    from backend.tables.projects import Project
+    from backend.tables.rounds import Round
+
+COLUMNS = ["of", "share", "value", "interval", "n", "note"]
+CURVE = ["round", "candidate", "trained on", "held back", "overall", "bottleneck"]
+
+
+def command(
+    what: Annotated[
+        str | None, typer.Argument(help="Number of a round, or a candidate; the newest round.")
+    ] = None,
+    replay: Annotated[
+        bool, typer.Option("--replay", help="Replay what was not replayed yet, and wait.")
+    ] = False,
+    engine: Annotated[str | None, typer.Option(help="Of --replay; default: settings.")] = None,
+    max_tokens: Annotated[int, typer.Option(min=1, help="Of --replay, the longest answer.")] = 128,
+    rule: Annotated[
+        str | None, typer.Option(help="Another rule than the set's: token_f1>=0.9, equal.")
+    ] = None,
+    examples: Annotated[int, typer.Option(min=0, help="Show so many prompts, worst first.")] = 0,
+    curve: Annotated[bool, typer.Option("--curve", help="All rounds, oldest first.")] = False,
+    project: ProjectOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Show the share of corrections that a candidate has learnt, trained on and held back."""
+    from backend.services import yields
+    from backend.services.curation import parse_fixed_rule
+
+    if curve:
+        with working_in_project(project) as (_, session, found):
+            points = yields.yield_curve(session, found.id)
+        _show_curve(points, as_json=json)
+        return
+    chosen = None if rule is None else parse_fixed_rule(rule)
+    if replay:
+        _replay(what, project, engine=engine, max_tokens=max_tokens, quiet=json)
+    with working_in_project(project) as (_, session, found):
+        candidate, turn = _find(session, found, what)
+        report = yields.candidate_yield(session, candidate, turn, rule=chosen)
+        shown = [_example(one) for one in yields.worst_first(report.outcomes)[:examples]]
+    if json:
+        print_json({**_record(report), "round": turn and turn.number, "examples": shown})
+        return
+    _show(report, None if turn is None else turn.number)
+    for one in shown:
+        _show_example(one)
+
+
+def _find(
+    session: Session, project: Project, what: str | None
+) -> tuple[ModelVersion, Round | None]:
+    from backend.services import yields
+    from backend.services.model_versions import find_model
+    from backend.services.rounds import find_round
+
+    if what is None or what.isdigit():
+        turn = find_round(session, project.id, None if what is None else int(what))
+        return yields.candidate_of_round(session, turn), turn
+    candidate = find_model(session, project.id, what)
+    return candidate, yields.round_of_candidate(session, candidate)
+
+
+def _replay(
+    what: str | None, project: str | None, *, engine: str | None, max_tokens: int, quiet: bool
+) -> None:
+    """Start the replays that are lacking and wait for all of them."""
+    from backend.cli.waiting import run_jobs
+    from backend.engines.base import SamplingParams
+    from backend.services import queue, yields
+
+    with working_in_project(project) as (installation, session, found):
+        candidate, _ = _find(session, found, what)
+        replays = yields.start_replays(
+            session,
+            yields.candidate_set(session, candidate),
+            candidate,
+            engine=engine or installation.settings.engine,
+            params=SamplingParams(max_tokens=max_tokens),
+        )
+        jobs = [
+            queue.enqueue_job(session, queue.JobKind.GENERATE, one.generation_run_id)
+            for one in replays
+        ]
+        waiting = [queue.resume_job(session, job.id).id for job in jobs if job.state != "done"]
+        work: Installation = installation
+    if waiting:
+        run_jobs(work.sessions, work.settings, waiting, quiet=quiet)
+
+
+def _record(report: YieldReport) -> dict[str, Any]:
+    record = asdict(replace(report, outcomes=()))
+    del record["outcomes"]
+    return record
+
+
+def _show(report: YieldReport, number: int | None) -> None:
+    where = "" if number is None else f" (round {number})"
+    simulated = ", on simulated reviews" if report.simulated else ""
+    typer.echo(f"Yield of {report.training_set} on {report.candidate}{where}{simulated}.")
+    whose = "frozen with the set" if report.is_frozen_rule else "NOT the rule frozen with the set"
+    typer.echo(f"An answer is right when: {report.rule} against the expert's text ({whose}).")
+    rows = [
+        _row("corrections, trained on", "fixed", report.trained),
+        _row("corrections, held back", "fixed", report.held_back),
+        _row("approved outputs, trained on", "newly broken", report.broken),
+        _row("approved outputs, held back", "newly broken", report.broken_held_back),
+        _row("held-out, right before", "newly broken", report.broken_elsewhere),
+    ]
+    print_table(rows, columns=COLUMNS)
+    if report.by_type:
+        print_table(_type_rows(report), columns=COLUMNS, title="By error type")
+    typer.echo(_hour(report))
+    counts = ", ".join(f"{n} {state}" for state, n in sorted(report.counts.items()))
+    typer.echo(f"Prompts: {counts}; {report.unchanged} still wrong answered as before.")
+    for reason, n in report.unknown_reasons.items():
+        typer.echo(f"  {n} not judged: {shown_text(reason)}")
+    typer.echo(f"Bottleneck: {report.diagnosis.bottleneck}. {report.diagnosis.sentence}")
+    typer.echo(f"Rule: {report.diagnosis.rule}")
+    typer.echo(f"Signature: {report.signature}")
+
+
+def _type_rows(report: YieldReport) -> list[dict[str, Any]]:
+    rows: list[dict[str, Any]] = []
+    for one in report.by_type:
+        rows.append(_row(f"{one.error_type}, trained on", "fixed", one.trained))
+        rows.append(_row(f"{one.error_type}, held back", "fixed", one.held_back))
+    return rows
+
+
+def _row(of: str, share: str, measured: Measured) -> dict[str, Any]:
+    note = measured.error or measured.note
+    known = measured.value is not None
+    return {
+        "of": of,
+        "share": share,
+        "value": f"{measured.value:.1%}" if known else "",
+        "interval": f"[{measured.low:.1%}, {measured.high:.1%}]" if known else "",
+        "n": measured.n,
+        "note": f"rough; {note}" if known and measured.rough and note else note,
+    }
+
+
+def _hour(report: YieldReport) -> str:
+    hour = report.per_hour
+    if hour.value is None:
+        return f"Per reviewer hour: cannot be said: {hour.error}."
+    return (
+        f"Per reviewer hour: {hour.value:.1f} [{hour.low:.1f}, {hour.high:.1f}] corrections fixed, "
+        f"n={hour.n}, {report.active_minutes:g} active minutes."
+    )
+
+
+def _example(outcome: Outcome) -> dict[str, Any]:
+    prompt = outcome.reviewed
+    return {
+        "review": prompt.review_id,
+        "example": prompt.example.external_id,
+        "state": str(outcome.state),
+        "held_back": prompt.held_back,
+        "error_types": list(prompt.error_types),
+        "wanted": prompt.text,
+        "before": prompt.before,
+        "answer": outcome.answer,
+        "reason": outcome.reason,
+    }
+
+
+def _show_example(one: dict[str, Any]) -> None:
+    part = "held back" if one["held_back"] else "trained on"
+    typer.echo(f"\n{one['state']}: {one['example']} (review {one['review']}, {part})")
+    for name in ("before", "wanted", "answer", "reason"):
+        if one[name] is not None:
+            typer.echo(f"  {name:>7}: {shown_text(' '.join(str(one[name]).split()))}")
+
+
+def _show_curve(points: list[RoundPoint], *, as_json: bool) -> None:
+    if as_json:
+        print_json([asdict(point) for point in points])
+        return
+    if not points:
+        typer.echo("No round has a candidate yet.")
+        return
+    print_table([_curve_row(point) for point in points], columns=CURVE)
+    newest = points[-1].diagnosis
+    if newest is not None:
+        typer.echo(f"Newest: {newest.bottleneck}. {newest.sentence}")
+        typer.echo(f"Rule: {newest.rule}")
+
+
+def _curve_row(point: RoundPoint) -> dict[str, Any]:
+    simulated = " simulated" if point.simulated else ""
+    overall = _share_text(point.overall, percent=False)
+    return {
+        "round": f"{point.number}{simulated}",
+        "candidate": point.candidate,
+        "trained on": _share_text(point.trained),
+        "held back": _share_text(point.held_back),
+        "overall": f"{point.overall_title} {overall}".strip(),
+        "bottleneck": str(point.diagnosis.bottleneck) if point.diagnosis else "",
+    }
+
+
+def _share_text(measured: Measured, *, percent: bool = True) -> str:
+    if measured.value is None or measured.low is None or measured.high is None:
+        return measured.error or ""
+    form = ".0%" if percent else ".3f"
+    low, high = format(measured.low, form), format(measured.high, form)
+    return f"{format(measured.value, form)} [{low}, {high}] n={measured.n}"
