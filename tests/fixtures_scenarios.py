@@ -7,22 +7,28 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from safetensors.numpy import save_file
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from backend.cli.common import Installation
 from backend.cli.demo_steps import Demo, make_project
-from backend.db import connect
+from backend.db import connect, utc_now
 from backend.engines.base import GenerationResult
-from backend.services import generation, scoring
+from backend.services import generation, queue, rounds, scoring
 from backend.services.model_versions import register_base
 from backend.settings import DEMO_BASE, Settings
 from backend.tables.datasets import Example
 from backend.tables.model_versions import ModelVersion
+from backend.tables.queue import Job, JobState
 from backend.tables.training import TrainingRun
 
 Writer = Callable[[str, Example], str]  # model name, example -> its answer
@@ -69,6 +75,8 @@ class StandInDemo(Demo):
         folder = Path(run.output_dir)
         folder.mkdir(parents=True)
         (folder / "adapter_config.json").write_text(json.dumps(SHAPE), encoding="utf-8")
+        size = 1000 if run.config.get("weights") == "full" else 100
+        save_file({"w": np.zeros(size, np.float32)}, folder / "weights.safetensors")
         base = register_base(session, run.project_id)
         session.add(
             ModelVersion(
@@ -84,6 +92,35 @@ class StandInDemo(Demo):
                 training_run_id=run.id,
             )
         )
+
+    @contextmanager
+    def working(self) -> Iterator[None]:
+        """A thread that moves rounds and does their jobs, as a worker would."""
+        done = threading.Event()
+        worker = threading.Thread(target=self._work, args=(done,), daemon=True)
+        worker.start()
+        try:
+            yield
+        finally:
+            done.set()
+            worker.join()
+
+    def _work(self, done: threading.Event) -> None:
+        while not done.wait(0.02):
+            rounds.advance_rounds(
+                self.installation.sessions, self.installation.settings, now=utc_now()
+            )
+            with self.installation.sessions() as session:
+                due = select(Job).where(Job.state == JobState.QUEUED).order_by(Job.id)
+                jobs = [(job.id, job.kind, job.subject_id) for job in session.scalars(due)]
+            for job_id, kind, subject_id in jobs:
+                if kind != "score":  # scored with the run that asks for it
+                    self.run_job(kind, subject_id)
+                with self.installation.sessions.begin() as session:
+                    job = session.get_one(Job, job_id)
+                    job.state = JobState.DONE
+                    for score_run in job.arguments.get("then_score", ()):
+                        queue.enqueue_job(session, "score", score_run)
 
 
 def settings_in(folder: Path, template: Path) -> Settings:

@@ -57,17 +57,16 @@ def play(demo: Demo, sizes: Sizes = Sizes()) -> Outcome:
     )
     references = {"dataset": DATASET, "references": {"count": sizes.first}, "seed": steps.SEED}
     steps.freeze(demo, "first", references)
-    rate = {"learning_rate": LEARNING_RATE}
-    steps.train(demo, "first", "first", **rate)
+    steps.train(demo, "first", "first", learning_rate=LEARNING_RATE)
     fresh = steps.untrained_examples(demo, dataset=DATASET, limit=sizes.reviewed)
     review_outputs(demo, QUEUE, "first", fresh, dataset=DATASET)
     failed = failed_reviews(demo, QUEUE, limit=sizes.failures)
     typer.echo(f"{len(failed)} failures, each with a correction (simulated reviews).")
     steps.freeze(demo, "corrections", {"reviews": failed})
-    steps.train(demo, "corrections", "corrections", start="first", **rate)
+    steps.train(demo, "corrections", "corrections", start="first", learning_rate=LEARNING_RATE)
     pairs = {"reviews": failed, "corrected": False, "dpo_corrections": True}
     steps.freeze(demo, "negatives", pairs)
-    steps.train(demo, "negatives", "negatives", start="first", **rate, **DPO)
+    steps.train(demo, "negatives", "negatives", start="first", learning_rate=LEARNING_RATE, **DPO)
     models = ["base", "first", "corrections", "negatives"]
     run_id = steps.generate_and_score(demo, models, "test", METRICS, dataset=DATASET)
     return _outcome(demo, run_id, sizes)

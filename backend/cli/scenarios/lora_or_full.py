@@ -34,9 +34,7 @@ lines:
   - {metric: bleu, slice: {task: translation}, margin: -2}
 """
 DATASET = "all tasks"
-ROWS = 1350
 FRACTIONS = (0.6, 0.05, 0.35)
-REFERENCES = 720
 METRICS = (
     "f1@task=intent",
     "rougeL@task=summary",
@@ -66,21 +64,29 @@ class Cost:
         }
 
 
-def play(demo: Demo) -> Outcome:
+@dataclass(frozen=True, slots=True)
+class Sizes:
+    """Examples made in all, and references in the set that both are trained on."""
+
+    examples: int = 1350
+    references: int = 720
+
+
+def play(demo: Demo, sizes: Sizes = Sizes()) -> Outcome:
     """Both trainings on one set, and the base, on the same examples."""
-    made_with = ["--n", str(ROWS)]
+    made_with = ["--n", str(sizes.examples)]
     import_examples(demo, name=DATASET, made_with=made_with, fractions=FRACTIONS)
-    recipe = {"dataset": DATASET, "references": {"count": REFERENCES}, "seed": steps.SEED}
+    recipe = {"dataset": DATASET, "references": {"count": sizes.references}, "seed": steps.SEED}
     steps.freeze(demo, "references", recipe)
     steps.train(demo, "references", "lora")
     steps.train(demo, "references", "full", **FULL)
     run_id = steps.generate_and_score(
         demo, ["base", "lora", "full"], "test", METRICS, dataset=DATASET
     )
-    return _outcome(demo, run_id)
+    return _outcome(demo, run_id, sizes)
 
 
-def _outcome(demo: Demo, run_id: int) -> Outcome:
+def _outcome(demo: Demo, run_id: int, sizes: Sizes) -> Outcome:
     from backend.db import reading
     from backend.services import scoring
     from backend.services.model_versions import find_model
@@ -92,8 +98,8 @@ def _outcome(demo: Demo, run_id: int) -> Outcome:
         claims = [_kept(session, score_run, models, spec) for spec in METRICS]
         about = {
             "base": "nothing of this desk",
-            "lora": f"{REFERENCES} references, rank {steps.RANK}",
-            "full": f"{REFERENCES} references, all weights",
+            "lora": f"{sizes.references} references, rank {steps.RANK}",
+            "full": f"{sizes.references} references, all weights",
         }
         arms = describe_arms(session, demo.project_id, about)
     with_costs = tuple(

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from backend.tables.rounds import Round
     from backend.tables.training import TrainingRun
 
-POLL_SECONDS = 0.5
+POLL_SECONDS = 0.2
 REVIEW_METRICS = ("invented", "exact_match")
 
 
