@@ -22,6 +22,7 @@ from dashboard.components.frame import (
 )
 from dashboard.components.plots import intervals_plot
 from dashboard.session import current_client, current_project
+from dashboard.views.round_yields import show_yields
 
 TIMELINE = (
     "round",
@@ -46,6 +47,7 @@ def show() -> None:
         return
     _show_now(rounds[0])
     _show_timeline(rounds)
+    show_yields(rounds)
     for row in rounds:
         _show_events(row)
 

@@ -38,6 +38,7 @@ from backend.schemas.rounds import LineageShown, RoundShown
 from backend.schemas.scoring import DifferenceShown, FigureShown, ScoreRunDetail
 from backend.schemas.training import TrainingProgress, TrainingRunShown
 from backend.schemas.users import Me, UserShown
+from backend.schemas.yields import RoundPointShown, YieldShown
 from tests.dashboard.fake_reports import FakeReports
 from tests.dashboard.review_figures import figures_of_queues
 
@@ -242,6 +243,12 @@ class FakeClient(FakeReports):
 
     def list_rounds(self, project_id: int) -> list[RoundShown]:
         return self._list("list_rounds")
+
+    def yield_curve(self, project_id: int) -> list[RoundPointShown]:
+        return self._list("yield_curve")
+
+    def round_yield(self, round_id: int, *, examples: int = 0) -> YieldShown:
+        return self.project["round_yield"]
 
     def lineage(self, project_id: int, of: str) -> LineageShown:
         return self.project["lineage"]
