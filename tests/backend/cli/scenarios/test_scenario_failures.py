@@ -7,13 +7,19 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import select
+from sqlalchemy.orm import Session, sessionmaker
 
+from backend.cli.common import Installation
+from backend.cli.demo_steps import Demo
 from backend.cli.scenarios import failures
 from backend.cli.scenarios.claims import Outcome
 from backend.errors import CannotCompute
+from backend.services.review import Answer
+from backend.settings import Settings
 from backend.tables.curation import TrainingSet, TrainingSetRow
 from backend.tables.datasets import Example
 from backend.tables.generation import Generation
+from tests.fixtures_review import BAD, GOOD, build_desk, review_next
 from tests.fixtures_scenarios import StandInDemo, settings_in, stand_in_demo
 
 SIZES = failures.Sizes(calls=90, first=10, reviewed=40, failures=15)
@@ -97,3 +103,17 @@ def test_too_few_failures_are_said(played: tuple[StandInDemo, Outcome]) -> None:
     demo, _ = played
     with pytest.raises(CannotCompute, match="outputs failed in 'reviews of first', and 41"):
         failures.failed_reviews(demo, failures.QUEUE, limit=41)
+
+
+def test_a_correction_of_an_answer_that_passed_is_no_failure(
+    sqlite_sessions: sessionmaker[Session], settings: Settings
+) -> None:
+    with sqlite_sessions.begin() as session:
+        desk = build_desk(session, splits={"train": 3})
+        queue = desk.open(session, "q")
+        for answer in (GOOD, BAD, BAD):
+            review_next(session, queue, desk.experts[0], Answer(answer, correction="better words"))
+        demo = Demo(Installation(settings, sqlite_sessions), desk.project.id, "fake")
+    assert len(failures.failed_reviews(demo, "q", limit=2)) == 2
+    with pytest.raises(CannotCompute, match="Only 2"):
+        failures.failed_reviews(demo, "q", limit=3)
