@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from backend.cli import recipe_options as options
 from backend.cli.common import (
     AcceptLeaksOption,
     AsOption,
@@ -30,6 +31,7 @@ Number = Annotated[int | None, typer.Argument(help="Number of the round; the new
 @app.command()
 def start(
     plan: Annotated[Path, typer.Argument(help="YAML with keys of a round's plan.")],
+    hold_back: options.HoldBack = None,
     as_: AsOption = None,
     project: ProjectOption = None,
     json: JsonOption = False,
@@ -39,12 +41,14 @@ def start(
     from backend.services import rounds
     from backend.services.users import find_user
 
-    source = plan.read_text(encoding="utf-8")
+    chosen = rounds.parse_plan(plan.read_text(encoding="utf-8"))
+    if hold_back is not None:
+        chosen = rounds.hold_back_in(chosen, hold_back)
     with working_in_project(project) as (_, session, found):
         row = rounds.start_round(
             session,
             found.id,
-            rounds.parse_plan(source),
+            chosen,
             started_by_id=None if as_ is None else find_user(session, as_).id,
             now=utc_now(),
         )

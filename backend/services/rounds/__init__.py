@@ -13,7 +13,13 @@ is kept in a process, so that a killed worker loses nothing and trains nothing t
 
 from backend.services.rounds.advance import advance_round, advance_rounds
 from backend.services.rounds.figures import RoundOutcome, round_outcome
-from backend.services.rounds.plans import AcceptedLeaks, ReviewPlan, RoundPlan, parse_plan
+from backend.services.rounds.plans import (
+    AcceptedLeaks,
+    ReviewPlan,
+    RoundPlan,
+    hold_back_in,
+    parse_plan,
+)
 from backend.services.rounds.turns import (
     Explanation,
     Signature,
@@ -40,6 +46,7 @@ __all__ = [
     "cancel_round",
     "explain_round",
     "find_round",
+    "hold_back_in",
     "list_rounds",
     "parse_plan",
     "pause_round",

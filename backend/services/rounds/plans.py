@@ -95,6 +95,13 @@ def parse_plan(source: str) -> RoundPlan:
     return plan_from_content(content)
 
 
+def hold_back_in(plan: RoundPlan, share: float) -> RoundPlan:
+    """The plan with a recipe that holds this share of the corrections back; errors as above."""
+    content = plan.model_dump(mode="json")
+    content["recipe"]["hold_back"] = share
+    return plan_from_content(content)
+
+
 def plan_from_content(content: object) -> RoundPlan:
     """Build a plan from plain values; errors as `parse_plan`."""
     try:
