@@ -131,11 +131,13 @@ def build_app(settings: Settings, api_app: Any, life: Any, *, dashboard: bool) -
         return Starlette(routes=routes, lifespan=life)
     import streamlit as st
 
+    from backend.cli.host_config import NoErrorDialogs
+
     return st.App(
         dashboard_script(),
         routes=routes,
         lifespan=life,
-        middleware=[Middleware(SignInFirst)],
+        middleware=[Middleware(SignInFirst), Middleware(NoErrorDialogs)],
         secrets={"api_url": str(settings.api_url)},
         on_script_error=show_defect,
     )

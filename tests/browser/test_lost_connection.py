@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.browser
 HOST = "127.0.0.1"
 OFFLINE = ".strop-offline"
+DIALOG_MS = 6_000  # Streamlit's page would open its own within five seconds
 
 
 class Line:
@@ -127,6 +128,8 @@ def test_nothing_is_lost_and_the_page_goes_on(page: Page, clinic: Desk) -> None:
         server.send_signal(signal.SIGKILL)
         server.wait()
         lose(page)
+        page.wait_for_timeout(DIALOG_MS)
+        assert page.get_by_role("dialog").count() == 0  # nothing is laid over the work
         page.keyboard.press("4")  # for the question that is next; the 2 is not to count again
         with running_server(clinic.settings, port=int(address.rpartition(":")[2])):
             draft = wait_until_draft(clinic, slot, ratings={"safe": "fail", "good": 4})
