@@ -192,4 +192,5 @@ def _show(record: dict[str, Any], *, as_json: bool) -> None:
     typer.echo(f"Next: {record['next']}.")
     if record["error"]:
         typer.echo(f"Error: {record['error']}")
-    print_table(record["events"], columns=["at", "phase", "text"])
+    told = [{**event, "at": f"{event['at']:%Y-%m-%d %H:%M}"} for event in record["events"]]
+    print_table(told, columns=["at", "phase", "text"])

@@ -35,6 +35,7 @@ TIMELINE = (
     "began",
     "ended",
 )
+PHASES = ("wait", "freeze", "train", "evaluate", "review", "decide", "sign", "end")
 STATES = {"finished": "pass", "failed": "fail", "paused": "inconclusive", "cancelled": "fail"}
 
 
@@ -64,8 +65,20 @@ def _show_now(row: RoundShown) -> None:
     }
     if row.error:
         facts["error"] = row.error
-    st.html(facts_html(facts))
+    st.html(phases_html(row.phase) + facts_html(facts))
     _show_actions(row)
+
+
+def phases_html(phase: str) -> str:
+    """The phases of a round in order: those that are done, the one it is in, those to come."""
+    now = PHASES.index(phase)
+    marks = ["done" if n < now else "now" if n == now else "later" for n in range(len(PHASES))]
+    here = {"now": ' aria-current="step"'}
+    steps = "".join(
+        f'<li class="{mark}"{here.get(mark, "")}>{name}</li>'
+        for name, mark in zip(PHASES, marks, strict=True)
+    )
+    return f'<ol class="strop-phases" aria-label="Phases of the round">{steps}</ol>'
 
 
 def _show_actions(row: RoundShown) -> None:
@@ -125,7 +138,7 @@ def timeline_row(row: RoundShown) -> list[Cell]:
         verdict_tag(figures.verdict) if figures.verdict else Tag(row.state, ""),
         row.adapter,
         figures.rows,
-        hallucination_cell(figures.hallucination),
+        hallucination_cell(figures.hallucination) if figures.verdict else None,
         None if figures.expert_minutes is None else Number(f"{figures.expert_minutes:g}"),
         training_cell(figures.training),
         moment(row.started_at),

@@ -16,7 +16,7 @@ from dashboard.components.figures import (
 )
 from dashboard.components.frame import Number, Tag, facts_html, table_html
 from dashboard.components.plots import intervals_plot, loss_plot, votes_plot
-from dashboard.views.rounds import hallucination_cell
+from dashboard.views.rounds import hallucination_cell, phases_html
 
 FIGURE = FigureShown(
     model_version_id=1, model="base", slice={"task": "x"}, metric="f1",
@@ -116,3 +116,9 @@ def test_the_share_of_invented_facts_of_a_round_stands_with_n_or_with_a_reason()
     assert hallucination_cell([{**baseline, **rate}, {**candidate, **rate}]) == Number(
         "0.100 [0.050, 0.200], n 30"
     )
+
+
+def test_the_phases_of_a_round_say_what_is_done_and_where_it_stands() -> None:
+    steps = phases_html("train")
+    assert '<li class="done">freeze</li><li class="now" aria-current="step">train</li>' in steps
+    assert steps.count('class="later"') == 5
