@@ -59,6 +59,9 @@ class Settings(BaseSettings):
     api_url: str | None = Field(
         None, description="Where the dashboard finds the API; default is the same server."
     )
+    training_processes: int = Field(
+        1, ge=1, description="Processes that train together, one a GPU, started by accelerate."
+    )
     price_per_hour: float | None = Field(
         None, ge=0, description="What an hour of the training machine costs, in any currency."
     )

@@ -1,6 +1,7 @@
 """Training of an adapter or a small model: on answers (SFT), preferences (DPO, KTO) or text.
 
     python -m training.sft --config run.yaml
+    accelerate launch --multi_gpu --num_processes 4 -m training.sft --config run.yaml
     torchrun --nproc-per-node 4 -m training.sft --config run.yaml
 
 Reads the configuration described in `training.config`, trains with TRL and PEFT, and leaves in

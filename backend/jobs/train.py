@@ -98,7 +98,7 @@ def start_trainer(shop: Workshop, plan: _Plan) -> subprocess.Popen[bytes]:
     plan.output_dir.parent.mkdir(parents=True, exist_ok=True)
     with plan.files.log.open("ab") as log:
         return subprocess.Popen(
-            [sys.executable, "-m", "training.sft", "--config", str(plan.files.config)],
+            trainer_command(plan.files.config, processes=shop.settings.training_processes),
             cwd=root,
             env=child_environment(shop.settings),
             stdin=subprocess.DEVNULL,
@@ -106,6 +106,22 @@ def start_trainer(shop: Workshop, plan: _Plan) -> subprocess.Popen[bytes]:
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
+
+
+def trainer_command(config: Path, *, processes: int = 1) -> list[str]:
+    """The command line of a trainer; several processes are started by accelerate, one a GPU."""
+    trainer = ["-m", "training.sft", "--config", str(config)]
+    if processes == 1:
+        return [sys.executable, *trainer]
+    flags = {
+        "--num_processes": str(processes),
+        "--num_machines": "1",
+        "--mixed_precision": "no",  # the configuration's dtype decides, by the trainer's arguments
+        "--dynamo_backend": "no",
+        "--main_process_port": "0",
+    }
+    launcher = [sys.executable, "-m", "accelerate.commands.launch", "--multi_gpu"]
+    return [*launcher, *(part for flag in flags.items() for part in flag), *trainer]
 
 
 def lock_is_held(path: Path) -> bool:

@@ -16,7 +16,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session, sessionmaker
 
 from backend.db import open_database, reading, session_factory
-from backend.jobs.train import lock_is_held
+from backend.jobs.train import lock_is_held, trainer_command
 from backend.services import queue, training
 from backend.services.model_versions import register_base
 from backend.services.training_files import run_files
@@ -164,3 +164,13 @@ def test_lock_of_a_dead_process_is_free(tmp_path: Path) -> None:
     assert not lock_is_held(path)
     path.write_text(f"{os.getpid()}\n")
     assert not lock_is_held(path)
+
+
+def test_several_processes_are_started_by_accelerate_with_the_same_configuration() -> None:
+    config = Path("/runs/config.yaml")
+    trainer = ["-m", "training.sft", "--config", "/runs/config.yaml"]
+    assert trainer_command(config)[1:] == trainer
+    command = trainer_command(config, processes=4)
+    assert command[1:4] == ["-m", "accelerate.commands.launch", "--multi_gpu"]
+    assert command[command.index("--num_processes") + 1] == "4"
+    assert command[-4:] == trainer
