@@ -83,10 +83,10 @@ def _outcome(demo: Demo, run_id: int) -> Outcome:
     with reading(demo.installation.sessions) as session:
         score_run = scoring.list_score_runs(session, run_id)[-1].id
 
-        def cut_from(name: str) -> Claim:
+        def cut_from(name: str, *, aim: float) -> Claim:
             models = [find_model(session, demo.project_id, m).id for m in (name, "round2")]
             text = f"share of {name}'s summaries with an invented fact that round2 is rid of"
-            return claim_cut(session, score_run, "invented", models, text, aim=CUT)
+            return claim_cut(session, score_run, "invented", models, text, aim=aim)
 
         arms = describe_arms(
             session,
@@ -97,4 +97,4 @@ def _outcome(demo: Demo, run_id: int) -> Outcome:
                 "round2": "the same, and what was approved or corrected of round1",
             },
         )
-        return Outcome(run_id, arms, (cut_from("base"), cut_from("round1")))
+        return Outcome(run_id, arms, (cut_from("base", aim=CUT), cut_from("round1", aim=0.0)))
