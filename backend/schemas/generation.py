@@ -30,7 +30,7 @@ class RunProgress(Shown):
 
 
 class GenerationRunShown(Shown):
-    """A run with its progress, its job, its latest preflight, and the score runs over it."""
+    """A run with its progress, its job, its preflights (the latest apart), and its score runs."""
 
     id: int
     project_id: int
@@ -44,6 +44,7 @@ class GenerationRunShown(Shown):
     progress: RunProgress
     job: JobShown | None
     preflight: PreflightShown | None
+    preflights: list[PreflightShown] = Field(default_factory=list)
     score_run_ids: list[int]
     created_at: datetime
 

@@ -35,10 +35,10 @@ def jobs_of_project(session: Session, project_id: int, *, limit: int = 50) -> li
     return list(session.scalars(select(Job).where(mine).order_by(Job.id.desc()).limit(limit)))
 
 
-def latest_preflight(session: Session, run_id: int) -> Preflight | None:
-    """The checks made before a run, if it has come so far."""
+def preflights_of_run(session: Session, run_id: int) -> list[Preflight]:
+    """The checks made before a run, oldest first: of each base, and again when it is taken up."""
     query = select(Preflight).where(Preflight.generation_run_id == run_id)
-    return session.scalar(query.order_by(Preflight.id.desc()).limit(1))
+    return list(session.scalars(query.order_by(Preflight.id)))
 
 
 def finished_reviews(

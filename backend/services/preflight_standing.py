@@ -67,5 +67,5 @@ def _judge(newest: dict[str, Preflight | None], checks: int, notes: int) -> tupl
             f"no preflight of {', '.join(missing)} before this run: it was not shown that what "
             "was served is what was meant",
         )
-    passed = f"{checks - notes} of {checks} checks passed"
-    return Verdict.PASS, passed + (f", {notes} are notes that decide nothing" if notes else "")
+    passed = f"checks passed: {checks - notes}"
+    return Verdict.PASS, passed + (f"; noted without a verdict: {notes}" if notes else "")

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import streamlit as st
 
 from backend.schemas.generation import GenerationRunShown
+from backend.schemas.model_versions import PreflightShown
 from backend.schemas.scoring import DifferenceShown, FigureShown, ScoreRunDetail
 from dashboard.components.figures import (
     difference_points,
@@ -15,8 +16,9 @@ from dashboard.components.figures import (
     figure_rows,
     scale_of,
 )
-from dashboard.components.frame import Cell, Tag, facts_html, heading, moment, table_html
+from dashboard.components.frame import Cell, facts_html, heading, moment, table_html
 from dashboard.components.plots import intervals_plot
+from dashboard.components.preflights import COLUMNS, check_rows, newest_of_each, preflight_tag
 from dashboard.session import current_client, current_project
 from dashboard.views.outputs import show_outputs_of
 
@@ -66,11 +68,22 @@ def _show_facts(run: GenerationRunShown) -> None:
         "engine": f"{run.engine}, {_params(run.params)}",
         "started": moment(run.created_at),
     }
-    if preflight is not None:
-        facts["preflight"] = Tag(*(("passed", "pass") if preflight.passed else ("failed", "fail")))
+    facts["preflight"] = "not made yet" if preflight is None else preflight_tag(preflight)
     if job is not None and job.error:
         facts["reason"] = job.error
     st.html(facts_html(facts))
+    for one in newest_of_each(run.preflights):
+        _show_preflight(run, one)
+
+
+def _show_preflight(run: GenerationRunShown, preflight: PreflightShown) -> None:
+    names = {model.id: model.label for model in run.models}
+    models = ", ".join(names.get(i, f"model {i}") for i in preflight.model_ids)
+    title = f"Preflight of {models}: {preflight_tag(preflight).text}"
+    with st.expander(title, expanded=not preflight.passed):
+        at = moment(preflight.created_at)
+        st.caption(f"Before the run, on the engine {preflight.engine}, {at}.")
+        st.html(table_html(COLUMNS, check_rows(preflight.checks), title=title))
 
 
 def _params(params: dict[str, object]) -> str:

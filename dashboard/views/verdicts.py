@@ -7,20 +7,20 @@ from typing import Any
 
 import streamlit as st
 
-from backend.schemas.comparison import ComparisonShown
-from backend.schemas.promotion import PromotionShown
-from dashboard.components.frame import (
-    Cell,
-    Tag,
-    facts_html,
-    heading,
-    moment,
-    table_html,
-    verdict_tag,
-)
+from backend.schemas.comparison import ComparisonDetail, ComparisonShown
+from dashboard.components.frame import Cell, facts_html, heading, moment, table_html, verdict_tag
 from dashboard.session import current_client, current_project
+from dashboard.views.comparisons import show_bar_change, show_detail
+from dashboard.views.decisions import show_decisions, show_signing
 
-ACTION_TAGS = {"promoted": "pass", "held": "inconclusive", "rolled_back": "fail"}
+LINE_COLUMNS = [
+    "verdict",
+    "line of the bar",
+    "evidence [interval]",
+    "p, Holm",
+    "failed or undecided",
+]
+NO_PREFLIGHT = {"verdict": "INCONCLUSIVE", "reason": "judged before preflights were kept"}
 
 
 def show() -> None:
@@ -28,11 +28,15 @@ def show() -> None:
     heading("Verdicts", "Every candidate against the bar that was set before it was trained")
     client, project = current_client(), current_project()
     found = sorted(client.list_comparisons(project.id), key=lambda c: -c.id)
+    log = client.list_promotions(project.id)
     if found:
-        _show_comparison(_choose(found))
+        detail = client.show_comparison(_choose(found).id)
+        _show_comparison(detail)
+        show_signing(detail, log)
+        show_detail(detail)
     else:
         st.info("No candidate has been judged yet: `strop gate CANDIDATE`")
-    _show_promotions(client.list_promotions(project.id))
+    show_decisions(log)
 
 
 def _choose(found: Sequence[ComparisonShown]) -> ComparisonShown:
@@ -40,7 +44,8 @@ def _choose(found: Sequence[ComparisonShown]) -> ComparisonShown:
 
     def title(i: int) -> str:
         one = by_id[i]
-        return f"{one.candidate} against {one.baseline}: {one.verdict}, {moment(one.created_at)}"
+        judged = f"{one.verdict}, {moment(one.created_at)}"  # the number: titles must differ
+        return f"Comparison {one.id}: {one.candidate} against {one.baseline}, {judged}"
 
     chosen = st.selectbox(
         "Comparison", list(by_id), format_func=title, label_visibility="collapsed"
@@ -48,7 +53,7 @@ def _choose(found: Sequence[ComparisonShown]) -> ComparisonShown:
     return by_id[chosen]
 
 
-def _show_comparison(one: ComparisonShown) -> None:
+def _show_comparison(one: ComparisonDetail) -> None:
     facts: dict[str, Cell] = {
         "verdict": verdict_tag(one.verdict),
         "candidate": one.candidate,
@@ -58,31 +63,25 @@ def _show_comparison(one: ComparisonShown) -> None:
         "judged": moment(one.created_at),
     }
     st.html(facts_html(facts))
-    header = ["verdict", "line of the bar", "evidence [interval]", "failed or undecided"]
-    st.html(table_html(header, [line_row(line) for line in one.lines]))
+    show_bar_change(one.bar)
+    rows = [preflight_row(one), *(line_row(line) for line in one.lines)]
+    st.html(table_html(LINE_COLUMNS, rows))
+
+
+def preflight_row(one: ComparisonShown) -> list[Cell]:
+    """Whether what was served is what was meant; it counts like a line."""
+    standing = one.preflight or NO_PREFLIGHT
+    return [verdict_tag(standing["verdict"]), "preflight passed", standing["reason"], None, None]
 
 
 def line_row(line: Mapping[str, Any]) -> list[Cell]:
     """One line of the bar: its verdict, what it asks, and the figure with its interval and n."""
     evidence = line.get("evidence") or {}
-    failed = evidence.get("failed")
-    return [verdict_tag(line["verdict"]), line["title"], line["reason"], failed]
-
-
-def _show_promotions(log: Sequence[PromotionShown]) -> None:
-    st.subheader("Decisions")
-    if not log:
-        st.info("Nothing has been promoted or held yet: `strop promote CANDIDATE`")
-        return
-    rows: list[list[Cell]] = [
-        [
-            moment(entry.created_at),
-            Tag(entry.action.replace("_", " "), ACTION_TAGS.get(entry.action, "")),
-            entry.model,
-            entry.alias,
-            Tag("simulated", "simulated") if entry.simulated else entry.decided_by,
-            entry.reason,
-        ]
-        for entry in sorted(log, key=lambda entry: -entry.id)
+    p = evidence.get("p_holm")
+    return [
+        verdict_tag(line["verdict"]),
+        line["title"],
+        line["reason"],
+        None if p is None else f"{p:.3f}",
+        evidence.get("failed"),
     ]
-    st.html(table_html(["when", "what", "model", "alias", "by", "why"], rows))

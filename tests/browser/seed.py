@@ -29,7 +29,7 @@ from backend.settings import Settings
 from backend.tables.curation import TrainingSet, TrainingSetRow
 from backend.tables.datasets import DatasetVersion, Example
 from backend.tables.generation import Generation, GenerationRun
-from backend.tables.model_versions import ModelVersion
+from backend.tables.model_versions import ModelVersion, Preflight
 from backend.tables.projects import Project
 from backend.tables.promotion import Promotion
 from backend.tables.queue import Job
@@ -100,7 +100,9 @@ def _seed(session: Session, settings: Settings, rows: list[Row]) -> Seeded:
     base, adapter = _models(session, project)
     run = _run(session, project, version, [base, adapter])
     scores = _score(session, run)
+    _preflight(session, run)
     create_user(session, "lena", "engineer", password=PASSWORD, project_ids=[project.id])
+    create_user(session, "lea", "lead", password=PASSWORD, project_ids=[project.id])
     anna = create_user(session, "anna", "expert", password=PASSWORD, project_ids=[project.id])
     robot = create_user(session, "robot", "expert", simulated=True, project_ids=[project.id])
     set_manifest(session, project.id, MANIFEST)
@@ -115,6 +117,39 @@ def _seed(session: Session, settings: Settings, rows: list[Row]) -> Seeded:
     pair = _queue(session, "base-or-v1", "pair", "blind_pair", [base.id, adapter.id], **shared)
     _training(session, project, settings)
     return Seeded(project.id, run.id, single.id, pair.id)
+
+
+def _preflight(session: Session, run: GenerationRun) -> None:
+    """A preflight as a real server gave it, figures and all."""
+    checks = [
+        (
+            "files of v1 since training",
+            True,
+            "v1: the adapter as at training.",
+            {"base": "ab" * 32},
+        ),
+        ("chat template", True, "The engine renders 8 prompts byte for byte.", {"prompts": 8}),
+        ("noise of the base", None, "Asked twice, 0.0000 nats.", {"largest_nats": 0.0}),
+        (
+            "v1 at the server and in PEFT",
+            True,
+            "v1: 45 of 45 greedy tokens equal, first tokens 0.012 nats apart on 8 probes.",
+            {"probes": 8, "median_nats": 0.0119, "tokens": 45, "equal_tokens": 45},
+        ),
+    ]
+    session.add(
+        Preflight(
+            project_id=run.project_id,
+            generation_run_id=run.id,
+            engine="vllm",
+            model_ids=[model.id for model in run.models],
+            passed=True,
+            checks=[
+                {"name": name, "passed": passed, "detail": detail, "figures": figures}
+                for name, passed, detail, figures in checks
+            ],
+        )
+    )
 
 
 def _queue(

@@ -8,12 +8,19 @@ from typing import Any
 
 from backend.errors import StropError
 from backend.rubrics import Rubric, find_rubric
-from backend.schemas.comparison import ComparisonShown
+from backend.schemas.comparison import (
+    BarShown,
+    ComparisonDetail,
+    ComparisonShown,
+    FlipShown,
+    FlipsShown,
+    SliceShown,
+)
 from backend.schemas.curation import TrainingSetShown
 from backend.schemas.generation import GenerationDetail, GenerationRunShown, GenerationShown
-from backend.schemas.model_versions import ModelVersionShown
+from backend.schemas.model_versions import ModelVersionShown, PreflightShown
 from backend.schemas.projects import ManifestShown, ProjectShown
-from backend.schemas.promotion import PromotionShown
+from backend.schemas.promotion import PromotionGiven, PromotionShown
 from backend.schemas.queue import JobShown
 from backend.schemas.review import (
     AdjudicationView,
@@ -232,6 +239,21 @@ class FakeClient(FakeReports):
     def list_comparisons(self, project_id: int) -> list[ComparisonShown]:
         return self._list("list_comparisons")
 
+    def show_comparison(self, comparison_id: int) -> ComparisonDetail:
+        return self.project["comparison"]
+
+    def slices_of(self, comparison_id: int) -> list[SliceShown]:
+        return self._list("slices")
+
+    def flips_of(
+        self, comparison_id: int, *, metric: str | None = None, limit: int = 5
+    ) -> FlipsShown:
+        return self.project["flips"]
+
+    def promote(self, project_id: int, body: PromotionGiven) -> PromotionShown:
+        self.project.setdefault("promoted", []).append(body)
+        return self.project["list_promotions"][0]
+
     def list_models(self, project_id: int) -> list[ModelVersionShown]:
         return self._list("list_models")
 
@@ -335,12 +357,20 @@ def engineers_project() -> dict[str, Any]:
         id=1, kind="generate", subject_id=1, queue="gen", state="stopped", attempt=1,
         error=HOSTILE, created_at=NOW, started_at=NOW, finished_at=NOW,
     )  # fmt: skip
+    preflight = PreflightShown(
+        id=1, engine="vllm", model_ids=[1, 2], passed=False, created_at=NOW,
+        checks=[
+            {"name": "chat template", "passed": True, "detail": HOSTILE, "figures": {"probes": 8}},
+            {"name": "v1 in PEFT", "passed": False, "detail": "swapped",
+             "figures": {"median_nats": 0.93512, "digest": "ab" * 32}},
+        ],
+    )  # fmt: skip
     run = GenerationRunShown(
         id=1, project_id=1, dataset="demo", dataset_version=1, split="test", engine="fake",
         params={"seed": 0}, samples=1,
         models=[{"id": 1, "label": "base"}, {"id": 2, "label": "v1"}],
-        progress={"done": 2, "total": 2, "failed": 0}, job=job, preflight=None,
-        score_run_ids=[1], created_at=NOW,
+        progress={"done": 2, "total": 2, "failed": 0}, job=job, preflight=preflight,
+        preflights=[preflight], score_run_ids=[1], created_at=NOW,
     )  # fmt: skip
     figure = {"slice": {"task": "x"}, "metric": "f1", "n": 20, "failed": 1}
     figures = [
@@ -416,6 +446,45 @@ def engineers_project() -> dict[str, Any]:
                         "reason": "0.1 [-0.1, 0.3], n=20", "evidence": None}],
             )
         ],
+        "comparison": ComparisonDetail(
+            id=1, project_id=1, manifest_id=2, score_run_id=1, review_queue_id=None,
+            baseline="base", candidate="v1", verdict="INCONCLUSIVE", created_at=NOW,
+            lines=[{"title": "f1 better", "metric": "f1", "verdict": "INCONCLUSIVE",
+                    "reason": "0.1 [-0.1, 0.3], n=20", "evidence": {"p_holm": 0.04, "failed": 1}}],
+            preflight={"verdict": "PASS", "reason": "9 of 11 checks passed"},
+            bar=BarShown(
+                changed=True, sentence="THE BAR CHANGED after training began: version 1, 2.",
+                diff=["-  - {metric: f1, threshold: 0.8}", "+  - {metric: f1, threshold: 0.5}"],
+            ),
+            champion="v0", figures=[], absent=["The champion v0 took no part in this run."],
+            differences=[difference], currency="EUR",
+            usage=[
+                difference.model_copy(update={"metric": "tokens", "slice": {}, "value": 20.0}),
+                difference.model_copy(
+                    update={"metric": "cost", "slice": {}, "value": 4e-5, "low": 3e-5,
+                            "high": 5e-5, "baseline": 1e-4, "candidate": 1.4e-4}
+                ),
+            ],
+        ),
+        "slices": [
+            SliceShown(**difference.model_dump(), named=True, p_holm=0.06),
+            SliceShown(
+                **difference.model_copy(
+                    update={"slice": {"task": "reply"}, "error": "no example", "value": None}
+                ).model_dump(),
+                named=False, p_holm=None,
+            ),
+        ],
+        "flips": FlipsShown(
+            metric="f1", slice={}, better=3, worse=1, same=16, n=20,
+            examples=[
+                FlipShown(
+                    change="worse", example_id=4, external_id="e4", input=HOSTILE, context="a",
+                    references=["right"], sample=0, baseline_text="right",
+                    candidate_text=HOSTILE, baseline_score=1.0, candidate_score=0.0,
+                )
+            ],
+        ),
         "list_promotions": [
             PromotionShown(
                 id=1, project_id=1, alias="champion", model="v1", action="held",

@@ -33,7 +33,8 @@ router = APIRouter(tags=["generation"])
 
 def _show_run(session: Session, run: GenerationRun) -> GenerationRunShown:
     job = queue.find_job(session, JobKind.GENERATE, run.id)
-    preflight = overview.latest_preflight(session, run.id)
+    made = overview.preflights_of_run(session, run.id)
+    preflights = [PreflightShown.model_validate(preflight) for preflight in made]
     return GenerationRunShown(
         id=run.id,
         project_id=run.project_id,
@@ -46,7 +47,8 @@ def _show_run(session: Session, run: GenerationRun) -> GenerationRunShown:
         models=[RunModel.model_validate(model) for model in run.models],
         progress=RunProgress.model_validate(generation.run_progress(session, run.id)),
         job=job and JobShown.model_validate(job),
-        preflight=preflight and PreflightShown.model_validate(preflight),
+        preflight=preflights[-1] if preflights else None,
+        preflights=preflights,
         score_run_ids=[scored.id for scored in scoring.list_score_runs(session, run.id)],
         created_at=run.created_at,
     )

@@ -70,7 +70,7 @@ def test_the_preflight_says_how_many_checks_and_which_failed(
     with sqlite_sessions() as session:
         passed = Trial(session, right=1.0, metrics=["exact_match"]).judge(GOOD_BAR).preflight
         assert passed is not None
-        assert passed["reason"] == "1 of 2 checks passed, 1 are notes that decide nothing"
+        assert passed["reason"] == "checks passed: 1; noted without a verdict: 1"
     with sqlite_sessions() as session:
         trial = Trial(session, right=1.0, metrics=["exact_match"], preflights=(False,))
         failed = trial.judge(GOOD_BAR).preflight
@@ -237,7 +237,7 @@ def test_the_gate_says_in_words_that_the_bar_moved_and_what_the_preflight_said(
     said = capsys.readouterr().out
     assert ended.value.code == 0
     assert "preflight passed" in said
-    assert "1 of 2 checks passed" in said
+    assert "checks passed: 1" in said
     assert "THE BAR CHANGED after training began: trained under version 1" in said
     assert "-  - {metric: exact_match, threshold: 0.8}" in said
 
