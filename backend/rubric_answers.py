@@ -85,6 +85,12 @@ def chosen_options(value: object) -> list[str] | None:
     return list(value)
 
 
+def value_in_words(value: str) -> str:
+    """A stored answer as people read it: the options of a `multi` answer with commas between."""
+    options = chosen_options(value)
+    return value if options is None else ", ".join(options)
+
+
 def _allowed(criterion: Criterion) -> str:
     match criterion:
         case YesNo():

@@ -16,7 +16,12 @@ import yaml
 from pydantic import Field, ValidationError, model_validator
 
 from backend.errors import InvalidInput, UnknownName
-from backend.rubric_answers import CheckedAnswer, chosen_options, validate_answer
+from backend.rubric_answers import (
+    CheckedAnswer,
+    chosen_options,
+    validate_answer,
+    value_in_words,
+)
 from backend.rubric_scales import (
     NAME,
     VERDICTS,
@@ -59,6 +64,7 @@ __all__ = [
     "rubric_from_content",
     "validate_answer",
     "validate_answers",
+    "value_in_words",
 ]
 LIBRARY = "backend.rubric_library"
 LATER = ("examples", "span_help", "severities", "span_weights")

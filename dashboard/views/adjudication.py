@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import streamlit as st
 
+from backend.rubrics import value_in_words
 from backend.schemas.quality import AdjudicationProgressShown, AdjudicationShown, SaidShown
 from backend.schemas.review import ReviewQueueShown
 from dashboard.components.frame import (
@@ -108,7 +109,7 @@ def verdict_html(one: AdjudicationShown, title: str) -> str:
 
 def said_row(said: SaidShown, *, who: str | None = None) -> list[Cell]:
     """What one person said; the verdict is marked as such."""
-    words = [f"{name}: {value}" for name, value in said.ratings.items()]
+    words = [f"{name}: {value_in_words(value)}" for name, value in said.ratings.items()]
     if said.winner:
         words.insert(0, f"winner: {said.winner.replace('_', ' ')}")
     name: Cell = Tag(f"{who} by {said.reviewer}", "pass") if who else said.reviewer

@@ -7,6 +7,7 @@ from typing import Any
 
 import streamlit as st
 
+from backend.rubrics import value_in_words
 from backend.schemas.quality import ContestShown, GoldShown, GoldStandingShown
 from backend.schemas.review import ReviewQueueShown
 from dashboard.components.figures import interval_text
@@ -128,7 +129,7 @@ def answer_words(answer: Mapping[str, Any]) -> str:
 
 
 def _said_words(said: Mapping[str, str]) -> str:
-    return " · ".join(f"{name}: {value}" for name, value in said.items())
+    return " · ".join(f"{name}: {value_in_words(value)}" for name, value in said.items())
 
 
 def _show_standing(people: Sequence[GoldStandingShown]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
+from backend.rubrics import value_in_words
 from backend.schemas.review import ReviewQueueShown, ReviewShown
 from backend.schemas.review_reports import QueueReportShown, ReviewerQualityShown, TimeShown
 from dashboard.components.frame import (
@@ -213,7 +214,7 @@ def _show_answers(queue: ReviewQueueShown) -> None:
 
 def review_row(review: ReviewShown) -> list[Cell]:
     """One review: who, on what, the answers in words."""
-    words = [f"{name}: {value}" for name, value in review.ratings.items()]
+    words = [f"{name}: {value_in_words(value)}" for name, value in review.ratings.items()]
     if review.winner:
         words.insert(0, vote_words(review))
     if review.skip_reason:

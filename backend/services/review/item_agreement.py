@@ -35,6 +35,7 @@ from backend.rubrics import (
     YesNo,
     chosen_options,
     rubric_from_content,
+    value_in_words,
 )
 from backend.services.review.counted import counts
 from backend.tables.review import (
@@ -116,11 +117,11 @@ def _reason(apart: Mapping[str, float], given: Sequence[Answers]) -> str:
     differing = sorted((name for name in apart if apart[name] > 0), key=lambda n: -apart[n])
     if not differing:
         return "The answers agree."
-    parts = [
-        f"{name}: {' / '.join(sorted(answers[name].value for answers in given if name in answers))}"
+    said = {
+        name: sorted(value_in_words(answers[name].value) for answers in given if name in answers)
         for name in differing
-    ]
-    return "; ".join(parts)
+    }
+    return "; ".join(f"{name}: {' / '.join(values)}" for name, values in said.items())
 
 
 def _rubric(session: Session, item_id: int) -> Rubric:

@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy.orm import Session, sessionmaker
 
 from backend.errors import NotFound
-from backend.rubrics import CheckedAnswer, Rubric, parse_rubric, validate_answers
+from backend.rubrics import CheckedAnswer, Rubric, parse_rubric, validate_answers, value_in_words
 from backend.services.review.item_agreement import compare_answers, item_disagreement
 from backend.tables.review import Review
 from tests.fixtures_quality import add_known, answer_next, open_with
@@ -74,6 +74,11 @@ def test_votes_differ_or_do_not(votes: str, value: float) -> None:
     found = compare_answers(Rubric(name="pairs", guidelines="g"), given)
     assert found
     assert found.value == pytest.approx(value)
+
+
+def test_the_reason_names_options_in_words() -> None:
+    assert value_in_words('["dose", "name"]') == "dose, name"
+    assert value_in_words("[sic] as it is") == "[sic] as it is"
 
 
 def test_the_reason_names_what_differs_most_and_nobody() -> None:
