@@ -46,7 +46,7 @@ class Sizes:
 
     calls: int = 800
     first: int = 60
-    reviewed: int = 400
+    reviewed: int = 500
     failures: int = 150
 
 
