@@ -16,6 +16,9 @@ from typing import Any
 import pytest
 import yaml
 
+from backend.engines.base import ServedModel
+from backend.engines.local import LocalEngine
+from backend.services.preflight_training import check_training_prompts, read_training_prompts
 from tests.fixtures_models import write_chat_rows
 from training import sft
 from training.assemble import build_trainer, load_tokenizer
@@ -133,6 +136,16 @@ def test_that_the_account_is_complete(trained: Path) -> None:
     assert min(ledger["seconds"], ledger["cpu_seconds"]) > 0
     assert ledger["cost"] == pytest.approx(ledger["seconds"] / 3600 * 3, rel=1e-3)
     assert result["started_at"] <= result["ended_at"]
+
+
+def test_that_the_preflight_knows_the_prompts_again(trained: Path, tiny_base: Path) -> None:
+    """What training recorded of its prompts is what the engine makes of them."""
+    prompts = read_training_prompts(read_result(trained), trained_here=True)
+    with LocalEngine(threads=1) as engine:
+        engine.load([ServedModel("base", str(tiny_base))])
+        check = check_training_prompts(engine, "v1", prompts)
+    assert check.passed
+    assert check.figures == {"prompts": 8, "equal_texts": 8, "equal_tokens": 8}
 
 
 def test_that_the_loss_curve_is_written_and_falls(trained: Path) -> None:

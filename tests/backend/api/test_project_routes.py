@@ -268,6 +268,24 @@ def test_candidate_is_judged_promoted_and_rolled_back(house: House, path: str) -
     assert listed["override"] == "tried here"
 
 
+def test_a_comparison_is_shown_in_full(house: House, path: str) -> None:
+    score_run_id = scored_run(house)
+    post(house, f"{path}/manifests", {"source": BAR})
+    asked = {"baseline": "v1", "candidate": "base", "score_run_id": score_run_id}
+    judged = post(house, f"{path}/comparisons", asked)
+    address = f"/api/v1/comparisons/{judged['id']}"
+    full = get(house, address)
+    assert full["lines"] == judged["lines"]
+    assert full["bar"]["changed"] is None
+    assert {d["metric"] for d in full["differences"]} == {"exact_match"}
+    assert [d["metric"] for d in full["usage"]] == ["tokens", "latency"]
+    flips = get(house, f"{address}/flips?limit=2")
+    assert (flips["better"], flips["worse"], flips["n"], len(flips["examples"])) == (6, 0, 6, 2)
+    assert all(one["low"] is not None for one in get(house, f"{address}/slices"))
+    unknown = house.client("engineer").get(f"{address}/flips?metric=rougeL")
+    assert (unknown.status_code, unknown.json()["hint"]) == (422, "Scored: exact_match.")
+
+
 def test_a_server_that_is_down_stops_a_promotion(house: House, path: str) -> None:
     """The alias has not moved, and a lead may say why it should all the same."""
     score_run_id = scored_run(house)
