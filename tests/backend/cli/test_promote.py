@@ -88,9 +88,8 @@ def test_a_server_that_does_not_answer_stops_it_until_somebody_says_why_it_may_s
 
     session.rollback()
     monkeypatch.setenv("STROP_VLLM_URL", "http://127.0.0.1:9")
-    monkeypatch.setattr(
-        "backend.engines.open_server", lambda url, settings: FakeEngine(dies_after=0)
-    )
+    dead = FakeEngine(dies_after=0)
+    monkeypatch.setattr("backend.engines.open_server", lambda url, settings: dead)
     assert strop("promote", "v1", "--as", "lea") == 1
     assert "The alias stays where it is" in capsys.readouterr().err
     assert champion(session) is None

@@ -1,4 +1,4 @@
-"""What a run's preflight leaves behind: a row, passed or failed, also when nothing could be loaded."""
+"""What a run's preflight leaves behind: a row, also when nothing could be loaded."""
 
 from __future__ import annotations
 
