@@ -17,11 +17,12 @@ from sqlalchemy.orm import Session, sessionmaker
 
 from backend.db import connect
 from backend.engines.base import GenerationResult
-from backend.errors import Conflict, InvalidInput
+from backend.errors import Conflict, Forbidden, InvalidInput
 from backend.services import generation, queue, review, rounds, scoring
 from backend.services.model_versions import alias_target
 from backend.services.projects import set_manifest
 from backend.services.review import Answer
+from backend.services.users import create_user
 from backend.settings import Settings
 from backend.tables.comparison import Comparison
 from backend.tables.curation import Replay, TrainingSet
@@ -36,6 +37,7 @@ from backend.tables.scoring import ScoreRun
 from backend.tables.training import TrainingRun
 from backend.tables.users import User
 from tests.fixtures_review import BAD, NOW, Desk, build_desk, review_next, submit
+from tests.fixtures_runs import lay_down_preflight
 
 BAR = """
 name: bar
@@ -92,6 +94,7 @@ class Loop:
         with self.sessions.begin() as session:
             row = rounds.find_round(session, self.project_id)
             run = session.get_one(GenerationRun, row.generation_run_id)
+            lay_down_preflight(session, run)
             generation.save_generations(session, run.id, _answers(session, run))
             (scores,) = scoring.list_score_runs(session, run.id)
             units = scoring.pending_units(session, scores.id)
@@ -123,6 +126,18 @@ class Loop:
                 side = "left" if left.model_version.name == "v9" else "right"
                 expert = session.get_one(User, self.expert_id)
                 submit(session, claim, expert, Answer({}, winner=side), now=self.clock)
+
+    def person(self, role: str) -> int:
+        """Somebody of that role."""
+        with self.sessions.begin() as session:
+            found = session.scalar(select(User.id).where(User.name == f"the {role}"))
+            project_ids = [self.project_id]
+            return found or create_user(session, f"the {role}", role, project_ids=project_ids).id
+
+    def sign(self, signature: rounds.Signature) -> None:
+        with self.sessions.begin() as session:
+            row = rounds.find_round(session, self.project_id)
+            rounds.sign_round(session, row, signature, now=self.clock)
 
     def count(self, table: Any) -> int:
         with self.sessions() as session:
@@ -194,9 +209,7 @@ def test_a_round_goes_from_corrections_to_a_signed_promotion(loop: Loop) -> None
     loop.vote(16)
     loop.advance()
     assert "sign the promotion (PASS)" in (loop.row().waits_for or "")
-    with loop.sessions.begin() as session:
-        row = rounds.find_round(session, loop.project_id)
-        rounds.sign_round(session, row, user_id=loop.expert_id, override=None, now=loop.clock)
+    loop.sign(rounds.Signature(loop.person("lead")))
     loop.advance()
     with loop.sessions() as session:
         row = rounds.find_round(session, loop.project_id)
@@ -205,8 +218,39 @@ def test_a_round_goes_from_corrections_to_a_signed_promotion(loop: Loop) -> None
         signed = session.get_one(Promotion, row.promotion_id)
     assert (row.state, row.phase) == ("finished", "end")
     assert champion is not None
-    assert (champion.name, signed.decided_by_id) == ("v9", loop.expert_id)
+    assert (champion.name, signed.decided_by_id) == ("v9", loop.person("lead"))
     assert opened.closed_at is not None
+
+
+def test_a_lead_may_hold_what_passed(loop: Loop) -> None:
+    _bring_to_votes(loop)
+    loop.vote(16)
+    loop.advance()
+    with pytest.raises(Forbidden, match="signed by a lead"):
+        loop.sign(rounds.Signature(loop.person("engineer"), hold="not today"))
+    loop.sign(rounds.Signature(loop.person("lead"), hold="not today"))
+    loop.advance()
+    row = loop.row()
+    with loop.sessions() as session:
+        held = session.get_one(Promotion, row.promotion_id)
+        assert alias_target(session, loop.project_id, "champion") is None
+    assert (row.state, held.action) == ("finished", "held")
+    assert held.reason.startswith("HELD by a lead: not today")
+
+
+@pytest.mark.parametrize(
+    ("role", "phase"), [(None, "end"), ("lead", "end"), ("admin", "end"), ("engineer", "sign")]
+)
+def test_a_plan_without_signature_promotes_by_itself_unless_an_engineer_began_it(
+    loop: Loop, role: str | None, phase: str
+) -> None:
+    _bring_to_votes(loop, sign=False)
+    with loop.sessions.begin() as session:
+        starter = None if role is None else loop.person(role)
+        rounds.find_round(session, loop.project_id).started_by_id = starter
+    loop.vote(16)
+    loop.advance()
+    assert loop.row().phase == phase
 
 
 def test_votes_end_when_they_have_decided_and_not_before(loop: Loop) -> None:
