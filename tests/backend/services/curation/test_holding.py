@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from sqlalchemy.exc import IntegrityError
@@ -43,7 +44,7 @@ def desk(session: Session) -> Desk:
     return desk
 
 
-def freeze(session: Session, desk: Desk, *, name: str = "s", **recipe: object) -> TrainingSet:
+def freeze(session: Session, desk: Desk, *, name: str = "s", **recipe: Any) -> TrainingSet:
     wanted = {"queues": ["q"], "hold_back": 0.25, **recipe}
     return freeze_training_set(
         session, project_id=desk.project.id, name=name, recipe=Recipe.model_validate(wanted)
@@ -78,12 +79,30 @@ def test_the_stated_share_is_held_back_and_recorded(
     ],
 )
 def test_nothing_of_a_held_back_group_is_trained_on(
-    session: Session, desk: Desk, recipe: dict[str, object]
+    session: Session, desk: Desk, recipe: dict[str, Any]
 ) -> None:
     frozen = freeze(session, desk, **recipe)
     taught = {row.provenance["group"] for row in training_rows(session, frozen.id)}
     assert held_groups(session, frozen)
     assert not taught & held_groups(session, frozen)
+
+
+def test_a_relative_of_a_held_back_prompt_is_not_trained_on(session: Session, desk: Desk) -> None:
+    """The reference of another prompt of the same customer, which nobody corrected."""
+    first = freeze(session, desk, references={})
+    [group] = list(held_groups(session, first))[:1]
+    replayed = next(
+        row.provenance["example"]
+        for row in training_rows(session, first.id)
+        if row.provenance["source"] == "reference"
+    )
+    relative = next(example for example in desk.examples if example.external_id == replayed)
+    relative.group = group
+    session.flush()
+    second = freeze(session, desk, name="t", references={})
+    assert group in held_groups(session, second)
+    taught = {row.provenance["example"] for row in training_rows(session, second.id)}
+    assert replayed not in taught
 
 
 def test_an_example_that_is_named_is_held_back_too(session: Session, desk: Desk) -> None:

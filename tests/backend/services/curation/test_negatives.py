@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from sqlalchemy.orm import Session, sessionmaker
@@ -28,7 +29,7 @@ def desk(session: Session) -> Desk:
     return build_desk(session, splits={"train": 2})
 
 
-def freeze(session: Session, desk: Desk, answer: Answer, **recipe: object) -> list[TrainingRow]:
+def freeze(session: Session, desk: Desk, answer: Answer, **recipe: Any) -> list[TrainingRow]:
     """The rows from one output that was answered so."""
     queue = desk.open(session, "q", n_items=1)
     review_next(session, queue, desk.experts[0], answer)

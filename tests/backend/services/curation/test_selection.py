@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -42,7 +42,7 @@ def desk(session: Session) -> Desk:
     return build_desk(session, splits={"train": 8})
 
 
-def freeze(session: Session, desk: Desk, *, name: str = "s", **recipe: object) -> TrainingSet:
+def freeze(session: Session, desk: Desk, *, name: str = "s", **recipe: Any) -> TrainingSet:
     return freeze_training_set(
         session, project_id=desk.project.id, name=name, recipe=Recipe.model_validate(recipe)
     )
@@ -60,7 +60,7 @@ def correct_all(session: Session, desk: Desk, *, name: str = "q", **options: Any
         review_next(session, queue, desk.experts[0], answer)
 
 
-def regroup(session: Session, desk: Desk, groups: list[str | None]) -> None:
+def regroup(session: Session, desk: Desk, groups: Sequence[str | None]) -> None:
     for example, group in zip(desk.examples, groups, strict=True):
         example.group = group
     session.flush()
@@ -104,7 +104,7 @@ def test_an_approved_output_rated_below_the_minimum_stays_out(
     session: Session, desk: Desk, qualities: list[int], kept: bool
 ) -> None:
     answer_one(session, desk, [Answer({**GOOD, "quality": q}) for q in qualities])
-    recipe = {
+    recipe: dict[str, Any] = {
         "queues": ["q"],
         "approved": YES,
         "minimum": AT_LEAST_4,
@@ -191,7 +191,7 @@ def test_a_row_weighs_the_share_of_those_who_agree(
     session: Session, desk: Desk, answers: list[Answer], weight: float
 ) -> None:
     answer_one(session, desk, answers)
-    recipe = {"queues": ["q"], "approved": YES, "weight": "agreement"}
+    recipe: dict[str, Any] = {"queues": ["q"], "approved": YES, "weight": "agreement"}
     [row] = rows_of(session, freeze(session, desk, **recipe))
     assert row.weight == pytest.approx(weight)
     [exported] = export_rows([row], "sft")
@@ -230,7 +230,7 @@ def test_easy_to_hard_is_left_to_the_trainer(session: Session, desk: Desk) -> No
     ],
 )
 def test_the_digest_covers_all_that_the_trainer_is_given(
-    session: Session, desk: Desk, recipe: dict[str, object]
+    session: Session, desk: Desk, recipe: dict[str, Any]
 ) -> None:
     correct_all(session, desk, n_items=4)
     plain = freeze(session, desk, queues=["q"])
