@@ -150,6 +150,7 @@ def test_a_killed_training_is_taken_up_and_ends_the_same(
     tmp_path: Path,
     tiny_base: Path,
     monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
     method: str,
     changes: dict[str, Any],
 ) -> None:
@@ -166,6 +167,7 @@ def test_a_killed_training_is_taken_up_and_ends_the_same(
             sft.main(["--config", str(config)])
     assert partial_dir(tmp_path / "v1").exists()
     assert sft.main(["--config", str(config)]) == 0
+    assert "Taking up the unfinished training after step 4." in capsys.readouterr().out
     ours = json.loads((tmp_path / "v1" / "strop.json").read_text())
     assert (ours["adapter_sha256"], ours["model_sha256"]) == (
         unkilled["adapter_sha256"],

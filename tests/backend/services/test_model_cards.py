@@ -10,6 +10,7 @@ import pytest
 from sqlalchemy.orm import Session, sessionmaker
 
 from backend.services.model_cards import write_card
+from backend.services.projects import set_manifest
 from backend.services.promotion import decide_promotion
 from backend.tables.comparison import Comparison
 from backend.tables.curation import TrainingSet
@@ -19,6 +20,7 @@ from backend.tables.projects import SuccessManifest
 from backend.tables.scoring import ScoreRun
 from backend.tables.training import TrainingRun
 from tests.fixtures_runs import Laid, lay_down_project, lay_down_run
+from tests.fixtures_trial import GOOD_BAR, Trial
 from training.config import parse_config
 
 LINE = {
@@ -153,3 +155,23 @@ def test_what_was_trained_elsewhere_keeps_its_card(
 def test_a_folder_that_is_gone_is_no_error(session: Session, adapter: ModelVersion) -> None:
     adapter.adapter_path = "/nowhere/v2"
     assert write_card(session, adapter) is None
+
+
+def test_a_verdict_reaches_the_card_at_once(session: Session, tmp_path: Path) -> None:
+    trial = Trial(session, right=1.0, metrics=["exact_match"])
+    bar = set_manifest(session, trial.laid.project, GOOD_BAR)
+    trial.train(bar)
+    trial.v1.adapter_path, trial.v1.training_facts = str(tmp_path), _facts()
+    row = trial.judge(GOOD_BAR)
+    card = (tmp_path / "README.md").read_text()
+    assert f"**{row.verdict}** against base" in card
+    assert ", n=60 examples" in card
+
+
+def test_rows_withdrawn_since_are_a_limit(
+    session: Session, adapter: ModelVersion, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("backend.services.model_cards.withdrawn_rows", lambda *_: 3)
+    write_card(session, adapter)
+    limits = (tmp_path / "v2" / "README.md").read_text().split("## Limits")[1]
+    assert "3 rows that it was trained on were withdrawn since." in limits
