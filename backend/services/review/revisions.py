@@ -10,7 +10,7 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import Any, cast
 
-from sqlalchemy import Connection, Table, exists, select, update
+from sqlalchemy import Connection, Table, exists, or_, select, update
 from sqlalchemy.orm import Session
 
 from backend.errors import Conflict, NotFound
@@ -19,11 +19,12 @@ from backend.services.review.leases import ADJUDICATIONS, ITEMS, REVIEWS, SLOTS,
 from backend.services.review.seats import Seat, sit_down
 from backend.services.review.slots import begin_review
 from backend.services.review.views import past_review, revisable_until
-from backend.tables.curation import TrainingSetRow
+from backend.tables.curation import HeldBackRow, TrainingSetRow
 from backend.tables.review import Purpose, ReviewState
 from backend.tables.review import SlotState as Slot
 
 ROWS = cast(Table, TrainingSetRow.__table__)
+HELD_BACK = cast(Table, HeldBackRow.__table__)
 
 
 def revise(session: Session, review_id: int, user_id: int, *, now: datetime) -> Claim:
@@ -68,7 +69,10 @@ def _read(connection: Connection, review_id: int) -> AnyRow:
             ADJUDICATIONS.c.item_id == REVIEWS.c.item_id, ADJUDICATIONS.c.decided_at.is_not(None)
         )
     )
-    trained_on = exists(select(ROWS.c.id).where(ROWS.c.review_id == REVIEWS.c.id))
+    trained_on = or_(
+        exists(select(ROWS.c.id).where(ROWS.c.review_id == REVIEWS.c.id)),
+        exists(select(HELD_BACK.c.id).where(HELD_BACK.c.review_id == REVIEWS.c.id)),
+    )
     columns = (
         REVIEWS.c.item_id,
         REVIEWS.c.slot_id,

@@ -9,17 +9,18 @@ import pytest
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session, sessionmaker
 
-from backend.errors import InvalidInput
+from backend.errors import Conflict, InvalidInput
 from backend.services.curation import (
     Recipe,
     freeze_training_set,
     held_back_rows,
     training_rows,
 )
-from backend.services.review import Answer
+from backend.services.review import Answer, revise
 from backend.tables.curation import TrainingSet, TrainingSetRow
 from backend.tables.datasets import Example
-from tests.fixtures_review import BAD, GOOD, Desk, build_desk, review_next
+from backend.tables.review import Review
+from tests.fixtures_review import BAD, GOOD, NOW, Desk, build_desk, review_next
 
 YES = {"criterion": "faithful", "equals": "yes"}
 
@@ -170,3 +171,13 @@ def test_what_is_held_back_is_frozen(session: Session, desk: Desk) -> None:
     held.completion = "another"
     with pytest.raises(IntegrityError, match="never changed"):
         session.flush()
+
+
+def test_a_held_back_answer_stands(session: Session, desk: Desk) -> None:
+    """Its reviewer cannot revise it: it is what the yield is measured against."""
+    held = held_back_rows(session, freeze(session, desk).id)[0]
+    reviewed = session.get_one(Review, held.review_id)
+    reviewed.item.queue.rules = {**reviewed.item.queue.rules, "revise_minutes": 30}
+    session.flush()
+    with pytest.raises(Conflict, match="A training set was frozen with this answer"):
+        revise(session, reviewed.id, reviewed.reviewer_id, now=NOW)
