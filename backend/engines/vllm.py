@@ -11,7 +11,7 @@ adapters by name and path. What is loaded is left on the server, which evicts by
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from types import TracebackType
 from typing import Any, Self
 
@@ -28,6 +28,7 @@ from backend.engines.base import (
 )
 from backend.engines.prompts import decode_prompt, load_tokenizer
 from backend.engines.stream import AnswerStream, LoopThread
+from backend.engines.vllm_answers import is_too_long, plan_truncation, read_answer
 from backend.engines.vllm_models import load_adapter, name_of_base, point_alias, read_models
 from backend.engines.vllm_server import Retries, VllmServer
 from backend.errors import EngineError, UnknownAdapter
@@ -234,8 +235,8 @@ class VllmEngine:
         payload = self._chat(request.model, request.messages, params, seed=seed)
         reply = await server.post(_CHAT, payload)
         truncated = 0
-        if reply.status == 400 and params.truncate_prompt and _is_too_long(reply.error):
-            cut, truncated = await _truncation(server, payload, params)
+        if reply.status == 400 and params.truncate_prompt and is_too_long(reply.error):
+            cut, truncated = await plan_truncation(server, payload, params)
             reply = await server.post(_CHAT, {**payload, **cut})
         if reply.status != 200:
             _refuse_unknown_model(reply.status, reply.error, request.model)
@@ -244,53 +245,10 @@ class VllmEngine:
         return read_answer(request.key, reply.body, truncated=truncated, latency_s=seconds)
 
 
-def read_answer(
-    key: str, body: Mapping[str, Any], *, truncated: int, latency_s: float
-) -> GenerationResult:
-    """A chat completion as our result.
-
-    Raises:
-        EngineError: the body is not a chat completion.
-    """
-    try:
-        choice, usage = body["choices"][0], body["usage"]
-        content = (choice.get("logprobs") or {}).get("content") or ()
-        return GenerationResult(
-            key=key,
-            text=choice["message"]["content"] or "",
-            finish_reason=choice["finish_reason"],
-            token_logprobs=tuple([token["logprob"] for token in content]),
-            prompt_tokens=usage["prompt_tokens"],
-            completion_tokens=usage["completion_tokens"],
-            truncated_tokens=truncated,
-            latency_s=latency_s,
-        )
-    except (KeyError, IndexError, TypeError) as error:
-        raise EngineError(
-            "The server's answer is not a chat completion.",
-            hint="Does STROP_VLLM_URL name a vLLM server?",
-        ) from error
-
-
 async def _open_session(connections: int, api_key: str | None) -> aiohttp.ClientSession:
     headers = {"Authorization": f"Bearer {api_key}"} if api_key else None
     connector = aiohttp.TCPConnector(limit=connections)
     return aiohttp.ClientSession(connector=connector, headers=headers)
-
-
-async def _truncation(
-    server: VllmServer, payload: Mapping[str, Any], params: SamplingParams
-) -> tuple[dict[str, Any], int]:
-    """The parameters that keep the end of a prompt, and how many tokens they cut off."""
-    wanted = {"model": payload["model"], "messages": payload["messages"]}
-    counted = (await server.post("/tokenize", wanted)).body
-    kept = int(counted["max_model_len"]) - params.max_tokens
-    cut = {"truncate_prompt_tokens": kept, "truncation_side": "left"}
-    return cut, int(counted["count"]) - kept
-
-
-def _is_too_long(error: str) -> bool:
-    return "maximum context length" in error or "max_model_len" in error
 
 
 def _refuse_unknown_model(status: int, error: str, model: str) -> None:

@@ -213,6 +213,12 @@ def may_sign(user: User) -> bool:
     return user.active and user.role in (Role.LEAD, Role.ADMIN)
 
 
+def began_by_a_lead(session: Session, user_id: int | None) -> bool:
+    """Whether what somebody began may promote without being signed; nobody is the machine's own
+    command line, which reaches the database anyway."""
+    return user_id is None or may_sign(session.get_one(User, user_id))
+
+
 def require_lead(session: Session, user_id: int, project_id: int) -> User:
     """The person, if they may sign for the project.
 

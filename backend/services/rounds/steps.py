@@ -20,22 +20,21 @@ from backend.services import curation, generation, queue, review, scoring, train
 from backend.services.comparison import compare_models
 from backend.services.datasets import get_dataset_version
 from backend.services.leak_checks import Acceptance
-from backend.services.model_versions import find_model, register_base
+from backend.services.model_versions import alias_target, find_model, register_base
 from backend.services.projects import current_manifest, manifest_of
-from backend.services.promotion import decide_promotion, get_comparison
+from backend.services.promotion import CHAMPION, decide_promotion, get_comparison
 from backend.services.queue import JobKind
 from backend.services.review.watching import watch_queue
 from backend.services.rounds.plans import ReviewPlan, RoundPlan, plan_from_content
 from backend.services.rounds.replays import start_round_replays
-from backend.services.users import find_user, may_sign
+from backend.services.users import began_by_a_lead, find_user
 from backend.services.verdicts import Verdict
 from backend.settings import Settings
-from backend.tables.model_versions import ModelVersion
+from backend.tables.model_versions import BASE, ModelVersion
 from backend.tables.queue import JobState
 from backend.tables.review import Correction, Review, ReviewItem, ReviewQueue
 from backend.tables.rounds import Phase, Round
 from backend.tables.scoring import ScoreRun
-from backend.tables.users import User
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,7 +168,9 @@ def _start_run(turn: Turn) -> None:
     name, _, number = plan.dataset.partition("@")
     version = get_dataset_version(session, row.project_id, name, int(number) if number else None)
     register_base(session, row.project_id)
-    models = [_baseline(turn), *(find_model(session, row.project_id, m) for m in plan.also)]
+    champion = alias_target(session, row.project_id, CHAMPION)
+    beside = [BASE, *([CHAMPION] if champion else []), *plan.also]
+    models = [_baseline(turn), *(find_model(session, row.project_id, m) for m in beside)]
     run = generation.create_run(
         session,
         project_id=row.project_id,
@@ -254,18 +255,12 @@ def _decide(turn: Turn) -> Moved:
         queue=None if votes is None else review.get_queue(session, votes),
     )
     row.comparison_id = comparison.id
-    if comparison.verdict == Verdict.PASS and _has_to_be_signed(turn):
+    alone = began_by_a_lead(session, row.started_by_id) and not turn.settings.serving_urls
+    if comparison.verdict == Verdict.PASS and (turn.plan.sign or not alone):
         return Moved(Phase.SIGN, "PASS by the manifest")
     decision = decide_promotion(session, comparison, decided_by_id=row.started_by_id)
     row.promotion_id = decision.id
     return Moved(Phase.END, decision.reason)
-
-
-def _has_to_be_signed(turn: Turn) -> bool:
-    """A plan may leave out the signature, unless an engineer began it or servers are to move."""
-    starter = turn.row.started_by_id
-    engineer = starter is not None and not may_sign(turn.session.get_one(User, starter))
-    return turn.plan.sign or engineer or bool(turn.settings.serving_urls)
 
 
 def _sign(turn: Turn) -> Waits:

@@ -298,6 +298,24 @@ def test_the_candidate_is_compared_on_held_out_examples_only(loop: Loop) -> None
         assert [model.name for model in run.models] == ["base", "v9"]
 
 
+def test_base_and_champion_stand_beside_the_candidate(loop: Loop) -> None:
+    with loop.sessions.begin() as session:
+        champion = session.scalars(select(ModelVersion).where(ModelVersion.name == "v1")).one()
+        session.add(
+            Promotion(
+                project_id=loop.project_id,
+                alias="champion",
+                model_version_id=champion.id,
+                action="promoted",
+                reason="",
+            )
+        )
+    _bring_to_votes(loop)
+    with loop.sessions() as session:
+        run = session.get_one(GenerationRun, loop.row().generation_run_id)
+        assert [model.name for model in run.models] == ["base", "v1", "v9"]
+
+
 def test_a_failed_job_fails_the_round_which_may_be_taken_up(loop: Loop) -> None:
     loop.start()
     loop.advance()
