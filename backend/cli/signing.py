@@ -13,7 +13,10 @@ if TYPE_CHECKING:
 SignerOption = Annotated[str, typer.Option("--as", help="User name of the lead who signs.")]
 UnservedOption = Annotated[
     str | None,
-    typer.Option("--allow-unserved", help="Reason to move though a server does not serve it."),
+    typer.Option(
+        "--allow-unserved",
+        help="Reason to move it though a server does not serve it; servers stay as they are.",
+    ),
 ]
 
 

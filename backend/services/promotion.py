@@ -47,7 +47,7 @@ def decide_promotion(
     row.action = PromotionAction.PROMOTED if passed else PromotionAction.HELD
     row.simulated = simulated
     if passed:
-        row.evidence = {**(row.evidence or {}), "unserved": DECIDED_ALONE}
+        row.evidence = {**(row.evidence or {}), "served": DECIDED_ALONE}
     return _append(session, row)
 
 

@@ -145,6 +145,8 @@ def test_decision_follows_the_verdict_and_keeps_the_reason(
     row = promotion.decide_promotion(bench.session, comparison, decided_by_id=None)
     assert row.action == action
     assert row.reason == f"{verdict} by manifest: f1 at least 0.7: because"
+    assert row.evidence is not None
+    assert ("without a person" in row.evidence.get("served", "")) is bool(champion)
     assert bench.champion() == champion
 
 
