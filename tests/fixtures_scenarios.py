@@ -27,7 +27,7 @@ from backend.services import generation, queue, rounds, scoring
 from backend.services.model_versions import register_base
 from backend.settings import DEMO_BASE, Settings
 from backend.tables.datasets import Example
-from backend.tables.model_versions import ModelVersion
+from backend.tables.model_versions import ModelVersion, Preflight
 from backend.tables.queue import Job, JobState
 from backend.tables.training import TrainingRun
 
@@ -52,7 +52,18 @@ class StandInDemo(Demo):
                 self._train(session, subject_id)
 
     def _generate(self, session: Session, run_id: int) -> None:
-        names = {model.id: model.name for model in generation.get_run(session, run_id).models}
+        run = generation.get_run(session, run_id)
+        names = {model.id: model.name for model in run.models}
+        session.add(
+            Preflight(
+                project_id=self.project_id,
+                generation_run_id=run_id,
+                engine=self.engine,
+                model_ids=list(names),
+                passed=True,
+                checks=[],
+            )
+        )
         answers = []
         for request in generation.pending_requests(session, run_id):
             model_id, example_id, _ = generation.parse_unit_key(request.key)

@@ -57,17 +57,21 @@ def _find_queue(session: Session, project_id: int, name: str) -> ReviewQueue | N
 
 def simulated_expert(demo: Demo) -> str:
     """The scripted reviewer; nobody can sign in as it. Returns its name."""
+    simulated_person(demo, "simulated expert", "expert")
+    return "simulated expert"
+
+
+def simulated_person(demo: Demo, name: str, role: str) -> int:
+    """A member of the project who is no person and has no password; found again by name."""
     from backend.services import users
 
-    name = "simulated expert"
     with demo.installation.sessions.begin() as session:
         try:
-            users.add_member(session, demo.project_id, users.find_user(session, name).id)
+            found = users.find_user(session, name)
         except NotFound:
-            users.create_user(
-                session, name, "expert", project_ids=[demo.project_id], simulated=True
-            )
-    return name
+            found = users.create_user(session, name, role, simulated=True)
+        users.add_member(session, demo.project_id, found.id)
+        return found.id
 
 
 def simulate_reviews(demo: Demo, queue_name: str, reviewer: str) -> None:

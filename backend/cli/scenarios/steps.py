@@ -49,11 +49,17 @@ def review_outputs(
 def play_round(demo: Demo, number: int, plan: Mapping[str, Any]) -> int:
     """Start the round of that number, unless it was, and wait until it has ended.
 
-    Returns its generation run, on which it was decided.
+    A promotion that waits to be signed is signed by the simulated lead.
+
+    Returns:
+        Its generation run, on which it was decided.
+
+    Raises:
+        JobFailed: the round failed, or somebody paused or cancelled it.
     """
     from backend.services.rounds import parse_plan
 
-    checked = parse_plan(_as_yaml({**plan, "engine": demo.engine, "sign": False}))
+    checked = parse_plan(_as_yaml({**plan, "engine": demo.engine}))
     _start(demo, number, checked)
     told = 0
     while True:
@@ -67,11 +73,14 @@ def play_round(demo: Demo, number: int, plan: Mapping[str, Any]) -> int:
             told = len(events)
             if row.state == "finished" and row.generation_run_id is not None:
                 return row.generation_run_id
+            signing = row.state == "active" and row.phase == "sign"
             if row.state != "active":
                 raise JobFailed(
                     f"Round {number} is {row.state}: {row.error or 'it gave no reason'}.",
                     hint="Take it up again: strop round resume",
                 )
+        if signing:
+            _sign(demo, number)
         time.sleep(POLL_SECONDS)
 
 
@@ -88,6 +97,24 @@ def _start(demo: Demo, number: int, plan: RoundPlan) -> None:
     with demo.installation.sessions.begin() as session:
         if _round(session, demo.project_id, number) is None:
             start_round(session, demo.project_id, plan, started_by_id=None, now=utc_now())
+
+
+def _sign(demo: Demo, number: int) -> None:
+    """Sign as the simulated lead, after the servers, where there are any, serve the model."""
+    from backend.cli.signing import serve
+    from backend.db import utc_now
+    from backend.services import rounds
+
+    lead_id = demo_reviews.simulated_person(demo, "simulated lead", "lead")
+    sessions = demo.installation.sessions
+    with sessions.begin() as session:
+        row = rounds.find_round(session, demo.project_id, number)
+        move = rounds.plan_signing(session, row, override=None)
+    served = serve(move, demo.installation.settings)
+    with sessions.begin() as session:
+        row = rounds.find_round(session, demo.project_id, number)
+        signature = rounds.Signature(lead_id, None, None, serving=served)
+        rounds.sign_round(session, row, signature, now=utc_now())
 
 
 def _round(session: Session, project_id: int, number: int) -> Round | None:

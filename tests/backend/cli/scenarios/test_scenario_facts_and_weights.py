@@ -12,11 +12,13 @@ from backend.cli.scenarios import invented_facts, lora_or_full
 from backend.cli.scenarios.claims import Outcome
 from backend.tables.curation import TrainingSet
 from backend.tables.datasets import Example
+from backend.tables.promotion import Promotion
 from backend.tables.rounds import Round
 from backend.tables.training import TrainingRun
+from backend.tables.users import User
 from tests.fixtures_scenarios import StandInDemo, settings_in, stand_in_demo
 
-WRONG = {"base": 10, "round1": 5, "round2": 1}  # of ten summaries
+WRONG = {"base": 10, "round1": 2, "round2": 1}  # of ten summaries
 
 
 def invent(model: str, example: Example) -> str:
@@ -33,7 +35,7 @@ def rounds_played(
     settings = settings_in(tmp_path_factory.mktemp("facts"), sqlite_template)
     demo = stand_in_demo(settings, bar=invented_facts.BAR, write=invent)
     with demo.working():
-        outcome = invented_facts.play(demo, invented_facts.Sizes(calls=100, reviews=10))
+        outcome = invented_facts.play(demo, invented_facts.Sizes(calls=130, reviews=8))
     yield demo, outcome
     demo.installation.sessions.kw["bind"].dispose()
 
@@ -50,14 +52,25 @@ def test_two_rounds_end_with_a_decision_each(rounds_played: tuple[StandInDemo, O
         assert all(frozen.simulated for frozen in sets)
 
 
+def test_a_round_that_passed_is_signed_by_the_simulated_lead(
+    rounds_played: tuple[StandInDemo, Outcome],
+) -> None:
+    demo, _ = rounds_played
+    with demo.installation.sessions() as session:
+        first, *_ = session.scalars(select(Promotion).order_by(Promotion.id))
+        assert first.action == "promoted", first.reason
+        lead = session.get_one(User, first.decided_by_id)
+        assert (lead.name, lead.simulated, lead.password_hash) == ("simulated lead", True, None)
+
+
 def test_the_second_round_is_made_of_both_reviews(
     rounds_played: tuple[StandInDemo, Outcome],
 ) -> None:
     _, outcome = rounds_played
     assert [(arm.model, arm.reviews) for arm in outcome.arms] == [
         ("base", 0),
-        ("round1", 10),
-        ("round2", 20),
+        ("round1", 8),
+        ("round2", 16),
     ]
 
 
@@ -67,7 +80,7 @@ def test_the_cut_is_one_minus_the_ratio_of_the_shares(
     _, outcome = rounds_played
     from_base, from_first = outcome.claims
     assert from_base.value == pytest.approx(0.9, abs=0.1)
-    assert from_first.value == pytest.approx(0.8, abs=0.2)
+    assert from_first.value == pytest.approx(0.5, abs=0.3)
     assert from_base.low <= from_base.value <= from_base.high
     assert from_base.n == from_first.n >= 10
 
