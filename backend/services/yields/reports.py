@@ -22,7 +22,7 @@ from backend.tables.curation import TrainingSet
 from backend.tables.model_versions import ModelVersion
 
 NO_HELD_BACK = "nothing was held back: freeze with hold_back"
-NO_APPROVED = "no output of the set was approved: give the recipe a rule `approved`"
+NO_APPROVED = "the recipe took no output as approved (see its rule `approved`)"
 NO_APPROVED_HELD = "no output of the groups held back was approved"
 NO_TIME = "no active time was measured on these reviews"
 

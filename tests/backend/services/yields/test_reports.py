@@ -156,7 +156,7 @@ def test_without_held_back_corrections_the_reason_is_given(session: Session, tur
     report = yield_report(session, plain, turn.candidate)
     assert report.held_back.value is None
     assert "nothing was held back" in (report.held_back.error or "")
-    assert "no output of the set was approved" in (report.broken.error or "")
+    assert "took no output as approved" in (report.broken.error or "")
     assert report.diagnosis.bottleneck == "INCONCLUSIVE"
 
 
