@@ -15,11 +15,19 @@ from sqlalchemy.orm import Session
 
 from backend.errors import InvalidInput
 from backend.services.adapter_files import CONFIG
-from backend.services.model_versions import find_model, register_base
+from backend.services.model_versions import alias_target, find_model, register_base
 from backend.tables.model_versions import BASE, ModelVersion
 from training.config import Weights
 
+CHAMPION = "champion"
 _SHAPE = {"rank": "r", "alpha": "lora_alpha", "rslora": "use_rslora", "dora": "use_dora"}
+
+
+def standing_start(session: Session, project_id: int, label: str | None) -> str | None:
+    """What a plan for every week means now: no start while there is no champion yet."""
+    if label == CHAMPION and alias_target(session, project_id, CHAMPION) is None:
+        return None
+    return label
 
 
 def resolve_start(

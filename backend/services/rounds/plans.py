@@ -41,6 +41,11 @@ class RoundPlan(_Part):
     adapter: str = Field(min_length=1, max_length=80, description="Name of the adapter to train.")
     recipe: Recipe = Field(description="What the training set is made of.")
     config: dict[str, Any] = Field(default_factory=dict, description="Keys of training/config.py.")
+    start: str | None = Field(
+        None,
+        description="Model whose weights training goes on from: champion (the base while there is "
+        "none), v1, v1@2; the base by default.",
+    )
     dataset: str = Field(min_length=1, description="Held-out dataset, NAME or NAME@VERSION.")
     split: str = Field("test", pattern="^(validation|test)$")
     metrics: tuple[str, ...] = Field(min_length=1, description="As in strop run --metrics.")

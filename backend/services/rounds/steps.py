@@ -27,6 +27,7 @@ from backend.services.queue import JobKind
 from backend.services.review.watching import watch_queue
 from backend.services.rounds.plans import ReviewPlan, RoundPlan, plan_from_content
 from backend.services.rounds.replays import start_round_replays
+from backend.services.training_start import standing_start
 from backend.services.users import began_by_a_lead, find_user
 from backend.services.verdicts import Verdict
 from backend.settings import Settings
@@ -135,6 +136,7 @@ def _train(turn: Turn) -> Moved | Waits:
             adapter_name=turn.plan.adapter,
             config=turn.plan.config,
             settings=turn.settings,
+            start=standing_start(session, row.project_id, turn.plan.start),
             created_by_id=row.started_by_id,
         )
         row.training_run_id = run.id

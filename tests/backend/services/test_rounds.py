@@ -272,6 +272,13 @@ def _bring_to_votes(loop: Loop, **plan: Any) -> None:
     loop.advance()
 
 
+def test_a_first_round_that_starts_from_the_champion_begins_from_the_base(loop: Loop) -> None:
+    loop.start(start="champion")
+    loop.advance()
+    with loop.sessions() as session:
+        assert session.scalars(select(TrainingRun)).one().start_model_id is None
+
+
 def test_a_round_without_votes_holds_what_cannot_be_judged(loop: Loop) -> None:
     _bring_to_votes(loop, review=None)
     row = loop.row()

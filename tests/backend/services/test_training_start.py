@@ -17,7 +17,7 @@ from backend.services.lineage import trace
 from backend.services.lineage_queries import runs_behind
 from backend.services.model_versions import find_model
 from backend.services.training_files import run_files
-from backend.services.training_start import resolve_start
+from backend.services.training_start import resolve_start, standing_start
 from backend.settings import Settings
 from backend.tables.curation import TrainingSet, TrainingSetRow
 from backend.tables.datasets import Example
@@ -136,6 +136,15 @@ def test_the_champion_is_taken_up_in_its_own_shape(
 
 def test_the_base_begins_anew(session: Session, room: Room) -> None:
     assert resolve_start(session, room.project, "base", {"seed": 1}) == (None, {"seed": 1})
+
+
+def test_a_plan_begins_from_the_base_while_there_is_no_champion(
+    session: Session, room: Room
+) -> None:
+    for label in (None, "v1", "champion"):
+        assert standing_start(session, room.project, label) == label
+    for promotion in session.scalars(select(Promotion)):
+        assert standing_start(session, promotion.project_id + 1, "champion") is None
 
 
 def test_a_full_training_goes_on_from_a_full_model(session: Session, room: Room) -> None:
