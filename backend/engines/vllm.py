@@ -38,7 +38,7 @@ _READ_AHEAD = 512
 
 
 class VllmEngine:
-    """Asks vLLM servers, each of which is to hold the same base.
+    """Asks vLLM servers: all that hold the base which was loaded last; others are left out.
 
     Args:
         urls: addresses without `/v1`.
@@ -63,6 +63,7 @@ class VllmEngine:
             VllmServer(url, self._session, retries=retries or Retries(), timeout_s=timeout_s)
             for url in urls
         ]
+        self._serving = self._servers  # those that hold the base that was loaded last
         self._in_flight = in_flight
         self._names: dict[str, str] = {}  # our serving name -> the server's
         self._notes: dict[str, str] = {}
@@ -86,7 +87,8 @@ class VllmEngine:
         base = shared_base(list(models))
         if base != self._base:
             self._base, self._tokenizer = base, None
-        for server in self._servers:
+        self._serving = self._thread.run(self._find_serving(models))
+        for server in self._serving:
             self._thread.run(self._load_on(server, models))
 
     def generate(
@@ -103,10 +105,10 @@ class VllmEngine:
             return await self._ask(server, request, params)
 
         stream: AnswerStream[VllmServer, GenerationRequest, GenerationResult] = AnswerStream(
-            self._servers,
+            self._serving,
             ask,
             in_flight=self._in_flight,
-            ahead=max(_READ_AHEAD, 4 * self._in_flight * len(self._servers)),
+            ahead=max(_READ_AHEAD, 4 * self._in_flight * len(self._serving)),
         )
         yield from stream.run(self._thread, requests)
 
@@ -147,7 +149,7 @@ class VllmEngine:
         Raises:
             EngineError: a server refuses.
         """
-        for server in self._servers:
+        for server in self._serving:
             self._thread.run(point_alias(server, alias, model))
         named = model is not None and model.adapter_path is not None
         self._names[alias] = alias if named or model is None else self._names[model.name]
@@ -170,6 +172,23 @@ class VllmEngine:
     ) -> None:
         self.close()
 
+    async def _find_serving(self, models: Sequence[ServedModel]) -> list[VllmServer]:
+        """The servers that hold the base; those of another one are left out, with a note."""
+        bases = [model for model in models if model.adapter_path is None]
+        refused: dict[str, UnknownAdapter] = {}
+        for server in self._servers if bases else ():
+            try:
+                name_of_base(await read_models(server), bases[0], server)
+            except UnknownAdapter as error:
+                refused[server.url] = error
+        if refused and len(refused) == len(self._servers):
+            raise next(iter(refused.values()))
+        for server in self._servers:
+            self._notes.pop(server.url, None)
+        for url in refused:
+            self._notes[url] = f"The server at {url} serves another base and is left out."
+        return [server for server in self._servers if server.url not in refused]
+
     async def _load_on(self, server: VllmServer, models: Sequence[ServedModel]) -> None:
         listed = await read_models(server)
         for model in models:
@@ -184,7 +203,7 @@ class VllmEngine:
 
     def _remember(self, name: str, at_server: str) -> None:
         """Names are the same on all servers, because any of them may get a request."""
-        if len(self._servers) > 1 and self._names.get(name, at_server) != at_server:
+        if len(self._serving) > 1 and self._names.get(name, at_server) != at_server:
             raise EngineError(
                 f"The servers hold {name!r} under different names: "
                 f"{self._names[name]!r} and {at_server!r}.",
@@ -194,7 +213,7 @@ class VllmEngine:
 
     def _next_server(self) -> VllmServer:
         self._turn += 1
-        return self._servers[self._turn % len(self._servers)]
+        return self._serving[self._turn % len(self._serving)]
 
     def _own_tokenizer(self) -> Any:
         if self._base is None:

@@ -30,7 +30,9 @@ class ScriptedServer:
         healthy: bool = True,
         error: str = "scripted",
         always: Step = None,
+        base: str = "base",
     ) -> None:
+        self.base = base
         self.script = list(script or [])
         self.always = always
         self.delay_s = delay_s
@@ -101,15 +103,15 @@ class ScriptedServer:
             return web.Response(text='{"choices": [', content_type="application/json")
         if isinstance(step, int):
             return web.json_response({"error": {"message": self.error}}, status=step)
-        if payload["model"] not in {"base", *self.adapters}:
+        if payload["model"] not in {self.base, *self.adapters}:
             message = f"The model `{payload['model']}` does not exist."
             return web.json_response({"error": {"message": message}}, status=404)
         self.asked.append(payload)
         return web.json_response(_completion(payload))
 
     async def _models(self, request: web.Request) -> web.Response:
-        base = {"id": "base", "root": "/models/base", "parent": None}
-        adapters = [{"id": n, "root": r, "parent": "base"} for n, r in self.adapters.items()]
+        base = {"id": self.base, "root": f"/models/{self.base}", "parent": None}
+        adapters = [{"id": n, "root": r, "parent": self.base} for n, r in self.adapters.items()]
         return web.json_response({"data": [base, *adapters]})
 
     async def _health(self, request: web.Request) -> web.Response:

@@ -165,6 +165,20 @@ def test_two_servers_share_the_requests(open_engine: Open) -> None:
     assert min(len(one.asked), len(other.asked)) >= 10
 
 
+def test_each_base_is_asked_of_the_servers_that_hold_it(open_engine: Open) -> None:
+    """A fully trained model is a base of its own, on a server of its own."""
+    with ScriptedServer() as one, ScriptedServer(base="v2@1") as other:
+        engine = open_engine(one, other)
+        assert engine.notes == (f"The server at {other.url} serves another base and is left out.",)
+        list(engine.generate(requests(5), GREEDY))
+        assert (len(one.asked), len(other.asked)) == (5, 0)
+        engine.load([ServedModel("v2@1", "/models/v2@1")])
+        list(engine.generate(requests(5, "v2@1"), GREEDY))
+        assert (len(one.asked), len(other.asked)) == (5, 5)
+        with pytest.raises(UnknownAdapter, match="does not serve the base"):
+            engine.load([ServedModel("v3@1", "/models/v3@1")])
+
+
 def test_a_living_server_takes_over_from_a_dead_one(open_engine: Open) -> None:
     with ScriptedServer() as living, ScriptedServer(always="drop") as dead:
         results = list(open_engine(living, dead).generate(requests(50), GREEDY))
