@@ -238,6 +238,9 @@ def test_training_without_a_bar_is_refused(house: House, path: str) -> None:
     body = {"training_set_id": set_id, "adapter_name": "v2"}
     refused = post(house, f"{path}/training-runs", body, 409)
     assert "manifest" in refused["detail"]
+    post(house, f"{path}/manifests", {"source": BAR})
+    unknown = post(house, f"{path}/training-runs", body | {"start": "v7"}, 404)
+    assert "no model 'v7'" in unknown["detail"]
 
 
 def test_candidate_is_judged_promoted_and_rolled_back(house: House, path: str) -> None:
