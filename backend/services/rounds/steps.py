@@ -151,13 +151,15 @@ def _train(turn: Turn) -> Moved | Waits:
 
 def _evaluate(turn: Turn) -> Moved | Waits:
     session, row = turn.session, turn.row
+    # Before the run, so that the newest run that people find is the one with the figures.
+    replays = start_round_replays(session, row, turn.plan, turn.settings)
     if row.generation_run_id is None:
         _start_run(turn)
     assert row.generation_run_id is not None
     assert row.score_run_id is not None
     waiting = _job(session, JobKind.GENERATE, row.generation_run_id, "the answers")
     waiting = waiting or _job(session, JobKind.SCORE, row.score_run_id, "the scores")
-    for run_id in start_round_replays(session, row, turn.plan, turn.settings):
+    for run_id in replays:
         waiting = waiting or _job(session, JobKind.GENERATE, run_id, "the replay of corrections")
     if waiting is not None:
         return waiting

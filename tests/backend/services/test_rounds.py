@@ -202,7 +202,7 @@ def test_a_round_goes_from_corrections_to_a_signed_promotion(loop: Loop) -> None
     assert loop.row().waits_for == "the training (train 1 is queued)"
     loop.finish_training()
     loop.advance()
-    assert loop.row().waits_for == "the answers (generate 2 is queued)"
+    assert loop.row().waits_for == "the answers (generate 3 is queued)"
     loop.finish_run()
     loop.advance()
     assert (loop.row().waits_for or "").endswith(": 0 of 20")
@@ -495,7 +495,7 @@ def test_a_round_waits_for_the_replay_of_its_corrections(
     monkeypatch.setattr(loop, "finish_replays", lambda: None)
     loop.finish_run()
     loop.advance()
-    assert loop.row().waits_for == "the replay of corrections (generate 3 is queued)"
+    assert loop.row().waits_for == "the replay of corrections (generate 2 is queued)"
     monkeypatch.undo()
     loop.finish_replays()
     loop.advance()
