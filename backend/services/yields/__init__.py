@@ -4,6 +4,7 @@
     judging     when such an answer counts as right
     outcomes    each correction: fixed or still wrong; each approved output: kept or newly broken
     reports     shares with intervals: trained on, held back, by error type, by reviewer hour
+    earlier     what models before the candidate had been taught
     elsewhere   held-out examples that were right before and are wrong now
     bottleneck  whether more ratings or more training is what is lacking
     curves      the yield of a round, and of all rounds

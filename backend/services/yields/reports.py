@@ -7,7 +7,7 @@ counted beside n, and is neither fixed nor broken.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from sqlalchemy.orm import Session
@@ -15,6 +15,7 @@ from sqlalchemy.orm import Session
 from backend.services.curation import FixedRule
 from backend.services.review.measured import Measured, share_of, unknown
 from backend.services.yields.bottleneck import Diagnosis, diagnose
+from backend.services.yields.earlier import taught_before
 from backend.services.yields.elsewhere import NO_RUN
 from backend.services.yields.outcomes import Outcome, Outcomes, State, frozen_rule, replay_outcomes
 from backend.services.yields.reviewed import CORRECTED
@@ -24,6 +25,7 @@ from backend.tables.model_versions import ModelVersion
 NO_HELD_BACK = "nothing was held back: freeze with hold_back"
 NO_APPROVED = "the recipe took no output as approved (see its rule `approved`)"
 NO_APPROVED_HELD = "no output of the groups held back was approved"
+ALL_SEEN = "all that was held back had been taught to a model that it went on from"
 NO_TIME = "no active time was measured on these reviews"
 
 
@@ -42,7 +44,8 @@ class YieldReport:
 
     Attributes:
         rule: when an answer is right; `is_frozen_rule` says that it is the one of the set.
-        trained, held_back: share of corrections that are fixed.
+        trained, held_back: share of corrections that are fixed; of those held back without the
+            prompts that a model from which the candidate went on had been taught.
         broken, broken_held_back: share of approved outputs that are newly broken.
         broken_elsewhere: of what the model to beat has right on held-out examples, the share newly
             broken; known only for the candidate of a round (see `curves.candidate_yield`).
@@ -89,7 +92,9 @@ def yield_report(
     recipe = f"{found.signature}|set:{frozen.digest[:12]}|model:{candidate.label}"
     corrections = [o for o in found.all if o.reviewed.source == CORRECTED]
     approved = [o for o in found.all if o.reviewed.source != CORRECTED]
-    trained, held = _fixed(corrections, recipe, held_back=False), _held(corrections, recipe)
+    seen = taught_before(session, candidate)
+    trained = _fixed(corrections, recipe, held_back=False)
+    held = _held(corrections, recipe, seen)
     minutes = _active_seconds(frozen, found) / 60
     return YieldReport(
         training_set=frozen.name,
@@ -101,7 +106,7 @@ def yield_report(
         held_back=held,
         broken=_broken(approved, recipe, held_back=False),
         broken_held_back=_broken(approved, recipe, held_back=True),
-        by_type=tuple(_by_type(corrections, recipe)),
+        by_type=tuple(_by_type(corrections, recipe, seen)),
         per_hour=_per_hour(corrections, minutes, recipe),
         active_minutes=round(minutes, 1),
         counts=dict(Counter(str(outcome.state) for outcome in found.all)),
@@ -114,10 +119,20 @@ def yield_report(
     )
 
 
-def _held(corrections: Sequence[Outcome], recipe: str) -> Measured:
-    if not any(outcome.reviewed.held_back for outcome in corrections):
+def _held(corrections: Sequence[Outcome], recipe: str, seen: Collection[str]) -> Measured:
+    """Of what was held back, the prompts that no model before this one was taught either."""
+    held = [outcome for outcome in corrections if outcome.reviewed.held_back]
+    if not held:
         return unknown(NO_HELD_BACK)
-    return _fixed(corrections, recipe, held_back=True)
+    unseen = [one for one in held if one.reviewed.example.content_digest not in seen]
+    if not unseen:
+        return unknown(ALL_SEEN)
+    measured = _fixed(unseen, recipe, held_back=True)
+    taught = len(held) - len(unseen)
+    if not taught:
+        return measured
+    left_out = f"{taught} left out, taught to a model that it went on from"
+    return replace(measured, note="; ".join(part for part in (measured.note, left_out) if part))
 
 
 def _fixed(outcomes: Iterable[Outcome], recipe: str, *, held_back: bool) -> Measured:
@@ -148,12 +163,14 @@ def _share(name: str, outcomes: Sequence[Outcome], state: State, recipe: str) ->
     return replace(measured, note=note)
 
 
-def _by_type(corrections: Sequence[Outcome], recipe: str) -> Iterable[TypeYield]:
+def _by_type(
+    corrections: Sequence[Outcome], recipe: str, seen: Collection[str]
+) -> Iterable[TypeYield]:
     counts = Counter(kind for o in corrections for kind in o.reviewed.error_types)
     for kind, _ in sorted(counts.items(), key=lambda pair: (-pair[1], pair[0])):
         chosen = [o for o in corrections if kind in o.reviewed.error_types]
         part = f"{recipe}|type:{kind}"
-        yield TypeYield(kind, _fixed(chosen, part, held_back=False), _held(chosen, part))
+        yield TypeYield(kind, _fixed(chosen, part, held_back=False), _held(chosen, part, seen))
 
 
 def _active_seconds(frozen: TrainingSet, found: Outcomes) -> float:

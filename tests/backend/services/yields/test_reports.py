@@ -25,6 +25,7 @@ from backend.services.yields import (
 )
 from backend.tables.generation import Generation
 from backend.tables.review import Review
+from backend.tables.training import TrainingRun
 from tests.fixtures_yields import Turn, add_round, build_turn
 
 
@@ -59,6 +60,36 @@ def test_what_was_taught_and_what_was_held_back_are_told_apart(turn: Turn) -> No
     )
     assert report.held_back.n >= 3
     assert report.diagnosis.bottleneck == "more ratings"
+
+
+def test_what_an_earlier_model_was_taught_is_not_unseen(session: Session, turn: Turn) -> None:
+    """The candidate goes on from a model whose set held one of the prompts held back now."""
+    turn.replay(turn.right)
+    before = yield_report(session, turn.frozen, turn.candidate).held_back
+    held = next(
+        p
+        for p in reviewed_prompts(session, turn.frozen.id)
+        if p.held_back and p.source == "corrected"
+    )
+    recipe = Recipe.model_validate({"examples": [held.example.id]})
+    old = freeze_training_set(session, project_id=turn.desk.project.id, name="old", recipe=recipe)
+    champion = turn.desk.models[1]
+    runs = session.query(TrainingRun).all()
+    first = TrainingRun(
+        project_id=turn.desk.project.id,
+        training_set_id=old.id,
+        manifest_id=runs[0].manifest_id,
+        adapter_name="v1",
+        config={},
+        output_dir="y",
+    )
+    session.add(first)
+    session.flush()
+    champion.training_run_id, runs[0].start_model_id = first.id, champion.id
+    session.flush()
+    after = yield_report(session, turn.frozen, turn.candidate).held_back
+    assert after.n == before.n - 1
+    assert "1 left out, taught to a model that it went on from" in after.note
 
 
 def test_nothing_fixed_asks_for_more_training(turn: Turn) -> None:
