@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from backend.rubrics import rubric_from_content
@@ -54,16 +54,19 @@ def verify_records(session: Session) -> Iterator[Verified]:
 
 def _verify_results(session: Session) -> Iterator[Verified]:
     """What a trainer recorded against the set, the bar and the adapter that are named now."""
+    # A fully trained model has no adapter: its own digest stands in its row as that of its base.
+    of_result = func.coalesce(ModelVersion.adapter_sha256, ModelVersion.base_sha256)
     query = (
-        select(TrainingRun, TrainingSet.digest, SuccessManifest.digest, ModelVersion.adapter_sha256)
+        select(TrainingRun, TrainingSet.digest, SuccessManifest.digest, of_result)
         .join(TrainingSet, TrainingSet.id == TrainingRun.training_set_id)
         .join(SuccessManifest, SuccessManifest.id == TrainingRun.manifest_id)
         .join(ModelVersion, ModelVersion.training_run_id == TrainingRun.id)
         .order_by(TrainingRun.id)
     )
-    for run, of_set, of_bar, of_adapter in session.execute(query):
+    for run, of_set, of_bar, of_model in session.execute(query):
         recorded = [
-            run.result.get(name)
-            for name in ("training_set_digest", "manifest_digest", "adapter_sha256")
+            run.result.get("training_set_digest"),
+            run.result.get("manifest_digest"),
+            run.result.get("adapter_sha256") or run.result.get("model_sha256"),
         ]
-        yield Verified(f"training run {run.id}", recorded == [of_set, of_bar, of_adapter])
+        yield Verified(f"training run {run.id}", recorded == [of_set, of_bar, of_model])

@@ -7,6 +7,7 @@ import shutil
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import select
@@ -27,6 +28,7 @@ from backend.services.model_versions import (
     serving_groups,
 )
 from backend.services.preflight import check_files
+from backend.services.verification import _verify_results
 from backend.settings import Settings
 from backend.tables.curation import TrainingSet
 from backend.tables.generation import Generation
@@ -35,6 +37,7 @@ from backend.tables.projects import Project, SuccessManifest
 from backend.tables.training import TrainingRun
 from tests.fixtures_models import make_tiny_base, tiny_adapter
 from tests.fixtures_runs import lay_down_project
+from training.config import parse_config
 from training.digest import model_sha256, template_sha256, tokenizer_sha256
 
 NOW = datetime(2026, 5, 3, tzinfo=UTC)
@@ -44,7 +47,13 @@ NOW = datetime(2026, 5, 3, tzinfo=UTC)
 def full_folder(tmp_path_factory: pytest.TempPathFactory, tiny_base: Path) -> Path:
     """What a full training leaves, as far as registration looks at it."""
     folder = make_tiny_base(tmp_path_factory.mktemp("full") / "full", seed=9)
-    record = {
+    config = {"base_model": str(tiny_base), "train_file": "t", "output_dir": "o"}
+    settings = parse_config({**config, "manifest_digest": "5" * 64, "weights": "full"})
+    record: dict[str, Any] = {
+        "base_model": str(tiny_base),
+        "config": settings.model_dump(mode="json"),
+        "train": {"rows": 1, "tokens": 9},
+        "loss_curve": [],
         "weights": "full",
         "base_sha256": model_sha256(tiny_base),
         "tokenizer_sha256": tokenizer_sha256(folder),
@@ -129,6 +138,14 @@ def test_a_finished_full_training_registers_its_model(
         ]
         assert models[0] is models[1]
         assert (models[0].label, models[0].training_run_id) == ("v2@1", run.id)
+        run.result = run.result | {"training_set_digest": "a" * 64, "manifest_digest": "b" * 64}
+        session.flush()
+        wanted = f"training run {run.id}"
+        for digest, same in ((models[0].base_sha256, True), ("0" * 64, False)):
+            models[0].base_sha256 = digest
+            session.flush()
+            found = [one.same for one in _verify_results(session) if one.what == wanted]
+            assert found == [same]
 
 
 def test_a_run_of_base_adapter_and_full_model_is_written_with_two_bases(
