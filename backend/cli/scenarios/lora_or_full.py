@@ -68,8 +68,8 @@ class Cost:
 class Sizes:
     """Examples made in all, and references in the set that both are trained on."""
 
-    examples: int = 900
-    references: int = 480
+    examples: int = 660
+    references: int = 300
 
 
 def play(demo: Demo, sizes: Sizes = Sizes()) -> Outcome:
