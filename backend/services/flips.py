@@ -104,10 +104,11 @@ def find_flips(
 
 def _chosen(run: ScoreRun, metric: str | None) -> MetricSpec:
     specs = metric_specs(run)
-    found = specs[0] if metric is None else next((s for s in specs if s.label == metric), None)
+    found = next((s for s in specs if metric in (None, s.label)), None)
     if found is None:
         raise CannotCompute(
-            f"{metric} was not scored.", hint=f"Scored: {', '.join(s.label for s in specs)}."
+            f"{metric} was not scored." if metric else "Nothing was scored.",
+            hint=f"Scored: {', '.join(s.label for s in specs)}." if specs else None,
         )
     return found
 

@@ -98,8 +98,9 @@ def things_of(session: Session, desk: Desk, reviewer_id: int, now: datetime) -> 
     run, version = desk.run, desk.version
     queue_id = desk.open(session, "more pairs", kind="pair").id
     scored = ScoreRun(generation_run_id=run.id, metrics=[])
+    bar = {"name": "bar", "lines": [{"metric": "win_rate", "threshold": 0.5}]}
     manifest = SuccessManifest(
-        project_id=desk.project.id, version=1, digest="0" * 64, content={}, source="x"
+        project_id=desk.project.id, version=1, digest="0" * 64, content=bar, source="x"
     )
     session.add_all([scored, manifest])
     session.flush()
