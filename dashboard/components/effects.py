@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 from backend.schemas.review import ReviewShown
 from backend.schemas.review_reports import EffectShown
+from dashboard.components.figures import p_text
 from dashboard.components.frame import Cell, Number
 from dashboard.components.measured import interval_points, measured_cell
 from dashboard.components.plots import intervals_plot
@@ -32,7 +33,7 @@ def effect_row(one: EffectShown) -> list[Cell]:
     """One test: what, on what, the number, its p, and the sentence."""
     p: Cell = None
     if one.p is not None:
-        p = Number("< 0.001" if one.p < 0.001 else f"{one.p:.3f}")
+        p = Number(p_text(one.p))
     return [one.name, one.subject, measured_cell(one.figure), p, one.sentence]
 
 

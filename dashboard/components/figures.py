@@ -19,6 +19,11 @@ def scale_of(metric: str) -> str:
     return "0 to 100" if metric in HUNDRED_SCALE else "0 to 1"
 
 
+def p_text(p: float) -> str:
+    """A p value with three decimals, never as nought."""
+    return "< 0.001" if p < 0.001 else f"{p:.3f}"
+
+
 def interval_text(
     value: float | None, low: float | None, high: float | None, *, metric: str
 ) -> str:
@@ -74,7 +79,7 @@ def _difference_row(found: DifferenceShown) -> list[Cell]:
         _short(found.baseline, digits),
         _short(found.candidate, digits),
         Number(interval_text(found.value, found.low, found.high, metric=found.metric)),
-        None if found.p is None else Number(f"{found.p:.3f}" if found.p >= 0.001 else "< 0.001"),
+        None if found.p is None else Number(p_text(found.p)),
         Number(f"{found.wins} / {found.ties} / {found.losses}"),
         found.n,
     ]

@@ -15,6 +15,7 @@ from dashboard.components.figures import (
     difference_rows,
     interval_text,
     line_name,
+    p_text,
     scale_of,
 )
 from dashboard.components.frame import (
@@ -144,7 +145,7 @@ def slice_rows(found: Sequence[SliceShown]) -> list[list[Cell]]:
             if one.error is not None
             else Number(interval_text(one.value, one.low, one.high, metric=one.metric)),
             None if one.p is None else Number(f"{one.p:.3f}"),
-            None if one.p_holm is None else Number(f"{one.p_holm:.3f}"),
+            None if one.p_holm is None else Number(p_text(one.p_holm)),
             one.n,
             "by the bar" if one.named else "",
         ]

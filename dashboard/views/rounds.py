@@ -8,7 +8,7 @@ from typing import Any
 import streamlit as st
 
 from backend.schemas.rounds import RoundShown
-from dashboard.components.figures import interval_text
+from dashboard.components.figures import interval_text, line_name, scale_of
 from dashboard.components.frame import (
     Cell,
     Number,
@@ -119,14 +119,16 @@ def _button(
 def _show_timeline(rounds: Sequence[RoundShown]) -> None:
     st.subheader("What they brought")
     st.html(table_html(TIMELINE, [timeline_row(row) for row in rounds]))
-    points = [point for row in reversed(rounds) for point in timeline_points(row)]
-    if points:
-        plot = intervals_plot(points, label="round", value_title="candidate, line by line")
-        st.vega_lite_chart(plot, width="stretch")
+    for scale in ("0 to 1", "0 to 100"):
+        points = [p for row in reversed(rounds) for p in timeline_points(row, scale=scale)]
+        if points:
+            title = f"lines of the bar (scale {scale})"
+            plot = intervals_plot(points, label="line", value_title=title, mark_at=0)
+            st.vega_lite_chart(plot, width="stretch")
     rates = [point for row in reversed(rounds) for point in hallucination_points(row)]
     if rates:
         title = "share of outputs with an invented fact"
-        plot = intervals_plot(rates, label="round", value_title=title, domain=(0, 1))
+        plot = intervals_plot(rates, label="of", value_title=title, domain=(0, 1))
         st.vega_lite_chart(plot, width="stretch")
 
 
@@ -170,8 +172,8 @@ def hallucination_points(row: RoundShown) -> list[dict[str, Any]]:
     """Candidate and model to beat, each slice that has a figure."""
     return [
         {
-            "round": f"round {row.number}",
-            "group": f"{rate['of']}, {rate['title']}",
+            "of": f"{rate['of']}, {rate['title']}",
+            "group": f"round {row.number}",
             **{name: rate[name] for name in ("value", "low", "high", "n")},
         }
         for rate in row.figures.hallucination
@@ -179,22 +181,23 @@ def hallucination_points(row: RoundShown) -> list[dict[str, Any]]:
     ]
 
 
-def timeline_points(row: RoundShown) -> list[dict[str, Any]]:
-    """Each line of the bar that has a figure, with its interval and n."""
-    points = []
-    for line in row.figures.lines:
-        evidence = line.get("evidence")
-        if evidence is None:
-            continue
-        points.append(
-            {
-                "round": f"round {row.number}",
-                "group": line["title"],
-                "text": line["reason"],
-                **{name: evidence[name] for name in ("value", "low", "high", "n")},
-            }
-        )
-    return points
+def timeline_points(row: RoundShown, *, scale: str) -> list[dict[str, Any]]:
+    """Each line of the bar on this scale that has a figure, with its interval and n."""
+    return [
+        {
+            "line": _name(line),
+            "group": f"round {row.number}",
+            "text": line["reason"],
+            **{name: line["evidence"][name] for name in ("value", "low", "high", "n")},
+        }
+        for line in row.figures.lines
+        if line.get("evidence") is not None and scale_of(line["metric"]) == scale
+    ]
+
+
+def _name(line: Mapping[str, Any]) -> str:
+    name = line_name(line["metric"], line["slice"])
+    return name if line["margin"] is None else f"{name}, over the baseline"
 
 
 def _show_events(row: RoundShown) -> None:

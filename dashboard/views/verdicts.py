@@ -8,7 +8,16 @@ from typing import Any
 import streamlit as st
 
 from backend.schemas.comparison import ComparisonDetail, ComparisonShown
-from dashboard.components.frame import Cell, facts_html, heading, moment, table_html, verdict_tag
+from dashboard.components.figures import p_text
+from dashboard.components.frame import (
+    Cell,
+    Number,
+    facts_html,
+    heading,
+    moment,
+    table_html,
+    verdict_tag,
+)
 from dashboard.session import current_client, current_project
 from dashboard.views.comparisons import show_bar_change, show_detail
 from dashboard.views.decisions import show_decisions, show_signing
@@ -82,6 +91,6 @@ def line_row(line: Mapping[str, Any]) -> list[Cell]:
         verdict_tag(line["verdict"]),
         line["title"],
         line["reason"],
-        None if p is None else f"{p:.3f}",
+        None if p is None else Number(p_text(p)),
         evidence.get("failed"),
     ]

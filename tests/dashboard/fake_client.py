@@ -328,7 +328,8 @@ LEDGER = {
 def rounds_and_lineage() -> dict[str, Any]:
     """A round that waits for its votes, and what an adapter was made of."""
     evidence = {"value": 0.1, "low": -0.1, "high": 0.3, "n": 20, "failed": 0}
-    line = {"title": HOSTILE, "verdict": "INCONCLUSIVE", "reason": "0.1", "evidence": evidence}
+    line = {"title": HOSTILE, "metric": "f1", "slice": {"task": HOSTILE}, "margin": 0.1,
+            "verdict": "INCONCLUSIVE", "reason": "0.1", "evidence": evidence}  # fmt: skip
     turn = RoundShown(
         id=1, number=1, state="active", phase="review", waits_for=HOSTILE, since=NOW,
         next="judge every line of the manifest", error=HOSTILE, adapter=HOSTILE, started_at=NOW,
