@@ -18,6 +18,7 @@ from backend.cli.demo_steps import Demo
 from backend.cli.scenarios.claims import Claim, Outcome
 from backend.cli.scenarios.ratios import claim_kept
 from backend.cli.scenarios.steps import describe_arms
+from backend.errors import CannotCompute
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
@@ -95,7 +96,12 @@ def _outcome(demo: Demo, run_id: int, sizes: Sizes) -> Outcome:
         score_run = scoring.list_score_runs(session, run_id)[-1].id
         models = {name: find_model(session, demo.project_id, name) for name in ("lora", "full")}
         costs = {name: read_cost(session, model) for name, model in models.items()}
-        claims = [_kept(session, score_run, models, spec) for spec in METRICS]
+        claims, missing = [], []
+        for label in METRICS:
+            try:
+                claims.append(_kept(session, score_run, models, label))
+            except CannotCompute as error:
+                missing.append(error.message)
         about = {
             "base": "nothing of this desk",
             "lora": f"{sizes.references} references, rank {steps.RANK}",
@@ -106,7 +112,7 @@ def _outcome(demo: Demo, run_id: int, sizes: Sizes) -> Outcome:
         replace(arm, facts=costs[arm.model].as_facts()) if arm.model in costs else arm
         for arm in arms
     )
-    return Outcome(run_id, with_costs, tuple(claims), notes=cost_shares(costs))
+    return Outcome(run_id, with_costs, tuple(claims), notes=(*missing, *cost_shares(costs)))
 
 
 def read_cost(session: Session, model: ModelVersion) -> Cost:

@@ -54,11 +54,16 @@ def claim_kept(
         models: ids of the base, of the model asked about and of the one that it is held against.
 
     Raises:
-        CannotCompute: the latter gained nothing, or no example has a value of all three.
+        CannotCompute: it is not shown that the latter gained anything (its interval holds zero), or
+            no example has a value of all three.
     """
     base, mine, best, n, drawn = _figures(session, score_run_id, label, models)
-    if abs(best - base) < 1e-9:
-        raise CannotCompute(f"There is no gain in {label} of which a share could be kept.")
+    least, most = _percentiles([c - a for a, _, c in drawn])
+    if least <= 0 <= most:
+        raise CannotCompute(
+            f"No share of a gain in {label}: none was shown "
+            f"({best - base:.3f} [{least:.3f}, {most:.3f}], n={n})."
+        )
     shares = [(b - a) / (c - a) for a, b, c in drawn if abs(c - a) > 1e-9]
     low, high = _percentiles(shares)
     return Claim(text, (mine - base) / (best - base), low, high, n, aim, True, METHOD)

@@ -10,6 +10,10 @@ from sqlalchemy import select
 
 from backend.cli.scenarios import invented_facts, lora_or_full
 from backend.cli.scenarios.claims import Outcome
+from backend.cli.scenarios.ratios import claim_kept
+from backend.errors import CannotCompute
+from backend.services import scoring
+from backend.services.model_versions import list_models
 from backend.tables.curation import TrainingSet
 from backend.tables.datasets import Example
 from backend.tables.promotion import Promotion
@@ -121,6 +125,17 @@ def test_quality_kept_is_a_share_of_the_gain(weighed: tuple[StandInDemo, Outcome
     assert len(outcome.claims) == len(lora_or_full.METRICS)
 
 
+def test_of_a_gain_that_was_not_shown_there_is_no_share(
+    weighed: tuple[StandInDemo, Outcome],
+) -> None:
+    demo, outcome = weighed
+    with demo.installation.sessions() as session:
+        score_run = scoring.list_score_runs(session, outcome.run_id)[-1].id
+        base, lora, _ = (m.id for m in list_models(session, demo.project_id))
+        with pytest.raises(CannotCompute, match="none was shown"):
+            claim_kept(session, score_run, "f1@task=intent", [base, lora, base], "c", aim=0.9)
+
+
 def test_costs_are_read_from_ledger_and_weights(weighed: tuple[StandInDemo, Outcome]) -> None:
     _, outcome = weighed
     by_model = {arm.model: arm.facts for arm in outcome.arms}
@@ -130,5 +145,5 @@ def test_costs_are_read_from_ledger_and_weights(weighed: tuple[StandInDemo, Outc
         1000,
     )
     assert by_model["lora"]["CPU seconds"] == 3.0
-    assert "CPU seconds 100%" in outcome.notes[0]
-    assert "trained parameters 10%" in outcome.notes[0]
+    assert "CPU seconds 100%" in outcome.notes[-1]
+    assert "trained parameters 10%" in outcome.notes[-1]
