@@ -55,7 +55,7 @@ SCENARIOS: dict[str, Scenario] = {
         "invented-facts": "Two rounds of corrections cut invented facts by three quarters.",
         "labels": "Correcting labels lifts macro-F1 from about .6 to above .85; more rows do not.",
         "failures": "A second round fed by 150 failures as negative examples beats the first.",
-        "lora-or-full": "LoRA keeps nine tenths of full fine-tuning's gain, at a stated share of its cost.",
+        "lora-or-full": "LoRA keeps nine tenths of the gain of full fine-tuning; what each costs.",
     }.items()
 }
 
