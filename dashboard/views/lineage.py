@@ -34,7 +34,7 @@ def show() -> None:
         return
     with problems_shown():
         found = client.lineage(project.id, of.strip())
-        st.graphviz_chart(graph_of(found), width="stretch")
+        st.graphviz_chart(graph_of(found), width="content")
         rows = [node_row(node) for node in found.nodes]
         st.html(table_html(["what", "name", "facts", "to know first"], rows))
 
@@ -52,7 +52,7 @@ def graph_of(lineage: LineageShown) -> str:
         f"{_quoted(e.source)} -> {_quoted(e.target)} [label={_quoted(e.label)}]"
         for e in lineage.edges
     ]
-    style = 'rankdir=LR; node [shape=box, style="filled,rounded", fontname="sans-serif"]; '
+    style = 'rankdir=TB; ranksep=0.35; node [shape=box, style="filled,rounded", fontname="sans-serif"]; '
     style += 'edge [fontname="sans-serif", fontsize=10, color="#8a9492", fontcolor="#767676"]; '
     style += 'bgcolor="transparent"'
     return "digraph {" + style + "\n" + "\n".join([*nodes, *edges]) + "\n}"

@@ -55,23 +55,22 @@ def show() -> None:
 
 def _show_now(row: RoundShown) -> None:
     st.subheader(f"Round {row.number}")
+    ended = row.finished_at is not None
     facts: dict[str, Cell] = {
         "state": Tag(row.state, STATES.get(row.state, "")),
-        "phase": row.phase,
-        "waits for": row.waits_for,
         "since": moment(row.since),
-        "next": row.next,
+        **({} if ended else {"waits for": row.waits_for, "next": row.next}),
         "adapter": row.adapter,
     }
     if row.error:
         facts["error"] = row.error
-    st.html(phases_html(row.phase) + facts_html(facts))
+    st.html(phases_html(row.phase, ended=ended) + facts_html(facts))
     _show_actions(row)
 
 
-def phases_html(phase: str) -> str:
+def phases_html(phase: str, *, ended: bool) -> str:
     """The phases of a round in order: those that are done, the one it is in, those to come."""
-    now = PHASES.index(phase)
+    now = PHASES.index(phase) + (ended and phase == "end")
     marks = ["done" if n < now else "now" if n == now else "later" for n in range(len(PHASES))]
     here = {"now": ' aria-current="step"'}
     steps = "".join(
@@ -122,7 +121,7 @@ def _show_timeline(rounds: Sequence[RoundShown]) -> None:
     for scale in ("0 to 1", "0 to 100"):
         points = [p for row in reversed(rounds) for p in timeline_points(row, scale=scale)]
         if points:
-            title = f"lines of the bar (scale {scale})"
+            title = f"lines of the bar; \u0394: candidate minus baseline (scale {scale})"
             plot = intervals_plot(points, label="line", value_title=title, mark_at=0)
             st.vega_lite_chart(plot, width="stretch")
     rates = [point for row in reversed(rounds) for point in hallucination_points(row)]
@@ -197,7 +196,7 @@ def timeline_points(row: RoundShown, *, scale: str) -> list[dict[str, Any]]:
 
 def _name(line: Mapping[str, Any]) -> str:
     name = line_name(line["metric"], line["slice"])
-    return name if line["margin"] is None else f"{name}, over the baseline"
+    return name if line["margin"] is None else f"\u0394 {name}"
 
 
 def _show_events(row: RoundShown) -> None:

@@ -119,6 +119,8 @@ def test_the_share_of_invented_facts_of_a_round_stands_with_n_or_with_a_reason()
 
 
 def test_the_phases_of_a_round_say_what_is_done_and_where_it_stands() -> None:
-    steps = phases_html("train")
+    steps = phases_html("train", ended=False)
     assert '<li class="done">freeze</li><li class="now" aria-current="step">train</li>' in steps
     assert steps.count('class="later"') == 5
+    assert phases_html("end", ended=True).count('class="done"') == 8
+    assert "aria-current" in phases_html("train", ended=True)  # cancelled there
