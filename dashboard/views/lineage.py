@@ -52,7 +52,8 @@ def graph_of(lineage: LineageShown) -> str:
         f"{_quoted(e.source)} -> {_quoted(e.target)} [label={_quoted(e.label)}]"
         for e in lineage.edges
     ]
-    style = 'rankdir=TB; ranksep=0.35; node [shape=box, style="filled,rounded", fontname="sans-serif"]; '
+    style = "rankdir=TB; ranksep=0.35; "
+    style += 'node [shape=box, style="filled,rounded", fontname="sans-serif"]; '
     style += 'edge [fontname="sans-serif", fontsize=10, color="#8a9492", fontcolor="#767676"]; '
     style += 'bgcolor="transparent"'
     return "digraph {" + style + "\n" + "\n".join([*nodes, *edges]) + "\n}"

@@ -548,4 +548,4 @@ def test_the_plan_in_the_readme_is_a_plan() -> None:
     readme = (Path(__file__).parents[3] / "README.md").read_text(encoding="utf-8")
     (block,) = [b for b in readme.split("```yaml\n")[1:] if b.startswith("adapter:")]
     plan = rounds.parse_plan(block.partition("```")[0])
-    assert (plan.adapter, plan.after_corrections, plan.repeat) == ("v2", 200, True)
+    assert (plan.adapter, plan.after_corrections, plan.repeat) == ("v3", 200, True)
