@@ -16,7 +16,12 @@ from typing import Any
 from backend.engines.base import Engine, Message, ServedModel
 from backend.errors import PreflightFailed, UnknownAdapter
 from backend.services.preflight_agreement import FirstTokens, Reference, Served, check_agreement
-from backend.services.preflight_answers import ask_rounds, check_repeatability
+from backend.services.preflight_answers import (
+    Rounds,
+    answers_differ,
+    ask_rounds,
+    check_repeatability,
+)
 from backend.services.preflight_checks import (
     Check,
     Digests,
@@ -175,8 +180,8 @@ def check_engine(
         if facts.trained is not None:
             checks.append(check_training_prompts(engine, facts.served.name, facts.prompts))
     first = {name: _first_tokens(engine, name, probes) for name in names}
-    checks += _check_differences(engine, models, first, probes)
     rounds = ask_rounds(engine, names[0], names[1:], probes)
+    checks += _check_differences(engine, models, first, probes, rounds)
     checks += check_repeatability(rounds, names[0], names[1:])
     checks += check_agreement(reference, models, probes, Served(first, rounds.together))
     return checks, dict(first)
@@ -187,6 +192,7 @@ def _check_differences(
     models: Sequence[ServedModel],
     first: Mapping[str, FirstTokens],
     probes: Sequence[Sequence[Message]],
+    rounds: Rounds,
 ) -> list[Check]:
     """Every two models differ by more than the base from itself; and by how much that is."""
     base = models[0].name
@@ -196,7 +202,10 @@ def _check_differences(
     for one, other in combinations(models, 2):
         pairs = zip(first[one.name], first[other.name], strict=True)
         distances = [distance(a, b) for a, b in pairs]
-        checks.append(check_difference(one, other, distances, noise=noise))
+        answers = [
+            answers_differ(rounds, one.name, other.name, probe) for probe in range(len(probes))
+        ]
+        checks.append(check_difference(one, other, distances, answers, noise=noise))
     return [*checks, _noise_note(noise, len(probes))]
 
 

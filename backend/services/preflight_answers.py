@@ -136,6 +136,29 @@ def _check_neighbours(alone: Answers, again: Answers, together: Answers) -> Chec
     )
 
 
+def answers_differ(rounds: Rounds, one: str, other: str, probe: int) -> bool:
+    """Whether two models write different greedy answers to a probe, or the same with other odds.
+
+    Answers that came out otherwise when they were asked again prove nothing; odds have to differ by
+    more than each answer's own do from one time to the next.
+    """
+    keys = (f"{one}/{probe}", f"{other}/{probe}")
+    first, again = rounds.together, rounds.together_again
+    if any(first[key].text != again[key].text for key in keys):
+        return False
+    if first[keys[0]].text != first[keys[1]].text:
+        return True
+    noise = max(_largest_gap(first[key], again[key]) for key in keys)
+    gap = _largest_gap(first[keys[0]], first[keys[1]])
+    return gap > max(SMALLEST_DIFFERENCE, NOISE_FACTOR * noise)
+
+
+def _largest_gap(one: GenerationResult, other: GenerationResult) -> float:
+    """In nats, over the tokens of two equal answers; 0 where the engine gives no odds."""
+    pairs = zip(one.token_logprobs, other.token_logprobs, strict=False)
+    return max((abs(a - b) for a, b in pairs), default=0.0)
+
+
 def _gap(one: Answers, other: Answers) -> float:
     """Median difference, in nats, of the tokens' logprobs; of the first ones where texts differ."""
     gaps = []

@@ -207,18 +207,31 @@ def distance(one: Mapping[str, float], other: Mapping[str, float]) -> float:
 
 
 def check_difference(
-    one: ServedModel, other: ServedModel, distances: Sequence[float], *, noise: float
+    one: ServedModel,
+    other: ServedModel,
+    distances: Sequence[float],
+    answers: Sequence[bool],
+    *,
+    noise: float,
 ) -> Check:
     """Whether two models answer differently on most probes, by more than the engine's own noise.
 
     Two adapters with the same digest are the same model under two names: a note.
+
+    Args:
+        distances: of the first tokens, in nats, for each probe.
+        answers: whether the greedy answers to each probe differ; an adapter that was trained gently
+            may leave the first token as it was and change what follows.
     """
     title = f"{one.name} and {other.name} differ"
     threshold = max(SMALLEST_DIFFERENCE, NOISE_FACTOR * noise)
-    differing = sum(gap > threshold for gap in distances)
+    by_token = [gap > threshold for gap in distances]
+    differing = sum(token or answer for token, answer in zip(by_token, answers, strict=True))
     figures: dict[str, float | int | str] = {
         "probes": len(distances),
         "differing": differing,
+        "first_tokens_differing": sum(by_token),
+        "answers_differing": sum(answers),
         "threshold_nats": threshold,
         "median_nats": statistics.median(distances),
         "smallest_nats": min(distances),
@@ -237,7 +250,7 @@ def check_difference(
     return Check(
         title,
         False,
-        f"{cause} (first tokens differ by more than {threshold:.3f} nats on {differing} of "
-        f"{len(distances)} probes).",
+        f"{cause} (first tokens differ by more than {threshold:.3f} nats, or greedy answers do, on "
+        f"{differing} of {len(distances)} probes).",
         figures,
     )

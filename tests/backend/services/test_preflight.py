@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from backend.engines.base import GenerationRequest, Message, ServedModel
+from backend.engines.base import GenerationRequest, GenerationResult, Message, ServedModel
 from backend.engines.fake import FakeEngine
 from backend.engines.prompts import decode_prompt, encode_prompt, load_tokenizer
 from backend.errors import EngineUnavailable, PreflightFailed
@@ -94,6 +94,7 @@ def test_an_engine_that_ignores_adapters_fails(engine: FakeEngine, models: Model
 def test_two_names_for_one_adapter_at_the_server_fail(engine: FakeEngine, models: Models) -> None:
     right = engine.logprobs
     engine.logprobs = lambda model, messages: right("v1" if model == "v2" else model, messages)
+    engine.answer = lambda request: f"I am {request.model.replace('v2', 'v1')}"
     report = run(engine, models)
     assert [check.name for check in report.failures] == ["v1 and v2 differ"]
 
@@ -127,7 +128,44 @@ def test_an_effect_must_exceed_the_noise(
     engine: FakeEngine, models: Models, step: float, effect: float, passes: bool
 ) -> None:
     engine.logprobs = noisy(step, effect)
+    engine.answer = lambda request: "I am nobody"
     assert run(engine, models).passed is passes
+
+
+def by_model(request: GenerationRequest) -> GenerationResult:
+    """The same words from each model, more surely from each next one."""
+    odds = {"base": -0.5, "v1": -0.4, "v2": -0.3}[request.model]
+    return GenerationResult(request.key, text="yes it is", token_logprobs=(-0.1, odds, -0.1))
+
+
+def wavering(request: GenerationRequest) -> GenerationResult:
+    """Other words each time."""
+    return GenerationResult(request.key, text=f"yes {next(TURNS)}", token_logprobs=(-0.1, -0.1))
+
+
+TURNS = iter(range(10_000))
+
+
+@pytest.mark.parametrize(
+    ("answer", "differs"),
+    [
+        (lambda request: f"I am {request.model}", True),
+        (by_model, True),
+        (lambda request: "I am nobody", False),
+        (wavering, False),
+    ],
+)
+def test_an_adapter_that_leaves_first_tokens_alone_shows_in_its_answers(
+    engine: FakeEngine,
+    models: Models,
+    answer: Callable[[GenerationRequest], GenerationResult | str],
+    differs: bool,
+) -> None:
+    engine.logprobs = noisy(0.0, 0.02)
+    engine.answer = answer
+    checks = {check.name: check.passed for check in run(engine, models).checks}
+    pairs = ("base and v1 differ", "base and v2 differ", "v1 and v2 differ")
+    assert {checks[name] for name in pairs} == {differs}
 
 
 @pytest.mark.parametrize("part", ["base", "tokenizer", "template", "adapter"])
