@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Any
 
+from evaluators.errors import EvaluatorError
 from evaluators.metric import Metric
 from evaluators.types import Sample, Score
 
@@ -31,6 +32,9 @@ def score_samples(
     Args:
         processes: worker processes; None takes what `fitting_processes` says.
         progress: called with the number of samples that were just done.
+
+    Raises:
+        EvaluatorError: a worker process has died.
     """
     names = [metric.name for metric in metrics]
     out: dict[str, list[Score]] = {name: [] for name in names}
@@ -57,12 +61,22 @@ def _scored_chunks(
     if processes == 1 or len(samples) <= CHUNK:
         yield from (score_chunk(metrics, chunk) for chunk in chunks)
         return
+    from concurrent.futures import ProcessPoolExecutor
+    from concurrent.futures.process import BrokenProcessPool
     from multiprocessing import get_context
 
     names = [metric.name for metric in metrics]
-    with get_context("spawn").Pool(processes) as pool:
-        for columns in pool.imap(partial(score_named, names), chunks):
+    pool = ProcessPoolExecutor(processes, mp_context=get_context("spawn"))
+    try:
+        for columns in pool.map(partial(score_named, names), chunks):
             yield [[Score(*fields) for fields in column] for column in columns]
+    except BrokenProcessPool as error:
+        raise EvaluatorError(
+            "A process that scores has ended of itself, perhaps for want of memory.",
+            hint="Score with one process.",
+        ) from error
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
 def score_chunk(metrics: Sequence[Metric], samples: Sequence[Sample]) -> list[list[Score]]:

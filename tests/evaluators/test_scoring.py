@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import os
+import sys
+from pathlib import Path
+from types import ModuleType
 
 import pytest
 
+from evaluators.errors import EvaluatorError
 from evaluators.registry import resolve_metrics
 from evaluators.scoring import WORTH_SHARING, fitting_processes, score_samples
 from evaluators.types import Sample
@@ -23,6 +27,18 @@ def test_processes_give_the_same_scores_in_order() -> None:
     assert alone == shared
     assert sum(steps) == 600
     assert len(steps) > 1
+
+
+def test_a_worker_that_dies_is_an_error_and_not_a_wait(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    main = ModuleType("__main__")
+    main.__file__ = str(tmp_path / "main.py")
+    Path(main.__file__).write_text("raise SystemExit(3)", encoding="utf-8")
+    monkeypatch.setitem(sys.modules, "__main__", main)  # which a spawned process runs first
+    samples = [Sample(str(i), "a cat", references=("a cat",)) for i in range(600)]
+    with pytest.raises(EvaluatorError, match="has ended of itself"):
+        score_samples(resolve_metrics(["f1"]), samples, processes=2)
 
 
 @pytest.mark.parametrize(
