@@ -39,14 +39,12 @@ class FoldersTogether(LoadScopeScheduling):  # type: ignore[misc]
     """Under `pytest -n 2 --dist loadscope`: which tests share a process.
 
     A file stays together, for its fixtures; the real server and the browser are each started in
-    one process only. The whole loop and the real server come one after the other: each keeps every
-    core busy, and side by side both take three times as long.
+    one process only.
     """
 
     def _split_scope(self, nodeid: str) -> str:
         path = nodeid.partition("::")[0]
-        rank = _rank(path)
-        return path if rank > 2 else LONGEST_FIRST[0 if rank < 2 else 2]
+        return LONGEST_FIRST[_rank(path)] if _rank(path) < 3 else path
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> FoldersTogether | None:
