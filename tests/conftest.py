@@ -24,7 +24,7 @@ from backend.settings import Settings
 from tests.fixtures_models import tiny_base  # noqa: F401
 from tests.fixtures_postgres import URL_VARIABLE, find_binaries, running_postgres
 
-DATA = Path(os.environ.get("STROP_TEST_DATA", Path(__file__).parents[1].parent / "shared/data"))
+DATA = Path(os.environ.get("STROP_TEST_DATA") or Path(__file__).parents[2] / "shared/data")
 
 
 LONGEST_FIRST = ("tests/loop", "tests/vllm", "tests/browser", "tests/backend/jobs")

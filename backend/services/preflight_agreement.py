@@ -17,7 +17,7 @@ from backend.engines.base import Engine, GenerationResult, Message, ServedModel
 from backend.engines.prompts import load_tokenizer
 from backend.errors import StropError
 from backend.services.preflight_answers import Answers, answer_probes
-from backend.services.preflight_checks import SMALLEST_DIFFERENCE, Check
+from backend.services.preflight_checks import SMALLEST_DIFFERENCE, Check, token_gaps
 
 LARGEST_GAP = 0.25
 """Nats, median over the likely first tokens. Rounding stays below 0.1; other weights do not."""
@@ -123,20 +123,9 @@ def _check_model(
 
 
 def median_gap(one: FirstTokens, other: FirstTokens) -> float:
-    """Median difference in nats over the likeliest tokens of either side.
-
-    A token that only one side lists is, on the other, at most as likely as the last one there.
-    """
-    gaps = []
-    for left, right in zip(one, other, strict=True):
-        low_left, low_right = min(left.values()), min(right.values())
-        for token in left.keys() | right.keys():
-            if token in left and token in right:
-                gaps.append(abs(left[token] - right[token]))
-            else:
-                known = left.get(token, right.get(token, 0.0))
-                gaps.append(max(0.0, known - (low_right if token in left else low_left)))
-    return statistics.median(gaps)
+    """Median difference in nats over the likeliest tokens of either side, on all probes."""
+    pairs = zip(one, other, strict=True)
+    return statistics.median(gap for left, right in pairs for gap in token_gaps(left, right))
 
 
 def _equal_tokens(served: Answers, meant: Answers, model: str, tokenizer: Any) -> tuple[int, int]:

@@ -189,21 +189,28 @@ def _other_tokens(seen: Sequence[int], meant: Sequence[int]) -> Check:
 
 
 def distance(one: Mapping[str, float], other: Mapping[str, float]) -> float:
-    """Largest difference in nats of two lists of likeliest tokens.
+    """Largest difference in nats of two lists of likeliest tokens (see `token_gaps`)."""
+    return max(token_gaps(one, other))
+
+
+def token_gaps(one: Mapping[str, float], other: Mapping[str, float]) -> list[float]:
+    """Difference in nats of each token of two lists of likeliest tokens.
 
     A token that only one list holds is, in the other, at most as likely as the last one there; the
     difference down to that bound counts.
+
+    Raises:
+        ValueError: a list is empty.
     """
     if not one or not other:
         raise ValueError("no log-probabilities to compare")
     lowest_one, lowest_other = min(one.values()), min(other.values())
-    gaps = [
+    return [
         abs(one[token] - other[token])
         if token in one and token in other
         else max(0.0, one[token] - lowest_other if token in one else other[token] - lowest_one)
         for token in one.keys() | other.keys()
     ]
-    return max(gaps)
 
 
 def check_difference(

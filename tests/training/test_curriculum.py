@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,14 +14,6 @@ from training.config import TrainingConfig, load_config
 from training.curriculum import mean_one_weights
 from training.data import DataError, TokenRow, read_rows
 from training.encode import Encoded, encode
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _environment_is_restored() -> Iterator[None]:
-    with pytest.MonkeyPatch.context() as patch:
-        for name in ("HF_HUB_DISABLE_TELEMETRY", "HF_HUB_OFFLINE", "TOKENIZERS_PARALLELISM"):
-            patch.setenv(name, os.environ.get(name, "1"))
-        yield
 
 
 def row(answer: str, **extra: Any) -> dict[str, Any]:

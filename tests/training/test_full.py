@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,15 +13,6 @@ from tests.fixtures_models import make_tiny_base, tiny_adapter, write_chat_rows
 from training import loading, sft
 from training.config import ConfigError, parse_config
 from training.digest import model_sha256, template_sha256, tokenizer_sha256
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _environment_is_restored() -> Iterator[None]:
-    """Training tells the libraries by the environment to stay off the network."""
-    with pytest.MonkeyPatch.context() as patch:
-        for name in ("HF_HUB_DISABLE_TELEMETRY", "HF_HUB_OFFLINE", "TOKENIZERS_PARALLELISM"):
-            patch.setenv(name, os.environ.get(name, "1"))
-        yield
 
 
 def write_config(folder: Path, base: Path, **changes: Any) -> Path:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import importlib.util
 import json
-import os
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,15 +17,6 @@ from training.encode import encode, read_file
 
 GOOD, BAD = "Answer 1", "Answer 6"
 FULL = {"weights": "full", "lora": {}}
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _environment_is_restored() -> Iterator[None]:
-    """Training tells the libraries by the environment to stay off the network."""
-    with pytest.MonkeyPatch.context() as patch:
-        for name in ("HF_HUB_DISABLE_TELEMETRY", "HF_HUB_OFFLINE", "TOKENIZERS_PARALLELISM"):
-            patch.setenv(name, os.environ.get(name, "1"))
-        yield
 
 
 def _message(role: str, content: str) -> list[dict[str, str]]:

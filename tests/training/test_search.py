@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,15 +15,6 @@ from training import sft
 from training.config import load_config, parse_config, partial_dir, progress_file, trials_dir
 from training.digest import adapter_sha256
 from training.search import trials_of
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _environment_is_restored() -> Iterator[None]:
-    """Training tells the libraries by the environment to stay off the network."""
-    with pytest.MonkeyPatch.context() as patch:
-        for name in ("HF_HUB_DISABLE_TELEMETRY", "HF_HUB_OFFLINE", "TOKENIZERS_PARALLELISM"):
-            patch.setenv(name, os.environ.get(name, "1"))
-        yield
 
 
 def write_config(folder: Path, base: Path, **changes: Any) -> Path:

@@ -9,7 +9,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -42,15 +41,6 @@ from training.folders import hold_lock
 
 MANIFEST = "5" * 64
 ROOT = Path(sft.__file__).parents[1]
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _environment_is_restored() -> Iterator[None]:
-    """Training tells the libraries by the environment to stay off the network."""
-    with pytest.MonkeyPatch.context() as patch:
-        for name in ("HF_HUB_DISABLE_TELEMETRY", "HF_HUB_OFFLINE", "TOKENIZERS_PARALLELISM"):
-            patch.setenv(name, os.environ.get(name, "1"))
-        yield
 
 
 def write_config(folder: Path, base: Path, **changes: Any) -> Path:

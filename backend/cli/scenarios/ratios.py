@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from evaluators.types import Score as Scored
 
 RESAMPLES = 2000
+SMALLEST_WHOLE = 1e-9
 SEED = 7
 METHOD = "paired percentile bootstrap"
 Unit = tuple[str, int]  # group, example
@@ -36,12 +37,12 @@ def claim_cut(
         models: ids of the old and the new model.
 
     Raises:
-        CannotCompute: the old figure is zero, or no example has a value of both.
+        CannotCompute: the old figure is zero, in a resample too, or no example has a value of both.
     """
     old, new, n, drawn = _figures(session, score_run_id, label, models)
     if old <= 0:
         raise CannotCompute("Nothing was there to be cut: the old figure is zero.")
-    low, high = _percentiles([1 - b / a for a, b in drawn if a > 0])
+    low, high = _percentiles([1 - share for share in shares_of([(b, a) for a, b in drawn])])
     return Claim(text, 1 - new / old, low, high, n, aim, True, METHOD)
 
 
@@ -64,9 +65,19 @@ def claim_kept(
             f"No share of a gain in {label}: none was shown "
             f"({best - base:.3f} [{least:.3f}, {most:.3f}], n={n})."
         )
-    shares = [(b - a) / (c - a) for a, b, c in drawn if abs(c - a) > 1e-9]
-    low, high = _percentiles(shares)
+    low, high = _percentiles(shares_of([(b - a, c - a) for a, b, c in drawn]))
     return Claim(text, (mine - base) / (best - base), low, high, n, aim, True, METHOD)
+
+
+def shares_of(drawn: Sequence[tuple[float, float]]) -> list[float]:
+    """Each part by its whole.
+
+    Raises:
+        CannotCompute: a whole is zero; without those draws the interval would be of the others.
+    """
+    if empty := sum(abs(whole) < SMALLEST_WHOLE for _, whole in drawn):
+        raise CannotCompute(f"No interval: {empty} of {len(drawn)} resamples have no whole.")
+    return [part / whole for part, whole in drawn]
 
 
 def _percentiles(values: Sequence[float]) -> tuple[float, float]:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from backend.cli.scenarios.claims import Claim
-from backend.cli.scenarios.ratios import resample_together
+from backend.cli.scenarios.ratios import resample_together, shares_of
+from backend.errors import CannotCompute
 from evaluators.registry import resolve_metrics
 from evaluators.types import Sample, Score
 
@@ -66,3 +67,9 @@ def test_corpus_figures_come_from_the_metrics_own_sums() -> None:
     figures, _ = resample_together(metric, columns, list("uvwxyz"), seed=1)
     assert figures[0] == 1.0
     assert figures[1] == pytest.approx((0.5 + 0.8 + 2 / 3) / 3)
+
+
+def test_a_share_of_nothing_is_an_error_and_no_draw_is_left_out() -> None:
+    assert shares_of([(1.0, 2.0), (3.0, 4.0)]) == [0.5, 0.75]
+    with pytest.raises(CannotCompute, match="1 of 2 resamples have no whole"):
+        shares_of([(1.0, 2.0), (1.0, 0.0)])
