@@ -61,6 +61,7 @@ def serve(settings: Settings, port: Any, cpu: Any) -> None:
     threading.Thread(target=tell, daemon=True).start()
     listener = socket.socket()
     listener.bind(("127.0.0.1", 0))
+    listener.listen()  # clients come as soon as the port is known
     port.value = listener.getsockname()[1]
     app = standalone_app(settings, connect(settings))
     config = uvicorn.Config(app, log_level="warning", access_log=False)
