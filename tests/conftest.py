@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
+import hypothesis
 import psycopg
 import pytest
 from sqlalchemy import Engine
@@ -23,6 +24,14 @@ from backend.db import migrate, open_database, session_factory
 from backend.settings import Settings
 from tests.fixtures_models import tiny_base  # noqa: F401
 from tests.fixtures_postgres import URL_VARIABLE, find_binaries, running_postgres
+
+hypothesis.settings.register_profile(  # the same examples in every run, however slow the machine
+    "repeatable",
+    derandomize=True,
+    deadline=None,
+    suppress_health_check=[hypothesis.HealthCheck.too_slow],
+)
+hypothesis.settings.load_profile("repeatable")
 
 DATA = Path(os.environ.get("STROP_TEST_DATA") or Path(__file__).parents[2] / "shared/data")
 
