@@ -1,7 +1,8 @@
 """A small HTTP server that speaks as much of vLLM's API as the engine uses, and stumbles on demand.
 
 `ScriptedServer` runs in a thread of its own. Its `script` says, for each chat request in the order
-of arrival, what goes wrong; after the script all goes well: the answer is the last message.
+of arrival, what goes wrong; after the script all goes well: the answer is the last message. A test
+that needs a request under way, or several, says so by `gate`, never by a time.
 """
 
 from __future__ import annotations
@@ -10,21 +11,26 @@ import asyncio
 import json
 import threading
 from collections import Counter
+from collections.abc import Callable
 from typing import Any, Self
 
 from aiohttp import web
 
 Step = str | int | None  # "drop", "half", an HTTP status, or None: answer
+WAIT_S = 60.0  # for what comes at once; so long that no machine is too slow for it
 
 
 class ScriptedServer:
-    """One server; use it in a `with` block."""
+    """One server; use it in a `with` block.
+
+    Attributes:
+        gate: a chat request waits until this holds (for a minute at the longest).
+    """
 
     def __init__(
         self,
         script: list[Step] | None = None,
         *,
-        delay_s: float = 0.0,
         adapters: list[str] | None = None,
         loads: bool = True,
         healthy: bool = True,
@@ -35,7 +41,7 @@ class ScriptedServer:
         self.base = base
         self.script = list(script or [])
         self.always = always
-        self.delay_s = delay_s
+        self.gate: Callable[[], bool] = lambda: True
         self.adapters = dict.fromkeys(adapters or [], "/static")
         self.loads = loads
         self.healthy = healthy
@@ -51,18 +57,18 @@ class ScriptedServer:
 
     def __enter__(self) -> Self:
         self._thread.start()
-        self.url = asyncio.run_coroutine_threadsafe(self._start(), self._loop).result(10)
+        self.url = asyncio.run_coroutine_threadsafe(self._start(), self._loop).result(WAIT_S)
         return self
 
     def __exit__(self, *_: object) -> None:
-        asyncio.run_coroutine_threadsafe(self._runner.cleanup(), self._loop).result(10)
+        asyncio.run_coroutine_threadsafe(self._runner.cleanup(), self._loop).result(WAIT_S)
         self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join(10)
+        self._thread.join(WAIT_S)
         self._loop.close()
 
     def hang_up(self) -> None:
         """Die now: stop listening and cut every connection."""
-        asyncio.run_coroutine_threadsafe(self._runner.cleanup(), self._loop).result(10)
+        asyncio.run_coroutine_threadsafe(self._runner.cleanup(), self._loop).result(WAIT_S)
 
     async def _start(self) -> str:
         app = web.Application()
@@ -85,13 +91,18 @@ class ScriptedServer:
         self.in_flight += 1
         self.most_in_flight = max(self.most_in_flight, self.in_flight)
         try:
-            await asyncio.sleep(self.delay_s)
+            await self._until_gate()
             return await self._answer(request, payload)
         except asyncio.CancelledError:
             self.cancelled += 1
             raise
         finally:
             self.in_flight -= 1
+
+    async def _until_gate(self) -> None:
+        due = self._loop.time() + WAIT_S
+        while not self.gate() and self._loop.time() < due:
+            await asyncio.sleep(0.002)
 
     async def _answer(self, request: web.Request, payload: dict[str, Any]) -> web.StreamResponse:
         step = self.script.pop(0) if self.script else self.always

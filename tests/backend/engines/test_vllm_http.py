@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-import time
+import asyncio
+import socket
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
+import aiohttp
 import pytest
 
 from backend.engines.base import GenerationRequest, SamplingParams, ServedModel
 from backend.engines.vllm import VllmEngine
-from backend.engines.vllm_server import Retries
+from backend.engines.vllm_server import Retries, VllmServer
 from backend.errors import EngineError, EngineUnavailable, UnknownAdapter
 from tests.backend.engines.scripted_server import ScriptedServer, Step
+from tests.fixtures_worker import wait_for
 
 BASE = ServedModel("base", "/models/base")
 QUICK = Retries(attempts=4, first_s=0.01, longest_s=0.03)
@@ -63,12 +67,22 @@ def test_attempts_are_bounded(open_engine: Open, step: Step) -> None:
     assert "resume" in str(caught.value)
 
 
-def test_a_slow_server_times_out_and_is_tried_again(open_engine: Open) -> None:
-    with ScriptedServer(delay_s=0.5) as server:
-        engine = open_engine(server, in_flight=1, timeout_s=0.05)
-        with pytest.raises(EngineUnavailable, match="Timeout"):
-            list(engine.generate(requests(1), GREEDY))
-    assert server.calls["chat"] == QUICK.attempts
+def test_a_silent_server_times_out_and_is_tried_again() -> None:
+    async def ask(url: str) -> None:
+        async with aiohttp.ClientSession() as session:
+            server = VllmServer(url, session, retries=QUICK, timeout_s=0.05)
+            await server.post("/v1/chat/completions", {"model": "base"})
+
+    calls = 0
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        with pytest.raises(EngineUnavailable, match="4 attempts; the last: Timeout"):
+            asyncio.run(ask(f"http://127.0.0.1:{silent.getsockname()[1]}"))
+        silent.setblocking(False)
+        with suppress(BlockingIOError):  # those that were taken off the line and never heard
+            while True:
+                silent.accept()[0].close()
+                calls += 1
+    assert calls == QUICK.attempts
 
 
 def test_one_poisonous_prompt_does_not_stop_the_others(open_engine: Open) -> None:
@@ -104,7 +118,8 @@ def test_a_long_prompt_is_cut_at_its_start_when_asked(open_engine: Open) -> None
 
 
 def test_requests_in_flight_are_bounded_and_the_bound_is_used(open_engine: Open) -> None:
-    with ScriptedServer(delay_s=0.02) as server:
+    with ScriptedServer() as server:
+        server.gate = lambda: server.most_in_flight >= 5
         results = list(open_engine(server, in_flight=5).generate(requests(40), GREEDY))
     assert (len(results), server.most_in_flight) == (40, 5)
 
@@ -133,21 +148,21 @@ def test_answers_carry_logprobs_and_counts(open_engine: Open) -> None:
 
 
 def test_an_early_stop_cancels_what_is_under_way(open_engine: Open) -> None:
-    with ScriptedServer(delay_s=0.05) as server:
+    with ScriptedServer() as server:
+        server.gate = lambda: not server.asked
         engine = open_engine(server, in_flight=4)
         stream = engine.generate(requests(100), GREEDY)
         next(stream)
         stream.close()  # type: ignore[attr-defined]
-        deadline = time.monotonic() + 5
-        while server.in_flight and time.monotonic() < deadline:
-            time.sleep(0.01)
-        assert server.in_flight == 0
-        assert server.calls["chat"] < 20
+        wait_for(lambda: server.in_flight == 0)
+        assert len(server.asked) <= server.calls["chat"] <= 8
+        server.gate = lambda: True
         assert [r.text for r in engine.generate(requests(1), GREEDY)] == ["text 0"]
 
 
 def test_answers_that_came_are_kept_when_the_server_dies(open_engine: Open) -> None:
-    with ScriptedServer(delay_s=0.01) as server:
+    with ScriptedServer() as server:
+        server.gate = lambda: len(server.asked) < 10
         engine = open_engine(server, in_flight=2)
         stream = engine.generate(requests(200), GREEDY)
         kept = [next(stream) for _ in range(10)]
@@ -159,7 +174,9 @@ def test_answers_that_came_are_kept_when_the_server_dies(open_engine: Open) -> N
 
 
 def test_two_servers_share_the_requests(open_engine: Open) -> None:
-    with ScriptedServer(delay_s=0.01) as one, ScriptedServer(delay_s=0.01) as other:
+    with ScriptedServer() as one, ScriptedServer() as other:
+        one.gate = lambda: len(one.asked) < 10 or len(other.asked) >= 10
+        other.gate = lambda: len(other.asked) < 10 or len(one.asked) >= 10
         list(open_engine(one, other).generate(requests(60), GREEDY))
     assert len(one.asked) + len(other.asked) == 60
     assert min(len(one.asked), len(other.asked)) >= 10
@@ -310,7 +327,7 @@ def test_requests_are_read_only_so_far_ahead(open_engine: Open) -> None:
             read.append(request.key)
             yield request
 
-    with ScriptedServer(delay_s=0.005) as server:
+    with ScriptedServer() as server:
         stream = open_engine(server).generate(lazily(), GREEDY)
         next(stream)
         stream.close()  # type: ignore[attr-defined]
