@@ -1,6 +1,6 @@
 """Worker processes for tests: real ones, that can be killed, with a slow engine of canned answers.
 
-    python -m tests.fixtures_worker [--delay 0.05] [--dies-after 5] [--until-idle]
+    python -m tests.fixtures_worker [--delay 0.05] [--quick 40] [--dies-after 5] [--until-idle]
 
 Settings come from the environment, as for `strop worker`. The models are not checked, since the
 fake engine has none.
@@ -17,6 +17,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
+from itertools import chain, repeat
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,7 @@ def main() -> None:
     """Be a worker."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--delay", type=float, default=0.0, help="seconds for each answer")
+    parser.add_argument("--quick", type=int, default=0, help="answers before the first delay")
     parser.add_argument("--part-delay", type=float, default=0.0, help="seconds after each part")
     parser.add_argument("--dies-after", type=int, help="answers until the server is gone")
     parser.add_argument("--until-idle", action="store_true")
@@ -44,8 +46,11 @@ def main() -> None:
         queues=options.queues.split(","),
         until_idle=options.until_idle,
         engines=lambda name, settings: FakeEngine(
-            answer=partial(_answer_on_record, settings.home / f"asked-{settings.executor_id}"),
-            delay_s=options.delay,
+            answer=partial(
+                _answer_on_record,
+                settings.home / f"asked-{settings.executor_id}",
+                chain(repeat(0.0, options.quick), repeat(options.delay)),
+            ),
             dies_after=options.dies_after,
         ),
         preflight=lambda sessions, engine, run_id: None,
@@ -53,8 +58,9 @@ def main() -> None:
     )
 
 
-def _answer_on_record(file: Path, request: GenerationRequest) -> str:
-    """An answer, with a line in the file for every time that one was asked for."""
+def _answer_on_record(file: Path, delays: Iterator[float], request: GenerationRequest) -> str:
+    """An answer after a while, with a line in the file for every time that one was asked for."""
+    time.sleep(next(delays))
     with file.open("a", encoding="utf-8") as stream:
         stream.write(request.key + "\n")
     return echo_last_message(request)

@@ -26,6 +26,7 @@ from tests.fixtures_worker import end, kill, running_worker, wait_for
 sqlite_only = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 EXAMPLES = 120
 UNITS = 3 * EXAMPLES
+STUCK = ("--quick", "40", "--delay", "1.1")  # minutes away from its end when it is killed
 
 
 @pytest.fixture
@@ -88,7 +89,7 @@ def _require_all_once(rows: sessionmaker[Session], score_run_id: int) -> None:
 
 def test_killed_in_generation(installation: Settings, rows: sessionmaker[Session]) -> None:
     _, score_run_id = _lay_down(rows)
-    with running_worker(installation, "--delay", "0.02") as worker:
+    with running_worker(installation, *STUCK) as worker:
         wait_for(lambda: _count(rows, Generation) > 20)
         kill(worker)
     half, asked = _count(rows, Generation), len(_asked(installation))
@@ -107,7 +108,7 @@ def test_killed_in_scoring(installation: Settings, rows: sessionmaker[Session]) 
         requests = generation.pending_requests(session, run_id)
         texts = [GenerationResult(r.key, text="say 1") for r in requests]
         generation.save_generations(session, run_id, texts)
-    with running_worker(installation, "--part-delay", "0.5") as worker:
+    with running_worker(installation, "--part-delay", "600") as worker:
         wait_for(lambda: _count(rows, Score) > 0)
         kill(worker)
     assert 0 < _count(rows, Score) < 2 * UNITS
@@ -123,7 +124,7 @@ def test_another_worker_takes_over_what_a_dead_one_held(
     installation: Settings, rows: sessionmaker[Session]
 ) -> None:
     _, score_run_id = _lay_down(rows)
-    with running_worker(installation, "--delay", "0.02", name="first") as worker:
+    with running_worker(installation, *STUCK, name="first") as worker:
         wait_for(lambda: _count(rows, Generation) > 20)
         kill(worker)
     with running_worker(installation, "--until-idle", name="second") as again:
@@ -173,7 +174,7 @@ def test_worker_that_is_told_to_end_gives_its_job_back(
     installation: Settings, rows: sessionmaker[Session]
 ) -> None:
     _, score_run_id = _lay_down(rows)
-    with running_worker(installation, "--delay", "0.02") as worker:
+    with running_worker(installation, *STUCK) as worker:
         wait_for(lambda: _count(rows, Generation) > 20)
         assert end(worker) == 0
     with reading(rows) as session:
