@@ -8,7 +8,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -189,27 +188,39 @@ def test_that_a_finished_folder_is_not_overwritten_by_another_recipe(
     assert "holds the result of another training" in capsys.readouterr().err
 
 
-def start(config: Path) -> subprocess.Popen[str]:
+TRAINING = ("-m", "training.sft")
+KILLED_AT_8 = """
+import os, signal, sys
+from training import sft, trainer
+
+def die_on_save(self, args, state, control, **_):
+    if state.global_step == 8:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+trainer.CurveWriter.on_save = die_on_save
+sys.exit(sft.main(sys.argv[1:]))
+"""
+
+
+def start(config: Path, *program: str) -> subprocess.Popen[str]:
     return subprocess.Popen(
-        [sys.executable, "-W", "error", "-m", "training.sft", "--config", str(config)],
+        [sys.executable, "-W", "error", *program, "--config", str(config)],
         cwd=ROOT,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        env=os.environ | {"OMP_NUM_THREADS": "1"},
+        env=os.environ | {"OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"},
     )
 
 
-def kill_after_checkpoint(config: Path, output: Path, step: int) -> None:
-    """Start a training, and kill it with -9 once a checkpoint is whole."""
-    trainer = start(config)
-    state = partial_dir(output) / "checkpoints" / f"checkpoint-{step}" / "trainer_state.json"
-    while not state.exists():
-        assert trainer.poll() is None, trainer.communicate()
-        assert not output.exists()
-        time.sleep(0.01)
-    trainer.send_signal(signal.SIGKILL)
-    trainer.communicate()
+def train_until_killed(config: Path, output: Path) -> None:
+    """Start a training that is killed with -9 as soon as the checkpoint of step 8 is whole."""
+    trainer = start(config, "-c", KILLED_AT_8)
+    _, complaints = trainer.communicate(timeout=300)
+    assert (trainer.returncode, complaints) == (-signal.SIGKILL, "")
+    checkpoints = partial_dir(output) / "checkpoints"
+    assert (checkpoints / "checkpoint-8" / "trainer_state.json").exists()
+    assert not (checkpoints / "checkpoint-12").exists()
 
 
 def test_that_a_killed_training_is_taken_up_and_ends_the_same(
@@ -217,14 +228,14 @@ def test_that_a_killed_training_is_taken_up_and_ends_the_same(
 ) -> None:
     output = tmp_path / "v1"
     config = write_config(tmp_path, tiny_base)
-    kill_after_checkpoint(config, output, 8)
+    train_until_killed(config, output)
     assert not output.exists()
     assert lock_file(output).exists()
 
-    trainer = start(config)
+    trainer = start(config, *TRAINING)
     printed, complaints = trainer.communicate(timeout=300)
     assert (trainer.returncode, complaints) == (0, "")
-    assert "Taking up the unfinished training after step" in printed
+    assert "Taking up the unfinished training after step 8" in printed
 
     ours, unkilled = read_result(tmp_path), read_result(trained)
     assert curve(ours) == curve(unkilled)

@@ -135,18 +135,25 @@ def test_a_server_with_its_worker_starts_serves_and_ends_cleanly(tmp_path: Path)
         assert (
             httpx.get(f"{address}/_stcore/health", timeout=60, trust_env=False).status_code == 200
         )
-        wait_for(lambda: len(children(process.pid)) == 1)
-        (worker,) = children(process.pid)
+        worker = wait_for_worker(process.pid)
     finally:
         process.send_signal(signal.SIGTERM)
-        process.communicate(timeout=60)
+        process.communicate(timeout=120)
     assert process.returncode == 0
     wait_for(lambda: not Path(f"/proc/{worker}").exists())
 
 
-def children(pid: int) -> list[int]:
-    """Processes that this one started."""
+def wait_for_worker(server: int) -> int:
+    """The process that the server started and that works, once it is there."""
+    found: list[int] = []
+    wait_for(lambda: bool(found.extend(workers(server)) or found))
+    assert len(found) == 1
+    return found[0]
+
+
+def workers(pid: int) -> list[int]:
+    """Processes that this one started as workers."""
     listed = subprocess.run(
-        ["ps", "-o", "pid=", "--ppid", str(pid)], capture_output=True, text=True
+        ["ps", "-o", "pid=,args=", "--ppid", str(pid)], capture_output=True, text=True
     )
-    return [int(line) for line in listed.stdout.split()]
+    return [int(line.split()[0]) for line in listed.stdout.splitlines() if "worker" in line]

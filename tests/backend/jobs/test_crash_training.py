@@ -10,12 +10,13 @@ import os
 import signal
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session, sessionmaker
 
-from backend.db import open_database, reading, session_factory
+from backend.db import open_database, reading, session_factory, utc_now
 from backend.jobs.train import lock_is_held, trainer_command
 from backend.services import queue, training
 from backend.services.model_versions import register_base
@@ -109,19 +110,34 @@ def _require_one_adapter(rows: sessionmaker[Session], run: TrainingRun) -> None:
     assert len(_steps(run)) == len(set(_steps(run)))
 
 
+def _hold_trainer(run: TrainingRun) -> int:
+    """Stop the trainer's process in the middle, as it is: it cannot end before it is let go on."""
+    trainer = _trainer_pid(run)
+    os.kill(trainer, signal.SIGSTOP)
+    assert not Path(run.output_dir).exists()
+    return trainer
+
+
+def _worker_pids(rows: sessionmaker[Session]) -> list[int]:
+    with reading(rows) as session:
+        return [worker.pid for worker in queue.live_workers(session, now=utc_now())]
+
+
 def test_next_worker_adopts_the_living_trainer(
     installation: Settings, rows: sessionmaker[Session], tiny_base: Path
 ) -> None:
     run = _lay_down(rows, installation, tiny_base)
     with running_worker(installation) as worker:
         wait_for(lambda: len(_steps(run)) > 2, seconds=300)
+        trainer = _hold_trainer(run)
         kill(worker)
-    trainer = _trainer_pid(run)
     assert lock_is_held(lock_file(Path(run.output_dir)))
     with running_worker(installation, "--until-idle") as again:
-        assert _trainer_pid(run) == trainer
+        wait_for(lambda: again.pid in _worker_pids(rows))
+        os.kill(trainer, signal.SIGCONT)
         assert again.wait(300) == 0
     _require_one_adapter(rows, run)
+    assert _ledger(rows, run)["starts"] == 1
 
 
 def test_killed_worker_and_trainer_go_on_from_the_checkpoint(
@@ -130,13 +146,20 @@ def test_killed_worker_and_trainer_go_on_from_the_checkpoint(
     run = _lay_down(rows, installation, tiny_base, epochs=12)
     with running_worker(installation) as worker:
         wait_for(lambda: any(_checkpoints(run)) and len(_steps(run)) > 8, seconds=300)
+        trainer = _hold_trainer(run)
         kill(worker)
-    os.kill(_trainer_pid(run), signal.SIGKILL)
+    os.kill(trainer, signal.SIGKILL)
     wait_for(lambda: not lock_is_held(lock_file(Path(run.output_dir))))
     assert not Path(run.output_dir).exists()
     with running_worker(installation, "--until-idle") as again:
         assert again.wait(300) == 0
     _require_one_adapter(rows, run)
+    assert _ledger(rows, run)["starts"] == 2
+
+
+def _ledger(rows: sessionmaker[Session], run: TrainingRun) -> dict[str, Any]:
+    with reading(rows) as session:
+        return dict(training.get_training_run(session, run.id).result["ledger"])
 
 
 def _checkpoints(run: TrainingRun) -> Iterator[Path]:

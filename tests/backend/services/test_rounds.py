@@ -459,11 +459,15 @@ def _advance_and_die(settings: Settings, now: datetime, *, when: str) -> None:
     """In a process of its own: one worker that dies at its first commit."""
     child = os.fork()
     if child == 0:
-        sessions = connect(settings)
-        event.listen(sessions, f"{when}_commit", _die)
-        rounds.advance_rounds(sessions, settings, now=now)
-        os._exit(0)  # it had nothing to commit
-    os.waitpid(child, 0)
+        try:
+            sessions = connect(settings)
+            event.listen(sessions, f"{when}_commit", _die)
+            rounds.advance_rounds(sessions, settings, now=now)
+            os._exit(0)  # it had nothing to commit
+        finally:
+            os._exit(1)  # an error must not go on as a second run of the tests
+    _, status = os.waitpid(child, 0)
+    assert os.waitstatus_to_exitcode(status) in {0, -signal.SIGKILL}
 
 
 @pytest.mark.parametrize("when", ["before", "after"])
