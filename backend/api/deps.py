@@ -26,6 +26,7 @@ from starlette.concurrency import run_in_threadpool
 
 from backend.api.attempts import FailedLogins
 from backend.db import utc_now
+from backend.services.kept_figures import KeptFigures
 from backend.services.pages import PageAsk
 from backend.settings import Settings
 from backend.tables.users import User
@@ -48,6 +49,7 @@ class Serving:
     logins: Semaphore
     failed_logins: FailedLogins = field(default_factory=FailedLogins)
     clock: Callable[[], datetime] = utc_now
+    kept: KeptFigures = field(default_factory=KeptFigures)
 
 
 def serve_with(

@@ -2,7 +2,7 @@
 
 The verdict is by the manifest, of the candidate against one baseline; here stand the paired
 differences to the base and to the champion too, what an answer costs, and whether the bar moved.
-Computed from the ledger each time, by seed: the same figures again.
+Computed from the ledger, by seed; what was computed of the same scores before may be kept.
 """
 
 from __future__ import annotations
@@ -12,11 +12,13 @@ from dataclasses import dataclass
 from sqlalchemy.orm import Session
 
 from backend.services.figures import ModelFigure, PairedFigure, model_figures, paired_figures
+from backend.services.kept_figures import KeptFigures
 from backend.services.manifest_changes import BarChange, change_since_training
-from backend.services.metric_specs import get_score_run
+from backend.services.metric_specs import get_score_run, metric_specs
 from backend.services.model_versions import alias_target
 from backend.services.projects import manifest_of
 from backend.services.promotion import CHAMPION
+from backend.services.score_reads import read_scores
 from backend.services.usage import usage_differences
 from backend.tables.comparison import Comparison
 from backend.tables.model_versions import BASE, ModelVersion
@@ -46,25 +48,33 @@ class ComparisonDetail:
     absent: list[str]
 
 
-def describe_comparison(session: Session, comparison: Comparison) -> ComparisonDetail:
-    """Everything about a comparison but its slices and flips."""
+def describe_comparison(
+    session: Session, comparison: Comparison, *, kept: KeptFigures | None = None
+) -> ComparisonDetail:
+    """Everything about a comparison but its slices and flips.
+
+    Args:
+        kept: as in `figures.model_figures`.
+    """
     run = get_score_run(session, comparison.score_run_id)
     bar = manifest_of(session.get_one(SuccessManifest, comparison.manifest_id))
     taking_part = {model.id: model for model in run.generation_run.models}
     champion = alias_target(session, comparison.project_id, CHAMPION)
     others = _others(comparison, champion, taking_part)
-    kept = {*others, comparison.candidate_id}
+    shown = {*others, comparison.candidate_id}
+    reads = read_scores(session, run, {spec.metric for spec in metric_specs(run)})
     usage: list[PairedFigure] = []
     differences: list[PairedFigure] = []
     for other in others:
         pair = (other, comparison.candidate_id)
-        differences += paired_figures(session, run.id, *pair)
-        usage += usage_differences(session, run, *pair, price=bar.price)
+        differences += paired_figures(session, run.id, *pair, reads=reads, kept=kept)
+        usage += usage_differences(session, run, *pair, price=bar.price, kept=kept)
+    figures = model_figures(session, run.id, reads=reads, kept=kept)
     return ComparisonDetail(
         bar=change_since_training(session, comparison),
         champion=None if champion is None else champion.label,
         labels={model.id: model.label for model in taking_part.values()},
-        figures=[f for f in model_figures(session, run.id) if f.model_version_id in kept],
+        figures=[figure for figure in figures if figure.model_version_id in shown],
         differences=differences,
         usage=usage,
         currency=None if bar.price is None else bar.price.currency,

@@ -16,6 +16,7 @@ from sqlalchemy.orm import Session
 from backend.schemas.manifests import Manifest
 from backend.services.figures import PairedFigure, paired_figures
 from backend.services.generation import examples_of_run
+from backend.services.kept_figures import KeptFigures
 from backend.services.metric_specs import MetricSpec, get_score_run, metric_specs
 from backend.tables.datasets import Example
 from evaluators.statistics.testing import holm
@@ -34,9 +35,19 @@ class SlicedFigure:
 
 
 def sliced_figures(
-    session: Session, score_run_id: int, baseline_id: int, candidate_id: int, *, bar: Manifest
+    session: Session,
+    score_run_id: int,
+    baseline_id: int,
+    candidate_id: int,
+    *,
+    bar: Manifest,
+    kept: KeptFigures | None = None,
 ) -> list[SlicedFigure]:
-    """The manifest's metrics on every slice, those named in the manifest first."""
+    """The manifest's metrics on every slice, those named in the manifest first.
+
+    Args:
+        kept: as in `figures.model_figures`.
+    """
     run = get_score_run(session, score_run_id)
     examples = examples_of_run(session, run.generation_run)
     named = [MetricSpec(line.metric, dict(line.slice)) for line in bar.lines if line.slice]
@@ -46,7 +57,7 @@ def sliced_figures(
     for spec in _of_dataset(scored, examples):
         asked.setdefault(spec.label, spec)
     specs = list(asked.values())
-    found = paired_figures(session, run.id, baseline_id, candidate_id, specs=specs)
+    found = paired_figures(session, run.id, baseline_id, candidate_id, specs=specs, kept=kept)
     return _with_holm(found, of_manifest)
 
 

@@ -4,13 +4,14 @@ example. The price of tokens is the manifest's."""
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from backend.schemas.manifests import Price
 from backend.services.figures import PairedFigure
+from backend.services.kept_figures import KeptFigures, digest_of
 from backend.services.metric_specs import MetricSpec
 from backend.tables.datasets import Example
 from backend.tables.generation import Generation
@@ -18,10 +19,20 @@ from backend.tables.scoring import ScoreRun
 
 if TYPE_CHECKING:
     from evaluators.metric import Metric
-    from evaluators.types import Score
+    from evaluators.types import Difference, Score
 
 MILLION = 1_000_000
 Unit = tuple[int, int]  # example, sample
+
+
+class Written(NamedTuple):
+    """What one answer took, and the group of its example."""
+
+    group: str | None
+    error: str | None
+    prompt_tokens: int
+    completion_tokens: int
+    latency_s: float
 
 
 def usage_differences(
@@ -31,27 +42,46 @@ def usage_differences(
     candidate_id: int,
     *,
     price: Price | None,
+    kept: KeptFigures | None = None,
 ) -> list[PairedFigure]:
-    """Candidate minus baseline in tokens written, seconds, and money for each answer."""
+    """Candidate minus baseline in tokens written, seconds, and money for each answer.
+
+    Args:
+        kept: as in `figures.model_figures`.
+    """
+    old, new = _written(session, run, baseline_id), _written(session, run, candidate_id)
+    key = digest_of(run.seed, old, new, price and (price.prompt, price.completion))
+    found = []
+    for name in _metrics(price):
+
+        def make(name: str = name) -> tuple[Difference | None, str | None]:
+            return _compare(name, old, new, seed=run.seed, price=price)
+
+        made, error = make() if kept is None else kept.get(("usage", key, name), make)
+        found.append(PairedFigure(baseline_id, candidate_id, MetricSpec(name, {}), made, error))
+    return found
+
+
+def _compare(
+    name: str,
+    old: Mapping[Unit, Written],
+    new: Mapping[Unit, Written],
+    *,
+    seed: int,
+    price: Price | None,
+) -> tuple[Difference | None, str | None]:
+    """The difference, or the reason why there is none."""
     from evaluators.aggregate import paired_difference
     from evaluators.errors import EvaluatorError
 
-    old, groups = _written(session, run, baseline_id)
-    new, _ = _written(session, run, candidate_id)
     units = [unit for unit in old if unit in new]
-    found = []
-    for name, metric in _metrics(price).items():
-        before = [_score(name, old[unit], price) for unit in units]
-        after = [_score(name, new[unit], price) for unit in units]
-        clusters = [groups[unit] for unit in units]
-        spec = MetricSpec(name, {})
-        try:
-            difference = paired_difference(metric, before, after, clusters, seed=run.seed)
-        except EvaluatorError as error:
-            found.append(PairedFigure(baseline_id, candidate_id, spec, None, str(error)))
-        else:
-            found.append(PairedFigure(baseline_id, candidate_id, spec, difference))
-    return found
+    before = [_score(name, old[unit], price) for unit in units]
+    after = [_score(name, new[unit], price) for unit in units]
+    groups = [old[unit].group for unit in units]
+    try:
+        return paired_difference(_metrics(price)[name], before, after, groups, seed=seed), None
+    except EvaluatorError as error:
+        return None, str(error)
 
 
 def _metrics(price: Price | None) -> Mapping[str, Metric]:
@@ -60,25 +90,28 @@ def _metrics(price: Price | None) -> Mapping[str, Metric]:
     return {"tokens": TOKENS, "latency": LATENCY, **({"cost": COST} if price else {})}
 
 
-def _written(
-    session: Session, run: ScoreRun, model_id: int
-) -> tuple[dict[Unit, Generation], dict[Unit, str | None]]:
+def _written(session: Session, run: ScoreRun, model_id: int) -> dict[Unit, Written]:
     query = (
-        select(Generation, Example.group)
+        select(
+            Generation.example_id,
+            Generation.sample,
+            Example.group,
+            Generation.error,
+            Generation.prompt_tokens,
+            Generation.completion_tokens,
+            Generation.latency_s,
+        )
         .join(Example, Example.id == Generation.example_id)
         .where(Generation.run_id == run.generation_run_id)
         .where(Generation.model_version_id == model_id)
         .order_by(Generation.example_id, Generation.sample)
     )
-    rows = session.execute(query).all()
-    units = {(row[0].example_id, row[0].sample): row for row in rows}
-    return (
-        {unit: row[0] for unit, row in units.items()},
-        {unit: row[1] for unit, row in units.items()},
-    )
+    session.flush()
+    found = session.connection().execute(query).all()
+    return {(row[0], row[1]): Written(*row[2:]) for row in found}
 
 
-def _score(name: str, written: Generation, price: Price | None) -> Score:
+def _score(name: str, written: Written, price: Price | None) -> Score:
     from evaluators.types import Score
 
     if written.error is not None:

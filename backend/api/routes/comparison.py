@@ -8,7 +8,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 from sqlalchemy.orm import Session
 
-from backend.api.deps import SessionDep
+from backend.api.deps import ServingDep, SessionDep
 from backend.api.once import OnceDep
 from backend.schemas import comparison as shapes
 from backend.schemas.scoring import DifferenceShown, FigureShown
@@ -71,10 +71,12 @@ def compare(
 
 
 @router.get("/comparisons/{comparison_id}")
-def show_comparison(comparison_id: int, session: SessionDep) -> shapes.ComparisonDetail:
+def show_comparison(
+    comparison_id: int, session: SessionDep, serving: ServingDep
+) -> shapes.ComparisonDetail:
     """A comparison in full: differences to base and champion, cost, and whether the bar moved."""
     row = promotion.get_comparison(session, comparison_id)
-    found = describe_comparison(session, row)
+    found = describe_comparison(session, row, kept=serving.kept)
     return shapes.ComparisonDetail(
         **_show(session, row).model_dump(),
         bar=shapes.BarShown(**asdict(found.bar)),
@@ -96,20 +98,28 @@ def _difference(labels: dict[int, str], pair: PairedFigure) -> DifferenceShown:
 
 
 @router.get("/comparisons/{comparison_id}/slices")
-def list_slices(comparison_id: int, session: SessionDep) -> list[shapes.SliceShown]:
+def list_slices(
+    comparison_id: int, session: SessionDep, serving: ServingDep
+) -> list[shapes.SliceShown]:
     """The manifest's metrics on every slice; to be read, not judged by."""
     row = promotion.get_comparison(session, comparison_id)
     labels = overview.labels_of_models(session, row.project_id)
     bar = projects.manifest_of(session.get_one(SuccessManifest, row.manifest_id))
+    slices = sliced_figures(
+        session,
+        row.score_run_id,
+        row.baseline_id,
+        row.candidate_id,
+        bar=bar,
+        kept=serving.kept,
+    )
     return [
         shapes.SliceShown(
             **_difference(labels, found.figure).model_dump(),
             named=found.named,
             p_holm=found.p_holm,
         )
-        for found in sliced_figures(
-            session, row.score_run_id, row.baseline_id, row.candidate_id, bar=bar
-        )
+        for found in slices
     ]
 
 

@@ -8,12 +8,13 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 from sqlalchemy.orm import Session
 
-from backend.api.deps import CurrentUser, NowDep, SessionDep
+from backend.api.deps import CurrentUser, NowDep, ServingDep, SessionDep
 from backend.api.once import OnceDep
 from backend.api.served import ServedRound
 from backend.errors import NotFound
 from backend.schemas import rounds as shapes
 from backend.services import rounds
+from backend.services.kept_figures import KeptFigures
 from backend.services.lineage import trace
 from backend.services.review.withdrawals import withdraw_review
 from backend.services.rounds.plans import plan_from_content
@@ -30,14 +31,15 @@ MADE = (
 )
 
 
-def _show(session: Session, row: Round) -> shapes.RoundShown:
+def _show(session: Session, row: Round, kept: KeptFigures) -> shapes.RoundShown:
+    outcome = rounds.round_outcome(session, row, kept=kept)
     return shapes.RoundShown(
         id=row.id,
         adapter=row.plan["adapter"],
         started_at=row.started_at,
         finished_at=row.finished_at,
         events=[shapes.RoundEventShown.model_validate(event) for event in row.events],
-        figures=shapes.RoundFigures.model_validate(rounds.round_outcome(session, row)),
+        figures=shapes.RoundFigures.model_validate(outcome),
         **asdict(rounds.explain_round(row)),
         **{name: getattr(row, name) for name in MADE},
     )
@@ -51,10 +53,12 @@ def _round(session: Session, round_id: int) -> Round:
 
 
 @router.get("/projects/{project_id}/rounds")
-def list_rounds(project_id: int, session: SessionDep) -> list[shapes.RoundShown]:
+def list_rounds(
+    project_id: int, session: SessionDep, serving: ServingDep
+) -> list[shapes.RoundShown]:
     """The rounds of a project, newest first."""
     found = rounds.list_rounds(session, project_id)
-    return [_show(session, row) for row in reversed(found)]
+    return [_show(session, row, serving.kept) for row in reversed(found)]
 
 
 @router.post("/projects/{project_id}/rounds", status_code=201)
@@ -62,6 +66,7 @@ def start_round(
     project_id: int,
     body: shapes.RoundGiven,
     session: SessionDep,
+    serving: ServingDep,
     user: CurrentUser,
     once: OnceDep,
     now: NowDep,
@@ -69,26 +74,33 @@ def start_round(
     """Begin a round; a worker takes its steps."""
     plan = plan_from_content(body.plan)
     row = rounds.start_round(session, project_id, plan, started_by_id=user.id, now=now)
-    return once.answer(_show(session, row))
+    return once.answer(_show(session, row, serving.kept))
 
 
 @router.get("/rounds/{round_id}")
-def show_round(round_id: int, session: SessionDep) -> shapes.RoundShown:
+def show_round(round_id: int, session: SessionDep, serving: ServingDep) -> shapes.RoundShown:
     """A round: what it waits for, since when, and what comes next."""
-    return _show(session, _round(session, round_id))
+    return _show(session, _round(session, round_id), serving.kept)
 
 
 @router.post("/rounds/{round_id}/pause")
-def pause_round(round_id: int, session: SessionDep, now: NowDep) -> shapes.RoundShown:
+def pause_round(
+    round_id: int, session: SessionDep, serving: ServingDep, now: NowDep
+) -> shapes.RoundShown:
     """Take no further step; what a worker is doing goes on."""
     row = _round(session, round_id)
     rounds.pause_round(session, row, now=now)
-    return _show(session, row)
+    return _show(session, row, serving.kept)
 
 
 @router.post("/rounds/{round_id}/resume")
 def take_up_round(
-    round_id: int, body: shapes.RoundResumed, session: SessionDep, user: CurrentUser, now: NowDep
+    round_id: int,
+    body: shapes.RoundResumed,
+    session: SessionDep,
+    serving: ServingDep,
+    user: CurrentUser,
+    now: NowDep,
 ) -> shapes.RoundShown:
     """Go on with a paused or failed round."""
     row = _round(session, round_id)
@@ -96,17 +108,22 @@ def take_up_round(
     if body.accept_leaks is not None:
         accept = rounds.AcceptedLeaks(user_id=user.id, reason=body.accept_leaks)
     rounds.take_up_round(session, row, now=now, accept=accept)
-    return _show(session, row)
+    return _show(session, row, serving.kept)
 
 
 @router.post("/rounds/{round_id}/cancel")
 def cancel_round(
-    round_id: int, body: shapes.RoundCancelled, session: SessionDep, now: NowDep
+    round_id: int,
+    body: shapes.RoundCancelled,
+    session: SessionDep,
+    serving: ServingDep,
+    user: CurrentUser,
+    now: NowDep,
 ) -> shapes.RoundShown:
     """End a round without a verdict; what it made stays."""
     row = _round(session, round_id)
     rounds.cancel_round(session, row, reason=body.reason, now=now)
-    return _show(session, row)
+    return _show(session, row, serving.kept)
 
 
 @router.post("/rounds/{round_id}/sign")
@@ -115,6 +132,7 @@ def sign_round(
     body: shapes.RoundSigned,
     served: ServedRound,
     session: SessionDep,
+    serving: ServingDep,
     user: CurrentUser,
     now: NowDep,
 ) -> shapes.RoundShown:
@@ -124,7 +142,7 @@ def sign_round(
         user.id, body.hold, body.override, serving=served, unserved=body.allow_unserved
     )
     rounds.sign_round(session, row, signature, now=now)
-    return _show(session, row)
+    return _show(session, row, serving.kept)
 
 
 @router.get("/projects/{project_id}/lineage")

@@ -60,10 +60,11 @@ def make_score_run(
 
 
 @router.get("/score-runs/{score_run_id}")
-def show_score_run(score_run_id: int, session: SessionDep) -> ScoreRunDetail:
+def show_score_run(score_run_id: int, session: SessionDep, serving: ServingDep) -> ScoreRunDetail:
     """Every figure with its n, its interval and its recipe, or the reason why there is none."""
     run = scoring.get_score_run(session, score_run_id)
-    figures = [FigureShown(**found.as_dict()) for found in scoring.model_figures(session, run.id)]
+    made = scoring.model_figures(session, run.id, kept=serving.kept)
+    figures = [FigureShown(**found.as_dict()) for found in made]
     return ScoreRunDetail(**_show(session, run).model_dump(), figures=figures)
 
 
@@ -71,13 +72,14 @@ def show_score_run(score_run_id: int, session: SessionDep) -> ScoreRunDetail:
 def show_differences(
     score_run_id: int,
     session: SessionDep,
+    serving: ServingDep,
     baseline: Annotated[int, Query(description="Model version id.")],
     candidate: Annotated[int, Query(description="Model version id.")],
 ) -> list[DifferenceShown]:
     """Candidate minus baseline on the same examples, for every metric and slice."""
     run = scoring.get_score_run(session, score_run_id)
     labels = {model.id: model.label for model in run.generation_run.models}
-    found = scoring.paired_figures(session, score_run_id, baseline, candidate)
+    found = scoring.paired_figures(session, score_run_id, baseline, candidate, kept=serving.kept)
     return [
         DifferenceShown(
             **pair.as_dict(),

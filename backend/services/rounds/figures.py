@@ -10,8 +10,10 @@ from sqlalchemy.orm import Session
 
 from backend.errors import CannotCompute
 from backend.services.figures import model_figure
+from backend.services.kept_figures import KeptFigures
 from backend.services.metric_specs import get_score_run, metric_specs
 from backend.services.review import stands
+from backend.services.score_reads import read_scores
 from backend.tables.comparison import Comparison
 from backend.tables.curation import TrainingSet, TrainingSetRow
 from backend.tables.review import Review, ReviewItem
@@ -42,8 +44,12 @@ class RoundOutcome:
     training: dict[str, Any] = field(default_factory=dict)
 
 
-def round_outcome(session: Session, row: Round) -> RoundOutcome:
-    """The figures of a round as they are now."""
+def round_outcome(session: Session, row: Round, *, kept: KeptFigures | None = None) -> RoundOutcome:
+    """The figures of a round as they are now.
+
+    Args:
+        kept: as in `figures.model_figures`.
+    """
     comparison = session.get(Comparison, row.comparison_id) if row.comparison_id else None
     frozen = session.get(TrainingSet, row.training_set_id) if row.training_set_id else None
     return RoundOutcome(
@@ -52,7 +58,7 @@ def round_outcome(session: Session, row: Round) -> RoundOutcome:
         rows=None if frozen is None else frozen.n_rows,
         expert_minutes=None if frozen is None else _minutes(session, row),
         simulated=frozen is not None and frozen.simulated,
-        hallucination=[] if comparison is None else _hallucination(session, comparison),
+        hallucination=[] if comparison is None else _hallucination(session, comparison, kept),
         training=_ledger(session, row),
     )
 
@@ -62,16 +68,29 @@ def _ledger(session: Session, row: Round) -> dict[str, Any]:
     return {} if run is None else dict(run.result.get("ledger", {}))
 
 
-def _hallucination(session: Session, comparison: Comparison) -> list[dict[str, Any]]:
+def _hallucination(
+    session: Session, comparison: Comparison, kept: KeptFigures | None
+) -> list[dict[str, Any]]:
     run = get_score_run(session, comparison.score_run_id)
     asked = [spec for spec in metric_specs(run) if spec.metric == HALLUCINATION]
+    if not asked:
+        return []
+    reads = read_scores(session, run, {HALLUCINATION})
     sides = {"candidate": comparison.candidate_id, "baseline": comparison.baseline_id}
     found: list[dict[str, Any]] = []
     for spec in asked:
         for side, model_id in sides.items():
             entry: dict[str, Any] = {"of": side, "title": spec.label}
             try:
-                figure = model_figure(session, run.id, model_id, spec.metric, slice=spec.slice)
+                figure = model_figure(
+                    session,
+                    run.id,
+                    model_id,
+                    spec.metric,
+                    slice=spec.slice,
+                    reads=reads,
+                    kept=kept,
+                )
             except CannotCompute as error:
                 found.append({**entry, "error": str(error)})
             else:
