@@ -135,8 +135,9 @@ def read_scores(session: Session, run: ScoreRun, metrics: Iterable[str]) -> Scor
     )
     session.flush()
     found = session.connection().execute(columns).all()  # the ORM's rows take twice as long
+    stored: list[tuple[Any, ...]] = [tuple(row) for row in found]
     rows: dict[str, list[tuple[Any, ...]]] = {}
-    for row in map(tuple, found):
+    for row in stored:
         rows.setdefault(row[0], []).append(row)
     return ScoreReads(run, _places(session, run.generation_run), rows)
 
