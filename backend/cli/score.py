@@ -6,8 +6,9 @@ strop score preds.jsonl --metrics rouge,bleu,grounding [--json] [--out scores.js
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -16,6 +17,7 @@ import typer
 from backend.cli.common import JsonOption, print_json, print_table
 
 if TYPE_CHECKING:
+    from evaluators.columns import ScoreColumn
     from evaluators.metric import Metric
     from evaluators.types import Figure, Sample, Score
 
@@ -46,29 +48,29 @@ def command(
 
     chosen = resolve_metrics([name.strip() for name in metrics.split(",") if name.strip()])
     samples = read_samples(predictions)
-    scores = _score(chosen, samples, processes)
+    ids = [sample.id for sample in samples]
     groups = [sample.group for sample in samples]
+    scores = _score(chosen, samples, processes)
     if out is not None:
-        _write_scores(out, samples, scores)
+        _write_scores(out, ids, scores)
     figures, problems = [], []
     for metric in chosen:
         try:
+            column = scores[metric.name].without_words()
             figures.append(
-                aggregate(
-                    metric, scores[metric.name], groups, seed=seed, resamples=resamples, level=level
-                )
+                aggregate(metric, column, groups, seed=seed, resamples=resamples, level=level)
             )
         except _cannot_compute() as error:
             problems.append({"metric": metric.name, "error": str(error)})
     classes = _class_rows(scores, level) if by_class else []
     if html is not None:
-        _write_html(html, predictions, figures, problems, classes, _failures(samples, scores))
+        _write_html(html, predictions, figures, problems, classes, _failures(ids, scores))
     if as_json:
         listed = [*(figure.as_dict() for figure in figures), *problems]
         print_json({"figures": listed, "classes": classes} if by_class else listed)
     else:
         _print_figures(figures, problems, classes)
-        _print_failures(samples, scores)
+        _print_failures(ids, scores)
     if not figures:
         raise typer.Exit(1)
 
@@ -80,31 +82,35 @@ def _cannot_compute() -> type[Exception]:
 
 
 def _score(
-    metrics: Sequence[Metric], samples: Sequence[Sample], processes: int | None
-) -> dict[str, list[Score]]:
-    """All scores, with a progress bar where it will take a while."""
-    from evaluators.scoring import score_samples
+    metrics: Sequence[Metric], samples: list[Sample], processes: int | None
+) -> dict[str, ScoreColumn]:
+    """All scores, with a progress bar where it will take a while; takes the samples away."""
+    from evaluators.scoring import score_columns
 
-    if len(samples) < SLOW:
-        return score_samples(metrics, samples, processes=processes)
+    count = len(samples)
+    score = partial(score_columns, metrics, _taken(samples), count, processes=processes)
+    if count < SLOW:
+        return score()
     from rich.console import Console
     from rich.progress import Progress
 
     with Progress(console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("Scoring", total=len(samples))
-        return score_samples(
-            metrics,
-            samples,
-            processes=processes,
-            progress=lambda done: bar.update(task, advance=done),
-        )
+        task = bar.add_task("Scoring", total=count)
+        return score(progress=lambda done: bar.update(task, advance=done))
 
 
-def _write_scores(out: Path, samples: Sequence[Sample], scores: dict[str, list[Score]]) -> None:
+def _taken(samples: list[Sample]) -> Iterator[Sample]:
+    """The samples in order, each gone from the list once it is given, and its texts with it."""
+    samples.reverse()
+    while samples:
+        yield samples.pop()
+
+
+def _write_scores(out: Path, ids: Sequence[str], scores: dict[str, ScoreColumn]) -> None:
     with out.open("w", encoding="utf-8") as file:
         for name, column in scores.items():
-            for sample, score in zip(samples, column, strict=True):
-                row = {"id": sample.id, "metric": name, **_plain(score)}
+            for identity, score in zip(ids, column, strict=True):
+                row = {"id": identity, "metric": name, **_plain(score)}
                 file.write(json.dumps(row, ensure_ascii=False) + "\n")
 
 
@@ -114,13 +120,14 @@ def _plain(score: Score) -> dict[str, Any]:
     return {k: v for k, v in asdict(score).items() if not any(v is empty for empty in dropped)}
 
 
-def _class_rows(scores: dict[str, list[Score]], level: float) -> list[dict[str, Any]]:
+def _class_rows(scores: dict[str, ScoreColumn], level: float) -> list[dict[str, Any]]:
     from evaluators.metrics.labels import classification_report
 
     paired = next((column for name, column in scores.items() if name.startswith("f1")), None)
     if paired is None:
         raise typer.BadParameter("--by-class needs the metric f1 among --metrics.")
-    return [asdict(row) for row in classification_report(paired, level=level)]
+    report = classification_report(paired.without_words(), level=level)
+    return [asdict(row) for row in report]
 
 
 def _print_figures(
@@ -167,18 +174,18 @@ def _note(figure: Figure) -> str:
     return "; ".join(part for part in (rough, figure.note) if part)
 
 
-def _failures(samples: Sequence[Sample], scores: dict[str, list[Score]]) -> list[dict[str, str]]:
+def _failures(ids: Sequence[str], scores: dict[str, ScoreColumn]) -> list[dict[str, str]]:
     """The rows that could not be scored, metric by metric; none is dropped in silence."""
     return [
-        {"id": sample.id, "metric": name, "error": score.error}
+        {"id": identity, "metric": name, "error": error}
         for name, column in scores.items()
-        for sample, score in zip(samples, column, strict=True)
-        if score.error is not None
+        for identity, error in zip(ids, column.errors(), strict=True)
+        if error is not None
     ]
 
 
-def _print_failures(samples: Sequence[Sample], scores: dict[str, list[Score]]) -> None:
-    failures = _failures(samples, scores)
+def _print_failures(ids: Sequence[str], scores: dict[str, ScoreColumn]) -> None:
+    failures = _failures(ids, scores)
     for name in scores:
         failed = [row for row in failures if row["metric"] == name]
         for row in failed[:5]:

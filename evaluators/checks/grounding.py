@@ -18,6 +18,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 
 from evaluators.checks.claims import Claim
 from evaluators.checks.dates import WEEKDAYS
@@ -214,8 +215,14 @@ def score_grounding(samples: Sequence[Sample]) -> list[Score]:
     return [_grounding(sample) for sample in samples]
 
 
+@lru_cache(maxsize=512)
+def _claims_of(output: str, source: str) -> tuple[Claim, ...]:
+    """Remembered for the other of the two metrics, which scores the same chunk next."""
+    return tuple(find_claims(output, source))
+
+
 def _grounding(sample: Sample) -> Score:
-    claims = find_claims(sample.prediction, source_of(sample))
+    claims = _claims_of(sample.prediction, source_of(sample))
     if not claims:
         return Score(None, not_applicable=True, explanation="the output makes no checkable claim")
     spans = _spans(claims)
@@ -231,7 +238,7 @@ def score_invented(samples: Sequence[Sample]) -> list[Score]:
 
 
 def _invented(sample: Sample) -> Score:
-    claims = find_claims(sample.prediction, source_of(sample))
+    claims = _claims_of(sample.prediction, source_of(sample))
     spans = _spans(claims)
     return Score(
         float(bool(spans)),

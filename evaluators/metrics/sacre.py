@@ -70,6 +70,33 @@ def _edit_statistics(words: Sequence[str], references: Sequence[Sequence[str]]) 
     return [float(edits), sum(map(len, references)) / len(references)]
 
 
+def _chrf_statistics(
+    prediction: str, references: Sequence[str], *, options: tuple[tuple[str, Any], ...]
+) -> list[float]:
+    """chrF's; those of chrF++ begin with them, save where each prefers another reference."""
+    if len(references) > 1:
+        return segment_statistics(_engine("chrf", options), prediction, references)
+    characters = _character_statistics(prediction, references[0])
+    if not options:
+        return list(characters)
+    words = _engine("chrf", (("char_order", 0), *options))
+    return [*characters, *segment_statistics(words, prediction, references)]
+
+
+@lru_cache(maxsize=512)
+def _character_statistics(prediction: str, reference: str) -> tuple[float, ...]:
+    """Remembered for the other of chrF and chrF++, which scores the same chunk next."""
+    return tuple(segment_statistics(_engine("chrf", ()), prediction, [reference]))
+
+
+def _forget_texts(tokeniser: Any) -> None:
+    """Let go what a tokeniser of sacrebleu remembers: 65,536 texts, however long they are."""
+    for part in (tokeniser, *vars(tokeniser).values()):
+        forget = getattr(vars(type(part)).get("__call__"), "cache_clear", None)
+        if forget is not None:
+            forget()
+
+
 def score_segments(
     samples: Sequence[Sample],
     *,
@@ -83,7 +110,15 @@ def score_segments(
     engine = _engine(kind, options)
     fit = [kind != "ter" or _longest(s) <= MOST_WORDS for s in samples]
     kept = [s for s, fits in zip(samples, fit, strict=True) if fits]
-    stats = [segment_statistics(engine, s.prediction, s.references) for s in kept]
+    shared = kind == "chrf" and dict(options).keys() <= {"word_order"}
+    measure = (
+        partial(_chrf_statistics, options=options)
+        if shared
+        else partial(segment_statistics, engine)
+    )
+    stats = [measure(s.prediction, s.references) for s in kept]
+    if kind != "chrf":
+        _forget_texts(engine.tokenizer)
     values = figure(np.array(stats, dtype=np.float64)) if stats else np.empty(0)
     scored = iter(
         Score(float(value), stats=(*row, float(len(sample.references))))

@@ -1,4 +1,4 @@
-"""All text metrics of many outputs in one command: wall time, and memory with all children.
+"""All text metrics of many outputs in one command: time, and memory with all children.
 
     python -m tests.benchmarks.evaluators_many [--outputs 20000]
 
@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
+import resource
 import subprocess
 import sys
 import tempfile
@@ -33,10 +35,10 @@ def score_many(rows: list[tuple[str, str, str]]) -> dict[str, Any]:
                 file.write(json.dumps(row, ensure_ascii=False) + "\n")
         megabytes = path.stat().st_size / 1e6
         command = [sys.executable, "-m", "backend.cli", "score", str(path), "--json"]
-        start = time.perf_counter()
+        start, spent = time.perf_counter(), processor_seconds()
         with (Path(folder) / "out.json").open("w+") as out:
             process = subprocess.Popen([*command, "--metrics", TEXT_METRICS], stdout=out)
-            peak, most = watch_memory(process)
+            memory = watch_memory(process)
             seconds = time.perf_counter() - start
             out.seek(0)
             figures = json.load(out)
@@ -44,31 +46,57 @@ def score_many(rows: list[tuple[str, str, str]]) -> dict[str, Any]:
         "n": len(rows),
         "per s": len(rows) / seconds,
         "wall_s": seconds,
-        "peak_gb": peak,
-        "processes": most,
+        "processor_s": processor_seconds() - spent,
+        **memory,
         "metrics": len(figures),
         "failed": sum(figure.get("failed", 0) for figure in figures),
         "file_mb": megabytes,
+        "load": os.getloadavg()[0],
     }
 
 
-def watch_memory(process: subprocess.Popen[Any]) -> tuple[float, int]:
-    """Peak of the resident memory of a process and all its children together, GB; most processes.
+def processor_seconds() -> float:
+    """Of all processes that this one started and that have ended."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
-    Shared pages count once for each process, so the true peak is a little lower.
+
+def watch_memory(process: subprocess.Popen[Any]) -> dict[str, float | int | None]:
+    """Peaks over a process and all its children together, in GB, and the most processes.
+
+    Returns:
+        peak_pss_gb: the figure of record. Proportional set size: a page that k processes share
+            counts 1/k in each, so that the sum is what they take together; None where the system
+            does not tell it (it is Linux that does).
+        peak_rss_gb: resident set size, in which a shared page counts whole in each process.
     """
     import psutil
 
-    root, peak, most = psutil.Process(process.pid), 0, 1
+    root, rss, pss, most = psutil.Process(process.pid), 0, 0, 1
     while process.poll() is None:
         try:
             family = [root, *root.children(recursive=True)]
-            peak = max(peak, sum(member.memory_info().rss for member in family))
+            rss = max(rss, sum(member.memory_info().rss for member in family))
+            pss = max(pss, sum(proportional_size(member.pid) for member in family))
             most = max(most, len(family))
         except psutil.NoSuchProcess:
             pass
-        time.sleep(0.1)
-    return peak / 1e9, most
+        time.sleep(0.2)
+    return {
+        "peak_pss_gb": pss / 1e9 if pss else None,
+        "peak_rss_gb": rss / 1e9,
+        "processes": most,
+    }
+
+
+def proportional_size(pid: int) -> int:
+    """Proportional set size in bytes; 0 of a process that has ended, or where none is told."""
+    try:
+        told = Path(f"/proc/{pid}/smaps_rollup").read_text(encoding="ascii")
+    except OSError:
+        return 0
+    sizes = [line.split()[1] for line in told.splitlines() if line.startswith("Pss:")]
+    return int(sizes[0]) * 1024 if sizes else 0
 
 
 def main() -> None:

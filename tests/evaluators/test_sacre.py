@@ -69,6 +69,27 @@ def test_signature_is_that_of_sacrebleu(counts: list[int], nrefs: str) -> None:
     assert f"nrefs:{nrefs}|case:mixed|eff:no|tok:13a|smooth:exp|version:" in signature
 
 
+@pytest.mark.parametrize("name", ["bleu", "ter", "bleu_intl"])
+def test_no_text_stays_behind_in_a_tokeniser(name: str) -> None:
+    METRICS[name].score([Sample("1", "a cat", references=("the cat",))])
+    [options] = [METRICS[name].score_samples.keywords]  # type: ignore[attr-defined]
+    tokeniser = sacre._engine(options["kind"], options["options"]).tokenizer
+    assert vars(type(tokeniser))["__call__"].cache_info().currsize == 0
+
+
+@given(pair=LINES, other=LINES)
+@settings(max_examples=40, deadline=None)
+def test_chrf_with_words_equals_sacrebleu_beside_chrf(pair: list[str], other: list[str]) -> None:
+    samples = [
+        Sample("1", pair[0], references=(pair[1],)),
+        Sample("2", pair[0], references=(*other,)),
+    ]
+    for name in ("chrf", "chrf++"):
+        for sample, score in zip(samples, METRICS[name].score(samples), strict=True):
+            theirs = ENGINES[name]().sentence_score(sample.prediction, list(sample.references))
+            assert score.value == pytest.approx(theirs.score, abs=1e-9)
+
+
 def test_other_tokenisers_are_named_in_the_signature() -> None:
     metric = bleu("bleu_char", tokenize="char")
     scores = metric.score([Sample("1", "abc", references=("abd",))])
