@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from backend.comparison_client import ComparisonClient
 from backend.desk_client import DeskClient
 from backend.exchange_client import ExchangeClient
+from backend.job_client import JobClient
 from backend.quality_client import QualityClient
 from backend.report_client import ReportClient
 from backend.round_client import RoundClient
@@ -39,13 +40,20 @@ __all__ = ["StropClient", "sign_in"]
 
 
 class StropClient(
-    DeskClient, ReportClient, QualityClient, ExchangeClient, RoundClient, ComparisonClient
+    DeskClient,
+    ReportClient,
+    QualityClient,
+    ExchangeClient,
+    RoundClient,
+    ComparisonClient,
+    JobClient,
 ):
     """A person's or a program's way to a Strop server; see `Wire` for its arguments and errors.
 
     The methods follow the loop; those of an expert's desk are in `DeskClient`, those of a queue's
     figures in `ReportClient`, known answers, adjudications and rubrics in `QualityClient`, exports,
-    imports and webhooks in `ExchangeClient`, rounds and lineage in `RoundClient`.
+    imports and webhooks in `ExchangeClient`, rounds and lineage in `RoundClient`, cancelling in
+    `JobClient`.
     """
 
     def list_users(self, project_id: int) -> list[users.UserShown]:

@@ -48,6 +48,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "dataset": ("backend.cli.dataset", "Import, split and show datasets."),
     "adapter": ("backend.cli.adapter", "Register, list and preflight adapters."),
     "run": ("backend.cli.run", "Generate with several models and score what they wrote."),
+    "job": ("backend.cli.job", "Long work: list it, cancel it."),
     "report": ("backend.cli.report", "Figures of a run, with intervals."),
     "rubric": ("backend.cli.rubric", "Rubrics: list, check, add and export them."),
     "review": ("backend.cli.review", "Open review queues and see how they stand."),

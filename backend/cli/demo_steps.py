@@ -67,7 +67,7 @@ class Demo:
 
         with self.installation.sessions.begin() as session:
             job = enqueue_job(session, kind, subject_id, arguments=arguments)
-            if job.state in (JobState.STOPPED, JobState.FAILED):
+            if job.state in (JobState.STOPPED, JobState.FAILED, JobState.CANCELLED):
                 resume_job(session, job.id)
         run_jobs(self.installation.sessions, self.installation.settings, [job.id])
 

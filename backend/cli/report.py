@@ -51,6 +51,8 @@ def show_report(installation: Installation, run_id: int, *, as_json: bool) -> No
         f"Run {run_id}: {report['dataset']} {report['split']}, engine {report['engine']}, "
         f"{done['done']} of {done['total']} generations, {done['failed']} failed."
     )
+    if report["reason"]:
+        typer.echo(report["reason"])
     for scores in report["scores"]:
         _print_scores(scores)
 
@@ -59,10 +61,11 @@ def make_report(session: Session, run_id: int) -> dict[str, Any]:
     """A run, its progress, its models, and the figures and differences of its scorings."""
     from dataclasses import asdict
 
-    from backend.services import generation, scoring
+    from backend.services import generation, queue, scoring
 
     run = generation.get_run(session, run_id)
     version = run.dataset_version
+    job = queue.find_job(session, queue.JobKind.GENERATE, run.id)
     return {
         "run": run.id,
         "dataset": f"{version.dataset.name}@{version.number}",
@@ -71,6 +74,8 @@ def make_report(session: Session, run_id: int) -> dict[str, Any]:
         "engine": run.engine,
         "params": run.params,
         "models": [model.label for model in run.models],
+        "state": job and job.state,
+        "reason": job and job.error,
         "progress": asdict(generation.run_progress(session, run.id)),
         "scores": [
             _score_report(session, row.id, [model.id for model in run.models])

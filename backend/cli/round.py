@@ -119,15 +119,18 @@ def resume(
 def cancel(
     reason: Annotated[str, typer.Option(help="Why; it stays in the round's record.")],
     number: Number = None,
+    as_: AsOption = None,
     project: ProjectOption = None,
 ) -> None:
-    """End a round without a verdict; what it made stays."""
+    """End a round without a verdict; its jobs are cancelled, what they made stays."""
     from backend.db import utc_now
     from backend.services.rounds import cancel_round, find_round
+    from backend.services.users import find_user
 
     with working_in_project(project) as (_, session, found):
         row = find_round(session, found.id, number)
-        cancel_round(session, row, reason=reason, now=utc_now())
+        by = None if as_ is None else find_user(session, as_)
+        cancel_round(session, row, reason=reason, now=utc_now(), by=by)
         record = _record(row)
     _show(record, as_json=False)
 

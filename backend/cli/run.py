@@ -83,7 +83,7 @@ def command(
                 accept_leaks=leak_acceptance(session, accept_leaks, as_),
             )
             job_ids = [job_id]
-    typer.echo(f"Run {run_id} is queued.", err=True)
+    typer.echo(f"Run {run_id} is queued; to stop it: strop job cancel run {run_id}", err=True)
     run_jobs(installation.sessions, installation.settings, job_ids, quiet=json)
     show_report(installation, run_id, as_json=json)
 

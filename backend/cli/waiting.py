@@ -36,7 +36,7 @@ LOG_LINES = 5
 
 
 class JobEnded(StropError):
-    """A job stopped or failed; carries the job's own error and exit code."""
+    """A job stopped, failed or was cancelled; carries the job's own error and exit code."""
 
     slug = "job-ended"
 
@@ -100,7 +100,7 @@ def run_jobs(
         quiet: show no progress bar.
 
     Raises:
-        JobEnded: a job stopped or failed; its exit code is that of the command.
+        JobEnded: a job stopped, failed or was cancelled; its exit code is that of the command.
         WorkerDied: the worker started here ended with an error.
     """
     try:
@@ -110,7 +110,8 @@ def run_jobs(
     except KeyboardInterrupt:
         raise Interrupted(
             "Interrupted; what was done is kept.",
-            hint="It goes on when a worker runs: strop worker, or --resume.",
+            hint="It goes on when a worker runs: strop worker, or --resume. "
+            "To stop it: strop job cancel",
         ) from None
 
 
@@ -121,7 +122,7 @@ def _watch(
     while True:
         jobs, standings = look(sessions, job_ids)
         update_bars(bars, shown, jobs, standings)
-        if ended := [job for job in jobs if job.state in ("failed", "stopped")]:
+        if ended := [job for job in jobs if job.state in ("failed", "stopped", "cancelled")]:
             raise JobEnded(ended[0])
         if all(job.state == "done" for job in jobs):
             return jobs

@@ -63,10 +63,12 @@ def _write_group(
         raise
     except (EngineError, InvalidInput) as error:  # not taken: a finding that the run keeps
         raise refuse_models(shop.sessions, run.engine, group, error, run_id=run_id) from error
+    yield  # loading takes minutes, in which a person may have cancelled
     if group[0].is_own_base:
         shop.preflight(shop.sessions, engine, run_id, alone=group[0].id)
     else:
         shop.preflight(shop.sessions, engine, run_id)
+    yield
     answers = engine.generate(requests, params)
     try:
         for chunk in chunks_of(answers, size=CHUNK, seconds=SAVE_AFTER_SECONDS):
@@ -110,7 +112,10 @@ def _finish(shop: Workshop, job: Job) -> None:
                 f"The engine left out {missing} answers of run {job.subject_id}.",
                 hint=f"Try again: strop run --resume {job.subject_id}",
             )
-        queue.finish_job(session, job.id, job.attempt, JobState.DONE, now=utc_now(), exit_code=0)
+        if not queue.finish_job(
+            session, job.id, job.attempt, JobState.DONE, now=utc_now(), exit_code=0
+        ):
+            return  # cancelled, or taken over: the scoring is not ours to ask for
         for score_run_id in queue.get_job(session, job.id).arguments.get("then_score", ()):
             asked = queue.enqueue_job(session, queue.JobKind.SCORE, score_run_id)
             queue.resume_job(session, asked.id)

@@ -66,8 +66,9 @@ def train_parts(shop: Workshop, job: Job) -> Parts:
     if not plan.finished:
         raise _failure(plan)
     with shop.sessions.begin() as session:
-        training.finish_training_run(session, plan.run_id, settings=shop.settings, now=utc_now())
-        queue.finish_job(session, job.id, job.attempt, JobState.DONE, now=utc_now(), exit_code=0)
+        now = utc_now()
+        if queue.finish_job(session, job.id, job.attempt, JobState.DONE, now=now, exit_code=0):
+            training.finish_training_run(session, plan.run_id, settings=shop.settings, now=now)
 
 
 def _wait_for_trainer(shop: Workshop, plan: _Plan) -> Parts:

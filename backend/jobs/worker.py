@@ -32,6 +32,7 @@ from backend.jobs.preflight import check_models
 from backend.jobs.reconcile import reconcile
 from backend.jobs.score import score_parts
 from backend.jobs.train import train_parts
+from backend.jobs.trainers import TrainerEnder
 from backend.jobs.webhooks import deliver_due, keep_delivering
 from backend.services import queue
 from backend.services.clearing import BATCH, clear_outlived
@@ -66,6 +67,10 @@ class Worker:
     _beaten: float = field(default=0.0)
     _clear_after: datetime | None = field(default=None)
     _advance_after: datetime | None = field(default=None)
+    _trainers: TrainerEnder = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._trainers = TrainerEnder(self.shop.sessions, self.shop.settings)
 
     def start(self) -> None:
         """Take the name and start the job engine.
@@ -97,7 +102,8 @@ class Worker:
         telling.start()
         while not self.shop.stopping.is_set():
             unfinished = self._reconcile()
-            if self.until_idle and unfinished == 0 and self.shop.wait_idle(0):
+            ending = self._end_trainers()
+            if self.until_idle and unfinished == ending == 0 and self.shop.wait_idle(0):
                 deliver_due(self.shop.sessions, private=self.shop.settings.webhook_private)
                 return
             self._advance(utc_now())
@@ -120,6 +126,13 @@ class Worker:
             )
         except OperationalError as error:  # the database was away or locked: it may come back
             log.warning("the database could not be read, will try again: %s", error)
+            return -1
+
+    def _end_trainers(self) -> int:
+        try:
+            return self._trainers.end_cancelled()
+        except OperationalError as error:
+            log.warning("cancelled trainings could not be read, will try again: %s", error)
             return -1
 
     def _advance(self, now: datetime) -> None:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from backend.schemas.common import Shown
+from pydantic import Field
+
+from backend.schemas.common import Given, Shown
 
 
 class JobShown(Shown):
-    """A piece of long work on one subject; `error` says why it stopped or failed."""
+    """A piece of long work on one subject; `error` says why it stopped or failed, or who cancelled
+    it, at `finished_at`, and why."""
 
     id: int
     kind: str
@@ -20,3 +23,9 @@ class JobShown(Shown):
     created_at: datetime
     started_at: datetime | None
     finished_at: datetime | None
+
+
+class JobCancelled(Given):
+    """Why a run, a scoring or a training is to stop; may be left out."""
+
+    reason: str | None = Field(None, min_length=1, max_length=2_000)

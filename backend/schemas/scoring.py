@@ -110,13 +110,15 @@ class DifferenceShown(Shown):
 
 
 class ScoreRunShown(Shown):
-    """A score run and where it stands."""
+    """A score run and where it stands; `reason` says why it stopped or failed, or who cancelled
+    it."""
 
     id: int
     generation_run_id: int
     metrics: list[dict[str, Any]]
     seed: int
     job_state: str | None
+    reason: str | None = None
     created_at: datetime
 
 

@@ -97,7 +97,7 @@ def list_jobs(session: Session, *, states: Collection[str] = (), limit: int = 10
 
 
 def resume_job(session: Session, job_id: int, *, arguments: Mapping[str, Any] | None = None) -> Job:
-    """Queue a stopped, failed or finished job again; what it saved stays.
+    """Queue a stopped, failed, cancelled or finished job again; what it saved stays.
 
     A job that waits or runs only gets the new arguments, which it reads when it ends.
     """
@@ -110,7 +110,7 @@ def resume_job(session: Session, job_id: int, *, arguments: Mapping[str, Any] | 
         return job
     job.state = JobState.QUEUED
     job.attempt += 1
-    job.error = job.exit_code = job.executor_id = job.finished_at = None
+    job.error = job.exit_code = job.executor_id = job.finished_at = job.cancelled_by_id = None
     session.flush()
     return job
 
@@ -161,6 +161,44 @@ def finish_job(
     return _move(
         session, job_id, attempt, state=state, error=error, exit_code=exit_code, finished_at=now
     )
+
+
+def cancel_job(
+    session: Session, job_id: int, *, by_id: int | None, error: str, now: datetime
+) -> bool:
+    """Take a job that waits or runs out of the queue for good; False if it does neither.
+
+    Whoever works on it finds out between two parts and saves no more.
+
+    Args:
+        by_id: the person who cancels.
+        error: that in words.
+    """
+    moved = session.execute(
+        update(Job)
+        .where(Job.id == job_id, Job.state.in_(UNFINISHED))
+        .values(
+            state=JobState.CANCELLED,
+            cancelled_by_id=by_id,
+            error=error,
+            exit_code=1,
+            finished_at=now,
+        )
+        .returning(Job.id)
+    )
+    return moved.first() is not None
+
+
+def is_cancelled(session: Session, job_id: int) -> bool:
+    """Whether a job is cancelled at this moment."""
+    query = select(Job.id).where(Job.id == job_id, Job.state == JobState.CANCELLED)
+    return session.scalar(query) is not None
+
+
+def cancelled_jobs(session: Session, kind: JobKind) -> list[Job]:
+    """The jobs of a kind that were cancelled and not taken up again."""
+    query = select(Job).where(Job.state == JobState.CANCELLED, Job.queue == QUEUES[kind])
+    return list(session.scalars(query.where(Job.kind == kind)))
 
 
 def requeue_job(session: Session, job_id: int, attempt: int) -> bool:

@@ -6,26 +6,28 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import Index, String, UniqueConstraint
+from sqlalchemy import ForeignKey, Index, String, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
 from backend.db import Base, utc_now
 
 
 class JobState(StrEnum):
-    """Where a job stands. STOPPED is resumable: what was saved stays."""
+    """Where a job stands. STOPPED is resumable: what was saved stays; CANCELLED is by a person."""
 
     QUEUED = "queued"
     RUNNING = "running"
     DONE = "done"
     STOPPED = "stopped"
     FAILED = "failed"
+    CANCELLED = "cancelled"
 
 
 class Job(Base):
     """One piece of long work on one subject, for example (generate, run 7).
 
     `attempt` grows with each resumption and is part of the workflow id, `generate-7-1`.
+    `cancelled_by_id` is who cancelled the present attempt, which `finished_at` dates.
     """
 
     __tablename__ = "jobs"
@@ -44,6 +46,7 @@ class Job(Base):
     error: Mapped[str | None]
     exit_code: Mapped[int | None]
     executor_id: Mapped[str | None] = mapped_column(String(64))
+    cancelled_by_id: Mapped[int | None] = mapped_column(ForeignKey("users.id"))
     created_at: Mapped[datetime] = mapped_column(default=utc_now)
     started_at: Mapped[datetime | None]
     finished_at: Mapped[datetime | None]

@@ -26,7 +26,7 @@ from dashboard.session import current_client, current_project
 from dashboard.views.queue_choice import NO_QUEUE
 
 SUBJECTS = {"generate": "generation run", "score": "score run", "train": "training run"}
-STATE_TAGS = {"done": "pass", "failed": "fail", "stopped": "inconclusive"}
+STATE_TAGS = {"done": "pass", "failed": "fail", "cancelled": "fail", "stopped": "inconclusive"}
 NEWEST_JOBS = 8
 
 

@@ -9,6 +9,7 @@ import streamlit as st
 from backend.schemas.generation import GenerationRunShown
 from backend.schemas.model_versions import PreflightShown
 from backend.schemas.scoring import DifferenceShown, FigureShown, ScoreRunDetail
+from dashboard.components.cancelling import show_cancel
 from dashboard.components.figures import (
     difference_points,
     difference_rows,
@@ -72,6 +73,8 @@ def _show_facts(run: GenerationRunShown) -> None:
     if job is not None and job.error:
         facts["reason"] = job.error
     st.html(facts_html(facts))
+    client = current_client()
+    show_cancel(job, f"run {run.id}", lambda reason: client.cancel_run(run.id, reason))
     for one in newest_of_each(run.preflights):
         _show_preflight(run, one)
 
@@ -95,6 +98,8 @@ def _show_scores(run: GenerationRunShown) -> None:
         st.info("Not scored yet: `strop run --resume` with `--metrics`, or score it by the API.")
         return
     detail = current_client().score_run(_choose_score_run(run.score_run_ids))
+    if detail.job_state == "cancelled":
+        st.info(detail.reason)
     if not detail.figures:
         st.info(f"The scoring is {detail.job_state or 'not queued'}; figures come when it is done.")
         return

@@ -9,6 +9,7 @@ import streamlit as st
 
 from backend.schemas.curation import TrainingSetShown
 from backend.schemas.training import TrainingProgress, TrainingRunShown
+from dashboard.components.cancelling import show_cancel
 from dashboard.components.frame import (
     Cell,
     Number,
@@ -23,7 +24,7 @@ from dashboard.components.plots import loss_plot
 from dashboard.session import current_client, current_project
 
 LIVE_SECONDS = 2.0
-ENDED = frozenset({"done", "failed", "stopped"})
+ENDED = frozenset({"done", "failed", "stopped", "cancelled"})
 SHOWN_CONFIG = (
     "method",
     "weights",
@@ -73,6 +74,8 @@ def _show_run(run: TrainingRunShown, sets: dict[int, TrainingSetShown]) -> None:
         st.fragment(_show_curve, run_every=LIVE_SECONDS if live else None)(run.id, was_live=live)
     with facts:
         st.html(facts_html(_facts(run, sets)))
+        client, what = current_client(), f"training {run.id}"
+        show_cancel(run.job, what, lambda reason: client.cancel_training(run.id, reason))
     if ledger := run.result.get("ledger"):
         st.html(tiles_html(ledger_tiles(ledger)))
     if search := run.result.get("search"):

@@ -105,6 +105,7 @@ class FakeClient(FakeReports):
     held_by_others: int = 0
     n_queues: int = 1
     project: dict[str, Any] = field(default_factory=dict)
+    cancelled: list[tuple[str, int, str | None]] = field(default_factory=list)
 
     def _may_fail(self, name: str) -> None:
         if name in self.fail:
@@ -262,6 +263,12 @@ class FakeClient(FakeReports):
 
     def list_jobs(self, project_id: int) -> list[JobShown]:
         return self._list("list_jobs")
+
+    def cancel_run(self, run_id: int, reason: str | None = None) -> None:
+        self.cancelled.append(("run", run_id, reason))
+
+    def cancel_training(self, run_id: int, reason: str | None = None) -> None:
+        self.cancelled.append(("training", run_id, reason))
 
     def list_rounds(self, project_id: int) -> list[RoundShown]:
         return self._list("list_rounds")

@@ -18,9 +18,10 @@ from backend.schemas.generation import (
     RunProgress,
 )
 from backend.schemas.model_versions import PreflightShown
-from backend.schemas.queue import JobShown
+from backend.schemas.queue import JobCancelled, JobShown
 from backend.schemas.scoring import ScoreShown
-from backend.services import generation, overview, queue, scoring
+from backend.services import cancelling, generation, overview, queue, scoring
+from backend.services.cancelling import Cancellation
 from backend.services.datasets import get_dataset_version
 from backend.services.leak_checks import acceptance
 from backend.services.model_versions import find_model
@@ -119,6 +120,16 @@ def resume_run(generation_run_id: int, session: SessionDep) -> GenerationRunShow
     job = queue.enqueue_job(session, JobKind.GENERATE, generation_run_id)
     queue.resume_job(session, job.id)
     return _show_run(session, generation.get_run(session, generation_run_id))
+
+
+@router.post("/generation-runs/{generation_run_id}/cancel")
+def cancel_run(
+    generation_run_id: int, body: JobCancelled, session: SessionDep, user: CurrentUser, now: NowDep
+) -> GenerationRunShown:
+    """Stop a run and its scoring; what was written stays, and resuming goes on from there."""
+    run = generation.get_run(session, generation_run_id)
+    cancelling.cancel_run(session, run.id, Cancellation(user, now, body.reason))
+    return _show_run(session, run)
 
 
 @router.get("/generation-runs/{generation_run_id}/generations")

@@ -120,9 +120,9 @@ def cancel_round(
     user: CurrentUser,
     now: NowDep,
 ) -> shapes.RoundShown:
-    """End a round without a verdict; what it made stays."""
+    """End a round without a verdict; its jobs are cancelled, what they made stays."""
     row = _round(session, round_id)
-    rounds.cancel_round(session, row, reason=body.reason, now=now)
+    rounds.cancel_round(session, row, reason=body.reason, now=now, by=user)
     return _show(session, row, serving.kept)
 
 

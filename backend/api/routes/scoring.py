@@ -9,9 +9,10 @@ from fastapi import APIRouter, Query
 from fastapi.responses import StreamingResponse
 from sqlalchemy.orm import Session
 
-from backend.api.deps import ServingDep, SessionDep
+from backend.api.deps import CurrentUser, NowDep, ServingDep, SessionDep
 from backend.api.once import OnceDep
 from backend.api.streams import stream_lines
+from backend.schemas.queue import JobCancelled
 from backend.schemas.scoring import (
     ClassShown,
     DifferenceShown,
@@ -22,6 +23,7 @@ from backend.schemas.scoring import (
     ScoreShown,
 )
 from backend.services import overview, queue, scoring
+from backend.services.cancelling import Cancellation, cancel_subjects
 from backend.services.queue import JobKind
 from backend.tables.scoring import ScoreRun
 
@@ -35,7 +37,8 @@ def _show(session: Session, run: ScoreRun) -> ScoreRunShown:
         generation_run_id=run.generation_run_id,
         metrics=run.metrics,
         seed=run.seed,
-        job_state=job.state if job else None,
+        job_state=job and job.state,
+        reason=job and job.error,
         created_at=run.created_at,
     )
 
@@ -66,6 +69,17 @@ def show_score_run(score_run_id: int, session: SessionDep, serving: ServingDep) 
     made = scoring.model_figures(session, run.id, kept=serving.kept)
     figures = [FigureShown(**found.as_dict()) for found in made]
     return ScoreRunDetail(**_show(session, run).model_dump(), figures=figures)
+
+
+@router.post("/score-runs/{score_run_id}/cancel")
+def cancel_score_run(
+    score_run_id: int, body: JobCancelled, session: SessionDep, user: CurrentUser, now: NowDep
+) -> ScoreRunShown:
+    """Stop a scoring; what was scored stays."""
+    run = scoring.get_score_run(session, score_run_id)
+    cancellation = Cancellation(user, now, body.reason)
+    cancel_subjects(session, [(JobKind.SCORE, run.id)], cancellation)
+    return _show(session, run)
 
 
 @router.get("/score-runs/{score_run_id}/differences")

@@ -5,9 +5,9 @@ from __future__ import annotations
 from fastapi import APIRouter
 from sqlalchemy.orm import Session
 
-from backend.api.deps import CurrentUser, ServingDep, SessionDep
+from backend.api.deps import CurrentUser, NowDep, ServingDep, SessionDep
 from backend.api.once import OnceDep
-from backend.schemas.queue import JobShown
+from backend.schemas.queue import JobCancelled, JobShown
 from backend.schemas.training import (
     LossPoint,
     TrainingProgress,
@@ -16,6 +16,7 @@ from backend.schemas.training import (
 )
 from backend.services import queue, training
 from backend.services.access import require_in_project
+from backend.services.cancelling import Cancellation, cancel_subjects
 from backend.services.queue import JobKind
 from backend.tables.training import TrainingRun
 
@@ -64,6 +65,17 @@ def start_training(
 def show_training_run(training_run_id: int, session: SessionDep) -> TrainingRunShown:
     """One training run."""
     return _show(session, training.get_training_run(session, training_run_id))
+
+
+@router.post("/training-runs/{training_run_id}/cancel")
+def cancel_training(
+    training_run_id: int, body: JobCancelled, session: SessionDep, user: CurrentUser, now: NowDep
+) -> TrainingRunShown:
+    """Stop a training; its checkpoints stay, and resuming goes on from the last."""
+    run = training.get_training_run(session, training_run_id)
+    cancellation = Cancellation(user, now, body.reason)
+    cancel_subjects(session, [(JobKind.TRAIN, run.id)], cancellation)
+    return _show(session, run)
 
 
 @router.get("/training-runs/{training_run_id}/progress")

@@ -292,7 +292,7 @@ def _job(session: Session, kind: JobKind, subject_id: int, what: str) -> Waits |
     job = queue.find_job(session, kind, subject_id)
     if job is None:
         return Waits(f"{what} to be queued")
-    if job.state in (JobState.FAILED, JobState.STOPPED):
+    if job.state in (JobState.FAILED, JobState.STOPPED, JobState.CANCELLED):
         raise JobFailed(job.error or f"Job {job.id} was {job.state}.")
     if job.state == JobState.DONE:
         return None

@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 
 from backend.errors import Conflict, NotFound
 from backend.services import queue, review
+from backend.services.cancelling import Cancellation, cancel_unfinished
 from backend.services.projects import current_manifest
 from backend.services.promotion import get_comparison, hold, plan_promotion, promote
 from backend.services.queue import JobKind
@@ -18,6 +19,7 @@ from backend.services.rounds.plans import AcceptedLeaks, RoundPlan
 from backend.services.rounds.replays import replay_runs
 from backend.services.serving import Move, ServingReport
 from backend.tables.rounds import Phase, Round, RoundEvent, RoundState
+from backend.tables.users import User
 
 ENDED = (RoundState.CANCELLED, RoundState.FINISHED)
 
@@ -122,7 +124,7 @@ def pause_round(session: Session, row: Round, *, now: datetime) -> None:
 def take_up_round(
     session: Session, row: Round, *, now: datetime, accept: AcceptedLeaks | None = None
 ) -> None:
-    """Go on with a paused or failed round; a job that failed is queued again.
+    """Go on with a paused or failed round; a job that failed or was cancelled is queued again.
 
     Args:
         accept: who lets the leaks stand for which it failed, and why.
@@ -138,22 +140,30 @@ def take_up_round(
         row.plan = {**row.plan, "accepted_leaks": accept.model_dump()}
     for kind, subject in _jobs_of(session, row):
         job = queue.find_job(session, kind, subject)
-        if job is not None and job.state in ("failed", "stopped"):
+        if job is not None and job.state in ("failed", "stopped", "cancelled"):
             queue.resume_job(session, job.id)
     note(session, row, "taken up", now)
 
 
-def cancel_round(session: Session, row: Round, *, reason: str, now: datetime) -> None:
-    """End a round without a verdict; its queue is closed, what it made stays.
+def cancel_round(
+    session: Session, row: Round, *, reason: str, now: datetime, by: User | None = None
+) -> None:
+    """End a round without a verdict; its jobs and its queue end too, what it made stays.
+
+    Args:
+        by: who cancels; None for the machine's own command line.
 
     Raises:
         Conflict: it has ended.
     """
     _refuse_ended(row)
+    why = Cancellation(by, now, f"with round {row.number}, {reason}")
+    cancel_unfinished(session, _jobs_of(session, row), why)
     row.state, row.waits_for, row.finished_at = RoundState.CANCELLED, None, now
     if row.review_queue_id is not None:
         review.close_queue(session, row.review_queue_id, now=now)
-    note(session, row, f"cancelled: {reason}", now)
+    name = "" if by is None else f" by {by.name}"
+    note(session, row, f"cancelled{name}: {reason}", now)
 
 
 def plan_signing(session: Session, row: Round, *, override: str | None = None) -> Move:

@@ -47,7 +47,7 @@ def test_a_round_is_started_paused_taken_up_and_cancelled(
     assert client.cancel_round(started.id, "wrong base").state == "cancelled"
     (listed,) = client.list_rounds(project)
     texts = [event.text for event in listed.events]
-    assert texts == ["started", "paused", "taken up", "cancelled: wrong base"]
+    assert texts == ["started", "paused", "taken up", "cancelled by eva: wrong base"]
     with pytest.raises(Conflict, match="cancelled"):
         client.resume_round(started.id)
 

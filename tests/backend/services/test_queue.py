@@ -94,3 +94,23 @@ def test_leaving_worker_is_forgotten(session: Session) -> None:
     queue.claim_worker_name(session, "w", queues=["gen"], pid=os.getpid(), now=now)
     queue.leave_worker(session, "w", pid=os.getpid())
     assert queue.live_workers(session, now=now) == []
+
+
+def test_a_job_that_has_ended_is_not_cancelled_and_a_cancelled_one_does_not_end(
+    session: Session,
+) -> None:
+    job = queue.enqueue_job(session, "train", 1)
+    assert queue.cancel_job(session, job.id, by_id=None, error="by hand", now=utc_now())
+    assert queue.is_cancelled(session, job.id)
+    assert not queue.cancel_job(session, job.id, by_id=None, error="again", now=utc_now())
+    assert not queue.holds_job(session, job.id, 1)
+    assert not queue.start_job(session, job.id, 1, executor_id="w1", now=utc_now())
+    assert not queue.requeue_job(session, job.id, 1)
+    assert not queue.finish_job(session, job.id, 1, JobState.DONE, now=utc_now())
+    assert queue.unfinished_jobs(session, ["gpu"]) == []
+    (found,) = queue.cancelled_jobs(session, queue.JobKind.TRAIN)
+    assert (found.id, found.error) == (job.id, "by hand")
+    queue.resume_job(session, job.id)
+    queue.finish_job(session, job.id, 2, JobState.DONE, now=utc_now())
+    assert not queue.cancel_job(session, job.id, by_id=None, error="late", now=utc_now())
+    assert queue.cancelled_jobs(session, queue.JobKind.TRAIN) == []
