@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import sys
 import unicodedata
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import update_wrapper
+from inspect import Parameter, Signature, signature
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar, get_type_hints
 
 import typer
 
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
     from backend.settings import Settings
     from backend.tables.projects import Project
 
+Options = TypeVar("Options")
 FILE_WIDTH = 180
 BIDI_CONTROLS = frozenset(
     "\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
@@ -40,6 +43,31 @@ class Installation:
 
     settings: Settings
     sessions: sessionmaker[Session]
+
+
+def takes(options: type[Options]) -> Callable[[Callable[[Options], None]], Callable[..., None]]:
+    """Make a command of a function that is given all its options as one value.
+
+    For commands of many options: these are the fields of a frozen dataclass, each annotated as
+    typer has it of a parameter, in the order in which help lists them.
+    """
+    hints = get_type_hints(options, include_extras=True)
+    fields = signature(options).parameters.values()
+    named = [
+        Parameter(f.name, Parameter.KEYWORD_ONLY, default=f.default, annotation=hints[f.name])
+        for f in fields
+    ]
+
+    def make(work: Callable[[Options], None]) -> Callable[..., None]:
+        def command(**given: Any) -> None:
+            work(options(**given))
+
+        update_wrapper(command, work)
+        command.__annotations__ = hints
+        command.__signature__ = Signature(named)  # type: ignore[attr-defined]
+        return command
+
+    return make
 
 
 def open_installation(**overrides: object) -> Installation:

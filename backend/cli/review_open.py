@@ -7,128 +7,74 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from backend.cli.common import (
-    JsonOption,
-    ProjectOption,
-    print_json,
-    print_table,
-    working_in_project,
-)
-from backend.cli.review_options import (
-    Allocate,
-    Anchor,
-    By,
-    Deal,
-    DesignName,
-    DryRun,
-    GoldEvery,
-    GoldFirst,
-    Group,
-    Items,
-    LeaseSeconds,
-    Mask,
-    Minutes,
-    MinutesPerReview,
-    Models,
-    Overlap,
-    OverlapShare,
-    Pair,
-    Person,
-    QueueName,
-    Reviewers,
-    RiskMetric,
-    Rubric,
-    Rule,
-    Run,
-    Seed,
-    Skill,
-    Strata,
-    parse_place,
-    parse_stratum,
-    read_rules,
-)
+from backend.cli.common import print_json, print_table, takes, working_in_project
+from backend.cli.review_options import OpenOptions, parse_place, parse_stratum, read_rules
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
-    from backend.services.review import QueuePlan
+    from backend.services.review import Opening, QueuePlan
     from backend.services.review.assignments import Assignment
     from backend.services.review.designs import SamplingDesign
 
 DEFAULT_RUBRICS = {"single": "summary_faithfulness", "pair": "blind_pair"}
 
 
-def open_(
-    queue: QueueName,
-    run: Run,
-    models: Models = None,
-    pair: Pair = None,
-    rubric: Rubric = None,
-    reviewers: Reviewers = None,
-    items: Items = None,
-    overlap: Overlap = 1,
-    overlap_share: OverlapShare = 0.0,
-    seed: Seed = 7,
-    lease_seconds: LeaseSeconds = None,
-    design: DesignName = "random",
-    by: By = None,
-    allocation: Allocate = "proportional",
-    strata: Strata = None,
-    anchor: Anchor = None,
-    risk_metric: RiskMetric = None,
-    minutes: Minutes = None,
-    minutes_per_review: MinutesPerReview = None,
-    group: Group = None,
-    person: Person = None,
-    skill: Skill = None,
-    deal: Deal = False,
-    gold: GoldFirst = 0,
-    gold_every: GoldEvery = 0,
-    mask: Mask = None,
-    rule: Rule = None,
-    dry_run: DryRun = False,
-    project: ProjectOption = None,
-    json: JsonOption = False,
-) -> None:
+@takes(OpenOptions)
+def open_(asked: OpenOptions) -> None:
     """Open a queue: single outputs (--models) or blind pairs (--pair) of a run."""
     from backend.errors import InvalidInput
+    from backend.services import review
+
+    if (asked.models is None) == (asked.pair is None):
+        raise InvalidInput("Give either --models or --pair.", hint="For example: --pair base,v1")
+    design, gold = _design(asked), {"gold_onboarding": asked.gold, "gold_every": asked.gold_every}
+    rules = read_rules(asked.rule or [], **gold, mask=asked.mask or [])
+    with working_in_project(asked.project) as (installation, session, found):
+        life = asked.lease_seconds or installation.settings.lease_seconds
+        opening = _opening(session, found.id, asked, design, lease_seconds=life)
+        plan = review.plan_queue(session, opening)
+        shown = _summary(asked.queue, plan)
+        if asked.dry_run:
+            session.rollback()
+        else:
+            shown["id"] = review.store_queue(session, asked.queue, plan, rules).id
+    _show(shown, asked.json)
+
+
+def _opening(
+    session: Session,
+    project_id: int,
+    asked: OpenOptions,
+    design: SamplingDesign,
+    *,
+    lease_seconds: int,
+) -> Opening:
+    """The queue as it is asked for; its rubric is saved."""
     from backend.rubrics import find_rubric
     from backend.services import review, scoring
     from backend.services.model_versions import find_model
 
-    if (models is None) == (pair is None):
-        raise InvalidInput("Give either --models or --pair.", hint="For example: --pair base,v1")
-    kind, labels = ("single", models) if pair is None else ("pair", pair)
-    asked = _design(design, by, allocation, strata, anchor, risk_metric)
-    rules = read_rules(rule or [], gold_onboarding=gold, gold_every=gold_every, mask=mask or [])
-    with working_in_project(project) as (installation, session, found):
-        version = review.save_rubric(
-            session, found.id, find_rubric(rubric or DEFAULT_RUBRICS[kind])
-        )
-        scored = scoring.list_score_runs(session, run)
-        opening = review.Opening(
-            project_id=found.id,
-            kind=kind,
-            generation_run_id=run,
-            rubric_version_id=version.id,
-            model_ids=[find_model(session, found.id, label).id for label in _names(labels)],
-            reviewer_ids=_reviewer_ids(session, found.id, reviewers, group),
-            seed=seed,
-            n_items=items,
-            overlap_share=overlap_share,
-            overlap=overlap,
-            score_run_id=scored[-1].id if scored else None,
-            lease_seconds=lease_seconds or installation.settings.lease_seconds,
-            design=_with_minutes(asked, minutes, minutes_per_review),
-            assignment=_assignment(session, person or [], skill or [], deal),
-        )
-        plan = review.plan_queue(session, opening)
-        shown = _summary(queue, plan)
-        if dry_run:
-            session.rollback()
-        else:
-            shown["id"] = review.store_queue(session, queue, plan, rules).id
-    _show(shown, json)
+    kind, labels = ("single", asked.models) if asked.pair is None else ("pair", asked.pair)
+    rubric = find_rubric(asked.rubric or DEFAULT_RUBRICS[kind])
+    version = review.save_rubric(session, project_id, rubric)
+    scored = scoring.list_score_runs(session, asked.run)
+    return review.Opening(
+        project_id=project_id,
+        kind=kind,
+        generation_run_id=asked.run,
+        rubric_version_id=version.id,
+        model_ids=[find_model(session, project_id, label).id for label in _names(labels)],
+        reviewer_ids=_reviewer_ids(session, project_id, asked.reviewers, asked.group),
+        seed=asked.seed,
+        n_items=asked.items,
+        overlap_share=asked.overlap_share,
+        overlap=asked.overlap,
+        score_run_id=scored[-1].id if scored else None,
+        lease_seconds=lease_seconds,
+        design=design,
+        assignment=_assignment(session, asked.person or [], asked.skill or [], asked.deal),
+    )
 
 
 def _show(shown: dict[str, Any], json: bool) -> None:
@@ -181,36 +127,23 @@ def _artefacts(design: dict[str, Any]) -> list[str]:
     return [mark for mark in design["giveaways"] if mark in ARTEFACTS]
 
 
-def _design(
-    kind: str,
-    by: str | None,
-    allocation: str,
-    strata: str | None,
-    anchor: float | None,
-    risk_metric: str | None,
-) -> SamplingDesign:
+def _design(asked: OpenOptions) -> SamplingDesign:
     from backend.errors import UnknownName
     from backend.services.review.designs import Allocation, DesignKind, SamplingDesign
 
-    if kind not in list(DesignKind):
-        raise UnknownName("design", kind, [*DesignKind])
-    if allocation not in list(Allocation):
-        raise UnknownName("allocation", allocation, [*Allocation])
+    if asked.design not in list(DesignKind):
+        raise UnknownName("design", asked.design, [*DesignKind])
+    if asked.allocation not in list(Allocation):
+        raise UnknownName("allocation", asked.allocation, [*Allocation])
     return SamplingDesign(
-        kind=DesignKind(kind),
-        by=by,
-        allocation=Allocation(allocation),
-        anchor=anchor,
-        targets=tuple(parse_stratum(text, risk_metric) for text in _names(strata)),
+        kind=DesignKind(asked.design),
+        by=asked.by,
+        allocation=Allocation(asked.allocation),
+        anchor=asked.anchor,
+        targets=tuple(parse_stratum(text, asked.risk_metric) for text in _names(asked.strata)),
+        minutes=asked.minutes,
+        minutes_per_review=asked.minutes_per_review,
     )
-
-
-def _with_minutes(
-    design: SamplingDesign, minutes: float | None, minutes_per_review: float | None
-) -> SamplingDesign:
-    from dataclasses import replace
-
-    return replace(design, minutes=minutes, minutes_per_review=minutes_per_review)
 
 
 def _assignment(

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+from backend.cli.common import JsonOption, ProjectOption
 
 if TYPE_CHECKING:
     from backend.services.review import QueueRules
@@ -13,59 +16,85 @@ if TYPE_CHECKING:
 
 PLACE = "SLICE:NAME"
 Text = str | None
-QueueName = Annotated[str, typer.Option("--queue", help="Name of the new queue.")]
-Run = Annotated[int, typer.Option("--run", help="Run whose outputs are reviewed.")]
-Models = Annotated[Text, typer.Option("--models", help="Rate outputs of these: base,v1.")]
-Pair = Annotated[Text, typer.Option("--pair", help="Blind A/B of these: base,v1.")]
-Rubric = Annotated[Text, typer.Option("--rubric", help="Rubric: a name or a YAML file.")]
-Reviewers = Annotated[
-    Text, typer.Option("--reviewers", help="User names; default: the project's experts.")
-]
-Items = Annotated[int | None, typer.Option(min=1, help="How many items; default: all.")]
-Overlap = Annotated[int, typer.Option(min=1, help="People per overlap item.")]
-OverlapShare = Annotated[
-    float, typer.Option(min=0, max=1, help="Share of the items that several people review.")
-]
-Seed = Annotated[int, typer.Option(help="Seed of sample, order and sides.")]
-LeaseSeconds = Annotated[int | None, typer.Option(help="Life of a lease.")]
-DesignName = Annotated[str, typer.Option("--design", help="random, stratified or active.")]
-By = Annotated[Text, typer.Option("--by", help="Stratified: the key of the slice.")]
-Allocate = Annotated[
-    str, typer.Option("--allocation", help="Stratified: proportional, or equal numbers.")
-]
-Strata = Annotated[
-    Text,
-    typer.Option(
-        "--strata",
-        help="Active: high_risk:0.3,models_disagree:20,slice:task=reply; a share or a number each.",
-    ),
-]
-Anchor = Annotated[
-    float | None, typer.Option(help="Active: share of the random anchor; default: the rest.")
-]
-RiskMetric = Annotated[Text, typer.Option("--risk-metric", help="The check for high_risk.")]
-Minutes = Annotated[float | None, typer.Option(help="Budget in active minutes of review.")]
-MinutesPerReview = Annotated[
-    float | None, typer.Option(help="Taken until five reviews under the rubric were timed.")
-]
-Group = Annotated[Text, typer.Option("--group", help="Reviewers: all members of these groups.")]
-Person = Annotated[
-    list[str] | None, typer.Option("--person", help="task=a:anna; may be repeated.", metavar=PLACE)
-]
-Skill = Annotated[
-    list[str] | None, typer.Option("--skill", help="lang=de:german; repeatable.", metavar=PLACE)
-]
-Deal = Annotated[bool, typer.Option("--deal", help="Deal all items out to the reviewers.")]
-GoldFirst = Annotated[int, typer.Option("--gold", min=0, help="Known answers to begin with.")]
-GoldEvery = Annotated[int, typer.Option(min=0, help="Then one after so many items; 0: never.")]
-Mask = Annotated[
-    list[str] | None, typer.Option("--mask", help="Text to black out in outputs; repeatable.")
-]
-Rule = Annotated[
-    list[str] | None,
-    typer.Option("--rule", help="Any rule, as skip_policy=me; repeatable.", metavar="NAME=VALUE"),
-]
-DryRun = Annotated[bool, typer.Option("--dry-run", help="Show what would be drawn; open nothing.")]
+
+
+@dataclass(frozen=True, slots=True)
+class OpenOptions:
+    """What `strop review open` is asked for."""
+
+    queue: Annotated[str, typer.Option("--queue", help="Name of the new queue.")]
+    run: Annotated[int, typer.Option("--run", help="Run whose outputs are reviewed.")]
+    models: Annotated[Text, typer.Option("--models", help="Rate outputs of these: base,v1.")] = None
+    pair: Annotated[Text, typer.Option("--pair", help="Blind A/B of these: base,v1.")] = None
+    rubric: Annotated[Text, typer.Option("--rubric", help="Rubric: a name or a YAML file.")] = None
+    reviewers: Annotated[
+        Text, typer.Option("--reviewers", help="User names; default: the project's experts.")
+    ] = None
+    items: Annotated[int | None, typer.Option(min=1, help="How many items; default: all.")] = None
+    overlap: Annotated[int, typer.Option(min=1, help="People per overlap item.")] = 1
+    overlap_share: Annotated[
+        float, typer.Option(min=0, max=1, help="Share of the items that several people review.")
+    ] = 0.0
+    seed: Annotated[int, typer.Option(help="Seed of sample, order and sides.")] = 7
+    lease_seconds: Annotated[int | None, typer.Option(help="Life of a lease.")] = None
+    design: Annotated[str, typer.Option("--design", help="random, stratified or active.")] = (
+        "random"
+    )
+    by: Annotated[Text, typer.Option("--by", help="Stratified: the key of the slice.")] = None
+    allocation: Annotated[
+        str, typer.Option("--allocation", help="Stratified: proportional, or equal numbers.")
+    ] = "proportional"
+    strata: Annotated[
+        Text,
+        typer.Option(
+            "--strata",
+            help="Active: high_risk:0.3,models_disagree:20,slice:task=reply; "
+            "a share or a number each.",
+        ),
+    ] = None
+    anchor: Annotated[
+        float | None, typer.Option(help="Active: share of the random anchor; default: the rest.")
+    ] = None
+    risk_metric: Annotated[Text, typer.Option("--risk-metric", help="The check for high_risk.")] = (
+        None
+    )
+    minutes: Annotated[float | None, typer.Option(help="Budget in active minutes of review.")] = (
+        None
+    )
+    minutes_per_review: Annotated[
+        float | None, typer.Option(help="Taken until five reviews under the rubric were timed.")
+    ] = None
+    group: Annotated[
+        Text, typer.Option("--group", help="Reviewers: all members of these groups.")
+    ] = None
+    person: Annotated[
+        list[str] | None,
+        typer.Option("--person", help="task=a:anna; may be repeated.", metavar=PLACE),
+    ] = None
+    skill: Annotated[
+        list[str] | None, typer.Option("--skill", help="lang=de:german; repeatable.", metavar=PLACE)
+    ] = None
+    deal: Annotated[bool, typer.Option("--deal", help="Deal all items out to the reviewers.")] = (
+        False
+    )
+    gold: Annotated[int, typer.Option("--gold", min=0, help="Known answers to begin with.")] = 0
+    gold_every: Annotated[
+        int, typer.Option(min=0, help="Then one after so many items; 0: never.")
+    ] = 0
+    mask: Annotated[
+        list[str] | None, typer.Option("--mask", help="Text to black out in outputs; repeatable.")
+    ] = None
+    rule: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--rule", help="Any rule, as skip_policy=me; repeatable.", metavar="NAME=VALUE"
+        ),
+    ] = None
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Show what would be drawn; open nothing.")
+    ] = False
+    project: ProjectOption = None
+    json: JsonOption = False
 
 
 def parse_stratum(text: str, risk_metric: str | None = None) -> Target:

@@ -6,17 +6,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from backend.cli import recipe_options as options
 from backend.cli.common import (
-    AcceptLeaksOption,
-    AsOption,
     JsonOption,
     ProjectOption,
     leak_acceptance,
     print_json,
     print_table,
+    takes,
     working_in_project,
 )
+from backend.cli.recipe_options import FreezeOptions, recipe_asked
 
 if TYPE_CHECKING:
     from backend.tables.curation import TrainingSet
@@ -25,69 +24,22 @@ app = typer.Typer(no_args_is_help=True, add_completion=False, help="Frozen train
 
 
 @app.command()
-def freeze(
-    name: Annotated[str, typer.Argument(help="Name of the new set.")],
-    queue: options.Queues = None,
-    review: options.Reviews = None,
-    example: options.Examples = None,
-    recipe: options.RecipeFile = None,
-    approved: options.Approved = None,
-    references: options.References = None,
-    dataset: options.Dataset = None,
-    dpo: options.Dpo = False,
-    kto: options.Kto = None,
-    adjudicated_only: options.AdjudicatedOnly = False,
-    minimum: options.Minimum = None,
-    negatives: options.Negatives = None,
-    weight: options.WeightBy = None,
-    per_group: options.PerGroup = None,
-    mix: options.MixOf = None,
-    order: options.OrderOf = None,
-    hold_back: options.HoldBack = None,
-    fixed_when: options.FixedWhen = None,
-    seed: options.Seed = None,
-    drop_leaks: options.DropLeaks = False,
-    accept_leaks: AcceptLeaksOption = None,
-    as_: AsOption = None,
-    project: ProjectOption = None,
-    json: JsonOption = False,
-) -> None:
+@takes(FreezeOptions)
+def freeze(asked: FreezeOptions) -> None:
     """Freeze reviewed answers of the train split; held-out ones are set aside and counted."""
     from backend.services import curation
 
-    chosen = options.recipe_of(
-        recipe,
-        queues=queue,
-        reviews=review,
-        examples=example,
-        approved=approved,
-        references=references,
-        dataset=dataset,
-        dpo_corrections=dpo or None,
-        dpo_votes=dpo or None,
-        kto=kto,
-        adjudicated_only=adjudicated_only or None,
-        minimum=minimum,
-        negatives=negatives,
-        weight=weight,
-        per_group=per_group,
-        mix=mix,
-        order=order,
-        hold_back=hold_back,
-        fixed_when=fixed_when,
-        seed=seed,
-        drop_leaks=drop_leaks or None,
-    )
-    with working_in_project(project) as (_, session, found):
+    recipe = recipe_asked(asked)
+    with working_in_project(asked.project) as (_, session, found):
         frozen = curation.freeze_training_set(
             session,
             project_id=found.id,
-            name=name,
-            recipe=chosen,
-            accept_leaks=leak_acceptance(session, accept_leaks, as_),
+            name=asked.name,
+            recipe=recipe,
+            accept_leaks=leak_acceptance(session, asked.accept_leaks, asked.as_),
         )
         record = _record(frozen)
-    if json:
+    if asked.json:
         print_json(record)
         return
     _show(record)
