@@ -13,97 +13,115 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from backend.cli.common import JsonOption, ProjectOption, print_json
+from backend.cli.common import JsonOption, ProjectOption, print_json, takes
 
 if TYPE_CHECKING:
     from backend.services.exports import TrainingRow
     from backend.services.plain_rows import LeftOut
 
 
-def command(
+@dataclass(frozen=True, slots=True)
+class ExportOptions:
+    """What `strop export` is asked for."""
+
     format: Annotated[
         str,
         typer.Argument(
             help="Training rows: sft, dpo, kto, openai, alpaca or sharegpt. A queue: ratings, "
             "votes, label-studio, argilla, label-studio-config or argilla-settings."
         ),
-    ],
-    out: Annotated[Path, typer.Option(help="File to write, whole or not at all.")],
+    ]
+    out: Annotated[Path, typer.Option(help="File to write, whole or not at all.")]
     source: Annotated[
         Path | None, typer.Option("--in", help="Plain rows (JSONL or CSV); needs no database.")
-    ] = None,
+    ] = None
     set_name: Annotated[
         str | None, typer.Option("--set", help="Frozen training set of the project.")
-    ] = None,
+    ] = None
     queue: Annotated[
         str | None, typer.Option(help="Review queue; the ending of --out is jsonl, csv or json.")
-    ] = None,
+    ] = None
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on with a queue's file that was cut.")
-    ] = False,
+    ] = False
     everything: Annotated[
         bool, typer.Option("--all", help="Also a queue's gold items, verdicts and extra answers.")
-    ] = False,
+    ] = False
     offsets: Annotated[
         str, typer.Option(help="What the offsets of marks count: code_points or utf16.")
-    ] = "code_points",
+    ] = "code_points"
     people: Annotated[
         list[str] | None,
         typer.Option(
             "--person", help="PSEUDONYM=ADDRESS of a reviewer in Label Studio, or: nobody."
         ),
-    ] = None,
-    project: ProjectOption = None,
-    as_json: JsonOption = False,
-) -> None:
+    ] = None
+    project: ProjectOption = None
+    as_json: JsonOption = False
+
+
+@takes(ExportOptions)
+def command(asked: ExportOptions) -> None:
     """Write training data in the formats of other tools, or a review queue as a file.
 
     A row of a file is {"input", "context"?, "output" | "correction", "rejected"?, "label"?}, or
     {"prompt", "completion" | "chosen", "rejected"?, "label"?}, or {"messages"}.
     """
+    if asked.queue is None:
+        _export_rows(asked)
+    else:
+        _export_queue(asked, asked.queue)
+
+
+def _export_queue(asked: ExportOptions, queue: str) -> None:
+    from backend.errors import InvalidInput
+
+    if asked.source is not None or asked.set_name is not None:
+        raise InvalidInput("Rows come from one place.", hint="Give --queue, --in or --set.")
+    from backend.cli.export_queue import export_queue
+
+    export_queue(
+        asked.format,
+        asked.out,
+        queue=queue,
+        project=asked.project,
+        resume=asked.resume,
+        all_purposes=asked.everything,
+        offsets=asked.offsets,
+        people=asked.people,
+        as_json=asked.as_json,
+    )
+
+
+def _export_rows(asked: ExportOptions) -> None:
     from backend.errors import InvalidInput
     from backend.services.exports import get_format
     from backend.services.plain_rows import LeftOut, read_plain_rows
 
-    if queue is not None:
-        if source is not None or set_name is not None:
-            raise InvalidInput("Rows come from one place.", hint="Give --queue, --in or --set.")
-        from backend.cli.export_queue import export_queue
-
-        export_queue(
-            format,
-            out,
-            queue=queue,
-            project=project,
-            resume=resume,
-            all_purposes=everything,
-            offsets=offsets,
-            people=people,
-            as_json=as_json,
-        )
-        return
-    chosen, left_out = get_format(format), LeftOut()
-    if (source is None) == (set_name is None):
+    chosen, left_out = get_format(asked.format), LeftOut()
+    if (asked.source is None) == (asked.set_name is None):
         raise InvalidInput("Rows come from one place.", hint="Give either --in FILE or --set NAME.")
-    if source is not None:
-        written = _write(out, format, read_plain_rows(source, chosen.kind, left_out), left_out)
+    if asked.source is not None:
+        rows = read_plain_rows(asked.source, chosen.kind, left_out)
+        written = _write(asked.out, asked.format, rows, left_out)
     else:
-        written = _write_set(out, format, str(set_name), project, left_out)
-    _report(format, out, written, left_out, as_json=as_json)
+        written = _write_set(asked, left_out)
+    _report(asked.format, asked.out, written, left_out, as_json=asked.as_json)
 
 
-def _write_set(out: Path, name: str, set_name: str, project: str | None, left_out: LeftOut) -> int:
+def _write_set(asked: ExportOptions, left_out: LeftOut) -> int:
     from backend.cli.common import working_in_project
     from backend.services.curation import find_training_set, training_rows
 
-    with working_in_project(project) as (_, session, found):
-        frozen = find_training_set(session, found.id, set_name)
-        return _write(out, name, training_rows(session, frozen.id), left_out)
+    with working_in_project(asked.project) as (_, session, found):
+        frozen = find_training_set(session, found.id, str(asked.set_name))
+        return _write(asked.out, asked.format, training_rows(session, frozen.id), left_out)
 
 
 def _write(out: Path, name: str, rows: Iterable[TrainingRow], left_out: LeftOut) -> int:
