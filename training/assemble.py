@@ -64,13 +64,21 @@ def build_trainer(
         model=load_model(config, base, torch.bfloat16 if half else torch.float32),
         args=arguments(**common),
         train_dataset=Dataset.from_list(train.records),
-        eval_dataset=Dataset.from_list(validation.records) if validation else None,
+        eval_dataset=Dataset.from_list(_watched(validation)) if validation else None,
         processing_class=tokenizer,
     )
     trainer.remove_callback(PrinterCallback)
     if config.group_by_length and train.lengths is not None:
         trainer.lengths = train.lengths
     return trainer
+
+
+def _watched(validation: Encoded) -> list[dict[str, Any]]:
+    """The rows, each with its group where one has any: the trainers measure row by row."""
+    if not any(validation.groups):
+        return validation.records
+    pairs = zip(validation.records, validation.groups, strict=True)
+    return [record | {"group": group} for record, group in pairs]
 
 
 def _trainer_of(config: TrainingConfig) -> tuple[Any, Callable[..., Any]]:

@@ -125,7 +125,7 @@ def _opening(result: Mapping[str, Any], known: Known) -> str:
         f"({result['train']['tokens']} tokens) for {config['epochs']:g} epochs, {shape}, learning "
         f"rate {config['learning_rate']:g}, seed {config['seed']}"
         f"{f', going on from {_line(str(start))}' if start else ''}. "
-        f"{_losses(result['loss_curve'])}\n"
+        f"{_losses(result['loss_curve'])}{_validation(result.get('validation'))}\n"
     )
 
 
@@ -170,6 +170,49 @@ def ledger_lines(ledger: Mapping[str, Any]) -> list[str]:
     ]
 
 
+def validation_line(validation: Mapping[str, Any]) -> str:
+    """The validation figures of what was kept, with intervals, rows and groups."""
+    loss, right = validation["loss"], validation.get("accuracy")
+    accuracy = "" if right is None else f", preference accuracy {_figure(right)}"
+    share = validation.get("share")
+    kept_out = "" if share is None else f", kept out of training ({share:.0%} of the groups asked)"
+    rows = f"{loss['n']} rows of {loss['groups']} groups"
+    return f"validation loss {_figure(loss)}{accuracy}, {rows}{kept_out}"
+
+
+def trial_figures(trial: Mapping[str, Any]) -> tuple[str, str]:
+    """The loss of a trial of a search, and how far it lies behind the one that was kept."""
+    loss, behind = trial.get("loss"), trial.get("behind")
+    if loss is None:  # a search of before intervals were kept
+        return f"{trial['validation_loss']:.4f}", ""
+    if behind is None:
+        return _figure(loss), ""
+    apart = "" if trial["told_apart"] else ", not told apart"
+    return _figure(loss), f"{_figure(behind, signed=True)}{apart}"
+
+
+def search_verdict(search: Mapping[str, Any]) -> str:
+    """Which trials the rows could not tell from the kept one; empty for an old search."""
+    apart = search.get("not_told_apart")
+    if apart is None:
+        return ""
+    level = f"the intervals of the differences hold together at {search['level']:.0%}"
+    if not apart:
+        return f"All other trials are told apart from the kept one ({level})."
+    return (
+        f"Not told apart from the kept one, the lowest: {', '.join(apart)} ({level}). "
+        "More validation rows would tell; the lowest loss is no proof."
+    )
+
+
+def _figure(estimate: Mapping[str, Any], *, signed: bool = False) -> str:
+    form = "+.4f" if signed else ".4f"
+    if estimate["low"] is None:
+        return f"{estimate['value']:{form}} ({estimate['reason']})"
+    low, high = (f"{estimate[name]:{form}}" for name in ("low", "high"))
+    return f"{estimate['value']:{form}} [{low}, {high}]"
+
+
 def _search(search: Mapping[str, Any] | None) -> str:
     if not search:
         return ""
@@ -177,15 +220,17 @@ def _search(search: Mapping[str, Any] | None) -> str:
         (
             "**kept**" if trial["name"] == search["kept"] else "",
             *(f"{value:g}" for value in trial["values"].values()),
-            f"{trial['validation_loss']:.4f}",
+            trial_figures(trial)[0],
             str(trial["rows"]),
             f"{trial['seconds']:.0f}",
+            trial_figures(trial)[1],
         )
         for trial in search["trials"]
     ]
     names = list(search["trials"][0]["values"])
-    table = _table(("", *names, "validation loss", "validation rows", "seconds"), rows)
-    return f"{table}\n\nChosen on the validation split; no test row was read."
+    head = ("", *names, "validation loss", "validation rows", "seconds", "behind the kept one")
+    said = f"{search_verdict(search)} Chosen on validation rows; no test row was read."
+    return f"{_table(head, rows)}\n\n{said.strip()}"
 
 
 def _evaluation(known: Known) -> str:
@@ -222,6 +267,12 @@ def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 def _line(text: str) -> str:
     """Text on one line that cannot end a table's cell."""
     return " ".join(text.split()).replace("|", "\\|")
+
+
+def _validation(found: Mapping[str, Any] | None) -> str:
+    if not found or "loss" not in found:
+        return ""
+    return f" Of the weights that were kept: {validation_line(found)}."
 
 
 def _losses(curve: Sequence[Mapping[str, Any]]) -> str:

@@ -7,7 +7,6 @@ to find the folders of a run. Relative paths count from the working directory. A
 
 from __future__ import annotations
 
-import difflib
 import hashlib
 import json
 from collections.abc import Mapping
@@ -32,6 +31,7 @@ from training.choices import Scheduler as Scheduler
 from training.choices import SearchSpace as SearchSpace
 from training.choices import Strict
 from training.choices import Weights as Weights
+from training.problems import describe_problem
 
 Cadence = Literal["epoch"] | PositiveInt
 
@@ -44,13 +44,9 @@ PROGRESS_NAME = "progress.jsonl"
 
 _NO_RECIPE = frozenset(
     {"base_model", "train_file", "validation_file", "output_dir", "start_from", "threads"}
-    | {"report_to", "price_per_hour"}
+    | {"report_to", "price_per_hour", "validation_share"}  # the files' digests say what it did
 )
 _SECTIONS: Mapping[str, type[BaseModel]] = {"lora": LoraShape, "search": SearchSpace}
-_NO_MANIFEST = (
-    "Training refuses to start without a success manifest: manifest_digest is missing. "
-    "Set the bar first with `strop manifest set FILE` and write its sha256 here."
-)
 
 
 class TrainingError(Exception):
@@ -85,6 +81,13 @@ class TrainingConfig(Strict):
     )
     validation_file: Path | None = Field(
         None, description="JSONL of the same shape whose loss is watched; never the test split."
+    )
+    validation_share: float | None = Field(
+        None,
+        gt=0,
+        le=0.5,
+        description="dpo and kto: share of the groups of the set whose rows Strop keeps out of "
+        "training for the validation file, 5 groups at least.",
     )
     output_dir: Path = Field(description="Folder that the adapter appears in, whole, at the end.")
     manifest_digest: str = Field(
@@ -182,6 +185,18 @@ class TrainingConfig(Strict):
         return self
 
     @model_validator(mode="after")
+    def _validation_share_can_work(self) -> TrainingConfig:
+        if self.validation_share is None:
+            return self
+        if self.method not in (Method.DPO, Method.KTO):
+            raise ValueError(
+                f"validation_share is for dpo and kto: {self.method} watches the validation split."
+            )
+        if self.validation_file is None:
+            raise ValueError("validation_share says how a validation_file was drawn: name it.")
+        return self
+
+    @model_validator(mode="after")
     def _search_can_work(self) -> TrainingConfig:
         if self.search is not None and self.validation_file is None:
             raise ValueError("search needs a validation_file: it never looks at the test split.")
@@ -226,7 +241,8 @@ def parse_config(values: Mapping[str, Any], *, source: str = "the configuration"
     try:
         return TrainingConfig.model_validate(dict(values))
     except ValidationError as error:
-        problems = [_describe(problem) for problem in error.errors(include_url=False)]
+        found = error.errors(include_url=False)
+        problems = [describe_problem(one, TrainingConfig, _SECTIONS) for one in found]
         raise ConfigError(f"{source}: " + " ".join(problems)) from error
 
 
@@ -269,24 +285,3 @@ def progress_file(output_dir: Path) -> Path:
 def trials_dir(output_dir: Path) -> Path:
     """Where an unfinished search keeps its trials."""
     return partial_dir(output_dir) / "trials"
-
-
-def _describe(problem: Mapping[str, Any]) -> str:
-    where = [str(part) for part in problem["loc"]]
-    name = ".".join(where)
-    if problem["type"] == "extra_forbidden":
-        return f"There is no key {name!r}{_nearest(where)}."
-    if problem["type"] == "missing":
-        return _NO_MANIFEST if name == "manifest_digest" else f"{name} is missing."
-    if name == "manifest_digest":
-        return f"{_NO_MANIFEST.split(':')[0]}: manifest_digest must be the 64 hexadecimal digits."
-    if problem["type"] == "value_error":
-        return str(problem["ctx"]["error"])
-    return f"{name}: {problem['msg'][0].lower()}{problem['msg'][1:]}, not {problem['input']!r}."
-
-
-def _nearest(where: list[str]) -> str:
-    model = _SECTIONS.get(where[0], TrainingConfig)
-    near = difflib.get_close_matches(where[-1], model.model_fields, n=1, cutoff=0.0)
-    prefix = ".".join(where[:-1])
-    return f", did you mean {prefix + '.' if prefix else ''}{near[0]}" if near else ""

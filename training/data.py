@@ -4,10 +4,11 @@ A row is TRL's prompt and completion with chat messages; other keys are provenan
 
     {"prompt": [{"role": "user", "content": "..."}],
      "completion": [{"role": "assistant", "content": "..."}],
-     "weight": 0.5, "order": 3}
+     "weight": 0.5, "order": 3, "group": "patient 7"}
 
-The last two may be left out, in all rows alike: what the row counts for in the loss (1), and its
-place among the rows of an epoch, or "loss" for the place that training.curriculum finds (shuffled).
+Weight and order may be left out, in all rows alike: what the row counts for in the loss (1), and
+its place among the rows of an epoch, or "loss" for the place that training.curriculum finds
+(shuffled). The group matters in a validation file: rows of one count once in every interval.
 
 Knows nothing of torch; the tokeniser is given.
 """
@@ -23,7 +24,6 @@ from pathlib import Path
 from typing import Any
 
 from training.config import TrainingError
-from training.digest import ids_sha256, text_sha256
 
 BY_LOSS = "loss"
 IGNORED = -100  # the label that PyTorch's cross entropy leaves out
@@ -32,7 +32,6 @@ _SHAPE = (
     'Each line must be {"prompt": [{"role", "content"}, ...], '
     '"completion": [{"role": "assistant", "content"}]}; `strop export sft` writes such files.'
 )
-_RENDERED = 8  # prompts of which training records what they became
 _POOL = 32  # batches sorted together: enough to even out lengths, few enough to stay random
 
 
@@ -49,19 +48,21 @@ class ChatRow:
     completion: list[dict[str, str]]
     weight: float | None = None
     order: int | str | None = None
+    group: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class TokenRow:
     """Token ids and labels of equal length; a label of -100 is left out of the loss.
 
-    `weight` and `order` are those of the row in the file.
+    `weight`, `order` and `group` are those of the row in the file.
     """
 
     input_ids: list[int]
     labels: list[int]
     weight: float | None = None
     order: int | str | None = None
+    group: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,7 +195,15 @@ def _object(where: str, line: bytes, shape: str) -> dict[str, Any]:
 def _chat_row(where: str, number: int, row: Mapping[str, Any]) -> ChatRow:
     prompt = chat_messages(where, row, "prompt", shape=_SHAPE)
     answer = answer_messages(where, row, "completion", shape=_SHAPE)
-    return ChatRow(number, prompt, answer, _weight(where, row), _order(where, row))
+    return ChatRow(
+        number, prompt, answer, _weight(where, row), _order(where, row), group_of_row(row)
+    )
+
+
+def group_of_row(row: Mapping[str, Any]) -> str | None:
+    """What a row belongs to; None where it stands alone."""
+    found = row.get("group")
+    return None if found is None else str(found)
 
 
 def _weight(where: str, row: Mapping[str, Any]) -> float | None:
@@ -252,30 +261,14 @@ def _encode(row: ChatRow, tokenizer: Any, *, completion_only: bool) -> TokenRow:
     prompt = token_ids(tokenizer, row.prompt, add_generation_prompt=True)
     whole = token_ids(tokenizer, row.prompt + row.completion)
     start = _common_prefix(prompt, whole) if completion_only else 0
-    return TokenRow(whole, [IGNORED] * start + whole[start:], row.weight, row.order)
+    labels = [IGNORED] * start + whole[start:]
+    return TokenRow(whole, labels, row.weight, row.order, row.group)
 
 
 def token_ids(tokenizer: Any, messages: list[dict[str, str]], **options: bool) -> list[int]:
     """Chat messages through the tokeniser's own template."""
     encoded = tokenizer.apply_chat_template(messages, tokenize=True, return_dict=True, **options)
     return list(encoded["input_ids"])
-
-
-def rendered_prompts(rows: Sequence[Any], tokenizer: Any) -> list[dict[str, Any]]:
-    """What some prompts, evenly spread over the file, became.
-
-    Each is {"line", "text_sha256", "ids_sha256"}: digests, not texts, since the record travels with
-    the adapter. Empty for documents, which have no prompt.
-    """
-    asked = [row for row in rows if hasattr(row, "prompt")]
-    chosen = asked[:: max(1, len(asked) // _RENDERED)][:_RENDERED]
-    return [_rendered(row, tokenizer) for row in chosen]
-
-
-def _rendered(row: Any, tokenizer: Any) -> dict[str, Any]:
-    ids = token_ids(tokenizer, row.prompt, add_generation_prompt=True)
-    text = tokenizer.decode(ids, skip_special_tokens=False, clean_up_tokenization_spaces=False)
-    return {"line": row.number, "text_sha256": text_sha256(text), "ids_sha256": ids_sha256(ids)}
 
 
 def _common_prefix(left: Sequence[int], right: Sequence[int]) -> int:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, assert_never
 
 from training.config import Method, TrainingConfig
 from training.curriculum import mean_one_weights
-from training.data import ChatRow, DataReport, TokenRow, encode_rows, read_rows
+from training.data import ChatRow, DataReport, TokenRow, encode_rows, read_rows, token_ids
+from training.digest import ids_sha256, text_sha256
 from training.documents import encode_documents, read_documents
 from training.preferences import (
     LabelRow,
@@ -19,6 +21,7 @@ from training.preferences import (
     read_pairs,
 )
 
+_RENDERED = 8  # prompts of which training records what they became
 Rows = list[ChatRow] | list[PairRow] | list[LabelRow] | list[str]
 
 
@@ -29,11 +32,14 @@ class Encoded:
     Attributes:
         records: one mapping a row: token ids and labels, or answers that TRL tokenises.
         lengths: tokens of each row; None where TRL tokenises.
+        groups: what each row belongs to, None where it stands alone as blocks of documents do;
+            empty where rows were joined.
     """
 
     records: list[dict[str, Any]]
     lengths: list[int] | None
     report: DataReport
+    groups: list[str | None] = field(default_factory=list)
 
 
 def read_file(method: Method, path: Path) -> Rows:
@@ -70,7 +76,8 @@ def encode(config: TrainingConfig, rows: Any, tokenizer: Any) -> Encoded:
             report = measure_rows(
                 rows, tokenizer, max_length=config.max_length, truncate=config.truncate
             )
-            return Encoded([as_record(row) for row in rows], None, report)
+            groups = [row.group for row in rows]
+            return Encoded([as_record(row) for row in rows], None, report, groups)
         case _ as never:
             assert_never(never)
 
@@ -82,7 +89,8 @@ def _of_tokens(rows: list[TokenRow], report: DataReport) -> Encoded:
     for record, row, weight in zip(records, rows, mean_one_weights(rows), strict=True):
         record |= {} if weight is None else {"weight": weight}
         record |= {} if row.order is None else {"order": row.order}
-    return Encoded(records, [len(row.input_ids) for row in rows], report)
+    lengths = [len(row.input_ids) for row in rows]
+    return Encoded(records, lengths, report, [row.group for row in rows])
 
 
 def by_length(encoded: Encoded) -> Encoded:
@@ -91,5 +99,25 @@ def by_length(encoded: Encoded) -> Encoded:
         return encoded
     order = sorted(range(len(encoded.lengths)), key=encoded.lengths.__getitem__)
     return Encoded(
-        [encoded.records[i] for i in order], [encoded.lengths[i] for i in order], encoded.report
+        [encoded.records[i] for i in order],
+        [encoded.lengths[i] for i in order],
+        encoded.report,
+        [encoded.groups[i] for i in order],
     )
+
+
+def rendered_prompts(rows: Sequence[Any], tokenizer: Any) -> list[dict[str, Any]]:
+    """What some prompts, evenly spread over the file, became.
+
+    Each is {"line", "text_sha256", "ids_sha256"}: digests, not texts, since the record travels with
+    the adapter. Empty for documents, which have no prompt.
+    """
+    asked = [row for row in rows if hasattr(row, "prompt")]
+    chosen = asked[:: max(1, len(asked) // _RENDERED)][:_RENDERED]
+    return [_rendered(row, tokenizer) for row in chosen]
+
+
+def _rendered(row: Any, tokenizer: Any) -> dict[str, Any]:
+    ids = token_ids(tokenizer, row.prompt, add_generation_prompt=True)
+    text = tokenizer.decode(ids, skip_special_tokens=False, clean_up_tokenization_spaces=False)
+    return {"line": row.number, "text_sha256": text_sha256(text), "ids_sha256": ids_sha256(ids)}

@@ -1,16 +1,23 @@
-"""TRL's trainers for preferences, able to take up a training that was killed.
+"""TRL's trainers for preferences, able to take up a training that was killed and to be watched.
 
 They keep where the adapter began as a second adapter, `ref`, which a checkpoint holds in a folder
 of its own; the library then loads that folder and forgets the adapter that was being trained.
+Validation rows are measured one by one, by the losses that TRL takes the means of (DPO's sigmoid
+loss; KTO's with the drift of its batch, Ethayarajh et al. 2024, eq. 7 and 8).
 Imports torch and TRL: imported only by a process that is about to train.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
+import torch
 from peft import PeftModel
+from torch.nn.functional import logsigmoid
 from trl import DPOTrainer, KTOTrainer
+
+from training.data import IGNORED
+from training.measuring import MeasuresRows
 
 
 class _TakesUp:
@@ -27,9 +34,46 @@ class _TakesUp:
         adapted.set_adapter("default")
 
 
-class PairTrainer(_TakesUp, DPOTrainer):  # type: ignore[misc]
+class PairTrainer(MeasuresRows, _TakesUp, DPOTrainer):  # type: ignore[misc]
     """DPO on pairs of answers."""
 
+    def measure_batch(self, model: Any, inputs: dict[str, Any]) -> torch.Tensor:
+        """The loss of each pair, 1, and whether the chosen answer gained more: shape (pairs, 3)."""
+        chosen, rejected = _log_probabilities(model, inputs).chunk(2)
+        began = self.model if self.ref_model is None else self.ref_model
+        chosen_before, rejected_before = self.compute_ref_log_probs(began, inputs)
+        margin = self.beta * ((chosen - chosen_before) - (rejected - rejected_before))
+        return torch.stack([-logsigmoid(margin), torch.ones_like(margin), margin > 0], dim=1)
 
-class LabelTrainer(_TakesUp, KTOTrainer):  # type: ignore[misc]
+
+class LabelTrainer(MeasuresRows, _TakesUp, KTOTrainer):  # type: ignore[misc]
     """KTO on answers with a label."""
+
+    def measure_batch(self, model: Any, inputs: dict[str, Any]) -> torch.Tensor:
+        """The loss of each answer, and 1: shape (answers, 2)."""
+        gain = _log_probabilities(model, inputs)
+        other = _log_probabilities(model, inputs, prefix="KL_")
+        began = self.model if self.ref_model is None else self.ref_model
+        gain_before, other_before = self.compute_ref_log_probs(began, inputs)
+        drift = self.accelerator.gather((other - other_before).mean())
+        margin = self.beta * (gain - gain_before - drift.mean().clamp(min=0))
+        good = inputs["label"].bool()
+        loss = torch.where(
+            good,
+            self.desirable_weight * (1 - margin.sigmoid()),
+            self.undesirable_weight * (1 - (-margin).sigmoid()),
+        )
+        return torch.stack([loss, torch.ones_like(loss)], dim=1)
+
+
+def _log_probabilities(model: Any, inputs: dict[str, Any], *, prefix: str = "") -> torch.Tensor:
+    """Log-probability of each answer of a batch, summed over its tokens: shape (answers,)."""
+    ids, mask = inputs[f"{prefix}input_ids"], inputs[f"{prefix}completion_mask"]
+    found = model(
+        input_ids=ids,
+        attention_mask=inputs[f"{prefix}attention_mask"],
+        labels=ids.masked_fill(mask == 0, IGNORED),
+        fused_lm_head=True,
+        use_cache=False,
+    )
+    return cast(torch.Tensor, found.log_probs.sum(dim=1))

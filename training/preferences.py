@@ -3,9 +3,9 @@
     {"prompt": [...], "chosen": [{"role": "assistant", ...}], "rejected": [...]}
     {"prompt": [...], "completion": [{"role": "assistant", ...}], "label": true}
 
-Chat messages as in `training.data`; other keys are provenance and are ignored. TRL tokenises these
-rows itself, through the same chat template; here they are read, checked and measured. Knows nothing
-of torch.
+Chat messages and `group` as in `training.data`; other keys are provenance and are ignored. TRL
+tokenises these rows itself, through the same chat template; here they are read, checked and
+measured. Knows nothing of torch.
 """
 
 from __future__ import annotations
@@ -20,11 +20,13 @@ from training.data import (
     DataReport,
     answer_messages,
     chat_messages,
+    group_of_row,
     json_rows,
     refuse_long,
     token_ids,
 )
 
+_NOT_LEARNT = frozenset({"number", "group"})
 _PAIR_SHAPE = (
     "Each line must have prompt, chosen and rejected with chat messages; "
     "`strop export dpo` writes such files."
@@ -43,6 +45,7 @@ class PairRow:
     prompt: list[dict[str, str]]
     chosen: list[dict[str, str]]
     rejected: list[dict[str, str]]
+    group: str | None = None
 
     @property
     def answers(self) -> list[list[dict[str, str]]]:
@@ -58,6 +61,7 @@ class LabelRow:
     prompt: list[dict[str, str]]
     completion: list[dict[str, str]]
     label: bool
+    group: str | None = None
 
     @property
     def answers(self) -> list[list[dict[str, str]]]:
@@ -78,7 +82,7 @@ def read_pairs(path: Path) -> list[PairRow]:
         rejected = answer_messages(where, row, "rejected", shape=_PAIR_SHAPE)
         if chosen == rejected:
             raise DataError(f"{where}: both answers are the same.", hint="Remove the row.")
-        rows.append(PairRow(number, prompt, chosen, rejected))
+        rows.append(PairRow(number, prompt, chosen, rejected, group_of_row(row)))
     if not rows:
         raise DataError(f"{path} holds no rows.", hint=_PAIR_SHAPE)
     return rows
@@ -97,7 +101,7 @@ def read_labels(path: Path) -> list[LabelRow]:
             raise DataError(f"{where}: the label is neither true nor false.", hint=_LABEL_SHAPE)
         prompt = chat_messages(where, row, "prompt", shape=_LABEL_SHAPE)
         completion = answer_messages(where, row, "completion", shape=_LABEL_SHAPE)
-        rows.append(LabelRow(number, prompt, completion, label))
+        rows.append(LabelRow(number, prompt, completion, label, group_of_row(row)))
     if len({row.label for row in rows}) < 2:
         raise DataError(f"{path} does not hold both good and bad answers.", hint=_LABEL_SHAPE)
     return rows
@@ -128,4 +132,4 @@ def measure_rows(
 
 def as_record(row: PairRow | LabelRow) -> dict[str, Any]:
     """A row as TRL reads it."""
-    return {name: value for name, value in asdict(row).items() if name != "number"}
+    return {name: value for name, value in asdict(row).items() if name not in _NOT_LEARNT}

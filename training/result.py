@@ -11,7 +11,7 @@ import platform
 import resource
 import shutil
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -30,6 +30,7 @@ from training.config import (
 from training.data import DataReport
 from training.digest import TOKENIZER_FILES, adapter_sha256, model_sha256, resolve_model
 from training.folders import read_progress
+from training.row_losses import LOSSES_NAME, RowLoss, describe_losses, write_losses
 from training.spending import Spent, cost
 
 _LIBRARIES = ("torch", "transformers", "trl", "peft", "accelerate", "datasets", "safetensors")
@@ -42,19 +43,23 @@ class Outcome:
     Attributes:
         model: the PEFT model; with `weights: full` the model itself.
         state: the trainer's state at the end.
+        kept_step: the step whose weights the model has.
         train: what the tokeniser made of the training file.
         validation: the same of the validation file.
+        row_losses: of the validation rows, at the kept step.
         seconds: wall-clock time spent training, over all starts of the run.
-        rendered: what some prompts became (`training.data.rendered_prompts`).
+        rendered: what some prompts became (`training.encode.rendered_prompts`).
         spent: time of clock and processors, lost work of killed starts included.
         processes: how many trained together.
     """
 
     model: Any
     state: Any
+    kept_step: int
     train: DataReport
     validation: DataReport | None
     seconds: float
+    row_losses: Sequence[RowLoss] = ()
     rendered: list[dict[str, Any]] = field(default_factory=list)
     spent: Spent = field(default_factory=Spent)
     processes: int = 1
@@ -77,6 +82,8 @@ def write_result(
     else:
         _save_adapter(outcome.model, staged)
     shutil.copyfile(partial / PROGRESS_NAME, staged / PROGRESS_NAME)
+    if outcome.row_losses:
+        write_losses(staged / LOSSES_NAME, outcome.row_losses)
     (staged / "config.yaml").write_text(dump_config(config), encoding="utf-8")
     result = {
         "kind": str(config.method),
@@ -127,21 +134,33 @@ def _digests(config: TrainingConfig, staged: Path) -> dict[str, str | None]:
 
 
 def _account(config: TrainingConfig, outcome: Outcome) -> dict[str, Any]:
-    state, validation = outcome.state, outcome.validation
+    state = outcome.state
     early = config.early_stopping_patience is not None
     return {
         "train": asdict(outcome.train),
-        "validation": None if validation is None else asdict(validation),
+        "validation": _validation(config, outcome),
         "steps": state.global_step,
         "steps_planned": state.max_steps,
         "stopped_early": early and state.global_step < state.max_steps,
         "best_step": state.best_global_step,
-        "kept_step": state.best_global_step if early else state.global_step,
+        "kept_step": outcome.kept_step,
         "seconds": round(outcome.seconds, 3),
         "tokens": state.num_input_tokens_seen,
         "peak_memory_bytes": _peak_memory(),
         "peak_gpu_memory_bytes": _peak_gpu_memory(),
         "ledger": _ledger(config, outcome),
+    }
+
+
+def _validation(config: TrainingConfig, outcome: Outcome) -> dict[str, Any] | None:
+    """What was read, what was kept out for it, and what the kept weights cost on it."""
+    if outcome.validation is None:
+        return None
+    return {
+        **asdict(outcome.validation),
+        "share": config.validation_share,
+        "step": outcome.kept_step,
+        **describe_losses(outcome.row_losses, seed=config.seed),
     }
 
 

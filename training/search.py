@@ -1,5 +1,8 @@
 """A small search: every combination is trained, and that of the lowest validation loss is kept.
 
+The lowest is kept even where validation rows cannot tell it from others, and the result says which
+those are: a paired difference to the kept one, clustered by group, whose interval holds 0.
+
     NAME.partial/search.json     the trials so far: values, validation loss, rows, seconds
     NAME.partial/trials/TRIAL/   what each trial left; NAME is a copy of the best one
 
@@ -13,13 +16,13 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from itertools import product
 from pathlib import Path
 from typing import Any
 
 from training import folders
-from training.card import render_card
+from training.card import render_card, search_verdict, trial_figures
 from training.config import (
     RESULT_NAME,
     TrainingConfig,
@@ -28,6 +31,8 @@ from training.config import (
     partial_dir,
     trials_dir,
 )
+from training.intervals import LEVEL, Estimate
+from training.row_losses import behind_the_best, read_losses
 
 SEARCH_NAME = "search.json"
 _SUMMED = ("tokens", "seconds", "cpu_seconds", "gpu_seconds", "starts")
@@ -44,7 +49,15 @@ class Trial:
 
 @dataclass(frozen=True, slots=True)
 class Tried:
-    """What came of a trial; the validation loss is the mean over the tokens of `rows` rows."""
+    """What came of a trial.
+
+    Attributes:
+        validation_loss: mean over the trained tokens of `rows` rows, or over the rows (DPO, KTO).
+        loss: the same with its interval, rows and groups.
+        accuracy: DPO: share of the validation pairs that are right.
+        behind: how much more it loses than the kept trial on the same rows; None for the kept one.
+        told_apart: whether that interval lies above 0.
+    """
 
     name: str
     values: Mapping[str, float]
@@ -52,6 +65,10 @@ class Tried:
     rows: int
     seconds: float
     recipe_sha256: str
+    loss: Mapping[str, Any]
+    accuracy: Mapping[str, Any] | None = None
+    behind: Mapping[str, Any] | None = None
+    told_apart: bool | None = None
 
 
 def trials_of(config: TrainingConfig) -> list[Trial]:
@@ -99,8 +116,9 @@ def run_search(
             _write_table(config.output_dir, tried)
     if is_main:
         kept = min(tried, key=lambda one: one.validation_loss)
-        _print_table(tried, kept)
-        _stage(config, trials, tried, kept, recipe=recipe)
+        search = describe_search(compare_trials(tried, kept, trials), kept)
+        print_table(search)
+        _stage(config, trials, search, recipe=recipe)
         folders.publish(config.output_dir)
 
 
@@ -108,7 +126,7 @@ def read_trial(trial: Trial, folder: Path) -> Tried:
     """What a finished trial came to, at the step whose weights it kept.
 
     Raises:
-        TrainingError: it was not validated there.
+        TrainingError: it was not validated there, or left no losses of rows.
     """
     result = _read_result(folder)
     held = {e["step"]: e["eval_loss"] for e in result["loss_curve"] if "eval_loss" in e}
@@ -117,6 +135,7 @@ def read_trial(trial: Trial, folder: Path) -> Tried:
             f"Trial {trial.name} has no validation loss at step {result['kept_step']}.",
             hint="Set evaluate_every: epoch.",
         )
+    read_losses(folder)  # a trial of before rows were measured cannot be compared with the others
     return Tried(
         trial.name,
         trial.values,
@@ -124,7 +143,25 @@ def read_trial(trial: Trial, folder: Path) -> Tried:
         rows=result["validation"]["rows"],
         seconds=result["ledger"]["seconds"],
         recipe_sha256=result["recipe_sha256"],
+        loss=result["validation"]["loss"],
+        accuracy=result["validation"].get("accuracy"),
     )
+
+
+def compare_trials(tried: Sequence[Tried], kept: Tried, trials: Sequence[Trial]) -> list[Tried]:
+    """Each trial with its paired difference to the kept one, on the same rows.
+
+    Raises:
+        TrainingError: a trial has left no losses of rows.
+    """
+    losses = {trial.name: read_losses(trial.config.output_dir) for trial in trials}
+    behind = behind_the_best(losses, kept.name)
+    return [one if one.name == kept.name else _set_behind(one, behind[one.name]) for one in tried]
+
+
+def _set_behind(one: Tried, difference: Estimate) -> Tried:
+    apart = difference.low is not None and difference.low > 0
+    return replace(one, behind=asdict(difference), told_apart=apart)
 
 
 def _read_result(folder: Path) -> dict[str, Any]:
@@ -137,31 +174,45 @@ def _write_table(output_dir: Path, tried: Sequence[Tried]) -> None:
     folders.write_whole(partial_dir(output_dir) / SEARCH_NAME, text + "\n")
 
 
-def _print_table(tried: Sequence[Tried], kept: Tried) -> None:
-    for one in sorted(tried, key=lambda one: one.validation_loss):
-        mark = "  <- kept" if one is kept else ""
-        print(f"{one.name:40} validation {one.validation_loss:.4f}, n={one.rows}{mark}", flush=True)
+def print_table(search: Mapping[str, Any]) -> None:
+    """Say what came of every trial, the lowest loss first."""
+    for one in sorted(search["trials"], key=lambda one: float(one["validation_loss"])):
+        loss, behind = trial_figures(one)
+        mark = "  <- kept" if one["name"] == search["kept"] else f", behind by {behind}"
+        rows = f"n={one['rows']} of {one['loss']['groups']} groups"
+        print(f"{one['name']:40} validation {loss}, {rows}{mark}", flush=True)
+    print(search_verdict(search), flush=True)
+
+
+def describe_search(tried: Sequence[Tried], kept: Tried) -> dict[str, Any]:
+    """The record of a search: every trial, which was kept and why, which are not told from it."""
+    return {
+        "kept": kept.name,
+        "kept_because": "lowest validation loss",
+        "level": LEVEL,
+        "not_told_apart": [one.name for one in tried if one.told_apart is False],
+        "trials": [asdict(one) for one in tried],
+    }
 
 
 def _stage(
     config: TrainingConfig,
     trials: Sequence[Trial],
-    tried: Sequence[Tried],
-    kept: Tried,
+    search: Mapping[str, Any],
     *,
     recipe: str,
 ) -> None:
     """Lay a copy of the best trial where it is published from, with the table of all."""
     staged = partial_dir(config.output_dir) / "result"
     shutil.rmtree(staged, ignore_errors=True)
-    best = next(trial for trial in trials if trial.name == kept.name)
+    best = next(trial for trial in trials if trial.name == search["kept"])
     shutil.copytree(best.config.output_dir, staged)
     settings = best.config.model_copy(update={"output_dir": config.output_dir})
     result = _read_result(staged) | {
         "recipe_sha256": recipe,
         "config": settings.model_dump(mode="json"),
         "ledger": _total([_read_result(trial.config.output_dir)["ledger"] for trial in trials]),
-        "search": {"kept": kept.name, "trials": [asdict(one) for one in tried]},
+        "search": search,
     }
     (staged / "config.yaml").write_text(dump_config(settings), encoding="utf-8")
     (staged / RESULT_NAME).write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")

@@ -36,8 +36,8 @@ from training.config import (
     partial_dir,
     recipe_sha256,
 )
-from training.data import DataReport, rendered_prompts
-from training.encode import Rows, by_length, encode, read_file
+from training.data import DataReport
+from training.encode import Rows, by_length, encode, read_file, rendered_prompts
 from training.inputs import digest_inputs
 from training.loading import check_quantization
 from training.packing import pack
@@ -151,10 +151,15 @@ def _fit(config: TrainingConfig, base: Path, train_rows: Rows, eval_rows: Rows |
         )
         trainer.add_callback(writer)
         _run_trainer(trainer, checkpoint, patience=config.early_stopping_patience)
+        state, early = trainer.state, config.early_stopping_patience is not None
+        kept_step = state.best_global_step if early else state.global_step
+        losses = [] if validation is None else trainer.measure_rows(kept_step)
     spent = meter.read()
     return Outcome(
         model=trainer.model,
-        state=trainer.state,
+        state=state,
+        kept_step=kept_step,
+        row_losses=losses,
         train=train.report,
         validation=None if validation is None else validation.report,
         seconds=time.time() - began,

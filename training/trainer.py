@@ -22,6 +22,7 @@ from trl import SFTTrainer
 
 from training.curriculum import places, weighted_sum, with_weights
 from training.data import IGNORED, length_bucketed_order
+from training.measuring import MeasuresRows
 
 _MOST_LOGITS = 1 << 26  # a quarter of a gigabyte; beyond it TRL's tiles are the better trade
 
@@ -61,7 +62,7 @@ class FixedSampler(Sampler[int]):  # type: ignore[misc]
         return iter(self._order)
 
 
-class BucketTrainer(SFTTrainer):  # type: ignore[misc]
+class BucketTrainer(MeasuresRows, SFTTrainer):  # type: ignore[misc]
     """SFTTrainer that takes its rows from a `BucketSampler`; without `lengths` it shuffles.
 
     Rows with a place (`order`) are shown in that order instead, those with a `weight` weigh so much
@@ -118,13 +119,7 @@ class BucketTrainer(SFTTrainer):  # type: ignore[misc]
         ours = targets.device.type == "cpu" and alone and logits_size <= _MOST_LOGITS
         if not ours and weight is None:
             return super().compute_loss(model, inputs, return_outputs, num_items_in_batch)
-        logits = model(
-            input_ids=inputs["input_ids"],
-            attention_mask=inputs["attention_mask"],
-            logits_to_keep=columns,
-            use_cache=False,
-        ).logits
-        targets = targets[:, columns]
+        logits, targets = _project_trained(model, inputs)
         count = (targets != IGNORED).sum() if num_items_in_batch is None else num_items_in_batch
         losses = cross_entropy(
             logits.flatten(0, 1).float(),
@@ -136,6 +131,39 @@ class BucketTrainer(SFTTrainer):  # type: ignore[misc]
         if num_items_in_batch is not None and self.args.average_tokens_across_devices:
             total = total * self.accelerator.num_processes  # the count is of all of them
         return total / torch.as_tensor(count).clamp(min=1)
+
+    def measure_batch(self, model: Any, inputs: dict[str, Any]) -> torch.Tensor:
+        """Summed loss and count of the trained tokens of each row: shape (rows, 2)."""
+        weight = inputs.pop("weight", None)
+        padded = "attention_mask" in inputs
+        if padded and inputs["labels"].device.type == "cpu":
+            logits, targets = _project_trained(model, inputs)
+            losses = cross_entropy(logits.transpose(1, 2).float(), targets, reduction="none")
+            columns = torch.stack([losses, (targets != IGNORED).float()], dim=-1)
+        else:
+            found = model(**inputs, fused_lm_head=True, use_cache=False)
+            columns = torch.stack([-found.log_probs.float(), found.label_mask.float()], dim=-1)
+        if padded:
+            sums = columns.sum(dim=1)
+        else:  # rows laid end to end, as packing lays them
+            rows = inputs["seq_idx"][0].long()
+            sums = columns.new_zeros(int(rows[-1]) + 1, 2).index_add(0, rows[1:], columns[0])
+        if weight is not None:
+            sums[:, 0] *= weight
+        return sums
+
+
+def _project_trained(model: Any, inputs: dict[str, Any]) -> tuple[torch.Tensor, torch.Tensor]:
+    """Logits and labels of the positions where some row is trained on."""
+    targets = inputs["labels"][:, 1:]
+    columns = (targets != IGNORED).any(dim=0).nonzero().flatten()
+    found = model(
+        input_ids=inputs["input_ids"],
+        attention_mask=inputs["attention_mask"],
+        logits_to_keep=columns,
+        use_cache=False,
+    )
+    return found.logits, targets[:, columns]
 
 
 class CurveWriter(TrainerCallback):  # type: ignore[misc]

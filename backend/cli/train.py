@@ -52,7 +52,7 @@ def command(
         list[str] | None,
         typer.Option(
             help="Values to try, as rank=8,16 learning_rate=1e-4,2e-4 epochs=1,3; the lowest loss "
-            "on the validation split is kept."
+            "on the validation split is kept (dpo, kto: on rows kept out of training)."
         ),
     ] = None,
     drop_leaks: Annotated[
@@ -93,7 +93,8 @@ def command(
                 settings=installation.settings,
                 start=start,
             )
-    typer.echo(f"Training run {run_id} is queued.", err=True)
+    stop = f"strop job cancel training {run_id}"
+    typer.echo(f"Training run {run_id} is queued; to stop it: {stop}", err=True)
     run_jobs(installation.sessions, installation.settings, [job_id], quiet=json)
     show_training(installation.sessions, run_id, as_json=json)
 
@@ -225,7 +226,7 @@ def describe_result(
     label: str | None, result: Mapping[str, Any], curve: Sequence[Mapping[str, Any]]
 ) -> list[str]:
     """What a training gave, what it took, and the trials of a search, in lines."""
-    from training.card import ledger_lines
+    from training.card import ledger_lines, search_verdict, trial_figures, validation_line
 
     losses = [line["loss"] for line in curve if "loss" in line]
     digest = result.get("adapter_sha256") or result.get("model_sha256") or ""
@@ -234,13 +235,17 @@ def describe_result(
         + (f", loss {losses[0]:.3f} -> {losses[-1]:.3f}" if losses else "")
         + f", sha256 {digest[:12]}."
     ]
+    validation = result.get("validation") or {}
+    if "loss" in validation:
+        told.append(f"  {validation_line(validation)}")
     if search := result.get("search"):
         for trial in sorted(search["trials"], key=lambda one: float(one["validation_loss"])):
-            kept = "  kept" if trial["name"] == search["kept"] else ""
-            told.append(
-                f"  {trial['name']}: validation loss {trial['validation_loss']:.4f}, "
-                f"n={trial['rows']}{kept}"
+            loss, behind = trial_figures(trial)
+            end = (
+                "  kept" if trial["name"] == search["kept"] else behind and f", behind by {behind}"
             )
+            told.append(f"  {trial['name']}: validation loss {loss}, n={trial['rows']}{end}")
+        told += [f"  {line}" for line in [search_verdict(search)] if line]
     if ledger := result.get("ledger"):
         told += [f"  {line}" for line in ledger_lines(ledger)]
     return told

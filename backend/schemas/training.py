@@ -14,8 +14,9 @@ from backend.schemas.queue import JobShown
 class TrainingRunShown(Shown):
     """A training run; `result` is empty until the adapter is whole.
 
-    It then holds, among others, `ledger` (tokens, seconds, memory, cost) and, of a search, `search`
-    (the trials, and which was kept).
+    It then holds, among others, `ledger` (tokens, seconds, memory, cost), `validation` (loss and,
+    of dpo, accuracy on the validation rows, with interval, n and groups) and, of a search, `search`
+    (the trials, which was kept, and which the rows do not tell from it).
     """
 
     id: int

@@ -33,7 +33,7 @@ def assign_splits(
     """
     if min(fractions) < 0 or abs(sum(fractions) - 1) > 1e-9:
         raise InvalidInput(f"Split shares {fractions} do not sum to 1.", hint="Try 0.8 0.1 0.1.")
-    blocks = _connected_blocks(keys, linked)
+    blocks = connected_blocks(keys, linked)
     # Large blocks first, so that the small ones can even the shares out.
     random.Random(seed).shuffle(blocks)
     blocks.sort(key=len, reverse=True)
@@ -47,9 +47,10 @@ def assign_splits(
     return result
 
 
-def _connected_blocks(
+def connected_blocks(
     keys: Sequence[tuple[str | None, str]], linked: Iterable[tuple[int, int]]
 ) -> list[list[int]]:
+    """Indexes that have to stay together, arguments as `assign_splits`."""
     parent = list(range(len(keys)))
 
     def root_of(index: int) -> int:

@@ -21,6 +21,7 @@ from backend.services import projects
 from backend.services.model_cards import write_card
 from backend.services.training_files import run_files, write_run_files
 from backend.services.training_start import resolve_start
+from backend.services.training_validation import SHARE
 from backend.settings import Settings
 from backend.tables.curation import TrainingSet
 from backend.tables.model_versions import ModelVersion
@@ -29,6 +30,7 @@ from backend.tables.training import TrainingRun
 from training.config import (
     RESULT_NAME,
     ConfigError,
+    Method,
     TrainingConfig,
     parse_config,
     progress_file,
@@ -42,6 +44,8 @@ OURS = (
     "manifest_digest",
     "training_set_digest",
 )
+
+_WATCHING = ("early_stopping_patience", "search", "validation_share")
 
 
 def create_training_run(
@@ -111,11 +115,14 @@ def resolve_config(session: Session, run: TrainingRun, settings: Settings) -> Tr
     """
     project = session.get_one(Project, run.project_id)
     files = run_files(run, settings)
-    watched = any(run.config.get(key) for key in ("early_stopping_patience", "search"))
+    watched = any(run.config.get(key) for key in _WATCHING)
+    by_preferences = run.config.get("method") in (Method.DPO, Method.KTO)
+    unsaid = run.config.get("validation_share") is None
     values = {
         "threads": settings.torch_threads,
         "price_per_hour": settings.price_per_hour,
         **run.config,
+        **({"validation_share": SHARE} if watched and by_preferences and unsaid else {}),
         "base_model": _local_path(project.base_model),
         "train_file": str(files.train),
         "validation_file": str(files.validation) if watched else None,

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from backend.services.datasets import chat_messages
 from backend.services.exports import export_rows
 from backend.services.leak_checks import prompt_text
 from backend.services.training_documents import KIND
+from backend.services.training_validation import group_name, keep_out_rows
 from backend.settings import Settings
 from backend.tables.curation import TrainingSetRow
 from backend.tables.datasets import Example, Split
@@ -62,35 +63,34 @@ def write_run_files(
     """Write configuration and rows; the same content when written again.
 
     Raises:
-        InvalidInput: no row to train on, or none to watch where early stopping is asked for.
+        InvalidInput: no row to train on, or none to watch where early stopping or a search is
+            asked for.
     """
     files = run_files(run, settings)
     files.folder.mkdir(parents=True, exist_ok=True)
-    lines = _training_lines(session, run.training_set_id, config.method)
+    kept_out: dict[int, str] = {}
+    if config.validation_share is not None:
+        kept_out = keep_out_rows(session, run, config.method, config.validation_share)
+    lines = _training_lines(session, run.training_set_id, config.method, without=kept_out)
     if not _write_lines(files.train, lines):
         raise InvalidInput(
             f"The training set has no row for {config.method}.",
             hint="See what it holds: strop set show",
         )
-    if config.validation_file is not None:
+    if kept_out:
+        _write_lines(files.validation, _kept_out_lines(session, run, config.method, kept_out))
+    elif config.validation_file is not None:
         _write_validation(session, run, config.method, files)
     files.config.write_text(dump_config(config), encoding="utf-8")
 
 
 def _write_validation(session: Session, run: TrainingRun, method: Method, files: RunFiles) -> None:
-    hint = "Leave out early_stopping_patience and search."
-    if method in (Method.DPO, Method.KTO):
-        raise InvalidInput(
-            f"There are no validation rows for {method}: reviews of the validation split "
-            "are kept out of training.",
-            hint=hint,
-        )
     lines = _validation_lines(session, run.training_set_id, method)
     if not _write_lines(files.validation, lines):
         what = "documents" if method is Method.PRETRAIN else "references"
         raise InvalidInput(
             f"Early stopping and search need a validation split with {what}, and there is none.",
-            hint=hint,
+            hint="Leave out early_stopping_patience and search.",
         )
 
 
@@ -104,10 +104,18 @@ def _write_lines(path: Path, rows: Iterable[Mapping[str, Any]]) -> int:
 
 
 def _training_lines(
-    session: Session, training_set_id: int, method: Method
+    session: Session, training_set_id: int, method: Method, *, without: Collection[int]
 ) -> Iterable[Mapping[str, Any]]:
-    """The method's rows as TRL reads them; curation has kept what is held out from the set."""
-    rows = training_rows(session, training_set_id)
+    """The method's rows as TRL reads them; curation has kept what is held out from the set.
+
+    Args:
+        without: positions of rows that are kept out to validate on.
+    """
+    rows = (
+        row
+        for row in training_rows(session, training_set_id)
+        if row.provenance["position"] not in without
+    )
     if method is Method.PRETRAIN:
         texts = [row.completion for row in rows if row.kind == KIND]
         if not texts:
@@ -120,6 +128,18 @@ def _training_lines(
     for row in export_rows(rows, str(method)):
         # Ids of this database would give the same rows another digest elsewhere.
         yield {name: value for name, value in row.items() if name != "provenance"}
+
+
+def _kept_out_lines(
+    session: Session, run: TrainingRun, method: Method, kept_out: Mapping[int, str]
+) -> Iterable[dict[str, Any]]:
+    """The rows at these positions, each with its group."""
+    for row in training_rows(session, run.training_set_id):
+        position = row.provenance["position"]
+        if position in kept_out:
+            plain = replace(row, provenance={})
+            [line] = export_rows([plain], str(method))
+            yield {**line, "group": kept_out[position]}
 
 
 def _validation_lines(
@@ -138,7 +158,8 @@ def _validation_lines(
         if method is Method.PRETRAIN:
             yield {"text": prompt_text(example.input, example.context)}
         elif example.references:
-            yield _prompt_and_completion(chat_messages(example), str(example.references[0]))
+            line = _prompt_and_completion(chat_messages(example), str(example.references[0]))
+            yield {**line, "group": group_name(example)}
 
 
 def _prompt_and_completion(prompt: Sequence[Mapping[str, str]], completion: str) -> dict[str, Any]:

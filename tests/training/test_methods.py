@@ -56,6 +56,10 @@ def write_config(folder: Path, base: Path, method: str, **changes: Any) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     rows = ROWS[method]()
     (folder / "train.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    watched = [row | {"group": f"g{i // 2}"} for i, row in enumerate(rows[:10])]
+    (folder / "watched.jsonl").write_text("".join(json.dumps(row) + "\n" for row in watched))
+    if changes.pop("watched", False):
+        changes["validation_file"] = str(folder / "watched.jsonl")
     values = {
         "method": method,
         "base_model": str(base),
@@ -127,8 +131,8 @@ def test_the_result_is_one_adapter_of_its_method(by_pairs: Path) -> None:
 @pytest.mark.parametrize(
     ("method", "changes"),
     [
-        ("dpo", {}),
-        ("kto", {}),
+        ("dpo", {"watched": True, "evaluate_every": 3}),
+        ("kto", {"watched": True, "evaluate_every": 3}),
         ("pretrain", {"max_length": 32}),
         ("pretrain", {"max_length": 32, **FULL}),
         ("dpo", FULL),
@@ -165,8 +169,13 @@ def test_a_killed_training_is_taken_up_and_ends_the_same(
     assert _losses(ours) == _losses(unkilled)
 
 
-def _losses(result: dict[str, Any]) -> list[tuple[int, float]]:
-    return [(line["step"], line["loss"]) for line in result["loss_curve"] if "loss" in line]
+def _losses(result: dict[str, Any]) -> list[Any]:
+    """The curve without what a clock says, and what was measured of validation rows at its end."""
+    curve = result["loss_curve"]
+    return [
+        *((line["step"], line.get("loss"), line.get("eval_loss")) for line in curve),
+        result["validation"],
+    ]
 
 
 def _die_at(step: int, error: type[BaseException]) -> Any:

@@ -14,7 +14,8 @@ from tests.fixtures_models import write_chat_rows
 from training import sft
 from training.config import load_config, parse_config, partial_dir, progress_file, trials_dir
 from training.digest import adapter_sha256
-from training.search import trials_of
+from training.row_losses import LOSSES_NAME, RowLoss, describe_losses, write_losses
+from training.search import Tried, compare_trials, describe_search, print_table, trials_of
 
 
 def write_config(folder: Path, base: Path, **changes: Any) -> Path:
@@ -100,6 +101,38 @@ def test_the_ledger_is_of_all_trials(searched: Path) -> None:
     seconds = sum(trial["seconds"] for trial in result["search"]["trials"])
     assert ledger["seconds"] == pytest.approx(seconds)
     assert ledger["cost"] == pytest.approx(seconds / 3600 * 2, rel=1e-3)
+
+
+def test_trials_that_the_rows_do_not_tell_apart_are_named_and_the_lowest_is_kept(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Of three, one loses everywhere and one as often as it wins; the same rows are compared."""
+    least = {"base_model": "b", "train_file": "t", "validation_file": "v"}
+    here = {"output_dir": str(tmp_path / "v1"), "manifest_digest": "5" * 64}
+    rates = {"learning_rate": [0.1, 0.2, 0.3]}
+    trials = trials_of(parse_config({**least, **here, "search": rates}))
+    add = ([0.0] * 8, [0.5, -0.4] * 4, [0.9, 1.1] * 4)
+    tried = []
+    for trial, more in zip(trials, add, strict=True):
+        trial.config.output_dir.mkdir(parents=True)
+        rows = [RowLoss(f"g{i}", 3.0 + i + one, 1.0) for i, one in enumerate(more)]
+        write_losses(trial.config.output_dir / LOSSES_NAME, rows)
+        loss = describe_losses(rows, seed=0)["loss"]
+        tried.append(Tried(trial.name, trial.values, loss["value"], 8, 1.0, "r", loss))
+    best, even, worse = compare_trials(tried, tried[0], trials)
+    assert (best.behind, best.told_apart) == (None, None)
+    assert even.behind is not None
+    assert worse.behind is not None
+    assert (even.told_apart, worse.told_apart) == (False, True)
+    assert even.behind["low"] < 0 < even.behind["value"] == pytest.approx(0.05)
+    assert (worse.behind["value"], worse.behind["level"]) == (pytest.approx(1.0), 0.975)
+    search = describe_search([best, even, worse], best)
+    assert (search["kept"], search["not_told_apart"]) == (best.name, [even.name])
+    assert search["kept_because"] == "lowest validation loss"
+    print_table(search)
+    printed = capsys.readouterr().out
+    assert printed.count("not told apart") == 1
+    assert f"Not told apart from the kept one, the lowest: {even.name} (" in printed
 
 
 def test_a_finished_search_is_not_repeated(

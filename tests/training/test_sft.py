@@ -94,6 +94,7 @@ def test_that_the_result_holds_safetensors_and_no_pickle(trained: Path) -> None:
         "config.yaml",
         "progress.jsonl",
         "strop.json",
+        "validation_losses.jsonl",
     ]
     assert not partial_dir(trained / "v1").exists()
 
