@@ -261,7 +261,7 @@ class Review(Base):
     reviewer: Mapped[User] = relationship(foreign_keys=[reviewer_id])
     ratings: Mapped[list[Rating]] = relationship(back_populates="review")
     corrections: Mapped[list[Correction]] = relationship(back_populates="review")
-    spans: Mapped[list[Span]] = relationship(back_populates="review")
+    spans: Mapped[list[Span]] = relationship(back_populates="review", order_by="Span.id")
     preferences: Mapped[list[Preference]] = relationship(back_populates="review")
 
 
