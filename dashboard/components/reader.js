@@ -105,9 +105,10 @@ class Reader {
     this.light(null);
   }
 
-  // Links have come while somebody was reading: what is selected stays selected.
+  // Links have come while somebody was reading: what is selected stays selected, and the keys go
+  // where they went (a selection that is set in a text with a caret takes the focus there).
   repaint() {
-    const selection = getSelection();
+    const selection = getSelection(), focused = document.activeElement;
     const held = selection.rangeCount && this.text.contains(selection.anchorNode)
       && this.text.contains(selection.focusNode)
       ? [pointAt(selection.anchorNode, selection.anchorOffset), pointAt(selection.focusNode, selection.focusOffset)]
@@ -115,6 +116,7 @@ class Reader {
     this.paint();
     this.root.querySelector(".strop-flags").replaceWith(this.doubtList());
     if (held) this.select(...held);
+    if (held && focused !== document.activeElement) focused?.focus({ preventScroll: true });
   }
 
   released() {

@@ -33,6 +33,13 @@ WITHOUT_LINKS += " reader.update({...reader.data, links: []}, reader.hand); }"
 WITH_LINKS = f"() => {{ const reader = {READER};"
 WITH_LINKS += " reader.update({...reader.data, links: window.stropLinks}, reader.hand); }"
 
+COUNT_QUIET = """() => {
+  const input = () => { window.stropInput = performance.now(); };
+  for (const kind of ["pointermove", "pointerdown", "wheel", "input", "keydown"])
+    document.addEventListener(kind, input, {capture: true});
+  input();
+}"""
+
 
 def mark(page: Page, kind: str = "1", severity: str = "2") -> None:
     """Mark what is selected, by keys alone."""
@@ -225,6 +232,21 @@ class TestLinks:
         page.wait_for_selector(".strop-reader .claim")
         assert page.evaluate("getSelection().toString()") == held != ""
 
+    def test_links_that_come_late_leave_the_keys_with_the_mark_that_is_edited(
+        self, page: Page, clinic: Desk
+    ) -> None:
+        sign_in(page, clinic, "anna")
+        open_queue_named(page, "emoji")
+        page.wait_for_selector(".strop-reader .claim")
+        page.evaluate(WITHOUT_LINKS)
+        select_points(page, 4, 14)
+        page.keyboard.press("m")
+        page.wait_for_selector(".strop-reader .panel")
+        page.evaluate(WITH_LINKS)
+        page.wait_for_selector(".strop-reader .claim")
+        page.keyboard.press("2")
+        assert page.locator(".panel input:checked").count() == 1
+
     def test_the_caret_lights_up_as_well(self, page: Page, clinic: Desk) -> None:
         sign_in(page, clinic, "anna")
         open_queue_named(page, "plain")
@@ -301,7 +323,9 @@ class TestScales:
 def test_seconds_are_counted_while_somebody_works(page: Page, clinic: Desk) -> None:
     sign_in(page, clinic, "bert")
     slot = open_queue_named(page, "plain")
-    page.wait_for_timeout(1200)
+    page.wait_for_selector(".strop-reader .claim")  # what moves under the mouse is an input too
+    page.evaluate(COUNT_QUIET)
+    page.wait_for_function("performance.now() - window.stropInput > 1200")
     page.keyboard.press("1")
     draft = wait_until_draft(clinic, slot, ratings=lambda found: bool(found))
     assert draft["active_seconds"] >= 1.0
