@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import pwd
 import shutil
-import socket
 import subprocess
 import tempfile
 import time
@@ -16,8 +15,10 @@ from typing import Any
 
 import psycopg
 
+from tests.fixtures_ports import lasting_port
+
 URL_VARIABLE = "STROP_TEST_POSTGRES_URL"
-START_SECONDS = 60
+START_SECONDS = 120
 
 
 def find_binaries() -> Path | None:
@@ -30,13 +31,6 @@ def find_binaries() -> Path | None:
     return Path(found).resolve().parent if found else None
 
 
-def free_port() -> int:
-    """A port on 127.0.0.1 that nobody listens on now."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
-
-
 def _as_unprivileged(folder: Path) -> dict[str, Any]:
     """PostgreSQL refuses to run as root: then it runs as `postgres`, who gets the folder."""
     if os.geteuid() != 0:
@@ -47,16 +41,18 @@ def _as_unprivileged(folder: Path) -> dict[str, Any]:
     return {"user": owner.pw_uid, "group": owner.pw_gid, "extra_groups": []}
 
 
-def _wait_until_up(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
+def _wait_until_up(url: str, process: subprocess.Popen[bytes], data: Path, log: Path) -> None:
     deadline = time.monotonic() + START_SECONDS
     while time.monotonic() < deadline:
         if process.poll() is not None:
             raise RuntimeError(f"postgres ended at once: {log.read_text()[-2000:]}")
         try:
-            psycopg.connect(url, connect_timeout=2).close()
+            with psycopg.connect(url, connect_timeout=10) as connection:
+                found = connection.execute("SHOW data_directory").fetchone()
         except psycopg.OperationalError:
             time.sleep(0.1)
         else:
+            assert found == (str(data),), "another server has the port"
             return
     raise RuntimeError(f"postgres did not come up in {START_SECONDS} s: {log.read_text()[-2000:]}")
 
@@ -67,7 +63,7 @@ def running_postgres(binaries: Path) -> Iterator[str]:
     folder = Path(tempfile.mkdtemp(prefix="strop-pg-"))
     folder.chmod(0o755)
     identity = _as_unprivileged(folder)
-    data, log, port = folder / "data", folder / "log", free_port()
+    data, log, port = folder / "data", folder / "log", lasting_port()
     # A postgres user may not read our working directory.
     common = {"cwd": folder, **identity}
     initdb = [binaries / "initdb", "-D", data, "-A", "trust", "-U", "strop", "-E", "UTF8", "-N"]
@@ -88,9 +84,9 @@ def running_postgres(binaries: Path) -> Iterator[str]:
         )
     url = f"postgresql://strop@127.0.0.1:{port}/postgres"
     try:
-        _wait_until_up(url, process, log)
+        _wait_until_up(url, process, data, log)
         yield url
     finally:
         process.terminate()
-        process.wait(timeout=30)
+        process.wait(timeout=120)
         shutil.rmtree(folder, ignore_errors=True)

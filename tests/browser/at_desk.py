@@ -21,6 +21,11 @@ READY = (
 )
 ANSWERED = "document.querySelectorAll('.strop-question .tick').length"
 OUTPUT = ".strop-text.output"
+DRAWN = (
+    "() => document.querySelector('[data-testid=stApp]')?.dataset.testScriptState === 'notRunning'"
+    " && !document.querySelector('[data-stale=true], [data-testid=stSkeleton]')"
+)
+AT_REST = "for (const one of document.getAnimations()) try { one.finish(); } catch {}"  # or endless
 SELECT = """([start, end]) => {
   const root = document.querySelector('.strop-text.output[contenteditable]');
   const at = (point) => {
@@ -42,6 +47,12 @@ def slot_on_screen(page: Page) -> str:
     page.wait_for_function(READY)
     slot: str = page.evaluate("document.documentElement.dataset.stropItem")
     return slot
+
+
+def wait_until_drawn(page: Page) -> None:
+    """Wait until the page's script has ended, and all that it drew stands still in full colour."""
+    page.wait_for_function(DRAWN)
+    page.evaluate(AT_REST)
 
 
 def open_queue_named(page: Page, name: str) -> str:

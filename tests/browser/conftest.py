@@ -69,7 +69,7 @@ def running_server(settings: Settings, *, port: int = 0) -> Iterator[tuple[str, 
     finally:
         if process.poll() is None:
             process.send_signal(signal.SIGTERM)
-        process.communicate(timeout=30)
+        process.communicate(timeout=120)
 
 
 @contextmanager

@@ -292,7 +292,7 @@ def _job(kind: str, subject_id: int) -> Job:
 
 
 def _training(session: Session, project: Project, settings: Settings) -> None:
-    example = session.query(Example).filter_by(split="train").first()
+    example = session.query(Example).filter_by(split="train").order_by(Example.id).first()
     assert example is not None
     made = TrainingSet(project_id=project.id, name="round-1", recipe={}, digest="9" * 64, n_rows=1)
     session.add(made)

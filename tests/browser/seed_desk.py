@@ -132,7 +132,10 @@ def _open_shared(
     )
     pair = open_one(session, project, "pairs", run, people, models, n_items=n, **BOTH)
     generation = (
-        session.query(Generation).filter_by(run_id=run.id, model_version_id=models[0].id).first()
+        session.query(Generation)
+        .filter_by(run_id=run.id, model_version_id=models[0].id)
+        .order_by(Generation.id)
+        .first()
     )
     assert generation is not None
     known = {"ratings": {find_rubric("clinical_note").criteria[0].name: "fail"}}

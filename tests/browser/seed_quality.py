@@ -57,7 +57,8 @@ def _open_known(
     rows = [(f"{NOTE} Visit {i}.", f"{i} mg.", f"Mr Beck took {i} mg.") for i in range(4)]
     run = make_run(session, project, "known", models, rows)
     queue = open_one(session, project, "known", run, [expert], models[1:], n_items=2, rules=KNOWN)
-    written = session.query(Generation).filter_by(run_id=run.id, model_version_id=models[0].id)
+    mine = {"run_id": run.id, "model_version_id": models[0].id}
+    written = session.query(Generation).filter_by(**mine).order_by(Generation.id)
     known = {"ratings": {"verdict": "fail"}}
     gold = [
         GoldRow(generation=one.id, answer=known, explanation=EXPLANATION)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import signal
 from typing import TYPE_CHECKING
 
@@ -19,39 +18,27 @@ from backend.tables.review import (
     ReviewSlot,
 )
 from backend.tables.users import User
-from tests.browser.conftest import WAIT_MS, Desk, fill_in_form, running_server, sign_in
+from tests.browser.at_desk import (
+    ANSWERED,
+    open_queue_named,
+    slot_on_screen,
+    wait_for_next,
+    wait_until_draft,
+    wait_until_drawn,
+)
+from tests.browser.conftest import Desk, fill_in_form, running_server, sign_in
+from tests.fixtures_ports import lasting_port
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
 
 pytestmark = pytest.mark.browser
-READY = (
-    "() => { const e = document.querySelector(\"[class*='st-key-submit-']\");"
-    " const item = document.documentElement.dataset.stropItem;"
-    " return e && item && e.classList.contains('st-key-submit-' + item); }"
-)
-ANSWERED = "document.querySelectorAll('.strop-question .tick').length"
-
-
-def slot_on_screen(page: Page) -> str:
-    """The lease on screen, as `slot-version`, once keys are for it."""
-    page.wait_for_function(READY)
-    classes = page.locator("[class*='st-key-submit-']").first.get_attribute("class") or ""
-    found = re.search(r"st-key-submit-(\S+)", classes)
-    assert found is not None
-    return found[1]
 
 
 def answer_by_digits(page: Page, digits: str) -> None:
     """Type the digits as fast as they go, and wait until every question has its tick."""
     page.keyboard.type(digits)
     page.wait_for_function(f"n => {ANSWERED} === n", arg=len(digits))
-
-
-def wait_for_next(page: Page, slot: str) -> None:
-    """Wait until another item is on screen."""
-    page.wait_for_function("slot => document.documentElement.dataset.stropItem !== slot", arg=slot)
-    page.wait_for_function(READY)
 
 
 def wait_for_saved(page: Page) -> None:
@@ -143,6 +130,7 @@ class TestRate:
         box.click()
         page.keyboard.type("12")
         wait_for_saved(page)
+        wait_until_drawn(page)
         assert page.evaluate(ANSWERED) == 1  # the question that takes words
         box.fill("")
         page.keyboard.press("Escape")
@@ -181,25 +169,10 @@ class TestRate:
         assert reason == "Not my field"
 
 
-def wait_until_draft(desk: Desk, slot: str, **parts: str) -> None:
-    """Wait until the server holds a draft with these parts."""
-    import time
-
-    slot_id, version = (int(part) for part in slot.split("-"))
-    query = select(Review.draft).where(Review.slot_id == slot_id, Review.slot_version == version)
-    for _ in range(WAIT_MS // 100):
-        with desk.sessions() as session:
-            draft = session.scalar(query) or {}
-        if parts.items() <= draft.items():
-            return
-        time.sleep(0.1)
-    raise AssertionError(f"the draft is {draft}")
-
-
 class TestVote:
     def test_keys_vote_on_a_blind_pair(self, page: Page, desk: Desk) -> None:
         sign_in(page, desk, "anna")
-        page.get_by_text("base-or-v1").click()
+        open_queue_named(page, "base-or-v1")
         page.wait_for_selector(".strop-label:text-is('Answer A')")
         body = page.inner_text("[data-testid=stMainBlockContainer]")
         assert "v1@" not in body
@@ -253,21 +226,19 @@ class TestServerDies:
     def test_a_killed_server_loses_no_draft(
         self, page: Page, desk: Desk, tmp_path_factory: pytest.TempPathFactory
     ) -> None:
-        with running_server(desk.settings) as (address, process):
+        port = lasting_port()
+        with running_server(desk.settings, port=port) as (address, process):
             own = Desk(address, desk.settings, desk.seeded, desk.sessions)
             sign_in(page, own, "anna")
-            page.get_by_text("base-or-v1").click()
+            slot = open_queue_named(page, "base-or-v1")
             page.wait_for_selector(".strop-label:text-is('Answer A')")
-            slot = slot_on_screen(page)
             page.keyboard.press("e")
             wait_until_draft(own, slot, winner="tie")
             process.send_signal(signal.SIGKILL)
             process.wait()
-        port = int(address.rpartition(":")[2])
         with running_server(desk.settings, port=port):
             page.goto(address + "/")
-            page.get_by_text("base-or-v1").click()
+            assert open_queue_named(page, "base-or-v1") == slot
             page.wait_for_selector(f"[class*='st-key-vote-{slot}-tie'] button:has-text('✓')")
-            assert slot_on_screen(page) == slot
         with desk.sessions() as session:
             assert session.get(ReviewQueue, desk.seeded.pair_queue_id) is not None

@@ -15,6 +15,7 @@ from tests.browser.at_desk import (
     slot_on_screen,
     wait_for_next,
     wait_until_draft,
+    wait_until_drawn,
 )
 from tests.browser.conftest import Desk, sign_in
 from tests.browser.contrast import texts_too_faint
@@ -188,7 +189,7 @@ def violations(page: Page) -> list[Any]:
     """What axe finds that hinders people, with the element; texts too faint; a page too wide."""
     from axe_core_python.sync_playwright import Axe
 
-    page.wait_for_function("document.querySelector('[data-stale=true]') === null")
+    wait_until_drawn(page)
     found: list[dict[str, Any]] = Axe().run(page)["violations"]
     hindering = [
         (one["id"], node["html"][:200])
@@ -222,6 +223,7 @@ def test_nothing_on_the_desk_keeps_anybody_out(
         page.locator(f"{key_of(slot_on_screen(page), 'correct')} button").click()
     page.locator("[class*='st-key-correction-'] textarea").fill("Another text.")
     page.keyboard.press("Escape")
+    wait_until_draft(clinic, slot_on_screen(page), correction="Another text.")
     assert violations(page) == []
     open_queue_named(page, "pairs")
     assert violations(page) == []

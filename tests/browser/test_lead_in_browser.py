@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.browser.at_desk import wait_until_drawn
 from tests.browser.conftest import Desk, sign_in
 
 if TYPE_CHECKING:
@@ -56,6 +57,7 @@ def test_down_to_one_output(page: Page, desk: Desk) -> None:
     sign_in(page, desk, "lena", path="/runs")
     page.get_by_role("tab", name="Outputs").click()
     page.wait_for_selector(".strop-label:has-text('Reference answer')")
+    wait_until_drawn(page)
     assert page.locator(".strop-label:has-text('base:v1@1')").count() == 1
 
 

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from backend.tables.review import QueueMember, ReviewItem, ReviewQueue
+from tests.browser.at_desk import wait_until_drawn
 from tests.browser.conftest import Desk, seeded_desk, sign_in
 from tests.browser.contrast import texts_too_faint
 from tests.browser.seed_reviews import Watched, seed_worked_queues
@@ -36,17 +37,13 @@ PLOTS_DRAWN = (
     "n => document.querySelectorAll('[data-testid=stVegaLiteChart] canvas,"
     " [data-testid=stVegaLiteChart] svg.marks').length >= n"
 )
-SETTLED = (
-    "() => !document.querySelector('[data-testid=stStatusWidget], [data-stale=true],"
-    " [data-testid=stSkeleton]')"
-)
 LIFTS_LEFT = (
     "n => [...document.querySelectorAll('button')]"
     ".filter((one) => one.innerText.includes('Lift the pause')).length === n"
 )
 AXE = {"runOnly": ["wcag2a", "wcag2aa", "wcag21aa"]}
-SHRINK_MS = 5_000
-ATTEMPTS = 6
+OPEN_MS = 5_000
+ATTEMPTS = 20
 WIDE, PHONE = {"width": 1280, "height": 900}, {"width": 390, "height": 844}
 
 
@@ -71,7 +68,7 @@ def visit(page: Page, worked: Worked, path: str, *, plots: int = 0) -> None:
     page.goto(f"{worked.desk.address}/{path}")
     page.locator("[data-testid=stMain] h1").first.wait_for()
     page.wait_for_function(PLOTS_DRAWN, arg=plots)
-    page.wait_for_function(SETTLED)
+    wait_until_drawn(page)
     assert page.get_by_text("This did not work").count() == 0
 
 
@@ -83,7 +80,7 @@ def choose_first(page: Page, name: str) -> None:
     for _ in range(ATTEMPTS):
         box.press("ArrowDown")
         with suppress(TookTooLong):
-            first.click(timeout=SHRINK_MS)
+            first.click(timeout=OPEN_MS)
             return
     raise AssertionError(f"{name} did not open")
 
@@ -98,6 +95,7 @@ def violations(page: Page) -> list[str]:
 
 def faults(page: Page) -> list[str]:
     """Everything that is wrong with the page as it stands, in words."""
+    wait_until_drawn(page)
     found = violations(page) + [f"faint: {text}" for text in texts_too_faint(page)]
     if page.evaluate(INJECTED):
         found.append("markup was rendered")
@@ -112,7 +110,7 @@ def _too_wide_for_a_phone(page: Page) -> int:
 
     page.set_viewport_size(PHONE)
     with suppress(TookTooLong):
-        page.wait_for_function(f"() => ({OVERFLOW})() <= 0", timeout=SHRINK_MS)
+        page.wait_for_function(f"() => ({OVERFLOW})() <= 0")
     over: int = page.evaluate(OVERFLOW)
     page.set_viewport_size(WIDE)
     return over

@@ -24,6 +24,7 @@ from tests.browser.at_desk import (
 )
 from tests.browser.conftest import Desk, running_server, sign_in
 from tests.browser.seed_desk import CASES
+from tests.fixtures_ports import lasting_port
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
@@ -39,22 +40,26 @@ class Line:
 
     def __init__(self, server_port: int) -> None:
         self._server_port = server_port
+        self._listener: socket.socket | None = None
         self._open: set[socket.socket] = set()
-        self.port = 0
+        self._lock = threading.Lock()
+        self.port = lasting_port()
 
     def mend(self) -> None:
         """Take calls, again on the same port."""
         self._listener = socket.create_server((HOST, self.port))
-        self.port = self._listener.getsockname()[1]
         threading.Thread(target=self._take_calls, args=(self._listener,), daemon=True).start()
 
     def cut(self) -> None:
-        """End every call at once and refuse new ones."""
-        for one in (self._listener, *self._open):
+        """End every call at once, also one that is being taken, and refuse new ones."""
+        with self._lock:
+            ends = [end for end in (self._listener, *self._open) if end]
+            self._listener = None
+            self._open.clear()
+        for end in ends:
             with suppress(OSError):
-                one.shutdown(socket.SHUT_RDWR)
-            one.close()
-        self._open.clear()
+                end.shutdown(socket.SHUT_RDWR)
+            end.close()
 
     def _take_calls(self, listener: socket.socket) -> None:
         with suppress(OSError):  # it was cut
@@ -65,7 +70,12 @@ class Line:
                 except OSError:  # the server is dead
                     near.close()
                     continue
-                self._open |= {near, far}
+                with self._lock:
+                    if self._listener is not listener:
+                        near.close()
+                        far.close()
+                        return
+                    self._open |= {near, far}
                 for ends in ((near, far), (far, near)):
                     threading.Thread(target=_pass_on, args=ends, daemon=True).start()
 
@@ -96,7 +106,8 @@ def lose(page: Page) -> None:
 
 def test_nothing_is_lost_and_the_page_goes_on(page: Page, clinic: Desk) -> None:
     output = CASES["scales"][1]
-    with running_server(clinic.settings) as (address, server), line_to(address) as line:
+    port = lasting_port()
+    with running_server(clinic.settings, port=port) as (address, server), line_to(address) as line:
         through = Desk(
             f"http://{HOST}:{line.port}", clinic.settings, clinic.seeded, clinic.sessions
         )
@@ -131,7 +142,7 @@ def test_nothing_is_lost_and_the_page_goes_on(page: Page, clinic: Desk) -> None:
         page.wait_for_timeout(DIALOG_MS)
         assert page.get_by_role("dialog").count() == 0  # nothing is laid over the work
         page.keyboard.press("4")  # for the question that is next; the 2 is not to count again
-        with running_server(clinic.settings, port=int(address.rpartition(":")[2])):
+        with running_server(clinic.settings, port=port):
             draft = wait_until_draft(clinic, slot, ratings={"safe": "fail", "good": 4})
             page.locator(OFFLINE).wait_for(state="hidden")
             assert slot_on_screen(page) == slot

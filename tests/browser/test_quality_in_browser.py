@@ -15,7 +15,12 @@ from sqlalchemy import select
 from backend.tables.quality import Adjudication, GoldResult
 from backend.tables.review import QueueMember, Rating, Review
 from backend.tables.users import User
-from tests.browser.at_desk import open_queue_named, slot_on_screen, wait_for_next
+from tests.browser.at_desk import (
+    open_queue_named,
+    slot_on_screen,
+    wait_for_next,
+    wait_until_drawn,
+)
 from tests.browser.conftest import WAIT_MS, Desk, sign_in
 from tests.browser.seed_quality import EXPERT, EXPLANATION, LEAD
 
@@ -51,6 +56,7 @@ def answer(page: Page) -> None:
 def contest(page: Page, reason: str) -> None:
     """Hold the known answer that is told to be wrong."""
     page.get_by_text("The known answer is another one").wait_for()
+    wait_until_drawn(page)
     assert EXPLANATION in page.inner_text("[data-testid=stMain]")
     page.get_by_text("The known answer is wrong").click()
     words = page.get_by_label("What is wrong with it?")
@@ -87,6 +93,7 @@ def test_a_known_answer_is_contested_and_a_lead_decides(chromium: Browser, clini
         lead.get_by_text("The known answer stands.").wait_for()
         resolve(lead, "Nobody says so.", "Withdraw", TAKEN_BACK)
         lead.get_by_text("Back at work").wait_for()
+        wait_until_drawn(lead)
         lead.get_by_text("Contests that were settled").first.click()
         settled = lead.get_by_role("table", name="Contests that were settled").inner_text()
         assert KEPT in settled
@@ -144,6 +151,7 @@ def test_a_disagreement_is_settled_by_one_who_sees_no_names(
     with at_work(chromium, clinic, LEAD) as lead:
         lead.goto(f"{clinic.address}/adjudication?queue={decided.queue_id}")
         lead.get_by_text("Every disagreement is decided").wait_for()
+        wait_until_drawn(lead)
         rows = lead.locator("[data-testid=stMain] tbody tr").all_inner_texts()
     assert "verdict by" in rows[0].lower()
     assert all(pseudonym in "".join(rows[1:3]) for pseudonym in named.values())

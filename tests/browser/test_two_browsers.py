@@ -25,9 +25,11 @@ from tests.browser.at_desk import (
     slot_on_screen,
     wait_for_next,
     wait_until_draft,
+    wait_until_drawn,
 )
 from tests.browser.conftest import WAIT_MS, Desk, running_server, sign_in
 from tests.browser.seed_desk import EXPERTS, seed_desk
+from tests.fixtures_ports import lasting_port
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
@@ -78,6 +80,7 @@ def work(pages: list[Page], queue: str) -> None:
     waiting = list(pages)
     while waiting:
         for page in list(waiting):
+            wait_until_drawn(page)
             if page.locator(".st-key-feedback-next").count():
                 page.get_by_role("button", name="Next item").click()
                 slot_on_screen(page)
@@ -96,7 +99,8 @@ def test_two_work_and_the_server_dies(chromium: Browser, tmp_path: Path) -> None
     pages = [chromium.new_context().new_page() for _ in EXPERTS]
     for page in pages:
         page.set_default_timeout(WAIT_MS)
-    with running_server(settings) as (address, process):
+    port = lasting_port()
+    with running_server(settings, port=port) as (address, process):
         desk = Desk(address, settings, seeded, sessions)
         for page, name in zip(pages, EXPERTS, strict=True):
             sign_in(page, desk, name)
@@ -108,7 +112,7 @@ def test_two_work_and_the_server_dies(chromium: Browser, tmp_path: Path) -> None
             wait_until_draft(desk, slot, winner="tie")
         process.send_signal(signal.SIGKILL)
         process.wait()
-    with running_server(settings, port=int(address.rpartition(":")[2])):
+    with running_server(settings, port=port):
         for page, slot in zip(pages, held, strict=True):
             page.goto(address + "/")
             page.wait_for_selector("[data-testid=stButtonGroup]")
