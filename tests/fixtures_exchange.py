@@ -95,10 +95,11 @@ def reviewed_queue(
     """A queue of single outputs that every reviewer has finished."""
     with sessions.begin() as session:
         desk = build_desk(session, splits={"train": n_items}, rubric=every_scale())
-        for generation in session.query(Generation).filter_by(run_id=desk.run.id):
+        written = session.query(Generation).filter_by(run_id=desk.run.id).order_by(Generation.id)
+        for generation in written:
             generation.text = OUTPUT
         session.flush()
-        first = session.query(Generation).filter_by(run_id=desk.run.id).first()
+        first = written.first()
         assert first is not None
         scored = score_with_flag(session, desk.run, first) if flags else None
         queue = desk.open(

@@ -233,7 +233,7 @@ def test_nothing_shown_to_an_expert_names_a_model_or_a_score(house: House) -> No
 
         run = session.merge(house.desk.run)
         generation = session.scalars(
-            select(Generation).where(Generation.run_id == run.id).limit(1)
+            select(Generation).where(Generation.run_id == run.id).order_by(Generation.id).limit(1)
         ).one()
         scored = score_with_flag(session, run, generation)
         queue_id = house.desk.open(session, "flagged", score_run_id=scored.id).id

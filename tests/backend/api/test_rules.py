@@ -128,7 +128,7 @@ def things_of(session: Session, desk: Desk, reviewer_id: int, now: datetime) -> 
     session.flush()
     claim = review.claim_review_item(session, queue_id, reviewer_id, now=now)
     assert claim is not None
-    written = session.query(Generation).filter_by(run_id=run.id).first()
+    written = session.query(Generation).filter_by(run_id=run.id).order_by(Generation.id).first()
     assert written is not None
     review_id = session.query(Review.id).filter_by(slot_id=claim.slot_id).scalar()
     known = GoldAnswer(item_id=claim.item_id, answer={"winner": "a"}, explanation="x")

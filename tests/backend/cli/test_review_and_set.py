@@ -120,7 +120,9 @@ def test_a_named_held_out_example_ends_with_exit_code_2(
     settings: Settings, desk: Desk, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with connect(settings)() as session:
-        held = session.scalars(select(Example.id).where(Example.split == "test")).first()
+        held = session.scalars(
+            select(Example.id).where(Example.split == "test").order_by(Example.id)
+        ).first()
     assert strop("set", "freeze", "leaky", "--example", str(held)) == 2
     assert "held out" in capsys.readouterr().err
 
@@ -167,7 +169,9 @@ def test_a_review_is_withdrawn_by_name_and_what_holds_it_is_named(
     review_all(settings, desk)
     strop("set", "freeze", "s", "--queue", "q")
     with connect(settings).begin() as session:
-        taught = session.scalars(select(TrainingSetRow.review_id)).first()
+        taught = session.scalars(
+            select(TrainingSetRow.review_id).order_by(TrainingSetRow.id)
+        ).first()
     capsys.readouterr()
     name = desk.experts[0].name
     assert strop("review", "withdraw", str(taught), "--reason", "wrong case", "--as", name) == 0

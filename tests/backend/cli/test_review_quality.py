@@ -65,7 +65,7 @@ def test_from_a_file_of_known_answers_to_a_withdrawal(
     with sessions.begin() as session:
         for _ in range(4):
             answer_next(session, queue, desk.experts[0], GOOD)
-        result = session.query(GoldResult).first()
+        result = session.query(GoldResult).order_by(GoldResult.id).first()
         assert result
         contest(session, result.id, desk.experts[0].id, reason="No.", now=NOW)
         result_id = str(result.id)

@@ -19,6 +19,7 @@ from backend.db import connect
 from backend.engines.base import GenerationResult
 from backend.errors import Conflict, Forbidden, InvalidInput
 from backend.services import generation, queue, review, rounds, scoring
+from backend.services.cancelling import Cancellation, cancel_subjects
 from backend.services.model_versions import alias_target
 from backend.services.projects import set_manifest
 from backend.services.review import Answer
@@ -342,11 +343,28 @@ def test_a_failed_job_fails_the_round_which_may_be_taken_up(loop: Loop) -> None:
     assert loop.count(TrainingRun) == 1
 
 
+def test_a_cancelled_job_fails_the_round_until_a_person_takes_it_up(loop: Loop) -> None:
+    loop.start()
+    loop.advance()
+    with loop.sessions.begin() as session:
+        eva = create_user(session, "eva", "engineer")
+        cancellation = Cancellation(eva, loop.clock, "wrong rank")
+        cancel_subjects(session, [(queue.JobKind.TRAIN, 1)], cancellation)
+    loop.advance()
+    told = "Training run 1 was cancelled by eva: wrong rank"
+    assert (loop.row().state, loop.row().error) == ("failed", told)
+    with loop.sessions.begin() as session:
+        rounds.take_up_round(session, rounds.find_round(session, loop.project_id), now=loop.clock)
+        assert session.scalars(select(Job)).one().state == JobState.QUEUED
+
+
 def test_a_leak_stops_the_round_until_a_named_person_accepts_it(loop: Loop) -> None:
     told = "the caller says that her parcel never came and that she wants her money back by friday"
     with loop.sessions.begin() as session:
         for split, text in (("train", f"now {told}"), ("test", told)):
-            example = session.scalars(select(Example).where(Example.split == split)).first()
+            example = session.scalars(
+                select(Example).where(Example.split == split).order_by(Example.id)
+            ).first()
             assert example is not None
             example.input, example.context = "Summarise the call", text
     loop.start()

@@ -135,13 +135,17 @@ def by_second_output_of_a_pair(session: Session) -> dict[str, object]:
 
 def by_reference(session: Session) -> dict[str, object]:
     return {
-        "examples": [session.scalars(select(Example.id).where(Example.split == "test")).first()]
+        "examples": [
+            session.scalars(
+                select(Example.id).where(Example.split == "test").order_by(Example.id)
+            ).first()
+        ]
     }
 
 
 def by_validation_reference(session: Session) -> dict[str, object]:
     held = select(Example.id).where(Example.split == "validation")
-    return {"examples": [session.scalars(held).first()]}
+    return {"examples": [session.scalars(held.order_by(Example.id)).first()]}
 
 
 @pytest.mark.parametrize(

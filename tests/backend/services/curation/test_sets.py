@@ -182,7 +182,7 @@ def test_a_withdrawn_review_does_not_count(session: Session, desk: Desk) -> None
     queue = desk.open(session, n_items=2)
     for _ in range(2):
         review_next(session, queue, desk.experts[0], Answer(BAD, correction="x"))
-    withdrawn = session.scalars(select(Review)).first()
+    withdrawn = session.scalars(select(Review).order_by(Review.id)).first()
     assert withdrawn is not None
     withdrawn.withdrawn_at = NOW
     session.flush()

@@ -178,7 +178,8 @@ def unscored(session: Session, desk: Desk) -> None:
 
 def half_scored(session: Session, desk: Desk) -> None:
     run = score(session, desk, grounding=[0.1] * 20)
-    session.delete(session.scalars(select(Score).where(Score.score_run_id == run.id)).first())
+    scores = select(Score).where(Score.score_run_id == run.id).order_by(Score.id)
+    session.delete(session.scalars(scores).first())
     session.flush()
 
 

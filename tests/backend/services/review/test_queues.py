@@ -83,7 +83,7 @@ def test_both_models_of_a_pair_are_of_one_example(session: Session, desk: Desk) 
 
 
 def test_failed_outputs_are_left_out_and_counted(session: Session, desk: Desk) -> None:
-    failed = session.scalars(select(Generation)).first()
+    failed = session.scalars(select(Generation).order_by(Generation.id)).first()
     assert failed is not None
     failed.text, failed.error = None, "too long"
     session.flush()
@@ -121,7 +121,7 @@ def no_text(session: Session, desk: Desk) -> dict[str, object]:
 
 def unfinished(session: Session, desk: Desk) -> dict[str, object]:
     desk.run.split = "train"
-    session.delete(session.scalars(select(Generation)).first())
+    session.delete(session.scalars(select(Generation).order_by(Generation.id)).first())
     session.flush()
     return {}
 

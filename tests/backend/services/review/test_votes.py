@@ -99,7 +99,7 @@ def test_a_withdrawn_vote_does_not_count(session: Session) -> None:
     queue = desk.open(session, kind="pair")
     for _ in range(2):
         review_next(session, queue, desk.experts[0], Answer(winner="left"))
-    session.scalars(select(Review)).first().withdrawn_at = NOW  # type: ignore[union-attr]
+    session.scalars(select(Review).order_by(Review.id)).first().withdrawn_at = NOW  # type: ignore[union-attr]
     session.flush()
     [summary] = review.preference_summary(session, queue.id)
     assert summary.n_votes == 1

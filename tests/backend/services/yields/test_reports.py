@@ -248,9 +248,11 @@ def test_the_curve_has_a_point_for_each_round_with_a_candidate(turn: Turn) -> No
 
 def test_a_review_of_no_set_has_no_yield(turn: Turn) -> None:
     held_out = turn.session.scalars(
-        select(Review).where(
+        select(Review)
+        .where(
             Review.id.not_in([p.review_id for p in reviewed_prompts(turn.session, turn.frozen.id)])
         )
+        .order_by(Review.id)
     ).first()
     assert held_out is not None
     assert states_of_review(turn.session, held_out.id) == []
