@@ -27,7 +27,7 @@ from backend.schemas import (
     model_versions,
     projects,
     promotion,
-    review,
+    review_queues,
     scoring,
     training,
     users,
@@ -199,28 +199,30 @@ class StropClient(
         path = f"/v1/score-runs/{score_run_id}/classes"
         return self._get_list(scoring.ClassShown, path, model=model, metric=metric)
 
-    def list_queues(self, project_id: int) -> list[review.ReviewQueueShown]:
+    def list_queues(self, project_id: int) -> list[review_queues.ReviewQueueShown]:
         """The review queues of a project, newest first."""
         path = f"/v1/projects/{project_id}/review-queues"
-        return self._get_list(review.ReviewQueueShown, path)
+        return self._get_list(review_queues.ReviewQueueShown, path)
 
-    def open_queue(self, project_id: int, body: review.ReviewQueueGiven) -> review.ReviewQueueShown:
+    def open_queue(
+        self, project_id: int, body: review_queues.ReviewQueueGiven
+    ) -> review_queues.ReviewQueueShown:
         """Open a review queue."""
         path = f"/v1/projects/{project_id}/review-queues"
-        return self._create(review.ReviewQueueShown, path, body)
+        return self._create(review_queues.ReviewQueueShown, path, body)
 
-    def queue(self, queue_id: int) -> review.ReviewQueueShown:
+    def queue(self, queue_id: int) -> review_queues.ReviewQueueShown:
         """A queue with its reviewers' progress."""
-        return self._get(review.ReviewQueueShown, f"/v1/review-queues/{queue_id}")
+        return self._get(review_queues.ReviewQueueShown, f"/v1/review-queues/{queue_id}")
 
-    def close_queue(self, queue_id: int) -> review.ReviewQueueShown:
+    def close_queue(self, queue_id: int) -> review_queues.ReviewQueueShown:
         """Give out no more items of a queue."""
-        return self._post(review.ReviewQueueShown, f"/v1/review-queues/{queue_id}/close")
+        return self._post(review_queues.ReviewQueueShown, f"/v1/review-queues/{queue_id}/close")
 
-    def preferences(self, queue_id: int) -> list[review.PreferencesShown]:
+    def preferences(self, queue_id: int) -> list[review_queues.PreferencesShown]:
         """The votes of a queue of blind pairs, for each two of its models."""
         path = f"/v1/review-queues/{queue_id}/preferences"
-        return self._get_list(review.PreferencesShown, path)
+        return self._get_list(review_queues.PreferencesShown, path)
 
     def list_reviews(
         self,
@@ -229,10 +231,10 @@ class StropClient(
         item_id: int | None = None,
         limit: int = 50,
         cursor: str | None = None,
-    ) -> Page[review.ReviewShown]:
+    ) -> Page[review_queues.ReviewShown]:
         """A page of what reviewers said, newest first; of one item where it is named."""
         return self._get(
-            Page[review.ReviewShown],
+            Page[review_queues.ReviewShown],
             f"/v1/review-queues/{queue_id}/reviews",
             item_id=item_id,
             limit=limit,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from backend.schemas import review, review_reports
+from backend.schemas import review_designs, review_queues, review_reports
 from backend.wire import Wire
 
 
@@ -10,11 +10,11 @@ class ReportClient(Wire):
     """Designs before they are opened, and the figures of a queue."""
 
     def preview_design(
-        self, project_id: int, body: review.ReviewQueueGiven
-    ) -> review_reports.DesignShown:
+        self, project_id: int, body: review_queues.ReviewQueueGiven
+    ) -> review_designs.DesignShown:
         """What a queue would draw and about how long it would take; nothing is stored."""
         path = f"/v1/projects/{project_id}/review-designs"
-        return self._post(review_reports.DesignShown, path, body)
+        return self._post(review_designs.DesignShown, path, body)
 
     def queue_report(self, queue_id: int) -> review_reports.QueueReportShown:
         """Progress with a forecast, minutes and cost per verdict."""

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
-from backend.schemas.review import ReviewShown
+from backend.schemas.review_queues import ReviewShown
 from backend.schemas.review_reports import EffectShown
 from dashboard.components.figures import p_text
 from dashboard.components.frame import Cell, Number

@@ -8,7 +8,7 @@ import streamlit as st
 
 from backend.rubrics import value_in_words
 from backend.schemas.quality import AdjudicationProgressShown, AdjudicationShown, SaidShown
-from backend.schemas.review import ReviewQueueShown
+from backend.schemas.review_queues import ReviewQueueShown
 from dashboard.components.frame import (
     Cell,
     Number,

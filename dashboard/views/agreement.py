@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import streamlit as st
 
-from backend.schemas.review import ReviewQueueShown
+from backend.schemas.review_queues import ReviewQueueShown
 from backend.schemas.review_reports import (
     AgreementReportShown,
     AgreementShown,

@@ -9,7 +9,7 @@ import streamlit as st
 
 from backend.rubrics import value_in_words
 from backend.schemas.quality import ContestShown, GoldShown, GoldStandingShown
-from backend.schemas.review import ReviewQueueShown
+from backend.schemas.review_queues import ReviewQueueShown
 from dashboard.components.figures import interval_text
 from dashboard.components.frame import (
     Cell,

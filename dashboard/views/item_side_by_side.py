@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 import streamlit as st
 
-from backend.schemas.review import ReviewQueueShown, ReviewShown
+from backend.schemas.review_queues import ReviewQueueShown, ReviewShown
 from dashboard.components.frame import Cell, Tag, card_html, table_html
 from dashboard.components.item import WINNER_WORDS
 from dashboard.components.marked_text import text_html

@@ -12,8 +12,9 @@ from typing import Any
 import streamlit as st
 
 from backend.schemas.generation import GenerationRunShown
-from backend.schemas.review import QueueKindName, ReviewQueueGiven
-from backend.schemas.review_reports import DesignKind, DesignShown
+from backend.schemas.review import QueueKindName
+from backend.schemas.review_designs import DesignKind, DesignShown
+from backend.schemas.review_queues import ReviewQueueGiven
 from dashboard.components.frame import (
     facts_html,
     heading,

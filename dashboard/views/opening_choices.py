@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from backend.schemas.review import QueueKindName, ReviewQueueGiven
-from backend.schemas.review_reports import AssignmentGiven, DesignGiven, DesignKind, StratumGiven
+from backend.schemas.review import QueueKindName
+from backend.schemas.review_designs import AssignmentGiven, DesignGiven, DesignKind, StratumGiven
+from backend.schemas.review_queues import ReviewQueueGiven
 
 KIND_WORDS: dict[QueueKindName, str] = {
     "single": "Rate and correct single outputs",

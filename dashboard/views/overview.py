@@ -11,7 +11,7 @@ from backend.schemas.manifests import Manifest
 from backend.schemas.model_versions import ModelVersionShown
 from backend.schemas.projects import ManifestShown
 from backend.schemas.queue import JobShown
-from backend.schemas.review import ReviewQueueShown
+from backend.schemas.review_queues import ReviewQueueShown
 from dashboard.components.frame import (
     Cell,
     Tag,

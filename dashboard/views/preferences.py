@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import streamlit as st
 
-from backend.schemas.review import PreferencesShown, ReviewQueueShown
+from backend.schemas.review_queues import PreferencesShown, ReviewQueueShown
 from backend.schemas.review_reports import EffectShown, WatchShown
 from dashboard.components.effects import effect_plots
 from dashboard.components.figures import interval_text

@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from backend.rubrics import value_in_words
-from backend.schemas.review import ReviewQueueShown, ReviewShown
+from backend.schemas.review_queues import ReviewQueueShown, ReviewShown
 from backend.schemas.review_reports import QueueReportShown, ReviewerQualityShown, TimeShown
 from dashboard.components.frame import (
     Cell,

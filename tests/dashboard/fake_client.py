@@ -33,14 +33,12 @@ from backend.schemas.review import (
     LeaseShown,
     Link,
     OwnReview,
-    PreferencesShown,
     QueueProgress,
     ReviewQueueForMe,
-    ReviewQueueShown,
     ReviewReceipt,
-    ReviewShown,
     ShownOutput,
 )
+from backend.schemas.review_queues import PreferencesShown, ReviewQueueShown, ReviewShown
 from backend.schemas.rounds import LineageShown, RoundShown
 from backend.schemas.scoring import DifferenceShown, FigureShown, ScoreRunDetail
 from backend.schemas.training import TrainingProgress, TrainingRunShown

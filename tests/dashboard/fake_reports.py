@@ -18,10 +18,10 @@ from backend.schemas.quality import (
     RubricSaved,
     RubricShown,
 )
-from backend.schemas.review import ReviewQueueGiven, ReviewQueueShown
+from backend.schemas.review_designs import DesignShown
+from backend.schemas.review_queues import ReviewQueueGiven, ReviewQueueShown
 from backend.schemas.review_reports import (
     AgreementReportShown,
-    DesignShown,
     EffectShown,
     QueueReportShown,
     ReviewerQualityShown,

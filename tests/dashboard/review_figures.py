@@ -16,9 +16,9 @@ from backend.schemas.quality import (
     RubricShown,
     SaidShown,
 )
+from backend.schemas.review_designs import DesignShown
 from backend.schemas.review_reports import (
     AgreementReportShown,
-    DesignShown,
     EffectShown,
     Measured,
     QueueReportShown,

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from backend.schemas.review_reports import DesignGiven, StratumGiven
+from backend.schemas.review_designs import DesignGiven, StratumGiven
 from dashboard.views.opening_choices import (
     DEFAULT_RUBRICS,
     DESIGN_WORDS,

@@ -8,7 +8,8 @@ import pytest
 
 from backend.rubrics import find_rubric
 from backend.schemas.quality import RubricShown
-from backend.schemas.review_reports import Measured, StratumShown
+from backend.schemas.review_designs import StratumShown
+from backend.schemas.review_reports import Measured
 from backend.services.review.rules import QueueRules
 from dashboard.components.frame import Number
 from dashboard.components.measured import (

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from backend.schemas.review import ReviewShown
+from backend.schemas.review_queues import ReviewShown
 from backend.schemas.review_reports import DayShown
 from dashboard.components.effects import effect_plots, effect_row, pace_plot, pace_points, unit_of
 from dashboard.components.frame import Number, table_html, tiles_html

@@ -10,8 +10,9 @@ from sqlalchemy.orm import Session
 from backend.api.deps import NowDep, PageDep, ServingDep, SessionDep
 from backend.api.once import OnceDep
 from backend.rubrics import Rubric, find_rubric, library_names, parse_rubric
-from backend.schemas import review as shapes
-from backend.schemas import review_reports as reports
+from backend.schemas import review as desk_shapes
+from backend.schemas import review_designs as designs
+from backend.schemas import review_queues as shapes
 from backend.schemas.common import Page
 from backend.services import overview, review
 from backend.services.access import require_in_project
@@ -60,7 +61,7 @@ def _shown(
         closed=queue.closed_at is not None,
         finished_at=queue.finished_at,
         created_at=queue.created_at,
-        progress=shapes.QueueProgress.model_validate(progress),
+        progress=desk_shapes.QueueProgress.model_validate(progress),
         reviewers=[shapes.ReviewerProgress.model_validate(person) for person in people],
     )
 
@@ -89,13 +90,13 @@ def open_queue(
 @router.post("/projects/{project_id}/review-designs")
 def preview_design(
     project_id: int, body: shapes.ReviewQueueGiven, session: SessionDep, serving: ServingDep
-) -> reports.DesignShown:
+) -> designs.DesignShown:
     """What a queue would draw and about how long it would take; nothing is stored."""
     opening = _opening(session, project_id, body, serving.settings.lease_seconds)
     design = review.plan_queue(session, opening).as_design()
     # The rubric was stored to plan by; without a queue it is taken back.
     session.rollback()
-    return reports.DesignShown.model_validate(design, from_attributes=False)
+    return designs.DesignShown.model_validate(design, from_attributes=False)
 
 
 def _opening(
@@ -132,7 +133,7 @@ def _reviewer_ids(session: Session, project_id: int, body: shapes.ReviewQueueGiv
     return list(dict.fromkeys([*named, *grouped]))
 
 
-def _design(given: reports.DesignGiven) -> SamplingDesign:
+def _design(given: designs.DesignGiven) -> SamplingDesign:
     return SamplingDesign(
         kind=DesignKind(given.kind),
         by=given.by,
@@ -193,7 +194,8 @@ def _show_review(found: Review, queue_id: int) -> shapes.ReviewShown:
         ratings={rating.criterion: rating.value for rating in found.ratings},
         correction=found.corrections[0].text if found.corrections else None,
         spans=[
-            shapes.MarkedSpan.model_validate(span, from_attributes=True) for span in found.spans
+            desk_shapes.MarkedSpan.model_validate(span, from_attributes=True)
+            for span in found.spans
         ],
         winner=found.preferences[0].winner if found.preferences else None,
         comment=found.comment,
