@@ -11,6 +11,7 @@ from pydantic import TypeAdapter
 from sqlalchemy import Engine, event, select
 
 from backend.schemas import review_reports as shapes
+from backend.schemas.review_designs import DesignShown
 from backend.tables.review import ReviewQueue, RubricVersion
 from tests.backend.api.conftest import House
 from tests.fixtures_review import GOOD
@@ -85,7 +86,7 @@ def test_a_preview_stores_neither_queue_nor_rubric(house: House) -> None:
     client = house.client("engineer")
     shown = client.post(f"{project}/review-designs", json=asked)
     assert shown.status_code == 200, shown.text
-    design = shapes.DesignShown.model_validate_json(shown.content)
+    design = DesignShown.model_validate_json(shown.content)
     assert (design.n_candidates, design.n_items, design.kind) == (6, 3, "random")
     with house.sessions() as session:
         assert session.scalar(select(ReviewQueue).where(ReviewQueue.name == "by design")) is None
