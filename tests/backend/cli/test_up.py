@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from backend.cli import up
+from backend.cli.worker_process import worker_process
 from backend.errors import Conflict, InvalidInput
 from backend.settings import Settings, child_environment
 
@@ -105,7 +106,7 @@ def test_a_worker_that_dies_is_started_again_and_ended_at_the_end(tmp_path: Path
         started.append(process)
         return process
 
-    with up.worker_process(Settings(home=tmp_path), start=start):
+    with worker_process(Settings(home=tmp_path), start=start):
         wait_for(lambda: len(started) == 1)
         os.kill(started[0].pid, signal.SIGKILL)
         wait_for(lambda: len(started) == 2)
