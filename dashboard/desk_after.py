@@ -9,14 +9,8 @@ from datetime import datetime
 
 from backend.errors import StropError
 from dashboard.desk_api import DeskClient, Past
-from dashboard.desk_state import (
-    LONGEST_HISTORY,
-    Desk,
-    clear_desk,
-    receive_claim,
-    save_if_changed,
-    take_next,
-)
+from dashboard.desk_sending import LONGEST_HISTORY
+from dashboard.desk_state import Desk, clear_desk, receive_claim, save_if_changed, take_next
 
 
 def load_history(desk: Desk, client: DeskClient) -> None:

@@ -11,7 +11,6 @@ from datetime import datetime
 from enum import StrEnum
 
 from backend.errors import LeaseLost, NotAuthenticated, NotFound, StropError
-from backend.rubrics import Rubric, validate_answers
 from backend.schemas.review import (
     Answer,
     Claim,
@@ -19,12 +18,10 @@ from backend.schemas.review import (
     GoldFeedback,
     Link,
     QueueProgress,
-    ReviewReceipt,
 )
 from dashboard.desk_api import DeskClient, Past
 
 IDLE_SECONDS = 60.0
-LONGEST_HISTORY = 6
 
 
 class Screen(StrEnum):
@@ -192,11 +189,11 @@ def save_if_changed(desk: Desk, client: DeskClient) -> None:
     """Save the draft when it differs from what the server has."""
     if desk.claim is None or not unsaved(desk):
         return
-    answer = _timed(desk)
+    answer = timed_answer(desk)
     try:
         lease = client.save_draft(desk.claim.slot_id, desk.claim.version, answer)
     except StropError as error:
-        _lose_item(desk, error)
+        lose_item(desk, error)
         return
     desk.saved, desk.saved_at, desk.save_problem = answer, lease.at, None
 
@@ -210,11 +207,12 @@ def _untimed(answer: Answer) -> Answer:
     return answer.model_copy(update={"active_seconds": 0.0, "seconds_by_criterion": {}})
 
 
-def _timed(desk: Desk) -> Answer:
+def timed_answer(desk: Desk) -> Answer:
+    """The answer on screen with the time that it has taken so far."""
     return desk.answer.model_copy(update={"active_seconds": round(desk.active_seconds, 1)})
 
 
-def _lose_item(desk: Desk, error: StropError) -> None:
+def lose_item(desk: Desk, error: StropError) -> None:
     """What an error on the item on screen means: the answer stays unless the lease is gone."""
     if isinstance(error, NotAuthenticated):
         desk.screen = Screen.SIGNED_OUT
@@ -222,85 +220,3 @@ def _lose_item(desk: Desk, error: StropError) -> None:
         desk.screen, desk.problem = Screen.ERROR, error
     else:
         desk.save_problem = str(error)
-
-
-def missing_answer(desk: Desk, rubric: Rubric) -> str | None:
-    """What keeps the answer from being submitted, as a sentence; None when nothing does."""
-    assert desk.claim is not None
-    if desk.claim.kind == "pair" and desk.answer.winner is None:
-        return "Choose one of the five answers first."
-    try:
-        validate_answers(rubric, desk.answer.ratings)
-    except StropError as error:
-        return str(error)
-    return None
-
-
-def submit(desk: Desk, client: DeskClient, rubric: Rubric, *, now: datetime) -> None:
-    """Send the answer and take the next item; a missing answer is said and nothing is sent."""
-    if desk.claim is None:
-        return
-    desk.note = missing_answer(desk, rubric)
-    if desk.note is not None:
-        return
-    tick(desk, now=now)
-    answer = _final(desk)
-    try:
-        receipt = client.submit(desk.claim.slot_id, desk.claim.version, answer, next=True)
-    except StropError as error:
-        _lose_item(desk, error)
-        return
-    desk.finished_here, desk.sent_at = desk.finished_here + 1, now
-    done = Past(
-        review_id=receipt.review_id,
-        at=now,
-        answer=answer,
-        may_revise=receipt.review_id is not None and receipt.gold is None and not receipt.extra,
-        why=receipt.why,
-        extra=receipt.extra,
-    )
-    _go_on(desk, client, receipt, done, now=now)
-
-
-def _go_on(
-    desk: Desk, client: DeskClient, receipt: ReviewReceipt, done: Past, *, now: datetime
-) -> None:
-    """Keep what was done in the history, and put on the desk what comes next."""
-    desk.history = [done, *(p for p in desk.history if not _is_same(p, done))][:LONGEST_HISTORY]
-    if receipt.next is None:
-        take_next(desk, client, now=now)
-    elif receipt.gold is not None:
-        clear_desk(desk, now)
-        desk.screen, desk.feedback, desk.waiting = Screen.FEEDBACK, receipt.gold, receipt.next
-    else:
-        clear_desk(desk, now)
-        receive_claim(desk, receipt.next)
-
-
-def _is_same(one: Past, other: Past) -> bool:
-    return one.review_id is not None and one.review_id == other.review_id
-
-
-def _final(desk: Desk) -> Answer:
-    """The answer as sent: a correction that changes nothing is none."""
-    answer = _timed(desk)
-    output = desk.claim.item.output if desk.claim else None
-    if output is not None and answer.correction == output.text:
-        return answer.model_copy(update={"correction": None, "correction_reason": None})
-    return answer
-
-
-def skip(desk: Desk, client: DeskClient, reason: str, *, now: datetime) -> None:
-    """Pass the item on to others with the reason, and take the next."""
-    if desk.claim is None:
-        return
-    if not reason.strip():
-        desk.note = "Say why you skip it; a word is enough."
-        return
-    try:
-        receipt = client.skip(desk.claim.slot_id, desk.claim.version, reason.strip(), next=True)
-    except StropError as error:
-        _lose_item(desk, error)
-        return
-    done = Past(receipt.review_id, now, Answer(), skip_reason=reason.strip())
-    _go_on(desk, client, receipt, done, now=now)

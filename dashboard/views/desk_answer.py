@@ -15,7 +15,8 @@ from dashboard.components.frame import escape, facts_html
 from dashboard.components.item import WINNER_WORDS, answer_lines
 from dashboard.components.marked_text import text_html, unwrapped
 from dashboard.components.questions import Value, answered_html, show_questions
-from dashboard.desk_state import Desk, change_answer, rate, skip, submit
+from dashboard.desk_sending import skip, submit
+from dashboard.desk_state import Desk, change_answer, rate
 from dashboard.session import current_client
 from dashboard.views.desk_entered import remark_key, take_what_was_entered
 

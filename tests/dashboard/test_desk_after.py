@@ -18,18 +18,8 @@ from dashboard.desk_after import (
     revise,
     take_adjudication,
 )
-from dashboard.desk_state import (
-    LONGEST_HISTORY,
-    Desk,
-    Screen,
-    change_answer,
-    rate,
-    skip,
-    submit,
-    take_next,
-    take_time,
-    tick,
-)
+from dashboard.desk_sending import LONGEST_HISTORY, skip, submit
+from dashboard.desk_state import Desk, Screen, change_answer, rate, take_next, take_time, tick
 from tests.dashboard.fake_client import NOW, FakeClient, single_item
 
 RUBRIC = find_rubric("telecom_desk")

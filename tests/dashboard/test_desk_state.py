@@ -9,17 +9,8 @@ import pytest
 from backend.errors import Conflict, LeaseLost, NotAuthenticated, ServerUnavailable, StropError
 from backend.rubrics import find_rubric
 from backend.schemas.review import Answer
-from dashboard.desk_state import (
-    Desk,
-    Screen,
-    change_answer,
-    rate,
-    save_if_changed,
-    skip,
-    submit,
-    take_next,
-    tick,
-)
+from dashboard.desk_sending import skip, submit
+from dashboard.desk_state import Desk, Screen, change_answer, rate, save_if_changed, take_next, tick
 from tests.dashboard.fake_client import NOW, FakeClient, pair_item, single_item
 
 RUBRIC = find_rubric("telecom_desk")
