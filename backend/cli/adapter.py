@@ -72,9 +72,10 @@ def preflight(
     from backend.engines import open_engine
     from backend.errors import EngineError, EngineUnavailable, InvalidInput
     from backend.jobs.preflight import check_and_record, refuse_models
-    from backend.services.datasets import chat_messages, get_dataset_version, list_examples
+    from backend.services.datasets import get_dataset_version, list_examples
     from backend.services.model_versions import find_model, register_base, served_model
     from backend.services.preflight import PROBES
+    from backend.services.prompts import chat_messages
 
     with working_in_project(project) as (installation, session, found):
         models = [register_base(session, found.id), find_model(session, found.id, name)]

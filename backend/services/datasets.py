@@ -1,4 +1,4 @@
-"""Datasets: import into immutable versions, split by group, and the prompt of an example.
+"""Datasets: import into immutable versions, split by group, and reading them back.
 
 An import is whole or it is nothing: every row is checked before the first is stored.
 """
@@ -7,25 +7,17 @@ from __future__ import annotations
 
 import hashlib
 import json
-import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Protocol
+from typing import Any
 
 from sqlalchemy import func, insert, select
 from sqlalchemy.orm import Session
 
 from backend.errors import InvalidInput, NotFound
-from backend.services.leak_checks import (
-    Acceptance,
-    Leak,
-    Side,
-    find_leaks,
-    prompt_text,
-    refusal,
-    settle_leaks,
-)
+from backend.services.leak_checks import Acceptance, Leak, Side, find_leaks, refusal, settle_leaks
 from backend.services.near_duplicates import near_duplicate_pairs
+from backend.services.prompts import digest_text, prompt_text
 from backend.services.splits import assign_splits
 from backend.tables.datasets import Dataset, DatasetVersion, Example, Split
 
@@ -49,34 +41,6 @@ class Row:
     def content_digest(self) -> str:
         """Digest of the prompt, so that the same text under another id is recognised."""
         return digest_text(self.input, self.context)
-
-
-class Prompted(Protocol):
-    """Anything with an input and perhaps a source document: a row, a stored example."""
-
-    @property
-    def input(self) -> str: ...
-
-    @property
-    def context(self) -> str | None: ...
-
-
-def chat_messages(example: Prompted) -> list[dict[str, str]]:
-    """The prompt of an example, the same for generation and for training.
-
-    One user message: the input, and below it, after a blank line, the source document.
-    """
-    parts = [example.input, example.context]
-    return [{"role": "user", "content": "\n\n".join(part for part in parts if part)}]
-
-
-def digest_text(text: str, context: str | None) -> str:
-    """SHA-256 of a prompt with Unicode composed, case and white space folded."""
-    folded = [
-        " ".join(unicodedata.normalize("NFC", part).casefold().split())
-        for part in (text, context or "")
-    ]
-    return hashlib.sha256("\x1f".join(folded).encode()).hexdigest()
 
 
 def import_dataset(

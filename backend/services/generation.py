@@ -16,9 +16,9 @@ from sqlalchemy.orm import Session
 
 from backend.engines.base import GenerationRequest, GenerationResult, SamplingParams
 from backend.errors import InvalidInput, NotFound
-from backend.services.datasets import chat_messages
 from backend.services.leak_checks import Acceptance
 from backend.services.ledger import insert_missing
+from backend.services.prompts import chat_messages
 from backend.services.run_leaks import settle_run_leaks
 from backend.tables.datasets import DatasetVersion, Example, Split
 from backend.tables.generation import Generation, GenerationRun, GenerationRunModel

@@ -18,6 +18,7 @@ from sqlalchemy.orm import Session
 
 from backend.errors import InvalidInput, LeakRefused
 from backend.services.near_duplicates import Kind, find_near_duplicates
+from backend.services.prompts import prompt_text
 from backend.tables.datasets import AcceptedLeak, Dataset, DatasetVersion, Example, Split
 
 SHOWN_CHARACTERS = 240
@@ -110,11 +111,6 @@ def _sides(session: Session, *conditions: Any) -> list[Side]:
         digest = example.content_digest
         once.setdefault(digest, Side(example.external_id, where, text, digest))
     return list(once.values())
-
-
-def prompt_text(text: str, context: str | None) -> str:
-    """A prompt as one text: the input and, below a blank line, the source."""
-    return "\n\n".join(part for part in (text, context) if part)
 
 
 def settle_leaks(

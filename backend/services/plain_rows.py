@@ -20,8 +20,9 @@ from pathlib import Path
 from typing import Any
 
 from backend.errors import InvalidInput
-from backend.services.datasets import Row, chat_messages
+from backend.services.datasets import Row
 from backend.services.exports import TrainingRow
+from backend.services.prompts import chat_messages
 from evaluators.readers import read_records
 
 _ROLES = frozenset({"system", "user", "assistant", "tool"})

@@ -25,10 +25,10 @@ from backend.services.leak_checks import (
     Leak,
     find_leaks,
     held_out_sides,
-    prompt_text,
     settle_leaks,
     sides_of,
 )
+from backend.services.prompts import prompt_text
 from backend.tables.curation import TrainingSet
 from backend.tables.datasets import DatasetVersion, Example, Split
 

@@ -13,9 +13,8 @@ from sqlalchemy.orm import Session
 
 from backend.errors import InvalidInput
 from backend.services.curation import training_rows
-from backend.services.datasets import chat_messages
 from backend.services.exports import export_rows
-from backend.services.leak_checks import prompt_text
+from backend.services.prompts import chat_messages, prompt_text
 from backend.services.training_documents import KIND
 from backend.services.training_validation import group_name, keep_out_rows
 from backend.settings import Settings

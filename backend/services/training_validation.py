@@ -19,9 +19,9 @@ from sqlalchemy.orm import Session
 from backend.errors import InvalidInput
 from backend.services.curation import Recipe
 from backend.services.curation.selection import draw, group_of
-from backend.services.leak_checks import prompt_text
 from backend.services.lineage_queries import runs_behind
 from backend.services.near_duplicates import find_near_duplicates, near_duplicate_pairs
+from backend.services.prompts import prompt_text
 from backend.services.splits import connected_blocks
 from backend.tables.curation import TrainingSet, TrainingSetRow
 from backend.tables.datasets import Example

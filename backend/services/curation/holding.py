@@ -16,8 +16,8 @@ from backend.errors import InvalidInput
 from backend.services.curation.candidates import Candidate
 from backend.services.curation.recipes import Recipe
 from backend.services.curation.selection import draw, group_of
-from backend.services.leak_checks import prompt_text
 from backend.services.near_duplicates import find_near_duplicates
+from backend.services.prompts import prompt_text
 from backend.tables.datasets import Example
 
 SHOWN = 50

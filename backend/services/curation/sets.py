@@ -33,8 +33,8 @@ from backend.services.curation.selection import (
 )
 from backend.services.curation.sources import Sources, gather_sources
 from backend.services.curation.stored import list_training_sets
-from backend.services.datasets import chat_messages
 from backend.services.leak_checks import Acceptance
+from backend.services.prompts import chat_messages
 from backend.tables.curation import HeldBackRow, TrainingSet, TrainingSetRow
 
 

@@ -10,8 +10,9 @@ from sqlalchemy.orm import Session
 
 from backend.errors import InvalidInput, NotFound
 from backend.services import datasets
-from backend.services.datasets import Row, chat_messages, digest_text, import_dataset
+from backend.services.datasets import Row, import_dataset
 from backend.services.projects import create_project
+from backend.services.prompts import chat_messages, digest_text
 from backend.tables.datasets import Example
 
 

@@ -20,8 +20,8 @@ from backend.services.curation import (
     sets_with_review,
     training_rows,
 )
-from backend.services.datasets import chat_messages
 from backend.services.exports import TrainingRow
+from backend.services.prompts import chat_messages
 from backend.services.review import Answer
 from backend.tables.curation import TrainingSet, TrainingSetRow
 from backend.tables.datasets import Example
