@@ -135,7 +135,9 @@ class TrainingConfig(Strict):
     save_every: Cadence = Field("epoch", description="Updates between checkpoints, or epoch.")
     log_every: PositiveInt = Field(5, description="Updates between two lines of the loss curve.")
     group_by_length: bool = Field(
-        True, description="Batches of similar length, in random order: less padding to compute."
+        False,
+        description="Draw batches of similar length, in random order: less padding, but a batch "
+        "then holds one kind of text, and mixed tasks are often learned worse.",
     )
     gradient_checkpointing: bool = Field(
         False, description="Compute activations twice to save memory; about a fifth slower."

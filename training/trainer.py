@@ -1,10 +1,10 @@
 """TRL's trainer with the things that a resumable, watched training needs.
 
-Rows come in length buckets whose order depends on seed and epoch alone, or in the order of their
-curriculum; their weights reach the loss; every checkpoint closes a line of the loss curve, so that
-a resumed run draws the same curve; lines are written as they come; training stops when the
-validation loss has stopped falling. Imports torch and TRL: imported only by a process that is about
-to train.
+Rows come as the seed shuffles them, in length buckets whose order depends on seed and epoch alone,
+or in the order of their curriculum; a batch is computed in parts of similar length; the rows'
+weights reach the loss; every checkpoint closes a line of the loss curve, so that a resumed run
+draws the same curve; lines are written as they come; training stops when the validation loss has
+stopped falling. Imports torch and TRL: imported only by a process that is about to train.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from trl import SFTTrainer
 from training.curriculum import places, weighted_sum, with_weights
 from training.data import IGNORED, length_bucketed_order
 from training.measuring import MeasuresRows
+from training.parts import part_batch
 
 _MOST_LOGITS = 1 << 26  # a quarter of a gigabyte; beyond it TRL's tiles are the better trade
 
@@ -63,13 +64,15 @@ class FixedSampler(Sampler[int]):  # type: ignore[misc]
 
 
 class BucketTrainer(MeasuresRows, SFTTrainer):  # type: ignore[misc]
-    """SFTTrainer that takes its rows from a `BucketSampler`; without `lengths` it shuffles.
+    """SFTTrainer that computes a batch `in_parts`, which saves time on a CPU and changes nothing.
 
-    Rows with a place (`order`) are shown in that order instead, those with a `weight` weigh so much
-    in the loss; see training.curriculum.
+    It takes its rows from a `BucketSampler` where it is given `lengths`. Rows with a place
+    (`order`) are shown in that order instead, those with a `weight` weigh so much in the loss; see
+    training.curriculum.
     """
 
     lengths: Sequence[int] | None = None
+    in_parts = True
     data_collator: Any
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -97,6 +100,25 @@ class BucketTrainer(MeasuresRows, SFTTrainer):  # type: ignore[misc]
             # A resumed trainer starts inside an epoch, so the trainer's own count is asked.
             epoch=lambda: int(self.state.epoch or 0),
         )
+
+    def training_step(
+        self,
+        model: Any,
+        inputs: dict[str, torch.Tensor],
+        num_items_in_batch: torch.Tensor | int | None = None,
+    ) -> torch.Tensor:
+        """Loss and gradients of a batch; on a CPU, alone, summed over its parts.
+
+        A GPU would rather have one large pass, and processes must make equally many.
+        """
+        padded = "attention_mask" in inputs  # packed rows have none
+        alone = self.accelerator.num_processes == 1 and self.args.device.type == "cpu"
+        # Without the count of the batch, each part would be its own mean.
+        if not (self.in_parts and alone and padded) or num_items_in_batch is None:
+            return super().training_step(model, inputs, num_items_in_batch)
+        step = super().training_step
+        losses = [step(model, part, num_items_in_batch) for part in part_batch(inputs)]
+        return torch.stack(losses).sum()
 
     def compute_loss(
         self,
