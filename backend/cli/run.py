@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -13,6 +14,7 @@ from backend.cli.common import (
     JsonOption,
     ProjectOption,
     leak_acceptance,
+    takes,
     working_in_project,
 )
 
@@ -23,69 +25,82 @@ if TYPE_CHECKING:
     from backend.tables.projects import Project
 
 
-def command(
-    dataset: Annotated[str | None, typer.Option(help="Dataset, NAME or NAME@VERSION.")] = None,
-    split: Annotated[str, typer.Option(help="train, validation or test.")] = "test",
-    models: Annotated[str, typer.Option(help="Models, for example base,v1,v2@3.")] = "base",
+@dataclass(frozen=True, slots=True)
+class RunOptions:
+    """What `strop run` is asked for."""
+
+    dataset: Annotated[str | None, typer.Option(help="Dataset, NAME or NAME@VERSION.")] = None
+    split: Annotated[str, typer.Option(help="train, validation or test.")] = "test"
+    models: Annotated[str, typer.Option(help="Models, for example base,v1,v2@3.")] = "base"
     metrics: Annotated[
         str | None, typer.Option(help="Score with these after, for example rouge,f1@task=intent.")
-    ] = None,
-    engine: Annotated[str | None, typer.Option(help="local or vllm; default: settings.")] = None,
-    resume: Annotated[int | None, typer.Option(help="Go on with this run.")] = None,
+    ] = None
+    engine: Annotated[str | None, typer.Option(help="local or vllm; default: settings.")] = None
+    resume: Annotated[int | None, typer.Option(help="Go on with this run.")] = None
     retry_failed: Annotated[
         bool, typer.Option("--retry-failed", help="With --resume: ask failed prompts again.")
-    ] = False,
-    max_tokens: Annotated[int, typer.Option(min=1, help="Longest answer in tokens.")] = 128,
-    temperature: Annotated[float, typer.Option(min=0, help="0 is greedy.")] = 0.0,
-    top_p: Annotated[float, typer.Option(help="Nucleus; only above temperature 0.")] = 1.0,
-    seed: Annotated[int, typer.Option(help="Seed of sampling and of --limit.")] = 0,
-    samples: Annotated[int, typer.Option(min=1, help="Answers for each example.")] = 1,
+    ] = False
+    max_tokens: Annotated[int, typer.Option(min=1, help="Longest answer in tokens.")] = 128
+    temperature: Annotated[float, typer.Option(min=0, help="0 is greedy.")] = 0.0
+    top_p: Annotated[float, typer.Option(help="Nucleus; only above temperature 0.")] = 1.0
+    seed: Annotated[int, typer.Option(help="Seed of sampling and of --limit.")] = 0
+    samples: Annotated[int, typer.Option(min=1, help="Answers for each example.")] = 1
     limit: Annotated[
         int | None, typer.Option(min=1, help="Only so many examples, drawn by --seed.")
-    ] = None,
+    ] = None
     truncate_prompt: Annotated[
         bool, typer.Option("--truncate-prompt", help="Cut prompts that are too long.")
-    ] = False,
-    accept_leaks: AcceptLeaksOption = None,
-    as_: AsOption = None,
-    project: ProjectOption = None,
-    json: JsonOption = False,
-) -> None:
+    ] = False
+    accept_leaks: AcceptLeaksOption = None
+    as_: AsOption = None
+    project: ProjectOption = None
+    json: JsonOption = False
+
+
+@takes(RunOptions)
+def command(asked: RunOptions) -> None:
     """Generate with several models and score what they wrote; wait until it is done."""
     from backend.cli.report import show_report
     from backend.cli.waiting import run_jobs
     from backend.engines.base import SamplingParams
 
     params = SamplingParams(
-        max_tokens=max_tokens,
-        temperature=temperature,
-        top_p=top_p,
-        seed=seed,
-        truncate_prompt=truncate_prompt,
+        max_tokens=asked.max_tokens,
+        temperature=asked.temperature,
+        top_p=asked.top_p,
+        seed=asked.seed,
+        truncate_prompt=asked.truncate_prompt,
     )
-    names = split_list(metrics)
-    with working_in_project(project) as (installation, session, found):
-        if resume is not None:
-            job_ids = resume_run(session, found, resume, metrics=names, retry_failed=retry_failed)
-            run_id = resume
+    with working_in_project(asked.project) as (installation, session, found):
+        if asked.resume is None:
+            default = installation.settings.engine
+            run_id, job_ids = _new_run(session, found, asked, params, default_engine=default)
         else:
-            run_id, job_id = enqueue_run(
-                session,
-                found,
-                dataset=dataset,
-                split=split,
-                models=split_list(models),
-                metrics=names,
-                engine=engine or installation.settings.engine,
-                params=params,
-                samples=samples,
-                limit=limit,
-                accept_leaks=leak_acceptance(session, accept_leaks, as_),
-            )
-            job_ids = [job_id]
+            run_id, names = asked.resume, split_list(asked.metrics)
+            again = asked.retry_failed
+            job_ids = resume_run(session, found, run_id, metrics=names, retry_failed=again)
     typer.echo(f"Run {run_id} is queued; to stop it: strop job cancel run {run_id}", err=True)
-    run_jobs(installation.sessions, installation.settings, job_ids, quiet=json)
-    show_report(installation, run_id, as_json=json)
+    run_jobs(installation.sessions, installation.settings, job_ids, quiet=asked.json)
+    show_report(installation, run_id, as_json=asked.json)
+
+
+def _new_run(
+    session: Session, project: Project, asked: RunOptions, params: Any, *, default_engine: str
+) -> tuple[int, list[int]]:
+    run_id, job_id = enqueue_run(
+        session,
+        project,
+        dataset=asked.dataset,
+        split=asked.split,
+        models=split_list(asked.models),
+        metrics=split_list(asked.metrics),
+        engine=asked.engine or default_engine,
+        params=params,
+        samples=asked.samples,
+        limit=asked.limit,
+        accept_leaks=leak_acceptance(session, asked.accept_leaks, asked.as_),
+    )
+    return run_id, [job_id]
 
 
 def split_list(text: str | None) -> list[str]:
