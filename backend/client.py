@@ -17,6 +17,7 @@ from backend.desk_client import DeskClient
 from backend.exchange_client import ExchangeClient
 from backend.job_client import JobClient
 from backend.quality_client import QualityClient
+from backend.queue_client import QueueClient
 from backend.report_client import ReportClient
 from backend.round_client import RoundClient
 from backend.schemas import (
@@ -27,7 +28,6 @@ from backend.schemas import (
     model_versions,
     projects,
     promotion,
-    review_queues,
     scoring,
     training,
     users,
@@ -41,6 +41,7 @@ __all__ = ["StropClient", "sign_in"]
 
 class StropClient(
     DeskClient,
+    QueueClient,
     ReportClient,
     QualityClient,
     ExchangeClient,
@@ -50,10 +51,10 @@ class StropClient(
 ):
     """A person's or a program's way to a Strop server; see `Wire` for its arguments and errors.
 
-    The methods follow the loop; those of an expert's desk are in `DeskClient`, those of a queue's
-    figures in `ReportClient`, known answers, adjudications and rubrics in `QualityClient`, exports,
-    imports and webhooks in `ExchangeClient`, rounds and lineage in `RoundClient`, cancelling in
-    `JobClient`.
+    The methods follow the loop; those of an expert's desk are in `DeskClient`, those of queues in
+    `QueueClient` and of their figures in `ReportClient`, known answers, adjudications and rubrics
+    in `QualityClient`, exports, imports and webhooks in `ExchangeClient`, rounds and lineage in
+    `RoundClient`, cancelling in `JobClient`.
     """
 
     def list_users(self, project_id: int) -> list[users.UserShown]:
@@ -198,48 +199,6 @@ class StropClient(
         """Precision, recall and F1 of each class, for a metric such as `f1@task=intent`."""
         path = f"/v1/score-runs/{score_run_id}/classes"
         return self._get_list(scoring.ClassShown, path, model=model, metric=metric)
-
-    def list_queues(self, project_id: int) -> list[review_queues.ReviewQueueShown]:
-        """The review queues of a project, newest first."""
-        path = f"/v1/projects/{project_id}/review-queues"
-        return self._get_list(review_queues.ReviewQueueShown, path)
-
-    def open_queue(
-        self, project_id: int, body: review_queues.ReviewQueueGiven
-    ) -> review_queues.ReviewQueueShown:
-        """Open a review queue."""
-        path = f"/v1/projects/{project_id}/review-queues"
-        return self._create(review_queues.ReviewQueueShown, path, body)
-
-    def queue(self, queue_id: int) -> review_queues.ReviewQueueShown:
-        """A queue with its reviewers' progress."""
-        return self._get(review_queues.ReviewQueueShown, f"/v1/review-queues/{queue_id}")
-
-    def close_queue(self, queue_id: int) -> review_queues.ReviewQueueShown:
-        """Give out no more items of a queue."""
-        return self._post(review_queues.ReviewQueueShown, f"/v1/review-queues/{queue_id}/close")
-
-    def preferences(self, queue_id: int) -> list[review_queues.PreferencesShown]:
-        """The votes of a queue of blind pairs, for each two of its models."""
-        path = f"/v1/review-queues/{queue_id}/preferences"
-        return self._get_list(review_queues.PreferencesShown, path)
-
-    def list_reviews(
-        self,
-        queue_id: int,
-        *,
-        item_id: int | None = None,
-        limit: int = 50,
-        cursor: str | None = None,
-    ) -> Page[review_queues.ReviewShown]:
-        """A page of what reviewers said, newest first; of one item where it is named."""
-        return self._get(
-            Page[review_queues.ReviewShown],
-            f"/v1/review-queues/{queue_id}/reviews",
-            item_id=item_id,
-            limit=limit,
-            cursor=cursor,
-        )
 
     def list_training_sets(self, project_id: int) -> list[curation.TrainingSetShown]:
         """The frozen training sets, newest first."""

@@ -7,6 +7,7 @@ strop train --documents notes/ --name domain
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -19,6 +20,7 @@ from backend.cli.common import (
     ProjectOption,
     leak_acceptance,
     print_json,
+    takes,
     working_in_project,
 )
 
@@ -32,71 +34,82 @@ if TYPE_CHECKING:
     from backend.tables.projects import Project
 
 
-def command(
+@dataclass(frozen=True, slots=True)
+class TrainOptions:
+    """What `strop train` is asked for."""
+
     grid: Annotated[
         list[str] | None, typer.Argument(metavar="[KEY=VALUES]...", help="More of --search.")
-    ] = None,
-    training_set: Annotated[str | None, typer.Option("--set", help="Frozen training set.")] = None,
-    name: Annotated[str | None, typer.Option(help="Name of the adapter, for example v2.")] = None,
+    ] = None
+    training_set: Annotated[str | None, typer.Option("--set", help="Frozen training set.")] = None
+    name: Annotated[str | None, typer.Option(help="Name of the adapter, for example v2.")] = None
     config: Annotated[
         Path | None, typer.Option(help="YAML with keys of training/config.py; default is all.")
-    ] = None,
+    ] = None
     start: Annotated[
         str | None, typer.Option(help="Go on from these weights: champion, v1, v1@2.")
-    ] = None,
+    ] = None
     documents: Annotated[
         str | None,
         typer.Option(help="Pre-train on raw documents: a folder, or a dataset's train split."),
-    ] = None,
+    ] = None
     search: Annotated[
         list[str] | None,
         typer.Option(
             help="Values to try, as rank=8,16 learning_rate=1e-4,2e-4 epochs=1,3; the lowest loss "
             "on the validation split is kept (dpo, kto: on rows kept out of training)."
         ),
-    ] = None,
+    ] = None
     drop_leaks: Annotated[
         bool, typer.Option("--drop-leaks", help="Leave out documents that hold a test prompt.")
-    ] = False,
-    accept_leaks: AcceptLeaksOption = None,
-    as_: AsOption = None,
-    resume: Annotated[int | None, typer.Option(help="Go on with this training run.")] = None,
-    project: ProjectOption = None,
-    json: JsonOption = False,
-) -> None:
+    ] = False
+    accept_leaks: AcceptLeaksOption = None
+    as_: AsOption = None
+    resume: Annotated[int | None, typer.Option(help="Go on with this training run.")] = None
+    project: ProjectOption = None
+    json: JsonOption = False
+
+
+@takes(TrainOptions)
+def command(asked: TrainOptions) -> None:
     """Train an adapter on a frozen set and register it; wait until it is done."""
     from backend.cli.waiting import run_jobs
 
-    wanted = [*(search or []), *(grid or [])]
-    with working_in_project(project) as (installation, session, found):
-        if resume is not None:
-            run_id, job_id = resume_training(session, found, resume)
+    with working_in_project(asked.project) as (installation, session, found):
+        if asked.resume is not None:
+            run_id, job_id = resume_training(session, found, asked.resume)
         else:
-            keys = read_config(config) | ({"search": parse_search(wanted)} if wanted else {})
-            if documents is not None:
-                acceptance = leak_acceptance(session, accept_leaks, as_)
-                training_set, keys = take_documents(
-                    session,
-                    found,
-                    documents,
-                    training_set=training_set,
-                    config=keys,
-                    drop_leaks=drop_leaks,
-                    accept_leaks=acceptance,
-                )
-            run_id, job_id = enqueue_training(
-                session,
-                found,
-                training_set=training_set,
-                name=name,
-                config=keys,
-                settings=installation.settings,
-                start=start,
-            )
+            run_id, job_id = _new_training(session, found, asked, installation.settings)
     stop = f"strop job cancel training {run_id}"
     typer.echo(f"Training run {run_id} is queued; to stop it: {stop}", err=True)
-    run_jobs(installation.sessions, installation.settings, [job_id], quiet=json)
-    show_training(installation.sessions, run_id, as_json=json)
+    run_jobs(installation.sessions, installation.settings, [job_id], quiet=asked.json)
+    show_training(installation.sessions, run_id, as_json=asked.json)
+
+
+def _new_training(
+    session: Session, project: Project, asked: TrainOptions, settings: Settings
+) -> tuple[int, int]:
+    training_set, wanted = asked.training_set, [*(asked.search or []), *(asked.grid or [])]
+    keys = read_config(asked.config) | ({"search": parse_search(wanted)} if wanted else {})
+    if asked.documents is not None:
+        training_set, keys = take_documents(
+            session,
+            project,
+            asked.documents,
+            training_set=training_set,
+            config=keys,
+            drop_leaks=asked.drop_leaks,
+            accept_leaks=leak_acceptance(session, asked.accept_leaks, asked.as_),
+        )
+    return enqueue_training(
+        session,
+        project,
+        training_set=training_set,
+        name=asked.name,
+        config=keys,
+        settings=settings,
+        start=asked.start,
+    )
 
 
 def read_config(path: Path | None) -> dict[str, Any]:
