@@ -79,7 +79,7 @@ def _show_run(run: TrainingRunShown, sets: dict[int, TrainingSetShown]) -> None:
     if ledger := run.result.get("ledger"):
         st.html(tiles_html(ledger_tiles(ledger)))
     if search := run.result.get("search"):
-        head = ["trial", "validation loss", "validation rows", "seconds", ""]
+        head = ["trial", "validation loss", "rows", "seconds", "behind the kept one", ""]
         st.html(table_html(head, trial_rows(search), title="Trials of the search"))
 
 
@@ -124,13 +124,28 @@ def trial_rows(search: Mapping[str, Any]) -> list[list[Cell]]:
     return [
         [
             trial["name"],
-            Number(f"{trial['validation_loss']:.4f}"),
+            Number(_with_interval(trial.get("loss") or {"value": trial["validation_loss"]})),
             trial["rows"],
             Number(f"{trial['seconds']:.0f}"),
+            _behind(trial),
             Tag("kept", "pass") if trial["name"] == search["kept"] else "",
         ]
         for trial in sorted(search["trials"], key=lambda one: float(one["validation_loss"]))
     ]
+
+
+def _behind(trial: Mapping[str, Any]) -> str:
+    """How much more a trial loses than the kept one on the same rows, and whether they tell."""
+    if not trial.get("behind"):
+        return ""
+    apart = "" if trial["told_apart"] else ", not told apart"
+    return f"{_with_interval(trial['behind'])}{apart}"
+
+
+def _with_interval(estimate: Mapping[str, Any]) -> str:
+    if estimate.get("low") is None:
+        return f"{estimate['value']:.4f}"
+    return f"{estimate['value']:.4f} [{estimate['low']:.4f}, {estimate['high']:.4f}]"
 
 
 def loss_points(progress: TrainingProgress) -> list[dict[str, Any]]:

@@ -85,3 +85,14 @@ def test_one_group_has_no_interval_and_says_why() -> None:
     ):
         assert (found.low, found.high, found.groups) == (None, None, 1)
         assert found.reason == "one group only: it has no interval"
+
+
+def test_groups_of_unequal_size_have_a_wider_interval() -> None:
+    """The bootstrap falls short of its level where groups differ in size."""
+    alike = totals(LOSSES)
+    unlike = alike * np.array([[1.001]] + [[1.0]] * 7)
+    equal, unequal = (mean_estimate(rows, n=8, seed=1) for rows in (alike, unlike))
+    assert equal.value == pytest.approx(unequal.value, rel=1e-3)
+    assert equal.low is not None
+    assert unequal.low is not None
+    assert unequal.value - unequal.low > 1.1 * (equal.value - equal.low)
