@@ -117,6 +117,25 @@ def test_the_rows_of_a_batch_cost_what_trl_says_of_the_batch(
     assert (max(n_rows), sum(n_rows)) == (5, len(watched.records))
 
 
+def test_rows_that_are_sorted_by_length_keep_their_groups(tmp_path: Path, tiny_base: Path) -> None:
+    rows = [
+        preference_row("kto", 1)
+        | {"group": f"g{n}", "completion": [{"role": "assistant", "content": "A" * n}]}
+        for n in (9, 2, 7, 4, 8)
+    ]
+    changes: dict[str, Any] = {"validation_share": None}
+    changes["train_file"] = write_rows(tmp_path / "chat.jsonl", rows)
+    config = load_config(write_config(tmp_path, tiny_base, "sft", batch_size=2, **changes))
+    tokenizer = load_tokenizer(tiny_base)
+    watched = by_length(encode(config, read_file(config.method, config.train_file), tokenizer))
+    trainer: Any = build_trainer(config, tiny_base, tokenizer, train=watched, validation=watched)
+    measured = trainer.measure_rows(0)
+    # Each letter is a token, and the end is one more.
+    assert [(row.group, row.count) for row in measured] == [
+        (f"g{n}", n + 1) for n in (2, 4, 7, 8, 9)
+    ]
+
+
 @pytest.mark.parametrize(("method", "begun"), [("dpo", True), ("kto", False)])
 def test_training_stops_early_and_keeps_the_best(
     tmp_path: Path, tiny_base: Path, method: str, begun: bool
