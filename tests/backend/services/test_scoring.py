@@ -136,7 +136,9 @@ def test_a_part_is_no_figure(session: Session) -> None:
     laid, score_run_id = _scored(session, "f1@task=intent")
     with pytest.raises(CannotCompute, match="Only 3 of 6"):
         scoring.model_figure(session, score_run_id, laid.models[0], "f1")
-    session.execute(delete(Score).where(Score.id == session.scalar(select(Score.id).order_by(Score.id))))
+    session.execute(
+        delete(Score).where(Score.id == session.scalar(select(Score.id).order_by(Score.id)))
+    )
     first, *_ = scoring.model_figures(session, score_run_id)
     assert first.figure is None
     assert "Only 2 of 3" in str(first.error)
