@@ -20,6 +20,7 @@ from itertools import chain, pairwise
 from string import ascii_lowercase, ascii_uppercase, digits
 
 from evaluators.metric import Metric
+from evaluators.metrics import porter
 from evaluators.types import Sample, Score
 
 _KEPT = (ascii_uppercase + ascii_lowercase + digits + "\n").encode()
@@ -33,14 +34,6 @@ class Prepared:
     tokens: list[str]
     sentences: list[list[str]]
     unigrams: Counter[str]
-
-
-@lru_cache(maxsize=1)
-def _porter() -> Callable[[str], str]:
-    from nltk.stem.porter import PorterStemmer
-
-    stem: Callable[[str], str] = lru_cache(maxsize=200_000)(PorterStemmer().stem)
-    return stem
 
 
 def fold(text: str) -> str:
@@ -57,8 +50,7 @@ def tokenise(folded: str, *, stem: bool) -> list[str]:
     tokens = folded.split()
     if not stem:
         return tokens
-    porter = _porter()
-    return [porter(token) if len(token) > 3 else token for token in tokens]
+    return [porter.stem(token) if len(token) > 3 else token for token in tokens]
 
 
 @lru_cache(maxsize=8192)
