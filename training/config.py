@@ -137,7 +137,7 @@ class TrainingConfig(Strict):
     group_by_length: bool = Field(
         False,
         description="Draw batches of similar length, in random order: less padding, but a batch "
-        "then holds one kind of text, and mixed tasks are often learned worse.",
+        "then holds one kind of text, and short answers weigh more than in mixed batches.",
     )
     gradient_checkpointing: bool = Field(
         False, description="Compute activations twice to save memory; about a fifth slower."

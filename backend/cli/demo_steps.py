@@ -47,7 +47,7 @@ TRAINING: dict[str, Any] = {
     "epochs": 3,
     "learning_rate": 2e-3,
     "batch_size": 16,
-    "group_by_length": True,  # the small base learns sooner so to copy names
+    "group_by_length": True,  # short answers weigh more: intents are learned sooner
     "max_length": 512,
     "lora": {"rank": RANK, "alpha": 2 * RANK, "dropout": 0.0},
 }
