@@ -60,13 +60,13 @@ def list_(project: ProjectOption = None, json: JsonOption = False) -> None:
 
 @app.command()
 def preflight(
-    name: Annotated[str, typer.Argument(help="Adapter, for example v1.")],
+    name: Annotated[str, typer.Argument(help="Adapter or fully trained model, for example v1.")],
     dataset: Annotated[str, typer.Option(help="Dataset whose prompts are the probes.")],
     engine: Annotated[str | None, typer.Option(help="local or vllm.")] = None,
     project: ProjectOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Check that what would be served is this adapter; exit code 2 when that is not shown."""
+    """Check that what would be served is this model; exit code 2 when that is not shown."""
     from dataclasses import asdict
 
     from backend.engines import open_engine
@@ -78,7 +78,8 @@ def preflight(
     from backend.services.prompts import chat_messages
 
     with working_in_project(project) as (installation, session, found):
-        models = [register_base(session, found.id), find_model(session, found.id, name)]
+        model = find_model(session, found.id, name)
+        models = [model] if model.is_own_base else [register_base(session, found.id), model]
         version = get_dataset_version(session, found.id, dataset)
         probes = [chat_messages(e) for e in list_examples(session, version.id)[: 4 * PROBES]]
     settings, sessions = installation.settings, installation.sessions

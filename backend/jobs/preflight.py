@@ -98,7 +98,18 @@ def refuse_models(
     report = preflight.PreflightReport(tuple(checks))
     _record(sessions, engine, models, report, run_id=run_id)
     said = " ".join(check.detail for check in report.failures)
-    return PreflightFailed(f"Preflight failed: {said}", hint="Nothing was generated.")
+    labels = ", ".join(model.label for model in models)
+    return PreflightFailed(f"Preflight failed: {said}", hint=_hint(labels, run_id))
+
+
+def _hint(labels: str, run_id: int | None) -> str:
+    """What to do; models of another base, which have an engine of their own, may have written."""
+    if run_id is None:
+        return "Nothing was generated."
+    return (
+        f"Nothing was generated with {labels}; what other models wrote is kept. When an engine "
+        f"takes them, go on with: strop run --resume {run_id}"
+    )
 
 
 def _record(

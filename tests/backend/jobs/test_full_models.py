@@ -13,9 +13,10 @@ import pytest
 from sqlalchemy import select
 from sqlalchemy.orm import Session, sessionmaker
 
+from backend.cli import main
 from backend.engines import open_engine
 from backend.engines.base import SamplingParams
-from backend.errors import Forbidden, InvalidInput
+from backend.errors import Forbidden, InvalidInput, PreflightFailed
 from backend.jobs.generate import generate_parts
 from backend.jobs.parts import Workshop
 from backend.jobs.preflight import check_models, model_facts
@@ -35,6 +36,7 @@ from backend.tables.generation import Generation
 from backend.tables.model_versions import ModelVersion, Preflight
 from backend.tables.projects import Project, SuccessManifest
 from backend.tables.training import TrainingRun
+from tests.backend.engines.scripted_server import ScriptedServer
 from tests.fixtures_models import make_tiny_base, tiny_adapter
 from tests.fixtures_runs import lay_down_project
 from training.config import parse_config
@@ -192,6 +194,60 @@ def test_a_run_of_base_adapter_and_full_model_is_written_with_two_bases(
     assert len({tuple(found) for found in written.values()}) == 3
     assert [(row.passed, len(row.model_ids)) for row in checked] == [(True, 2), (True, 1)]
     assert "files of v2@1 since training" in {check["name"] for check in checked[1].checks}
+
+
+def test_a_full_model_is_preflighted_alone_by_the_command(
+    sqlite_sessions: sessionmaker[Session],
+    project: int,
+    placed: Path,
+    settings: Settings,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setenv("STROP_HOME", str(settings.home))
+    monkeypatch.setenv("STROP_DATABASE_URL", settings.url)
+    with sqlite_sessions.begin() as session:
+        model_id = _register(session, project, placed, settings).id
+    asked = ["adapter", "preflight", "v2", "--dataset", "tickets", "--engine", "local", "--json"]
+    with pytest.raises(SystemExit) as ended:
+        main(asked)
+    checks = {check["name"]: check for check in json.loads(capsys.readouterr().out)["checks"]}
+    assert ended.value.code in (0, None)
+    assert checks["files of v2@1 since registration"]["passed"]
+    with sqlite_sessions() as session:
+        assert session.scalars(select(Preflight)).one().model_ids == [model_id]
+
+
+def test_a_server_without_the_full_model_says_what_is_kept_and_how_to_go_on(
+    sqlite_sessions: sessionmaker[Session], project: int, placed: Path, settings: Settings
+) -> None:
+    """One server holds one base: a run of two goes on when the other is served."""
+    with sqlite_sessions.begin() as session:
+        base, full = register_base(session, project), _register(session, project, placed, settings)
+        run = generation.create_run(
+            session,
+            project_id=project,
+            dataset_version_id=1,
+            split="test",
+            model_ids=[base.id, full.id],
+            engine="vllm",
+            params=SamplingParams(max_tokens=4),
+        )
+        job = queue.enqueue_job(session, queue.JobKind.GENERATE, run.id)
+    for served, lacks, written in (("base", "v2@1", 6), ("v2@1", None, 12)):
+        with ScriptedServer(base=served) as server:
+            there = settings.model_copy(update={"vllm_url": server.url})
+            shop = Workshop(there, sqlite_sessions, "w", open_engine, lambda *_, **__: None, {})
+            if lacks is None:
+                list(generate_parts(shop, job))
+            else:
+                with pytest.raises(PreflightFailed) as refused:
+                    list(generate_parts(shop, job))
+                assert f"Nothing was generated with {lacks}; what other" in str(refused.value)
+                assert f"strop run --resume {run.id}" in str(refused.value)
+            shop.close_engines()
+        with sqlite_sessions() as session:
+            assert generation.run_progress(session, run.id).done == written
 
 
 def test_a_full_model_that_changed_on_disk_is_not_written_with(
