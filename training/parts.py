@@ -1,8 +1,8 @@
 """A batch computed in parts of similar length: less padding, the same loss and gradient.
 
 Batches whose rows are *drawn* by length pad little, too, but each then holds one kind of text, and
-the loss, a mean over the tokens of a batch, weighs short answers more. Here the rows of a batch stay
-as the trainer drew them, and only the work on them is parted.
+the loss, a mean over the tokens of a batch, weighs short answers more. Here the rows of a batch
+stay as the trainer drew them, and only the work on them is parted.
 """
 
 from __future__ import annotations
