@@ -147,9 +147,13 @@ def room(session: Session, settings: Settings) -> Room:
     return Room(session, settings)
 
 
-@pytest.mark.parametrize("method", ["dpo", "kto"])
 @pytest.mark.parametrize(
-    ("share", "kept"), [({}, 5), ({"validation_share": 0.3}, 6), ({"validation_share": 0.5}, 10)]
+    ("method", "share", "kept"),
+    [
+        ("dpo", {}, 5),
+        ("kto", {"validation_share": 0.3}, 6),
+        ("dpo", {"validation_share": 0.5}, 10),
+    ],
 )
 def test_whole_groups_are_kept_out_and_the_share_is_written_down(
     room: Room, method: str, share: dict[str, float], kept: int
