@@ -12,7 +12,17 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, ClassVar
 
-from sqlalchemy import DateTime, Dialect, Engine, MetaData, create_engine, event, make_url
+from sqlalchemy import (
+    DateTime,
+    Dialect,
+    Engine,
+    MetaData,
+    create_engine,
+    event,
+    inspect,
+    make_url,
+    text,
+)
 from sqlalchemy.orm import DeclarativeBase, Session, sessionmaker
 from sqlalchemy.types import JSON, TypeDecorator
 
@@ -26,6 +36,7 @@ NAMING = {
     "pk": "pk_%(table_name)s",
 }
 BUSY_TIMEOUT_MS = 30_000
+_MIGRATIONS = Path(__file__).parents[1] / "migrations"
 
 
 class UtcDateTime(TypeDecorator[datetime]):
@@ -112,12 +123,25 @@ def migrate(url: str, *, revision: str = "head") -> None:
     command.upgrade(alembic_config(url), revision)
 
 
+def newest_revision() -> str:
+    """The revision that this version of Strop works on; the files are numbered, so none is run."""
+    return max(path.name[:4] for path in (_MIGRATIONS / "versions").glob("[0-9]*.py"))
+
+
+def stored_revision(session: Session) -> str | None:
+    """The revision that the database is at; None where it is not one of Strop's."""
+    if not inspect(session.connection()).has_table("alembic_version"):
+        return None
+    stored: str | None = session.scalar(text("SELECT version_num FROM alembic_version"))
+    return stored
+
+
 def alembic_config(url: str) -> Any:
     """Alembic's configuration for this URL, independent of the working directory."""
     from alembic.config import Config
 
     config = Config()
-    config.set_main_option("script_location", str(Path(__file__).parents[1] / "migrations"))
+    config.set_main_option("script_location", str(_MIGRATIONS))
     config.attributes["url"] = url
     return config
 

@@ -24,7 +24,7 @@ def command(
 
     from backend.errors import Conflict, InvalidInput
 
-    settings = open_installation(home=home).settings
+    settings = open_installation(any_revision=True, home=home).settings
     url = make_url(settings.url)
     if url.get_backend_name() != "sqlite":
         raise InvalidInput(

@@ -70,30 +70,43 @@ def takes(options: type[Options]) -> Callable[[Callable[[Options], None]], Calla
     return make
 
 
-def open_installation(**overrides: object) -> Installation:
+def open_installation(*, any_revision: bool = False, **overrides: Any) -> Installation:
     """The installation that the settings name.
 
-    Raises NotFound when its database was not made yet.
-    """
-    from sqlalchemy import inspect
+    Args:
+        any_revision: take a database of another version of Strop, too.
 
-    from backend.db import connect
-    from backend.errors import NotFound
+    Raises:
+        NotFound: its database was not made yet.
+        Conflict: its database is of an older or a newer Strop.
+    """
+    from backend.db import connect, newest_revision, reading, stored_revision
+    from backend.errors import Conflict, NotFound
     from backend.settings import load_settings
 
     settings = load_settings(**overrides)
     if settings.url.startswith("sqlite") and not Path(settings.url[len("sqlite:///") :]).exists():
         raise NotFound(f"There is no database at {settings.url}.", hint="Make it: strop init NAME")
     sessions = connect(settings)
-    with sessions() as session:
-        if not inspect(session.connection()).has_table("alembic_version"):
-            raise NotFound(f"{settings.url} is not a Strop database.", hint="Run: strop init NAME")
+    with reading(sessions) as session:
+        stored = stored_revision(session)
+    if stored is None:
+        raise NotFound(f"{settings.url} is not a Strop database.", hint="Run: strop init NAME")
+    newest = newest_revision()
+    if stored != newest and not any_revision:
+        older = stored < newest
+        raise Conflict(
+            f"{settings.url} is at revision {stored}, this Strop works on {newest}.",
+            hint="Back it up, then bring it up to date: strop up"
+            if older
+            else "It was made by a newer Strop: install that one.",
+        )
     return Installation(settings, sessions)
 
 
 @contextmanager
 def working_in_project(
-    name: str | None, **overrides: object
+    name: str | None, **overrides: Any
 ) -> Iterator[tuple[Installation, Session, Project]]:
     """A session on a project, committed when the block ends well."""
     from backend.services.projects import get_project

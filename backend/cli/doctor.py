@@ -89,11 +89,11 @@ def _vllm_server(settings: Settings) -> Finding:
 
 def _database(settings: Settings, *, verify: bool) -> list[Finding]:
     from backend.cli.common import open_installation
-    from backend.errors import NotFound
+    from backend.errors import Conflict, NotFound
 
     try:
         installation = open_installation(home=settings.home)
-    except NotFound as error:
+    except (NotFound, Conflict) as error:
         return [Finding("database", "problem", str(error))]
     with installation.sessions() as session:
         return [
