@@ -7,8 +7,8 @@ each score anew when it is read, equal to the one that was put in.
 
 from __future__ import annotations
 
+import json
 import math
-import pickle
 import zlib
 from array import array
 from collections.abc import Iterator, Sequence
@@ -18,7 +18,6 @@ from typing import Any
 
 from evaluators.types import Score, Span
 
-_PROTOCOL = pickle.HIGHEST_PROTOCOL
 _LEVEL = 1  # of compression: the reasons of a check repeat themselves, so the quickest does
 
 Words = tuple[str | None, str | None, tuple[Span, ...]]  # label, explanation, spans
@@ -61,7 +60,7 @@ class PackedScores:
         """The scores again; without words, label, explanation and spans are left empty."""
         words: Iterator[Words] = repeat(NO_WORDS, self.size)
         if with_words and self.words is not None:
-            words = map(_read_words, pickle.loads(zlib.decompress(self.words)))
+            words = map(_read_words, json.loads(zlib.decompress(self.words)))
         errors, silent = self._or(self.errors, None), self._or(self.silent, False)
         stats = self._or(self.stats, ())
         for value, error, no, said, row in zip(
@@ -114,11 +113,10 @@ def _pack_words(scores: Sequence[Score]) -> bytes | None:
     if not any(s.label is not None or s.explanation is not None or s.spans for s in scores):
         return None
     words = [(s.label, s.explanation, [_span_fields(x) for x in s.spans]) for s in scores]
-    return zlib.compress(pickle.dumps(words, _PROTOCOL), _LEVEL)
+    return zlib.compress(json.dumps(words).encode(), _LEVEL)
 
 
 def _span_fields(span: Span) -> tuple[int, int, str, str]:
-    """A plain tuple is pickled several times faster."""
     return span.start, span.end, span.reason, span.kind
 
 
