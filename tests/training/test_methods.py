@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
+from tests.fixtures_training import train_and_read, write_small_config
 from training import sft
 from training.config import Method, TrainingError, load_config, partial_dir
 from training.data import DataError
@@ -62,28 +62,15 @@ def write_config(folder: Path, base: Path, method: str, **changes: Any) -> Path:
         changes["validation_file"] = str(folder / "watched.jsonl")
     values = {
         "method": method,
-        "base_model": str(base),
         "train_file": str(folder / "train.jsonl"),
-        "output_dir": str(folder / "v1"),
-        "manifest_digest": "5" * 64,
-        "lora": {"rank": 4, "alpha": 8, "dropout": 0.0},
         "epochs": 6,
-        "learning_rate": 0.02,
-        "batch_size": 4,
-        "max_length": 64,
         "log_every": 2,
-        "threads": 1,
     }
-    file = folder / "run.yaml"
-    file.write_text(yaml.safe_dump(values | changes))
-    return file
+    return write_small_config(folder, base, values | changes)
 
 
 def train(folder: Path, base: Path, method: str, **changes: Any) -> dict[str, Any]:
-    """Train to the end and read what was recorded."""
-    assert sft.main(["--config", str(write_config(folder, base, method, **changes))]) == 0
-    result: dict[str, Any] = json.loads((folder / "v1" / "strop.json").read_text())
-    return result
+    return train_and_read(write_config(folder, base, method, **changes))
 
 
 def preference(base: Path, adapter: Path | None) -> float:

@@ -7,10 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
 from tests.fixtures_models import tiny_adapter, write_chat_rows
-from training import sft
+from tests.fixtures_training import train_and_read, write_small_config
 from training.assemble import build_trainer, load_tokenizer
 from training.config import load_config
 from training.encode import by_length, encode, read_file
@@ -46,29 +45,16 @@ def write_config(
     watched = [preference_row(method, i, turned=turned) for i in range(20, 32)]
     values = {
         "method": method,
-        "base_model": str(base),
         "train_file": write_rows(folder / "train.jsonl", train),
         "validation_file": write_rows(folder / "validation.jsonl", watched),
         "validation_share": 0.4,
-        "output_dir": str(folder / "v1"),
-        "manifest_digest": "5" * 64,
-        "lora": {"rank": 4, "alpha": 8, "dropout": 0.0},
         "epochs": 2,
-        "learning_rate": 0.02,
-        "batch_size": 4,
-        "max_length": 64,
-        "threads": 1,
     }
-    file = folder / "run.yaml"
-    file.write_text(yaml.safe_dump(values | changes))
-    return file
+    return write_small_config(folder, base, values | changes)
 
 
 def train(folder: Path, base: Path, method: str, **changes: Any) -> dict[str, Any]:
-    """Train to the end and read what was recorded."""
-    assert sft.main(["--config", str(write_config(folder, base, method, **changes))]) == 0
-    result: dict[str, Any] = json.loads((folder / "v1" / "strop.json").read_text())
-    return result
+    return train_and_read(write_config(folder, base, method, **changes))
 
 
 @pytest.mark.parametrize(
