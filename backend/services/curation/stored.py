@@ -110,10 +110,6 @@ def list_training_sets(session: Session, project_id: int) -> list[TrainingSet]:
 
 def sets_with_review(session: Session, review_id: int) -> list[TrainingSet]:
     """The sets that a review went into."""
-    query = (
-        select(TrainingSet)
-        .join(TrainingSetRow, TrainingSetRow.training_set_id == TrainingSet.id)
-        .where(TrainingSetRow.review_id == review_id)
-        .distinct()
-    )
-    return list(session.scalars(query.order_by(TrainingSet.id)))
+    holding = select(TrainingSetRow.training_set_id).where(TrainingSetRow.review_id == review_id)
+    query = select(TrainingSet).where(TrainingSet.id.in_(holding)).order_by(TrainingSet.id)
+    return list(session.scalars(query))
