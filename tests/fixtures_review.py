@@ -12,13 +12,13 @@ from datetime import UTC, datetime
 from sqlalchemy.orm import Session
 
 from backend.rubrics import Rubric, find_rubric
-from backend.services import review
+from backend.services import review, scoring
 from backend.services.datasets import Row, import_dataset, list_examples
 from backend.tables.datasets import DatasetVersion, Example
 from backend.tables.generation import Generation, GenerationRun, GenerationRunModel
 from backend.tables.model_versions import ModelVersion
 from backend.tables.projects import Project
-from backend.tables.review import ReviewQueue
+from backend.tables.review import ReviewItem, ReviewQueue
 from backend.tables.scoring import Score, ScoreRun
 from backend.tables.users import Membership, Role, User
 
@@ -210,3 +210,53 @@ def _expert(session: Session, project: Project, number: int) -> User:
     session.add(Membership(project_id=project.id, user_id=user.id))
     session.flush()
     return user
+
+
+def vote_on_pairs(
+    session: Session,
+    desk: Desk,
+    queue: ReviewQueue,
+    winners: Sequence[str],
+    *,
+    expert: int = 0,
+    now: datetime = NOW,
+    simulated: bool = False,
+) -> list[int]:
+    """Votes of one expert in the order of the queue; ids of the reviews.
+
+    Args:
+        winners: "v" and "b" for the second and the first model of the desk, or an answer as the
+            desk sends it ("tie", "both_bad", "cannot_judge").
+    """
+    stored = []
+    for winner in winners:
+        claim = review.claim_review_item(session, queue.id, desk.experts[expert].id, now=now)
+        assert claim is not None
+        choice = winner
+        if winner in "vb":
+            item = session.get_one(ReviewItem, claim.item_id)
+            left = item.generation_a if item.a_is_left else item.generation_b
+            wanted = desk.models["bv".index(winner)]
+            assert left is not None
+            choice = "left" if left.model_version_id == wanted.id else "right"
+        answer = review.Answer({}, winner=choice)
+        submitted = review.submit_review(
+            session,
+            slot_id=claim.slot_id,
+            version=claim.version,
+            user_id=desk.experts[expert].id,
+            answer=answer,
+            now=now,
+            simulated=simulated,
+        )
+        stored.append(submitted.review_id)
+    return stored
+
+
+def score_answers(session: Session, run: GenerationRun, *metrics: str) -> ScoreRun:
+    """A score run of built-in metrics, computed."""
+    made = scoring.create_score_run(session, generation_run_id=run.id, metrics=list(metrics))
+    units = scoring.pending_units(session, made.id)
+    written = scoring.load_generations(session, [unit.generation_id for unit in units])
+    scoring.save_scores(session, made.id, scoring.score_units(units, written))
+    return made

@@ -55,6 +55,7 @@ def command(
             "candidate": new.label,
             "baseline": old.label,
             "manifest": {"version": manifest.version, "digest": manifest.digest},
+            "n_simulated": row.n_simulated,
             "bar_changed": change.changed,
             "preflight": row.preflight,
             "lines": row.lines,
@@ -66,7 +67,8 @@ def command(
         standing = {"title": "preflight passed", **(row.preflight or {})}
         print_table([standing, *row.lines], columns=["title", "verdict", "reason"], title=title)
         _show_change(change)
-        typer.secho(row.verdict, fg=COLOURS[row.verdict], bold=True)
+        simulated = f" (simulated: {row.n_simulated} votes by a script)" if row.n_simulated else ""
+        typer.secho(row.verdict + simulated, fg=COLOURS[row.verdict], bold=True)
     raise typer.Exit(EXIT_CODES[Verdict(row.verdict)])
 
 

@@ -12,7 +12,10 @@ from backend.schemas.scoring import DifferenceShown, FigureShown
 
 
 class ComparisonShown(Shown):
-    """The evidence line by line of the manifest, and the verdict: PASS, FAIL or INCONCLUSIVE."""
+    """The evidence line by line of the manifest, and the verdict: PASS, FAIL or INCONCLUSIVE.
+
+    `n_simulated` counts the votes by a script among those that it rests on.
+    """
 
     id: int
     project_id: int
@@ -24,6 +27,7 @@ class ComparisonShown(Shown):
     verdict: str
     lines: list[dict[str, Any]]
     preflight: dict[str, Any] | None = None
+    n_simulated: int = 0
     created_at: datetime
 
 

@@ -15,7 +15,8 @@ class PromotionShown(Shown):
 
     `override` is why it was made without a passing preflight and verdict. `evidence` has what it
     rested on: verdict, preflight, bar, digests, what the servers answered and, under `unserved`,
-    why the alias moved without them.
+    why the alias moved without them. `simulated`: a script decided; `n_simulated` counts the votes
+    by a script under the comparison that it rests on.
     """
 
     id: int
@@ -28,6 +29,7 @@ class PromotionShown(Shown):
     override: str | None = None
     evidence: dict[str, Any] | None = None
     simulated: bool
+    n_simulated: int = 0
     decided_by: str | None
     created_at: datetime
 

@@ -65,6 +65,7 @@ def compare_models(
         baseline_id=baseline.id,
         candidate_id=candidate.id,
         verdict=judge_all([*(line.verdict for line in lines), standing.verdict]),
+        n_simulated=max(line.evidence.n_simulated if line.evidence else 0 for line in lines),
         preflight=standing.as_record(),
         lines=_with_holm([_line_record(line) for line in lines]),
     )
@@ -176,7 +177,17 @@ def _watched_evidence(watch: Watch, candidate: ModelVersion, *, failed: int) -> 
     value, low, high = found.value, found.low, found.high
     if candidate.id == watch.model_a_id:
         value, low, high = 1 - value, 1 - high, 1 - low
-    return Evidence(value, low, high, found.n, failed, found.signature or "", unit="votes")
+    return Evidence(
+        value,
+        low,
+        high,
+        found.n,
+        failed,
+        found.signature or "",
+        unit="votes",
+        n_votes=watch.votes,
+        n_simulated=watch.n_simulated,
+    )
 
 
 def _vote_forecast(watch: Watch) -> str:

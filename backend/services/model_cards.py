@@ -72,7 +72,8 @@ def _figure(evidence: dict[str, Any] | None) -> str:
     if evidence is None:
         return "none"
     value, low, high = (evidence[name] for name in ("value", "low", "high"))
-    return f"{value:.3f} [{low:.3f}, {high:.3f}], n={evidence['n']} {evidence['unit']}"
+    votes = f", {n} of them simulated" if (n := evidence.get("n_simulated")) else ""
+    return f"{value:.3f} [{low:.3f}, {high:.3f}], n={evidence['n']} {evidence['unit']}{votes}"
 
 
 def _decision(promotion: Promotion) -> str:

@@ -219,6 +219,13 @@ def _replay(session: Session, project_id: int, alias: str) -> list[int]:
     return stack
 
 
+def simulated_votes(session: Session, row: Promotion) -> int:
+    """Votes by a script under the comparison that a decision rests on; 0 where it rests on none."""
+    if row.comparison_id is None:
+        return 0
+    return session.get_one(Comparison, row.comparison_id).n_simulated
+
+
 def list_promotions(session: Session, project_id: int) -> list[Promotion]:
     """All decisions of a project, oldest first."""
     query = select(Promotion).where(Promotion.project_id == project_id)

@@ -33,7 +33,8 @@ def reason_of(comparison: Comparison) -> str:
         if line["verdict"] == comparison.verdict
         or (line["title"] == "preflight" and line["verdict"] != Verdict.PASS)
     ]
-    return f"{comparison.verdict} by manifest: " + "; ".join(decisive)
+    simulated = f" ({comparison.n_simulated} votes simulated)" if comparison.n_simulated else ""
+    return f"{comparison.verdict} by manifest{simulated}: " + "; ".join(decisive)
 
 
 def evidence_of(session: Session, comparison: Comparison) -> dict[str, Any]:
@@ -43,6 +44,7 @@ def evidence_of(session: Session, comparison: Comparison) -> dict[str, Any]:
     change = change_since_training(session, comparison)
     return {
         "verdict": comparison.verdict,
+        "n_simulated": comparison.n_simulated,
         "preflight": comparison.preflight or NO_PREFLIGHT,
         "bar": {"version": bar.version, "digest": bar.digest, "changed": change.changed},
         "bar_sentence": change.sentence,

@@ -33,6 +33,7 @@ class Evidence:
 
     Attributes:
         unit: what n counts, and what more of it would settle the line: examples or votes.
+        n_votes, n_simulated: the votes that it rests on, and those by a script among them.
         more, forecast: how many more would settle it, and that in words, where it was worked out
             by another rule than the square root law.
     """
@@ -49,6 +50,8 @@ class Evidence:
     unit: str = "examples"
     more: int | None = None
     forecast: str | None = None
+    n_votes: int = 0
+    n_simulated: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +76,7 @@ def judge_line(line: ManifestLine, evidence: Evidence | None, *, missing: str = 
         return LineVerdict(line, Verdict.INCONCLUSIVE, f"no figure: {missing or 'not measured'}")
     bar, sign = _bar(line), 1 if line.direction == Direction.HIGHER else -1
     low, high = sorted((sign * evidence.low, sign * evidence.high))
-    shown = f"{evidence.value:.3f} [{evidence.low:.3f}, {evidence.high:.3f}], n={evidence.n}"
+    shown = _shown(evidence)
     if low >= bar:
         return LineVerdict(line, Verdict.PASS, f"{shown} clears {sign * bar:g}", evidence)
     if high < bar:
@@ -81,6 +84,13 @@ def judge_line(line: ManifestLine, evidence: Evidence | None, *, missing: str = 
     more, wanted = _wanted(evidence, sign * bar)
     reason = f"{shown} contains {sign * bar:g}; {wanted}"
     return LineVerdict(line, Verdict.INCONCLUSIVE, reason, evidence, more)
+
+
+def _shown(evidence: Evidence) -> str:
+    figure = f"{evidence.value:.3f} [{evidence.low:.3f}, {evidence.high:.3f}], n={evidence.n}"
+    if not evidence.n_simulated:
+        return figure
+    return f"{figure} ({evidence.n_simulated} of {evidence.n_votes} votes simulated)"
 
 
 def _wanted(evidence: Evidence, bar: float) -> tuple[int | None, str]:

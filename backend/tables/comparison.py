@@ -15,6 +15,7 @@ class Comparison(Base):
     """The evidence on two models on the same examples, line by line of one manifest.
 
     Attributes:
+        n_simulated: votes by a script among those that a line rests on.
         preflight: what the check of the models before their run came to (services.evidence);
             None on rows older than that.
     """
@@ -30,5 +31,6 @@ class Comparison(Base):
     candidate_id: Mapped[int] = mapped_column(ForeignKey("model_versions.id"))
     verdict: Mapped[str] = mapped_column(String(16))
     lines: Mapped[list[Any]]
+    n_simulated: Mapped[int] = mapped_column(default=0, server_default="0")
     preflight: Mapped[dict[str, Any] | None]
     created_at: Mapped[datetime] = mapped_column(default=utc_now)

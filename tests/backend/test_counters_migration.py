@@ -1,18 +1,29 @@
-"""Queues that were open before reviewers had counters get true ones when the server is upgraded."""
+"""Numbers that older rows lack are counted from what is there when the server is upgraded."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 from alembic import command
-from sqlalchemy import update
+from sqlalchemy import select, update
 
-from backend.db import alembic_config, connect, migrate
+from backend.db import alembic_config, connect, migrate, utc_now
 from backend.services import review
+from backend.services.comparison import compare_models
+from backend.services.projects import set_manifest
 from backend.services.review import Answer
 from backend.settings import Settings
+from backend.tables.comparison import Comparison
 from backend.tables.review import QueueMember, ReviewQueue
-from tests.fixtures_review import GOOD, NOW, build_desk, review_next
+from tests.fixtures_review import (
+    GOOD,
+    NOW,
+    build_desk,
+    review_next,
+    run_over,
+    score_answers,
+    vote_on_pairs,
+)
 
 
 def test_an_upgrade_counts_what_was_done_before(tmp_path: Path) -> None:
@@ -38,3 +49,37 @@ def test_an_upgrade_counts_what_was_done_before(tmp_path: Path) -> None:
         assert (member.n_timed, member.timed_seconds) == (1, 30.0)
         assert session.get_one(ReviewQueue, whole).finished_at == NOW
         assert session.get_one(ReviewQueue, half).finished_at is None
+
+
+def test_an_upgrade_counts_the_simulated_votes_of_verdicts(tmp_path: Path) -> None:
+    settings = Settings(home=tmp_path)
+    migrate(settings.url)
+    sessions = connect(settings)
+    bars = {"votes": "{metric: win_rate, threshold: 0.5}", "scores": BAR_OF_SCORES}
+    with sessions.begin() as session:
+        desk = build_desk(session, splits={"test": 12})
+        run = run_over(session, desk, desk.version, split="test")
+        queue = desk.open(session, "blind", kind="pair", generation_run_id=run.id)
+        vote_on_pairs(session, desk, queue, "v", now=NOW)
+        vote_on_pairs(session, desk, queue, "vbv", now=NOW, simulated=True)
+        scores = score_answers(session, run, "exact_match")
+        for name, line in bars.items():
+            compare_models(
+                session,
+                manifest_row=set_manifest(
+                    session, desk.project.id, f"name: {name}\nlines: [{line}]"
+                ),
+                score_run=scores,
+                baseline=desk.models[0],
+                candidate=desk.models[1],
+                queue=queue,
+            )
+        vote_on_pairs(session, desk, queue, "vv", now=utc_now(), simulated=True)
+    command.downgrade(alembic_config(settings.url), "0012")
+    command.upgrade(alembic_config(settings.url), "head")
+    with sessions() as session:
+        counted = session.scalars(select(Comparison.n_simulated).order_by(Comparison.id)).all()
+        assert list(counted) == [3, 0]
+
+
+BAR_OF_SCORES = "{metric: exact_match, threshold: 0.5}"

@@ -29,6 +29,7 @@ class RoundOutcome:
 
     Attributes:
         expert_minutes: active minutes of the reviews behind its rows and of its blind votes.
+        simulated: a script wrote reviews that it was trained on, or votes that it was judged by.
         hallucination: share of outputs with an invented fact, of the candidate and of the model to
             beat, on each slice that the round scores with `invented`; a figure, or why there is
             none. Empty where the round does not score it.
@@ -57,7 +58,7 @@ def round_outcome(session: Session, row: Round, *, kept: KeptFigures | None = No
         lines=[] if comparison is None else list(comparison.lines),
         rows=None if frozen is None else frozen.n_rows,
         expert_minutes=None if frozen is None else _minutes(session, row),
-        simulated=frozen is not None and frozen.simulated,
+        simulated=bool((frozen and frozen.simulated) or (comparison and comparison.n_simulated)),
         hallucination=[] if comparison is None else _hallucination(session, comparison, kept),
         training=_ledger(session, row),
     )

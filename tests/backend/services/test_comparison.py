@@ -8,16 +8,14 @@ from sqlalchemy.orm import Session, sessionmaker
 from backend.cli import main
 from backend.errors import NotFound
 from backend.schemas.manifests import ManifestLine
-from backend.services import comparison, review
+from backend.services import comparison, promotion, review
 from backend.services.manifest_changes import change_since_training
 from backend.services.projects import set_manifest
-from backend.services.review import Answer
 from backend.services.verdicts import judge_line
 from backend.settings import Settings
 from backend.tables.comparison import Comparison
 from backend.tables.model_versions import ModelVersion
-from backend.tables.review import ReviewItem
-from tests.fixtures_review import NOW, build_desk, submit
+from tests.fixtures_review import build_desk, run_over, score_answers, vote_on_pairs
 from tests.fixtures_trial import GOOD_BAR, Trial
 
 
@@ -204,21 +202,50 @@ def test_blind_votes_are_judged_by_an_interval_that_may_be_watched(
     with sqlite_sessions() as session:
         desk = build_desk(session, splits={"test": 40})
         queue = desk.open(session, "blind", kind="pair")
-        for winner in winners:
-            claim = review.claim_review_item(session, queue.id, desk.experts[0].id, now=NOW)
-            assert claim is not None
-            item = session.get_one(ReviewItem, claim.item_id)
-            left = item.generation_a if item.a_is_left else item.generation_b
-            base, candidate = desk.models[0], desk.models[1]
-            wanted = candidate if winner == "v" else base
-            side = "left" if left is not None and left.model_version_id == wanted.id else "right"
-            submit(session, claim, desk.experts[0], Answer({}, winner=side))
+        base, candidate = desk.models
+        vote_on_pairs(session, desk, queue, winners)
         evidence = comparison._vote_evidence(session, queue, base, candidate, 0.95)
         flipped = comparison._vote_evidence(session, queue, candidate, base, 0.95)
         line = ManifestLine(metric="win_rate", threshold=0.5)
         assert judge_line(line, evidence).verdict == verdict
         assert evidence.value == pytest.approx(winners.count("v") / len(winners))
         assert (flipped.low, flipped.high) == pytest.approx((1 - evidence.high, 1 - evidence.low))
+
+
+def test_a_verdict_on_simulated_votes_says_so(sqlite_sessions: sessionmaker[Session]) -> None:
+    with sqlite_sessions() as session:
+        desk = build_desk(session, splits={"test": 40})
+        run = run_over(session, desk, desk.version, split="test")
+        queue = desk.open(session, "blind", kind="pair", generation_run_id=run.id)
+        vote_on_pairs(session, desk, queue, "vv")
+        vote_on_pairs(session, desk, queue, "v" * 14, simulated=True)
+        row = comparison.compare_models(
+            session,
+            manifest_row=set_manifest(session, desk.project.id, BLIND_BAR),
+            score_run=score_answers(session, run, "exact_match"),
+            baseline=desk.models[0],
+            candidate=desk.models[1],
+            queue=queue,
+        )
+        assert row.n_simulated == 14
+        [line] = row.lines
+        assert (line["evidence"]["n_votes"], line["evidence"]["n_simulated"]) == (16, 14)
+        assert "14 of 16 votes simulated" in line["reason"]
+        decision = promotion.decide_promotion(session, row, decided_by_id=None)
+        assert "by manifest (14 votes simulated)" in decision.reason
+        assert (decision.evidence or {})["n_simulated"] == 14
+        assert promotion.simulated_votes(session, decision) == 14
+
+
+def test_votes_of_people_are_not_called_simulated(sqlite_sessions: sessionmaker[Session]) -> None:
+    with sqlite_sessions() as session:
+        desk = build_desk(session, splits={"test": 40})
+        queue = desk.open(session, "blind", kind="pair")
+        vote_on_pairs(session, desk, queue, "v" * 12)
+        evidence = comparison._vote_evidence(session, queue, *desk.models, 0.95)
+        assert evidence.n_simulated == 0
+        line = ManifestLine(metric="win_rate", threshold=0.5)
+        assert "simulated" not in judge_line(line, evidence).reason
 
 
 def test_the_gate_says_in_words_that_the_bar_moved_and_what_the_preflight_said(
