@@ -13,6 +13,7 @@
     ├── JobFailed             409  a job that something waits for has failed
     ├── PreflightFailed       409  the model served is not the model meant; exit code 2
     ├── TooManyAttempts       429  wait before the next try
+    ├── DatabaseUnavailable   503  locked, full or restarting; the same request may pass later
     ├── ServerUnavailable     503  the Strop server gave no answer
     ├── EngineError           502  the model could not be asked
     │   ├── EngineUnavailable 503  no answer from the server; the work can be resumed
@@ -154,6 +155,19 @@ class TooManyAttempts(StropError):
 
     status = 429
     slug = "too-many-attempts"
+
+
+class DatabaseUnavailable(StropError):
+    """The database takes nothing at the moment: locked, full, or starting again."""
+
+    status = 503
+    slug = "database-unavailable"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "The database takes nothing at the moment; nothing was changed.",
+            hint="Try again in a few seconds; if it lasts, look at its disk and its log.",
+        )
 
 
 class ServerUnavailable(StropError):

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime
+from functools import cache
 from typing import Any
 
 from fastapi import APIRouter, Depends, FastAPI, Request
@@ -23,9 +24,9 @@ from backend.api.guards import BodyLimit, StrictHeaders
 from backend.api.metrics import CountRequests, JobFigures, RequestFigures
 from backend.api.once import add_replay_handler
 from backend.api.problems import add_problem_handlers
-from backend.api.reference import reference_page
+from backend.api.reference import complete_document, reference_page
 from backend.api.routes import ROUTERS
-from backend.api.rules import RULES
+from backend.api.rules import RULES, Access
 from backend.db import connect, utc_now
 from backend.schemas.common import Problem
 from backend.settings import Settings, load_settings
@@ -33,7 +34,8 @@ from backend.settings import Settings, load_settings
 MAX_BODY_BYTES = 16_000_000
 VERSION = "1"
 PROBLEMS: dict[int | str, dict[str, Any]] = {
-    "4XX": {"model": Problem, "description": "What is wrong, and what to do."}
+    "4XX": {"model": Problem, "description": "What is wrong, and what to do."},
+    "503": {"model": Problem, "description": "The database takes nothing now: try again later."},
 }
 
 
@@ -74,6 +76,7 @@ def create_app(
         versioned.include_router(router)
     app.include_router(versioned)
     _check_rules(app)
+    _complete_document(app)
     return app
 
 
@@ -101,6 +104,18 @@ def route_names(app: FastAPI) -> list[str]:
 def _check_rules(app: FastAPI) -> None:
     if unstated := sorted(set(route_names(app)) - RULES.keys()):
         raise RuntimeError(f"say in backend.api.rules who may call {', '.join(unstated)}")
+
+
+def _complete_document(app: FastAPI) -> None:
+    """Let the app's document be the whole one, made once."""
+    public = {name for name, rule in RULES.items() if rule is Access.PUBLIC}
+    made = app.openapi
+
+    @cache
+    def openapi() -> dict[str, Any]:
+        return complete_document(made(), public)
+
+    app.openapi = openapi  # type: ignore[method-assign]
 
 
 def _add_own_routes(app: FastAPI, figures: RequestFigures) -> None:

@@ -2,20 +2,32 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 from typing import Any
 
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy.exc import DataError, IntegrityError, InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.exceptions import HTTPException
 
-from backend.errors import Conflict, InvalidInput, NotFound, StropError, TooLarge
+from backend.errors import (
+    Conflict,
+    DatabaseUnavailable,
+    InvalidInput,
+    NotFound,
+    StropError,
+    TooLarge,
+)
 from backend.schemas.common import Problem
 from evaluators.errors import EvaluatorError
 
 MEDIA_TYPE = "application/problem+json"
 TYPE_PREFIX = "urn:strop:problem:"
+RETRY_AFTER = 5  # seconds
+# What SQLite says of a schema that is not ours; what else it calls operational passes with time.
+OF_ANOTHER_VERSION = ("no such table", "no such column", "has no column")
 log = logging.getLogger(__name__)
 
 
@@ -45,6 +57,8 @@ def problem_response(
 def render_error(error: StropError) -> Response:
     """A StropError with its own status, slug and hint."""
     headers = {"WWW-Authenticate": "Bearer"} if error.status == 401 else None
+    if error.status == DatabaseUnavailable.status:
+        headers = {"Retry-After": str(RETRY_AFTER)}
     return problem_response(
         error.slug,
         error.status,
@@ -61,6 +75,13 @@ def add_problem_handlers(app: FastAPI) -> None:
         StropError: lambda request, error: render_error(error),
         EvaluatorError: lambda request, error: render_error(InvalidInput(str(error))),
         IntegrityError: _render_integrity,
+        DataError: _render_unfit,
+        OverflowError: _render_unfit,
+        UnicodeEncodeError: _render_unfit,
+        OperationalError: _render_unavailable,
+        InterfaceError: _render_unavailable,
+        PoolTimeout: _render_unavailable,
+        OSError: _render_full_disk,
         RequestValidationError: _render_validation,
         HTTPException: _render_http,
         Exception: _render_defect,
@@ -84,9 +105,35 @@ def _render_integrity(request: Request, error: IntegrityError) -> Response:
     )
 
 
+def _render_unfit(request: Request, error: Exception) -> Response:
+    """A value that the database cannot hold, whichever way its driver says so."""
+    log.info("%s %s: %s", request.method, request.url.path, type(error).__name__)
+    return render_error(
+        InvalidInput("A value is too large, too long or of no kind that can be kept.")
+    )
+
+
+def _render_unavailable(request: Request, error: Exception) -> Response:
+    cause = str(getattr(error, "orig", error))
+    if any(words in cause for words in OF_ANOTHER_VERSION):
+        return _render_defect(request, error)
+    log.warning("%s %s: %s", request.method, request.url.path, cause)
+    return render_error(DatabaseUnavailable())
+
+
+def _render_full_disk(request: Request, error: OSError) -> Response:
+    if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+        return _render_defect(request, error)
+    log.error("%s %s: %s", request.method, request.url.path, error.strerror)
+    return render_error(DatabaseUnavailable())
+
+
 def _render_validation(request: Request, error: RequestValidationError) -> Response:
     errors = [
-        {"where": ".".join(str(part) for part in found["loc"]), "what": found["msg"]}
+        {
+            "where": ".".join(str(part) for part in found["loc"]),
+            "what": found["msg"].removeprefix("Value error, "),
+        }
         for found in error.errors()
     ]
     first = errors[0]

@@ -1,10 +1,14 @@
-"""The API's reference as one plain page made from the OpenAPI document; no scripts."""
+"""The OpenAPI document beyond its routes, and the reference page made from it; no scripts."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Collection
 from html import escape
 from typing import Any
+
+from backend.api.authorize import COOKIE
+from backend.api.problems import MEDIA_TYPE
 
 STYLE = """
 :root { color-scheme: light dark; }
@@ -17,6 +21,30 @@ h2 { margin-top:2.2rem; text-transform:capitalize; }
 td, th { text-align:left; padding:.2rem .8rem .2rem 0; vertical-align:top; }
 """
 METHODS = ("get", "post", "put", "patch", "delete")
+
+
+SECURITY: dict[str, dict[str, str]] = {
+    "token": {"type": "http", "scheme": "bearer", "description": "For programs."},
+    "session": {"type": "apiKey", "in": "cookie", "name": COOKIE, "description": "For people."},
+}
+
+
+def complete_document(document: dict[str, Any], public: Collection[str]) -> dict[str, Any]:
+    """The document with what FastAPI does not know: how to sign in, and that errors are problems.
+
+    Args:
+        public: the operations that ask for nobody, as `METHOD path`.
+    """
+    document["components"]["securitySchemes"] = SECURITY
+    for path, operations in document["paths"].items():
+        for method, operation in operations.items():
+            if f"{method.upper()} {path}" not in public:
+                operation["security"] = [{name: []} for name in SECURITY]
+            for status in ("4XX", "503"):
+                problem = {"schema": {"$ref": "#/components/schemas/Problem"}}
+                operation["responses"][status]["content"] = {MEDIA_TYPE: problem}
+            operation["responses"].pop("422", None)  # FastAPI's own shape, which is never sent
+    return document
 
 
 def reference_page(document: dict[str, Any], *, prefix: str) -> str:

@@ -2,19 +2,66 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterator
 from typing import Annotated, Any, Generic, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 Item = TypeVar("Item")
 
 NAME_PATTERN = r"^[\w][\w .@+-]*$"
 
 
-class Given(BaseModel):
-    """A request body: an unknown field is an error."""
+LARGEST_INTEGER = 2**63 - 1  # of both databases
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+
+class Given(BaseModel):
+    """A request body: an unknown field is an error, and so is a value that no database keeps.
+
+    These are NUL and half surrogate pairs in text, numbers that are not finite, and integers beyond
+    64 bits, at any depth: JSON can say them all.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+    @model_validator(mode="before")
+    @classmethod
+    def refuse_unstorable(cls, given: Any) -> Any:
+        """Refuse a value that cannot be kept, wherever it stands."""
+        for value in _leaves(given):
+            if fault := unstorable(value):
+                raise ValueError(fault)
+        return given
+
+
+def unstorable(value: object) -> str | None:
+    """Why neither database can keep a text or a number as it is; None where both can."""
+    match value:
+        case str():
+            if "\x00" in value:
+                return "a text holds the character NUL, which cannot be kept"
+            if not value.isascii() and any("\ud800" <= letter <= "\udfff" for letter in value):
+                return "a text holds half of a surrogate pair (a cut emoji?)"
+        case float() if not math.isfinite(value):
+            return f"{value} is not a finite number"
+        case int() if abs(value) > LARGEST_INTEGER:
+            return "an integer is beyond 64 bits"
+    return None
+
+
+def _leaves(value: Any) -> Iterator[Any]:
+    """The texts and numbers of a JSON value, and the names of its fields."""
+    stack = [value]
+    while stack:
+        match stack.pop():
+            case dict() as fields:
+                yield from fields
+                stack += fields.values()
+            case list() | tuple() as members:
+                stack += members
+            case leaf:
+                yield leaf
 
 
 class Shown(BaseModel):

@@ -81,12 +81,18 @@ def _joined(pieces: Iterator[str]) -> Iterator[str]:
         yield "".join(held)
 
 
-@router.get("/review-queues/{queue_id}/label-studio-config")
-def show_labelling_config(queue_id: int, session: SessionDep) -> Response:
+class Xml(Response):
+    """An XML document."""
+
+    media_type = "application/xml"
+
+
+@router.get("/review-queues/{queue_id}/label-studio-config", response_class=Xml)
+def show_labelling_config(queue_id: int, session: SessionDep) -> Xml:
     """The labelling configuration of Label Studio for this queue's rubric, as XML."""
     facts = queue_facts(session, queue_id)
     xml = labelling_config(facts.rubric, pair=facts.kind == "pair")
-    return Response(xml, media_type="application/xml")
+    return Xml(xml)
 
 
 @router.get("/review-queues/{queue_id}/argilla-settings")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Form, Query, Request, Response
 from fastapi.responses import HTMLResponse, RedirectResponse
@@ -12,6 +12,7 @@ from backend.api.authorize import COOKIE, require_own_site
 from backend.api.deps import CurrentUser, NowDep, Serving, ServingDep, SessionDep
 from backend.api.login_page import login_page, logout_page, safe_next
 from backend.api.once import OnceDep
+from backend.api.problems import MEDIA_TYPE
 from backend.errors import NotAuthenticated, StropError
 from backend.schemas.projects import ProjectShown
 from backend.schemas.users import Me, TokenGiven, TokenMade, TokenShown, UserGiven, UserShown
@@ -20,6 +21,15 @@ from backend.tables.users import Token
 
 router = APIRouter(tags=["people"])
 NextPath = Annotated[str | None, Query(max_length=2000)]
+Answers = dict[int | str, dict[str, Any]]
+GOES_ON: Answers = {303: {"description": "Go on at Location."}}
+FORM_AGAIN: Answers = {
+    status: {
+        "description": "The form again, with the reason.",
+        "content": {"text/html": {}, MEDIA_TYPE: {}},
+    }
+    for status in (401, 429)
+}
 
 
 async def wait_for_login(serving: ServingDep) -> AsyncIterator[None]:
@@ -28,7 +38,7 @@ async def wait_for_login(serving: ServingDep) -> AsyncIterator[None]:
         yield
 
 
-@router.get("/login", response_class=HTMLResponse)
+@router.get("/login", response_class=HTMLResponse, responses=GOES_ON)
 def show_login(
     request: Request, serving: ServingDep, now: NowDep, next: NextPath = None
 ) -> Response:
@@ -45,7 +55,10 @@ def show_login(
 
 
 @router.post(
-    "/login", response_class=HTMLResponse, dependencies=[Depends(wait_for_login, scope="function")]
+    "/login",
+    response_class=HTMLResponse,
+    responses=GOES_ON | FORM_AGAIN,
+    dependencies=[Depends(wait_for_login, scope="function")],
 )
 def sign_in(
     request: Request,
@@ -100,7 +113,7 @@ def ask_to_sign_out() -> HTMLResponse:
     return HTMLResponse(logout_page())
 
 
-@router.post("/logout", status_code=303)
+@router.post("/logout", status_code=303, response_class=RedirectResponse)
 def sign_out(request: Request, session: SessionDep, now: NowDep) -> Response:
     """End the session on the server, forget the cookie, go to the sign-in form."""
     if secret := request.cookies.get(COOKIE):

@@ -8,7 +8,6 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -16,9 +15,8 @@ from typing import assert_never
 
 from backend.errors import InvalidInput
 from backend.rubrics import CheckedAnswer, Rubric, validate_answers
+from backend.schemas.common import unstorable
 from backend.tables.review import QueueKind, Winner
-
-UNPAIRED = re.compile("[\ud800-\udfff]")
 
 
 class Choice(StrEnum):
@@ -141,7 +139,7 @@ def _refuse_unstorable(answer: Answer) -> None:
 
 def refuse_unstorable_text(text: str) -> None:
     """InvalidInput for a text that no database keeps."""
-    if "\x00" in text or UNPAIRED.search(text):
+    if unstorable(text):
         raise InvalidInput("There is a character in it that is no text.", hint="Type it anew.")
 
 

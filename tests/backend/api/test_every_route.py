@@ -7,6 +7,7 @@ route runs on both, and has to come to its good end. A route that changes someth
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -30,6 +31,7 @@ from tests.fixtures_quality import add_known, answer_next, outputs_of
 from tests.fixtures_review import BAD, GOOD, Desk
 from tests.fixtures_yields import build_turn
 
+MARK = "raw JSON goes here"
 BAR = "name: bar\nlines:\n  - {metric: exact_match, threshold: 0.5}\n"
 RUBRIC = """
 name: plain
@@ -193,8 +195,10 @@ class Walk:
     things: dict[str, int]
     words: dict[str, Any]
 
-    def ask(self, name: str, case: Case) -> tuple[int, str]:
-        """Status and text of one route's answer."""
+    def ask(
+        self, name: str, case: Case, *, instead: Mapping[str, str] | None = None
+    ) -> tuple[int, str]:
+        """Status and text of one route's answer; `instead` puts raw JSON at places of the body."""
         method, path = name.split(" ")
         ids = {key: self.things[other] for key, other in case.ids.items()}
         known = self.things | ids
@@ -204,7 +208,11 @@ class Walk:
         if name == "POST /v1/login":
             options["data"] = {"name": "eva", "password": PASSWORD}
         elif case.body is not None:
-            options["json"] = self._filled(case.body)
+            sent = json.dumps(self._filled(case.body) | dict.fromkeys(instead or (), MARK))
+            for literal in (instead or {}).values():
+                sent = sent.replace(f'"{MARK}"', literal)
+            options["content"] = sent
+            options["headers"] = SAME_SITE | {"Content-Type": "application/json"}
         person = None if case.by == "nobody" else case.by
         client = self.house.client(person, raise_server_exceptions=False)
         answer = client.request(method, address, **options)
@@ -222,10 +230,10 @@ class Walk:
 def walk(sessions: sessionmaker[Session], settings: Settings, password_hash: str) -> Walk:
     house = furnish(sessions, settings, password_hash, splits={"train": 14, "test": 3})
     with house.sessions.begin() as session:
-        return Walk(house, *_living(session, house))
+        return walk_through(session, house)
 
 
-def _living(session: Session, house: House) -> tuple[dict[str, int], dict[str, Any]]:
+def walk_through(session: Session, house: House) -> Walk:
     """One of everything, in the state in which its routes come to a good end."""
     desk, (expert, colleague, *_), now = house.desk, house.desk.experts, house.clock.now
     things = things_of(session, desk, expert.id, now)
@@ -268,7 +276,7 @@ def _living(session: Session, house: House) -> tuple[dict[str, int], dict[str, A
         "SET": turn.frozen.id,
         "CORRECTION": corrected,
     }
-    return things, words
+    return Walk(house, things, words)
 
 
 def _score(session: Session, desk: Desk) -> int:
