@@ -23,11 +23,13 @@ from evaluators.statistics.bootstrap import (
     jackknife_figures,
     resampled_figures,
 )
-from evaluators.statistics.clusters import number_clusters, sum_clusters
+from evaluators.statistics.clusters import number_clusters, ratio_variance, sum_clusters
 from evaluators.statistics.intervals import (
     ONE_CLUSTER,
     Interval,
+    constant_change_interval,
     constant_interval,
+    is_rounding,
     mean_interval,
     paired_rate_interval,
     rate_interval,
@@ -37,7 +39,6 @@ from evaluators.types import Difference, Figure, Score
 
 RESAMPLES = 1000
 FEW_FOR_BCA = 40
-ALL_ALIKE = "all resamples are alike: nothing is known of the spread"
 LEVEL = 0.95
 
 
@@ -92,7 +93,7 @@ def aggregate(
 def _figure_interval(
     metric: Metric, scores: Sequence[Score], sums: Sums, drawing: _Drawing
 ) -> Interval:
-    if metric.summary.is_mean and _are_binary(scores):
+    if _are_hits(metric, scores):
         return rate_interval(sums, level=drawing.level)
     if metric.summary.is_mean:
         return mean_interval(
@@ -119,7 +120,7 @@ def _corpus_interval(metric: Metric, sides: Sequence[Sums], drawing: _Drawing) -
     if all(side is None or np.ptp(side) == 0 for side in (_apart(drawn), _apart(left_out))):
         if len(sides) == 1:
             return constant_interval(value, clusters, metric.scale, drawing.level)
-        return Interval(value, value, "none", True, ALL_ALIKE)
+        return constant_change_interval(value, clusters, metric.scale, drawing.level)
     level = expanded_level(drawing.level, clusters, narrow=True)
     low, high = bca_interval(value, _apart(drawn), _apart(left_out), level=level)
     return Interval(low, high, "bootstrap-bca", clusters < FEW_FOR_BCA)
@@ -215,7 +216,7 @@ def _difference_interval(
 ) -> Interval:
     if not metric.summary.is_mean:
         return _corpus_interval(metric, sides, drawing)
-    if _are_binary(old) and _are_binary(new):
+    if _are_hits(metric, [*old, *new]):
         change = np.array([_gain(b, c) for b, c in zip(old, new, strict=True)])
         rows = np.column_stack([change > 0, change < 0, np.ones(len(change))]).astype(float)
         return paired_rate_interval(sum_clusters(rows, members), level=drawing.level)
@@ -232,7 +233,7 @@ def _test_difference(
 ) -> tuple[float, str]:
     """p, and the name of the test."""
     independent = sides[0].shape[0] == len(old)
-    if metric.summary.is_mean and independent and _are_binary(old) and _are_binary(new):
+    if independent and _are_hits(metric, [*old, *new]):
         won, lost, _ = _tally(old, new, higher_is_better=True)
         return mcnemar_exact(won, lost), "mcnemar-exact"
     figure = metric.summary.figure
@@ -243,6 +244,9 @@ def _test_difference(
 def _change_interval(metric: Metric, change: Floats, drawing: _Drawing) -> Interval:
     if len(change) == 1:
         return _whole_range(metric, pairs=True)
+    mean = float(change[:, 0].sum() / change[:, 1].sum())
+    if is_rounding(ratio_variance(change), mean):
+        return constant_change_interval(mean, len(change), metric.scale, drawing.level)
     return mean_interval(
         change,
         scale=None,
@@ -252,8 +256,10 @@ def _change_interval(metric: Metric, change: Floats, drawing: _Drawing) -> Inter
     )
 
 
-def _are_binary(scores: Sequence[Score]) -> bool:
-    return all(score.value in (0.0, 1.0) for score in scores)
+def _are_hits(metric: Metric, scores: Sequence[Score]) -> bool:
+    """Whether the mean is a rate; lengths or seconds that happen to be 0 or 1 are none."""
+    known = metric.summary.is_mean and metric.scale == 1.0
+    return known and all(score.value in (0.0, 1.0) for score in scores)
 
 
 def _figure_of(metric: Metric, sums: Sums) -> float:

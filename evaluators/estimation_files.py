@@ -1,19 +1,22 @@
 """Joins a file of ratings with a file of scores, item by item, for prediction-powered estimates.
 
     ratings  {"item", "value", "rater"?, "probability"?, "group"?}   several per item are averaged
-    scores   {"item" or "id", "value", "metric"?, "probability"?, "group"?}   one per item
+    scores   {"item" or "id", "value", "metric"?, "probability"?, "group"?}   one each by metric
 
 `probability` is the item's known chance of being rated, in either file; `group` likewise.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from evaluators.errors import InvalidValues
 from evaluators.human_files import read_fields
 from evaluators.predictions import Fields
+
+UNNAMED = "score"
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,11 +32,14 @@ class ItemRow:
 
 @dataclass(frozen=True, slots=True)
 class JoinedItems:
-    """Aligned columns, one entry per scored item, and the ids that could not be used."""
+    """Aligned columns, one entry per scored item, and the ids that could not be used.
+
+    Scores are by metric; None where an item has one by other metrics alone.
+    """
 
     items: tuple[str, ...]
     ratings: tuple[float | None, ...]
-    scores: tuple[float, ...]
+    scores: Mapping[str, tuple[float | None, ...]]
     probabilities: tuple[float, ...] | None
     groups: tuple[str | None, ...]
     unscored: tuple[str, ...]
@@ -61,17 +67,16 @@ def join_files(
     """Ratings and scores by item.
 
     Args:
-        metric: which metric of the scores, where the file holds several.
+        metric: the only metric of the scores to take, where the file holds several.
 
     Raises:
         UnreadableRecord: a file, or a row, cannot be used.
-        InvalidValues: two scores for one item, several metrics, no item in common, or a chance of
+        InvalidValues: two scores of one metric for one item, no item in common, or a chance of
             being rated given for some items only.
     """
     rated = [row for row in read_fields(ratings, ["item", "value"], _row) if row.value is not None]
-    by_item = _scores_by_item(read_fields(scores, [], _row), metric)
-    unscored = sorted({row.item for row in rated if _value(by_item.get(row.item)) is None})
-    kept = {item: row for item, row in by_item.items() if row.value is not None}
+    by_metric = _scores_by_metric(read_fields(scores, [], _row), metric)
+    kept = {item: row for of_metric in by_metric.values() for item, row in of_metric.items()}
     values: dict[str, list[float]] = {}
     for row in rated:
         values.setdefault(row.item, []).append(row.value or 0.0)
@@ -81,13 +86,13 @@ def join_files(
     return JoinedItems(
         items=tuple(kept),
         ratings=tuple(_mean(values.get(item)) for item in kept),
-        scores=tuple(row.value or 0.0 for row in kept.values()),
+        scores={name: tuple(_value(rows.get(i)) for i in kept) for name, rows in by_metric.items()},
         probabilities=_probabilities(kept, extra),
         groups=tuple(
             row.group or (extra[item].group if item in extra else None)
             for item, row in kept.items()
         ),
-        unscored=tuple(unscored),
+        unscored=tuple(sorted(values.keys() - kept.keys())),
     )
 
 
@@ -108,22 +113,21 @@ def _mean(values: list[float] | None) -> float | None:
     return None if values is None else sum(values) / len(values)
 
 
-def _scores_by_item(rows: list[ItemRow], metric: str | None) -> dict[str, ItemRow]:
+def _scores_by_metric(rows: Sequence[ItemRow], metric: str | None) -> dict[str, dict[str, ItemRow]]:
+    """Rows that have a value, by metric and item."""
     metrics = sorted({row.metric for row in rows if row.metric})
     if metric is not None and metric not in metrics:
         known = ", ".join(metrics) or "none named"
         raise InvalidValues(f"The scores hold no metric {metric!r}.", hint=f"They hold: {known}.")
-    if metric is None and len(metrics) > 1:
-        raise InvalidValues(
-            f"The scores hold {len(metrics)} metrics.", hint=f"Name one: {', '.join(metrics)}."
-        )
-    found: dict[str, ItemRow] = {}
+    found: dict[str, dict[str, ItemRow]] = {}
     for row in rows:
-        if metric is not None and row.metric != metric:
+        if (metric is not None and row.metric != metric) or row.value is None:
             continue
-        if row.item in found:
-            raise InvalidValues(f"The item {row.item!r} has two scores.", hint="Keep one.")
-        found[row.item] = row
+        of_metric = found.setdefault(row.metric or UNNAMED, {})
+        if row.item in of_metric:
+            named = f" by {row.metric}" if row.metric else ""
+            raise InvalidValues(f"The item {row.item!r} has two scores{named}.", hint="Keep one.")
+        of_metric[row.item] = row
     return found
 
 

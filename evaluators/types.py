@@ -94,6 +94,7 @@ class Figure:
         failed: samples that have an error in its place.
         not_applicable: samples that the metric does not speak about.
         clusters: independent groups among the n.
+        low, high: None where nothing is known of the spread; the note says why.
         method: how the interval was made.
         rough: the interval is known to miss its level with so few clusters.
         note: a sentence for the reader, or empty.
@@ -101,8 +102,8 @@ class Figure:
 
     metric: str
     value: float
-    low: float
-    high: float
+    low: float | None
+    high: float | None
     n: int
     failed: int
     signature: str
@@ -124,6 +125,7 @@ class Difference:
 
     Attributes:
         value: difference of the two corpus values.
+        low, high: None where nothing is known of the spread; the note says why.
         p: two-sided p-value of no difference.
         wins, losses, ties: samples on which the candidate is better, worse, equal; better is
             as the metric says (lower for `invented`).
@@ -136,8 +138,8 @@ class Difference:
     baseline: float
     candidate: float
     value: float
-    low: float
-    high: float
+    low: float | None
+    high: float | None
     p: float
     wins: int
     losses: int

@@ -197,11 +197,12 @@ def search_verdict(search: Mapping[str, Any]) -> str:
     if apart is None:
         return ""
     level = f"the intervals of the differences hold together at {search['level']:.0%}"
+    picked = "Being the lowest on these rows its loss looks better than it is; a test split tells."
     if not apart:
-        return f"All other trials are told apart from the kept one ({level})."
+        return f"All other trials are told apart from the kept one ({level}). {picked}"
     return (
         f"Not told apart from the kept one, the lowest: {', '.join(apart)} ({level}). "
-        "More validation rows would tell; the lowest loss is no proof."
+        f"More validation rows would tell; the lowest loss is no proof. {picked}"
     )
 
 

@@ -22,6 +22,8 @@ LEVEL = 0.95
 RESAMPLES = 2000
 _FLOOR = 0.05  # the least variance of a resample, as a share of the sample's
 _CELLS = 4_000_000  # resampled counts that are held at once
+_ROUNDING = 1e-12
+_ALL_ALIKE = "all groups are alike: nothing is known of their spread"
 _ONE_GROUP = "one group only: it has no interval"
 Floats = NDArray[np.float64]
 
@@ -71,8 +73,8 @@ def mean_estimate(totals: Floats, *, n: int, seed: int) -> Estimate:
     value, error = _ratio(totals)
     if len(totals) < 2:
         return _without_interval(value, n, totals)
-    if error == 0:
-        return Estimate(value, value, value, n, len(totals), LEVEL, "all groups alike")
+    if error <= _ROUNDING * max(1.0, abs(value)):
+        return _without_interval(value, n, totals, reason=_ALL_ALIKE)
     level = _expanded(LEVEL, totals)
     low, high = np.quantile(_studentised(totals, seed), [(1 - level) / 2, (1 + level) / 2])
     bounds = (value - high * error, value - low * error)
@@ -88,6 +90,8 @@ def difference_estimate(totals: Floats, *, n: int, level: float = LEVEL) -> Esti
     value, error = _ratio(totals)
     if len(totals) < 2:
         return _without_interval(value, n, totals, level)
+    if error <= _ROUNDING * max(1.0, abs(value)):
+        return _without_interval(value, n, totals, level, reason=_ALL_ALIKE)
     half = _student(level, len(totals)) * error
     return Estimate(value, value - half, value + half, n, len(totals), level, "student")
 
@@ -156,5 +160,7 @@ def _student(level: float, groups: int) -> float:
     return float(stdtrit(groups - 1, 0.5 + level / 2))
 
 
-def _without_interval(value: float, n: int, totals: Floats, level: float = LEVEL) -> Estimate:
-    return Estimate(value, None, None, n, len(totals), level, "none", _ONE_GROUP)
+def _without_interval(
+    value: float, n: int, totals: Floats, level: float = LEVEL, *, reason: str = _ONE_GROUP
+) -> Estimate:
+    return Estimate(value, None, None, n, len(totals), level, "none", reason)

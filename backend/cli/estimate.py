@@ -20,7 +20,9 @@ if TYPE_CHECKING:
 def command(
     ratings: Annotated[str, typer.Option(help="Rows with item and value, some items only.")],
     scores: Annotated[str, typer.Option(help="Rows with item (or id) and value, all items.")],
-    metric: Annotated[str | None, typer.Option(help="Metric of the scores, if several.")] = None,
+    metric: Annotated[
+        str | None, typer.Option(help="Go by this metric alone; else by what helps.")
+    ] = None,
     as_json: JsonOption = False,
     level: Annotated[float, typer.Option(min=0.5, max=0.999, help="Confidence level.")] = 0.95,
 ) -> None:
@@ -52,12 +54,20 @@ def _print(figure: dict[str, Any]) -> None:
     plain |= {key: figure[f"plain_{key}"] for key in ("value", "low", "high")}
     best = {"estimate": figure["method"], **figure}
     print_table([best, plain], columns=["estimate", "value", "low", "high", "n"])
-    share = (figure["high"] - figure["low"]) / (figure["plain_high"] - figure["plain_low"])
     typer.echo(
         f"{figure['n']} of {figure['total']} items rated, {figure['clusters']} groups; "
-        f"the interval is {share:.0%} as wide as that of the ratings alone"
+        + _width(figure)
         + ("; rough: few groups are rated" if figure["rough"] else "")
     )
+    if figure["note"]:
+        typer.echo(figure["note"])
     if figure["failed"]:
         typer.echo(f"not used: {figure['failed']} rated items have no score", err=True)
     typer.echo(figure["signature"])
+
+
+def _width(figure: dict[str, Any]) -> str:
+    if figure["low"] is None or figure["plain_low"] is None:
+        return "no interval"
+    share = (figure["high"] - figure["low"]) / (figure["plain_high"] - figure["plain_low"])
+    return f"the interval is {share:.0%} as wide as that of the ratings alone"

@@ -69,7 +69,7 @@ def signatures(found: Sequence[str]) -> str:
 
 def forest_plots(rows: Sequence[Mapping[str, Any]], *, zero: float | None = None) -> str:
     """One plot for figures of the unit 0 to 1 and one for larger ones, such as BLEU."""
-    large = [row for row in rows if max(abs(row.get("low", 0)), abs(row.get("high", 0))) > 1]
+    large = [row for row in rows if any(abs(end) > 1 for end in _ends(row))]
     small = [row for row in rows if row not in large]
     return "".join(forest_plot(part, zero=zero) for part in (small, large) if part)
 
@@ -86,7 +86,7 @@ def forest_plot(
     shown = [row for row in rows if "value" in row]
     if not shown:
         return "<p>Nothing could be computed.</p>"
-    ends = [row[key] for row in shown for key in ("low", "high")]
+    ends = [end for row in shown for end in _ends(row)]
     ends += [] if zero is None else [zero]
     low, high = min(ends), max(ends)
     span = (high - low) or 1.0
@@ -99,10 +99,10 @@ def forest_plot(
     parts = [_text(4, step * i + 22, str(row[label])) for i, row in enumerate(shown)]
     for i, row in enumerate(shown):
         y = step * i + 18
-        parts.append(_line(x(row["low"]), y, x(row["high"]), y, BLUE, 2))
+        if row["low"] is not None:
+            parts.append(_line(x(row["low"]), y, x(row["high"]), y, BLUE, 2))
         parts.append(f'<circle cx="{x(row["value"]):.1f}" cy="{y}" r="4" fill="{BLUE}"/>')
-        said = f"{row['value']:.3g} [{row['low']:.3g}, {row['high']:.3g}] n={row['n']}"
-        parts.append(_text(width - 215, y + 4, said))
+        parts.append(_text(width - 215, y + 4, _in_words(row)))
     if zero is not None:
         parts.append(_line(x(zero), 6, x(zero), height - 30, GREY, 1))
     parts.append(_line(left, height - 28, width - 230, height - 28, GREY, 1))
@@ -110,6 +110,18 @@ def forest_plot(
         parts.append(_line(x(tick), height - 28, x(tick), height - 24, GREY, 1))
         parts.append(_text(x(tick), height - 10, f"{tick:g}", anchor="middle"))
     return _svg(width, height, parts, "Values with their intervals")
+
+
+def _ends(row: Mapping[str, Any]) -> list[float]:
+    """The value and its bounds, so far as there are any."""
+    found = [row.get(key) for key in ("value", "low", "high")]
+    return [end for end in found if end is not None]
+
+
+def _in_words(row: Mapping[str, Any]) -> str:
+    if row["low"] is None:
+        return f"{row['value']:.3g}, no interval, n={row['n']}"
+    return f"{row['value']:.3g} [{row['low']:.3g}, {row['high']:.3g}] n={row['n']}"
 
 
 def axis_ticks(low: float, high: float, *, most: int = 6) -> list[float]:

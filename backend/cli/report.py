@@ -153,7 +153,9 @@ def _metric_label(figure: dict[str, Any]) -> str:
 
 
 def _interval(figure: dict[str, Any]) -> str:
-    return f"{figure['low']:.3f} to {figure['high']:.3f}" if "low" in figure else ""
+    if figure.get("low") is None:
+        return ""
+    return f"{figure['low']:.3f} to {figure['high']:.3f}"
 
 
 def _mark(figure: dict[str, Any], notes: dict[str, str]) -> str:

@@ -195,5 +195,6 @@ def _standing(report: dict[str, Any]) -> str:
         figure = time[name]
         if figure["value"] is not None:
             low, high, n = figure["low"], figure["high"], figure["n"]
-            parts.append(f"{figure['value']:.2f} {what} [{low:.2f}, {high:.2f}], n={n}.")
+            span = f"[{low:.2f}, {high:.2f}]" if low is not None else f"({figure['note']})"
+            parts.append(f"{figure['value']:.2f} {what} {span}, n={n}.")
     return "\n".join(parts)

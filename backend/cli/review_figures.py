@@ -52,7 +52,7 @@ def agreement(
 def estimate(
     queue: QueueArgument,
     metric: Annotated[
-        str | None, typer.Option(help="Scores to take help from; default: the closest.")
+        str | None, typer.Option(help="Scores to take help from; default: what helps most.")
     ] = None,
     project: ProjectOption = None,
     json: JsonOption = False,
@@ -154,8 +154,10 @@ def reviewers(
 
 def tell(figure: Measured) -> str:
     """A figure in a cell: value, interval and n, or why there is none."""
-    if figure.value is None or figure.low is None or figure.high is None:
+    if figure.value is None:
         return figure.error or ""
+    if figure.low is None or figure.high is None:
+        return f"{figure.value:.3f}, n={figure.n}; {figure.note}"
     return f"{figure.value:.3f} [{figure.low:.3f}, {figure.high:.3f}], n={figure.n}"
 
 

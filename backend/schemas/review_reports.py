@@ -135,7 +135,8 @@ class EstimateShown(Shown):
     """What a criterion says of all outputs of a model, from the reviewed ones.
 
     `figure` is the prediction-powered one where scores narrow it, else `plain`; `metric` names the
-    scores, `correlation` is theirs with the ratings. `option` is set for shares of a category.
+    scores (of several, those chosen most often, each time on the other ratings), `correlation` is
+    theirs with the ratings. `option` is set for shares of a category.
     """
 
     criterion: str

@@ -29,6 +29,7 @@ from backend.tables.projects import SuccessManifest
 from backend.tables.review import QueueKind, ReviewQueue, Winner
 from backend.tables.scoring import ScoreRun
 from evaluators.statistics.testing import holm
+from evaluators.types import Difference, Figure
 
 WIN_RATE = "win_rate"
 
@@ -107,9 +108,19 @@ def _figure_evidence(
     figure = scoring.model_figure(
         session, score_run_id, candidate.id, line.metric, slice=line.slice, level=level
     )
-    return Evidence(
-        figure.value, figure.low, figure.high, figure.n, figure.failed, figure.signature
-    )
+    low, high = _bounds(figure)
+    return Evidence(figure.value, low, high, figure.n, figure.failed, figure.signature)
+
+
+def _bounds(found: Figure | Difference) -> tuple[float, float]:
+    """The interval; without one a line cannot be judged.
+
+    Raises:
+        CannotCompute: there is none, with the reason.
+    """
+    if found.low is None or found.high is None:
+        raise CannotCompute(f"{found.value:.3f}, n={found.n}, has no interval: {found.note}.")
+    return found.low, found.high
 
 
 def _paired_evidence(
@@ -129,10 +140,11 @@ def _paired_evidence(
         slice=line.slice,
         level=level,
     )
+    low, high = _bounds(found)
     return Evidence(
         found.value,
-        found.low,
-        found.high,
+        low,
+        high,
         found.n,
         found.failed,
         found.signature,

@@ -26,10 +26,13 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class Interval:
-    """Bounds, how they were made, and whether they may miss their level."""
+    """Bounds, how they were made, and whether they may miss their level.
 
-    low: float
-    high: float
+    Both bounds are None where nothing is known of the spread; the note says why.
+    """
+
+    low: float | None
+    high: float | None
     method: str
     rough: bool = False
     note: str = ""
@@ -115,6 +118,7 @@ def rate_interval(sums: Floats, *, level: float = 0.95) -> Interval:
     return Interval(low, high, "wilson-clustered", clusters < FEW_CLUSTERS or rare, note)
 
 
+ALL_ALIKE = "all values are alike: nothing is known of their spread"
 ONE_CLUSTER = "one group only: no interval can be estimated, the whole range is given"
 
 
@@ -141,23 +145,42 @@ def mean_interval(
         return Interval(0.0, scale or 0.0, "range", True, ONE_CLUSTER)
     if clusters == 1:
         raise InvalidValues("One group only: no interval can be estimated.", hint="Score more.")
-    if ratio_variance(sums) < 1e-24:
-        return constant_interval(mean, clusters, scale if bounded else None, level)
+    if is_rounding(ratio_variance(sums), mean):
+        return constant_interval(mean, clusters, scale, level)
     low, high = studentised_interval(sums, seed=seed, resamples=resamples, level=level)
     if scale is not None and bounded:
         low, high = max(0.0, low), min(scale, high)
     return Interval(low, high, "bootstrap-t", clusters < FEW_CLUSTERS)
 
 
+def is_rounding(variance: float, mean: float) -> bool:
+    """Whether the variance of a mean is so small that its values differ by rounding alone."""
+    return variance <= 1e-24 * max(1.0, mean * mean)
+
+
 def constant_interval(mean: float, clusters: int, scale: float | None, level: float) -> Interval:
     """All values alike: a bounded mean varies no more than a rate, of others nothing is known."""
-    if not scale:
-        note = "all values are alike: nothing is known of their spread"
-        return Interval(mean, mean, "none", True, note)
     # A mean at the end of its scale may lie beyond it by the last bit.
+    if scale is None or not -1e-9 <= mean / scale <= 1 + 1e-9:
+        return Interval(None, None, "none", True, ALL_ALIKE)
     share = min(max(mean / scale, 0.0), 1.0)
     low, high = wilson(share * clusters, clusters, level=level)
     return Interval(low * scale, high * scale, "wilson-bound", True, "all values are alike")
+
+
+def constant_change_interval(
+    change: float, clusters: int, scale: float | None, level: float
+) -> Interval:
+    """All differences alike: others, of any size the scale allows, are as rare as Wilson has it.
+
+    Args:
+        scale: the two values lie between 0 and scale; None where they have no bound.
+    """
+    if scale is None:
+        return Interval(None, None, "none", True, ALL_ALIKE)
+    _, other = wilson(0, clusters, level=level)
+    low, high = ((1 - other) * change + other * end for end in (-scale, scale))
+    return Interval(low, high, "wilson-bound", True, "all differences are alike")
 
 
 def paired_rate_interval(sums: Floats, *, level: float = 0.95) -> Interval:

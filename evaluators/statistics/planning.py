@@ -56,11 +56,16 @@ class Knowledge:
     known: int
 
 
-def learn(values: Sequence[float], *, seed: int, draws: int = DRAWS) -> Knowledge:
+def learn(
+    values: Sequence[float], *, seed: int, draws: int = DRAWS, can_be_rate: bool = True
+) -> Knowledge:
     """Posterior draws from the values seen so far.
 
+    Args:
+        can_be_rate: values that are all 0 or 1 are yes or no, and not numbers of a wider scale.
+
     Raises:
-        CannotCompute: fewer than three values.
+        CannotCompute: fewer than three values, or numbers that are all alike.
         InvalidValues: a value is not finite.
     """
     x = np.asarray(values, dtype=np.float64)
@@ -69,9 +74,14 @@ def learn(values: Sequence[float], *, seed: int, draws: int = DRAWS) -> Knowledg
     if not np.isfinite(x).all():
         raise InvalidValues("A value is not a finite number.")
     rng = np.random.default_rng(seed)
-    if np.isin(x, [0.0, 1.0]).all():
+    if can_be_rate and np.isin(x, [0.0, 1.0]).all():
         p = rng.beta(x.sum() + 0.5, len(x) - x.sum() + 0.5, draws)
         return Knowledge(p, np.sqrt(p * (1 - p)), True, len(x))
+    if np.ptp(x) <= 1e-12 * max(1.0, float(np.abs(x).max())):
+        raise CannotCompute(
+            f"{len(x)} equal ratings of {x[0]:g} show no spread: nothing can be planned from them.",
+            hint="Rate more, until some differ.",
+        )
     weights = rng.dirichlet(np.ones(len(x)), draws)
     means = weights @ x
     spreads = np.sqrt(np.maximum(weights @ x**2 - means**2, 0) * len(x) / (len(x) - 1))
@@ -126,7 +136,8 @@ def plan_verdict(
         return (low > threshold) | (high < threshold)
 
     goal = f"verdict against {threshold:g}"
-    return _search(goal, learn(values, seed=seed), reached, assurance, level, seed, largest)
+    knowledge = learn(values, seed=seed, can_be_rate=0 <= threshold <= 1)
+    return _search(goal, knowledge, reached, assurance, level, seed, largest)
 
 
 def _simulated_interval(

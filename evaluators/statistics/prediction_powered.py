@@ -5,27 +5,44 @@ rated (Zrnic and Candes 2024, "Active statistical inference", arXiv:2403.03208) 
 scores f on all N items, ratings y on some, chance p_i of being rated and weights 1/p_i scaled to
 sum to one (Hajek), the estimate is
 
-    mean(y) + c (mean over all of f - mean over rated of f),
+    sum of w_i (y_i - c_i (f_i - mean over all of f)).
 
-the means over rated items being weighted. c is tuned to the least variance by linearisation:
-c = 1 is plain PPI, c = 0 the plain weighted mean, which is used where it is narrower.
+Which metric f is and its coefficient c are learned from the ratings of all clusters but that of i
+(cross-fitting; Zrnic and Candes 2024, "Cross-prediction-powered inference", PNAS 121), so that no
+rating decides on its own correction and the interval covers however many metrics there are. c is
+tuned to the least variance by linearisation, and is 0 where the metric tells too little: |t| of its
+correlation must reach the square root of 2 + 4 log(metrics), twice the bar of the risk inflation
+criterion (Foster and George 1994, Ann. Statist. 22:1947). c = 0 throughout is the plain mean.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from evaluators.errors import CannotCompute, InvalidValues
 from evaluators.statistics.clusters import number_clusters
-from evaluators.statistics.intervals import student_quantile, wilson
+from evaluators.statistics.intervals import (
+    ALL_ALIKE,
+    is_rounding,
+    normal_quantile,
+    student_quantile,
+    wilson,
+)
 
 Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+Scores = Sequence[float | None] | Floats
+Bounds = tuple[float | None, float | None]
 FEW_RATED = 30
+FEW_EVENTS = 5  # a rate of fewer hits or misses is estimated from the ratings alone
+LEAST_TO_LEARN = 6  # rated clusters from which on a coefficient is learned
+LEAST_SCORED = 0.9  # share of the items that a metric must have scored
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,20 +50,25 @@ class Estimate:
     """A mean with its interval.
 
     Attributes:
-        plain_low, plain_high: the interval of the ratings alone.
-        coefficient: c, 0 where the scores did not help.
-        correlation: of rating and score on the rated items; None where one does not vary.
+        low, high: None where all ratings are alike, so that nothing is known of their spread.
+        plain_value, plain_low, plain_high: of the ratings alone.
+        coefficient: mean of c over the rated items, 0 where the scores did not help.
+        metric: the metric given, or of several the one that was chosen most often; None where
+            none of several helped, or none was given.
+        correlation: of rating and score on the rated items, for several metrics of rating and what
+            the scores chosen without it say of it; None where one does not vary.
         n, total: items rated, all items.
         method: "ppi++" or "plain".
     """
 
     value: float
-    low: float
-    high: float
+    low: float | None
+    high: float | None
     plain_value: float
-    plain_low: float
-    plain_high: float
+    plain_low: float | None
+    plain_high: float | None
     coefficient: float
+    metric: str | None
     correlation: float | None
     n: int
     total: int
@@ -55,21 +77,46 @@ class Estimate:
     rough: bool
     level: float
     signature: str
+    note: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class _Items:
-    scores: Floats
-    ratings: Floats  # 0 where not rated
-    weights: Floats  # 0 where not rated, else proportional to 1/p, summing to 1
-    members: NDArray[np.int64]
+    ratings: Floats
+    scores: Floats  # (metrics, items)
+    weights: Floats  # of rated items, summing to 1
+    members: Ints
+    alike: bool  # every rated item weighs the same and is a cluster of its own
+
+
+class _Sums(NamedTuple):
+    """By cluster: weight, weighted ratings, weighted scores, and scores less their mean over N."""
+
+    weights: Floats
+    ratings: Floats
+    scores: Floats  # (metrics, clusters)
+    others: Floats  # (metrics, clusters)
+    means: Floats  # (metrics,): of all items
+    rated: Ints  # clusters with a rated item
+
+
+class _Learned(NamedTuple):
+    """For each rated cluster: which metric the ratings of the others chose, and c."""
+
+    metrics: Ints
+    coefficients: Floats
+
+
+class _Spread(NamedTuple):
+    value: float
+    error: float
 
 
 def estimate_mean(
     ratings: Sequence[float | None],
-    scores: Sequence[float],
+    scores: Scores | Mapping[str, Scores],
     *,
-    probabilities: Sequence[float] | None = None,
+    probabilities: Sequence[float] | Floats | None = None,
     groups: Sequence[str | None] | None = None,
     rate: bool | None = None,
     level: float = 0.95,
@@ -79,7 +126,9 @@ def estimate_mean(
     Args:
         ratings: one per item, None where it was not rated. For a difference of two models give
             the differences of ratings and of scores.
-        scores: one per item, of any unit; they need not be calibrated.
+        scores: one per item, of any unit; they need not be calibrated. By name for several
+            metrics, of which the best is chosen by cross-fitting. None where an item has no score:
+            the mean stands in. Of several, those that lack more than a tenth are not used.
         probabilities: each item's chance of being rated; equal if not given.
         groups: items of one group are not independent.
         rate: the ratings are yes or no, so that the interval is Wilson's; by default seen from
@@ -89,56 +138,67 @@ def estimate_mean(
         CannotCompute: fewer than three items, or clusters, are rated.
         InvalidValues: lengths differ, a number is not finite, or a chance is not in (0, 1].
     """
-    items = _check(ratings, scores, probabilities, groups)
+    named = scores if isinstance(scores, Mapping) else {"scores": scores}
+    items, names = _check(ratings, named, probabilities, groups)
     rated = items.weights > 0
-    freedom = len(np.unique(items.members[rated])) - 1
-    if freedom < 2:
+    sums = _sum(items)
+    if len(sums.rated) < 3:
         raise CannotCompute(
-            f"{freedom + 1} independent items are rated; no interval can be estimated.",
+            f"{len(sums.rated)} independent items are rated; no interval can be estimated.",
             hint="Rate at least three, from different groups.",
         )
     binary = rate if rate is not None else bool(np.isin(items.ratings[rated], [0.0, 1.0]).all())
-    plain = _at(items, 0.0)
-    coefficient = _tuned(items)
-    powered = _at(items, coefficient)
-    powered = (powered[0], powered[1] * math.sqrt(freedom / (freedom - 1)))
-    use = coefficient != 0 and powered[1] < plain[1]
+    learned = _learn(sums, few=binary and _are_few(items.ratings[rated]))
+    plain = _at(sums, learned._replace(coefficients=np.zeros(len(sums.rated))))
+    powered = _at(sums, learned)
+    freedom = len(sums.rated) - 1  # of which the coefficient takes one
+    powered = powered._replace(error=powered.error * math.sqrt(freedom / (freedom - 1)))
+    use = bool(learned.coefficients.any()) and powered.error < plain.error
     chosen = powered if use else plain
-    bounds = [_bounds(*pair, binary, freedom, level) for pair in (chosen, plain)]
+    low, high = _bounds(chosen, items, binary, len(sums.rated), level)
+    plain_low, plain_high = _bounds(plain, items, binary, len(sums.rated), level)
     method = "ppi++" if use else "plain"
     chances = "equal" if probabilities is None else "given"
-    clusters = int(items.members.max()) + 1
+    weights = sums.weights[sums.rated]
     return Estimate(
-        value=chosen[0],
-        low=bounds[0][0],
-        high=bounds[0][1],
-        plain_value=plain[0],
-        plain_low=bounds[1][0],
-        plain_high=bounds[1][1],
-        coefficient=coefficient if use else 0.0,
-        correlation=_correlation(items.ratings[rated], items.scores[rated]),
+        value=chosen.value,
+        low=low,
+        high=high,
+        plain_value=plain.value,
+        plain_low=plain_low,
+        plain_high=plain_high,
+        coefficient=float(weights @ learned.coefficients) if use else 0.0,
+        metric=_metric(names, learned, use=use),
+        correlation=_correlation(items, sums, learned),
         n=int(rated.sum()),
-        total=len(items.scores),
-        clusters=clusters,
+        total=len(items.ratings),
+        clusters=int(items.members.max()) + 1,
         method=method,
-        rough=freedom + 1 < FEW_RATED,
+        rough=len(sums.rated) < FEW_RATED,
         level=level,
-        signature=f"prediction_powered|strop:1|method:{method}|chances:{chances}|level:{level}",
+        signature=f"prediction_powered|strop:2|method:{method}|metrics:{len(names)}"
+        f"|cross-fitted:leave-one-out|chances:{chances}|level:{level}",
+        note=_note(items.ratings[rated], low, seen=rate is None)
+        or (_choice(names, learned) if use else ""),
     )
 
 
 def _check(
     ratings: Sequence[float | None],
-    scores: Sequence[float],
-    probabilities: Sequence[float] | None,
+    scores: Mapping[str, Scores],
+    probabilities: Sequence[float] | Floats | None,
     groups: Sequence[str | None] | None,
-) -> _Items:
-    n = len(scores)
-    for name, values in (("ratings", ratings), ("chances", probabilities), ("groups", groups)):
+) -> tuple[_Items, list[str]]:
+    """Arrays, and the names of the metrics that are used."""
+    n = len(ratings)
+    given = [*scores.items(), ("chances", probabilities), ("groups", groups)]
+    for name, values in given:
         if values is not None and len(values) != n:
-            raise InvalidValues(f"{len(values)} {name} for {n} scores.", hint="One per item.")
-    f = np.asarray(scores, dtype=np.float64)
+            raise InvalidValues(f"{n} ratings for {len(values)} {name}.", hint="One per item.")
     y = np.array([0.0 if r is None else r for r in ratings], dtype=np.float64)
+    columns = {name: _stand_in(values) for name, values in scores.items()}
+    kept = {name: f for name, f in columns.items() if f is not None}
+    f = np.array(list(kept.values()), dtype=np.float64).reshape(len(kept), n)
     if not (np.isfinite(f).all() and np.isfinite(y).all()):
         raise InvalidValues("A rating or a score is not a finite number.")
     p = np.ones(n) if probabilities is None else np.asarray(probabilities, dtype=np.float64)
@@ -146,50 +206,167 @@ def _check(
         raise InvalidValues("A chance of being rated is above 0 and at most 1.")
     w = np.where([r is None for r in ratings], 0.0, 1 / p)
     members = np.arange(n) if groups is None else number_clusters(groups)
-    return _Items(f, y, w / w.sum() if w.any() else w, members)
+    alike = len(np.unique(w[w > 0])) == 1 and len(np.unique(members)) == n
+    return _Items(y, f, w / w.sum() if w.any() else w, members, alike), list(kept)
 
 
-def _influences(items: _Items) -> tuple[Floats, Floats]:
-    """Influence of each cluster on the mean of ratings, and on the correction by scores."""
-    w, n = items.weights, len(items.scores)
-    ratings = w * (items.ratings - w @ items.ratings)
-    scores = (items.scores - items.scores.mean()) / n - w * (items.scores - w @ items.scores)
-    clusters = int(items.members.max()) + 1
-    return (
-        np.bincount(items.members, ratings, clusters).astype(np.float64),
-        np.bincount(items.members, scores, clusters).astype(np.float64),
+def _stand_in(scores: Scores) -> Floats | None:
+    """Scores with their mean where there is none; None for too few of them."""
+    f = np.asarray(scores, dtype=np.float64)  # None becomes NaN
+    if bool(np.isfinite(f).all()):
+        return f
+    gone = np.array([s is None for s in scores], dtype=bool)
+    if gone.mean() > 1 - LEAST_SCORED:
+        return None
+    return np.where(gone, f[~gone].mean(), f)
+
+
+def _are_few(ratings: Floats) -> bool:
+    return bool(min(ratings.sum(), (1 - ratings).sum()) < FEW_EVENTS)
+
+
+def _sum(items: _Items) -> _Sums:
+    members, w, n = items.members, items.weights, len(items.ratings)
+    clusters = int(members.max()) + 1
+
+    def total(values: Floats) -> Floats:
+        return np.bincount(members, values, clusters).astype(np.float64)
+
+    means = items.scores.mean(axis=1)
+    weights = total(w)
+    empty = np.zeros((0, clusters))
+    return _Sums(
+        weights,
+        total(w * items.ratings),
+        np.array([total(w * f) for f in items.scores]) if len(means) else empty,
+        np.array([total(f - m) / n for f, m in zip(items.scores, means, strict=True)])
+        if len(means)
+        else empty,
+        means,
+        np.flatnonzero(weights > 0),
     )
 
 
-def _tuned(items: _Items) -> float:
-    ratings, scores = _influences(items)
-    spread = float(scores @ scores)
-    return -float(ratings @ scores) / spread if spread > 1e-24 else 0.0
+def _learn(sums: _Sums, *, few: bool) -> _Learned:
+    """Metric and c of each rated cluster from all the other clusters.
+
+    Every moment is a quadratic form in four sums of a cluster (weighted ratings, weight, weighted
+    scores, scores of all), so that leaving one out is a subtraction.
+    """
+    rated, count = sums.rated, len(sums.means)
+    if few or not count or len(rated) < LEAST_TO_LEARN:
+        return _Learned(np.zeros(len(rated), dtype=np.int64), np.zeros(len(rated)))
+    squares, products, scores = _moments_without(sums)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        tells = (scores > 0) & (squares > 0)
+        explained = np.where(tells, products**2 / (squares * scores), 0.0)
+        coefficients = np.where(tells, -products / scores, 0.0)
+    best, each = explained.argmax(axis=0), np.arange(len(rated))
+    share = np.minimum(explained[best, each], 1 - 1e-12)
+    t2 = share / (1 - share) * (len(rated) - 3)
+    enough = t2 > 2 + 4 * math.log(count)
+    return _Learned(best, np.where(enough, coefficients[best, each], 0.0))
 
 
-def _at(items: _Items, coefficient: float) -> tuple[float, float]:
-    """Estimate and standard error for a coefficient."""
-    w = items.weights
-    value = w @ items.ratings + coefficient * (items.scores.mean() - w @ items.scores)
-    ratings, scores = _influences(items)
-    influence = ratings + coefficient * scores
-    active = len(np.unique(items.members[w > 0]))
-    variance = float(influence @ influence) * active / (active - 1)
-    return float(value), math.sqrt(variance)
+def _moments_without(sums: _Sums) -> tuple[Floats, Floats, Floats]:
+    """Without each rated cluster: squares of ratings' influences, products, squares of scores'.
+
+    Shape (metrics, rated clusters) each.
+    """
+    rated, shape = sums.rated, sums.scores.shape
+    columns = [
+        np.broadcast_to(sums.ratings, shape),
+        np.broadcast_to(sums.weights, shape),
+        sums.scores,
+        sums.others,
+    ]
+    rows = np.stack(columns, axis=-1)
+    own = rows[:, rated]
+    rest = np.einsum("mgi,mgj->mij", rows, rows)[:, None] - own[..., :, None] * own[..., None, :]
+    left = 1 - sums.weights[rated]
+    ratings, scores = np.zeros(own.shape), np.zeros(own.shape)
+    ratings[..., 0], ratings[..., 1] = 1.0, -(sums.ratings.sum() - sums.ratings[rated]) / left
+    scores[..., 1] = (sums.scores.sum(axis=1, keepdims=True) - sums.scores[:, rated]) / left
+    scores[..., 2], scores[..., 3] = -1.0, 1.0
+
+    def form(a: Floats, b: Floats) -> Floats:
+        found: Floats = np.einsum("mgi,mgij,mgj->mg", a, rest, b)
+        return found
+
+    return form(ratings, ratings), form(ratings, scores), form(scores, scores)
 
 
-def _bounds(
-    value: float, error: float, binary: bool, freedom: int, level: float
-) -> tuple[float, float]:
-    quantile = student_quantile(level, freedom)
+def _at(sums: _Sums, learned: _Learned) -> _Spread:
+    """Estimate and standard error: each cluster's influence, left-out corrections included."""
+    rated, (metrics, c) = sums.rated, learned
+    influence = sums.ratings.copy()
+    if len(sums.means):
+        gaps = sums.weights[rated] * sums.means[metrics] - sums.scores[metrics, rated]
+        influence[rated] += c * gaps
+    value = float(influence.sum())
+    influence -= sums.weights * value
+    if len(sums.means):
+        shares = np.bincount(metrics, c * sums.weights[rated], len(sums.means))
+        influence += shares @ sums.others
+    active = len(rated)
+    return _Spread(value, math.sqrt(float(influence @ influence) * active / (active - 1)))
+
+
+def _bounds(found: _Spread, items: _Items, binary: bool, clusters: int, level: float) -> Bounds:
+    """Student's interval, for a rate Wilson's with the effective number of items."""
+    quantile = student_quantile(level, clusters - 1)
     if not binary:
-        return value - quantile * error, value + quantile * error
-    rate = min(max(value, 0.0), 1.0)
-    size = rate * (1 - rate) / error**2 if error > 0 and 0 < rate < 1 else float(freedom + 1)
+        if is_rounding(found.error**2, found.value):
+            return None, None
+        return found.value - quantile * found.error, found.value + quantile * found.error
+    if items.alike:
+        quantile = normal_quantile(level)
+    rate = min(max(found.value, 0.0), 1.0)
+    size = float(clusters)
+    if found.error > 0 and 0 < rate < 1:
+        size = rate * (1 - rate) / found.error**2
     return wilson(rate * size, size, level=level, quantile=quantile)
 
 
-def _correlation(ratings: Floats, scores: Floats) -> float | None:
-    if ratings.std() == 0 or scores.std() == 0:
+def _note(ratings: Floats, low: float | None, *, seen: bool) -> str:
+    if low is None:
+        return ALL_ALIKE
+    if seen and np.ptp(ratings) == 0:
+        return f"all ratings are {ratings[0]:g}: read as yes or no"
+    return ""
+
+
+def _metric(names: Sequence[str], learned: _Learned, *, use: bool) -> str | None:
+    if len(names) == 1:
+        return names[0]
+    return _ranked(names, learned)[0][0] if use else None
+
+
+def _ranked(names: Sequence[str], learned: _Learned) -> list[tuple[str, int]]:
+    """How many rated clusters each metric was chosen for, most first."""
+    used = learned.metrics[learned.coefficients != 0]
+    counts = zip(names, np.bincount(used, minlength=len(names)).tolist(), strict=True)
+    return sorted(((name, n) for name, n in counts if n), key=lambda pair: -pair[1])
+
+
+def _choice(names: Sequence[str], learned: _Learned) -> str:
+    if len(names) == 1:
+        return ""
+    told = ", ".join(f"{name} {n}" for name, n in _ranked(names, learned))
+    of = len(learned.coefficients)
+    return f"metric chosen among {len(names)} on the ratings of the others: {told} of {of} times"
+
+
+def _correlation(items: _Items, sums: _Sums, learned: _Learned) -> float | None:
+    if not len(sums.means):
         return None
-    return float(np.corrcoef(ratings, scores)[0, 1])
+    rated = np.flatnonzero(items.weights > 0)
+    said = items.scores[0, rated]
+    if len(sums.means) > 1:
+        place = np.searchsorted(sums.rated, items.members[rated])
+        metrics, c = learned.metrics[place], learned.coefficients[place]
+        said = c * (items.scores[metrics, rated] - sums.means[metrics])
+    ratings = items.ratings[rated]
+    if np.ptp(ratings) == 0 or np.ptp(said) == 0:
+        return None
+    return float(np.corrcoef(ratings, said)[0, 1])

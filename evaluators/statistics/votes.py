@@ -63,8 +63,8 @@ class WinRate:
     model: str
     against: str | None
     value: float
-    low: float
-    high: float
+    low: float | None
+    high: float | None
     n: int
     items: int
     wins: int
@@ -138,8 +138,8 @@ class JudgeAgreement:
     agree: int
     n: int
     value: float
-    low: float
-    high: float
+    low: float | None
+    high: float | None
     items: int
 
 

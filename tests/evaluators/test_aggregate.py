@@ -116,3 +116,65 @@ def test_a_score_is_one_thing(bad: dict[str, object]) -> None:
 def test_a_score_is_finite(value: float) -> None:
     with pytest.raises(InvalidValues, match="finite"):
         Score(value)
+
+
+MEANS = sorted(name for name, metric in METRICS.items() if metric.summary.is_mean)
+
+
+@pytest.mark.parametrize("groups", [[None] * 12, [str(i // 2) for i in range(12)]])
+@pytest.mark.parametrize("value", [0.0, 0.3, 1.0])
+@pytest.mark.parametrize("name", MEANS)
+def test_scores_all_alike_are_never_certain(
+    name: str, value: float, groups: list[str | None]
+) -> None:
+    found = aggregate(METRICS[name], values(*[value] * 12), groups)
+    assert found.value == pytest.approx(value)
+    _assert_open(found.low, found.high, found.value, found.note)
+
+
+@pytest.mark.parametrize("groups", [[None] * 12, [str(i // 2) for i in range(12)]])
+@pytest.mark.parametrize(("old", "new"), [(0.4, 0.4), (0.0, 0.0), (0.2, 0.5), (1.0, 0.0), (0, 1)])
+@pytest.mark.parametrize("name", MEANS)
+def test_differences_all_alike_are_never_certain(
+    name: str, old: float, new: float, groups: list[str | None]
+) -> None:
+    found = paired_difference(METRICS[name], values(*[old] * 12), values(*[new] * 12), groups)
+    assert found.value == pytest.approx(new - old)
+    _assert_open(found.low, found.high, found.value, found.note)
+
+
+def _assert_open(low: float | None, high: float | None, value: float, note: str) -> None:
+    """An interval of some width around the value, or none and the reason."""
+    if low is None or high is None:
+        assert (low, high) == (None, None)
+        assert "alike" in note
+    else:
+        assert low - 1e-9 <= value <= high + 1e-9
+        assert high - low > 0.1
+
+
+@pytest.mark.parametrize("name", ["bleu", "f1", "chrf"])
+def test_corpus_figures_of_equal_outputs_are_never_certain(name: str) -> None:
+    metric = METRICS[name]
+    samples = [Sample(str(i), "the same words here", ("the same words here",)) for i in range(12)]
+    scores = metric.score(samples)
+    found = aggregate(metric, scores, [None] * 12)
+    difference = paired_difference(metric, scores, scores, [None] * 12)
+    assert found.low is not None
+    assert found.low < found.value
+    assert difference.low is not None
+    assert difference.high is not None
+    assert difference.low < 0 < difference.high
+
+
+def test_the_bound_of_equal_differences_is_that_of_a_rate() -> None:
+    found = paired_difference(MEAN, values(*[0.4] * 20), values(*[0.5] * 20), [None] * 20)
+    other = 1.959964**2 / (20 + 1.959964**2)  # Wilson's bound on how often they may differ
+    assert found.low == pytest.approx((1 - other) * 0.1 - other, abs=1e-6)
+    assert found.high == pytest.approx((1 - other) * 0.1 + other, abs=1e-6)
+
+
+@pytest.mark.parametrize("value", [1234567.1, 1e9, 1e-9])
+def test_equal_values_of_any_size_are_seen_as_equal(value: float) -> None:
+    figure = aggregate(METRICS["latency"], values(*[value] * 30), [str(i // 3) for i in range(30)])
+    assert (figure.low, figure.high) == (None, None)

@@ -8,8 +8,10 @@ import numpy as np
 import pytest
 
 from evaluators.errors import CannotCompute, InvalidValues
+from evaluators.statistics.intervals import ALL_ALIKE
 from evaluators.statistics.planning import plan_verdict, plan_width
 from evaluators.statistics.prediction_powered import Estimate, estimate_mean
+from tests.benchmarks.estimate_coverage import Design, coverage, naive
 
 
 def simulated_estimate(
@@ -110,3 +112,90 @@ def test_plan_for_a_verdict_knows_how_little_it_knows() -> None:
 def test_plan_from_too_little() -> None:
     with pytest.raises(CannotCompute, match="too little"):
         plan_width([1.0, 0.0], width=0.1)
+
+
+@pytest.mark.parametrize(
+    ("values", "threshold", "words"),
+    [
+        ([3.0] * 5, 2.9, "5 equal ratings of 3 show no spread"),
+        ([1.0] * 5, 2.9, "5 equal ratings of 1 show no spread"),  # stars, not a rate
+        ([0.1 + 0.2, 0.3, 0.3], 0.5, "3 equal ratings of 0.3"),  # equal but for the last bit
+    ],
+)
+def test_equal_ratings_plan_nothing(values: list[float], threshold: float, words: str) -> None:
+    with pytest.raises(CannotCompute, match=words):
+        plan_verdict(values, threshold=threshold)
+
+
+def test_a_perfect_rate_can_be_planned_from() -> None:
+    assert plan_verdict([1.0] * 5, threshold=0.9).high != 5
+
+
+SMALL = 300  # repeats; .95 give or take three standard errors is .915 to .98
+
+
+@pytest.mark.parametrize(
+    "design",
+    [
+        Design(12, 500, 20, 0.0, is_rate=False, grouped=False),
+        Design(12, 500, 6, 0.7, is_rate=False, grouped=True),
+        Design(30, 500, 20, 0.0, is_rate=True, grouped=False),
+        Design(30, 500, 20, 0.7, is_rate=True, grouped=True),
+    ],
+    ids=lambda design: design.name,
+)
+def test_an_estimate_covers_though_its_metric_was_chosen(design: Design) -> None:
+    assert 0.915 <= coverage(design, SMALL)["coverage"] <= 0.985
+
+
+def test_a_metric_chosen_on_the_ratings_it_corrects_does_not_cover() -> None:
+    design = Design(12, 500, 20, 0.0, is_rate=False, grouped=False)
+    assert coverage(design, SMALL, how=naive)["coverage"] < 0.85
+
+
+def test_the_metric_that_tells_is_found_among_many() -> None:
+    rng = np.random.default_rng(3)
+    truth = rng.normal(3, 1, 600)
+    scores = {f"noise {k}": list(rng.normal(size=600)) for k in range(19)}
+    scores["overlap"] = list(-truth + rng.normal(0, 0.5, 600))
+    ratings = [float(y) if i < 40 else None for i, y in enumerate(truth)]
+    found = estimate_mean(ratings, scores)
+    assert (found.metric, found.method) == ("overlap", "ppi++")
+    assert found.coefficient < 0
+    assert (found.correlation or 0) > 0.7
+    assert found.low is not None
+    assert found.high is not None
+    assert found.plain_high is not None
+    assert found.plain_low is not None
+    assert found.high - found.low < 0.7 * (found.plain_high - found.plain_low)
+    assert found.note.endswith("overlap 40 of 40 times")
+    alone = estimate_mean(ratings, scores["overlap"])
+    assert found.value == pytest.approx(alone.value)
+
+
+def test_metrics_with_gaps() -> None:
+    rng = np.random.default_rng(3)
+    truth = rng.normal(3, 1, 200)
+    ratings = [float(y) if i < 40 else None for i, y in enumerate(truth)]
+    few: list[float | None] = [None if i % 20 == 0 else float(y) for i, y in enumerate(truth)]
+    many: list[float | None] = [None if i % 5 == 0 else float(y) for i, y in enumerate(truth)]
+    assert estimate_mean(ratings, {"few": few, "many": many}).metric == "few"
+    assert estimate_mean(ratings, {"many": many}).metric is None
+
+
+@pytest.mark.parametrize("groups", [None, [str(i // 4) for i in range(100)]])
+@pytest.mark.parametrize("value", [5.0, -2.5, 0.1])
+def test_ratings_all_alike_have_no_interval(value: float, groups: list[str] | None) -> None:
+    ratings = [value if i < 20 else None for i in range(100)]
+    scores = list(np.random.default_rng(0).random(100))
+    found = estimate_mean(ratings, scores, groups=groups)
+    assert found.value == pytest.approx(value)
+    assert [found.low, found.high, found.plain_low, found.plain_high] == [None] * 4
+    assert (found.method, found.note) == ("plain", ALL_ALIKE)
+
+
+def test_a_perfect_rate_is_not_certain() -> None:
+    found = estimate_mean([1.0] * 20 + [None] * 80, [0.5] * 100)
+    assert (found.value, found.high) == (1.0, 1.0)
+    assert found.low == pytest.approx(20 / (20 + 1.959964**2), abs=1e-6)
+    assert found.note == "all ratings are 1: read as yes or no"

@@ -96,3 +96,11 @@ def test_groups_of_unequal_size_have_a_wider_interval() -> None:
     assert equal.low is not None
     assert unequal.low is not None
     assert unequal.value - unequal.low > 1.1 * (equal.value - equal.low)
+
+
+def test_groups_all_alike_have_no_interval_and_say_why() -> None:
+    alike = totals([0.1] * 6)
+    for found in (mean_estimate(alike, n=6, seed=0), difference_estimate(alike, n=6)):
+        assert found.value == pytest.approx(0.1)
+        assert (found.low, found.high) == (None, None)
+        assert "all groups are alike" in found.reason

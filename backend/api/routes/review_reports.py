@@ -18,7 +18,7 @@ from backend.services.review.watching import watch_queue
 router = APIRouter(tags=["review figures"])
 WorstParameter = Annotated[int, Query(ge=0, le=500, description="How many items to list.")]
 MetricParameter = Annotated[
-    str | None, Query(max_length=80, description="Scores to go by; default: the closest.")
+    str | None, Query(max_length=80, description="Scores to go by; default: what helps most.")
 ]
 MarginParameter = Annotated[
     float, Query(ge=0, lt=0.5, description="By how much the win rate is to exceed one half.")

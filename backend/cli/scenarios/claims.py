@@ -23,8 +23,8 @@ class Claim:
 
     text: str
     value: float
-    low: float
-    high: float
+    low: float | None
+    high: float | None
     n: int
     aim: float
     at_least: bool
@@ -33,8 +33,9 @@ class Claim:
     @property
     def result(self) -> str:
         """`shown`, `seen, but the interval reaches beyond` or `not shown`."""
-        near, far = (self.low, self.high) if self.at_least else (self.high, self.low)
-        if self._reaches(near) and self._reaches(far):
+        if self.low is None or self.high is None:
+            return "seen, but without an interval" if self._reaches(self.value) else "not shown"
+        if self._reaches(self.low) and self._reaches(self.high):
             return "shown"
         return "seen, but the interval reaches beyond" if self._reaches(self.value) else "not shown"
 
@@ -98,9 +99,9 @@ class _Bounded(Protocol):
     @property
     def value(self) -> float: ...
     @property
-    def low(self) -> float: ...
+    def low(self) -> float | None: ...
     @property
-    def high(self) -> float: ...
+    def high(self) -> float | None: ...
     @property
     def n(self) -> int: ...
     @property

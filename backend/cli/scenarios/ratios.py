@@ -81,6 +81,8 @@ def shares_of(drawn: Sequence[tuple[float, float]]) -> list[float]:
 
 
 def _percentiles(values: Sequence[float]) -> tuple[float, float]:
+    if min(values) == max(values):
+        raise CannotCompute(f"No interval: all {len(values)} resamples are alike.")
     import numpy as np
 
     from evaluators.statistics.bootstrap import percentile_interval

@@ -76,7 +76,7 @@ def _claim_row(claim: Claim) -> dict[str, Any]:
     return {
         "claim": claim.text,
         "value": claim.value,
-        "95% interval": f"{claim.low:.3f} to {claim.high:.3f}",
+        "95% interval": "none" if claim.low is None else f"{claim.low:.3f} to {claim.high:.3f}",
         "n": claim.n,
         "aim": f"{sign} {claim.aim:g}",
         "result": claim.result,

@@ -78,8 +78,8 @@ def queue_estimates(
     """Every criterion of every model of a queue.
 
     Args:
-        metric: go by these scores alone; by default by the metric of the queue's score run (else
-            of the run's newest) that goes most closely with the ratings.
+        metric: go by these scores alone; by default by those of the queue's score run (else of the
+            run's newest) that tell most, chosen for each reviewed output on the other ones.
 
     Raises:
         NotFound: the run has no scores by that metric.
@@ -132,19 +132,18 @@ def _estimate(
     given = population.answers.get(criterion, {})
     here = {output.id: given[output.id] for output in population.outputs if output.id in given}
     ratings = {i: fmean(outcome.read(a.answer) for a in answers) for i, answers in here.items()}
-    metric, correlation = _closest(ratings, population.scores)
-    figure, plain, method = _figures(population, ratings, metric, outcome, criterion, queue)
+    found = _figures(population, ratings, outcome, criterion, queue)
     model = population.model
     return CriterionEstimate(
         criterion=criterion,
         option=outcome.option,
         model_version_id=None if model is None else model.id,
         model=PAIR if model is None else model.label,
-        figure=figure,
-        plain=plain,
-        method=method,
-        metric=metric,
-        correlation=correlation,
+        figure=found.figure,
+        plain=found.plain,
+        method=found.method,
+        metric=found.metric,
+        correlation=found.correlation,
         n_items=int(queue.design["n_candidates"]) if model is None else len(population.outputs),
         n_drawn=sum(output.probability is not None for output in population.outputs),
         n_reviewed=len(ratings),
@@ -153,60 +152,61 @@ def _estimate(
     )
 
 
-def _closest(
-    ratings: Mapping[int, float], scores: Mapping[str, Mapping[int, float]]
-) -> tuple[str | None, float | None]:
-    """The metric with the largest correlation with the ratings, and that correlation."""
-    import numpy as np
-
-    best: tuple[str | None, float | None] = None, None
-    for name, values in scores.items():
-        both = [(ratings[i], values[i]) for i in ratings if i in values]
-        if len(both) < 3:
-            continue
-        y, f = np.array(both).T
-        if y.std() > 0 and f.std() > 0:
-            found = float(np.corrcoef(y, f)[0, 1])
-            if best[1] is None or abs(found) > abs(best[1]):
-                best = name, found
-    return best
+class _Found(NamedTuple):
+    figure: Measured
+    plain: Measured
+    method: str = "plain"
+    metric: str | None = None
+    correlation: float | None = None
 
 
 def _figures(
     population: Population,
     ratings: Mapping[int, float],
-    metric: str | None,
     outcome: _Outcome,
     criterion: str,
     queue: ReviewQueue,
-) -> tuple[Measured, Measured, str]:
-    """The estimate, the plain one, and the method of the first."""
+) -> _Found:
+    """The estimate, and the plain one."""
     from evaluators.errors import EvaluatorError
     from evaluators.statistics.prediction_powered import estimate_mean
 
     outputs = population.outputs
-    values = population.scores[metric] if metric is not None else {}
-    # An output without a score stands in with the mean: any value known for all is allowed here.
-    stand_in = fmean(values.values()) if values else 0.0
     try:
         found = estimate_mean(
             [ratings.get(output.id) for output in outputs],
-            [values.get(output.id, stand_in) for output in outputs],
+            {
+                name: [values.get(output.id) for output in outputs]
+                for name, values in population.scores.items()
+            },
             probabilities=[output.probability or 1.0 for output in outputs],
             groups=[output.cluster for output in outputs],
             rate=outcome.is_rate,
         )
     except EvaluatorError as error:
         nothing = unknown(str(error), n=len(ratings))
-        return nothing, nothing, "plain"
+        return _Found(nothing, nothing)
     name = criterion if outcome.option is None else f"{criterion}={outcome.option}"
-    recipe = f"{name}|queue:{queue.id}|metric:{metric or 'none'}|{found.signature}"
+    recipe = f"{name}|queue:{queue.id}|metric:{found.metric or 'none'}|{found.signature}"
 
-    def measured(value: float, low: float, high: float) -> Measured:
+    def measured(value: float, low: float | None, high: float | None, note: str) -> Measured:
         kept = min(max(value, 0.0), 1.0) if outcome.is_rate else value
         return Measured(
-            kept, low, high, n=found.n, level=found.level, rough=found.rough, signature=recipe
+            kept,
+            low,
+            high,
+            n=found.n,
+            level=found.level,
+            rough=found.rough,
+            note=note,
+            signature=recipe,
         )
 
-    plain = measured(found.plain_value, found.plain_low, found.plain_high)
-    return measured(found.value, found.low, found.high), plain, found.method
+    alone = "" if found.plain_low is not None else found.note
+    return _Found(
+        measured(found.value, found.low, found.high, found.note),
+        measured(found.plain_value, found.plain_low, found.plain_high, alone),
+        found.method,
+        found.metric,
+        found.correlation,
+    )

@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 
-from backend.services.review.measured import Measured, mean_of, unknown
+from backend.services.review.measured import Measured, mean_of, scaled, unknown
 
 LEAST_DAYS = 3
 LEAST_REVIEWS = 10
@@ -83,19 +83,8 @@ def _pace(active: Sequence[int]) -> Measured:
 
 
 def _minutes_left(minutes_per_review: Measured, remaining: int) -> Measured:
-    one = minutes_per_review
-    if one.value is None or one.low is None or one.high is None:
-        return unknown(one.error or "", n=one.n, unit="minutes")
-    return Measured(
-        one.value * remaining,
-        max(0.0, one.low) * remaining,
-        one.high * remaining,
-        n=one.n,
-        unit="minutes",
-        rough=one.rough,
-        note=one.note,
-        signature=one.signature,
-    )
+    left = scaled(minutes_per_review, remaining, unit="minutes")
+    return left if left.low is None else replace(left, low=max(0.0, left.low))
 
 
 def _every_day(per_day: Mapping[date, int], today: date) -> list[int]:

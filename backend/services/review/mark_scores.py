@@ -169,8 +169,8 @@ def _score_model(rubric: Rubric, model: str, reviews: Sequence[Review]) -> Model
     return ModelMarkScore(
         model=model,
         value=value,
-        low=None if found is None else max(0.0, 100 * found.low),
-        high=None if found is None else 100 * found.high,
+        low=None if found is None or found.low is None else max(0.0, 100 * found.low),
+        high=None if found is None or found.high is None else 100 * found.high,
         n=len(by_item),
         n_marks=sum(len(review.spans) for review in reviews),
         n_simulated=sum(review.simulated for review in reviews),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -17,7 +17,10 @@ RESAMPLES = 1000
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """Value and interval with n, or `error`; `unit` in words, empty for shares and scores."""
+    """Value and interval with n, or `error`; `unit` in words, empty for shares and scores.
+
+    A value without bounds has a note that says why.
+    """
 
     value: float | None = None
     low: float | None = None
@@ -29,6 +32,15 @@ class Measured:
     note: str = ""
     signature: str | None = None
     error: str | None = None
+
+
+def scaled(measured: Measured, factor: float, *, unit: str) -> Measured:
+    """The same in another unit, for a factor above 0."""
+    value, low, high = (
+        None if number is None else number * factor
+        for number in (measured.value, measured.low, measured.high)
+    )
+    return replace(measured, value=value, low=low, high=high, unit=unit)
 
 
 def unknown(reason: str, *, n: int = 0, unit: str = "") -> Measured:
@@ -102,8 +114,8 @@ def _measured(
 ) -> Measured:
     return Measured(
         value=value,
-        low=interval.low * factor,
-        high=interval.high * factor,
+        low=None if interval.low is None else interval.low * factor,
+        high=None if interval.high is None else interval.high * factor,
         n=n,
         unit=unit,
         rough=interval.rough,

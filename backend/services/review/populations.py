@@ -20,7 +20,6 @@ from backend.tables.model_versions import ModelVersion
 from backend.tables.review import Purpose, QueueKind, Rating, Review, ReviewItem, ReviewQueue
 from backend.tables.scoring import Score, ScoreRun
 
-LEAST_SCORED = 0.9
 MEASURED = [Purpose.REVIEW, Purpose.IMPORT]
 
 
@@ -148,7 +147,7 @@ def _score_run(session: Session, queue: ReviewQueue) -> ScoreRun | None:
 def _scores(
     session: Session, run: ScoreRun | None, outputs: Sequence[Output], metric: str | None
 ) -> dict[str, dict[int, float]]:
-    """Scores by metric and output, of metrics that nearly all outputs have."""
+    """Scores by metric and output."""
     if run is None:
         if metric is not None:
             raise NotFound(f"This run has no scores by {metric!r}.", hint="Score it first.")
@@ -167,6 +166,4 @@ def _scores(
     for name, generation_id, value in session.execute(query.order_by(Score.metric)):
         if generation_id in ids and value is not None:
             found.setdefault(name, {})[generation_id] = value
-    return {
-        name: values for name, values in found.items() if len(values) >= LEAST_SCORED * len(ids)
-    }
+    return found

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 
 from sqlalchemy.orm import Session
 
 from backend.services.review.forecasts import Forecast, forecast_finish
-from backend.services.review.measured import Measured, mean_of, unknown
+from backend.services.review.measured import Measured, mean_of, scaled, unknown
 from backend.services.review.progress import queue_progress
 from backend.services.review.queues import get_queue
 from backend.services.review.review_rows import ReviewRow, finished_rows
@@ -154,19 +154,10 @@ def _cost(minutes: Measured, rules: QueueRules) -> Measured:
     unit = rules.currency or ""
     if rules.cost_per_hour is None:
         return unknown("The queue does not say what an hour costs.", n=minutes.n)
-    if minutes.value is None or minutes.low is None or minutes.high is None:
-        return unknown(minutes.error or "", n=minutes.n, unit=unit)
-    rate = rules.cost_per_hour / 60
-    return Measured(
-        minutes.value * rate,
-        minutes.low * rate,
-        minutes.high * rate,
-        n=minutes.n,
-        unit=unit,
-        rough=minutes.rough,
-        note=minutes.note,
-        signature=f"{minutes.signature}|per_hour:{rules.cost_per_hour:g}",
-    )
+    cost = scaled(minutes, rules.cost_per_hour / 60, unit=unit)
+    if minutes.value is None:
+        return cost
+    return replace(cost, signature=f"{minutes.signature}|per_hour:{rules.cost_per_hour:g}")
 
 
 def _by_criterion(timed: Sequence[ReviewRow]) -> list[CriterionTime]:

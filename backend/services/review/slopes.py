@@ -45,7 +45,8 @@ def slope_within(
     """Change of y per unit of x within sittings.
 
     Raises:
-        CannotCompute: fewer than LEAST values in sittings of two or more, or x or y does not vary.
+        CannotCompute: fewer than LEAST values in sittings of two or more, x or y does not vary, or
+            y lies on a line.
     """
     import numpy as np
     from scipy.stats import t as student
@@ -76,6 +77,8 @@ def slope_within(
     if freedom < 1:
         raise CannotCompute(f"Cannot say yet: {groups} sittings are too short.")
     error = math.sqrt(float((dx * rest) @ (dx * rest)) * n / freedom) / spread
+    if error <= 1e-12 * (abs(value) + 1):
+        raise CannotCompute(f"Cannot say: the {what} lie on a line, so no error can be told.")
     half = float(student.ppf(0.975, freedom)) * error
-    p = 2 * float(student.sf(abs(value) / error, freedom)) if error > 0 else 0.0
+    p = 2 * float(student.sf(abs(value) / error, freedom))
     return Slope(value, value - half, value + half, p, n, groups)

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from sqlalchemy.orm import Session
 
 from backend.services.curation import FixedRule
-from backend.services.review.measured import Measured, share_of, unknown
+from backend.services.review.measured import Measured, scaled, share_of, unknown
 from backend.services.yields.bottleneck import Diagnosis, diagnose
 from backend.services.yields.earlier import taught_before
 from backend.services.yields.elsewhere import NO_RUN
@@ -187,13 +187,4 @@ def _per_hour(corrections: Sequence[Outcome], minutes: float, recipe: str) -> Me
     if minutes <= 0:
         return unknown(NO_TIME, unit=unit)
     share = _share("yield_per_hour", corrections, State.FIXED, recipe)
-    if share.value is None or share.low is None or share.high is None:
-        return replace(share, unit=unit)
-    factor = share.n * 60 / minutes
-    return replace(
-        share,
-        value=share.value * factor,
-        low=share.low * factor,
-        high=share.high * factor,
-        unit=unit,
-    )
+    return scaled(share, share.n * 60 / minutes, unit=unit)

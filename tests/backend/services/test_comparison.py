@@ -145,6 +145,15 @@ def test_line_without_a_figure_is_never_a_pass(session: Session, line: str, reas
     assert reason in row.lines[0]["reason"]
 
 
+def test_figures_all_alike_without_a_bound_are_no_pass(session: Session) -> None:
+    """Equal lengths tell nothing of the next ones: no interval, so no verdict."""
+    row = Trial(session, right=0.0, metrics=["length"]).judge(
+        "name: bar\nlines: [{metric: length, margin: -5}]"
+    )
+    assert _verdicts(row) == ["INCONCLUSIVE"]
+    assert "has no interval: all values are alike" in row.lines[0]["reason"]
+
+
 def test_scores_of_both_are_found_and_a_missing_run_is_said(session: Session) -> None:
     trial = Trial(session, right=1.0, metrics=["exact_match"])
     project = trial.laid.project
