@@ -74,8 +74,8 @@ def pages_for(me: Me) -> list[st.Page] | dict[str, list[st.Page]]:
     """The pages of a role: experts get their desk, everyone else the rest as well."""
     if me.role == "expert":
         return [
-            _page(desk.show, "Desk", "edit_note", first=True),
-            _page(guides.show_expert_guide, "Guide", "menu_book"),
+            _page(desk.show, "Desk", first=True),
+            _page(guides.show_expert_guide, "Guide"),
         ]
     return engineer_pages(reviews_too=bool(current_client().my_queues()))
 
@@ -109,11 +109,14 @@ def engineer_pages(*, reviews_too: bool) -> dict[str, list[st.Page]]:
     }
 
 
-def _page(show: Callable[[], None], title: str, icon: str, *, first: bool = False) -> st.Page:
+def _page(
+    show: Callable[[], None], title: str, icon: str | None = None, *, first: bool = False
+) -> st.Page:
+    """A page; without an icon where the font of icons, 375 KB, is not worth its wait."""
     return st.Page(
         show,
         title=title,
-        icon=f":material/{icon}:",
+        icon=f":material/{icon}:" if icon else None,
         url_path=title.lower().replace(" ", "-").replace("/", "-"),
         default=first,
     )

@@ -16,6 +16,7 @@ from typing import Annotated, Any
 
 import typer
 
+from backend.cli.page_shell import NoErrorDialogs, PackedFiles, wants_page
 from backend.cli.worker_process import worker_process
 from backend.errors import Conflict, InvalidInput
 from backend.settings import Settings, load_settings
@@ -123,13 +124,11 @@ def build_app(settings: Settings, api_app: Any, life: Any, *, dashboard: bool) -
         return Starlette(routes=routes, lifespan=life)
     import streamlit as st
 
-    from backend.cli.host_config import NoErrorDialogs
-
     return st.App(
         dashboard_script(),
         routes=routes,
         lifespan=life,
-        middleware=[Middleware(SignInFirst), Middleware(NoErrorDialogs)],
+        middleware=[Middleware(part) for part in (SignInFirst, NoErrorDialogs, PackedFiles)],
         secrets={"api_url": str(settings.api_url)},
         on_script_error=show_defect,
     )
@@ -174,17 +173,6 @@ class SignInFirst:
             await response(scope, receive, send)
             return
         await self.app(scope, receive, send)
-
-
-def wants_page(scope: Any) -> bool:
-    """Whether a request is a browser opening one of the dashboard's pages."""
-    accepted = dict(scope["headers"]).get(b"accept", b"")
-    path = str(scope["path"])
-    return (
-        scope["method"] == "GET"
-        and b"text/html" in accepted
-        and not path.startswith(("/api/", "/_stcore/", "/static/", "/media/"))
-    )
 
 
 def has_session(scope: Any) -> bool:

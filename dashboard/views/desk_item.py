@@ -129,7 +129,6 @@ def _show_correction(desk: Desk) -> None:
         st.button(
             "Correct the answer :gray[:small[E]]",
             key=f"correct-{desk.item_key}",
-            icon=":material/edit:",
             on_click=_start_correcting,
             args=(desk,),
         )
