@@ -76,6 +76,11 @@ class Settings(BaseSettings):
     executor_id: str = Field(
         "worker-1", description="Name of this worker process; two workers need two names."
     )
+    metrics: str | None = Field(
+        None,
+        description="Metrics with code or hub models that projects may use, with commas: "
+        "evaluate:wer.",
+    )
     webhook_private: bool = Field(
         False, description="Webhooks may go to loopback, private and link-local addresses."
     )
@@ -111,6 +116,11 @@ class Settings(BaseSettings):
     def artifacts(self) -> Path:
         """The resolved folder below which adapters must lie."""
         return (self.artifact_root or self.home / "artifacts").resolve()
+
+    @property
+    def metric_names(self) -> list[str]:
+        """Metrics beside the built-in ones that projects may use."""
+        return [name.strip() for name in (self.metrics or "").split(",") if name.strip()]
 
     @property
     def vllm_urls(self) -> list[str]:

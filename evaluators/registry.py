@@ -6,6 +6,9 @@ To add one: a file under `metrics/` or `checks/`, a line here, a golden table in
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
+from enum import StrEnum
+from typing import NamedTuple
 
 from evaluators.checks.citations import CITATIONS
 from evaluators.checks.confidence import CONFIDENCE, CONFIDENCE_MIN, TOKEN_ENTROPY
@@ -74,15 +77,34 @@ METRICS: dict[str, Metric] = {
     "token_entropy": TOKEN_ENTROPY,
 }
 
-FACTORIES: dict[str, Callable[[str], Metric]] = {
-    "json_schema": json_schema,
-    "regex": regex,
-    "embedding": embedding,
-    "bertscore": bertscore,
-    "entailment": entailment,
-    "self_consistency": entailment_consistency,
-    "evaluate": hub_metric,
+
+class Takes(StrEnum):
+    """What the argument of a metric is: text, the path of a file, a model, a module to run."""
+
+    PATTERN = "pattern"
+    FILE = "file"
+    MODEL = "model"
+    CODE = "code"
+
+
+class Factory(NamedTuple):
+    """Makes a metric of an argument."""
+
+    make: Callable[[str], Metric]
+    takes: Takes
+
+
+FACTORIES: dict[str, Factory] = {
+    "json_schema": Factory(json_schema, Takes.FILE),
+    "regex": Factory(regex, Takes.PATTERN),
+    "embedding": Factory(embedding, Takes.MODEL),
+    "bertscore": Factory(bertscore, Takes.MODEL),
+    "entailment": Factory(entailment, Takes.MODEL),
+    "self_consistency": Factory(entailment_consistency, Takes.MODEL),
+    "evaluate": Factory(hub_metric, Takes.CODE),
 }
+# Given the whole name, what the argument is, and the argument; returns what to make the metric of.
+Argument = Callable[[str, str, str], str]
 
 FAMILIES: dict[str, tuple[str, ...]] = {
     "rouge": tuple(VARIANTS),
@@ -90,11 +112,15 @@ FAMILIES: dict[str, tuple[str, ...]] = {
 }
 
 
-def resolve_metrics(names: Sequence[str]) -> list[Metric]:
+def resolve_metrics(names: Sequence[str], argument: Argument | None = None) -> list[Metric]:
     """Metrics by name, in order, each once; a family such as `rouge` stands for its members.
 
     A name with an argument, such as `regex:PATTERN`, `json_schema:FILE`, `bertscore:MODEL` or
     `evaluate:PATH`, makes a metric.
+
+    Args:
+        argument: looks at an argument first and returns what the metric is made of (a relative path
+            made whole, say), or raises; the metric keeps the name that was asked for.
 
     Raises:
         UnknownMetric: a name that is not registered; the message lists the nearest.
@@ -105,14 +131,16 @@ def resolve_metrics(names: Sequence[str]) -> list[Metric]:
     found: dict[str, Metric] = {}
     for name in names:
         for member in FAMILIES.get(name, (name,)):
-            found[member] = _find(member)
+            found[member] = _find(member, argument)
     return list(found.values())
 
 
-def _find(name: str) -> Metric:
+def _find(name: str, look: Argument | None) -> Metric:
     if name in METRICS:
         return METRICS[name]
     kind, colon, argument = name.partition(":")
     if colon and argument and kind in FACTORIES:
-        return FACTORIES[kind](argument)
+        make, takes = FACTORIES[kind]
+        made = make(argument if look is None else look(name, takes, argument))
+        return made if made.name == name else replace(made, name=name)
     raise UnknownMetric(name, [*METRICS, *FAMILIES, *(f"{kind}:..." for kind in FACTORIES)])

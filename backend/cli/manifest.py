@@ -26,6 +26,7 @@ def set_(
 ) -> None:
     """Set the bar from a YAML file; other content than before is a new version."""
     from backend.errors import InvalidInput
+    from backend.services.metric_specs import allowed_metrics
     from backend.services.projects import set_manifest
 
     try:
@@ -34,8 +35,9 @@ def set_(
         raise InvalidInput(
             f"{file} is not UTF-8: {error.reason}.", hint="Save it as UTF-8."
         ) from None
-    with working_in_project(project) as (_, session, found):
-        row = set_manifest(session, found.id, source)
+    with working_in_project(project) as (installation, session, found):
+        allowed = allowed_metrics(installation.settings, found.id)
+        row = set_manifest(session, found.id, source, allowed=allowed)
         typer.echo(f"Manifest version {row.version}, sha256 {row.digest}.")
 
 

@@ -73,7 +73,9 @@ def _opening(
         score_run_id=scored[-1].id if scored else None,
         lease_seconds=lease_seconds,
         design=design,
-        assignment=_assignment(session, asked.person or [], asked.skill or [], asked.deal),
+        assignment=_assignment(
+            session, project_id, asked.person or [], asked.skill or [], asked.deal
+        ),
     )
 
 
@@ -147,12 +149,14 @@ def _design(asked: OpenOptions) -> SamplingDesign:
 
 
 def _assignment(
-    session: Session, people: Sequence[str], skills: Sequence[str], deal: bool
+    session: Session, project_id: int, people: Sequence[str], skills: Sequence[str], deal: bool
 ) -> Assignment:
     from backend.services.review.assignments import Assignment
-    from backend.services.users import find_user
+    from backend.services.users import find_member
 
-    named = {place: find_user(session, name).id for place, name in map(parse_place, people)}
+    named = {
+        place: find_member(session, project_id, name).id for place, name in map(parse_place, people)
+    }
     return Assignment(named, dict(map(parse_place, skills)), deal)
 
 
@@ -165,11 +169,11 @@ def _reviewer_ids(
 ) -> list[int]:
     from backend.errors import InvalidInput
     from backend.services.review.assignments import members_of_groups
-    from backend.services.users import find_user, list_users
+    from backend.services.users import find_member, list_users
     from backend.tables.users import Role
 
     if names is not None or groups is not None:
-        named = [find_user(session, name).id for name in _names(names)]
+        named = [find_member(session, project_id, name).id for name in _names(names)]
         grouped = members_of_groups(session, project_id, _names(groups))
         return list(dict.fromkeys([*named, *grouped]))
     members = list_users(session, project_id=project_id)

@@ -39,18 +39,20 @@ def start(
     """Begin a round; `strop up` or `strop worker` takes its steps."""
     from backend.db import utc_now
     from backend.services import rounds
+    from backend.services.metric_specs import allowed_metrics
     from backend.services.users import find_user
 
     chosen = rounds.parse_plan(plan.read_text(encoding="utf-8"))
     if hold_back is not None:
         chosen = rounds.hold_back_in(chosen, hold_back)
-    with working_in_project(project) as (_, session, found):
+    with working_in_project(project) as (installation, session, found):
         row = rounds.start_round(
             session,
             found.id,
             chosen,
             started_by_id=None if as_ is None else find_user(session, as_).id,
             now=utc_now(),
+            allowed=allowed_metrics(installation.settings, found.id),
         )
         record = _record(row)
     _show(record, as_json=json)

@@ -18,24 +18,28 @@ def score_parts(shop: Workshop, job: Job) -> Parts:
 
     Raises:
         Conflict: the generation run is not finished.
+        Forbidden: a metric that the project may not use, whoever named it.
     """
     score_run_id = job.subject_id
     with reading(shop.sessions) as session:
-        _require_generations(session, score_run_id)
+        project_id = _require_generations(session, score_run_id)
         units = scoring.pending_units(session, score_run_id)
+    allowed = scoring.allowed_metrics(shop.settings, project_id)
     for start in range(0, len(units), CHUNK):
         some = units[start : start + CHUNK]
         with reading(shop.sessions) as session:
             written = scoring.load_generations(session, [unit.generation_id for unit in some])
-        rows = scoring.score_units(some, written)
+        rows = scoring.score_units(some, written, allowed=allowed)
         with shop.sessions.begin() as session:
             scoring.save_scores(session, score_run_id, rows)
         yield
     _finish(shop, job)
 
 
-def _require_generations(session: Session, score_run_id: int) -> None:
-    run_id = scoring.get_score_run(session, score_run_id).generation_run_id
+def _require_generations(session: Session, score_run_id: int) -> int:
+    """The project of a score run whose generations are all there. Raises Conflict."""
+    run = scoring.get_score_run(session, score_run_id).generation_run
+    run_id = run.id
     progress = generation.run_progress(session, run_id)
     if progress.missing:
         raise Conflict(
@@ -43,6 +47,7 @@ def _require_generations(session: Session, score_run_id: int) -> None:
             "so it cannot be scored.",
             hint=f"Finish it first: strop run --resume {run_id}",
         )
+    return run.project_id
 
 
 def _finish(shop: Workshop, job: Job) -> None:

@@ -1,15 +1,87 @@
-"""What a score run is asked for: metrics, each on a slice of the examples."""
+"""What a score run is asked for: metrics, each on a slice of the examples.
+
+Some metrics read a file, load a model or run code (`json_schema:FILE`, `embedding:MODEL`,
+`evaluate:MODULE`). In a project that is decided here alone, for routes, manifests, plans and the
+worker: `AllowedMetrics`. Without a project (`strop score`) a person names what they like.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy.orm import Session
 
-from backend.errors import InvalidInput, NotFound
+from backend.errors import Forbidden, InvalidInput, NotFound
+from backend.settings import Settings
 from backend.tables.scoring import ScoreRun
+
+if TYPE_CHECKING:
+    from evaluators.metric import Metric
+
+
+@dataclass(frozen=True, slots=True)
+class AllowedMetrics:
+    """Which metrics a project may use besides the built-in ones.
+
+    Attributes:
+        folder: below it lie the files and models that a metric may name, by relative path.
+        names: whole names that the installation allows, such as `evaluate:wer`.
+    """
+
+    folder: Path | None = None
+    names: frozenset[str] = frozenset()
+
+    def resolve(self, names: Iterable[str]) -> list[Metric]:
+        """The metrics of these names, each once; a family stands for its members.
+
+        Raises:
+            Forbidden: a file, a model or code that the project may not name.
+            InvalidInput: no such metric; the nearest are listed.
+        """
+        from evaluators.errors import EvaluatorError
+        from evaluators.registry import resolve_metrics
+
+        try:
+            found = [m for name in names for m in resolve_metrics([name], self._argument)]
+        except EvaluatorError as error:
+            raise InvalidInput(error.message, hint=error.hint) from error
+        return list({metric.name: metric for metric in found}.values())
+
+    def _argument(self, name: str, takes: str, argument: str) -> str:
+        """What a metric with this argument is made from; `takes` is a Takes of the registry."""
+        if takes == "pattern" or name in self.names:
+            return argument
+        if takes == "code" or self.folder is None:
+            raise self._forbidden(name)
+        try:
+            root = self.folder.resolve()
+            path = (root / argument).resolve()
+            there = path.is_dir() if takes == "model" else path.is_file()
+        except (OSError, ValueError, RuntimeError) as error:  # NUL, too long, a circle of links
+            raise self._forbidden(name) from error
+        if not (there and path.is_relative_to(root) and path != root):
+            raise self._forbidden(name)
+        return str(path)
+
+    def _forbidden(self, name: str) -> Forbidden:
+        where = "a folder of its own" if self.folder is None else self.folder.name
+        return Forbidden(
+            f"This project may not use the metric {name[:200]!r}.",
+            hint=f"A file or model has to lie below {where} in the artifact root; code and hub "
+            "names have to stand in STROP_METRICS.",
+        )
+
+
+BUILT_IN = AllowedMetrics()
+
+
+def allowed_metrics(settings: Settings, project_id: int) -> AllowedMetrics:
+    """What this project may use, by the settings of this process."""
+    folder = settings.artifacts / f"project-{project_id}"
+    return AllowedMetrics(folder, frozenset(settings.metric_names))
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,31 +102,28 @@ class MetricSpec:
         return all(str(slices.get(key)) == value for key, value in self.slice.items())
 
 
-def parse_metric_spec(text: str) -> list[MetricSpec]:
+def parse_metric_spec(text: str, allowed: AllowedMetrics) -> list[MetricSpec]:
     """`name` or `name@key=value[,key=value]`; a family such as `rouge` becomes its members.
 
     Raises:
+        Forbidden: a metric that the project may not use.
         InvalidInput: an unknown metric (the nearest are listed) or a slice without `=`.
     """
-    from evaluators.errors import EvaluatorError
-    from evaluators.registry import resolve_metrics
-
     name, at, where = text.strip().partition("@")
     pairs = [pair.partition("=") for pair in where.split(",") if pair.strip()]
     if bool(at) != bool(pairs) or any(not (k.strip() and v.strip()) for k, _, v in pairs):
         raise InvalidInput(
             f"The slice of {text!r} cannot be read.", hint="Write it as f1@task=intent."
         )
-    try:
-        members = resolve_metrics([name])
-    except EvaluatorError as error:
-        raise InvalidInput(error.message, hint=error.hint) from error
+    members = allowed.resolve([name])
     return [MetricSpec(m.name, {k.strip(): v.strip() for k, _, v in pairs}) for m in members]
 
 
-def parse_metric_specs(texts: Iterable[str]) -> list[MetricSpec]:
+def parse_metric_specs(
+    texts: Iterable[str], allowed: AllowedMetrics = BUILT_IN
+) -> list[MetricSpec]:
     """Several of them, each once, in order."""
-    found = {spec.label: spec for text in texts for spec in parse_metric_spec(text)}
+    found = {spec.label: spec for text in texts for spec in parse_metric_spec(text, allowed)}
     if not found:
         raise InvalidInput("No metric is named.", hint="Name them, for example rouge,grounding.")
     return list(found.values())

@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 
 from backend.errors import Conflict, InvalidInput, NotFound
 from backend.schemas.manifests import Manifest
+from backend.services.metric_specs import BUILT_IN, AllowedMetrics
 from backend.tables.projects import Project, SuccessManifest
 
 
@@ -73,10 +74,21 @@ def manifest_digest(manifest: Manifest) -> str:
 
 
 def set_manifest(
-    session: Session, project_id: int, source: str, *, created_by_id: int | None = None
+    session: Session,
+    project_id: int,
+    source: str,
+    *,
+    created_by_id: int | None = None,
+    allowed: AllowedMetrics = BUILT_IN,
 ) -> SuccessManifest:
-    """Set the bar; the same content again is the version that stands, other content a new one."""
+    """Set the bar; the same content again is the version that stands, other content a new one.
+
+    Raises:
+        InvalidInput: it is no manifest.
+        Forbidden: a line is on a metric that the project may not use.
+    """
     manifest = parse_manifest(source)
+    allowed.resolve(line.metric for line in manifest.lines if ":" in line.metric)
     digest = manifest_digest(manifest)
     current = find_manifest(session, project_id)
     if current is not None and current.digest == digest:

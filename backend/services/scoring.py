@@ -27,7 +27,10 @@ from backend.services.figures import (
 from backend.services.generation import Progress, examples_of_run, get_run
 from backend.services.ledger import insert_missing
 from backend.services.metric_specs import (
+    BUILT_IN,
+    AllowedMetrics,
     MetricSpec,
+    allowed_metrics,
     get_score_run,
     metric_specs,
     parse_metric_specs,
@@ -42,9 +45,11 @@ if TYPE_CHECKING:
     from evaluators.types import Score as Scored
 
 __all__ = [
+    "AllowedMetrics",
     "MetricSpec",
     "ModelFigure",
     "PairedFigure",
+    "allowed_metrics",
     "class_report",
     "create_score_run",
     "get_score_run",
@@ -75,7 +80,12 @@ class ScoreUnit:
 
 
 def create_score_run(
-    session: Session, *, generation_run_id: int, metrics: Sequence[str], seed: int = DEFAULT_SEED
+    session: Session,
+    *,
+    generation_run_id: int,
+    metrics: Sequence[str],
+    seed: int = DEFAULT_SEED,
+    allowed: AllowedMetrics = BUILT_IN,
 ) -> ScoreRun:
     """Lay down the scoring of a run.
 
@@ -84,10 +94,11 @@ def create_score_run(
         seed: of the bootstrap of every figure.
 
     Raises:
+        Forbidden: a metric that the project may not use.
         InvalidInput: a metric is unknown, or a slice has no example in the run.
     """
     run = get_run(session, generation_run_id)
-    specs = parse_metric_specs(metrics)
+    specs = parse_metric_specs(metrics, allowed)
     slices = _slices_of_run(session, generation_run_id)
     for spec in specs:
         if not any(spec.covers(found) for found in slices.values()):
@@ -170,15 +181,20 @@ def sample_of(generation: Generation, example: Example) -> Sample:
 
 
 def score_units(
-    units: Sequence[ScoreUnit], generations: Sequence[Generation]
+    units: Sequence[ScoreUnit],
+    generations: Sequence[Generation],
+    *,
+    allowed: AllowedMetrics = BUILT_IN,
 ) -> list[dict[str, Any]]:
-    """Ledger rows for the units; `generations` must hold all of theirs. Touches no database."""
-    from evaluators.registry import resolve_metrics
+    """Ledger rows for the units; `generations` must hold all of theirs. Touches no database.
 
+    Raises:
+        Forbidden: a metric that the project may not use (any more).
+    """
     known = {g.id: (g, sample_of(g, g.example)) for g in generations}
     names = list(dict.fromkeys(name for unit in units for name in unit.metrics))
     rows: list[dict[str, Any]] = []
-    for metric in resolve_metrics(names):
+    for metric in allowed.resolve(names):
         rows += _score_with(
             metric, [known[unit.generation_id] for unit in units if metric.name in unit.metrics]
         )

@@ -16,7 +16,14 @@ from argon2.exceptions import InvalidHashError, VerifyMismatchError
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from backend.errors import Conflict, Forbidden, InvalidInput, NotAuthenticated, NotFound
+from backend.errors import (
+    Conflict,
+    Forbidden,
+    InvalidInput,
+    NotAuthenticated,
+    NotFound,
+    UnknownName,
+)
 from backend.tables.projects import Project
 from backend.tables.users import LoginSession, Membership, Role, Token, User
 
@@ -110,14 +117,31 @@ def add_member(session: Session, project_id: int, user_id: int) -> Membership:
 
 
 def find_user(session: Session, name: str) -> User:
-    """The user of that name. Raises NotFound with the names there are."""
+    """The user of that name, for whoever holds this machine. Raises NotFound.
+
+    A name that a request holds is looked up by `find_member`.
+    """
     user = session.scalar(select(User).where(User.name == name))
     if user is None:
-        known = ", ".join(session.scalars(select(User.name).order_by(User.name)))
         raise NotFound(
             f"There is no user named {name!r}.",
-            hint=f"Known: {known}." if known else "Add one: strop user add NAME --role admin",
+            hint="See: strop user list. Add one: strop user add NAME --role ROLE",
         )
+    return user
+
+
+def find_member(session: Session, project_id: int, name: str) -> User:
+    """The active person of that name who belongs to the project; admins belong to every project.
+
+    Raises:
+        UnknownName: nobody of this project is named so. Whether somebody elsewhere is, is not told.
+    """
+    belongs = User.id.in_(select(Membership.user_id).where(Membership.project_id == project_id))
+    query = select(User).where(User.active, belongs | (User.role == Role.ADMIN))
+    user = session.scalar(query.where(User.name == name))
+    if user is None:
+        members = (user.name for user in list_users(session, project_id=project_id) if user.active)
+        raise UnknownName("active person of this project", name, members)
     return user
 
 

@@ -46,13 +46,15 @@ def _valid_json(sample: Sample) -> Score:
 @lru_cache(maxsize=8)
 def _validator(path: str) -> Any:
     from jsonschema import Draft202012Validator
+    from referencing import Registry
 
     try:
         schema = json.loads(Path(path).read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise EvaluatorError(f"{path} is no JSON schema: {error}.", hint="Check it.") from None
     Draft202012Validator.check_schema(schema)
-    return Draft202012Validator(schema)
+    # A registry of its own: the default one fetches what a $ref names from the network.
+    return Draft202012Validator(schema, registry=Registry())
 
 
 def _matches_schema(sample: Sample, *, path: str) -> Score:

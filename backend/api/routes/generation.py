@@ -100,7 +100,12 @@ def make_run(
         accept_leaks=acceptance(body.accept_leaks, user.id, now),
     )
     if body.metrics:
-        scored = scoring.create_score_run(session, generation_run_id=run.id, metrics=body.metrics)
+        scored = scoring.create_score_run(
+            session,
+            generation_run_id=run.id,
+            metrics=body.metrics,
+            allowed=scoring.allowed_metrics(serving.settings, project_id),
+        )
         arguments = {"then_score": [scored.id]}
     else:
         arguments = {}

@@ -9,6 +9,7 @@ from backend.api.once import OnceDep
 from backend.schemas.projects import ManifestGiven, ManifestShown, ProjectGiven, ProjectShown
 from backend.schemas.queue import JobShown
 from backend.services import overview, projects, queue, users
+from backend.services.metric_specs import allowed_metrics
 
 router = APIRouter(tags=["projects"])
 
@@ -46,10 +47,21 @@ def list_manifests(project_id: int, session: SessionDep) -> list[ManifestShown]:
 
 @router.post("/projects/{project_id}/manifests", status_code=201)
 def set_manifest(
-    project_id: int, body: ManifestGiven, session: SessionDep, user: CurrentUser, once: OnceDep
+    project_id: int,
+    body: ManifestGiven,
+    session: SessionDep,
+    serving: ServingDep,
+    user: CurrentUser,
+    once: OnceDep,
 ) -> ManifestShown:
     """A new version of the bar; the same content again is the version that stands."""
-    row = projects.set_manifest(session, project_id, body.source, created_by_id=user.id)
+    row = projects.set_manifest(
+        session,
+        project_id,
+        body.source,
+        created_by_id=user.id,
+        allowed=allowed_metrics(serving.settings, project_id),
+    )
     return once.answer(ManifestShown.model_validate(row))
 
 

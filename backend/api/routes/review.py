@@ -26,7 +26,7 @@ from backend.services.review.progress import (
     reviewers_of_queues,
 )
 from backend.services.review.rules import rules_from
-from backend.services.users import find_user
+from backend.services.users import find_member
 from backend.tables.review import Review, ReviewQueue
 
 router = APIRouter(tags=["review queues"])
@@ -108,7 +108,10 @@ def _opening(
         generation_run_id=body.generation_run_id,
         score_run_id=body.score_run_id,
     )
-    people = {place: find_user(session, name).id for place, name in body.assignment.people.items()}
+    people = {
+        place: find_member(session, project_id, name).id
+        for place, name in body.assignment.people.items()
+    }
     return review.Opening(
         project_id=project_id,
         kind=body.kind,
@@ -128,7 +131,7 @@ def _opening(
 
 
 def _reviewer_ids(session: Session, project_id: int, body: shapes.ReviewQueueGiven) -> list[int]:
-    named = [find_user(session, name).id for name in body.reviewers]
+    named = [find_member(session, project_id, name).id for name in body.reviewers]
     grouped = members_of_groups(session, project_id, body.assignment.groups)
     return list(dict.fromkeys([*named, *grouped]))
 

@@ -16,6 +16,7 @@ from backend.schemas import rounds as shapes
 from backend.services import rounds
 from backend.services.kept_figures import KeptFigures
 from backend.services.lineage import trace
+from backend.services.metric_specs import allowed_metrics
 from backend.services.review.withdrawals import withdraw_review
 from backend.services.rounds.plans import plan_from_content
 from backend.tables.rounds import Round
@@ -73,7 +74,14 @@ def start_round(
 ) -> shapes.RoundShown:
     """Begin a round; a worker takes its steps."""
     plan = plan_from_content(body.plan)
-    row = rounds.start_round(session, project_id, plan, started_by_id=user.id, now=now)
+    row = rounds.start_round(
+        session,
+        project_id,
+        plan,
+        started_by_id=user.id,
+        now=now,
+        allowed=allowed_metrics(serving.settings, project_id),
+    )
     return once.answer(_show(session, row, serving.kept))
 
 

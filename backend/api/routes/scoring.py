@@ -22,7 +22,7 @@ from backend.schemas.scoring import (
     ScoreRunShown,
     ScoreShown,
 )
-from backend.services import overview, queue, scoring
+from backend.services import generation, overview, queue, scoring
 from backend.services.cancelling import Cancellation, cancel_subjects
 from backend.services.queue import JobKind
 from backend.tables.scoring import ScoreRun
@@ -52,11 +52,20 @@ def list_score_runs(generation_run_id: int, session: SessionDep) -> list[ScoreRu
 
 @router.post("/generation-runs/{generation_run_id}/score-runs", status_code=201)
 def make_score_run(
-    generation_run_id: int, body: ScoreRunGiven, session: SessionDep, once: OnceDep
+    generation_run_id: int,
+    body: ScoreRunGiven,
+    session: SessionDep,
+    serving: ServingDep,
+    once: OnceDep,
 ) -> ScoreRunShown:
     """Lay down the scoring of a run and queue it."""
+    project_id = generation.get_run(session, generation_run_id).project_id
     run = scoring.create_score_run(
-        session, generation_run_id=generation_run_id, metrics=body.metrics, seed=body.seed
+        session,
+        generation_run_id=generation_run_id,
+        metrics=body.metrics,
+        seed=body.seed,
+        allowed=scoring.allowed_metrics(serving.settings, project_id),
     )
     queue.enqueue_job(session, JobKind.SCORE, run.id)
     return once.answer(_show(session, run))

@@ -9,7 +9,8 @@ from sqlalchemy.orm import Session, sessionmaker
 
 from backend.db import reading
 from backend.errors import StropError
-from backend.services.rounds.plans import plan_from_content
+from backend.services.metric_specs import allowed_metrics
+from backend.services.rounds.plans import standing_plan
 from backend.services.rounds.steps import Moved, Waits, take_step, turn_of
 from backend.services.rounds.turns import note, start_round
 from backend.settings import Settings
@@ -73,15 +74,22 @@ def _step(session: Session, row: Round, settings: Settings, now: datetime) -> bo
             row.phase, row.since, row.waits_for = phase, now, None
             return True
         case None:
-            _end(session, row, now)
+            _end(session, row, settings, now)
             return False
 
 
-def _end(session: Session, row: Round, now: datetime) -> None:
+def _end(session: Session, row: Round, settings: Settings, now: datetime) -> None:
     assert row.phase == Phase.END
     row.state, row.finished_at, row.waits_for = RoundState.FINISHED, now, None
     note(session, row, "ended", now)
-    plan = plan_from_content(row.plan)
+    plan = standing_plan(row.plan)
     if plan.repeat:
         following = plan.next_turn(began=max(row.started_at, plan.not_before or row.started_at))
-        start_round(session, row.project_id, following, started_by_id=row.started_by_id, now=now)
+        start_round(
+            session,
+            row.project_id,
+            following,
+            started_by_id=row.started_by_id,
+            now=now,
+            allowed=allowed_metrics(settings, row.project_id),
+        )

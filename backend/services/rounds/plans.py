@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, TypeVar
 
 import yaml
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from backend.errors import InvalidInput
 from backend.services.curation import Recipe
+
+Plan = TypeVar("Plan", bound="RoundPlan")
 
 
 class _Part(BaseModel):
@@ -66,9 +68,6 @@ class RoundPlan(_Part):
     every_days: float | None = Field(
         None, gt=0, description="Begin so many days after the round before began, when repeated."
     )
-    accepted_leaks: AcceptedLeaks | None = Field(
-        None, description="Set when a round that found leaks is taken up."
-    )
 
     @model_validator(mode="after")
     def _repeats_for_a_reason(self) -> RoundPlan:
@@ -83,7 +82,17 @@ class RoundPlan(_Part):
     def next_turn(self, *, began: datetime) -> RoundPlan:
         """The plan of the round after the one that began then; leaks are accepted anew."""
         wait = None if self.every_days is None else began + timedelta(days=self.every_days)
-        return self.model_copy(update={"not_before": wait, "accepted_leaks": None})
+        asked = self.model_dump(include=set(RoundPlan.model_fields))
+        return RoundPlan.model_validate({**asked, "not_before": wait})
+
+
+class StandingPlan(RoundPlan):
+    """A round's plan as its row keeps it, with what a signed-in person allowed since it began.
+
+    No plan that somebody sends may hold that: a person is always the session's.
+    """
+
+    accepted_leaks: AcceptedLeaks | None = None
 
 
 def parse_plan(source: str) -> RoundPlan:
@@ -108,9 +117,18 @@ def hold_back_in(plan: RoundPlan, share: float) -> RoundPlan:
 
 
 def plan_from_content(content: object) -> RoundPlan:
-    """Build a plan from plain values; errors as `parse_plan`."""
+    """Build a plan from plain values that somebody sent; errors as `parse_plan`."""
+    return _read(RoundPlan, content)
+
+
+def standing_plan(content: object) -> StandingPlan:
+    """The plan that a round's row keeps; errors as `parse_plan`."""
+    return _read(StandingPlan, content)
+
+
+def _read(kind: type[Plan], content: object) -> Plan:
     try:
-        return RoundPlan.model_validate(content)
+        return kind.model_validate(content)
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(str(part) for part in first["loc"]) or "the top"

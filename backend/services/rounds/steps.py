@@ -20,15 +20,16 @@ from backend.services import curation, generation, queue, review, scoring, train
 from backend.services.comparison import compare_models
 from backend.services.datasets import get_dataset_version
 from backend.services.leak_checks import Acceptance
+from backend.services.metric_specs import allowed_metrics
 from backend.services.model_versions import alias_target, find_model, register_base
 from backend.services.projects import current_manifest, manifest_of
 from backend.services.promotion import CHAMPION, decide_promotion, get_comparison
 from backend.services.queue import JobKind
 from backend.services.review.watching import watch_queue
-from backend.services.rounds.plans import ReviewPlan, RoundPlan, plan_from_content
+from backend.services.rounds.plans import ReviewPlan, StandingPlan, standing_plan
 from backend.services.rounds.replays import start_round_replays
 from backend.services.training_start import standing_start
-from backend.services.users import began_by_a_lead, find_user
+from backend.services.users import began_by_a_lead, find_member
 from backend.services.verdicts import Verdict
 from backend.settings import Settings
 from backend.tables.model_versions import BASE, ModelVersion
@@ -44,7 +45,7 @@ class Turn:
 
     session: Session
     row: Round
-    plan: RoundPlan
+    plan: StandingPlan
     settings: Settings
     now: datetime
 
@@ -72,7 +73,7 @@ class Waits:
 
 def turn_of(session: Session, row: Round, settings: Settings, now: datetime) -> Turn:
     """The round with its plan read."""
-    return Turn(session, row, plan_from_content(row.plan), settings, now)
+    return Turn(session, row, standing_plan(row.plan), settings, now)
 
 
 def take_step(turn: Turn) -> Moved | Waits | None:
@@ -186,7 +187,12 @@ def _start_run(turn: Turn) -> None:
         created_by_id=row.started_by_id,
         accept_leaks=turn.accepted,
     )
-    scores = scoring.create_score_run(session, generation_run_id=run.id, metrics=list(plan.metrics))
+    scores = scoring.create_score_run(
+        session,
+        generation_run_id=run.id,
+        metrics=list(plan.metrics),
+        allowed=allowed_metrics(turn.settings, row.project_id),
+    )
     row.generation_run_id, row.score_run_id = run.id, scores.id
     queue.enqueue_job(session, JobKind.GENERATE, run.id, arguments={"then_score": [scores.id]})
 
@@ -231,7 +237,7 @@ def _open_votes(turn: Turn, plan: ReviewPlan) -> ReviewQueue:
         generation_run_id=row.generation_run_id,
         rubric_version_id=rubric.id,
         model_ids=[_baseline(turn).id, _candidate(turn).id],
-        reviewer_ids=[find_user(session, name).id for name in plan.reviewers],
+        reviewer_ids=[find_member(session, row.project_id, name).id for name in plan.reviewers],
         seed=row.number,
         n_items=plan.n_items,
         lease_seconds=turn.settings.lease_seconds,

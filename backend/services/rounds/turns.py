@@ -12,12 +12,14 @@ from sqlalchemy.orm import Session
 from backend.errors import Conflict, NotFound
 from backend.services import queue, review
 from backend.services.cancelling import Cancellation, cancel_unfinished
+from backend.services.metric_specs import BUILT_IN, AllowedMetrics, parse_metric_specs
 from backend.services.projects import current_manifest
 from backend.services.promotion import get_comparison, hold, plan_promotion, promote
 from backend.services.queue import JobKind
 from backend.services.rounds.plans import AcceptedLeaks, RoundPlan
 from backend.services.rounds.replays import replay_runs
 from backend.services.serving import Move, ServingReport
+from backend.services.users import find_member
 from backend.tables.rounds import Phase, Round, RoundEvent, RoundState
 from backend.tables.users import User
 
@@ -61,13 +63,19 @@ def start_round(
     *,
     started_by_id: int | None,
     now: datetime,
+    allowed: AllowedMetrics = BUILT_IN,
 ) -> Round:
     """Begin a round; the worker moves it from here.
 
     Raises:
+        Forbidden: a metric of the plan that the project may not use.
+        UnknownName: a reviewer who is not of the project.
         Conflict: no success manifest is set, or another round of the project is under way.
     """
     current_manifest(session, project_id)
+    parse_metric_specs(plan.metrics, allowed)
+    for name in plan.review.reviewers if plan.review is not None else ():
+        find_member(session, project_id, name)
     if (other := _under_way(session, project_id)) is not None:
         raise Conflict(
             f"Round {other.number} is {other.state}.",

@@ -23,6 +23,7 @@ from backend.services.cancelling import Cancellation, cancel_subjects
 from backend.services.model_versions import alias_target
 from backend.services.projects import set_manifest
 from backend.services.review import Answer
+from backend.services.rounds.plans import standing_plan
 from backend.services.users import create_user
 from backend.settings import Settings
 from backend.tables.comparison import Comparison
@@ -441,8 +442,10 @@ def test_a_plan_by_the_week_begins_a_week_after_the_round_before(loop: Loop) -> 
 def test_leaks_that_were_accepted_once_are_not_accepted_for_the_next_round() -> None:
     accepted = {"user_id": 1, "reason": "another customer"}
     asked = {**PLAN, "repeat": True, "every_days": 7, "accepted_leaks": accepted}
-    plan = rounds.parse_plan(json.dumps(asked))
-    assert plan.next_turn(began=NOW).accepted_leaks is None
+    plan = standing_plan(asked)
+    following = standing_plan(plan.next_turn(began=NOW).model_dump(mode="json"))
+    assert plan.accepted_leaks is not None
+    assert following.accepted_leaks is None
 
 
 @pytest.mark.parametrize(
@@ -453,11 +456,15 @@ def test_leaks_that_were_accepted_once_are_not_accepted_for_the_next_round() -> 
         ({"not_before": "2026-05-04T09:30:00"}, "wrong at not_before"),
         ({"split": "train"}, "wrong at split"),
         ({"modle": "v2"}, "wrong at modle"),
+        ({"accepted_leaks": {"user_id": 1, "reason": "x"}}, "wrong at accepted_leaks"),
+        ({"metrics": ["evaluate:/tmp/wer"]}, "may not use the metric"),
+        ({"metrics": ["exact_match", "json_schema:/etc/hosts"]}, "may not use the metric"),
+        ({"review": {"reviewers": ["expert0-dseks"]}}, "Known, nearest first: expert0-desk"),
         ({"review": {"reviewers": []}}, "wrong at review.reviewers"),
     ],
 )
 def test_a_wrong_plan_is_refused(loop: Loop, changes: dict[str, Any], said: str) -> None:
-    with pytest.raises(InvalidInput, match=said):
+    with pytest.raises((InvalidInput, Forbidden), match=said):
         loop.start(**changes)
 
 
