@@ -29,7 +29,7 @@ def test_answer_waits_for_the_commit(house: House) -> None:
         answer = client.post("/api/v1/projects", json={"name": "n"})
     finally:
         event.remove(house.sessions, "before_commit", fail)
-    assert answer.status_code == 500
+    assert answer.status_code == 503
     with house.sessions() as session:
         assert session.scalar(select(Project).where(Project.name == "n")) is None
 
