@@ -17,6 +17,7 @@ from sqlalchemy.orm import Session
 from backend.errors import InvalidInput, NotFound
 from backend.services.leak_checks import Acceptance, Leak, Side, find_leaks, refusal, settle_leaks
 from backend.services.near_duplicates import near_duplicate_pairs
+from backend.services.projects import lock_project
 from backend.services.prompts import digest_text, prompt_text
 from backend.services.splits import assign_splits
 from backend.tables.datasets import Dataset, DatasetVersion, Example, Split
@@ -153,8 +154,9 @@ def _store_version(
     source_name: str,
     recipe: dict[str, Any],
 ) -> DatasetVersion:
-    dataset = _dataset_named(session, project_id, name)
     digest = rows_digest(rows)
+    lock_project(session, project_id)
+    dataset = _dataset_named(session, project_id, name)
     latest = _latest_version(session, dataset.id)
     if latest is not None and latest.digest == digest:
         return latest

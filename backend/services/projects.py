@@ -48,6 +48,15 @@ def get_project(session: Session, name: str | None = None) -> Project:
     return projects[0]
 
 
+def lock_project(session: Session, project_id: int) -> None:
+    """Let nobody else pass this line for the project until the transaction ends.
+
+    Who reads what is held out and writes what is trained on, or the other way round, takes it
+    first: on PostgreSQL neither would see what the other has not committed. SQLite has one writer.
+    """
+    session.execute(select(Project.id).where(Project.id == project_id).with_for_update())
+
+
 def parse_manifest(source: str) -> Manifest:
     """Read a manifest from YAML. Raises InvalidInput naming the first thing that is wrong."""
     try:
@@ -90,6 +99,7 @@ def set_manifest(
     manifest = parse_manifest(source)
     allowed.resolve(line.metric for line in manifest.lines if ":" in line.metric)
     digest = manifest_digest(manifest)
+    lock_project(session, project_id)
     current = find_manifest(session, project_id)
     if current is not None and current.digest == digest:
         return current

@@ -1,8 +1,9 @@
 """Whether a model that is about to be measured was trained on what it is measured by.
 
-A training set was compared with everything that was held out when it was frozen; what came in
-later is compared here, when a run on held-out examples starts. What an adapter that was trained
-elsewhere has seen nobody knows: it is not checked, and `unknown_training` names it.
+A training set was compared with everything that was held out when it was frozen; what is asked now
+is compared here, when a run on held-out examples starts, whichever came first. What an adapter
+that was trained elsewhere has seen nobody knows: it is not checked, and `unknown_training` names
+it.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ def settle_run_leaks(
     Raises:
         LeakRefused: with the prompts side by side; see `settle_leaks`.
     """
-    sets = _later_than_their_sets(session, version, model_ids)
+    sets = _sets_behind(session, model_ids)
     if split == Split.TRAIN or not sets:
         return
     asked = select(Example.id).where(
@@ -66,15 +67,11 @@ def unknown_training(session: Session, model_ids: Collection[int]) -> list[str]:
     return [model.label for model in models]
 
 
-def _later_than_their_sets(
-    session: Session, version: DatasetVersion, model_ids: Collection[int]
-) -> set[int]:
+def _sets_behind(session: Session, model_ids: Collection[int]) -> set[int]:
+    """The training sets whose rows are in these models."""
     query = (
         select(TrainingSet.id)
         .join(TrainingRun, TrainingRun.training_set_id == TrainingSet.id)
-        .where(
-            TrainingRun.id.in_(runs_behind(session, model_ids)),
-            TrainingSet.created_at <= version.created_at,
-        )
+        .where(TrainingRun.id.in_(runs_behind(session, model_ids)))
     )
     return set(session.scalars(query))

@@ -34,6 +34,7 @@ from backend.services.curation.selection import (
 from backend.services.curation.sources import Sources, gather_sources
 from backend.services.curation.stored import list_training_sets
 from backend.services.leak_checks import Acceptance
+from backend.services.projects import lock_project
 from backend.services.prompts import chat_messages
 from backend.tables.curation import HeldBackRow, TrainingSet, TrainingSetRow
 
@@ -70,6 +71,7 @@ def freeze_training_set(
         InvalidInput: nothing to train on.
         Conflict: the project has a set of this name.
     """
+    lock_project(session, project_id)
     _check_name(session, project_id, name)
     guard = guard_project(session, project_id)
     sources = gather_sources(session, project_id, recipe, guard)

@@ -206,6 +206,13 @@ class TestRun:
         with pytest.raises(LeakRefused, match="The run is refused"):
             self._start(session, model, "test")
 
+    def test_the_clock_does_not_decide_what_is_compared(
+        self, session: Session, model: ModelVersion
+    ) -> None:
+        session.query(TrainingSet).update({"created_at": datetime(2100, 1, 1, tzinfo=UTC)})
+        with pytest.raises(LeakRefused, match="The run is refused"):
+            self._start(session, model, "test")
+
     def test_it_is_accepted_by_name(
         self, session: Session, model: ModelVersion, lead: Acceptance
     ) -> None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 from sqlalchemy import func, select, text, update
 from sqlalchemy.exc import IntegrityError
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, sessionmaker
 
 from backend.errors import LeakRefused, NotFound
 from backend.services import review
@@ -343,3 +345,33 @@ def test_a_held_out_review_stays_stored_and_shown(session: Session, desk: Desk) 
     leaked = held_out_reviews(session, kind="single")[0]
     shown = review.past_review(session, leaked.id, desk.experts[0].id)
     assert shown.review_id == leaked.id
+
+
+def test_a_freeze_waits_for_an_import_that_holds_its_text_out(
+    sessions: sessionmaker[Session],
+) -> None:
+    """Both at once: what the import has not committed yet, the freeze must not overlook."""
+    with sessions.begin() as session:
+        desk = build_desk(session, splits={"train": 4})
+    held_out = replace(make_rows({"train": 1})[0], split="test")
+    recipe = Recipe(dataset="tickets", references=Replay())
+    with ThreadPoolExecutor(1) as thread, sessions.begin() as importing:
+        import_dataset(importing, desk.project.id, "exam", [held_out], source_name="exam")
+        freezing = thread.submit(_freeze_by_itself, sessions, desk, recipe)
+        with pytest.raises(TimeoutError):
+            freezing.result(timeout=0.5)
+        importing.commit()
+        taught = freezing.result(timeout=30)
+    assert held_out.external_id not in taught
+    assert len(taught) == 3
+
+
+def _freeze_by_itself(sessions: sessionmaker[Session], desk: Desk, recipe: Recipe) -> set[str]:
+    with sessions.begin() as session:
+        frozen = freeze_training_set(
+            session, project_id=desk.project.id, name="raced", recipe=recipe
+        )
+        rows = session.scalars(
+            select(TrainingSetRow.example_id).where(TrainingSetRow.training_set_id == frozen.id)
+        )
+        return {session.get_one(Example, example_id).external_id for example_id in rows}
