@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from backend.schemas import review_queues
+from backend.schemas import review_designs, review_queues
 from backend.schemas.common import Page
+from backend.schemas.review import QueueKindName
 from backend.wire import Wire
 
 
@@ -21,6 +22,13 @@ class QueueClient(Wire):
         """Open a review queue."""
         path = f"/v1/projects/{project_id}/review-queues"
         return self._create(review_queues.ReviewQueueShown, path, body)
+
+    def review_defaults(
+        self, project_id: int, kind: QueueKindName = "single"
+    ) -> review_designs.OpeningDefaults:
+        """What a new queue of this kind is where a request names nothing."""
+        path = f"/v1/projects/{project_id}/review-defaults"
+        return self._get(review_designs.OpeningDefaults, path, kind=kind)
 
     def queue(self, queue_id: int) -> review_queues.ReviewQueueShown:
         """A queue with its reviewers' progress."""

@@ -79,6 +79,7 @@ RULES: dict[str, Access] = {
     "GET /v1/score-runs/{score_run_id}/scores": Access.ENGINEER,
     "GET /v1/projects/{project_id}/review-queues": Access.ENGINEER,
     "POST /v1/projects/{project_id}/review-queues": Access.ENGINEER,
+    "GET /v1/projects/{project_id}/review-defaults": Access.ENGINEER,
     "POST /v1/projects/{project_id}/review-designs": Access.ENGINEER,
     "GET /v1/review-queues/{queue_id}": Access.ENGINEER,
     "POST /v1/review-queues/{queue_id}/close": Access.ENGINEER,

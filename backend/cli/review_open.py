@@ -13,11 +13,10 @@ from backend.cli.review_options import OpenOptions, parse_place, parse_stratum, 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
+    from backend.rubrics import Rubric
     from backend.services.review import Opening, QueuePlan
     from backend.services.review.assignments import Assignment
     from backend.services.review.designs import SamplingDesign
-
-DEFAULT_RUBRICS = {"single": "summary_faithfulness", "pair": "blind_pair"}
 
 
 @takes(OpenOptions)
@@ -25,6 +24,8 @@ def open_(asked: OpenOptions) -> None:
     """Open a queue: single outputs (--models) or blind pairs (--pair) of a run."""
     from backend.errors import InvalidInput
     from backend.services import review
+    from backend.services.review.opening import check_rules
+    from backend.services.review.previews import warnings_of
 
     if (asked.models is None) == (asked.pair is None):
         raise InvalidInput("Give either --models or --pair.", hint="For example: --pair base,v1")
@@ -34,8 +35,9 @@ def open_(asked: OpenOptions) -> None:
         life = asked.lease_seconds or installation.settings.lease_seconds
         opening = _opening(session, found.id, asked, design, lease_seconds=life)
         plan = review.plan_queue(session, opening)
-        shown = _summary(asked.queue, plan)
+        shown = {**_summary(asked.queue, plan), "warnings": warnings_of(session, plan)}
         if asked.dry_run:
+            check_rules(plan, rules)
             session.rollback()
         else:
             shown["id"] = review.store_queue(session, asked.queue, plan, rules).id
@@ -51,12 +53,11 @@ def _opening(
     lease_seconds: int,
 ) -> Opening:
     """The queue as it is asked for; its rubric is saved."""
-    from backend.rubrics import find_rubric
     from backend.services import review, scoring
     from backend.services.model_versions import find_model
 
     kind, labels = ("single", asked.models) if asked.pair is None else ("pair", asked.pair)
-    rubric = find_rubric(asked.rubric or DEFAULT_RUBRICS[kind])
+    rubric = _rubric(session, project_id, asked.rubric, kind)
     version = review.save_rubric(session, project_id, rubric)
     scored = scoring.list_score_runs(session, asked.run)
     return review.Opening(
@@ -79,6 +80,18 @@ def _opening(
     )
 
 
+def _rubric(session: Session, project_id: int, named: str | None, kind: str) -> Rubric:
+    """The rubric of a file, or the one that a name means."""
+    from pathlib import Path
+
+    from backend.rubrics import find_rubric, library_names
+    from backend.services.review.opening_defaults import rubric_asked
+
+    if named is not None and named not in library_names() and Path(named).is_file():
+        return find_rubric(named)
+    return rubric_asked(session, project_id, named, kind)
+
+
 def _show(shown: dict[str, Any], json: bool) -> None:
     if json:
         print_json(shown)
@@ -86,6 +99,8 @@ def _show(shown: dict[str, Any], json: bool) -> None:
     if shown["id"] is None:
         typer.echo("Nothing was opened (--dry-run).")
     typer.echo(_sentence(shown))
+    for warning in shown["warnings"]:
+        typer.echo(f"Note: {warning}")
     if shown["design"]["strata"]:
         columns = ["name", "n_frame", "n_asked", "n_drawn", "n_without"]
         print_table(shown["design"]["strata"], columns=columns, title="Strata")
@@ -167,20 +182,12 @@ def _names(text: str | None) -> list[str]:
 def _reviewer_ids(
     session: Session, project_id: int, names: str | None, groups: str | None
 ) -> list[int]:
-    from backend.errors import InvalidInput
     from backend.services.review.assignments import members_of_groups
-    from backend.services.users import find_member, list_users
-    from backend.tables.users import Role
+    from backend.services.review.opening_defaults import default_reviewers
+    from backend.services.users import find_member
 
     if names is not None or groups is not None:
         named = [find_member(session, project_id, name).id for name in _names(names)]
         grouped = members_of_groups(session, project_id, _names(groups))
         return list(dict.fromkeys([*named, *grouped]))
-    members = list_users(session, project_id=project_id)
-    experts = [user.id for user in members if user.active and user.role == Role.EXPERT]
-    if not experts:
-        raise InvalidInput(
-            "This project has no experts.",
-            hint="Add one: strop user add NAME --role expert, or name --reviewers.",
-        )
-    return experts
+    return default_reviewers(session, project_id)

@@ -7,6 +7,7 @@ from typing import Literal
 from pydantic import Field
 
 from backend.schemas.common import Given, Shown
+from backend.schemas.review_items import ShownOutput
 
 DesignKind = Literal["random", "stratified", "active"]
 Share = Field(None, gt=0.0, le=1.0)
@@ -70,8 +71,40 @@ class StratumShown(Shown):
     n_without: int = 0
 
 
+class DrawnExample(Shown):
+    """An item that would be drawn, as its reviewers would see it: one output, or a and b.
+
+    `split` is that of its example, `why` what reviewers are told after they answered.
+    """
+
+    input: str
+    context: str | None
+    outputs: list[ShownOutput]
+    split: str
+    why: str | None = None
+
+
+class OpeningDefaults(Shown):
+    """What a new queue is where a request names nothing, as it fits the project now.
+
+    `rubric_version` is the project's; None for one of the library. `overlap` is never more than
+    there are `reviewers`. `notes` are sentences for the lead.
+    """
+
+    rubric: str
+    rubric_version: int | None
+    reviewers: list[str]
+    overlap: int
+    overlap_share: float
+    notes: list[str] = Field(default_factory=list)
+
+
 class DesignShown(Shown):
-    """What a design would draw, before a queue is opened by it. Nothing is stored."""
+    """What a design would draw, before a queue is opened by it. Nothing is stored.
+
+    `warnings` are sentences that a lead has to know before opening, `examples` the first items
+    that would be given out.
+    """
 
     kind: DesignKind
     n_candidates: int
@@ -82,3 +115,5 @@ class DesignShown(Shown):
     seconds_per_review: float | None = None
     seconds_from: str | None = None
     giveaways: dict[str, int] = Field(default_factory=dict)
+    warnings: list[str] = Field(default_factory=list)
+    examples: list[DrawnExample] = Field(default_factory=list)

@@ -17,7 +17,9 @@ from backend.schemas.review_items import MarkedSpan
 class ReviewQueueGiven(Given):
     """A new queue over the outputs of a run. Reviewers are named by user name.
 
-    `rules` are those of `QueueRules`: skips, caps, known answers, adjudication, masks, costs.
+    Without `rubric` it is the project's own, without `reviewers` and groups all of its experts: see
+    the review defaults. `rules` are those of `QueueRules`: skips, caps, known answers,
+    adjudication, masks, costs.
     """
 
     name: str = Field(min_length=1, max_length=120, pattern=NAME_PATTERN)
@@ -25,7 +27,9 @@ class ReviewQueueGiven(Given):
     generation_run_id: int
     models: list[str] = Field(min_length=1, max_length=50)
     rubric: str | None = Field(
-        None, max_length=200_000, description="Rubric as YAML, or the name of one in the library."
+        None,
+        max_length=200_000,
+        description="Name of one of the project's or of the library, or a rubric as YAML.",
     )
     reviewers: list[str] = Field(default_factory=list, max_length=500)
     seed: int = Field(7, ge=0)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import asdict
 
 from fastapi import APIRouter
 from sqlalchemy.orm import Session
 
 from backend.api.deps import NowDep, PageDep, ServingDep, SessionDep
 from backend.api.once import OnceDep
-from backend.rubrics import Rubric, find_rubric, library_names, parse_rubric
 from backend.schemas import review as desk_shapes
 from backend.schemas import review_designs as designs
 from backend.schemas import review_queues as shapes
@@ -19,6 +19,13 @@ from backend.services.access import require_in_project
 from backend.services.model_versions import find_model
 from backend.services.review.assignments import Assignment, members_of_groups
 from backend.services.review.designs import Allocation, DesignKind, SamplingDesign, Target
+from backend.services.review.opening import check_rules
+from backend.services.review.opening_defaults import (
+    default_reviewers,
+    opening_defaults,
+    rubric_asked,
+)
+from backend.services.review.previews import drawn_examples, warnings_of
 from backend.services.review.progress import (
     QueueProgress,
     ReviewerProgress,
@@ -27,10 +34,9 @@ from backend.services.review.progress import (
 )
 from backend.services.review.rules import rules_from
 from backend.services.users import find_member
-from backend.tables.review import Review, ReviewQueue
+from backend.tables.review import QueueKind, Review, ReviewQueue
 
 router = APIRouter(tags=["review queues"])
-DEFAULT_RUBRICS = {"single": "summary_faithfulness", "pair": "blind_pair"}
 
 
 def _show(session: Session, queue: ReviewQueue) -> shapes.ReviewQueueShown:
@@ -93,10 +99,32 @@ def preview_design(
 ) -> designs.DesignShown:
     """What a queue would draw and about how long it would take; nothing is stored."""
     opening = _opening(session, project_id, body, serving.settings.lease_seconds)
-    design = review.plan_queue(session, opening).as_design()
+    plan, rules = review.plan_queue(session, opening), rules_from(body.rules)
+    check_rules(plan, rules)
+    design = {
+        **plan.as_design(),
+        "warnings": warnings_of(session, plan),
+        "examples": [asdict(one) for one in drawn_examples(session, plan, rules)],
+    }
     # The rubric was stored to plan by; without a queue it is taken back.
     session.rollback()
     return designs.DesignShown.model_validate(design, from_attributes=False)
+
+
+@router.get("/projects/{project_id}/review-defaults")
+def show_defaults(
+    project_id: int, session: SessionDep, kind: desk_shapes.QueueKindName = "single"
+) -> designs.OpeningDefaults:
+    """What a new queue of this kind is where a request names nothing."""
+    found = opening_defaults(session, project_id, QueueKind(kind))
+    return designs.OpeningDefaults(
+        rubric=found.rubric.name,
+        rubric_version=found.rubric_version,
+        reviewers=list(found.reviewers),
+        overlap=found.overlap,
+        overlap_share=found.overlap_share,
+        notes=list(found.notes),
+    )
 
 
 def _opening(
@@ -116,7 +144,9 @@ def _opening(
         project_id=project_id,
         kind=body.kind,
         generation_run_id=body.generation_run_id,
-        rubric_version_id=review.save_rubric(session, project_id, _rubric(body)).id,
+        rubric_version_id=review.save_rubric(
+            session, project_id, rubric_asked(session, project_id, body.rubric, body.kind)
+        ).id,
         model_ids=[find_model(session, project_id, label).id for label in body.models],
         reviewer_ids=_reviewer_ids(session, project_id, body),
         seed=body.seed,
@@ -131,6 +161,8 @@ def _opening(
 
 
 def _reviewer_ids(session: Session, project_id: int, body: shapes.ReviewQueueGiven) -> list[int]:
+    if not body.reviewers and not body.assignment.groups:
+        return default_reviewers(session, project_id)
     named = [find_member(session, project_id, name).id for name in body.reviewers]
     grouped = members_of_groups(session, project_id, body.assignment.groups)
     return list(dict.fromkeys([*named, *grouped]))
@@ -146,12 +178,6 @@ def _design(given: designs.DesignGiven) -> SamplingDesign:
         minutes=given.minutes,
         minutes_per_review=given.minutes_per_review,
     )
-
-
-def _rubric(body: shapes.ReviewQueueGiven) -> Rubric:
-    """One of the library by name, else YAML as sent; never a path on the server."""
-    source = body.rubric or DEFAULT_RUBRICS[body.kind]
-    return find_rubric(source) if source in library_names() else parse_rubric(source)
 
 
 @router.get("/review-queues/{queue_id}")

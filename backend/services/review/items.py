@@ -118,7 +118,7 @@ def _view(connection: Connection, row: AnyRow) -> ItemView:
     a = mask_text(row.a_text or "", terms)
     output = left = right = None
     if row.generation_b_id is None:
-        output = ShownOutput(a, _flags(connection, row.score_run_id, row.generation_a_id))
+        output = ShownOutput(a, flags_of(connection, row.score_run_id, row.generation_a_id))
     else:
         b = mask_text(row.b_text or "", terms)
         left, right = (ShownOutput(side) for side in ((a, b) if row.a_is_left else (b, a)))
@@ -147,9 +147,10 @@ def masked_terms(
     return terms
 
 
-def _flags(
+def flags_of(
     connection: Connection, score_run_id: int | None, generation_id: int
 ) -> tuple[FlaggedSpan, ...]:
+    """What the checks of a score run flag in an output; nothing without a score run."""
     if score_run_id is None:
         return ()
     asked = {"run": score_run_id, "generation": generation_id}

@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 from backend.services.review.assignments import Assignment
 from backend.services.review.designs import SamplingDesign
 from backend.services.review.leases import SLOTS
-from backend.services.review.opening_rules import check_name
+from backend.services.review.opening_rules import check_name, check_share
 from backend.services.review.planning import Opening, QueuePlan, plan_queue
 from backend.services.review.queues import add_reviewers
 from backend.services.review.rules import DEFAULT, QueueRules
@@ -73,8 +73,10 @@ def store_queue(session: Session, name: str, plan: QueuePlan, rules: QueueRules)
 
     Raises:
         Conflict: the project has a queue of this name.
+        InvalidInput: as `check_rules`.
     """
     check_name(session, plan.opening.project_id, name)
+    check_rules(plan, rules)
     minutes = plan.opening.design.minutes
     if minutes is not None and rules.minutes_budget is None:
         rules = replace(rules, minutes_budget=minutes)
@@ -95,6 +97,12 @@ def store_queue(session: Session, name: str, plan: QueuePlan, rules: QueueRules)
     _add_items(session, queue.id, plan)
     add_reviewers(session, queue.id, plan.opening.reviewer_ids)
     return queue
+
+
+def check_rules(plan: QueuePlan, rules: QueueRules) -> None:
+    """InvalidInput for rules under which a planned queue could not come to an end."""
+    n_people = len(set(plan.opening.reviewer_ids))
+    check_share(rules.max_share, n_people=n_people, n_slots=plan.n_slots)
 
 
 def _add_items(session: Session, queue_id: int, plan: QueuePlan) -> None:

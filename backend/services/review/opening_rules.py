@@ -11,6 +11,7 @@ from backend.errors import Conflict, InvalidInput, NotFound
 from backend.rubrics import rubric_from_content
 from backend.services.generation import run_progress
 from backend.services.review.designs import DesignKind, SamplingDesign
+from backend.services.review.seats import most_of_one_person
 from backend.tables.generation import GenerationRun
 from backend.tables.review import QueueKind, ReviewQueue, RubricVersion
 from backend.tables.scoring import ScoreRun
@@ -107,9 +108,25 @@ def check_overlap(share: float, overlap: int, n_reviewers: int, lease_seconds: i
             hint="Give both: how many people, and on which share of the items.",
         )
     if overlap > n_reviewers:
-        raise InvalidInput(f"{overlap} distinct people are asked for and {n_reviewers} are named.")
+        raise InvalidInput(
+            f"{overlap} distinct people are asked for and {n_reviewers} are named.",
+            hint="Name more reviewers, or ask for fewer people on a shared item.",
+        )
     if lease_seconds < 5:
         raise InvalidInput("A lease lasts at least 5 seconds.")
+
+
+def check_share(max_share: float | None, *, n_people: int, n_slots: int) -> None:
+    """InvalidInput when the most that each person may give leaves reviews that nobody may give."""
+    if max_share is None:
+        return
+    most = most_of_one_person(max_share, n_slots)
+    if n_people * most < n_slots:
+        raise InvalidInput(
+            f"{n_people} reviewers may give {most} reviews each, and {n_slots} are asked for: the "
+            "queue could not come to an end.",
+            hint="Name more reviewers, or raise max_share.",
+        )
 
 
 def check_design(design: SamplingDesign, n_items: int | None) -> None:

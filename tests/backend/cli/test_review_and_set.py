@@ -34,7 +34,8 @@ def strop(*arguments: str) -> int:
 
 def open_single(desk: Desk) -> int:
     run = str(desk.run.id)
-    return strop("review", "open", "--run", run, "--models", "base", "--queue", "q")
+    asks = ("--rubric", "summary_faithfulness")
+    return strop("review", "open", "--run", run, "--models", "base", "--queue", "q", *asks)
 
 
 def review_all(settings: Settings, desk: Desk) -> None:
