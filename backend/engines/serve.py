@@ -20,13 +20,13 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from backend.engines.adapter_config import VLLM_RANKS
 from backend.engines.adapters import content_digest, read_adapter
 from backend.engines.base import ServedModel
 from backend.engines.probing import answers_get, warm_up
 from backend.engines.vllm_models import digest_name
 from backend.errors import Conflict, EngineUnavailable, InvalidInput
 
-VLLM_RANKS = (8, 16, 32, 64, 128, 256, 320, 512)  # what --max-lora-rank accepts
 _ROOM_FOR_ADAPTERS = 8
 # On CPUs vLLM 0.32 takes index -1 (no adapter) for the last adapter slot, so that the base, asked
 # beside adapters, answers with the last adapter's weights (vllm-project/vllm#48421). As long as

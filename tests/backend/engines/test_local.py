@@ -225,7 +225,7 @@ def test_a_truncated_file_is_refused(local: LocalEngine, models: Models, tmp_pat
     shutil.copytree(models["v2"].adapter_path, folder)
     weights = folder / "adapter_model.safetensors"
     weights.write_bytes(weights.read_bytes()[:-500])
-    with pytest.raises(EngineError, match="whole"):
+    with pytest.raises(InvalidInput, match="cut short"):
         local.load([ServedModel("bad", models["base"].base_model, folder)])
 
 

@@ -6,7 +6,9 @@ import json
 import socket
 from pathlib import Path
 
+import numpy as np
 import pytest
+from safetensors.numpy import save_file
 
 from backend.engines.base import ServedModel
 from backend.engines.serve import (
@@ -24,7 +26,13 @@ def adapter(folder: Path, rank: int, *, pattern: dict[str, int] | None = None) -
     folder.mkdir(parents=True)
     config = {"peft_type": "LORA", "r": rank, "rank_pattern": pattern or {}}
     (folder / "adapter_config.json").write_text(json.dumps(config))
-    (folder / "adapter_model.safetensors").write_bytes(b"")
+    ranks = {"q_proj": rank} | (pattern or {})
+    matrices = {
+        f"base_model.model.{module}.lora_{half}.weight": np.ones(shape, np.float32)
+        for module, one in ranks.items()
+        for half, shape in (("A", (one, 4)), ("B", (4, one)))
+    }
+    save_file(matrices, folder / "adapter_model.safetensors")
     return ServedModel(folder.name, "/models/base", folder, "ab" * 32)
 
 
