@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
@@ -41,6 +42,7 @@ EXIT_ALREADY_TRAINING = 4  # 2 and 3 are a finding and INCONCLUSIVE elsewhere in
 
 RESULT_NAME = "strop.json"
 PROGRESS_NAME = "progress.jsonl"
+ADAPTER_NAME = r"[A-Za-z0-9][A-Za-z0-9_.-]*"
 
 _NO_RECIPE = frozenset(
     {"base_model", "train_file", "validation_file", "output_dir", "start_from", "threads"}
@@ -58,6 +60,21 @@ class TrainingError(Exception):
         super().__init__(message if hint is None else f"{message} {hint}")
         self.message = message
         self.hint = hint
+
+
+def check_adapter_name(name: str) -> None:
+    """Check what is to name an adapter: it becomes part of paths, URLs and labels such as v1@2.
+
+    Raises:
+        TrainingError: it has other signs than letters, digits, `.`, `_` and `-`, is longer than 80,
+            begins with one of the three, or is `base`.
+    """
+    if not re.fullmatch(ADAPTER_NAME, name) or len(name) > 80 or name == "base":
+        raise TrainingError(
+            f"{name[:80]!r} cannot name an adapter or a model: letters, digits, '.', '_' and '-' "
+            "can, 80 at most, beginning with a letter or a digit.",
+            hint="Try a word such as v1.",
+        )
 
 
 class ConfigError(TrainingError):

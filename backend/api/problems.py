@@ -22,6 +22,7 @@ from backend.errors import (
 )
 from backend.schemas.common import Problem
 from evaluators.errors import EvaluatorError
+from training.config import TrainingError
 
 MEDIA_TYPE = "application/problem+json"
 TYPE_PREFIX = "urn:strop:problem:"
@@ -74,6 +75,9 @@ def add_problem_handlers(app: FastAPI) -> None:
     handlers: dict[type[Exception], Any] = {
         StropError: lambda request, error: render_error(error),
         EvaluatorError: lambda request, error: render_error(InvalidInput(str(error))),
+        TrainingError: lambda request, error: render_error(
+            InvalidInput(error.message, hint=error.hint)
+        ),
         IntegrityError: _render_integrity,
         DataError: _render_unfit,
         OverflowError: _render_unfit,

@@ -10,6 +10,7 @@ import typer
 from backend.cli.common import (
     JsonOption,
     ProjectOption,
+    open_installation,
     print_json,
     print_table,
     working_in_project,
@@ -25,13 +26,22 @@ def add(
     project: ProjectOption = None,
 ) -> None:
     """Register an adapter folder; a changed folder is a new revision of the name."""
-    from backend.services.model_versions import register_adapter
+    from backend.db import reading
+    from backend.services.model_versions import look_at_adapter, register_adapter
+    from backend.services.projects import get_project
 
-    with working_in_project(project) as (installation, session, found):
-        model = register_adapter(session, found.id, name, path, settings=installation.settings)
+    installation = open_installation()
+    settings, sessions = installation.settings, installation.sessions
+    with reading(sessions) as session:
+        found = get_project(session, project)
+    seen = look_at_adapter(sessions, found.id, name, path, settings=settings)
+    with sessions.begin() as session:
+        model = register_adapter(session, found.id, name, path, settings=settings, seen=seen)
         typer.echo(f"{model.label}: rank {model.adapter_rank}, sha256 {model.adapter_sha256}.")
         if not model.training_facts:
             typer.echo("It has no strop.json: what it was trained on is not known.")
+    for note in seen.folder.notes:
+        typer.echo(note)
 
 
 @app.command("list")

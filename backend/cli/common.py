@@ -116,6 +116,18 @@ def working_in_project(
         yield installation, session, get_project(session, name)
 
 
+def read_base_first(name: str | None) -> None:
+    """Have the project's base registered, whose files are read in no transaction."""
+    from backend.db import reading
+    from backend.services.model_versions import ensure_base
+    from backend.services.projects import get_project
+
+    sessions = open_installation().sessions
+    with reading(sessions) as session:
+        project = get_project(session, name)
+    ensure_base(sessions, project.id)
+
+
 def leak_acceptance(session: Session, reason: str | None, name: str | None) -> Acceptance | None:
     """Who accepts leaks and why, from `--accept-leaks REASON --as USER`; both or neither."""
     from backend.db import utc_now

@@ -77,15 +77,16 @@ def make_project(
     installation: Installation, base_model: str, *, name: str = PROJECT, bar: str | None = None
 ) -> int:
     """The project with its base model and its bar: the demo's, or a manifest as YAML text."""
-    from backend.services.model_versions import register_base
+    from backend.services.model_versions import register_base, see_base
     from backend.services.projects import create_project, get_project, set_manifest
 
+    seen = see_base(base_model)
     with installation.sessions.begin() as session:
         try:
             project = get_project(session, name)
         except NotFound:
             project = create_project(session, name, base_model=base_model)
-        base = register_base(session, project.id)
+        base = register_base(session, project.id, seen=seen)
         manifest = set_manifest(session, project.id, bar or BAR.read_text(encoding="utf-8"))
         typer.echo(f"Base model {base.base_model} (sha256 {base.base_sha256[:12]}).")
         typer.echo(f"Bar set before training: manifest version {manifest.version}.")

@@ -18,15 +18,17 @@ def command(
 ) -> None:
     """Make the database where it is missing, and a project in it."""
     from backend.db import connect, migrate
-    from backend.services.model_versions import register_base
+    from backend.services.model_versions import register_base, see_base
     from backend.services.projects import create_project
     from backend.settings import load_settings
 
     settings = load_settings(home=home)
     migrate(settings.url)
+    wanted = base_model or settings.base_model
+    seen = see_base(wanted)  # before the transaction: a large base takes minutes to read
     with connect(settings).begin() as session:
-        project = create_project(session, name, base_model=base_model or settings.base_model)
-        base = register_base(session, project.id)
+        project = create_project(session, name, base_model=wanted)
+        base = register_base(session, project.id, seen=seen)
         typer.echo(f"Project {name!r} on {base.base_model} (sha256 {base.base_sha256[:12]}).")
     settings.artifacts.mkdir(parents=True, exist_ok=True)
     typer.echo(f"Database {settings.url}; adapters below {settings.artifacts}.")

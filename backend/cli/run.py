@@ -14,6 +14,7 @@ from backend.cli.common import (
     JsonOption,
     ProjectOption,
     leak_acceptance,
+    read_base_first,
     takes,
     working_in_project,
 )
@@ -71,6 +72,7 @@ def command(asked: RunOptions) -> None:
         seed=asked.seed,
         truncate_prompt=asked.truncate_prompt,
     )
+    read_base_first(asked.project)
     with working_in_project(asked.project) as (installation, session, found):
         if asked.resume is None:
             default = installation.settings.engine

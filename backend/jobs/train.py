@@ -21,6 +21,7 @@ from backend.jobs.parts import Parts, Workshop
 from backend.services import queue, training
 from backend.services.training_files import RunFiles, run_files
 from backend.settings import child_environment
+from backend.tables.projects import Project
 from backend.tables.queue import Job, JobState
 from training.config import EXIT_ALREADY_TRAINING, EXIT_DONE, RESULT_NAME, lock_file
 
@@ -65,10 +66,16 @@ def train_parts(shop: Workshop, job: Job) -> Parts:
         yield from _wait_for_trainer(shop, plan)
     if not plan.finished:
         raise _failure(plan)
+    with reading(shop.sessions) as session:
+        run = training.get_training_run(session, plan.run_id)
+        base_model = session.get_one(Project, run.project_id).base_model
+    weights = training.read_result(run, base_model)  # hashes gigabytes: no transaction is open
     with shop.sessions.begin() as session:
         now = utc_now()
         if queue.finish_job(session, job.id, job.attempt, JobState.DONE, now=now, exit_code=0):
-            training.finish_training_run(session, plan.run_id, settings=shop.settings, now=now)
+            training.finish_training_run(
+                session, plan.run_id, settings=shop.settings, now=now, weights=weights
+            )
 
 
 def _wait_for_trainer(shop: Workshop, plan: _Plan) -> Parts:

@@ -27,7 +27,8 @@ class ModelVersionShown(Shown):
 
 
 class AdapterGiven(Given):
-    """An adapter folder to register; it must lie below the artifact root."""
+    """An adapter folder to register: in the project's own folder below the artifact root, from
+    which a relative path counts."""
 
     name: str = Field(min_length=1, max_length=80, pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")
     path: str = Field(min_length=1, max_length=1000)

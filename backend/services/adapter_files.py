@@ -1,39 +1,37 @@
-"""Adapter folders on disk: what is refused, and what can be known without loading a model.
+"""Which folders of weights a project may name, and what a whole model's folder holds.
 
-Only safetensors are read, and of those only the header. A folder must lie below the artifact root,
-hold no pickle, and fit the base model tensor by tensor.
+Adapters and models lie below the artifact root, where each project has a folder of its own: weights
+that were trained in one project may have learned test rows of another. What is in an adapter's
+folder is for `backend.engines.adapters` to say. Refusals name folders as they were given, never
+where the root lies.
 """
 
 from __future__ import annotations
 
-import json
+import re
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from backend.engines.adapter_config import read_json_object
+from backend.engines.adapters import FACTS_FILE, refuse_unsafe_files
 from backend.errors import Forbidden, InvalidInput
+from backend.settings import Settings
+from backend.tables.model_versions import ModelVersion
+from backend.tables.training import TrainingRun
+from training.config import TrainingError
+from training.tensors import model_tensors, require_finite
 
-PICKLE_SUFFIXES = frozenset({".bin", ".pt", ".pth", ".pkl", ".pickle", ".ckpt", ".joblib", ".npy"})
-WEIGHTS = "adapter_model.safetensors"
-CONFIG = "adapter_config.json"
-FACTS = "strop.json"
-_MAX_HEADER_BYTES = 100_000_000
 
+class NamedBy(StrEnum):
+    """Who names a folder: somebody at this machine, or a request from anywhere."""
 
-@dataclass(frozen=True, slots=True)
-class AdapterFolder:
-    """What an adapter's folder says of itself.
-
-    Attributes:
-        facts: what training recorded in strop.json; empty for adapters made elsewhere.
-        shapes: tensor name -> shape.
-    """
-
-    path: Path
-    rank: int
-    base_model: str
-    facts: dict[str, Any]
-    shapes: dict[str, tuple[int, ...]]
+    PERSON = "person"
+    REQUEST = "request"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,136 +42,101 @@ class ModelFolder:
     facts: dict[str, Any]
 
 
-def read_model(path: Path, *, artifact_root: Path) -> ModelFolder:
-    """Look at the folder of a whole model without loading it.
+def project_artifacts(settings: Settings, project_id: int) -> Path:
+    """The folder of a project's own weights, below the artifact root."""
+    return settings.artifacts / f"project-{project_id}"
+
+
+def own_folder(
+    session: Session,
+    project_id: int,
+    path: Path,
+    *,
+    settings: Settings,
+    named_by: NamedBy = NamedBy.PERSON,
+) -> Path:
+    """The folder of weights that a project names, links resolved.
+
+    A request may name what lies in the project's own folder, below which a relative path counts,
+    or what is the project's already. A person at this machine may name any folder below the
+    artifact root that is not another project's.
 
     Raises:
-        Forbidden: it lies outside the artifact root, or holds a pickle.
-        InvalidInput: a file is missing, truncated or not what it should be.
+        Forbidden: it lies elsewhere, or is another project's.
+        InvalidInput: it is no folder.
     """
-    folder = _confined(path, artifact_root)
-    _read_json(folder / "config.json")
-    for file in folder.glob("*.safetensors"):
-        tensor_shapes(file)
-    facts = _read_json(folder / FACTS) if (folder / FACTS).exists() else {}
-    return ModelFolder(folder, facts)
-
-
-def read_adapter(path: Path, *, artifact_root: Path) -> AdapterFolder:
-    """Look at an adapter folder without loading it.
-
-    Raises:
-        Forbidden: it lies outside the artifact root, or holds a pickle.
-        InvalidInput: a file is missing, truncated or not what it should be.
-    """
-    folder = _confined(path, artifact_root)
-    config = _read_json(folder / CONFIG)
-    if config.get("peft_type") != "LORA":
-        raise InvalidInput(
-            f"{path} is a {config.get('peft_type')} adapter.", hint="Strop serves LoRA adapters."
-        )
-    facts = _read_json(folder / FACTS) if (folder / FACTS).exists() else {}
-    return AdapterFolder(
-        path=folder,
-        rank=int(config.get("r", 0)),
-        base_model=str(config.get("base_model_name_or_path", "")),
-        facts=facts,
-        shapes=tensor_shapes(folder / WEIGHTS),
-    )
-
-
-def _confined(path: Path, artifact_root: Path) -> Path:
-    folder = path.resolve()
-    if not folder.is_relative_to(artifact_root.resolve()):
+    own = project_artifacts(settings, project_id).resolve()
+    asked = own / path if named_by is NamedBy.REQUEST else path
+    try:
+        folder = asked.resolve()
+        is_folder = folder.is_dir()
+    except (OSError, ValueError, RuntimeError) as error:  # too long, a zero character, a circle
+        raise InvalidInput(f"{str(path)[:200]!r} cannot be a folder.") from error
+    if not folder.is_relative_to(settings.artifacts):
         raise Forbidden(
-            f"The adapter {path} lies outside the artifact root {artifact_root}.",
-            hint="Copy it below that folder, or set STROP_ARTIFACT_ROOT.",
+            f"The folder {str(path)[:200]!r} lies outside the artifact root.",
+            hint=f"Copy it into {own.name} below the artifact root, or set STROP_ARTIFACT_ROOT.",
         )
-    if not folder.is_dir():
-        raise InvalidInput(f"There is no adapter folder {path}.", hint="Name a PEFT folder.")
-    _refuse_pickles(folder)
+    inside, mine = folder != own and folder.is_relative_to(own), False
+    if not inside:
+        mine, foreign = _claims(session, project_id, folder, settings)
+        if foreign and not mine:
+            raise Forbidden(
+                f"The folder {str(path)[:200]!r} belongs to another project, whose training rows "
+                "may be test rows here.",
+                hint="Train it here, or register it there.",
+            )
+    if named_by is NamedBy.REQUEST and not inside and not mine:
+        raise Forbidden(
+            f"The folder {str(path)[:200]!r} does not lie in this project's own folder.",
+            hint=f"Copy it into {own.name} below the artifact root.",
+        )
+    if not is_folder:
+        raise InvalidInput(f"There is no folder {str(path)[:200]!r}.", hint="Name a PEFT folder.")
     return folder
 
 
-def _refuse_pickles(folder: Path) -> None:
-    for file in sorted(folder.rglob("*")):
-        if file.suffix.lower() in PICKLE_SUFFIXES:
-            raise Forbidden(
-                f"The adapter folder holds {file.name}, which may be a pickle and could run code.",
-                hint="Save the adapter as safetensors and remove that file.",
-            )
-        if file.is_symlink() and not file.resolve().is_relative_to(folder):
-            raise Forbidden(
-                f"The adapter folder holds {file.name}, a link that leads out of it.",
-                hint="Copy the file itself.",
-            )
+def _claims(
+    session: Session, project_id: int, folder: Path, settings: Settings
+) -> tuple[bool, bool]:
+    """Whether a folder is, or lies in, what this project has registered or trained; and whether it
+    is, holds, or lies in what another project has."""
+    first = folder.relative_to(settings.artifacts).parts[:1]
+    own = project_artifacts(settings, project_id).name
+    foreign = bool(first) and first[0] != own and bool(_PROJECT_FOLDER.fullmatch(first[0]))
+    models = select(ModelVersion.project_id, ModelVersion.adapter_path, ModelVersion.base_model)
+    runs = select(TrainingRun.project_id, TrainingRun.output_dir)
+    mine = False
+    for project, *places in (*session.execute(models), *session.execute(runs)):
+        for known in (Path(place) for place in places if place):
+            if not known.is_relative_to(settings.artifacts):  # a base is everybody's
+                continue
+            mine |= project == project_id and folder.is_relative_to(known)
+            overlaps = folder.is_relative_to(known) or known.is_relative_to(folder)
+            foreign |= project != project_id and overlaps
+    return mine, foreign
 
 
-def _read_json(file: Path) -> dict[str, Any]:
+_PROJECT_FOLDER = re.compile(r"project-[0-9]+")
+
+
+def read_model(folder: Path) -> ModelFolder:
+    """Look at the folder of a whole model without loading it.
+
+    Raises:
+        InvalidInput: a file of it could run code, leads out of it, is missing, truncated or not
+            what it should be; or a weight is not finite.
+    """
+    refuse_unsafe_files(folder)
+    read_json_object(folder / "config.json")
+    check_model_finite(folder)
+    record = folder / FACTS_FILE
+    return ModelFolder(folder, read_json_object(record) if record.exists() else {})
+
+
+def check_model_finite(folder: Path) -> None:
+    """Raise InvalidInput when a file of a whole model is damaged or a weight is not finite."""
     try:
-        content = json.loads(file.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise InvalidInput(
-            f"{file.parent} has no {file.name}.", hint="Is it a PEFT adapter folder?"
-        ) from None
-    except (UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise InvalidInput(f"{file} is not JSON: {error}.", hint="Save the adapter anew.") from None
-    if not isinstance(content, dict):
-        raise InvalidInput(f"{file} does not hold an object.", hint="Save the adapter anew.")
-    return content
-
-
-def tensor_shapes(file: Path) -> dict[str, tuple[int, ...]]:
-    """Names and shapes of the tensors of a safetensors file, from its header.
-
-    Raises InvalidInput when the file is missing, cut short or not safetensors.
-    """
-    if not file.is_file():
-        raise InvalidInput(f"{file.parent} has no {file.name}.", hint="Only safetensors are read.")
-    size = file.stat().st_size
-    with file.open("rb") as stream:
-        length = int.from_bytes(stream.read(8), "little")
-        if size < 8 or not 2 <= length <= min(size - 8, _MAX_HEADER_BYTES):
-            raise _damaged(file)
-        try:
-            header = json.loads(stream.read(length))
-        except (UnicodeDecodeError, json.JSONDecodeError):
-            raise _damaged(file) from None
-    tensors = {name: entry for name, entry in header.items() if name != "__metadata__"}
-    end = max((entry["data_offsets"][1] for entry in tensors.values()), default=0)
-    if not tensors or 8 + length + end != size:
-        raise _damaged(file)
-    return {name: tuple(entry["shape"]) for name, entry in tensors.items()}
-
-
-def _damaged(file: Path) -> InvalidInput:
-    return InvalidInput(
-        f"{file} is cut short or is not a safetensors file.", hint="Copy or save it again."
-    )
-
-
-def check_fits_base(adapter: AdapterFolder, base: Path) -> None:
-    """Check that every LoRA pair of the adapter fits a weight of the base.
-
-    Raises InvalidInput that names the first tensor that does not fit.
-    """
-    weights: dict[str, tuple[int, ...]] = {}
-    for file in base.glob("*.safetensors"):
-        weights |= tensor_shapes(file)
-    for name, shape in adapter.shapes.items():
-        module, _, part = name.removeprefix("base_model.model.").partition(".lora_")
-        if part not in {"A.weight", "B.weight"}:
-            continue
-        target = weights.get(f"{module}.weight")
-        # A is (rank, in), B is (out, rank), the weight is (out, in).
-        fits = (
-            target is not None
-            and len(shape) == 2
-            and (shape[1] == target[1] if part == "A.weight" else shape[0] == target[0])
-        )
-        if not fits:
-            raise InvalidInput(
-                f"The adapter {adapter.path.name} was made for another base model: {name} has "
-                f"shape {shape}, the base has {target}.",
-                hint=f"It names {adapter.base_model or 'no base'}; register it with that base.",
-            )
+        require_finite(model_tensors(folder), f"The model {folder.name}")
+    except TrainingError as error:
+        raise InvalidInput(error.message, hint=error.hint) from error

@@ -27,6 +27,7 @@ from backend.services.preflight_checks import (
     Digests,
     check_difference,
     check_digests,
+    check_finite,
     check_fit,
     check_rank,
     check_rendering,
@@ -160,6 +161,8 @@ def check_files(base: ModelFacts, adapters: Sequence[ModelFacts]) -> list[Check]
         if facts.served.adapter_path is not None:
             checks.append(check_rank(name, facts.served.adapter_path, facts.rank))
             checks.append(check_fit(facts.served, facts.served.adapter_path))
+        else:
+            checks.append(check_finite(facts.served))
     return checks
 
 

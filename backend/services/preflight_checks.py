@@ -11,13 +11,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 
+from backend.engines.adapter_config import VLLM_RANKS
+from backend.engines.adapter_fit import check_fits_base
 from backend.engines.adapters import read_adapter
 from backend.engines.base import Engine, Message, ServedModel
 from backend.engines.prompts import decode_prompt, encode_prompt, load_tokenizer
-from backend.engines.serve import VLLM_RANKS
 from backend.errors import StropError
-from backend.services import adapter_files
-from backend.services.adapter_files import check_fits_base
+from backend.services.adapter_files import check_model_finite
 
 SMALLEST_DIFFERENCE = 0.05
 """Nats. A trained adapter moves the likeliest twenty first tokens by far more; rounding by less."""
@@ -127,13 +127,27 @@ def check_fit(model: ServedModel, path: Path) -> Check:
 
     title = f"fit of {model.name}"
     try:
-        check_fits_base(
-            adapter_files.read_adapter(path, artifact_root=path), resolve_model(model.base_model)
-        )
+        check_fits_base(read_adapter(path), resolve_model(model.base_model))
     except (StropError, TrainingError) as error:
         return Check(title, False, f"{model.name}: {error.message}")
     detail = f"{model.name}: every tensor fits the base."
     return Check(title, True, detail)
+
+
+def check_finite(model: ServedModel) -> Check:
+    """Whether every weight of a base or of a fully trained model is a number.
+
+    Of an adapter, reading it (`check_fit`) has asked.
+    """
+    from training.config import TrainingError
+    from training.digest import resolve_model
+
+    title = f"weights of {model.name}"
+    try:
+        check_model_finite(resolve_model(model.base_model))
+    except (StropError, TrainingError) as error:
+        return Check(title, False, f"{model.name}: {error.message}")
+    return Check(title, True, f"{model.name}: every weight is finite.")
 
 
 def check_rendering(

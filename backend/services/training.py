@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -16,11 +17,26 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from backend.engines.adapter_config import read_json_object
 from backend.errors import Conflict, InvalidInput, NotFound
 from backend.services import projects
+from backend.services.adapter_files import project_artifacts
 from backend.services.model_cards import write_card
+from backend.services.model_versions import (
+    SeenAdapter,
+    SeenModel,
+    check_name,
+    register_adapter,
+    register_full_model,
+    see_adapter,
+    see_model,
+)
 from backend.services.training_files import run_files, write_run_files
-from backend.services.training_start import resolve_start
+from backend.services.training_start import (
+    require_known_start,
+    resolve_start,
+    resolve_start_from,
+)
 from backend.services.training_validation import SHARE
 from backend.settings import Settings
 from backend.tables.curation import TrainingSet
@@ -69,7 +85,9 @@ def create_training_run(
         Conflict: no success manifest is set.
         InvalidInput: the configuration is not valid, or the set has no row to train on.
         NotFound: the project has no such training set, or no such model to start from.
+        Forbidden: `start_from` is not the folder of a model of this project.
     """
+    check_name(adapter_name)
     manifest = _require_manifest(session, project_id)
     training_set = session.get(TrainingSet, training_set_id)
     if training_set is None or training_set.project_id != project_id:
@@ -77,7 +95,9 @@ def create_training_run(
     if given := sorted(set(config) & set(OURS)):
         raise InvalidInput(f"Strop fills in {', '.join(given)} itself.", hint="Leave it out.")
     begin, resolved = (
-        (None, dict(config)) if start is None else resolve_start(session, project_id, start, config)
+        resolve_start_from(session, project_id, config)
+        if start is None
+        else resolve_start(session, project_id, start, config)
     )
     run = TrainingRun(
         project_id=project_id,
@@ -91,7 +111,7 @@ def create_training_run(
     )
     session.add(run)
     session.flush()
-    run.output_dir = str(settings.artifacts / f"{adapter_name}-run-{run.id}")
+    run.output_dir = str(project_artifacts(settings, project_id) / f"{adapter_name}-run-{run.id}")
     write_run_files(session, run, resolve_config(session, run, settings), settings)
     session.flush()
     return run
@@ -181,35 +201,68 @@ def training_progress(run: TrainingRun) -> list[dict[str, Any]]:
     return [json.loads(line) for line in lines if line.endswith("\n")]
 
 
-def finish_training_run(
-    session: Session, run_id: int, *, settings: Settings, now: datetime
-) -> ModelVersion:
-    """Register the finished adapter, once however often this is called, and keep its record.
+@dataclass(frozen=True, slots=True)
+class TrainedWeights:
+    """What a trainer left: its record, and its weights as they were read."""
+
+    result: dict[str, Any]
+    seen: SeenAdapter | SeenModel
+
+
+def read_result(run: TrainingRun, base_model: str) -> TrainedWeights:
+    """Read what the trainer of a run has left; no transaction should be open.
 
     Raises:
         NotFound: the trainer has left no result.
+        InvalidInput: its weights are not finite, or do not fit the base.
     """
-    from backend.services.model_versions import register_adapter, register_full_model
+    folder = Path(run.output_dir)
+    if not (folder / RESULT_NAME).is_file():
+        raise NotFound(f"Training run {run.id} has left no adapter.", hint="See its log.")
+    result = read_json_object(folder / RESULT_NAME)
+    full = bool(result.get("model_sha256"))
+    return TrainedWeights(result, see_model(folder) if full else see_adapter(folder, base_model))
 
+
+def finish_training_run(
+    session: Session,
+    run_id: int,
+    *,
+    settings: Settings,
+    now: datetime,
+    weights: TrainedWeights | None = None,
+) -> ModelVersion:
+    """Register the finished adapter, once however often this is called, and keep its record.
+
+    Args:
+        weights: what `read_result` read before this transaction; None reads it now.
+
+    Raises:
+        NotFound: the trainer has left no result.
+        Forbidden: it went on from other weights than the run names.
+    """
     run = get_training_run(session, run_id)
-    record = Path(run.output_dir) / RESULT_NAME
-    if not record.is_file():
-        raise NotFound(f"Training run {run_id} has left no adapter at {run.output_dir}.")
-    result = json.loads(record.read_text(encoding="utf-8"))
-    register = register_full_model if result.get("model_sha256") else register_adapter
-    model = trained_model(session, run_id) or register(
-        session,
-        run.project_id,
-        run.adapter_name,
-        Path(run.output_dir),
-        settings=settings,
-        training_run_id=run_id,
-    )
-    run.result = result
+    model = trained_model(session, run_id)
+    if model is None or not run.result:
+        base_model = session.get_one(Project, run.project_id).base_model
+        weights = weights or read_result(run, base_model)
+        require_known_start(session, run, weights.result)
+        model = model or _register(session, run, weights.seen, settings)
+        run.result = weights.result
     run.finished_at = run.finished_at or now
     session.flush()
     write_card(session, model)
     return model
+
+
+def _register(
+    session: Session, run: TrainingRun, seen: SeenAdapter | SeenModel, settings: Settings
+) -> ModelVersion:
+    folder, name = Path(run.output_dir), run.adapter_name
+    asked: dict[str, Any] = {"settings": settings, "training_run_id": run.id}
+    if isinstance(seen, SeenModel):
+        return register_full_model(session, run.project_id, name, folder, seen=seen, **asked)
+    return register_adapter(session, run.project_id, name, folder, seen=seen, **asked)
 
 
 def planned_epochs(run: TrainingRun) -> float:

@@ -6,17 +6,23 @@ configuration that says otherwise is refused. A fully trained model is taken up 
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from sqlalchemy.orm import Session
 
-from backend.errors import InvalidInput
-from backend.services.adapter_files import CONFIG
-from backend.services.model_versions import alias_target, find_model, register_base
+from backend.engines.adapter_config import read_config
+from backend.engines.adapters import CONFIG_FILE
+from backend.errors import Forbidden, InvalidInput
+from backend.services.model_versions import (
+    alias_target,
+    find_model,
+    list_models,
+    register_base,
+)
 from backend.tables.model_versions import BASE, ModelVersion
+from backend.tables.training import TrainingRun
 from training.config import Weights
 
 CHAMPION = "champion"
@@ -48,7 +54,61 @@ def resolve_start(
     """
     if config.get("start_from"):
         raise InvalidInput("The start is named twice.", hint="Leave start_from out.")
-    model = find_model(session, project_id, label)
+    return _begin_with(session, find_model(session, project_id, label), config)
+
+
+def resolve_start_from(
+    session: Session, project_id: int, config: Mapping[str, Any]
+) -> tuple[ModelVersion | None, dict[str, Any]]:
+    """The same for a folder in `start_from`: it must be that of a model of this project.
+
+    Raises:
+        Forbidden: it is any other folder, whose weights may have learned what is held out here.
+        InvalidInput: as of `resolve_start`.
+    """
+    given = config.get("start_from")
+    if not given:
+        return None, dict(config)
+    folder = _resolved(given)
+    for model in list_models(session, project_id):
+        known = model.adapter_path or (model.base_model if model.name != BASE else None)
+        if folder is not None and known is not None and Path(known).resolve() == folder:
+            rest = {key: value for key, value in config.items() if key != "start_from"}
+            return _begin_with(session, model, rest)
+    raise Forbidden(
+        f"start_from names {str(given)[:200]!r}, which is the folder of no model of this project.",
+        hint="Register it first (strop adapter add), and start from its name.",
+    )
+
+
+def _resolved(given: object) -> Path | None:
+    try:
+        return Path(str(given)).resolve()
+    except (OSError, ValueError, RuntimeError):  # too long, a zero character, a circle of links
+        return None
+
+
+def require_known_start(session: Session, run: TrainingRun, result: Mapping[str, Any]) -> None:
+    """Check that a training went on from the very weights that its run names.
+
+    Raises:
+        Forbidden: it went on from others; what those had learned is not known.
+    """
+    used = result.get("start_from_sha256")
+    start = None if run.start_model_id is None else session.get(ModelVersion, run.start_model_id)
+    meant = None if start is None else start.adapter_sha256 or start.base_sha256
+    if used != meant:
+        raise Forbidden(
+            f"The training went on from other weights (sha256 {str(used)[:12]}) than "
+            f"{'none' if start is None else start.label} (sha256 {str(meant)[:12]}), as its run "
+            "says: it is not registered.",
+            hint="Somebody changed the folder in between: train again.",
+        )
+
+
+def _begin_with(
+    session: Session, model: ModelVersion, config: Mapping[str, Any]
+) -> tuple[ModelVersion | None, dict[str, Any]]:
     if model.name == BASE:
         return None, dict(config)
     full = config.get("weights") == Weights.FULL
@@ -62,7 +122,7 @@ def resolve_start(
         )
     if full:
         return model, {**config, "start_from": model.base_model}
-    _check_base(model, register_base(session, project_id))
+    _check_base(model, register_base(session, model.project_id))
     return model, _take_up(model, config)
 
 
@@ -78,21 +138,23 @@ def _check_base(model: ModelVersion, base: ModelVersion) -> None:
 def _take_up(model: ModelVersion, config: Mapping[str, Any]) -> dict[str, Any]:
     """The configuration with the adapter's own shape."""
     path = Path(str(model.adapter_path))
-    found = json.loads((path / CONFIG).read_text(encoding="utf-8"))
+    found = read_config(path / CONFIG_FILE)
     lora = dict(config.get("lora") or {})
     if (config.get("search") or {}).get("rank"):
         raise InvalidInput(
-            f"{model.label} has rank {found['r']}, and its rank cannot be searched.",
+            f"{model.label} has rank {found.r}, and its rank cannot be searched.",
             hint="Leave rank out of the search, or start from base.",
         )
     for ours, theirs in _SHAPE.items():
-        if ours in lora and lora[ours] != found.get(theirs, False):
+        value = getattr(found, theirs)
+        if ours in lora and lora[ours] != value:
             raise InvalidInput(
-                f"{model.label} has {ours} {found.get(theirs, False)}, the configuration says "
-                f"{lora[ours]}.",
+                f"{model.label} has {ours} {value}, the configuration says {lora[ours]}.",
                 hint="Leave lora's shape out: it is taken over from the adapter.",
             )
-        lora[ours] = found.get(theirs, False)
-    modules = found["target_modules"]
+        lora[ours] = value
+    modules = found.target_modules
+    if modules is None:
+        raise InvalidInput(f"{model.label} does not say which modules it changes.")
     lora["target_modules"] = modules if isinstance(modules, str) else sorted(modules)
     return {**config, "lora": lora, "start_from": str(path)}

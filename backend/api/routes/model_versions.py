@@ -11,6 +11,7 @@ from backend.api.deps import ServingDep, SessionDep
 from backend.api.once import OnceDep
 from backend.schemas.model_versions import AdapterGiven, ModelVersionShown
 from backend.services import model_versions, overview
+from backend.services.adapter_files import NamedBy
 from backend.tables.model_versions import ModelVersion
 
 router = APIRouter(tags=["model versions"])
@@ -35,8 +36,18 @@ def add_adapter(
     serving: ServingDep,
     once: OnceDep,
 ) -> ModelVersionShown:
-    """Register an adapter folder; it must lie below the server's artifact root."""
+    """Register an adapter folder; it must lie in the project's own, below the artifact root."""
+    session.rollback()  # the look for an earlier answer is over: weights are read in no transaction
+    path, settings = Path(body.path), serving.settings
+    seen = model_versions.look_at_adapter(
+        serving.writing,
+        project_id,
+        body.name,
+        path,
+        settings=settings,
+        named_by=NamedBy.REQUEST,
+    )
     model = model_versions.register_adapter(
-        session, project_id, body.name, Path(body.path), settings=serving.settings
+        session, project_id, body.name, path, settings=settings, seen=seen
     )
     return once.answer(_show(session, model))

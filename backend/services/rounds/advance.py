@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session, sessionmaker
 from backend.db import reading
 from backend.errors import StropError
 from backend.services.metric_specs import allowed_metrics
+from backend.services.model_versions import ensure_base
 from backend.services.rounds.plans import standing_plan
 from backend.services.rounds.steps import Moved, Waits, take_step, turn_of
 from backend.services.rounds.turns import note, start_round
@@ -44,6 +45,7 @@ def advance_round(
     A step that fails is rolled back whole, and the round keeps the reason.
     """
     try:
+        _read_base_first(sessions, round_id)
         with sessions.begin() as session:
             row = _lock(session, round_id)
             return row is not None and _step(session, row, settings, now)
@@ -54,6 +56,14 @@ def advance_round(
                 row.state, row.error, row.since = RoundState.FAILED, str(error), now
                 note(session, row, f"failed: {error}", now)
         return False
+
+
+def _read_base_first(sessions: sessionmaker[Session], round_id: int) -> None:
+    """Have the project's base registered, whose files are read in no transaction."""
+    with reading(sessions) as session:
+        row = session.get(Round, round_id)
+    if row is not None and row.state == RoundState.ACTIVE and row.phase == Phase.EVALUATE:
+        ensure_base(sessions, row.project_id)
 
 
 def _lock(session: Session, round_id: int) -> Round | None:

@@ -6,10 +6,19 @@ from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
 import yaml
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    AwareDatetime,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from backend.errors import InvalidInput
 from backend.services.curation import Recipe
+from training.config import TrainingError, check_adapter_name
 
 Plan = TypeVar("Plan", bound="RoundPlan")
 
@@ -68,6 +77,15 @@ class RoundPlan(_Part):
     every_days: float | None = Field(
         None, gt=0, description="Begin so many days after the round before began, when repeated."
     )
+
+    @field_validator("adapter")
+    @classmethod
+    def _can_be_a_name(cls, name: str) -> str:
+        try:
+            check_adapter_name(name)
+        except TrainingError as error:
+            raise ValueError(str(error)) from error
+        return name
 
     @model_validator(mode="after")
     def _repeats_for_a_reason(self) -> RoundPlan:

@@ -84,7 +84,7 @@ def test_what_the_trainer_reads(session: Session, settings: Settings) -> None:
     config = load_config(files.config)
     assert (config.epochs, config.seed) == (2, 5)
     assert (config.manifest_digest, config.training_set_digest) == ("b" * 64, "c" * 64)
-    assert config.output_dir == settings.artifacts / f"v9-run-{run.id}"
+    assert config.output_dir == settings.artifacts / f"project-{laid.project}" / f"v9-run-{run.id}"
     assert config.validation_file is None
     rows = [json.loads(line) for line in files.train.read_text("utf-8").splitlines()]
     assert rows[1] == {

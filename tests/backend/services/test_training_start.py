@@ -11,13 +11,17 @@ import pytest
 from sqlalchemy import select
 from sqlalchemy.orm import Session, sessionmaker
 
-from backend.errors import InvalidInput, NotFound
+from backend.errors import Forbidden, InvalidInput, NotFound
 from backend.services import training
 from backend.services.lineage import trace
 from backend.services.lineage_queries import runs_behind
 from backend.services.model_versions import find_model
 from backend.services.training_files import run_files
-from backend.services.training_start import resolve_start, standing_start
+from backend.services.training_start import (
+    require_known_start,
+    resolve_start,
+    standing_start,
+)
 from backend.settings import Settings
 from backend.tables.curation import TrainingSet, TrainingSetRow
 from backend.tables.datasets import Example
@@ -29,6 +33,7 @@ from tests.fixtures_runs import lay_down_project
 from training.config import load_config
 
 SHAPE = {
+    "peft_type": "LORA",
     "r": 4,
     "lora_alpha": 8,
     "use_rslora": False,
@@ -206,3 +211,58 @@ def test_lineage_follows_the_start_both_ways(
         assert wanted in {(edge.source, edge.target, edge.label) for edge in edges}
     model = find_model(session, room.project, "v3")
     assert runs_behind(session, [model.id]) == {run.id, room.adapter.training_run_id}
+
+
+def test_that_start_from_is_a_model_of_the_project(
+    session: Session, room: Room, settings: Settings, tmp_path: Path
+) -> None:
+    """A folder of its own is known by its name in lineage; any other is refused."""
+    asked = {"project_id": room.project, "training_set_id": room.training_set}
+    for folder in (str(tmp_path / "v1"), f"{tmp_path}/x/../v1"):
+        run = training.create_training_run(
+            session,
+            **asked,
+            adapter_name="v4",
+            config={"start_from": folder},
+            settings=settings,
+        )
+        assert run.start_model_id == room.adapter.id
+        assert load_config(run_files(run, settings).config).lora.rank == 4
+    for folder in ("/etc", str(tmp_path), "../v1", "a\0b", 7, ["v1"], "x" * 5000):
+        with pytest.raises(Forbidden, match="no model of this project"):
+            training.create_training_run(
+                session,
+                **asked,
+                adapter_name="v4",
+                config={"start_from": folder},
+                settings=settings,
+            )
+
+
+def test_that_a_training_went_on_from_the_weights_of_its_start(
+    session: Session, room: Room, settings: Settings
+) -> None:
+    run = create(session, room, settings)
+    digest = room.adapter.adapter_sha256
+    require_known_start(session, run, {"start_from_sha256": digest})
+    for other in ("e" * 64, None):
+        with pytest.raises(Forbidden, match="other weights"):
+            require_known_start(session, run, {"start_from_sha256": other})
+    run.start_model_id = None
+    with pytest.raises(Forbidden, match="other weights"):
+        require_known_start(session, run, {"start_from_sha256": digest})
+
+
+@pytest.mark.parametrize("name", ["../../x", "a/b", "", "base", "v 1", ".."])
+def test_a_name_is_checked_before_training(
+    session: Session, room: Room, settings: Settings, name: str
+) -> None:
+    with pytest.raises(InvalidInput, match="cannot name an adapter"):
+        training.create_training_run(
+            session,
+            project_id=room.project,
+            training_set_id=room.training_set,
+            adapter_name=name,
+            config={},
+            settings=settings,
+        )
