@@ -88,6 +88,8 @@ def judge_line(line: ManifestLine, evidence: Evidence | None, *, missing: str = 
 
 def _shown(evidence: Evidence) -> str:
     figure = f"{evidence.value:.3f} [{evidence.low:.3f}, {evidence.high:.3f}], n={evidence.n}"
+    if not evidence.low <= evidence.value <= evidence.high:
+        figure += ", the value outside its interval: votes changed on the way"
     if not evidence.n_simulated:
         return figure
     return f"{figure} ({evidence.n_simulated} of {evidence.n_votes} votes simulated)"

@@ -16,11 +16,16 @@ def stands() -> tuple[ColumnElement[bool], ...]:
     )
 
 
-def counts() -> tuple[ColumnElement[bool], ...]:
-    """What a queue measures: required reviews that stand.
+def measures() -> tuple[ColumnElement[bool], ...]:
+    """Asked for by the design, whether they stand or not.
 
     Gold items measure people, verdicts stand beside the reviews that they decide between, and
     extra answers would give an item more weight than the design gave it.
     """
     measured = Review.purpose.in_([Purpose.REVIEW, Purpose.IMPORT])
-    return (*stands(), measured, Review.extra.is_(False))
+    return (measured, Review.extra.is_(False))
+
+
+def counts() -> tuple[ColumnElement[bool], ...]:
+    """What a queue measures: required reviews that stand."""
+    return (*stands(), *measures())

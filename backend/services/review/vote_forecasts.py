@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from statistics import fmean
 
 LEAST = 10
 HORIZON = 2000
@@ -32,10 +33,42 @@ class VoteForecast:
         )
 
 
+def forecast_clusters(
+    points: Mapping[str, Sequence[float]],
+    planned: Mapping[str, int],
+    n_votes: int,
+    *,
+    threshold: float,
+    alpha: float,
+    seed: int,
+) -> VoteForecast | None:
+    """How many votes on further clusters until decided, by the batches that are nearest to it.
+
+    Args:
+        points: votes of each cluster in order; planned: how many the design asks for.
+        n_votes: all votes so far, those that judge nothing among them.
+    """
+    from evaluators.statistics.sequential import batch_sizes
+
+    sizes = batch_sizes(planned)
+    found = []
+    for size in sizes:
+        full = {cluster: min(size, planned.get(cluster, 1)) for cluster in points}
+        means = [fmean(seen[: full[c]]) for c, seen in points.items() if len(seen) >= full[c]]
+        cost = n_votes / max(len(points), 1) if size == 1 else fmean(full.values())
+        share = alpha / len(sizes)
+        took = round(cost * len(means))
+        found.append(forecast_votes(means, took, threshold=threshold, alpha=share, seed=seed))
+    known = [forecast for forecast in found if forecast is not None]
+    return min(known, key=lambda f: math.inf if f.more is None else f.more, default=None)
+
+
 def forecast_votes(
     values: Sequence[float], n_votes: int, *, threshold: float, alpha: float, seed: int
 ) -> VoteForecast | None:
     """How many more votes until decided, if the coming ones are like those seen.
+
+    The values are independent, one for each cluster; `n_votes` is what it took to have them.
 
     What is seen is drawn from with weights of the Bayesian bootstrap (Rubin 1981), with half a win
     and half a loss added so that a unanimous start is not taken for certainty. None while there

@@ -8,20 +8,21 @@ drew pairs with unequal chances, a vote weighs by the inverse of its pair's chan
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
 from itertools import combinations
 
-from sqlalchemy import select
+from sqlalchemy import ColumnElement, select
 from sqlalchemy.orm import Session, aliased
 
 from backend.errors import CannotCompute, NotFound
-from backend.services.review.counted import counts
+from backend.services.review.counted import measures, stands
 from backend.services.review.queues import get_queue
 from backend.tables.datasets import Example
 from backend.tables.generation import Generation
 from backend.tables.model_versions import ModelVersion
-from backend.tables.review import Preference, Review, ReviewItem, Winner
+from backend.tables.review import Preference, Review, ReviewItem, ReviewState, Winner
 from backend.tables.users import User
 from evaluators.statistics.intervals import wilson
 
@@ -38,6 +39,8 @@ class Vote:
         winner_left: whether the preferred text stood on the left; None when no side was.
         cluster: votes of one cluster (a group of examples) are not independent.
         probability: the chance with which the design took the pair.
+        cast_at: when it was submitted here; None where it was imported, with a time of its own.
+        withdrawn_at: when the person's answer to the pair was withdrawn.
     """
 
     review_id: int
@@ -50,6 +53,8 @@ class Vote:
     rater: str
     simulated: bool
     probability: float = 1.0
+    cast_at: datetime | None = None
+    withdrawn_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +109,44 @@ def models_of_queue(session: Session, queue_id: int) -> list[int]:
 
 
 def queue_votes(session: Session, queue_id: int) -> list[Vote]:
-    """The votes that count, oldest first."""
+    """The votes that count: of each person the latest on a pair, in the order of submission."""
+    answers = _answers(session, queue_id, stands())
+    return list({(vote.item_id, vote.rater): vote for vote in answers}.values())
+
+
+def cast_votes(session: Session, queue_id: int) -> list[Vote]:
+    """The votes as they were first cast, those that were withdrawn since among them.
+
+    Nothing is ever taken out of this list, changed, or put in before its end: of a revised answer
+    the first stands here, and `withdrawn_at` is that of the answer that took its place.
+    """
+    first: dict[tuple[int, str], Vote] = {}
+    for vote in _answers(session, queue_id, (Review.state == ReviewState.SUBMITTED,)):
+        known = first.setdefault((vote.item_id, vote.rater), vote)
+        first[vote.item_id, vote.rater] = replace(known, withdrawn_at=vote.withdrawn_at)
+    return list(first.values())
+
+
+def points_of(vote: Vote, model_id: int) -> float | None:
+    """What a model gets from a vote: 1, 1/2 or 0; None where the vote judges nothing."""
+    if vote.winner is Winner.CANNOT_JUDGE:
+        return None
+    return 0.5 if vote.winner_id is None else float(vote.winner_id == model_id)
+
+
+def cluster_of(group: str | None, example_id: int) -> str:
+    """The cluster of an example: its group, or itself."""
+    return group if group is not None else f"example {example_id}"
+
+
+def _answers(
+    session: Session, queue_id: int, which: tuple[ColumnElement[bool], ...]
+) -> Iterator[Vote]:
+    """Measured votes in the order of submission.
+
+    A preference is stored when it is submitted, so that its id has that order; reviews begin with
+    the lease, and imported ones bring their own times.
+    """
     a, b = aliased(Generation), aliased(Generation)
     query = (
         select(Review, ReviewItem, Preference, a, b.model_version_id, Example.group, User.pseudonym)
@@ -114,30 +156,27 @@ def queue_votes(session: Session, queue_id: int) -> list[Vote]:
         .join(b, b.id == ReviewItem.generation_b_id)
         .join(Example, Example.id == a.example_id)
         .join(User, User.id == Review.reviewer_id)
-        .where(
-            ReviewItem.queue_id == queue_id,
-            *counts(),
-        )
-        .order_by(Review.submitted_at, Review.id)
+        .where(ReviewItem.queue_id == queue_id, *which, *measures())
+        .order_by(Preference.id)
     )
-    latest: dict[tuple[int, int], Vote] = {}
     for review, item, preference, first, second_model_id, group, rater in session.execute(query):
         winner = Winner(preference.winner)
         models = (first.model_version_id, second_model_id)
         decided = winner in (Winner.A, Winner.B)
-        latest[item.id, review.reviewer_id] = Vote(
+        yield Vote(
             review_id=review.id,
             item_id=item.id,
             model_ids=models,
             winner=winner,
             winner_id=models[winner == Winner.B] if decided else None,
             winner_left=(winner == Winner.A) == item.a_is_left if decided else None,
-            cluster=group if group is not None else f"example {first.example_id}",
+            cluster=cluster_of(group, first.example_id),
             rater=rater,
             simulated=review.simulated,
             probability=item.inclusion_probability,
+            cast_at=review.submitted_at if review.source == "desk" else None,
+            withdrawn_at=review.withdrawn_at,
         )
-    return list(latest.values())
 
 
 def win_rate(session: Session, queue_id: int, model_id: int, *, level: float = 0.95) -> WinRate:

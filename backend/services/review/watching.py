@@ -2,17 +2,24 @@
 
 The interval is a confidence sequence (evaluators.statistics.sequential): it holds at every look at
 once, so that stopping as soon as it is decided is right. Votes enter in the order in which they
-came; those of one group are averaged first, at the place of its first vote. A tie and "both bad"
-count half, "cannot judge" not at all. The sequence needs pairs drawn with equal chances: of an
-active design only the random anchor is watched.
+were submitted, those of one group in batches that are closed when they are full. A tie and "both
+bad" count half, "cannot judge" not at all. The sequence needs pairs drawn with equal chances, in
+random order: of an active design only the random anchor is watched.
+
+What was decided stays decided. The test takes votes as they were first cast: taken out in sight of
+the state, withdrawn votes could steer it, and its error would be nobody's. Yet nothing is decided
+by votes that were withdrawn before: from then on the bounds are the wider ones of the votes as cast
+and of those that stand. The value beside the interval is that of the votes that stand now.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
+from statistics import fmean
 from typing import Literal
 
 from sqlalchemy import select
@@ -22,14 +29,22 @@ from backend.errors import CannotCompute, InvalidInput, NotFound
 from backend.services.review.designs import ANCHOR
 from backend.services.review.measured import Measured, unknown
 from backend.services.review.queues import get_queue
-from backend.services.review.vote_forecasts import VoteForecast, forecast_votes
-from backend.services.review.votes import Vote, models_of_queue, queue_votes
+from backend.services.review.vote_forecasts import VoteForecast, forecast_clusters
+from backend.services.review.vote_sequence import sequence_as_seen
+from backend.services.review.votes import (
+    Vote,
+    cast_votes,
+    cluster_of,
+    models_of_queue,
+    points_of,
+    queue_votes,
+)
+from backend.tables.datasets import Example
 from backend.tables.generation import Generation
 from backend.tables.model_versions import ModelVersion
 from backend.tables.review import Purpose, ReviewItem, Winner
 
 Decided = Literal["better", "not_better", "undecided"]
-POINTS = {Winner.TIE: 0.5, Winner.BOTH_BAD: 0.5}
 SERIES = 200
 # Stratified by proportion, chances differ by rounding only.
 ALIKE = 1.1
@@ -51,7 +66,8 @@ class Watch:
 
     Attributes:
         decision: whether b's rate is above 1/2 + margin, below it, or not decided yet.
-        planned: votes of the fixed plan (required reviews of the watched pairs).
+        votes: those that stand; planned: votes of the fixed plan (required reviews of the pairs).
+        withdrawn: votes that were cast and withdrawn since.
         decided_at: votes given when it was decided; saved: what the plan asks for beyond them.
         more, more_low, more_high: further votes until decided if votes go on as so far: median
             and 80% range of simulations; None is more than `more_limit`.
@@ -66,6 +82,7 @@ class Watch:
     decision: Decided
     sentence: str
     votes: int
+    withdrawn: int
     planned: int
     decided_at: int | None
     saved: int | None
@@ -78,20 +95,23 @@ class Watch:
 
 
 @dataclass(frozen=True, slots=True)
-class _Units:
-    """Independent values in order, and how many votes had come when each of them appeared."""
+class _Watched:
+    """A pair of equal chance: its models, its cluster, and the reviews asked for."""
 
-    values: list[float]
-    votes_at: list[int]
+    pair: tuple[int, int]
+    cluster: str
+    required: int
 
 
 @dataclass(frozen=True, slots=True)
 class _State:
     """What the votes say so far."""
 
-    figure: Measured
     decision: Decided
     decided_at: int | None
+    low: float
+    high: float
+    signature: str
     series: tuple[WatchPoint, ...]
 
 
@@ -116,18 +136,32 @@ def watch_queue(
     if queue.kind != "pair":
         raise NotFound(f"The queue {queue.name!r} shows no pairs.", hint="Name a queue of pairs.")
     watched = _watched_items(session, queue_id)
-    votes = [vote for vote in queue_votes(session, queue_id) if vote.item_id in watched]
+    cast = [vote for vote in cast_votes(session, queue_id) if vote.item_id in watched]
+    standing = [vote for vote in queue_votes(session, queue_id) if vote.item_id in watched]
     found = []
     for a_id, b_id in combinations(model_ids, 2):
-        a, b = session.get_one(ModelVersion, a_id), session.get_one(ModelVersion, b_id)
-        planned = sum(n for pair, n in watched.values() if pair == (a_id, b_id))
-        of_pair = [vote for vote in votes if vote.model_ids == (a_id, b_id)]
-        found.append(_watch(of_pair, a, b, planned, margin=margin, alpha=alpha, seed=seed))
+        plan: Counter[str] = Counter()
+        for item in watched.values():
+            if item.pair == (a_id, b_id):
+                plan[item.cluster] += item.required
+        found.append(
+            _watch(
+                [vote for vote in cast if vote.model_ids == (a_id, b_id)],
+                session.get_one(ModelVersion, a_id),
+                session.get_one(ModelVersion, b_id),
+                plan.total(),
+                plan=plan,
+                standing=[vote for vote in standing if vote.model_ids == (a_id, b_id)],
+                margin=margin,
+                alpha=alpha,
+                seed=seed,
+            )
+        )
     return found
 
 
-def _watched_items(session: Session, queue_id: int) -> dict[int, tuple[tuple[int, int], int]]:
-    """Pairs of equal chances: item -> its models and the reviews asked for."""
+def _watched_items(session: Session, queue_id: int) -> dict[int, _Watched]:
+    """Pairs of equal chances, by item."""
     a, b = aliased(Generation), aliased(Generation)
     query = (
         select(
@@ -137,9 +171,12 @@ def _watched_items(session: Session, queue_id: int) -> dict[int, tuple[tuple[int
             ReviewItem.required_reviews,
             a.model_version_id,
             b.model_version_id,
+            Example.group,
+            Example.id,
         )
         .join(a, a.id == ReviewItem.generation_a_id)
         .join(b, b.id == ReviewItem.generation_b_id)
+        .join(Example, Example.id == a.example_id)
         .where(ReviewItem.queue_id == queue_id, ReviewItem.purpose == Purpose.REVIEW)
     )
     rows = session.execute(query).all()
@@ -153,7 +190,10 @@ def _watched_items(session: Session, queue_id: int) -> dict[int, tuple[tuple[int
                 hint="Watch a random queue, or an active one for its anchor; the weighted win "
                 "rate is in `strop review status`.",
             )
-    return {row[0]: ((row[4], row[5]), row.required_reviews) for row in rows}
+    return {
+        row[0]: _Watched((row[4], row[5]), cluster_of(row.group, row[7]), row.required_reviews)
+        for row in rows
+    }
 
 
 def _watch(
@@ -165,65 +205,91 @@ def _watch(
     margin: float,
     alpha: float,
     seed: int,
+    plan: Mapping[str, int] | None = None,
+    standing: Sequence[Vote] | None = None,
 ) -> Watch:
-    judged = [vote for vote in votes if vote.winner is not Winner.CANNOT_JUDGE]
-    units = _in_order(judged, b.id)
-    state = _judge(units, threshold=0.5 + margin, alpha=alpha)
+    """The state of one A/B.
+
+    Args:
+        votes: as they were cast, in that order, those that were withdrawn since among them.
+        plan: votes planned in each cluster; without it a cluster enters with its first vote alone.
+        standing: the votes that stand now; default: those of `votes` that were not withdrawn.
+    """
+    stands = [v for v in votes if v.withdrawn_at is None] if standing is None else standing
+    threshold = 0.5 + margin
+    state = _judge(votes, b.id, threshold=threshold, alpha=alpha, plan=plan)
+    figure = _figure(stands, b.id, state, alpha)
     forecast = None
-    if state.decision == "undecided" and units.values:
-        forecast = forecast_votes(
-            units.values, len(judged), threshold=0.5 + margin, alpha=alpha, seed=seed
+    if state is None or state.decision == "undecided":
+        forecast = forecast_clusters(
+            _in_order(stands, b.id),
+            plan or {},
+            len(stands),
+            threshold=threshold,
+            alpha=alpha,
+            seed=seed,
         )
-    saved = None if state.decided_at is None else max(0, planned - state.decided_at)
+    decided_at = None if state is None else state.decided_at
+    saved = None if decided_at is None else max(0, planned - decided_at)
+    decision: Decided = "undecided" if state is None else state.decision
+    withdrawn = sum(vote.withdrawn_at is not None for vote in votes)
+    verdict = _verdict(a.label, b.label, margin, decision)
     return Watch(
         model_a_id=a.id,
         model_b_id=b.id,
         model_a=a.label,
         model_b=b.label,
         margin=margin,
-        figure=state.figure,
-        decision=state.decision,
-        sentence=state.figure.error
-        or _sentence(_verdict(a.label, b.label, margin, state.decision), saved, planned, forecast),
-        votes=len(votes),
+        figure=figure,
+        decision=decision,
+        sentence=_sentence(verdict, saved, planned, forecast, figure.error)
+        + _since(withdrawn, decided_at)
+        + (f" {figure.note}" if figure.note else ""),
+        votes=len(stands),
+        withdrawn=withdrawn,
         planned=planned,
-        decided_at=state.decided_at,
+        decided_at=decided_at,
         saved=saved,
         more=None if forecast is None else forecast.more,
         more_low=None if forecast is None else forecast.low,
         more_high=None if forecast is None else forecast.high,
         more_limit=None if forecast is None else forecast.limit,
-        n_simulated=sum(vote.simulated for vote in votes),
-        series=state.series,
+        n_simulated=sum(vote.simulated for vote in stands),
+        series=() if state is None else state.series,
     )
 
 
-def _judge(units: _Units, *, threshold: float, alpha: float) -> _State:
-    from evaluators.statistics.sequential import confidence_sequence, decide
+def _judge(
+    votes: Sequence[Vote],
+    b_id: int,
+    *,
+    threshold: float,
+    alpha: float,
+    plan: Mapping[str, int] | None = None,
+) -> _State | None:
+    """The test on the votes as cast; None where nobody has judged."""
+    from evaluators.statistics.sequential import decide
 
-    if not units.values:
-        nobody = unknown("Nobody has voted on these models yet.")
-        return _State(nobody, "undecided", None, ())
-    sequence = confidence_sequence(units.values, alpha=alpha)
+    if all(vote.winner is Winner.CANNOT_JUDGE for vote in votes):
+        return None
+    sequence = sequence_as_seen(votes, b_id, alpha=alpha, plan=plan)
     stop = decide(sequence, threshold=threshold)
-    decision = _DECISIONS[stop.decision]
     points = [
-        WatchPoint(votes, float(mean), float(low), float(high))
-        for votes, mean, low, high in zip(
-            units.votes_at, sequence.mean, sequence.low, sequence.high, strict=True
+        WatchPoint(n, float(mean), float(low), float(high))
+        for n, (mean, low, high) in enumerate(
+            zip(sequence.mean, sequence.low, sequence.high, strict=True), start=1
         )
+        if not math.isnan(mean)
     ]
-    last = points[-1]
-    figure = Measured(
-        last.value,
-        last.low,
-        last.high,
-        n=len(points),
-        level=1 - alpha,
+    decision = _DECISIONS[stop.decision]
+    return _State(
+        decision=decision,
+        decided_at=None if decision == "undecided" else stop.n,
+        low=points[-1].low,
+        high=points[-1].high,
         signature=f"win_rate|ties:half|{sequence.signature}",
+        series=tuple(_thinned(points)),
     )
-    decided_at = None if decision == "undecided" else units.votes_at[stop.n - 1]
-    return _State(figure, decision, decided_at, tuple(_thinned(points)))
 
 
 _DECISIONS: dict[str, Decided] = {
@@ -233,16 +299,38 @@ _DECISIONS: dict[str, Decided] = {
 }
 
 
-def _in_order(votes: Sequence[Vote], b_id: int) -> _Units:
-    """Votes of one group become one value, at the place of its first vote."""
+def _in_order(votes: Sequence[Vote], b_id: int) -> dict[str, list[float]]:
+    """The points of each cluster, in the order of its votes and of its first one."""
     found: dict[str, list[float]] = {}
-    votes_at = []
-    for n, vote in enumerate(votes, start=1):
-        if vote.cluster not in found:
-            votes_at.append(n)
-        won = float(vote.winner_id == b_id)
-        found.setdefault(vote.cluster, []).append(POINTS.get(vote.winner, won))
-    return _Units([sum(points) / len(points) for points in found.values()], votes_at)
+    for vote in votes:
+        if (points := points_of(vote, b_id)) is not None:
+            found.setdefault(vote.cluster, []).append(points)
+    return found
+
+
+def _figure(votes: Sequence[Vote], b_id: int, state: _State | None, alpha: float) -> Measured:
+    """The mean over clusters of the votes that stand, beside the bounds of the test."""
+    points = list(_in_order(votes, b_id).values())
+    if state is None or not points:
+        return unknown("Nobody has voted on these models yet.")
+    value = fmean(fmean(of_cluster) for of_cluster in points)
+    outside = not state.low <= value <= state.high
+    return Measured(
+        value,
+        state.low,
+        state.high,
+        n=len(points),
+        level=1 - alpha,
+        rough=outside,
+        note=OUTSIDE if outside else "",
+        signature=state.signature,
+    )
+
+
+OUTSIDE = (
+    "The votes that stand now lie outside the interval, which later votes and withdrawals never "
+    "widen: people's answers changed on the way."
+)
 
 
 def _thinned(points: Sequence[WatchPoint]) -> list[WatchPoint]:
@@ -253,14 +341,30 @@ def _thinned(points: Sequence[WatchPoint]) -> list[WatchPoint]:
 
 
 def _sentence(
-    verdict: str | None, saved: int | None, planned: int, forecast: VoteForecast | None
+    verdict: str | None,
+    saved: int | None,
+    planned: int,
+    forecast: VoteForecast | None,
+    error: str | None,
 ) -> str:
     if verdict is not None:
         rest = f" You may stop: {saved} votes saved against the fixed plan of {planned}."
         return verdict + (rest if saved else "")
+    if error is not None:
+        return error
     if forecast is None:
         return "Not decided. It is too early to say how many votes it will take."
     return f"Not decided. {forecast.sentence}"
+
+
+def _since(withdrawn: int, decided_at: int | None) -> str:
+    """What has to be known of withdrawn votes, as a sentence behind the others."""
+    if not withdrawn:
+        return ""
+    votes = "1 vote was" if withdrawn == 1 else f"{withdrawn} votes were"
+    if decided_at is None:
+        return f" {votes} withdrawn; nothing is decided on them."
+    return f" {votes} withdrawn; a decision stands as it was made."
 
 
 def _verdict(a: str, b: str, margin: float, decision: Decided) -> str | None:

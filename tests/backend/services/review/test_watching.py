@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterator, Sequence
 from datetime import timedelta
 
+import numpy as np
 import pytest
 from sqlalchemy import select
 from sqlalchemy.orm import Session, sessionmaker
@@ -15,12 +16,15 @@ from backend.services import review
 from backend.services.review import Answer, Vote
 from backend.services.review.designs import ANCHOR
 from backend.services.review.effects import queue_effects
+from backend.services.review.rules import rules_from
 from backend.services.review.vote_effects import length_effect, side_effect
 from backend.services.review.vote_forecasts import forecast_votes
-from backend.services.review.votes import queue_votes, rate_of
+from backend.services.review.votes import cast_votes, queue_votes, rate_of
 from backend.services.review.watching import watch_queue
+from backend.services.review.withdrawals import withdraw_review
 from backend.tables.review import ReviewItem, ReviewQueue, Winner
-from tests.fixtures_review import NOW, Desk, build_desk, review_next
+from tests.benchmarks import watched_ab
+from tests.fixtures_review import NOW, Desk, build_desk, review_next, submit, vote_on_pairs
 
 
 @pytest.fixture
@@ -182,6 +186,100 @@ def test_nobody_voted_is_a_reason(session: Session, desk: Desk) -> None:
     assert watch.figure.value is None
     assert "Nobody has voted" in watch.sentence
     assert watch.series == ()
+
+
+# The error of a watched A/B (tests/benchmarks/watched_ab.py has more of the same).
+
+
+@pytest.mark.parametrize("order", watched_ab.ORDERS[:2])
+@pytest.mark.parametrize("kind", watched_ab.KINDS[:2])
+def test_no_more_false_alarms_than_it_says(kind: str, order: str) -> None:
+    """Five of a hundred are allowed; a cluster's mean that is rewritten gives 12 to 14."""
+    rng, sizes = np.random.default_rng(3), [5] * 60
+    drawn = [watched_ab.draw_votes(rng, sizes, kind, order) for _ in range(100)]
+    assert sum(watched_ab.decided(votes, sizes)[0] != "undecided" for votes in drawn) <= 5
+
+
+@pytest.mark.parametrize("kind", watched_ab.KINDS)
+def test_no_decision_is_taken_back_or_moved_by_later_votes_and_withdrawals(kind: str) -> None:
+    rng, sizes = np.random.default_rng(4), [1, 2, 5] * 7
+    found = []
+    for mean in (0.05, 0.5, 0.95):
+        votes = watched_ab.draw_votes(rng, sizes, kind, "random", mean=mean)
+        found.append(watched_ab.looks(rng, votes, sizes))
+    assert sum(changes for changes, _ in found) == 0
+    assert any(made for _, made in found)
+
+
+def test_nobody_steers_the_test_by_withdrawing_votes() -> None:
+    found = watched_ab.study_withdrawals(20)
+    assert all(row["rate"] <= 0.05 for row in found.values())
+
+
+def test_votes_enter_in_the_order_in_which_they_were_submitted(
+    session: Session, desk: Desk
+) -> None:
+    """A review begins with its lease: who took the first item may answer last."""
+    queue = desk.open(session, kind="pair")
+    first, second = desk.experts[:2]
+    early = review.claim_review_item(session, queue.id, first.id, now=NOW)
+    assert early is not None
+    [later] = vote_on_pairs(session, desk, queue, "v", expert=1)
+    kept = submit(session, early, first, Answer(winner="tie"), now=NOW - timedelta(hours=1))
+    order = [vote.review_id for vote in cast_votes(session, queue.id)]
+    assert order == [later, kept.review_id]
+    assert [vote.review_id for vote in queue_votes(session, queue.id)] == order
+    assert second.id != first.id
+
+
+def test_a_decision_stands_when_its_votes_are_withdrawn(session: Session, desk: Desk) -> None:
+    queue = desk.open(session, kind="pair")
+    reviews = vote_on_pairs(session, desk, queue, "v" * 16)
+    [before] = watch_queue(session, queue.id)
+    for review_id in reviews[2:]:
+        withdraw(session, desk, review_id, hours=1)
+    vote_on_pairs(session, desk, queue, "b" * 10, now=NOW + timedelta(hours=2))
+    [after] = watch_queue(session, queue.id)
+    assert (before.decision, before.withdrawn) == ("better", 0)
+    assert (after.decision, after.decided_at) == ("better", before.decided_at)
+    assert (after.votes, after.withdrawn, after.figure.n) == (12, 14, 12)
+    assert after.figure.value == pytest.approx(2 / 12)
+    assert (after.figure.low or 0) > 0.5
+    assert "14 votes were withdrawn; a decision stands as it was made." in after.sentence
+    assert "lie outside the interval" in after.sentence
+
+
+def test_nothing_is_decided_on_votes_that_were_withdrawn(session: Session, desk: Desk) -> None:
+    queue = desk.open(session, kind="pair")
+    reviews = vote_on_pairs(session, desk, queue, "v" * 8)
+    for review_id in reviews:
+        withdraw(session, desk, review_id, hours=1)
+    vote_on_pairs(session, desk, queue, "v" * 8, now=NOW + timedelta(hours=2))
+    [watch] = watch_queue(session, queue.id)
+    assert watch.decision == "undecided"  # 16 unanimous votes decide; eight stand
+    assert (watch.votes, watch.withdrawn) == (8, 8)
+    assert "8 votes were withdrawn; nothing is decided on them." in watch.sentence
+    vote_on_pairs(session, desk, queue, "v" * 8, now=NOW + timedelta(hours=3))
+    assert watch_queue(session, queue.id)[0].decision == "better"
+
+
+def test_a_revised_vote_enters_as_it_was_first_cast(session: Session, desk: Desk) -> None:
+    """The estimate is of the answers that stand; the test takes no vote back."""
+    queue = desk.open(session, kind="pair", rules=rules_from({"revise_minutes": 30}))
+    [first] = vote_on_pairs(session, desk, queue, "v")
+    claim = review.revise(session, first, desk.experts[0].id, now=NOW)
+    submit(session, claim, desk.experts[0], Answer(winner="tie"))
+    [cast], [standing] = cast_votes(session, queue.id), queue_votes(session, queue.id)
+    assert (cast.winner_id, standing.winner) == (desk.models[1].id, Winner.TIE)
+    withdraw(session, desk, standing.review_id, hours=1)
+    [cast] = cast_votes(session, queue.id)
+    assert cast.withdrawn_at == NOW + timedelta(hours=1)
+    assert queue_votes(session, queue.id) == []
+
+
+def withdraw(session: Session, desk: Desk, review_id: int, *, hours: int) -> None:
+    person, when = desk.experts[0].id, NOW + timedelta(hours=hours)
+    withdraw_review(session, review_id, user_id=person, reason="misread", now=when)
 
 
 def make_unequal(session: Session, queue: ReviewQueue, *, anchor: int) -> None:
