@@ -1,13 +1,13 @@
 """Reads files of what people said: ratings, votes, and scores beside them.
 
-ratings  {"item", "rater", "criterion"?, "value" or "label", "replicate"?, "seconds"?}
+ratings  {"item", "rater", "criterion"?, "value" or "label", "replicate"?, "seconds"?, "group"?}
 votes    {"item", "rater", "model_a", "model_b", "winner": "a" | "b" | "tie" | "both_bad"}
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -42,8 +42,7 @@ class CriterionRating:
         """The rating, its rater named with the replicate."""
         if self.replicate is None:
             return self.rating
-        r = self.rating
-        return Rating(r.item, f"{r.rater} #{self.replicate}", r.value, r.seconds)
+        return replace(self.rating, rater=f"{self.rating.rater} #{self.replicate}")
 
 
 def read_ratings(path: str | Path) -> list[CriterionRating]:
@@ -70,7 +69,11 @@ def _rating(fields: Fields) -> CriterionRating:
     if value is None or value == "" or not isinstance(value, str | float | int):
         raise fields.refuse(f"{key!r} is {value!r}, no rating", hint="Leave the row out.")
     rating = Rating(
-        fields.need_label("item"), fields.need_label("rater"), value, fields.number("seconds")
+        fields.need_label("item"),
+        fields.need_label("rater"),
+        value,
+        fields.number("seconds"),
+        fields.label("group"),
     )
     return CriterionRating(fields.label("criterion"), fields.label("replicate"), rating)
 
@@ -83,9 +86,9 @@ def _as_number(value: float | str) -> float | None:
 
 
 def _typed(row: CriterionRating, *, numeric: bool) -> CriterionRating:
-    r = row.rating
-    value: float | str = float(r.value) if numeric else _plain(r.value)
-    return CriterionRating(row.criterion, row.replicate, Rating(r.item, r.rater, value, r.seconds))
+    said = row.rating.value
+    value: float | str = float(said) if numeric else _plain(said)
+    return replace(row, rating=replace(row.rating, value=value))
 
 
 def _plain(value: float | str) -> str:

@@ -1,14 +1,17 @@
 """`strop agreement`: how far raters agree, with intervals, and who disagrees with whom.
 
-strop agreement ratings.csv [--scale ordinal] [--dawid-skene] [--json]
+    strop agreement ratings.csv [--scale ordinal] [--weights linear] [--dawid-skene] [--json]
+
+A column `group` names what items have in common: those of one group are drawn together.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, TypeVar
 
 import typer
 
@@ -16,10 +19,21 @@ from backend.cli.common import JsonOption, print_json, print_table
 
 if TYPE_CHECKING:
     from evaluators.human_files import CriterionRating
-    from evaluators.statistics.agreement import Drawing
+    from evaluators.statistics.agreement import Drawing, Weights
     from evaluators.statistics.ratings import Rating, Scale
 
 POOLED = "all"
+ANY_RATERS = [
+    "percent",
+    "observed_agreement",
+    "bennett_s",
+    "fleiss_kappa",
+    "krippendorff_alpha",
+    "gwet_ac1",
+    "gwet_ac2",
+]
+TWO_RATERS = ["cohen_kappa", "scott_pi"]
+Choice = TypeVar("Choice", bound=StrEnum)
 COLUMNS = ["criterion", "metric", "value", "low", "high", "n", "failed", "note"]
 
 
@@ -30,6 +44,14 @@ def command(
     ] = "nominal",
     values: Annotated[
         str | None, typer.Option(help="All values of the scale, in order: 1,2,3,4,5.")
+    ] = None,
+    weights: Annotated[
+        str | None,
+        typer.Option(
+            help="How far different values agree: identity, linear, quadratic (by value), "
+            "linear-ranks, quadratic-ranks or ordinal (by rank). Default: identity for nominal, "
+            "quadratic-ranks for ordinal, quadratic for interval and ratio."
+        ),
     ] = None,
     dawid_skene: Annotated[
         bool, typer.Option("--dawid-skene", help="Infer the true label of each item.")
@@ -42,15 +64,19 @@ def command(
 ) -> None:
     """Agreement of raters, each coefficient with its interval; pairs of raters; odd raters."""
     from evaluators.human_files import read_ratings
-    from evaluators.statistics.agreement import Drawing
+    from evaluators.statistics.agreement import Drawing, Weights
+    from evaluators.statistics.ratings import Scale
 
     rows = read_ratings(ratings)
-    measure = _scale(scale)
-    drawing = Drawing(seed, resamples, level)
-    allowed = _allowed(values)
+    recipe = _Recipe(
+        _one_of(Scale, scale, "scale"),
+        None if weights is None else _one_of(Weights, weights, "weighting"),
+        _allowed(values),
+        Drawing(seed, resamples, level),
+    )
     report: dict[str, list[dict[str, Any]]] = {"figures": [], "pairs": [], "raters": []}
     for criterion, chosen in _by_criterion(rows).items():
-        for kind, found in _describe(chosen, measure, allowed, drawing).items():
+        for kind, found in _describe(chosen, recipe).items():
             report[kind] += [{"criterion": criterion, **row} for row in found]
     if dawid_skene:
         report["labels"] = _infer([row.rating for row in rows])
@@ -64,15 +90,21 @@ def command(
         raise typer.Exit(1)
 
 
-def _scale(name: str) -> Scale:
+class _Recipe(NamedTuple):
+    scale: Scale
+    weights: Weights | None
+    allowed: Sequence[float | str] | None
+    drawing: Drawing
+
+
+def _one_of(known: type[Choice], name: str, kind: str) -> Choice:
     from evaluators.errors import EvaluatorError
-    from evaluators.statistics.ratings import Scale
 
     try:
-        return Scale(name)
+        return known(name)
     except ValueError:
-        known = ", ".join(Scale)
-        raise EvaluatorError(f"There is no scale {name!r}.", hint=f"Known: {known}.") from None
+        hint = f"Known: {', '.join(known)}."
+        raise EvaluatorError(f"There is no {kind} {name!r}.", hint=hint) from None
 
 
 def _allowed(values: str | None) -> list[float | str] | None:
@@ -96,34 +128,42 @@ def _by_criterion(rows: Sequence[CriterionRating]) -> dict[str, list[Rating]]:
 
 
 def _pooled(rows: Sequence[CriterionRating]) -> list[Rating]:
+    """All criteria as one; what is said of one item under several is not independent."""
     from dataclasses import replace
 
-    return [replace(row.told_apart, item=f"{row.criterion}: {row.rating.item}") for row in rows]
+    return [
+        replace(
+            row.told_apart,
+            item=f"{row.criterion}: {row.rating.item}",
+            group=row.rating.group or f"item {row.rating.item}",
+        )
+        for row in rows
+    ]
 
 
-def _describe(
-    ratings: Sequence[Rating], scale: Scale, allowed: Sequence[float | str] | None, drawing: Drawing
-) -> dict[str, list[dict[str, Any]]]:
+def _describe(ratings: Sequence[Rating], recipe: _Recipe) -> dict[str, list[dict[str, Any]]]:
     from evaluators.statistics.raters import pairwise_table, rater_table
     from evaluators.statistics.ratings import tabulate
 
-    table = tabulate(ratings, categories=allowed)
-    names = ["percent", "bennett_s", "fleiss_kappa", "krippendorff_alpha", "gwet_ac1", "gwet_ac2"]
-    if len(table.raters) == 2:
-        names += ["cohen_kappa", "scott_pi"]
+    table = tabulate(ratings, categories=recipe.allowed)
+    names = [*ANY_RATERS, *(TWO_RATERS if len(table.raters) == 2 else [])]
+    scale, weights, _, drawing = recipe
+    pairs = pairwise_table(table, scale=scale, weights=weights, drawing=drawing)
     return {
-        "figures": [_coefficient(name, table, scale, drawing) for name in names],
-        "pairs": [asdict(row) for row in pairwise_table(table, scale=scale, drawing=drawing)],
+        "figures": [_coefficient(name, table, recipe) for name in names],
+        "pairs": [asdict(row) for row in pairs],
         "raters": [asdict(row) for row in rater_table(table, ratings)],
     }
 
 
-def _coefficient(name: str, table: Any, scale: Scale, drawing: Drawing) -> dict[str, Any]:
+def _coefficient(name: str, table: Any, recipe: _Recipe) -> dict[str, Any]:
     from evaluators.errors import CannotCompute
     from evaluators.statistics.agreement import agreement
 
     try:
-        return agreement(name, table, scale=scale, drawing=drawing).as_dict()
+        return agreement(
+            name, table, scale=recipe.scale, weights=recipe.weights, drawing=recipe.drawing
+        ).as_dict()
     except CannotCompute as error:
         return {"metric": name, "error": str(error)}
 
@@ -161,7 +201,7 @@ def _write_html(path: Path, source: str, report: dict[str, list[dict[str, Any]]]
         )
     raters = [{**row, "warnings": "; ".join(row["warnings"])} for row in report["raters"]]
     sections.append(("Raters", table(raters, ["criterion", "rater", "n", "agrees", "warnings"])))
-    found = [row["signature"] for row in report["figures"] if "signature" in row]
+    found = [row["signature"] for row in (*report["figures"], *report["pairs"]) if _has_recipe(row)]
     sections.append(("Recipes", signatures(found)))
     write_report(path, f"Agreement in {Path(source).name}", sections)
 
@@ -179,5 +219,10 @@ def _print(report: dict[str, list[dict[str, Any]]]) -> None:
         print_table(classes, columns=["category", "share"], title="True classes (Dawid-Skene)")
         items = [row for row in labels if "item" in row]
         print_table(items, columns=["item", "label", "probability"])
-    for signature in dict.fromkeys(row["signature"] for row in figures if "signature" in row):
+    recipes = [row["signature"] for row in (*figures, *report["pairs"]) if _has_recipe(row)]
+    for signature in dict.fromkeys(recipes):
         typer.echo(signature)
+
+
+def _has_recipe(row: Mapping[str, Any]) -> bool:
+    return bool(row.get("signature"))

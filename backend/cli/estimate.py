@@ -46,7 +46,9 @@ def command(
 
 
 def _figure(found: Estimate, joined: JoinedItems) -> dict[str, Any]:
-    return {"metric": "mean_rating", **asdict(found), "failed": len(joined.unscored)}
+    helped_by = found.metric if found.method != "plain" else None
+    named = {**asdict(found), "metric": "mean_rating", "helped_by": helped_by}
+    return {**named, "failed": len(joined.unscored)}
 
 
 def _print(figure: dict[str, Any]) -> None:

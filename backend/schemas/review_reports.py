@@ -99,7 +99,10 @@ class AgreementShown(Shown):
 
 
 class RaterPairShown(Shown):
-    """Two reviewers on the n items that both judged: share equal, and Cohen's kappa."""
+    """Two reviewers on the n items that both judged: share equal, and Cohen's kappa.
+
+    `signature` names the weights of kappa.
+    """
 
     criterion: str
     first: str
@@ -110,6 +113,7 @@ class RaterPairShown(Shown):
     kappa_low: float | None
     kappa_high: float | None
     note: str
+    signature: str = ""
 
 
 class WorstItemShown(Shown):

@@ -97,7 +97,8 @@ def _show_raters(pairs: Sequence[RaterPairShown]) -> None:
     title = f"Agreement of two reviewers each on {chosen}"
     st.html(heat_map_html(names, rater_squares(asked), title=title))
     st.caption(
-        "Each square: Cohen's kappa of two people, and how many items they share. Darker is closer."
+        "Each square: Cohen's kappa of two people (answers in an order or in numbers are weighted "
+        "by the square of their distance), and how many items they share. Darker is closer."
     )
 
 

@@ -3,19 +3,27 @@
 Every coefficient is a function of sums over items, so its interval comes from the same clustered
 BCa bootstrap as any other figure. Undefined values (all ratings equal) are errors, not 0 or 1.
 
-    percent               share of agreeing pairs, each rating weighing alike
-    bennett_s             Bennett, Alpert and Goldstein 1954, Public Opin. Q. 18:303
+    percent               share of agreeing pairs, exactly equal, each rating weighing alike
+    observed_agreement    mean over items of the (weighted) share of agreeing pairs, which all
+                          coefficients below but alpha correct for chance (Gwet 2014, ch. 2)
+    bennett_s             Bennett, Alpert and Goldstein 1954, Public Opin. Q. 18:303; weighted:
+                          Brennan and Prediger 1981, Educ. Psychol. Meas. 41:687
     cohen_kappa           Cohen 1960, Educ. Psychol. Meas. 20:37; weighted: Cohen 1968 (two raters)
     scott_pi              Scott 1955, Public Opin. Q. 19:321 (two raters)
-    fleiss_kappa          Fleiss 1971, Psychol. Bull. 76:378; gaps as in Gwet 2014, ch. 2
-    krippendorff_alpha    Krippendorff 2004, Content Analysis, ch. 11
+    fleiss_kappa          Fleiss 1971, Psychol. Bull. 76:378
+    krippendorff_alpha    Krippendorff 2004, Content Analysis, ch. 11; its distance is the scale's
     gwet_ac1, gwet_ac2    Gwet 2008, Br. J. Math. Stat. Psychol. 61:29
+
+With gaps (Gwet 2014, Handbook of Inter-Rater Reliability, 4th ed., ch. 2): agreement is that of the
+items with two ratings or more, chance that of all items; cohen_kappa takes each rater's shares from
+all that they rated, as Conger's kappa does. Alpha leaves out items that were rated once.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
+from enum import StrEnum
 from functools import partial
 from typing import assert_never
 
@@ -31,6 +39,7 @@ from evaluators.statistics.bootstrap import (
 )
 from evaluators.statistics.clusters import number_clusters, sum_clusters
 from evaluators.statistics.coincidence import alpha_rows_and_figure
+from evaluators.statistics.intervals import Interval, constant_interval
 from evaluators.statistics.ratings import RatingTable, Scale, keep_paired
 from evaluators.types import Figure
 
@@ -39,32 +48,78 @@ RowsAndFigure = tuple[Floats, Callable[[Floats], Floats]]
 FEW_ITEMS = 30
 
 
-def agreement_weights(table: RatingTable, scale: Scale) -> Floats:
+class Weights(StrEnum):
+    """How far two different values agree, by their distance or by that of their ranks.
+
+    identity: not at all. linear: less by their distance, none at the widest. quadratic: by its
+    square. ordinal: by the pairs of ranks that lie between (Gwet 2014, ch. 3).
+    """
+
+    IDENTITY = "identity"
+    LINEAR = "linear"
+    QUADRATIC = "quadratic"
+    LINEAR_RANKS = "linear-ranks"
+    QUADRATIC_RANKS = "quadratic-ranks"
+    ORDINAL = "ordinal"
+
+
+_BY_RANK = {Weights.LINEAR: Weights.LINEAR_RANKS, Weights.QUADRATIC: Weights.QUADRATIC_RANKS}
+
+
+def weights_of(table: RatingTable, scale: Scale, weights: Weights | None = None) -> Weights:
+    """The weights asked for, else those of the scale; words in order have ranks alone."""
+    chosen = (
+        weights
+        or {
+            Scale.NOMINAL: Weights.IDENTITY,
+            Scale.ORDINAL: Weights.QUADRATIC_RANKS,
+            Scale.INTERVAL: Weights.QUADRATIC,
+            Scale.RATIO: Weights.QUADRATIC,
+        }[scale]
+    )
+    return _BY_RANK.get(chosen, chosen) if table.are_texts and table.ordered else chosen
+
+
+def agreement_weights(table: RatingTable, weights: Weights) -> Floats:
     """How far two categories agree, from 0 to 1: (q, q).
 
-    Identity for nominal, linear in ranks for ordinal, quadratic in values for interval and ratio.
+    Raises:
+        InvalidValues: the categories are texts without an order.
     """
     q = len(table.categories)
-    match scale:
-        case Scale.NOMINAL:
-            return np.eye(q)
-        case Scale.ORDINAL:
-            apart, power = np.arange(len(table.numbers), dtype=np.float64), 1
-        case Scale.INTERVAL | Scale.RATIO:
-            apart, power = table.numbers, 2
+    if weights is Weights.IDENTITY:
+        return np.eye(q)
+    table.check_order()
+    ranks = np.arange(q, dtype=np.float64)
+    match weights:
+        case Weights.LINEAR:
+            apart = _distances(table.numbers)
+        case Weights.QUADRATIC:
+            apart = _distances(table.numbers) ** 2
+        case Weights.LINEAR_RANKS:
+            apart = _distances(ranks)
+        case Weights.QUADRATIC_RANKS:
+            apart = _distances(ranks) ** 2
+        case Weights.ORDINAL:
+            steps = _distances(ranks)
+            apart = steps * (steps + 1) / 2
         case _:
-            assert_never(scale)
-    widest = np.ptp(apart) or 1.0
-    weights: Floats = 1 - (np.abs(apart[:, None] - apart[None, :]) / widest) ** power
-    return weights
+            assert_never(weights)
+    found: Floats = 1 - apart / (apart.max() or 1.0)
+    return found
 
 
-def _pair_rows(table: RatingTable, weights: Floats) -> Floats:
-    """Per item: agreement of its pairs of ratings, 1, and the share of each category."""
-    counts = table.counts
+def _distances(values: Floats) -> Floats:
+    apart: Floats = np.abs(values[:, None] - values[None, :])
+    return apart
+
+
+def _agreeing(counts: Floats, weights: Floats) -> tuple[Floats, Floats]:
+    """Per item: agreement of its pairs of ratings, 0 without a pair, and whether it has one."""
     n = counts.sum(axis=1)
-    agreeing = (counts * (counts @ weights - 1)).sum(axis=1) / (n * (n - 1))
-    return np.column_stack([agreeing, np.ones(len(n)), counts / n[:, None]])
+    paired = n >= 2
+    pairs = np.where(paired, n * (n - 1), 1.0)
+    return (counts * (counts @ weights - 1)).sum(axis=1) / pairs * paired, paired.astype(float)
 
 
 def _corrected(agreed: Floats, chance: Floats) -> Floats:
@@ -73,23 +128,35 @@ def _corrected(agreed: Floats, chance: Floats) -> Floats:
     return kappa
 
 
-def _percent(table: RatingTable, scale: Scale) -> RowsAndFigure:
-    """Each rating weighs alike, as in Krippendorff's observed agreement."""
-    pairs, n = _pair_rows(table, agreement_weights(table, scale)), table.counts.sum(axis=1)
-    rows = np.column_stack([pairs[:, 0] * n, n])
-    return rows, lambda sums: sums[..., 0] / sums[..., 1]
+def _percent(table: RatingTable, weights: Floats) -> RowsAndFigure:
+    """Each rating weighs alike, as in Krippendorff's observed agreement; weights are not used."""
+    agreeing, paired = _agreeing(table.counts, np.eye(len(table.categories)))
+    n = table.counts.sum(axis=1) * paired
+    return np.column_stack([agreeing * n, n]), _ratio
+
+
+def _observed(table: RatingTable, weights: Floats) -> RowsAndFigure:
+    return np.column_stack(_agreeing(table.counts, weights)), _ratio
+
+
+def _ratio(sums: Floats) -> Floats:
+    with np.errstate(invalid="ignore", divide="ignore"):
+        ratio: Floats = sums[..., 0] / sums[..., 1]
+    return ratio
 
 
 def _chance_corrected(
-    table: RatingTable, scale: Scale, chance: Callable[[Floats, Floats], Floats]
+    table: RatingTable, weights: Floats, chance: Callable[[Floats, Floats], Floats]
 ) -> RowsAndFigure:
-    weights = agreement_weights(table, scale)
+    counts = table.counts
+    rated = counts.sum(axis=1, keepdims=True)
+    rows = np.column_stack([*_agreeing(counts, weights), np.ones(len(counts)), counts / rated])
 
     def figure(sums: Floats) -> Floats:
-        shares = sums[..., 2:] / sums[..., 1:2]
-        return _corrected(sums[..., 0] / sums[..., 1], chance(shares, weights))
+        shares = sums[..., 3:] / sums[..., 2:3]
+        return _corrected(_ratio(sums), chance(shares, weights))
 
-    return _pair_rows(table, weights), figure
+    return rows, figure
 
 
 def _fleiss_chance(shares: Floats, weights: Floats) -> Floats:
@@ -109,38 +176,53 @@ def _bennett_chance(shares: Floats, weights: Floats) -> Floats:
     return np.full(shares.shape[:-1], weights.mean())
 
 
-def _two_raters(table: RatingTable, scale: Scale, *, pooled: bool) -> RowsAndFigure:
-    """Cohen's kappa, or Scott's pi where the two raters share one distribution (pooled)."""
+def _cohen(table: RatingTable, weights: Floats) -> RowsAndFigure:
+    _check_two(table)
+    q, (first, second) = len(table.categories), table.codes.T
+    both = (first >= 0) & (second >= 0)
+    cells = np.zeros((len(table.items), q * q))
+    cells[both, first[both] * q + second[both]] = 1.0
+    rows = np.hstack([cells, *(codes[:, None] == np.arange(q) for codes in (first, second))])
+
+    def figure(sums: Floats) -> Floats:
+        joint, shares = sums[..., : q * q], sums[..., q * q :].reshape(*sums.shape[:-1], 2, q)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            agreed = (joint * weights.ravel()).sum(axis=-1) / joint.sum(axis=-1)
+            shares = shares / shares.sum(axis=-1, keepdims=True)
+        one, other = shares[..., 0, :], shares[..., 1, :]
+        return _corrected(agreed, ((one @ weights) * other).sum(axis=-1))
+
+    return rows, figure
+
+
+def _scott(table: RatingTable, weights: Floats) -> RowsAndFigure:
+    """Fleiss' kappa is Scott's pi of many raters."""
+    _check_two(table)
+    return _chance_corrected(table, weights, _fleiss_chance)
+
+
+def _check_two(table: RatingTable) -> None:
     if len(table.raters) != 2:
         raise CannotCompute(
             f"This coefficient is for two raters, not {len(table.raters)}.",
             hint="See the table of pairs.",
         )
-    weights, q = agreement_weights(table, scale), len(table.categories)
-    rows = np.zeros((len(table.items), q * q))
-    rows[np.arange(len(rows)), table.codes[:, 0] * q + table.codes[:, 1]] = 1.0
-
-    def figure(sums: Floats) -> Floats:
-        cells = sums.reshape(*sums.shape[:-1], q, q) / sums.sum(axis=-1)[..., None, None]
-        first, second = cells.sum(axis=-1), cells.sum(axis=-2)
-        if pooled:
-            first = second = (first + second) / 2
-        agreed = (cells * weights).sum(axis=(-1, -2))
-        return _corrected(agreed, ((first @ weights) * second).sum(axis=-1))
-
-    return rows, figure
 
 
-COEFFICIENTS: dict[str, Callable[[RatingTable, Scale], RowsAndFigure]] = {
+ALPHA, EXACT = "krippendorff_alpha", frozenset({"percent", "gwet_ac1"})
+RATES = frozenset({"percent", "observed_agreement"})
+PAIRED_ONLY = RATES | {ALPHA}  # an item that was rated once says nothing to these
+_WEIGHTED: dict[str, Callable[[RatingTable, Floats], RowsAndFigure]] = {
     "percent": _percent,
-    "cohen_kappa": partial(_two_raters, pooled=False),
-    "scott_pi": partial(_two_raters, pooled=True),
+    "observed_agreement": _observed,
+    "cohen_kappa": _cohen,
+    "scott_pi": _scott,
     "bennett_s": partial(_chance_corrected, chance=_bennett_chance),
     "fleiss_kappa": partial(_chance_corrected, chance=_fleiss_chance),
-    "krippendorff_alpha": alpha_rows_and_figure,
-    "gwet_ac1": lambda table, scale: _chance_corrected(table, Scale.NOMINAL, _gwet_chance),
+    "gwet_ac1": partial(_chance_corrected, chance=_gwet_chance),
     "gwet_ac2": partial(_chance_corrected, chance=_gwet_chance),
 }
+COEFFICIENTS = (*_WEIGHTED, ALPHA)
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,70 +239,96 @@ def agreement(
     table: RatingTable,
     *,
     scale: Scale = Scale.NOMINAL,
-    clusters: Sequence[str | None] | None = None,
+    weights: Weights | None = None,
     drawing: Drawing | None = None,
 ) -> Figure:
-    """One coefficient over the items that have at least two ratings, with its interval.
+    """One coefficient with its interval; items of one group are drawn together.
 
     Args:
-        clusters: group of each item, where items are not independent.
+        weights: how far different values agree, by default as the scale has it; percent and
+            gwet_ac1 are exact whatever is asked, alpha goes by the scale.
 
     Returns:
         a figure whose n counts items with two ratings or more, and failed those with fewer.
 
     Raises:
         UnknownMetric: no coefficient of that name.
-        InvalidValues: one rater, or no item with two ratings.
-        CannotCompute: undefined, as when all ratings are equal.
+        InvalidValues: one rater, no item with two ratings, or texts without an order where one
+            is needed.
+        CannotCompute: undefined, as when all ratings are equal, or one item or group alone.
     """
     if name not in COEFFICIENTS:
         raise UnknownMetric(name, COEFFICIENTS)
-    drawing = drawing or Drawing()
-    kept = keep_paired(table)
-    paired = RatingTable(
-        tuple(table.items[i] for i in kept), table.raters, table.categories, table.codes[kept]
+    drawing, kept = drawing or Drawing(), keep_paired(table)
+    used = table.of_items(kept) if name in PAIRED_ONLY else table
+    exact = Weights.IDENTITY if name in EXACT else None
+    chosen = weights_of(used, scale, exact or (weights if name != ALPHA else None))
+    matrix = agreement_weights(used, chosen)
+    rows, figure = (
+        alpha_rows_and_figure(used, scale) if name == ALPHA else _WEIGHTED[name](used, matrix)
     )
-    rows, figure = COEFFICIENTS[name](paired, scale)
-    groups = [None] * len(kept) if clusters is None else [clusters[i] for i in kept]
-    sums = sum_clusters(rows, number_clusters(groups))
+    members = number_clusters(used.groups)
+    if members.max() < 1:
+        raise CannotCompute(
+            "One item or group only: no interval can be estimated.", hint="Rate more."
+        )
+    sums = sum_clusters(rows, members)
     value = float(figure(sums.sum(axis=0)))
     if not np.isfinite(value):
         raise CannotCompute(
             f"{name} is undefined: all ratings are equal, so chance agreement is 1.",
             hint="Rate items that differ, or report percent agreement.",
         )
-    low, high, lost = _interval(value, sums, figure, drawing)
-    few = len(sums) < FEW_ITEMS
+    if _agree_alike(used, matrix, members):
+        interval = _interval_of_alike(name, value, len(sums), drawing)
+    else:
+        interval = _interval(sums, value, figure, drawing)
+    recipe = f"distance:{scale}" if name == ALPHA else f"scale:{scale}|weights:{chosen}"
     return Figure(
         metric=name,
         value=value,
-        low=low,
-        high=high,
+        low=interval.low,
+        high=interval.high,
         n=len(kept),
         failed=len(table.items) - len(kept),
         signature=(
-            f"{name}|strop:1|scale:{scale}|raters:{len(table.raters)}|ci:bootstrap-bca"
+            f"{name}|strop:2|{recipe}|raters:{len(table.raters)}|ci:{interval.method}"
             f"|level:{drawing.level}|resamples:{drawing.resamples}|seed:{drawing.seed}"
         ),
-        rough=few or lost > 0.05,
+        rough=interval.rough,
         clusters=len(sums),
         level=drawing.level,
-        method="bootstrap-bca",
-        note=f"undefined in {lost:.0%} of resamples" if lost else "",
+        method=interval.method,
+        note=interval.note,
     )
 
 
+def _agree_alike(table: RatingTable, weights: Floats, members: NDArray[np.int64]) -> bool:
+    """Whether no cluster agrees more than another, so that resamples tell of chance alone."""
+    sums = sum_clusters(np.column_stack(_agreeing(table.counts, weights)), members)
+    paired = sums[sums[:, 1] > 0]
+    return bool(np.ptp(paired[:, 0] / paired[:, 1]) < 1e-12)
+
+
+def _interval_of_alike(name: str, value: float, clusters: int, drawing: Drawing) -> Interval:
+    """Wilson's for a share, else none."""
+    if name in RATES:
+        return constant_interval(value, clusters, 1.0, drawing.level)
+    how = "perfect agreement" if value > 1 - 1e-12 else "the same agreement"
+    note = f"{how} on each of {clusters} independent items: nothing is known of the spread"
+    return Interval(None, None, "none", True, note)
+
+
 def _interval(
-    value: float, sums: Floats, figure: Callable[[Floats], Floats], drawing: Drawing
-) -> tuple[float, float, float]:
-    """Bounds, and the share of resamples in which the coefficient is undefined."""
+    sums: Floats, value: float, figure: Callable[[Floats], Floats], drawing: Drawing
+) -> Interval:
     [drawn] = resampled_figures(figure, [sums], seed=drawing.seed, resamples=drawing.resamples)
     defined = drawn[np.isfinite(drawn)]
-    if len(sums) < 2 or not len(defined):
-        raise CannotCompute("One item only: no interval can be estimated.", hint="Rate more.")
     left_out = jackknife_figures(figure, sums)
     if left_out is not None and not np.isfinite(left_out).all():
         left_out = None
     level = expanded_level(drawing.level, len(sums), narrow=True)
     low, high = bca_interval(value, defined, left_out, level=level)
-    return low, high, 1 - len(defined) / len(drawn)
+    lost = 1 - len(defined) / len(drawn)
+    note = f"undefined in {lost:.1%} of resamples" if lost else ""
+    return Interval(low, high, "bootstrap-bca", len(sums) < FEW_ITEMS or lost > 0.05, note)

@@ -83,14 +83,14 @@ def _coincidence_rows(table: RatingTable) -> Floats:
 
 
 def _coincidence_alpha(table: RatingTable, scale: Scale) -> Callable[[Floats], Floats]:
-    numbers, q = table.numbers, len(table.categories)
-    if scale is Scale.RATIO and numbers.min() < 0:
-        raise InvalidValues("A ratio scale has no values below 0.", hint="Use the interval scale.")
+    q = len(table.categories)
+    table.check_order()
+    ratio = _ratio_apart(table.numbers) if scale is Scale.RATIO else None
 
     def figure(sums: Floats) -> Floats:
         pairs = sums.reshape(*sums.shape[:-1], q, q)
         counts = pairs.sum(axis=-1)
-        apart = _ordinal_apart(counts) if scale is Scale.ORDINAL else _ratio_apart(numbers)
+        apart = _ordinal_apart(counts) if ratio is None else ratio
         observed = (pairs * apart).sum(axis=(-1, -2))
         expected = (counts[..., :, None] * counts[..., None, :] * apart).sum(axis=(-1, -2))
         return _alpha(observed, expected, counts.sum(axis=-1))
@@ -106,6 +106,8 @@ def _ordinal_apart(counts: Floats) -> Floats:
 
 
 def _ratio_apart(numbers: Floats) -> Floats:
+    if numbers.min() < 0:
+        raise InvalidValues("A ratio scale has no values below 0.", hint="Use the interval scale.")
     together = numbers[:, None] + numbers[None, :]
     apart: Floats = (
         (numbers[:, None] - numbers[None, :]) / np.where(together > 0, together, 1)

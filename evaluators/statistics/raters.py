@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
 from itertools import combinations
 
 import numpy as np
 
 from evaluators.errors import EvaluatorError
-from evaluators.statistics.agreement import Drawing, agreement
+from evaluators.statistics.agreement import Drawing, Weights, agreement
 from evaluators.statistics.ratings import Rating, RatingTable, Scale
+from evaluators.types import Figure
 
 FEW_ITEMS = 10
 FAST = 1 / 3
@@ -18,7 +20,10 @@ FAST = 1 / 3
 
 @dataclass(frozen=True, slots=True)
 class PairRow:
-    """Two raters on the n items that both rated; None with a note where kappa is undefined."""
+    """Two raters on the n items that both rated; None with a note where kappa is undefined.
+
+    `percent` is exact; `signature` names the weights of kappa, and is empty without one.
+    """
 
     first: str
     second: str
@@ -28,30 +33,37 @@ class PairRow:
     kappa_low: float | None
     kappa_high: float | None
     note: str = ""
+    signature: str = ""
 
 
 def pairwise_table(
-    table: RatingTable, *, scale: Scale = Scale.NOMINAL, drawing: Drawing | None = None
+    table: RatingTable,
+    *,
+    scale: Scale = Scale.NOMINAL,
+    weights: Weights | None = None,
+    drawing: Drawing | None = None,
 ) -> list[PairRow]:
-    """Cohen's kappa of every pair of raters, with its interval, in the order of the raters."""
-    return [
-        _pair_row(table, a, b, scale, drawing) for a, b in combinations(range(len(table.raters)), 2)
-    ]
+    """Cohen's kappa of every pair of raters on the items that both rated, with its interval."""
+    kappa = partial(agreement, "cohen_kappa", scale=scale, weights=weights, drawing=drawing)
+    return [_pair_row(table, a, b, kappa) for a, b in combinations(range(len(table.raters)), 2)]
 
 
-def _pair_row(table: RatingTable, a: int, b: int, scale: Scale, drawing: Drawing | None) -> PairRow:
+def _pair_row(
+    table: RatingTable, a: int, b: int, kappa_of: Callable[[RatingTable], Figure]
+) -> PairRow:
     names = table.raters[a], table.raters[b]
     both = np.flatnonzero((table.codes[:, a] >= 0) & (table.codes[:, b] >= 0))
     if not len(both):
         return PairRow(*names, 0, None, None, None, None, "no item in common")
-    items = tuple(table.items[i] for i in both)
-    pair = RatingTable(items, names, table.categories, table.codes[both][:, [a, b]])
+    shared = table.of_items(both)
+    pair = replace(shared, raters=names, codes=shared.codes[:, [a, b]])
     percent = float((pair.codes[:, 0] == pair.codes[:, 1]).mean())
     try:
-        kappa = agreement("cohen_kappa", pair, scale=scale, drawing=drawing)
+        kappa = kappa_of(pair)
     except EvaluatorError as error:
         return PairRow(*names, len(both), percent, None, None, None, error.message)
-    return PairRow(*names, len(both), percent, kappa.value, kappa.low, kappa.high, kappa.note)
+    bounds = kappa.value, kappa.low, kappa.high
+    return PairRow(*names, len(both), percent, *bounds, kappa.note, kappa.signature)
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 import numpy as np
@@ -26,22 +26,33 @@ class Scale(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Rating:
-    """One person's value for one item; values are all numbers or all texts."""
+    """One person's value for one item; values are all numbers or all texts.
+
+    `group` is that of the item: items of one group are not independent.
+    """
 
     item: str
     rater: str
     value: float | str
     seconds: float | None = None
+    group: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class RatingTable:
-    """Codes of shape (items, raters): index into `categories`, -1 where there is no rating."""
+    """Codes of shape (items, raters): index into `categories`, -1 where there is no rating.
+
+    Attributes:
+        groups: of each item; None for an item of its own.
+        ordered: the categories are in the order of the scale.
+    """
 
     items: tuple[str, ...]
     raters: tuple[str, ...]
     categories: tuple[float | str, ...]
     codes: NDArray[np.int64]
+    groups: tuple[str | None, ...]
+    ordered: bool
 
     @property
     def counts(self) -> Floats:
@@ -53,17 +64,45 @@ class RatingTable:
         return out
 
     @property
+    def are_texts(self) -> bool:
+        """Whether the categories are words."""
+        return any(isinstance(category, str) for category in self.categories)
+
+    @property
     def numbers(self) -> Floats:
         """The categories as numbers.
 
         Raises:
             InvalidValues: they are texts.
         """
-        if any(isinstance(category, str) for category in self.categories):
+        self.check_order()
+        if self.are_texts:
             raise InvalidValues(
-                "These ratings are texts, which have no order.", hint="Use the nominal scale."
+                "These ratings are texts, which have an order but no distances.",
+                hint="Use the ordinal scale.",
             )
         return np.array(self.categories, dtype=np.float64)
+
+    def check_order(self) -> None:
+        """The categories have an order.
+
+        Raises:
+            InvalidValues: they are texts that were not given in order.
+        """
+        if not self.ordered:
+            raise InvalidValues(
+                "These ratings are texts, which have no order.",
+                hint="Give all values in their order, or use the nominal scale.",
+            )
+
+    def of_items(self, kept: NDArray[np.int64]) -> RatingTable:
+        """The rows of some items."""
+        return replace(
+            self,
+            items=tuple(self.items[i] for i in kept),
+            groups=tuple(self.groups[i] for i in kept),
+            codes=self.codes[kept],
+        )
 
 
 def tabulate(
@@ -76,7 +115,7 @@ def tabulate(
 
     Raises:
         InvalidValues: no rating, a value that is not a finite number or is off the scale, numbers
-            mixed with texts, or a person who rated an item twice.
+            mixed with texts, a person who rated an item twice, or an item of two groups.
     """
     if not ratings:
         raise InvalidValues("There are no ratings.", hint="Give at least two on one item.")
@@ -101,7 +140,23 @@ def tabulate(
                 hint="Keep one, or tell them apart in a column `replicate`.",
             )
         codes[place] = index[rating.value]
-    return RatingTable(tuple(items), tuple(raters), ordered, codes)
+    in_order = categories is not None or not any(isinstance(value, str) for value in found)
+    return RatingTable(
+        tuple(items), tuple(raters), ordered, codes, _groups(ratings, items), in_order
+    )
+
+
+def _groups(ratings: Sequence[Rating], items: Mapping[str, int]) -> tuple[str | None, ...]:
+    found: list[str | None] = [None] * len(items)
+    for rating in ratings:
+        place = items[rating.item]
+        if None not in (found[place], rating.group) and found[place] != rating.group:
+            raise InvalidValues(
+                f"The item {rating.item!r} is in the groups {found[place]!r} and {rating.group!r}.",
+                hint="Give it one.",
+            )
+        found[place] = found[place] if rating.group is None else rating.group
+    return tuple(found)
 
 
 def value_order(value: float | str) -> tuple[float, str]:

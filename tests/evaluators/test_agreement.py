@@ -1,20 +1,23 @@
-"""Agreement against published figures, the krippendorff library, and undefined cases."""
+"""Agreement against published figures and the definitions, and undefined cases."""
 
 from __future__ import annotations
 
 import csv
 import json
+from collections import Counter
+from itertools import permutations
 from pathlib import Path
+from typing import assert_never
 
-import krippendorff
 import numpy as np
 import pytest
 
 from evaluators.errors import CannotCompute, InvalidValues, UnknownMetric
-from evaluators.statistics.agreement import COEFFICIENTS, agreement
+from evaluators.statistics.agreement import COEFFICIENTS, RATES, Weights, agreement
 from evaluators.statistics.dawid_skene import dawid_skene
 from evaluators.statistics.raters import pairwise_table, rater_table
 from evaluators.statistics.ratings import Rating, RatingTable, Scale, tabulate
+from evaluators.types import Figure
 
 NAN = float("nan")
 
@@ -42,15 +45,273 @@ def random_rows(seed: int) -> list[list[float | None]]:
     return rows
 
 
+def alpha_by_definition(rows: list[list[float | None]], scale: Scale) -> float:
+    """Krippendorff 2004, ch. 11: every pair of ratings within items, and every pair at all."""
+    units = [[v for v in row if v is not None] for row in rows]
+    units = [unit for unit in units if len(unit) > 1]
+    values = [v for unit in units for v in unit]
+    often = Counter(values)
+
+    def apart(a: float, b: float) -> float:
+        low, high = sorted((a, b))
+        match scale:
+            case Scale.NOMINAL:
+                return float(a != b)
+            case Scale.ORDINAL:
+                between = sum(n for v, n in often.items() if low <= v <= high)
+                return (between - (often[a] + often[b]) / 2) ** 2
+            case Scale.INTERVAL:
+                return (a - b) ** 2
+            case Scale.RATIO:
+                return ((a - b) / (a + b)) ** 2
+            case _:
+                assert_never(scale)
+
+    observed = sum(
+        apart(a, b) / (len(unit) - 1) for unit in units for a, b in permutations(unit, 2)
+    ) / len(values)
+    pairs = [apart(a, b) for a, b in permutations(values, 2)]
+    return 1 - observed / (sum(pairs) / len(pairs))
+
+
 @pytest.mark.parametrize("scale", Scale)
 @pytest.mark.parametrize("seed", range(4))
-def test_alpha_equals_the_library(scale: Scale, seed: int) -> None:
+def test_alpha_is_what_its_definition_says(scale: Scale, seed: int) -> None:
     rows = random_rows(seed)
-    matrix = np.array([[NAN if v is None else v for v in row] for row in rows]).T
-    expected = krippendorff.alpha(reliability_data=matrix, level_of_measurement=str(scale))
     figure = agreement("krippendorff_alpha", table_of(rows), scale=scale)
-    assert figure.value == pytest.approx(expected, abs=1e-12)
+    assert figure.value == pytest.approx(alpha_by_definition(rows, scale), abs=1e-12)
+    assert figure.low is not None
+    assert figure.high is not None
     assert figure.low < figure.value < figure.high
+    assert f"|distance:{scale}|" in figure.signature
+
+
+# The table of four raters and twelve units with gaps that Krippendorff 2011 (Computing
+# Krippendorff's alpha-reliability, sec. E) and Gwet 2014 (raw4) both work through.
+N = None
+FOUR_RATERS: list[list[float | None]] = [
+    [1, 1, N, 1],
+    [2, 2, 3, 2],
+    [3, 3, 3, 3],
+    [3, 3, 3, 3],
+    [2, 2, 2, 2],
+    [1, 2, 3, 4],
+    [4, 4, 4, 4],
+    [1, 1, 2, 1],
+    [2, 2, 2, 2],
+    [N, 5, 5, 5],
+    [N, N, 1, 1],
+    [N, N, 3, N],
+]
+
+
+@pytest.mark.parametrize(
+    ("scale", "published"),
+    [
+        (Scale.NOMINAL, 0.743),
+        (Scale.ORDINAL, 0.815),
+        (Scale.INTERVAL, 0.849),
+        (Scale.RATIO, 0.797),
+    ],
+)
+def test_alpha_as_krippendorff_publishes_it(scale: Scale, published: float) -> None:
+    figure = agreement("krippendorff_alpha", table_of(FOUR_RATERS), scale=scale)
+    assert figure.value == pytest.approx(published, abs=5e-4)
+
+
+# Gwet's figures of the same table by his irrCAC, to the five digits that it prints.
+GWET = {
+    "observed_agreement": (0.81818, 0.93939, 0.96818, 0.97538),
+    "fleiss_kappa": (0.76117, 0.81794, 0.85021, 0.86494),
+    "gwet_ac2": (0.77544, 0.85874, 0.89894, 0.91400),
+    "bennett_s": (0.77273, 0.84848, 0.88636, 0.90152),
+}
+WEIGHTS = (Weights.IDENTITY, Weights.LINEAR, Weights.ORDINAL, Weights.QUADRATIC)
+
+
+@pytest.mark.parametrize("name", GWET)
+@pytest.mark.parametrize("k", range(4), ids=WEIGHTS)
+def test_gaps_and_weights_as_gwet_publishes_them(name: str, k: int) -> None:
+    figure = agreement(name, table_of(FOUR_RATERS), weights=WEIGHTS[k])
+    assert figure.value == pytest.approx(GWET[name][k], abs=1e-5)
+    assert (figure.n, figure.failed) == (11, 1)
+    assert f"|weights:{WEIGHTS[k]}|" in figure.signature
+
+
+@pytest.mark.parametrize("scale", Scale)
+@pytest.mark.parametrize("weights", [None, *Weights])
+def test_percent_and_ac1_are_exact_on_every_scale(scale: Scale, weights: Weights | None) -> None:
+    percent, ac1 = (
+        agreement(name, table_of(FOUR_RATERS), scale=scale, weights=weights)
+        for name in ("percent", "gwet_ac1")
+    )
+    assert percent.value == pytest.approx(0.8, abs=5e-4)  # Krippendorff 2004, p. 230
+    assert ac1.value == pytest.approx(0.77544, abs=1e-5)
+    assert "|weights:identity|" in percent.signature
+
+
+def test_nobody_agrees_is_nought_percent() -> None:
+    shifted = [[float(1 + i % 4), float(2 + i % 4)] for i in range(40)]
+    figure = agreement("percent", table_of(shifted), scale=Scale.ORDINAL)
+    assert (figure.value, figure.low) == (0.0, 0.0)
+    assert figure.high == pytest.approx(0.0876, abs=1e-3)  # Wilson, 0 of 40
+    assert pairwise_table(table_of(shifted), scale=Scale.ORDINAL)[0].percent == 0.0
+
+
+@pytest.mark.parametrize(
+    ("columns", "weights", "cohen", "scott"),
+    [  # two of the four raters: Conger's and Fleiss' kappa by irrCAC
+        ((2, 3), Weights.IDENTITY, 0.62187, 0.60548),
+        ((2, 3), Weights.QUADRATIC, 0.89417, 0.89294),
+        ((0, 2), Weights.IDENTITY, 0.51151, 0.5),
+        ((0, 2), Weights.QUADRATIC, 0.70536, 0.73529),
+    ],
+)
+def test_two_raters_with_gaps(
+    columns: tuple[int, int], weights: Weights, cohen: float, scott: float
+) -> None:
+    rows = [[row[k] for k in columns] for row in FOUR_RATERS]
+    categories = sorted({v for row in rows for v in row if v is not None})
+    table = tabulate(ratings_of(rows), categories=categories)
+    for name, expected in (("cohen_kappa", cohen), ("scott_pi", scott)):
+        value = agreement(name, table, weights=weights).value
+        assert value == pytest.approx(expected, abs=1e-5), name
+
+
+@pytest.mark.parametrize(
+    ("scale", "default"),
+    [
+        (Scale.NOMINAL, "identity"),
+        (Scale.ORDINAL, "quadratic-ranks"),
+        (Scale.INTERVAL, "quadratic"),
+        (Scale.RATIO, "quadratic"),
+    ],
+)
+def test_the_weights_of_a_scale_are_named(scale: Scale, default: str) -> None:
+    uneven = table_of([[1.0, 2.0], [2.0, 10.0], [10.0, 10.0], [1.0, 1.0], [10.0, 2.0]])
+    named = f"|scale:{scale}|weights:{default}|"
+    assert named in agreement("cohen_kappa", uneven, scale=scale).signature
+    assert named in pairwise_table(uneven, scale=scale)[0].signature
+    [row] = pairwise_table(uneven, scale=scale, weights=Weights.LINEAR)
+    assert "|weights:linear|" in row.signature
+
+
+def test_values_and_ranks_are_told_apart() -> None:
+    uneven = table_of([[1.0, 2.0], [2.0, 10.0], [10.0, 10.0], [1.0, 1.0], [10.0, 2.0]])
+    ranked = table_of([[1.0, 2.0], [2.0, 3.0], [3.0, 3.0], [1.0, 1.0], [3.0, 2.0]])
+
+    def kappa(table: RatingTable, weights: Weights) -> float:
+        return agreement("fleiss_kappa", table, weights=weights).value
+
+    for value, rank in (
+        (Weights.LINEAR, Weights.LINEAR_RANKS),
+        (Weights.QUADRATIC, Weights.QUADRATIC_RANKS),
+    ):
+        assert kappa(uneven, rank) == pytest.approx(kappa(ranked, value))
+        assert kappa(uneven, value) != pytest.approx(kappa(ranked, value))
+    assert kappa(uneven, Weights.ORDINAL) == pytest.approx(kappa(ranked, Weights.ORDINAL))
+
+
+WORDS = [("low", "high"), ("medium", "medium"), ("high", "high"), ("low", "low"), ("medium", "low")]
+
+
+def words_table(order: list[str] | None) -> RatingTable:
+    pairs = [(str(i), zip(("ann", "bob"), row, strict=True)) for i, row in enumerate(WORDS)]
+    ratings = [Rating(item, rater, word) for item, said in pairs for rater, word in said]
+    return tabulate(ratings, categories=order)
+
+
+@pytest.mark.parametrize(
+    ("name", "weights", "expected"),
+    [
+        ("krippendorff_alpha", None, 0.332653),
+        ("cohen_kappa", None, 0.285714),
+        ("cohen_kappa", Weights.QUADRATIC, 0.285714),
+        ("cohen_kappa", Weights.QUADRATIC_RANKS, 0.285714),
+        ("cohen_kappa", Weights.LINEAR, 0.347826),
+        ("cohen_kappa", Weights.IDENTITY, 0.411765),
+    ],
+)
+def test_words_in_order_have_ranks(name: str, weights: Weights | None, expected: float) -> None:
+    table = words_table(["low", "medium", "high"])
+    figure = agreement(name, table, scale=Scale.ORDINAL, weights=weights)
+    assert figure.value == pytest.approx(expected, abs=1e-5)
+    if weights is Weights.QUADRATIC:
+        assert "|weights:quadratic-ranks|" in figure.signature
+
+
+@pytest.mark.parametrize(
+    ("order", "scale", "weights", "words"),
+    [
+        (None, Scale.ORDINAL, None, "texts, which have no order"),
+        (None, Scale.NOMINAL, Weights.QUADRATIC, "texts, which have no order"),
+        (["low", "medium", "high"], Scale.INTERVAL, None, "an order but no distances"),
+    ],
+)
+def test_words_without_an_order_or_a_distance(
+    order: list[str] | None, scale: Scale, weights: Weights | None, words: str
+) -> None:
+    name = "krippendorff_alpha" if weights is None else "fleiss_kappa"
+    with pytest.raises(InvalidValues, match=words):
+        agreement(name, words_table(order), scale=scale, weights=weights)
+
+
+def test_items_of_one_group_are_drawn_together() -> None:
+    rng = np.random.default_rng(0)
+    easy = np.repeat(rng.random(12) < 0.6, 10)  # whole documents are easy or hard to agree on
+    one = rng.integers(0, 2, 120)
+    two = np.where(easy, one, rng.integers(0, 2, 120))
+
+    def figure(grouped: bool) -> Figure:
+        ratings = [
+            Rating(str(i), rater, float(values[i]), group=str(i // 10) if grouped else None)
+            for i in range(120)
+            for rater, values in (("a", one), ("b", two))
+        ]
+        return agreement("cohen_kappa", tabulate(ratings))
+
+    alone, together = figure(grouped=False), figure(grouped=True)
+    assert (alone.value, alone.clusters) == (pytest.approx(together.value), 120)
+    assert (together.clusters, together.rough) == (12, True)
+    assert together.low is not None
+    assert alone.low is not None
+    assert together.low < alone.low
+
+
+def test_an_item_has_one_group() -> None:
+    with pytest.raises(InvalidValues, match="in the groups 'g' and 'h'"):
+        tabulate([Rating("i", "r", 1.0, group="g"), Rating("i", "s", 1.0, group="h")])
+
+
+@pytest.mark.parametrize("groups", [None, "pairs"])
+@pytest.mark.parametrize("name", [*COEFFICIENTS])
+def test_perfect_agreement_is_not_certain(name: str, groups: str | None) -> None:
+    ratings = [
+        Rating(str(i), rater, float(i % 2), group=None if groups is None else str(i // 2))
+        for i in range(12)
+        for rater in "ab"
+    ]
+    found = agreement(name, tabulate(ratings))
+    assert found.value == pytest.approx(1.0)
+    if name in RATES:
+        units = 12 if groups is None else 6  # of six, the lower end is .610
+        assert found.low == pytest.approx(units / (units + 1.959964**2), abs=1e-5)
+    else:
+        assert (found.low, found.high, found.method) == (None, None, "none")
+        assert "perfect agreement" in found.note
+
+
+def test_half_agreement_on_every_item_is_not_certain() -> None:
+    rows: list[list[float | None]] = [[1.0, 1.0, 2.0], [2.0, 2.0, 1.0]] * 5
+    for name in set(COEFFICIENTS) - {"cohen_kappa", "scott_pi"}:
+        found = agreement(name, table_of(rows))
+        if name in RATES:
+            assert found.low is not None
+            assert found.low < 0.15
+            assert 0.5 < (found.high or 0) < 1
+        else:
+            assert (found.low, found.high) == (None, None), name
+            assert "the same agreement on each of 10" in found.note
 
 
 @pytest.mark.parametrize("weights", [None, "linear", "quadratic"])
@@ -60,9 +321,8 @@ def test_cohen_equals_scikit_learn(weights: str | None) -> None:
     rng = np.random.default_rng(0)
     one = rng.integers(1, 6, 80)
     two = np.where(rng.random(80) < 0.5, one, rng.integers(1, 6, 80))
-    scale = {None: Scale.NOMINAL, "linear": Scale.ORDINAL, "quadratic": Scale.INTERVAL}[weights]
     rows = [[float(a), float(b)] for a, b in zip(one, two, strict=True)]
-    ours = agreement("cohen_kappa", table_of(rows), scale=scale)
+    ours = agreement("cohen_kappa", table_of(rows), weights=Weights(weights or "identity"))
     assert ours.value == pytest.approx(cohen_kappa_score(one, two, weights=weights))
 
 
@@ -85,7 +345,7 @@ def test_gwet_on_a_skewed_table() -> None:
     assert agreement("cohen_kappa", table_of(rows)).value < 0
 
 
-@pytest.mark.parametrize("name", [n for n in COEFFICIENTS if n not in ("percent",)])
+@pytest.mark.parametrize("name", [n for n in COEFFICIENTS if n not in RATES])
 def test_all_ratings_equal_is_undefined(name: str) -> None:
     with pytest.raises(CannotCompute, match="undefined: all ratings are equal"):
         agreement(name, table_of([[1.0, 1.0]] * 5))

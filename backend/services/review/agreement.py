@@ -11,6 +11,9 @@ from sqlalchemy.orm import Session
 from backend.rubrics import Category, Criterion, Multi, Number, Stars, Text, Verdict, YesNo
 from backend.services.review.counted import counts
 from backend.services.review.queues import get_queue, rubric_of
+from backend.services.review.review_rows import cluster_name
+from backend.tables.datasets import Example
+from backend.tables.generation import Generation
 from backend.tables.review import Preference, QueueKind, Rating, Review, ReviewItem, ReviewQueue
 from backend.tables.users import User
 
@@ -38,7 +41,8 @@ def queue_agreement(session: Session, queue_id: int) -> list[CriterionAgreement]
 
     Stars and verdicts are ordinal, numbers interval, other scales nominal (several options agree
     when they are the same options); free text has no agreement. For pairs the vote, in terms of
-    the models and not of the sides shown, is a criterion of its own.
+    the models and not of the sides shown, is a criterion of its own. Percent agreement and AC1 are
+    exact on every scale. Items of one group of examples are one cluster.
     """
     return [
         _agree(criterion, name, said)
@@ -107,17 +111,28 @@ def _ratings(session: Session, queue_id: int, numeric: set[str]) -> dict[str, li
     from evaluators.statistics.ratings import Rating as Given
 
     query = (
-        select(Rating.criterion, ReviewItem.id, User.pseudonym, Rating.value, Rating.number)
+        select(
+            Rating.criterion,
+            ReviewItem.id,
+            User.pseudonym,
+            Rating.value,
+            Rating.number,
+            Example.group,
+            Example.id.label("example_id"),
+        )
         .join(Review, Review.id == Rating.review_id)
         .join(ReviewItem, ReviewItem.id == Review.item_id)
         .join(User, User.id == Review.reviewer_id)
+        .join(Generation, Generation.id == ReviewItem.generation_a_id)
+        .join(Example, Example.id == Generation.example_id)
         .where(*_counts(queue_id))
         .order_by(ReviewItem.position, Review.id)
     )
     found: dict[str, list[Given]] = {}
-    for criterion, item, rater, value, number in session.execute(query):
+    for criterion, item, rater, value, number, group, example in session.execute(query):
         said = number if criterion in numeric and number is not None else value
-        found.setdefault(criterion, []).append(Given(str(item), rater, said))
+        given = Given(str(item), rater, said, group=cluster_name(group, example))
+        found.setdefault(criterion, []).append(given)
     return found
 
 
@@ -125,14 +140,19 @@ def _votes(session: Session, queue_id: int) -> list[Given]:
     from evaluators.statistics.ratings import Rating as Given
 
     query = (
-        select(ReviewItem.id, User.pseudonym, Preference.winner)
+        select(ReviewItem.id, User.pseudonym, Preference.winner, Example.group, Example.id)
         .join(Review, Review.id == Preference.review_id)
         .join(ReviewItem, ReviewItem.id == Review.item_id)
         .join(User, User.id == Review.reviewer_id)
+        .join(Generation, Generation.id == ReviewItem.generation_a_id)
+        .join(Example, Example.id == Generation.example_id)
         .where(*_counts(queue_id))
         .order_by(ReviewItem.position, Review.id)
     )
-    return [Given(str(item), rater, winner) for item, rater, winner in session.execute(query)]
+    return [
+        Given(str(item), rater, winner, group=cluster_name(group, example))
+        for item, rater, winner, group, example in session.execute(query)
+    ]
 
 
 def _counts(queue_id: int) -> tuple[ColumnElement[bool], ...]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -35,7 +35,10 @@ class Coefficient:
 
 @dataclass(frozen=True, slots=True)
 class RaterPair:
-    """Two reviewers on the n items that both judged; `note` says why there is no kappa."""
+    """Two reviewers on the n items that both judged; `note` says why there is no kappa.
+
+    `signature` names the weights of kappa.
+    """
 
     criterion: str
     first: str
@@ -46,6 +49,7 @@ class RaterPair:
     kappa_low: float | None
     kappa_high: float | None
     note: str
+    signature: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,20 +96,7 @@ def _pairs(criterion: str, said: Said) -> list[RaterPair]:
         rows = pairwise_table(said.table(), scale=said.scale)
     except EvaluatorError:  # no answers yet: the coefficients say so
         return []
-    return [
-        RaterPair(
-            criterion,
-            row.first,
-            row.second,
-            row.n,
-            row.percent,
-            row.kappa,
-            row.kappa_low,
-            row.kappa_high,
-            row.note,
-        )
-        for row in rows
-    ]
+    return [RaterPair(criterion, **asdict(row)) for row in rows]
 
 
 def worst_items(session: Session, queue_id: int, *, limit: int) -> list[WorstItem]:

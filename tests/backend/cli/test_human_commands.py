@@ -39,6 +39,79 @@ def test_agreement_json(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> N
     assert report["pairs"][0]["n"] == 12
 
 
+def figures_of(capsys: pytest.CaptureFixture[str]) -> dict[str, dict[str, Any]]:
+    return {row["metric"]: row for row in json.loads(capsys.readouterr().out)["figures"]}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "kappa", "weights"),
+    [
+        ([], 0.2857, "quadratic-ranks"),
+        (["--weights", "quadratic"], 0.2857, "quadratic-ranks"),
+        (["--weights", "linear"], 0.3478, "linear-ranks"),
+        (["--weights", "identity"], 0.4118, "identity"),
+    ],
+)
+def test_agreement_of_words_in_order(
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    arguments: list[str],
+    kappa: float,
+    weights: str,
+) -> None:
+    said = [("low", "high"), ("medium", "medium"), ("high", "high"), ("low", "low")]
+    said.append(("medium", "low"))
+    rows = [
+        {"item": i, "rater": rater, "value": value}
+        for i, pair in enumerate(said)
+        for rater, value in zip("pq", pair, strict=True)
+    ]
+    path = write(tmp_path / "r.jsonl", rows)
+    ordered = ["--scale", "ordinal", "--values", "low,medium,high"]
+    assert run("agreement", path, *ordered, *arguments, "--json") == 0
+    report = json.loads(capsys.readouterr().out)
+    figures = {row["metric"]: row for row in report["figures"]}
+    assert figures["krippendorff_alpha"]["value"] == pytest.approx(0.3327, abs=1e-4)
+    assert figures["percent"]["value"] == pytest.approx(0.6)
+    assert figures["cohen_kappa"]["value"] == pytest.approx(kappa, abs=1e-4)
+    assert f"|weights:{weights}|" in figures["cohen_kappa"]["signature"]
+    assert f"|weights:{weights}|" in report["pairs"][0]["signature"]
+
+
+def test_agreement_draws_groups(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    rows = [{**row, "group": f"g{row['item'] // 3}"} for row in ratings(24)]
+    assert run("agreement", write(tmp_path / "r.jsonl", rows), "--json") == 0
+    clusters = {row["clusters"] for row in figures_of(capsys).values()}
+    assert clusters == {8}
+
+
+def test_agreement_pools_criteria_by_item(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = ratings(criterion="tone") + ratings(criterion="facts")
+    assert run("agreement", write(tmp_path / "r.jsonl", rows), "--json") == 0
+    assert figures_of(capsys)["percent"]["clusters"] == 12  # the last row is that of all
+
+
+@pytest.mark.parametrize("extra", [[], ["--html", "report.html"]])
+def test_perfect_agreement_is_not_certain(
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    extra: list[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    rows = [{"item": i, "rater": r, "value": i % 2} for i in range(6) for r in "pq"]
+    path = write(tmp_path / "r.jsonl", rows)
+    assert run("agreement", path, *extra) == 0
+    assert "0.610" in capsys.readouterr().out
+    assert run("agreement", path, "--json") == 0
+    figures = figures_of(capsys)
+    assert figures["percent"]["low"] == pytest.approx(0.6097, abs=1e-4)
+    assert figures["krippendorff_alpha"]["low"] is None
+    assert "perfect agreement" in figures["krippendorff_alpha"]["note"]
+
+
 def test_agreement_by_criterion_and_pooled(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -69,6 +142,7 @@ def test_agreement_of_csv_labels_with_replicates(
         (ratings(raters="p"), [], "one rater only"),
         (ratings() + ratings(), [], "rated the item '0' twice"),
         (ratings(), ["--scale", "ordered"], "no scale 'ordered'"),
+        (ratings(), ["--weights", "cubic"], "no weighting 'cubic'"),
         (ratings(), ["--values", "1,2"], "0.0 is off the scale 1.0, 2.0"),
         ([{"item": 1, "rater": "p"}], [], "no value and no label"),
         ([{"item": 1, "rater": "p", "value": None}], [], "is None, no rating"),
@@ -144,6 +218,42 @@ def test_estimate(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert figure["high"] - figure["low"] < 0.8 * (figure["plain_high"] - figure["plain_low"])
     assert run("estimate", *estimate_files(tmp_path), "--metric", "k") == 1
     assert "no metric 'k'" in capsys.readouterr().err
+
+
+def test_estimate_from_several_metrics(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    value = {i: (i * 37) % 101 / 20 for i in range(200)}
+    rated = [{"item": i, "value": value[i]} for i in range(0, 200, 4)]
+    scores = [{"item": i, "metric": "near", "value": value[i] + (i % 7) / 9} for i in range(200)]
+    scores += [{"item": i, "metric": "noise", "value": i % 13} for i in range(200) if i % 15]
+    files = ["--ratings", write(tmp_path / "r.jsonl", rated)]
+    files += ["--scores", write(tmp_path / "s.jsonl", scores)]
+    assert run("estimate", *files, "--json") == 0
+    [figure] = json.loads(capsys.readouterr().out)
+    assert (figure["metric"], figure["method"]) == ("mean_rating", "ppi++")
+    assert (figure["helped_by"], figure["total"]) == ("near", 200)
+    assert "near 50 of 50 times" in figure["note"]
+    assert run("estimate", *files) == 0
+    assert "near 50 of 50 times" in capsys.readouterr().out
+    assert run("estimate", *files, "--metric", "noise", "--json") == 0
+    [figure] = json.loads(capsys.readouterr().out)
+    assert (figure["helped_by"], figure["method"]) == (None, "plain")
+
+
+@pytest.mark.parametrize("value", [5, 2.5])
+def test_estimate_of_equal_ratings(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], value: float
+) -> None:
+    rated = [{"item": i, "value": value} for i in range(20)]
+    scores = [{"item": i, "value": (i * 37) % 60} for i in range(60)]
+    files = ["--ratings", write(tmp_path / "r.jsonl", rated)]
+    files += ["--scores", write(tmp_path / "s.jsonl", scores)]
+    assert run("estimate", *files) == 0
+    assert "all values are alike: nothing is known of their spread" in capsys.readouterr().out
+    assert run("estimate", *files, "--json") == 0
+    [figure] = json.loads(capsys.readouterr().out)
+    assert (figure["value"], figure["low"], figure["high"]) == (value, None, None)
+    assert run("plan", files[1], "--threshold", "2.9") == 1
+    assert "20 equal ratings" in capsys.readouterr().err
 
 
 def test_plan(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -8,6 +8,7 @@ from sqlalchemy.orm import Session, sessionmaker
 from backend.rubrics import Rubric, find_rubric
 from backend.services import review
 from backend.services.review.agreement import _scale
+from backend.services.review.agreement_report import agreement_report
 from tests.fixtures_review import BAD, GOOD, build_desk, review_next
 
 
@@ -33,6 +34,27 @@ def test_two_people_who_differ_on_one_of_four_items(session: Session) -> None:
     # Eight values, 5 yes and 3 no; one of four items disagrees: 1 - 0.25 / (2*5*3 / (8*7)).
     assert alpha.value == pytest.approx(1 - 0.25 / (30 / 56))
     assert ("comment", "percent") not in found
+
+
+def test_items_of_one_group_are_one_cluster_and_percent_is_exact(session: Session) -> None:
+    desk = build_desk(session, splits={"train": 8}, n_experts=2)
+    for n, example in enumerate(desk.examples):
+        example.group = f"patient {n // 2}"
+    queue = desk.open(session, overlap=2, overlap_share=1.0)
+    for number, user in enumerate(desk.experts):
+        for n in range(8):
+            stars = 5 - n % 2 - number  # nobody agrees, everybody is one star apart
+            review_next(session, queue, user, review.Answer({**GOOD, "quality": stars}))
+    found = _figures(session, queue.id)
+    percent = found["quality", "percent"].figure
+    assert percent is not None
+    assert (percent.value, percent.n, percent.clusters) == (0.0, 8, 4)
+    yes = found["faithful", "percent"].figure
+    assert yes is not None
+    assert yes.low == pytest.approx(4 / (4 + 1.959964**2), abs=1e-5)  # four groups, not eight items
+    [pair] = [p for p in agreement_report(session, queue.id).raters if p.criterion == "quality"]
+    assert pair.percent == 0.0
+    assert "|weights:quadratic-ranks|" in pair.signature
 
 
 def test_no_shared_item_is_a_reason_and_not_a_number(session: Session) -> None:
