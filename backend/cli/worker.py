@@ -14,6 +14,9 @@ def command(
     until_idle: Annotated[
         bool, typer.Option("--until-idle", help="End when nothing waits or runs any more.")
     ] = False,
+    pulse: Annotated[
+        int | None, typer.Option(hidden=True, help="File descriptor for signs of life.")
+    ] = None,
 ) -> None:
     """Run queued jobs; Ctrl+C gives them back to the queue."""
     import logging
@@ -23,4 +26,5 @@ def command(
 
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(message)s")
     chosen = [name.strip() for name in queues.split(",")] if queues else list(ALL_QUEUES)
-    run_worker(open_installation().settings, queues=chosen, until_idle=until_idle)
+    settings = open_installation().settings
+    run_worker(settings, queues=chosen, until_idle=until_idle, pulse=pulse)

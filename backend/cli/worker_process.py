@@ -1,8 +1,14 @@
-"""The worker beside a server: started, started again when it dies, ended when the server ends."""
+"""The worker beside a server: started, started again when it dies, ended when the server ends.
+
+A worker that gives no sign of life on its pulse, a pipe, is killed and started again: one that is
+caught in a call that never returns would hold its jobs for ever. The pulse knows nothing of the
+database, so that a locked one ends no worker.
+"""
 
 from __future__ import annotations
 
 import contextlib
+import os
 import signal
 import subprocess
 import sys
@@ -18,16 +24,26 @@ from backend.settings import Settings, child_environment
 
 STOP_SECONDS = 15.0
 LONGEST_PAUSE_S = 30.0
-Start = Callable[[Settings], "subprocess.Popen[bytes]"]
+SILENCE_S = 120.0  # without a sign of life; a start on a busy machine takes half a minute
+Start = Callable[[Settings, int], "subprocess.Popen[bytes]"]
 PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
 
 @contextlib.contextmanager
-def worker_process(settings: Settings, *, start: Start | None = None) -> Iterator[None]:
-    """A worker process for as long as the context is open; started again when it dies."""
+def worker_process(
+    settings: Settings, *, start: Start | None = None, silence: float = SILENCE_S
+) -> Iterator[None]:
+    """A worker process for as long as the context is open; started again when it dies.
+
+    Args:
+        start: starts a worker that writes to the file descriptor it is given while it lives.
+        silence: seconds without a sign of life after which a worker is killed.
+    """
     ending = threading.Event()
     keeper = threading.Thread(
-        target=keep_worker, args=(settings, ending, start or start_worker), name="worker-keeper"
+        target=keep_worker,
+        args=(settings, ending, start or start_worker, silence),
+        name="worker-keeper",
     )
     keeper.start()
     try:
@@ -37,33 +53,54 @@ def worker_process(settings: Settings, *, start: Start | None = None) -> Iterato
         keeper.join()
 
 
-def keep_worker(settings: Settings, ending: threading.Event, start: Start) -> None:
-    """Start a worker, wait, start it again when it ended by itself; pauses grow to 30 s."""
+def keep_worker(settings: Settings, ending: threading.Event, start: Start, silence: float) -> None:
+    """Start a worker, wait, start it again when it ended or fell silent; pauses grow to 30 s."""
     pause = 1.0
     while not ending.is_set():
         started = time.monotonic()
-        process = start(settings)
-        while process.poll() is None and not ending.wait(0.2):
-            pass
+        pulse, theirs = os.pipe()
+        process = start(settings, theirs)
+        os.close(theirs)
+        try:
+            fell_silent = await_end(process, pulse, ending, silence)
+        finally:
+            os.close(pulse)
         if ending.is_set():
             break
         lived = time.monotonic() - started
         pause = 1.0 if lived > LONGEST_PAUSE_S else min(pause * 2, LONGEST_PAUSE_S)
-        typer.echo(
-            f"The worker ended with code {process.returncode}; next start in {pause:.0f} s.",
-            err=True,
-        )
+        how = f"gave no sign of life for {silence:.0f} s and was killed"
+        said = how if fell_silent else f"ended with code {process.returncode}"
+        typer.echo(f"The worker {said}; next start in {pause:.0f} s.", err=True)
         ending.wait(pause)
     end_process(process)
 
 
-def start_worker(settings: Settings) -> subprocess.Popen[bytes]:
+def await_end(
+    process: subprocess.Popen[bytes], pulse: int, ending: threading.Event, silence: float
+) -> bool:
+    """Until the process ends, or `ending`; True if it fell silent, and was killed for it."""
+    os.set_blocking(pulse, False)
+    heard = time.monotonic()
+    while process.poll() is None and not ending.wait(0.2):
+        with contextlib.suppress(BlockingIOError):
+            if os.read(pulse, 4096):
+                heard = time.monotonic()
+        if time.monotonic() - heard > silence:
+            process.kill()  # SIGTERM would wait for a call that does not return
+            process.wait()
+            return True
+    return False
+
+
+def start_worker(settings: Settings, pulse: int) -> subprocess.Popen[bytes]:
     """`strop worker` with these settings, in a process group of its own."""
     return subprocess.Popen(
-        [sys.executable, "-m", "backend.cli", "worker"],
+        [sys.executable, "-m", "backend.cli", "worker", "--pulse", str(pulse)],
         env=child_environment(settings),
         start_new_session=True,
         preexec_fn=end_with_parent(),
+        pass_fds=(pulse,),
     )
 
 

@@ -9,6 +9,7 @@ it up from the ledger.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import signal
@@ -59,12 +60,13 @@ class Worker:
 
     Attributes:
         until_idle: end when nothing is queued or running any more.
+        pulse: a pipe on which whoever started this worker listens for signs of life.
     """
 
     shop: Workshop
     queues: Sequence[str]
     until_idle: bool = False
-    _beaten: float = field(default=0.0)
+    pulse: int | None = None
     _clear_after: datetime | None = field(default=None)
     _advance_after: datetime | None = field(default=None)
     _trainers: TrainerEnder = field(init=False)
@@ -164,6 +166,9 @@ class Worker:
 
     def _keep_beating(self) -> None:
         while not self.shop.stopping.wait(queue.HEARTBEAT_SECONDS):
+            if self.pulse is not None:
+                with contextlib.suppress(OSError):  # nobody listens any more
+                    os.write(self.pulse, b".")
             try:
                 with self.shop.sessions.begin() as session:
                     lives = queue.beat_heart(
@@ -182,6 +187,7 @@ def run_worker(
     *,
     queues: Sequence[str] = ALL_QUEUES,
     until_idle: bool = False,
+    pulse: int | None = None,
     engines: OpenEngine = open_engine,
     preflight: Preflight | None = None,
     kinds: Mapping[str, Kind] = KINDS,
@@ -189,6 +195,7 @@ def run_worker(
     """Be a worker until told to stop; does not return.
 
     Args:
+        pulse: a pipe for signs of life.
         engines, preflight, kinds: what it works with, as in `Workshop`.
 
     Raises:
@@ -203,7 +210,7 @@ def run_worker(
     shop = Workshop(settings, connect(settings), settings.executor_id, engines, checks, kinds)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: shop.stopping.set())
-    worker = Worker(shop, queues, until_idle=until_idle)
+    worker = Worker(shop, queues, until_idle=until_idle, pulse=pulse)
     worker.start()
     code = 1
     try:

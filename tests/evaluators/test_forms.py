@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import math
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -56,7 +58,71 @@ def test_json_schema(tmp_path: Path) -> None:
     path.write_text(json.dumps({"type": "object", "required": ["a"]}))
     assert value(f"json_schema:{path}", '{"a": 1}') == 1.0
     [score] = resolve_metrics([f"json_schema:{path}"])[0].score([Sample("1", "{}")])
-    assert (score.value, score.explanation) == (0.0, "'a' is a required property")
+    assert (score.value, score.explanation) == (0.0, '"a" is a required property')
+
+
+EXPLODES = r"(\w+\W?)+#$"  # in a backtracking engine, on words without a # at the end
+WORDS = "word " * 4_000
+
+
+def test_no_pattern_takes_for_ever(tmp_path: Path) -> None:
+    """In a child process: Python's own engine would hold this one, whatever the time limit."""
+    path = tmp_path / "s.json"
+    path.write_text(
+        json.dumps(
+            {"properties": {"a": {"pattern": EXPLODES}}, "patternProperties": {EXPLODES: {}}}
+        )
+    )
+    asked = [(f"regex:{EXPLODES}", WORDS), (f"json_schema:{path}", json.dumps({"a": WORDS}))]
+    code = (
+        "import json, sys\nfrom evaluators import resolve_metrics\n"
+        "from evaluators.types import Sample\n"
+        "for name, text in json.load(sys.stdin):\n"
+        "    print(resolve_metrics([name])[0].score([Sample('1', text)])[0].value)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        input=json.dumps(asked),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    assert done.stdout.split() == ["0.0", "0.0"]
+
+
+@pytest.mark.parametrize("pattern", [r"(a)\1", r"(?=a)b", r"(?<!a)b", "*", "["])
+def test_patterns_that_are_not_known_are_refused_in_words(pattern: str, tmp_path: Path) -> None:
+    with pytest.raises(EvaluatorError, match="no regular expression"):
+        resolve_metrics([f"regex:{pattern}"])
+    path = tmp_path / "s.json"
+    path.write_text(json.dumps({"properties": {"a": {"pattern": pattern}}}))
+    with pytest.raises(EvaluatorError, match="no JSON schema"):
+        value(f"json_schema:{path}", "{}")
+
+
+@pytest.mark.parametrize(
+    ("pattern", "text", "found"),
+    [("straße [0-9]+", "Große straße 12 €", "straße 12"), (r"\p{L}+$", "12 größe", "größe")],
+)
+def test_pattern_finds_what_it_finds(pattern: str, text: str, found: str) -> None:
+    [score] = resolve_metrics([f"regex:{pattern}"])[0].score([Sample("1", text)])
+    assert (score.value, score.label) == (1.0, found)
+
+
+@pytest.mark.parametrize("uri", ["http://127.0.0.1:9/x.json", "file:///etc/hostname", "other.json"])
+def test_schema_fetches_nothing(tmp_path: Path, uri: str) -> None:
+    path = tmp_path / "s.json"
+    path.write_text(json.dumps({"$ref": uri}))
+    with pytest.raises(EvaluatorError, match="no JSON schema"):
+        value(f"json_schema:{path}", "{}")
+
+
+@pytest.mark.parametrize("text", ["1" + "0" * 400, "[" * 900 + "]" * 900, '{"a": "\\ud800"}'])
+def test_schema_with_odd_values(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "s.json"
+    path.write_text(json.dumps({"type": "object", "required": ["b"]}))
+    assert value(f"json_schema:{path}", text) == 0.0
 
 
 @pytest.mark.parametrize("name", ["regex:(", "json_schema:/nowhere", "nothing:x", "regex:"])

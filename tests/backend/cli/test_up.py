@@ -101,7 +101,7 @@ def test_a_dashboard_alone_must_know_the_api(monkeypatch: pytest.MonkeyPatch) ->
 def test_a_worker_that_dies_is_started_again_and_ended_at_the_end(tmp_path: Path) -> None:
     started: list[subprocess.Popen[bytes]] = []
 
-    def start(_: Settings) -> subprocess.Popen[bytes]:
+    def start(_: Settings, pulse: int) -> subprocess.Popen[bytes]:
         process = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
         started.append(process)
         return process
@@ -112,6 +112,29 @@ def test_a_worker_that_dies_is_started_again_and_ended_at_the_end(tmp_path: Path
         wait_for(lambda: len(started) == 2)
         assert started[1].poll() is None
     assert started[1].poll() is not None
+
+
+BEATS = "import os, sys, time\nwhile True: os.write(int(sys.argv[1]), b'.'); time.sleep(.1)"
+STUCK = "import time; time.sleep(600)"
+
+
+@pytest.mark.parametrize(("code", "starts"), [(BEATS, 1), (STUCK, 2)])
+def test_a_worker_without_a_sign_of_life_is_killed_and_started_again(
+    tmp_path: Path, code: str, starts: int
+) -> None:
+    started: list[subprocess.Popen[bytes]] = []
+
+    def start(_: Settings, pulse: int) -> subprocess.Popen[bytes]:
+        command = [sys.executable, "-c", code, str(pulse)]
+        started.append(subprocess.Popen(command, pass_fds=(pulse,)))
+        return started[-1]
+
+    with worker_process(Settings(home=tmp_path), start=start, silence=3.0):
+        wait_for(lambda: len(started) == 1)
+        time.sleep(4.0)
+        wait_for(lambda: len(started) >= starts)
+        assert len(started) == starts
+        assert (started[0].poll() is None) is (starts == 1)
 
 
 def test_a_server_with_its_worker_starts_serves_and_ends_cleanly(tmp_path: Path) -> None:
