@@ -33,23 +33,25 @@ def is_called_derived(output: str, number: Number) -> bool:
 
 
 def is_derived(
-    number: Number, measures: Mapping[str, Sequence[float]], beside: Sequence[Number]
+    number: Number, measures: Mapping[str, Sequence[tuple[float, str]]], beside: Sequence[Number]
 ) -> bool:
     """Whether the number follows from those of the source.
 
     Args:
-        measures: quantities of the source in base units by dimension; "" holds bare numbers.
+        measures: quantities of the source in base units, with the name of their unit, by dimension;
+            "" holds bare numbers.
         beside: the output's own numbers, this one among them.
     """
+    counts = [value for value, _ in measures.get("", ())]
     dimensions = [number.unit.dimension] if number.unit else list(measures)
     for dimension in dimensions:
         own = [_base(other) for other in beside if other is not number and _is_of(other, dimension)]
-        told = measures.get(dimension, ())
+        told = [base for base, _ in measures.get(dimension, ())]
         for value in number.values:
             wanted = number.unit.to_base(value) if number.unit else value
             if any(_is_run(wanted, run) for run in (told, own)):
                 return True
-            if _is_pair(wanted, told, measures.get("", ())):
+            if _is_pair(wanted, told, counts):
                 return True
     return False
 

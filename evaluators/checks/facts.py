@@ -8,33 +8,60 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import groupby, pairwise
 
-from evaluators.checks.dates import Day, find_dates, find_times
+from evaluators.checks.dates import Day, Weekday, find_dates, find_times, find_weekdays
+from evaluators.checks.lettering import squash
 from evaluators.checks.numerals import (
     GERMAN_RUN,
     NUMBER_WORDS,
     NUMERAL,
     WORD_RUN,
-    is_german,
+    counts_in_german,
     parse_german,
     readings,
     run_readings,
     words_of,
     writes_comma_decimals,
 )
-from evaluators.checks.units import Unit, scale_after, unit_after, unit_before
+from evaluators.checks.rates import (
+    find_often,
+    often_after,
+    period_before,
+    read_per,
+    tells_often,
+)
+from evaluators.checks.spelled import find_spelled
+from evaluators.checks.units import (
+    Unit,
+    rate,
+    scale_after,
+    units_after,
+    units_before,
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Number:
-    """A number; `values` are its possible readings, likeliest first."""
+    """A number; several of one stretch are all told by its words (`twenty nine ninety`).
+
+    Attributes:
+        values: its possible readings, likeliest first.
+        spelled: in words.
+        often: it tells how often a thing is done (`twice daily`).
+        parts: numbers that say the same together: `1 hour` and `30 minutes` of 90 minutes.
+        others: what the same words may mean instead: `pounds` of money, and of mass.
+    """
 
     start: int
     end: int
     values: tuple[float, ...]
     unit: Unit | None
     spelled: bool = False
+    often: bool = False
+    parts: tuple[Number, ...] = ()
+    others: tuple[Number, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +89,7 @@ class Identifier:
     start: int
     end: int
     key: str
+    said: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +99,7 @@ class Facts:
     numbers: tuple[Number, ...]
     dates: tuple[Dated, ...]
     times: tuple[Timed, ...]
+    weekdays: tuple[Weekday, ...]
     identifiers: tuple[Identifier, ...]
     words: frozenset[str]
 
@@ -83,16 +112,19 @@ _DASHED = re.compile(r"(?<![\w.,-])\d{2,}(?:-\d{2,}){1,}(?![\w-])")
 _CODE = re.compile(r"(?<![\w-])#?\w+(?:[-/.#]\w+)*(?![\w-])", re.ASCII)
 _CODE_SHAPE = re.compile(r"#\d{2,}$|[A-Za-z].*\d|\d+[A-Za-z]+\d")
 _WORD_AND_YEAR = re.compile(r"[a-z]{3,}-\d+s?$")
-_NOT_ALNUM = re.compile(r"[\W_]+")
 _LIST_MARK = re.compile(r"(?m)(?:^[ \t]*|(?<=[.:;!?])\s+)\(?\d{1,2}[.)](?=\s|$)")
 _CITED = re.compile(r"\[\d{1,3}(?:\s*[,;–-]\s*\d{1,3})*\]")
 _RANGE = re.compile(r"\s?(?:-|–|—|to|bis|and|und)\s?$")
 _ORDINAL = re.compile(r"(?:st|nd|rd|th)\b")
-
-
-def squash(text: str) -> str:
-    """Letters and digits only, case folded."""
-    return _NOT_ALNUM.sub("", text.casefold())
+_NUMERIC_CODE = re.compile(r"(?i:FY)\d+|\d+(?:[eE][+-]?\d+|x\d+|[hm]\d\d?m?)|[xX]\d{1,2}")
+_AFTER_NUMBER = re.compile(r"\d\s?$")
+_COUNTED = re.compile(r"\s[^\W\d_]{3,}(?=\s?/|\s(?:per|an?|each|pro|je|am|im)\s)")
+_SPACED = re.compile(r"\d[ ]\d|, ")
+_MINUS = re.compile(r"\b(?:minus)\s$", re.IGNORECASE)
+_BRACKETED = re.compile(r"[^()\s]*\d[^()\s]*\)")
+_THEN = re.compile(r"\.?\s?(?:,\s|and\s|und\s)?")
+_COMPOUNDED = frozenset({"time", "calendar", "length", "mass"})
+_DOSES = frozenset({"mass", "volume", "form", "form:puff", "form:drop", "activity", "substance"})
 
 
 class _Taken:
@@ -123,15 +155,27 @@ def find_facts(text: str) -> Facts:
         for s, e, d in find_dates(text, words, has_digit=has_digit)
         if taken.claim(s, e)
     ]
-    times, codes = [], []
-    if has_digit:
-        times = [Timed(s, e, m) for s, e, m in find_times(text) if taken.claim(s, e)]
-        codes = list(_find_codes(text, taken))
+    times = [
+        Timed(s, e, m)
+        for s, e, m in find_times(text, words, has_digit=has_digit)
+        if taken.claim(s, e)
+    ]
+    weekdays = [day for day in find_weekdays(text, words) if taken.claim(day.start, day.end)]
+    spelled = list(_find_spelled(text, taken, words, has_digit=has_digit))
+    codes = list(_find_codes(text, taken)) if has_digit else []
     numbers = [
+        *spelled,
         *(_find_numerals(text, taken, words) if has_digit else ()),
         *_find_words(text, taken, words),
     ]
-    return Facts(tuple(numbers), tuple(dates), tuple(times), (*identifiers, *codes), words)
+    return Facts(
+        tuple(_compounded(text, numbers)),
+        tuple(dates),
+        tuple(times),
+        tuple(weekdays),
+        (*identifiers, *codes),
+        words,
+    )
 
 
 def _find_addresses(text: str, taken: _Taken) -> Iterable[Identifier]:
@@ -139,7 +183,7 @@ def _find_addresses(text: str, taken: _Taken) -> Iterable[Identifier]:
     for pattern in patterns:
         for m in pattern.finditer(text):
             if taken.claim(m.start(), m.end()):
-                yield Identifier(m.start(), m.end(), squash(m[0]))
+                yield Identifier(m.start(), m.end(), squash(m[0]), m[0])
 
 
 def _find_codes(text: str, taken: _Taken) -> Iterable[Identifier]:
@@ -153,7 +197,7 @@ def _find_codes(text: str, taken: _Taken) -> Iterable[Identifier]:
                 continue
             if _is_measure(text, m) or not taken.claim(m.start(), m.end()):
                 continue
-            yield Identifier(m.start(), m.end(), squash(m[0]))
+            yield Identifier(m.start(), m.end(), squash(m[0]), m[0])
 
 
 def _is_code(text: str) -> bool:
@@ -162,12 +206,43 @@ def _is_code(text: str) -> bool:
 
 
 def _is_measure(text: str, match: re.Match[str]) -> bool:
-    """EUR29 and US$5 are money, not codes."""
+    """EUR29 and US$5 are money, 1e6 is a number, 1h30 a time: no codes."""
+    if _NUMERIC_CODE.fullmatch(match[0]) is not None:
+        return True
+    if _AFTER_NUMBER.search(text, max(0, match.start() - 2), match.start()) is not None:
+        return bool(units_after(match[0], 0)[0])  # kg/m2
     letters = re.match(r"[A-Za-z]+", match[0])
     if letters is None:
         return False
-    unit, start = unit_before(text, match.start() + letters.end())
-    return unit is not None and start == match.start()
+    units, start = units_before(text, match.start() + letters.end())
+    return bool(units) and start == match.start()
+
+
+def _find_spelled(
+    text: str, taken: _Taken, words: frozenset[str], *, has_digit: bool
+) -> Iterable[Number]:
+    """How often, and amounts in words and parts."""
+    found = find_spelled(text, words, has_digit=has_digit)
+    for place, amounts in groupby(found, key=lambda amount: (amount.start, amount.end)):
+        if taken.claim(*place):
+            yield _as_one(Number(*place, (a.value,), a.unit, spelled=True) for a in amounts)
+    for often in find_often(text) if tells_often(text, words) else ():
+        place = (often.start, often.end)
+        if taken.claim(*place):
+            whole = () if often.every is None else (_whole(place, often.every, often.period),)
+            yield Number(*place, (often.count,), often.unit, often=True, parts=whole)
+
+
+def _as_one(readings_of: Iterable[Number]) -> Number:
+    """Readings of one stretch as the first of them."""
+    first, *others = readings_of
+    return replace(first, others=tuple(others)) if others else first
+
+
+def _whole(place: tuple[int, int], every: float, period: Unit) -> Number:
+    """The 6 hours of `every 6 hours`."""
+    name = period.name[period.name.rfind(" ") + 1 :]
+    return Number(*place, (every,), units_after(name, 0)[0][0])
 
 
 def _find_numerals(text: str, taken: _Taken, words: frozenset[str]) -> Iterable[Number]:
@@ -198,39 +273,124 @@ def _digits_start(text: str, number: Number) -> int:
 
 
 def _one_or_list(text: str, match: re.Match[str], comma: bool | None) -> Iterable[Number]:
-    before, start = unit_before(text, match.start())
-    factor, end = scale_after(text, match.end())
-    after, end = unit_after(text, end)
-    unit = before or after
-    values = readings(match[0], comma_decimals=comma, measured=unit is not None)
+    """The readings of a numeral: one number with each unit it may have, or several numbers."""
+    before, start = units_before(text, match.start())
+    bracketed = text[start - 1 : start] == "(" and text[match.end() : match.end() + 1] == ")"
+    factor, scaled_to, may_be_unit = scale_after(text, match.end() + bracketed, money=bool(before))
+    after, end = units_after(text, scaled_to)
+    values = readings(match[0], comma_decimals=comma, measured=bool(before or after))
     if not values:
-        for part in re.finditer(r"\d+", match[0]):
-            at = match.start()
-            yield Number(at + part.start(), at + part.end(), (float(part[0]),), None)
+        yield from _separate(match)
         return
-    sign = _sign(text, start)
+    both = tuple(unit for unit in before if unit in after)  # $20 CAD
+    end = scaled_to if before and not both else end
+    head = both or before or after
     ordinal = _ORDINAL.match(text, match.end())
-    end = ordinal.end() if ordinal and unit is None else end
-    scaled = tuple(dict.fromkeys(sign * value * factor for value in values))
-    yield Number(start - (sign < 0), end, scaled, unit)
+    end = ordinal.end() if ordinal and not head else end
+    sign = _sign(text, start)
+    readings_of = tuple(dict.fromkeys(s * v * factor for v in values for s in sign))
+    at = start - (text[start - 1 : start] in "-−" and -1 in sign) if start else start
+    parts = tuple(_separate(match)) if _SPACED.search(match[0]) else ()
+    found = list(_with_rates(text, at, end, readings_of, head, parts))
+    if may_be_unit:
+        units, end = units_after(text, match.end())
+        unscaled = tuple(dict.fromkeys(s * v for v in values for s in sign))
+        found += _with_rates(text, at, end, unscaled, units, ())
+    last = max(number.end for number in found)
+    yield _as_one(replace(number, end=last) for number in found)
 
 
-def _sign(text: str, start: int) -> int:
-    if start == 0 or text[start - 1] not in "-−":
-        return 1
-    return -1 if start == 1 or text[start - 2] in " (\n\t=" else 1
+def _separate(match: re.Match[str]) -> Iterable[Number]:
+    for part in re.finditer(r"\d+", match[0]):
+        at = match.start()
+        yield Number(at + part.start(), at + part.end(), (float(part[0]),), None)
+
+
+def _with_rates(
+    text: str,
+    start: int,
+    end: int,
+    values: tuple[float, ...],
+    heads: tuple[Unit, ...],
+    parts: tuple[Number, ...],
+) -> Iterable[Number]:
+    """The number with each unit that its word may be, per what follows."""
+    per, past = read_per(text, end)
+    if not per and not heads and (noun := _COUNTED.match(text, end)) is not None:
+        per, past = read_per(text, noun.end())
+        per = per if all(unit.dimension != "noun" for unit in per) else ()
+        past = end if not per else past
+    often = None if per or not heads else often_after(text, end)
+    money = any(unit.dimension.startswith("money") for unit in heads)
+    if not per and money and (period := period_before(text, start)) is not None:
+        per = (period,)
+    for head in heads or (None,):
+        if per:
+            yield Number(start, past, values, rate(head, per), parts=parts)
+        elif often is not None and head is not None and head.dimension in _DOSES:
+            unit = rate(head, (often.period,), times=often.count)
+            yield Number(start, end, values, unit, parts=parts)
+        else:
+            yield Number(start, end, values, head, parts=parts)
+
+
+def _sign(text: str, start: int) -> tuple[int, ...]:
+    """-1 after a minus; both in brackets, in which accounts write what is below zero."""
+    before = text[start - 1 : start]
+    if start == 0 or before not in "-−(":
+        return (-1,) if _MINUS.search(text, max(0, start - 6), start) else (1,)
+    if before == "(":
+        return (1, -1) if _BRACKETED.match(text, start) else (1,)
+    return (-1,) if start == 1 or text[start - 2] in " (\n\t=" else (1,)
 
 
 def _find_words(text: str, taken: _Taken, words: frozenset[str]) -> Iterable[Number]:
     for m in WORD_RUN.finditer(text) if words & NUMBER_WORDS else ():
-        unit, end = unit_after(text, m.end())
+        units, end = units_after(text, m.end())
         if taken.claim(m.start(), end):
             for values in run_readings(m[0]):
-                yield Number(m.start(), end, values, unit, spelled=True)
-    if not is_german(words):
+                found = _with_rates(text, m.start(), end, values, units, ())
+                yield _as_one(replace(number, end=end, spelled=True) for number in found)
+    if not counts_in_german(words):
         return
     for m in GERMAN_RUN.finditer(text):
         value = parse_german(m[0])
-        unit, end = unit_after(text, m.end())
+        factor, end, _ = scale_after(text, m.end())
+        units, end = units_after(text, end)
         if value is not None and taken.claim(m.start(), end):
-            yield Number(m.start(), end, (float(value),), unit, spelled=True)
+            found = _with_rates(text, m.start(), end, (value * factor,), units, ())
+            yield _as_one(replace(number, end=end, spelled=True) for number in found)
+
+
+def _compounded(text: str, numbers: list[Number]) -> Iterable[Number]:
+    """`1 hour 30 minutes`, `5 ft 10 in` and `2 lb and 3 oz` are one quantity of two parts."""
+    measured = sorted(
+        (n for n in numbers if n.unit is not None and n.unit.dimension in _COMPOUNDED),
+        key=lambda n: n.start,
+    )
+    joined: set[int] = set()
+    for first, second in pairwise(measured):
+        if id(first) in joined or not _continues(text, first, second):
+            continue
+        joined |= {id(first), id(second)}
+        yield _sum_of(first, second)
+    yield from (number for number in numbers if id(number) not in joined)
+
+
+def _sum_of(first: Number, second: Number) -> Number:
+    """In the unit of the second, the smaller one."""
+    factor = second.unit.factor if second.unit else 1.0
+    total = sum(n.values[0] * (n.unit.factor if n.unit else 1.0) for n in (first, second))
+    parts = (first, second)
+    return Number(first.start, second.end, (total / factor,), second.unit, parts=parts)
+
+
+def _continues(text: str, first: Number, second: Number) -> bool:
+    if first.unit is None or second.unit is None:
+        return False
+    return (
+        first.unit.dimension == second.unit.dimension
+        and first.unit.factor > second.unit.factor
+        and first.start < second.start
+        and _THEN.fullmatch(text, first.end, second.start) is not None
+    )

@@ -4,9 +4,11 @@ The claims of an output are its numbers with units, money, percentages, dates, t
 names and quotations; what it or the source denies (`negation`); who did what to whom (`role`). A
 claim is supported when the source (context and input together) says the same thing, however it is
 spelled: 3,500 = 3.5k = three thousand five hundred, 29,90 € = EUR 29.90, 2 kg = 2000 g,
-3 May 2026 = 2026-05-03. A total or a difference that follows from the source's numbers is supported
-too, as the kind `derived`. Few false alarms matter more than finding all: what the rules cannot see
-is named in `BLIND_SPOTS`.
+3 May 2026 = 2026-05-03, Müller = Mueller. What a quantity is told per is a part of it: 39 EUR a
+month is no 39 EUR a year, and 5 mg twice daily no 5 mg three times daily; but a period may be left
+out. A total or a difference that follows from the source's numbers is supported too, as the kind
+`derived`. Few false alarms matter more than finding all: what the rules cannot see is named in
+`BLIND_SPOTS`.
 
 `grounding` is the share of claims that are supported, 1 when all are; an output that makes no
 claim is not applicable. `invented` is 1 when any claim is unsupported, else 0: lower is better.
@@ -17,23 +19,24 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 
 from evaluators.checks.claims import Claim
-from evaluators.checks.dates import WEEKDAYS
 from evaluators.checks.derived import is_called_derived, is_derived
-from evaluators.checks.facts import Dated, Facts, Identifier, Number, Timed, find_facts, squash
+from evaluators.checks.facts import Dated, Facts, Identifier, Number, Timed, find_facts
 from evaluators.checks.kin import check_kin
-from evaluators.checks.names import find_names, is_acronym_of, is_spelled_out, is_supported
+from evaluators.checks.lettering import expand_contractions, squash
+from evaluators.checks.listed import counts_its_list, is_counted_in
+from evaluators.checks.names import find_names, is_acronym_of, is_spelled_out, missing_words
 from evaluators.checks.negation import check_negations
 from evaluators.checks.roles import check_roles
-from evaluators.checks.sources import Source, index_source, initials_of, number_key
-from evaluators.checks.units import Unit
+from evaluators.checks.sources import Source, expanded, index_source, initials_of, number_key
+from evaluators.checks.units import DECADE, Unit, agree
 from evaluators.metric import Metric
 from evaluators.types import Sample, Score, Span
 
-VERSION = 3
+VERSION = 4
 BLIND_SPOTS = (
     "means, percentages and growth worked out from numbers, paraphrase, common nouns, names in "
     "lower case or at the head of a sentence, acronyms, negation by other words or in German, "
@@ -61,7 +64,15 @@ def find_claims(output: str, source_text: str) -> list[Claim]:
         *(_check_date(output, dated, source) for dated in facts.dates),
         *(_check_time(output, timed, source) for timed in facts.times),
         *(_check_identifier(output, i, source) for i in facts.identifiers),
-        *_check_weekdays(output, facts, source),
+        *(
+            Claim(
+                day.start,
+                day.end,
+                "date",
+                None if day.day in source.weekdays else _absent(output, day.start, day.end),
+            )
+            for day in facts.weekdays
+        ),
         *_check_names(output, facts, source),
         *check_negations(output, source_text, facts.words, source.words),
         *(claim for claim in roles if claim.problem is None),
@@ -85,8 +96,7 @@ def _without_overlap(claims: Sequence[Claim]) -> Iterator[Claim]:
 
 def _is_claim(number: Number) -> bool:
     """Words such as `one` and `zero` alone claim nothing."""
-    small = number.spelled and number.unit is None and number.values[0] in (0, 1)
-    return not small
+    return not (number.spelled and number.unit is None and number.values[0] in (0, 1))
 
 
 def _check_number(output: str, number: Number, source: Source, facts: Facts) -> Claim:
@@ -103,31 +113,67 @@ def _check_number(output: str, number: Number, source: Source, facts: Facts) -> 
 
 
 def _number_problem(output: str, number: Number, source: Source) -> str | None:
-    said = output[number.start : number.end].strip()
+    if number.often:
+        return _often_problem(output, number, source)
+    if number.unit is DECADE and _is_decade(number.values[0], source):
+        return None
     others: set[str] = set()
     for value in number.values:
-        units = source.values.get(number_key(value))
-        if units is None:
-            continue
-        if number.unit is None or None in units or number.unit.name in units:
+        units = source.values.get(number_key(value), ())
+        if any(agree(number.unit, unit, source.mentions) for unit in units):
             return None
-        others |= {unit for unit in units if unit}
+        others |= {unit.name for unit in units if unit}
     if number.unit is not None and _is_converted(number.values, number.unit, source):
+        return None
+    if number.parts and all(_number_problem(output, p, source) is None for p in number.parts):
+        return None
+    if any(_number_problem(output, other, source) is None for other in number.others):
         return None
     if _HEDGE.search(output, max(0, number.start - 20), number.start) and _rounds(number, source):
         return None
+    if number.unit is None and (
+        counts_its_list(output, number) or is_counted_in(output, number, source.text)
+    ):
+        return None
     if others:
+        said = output[number.start : number.end].strip()
         return f"the source gives {said!r} in {', '.join(sorted(others))}"
-    return f"{said!r} is not in the source"
+    return _absent(output, number.start, number.end)
+
+
+def _often_problem(output: str, number: Number, source: Source) -> str | None:
+    """How often: as a source that says so says it; where it says nothing, by its words alone."""
+    if number.unit is None or _is_told(number.values, number.unit, source.often):
+        return None
+    if source.often:
+        return _absent(output, number.start, number.end)
+    told = [_number_problem(output, part, source) for part in number.parts]
+    return next((problem for problem in told if problem is not None), None)
+
+
+def _is_decade(value: float, source: Source) -> bool:
+    """The nineties are those of any century."""
+    return any(
+        value == known if value > 99 < known else value == known % 100 for known in source.decades
+    )
 
 
 def _is_converted(values: Sequence[float], unit: Unit, source: Source) -> bool:
-    """The same quantity in another unit; 1% is allowed for rounding."""
-    stated = source.measures.get(unit.dimension, ())
+    """The same quantity in another unit, or as a part of a whole."""
+    return _is_told(values, unit, source.measures)
+
+
+def _is_told(
+    values: Sequence[float], unit: Unit, measures: Mapping[str, Sequence[tuple[float, str]]]
+) -> bool:
+    """Whether the quantity stands there; in another unit 1% is allowed for rounding."""
+    stated = measures.get(unit.dimension, ())
     return any(
-        math.isclose(unit.to_base(value), base, rel_tol=0.01, abs_tol=1e-12)
+        math.isclose(
+            unit.to_base(value), base, rel_tol=1e-9 if name == unit.name else 0.01, abs_tol=1e-12
+        )
         for value in values
-        for base in stated
+        for base, name in stated
     )
 
 
@@ -136,7 +182,7 @@ def _rounds(number: Number, source: Source) -> bool:
     for value in number.values:
         digits = len(f"{abs(value):.9g}".replace(".", "").strip("0")) or 1
         for known, units in source.values.items():
-            fits = number.unit is None or None in units or number.unit.name in units
+            fits = any(agree(number.unit, unit, source.mentions) for unit in units)
             if fits and known and float(f"{known:.{digits}g}") == value:
                 return True
     return False
@@ -161,10 +207,31 @@ def _check_time(output: str, timed: Timed, source: Source) -> Claim:
 
 
 def _check_identifier(output: str, found: Identifier, source: Source) -> Claim:
-    said = output[found.start : found.end]
-    known = found.key in source.identifiers or _stands_alone(said, found.key, source)
+    known = (
+        found.key in source.identifiers
+        or _stands_alone(found.said, found.key, source)
+        or any(_is_same_telephone(found.key, other) for other in source.identifiers)
+        or (_VERSION.fullmatch(found.said) is not None and _has_version(found.said[1:], source))
+    )
     problem = None if known else _absent(output, found.start, found.end)
     return Claim(found.start, found.end, "identifier", problem)
+
+
+_VERSION = re.compile(r"[vV]\d+(?:\.\d+)*")
+LEAST_TELEPHONE, MOST_OF_COUNTRY = 7, 5
+
+
+def _has_version(number: str, source: Source) -> bool:
+    return re.search(rf"(?<![\w.]){re.escape(number)}(?![\w]|\.\d)", source.text) is not None
+
+
+def _is_same_telephone(one: str, other: str) -> bool:
+    """+49 30 123456 and 030/123456: one is the other behind a country's number."""
+    if not (one.isdecimal() and other.isdecimal()):
+        return False
+    short, long = sorted((one.lstrip("0"), other.lstrip("0")), key=len)
+    near = len(long) - len(short) <= MOST_OF_COUNTRY
+    return len(short) >= LEAST_TELEPHONE and near and long.endswith(short)
 
 
 def _stands_alone(said: str, key: str, source: Source) -> bool:
@@ -175,17 +242,9 @@ def _stands_alone(said: str, key: str, source: Source) -> bool:
     return re.search(rf"(?<![^\W_]){spaced}(?![^\W_])", source.text.casefold()) is not None
 
 
-def _check_weekdays(output: str, facts: Facts, source: Source) -> Iterator[Claim]:
-    for word in facts.words & WEEKDAYS.keys():
-        known = WEEKDAYS[word] in source.weekdays
-        for m in re.finditer(rf"(?i)\b{word}\b", output):
-            problem = None if known else _absent(output, m.start(), m.end())
-            yield Claim(m.start(), m.end(), "date", problem)
-
-
 def _check_names(output: str, facts: Facts, source: Source) -> Iterator[Claim]:
     for name in find_names(output, facts.words):
-        missing = [w for w in name.words if not is_supported(w, source.words)]
+        missing = missing_words(name.words, source.words)
         missing = [w for w in missing if not is_acronym_of(w, initials_of(source.text))]
         if missing and is_spelled_out(name.words, source.words):
             missing = []
@@ -200,7 +259,9 @@ def _check_quotations(output: str, source: Source) -> Iterator[Claim]:
     """Words in quotation marks, three at least, must be words of the source in that order."""
     for m in _QUOTED.finditer(output):
         if len(m[1].split()) > 2:
-            known = squash(m[1]) in source.squashed
+            known = squash(m[1]) in source.squashed or (
+                squash(expand_contractions(m[1])) in expanded(source.text)
+            )
             problem = None if known else f"{m[1]!r} is no quotation of the source"
             yield Claim(m.start(1), m.end(1), "quotation", problem)
 

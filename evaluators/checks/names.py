@@ -5,15 +5,25 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from evaluators.checks.dates import MONTHS, WEEKDAYS
+from evaluators.checks.dates import MONTHS, SHORT_DAYS, WEEKDAYS
+from evaluators.checks.lettering import spellings
 from evaluators.checks.numerals import is_german
 from evaluators.checks.words import listed
 
 _CAPITAL = re.compile(r"(?<![\w@#&/-])[A-ZÀ-ÖØ-Þ][\w]*(?:['’-][A-Za-zÀ-ÿ]+)*")
 _TITLES = frozenset(listed("mr mrs ms miss dr prof professor sir herr herrn frau mx"))
 _GERMAN_CUE = re.compile(
-    r"\b(?:Herrn?|Frau|Dr\.|Prof\.|Familie|Firma)\s+((?:(?:Dr|Prof)\.\s+)*[A-ZÄÖÜ][\w-]+"
-    r"(?:\s+[A-ZÄÖÜ][\w-]+)?)"
+    r"\b(?:Herrn?|Frau|Dr\.|Prof\.|Familie|Firma)[ \u00a0]+((?:(?:Dr|Prof)\.[ \u00a0]+)*"
+    r"[A-ZÄÖÜ][\w-]+(?:[ \u00a0]+"
+    r"(?!(?:Sie|Ihr\w*|Ihnen|Mit|Vielen|Wir|Bitte|Am|Im|Die|Der|Das|Es)\b)"
+    r"[A-ZÄÖÜ][\w-]+)?)"
+)
+# A firm is the same with the form of its company and without.
+_FORMS = frozenset(
+    listed(
+        "inc incorporated corp corporation co company ltd limited llc llp lp plc pty gmbh ag kg "
+        "kgaa ohg gbr ug ev se sa sas sarl spa srl bv nv oy ab as aps holding holdings group"
+    )
 )
 _PLAIN = frozenset(
     listed(
@@ -24,9 +34,21 @@ _PLAIN = frozenset(
         "plan tariff ticket order invoice bill contract price term account number case call "
         "callback credit delivery item product section page table figure appendix chapter article "
         "clause paragraph schedule exhibit "
+        # How a letter begins and ends.
+        "best kind kindest warm warmest yours faithfully truly cordially greetings cheers "
+        "respectfully grüße gruß grüßen grüsse freundliche freundlichen freundlicher herzliche "
+        "herzlichen viele liebe lieber mit ihr ihre euer guten tag hallo sehr geehrte geehrter "
+        "vielen dank "
         # What leads a sentence, or a name, and is none.
         "moreover furthermore additionally therefore thus hence however also overall finally "
         "president king queen minister senator judge captain"
+    )
+)
+# Who signs a letter is whose name stands beside these.
+_DESKS = frozenset(
+    listed(
+        "team support service services care desk helpdesk department office hotline staff sales "
+        "billing kundenservice kundendienst kundenbetreuung serviceteam"
     )
 )
 _COMPOUND = re.compile(r"-[a-zà-ÿ]")
@@ -59,7 +81,7 @@ def find_names(text: str, words: frozenset[str]) -> list[Name]:
         for run in runs
         if not any(a <= run[0].start() < b for a, b in titled)
         and not _is_heading(text, run[-1].end())
-        and not all(_is_acronym(m[0]) for m in run)
+        and not all(_is_acronym(m[0]) or m[0].lower() in _DESKS for m in run)
     ]
 
 
@@ -113,7 +135,8 @@ _OPENERS = frozenset(
 
 def _is_plain(word: str) -> bool:
     lower = _bare(word).lower()
-    return lower in _PLAIN or lower in _TITLES or lower in MONTHS or lower in WEEKDAYS
+    is_date = lower in MONTHS or lower in WEEKDAYS or word in SHORT_DAYS
+    return is_date or lower in _PLAIN or lower in _TITLES
 
 
 def _bare(word: str) -> str:
@@ -152,12 +175,22 @@ def _titled_lines(text: str) -> list[tuple[int, int]]:
     return spans
 
 
+def missing_words(name: tuple[str, ...], source: frozenset[str]) -> list[str]:
+    """Words of a name that the source lacks; what kind of company a firm is may be added."""
+    free = _FORMS | _DESKS
+    named = any(word.casefold() not in free for word in name)
+    missing = [word for word in name if not is_supported(word, source)]
+    return [word for word in missing if not (named and word.casefold() in free)]
+
+
 def is_supported(word: str, source: frozenset[str]) -> bool:
-    """Whether a word of a name stands in the source, also inflected."""
+    """Whether a word of a name stands in the source, also inflected or with other letters."""
     parts = [p for p in re.split(r"[-'’]", word.casefold()) if p]
-    return all(
-        part in source or part.rstrip("s") in source or part + "s" in source for part in parts
-    )
+    return all(any(_stands(p, source) for p in spellings(part)) for part in parts)
+
+
+def _stands(part: str, source: frozenset[str]) -> bool:
+    return part in source or part.rstrip("s") in source or part + "s" in source
 
 
 def is_acronym_of(word: str, initials: str) -> bool:

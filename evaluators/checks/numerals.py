@@ -8,10 +8,27 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
+from math import isfinite
 
 from evaluators.checks.words import listed
 
-NUMERAL = re.compile(r"\d+(?:[.,'’\u00a0\u202f]\d+)*")
+_GAP = "[ \u00a0\u202f\u2009]"
+_RAISED = r"(?:\^[-−+]?\d{1,3}|⁻?[⁰¹²³⁴-⁹]{1,3})(?!\w)"
+FRACTIONS = {"½": 1 / 2, "⅓": 1 / 3, "⅔": 2 / 3, "¼": 1 / 4, "¾": 3 / 4, "⅛": 1 / 8}
+NUMERAL = re.compile(
+    r"(?=[\d.½⅓⅔¼¾⅛])(?:"  # where no number starts, one look must do
+    rf"(?:(?<![\d.,])\d{{1,3}}(?:{_GAP}\d{{3}})+(?!\d)(?:[.,]\d+(?!\d))?"  # 1 250,50
+    r"|(?<![\d.,])\d{1,3}(?:, \d{3})+(?![\d,])"  # 235, 000
+    r"|\d+(?:[.,'’]\d+)*"
+    r"|(?<![\w.,])\.\d+)"  # .5
+    rf"(?:[½⅓⅔¼¾⅛]|[eE][+-]?\d{{1,3}}(?!\w)|\s?[×x*·]\s?10{_RAISED}|(?<=\b10){_RAISED})?"
+    r"|[½⅓⅔¼¾⅛])"
+)
+_POWER = re.compile(r"(.*?)(?:[eE]|\s?[×x*·]?\s?10\^?)([-−⁻+]?[\d⁰¹²³⁴-⁹]+)")
+_POWER_MARK = re.compile(r"[eE^⁰¹²³⁴-⁹]")
+_SUPERSCRIPT = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁻−", "0123456789--")
+_GROUPING = re.compile(r"(?<=\d)(?:, |[ '’\u00a0\u202f\u2009])(?=\d{3}(?!\d))")
+_INDIAN = re.compile(r"\d{1,2}(?:,\d{2})+,\d{3}")
 
 _ENGLISH = frozenset(
     listed("the and of is to for with was are that you your has have at on be this by an as will")
@@ -39,12 +56,26 @@ def writes_comma_decimals(words: frozenset[str]) -> bool | None:
     return None if english == other else other > english
 
 
-_GERMAN = frozenset(listed("der die das und ist nicht für mit eine einen dem auf sie wir ihr wird"))
+_GERMAN = frozenset(
+    listed(
+        "der die das und ist nicht für mit eine einen dem auf sie wir ihr wird ihre ihrer ihrem "
+        "ihren von zu im des ein einer einem wurde wurden werden haben nach vielen dank bitte ich "
+        "kein keine sind auch oder aber sehr guten nr"
+    )
+)
 
 
 def is_german(words: frozenset[str]) -> bool:
     """Whether these are the words of a German text."""
     return len(words & _GERMAN) > len(words & _ENGLISH)
+
+
+_GERMAN_COUNTS = frozenset(listed("zwei drei vier fünf sechs sieben acht neun zehn zwölf zwanzig"))
+
+
+def counts_in_german(words: frozenset[str]) -> bool:
+    """Whether number words are to be read as German ones."""
+    return not words.isdisjoint(_GERMAN_COUNTS) or is_german(words)
 
 
 def readings(numeral: str, *, comma_decimals: bool | None, measured: bool) -> tuple[float, ...]:
@@ -53,10 +84,19 @@ def readings(numeral: str, *, comma_decimals: bool | None, measured: bool) -> tu
     Args:
         measured: a unit or currency stands beside it, so that it is one number.
     """
-    separators = [c for c in numeral if not c.isdigit()]
-    parts = re.split(r"\D", numeral)
-    if not separators:
-        return (float(numeral),)
+    if numeral[-1] in FRACTIONS:
+        wholes = readings(numeral[:-1] or "0", comma_decimals=comma_decimals, measured=measured)
+        return tuple(value + FRACTIONS[numeral[-1]] for value in wholes)
+    if _POWER_MARK.search(numeral) is not None:
+        return _raised(numeral, comma_decimals)
+    plain = _GROUPING.sub("", numeral)
+    measured = measured or plain != numeral
+    separators = [c for c in plain if not c.isdigit()]
+    parts = re.split(r"\D", plain)
+    if plain[0] == ".":
+        return (float(plain),)
+    if not separators or _INDIAN.fullmatch(plain):
+        return (float("".join(parts)),)
     grouped = all(len(part) == 3 for part in parts[1:]) and len(parts[0]) <= 3
     kinds = set(separators)
     if kinds == {",", "."} and separators.count(separators[-1]) == 1:
@@ -67,6 +107,17 @@ def readings(numeral: str, *, comma_decimals: bool | None, measured: bool) -> tu
     if len(separators) > 1 or not kinds <= {",", "."}:
         return whole
     return _single_separator(separators[0], parts, whole, comma_decimals, measured)
+
+
+def _raised(numeral: str, comma_decimals: bool | None) -> tuple[float, ...]:
+    """1.2e6 and 1.2 × 10⁶ alike; a bare 10⁶ stands for once that."""
+    found = _POWER.fullmatch(numeral)
+    if found is None:
+        return ()
+    bases = readings(found[1] or "1", comma_decimals=comma_decimals, measured=True)
+    power = int(found[2].translate(_SUPERSCRIPT))
+    values = (base * 10.0**power for base in bases if abs(power) < 300)
+    return tuple(value for value in values if isfinite(value))
 
 
 def _single_separator(
@@ -106,7 +157,8 @@ SMALL: dict[str, int] = {
     **{word: value + 10 for value, word in enumerate(_TEENS)},
     **{word: 10 * (value + 2) for value, word in enumerate(_TENS)},
 }
-BIG = {"hundred": 100, "thousand": 1000, "million": 10**6, "billion": 10**9}
+BIG = {"dozen": 12, "hundred": 100, "thousand": 1000, "million": 10**6, "billion": 10**9,
+       "trillion": 10**12}  # fmt: skip
 _IRREGULAR = {
     "first": 1,
     "second": 2,

@@ -7,10 +7,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
-from evaluators.checks.dates import WEEKDAYS, Day
-from evaluators.checks.facts import Facts, find_facts, squash
+from evaluators.checks.dates import Day, days_between
+from evaluators.checks.facts import Facts, Identifier, Number, find_facts
+from evaluators.checks.lettering import expand_contractions, folded_words, squash
+from evaluators.checks.rates import find_regular
+from evaluators.checks.spelled import find_implied
+from evaluators.checks.units import DECADE, Unit, spellings_of
 
-_NOT_LETTERS = re.compile(r"[\d_]")
+_PARTS = re.compile(r"[\W_]+")
+_VERSION = re.compile(r"\d+(?:\.\d+)?")
+_DIGITS = re.compile(r"\d+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,18 +25,27 @@ class Source:
 
     Attributes:
         values: units in which each number stands; None among them for a bare one.
-        measures: quantities in base units by dimension, in reading order; "" for bare numbers.
+        measures: (quantity in base units, name of its unit) by dimension, in reading order; "" for
+            bare numbers.
+        often: as `measures`, of what is done so often.
+        decades: tens of years and of ages that the source tells or that its years lie in.
     """
 
     text: str
     squashed: str
     words: frozenset[str]
-    values: dict[float, set[str | None]]
-    measures: dict[str, list[float]]
+    values: dict[float, set[Unit | None]]
+    measures: dict[str, list[tuple[float, str]]]
+    often: dict[str, list[tuple[float, str]]]
+    decades: frozenset[int]
     days: tuple[Day, ...]
     minutes: frozenset[int]
     identifiers: frozenset[str]
     weekdays: frozenset[int]
+
+    def mentions(self, unit: Unit) -> bool:
+        """Whether a word for the unit stands anywhere."""
+        return unit.dimension in ("noun", "count") or not self.words.isdisjoint(spellings_of(unit))
 
 
 @lru_cache(maxsize=2048)
@@ -38,21 +53,29 @@ def index_source(text: str) -> Source:
     """Index the facts of a source; remembered, since several outputs share one source."""
     facts = find_facts(text)
     days = tuple(day for dated in facts.dates for day in dated.days)
-    words = facts.words
-    if _NOT_LETTERS.search(text) is not None:
-        words |= frozenset(re.findall(r"\w+", text.casefold()))
-    values, measures = _index_numbers(facts, days)
+    numbers = _Numbers()
+    numbers.add_facts(facts, days)
+    numbers.add_implied(text, facts)
+    weekdays = {found.day for found in facts.weekdays} | days_between(text, facts.words)
     return Source(
         text=text,
         squashed=squash(text),
-        words=words,
-        values=values,
-        measures=measures,
+        words=folded_words(text, facts.words),
+        values=numbers.values,
+        measures=numbers.measures,
+        often=numbers.often,
+        decades=frozenset(numbers.decades),
         days=days,
         minutes=frozenset(m for timed in facts.times for m in timed.minutes),
         identifiers=frozenset(found.key for found in facts.identifiers),
-        weekdays=frozenset(WEEKDAYS[word] for word in words & WEEKDAYS.keys()),
+        weekdays=frozenset(weekdays),
     )
+
+
+@lru_cache(maxsize=64)
+def expanded(text: str) -> str:
+    """A source squashed with its contractions spelled out; few outputs ask for it."""
+    return squash(expand_contractions(text))
 
 
 @lru_cache(maxsize=64)
@@ -66,18 +89,60 @@ def number_key(value: float) -> float:
     return float(f"{value:.9g}")
 
 
-def _index_numbers(
-    facts: Facts, days: Sequence[Day]
-) -> tuple[dict[float, set[str | None]], dict[str, list[float]]]:
-    values: dict[float, set[str | None]] = {}
-    measures: dict[str, list[float]] = {}
-    for number in facts.numbers:
+class _Numbers:
+    """The numbers of a source by value and by dimension."""
+
+    def __init__(self) -> None:
+        self.values: dict[float, set[Unit | None]] = {}
+        self.measures: dict[str, list[tuple[float, str]]] = {}
+        self.often: dict[str, list[tuple[float, str]]] = {}
+        self.decades: set[int] = set()
+
+    def add_facts(self, facts: Facts, days: Sequence[Day]) -> None:
+        for number in facts.numbers:
+            self._add_number(number)
+        for part in (p for day in days for p in (day.year, day.day) if p is not None):
+            self._add(float(part), None)
+        for found in facts.identifiers:
+            for digits in _digits_in(found):
+                self._add(float(digits), None)
+
+    def add_implied(self, text: str, facts: Facts) -> None:
+        for value, unit in find_implied(text, facts.words):
+            self._add(value, unit)
+            if unit is not None:
+                self._measure(self.measures, value, unit)
+        for regular in find_regular(text, facts.words):
+            self._measure(self.often, 1.0, regular.unit)
+
+    def _add_number(self, number: Number) -> None:
         for value in number.values:
-            values.setdefault(number_key(value), set()).add(
-                number.unit.name if number.unit else None
-            )
-            base = number.unit.to_base(value) if number.unit else value
-            measures.setdefault(number.unit.dimension if number.unit else "", []).append(base)
-    for part in (p for day in days for p in (day.year, day.day) if p is not None):
-        values.setdefault(float(part), set()).add(None)
-    return values, measures
+            if number.often and number.unit is not None:
+                self._measure(self.often, value, number.unit)
+            else:
+                self._add(value, number.unit)
+            self._measure(self.measures, value, number.unit)
+        for part in (*number.parts, *number.others):
+            self._add_number(part)
+
+    def _add(self, value: float, unit: Unit | None) -> None:
+        self.values.setdefault(number_key(value), set()).add(unit)
+        if 10 <= value < 2200 and (unit is None or unit.name in ("year", DECADE.name)):
+            self.decades.add(int(value) // 10 * 10)
+
+    def _measure(
+        self, where: dict[str, list[tuple[float, str]]], value: float, unit: Unit | None
+    ) -> None:
+        key, base, name = ("", value, "")
+        if unit is not None:
+            key, base, name = unit.dimension, unit.to_base(value), unit.name
+        where.setdefault(key, []).append((base, name))
+
+
+def _digits_in(found: Identifier) -> list[str]:
+    """The numbers of a code that may stand without it: of #12345, TK-48213, Under-17 and v2.1."""
+    parts = _PARTS.split(found.said)
+    if found.said[0] in "vV" and found.said[1:2].isdigit():
+        return [*_VERSION.findall(found.said)[:1], *_DIGITS.findall(found.said)]
+    lettered = found.said[0] == "#" or any(part.isalpha() for part in parts)
+    return [p for p in parts if p.isdecimal() and len(p) < 16 and (lettered or len(p) > 3)]

@@ -13,7 +13,6 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 from evaluators.checks.claims import Claim
-from evaluators.checks.dates import WEEKDAYS
 from evaluators.checks.facts import Facts, Number, find_facts
 from evaluators.checks.grounding import find_claims
 from evaluators.checks.sentences import split_sentences
@@ -94,7 +93,8 @@ def _apart(places: Iterable[Place]) -> Iterator[Place]:
 
 
 def _by_number(claim: Claim, texts: _Texts) -> Iterator[Place]:
-    said = [n for n in texts.said.numbers if (n.start, n.end) == (claim.start, claim.end)]
+    here = [n for n in texts.said.numbers if (n.start, n.end) == (claim.start, claim.end)]
+    said = [reading for n in here for reading in (n, *n.others)]
     for fits in (_equal, _converted, _rounded):
         found = [known for known in texts.told.numbers if any(fits(n, known) for n in said)]
         if found:
@@ -135,10 +135,10 @@ def _by_date(claim: Claim, texts: _Texts) -> Iterator[Place]:
     for known in texts.told.dates:
         if any(a.is_told_by(b) for dated in said for a in dated.days for b in known.days):
             yield Place(known.start, known.end)
-    day = WEEKDAYS.get(texts.output[claim.start : claim.end].casefold())
-    if day is not None:
-        same = "|".join(re.escape(word) for word, number in WEEKDAYS.items() if number == day)
-        yield from _matches(rf"\b(?:{same})\b", texts.source)
+    days = {d.day for d in texts.said.weekdays if (d.start, d.end) == (claim.start, claim.end)}
+    for weekday in texts.told.weekdays:
+        if weekday.day in days:
+            yield Place(weekday.start, weekday.end)
 
 
 def _by_time(claim: Claim, texts: _Texts) -> Iterator[Place]:

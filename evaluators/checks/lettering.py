@@ -1,0 +1,79 @@
+"""One spelling for words that are written in several: Müller and Mueller, didn't and did not.
+
+Case, accents, German and Nordic letters, apostrophes and English contractions differ between texts
+that say the same.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from functools import lru_cache
+
+_NOT_ALNUM = re.compile(r"[\W_]+")
+_SPELLED_OUT = str.maketrans(
+    {"ä": "ae", "ö": "oe", "ü": "ue", "ß": "ss", "ø": "oe", "å": "aa", "æ": "ae", "œ": "oe",
+     "ł": "l", "đ": "d", "ð": "d", "þ": "th", "ı": "i"}
+)  # fmt: skip
+_BARE = str.maketrans(
+    {"ß": "ss", "ø": "o", "æ": "ae", "œ": "oe", "ł": "l", "đ": "d", "ð": "d", "þ": "th", "ı": "i"}
+)
+_NOT = re.compile(r"\b(ca|wo|sha)?(n)['’]t\b|\bcannot\b|(?<=[a-z])n['’]t\b", re.IGNORECASE)
+_SHORTENED = re.compile(r"(?<=[a-z])['’](re|ve|ll|m)\b", re.IGNORECASE)
+_WHOLE = {"re": " are", "ve": " have", "ll": " will", "m": " am"}
+_IRREGULAR = {"ca": "can", "wo": "will", "sha": "shall"}
+
+
+def squash(text: str) -> str:
+    """Letters and digits only, case folded and without accents."""
+    folded = text.casefold()
+    if not folded.isascii():
+        folded = strip_accents(folded)
+    return _NOT_ALNUM.sub("", folded)
+
+
+def strip_accents(text: str) -> str:
+    """Case-folded text with plain letters: ä is a."""
+    decomposed = unicodedata.normalize("NFKD", text.casefold())
+    return "".join(c for c in decomposed if not unicodedata.combining(c)).translate(_BARE)
+
+
+@lru_cache(maxsize=4096)
+def spellings(word: str) -> frozenset[str]:
+    """The ways to write a case-folded word: itself, with ue for ü, and with u for it."""
+    if word.isascii():
+        return frozenset({word})
+    composed = unicodedata.normalize("NFC", word)
+    out = strip_accents(composed.translate(_SPELLED_OUT))
+    return frozenset({word, composed, out, strip_accents(composed)})
+
+
+def folded_words(text: str, words: frozenset[str]) -> frozenset[str]:
+    """All words of a text in all their spellings, those with digits too.
+
+    Args:
+        words: the distinct case-folded words of letters.
+    """
+    found = set(words)
+    if _WITH_DIGITS.search(text) is not None:
+        found |= set(_RUN.findall(text.casefold()))
+    for word in [word for word in found if not word.isascii()]:
+        found |= spellings(word)
+    return frozenset(found)
+
+
+_WITH_DIGITS = re.compile(r"[\d_]")
+_RUN = re.compile(r"\w+")
+
+
+def expand_contractions(text: str) -> str:
+    """English contractions spelled out: `didn't` is `did not`, `they're` is `they are`."""
+    if "'" not in text and "’" not in text and "cannot" not in text:
+        return text
+    return _SHORTENED.sub(lambda m: _WHOLE[m[1].lower()], _NOT.sub(_without, text))
+
+
+def _without(found: re.Match[str]) -> str:
+    if found[0].lower() == "cannot":
+        return "can not"
+    return f"{_IRREGULAR.get((found[1] or '').lower(), '')} not"
