@@ -13,8 +13,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from evaluators.errors import InvalidValues
-from evaluators.human_files import read_fields
-from evaluators.predictions import Fields
+from evaluators.fields import ColumnNames, Fields, Notes, Shape, read_rows
+
+ITEM = Shape(
+    ("item", "id", "value", "metric", "probability", "group"),
+    required=(("item", "id"), "value"),
+)
+SCORE = Shape((*ITEM.known, "error", "not_applicable"), required=(("item", "id"),))
+RATING = Shape((*ITEM.known, "rater", "criterion"), required=ITEM.required)
+PLANNED = Shape(RATING.known, required=("value",))
 
 UNNAMED = "score"
 
@@ -28,6 +35,7 @@ class ItemRow:
     metric: str | None
     probability: float | None
     group: str | None
+    criterion: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,37 +53,87 @@ class JoinedItems:
     unscored: tuple[str, ...]
 
 
-def read_item_rows(path: str | Path) -> list[ItemRow]:
-    """The rows of a file of labels or scores."""
-    return read_fields(path, [], _row)
+def read_item_rows(
+    path: str | Path, shape: Shape, *, names: ColumnNames | None = None, notes: Notes | None = None
+) -> list[ItemRow]:
+    """The rows of a file of labels, ratings or scores; true counts as 1.
+
+    Raises:
+        UnreadableRecord: the file, or a row, cannot be used.
+    """
+    return [_row(fields) for fields in read_rows(path, shape, names=names, notes=notes)]
 
 
 def _row(fields: Fields) -> ItemRow:
-    key = "item" if "item" in fields.record.values else "id"
+    keys = [key for key in ("item", "id") if fields.has(key)]
     return ItemRow(
-        fields.need_label(key),
-        fields.number("value"),
-        fields.label("metric"),
+        fields.need_name(keys[0]) if keys else str(fields.record.row),
+        fields.number("value", truth=True),
+        fields.name("metric"),
         fields.number("probability"),
-        fields.label("group"),
+        fields.code("group"),
+        fields.name("criterion"),
     )
 
 
+def read_rated_rows(
+    path: str | Path,
+    *,
+    criterion: str | None,
+    names: ColumnNames | None = None,
+    notes: Notes | None = None,
+    shape: Shape = RATING,
+) -> list[ItemRow]:
+    """Rows with a rating, of one criterion; the others are left out and counted.
+
+    Raises:
+        UnreadableRecord: the file, or a row, cannot be used.
+        InvalidValues: no such criterion, or several and none is named; no rating.
+    """
+    rows = read_item_rows(path, shape, names=names, notes=notes)
+    criteria = list(dict.fromkeys(row.criterion for row in rows if row.criterion is not None))
+    if criterion is not None and criterion not in criteria:
+        known = ", ".join(criteria) or "none named"
+        raise InvalidValues(f"There is no criterion {criterion!r}.", hint=f"There are: {known}.")
+    if criterion is None and len(criteria) > 1:
+        raise InvalidValues(
+            f"The ratings are of {len(criteria)} criteria.",
+            hint=f"Name one with --criterion: {', '.join(criteria)}.",
+        )
+    chosen = [row for row in rows if criterion in (None, row.criterion)]
+    rated = [row for row in chosen if row.value is not None]
+    if not rated:
+        raise InvalidValues("There is no rating in the file.", hint="Give it values.")
+    if notes is not None and len(rated) < len(chosen):
+        notes.add(f"{len(chosen) - len(rated)} rows without a rating are left out.")
+    return rated
+
+
 def join_files(
-    ratings: str | Path, scores: str | Path, *, metric: str | None = None
+    ratings: str | Path,
+    scores: str | Path,
+    *,
+    metric: str | None = None,
+    criterion: str | None = None,
+    names: ColumnNames | None = None,
+    notes: Notes | None = None,
 ) -> JoinedItems:
     """Ratings and scores by item.
 
     Args:
         metric: the only metric of the scores to take, where the file holds several.
+        criterion: which criterion of the ratings, where the file holds several.
 
     Raises:
         UnreadableRecord: a file, or a row, cannot be used.
-        InvalidValues: two scores of one metric for one item, no item in common, or a chance of
-            being rated given for some items only.
+        InvalidValues: two scores of one metric for one item, several criteria, no item in common,
+            or a chance of being rated given for some items only.
     """
-    rated = [row for row in read_fields(ratings, ["item", "value"], _row) if row.value is not None]
-    by_metric = _scores_by_metric(read_fields(scores, [], _row), metric)
+    rated = read_rated_rows(ratings, criterion=criterion, names=names, notes=notes)
+    scored = read_item_rows(scores, SCORE, names=names, notes=notes)
+    if names is not None:
+        names.check_met()
+    by_metric = _scores_by_metric(scored, metric)
     kept = {item: row for of_metric in by_metric.values() for item, row in of_metric.items()}
     values: dict[str, list[float]] = {}
     for row in rated:
@@ -96,12 +154,17 @@ def join_files(
     )
 
 
-def read_item_means(path: str | Path) -> list[float]:
-    """The mean rating of each item of a file, in order of appearance."""
+def read_item_means(
+    path: str | Path,
+    *,
+    criterion: str | None = None,
+    names: ColumnNames | None = None,
+    notes: Notes | None = None,
+) -> list[float]:
+    """The mean rating of each item of a file, in order of appearance; an item a row without one."""
     values: dict[str, list[float]] = {}
-    for row in read_fields(path, ["value"], _row):
-        if row.value is not None:
-            values.setdefault(row.item, []).append(row.value)
+    for row in read_rated_rows(path, criterion=criterion, names=names, notes=notes, shape=PLANNED):
+        values.setdefault(row.item, []).append(row.value or 0.0)
     return [sum(group) / len(group) for group in values.values()]
 
 

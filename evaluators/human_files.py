@@ -2,31 +2,40 @@
 
 ratings  {"item", "rater", "criterion"?, "value" or "label", "replicate"?, "seconds"?, "group"?}
 votes    {"item", "rater", "model_a", "model_b", "winner": "a" | "b" | "tie" | "both_bad"}
+
+A rating or a vote that is missing is left out and counted.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TypeVar
 
-from evaluators.predictions import Fields, file_name
-from evaluators.readers import read_records
+from evaluators.errors import UnreadableRecord
+from evaluators.fields import (
+    WORDS_FOR_NOTHING,
+    ColumnNames,
+    Fields,
+    Notes,
+    Shape,
+    number_text,
+    parse_number,
+    read_rows,
+)
 from evaluators.statistics.ratings import Rating
 from evaluators.statistics.votes import Vote, Winner
 
-T = TypeVar("T")
-
-
-def read_fields(path: str | Path, required: list[str], parse: Callable[[Fields], T]) -> list[T]:
-    """Each row of a file, parsed.
-
-    Raises:
-        UnreadableRecord: the file, or a row, cannot be used.
-    """
-    records = read_records(path, required=required)
-    return [parse(Fields(file_name(path), record)) for record in records]
+RATING = Shape(
+    ("item", "rater", "criterion", "value", "label", "replicate", "seconds", "group"),
+    required=("item", "rater", ("value", "label")),
+)
+VOTE = Shape(
+    ("item", "rater", "model_a", "model_b", "winner", "length_a", "length_b"),
+    required=("item", "rater", "model_a", "model_b", "winner"),
+)
+EXPORTED = "rubric_digest"
+_TRUTH = {"true": 1.0, "false": 0.0}
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,74 +54,107 @@ class CriterionRating:
         return replace(self.rating, rater=f"{self.rating.rater} #{self.replicate}")
 
 
-def read_ratings(path: str | Path) -> list[CriterionRating]:
-    """Ratings of a file; values that are all numbers are numbers, else all are texts."""
-    rows = read_fields(path, ["item", "rater"], _rating)
-    by_criterion: dict[str | None, bool] = {}
-    for row in rows:
-        numeric = _as_number(row.rating.value) is not None
-        by_criterion[row.criterion] = by_criterion.get(row.criterion, True) and numeric
-    return [_typed(row, numeric=by_criterion[row.criterion]) for row in rows]
+def read_ratings(
+    path: str | Path,
+    *,
+    names: ColumnNames | None = None,
+    notes: Notes | None = None,
+    named: Collection[str] = (),
+) -> list[CriterionRating]:
+    """Ratings of a file, without those that are missing.
+
+    The values of a criterion are numbers where all of them are, true counting as 1; else texts,
+    without white space around them.
+
+    Args:
+        named: words of the scale, which mean themselves even where they read as missing (`NA`).
+
+    Raises:
+        UnreadableRecord: the file, or a row, cannot be used, or no rating is in it.
+    """
+    told = notes or Notes()
+    rows = read_rows(path, RATING, names=names, notes=told)
+    if EXPORTED in rows[0].table.columns:  # by Strop, which writes none that is missing
+        named = WORDS_FOR_NOTHING
+    found = [rating for row in rows if (rating := _rating(row, named)) is not None]
+    if not found:
+        raise UnreadableRecord(f"{rows[0].table.name}: there is no rating in it.")
+    _say_left_out(len(rows) - len(found), rows[0].table.name, "rating", told)
+    by_criterion: dict[str | None, list[str]] = {}
+    for row in found:
+        by_criterion.setdefault(row.criterion, []).append(str(row.rating.value))
+    typed = {criterion: _typed(values) for criterion, values in by_criterion.items()}
+    return [
+        replace(row, rating=replace(row.rating, value=typed[row.criterion][str(row.rating.value)]))
+        for row in found
+    ]
 
 
-def _rating(fields: Fields) -> CriterionRating:
-    values = fields.record.values
-    key = "value" if "value" in values else "label"
-    if key not in values:
-        have = ", ".join(values) or "nothing"
-        raise fields.refuse(f"no value and no label; it has {have}", hint="Name the column so.")
-    value = values[key]
-    if isinstance(value, bool):
-        value = int(value)
-    if isinstance(value, float | int):
-        value = fields.number(key)
-    if value is None or value == "" or not isinstance(value, str | float | int):
-        raise fields.refuse(f"{key!r} is {value!r}, no rating", hint="Leave the row out.")
-    rating = Rating(
-        fields.need_label("item"),
-        fields.need_label("rater"),
-        value,
-        fields.number("seconds"),
-        fields.label("group"),
-    )
-    return CriterionRating(fields.label("criterion"), fields.label("replicate"), rating)
+def _say_left_out(count: int, name: str, what: str, notes: Notes) -> None:
+    if count:
+        notes.add(f"{name}: {count} rows without a {what} are left out.")
 
 
-def _as_number(value: float | str) -> float | None:
-    try:
-        return float(value)
-    except ValueError:
+def _rating(fields: Fields, named: Collection[str]) -> CriterionRating | None:
+    key = "value" if fields.has("value") else "label"
+    value = fields.code(key, named=named)
+    if value is None:
         return None
+    number = fields.as_number(key, value)
+    rating = Rating(
+        fields.need_name("item"),
+        fields.need_name("rater"),
+        value if number is None else number_text(number),
+        fields.number("seconds"),
+        fields.code("group"),
+    )
+    return CriterionRating(fields.name("criterion"), fields.name("replicate"), rating)
 
 
-def _typed(row: CriterionRating, *, numeric: bool) -> CriterionRating:
-    said = row.rating.value
-    value: float | str = float(said) if numeric else _plain(said)
-    return replace(row, rating=replace(row.rating, value=value))
+def _typed(values: Sequence[str]) -> dict[str, float | str]:
+    """Each value as a number where all are numbers, or true and false; else as a text."""
+    numbers = {value: _as_number(value) for value in values}
+    if all(number is not None for number in numbers.values()):
+        return {value: number for value, number in numbers.items() if number is not None}
+    return {value: value.lower() if value.lower() in _TRUTH else value for value in values}
 
 
-def _plain(value: float | str) -> str:
-    return value if isinstance(value, str) else f"{value:g}"
+def _as_number(value: str) -> float | None:
+    return _TRUTH.get(value.lower(), parse_number(value))
 
 
-def read_votes(path: str | Path) -> list[Vote]:
-    """Votes of a file; one person may vote several times on the same item and models."""
-    return read_fields(path, ["item", "rater", "model_a", "model_b", "winner"], _vote)
+def read_votes(
+    path: str | Path, *, names: ColumnNames | None = None, notes: Notes | None = None
+) -> list[Vote]:
+    """Votes of a file; one person may vote several times on the same item and models.
+
+    Raises:
+        UnreadableRecord: the file, or a row, cannot be used, or no vote is in it.
+    """
+    told = notes or Notes()
+    rows = read_rows(path, VOTE, names=names, notes=told)
+    found = [vote for row in rows if (vote := _vote(row)) is not None]
+    if not found:
+        raise UnreadableRecord(f"{rows[0].table.name}: there is no vote in it.")
+    _say_left_out(len(rows) - len(found), rows[0].table.name, "vote", told)
+    return found
 
 
-def _vote(fields: Fields) -> Vote:
-    said = fields.need_label("winner")
+def _vote(fields: Fields) -> Vote | None:
+    said = fields.code("winner")
+    if said is None:
+        return None
     try:
-        winner = Winner(said)
+        winner = Winner(said.lower())
     except ValueError:
         known = ", ".join(Winner)
         raise fields.refuse(f"the winner is {said!r}", hint=f"Write one of: {known}.") from None
-    first, second = fields.need_label("model_a"), fields.need_label("model_b")
+    first, second = fields.need_name("model_a"), fields.need_name("model_b")
     if first == second:
         raise fields.refuse(f"{first!r} stands against itself", hint="Name two models.")
     return Vote(
-        item=fields.need_label("item"),
-        rater=fields.need_label("rater"),
+        item=fields.need_name("item"),
+        rater=fields.need_name("rater"),
         model_a=first,
         model_b=second,
         winner=winner,

@@ -1,185 +1,280 @@
-"""Reading rows from JSON lines and CSV, strictly: a bad file gets one line, never half a result.
+"""The one reader of every input file: JSON lines, a JSON array, CSV, .xlsx and .parquet as rows.
 
-A file may be plain or gzipped (`.gz`), or standard input (`-`). A byte-order mark and mixed line
-ends are read; an empty row is not a record. Every refusal names the file, the row and the remedy.
+What a file is follows from its first bytes, and for texts from the ending of its name in any case
+(`.csv` and `.tsv`, `.jsonl` and `.json`), also before `.gz`; a text of another name, or standard
+input, is JSON when it begins with `{` or `[`, else CSV. Cells of CSV are separated by commas,
+semicolons or tabs, whichever fits. A bad file gets one line that names file, row and remedy, never
+half a result; a guess is noted in the table. What a row means is not known here: see
+`evaluators.fields`.
 """
 
 from __future__ import annotations
 
 import csv
-import gzip
-import io
 import json
-import sys
-from collections.abc import Iterable, Iterator, Mapping
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
 from evaluators.errors import UnreadableRecord
+from evaluators.files import file_name, open_bytes, open_text
 
 MAX_ROW_BYTES = 8_000_000
-STDIN = "-"
+DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs"}
+_SAMPLE = 1 << 16
+_JSON_ENDINGS = frozenset({".jsonl", ".ndjson", ".json"})
+_CSV_ENDINGS = frozenset({".csv", ".tsv", ".tab"})
+_REFUSED = (
+    (b"\xd0\xcf\x11\xe0", "an old or a protected Excel file", "Save it as .xlsx or CSV."),
+    (b"ARROW1", "an Arrow file", "Save it as .parquet."),
+    (b"SQLite format 3", "a database", "Write its rows to JSON lines."),
+    (b"BZh", "packed by bzip2", "Unpack it; only .gz is unpacked here."),
+    (b"\xfd7zXZ", "packed by xz", "Unpack it; only .gz is unpacked here."),
+    (b"\x28\xb5\x2f\xfd", "packed by zstd", "Unpack it; only .gz is unpacked here."),
+    (b"%PDF", "a PDF", "Give a file of rows."),
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """One row. `row` counts records of JSON lines by line and of CSV by record, from 1."""
+    """One row. `row` counts JSON lines by line, CSV by record and sheets by row, from 1."""
 
     row: int
     values: Mapping[str, Any]
 
 
-def read_records(
-    source: str | Path, *, required: Iterable[str] = (), max_row_bytes: int = MAX_ROW_BYTES
-) -> list[Record]:
+@dataclass(frozen=True, slots=True)
+class Table:
+    """The rows of a file.
+
+    Attributes:
+        name: the file as messages name it.
+        columns: all names that occur, in order of appearance.
+        notes: what was guessed, a sentence each.
+        spelled: cells are texts, so that lists, objects and missing values are spelled out.
+        decimal_comma: cells are not separated by commas, so that 3,5 may be a number.
+    """
+
+    name: str
+    records: Sequence[Record]
+    columns: tuple[str, ...]
+    notes: tuple[str, ...] = ()
+    spelled: bool = False
+    decimal_comma: bool = False
+
+    @classmethod
+    def of_rows(cls, name: str, rows: Iterable[Mapping[str, Any]]) -> Table:
+        """Rows that are there already, such as those of a request."""
+        records = [Record(number, row) for number, row in enumerate(rows, start=1)]
+        return cls(name, records, _all_columns(records))
+
+
+def read_table(source: str | Path, *, max_row_bytes: int = MAX_ROW_BYTES) -> Table:
     """All rows of a file.
 
     Args:
-        source: path, or `-` for standard input; JSON lines unless the name says `.csv`. What comes
-            from standard input is JSON lines when it begins with `{`, else CSV.
-        required: columns that every row must have (JSON lines) or the header must name (CSV).
-        max_row_bytes: longest line accepted, in bytes; a CSV record likewise.
+        source: path, or `-` for standard input.
+        max_row_bytes: longest row accepted, in bytes.
 
     Raises:
-        UnreadableRecord: empty, not UTF-8, half a JSON line, wrong columns, or an over-long row.
+        UnreadableRecord: empty, no rows of a kind above, half a row, or an over-long one.
     """
-    name = "standard input" if str(source) == STDIN else str(source)
-    with _open_bytes(source, name) as stream:
-        lines = _decoded_lines(stream, name, max_row_bytes)
-        first = next(lines, None)
-        if first is None:
+    name = file_name(source)
+    with open_bytes(source) as stream:
+        head = stream.read(16)
+        if not head:
             raise UnreadableRecord(f"{name}: the file is empty.", hint="Give it at least one row.")
-        reader = _read_csv if _is_csv(source, first) else _read_jsonl
-        records = list(reader(_chain(first, lines), name, tuple(required), max_row_bytes))
-    if not records:
+        table = _read_content(stream, head, name, _ending(source), max_row_bytes)
+    if not table.records:
         raise UnreadableRecord(
             f"{name}: there is no record in it.", hint="Give it at least one row."
         )
-    return records
+    return table
 
 
-def _open_bytes(source: str | Path, name: str) -> IO[bytes]:
-    if str(source) == STDIN:
-        return io.BytesIO(sys.stdin.buffer.read())
-    path = Path(source)
-    try:
-        return gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb")  # type: ignore[return-value]
-    except FileNotFoundError:
-        raise UnreadableRecord(f"{name}: there is no such file.", hint="Check the path.") from None
-    except IsADirectoryError:
-        raise UnreadableRecord(f"{name}: this is a folder.", hint="Name a file.") from None
+def _ending(source: str | Path) -> str:
+    return Path(str(source).lower().removesuffix(".gz")).suffix
 
 
-def _decoded_lines(stream: IO[bytes], name: str, limit: int) -> Iterator[tuple[int, str]]:
-    """Numbered lines without their ends; `\\n`, `\\r\\n` and a lone `\\r` all end a line."""
-    number = 0
-    while raw := _next_line(stream, name, number + 1, limit):
-        if number == 0:
-            raw = raw.removeprefix(b"\xef\xbb\xbf")
-        try:
-            text = raw.decode("utf-8")
-        except UnicodeDecodeError as error:
-            raise UnreadableRecord(
-                f"{name}: row {number + 1}: not UTF-8 (byte {error.start + 1} of the row).",
-                hint="Save the file as UTF-8.",
-            ) from None
-        for part in _split_ends(text):
-            number += 1
-            yield number, part
+def _read_content(stream: IO[bytes], head: bytes, name: str, ending: str, limit: int) -> Table:
+    for mark, what, remedy in _REFUSED:
+        if head.startswith(mark):
+            raise UnreadableRecord(f"{name}: this is {what}.", hint=remedy)
+    stream.seek(0)
+    if head.startswith(b"PK\x03\x04"):
+        from evaluators.sheets import read_workbook
+
+        return _of_cells(name, *read_workbook(stream, name), limit=limit)
+    if head.startswith(b"PAR1"):
+        from evaluators.sheets import read_parquet
+
+        rows = [Record(i, row) for i, row in enumerate(read_parquet(stream, name), start=1)]
+        return Table(name, _sized(rows, name, limit), _all_columns(rows))
+    said: list[str] = []
+    with open_text(stream, name, said) as text:
+        return _read_text(text, name, ending, limit, said)
 
 
-def _next_line(stream: IO[bytes], name: str, number: int, limit: int) -> bytes:
-    try:
-        raw = stream.readline(limit + 1)
-    except (gzip.BadGzipFile, EOFError) as error:
-        raise UnreadableRecord(
-            f"{name}: not a whole gzip file: {error}.", hint="Pack it again."
-        ) from None
-    if len(raw) > limit:
-        raise _over_long(name, number, limit)
-    return raw
+def _read_text(text: IO[str], name: str, ending: str, limit: int, said: list[str]) -> Table:
+    begin = text.read(_SAMPLE)
+    text.seek(0)
+    first = begin.lstrip()[:1]
+    if ending in _CSV_ENDINGS or (ending not in _JSON_ENDINGS and first not in ("{", "[")):
+        return _read_csv(text, begin, name, ending, limit, said)
+    read = _read_array if first == "[" else _read_lines
+    records = list(read(text, name, limit))
+    return Table(name, records, _all_columns(records), tuple(said))
 
 
-def _over_long(name: str, number: int, limit: int) -> UnreadableRecord:
+def _all_columns(records: Iterable[Record]) -> tuple[str, ...]:
+    found: dict[str, None] = {}
+    for record in records:
+        if not found.keys() >= record.values.keys():
+            found.update(dict.fromkeys(record.values))
+    return tuple(found)
+
+
+def _over_long(name: str, row: int, limit: int) -> UnreadableRecord:
     return UnreadableRecord(
-        f"{name}: row {number}: longer than {limit:,} bytes.",
+        f"{name}: row {row}: longer than {limit:,} bytes.",
         hint="Shorten the row, or raise the limit (STROP_MAX_ROW_BYTES).",
     )
 
 
-def _split_ends(text: str) -> list[str]:
-    """A line read up to `\\n`, cut at lone carriage returns too; ends are kept for CSV cells."""
-    body = text[:-1] if text.endswith("\n") else text
-    return [part + "\n" for part in body.removesuffix("\r").split("\r")]
+def _numbered_lines(text: IO[str], name: str, limit: int) -> Iterator[tuple[int, str]]:
+    """Lines with their numbers from 1."""
+    number = 0
+    while line := text.readline(limit + 2):
+        number += 1
+        if len(line) > limit // 4 and len(line.encode()) > limit + 1:
+            raise _over_long(name, number, limit)
+        yield number, line
 
 
-def _chain(first: tuple[int, str], rest: Iterator[tuple[int, str]]) -> Iterator[tuple[int, str]]:
-    yield first
-    yield from rest
+# JSON
 
 
-def _is_csv(source: str | Path, first: tuple[int, str]) -> bool:
-    if str(source) == STDIN:
-        return not first[1].lstrip().startswith("{")
-    return ".csv" in Path(source).suffixes
-
-
-def _read_jsonl(
-    lines: Iterable[tuple[int, str]], name: str, required: tuple[str, ...], _: int
-) -> Iterator[Record]:
-    for number, line in lines:
+def _read_lines(text: IO[str], name: str, limit: int) -> Iterator[Record]:
+    for number, line in _numbered_lines(text, name, limit):
         if not line.strip():
             continue
         try:
             values = json.loads(line)
-        except (json.JSONDecodeError, RecursionError) as error:
+        except (ValueError, RecursionError) as error:
             raise UnreadableRecord(
                 f"{name}: row {number}: not a whole JSON object ({error}).",
                 hint="Each line is one object; is the file cut short?",
             ) from None
-        if not isinstance(values, dict):
-            raise UnreadableRecord(
-                f"{name}: row {number}: a {type(values).__name__}, not an object.",
-                hint='Each line is one object, {"id": ...}.',
-            )
-        if lacking := [column for column in required if column not in values]:
-            raise _lacks_columns(name, number, lacking, values)
-        yield Record(number, values)
+        yield _json_record(values, number, name, escapes="\\u" in line)
 
 
-def _lacks_columns(
-    name: str, number: int, lacking: list[str], found: Iterable[str | None]
-) -> UnreadableRecord:
-    have = ", ".join(str(column) for column in found) or "nothing"
-    return UnreadableRecord(
-        f"{name}: row {number}: no {' and no '.join(lacking)}; it has {have}.",
-        hint="Name the columns so, or map them.",
-    )
+def _read_array(text: IO[str], name: str, limit: int) -> Iterator[Record]:
+    content = text.read()
+    try:
+        rows = json.loads(content)
+    except (ValueError, RecursionError) as error:
+        raise UnreadableRecord(
+            f"{name}: not a whole JSON array ({error}).",
+            hint="Is a comma too many, or the file cut short?",
+        ) from None
+    escapes = "\\u" in content
+    records = [_json_record(row, i, name, escapes=escapes) for i, row in enumerate(rows, start=1)]
+    yield from _sized(records, name, limit)
+
+
+def _json_record(values: Any, number: int, name: str, *, escapes: bool) -> Record:
+    if not isinstance(values, dict):
+        raise UnreadableRecord(
+            f"{name}: row {number}: {_KINDS.get(type(values), 'a value')}, not an object.",
+            hint='Each row is one object, {"id": ...}.',
+        )
+    if escapes and (key := _half_character(values)) is not None:
+        raise UnreadableRecord(
+            f"{name}: row {number}: {key!r} holds half a character (a lone surrogate).",
+            hint="Mend the text; U+FFFD stands for what is lost.",
+        )
+    return Record(number, values)
+
+
+_KINDS = {
+    list: "a list",
+    str: "a text",
+    int: "a number",
+    float: "a number",
+    bool: "true or false",
+    type(None): "null",
+}
+
+
+def _half_character(values: Mapping[str, Any]) -> str | None:
+    """The key under which an escape stands for half a character, if any."""
+    for key, value in values.items():
+        try:
+            json.dumps([key, value], ensure_ascii=False).encode()
+        except UnicodeEncodeError:
+            return key.encode("utf-8", "replace").decode()
+    return None
+
+
+def _sized(records: Sequence[Record], name: str, limit: int) -> Sequence[Record]:
+    for record in records:
+        texts = [value for value in record.values.values() if isinstance(value, str)]
+        if sum(map(len, texts)) > limit // 4 and sum(len(text.encode()) for text in texts) > limit:
+            raise _over_long(name, record.row, limit)
+    return records
+
+
+# CSV and cells of sheets
 
 
 def _read_csv(
-    lines: Iterable[tuple[int, str]], name: str, required: tuple[str, ...], limit: int
-) -> Iterator[Record]:
+    text: IO[str], begin: str, name: str, ending: str, limit: int, said: list[str]
+) -> Table:
+    lines = _numbered_lines(text, name, limit)
+    delimiter = _stated_delimiter(begin)
+    if delimiter is not None:
+        next(lines)
+    else:
+        delimiter = _fitting_delimiter(begin, "\t" if ending in (".tsv", ".tab") else ",")
+    if delimiter != ",":
+        said.append(f"{name}: cells are separated by {DELIMITERS.get(delimiter, delimiter)}.")
+    rows = _csv_rows((line for _, line in lines), delimiter, name, limit)
+    table = _of_cells(name, rows, said, limit=limit)
+    comma = delimiter != ","
+    return Table(name, table.records, table.columns, table.notes, spelled=True, decimal_comma=comma)
+
+
+def _stated_delimiter(begin: str) -> str | None:
+    """What a first line `sep=;` states, which spreadsheets write and read."""
+    line = begin.split("\n", 1)[0].strip('"\r')
+    return line[4:] or None if line.lower().startswith("sep=") and len(line) == 5 else None
+
+
+def _fitting_delimiter(begin: str, usual: str) -> str:
+    """The delimiter under which most rows are as wide as the header, and the header is widest."""
+    best, found = (0.0, 1), usual
+    for delimiter in dict.fromkeys([usual, *DELIMITERS]):
+        try:
+            rows = [row for row in csv.reader(begin.splitlines(True), delimiter=delimiter) if row]
+        except csv.Error:
+            continue
+        # The last row may have been cut where the sample ends.
+        width, rest = len(rows[0]) if rows else 0, rows[1:-1] or rows[1:]
+        alike = sum(len(row) == width for row in rest) / len(rest) if rest else 1.0
+        if width > 1 and (alike, width) > best:
+            best, found = (alike, width), delimiter
+    return found
+
+
+def _csv_rows(
+    lines: Iterable[str], delimiter: str, name: str, limit: int
+) -> Iterator[tuple[int, list[Any]]]:
     csv.field_size_limit(limit)
-    rows = csv.reader((line for _, line in lines), strict=True)
+    rows = csv.reader(lines, strict=True, delimiter=delimiter)
     try:
-        header = next(rows)
-        if lacking := [column for column in required if column not in header]:
-            raise _lacks_columns(name, 1, lacking, header)
-        if len(set(header)) != len(header):
-            raise UnreadableRecord(
-                f"{name}: row 1: a column twice.", hint="Make the header's names unique."
-            )
-        for number, cells in enumerate(rows, start=2):
-            if not any(cell.strip() for cell in cells):
-                continue
-            if len(cells) != len(header):
-                raise UnreadableRecord(
-                    f"{name}: row {number}: {len(cells)} cells under {len(header)} columns.",
-                    hint="Quote cells that hold commas or line breaks.",
-                )
-            yield Record(number, dict(zip(header, cells, strict=True)))
+        yield from enumerate(rows, start=1)
     except csv.Error as error:
         if "field larger" in str(error):
             raise _over_long(name, rows.line_num, limit) from None
@@ -187,3 +282,55 @@ def _read_csv(
             f"{name}: line {rows.line_num}: not CSV ({error}).",
             hint="Close the quotes; double a quote inside a cell.",
         ) from None
+
+
+def _of_cells(
+    name: str, rows: Iterator[tuple[int, list[Any]]], said: list[str], *, limit: int
+) -> Table:
+    """Cells under a header as records; empty rows are none, and blank last columns are dropped."""
+    number, header = next(((n, cells) for n, cells in rows if not _is_blank(cells)), (1, []))
+    names = ["" if cell is None else str(cell).strip() for cell in header]
+    while names and not names[-1]:
+        names.pop()
+    named = [name for name in names if name]
+    if twice := [name for name in dict.fromkeys(named) if named.count(name) > 1]:
+        raise UnreadableRecord(
+            f"{name}: row {number}: a column twice, {twice[0]!r}.",
+            hint="Make the header's names unique.",
+        )
+    names = [name or f"column {place}" for place, name in enumerate(names, start=1)]
+    records = [
+        Record(number, dict(zip(names, _fitted(cells, len(names), number, name), strict=True)))
+        for number, cells in rows
+        if not _is_blank(cells)
+    ]
+    return Table(name, _sized(records, name, limit), tuple(names), tuple(said), spelled=True)
+
+
+def _fitted(cells: list[Any], width: int, number: int, name: str) -> list[Any]:
+    """As many cells as there are columns; blank ones beyond them are dropped."""
+    if len(cells) > width and _is_blank(cells[width:]):
+        return cells[:width]
+    if len(cells) != width:
+        raise UnreadableRecord(
+            f"{name}: row {number}: {len(cells)} cells under {width} columns.",
+            hint="Quote cells that hold separators or line breaks.",
+        )
+    return cells
+
+
+def _is_blank(cells: Sequence[Any]) -> bool:
+    return all(cell is None or (isinstance(cell, str) and not cell.strip()) for cell in cells)
+
+
+def is_missing(value: Any) -> bool:
+    """Absent in any file: null, not a number, or a text of nothing but white space."""
+    match value:
+        case None:
+            return True
+        case float():
+            return math.isnan(value)
+        case str():
+            return not value or value.isspace()
+        case _:
+            return False

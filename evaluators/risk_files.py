@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from evaluators.errors import InvalidValues
-from evaluators.estimation_files import ItemRow, read_item_rows
+from evaluators.estimation_files import SCORE, ItemRow, read_item_rows, read_rated_rows
+from evaluators.fields import ColumnNames, Notes
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,8 +21,18 @@ class LabelledRows:
     unused: list[str]
 
 
-def join_labels(labels: str | Path, scores: str | Path) -> LabelledRows:
+def join_labels(
+    labels: str | Path,
+    scores: str | Path,
+    *,
+    criterion: str | None = None,
+    names: ColumnNames | None = None,
+    notes: Notes | None = None,
+) -> LabelledRows:
     """Labels and scores by item; several labels of one item count by majority, ties as bad.
+
+    Args:
+        criterion: which criterion of the labels, where the file holds several.
 
     Raises:
         UnreadableRecord: a file, or a row, cannot be used.
@@ -29,12 +40,16 @@ def join_labels(labels: str | Path, scores: str | Path) -> LabelledRows:
     """
     said: dict[str, list[float]] = {}
     groups: dict[str, str | None] = {}
-    for row in read_item_rows(labels):
+    for row in read_rated_rows(labels, criterion=criterion, names=names, notes=notes):
         if row.value not in (0.0, 1.0):
-            raise InvalidValues(f"The label of {row.item!r} is {row.value}.", hint="Write 0 or 1.")
+            raise InvalidValues(
+                f"The label of {row.item!r} is {row.value}.", hint="Write 0 or 1, or true or false."
+            )
         said.setdefault(row.item, []).append(row.value)
         groups[row.item] = row.group
-    features = _features(read_item_rows(scores))
+    features = _features(read_item_rows(scores, SCORE, names=names, notes=notes))
+    if names is not None:
+        names.check_met()
     kept = [item for item in said if item in features]
     if not kept:
         raise InvalidValues("No labelled item has a score.", hint="Use the same item ids.")

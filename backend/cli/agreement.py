@@ -15,9 +15,19 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, TypeVar
 
 import typer
 
-from backend.cli.common import JsonOption, print_json, print_table
+from backend.cli.common import (
+    FILE_HELP,
+    JsonOption,
+    MapOption,
+    column_names,
+    print_json,
+    print_notes,
+    print_table,
+)
+from backend.cli.output import ForceOption, check_target
 
 if TYPE_CHECKING:
+    from evaluators.fields import Notes
     from evaluators.human_files import CriterionRating
     from evaluators.statistics.agreement import Drawing, Weights
     from evaluators.statistics.ratings import Rating, Scale
@@ -38,7 +48,7 @@ COLUMNS = ["criterion", "metric", "value", "low", "high", "n", "failed", "note"]
 
 
 def command(
-    ratings: Annotated[str, typer.Argument(help="JSONL or CSV, also .gz; - is stdin.")],
+    ratings: Annotated[str, typer.Argument(help=FILE_HELP)],
     scale: Annotated[
         str, typer.Option(help="nominal, ordinal, interval or ratio: what the values allow.")
     ] = "nominal",
@@ -56,24 +66,36 @@ def command(
     dawid_skene: Annotated[
         bool, typer.Option("--dawid-skene", help="Infer the true label of each item.")
     ] = False,
+    criteria: Annotated[
+        list[str] | None,
+        typer.Option("--criterion", help="Criterion, if not all; several are allowed."),
+    ] = None,
+    map_: MapOption = None,
     html: Annotated[Path | None, typer.Option(help="Write a report that opens offline.")] = None,
+    force: ForceOption = False,
     as_json: JsonOption = False,
     level: Annotated[float, typer.Option(min=0.5, max=0.999, help="Confidence level.")] = 0.95,
     resamples: Annotated[int, typer.Option(min=100, help="Bootstrap resamples.")] = 1000,
     seed: Annotated[int, typer.Option(help="Seed of the bootstrap.")] = 0,
 ) -> None:
     """Agreement of raters, each coefficient with its interval; pairs of raters; odd raters."""
+    from evaluators.fields import Notes
     from evaluators.human_files import read_ratings
     from evaluators.statistics.agreement import Drawing, Weights
     from evaluators.statistics.ratings import Scale
 
-    rows = read_ratings(ratings)
+    if html is not None:
+        check_target(html, force=force, inputs=[ratings])
     recipe = _Recipe(
         _one_of(Scale, scale, "scale"),
         None if weights is None else _one_of(Weights, weights, "weighting"),
         _allowed(values),
         Drawing(seed, resamples, level),
     )
+    notes, words = Notes(), _words(values)
+    rows = read_ratings(ratings, names=column_names(map_), notes=notes, named=words)
+    rows = _measurable(_of_criteria(rows, criteria), recipe.scale, words, notes)
+    print_notes(notes)
     report: dict[str, list[dict[str, Any]]] = {"figures": [], "pairs": [], "raters": []}
     for criterion, chosen in _by_criterion(rows).items():
         for kind, found in _describe(chosen, recipe).items():
@@ -81,7 +103,7 @@ def command(
     if dawid_skene:
         report["labels"] = _infer([row.rating for row in rows])
     if html is not None:
-        _write_html(html, ratings, report)
+        _write_html(html, ratings, report, force=force)
     if as_json:
         print_json(report)
     else:
@@ -107,10 +129,41 @@ def _one_of(known: type[Choice], name: str, kind: str) -> Choice:
         raise EvaluatorError(f"There is no {kind} {name!r}.", hint=hint) from None
 
 
+def _words(values: str | None) -> list[str]:
+    return [part.strip() for part in (values or "").split(",") if part.strip()]
+
+
+def _of_criteria(
+    rows: list[CriterionRating], wanted: Sequence[str] | None
+) -> list[CriterionRating]:
+    from evaluators.errors import EvaluatorError
+
+    known = {row.criterion: None for row in rows}
+    if unknown := [name for name in wanted or () if name not in known]:
+        there = ", ".join(str(name) for name in known if name) or "none named"
+        raise EvaluatorError(f"There is no criterion {unknown[0]!r}.", hint=f"There are: {there}.")
+    return [row for row in rows if not wanted or row.criterion in wanted]
+
+
+def _measurable(
+    rows: list[CriterionRating], scale: Scale, words: Sequence[str], notes: Notes
+) -> list[CriterionRating]:
+    """Without the criteria of words that a scale of numbers cannot take, unless it takes none."""
+    if scale == "nominal":
+        return rows
+    numbers = {row.criterion for row in rows if not isinstance(row.rating.value, str)}
+    in_words = {row.criterion: None for row in rows} if not words else {}
+    left = [str(name) for name in in_words if name not in numbers]
+    if not left or not numbers:
+        return rows
+    notes.add(f"left out, as words are not {scale}: {', '.join(left)}.")
+    return [row for row in rows if row.criterion in numbers]
+
+
 def _allowed(values: str | None) -> list[float | str] | None:
     if values is None:
         return None
-    parts = [part.strip() for part in values.split(",")]
+    parts = _words(values)
     try:
         return [float(part) for part in parts]
     except ValueError:
@@ -184,7 +237,9 @@ def _infer(ratings: Sequence[Rating]) -> list[dict[str, Any]]:
     return [*classes, *items]
 
 
-def _write_html(path: Path, source: str, report: dict[str, list[dict[str, Any]]]) -> None:
+def _write_html(
+    path: Path, source: str, report: dict[str, list[dict[str, Any]]], *, force: bool
+) -> None:
     from backend.cli.html_report import forest_plot, matrix_plot, signatures, table, write_report
 
     named = [{**row, "name": f"{row['criterion']}: {row['metric']}"} for row in report["figures"]]
@@ -203,7 +258,7 @@ def _write_html(path: Path, source: str, report: dict[str, list[dict[str, Any]]]
     sections.append(("Raters", table(raters, ["criterion", "rater", "n", "agrees", "warnings"])))
     found = [row["signature"] for row in (*report["figures"], *report["pairs"]) if _has_recipe(row)]
     sections.append(("Recipes", signatures(found)))
-    write_report(path, f"Agreement in {Path(source).name}", sections)
+    write_report(path, f"Agreement in {Path(source).name}", sections, force=force)
 
 
 def _print(report: dict[str, list[dict[str, Any]]]) -> None:

@@ -17,7 +17,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from backend.cli.common import JsonOption, print_json, print_table
+from backend.cli.common import (
+    JsonOption,
+    MapOption,
+    column_names,
+    print_json,
+    print_notes,
+    print_table,
+)
+from backend.cli.output import ForceOption, check_target, whole_file
 
 if TYPE_CHECKING:
     from evaluators.risk_files import LabelledRows
@@ -33,7 +41,12 @@ def command(
     out: Annotated[Path | None, typer.Option(help="Write the model here, as JSON.")] = None,
     epsilon: Annotated[float, typer.Option(help="Rate allowed among what skips review.")] = 0.05,
     delta: Annotated[float, typer.Option(help="Chance of being wrong about it.")] = 0.1,
+    criterion: Annotated[
+        str | None, typer.Option(help="Criterion of the labels, if several.")
+    ] = None,
+    map_: MapOption = None,
     html: Annotated[Path | None, typer.Option(help="Write a report that opens offline.")] = None,
+    force: ForceOption = False,
     as_json: JsonOption = False,
     seed: Annotated[int, typer.Option(help="Seed of folds and bootstrap.")] = 0,
 ) -> None:
@@ -41,9 +54,15 @@ def command(
     from evaluators.checks.risk import fit_risk
     from evaluators.checks.risk_report import reliability_curve
     from evaluators.checks.triage import triage
+    from evaluators.fields import Notes
     from evaluators.risk_files import join_labels
 
-    rows = join_labels(labels, scores)
+    for path in (out, html):
+        if path is not None:
+            check_target(path, force=force, inputs=[labels, scores])
+    names, notes = column_names(map_, several=True), Notes()
+    rows = join_labels(labels, scores, criterion=criterion, names=names, notes=notes)
+    print_notes(notes)
     fitted = fit_risk(rows.features, rows.labels, rows.groups, seed=seed)
     report = {
         "figures": _figures(rows, fitted.held_out, seed),
@@ -65,9 +84,10 @@ def command(
         "unlabelled": len(rows.unused),
     }
     if out is not None:
-        out.write_text(json.dumps(fitted.model.as_dict()), encoding="utf-8")
+        with whole_file(out, force=force) as file:
+            file.write(json.dumps(fitted.model.as_dict()))
     if html is not None:
-        _write_html(html, report)
+        _write_html(html, report, force=force)
     if as_json:
         print_json(report)
     else:
@@ -85,7 +105,7 @@ def _figures(rows: LabelledRows, held_out: Any, seed: int) -> list[dict[str, Any
     return [asdict(figure) for figure in found]
 
 
-def _write_html(path: Path, report: dict[str, Any]) -> None:
+def _write_html(path: Path, report: dict[str, Any], *, force: bool) -> None:
     from backend.cli.html_report import reliability_plot, signatures, table, write_report
 
     sections = [
@@ -97,7 +117,7 @@ def _write_html(path: Path, report: dict[str, Any]) -> None:
         ),
         ("Recipes", signatures([report["triage"]["signature"]])),
     ]
-    write_report(path, "Risk of hallucination", sections)
+    write_report(path, "Risk of hallucination", sections, force=force)
 
 
 def _print(report: dict[str, Any]) -> None:

@@ -21,9 +21,11 @@ if TYPE_CHECKING:
     from backend.services.leak_checks import Acceptance
     from backend.settings import Settings
     from backend.tables.projects import Project
+    from evaluators.fields import ColumnNames, Notes
 
 Options = TypeVar("Options")
 FILE_WIDTH = 180
+FILE_HELP = "JSONL, JSON, CSV, .xlsx or .parquet, also .gz; - is stdin."
 BIDI_CONTROLS = frozenset(
     "\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
 )
@@ -34,6 +36,10 @@ AcceptLeaksOption = Annotated[
     typer.Option("--accept-leaks", help="Why near-duplicates may stand; needs --as."),
 ]
 AsOption = Annotated[str | None, typer.Option("--as", help="Your user name, for the record.")]
+MapOption = Annotated[
+    list[str] | None,
+    typer.Option("--map", help="FIELD=COLUMN of the file, for example prediction=answer."),
+]
 HomeOption = Annotated[Path | None, typer.Option("--home", help="Folder of this installation.")]
 
 
@@ -140,6 +146,19 @@ def leak_acceptance(session: Session, reason: str | None, name: str | None) -> A
     if name is None:
         raise InvalidInput("Leaks are accepted by a named person.", hint="Say who: --as USER")
     return Acceptance(find_user(session, name).id, reason, utc_now())
+
+
+def column_names(maps: Sequence[str] | None, *, several: bool = False) -> ColumnNames:
+    """What `--map` says; with several files a column need be in one of them alone."""
+    from evaluators.fields import ColumnNames, column_pairs
+
+    return ColumnNames(column_pairs(maps or ()), several=several)
+
+
+def print_notes(notes: Notes) -> None:
+    """What reading files took upon itself, on stderr, a line each."""
+    for sentence in notes.sentences():
+        typer.echo(f"note: {shown_text(sentence)}", err=True)
 
 
 def print_json(value: object) -> None:

@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from backend.cli.common import JsonOption, ProjectOption
+from backend.cli.common import JsonOption, MapOption, ProjectOption
+from backend.cli.output import ForceOption
 
 
 def command(
@@ -22,6 +23,8 @@ def command(
     html: Annotated[
         Path | None, typer.Option(help="Write a report that opens offline, for files.")
     ] = None,
+    force: ForceOption = False,
+    map_: MapOption = None,
     slices: Annotated[
         bool, typer.Option("--slices", help="By slice too, for models of a project.")
     ] = False,
@@ -32,7 +35,8 @@ def command(
     json: JsonOption = False,
 ) -> None:
     """Candidate minus baseline on the same examples: difference, interval, p, wins and losses."""
-    if Path(baseline).is_file() or Path(candidate).is_file() or "-" in (baseline, candidate):
+    given = [Path(baseline), Path(candidate)]
+    if "-" in (baseline, candidate) or any(p.exists() and not p.is_dir() for p in given):
         from backend.cli.compare_files import compare_files
 
         metrics = [name for text in metric or ["exact_match"] for name in text.split(",")]
@@ -42,6 +46,8 @@ def command(
             metrics=metrics,
             as_json=json,
             html=html,
+            force=force,
+            maps=map_,
             level=level,
             resamples=resamples,
             seed=seed,

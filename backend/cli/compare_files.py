@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from backend.cli.common import print_json, print_table
+from backend.cli.common import column_names, print_json, print_notes, print_table
+from backend.cli.output import check_target
 
 if TYPE_CHECKING:
     from evaluators.metric import Metric
@@ -30,25 +31,28 @@ def compare_files(
     metrics: Sequence[str],
     as_json: bool = False,
     html: Path | None = None,
+    force: bool = False,
+    maps: Sequence[str] | None = None,
     level: float = 0.95,
     resamples: int = 1000,
     seed: int = 0,
 ) -> list[Difference]:
     """Print the paired difference of each metric, candidate minus baseline, and return them.
 
-    Samples are paired by id; ids that only one file has, and pairs that could not be scored, are
-    named and counted, not used.
+    Samples are paired by id, or by row where neither file has ids; ids that only one file has, and
+    pairs that could not be scored, are named and counted, not used.
 
     Raises:
         EvaluatorError: a file cannot be read, no id is common, or nothing could be scored.
     """
     from evaluators.aggregate import paired_difference
-    from evaluators.predictions import read_samples
     from evaluators.registry import resolve_metrics
     from evaluators.scoring import score_samples
 
     chosen = resolve_metrics(list(metrics))
-    old, new, unpaired = pair_samples(read_samples(baseline), read_samples(candidate))
+    if html is not None:
+        check_target(html, force=force, inputs=[baseline, candidate])
+    old, new, unpaired = pair_samples(*_read(baseline, candidate, maps))
     before, after = score_samples(chosen, old), score_samples(chosen, new)
     groups = [sample.group for sample in old]
     found = [
@@ -66,11 +70,32 @@ def compare_files(
     extra = [_flips(metric, before[metric.name], after[metric.name]) for metric in chosen]
     rows = _corrected(found, extra)
     if html is not None:
-        _write_html(html, (baseline, candidate), rows)
+        _write_html(html, (baseline, candidate), rows, force=force)
     _print(found, rows, unpaired, as_json=as_json)
     if not as_json:
         _print_failures(old, (before, after))
     return found
+
+
+def _read(
+    baseline: str, candidate: str, maps: Sequence[str] | None
+) -> tuple[list[Sample], list[Sample]]:
+    from evaluators.errors import EvaluatorError
+    from evaluators.fields import Notes
+    from evaluators.predictions import read_samples, row_id
+
+    names, notes = column_names(maps, several=True), Notes()
+    old = read_samples(baseline, names=names, notes=notes)
+    new = read_samples(candidate, names=names, notes=notes)
+    names.check_met()
+    print_notes(notes)
+    by_row = all(s.id == row_id(i) for s_all in (old, new) for i, s in enumerate(s_all, start=1))
+    if by_row and len(old) != len(new):
+        raise EvaluatorError(
+            f"Without ids rows are paired by number, and the files have {len(old)} and {len(new)}.",
+            hint="Give both an id.",
+        )
+    return old, new
 
 
 def _flips(metric: Metric, before: Sequence[Score], after: Sequence[Score]) -> dict[str, int]:
@@ -166,7 +191,9 @@ def _print_failures(
             typer.echo(f"not scored: {name}, {len(failed) - SHOWN_FAILURES} more", err=True)
 
 
-def _write_html(path: Path, files: tuple[str, str], rows: Sequence[dict[str, Any]]) -> None:
+def _write_html(
+    path: Path, files: tuple[str, str], rows: Sequence[dict[str, Any]], *, force: bool
+) -> None:
     from backend.cli.html_report import forest_plots, signatures, table, write_report
 
     flipped = [row for row in rows if "fixed" in row]
@@ -178,4 +205,6 @@ def _write_html(path: Path, files: tuple[str, str], rows: Sequence[dict[str, Any
     if flipped:
         sections.append(("Flips", table(flipped, ["metric", *FLIPS])))
     sections.append(("Recipes", signatures([row["signature"] for row in rows])))
-    write_report(path, f"{Path(files[1]).name} against {Path(files[0]).name}", sections)
+    write_report(
+        path, f"{Path(files[1]).name} against {Path(files[0]).name}", sections, force=force
+    )

@@ -8,12 +8,15 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from backend.cli.common import (
+    FILE_HELP,
     AcceptLeaksOption,
     AsOption,
     JsonOption,
+    MapOption,
     ProjectOption,
     leak_acceptance,
     print_json,
+    print_notes,
     print_table,
     working_in_project,
 )
@@ -28,10 +31,8 @@ if TYPE_CHECKING:
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="Examples and their splits.")
 
 Files = Annotated[
-    list[str], typer.Argument(help="FILE, or several as train=FILE test=FILE; .jsonl or .csv.")
-]
-Maps = Annotated[
-    list[str] | None, typer.Option("--map", help="FIELD=COLUMN, for example input=text.")
+    list[str],
+    typer.Argument(help=f"FILE, or several as train=FILE test=FILE. {FILE_HELP}"),
 ]
 Instruction = Annotated[
     str | None, typer.Option("--instruction", help="Sentence put before every input.")
@@ -48,7 +49,7 @@ NoReferences = Annotated[
 def import_(
     files: Files,
     name: Annotated[str | None, typer.Option("--name", help="Default: the file's name.")] = None,
-    map_: Maps = None,
+    map_: MapOption = None,
     instruction: Instruction = None,
     slice_: SliceColumns = None,
     no_references: NoReferences = False,
@@ -88,7 +89,7 @@ def import_(
 @app.command()
 def check(
     files: Files,
-    map_: Maps = None,
+    map_: MapOption = None,
     instruction: Instruction = None,
     slice_: SliceColumns = None,
     no_references: NoReferences = False,
@@ -155,13 +156,10 @@ def show(
 def _column_map(
     maps: list[str] | None, instruction: str | None, slices: list[str] | None
 ) -> ColumnMap:
-    from backend.errors import InvalidInput
     from backend.services.dataset_rows import ColumnMap
+    from evaluators.fields import column_pairs
 
-    for text in maps or []:
-        if "=" not in text:
-            raise InvalidInput(f"--map {text!r} is not FIELD=COLUMN.", hint="Try input=text.")
-    pairs = dict(text.split("=", 1) for text in maps or [])
+    pairs = column_pairs(maps or ())
     return ColumnMap(columns=pairs, instruction=instruction, slice_columns=slices or ())
 
 
@@ -175,20 +173,22 @@ def _read_files(
 ) -> list[Row]:
     from dataclasses import replace
 
-    from backend.services.dataset_rows import rows_from_records
-    from evaluators.readers import read_records
+    from backend.services.dataset_rows import rows_from_table
+    from evaluators.fields import Notes
+    from evaluators.readers import read_table
 
-    rows = []
+    rows, notes = [], Notes()
     for text in files:
         split, path = _split_and_path(text)
         named = replace(column_map, id_prefix=split or "row")
-        rows += rows_from_records(
-            read_records(path, max_row_bytes=limit),
+        rows += rows_from_table(
+            read_table(path, max_row_bytes=limit),
             named,
-            source_name=path,
+            notes=notes,
             split=split,
             need_reference=need_reference,
         )
+    print_notes(notes)
     return rows
 
 

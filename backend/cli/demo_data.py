@@ -24,12 +24,12 @@ def import_examples(
     Args:
         made_with: further options of `python -m training.demo.data`.
     """
-    from backend.services.dataset_rows import ColumnMap, rows_from_records
+    from backend.services.dataset_rows import ColumnMap, rows_from_table
     from backend.services.datasets import import_dataset, split_counts
-    from evaluators.readers import read_records
+    from evaluators.readers import read_table
 
     file = make_data(demo, name, made_with)
-    rows = rows_from_records(read_records(file), ColumnMap(), source_name=file.name)
+    rows = rows_from_table(read_table(file), ColumnMap())
     with demo.installation.sessions.begin() as session:
         version = import_dataset(
             session,

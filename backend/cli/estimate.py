@@ -10,7 +10,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from backend.cli.common import JsonOption, print_json, print_table
+from backend.cli.common import (
+    JsonOption,
+    MapOption,
+    column_names,
+    print_json,
+    print_notes,
+    print_table,
+)
 
 if TYPE_CHECKING:
     from evaluators.estimation_files import JoinedItems
@@ -23,14 +30,23 @@ def command(
     metric: Annotated[
         str | None, typer.Option(help="Go by this metric alone; else by what helps.")
     ] = None,
+    criterion: Annotated[
+        str | None, typer.Option(help="Criterion of the ratings, if several.")
+    ] = None,
+    map_: MapOption = None,
     as_json: JsonOption = False,
     level: Annotated[float, typer.Option(min=0.5, max=0.999, help="Confidence level.")] = 0.95,
 ) -> None:
     """Mean rating of all items, the scores making the interval narrower where they can."""
     from evaluators.estimation_files import join_files
+    from evaluators.fields import Notes
     from evaluators.statistics.prediction_powered import estimate_mean
 
-    joined = join_files(ratings, scores, metric=metric)
+    names, notes = column_names(map_, several=True), Notes()
+    joined = join_files(
+        ratings, scores, metric=metric, criterion=criterion, names=names, notes=notes
+    )
+    print_notes(notes)
     found = estimate_mean(
         joined.ratings,
         joined.scores,

@@ -4,22 +4,31 @@
     strop export sft --in rows.jsonl --out train.jsonl
     strop export ratings --queue q --out ratings.csv
 
-Rows of a plain file are {"input", "context"?, "output" | "correction", "rejected"?, "label"?},
-TRL's own shapes, or {"messages"}; JSONL or CSV. A plain file needs no database.
+Rows of a plain file have one of the shapes of `backend.services.row_shapes`; any kind of file that
+Strop reads. A plain file needs no database.
 """
 
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from backend.cli.common import JsonOption, ProjectOption, print_json, takes
+from backend.cli.common import (
+    FILE_HELP,
+    JsonOption,
+    MapOption,
+    ProjectOption,
+    column_names,
+    print_json,
+    print_notes,
+    takes,
+)
+from backend.cli.output import ForceOption, check_target, said_ending, whole_file
 
 if TYPE_CHECKING:
     from backend.services.exports import TrainingRow
@@ -39,8 +48,10 @@ class ExportOptions:
     ]
     out: Annotated[Path, typer.Option(help="File to write, whole or not at all.")]
     source: Annotated[
-        Path | None, typer.Option("--in", help="Plain rows (JSONL or CSV); needs no database.")
+        str | None, typer.Option("--in", help=f"Plain rows; needs no database. {FILE_HELP}")
     ] = None
+    map_: MapOption = None
+    force: ForceOption = False
     set_name: Annotated[
         str | None, typer.Option("--set", help="Frozen training set of the project.")
     ] = None
@@ -71,7 +82,8 @@ def command(asked: ExportOptions) -> None:
     """Write training data in the formats of other tools, or a review queue as a file.
 
     A row of a file is {"input", "context"?, "output" | "correction", "rejected"?, "label"?}, or
-    {"prompt", "completion" | "chosen", "rejected"?, "label"?}, or {"messages"}.
+    Alpaca's {"instruction", "input"?, "output", "system"?}, or TRL's {"prompt"?, "completion" |
+    "chosen", "rejected"?, "label"?}, or {"messages"}, or ShareGPT's {"conversations"}.
     """
     if asked.queue is None:
         _export_rows(asked)
@@ -92,6 +104,7 @@ def _export_queue(asked: ExportOptions, queue: str) -> None:
         queue=queue,
         project=asked.project,
         resume=asked.resume,
+        force=asked.force,
         all_purposes=asked.everything,
         offsets=asked.offsets,
         people=asked.people,
@@ -103,13 +116,19 @@ def _export_rows(asked: ExportOptions) -> None:
     from backend.errors import InvalidInput
     from backend.services.exports import get_format
     from backend.services.plain_rows import LeftOut, read_plain_rows
+    from evaluators.fields import Notes
 
     chosen, left_out = get_format(asked.format), LeftOut()
     if (asked.source is None) == (asked.set_name is None):
         raise InvalidInput("Rows come from one place.", hint="Give either --in FILE or --set NAME.")
+    said_ending(asked.out, [".jsonl", ".json"], "training rows")
+    inputs = [] if asked.source is None else [asked.source]
+    check_target(asked.out, force=asked.force, inputs=inputs)
     if asked.source is not None:
-        rows = read_plain_rows(asked.source, chosen.kind, left_out)
-        written = _write(asked.out, asked.format, rows, left_out)
+        names, notes = column_names(asked.map_), Notes()
+        rows = read_plain_rows(asked.source, chosen.kind, left_out, names=names, notes=notes)
+        written = _write(asked, rows, left_out)
+        print_notes(notes)
     else:
         written = _write_set(asked, left_out)
     _report(asked.format, asked.out, written, left_out, as_json=asked.as_json)
@@ -121,15 +140,15 @@ def _write_set(asked: ExportOptions, left_out: LeftOut) -> int:
 
     with working_in_project(asked.project) as (_, session, found):
         frozen = find_training_set(session, found.id, str(asked.set_name))
-        return _write(asked.out, asked.format, training_rows(session, frozen.id), left_out)
+        return _write(asked, training_rows(session, frozen.id), left_out)
 
 
-def _write(out: Path, name: str, rows: Iterable[TrainingRow], left_out: LeftOut) -> int:
+def _write(asked: ExportOptions, rows: Iterable[TrainingRow], left_out: LeftOut) -> int:
     """Write the rows of the format's kind; what is of another kind is counted."""
     from backend.errors import InvalidInput
     from backend.services.exports import export_rows, get_format
 
-    kind = get_format(name).kind
+    kind = get_format(asked.format).kind
 
     def of_kind() -> Iterable[TrainingRow]:
         for row in rows:
@@ -138,24 +157,14 @@ def _write(out: Path, name: str, rows: Iterable[TrainingRow], left_out: LeftOut)
             else:
                 left_out.reasons[f"of kind {row.kind}"] += 1
 
-    fresh = out.with_name(f".{out.name}.{os.getpid()}.new")
-    try:
-        count = _write_lines(fresh, export_rows(of_kind(), name))
-        if not count:
-            why = _listed(left_out.reasons) or "there is none"
-            raise InvalidInput(f"No row can be written as {name}: {why}.")
-        os.replace(fresh, out)
-    finally:
-        fresh.unlink(missing_ok=True)
-    return count
-
-
-def _write_lines(path: Path, lines: Iterable[Mapping[str, Any]]) -> int:
     count = 0
-    with path.open("w", encoding="utf-8") as stream:
-        for line in lines:
+    with whole_file(asked.out, force=asked.force) as stream:
+        for line in export_rows(of_kind(), asked.format):
             stream.write(json.dumps(line, ensure_ascii=False) + "\n")
             count += 1
+        if not count:
+            why = _listed(left_out.reasons) or "there is none"
+            raise InvalidInput(f"No row can be written as {asked.format}: {why}.")
     return count
 
 

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from backend.cli.common import open_installation, print_json
+from backend.cli.output import check_target, put_in_place, whole_file
 
 if TYPE_CHECKING:
     from backend.services.review_exports import ExportAsk, FileKind, Format
@@ -33,6 +34,7 @@ def export_queue(
     queue: str,
     project: str | None,
     resume: bool,
+    force: bool,
     all_purposes: bool,
     offsets: str,
     people: list[str] | None,
@@ -48,10 +50,12 @@ def export_queue(
     from backend.services.review_rows import queue_facts
     from backend.services.text_offsets import Offsets
 
+    # What a broken export left is taken up, so that it may be there.
+    check_target(out, force=force or resume)
     sessions, queue_id = _find_queue(queue, project)
     if format in SETTINGS:
-        with sessions() as session:
-            out.write_text(_settings_text(queue_facts(session, queue_id), format), "utf-8")
+        with sessions() as session, whole_file(out, force=force) as file:
+            file.write(_settings_text(queue_facts(session, queue_id), format))
         typer.echo(f"Written to {out}.")
         return
     chosen = review_exports.export_format(format)
@@ -62,13 +66,15 @@ def export_queue(
         addresses=None if people is None else _addresses(people),
     )
     part = out.with_name(f"{out.name}.part")
+    if part.exists() or part.is_symlink():
+        check_target(part, force=True)
     after = _take_up(out, part, chosen, kind) if resume else None
     if after is COMPLETE:
         typer.echo(f"{out} is whole; nothing is missing.")
         return
     pieces = review_exports.export_text(sessions, queue_id, format, ask, kind=kind, after=after)
     size = _append(part, pieces, fresh=after is None)
-    os.replace(part, out)
+    put_in_place(part, out, force=force or resume)
     _report(format, out, size, ask, as_json=as_json)
 
 

@@ -12,6 +12,8 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
+from backend.cli.output import whole_file
+
 STYLE = """
 body{font:15px/1.5 system-ui,sans-serif;max-width:960px;margin:2rem auto;padding:0 1rem;
 color:#1b1f24}
@@ -26,15 +28,21 @@ svg{background:#fff}}
 BLUE, GREY = "#1f6feb", "#8c959f"
 
 
-def write_report(path: Path, title: str, sections: Sequence[tuple[str, str]]) -> None:
-    """Write the page; a section is a heading and HTML made by the functions below."""
+def write_report(
+    path: Path, title: str, sections: Sequence[tuple[str, str]], *, force: bool
+) -> None:
+    """Write the page; a section is a heading and HTML made by the functions below.
+
+    A file that is there is written over only with `force`.
+    """
     body = "".join(f"<h2>{escape(head)}</h2>\n{content}\n" for head, content in sections)
     page = (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
         f"<title>{escape(title)}</title><style>{STYLE}</style></head>\n"
         f"<body><h1>{escape(title)}</h1>\n{body}</body></html>\n"
     )
-    path.write_text(page, encoding="utf-8")
+    with whole_file(path, force=force) as file:
+        file.write(page)
 
 
 def table(rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> str:

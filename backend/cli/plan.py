@@ -11,7 +11,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from backend.cli.common import JsonOption, print_json
+from backend.cli.common import (
+    JsonOption,
+    MapOption,
+    column_names,
+    print_json,
+    print_notes,
+)
 
 if TYPE_CHECKING:
     from evaluators.statistics.planning import Plan
@@ -26,6 +32,10 @@ def command(
     assurance: Annotated[
         float, typer.Option(min=0.5, max=0.99, help="Wished chance of reaching it.")
     ] = 0.8,
+    criterion: Annotated[
+        str | None, typer.Option(help="Criterion of the ratings, if several.")
+    ] = None,
+    map_: MapOption = None,
     as_json: JsonOption = False,
     level: Annotated[float, typer.Option(min=0.5, max=0.999, help="Confidence level.")] = 0.95,
     seed: Annotated[int, typer.Option(help="Seed of the simulation.")] = 0,
@@ -33,11 +43,14 @@ def command(
     """Ratings needed for an interval of a stated width, or for a verdict, with the uncertainty."""
     from evaluators.errors import EvaluatorError
     from evaluators.estimation_files import read_item_means
+    from evaluators.fields import Notes
     from evaluators.statistics.planning import plan_verdict, plan_width
 
     if (width is None) == (threshold is None):
         raise EvaluatorError("Give either --width or --threshold.")
-    values = read_item_means(ratings)
+    notes = Notes()
+    values = read_item_means(ratings, criterion=criterion, names=column_names(map_), notes=notes)
+    print_notes(notes)
     if width is not None:
         found = plan_width(values, width=width, assurance=assurance, level=level, seed=seed)
     else:

@@ -12,14 +12,23 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from backend.cli.common import JsonOption, print_json, print_table
+from backend.cli.common import (
+    FILE_HELP,
+    JsonOption,
+    MapOption,
+    column_names,
+    print_json,
+    print_notes,
+    print_table,
+)
+from backend.cli.output import ForceOption, check_target
 
 if TYPE_CHECKING:
     from evaluators.statistics.votes import Vote
 
 
 def command(
-    votes: Annotated[str, typer.Argument(help="JSONL or CSV, also .gz; - is stdin.")],
+    votes: Annotated[str, typer.Argument(help=FILE_HELP)],
     judge: Annotated[
         str | None, typer.Option(help="A rater to set against all others, who are people.")
     ] = None,
@@ -29,16 +38,23 @@ def command(
     length: Annotated[
         bool, typer.Option("--length", help="Estimate the effect of length_a - length_b.")
     ] = False,
+    map_: MapOption = None,
     html: Annotated[Path | None, typer.Option(help="Write a report that opens offline.")] = None,
+    force: ForceOption = False,
     as_json: JsonOption = False,
     level: Annotated[float, typer.Option(min=0.5, max=0.999, help="Confidence level.")] = 0.95,
     seed: Annotated[int, typer.Option(help="Seed of the bootstrap.")] = 0,
 ) -> None:
     """Win rates (a tie is half a win), Bradley-Terry strengths, and agreement with a judge."""
+    from evaluators.fields import Notes
     from evaluators.human_files import read_votes
     from evaluators.statistics.votes import judge_agreement, win_rates
 
-    rows = read_votes(votes)
+    if html is not None:
+        check_target(html, force=force, inputs=[votes])
+    notes = Notes()
+    rows = read_votes(votes, names=column_names(map_), notes=notes)
+    print_notes(notes)
     people = [vote for vote in rows if vote.rater != judge] if judge else rows
     report: dict[str, Any] = {
         "win_rates": [asdict(row) for row in win_rates(people, seed=seed, level=level)],
@@ -48,7 +64,7 @@ def command(
         found = judge_agreement(rows, judge, level=level)
         report["judge"] = [asdict(row) for row in found]
     if html is not None:
-        _write_html(html, votes, report)
+        _write_html(html, votes, report, force=force)
     if as_json:
         print_json(report)
     else:
@@ -65,7 +81,7 @@ def _strengths(votes: Sequence[Vote], *, side: bool, length: bool, level: float)
         return {"error": str(error)}
 
 
-def _write_html(path: Path, source: str, report: dict[str, Any]) -> None:
+def _write_html(path: Path, source: str, report: dict[str, Any], *, force: bool) -> None:
     from backend.cli.html_report import forest_plot, signatures, table, write_report
 
     against_all = [row for row in report["win_rates"] if row["against"] is None]
@@ -83,7 +99,7 @@ def _write_html(path: Path, source: str, report: dict[str, Any]) -> None:
     columns = ["model", "against", "value", "low", "high", "n", "items", "wins", "losses", "ties"]
     rates = [{**row, "against": row["against"] or "all"} for row in report["win_rates"]]
     sections.append(("All win rates", table(rates, columns)))
-    write_report(path, f"Preferences in {Path(source).name}", sections)
+    write_report(path, f"Preferences in {Path(source).name}", sections, force=force)
 
 
 def _print(report: dict[str, Any]) -> None:

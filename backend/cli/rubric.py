@@ -14,6 +14,7 @@ from backend.cli.common import (
     print_table,
     working_in_project,
 )
+from backend.cli.output import ForceOption, whole_file
 
 if TYPE_CHECKING:
     from backend.rubrics import Rubric
@@ -91,18 +92,17 @@ def add(file: FileArgument, project: ProjectOption = None, json: JsonOption = Fa
 def export(
     name: Annotated[str, typer.Argument(help="One of the library, or of the project.")],
     out: Annotated[Path | None, typer.Option(help="File to write; default: NAME.yaml.")] = None,
+    force: ForceOption = False,
     version: Annotated[int | None, typer.Option(help="Version in the project.")] = None,
     project: ProjectOption = None,
 ) -> None:
     """Write a rubric to a YAML file, to be edited and added again."""
-    from backend.errors import Conflict
     from backend.rubrics import dump_rubric
 
     rubric = _find(name, version, project)
     path = out or Path(f"{rubric.name}.yaml")
-    if path.exists():
-        raise Conflict(f"{path} is there already.", hint="Name another file: --out FILE")
-    path.write_text(dump_rubric(rubric), "utf-8")
+    with whole_file(path, force=force) as file:
+        file.write(dump_rubric(rubric))
     typer.echo(f"Wrote {path}.")
 
 

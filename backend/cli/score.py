@@ -10,11 +10,20 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import IO, TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from backend.cli.common import JsonOption, print_json, print_table
+from backend.cli.common import (
+    FILE_HELP,
+    JsonOption,
+    MapOption,
+    column_names,
+    print_json,
+    print_notes,
+    print_table,
+)
+from backend.cli.output import ForceOption, check_target, said_ending, whole_file
 
 if TYPE_CHECKING:
     from evaluators.columns import ScoreColumn
@@ -23,16 +32,24 @@ if TYPE_CHECKING:
 
 SLOW = 2000
 SHOWN_ROWS = 50
+SCORE_COLUMNS = (
+    *("id", "metric", "value", "error", "not_applicable", "label", "explanation"),
+    *("spans", "stats"),
+)
 COLUMNS = ["metric", "value", "low", "high", "n", "failed", "n/a", "note"]
 CLASS_COLUMNS = ["label", "support", "predicted", "precision", "recall", "f1", "note"]
 
 
 def command(
-    predictions: Annotated[str, typer.Argument(help="JSONL or CSV, also .gz; - is stdin.")],
+    predictions: Annotated[str, typer.Argument(help=FILE_HELP)],
     metrics: Annotated[str, typer.Option(help="Names, separated by commas.")] = "rouge",
     as_json: JsonOption = False,
-    out: Annotated[Path | None, typer.Option(help="Write one row per sample and metric.")] = None,
+    map_: MapOption = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Write one row per sample and metric: .jsonl or .csv.")
+    ] = None,
     html: Annotated[Path | None, typer.Option(help="Write a report that opens offline.")] = None,
+    force: ForceOption = False,
     by_class: Annotated[bool, typer.Option(help="Also precision and recall per class.")] = False,
     level: Annotated[float, typer.Option(min=0.5, max=0.999, help="Confidence level.")] = 0.95,
     resamples: Annotated[int, typer.Option(min=100, help="Bootstrap resamples.")] = 1000,
@@ -43,16 +60,24 @@ def command(
 ) -> None:
     """Score a file of predictions: every metric with its interval, n and signature."""
     from evaluators.aggregate import aggregate
+    from evaluators.fields import Notes
     from evaluators.predictions import read_samples
     from evaluators.registry import resolve_metrics
 
     chosen = resolve_metrics([name.strip() for name in metrics.split(",") if name.strip()])
-    samples = read_samples(predictions)
+    for path in (out, html):
+        if path is not None:
+            check_target(path, force=force, inputs=[predictions])
+    ending = ".jsonl" if out is None else said_ending(out, [".jsonl", ".csv"], "scores")
+    notes = Notes()
+    samples = read_samples(predictions, names=column_names(map_), notes=notes)
+    print_notes(notes)
     ids = [sample.id for sample in samples]
     groups = [sample.group for sample in samples]
     scores = _score(chosen, samples, processes)
     if out is not None:
-        _write_scores(out, ids, scores)
+        with whole_file(out, force=force) as file:
+            _write_scores(file, ending, ids, scores)
     figures, problems = [], []
     for metric in chosen:
         try:
@@ -64,7 +89,8 @@ def command(
             problems.append({"metric": metric.name, "error": str(error)})
     classes = _class_rows(scores, level) if by_class else []
     if html is not None:
-        _write_html(html, predictions, figures, problems, classes, _failures(ids, scores))
+        failures = _failures(ids, scores)
+        _write_html(html, predictions, figures, problems, classes, failures, force=force)
     if as_json:
         listed = [*(figure.as_dict() for figure in figures), *problems]
         print_json({"figures": listed, "classes": classes} if by_class else listed)
@@ -106,12 +132,25 @@ def _taken(samples: list[Sample]) -> Iterator[Sample]:
         yield samples.pop()
 
 
-def _write_scores(out: Path, ids: Sequence[str], scores: dict[str, ScoreColumn]) -> None:
-    with out.open("w", encoding="utf-8") as file:
-        for name, column in scores.items():
-            for identity, score in zip(ids, column, strict=True):
-                row = {"id": identity, "metric": name, **_plain(score)}
+def _write_scores(
+    file: IO[str], ending: str, ids: Sequence[str], scores: dict[str, ScoreColumn]
+) -> None:
+    from backend.services.csv_cells import csv_line
+
+    if ending == ".csv":
+        file.write(csv_line(SCORE_COLUMNS))
+    for name, column in scores.items():
+        for identity, score in zip(ids, column, strict=True):
+            row = {"id": identity, "metric": name, **_plain(score)}
+            if ending == ".csv":
+                file.write(csv_line(_cell(row.get(column)) for column in SCORE_COLUMNS))
+            else:
                 file.write(json.dumps(row, ensure_ascii=False) + "\n")
+
+
+def _cell(value: Any) -> Any:
+    """Lists as JSON: spans and statistics."""
+    return json.dumps(value, ensure_ascii=False) if isinstance(value, list | tuple) else value
 
 
 def _plain(score: Score) -> dict[str, Any]:
@@ -154,6 +193,8 @@ def _write_html(
     problems: Sequence[dict[str, str]],
     classes: Sequence[dict[str, Any]],
     failures: Sequence[dict[str, str]],
+    *,
+    force: bool,
 ) -> None:
     from backend.cli.html_report import forest_plots, signatures, table, write_report
 
@@ -166,7 +207,7 @@ def _write_html(
         shown = table(failures[:SHOWN_ROWS], ["id", "metric", "error"])
         sections.append((f"Not scored: {len(failures)}, the first of them", shown))
     sections.append(("Recipes", signatures([f.signature for f in figures])))
-    write_report(path, f"Scores of {Path(source).name}", sections)
+    write_report(path, f"Scores of {Path(source).name}", sections, force=force)
 
 
 def _note(figure: Figure) -> str:

@@ -1,16 +1,24 @@
-"""From the records of a file to examples: which column is what, and what every example needs."""
+"""From the rows of a file to examples: which column is what, and what every example needs."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 from backend.errors import InvalidInput
 from backend.services.datasets import Row
-from evaluators.readers import Record
+from backend.services.row_shapes import PlainRow, RowValues, parse_row
+from evaluators.errors import EvaluatorError
+from evaluators.fields import ColumnNames, Fields, Notes, Shape, bind_columns, name_unused, nearest
+from evaluators.predictions import references_of
+from evaluators.readers import Table
 
-FIELDS = ("id", "input", "context", "reference", "references", "group", "split")
+EXAMPLE = Shape(
+    ("id", "input", "context", "reference", "references", "group", "slices", "split"),
+)
+_TURNS = ("messages", "conversations", "prompt", "chosen")
+_ALPACA = {"input": "instruction", "context": "input", "reference": "output"}
+SHOWN = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,102 +39,171 @@ class ColumnMap:
     id_prefix: str = "row"
 
     def __post_init__(self) -> None:
-        if unknown := set(self.columns) - set(FIELDS):
+        if unknown := sorted(set(self.columns) - set(EXAMPLE.known)):
+            near = nearest(unknown[0], EXAMPLE.known)
             raise InvalidInput(
-                f"An example has no field {sorted(unknown)[0]!r}.",
-                hint=f"Fields are {', '.join(FIELDS)}.",
+                f"An example has no field {unknown[0]!r}"
+                + (f": did you mean {near}?" if near else "."),
+                hint=f"Fields are {', '.join(EXAMPLE.known)}.",
             )
 
 
-def rows_from_records(
-    records: Sequence[Record],
+def rows_from_table(
+    table: Table,
     column_map: ColumnMap,
     *,
-    source_name: str,
+    notes: Notes | None = None,
     split: str | None = None,
     need_reference: bool = True,
 ) -> list[Row]:
-    """Turn records into examples; all of them or an error that names file, row and remedy.
+    """Turn rows into examples; all of them, or an error that names file, row and remedy.
+
+    Rows of other tools (`backend.services.row_shapes`) are read where no column is named `input`
+    or mapped to it: a question with its answer, which is the reference.
 
     Args:
+        notes: told what was guessed, what counts as missing and which columns are not used.
         split: the split of every row of this file; else the file's own split column, if any.
         need_reference: refuse rows without a reference.
     """
-    rows = []
-    for record in records:
-        try:
-            rows.append(_row(record, column_map, split, need_reference))
-        except InvalidInput as error:
-            message = f"{source_name}: row {record.row}: {error.message}"
-            raise InvalidInput(message, hint=error.hint) from None
+    told = notes or Notes()
+    try:
+        rows = _read(table, column_map, told, split)
+    except EvaluatorError as error:
+        raise InvalidInput(error.message, hint=error.hint) from None
+    lacking = [record.row for record, row in zip(table.records, rows, strict=True) if _bare(row)]
+    if need_reference and lacking:
+        others = f" (nor in {len(lacking) - 1} other rows)" if len(lacking) > 1 else ""
+        raise InvalidInput(
+            f"{table.name}: row {lacking[0]}: no reference{others}.",
+            hint="Name the column (--map reference=COLUMN), or say --no-references.",
+        )
+    _say_unread(rows, table, column_map, told)
     return rows
 
 
-def _row(record: Record, column_map: ColumnMap, split: str | None, need_reference: bool) -> Row:
-    values, columns = record.values, column_map.columns
-    text = _text(values, columns.get("input", "input"), given="input" in columns)
-    context = _text(values, columns.get("context", "context"), given="context" in columns)
+def _bare(row: Row) -> bool:
+    return not row.references
+
+
+def _read(table: Table, column_map: ColumnMap, notes: Notes, split: str | None) -> list[Row]:
+    columns, in_turns = _columns(table, column_map, notes)
+    names = ColumnNames(columns)
+    fields = bind_columns(table, EXAMPLE, names=names, notes=notes, name_rest=False)
+    if absent := [name for name in column_map.slice_columns if name not in table.columns]:
+        raise InvalidInput(
+            f"{table.name}: no column {absent[0]!r}; it has {', '.join(table.columns)}.",
+            hint="Mend --slice.",
+        )
+    used = {columns.get(name, name) for name in EXAMPLE.known} | {*column_map.slice_columns}
+    rows = []
+    for one in fields:
+        try:
+            asked = RowValues(one.record.values, spelled=table.spelled)
+            turns = parse_row(asked) if in_turns else None
+            used |= asked.used
+            rows.append(_row(one, column_map, split, turns))
+        except InvalidInput as error:
+            message = f"{table.name}: row {one.record.row}: {error.message}"
+            raise InvalidInput(message, hint=error.hint) from None
+    name_unused(table, used, EXAMPLE, notes)
+    return rows
+
+
+def _columns(table: Table, column_map: ColumnMap, notes: Notes) -> tuple[dict[str, str], bool]:
+    """Which column is which field, and whether the rows are turns of another tool."""
+    columns, there = dict(column_map.columns), set(table.columns)
+    if {"input", "context"} & {*columns}:
+        return columns, False
+    if "instruction" in there:
+        for name, column in _ALPACA.items():
+            if column in there and name not in columns and (name == "input" or name not in there):
+                columns[name] = column
+        pairs = ", ".join(f"{name}={columns[name]}" for name in _ALPACA if name in columns)
+        notes.add(f"{table.name}: read as Alpaca rows: {pairs}.")
+        return columns, False
+    return columns, not {"input", "context"} & there and bool(there & {*_TURNS})
+
+
+def _row(fields: Fields, column_map: ColumnMap, split: str | None, turns: PlainRow | None) -> Row:
+    text, context = fields.text("input"), fields.text("context")
+    references = references_of(fields)
+    if turns is not None:
+        text = _question(turns, fields.notes)
+        known = turns.answer if turns.label is not False else turns.correction
+        references = references or ((known,) if known and known.strip() else ())
     if not text and not context:
         raise InvalidInput("neither input nor context.", hint="Name the column: --map input=TEXT.")
-    references = _references(values, columns)
-    if need_reference and not references:
-        raise InvalidInput(
-            "no reference.",
-            hint="Name the column (--map reference=COLUMN), or say --no-references.",
-        )
-    return Row(
-        external_id=_text(values, columns.get("id", "id"))
-        or f"{column_map.id_prefix}-{record.row}",
-        input=_with_instruction(column_map.instruction, text),
+    given = fields.name("id")
+    row = Row(
+        external_id=given or f"{column_map.id_prefix}-{fields.record.row}",
+        input="\n\n".join(part for part in (column_map.instruction, text) if part),
         context=context,
         references=references,
-        group=_text(values, columns.get("group", "group"), given="group" in columns),
-        slices=_slices(values, column_map.slice_columns),
-        split=split or _text(values, columns.get("split", "split"), given="split" in columns),
+        group=fields.code("group"),
+        slices=_slices(fields, column_map.slice_columns),
+        split=split or fields.code("split"),
     )
+    _check_texts(row)
+    return row
 
 
-def _with_instruction(instruction: str | None, text: str | None) -> str:
-    return "\n\n".join(part for part in (instruction, text) if part)
-
-
-def _text(values: Mapping[str, Any], column: str, *, given: bool = False) -> str | None:
-    if column not in values:
-        if given:
-            have = ", ".join(map(str, values)) or "nothing"
-            raise InvalidInput(f"no column {column!r}; it has {have}.", hint="Mend --map.")
-        return None
-    value = values[column]
-    if value is None:
-        return None
-    if not isinstance(value, str | int | float):
-        kind = type(value).__name__
-        raise InvalidInput(f"{column} is a {kind}, not a text.", hint="Make it a string.")
-    return _checked(str(value), column) or None
-
-
-def _checked(text: str, column: str) -> str:
-    """PostgreSQL cannot store NUL; lone surrogates are not text in any encoding."""
-    if "\x00" in text or any("\ud800" <= char <= "\udfff" for char in text):
+def _question(turns: PlainRow, notes: Notes) -> str:
+    """The one question of a row's turns, which is all that an example holds yet."""
+    roles = [turn["role"] for turn in turns.prompt]
+    if roles[:1] == ["system"]:
+        notes.add("not used: system messages, which an example does not hold yet.")
+    if roles not in (["user"], ["system", "user"]):
         raise InvalidInput(
-            f"{column} holds a character that is not text (NUL or a lone surrogate).",
-            hint="Remove it from the file.",
+            f"a conversation of several turns ({', '.join(roles)}); an example is one question.",
+            hint="Leave such rows out.",
         )
-    return text if text.strip() else ""
+    return turns.prompt[-1]["content"]
 
 
-def _references(values: Mapping[str, Any], columns: Mapping[str, str]) -> tuple[str, ...]:
-    many = values.get(columns.get("references", "references"))
-    if isinstance(many, list):
-        found = [_text({"references": item}, "references") for item in many]
-        return tuple(text for text in found if text)
-    one = _text(values, columns.get("reference", "reference"), given="reference" in columns)
-    return (one,) if one else ()
+def _slices(fields: Fields, slice_columns: Sequence[str]) -> dict[str, str]:
+    picked = {column: _slice(fields, column) for column in slice_columns}
+    return {
+        **fields.mapping("slices"),
+        **{column: value for column, value in picked.items() if value is not None},
+    }
 
 
-def _slices(values: Mapping[str, Any], slice_columns: Sequence[str]) -> dict[str, str]:
-    own = values.get("slices") or {}
-    if not isinstance(own, dict):
-        raise InvalidInput("slices is not an object.", hint='Write {"task": "summary"}.')
-    picked = {column: _text(values, column, given=True) or "" for column in slice_columns}
-    return {**{str(k): str(v) for k, v in own.items()}, **picked}
+def _slice(fields: Fields, column: str) -> str | None:
+    # By its own name, whichever field the column may be mapped to.
+    return Fields(fields.table, fields.record, {}, fields.notes).text(column)
+
+
+def _check_texts(row: Row) -> None:
+    """PostgreSQL cannot store NUL; lone surrogates are not text in any encoding."""
+    texts = (row.external_id, row.input, row.context, row.group, row.split, *row.references)
+    names = ("id", "input", "context", "group", "split", *("reference" for _ in row.references))
+    sliced = [("slices", text) for pair in row.slices.items() for text in pair]
+    for name, text in [*zip(names, texts, strict=True), *sliced]:
+        if text and ("\x00" in text or any("\ud800" <= char <= "\udfff" for char in text)):
+            raise InvalidInput(
+                f"{name} holds a character that is not text (NUL or a lone surrogate).",
+                hint="Remove it from the file.",
+            )
+
+
+def _say_unread(rows: Sequence[Row], table: Table, column_map: ColumnMap, notes: Notes) -> None:
+    """Say which checks will have nothing to read, and which mapping gives it to them."""
+    from evaluators.registry import METRICS
+
+    lacking = sum(row.context is None for row in rows)
+    if not lacking:
+        return
+    if lacking < len(rows):
+        notes.add(f"{table.name}: {lacking} of {len(rows)} examples have no context.")
+        return
+    checks = [name for name, metric in METRICS.items() if "context" in metric.needs]
+    named = ", ".join(checks[:SHOWN])
+    source = column_map.columns.get("input", "input")
+    hint = "map the source document, if there is one: --map context=COLUMN"
+    if source in table.columns:
+        hint = (
+            f"if {source!r} is the document that answers must be true to, say "
+            f'--map context={source} --instruction "WHAT TO DO WITH IT"'
+        )
+    notes.add(f"{table.name}: no context, so that {named} will have nothing to read; {hint}.")

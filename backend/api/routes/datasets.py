@@ -12,11 +12,11 @@ from backend.api.once import OnceDep
 from backend.schemas.common import Page
 from backend.schemas.datasets import DatasetGiven, DatasetVersionShown, ExampleShown, SplitShown
 from backend.services import datasets
-from backend.services.dataset_rows import ColumnMap, rows_from_records
+from backend.services.dataset_rows import ColumnMap, rows_from_table
 from backend.services.leak_checks import acceptance
 from backend.services.pages import page_of
 from backend.tables.datasets import DatasetVersion, Example
-from evaluators.readers import Record
+from evaluators.readers import Table
 
 router = APIRouter(tags=["datasets"])
 SplitName = Literal["train", "validation", "test"]
@@ -55,8 +55,7 @@ def import_dataset(
 ) -> DatasetVersionShown:
     """The rows as the next version of a dataset; the same content is the version that stands."""
     source = f"{body.name} (sent)"
-    records = [Record(number, row) for number, row in enumerate(body.rows, start=1)]
-    rows = rows_from_records(records, ColumnMap(), source_name=source)
+    rows = rows_from_table(Table.of_rows(source, body.rows), ColumnMap())
     version = datasets.import_dataset(
         session,
         project_id,

@@ -74,10 +74,10 @@ def import_hasty_labels(demo: Demo, made_with: list[str]) -> float:
     Returns the share of train labels that are wrong.
     """
     from backend.services.datasets import get_dataset_version, import_dataset, list_examples
-    from evaluators.readers import read_records
+    from evaluators.readers import read_table
 
     file = make_data(demo, LABELLED, [*made_with, "--hasty"])
-    records = read_records(file)
+    records = read_table(file).records
     hasty = {str(r.values["id"]): str(r.values["reference"]) for r in records}
     with demo.installation.sessions.begin() as session:
         version = get_dataset_version(session, demo.project_id, TRUE)

@@ -80,7 +80,7 @@ def test_that_a_refusal_is_one_line_and_writes_nothing(
     out = tmp_path / "out.jsonl"
     out.write_text("what was there before")
     given = [str(plain) if word == "ROWS" else word for word in arguments]
-    assert strop(*given, "--out", str(out)) == 1
+    assert strop(*given, "--out", str(out), "--force") == 1
     told = capsys.readouterr().err
     assert said in told
     assert len(told.splitlines()) == 1
@@ -93,7 +93,7 @@ def test_that_a_bad_row_in_the_middle_leaves_the_old_file(plain: Path, tmp_path:
     out.write_text("before")
     with plain.open("a") as stream:
         stream.write('{"question": 1}\n')
-    assert strop("export", "sft", "--in", str(plain), "--out", str(out)) == 1
+    assert strop("export", "sft", "--in", str(plain), "--out", str(out), "--force") == 1
     assert out.read_text() == "before"
 
 

@@ -145,7 +145,7 @@ def test_agreement_of_csv_labels_with_replicates(
         (ratings(), ["--weights", "cubic"], "no weighting 'cubic'"),
         (ratings(), ["--values", "1,2"], "0.0 is off the scale 1.0, 2.0"),
         ([{"item": 1, "rater": "p"}], [], "no value and no label"),
-        ([{"item": 1, "rater": "p", "value": None}], [], "is None, no rating"),
+        ([{"item": 1, "rater": "p", "value": None}], [], "there is no rating in it"),
     ],
 )
 def test_agreement_refusals(

@@ -9,12 +9,19 @@ from typing import Any
 import pytest
 
 from backend.errors import InvalidInput
-from backend.services.exports import TrainingRow
+from backend.services.exports import FORMATS, TrainingRow, export_rows
 from backend.services.plain_rows import LeftOut, read_plain_rows
+from evaluators.fields import ColumnNames, Notes
 
 ASK = [{"role": "user", "content": "Ask"}]
 YES = [{"role": "assistant", "content": "Yes"}]
 NO = [{"role": "assistant", "content": "No"}]
+BRIEF = {"role": "system", "content": "Be brief"}
+HELLO = [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Hello"}]
+PARTS = [{"type": "text", "text": "A"}, {"type": "text", "text": "sk"}]
+IMAGE = [{"type": "image_url", "image_url": {"url": "x"}}]
+CALL = {"role": "assistant", "content": None, "tool_calls": [{"id": "1"}]}
+PAIR = TrainingRow("dpo", ASK, "Yes", rejected="No")
 
 
 def read(folder: Path, kind: str, *rows: dict[str, Any]) -> tuple[list[TrainingRow], LeftOut]:
@@ -62,6 +69,75 @@ def read(folder: Path, kind: str, *rows: dict[str, Any]) -> tuple[list[TrainingR
             {"prompt": ASK, "completion": YES, "label": True},
             TrainingRow("kto", ASK, "Yes", label=True),
         ),
+        ("sft", {"input": "Ask", "output": True}, TrainingRow("sft", ASK, "true")),
+        ("sft", {"input": "Ask", "output": 3.0}, TrainingRow("sft", ASK, "3")),
+        (
+            "sft",
+            {"input": "Ask", "output": "Yes", "correction": None, "label": True},
+            TrainingRow("sft", ASK, "Yes"),
+        ),
+        ("sft", {"instruction": "Ask", "output": "Yes"}, TrainingRow("sft", ASK, "Yes")),
+        (
+            "sft",
+            {"instruction": "Ask", "input": float("nan"), "output": "Yes", "history": []},
+            TrainingRow("sft", ASK, "Yes"),
+        ),
+        (
+            "sft",
+            {"instruction": "Ask", "input": "Doc", "output": "Yes", "system": "Be brief"},
+            TrainingRow("sft", [BRIEF, {"role": "user", "content": "Ask\n\nDoc"}], "Yes"),
+        ),
+        (
+            "sft",
+            {"instruction": "Ask", "output": "Yes", "history": [["Hi", "Hello"]]},
+            TrainingRow("sft", [*HELLO, *ASK], "Yes"),
+        ),
+        (
+            "dpo",
+            {"instruction": "Ask", "input": "", "chosen": "Yes", "rejected": "No"},
+            TrainingRow("dpo", ASK, "Yes", rejected="No"),
+        ),
+        (
+            "sft",
+            {"conversations": [{"from": "human", "value": "Ask"}, {"from": "gpt", "value": "Yes"}]},
+            TrainingRow("sft", ASK, "Yes"),
+        ),
+        (
+            "dpo",
+            {
+                "conversations": [{"from": "human", "value": "Ask"}],
+                "chosen": {"from": "gpt", "value": "Yes"},
+                "rejected": {"from": "gpt", "value": "No"},
+            },
+            TrainingRow("dpo", ASK, "Yes", rejected="No"),
+        ),
+        ("dpo", {"chosen": ASK + YES, "rejected": ASK + NO}, PAIR),
+        (
+            "dpo",
+            {"prompt": "Ask", "chosen": ASK + YES, "rejected": ASK + NO, "messages": ASK + YES},
+            PAIR,
+        ),
+        ("sft", {"chosen": ASK + YES, "rejected": ASK + NO}, TrainingRow("sft", ASK, "Yes")),
+        (
+            "dpo",
+            {"chosen": [BRIEF, *HELLO, *ASK, *YES], "rejected": [BRIEF, *HELLO, *ASK, *NO]},
+            TrainingRow("dpo", [BRIEF, *HELLO, *ASK], "Yes", rejected="No"),
+        ),
+        (
+            "dpo",
+            {"system": "Be brief", "prompt": "Ask", "chosen": "Yes", "rejected": "No"},
+            TrainingRow("dpo", [BRIEF, *ASK], "Yes", rejected="No"),
+        ),
+        (
+            "sft",
+            {"messages": [{"role": "user", "content": PARTS}, *YES], "tools": []},
+            TrainingRow("sft", ASK, "Yes"),
+        ),
+        (
+            "sft",
+            {"messages": [{"role": "developer", "content": "Be brief"}, *ASK, *YES]},
+            TrainingRow("sft", [BRIEF, *ASK], "Yes"),
+        ),
     ],
 )
 def test_that_a_shape_is_read(
@@ -80,6 +156,18 @@ def test_that_a_shape_is_read(
         ("dpo", {"input": "Ask", "output": "Yes"}, "no rejected answer"),
         ("dpo", {"input": "Ask", "output": "Yes", "correction": "Yes"}, "are the same"),
         ("kto", {"input": "Ask", "output": "Yes"}, "no label"),
+        ("sft", {"input": "Ask", "output": "wrong", "correction": ""}, "an empty correction"),
+        ("sft", {"input": "Ask", "output": "wrong", "correction": None}, "an empty correction"),
+        ("dpo", {"input": "Ask", "output": "wrong", "correction": " "}, "an empty correction"),
+        ("sft", {"messages": ASK + YES, "tools": [{"type": "function"}]}, "with tools"),
+        ("sft", {"messages": [*ASK, CALL, *YES]}, "with calls of tools (tool_calls)"),
+        (
+            "sft",
+            {"conversations": [*ASK, {"from": "function_call", "value": "{}"}, *YES]},
+            "with calls of tools",
+        ),
+        ("sft", {"messages": [{"role": "user", "content": IMAGE}, *YES]}, "no text (image_url)"),
+        ("dpo", {"chosen": ASK + YES, "rejected": HELLO[:1] + NO}, "different turns"),
     ],
 )
 def test_that_what_does_not_serve_is_counted(
@@ -93,8 +181,8 @@ def test_that_what_does_not_serve_is_counted(
 @pytest.mark.parametrize(
     ("values", "said"),
     [
-        ({"question": "Ask"}, "row 2: it has no input, prompt or messages"),
-        ({"input": 5, "output": "Yes"}, "row 2: input is not text"),
+        ({"question": "Ask"}, "row 2: it has no .* or input: did you mean input by 'quest"),
+        ({"input": {}, "output": "Yes"}, "row 2: input is not text"),
         ({"prompt": [1], "completion": "Yes"}, "row 2: prompt is not a list of messages"),
         ({"prompt": ASK, "completion": ASK}, "completion is not one message of the assistant"),
         ({"messages": ASK}, "do not end with an answer"),
@@ -114,3 +202,36 @@ def test_that_csv_is_read_with_its_labels_and_empty_cells(tmp_path: Path) -> Non
         (ASK, "Yes\nindeed", True),
         (ASK, "No", False),
     ]
+
+
+def test_that_a_table_holds_turns_as_json_and_says_what_it_does_not_use(tmp_path: Path) -> None:
+    file, notes = tmp_path / "rows.csv", Notes()
+    cell = json.dumps(ASK + YES).replace('"', '""')
+    file.write_text(f'messages;source\n"{cell}";x\n')
+    [row] = read_plain_rows(file, "sft", LeftOut(), notes=notes)
+    assert (row.prompt, row.completion) == (ASK, "Yes")
+    assert "not used: source" in notes.sentences()[1]
+
+
+def test_that_columns_are_mapped_and_keys_of_turns_are_named(tmp_path: Path) -> None:
+    file, notes = tmp_path / "rows.jsonl", Notes()
+    turns = [{"role": "user", "content": "Ask", "name": "eva"}, *YES]
+    file.write_text(json.dumps({"talk": turns}) + "\n")
+    names = ColumnNames({"messages": "talk"})
+    [row] = read_plain_rows(file, "sft", LeftOut(), names=names, notes=notes)
+    assert row.prompt == ASK
+    assert notes.sentences() == [f"{file}: not used: name in messages."]
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_that_what_is_exported_is_read_back(tmp_path: Path, name: str) -> None:
+    kind = FORMATS[name].kind
+    row = TrainingRow(
+        kind,
+        ASK,
+        "Yes",
+        rejected="No" if kind == "dpo" else None,
+        label=False if kind == "kto" else None,
+    )
+    rows, left_out = read(tmp_path, kind, *export_rows([row], name))
+    assert (rows, dict(left_out.reasons)) == ([row], {})
