@@ -31,15 +31,18 @@ def compare_models(
     flips: int,
     as_json: bool,
 ) -> None:
-    """Print the candidate minus the baseline from the newest run that scored both."""
+    """Print the candidate minus the baseline from the newest held-out run that scored both."""
     from backend.services.comparison import newest_scores_of_both
     from backend.services.flips import find_flips
     from backend.services.model_versions import find_model
+    from backend.tables.datasets import Split
 
     with working_in_project(project) as (_, session, found):
         old = find_model(session, found.id, baseline)
         new = find_model(session, found.id, candidate)
-        run = newest_scores_of_both(session, found.id, old, new)
+        held_out = (Split.VALIDATION, Split.TEST)
+        run = newest_scores_of_both(session, found.id, old, new, splits=held_out)
+        split = run.generation_run.split
         rows = _rows(session, run, old, new, metrics)
         sliced = _sliced(session, found.id, run, old, new) if slices else []
         metric = metrics[0] if metrics else None
@@ -51,7 +54,7 @@ def compare_models(
     if as_json:
         print_json(rows if read is None and not slices else _record(rows, sliced, read))
         return
-    title = f"{new.label} minus {old.label}, paired by example (score run {run.id})"
+    title = f"{new.label} minus {old.label}, paired by example (score run {run.id}, {split} split)"
     _print(rows, title)
     if slices:
         _print(

@@ -127,13 +127,15 @@ def judge(demo: Demo, candidate: str, baseline: str) -> str:
             row = get_comparison(session, decisions[-1].comparison_id)
             decision = decisions[-1]
         else:
+            project_id = demo.project_id
+            scores = comparison.newest_scores_of_both(session, project_id, old, new)
             row = comparison.compare_models(
                 session,
-                manifest_row=current_manifest(session, demo.project_id),
-                score_run=comparison.newest_scores_of_both(session, demo.project_id, old, new),
+                manifest_row=current_manifest(session, project_id),
+                score_run=scores,
                 baseline=old,
                 candidate=new,
-                queue=comparison.newest_pair_queue(session, demo.project_id, old, new),
+                queue=comparison.newest_pair_queue(session, project_id, old, new, scores=scores),
             )
             decision = decide_promotion(session, row, decided_by_id=None, simulated=True)
         print_table(row.lines, columns=["title", "verdict", "reason"])

@@ -40,13 +40,14 @@ def command(
         manifest = current_manifest(session, found.id)
         new = find_model(session, found.id, candidate)
         old = find_model(session, found.id, baseline or manifest_of(manifest).baseline)
+        scores = comparison.newest_scores_of_both(session, found.id, old, new)
         row = comparison.compare_models(
             session,
             manifest_row=manifest,
-            score_run=comparison.newest_scores_of_both(session, found.id, old, new),
+            score_run=scores,
             baseline=old,
             candidate=new,
-            queue=comparison.newest_pair_queue(session, found.id, old, new),
+            queue=comparison.newest_pair_queue(session, found.id, old, new, scores=scores),
         )
         change = change_since_training(session, row)
         record = {

@@ -8,13 +8,14 @@ adjusts over the lines stand beside them for whoever reads one line alone.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import asdict, replace
 from typing import Any
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from backend.errors import CannotCompute, NotFound, StropError
+from backend.errors import CannotCompute, InvalidInput, NotFound, StropError
 from backend.schemas.manifests import Manifest, ManifestLine
 from backend.services import review, scoring
 from backend.services.model_cards import write_card
@@ -23,6 +24,7 @@ from backend.services.projects import manifest_of
 from backend.services.review.watching import Watch, watch_queue
 from backend.services.verdicts import Evidence, LineVerdict, judge_all, judge_line
 from backend.tables.comparison import Comparison
+from backend.tables.datasets import DatasetVersion, Split
 from backend.tables.generation import GenerationRun, GenerationRunModel
 from backend.tables.model_versions import ModelVersion
 from backend.tables.projects import SuccessManifest
@@ -50,7 +52,13 @@ def compare_models(
     Args:
         score_run: scores of both models on the same generation run.
         queue: blind pairs of the two models, for lines on `win_rate`.
+
+    Raises:
+        NotFound, InvalidInput: what is named is no evidence on them (`check_evidence`).
     """
+    check_evidence(
+        session, manifest_row.project_id, score_run, queue, baseline=baseline, candidate=candidate
+    )
     manifest = manifest_of(manifest_row)
     lines = [
         _judge(session, manifest, line, score_run.id, baseline, candidate, queue)
@@ -74,6 +82,56 @@ def compare_models(
     session.flush()
     write_card(session, candidate)
     return row
+
+
+def check_evidence(
+    session: Session,
+    project_id: int,
+    score_run: ScoreRun,
+    queue: ReviewQueue | None,
+    *,
+    baseline: ModelVersion,
+    candidate: ModelVersion,
+) -> None:
+    """Check that scores and votes may decide on two models, whoever named them.
+
+    Both are on outputs of these two models for the held-out test split of one dataset: what a model
+    was trained on, or chosen by, proves nothing of it.
+
+    Raises:
+        NotFound: they are of another project.
+        InvalidInput: they are of other models, another split or another dataset.
+    """
+    run = score_run.generation_run
+    wanted = {baseline.id, candidate.id}
+    _check_run(run, project_id, f"score run {score_run.id}", {m.id for m in run.models}, wanted)
+    if queue is None:
+        return
+    shown = set(review.models_of_queue(session, queue.id)) if queue.kind == QueueKind.PAIR else None
+    what = f"the queue {queue.name!r}"
+    if shown is None:
+        raise InvalidInput(f"Votes are taken from pairs, and {what} shows single outputs.")
+    _check_run(queue.generation_run, project_id, what, shown, wanted)
+    if queue.generation_run.dataset_version.dataset_id != run.dataset_version.dataset_id:
+        raise InvalidInput(
+            f"The votes of {what} are on another dataset than score run {score_run.id}.",
+            hint="Open a queue of pairs on the run that was scored.",
+        )
+
+
+def _check_run(
+    run: GenerationRun, project_id: int, what: str, models: set[int], wanted: set[int]
+) -> None:
+    """Errors as in `check_evidence`."""
+    if run.project_id != project_id:
+        raise NotFound(f"The project has no such evidence: {what} is of another one.")
+    if run.split != Split.TEST:
+        raise InvalidInput(
+            f"A verdict takes the test split, and {what} is on the {run.split} split.",
+            hint="Run both models on the test split: strop run --split test",
+        )
+    if not wanted <= models:
+        raise InvalidInput(f"The two models do not both take part in {what}.")
 
 
 def _judge(
@@ -253,16 +311,21 @@ def list_comparisons(session: Session, project_id: int) -> list[Comparison]:
 
 
 def newest_scores_of_both(
-    session: Session, project_id: int, first: ModelVersion, second: ModelVersion
+    session: Session,
+    project_id: int,
+    first: ModelVersion,
+    second: ModelVersion,
+    *,
+    splits: Collection[Split] = (Split.TEST,),
 ) -> ScoreRun:
-    """The newest score run of a held-out generation run in which both models took part.
+    """The newest score run of a generation run on these splits in which both models took part.
 
     Raises NotFound when there is none.
     """
     query = (
         select(ScoreRun)
         .join(GenerationRun)
-        .where(GenerationRun.project_id == project_id, GenerationRun.split != "train")
+        .where(GenerationRun.project_id == project_id, GenerationRun.split.in_(splits))
     )
     for model in (first, second):
         query = query.where(
@@ -283,12 +346,31 @@ def newest_scores_of_both(
 
 
 def newest_pair_queue(
-    session: Session, project_id: int, first: ModelVersion, second: ModelVersion
+    session: Session,
+    project_id: int,
+    first: ModelVersion,
+    second: ModelVersion,
+    *,
+    scores: ScoreRun | None = None,
 ) -> ReviewQueue | None:
-    """The newest queue of blind pairs of exactly these two models, if one was opened."""
-    query = select(ReviewQueue).where(
-        ReviewQueue.project_id == project_id, ReviewQueue.kind == QueueKind.PAIR
+    """The newest queue of blind pairs of exactly these two models on the test split, if any.
+
+    Args:
+        scores: the votes are to be on the same dataset as these.
+    """
+    query = (
+        select(ReviewQueue)
+        .join(GenerationRun, GenerationRun.id == ReviewQueue.generation_run_id)
+        .where(
+            ReviewQueue.project_id == project_id,
+            ReviewQueue.kind == QueueKind.PAIR,
+            GenerationRun.split == Split.TEST,
+        )
     )
+    if scores is not None:
+        dataset_id = scores.generation_run.dataset_version.dataset_id
+        query = query.join(DatasetVersion, DatasetVersion.id == GenerationRun.dataset_version_id)
+        query = query.where(DatasetVersion.dataset_id == dataset_id)
     wanted = {first.id, second.id}
     for queue in session.scalars(query.order_by(ReviewQueue.id.desc())):
         if set(review.models_of_queue(session, queue.id)) == wanted:

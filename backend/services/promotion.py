@@ -9,7 +9,8 @@ from __future__ import annotations
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from backend.errors import Conflict, NotFound
+from backend.errors import Conflict, InvalidInput, NotFound
+from backend.services.comparison import check_evidence
 from backend.services.model_cards import write_card
 from backend.services.model_versions import alias_target, register_base, served_model
 from backend.services.promotion_evidence import (
@@ -25,6 +26,8 @@ from backend.services.users import require_lead
 from backend.tables.comparison import Comparison
 from backend.tables.model_versions import ModelVersion
 from backend.tables.promotion import Promotion, PromotionAction
+from backend.tables.review import ReviewQueue
+from backend.tables.scoring import ScoreRun
 
 CHAMPION = "champion"
 DECIDED_ALONE = "decided by the manifest without a person; no server was told"
@@ -76,15 +79,35 @@ def plan_promotion(
     """What the servers are to be told.
 
     Raises:
-        Conflict: the preflight or the verdict is no PASS and no override with its reason is given.
+        Conflict: the preflight or the verdict is no PASS, or the verdict rests on what is no
+            evidence (it was judged before that was refused); and no override is given.
     """
     if not is_passed(comparison) and not override:
         raise Conflict(
             f"The verdict is {comparison.verdict}, not PASS. {reason_of(comparison)}",
             hint='Improve the candidate, or sign with --override "reason".',
         )
+    if not override:
+        _require_evidence(session, comparison)
     candidate = session.get_one(ModelVersion, comparison.candidate_id)
     return plan_move(session, comparison.project_id, candidate, alias=alias)
+
+
+def _require_evidence(session: Session, comparison: Comparison) -> None:
+    queue_id = comparison.review_queue_id
+    try:
+        check_evidence(
+            session,
+            comparison.project_id,
+            session.get_one(ScoreRun, comparison.score_run_id),
+            None if queue_id is None else session.get_one(ReviewQueue, queue_id),
+            baseline=session.get_one(ModelVersion, comparison.baseline_id),
+            candidate=session.get_one(ModelVersion, comparison.candidate_id),
+        )
+    except (NotFound, InvalidInput) as error:
+        raise Conflict(
+            f"The verdict cannot be promoted by: {error.message}", hint="Judge anew: strop gate"
+        ) from error
 
 
 def promote(

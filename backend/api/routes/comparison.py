@@ -56,7 +56,9 @@ def compare(
     else:
         scores = scoring.get_score_run(session, body.score_run_id)
     if body.review_queue_id is None:
-        votes = comparison.newest_pair_queue(session, project_id, baseline, candidate)
+        votes = comparison.newest_pair_queue(
+            session, project_id, baseline, candidate, scores=scores
+        )
     else:
         votes = review.get_queue(session, body.review_queue_id)
     row = comparison.compare_models(

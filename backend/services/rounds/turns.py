@@ -9,7 +9,7 @@ from typing import assert_never
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from backend.errors import Conflict, NotFound
+from backend.errors import Conflict, InvalidInput, NotFound
 from backend.services import queue, review
 from backend.services.cancelling import Cancellation, cancel_unfinished
 from backend.services.metric_specs import BUILT_IN, AllowedMetrics, parse_metric_specs
@@ -20,6 +20,7 @@ from backend.services.rounds.plans import AcceptedLeaks, RoundPlan
 from backend.services.rounds.replays import replay_runs
 from backend.services.serving import Move, ServingReport
 from backend.services.users import find_member
+from backend.tables.datasets import Split
 from backend.tables.rounds import Phase, Round, RoundEvent, RoundState
 from backend.tables.users import User
 
@@ -70,9 +71,15 @@ def start_round(
     Raises:
         Forbidden: a metric of the plan that the project may not use.
         UnknownName: a reviewer who is not of the project.
+        InvalidInput: the plan evaluates on another split than that which a verdict takes.
         Conflict: no success manifest is set, or another round of the project is under way.
     """
     current_manifest(session, project_id)
+    if plan.split != Split.TEST:
+        raise InvalidInput(
+            f"A round ends with a verdict, which takes the test split and not {plan.split}.",
+            hint="Take split out of the plan; run the validation split by strop run.",
+        )
     parse_metric_specs(plan.metrics, allowed)
     for name in plan.review.reviewers if plan.review is not None else ():
         find_member(session, project_id, name)

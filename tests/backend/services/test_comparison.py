@@ -3,19 +3,31 @@
 from __future__ import annotations
 
 import pytest
+from sqlalchemy import delete
 from sqlalchemy.orm import Session, sessionmaker
 
 from backend.cli import main
-from backend.errors import NotFound
+from backend.errors import Conflict, InvalidInput, NotFound
 from backend.schemas.manifests import ManifestLine
 from backend.services import comparison, promotion, review
+from backend.services.datasets import import_dataset
 from backend.services.manifest_changes import change_since_training
 from backend.services.projects import set_manifest
 from backend.services.verdicts import judge_line
 from backend.settings import Settings
 from backend.tables.comparison import Comparison
+from backend.tables.generation import Generation
 from backend.tables.model_versions import ModelVersion
-from tests.fixtures_review import build_desk, run_over, score_answers, vote_on_pairs
+from backend.tables.review import ReviewQueue
+from backend.tables.scoring import ScoreRun
+from tests.fixtures_review import (
+    Desk,
+    build_desk,
+    make_rows,
+    run_over,
+    score_answers,
+    vote_on_pairs,
+)
 from tests.fixtures_trial import GOOD_BAR, Trial
 
 
@@ -196,6 +208,108 @@ def test_gate_command_ends_with_the_code_of_its_verdict(
         main(["gate", "v1"])
     assert ended.value.code == code
     assert "exact_match at least 0.8" in capsys.readouterr().out
+
+
+# What is evidence, and what is not.
+
+
+class Evidence:
+    """Votes and scores of the desk's two models, on any split."""
+
+    def __init__(
+        self, session: Session, split: str, *, name: str, desk: Desk | None = None
+    ) -> None:
+        self.session = session
+        self.desk = desk or build_desk(session, splits={"train": 20, "validation": 20, "test": 20})
+        self.run = run_over(session, self.desk, self.desk.version, split=split)
+        elsewhere = [e.id for e in self.desk.examples if e.split != split]
+        session.execute(
+            delete(Generation).where(
+                Generation.run_id == self.run.id, Generation.example_id.in_(elsewhere)
+            )
+        )
+        session.expire_all()
+        chosen = {"generation_run_id": self.run.id}
+        self.queue = self.desk.open(session, name, kind="pair", **chosen)
+        self.scores = score_answers(session, self.run, "exact_match")
+
+    def judge(
+        self,
+        *,
+        scores: ScoreRun | None = None,
+        queue: ReviewQueue | None = None,
+        candidate: ModelVersion | None = None,
+    ) -> Comparison:
+        return comparison.compare_models(
+            self.session,
+            manifest_row=set_manifest(self.session, self.desk.project.id, BLIND_BAR),
+            score_run=scores or self.scores,
+            baseline=self.desk.models[0],
+            candidate=candidate or self.desk.models[1],
+            queue=queue or self.queue,
+        )
+
+
+@pytest.mark.parametrize("split", ["train", "validation"])
+def test_only_the_test_split_is_evidence(
+    sqlite_sessions: sessionmaker[Session], split: str
+) -> None:
+    with sqlite_sessions() as session:
+        good = Evidence(session, "test", name="held out")
+        bad = Evidence(session, split, name="newer", desk=good.desk)
+        project, models = good.desk.project.id, good.desk.models
+        assert comparison.newest_pair_queue(session, project, *models) == good.queue
+        assert comparison.newest_scores_of_both(session, project, *models) == good.scores
+        with pytest.raises(InvalidInput, match=f"the queue 'newer' is on the {split} split"):
+            good.judge(queue=bad.queue)
+        with pytest.raises(InvalidInput, match=f"is on the {split} split"):
+            good.judge(scores=bad.scores)
+        assert good.judge().verdict == "INCONCLUSIVE"
+        row = good.judge()
+        row.verdict, row.preflight = "PASS", {"verdict": "PASS", "reason": ""}
+        row.score_run_id = bad.scores.id
+        with pytest.raises(Conflict, match=f"is on the {split} split"):
+            promotion.plan_promotion(session, row)
+
+
+def test_evidence_is_of_the_project_the_models_and_the_dataset(
+    sqlite_sessions: sessionmaker[Session],
+) -> None:
+    with sqlite_sessions() as session:
+        mine = Evidence(session, "test", name="mine")
+        elsewhere = build_desk(session, splits={"test": 9}, name="other")
+        theirs = Evidence(session, "test", name="theirs", desk=elsewhere)
+        with pytest.raises(NotFound, match="of another"):
+            mine.judge(queue=theirs.queue)
+        with pytest.raises(NotFound, match="of another"):
+            mine.judge(scores=theirs.scores)
+        stranger = ModelVersion(
+            project_id=mine.desk.project.id,
+            name="v9",
+            revision=1,
+            base_model="tiny",
+            adapter_path="v9",
+            **dict.fromkeys(("base_sha256", "tokenizer_sha256", "template_sha256"), "0"),
+        )
+        session.add(stranger)
+        session.flush()
+        with pytest.raises(InvalidInput, match="do not both take part in score run"):
+            mine.judge(candidate=stranger)
+        single = mine.desk.open(session, "single", generation_run_id=mine.run.id)
+        with pytest.raises(InvalidInput, match="shows single outputs"):
+            mine.judge(queue=single)
+        other = import_dataset(
+            session, mine.desk.project.id, "letters", make_rows({"test": 9}), source_name="x"
+        )
+        run = run_over(session, mine.desk, other, split="test")
+        votes = mine.desk.open(session, "letters", kind="pair", generation_run_id=run.id)
+        models = mine.desk.models
+        newest = comparison.newest_pair_queue(
+            session, mine.desk.project.id, *models, scores=mine.scores
+        )
+        assert newest == mine.queue
+        with pytest.raises(InvalidInput, match="are on another dataset"):
+            mine.judge(queue=votes)
 
 
 BLIND_BAR = "name: bar\nlines: [{metric: win_rate, threshold: 0.5}]"

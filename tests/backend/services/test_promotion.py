@@ -19,7 +19,7 @@ from backend.services.users import create_user
 from backend.services.verdicts import Verdict
 from backend.tables.comparison import Comparison
 from backend.tables.datasets import Dataset, DatasetVersion
-from backend.tables.generation import GenerationRun
+from backend.tables.generation import GenerationRun, GenerationRunModel
 from backend.tables.model_versions import ModelVersion, Preflight
 from backend.tables.promotion import Promotion, PromotionAction
 from backend.tables.scoring import ScoreRun
@@ -75,6 +75,10 @@ class Bench:
         )
         score_run = ScoreRun(generation_run=run, metrics=[])
         self.session.add(score_run)
+        self.session.flush()
+        for position, model in enumerate(self.models.values()):
+            part = {"run_id": run.id, "model_version_id": model.id, "position": position}
+            self.session.add(GenerationRunModel(**part))
         self.session.flush()
         return score_run
 
