@@ -9,13 +9,13 @@ import pytest
 from sqlalchemy import select
 
 from backend.api.served import get_served_promotion
-from backend.services import scoring
+from backend.services.datasets import import_dataset
 from backend.services.serving import ServerAnswer, ServingReport
 from backend.tables.generation import Generation, GenerationRun
 from backend.tables.queue import Job
 from backend.tables.scoring import ScoreRun
 from tests.backend.api.conftest import House
-from tests.fixtures_review import GOOD
+from tests.fixtures_review import GOOD, make_rows, run_over, score_answers
 
 BAR = """
 name: bar
@@ -50,25 +50,24 @@ def get(house: House, path: str) -> Any:
     return answer.json()
 
 
-def scored_run(house: House) -> int:
+def scored_run(house: House, split: str = "train") -> int:
     """A score run whose ledger is full: the first model copies the reference, the second errs."""
     with house.sessions.begin() as session:
-        session.get_one(GenerationRun, house.desk.run.id).split = "train"
-        query = select(Generation).where(Generation.run_id == house.desk.run.id)
+        if split == "train":
+            made = session.get_one(GenerationRun, house.desk.run.id)
+            made.split = "train"
+        else:
+            rows = make_rows({split: 6})
+            version = import_dataset(
+                session, house.desk.project.id, split, rows, source_name="made here"
+            )
+            made = run_over(session, house.desk, version, split=split)
+        query = select(Generation).where(Generation.run_id == made.id)
         for written in session.scalars(query):
             if written.model_version_id == house.desk.models[0].id:
                 written.text = written.example.references[0]
-        run = ScoreRun(
-            generation_run_id=house.desk.run.id, metrics=[{"metric": "exact_match", "slice": {}}]
-        )
-        session.add(run)
         session.flush()
-        units = [
-            scoring.ScoreUnit(written.id, ("exact_match",)) for written in session.scalars(query)
-        ]
-        loaded = scoring.load_generations(session, [unit.generation_id for unit in units])
-        scoring.save_scores(session, run.id, scoring.score_units(units, loaded))
-        return run.id
+        return score_answers(session, made, "exact_match").id
 
 
 def test_bar_is_set_and_a_change_is_a_version(house: House, path: str) -> None:
@@ -249,7 +248,14 @@ def test_candidate_is_judged_promoted_and_rolled_back(house: House, path: str) -
     asked = {"baseline": "v1", "candidate": "base"}
     held_out = post(house, f"{path}/comparisons", asked, 404)
     assert "held-out" in held_out["detail"]
+    trained_on = post(house, f"{path}/comparisons", asked | {"score_run_id": score_run_id}, 422)
+    assert "is on the train split" in trained_on["detail"]
+    on_pairs = asked | {"review_queue_id": house.pair_queue_id}
+    score_run_id = scored_run(house, "test")
+    trained_on = post(house, f"{path}/comparisons", on_pairs, 422)
+    assert "the queue 'pairs' is on the train split" in trained_on["detail"]
     judged = post(house, f"{path}/comparisons", asked | {"score_run_id": score_run_id})
+    assert judged["n_simulated"] == 0
     assert judged["lines"][0]["evidence"]["n"] == 6
     assert judged["preflight"]["verdict"] == "INCONCLUSIVE"
     body = {"comparison_id": judged["id"], "override": "tried here"}
@@ -272,7 +278,7 @@ def test_candidate_is_judged_promoted_and_rolled_back(house: House, path: str) -
 
 
 def test_a_comparison_is_shown_in_full(house: House, path: str) -> None:
-    score_run_id = scored_run(house)
+    score_run_id = scored_run(house, "test")
     post(house, f"{path}/manifests", {"source": BAR})
     asked = {"baseline": "v1", "candidate": "base", "score_run_id": score_run_id}
     judged = post(house, f"{path}/comparisons", asked)
@@ -291,7 +297,7 @@ def test_a_comparison_is_shown_in_full(house: House, path: str) -> None:
 
 def test_a_server_that_is_down_stops_a_promotion(house: House, path: str) -> None:
     """The alias has not moved, and a lead may say why it should all the same."""
-    score_run_id = scored_run(house)
+    score_run_id = scored_run(house, "test")
     post(house, f"{path}/manifests", {"source": BAR})
     asked = {"baseline": "v1", "candidate": "base", "score_run_id": score_run_id}
     judged = post(house, f"{path}/comparisons", asked)
