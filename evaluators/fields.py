@@ -300,6 +300,7 @@ class Fields:
                 return "true" if value else "false"
             case float() if not math.isfinite(value):
                 if math.isnan(value):
+                    self.notes.missing[key, "NaN"] += 1
                     return None
                 raise self.refuse(f"{key!r} is {value!r}, not a finite number")
             case int() | float():
@@ -373,6 +374,9 @@ class Fields:
     def decoded(self, key: str) -> Any:
         """A structured field; text that is JSON (as in CSV) is parsed."""
         value = self.raw(key)
+        if value is None:
+            self.written(key)  # counts what is not a number
+            return None
         if isinstance(value, str) and value.strip()[:1] in ("[", "{"):
             try:
                 return json.loads(value)

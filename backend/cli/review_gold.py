@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -31,7 +30,7 @@ SHOWN = 500
 @app.command()
 def add(
     queue: QueueArgument,
-    file: Annotated[Path, typer.Argument(help="JSONL.", exists=True, dir_okay=False)],
+    file: Annotated[str, typer.Argument(help="JSONL, or another file of rows.")],
     by: AsOption = None,
     project: ProjectOption = None,
     json: JsonOption = False,
@@ -42,15 +41,12 @@ def add(
     {"example": "t-1", "model": "base", "answer": {"ratings": {"faithful": "no"}},
     "explanation": "The price is invented."}
     """
-    from backend.errors import InvalidInput
     from backend.services import review
     from backend.services.review.gold_items import add_gold
     from backend.services.review.gold_rows import read_gold_rows
+    from evaluators.readers import read_table
 
-    try:
-        rows = read_gold_rows(file.read_text("utf-8"))
-    except UnicodeDecodeError as error:
-        raise InvalidInput(f"{file.name} is not UTF-8.", hint="Save it as UTF-8.") from error
+    rows = read_gold_rows(read_table(file))
     with working_in_project(project) as (_, session, found):
         opened = review.find_queue(session, found.id, queue)
         added = add_gold(session, opened.id, rows, by=_user_id(session, by))

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -21,7 +19,7 @@ SHOWN = 20
 
 def command(
     queue: Annotated[str, typer.Argument(help="Queue from which the items were exported.")],
-    file: Annotated[Path, typer.Argument(help="JSON as the other tool exports it, or JSONL.")],
+    file: Annotated[str, typer.Argument(help="JSON as the other tool exports it, or JSONL.")],
     source: Annotated[str, typer.Option("--from", help="label-studio or argilla.")],
     people: Annotated[
         list[str] | None,
@@ -42,8 +40,10 @@ def command(
     from backend.services.review.queues import find_queue
     from backend.services.review_imports import import_reviews
     from backend.services.text_offsets import Offsets
+    from evaluators.readers import read_table
 
-    rows, mapped = _read(file), _people(people or [])
+    rows = [record.values for record in read_table(file).records]
+    mapped = _people(people or [])
     with working_in_project(project) as (_, session, found):
         report = import_reviews(
             session,
@@ -69,23 +69,6 @@ def command(
             typer.echo(f"and {len(refused) - SHOWN} more; --json names all of them")
     if refused:
         raise typer.Exit(2)
-
-
-def _read(file: Path) -> list[Any]:
-    """A JSON array, or one JSON object a line."""
-    from backend.errors import InvalidInput
-
-    try:
-        text = file.read_text("utf-8-sig")
-        if text.lstrip().startswith("["):
-            rows = json.loads(text)
-            assert isinstance(rows, list)
-            return rows
-        return [json.loads(line) for line in text.splitlines() if line.strip()]
-    except (ValueError, RecursionError) as error:
-        raise InvalidInput(
-            f"{file}: not JSON ({error}).", hint="Export as JSON; is the file cut short?"
-        ) from error
 
 
 def _people(given: list[str]) -> dict[str, str]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from backend.errors import InvalidInput
 from backend.services.datasets import Row
-from backend.services.row_shapes import PlainRow, RowValues, parse_row
+from backend.services.row_shapes import CannotCarry, PlainRow, RowValues, parse_row
 from evaluators.errors import EvaluatorError
 from evaluators.fields import ColumnNames, Fields, Notes, Shape, bind_columns, name_unused, nearest
 from evaluators.predictions import references_of
@@ -68,17 +68,20 @@ def rows_from_table(
     """
     told = notes or Notes()
     try:
-        rows = _read(table, column_map, told, split)
+        rows, used = _read(table, column_map, told, split)
     except EvaluatorError as error:
         raise InvalidInput(error.message, hint=error.hint) from None
     lacking = [record.row for record, row in zip(table.records, rows, strict=True) if _bare(row)]
     if need_reference and lacking:
         others = f" (nor in {len(lacking) - 1} other rows)" if len(lacking) > 1 else ""
+        free = [column for column in table.columns if column not in used]
+        near = nearest("reference", free)
         raise InvalidInput(
-            f"{table.name}: row {lacking[0]}: no reference{others}.",
-            hint="Name the column (--map reference=COLUMN), or say --no-references.",
+            f"{table.name}: row {lacking[0]}: no reference{others}"
+            + (f": did you mean reference by {near!r}?" if near else "."),
+            hint=f"Name the column (--map reference={near or 'COLUMN'}), or say --no-references.",
         )
-    _say_unread(rows, table, column_map, told)
+    _say_unread(rows, table, used, told)
     return rows
 
 
@@ -86,7 +89,10 @@ def _bare(row: Row) -> bool:
     return not row.references
 
 
-def _read(table: Table, column_map: ColumnMap, notes: Notes, split: str | None) -> list[Row]:
+def _read(
+    table: Table, column_map: ColumnMap, notes: Notes, split: str | None
+) -> tuple[list[Row], dict[str, str]]:
+    """The examples, and the columns that were used -> the field that each is."""
     columns, in_turns = _columns(table, column_map, notes)
     names = ColumnNames(columns)
     fields = bind_columns(table, EXAMPLE, names=names, notes=notes, name_rest=False)
@@ -104,10 +110,12 @@ def _read(table: Table, column_map: ColumnMap, notes: Notes, split: str | None) 
             used |= asked.used
             rows.append(_row(one, column_map, split, turns))
         except InvalidInput as error:
-            message = f"{table.name}: row {one.record.row}: {error.message}"
+            what = f"a row {error.message}." if isinstance(error, CannotCarry) else error.message
+            message = f"{table.name}: row {one.record.row}: {what}"
             raise InvalidInput(message, hint=error.hint) from None
     name_unused(table, used, EXAMPLE, notes)
-    return rows
+    fields_of = {columns.get(name, name): name for name in EXAMPLE.known}
+    return rows, {column: fields_of.get(column, column) for column in used}
 
 
 def _columns(table: Table, column_map: ColumnMap, notes: Notes) -> tuple[dict[str, str], bool]:
@@ -133,7 +141,7 @@ def _row(fields: Fields, column_map: ColumnMap, split: str | None, turns: PlainR
         known = turns.answer if turns.label is not False else turns.correction
         references = references or ((known,) if known and known.strip() else ())
     if not text and not context:
-        raise InvalidInput("neither input nor context.", hint="Name the column: --map input=TEXT.")
+        raise _no_prompt(fields)
     given = fields.name("id")
     row = Row(
         external_id=given or f"{column_map.id_prefix}-{fields.record.row}",
@@ -146,6 +154,17 @@ def _row(fields: Fields, column_map: ColumnMap, split: str | None, turns: PlainR
     )
     _check_texts(row)
     return row
+
+
+def _no_prompt(fields: Fields) -> InvalidInput:
+    there = fields.table.columns
+    found = [(name, nearest(name, there)) for name in ("input", "context")]
+    name, near = next(((n, c) for n, c in found if c and c != n), ("input", None))
+    return InvalidInput(
+        f"neither input nor context; it has {', '.join(there)}"
+        + (f": did you mean {name} by {near!r}?" if near else "."),
+        hint=f"Name the column: --map {name}={near or 'COLUMN'}.",
+    )
 
 
 def _question(turns: PlainRow, notes: Notes) -> str:
@@ -187,7 +206,7 @@ def _check_texts(row: Row) -> None:
             )
 
 
-def _say_unread(rows: Sequence[Row], table: Table, column_map: ColumnMap, notes: Notes) -> None:
+def _say_unread(rows: Sequence[Row], table: Table, used: Mapping[str, str], notes: Notes) -> None:
     """Say which checks will have nothing to read, and which mapping gives it to them."""
     from evaluators.registry import METRICS
 
@@ -198,12 +217,16 @@ def _say_unread(rows: Sequence[Row], table: Table, column_map: ColumnMap, notes:
         notes.add(f"{table.name}: {lacking} of {len(rows)} examples have no context.")
         return
     checks = [name for name, metric in METRICS.items() if "context" in metric.needs]
-    named = ", ".join(checks[:SHOWN])
-    source = column_map.columns.get("input", "input")
-    hint = "map the source document, if there is one: --map context=COLUMN"
-    if source in table.columns:
+    unused = nearest("context", [column for column in table.columns if column not in used])
+    source = next((c for c in table.columns if used.get(c) == "input" and c != "instruction"), None)
+    if unused:
+        hint = f"did you mean context by {unused!r}, --map context={unused}?"
+    elif source:
         hint = (
             f"if {source!r} is the document that answers must be true to, say "
-            f'--map context={source} --instruction "WHAT TO DO WITH IT"'
+            f'--map context={source} --instruction "WHAT TO DO WITH IT".'
         )
-    notes.add(f"{table.name}: no context, so that {named} will have nothing to read; {hint}.")
+    else:
+        hint = "map the source document, if there is one: --map context=COLUMN."
+    named = ", ".join(checks[:SHOWN]) + (" and others" if len(checks) > SHOWN else "")
+    notes.add(f"{table.name}: no context, so that {named} will have nothing to read; {hint}")

@@ -1,13 +1,13 @@
-"""Known answers as a person gives them: by the ids of outputs, or by example and models; JSONL."""
+"""Known answers as a person gives them: by the ids of outputs, or by example and models."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from backend.errors import InvalidInput
+from evaluators.readers import Table, is_missing
 
 ROW_KEYS = frozenset(
     {"generation", "generation_b", "example", "model", "model_b", "answer", "explanation"}
@@ -33,31 +33,27 @@ class GoldRow:
     model_b: str | None = None
 
 
-def read_gold_rows(text: str) -> list[GoldRow]:
-    """Known answers from JSONL, one object a line; blank lines are skipped.
+def read_gold_rows(table: Table) -> list[GoldRow]:
+    """Known answers of a file of rows, one each.
 
     Raises:
-        InvalidInput: a line that is no such object, with its number.
+        InvalidInput: a row that is none, with its number.
     """
     rows = []
-    for number, line in enumerate(text.splitlines(), start=1):
-        if line.strip():
-            try:
-                rows.append(_row(json.loads(line)))
-            except (ValueError, TypeError, InvalidInput) as error:
-                raise InvalidInput(
-                    f"Line {number} is no known answer: {error}",
-                    hint='For example {"example": "t-1", "model": "base", "answer": '
-                    '{"ratings": {"faithful": "no"}}, "explanation": "The price is invented."}',
-                ) from error
-    if not rows:
-        raise InvalidInput("There is no known answer in the file.")
+    for record in table.records:
+        present = {key: value for key, value in record.values.items() if not is_missing(value)}
+        try:
+            rows.append(_row(present))
+        except (TypeError, InvalidInput) as error:
+            raise InvalidInput(
+                f"{table.name}: row {record.row} is no known answer: {error}",
+                hint='For example {"example": "t-1", "model": "base", "answer": '
+                '{"ratings": {"faithful": "no"}}, "explanation": "The price is invented."}',
+            ) from error
     return rows
 
 
-def _row(content: object) -> GoldRow:
-    if not isinstance(content, dict):
-        raise InvalidInput("it is no JSON object.")
+def _row(content: Mapping[str, Any]) -> GoldRow:
     if unknown := sorted(set(content) - ROW_KEYS):
         raise InvalidInput(f"{unknown[0]!r} is no part of one.")
     if missing := sorted({"answer", "explanation"} - set(content)):

@@ -161,6 +161,81 @@ def test_agreement_refusals(
     assert error.count("\n") == 1
 
 
+OWN = "item,rater,criterion,value,number\n" + "".join(
+    f"{i},{rater},shift,{value},{value.lstrip(chr(39))}.0\n{i},{rater},comment,looks {rater} {i},\n"
+    for i, values in enumerate(["'-3 '-3", "'-1 '-2", "0 1", "2 2", "'-3 '-2"])
+    for rater, value in zip(("ann", "bob"), values.split(), strict=True)
+)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "criteria"),
+    [
+        (["--scale", "interval"], ["shift"]),
+        (["--scale", "ordinal", "--criterion", "shift"], ["shift"]),
+        (["--criterion", "shift", "--criterion", "comment"], ["shift", "comment"]),
+        ([], ["shift", "comment"]),
+    ],
+)
+def test_that_an_export_of_ours_is_read_back(
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    arguments: list[str],
+    criteria: list[str],
+) -> None:
+    path = tmp_path / "r.csv"
+    path.write_text(OWN)
+    assert run("agreement", str(path), *arguments, "--json") == 0
+    captured = capsys.readouterr()
+    figures = json.loads(captured.out)["figures"]
+    assert list(dict.fromkeys(row["criterion"] for row in figures)) == criteria
+    assert ("left out, as words are not interval: comment" in captured.err) == (
+        arguments == ["--scale", "interval"]
+    )
+    alpha = next(row["value"] for row in figures if row["metric"] == "krippendorff_alpha")
+    assert (round(alpha, 3) == 0.927) == ("interval" in arguments)
+
+
+def test_that_a_criterion_is_chosen_where_there_are_several(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = [
+        {"item": i, "rater": "p", "criterion": c, "value": i % 4} for i in range(40) for c in "ab"
+    ]
+    scores = [{"id": i, "metric": "m", "value": i % 5} for i in range(60)]
+    rated = write(tmp_path / "r.jsonl", rows)
+    files = ["--ratings", rated, "--scores", write(tmp_path / "s.jsonl", scores)]
+    for command in (["estimate", *files], ["plan", rated, "--width", "0.5"]):
+        assert run(*command) == 1
+        assert "The ratings are of 2 criteria. Name one with --criterion: a, b." in (
+            capsys.readouterr().err
+        )
+        assert run(*command, "--criterion", "a") == 0
+    assert run("agreement", rated, "--criterion", "c") == 1
+    assert "no criterion 'c'. There are: a, b." in capsys.readouterr().err
+
+
+def test_that_columns_are_mapped_in_every_command(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rated = [{"item": i, "who": r, "stars": i % 3} for i in range(12) for r in "pq"]
+    path = write(tmp_path / "r.jsonl", rated)
+    assert run("agreement", path) == 1
+    assert "no rater; it has item, who, stars" in capsys.readouterr().err
+    assert run("agreement", path, "--map", "rater=who", "--map", "value=stars") == 0
+    assert run("plan", path, "--width", "1", "--map", "value=stars") == 0
+    assert "not used: who" in capsys.readouterr().err
+    won = [{**{k: v for k, v in vote.items() if k != "winner"}, "won": "A"} for vote in votes()]
+    won[0]["won"] = "b"
+    assert run("preferences", write(tmp_path / "v.jsonl", won), "--map", "winner=won") == 0
+    scores = write(tmp_path / "s.jsonl", [{"key": i, "value": i % 5} for i in range(60)])
+    files = ["--ratings", path, "--scores", scores]
+    maps = ["--map", "item=key", "--map", "value=stars"]
+    assert run("estimate", *files, *maps) == 0
+    assert run("estimate", *files, *maps, "--map", "group=nowhere") == 1
+    assert "No file has a column 'nowhere'" in capsys.readouterr().err
+
+
 def test_all_ratings_equal_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     rows = [{"item": i, "rater": r, "value": 1} for i in range(5) for r in "pq"]
     assert run("agreement", write(tmp_path / "r.jsonl", rows), "--json") == 0

@@ -125,6 +125,34 @@ def test_what_cannot_be_paired(tmp_path: Path, rows: list[dict[str, Any]], words
         compare_files(old, write(tmp_path / "b.jsonl", rows), metrics=["rouge1"])
 
 
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        ([{"prediction": "a"}] * 3, [{"prediction": "a"}] * 2, "the files have 3 and 2"),
+        ([{"prediction": "a"}], [{"id": 1, "prediction": "a"}], "no id in common"),
+    ],
+)
+def test_rows_without_ids_are_paired_by_number_or_not_at_all(
+    tmp_path: Path, old: list[dict[str, Any]], new: list[dict[str, Any]], words: str
+) -> None:
+    files = write(tmp_path / "a.jsonl", old), write(tmp_path / "b.jsonl", new)
+    with pytest.raises(EvaluatorError, match=words):
+        compare_files(*files, metrics=["length"])
+
+
+def test_compare_maps_columns_of_either_file(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    old = write(tmp_path / "a.jsonl", [{"old": "x", "reference": "x"}, {"old": "z"}])
+    new = write(tmp_path / "b.jsonl", [{"prediction": "y", "reference": "x"}, {"prediction": "z"}])
+    maps = ["prediction=old"]
+    [found] = compare_files(old, new, metrics=["exact_match"], maps=maps)
+    assert (found.n, found.value) == (1, -1.0)
+    assert capsys.readouterr().err.count("no id; rows go by their number") == 2
+    with pytest.raises(EvaluatorError, match="No file has a column 'nowhere'"):
+        compare_files(old, new, metrics=["exact_match"], maps=[*maps, "group=nowhere"])
+
+
 def test_compare_corrects_p_and_counts_flips(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

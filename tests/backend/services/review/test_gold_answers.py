@@ -10,6 +10,7 @@ from backend.errors import InvalidInput
 from backend.rubrics import CheckedAnswer, parse_rubric, validate_answers
 from backend.services.review.gold_answers import check_known, compare_with_known
 from backend.services.review.gold_rows import GoldRow, read_gold_rows
+from evaluators.readers import Table
 
 RUBRIC = parse_rubric(
     """
@@ -95,29 +96,26 @@ def test_a_known_answer_that_judges_nothing_is_refused(kind: str, known: object)
 
 
 def test_a_file_of_known_answers() -> None:
-    text = (
-        '{"generation": 3, "answer": {"winner": "a"}, "explanation": "x"}\n\n'
-        '{"example": "t-1", "model": "base", "answer": {}, "explanation": "größe"}\n'
-    )
-    assert read_gold_rows(text) == [
+    rows = [
+        {"generation": 3, "answer": {"winner": "a"}, "explanation": "x", "example": None},
+        {"example": "t-1", "model": "base", "answer": {}, "explanation": "größe"},
+    ]
+    assert read_gold_rows(Table.of_rows("g.jsonl", rows)) == [
         GoldRow(answer={"winner": "a"}, explanation="x", generation=3),
         GoldRow(answer={}, explanation="größe", example="t-1", model="base"),
     ]
 
 
 @pytest.mark.parametrize(
-    ("text", "problem"),
+    ("row", "problem"),
     [
-        ("", "no known answer in the file"),
-        ("{", "Line 1"),
-        ("\n[1]", "Line 2 .* no JSON object"),
-        ('{"answer": {}}', "'explanation' is missing"),
-        ('{"answer": {}, "explanation": "x", "gen": 3}', "'gen' is no part"),
-        ('{"answer": {}, "explanation": 3}', "'explanation' is no text"),
-        ('{"answer": {}, "explanation": "x", "generation": "3"}', "no id of an output"),
-        ('{"answer": {}, "explanation": "x", "generation": true}', "no id of an output"),
+        ({"answer": {}}, "row 1 .* 'explanation' is missing"),
+        ({"answer": {}, "explanation": "x", "gen": 3}, "'gen' is no part"),
+        ({"answer": {}, "explanation": 3}, "'explanation' is no text"),
+        ({"answer": {}, "explanation": "x", "generation": "3"}, "no id of an output"),
+        ({"answer": {}, "explanation": "x", "generation": True}, "no id of an output"),
     ],
 )
-def test_a_line_that_is_no_known_answer_is_named(text: str, problem: str) -> None:
+def test_a_row_that_is_no_known_answer_is_named(row: dict[str, Any], problem: str) -> None:
     with pytest.raises(InvalidInput, match=problem):
-        read_gold_rows(text)
+        read_gold_rows(Table.of_rows("g.jsonl", [row]))
