@@ -2,8 +2,8 @@
 
 The worker runs `keep_delivering` in a thread of its own, so that a slow receiver holds up no job.
 No transaction is open while a receiver is asked. Where a delivery may go is decided at the moment
-of sending, by the address to which its name resolves then: a name that an engineer of the project
-set, and no loopback, private or link-local address unless STROP_WEBHOOK_PRIVATE says so.
+of connecting, by the very address that is about to be connected to, however it was written and
+whatever its name resolved to before: a public one, unless STROP_WEBHOOK_PRIVATE says so.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from urllib.parse import urlsplit
+from typing import Any
 
 import aiohttp
-from aiohttp.abc import AbstractResolver, ResolveResult
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session, sessionmaker
 
 from backend.db import reading, utc_now
+from backend.errors import InvalidInput
 from backend.services.webhook_deliveries import (
     Message,
     any_due,
@@ -32,6 +32,7 @@ from backend.services.webhook_deliveries import (
     claim_one,
     record_outcome,
 )
+from backend.services.webhooks import check_url
 
 TIMEOUT_S = 10.0
 PAUSE_S = 1.0
@@ -51,29 +52,32 @@ class PrivateAddress(OSError):
     """The address is one of our own network."""
 
 
-class _OutwardsOnly(AbstractResolver):
-    """Resolves names, and refuses those that lead inwards."""
+# What Python 3.11 calls global and is not: addresses that carry another one inside (NAT64, 6to4,
+# IPv4-compatible), the old site-local ones, those of protocols (Oracle Cloud's metadata among
+# them), and Azure's address for its own machines.
+NOT_OUTSIDE = tuple(
+    ipaddress.ip_network(network)
+    for network in (
+        *("64:ff9b::/96", "64:ff9b:1::/48", "2002::/16", "2001::/23", "::/96", "fec0::/10"),
+        *("3fff::/20", "5f00::/16", "192.0.0.0/24", "192.88.99.0/24", "168.63.129.16/32"),
+    )
+)
 
-    def __init__(self) -> None:
-        self._names = aiohttp.ThreadedResolver()
 
-    async def resolve(
-        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
-    ) -> list[ResolveResult]:
-        found = await self._names.resolve(host, port, family)
-        for address in found:
-            refuse_inwards(address["host"])
-        return found
-
-    async def close(self) -> None:
-        await self._names.close()
+def _outward_socket(info: Any) -> socket.socket:
+    """A socket for an address that aiohttp is about to connect to. Raises PrivateAddress."""
+    family, kind, protocol, _, address = info
+    refuse_inwards(str(address[0]))
+    return socket.socket(family, kind, protocol)
 
 
 def refuse_inwards(address: str) -> None:
-    """OSError for an IP address that is not on the public internet."""
+    """PrivateAddress for an IP address that is not on the public internet."""
     given = ipaddress.ip_address(address.partition("%")[0])
     mapped = given.ipv4_mapped if isinstance(given, ipaddress.IPv6Address) else None
-    if not (mapped or given).is_global or (mapped or given).is_multicast:
+    meant = mapped or given
+    inside = any(meant in network for network in NOT_OUTSIDE if network.version == meant.version)
+    if inside or not meant.is_global or meant.is_multicast or meant.is_reserved:
         raise PrivateAddress(
             errno.EACCES,
             f"{address} is a private address; STROP_WEBHOOK_PRIVATE=true allows such receivers",
@@ -151,19 +155,16 @@ async def _send_all(
     clock: Callable[[], datetime],
     timeout_s: float,
 ) -> list[Outcome]:
-    connector = aiohttp.TCPConnector(resolver=None if private else _OutwardsOnly())
+    connector = aiohttp.TCPConnector(socket_factory=None if private else _outward_socket)
     deadline = aiohttp.ClientTimeout(total=timeout_s)
     async with aiohttp.ClientSession(connector=connector, timeout=deadline) as http:
-        sending = (_send(http, message, private=private, now=clock()) for message in messages)
+        sending = (_send(http, message, now=clock()) for message in messages)
         return list(await asyncio.gather(*sending))
 
 
-async def _send(
-    http: aiohttp.ClientSession, message: Message, *, private: bool, now: datetime
-) -> Outcome:
+async def _send(http: aiohttp.ClientSession, message: Message, *, now: datetime) -> Outcome:
     try:
-        if not private:
-            _refuse_literal(message.url)
+        check_url(message.url)
         async with http.post(
             message.url,
             data=message.body,
@@ -171,17 +172,8 @@ async def _send(
             allow_redirects=False,
         ) as answer:
             told = answer.status
-    except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
+    except (aiohttp.ClientError, TimeoutError, OSError, ValueError, InvalidInput) as error:
         return Outcome(None, f"{type(error).__name__}: {error}".rstrip(": "))
     if 300 <= told < 400:
         return Outcome(told, f"answered {told}; redirects are not followed")
     return Outcome(told, None)
-
-
-def _refuse_literal(url: str) -> None:
-    host = urlsplit(url).hostname or ""
-    try:
-        ipaddress.ip_address(host.partition("%")[0])
-    except ValueError:
-        return  # a name, which is looked at when it is resolved
-    refuse_inwards(host)

@@ -13,6 +13,8 @@ from __future__ import annotations
 
 import base64
 import binascii
+import ipaddress
+import re
 import secrets
 from collections.abc import Collection, Mapping
 from datetime import datetime
@@ -181,7 +183,7 @@ def check_url(url: str) -> None:
     except ValueError:
         raise _no_url() from None
     plain = url.isascii() and url.isprintable() and " " not in url and len(url) <= MAX_URL
-    named = parts.scheme in {"http", "https"} and bool(parts.hostname)
+    named = parts.scheme in {"http", "https"} and _is_plain_host(parts.hostname or "")
     if not (plain and named and port_is_good):
         raise _no_url()
     if parts.username is not None or parts.password is not None or parts.fragment:
@@ -191,9 +193,28 @@ def check_url(url: str) -> None:
         )
 
 
+def _is_plain_host(host: str) -> bool:
+    """Whether this is a name, or an IP address written in full.
+
+    A host whose last part is a number is an address in disguise (`2130706433`, `127.1`,
+    `0177.0.0.1`, `0x7f.1`): resolvers and guards read those differently.
+    """
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        last = host.removesuffix(".").rpartition(".")[2]
+        return _HOST.fullmatch(host) is not None and _NUMBER.fullmatch(last) is None
+    return "%" not in host
+
+
+_HOST = re.compile(r"[a-z0-9_-]+(\.[a-z0-9_-]+)*\.?")
+_NUMBER = re.compile(r"[0-9]+|0x[0-9a-f]*")
+
+
 def _no_url() -> InvalidInput:
     return InvalidInput(
-        f"A webhook is told at an http or https URL of at most {MAX_URL} ASCII characters."
+        f"A webhook is told at an http or https URL of at most {MAX_URL} ASCII characters.",
+        hint="Its host is a name, or an IP address written in full.",
     )
 
 

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
 
 import pytest
 from sqlalchemy.orm import Session, sessionmaker
@@ -20,7 +21,7 @@ from backend.jobs.webhooks import deliver_due, deliver_now, keep_delivering, ref
 from backend.services import webhooks
 from backend.services.webhook_deliveries import claim_due
 from backend.tables.projects import Project
-from backend.tables.webhooks import DeliveryState, WebhookDelivery
+from backend.tables.webhooks import DeliveryState, Webhook, WebhookDelivery
 from tests.fixtures_review import NOW
 from tests.fixtures_worker import wait_for
 
@@ -230,6 +231,9 @@ def test_that_no_transaction_is_open_while_a_receiver_is_asked(
     [
         *("127.0.0.1", "10.0.0.1", "172.16.5.4", "192.168.1.1", "169.254.169.254", "0.0.0.0"),
         *("100.64.0.1", "224.0.0.1", "::1", "fe80::1%eth0", "fd00::1", "::ffff:127.0.0.1", "::"),
+        *("64:ff9b::7f00:1", "64:ff9b:1::1", "2002:7f00:1::", "2001::1", "::7f00:1", "fec0::1"),
+        *("fd00:ec2::254", "100.100.100.200", "192.0.0.192", "168.63.129.16", "192.88.99.1"),
+        *("255.255.255.255", "240.0.0.1", "198.18.0.1", "ff02::1", "64:ff9b::8.8.8.8"),
     ],
 )
 def test_that_inward_addresses_are_refused(address: str) -> None:
@@ -255,14 +259,39 @@ def test_that_nothing_is_sent_inwards_unless_it_is_allowed(
     assert len(receiver.got) == 1
 
 
-@pytest.mark.parametrize("host", ["127.1", "2130706433", "0x7f000001", "[::ffff:7f00:1]"])
+@pytest.mark.parametrize(
+    "host", ["127.1", "2130706433", "0x7f000001", "0177.0.0.1", "[::ffff:7f00:1]"]
+)
 def test_that_another_way_to_write_an_inward_address_leads_nowhere(
     sqlite_sessions: sessionmaker[Session], receiver: Receiver, host: str
 ) -> None:
-    post = post_to(receiver.url.replace("127.0.0.1", host), sqlite_sessions)
+    """Also where such a row is there from before, or slipped in."""
+    post = post_to(receiver.url, sqlite_sessions)
+    with post.sessions.begin() as session:
+        session.query(Webhook).update({"url": receiver.url.replace("127.0.0.1", host)})
     post.send(private=False)
     assert receiver.got == []
     assert post.row().state == DeliveryState.PENDING
+
+
+def test_that_a_name_is_judged_by_the_address_that_is_connected_to(
+    sqlite_sessions: sessionmaker[Session], receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A name that was public when it was looked at, and is not when it is connected to."""
+    ours = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", 0))]
+    real = socket.getaddrinfo
+
+    def rebound(host: str, port: int, *rest: Any, **options: Any) -> Any:
+        if host != "rebound.example.org":
+            return real(host, port, *rest, **options)
+        return [(*found[:4], ("127.0.0.1", port)) for found in ours]
+
+    monkeypatch.setattr(socket, "getaddrinfo", rebound)
+    url = receiver.url.replace("127.0.0.1", "rebound.example.org")
+    post = post_to(url, sqlite_sessions)
+    post.send(private=False)
+    assert receiver.got == []
+    assert "private address" in str(post.row().last_error)
 
 
 def test_that_a_receiver_that_is_not_there_is_tried_again(
