@@ -20,6 +20,7 @@ from backend.errors import (
     StropError,
     TooLarge,
 )
+from backend.logs import name_of
 from backend.schemas.common import Problem
 from evaluators.errors import EvaluatorError
 from training.config import TrainingError
@@ -103,7 +104,7 @@ def _awaited(handler: Any) -> Any:
 
 
 def _render_integrity(request: Request, error: IntegrityError) -> Response:
-    log.warning("%s %s: %s", request.method, request.url.path, error.orig)
+    log.warning("%s %s: %s", request.method, request.url.path, name_of(error))
     return render_error(
         Conflict("Somebody else did this in the same moment.", hint="Look again, then retry.")
     )
@@ -121,7 +122,7 @@ def _render_unavailable(request: Request, error: Exception) -> Response:
     cause = str(getattr(error, "orig", error))
     if any(words in cause for words in OF_ANOTHER_VERSION):
         return _render_defect(request, error)
-    log.warning("%s %s: %s", request.method, request.url.path, cause)
+    log.warning("%s %s: %s", request.method, request.url.path, name_of(error))
     return render_error(DatabaseUnavailable())
 
 

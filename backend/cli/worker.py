@@ -23,8 +23,10 @@ def command(
 
     from backend.cli.common import open_installation
     from backend.jobs.worker import ALL_QUEUES, run_worker
+    from backend.logs import log_without_words
 
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(message)s")
     chosen = [name.strip() for name in queues.split(",")] if queues else list(ALL_QUEUES)
+    log_without_words()
     settings = open_installation().settings
     run_worker(settings, queues=chosen, until_idle=until_idle, pulse=pulse)
