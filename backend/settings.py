@@ -7,9 +7,11 @@ directory, else from its default here.
 from __future__ import annotations
 
 import os
+from ipaddress import ip_network
 from pathlib import Path
 
-from pydantic import Field, SecretStr, model_validator
+from pydantic import Field, SecretStr, ValidationError, model_validator
+from pydantic_core import ErrorDetails
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -17,7 +19,11 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
+from backend.errors import InvalidInput
+
 DEMO_BASE = str(Path(__file__).parents[1] / "training" / "demo" / "base")
+LEAST_SECRET = 32
+MAKE_SECRET = 'export STROP_SECRET="$(openssl rand -base64 48)"'
 LOCAL_ADDRESSES = frozenset({"127.0.0.1", "::1", "localhost"})
 
 
@@ -66,7 +72,15 @@ class Settings(BaseSettings):
         None, ge=0, description="What an hour of the training machine costs, in any currency."
     )
     secret: SecretStr | None = Field(
-        None, description="Secret that any address other than 127.0.0.1 requires."
+        None,
+        description="At least 32 bytes, from which the key is derived that seals webhook secrets "
+        "and kept answers; any address other than 127.0.0.1 requires it. Without it the key lies "
+        "in HOME/secret.key.",
+    )
+    trusted_proxies: str | None = Field(
+        None,
+        description="Addresses or networks of the proxies, with commas, whose X-Forwarded-For and "
+        "X-Forwarded-Proto are believed; default is nobody's.",
     )
     session_hours: int = Field(12, ge=1, description="Hours until a person has to sign in again.")
     lease_seconds: int = Field(600, ge=5, description="Life of a review lease.")
@@ -101,10 +115,15 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _closed_by_default(self) -> Settings:
+        if self.secret is not None and len(self.secret.get_secret_value().encode()) < LEAST_SECRET:
+            raise ValueError(f"STROP_SECRET has fewer than {LEAST_SECRET} bytes: {MAKE_SECRET}")
         if self.host not in LOCAL_ADDRESSES and self.secret is None:
             raise ValueError(
-                f"host {self.host} can be reached from other machines: set STROP_SECRET first"
+                f"host {self.host} can be reached from other machines: set STROP_SECRET first: "
+                f"{MAKE_SECRET}"
             )
+        for network in self.proxies:
+            ip_network(network, strict=False)
         return self
 
     @property
@@ -116,6 +135,11 @@ class Settings(BaseSettings):
     def artifacts(self) -> Path:
         """The resolved folder below which adapters must lie."""
         return (self.artifact_root or self.home / "artifacts").resolve()
+
+    @property
+    def proxies(self) -> list[str]:
+        """Addresses and networks whose forwarding headers are believed."""
+        return [part.strip() for part in (self.trusted_proxies or "").split(",") if part.strip()]
 
     @property
     def metric_names(self) -> list[str]:
@@ -135,8 +159,24 @@ class Settings(BaseSettings):
 
 
 def load_settings(**overrides: object) -> Settings:
-    """Read the settings now; overrides that are None are ignored."""
-    return Settings(**{k: v for k, v in overrides.items() if v is not None})  # type: ignore[arg-type]
+    """Read the settings now; overrides that are None are ignored.
+
+    Raises:
+        InvalidInput: a setting cannot be used; no value is repeated, since it may be a secret.
+    """
+    try:
+        return Settings(**{k: v for k, v in overrides.items() if v is not None})  # type: ignore[arg-type]
+    except ValidationError as error:
+        raise InvalidInput(
+            "; ".join(_in_words(found) for found in error.errors(include_input=False)),
+            hint="Settings come from the environment, strop.toml and the command's options.",
+        ) from None
+
+
+def _in_words(found: ErrorDetails) -> str:
+    where = ".".join(str(part) for part in found["loc"])
+    said = found["msg"].removeprefix("Value error, ")
+    return f"The setting {where} is wrong: {said}." if where else f"{said[:1].upper()}{said[1:]}."
 
 
 def child_environment(settings: Settings, **extra: str) -> dict[str, str]:

@@ -8,14 +8,14 @@ Sec-Fetch-Site, else Origin against Host.
 from __future__ import annotations
 
 from datetime import datetime
-from urllib.parse import urlsplit
 
 from fastapi import Request
 from fastapi.dependencies.utils import get_flat_params
 from fastapi.routing import APIRoute
 from sqlalchemy.orm import Session
 
-from backend.api.deps import READING, ServingDep
+from backend.api.deps import ServingDep
+from backend.api.guards import READING, foreign_site, is_own_site
 from backend.api.rules import RULES, Access
 from backend.errors import Forbidden, InvalidInput, NotAuthenticated, NotFound
 from backend.services import access
@@ -24,7 +24,6 @@ from backend.services.users import may_sign, require_project_access
 from backend.tables.users import Role, User
 
 COOKIE = "strop_session"
-OWN_SITES = frozenset({"same-origin", "none"})
 
 
 def authorize(request: Request, serving: ServingDep) -> None:
@@ -67,17 +66,8 @@ def _find_person(request: Request, session: Session, *, now: datetime) -> User:
 
 def require_own_site(request: Request) -> None:
     """Refuse a request that another site made the browser send."""
-    site = request.headers.get("sec-fetch-site")
-    origin = request.headers.get("origin")
-    if site is not None:
-        allowed = site in OWN_SITES
-    else:
-        allowed = origin is not None and urlsplit(origin).netloc == request.headers.get("host")
-    if not allowed:
-        raise Forbidden(
-            "The request does not come from this site.",
-            hint="Programs: send a bearer token, or Sec-Fetch-Site: same-origin.",
-        )
+    if not is_own_site(request.scope):
+        raise foreign_site()
 
 
 def _apply_rule(session: Session, user: User, rule: Access, request: Request) -> None:

@@ -1,13 +1,26 @@
-"""What every request passes: a limit to its size, and headers that keep browsers strict."""
+"""What every request passes: a limit to its size, strict headers, our own pages only.
+
+`StrictHeaders` and `BodyLimit` stand before the API, `OwnPagesOnly` and `PageHeaders` before the
+dashboard as well: Streamlit itself asks an outside address for its own when it meets an Origin that
+it does not know, and sends no such headers.
+"""
 
 from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Mapping, Sequence
+from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from backend.api.problems import render_error
-from backend.errors import TooLarge
+from backend.errors import Forbidden, TooLarge
+
+OWN_SITES = frozenset({"same-origin", "none"})
+READING = frozenset({"GET", "HEAD", "OPTIONS"})
 
 STRICT_HEADERS = {
     "X-Content-Type-Options": "nosniff",
@@ -22,20 +35,22 @@ STRICT_HEADERS = {
     ),
     "Cache-Control": "no-store",
 }
+SAME_FOR_PAGES = ("X-Content-Type-Options", "X-Frame-Options", "Cross-Origin-Opener-Policy")
 HTTPS_ONLY = {"Strict-Transport-Security": "max-age=31536000"}
 
 
 class StrictHeaders:
     """Adds the headers above to every answer that does not set them itself."""
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, *, wanted: Mapping[str, str] = STRICT_HEADERS) -> None:
         self.app = app
+        self._wanted = dict(wanted)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        wanted = STRICT_HEADERS | (HTTPS_ONLY if scope["scheme"] == "https" else {})
+        wanted = self._wanted | (HTTPS_ONLY if scope["scheme"] == "https" else {})
 
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
@@ -45,6 +60,85 @@ class StrictHeaders:
             await send(message)
 
         await self.app(scope, receive, send_with_headers)
+
+
+class PageHeaders(StrictHeaders):
+    """The same for the dashboard's pages, which run scripts and styles of their own origin.
+
+    Args:
+        inline: the scripts that stand in the page itself; no other may.
+    """
+
+    def __init__(self, app: ASGIApp, *, inline: Sequence[str]) -> None:
+        super().__init__(app, wanted=_page_headers(inline))
+
+
+def _page_headers(inline: Sequence[str]) -> dict[str, str]:
+    digests = [hashlib.sha256(script.encode()).digest() for script in inline]
+    known = " ".join(f"'sha256-{base64.b64encode(digest).decode()}'" for digest in digests)
+    policy = {
+        "default-src": "'self'",
+        "script-src": f"'self' blob: {known}".rstrip(),  # blob: the components' own modules
+        "style-src": "'self' 'unsafe-inline'",
+        "img-src": "'self' data: blob:",
+        "font-src": "'self' data:",
+        "worker-src": "'self' blob:",
+        "object-src": "'none'",
+        "frame-ancestors": "'none'",
+        "base-uri": "'none'",
+        "form-action": "'self'",
+    }
+    same = (*SAME_FOR_PAGES, "Referrer-Policy", "Cross-Origin-Resource-Policy")
+    return {
+        **{name: STRICT_HEADERS[name] for name in (*same, "Permissions-Policy")},
+        "Content-Security-Policy": "; ".join(f"{name} {value}" for name, value in policy.items()),
+    }
+
+
+class OwnPagesOnly:
+    """Refuses WebSockets and changes that a page of another origin makes a browser ask for.
+
+    Another port of this machine is another origin. Below `/api` the API decides for itself, since
+    programs with a token come from anywhere.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "websocket" and not is_own_origin(Headers(scope=scope)):
+            await receive()
+            await send({"type": "websocket.close", "code": 1008, "reason": "foreign origin"})
+            return
+        changes = scope["type"] == "http" and scope["method"] not in READING
+        if changes and not scope["path"].startswith("/api/") and not is_own_site(scope):
+            await render_error(foreign_site())(scope, receive, send)
+            return
+        await self.app(scope, receive, send)
+
+
+def is_own_origin(headers: Headers) -> bool:
+    """Whether the Origin is the very host and port that was asked; none at all is no browser's."""
+    origin, host = headers.get("origin"), headers.get("host")
+    if origin is None or host is None:
+        return False
+    parts = urlsplit(origin)
+    return parts.scheme in {"http", "https"} and parts.netloc == host
+
+
+def is_own_site(scope: Scope) -> bool:
+    """Whether a browser says that our own page, or its user, asks; an old one by Origin."""
+    headers = Headers(scope=scope)
+    site = headers.get("sec-fetch-site")
+    return site in OWN_SITES if site is not None else is_own_origin(headers)
+
+
+def foreign_site() -> Forbidden:
+    """The refusal of what another site made the browser send."""
+    return Forbidden(
+        "The request does not come from this site.",
+        hint="Programs: send a bearer token, or Sec-Fetch-Site: same-origin.",
+    )
 
 
 class BodyLimit:

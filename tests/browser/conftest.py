@@ -119,17 +119,24 @@ def chromium() -> Iterator[Browser]:
 
 @pytest.fixture
 def page(chromium: Browser) -> Iterator[Page]:
-    """A tab with a profile of its own; an alert or a request to another host fails the test."""
+    """A tab with a profile of its own; an alert, a request to another host and whatever the page's
+    Content-Security-Policy had to stop fail the test."""
     context = chromium.new_context(viewport={"width": 1280, "height": 900})
     tab = context.new_page()
     tab.set_default_timeout(WAIT_MS)
     alerts: list[str] = []
     hosts: set[str] = set()
+    stopped: list[str] = []
     tab.on("dialog", lambda dialog: (alerts.append(dialog.message), dialog.dismiss()))
+    context.on(
+        "console",
+        lambda line: stopped.append(line.text) if "Content Security Policy" in line.text else None,
+    )
     context.on("request", lambda request: hosts.add(_host(request.url)))
     yield tab
     context.close()
     assert alerts == []
+    assert stopped == []
     assert {host for host in hosts if not host.startswith("127.0.0.1")} == set()
 
 

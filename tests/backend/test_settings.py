@@ -1,0 +1,47 @@
+"""Settings that close the house: a secret that is one, proxies that are named, errors in words."""
+
+from __future__ import annotations
+
+import pytest
+
+from backend.cli import main
+from backend.errors import InvalidInput
+from backend.settings import Settings, load_settings
+
+GOOD = "k" * 16 + "y" * 16
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"host": "0.0.0.0"}, "set STROP_SECRET first"),
+        ({"host": "::"}, "set STROP_SECRET first"),
+        ({"host": "desk.example.org"}, "openssl rand"),
+        ({"host": "0.0.0.0", "secret": "short"}, "fewer than 32 bytes"),
+        ({"secret": "x" * 31}, "fewer than 32 bytes"),
+        ({"trusted_proxies": "10.0.0.0/8, proxy"}, "'proxy' does not appear to be"),
+        ({"port": 70_000}, "The setting port is wrong"),
+        ({"modle": "x"}, "The setting modle is wrong"),
+    ],
+)
+def test_a_setting_that_cannot_be_used_is_named(given: dict[str, object], said: str) -> None:
+    with pytest.raises(InvalidInput) as caught:
+        load_settings(**given)
+    assert said in str(caught.value)
+    assert "short" not in str(caught.value)
+    assert "pydantic" not in str(caught.value)
+
+
+def test_a_secret_opens_other_addresses_and_is_counted_in_bytes() -> None:
+    assert Settings(host="0.0.0.0", secret=GOOD).host == "0.0.0.0"  # type: ignore[arg-type]
+    assert Settings(secret="\u00e9" * 16).secret is not None  # type: ignore[arg-type]
+    assert GOOD not in repr(Settings(secret=GOOD))  # type: ignore[arg-type]
+
+
+def test_up_on_an_open_address_says_what_to_do(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main(["up", "--host", "0.0.0.0"])
+    said = capsys.readouterr().err
+    assert caught.value.code == 1
+    assert "set STROP_SECRET first" in said
+    assert "defect" not in said
