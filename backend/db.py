@@ -26,6 +26,7 @@ from sqlalchemy import (
 from sqlalchemy.orm import DeclarativeBase, Session, sessionmaker
 from sqlalchemy.types import JSON, TypeDecorator
 
+from backend.private_files import make_file, make_folder
 from backend.settings import Settings
 
 NAMING = {
@@ -95,10 +96,13 @@ def open_database(url: str) -> Engine:
     if parsed.get_backend_name() != "sqlite":
         if parsed.drivername == "postgresql":
             parsed = parsed.set(drivername="postgresql+psycopg")
-        return create_engine(parsed, pool_size=8, max_overflow=8, pool_pre_ping=True)
+        return create_engine(
+            parsed, pool_size=8, max_overflow=8, pool_pre_ping=True, hide_parameters=True
+        )
     if parsed.database and parsed.database != ":memory:":
-        Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
-    engine = create_engine(parsed, pool_size=16, max_overflow=16)
+        make_folder(Path(parsed.database).parent)
+        make_file(Path(parsed.database))
+    engine = create_engine(parsed, pool_size=16, max_overflow=16, hide_parameters=True)
     _configure_sqlite(engine)
     return engine
 

@@ -9,11 +9,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
+from cryptography.fernet import Fernet, MultiFernet
 from sqlalchemy.orm import Session
 
 from backend.rubrics import Rubric, find_rubric
 from backend.services import review, scoring
 from backend.services.datasets import Row, import_dataset, list_examples
+from backend.services.sealing import Seal
 from backend.tables.datasets import DatasetVersion, Example
 from backend.tables.generation import Generation, GenerationRun, GenerationRunModel
 from backend.tables.model_versions import ModelVersion
@@ -22,6 +24,7 @@ from backend.tables.review import ReviewItem, ReviewQueue
 from backend.tables.scoring import Score, ScoreRun
 from backend.tables.users import Membership, Role, User
 
+SEAL = Seal(MultiFernet([Fernet(Fernet.generate_key())]))
 NOW = datetime(2026, 5, 4, 9, 0, tzinfo=UTC)
 GOOD = {"faithful": "yes", "quality": 5, "problem": "none"}
 BAD = {"faithful": "no", "quality": 2, "problem": "invented_fact"}

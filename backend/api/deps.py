@@ -25,13 +25,14 @@ from sqlalchemy.orm import Session, sessionmaker
 from starlette.concurrency import run_in_threadpool
 
 from backend.api.attempts import FailedLogins
+from backend.api.guards import READING
 from backend.db import utc_now
 from backend.services.kept_figures import KeptFigures
 from backend.services.pages import PageAsk
+from backend.services.sealing import Seal, open_seal
 from backend.settings import Settings
 from backend.tables.users import User
 
-READING = frozenset({"GET", "HEAD", "OPTIONS"})
 READERS = 12
 WRITERS = {"sqlite": 1, "postgresql": 4}
 PASSWORDS_AT_ONCE = 2  # argon2 takes 64 MiB and a core for each
@@ -47,6 +48,7 @@ class Serving:
     readers: Semaphore
     writers: Semaphore
     logins: Semaphore
+    seal: Seal
     failed_logins: FailedLogins = field(default_factory=FailedLogins)
     clock: Callable[[], datetime] = utc_now
     kept: KeptFigures = field(default_factory=KeptFigures)
@@ -66,6 +68,7 @@ def serve_with(
         readers=Semaphore(READERS),
         writers=Semaphore(WRITERS[engine.dialect.name]),
         logins=Semaphore(PASSWORDS_AT_ONCE),
+        seal=open_seal(settings),
         clock=clock,
     )
 

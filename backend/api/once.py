@@ -16,8 +16,9 @@ from pydantic import BaseModel
 from sqlalchemy.orm import Session
 from starlette.concurrency import run_in_threadpool
 
-from backend.api.deps import CurrentUser, SessionDep
+from backend.api.deps import CurrentUser, ServingDep, SessionDep
 from backend.services.idempotency import find_answer, keep_answer
+from backend.services.sealing import Seal
 
 Answer = TypeVar("Answer", bound=BaseModel)
 REPLAYED = {"Idempotency-Replayed": "true"}
@@ -41,6 +42,7 @@ class Once:
     key: str | None
     digest: str
     status: int
+    seal: Seal
 
     def answer(self, made: Answer) -> Answer:
         """The answer, kept; every route that creates ends with this."""
@@ -53,6 +55,7 @@ class Once:
                 digest=self.digest,
                 status=self.status,
                 body=body,
+                seal=self.seal,
             )
         return made
 
@@ -60,13 +63,17 @@ class Once:
         """Raise Replayed for a request that was answered before."""
         if self.key is None:
             return
-        if found := find_answer(self.session, self.user_id, self.key, digest=self.digest):
+        found = find_answer(
+            self.session, self.user_id, self.key, digest=self.digest, seal=self.seal
+        )
+        if found:
             raise Replayed(*found)
 
 
 async def get_once(
     request: Request,
     session: SessionDep,
+    serving: ServingDep,
     user: CurrentUser,
     key: Annotated[
         str | None,
@@ -81,7 +88,8 @@ async def get_once(
     """Look the key up before the route runs."""
     content = b"\n".join([request.method.encode(), request.url.path.encode(), await request.body()])
     status = request.scope["route"].status_code or 200
-    once = Once(session, user.id, key, hashlib.sha256(content).hexdigest(), status)
+    digest = hashlib.sha256(content).hexdigest()
+    once = Once(session, user.id, key, digest, status, serving.seal)
     if key is not None:
         await run_in_threadpool(once.replay)
     return once

@@ -23,6 +23,7 @@ def command(
     from sqlalchemy import make_url
 
     from backend.errors import Conflict, InvalidInput
+    from backend.private_files import KEY_FILE, make_file
 
     settings = open_installation(any_revision=True, home=home).settings
     url = make_url(settings.url)
@@ -37,8 +38,11 @@ def command(
     with tempfile.TemporaryDirectory() as folder:
         copy = Path(folder) / DATABASE
         _copy_database(Path(str(url.database)), copy)
+        make_file(partial)
         with tarfile.open(partial, "w:gz") as archive:
             archive.add(copy, DATABASE)
+            if (key := settings.home / KEY_FILE).is_file():
+                archive.add(key, KEY_FILE)
             for name, path in _folders(settings.artifacts, settings.home).items():
                 archive.add(path, name)
     partial.rename(file)

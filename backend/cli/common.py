@@ -88,11 +88,14 @@ def open_installation(*, any_revision: bool = False, **overrides: Any) -> Instal
     """
     from backend.db import connect, newest_revision, reading, stored_revision
     from backend.errors import Conflict, NotFound
+    from backend.private_files import close_installation
     from backend.settings import load_settings
 
     settings = load_settings(**overrides)
     if settings.url.startswith("sqlite") and not Path(settings.url[len("sqlite:///") :]).exists():
         raise NotFound(f"There is no database at {settings.url}.", hint="Make it: strop init NAME")
+    for word in close_installation(settings):
+        typer.echo(word, err=True)
     sessions = connect(settings)
     with reading(sessions) as session:
         stored = stored_revision(session)

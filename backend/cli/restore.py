@@ -25,6 +25,7 @@ def command(
     """Unpack a backup into a new folder and let the database know where its files are now."""
     from backend.db import connect, migrate
     from backend.errors import Conflict, InvalidInput
+    from backend.private_files import close_installation, make_folder
     from backend.settings import load_settings
 
     if home.exists() and any(home.iterdir()):
@@ -34,12 +35,14 @@ def command(
             if DATABASE not in archive.getnames():
                 raise InvalidInput(f"{file} is not a backup: it holds no {DATABASE}.")
             _refuse_what_escapes(archive, home)
+            make_folder(home)
             archive.extractall(home, **EXTRACTION)
     except (tarfile.TarError, EOFError) as error:
         raise InvalidInput(
             f"{file} is not a whole archive: {error}.", hint="Copy it again."
         ) from error
     settings = load_settings(home=home, database_url=f"sqlite:///{(home / DATABASE).absolute()}")
+    close_installation(settings)
     migrate(settings.url)
     with connect(settings).begin() as session:
         moved = _move_adapters(session, settings.artifacts)

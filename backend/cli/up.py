@@ -8,9 +8,10 @@ that is started again when it dies. The parts also run apart, behind one proxy: 
 from __future__ import annotations
 
 import contextlib
+import re
 import signal
 import socket
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -69,7 +70,8 @@ def serve(
             worker_process(settings) if worker else contextlib.nullcontext(),
             announce=lambda: say_where(address, sessions=sessions, worker=worker),
         )
-        run_server(build_app(settings, api_app, life, dashboard=dashboard), listener)
+        app = build_app(settings, api_app, life, dashboard=dashboard)
+        run_server(app, listener, proxies=settings.proxies)
 
 
 @contextlib.contextmanager
@@ -99,10 +101,16 @@ def web_address(host: str, port: int) -> str:
 def open_migrated(settings: Settings) -> Any:
     """Sessions on the configured database, brought to the newest revision first."""
     from backend.db import connect, migrate
+    from backend.private_files import close_installation, make_folder
+    from backend.services.sealing import open_seal, seal_open_rows
 
-    settings.home.mkdir(parents=True, exist_ok=True)
+    make_folder(settings.home)
     sessions = connect(settings)
     migrate(settings.url)
+    for word in close_installation(settings):
+        typer.echo(word, err=True)
+    with sessions.begin() as session:
+        seal_open_rows(session, open_seal(settings))
     return sessions
 
 
@@ -124,14 +132,27 @@ def build_app(settings: Settings, api_app: Any, life: Any, *, dashboard: bool) -
         return Starlette(routes=routes, lifespan=life)
     import streamlit as st
 
+    from backend.api.guards import OwnPagesOnly
+
     return st.App(
         dashboard_script(),
         routes=routes,
         lifespan=life,
-        middleware=[Middleware(part) for part in (SignInFirst, NoErrorDialogs, PackedFiles)],
+        middleware=[
+            Middleware(OwnPagesOnly),
+            *(Middleware(part) for part in (SignInFirst, NoErrorDialogs, PackedFiles)),
+        ],
         secrets={"api_url": str(settings.api_url)},
         on_script_error=show_defect,
     )
+
+
+def inline_scripts() -> list[str]:
+    """The scripts that stand in Streamlit's own page."""
+    import streamlit
+
+    page = Path(streamlit.__file__).parent / "static" / "index.html"
+    return re.findall(r"<script>(.*?)</script>", page.read_text(encoding="utf-8"), re.DOTALL)
 
 
 def show_defect(error: Exception) -> bool:
@@ -193,10 +214,18 @@ def lifespan(worker: Any, *, announce: Callable[[], None]) -> Any:
     return live
 
 
-def run_server(app: Any, listener: socket.socket) -> None:
-    """Serve until a signal; uvicorn raises the signal again after its end, which is ignored."""
+def run_server(app: Any, listener: socket.socket, *, proxies: Sequence[str] = ()) -> None:
+    """Serve until a signal; uvicorn raises the signal again after its end, which is ignored.
+
+    Args:
+        proxies: whose X-Forwarded-For and X-Forwarded-Proto are believed; by default uvicorn
+            believes whoever asks from this machine.
+    """
     import uvicorn
 
+    from backend.logs import log_without_words
+
+    log_without_words()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: None)
     config = uvicorn.Config(
@@ -207,6 +236,8 @@ def run_server(app: Any, listener: socket.socket) -> None:
         ws_max_size=64 * 2**20,
         timeout_graceful_shutdown=3,
         server_header=False,
+        proxy_headers=bool(proxies),
+        forwarded_allow_ips=list(proxies),
     )
     server = uvicorn.Server(config)
     server.run(sockets=[listener])

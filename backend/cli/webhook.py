@@ -32,11 +32,13 @@ def add(
 ) -> None:
     """Tell an address of events, and print the secret that signs what it is sent."""
     from backend.services import webhooks
+    from backend.services.sealing import open_seal
 
     asked = webhooks.EVENTS if events is None else [e.strip() for e in events.split(",")]
-    with working_in_project(project) as (_, session, found):
-        hook = webhooks.add_webhook(session, found.id, url, events=asked)
-        row = {"id": hook.id, "url": hook.url, "events": hook.events, "secret": hook.secret}
+    with working_in_project(project) as (installation, session, found):
+        seal = open_seal(installation.settings)
+        hook, secret = webhooks.add_webhook(session, found.id, url, seal=seal, events=asked)
+        row = {"id": hook.id, "url": hook.url, "events": hook.events, "secret": secret}
     if json:
         print_json(row)
     else:
@@ -81,12 +83,18 @@ def send_test(webhook_id: HookArgument, json: JsonOption = False) -> None:
     from backend.db import utc_now
     from backend.jobs.webhooks import deliver_now
     from backend.services import webhooks
+    from backend.services.sealing import open_seal
 
     installation = open_installation()
     with installation.sessions.begin() as session:
         delivery_id = webhooks.record_test(session, webhook_id, now=utc_now()).id
-    private = installation.settings.webhook_private
-    outcome = deliver_now(installation.sessions, delivery_id, private=private)
+    settings = installation.settings
+    outcome = deliver_now(
+        installation.sessions,
+        delivery_id,
+        private=settings.webhook_private,
+        seal=open_seal(settings),
+    )
     taken = outcome.status is not None and 200 <= outcome.status < 300
     told = outcome.error or f"answered {outcome.status}"
     if json:

@@ -15,6 +15,7 @@ from typing import Any
 
 from sqlalchemy import Engine, create_engine, event, make_url
 
+from backend.private_files import make_file
 from backend.settings import Settings
 
 APPLICATION = "strop"
@@ -49,7 +50,8 @@ def system_url(settings: Settings) -> str:
 
 
 def _sqlite_engine(url: str) -> Engine:
-    engine = create_engine(url)
+    make_file(Path(str(make_url(url).database)))
+    engine = create_engine(url, hide_parameters=True)
 
     @event.listens_for(engine, "connect")
     def _configure(connection: Any, _: Any) -> None:

@@ -24,7 +24,8 @@ from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session, sessionmaker
 
 from backend.db import reading, utc_now
-from backend.errors import InvalidInput
+from backend.errors import StropError
+from backend.services.sealing import Seal
 from backend.services.webhook_deliveries import (
     Message,
     any_due,
@@ -88,6 +89,7 @@ def deliver_due(
     sessions: sessionmaker[Session],
     *,
     private: bool,
+    seal: Seal,
     clock: Callable[[], datetime] = utc_now,
     timeout_s: float = TIMEOUT_S,
 ) -> int:
@@ -97,7 +99,7 @@ def deliver_due(
             return 0
     with sessions.begin() as session:
         messages = claim_due(session, now=clock())
-    _send_and_note(sessions, messages, private=private, clock=clock, timeout_s=timeout_s)
+    _send_and_note(sessions, messages, private=private, seal=seal, clock=clock, timeout_s=timeout_s)
     return len(messages)
 
 
@@ -106,6 +108,7 @@ def deliver_now(
     delivery_id: int,
     *,
     private: bool,
+    seal: Seal,
     clock: Callable[[], datetime] = utc_now,
     timeout_s: float = TIMEOUT_S,
 ) -> Outcome:
@@ -113,18 +116,18 @@ def deliver_now(
     with sessions.begin() as session:
         message = claim_one(session, delivery_id, now=clock())
     (outcome,) = _send_and_note(
-        sessions, [message], private=private, clock=clock, timeout_s=timeout_s
+        sessions, [message], private=private, seal=seal, clock=clock, timeout_s=timeout_s
     )
     return outcome
 
 
 def keep_delivering(
-    sessions: sessionmaker[Session], stopping: threading.Event, *, private: bool
+    sessions: sessionmaker[Session], stopping: threading.Event, *, private: bool, seal: Seal
 ) -> None:
     """Send what is due until told to stop; what fails with the database waits for its return."""
     while not stopping.is_set():
         try:
-            tried = deliver_due(sessions, private=private)
+            tried = deliver_due(sessions, private=private, seal=seal)
         except OperationalError as error:
             log.warning("deliveries could not be read, will try again: %s", error)
             tried = 0
@@ -136,10 +139,13 @@ def _send_and_note(
     messages: Sequence[Message],
     *,
     private: bool,
+    seal: Seal,
     clock: Callable[[], datetime],
     timeout_s: float,
 ) -> list[Outcome]:
-    outcomes = asyncio.run(_send_all(messages, private=private, clock=clock, timeout_s=timeout_s))
+    outcomes = asyncio.run(
+        _send_all(messages, private=private, seal=seal, clock=clock, timeout_s=timeout_s)
+    )
     with sessions.begin() as session:
         for message, outcome in zip(messages, outcomes, strict=True):
             record_outcome(
@@ -152,27 +158,30 @@ async def _send_all(
     messages: Sequence[Message],
     *,
     private: bool,
+    seal: Seal,
     clock: Callable[[], datetime],
     timeout_s: float,
 ) -> list[Outcome]:
     connector = aiohttp.TCPConnector(socket_factory=None if private else _outward_socket)
     deadline = aiohttp.ClientTimeout(total=timeout_s)
     async with aiohttp.ClientSession(connector=connector, timeout=deadline) as http:
-        sending = (_send(http, message, now=clock()) for message in messages)
+        sending = (_send(http, message, seal, now=clock()) for message in messages)
         return list(await asyncio.gather(*sending))
 
 
-async def _send(http: aiohttp.ClientSession, message: Message, *, now: datetime) -> Outcome:
+async def _send(
+    http: aiohttp.ClientSession, message: Message, seal: Seal, *, now: datetime
+) -> Outcome:
     try:
         check_url(message.url)
         async with http.post(
             message.url,
             data=message.body,
-            headers=message.headers(now=now),
+            headers=message.headers(now=now, seal=seal),
             allow_redirects=False,
         ) as answer:
             told = answer.status
-    except (aiohttp.ClientError, TimeoutError, OSError, ValueError, InvalidInput) as error:
+    except (aiohttp.ClientError, TimeoutError, OSError, ValueError, StropError) as error:
         return Outcome(None, f"{type(error).__name__}: {error}".rstrip(": "))
     if 300 <= told < 400:
         return Outcome(told, f"answered {told}; redirects are not followed")

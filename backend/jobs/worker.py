@@ -38,6 +38,7 @@ from backend.jobs.webhooks import deliver_due, keep_delivering
 from backend.services import queue
 from backend.services.clearing import BATCH, clear_outlived
 from backend.services.rounds import advance_rounds
+from backend.services.sealing import open_seal
 from backend.settings import Settings
 
 ALL_QUEUES = tuple(dict.fromkeys(queue.QUEUES.values()))
@@ -106,7 +107,7 @@ class Worker:
             unfinished = self._reconcile()
             ending = self._end_trainers()
             if self.until_idle and unfinished == ending == 0 and self.shop.wait_idle(0):
-                deliver_due(self.shop.sessions, private=self.shop.settings.webhook_private)
+                self._deliver()
                 return
             self._advance(utc_now())
             self._clear(utc_now())
@@ -160,9 +161,18 @@ class Worker:
         more = max(cleared.values()) >= BATCH
         self._clear_after = now if more else now + CLEAR_EVERY
 
+    def _deliver(self) -> None:
+        private = self.shop.settings.webhook_private
+        deliver_due(self.shop.sessions, private=private, seal=open_seal(self.shop.settings))
+
     def _keep_telling(self) -> None:
         settings, stopping = self.shop.settings, self.shop.stopping
-        keep_delivering(self.shop.sessions, stopping, private=settings.webhook_private)
+        keep_delivering(
+            self.shop.sessions,
+            stopping,
+            private=settings.webhook_private,
+            seal=open_seal(settings),
+        )
 
     def _keep_beating(self) -> None:
         while not self.shop.stopping.wait(queue.HEARTBEAT_SECONDS):

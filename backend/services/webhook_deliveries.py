@@ -23,6 +23,7 @@ from sqlalchemy import literal_column, select, update
 from sqlalchemy.orm import Session
 
 from backend.errors import Conflict, NotFound
+from backend.services.sealing import Seal
 from backend.services.webhooks import secret_bytes
 from backend.tables.webhooks import DeliveryState, Webhook, WebhookDelivery
 
@@ -39,7 +40,10 @@ _PENDING = WebhookDelivery.state == literal_column(f"'{DeliveryState.PENDING.val
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One attempt at a delivery. `body` is what is signed and sent, byte for byte."""
+    """One attempt at a delivery; the secret is sealed until it signs.
+
+    `body` is what is signed and sent, byte for byte.
+    """
 
     delivery_id: int
     attempt: int
@@ -53,7 +57,7 @@ class Message:
         """The id by which a receiver knows a delivery that comes again."""
         return f"delivery_{self.delivery_id}"
 
-    def headers(self, *, now: datetime) -> dict[str, str]:
+    def headers(self, *, now: datetime, seal: Seal) -> dict[str, str]:
         """The headers under which it is sent at that moment."""
         stamp = str(int(now.timestamp()))
         return {
@@ -61,7 +65,7 @@ class Message:
             "User-Agent": "Strop-Webhooks/1",
             "webhook-id": self.id,
             "webhook-timestamp": stamp,
-            "webhook-signature": sign(self.secret, self.id, stamp, self.body),
+            "webhook-signature": sign(seal.open(self.secret), self.id, stamp, self.body),
         }
 
 

@@ -19,7 +19,7 @@ import secrets
 from collections.abc import Collection, Mapping
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 from uuid import uuid4
 
@@ -28,6 +28,7 @@ from sqlalchemy.orm import Session
 
 from backend.errors import Conflict, InvalidInput, NotFound, UnknownName
 from backend.services.ledger import insert_missing
+from backend.services.sealing import Seal
 from backend.tables.model_versions import ModelVersion
 from backend.tables.review import Review, ReviewQueue
 from backend.tables.users import User
@@ -91,14 +92,22 @@ def record_test(session: Session, webhook_id: int, *, now: datetime) -> WebhookD
     return delivery
 
 
+class Added(NamedTuple):
+    """A new webhook, and its secret as it is shown this once."""
+
+    hook: Webhook
+    secret: str
+
+
 def add_webhook(
     session: Session,
     project_id: int,
     url: str,
     *,
+    seal: Seal,
     events: Collection[str] = EVENTS,
     secret: str | None = None,
-) -> Webhook:
+) -> Added:
     """Tell this address of these events; an address that was removed comes back with a new secret.
 
     Args:
@@ -121,10 +130,10 @@ def add_webhook(
             f"Webhook {found.id} tells this address already.", hint="Remove it first, or keep it."
         )
     hook = found or Webhook(project_id=project_id, url=url)
-    hook.secret, hook.events, hook.active = key, chosen, True
+    hook.secret, hook.events, hook.active = seal.close(key), chosen, True
     session.add(hook)
     session.flush()
-    return hook
+    return Added(hook, key)
 
 
 def remove_webhook(session: Session, webhook_id: int) -> Webhook:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
-from backend.api.deps import NowDep, PageDep, SessionDep
+from backend.api.deps import NowDep, PageDep, ServingDep, SessionDep
 from backend.api.once import OnceDep
 from backend.schemas.common import Page
 from backend.schemas.exchange import DeliveryShown, WebhookGiven, WebhookMade, WebhookShown
@@ -24,12 +24,15 @@ def list_webhooks(project_id: int, session: SessionDep) -> list[WebhookShown]:
 
 @router.post("/projects/{project_id}/webhooks", status_code=201)
 def add_webhook(
-    project_id: int, body: WebhookGiven, session: SessionDep, once: OnceDep
+    project_id: int, body: WebhookGiven, session: SessionDep, serving: ServingDep, once: OnceDep
 ) -> WebhookMade:
     """Tell an address of events. The secret is shown here and nowhere else."""
     events = webhooks.EVENTS if body.events is None else body.events
-    hook = webhooks.add_webhook(session, project_id, body.url, events=events, secret=body.secret)
-    return once.answer(WebhookMade.model_validate(hook))
+    hook, secret = webhooks.add_webhook(
+        session, project_id, body.url, seal=serving.seal, events=events, secret=body.secret
+    )
+    shown = WebhookShown.model_validate(hook).model_dump()
+    return once.answer(WebhookMade(**shown, secret=secret))
 
 
 @router.delete("/webhooks/{webhook_id}")

@@ -22,7 +22,7 @@ from backend.services import webhooks
 from backend.services.webhook_deliveries import claim_due
 from backend.tables.projects import Project
 from backend.tables.webhooks import DeliveryState, Webhook, WebhookDelivery
-from tests.fixtures_review import NOW
+from tests.fixtures_review import NOW, SEAL
 from tests.fixtures_worker import wait_for
 
 HANGS = 0
@@ -104,7 +104,9 @@ class Post:
     clock: Clock = field(default_factory=Clock)
 
     def send(self, *, private: bool = True, timeout_s: float = WAIT_S) -> int:
-        return deliver_due(self.sessions, private=private, clock=self.clock, timeout_s=timeout_s)
+        return deliver_due(
+            self.sessions, private=private, seal=SEAL, clock=self.clock, timeout_s=timeout_s
+        )
 
     def row(self) -> WebhookDelivery:
         with self.sessions() as session:
@@ -119,9 +121,9 @@ def post_to(url: str, sessions: sessionmaker[Session]) -> Post:
         project = Project(name="p", base_model="tiny")
         session.add(project)
         session.flush()
-        hook = webhooks.add_webhook(session, project.id, url)
+        hook, secret = webhooks.add_webhook(session, project.id, url, seal=SEAL)
         webhooks.record_test(session, hook.id, now=NOW)
-        return Post(sessions, hook.secret)
+        return Post(sessions, secret)
 
 
 @pytest.fixture
@@ -306,7 +308,7 @@ def test_that_a_receiver_that_is_not_there_is_tried_again(
 
 
 def test_that_one_can_be_sent_at_once(post: Post, receiver: Receiver) -> None:
-    outcome = deliver_now(post.sessions, post.row().id, private=True, clock=post.clock)
+    outcome = deliver_now(post.sessions, post.row().id, private=True, seal=SEAL, clock=post.clock)
     assert (outcome.status, outcome.error) == (204, None)
     assert post.row().state == DeliveryState.DELIVERED
 
@@ -315,7 +317,7 @@ def test_that_the_worker_keeps_delivering_until_it_is_told_to_stop(
     post: Post, receiver: Receiver
 ) -> None:
     stopping = threading.Event()
-    arguments = {"private": True}
+    arguments: dict[str, Any] = {"private": True, "seal": SEAL}
     thread = threading.Thread(
         target=keep_delivering, args=(post.sessions, stopping), kwargs=arguments
     )

@@ -15,7 +15,7 @@ from backend.settings import Settings
 from backend.tables.projects import Project
 from backend.tables.users import IdempotencyKey, LoginSession, User
 from backend.tables.webhooks import DeliveryState, WebhookDelivery
-from tests.fixtures_review import NOW
+from tests.fixtures_review import NOW, SEAL
 
 NOTHING = {"idempotency_keys": 0, "webhook_deliveries": 0, "login_sessions": 0}
 
@@ -95,7 +95,7 @@ def test_that_told_deliveries_are_kept_for_a_month(
         project = Project(name="p", base_model="tiny")
         session.add(project)
         session.flush()
-        hook = add_webhook(session, project.id, "https://example.org/")
+        hook = add_webhook(session, project.id, "https://example.org/", seal=SEAL).hook
         made = record_test(session, hook.id, now=NOW - timedelta(days=days))
         made.state = state
         session.flush()

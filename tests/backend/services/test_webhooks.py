@@ -19,7 +19,7 @@ from backend.services.webhooks import Event
 from backend.tables.review import Review, ReviewQueue
 from backend.tables.webhooks import DeliveryState, Webhook, WebhookDelivery
 from tests.fixtures_exchange import Reviewed, reviewed_pairs
-from tests.fixtures_review import NOW
+from tests.fixtures_review import NOW, SEAL
 
 URL = "https://hooks.example.org/strop?key=1"
 SUBMITTED = {"review_id": 1, "item_id": 1}
@@ -32,7 +32,7 @@ def found(sqlite_sessions: sessionmaker[Session]) -> Reviewed:
 
 def add(found: Reviewed, **options: Any) -> Webhook:
     with found.sessions.begin() as session:
-        return webhooks.add_webhook(session, found.desk.project.id, URL, **options)
+        return webhooks.add_webhook(session, found.desk.project.id, URL, seal=SEAL, **options).hook
 
 
 def record(found: Reviewed, key: str = "review:1", what: str = Event.REVIEW_SUBMITTED) -> int:
@@ -71,7 +71,7 @@ def test_that_an_event_is_told_once_to_each_who_asked(found: Reviewed) -> None:
     add(found)
     with found.sessions.begin() as session:
         project_id = found.desk.project.id
-        webhooks.add_webhook(session, project_id, f"{URL}&b", events=["queue.finished"])
+        webhooks.add_webhook(session, project_id, f"{URL}&b", seal=SEAL, events=["queue.finished"])
     assert [record(found), record(found), record(found, "review:2")] == [1, 0, 1]
 
 
@@ -117,8 +117,8 @@ def test_that_the_signature_is_hmac_over_id_time_and_body(found: Reviewed) -> No
     record(found)
     with found.sessions.begin() as session:
         (message,) = webhook_deliveries.claim_due(session, now=NOW)
-    headers = message.headers(now=NOW)
-    key = base64.b64decode(hook.secret.removeprefix("whsec_"))
+    headers = message.headers(now=NOW, seal=SEAL)
+    key = base64.b64decode(SEAL.open(hook.secret).removeprefix("whsec_"))
     stamp = str(int(NOW.timestamp()))
     signed = f"delivery_{message.delivery_id}.{stamp}.".encode() + message.body
     digest = base64.b64encode(hmac.new(key, signed, hashlib.sha256).digest()).decode()

@@ -17,7 +17,7 @@ from backend.tables.quality import Adjudication, GoldAnswer
 from backend.tables.review import Correction, QueueMember, Review, ReviewItem, ReviewSlot
 from backend.tables.users import User
 from backend.tables.webhooks import WebhookDelivery
-from tests.fixtures_review import BAD, GOOD, NOW, Desk, build_desk, submit
+from tests.fixtures_review import BAD, GOOD, NOW, SEAL, Desk, build_desk, submit
 
 EXTRA = 1_000_000_000
 
@@ -259,7 +259,7 @@ def test_a_lapsed_known_answer_goes_to_nobody_else_and_a_skipped_one_is_out(
 
 def test_webhooks_are_told_once_of_answers_and_of_the_end(session: Session, desk: Desk) -> None:
     queue_id = open_queue(session, desk, rules={}, n_items=1)
-    webhooks.add_webhook(session, desk.project.id, "https://example.org/hook")
+    webhooks.add_webhook(session, desk.project.id, "https://example.org/hook", seal=SEAL)
     held = claim(session, queue_id, desk.experts[0])
     for _ in range(2):
         submit(session, held, desk.experts[0], Answer(GOOD))
