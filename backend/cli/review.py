@@ -67,6 +67,8 @@ def status(
     for row in rows:
         if queue is not None:
             typer.echo(_standing(row["report"]))
+            for waits in row["waits_for"]:
+                typer.echo(f"{waits['n']} open: waits for {waits['sentence']}.")
             columns = ["reviewer", "submitted", "skipped", "minutes", "simulated"]
             kept = ["known answers met", "contested", "paused"]
             columns += [name for name in kept if any(one[name] for one in row["reviewers"])]
@@ -113,7 +115,10 @@ def rubrics(
 
 
 def _status(session: Session, queue: ReviewQueue) -> dict[str, Any]:
+    from dataclasses import asdict
+
     from backend.services import review
+    from backend.services.review.waiting import queue_waits_for
 
     progress = review.queue_progress(session, queue.id)
     reviewers = review.reviewer_progress(session, queue.id)
@@ -141,6 +146,7 @@ def _status(session: Session, queue: ReviewQueue) -> dict[str, Any]:
             for one in reviewers
         ],
         "adjudications": review_quality.adjudication_counts(session, queue.id),
+        "waits_for": [asdict(one) for one in queue_waits_for(session, queue.id)],
         "votes": _votes(session, queue),
     }
 

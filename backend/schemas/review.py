@@ -35,8 +35,20 @@ class QueueProgress(Shown):
     mine: int = 0
 
 
+class QueueWithWork(Shown):
+    """A queue that has work for the asker, by the name that its reviewers see."""
+
+    id: int
+    name: str
+
+
 class ReviewQueueForMe(Shown):
-    """A queue as one of its reviewers sees it."""
+    """A queue as one of its reviewers sees it.
+
+    `name` says nothing of models: that of a queue of blind pairs, or of one whose name may name a
+    model, is a neutral one. `left_for_me`: how many items the asker could still be given now, with
+    the one that they hold.
+    """
 
     id: int
     name: str
@@ -44,6 +56,7 @@ class ReviewQueueForMe(Shown):
     closed: bool
     rubric: Rubric
     progress: QueueProgress
+    left_for_me: int = 0
 
 
 class AnonymousAnswer(Shown):
@@ -85,12 +98,14 @@ class ClaimAnswer(Shown):
     Reasons: `finished`, every required review is done; `others_at_work`, what is left is with
     others or for others; `share_reached`, the person has given the most that one person may;
     `paused`, a lead is to look at known answers first; `closed`, the queue gives out no more.
+    `next_queue`, where there is no item: another queue that has work for the person now.
     """
 
     claim: Claim | None
     progress: QueueProgress
     reason: NothingReason | None = None
     message: str | None = None
+    next_queue: QueueWithWork | None = None
 
 
 class HeartbeatGiven(Given):
@@ -157,6 +172,7 @@ class ReviewReceipt(Shown):
     """What became of an answer.
 
     Attributes:
+        review_id: the answer, or the skip, which `revise` takes back.
         repeated: the same answer was there already.
         extra: it came after the item had been given to somebody else; it is kept, and counts extra.
         why: why the person saw this item; `stratum` is the part of the design that asked for it.

@@ -53,8 +53,19 @@ class ReviewerProgress(Shown):
     active_seconds: float
 
 
+class WaitsFor(Shown):
+    """Open reviews that wait for the same person or skill; `sentence` says for whom."""
+
+    n: int
+    sentence: str
+
+
 class ReviewQueueShown(Shown):
-    """A queue as engineers see it."""
+    """A queue as engineers see it.
+
+    `waits_for` says for whom the open reviews wait, with how many each, where one queue is shown;
+    reviewers by pseudonym.
+    """
 
     id: int
     project_id: int
@@ -70,6 +81,7 @@ class ReviewQueueShown(Shown):
     created_at: datetime
     progress: QueueProgress
     reviewers: list[ReviewerProgress] = Field(default_factory=list)
+    waits_for: list[WaitsFor] = Field(default_factory=list)
 
 
 class WinRate(Shown):

@@ -1,10 +1,10 @@
 """Items and reviews as records of Argilla 2, and the responses of records as answers.
 
 Pure: rows go in, the dictionaries of `rg.Record.to_dict` come out, and back. A question of Argilla
-is a criterion under its own name; the fixed ones are `errors`, `correction`, `correction_reason`,
-`comment` and, for pairs, `winner`. People are UUIDs there: ours are made from the pseudonym, so
-that the same person is the same everywhere. Argilla knows no time of attention: what comes back
-has none.
+is a criterion under its own name, or `q_` and its name where Argilla or we use that name otherwise;
+the fixed ones are `errors`, `correction`, `correction_reason`, `comment` and, for pairs, `winner`.
+People are UUIDs there: ours are made from the pseudonym, so that the same person is the same
+everywhere. Argilla knows no time of attention: what comes back has none.
 """
 
 from __future__ import annotations
@@ -25,6 +25,11 @@ from backend.tables.review import QueueKind, Review
 WINNER, ERRORS = "winner", "errors"
 CORRECTION, CORRECTION_REASON, COMMENT = "correction", "correction_reason", "comment"
 FIXED = frozenset({WINNER, ERRORS, CORRECTION, CORRECTION_REASON, COMMENT})
+OUTPUT, SIDES = "output", ("left_output", "right_output")
+FIELDS = frozenset({"input", "context", OUTPUT, *SIDES})
+TAKEN = frozenset({"add", "count", "index", "remove", "serialize"})  # by Argilla's own collections
+RESERVED = FIXED | FIELDS | TAKEN
+PREFIX = "q_"
 SEVERITY_MARK = " / "
 FLAGGED = "flagged by a check"
 ITEM_PREFIX = "strop-item-"
@@ -35,20 +40,21 @@ def user_id_of(pseudonym: str) -> str:
     return str(uuid5(NAMESPACE_URL, f"strop:reviewer:{pseudonym}"))
 
 
-def settings_of(rubric: Rubric, *, pair: bool) -> dict[str, Any]:
-    """Fields and questions as `rg.Settings` is told of them, JSON-serialisable.
+def question_of(criterion: str) -> str:
+    """The name of a criterion's question; no two criteria have the same, and none a reserved."""
+    reserved = criterion in RESERVED or criterion.startswith(PREFIX)
+    return f"{PREFIX}{criterion}" if reserved else criterion
 
-    Raises:
-        InvalidInput: a criterion has the name of a fixed question.
-    """
-    outputs = ("left_output", "right_output") if pair else ("output",)
+
+def criterion_of(question: str) -> str:
+    """The criterion that a question asks; the inverse of `question_of`."""
+    return question.removeprefix(PREFIX)
+
+
+def settings_of(rubric: Rubric, *, pair: bool) -> dict[str, Any]:
+    """Fields and questions as `rg.Settings` is told of them, JSON-serialisable."""
+    outputs = SIDES if pair else (OUTPUT,)
     questions = [_question(criterion) for criterion in rubric.criteria]
-    for question in questions:
-        if question["name"] in FIXED:
-            raise InvalidInput(
-                f"A criterion named {question['name']!r} cannot be told to Argilla.",
-                hint="Rename it in a new version of the rubric.",
-            )
     if pair:
         questions.insert(0, _label(WINNER, "Which is better?", [c.value for c in Choice]))
     else:
@@ -65,7 +71,8 @@ def record_of(
 ) -> dict[str, Any]:
     """An item as a record, with the checks as suggestions and the reviews as responses."""
     pair = facts.kind == QueueKind.PAIR
-    outputs = ("left_output", "right_output") if pair else ("output",)
+    item = item.masked(facts.masks)
+    outputs = SIDES if pair else (OUTPUT,)
     responses: dict[str, list[dict[str, Any]]] = {}
     for review in item.reviews:
         user_id = user_id_of(review.reviewer.pseudonym)
@@ -113,7 +120,7 @@ def _answers(
     for preference in review.preferences:
         yield WINNER, to_choice(preference.winner, a_is_left=item.a_is_left).value
     for rating in review.ratings:
-        yield rating.criterion, _VALUES_OUT[scales[rating.criterion]](rating.value)
+        yield question_of(rating.criterion), _VALUES_OUT[scales[rating.criterion]](rating.value)
     if review.spans:
         yield (
             ERRORS,
@@ -123,7 +130,7 @@ def _answers(
             ],
         )
     for correction in review.corrections:
-        yield CORRECTION, correction.text
+        yield CORRECTION, item.hide(correction.text)
         if correction.reason:
             yield CORRECTION_REASON, correction.reason
     if review.comment:
@@ -152,7 +159,7 @@ _VALUES_OUT: dict[str, Callable[[str], Any]] = {
 
 
 def _question(criterion: Any) -> dict[str, Any]:
-    name, title, required = criterion.name, criterion.question, criterion.required
+    name, title, required = question_of(criterion.name), criterion.question, criterion.required
     match criterion.scale:
         case "yes_no":
             return _label(name, title, ["yes", "no"], required=required)
@@ -192,7 +199,7 @@ def _errors(rubric: Rubric) -> dict[str, Any]:
         "name": ERRORS,
         "type": "span",
         "title": "Mark what is wrong",
-        "field": "output",
+        "field": OUTPUT,
         "labels": [*kinds, *graded, FLAGGED],
         "allow_overlapping": True,
         "required": False,
@@ -210,7 +217,7 @@ def answer_of(
     Raises:
         InvalidInput: a response that cannot be read.
     """
-    ratings = {name: value for name, value in responses.items() if name not in FIXED}
+    ratings = {criterion_of(n): value for n, value in responses.items() if n not in FIXED}
     return Answer(
         ratings=ratings,
         correction=_said(responses, CORRECTION),

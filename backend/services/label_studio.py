@@ -46,6 +46,7 @@ def task_of(
             it was stands in `data.strop_reviews`.
     """
     pair = facts.kind == QueueKind.PAIR
+    item = item.masked(facts.masks)
     texts = (names.LEFT, names.RIGHT) if pair else (names.OUTPUT,)
     annotations = [_annotation(facts, item, one, offsets, addresses) for one in item.reviews]
     return {
@@ -86,7 +87,7 @@ def _prediction(item: ItemRow, check: Score, offsets: Offsets) -> dict[str, Any]
     flags = [
         {
             **_region(names.FLAGGED, f"f{check.id}_{n}", item.outputs[0], flag, offsets),
-            "meta": {"text": [f"{flag.get('kind', '')}: {flag.get('reason', '')}"]},
+            "meta": {"text": [f"{flag.get('kind', '')}: {item.hide(flag.get('reason', ''))}"]},
         }
         for n, flag in enumerate(check.spans)
     ]
@@ -128,7 +129,7 @@ def _results(
         kind, value = _RATINGS_OUT[scales[rating.criterion]](rating.value, rating.number)
         yield _result(review, names.control_of(rating.criterion), to, kind, value)
     for correction in review.corrections:
-        yield _textarea(review, names.CORRECTION, to, correction.text)
+        yield _textarea(review, names.CORRECTION, to, item.hide(correction.text))
         if correction.reason:
             yield _textarea(review, names.CORRECTION_REASON, to, correction.reason)
     for n, span in enumerate(review.spans):

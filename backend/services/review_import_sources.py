@@ -26,6 +26,7 @@ class Given:
         who: the names under which the tool knows the person, the surest first.
         read: makes the answer, given the output; InvalidInput where it cannot.
         refusal: why it cannot be taken whatever it says.
+        keeps_notes: whether the tool keeps what is noted on a mark.
     """
 
     row: int
@@ -36,6 +37,7 @@ class Given:
     read: Callable[[QueueFacts, str], Answer]
     at: datetime | None = None
     refusal: str | None = None
+    keeps_notes: bool = True
 
 
 def _label_studio(rows: Sequence[Any], offsets: Offsets) -> Iterator[Given]:
@@ -118,6 +120,7 @@ def _argilla(rows: Sequence[Any], offsets: Offsets) -> Iterator[Given]:
                 digest=metadata.get("digest"),
                 who=(person,),
                 read=_argilla_reader(said, offsets),
+                keeps_notes=False,
             )
 
 

@@ -2,30 +2,37 @@
 
 An answer is matched to its item by the id that our export wrote, to its text by the digest, and to
 a person by name, pseudonym or an explicit map. It is checked as if it were given at the desk, and
-stored as a review of purpose `import` in a slot of its own. What was taken before is known by the
-other tool's id and not taken again. Whatever cannot be taken is named with the reason.
+fills a slot that the queue asks for and that the person could take there; what the queue does not
+ask for is stored as a review of purpose `import` in a slot of its own. What was taken before is
+known by the other tool's id and not taken again. Whatever cannot be taken is named with the reason.
 """
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import func, insert, select
+from sqlalchemy import and_, func, insert, or_, select
 from sqlalchemy.orm import Session
 
 from backend.errors import InvalidInput, NotFound, UnknownName
 from backend.services import argilla, label_studio
+from backend.services.review.after_submit import follow_up
 from backend.services.review.answer_rules import (
     Answer,
     CheckedReview,
     Subject,
     check_answer,
 )
+from backend.services.review.asked import read_asked
+from backend.services.review.blind import said_by
 from backend.services.review.counted import counts
+from backend.services.review.masks import BLOCK, unmask_text
+from backend.services.review.queues import add_reviewers
+from backend.services.review.seats import count_answer
 from backend.services.review_import_sources import SOURCES, Given
 from backend.services.review_rows import ItemRow, QueueFacts, Wanted, item_page, queue_facts
 from backend.services.text_offsets import Offsets
@@ -122,7 +129,7 @@ class _Desk:
     facts: QueueFacts
     source: str
     people: dict[str, User]
-    before: dict[str, str | None]
+    before: dict[str | None, str | None]
     answered: dict[tuple[int, int], str | None]
 
     @staticmethod
@@ -131,7 +138,7 @@ class _Desk:
         in_queue = (Review.item_id == ReviewItem.id, ReviewItem.queue_id == facts.id)
         imported = session.execute(
             select(Review.draft, Review.answer_digest).where(
-                *in_queue, Review.purpose == Purpose.IMPORT, Review.source == source
+                *in_queue, Review.source == source, Review.state == ReviewState.SUBMITTED
             )
         )
         answered = session.execute(
@@ -143,7 +150,7 @@ class _Desk:
             facts=facts,
             source=source,
             people=_people(session, facts.project_id, people),
-            before={draft[IMPORT_ID]: digest for draft, digest in imported},
+            before={draft.get(IMPORT_ID): digest for draft, digest in imported},
             answered={(item, user): digest for item, user, digest in answered},
         )
 
@@ -178,7 +185,8 @@ def _take(session: Session, desk: _Desk, given: Given, now: datetime) -> bool:
         raise InvalidInput(given.refusal)
     item = _item(session, desk.facts, given)
     person = desk.person(given.who)
-    answer = given.read(desk.facts, item.outputs[0])
+    shown = item.masked(desk.facts.masks)
+    answer = _unmasked(session, item, person, given.read(desk.facts, shown.outputs[0]), shown.masks)
     kind, rubric = desk.facts.kind, desk.facts.rubric
     subject = Subject(item.id, 0, item.outputs[0], item.a_is_left, kind, rubric)
     checked = check_answer(subject, answer)
@@ -187,13 +195,49 @@ def _take(session: Session, desk: _Desk, given: Given, now: datetime) -> bool:
             raise InvalidInput("it was taken before and has changed since; what was taken stands")
         return False
     if (item.id, person.id) in desk.answered:
-        if desk.answered[item.id, person.id] != checked.digest:
+        known = desk.answered[item.id, person.id]
+        if known != checked.digest and not _is_own(session, item, person, given, subject, checked):
             raise InvalidInput("this person has answered this item already, and otherwise")
         return False
     _store(session, desk, item, person, given, answer, checked, now)
     desk.before[given.id] = checked.digest
     desk.answered[item.id, person.id] = checked.digest
     return True
+
+
+def _unmasked(
+    session: Session, item: ItemRow, person: User, answer: Answer, masks: Sequence[str]
+) -> Answer:
+    """The answer with what the export masked put back into its correction."""
+    if not masks or answer.correction is None or BLOCK not in answer.correction:
+        return answer
+    own = (
+        select(Correction.text)
+        .join(Review)
+        .where(Review.item_id == item.id, Review.reviewer_id == person.id)
+    )
+    sources = [*session.scalars(own), item.outputs[0]]
+    return replace(answer, correction=unmask_text(answer.correction, sources, masks))
+
+
+def _is_own(
+    session: Session,
+    item: ItemRow,
+    person: User,
+    given: Given,
+    subject: Subject,
+    checked: CheckedReview,
+) -> bool:
+    """Whether it is what stands of this person, but for notes that the other tool cannot keep."""
+    if given.keeps_notes:
+        return False
+    query = select(Review).where(
+        Review.item_id == item.id, Review.reviewer_id == person.id, *counts()
+    )
+    found = session.scalars(query).one()
+    said = said_by(found, found.item)
+    bare = replace(said, spans=tuple(replace(mark, note=None) for mark in said.spans))
+    return check_answer(subject, bare).digest == checked.digest
 
 
 def _item(session: Session, facts: QueueFacts, given: Given) -> ItemRow:
@@ -225,8 +269,70 @@ def _store(
     checked: CheckedReview,
     now: datetime,
 ) -> None:
+    slot = _asked_slot(session, desk.facts.id, item.id, person, now) or _own_slot(
+        session, desk.facts.id, item, person
+    )
+    review = Review(
+        item_id=item.id,
+        slot_id=slot.id,
+        slot_version=slot.version,
+        reviewer_id=person.id,
+        state=ReviewState.SUBMITTED,
+        draft={IMPORT_ID: given.id},
+        answer_digest=checked.digest,
+        comment=checked.comment,
+        simulated=person.simulated,
+        active_seconds=min(max(answer.active_seconds, 0.0), MAX_SECONDS),
+        started_at=given.at or now,
+        submitted_at=given.at or now,
+        purpose=slot.purpose,
+        source=desk.source,
+    )
+    session.add(review)
+    session.flush()
+    _store_answer(session, review.id, item.id, checked, now)
+    _follow_up(session, slot, review, now)
+
+
+def _asked_slot(
+    session: Session, queue_id: int, item_id: int, person: User, now: datetime
+) -> ReviewSlot | None:
+    """A required review of the item that the person could give at the desk, done by them now.
+
+    It is the one that they hold there, else one that is open or whose lease has lapsed.
+    """
+    skills = session.scalar(
+        select(Membership.skills)
+        .join(ReviewQueue, ReviewQueue.project_id == Membership.project_id)
+        .where(ReviewQueue.id == queue_id, Membership.user_id == person.id)
+    )
+    mine = and_(ReviewSlot.state == SlotState.LEASED, ReviewSlot.owner_id == person.id)
+    lapsed = and_(ReviewSlot.state == SlotState.LEASED, ReviewSlot.lease_until <= now)
+    free = and_(
+        or_(ReviewSlot.state == SlotState.OPEN, lapsed),
+        or_(ReviewSlot.assigned_to_id.is_(None), ReviewSlot.assigned_to_id == person.id),
+        or_(
+            ReviewSlot.required_skill.is_(None),
+            ReviewSlot.required_skill.in_([str(skill) for skill in skills or ()]),
+        ),
+    )
+    query = select(ReviewSlot).where(
+        ReviewSlot.item_id == item_id, ReviewSlot.purpose == Purpose.REVIEW, or_(mine, free)
+    )
+    slot = session.scalars(
+        query.order_by(mine.desc(), ReviewSlot.number).limit(1).with_for_update()
+    ).first()
+    if slot is None:
+        return None
+    slot.state, slot.owner_id, slot.lease_until = SlotState.DONE, person.id, None
+    slot.version += 1
+    session.flush()
+    return slot
+
+
+def _own_slot(session: Session, queue_id: int, item: ItemRow, person: User) -> ReviewSlot:
     slot = ReviewSlot(
-        queue_id=desk.facts.id,
+        queue_id=queue_id,
         item_id=item.id,
         number=_next_number(session, item.id),
         position=item.position,
@@ -237,25 +343,20 @@ def _store(
     )
     session.add(slot)
     session.flush()
-    review = Review(
-        item_id=item.id,
-        slot_id=slot.id,
-        slot_version=1,
-        reviewer_id=person.id,
-        state=ReviewState.SUBMITTED,
-        draft={IMPORT_ID: given.id},
-        answer_digest=checked.digest,
-        comment=checked.comment,
-        simulated=person.simulated,
-        active_seconds=min(max(answer.active_seconds, 0.0), MAX_SECONDS),
-        started_at=given.at or now,
-        submitted_at=given.at or now,
-        purpose=Purpose.IMPORT,
-        source=desk.source,
-    )
-    session.add(review)
-    session.flush()
-    _store_answer(session, review.id, item.id, checked, now)
+    return slot
+
+
+def _follow_up(session: Session, slot: ReviewSlot, review: Review, now: datetime) -> None:
+    """What follows from an answer at the desk follows from this one: progress, finish, webhooks.
+
+    Who answers for a queue in another tool is a reviewer of it.
+    """
+    add_reviewers(session, slot.queue_id, [review.reviewer_id])
+    connection = session.connection()
+    asked = read_asked(connection, slot.id, review.reviewer_id)
+    if slot.purpose == Purpose.REVIEW:
+        count_answer(connection, slot.queue_id, review.reviewer_id, reviews=1)
+    follow_up(session, asked, review.id, extra=False, now=now)
 
 
 def _next_number(session: Session, item_id: int) -> int:

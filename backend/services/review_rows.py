@@ -10,15 +10,17 @@ import hashlib
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import select, true
 from sqlalchemy.orm import Session, aliased, selectinload
 
 from backend.errors import NotFound
 from backend.rubrics import Rubric, rubric_from_content
+from backend.services.review.blind import masked_terms_of
 from backend.services.review.counted import counts, stands
+from backend.services.review.masks import mask_text
 from backend.tables.datasets import Dataset, DatasetVersion, Example
 from backend.tables.generation import Generation, GenerationRun
 from backend.tables.model_versions import ModelVersion
@@ -44,6 +46,7 @@ class QueueFacts:
 
     Attributes:
         dataset_digest: SHA-256 over every example of the dataset version with its split.
+        masks: texts that reviewers of the queue are not shown, here or in another tool.
     """
 
     id: int
@@ -58,11 +61,15 @@ class QueueFacts:
     dataset: str
     dataset_version: int
     dataset_digest: str
+    masks: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class ItemRow:
-    """An item with what was shown; `outputs` and `models` are (a,) or (a, b)."""
+    """An item with what was shown; `outputs` and `models` are (a,) or (a, b).
+
+    `masks` are the texts that `masked` took out of the outputs; empty before that.
+    """
 
     id: int
     position: int
@@ -80,6 +87,17 @@ class ItemRow:
     stratum: str | None
     checks: tuple[Score, ...] = ()
     reviews: tuple[Review, ...] = ()
+    masks: tuple[str, ...] = ()
+    written: tuple[str, ...] = ()
+
+    def masked(self, masks: Sequence[str]) -> ItemRow:
+        """The item as people may see it in another tool; its digest stays that of the outputs."""
+        hidden = tuple(mask_text(output, masks) for output in self.outputs)
+        return replace(self, outputs=hidden, masks=tuple(masks), written=self.outputs)
+
+    def hide(self, text: str) -> str:
+        """A text about the item without what `masked` takes out."""
+        return mask_text(text, self.masks)
 
     @property
     def shown(self) -> tuple[str, ...]:
@@ -89,7 +107,9 @@ class ItemRow:
     @property
     def digest(self) -> str:
         """SHA-256 of what was shown; tells whether an answer from elsewhere is to this text."""
-        return hashlib.sha256("\x1e".join(self.shown).encode()).hexdigest()
+        a_and_b = self.written or self.outputs
+        shown = a_and_b if self.a_is_left else tuple(reversed(a_and_b))
+        return hashlib.sha256("\x1e".join(shown).encode()).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +155,7 @@ def queue_facts(session: Session, queue_id: int) -> QueueFacts:
         dataset=dataset,
         dataset_version=version.number,
         dataset_digest=version.digest,
+        masks=tuple(masked_terms_of(queue)),
     )
 
 
@@ -151,7 +172,7 @@ def each_item(
     Raises:
         NotFound: `after` is no item of this queue.
     """
-    position = -1
+    position: int | None = None  # known answers stand at negative positions
     if after is not None:
         with sessions() as session:
             position = _position_of(session, facts.id, after)
@@ -165,9 +186,9 @@ def each_item(
 
 
 def item_page(
-    session: Session, facts: QueueFacts, wanted: Wanted, *, after_position: int, limit: int
+    session: Session, facts: QueueFacts, wanted: Wanted, *, after_position: int | None, limit: int
 ) -> list[ItemRow]:
-    """Up to `limit` items that stand after a position."""
+    """Up to `limit` items that stand after a position; from the start when it is None."""
     purposes = list(Purpose) if wanted.all_purposes else [Purpose.REVIEW]
     a, b = aliased(Generation), aliased(Generation)
     model_a, model_b = aliased(ModelVersion), aliased(ModelVersion)
@@ -178,7 +199,8 @@ def item_page(
         .join(model_a, model_a.id == a.model_version_id)
         .outerjoin(model_b, model_b.id == b.model_version_id)
         .join(Example, Example.id == a.example_id)
-        .where(ReviewItem.queue_id == facts.id, ReviewItem.position > after_position)
+        .where(ReviewItem.queue_id == facts.id)
+        .where(true() if after_position is None else ReviewItem.position > after_position)
         .where(ReviewItem.purpose.in_(purposes))
         .order_by(ReviewItem.position)
         .limit(limit)

@@ -12,32 +12,42 @@ from backend.api.deps import CurrentUser, NowDep, SessionDep
 from backend.schemas import review as shapes
 from backend.services import review
 from backend.services.review import adjudication, gold
+from backend.services.review.blind import name_for_reviewers
 from backend.services.review.links import find_links
+from backend.services.review.work import left_for, next_queue_for
 from backend.tables.review import Purpose, ReviewQueue
 
 router = APIRouter(tags=["review desk"])
 
 
 @router.get("/my/review-queues")
-def list_my_queues(session: SessionDep, user: CurrentUser) -> list[shapes.ReviewQueueForMe]:
+def list_my_queues(
+    session: SessionDep, user: CurrentUser, now: NowDep
+) -> list[shapes.ReviewQueueForMe]:
     """The queues that I may claim from, open ones first."""
-    return [_show_queue(session, queue, user.id) for queue in review.my_queues(session, user.id)]
+    mine = review.my_queues(session, user.id)
+    return [_show_queue(session, queue, user.id, now) for queue in mine]
 
 
 @router.get("/my/review-queues/{queue_id}")
-def show_my_queue(queue_id: int, session: SessionDep, user: CurrentUser) -> shapes.ReviewQueueForMe:
+def show_my_queue(
+    queue_id: int, session: SessionDep, user: CurrentUser, now: NowDep
+) -> shapes.ReviewQueueForMe:
     """A queue with its rubric and its progress."""
-    return _show_queue(session, review.get_queue(session, queue_id), user.id)
+    return _show_queue(session, review.get_queue(session, queue_id), user.id, now)
 
 
-def _show_queue(session: Session, queue: ReviewQueue, user_id: int) -> shapes.ReviewQueueForMe:
+def _show_queue(
+    session: Session, queue: ReviewQueue, user_id: int, now: datetime
+) -> shapes.ReviewQueueForMe:
     return shapes.ReviewQueueForMe(
         id=queue.id,
-        name=queue.name,
+        name=name_for_reviewers(session, queue),
         kind=_kind(queue.kind),
         closed=queue.closed_at is not None,
         rubric=review.rubric_of(queue),
         progress=_progress(session, queue.id, user_id),
+        left_for_me=left_for(session, queue.id, user_id, now=now),
     )
 
 
@@ -84,7 +94,7 @@ def claim_item(
 ) -> shapes.ClaimAnswer:
     """My next item under a lease, or the one that I hold with its draft; or why there is none."""
     found = review.claim_next(session, queue_id, user.id, now=now)
-    return _show_claim(session, queue_id, user.id, found)
+    return _show_claim(session, queue_id, user.id, found, now)
 
 
 @router.post("/review-queues/{queue_id}/adjudications/claim")
@@ -93,25 +103,37 @@ def claim_adjudication(
 ) -> shapes.ClaimAnswer:
     """The next disagreement for me to decide, with the answers that differ."""
     found = review.claim_adjudication(session, queue_id, user.id, now=now)
-    return _show_claim(session, queue_id, user.id, found)
+    return _show_claim(session, queue_id, user.id, found, now)
 
 
 @router.post("/my/reviews/{review_id}/revise")
 def revise_review(
     review_id: int, session: SessionDep, user: CurrentUser, now: NowDep
 ) -> shapes.ClaimAnswer:
-    """Take my own answer back to the desk; it stands until I submit the new one."""
+    """Take my own answer back to the desk; it stands until I submit the new one.
+
+    A skip is taken back as long as nobody else was given the item; what else I hold goes back to
+    the queue, with its draft.
+    """
     found = review.revise(session, review_id, user.id, now=now)
-    return _show_claim(session, found.queue_id, user.id, found)
+    return _show_claim(session, found.queue_id, user.id, found, now)
 
 
 def _show_claim(
-    session: Session, queue_id: int, user_id: int, found: review.Claim | review.Nothing
+    session: Session,
+    queue_id: int,
+    user_id: int,
+    found: review.Claim | review.Nothing,
+    now: datetime,
 ) -> shapes.ClaimAnswer:
     progress = _progress(session, queue_id, user_id)
     if isinstance(found, review.Nothing):
         return shapes.ClaimAnswer(
-            claim=None, progress=progress, reason=found.reason.value, message=found.message
+            claim=None,
+            progress=progress,
+            reason=found.reason.value,
+            message=found.message,
+            next_queue=_other_queue(session, queue_id, user_id, now),
         )
     item = review.item_view(session, found.slot_id, user_id)
     shown = shapes.Claim(
@@ -127,6 +149,15 @@ def _show_claim(
         adjudication=_dispute(session, found),
     )
     return shapes.ClaimAnswer(claim=shown, progress=progress)
+
+
+def _other_queue(
+    session: Session, queue_id: int, user_id: int, now: datetime
+) -> shapes.QueueWithWork | None:
+    found = next_queue_for(session, user_id, now=now, but=queue_id)
+    if found is None:
+        return None
+    return shapes.QueueWithWork(id=found.id, name=name_for_reviewers(session, found))
 
 
 def _dispute(session: Session, found: review.Claim) -> shapes.AdjudicationView | None:
@@ -215,7 +246,7 @@ def _gold(session: Session, done: review.Submitted) -> shapes.GoldFeedback | Non
 
 def _next(session: Session, queue_id: int, user_id: int, now: datetime) -> shapes.ClaimAnswer:
     found = review.claim_next(session, queue_id, user_id, now=now)
-    return _show_claim(session, queue_id, user_id, found)
+    return _show_claim(session, queue_id, user_id, found, now)
 
 
 def _answer(given: shapes.Answer) -> review.Answer:
@@ -236,7 +267,7 @@ def skip_item(
     slot_id: int, body: shapes.SkipGiven, session: SessionDep, user: CurrentUser, now: NowDep
 ) -> shapes.ReviewReceipt:
     """Do not answer, and say why; the queue's rules say where the item goes."""
-    queue_id = review.skip_review(
+    skipped = review.skip_review(
         session,
         slot_id=slot_id,
         version=body.version,
@@ -245,7 +276,7 @@ def skip_item(
         now=now,
     )
     return shapes.ReviewReceipt(
-        review_id=None,
+        review_id=skipped.review_id,
         state="skipped",
-        next=_next(session, queue_id, user.id, now) if body.next else None,
+        next=_next(session, skipped.queue_id, user.id, now) if body.next else None,
     )

@@ -33,6 +33,7 @@ from backend.services.review.progress import (
     reviewers_of_queues,
 )
 from backend.services.review.rules import rules_from
+from backend.services.review.waiting import queue_waits_for
 from backend.services.users import find_member
 from backend.tables.review import QueueKind, Review, ReviewQueue
 
@@ -182,8 +183,10 @@ def _design(given: designs.DesignGiven) -> SamplingDesign:
 
 @router.get("/review-queues/{queue_id}")
 def show_queue(queue_id: int, session: SessionDep) -> shapes.ReviewQueueShown:
-    """A queue with its reviewers' progress."""
-    return _show(session, review.get_queue(session, queue_id))
+    """A queue with its reviewers' progress, and for whom it waits."""
+    shown = _show(session, review.get_queue(session, queue_id))
+    waits = [shapes.WaitsFor.model_validate(one) for one in queue_waits_for(session, queue_id)]
+    return shown.model_copy(update={"waits_for": waits})
 
 
 @router.post("/review-queues/{queue_id}/close")

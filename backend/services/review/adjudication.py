@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from sqlalchemy import ColumnElement, and_, case, exists, func, select, update
@@ -17,9 +17,11 @@ from sqlalchemy.orm import Session, aliased, selectinload
 
 from backend.errors import NotFound
 from backend.services.pages import PageAsk, RowPage, page_of
-from backend.services.review.answer_rules import Answer, SpanMark, to_choice
+from backend.services.review.answer_rules import Answer
+from backend.services.review.blind import mask_answer, masked_terms_of, said_by
 from backend.services.review.counted import counts
 from backend.services.review.item_agreement import item_disagreement
+from backend.services.review.masks import mask_text
 from backend.services.review.rules import QueueRules
 from backend.services.review.slots import add_slot, lock_item
 from backend.tables.quality import Adjudication
@@ -138,11 +140,12 @@ def dispute_of(session: Session, slot_id: int) -> Dispute | None:
         return None
     reviews = _originals(session, [found.item_id])
     random.Random(f"dispute:{found.item.queue.seed}:{found.item_id}").shuffle(reviews)
+    terms = masked_terms_of(found.item.queue)
     answers = [
-        AnonymousAnswer(f"Reviewer {n}", _answer_of(review, found.item))
+        AnonymousAnswer(f"Reviewer {n}", _unsigned(review, found.item, terms))
         for n, review in enumerate(reviews, start=1)
     ]
-    return Dispute(tuple(answers), found.reason)
+    return Dispute(tuple(answers), mask_text(found.reason, terms))
 
 
 def _originals(session: Session, item_ids: Sequence[int]) -> list[Review]:
@@ -161,17 +164,10 @@ def _originals(session: Session, item_ids: Sequence[int]) -> list[Review]:
     return list(session.scalars(query))
 
 
-def _answer_of(review: Review, item: ReviewItem) -> Answer:
-    winner = review.preferences[0].winner if review.preferences else None
-    correction = review.corrections[0] if review.corrections else None
-    return Answer(
-        ratings={rating.criterion: rating.value for rating in review.ratings},
-        correction=correction.text if correction else None,
-        correction_reason=correction.reason if correction else None,
-        spans=tuple(SpanMark(s.start, s.end, s.kind, s.severity, s.note) for s in review.spans),
-        winner=None if winner is None else to_choice(winner, a_is_left=item.a_is_left),
-        comment=review.comment,
-    )
+def _unsigned(review: Review, item: ReviewItem, terms: Sequence[str]) -> Answer:
+    """The answer without how long it took."""
+    said = replace(said_by(review, item), active_seconds=0.0, seconds_by_criterion={})
+    return mask_answer(said, terms)
 
 
 def adjudication_progress(session: Session, queue_id: int) -> AdjudicationProgress:

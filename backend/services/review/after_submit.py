@@ -18,7 +18,8 @@ from backend.services.review.asked import Asked
 from backend.services.review.finish import finish_if_done
 from backend.services.review.item_agreement import item_disagreement
 from backend.services.review.leases import SLOTS
-from backend.services.review.slots import add_reviewer_slot, lock_item
+from backend.services.review.slots import add_reviewer_slot, lock_item, skill_of_item
+from backend.services.review.waiting import somebody_left, take_out_exhausted
 from backend.tables.review import Purpose, ReviewQueue
 from backend.tables.review import SlotState as Slot
 
@@ -46,29 +47,49 @@ def follow_up(
             return
         case Purpose.REVIEW | Purpose.IMPORT:
             if not extra:
-                _look_at_item(session, asked, now)
-                finish_unless_open(session, asked, now)
+                gone = settle_item(session, asked, now) if asked.shared else 0
+                finish_unless_open(session, asked, now, gone=gone)
             tell(session, asked, "review.submitted", f"review:{review_id}", review_id, now)
 
 
-def finish_unless_open(session: Session, asked: Asked, now: datetime) -> None:
-    """Finish the queue when this act was the last; most acts know from `asked` that it was not."""
-    if not asked.more_open:
+def finish_unless_open(session: Session, asked: Asked, now: datetime, *, gone: int = 0) -> None:
+    """Finish the queue when this act was the last; most acts know from `asked` that it was not.
+
+    Args:
+        gone: open reviews that went out by this act, of which `asked` knows nothing.
+    """
+    if gone or not asked.more_open:
         finish_if_done(session, asked.queue_id, now)
+
+
+def settle_item(session: Session, asked: Asked, now: datetime) -> int:
+    """See to an item after an act on it: reviews that nobody can give go out, more are asked for.
+
+    Returns how many went out.
+    """
+    queue_id, item_id = asked.queue_id, asked.subject.item_id
+    lock_item(session.connection(), item_id)
+    gone = take_out_exhausted(session, queue_id, item_id)
+    rules = asked.rules
+    if asked.shared and (rules.extra_below is not None or rules.adjudicate_above is not None):
+        _look_at_item(session, asked, now)
+    return gone
 
 
 def _look_at_item(session: Session, asked: Asked, now: datetime) -> None:
     rules, item_id = asked.rules, asked.subject.item_id
-    if not asked.shared or (rules.extra_below is None and rules.adjudicate_above is None):
-        return
     connection = session.connection()
-    lock_item(connection, item_id)
     if connection.execute(_WAITING, {"item": item_id}).first() is not None:
         return
     if rules.extra_below is not None:
         found = item_disagreement(session, item_id)
         differ = found is not None and 1 - found.value < rules.extra_below
-        if differ and add_reviewer_slot(connection, item_id):
+        skill = skill_of_item(connection, item_id)
+        if (
+            differ
+            and somebody_left(session, asked.queue_id, item_id, skill)
+            and add_reviewer_slot(connection, item_id)
+        ):
             return
     adjudication.open_if_needed(session, item_id, rules, now)
 

@@ -11,9 +11,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
-from sqlalchemy import Connection, bindparam, select, update
+from sqlalchemy import Connection, Table, bindparam, select, update
 from sqlalchemy.orm import Session
 
 from backend.errors import Conflict
@@ -21,17 +21,19 @@ from backend.services.review.after_submit import follow_up
 from backend.services.review.answer_parts import store_parts
 from backend.services.review.answer_rules import Answer, CheckedReview, check_answer
 from backend.services.review.asked import Asked, read_asked
-from backend.services.review.items import masked_terms
+from backend.services.review.blind import masked_terms
 from backend.services.review.leases import REVIEWS, SLOTS, AnyRow, why_not_held
 from backend.services.review.masks import BLOCK, unmask_text
 from backend.services.review.prepared import Prepared
 from backend.services.review.seats import count_answer
 from backend.tables.review import (
+    Correction,
     Purpose,
     ReviewState,
 )
 from backend.tables.review import SlotState as Slot
 
+CORRECTIONS = cast(Table, Correction.__table__)
 MAX_ACTIVE_SECONDS = 12 * 3600
 SAID = (
     "answer_digest",
@@ -117,7 +119,21 @@ def _unmasked(connection: Connection, asked: Asked, answer: Answer) -> Answer:
     terms = masked_terms(connection, asked.rules.as_dict(), asked.design)
     if not terms or BLOCK in asked.subject.text:
         return answer
-    return replace(answer, correction=unmask_text(answer.correction, asked.subject.text, terms))
+    sources = [*_corrections(connection, asked), asked.subject.text]
+    return replace(answer, correction=unmask_text(answer.correction, sources, terms))
+
+
+def _corrections(connection: Connection, asked: Asked) -> list[str]:
+    """Corrections of the item that the person was shown masked: their own, or those in dispute."""
+    query = (
+        select(CORRECTIONS.c.text)
+        .join(REVIEWS, REVIEWS.c.id == CORRECTIONS.c.review_id)
+        .where(REVIEWS.c.item_id == asked.subject.item_id)
+        .order_by(REVIEWS.c.id.desc())
+    )
+    if asked.purpose != Purpose.ADJUDICATION:
+        query = query.where(REVIEWS.c.reviewer_id == asked.user_id)
+    return list(connection.scalars(query))
 
 
 _RELEASE = Prepared(

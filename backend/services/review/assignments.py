@@ -81,8 +81,8 @@ def assign_slots(
         skills_of: skills of each reviewer.
 
     Raises:
-        InvalidInput: a slice that no item has, a person who is no reviewer, or a skill that fewer
-            reviewers have than an item asks for.
+        InvalidInput: a slice that no item has, a person who is no reviewer or lacks the skill that
+            the item asks for, or a skill that fewer reviewers have than an item asks for.
     """
     people = {parse_slice(s, slices): person for s, person in assignment.people.items()}
     skills = {parse_slice(s, slices): skill for s, skill in assignment.skills.items()}
@@ -94,6 +94,12 @@ def assign_slots(
         skill = _first(skills, found)
         _check_skill(skill, n, skills_of, reviewer_ids)
         person = _first(people, found)
+        if person is not None and skill is not None and skill not in skills_of.get(person, set()):
+            raise InvalidInput(
+                f"An item is assigned to one person and asks for the skill {skill!r}, which that "
+                "person lacks: nobody could ever take it.",
+                hint="Give the person the skill, or assign the slice to somebody who has it.",
+            )
         wanted.append(_slots_of_item(n, person, skill, dealer))
     return wanted
 

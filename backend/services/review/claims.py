@@ -34,6 +34,7 @@ from backend.services.review.slot_search import (
     TAKE,
     TAKE_ONE,
     TAKE_VERDICT,
+    TAKE_VERDICT_WITH_SKILLS,
     TAKE_WITH_SKILLS,
     Search,
 )
@@ -136,7 +137,9 @@ def claim_adjudication(
         return held
     if refusal := _refusal(seat, shared=False):
         return Nothing.of(refusal, seat)
-    found = _take(connection, TAKE_VERDICT, seat, now, now=now, queue=queue_id)
+    skills = {"skills": seat.skills} if seat.skills else {}
+    statement = TAKE_VERDICT_WITH_SKILLS if skills else TAKE_VERDICT
+    found = _take(connection, statement, seat, now, now=now, queue=queue_id, **skills)
     return found or Nothing(Reason.FINISHED, "There is no disagreement for you to decide just now.")
 
 

@@ -21,9 +21,11 @@ from sqlalchemy.orm import Session
 from backend.errors import NotFound
 from backend.rubrics import CheckedAnswer, rubric_from_content
 from backend.services.review.answer_rules import Answer, to_choice
+from backend.services.review.blind import masked_terms_of
 from backend.services.review.gold_answers import compare_with_known
 from backend.services.review.item_agreement import WINNER, answers_of
 from backend.services.review.leases import MEMBERS
+from backend.services.review.masks import mask_text
 from backend.services.review.pauses import apply_bound
 from backend.services.review.rules import QueueRules, rules_from
 from backend.tables.quality import GoldAnswer, GoldResult
@@ -174,6 +176,7 @@ def feedback(session: Session, review_id: int) -> Feedback | None:
 def feedback_on(session: Session, result: GoldResult) -> Feedback:
     """What a person is told about one of their results."""
     gold, review = result.gold, result.review
+    terms = masked_terms_of(gold.item.queue)
     winner = gold.answer.get(WINNER)
     known = Answer(
         ratings=dict(gold.answer.get("ratings", {})),
@@ -183,12 +186,12 @@ def feedback_on(session: Session, result: GoldResult) -> Feedback:
         result_id=result.id,
         passed=result.passed,
         score=result.score,
-        explanation=gold.explanation,
+        explanation=mask_text(gold.explanation, terms),
         known=known,
         met=_met(session, gold, review),
         may_contest=result.contested_at is None and gold.withdrawn_at is None,
         resolution=result.resolution,
-        resolution_reason=result.resolution_reason,
+        resolution_reason=mask_text(result.resolution_reason or "", terms) or None,
     )
 
 

@@ -1,12 +1,12 @@
 """An item as its expert sees it: the source, and one output or a blind left and right.
 
 No model name, no score, and nobody else's answer passes through here; what the queue's rules mask
-is masked.
+is masked (blind).
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -14,17 +14,15 @@ from sqlalchemy import Connection, Select, Table, bindparam, select
 from sqlalchemy.orm import Session
 
 from backend.errors import NotFound
+from backend.services.review.blind import masked_terms
 from backend.services.review.leases import ITEMS, QUEUES, SLOTS, AnyRow
-from backend.services.review.masks import mask_text, names_that_tell
-from backend.services.review.rules import rules_from
+from backend.services.review.masks import mask_text
 from backend.tables.datasets import Example
 from backend.tables.generation import Generation
-from backend.tables.model_versions import ModelVersion
 from backend.tables.review import ReviewItem
 from backend.tables.scoring import Score
 
 EXAMPLES = cast(Table, Example.__table__)
-MODELS = cast(Table, ModelVersion.__table__)
 SCORES = cast(Table, Score.__table__)
 A = cast(Table, Generation.__table__).alias("a")
 B = cast(Table, Generation.__table__).alias("b")
@@ -93,9 +91,6 @@ _BY_SLOT = _ITEM.join(SLOTS, SLOTS.c.item_id == ITEMS.c.id).where(
 _SPANS = select(SCORES.c.spans).where(
     SCORES.c.score_run_id == bindparam("run"), SCORES.c.generation_id == bindparam("generation")
 )
-_NAMES = select(MODELS.c.name, MODELS.c.base_model).where(
-    MODELS.c.id.in_(bindparam("models", expanding=True))
-)
 
 
 def item_view(session: Session, slot_id: int, user_id: int) -> ItemView:
@@ -118,7 +113,7 @@ def _view(connection: Connection, row: AnyRow) -> ItemView:
     a = mask_text(row.a_text or "", terms)
     output = left = right = None
     if row.generation_b_id is None:
-        output = ShownOutput(a, flags_of(connection, row.score_run_id, row.generation_a_id))
+        output = ShownOutput(a, flags_of(connection, row.score_run_id, row.generation_a_id, terms))
     else:
         b = mask_text(row.b_text or "", terms)
         left, right = (ShownOutput(side) for side in ((a, b) if row.a_is_left else (b, a)))
@@ -135,27 +130,15 @@ def _view(connection: Connection, row: AnyRow) -> ItemView:
     )
 
 
-def masked_terms(
-    connection: Connection, rules: Mapping[str, Any], design: Mapping[str, Any]
-) -> list[str]:
-    """The texts that this queue masks in outputs: its own list, and names of its models."""
-    chosen = rules_from(rules)
-    terms = list(chosen.mask)
-    if chosen.mask_models and (ids := design.get("model_ids")):
-        names = connection.execute(_NAMES, {"models": ids})
-        terms += names_that_tell(name for row in names for name in row)
-    return terms
-
-
 def flags_of(
-    connection: Connection, score_run_id: int | None, generation_id: int
+    connection: Connection, score_run_id: int | None, generation_id: int, terms: Sequence[str]
 ) -> tuple[FlaggedSpan, ...]:
-    """What the checks of a score run flag in an output; nothing without a score run."""
+    """What the checks of a score run flag in an output, masked; nothing without a score run."""
     if score_run_id is None:
         return ()
     asked = {"run": score_run_id, "generation": generation_id}
     flags = {
-        FlaggedSpan(span["start"], span["end"], span["reason"], span["kind"])
+        FlaggedSpan(span["start"], span["end"], mask_text(span["reason"], terms), span["kind"])
         for spans in connection.execute(_SPANS, asked).scalars()
         for span in spans
     }

@@ -34,20 +34,26 @@ def mask_text(text: str, terms: Collection[str]) -> str:
     return _pattern(terms).sub(lambda found: BLOCK * len(found[0]), text)
 
 
-def unmask_text(written: str, output: str, terms: Collection[str]) -> str:
-    """What a person made of a masked output, with the masked stretches as they were.
+def unmask_text(written: str, sources: Sequence[str], terms: Collection[str]) -> str:
+    """What a person made of masked texts, with the masked stretches as they were.
 
     Masked stretches that were kept are found again by their length, in order.
 
+    Args:
+        sources: the texts that the person was shown masked, in which a stretch is looked for; the
+            likeliest first.
+
     Raises:
-        InvalidInput: a stretch of blocks is none of the output's.
+        InvalidInput: a stretch of blocks is in none of them.
     """
-    hidden = iter(_stretches(output, terms))
+    hidden = [list(_stretches(source, terms)) for source in sources]
 
     def back(found: re.Match[str]) -> str:
-        for stretch in hidden:
-            if len(stretch) == len(found[0]):
-                return stretch
+        for stretches in hidden:
+            for n, stretch in enumerate(stretches):
+                if len(stretch) == len(found[0]):
+                    del stretches[: n + 1]
+                    return stretch
         raise InvalidInput(
             "The correction has a masked stretch that the output has not there.",
             hint=f"Leave {BLOCK} as it is, or replace it by what should stand there.",

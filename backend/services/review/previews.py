@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from backend.services.review.items import ShownOutput, flags_of, masked_terms
+from backend.services.review.blind import masked_terms
+from backend.services.review.items import ShownOutput, flags_of
 from backend.services.review.masks import mask_text
 from backend.services.review.planning import QueuePlan
 from backend.services.review.rules import QueueRules
@@ -46,7 +47,7 @@ def _example(session: Session, plan: QueuePlan, number: int, terms: list[str]) -
     for output_id in candidate.output_ids:
         text = mask_text(session.get_one(Generation, output_id).text or "", terms)
         scores = plan.opening.score_run_id if candidate.b_id is None else None
-        shown.append(ShownOutput(text, flags_of(session.connection(), scores, output_id)))
+        shown.append(ShownOutput(text, flags_of(session.connection(), scores, output_id, terms)))
     return DrawnExample(example.input, example.context, tuple(shown), example.split, drawn.why)
 
 

@@ -1,7 +1,8 @@
 """Revising: a person takes an answer of their own back to the desk for a while.
 
 The first answer stands until the new one is submitted, which then takes its place; both are kept.
-Meanwhile the slot is leased without an end: it is for nobody else, and counts as done.
+Meanwhile the slot is leased without an end: it is for nobody else, and counts as done. What they
+skipped they take back (unskip) under an ordinary lease, as long as nobody else was given it.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from backend.services.review.claims import Claim
 from backend.services.review.leases import ADJUDICATIONS, ITEMS, REVIEWS, SLOTS, AnyRow
 from backend.services.review.seats import Seat, sit_down
 from backend.services.review.slots import begin_review
+from backend.services.review.unskipping import unskip
 from backend.services.review.views import past_review, revisable_until
 from backend.tables.curation import HeldBackRow, TrainingSetRow
 from backend.tables.review import Purpose, ReviewState
@@ -28,7 +30,7 @@ HELD_BACK = cast(Table, HeldBackRow.__table__)
 
 
 def revise(session: Session, review_id: int, user_id: int, *, now: datetime) -> Claim:
-    """Lease the slot of one's own answer anew, with that answer as the draft.
+    """Lease the slot of one's own answer, or of a skip, anew, with what was said as the draft.
 
     Asked again before the new answer is submitted, it is the same lease.
 
@@ -46,6 +48,8 @@ def revise(session: Session, review_id: int, user_id: int, *, now: datetime) -> 
         raise NotFound("You have no such review.")
     seat = sit_down(connection, queue_id, user_id)
     row = _read(connection, review_id)
+    if row.state == ReviewState.SKIPPED:
+        return unskip(session, review_id, seat, now)
     if problem := _problem(connection, row, seat, now):
         raise Conflict(problem, hint="Ask for the next item.")
     under_way = _under_way(connection, seat)

@@ -58,7 +58,7 @@ def most_of_one_person(max_share: float, n_slots: int) -> int:
     return max(1, int(max_share * n_slots + 1e-9))
 
 
-_SEAT = Prepared(
+_SELECT = (
     select(
         QUEUES.c.project_id,
         QUEUES.c.seed,
@@ -88,8 +88,8 @@ _SEAT = Prepared(
         ),
     )
     .where(QUEUES.c.id == bindparam("queue"), MEMBERS.c.user_id == bindparam("person"))
-    .with_for_update(of=MEMBERS)
 )
+_SEAT = Prepared(_SELECT.with_for_update(of=MEMBERS))
 _QUEUE = select(QUEUES.c.id).where(QUEUES.c.id == bindparam("queue"))
 
 
@@ -100,7 +100,20 @@ def sit_down(connection: Connection, queue_id: int, user_id: int) -> Seat:
         NotFound: no such queue.
         Forbidden: the person is not a reviewer of it.
     """
-    row = _SEAT.first(connection, {"queue": queue_id, "person": user_id})
+    return _found(connection, queue_id, user_id, _SEAT.first(connection, _of(queue_id, user_id)))
+
+
+def look_at_seat(connection: Connection, queue_id: int, user_id: int) -> Seat:
+    """The person's seat, not locked, to read by. Errors as `sit_down`."""
+    row = connection.execute(_SELECT, _of(queue_id, user_id)).first()
+    return _found(connection, queue_id, user_id, row)
+
+
+def _of(queue_id: int, user_id: int) -> dict[str, int]:
+    return {"queue": queue_id, "person": user_id}
+
+
+def _found(connection: Connection, queue_id: int, user_id: int, row: AnyRow | None) -> Seat:
     if row is None:
         if connection.execute(_QUEUE, {"queue": queue_id}).first() is None:
             raise NotFound("There is no such review queue.")

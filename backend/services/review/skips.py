@@ -8,13 +8,13 @@ revision leaves the first answer as it was.
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any, assert_never
+from typing import Any, NamedTuple, assert_never
 
 from sqlalchemy import Connection, bindparam, func, select, update
 from sqlalchemy.orm import Session
 
 from backend.errors import InvalidInput
-from backend.services.review.after_submit import finish_unless_open
+from backend.services.review.after_submit import finish_unless_open, settle_item
 from backend.services.review.answer_rules import refuse_unstorable_text
 from backend.services.review.asked import Asked, read_asked
 from backend.services.review.leases import REVIEWS, SLOTS, held_by, why_not_held
@@ -35,14 +35,32 @@ _SKIPPED = (
     )
     .limit(1)
 )
+_SKIP = (
+    update(REVIEWS)
+    .where(REVIEWS.c.slot_id == bindparam("slot"), REVIEWS.c.slot_version == bindparam("token"))
+    .values(
+        state=ReviewState.SKIPPED,
+        skip_reason=bindparam("why"),
+        submitted_at=bindparam("now", type_=REVIEWS.c.submitted_at.type),
+    )
+    .returning(REVIEWS.c.id)
+)
+
+
+class Skipped(NamedTuple):
+    """A skip: the review that says why, by which it can be taken back, and its queue."""
+
+    review_id: int
+    queue_id: int
 
 
 def skip_review(
     session: Session, *, slot_id: int, version: int, user_id: int, reason: str, now: datetime
-) -> int:
-    """Pass over an item that the person holds; returns the id of its queue.
+) -> Skipped:
+    """Pass over an item that the person holds.
 
-    Skipping again under the same lease changes nothing.
+    Skipping again under the same lease changes nothing. What everybody has skipped or answered goes
+    out, since a queue has to come to an end.
 
     Raises:
         InvalidInput: no reason.
@@ -53,22 +71,31 @@ def skip_review(
     refuse_unstorable_text(reason)
     connection = session.connection()
     asked = read_asked(connection, slot_id, user_id)
+    token = {"slot": slot_id, "token": version, "person": user_id}
     if not _release(connection, asked, version):
-        token = {"slot": slot_id, "token": version, "person": user_id}
-        if connection.execute(_SKIPPED, token).first() is None:
+        known = connection.execute(_SKIPPED, token).scalar()
+        if known is None:
             raise why_not_held(session, slot_id, version, user_id)
-        return asked.queue_id
-    connection.execute(
-        update(REVIEWS)
-        .where(REVIEWS.c.slot_id == slot_id, REVIEWS.c.slot_version == version)
-        .values(state=ReviewState.SKIPPED, skip_reason=reason.strip(), submitted_at=now)
-    )
+        return Skipped(known, asked.queue_id)
+    skipped = connection.execute(_SKIP, {**token, "why": reason.strip(), "now": now}).scalar_one()
     if asked.purpose == Purpose.REVIEW and not asked.revising:
-        count_answer(connection, asked.queue_id, user_id, position=asked.position)
-        if _policy(asked) is SkipPolicy.OUT:
-            note_slots(connection, asked.queue_id, out=1)
-            finish_unless_open(session, asked, now)
-    return asked.queue_id
+        _settle(session, asked, now)
+    return Skipped(skipped, asked.queue_id)
+
+
+def _settle(session: Session, asked: Asked, now: datetime) -> None:
+    """Count the skip, and finish the queue when it was the last thing to do."""
+    connection = session.connection()
+    count_answer(connection, asked.queue_id, asked.user_id, position=asked.position)
+    policy = _policy(asked)
+    if policy is SkipPolicy.ME:
+        return
+    out = policy is SkipPolicy.OUT
+    if out:
+        note_slots(connection, asked.queue_id, out=1)
+    gone = settle_item(session, asked, now)
+    if out or gone:
+        finish_unless_open(session, asked, now, gone=gone)
 
 
 def _policy(asked: Asked) -> SkipPolicy:

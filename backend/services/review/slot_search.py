@@ -84,13 +84,20 @@ def free_for_person(search: Search, *, with_skills: bool) -> Select[int]:
         .where(
             free.c.queue_id == bindparam("queue"),
             *conditions[search],
-            or_(free.c.assigned_to_id.is_(None), free.c.assigned_to_id == bindparam("person")),
-            _skilled(free, with_skills=with_skills),
-            *unseen_by_person(free),
+            *for_person(free, with_skills=with_skills),
         )
         .order_by(order)
         .limit(ONE)
         .with_for_update(skip_locked=True)
+    )
+
+
+def for_person(free: NamedFromClause, *, with_skills: bool) -> tuple[ColumnElement[bool], ...]:
+    """Whether a required slot is for this person at all, whoever holds it."""
+    return (
+        or_(free.c.assigned_to_id.is_(None), free.c.assigned_to_id == bindparam("person")),
+        _skilled(free, with_skills=with_skills),
+        *unseen_by_person(free),
     )
 
 
@@ -124,6 +131,7 @@ def unseen_by_person(free: NamedFromClause) -> tuple[ColumnElement[bool], ...]:
                 REVIEWS.c.item_id == free.c.item_id,
                 REVIEWS.c.reviewer_id == bindparam("person"),
                 _in_state(REVIEWS, ReviewState.SUBMITTED, ReviewState.SKIPPED),
+                REVIEWS.c.superseded_at.is_(None),  # a skip that was taken back, or a first answer
                 ~skipped_for_later,
             )
         ),
@@ -193,7 +201,7 @@ def _held_or_free(search: Search, *, with_skills: bool) -> ColumnElement[Any]:
     return func.coalesce(_held(DESK_PURPOSES), free)
 
 
-def next_verdict() -> Select[int]:
+def next_verdict(*, with_skills: bool) -> Select[int]:
     """The slot of the oldest open adjudication that the person may decide."""
     free = SLOTS.alias("free")
     waiting = or_(
@@ -207,6 +215,7 @@ def next_verdict() -> Select[int]:
             ADJUDICATIONS.c.queue_id == bindparam("queue"),
             ADJUDICATIONS.c.decided_at.is_(None),
             waiting,
+            _skilled(free, with_skills=with_skills),
             *unseen_by_person(free),
         )
         .order_by(ADJUDICATIONS.c.id)
@@ -227,7 +236,8 @@ def _one_slot() -> Select[int]:
 
 RESUME = Prepared(take(_held(DESK_PURPOSES)))
 RESUME_VERDICT = Prepared(take(_held((Purpose.ADJUDICATION,))))
-TAKE_VERDICT = Prepared(take(next_verdict().scalar_subquery()))
+TAKE_VERDICT = Prepared(take(next_verdict(with_skills=False).scalar_subquery()))
+TAKE_VERDICT_WITH_SKILLS = take(next_verdict(with_skills=True).scalar_subquery())
 TAKE_ONE = Prepared(take(_one_slot().scalar_subquery()))
 # The first search also takes what is held, so that most claims need no statement of their own
 # for that; by the second it is known that nothing is.

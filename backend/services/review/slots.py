@@ -37,6 +37,9 @@ _LOCK_ITEM = (
     .with_for_update(key_share=True)
 )
 _LAST_NUMBER = select(func.max(SLOTS.c.number)).where(SLOTS.c.item_id == bindparam("item"))
+_SKILL = select(func.max(SLOTS.c.required_skill)).where(
+    SLOTS.c.item_id == bindparam("item"), SLOTS.c.purpose == Purpose.REVIEW
+)
 _REQUIRED_NOW = select(func.count()).where(
     SLOTS.c.item_id == bindparam("item"), SLOTS.c.purpose == Purpose.REVIEW
 )
@@ -96,6 +99,8 @@ def add_slot(
     Args:
         person_id: whom it is for; anybody who may when None.
         position: its place in the queue; that of the item when None.
+
+    What is asked of an item beyond its known answers asks for the skill that its reviews ask for.
     """
     item = connection.execute(_LOCK_ITEM, {"item": item_id}).one()
     last = connection.execute(_LAST_NUMBER, {"item": item_id}).scalar()
@@ -108,9 +113,16 @@ def add_slot(
         "version": 0,
         "purpose": purpose,
         "assigned_to_id": person_id,
+        "required_skill": None if purpose == Purpose.GOLD else skill_of_item(connection, item_id),
     }
     added = insert(SLOTS).values(values).returning(SLOTS.c.id)
     return int(connection.execute(added).scalar_one())
+
+
+def skill_of_item(connection: Connection, item_id: int) -> str | None:
+    """The skill that the reviews of an item ask for, if any."""
+    found: str | None = connection.execute(_SKILL, {"item": item_id}).scalar()
+    return found
 
 
 def add_reviewer_slot(connection: Connection, item_id: int) -> bool:

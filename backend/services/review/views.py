@@ -6,16 +6,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from sqlalchemy import select
+from sqlalchemy import or_, select
 from sqlalchemy.orm import Session
 
 from backend.errors import NotFound
-from backend.services.review.answer_rules import Answer, SpanMark, to_choice
+from backend.services.review.answer_rules import Answer
+from backend.services.review.blind import own_answer
 from backend.services.review.items import ItemView, show_item
 from backend.services.review.rules import QueueRules, rules_from
 from backend.tables.review import (
     Purpose,
-    QueueKind,
     QueueMember,
     Review,
     ReviewItem,
@@ -32,7 +32,7 @@ class PastReview:
 
     Attributes:
         extra: it came after the item had been given to somebody else.
-        revisable_until: when it can no longer be taken back; None when it cannot be at all.
+        revisable_until: when it, or a skip, can no longer be taken back; None when it cannot be.
         why: why the person saw the item, from the sampling design.
     """
 
@@ -83,6 +83,7 @@ def my_reviews(
             ReviewItem.queue_id == queue_id,
             Review.reviewer_id == user_id,
             Review.state.in_(FINISHED),
+            or_(Review.state == ReviewState.SUBMITTED, Review.superseded_at.is_(None)),
         )
         .order_by(Review.submitted_at.desc(), Review.id.desc())
     )
@@ -112,10 +113,6 @@ def _past(session: Session, review: Review) -> PastReview:
     if review.submitted_at is None:
         raise NotFound("You have no such review.")
     item = review.item
-    winner = None
-    if item.queue.kind == QueueKind.PAIR and review.preferences:
-        winner = to_choice(review.preferences[0].winner, a_is_left=item.a_is_left)
-    correction = review.corrections[0] if review.corrections else None
     return PastReview(
         review_id=review.id,
         state=review.state,
@@ -126,16 +123,7 @@ def _past(session: Session, review: Review) -> PastReview:
         extra=review.extra,
         revisable_until=_revisable_until(review),
         why=item.why,
-        answer=Answer(
-            ratings={rating.criterion: rating.value for rating in review.ratings},
-            correction=correction.text if correction else None,
-            correction_reason=correction.reason if correction else None,
-            spans=tuple(SpanMark(s.start, s.end, s.kind, s.severity, s.note) for s in review.spans),
-            winner=winner,
-            comment=review.comment,
-            active_seconds=review.active_seconds,
-            seconds_by_criterion=dict(review.seconds_by_criterion),
-        ),
+        answer=own_answer(review, item),
     )
 
 
@@ -144,7 +132,7 @@ def _revisable_until(review: Review) -> datetime | None:
     queue = review.item.queue
     counts = review.purpose == Purpose.REVIEW and not review.extra
     stands = review.withdrawn_at is None and review.superseded_at is None
-    if review.state != ReviewState.SUBMITTED or not (counts and stands) or queue.closed_at:
+    if review.state not in FINISHED or not (counts and stands) or queue.closed_at:
         return None
     return revisable_until(rules_from(queue.rules), review.submitted_at)
 

@@ -1,0 +1,107 @@
+"""What the people of a queue may be shown: nothing that gives away which model wrote what.
+
+One place for everything that a reviewer or an adjudicator of a queue meets: outputs, answers (one's
+own in the history, at a revision, those between which a verdict is asked for), reasons of checks,
+known answers, the queue's name. What is stored stays as it was said; leads see it so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any, cast
+
+from sqlalchemy import Connection, Table, bindparam, select
+from sqlalchemy.orm import Session, object_session
+
+from backend.services.review.answer_rules import Answer, SpanMark, to_choice
+from backend.services.review.masks import mask_text, names_that_tell
+from backend.services.review.rules import rules_from
+from backend.tables.model_versions import ModelVersion
+from backend.tables.review import QueueKind, Review, ReviewItem, ReviewQueue
+
+MODELS = cast(Table, ModelVersion.__table__)
+_NAMES = select(MODELS.c.name, MODELS.c.base_model).where(
+    MODELS.c.id.in_(bindparam("models", expanding=True))
+)
+_PROJECT_NAMES = select(MODELS.c.name, MODELS.c.base_model).where(
+    MODELS.c.project_id == bindparam("project")
+)
+
+
+def masked_terms(
+    connection: Connection, rules: Mapping[str, Any], design: Mapping[str, Any]
+) -> list[str]:
+    """The texts that this queue masks: its own list, and names of its models."""
+    chosen = rules_from(rules)
+    terms = list(chosen.mask)
+    if chosen.mask_models and (ids := design.get("model_ids")):
+        names = connection.execute(_NAMES, {"models": ids})
+        terms += names_that_tell(name for row in names for name in row)
+    return terms
+
+
+def masked_terms_of(queue: ReviewQueue) -> list[str]:
+    """The texts that a stored queue masks."""
+    session = object_session(queue)
+    assert session is not None
+    return masked_terms(session.connection(), queue.rules, queue.design)
+
+
+def mask_answer(answer: Answer, terms: Sequence[str]) -> Answer:
+    """Somebody else's answer with every text masked."""
+    if not terms:
+        return answer
+
+    def hide(value: Any) -> Any:
+        return mask_text(value, terms) if isinstance(value, str) else value
+
+    return replace(
+        answer,
+        ratings={name: hide(value) for name, value in answer.ratings.items()},
+        correction=hide(answer.correction),
+        correction_reason=hide(answer.correction_reason),
+        spans=tuple(replace(mark, note=hide(mark.note)) for mark in answer.spans),
+        comment=hide(answer.comment),
+    )
+
+
+def said_by(review: Review, item: ReviewItem) -> Answer:
+    """What a finished review said, as it is stored; a vote in terms of the sides as shown."""
+    winner = None
+    if item.queue.kind == QueueKind.PAIR and review.preferences:
+        winner = to_choice(review.preferences[0].winner, a_is_left=item.a_is_left)
+    correction = review.corrections[0] if review.corrections else None
+    return Answer(
+        ratings={rating.criterion: rating.value for rating in review.ratings},
+        correction=correction.text if correction else None,
+        correction_reason=correction.reason if correction else None,
+        spans=tuple(SpanMark(s.start, s.end, s.kind, s.severity, s.note) for s in review.spans),
+        winner=winner,
+        comment=review.comment,
+        active_seconds=review.active_seconds,
+        seconds_by_criterion=dict(review.seconds_by_criterion),
+    )
+
+
+def own_answer(review: Review, item: ReviewItem) -> Answer:
+    """A person's own finished answer: a correction is masked again, the rest is their own words."""
+    said = said_by(review, item)
+    if said.correction is None:
+        return said
+    terms = masked_terms_of(item.queue)
+    return replace(said, correction=mask_text(said.correction, terms))
+
+
+def name_for_reviewers(session: Session, queue: ReviewQueue) -> str:
+    """What reviewers call the queue: its name, unless that may name models.
+
+    The name of a queue of blind pairs is never shown, since nothing else about it would be worth
+    naming; that of other queues is not where a model of the project is named in it.
+    """
+    if queue.kind == QueueKind.PAIR:
+        return f"Blind pairs {queue.id}"
+    rows = session.connection().execute(_PROJECT_NAMES, {"project": queue.project_id})
+    parts = {part for row in rows for name in row for part in (name, name.rpartition("/")[2])}
+    named = mask_text(queue.name, [*parts, *rules_from(queue.rules).mask]) != queue.name
+    return f"Reviews {queue.id}" if named else queue.name

@@ -1,0 +1,226 @@
+"""For whom a queue waits: who could still take what is open, and what nobody can take any more.
+
+A slot is exhausted when everybody who could take it (reviewers of the queue, with the skill, for
+whom it is) has answered or skipped its item. It goes out then, so that a queue always ends. What
+waits for a person or a skill that the queue lacks stays open, and is said.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from sqlalchemy import select, update
+from sqlalchemy.orm import Session
+
+from backend.services.review.leases import SLOTS, in_state
+from backend.services.review.rules import rules_from
+from backend.services.review.seats import most_of_one_person
+from backend.services.review.slots import note_slots
+from backend.tables.quality import Adjudication
+from backend.tables.review import (
+    Purpose,
+    QueueMember,
+    Review,
+    ReviewQueue,
+    ReviewSlot,
+    ReviewState,
+    SlotState,
+)
+from backend.tables.users import Membership, User
+
+
+class Member(NamedTuple):
+    """A reviewer of a queue who is active."""
+
+    id: int
+    pseudonym: str
+    skills: frozenset[str]
+    paused: bool
+    submitted: int
+
+
+@dataclass(frozen=True, slots=True)
+class WaitsFor:
+    """Open reviews of a queue that wait for the same; `sentence` says for whom."""
+
+    n: int
+    sentence: str
+
+
+class _Open(NamedTuple):
+    id: int
+    item_id: int
+    assigned_to_id: int | None
+    required_skill: str | None
+
+
+def somebody_left(session: Session, queue_id: int, item_id: int, skill: str | None) -> bool:
+    """Whether a reviewer with the skill has neither answered nor skipped the item, nor holds it."""
+    seen = _seen(session, [item_id]).get(item_id, set())
+    able = _able(_members(session, queue_id), None, skill)
+    return any(member.id not in seen for member in able)
+
+
+def take_out_exhausted(session: Session, queue_id: int, item_id: int) -> int:
+    """Take out the open reviews of an item that nobody can give any more; returns how many."""
+    found = _open_slots(session, queue_id, item_id)
+    if not found:
+        return 0
+    members, seen = _members(session, queue_id), _seen(session, [item_id])
+    gone = [slot.id for slot in found if _is_exhausted(slot, members, seen)]
+    if gone:
+        session.execute(
+            update(SLOTS)
+            .where(SLOTS.c.id.in_(gone), in_state(SLOTS, SlotState.OPEN))
+            .values(state=SlotState.OUT, owner_id=None, lease_until=None)
+        )
+        note_slots(session.connection(), queue_id, out=len(gone))
+    return len(gone)
+
+
+def _is_exhausted(slot: _Open, members: Sequence[Member], seen: Mapping[int, set[int]]) -> bool:
+    able = _able(members, slot.assigned_to_id, slot.required_skill)
+    return bool(able) and not _who_may(slot, able, seen)
+
+
+def _who_may(slot: _Open, able: Iterable[Member], seen: Mapping[int, set[int]]) -> list[Member]:
+    """Those of them who have not seen the item, or skipped it for later, which makes it theirs."""
+    known = seen.get(slot.item_id, set())
+    return [m for m in able if m.id not in known or slot.assigned_to_id == m.id]
+
+
+def _able(members: Iterable[Member], person_id: int | None, skill: str | None) -> list[Member]:
+    return [
+        member
+        for member in members
+        if person_id in (None, member.id) and (skill is None or skill in member.skills)
+    ]
+
+
+def queue_waits_for(session: Session, queue_id: int) -> list[WaitsFor]:
+    """For whom the open reviews of a queue wait, most first; empty when none is open.
+
+    Reviewers are named by pseudonym. What any of several reviewers may take waits for them all.
+    """
+    queue = session.get_one(ReviewQueue, queue_id)
+    found, members = _open_slots(session, queue_id), _members(session, queue_id)
+    seen = _seen(session, [slot.item_id for slot in found])
+    share = rules_from(queue.rules).max_share
+    n_slots = int(queue.design["n_slots"])
+    most = None if share is None else most_of_one_person(share, n_slots)
+    said = Counter(_sentence(slot, members, seen, most) for slot in found)
+    said.update(_disputes(session, queue_id, members))
+    return [WaitsFor(n, sentence) for sentence, n in said.most_common()]
+
+
+def _sentence(
+    slot: _Open, members: Sequence[Member], seen: Mapping[int, set[int]], most: int | None
+) -> str:
+    able = _able(members, slot.assigned_to_id, slot.required_skill)
+    skill = "" if slot.required_skill is None else f" with the skill {slot.required_skill!r}"
+    if slot.assigned_to_id is not None and not able:
+        return f"a person who has left the queue{skill}, or lost it: assign somebody else"
+    if not able:
+        return f"a reviewer{skill}, whom the queue lacks"
+    may = _who_may(slot, able, seen)
+    if not may:
+        return f"one more reviewer{skill}: the others have seen these items"
+    fresh = [m for m in may if most is None or m.submitted < most]
+    if not fresh:
+        return f"one more reviewer{skill}: the others have given as many as one person may"
+    working = [m for m in fresh if not m.paused]
+    if not working:
+        return f"{_named(fresh)}{skill}, paused: a lead lifts the pause"
+    return f"{_named(working)}{skill}"
+
+
+def _named(members: Sequence[Member]) -> str:
+    return " or ".join(sorted(member.pseudonym for member in members))
+
+
+def _disputes(session: Session, queue_id: int, members: Sequence[Member]) -> list[str]:
+    """Of each open disagreement that no reviewer may decide, whom it waits for."""
+    query = (
+        select(
+            ReviewSlot.id,
+            ReviewSlot.item_id,
+            ReviewSlot.assigned_to_id,
+            ReviewSlot.required_skill,
+        )
+        .join(Adjudication, Adjudication.slot_id == ReviewSlot.id)
+        .where(
+            Adjudication.queue_id == queue_id,
+            Adjudication.decided_at.is_(None),
+            ReviewSlot.state == SlotState.OPEN,
+        )
+    )
+    found = [_Open(*row) for row in session.execute(query)]
+    seen = _seen(session, [slot.item_id for slot in found])
+    stuck = [
+        slot
+        for slot in found
+        if not _who_may(slot, _able(members, None, slot.required_skill), seen)
+    ]
+    return [
+        "somebody"
+        + ("" if slot.required_skill is None else f" with the skill {slot.required_skill!r}")
+        + " to decide a disagreement, who has not reviewed the item"
+        for slot in stuck
+    ]
+
+
+def _open_slots(session: Session, queue_id: int, item_id: int | None = None) -> list[_Open]:
+    query = select(
+        SLOTS.c.id, SLOTS.c.item_id, SLOTS.c.assigned_to_id, SLOTS.c.required_skill
+    ).where(SLOTS.c.queue_id == queue_id, in_state(SLOTS, SlotState.OPEN))
+    if item_id is not None:
+        query = query.where(SLOTS.c.item_id == item_id)
+    return [_Open(*row) for row in session.execute(query)]
+
+
+def _members(session: Session, queue_id: int) -> list[Member]:
+    query = (
+        select(User, Membership.skills, QueueMember)
+        .join(QueueMember, QueueMember.user_id == User.id)
+        .join(ReviewQueue, ReviewQueue.id == QueueMember.queue_id)
+        .outerjoin(
+            Membership,
+            (Membership.user_id == User.id) & (Membership.project_id == ReviewQueue.project_id),
+        )
+        .where(QueueMember.queue_id == queue_id, User.active)
+        .order_by(User.id)
+    )
+    return [
+        Member(
+            user.id,
+            user.pseudonym,
+            frozenset(str(skill) for skill in skills or ()),
+            seat.paused_at is not None,
+            seat.n_submitted,
+        )
+        for user, skills, seat in session.execute(query.execution_options(populate_existing=True))
+    ]
+
+
+def _seen(session: Session, item_ids: Sequence[int]) -> Mapping[int, set[int]]:
+    """By item, the people who answered or skipped it, or have another slot of it."""
+    seen: dict[int, set[int]] = defaultdict(set)
+    ids = sorted(set(item_ids))
+    for start in range(0, len(ids), 500):
+        part = ids[start : start + 500]
+        reviewed = select(Review.item_id, Review.reviewer_id).where(
+            Review.item_id.in_(part),
+            Review.state.in_([ReviewState.SUBMITTED, ReviewState.SKIPPED]),
+            Review.superseded_at.is_(None),
+        )
+        owned = select(ReviewSlot.item_id, ReviewSlot.owner_id).where(
+            ReviewSlot.item_id.in_(part),
+            ReviewSlot.owner_id.is_not(None),
+            ReviewSlot.purpose != Purpose.GOLD,
+        )
+        for item_id, person in (*session.execute(reviewed), *session.execute(owned)):
+            seen[item_id].add(person)
+    return seen
