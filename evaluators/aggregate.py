@@ -86,8 +86,12 @@ def aggregate(
         clusters=sums.shape[0],
         level=level,
         method=interval.method,
-        note=interval.note,
+        note=_joined(interval.note, metric.notes(valued)),
     )
+
+
+def _joined(*notes: str) -> str:
+    return "; ".join(note for note in notes if note)
 
 
 def _figure_interval(
@@ -194,7 +198,7 @@ def paired_difference(
         level=level,
         method=interval.method,
         better="higher" if metric.higher_is_better else "lower",
-        note=interval.note,
+        note=_joined(interval.note, metric.notes([*old, *new])),
     )
 
 

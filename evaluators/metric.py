@@ -50,6 +50,11 @@ def _mean_of_sums(sums: Values) -> Values:
 MEAN = Summary(_value_rows, _mean_of_sums, is_mean=True)
 
 
+def no_note(scores: Sequence[Score]) -> str:
+    """Nothing to say of any scores."""
+    return ""
+
+
 def _no_recipe(scores: Sequence[Score]) -> str:
     return ""
 
@@ -63,6 +68,7 @@ class Metric:
         score_samples: samples that have what the metric needs -> one score each, same order.
         needs: fields that a sample must have: "reference", "context", "logprobs", ...
         scale: largest value of the unit, 1 or 100; None where there is no bound.
+        notes: what a reader of the figure should know of the scores that it is made of, or "".
         recipe: parameters that go into the signature, given the scores (for BLEU, sacrebleu's).
     """
 
@@ -75,6 +81,7 @@ class Metric:
     scale: float | None = 1.0
     recipe: Callable[[Sequence[Score]], str] = _no_recipe
     description: str = ""
+    notes: Callable[[Sequence[Score]], str] = no_note
 
     def score(self, samples: Sequence[Sample]) -> list[Score]:
         """One score per sample, in order; a sample that lacks what is needed gets an error."""
@@ -95,8 +102,14 @@ class Metric:
 
 Check = tuple[Callable[[Sample], bool], str]
 
+
+def _has_reference(sample: Sample) -> bool:
+    """White space alone is none; an empty text is one only where somebody gave it as a list."""
+    return any(not text or not text.isspace() for text in sample.references)
+
+
 _ASKED: dict[str, Check] = {
-    "reference": (lambda s: bool(s.references), "no reference to compare with"),
+    "reference": (_has_reference, "no reference to compare with"),
     "context": (lambda s: bool(s.context and s.context.strip()), "no source to check against"),
     "input": (lambda s: bool(s.input), "no input given"),
     "logprobs": (lambda s: bool(s.logprobs), "no token log probabilities given"),

@@ -35,7 +35,7 @@ from evaluators.metrics.labels import (
 from evaluators.metrics.multilabel import MULTILABEL_F1, MULTILABEL_SAMPLES
 from evaluators.metrics.rouge import VARIANTS, rouge
 from evaluators.metrics.sacre import BLEU, BLEU_BY_TOKENISER, CHRF, CHRF_PP, TER
-from evaluators.metrics.squad import EXACT_MATCH, TOKEN_F1
+from evaluators.metrics.squad import EXACT_MATCH, EXACT_MATCH_NUMBERS, TOKEN_F1, TOKEN_F1_UNICODE
 
 METRICS: dict[str, Metric] = {
     "accuracy": ACCURACY,
@@ -48,9 +48,12 @@ METRICS: dict[str, Metric] = {
     "multilabel_f1": MULTILABEL_F1,
     "multilabel_f1_samples": MULTILABEL_SAMPLES,
     "exact_match": EXACT_MATCH,
+    "exact_match_numbers": EXACT_MATCH_NUMBERS,
     "token_f1": TOKEN_F1,
+    "token_f1_unicode": TOKEN_F1_UNICODE,
     **{name: rouge(name, variant) for name, variant in VARIANTS.items()},
-    **{f"{name}_stem": rouge(name, variant, stem=True) for name, variant in VARIANTS.items()},
+    **{f"{name}_stem": rouge(name, variant, "stem") for name, variant in VARIANTS.items()},
+    **{f"{name}_unicode": rouge(name, variant, "unicode") for name, variant in VARIANTS.items()},
     "bleu": BLEU,
     **BLEU_BY_TOKENISER,
     "chrf": CHRF,
@@ -109,6 +112,7 @@ Argument = Callable[[str, str, str], str]
 FAMILIES: dict[str, tuple[str, ...]] = {
     "rouge": tuple(VARIANTS),
     "rouge_stem": tuple(f"{name}_stem" for name in VARIANTS),
+    "rouge_unicode": tuple(f"{name}_unicode" for name in VARIANTS),
 }
 
 

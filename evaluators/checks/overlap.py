@@ -20,6 +20,7 @@ from evaluators.checks.words import listed
 from evaluators.metric import Metric
 from evaluators.metrics.forms import each
 from evaluators.metrics.rouge import VARIANTS, rouge
+from evaluators.metrics.tokens import unicode_tokens
 from evaluators.types import Sample, Score, Span
 
 _WORD = re.compile(r"[^\W_]+")
@@ -38,8 +39,13 @@ _FUNCTION = frozenset(
 
 def content_stems(text: str) -> list[str]:
     """Stems of the words of a text that carry meaning, in order."""
-    words = _WORD.findall(text.lower())
-    return [stem_word(word) for word in words if word not in _FUNCTION and len(word) > 1]
+    plain = text.isascii()
+    words = _WORD.findall(text.lower()) if plain else unicode_tokens(text)
+    return [
+        stem_word(word)
+        for word in words
+        if word not in _FUNCTION and (len(word) > 1 or not (plain or word.isascii()))
+    ]
 
 
 def _rate_sentences(

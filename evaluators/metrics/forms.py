@@ -16,6 +16,7 @@ from typing import Any
 
 from evaluators.errors import EvaluatorError
 from evaluators.metric import Metric
+from evaluators.metrics.tokens import script_of, unspaced_note
 from evaluators.types import Sample, Score, Span
 
 _FENCE = re.compile(r"\A\s*```(?:json)?\s*\n(.*?)\n?```\s*\Z", re.DOTALL)
@@ -131,8 +132,16 @@ def regex(pattern: str) -> Metric:
     )
 
 
+def _script(sample: Sample) -> tuple[float, ...]:
+    script = script_of(sample.prediction)
+    return () if script is None else (float(script),)
+
+
+_note = partial(unspaced_note, place=0, instead="count its words elsewhere")
+
+
 def _length(sample: Sample) -> Score:
-    return Score(float(len(sample.prediction.split())))
+    return Score(float(len(sample.prediction.split())), stats=_script(sample))
 
 
 def _repetition(sample: Sample) -> Score:
@@ -141,7 +150,7 @@ def _repetition(sample: Sample) -> Score:
     grams = [tuple(words[i : i + 4]) for i in range(len(words) - 3)]
     if not grams:
         return Score(None, not_applicable=True, explanation="fewer than 4 words")
-    return Score(1 - len(set(grams)) / len(grams))
+    return Score(1 - len(set(grams)) / len(grams), stats=_script(sample))
 
 
 _REFUSAL = re.compile(
@@ -160,13 +169,21 @@ def _refusal(sample: Sample) -> Score:
 
 
 VALID_JSON = Metric("valid_json", 1, each(_valid_json), description="share of outputs that parse")
-LENGTH = Metric("length", 1, each(_length), scale=None, description="words of the output")
+LENGTH = Metric(
+    "length",
+    1,
+    each(_length),
+    scale=None,
+    description="words of the output, split at spaces",
+    notes=_note,
+)
 REPETITION = Metric(
     "repetition",
     1,
     each(_repetition),
     higher_is_better=False,
     description="share of repeated word 4-grams",
+    notes=_note,
 )
 REFUSAL = Metric(
     "refusal", 1, each(_refusal), higher_is_better=False, description="share of refusals"

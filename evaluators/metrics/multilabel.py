@@ -30,9 +30,16 @@ def label_set(text: str) -> frozenset[str]:
     return frozenset(part for part in parts if part)
 
 
+def _is_empty_list(text: str) -> bool:
+    """Nothing, or `[]`: that there is no label is said, and not a matter of commas."""
+    return not text.strip() or "".join(text.split()) == "[]"
+
+
 def _overlap(sample: Sample) -> Score:
     predicted = label_set(sample.prediction)
     true = frozenset().union(*(label_set(r) for r in sample.references))
+    if not true and not any(_is_empty_list(r) for r in sample.references):
+        return Score(None, error="the reference names no label")
     hits, size = len(predicted & true), len(predicted) + len(true)
     value = 2 * hits / size if size else 1.0
     label = ", ".join(sorted(predicted))

@@ -1,7 +1,9 @@
 """ROUGE-1, 2, L and Lsum, equal to the rouge-score library and many times faster.
 
 Lin 2004, "ROUGE: A Package for Automatic Evaluation of Summaries". The value is the F-measure.
-Tokens are runs of a-z and 0-9 of the lower-cased text; Lsum takes lines as sentences, as
+Tokens are runs of a-z and 0-9 of the lower-cased text; where that keeps no word of a text that has
+some there is no score, and where it keeps few a note. The variants `_unicode` take the words of any
+script (`metrics.tokens`). Lsum takes lines as sentences, as
 rouge-score does; with several references the one with the best F-measure counts.
 
 The length of a longest common subsequence is RapidFuzz's, bit-parallel over the hashes of tokens.
@@ -18,9 +20,11 @@ from dataclasses import dataclass
 from functools import lru_cache, partial
 from itertools import chain, pairwise
 from string import ascii_lowercase, ascii_uppercase, digits
+from typing import Literal
 
 from evaluators.metric import Metric
 from evaluators.metrics import porter
+from evaluators.metrics.tokens import LITTLE, ascii_share, has_letters, unicode_tokens
 from evaluators.types import Sample, Score
 
 _KEPT = (ascii_uppercase + ascii_lowercase + digits + "\n").encode()
@@ -34,6 +38,8 @@ class Prepared:
     tokens: list[str]
     sentences: list[list[str]]
     unigrams: Counter[str]
+    kept: float = 1.0
+    """Share of the letters that the tokens hold; 0 where there are no tokens but letters."""
 
 
 def fold(text: str) -> str:
@@ -53,14 +59,23 @@ def tokenise(folded: str, *, stem: bool) -> list[str]:
     return [porter.stem(token) if len(token) > 3 else token for token in tokens]
 
 
+Words = Literal["plain", "stem", "unicode"]
+
+
 @lru_cache(maxsize=8192)
-def prepare(text: str, stem: bool) -> Prepared:
+def prepare(text: str, words: Words) -> Prepared:
     """Tokens, sentences and counts of a text, remembered for the next metric, output or model."""
+    if words == "unicode":
+        return _prepared([unicode_tokens(line) for line in text.split("\n")])
     folded = fold(text)
     lines = folded.split("\n") if "\n" in folded else [folded]
-    sentences = [tokens for line in lines if (tokens := tokenise(line, stem=stem))]
+    return _prepared([tokenise(line, stem=words == "stem") for line in lines], ascii_share(text))
+
+
+def _prepared(lines: list[list[str]], kept: float = 1.0) -> Prepared:
+    sentences = [tokens for tokens in lines if tokens]
     tokens = sentences[0] if len(sentences) == 1 else list(chain.from_iterable(sentences))
-    return Prepared(tokens, sentences, Counter(tokens))
+    return Prepared(tokens, sentences, Counter(tokens), kept)
 
 
 def _word_hits(a: Prepared, b: Prepared) -> int:
@@ -242,33 +257,55 @@ def rouge_lsum(prediction: Prepared, reference: Prepared) -> tuple[float, float,
 Variant = Callable[[Prepared, Prepared], tuple[float, float, float]]
 
 
-def score_rouge(samples: Sequence[Sample], *, variant: Variant, stem: bool) -> list[Score]:
-    """F-measure per sample; stats are (precision, recall)."""
-    return [_best_reference(sample, variant, stem) for sample in samples]
+def score_rouge(samples: Sequence[Sample], *, variant: Variant, words: Words) -> list[Score]:
+    """F-measure per sample; stats are (precision, recall), and the share kept where it is small."""
+    return [_best_reference(sample, variant, words) for sample in samples]
 
 
-def _best_reference(sample: Sample, variant: Variant, stem: bool) -> Score:
-    prediction = prepare(sample.prediction, stem)
-    if len(sample.references) == 1:
-        f, precision, recall = variant(prediction, prepare(sample.references[0], stem))
-        return Score(f, stats=(precision, recall))
-    measured = [variant(prediction, prepare(r, stem)) for r in sample.references]
+def _best_reference(sample: Sample, variant: Variant, words: Words) -> Score:
+    prediction = prepare(sample.prediction, words)
+    references = [prepare(reference, words) for reference in sample.references]
+    if not prediction.tokens and has_letters(sample.prediction):
+        return Score(None, error=f"{NOTHING_KEPT} prediction")
+    if not any(r.tokens for r in references) and any(r.strip() for r in sample.references):
+        return Score(None, error=f"{NOTHING_KEPT} reference")
+    measured = [variant(prediction, reference) for reference in references]
     f, precision, recall = max(measured, key=lambda m: m[0])
-    return Score(f, stats=(precision, recall))
+    kept = min(text.kept for text in (prediction, *references))
+    if kept >= LITTLE:
+        return Score(f, stats=(precision, recall))
+    said = f"the tokeniser keeps {kept:.0%} of the letters of a text"
+    return Score(f, stats=(precision, recall, kept), explanation=said)
 
 
-def rouge(name: str, variant: Variant, *, stem: bool = False) -> Metric:
-    """The metric of one variant, with Porter's stemmer or without."""
-    recipe = f"tok:rouge-score|stem:{'porter' if stem else 'no'}|refs:best"
+NOTHING_KEPT = "the tokeniser keeps no word of the"
+_DESCRIBED: dict[Words, str] = {"plain": "", "stem": " on word stems", "unicode": " of any script"}
+
+
+def rouge(name: str, variant: Variant, words: Words = "plain") -> Metric:
+    """The metric of one variant: rouge-score's tokens, their stems (Porter), or Unicode words."""
+    tokeniser = "unicode" if words == "unicode" else "rouge-score"
+    recipe = f"tok:{tokeniser}|stem:{'porter' if words == 'stem' else 'no'}|refs:best"
     if variant is rouge_lsum:
         recipe += "|sentences:lines"
     return Metric(
-        name + ("_stem" if stem else ""),
+        name if words == "plain" else f"{name}_{words}",
         1,
-        partial(score_rouge, variant=variant, stem=stem),
+        partial(score_rouge, variant=variant, words=words),
         needs=frozenset({"reference"}),
         recipe=lambda scores: recipe,
-        description=f"{name} F-measure" + (" on word stems" if stem else ""),
+        description=f"{name} F-measure{_DESCRIBED[words]}",
+        notes=partial(_note, instead=f"{name}_unicode"),
+    )
+
+
+def _note(scores: Sequence[Score], *, instead: str) -> str:
+    few = sum(len(score.stats) > 2 for score in scores)
+    if not few:
+        return ""
+    return (
+        f"of {few} of {len(scores)} texts the tokeniser, which knows a-z and 0-9, keeps less than "
+        f"half; {instead} takes words of any script"
     )
 
 

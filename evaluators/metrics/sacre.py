@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from evaluators.errors import EvaluatorError
 from evaluators.metric import Metric, Summary
 from evaluators.metrics.ter import count_edits
+from evaluators.metrics.tokens import Script, script_of, unspaced_note
 from evaluators.types import Sample, Score
 
 if TYPE_CHECKING:
@@ -110,6 +111,7 @@ def score_segments(
     engine = _engine(kind, options)
     fit = [kind != "ter" or _longest(s) <= MOST_WORDS for s in samples]
     kept = [s for s, fits in zip(samples, fit, strict=True) if fits]
+    splits = kind in SIZES and dict(options).get("tokenize", "13a") in SPLIT_AT_SPACES
     shared = kind == "chrf" and dict(options).keys() <= {"word_order"}
     measure = (
         partial(_chrf_statistics, options=options)
@@ -121,7 +123,10 @@ def score_segments(
         _forget_texts(engine.tokenizer)
     values = figure(np.array(stats, dtype=np.float64)) if stats else np.empty(0)
     scored = iter(
-        Score(float(value), stats=(*row, float(len(sample.references))))
+        Score(
+            float(value),
+            stats=(*row, float(len(sample.references)), *(_script(sample) if splits else ())),
+        )
         for sample, row, value in zip(kept, stats, values, strict=True)
     )
     return [next(scored) if fits else Score(None, error=TOO_LONG) for fits in fit]
@@ -131,11 +136,24 @@ def _longest(sample: Sample) -> int:
     return max(len(text.split()) for text in (sample.prediction, *sample.references))
 
 
-def statistic_rows(scores: Sequence[Score]) -> NDArray[Any]:
-    """Scores -> their statistics, shape (n, k), without the count of references."""
+def _script(sample: Sample) -> tuple[float, ...]:
+    """What is kept of a text that is not split into words at its spaces."""
+    script = script_of(sample.prediction + sample.references[0])
+    return () if script is None else (float(script),)
+
+
+SIZES = {"bleu": 2 + 2 * BLEU_ORDER, "ter": 2}  # chrF's depends on its orders, and nothing follows
+
+
+def statistic_rows(scores: Sequence[Score], *, size: int = -1) -> NDArray[Any]:
+    """Scores -> their statistics, shape (n, k), without the count of references.
+
+    Args:
+        size: where that count stands.
+    """
     import numpy as np
 
-    return np.array([score.stats[:-1] for score in scores], dtype=np.float64)
+    return np.array([score.stats[:size] for score in scores], dtype=np.float64)
 
 
 def _ratio(part: NDArray[Any], whole: NDArray[Any]) -> NDArray[Any]:
@@ -203,7 +221,8 @@ def _recipe(scores: Sequence[Score], kind: str, options: tuple[tuple[str, Any], 
     if not scores:
         return ""
     engine = _engine(kind, options)
-    counts = {int(score.stats[-1]) for score in scores if score.value is not None}
+    at = SIZES.get(kind, -1)
+    counts = {int(score.stats[at]) for score in scores if score.value is not None}
     engine.num_refs = counts.pop() if len(counts) == 1 else -1
     return str(engine.get_signature())
 
@@ -224,13 +243,25 @@ def sacre(
         name,
         1,
         partial(score_segments, kind=kind, options=given, figure=sentence or figure),
-        Summary(statistic_rows, figure),
+        Summary(partial(statistic_rows, size=SIZES.get(kind, -1)), figure),
         frozenset({"reference"}),
         higher_is_better,
         scale=100.0,
         recipe=partial(_recipe, kind=kind, options=given),
         description=description,
+        notes=partial(_note, kind=kind),
     )
+
+
+def _note(scores: Sequence[Score], *, kind: str) -> str:
+    """What to take instead, where texts are in scripts that are not split at spaces."""
+    place = SIZES.get(kind, 0) + 1
+    found = {int(s.stats[place]) for s in scores if len(s.stats) > place} if kind in SIZES else ()
+    if not found:
+        return ""
+    better = dict.fromkeys(INSTEAD[Script(script)] for script in sorted(found))
+    names = "chrf takes characters" if kind == "ter" else f"{', '.join(better)} split it"
+    return unspaced_note(scores, place, names)
 
 
 def bleu(name: str = "bleu", **options: Any) -> Metric:
@@ -243,6 +274,13 @@ PACKAGES = {
     "ja-mecab": "'sacrebleu[ja]'",
     "ko-mecab": "'sacrebleu[ko]'",
     **dict.fromkeys(("spm", "flores101", "flores200", "spBLEU-1K"), "sentencepiece"),
+}
+SPLIT_AT_SPACES = ("13a", "intl", "none")
+INSTEAD = {
+    Script.HAN: "bleu_zh",
+    Script.KANA: "bleu_ja-mecab",
+    Script.HANGUL: "bleu_ko-mecab",
+    Script.SOUTHEAST_ASIAN: "bleu_flores200 or bleu_char",
 }
 TOKENISERS = ("13a", "none", "zh", "intl", "char", *PACKAGES)
 BLEU = bleu()

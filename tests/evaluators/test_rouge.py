@@ -24,9 +24,13 @@ def assert_equal(prediction: str, references: list[str], *, stem: bool) -> None:
     theirs = THEIRS[stem].score_multi(references, prediction)
     for name in VARIANTS:
         [ours] = METRICS[name + ("_stem" if stem else "")].score([sample])
+        if ours.error is not None:  # where a text keeps no word rouge-score says 0
+            assert "keeps no word" in ours.error
+            assert theirs[name].fmeasure == 0.0
+            continue
         assert ours.value == pytest.approx(theirs[name].fmeasure, abs=1e-9)
         expected = (theirs[name].precision, theirs[name].recall)
-        assert ours.stats == pytest.approx(expected, abs=1e-9)
+        assert ours.stats[:2] == pytest.approx(expected, abs=1e-9)
 
 
 @given(TEXTS, TEXTS, st.booleans())
