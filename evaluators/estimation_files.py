@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from evaluators.errors import InvalidValues
-from evaluators.fields import ColumnNames, Fields, Notes, Shape, read_rows
+from evaluators.fields import ColumnNames, Fields, Notes, Shape, count_rows, read_rows
 
 ITEM = Shape(
     ("item", "id", "value", "metric", "probability", "group"),
@@ -105,7 +105,7 @@ def read_rated_rows(
     if not rated:
         raise InvalidValues("There is no rating in the file.", hint="Give it values.")
     if notes is not None and len(rated) < len(chosen):
-        notes.add(f"{len(chosen) - len(rated)} rows without a rating are left out.")
+        notes.add(f"left out, {count_rows(len(chosen) - len(rated))} without a rating.")
     return rated
 
 

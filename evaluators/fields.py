@@ -64,9 +64,9 @@ class Notes:
 
     def sentences(self) -> list[str]:
         """All of it, one sentence each."""
-        missing = [f"{key}: {text!r} in {_rows(n)}" for (key, text), n in self.missing.items()]
-        kept = [f"{key}: {text!r} in {_rows(n)}" for (key, text), n in self.kept.items()]
-        commas = [f"{key} in {_rows(n)}" for key, n in self.decimal_commas.items()]
+        missing = [f"{key}: {text!r} in {count_rows(n)}" for (key, text), n in self.missing.items()]
+        kept = [f"{key}: {text!r} in {count_rows(n)}" for (key, text), n in self.kept.items()]
+        commas = [f"{key} in {count_rows(n)}" for key, n in self.decimal_commas.items()]
         return [
             *self.said,
             *([f"taken as missing: {'; '.join(missing)}."] if missing else []),
@@ -75,7 +75,8 @@ class Notes:
         ]
 
 
-def _rows(count: int) -> str:
+def count_rows(count: int) -> str:
+    """So many rows, as a sentence has it."""
     return f"{count} row" if count == 1 else f"{count} rows"
 
 
@@ -251,7 +252,9 @@ class Fields:
 
     def refuse(self, problem: str, *, hint: str = "Mend the row.") -> UnreadableRecord:
         """The error that names file, row and problem."""
-        return UnreadableRecord(f"{self.table.name}: row {self.record.row}: {problem}.", hint=hint)
+        end = "" if problem.endswith("?") else "."
+        where = f"{self.table.name}: row {self.record.row}"
+        return UnreadableRecord(f"{where}: {problem}{end}", hint=hint)
 
     def raw(self, key: str) -> Any:
         """The value as the file has it; None where it is missing."""
@@ -273,7 +276,7 @@ class Fields:
             raise self.refuse(problem, hint="Name the columns so, or map them: --map FIELD=COLUMN.")
         key, column = guess
         raise self.refuse(
-            f"{problem}: did you mean {key} by {column!r}",
+            f"{problem}: did you mean {key} by {column!r}?",
             hint=f"Rename it, or say --map {key}={column}.",
         )
 

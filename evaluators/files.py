@@ -40,6 +40,11 @@ _MARKS = (
 _VALID_BEYOND_ASCII = re.compile("[^\x00-\x7f\udc80-\udcff]")
 
 
+def unpacked_bytes(packed: int) -> int:
+    """How much a file of so many bytes may unpack to."""
+    return max(UNPACKED_FREELY, min(MAX_BYTES, MAX_RATIO * packed))
+
+
 def file_name(source: str | Path) -> str:
     """The file as messages name it."""
     return "standard input" if str(source) == STDIN else str(source)
@@ -95,7 +100,7 @@ class _Unpacked(io.RawIOBase):
 
     def __init__(self, packed: IO[bytes], name: str, size: int) -> None:
         self._stream = gzip.GzipFile(fileobj=packed)
-        self._name, self._allowed = name, max(UNPACKED_FREELY, min(MAX_BYTES, MAX_RATIO * size))
+        self._name, self._allowed = name, unpacked_bytes(size)
 
     def readable(self) -> bool:
         return True

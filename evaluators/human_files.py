@@ -8,7 +8,8 @@ A rating or a vote that is missing is left out and counted.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+import re
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from evaluators.fields import (
     Fields,
     Notes,
     Shape,
+    count_rows,
     number_text,
     parse_number,
     read_rows,
@@ -34,6 +36,7 @@ VOTE = Shape(
     ("item", "rater", "model_a", "model_b", "winner", "length_a", "length_b"),
     required=("item", "rater", "model_a", "model_b", "winner"),
 )
+_LIKE_A_NUMBER = re.compile(r"[+-]?\d[\d.,' \u00a0\u202f]*")
 EXPORTED = "rubric_digest"
 _TRUTH = {"true": 1.0, "false": 0.0}
 
@@ -83,6 +86,7 @@ def read_ratings(
     by_criterion: dict[str | None, list[str]] = {}
     for row in found:
         by_criterion.setdefault(row.criterion, []).append(str(row.rating.value))
+    _say_odd_numbers(by_criterion, rows[0].table.name, told)
     typed = {criterion: _typed(values) for criterion, values in by_criterion.items()}
     return [
         replace(row, rating=replace(row.rating, value=typed[row.criterion][str(row.rating.value)]))
@@ -92,7 +96,19 @@ def read_ratings(
 
 def _say_left_out(count: int, name: str, what: str, notes: Notes) -> None:
     if count:
-        notes.add(f"{name}: {count} rows without a {what} are left out.")
+        notes.add(f"{name}: left out, {count_rows(count)} without a {what}.")
+
+
+def _say_odd_numbers(
+    by_criterion: Mapping[str | None, Sequence[str]], name: str, notes: Notes
+) -> None:
+    for values in by_criterion.values():
+        odd = [v for v in values if _LIKE_A_NUMBER.fullmatch(v) and parse_number(v) is None]
+        if odd:
+            notes.add(
+                f"{name}: {odd[0]!r} in {count_rows(len(odd))} is read as a word: "
+                "a number has a decimal point and nothing between its digits."
+            )
 
 
 def _rating(fields: Fields, named: Collection[str]) -> CriterionRating | None:

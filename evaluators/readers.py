@@ -13,6 +13,7 @@ from __future__ import annotations
 import csv
 import json
 import math
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +25,7 @@ from evaluators.files import file_name, open_bytes, open_text
 MAX_ROW_BYTES = 8_000_000
 DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs"}
 _SAMPLE = 1 << 16
+_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 _JSON_ENDINGS = frozenset({".jsonl", ".ndjson", ".json"})
 _CSV_ENDINGS = frozenset({".csv", ".tsv", ".tab"})
 _REFUSED = (
@@ -120,8 +122,9 @@ def _read_content(stream: IO[bytes], head: bytes, name: str, ending: str, limit:
 def _read_text(text: IO[str], name: str, ending: str, limit: int, said: list[str]) -> Table:
     begin = text.read(_SAMPLE)
     text.seek(0)
-    first = begin.lstrip()[:1]
-    if ending in _CSV_ENDINGS or (ending not in _JSON_ENDINGS and first not in ("{", "[")):
+    begin, first = begin.lstrip(), begin.lstrip()[:1]
+    named_csv = ending in _CSV_ENDINGS and not begin.startswith(('{"', "[{"))
+    if named_csv or (ending not in _JSON_ENDINGS and first not in ("{", "[")):
         return _read_csv(text, begin, name, ending, limit, said)
     read = _read_array if first == "[" else _read_lines
     records = list(read(text, name, limit))
@@ -165,9 +168,9 @@ def _read_lines(text: IO[str], name: str, limit: int) -> Iterator[Record]:
         except (ValueError, RecursionError) as error:
             raise UnreadableRecord(
                 f"{name}: row {number}: not a whole JSON object ({error}).",
-                hint="Each line is one object; is the file cut short?",
+                hint="Each line is one object, or the file one array; is it cut short?",
             ) from None
-        yield _json_record(values, number, name, escapes="\\u" in line)
+        yield _json_record(values, number, name, halves=bool(_SURROGATE.search(line)))
 
 
 def _read_array(text: IO[str], name: str, limit: int) -> Iterator[Record]:
@@ -179,18 +182,18 @@ def _read_array(text: IO[str], name: str, limit: int) -> Iterator[Record]:
             f"{name}: not a whole JSON array ({error}).",
             hint="Is a comma too many, or the file cut short?",
         ) from None
-    escapes = "\\u" in content
-    records = [_json_record(row, i, name, escapes=escapes) for i, row in enumerate(rows, start=1)]
+    halves = bool(_SURROGATE.search(content))
+    records = [_json_record(row, i, name, halves=halves) for i, row in enumerate(rows, start=1)]
     yield from _sized(records, name, limit)
 
 
-def _json_record(values: Any, number: int, name: str, *, escapes: bool) -> Record:
+def _json_record(values: Any, number: int, name: str, *, halves: bool) -> Record:
     if not isinstance(values, dict):
         raise UnreadableRecord(
             f"{name}: row {number}: {_KINDS.get(type(values), 'a value')}, not an object.",
             hint='Each row is one object, {"id": ...}.',
         )
-    if escapes and (key := _half_character(values)) is not None:
+    if halves and (key := _half_character(values)) is not None:
         raise UnreadableRecord(
             f"{name}: row {number}: {key!r} holds half a character (a lone surrogate).",
             hint="Mend the text; U+FFFD stands for what is lost.",
@@ -287,36 +290,41 @@ def _csv_rows(
 def _of_cells(
     name: str, rows: Iterator[tuple[int, list[Any]]], said: list[str], *, limit: int
 ) -> Table:
-    """Cells under a header as records; empty rows are none, and blank last columns are dropped."""
+    """Cells under a header as records; empty rows are none, nor are columns without any text."""
     number, header = next(((n, cells) for n, cells in rows if not _is_blank(cells)), (1, []))
     names = ["" if cell is None else str(cell).strip() for cell in header]
-    while names and not names[-1]:
-        names.pop()
     named = [name for name in names if name]
     if twice := [name for name in dict.fromkeys(named) if named.count(name) > 1]:
         raise UnreadableRecord(
             f"{name}: row {number}: a column twice, {twice[0]!r}.",
             hint="Make the header's names unique.",
         )
-    names = [name or f"column {place}" for place, name in enumerate(names, start=1)]
-    records = [
-        Record(number, dict(zip(names, _fitted(cells, len(names), number, name), strict=True)))
+    needed = max((place for place, name in enumerate(names, start=1) if name), default=0)
+    lines = [
+        (number, _fitted(cells, needed, len(names), number, name))
         for number, cells in rows
         if not _is_blank(cells)
     ]
-    return Table(name, _sized(records, name, limit), tuple(names), tuple(said), spelled=True)
+    kept = [
+        (place, column or f"column {place + 1}")
+        for place, column in enumerate(names)
+        if column or not _is_blank([cells[place] for _, cells in lines])
+    ]
+    records = [
+        Record(number, {column: cells[place] for place, column in kept}) for number, cells in lines
+    ]
+    columns = tuple(column for _, column in kept)
+    return Table(name, _sized(records, name, limit), columns, tuple(said), spelled=True)
 
 
-def _fitted(cells: list[Any], width: int, number: int, name: str) -> list[Any]:
-    """As many cells as there are columns; blank ones beyond them are dropped."""
-    if len(cells) > width and _is_blank(cells[width:]):
-        return cells[:width]
-    if len(cells) != width:
+def _fitted(cells: list[Any], needed: int, width: int, number: int, name: str) -> list[Any]:
+    """As many cells as the header has; blank ones may be too many, or lack where it is blank."""
+    if len(cells) < needed or not _is_blank(cells[width:]):
         raise UnreadableRecord(
-            f"{name}: row {number}: {len(cells)} cells under {width} columns.",
+            f"{name}: row {number}: {len(cells)} cells under {needed} columns.",
             hint="Quote cells that hold separators or line breaks.",
         )
-    return cells
+    return [*cells[:width], *[None] * (width - len(cells))]
 
 
 def _is_blank(cells: Sequence[Any]) -> bool:

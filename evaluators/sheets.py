@@ -16,9 +16,9 @@ from decimal import Decimal
 from typing import IO, Any
 
 from evaluators.errors import UnreadableRecord
-from evaluators.files import MAX_BYTES, MAX_RATIO, UNPACKED_FREELY
+from evaluators.files import unpacked_bytes
 
-_BATCH = 1000
+_BATCH = 200
 _BROKEN = (
     *(zipfile.BadZipFile, zlib.error, ElementTree.ParseError, EOFError, OSError),
     *(KeyError, ValueError, TypeError, IndexError, AttributeError, NotImplementedError),
@@ -72,8 +72,7 @@ def _check_archive(stream: IO[bytes], name: str) -> None:
             entries = archive.infolist()
     except _BROKEN as error:
         raise UnreadableRecord(f"{name}: not a whole .xlsx file ({error}).") from None
-    packed = sum(entry.compress_size for entry in entries)
-    allowed = max(UNPACKED_FREELY, min(MAX_BYTES, MAX_RATIO * packed))
+    allowed = unpacked_bytes(sum(entry.compress_size for entry in entries))
     if sum(entry.file_size for entry in entries) > allowed:
         raise UnreadableRecord(f"{name}: it unpacks to more than {allowed:,} bytes.")
     if not any(entry.filename == "xl/workbook.xml" for entry in entries):
@@ -104,7 +103,7 @@ def _without_value(workbook: Any, rows: list[Cells]) -> list[str]:
     if not lacking:
         return []
     return [
-        f"{lacking} cells hold a formula without a stored value and count as empty: "
+        f"formulas without a stored value count as empty ({lacking} of them): "
         "open and save it in a spreadsheet."
     ]
 
@@ -117,7 +116,7 @@ def read_parquet(stream: IO[bytes], name: str) -> Iterator[dict[str, Any]]:
     """
     import pyarrow.parquet as parquet
 
-    total = 0
+    total, allowed = 0, unpacked_bytes(stream.seek(0, 2))
     try:
         file = parquet.ParquetFile(stream)
         names = file.schema_arrow.names
@@ -125,8 +124,8 @@ def read_parquet(stream: IO[bytes], name: str) -> Iterator[dict[str, Any]]:
             raise UnreadableRecord(f"{name}: a column twice.", hint="Make the names unique.")
         for batch in file.iter_batches(batch_size=_BATCH):
             total += batch.nbytes
-            if total > MAX_BYTES:
-                raise UnreadableRecord(f"{name}: it unpacks to more than {MAX_BYTES:,} bytes.")
+            if total > allowed:
+                raise UnreadableRecord(f"{name}: it unpacks to more than {allowed:,} bytes.")
             for row in batch.to_pylist():
                 yield {key: _plain(value) for key, value in row.items()}
     except UnreadableRecord:

@@ -117,7 +117,7 @@ def _settings_text(facts: QueueFacts, format: str) -> str:
 
 
 def _ending(out: Path) -> str | None:
-    return out.suffix.removeprefix(".") or None
+    return out.suffix.lower().removeprefix(".") or None
 
 
 def counted(offsets: str) -> str:

@@ -9,7 +9,16 @@ from backend.errors import InvalidInput
 from backend.services.datasets import Row
 from backend.services.row_shapes import CannotCarry, PlainRow, RowValues, parse_row
 from evaluators.errors import EvaluatorError
-from evaluators.fields import ColumnNames, Fields, Notes, Shape, bind_columns, name_unused, nearest
+from evaluators.fields import (
+    ColumnNames,
+    Fields,
+    Notes,
+    Shape,
+    bind_columns,
+    count_rows,
+    name_unused,
+    nearest,
+)
 from evaluators.predictions import references_of
 from evaluators.readers import Table
 
@@ -73,7 +82,7 @@ def rows_from_table(
         raise InvalidInput(error.message, hint=error.hint) from None
     lacking = [record.row for record, row in zip(table.records, rows, strict=True) if _bare(row)]
     if need_reference and lacking:
-        others = f" (nor in {len(lacking) - 1} other rows)" if len(lacking) > 1 else ""
+        others = f" (nor in {count_rows(len(lacking) - 1)} more)" if len(lacking) > 1 else ""
         free = [column for column in table.columns if column not in used]
         near = nearest("reference", free)
         raise InvalidInput(

@@ -219,7 +219,14 @@ def test_ratings(tmp_path: Path, values: list[str], expected: list[float | str])
     assert [row.rating.value for row in found] == expected
     assert {row.rating.rater for row in found} == {"ann"}
     left_out = len(values) - len(expected)
-    assert (f"{left_out} rows without a rating" in str(notes.sentences())) == (left_out > 0)
+    assert ("without a rating" in str(notes.sentences())) == (left_out > 0)
+
+
+@pytest.mark.parametrize("value", ["1,234.5", "3,5", "1 000", "1'000"])
+def test_that_what_looks_like_a_number_and_is_none_is_said(tmp_path: Path, value: str) -> None:
+    notes = Notes()
+    read_ratings(write(tmp_path, f'item,rater,value\n1,a,"{value}"\n'), notes=notes)
+    assert f"{value!r} in 1 row is read as a word" in notes.sentences()[0]
 
 
 def test_that_a_word_of_the_scale_means_itself(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ import io
 import json
 import os
 import stat
+import zipfile
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -133,7 +134,7 @@ def test_that_a_formula_without_a_value_and_a_second_sheet_are_said(tmp_path: Pa
     path = write(tmp_path, "a.xlsx", workbook(["a", "b"], [1, "=A2+1"], sheets=2))
     table = read_table(path)
     assert table.records == [Record(2, {"a": 1, "b": None})]
-    assert "1 cells hold a formula without a stored value" in table.notes[0]
+    assert "formulas without a stored value count as empty (1 of them)" in table.notes[0]
     assert "the first of 2 sheets" in table.notes[1]
 
 
@@ -209,6 +210,18 @@ def test_that_a_gzip_bomb_is_refused_early(tmp_path: Path, row: bytes) -> None:
     path = write(tmp_path, "a.jsonl.gz", gzip.compress(row * (40_000_000 // len(row)), mtime=0))
     with pytest.raises(UnreadableRecord, match=r"unpacks to more than|longer than"):
         read_table(path)
+
+
+def test_that_packed_tables_are_bounded_too(tmp_path: Path) -> None:
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("xl/workbook.xml", "<workbook/>")
+        archive.writestr("xl/worksheets/sheet1.xml", b" " * 40_000_000)
+    alike = parquet([{"id": 1, "text": "x" * 1000}] * 40_000)
+    assert len(stream.getvalue()) + len(alike) < 200_000
+    for name, content in (("a.xlsx", stream.getvalue()), ("a.parquet", alike)):
+        with pytest.raises(UnreadableRecord, match="unpacks to more than 32,000,000 bytes"):
+            read_table(write(tmp_path, name, content))
 
 
 @given(

@@ -46,7 +46,7 @@ def test_that_missing_values_are_no_values(missing: Any) -> None:
 
 def test_that_rows_without_a_reference_are_counted() -> None:
     rows = [{"input": "a", "reference": NAN}, {"input": "b", "reference": "x"}, {"input": "c"}]
-    with pytest.raises(InvalidInput, match=r"row 1: no reference \(nor in 1 other rows\)"):
+    with pytest.raises(InvalidInput, match=r"row 1: no reference \(nor in 1 row more\)"):
         read(*rows)
 
 
