@@ -9,12 +9,14 @@ A prompt is one of
 
 and its answer is the last turn, "chosen", "completion" or "output", beside "correction", "rejected"
 and "label". Where "chosen" and "rejected" are whole conversations, the turns that they share are
-the prompt. Contents in parts of text are joined. What cannot be carried is refused by its name.
+the prompt, also in one text with `Human:` and `Assistant:` (HH-RLHF). Contents in parts of text are
+joined. What cannot be carried is refused by its name.
 """
 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -39,6 +41,7 @@ _ROLES = {
 _CALLS = ("tool_calls", "function_call")
 _TURN_KEYS = frozenset({"role", "from", "content", "value", *_CALLS})
 _LABELS = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
+_SPEAKERS = re.compile(r"\n\n(Human|Assistant):")
 _ANSWERS = ("chosen", "completion", "output")
 PROMPTS = ("messages", "conversations", "instruction", "prompt", "input")
 
@@ -137,7 +140,7 @@ def parse_row(values: RowValues) -> PlainRow:
     for key in ("tools", "functions"):
         if values.get(key):
             raise CannotCarry(f"with {key}, which no format here carries")
-    chosen, rejected = values.get("chosen"), values.get("rejected")
+    chosen, rejected = _dialogue(values, "chosen"), _dialogue(values, "rejected")
     if _is_conversation(chosen) and _is_conversation(rejected):
         return _preference(values, chosen, rejected)
     prompt, said = _prompt(values)
@@ -151,6 +154,16 @@ def parse_row(values: RowValues) -> PlainRow:
         label=_label(values),
         uncorrected=correction is None and "correction" in values.values,
     )
+
+
+def _dialogue(values: RowValues, key: str) -> Any:
+    """The value; one text with turns of `Human:` and `Assistant:` (HH-RLHF) as turns."""
+    value = values.get(key)
+    if not isinstance(value, str) or not value.startswith("\n\nHuman:"):
+        return value
+    parts = _SPEAKERS.split(value)[1:]
+    turns = zip(parts[::2], parts[1::2], strict=True)
+    return [{"from": speaker.lower(), "value": said.strip()} for speaker, said in turns]
 
 
 def _is_conversation(value: object) -> bool:

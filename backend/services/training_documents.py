@@ -31,6 +31,8 @@ from backend.services.leak_checks import (
 from backend.services.prompts import prompt_text
 from backend.tables.curation import TrainingSet
 from backend.tables.datasets import DatasetVersion, Example, Split
+from evaluators.errors import UnreadableRecord
+from evaluators.files import open_bytes
 
 KIND = "document"
 _SUFFIXES = frozenset({".txt", ".md", ".jsonl"})
@@ -98,10 +100,7 @@ def read_folder(folder: Path) -> Iterator[Row]:
     found = False
     for file in sorted(path for path in folder.rglob("*") if path.suffix in _SUFFIXES):
         name = file.relative_to(folder).as_posix()
-        try:
-            text = file.read_text(encoding="utf-8")
-        except UnicodeDecodeError as error:
-            raise InvalidInput(f"{file} is not UTF-8.", hint="Convert it to UTF-8.") from error
+        text = _text_of(file)
         texts = _lines(file, text) if file.suffix == ".jsonl" else [text]
         for number, one in enumerate(texts, start=1):
             if one.strip():
@@ -113,6 +112,16 @@ def read_folder(folder: Path) -> Iterator[Row]:
             f"{folder} holds no document.",
             hint=f"Documents are files that end in {', '.join(sorted(_SUFFIXES))}.",
         )
+
+
+def _text_of(file: Path) -> str:
+    try:
+        with open_bytes(file) as stream:
+            return stream.read().decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise InvalidInput(f"{file} is not UTF-8.", hint="Convert it to UTF-8.") from error
+    except UnreadableRecord as error:
+        raise InvalidInput(error.message, hint=error.hint) from error
 
 
 def _lines(file: Path, text: str) -> list[str]:

@@ -19,6 +19,8 @@ NO = [{"role": "assistant", "content": "No"}]
 BRIEF = {"role": "system", "content": "Be brief"}
 HELLO = [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Hello"}]
 PARTS = [{"type": "text", "text": "A"}, {"type": "text", "text": "sk"}]
+HH = "\n\nHuman: Hi\n\nAssistant: Hello\n\nHuman: Ask\n\nAssistant:"
+HH_PAIR = TrainingRow("dpo", [*HELLO, *ASK], "Yes", rejected="No")
 IMAGE = [{"type": "image_url", "image_url": {"url": "x"}}]
 CALL = {"role": "assistant", "content": None, "tool_calls": [{"id": "1"}]}
 PAIR = TrainingRow("dpo", ASK, "Yes", rejected="No")
@@ -112,6 +114,7 @@ def read(folder: Path, kind: str, *rows: dict[str, Any]) -> tuple[list[TrainingR
             TrainingRow("dpo", ASK, "Yes", rejected="No"),
         ),
         ("dpo", {"chosen": ASK + YES, "rejected": ASK + NO}, PAIR),
+        ("dpo", {"chosen": HH + " Yes", "rejected": HH + " No"}, HH_PAIR),
         (
             "dpo",
             {"prompt": "Ask", "chosen": ASK + YES, "rejected": ASK + NO, "messages": ASK + YES},

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -97,6 +98,12 @@ def test_what_is_no_document_is_one_sentence(
 ) -> None:
     (tmp_path / name).write_bytes(content)
     with pytest.raises(InvalidInput, match=said):
+        list(read_folder(tmp_path))
+
+
+def test_a_pipe_among_documents_is_refused(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "x.txt")
+    with pytest.raises(InvalidInput, match="a pipe or a device"):
         list(read_folder(tmp_path))
 
 
