@@ -34,7 +34,7 @@ from evaluators.statistics.intervals import (
     paired_rate_interval,
     rate_interval,
 )
-from evaluators.statistics.testing import mcnemar_exact, swap_test
+from evaluators.statistics.testing import agree_on_zero, mcnemar_exact, swap_test
 from evaluators.types import Difference, Figure, Score
 
 RESAMPLES = 1000
@@ -158,7 +158,7 @@ def paired_difference(
     """Candidate minus baseline, both on the same samples in the same order.
 
     p is McNemar's exact one for yes/no outcomes without groups, else that of a randomisation test
-    that swaps the two sides of whole groups.
+    that swaps the two sides of whole groups. p and interval say the same of 0 (`agree_on_zero`).
 
     Raises:
         CannotCompute: no sample has a value on both sides.
@@ -177,6 +177,7 @@ def paired_difference(
     interval = _difference_interval(metric, old, new, sides, members, drawing)
     p, test = _test_difference(metric, old, new, sides, drawing)
     before, after = (_figure_of(metric, side) for side in sides)
+    interval, p = agree_on_zero(after - before, interval, p, level=level)
     wins, losses, ties = _tally(old, new, higher_is_better=metric.higher_is_better)
     return Difference(
         metric=metric.name,

@@ -162,12 +162,15 @@ def _print(
         print_json([{**row, "unpaired": len(unpaired)} for row in rows])
         return
     corrected = ["p_holm"] if len(rows) > 1 else []
-    print_table(rows, columns=[*COLUMNS, *corrected], title="Candidate minus baseline")
+    told = "; p and interval are of one metric alone, p_holm is over all" if corrected else ""
+    print_table(rows, columns=[*COLUMNS, *corrected], title=f"Candidate minus baseline{told}")
     print_table(rows, columns=["metric", *COUNTS])
     flipped = [row for row in rows if "fixed" in row]
     if flipped:
         print_table(flipped, columns=["metric", *FLIPS])
     for difference in found:
+        if difference.note:
+            typer.echo(f"{difference.metric}: {difference.note}.")
         typer.echo(difference.signature)
     if unpaired:
         shown = ", ".join(unpaired[:5])
@@ -197,7 +200,8 @@ def _write_html(
     from backend.cli.html_report import forest_plots, signatures, table, write_report
 
     flipped = [row for row in rows if "fixed" in row]
-    columns = [*COLUMNS, *(["p_holm", "p_bh"] if len(rows) > 1 else []), *COUNTS]
+    noted = ["note"] if any(row.get("note") for row in rows) else []
+    columns = [*COLUMNS, *(["p_holm", "p_bh"] if len(rows) > 1 else []), *COUNTS, *noted]
     sections = [
         ("Candidate minus baseline", table(rows, columns)),
         ("Plot", forest_plots(rows, zero=0.0)),

@@ -110,7 +110,8 @@ def _record(
 
 def _print(rows: Sequence[dict[str, Any]], title: str, *more: str) -> None:
     shown = [{**row, "slice": _slice_text(row["slice"])} for row in rows]
-    columns = [*COLUMNS, *more, *(["error"] if any("error" in row for row in rows) else [])]
+    told = [name for name in ("note", "error") if any(row.get(name) for row in rows)]
+    columns = [*COLUMNS, *more, *told]
     print_table(shown, columns=columns, title=title)
 
 

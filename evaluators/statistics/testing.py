@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from statistics import NormalDist
 from typing import Any
 
 import numpy as np
@@ -11,6 +13,7 @@ from numpy.typing import NDArray
 
 from evaluators.errors import InvalidValues
 from evaluators.statistics.bootstrap import Figure, Sums
+from evaluators.statistics.intervals import Interval, normal_quantile
 
 Floats = NDArray[np.float64]
 _CHUNK_CELLS = 4_000_000
@@ -45,6 +48,37 @@ def swap_test(figure: Figure, old: Sums, new: Sums, *, seed: int, resamples: int
         apart = np.abs(figure(after - moved) - figure(before + moved))
         extreme += int(np.count_nonzero(apart >= observed * (1 - 1e-9)))
     return (extreme + 1) / (resamples + 1)
+
+
+def agree_on_zero(
+    value: float, interval: Interval, p: float, *, level: float
+) -> tuple[Interval, float]:
+    """Interval and p of one difference, which say the same of 0; the note says what was changed.
+
+    They are made in two ways, each with its own strength. Where one of them leaves 0 out and the
+    other does not, the more cautious stands, and the other is worked out from it: p from the
+    interval (Altman and Bland 2011, BMJ 343:d2304), or the bound from p (test-based limits:
+    Miettinen 1976, Am. J. Epidemiol. 103:226), at most as far from 0 as the other bound.
+    """
+    low, high = interval.low, interval.high
+    if low is None or high is None or (low <= 0 <= high) == (p >= 1 - level):
+        return interval, p
+    z = normal_quantile(level)
+    if low <= 0 <= high:
+        half = value - low if value > 0 else high - value
+        implied = 2 * NormalDist().cdf(-z * abs(value) / half) if value else 1.0
+        note = f"p is that of the interval, which holds 0; the test alone has p = {p:.3f}"
+        return _noted(interval, note), max(implied, 1 - level)
+    tested = NormalDist().inv_cdf(1 - p / 2)
+    beyond = abs(value) * (z / tested - 1) if tested > 0 else math.inf
+    note = "the interval was widened by the test, which does not leave 0 out"
+    if low > 0:
+        return _noted(replace(interval, low=-min(beyond, high)), note), p
+    return _noted(replace(interval, high=min(beyond, -low)), note), p
+
+
+def _noted(interval: Interval, note: str) -> Interval:
+    return replace(interval, note="; ".join(filter(None, (interval.note, note))))
 
 
 def sign_flip_test(

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+from itertools import product
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import false_discovery_control
 
+from evaluators.aggregate import paired_difference
 from evaluators.errors import InvalidValues
+from evaluators.metric import Metric
+from evaluators.registry import resolve_metrics
+from evaluators.statistics.intervals import Interval
 from evaluators.statistics.testing import (
+    agree_on_zero,
     benjamini_hochberg,
     count_flips,
     holm,
@@ -17,6 +24,7 @@ from evaluators.statistics.testing import (
     sign_flip_test,
     swap_test,
 )
+from evaluators.types import Sample, Score
 
 P_VALUES = st.lists(st.floats(0, 1), min_size=1, max_size=12)
 
@@ -84,3 +92,60 @@ def test_flips() -> None:
 def test_flips_of_what_is_not_yes_or_no(before: list[float], after: list[float]) -> None:
     with pytest.raises(InvalidValues):
         count_flips(before, after)
+
+
+# p and interval of one figure.
+
+
+@pytest.mark.parametrize(
+    ("value", "low", "high", "p", "found"),
+    [
+        (0.2, 0.1, 0.3, 0.01, (0.1, 0.3, 0.01)),  # they agree: nothing changes
+        (0.2, -0.1, 0.5, 0.2, (-0.1, 0.5, 0.2)),
+        (0.0, -0.1, 0.1, 1.0, (-0.1, 0.1, 1.0)),
+        (0.2, -0.01, 0.41, 0.044, (-0.01, 0.41, 0.0620)),  # p from the interval
+        (-0.2, -0.41, 0.01, 0.044, (-0.41, 0.01, 0.0620)),
+        (0.0, -0.1, 0.1, 0.01, (-0.1, 0.1, 1.0)),
+        (0.2, 0.0, 0.4, 0.03, (0.0, 0.4, 0.05)),
+        (0.2, 0.1, 0.3, 0.11, (-0.0453, 0.3, 0.11)),  # the bound from p
+        (-0.2, -0.3, -0.1, 0.11, (-0.3, 0.0453, 0.11)),
+        (0.2, 0.1, 0.3, 1.0, (-0.3, 0.3, 1.0)),  # no farther than the other bound
+    ],
+)
+def test_p_and_interval_say_the_same_of_zero(
+    value: float, low: float, high: float, p: float, found: tuple[float, float, float]
+) -> None:
+    interval, same = agree_on_zero(value, Interval(low, high, "m", note="few"), p, level=0.95)
+    assert (interval.low, interval.high, same) == pytest.approx(found, abs=5e-5)
+    assert ((interval.low or 0) <= 0 <= (interval.high or 0)) == (same >= 0.05)
+    changed = (interval.low, interval.high, same) != (low, high, p)
+    assert interval.note.startswith("few; ") == changed
+
+
+def test_an_interval_that_is_not_known_changes_no_p() -> None:
+    nothing = Interval(None, None, "none")
+    assert agree_on_zero(0.1, nothing, 0.001, level=0.95) == (nothing, 0.001)
+
+
+@pytest.mark.parametrize("name", ["exact_match", "token_f1", "f1"])
+@pytest.mark.parametrize("size", [1, 3])
+def test_no_paired_difference_contradicts_itself(name: str, size: int) -> None:
+    """Small samples on the edge, where tests and intervals part."""
+    [metric] = resolve_metrics([name])
+    rng, parted = np.random.default_rng(3), 0
+    for n, gain, level in product((6, 12, 21), (0.2, 0.35, 0.5), (0.8, 0.95, 0.99)):
+        old, new = (draw_scores(metric, rng, n, share) for share in (0.2, 0.2 + gain))
+        groups = [str(i // size) for i in range(n)]
+        found = paired_difference(metric, old, new, groups, level=level, resamples=200)
+        if found.low is not None and found.high is not None:
+            assert (found.low <= 0 <= found.high) == (found.p >= 1 - level), found
+        parted += "holds 0" in found.note or "widened" in found.note
+    assert parted  # without `agree_on_zero` some of them would have
+
+
+def draw_scores(metric: Metric, rng: np.random.Generator, n: int, share: float) -> list[Score]:
+    rest = (1 - share) / 2
+    words = rng.choice(["one two", "one three", "four"], n, p=[share, rest, rest])
+    return metric.score(
+        [Sample(id=str(i), prediction=str(w), references=("one two",)) for i, w in enumerate(words)]
+    )
