@@ -96,6 +96,9 @@ def marks(queue: QueueArgument, project: ProjectOption = None, json: JsonOption 
         print_json(rows)
         return
     columns = ["model", "value", "low", "high", "n", "n_marks", "n_simulated", "error", "note"]
+    for row in rows:
+        left_out = [f"{n} left out: {reason}" for reason, n in row["left_out"].items()]
+        row["note"] = " ".join(filter(None, (row["note"], *left_out)))
     title = f"Penalty per 100 words in {queue}, lower is better, 95% intervals"
     print_table(rows, columns=columns, title=title)
 

@@ -44,7 +44,7 @@ class ReviewQueueGiven(Given):
 
 
 class ReviewerProgress(Shown):
-    """One reviewer of a queue, by pseudonym."""
+    """One reviewer of a queue, by pseudonym: required reviews that stand, and all active time."""
 
     pseudonym: str
     simulated: bool

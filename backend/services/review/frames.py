@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
@@ -38,15 +39,20 @@ class Frame:
 
     Attributes:
         n_without_output: generations left out because the model failed there.
-        n_identical: pairs left out because both models wrote the same text; they are ties.
+        identical: pairs left out because both models wrote the same text, by the two models; ties.
         giveaways: texts that tell which model wrote an output -> outputs that contain them.
     """
 
     run_id: int
     candidates: tuple[Candidate, ...]
     n_without_output: int
-    n_identical: int
+    identical: Mapping[tuple[int, int], int]
     giveaways: Mapping[str, int]
+
+    @property
+    def n_identical(self) -> int:
+        """Those of all models together."""
+        return sum(self.identical.values())
 
 
 class _Written(NamedTuple):
@@ -70,6 +76,26 @@ def read_frame(
     Raises:
         InvalidInput: there is nothing to review.
     """
+    written, n_failed = _read_written(session, run_id, model_ids)
+    if kind is QueueKind.SINGLE:
+        found = [Candidate(row.id, None, row.example_id, row.sample) for row in written]
+        identical: Counter[tuple[int, int]] = Counter()
+    else:
+        found, identical = _pairs(written, model_ids)
+    if not found:
+        raise InvalidInput(
+            f"There is nothing to review in run {run_id}: no output of these models"
+            + (f" ({n} identical pairs)." if (n := sum(identical.values())) else "."),
+            hint="Let the run finish first, or name other models.",
+        )
+    giveaways = find_giveaways((row.text for row in written), model_names)
+    return Frame(run_id, tuple(found), n_failed, identical, giveaways)
+
+
+def _read_written(
+    session: Session, run_id: int, model_ids: Sequence[int]
+) -> tuple[list[_Written], int]:
+    """What the models wrote, in order, and how many outputs there are not."""
     query = (
         select(
             Generation.id,
@@ -83,37 +109,35 @@ def read_frame(
     )
     rows = session.execute(query).all()
     written = [_Written(*row[:4], row.text) for row in rows if row.text is not None]
-    if kind is QueueKind.SINGLE:
-        found = [Candidate(row.id, None, row.example_id, row.sample) for row in written]
-        n_identical = 0
-    else:
-        found, n_identical = _pairs(written, model_ids)
-    if not found:
-        raise InvalidInput(
-            f"There is nothing to review in run {run_id}: no output of these models"
-            + (f" ({n_identical} identical pairs)." if n_identical else "."),
-            hint="Let the run finish first, or name other models.",
-        )
-    giveaways = find_giveaways((row.text for row in written), model_names)
-    return Frame(run_id, tuple(found), len(rows) - len(written), n_identical, giveaways)
+    return written, len(rows) - len(written)
 
 
-def _pairs(written: Sequence[_Written], model_ids: Sequence[int]) -> tuple[list[Candidate], int]:
+def identical_pairs(
+    session: Session, run_id: int, model_ids: Sequence[int]
+) -> Mapping[tuple[int, int], int]:
+    """How often each two models wrote the same text."""
+    return _pairs(_read_written(session, run_id, model_ids)[0], model_ids)[1]
+
+
+def _pairs(
+    written: Sequence[_Written], model_ids: Sequence[int]
+) -> tuple[list[Candidate], Counter[tuple[int, int]]]:
+    """Pairs that differ, and how many do not, by their models."""
     by_cell: dict[tuple[int, int], dict[int, _Written]] = {}
     for row in written:
         by_cell.setdefault((row.example_id, row.sample), {})[row.model_id] = row
-    pairs = [
-        (cell[a], cell[b])
-        for cell in by_cell.values()
-        for a, b in combinations(model_ids, 2)
-        if a in cell and b in cell
-    ]
-    different = [
-        Candidate(a.id, b.id, a.example_id, a.sample)
-        for a, b in pairs
-        if a.text.strip() != b.text.strip()
-    ]
-    return different, len(pairs) - len(different)
+    different = []
+    identical: Counter[tuple[int, int]] = Counter()
+    for cell in by_cell.values():
+        for a, b in combinations(model_ids, 2):
+            if a not in cell or b not in cell:
+                continue
+            if cell[a].text.strip() == cell[b].text.strip():
+                identical[a, b] += 1
+            else:
+                found = Candidate(cell[a].id, cell[b].id, cell[a].example_id, cell[a].sample)
+                different.append(found)
+    return different, identical
 
 
 def find_giveaways(texts: Iterable[str], model_names: Sequence[str]) -> dict[str, int]:

@@ -5,14 +5,16 @@
 Weights of errors are the rubric's. With those of the library's translation rubric this is the MQM
 score of Freitag et al. 2021 (TACL 9:1460), for each 100 words instead of each segment; lower is
 better, 0 is without error. In the score of a model, outputs weigh by the inverse of the chance with
-which the design drew them. Words are what white space parts: a text in a script without spaces has
-no score.
+which the design drew them. Words are what white space parts, and every Han or kana character, as
+Unicode's word boundaries have it (UAX #29). An output without words, or in a script whose words
+only a dictionary parts (Thai, Lao, Khmer, Burmese, Tibetan), has no length to weigh errors by: it
+is left out of its model's score and counted there, with the reason.
 """
 
 from __future__ import annotations
 
 import unicodedata
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from statistics import fmean
@@ -25,13 +27,14 @@ from backend.errors import CannotCompute
 from backend.rubrics import Rubric
 from backend.services.review.counted import counts
 from backend.services.review.queues import get_queue, rubric_of
+from backend.services.review.votes import cluster_of
 from backend.tables.generation import Generation
 from backend.tables.review import QueueKind, Review, ReviewItem
 
 if TYPE_CHECKING:
     from evaluators.statistics.intervals import Interval
 
-VERSION = 1
+VERSION = 2
 LEAST_CLUSTERS = 3
 RESAMPLES = 1000
 
@@ -66,6 +69,7 @@ class ModelMarkScore:
     Attributes:
         value, low, high: None where `error` says why there is no figure.
         rough: the interval may miss its level; `note` says why.
+        left_out: outputs that have no length, by reason; they are not in n.
         n: outputs; where several people reviewed one, it counts once, with their mean penalty.
         n_marks: errors marked by all reviewers.
         n_simulated: reviews that a script wrote.
@@ -77,6 +81,7 @@ class ModelMarkScore:
     low: float | None
     high: float | None
     n: int
+    left_out: dict[str, int]
     n_marks: int
     n_simulated: int
     by_kind: dict[str, float]
@@ -93,33 +98,43 @@ def score_marks(rubric: Rubric, marks: Iterable[Mark], text: str) -> MarkScore:
         CannotCompute: the rubric weighs no errors, a mark has no severity of its, or the text has
             no words to be counted.
     """
+    found = list(marks)
+    return MarkScore(penalty_of(rubric, found), count_words(text), len(found))
+
+
+def penalty_of(rubric: Rubric, marks: Iterable[Mark]) -> float:
+    """The weights of an output's marks together; errors as `score_marks`, but for the text."""
     if not rubric.severities:
         raise CannotCompute(f"The rubric {rubric.name} weighs no errors.", hint="Add severities.")
-    found = list(marks)
-    known = {severity.name for severity in rubric.severities}
+    known, found = {severity.name for severity in rubric.severities}, list(marks)
     if any(mark.severity not in known for mark in found):
         raise CannotCompute("A mark has no severity of the rubric.")
-    penalty = sum(rubric.weight(mark.kind, mark.severity) for mark in found)
-    return MarkScore(penalty, count_words(text), len(found))
+    return sum(rubric.weight(mark.kind, mark.severity) for mark in found)
+
+
+OWN_WORDS = ("CJK UNIFIED", "CJK COMPATIBILITY IDEOGRAPH", "HIRAGANA", "KATAKANA")
+UNSPACED = ("THAI", "LAO", "KHMER", "MYANMAR", "TIBETAN")
 
 
 def count_words(text: str) -> int:
-    """Stretches between white space that hold a letter or digit.
+    """Stretches between white space that hold a letter or digit; Han and kana one by one.
 
     Raises:
-        CannotCompute: there is none, or they are so long that the script has no spaces.
+        CannotCompute: there is none, or a script has no spaces between words.
     """
-    words = [word for word in text.split() if any(c.isalnum() for c in word)]
+    words = 0
+    for stretch in text.split():
+        inside = False
+        for character in filter(str.isalnum, stretch):
+            script = "" if character.isascii() else unicodedata.name(character, "")
+            if script.startswith(UNSPACED):
+                raise CannotCompute("The output is in a script without spaces between words.")
+            alone = script.startswith(OWN_WORDS)
+            words += alone or not inside
+            inside = not alone
     if not words:
         raise CannotCompute("The output has no words.")
-    if any(_unspaced(word) for word in words):
-        raise CannotCompute("The output is in a script without spaces between words.")
-    return len(words)
-
-
-def _unspaced(word: str) -> bool:
-    names = (unicodedata.name(c, "") for c in word)
-    return any(name.startswith(("CJK UNIFIED", "HIRAGANA", "KATAKANA", "THAI")) for name in names)
+    return words
 
 
 def queue_mark_scores(session: Session, queue_id: int) -> list[ModelMarkScore]:
@@ -156,24 +171,25 @@ def _reviews(session: Session, queue_id: int) -> Sequence[Review]:
 
 
 def _score_model(rubric: Rubric, model: str, reviews: Sequence[Review]) -> ModelMarkScore:
-    by_item: dict[int, list[Review]] = defaultdict(list)
-    for review in reviews:
-        by_item[review.item_id].append(review)
+    outputs, left_out = _measured(reviews)
     value, found, error = None, None, None
     kinds: dict[str, float] = {}
     try:
-        clusters, kinds = _clusters(rubric, list(by_item.values()))
+        clusters, kinds = _clusters(rubric, outputs)
         value, found = _ratio(clusters)
     except CannotCompute as undefined:
         error = str(undefined)
+    used = [review for output in outputs for review in output.reviews]
+    bounds = None if found is None or found.low is None or found.high is None else found
     return ModelMarkScore(
         model=model,
         value=value,
-        low=None if found is None or found.low is None else max(0.0, 100 * found.low),
-        high=None if found is None or found.high is None else 100 * found.high,
-        n=len(by_item),
-        n_marks=sum(len(review.spans) for review in reviews),
-        n_simulated=sum(review.simulated for review in reviews),
+        low=None if bounds is None else max(0.0, 100 * (bounds.low or 0.0)),
+        high=None if bounds is None else 100 * (bounds.high or 0.0),
+        n=len(outputs),
+        left_out=dict(left_out),
+        n_marks=sum(len(review.spans) for review in used),
+        n_simulated=sum(review.simulated for review in used),
         by_kind=kinds,
         error=error,
         rough=found is not None and found.rough,
@@ -182,24 +198,48 @@ def _score_model(rubric: Rubric, model: str, reviews: Sequence[Review]) -> Model
     )
 
 
+@dataclass(frozen=True, slots=True)
+class _Output:
+    """A reviewed output and its length."""
+
+    reviews: Sequence[Review]
+    n_words: int
+
+
+def _measured(reviews: Sequence[Review]) -> tuple[list[_Output], Counter[str]]:
+    """Outputs that have a length, and the reasons of those that have none."""
+    by_item: dict[int, list[Review]] = defaultdict(list)
+    for review in reviews:
+        by_item[review.item_id].append(review)
+    outputs, left_out = [], Counter[str]()
+    for of_item in by_item.values():
+        try:
+            n_words = count_words(of_item[0].item.generation_a.text or "")
+        except CannotCompute as undefined:
+            left_out[str(undefined)] += 1
+        else:
+            outputs.append(_Output(of_item, n_words))
+    return outputs, left_out
+
+
 def _clusters(
-    rubric: Rubric, items: Sequence[Sequence[Review]]
+    rubric: Rubric, outputs: Sequence[_Output]
 ) -> tuple[dict[str, tuple[float, float]], dict[str, float]]:
     """Weighted penalty and words by group of examples; and the penalty of each kind."""
     clusters: dict[str, tuple[float, float]] = {}
     kinds: dict[str, float] = defaultdict(float)
     words = 0.0
     # Relative to the least likely output, so that equal chances weigh 1 to the last digit.
-    least = min((reviews[0].item.inclusion_probability for reviews in items), default=1.0)
-    for reviews in items:
-        output = reviews[0].item.generation_a
-        weight = least / reviews[0].item.inclusion_probability
-        scores = [score_marks(rubric, review.spans, output.text or "") for review in reviews]
-        group = output.example.group or f"example {output.example_id}"
+    least = min((o.reviews[0].item.inclusion_probability for o in outputs), default=1.0)
+    for output in outputs:
+        item, reviews = output.reviews[0].item, output.reviews
+        example = item.generation_a.example
+        weight = least / item.inclusion_probability
+        group = cluster_of(example.group, example.id)
         penalty, n = clusters.get(group, (0.0, 0.0))
-        mean_penalty = fmean(s.penalty for s in scores)
-        clusters[group] = (penalty + weight * mean_penalty, n + weight * scores[0].n_words)
-        words += weight * scores[0].n_words
+        mean_penalty = fmean(penalty_of(rubric, review.spans) for review in reviews)
+        clusters[group] = (penalty + weight * mean_penalty, n + weight * output.n_words)
+        words += weight * output.n_words
         for mark in (mark for review in reviews for mark in review.spans):
             each = rubric.weight(mark.kind, mark.severity) / len(reviews)
             kinds[mark.kind] += weight * each

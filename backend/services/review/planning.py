@@ -138,6 +138,7 @@ class QueuePlan:
             "n_overlap": len(overlapping),
             "n_without_output": self.frame.n_without_output,
             "n_identical": self.frame.n_identical,
+            "identical": [[*models, n] for models, n in self.frame.identical.items()],
             "strata": [asdict(stratum) for stratum in self.strata],
             "minutes": self.minutes,
             "seconds_per_review": None if self.pace is None else self.pace.seconds,

@@ -14,6 +14,7 @@ from sqlalchemy import ColumnElement, Row, and_, bindparam, case, func, select
 from sqlalchemy.orm import Session
 
 from backend.errors import NotFound
+from backend.services.review.counted import counts, measures
 from backend.services.review.leases import MEMBERS, QUEUES, SLOTS, in_state
 from backend.tables.review import Purpose, QueueMember, Review, ReviewItem, ReviewState, SlotState
 from backend.tables.users import User
@@ -37,7 +38,12 @@ class QueueProgress:
 
 @dataclass(frozen=True, slots=True)
 class ReviewerProgress:
-    """What one reviewer of a queue has done."""
+    """What one reviewer of a queue has done.
+
+    `submitted` and `skipped` are of the reviews that the queue asks for and that stand: known
+    answers, verdicts, late answers and those that were revised or withdrawn are not among them.
+    `active_seconds` is all the time that the person spent on the queue.
+    """
 
     user_id: int
     pseudonym: str
@@ -119,8 +125,9 @@ def reviewers_of_queues(
     session: Session, queue_ids: Sequence[int]
 ) -> dict[int, list[ReviewerProgress]]:
     """The reviewers of several queues, each as `reviewer_progress` has them, in one question."""
-    submitted = func.sum(case((Review.state == ReviewState.SUBMITTED, 1), else_=0))
-    skipped = func.sum(case((Review.state == ReviewState.SKIPPED, 1), else_=0))
+    submitted = func.sum(case((and_(*counts()), 1), else_=0))
+    left = and_(Review.state == ReviewState.SKIPPED, *measures())
+    skipped = func.sum(case((left, 1), else_=0))
     counted = (
         select(
             ReviewItem.queue_id,

@@ -8,7 +8,7 @@ drew pairs with unequal chances, a vote weighs by the inverse of its pair's chan
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import combinations
@@ -18,11 +18,12 @@ from sqlalchemy.orm import Session, aliased
 
 from backend.errors import CannotCompute, NotFound
 from backend.services.review.counted import measures, stands
+from backend.services.review.frames import identical_pairs
 from backend.services.review.queues import get_queue
 from backend.tables.datasets import Example
 from backend.tables.generation import Generation
 from backend.tables.model_versions import ModelVersion
-from backend.tables.review import Preference, Review, ReviewItem, ReviewState, Winner
+from backend.tables.review import Preference, Review, ReviewItem, ReviewQueue, ReviewState, Winner
 from backend.tables.users import User
 from evaluators.statistics.intervals import wilson
 
@@ -243,15 +244,29 @@ def preference_summary(session: Session, queue_id: int) -> list[PairSummary]:
     if len(models) < 2:
         raise NotFound(f"The queue {queue.name!r} shows no pairs.", hint="Name a queue of pairs.")
     votes = queue_votes(session, queue_id)
+    identical = _identical_pairs(session, queue)
     return [
         _summarise(
             [vote for vote in votes if set(vote.model_ids) == {a, b}],
             models[a],
             models[b],
-            n_identical=int(queue.design["n_identical"]),
+            n_identical=identical.get((a, b), 0),
         )
         for a, b in combinations(models, 2)
     ]
+
+
+def _identical_pairs(session: Session, queue: ReviewQueue) -> Mapping[tuple[int, int], int]:
+    """How many pairs of each two models were not shown since both wrote the same text.
+
+    Queues of before kept only the sum; it is counted anew from what the models wrote.
+    """
+    design = queue.design
+    if "identical" in design:
+        return {(a, b): n for a, b, n in design["identical"]}
+    if not design["n_identical"]:
+        return {}
+    return identical_pairs(session, queue.generation_run_id, design["model_ids"])
 
 
 def _effective_size(clusters: Sequence[_Sums], rate: float, n: int, *, weighted: bool) -> float:

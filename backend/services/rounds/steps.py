@@ -34,7 +34,7 @@ from backend.services.verdicts import Verdict
 from backend.settings import Settings
 from backend.tables.model_versions import BASE, ModelVersion
 from backend.tables.queue import JobState
-from backend.tables.review import Correction, Review, ReviewItem, ReviewQueue
+from backend.tables.review import Correction, Purpose, Review, ReviewItem, ReviewQueue
 from backend.tables.rounds import Phase, Round
 from backend.tables.scoring import ScoreRun
 
@@ -107,7 +107,11 @@ def _corrections_since_last(turn: Turn) -> int:
         .join(Review, Review.id == Correction.review_id)
         .join(ReviewItem, ReviewItem.id == Review.item_id)
         .join(ReviewQueue, ReviewQueue.id == ReviewItem.queue_id)
-        .where(ReviewQueue.project_id == turn.row.project_id, *review.stands())
+        .where(
+            ReviewQueue.project_id == turn.row.project_id,
+            Review.purpose != Purpose.GOLD,
+            *review.stands(),
+        )
     )
     if since is not None:
         query = query.where(Review.submitted_at > since)

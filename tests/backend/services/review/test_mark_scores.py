@@ -46,13 +46,24 @@ def test_the_score_of_one_output(kinds: list[tuple[str, str]], per_100: float) -
 
 
 @pytest.mark.parametrize(
-    ("text", "n"), [("a b", 2), ("Größe: 3 kg — gut!", 4), ("don't", 1), ("a\n\nb", 2)]
+    ("text", "n"),
+    [
+        ("a b", 2),
+        ("Größe: 3 kg — gut!", 4),
+        ("don't", 1),
+        ("a\n\nb", 2),
+        ("这是一支笔。", 5),
+        ("これはペンです", 7),
+        ("用iPhone拍 3 张照片", 7),
+        ("한국어는 띄어 쓴다", 3),
+        ("как дела", 2),
+    ],
 )
 def test_words_are_counted(text: str, n: int) -> None:
     assert count_words(text) == n
 
 
-@pytest.mark.parametrize("text", ["", " - ", "これはペンです", "这是一支笔", "นี่คือปากกา"])
+@pytest.mark.parametrize("text", ["", " - ", "\u200b", "นี่คือปากกา", "ປາກກາ 1"])
 def test_what_has_no_words_has_no_score(text: str) -> None:
     with pytest.raises(CannotCompute):
         score_marks(RUBRIC, [], text)
@@ -97,6 +108,40 @@ def test_a_model_is_scored_by_all_its_words(session: Session, desk: Desk) -> Non
     assert score.high is not None
     assert 0 <= score.low < score.value < score.high
     assert RUBRIC.digest[:12] in score.signature
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("", "The output has no words."),
+        (None, "The output has no words."),
+        (" …\n", "The output has no words."),
+        ("นี่คือปากกา", "The output is in a script without spaces between words."),
+    ],
+)
+def test_an_output_without_a_length_is_left_out_and_counted(
+    session: Session, desk: Desk, text: str | None, reason: str
+) -> None:
+    queue = open_with(session, desk)
+    for n in range(5):
+        spans = tuple(marks(("grammar", "major"))) if n == 0 else ()
+        answer_next(session, queue, desk.experts[0], {"verdict": "fail"}, spans=spans)
+    [whole] = queue_mark_scores(session, queue.id)
+    items = session.scalars(
+        select(ReviewItem).where(ReviewItem.queue_id == queue.id).order_by(ReviewItem.position)
+    ).all()
+    items[4].generation_a.text = text
+    session.flush()
+    [score] = queue_mark_scores(session, queue.id)
+    assert (whole.n, whole.left_out) == (5, {})
+    assert (score.n, score.left_out, score.error) == (4, {reason: 1}, None)
+    assert score.value == pytest.approx(100 * 5 / 12)
+    for item in items:
+        item.generation_a.text = text
+    session.flush()
+    [nothing] = queue_mark_scores(session, queue.id)
+    assert (nothing.value, nothing.n, nothing.left_out) == (None, 0, {reason: 5})
+    assert nothing.error is not None
 
 
 def test_outputs_weigh_by_the_inverse_of_their_chance(session: Session, desk: Desk) -> None:

@@ -14,8 +14,9 @@ from sqlalchemy.orm import Session, sessionmaker
 from backend.errors import NotFound
 from backend.services import review
 from backend.services.review import Answer, SpanMark
+from backend.services.review.rules import QueueRules
 from backend.tables.generation import Generation
-from backend.tables.review import ReviewItem
+from backend.tables.review import Purpose, Review, ReviewItem
 from tests.fixtures_review import (
     GOOD,
     NOW,
@@ -23,6 +24,7 @@ from tests.fixtures_review import (
     build_desk,
     review_next,
     score_with_flag,
+    submit,
 )
 
 
@@ -143,6 +145,25 @@ def test_reviewers_are_listed_with_what_they_did(session: Session, desk: Desk) -
         (first.id, 0, 1, 0.0),
         (desk.experts[2].id, 0, 0, 0.0),
     ]
+
+
+def test_only_required_reviews_that_stand_are_counted_for_their_reviewers(
+    session: Session, desk: Desk
+) -> None:
+    queue = desk.open(session, rules=QueueRules(revise_minutes=30))
+    expert = desk.experts[0]
+    answer = Answer(GOOD, active_seconds=10)
+    first, gold, verdict, late = (
+        review_next(session, queue, expert, answer).review_id for _ in range(4)
+    )
+    revised = review.revise(session, first, expert.id, now=NOW)
+    submit(session, revised, expert, Answer({**GOOD, "quality": 4}, active_seconds=10))
+    session.get_one(Review, gold).purpose = Purpose.GOLD
+    session.get_one(Review, verdict).purpose = Purpose.ADJUDICATION
+    session.get_one(Review, late).extra = True
+    session.flush()
+    [mine, *_] = review.reviewer_progress(session, queue.id)
+    assert (mine.user_id, mine.submitted, mine.active_seconds) == (expert.id, 1, 50.0)
 
 
 def test_ones_own_reviews_come_back_newest_first(session: Session, desk: Desk) -> None:

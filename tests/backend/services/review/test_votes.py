@@ -12,9 +12,11 @@ from sqlalchemy.orm import Session, sessionmaker
 from backend.errors import CannotCompute, NotFound
 from backend.services import review
 from backend.services.review import Answer, Vote
-from backend.services.review.votes import rate_of
+from backend.services.review.votes import preference_summary, rate_of
+from backend.tables.generation import Generation
+from backend.tables.model_versions import ModelVersion
 from backend.tables.review import Review, ReviewItem, Winner
-from tests.fixtures_review import GOOD, NOW, build_desk, review_next
+from tests.fixtures_review import GOOD, NOW, build_desk, review_next, run_over
 
 
 @pytest.fixture
@@ -119,3 +121,38 @@ def test_a_queue_of_single_outputs_has_no_pairs(session: Session) -> None:
     review_next(session, queue, desk.experts[0], Answer(GOOD))
     with pytest.raises(NotFound, match="pairs"):
         review.preference_summary(session, queue.id)
+
+
+@pytest.mark.parametrize("kept", [True, False])
+def test_each_pair_counts_its_own_identical_texts(session: Session, kept: bool) -> None:
+    """Queues of before kept only the sum of all pairs."""
+    desk = build_desk(session, splits={"test": 6})
+    third = ModelVersion(
+        project_id=desk.project.id,
+        name="v2",
+        revision=1,
+        base_model="tiny",
+        adapter_path="v2",
+        **dict.fromkeys(("base_sha256", "tokenizer_sha256", "template_sha256"), "0"),
+    )
+    session.add(third)
+    session.flush()
+    desk.models.append(third)
+    run = run_over(session, desk, desk.version, split="test")
+    written = list(session.scalars(select(Generation).where(Generation.run_id == run.id)))
+    for output in written:
+        alike = {"base": range(2), "v1": range(2), "v2": range(1)}[output.model_version.name]
+        number = int(output.example.external_id.partition("-")[2])
+        if number in alike:
+            output.text = "the same"
+    session.flush()
+    queue = desk.open(session, kind="pair", generation_run_id=run.id)
+    assert queue.design["n_identical"] == 4
+    if not kept:
+        queue.design = {k: v for k, v in queue.design.items() if k != "identical"}
+        session.flush()
+    found = {
+        (p.model_a_id, p.model_b_id): p.n_identical for p in preference_summary(session, queue.id)
+    }
+    base, v1, v2 = (model.id for model in desk.models)
+    assert found == {(base, v1): 2, (base, v2): 1, (v1, v2): 1}
