@@ -8,12 +8,21 @@ transformers, PEFT and TRL inside its functions.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, assert_never
 
-from training.config import Dtype, Method, Scheduler, TrainingConfig, partial_dir
+from training.config import (
+    Dtype,
+    Method,
+    Scheduler,
+    TrainingConfig,
+    TrainingError,
+    partial_dir,
+)
+from training.data import end_tokens
 from training.encode import Encoded
 from training.loading import load_model
 
@@ -35,6 +44,17 @@ def load_tokenizer(base: Path) -> PreTrainedTokenizerBase:
     if tokenizer.pad_token is None:
         tokenizer.pad_token = tokenizer.eos_token
     return tokenizer
+
+
+def end_tokens_of(base: Path, tokenizer: PreTrainedTokenizerBase) -> frozenset[int]:
+    """The tokens by which a base ends an answer: the tokeniser's, and those that generation stops
+    at."""
+    ends = end_tokens(tokenizer)
+    for name in ("generation_config.json", "config.json"):
+        file = base / name
+        found = json.loads(file.read_text("utf-8")).get("eos_token_id") if file.is_file() else None
+        ends |= {found} if isinstance(found, int) else frozenset(found or ())
+    return ends
 
 
 def build_trainer(
@@ -68,9 +88,21 @@ def build_trainer(
         processing_class=tokenizer,
     )
     trainer.remove_callback(PrinterCallback)
+    _require_all_rows(trainer.train_dataset, train)
+    if validation is not None:
+        _require_all_rows(trainer.eval_dataset, validation)
     if config.group_by_length and train.lengths is not None:
         trainer.lengths = train.lengths
     return trainer
+
+
+def _require_all_rows(prepared: Any, encoded: Encoded) -> None:
+    """What is reported as trained on is what TRL trains on."""
+    if len(prepared) != len(encoded.records):
+        raise TrainingError(
+            f"TRL takes {len(prepared)} of the {len(encoded.records)} rows that are left.",
+            hint="Raise max_length.",
+        )
 
 
 def _watched(validation: Encoded) -> list[dict[str, Any]]:
@@ -136,6 +168,7 @@ def _common_arguments(
         lr_scheduler_type=_SCHEDULERS[config.scheduler],
         logging_steps=config.log_every,
         logging_first_step=True,
+        logging_nan_inf_filter=False,  # such a loss ends the training: training.divergence
         load_best_model_at_end=config.early_stopping_patience is not None,
         metric_for_best_model="eval_loss" if with_validation else None,
         greater_is_better=False if with_validation else None,

@@ -94,7 +94,7 @@ def render_card(result: Mapping[str, Any], known: Known | None = None) -> str:
         _section("Search", _search(result.get("search"))),
         _section("Evaluation", _evaluation(known)),
         _section("Decisions", "\n".join(f"- {_line(text)}" for text in known.decisions)),
-        _section("Limits", "\n".join(f"- {_line(text)}" for text in _limits(known))),
+        _section("Limits", "\n".join(f"- {_line(text)}" for text in _limits(result, known))),
         _section("Framework versions", _versions(result)),
     ]
     return "\n".join(part for part in parts if part)
@@ -122,11 +122,39 @@ def _opening(result: Mapping[str, Any], known: Known) -> str:
     return (
         f"# {known.label + ': ' if known.label else ''}{title}\n\n"
         f"Trained by {_METHODS[config['method']]} on {result['train']['rows']} rows "
-        f"({result['train']['tokens']} tokens) for {config['epochs']:g} epochs, {shape}, learning "
+        f"({result['train']['tokens']} tokens{_left_out(result['train'])}) "
+        f"for {config['epochs']:g} epochs, {shape}, learning "
         f"rate {config['learning_rate']:g}, seed {config['seed']}"
         f"{f', going on from {_line(str(start))}' if start else ''}. "
         f"{_losses(result['loss_curve'])}{_validation(result.get('validation'))}\n"
     )
+
+
+def _left_out(report: Mapping[str, Any]) -> str:
+    cut, dropped = report.get("cut", 0), report.get("dropped", 0)
+    if not cut:
+        return ""
+    return f"; {cut} rows were longer than max_length, and {dropped} of them dropped"
+
+
+def data_warnings(result: Mapping[str, Any]) -> list[str]:
+    """What of the rows one has to know: those that were not trained on, and answers without an
+    end. Empty for the record of a training that says nothing of it."""
+    told = []
+    report = result.get("train") or {}
+    rows, dropped, ended = (report.get(name) for name in ("rows", "dropped", "ended"))
+    if dropped:
+        told.append(
+            f"{dropped} of {rows + dropped} rows were not trained on: nothing of their answer is "
+            "left at max_length."
+        )
+    if ended is not None and ended < rows:
+        why = "Its chat template writes none after an answer" if not ended else "Others are cut"
+        told.append(
+            f"{ended} of {rows} rows end with the base's end token. {why}: from such rows a model "
+            "does not learn where to stop."
+        )
+    return told
 
 
 def _section(title: str, text: str) -> str:
@@ -193,6 +221,16 @@ def trial_figures(trial: Mapping[str, Any]) -> tuple[str, str]:
 
 def search_verdict(search: Mapping[str, Any]) -> str:
     """Which trials the rows could not tell from the kept one; empty for an old search."""
+    return " ".join(part for part in (_told_apart(search), _diverged(search)) if part)
+
+
+def _diverged(search: Mapping[str, Any]) -> str:
+    """The trials that were left out since they came to no number."""
+    names = [f"{trial['name']} ({trial['reason']})" for trial in search.get("diverged", ())]
+    return f"Left out: {'; '.join(names)}." if names else ""
+
+
+def _told_apart(search: Mapping[str, Any]) -> str:
     apart = search.get("not_told_apart")
     if apart is None:
         return ""
@@ -246,8 +284,8 @@ def _verdict(judged: Judged) -> str:
     return f"{head}\n\n{_table(('line of the bar', 'estimate', 'verdict', 'reason'), rows)}"
 
 
-def _limits(known: Known) -> list[str]:
-    told = [*known.limits]
+def _limits(result: Mapping[str, Any], known: Known) -> list[str]:
+    told = [*known.limits, *data_warnings(result)]
     if known.verdicts:
         told.append(
             "The estimates hold for inputs like the frozen test examples they were taken on."

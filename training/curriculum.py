@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from training.data import BY_LOSS, IGNORED, TokenRow
+from training.divergence import require_finite_number
 
 Record = dict[str, Any]
 Collator = Callable[[list[Record]], dict[str, Any]]
@@ -77,6 +78,7 @@ def losses_per_token(
             indexes = by_length[start : start + batch_size]
             means = _mean_losses(model, collate([records[i] for i in indexes]))
             for index, mean in zip(indexes, means, strict=True):
+                require_finite_number(mean, "the base's own loss on a row", step=0)
                 found[index] = mean
     model.train(was_training)
     return found

@@ -18,7 +18,7 @@ from __future__ import annotations
 import json
 import math
 import random
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -75,6 +75,7 @@ class DataReport:
     longest: int
     cut: int  # rows that were cut to max_length
     dropped: int  # of those, rows with nothing left to train on
+    ended: int | None = None  # rows whose answer ends with an end token; None where none is asked
 
 
 def read_rows(path: Path) -> list[ChatRow]:
@@ -100,15 +101,25 @@ def encode_rows(
     max_length: int,
     truncate: bool,
     completion_only: bool,
+    ends: Collection[int] | None = None,
 ) -> tuple[list[TokenRow], DataReport]:
     """Render rows through the tokeniser's chat template.
 
     The completion starts where the rendered prompt and the rendered whole part ways.
 
+    Args:
+        ends: tokens that end an answer; the tokeniser's own by default.
+
     Raises:
-        DataError: rows are longer than `max_length` and `truncate` is off, or nothing is left.
+        DataError: rows are longer than `max_length` and `truncate` is off, nothing is left, or the
+            template refuses a row's messages.
     """
-    encoded = [_encode(row, tokenizer, completion_only=completion_only) for row in rows]
+    ends = end_tokens(tokenizer) if ends is None else ends
+    starts, encoded = [], []
+    for row in rows:
+        start, one = _encode(row, tokenizer, completion_only=completion_only)
+        starts.append(start)
+        encoded.append(one)
     lengths = [len(row.input_ids) for row in encoded]
     long = refuse_long(
         lengths, [row.number for row in rows], max_length=max_length, truncate=truncate
@@ -117,10 +128,33 @@ def encode_rows(
         replace(r, input_ids=r.input_ids[:max_length], labels=r.labels[:max_length])
         for r in encoded
     ]
-    kept = [row for row in cut if any(label != IGNORED for label in row.labels)]
-    if not kept:
-        raise DataError("No row has a token to train on.", hint="Raise max_length.")
-    return kept, _report(kept, longest=max(lengths), cut=long, dropped=len(rows) - len(kept))
+    pairs = [
+        (start, row)
+        for start, row in zip(starts, cut, strict=True)
+        if any(label != IGNORED for label in row.labels)
+    ]
+    if not pairs:
+        raise nothing_left()
+    kept = [row for _, row in pairs]
+    ended = sum(has_end(row.input_ids[start:], ends) for start, row in pairs)
+    report = _report(kept, longest=max(lengths), cut=long, dropped=len(rows) - len(kept))
+    return kept, replace(report, ended=ended)
+
+
+def nothing_left() -> DataError:
+    """What is raised where `max_length` leaves no row anything to train on."""
+    return DataError("No row has a token to train on.", hint="Raise max_length.")
+
+
+def end_tokens(tokenizer: Any) -> frozenset[int]:
+    """The token by which a tokeniser ends an answer; empty where it has none."""
+    end = tokenizer.eos_token_id
+    return frozenset() if end is None else frozenset({end})
+
+
+def has_end(answer: Sequence[int], ends: Collection[int]) -> bool:
+    """Whether an answer's tokens hold one that ends it; templates may write a line break after."""
+    return any(token in ends for token in answer)
 
 
 def refuse_long(
@@ -257,17 +291,39 @@ def _is_message(value: object) -> bool:
     )
 
 
-def _encode(row: ChatRow, tokenizer: Any, *, completion_only: bool) -> TokenRow:
-    prompt = token_ids(tokenizer, row.prompt, add_generation_prompt=True)
-    whole = token_ids(tokenizer, row.prompt + row.completion)
-    start = _common_prefix(prompt, whole) if completion_only else 0
-    labels = [IGNORED] * start + whole[start:]
-    return TokenRow(whole, labels, row.weight, row.order, row.group)
+def _encode(row: ChatRow, tokenizer: Any, *, completion_only: bool) -> tuple[int, TokenRow]:
+    """Where the answer starts, and the row."""
+    prompt = token_ids(tokenizer, row.prompt, line=row.number, add_generation_prompt=True)
+    whole = token_ids(tokenizer, row.prompt + row.completion, line=row.number)
+    start = _common_prefix(prompt, whole)
+    labels = [IGNORED] * start + whole[start:] if completion_only else list(whole)
+    return start, TokenRow(whole, labels, row.weight, row.order, row.group)
 
 
-def token_ids(tokenizer: Any, messages: list[dict[str, str]], **options: bool) -> list[int]:
-    """Chat messages through the tokeniser's own template."""
-    encoded = tokenizer.apply_chat_template(messages, tokenize=True, return_dict=True, **options)
+def token_ids(
+    tokenizer: Any, messages: list[dict[str, str]], *, line: int, **options: bool
+) -> list[int]:
+    """Chat messages through the tokeniser's own template.
+
+    Args:
+        line: of the file, for the sentence.
+
+    Raises:
+        DataError: the template refuses the messages, as some do a system message.
+    """
+    from jinja2.exceptions import TemplateError
+
+    try:
+        encoded = tokenizer.apply_chat_template(
+            messages, tokenize=True, return_dict=True, **options
+        )
+    except (TemplateError, TypeError, ValueError) as error:
+        roles = ", ".join(message["role"] for message in messages)
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".")
+        raise DataError(
+            f"Line {line}: the base's chat template refuses its messages ({roles}): {reason}.",
+            hint="Write the rows without what it refuses, or give the base another template.",
+        ) from error
     return list(encoded["input_ids"])
 
 

@@ -36,7 +36,7 @@ def encode_documents(
     """Blocks of `max_length` tokens; the last one may be shorter, and is left out if it is one.
 
     Raises:
-        DataError: the tokeniser has no end token to part documents with.
+        DataError: the tokeniser has no end token to part documents with, or nothing is left.
     """
     if tokenizer.eos_token_id is None:
         raise DataError("The tokeniser has no end token to part documents with.")
@@ -46,6 +46,8 @@ def encode_documents(
         stream.append(tokenizer.eos_token_id)
     blocks = [stream[i : i + max_length] for i in range(0, len(stream), max_length)]
     rows = [TokenRow(block, list(block)) for block in blocks if len(block) > 1]
+    if not rows:
+        raise DataError("No document has two tokens to train on.")
     tokens = sum(len(row.input_ids) for row in rows)
     longest = max(len(row.input_ids) for row in rows)
     return rows, DataReport(len(rows), tokens, tokens, longest, cut=0, dropped=0)

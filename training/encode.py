@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, assert_never
@@ -16,7 +16,7 @@ from training.preferences import (
     LabelRow,
     PairRow,
     as_record,
-    measure_rows,
+    fit_rows,
     read_labels,
     read_pairs,
 )
@@ -57,8 +57,14 @@ def read_file(method: Method, path: Path) -> Rows:
             assert_never(never)
 
 
-def encode(config: TrainingConfig, rows: Any, tokenizer: Any) -> Encoded:
-    """Encode the rows of `read_file`; DataError when they do not fit the configuration."""
+def encode(
+    config: TrainingConfig, rows: Any, tokenizer: Any, *, ends: Collection[int] | None = None
+) -> Encoded:
+    """Encode the rows of `read_file`; DataError when they do not fit the configuration.
+
+    Args:
+        ends: tokens that end an answer; the tokeniser's own by default.
+    """
     match config.method:
         case Method.SFT:
             return _of_tokens(
@@ -68,16 +74,21 @@ def encode(config: TrainingConfig, rows: Any, tokenizer: Any) -> Encoded:
                     max_length=config.max_length,
                     truncate=config.truncate,
                     completion_only=config.completion_only,
+                    ends=ends,
                 )
             )
         case Method.PRETRAIN:
             return _of_tokens(*encode_documents(rows, tokenizer, max_length=config.max_length))
         case Method.DPO | Method.KTO:
-            report = measure_rows(
-                rows, tokenizer, max_length=config.max_length, truncate=config.truncate
+            kept, report = fit_rows(
+                rows,
+                tokenizer,
+                max_length=config.max_length,
+                truncate=config.truncate,
+                ends=ends,
             )
-            groups = [row.group for row in rows]
-            return Encoded([as_record(row) for row in rows], None, report, groups)
+            groups = [row.group for row in kept]
+            return Encoded([as_record(row) for row in kept], None, report, groups)
         case _ as never:
             assert_never(never)
 
@@ -118,6 +129,6 @@ def rendered_prompts(rows: Sequence[Any], tokenizer: Any) -> list[dict[str, Any]
 
 
 def _rendered(row: Any, tokenizer: Any) -> dict[str, Any]:
-    ids = token_ids(tokenizer, row.prompt, add_generation_prompt=True)
+    ids = token_ids(tokenizer, row.prompt, line=row.number, add_generation_prompt=True)
     text = tokenizer.decode(ids, skip_special_tokens=False, clean_up_tokenization_spaces=False)
     return {"line": row.number, "text_sha256": text_sha256(text), "ids_sha256": ids_sha256(ids)}

@@ -117,6 +117,11 @@ def drop_broken_checkpoints(output_dir: Path) -> None:
             shutil.rmtree(path)
 
 
+def drop_checkpoints(output_dir: Path) -> None:
+    """Remove all checkpoints: of a training that diverged, none leads anywhere else."""
+    shutil.rmtree(partial_dir(output_dir) / "checkpoints", ignore_errors=True)
+
+
 def trim_progress(output_dir: Path, *, step: int) -> list[dict[str, Any]]:
     """Keep the loss curve up to a step, since what came after is trained again; returns it."""
     file = partial_dir(output_dir) / PROGRESS_NAME

@@ -15,6 +15,8 @@ from typing import Any
 
 from training.config import TrainingConfig, TrainingError, Weights
 from training.digest import ADAPTER_FILES
+from training.divergence import require_magnitudes
+from training.tensors import read_tensors, require_finite
 
 FULL_BYTES = 16  # a weight, its gradient and AdamW's two moments, four bytes each
 
@@ -51,6 +53,7 @@ def load_model(config: TrainingConfig, base: Path, dtype: Any) -> Any:
             adapted = _add_adapter(model, config)
     else:
         adapted = _continue_adapter(model, config, config.start_from)
+    require_magnitudes(adapted)
     adapted.peft_config["default"].base_model_name_or_path = config.base_model
     return adapted
 
@@ -145,6 +148,7 @@ def _memory() -> tuple[str, int]:
 def _continue_adapter(model: Any, config: TrainingConfig, start: Path) -> Any:
     from peft import PeftModel
 
+    require_finite(read_tensors(start / ADAPTER_FILES[1]), f"The adapter {start.name}")
     with _refusal(str(start)):
         adapted = PeftModel.from_pretrained(
             model, str(start), is_trainable=True, local_files_only=True

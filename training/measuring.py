@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 
+from training.divergence import Diverged
 from training.row_losses import RowLoss
 
 
@@ -49,6 +50,8 @@ class MeasuresRows:
             *args, metric_key_prefix=metric_key_prefix, **kwargs
         )
         table = torch.cat(self._batches)
+        if not bool(torch.isfinite(table).all()):
+            raise Diverged("the validation loss", self.state.global_step)
         self.row_losses = _as_rows(table, _groups_of(self.eval_dataset))
         self.measured_at = self.state.global_step
         total, count = table[:, 0].sum(), table[:, 1].sum()

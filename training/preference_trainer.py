@@ -17,6 +17,7 @@ from torch.nn.functional import logsigmoid
 from trl import DPOTrainer, KTOTrainer
 
 from training.data import IGNORED
+from training.divergence import StopsWhenDiverged
 from training.measuring import MeasuresRows
 
 
@@ -34,7 +35,7 @@ class _TakesUp:
         adapted.set_adapter("default")
 
 
-class PairTrainer(MeasuresRows, _TakesUp, DPOTrainer):  # type: ignore[misc]
+class PairTrainer(StopsWhenDiverged, MeasuresRows, _TakesUp, DPOTrainer):  # type: ignore[misc]
     """DPO on pairs of answers."""
 
     def measure_batch(self, model: Any, inputs: dict[str, Any]) -> torch.Tensor:
@@ -46,7 +47,7 @@ class PairTrainer(MeasuresRows, _TakesUp, DPOTrainer):  # type: ignore[misc]
         return torch.stack([-logsigmoid(margin), torch.ones_like(margin), margin > 0], dim=1)
 
 
-class LabelTrainer(MeasuresRows, _TakesUp, KTOTrainer):  # type: ignore[misc]
+class LabelTrainer(StopsWhenDiverged, MeasuresRows, _TakesUp, KTOTrainer):  # type: ignore[misc]
     """KTO on answers with a label."""
 
     def measure_batch(self, model: Any, inputs: dict[str, Any]) -> torch.Tensor:

@@ -10,18 +10,21 @@ measured. Knows nothing of torch.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple, TypeVar
 
 from training.data import (
     DataError,
     DataReport,
     answer_messages,
     chat_messages,
+    end_tokens,
     group_of_row,
+    has_end,
     json_rows,
+    nothing_left,
     refuse_long,
     token_ids,
 )
@@ -107,27 +110,72 @@ def read_labels(path: Path) -> list[LabelRow]:
     return rows
 
 
-def measure_rows(
-    rows: Sequence[PairRow] | Sequence[LabelRow], tokenizer: Any, *, max_length: int, truncate: bool
-) -> DataReport:
-    """What the tokeniser makes of the rows; a row counts its prompt once for each answer.
+Preference = TypeVar("Preference", PairRow, LabelRow)
+
+
+def fit_rows(
+    rows: Sequence[Preference],
+    tokenizer: Any,
+    *,
+    max_length: int,
+    truncate: bool,
+    ends: Collection[int] | None = None,
+) -> tuple[list[Preference], DataReport]:
+    """The rows that have something left to train on, and what the tokeniser makes of them.
+
+    A row counts its prompt once for each answer. TRL drops a row whose prompt alone fills
+    `max_length`; here that is done, and counted, before.
 
     Raises:
-        DataError: an answer with its prompt is longer than `max_length` and `truncate` is off.
+        DataError: an answer with its prompt is longer than `max_length` and `truncate` is off,
+            nothing is left, or (KTO) answers of one label alone are.
     """
-    tokens = trained = longest = 0
-    lengths = []
-    for row in rows:
-        prompt = len(token_ids(tokenizer, row.prompt, add_generation_prompt=True))
-        wholes = [len(token_ids(tokenizer, row.prompt + answer)) for answer in row.answers]
-        lengths.append(max(wholes))
-        tokens += sum(min(whole, max_length) for whole in wholes)
-        trained += sum(max(0, min(whole, max_length) - prompt) for whole in wholes)
-        longest = max(longest, *wholes)
-    cut = refuse_long(
-        lengths, [row.number for row in rows], max_length=max_length, truncate=truncate
+    stops = end_tokens(tokenizer) if ends is None else ends
+    sizes = [_measure(row, tokenizer, stops, max_length) for row in rows]
+    longest = [max(size.wholes) for size in sizes]
+    numbers = [row.number for row in rows]
+    cut = refuse_long(longest, numbers, max_length=max_length, truncate=truncate)
+    fits = [size.prompt < max_length for size in sizes]
+    kept = [row for row, fit in zip(rows, fits, strict=True) if fit]
+    left = [size for size, fit in zip(sizes, fits, strict=True) if fit]
+    if not kept:
+        raise nothing_left()
+    if _labels(kept) != _labels(rows):
+        raise DataError(
+            "What is left of the rows at max_length does not hold both good and bad answers.",
+            hint="Raise max_length.",
+        )
+    within = [(size.prompt, min(n, max_length)) for size in left for n in size.wholes]
+    return kept, DataReport(
+        rows=len(kept),
+        tokens=sum(whole for _, whole in within),
+        trained_tokens=sum(max(0, whole - prompt) for prompt, whole in within),
+        longest=max(longest),
+        cut=cut,
+        dropped=len(rows) - len(kept),
+        ended=sum(size.ended for size in left),
     )
-    return DataReport(len(rows), tokens, trained, longest, cut=cut, dropped=0)
+
+
+def _labels(rows: Sequence[PairRow] | Sequence[LabelRow]) -> set[bool]:
+    return {row.label for row in rows if isinstance(row, LabelRow)}
+
+
+class _Size(NamedTuple):
+    """Tokens of a row's prompt, of each whole, and whether every answer ends within the limit."""
+
+    prompt: int
+    wholes: list[int]
+    ended: bool
+
+
+def _measure(
+    row: PairRow | LabelRow, tokenizer: Any, ends: Collection[int], max_length: int
+) -> _Size:
+    prompt = len(token_ids(tokenizer, row.prompt, line=row.number, add_generation_prompt=True))
+    wholes = [token_ids(tokenizer, row.prompt + answer, line=row.number) for answer in row.answers]
+    ended = all(has_end(whole[prompt:max_length], ends) for whole in wholes)
+    return _Size(prompt, [len(whole) for whole in wholes], ended)
 
 
 def as_record(row: PairRow | LabelRow) -> dict[str, Any]:

@@ -28,10 +28,17 @@ from training.config import (
     partial_dir,
 )
 from training.data import DataReport
-from training.digest import TOKENIZER_FILES, adapter_sha256, model_sha256, resolve_model
+from training.digest import (
+    ADAPTER_FILES,
+    TOKENIZER_FILES,
+    adapter_sha256,
+    model_sha256,
+    resolve_model,
+)
 from training.folders import read_progress
 from training.row_losses import LOSSES_NAME, RowLoss, describe_losses, write_losses
 from training.spending import Spent, cost
+from training.tensors import model_tensors, read_tensors, require_finite
 
 _LIBRARIES = ("torch", "transformers", "trl", "peft", "accelerate", "datasets", "safetensors")
 
@@ -73,7 +80,11 @@ def write_result(
     recipe: str,
     started_at: str,
 ) -> dict[str, Any]:
-    """Stage the whole result; returns what `strop.json` says."""
+    """Stage the whole result; returns what `strop.json` says.
+
+    Raises:
+        TrainingError: a weight is not finite.
+    """
     partial = partial_dir(config.output_dir)
     staged = partial / "result"
     shutil.rmtree(staged, ignore_errors=True)
@@ -81,6 +92,7 @@ def write_result(
         _save_model(outcome.model, resolve_model(config.base_model), staged)
     else:
         _save_adapter(outcome.model, staged)
+    _require_finite_weights(config, staged)
     shutil.copyfile(partial / PROGRESS_NAME, staged / PROGRESS_NAME)
     if outcome.row_losses:
         write_losses(staged / LOSSES_NAME, outcome.row_losses)
@@ -125,6 +137,13 @@ def _save_model(model: Any, base: Path, staged: Path) -> None:
     for name in (*TOKENIZER_FILES, "chat_template.jinja", "config.json", "generation_config.json"):
         if (base / name).is_file():
             shutil.copyfile(base / name, staged / name)
+
+
+def _require_finite_weights(config: TrainingConfig, staged: Path) -> None:
+    if config.weights is Weights.FULL:
+        require_finite(model_tensors(staged), "The trained model")
+    else:
+        require_finite(read_tensors(staged / ADAPTER_FILES[1]), "The trained adapter")
 
 
 def _digests(config: TrainingConfig, staged: Path) -> dict[str, str | None]:

@@ -14,6 +14,7 @@ the training file and the validation file. Knows nothing of torch.
 from __future__ import annotations
 
 import json
+import math
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -31,6 +32,7 @@ from training.config import (
     partial_dir,
     trials_dir,
 )
+from training.divergence import Diverged
 from training.intervals import LEVEL, Estimate
 from training.row_losses import behind_the_best, read_losses
 
@@ -104,22 +106,43 @@ def run_search(
         train: trains one configuration to its end, or finds that it has been.
 
     Raises:
-        TrainingError: a trial could not run; those before it are kept.
+        TrainingError: a trial could not run (those before it are kept), or all diverged.
     """
-    trials, tried = trials_of(config), []
+    trials, tried, diverged = trials_of(config), [], []
     for number, trial in enumerate(trials, start=1):
         if is_main:
             print(f"Trial {number} of {len(trials)}: {trial.name}", flush=True)
-        folder = train(trial.config)
-        if is_main:
-            tried.append(read_trial(trial, folder))
-            _write_table(config.output_dir, tried)
+        try:
+            folder = train(trial.config)
+            if is_main:
+                tried.append(read_trial(trial, folder))
+                _write_table(config.output_dir, tried)
+        except Diverged as error:
+            print(error.message, flush=True)
+            diverged.append({"name": trial.name, "values": trial.values, "reason": error.message})
     if is_main:
-        kept = min(tried, key=lambda one: one.validation_loss)
-        search = describe_search(compare_trials(tried, kept, trials), kept)
-        print_table(search)
-        _stage(config, trials, search, recipe=recipe)
-        folders.publish(config.output_dir)
+        _publish_best(config, trials, tried, diverged, recipe=recipe)
+
+
+def _publish_best(
+    config: TrainingConfig,
+    trials: Sequence[Trial],
+    tried: Sequence[Tried],
+    diverged: Sequence[Mapping[str, Any]],
+    *,
+    recipe: str,
+) -> None:
+    if not tried:
+        raise TrainingError(
+            f"All {len(trials)} trials of the search diverged.", hint="Try lower learning rates."
+        )
+    names = {one.name for one in tried}
+    ended = [trial for trial in trials if trial.name in names]
+    kept = min(tried, key=lambda one: one.validation_loss)
+    search = describe_search(compare_trials(tried, kept, ended), kept, diverged)
+    print_table(search)
+    _stage(config, ended, search, recipe=recipe)
+    folders.publish(config.output_dir)
 
 
 def read_trial(trial: Trial, folder: Path) -> Tried:
@@ -127,6 +150,7 @@ def read_trial(trial: Trial, folder: Path) -> Tried:
 
     Raises:
         TrainingError: it was not validated there, or left no losses of rows.
+        Diverged: the loss is no number.
     """
     result = _read_result(folder)
     held = {e["step"]: e["eval_loss"] for e in result["loss_curve"] if "eval_loss" in e}
@@ -135,6 +159,8 @@ def read_trial(trial: Trial, folder: Path) -> Tried:
             f"Trial {trial.name} has no validation loss at step {result['kept_step']}.",
             hint="Set evaluate_every: epoch.",
         )
+    if not math.isfinite(held[result["kept_step"]]):
+        raise Diverged("the validation loss", result["kept_step"])
     read_losses(folder)  # a trial of before rows were measured cannot be compared with the others
     return Tried(
         trial.name,
@@ -184,14 +210,18 @@ def print_table(search: Mapping[str, Any]) -> None:
     print(search_verdict(search), flush=True)
 
 
-def describe_search(tried: Sequence[Tried], kept: Tried) -> dict[str, Any]:
-    """The record of a search: every trial, which was kept and why, which are not told from it."""
+def describe_search(
+    tried: Sequence[Tried], kept: Tried, diverged: Sequence[Mapping[str, Any]] = ()
+) -> dict[str, Any]:
+    """The record of a search: every trial, which was kept and why, which are not told from it, and
+    which diverged and why."""
     return {
         "kept": kept.name,
         "kept_because": "lowest validation loss",
         "level": LEVEL,
         "not_told_apart": [one.name for one in tried if one.told_apart is False],
         "trials": [asdict(one) for one in tried],
+        "diverged": [dict(one) for one in diverged],
     }
 
 

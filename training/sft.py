@@ -19,12 +19,14 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from training import digest, folders
-from training.assemble import build_trainer, load_tokenizer
+from training.assemble import build_trainer, end_tokens_of, load_tokenizer
+from training.card import data_warnings
 from training.config import (
     EXIT_DONE,
     PROGRESS_NAME,
@@ -37,6 +39,7 @@ from training.config import (
     recipe_sha256,
 )
 from training.data import DataReport
+from training.divergence import Diverged
 from training.encode import Rows, by_length, encode, read_file, rendered_prompts
 from training.inputs import digest_inputs
 from training.loading import check_quantization
@@ -97,7 +100,12 @@ def _train_once(
     if _is_main_process():
         print(dump_config(config), flush=True)
     started_at = _begin(config, recipe)
-    outcome = _fit(config, base, train_rows, eval_rows)
+    try:
+        outcome = _fit(config, base, train_rows, eval_rows)
+    except Diverged:
+        if _is_main_process():
+            folders.drop_checkpoints(config.output_dir)
+        raise
     if _is_main_process():
         write_result(config, outcome, inputs=inputs, recipe=recipe, started_at=started_at)
         folders.publish(config.output_dir)
@@ -134,12 +142,15 @@ def _fit(config: TrainingConfig, base: Path, train_rows: Rows, eval_rows: Rows |
     from training.trainer import CurveWriter
 
     tokenizer = load_tokenizer(base)
+    ends = end_tokens_of(base, tokenizer)
     meter = Meter(_spent_file(config), clock=time.time, cpu_clock=time.process_time)
-    train = encode(config, train_rows, tokenizer)
+    train = encode(config, train_rows, tokenizer, ends=ends)
     train = pack(train, max_length=config.max_length) if config.packing else train
     if _is_main_process():
         print(_describe(train.report, config.max_length), flush=True)
-    validation = None if eval_rows is None else by_length(encode(config, eval_rows, tokenizer))
+    validation = None
+    if eval_rows is not None:
+        validation = by_length(encode(config, eval_rows, tokenizer, ends=ends))
     checkpoint = folders.last_checkpoint(config.output_dir)
     seconds_before = _take_up_curve(config.output_dir, checkpoint)
     began = time.time() - seconds_before
@@ -208,11 +219,12 @@ def _run_trainer(trainer: Trainer, checkpoint: Path | None, *, patience: int | N
 
 
 def _describe(report: DataReport, max_length: int) -> str:
-    cut = f"; {report.cut} cut to {max_length}, {report.dropped} of them dropped"
-    return (
+    cut = f"; {report.cut} longer than max_length {max_length}, {report.dropped} of them dropped"
+    line = (
         f"{report.rows} rows, {report.tokens} tokens, {report.trained_tokens} of them trained on, "
         f"longest {report.longest}{cut if report.cut else ''}"
     )
+    return "\n".join([line, *data_warnings({"train": asdict(report)})])
 
 
 if __name__ == "__main__":

@@ -22,6 +22,7 @@ from trl import SFTTrainer
 
 from training.curriculum import places, weighted_sum, with_weights
 from training.data import IGNORED, length_bucketed_order
+from training.divergence import StopsWhenDiverged, require_finite_number
 from training.measuring import MeasuresRows
 from training.parts import part_batch
 
@@ -63,7 +64,7 @@ class FixedSampler(Sampler[int]):  # type: ignore[misc]
         return iter(self._order)
 
 
-class BucketTrainer(MeasuresRows, SFTTrainer):  # type: ignore[misc]
+class BucketTrainer(StopsWhenDiverged, MeasuresRows, SFTTrainer):  # type: ignore[misc]
     """SFTTrainer that computes a batch `in_parts`, which saves time on a CPU and changes nothing.
 
     It takes its rows from a `BucketSampler` where it is given `lengths`. Rows with a place
@@ -234,6 +235,7 @@ class CurveWriter(TrainerCallback):  # type: ignore[misc]
         name = next((key for key in ("loss", "eval_loss") if key in logs), None)
         if name is None or not state.is_world_process_zero:
             return
+        require_finite_number(logs[name], _WORDS[name], step=state.global_step)
         line = {
             "step": state.global_step,
             "steps": state.max_steps,
@@ -247,6 +249,9 @@ class CurveWriter(TrainerCallback):  # type: ignore[misc]
         self._stream.flush()
         self._on_line()
         print(_readable(line, name), flush=True)
+
+
+_WORDS = {"loss": "the loss", "eval_loss": "the validation loss"}
 
 
 class StopWhenStale(TrainerCallback):  # type: ignore[misc]

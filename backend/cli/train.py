@@ -239,7 +239,13 @@ def describe_result(
     label: str | None, result: Mapping[str, Any], curve: Sequence[Mapping[str, Any]]
 ) -> list[str]:
     """What a training gave, what it took, and the trials of a search, in lines."""
-    from training.card import ledger_lines, search_verdict, trial_figures, validation_line
+    from training.card import (
+        data_warnings,
+        ledger_lines,
+        search_verdict,
+        trial_figures,
+        validation_line,
+    )
 
     losses = [line["loss"] for line in curve if "loss" in line]
     digest = result.get("adapter_sha256") or result.get("model_sha256") or ""
@@ -248,6 +254,7 @@ def describe_result(
         + (f", loss {losses[0]:.3f} -> {losses[-1]:.3f}" if losses else "")
         + f", sha256 {digest[:12]}."
     ]
+    told += [f"  {line}" for line in data_warnings(result)]
     validation = result.get("validation") or {}
     if "loss" in validation:
         told.append(f"  {validation_line(validation)}")
