@@ -30,6 +30,7 @@ from backend.cli.output import ForceOption, check_target, whole_file
 if TYPE_CHECKING:
     from evaluators.risk_files import LabelledRows
 
+TRIAGE_COLUMNS = ["share", "labels", "n", "n_skipped", "errors", "upper", "note"]
 FIGURE_COLUMNS = ["predictor", "metric", "value", "low", "high", "n"]
 
 
@@ -113,7 +114,7 @@ def _write_html(path: Path, report: dict[str, Any], *, force: bool) -> None:
         ("Reliability", reliability_plot(report["reliability"])),
         (
             "Triage",
-            table([report["triage"]], ["share", "n", "n_skipped", "errors", "upper", "note"]),
+            table([report["triage"]], TRIAGE_COLUMNS),
         ),
         ("Recipes", signatures([report["triage"]["signature"]])),
     ]
@@ -121,6 +122,8 @@ def _write_html(path: Path, report: dict[str, Any], *, force: bool) -> None:
 
 
 def _print(report: dict[str, Any]) -> None:
+    from evaluators.checks.triage import count_words
+
     title = f"Held out, {report['model']} on {', '.join(report['features'])}"
     print_table(report["figures"], columns=FIGURE_COLUMNS, title=title)
     columns = ["risk", "rate", "low", "high", "n"]
@@ -132,7 +135,8 @@ def _print(report: dict[str, Any]) -> None:
         typer.echo(
             f"may skip review: {found['share']:.0%} (risk up to {found['threshold']:.3f}), "
             f"{found['errors']} of {found['n_skipped']} were hallucinations, at most "
-            f"{found['upper']:.1%} with confidence {1 - found['delta']:.0%}"
+            f"{found['upper']:.1%} with confidence {1 - found['delta']:.0%}; by "
+            f"{count_words(found['labels'], found['n'])}".rstrip(",")
         )
     typer.echo(found["signature"])
     if report["unlabelled"]:

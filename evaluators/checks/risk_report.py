@@ -29,13 +29,13 @@ BINS = 10
 
 @dataclass(frozen=True, slots=True)
 class RiskFigure:
-    """One figure of one predictor, n outputs."""
+    """One figure of one predictor, n outputs; no bounds where all resamples are alike."""
 
     predictor: str
     metric: str
     value: float
-    low: float
-    high: float
+    low: float | None
+    high: float | None
     n: int
 
 
@@ -153,7 +153,10 @@ def risk_figures(
 def _figure(
     predictor: str, name: str, value: float, drawn: Sequence[float], level: float, n: int
 ) -> RiskFigure:
-    low, high = np.nanquantile(drawn, [(1 - level) / 2, (1 + level) / 2])
+    defined = np.array([x for x in drawn if np.isfinite(x)])
+    if not len(defined) or np.ptp(defined) < 1e-12:
+        return RiskFigure(predictor, name, value, None, None, n)
+    low, high = np.quantile(defined, [(1 - level) / 2, (1 + level) / 2])
     return RiskFigure(predictor, name, value, float(low), float(high), n)
 
 

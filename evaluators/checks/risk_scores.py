@@ -10,28 +10,33 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from evaluators.checks.risk import RiskModel, find_drift, log_odds, predict_risk
+from evaluators.checks.risk import RiskModel, find_drift, log_odds, risk_of
 from evaluators.types import Score
 
 NAMED = 2
 DRIFTED = "the outputs no longer look like those labelled"
 
 
-def score_risk(model: RiskModel, checked: Sequence[Mapping[str, Score]]) -> list[Score]:
+def score_risk(
+    model: RiskModel,
+    checked: Sequence[Mapping[str, Score]],
+    groups: Sequence[str | None] | None = None,
+) -> list[Score]:
     """One score per output, lower is better; an error for all where the features have drifted.
 
     Args:
         checked: the scores of each output by the name of the metric, as the model's features are.
+        groups: of each output; None, or a None among them, for an output of its own.
     """
     rows = [{name: score.value for name, score in scores.items()} for scores in checked]
     if not rows:
         return []
-    drift = find_drift(model, rows)
+    drift = find_drift(model, rows, groups)
     if drift:
         return [Score(None, error=f"{DRIFTED}: {'; '.join(drift)}")] * len(rows)
     return [
         _score(model, scores, row, float(risk))
-        for scores, row, risk in zip(checked, rows, predict_risk(model, rows), strict=True)
+        for scores, row, risk in zip(checked, rows, risk_of(model, rows), strict=True)
     ]
 
 

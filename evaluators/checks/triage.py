@@ -30,7 +30,8 @@ class Triage:
 
     Attributes:
         threshold: outputs with a risk up to this may skip; None when none may.
-        share: of the labelled outputs that lie below it, n_skipped of n.
+        share: of the outputs that count, n_skipped of n.
+        n: outputs that count, one of each group; labels: all that were labelled.
         errors: hallucinations among them; upper: the bound on their rate that holds with 1 - delta.
         note: why none may, and how many labels would allow some.
     """
@@ -38,6 +39,7 @@ class Triage:
     threshold: float | None
     share: float
     n: int
+    labels: int
     n_skipped: int
     errors: int
     upper: float | None
@@ -82,7 +84,7 @@ def triage(
         if len(kept) < len(risk):
             signature += f"|one-per-group|seed:{seed}"
         risk, bad = risk[kept], bad[kept]
-    n, least = len(risk), math.ceil(math.log(delta) / math.log(1 - epsilon))
+    given, n, least = len(risks), len(risk), math.ceil(math.log(delta) / math.log(1 - epsilon))
     accepted: tuple[float, int, int] | None = None
     for size in np.unique(np.linspace(min(least, n), n, STEPS).astype(int)):
         threshold = float(np.sort(risk)[size - 1])
@@ -92,12 +94,21 @@ def triage(
             break
         accepted = threshold, count, errors
     if accepted is None:
-        note = f"none: the {n} labels do not support any share"
-        note += f"; it takes at least {least} without an error" if n < least else ""
-        return Triage(None, 0.0, n, 0, 0, None, epsilon, delta, note, signature)
+        note = f"none: {count_words(given, n)} do not support any share"
+        of = "labels" if n == given else "groups"
+        note += f"; it takes at least {least} {of} without an error" if n < least else ""
+        return Triage(None, 0.0, n, given, 0, 0, None, epsilon, delta, note, signature)
     threshold, count, errors = accepted
     upper = _upper(errors, count, delta)
-    return Triage(threshold, count / n, n, count, errors, upper, epsilon, delta, "", signature)
+    share = count / n
+    return Triage(threshold, share, n, given, count, errors, upper, epsilon, delta, "", signature)
+
+
+def count_words(labels: int, n: int) -> str:
+    """How many labels there are, and in how many groups, of which one output each counts."""
+    if n == labels:
+        return f"the {labels} labels"
+    return f"the {labels} labels in {n} groups, of which one output each counts,"
 
 
 def _one_of_each(groups: Sequence[str | None], seed: int) -> NDArray[np.int64]:

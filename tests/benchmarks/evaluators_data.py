@@ -134,11 +134,11 @@ def study_expertqa(folder: Path) -> dict[str, Any]:
     naive = fit_risk(rouge_first, bad_first, groups_first, seed=SEED).model
     rate = sum(bad_first) / len(bad_first)
     predictors = {
-        "risk": predict_risk(fitted, rows),
+        "risk": predict_risk(fitted, rows, [s.group for s in second]),
         "invented": [row["invented"] for row in rows],
         "1 - overlap": [1 - (row["overlap"] or 0.0) for row in rows],
         "majority": [rate] * len(bad),
-        "source_rouge": predict_risk(naive, rouge),
+        "source_rouge": predict_risk(naive, rouge, [s.group for s in second]),
     }
     out = report(predictors, bad, [s.group for s in second], threshold=rate)
     return out | {"model": fitted.kind, "fitted on": len(bad_first), "left out": left_out}

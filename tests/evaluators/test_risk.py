@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
 from sklearn.ensemble import GradientBoostingClassifier
 from sklearn.metrics import roc_auc_score
 
-from evaluators.checks.risk import RiskModel, find_drift, fit_risk, predict_risk
+from evaluators.checks.risk import (
+    RiskModel,
+    _curve,
+    find_drift,
+    fit_risk,
+    log_odds,
+    predict_risk,
+    risk_of,
+)
 from evaluators.checks.risk_models import MODELS, predict_model
 from evaluators.checks.risk_report import (
     auroc,
@@ -23,6 +32,7 @@ from evaluators.checks.risk_scores import DRIFTED, score_risk
 from evaluators.checks.triage import triage
 from evaluators.errors import CannotCompute, InvalidValues
 from evaluators.types import Score, Span
+from tests.benchmarks.risk_coverage import Domain, alarms, study_calibration
 
 Rows = list[dict[str, float | None]]
 
@@ -55,8 +65,10 @@ def test_saved_as_json_it_says_the_same() -> None:
     model = fit_risk(rows, bad, [None] * 300).model
     again = RiskModel.from_dict(json.loads(json.dumps(model.as_dict())))
     assert predict_risk(again, rows[:50]) == pytest.approx(predict_risk(model, rows[:50]))
-    with pytest.raises(InvalidValues, match="no risk model"):
+    with pytest.raises(InvalidValues, match="no risk model of version 2"):
         RiskModel.from_dict({"version": 2})
+    with pytest.raises(InvalidValues, match="of version 1, which kept no groups"):
+        RiskModel.from_dict({**model.as_dict(), "version": 1})
 
 
 def test_too_few_labels_say_how_many_more() -> None:
@@ -115,7 +127,7 @@ def test_triage_finds_a_share() -> None:
 
 
 @pytest.mark.parametrize(
-    ("n", "words"), [(20, "at least 45 without an error"), (100, "none: the 100 labels")]
+    ("n", "words"), [(20, "at least 45 labels without an error"), (100, "none: the 100 labels")]
 )
 def test_triage_says_none(n: int, words: str) -> None:
     found = triage([0.5] * n, [i % 2 == 0 for i in range(n)])
@@ -186,7 +198,9 @@ def test_triage_draws_one_output_of_each_group() -> None:
     alone = triage(risk, bad, [None] * 400, epsilon=0.05)
     grouped = triage(risk, bad, [str(i % 20) for i in range(400)], epsilon=0.05)
     assert (alone.n, alone.share) == (400, 1.0)
-    assert (grouped.n, grouped.threshold) == (20, None)
+    assert (grouped.n, grouped.labels, grouped.threshold) == (20, 400, None)
+    assert "the 400 labels in 20 groups, of which one output each counts" in grouped.note
+    assert "at least 45 groups without an error" in grouped.note
     assert "one-per-group" in grouped.signature
     with pytest.raises(InvalidValues, match="400 risks for 1 groups"):
         triage(risk, bad, [None])
@@ -229,3 +243,70 @@ def test_equal_risks_share_a_bin() -> None:
     assert [(b.rate, b.n) for b in reliability_curve(risk, bad)] == [(0.5, 60), (1.0, 40)]
     weights = np.ones(100)
     assert calibration_error(risk, np.array(bad), weights) == pytest.approx(0.6 * 0.2 + 0.4 * 0.2)
+
+
+@pytest.mark.parametrize(
+    "domain",
+    [Domain(17, 17, 27, 0.6), Domain(40, 10, 10, 0.3), Domain(60, 40, 1, 0.0)],
+    ids=lambda domain: domain.name,
+)
+def test_halves_of_one_clustered_domain_are_not_refused(domain: Domain) -> None:
+    found = alarms(domain, 150)
+    assert found["refused"] <= 0.04  # .01 stated, give or take three standard errors
+    if domain.size > 1:
+        assert found["refused by rows"] > 0.1
+
+
+@pytest.mark.parametrize(
+    "domain",
+    [Domain(17, 17, 27, 0.3, shift=1.5), Domain(100, 60, 3, 0.3, shift=1.0)],
+    ids=lambda domain: domain.name,
+)
+def test_shifted_outputs_are_refused(domain: Domain) -> None:
+    assert alarms(domain, 40)["refused"] > 0.9
+
+
+def test_a_handful_of_groups_cannot_be_told_from_chance() -> None:
+    rows, bad = simulated(400)
+    model = fit_risk(rows, bad, [str(i // 20) for i in range(400)]).model
+    moved: Rows = [{**row, "noise": (row["noise"] or 0) + 0.5} for row in rows[:40]]
+    assert find_drift(model, moved, ["a"] * 20 + ["b"] * 20) == []
+    assert find_drift(model, moved) != []
+
+
+def test_a_risk_keeps_the_order_of_the_scores() -> None:
+    rows, bad = simulated(300)
+    model = fit_risk(rows, bad, [None] * 300).model
+    many = [{"grounding": g / 500, "noise": 0.5} for g in range(500)]
+    risk, scores = risk_of(model, many), log_odds(model, many)
+    order = np.argsort(scores, kind="stable")
+    rises = np.diff(scores[order]) > 1e-9
+    assert (np.diff(risk[order])[rises] > 0).all()
+    assert len(np.unique(risk)) == len(np.unique(scores))
+
+
+def test_scores_against_the_labels_still_rise() -> None:
+    scores = np.linspace(-2, 2, 80)
+    curve = _curve(scores, scores < 0)
+    assert (np.diff(curve(scores)) > 0).all()
+    assert curve(scores).mean() == pytest.approx(0.5, abs=0.01)
+    flat = _curve(np.full(80, 3.0), np.arange(80) < 20)
+    assert flat(np.full(80, 3.0)) == pytest.approx(0.25)
+
+
+def test_calibration_does_not_lose_what_ranks(public_data: Path) -> None:
+    found = study_calibration(public_data, draws=1)
+    for row in found.values():
+        assert row["auroc now"] > row["auroc isotonic"]
+        assert row["brier now"] < row["brier isotonic"] + 0.005
+    assert found["all"]["auroc now"] == pytest.approx(found["all"]["auroc of raw scores"], abs=0.01)
+
+
+def test_a_constant_predictor_has_no_interval() -> None:
+    _, bad = simulated(200)
+    figures = {f.metric: f for f in risk_figures("p", [0.5] * 200, bad, [None] * 200, resamples=50)}
+    assert (figures["auroc"].value, figures["auroc"].low, figures["auroc"].high) == (
+        0.5,
+        None,
+        None,
+    )

@@ -365,9 +365,11 @@ def test_calibrate(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert risk["auroc"]["value"] > 0.8
     assert risk["auroc"]["n"] == 200
     assert (report["unlabelled"], report["triage"]["n"]) == (1, 100)  # one of each group
-    assert json.loads(out.read_text())["version"] == 1
+    assert json.loads(out.read_text())["version"] == 2
     assert run("calibrate", *calibration_files(tmp_path)) == 0
-    assert "may skip review" in capsys.readouterr().out
+    out_text = capsys.readouterr().out
+    assert "may skip review" in out_text
+    assert "the 200 labels in 100 groups, of which one output each counts" in out_text
 
 
 def test_calibrate_on_too_few_labels(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
