@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from evaluators.errors import InvalidValues
-from evaluators.fields import ColumnNames, Fields, Notes, Shape, count_rows, read_rows
+from evaluators.fields import Fields, read_rows
+from evaluators.mapping import ColumnNames, Notes, Shape, count_rows
 
 ITEM = Shape(
     ("item", "id", "value", "metric", "probability", "group"),

@@ -1,26 +1,31 @@
-"""What a row says: which column is which field, and each field as a value of its kind.
+"""What a row says: each field as a value of its kind, by one set of rules for every file.
 
-One set of rules for every file. `--map FIELD=COLUMN` names columns; one that nearly fits is
-suggested, and those that serve nothing are named once. A value is missing where it is null, not a
-number or blank. Spelled, it depends on the field: what only programs write (`nan`, `#N/A`, `NaT`)
-is missing everywhere but in a model's own words; `NA`, `None`, `null` and the like are missing in
-coded fields (a group, a rating, a number), while in a text or a label they may be the answer, and
-are kept. Either is counted, and said.
+A value is missing where it is null, not a number or blank. Spelled, it depends on the field: what
+only programs write (`nan`, `#N/A`, `NaT`) is missing everywhere but in a model's own words; `NA`,
+`None` and `null` are missing in coded fields (a group, a rating, a number), while in a text or a
+label they may be the answer, and are kept. Either is counted, and said.
 """
 
 from __future__ import annotations
 
-import difflib
 import json
 import math
 import re
-from collections import Counter
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from evaluators.errors import UnreadableRecord
+from evaluators.mapping import (
+    ColumnNames,
+    Notes,
+    Shape,
+    chosen_columns,
+    listed,
+    name_unused,
+    nearest,
+)
 from evaluators.readers import MAX_ROW_BYTES, Record, Table, is_missing, read_table
 
 WRITTEN_BY_PROGRAMS = frozenset(
@@ -35,94 +40,6 @@ FORMULA_SIGNS = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 _DECIMAL_COMMA = re.compile(r"[+-]?\d+,\d+", re.ASCII)
 _TRUTH = {"true": True, "false": False}
-_OTHER_NAMES: dict[str, tuple[str, ...]] = {
-    "id": ("item", "example", "example_id", "key", "index", "uid"),
-    "item": ("id", "example", "example_id"),
-    "rater": ("annotator", "reviewer", "user", "worker", "judge", "labeler"),
-    "value": ("rating", "score", "label", "answer", "vote"),
-    "winner": ("preference", "vote", "choice", "label"),
-    "prediction": ("output", "response", "answer", "completion", "generated", "model_output"),
-    "reference": ("target", "gold", "label", "expected", "ground_truth", "answer", "output"),
-    "context": ("document", "source", "passage", "article", "dialogue"),
-    "input": ("prompt", "question", "text", "query", "instruction"),
-}
-
-
-@dataclass(slots=True)
-class Notes:
-    """What a reader took upon itself; filled while rows are read, and said once."""
-
-    said: list[str] = field(default_factory=list)
-    missing: Counter[tuple[str, str]] = field(default_factory=Counter)
-    kept: Counter[tuple[str, str]] = field(default_factory=Counter)
-    decimal_commas: Counter[str] = field(default_factory=Counter)
-
-    def add(self, sentence: str) -> None:
-        """Say a sentence, once."""
-        if sentence not in self.said:
-            self.said.append(sentence)
-
-    def sentences(self) -> list[str]:
-        """All of it, one sentence each."""
-        missing = [f"{key}: {text!r} in {count_rows(n)}" for (key, text), n in self.missing.items()]
-        kept = [f"{key}: {text!r} in {count_rows(n)}" for (key, text), n in self.kept.items()]
-        commas = [f"{key} in {count_rows(n)}" for key, n in self.decimal_commas.items()]
-        return [
-            *self.said,
-            *([f"taken as missing: {'; '.join(missing)}."] if missing else []),
-            *([f"kept as text, though it may mean missing: {'; '.join(kept)}."] if kept else []),
-            *([f"decimal commas read as points: {'; '.join(commas)}."] if commas else []),
-        ]
-
-
-def count_rows(count: int) -> str:
-    """So many rows, as a sentence has it."""
-    return f"{count} row" if count == 1 else f"{count} rows"
-
-
-@dataclass(frozen=True, slots=True)
-class ColumnNames:
-    """Which column holds a field, where it is not the one of the field's own name.
-
-    Attributes:
-        several: there are several files, and a column need be in one of them alone.
-    """
-
-    columns: Mapping[str, str] = field(default_factory=dict)
-    several: bool = False
-    met: set[str] = field(default_factory=set, compare=False)
-
-    def check_met(self) -> None:
-        """Raise UnreadableRecord for a column that none of the files has."""
-        for name, column in self.columns.items():
-            if column not in self.met:
-                raise UnreadableRecord(
-                    f"No file has a column {column!r}.", hint=f"Mend --map {name}."
-                )
-
-
-def column_pairs(maps: Iterable[str]) -> dict[str, str]:
-    """FIELD=COLUMN of each, as `--map` takes it."""
-    pairs: dict[str, str] = {}
-    for text in maps:
-        name, equals, column = text.partition("=")
-        if not (equals and name.strip() and column):
-            raise UnreadableRecord(f"--map {text!r} is not FIELD=COLUMN.", hint="Try input=text.")
-        if name.strip() in pairs:
-            raise UnreadableRecord(f"--map names {name.strip()!r} twice.", hint="Name it once.")
-        pairs[name.strip()] = column
-    return pairs
-
-
-@dataclass(frozen=True, slots=True)
-class Shape:
-    """The fields that a kind of row has; each of `required` must be in every row.
-
-    An entry of `required` may offer several fields, of which one is enough.
-    """
-
-    known: tuple[str, ...]
-    required: tuple[str | tuple[str, ...], ...] = ()
 
 
 def read_rows(
@@ -158,7 +75,7 @@ def bind_columns(
         also_used: columns that serve something else.
         name_rest: name the columns that are not used; else `name_unused` is for the caller.
     """
-    chosen = _chosen_columns(table, shape, names)
+    chosen = chosen_columns(table, shape, names)
     for note in table.notes:
         notes.add(note)
     rows = [Fields(table, record, chosen, notes) for record in table.records]
@@ -169,61 +86,6 @@ def bind_columns(
     if name_rest:
         name_unused(table, used, shape, notes)
     return rows
-
-
-def _chosen_columns(table: Table, shape: Shape, names: ColumnNames) -> dict[str, str]:
-    found = {}
-    for name, column in names.columns.items():
-        if name not in shape.known:
-            if names.several:
-                continue
-            near = nearest(name, shape.known)
-            raise UnreadableRecord(
-                f"A row has no field {name!r}" + (f": did you mean {near}?" if near else "."),
-                hint=f"Fields are {', '.join(shape.known)}.",
-            )
-        if column in table.columns:
-            names.met.add(column)
-            found[name] = column
-        elif not names.several:
-            near = nearest(column, table.columns)
-            raise UnreadableRecord(
-                f"{table.name}: no column {column!r}; it has {listed(table.columns)}"
-                + (f": did you mean {near}?" if near else "."),
-                hint=f"Mend --map {name}.",
-            )
-    return found
-
-
-def name_unused(table: Table, used: Collection[str], shape: Shape, notes: Notes) -> None:
-    """Name the columns that serve nothing, and what they may be meant for."""
-    unused = [column for column in table.columns if column not in used]
-    if not unused:
-        return
-    guesses = []
-    for name in shape.known:
-        if name not in table.columns and (column := nearest(name, unused, strict=True)):
-            guesses.append(f"did you mean {name} by {column!r}, --map {name}={column}?")
-    end = "; " + " ".join(guesses) if guesses else "."
-    notes.add(f"{table.name}: not used: {', '.join(unused)}{end}")
-
-
-def listed(columns: Iterable[str]) -> str:
-    """Columns as a message names them."""
-    return ", ".join(columns) or "nothing"
-
-
-def nearest(name: str, others: Iterable[str], *, strict: bool = False) -> str | None:
-    """The one that nearly is `name`: by case, by spelling or, unless strict, by another word."""
-    folded = {other.strip().lower().replace(" ", "_").replace("-", "_"): other for other in others}
-    wanted = name.strip().lower()
-    if wanted in folded:
-        return folded[wanted]
-    if close := difflib.get_close_matches(wanted, folded, n=1, cutoff=0.8):
-        return folded[close[0]]
-    if strict:
-        return None
-    return next((folded[word] for word in _OTHER_NAMES.get(wanted, ()) if word in folded), None)
 
 
 def number_text(value: float) -> str:

@@ -14,17 +14,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from evaluators.errors import UnreadableRecord
-from evaluators.fields import (
-    WORDS_FOR_NOTHING,
-    ColumnNames,
-    Fields,
-    Notes,
-    Shape,
-    count_rows,
-    number_text,
-    parse_number,
-    read_rows,
-)
+from evaluators.fields import WORDS_FOR_NOTHING, Fields, number_text, parse_number, read_rows
+from evaluators.mapping import ColumnNames, Notes, Shape, count_rows
 from evaluators.statistics.ratings import Rating
 from evaluators.statistics.votes import Vote, Winner
 

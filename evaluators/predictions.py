@@ -9,7 +9,8 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from evaluators.fields import ColumnNames, Fields, Notes, Shape, read_rows, same_truth
+from evaluators.fields import Fields, read_rows, same_truth
+from evaluators.mapping import ColumnNames, Notes, Shape
 from evaluators.readers import MAX_ROW_BYTES
 from evaluators.types import Sample
 

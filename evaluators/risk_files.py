@@ -7,7 +7,7 @@ from pathlib import Path
 
 from evaluators.errors import InvalidValues
 from evaluators.estimation_files import SCORE, ItemRow, read_item_rows, read_rated_rows
-from evaluators.fields import ColumnNames, Notes
+from evaluators.mapping import ColumnNames, Notes
 
 
 @dataclass(frozen=True, slots=True)

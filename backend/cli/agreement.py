@@ -27,8 +27,8 @@ from backend.cli.common import (
 from backend.cli.output import ForceOption, check_target
 
 if TYPE_CHECKING:
-    from evaluators.fields import Notes
     from evaluators.human_files import CriterionRating
+    from evaluators.mapping import Notes
     from evaluators.statistics.agreement import Drawing, Weights
     from evaluators.statistics.ratings import Rating, Scale
 
@@ -79,8 +79,8 @@ def command(
     seed: Annotated[int, typer.Option(help="Seed of the bootstrap.")] = 0,
 ) -> None:
     """Agreement of raters, each coefficient with its interval; pairs of raters; odd raters."""
-    from evaluators.fields import Notes
     from evaluators.human_files import read_ratings
+    from evaluators.mapping import Notes
     from evaluators.statistics.agreement import Drawing, Weights
     from evaluators.statistics.ratings import Scale
 

@@ -55,7 +55,7 @@ def command(
     from evaluators.checks.risk import fit_risk
     from evaluators.checks.risk_report import reliability_curve
     from evaluators.checks.triage import triage
-    from evaluators.fields import Notes
+    from evaluators.mapping import Notes
     from evaluators.risk_files import join_labels
 
     for path in (out, html):

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from backend.services.leak_checks import Acceptance
     from backend.settings import Settings
     from backend.tables.projects import Project
-    from evaluators.fields import ColumnNames, Notes
+    from evaluators.mapping import ColumnNames, Notes
 
 Options = TypeVar("Options")
 FILE_WIDTH = 180
@@ -153,7 +153,7 @@ def leak_acceptance(session: Session, reason: str | None, name: str | None) -> A
 
 def column_names(maps: Sequence[str] | None, *, several: bool = False) -> ColumnNames:
     """What `--map` says; with several files a column need be in one of them alone."""
-    from evaluators.fields import ColumnNames, column_pairs
+    from evaluators.mapping import ColumnNames, column_pairs
 
     return ColumnNames(column_pairs(maps or ()), several=several)
 

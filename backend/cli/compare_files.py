@@ -81,7 +81,7 @@ def _read(
     baseline: str, candidate: str, maps: Sequence[str] | None
 ) -> tuple[list[Sample], list[Sample]]:
     from evaluators.errors import EvaluatorError
-    from evaluators.fields import Notes
+    from evaluators.mapping import Notes
     from evaluators.predictions import read_samples, row_id
 
     names, notes = column_names(maps, several=True), Notes()

@@ -157,7 +157,7 @@ def _column_map(
     maps: list[str] | None, instruction: str | None, slices: list[str] | None
 ) -> ColumnMap:
     from backend.services.dataset_rows import ColumnMap
-    from evaluators.fields import column_pairs
+    from evaluators.mapping import column_pairs
 
     pairs = column_pairs(maps or ())
     return ColumnMap(columns=pairs, instruction=instruction, slice_columns=slices or ())
@@ -174,7 +174,7 @@ def _read_files(
     from dataclasses import replace
 
     from backend.services.dataset_rows import rows_from_table
-    from evaluators.fields import Notes
+    from evaluators.mapping import Notes
     from evaluators.readers import read_table
 
     rows, notes = [], Notes()

@@ -39,7 +39,7 @@ def command(
 ) -> None:
     """Mean rating of all items, the scores making the interval narrower where they can."""
     from evaluators.estimation_files import join_files
-    from evaluators.fields import Notes
+    from evaluators.mapping import Notes
     from evaluators.statistics.prediction_powered import estimate_mean
 
     names, notes = column_names(map_, several=True), Notes()

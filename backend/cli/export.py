@@ -116,7 +116,7 @@ def _export_rows(asked: ExportOptions) -> None:
     from backend.errors import InvalidInput
     from backend.services.exports import get_format
     from backend.services.plain_rows import LeftOut, read_plain_rows
-    from evaluators.fields import Notes
+    from evaluators.mapping import Notes
 
     chosen, left_out = get_format(asked.format), LeftOut()
     if (asked.source is None) == (asked.set_name is None):

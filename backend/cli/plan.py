@@ -43,7 +43,7 @@ def command(
     """Ratings needed for an interval of a stated width, or for a verdict, with the uncertainty."""
     from evaluators.errors import EvaluatorError
     from evaluators.estimation_files import read_item_means
-    from evaluators.fields import Notes
+    from evaluators.mapping import Notes
     from evaluators.statistics.planning import plan_verdict, plan_width
 
     if (width is None) == (threshold is None):

@@ -46,8 +46,8 @@ def command(
     seed: Annotated[int, typer.Option(help="Seed of the bootstrap.")] = 0,
 ) -> None:
     """Win rates (a tie is half a win), Bradley-Terry strengths, and agreement with a judge."""
-    from evaluators.fields import Notes
     from evaluators.human_files import read_votes
+    from evaluators.mapping import Notes
     from evaluators.statistics.votes import judge_agreement, win_rates
 
     if html is not None:

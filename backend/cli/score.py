@@ -60,7 +60,7 @@ def command(
 ) -> None:
     """Score a file of predictions: every metric with its interval, n and signature."""
     from evaluators.aggregate import aggregate
-    from evaluators.fields import Notes
+    from evaluators.mapping import Notes
     from evaluators.predictions import read_samples
     from evaluators.registry import resolve_metrics
 

@@ -12,8 +12,9 @@ import csv
 import io
 from collections.abc import Iterable
 
+from evaluators.fields import FORMULA_SIGNS
+
 GUARD = "'"
-_DANGEROUS = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠", GUARD)
 
 
 def safe_cell(value: object) -> str:
@@ -27,7 +28,7 @@ def safe_cell(value: object) -> str:
             return repr(value)
         case _:
             text = str(value)
-            return GUARD + text if text.startswith(_DANGEROUS) else text
+            return GUARD + text if text.startswith(FORMULA_SIGNS) else text
 
 
 def plain_cell(cell: str) -> str:

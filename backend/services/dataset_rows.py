@@ -9,16 +9,8 @@ from backend.errors import InvalidInput
 from backend.services.datasets import Row
 from backend.services.row_shapes import CannotCarry, PlainRow, RowValues, parse_row
 from evaluators.errors import EvaluatorError
-from evaluators.fields import (
-    ColumnNames,
-    Fields,
-    Notes,
-    Shape,
-    bind_columns,
-    count_rows,
-    name_unused,
-    nearest,
-)
+from evaluators.fields import Fields, bind_columns
+from evaluators.mapping import ColumnNames, Notes, Shape, count_rows, name_unused, nearest
 from evaluators.predictions import references_of
 from evaluators.readers import Table
 

@@ -16,7 +16,8 @@ from pathlib import Path
 from backend.errors import InvalidInput
 from backend.services.exports import TrainingRow
 from backend.services.row_shapes import CannotCarry, PlainRow, RowValues, parse_row
-from evaluators.fields import ColumnNames, Notes, Shape, bind_columns, name_unused
+from evaluators.fields import bind_columns
+from evaluators.mapping import ColumnNames, Notes, Shape, name_unused
 from evaluators.readers import read_table
 
 ROW = Shape(

@@ -22,7 +22,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from backend.errors import InvalidInput
-from evaluators.fields import nearest, number_text
+from evaluators.fields import number_text
+from evaluators.mapping import nearest
 from evaluators.readers import is_missing
 
 _ROLES = {

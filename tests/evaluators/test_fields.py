@@ -9,8 +9,9 @@ import pytest
 
 from evaluators.errors import UnreadableRecord
 from evaluators.estimation_files import read_item_means
-from evaluators.fields import ColumnNames, Fields, Notes, Shape, column_pairs, read_rows
+from evaluators.fields import Fields, read_rows
 from evaluators.human_files import read_ratings, read_votes
+from evaluators.mapping import ColumnNames, Notes, Shape, column_pairs
 from evaluators.predictions import read_samples
 from evaluators.readers import Record, Table
 

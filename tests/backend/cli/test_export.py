@@ -105,7 +105,8 @@ def frozen(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Desk:
     with connect(settings).begin() as session:
         desk = build_desk(session, splits={"train": 4, "test": 2}, n_experts=2)
     run = str(desk.run.id)
-    assert strop("review", "open", "--run", run, "--models", "base", "--queue", "q") == 0
+    opened = ("--models", "base", "--queue", "q", "--rubric", "summary_faithfulness")
+    assert strop("review", "open", "--run", run, *opened) == 0
     with connect(settings).begin() as session:
         queue = review.find_queue(session, desk.project.id, "q")
         for n in range(6):

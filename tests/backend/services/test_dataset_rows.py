@@ -11,7 +11,7 @@ from backend.services.dataset_rows import ColumnMap, rows_from_table
 from backend.services.datasets import Row
 from backend.services.exports import FORMATS, TrainingRow, export_rows
 from backend.services.splits import assign_splits
-from evaluators.fields import Notes
+from evaluators.mapping import Notes
 from evaluators.readers import Table
 
 NAN = float("nan")

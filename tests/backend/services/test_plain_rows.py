@@ -11,7 +11,7 @@ import pytest
 from backend.errors import InvalidInput
 from backend.services.exports import FORMATS, TrainingRow, export_rows
 from backend.services.plain_rows import LeftOut, read_plain_rows
-from evaluators.fields import ColumnNames, Notes
+from evaluators.mapping import ColumnNames, Notes
 
 ASK = [{"role": "user", "content": "Ask"}]
 YES = [{"role": "assistant", "content": "Yes"}]
