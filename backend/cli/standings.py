@@ -1,18 +1,22 @@
-"""How far jobs are, read from the rows, and the progress bars that show it."""
+"""How far jobs are, read from the rows, and the bars or lines that tell it."""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field
+from typing import IO, TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from rich.progress import Progress as Bars
+    from rich.console import Console
     from rich.progress import TaskID
     from sqlalchemy.orm import Session, sessionmaker
 
     from backend.tables.queue import Job
+
+
+LINE_SECONDS = 30.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +27,11 @@ class Standing:
     done: float
     total: float | None
     note: str = ""
+
+    @property
+    def count(self) -> str:
+        """How much is done, of how much if that is known."""
+        return f"{self.done:g}/{self.total:g}" if self.total is not None else f"{self.done:g}"
 
 
 def look(
@@ -87,34 +96,95 @@ def _failures(failed: int) -> str:
 
 
 @contextmanager
-def show_bars(*, quiet: bool) -> Iterator[Bars | None]:
-    """Progress bars on stderr for as long as the block lasts; None where they are not wanted."""
+def show_bars(*, quiet: bool) -> Iterator[Progress | None]:
+    """What tells on stderr how far the work is, for as long as the block lasts; None if quiet.
+
+    Bars on a terminal; elsewhere, where bars would show nothing until the end, lines.
+    """
+    from rich.console import Console
+
+    console = Console(stderr=True)
     if quiet:
         yield None
-        return
-    from rich.console import Console
-    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
-
-    with Progress(
-        TextColumn("{task.description}", markup=False),
-        BarColumn(),
-        TextColumn("{task.fields[count]}", markup=False),
-        TimeElapsedColumn(),
-        TextColumn("{task.fields[note]}", markup=False),
-        console=Console(stderr=True),
-    ) as bars:
-        yield bars
+    elif console.is_terminal:
+        with Bars(console) as bars:
+            yield bars
+    else:
+        yield Lines(console.file)
 
 
-def update_bars(
-    bars: Bars | None, shown: dict[int, TaskID], jobs: Sequence[Job], standings: Sequence[Standing]
-) -> None:
-    """Bring the bars to where the jobs stand."""
-    if bars is None:
-        return
-    for job, at in zip(jobs, standings, strict=True):
-        if job.id not in shown:
-            shown[job.id] = bars.add_task(at.title, total=at.total, count="", note="")
-        count = f"{at.done:g}/{at.total:g}" if at.total is not None else f"{at.done:g}"
-        note = "waiting for a worker" if job.state == "queued" else at.note
-        bars.update(shown[job.id], completed=at.done, total=at.total, count=count, note=note)
+class Progress(Protocol):
+    """Tells how far jobs are; `update` may be called as often as one looks."""
+
+    def update(self, jobs: Sequence[Job], standings: Sequence[Standing]) -> None: ...
+
+
+class Bars:
+    """A progress bar a job."""
+
+    def __init__(self, console: Console) -> None:
+        from rich.progress import BarColumn, TextColumn, TimeElapsedColumn
+        from rich.progress import Progress as RichProgress
+
+        self._shown: dict[int, TaskID] = {}
+        self._bars = RichProgress(
+            TextColumn("{task.description}", markup=False),
+            BarColumn(),
+            TextColumn("{task.fields[count]}", markup=False),
+            TimeElapsedColumn(),
+            TextColumn("{task.fields[note]}", markup=False),
+            console=console,
+            refresh_per_second=1,  # more often costs more than all the looking
+        )
+
+    def __enter__(self) -> Bars:
+        self._bars.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._bars.stop()
+
+    def update(self, jobs: Sequence[Job], standings: Sequence[Standing]) -> None:
+        """Bring the bars to where the jobs stand."""
+        for job, at in zip(jobs, standings, strict=True):
+            if job.id not in self._shown:
+                self._shown[job.id] = self._bars.add_task(
+                    at.title, total=at.total, count="", note=""
+                )
+            self._bars.update(
+                self._shown[job.id],
+                completed=at.done,
+                total=at.total,
+                count=at.count,
+                note=_note(job, at),
+            )
+
+
+@dataclass(slots=True)
+class Lines:
+    """A line a job when it ends and every LINE_SECONDS before."""
+
+    stream: IO[str]
+    clock: Callable[[], float] = time.monotonic
+    _due: float = 0.0
+    _ended: set[int] = field(default_factory=set)
+
+    def update(self, jobs: Sequence[Job], standings: Sequence[Standing]) -> None:
+        """Write what is due."""
+        now = self.clock()
+        due = now >= self._due
+        for job, at in zip(jobs, standings, strict=True):
+            ended = job.state not in ("queued", "running")
+            if job.id not in self._ended and (due or ended):
+                note = job.state if ended else _note(job, at)
+                said = f"{at.title} {at.count}"
+                self.stream.write(f"{said}, {note}\n" if note else f"{said}\n")
+            if ended:
+                self._ended.add(job.id)
+        self.stream.flush()
+        if due:
+            self._due = now + LINE_SECONDS
+
+
+def _note(job: Job, at: Standing) -> str:
+    return "waiting for a worker" if job.state == "queued" else at.note

@@ -15,20 +15,20 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from backend.cli.standings import look, show_bars, update_bars
+from backend.cli.standings import look, show_bars
 from backend.errors import StropError
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from rich.progress import Progress as Bars
-    from rich.progress import TaskID
     from sqlalchemy.orm import Session, sessionmaker
 
+    from backend.cli.standings import Progress
     from backend.settings import Settings
     from backend.tables.queue import Job
 
 POLL_SECONDS = 0.25
+LONGEST_POLL_SECONDS = 5.0
 QUICK_POLL_SECONDS = 0.1  # it lives only while somebody waits
 STOP_SECONDS = 15.0
 PATIENCE_SECONDS = 5.0
@@ -116,18 +116,27 @@ def run_jobs(
 
 
 def _watch(
-    sessions: sessionmaker[Session], job_ids: Sequence[int], workers: _Workers, bars: Bars | None
+    sessions: sessionmaker[Session],
+    job_ids: Sequence[int],
+    workers: _Workers,
+    progress: Progress | None,
 ) -> list[Job]:
-    shown: dict[int, TaskID] = {}
+    begun = time.monotonic()
     while True:
         jobs, standings = look(sessions, job_ids)
-        update_bars(bars, shown, jobs, standings)
+        if progress is not None:
+            progress.update(jobs, standings)
         if ended := [job for job in jobs if job.state in ("failed", "stopped", "cancelled")]:
             raise JobEnded(ended[0])
         if all(job.state == "done" for job in jobs):
             return jobs
         workers.keep(jobs)
-        time.sleep(POLL_SECONDS)
+        time.sleep(pause_after(time.monotonic() - begun))
+
+
+def pause_after(waited: float) -> float:
+    """Seconds until the next look: 2% of the wait so far, so that the end is told soon enough."""
+    return min(max(POLL_SECONDS, waited / 50), LONGEST_POLL_SECONDS)
 
 
 @dataclass(slots=True)

@@ -2,7 +2,7 @@
 
     worker.py      the process: heartbeat, reconciler, signals
     reconcile.py   rows that are queued or orphaned -> workflows of the job engine
-    transact.py    the job engine (DBOS Transact), behind five functions
+    transact.py    the job engine (DBOS Transact), behind six functions
     parts.py       one job, part by part: errors into states, stop between parts
     generate.py    score.py    train.py    the kinds of work, each a generator of parts
     trainers.py    the end of the trainers of cancelled trainings

@@ -49,8 +49,6 @@ def reconcile(
 ) -> int:
     """Bring the rows of these queues into line; returns how many are not finished."""
     with reading(sessions) as session:
-        if not queue.any_unfinished(session, queues):
-            return 0
         jobs = queue.unfinished_jobs(session, queues)
         living = {worker.executor_id for worker in queue.live_workers(session, now=now)}
     known = transact.find_workflows(queue.workflow_id(job) for job in jobs)

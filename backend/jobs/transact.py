@@ -22,6 +22,7 @@ APPLICATION = "strop"
 VERSION = "1"  # raised only if the arguments of the workflow change
 WORKFLOW = "run_job"
 RECOVERIES = 10
+LISTENER_SECONDS = 4.0  # shutting down waits for it
 SLOWER = 1.5  # a poll of the engine costs several statements, one of ours a single one
 KEEP_FINISHED = timedelta(days=14)
 
@@ -86,7 +87,7 @@ def launch(settings: Settings, *, executor_id: str, queues: Sequence[str], take:
             "serializer": DBOSPortableJSONSerializer(),
             "log_level": "WARNING",
             "use_listen_notify": False,  # nothing here waits for events
-            "notification_listener_polling_interval_sec": 30.0,
+            "notification_listener_polling_interval_sec": LISTENER_SECONDS,
             "scheduler_polling_interval_sec": 3600.0,
         }
     )
@@ -98,9 +99,22 @@ def launch(settings: Settings, *, executor_id: str, queues: Sequence[str], take:
     DBOS.workflow(name=WORKFLOW, max_recovery_attempts=RECOVERIES)(run_job)
     DBOS.listen_queues(list(queues))
     DBOS.launch()
-    interval = SLOWER * settings.worker_poll_seconds
+    set_pace(queues, settings.worker_poll_seconds)
+
+
+def set_pace(queues: Sequence[str], seconds: float) -> None:
+    """How often the engine looks into these queues; it reads this anew before each look."""
+    from dbos import DBOS
+
     for queue in queues:
-        DBOS.register_queue(queue, worker_concurrency=1, polling_interval_sec=interval)
+        DBOS.register_queue(queue, worker_concurrency=1, polling_interval_sec=SLOWER * seconds)
+
+
+def shut_down() -> None:
+    """End the engine in this process; `launch` starts it again, and takes up what was pending."""
+    from dbos import DBOS
+
+    DBOS.destroy(destroy_registry=True)
 
 
 def enqueue(workflow_id: str, *, queue: str, job_id: int, attempt: int) -> None:

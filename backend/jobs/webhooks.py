@@ -36,7 +36,7 @@ from backend.services.webhook_deliveries import (
 from backend.services.webhooks import check_url
 
 TIMEOUT_S = 10.0
-PAUSE_S = 1.0
+PAUSE_S = 2.0
 
 log = logging.getLogger(__name__)
 

@@ -15,6 +15,7 @@ import os
 import signal
 import sys
 import threading
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -23,7 +24,7 @@ from typing import NoReturn
 
 from sqlalchemy.exc import OperationalError
 
-from backend.db import connect, utc_now
+from backend.db import connect, reading, utc_now
 from backend.engines import open_engine
 from backend.errors import InvalidInput
 from backend.jobs import transact
@@ -44,7 +45,9 @@ from backend.settings import Settings
 ALL_QUEUES = tuple(dict.fromkeys(queue.QUEUES.values()))
 STOP_SECONDS = 12.0
 CLEAR_EVERY = timedelta(hours=1)
-ADVANCE_EVERY = timedelta(seconds=2)
+TEND_EVERY = timedelta(seconds=2)
+REST_AFTER = timedelta(seconds=60)
+LONGEST_POLL_SECONDS = 2.0
 
 KINDS: Mapping[str, Kind] = {
     queue.JobKind.GENERATE: generate_parts,
@@ -69,14 +72,18 @@ class Worker:
     until_idle: bool = False
     pulse: int | None = None
     _clear_after: datetime | None = field(default=None)
-    _advance_after: datetime | None = field(default=None)
+    _tend_after: datetime | None = field(default=None)
+    _engaged_at: datetime | None = field(default=None)
+    _pace: float = field(default=0.0)
+    _waiting: list[tuple[int, int, str]] = field(default_factory=list)
+    _waiting_since: float = field(default_factory=time.monotonic)
     _trainers: TrainerEnder = field(init=False)
 
     def __post_init__(self) -> None:
         self._trainers = TrainerEnder(self.shop.sessions, self.shop.settings)
 
     def start(self) -> None:
-        """Take the name and start the job engine.
+        """Take the name.
 
         Raises:
             Conflict: a living worker has the name.
@@ -89,13 +96,6 @@ class Worker:
                 pid=os.getpid(),
                 now=utc_now(),
             )
-        transact.launch(
-            self.shop.settings,
-            executor_id=self.shop.executor_id,
-            queues=self.queues,
-            take=self.shop.take_part,
-        )
-        transact.delete_finished(now=utc_now())
 
     def run(self) -> None:
         """Work until told to stop, or until idle."""
@@ -105,13 +105,11 @@ class Worker:
         telling.start()
         while not self.shop.stopping.is_set():
             unfinished = self._reconcile()
-            ending = self._end_trainers()
-            if self.until_idle and unfinished == ending == 0 and self.shop.wait_idle(0):
+            self._tend(utc_now())
+            if self.until_idle and unfinished == 0 and self._is_idle():
                 self._deliver()
                 return
-            self._advance(utc_now())
-            self._clear(utc_now())
-            self.shop.stopping.wait(self.shop.settings.worker_poll_seconds)
+            self.shop.stopping.wait(self._pause())
 
     def stop(self) -> None:
         """Let every job stop at its next part, then give back engines and name."""
@@ -123,13 +121,56 @@ class Worker:
             queue.leave_worker(session, self.shop.executor_id, pid=os.getpid())
 
     def _reconcile(self) -> int:
+        """Keep the job engine running while there is work; its polling costs an idle worker most.
+
+        A part that the engine had taken in the moment of its rest is taken up at its next start.
+        """
         try:
+            with reading(self.shop.sessions) as session:
+                waiting = queue.unfinished_marks(session, self.queues)
+            if waiting != self._waiting:
+                self._waiting, self._waiting_since = waiting, time.monotonic()
+            if not waiting:
+                self._rest(utc_now())
+                return 0
+            self._engage(utc_now())
             return reconcile(
                 self.shop.sessions, self.queues, executor_id=self.shop.executor_id, now=utc_now()
             )
         except OperationalError as error:  # the database was away or locked: it may come back
             log.warning("the database could not be read, will try again: %s", error)
             return -1
+
+    def _engage(self, now: datetime) -> None:
+        if self._engaged_at is None:
+            transact.launch(
+                self.shop.settings,
+                executor_id=self.shop.executor_id,
+                queues=self.queues,
+                take=self.shop.take_part,
+            )
+            transact.delete_finished(now=now)
+            self._pace = self.shop.settings.worker_poll_seconds
+        elif not 0.5 < self._pause() / self._pace < 2.0:  # it is written to the engine's tables
+            self._pace = self._pause()
+            transact.set_pace(self.queues, self._pace)
+        self._engaged_at = now
+
+    def _pause(self) -> float:
+        """Seconds until the next look: 2% of the time in which nothing changed, within bounds.
+
+        A job of an hour need not be asked for ten times a second, and a chain of short ones is.
+        """
+        least = self.shop.settings.worker_poll_seconds
+        unchanged = time.monotonic() - self._waiting_since
+        return min(max(least, unchanged / 50), max(least, LONGEST_POLL_SECONDS))
+
+    def _rest(self, now: datetime) -> None:
+        if self._engaged_at is None or now < self._engaged_at + REST_AFTER:
+            return
+        if self.shop.wait_idle(0):
+            transact.shut_down()
+            self._engaged_at = None
 
     def _end_trainers(self) -> int:
         try:
@@ -138,15 +179,20 @@ class Worker:
             log.warning("cancelled trainings could not be read, will try again: %s", error)
             return -1
 
-    def _advance(self, now: datetime) -> None:
-        """Move the rounds that wait for a worker."""
-        if self._advance_after is not None and now < self._advance_after:
+    def _is_idle(self) -> bool:
+        return self._end_trainers() == 0 and self.shop.wait_idle(0)
+
+    def _tend(self, now: datetime) -> None:
+        """Now and then: end cancelled trainers, move rounds that wait, clear what is outlived."""
+        if self._tend_after is not None and now < self._tend_after:
             return
+        self._end_trainers()
         try:
             advance_rounds(self.shop.sessions, self.shop.settings, now=now)
         except OperationalError as error:
             log.warning("no round was moved: %s", error)
-        self._advance_after = now + ADVANCE_EVERY
+        self._clear(now)
+        self._tend_after = now + TEND_EVERY
 
     def _clear(self, now: datetime) -> None:
         """Clear a batch each hour, and the next at once while there is more."""

@@ -121,10 +121,13 @@ def unfinished_jobs(session: Session, queues: Collection[str]) -> list[Job]:
     return list(session.scalars(found))
 
 
-def any_unfinished(session: Session, queues: Collection[str]) -> bool:
-    """Whether anything waits or runs on these queues; cheap, since workers ask it all the time."""
-    waits = select(Job.id).where(Job.state.in_(UNFINISHED), Job.queue.in_(queues)).limit(1)
-    return session.connection().execute(waits).first() is not None
+def unfinished_marks(session: Session, queues: Collection[str]) -> list[tuple[int, int, str]]:
+    """Id, attempt and state of what waits or runs on these queues; workers ask it all the time."""
+    marks = select(Job.id, Job.attempt, Job.state).order_by(Job.id)
+    found = session.connection().execute(
+        marks.where(Job.state.in_(UNFINISHED), Job.queue.in_(queues))
+    )
+    return [(row.id, row.attempt, str(row.state)) for row in found]
 
 
 def start_job(
