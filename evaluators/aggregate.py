@@ -121,13 +121,13 @@ def _corpus_interval(metric: Metric, sides: Sequence[Sums], drawing: _Drawing) -
     if len(sides) == 2:
         value -= _figure_of(metric, sides[0])
     clusters = sides[0].shape[0]
-    if all(side is None or np.ptp(side) == 0 for side in (_apart(drawn), _apart(left_out))):
-        if len(sides) == 1:
-            return constant_interval(value, clusters, metric.scale, drawing.level)
-        return constant_change_interval(value, clusters, metric.scale, drawing.level)
     level = expanded_level(drawing.level, clusters, narrow=True)
     low, high = bca_interval(value, _apart(drawn), _apart(left_out), level=level)
-    return Interval(low, high, "bootstrap-bca", clusters < FEW_FOR_BCA)
+    if high - low > 1e-12 * max(1.0, abs(value)):
+        return Interval(low, high, "bootstrap-bca", clusters < FEW_FOR_BCA)
+    if len(sides) == 1:
+        return constant_interval(value, clusters, metric.scale, drawing.level)
+    return constant_change_interval(value, clusters, metric.scale, drawing.level)
 
 
 def _apart(sides: Sequence[Floats | None]) -> Any:

@@ -330,5 +330,7 @@ def _interval(
     level = expanded_level(drawing.level, len(sums), narrow=True)
     low, high = bca_interval(value, defined, left_out, level=level)
     lost = 1 - len(defined) / len(drawn)
+    if high - low < 1e-12:
+        return Interval(None, None, "none", True, "all resamples are alike: nothing is known")
     note = f"undefined in {lost:.1%} of resamples" if lost else ""
     return Interval(low, high, "bootstrap-bca", len(sums) < FEW_ITEMS or lost > 0.05, note)

@@ -191,6 +191,8 @@ def _check(
 ) -> tuple[_Items, list[str]]:
     """Arrays, and the names of the metrics that are used."""
     n = len(ratings)
+    if not n:
+        raise InvalidValues("There are no items.", hint="Give the scores of all, and some ratings.")
     given = [*scores.items(), ("chances", probabilities), ("groups", groups)]
     for name, values in given:
         if values is not None and len(values) != n:

@@ -301,6 +301,21 @@ def test_perfect_agreement_is_not_certain(name: str, groups: str | None) -> None
         assert "perfect agreement" in found.note
 
 
+@pytest.mark.parametrize(
+    "rows",
+    [
+        [[1.0, 1.0], [1.0, 2.0]],
+        [[1.0, 1.0], [1.0, 2.0], [1.0, 1.0]],
+        [[1.0, 2.0], [2.0, 1.0], [1.0, 2.0], [2.0, 1.0]],
+        [[1.0, None], [None, 2.0], [2.0, None], [1.0, 1.0], [2.0, 2.0], [1.0, 2.0]],
+    ],
+)
+@pytest.mark.parametrize("name", COEFFICIENTS)
+def test_no_interval_is_a_point(name: str, rows: list[list[float | None]]) -> None:
+    found = agreement(name, table_of(rows))
+    assert found.low is None or found.high is None or found.low < found.high
+
+
 def test_half_agreement_on_every_item_is_not_certain() -> None:
     rows: list[list[float | None]] = [[1.0, 1.0, 2.0], [2.0, 2.0, 1.0]] * 5
     for name in set(COEFFICIENTS) - {"cohen_kappa", "scott_pi"}:

@@ -79,6 +79,7 @@ def test_rates_stay_between_0_and_1() -> None:
         ([1.0, None], [1.0], None, "2 ratings for 1 scores"),
         ([1.0] * 3, [1.0, float("nan"), 1.0], None, "not a finite number"),
         ([1.0] * 3, [1.0] * 3, [0.0, 1.0, 1.0], "above 0 and at most 1"),
+        ([], [], None, "no items"),
     ],
 )
 def test_refused(
