@@ -6,7 +6,8 @@ Bradley and Terry 1952 (Biometrika 39:324); ties by Davidson 1970 (JASA 65:317):
     x = strength(a) - strength(b) + side + length * (length of a - length of b),
 
 D being the sum of the three. Strengths have mean 0, on the log-odds scale. Intervals are normal,
-with the sandwich variance clustered by item (Huber 1967; Liang and Zeger 1986).
+with the sandwich variance clustered by item (Huber 1967; Liang and Zeger 1986). Where the items are
+all alike, which shows no variance between them, an item counts as one vote of the model's own.
 """
 
 from __future__ import annotations
@@ -76,8 +77,9 @@ def bradley_terry(
         clustered: sandwich variance by item; else the model's own.
 
     Raises:
-        CannotCompute: no votes, one model, or no finite estimate (a model or group of models
-            that never lost, or never met the others).
+        CannotCompute: no votes, one model, or no finite estimate (every vote is a tie, a model or
+            group of models that never lost, or never met the others, a side that always won, a
+            covariate that cannot be told from the models).
         InvalidValues: lengths asked for and not given.
     """
     models = sorted({model for vote in votes for model in vote.pair})
@@ -85,18 +87,23 @@ def bradley_terry(
         raise CannotCompute("Strengths need votes between at least two models.")
     _check_connected(votes, models)
     data = _arrays(votes, models, side=side, length=length, weights=weights)
+    if not data.outcome.any():
+        raise CannotCompute(
+            f"Every one of the {len(votes)} votes is a tie, so the strengths are not identified.",
+            hint="Read the win rates; strengths need votes that decide.",
+        )
     found, likelihood = _maximise(data)
-    covariance = _covariance(data, found, clustered=clustered)
     free = len(models) - 1
-    spread = np.vstack([np.eye(free), -np.ones(free)])
     names = [*(["side"] if side else []), *(["length"] if length else [])]
     names += ["log tie"] if data.ties else []
+    _check_identified(data, found, [*models[:-1], *names])
+    items = len({vote.item for vote in votes})
+    covariance, variance = _covariance(data, found, clustered=clustered and items > 1)
+    spread = np.vstack([np.eye(free), -np.ones(free)])
     strengths = _estimates(
         models, spread @ found[:free], spread @ covariance[:free, :free] @ spread.T, level
     )
     effects = _estimates(names, found[free:], covariance[free:, free:], level)
-    items = len({vote.item for vote in votes})
-    variance = "sandwich-item" if clustered and items > 1 else "model"
     return Strengths(
         strengths=tuple(sorted(strengths, key=lambda e: -e.value)),
         effects=tuple(effects),
@@ -244,14 +251,37 @@ def _maximise(data: _Data, *, max_steps: int = 200) -> tuple[Floats, float]:
     raise CannotCompute("The fit has not settled.", hint="Is a covariate a mixture of the others?")
 
 
-def _covariance(data: _Data, parameters: Floats, *, clustered: bool) -> Floats:
-    bread: Floats = np.linalg.pinv(_information(data, parameters)).astype(np.float64)
-    if not clustered or len(set(data.items)) < 2:
-        return bread
+def _check_identified(data: _Data, parameters: Floats, names: Sequence[str]) -> None:
+    """Raise CannotCompute where the likelihood is flat in some direction: it has no one peak."""
+    information = _information(data, parameters) / data.weight.sum()
+    values, directions = np.linalg.eigh(information)
+    if values[0] > FLAT:
+        return
+    moved = np.abs(directions[:, values <= FLAT]).max(axis=1)
+    mixed = [name for name, share in zip(names, moved, strict=True) if share > 0.1]
+    raise CannotCompute(
+        f"{', '.join(mixed)}: no finite estimate. The votes fit ever better as it grows, or it "
+        "cannot be told from the rest.",
+        hint="Show each model on both sides, leave the covariate out, or collect more votes.",
+    )
+
+
+FLAT = 1e-9  # information of a vote, against up to 1/4 where outcomes are open
+
+
+def _covariance(data: _Data, parameters: Floats, *, clustered: bool) -> tuple[Floats, str]:
+    """Covariance of the parameters, and whose it is."""
+    bread: Floats = np.linalg.inv(_information(data, parameters)).astype(np.float64)
+    if not clustered:
+        return bread, "model"
     scores = data.weight[:, None] * _scores(data, parameters)
     clusters = int(data.items.max()) + 1
     summed = np.zeros((clusters, scores.shape[1]))
     np.add.at(summed, data.items, scores)
-    scale = clusters / max(clusters - 1, 1)
-    covariance: Floats = scale * bread @ (summed.T @ summed) @ bread
-    return covariance
+    covariance: Floats = clusters / (clusters - 1) * bread @ (summed.T @ summed) @ bread
+    if bool((np.diag(covariance) > ALIKE * np.diag(bread)).all()):
+        return covariance, "sandwich-item"
+    return bread * max(1.0, float(data.weight.sum()) / clusters), "model, an item as one vote"
+
+
+ALIKE = 1e-6  # a variance between items that small against the model's is none

@@ -168,3 +168,64 @@ def test_mtbench_judge_and_people(public_data: Path, turned: bool) -> None:
     assert rows["gpt4_pair - human", "vote", "left out"] == (727, 859)
     assert rows["human - human", "vote", "counted"] == (454, 721)
     assert rows["human - human", "vote", "left out"] == (388, 479)
+
+
+# What the votes do not identify, and what they show no variance of.
+
+
+def cast(*votes: tuple[str, str, str]) -> list[Vote]:
+    """Votes of one rater on items of their own: model shown first, second, and the winner."""
+    return [Vote(str(i), "r", a, b, Winner(won)) for i, (a, b, won) in enumerate(votes)]
+
+
+@pytest.mark.parametrize("side", [False, True])
+@pytest.mark.parametrize("winner", [Winner.TIE, Winner.BOTH_BAD])
+@pytest.mark.parametrize("models", ["xy", "xyz"])
+def test_ties_alone_identify_no_strength(models: str, winner: Winner, side: bool) -> None:
+    pairs = [(a, b, winner.value) for a in models for b in models if a != b] * 6
+    with pytest.raises(CannotCompute, match=f"Every one of the {len(pairs)} votes is a tie"):
+        bradley_terry(cast(*pairs), side=side)
+
+
+def test_a_side_that_always_wins_has_no_finite_effect() -> None:
+    votes = cast(*[("x", "y", "a"), ("y", "x", "a")] * 12)
+    with pytest.raises(CannotCompute, match="x, side: no finite estimate"):
+        bradley_terry(votes, side=True)
+    assert bradley_terry(votes).strengths[0].value == pytest.approx(0)
+
+
+def test_a_model_that_is_always_shown_first_cannot_be_told_from_its_side() -> None:
+    votes = cast(*[("x", "y", "a"), ("x", "y", "b"), ("x", "y", "a")] * 8)
+    with pytest.raises(CannotCompute, match="x, side: no finite estimate"):
+        bradley_terry(votes, side=True)
+
+
+@pytest.mark.parametrize(
+    ("winners", "width"),
+    [
+        ("ab", 1.3),  # on every item one vote each way
+        ("aab", 1.4),
+        ("aaabb" * 4, 1.3),  # many votes prove no more than their items
+    ],
+)
+def test_items_that_are_all_alike_give_no_certainty(winners: str, width: float) -> None:
+    votes = [
+        Vote(str(item), f"r{i}", "x", "y", Winner(won))
+        for item in range(20)
+        for i, won in enumerate(winners)
+    ]
+    found = bradley_terry(votes)
+    x = next(one for one in found.strengths if one.name == "x")
+    share = winners.count("a") / len(winners)
+    assert x.value == pytest.approx(np.log(share / (1 - share)) / 2, abs=1e-6)
+    assert x.high - x.low > 0.8 * width / 2
+    assert "an item as one vote" in found.signature
+
+
+def test_a_model_of_ties_among_others_has_an_interval() -> None:
+    votes = cast(
+        *[("x", "y", "a"), ("y", "x", "a"), ("x", "y", "a")] * 8,
+        *[("x", "z", "tie"), ("z", "y", "tie")] * 8,
+    )
+    found = {one.name: one for one in bradley_terry(votes).strengths}
+    assert found["z"].high - found["z"].low > 0.3
