@@ -45,6 +45,8 @@ def agreement(
     ]
     columns = ["criterion", "metric", "value", "low", "high", "n", "error"]
     print_table(rows, columns=columns, title=f"Agreement in {queue}, 95% intervals")
+    for note in report.notes:
+        typer.echo(f"{note.criterion}: {note.sentence}")
     _print("Reviewers two by two", report.raters)
     _print("Where they differ most", report.worst)
 

@@ -9,6 +9,8 @@ from __future__ import annotations
 from datetime import date, datetime
 from typing import Literal
 
+from pydantic import Field
+
 from backend.schemas.common import Shown
 
 
@@ -127,10 +129,18 @@ class WorstItemShown(Shown):
     adjudicated: bool
 
 
+class AgreementNoteShown(Shown):
+    """What has to be known beside a low alpha on one criterion: skewed answers, or votes."""
+
+    criterion: str
+    sentence: str
+
+
 class AgreementReportShown(Shown):
     """How far reviewers agree: by criterion, two by two, and where least."""
 
     coefficients: list[AgreementShown]
+    notes: list[AgreementNoteShown] = Field(default_factory=list)
     raters: list[RaterPairShown]
     worst: list[WorstItemShown]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from html import escape
 
 import streamlit as st
 
@@ -22,7 +23,8 @@ from dashboard.session import current_client
 from dashboard.views.item_side_by_side import show_item
 from dashboard.views.queue_choice import chosen_queue
 
-ALPHA = "krippendorff_alpha"
+ALPHA, AC1 = "krippendorff_alpha", "gwet_ac1"
+SHORT = {ALPHA: "alpha", AC1: "AC1"}
 TENTATIVE = 0.667  # Krippendorff 2004, p. 241: below it, no conclusion
 COEFFICIENT_WORDS = {
     "percent": "share equal",
@@ -50,6 +52,8 @@ def show() -> None:
         st.info(NO_OVERLAP)
     if report.coefficients:
         _show_coefficients(report.coefficients)
+    for note in report.notes:
+        st.html(f"<p>{escape(note.criterion)}: {escape(note.sentence)}</p>")
     if report.raters:
         _show_raters(report.raters)
     _show_warnings(current_client().queue_reviewers(queue.id))
@@ -58,7 +62,9 @@ def show() -> None:
 
 def _show_coefficients(found: Sequence[AgreementShown]) -> None:
     points = interval_points(
-        (one.criterion, one.figure) for one in found if one.coefficient == ALPHA
+        (f"{one.criterion}, {SHORT[one.coefficient]}", one.figure)
+        for one in found
+        if one.coefficient in SHORT
     )
     if points:
         st.subheader("By question")
@@ -66,15 +72,16 @@ def _show_coefficients(found: Sequence[AgreementShown]) -> None:
         spec = intervals_plot(
             points,
             label="line",
-            value_title="Krippendorff's alpha",
+            value_title="Krippendorff's alpha, Gwet's AC1",
             mark_at=TENTATIVE,
             domain=(lowest, 1.0),
         )
         st.vega_lite_chart(spec, width="stretch")
         st.caption(
             "1 is full agreement, 0 is chance. Bars span the 95% interval. Left of the dashed line "
-            f"({TENTATIVE}) a question is not answered reliably enough to conclude from: make its "
-            "guidelines clearer before you ask for more reviews."
+            f"({TENTATIVE}) alpha finds a question not answered reliably enough to conclude from: "
+            "make its guidelines clearer before you ask for more reviews. Where nearly all answers "
+            "are alike, read AC1 beside it."
         )
     header = ["question", "coefficient", "value [95% interval], n shared items"]
     st.html(table_html(header, [coefficient_row(one) for one in found], title="Agreement"))

@@ -75,6 +75,7 @@ def agreement_report(hostile: str) -> AgreementReportShown:
                 {"criterion": hostile, "coefficient": "percent",
                  "figure": unknown("Everybody gave the same answer.")},
             ],
+            "notes": [{"criterion": hostile, "sentence": "Nearly all answers are alike."}],
             "raters": [
                 {"criterion": "faithful", **pair},
                 {"criterion": hostile, **pair, "kappa": None, "kappa_low": None,

@@ -79,7 +79,8 @@ class TestQueues:
 class TestAgreement:
     def test_figures_people_and_items(self) -> None:
         page = told(open_page("agreement", lead()))
-        for words in ("0.61 [0.51, 0.71]", "0.62, n 20", "Patterns, not verdicts", "0.75"):
+        alike = "Nearly all answers are alike."
+        for words in ("0.61 [0.51, 0.71]", "0.62, n 20", "Patterns, not verdicts", "0.75", alike):
             assert words in page
 
     def test_an_item_is_read_without_names(self) -> None:
@@ -94,7 +95,7 @@ class TestAgreement:
 
     def test_no_overlap_says_what_to_do(self) -> None:
         none = agreement_report("q").model_copy(
-            update={"coefficients": [], "raters": [], "worst": []}
+            update={"coefficients": [], "notes": [], "raters": [], "worst": []}
         )
         app = open_page("agreement", lead(queue_agreement=none))
         assert "Open a queue with overlap" in told(app)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from backend.services.review.agreement import (
+    WINNER,
     CriterionAgreement,
     Said,
     queue_agreement,
@@ -22,6 +24,9 @@ from backend.tables.quality import Adjudication
 from backend.tables.review import Review, ReviewItem
 
 CHUNK = 500
+ALPHA = "krippendorff_alpha"
+TENTATIVE = 0.667  # Krippendorff 2004, p. 241: below it, no conclusion
+SKEWED = 0.8
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,10 +70,19 @@ class WorstItem:
 
 
 @dataclass(frozen=True, slots=True)
+class AgreementNote:
+    """What has to be known beside a low alpha on one criterion, in sentences."""
+
+    criterion: str
+    sentence: str
+
+
+@dataclass(frozen=True, slots=True)
 class AgreementReport:
     """How far reviewers agree: by criterion, two by two, and where least."""
 
     coefficients: tuple[Coefficient, ...]
+    notes: tuple[AgreementNote, ...]
     raters: tuple[RaterPair, ...]
     worst: tuple[WorstItem, ...]
 
@@ -76,8 +90,11 @@ class AgreementReport:
 def agreement_report(session: Session, queue_id: int, *, worst: int = 20) -> AgreementReport:
     """Agreement on a queue; `worst` is how many items to list, those that agree left out."""
     said = what_was_said(session, get_queue(session, queue_id))
+    coefficients = tuple(_coefficient(row) for row in queue_agreement(session, queue_id))
+    notes = ((name, _note(name, given, coefficients)) for name, given in said.items())
     return AgreementReport(
-        coefficients=tuple(_coefficient(row) for row in queue_agreement(session, queue_id)),
+        coefficients=coefficients,
+        notes=tuple(AgreementNote(name, sentence) for name, sentence in notes if sentence),
         raters=tuple(pair for name, given in said.items() for pair in _pairs(name, given)),
         worst=tuple(worst_items(session, queue_id, limit=worst)),
     )
@@ -86,6 +103,35 @@ def agreement_report(session: Session, queue_id: int, *, worst: int = 20) -> Agr
 def _coefficient(row: CriterionAgreement) -> Coefficient:
     figure = unknown(row.error or "") if row.figure is None else of_figure(row.figure)
     return Coefficient(row.criterion, row.coefficient, figure)
+
+
+def _note(criterion: str, said: Said, coefficients: Sequence[Coefficient]) -> str:
+    """Why a low alpha need not mean unreliable answers; empty where there is nothing to explain.
+
+    Chance agreement is so high where nearly everybody says the same that little is left to agree
+    on beyond it (the paradox of Feinstein and Cicchetti 1990, J. Clin. Epidemiol. 43:543); Gwet's
+    AC1 was made for that (2008, Br. J. Math. Stat. Psychol. 61:29).
+    """
+    found = {one.coefficient: one.figure for one in coefficients if one.criterion == criterion}
+    alpha, equal, ac1 = (found[name].value for name in (ALPHA, "percent", "gwet_ac1"))
+    if alpha is None or alpha >= TENTATIVE or equal is None or ac1 is None:
+        return ""
+    answers = Counter(given.value for given in said.given)
+    share = answers.most_common(1)[0][1] / answers.total()
+    sentences = []
+    if share >= SKEWED:
+        sentences.append(
+            f"{share:.0%} of the {answers.total()} answers to {criterion} are one and the same. "
+            f"Alpha ({alpha:.2f}) sets aside what such skewed answers agree by chance, which is "
+            f"nearly all; {equal:.0%} are equal, and Gwet's AC1, which skew hardly moves, is "
+            f"{ac1:.2f}."
+        )
+    if criterion == WINNER:
+        sentences.append(
+            "An A/B can be decided while alpha is low: it asks which model is preferred on the "
+            "whole, alpha whether people agree on which items."
+        )
+    return " ".join(sentences)
 
 
 def _pairs(criterion: str, said: Said) -> list[RaterPair]:

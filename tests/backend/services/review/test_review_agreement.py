@@ -9,7 +9,8 @@ from backend.rubrics import Rubric, find_rubric
 from backend.services import review
 from backend.services.review.agreement import _scale
 from backend.services.review.agreement_report import agreement_report
-from tests.fixtures_review import BAD, GOOD, build_desk, review_next
+from backend.services.review.watching import watch_queue
+from tests.fixtures_review import BAD, GOOD, build_desk, review_next, vote_on_pairs
 
 
 def _figures(session: Session, queue_id: int) -> dict[tuple[str, str], review.CriterionAgreement]:
@@ -118,3 +119,42 @@ def test_verdicts_several_options_and_numbers_have_agreement(
         percent = found[criterion, "percent"].figure
         assert percent is not None, found[criterion, "percent"].error
         assert (percent.value, percent.n) == (1.0, 4)
+
+
+# Votes that are decided and do not agree by alpha.
+
+
+def test_skewed_votes_that_decide_say_why_alpha_is_low(session: Session) -> None:
+    desk = build_desk(session, splits={"test": 24}, n_experts=2)
+    queue = desk.open(session, kind="pair", overlap=2, overlap_share=1.0)
+    vote_on_pairs(session, desk, queue, "vvvb" + "v" * 20, expert=0)
+    vote_on_pairs(session, desk, queue, "vvvvvvvb" + "v" * 16, expert=1)
+    [watch] = watch_queue(session, queue.id)
+    report = agreement_report(session, queue.id)
+    found = {row.coefficient: row.figure.value or 0.0 for row in report.coefficients}
+    assert watch.decision == "better"
+    assert found["krippendorff_alpha"] < 0.1
+    assert found["gwet_ac1"] > 0.85
+    [note] = report.notes
+    assert note.criterion == "winner"
+    assert "96% of the 48 answers to winner are one and the same" in note.sentence
+    assert f"Gwet's AC1, which skew hardly moves, is {found['gwet_ac1']:.2f}" in note.sentence
+    assert "An A/B can be decided while alpha is low" in note.sentence
+
+
+@pytest.mark.parametrize(
+    ("votes", "told"),
+    [
+        (("vb" * 6, "vb" * 6), None),  # people agree: nothing to explain
+        (("vb" * 6, "bv" * 6), "An A/B can be decided"),  # they do not, and nothing is skewed
+    ],
+)
+def test_a_note_explains_no_more_than_there_is(
+    session: Session, votes: tuple[str, str], told: str | None
+) -> None:
+    desk = build_desk(session, splits={"test": 12}, n_experts=2)
+    queue = desk.open(session, kind="pair", overlap=2, overlap_share=1.0)
+    for expert, winners in enumerate(votes):
+        vote_on_pairs(session, desk, queue, winners, expert=expert)
+    notes = agreement_report(session, queue.id).notes
+    assert [note.sentence[: len(told or "")] for note in notes] == ([told] if told else [])
