@@ -9,7 +9,7 @@ from sqlalchemy import ForeignKey, Index, String
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from backend.db import Base, utc_now
-from backend.tables.review import Review, ReviewItem, ReviewSlot
+from backend.tables.review import SLOT_ID, Review, ReviewItem, ReviewSlot
 from backend.tables.users import User
 
 
@@ -81,7 +81,7 @@ class Adjudication(Base):
     id: Mapped[int] = mapped_column(primary_key=True)
     queue_id: Mapped[int] = mapped_column(ForeignKey("review_queues.id"))
     item_id: Mapped[int] = mapped_column(ForeignKey("review_items.id"), unique=True)
-    slot_id: Mapped[int] = mapped_column(ForeignKey("review_slots.id"), unique=True)
+    slot_id: Mapped[int] = mapped_column(SLOT_ID, ForeignKey("review_slots.id"), unique=True)
     disagreement: Mapped[float]
     reason: Mapped[str]
     opened_at: Mapped[datetime] = mapped_column(default=utc_now)

@@ -8,16 +8,25 @@ same way; `purpose` keeps them out of what the queue measures.
 
 from __future__ import annotations
 
+import secrets
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import ForeignKey, Index, String, UniqueConstraint, text
+from sqlalchemy import BigInteger, ForeignKey, Index, Integer, String, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from backend.db import Base, utc_now
 from backend.tables.generation import Generation, GenerationRun
 from backend.tables.users import User
+
+SLOT_ID = BigInteger().with_variant(Integer, "sqlite")  # an INTEGER of SQLite has 64 bits
+SLOT_IDS = 2**53  # what JavaScript counts exactly
+
+
+def draw_slot_id() -> int:
+    """An id that tells neither when its slot came in nor beside which."""
+    return 1 + secrets.randbelow(SLOT_IDS - 1)
 
 
 class QueueKind(StrEnum):
@@ -199,7 +208,8 @@ class ReviewSlot(Base):
         ),
     )
 
-    id: Mapped[int] = mapped_column(primary_key=True)
+    # What a reviewer sees: drawn at random, since known answers come in later than the rest.
+    id: Mapped[int] = mapped_column(SLOT_ID, primary_key=True, default=draw_slot_id)
     queue_id: Mapped[int] = mapped_column(ForeignKey("review_queues.id"))
     item_id: Mapped[int] = mapped_column(ForeignKey("review_items.id"))
     number: Mapped[int]
@@ -235,7 +245,7 @@ class Review(Base):
 
     id: Mapped[int] = mapped_column(primary_key=True)
     item_id: Mapped[int] = mapped_column(ForeignKey("review_items.id"))
-    slot_id: Mapped[int] = mapped_column(ForeignKey("review_slots.id"))
+    slot_id: Mapped[int] = mapped_column(SLOT_ID, ForeignKey("review_slots.id"))
     slot_version: Mapped[int]
     reviewer_id: Mapped[int] = mapped_column(ForeignKey("users.id"))
     state: Mapped[str] = mapped_column(String(16), default=ReviewState.DRAFT)

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from sqlalchemy import select
 from sqlalchemy.orm import Session, sessionmaker
 
 from backend.errors import Conflict, InvalidInput, NotFound, StropError
@@ -15,8 +16,9 @@ from backend.services.review import gold_contests, gold_items, pauses
 from backend.services.review.gold import feedback_on
 from backend.services.review.gold_items import add_gold
 from backend.services.review.gold_rows import GoldRow
+from backend.services.review.slots import add_slot
 from backend.tables.quality import GoldResult
-from backend.tables.review import QueueMember, ReviewQueue
+from backend.tables.review import SLOT_IDS, Purpose, QueueMember, ReviewQueue, ReviewSlot
 from tests.fixtures_quality import KNOWN, add_known, answer_next, open_with, outputs_of
 from tests.fixtures_review import BAD, GOOD, NOW, Desk, build_desk
 
@@ -323,3 +325,19 @@ def test_a_withdrawal_resolves_every_contest_of_the_answer(session: Session, des
     gold_contests.withdraw_gold(session, results[2].gold_id, by=None, reason="x", now=NOW)
     assert gold_contests.list_contests(session, queue.id) == []
     assert results[2].resolution == "withdrawn"
+
+
+def test_the_id_of_a_slot_does_not_tell_a_known_answer(session: Session, desk: Desk) -> None:
+    """Known answers come in after the rest; in order of their ids they lie among the rest."""
+    queue = open_with(session, desk, overlap=2, overlap_share=1.0)
+    for known in add_known(session, queue, desk, 8):
+        add_slot(session.connection(), known.item_id, purpose=Purpose.GOLD)
+    query = select(ReviewSlot.id, ReviewSlot.purpose).where(ReviewSlot.queue_id == queue.id)
+    ids = {purpose: [] for purpose in (Purpose.REVIEW, Purpose.GOLD)}
+    for slot_id, purpose in session.execute(query.order_by(ReviewSlot.position)):
+        ids[Purpose(purpose)].append(slot_id)
+    assert len(ids[Purpose.GOLD]) == 8
+    assert any(id_ < max(ids[Purpose.REVIEW]) for id_ in ids[Purpose.GOLD])
+    assert any(id_ > min(ids[Purpose.REVIEW]) for id_ in ids[Purpose.GOLD])
+    assert ids[Purpose.REVIEW] != sorted(ids[Purpose.REVIEW])  # nor where the queue has it
+    assert all(0 < id_ < SLOT_IDS for found in ids.values() for id_ in found)
