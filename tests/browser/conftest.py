@@ -48,9 +48,12 @@ class Desk:
 
 
 @contextmanager
-def running_server(settings: Settings, *, port: int = 0) -> Iterator[tuple[str, subprocess.Popen]]:  # type: ignore[type-arg]
-    """`strop up` without a worker; yields its address and the process, and ends it."""
-    command = [sys.executable, "-m", "backend.cli", "up", "--no-worker", "--port", str(port)]
+def running_server(
+    settings: Settings, *, port: int = 0, worker: bool = False
+) -> Iterator[tuple[str, subprocess.Popen]]:  # type: ignore[type-arg]
+    """`strop up`; yields its address and the process, and ends it."""
+    command = [sys.executable, "-m", "backend.cli", "up", "--port", str(port)]
+    command += [] if worker else ["--no-worker"]
     log = settings.home / "server.log"
     with log.open("ab") as errors:
         process = subprocess.Popen(
