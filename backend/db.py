@@ -74,6 +74,11 @@ def utc_now() -> datetime:
 
 
 def _configure_sqlite(engine: Engine) -> None:
+    @event.listens_for(engine, "do_connect")
+    def _keep_to_owner(*_: Any) -> None:
+        if (file := engine.url.database) and file != ":memory:":
+            make_file(Path(file))  # SQLite would make it as open as the umask has it
+
     @event.listens_for(engine, "connect")
     def _pragmas(connection: Any, _: Any) -> None:
         connection.isolation_level = None  # we say BEGIN ourselves, below
@@ -101,7 +106,6 @@ def open_database(url: str) -> Engine:
         )
     if parsed.database and parsed.database != ":memory:":
         make_folder(Path(parsed.database).parent)
-        make_file(Path(parsed.database))
     engine = create_engine(parsed, pool_size=16, max_overflow=16, hide_parameters=True)
     _configure_sqlite(engine)
     return engine

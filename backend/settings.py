@@ -7,6 +7,7 @@ directory, else from its default here.
 from __future__ import annotations
 
 import os
+from datetime import timedelta
 from ipaddress import ip_network
 from pathlib import Path
 
@@ -83,6 +84,9 @@ class Settings(BaseSettings):
         "X-Forwarded-Proto are believed; default is nobody's.",
     )
     session_hours: int = Field(12, ge=1, description="Hours until a person has to sign in again.")
+    session_idle_minutes: int = Field(
+        120, ge=1, description="Minutes without a request after which a person has to sign in."
+    )
     lease_seconds: int = Field(600, ge=5, description="Life of a review lease.")
     worker_poll_seconds: float = Field(
         1.0, gt=0, description="How often a worker looks for queued rows."
@@ -135,6 +139,11 @@ class Settings(BaseSettings):
     def artifacts(self) -> Path:
         """The resolved folder below which adapters must lie."""
         return (self.artifact_root or self.home / "artifacts").resolve()
+
+    @property
+    def idle(self) -> timedelta:
+        """How long a browser may be still and stay signed in."""
+        return timedelta(minutes=self.session_idle_minutes)
 
     @property
     def proxies(self) -> list[str]:

@@ -7,19 +7,22 @@ Sec-Fetch-Site, else Origin against Host.
 
 from __future__ import annotations
 
-from datetime import datetime
-
 from fastapi import Request
 from fastapi.dependencies.utils import get_flat_params
 from fastapi.routing import APIRoute
 from sqlalchemy.orm import Session
 
-from backend.api.deps import ServingDep
+from backend.api.deps import Serving, ServingDep
 from backend.api.guards import READING, foreign_site, is_own_site
 from backend.api.rules import RULES, Access
 from backend.errors import Forbidden, InvalidInput, NotAuthenticated, NotFound
 from backend.services import access
-from backend.services.credentials import user_of_session, user_of_token
+from backend.services.credentials import (
+    is_unnoted,
+    note_session,
+    user_of_session,
+    user_of_token,
+)
 from backend.services.users import may_sign, require_project_access
 from backend.tables.users import Role, User
 
@@ -43,12 +46,26 @@ def authorize(request: Request, serving: ServingDep) -> None:
             require_own_site(request)
         return
     with serving.reading() as session:
-        user = _find_person(request, session, now=serving.clock())
+        user = _find_person(request, session, serving)
         _apply_rule(session, user, rule, request)
+        unnoted = _is_unnoted(request, session, serving)
+    if unnoted is not None:
+        with serving.writing.begin() as session:
+            note_session(session, unnoted, now=serving.clock())
     request.state.user = user
 
 
-def _find_person(request: Request, session: Session, *, now: datetime) -> User:
+def _is_unnoted(request: Request, session: Session, serving: Serving) -> str | None:
+    """The cookie of a browser whose use is to be noted: a write, so not at every request."""
+    secret = request.cookies.get(COOKIE)
+    if not secret or "authorization" in request.headers:
+        return None
+    idle = serving.settings.idle
+    return secret if is_unnoted(session, secret, now=serving.clock(), idle=idle) else None
+
+
+def _find_person(request: Request, session: Session, serving: Serving) -> User:
+    now = serving.clock()
     scheme, _, token = request.headers.get("authorization", "").partition(" ")
     if scheme:
         if scheme.lower() != "bearer":
@@ -61,7 +78,7 @@ def _find_person(request: Request, session: Session, *, now: datetime) -> User:
         )
     if request.method not in READING:
         require_own_site(request)
-    return user_of_session(session, secret, now=now)
+    return user_of_session(session, secret, now=now, idle=serving.settings.idle)
 
 
 def require_own_site(request: Request) -> None:

@@ -39,7 +39,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "serve": ("backend.cli.serve", "Start a vLLM server for the base and its adapters."),
     "doctor": ("backend.cli.doctor", "Check what is installed and what is reachable."),
     "demo": ("backend.cli.demo", "Run the whole loop on the demo project."),
-    "user": ("backend.cli.user", "People: add, list, deactivate."),
+    "user": ("backend.cli.user", "People: add, list, roles, projects, sign-outs."),
     "token": ("backend.cli.token", "Bearer tokens of programs."),
     "backup": ("backend.cli.backup", "Write the whole installation into one archive."),
     "restore": ("backend.cli.restore", "Unpack a backup into a new folder."),

@@ -96,12 +96,12 @@ def make_project(
 def make_people(installation: Installation, project_id: int) -> dict[str, tuple[str, str]]:
     """A lead and an expert, with new passwords: {role: (name, password)}."""
     from backend.db import utc_now
-    from backend.services import users
+    from backend.services import passwords, users
 
     logins = {}
     with installation.sessions.begin() as session:
         for name, role in (("lead", "lead"), ("expert", "expert")):
-            password = users.generate_password()
+            password = passwords.generate_password()
             try:
                 users.set_password(session, users.find_user(session, name), password, now=utc_now())
             except NotFound:

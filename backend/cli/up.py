@@ -17,7 +17,7 @@ from typing import Annotated, Any
 
 import typer
 
-from backend.cli.page_shell import NoErrorDialogs, PackedFiles, wants_page
+from backend.cli.page_shell import NoErrorDialogs, PackedFiles, first_painted, wants_page
 from backend.cli.worker_process import worker_process
 from backend.errors import Conflict, InvalidInput
 from backend.settings import Settings, load_settings
@@ -148,11 +148,12 @@ def build_app(settings: Settings, api_app: Any, life: Any, *, dashboard: bool) -
 
 
 def inline_scripts() -> list[str]:
-    """The scripts that stand in Streamlit's own page."""
+    """The scripts that stand in the dashboard's page itself: Streamlit's, and ours."""
     import streamlit
 
     page = Path(streamlit.__file__).parent / "static" / "index.html"
-    return re.findall(r"<script>(.*?)</script>", page.read_text(encoding="utf-8"), re.DOTALL)
+    source = first_painted(page.read_text(encoding="utf-8"))
+    return re.findall(r"<script>(.*?)</script>", source, re.DOTALL)
 
 
 def show_defect(error: Exception) -> bool:

@@ -1,4 +1,4 @@
-"""`strop user add|list|password|deactivate`: the people of an installation."""
+"""`strop user add|list|password|role|join|leave|sign-out|deactivate|reactivate`: people."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="People and their roles.")
 
 NameArgument = Annotated[str, typer.Argument(help="Name to sign in with.")]
+OfProject = Annotated[str, typer.Option("--project", help="Name of the project.")]
 FromStdin = Annotated[
     bool, typer.Option("--password-stdin", help="Read the password from standard input.")
 ]
@@ -52,7 +53,7 @@ def add(
 
 
 def _new_password(from_stdin: bool, generate: bool) -> str:
-    from backend.services.users import generate_password
+    from backend.services.passwords import generate_password
 
     if from_stdin == generate:
         raise InvalidInput(
@@ -118,3 +119,60 @@ def deactivate(name: NameArgument) -> None:
     with open_installation().sessions.begin() as session:
         deactivate_user(session, find_user(session, name), now=utc_now())
     typer.echo(f"{name} can no longer sign in.")
+
+
+@app.command()
+def reactivate(name: NameArgument) -> None:
+    """Let a barred person sign in again; tokens that were revoked stay so."""
+    from backend.services.users import find_user, reactivate_user
+
+    with open_installation().sessions.begin() as session:
+        reactivate_user(session, find_user(session, name))
+    typer.echo(f"{name} can sign in again.")
+
+
+@app.command("role")
+def set_role(
+    name: NameArgument,
+    role: Annotated[str, typer.Argument(help="admin, lead, engineer or expert.")],
+) -> None:
+    """Give a person another role."""
+    from backend.services import users
+
+    with open_installation().sessions.begin() as session:
+        users.set_role(session, users.find_user(session, name), role)
+    typer.echo(f"{name} is {role}.")
+
+
+@app.command()
+def join(name: NameArgument, project: OfProject) -> None:
+    """Let a person work in a further project."""
+    from backend.services.projects import get_project
+    from backend.services.users import add_member, find_user
+
+    with open_installation().sessions.begin() as session:
+        add_member(session, get_project(session, project).id, find_user(session, name).id)
+    typer.echo(f"{name} works in {project}.")
+
+
+@app.command()
+def leave(name: NameArgument, project: OfProject) -> None:
+    """End a person's access to a project and its queues; what they judged stays."""
+    from backend.services.projects import get_project
+    from backend.services.users import find_user, remove_member
+
+    with open_installation().sessions.begin() as session:
+        remove_member(session, get_project(session, project).id, find_user(session, name).id)
+    typer.echo(f"{name} no longer works in {project}.")
+
+
+@app.command("sign-out")
+def sign_out(name: NameArgument) -> None:
+    """Sign a person out of every browser."""
+    from backend.db import utc_now
+    from backend.services.credentials import end_sessions
+    from backend.services.users import find_user
+
+    with open_installation().sessions.begin() as session:
+        ended = end_sessions(session, find_user(session, name).id, now=utc_now())
+    typer.echo(f"{name} is signed out of {ended} browsers.")

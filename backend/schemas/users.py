@@ -40,7 +40,7 @@ class UserGiven(Given):
 
     name: str = Field(min_length=1, max_length=120, pattern=NAME_PATTERN)
     role: RoleName
-    password: SecretStr | None = Field(None, min_length=10, max_length=1000)
+    password: SecretStr | None = Field(None, min_length=12, max_length=1000)
     project_ids: list[int] = Field(default_factory=list, max_length=100)
 
 
@@ -66,3 +66,27 @@ class TokenMade(TokenShown):
     """A new token; the secret is shown this once."""
 
     secret: str
+
+
+class UserChanged(Given):
+    """What an admin changes of a person; what is left out stays."""
+
+    role: RoleName | None = None
+    active: bool | None = None
+
+
+class PasswordChanged(Given):
+    """One's own password, and the new one."""
+
+    current: SecretStr = Field(max_length=1000)
+    new: SecretStr = Field(min_length=12, max_length=1000)
+
+
+class SessionShown(Shown):
+    """A browser in which I am signed in; `current` is the one that asks."""
+
+    id: int
+    created_at: datetime
+    last_seen_at: datetime
+    expires_at: datetime
+    current: bool = False

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import Select, bindparam, select
+from sqlalchemy import Select, and_, bindparam, select
 from sqlalchemy.orm import Session
 
 from backend.errors import NotFound
@@ -21,7 +21,7 @@ from backend.tables.review import QueueMember, Review, ReviewItem, ReviewQueue, 
 from backend.tables.rounds import Round
 from backend.tables.scoring import ScoreRun
 from backend.tables.training import TrainingRun
-from backend.tables.users import User
+from backend.tables.users import Membership, Role, User
 from backend.tables.webhooks import Webhook, WebhookDelivery
 
 
@@ -54,7 +54,18 @@ OWNERS: dict[str, Select[Any]] = {
     .join(ReviewItem, ReviewItem.queue_id == ReviewQueue.id)
     .join(Review, Review.item_id == ReviewItem.id),
 }
-_MEMBER = select(QueueMember.user_id).where(QueueMember.user_id == bindparam("user_id"))
+# Somebody who was removed from the project reviews no more in its queues; an admin is in all.
+_MEMBER = (
+    select(QueueMember.user_id)
+    .join(ReviewQueue, ReviewQueue.id == QueueMember.queue_id)
+    .join(User, User.id == QueueMember.user_id)
+    .outerjoin(
+        Membership,
+        and_(Membership.user_id == User.id, Membership.project_id == ReviewQueue.project_id),
+    )
+    .where(QueueMember.user_id == bindparam("user_id"))
+    .where(Membership.id.is_not(None) | (User.role == Role.ADMIN))
+)
 MEMBERS = {
     "queue_id": _MEMBER.where(QueueMember.queue_id == bindparam("id")),
     "slot_id": _MEMBER.join(ReviewSlot, ReviewSlot.queue_id == QueueMember.queue_id).where(

@@ -10,7 +10,7 @@ import secrets
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import bindparam, select
+from sqlalchemy import bindparam, select, update
 from sqlalchemy.orm import Session
 
 from backend.errors import Conflict, NotAuthenticated, NotFound
@@ -26,6 +26,7 @@ USER_OF_SESSION = (
         LoginSession.token_hash == bindparam("digest"),
         LoginSession.ended_at.is_(None),
         LoginSession.expires_at > bindparam("now"),
+        LoginSession.last_seen_at > bindparam("idle_since"),
         User.active,
     )
 )
@@ -60,6 +61,7 @@ def open_login_session(session: Session, user_id: int, *, hours: int, now: datet
         user_id=user_id,
         token_hash=_hash_secret(secret),
         created_at=now,
+        last_seen_at=now,
         expires_at=now + timedelta(hours=hours),
     )
     session.add(row)
@@ -77,12 +79,69 @@ def close_login_session(session: Session, secret: str, *, now: datetime) -> None
         session.flush()
 
 
-def user_of_session(session: Session, secret: str, *, now: datetime) -> User:
-    """Who is signed in under this cookie. Raises NotAuthenticated."""
-    user = session.scalar(USER_OF_SESSION, {"digest": _hash_secret(secret), "now": now})
+def user_of_session(session: Session, secret: str, *, now: datetime, idle: timedelta) -> User:
+    """Who is signed in under this cookie, and was there within `idle`. Raises NotAuthenticated."""
+    asked = {"digest": _hash_secret(secret), "now": now, "idle_since": now - idle}
+    user = session.scalar(USER_OF_SESSION, asked)
     if user is None:
         raise NotAuthenticated("You are signed out.", hint="Sign in again.")
     return user
+
+
+def is_unnoted(session: Session, secret: str, *, now: datetime, idle: timedelta) -> bool:
+    """Whether a tenth of `idle` has gone since it was noted that this browser is used."""
+    query = select(LoginSession.last_seen_at).where(LoginSession.token_hash == _hash_secret(secret))
+    seen = session.scalar(query)
+    return seen is not None and seen <= now - idle / 10
+
+
+def note_session(session: Session, secret: str, *, now: datetime) -> None:
+    """Note that this browser is used."""
+    session.execute(
+        update(LoginSession)
+        .where(LoginSession.token_hash == _hash_secret(secret), LoginSession.ended_at.is_(None))
+        .values(last_seen_at=now)
+    )
+
+
+def list_sessions(
+    session: Session, user_id: int, *, now: datetime, idle: timedelta
+) -> list[LoginSession]:
+    """The browsers in which this person is signed in, the last used first."""
+    query = select(LoginSession).where(
+        LoginSession.user_id == user_id,
+        LoginSession.ended_at.is_(None),
+        LoginSession.expires_at > now,
+        LoginSession.last_seen_at > now - idle,
+    )
+    return list(session.scalars(query.order_by(LoginSession.last_seen_at.desc())))
+
+
+def is_session(row: LoginSession, secret: str | None) -> bool:
+    """Whether this is the session of that cookie."""
+    return secret is not None and row.token_hash == _hash_secret(secret)
+
+
+def end_session(session: Session, session_id: int, user_id: int, *, now: datetime) -> LoginSession:
+    """Sign one of this person's browsers out. Raises NotFound."""
+    row = session.get(LoginSession, session_id)
+    if row is None or row.user_id != user_id:
+        raise NotFound(f"You have no session {session_id}.")
+    row.ended_at = row.ended_at or now
+    session.flush()
+    return row
+
+
+def end_sessions(session: Session, user_id: int, *, now: datetime, keep: str | None = None) -> int:
+    """Sign a person out everywhere, but for the cookie to keep; returns of how many browsers."""
+    query = select(LoginSession).where(
+        LoginSession.user_id == user_id, LoginSession.ended_at.is_(None)
+    )
+    ended = [row for row in session.scalars(query) if not is_session(row, keep)]
+    for row in ended:
+        row.ended_at = now
+    session.flush()
+    return len(ended)
 
 
 def create_token(

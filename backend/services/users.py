@@ -1,18 +1,15 @@
-"""People: names and pseudonyms, roles, passwords, membership of projects.
+"""People: names and pseudonyms, roles, membership of projects, who they are by their password.
 
-Passwords are kept as argon2id hashes. Whether a name exists cannot be told from how long a refusal
-takes. What a browser or a program shows in place of a password is in credentials.
+Whether a name exists cannot be told from how long a refusal takes. What a browser or a program
+shows in place of a password is in credentials.
 """
 
 from __future__ import annotations
 
-import functools
 import secrets
 from collections.abc import Collection
 from datetime import datetime
 
-from argon2 import PasswordHasher
-from argon2.exceptions import InvalidHashError, VerifyMismatchError
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
@@ -24,39 +21,12 @@ from backend.errors import (
     NotFound,
     UnknownName,
 )
+from backend.services.credentials import end_sessions
+from backend.services.passwords import hash_password, matches
 from backend.tables.projects import Project
-from backend.tables.users import LoginSession, Membership, Role, Token, User
+from backend.tables.users import Membership, Role, Token, User
 
-MIN_PASSWORD = 10
-MAX_PASSWORD = 1000
 BAD_LOGIN = "Name or password is wrong."
-
-
-@functools.cache
-def _hasher() -> PasswordHasher:
-    return PasswordHasher()
-
-
-@functools.cache
-def _hash_of_nobody() -> str:
-    return _hasher().hash(secrets.token_urlsafe(16))
-
-
-def hash_password(password: str) -> str:
-    """The argon2id hash. Raises InvalidInput for one that is too short or too long."""
-    if not MIN_PASSWORD <= len(password) <= MAX_PASSWORD:
-        raise InvalidInput(
-            f"A password has {MIN_PASSWORD} to {MAX_PASSWORD} characters.",
-            hint="Use --generate to have one made.",
-        )
-    return _hasher().hash(password)
-
-
-def generate_password() -> str:
-    """A password of 96 random bits that can be read aloud and typed."""
-    alphabet = "abcdefghjkmnpqrstuvwxyz23456789"
-    letters = [secrets.choice(alphabet) for _ in range(20)]
-    return "-".join("".join(letters[start : start + 5]) for start in range(0, 20, 5))
 
 
 def create_user(
@@ -75,15 +45,14 @@ def create_user(
         InvalidInput: no such role, or a password that is too short.
         NotFound: no such project.
     """
-    if role not in set(Role):
-        raise InvalidInput(f"There is no role {role!r}.", hint=f"Roles: {', '.join(Role)}.")
+    check_role(role)
     if session.scalar(select(User.id).where(func.lower(User.name) == name.lower())) is not None:
         raise Conflict(f"A user named {name!r} exists already.", hint="Choose another name.")
     user = User(
         name=name,
         pseudonym=_new_pseudonym(session, role),
         role=str(role),
-        password_hash=None if password is None else hash_password(password),
+        password_hash=None if password is None else hash_password(password, name=name),
         simulated=simulated,
     )
     session.add(user)
@@ -114,6 +83,57 @@ def add_member(session: Session, project_id: int, user_id: int) -> Membership:
     session.add(membership)
     session.flush()
     return membership
+
+
+def remove_member(session: Session, project_id: int, user_id: int) -> None:
+    """End a user's access to a project, its queues among it; what they judged stays."""
+    found = session.scalar(
+        select(Membership).where(Membership.project_id == project_id, Membership.user_id == user_id)
+    )
+    if found is None:
+        raise NotFound("The person is no member of this project.")
+    session.delete(found)
+    session.flush()
+
+
+def get_user(session: Session, user_id: int) -> User:
+    """The user of that id. Raises NotFound."""
+    user = session.get(User, user_id)
+    if user is None:
+        raise NotFound(f"There is no user {user_id}.")
+    return user
+
+
+def set_role(session: Session, user: User, role: str) -> None:
+    """Give a person another role.
+
+    Raises:
+        InvalidInput: no such role.
+        Conflict: nobody would be left who may change roles.
+    """
+    check_role(role)
+    if role != Role.ADMIN:
+        _keep_an_admin(session, user)
+    user.role = role
+    session.flush()
+
+
+def check_role(role: str) -> None:
+    """InvalidInput for what is no role."""
+    if role not in set(Role):
+        raise InvalidInput(f"There is no role {role!r}.", hint=f"Roles: {', '.join(Role)}.")
+
+
+def _keep_an_admin(session: Session, user: User) -> None:
+    others = select(User.id).where(User.role == Role.ADMIN, User.active, User.id != user.id)
+    if user.role == Role.ADMIN and user.active and session.scalar(others.limit(1)) is None:
+        raise Conflict(f"{user.name} is the only admin.", hint="Make somebody else admin first.")
+
+
+def reactivate_user(session: Session, user: User) -> None:
+    """Let a barred person sign in again; sessions and tokens that were ended stay so."""
+    user.active = True
+    session.flush()
 
 
 def find_user(session: Session, name: str) -> User:
@@ -153,28 +173,44 @@ def list_users(session: Session, *, project_id: int | None = None) -> list[User]
     return list(session.scalars(query))
 
 
+def change_password(
+    session: Session, user: User, *, current: str, new: str, keep: str | None, now: datetime
+) -> None:
+    """Change one's own password; other browsers that are signed in are signed out.
+
+    Args:
+        keep: the secret of the session that asks, which goes on.
+
+    Raises:
+        Forbidden: `current` is not the password.
+        InvalidInput: the new one is too short, or one of those that are tried first.
+    """
+    if not matches(user.password_hash, current):
+        raise Forbidden("That is not your password.", hint="Check it and try again.")
+    user.password_hash = hash_password(new, name=user.name)
+    end_sessions(session, user.id, now=now, keep=keep)
+    session.flush()
+
+
 def set_password(session: Session, user: User, password: str, *, now: datetime) -> None:
     """Change a password; whoever is signed in with the old one is signed out."""
-    user.password_hash = hash_password(password)
-    _end_sessions(session, user.id, now=now)
+    user.password_hash = hash_password(password, name=user.name)
+    end_sessions(session, user.id, now=now)
     session.flush()
 
 
 def deactivate_user(session: Session, user: User, *, now: datetime) -> None:
-    """Bar a user from now on: sessions end, tokens are revoked; what they judged stays."""
+    """Bar a user from now on: sessions end, tokens are revoked; what they judged stays.
+
+    Raises:
+        Conflict: the only admin.
+    """
+    _keep_an_admin(session, user)
     user.active = False
-    _end_sessions(session, user.id, now=now)
+    end_sessions(session, user.id, now=now)
     for token in session.scalars(select(Token).where(Token.user_id == user.id)):
         token.revoked_at = token.revoked_at or now
     session.flush()
-
-
-def _end_sessions(session: Session, user_id: int, *, now: datetime) -> None:
-    query = select(LoginSession).where(
-        LoginSession.user_id == user_id, LoginSession.ended_at.is_(None)
-    )
-    for row in session.scalars(query):
-        row.ended_at = now
 
 
 def verify_password(session: Session, name: str, password: str) -> User:
@@ -188,17 +224,9 @@ def verify_password(session: Session, name: str, password: str) -> User:
     user = session.scalar(select(User).where(User.name == name))
     known = user is not None and user.active and user.password_hash is not None
     stored = user.password_hash if known and user is not None else None
-    matches = _matches(stored or _hash_of_nobody(), password[: MAX_PASSWORD + 1])
-    if user is None or not known or not matches:
+    if not matches(stored, password) or user is None:
         raise NotAuthenticated(BAD_LOGIN, hint="Check both and try again.")
     return user
-
-
-def _matches(stored: str, password: str) -> bool:
-    try:
-        return _hasher().verify(stored, password)
-    except (VerifyMismatchError, InvalidHashError):
-        return False
 
 
 def visible_projects(session: Session, user: User) -> list[Project]:

@@ -13,11 +13,21 @@ from backend.api.deps import CurrentUser, NowDep, Serving, ServingDep, SessionDe
 from backend.api.login_page import login_page, logout_page, safe_next
 from backend.api.once import OnceDep
 from backend.api.problems import MEDIA_TYPE
-from backend.errors import NotAuthenticated, StropError
+from backend.errors import Forbidden, NotAuthenticated, StropError
 from backend.schemas.projects import ProjectShown
-from backend.schemas.users import Me, TokenGiven, TokenMade, TokenShown, UserGiven, UserShown
+from backend.schemas.users import (
+    Me,
+    PasswordChanged,
+    SessionShown,
+    TokenGiven,
+    TokenMade,
+    TokenShown,
+    UserChanged,
+    UserGiven,
+    UserShown,
+)
 from backend.services import credentials, users
-from backend.tables.users import Token
+from backend.tables.users import LoginSession, Token, User
 
 router = APIRouter(tags=["people"])
 NextPath = Annotated[str | None, Query(max_length=2000)]
@@ -47,7 +57,7 @@ def show_login(
     if secret := request.cookies.get(COOKIE):
         try:
             with serving.reading() as session:
-                credentials.user_of_session(session, secret, now=now)
+                credentials.user_of_session(session, secret, now=now, idle=serving.settings.idle)
             return RedirectResponse(path, status_code=303)
         except NotAuthenticated:
             pass
@@ -137,6 +147,54 @@ def show_me(session: SessionDep, user: CurrentUser) -> Me:
     )
 
 
+@router.post(
+    "/me/password", status_code=204, dependencies=[Depends(wait_for_login, scope="function")]
+)
+def change_my_password(
+    request: Request, body: PasswordChanged, serving: ServingDep, user: CurrentUser, now: NowDep
+) -> Response:
+    """Change my password; my other browsers are signed out. Wrong tries are limited as sign-ins."""
+    address = request.client.host if request.client else "unknown"
+    serving.failed_logins.check(user.name, address, now=now)
+    try:
+        with serving.writing.begin() as session:
+            users.change_password(
+                session,
+                session.get_one(User, user.id),
+                current=body.current.get_secret_value(),
+                new=body.new.get_secret_value(),
+                keep=request.cookies.get(COOKIE),
+                now=now,
+            )
+    except Forbidden:
+        serving.failed_logins.record(user.name, address, now=now)
+        raise
+    return Response(status_code=204)
+
+
+@router.get("/me/sessions")
+def list_my_sessions(
+    request: Request, session: SessionDep, serving: ServingDep, user: CurrentUser, now: NowDep
+) -> list[SessionShown]:
+    """The browsers in which I am signed in, the last used first."""
+    found = credentials.list_sessions(session, user.id, now=now, idle=serving.settings.idle)
+    return [_show_session(row, request) for row in found]
+
+
+def _show_session(row: LoginSession, request: Request) -> SessionShown:
+    current = credentials.is_session(row, request.cookies.get(COOKIE))
+    return SessionShown.model_validate(row).model_copy(update={"current": current})
+
+
+@router.delete("/me/sessions/{session_id}")
+def end_my_session(
+    session_id: int, request: Request, session: SessionDep, user: CurrentUser, now: NowDep
+) -> SessionShown:
+    """Sign one of my browsers out."""
+    row = credentials.end_session(session, session_id, user.id, now=now)
+    return _show_session(row, request)
+
+
 @router.get("/me/tokens")
 def list_my_tokens(session: SessionDep, user: CurrentUser) -> list[TokenShown]:
     """My tokens, newest first, without their secrets."""
@@ -177,6 +235,35 @@ def make_user(body: UserGiven, session: SessionDep, once: OnceDep) -> UserShown:
         session, body.name, body.role, password=password, project_ids=body.project_ids
     )
     return once.answer(UserShown.model_validate(user))
+
+
+@router.patch("/users/{user_id}")
+def change_user(user_id: int, body: UserChanged, session: SessionDep, now: NowDep) -> UserShown:
+    """Give a person another role, bar them, or let them in again."""
+    person = users.get_user(session, user_id)
+    if body.role is not None:
+        users.set_role(session, person, body.role)
+    if body.active is True:
+        users.reactivate_user(session, person)
+    elif body.active is False:
+        users.deactivate_user(session, person, now=now)
+    return UserShown.model_validate(person)
+
+
+@router.put("/projects/{project_id}/users/{user_id}")
+def add_to_project(project_id: int, user_id: int, session: SessionDep) -> UserShown:
+    """Let a person work in a project as well."""
+    person = users.get_user(session, user_id)
+    users.add_member(session, project_id, person.id)
+    return UserShown.model_validate(person)
+
+
+@router.delete("/projects/{project_id}/users/{user_id}")
+def remove_from_project(project_id: int, user_id: int, session: SessionDep) -> UserShown:
+    """End a person's access to a project and its queues; what they judged stays."""
+    person = users.get_user(session, user_id)
+    users.remove_member(session, project_id, person.id)
+    return UserShown.model_validate(person)
 
 
 @router.get("/projects/{project_id}/users")

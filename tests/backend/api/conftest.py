@@ -22,7 +22,8 @@ from backend.api.app import create_app
 from backend.api.deps import serve_with
 from backend.db import open_database, session_factory
 from backend.services.credentials import create_token
-from backend.services.users import add_member, create_user, hash_password
+from backend.services.passwords import hash_password
+from backend.services.users import add_member, create_user
 from backend.settings import Settings
 from backend.tables.users import User
 from tests.fixtures_review import NOW, Desk, build_desk

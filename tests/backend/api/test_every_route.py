@@ -18,7 +18,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session, sessionmaker
 
 from backend.services import review, scoring
-from backend.services.credentials import create_token
+from backend.services.credentials import create_token, open_login_session
 from backend.settings import Settings
 from backend.tables.comparison import Comparison
 from backend.tables.curation import TrainingSetRow
@@ -73,7 +73,17 @@ CASES: dict[str, Case] = {
     "POST /v1/me/tokens": Case(body={"name": "mine"}, status=201),
     "DELETE /v1/me/tokens/{token_id}": Case(),
     "GET /v1/me/tokens": Case(),
+    "GET /v1/me/sessions": Case(),
+    "DELETE /v1/me/sessions/{session_id}": Case(),
+    "POST /v1/me/password": Case(
+        body={"current": PASSWORD, "new": "another horse of mine"}, status=204
+    ),
     "GET /v1/users": Case(by="admin"),
+    "PATCH /v1/users/{user_id}": Case(by="admin", body={"role": "expert", "active": True}),
+    "PUT /v1/projects/{project_id}/users/{user_id}": Case(by="admin"),
+    "DELETE /v1/projects/{project_id}/users/{user_id}": Case(
+        by="admin", ids={"user_id": "leaving_id"}
+    ),
     "POST /v1/users": Case(
         by="admin",
         body={"name": "nina", "role": "expert", "password": "a long enough one"},
@@ -255,6 +265,7 @@ def walk_through(session: Session, house: House) -> Walk:
     session.get_one(WebhookDelivery, things["delivery_id"]).state = "failed"
     round_row = session.get_one(Round, things["round_id"])
     round_row.training_set_id, round_row.candidate_id = turn.frozen.id, turn.candidate.id
+    lead = house.users["lead"].id
     things |= {
         "slot_id": held.slot_id,
         "other_slot_id": other.slot_id,
@@ -262,6 +273,8 @@ def walk_through(session: Session, house: House) -> Walk:
         "single_queue_id": single.id,
         "correction_id": corrected,
         "classified_id": _score(session, desk),
+        "session_id": open_login_session(session, lead, hours=1, now=now).row_id,
+        "leaving_id": house.users["engineer"].id,
         "token_id": create_token(session, house.users["lead"], "spare", now=now).row_id,
     }
     words = {

@@ -92,3 +92,24 @@ def test_barred_person_is_listed_as_such(strop) -> None:
     assert strop("user", "deactivate", "eva")[0] == 0
     _, out, _ = strop("user", "list", "--json")
     assert json.loads(out)[0]["active"] == "no"
+
+
+def test_people_get_roles_and_projects_and_are_let_in_again(
+    strop, sqlite_sessions: sessionmaker[Session]
+) -> None:
+    with sqlite_sessions.begin() as session:
+        create_project(session, "other", base_model="b")
+    strop("user", "add", "eva", "--generate", "--project", "desk")
+    for arguments in (
+        ["role", "eva", "engineer"],
+        ["join", "eva", "--project", "other"],
+        ["leave", "eva", "--project", "desk"],
+        ["sign-out", "eva"],
+        ["deactivate", "eva"],
+        ["reactivate", "eva"],
+    ):
+        code, _, err = strop("user", *arguments)
+        assert (code, err) == (0, "")
+    _, out, _ = strop("user", "list", "--json")
+    (eva,) = json.loads(out)
+    assert (eva["role"], eva["projects"], eva["active"]) == ("engineer", 1, "yes")
