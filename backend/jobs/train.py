@@ -67,6 +67,8 @@ def train_parts(shop: Workshop, job: Job) -> Parts:
     if not plan.finished:
         raise _failure(plan)
     with reading(shop.sessions) as session:
+        if not queue.holds_job(session, job.id, job.attempt):
+            return  # cancelled meanwhile: nobody asks for what the trainer left
         run = training.get_training_run(session, plan.run_id)
         base_model = session.get_one(Project, run.project_id).base_model
     weights = training.read_result(run, base_model)  # hashes gigabytes: no transaction is open
