@@ -262,7 +262,7 @@ def _write_html(
 
 
 def _print(report: dict[str, list[dict[str, Any]]]) -> None:
-    figures = [{**row, "note": row.get("error") or row["note"]} for row in report["figures"]]
+    figures = [{**row, "note": _note(row)} for row in report["figures"]]
     print_table(figures, columns=COLUMNS, title="Agreement")
     pair_columns = ["first", "second", "n", "percent", "kappa", "kappa_low", "kappa_high", "note"]
     print_table(report["pairs"], columns=pair_columns, title="Pairs of raters (Cohen's kappa)")
@@ -277,6 +277,17 @@ def _print(report: dict[str, list[dict[str, Any]]]) -> None:
     recipes = [row["signature"] for row in (*figures, *report["pairs"]) if _has_recipe(row)]
     for signature in dict.fromkeys(recipes):
         typer.echo(signature)
+
+
+def _note(row: Mapping[str, Any]) -> str:
+    if "error" in row:
+        return str(row["error"])
+    rough = (
+        f"rough: {row['clusters']} independent items"
+        if row["low"] is not None and row["rough"]
+        else ""
+    )
+    return "; ".join(part for part in (rough, row["note"]) if part)
 
 
 def _has_recipe(row: Mapping[str, Any]) -> bool:

@@ -315,7 +315,7 @@ def _interval_of_alike(name: str, value: float, clusters: int, drawing: Drawing)
     if name in RATES:
         return constant_interval(value, clusters, 1.0, drawing.level)
     how = "perfect agreement" if value > 1 - 1e-12 else "the same agreement"
-    note = f"{how} on each of {clusters} independent items: nothing is known of the spread"
+    note = f"{how} on every item: nothing is known of its spread"
     return Interval(None, None, "none", True, note)
 
 

@@ -326,7 +326,7 @@ def test_half_agreement_on_every_item_is_not_certain() -> None:
             assert 0.5 < (found.high or 0) < 1
         else:
             assert (found.low, found.high) == (None, None), name
-            assert "the same agreement on each of 10" in found.note
+            assert "the same agreement on every item" in found.note
 
 
 @pytest.mark.parametrize("weights", [None, "linear", "quadratic"])

@@ -133,6 +133,7 @@ def test_trials_that_the_rows_do_not_tell_apart_are_named_and_the_lowest_is_kept
     printed = capsys.readouterr().out
     assert printed.count("not told apart") == 1
     assert f"Not told apart from the kept one, the lowest: {even.name} (" in printed
+    assert "Being the lowest on these rows its loss looks better than it is" in printed
 
 
 def test_a_finished_search_is_not_repeated(

@@ -11,7 +11,7 @@ from evaluators.registry import resolve_metrics
 from evaluators.types import Sample, Score
 
 
-def claim(value: float, low: float, high: float, *, at_least: bool = True) -> Claim:
+def claim(value: float, low: float | None, high: float | None, *, at_least: bool = True) -> Claim:
     return Claim("c", value, low, high, 100, 0.75, at_least, "made")
 
 
@@ -25,6 +25,8 @@ def claim(value: float, low: float, high: float, *, at_least: bool = True) -> Cl
         (claim(0.6, 0.5, 0.7, at_least=False), "shown"),
         (claim(0.7, 0.6, 0.8, at_least=False), "seen, but the interval reaches beyond"),
         (claim(0.8, 0.6, 0.9, at_least=False), "not shown"),
+        (claim(0.8, None, None), "seen, but without an interval"),
+        (claim(0.7, None, None), "not shown"),
     ],
 )
 def test_a_claim_is_shown_when_its_whole_interval_is(found: Claim, result: str) -> None:

@@ -121,6 +121,14 @@ def test_few_values_are_no_mean() -> None:
     assert (found.low or 0) < 1.25 < (found.high or 0)
 
 
+@pytest.mark.parametrize("value", [2.0, 0.1, 1e6 / 3])
+def test_times_all_alike_have_no_interval(value: float) -> None:
+    found = mean_of("m", [value] * 9, clusters=[str(n // 3) for n in range(9)], unit="s", factor=2)
+    assert found.value == pytest.approx(2 * value)
+    assert (found.low, found.high) == (None, None)
+    assert "all values are alike" in found.note
+
+
 # Slopes within sittings.
 
 
@@ -157,6 +165,7 @@ def test_no_drift_is_rarely_taken_for_one() -> None:
         ([1.0] * 25, [1.0] * 25, list(range(25)), "0 values in sittings"),
         ([1.0] * 25, [float(n) for n in range(25)], [0] * 25, "do not vary"),
         ([float(n) for n in range(25)], [1.0] * 25, [0] * 25, "do not vary"),
+        ([float(n) for n in range(25)], [3 - 0.1 * n for n in range(25)], [0] * 25, "on a line"),
     ],
 )
 def test_a_slope_that_cannot_be_is_a_reason(
