@@ -183,7 +183,8 @@ class WatchShown(Shown):
 
     Attributes:
         decision: "better" (the interval lies above 1/2 + margin), "not_better" (below it).
-        votes: those that stand; `withdrawn` were cast and withdrawn since. A decision stands.
+        votes: those that stand, `cannot_judge` among them; `withdrawn` were cast and withdrawn
+            since, which takes no decision back.
         planned: votes of the fixed plan; `saved` are those that a decided test need not gather.
         more, more_low, more_high: further votes until decided, simulated; None is more than
             `more_limit`.
@@ -198,6 +199,7 @@ class WatchShown(Shown):
     decision: Literal["better", "not_better", "undecided"]
     sentence: str
     votes: int
+    cannot_judge: int = 0
     withdrawn: int = 0
     planned: int
     decided_at: int | None = None

@@ -8,7 +8,7 @@ adjusts over the lines stand beside them for whoever reads one line alone.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import asdict, replace
 from typing import Any
 
@@ -28,7 +28,7 @@ from backend.tables.datasets import DatasetVersion, Split
 from backend.tables.generation import GenerationRun, GenerationRunModel
 from backend.tables.model_versions import ModelVersion
 from backend.tables.projects import SuccessManifest
-from backend.tables.review import QueueKind, ReviewQueue, Winner
+from backend.tables.review import QueueKind, ReviewQueue
 from backend.tables.scoring import ScoreRun
 from evaluators.statistics.testing import holm
 from evaluators.types import Difference, Figure
@@ -149,7 +149,13 @@ def _judge(
             raise CannotCompute("A win rate is judged by a threshold (0.5 is a draw).")
         if line.metric == WIN_RATE:
             evidence = _vote_evidence(
-                session, queue, baseline, candidate, level, threshold=line.threshold
+                session,
+                queue,
+                baseline,
+                candidate,
+                level,
+                threshold=line.threshold,
+                slice=line.slice,
             )
         elif line.threshold is not None:
             evidence = _figure_evidence(session, line, score_run_id, candidate, level)
@@ -220,18 +226,16 @@ def _vote_evidence(
     level: float,
     *,
     threshold: float | None = None,
+    slice: Mapping[str, str] | None = None,
 ) -> Evidence:
     if queue is None:
         raise CannotCompute("No blind votes were gathered on this pair of models.")
     pair = {baseline.id, candidate.id}
     margin = 0.0 if threshold is None else threshold - 0.5
     forecast_at = margin if 0 <= margin < 0.5 else 0.0
-    for watch in watch_queue(session, queue.id, alpha=1 - level, margin=forecast_at):
+    for watch in watch_queue(session, queue.id, alpha=1 - level, margin=forecast_at, slice=slice):
         if {watch.model_a_id, watch.model_b_id} == pair:
-            votes = review.queue_votes(session, queue.id)
-            unjudged = [v for v in votes if v.winner == Winner.CANNOT_JUDGE]
-            failed = sum(set(vote.model_ids) == pair for vote in unjudged)
-            evidence = _watched_evidence(watch, candidate, failed=failed)
+            evidence = _watched_evidence(watch, candidate)
             told = watch.more_limit is not None and forecast_at == margin
             if told and (margin == 0 or candidate.id == watch.model_b_id):
                 return replace(evidence, more=watch.more, forecast=_vote_forecast(watch))
@@ -239,7 +243,7 @@ def _vote_evidence(
     raise CannotCompute(f"The queue {queue.name!r} does not show these two models.")
 
 
-def _watched_evidence(watch: Watch, candidate: ModelVersion, *, failed: int) -> Evidence:
+def _watched_evidence(watch: Watch, candidate: ModelVersion) -> Evidence:
     """The rate of the candidate; a watch gives that of its second model. n counts groups."""
     found = watch.figure
     if found.value is None or found.low is None or found.high is None:
@@ -252,7 +256,7 @@ def _watched_evidence(watch: Watch, candidate: ModelVersion, *, failed: int) -> 
         low,
         high,
         found.n,
-        failed,
+        watch.cannot_judge,
         found.signature or "",
         unit="votes",
         n_votes=watch.votes,

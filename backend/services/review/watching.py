@@ -26,6 +26,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session, aliased
 
 from backend.errors import CannotCompute, InvalidInput, NotFound
+from backend.services.metric_specs import MetricSpec
 from backend.services.review.designs import ANCHOR
 from backend.services.review.measured import Measured, unknown
 from backend.services.review.queues import get_queue
@@ -66,7 +67,8 @@ class Watch:
 
     Attributes:
         decision: whether b's rate is above 1/2 + margin, below it, or not decided yet.
-        votes: those that stand; planned: votes of the fixed plan (required reviews of the pairs).
+        votes: those that stand; cannot_judge: of these, what judges nothing.
+        planned: votes of the fixed plan (required reviews of the pairs).
         withdrawn: votes that were cast and withdrawn since.
         decided_at: votes given when it was decided; saved: what the plan asks for beyond them.
         more, more_low, more_high: further votes until decided if votes go on as so far: median
@@ -82,6 +84,7 @@ class Watch:
     decision: Decided
     sentence: str
     votes: int
+    cannot_judge: int
     withdrawn: int
     planned: int
     decided_at: int | None
@@ -116,18 +119,26 @@ class _State:
 
 
 def watch_queue(
-    session: Session, queue_id: int, *, margin: float = 0.0, alpha: float = 0.05, seed: int = 0
+    session: Session,
+    queue_id: int,
+    *,
+    margin: float = 0.0,
+    alpha: float = 0.05,
+    slice: Mapping[str, str] | None = None,
+    seed: int = 0,
 ) -> list[Watch]:
     """The state of the A/B of each two models of a queue.
 
     Args:
         margin: by how much b's win rate has to exceed one half, 0 to below 0.5.
         alpha: chance of ever deciding wrongly.
+        slice: only pairs on examples of this slice; all by default.
 
     Raises:
         NotFound: the queue shows no pairs.
         InvalidInput: margin or alpha is out of range.
-        CannotCompute: pairs were drawn with unequal chances and there is no anchor.
+        CannotCompute: pairs were drawn with unequal chances and there is no anchor, or none is in
+            the slice.
     """
     if not 0 <= margin < 0.5 or not 0 < alpha < 1:
         raise InvalidInput("A margin lies from 0 to below 0.5, alpha between 0 and 1.")
@@ -135,7 +146,7 @@ def watch_queue(
     queue = get_queue(session, queue_id)
     if queue.kind != "pair":
         raise NotFound(f"The queue {queue.name!r} shows no pairs.", hint="Name a queue of pairs.")
-    watched = _watched_items(session, queue_id)
+    watched = _watched_items(session, queue_id, slice or {})
     cast = [vote for vote in cast_votes(session, queue_id) if vote.item_id in watched]
     standing = [vote for vote in queue_votes(session, queue_id) if vote.item_id in watched]
     found = []
@@ -160,7 +171,9 @@ def watch_queue(
     return found
 
 
-def _watched_items(session: Session, queue_id: int) -> dict[int, _Watched]:
+def _watched_items(
+    session: Session, queue_id: int, slice: Mapping[str, str]
+) -> dict[int, _Watched]:
     """Pairs of equal chances, by item."""
     a, b = aliased(Generation), aliased(Generation)
     query = (
@@ -173,6 +186,7 @@ def _watched_items(session: Session, queue_id: int) -> dict[int, _Watched]:
             b.model_version_id,
             Example.group,
             Example.id,
+            Example.slices,
         )
         .join(a, a.id == ReviewItem.generation_a_id)
         .join(b, b.id == ReviewItem.generation_b_id)
@@ -190,6 +204,10 @@ def _watched_items(session: Session, queue_id: int) -> dict[int, _Watched]:
                 hint="Watch a random queue, or an active one for its anchor; the weighted win "
                 "rate is in `strop review status`.",
             )
+    wanted = MetricSpec("win_rate", slice)
+    rows = [row for row in rows if wanted.covers(row.slices)]
+    if slice and not rows:
+        raise CannotCompute(f"No pair of the queue is in the slice of {wanted.label}.")
     return {
         row[0]: _Watched((row[4], row[5]), cluster_of(row.group, row[7]), row.required_reviews)
         for row in rows
@@ -246,6 +264,7 @@ def _watch(
         + _since(withdrawn, decided_at)
         + (f" {figure.note}" if figure.note else ""),
         votes=len(stands),
+        cannot_judge=sum(vote.winner is Winner.CANNOT_JUDGE for vote in stands),
         withdrawn=withdrawn,
         planned=planned,
         decided_at=decided_at,

@@ -7,7 +7,7 @@ from sqlalchemy import delete
 from sqlalchemy.orm import Session, sessionmaker
 
 from backend.cli import main
-from backend.errors import Conflict, InvalidInput, NotFound
+from backend.errors import CannotCompute, Conflict, InvalidInput, NotFound
 from backend.schemas.manifests import ManifestLine
 from backend.services import comparison, promotion, review
 from backend.services.datasets import import_dataset
@@ -18,7 +18,7 @@ from backend.settings import Settings
 from backend.tables.comparison import Comparison
 from backend.tables.generation import Generation
 from backend.tables.model_versions import ModelVersion
-from backend.tables.review import ReviewQueue
+from backend.tables.review import ReviewItem, ReviewQueue
 from backend.tables.scoring import ScoreRun
 from tests.fixtures_review import (
     Desk,
@@ -251,10 +251,8 @@ class Evidence:
 
 
 @pytest.mark.parametrize("split", ["train", "validation"])
-def test_only_the_test_split_is_evidence(
-    sqlite_sessions: sessionmaker[Session], split: str
-) -> None:
-    with sqlite_sessions() as session:
+def test_only_the_test_split_is_evidence(sessions: sessionmaker[Session], split: str) -> None:
+    with sessions() as session:
         good = Evidence(session, "test", name="held out")
         bad = Evidence(session, split, name="newer", desk=good.desk)
         project, models = good.desk.project.id, good.desk.models
@@ -273,9 +271,9 @@ def test_only_the_test_split_is_evidence(
 
 
 def test_evidence_is_of_the_project_the_models_and_the_dataset(
-    sqlite_sessions: sessionmaker[Session],
+    sessions: sessionmaker[Session],
 ) -> None:
-    with sqlite_sessions() as session:
+    with sessions() as session:
         mine = Evidence(session, "test", name="mine")
         elsewhere = build_desk(session, splits={"test": 9}, name="other")
         theirs = Evidence(session, "test", name="theirs", desk=elsewhere)
@@ -335,8 +333,8 @@ def test_blind_votes_are_judged_by_an_interval_that_may_be_watched(
         assert (flipped.low, flipped.high) == pytest.approx((1 - evidence.high, 1 - evidence.low))
 
 
-def test_a_verdict_on_simulated_votes_says_so(sqlite_sessions: sessionmaker[Session]) -> None:
-    with sqlite_sessions() as session:
+def test_a_verdict_on_simulated_votes_says_so(sessions: sessionmaker[Session]) -> None:
+    with sessions() as session:
         desk = build_desk(session, splits={"test": 40})
         run = run_over(session, desk, desk.version, split="test")
         queue = desk.open(session, "blind", kind="pair", generation_run_id=run.id)
@@ -358,6 +356,26 @@ def test_a_verdict_on_simulated_votes_says_so(sqlite_sessions: sessionmaker[Sess
         assert "by manifest (14 votes simulated)" in decision.reason
         assert (decision.evidence or {})["n_simulated"] == 14
         assert promotion.simulated_votes(session, decision) == 14
+
+
+def test_a_line_on_a_slice_takes_the_votes_of_that_slice(
+    sqlite_sessions: sessionmaker[Session],
+) -> None:
+    with sqlite_sessions() as session:
+        desk = build_desk(session, splits={"test": 40})
+        for n, example in enumerate(desk.examples):
+            example.slices = {"task": "intent" if n % 4 else "reply"}
+        queue = desk.open(session, "blind", kind="pair")
+        vote_on_pairs(session, desk, queue, "v" * 40)
+        [*_, last] = review.queue_votes(session, queue.id)
+        last_item = session.get_one(ReviewItem, last.item_id)
+        task = last_item.generation_a.example.slices
+        whole = comparison._vote_evidence(session, queue, *desk.models, 0.95)
+        part = comparison._vote_evidence(session, queue, *desk.models, 0.95, slice=task)
+        assert whole.n == 40
+        assert part.n == part.n_votes == {"intent": 30, "reply": 10}[task["task"]]
+        with pytest.raises(CannotCompute, match="in the slice of win_rate@task=other"):
+            comparison._vote_evidence(session, queue, *desk.models, 0.95, slice={"task": "other"})
 
 
 def test_votes_of_people_are_not_called_simulated(sqlite_sessions: sessionmaker[Session]) -> None:
