@@ -118,6 +118,12 @@ def test_sizes_of_batches(most: int, sizes: list[int]) -> None:
     assert batch_sizes({"one": 1, "most": most} if most else None) == sizes
 
 
+def test_a_second_look_at_a_few_clusters_costs_the_others_nothing() -> None:
+    planned = {str(i): 2 if i < 4 else 1 for i in range(40)}
+    assert batch_sizes(planned) == [1]
+    assert batch_sizes({**planned, **{str(i): 2 for i in range(21)}}) == [1, 2]
+
+
 def test_one_planned_vote_a_cluster_is_a_plain_sequence() -> None:
     values = [1.0, 0.0, 1.0, 1.0, 0.5] * 8
     clusters = [str(i) for i in range(40)]
