@@ -14,7 +14,15 @@ import streamlit as st
 from backend.errors import NotAuthenticated, StropError
 from backend.schemas.users import Me
 from dashboard.components.frame import load_style, show_problem, show_sign_in_link, show_state
-from dashboard.session import choose_project, current_client, show_person, sign_out_wanted
+from dashboard.components.sign_in import show_sign_in
+from dashboard.session import (
+    choose_project,
+    my_queues,
+    person_here,
+    show_person,
+    sign_in_ended,
+    sign_out_wanted,
+)
 from dashboard.views import (
     adjudication,
     agreement,
@@ -46,18 +54,37 @@ def main() -> None:
     if sign_out_wanted():
         return
     try:
-        me = current_client().me()
-        position = "top" if me.role == "expert" else "sidebar"
-        page = st.navigation(pages_for(me), position=position, expanded=True)
-        choose_project(me)
-        with _foot(me):
-            page.run()
+        me = person_here()
     except NotAuthenticated as error:
         show_sign_in_link(error.message)
+        return
     except StropError as error:
-        show_state("!", "This did not work", "The page could not be drawn.")
-        show_problem(error)
-        st.button("Try again", type="primary")
+        _show_broken(error)
+        return
+    if sign_in_ended():
+        show_sign_in(name=me.name)
+    try:
+        _show_page(me)
+    except NotAuthenticated:
+        if not sign_in_ended():
+            st.rerun()  # it ended while the page was drawn
+        show_state("○", "Please sign in", "The page comes back as soon as you are signed in.")
+    except StropError as error:
+        _show_broken(error)
+
+
+def _show_page(me: Me) -> None:
+    position = "top" if me.role == "expert" else "sidebar"
+    page = st.navigation(pages_for(me), position=position, expanded=True)
+    choose_project(me)
+    with _foot(me):
+        page.run()
+
+
+def _show_broken(error: StropError) -> None:
+    show_state("!", "This did not work", "The page could not be drawn.")
+    show_problem(error)
+    st.button("Try again", type="primary")
 
 
 @contextmanager
@@ -77,7 +104,7 @@ def pages_for(me: Me) -> list[st.Page] | dict[str, list[st.Page]]:
             _page(desk.show, "Desk", first=True),
             _page(guides.show_expert_guide, "Guide"),
         ]
-    return engineer_pages(reviews_too=bool(current_client().my_queues()))
+    return engineer_pages(reviews_too=bool(my_queues()))
 
 
 def engineer_pages(*, reviews_too: bool) -> dict[str, list[st.Page]]:

@@ -7,10 +7,25 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from backend.errors import StropError
+from backend.errors import NotAuthenticated, StropError
+from backend.schemas.review import ClaimAnswer, OwnReview
 from dashboard.desk_api import DeskClient, Past
 from dashboard.desk_sending import LONGEST_HISTORY
-from dashboard.desk_state import Desk, clear_desk, receive_claim, save_if_changed, take_next
+from dashboard.desk_state import (
+    Desk,
+    clear_desk,
+    lose_item,
+    receive_claim,
+    save_if_changed,
+    take_next,
+    unsaved,
+)
+
+LEFT_AS_IT_WAS = "Left as it was"
+CHANGED_ELSEWHERE = (
+    "You have submitted this item in another window. What you wrote here is saved as a change to "
+    "that answer: submit it, or leave the answer as it was."
+)
 
 
 def load_history(desk: Desk, client: DeskClient) -> None:
@@ -25,18 +40,20 @@ def load_history(desk: Desk, client: DeskClient) -> None:
         desk.note = f"Your history could not be read. {error}"
         return
     desk.upheld = [one for one in results if one.resolution == "upheld"][:LONGEST_HISTORY]
-    desk.history = [
-        Past(
-            review_id=past.review_id,
-            at=past.submitted_at,
-            answer=past.answer,
-            skip_reason=past.skip_reason,
-            may_revise=past.revisable_until is not None,
-            why=past.why,
-            extra=past.extra,
-        )
-        for past in found
-    ]
+    desk.history = [past_of(one) for one in found]
+
+
+def past_of(one: OwnReview) -> Past:
+    """An own answer as the history shows it."""
+    return Past(
+        review_id=one.review_id,
+        at=one.submitted_at,
+        answer=one.answer,
+        skip_reason=one.skip_reason,
+        may_revise=one.revisable_until is not None,
+        why=one.why,
+        extra=one.extra,
+    )
 
 
 def fetch_links(desk: Desk, client: DeskClient) -> None:
@@ -82,16 +99,103 @@ def contest(desk: Desk, client: DeskClient, reason: str) -> None:
 def revise(desk: Desk, client: DeskClient, review_id: int, *, now: datetime) -> None:
     """Take one's own answer back to the desk; the item in hand keeps its draft and waits."""
     save_if_changed(desk, client)
-    if desk.save_problem is not None:
+    if unsaved(desk) and desk.claim is not None:
+        desk.note = "What is on screen is not saved yet, so it stays here."
         return
     try:
         taken = client.revise(review_id)
     except StropError as error:
         desk.note = str(error)
         return
+    last = next((past for past in desk.history if past.review_id == review_id), None)
     desk.history = [past for past in desk.history if past.review_id != review_id]
     clear_desk(desk, now)
     receive_claim(desk, taken)
+    desk.revised = last
+
+
+def leave_as_it_was(desk: Desk, client: DeskClient, *, now: datetime) -> None:
+    """End a revision: the answer that was given stands, and what comes next comes."""
+    if desk.claim is None:
+        return
+    kept = desk.revised
+    try:
+        receipt = client.skip(desk.claim.slot_id, desk.claim.version, LEFT_AS_IT_WAS, next=True)
+    except StropError as error:
+        lose_item(desk, error)
+        desk.note = str(error)
+        return
+    if kept is not None:
+        desk.history = [kept, *desk.history][:LONGEST_HISTORY]
+    clear_desk(desk, now)
+    if receipt.next is None:
+        take_next(desk, client, now=now)
+    else:
+        receive_claim(desk, receipt.next)
+
+
+def lead_on(desk: Desk, client: DeskClient, *, words: bool, now: datetime) -> None:
+    """The item on screen was finished in another window: show what is next.
+
+    Words that only this window has are first kept on the server, as a change to the answer that was
+    given there; the person then submits it or leaves the answer as it was.
+
+    Args:
+        words: whether something was written here that the server does not have.
+    """
+    gone, claim, answer = desk.gone, desk.claim, desk.answer
+    assert gone is not None
+    assert claim is not None
+    desk.gone = None
+    try:
+        if words and (done := _finished_elsewhere(client, desk)) is not None:
+            taken = client.revise(done.review_id)
+            if taken.claim is not None:
+                client.save_draft(taken.claim.slot_id, taken.claim.version, answer)
+                clear_desk(desk, now)
+                receive_claim(desk, taken)
+                desk.answer = desk.saved = answer
+                desk.correcting = answer.correction is not None
+                desk.revised, desk.note = past_of(done), CHANGED_ELSEWHERE
+                return
+        taken = client.claim(desk.queue_id)
+    except NotAuthenticated:
+        desk.gone, desk.signed_out = gone, True
+        return
+    except StropError as error:
+        desk.problem, desk.note = gone, str(error)
+        return
+    _show_what_is_next(desk, taken, gone, words=words, now=now)
+
+
+def _show_what_is_next(
+    desk: Desk, taken: ClaimAnswer, gone: StropError, *, words: bool, now: datetime
+) -> None:
+    held = desk.claim
+    if (
+        held
+        and taken.claim
+        and (taken.claim.slot_id, taken.claim.version)
+        == (
+            held.slot_id,
+            held.version,
+        )
+    ):
+        desk.save_problem = str(gone)  # it is still the person's: only this act was refused
+    elif words:
+        desk.problem = gone  # nothing takes these words: they stay until the person leaves them
+    else:
+        clear_desk(desk, now)
+        receive_claim(desk, taken)
+        desk.note = f"{gone.message} This is what comes next."
+
+
+def _finished_elsewhere(client: DeskClient, desk: Desk) -> OwnReview | None:
+    """The own answer that was given to the item on screen, when it can still be changed."""
+    assert desk.claim is not None
+    found = client.my_reviews(desk.queue_id, limit=LONGEST_HISTORY)
+    mine = (past for past in found if past.slot_id == desk.claim.slot_id)
+    return next((past for past in mine if past.revisable_until is not None), None)
 
 
 def take_adjudication(desk: Desk, client: DeskClient, *, now: datetime) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from backend.errors import StropError
-from backend.rubrics import Rubric, validate_answers
+from backend.rubrics import Rubric, validate_answer
 from backend.schemas.review import Answer, ReviewReceipt
 from dashboard.desk_api import DeskClient, Past
 from dashboard.desk_state import (
@@ -23,17 +23,19 @@ from dashboard.desk_state import (
 )
 
 LONGEST_HISTORY = 6
+VOTE = "vote"  # the question of a pair, among the questions of a rubric
 
 
-def missing_answer(desk: Desk, rubric: Rubric) -> str | None:
-    """What keeps the answer from being submitted, as a sentence; None when nothing does."""
+def missing_answer(desk: Desk, rubric: Rubric) -> tuple[str, str] | None:
+    """What keeps the answer from being submitted: the question, and a sentence in its words."""
     assert desk.claim is not None
     if desk.claim.kind == "pair" and desk.answer.winner is None:
-        return "Choose one of the five answers first."
-    try:
-        validate_answers(rubric, desk.answer.ratings)
-    except StropError as error:
-        return str(error)
+        return VOTE, "Choose one of the five answers first."
+    for criterion in rubric.criteria:
+        try:
+            validate_answer(criterion, desk.answer.ratings.get(criterion.name))
+        except StropError as error:
+            return criterion.name, error.message  # the hint has names that no button shows
     return None
 
 
@@ -41,7 +43,7 @@ def submit(desk: Desk, client: DeskClient, rubric: Rubric, *, now: datetime) -> 
     """Send the answer and take the next item; a missing answer is said and nothing is sent."""
     if desk.claim is None:
         return
-    desk.note = missing_answer(desk, rubric)
+    desk.missing, desk.note = missing_answer(desk, rubric) or (None, None)
     if desk.note is not None:
         return
     tick(desk, now=now)
@@ -49,7 +51,7 @@ def submit(desk: Desk, client: DeskClient, rubric: Rubric, *, now: datetime) -> 
     try:
         receipt = client.submit(desk.claim.slot_id, desk.claim.version, answer, next=True)
     except StropError as error:
-        lose_item(desk, error)
+        _keep_unsent(desk, error)
         return
     desk.finished_here, desk.sent_at = desk.finished_here + 1, now
     done = Past(
@@ -63,18 +65,29 @@ def submit(desk: Desk, client: DeskClient, rubric: Rubric, *, now: datetime) -> 
     _go_on(desk, client, receipt, done, now=now)
 
 
+def _keep_unsent(desk: Desk, error: StropError) -> None:
+    """The item stays with all that was said; whether its draft is saved is another matter."""
+    before = desk.save_problem
+    lose_item(desk, error)
+    desk.save_problem, desk.note = before, f"Not sent. {error}"
+    if desk.signed_out:
+        desk.note = "Not sent: your sign-in has ended. Sign in, then send it again."
+
+
 def _go_on(
     desk: Desk, client: DeskClient, receipt: ReviewReceipt, done: Past, *, now: datetime
 ) -> None:
-    """Keep what was done in the history, and put on the desk what comes next."""
+    """Keep what was done in the history, and put on the desk what comes next.
+
+    What was sent is not on the desk any more, whatever becomes of the next claim.
+    """
+    clear_desk(desk, now)
     desk.history = [done, *(p for p in desk.history if not _is_same(p, done))][:LONGEST_HISTORY]
     if receipt.next is None:
         take_next(desk, client, now=now)
     elif receipt.gold is not None:
-        clear_desk(desk, now)
         desk.screen, desk.feedback, desk.waiting = Screen.FEEDBACK, receipt.gold, receipt.next
     else:
-        clear_desk(desk, now)
         receive_claim(desk, receipt.next)
 
 
@@ -101,7 +114,7 @@ def skip(desk: Desk, client: DeskClient, reason: str, *, now: datetime) -> None:
     try:
         receipt = client.skip(desk.claim.slot_id, desk.claim.version, reason.strip(), next=True)
     except StropError as error:
-        lose_item(desk, error)
+        _keep_unsent(desk, error)
         return
     done = Past(receipt.review_id, now, Answer(), skip_reason=reason.strip())
     _go_on(desk, client, receipt, done, now=now)

@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
-from backend.errors import LeaseLost, NotAuthenticated, NotFound, StropError
+from backend.errors import Conflict, LeaseLost, NotAuthenticated, NotFound, StropError
+from backend.rubrics import Rubric, Text
 from backend.schemas.review import (
     Answer,
     Claim,
@@ -39,7 +40,6 @@ class Screen(StrEnum):
     PAUSED = "paused"
     CLOSED = "closed"
     ERROR = "error"
-    SIGNED_OUT = "signed_out"
 
 
 REASONS = {
@@ -63,6 +63,13 @@ class Desk:
         measured: whether the browser's clock has told that time; before it does, the gaps
             between clicks stand for it.
         note: one sentence about what just happened, shown once.
+        missing: the question that keeps the answer from being sent; `tried` counts the submits.
+        problem: on Screen.ERROR what went wrong; with an item on screen, why it is not the
+            person's any more. What they wrote stays, and may still be sent.
+        gone: the item was finished in another window; `desk_after.lead_on` settles what is next.
+        signed_out: the sign-in has ended; everything stays as it is until there is another.
+        revised: the answer that stands until the one on screen takes its place.
+        staying: the question of several options that digits answer until the person goes on.
         history: own answers, the last one first.
         upheld: contests of the person that a lead has upheld, the last one first.
         links: where the source supports the output; None before they were asked for.
@@ -81,6 +88,11 @@ class Desk:
     problem: StropError | None = None
     message: str | None = None
     note: str | None = None
+    missing: str | None = None
+    gone: StropError | None = None
+    signed_out: bool = False
+    revised: Past | None = None
+    staying: str | None = None
     active_seconds: float = 0.0
     measured: bool = False
     seen_at: datetime | None = None
@@ -88,6 +100,7 @@ class Desk:
     finished_here: int = 0
     sent_at: datetime | None = None
     digits_taken: int = 0
+    tried: int = 0
     runs: int = 0
     history: list[Past] = field(default_factory=list)
     history_loaded: bool = False
@@ -105,13 +118,16 @@ class Desk:
 
 
 def take_next(desk: Desk, client: DeskClient, *, now: datetime) -> None:
-    """Claim the next item, or the one still held; its draft comes with it."""
-    clear_desk(desk, now)
+    """Claim the next item, or the one still held; its draft comes with it.
+
+    While there is no answer to the claim, what is on the desk stays on it.
+    """
     try:
         taken = client.claim(desk.queue_id)
     except StropError as error:
         _fail(desk, error)
         return
+    clear_desk(desk, now)
     receive_claim(desk, taken)
 
 
@@ -119,15 +135,19 @@ def clear_desk(desk: Desk, now: datetime) -> None:
     """An empty desk: what was on it is saved, sent or given up."""
     desk.claim = desk.saved = desk.saved_at = desk.problem = desk.save_problem = None
     desk.answer, desk.correcting, desk.digits_taken = Answer(), False, 0
+    desk.missing = desk.gone = desk.revised = desk.staying = None
+    desk.signed_out = False
     desk.active_seconds, desk.measured, desk.seen_at = 0.0, False, now
     desk.links = desk.links_problem = desk.message = desk.note = None
     desk.feedback, desk.waiting, desk.contested = None, None, False
 
 
 def _fail(desk: Desk, error: StropError) -> None:
-    desk.screen, desk.problem = Screen.ERROR, error
-    if isinstance(error, NotAuthenticated):
-        desk.screen = Screen.SIGNED_OUT
+    desk.signed_out = isinstance(error, NotAuthenticated)
+    if desk.claim is None:
+        desk.screen, desk.problem = Screen.ERROR, error
+    else:
+        desk.note = str(error)
 
 
 def receive_claim(desk: Desk, taken: ClaimAnswer) -> None:
@@ -185,9 +205,21 @@ def unsaved(desk: Desk) -> bool:
     return desk.claim is not None and not _same(desk.answer, desk.saved or Answer())
 
 
+def has_words(desk: Desk, rubric: Rubric) -> bool:
+    """Whether something was written or marked here that the server does not have."""
+    if not unsaved(desk):
+        return False
+    ours, theirs = desk.answer, desk.saved or Answer()
+    asked = [criterion.name for criterion in rubric.criteria if isinstance(criterion, Text)]
+    written = ("correction", "correction_reason", "comment", "spans")
+    return any(getattr(ours, part) != getattr(theirs, part) for part in written) or any(
+        ours.ratings.get(name) != theirs.ratings.get(name) for name in asked
+    )
+
+
 def save_if_changed(desk: Desk, client: DeskClient) -> None:
-    """Save the draft when it differs from what the server has."""
-    if desk.claim is None or not unsaved(desk):
+    """Save the draft when it differs from what the server has, and would still take it."""
+    if desk.claim is None or not unsaved(desk) or desk.problem is not None:
         return
     answer = timed_answer(desk)
     try:
@@ -196,6 +228,7 @@ def save_if_changed(desk: Desk, client: DeskClient) -> None:
         lose_item(desk, error)
         return
     desk.saved, desk.saved_at, desk.save_problem = answer, lease.at, None
+    desk.signed_out = False
 
 
 def _same(one: Answer, other: Answer) -> bool:
@@ -213,10 +246,13 @@ def timed_answer(desk: Desk) -> Answer:
 
 
 def lose_item(desk: Desk, error: StropError) -> None:
-    """What an error on the item on screen means: the answer stays unless the lease is gone."""
-    if isinstance(error, NotAuthenticated):
-        desk.screen = Screen.SIGNED_OUT
-    elif isinstance(error, LeaseLost | NotFound):
-        desk.screen, desk.problem = Screen.ERROR, error
-    else:
-        desk.save_problem = str(error)
+    """What an error on the item on screen means; the item and the answer stay on it."""
+    match error:
+        case NotAuthenticated():
+            desk.signed_out = True
+        case LeaseLost():
+            desk.problem = error
+        case Conflict() | NotFound():
+            desk.gone = error
+        case _:
+            desk.save_problem = str(error)

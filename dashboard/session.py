@@ -11,40 +11,87 @@ from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
-from backend.errors import NotAuthenticated, NotFound, StropError
+from backend.errors import Conflict, NotAuthenticated, NotFound, StropError
 from backend.schemas.projects import ProjectShown
+from backend.schemas.review import ReviewQueueForMe
 from backend.schemas.users import Me
-from dashboard.components.frame import show_sign_in_link
+from dashboard.components.frame import show_problem, show_sign_in_link
 from dashboard.components.marked_text import plain
+from dashboard.desk_state import Desk, save_if_changed, unsaved
 
 if TYPE_CHECKING:
     from backend.client import StropClient
 
 COOKIE = "strop_session"
 CLIENT_KEY = "strop-client"
+COOKIE_KEY = "strop-cookie"
+PERSON_KEY = "strop-person"
+ENDED_KEY = "strop-sign-in-ended"
+QUEUES_KEY = "strop-my-queues"
+UNSENT_KEY = "strop-unsent"
 PROJECT_KEY = "strop-project"
 SIGNED_OUT_KEY = "strop-signed-out"
 
 
 def current_client() -> StropClient:
-    """The client of this tab.
+    """The client of this tab; another one when the line was taken up with another cookie.
 
     Raises:
         NotAuthenticated: the browser sent no session cookie.
     """
-    if CLIENT_KEY not in st.session_state:
-        st.session_state[CLIENT_KEY] = _client_from_cookie()
+    cookie = st.context.cookies.get(COOKIE)
+    known = st.session_state.get(COOKIE_KEY)
+    if CLIENT_KEY not in st.session_state or (known is not None and cookie not in (known, None)):
+        st.session_state[CLIENT_KEY] = _client_with(cookie)
+        st.session_state[COOKIE_KEY] = cookie
     client: StropClient = st.session_state[CLIENT_KEY]
     return client
 
 
-def _client_from_cookie() -> Any:
+def _client_with(cookie: str | None) -> Any:
     from backend.client import StropClient
 
-    cookie = st.context.cookies.get(COOKIE)
     if not cookie:
         raise NotAuthenticated("Nobody is signed in in this browser.")
     return StropClient(str(st.secrets["api_url"]), cookie=cookie)
+
+
+def person_here() -> Me:
+    """Who works in this tab; once their sign-in has ended, who they were, until there is another.
+
+    What one person left on the page is never for the next one.
+
+    Raises:
+        NotAuthenticated: nobody has been signed in in this tab.
+    """
+    known: Me | None = st.session_state.get(PERSON_KEY)
+    try:
+        me = current_client().me()
+    except NotAuthenticated:
+        if known is None:
+            raise
+        st.session_state[ENDED_KEY] = True
+        return known
+    st.session_state.pop(ENDED_KEY, None)
+    if known is not None and known.id != me.id:
+        kept = {key: st.session_state[key] for key in (CLIENT_KEY, COOKIE_KEY)}
+        st.session_state.clear()
+        st.session_state.update(kept)
+    st.session_state[PERSON_KEY] = me
+    return me
+
+
+def sign_in_ended() -> bool:
+    """Whether the page shows what it knew when the sign-in ended."""
+    return bool(st.session_state.get(ENDED_KEY))
+
+
+def my_queues() -> list[ReviewQueueForMe]:
+    """The queues of the person; as they were when the sign-in has ended."""
+    if not sign_in_ended():
+        st.session_state[QUEUES_KEY] = current_client().my_queues()
+    queues: list[ReviewQueueForMe] = st.session_state.get(QUEUES_KEY, [])
+    return queues
 
 
 def choose_project(me: Me) -> None:
@@ -79,8 +126,20 @@ def show_person(me: Me, place: Any) -> None:
         st.caption(f"Signed in as {plain(me.name)}, shown to others as {plain(me.pseudonym)}")
         st.button("Sign out", key="sign-out", type="tertiary", on_click=_sign_out)
 
+        if UNSENT_KEY in st.session_state:
+            show_problem(st.session_state.pop(UNSENT_KEY))
+
 
 def _sign_out() -> None:
+    """End the session, when all that was written in this tab is on the server."""
+    for desk in [one for one in st.session_state.values() if isinstance(one, Desk)]:
+        save_if_changed(desk, current_client())
+        if unsaved(desk):
+            st.session_state[UNSENT_KEY] = Conflict(
+                "You are still signed in: what you wrote is not saved yet.",
+                hint="The desk says on the left what keeps it. Send it, or close the page.",
+            )
+            return
     with suppress(StropError):  # a session that has ended already is what was wanted
         current_client().sign_out()
     st.session_state.clear()

@@ -77,7 +77,8 @@ class Claim(Shown):
     """An item under lease. Send `slot_id` and `version` back with every draft and answer.
 
     A sign of life is due every `heartbeat_seconds`, half of the lease's life. `adjudication` is
-    there when the person is asked for a verdict on answers that differ.
+    there when the person is asked for a verdict on answers that differ; `revising`: an answer of
+    theirs stands until this one is submitted, and skipping leaves it as it was.
     """
 
     slot_id: int
@@ -90,6 +91,7 @@ class Claim(Shown):
     draft: Answer | None = None
     progress: QueueProgress
     adjudication: AdjudicationView | None = None
+    revising: bool = False
 
 
 class ClaimAnswer(Shown):
@@ -198,6 +200,7 @@ class OwnReview(Shown):
     """
 
     review_id: int
+    slot_id: int
     state: str
     submitted_at: datetime
     simulated: bool

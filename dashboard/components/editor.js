@@ -112,16 +112,25 @@ export function reasonParts(line, known) {
   return [picked, parts.filter((part) => !known.includes(part)).join("; ")];
 }
 
+// The reasons as the page has them now, as one line.
+function reasonNow(root) {
+  const on = [...root.querySelectorAll(".chips [aria-pressed=true]")].map((chip) => chip.dataset.reason);
+  return reasonLine(on, root.querySelector(".why input").value);
+}
+
 function showReasons(root, data, hand) {
   const box = root.querySelector(".why"), chips = root.querySelector(".chips");
   const words = box.querySelector("input");
+  const held = `${data.item} reason`;
   box.hidden = !data.reasons.length;
   if (box.hidden) return;
   const [picked, said] = reasonParts(data.reason, data.reasons);
   words.value = said;
   const tell = () => {
     const on = [...chips.querySelectorAll("[aria-pressed=true]")].map((chip) => chip.dataset.reason);
-    hand(reasonLine(on, words.value));
+    const line = reasonLine(on, words.value);
+    tellUnsent(held, line !== (root.stropReason ?? ""));
+    hand(line);
   };
   chips.replaceChildren(...data.reasons.map((reason) => {
     const chip = document.createElement("button");
@@ -135,7 +144,7 @@ function showReasons(root, data, hand) {
     return chip;
   }));
   let timer = null;
-  words.oninput = () => { clearTimeout(timer); timer = setTimeout(tell, PAUSE_MS); };
+  words.oninput = () => { tellUnsent(held, true); clearTimeout(timer); timer = setTimeout(tell, PAUSE_MS); };
   words.onblur = () => { clearTimeout(timer); tell(); };
   words.onkeydown = (event) => { if (event.key === "Escape") words.blur(); };
 }
@@ -162,6 +171,7 @@ export default function (component) {
     setStateValue("text", area.value);
   };
   const changed = () => {
+    tellUnsent(data.item, true);
     showDiff(place, data.original, area.value);
     fit(area);
     clearTimeout(timer);
@@ -180,6 +190,10 @@ export default function (component) {
     });
     if (data.focus) area.focus();
   }
+  // What the server took is drawn back to us; what was typed since then is still on its way.
+  parentElement.stropReason = data.reason ?? "";
+  tellUnsent(data.item, area.value !== data.text);
+  if (data.reasons.length) tellUnsent(`${data.item} reason`, reasonNow(parentElement) !== parentElement.stropReason);
   area.oninput = changed;
   area.onblur = hand;
   area.onkeydown = (event) => {
@@ -191,5 +205,9 @@ export default function (component) {
     hand();
     area.focus();
   };
-  return () => clearTimeout(timer);
+  return () => {
+    clearTimeout(timer);
+    tellUnsent(data.item, false);
+    tellUnsent(`${data.item} reason`, false);
+  };
 }

@@ -18,7 +18,8 @@ HERE = Path(__file__).parent
 
 @cache
 def _component() -> Any:
-    html, css, js = ((HERE / f"editor.{kind}").read_text("utf-8") for kind in ("html", "css", "js"))
+    html, css = ((HERE / f"editor.{kind}").read_text("utf-8") for kind in ("html", "css"))
+    js = "\n".join((HERE / name).read_text("utf-8") for name in ("unsent.js", "editor.js"))
     return st.components.v2.component("strop_editor", html=html, css=css, js=js)
 
 

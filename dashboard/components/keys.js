@@ -1,6 +1,8 @@
-// Keys of the desk, and the clock that runs while they are used (clock.js is put before this).
+// Keys of the desk, and the clock that runs while they are used (clock.js and unsent.js are put
+// before this).
 
 const HAND_MS = 45000;   // how old the server's knowledge of the time may get while somebody works
+const SKIP = "@skip";    // the reasons of a skip, among the questions
 const QUESTION = /(?:^|\s)st-key-question-\d+-\d+-(\S+)/;
 
 const typing = (place) =>
@@ -34,10 +36,14 @@ class Keys {
       this.clock.start(data.item, data.seconds, data.by);
       this.handed = performance.now();
     }
+    if (this.data?.item !== data.item) forgetUnsent();
     this.data = data;
     this.hand = hand;
     this.sent = null;
+    this.skipping = null;
+    tellUnsent("digits", this.entries.length > data.taken);
     this.drawSheet();
+    this.goTo(data.missing);
     document.documentElement.dataset.stropItem = data.item;  // which item the keys are for
   }
 
@@ -57,6 +63,24 @@ class Keys {
     }));
   }
 
+  // Shows the question that keeps the answer from being sent, once for each time it was tried.
+  goTo(missing) {
+    document.querySelectorAll(".strop-missing").forEach((box) => box.classList.remove("strop-missing"));
+    if (!missing) return;
+    const box = document.querySelector(`[class*='st-key-question-${this.data.item}-${CSS.escape(missing)}']`);
+    if (!box) return;
+    box.classList.add("strop-missing");
+    if (!this.data.tried || this.tried === this.data.tried) return;
+    this.tried = this.data.tried;
+    box.scrollIntoView({ block: "center" });
+    firstIn(box)?.focus({ preventScroll: true });
+  }
+
+  // Whether digits are for the reasons of a skip: its panel is open, or on its way.
+  skips() {
+    return this.skipping ?? document.querySelector(`.st-key-desk-skipping-${this.data.item}`) !== null;
+  }
+
   handTime() {
     this.handed = performance.now();
     this.hand("clock", this.clock.read());
@@ -73,6 +97,7 @@ class Keys {
     if (own || typing(place)) return this.clock.input(questionOf(place)[1]);
     if (this.sheet.open) return this.sheetKey(event);
     if (/^[0-9]$/.test(event.key)) return this.digit(event, again);
+    if (event.key === "Enter" && !place.closest?.("button, a, summary, [data-strop-own]")) return this.digit(event, again);
     if (event.key.startsWith("Arrow")) return this.arrow(event, place);
     this.clock.input(questionOf(place)[1]);
     if (!again && !this.sent) this.act(event);
@@ -95,7 +120,7 @@ class Keys {
   }
 
   digit(event, again) {
-    const named = questionOf(document.activeElement)[1];
+    const named = this.skips() ? SKIP : questionOf(document.activeElement)[1];
     const pending = this.entries.length - this.data.taken;
     this.clock.input(named ?? this.data.open[Math.max(0, pending)] ?? null);
     if (again || this.sent) return;
@@ -106,6 +131,7 @@ class Keys {
 
   handDigits() {
     const { item, sitting } = this.data;
+    tellUnsent("digits", true);
     this.hand("typed", { item, sitting, entries: this.entries, clock: this.clock.read() });
   }
 
@@ -119,6 +145,7 @@ class Keys {
     }
     const button = document.querySelector(`.st-key-${this.data.keys[key]} button`);
     if (!this.data.keys[key] || !button || button.disabled) return;
+    if (key === "s") this.skipping = !this.skips();
     stop(event);
     this.press(button);
   }
@@ -148,9 +175,14 @@ class Keys {
     const open = boxes.find((one) => one.querySelector(".todo"));
     const next = box ? boxes[boxes.indexOf(box) + by] : by > 0 ? open ?? boxes[0] : boxes.at(-1);
     if (!next) return null;
-    const host = next.querySelector("textarea, input") ? null : next.querySelector("[kind=primary], button");
-    return host ?? next.querySelector("textarea, input, button") ?? inShadow(next);
+    return firstIn(next);
   }
+}
+
+// What takes the focus in the box of a question: its answer, or the first one.
+function firstIn(box) {
+  const host = box.querySelector("textarea, input") ? null : box.querySelector("[kind=primary], button");
+  return host ?? box.querySelector("textarea, input, button") ?? inShadow(box);
 }
 
 function inShadow(box) {

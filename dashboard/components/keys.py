@@ -21,9 +21,13 @@ HERE = Path(__file__).parent
 KEY = "strop-digits"
 
 
+SKIP = "@skip"  # as in keys.js: digits for the reasons of a skip
+GO_ON = "Enter"  # beside the digits: on from a question of which several options were chosen
+
+
 @dataclass(frozen=True, slots=True)
 class Typed:
-    """A digit, and the question that had the focus (None: the digit is for the next open one)."""
+    """A digit or GO_ON, and the question that had the focus (None: it is for the next open one)."""
 
     question: str | None
     digit: str
@@ -40,7 +44,9 @@ class ActiveTime:
 @cache
 def _component() -> Any:
     html, css = ((HERE / f"keys.{kind}").read_text("utf-8") for kind in ("html", "css"))
-    js = "\n".join((HERE / name).read_text("utf-8") for name in ("clock.js", "keys.js"))
+    js = "\n".join(
+        (HERE / name).read_text("utf-8") for name in ("clock.js", "unsent.js", "keys.js")
+    )
     return st.components.v2.component(
         "strop_digits", html=html, css=css, js=js, isolate_styles=False
     )
@@ -56,6 +62,8 @@ def listen_for_keys(
     open_questions: Sequence[str],
     taken: int,
     time: ActiveTime,
+    missing: str | None = None,
+    tried: int = 0,
 ) -> None:
     """Put the listener on the page, for this item and no other.
 
@@ -67,6 +75,8 @@ def listen_for_keys(
         help_rows: (keys with blanks between them, what they do) for the sheet.
         open_questions: questions that wait for digits, in order.
         taken: digits of this item that the desk has taken.
+        missing: the question that keeps the answer from being sent; the page goes to it once for
+            each value of `tried`.
         time: active time so far, from which the clock goes on when the item is new to the page.
     """
     _component()(
@@ -81,6 +91,8 @@ def listen_for_keys(
             "taken": taken,
             "seconds": time.seconds,
             "by": time.by_question,
+            "missing": missing,
+            "tried": tried,
         },
         default={"typed": None, "clock": None},
         on_typed_change=_nothing,

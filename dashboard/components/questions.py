@@ -91,9 +91,16 @@ def answer_of_digit(
 
 
 def choices_of_name(rubric: Rubric, name: str) -> list[Choice]:
-    """The choices of the criterion of that name; none where no single choice is the answer."""
+    """The choices of the criterion of that name; none where it is answered otherwise."""
     criterion = rubric.criterion(name)
-    return [] if isinstance(criterion, Multi | Number | Text) else choices_of(criterion)
+    return [] if isinstance(criterion, Number | Text) else choices_of(criterion)
+
+
+def stays_on(rubric: Rubric, name: str, value: Value) -> bool:
+    """Whether digits go on to answer this question: more of its options may be meant."""
+    criterion = rubric.criterion(name)
+    chosen = chosen_options(value) or []
+    return isinstance(criterion, Multi) and bool(chosen) and chosen != [criterion.alone]
 
 
 def open_questions(rubric: Rubric, ratings: dict[str, Value]) -> list[str]:
@@ -110,9 +117,22 @@ def next_question(rubric: Rubric, ratings: dict[str, Value]) -> str | None:
     return next(iter(open_questions(rubric, ratings)), None)
 
 
-def show_questions(rubric: Rubric, ratings: dict[str, Value], rate: Rate, *, item: str) -> None:
-    """All questions of the rubric with their answers so far."""
-    active = next_question(rubric, ratings)
+def show_questions(
+    rubric: Rubric,
+    ratings: dict[str, Value],
+    rate: Rate,
+    *,
+    item: str,
+    staying: str | None = None,
+    digits: bool = True,
+) -> None:
+    """All questions of the rubric with their answers so far.
+
+    Args:
+        staying: the question of several options that digits answer until the person goes on.
+        digits: whether digits are for the questions just now.
+    """
+    active = (staying or next_question(rubric, ratings)) if digits else None
     for criterion in rubric.criteria:
         value = ratings.get(criterion.name)
         with st.container(gap="xsmall", key=f"question-{item}-{criterion.name}"):
@@ -124,7 +144,7 @@ def show_questions(rubric: Rubric, ratings: dict[str, Value], rate: Rate, *, ite
                 case Number():
                     _show_number(criterion, value, rate, key=key)
                 case Multi():
-                    _show_multi(criterion, value, rate, key=key)
+                    _show_multi(criterion, value, rate, key=key, digits=criterion.name == active)
                 case YesNo() | Verdict() | Stars() | Category():
                     _show_choices(criterion, value, rate, key=key, digits=criterion.name == active)
                 case _:
@@ -203,14 +223,17 @@ def _show_choices(
             )
 
 
-def _show_multi(criterion: Multi, value: Value, rate: Rate, *, key: str) -> None:
+def _show_multi(criterion: Multi, value: Value, rate: Rate, *, key: str, digits: bool) -> None:
     """Buttons that add an option to the answer or take it away."""
     chosen = chosen_options(value) or []
+    choices = choices_of(criterion)
+    if digits:
+        st.html("<p class='strop-help'>Several may be right. Enter goes on.</p>")
     with st.container(horizontal=True, gap="xsmall"):
-        for choice in choices_of(criterion):
+        for digit, choice in zip(_digits(len(choices)), choices, strict=True):
             picked = choice.value in chosen
             st.button(
-                choice_label(choice, picked=picked, digit=None),
+                choice_label(choice, picked=picked, digit=digit if digits else None),
                 key=f"{key}-{choice.value}",
                 type="primary" if picked else "secondary",
                 on_click=rate,

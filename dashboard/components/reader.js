@@ -63,6 +63,7 @@ class Reader {
     if (fresh) this.begin();
     else if (relinked && this.pressed) this.late = true;  // while words are being selected
     else if (relinked) this.relink();
+    tellUnsent("marks", marksAsText(this.marks) !== marksAsText(data.marks));
     this.root.classList.toggle("correcting", data.correcting);
     if (data.wanted && data.links === null && this.asked !== data.item) {
       this.asked = data.item;
@@ -473,6 +474,7 @@ class Reader {
   }
 
   handMarks() {
+    tellUnsent("marks", true);
     this.hand("marks", { item: this.data.item, marks: this.marks });
   }
 
@@ -497,6 +499,8 @@ class Reader {
   }
 }
 
+const marksAsText = (marks) => JSON.stringify(
+  marks.map(({ start, end, kind, severity, note }) => [start, end, kind, severity ?? null, note ?? null]));
 const labelOf = (choices, name) => choices.find((choice) => choice.name === name)?.label ?? name;
 
 function plainWords(points, { start, end }) {

@@ -26,7 +26,9 @@ ANY_KIND = ("wrong fact", "not in the source", "something missing", "wording", "
 @cache
 def _component() -> Any:
     html, css = ((HERE / f"reader.{kind}").read_text("utf-8") for kind in ("html", "css"))
-    js = "\n".join((HERE / name).read_text("utf-8") for name in ("text.js", "reader.js"))
+    js = "\n".join(
+        (HERE / name).read_text("utf-8") for name in ("unsent.js", "text.js", "reader.js")
+    )
     return st.components.v2.component(
         "strop_reader", html=html, css=css, js=js, isolate_styles=False
     )

@@ -13,15 +13,16 @@ from typing import assert_never
 
 import streamlit as st
 
-from backend.errors import StropError
+from backend.errors import Conflict, LeaseLost, NotAuthenticated, NotFound, StropError
 from backend.rubrics import Rubric
 from backend.schemas.review import ReviewQueueForMe
-from dashboard.components.frame import show_sign_in_link, show_state
+from dashboard.components.frame import show_state
 from dashboard.components.jump import jump_to_top
 from dashboard.components.marked_text import plain
-from dashboard.desk_after import load_history
-from dashboard.desk_state import Desk, Screen, take_next, tick
-from dashboard.session import current_client
+from dashboard.desk_after import lead_on, load_history
+from dashboard.desk_state import Desk, Screen, has_words, lose_item, take_next, tick
+from dashboard.session import current_client, my_queues, sign_in_ended
+from dashboard.views.desk_entered import take_what_was_entered
 from dashboard.views.desk_item import show_item
 from dashboard.views.desk_screens import (
     show_closed,
@@ -42,7 +43,7 @@ BEAT_SECONDS = 30
 def show() -> None:
     """Choose the queue and put its desk on the page."""
     st.html(STYLE)
-    queues = current_client().my_queues()
+    queues = my_queues()
     if not queues:
         show_state(
             "○",
@@ -90,7 +91,26 @@ def show_desk(queue: ReviewQueueForMe, rubric: Rubric) -> None:
     """The screen on which the desk stands."""
     desk = desk_of(queue.id)
     tick(desk, now=datetime.now(UTC))
+    _catch_up(desk, rubric)
     jump_to_top(item=f"{queue.id}-{desk.screen}-{desk.item_key}")
+    _show_screen(desk, queue, rubric)
+    if desk.signed_out and not sign_in_ended():
+        st.rerun()  # the page around this shows how to sign in
+
+
+def _catch_up(desk: Desk, rubric: Rubric) -> None:
+    """What happened elsewhere since the last drawing: an item finished, a new sign-in."""
+    now = datetime.now(UTC)
+    if desk.signed_out and not sign_in_ended():
+        desk.signed_out = False
+        if desk.claim is None:
+            take_next(desk, current_client(), now=now)
+    if desk.gone is not None:
+        take_what_was_entered(desk, rubric)
+        lead_on(desk, current_client(), words=has_words(desk, rubric), now=now)
+
+
+def _show_screen(desk: Desk, queue: ReviewQueueForMe, rubric: Rubric) -> None:
     match desk.screen:
         case Screen.ITEM:
             show_item(desk, queue, rubric)
@@ -108,10 +128,6 @@ def show_desk(queue: ReviewQueueForMe, rubric: Rubric) -> None:
             show_closed(desk)
         case Screen.ERROR:
             show_error(desk)
-        case Screen.SIGNED_OUT:
-            show_sign_in_link(
-                "Your sign-in has ended. Your draft is saved and comes back with you."
-            )
         case _:
             assert_never(desk.screen)
 
@@ -120,11 +136,14 @@ def show_desk(queue: ReviewQueueForMe, rubric: Rubric) -> None:
 def keep_lease(queue_id: int) -> None:
     """Keep the lease alive while the page is open and somebody works at it."""
     desk = desk_of(queue_id)
-    if desk.claim is None or desk.screen != Screen.ITEM or desk.seen_at is None:
+    if desk.claim is None or desk.seen_at is None or desk.problem or desk.gone or desk.signed_out:
         return
     if datetime.now(UTC) - desk.seen_at > HEARTBEAT_FOR:
         return
     try:
         current_client().heartbeat(desk.claim.slot_id, desk.claim.version)
-    except StropError as error:  # the next click says it in full
-        desk.save_problem = str(error)
+    except (Conflict, LeaseLost, NotAuthenticated, NotFound) as error:
+        lose_item(desk, error)
+        st.rerun()
+    except StropError:
+        return  # nothing that was entered is lost by a beat that was missed

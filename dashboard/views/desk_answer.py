@@ -8,6 +8,7 @@ from functools import partial
 
 import streamlit as st
 
+from backend.errors import LeaseLost
 from backend.rubrics import Rubric, Text
 from backend.schemas.review import MarkedSpan
 from dashboard.components.editor import text_editor
@@ -15,26 +16,82 @@ from dashboard.components.frame import escape, facts_html
 from dashboard.components.item import WINNER_WORDS, answer_lines
 from dashboard.components.marked_text import text_html, unwrapped
 from dashboard.components.questions import Value, answered_html, show_questions
+from dashboard.desk_after import leave_as_it_was
 from dashboard.desk_sending import skip, submit
-from dashboard.desk_state import Desk, change_answer, rate
+from dashboard.desk_state import Desk, change_answer, rate, take_next
 from dashboard.session import current_client
-from dashboard.views.desk_entered import remark_key, take_what_was_entered
+from dashboard.views.desk_entered import (
+    SKIP_REASONS,
+    remark_key,
+    skip_reason_key,
+    take_what_was_entered,
+)
 
 VOTE_KEYS = {"left": "A", "right": "B", "tie": "E", "both_bad": "X", "cannot_judge": "J"}
-SKIP_REASONS = ("Not my field", "The source is not readable", "I know this case", "Something else")
 
 
 def show_answer(desk: Desk, rubric: Rubric) -> None:
     """Everything that the expert answers an item with."""
     assert desk.claim is not None
+    _show_notice(desk)
     _show_guidelines(desk, rubric)
     if desk.claim.adjudication is not None:
         _show_answers_that_differ(desk, rubric)
     if desk.claim.kind == "pair":
         _show_vote(desk)
-    show_questions(rubric, dict(desk.answer.ratings), partial(_rate, desk), item=desk.item_key)
+    show_questions(
+        rubric,
+        dict(desk.answer.ratings),
+        partial(_rate, desk),
+        item=desk.item_key,
+        staying=desk.staying,
+        digits=not st.session_state.get(skipping_key(desk)),
+    )
     _show_comment(desk, rubric)
     _show_actions(desk, rubric)
+
+
+def _show_notice(desk: Desk) -> None:
+    """What has to be known of this item before it is answered, and the way out of it."""
+    assert desk.claim is not None
+    if desk.problem is not None:
+        late = isinstance(desk.problem, LeaseLost)
+        hint = (
+            "Submit sends what is here; it is kept as a further answer."
+            if late
+            else "What you wrote here is not on the server. Copy what you need before you go on."
+        )
+        st.html(notice_html(desk.problem.message, hint))
+        label = "Leave it, next item" if late else "Next item"
+        st.button(label, key=f"leave-{desk.item_key}", on_click=_leave, args=(desk,))
+    elif desk.claim.revising:
+        st.html(
+            notice_html(
+                "You are changing an answer that you have given.",
+                "It stands until you submit this one in its place.",
+            )
+        )
+        st.button(
+            "Leave it as it was",
+            key=f"as-it-was-{desk.item_key}",
+            on_click=_leave_as_it_was,
+            args=(desk,),
+        )
+
+
+def notice_html(title: str, line: str) -> str:
+    """A frame with what has to be known first."""
+    return (
+        f"<p class='strop-notice' role='status'><strong>{escape(title)}</strong>{escape(line)}</p>"
+    )
+
+
+def _leave(desk: Desk) -> None:
+    take_next(desk, current_client(), now=datetime.now(UTC))
+
+
+def _leave_as_it_was(desk: Desk) -> None:
+    leave_as_it_was(desk, current_client(), now=datetime.now(UTC))
 
 
 def _show_guidelines(desk: Desk, rubric: Rubric) -> None:
@@ -119,12 +176,12 @@ def _show_vote(desk: Desk) -> None:
 
 
 def _vote(desk: Desk, winner: str) -> None:
-    desk.note = None
+    desk.note = desk.missing = None
     change_answer(desk, winner=winner)
 
 
 def _rate(desk: Desk, criterion: str, value: Value) -> None:
-    desk.note = None
+    desk.note = desk.missing = desk.staying = None
     rate(desk, criterion, value)
 
 
@@ -141,7 +198,7 @@ def _show_comment(desk: Desk, rubric: Rubric) -> None:
 
 
 def _show_actions(desk: Desk, rubric: Rubric) -> None:
-    skipping = f"desk-skip-{desk.item_key}"
+    skipping = skipping_key(desk)
     with st.container(key="desk-actions", gap="xsmall"):
         with st.container(horizontal=True, gap="small", vertical_alignment="center"):
             st.button(
@@ -151,32 +208,40 @@ def _show_actions(desk: Desk, rubric: Rubric) -> None:
                 on_click=_submit,
                 args=(desk, rubric),
             )
-            st.button(
-                "Skip :gray[:small[S]]",
-                key=f"skip-{desk.item_key}",
-                on_click=toggle,
-                args=(skipping,),
-            )
+            if desk.problem is None and desk.claim and not desk.claim.revising:
+                st.button(
+                    "Skip :gray[:small[S]]",
+                    key=f"skip-{desk.item_key}",
+                    on_click=toggle,
+                    args=(skipping,),
+                )
         if desk.note:
             st.html(f"<p class='strop-saved bad' role='alert'>{escape(desk.note)}</p>")
         if st.session_state.get(skipping):
             _show_skip(desk)
 
 
+def skipping_key(desk: Desk) -> str:
+    """Where the tab remembers whether the reasons of a skip are open."""
+    return f"desk-skip-{desk.item_key}"
+
+
 def _submit(desk: Desk, rubric: Rubric) -> None:
     take_what_was_entered(desk, rubric)
     sent = desk.finished_here
+    desk.tried += 1
     submit(desk, current_client(), rubric, now=datetime.now(UTC))
     if desk.finished_here > sent:
         st.session_state[guidelines_key(desk)] = False
 
 
 def _show_skip(desk: Desk) -> None:
-    with st.container(border=True):
+    with st.container(border=True, key=f"desk-skipping-{desk.item_key}"):
         chosen = st.pills(
             "Why do you skip it?",
             SKIP_REASONS,
-            key=f"skip-reason-{desk.item_key}",
+            format_func=lambda reason: f"{reason} :small[{SKIP_REASONS.index(reason) + 1}]",
+            key=skip_reason_key(desk),
         )
         words = st.text_input("In your words (optional)", key=f"skip-words-{desk.item_key}")
         reason = ": ".join(part for part in (chosen, words.strip()) if part)

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import streamlit as st
+
 from backend.rubrics import Rubric, Text
 from dashboard.components.editor import reason_handed_over, text_handed_over
-from dashboard.components.keys import active_time, digits_typed
-from dashboard.components.questions import answer_of_digit, text_key
+from dashboard.components.keys import GO_ON, SKIP, Typed, active_time, digits_typed
+from dashboard.components.questions import DIGITS, answer_of_digit, stays_on, text_key
 from dashboard.components.reader import marks_handed_over
 from dashboard.desk_state import Desk, change_answer, rate, take_time
+
+SKIP_REASONS = ("Not my field", "The source is not readable", "I know this case", "Something else")
 
 
 def take_what_was_entered(desk: Desk, rubric: Rubric) -> None:
@@ -26,12 +30,36 @@ def _take_digits(desk: Desk, rubric: Rubric) -> None:
     """Answer questions by the digits that were typed since the last run."""
     typed = digits_typed(item=desk.item_key, sitting=desk.sitting)
     for entry in typed[desk.digits_taken :]:
-        ratings = dict(desk.answer.ratings)
-        answer = answer_of_digit(rubric, ratings, entry.digit, question=entry.question)
-        if answer is not None:
-            desk.note = None
-            rate(desk, *answer)
+        if entry.question == SKIP:
+            _pick_skip_reason(desk, entry.digit)
+        elif entry.digit == GO_ON:
+            desk.staying = None
+        else:
+            _answer(desk, rubric, entry)
     desk.digits_taken = len(typed)
+
+
+def _answer(desk: Desk, rubric: Rubric, entry: Typed) -> None:
+    """A digit for the question with the focus, the one that it stays on, or the next open one."""
+    ratings = dict(desk.answer.ratings)
+    question = entry.question or desk.staying
+    answer = answer_of_digit(rubric, ratings, entry.digit, question=question)
+    if answer is None:
+        return
+    desk.note = desk.missing = None
+    rate(desk, *answer)
+    desk.staying = answer[0] if stays_on(rubric, *answer) else None
+
+
+def _pick_skip_reason(desk: Desk, digit: str) -> None:
+    place = DIGITS.find(digit)
+    if 0 <= place < len(SKIP_REASONS):
+        st.session_state[skip_reason_key(desk)] = SKIP_REASONS[place]
+
+
+def skip_reason_key(desk: Desk) -> str:
+    """Key of the reasons of a skip."""
+    return f"skip-reason-{desk.item_key}"
 
 
 def _take_words(desk: Desk, rubric: Rubric) -> None:

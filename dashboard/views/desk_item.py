@@ -26,6 +26,7 @@ HELP_SINGLE = (
     ("M", "mark the selected words as an error; while a mark is edited, move it to them"),
     ("Shift+← →", "while a mark is edited: a word less or more at its end"),
     ("Shift+↑ ↓", "while a mark is edited: a word more or less at its start"),
+    ("Enter", "on from a question of which several options may be chosen"),
     ("E", "correct the answer"),
     ("F", "find in the source"),
 )
@@ -64,9 +65,12 @@ def show_item(desk: Desk, queue: ReviewQueueForMe, rubric: Rubric) -> None:
     with questions, st.container(key="desk-questions"):
         show_answer(desk, rubric)
     _listen(desk, rubric)  # the last of all: keys are for an item when it is on screen, not before
-    if unsaved(desk):
+    if unsaved(desk) and desk.problem is None:
+        before = desk.save_problem
         save_if_changed(desk, current_client())
         saved_mark.html(saved_html(desk, zone=browser_zone()))
+        if (desk.gone is not None and str(desk.gone) != before) or desk.problem is not None:
+            st.rerun()  # what is on screen is not the person's to save any more: say so
 
 
 def _listen(desk: Desk, rubric: Rubric) -> None:
@@ -88,6 +92,8 @@ def _listen(desk: Desk, rubric: Rubric) -> None:
         open_questions=open_questions(rubric, dict(desk.answer.ratings)),
         taken=desk.digits_taken,
         time=ActiveTime(desk.answer.active_seconds, dict(desk.answer.seconds_by_criterion)),
+        missing=desk.missing,
+        tried=desk.tried,
     )
 
 

@@ -7,6 +7,7 @@ from zoneinfo import ZoneInfo
 
 import streamlit as st
 
+from backend.errors import LeaseLost
 from backend.rubrics import Rubric
 from backend.schemas.review import GoldFeedback, ReviewQueueForMe
 from dashboard.components.frame import browser_zone, escape
@@ -21,6 +22,7 @@ SAVED = "desk-saved"
 OFFLINE = (
     "<p class='strop-saved bad strop-offline' role='alert'>No connection. What you enter stays on "
     "this page and is saved as soon as the connection is back.</p>"
+    "<p class='strop-saved strop-on-its-way' aria-hidden='true'>Saving …</p>"
 )
 
 
@@ -109,15 +111,30 @@ def take_back(desk: Desk, review_id: int) -> None:
 
 
 def saved_html(desk: Desk, *, zone: ZoneInfo) -> str:
-    """The saved mark: when the draft was saved, or why it could not be."""
-    if desk.save_problem is not None:
-        return f"<p class='strop-saved bad' role='alert'>Not saved. {escape(desk.save_problem)}</p>"
+    """The saved mark: when the draft was saved, or why it could not be.
+
+    Only what the server has is called saved. The browser hides a mark of the class `kept` while it
+    holds something that it has not handed over.
+    """
     if unsaved(desk):
-        return "<p class='strop-saved'>Saving …</p>"
+        why = _why_not_saved(desk)
+        if why is None:
+            return "<p class='strop-saved'>Saving …</p>"
+        return f"<p class='strop-saved bad' role='alert'>Not saved. {escape(why)}</p>"
+    word = "Nothing to save yet"
     if desk.saved_at is not None:
-        at = desk.saved_at.astimezone(zone)
-        return f"<p class='strop-saved' role='status'>✓ Saved {at:%H:%M:%S}</p>"
-    word = "✓ Draft restored" if desk.saved is not None else ""
-    if desk.saved is None and desk.sent_at is not None:
+        word = f"✓ Saved {desk.saved_at.astimezone(zone):%H:%M:%S}"
+    elif desk.saved is not None:
+        word = "✓ Draft restored"
+    elif desk.sent_at is not None:
         word = f"✓ Sent {desk.sent_at.astimezone(zone):%H:%M:%S}"
-    return f"<p class='strop-saved' role='status'>{word or 'Nothing to save yet'}</p>"
+    return f"<p class='strop-saved kept' role='status'>{word}</p>"
+
+
+def _why_not_saved(desk: Desk) -> str | None:
+    """Why the server does not have what is on screen; None while it is being sent."""
+    if desk.signed_out:
+        return "Your sign-in has ended; what you enter stays on this page."
+    if isinstance(desk.problem, LeaseLost):
+        return "The item went to a colleague; Submit sends what is here."
+    return desk.save_problem if desk.problem is None else desk.problem.message

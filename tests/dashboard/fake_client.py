@@ -97,6 +97,7 @@ class FakeClient(FakeReports):
     contested: dict[int, str] = field(default_factory=dict)
     linked: list[Link] = field(default_factory=list)
     gold_results: list[GoldFeedback] = field(default_factory=list)
+    revisable: bool = True
     adjudication: AdjudicationView | None = None
     reason: Any = None
     message: str | None = None
@@ -186,7 +187,7 @@ class FakeClient(FakeReports):
     def revise(self, review_id: int) -> ClaimAnswer:
         self._may_fail("revise")
         claim = self._claim(review_id, version=2).model_copy(
-            update={"draft": self.submitted[review_id]}
+            update={"draft": self.submitted[review_id], "revising": True}
         )
         return ClaimAnswer(claim=claim, progress=claim.progress)
 
@@ -216,10 +217,12 @@ class FakeClient(FakeReports):
         return [
             OwnReview(
                 review_id=slot,
+                slot_id=slot,
                 state="submitted",
                 submitted_at=NOW,
                 simulated=False,
                 skip_reason=None,
+                revisable_until=NOW if self.revisable else None,
                 item=self.items[slot - 1],
                 answer=answer,
             )

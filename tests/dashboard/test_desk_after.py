@@ -14,12 +14,25 @@ from dashboard.desk_after import (
     contest,
     fetch_links,
     go_on_after_feedback,
+    lead_on,
+    leave_as_it_was,
     load_history,
     revise,
     take_adjudication,
 )
 from dashboard.desk_sending import LONGEST_HISTORY, skip, submit
-from dashboard.desk_state import Desk, Screen, change_answer, rate, take_next, take_time, tick
+from dashboard.desk_state import (
+    Desk,
+    Screen,
+    change_answer,
+    has_words,
+    rate,
+    save_if_changed,
+    take_next,
+    take_time,
+    tick,
+    unsaved,
+)
 from tests.dashboard.fake_client import NOW, FakeClient, single_item
 
 RUBRIC = find_rubric("telecom_desk")
@@ -89,10 +102,69 @@ class TestRevise:
         desk = open_desk(client)
         finish_one(desk, client)
         rate(desk, "quality", 5)
-        client.fail[method] = Conflict("No longer.")
+        client.fail[method] = ServerUnavailable("No longer.")
         revise(desk, client, 1, now=NOW)
         assert (desk.item_key, desk.answer.ratings) == ("2-1", {"quality": 5})
         assert "No longer." in (desk.note or "") + (desk.save_problem or "")
+
+    def test_leaving_it_keeps_the_answer_in_the_history(self) -> None:
+        client = FakeClient()
+        desk = open_desk(client)
+        finish_one(desk, client)
+        revise(desk, client, 1, now=NOW)
+        leave_as_it_was(desk, client, now=NOW)
+        assert (desk.history[0].review_id, desk.claim and desk.claim.revising) == (1, False)
+        assert client.skipped == {1: "Left as it was"}
+
+
+class TestSecondWindow:
+    """The item was submitted in another window; `words`: something was written only here."""
+
+    def gone(self, client: FakeClient, *, words: bool) -> Desk:
+        desk = open_desk(client)
+        client.submitted[1] = Answer(ratings={"faithful": "yes"})
+        rate(desk, "faithful", "no")
+        if words:
+            change_answer(desk, comment="only here")
+        client.fail["save_draft"] = Conflict("You have submitted this item already.")
+        save_if_changed(desk, client)
+        assert desk.gone is not None
+        client.fail.clear()
+        return desk
+
+    def test_without_words_the_next_item_comes(self) -> None:
+        client = FakeClient()
+        desk = self.gone(client, words=False)
+        lead_on(desk, client, words=has_words(desk, RUBRIC), now=NOW)
+        assert (desk.item_key, desk.gone) == ("2-1", None)
+        assert desk.note == "You have submitted this item already. This is what comes next."
+
+    def test_words_become_a_change_to_that_answer(self) -> None:
+        client = FakeClient()
+        desk = self.gone(client, words=True)
+        lead_on(desk, client, words=has_words(desk, RUBRIC), now=NOW)
+        assert (desk.item_key, desk.answer.comment) == ("1-2", "only here")
+        assert client.drafts[1].comment == "only here"
+        assert not unsaved(desk)
+
+    def test_words_that_nothing_takes_stay_on_the_page(self) -> None:
+        client = FakeClient(revisable=False)
+        desk = self.gone(client, words=True)
+        lead_on(desk, client, words=has_words(desk, RUBRIC), now=NOW)
+        assert (desk.item_key, desk.answer.comment) == ("1-1", "only here")
+        assert desk.problem is not None
+        take_next(desk, client, now=NOW)
+        assert (desk.item_key, desk.problem) == ("2-1", None)
+
+    def test_an_item_that_is_still_held_stays(self) -> None:
+        client = FakeClient()
+        desk = open_desk(client)
+        change_answer(desk, comment="only here")
+        client.fail["save_draft"] = Conflict("Somebody else did this in the same moment.")
+        save_if_changed(desk, client)
+        lead_on(desk, client, words=has_words(desk, RUBRIC), now=NOW)
+        assert (desk.item_key, desk.answer.comment, desk.gone) == ("1-1", "only here", None)
+        assert desk.save_problem is not None
 
 
 class TestGold:

@@ -10,7 +10,16 @@ from backend.errors import Conflict, LeaseLost, NotAuthenticated, ServerUnavaila
 from backend.rubrics import find_rubric
 from backend.schemas.review import Answer
 from dashboard.desk_sending import skip, submit
-from dashboard.desk_state import Desk, Screen, change_answer, rate, save_if_changed, take_next, tick
+from dashboard.desk_state import (
+    Desk,
+    Screen,
+    change_answer,
+    rate,
+    save_if_changed,
+    take_next,
+    tick,
+    unsaved,
+)
 from tests.dashboard.fake_client import NOW, FakeClient, pair_item, single_item
 
 RUBRIC = find_rubric("telecom_desk")
@@ -49,7 +58,7 @@ class TestTakeNext:
         [
             (ServerUnavailable("no answer"), Screen.ERROR),
             (Conflict("closed"), Screen.ERROR),
-            (NotAuthenticated("who"), Screen.SIGNED_OUT),
+            (NotAuthenticated("who"), Screen.ERROR),
         ],
     )
     def test_an_error_is_never_an_empty_queue(self, error: StropError, screen: Screen) -> None:
@@ -99,7 +108,37 @@ class TestSave:
         desk = open_desk(client)
         rate(desk, "quality", 4)
         save_if_changed(desk, client)
-        assert (desk.screen, str(desk.problem)) == (Screen.ERROR, "Somebody else has it.")
+        assert (desk.screen, str(desk.problem)) == (Screen.ITEM, "Somebody else has it.")
+        assert unsaved(desk)
+
+    def test_a_late_answer_is_sent(self) -> None:
+        client = FakeClient(fail={"save_draft": LeaseLost("Somebody else has it.")})
+        desk = open_desk(client)
+        answer_all(desk)
+        save_if_changed(desk, client)
+        submit(desk, client, RUBRIC, now=NOW)
+        assert client.submitted[1].ratings == ANSWERS
+        assert (desk.item_key, desk.problem) == ("2-1", None)
+
+    def test_a_sign_in_that_ended_keeps_everything_for_the_next_one(self) -> None:
+        client = FakeClient(fail={"save_draft": NotAuthenticated("who")})
+        desk = open_desk(client)
+        change_answer(desk, comment="twenty minutes of work")
+        save_if_changed(desk, client)
+        assert (desk.screen, desk.signed_out, unsaved(desk)) == (Screen.ITEM, True, True)
+        client.fail.clear()
+        save_if_changed(desk, client)
+        assert (desk.signed_out, unsaved(desk)) == (False, False)
+        assert client.drafts[1].comment == "twenty minutes of work"
+
+    @pytest.mark.parametrize("error", [ServerUnavailable("away"), NotAuthenticated("who")])
+    def test_a_claim_without_an_answer_takes_nothing_off_the_desk(self, error: StropError) -> None:
+        client = FakeClient()
+        desk = open_desk(client)
+        change_answer(desk, comment="mine")
+        client.fail["claim"] = error
+        take_next(desk, client, now=NOW)
+        assert (desk.item_key, desk.answer.comment, desk.screen) == ("1-1", "mine", Screen.ITEM)
 
 
 class TestSubmit:
@@ -118,8 +157,10 @@ class TestSubmit:
         rate(desk, "faithful", "yes")
         submit(desk, client, RUBRIC, now=NOW)
         assert client.submitted == {}
+        assert desk.missing == "quality"
         assert desk.note is not None
         assert "needs an answer" in desk.note
+        assert "invented_fact" not in desk.note  # names that no button shows
 
     def test_a_correction_that_changes_nothing_is_none(self) -> None:
         client = FakeClient(items=[single_item("as it was")])
@@ -143,7 +184,7 @@ class TestSubmit:
         desk = open_desk(client)
         answer_all(desk)
         submit(desk, client, RUBRIC, now=NOW)
-        assert (desk.screen, desk.item_key, desk.save_problem) == (Screen.ITEM, "1-1", "away")
+        assert (desk.screen, desk.item_key, desk.note) == (Screen.ITEM, "1-1", "Not sent. away")
         assert desk.answer.ratings == ANSWERS
 
 

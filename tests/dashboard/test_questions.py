@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from backend.rubrics import Multi, Rubric, find_rubric, library_names, parse_rubric
+from dashboard.components.keys import Typed
 from dashboard.components.questions import (
     Choice,
     answer_of_digit,
@@ -13,6 +14,8 @@ from dashboard.components.questions import (
     next_question,
     toggle_option,
 )
+from dashboard.desk_state import Desk
+from dashboard.views.desk_entered import _take_digits
 
 RUBRIC = find_rubric("telecom_desk")
 
@@ -63,6 +66,33 @@ def test_every_rubric_of_the_library_can_be_answered_by_digits(name: str) -> Non
 )
 def test_labels(choice: Choice, picked: bool, digit: str | None, label: str) -> None:
     assert choice_label(choice, picked=picked, digit=digit) == label
+
+
+@pytest.mark.parametrize(
+    ("entries", "ratings"),
+    [
+        ("2 3 Enter 1", {"q": '["a", "b"]', "next": "yes"}),
+        ("2 3 2 Enter 2", {"q": '["b"]', "next": "no"}),
+        ("1 1", {"q": '["none"]', "next": "yes"}),  # the option that stands alone is the answer
+        ("2 9 3", {"q": '["a", "b"]'}),
+        ("Enter 2", {"q": '["a"]'}),
+        ("@skip:1 2", {"q": '["a"]'}),  # for the reasons of a skip, and not for a question
+    ],
+)
+def test_digits_answer_a_question_of_several_options(
+    entries: str, ratings: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rubric = parse_rubric(
+        "name: r\nguidelines: g\ncriteria: [{name: q, question: Q, scale: multi, alone: none,"
+        " options: [{name: none, label: N}, {name: a, label: A}, {name: b, label: B}]},"
+        " {name: next, question: N, scale: yes_no}]"
+    )
+    typed = [Typed(*(e.split(":") if ":" in e else (None, e))) for e in entries.split()]
+    monkeypatch.setattr("dashboard.views.desk_entered.digits_typed", lambda **_: typed)
+    desk = Desk(queue_id=1)
+    _take_digits(desk, rubric)
+    assert desk.answer.ratings == ratings
+    assert desk.digits_taken == len(typed)
 
 
 MULTI = parse_rubric(

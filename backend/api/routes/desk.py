@@ -76,6 +76,7 @@ def list_my_reviews(
 def _show_past(past: review.PastReview) -> shapes.OwnReview:
     return shapes.OwnReview(
         review_id=past.review_id,
+        slot_id=past.slot_id,
         state=past.state,
         submitted_at=past.submitted_at,
         simulated=past.simulated,
@@ -147,6 +148,7 @@ def _show_claim(
         draft=shapes.Answer.model_validate(found.draft) if found.draft else None,
         progress=progress,
         adjudication=_dispute(session, found),
+        revising=found.revising,
     )
     return shapes.ClaimAnswer(claim=shown, progress=progress)
 

@@ -50,6 +50,7 @@ class Claim:
         version: the fencing token; every act on the slot has to name it.
         draft: what was saved before, as the desk sent it; empty for a fresh item.
         resumed: the person held this item already (a reload, a new sign-in).
+        revising: an answer of theirs stands until this one is submitted.
         life: how long the lease lasts without a sign of life.
         purpose: whether a review is asked for or a verdict; nobody is told of gold beforehand.
     """
@@ -63,6 +64,7 @@ class Claim:
     resumed: bool = False
     life: timedelta = timedelta(seconds=600)
     purpose: str = Purpose.REVIEW
+    revising: bool = False
 
     @property
     def heartbeat_seconds(self) -> float:
@@ -210,4 +212,5 @@ def _take(
         resumed=bool(row.known),
         life=seat.life,
         purpose=row.purpose,
+        revising=row.lease_until is None,
     )

@@ -174,4 +174,5 @@ def _claim(
         draft=draft,
         resumed=resumed,
         life=seat.life,
+        revising=True,
     )

@@ -162,6 +162,7 @@ def take(found: ColumnElement[Any]) -> Update:
             SLOTS.c.version,
             SLOTS.c.item_id,
             SLOTS.c.purpose,
+            SLOTS.c.lease_until,
             _known().label("known"),
             _saved_draft().label("draft"),
         )

@@ -31,12 +31,14 @@ class PastReview:
     """A finished review with the item as it was shown and the answer as it was given.
 
     Attributes:
+        slot_id: the asked-for review that it answered.
         extra: it came after the item had been given to somebody else.
         revisable_until: when it, or a skip, can no longer be taken back; None when it cannot be.
         why: why the person saw the item, from the sampling design.
     """
 
     review_id: int
+    slot_id: int
     state: str
     submitted_at: datetime
     simulated: bool
@@ -115,6 +117,7 @@ def _past(session: Session, review: Review) -> PastReview:
     item = review.item
     return PastReview(
         review_id=review.id,
+        slot_id=review.slot_id,
         state=review.state,
         submitted_at=review.submitted_at,
         simulated=review.simulated,

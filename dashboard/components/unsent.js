@@ -1,0 +1,19 @@
+// What this page holds and the server has not taken yet. While there is some, nothing is called saved
+// (desk.css), and the browser asks before the page is left. Put before each part that hands over.
+
+function tellUnsent(name, some) {
+  const held = document.stropUnsent ??= new Set();
+  if (some) held.add(name);
+  else held.delete(name);
+  document.documentElement.classList.toggle("strop-unsent", held.size > 0);
+  window.onbeforeunload ??= (event) => {
+    const refused = document.querySelector(".st-key-desk-saved .strop-saved.bad:not(.strop-offline)");
+    if (document.stropUnsent.size || refused) event.preventDefault();
+  };
+}
+
+// Another item is on screen: what was held of the one before was sent, or is not wanted.
+function forgetUnsent() {
+  document.stropUnsent?.clear();
+  document.documentElement.classList.remove("strop-unsent");
+}
