@@ -42,7 +42,11 @@ class ScoreRunGiven(Given):
 
 
 class FigureShown(Shown):
-    """A metric of one model on one slice with its 95% interval; `error` where undefined."""
+    """A metric of one model on one slice with its 95% interval; `error` where undefined.
+
+    `scale` is the metric's largest value, 1 or 100, or None where there is no bound; `better` says
+    which side is: higher or lower.
+    """
 
     model_version_id: int
     model: str
@@ -56,6 +60,8 @@ class FigureShown(Shown):
     not_applicable: int = 0
     clusters: int = 0
     rough: bool = False
+    scale: float | None = 1.0
+    better: str = "higher"
     level: float = 0.95
     method: str = ""
     note: str = ""
@@ -101,6 +107,7 @@ class DifferenceShown(Shown):
     failed: int = 0
     clusters: int = 0
     rough: bool = False
+    scale: float | None = 1.0
     better: str = "higher"
     level: float = 0.95
     method: str = ""

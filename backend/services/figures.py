@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from evaluators.types import Difference, Figure
 
 LEVEL = 0.95
+WIN_RATE = "win_rate"
 T = TypeVar("T")
 Who = TypeVar("Who", int, tuple[int, int])  # a model, or baseline and candidate
 
@@ -70,7 +71,23 @@ class PairedFigure:
 def _body(
     spec: MetricSpec, figure: Figure | Difference | None, error: str | None
 ) -> dict[str, Any]:
-    return {"metric": spec.metric, "error": error} if figure is None else figure.as_dict()
+    known = {"metric": spec.metric, "error": error, **metric_traits(spec.metric)}
+    return known if figure is None else {**known, **figure.as_dict()}
+
+
+def metric_traits(metric: str) -> dict[str, Any]:
+    """The `scale` of a metric, None where there is no bound, and its `better` side.
+
+    As its registry entry says. The share of won votes is no metric, and lies in 0 to 1.
+    """
+    from evaluators.registry import METRICS
+
+    if metric == WIN_RATE:
+        return {"scale": 1.0, "better": "higher"}
+    known = METRICS.get(metric)
+    if known is None:
+        return {"scale": None, "better": "higher"}
+    return {"scale": known.scale, "better": "higher" if known.higher_is_better else "lower"}
 
 
 def model_figures(

@@ -5,18 +5,34 @@ A figure that could not be computed is its reason, never a dash and never 0.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from backend.schemas.scoring import DifferenceShown, FigureShown
 from dashboard.components.frame import Cell, Number
 
-HUNDRED_SCALE = frozenset({"bleu", "chrf", "ter"})
+SCALE_WORDS = {1.0: "0 to 1", 100.0: "0 to 100", None: "no fixed scale"}
+LOWER = "lower is better"
 
 
-def scale_of(metric: str) -> str:
-    """On which of the two scales a metric lies."""
-    return "0 to 100" if metric in HUNDRED_SCALE else "0 to 1"
+def scale_words(scale: float | None) -> str:
+    """A scale as the server names it (the largest value, or None), for people."""
+    return SCALE_WORDS.get(scale) or f"0 to {scale:g}"
+
+
+def scales_in(found: Iterable[FigureShown | DifferenceShown]) -> list[float | None]:
+    """The scales of these figures, each once; figures of different scales share no axis."""
+    return list(dict.fromkeys(one.scale for one in found))
+
+
+def digits_of(scale: float | None) -> int:
+    """Decimals that are worth reading on a scale."""
+    return 1 if scale == 100.0 else 3
+
+
+def metric_name(metric: str, better: str) -> str:
+    """The name of a metric, with its direction where less is better."""
+    return f"{metric} ({LOWER})" if better == "lower" else metric
 
 
 def p_text(p: float) -> str:
@@ -25,12 +41,12 @@ def p_text(p: float) -> str:
 
 
 def interval_text(
-    value: float | None, low: float | None, high: float | None, *, metric: str
+    value: float | None, low: float | None, high: float | None, *, scale: float | None
 ) -> str:
     """For example `0.713 [0.661, 0.765]`; one decimal on the scale to 100."""
     if value is None:
         return "cannot be computed"
-    digits = 1 if metric in HUNDRED_SCALE else 3
+    digits = digits_of(scale)
     if low is None or high is None:
         return f"{value:.{digits}f} (no interval)"
     return f"{value:.{digits}f} [{low:.{digits}f}, {high:.{digits}f}]"
@@ -46,14 +62,22 @@ def line_name(metric: str, parts: dict[str, str]) -> str:
     return f"{metric} ({slice_text(parts)})" if parts else metric
 
 
+def _directed(name: str, better: str) -> str:
+    """An arrow towards the side on which better values lie, before the name of a line."""
+    return f"← {name}" if better == "lower" else f"{name} →"
+
+
+ARROWS = "The arrow beside a name points to the better side."
+
+
 def figure_rows(figures: Sequence[FigureShown]) -> list[list[Cell]]:
     """Table rows: metric, slice, model, value with interval, n, failed."""
     return [
         [
-            figure.metric,
+            metric_name(figure.metric, figure.better),
             slice_text(figure.slice),
             figure.model,
-            Number(interval_text(figure.value, figure.low, figure.high, metric=figure.metric))
+            Number(interval_text(figure.value, figure.low, figure.high, scale=figure.scale))
             if figure.error is None
             else figure.error,
             figure.n,
@@ -70,15 +94,15 @@ def difference_rows(differences: Sequence[DifferenceShown]) -> list[list[Cell]]:
 
 
 def _difference_row(found: DifferenceShown) -> list[Cell]:
-    name: list[Cell] = [found.metric, slice_text(found.slice)]
+    name: list[Cell] = [metric_name(found.metric, found.better), slice_text(found.slice)]
     if found.error is not None:
         return [*name, None, None, found.error, None, None, found.n]
-    digits = 1 if found.metric in HUNDRED_SCALE else 3
+    digits = digits_of(found.scale)
     return [
         *name,
         _short(found.baseline, digits),
         _short(found.candidate, digits),
-        Number(interval_text(found.value, found.low, found.high, metric=found.metric)),
+        Number(interval_text(found.value, found.low, found.high, scale=found.scale)),
         None if found.p is None else Number(p_text(found.p)),
         Number(f"{found.wins} / {found.ties} / {found.losses}"),
         found.n,
@@ -93,13 +117,13 @@ def figure_points(figures: Sequence[FigureShown]) -> list[dict[str, Any]]:
     """Points for `intervals_plot`; those without a value are left to the table."""
     return [
         {
-            "line": line_name(f.metric, f.slice),
+            "line": _directed(line_name(f.metric, f.slice), f.better),
             "group": f.model,
             "value": f.value,
             "low": f.value if f.low is None else f.low,
             "high": f.value if f.high is None else f.high,
             "n": f.n,
-            "text": interval_text(f.value, f.low, f.high, metric=f.metric),
+            "text": interval_text(f.value, f.low, f.high, scale=f.scale),
         }
         for f in figures
         if f.value is not None
@@ -110,13 +134,13 @@ def difference_points(differences: Sequence[DifferenceShown]) -> list[dict[str, 
     """Points for `intervals_plot` with a line at zero."""
     return [
         {
-            "line": line_name(d.metric, d.slice),
+            "line": _directed(line_name(d.metric, d.slice), d.better),
             "group": f"{d.candidate_model} minus {d.baseline_model}",
             "value": d.value,
             "low": d.value if d.low is None else d.low,
             "high": d.value if d.high is None else d.high,
             "n": d.n,
-            "text": interval_text(d.value, d.low, d.high, metric=d.metric),
+            "text": interval_text(d.value, d.low, d.high, scale=d.scale),
         }
         for d in differences
         if d.value is not None

@@ -122,6 +122,11 @@ def verdict_tag(verdict: str) -> Tag:
     return Tag(verdict, verdict.lower())
 
 
+def simulated_tag(n: int) -> Tag | None:
+    """The mark of what rests on votes by a script; None where there are none."""
+    return Tag(f"rests on {n} simulated votes", "simulated") if n else None
+
+
 def browser_zone() -> ZoneInfo:
     """The browser's time zone."""
     return ZoneInfo(st.context.timezone or "UTC")

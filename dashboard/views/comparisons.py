@@ -16,7 +16,8 @@ from dashboard.components.figures import (
     interval_text,
     line_name,
     p_text,
-    scale_of,
+    scale_words,
+    scales_in,
 )
 from dashboard.components.frame import (
     Cell,
@@ -83,10 +84,10 @@ def _show_beside(detail: ComparisonDetail) -> None:
 
 
 def _plot(found: Sequence[DifferenceShown]) -> None:
-    for scale in ("0 to 1", "0 to 100"):
-        points = difference_points([d for d in found if scale_of(d.metric) == scale])
+    for scale in scales_in(found):
+        points = difference_points([d for d in found if d.scale == scale])
         if points:
-            title = f"difference (scale {scale})"
+            title = f"difference ({scale_words(scale)})"
             st.vega_lite_chart(
                 intervals_plot(points, label="line", value_title=title, mark_at=0), width="stretch"
             )
@@ -143,7 +144,7 @@ def slice_rows(found: Sequence[SliceShown]) -> list[list[Cell]]:
             line_name("", one.slice).strip(" ()") or "all",
             one.error
             if one.error is not None
-            else Number(interval_text(one.value, one.low, one.high, metric=one.metric)),
+            else Number(interval_text(one.value, one.low, one.high, scale=one.scale)),
             None if one.p is None else Number(f"{one.p:.3f}"),
             None if one.p_holm is None else Number(p_text(one.p_holm)),
             one.n,

@@ -57,7 +57,9 @@ def decision_row(entry: PromotionShown) -> list[Cell]:
         entry.alias,
         Tag("simulated", "simulated") if entry.simulated else entry.decided_by,
         Tag(", ".join(overridden), "fail") if overridden else "",
-        entry.reason + (f"; not served: {unserved}" if unserved else ""),
+        entry.reason
+        + (f"; not served: {unserved}" if unserved else "")
+        + (f"; rests on {entry.n_simulated} simulated votes" if entry.n_simulated else ""),
     ]
 
 

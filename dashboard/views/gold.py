@@ -141,7 +141,7 @@ def standing_row(one: GoldStandingShown) -> list[Cell]:
     """One reviewer: share met with its interval or why there is none, n, contests, state."""
     share: Cell = one.error
     if one.value is not None:
-        share = Number(interval_text(one.value, one.low, one.high, metric="gold"))
+        share = Number(interval_text(one.value, one.low, one.high, scale=1.0))
     state: Cell = Tag("paused", "inconclusive") if one.paused_at else ""
     if one.simulated and not one.paused_at:
         state = Tag("simulated", "simulated")

@@ -8,7 +8,6 @@ import streamlit as st
 
 from backend.schemas.generation import GenerationDetail, GenerationRunShown, GenerationShown
 from backend.schemas.scoring import ScoreShown
-from dashboard.components.figures import HUNDRED_SCALE
 from dashboard.components.frame import Cell, Number, card_html, table_html
 from dashboard.components.marked_text import Flag, flag_list_html, marked_html, text_html
 from dashboard.session import current_client
@@ -135,4 +134,4 @@ def score_cell(score: ScoreShown) -> Cell:
         return "does not apply"
     if score.value is None:
         return score.label
-    return Number(f"{score.value:.1f}" if score.metric in HUNDRED_SCALE else f"{score.value:.3f}")
+    return Number(f"{score.value:.4g}")

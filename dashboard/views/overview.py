@@ -19,6 +19,7 @@ from dashboard.components.frame import (
     facts_html,
     heading,
     moment,
+    simulated_tag,
     table_html,
     verdict_tag,
 )
@@ -73,6 +74,7 @@ def _show_verdict(comparisons: Sequence[ComparisonShown]) -> None:
     newest = max(comparisons, key=lambda comparison: comparison.id)
     facts: dict[str, Cell] = {
         "verdict": verdict_tag(newest.verdict),
+        **({"decide nothing by it": tag} if (tag := simulated_tag(newest.n_simulated)) else {}),
         "candidate": newest.candidate,
         "baseline": newest.baseline,
         "when": moment(newest.created_at),

@@ -153,7 +153,7 @@ def _decided(votes: PreferencesShown) -> str:
     rate = votes.win_rate
     if rate is None:
         return f"no win rate yet: {votes.error}"
-    text = interval_text(rate.value, rate.low, rate.high, metric="win_rate")
+    text = interval_text(rate.value, rate.low, rate.high, scale=1.0)
     return f"{text}, n = {rate.n}; this interval holds if you look once, at the end"
 
 

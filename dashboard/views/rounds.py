@@ -8,7 +8,7 @@ from typing import Any
 import streamlit as st
 
 from backend.schemas.rounds import RoundShown
-from dashboard.components.figures import interval_text, line_name, scale_of
+from dashboard.components.figures import interval_text, line_name, scale_words
 from dashboard.components.frame import (
     Cell,
     Number,
@@ -118,10 +118,11 @@ def _button(
 def _show_timeline(rounds: Sequence[RoundShown]) -> None:
     st.subheader("What they brought")
     st.html(table_html(TIMELINE, [timeline_row(row) for row in rounds]))
-    for scale in ("0 to 1", "0 to 100"):
+    scales = dict.fromkeys(line.get("scale") for row in rounds for line in row.figures.lines)
+    for scale in scales:
         points = [p for row in reversed(rounds) for p in timeline_points(row, scale=scale)]
         if points:
-            title = f"lines of the bar; \u0394: candidate minus baseline (scale {scale})"
+            title = f"lines of the bar; \u0394: candidate minus baseline ({scale_words(scale)})"
             plot = intervals_plot(points, label="line", value_title=title, mark_at=0)
             st.vega_lite_chart(plot, width="stretch")
     rates = [point for row in reversed(rounds) for point in hallucination_points(row)]
@@ -163,7 +164,7 @@ def hallucination_cell(rates: Sequence[dict[str, Any]]) -> Cell:
     rate = next((one for one in mine if "error" not in one), None)
     if rate is None:
         return str(mine[0]["error"])
-    told = interval_text(rate["value"], rate["low"], rate["high"], metric=rate["metric"])
+    told = interval_text(rate["value"], rate["low"], rate["high"], scale=1.0)
     return Number(f"{told}, n {rate['n']}")
 
 
@@ -180,7 +181,7 @@ def hallucination_points(row: RoundShown) -> list[dict[str, Any]]:
     ]
 
 
-def timeline_points(row: RoundShown, *, scale: str) -> list[dict[str, Any]]:
+def timeline_points(row: RoundShown, *, scale: float | None) -> list[dict[str, Any]]:
     """Each line of the bar on this scale that has a figure, with its interval and n."""
     return [
         {
@@ -190,12 +191,13 @@ def timeline_points(row: RoundShown, *, scale: str) -> list[dict[str, Any]]:
             **{name: line["evidence"][name] for name in ("value", "low", "high", "n")},
         }
         for line in row.figures.lines
-        if line.get("evidence") is not None and scale_of(line["metric"]) == scale
+        if line.get("evidence") is not None and line.get("scale") == scale
     ]
 
 
 def _name(line: Mapping[str, Any]) -> str:
     name = line_name(line["metric"], line["slice"])
+    name = f"← {name}" if line.get("better") == "lower" else f"{name} →"
     return name if line["margin"] is None else f"\u0394 {name}"
 
 

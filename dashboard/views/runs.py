@@ -11,13 +11,15 @@ from backend.schemas.model_versions import PreflightShown
 from backend.schemas.scoring import DifferenceShown, FigureShown, ScoreRunDetail
 from dashboard.components.cancelling import show_cancel
 from dashboard.components.figures import (
+    ARROWS,
     difference_points,
     difference_rows,
     figure_points,
     figure_rows,
-    scale_of,
+    scale_words,
+    scales_in,
 )
-from dashboard.components.frame import Cell, facts_html, heading, moment, table_html
+from dashboard.components.frame import Cell, Tag, facts_html, heading, moment, table_html
 from dashboard.components.plots import intervals_plot
 from dashboard.components.preflights import COLUMNS, check_rows, newest_of_each, preflight_tag
 from dashboard.session import current_client, current_project
@@ -49,11 +51,24 @@ def show() -> None:
 
 
 def _choose_run(runs: Sequence[GenerationRunShown]) -> GenerationRunShown:
-    by_id = {run.id: run for run in runs}
+    by_id = {run.id: run for run in held_out_first(runs)}
     chosen = st.selectbox(
         "Run", list(by_id), format_func=lambda i: _title(by_id[i]), label_visibility="collapsed"
     )
     return by_id[chosen]
+
+
+def held_out_first(runs: Sequence[GenerationRunShown]) -> list[GenerationRunShown]:
+    """Runs on test examples before those on others, the newest first within each."""
+    order = {"test": 0, "validation": 1}
+    return sorted(runs, key=lambda run: (order.get(run.split, 2), -run.id))
+
+
+HELD_OUT = {
+    "test": Tag("held out", "pass"),
+    "validation": Tag("not held out: models are chosen on validation examples", "inconclusive"),
+    "train": Tag("not held out: training data", "inconclusive"),
+}
 
 
 def _title(run: GenerationRunShown) -> str:
@@ -65,6 +80,7 @@ def _show_facts(run: GenerationRunShown) -> None:
     progress, job, preflight = run.progress, run.job, run.preflight
     state = job.state if job else "not queued"
     facts: dict[str, Cell] = {
+        "examples": HELD_OUT[run.split],
         "state": f"{state}, {progress.done} of {progress.total} written, {progress.failed} failed",
         "engine": f"{run.engine}, {_params(run.params)}",
         "started": moment(run.created_at),
@@ -119,13 +135,14 @@ def _choose_score_run(ids: Sequence[int]) -> int:
 
 
 def _plot_by_scale(figures: Sequence[FigureShown]) -> None:
-    for scale in ("0 to 1", "0 to 100"):
-        points = figure_points([f for f in figures if scale_of(f.metric) == scale])
+    for scale in scales_in(figures):
+        points = figure_points([f for f in figures if f.scale == scale])
         if points:
+            title = f"value ({scale_words(scale)})"
             st.vega_lite_chart(
-                intervals_plot(points, label="line", value_title=f"value ({scale})"),
-                width="stretch",
+                intervals_plot(points, label="line", value_title=title), width="stretch"
             )
+    st.caption(ARROWS)
 
 
 def _show_signatures(detail: ScoreRunDetail) -> None:
@@ -137,7 +154,8 @@ def _show_signatures(detail: ScoreRunDetail) -> None:
 def _show_differences(run: GenerationRunShown, detail: ScoreRunDetail) -> None:
     st.subheader("Paired differences")
     st.caption(
-        "Candidate minus baseline on the same examples. Past the dashed line is a difference."
+        "Candidate minus baseline on the same examples. Past the dashed line is a difference. "
+        + ARROWS
     )
     labels = {model.id: model.label for model in run.models}
     ids = list(labels)
@@ -151,10 +169,10 @@ def _show_differences(run: GenerationRunShown, detail: ScoreRunDetail) -> None:
 
 
 def _plot_differences(found: Sequence[DifferenceShown]) -> None:
-    for scale in ("0 to 1", "0 to 100"):
-        points = difference_points([d for d in found if scale_of(d.metric) == scale])
+    for scale in scales_in(found):
+        points = difference_points([d for d in found if d.scale == scale])
         if points:
-            title = f"difference (scale {scale})"
+            title = f"difference ({scale_words(scale)})"
             st.vega_lite_chart(
                 intervals_plot(points, label="line", value_title=title, mark_at=0), width="stretch"
             )

@@ -15,6 +15,7 @@ from dashboard.components.frame import (
     facts_html,
     heading,
     moment,
+    simulated_tag,
     table_html,
     verdict_tag,
 )
@@ -54,6 +55,7 @@ def _choose(found: Sequence[ComparisonShown]) -> ComparisonShown:
     def title(i: int) -> str:
         one = by_id[i]
         judged = f"{one.verdict}, {moment(one.created_at)}"  # the number: titles must differ
+        judged += ", simulated votes" if one.n_simulated else ""
         return f"Comparison {one.id}: {one.candidate} against {one.baseline}, {judged}"
 
     chosen = st.selectbox(
@@ -65,6 +67,7 @@ def _choose(found: Sequence[ComparisonShown]) -> ComparisonShown:
 def _show_comparison(one: ComparisonDetail) -> None:
     facts: dict[str, Cell] = {
         "verdict": verdict_tag(one.verdict),
+        **({"decide nothing by it": tag} if (tag := simulated_tag(one.n_simulated)) else {}),
         "candidate": one.candidate,
         "baseline": one.baseline,
         "rests on": f"score run {one.score_run_id}, bar {one.manifest_id}"
@@ -86,11 +89,11 @@ def preflight_row(one: ComparisonShown) -> list[Cell]:
 def line_row(line: Mapping[str, Any]) -> list[Cell]:
     """One line of the bar: its verdict, what it asks, and the figure with its interval and n."""
     evidence = line.get("evidence") or {}
-    p = evidence.get("p_holm")
+    p, simulated = evidence.get("p_holm"), evidence.get("n_simulated")
     return [
         verdict_tag(line["verdict"]),
         line["title"],
-        line["reason"],
+        line["reason"] + (f"; {simulated} of its votes are simulated" if simulated else ""),
         None if p is None else Number(p_text(p)),
         evidence.get("failed"),
     ]

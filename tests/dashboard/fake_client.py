@@ -389,7 +389,7 @@ def engineers_project() -> dict[str, Any]:
     difference = DifferenceShown(
         baseline_id=1, candidate_id=2, baseline_model="base", candidate_model="v1",
         slice={}, metric="bleu", baseline=10.0, candidate=12.0, value=2.0, low=-1.0, high=5.0,
-        p=0.2, wins=5, losses=3, ties=2, n=10,
+        p=0.2, wins=5, losses=3, ties=2, n=10, scale=100.0,
     )  # fmt: skip
     generation = {
         "id": 1, "run_id": 1, "model": "base", "example_id": 1, "sample": 0, "text": HOSTILE,

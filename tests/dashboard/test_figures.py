@@ -13,6 +13,8 @@ from dashboard.components.figures import (
     figure_points,
     figure_rows,
     interval_text,
+    scale_words,
+    scales_in,
 )
 from dashboard.components.frame import Number, Tag, facts_html, table_html
 from dashboard.components.plots import intervals_plot, loss_plot, votes_plot
@@ -26,23 +28,24 @@ FAILED = FIGURE.model_copy(update={"value": None, "error": "nothing was scored"}
 DIFFERENCE = DifferenceShown(
     baseline_id=1, candidate_id=2, baseline_model="base", candidate_model="v1", slice={},
     metric="bleu", baseline=10.0, candidate=12.0, value=2.0, low=-1.0, high=5.0, p=0.0001,
-    wins=5, losses=3, ties=2, n=10,
+    wins=5, losses=3, ties=2, n=10, scale=100.0,
 )  # fmt: skip
 
 
 @pytest.mark.parametrize(
-    ("metric", "figures", "text"),
+    ("scale", "figures", "text"),
     [
-        ("f1", (0.5, 0.4, 0.6), "0.500 [0.400, 0.600]"),
-        ("bleu", (12.34, 10.0, 15.0), "12.3 [10.0, 15.0]"),
-        ("f1", (0.5, None, None), "0.500 (no interval)"),
-        ("f1", (None, None, None), "cannot be computed"),
+        (1.0, (0.5, 0.4, 0.6), "0.500 [0.400, 0.600]"),
+        (100.0, (12.34, 10.0, 15.0), "12.3 [10.0, 15.0]"),
+        (None, (412.5, 400.0, 430.0), "412.500 [400.000, 430.000]"),
+        (1.0, (0.5, None, None), "0.500 (no interval)"),
+        (1.0, (None, None, None), "cannot be computed"),
     ],
 )
 def test_a_figure_stands_with_its_interval(
-    metric: str, figures: tuple[float | None, ...], text: str
+    scale: float | None, figures: tuple[float | None, ...], text: str
 ) -> None:
-    assert interval_text(*figures, metric=metric) == text  # type: ignore[arg-type]
+    assert interval_text(*figures, scale=scale) == text  # type: ignore[arg-type]
 
 
 def test_a_figure_row_has_n_and_failures() -> None:
@@ -70,6 +73,22 @@ def test_the_plot_draws_every_interval() -> None:
     rule = spec["layer"][0]
     assert (rule["encoding"]["x"]["field"], rule["encoding"]["x2"]["field"]) == ("low", "high")
     assert spec["data"]["values"][0]["n"] == 20
+
+
+def test_which_side_is_better_is_said_and_drawn() -> None:
+    invented = DIFFERENCE.model_copy(update={"metric": "invented", "better": "lower", "scale": 1.0})
+    assert difference_rows([invented])[0][0] == "invented (lower is better)"
+    assert difference_points([invented])[0]["line"] == "← invented"
+    assert difference_points([DIFFERENCE])[0]["line"] == "bleu →"
+
+
+def test_figures_of_different_scales_share_no_axis() -> None:
+    free = FIGURE.model_copy(update={"metric": "tokens", "scale": None})
+    assert [scale_words(scale) for scale in scales_in([FIGURE, free, DIFFERENCE, FIGURE])] == [
+        "0 to 1",
+        "no fixed scale",
+        "0 to 100",
+    ]
 
 
 def test_differences_are_drawn_against_zero() -> None:

@@ -9,7 +9,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from backend.errors import CannotCompute
-from backend.services.figures import model_figure
+from backend.services.figures import metric_traits, model_figure
 from backend.services.kept_figures import KeptFigures
 from backend.services.metric_specs import get_score_run, metric_specs
 from backend.services.review import stands
@@ -55,13 +55,17 @@ def round_outcome(session: Session, row: Round, *, kept: KeptFigures | None = No
     frozen = session.get(TrainingSet, row.training_set_id) if row.training_set_id else None
     return RoundOutcome(
         verdict=None if comparison is None else comparison.verdict,
-        lines=[] if comparison is None else list(comparison.lines),
+        lines=[] if comparison is None else [_with_traits(line) for line in comparison.lines],
         rows=None if frozen is None else frozen.n_rows,
         expert_minutes=None if frozen is None else _minutes(session, row),
         simulated=bool((frozen and frozen.simulated) or (comparison and comparison.n_simulated)),
         hallucination=[] if comparison is None else _hallucination(session, comparison, kept),
         training=_ledger(session, row),
     )
+
+
+def _with_traits(line: dict[str, Any]) -> dict[str, Any]:
+    return {**line, **metric_traits(str(line["metric"]))}
 
 
 def _ledger(session: Session, row: Round) -> dict[str, Any]:
@@ -95,7 +99,7 @@ def _hallucination(
             except CannotCompute as error:
                 found.append({**entry, "error": str(error)})
             else:
-                found.append({**entry, **figure.as_dict()})
+                found.append({**entry, **figure.as_dict(), **metric_traits(spec.metric)})
     return found
 
 
