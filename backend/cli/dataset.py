@@ -67,20 +67,24 @@ def import_(
 
     Rows that name no split are split 80/10/10 by group.
     """
-    from backend.services.datasets import import_dataset
+    from backend.services.datasets import prepare_import, store_import
+    from backend.settings import load_settings
 
-    with working_in_project(project) as (installation, session, found):
-        limit = installation.settings.max_row_bytes
-        column_map = _column_map(map_, instruction, slice_)
-        rows = _read_files(files, column_map, need_reference=not no_references, limit=limit)
-        version = import_dataset(
+    with working_in_project(project):
+        pass  # there is one: else that would be told after all the reading
+    rows = _read_files(
+        files,
+        _column_map(map_, instruction, slice_),
+        need_reference=not no_references,
+        limit=load_settings().max_row_bytes,
+    )
+    prepared = prepare_import(rows, source_name=", ".join(files), seed=seed, drop_leaks=drop_leaks)
+    with working_in_project(project) as (_, session, found):
+        version = store_import(
             session,
             found.id,
             name or Path(_split_and_path(files[0])[1]).name.split(".")[0],
-            rows,
-            source_name=", ".join(files),
-            seed=seed,
-            drop_leaks=drop_leaks,
+            prepared,
             accept_leaks=leak_acceptance(session, accept_leaks, as_),
         )
         _show_version(session, version, json=json)

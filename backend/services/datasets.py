@@ -44,6 +44,82 @@ class Row:
         return digest_text(self.input, self.context)
 
 
+@dataclass(frozen=True, slots=True)
+class PreparedImport:
+    """Rows checked, split and compared, ready to be stored.
+
+    Attributes:
+        leaks: near-duplicates across a given split, which somebody has to accept.
+    """
+
+    rows: Sequence[Row]
+    source_name: str
+    recipe: Mapping[str, Any]
+    leaks: Sequence[Leak]
+    digest: str
+
+
+def prepare_import(
+    rows: Sequence[Row],
+    *,
+    source_name: str,
+    seed: int = 7,
+    fractions: tuple[float, float, float] = (0.8, 0.1, 0.1),
+    drop_leaks: bool = False,
+) -> PreparedImport:
+    """All of an import that needs no database, and takes seconds: nobody waits for it meanwhile.
+
+    Args:
+        rows: examples; either all name their split or none does.
+        fractions: train, validation and test shares of a split by group; near-duplicates stay on
+            one side of it.
+        drop_leaks: leave out training rows that repeat a held-out prompt.
+
+    Raises:
+        InvalidInput: no rows, or an id twice.
+    """
+    _check_rows(rows, source_name)
+    recipe: dict[str, Any] = {"method": "given"}
+    if rows[0].split is None:
+        rows, recipe = _split(rows, seed=seed, fractions=fractions)
+    leaks = _leaks(rows)
+    if drop_leaks and leaks:
+        dropped = {leak.train.example for leak in leaks}
+        rows = [row for row in rows if row.external_id not in dropped]
+        recipe["dropped_as_leaks"] = [leak.train.example for leak in leaks]
+        leaks = []
+    return PreparedImport(rows, source_name, recipe, leaks, rows_digest(rows))
+
+
+def store_import(
+    session: Session,
+    project_id: int,
+    name: str,
+    prepared: PreparedImport,
+    *,
+    accept_leaks: Acceptance | None = None,
+) -> DatasetVersion:
+    """Store what was prepared as the next version; the same content is the version that stands.
+
+    Args:
+        accept_leaks: who lets near-duplicates across a given split stand, and why.
+
+    Raises:
+        LeakRefused: training rows repeat a held-out prompt, and nobody accepted it.
+    """
+    lock_project(session, project_id)
+    if prepared.leaks:
+        settle_leaks(
+            session,
+            project_id,
+            prepared.leaks,
+            subject=prepared.source_name,
+            remedy=REMEDY,
+            accept=accept_leaks,
+        )
+    return _store_version(session, project_id, name, prepared)
+
+
 def import_dataset(
     session: Session,
     project_id: int,
@@ -56,38 +132,11 @@ def import_dataset(
     drop_leaks: bool = False,
     accept_leaks: Acceptance | None = None,
 ) -> DatasetVersion:
-    """Store rows as the next version of a dataset; the same content is the version that stands.
-
-    Args:
-        rows: examples; either all name their split or none does.
-        fractions: train, validation and test shares of a split by group; near-duplicates stay on
-            one side of it.
-        drop_leaks: leave out training rows that repeat a held-out prompt.
-        accept_leaks: who lets near-duplicates across a given split stand, and why.
-
-    Raises:
-        InvalidInput: no rows, or an id twice.
-        LeakRefused: training rows repeat a held-out prompt, and are neither dropped nor accepted.
-    """
-    _check_rows(rows, source_name)
-    recipe: dict[str, Any] = {"method": "given"}
-    if rows[0].split is None:
-        rows, recipe = _split(rows, seed=seed, fractions=fractions)
-    leaks = _leaks(rows)
-    if leaks and drop_leaks:
-        dropped = {leak.train.example for leak in leaks}
-        rows = [row for row in rows if row.external_id not in dropped]
-        recipe["dropped_as_leaks"] = [leak.train.example for leak in leaks]
-    elif leaks:
-        settle_leaks(
-            session,
-            project_id,
-            leaks,
-            subject=source_name,
-            remedy=REMEDY,
-            accept=accept_leaks,
-        )
-    return _store_version(session, project_id, name, rows, source_name=source_name, recipe=recipe)
+    """`prepare_import` and `store_import` in one, for a few rows or where nobody waits."""
+    prepared = prepare_import(
+        rows, source_name=source_name, seed=seed, fractions=fractions, drop_leaks=drop_leaks
+    )
+    return store_import(session, project_id, name, prepared, accept_leaks=accept_leaks)
 
 
 def _check_rows(rows: Sequence[Row], source_name: str) -> None:
@@ -146,31 +195,23 @@ def _leaks(rows: Sequence[Row]) -> list[Leak]:
 
 
 def _store_version(
-    session: Session,
-    project_id: int,
-    name: str,
-    rows: Sequence[Row],
-    *,
-    source_name: str,
-    recipe: dict[str, Any],
+    session: Session, project_id: int, name: str, prepared: PreparedImport
 ) -> DatasetVersion:
-    digest = rows_digest(rows)
-    lock_project(session, project_id)
     dataset = _dataset_named(session, project_id, name)
     latest = _latest_version(session, dataset.id)
-    if latest is not None and latest.digest == digest:
+    if latest is not None and latest.digest == prepared.digest:
         return latest
     version = DatasetVersion(
         dataset=dataset,
         number=1 if latest is None else latest.number + 1,
-        digest=digest,
-        n_examples=len(rows),
-        source_name=source_name,
-        split_recipe=recipe,
+        digest=prepared.digest,
+        n_examples=len(prepared.rows),
+        source_name=prepared.source_name,
+        split_recipe=dict(prepared.recipe),
     )
     session.add(version)
     session.flush()
-    values = [_example_values(version.id, row) for row in rows]
+    values = [_example_values(version.id, row) for row in prepared.rows]
     for start in range(0, len(values), INSERT_ROWS):
         session.execute(insert(Example), values[start : start + INSERT_ROWS])
     return version

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from dataclasses import dataclass
+from typing import Annotated, Literal
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Depends
 from sqlalchemy.orm import Session
 
 from backend.api.deps import CurrentUser, NowDep, PageDep, SessionDep
@@ -44,26 +45,37 @@ def list_dataset_versions(project_id: int, session: SessionDep) -> list[DatasetV
     return [_show(session, version) for version in reversed(found)]
 
 
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """A dataset as it was sent, and what is ready of it."""
+
+    body: DatasetGiven
+    prepared: datasets.PreparedImport
+
+
+def prepare_rows(body: DatasetGiven) -> Sent:
+    """Done before the route has its session: the one writer of SQLite is not held meanwhile."""
+    source = f"{body.name} (sent)"
+    rows = rows_from_table(Table.of_rows(source, body.rows), ColumnMap())
+    return Sent(body, datasets.prepare_import(rows, source_name=source, drop_leaks=body.drop_leaks))
+
+
 @router.post("/projects/{project_id}/datasets", status_code=201)
 def import_dataset(
     project_id: int,
-    body: DatasetGiven,
+    sent: Annotated[Sent, Depends(prepare_rows)],
     session: SessionDep,
     user: CurrentUser,
     once: OnceDep,
     now: NowDep,
 ) -> DatasetVersionShown:
     """The rows as the next version of a dataset; the same content is the version that stands."""
-    source = f"{body.name} (sent)"
-    rows = rows_from_table(Table.of_rows(source, body.rows), ColumnMap())
-    version = datasets.import_dataset(
+    version = datasets.store_import(
         session,
         project_id,
-        body.name,
-        rows,
-        source_name=source,
-        drop_leaks=body.drop_leaks,
-        accept_leaks=acceptance(body.accept_leaks, user.id, now),
+        sent.body.name,
+        sent.prepared,
+        accept_leaks=acceptance(sent.body.accept_leaks, user.id, now),
     )
     return once.answer(_show(session, version))
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
 from sqlalchemy import event, select
@@ -13,6 +15,7 @@ from sqlalchemy.orm import Session
 from backend.api.deps import READERS, get_session
 from backend.client import StropClient
 from backend.schemas.projects import ProjectGiven
+from backend.services import datasets
 from backend.tables.projects import Project
 from tests.backend.api.conftest import House
 
@@ -114,3 +117,30 @@ async def test_session_is_given_back_when_the_route_fails(house: House) -> None:
 def anyio_backend() -> str:
     """The only event loop that the server runs on."""
     return "asyncio"
+
+
+def test_an_import_does_not_hold_the_writer_while_it_compares(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Somebody claims an item while the rows of an import are still being compared."""
+    comparing, claimed = threading.Event(), threading.Event()
+    found = datasets.find_leaks
+
+    def compare(*sides: Any) -> Any:
+        comparing.set()
+        assert claimed.wait(30), "a claim waits for the import"
+        return found(*sides)
+
+    monkeypatch.setattr(datasets, "find_leaks", compare)
+    rows = [{"id": str(n), "input": f"ask {n}", "reference": "x"} for n in range(40)]
+    path = f"/api/v1/projects/{house.desk.project.id}/datasets"
+    with ThreadPoolExecutor(1) as thread:
+        headers = {"Idempotency-Key": "one-import"}
+        importing = thread.submit(
+            house.client("engineer").post, path, json={"name": "d", "rows": rows}, headers=headers
+        )
+        assert comparing.wait(30)
+        answer = house.client("expert").post(f"/api/v1/review-queues/{house.queue_id}/claim")
+        claimed.set()
+        assert answer.json()["claim"] is not None
+        assert importing.result(30).status_code == 201
