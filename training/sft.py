@@ -25,11 +25,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from training import digest, folders
-from training.assemble import build_trainer, end_tokens_of, load_tokenizer
+from training.assemble import build_trainer, end_tokens_of, load_tokenizer, resolve_dtype
 from training.card import data_warnings
 from training.config import (
     EXIT_DONE,
     PROGRESS_NAME,
+    Dtype,
     TrainingConfig,
     TrainingError,
     Weights,
@@ -97,6 +98,7 @@ def _train_once(
     train_rows = read_file(config.method, config.train_file)
     watched = config.validation_file
     eval_rows = None if watched is None else read_file(config.method, watched)
+    config = config.model_copy(update={"dtype": _dtype(config, base)})
     if _is_main_process():
         print(dump_config(config), flush=True)
     started_at = _begin(config, recipe)
@@ -111,6 +113,12 @@ def _train_once(
         folders.publish(config.output_dir)
         what = "Model" if config.weights is Weights.FULL else "Adapter"
         print(f"{what} written to {config.output_dir}.", flush=True)
+
+
+def _dtype(config: TrainingConfig, base: Path) -> Dtype:
+    """The precision of this run: what it was begun in, wherever it is taken up."""
+    begun = folders.begun_dtype(config.output_dir)
+    return resolve_dtype(config.dtype, base) if begun is None else Dtype(begun)
 
 
 def _is_main_process() -> bool:
@@ -131,7 +139,9 @@ def _begin(config: TrainingConfig, recipe: str) -> str:
     if not _is_main_process():
         partial_dir(config.output_dir).mkdir(parents=True, exist_ok=True)
         return now
-    run = folders.open_partial(config.output_dir, recipe=recipe, started_at=now)
+    run = folders.open_partial(
+        config.output_dir, recipe=recipe, started_at=now, dtype=str(config.dtype)
+    )
     folders.drop_broken_checkpoints(config.output_dir)
     folders.write_whole(partial_dir(config.output_dir) / "config.yaml", dump_config(config))
     return str(run["started_at"])

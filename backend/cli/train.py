@@ -206,6 +206,8 @@ def enqueue_training(
         settings=settings,
         start=start,
     )
+    for note in training.serving_notes(run):
+        typer.echo(note, err=True)
     return run.id, queue.enqueue_job(session, queue.JobKind.TRAIN, run.id).id
 
 

@@ -7,11 +7,14 @@ knows nothing of the database. Engines yield answers as they arrive, in any orde
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 from typing import Protocol, Self
+
+from backend.errors import EngineError
 
 Message = Mapping[str, str]  # {"role": "system" | "user" | "assistant", "content": text}
 
@@ -31,6 +34,17 @@ class ServedModel:
     base_model: str
     adapter_path: Path | None = None
     adapter_sha256: str | None = None
+
+
+NOT_FINITE = (
+    "The model's log-probabilities are not finite: its weights or its precision are broken."
+)
+
+
+def require_finite_logprobs(model: str, values: Iterable[float]) -> None:
+    """Raise EngineError when what a model makes of a prompt is no number."""
+    if not all(map(math.isfinite, values)):
+        raise EngineError(f"{model}: {NOT_FINITE}", hint="Check its files: strop adapter preflight")
 
 
 @dataclass(frozen=True, slots=True)

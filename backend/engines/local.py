@@ -6,6 +6,7 @@ are switched, not merged, so that the base stays exactly what it was. It knows n
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -17,6 +18,7 @@ from typing import Any, Self, TypeVar
 
 from backend.engines.adapters import content_digest, read_adapter, shared_base
 from backend.engines.base import (
+    NOT_FINITE,
     GenerationRequest,
     GenerationResult,
     Message,
@@ -24,10 +26,17 @@ from backend.engines.base import (
     ServedModel,
     prompt_too_long,
     request_seed,
+    require_finite_logprobs,
 )
 from backend.engines.decoding import Decoding, Written, next_logprobs, write_answers
 from backend.engines.fitting import fit_adapter
-from backend.engines.prompts import decode_prompt, encode_prompt, first_line, load_tokenizer
+from backend.engines.prompts import (
+    PromptRefused,
+    decode_prompt,
+    encode_prompt,
+    first_line,
+    load_tokenizer,
+)
 from backend.errors import InvalidInput, UnknownAdapter
 
 _BATCHES_SORTED_TOGETHER = 32
@@ -110,6 +119,7 @@ class LocalEngine:
         """Log-probabilities of the likeliest first tokens, by their spelling in the vocabulary."""
         with self._switched_to(model) as network:
             found = next_logprobs(network, encode_prompt(self._tokenizer, messages), top=top)
+        require_finite_logprobs(model, [value for _, value in found])
         spellings = self._tokenizer.convert_ids_to_tokens([token for token, _ in found])
         return {text: value for text, (_, value) in zip(spellings, found, strict=True)}
 
@@ -209,7 +219,10 @@ class LocalEngine:
         self, request: GenerationRequest, params: SamplingParams
     ) -> _Prompt | GenerationResult:
         self._require_model(request.model)
-        ids = encode_prompt(self._tokenizer, request.messages)
+        try:
+            ids = encode_prompt(self._tokenizer, request.messages)
+        except PromptRefused as refused:  # of this prompt alone, as a server answers it
+            return GenerationResult(key=request.key, error=str(refused))
         room = self._limit() - params.max_tokens
         if len(ids) <= room:
             return _Prompt(request, ids, 0)
@@ -237,6 +250,8 @@ class LocalEngine:
             yield self._result(prompt, answer, seconds)
 
     def _result(self, prompt: _Prompt, answer: Written, seconds: float) -> GenerationResult:
+        if not all(map(math.isfinite, answer.logprobs)):
+            return GenerationResult(key=prompt.request.key, error=NOT_FINITE)
         text_ids = answer.token_ids[:-1] if answer.stopped else answer.token_ids
         text = self._tokenizer.decode(
             list(text_ids), skip_special_tokens=True, clean_up_tokenization_spaces=False

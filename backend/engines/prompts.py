@@ -37,11 +37,28 @@ def load_tokenizer(base_model: str) -> Any:
     return tokenizer
 
 
+class PromptRefused(InvalidInput):
+    """The base's chat template takes no such messages."""
+
+
 def encode_prompt(tokenizer: Any, messages: Sequence[Message]) -> list[int]:
-    """Token ids of the rendered messages with the generation prompt."""
-    text = tokenizer.apply_chat_template(
-        [dict(message) for message in messages], tokenize=False, add_generation_prompt=True
-    )
+    """Token ids of the rendered messages with the generation prompt.
+
+    Raises:
+        PromptRefused: the template refuses the messages, as some do a system message.
+    """
+    from jinja2.exceptions import TemplateError
+
+    try:
+        text = tokenizer.apply_chat_template(
+            [dict(message) for message in messages], tokenize=False, add_generation_prompt=True
+        )
+    except (TemplateError, TypeError, ValueError) as error:
+        roles = ", ".join(str(message.get("role")) for message in messages)
+        raise PromptRefused(
+            f"The base's chat template refuses the messages ({roles}): {first_line(error)}.",
+            hint="Write the prompt without what it refuses, or give the base another template.",
+        ) from error
     return list(tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"])
 
 

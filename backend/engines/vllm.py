@@ -25,12 +25,13 @@ from backend.engines.base import (
     SamplingParams,
     ServedModel,
     request_seed,
+    require_finite_logprobs,
 )
 from backend.engines.prompts import decode_prompt, load_tokenizer
 from backend.engines.stream import AnswerStream, LoopThread
 from backend.engines.vllm_answers import is_too_long, plan_truncation, read_answer
 from backend.engines.vllm_models import load_adapter, name_of_base, point_alias, read_models
-from backend.engines.vllm_server import Retries, VllmServer
+from backend.engines.vllm_server import TRIED_AGAIN, Retries, VllmServer
 from backend.errors import EngineError, UnknownAdapter
 
 _CHAT = "/v1/chat/completions"
@@ -67,6 +68,7 @@ class VllmEngine:
         self._in_flight = in_flight
         self._names: dict[str, str] = {}  # our serving name -> the server's
         self._notes: dict[str, str] = {}
+        self._aliases: frozenset[str] = frozenset()  # names that may move while we ask
         self._base: str | None = None
         self._tokenizer: Any = None
         self._turn = 0
@@ -124,11 +126,13 @@ class VllmEngine:
             "top_logprobs": top,
             "return_tokens_as_token_ids": True,
         }
-        reply = self._thread.run(self._next_server().post(_CHAT, payload))
+        again = self._tried_again(model)
+        reply = self._thread.run(self._next_server().post(_CHAT, payload, tried_again=again))
         _require_success(reply.status, reply.error, model)
         first = reply.body["choices"][0]["logprobs"]["content"][0]["top_logprobs"]
         ids = [int(entry["token"].removeprefix("token_id:")) for entry in first[:top]]
         spellings = self._own_tokenizer().convert_ids_to_tokens(ids)
+        require_finite_logprobs(model, [float(entry["logprob"]) for entry in first])
         return {s: float(e["logprob"]) for s, e in zip(spellings, first, strict=False)}
 
     def token_ids(self, messages: Sequence[Message]) -> list[int]:
@@ -153,6 +157,11 @@ class VllmEngine:
             self._thread.run(point_alias(server, alias, model))
         named = model is not None and model.adapter_path is not None
         self._names[alias] = alias if named or model is None else self._names[model.name]
+        self._aliases = self._aliases | {alias} if named else self._aliases - {alias}
+
+    def _tried_again(self, model: str) -> frozenset[int]:
+        """A name that moves is gone for a moment, in which the server knows no such model."""
+        return TRIED_AGAIN | {404} if model in self._aliases else TRIED_AGAIN
 
     def close(self) -> None:
         """Close the connections; the servers and what they hold stay as they are."""
@@ -252,7 +261,8 @@ class VllmEngine:
         started = time.perf_counter()
         seed = request_seed(params.seed, request.key)
         payload = self._chat(request.model, request.messages, params, seed=seed)
-        reply = await server.post(_CHAT, payload)
+        again = self._tried_again(request.model)
+        reply = await server.post(_CHAT, payload, tried_again=again)
         truncated = 0
         if reply.status == 400 and params.truncate_prompt and is_too_long(reply.error):
             cut, truncated = await plan_truncation(server, payload, params)

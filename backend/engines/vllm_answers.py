@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
-from backend.engines.base import GenerationResult, SamplingParams
+from backend.engines.base import NOT_FINITE, GenerationResult, SamplingParams
 from backend.engines.vllm_server import VllmServer
 from backend.errors import EngineError
 
@@ -21,11 +22,14 @@ def read_answer(
     try:
         choice, usage = body["choices"][0], body["usage"]
         content = (choice.get("logprobs") or {}).get("content") or ()
+        logprobs = tuple([token["logprob"] for token in content])
+        if not all(map(math.isfinite, logprobs)):
+            return GenerationResult(key=key, error=NOT_FINITE)
         return GenerationResult(
             key=key,
             text=choice["message"]["content"] or "",
             finish_reason=choice["finish_reason"],
-            token_logprobs=tuple([token["logprob"] for token in content]),
+            token_logprobs=logprobs,
             prompt_tokens=usage["prompt_tokens"],
             completion_tokens=usage["completion_tokens"],
             truncated_tokens=truncated,

@@ -88,11 +88,7 @@ async def load_adapter(
     if any(entry.name == name for entry in listed):
         return Loaded(name)
     path = str(model.adapter_path.resolve()) if model.adapter_path else ""
-    reply = await server.post(
-        "/v1/load_lora_adapter",
-        {"lora_name": name, "lora_path": path},
-        tried_again=TRIED_AGAIN - {500},
-    )
+    reply = await _load_as(server, name, path)
     if reply.status == 200 or "already been loaded" in reply.error:
         return Loaded(name)
     if _has_no_loading(reply):
@@ -103,23 +99,39 @@ async def load_adapter(
 async def point_alias(server: VllmServer, alias: str, model: ServedModel | None) -> None:
     """Have a server know an adapter by a fixed name; a base or None takes the name away.
 
-    The server keeps what it remembers of prompts by name and path, so that an alias that moves to
-    an adapter in another folder starts afresh.
+    The name is taken away and given again. vLLM could load in place (`load_inplace`), but keeps
+    that flag with the name and then loads the adapter again in every step that serves it. Requests
+    in flight end on the weights they began with; one that comes in between the two is refused with
+    404, never answered by the base, and our own are asked again. The server keeps what it remembers
+    of prompts by name and path, so that an alias that moves to another folder starts afresh.
 
     Raises:
-        EngineError: the server refuses.
+        EngineError: the server refuses; the name then means again what it meant before.
     """
+    before = await _adapter_at(server, alias)
+    await server.post("/v1/unload_lora_adapter", {"lora_name": alias})  # may not be there
     if model is None or model.adapter_path is None:
-        await server.post("/v1/unload_lora_adapter", {"lora_name": alias})  # may not be there
         return
     path = str(model.adapter_path.resolve())
-    reply = await server.post(
+    reply = await _load_as(server, alias, path)
+    if reply.status != 200 and await _adapter_at(server, alias) != path:
+        if before is not None:
+            await _load_as(server, alias, before)
+        raise _refused(server, model, path, reply)
+
+
+async def _adapter_at(server: VllmServer, name: str) -> str | None:
+    """The folder of the adapter that a server knows by this name."""
+    found = [entry for entry in await read_models(server) if entry.name == name and entry.parent]
+    return found[0].root if found else None
+
+
+async def _load_as(server: VllmServer, name: str, path: str) -> Reply:
+    return await server.post(
         "/v1/load_lora_adapter",
-        {"lora_name": alias, "lora_path": path, "load_inplace": True},
+        {"lora_name": name, "lora_path": path},
         tried_again=TRIED_AGAIN - {500},
     )
-    if reply.status != 200:
-        raise _refused(server, model, path, reply)
 
 
 def _has_no_loading(reply: Reply) -> bool:

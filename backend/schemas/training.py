@@ -16,7 +16,8 @@ class TrainingRunShown(Shown):
 
     It then holds, among others, `ledger` (tokens, seconds, memory, cost), `validation` (loss and,
     of dpo, accuracy on the validation rows, with interval, n and groups) and, of a search, `search`
-    (the trials, which was kept, and which the rows do not tell from it).
+    (the trials, which was kept, and which the rows do not tell from it). `notes` say what vLLM
+    will not serve of it, and which rows were left out or have no end.
     """
 
     id: int
@@ -27,6 +28,7 @@ class TrainingRunShown(Shown):
     adapter_name: str
     config: dict[str, Any]
     result: dict[str, Any]
+    notes: list[str] = Field(default_factory=list)
     job: JobShown | None
     created_at: datetime
     finished_at: datetime | None

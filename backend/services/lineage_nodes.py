@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from sqlalchemy.orm import Session
 
 from backend.services.lineage_queries import withdrawn_rows
+from backend.services.model_versions import models_of_weights
 from backend.services.yields import Told
 from backend.tables.curation import TrainingSet
 from backend.tables.datasets import DatasetVersion
@@ -40,8 +41,20 @@ def model_node(session: Session, model: ModelVersion) -> Node:
         facts.append(f"sha256 {model.adapter_sha256[:12]}")
     if model.name != BASE and model.training_run_id is None:
         facts.append("trained elsewhere: what it was made of is not known")
+        facts += _recorded_start(session, model)
     marks = (f"{withdrawn} rows withdrawn since",) if withdrawn else ()
     return Node(f"adapter:{model.label}", "adapter", model.label, tuple(facts), marks)
+
+
+def _recorded_start(session: Session, model: ModelVersion) -> list[str]:
+    """The weights that an adapter trained elsewhere went on from, as its own record says."""
+    sha256 = (model.training_facts or {}).get("start_from_sha256")
+    if not sha256:
+        return []
+    known = [m for m in models_of_weights(session, sha256) if m.project_id == model.project_id]
+    if known:
+        return [f"went on from {known[0].label}, says its record"]
+    return [f"went on from weights that are not known here (sha256 {sha256[:12]})"]
 
 
 def set_node(frozen: TrainingSet, withdrawn: int) -> Node:

@@ -17,7 +17,7 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from backend.engines.adapter_config import read_json_object
+from backend.engines.adapter_config import read_json_object, unserved_by_vllm
 from backend.errors import Conflict, InvalidInput, NotFound
 from backend.services import projects
 from backend.services.adapter_files import project_artifacts
@@ -160,6 +160,14 @@ def _local_path(base_model: str) -> str:
     """A folder as an absolute path, since the trainer may have another working directory."""
     folder = Path(base_model)
     return str(folder.resolve()) if folder.is_dir() else base_model
+
+
+def serving_notes(run: TrainingRun) -> list[str]:
+    """What vLLM will not serve of the adapter that a run trains, in sentences, known before."""
+    lora = run.config.get("lora") or {}
+    space = run.config.get("search") or {}
+    ranks = [lora.get("rank") or 0, *(space.get("rank") or ())]
+    return unserved_by_vllm(rank=max(int(rank) for rank in ranks), dora=bool(lora.get("dora")))
 
 
 def get_training_run(

@@ -6,6 +6,7 @@ The trainer is built, not run.
 from __future__ import annotations
 
 import importlib.util
+import json
 import os
 from pathlib import Path
 from typing import Any
@@ -14,8 +15,8 @@ import pytest
 
 from tests.fixtures_models import write_chat_rows
 from training import reporting
-from training.assemble import build_trainer, load_tokenizer
-from training.config import TrainingConfig, TrainingError, parse_config
+from training.assemble import build_trainer, load_tokenizer, resolve_dtype
+from training.config import Dtype, TrainingConfig, TrainingError, parse_config
 from training.data import read_rows
 from training.encode import encode
 
@@ -128,3 +129,29 @@ def test_a_package_that_is_not_installed_is_one_sentence(
     with pytest.raises(TrainingError, match="to wandb: the package is not installed"):
         reporting.check_reporters(configure(tmp_path, tiny_base, report_to=["wandb"]))
     reporting.check_reporters(configure(tmp_path, tiny_base))
+
+
+@pytest.mark.parametrize(
+    ("asked", "hidden", "has", "found"),
+    [
+        ("auto", 1024, True, "bfloat16"),
+        ("auto", 4096, True, "bfloat16"),
+        ("auto", 256, True, "float32"),
+        ("auto", 4096, False, "float32"),
+        ("float32", 4096, True, "float32"),
+        ("bfloat16", 256, False, "bfloat16"),
+    ],
+)
+def test_bfloat16_on_a_processor_is_for_bases_where_it_pays(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    asked: str,
+    hidden: int,
+    has: bool,
+    found: str,
+) -> None:
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    monkeypatch.setattr("training.assemble._processor_has_bfloat16", lambda: has)
+    for settings in ({"hidden_size": hidden}, {"text_config": {"hidden_size": hidden}}):
+        (tmp_path / "config.json").write_text(json.dumps(settings))
+        assert resolve_dtype(Dtype(asked), tmp_path) == found

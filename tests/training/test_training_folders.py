@@ -18,6 +18,7 @@ from training.config import (
     progress_file,
 )
 from training.folders import (
+    begun_dtype,
     drop_broken_checkpoints,
     hold_lock,
     is_finished,
@@ -84,17 +85,21 @@ def test_that_the_curve_is_cut_back_to_the_checkpoint(tmp_path: Path) -> None:
 
 def test_that_an_unfinished_run_of_another_recipe_is_kept(tmp_path: Path) -> None:
     output = tmp_path / "v1"
-    open_partial(output, recipe="a", started_at="then")
+    open_partial(output, recipe="a", started_at="then", dtype="float32")
     write_checkpoint(output, 5)
     with pytest.raises(TrainingError, match="other settings or data"):
-        open_partial(output, recipe="b", started_at="now")
-    assert open_partial(output, recipe="a", started_at="now")["started_at"] == "then"
+        open_partial(output, recipe="b", started_at="now", dtype="float32")
+    assert (
+        open_partial(output, recipe="a", started_at="now", dtype="float32")["started_at"] == "then"
+    )
 
 
 def test_that_a_run_without_a_checkpoint_gives_way(tmp_path: Path) -> None:
     output = tmp_path / "v1"
-    open_partial(output, recipe="a", started_at="then")
-    assert open_partial(output, recipe="b", started_at="now")["started_at"] == "now"
+    open_partial(output, recipe="a", started_at="then", dtype="float32")
+    assert (
+        open_partial(output, recipe="b", started_at="now", dtype="float32")["started_at"] == "now"
+    )
 
 
 @pytest.mark.parametrize(
@@ -129,3 +134,11 @@ def test_that_publishing_moves_the_whole_result_and_cleans_up(tmp_path: Path) ->
     assert output.stat().st_ino == folder, "moved by one rename, not copied file by file"
     assert progress_file(output) == output / PROGRESS_NAME
     assert not partial_dir(output).exists()
+
+
+def test_that_a_run_goes_on_in_the_precision_that_it_was_begun_in(tmp_path: Path) -> None:
+    output = tmp_path / "v1"
+    open_partial(output, recipe="a", started_at="then", dtype="bfloat16")
+    assert begun_dtype(output) is None  # nothing was learnt in it yet
+    write_checkpoint(output, 3)
+    assert begun_dtype(output) == "bfloat16"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -14,9 +15,10 @@ from sqlalchemy.orm import Session, sessionmaker
 
 from backend.cli import main
 from backend.db import connect
-from backend.engines.base import Message
+from backend.engines.base import GenerationRequest, Message, SamplingParams
 from backend.engines.base import ServedModel as Model
 from backend.engines.serve import RunningServer
+from backend.engines.vllm import VllmEngine
 from backend.services.datasets import Row, import_dataset
 from backend.services.model_versions import alias_target, register_adapter, register_base
 from backend.services.projects import create_project, set_manifest
@@ -167,3 +169,48 @@ def test_a_server_that_holds_another_adapter_under_the_name_stops_the_promotion(
     assert desk.champion() is None
     assert strop("promote", "one", "--as", "lea", "--allow-unserved", "it restarts") == 0
     assert desk.champion() == "one@1"
+
+
+def test_an_alias_moves_under_requests_and_the_base_never_answers(
+    server: RunningServer,
+    base: Model,
+    adapters: dict[str, Model],
+    prompts: Sequence[Sequence[Message]],
+) -> None:
+    """Every answer while the name moves is of the one or of the other, and after each move of the
+    right one."""
+    params = SamplingParams(max_tokens=12)
+
+    def ask(engine: VllmEngine, model: str) -> list[str | None]:
+        asked = [GenerationRequest(str(i), model, p) for i, p in enumerate(prompts)]
+        answers = sorted(engine.generate(asked, params), key=lambda answer: int(answer.key))
+        assert [answer.error for answer in answers] == [None] * len(prompts)
+        return [answer.text for answer in answers]
+
+    with VllmEngine([server.url]) as mover, VllmEngine([server.url]) as asker:
+        for engine in (mover, asker):
+            engine.load([base, adapters["one"], adapters["two"]])
+            engine.serve_as("moving", adapters["one"])
+        own = {name: ask(mover, name) for name in ("one", "two", "base")}
+        seen: list[list[str | None]] = []
+        done = threading.Event()
+
+        def keep_asking() -> None:
+            while not done.is_set():
+                seen.append(ask(asker, "moving"))
+
+        thread = threading.Thread(target=keep_asking)
+        thread.start()
+        try:
+            for name in ("two", "one", "two", "one"):
+                mover.serve_as("moving", adapters[name])
+                assert ask(mover, "moving") == own[name]
+        finally:
+            done.set()
+            thread.join()
+        mover.serve_as("moving", None)
+    assert seen
+    for answers in seen:
+        for text, one, two, plain in zip(answers, own["one"], own["two"], own["base"], strict=True):
+            assert text in {one, two}
+            assert text != plain or plain in {one, two}

@@ -19,15 +19,17 @@ from backend.services.access import require_in_project
 from backend.services.cancelling import Cancellation, cancel_subjects
 from backend.services.queue import JobKind
 from backend.tables.training import TrainingRun
+from training.card import data_warnings
 
 router = APIRouter(tags=["training"])
-SHOWN = TrainingRunShown.model_fields.keys() - {"job"}
+SHOWN = TrainingRunShown.model_fields.keys() - {"job", "notes"}
 
 
 def _show(session: Session, run: TrainingRun) -> TrainingRunShown:
     job = queue.find_job(session, JobKind.TRAIN, run.id)
     values = {name: getattr(run, name) for name in SHOWN}
-    return TrainingRunShown(job=job and JobShown.model_validate(job), **values)
+    notes = [*training.serving_notes(run), *data_warnings(run.result)]
+    return TrainingRunShown(job=job and JobShown.model_validate(job), notes=notes, **values)
 
 
 @router.get("/projects/{project_id}/training-runs")

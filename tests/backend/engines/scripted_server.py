@@ -46,6 +46,7 @@ class ScriptedServer:
         self.loads = loads
         self.healthy = healthy
         self.error = error
+        self.unloadable: set[str] = set()  # folders of adapters that do not fit
         self.url = ""
         self.asked: list[dict[str, Any]] = []
         self.in_flight = 0
@@ -148,7 +149,10 @@ class ScriptedServer:
     async def _load(self, request: web.Request) -> web.Response:
         payload = await request.json()
         self.calls["load"] += 1
-        if payload["lora_name"] in self.adapters and not payload.get("load_inplace"):
+        assert not payload.get("load_inplace"), "vLLM would keep the flag and load in every step"
+        if payload["lora_path"] in self.unloadable:
+            return web.json_response({"error": {"message": "does not fit"}}, status=500)
+        if payload["lora_name"] in self.adapters:
             return web.json_response({"error": {"message": "already been loaded"}}, status=400)
         self.adapters[payload["lora_name"]] = payload["lora_path"]
         return web.Response(text="Success")

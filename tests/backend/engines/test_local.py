@@ -7,6 +7,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+from safetensors.torch import load_file, save_file
 
 from backend.engines.base import GenerationRequest, SamplingParams, ServedModel
 from backend.engines.local import LocalEngine
@@ -237,3 +238,35 @@ def test_two_bases_are_refused(local: LocalEngine, models: Models) -> None:
 def test_a_base_that_is_not_there_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InvalidInput, match="cannot be read"):
         LocalEngine().load([ServedModel("base", str(tmp_path / "nowhere"))])
+
+
+def test_a_prompt_that_the_template_refuses_is_an_error_of_its_own(tmp_path: Path) -> None:
+    base = make_tiny_base(tmp_path / "base")
+    template = (base / "chat_template.jinja").read_text()
+    refusal = "{% if messages[0].role == 'system' %}{{ raise_exception('No system') }}{% endif %}"
+    (base / "chat_template.jinja").write_text(refusal + template)
+    user = {"role": "user", "content": "Hi"}
+    asked = [
+        GenerationRequest("plain", "base", [user]),
+        GenerationRequest("system", "base", [{"role": "system", "content": "Be short."}, user]),
+    ]
+    with LocalEngine(threads=1) as engine:
+        engine.load([ServedModel("base", str(base))])
+        found = {one.key: one.error for one in engine.generate(asked, SamplingParams(max_tokens=2))}
+    assert found["plain"] is None
+    assert "refuses the messages (system, user): No system" in str(found["system"])
+
+
+def test_a_model_that_writes_no_numbers_is_an_error(tmp_path: Path) -> None:
+    base = make_tiny_base(tmp_path / "base")
+    weights = load_file(base / "model.safetensors")
+    weights["model.norm.weight"][:] = float("nan")
+    save_file(weights, base / "model.safetensors", metadata={"format": "pt"})
+    messages = [{"role": "user", "content": "Hi"}]
+    with LocalEngine(threads=1) as engine:
+        engine.load([ServedModel("base", str(base))])
+        asked = [GenerationRequest("a", "base", messages)]
+        [answer] = engine.generate(asked, SamplingParams(max_tokens=2))
+        assert "not finite" in str(answer.error)
+        with pytest.raises(EngineError, match="not finite"):
+            engine.next_token_logprobs("base", messages)

@@ -13,6 +13,7 @@ import pytest
 
 from backend.engines.base import GenerationRequest, SamplingParams, ServedModel
 from backend.engines.vllm import VllmEngine
+from backend.engines.vllm_answers import read_answer
 from backend.engines.vllm_server import Retries, VllmServer
 from backend.errors import EngineError, EngineUnavailable, UnknownAdapter
 from tests.backend.engines.scripted_server import ScriptedServer, Step
@@ -255,6 +256,34 @@ def test_an_alias_moves_from_adapter_to_adapter_and_is_taken_away(open_engine: O
     assert [asked["model"] for asked in server.asked] == ["champion", "champion"]
 
 
+def test_an_alias_whose_adapter_does_not_load_means_what_it_meant(open_engine: Open) -> None:
+    one = ServedModel("v1@1", BASE.base_model, Path("/a"), "ab" * 32)
+    two = ServedModel("v2@1", BASE.base_model, Path("/b"), "cd" * 32)
+    with ScriptedServer() as server:
+        engine = open_engine(server)
+        engine.load([BASE, one, two])
+        engine.serve_as("champion", one)
+        server.unloadable.add("/b")
+        with pytest.raises(EngineError, match="does not fit"):
+            engine.serve_as("champion", two)
+        assert server.adapters["champion"] == "/a"
+
+
+def test_a_request_while_an_alias_moves_is_asked_again(open_engine: Open) -> None:
+    """Between taking a name away and giving it again a server knows no such model."""
+    one = ServedModel("v1@1", BASE.base_model, Path("/a"), "ab" * 32)
+    with ScriptedServer() as server:
+        engine = open_engine(server)
+        engine.load([BASE, one])
+        engine.serve_as("champion", one)
+        server.script = [404, 404]
+        [answer] = engine.generate(requests(1, "champion"), GREEDY)
+        assert answer.error is None
+        server.script = [404]
+        with pytest.raises(UnknownAdapter):
+            list(engine.generate(requests(1, "v1@1"), GREEDY))
+
+
 def test_an_alias_on_a_server_that_cannot_load_is_refused(open_engine: Open) -> None:
     one = ServedModel("v1@1", BASE.base_model, Path("/a"), "ab" * 32)
     with ScriptedServer(adapters=["v1@1"], loads=False) as server:
@@ -332,3 +361,18 @@ def test_requests_are_read_only_so_far_ahead(open_engine: Open) -> None:
         next(stream)
         stream.close()  # type: ignore[attr-defined]
     assert len(read) < 1000
+
+
+def test_logprobs_that_are_no_numbers_are_an_error() -> None:
+    body = {
+        "choices": [
+            {
+                "message": {"content": "a"},
+                "finish_reason": "stop",
+                "logprobs": {"content": [{"logprob": float("nan")}]},
+            }
+        ],
+        "usage": {"prompt_tokens": 1, "completion_tokens": 1},
+    }
+    answer = read_answer("k", body, truncated=0, latency_s=0.0)
+    assert (answer.text, "not finite" in str(answer.error)) == (None, True)
