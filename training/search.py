@@ -26,6 +26,7 @@ from training import folders
 from training.card import render_card, search_verdict, trial_figures
 from training.config import (
     RESULT_NAME,
+    Dtype,
     TrainingConfig,
     TrainingError,
     dump_config,
@@ -238,7 +239,7 @@ def _stage(
     best = next(trial for trial in trials if trial.name == search["kept"])
     shutil.copytree(best.config.output_dir, staged)
     trained = _read_result(staged)
-    same = {"output_dir": config.output_dir, "dtype": trained["config"]["dtype"]}
+    same = {"output_dir": config.output_dir, "dtype": Dtype(trained["config"]["dtype"])}
     settings = best.config.model_copy(update=same)
     result = trained | {
         "recipe_sha256": recipe,
