@@ -249,11 +249,14 @@ def claim_worker_name(
 ) -> Worker:
     """Register this process under its name, after a dead one of that name if there was one.
 
+    A process is its number and its host: in containers every worker has the same number.
+
     Raises:
         Conflict: a living worker has the name.
     """
     held = session.get(Worker, executor_id, with_for_update=True, populate_existing=True)
-    if held is not None and held.pid != pid and is_alive(held, now=now):
+    itself = held is not None and (held.pid, held.host) == (pid, platform.node())
+    if held is not None and not itself and is_alive(held, now=now):
         raise Conflict(
             f"A worker named {executor_id!r} is alive already (process {held.pid} on {held.host}).",
             hint="Give this one another name with STROP_EXECUTOR_ID.",
@@ -274,7 +277,11 @@ def beat_heart(session: Session, executor_id: str, *, pid: int, now: datetime) -
     """Say that the worker lives; False if its name has passed to another process."""
     beaten = session.execute(
         update(Worker)
-        .where(Worker.executor_id == executor_id, Worker.pid == pid)
+        .where(
+            Worker.executor_id == executor_id,
+            Worker.pid == pid,
+            Worker.host == platform.node(),
+        )
         .values(seen_at=now)
         .returning(Worker.executor_id)
     )
@@ -284,7 +291,7 @@ def beat_heart(session: Session, executor_id: str, *, pid: int, now: datetime) -
 def leave_worker(session: Session, executor_id: str, *, pid: int) -> None:
     """Remove a worker that stops."""
     worker = session.get(Worker, executor_id)
-    if worker is not None and worker.pid == pid:
+    if worker is not None and (worker.pid, worker.host) == (pid, platform.node()):
         session.delete(worker)
         session.flush()
 

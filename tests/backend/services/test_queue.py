@@ -83,6 +83,24 @@ def test_silent_worker_loses_its_name(session: Session) -> None:
     assert not queue.beat_heart(session, "w", pid=os.getpid(), now=later)
 
 
+def test_containers_with_the_same_process_number_are_two_workers(
+    session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = utc_now()
+    monkeypatch.setattr("platform.node", lambda: "container-a")
+    queue.claim_worker_name(session, "w", queues=["gen"], pid=1, now=now)
+    queue.claim_worker_name(session, "w", queues=["gen"], pid=1, now=now)  # itself, again
+    monkeypatch.setattr("platform.node", lambda: "container-b")
+    with pytest.raises(Conflict, match="container-a"):
+        queue.claim_worker_name(session, "w", queues=["gen"], pid=1, now=now)
+    assert not queue.beat_heart(session, "w", pid=1, now=now)
+    queue.leave_worker(session, "w", pid=1)
+    later = now + timedelta(seconds=61)
+    queue.claim_worker_name(session, "w", queues=["gen"], pid=1, now=later)
+    monkeypatch.setattr("platform.node", lambda: "container-a")
+    assert not queue.beat_heart(session, "w", pid=1, now=later)
+
+
 def test_dead_process_on_this_host_is_no_worker(session: Session) -> None:
     now = utc_now()
     queue.claim_worker_name(session, "w", queues=["gen"], pid=2**22 + 1, now=now)
