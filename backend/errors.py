@@ -202,3 +202,18 @@ class CannotCompute(StropError):
 
     status = 422
     slug = "cannot-compute"
+
+
+MOST_OF_A_REASON = 4_000
+
+
+def reason_of(error: Exception) -> str:
+    """An error as a row keeps it: one that was expected in its own words, else with its kind."""
+    expected = isinstance(error, StropError) or hasattr(error, "hint")
+    return storable(str(error) if expected else f"{type(error).__name__}: {error}")
+
+
+def storable(text: str) -> str:
+    """A text as a row can keep it: NUL and half a surrogate pair as numbers, and not too long."""
+    kept = text.encode("utf-8", "backslashreplace").decode().replace("\x00", "\\x00")
+    return kept[:MOST_OF_A_REASON]

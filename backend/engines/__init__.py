@@ -30,6 +30,7 @@ def _open_vllm(settings: Settings, urls: Sequence[str] | None) -> Engine:
     )
 
 
+FAKE = "fake"  # engines.fake, which tests and demonstrations hand to the worker themselves
 ENGINES: Mapping[str, Callable[[Settings, Sequence[str] | None], Engine]] = {
     "local": _open_local,
     "vllm": _open_vllm,

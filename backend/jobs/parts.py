@@ -17,7 +17,7 @@ from sqlalchemy.orm import Session, sessionmaker
 
 from backend.db import reading, utc_now
 from backend.engines.base import Engine, ServedModel
-from backend.errors import EngineUnavailable, StropError
+from backend.errors import EngineUnavailable, StropError, reason_of
 from backend.services import queue
 from backend.settings import Settings
 from backend.tables.queue import Job, JobState
@@ -149,6 +149,6 @@ class Workshop:
             attempt,
             state=JobState.STOPPED if stopped else JobState.FAILED,
             now=utc_now(),
-            error=str(error) if expected else f"{type(error).__name__}: {error}",
+            error=reason_of(error),
             exit_code=int(getattr(error, "exit_code", 1)),
         )

@@ -7,17 +7,22 @@ the row, sees to it that the old one can write nothing more to it.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Collection
 from datetime import datetime
 from enum import StrEnum
 from typing import assert_never
 
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session, sessionmaker
 
 from backend.db import reading
+from backend.errors import reason_of
 from backend.jobs import transact
 from backend.services import queue
 from backend.tables.queue import Job, JobState
+
+log = logging.getLogger(__name__)
 
 
 class Action(StrEnum):
@@ -54,7 +59,13 @@ def reconcile(
     known = transact.find_workflows(queue.workflow_id(job) for job in jobs)
     for job in jobs:
         action = decide(known.get(queue.workflow_id(job)), living | {executor_id})
-        _act(sessions, job, action, now)
+        try:
+            _act(sessions, job, action, now)
+        except OperationalError:  # the database is away, and no fault of the job
+            raise
+        except Exception as error:  # one row that cannot be handed over holds up no other
+            log.exception("job %s could not be handed over", job.id)
+            _give_up(sessions, job, reason_of(error), now)
     return len(jobs)
 
 
@@ -69,18 +80,17 @@ def _act(sessions: sessionmaker[Session], job: Job, action: Action, now: datetim
                 queue.requeue_job(session, job.id, job.attempt)
             transact.cancel(queue.workflow_id(job))
         case Action.GIVE_UP:
-            with sessions.begin() as session:
-                queue.finish_job(
-                    session,
-                    job.id,
-                    job.attempt,
-                    JobState.FAILED,
-                    now=now,
-                    error="The job engine gave this job up; the worker's log says why.",
-                    exit_code=1,
-                )
+            why = "The job engine gave this job up; the worker's log says why."
+            _give_up(sessions, job, why, now)
         case _:
             assert_never(action)
+
+
+def _give_up(sessions: sessionmaker[Session], job: Job, why: str, now: datetime) -> None:
+    with sessions.begin() as session:
+        queue.finish_job(
+            session, job.id, job.attempt, JobState.FAILED, now=now, error=why, exit_code=1
+        )
 
 
 def _enqueue(job: Job) -> None:

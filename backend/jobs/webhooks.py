@@ -24,7 +24,7 @@ from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session, sessionmaker
 
 from backend.db import reading, utc_now
-from backend.errors import StropError
+from backend.errors import storable
 from backend.services.sealing import Seal
 from backend.services.webhook_deliveries import (
     Message,
@@ -37,6 +37,7 @@ from backend.services.webhooks import check_url
 
 TIMEOUT_S = 10.0
 PAUSE_S = 2.0
+AFTER_A_DEFECT_S = 30.0
 
 log = logging.getLogger(__name__)
 
@@ -131,6 +132,10 @@ def keep_delivering(
         except OperationalError as error:
             log.warning("deliveries could not be read, will try again: %s", error)
             tried = 0
+        except Exception:  # a defect: said, and what is told goes on after a while
+            log.exception("deliveries could not be made, by a defect")
+            stopping.wait(AFTER_A_DEFECT_S)
+            continue
         stopping.wait(0.0 if tried else PAUSE_S)
 
 
@@ -181,8 +186,8 @@ async def _send(
             allow_redirects=False,
         ) as answer:
             told = answer.status
-    except (aiohttp.ClientError, TimeoutError, OSError, ValueError, StropError) as error:
-        return Outcome(None, f"{type(error).__name__}: {error}".rstrip(": "))
+    except Exception as error:  # whatever one delivery meets is its own, and stops no other
+        return Outcome(None, storable(f"{type(error).__name__}: {error}".rstrip(": ")))
     if 300 <= told < 400:
         return Outcome(told, f"answered {told}; redirects are not followed")
     return Outcome(told, None)

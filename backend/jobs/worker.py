@@ -16,7 +16,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
@@ -48,6 +48,7 @@ CLEAR_EVERY = timedelta(hours=1)
 TEND_EVERY = timedelta(seconds=2)
 REST_AFTER = timedelta(seconds=60)
 LONGEST_POLL_SECONDS = 2.0
+AFTER_A_DEFECT_S = 30.0
 
 KINDS: Mapping[str, Kind] = {
     queue.JobKind.GENERATE: generate_parts,
@@ -77,6 +78,7 @@ class Worker:
     _pace: float = field(default=0.0)
     _waiting: list[tuple[int, int, str]] = field(default_factory=list)
     _waiting_since: float = field(default_factory=time.monotonic)
+    _not_before: dict[str, float] = field(default_factory=dict)
     _trainers: TrainerEnder = field(init=False)
 
     def __post_init__(self) -> None:
@@ -121,25 +123,25 @@ class Worker:
             queue.leave_worker(session, self.shop.executor_id, pid=os.getpid())
 
     def _reconcile(self) -> int:
+        """How many jobs are not finished; -1 where that cannot be told now."""
+        return self._guarded("the jobs", self._bring_into_line)
+
+    def _bring_into_line(self) -> int:
         """Keep the job engine running while there is work; its polling costs an idle worker most.
 
         A part that the engine had taken in the moment of its rest is taken up at its next start.
         """
-        try:
-            with reading(self.shop.sessions) as session:
-                waiting = queue.unfinished_marks(session, self.queues)
-            if waiting != self._waiting:
-                self._waiting, self._waiting_since = waiting, time.monotonic()
-            if not waiting:
-                self._rest(utc_now())
-                return 0
-            self._engage(utc_now())
-            return reconcile(
-                self.shop.sessions, self.queues, executor_id=self.shop.executor_id, now=utc_now()
-            )
-        except OperationalError as error:  # the database was away or locked: it may come back
-            log.warning("the database could not be read, will try again: %s", error)
-            return -1
+        with reading(self.shop.sessions) as session:
+            waiting = queue.unfinished_marks(session, self.queues)
+        if waiting != self._waiting:
+            self._waiting, self._waiting_since = waiting, time.monotonic()
+        if not waiting:
+            self._rest(utc_now())
+            return 0
+        self._engage(utc_now())
+        return reconcile(
+            self.shop.sessions, self.queues, executor_id=self.shop.executor_id, now=utc_now()
+        )
 
     def _engage(self, now: datetime) -> None:
         if self._engaged_at is None:
@@ -173,11 +175,7 @@ class Worker:
             self._engaged_at = None
 
     def _end_trainers(self) -> int:
-        try:
-            return self._trainers.end_cancelled()
-        except OperationalError as error:
-            log.warning("cancelled trainings could not be read, will try again: %s", error)
-            return -1
+        return self._guarded("cancelled trainings", self._trainers.end_cancelled)
 
     def _is_idle(self) -> bool:
         return self._end_trainers() == 0 and self.shop.wait_idle(0)
@@ -187,10 +185,11 @@ class Worker:
         if self._tend_after is not None and now < self._tend_after:
             return
         self._end_trainers()
-        try:
-            advance_rounds(self.shop.sessions, self.shop.settings, now=now)
-        except OperationalError as error:
-            log.warning("no round was moved: %s", error)
+
+        def advance() -> int:
+            return advance_rounds(self.shop.sessions, self.shop.settings, now=now)
+
+        self._guarded("the rounds", advance)
         self._clear(now)
         self._tend_after = now + TEND_EVERY
 
@@ -198,14 +197,34 @@ class Worker:
         """Clear a batch each hour, and the next at once while there is more."""
         if self._clear_after is not None and now < self._clear_after:
             return
-        try:
+
+        def clear() -> int:
             with self.shop.sessions.begin() as session:
-                cleared = clear_outlived(session, now=now)
+                return max(clear_outlived(session, now=now).values())
+
+        most = self._guarded("what has outlived its use", clear)
+        if most >= 0:
+            self._clear_after = now if most >= BATCH else now + CLEAR_EVERY
+
+    def _guarded(self, what: str, act: Callable[[], int]) -> int:
+        """Do one of the loop's acts; -1 where it failed, for which no other stands still.
+
+        A database that is away may come back, and is asked again at once. A defect is logged and
+        the act left alone for a while, so that neither the worker nor its next start dies of it;
+        only a worker that is to end when idle ends by it, since it could never tell.
+        """
+        if time.monotonic() < self._not_before.get(what, 0.0):
+            return -1
+        try:
+            return act()
         except OperationalError as error:
-            log.warning("nothing was cleared: %s", error)
-            return
-        more = max(cleared.values()) >= BATCH
-        self._clear_after = now if more else now + CLEAR_EVERY
+            log.warning("%s could not be seen to, will try again: %s", what, error)
+        except Exception:
+            if self.until_idle:
+                raise
+            log.exception("%s could not be seen to, by a defect", what)
+            self._not_before[what] = time.monotonic() + AFTER_A_DEFECT_S
+        return -1
 
     def _deliver(self) -> None:
         private = self.shop.settings.webhook_private

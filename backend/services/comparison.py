@@ -18,7 +18,7 @@ from sqlalchemy.orm import Session
 from backend.errors import CannotCompute, InvalidInput, NotFound, StropError
 from backend.schemas.manifests import Manifest, ManifestLine
 from backend.services import review, scoring
-from backend.services.figures import WIN_RATE
+from backend.services.metric_specs import WIN_RATE
 from backend.services.model_cards import write_card
 from backend.services.preflight_standing import preflight_standing
 from backend.services.projects import manifest_of

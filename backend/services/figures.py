@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 
 from backend.errors import CannotCompute, NotFound
 from backend.services.kept_figures import KeptFigures
-from backend.services.metric_specs import MetricSpec, get_score_run, metric_specs
+from backend.services.metric_specs import WIN_RATE, MetricSpec, get_score_run, metric_specs
 from backend.services.score_reads import ScoreReads, data_part, read_scores
 
 if TYPE_CHECKING:
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from evaluators.types import Difference, Figure
 
 LEVEL = 0.95
-WIN_RATE = "win_rate"
 T = TypeVar("T")
 Who = TypeVar("Who", int, tuple[int, int])  # a model, or baseline and candidate
 

@@ -14,12 +14,14 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy.orm import Session
 
-from backend.errors import Forbidden, InvalidInput, NotFound
+from backend.errors import Forbidden, InvalidInput, NotFound, UnknownName
 from backend.settings import Settings
 from backend.tables.scoring import ScoreRun
 
 if TYPE_CHECKING:
     from evaluators.metric import Metric
+
+WIN_RATE = "win_rate"  # of the candidate in blind votes; no metric of outputs
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +129,33 @@ def parse_metric_specs(
     if not found:
         raise InvalidInput("No metric is named.", hint="Name them, for example rouge,grounding.")
     return list(found.values())
+
+
+def check_line_metrics(names: Iterable[str], allowed: AllowedMetrics = BUILT_IN) -> None:
+    """Check what the lines of a manifest are on: one metric each, or the win rate of blind votes.
+
+    Raises:
+        Forbidden: a metric that the project may not use.
+        InvalidInput: no such metric (the nearest are listed), or a name for several.
+    """
+    from evaluators.registry import METRICS
+
+    for name in names:
+        if name == WIN_RATE or name in METRICS:
+            continue
+        try:
+            members = allowed.resolve([name])
+        except Forbidden:
+            raise
+        except InvalidInput as error:
+            if ":" in name:
+                raise
+            raise UnknownName("metric", name, {*METRICS, WIN_RATE}) from error
+        if ":" not in name:
+            raise InvalidInput(
+                f"{name!r} stands for {', '.join(metric.name for metric in members)}.",
+                hint="A line is on one of them: name it.",
+            )
 
 
 def get_score_run(session: Session, score_run_id: int) -> ScoreRun:

@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 
 from backend.errors import Conflict, InvalidInput, NotFound
 from backend.schemas.manifests import Manifest
-from backend.services.metric_specs import BUILT_IN, AllowedMetrics
+from backend.services.metric_specs import BUILT_IN, AllowedMetrics, check_line_metrics
 from backend.tables.projects import Project, SuccessManifest
 
 
@@ -93,11 +93,11 @@ def set_manifest(
     """Set the bar; the same content again is the version that stands, other content a new one.
 
     Raises:
-        InvalidInput: it is no manifest.
+        InvalidInput: it is no manifest, or a line is on no metric; the nearest are named.
         Forbidden: a line is on a metric that the project may not use.
     """
     manifest = parse_manifest(source)
-    allowed.resolve(line.metric for line in manifest.lines if ":" in line.metric)
+    check_line_metrics((line.metric for line in manifest.lines), allowed)
     digest = manifest_digest(manifest)
     lock_project(session, project_id)
     current = find_manifest(session, project_id)

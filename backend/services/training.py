@@ -92,8 +92,7 @@ def create_training_run(
     training_set = session.get(TrainingSet, training_set_id)
     if training_set is None or training_set.project_id != project_id:
         raise NotFound(f"The project has no training set {training_set_id}.")
-    if given := sorted(set(config) & set(OURS)):
-        raise InvalidInput(f"Strop fills in {', '.join(given)} itself.", hint="Leave it out.")
+    _refuse_ours(config)
     begin, resolved = (
         resolve_start_from(session, project_id, config)
         if start is None
@@ -117,6 +116,44 @@ def create_training_run(
     return run
 
 
+def check_training_config(config: Mapping[str, Any]) -> None:
+    """Check the keys of a configuration that a plan gives, before there is a set to train on.
+
+    Raises:
+        InvalidInput: a key is unknown or Strop's own, or a value is wrong.
+    """
+    _refuse_ours(config)
+    later = {
+        **dict.fromkeys(("base_model", "train_file", "output_dir"), "later"),
+        "manifest_digest": "0" * 64,
+        "validation_file": "later" if _is_watched(config) else None,
+    }
+    _parsed({**_shared(config), **config, **later})
+
+
+def _refuse_ours(config: Mapping[str, Any]) -> None:
+    if given := sorted(set(config) & set(OURS)):
+        raise InvalidInput(f"Strop fills in {', '.join(given)} itself.", hint="Leave it out.")
+
+
+def _is_watched(config: Mapping[str, Any]) -> bool:
+    return any(config.get(key) for key in _WATCHING)
+
+
+def _shared(config: Mapping[str, Any]) -> dict[str, Any]:
+    """The share of preferences that validates a training which is watched, where none is named."""
+    by_preferences = config.get("method") in (Method.DPO, Method.KTO)
+    unsaid = config.get("validation_share") is None
+    return {"validation_share": SHARE} if _is_watched(config) and by_preferences and unsaid else {}
+
+
+def _parsed(values: Mapping[str, Any]) -> TrainingConfig:
+    try:
+        return parse_config(values, source="the training configuration")
+    except ConfigError as error:
+        raise InvalidInput(error.message, hint=error.hint) from error
+
+
 def _require_manifest(session: Session, project_id: int) -> SuccessManifest:
     try:
         return projects.current_manifest(session, project_id)
@@ -135,25 +172,19 @@ def resolve_config(session: Session, run: TrainingRun, settings: Settings) -> Tr
     """
     project = session.get_one(Project, run.project_id)
     files = run_files(run, settings)
-    watched = any(run.config.get(key) for key in _WATCHING)
-    by_preferences = run.config.get("method") in (Method.DPO, Method.KTO)
-    unsaid = run.config.get("validation_share") is None
     values = {
         "threads": settings.torch_threads,
         "price_per_hour": settings.price_per_hour,
         **run.config,
-        **({"validation_share": SHARE} if watched and by_preferences and unsaid else {}),
+        **_shared(run.config),
         "base_model": _local_path(project.base_model),
         "train_file": str(files.train),
-        "validation_file": str(files.validation) if watched else None,
+        "validation_file": str(files.validation) if _is_watched(run.config) else None,
         "output_dir": run.output_dir,
         "manifest_digest": session.get_one(SuccessManifest, run.manifest_id).digest,
         "training_set_digest": session.get_one(TrainingSet, run.training_set_id).digest,
     }
-    try:
-        return parse_config(values, source="the training configuration")
-    except ConfigError as error:
-        raise InvalidInput(error.message, hint=error.hint) from error
+    return _parsed(values)
 
 
 def _local_path(base_model: str) -> str:

@@ -19,6 +19,20 @@ from backend.tables.review import QueueKind
 ARTEFACTS = ("<|", "[INST]", "</s>", "<s>", "### ", "<think>", "As an AI", "language model")
 
 
+class NothingToReview(InvalidInput):
+    """No output is there, or both models wrote the same everywhere: `n_identical` pairs."""
+
+    def __init__(self, run_id: int, n_identical: int) -> None:
+        why = f"all {n_identical} pairs are identical" if n_identical else "no output of these"
+        super().__init__(
+            f"There is nothing to review in run {run_id}: {why}.",
+            hint="Name other models."
+            if n_identical
+            else "Let the run finish first, or name other models.",
+        )
+        self.n_identical = n_identical
+
+
 class Candidate(NamedTuple):
     """One generation, or two of the same example and sample."""
 
@@ -74,7 +88,7 @@ def read_frame(
     """Everything that a queue over these models of a run could show.
 
     Raises:
-        InvalidInput: there is nothing to review.
+        NothingToReview: there is nothing to review.
     """
     written, n_failed = _read_written(session, run_id, model_ids)
     if kind is QueueKind.SINGLE:
@@ -83,11 +97,7 @@ def read_frame(
     else:
         found, identical = _pairs(written, model_ids)
     if not found:
-        raise InvalidInput(
-            f"There is nothing to review in run {run_id}: no output of these models"
-            + (f" ({n} identical pairs)." if (n := sum(identical.values())) else "."),
-            hint="Let the run finish first, or name other models.",
-        )
+        raise NothingToReview(run_id, sum(identical.values()))
     giveaways = find_giveaways((row.text for row in written), model_names)
     return Frame(run_id, tuple(found), n_failed, identical, giveaways)
 

@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+import logging
 from datetime import datetime
 
 from sqlalchemy import select
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session, sessionmaker
 
 from backend.db import reading
-from backend.errors import StropError
+from backend.errors import StropError, reason_of
 from backend.services.metric_specs import allowed_metrics
 from backend.services.model_versions import ensure_base
-from backend.services.rounds.plans import standing_plan
+from backend.services.rounds.checks import check_plan
+from backend.services.rounds.plans import RoundPlan, standing_plan
 from backend.services.rounds.steps import Moved, Waits, take_step, turn_of
-from backend.services.rounds.turns import note, start_round
+from backend.services.rounds.turns import lay_down_round, note
 from backend.settings import Settings
 from backend.tables.rounds import Phase, Round, RoundState
 
 MOST_STEPS = 20
+
+log = logging.getLogger(__name__)
 
 
 def advance_rounds(sessions: sessionmaker[Session], settings: Settings, *, now: datetime) -> int:
@@ -42,20 +47,29 @@ def advance_round(
 ) -> bool:
     """Take one step; False when the round waits, has failed or has ended.
 
-    A step that fails is rolled back whole, and the round keeps the reason.
+    A step that fails, by whatever it raises, is rolled back whole, and the round keeps the reason:
+    it can be mended and taken up again, and no other round stands still for it.
     """
     try:
         _read_base_first(sessions, round_id)
         with sessions.begin() as session:
             row = _lock(session, round_id)
             return row is not None and _step(session, row, settings, now)
-    except StropError as error:
-        with sessions.begin() as session:
-            row = _lock(session, round_id)
-            if row is not None:
-                row.state, row.error, row.since = RoundState.FAILED, str(error), now
-                note(session, row, f"failed: {error}", now)
+    except OperationalError:  # the database is away or locked, and no fault of the round
+        raise
+    except Exception as error:  # the outermost loop of a round: whatever it was, its row says so
+        if not isinstance(error, StropError):
+            log.exception("a step of round %s failed by a defect", round_id)
+        _fail(sessions, round_id, reason_of(error), now)
         return False
+
+
+def _fail(sessions: sessionmaker[Session], round_id: int, reason: str, now: datetime) -> None:
+    with sessions.begin() as session:
+        row = _lock(session, round_id)
+        if row is not None:
+            row.state, row.error, row.since = RoundState.FAILED, reason, now
+            note(session, row, f"failed: {reason}", now)
 
 
 def _read_base_first(sessions: sessionmaker[Session], round_id: int) -> None:
@@ -95,11 +109,21 @@ def _end(session: Session, row: Round, settings: Settings, now: datetime) -> Non
     plan = standing_plan(row.plan)
     if plan.repeat:
         following = plan.next_turn(began=max(row.started_at, plan.not_before or row.started_at))
-        start_round(
-            session,
-            row.project_id,
-            following,
-            started_by_id=row.started_by_id,
-            now=now,
-            allowed=allowed_metrics(settings, row.project_id),
-        )
+        _begin_next(session, row, following, settings, now)
+
+
+def _begin_next(
+    session: Session, row: Round, plan: RoundPlan, settings: Settings, now: datetime
+) -> None:
+    """Lay the following round down; where its plan does not hold any more, failed and with why.
+
+    So what was reached stands, and the next round can be mended and taken up.
+    """
+    following = lay_down_round(
+        session, row.project_id, plan, started_by_id=row.started_by_id, now=now
+    )
+    try:
+        check_plan(session, row.project_id, plan, allowed_metrics(settings, row.project_id))
+    except StropError as error:
+        following.state, following.error = RoundState.FAILED, reason_of(error)
+        note(session, following, f"failed: {following.error}", now)

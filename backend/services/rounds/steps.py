@@ -15,17 +15,18 @@ from sqlalchemy.orm import Session
 
 from backend.engines.base import SamplingParams
 from backend.errors import CannotCompute, JobFailed
-from backend.rubrics import find_rubric
 from backend.services import curation, generation, queue, review, scoring, training
 from backend.services.comparison import compare_models
-from backend.services.datasets import get_dataset_version
 from backend.services.leak_checks import Acceptance
 from backend.services.metric_specs import allowed_metrics
 from backend.services.model_versions import alias_target, find_model, register_base
 from backend.services.projects import current_manifest, manifest_of
 from backend.services.promotion import CHAMPION, decide_promotion, get_comparison
 from backend.services.queue import JobKind
+from backend.services.review.frames import NothingToReview
+from backend.services.review.opening_defaults import rubric_asked
 from backend.services.review.watching import watch_queue
+from backend.services.rounds.checks import dataset_asked
 from backend.services.rounds.plans import ReviewPlan, StandingPlan, standing_plan
 from backend.services.rounds.replays import start_round_replays
 from backend.services.training_start import standing_start
@@ -174,8 +175,7 @@ def _evaluate(turn: Turn) -> Moved | Waits:
 
 def _start_run(turn: Turn) -> None:
     session, row, plan = turn.session, turn.row, turn.plan
-    name, _, number = plan.dataset.partition("@")
-    version = get_dataset_version(session, row.project_id, name, int(number) if number else None)
+    version = dataset_asked(session, row.project_id, plan.dataset)
     register_base(session, row.project_id)
     champion = alias_target(session, row.project_id, CHAMPION)
     beside = [BASE, *([CHAMPION] if champion else []), *plan.also]
@@ -216,7 +216,15 @@ def _review(turn: Turn) -> Moved | Waits:
         return Moved(Phase.DECIDE, "no votes are planned")
     opened = turn.row.review_queue_id
     if opened is None:
-        opened = turn.row.review_queue_id = _open_votes(turn, plan).id
+        try:
+            opened = turn.row.review_queue_id = _open_votes(turn, plan).id
+        except NothingToReview as nothing:
+            if nothing.n_identical == 0:
+                raise
+            same = f"the candidate answers exactly as {_baseline(turn).label}"
+            return Moved(
+                Phase.DECIDE, f"{same} in all {nothing.n_identical} cases: nothing to vote on"
+            )
     found = review.get_queue(turn.session, opened)
     if found.finished_at is not None or found.closed_at is not None:
         return Moved(Phase.DECIDE, f"the votes of {found.name!r} are in")
@@ -232,7 +240,8 @@ def _review(turn: Turn) -> Moved | Waits:
 def _open_votes(turn: Turn, plan: ReviewPlan) -> ReviewQueue:
     session, row = turn.session, turn.row
     assert row.generation_run_id is not None
-    rubric = review.save_rubric(session, row.project_id, find_rubric(plan.rubric))
+    asked = rubric_asked(session, row.project_id, plan.rubric, "pair")
+    rubric = review.save_rubric(session, row.project_id, asked)
     return review.open_queue(
         session,
         project_id=row.project_id,

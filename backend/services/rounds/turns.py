@@ -9,18 +9,17 @@ from typing import assert_never
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from backend.errors import Conflict, InvalidInput, NotFound
+from backend.errors import Conflict, NotFound
 from backend.services import queue, review
 from backend.services.cancelling import Cancellation, cancel_unfinished
-from backend.services.metric_specs import BUILT_IN, AllowedMetrics, parse_metric_specs
+from backend.services.metric_specs import BUILT_IN, AllowedMetrics
 from backend.services.projects import current_manifest
 from backend.services.promotion import get_comparison, hold, plan_promotion, promote
 from backend.services.queue import JobKind
+from backend.services.rounds.checks import check_plan
 from backend.services.rounds.plans import AcceptedLeaks, RoundPlan
 from backend.services.rounds.replays import replay_runs
 from backend.services.serving import Move, ServingReport
-from backend.services.users import find_member
-from backend.tables.datasets import Split
 from backend.tables.rounds import Phase, Round, RoundEvent, RoundState
 from backend.tables.users import User
 
@@ -69,20 +68,23 @@ def start_round(
     """Begin a round; the worker moves it from here.
 
     Raises:
-        Forbidden: a metric of the plan that the project may not use.
-        UnknownName: a reviewer who is not of the project.
-        InvalidInput: the plan evaluates on another split than that which a verdict takes.
         Conflict: no success manifest is set, or another round of the project is under way.
+        StropError: the plan cannot be gone through to its end, as `check_plan` has it.
     """
     current_manifest(session, project_id)
-    if plan.split != Split.TEST:
-        raise InvalidInput(
-            f"A round ends with a verdict, which takes the test split and not {plan.split}.",
-            hint="Take split out of the plan; run the validation split by strop run.",
-        )
-    parse_metric_specs(plan.metrics, allowed)
-    for name in plan.review.reviewers if plan.review is not None else ():
-        find_member(session, project_id, name)
+    check_plan(session, project_id, plan, allowed)
+    return lay_down_round(session, project_id, plan, started_by_id=started_by_id, now=now)
+
+
+def lay_down_round(
+    session: Session,
+    project_id: int,
+    plan: RoundPlan,
+    *,
+    started_by_id: int | None,
+    now: datetime,
+) -> Round:
+    """The row of a round whose plan was checked. Raises Conflict when another is under way."""
     if (other := _under_way(session, project_id)) is not None:
         raise Conflict(
             f"Round {other.number} is {other.state}.",

@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 from backend.client import StropClient
 from backend.errors import Conflict
 from backend.services import queue
+from backend.services.datasets import import_dataset
 from backend.services.projects import set_manifest
 from backend.tables.curation import TrainingSet
 from backend.tables.generation import GenerationRun
@@ -18,6 +19,7 @@ from backend.tables.rounds import Round
 from backend.tables.scoring import ScoreRun
 from backend.tables.training import TrainingRun
 from tests.backend.api.conftest import House
+from tests.fixtures_review import make_rows
 
 BAR = "name: bar\nlines: [{metric: exact_match, margin: 0.1}]"
 PLAN = {"adapter": "v9", "recipe": {"queues": ["q"]}, "dataset": "d", "metrics": ["exact_match"]}
@@ -107,6 +109,9 @@ def test_scorings_and_trainings_are_cancelled_alone(house: House, client: StropC
 
 def test_a_cancelled_round_takes_its_training_along(house: House, client: StropClient) -> None:
     training_id = _training(house)
+    with house.sessions.begin() as session:
+        rows = make_rows({"test": 2})
+        import_dataset(session, house.desk.project.id, "d", rows, source_name="made here")
     started = client.start_round(house.desk.project.id, PLAN)
     with house.sessions.begin() as session:
         session.get_one(Round, started.id).training_run_id = training_id

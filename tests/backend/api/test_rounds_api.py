@@ -9,17 +9,18 @@ from sqlalchemy import select
 
 from backend.client import StropClient
 from backend.errors import Conflict, Forbidden, InvalidInput, NotFound
+from backend.services.datasets import import_dataset
 from backend.services.projects import set_manifest
 from backend.services.review import Answer
 from backend.tables.review import Review
 from tests.backend.api.conftest import House
-from tests.fixtures_review import BAD, review_next
+from tests.fixtures_review import BAD, make_rows, review_next
 
 BAR = "name: bar\nlines: [{metric: exact_match, margin: 0.1}]"
 PLAN = {
     "adapter": "v9",
     "recipe": {"queues": ["q"]},
-    "dataset": "tickets",
+    "dataset": "held",
     "metrics": ["exact_match"],
 }
 
@@ -28,6 +29,8 @@ PLAN = {
 def client(house: House, server_url: str) -> Iterator[StropClient]:
     with house.sessions.begin() as session:
         set_manifest(session, house.desk.project.id, BAR)
+        rows = make_rows({"test": 2})
+        import_dataset(session, house.desk.project.id, "held", rows, source_name="made here")
     with StropClient(server_url, token=house.tokens["engineer"]) as client:
         yield client
 

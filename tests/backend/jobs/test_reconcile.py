@@ -5,12 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
+from sqlalchemy.orm import Session, sessionmaker
 
+from backend.db import utc_now
 from backend.engines.base import GenerationResult
 from backend.errors import EngineUnavailable
 from backend.jobs.generate import chunks_of
-from backend.jobs.reconcile import Action, decide
+from backend.jobs.parts import Workshop
+from backend.jobs.reconcile import Action, decide, reconcile
 from backend.jobs.transact import Known, system_url
+from backend.jobs.worker import Worker
+from backend.services import queue
 from backend.settings import Settings
 
 
@@ -63,3 +68,41 @@ def test_what_arrived_before_the_engine_died_is_handed_on() -> None:
 )
 def test_job_engine_has_its_place(url: str, system: str) -> None:
     assert system_url(Settings(database_url=url)) == system
+
+
+def test_a_job_that_cannot_be_handed_over_holds_up_no_other(
+    sqlite_sessions: sessionmaker[Session], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with sqlite_sessions.begin() as session:
+        bad, good = (queue.enqueue_job(session, "generate", n).id for n in (1, 2))
+    handed: list[int] = []
+
+    def enqueue(_: str, *, job_id: int, **__: object) -> None:
+        if job_id == bad:
+            raise TypeError("not JSON")
+        handed.append(job_id)
+
+    monkeypatch.setattr("backend.jobs.transact.find_workflows", lambda _: {})
+    monkeypatch.setattr("backend.jobs.transact.enqueue", enqueue)
+    assert reconcile(sqlite_sessions, ["gen"], executor_id="me", now=utc_now()) == 2
+    assert handed == [good]
+    with sqlite_sessions() as session:
+        job = queue.get_job(session, bad)
+        assert (job.state, job.error) == ("failed", "TypeError: not JSON")
+
+
+def test_a_defect_of_one_act_stops_no_other(
+    sqlite_sessions: sessionmaker[Session], settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def breaks(*_: object, **__: object) -> int:
+        raise ValueError("a row that nothing can read")
+
+    monkeypatch.setattr("backend.jobs.worker.advance_rounds", breaks)
+    shop = Workshop(settings, sqlite_sessions, "me", *[lambda *_: None] * 2, {})  # type: ignore[arg-type]
+    worker = Worker(shop, ["gen"])
+    worker._tend(utc_now())
+    assert worker._reconcile() == 0
+    assert worker._clear_after is not None, "what comes after the rounds was seen to"
+    ends = Worker(shop, ["gen"], until_idle=True)
+    with pytest.raises(ValueError, match="nothing can read"):
+        ends._tend(utc_now())

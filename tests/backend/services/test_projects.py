@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from sqlalchemy.orm import Session
 
-from backend.errors import Conflict, InvalidInput, NotFound
+from backend.errors import Conflict, Forbidden, InvalidInput, NotFound
 from backend.services import projects
 
 BAR = """
@@ -61,3 +61,33 @@ def test_project_is_found_by_name_or_by_being_the_only_one(session: Session) -> 
     projects.create_project(session, "clinic", base_model="tiny")
     with pytest.raises(InvalidInput, match="--project"):
         projects.get_project(session)
+
+
+@pytest.mark.parametrize(
+    ("metric", "said"),
+    [
+        ("acuracy", "There is no metric named 'acuracy'. Known, nearest first: accuracy"),
+        ("Accuracy", "no metric named 'Accuracy'"),
+        ("winrate", "nearest first: win_rate"),
+        ("rouge", "'rouge' stands for rouge1, rouge2"),
+        ("", "no metric named ''"),
+        ("regex", "no metric"),
+        ("evaluate:wer", "may not use"),
+    ],
+)
+def test_a_line_on_no_metric_is_refused_when_the_bar_is_set(
+    session: Session, metric: str, said: str
+) -> None:
+    project = projects.create_project(session, "desk", base_model="tiny")
+    with pytest.raises((InvalidInput, Forbidden), match=said):
+        projects.set_manifest(
+            session, project.id, f"name: x\nlines: [{{metric: '{metric}', margin: 0}}]"
+        )
+    assert projects.find_manifest(session, project.id) is None
+
+
+@pytest.mark.parametrize("metric", ["accuracy", "win_rate", "rougeL", "regex:^a", "chrf++"])
+def test_a_line_on_a_metric_is_taken(session: Session, metric: str) -> None:
+    project = projects.create_project(session, "desk", base_model="tiny")
+    source = f"name: x\nlines: [{{metric: '{metric}', threshold: 0.5}}]"
+    assert projects.set_manifest(session, project.id, source).version == 1

@@ -13,11 +13,12 @@ from typing import Any
 
 import pytest
 from sqlalchemy import event, func, select
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session, sessionmaker
 
 from backend.db import connect
 from backend.engines.base import GenerationResult
-from backend.errors import Conflict, Forbidden, InvalidInput
+from backend.errors import Conflict, Forbidden, InvalidInput, NotFound
 from backend.services import generation, queue, review, rounds, scoring
 from backend.services.cancelling import Cancellation, cancel_subjects
 from backend.services.model_versions import alias_target
@@ -461,10 +462,30 @@ def test_leaks_that_were_accepted_once_are_not_accepted_for_the_next_round() -> 
         ({"metrics": ["exact_match", "json_schema:/etc/hosts"]}, "may not use the metric"),
         ({"review": {"reviewers": ["expert0-dseks"]}}, "Known, nearest first: expert0-desk"),
         ({"review": {"reviewers": []}}, "wrong at review.reviewers"),
+        ({"dataset": "tickets@latest"}, "'latest' is no version of a dataset"),
+        ({"dataset": "tickets@"}, "'' is no version of a dataset"),
+        ({"dataset": "tickets@0"}, "'0' is no version of a dataset"),
+        ({"dataset": "tickets@²"}, "'²' is no version of a dataset"),
+        ({"dataset": "tickets@-1"}, "'-1' is no version of a dataset"),
+        ({"dataset": "tickets@" + "9" * 30}, "is no version of a dataset"),
+        ({"dataset": "tickets@7"}, "no dataset 'tickets' version 7"),
+        ({"dataset": "tikets"}, "Known: tickets"),
+        ({"metrics": ["exact_mtach"]}, "nearest first: exact_match"),
+        ({"also": ["v8"]}, "no model 'v8'"),
+        ({"baseline": "champion"}, "There is no champion yet"),
+        ({"start": "v7@3"}, "no model 'v7@3'"),
+        ({"engine": "vlm"}, "nearest first: vllm"),
+        ({"recipe": {"queues": ["corections"]}}, "no review queue 'corections'"),
+        ({"recipe": {"queues": ["corrections"], "dataset": "x"}}, "no dataset 'x'"),
+        ({"config": {"epochs": -1}}, "epochs"),
+        ({"config": {"epohcs": 1}}, "epohcs"),
+        ({"config": {"output_dir": "/tmp"}}, "Strop fills in output_dir itself"),
+        ({"review": {"reviewers": ["expert0-desk"], "rubric": "blind_piar"}}, "blind_pair"),
+        ({"review": {"reviewers": ["expert0-desk"], "rubric": "/etc/hosts"}}, "no rubric named"),
     ],
 )
 def test_a_wrong_plan_is_refused(loop: Loop, changes: dict[str, Any], said: str) -> None:
-    with pytest.raises((InvalidInput, Forbidden), match=said):
+    with pytest.raises((InvalidInput, Forbidden, NotFound), match=said):
         loop.start(**changes)
 
 
@@ -578,3 +599,93 @@ def test_the_plan_in_the_readme_is_a_plan() -> None:
     (block,) = [b for b in readme.split("```yaml\n")[1:] if b.startswith("adapter:")]
     plan = rounds.parse_plan(block.partition("```")[0])
     assert (plan.adapter, plan.after_corrections, plan.repeat) == ("v3", 200, True)
+
+
+@pytest.mark.parametrize(
+    ("error", "kept"),
+    [
+        (ValueError("invalid literal"), "ValueError: invalid literal"),
+        (KeyError("x"), "KeyError: 'x'"),
+        (RuntimeError("a \x00 and \ud83d"), "RuntimeError: a \\x00 and \\ud83d"),
+        (InvalidInput("No.", hint="Do this."), "No. Do this."),
+    ],
+)
+def test_whatever_a_step_raises_is_the_rounds_own(
+    loop: Loop, error: Exception, kept: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loop.start()
+
+    def breaks(*_: object, **__: object) -> None:
+        raise error
+
+    monkeypatch.setattr("backend.services.rounds.steps.curation.freeze_training_set", breaks)
+    assert loop.advance() == 1
+    assert (loop.row().state, loop.row().error) == ("failed", kept)
+    assert loop.advance() == 0
+    monkeypatch.undo()
+    with loop.sessions.begin() as session:
+        rounds.take_up_round(session, rounds.find_round(session, loop.project_id), now=loop.clock)
+    assert loop.advance() == 1
+    assert loop.row().phase == "train"
+
+
+def test_a_database_that_is_away_is_no_fault_of_the_round(
+    loop: Loop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loop.start()
+
+    def is_away(*_: object, **__: object) -> None:
+        raise OperationalError("select", {}, Exception("locked"))
+
+    monkeypatch.setattr("backend.services.rounds.steps.curation.freeze_training_set", is_away)
+    with pytest.raises(OperationalError):
+        loop.advance()
+    monkeypatch.undo()
+    assert loop.row().state == "active"
+    assert loop.advance() == 1
+
+
+def test_a_plan_that_was_stored_before_it_was_checked_fails_by_itself(loop: Loop) -> None:
+    loop.start()
+    loop.advance()
+    with loop.sessions.begin() as session:
+        row = rounds.find_round(session, loop.project_id)
+        row.plan = {**row.plan, "dataset": "tickets@latest"}
+    loop.finish_training()
+    loop.advance()
+    assert loop.row().state == "failed"
+    assert "'latest' is no version" in (loop.row().error or "")
+
+
+def test_a_candidate_that_answers_as_the_baseline_ends_without_votes(
+    loop: Loop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def same(session: Session, run: GenerationRun) -> list[GenerationResult]:
+        asked = generation.pending_requests(session, run.id)
+        return [GenerationResult(one.key, text="the same") for one in asked]
+
+    monkeypatch.setattr("tests.backend.services.test_rounds._answers", same)
+    _bring_to_votes(loop)
+    row = loop.row()
+    assert (row.state, row.error, row.review_queue_id) == ("finished", None, None)
+    with loop.sessions() as session:
+        texts = [event.text for event in rounds.find_round(session, loop.project_id).events]
+        held = session.get_one(Promotion, row.promotion_id)
+    assert "the candidate answers exactly as base in all 20 cases: nothing to vote on" in texts
+    assert held.action == "held"
+
+
+def test_what_was_reached_stands_when_the_next_plan_does_not_hold(loop: Loop) -> None:
+    loop.start(review=None, repeat=True, every_days=7, also=["v1"])
+    loop.advance()
+    loop.finish_training()
+    loop.advance()
+    with loop.sessions.begin() as session:
+        row = rounds.find_round(session, loop.project_id)
+        row.plan = {**row.plan, "also": ["v8"]}
+    loop.finish_run()
+    loop.advance()
+    with loop.sessions() as session:
+        first, second = rounds.list_rounds(session, loop.project_id)
+    assert (first.state, second.state) == ("finished", "failed")
+    assert "no model 'v8'" in (second.error or "")
