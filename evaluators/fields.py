@@ -84,7 +84,7 @@ def bind_columns(
             row.require(*((wanted,) if isinstance(wanted, str) else wanted))
     used = {chosen.get(name, name) for name in shape.known} | set(also_used)
     if name_rest:
-        name_unused(table, used, shape, notes)
+        name_unused(table, used, shape, notes, mapped=chosen)
     return rows
 
 

@@ -65,15 +65,19 @@ class ColumnNames:
 
     Attributes:
         several: there are several files, and a column need be in one of them alone.
+        fields, met: fields and columns of the files read so far.
     """
 
     columns: Mapping[str, str] = field(default_factory=dict)
     several: bool = False
+    fields: dict[str, None] = field(default_factory=dict, compare=False)
     met: set[str] = field(default_factory=set, compare=False)
 
     def check_met(self) -> None:
-        """Raise UnreadableRecord for a column that none of the files has."""
+        """Raise UnreadableRecord for a field or a column that none of the files has."""
         for name, column in self.columns.items():
+            if name not in self.fields:
+                raise _no_field(name, self.fields)
             if column not in self.met:
                 raise UnreadableRecord(
                     f"No file has a column {column!r}.", hint=f"Mend --map {name}."
@@ -97,11 +101,21 @@ def column_pairs(maps: Iterable[str]) -> dict[str, str]:
 class Shape:
     """The fields that a kind of row has; each of `required` must be in every row.
 
-    An entry of `required` may offer several fields, of which one is enough.
+    An entry of `required` may offer several fields, of which one is enough. Those of `guessed` are
+    looked for under other words among columns that are not used.
     """
 
     known: tuple[str, ...]
     required: tuple[str | tuple[str, ...], ...] = ()
+    guessed: tuple[str, ...] = ()
+
+
+def _no_field(name: str, known: Collection[str]) -> UnreadableRecord:
+    near = nearest(name, known)
+    return UnreadableRecord(
+        f"A row has no field {name!r}" + (f": did you mean {near}?" if near else "."),
+        hint=f"Fields are {', '.join(known)}.",
+    )
 
 
 def chosen_columns(table: Table, shape: Shape, names: ColumnNames) -> dict[str, str]:
@@ -110,17 +124,13 @@ def chosen_columns(table: Table, shape: Shape, names: ColumnNames) -> dict[str, 
     Raises:
         UnreadableRecord: a field that the rows do not have, or a column that the file has not.
     """
-    found = {}
+    found: dict[str, str] = {}
+    names.fields.update(dict.fromkeys(shape.known))
     for name, column in names.columns.items():
         if name not in shape.known:
-            if names.several:
-                continue
-            near = nearest(name, shape.known)
-            raise UnreadableRecord(
-                f"A row has no field {name!r}" + (f": did you mean {near}?" if near else "."),
-                hint=f"Fields are {', '.join(shape.known)}.",
-            )
-        if column in table.columns:
+            if not names.several:
+                raise _no_field(name, shape.known)
+        elif column in table.columns:
             names.met.add(column)
             found[name] = column
         elif not names.several:
@@ -133,14 +143,28 @@ def chosen_columns(table: Table, shape: Shape, names: ColumnNames) -> dict[str, 
     return found
 
 
-def name_unused(table: Table, used: Collection[str], shape: Shape, notes: Notes) -> None:
-    """Name the columns that serve nothing, and what they may be meant for."""
+def name_unused(
+    table: Table,
+    used: Collection[str],
+    shape: Shape,
+    notes: Notes,
+    *,
+    mapped: Collection[str] = (),
+) -> None:
+    """Name the columns that serve nothing, and the fields that they may be meant for.
+
+    Args:
+        mapped: fields that have a column of another name.
+    """
     unused = [column for column in table.columns if column not in used]
     if not unused:
         return
     guesses = []
     for name in shape.known:
-        if name not in table.columns and (column := nearest(name, unused, strict=True)):
+        strict = name not in shape.guessed
+        if name in table.columns or name in mapped:
+            continue
+        if column := nearest(name, unused, strict=strict):
             guesses.append(f"did you mean {name} by {column!r}, --map {name}={column}?")
     end = "; " + " ".join(guesses) if guesses else "."
     notes.add(f"{table.name}: not used: {', '.join(unused)}{end}")

@@ -20,6 +20,7 @@ PREDICTION = Shape(
         *("model", "logprobs", "sources", "samples", "seconds", "tokens", "cost"),
     ),
     required=("prediction",),
+    guessed=("reference", "context"),
 )
 
 

@@ -35,8 +35,7 @@ def command(
     json: JsonOption = False,
 ) -> None:
     """Candidate minus baseline on the same examples: difference, interval, p, wins and losses."""
-    given = [Path(baseline), Path(candidate)]
-    if "-" in (baseline, candidate) or any(p.exists() and not p.is_dir() for p in given):
+    if _is_file(baseline) or _is_file(candidate):
         from backend.cli.compare_files import compare_files
 
         metrics = [name for text in metric or ["exact_match"] for name in text.split(",")]
@@ -64,3 +63,12 @@ def command(
         flips=flips,
         as_json=json,
     )
+
+
+def _is_file(given: str) -> bool:
+    """Whether it is meant as a file, be it there or not; else it is a model."""
+    from evaluators.readers import ENDINGS
+
+    path = Path(given)
+    there = path.exists() and not path.is_dir()
+    return given == "-" or there or given.lower().endswith(ENDINGS)

@@ -114,7 +114,7 @@ def _read(
             what = f"a row {error.message}." if isinstance(error, CannotCarry) else error.message
             message = f"{table.name}: row {one.record.row}: {what}"
             raise InvalidInput(message, hint=error.hint) from None
-    name_unused(table, used, EXAMPLE, notes)
+    name_unused(table, used, EXAMPLE, notes, mapped=columns)
     fields_of = {columns.get(name, name): name for name in EXAMPLE.known}
     return rows, {column: fields_of.get(column, column) for column in used}
 

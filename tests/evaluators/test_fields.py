@@ -167,6 +167,20 @@ def test_that_a_column_of_several_files_need_be_in_one(tmp_path: Path) -> None:
         names.check_met()
     read_rows(write(tmp_path, "answer\na\n"), SHAPE, names=names)
     names.check_met()
+    wrong = ColumnNames({"predicton": "answer"}, several=True)
+    read_rows(write(tmp_path, "prediction,answer\na,b\n"), SHAPE, names=wrong)
+    with pytest.raises(UnreadableRecord, match="no field 'predicton': did you mean prediction"):
+        wrong.check_met()
+
+
+def test_that_a_reference_under_another_word_is_suggested(tmp_path: Path) -> None:
+    path, notes = write(tmp_path, "output,target,predictions\na,b,c\n"), Notes()
+    [sample] = read_samples(path, names=ColumnNames({"prediction": "output"}), notes=notes)
+    assert sample.references == ()
+    assert notes.sentences()[0] == (
+        f"{path}: not used: target, predictions; "
+        "did you mean reference by 'target', --map reference=target?"
+    )
 
 
 def test_that_rows_without_ids_go_by_their_number(tmp_path: Path) -> None:

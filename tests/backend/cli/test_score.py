@@ -140,6 +140,15 @@ def test_rows_without_ids_are_paired_by_number_or_not_at_all(
         compare_files(*files, metrics=["length"])
 
 
+def test_compare_of_files_that_are_not_there_says_so(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main(["compare", str(tmp_path / "a.CSV"), str(tmp_path / "b.jsonl")])
+    assert caught.value.code == 1
+    assert "a.CSV: there is no such file" in capsys.readouterr().err
+
+
 def test_compare_maps_columns_of_either_file(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
