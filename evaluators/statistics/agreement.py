@@ -25,7 +25,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import partial
-from typing import assert_never
+from typing import NamedTuple, assert_never
 
 import numpy as np
 from numpy.typing import NDArray
@@ -260,30 +260,18 @@ def agreement(
     if name not in COEFFICIENTS:
         raise UnknownMetric(name, COEFFICIENTS)
     drawing, kept = drawing or Drawing(), keep_paired(table)
-    used = table.of_items(kept) if name in PAIRED_ONLY else table
-    exact = Weights.IDENTITY if name in EXACT else None
-    chosen = weights_of(used, scale, exact or (weights if name != ALPHA else None))
-    matrix = agreement_weights(used, chosen)
-    rows, figure = (
-        alpha_rows_and_figure(used, scale) if name == ALPHA else _WEIGHTED[name](used, matrix)
-    )
-    members = number_clusters(used.groups)
-    if members.max() < 1:
-        raise CannotCompute(
-            "One item or group only: no interval can be estimated.", hint="Rate more."
-        )
-    sums = sum_clusters(rows, members)
+    found = _measure(name, table.of_items(kept) if name in PAIRED_ONLY else table, scale, weights)
+    sums, figure = found.sums, found.figure
     value = float(figure(sums.sum(axis=0)))
     if not np.isfinite(value):
         raise CannotCompute(
             f"{name} is undefined: all ratings are equal, so chance agreement is 1.",
             hint="Rate items that differ, or report percent agreement.",
         )
-    if _agree_alike(used, matrix, members):
+    if found.alike:
         interval = _interval_of_alike(name, value, len(sums), drawing)
     else:
         interval = _interval(sums, value, figure, drawing)
-    recipe = f"distance:{scale}" if name == ALPHA else f"scale:{scale}|weights:{chosen}"
     return Figure(
         metric=name,
         value=value,
@@ -292,7 +280,7 @@ def agreement(
         n=len(kept),
         failed=len(table.items) - len(kept),
         signature=(
-            f"{name}|strop:2|{recipe}|raters:{len(table.raters)}|ci:{interval.method}"
+            f"{name}|strop:2|{found.recipe}|raters:{len(table.raters)}|ci:{interval.method}"
             f"|level:{drawing.level}|resamples:{drawing.resamples}|seed:{drawing.seed}"
         ),
         rough=interval.rough,
@@ -301,6 +289,35 @@ def agreement(
         method=interval.method,
         note=interval.note,
     )
+
+
+class _Measured(NamedTuple):
+    sums: Floats  # by cluster
+    figure: Callable[[Floats], Floats]
+    alike: bool  # no cluster agrees more than another
+    recipe: str
+
+
+def _measure(name: str, table: RatingTable, scale: Scale, weights: Weights | None) -> _Measured:
+    """What a coefficient is computed from.
+
+    Raises:
+        CannotCompute: one item or group alone, or not two raters where two are needed.
+    """
+    if name == ALPHA:
+        chosen, recipe = weights_of(table, scale), f"distance:{scale}"
+        rows, figure = alpha_rows_and_figure(table, scale)
+    else:
+        chosen = Weights.IDENTITY if name in EXACT else weights_of(table, scale, weights)
+        recipe = f"scale:{scale}|weights:{chosen}"
+        rows, figure = _WEIGHTED[name](table, agreement_weights(table, chosen))
+    members = number_clusters(table.groups)
+    if members.max() < 1:
+        raise CannotCompute(
+            "One item or group only: no interval can be estimated.", hint="Rate more."
+        )
+    alike = _agree_alike(table, agreement_weights(table, chosen), members)
+    return _Measured(sum_clusters(rows, members), figure, alike, recipe)
 
 
 def _agree_alike(table: RatingTable, weights: Floats, members: NDArray[np.int64]) -> bool:

@@ -142,24 +142,14 @@ def estimate_mean(
     items, names = _check(ratings, named, probabilities, groups)
     rated = items.weights > 0
     sums = _sum(items)
-    if len(sums.rated) < 3:
-        raise CannotCompute(
-            f"{len(sums.rated)} independent items are rated; no interval can be estimated.",
-            hint="Rate at least three, from different groups.",
-        )
     binary = rate if rate is not None else bool(np.isin(items.ratings[rated], [0.0, 1.0]).all())
     learned = _learn(sums, few=binary and _are_few(items.ratings[rated]))
-    plain = _at(sums, learned._replace(coefficients=np.zeros(len(sums.rated))))
-    powered = _at(sums, learned)
-    freedom = len(sums.rated) - 1  # of which the coefficient takes one
-    powered = powered._replace(error=powered.error * math.sqrt(freedom / (freedom - 1)))
-    use = bool(learned.coefficients.any()) and powered.error < plain.error
-    chosen = powered if use else plain
+    chosen, plain = _narrower(sums, learned)
+    use = chosen is not plain
     low, high = _bounds(chosen, items, binary, len(sums.rated), level)
     plain_low, plain_high = _bounds(plain, items, binary, len(sums.rated), level)
-    method = "ppi++" if use else "plain"
-    chances = "equal" if probabilities is None else "given"
-    weights = sums.weights[sums.rated]
+    method, chances = "ppi++" if use else "plain", "equal" if probabilities is None else "given"
+    note = _note(items.ratings[rated], low, seen=rate is None)
     return Estimate(
         value=chosen.value,
         low=low,
@@ -167,19 +157,18 @@ def estimate_mean(
         plain_value=plain.value,
         plain_low=plain_low,
         plain_high=plain_high,
-        coefficient=float(weights @ learned.coefficients) if use else 0.0,
+        coefficient=float(sums.weights[sums.rated] @ learned.coefficients) if use else 0.0,
         metric=_metric(names, learned, use=use),
         correlation=_correlation(items, sums, learned),
         n=int(rated.sum()),
         total=len(items.ratings),
-        clusters=int(items.members.max()) + 1,
+        clusters=len(sums.weights),
         method=method,
         rough=len(sums.rated) < FEW_RATED,
         level=level,
         signature=f"prediction_powered|strop:2|method:{method}|metrics:{len(names)}"
         f"|cross-fitted:leave-one-out|chances:{chances}|level:{level}",
-        note=_note(items.ratings[rated], low, seen=rate is None)
-        or (_choice(names, learned) if use else ""),
+        note=note or (_choice(names, learned) if use else ""),
     )
 
 
@@ -234,8 +223,13 @@ def _sum(items: _Items) -> _Sums:
     def total(values: Floats) -> Floats:
         return np.bincount(members, values, clusters).astype(np.float64)
 
-    means = items.scores.mean(axis=1)
-    weights = total(w)
+    means, weights = items.scores.mean(axis=1), total(w)
+    rated = np.flatnonzero(weights > 0)
+    if len(rated) < 3:
+        raise CannotCompute(
+            f"{len(rated)} independent items are rated; no interval can be estimated.",
+            hint="Rate at least three, from different groups.",
+        )
     empty = np.zeros((0, clusters))
     return _Sums(
         weights,
@@ -245,7 +239,7 @@ def _sum(items: _Items) -> _Sums:
         if len(means)
         else empty,
         means,
-        np.flatnonzero(weights > 0),
+        rated,
     )
 
 
@@ -296,6 +290,17 @@ def _moments_without(sums: _Sums) -> tuple[Floats, Floats, Floats]:
         return found
 
     return form(ratings, ratings), form(ratings, scores), form(scores, scores)
+
+
+def _narrower(sums: _Sums, learned: _Learned) -> tuple[_Spread, _Spread]:
+    """The estimate to go by, and that of the ratings alone; the same where scores do not help."""
+    plain = _at(sums, learned._replace(coefficients=np.zeros(len(sums.rated))))
+    if not learned.coefficients.any():
+        return plain, plain
+    powered = _at(sums, learned)
+    freedom = len(sums.rated) - 1  # of which the coefficient takes one
+    powered = powered._replace(error=powered.error * math.sqrt(freedom / (freedom - 1)))
+    return (powered if powered.error < plain.error else plain), plain
 
 
 def _at(sums: _Sums, learned: _Learned) -> _Spread:
