@@ -131,7 +131,7 @@ def _show_slices(found: Sequence[SliceShown]) -> None:
         return
     st.caption(
         "To be read, not judged by: among many slices one differs by chance. "
-        "Holm's p is adjusted over all of them."
+        "p and interval are of one slice alone, Holm's p is adjusted over all of them."
     )
     st.html(table_html(SLICE_COLUMNS, slice_rows(found)))
 

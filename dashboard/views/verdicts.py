@@ -78,6 +78,11 @@ def _show_comparison(one: ComparisonDetail) -> None:
     show_bar_change(one.bar)
     rows = [preflight_row(one), *(line_row(line) for line in one.lines)]
     st.html(table_html(LINE_COLUMNS, rows))
+    st.caption(
+        "Each line is judged by its own interval, since all of them must pass. Holm's p is of no "
+        "difference at all, adjusted over the lines, so it may be large beside an interval that "
+        "leaves 0 out."
+    )
 
 
 def preflight_row(one: ComparisonShown) -> list[Cell]:
