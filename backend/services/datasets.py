@@ -15,7 +15,15 @@ from sqlalchemy import func, insert, select
 from sqlalchemy.orm import Session
 
 from backend.errors import InvalidInput, NotFound
-from backend.services.leak_checks import Acceptance, Leak, Side, find_leaks, refusal, settle_leaks
+from backend.services.leak_checks import (
+    Acceptance,
+    Leak,
+    Side,
+    canned_answers,
+    find_leaks,
+    refusal,
+    settle_leaks,
+)
 from backend.services.near_duplicates import near_duplicate_pairs
 from backend.services.projects import lock_project
 from backend.services.prompts import digest_text, prompt_text
@@ -167,7 +175,7 @@ def _check_rows(rows: Sequence[Row], source_name: str) -> None:
 def _split(
     rows: Sequence[Row], *, seed: int, fractions: tuple[float, float, float]
 ) -> tuple[list[Row], dict[str, Any]]:
-    pairs = near_duplicate_pairs([prompt_text(row.input, row.context) for row in rows])
+    pairs = _linked(rows)
     keys = [(row.group, row.content_digest) for row in rows]
     splits = assign_splits(keys, seed=seed, fractions=fractions, linked=pairs)
     recipe = {
@@ -179,6 +187,26 @@ def _split(
     return [replace(row, split=split) for row, split in zip(rows, splits, strict=True)], recipe
 
 
+def _linked(rows: Sequence[Row]) -> list[tuple[int, int]]:
+    """Rows of which a prompt or an answer repeats one of the other, as `_leaks` would find them."""
+    sides = [_sides(row) for row in rows]
+    canned = canned_answers([side for row in sides for side in row], [])
+    answers = [
+        (index, side.text)
+        for index, row in enumerate(sides)
+        for side in row
+        if side.is_answer and side.digest not in canned
+    ]
+    texts = [prompt_text(row.input, row.context) for row in rows]
+    owners = [*range(len(rows)), *(index for index, _ in answers)]
+    texts += [reference for _, reference in answers]
+    pairs = near_duplicate_pairs(texts, answers=len(answers))
+    linked = {
+        (min(a, b), max(a, b)) for one, other in pairs for a, b in [(owners[one], owners[other])]
+    }
+    return sorted((one, other) for one, other in linked if one != other)
+
+
 def refuse_leaks(rows: Sequence[Row], *, source_name: str) -> None:
     """Raise LeakRefused when rows that name their split leak across it."""
     if leaks := _leaks(rows):
@@ -188,10 +216,15 @@ def refuse_leaks(rows: Sequence[Row], *, source_name: str) -> None:
 def _leaks(rows: Sequence[Row]) -> list[Leak]:
     sides: dict[bool, list[Side]] = {True: [], False: []}
     for row in rows:
-        text = prompt_text(row.input, row.context)
-        side = Side(row.external_id, str(row.split), text, row.content_digest)
-        sides[row.split == Split.TRAIN].append(side)
+        sides[row.split == Split.TRAIN] += _sides(row)
     return find_leaks(sides[True], sides[False])
+
+
+def _sides(row: Row) -> list[Side]:
+    """The prompt of a row and its references."""
+    text, digest = prompt_text(row.input, row.context), row.content_digest
+    side = Side(row.external_id, str(row.split), text, digest, owner=digest)
+    return [side, *map(side.answer, dict.fromkeys(row.references))]
 
 
 def _store_version(

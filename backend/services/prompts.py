@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-import unicodedata
 from typing import Protocol
+
+from backend.services.plain_text import plain_text
 
 
 class Prompted(Protocol):
@@ -32,9 +33,6 @@ def prompt_text(text: str, context: str | None) -> str:
 
 
 def digest_text(text: str, context: str | None) -> str:
-    """SHA-256 of a prompt with Unicode composed, case and white space folded."""
-    folded = [
-        " ".join(unicodedata.normalize("NFC", part).casefold().split())
-        for part in (text, context or "")
-    ]
+    """SHA-256 of a prompt as `plain_text` shows it."""
+    folded = [plain_text(part) for part in (text, context or "")]
     return hashlib.sha256("\x1f".join(folded).encode()).hexdigest()

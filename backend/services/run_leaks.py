@@ -13,7 +13,7 @@ from collections.abc import Collection, Sequence
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from backend.services.leak_checks import Acceptance, find_leaks, settle_leaks, sides_of
+from backend.services.leak_checks import Acceptance, Side, find_leaks, settle_leaks, sides_of
 from backend.services.lineage_queries import runs_behind
 from backend.tables.curation import TrainingSet, TrainingSetRow
 from backend.tables.datasets import DatasetVersion, Example, Split
@@ -43,16 +43,33 @@ def settle_run_leaks(
         Example.dataset_version_id == version.id, Example.split == split
     )
     chosen = list(session.scalars(asked)) if example_ids is None else example_ids
-    rows = select(TrainingSetRow.example_id).where(TrainingSetRow.training_set_id.in_(sets))
-    taught = set(session.scalars(rows))
     settle_leaks(
         session,
         project_id,
-        find_leaks(sides_of(session, taught), sides_of(session, chosen)),
+        find_leaks(_taught_sides(session, sets), sides_of(session, chosen, answers=True)),
         subject="The run is refused",
         remedy="Train the adapter without them",
         accept=accept,
     )
+
+
+def _taught_sides(session: Session, sets: Collection[int]) -> list[Side]:
+    """The prompts of these sets, and what was taught as an answer to them."""
+    query = select(
+        TrainingSetRow.example_id,
+        Example.content_digest,
+        TrainingSetRow.completion,
+        TrainingSetRow.rejected,
+    ).join(Example, Example.id == TrainingSetRow.example_id)
+    rows = session.execute(query.where(TrainingSetRow.training_set_id.in_(sets))).all()
+    prompts = {s.digest: s for s in sides_of(session, {row.example_id for row in rows})}
+    told = dict.fromkeys(
+        (row.content_digest, text)
+        for row in rows
+        for text in (row.completion, row.rejected)
+        if text
+    )
+    return [*prompts.values(), *(prompts[digest].answer(text) for digest, text in told)]
 
 
 def unknown_training(session: Session, model_ids: Collection[int]) -> list[str]:

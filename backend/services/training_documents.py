@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from sqlalchemy import select
@@ -64,10 +65,10 @@ def freeze_documents(
         Example.dataset_version_id == version.id, Example.split == Split.TRAIN
     )
     examples = list(session.scalars(query.order_by(Example.id)))
-    leaks = find_leaks(
-        sides_of(session, {example.id for example in examples}),
-        held_out_sides(session, project_id),
-    )
+    documents = sides_of(session, {example.id for example in examples})
+    quoting = [replace(side, is_answer=True) for side in documents]
+    found = find_leaks([*documents, *quoting], held_out_sides(session, project_id))
+    leaks = list({leak.train.owner: leak for leak in reversed(found)}.values())[::-1]
     if not drop_leaks:
         settle_leaks(
             session,
@@ -77,7 +78,7 @@ def freeze_documents(
             remedy="Leave them out with --drop-leaks",
             accept=accept_leaks,
         )
-    dropped = {leak.train.digest for leak in leaks} if drop_leaks else set()
+    dropped = {leak.train.owner for leak in leaks} if drop_leaks else set()
     kept = [example for example in examples if example.content_digest not in dropped]
     return _freeze(session, project_id, version, kept, leaks if drop_leaks else [])
 

@@ -37,6 +37,11 @@ class Candidate:
     agreement: float = 1.0
     weight: float | None = None
 
+    @property
+    def answers(self) -> tuple[str, ...]:
+        """What the row teaches to write, or not to."""
+        return tuple(text for text in (self.completion, self.rejected) if text)
+
 
 def latest_reviews(reviews: Iterable[Review]) -> list[Review]:
     """For each reviewer and each output (or pair) the newest review, oldest first."""

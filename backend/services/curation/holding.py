@@ -17,6 +17,7 @@ from backend.services.curation.candidates import Candidate
 from backend.services.curation.recipes import Recipe
 from backend.services.curation.selection import draw, group_of
 from backend.services.near_duplicates import find_near_duplicates
+from backend.services.plain_text import plain_text
 from backend.services.prompts import prompt_text
 from backend.tables.datasets import Example
 
@@ -37,20 +38,29 @@ class HeldBack:
     digests: frozenset[str] = frozenset()
     n_corrections: int = 0
     share: float | None = None
-    _texts: tuple[str, ...] = field(default=(), repr=False)
+    _prompts: tuple[str, ...] = field(default=(), repr=False)
+    _answers: tuple[str, ...] = field(default=(), repr=False)
 
     def holds(self, example: Example) -> bool:
         """Whether the example is of a group, or has a prompt, that is held back."""
         return group_of(example) in self.groups or example.content_digest in self.digests
 
     def release(self, rows: Sequence[Candidate]) -> tuple[list[Candidate], list[str]]:
-        """The rows that may be trained on, and the ids of examples that nearly repeat a prompt
-        that is held back, whose rows may not."""
+        """The rows that may be trained on, and the ids of examples whose prompt or answer nearly
+        repeats what is held back, whose rows may not."""
         apart = [row for row in rows if not self.holds(row.example)]
         if not self.rows:
             return apart, []
         prompts = [prompt_text(row.example.input, row.example.context) for row in apart]
-        near = {pair.train for pair in find_near_duplicates(prompts, self._texts)}
+        answers = [(i, text) for i, row in enumerate(apart) for text in row.answers]
+        owners = [*range(len(apart)), *(i for i, _ in answers)]
+        pairs = find_near_duplicates(
+            [*prompts, *(text for _, text in answers)],
+            [*self._prompts, *self._answers],
+            train_answers=len(answers),
+            held_out_answers=len(self._answers),
+        )
+        near = {owners[pair.train] for pair in pairs}
         kept = [row for index, row in enumerate(apart) if index not in near]
         return kept, sorted({apart[index].example.external_id for index in near})
 
@@ -95,8 +105,16 @@ def hold_back(recipe: Recipe, rows: Sequence[Candidate]) -> HeldBack:
         digests=frozenset(example.content_digest for example in examples),
         n_corrections=len(corrections),
         share=recipe.hold_back,
-        _texts=tuple(prompt_text(example.input, example.context) for example in examples),
+        _prompts=tuple(prompt_text(example.input, example.context) for example in examples),
+        _answers=_told_once(held),
     )
+
+
+def _told_once(rows: Sequence[Candidate]) -> tuple[str, ...]:
+    """The answers that are held back, without those that several of their prompts have."""
+    asked = Counter({(plain_text(row.completion), row.example.content_digest) for row in rows})
+    prompts = Counter(answer for answer, _ in asked)
+    return tuple({row.completion: 0 for row in rows if prompts[plain_text(row.completion)] == 1})
 
 
 def _once_a_review(rows: Sequence[Candidate]) -> list[Candidate]:

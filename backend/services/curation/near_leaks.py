@@ -1,4 +1,4 @@
-"""Near-duplicates of held-out prompts among the rows of a training set to be."""
+"""Near-duplicates of what is held out among the rows of a training set to be."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from backend.services.curation.candidates import Candidate
 from backend.services.curation.recipes import Recipe
 from backend.services.leak_checks import (
     Acceptance,
+    Side,
     find_leaks,
     held_out_sides,
     settle_leaks,
@@ -31,9 +32,8 @@ def drop_near_leaks(
     Raises:
         LeakRefused: there are near-duplicates, which the recipe does not drop and nobody accepted.
     """
-    leaks = find_leaks(
-        sides_of(session, {row.example.id for row in rows}), held_out_sides(session, project_id)
-    )
+    prompts = sides_of(session, {row.example.id for row in rows})
+    leaks = find_leaks([*prompts, *_answers(rows, prompts)], held_out_sides(session, project_id))
     if not recipe.drop_leaks:
         settle_leaks(
             session,
@@ -44,6 +44,21 @@ def drop_near_leaks(
             accept=accept,
         )
         return list(rows), {}
-    dropped = {leak.train.digest for leak in leaks}
-    kept = [row for row in rows if row.example.content_digest not in dropped]
+    prompts_dropped = {leak.train.digest for leak in leaks if not leak.train.is_answer}
+    answers_dropped = {
+        (leak.train.owner, leak.train.text) for leak in leaks if leak.train.is_answer
+    }
+    kept = [
+        row
+        for row in rows
+        if row.example.content_digest not in prompts_dropped
+        and answers_dropped.isdisjoint((row.example.content_digest, text) for text in row.answers)
+    ]
     return kept, {"dropped_as_leaks": [leak.as_dict() for leak in leaks]}
+
+
+def _answers(rows: Sequence[Candidate], prompts: Sequence[Side]) -> list[Side]:
+    """Completions, corrections, winners and losers, each once for its prompt."""
+    by_digest = {side.digest: side for side in prompts}
+    told = dict.fromkeys((row.example.content_digest, text) for row in rows for text in row.answers)
+    return [by_digest[digest].answer(text) for digest, text in told]
