@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import streamlit as st
 
@@ -76,9 +77,23 @@ def main() -> None:
 def _show_page(me: Me) -> None:
     position = "top" if me.role == "expert" else "sidebar"
     page = st.navigation(pages_for(me), position=position, expanded=True)
+    st.set_page_config(page_title=f"{page.title} · Strop")
     choose_project(me)
     with _foot(me):
-        page.run()
+        if _is_elsewhere(page):
+            show_state("?", "There is nothing here", "No page has this address. Choose one above.")
+        else:
+            page.run()
+
+
+def _is_elsewhere(page: st.Page) -> bool:
+    """Whether the address names no page; Streamlit then gives the first one."""
+    asked = urlsplit(st.context.url or "").path.strip("/")
+    return bool(asked) and asked not in (page.url_path, _path_of(page.title))
+
+
+def _path_of(title: str) -> str:
+    return title.lower().replace(" ", "-").replace("/", "-")
 
 
 def _show_broken(error: StropError) -> None:
@@ -144,7 +159,7 @@ def _page(
         show,
         title=title,
         icon=f":material/{icon}:" if icon else None,
-        url_path=title.lower().replace(" ", "-").replace("/", "-"),
+        url_path=_path_of(title),
         default=first,
     )
 

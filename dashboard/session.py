@@ -29,6 +29,7 @@ PERSON_KEY = "strop-person"
 ENDED_KEY = "strop-sign-in-ended"
 QUEUES_KEY = "strop-my-queues"
 UNSENT_KEY = "strop-unsent"
+QUEUE_KEY = "strop-desk-queue"
 PROJECT_KEY = "strop-project"
 SIGNED_OUT_KEY = "strop-signed-out"
 

@@ -37,7 +37,15 @@ class Number:
     text: str
 
 
-Cell = str | int | Tag | Number | None
+@dataclass(frozen=True, slots=True)
+class Link:
+    """A text that leads to another page of the dashboard; `address` is made by us."""
+
+    text: str
+    address: str
+
+
+Cell = str | int | Tag | Number | Link | None
 
 
 def load_style() -> None:
@@ -204,6 +212,8 @@ def _cell(cell: Cell) -> str:
             return "—"
         case Tag(text=text, kind=kind):
             return f"<span class='strop-tag {html.escape(kind)}'>{escape(text)}</span>"
+        case Link(text=text, address=address):
+            return f"<a href='{escape(address)}' target='_self'>{escape(text)}</a>"
         case Number(text=text):
             return escape(text)
         case _:

@@ -61,15 +61,15 @@ def answer_line(answer: Answer, rubric: Rubric) -> str:
     return " · ".join(parts) or "no answer"
 
 
-def progress_html(name: str, progress: QueueProgress, *, here: int = 0) -> str:
-    """The queue's name, a bar, and the counts in words."""
-    mine = f", {progress.mine} by you" if progress.mine else ""
+def progress_html(name: str, progress: QueueProgress, *, here: int = 0, own: bool = False) -> str:
+    """The queue's name, a bar, and the counts in words; one's own first where they are shown."""
     sitting = f"<span>{here} in this sitting</span>" if here else ""
+    mine = f"<span><strong>{progress.mine} by you</strong></span>" if own else ""
     share = 100 * progress.done / progress.total if progress.total else 0
     return (
         f"<div class='strop-bar'><strong>{escape(name)}</strong>"
         f"<div class='track' role='progressbar' aria-valuenow='{progress.done}' "
         f"aria-valuemin='0' aria-valuemax='{progress.total}' aria-label='reviews done'>"
         f"<div class='fill' style='width:{share:.1f}%'></div></div>"
-        f"<span>{progress.done} of {progress.total} done{mine}</span>{sitting}</div>"
+        f"{mine}<span>{progress.done} of {progress.total} done by all</span>{sitting}</div>"
     )

@@ -16,12 +16,13 @@ import streamlit as st
 from backend.errors import Conflict, LeaseLost, NotAuthenticated, NotFound, StropError
 from backend.rubrics import Rubric
 from backend.schemas.review import ReviewQueueForMe
+from dashboard.components.address import note_in_address
 from dashboard.components.frame import show_state
 from dashboard.components.jump import jump_to_top
 from dashboard.components.marked_text import plain
 from dashboard.desk_after import lead_on, load_history
 from dashboard.desk_state import Desk, Screen, has_words, lose_item, take_next, tick
-from dashboard.session import current_client, my_queues, sign_in_ended
+from dashboard.session import QUEUE_KEY, current_client, my_queues, sign_in_ended
 from dashboard.views.desk_entered import take_what_was_entered
 from dashboard.views.desk_item import show_item
 from dashboard.views.desk_screens import (
@@ -35,7 +36,6 @@ from dashboard.views.desk_screens import (
 )
 
 STYLE = Path(__file__).parents[1] / "components" / "desk.css"
-QUEUE_KEY = "strop-desk-queue"
 HEARTBEAT_FOR = timedelta(minutes=30)
 BEAT_SECONDS = 30
 
@@ -62,15 +62,23 @@ def choose_queue(queues: Sequence[ReviewQueueForMe]) -> ReviewQueueForMe:
     if len(ordered) == 1:
         return ordered[0]
     names = {queue.id: queue for queue in ordered}
-    chosen = st.pills(
+    asked = st.query_params.get("queue")
+    if asked is not None and asked not in map(str, names):
+        show_state("?", f"Queue {asked} is not one of yours", "Choose one of those below.")
+        st.query_params.pop("queue")
+    elif asked is not None and QUEUE_KEY not in st.session_state:
+        st.session_state[QUEUE_KEY] = int(asked)
+    st.session_state.setdefault(QUEUE_KEY, ordered[0].id)
+    chosen: int = st.pills(
         "Queue",
         list(names),
         format_func=lambda i: plain(names[i].name),
-        default=ordered[0].id,
         key=QUEUE_KEY,
         label_visibility="collapsed",
         required=True,
     )
+    if asked is None or asked in map(str, names):
+        note_in_address("queue", str(chosen))
     return names[chosen]
 
 

@@ -7,12 +7,13 @@ from datetime import UTC, datetime
 import streamlit as st
 
 from backend.rubrics import Rubric
-from backend.schemas.review import GoldFeedback
+from backend.schemas.review import GoldFeedback, ReviewQueueForMe
 from dashboard.components.frame import escape, facts_html, show_problem, show_state
 from dashboard.components.item import answer_lines
+from dashboard.components.marked_text import plain
 from dashboard.desk_after import contest, go_on_after_feedback, take_adjudication
 from dashboard.desk_state import Desk, take_next
-from dashboard.session import current_client
+from dashboard.session import QUEUE_KEY, current_client, my_queues
 
 
 def show_feedback(desk: Desk, rubric: Rubric) -> None:
@@ -73,6 +74,7 @@ def _go_on(desk: Desk) -> None:
 def show_finished(desk: Desk) -> None:
     """Every required review is there."""
     show_state("✓", "This queue is finished", desk.message or "", thanks(desk))
+    offer_next_queue(desk)
     _offer_adjudication(desk)
 
 
@@ -80,6 +82,7 @@ def show_empty(desk: Desk) -> None:
     """Nothing just now; others are at work, or what is left is for others."""
     message = desk.message or _who_holds(desk)
     show_state("○", "Nothing for you at this moment", message, thanks(desk))
+    offer_next_queue(desk)
     again(desk, "Look again")
     _offer_adjudication(desk)
 
@@ -88,6 +91,7 @@ def show_share(desk: Desk) -> None:
     """The person has given the most that one person may."""
     message = desk.message or "The rest is for your colleagues, so that no one view decides alone."
     show_state("✓", "Your share is done", message, thanks(desk))
+    offer_next_queue(desk)
     again(desk, "Look again")
     _offer_adjudication(desk)
 
@@ -99,12 +103,14 @@ def show_paused(desk: Desk) -> None:
         "talk it through with you; what you have answered is kept."
     )
     show_state("❙❙", "Let us pause for a moment", message)
+    offer_next_queue(desk)
     again(desk, "Look again")
 
 
 def show_closed(desk: Desk) -> None:
     """The queue gives out no more."""
     show_state("○", "This queue is closed", desk.message or "Its lead has closed it.", thanks(desk))
+    offer_next_queue(desk)
 
 
 def show_error(desk: Desk) -> None:
@@ -128,6 +134,35 @@ def thanks(desk: Desk) -> str:
         return ""
     items = "1 item" if desk.finished_here == 1 else f"{desk.finished_here} items"
     return f"You have finished {items} in this sitting. Thank you."
+
+
+def offer_next_queue(desk: Desk) -> None:
+    """The queues in which something waits, once there is nothing more in this one."""
+    waiting = [one for one in my_queues() if one.id != desk.queue_id and has_work(one)]
+    if not waiting:
+        return
+    with _middle():
+        for one in waiting[:3]:
+            st.button(
+                f"Go on with {plain(one.name)}",
+                key=f"next-queue-{one.id}",
+                type="primary",
+                on_click=_go_to_queue,
+                args=(one.id,),
+            )
+
+
+def has_work(queue: ReviewQueueForMe) -> bool:
+    """Whether anything of a queue waits for somebody."""
+    return not queue.closed and queue.progress.open > 0
+
+
+def _go_to_queue(queue_id: int) -> None:
+    st.session_state[QUEUE_KEY] = queue_id
+    st.query_params["queue"] = str(queue_id)
+    desk = st.session_state.get(f"strop-desk-{queue_id}")
+    if isinstance(desk, Desk) and desk.claim is None:
+        take_next(desk, current_client(), now=datetime.now(UTC))
 
 
 def again(desk: Desk, label: str) -> None:

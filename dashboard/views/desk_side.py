@@ -32,7 +32,7 @@ def show_side(
     """Progress, the place of the saved mark (returned), and the last answers."""
     progress = desk.progress or queue.progress
     title = f"<h1 class='strop-unseen'>Review desk: {escape(queue.name)}</h1>"
-    st.html(title + progress_html(queue.name, progress, here=desk.finished_here))
+    st.html(title + progress_html(queue.name, progress, here=desk.finished_here, own=True))
     with st.container(key=SAVED):
         mark: st.delta_generator.DeltaGenerator = st.empty()
         st.html(OFFLINE)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import streamlit as st
 
 from backend.schemas.rounds import LineageNode, LineageShown
-from dashboard.components.frame import Cell, Tag, heading, problems_shown, table_html
+from dashboard.components.address import address_of, note_in_address
+from dashboard.components.frame import Cell, Link, Tag, heading, problems_shown, table_html
 from dashboard.session import current_client, current_project
 
 COLOURS = {
@@ -24,7 +25,7 @@ def show() -> None:
     models = [m.label for m in client.list_models(project.id) if m.label != "base"]
     of = st.text_input(
         "Of what?",
-        value=models[-1] if models else "",
+        value=st.query_params.get("of") or (models[-1] if models else ""),
         help="A model, or set:NAME, review:ID, run:ID, dataset:NAME@VERSION",
     )
     if not of.strip():
@@ -32,6 +33,7 @@ def show() -> None:
             "There is no adapter yet: `strop train`. A set:, review:, run: or dataset: has one too"
         )
         return
+    note_in_address("of", of.strip())
     with problems_shown():
         found = client.lineage(project.id, of.strip())
         st.graphviz_chart(graph_of(found), width="content")
@@ -43,6 +45,7 @@ def graph_of(lineage: LineageShown) -> str:
     """The graph in DOT; names are quoted, so that none of them is read as DOT."""
     nodes = [
         f"{_quoted(node.key)} [label={_quoted(_label(node))}, "
+        f"{_href(node)}"
         f'fillcolor="{COLOURS.get(node.kind, "#f4f4f2")}", '
         f'color="{"#a33c2a" if node.marks else "#8a9492"}", '
         f"penwidth={3 if node.key == lineage.root else 1}]"
@@ -59,6 +62,20 @@ def graph_of(lineage: LineageShown) -> str:
     return "digraph {" + style + "\n" + "\n".join([*nodes, *edges]) + "\n}"
 
 
+def asked_for(node: LineageNode) -> str | None:
+    """How the lineage of this node is asked for; None where it has none of its own."""
+    kind, _, name = node.key.partition(":")
+    if kind == "adapter":
+        return name
+    return node.key if kind in ("set", "review", "run", "dataset") else None
+
+
+def _href(node: LineageNode) -> str:
+    of = asked_for(node)
+    address = _quoted(address_of("lineage", of=of)) if of else None
+    return f'URL={address}, target="_self", ' if address else ""
+
+
 def _label(node: LineageNode) -> str:
     return "\n".join([f"{node.kind} {node.title}", *node.marks])
 
@@ -72,4 +89,6 @@ def _quoted(text: str) -> str:
 def node_row(node: LineageNode) -> list[Cell]:
     """A node in the table."""
     marks = Tag("; ".join(node.marks), "simulated") if node.marks else None
-    return [node.kind, node.title, "; ".join(node.facts), marks]
+    of = asked_for(node)
+    title: Cell = Link(node.title, address_of("lineage", of=of)) if of else node.title
+    return [node.kind, title, "; ".join(node.facts), marks]

@@ -12,8 +12,10 @@ from backend.schemas.model_versions import ModelVersionShown
 from backend.schemas.projects import ManifestShown
 from backend.schemas.queue import JobShown
 from backend.schemas.review_queues import ReviewQueueShown
+from dashboard.components.address import address_of
 from dashboard.components.frame import (
     Cell,
+    Link,
     Tag,
     escape,
     facts_html,
@@ -28,6 +30,7 @@ from dashboard.views.queue_choice import NO_QUEUE
 
 SUBJECTS = {"generate": "generation run", "score": "score run", "train": "training run"}
 STATE_TAGS = {"done": "pass", "failed": "fail", "cancelled": "fail", "stopped": "inconclusive"}
+PAGES = {"generate": ("runs", "run"), "train": ("training", "training")}
 NEWEST_JOBS = 8
 
 
@@ -75,7 +78,7 @@ def _show_verdict(comparisons: Sequence[ComparisonShown]) -> None:
     facts: dict[str, Cell] = {
         "verdict": verdict_tag(newest.verdict),
         **({"decide nothing by it": tag} if (tag := simulated_tag(newest.n_simulated)) else {}),
-        "candidate": newest.candidate,
+        "candidate": Link(newest.candidate, address_of("verdicts", comparison=newest.id)),
         "baseline": newest.baseline,
         "when": moment(newest.created_at),
     }
@@ -88,7 +91,7 @@ def _show_models(models: Sequence[ModelVersionShown]) -> None:
     st.subheader("Models")
     rows: list[list[Cell]] = [
         [
-            model.label,
+            Link(model.label, address_of("lineage", of=model.label)),
             ", ".join(model.aliases),
             model.adapter_rank,
             (model.adapter_sha256 or model.base_sha256)[:10],
@@ -106,7 +109,7 @@ def _show_queues(queues: Sequence[ReviewQueueShown]) -> None:
         return
     rows: list[list[Cell]] = [
         [
-            queue.name,
+            Link(queue.name, address_of("queues", queue=queue.id)),
             queue.kind,
             f"{queue.progress.done} of {queue.progress.total}",
             "closed" if queue.closed else f"{queue.progress.leased} at work",
@@ -123,7 +126,7 @@ def _show_jobs(jobs: Sequence[JobShown]) -> None:
         return
     rows: list[list[Cell]] = [
         [
-            f"{SUBJECTS.get(job.kind, job.kind)} {job.subject_id}",
+            _subject(job),
             Tag(job.state, STATE_TAGS.get(job.state, "")),
             moment(job.started_at) if job.started_at else "waits",
             _duration(job),
@@ -132,6 +135,15 @@ def _show_jobs(jobs: Sequence[JobShown]) -> None:
         for job in jobs[:NEWEST_JOBS]
     ]
     st.html(table_html(["what", "state", "started", "took", "reason"], rows, title="Jobs"))
+
+
+def _subject(job: JobShown) -> Cell:
+    """What a job is about, with the way to its page where it has one."""
+    text = f"{SUBJECTS.get(job.kind, job.kind)} {job.subject_id}"
+    if job.kind not in PAGES:
+        return text
+    page, name = PAGES[job.kind]
+    return Link(text, address_of(page, **{name: job.subject_id}))
 
 
 def _duration(job: JobShown) -> str:

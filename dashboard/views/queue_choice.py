@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import streamlit as st
 
 from backend.schemas.review_queues import ReviewQueueShown
+from dashboard.components.address import choose
 from dashboard.session import current_client, current_project
 
 CHOICE_KEY = "strop-queue"
@@ -36,24 +37,10 @@ def chosen_queue(*, kind: str | None = None) -> ReviewQueueShown | None:
 def choose_queue(queues: Sequence[ReviewQueueShown]) -> ReviewQueueShown:
     """One of the queues; a choice when there are several, the newest first."""
     by_id = {queue.id: queue for queue in sorted(queues, key=lambda queue: -queue.id)}
-    ids = list(by_id)
-    if len(ids) == 1:
-        return by_id[ids[0]]
-    last = _asked_for() or st.session_state.get(CHOICE_KEY)
-    chosen: int = st.selectbox(
-        "Queue",
-        ids,
-        index=ids.index(last) if last in by_id else 0,
-        format_func=lambda i: queue_title(by_id[i]),
-    )
+    titles = {i: queue_title(queue) for i, queue in by_id.items()}
+    chosen = choose("queue", "Queue", titles, first=st.session_state.get(CHOICE_KEY))
     st.session_state[CHOICE_KEY] = chosen
     return by_id[chosen]
-
-
-def _asked_for() -> int | None:
-    """The queue that the page's address names (`/agreement?queue=3`), for links to colleagues."""
-    named = st.query_params.get("queue", "")
-    return int(named) if named.isascii() and named.isdigit() and len(named) < 10 else None
 
 
 def queue_title(queue: ReviewQueueShown) -> str:

@@ -9,6 +9,7 @@ import streamlit as st
 from backend.schemas.generation import GenerationRunShown
 from backend.schemas.model_versions import PreflightShown
 from backend.schemas.scoring import DifferenceShown, FigureShown, ScoreRunDetail
+from dashboard.components.address import choose
 from dashboard.components.cancelling import show_cancel
 from dashboard.components.figures import (
     ARROWS,
@@ -52,10 +53,7 @@ def show() -> None:
 
 def _choose_run(runs: Sequence[GenerationRunShown]) -> GenerationRunShown:
     by_id = {run.id: run for run in held_out_first(runs)}
-    chosen = st.selectbox(
-        "Run", list(by_id), format_func=lambda i: _title(by_id[i]), label_visibility="collapsed"
-    )
-    return by_id[chosen]
+    return by_id[choose("run", "Run", {i: _title(run) for i, run in by_id.items()})]
 
 
 def held_out_first(runs: Sequence[GenerationRunShown]) -> list[GenerationRunShown]:

@@ -9,6 +9,7 @@ import streamlit as st
 
 from backend.schemas.curation import TrainingSetShown
 from backend.schemas.training import TrainingProgress, TrainingRunShown
+from dashboard.components.address import choose
 from dashboard.components.cancelling import show_cancel
 from dashboard.components.frame import (
     Cell,
@@ -54,13 +55,8 @@ def show() -> None:
 
 def _choose(runs: Sequence[TrainingRunShown]) -> TrainingRunShown:
     by_id = {run.id: run for run in runs}
-    chosen = st.selectbox(
-        "Training run",
-        list(by_id),
-        format_func=lambda i: f"Training run {i}: {by_id[i].adapter_name}, {_state(by_id[i])}",
-        label_visibility="collapsed",
-    )
-    return by_id[chosen]
+    titles = {i: f"Training run {i}: {run.adapter_name}, {_state(run)}" for i, run in by_id.items()}
+    return by_id[choose("training", "Training run", titles)]
 
 
 def _state(run: TrainingRunShown) -> str:

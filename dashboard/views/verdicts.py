@@ -8,6 +8,7 @@ from typing import Any
 import streamlit as st
 
 from backend.schemas.comparison import ComparisonDetail, ComparisonShown
+from dashboard.components.address import choose
 from dashboard.components.figures import p_text
 from dashboard.components.frame import (
     Cell,
@@ -58,9 +59,7 @@ def _choose(found: Sequence[ComparisonShown]) -> ComparisonShown:
         judged += ", simulated votes" if one.n_simulated else ""
         return f"Comparison {one.id}: {one.candidate} against {one.baseline}, {judged}"
 
-    chosen = st.selectbox(
-        "Comparison", list(by_id), format_func=title, label_visibility="collapsed"
-    )
+    chosen = choose("comparison", "Comparison", {i: title(i) for i in by_id})
     return by_id[chosen]
 
 
