@@ -138,6 +138,22 @@ def test_that_a_formula_without_a_value_and_a_second_sheet_are_said(tmp_path: Pa
     assert "the first of 2 sheets" in table.notes[1]
 
 
+@pytest.mark.parametrize(
+    ("content", "columns"),
+    [
+        ("id;text, raw, as it is;x\n1;a;b\n2;c, d;e\n", ("id", "text, raw, as it is", "x")),
+        ("id,text\n1,a;b;c\n2,d;e;f\n", ("id", "text")),
+        ("id,text\n1,a\tb\tc\n", ("id", "text")),
+        ('"id";"te,xt"\n"1";"a\n;b,c"\n', ("id", "te,xt")),
+        ("text\na;b\nc;d\n", ("text",)),
+    ],
+)
+def test_that_the_separator_is_the_one_that_fits_the_rows(
+    tmp_path: Path, content: str, columns: tuple[str, ...]
+) -> None:
+    assert read_table(write(tmp_path, "a.csv", content)).columns == columns
+
+
 def test_that_a_column_without_a_name_keeps_its_cells(tmp_path: Path) -> None:
     table = read_table(write(tmp_path, "a.csv", ",id\n0,a\n1,b\n"))
     assert table.columns == ("column 1", "id")
