@@ -13,9 +13,12 @@ import streamlit as st
 
 from backend.schemas.generation import GenerationRunShown
 from backend.schemas.review import QueueKindName
-from backend.schemas.review_designs import DesignKind, DesignShown
+from backend.schemas.review_designs import DesignKind, DesignShown, DrawnExample
 from backend.schemas.review_queues import ReviewQueueGiven
+from dashboard.components.address import address_of
 from dashboard.components.frame import (
+    card_html,
+    escape,
     facts_html,
     heading,
     problems_shown,
@@ -23,7 +26,7 @@ from dashboard.components.frame import (
     table_html,
     tiles_html,
 )
-from dashboard.components.marked_text import plain
+from dashboard.components.marked_text import plain, text_html
 from dashboard.components.queue_words import PREVIEW_COLUMNS, rule_sentences, strata_rows
 from dashboard.session import current_client, current_project
 from dashboard.views.opening_choices import (
@@ -42,6 +45,7 @@ from dashboard.views.opening_rules import ask_rules
 from dashboard.views.queue_choice import CHOICE_KEY
 from dashboard.views.rubric_choice import ask_rubric
 
+HELD_OUT_SPLITS = ("test", "validation")
 SEEN_KEY = "strop-opening-seen"
 OPENED_KEY = "strop-opening-done"
 FORM_WIDTH = 820  # pixels; a longer line of fields is hard to follow
@@ -51,8 +55,11 @@ SLICES_FROM = 100  # examples that are looked at for the keys of slices
 def show() -> None:
     """Draw the page."""
     heading("Open a queue", "Choose what experts see. Nothing is given to anybody before the end.")
-    if (name := st.session_state.pop(OPENED_KEY, None)) is not None:
+    if (opened := st.session_state.pop(OPENED_KEY, None)) is not None:
+        name, queue_id = opened
         st.success(f"{plain(name)} is open. Its experts find it on their desk when they sign in.")
+        address = escape(address_of("queues", queue=queue_id))
+        st.html(f"<p><a href='{address}' target='_self'>Watch {escape(name)}</a></p>")
     runs = current_client().list_generation_runs(current_project().id).items
     if not runs:
         st.info("There is nothing to review yet: models must write first, by `strop run`.")
@@ -76,11 +83,12 @@ def _ask(runs: Sequence[GenerationRunShown]) -> Choices:
     labels = [model.label for model in run.models]
     default = labels[:2] if kind == "pair" else labels[-1:]
     models = st.multiselect("Models", labels, default=default, key=f"open-models-{run.id}-{kind}")
-    rubric = ask_rubric(kind)
+    fitting = current_client().review_defaults(current_project().id, kind)
+    rubric = ask_rubric(kind, fitting)
     st.subheader("2 · Which items")
     sampling = _ask_sampling(run)
     st.subheader("3 · Who reviews")
-    crew = ask_crew(sorted(_places(run)))
+    crew = ask_crew(sorted(_places(run)), fitting)
     st.subheader("4 · Rules")
     rules, lease_seconds = ask_rules()
     st.subheader("5 · Name")
@@ -104,6 +112,10 @@ def _ask_run(runs: Sequence[GenerationRunShown]) -> GenerationRunShown:
     by_id = {run.id: run for run in runs}
     chosen: int = st.selectbox("Run", list(by_id), format_func=lambda i: _run_title(by_id[i]))
     run = by_id[chosen]
+    if run.split in HELD_OUT_SPLITS:
+        st.info(
+            f"These are {run.split} examples: what experts correct here measures, and never trains."
+        )
     if run.progress.done < run.progress.total:
         st.warning(
             f"This run is not finished: {run.progress.done} of {run.progress.total} outputs are "
@@ -210,7 +222,7 @@ def _show_preview(body: ReviewQueueGiven) -> None:
 def _open(body: ReviewQueueGiven) -> None:
     queue = current_client().open_queue(current_project().id, body)
     st.session_state.pop(SEEN_KEY, None)
-    st.session_state[OPENED_KEY] = queue.name
+    st.session_state[OPENED_KEY] = (queue.name, queue.id)
     st.session_state[CHOICE_KEY] = queue.id
     st.rerun()
 
@@ -219,12 +231,30 @@ def _show_design(seen: DesignShown, body: ReviewQueueGiven) -> None:
     st.html(tiles_html(preview_tiles(seen)))
     if seen.strata:
         st.html(table_html(PREVIEW_COLUMNS, strata_rows(seen.strata), title="Parts of the sample"))
+    for warning in seen.warnings:
+        st.warning(plain(warning))
     if seen.giveaways:
         rows: list[list[Any]] = [[text, n] for text, n in seen.giveaways.items()]
         st.warning("Some outputs seem to give their model away. Blacking out can be set in Rules.")
         st.html(table_html(["text", "outputs"], rows, title="Texts that give a model away"))
     st.html(facts_html({"reviewers": ", ".join([*body.reviewers, *body.assignment.groups])}))
     st.html(sentences_html(rule_sentences(body.rules)))
+    if seen.examples:
+        with st.expander("The first items, as their reviewers would see them", expanded=True):
+            for example in seen.examples:
+                st.html(example_html(example))
+
+
+def example_html(example: DrawnExample) -> str:
+    """An item that would be drawn: its source and what is to be judged, without their models."""
+    source = f"{example.input}\n\n{example.context}" if example.context else example.input
+    parts = [card_html(f"Source ({example.split} split)", text_html(source, kind="small"))]
+    names = ["Answer"] if len(example.outputs) == 1 else [f"Answer {side}" for side in "AB"]
+    parts += [
+        card_html(name, text_html(output.text, kind="small"))
+        for name, output in zip(names, example.outputs, strict=False)
+    ]
+    return f"<div class='strop-side-by-side strop-drawn'>{''.join(parts)}</div>"
 
 
 def preview_tiles(seen: DesignShown) -> list[tuple[str, Any, str]]:

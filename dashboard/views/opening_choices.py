@@ -36,7 +36,6 @@ SKIP_CHOICES = {
     "me": "back to the same person, later",
     "out": "out of the queue",
 }
-DEFAULT_RUBRICS: dict[QueueKindName, str] = {"single": "summary_faithfulness", "pair": "blind_pair"}
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import streamlit as st
 
 from backend.errors import InvalidInput
 from backend.rubrics import Rubric, dump_rubric, find_rubric, library_names
 from backend.schemas.quality import RubricShown
 from backend.schemas.review import QueueKindName
+from backend.schemas.review_designs import OpeningDefaults
 from dashboard.components.frame import Cell, problems_shown, show_done, table_html
 from dashboard.components.marked_text import plain
 from dashboard.session import current_client, current_project
-from dashboard.views.opening_choices import DEFAULT_RUBRICS
 
 ASKED_COLUMNS = ["question", "as it is asked", "scale"]
 OWN = "own:"
@@ -26,7 +28,7 @@ SCALE_WORDS = {
 }
 
 
-def ask_rubric(kind: QueueKindName) -> str:
+def ask_rubric(kind: QueueKindName, fitting: OpeningDefaults) -> str:
     """What the queue's request carries: a name of the library, or the rubric as YAML."""
     show_done("rubric")
     own = {f"{OWN}{one.name}": one for one in current_client().list_rubrics(current_project().id)}
@@ -34,7 +36,7 @@ def ask_rubric(kind: QueueKindName) -> str:
     chosen: str = st.selectbox(
         "Rubric",
         names,
-        index=names.index(DEFAULT_RUBRICS[kind]),
+        index=names.index(default_of(fitting, names)),
         format_func=lambda name: _title(name, own),
         key=f"open-rubric-{kind}",
     )
@@ -50,6 +52,12 @@ def ask_rubric(kind: QueueKindName) -> str:
         )
     _offer_own()
     return own[chosen].source if chosen in own else chosen
+
+
+def default_of(fitting: OpeningDefaults, names: Sequence[str]) -> str:
+    """The rubric that fits the project: its own where it has one, else of the library."""
+    own = f"{OWN}{fitting.rubric}"
+    return own if fitting.rubric_version is not None and own in names else fitting.rubric
 
 
 def asked_rows(rubric: Rubric) -> list[list[Cell]]:

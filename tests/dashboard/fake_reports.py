@@ -18,7 +18,7 @@ from backend.schemas.quality import (
     RubricSaved,
     RubricShown,
 )
-from backend.schemas.review_designs import DesignShown
+from backend.schemas.review_designs import DesignShown, OpeningDefaults
 from backend.schemas.review_queues import ReviewQueueGiven, ReviewQueueShown
 from backend.schemas.review_reports import (
     AgreementReportShown,
@@ -83,6 +83,17 @@ class FakeReports:
     def list_examples(self, dataset_version_id: int, **_: Any) -> FakePage:
         examples: list[ExampleShown] = self._all("list_examples")
         return FakePage(examples)
+
+    def review_defaults(self, project_id: int, kind: str = "single") -> OpeningDefaults:
+        found = self.project.get("review_defaults")
+        return found or OpeningDefaults(
+            rubric="blind_pair" if kind == "pair" else "summary_faithfulness",
+            rubric_version=None,
+            reviewers=[one.name for one in self._all("list_users")],
+            overlap=1,
+            overlap_share=0.0,
+            notes=["There is one expert: nobody can say how far reviewers agree."],
+        )
 
     def preview_design(self, project_id: int, body: ReviewQueueGiven) -> DesignShown:
         if self.refuse_preview is not None:

@@ -10,8 +10,9 @@ from streamlit.testing.v1 import AppTest
 
 from backend.errors import Conflict
 from backend.schemas.datasets import DatasetVersionShown, ExampleShown
+from backend.schemas.review_designs import DrawnExample, OpeningDefaults
 from dashboard.session import CLIENT_KEY
-from tests.dashboard.fake_client import FakeClient, engineers_project
+from tests.dashboard.fake_client import HOSTILE, FakeClient, engineers_project
 from tests.dashboard.review_figures import agreement_report, queue_report, watch
 
 APP = Path(__file__).parents[2] / "dashboard" / "app.py"
@@ -286,3 +287,47 @@ def test_the_guide_names_pages_that_there_are_and_shows_its_pictures() -> None:
     assert [
         name for name in (*LEAD_PICTURES, *EXPERT_PICTURES) if not (GUIDES / name).is_file()
     ] == []
+
+
+class TestOpeningDefaults:
+    def open_with(self, **changes: Any) -> tuple[AppTest, FakeClient]:
+        project = engineers_project()
+        own = project["list_rubrics"][0] if project.get("list_rubrics") else None
+        project["review_defaults"] = OpeningDefaults(
+            rubric=own.name if own else "summary_faithfulness",
+            rubric_version=own.version if own else None,
+            reviewers=["anna"],
+            overlap=1,
+            overlap_share=0.0,
+            notes=["There is one expert."],
+        )
+        project["design"] = project["design"].model_copy(update=changes)
+        client = FakeClient(role="engineer", project=project)
+        return open_page("opening", client), client
+
+    def test_the_rubric_of_the_project_and_its_one_expert_are_there(self) -> None:
+        app, client = self.open_with()
+        assert any("There is one expert" in caption.value for caption in app.caption)
+        app.text_input[0].input("week 12").run()
+        button(app, "Show what would be drawn").click().run()
+        (asked,) = client.previewed
+        assert (asked.reviewers, asked.overlap, asked.overlap_share) == (["anna"], 1, 0.0)
+        own = client.project.get("list_rubrics")
+        assert asked.rubric == (own[0].source if own else "summary_faithfulness")
+
+    def test_warnings_and_examples_are_shown_and_a_link_afterwards(self) -> None:
+        example = DrawnExample(
+            input=HOSTILE, context="the source", outputs=[{"text": "an answer"}], split="test"
+        )
+        app, _ = self.open_with(warnings=["These never train."], examples=[example])
+        assert any("never trains" in info.value for info in app.info)
+        app.text_input[0].input("week 12").run()
+        button(app, "Show what would be drawn").click().run()
+        page = "\n".join(part.proto.body for part in app.get("html"))
+        assert any("These never train" in warning.value for warning in app.warning)
+        assert "an answer" in page
+        assert "Source (test split)" in page
+        assert "<script>" not in page
+        button(app, "Open the queue").click().run()
+        page = "\n".join(part.proto.body for part in app.get("html"))
+        assert "href='/queues?queue=1'" in page

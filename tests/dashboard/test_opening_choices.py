@@ -9,7 +9,6 @@ import pytest
 
 from backend.schemas.review_designs import DesignGiven, StratumGiven
 from dashboard.views.opening_choices import (
-    DEFAULT_RUBRICS,
     DESIGN_WORDS,
     SKIP_CHOICES,
     STRATUM_WORDS,
@@ -139,7 +138,6 @@ def test_no_part_takes_nothing() -> None:
 
 
 def test_every_word_of_the_page_is_one_that_the_server_knows() -> None:
-    from backend.rubrics import library_names
     from backend.services.review.design_measures import MEASURES
     from backend.services.review.designs import DesignKind
     from backend.services.review.rules import SkipPolicy
@@ -147,4 +145,3 @@ def test_every_word_of_the_page_is_one_that_the_server_knows() -> None:
     assert set(DESIGN_WORDS) == {str(kind) for kind in DesignKind}
     assert set(SKIP_CHOICES) == {str(policy) for policy in SkipPolicy}
     assert set(STRATUM_WORDS) <= set(MEASURES)
-    assert set(DEFAULT_RUBRICS.values()) <= set(library_names())
