@@ -32,7 +32,7 @@ from backend.tables.queue import Job, JobState
 from backend.tables.training import TrainingRun
 
 Writer = Callable[[str, Example], str]  # model name, example -> its answer
-SHAPE = {"r": 16, "lora_alpha": 32, "target_modules": "all-linear"}
+SHAPE = {"peft_type": "LORA", "r": 16, "lora_alpha": 32, "target_modules": "all-linear"}
 LEDGER = {"cpu_seconds": 3.0, "peak_memory_bytes": 2**30}
 
 

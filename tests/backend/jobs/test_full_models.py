@@ -112,7 +112,7 @@ def test_another_tokeniser_a_pickle_and_another_place_are_refused(
         with pytest.raises(InvalidInput, match="another chat template"):
             _register(session, project, placed, settings)
         (placed / "pytorch_model.bin").write_bytes(b"")
-        with pytest.raises(Forbidden, match="pickle"):
+        with pytest.raises(InvalidInput, match="pickle"):
             _register(session, project, placed, settings)
 
 

@@ -235,7 +235,7 @@ def test_both_labels_stand_on_both_sides_where_one_is_rare(room: Room) -> None:
 def _adapter(room: Room, run: TrainingRun) -> None:
     folder = Path(room.settings.artifacts) / "v1"
     folder.mkdir(parents=True)
-    shape = {"r": 4, "lora_alpha": 8, "target_modules": ["q_proj"]}
+    shape = {"peft_type": "LORA", "r": 4, "lora_alpha": 8, "target_modules": ["q_proj"]}
     (folder / "adapter_config.json").write_text(json.dumps(shape))
     common = {"base_model": "tiny", "base_sha256": "a" * 64, "tokenizer_sha256": "b" * 64}
     for name, path in (("base", None), ("v1", str(folder))):
