@@ -228,7 +228,9 @@ def _vote_evidence(
     slice: Mapping[str, str] | None = None,
 ) -> Evidence:
     if queue is None:
-        raise CannotCompute("No blind votes were gathered on this pair of models.")
+        raise CannotCompute(
+            "No blind votes were gathered on the two models for the test split of what was scored."
+        )
     pair = {baseline.id, candidate.id}
     margin = 0.0 if threshold is None else threshold - 0.5
     forecast_at = margin if 0 <= margin < 0.5 else 0.0

@@ -86,9 +86,13 @@ def judge_line(line: ManifestLine, evidence: Evidence | None, *, missing: str = 
     return LineVerdict(line, Verdict.INCONCLUSIVE, reason, evidence, more)
 
 
+ROUNDING = 1e-6
+
+
 def _shown(evidence: Evidence) -> str:
     figure = f"{evidence.value:.3f} [{evidence.low:.3f}, {evidence.high:.3f}], n={evidence.n}"
-    if not evidence.low <= evidence.value <= evidence.high:
+    low, high = evidence.low - ROUNDING, evidence.high + ROUNDING
+    if evidence.unit == "votes" and not low <= evidence.value <= high:
         figure += ", the value outside its interval: votes changed on the way"
     if not evidence.n_simulated:
         return figure

@@ -112,8 +112,10 @@ def confidence_sequence(values: Sequence[float], *, alpha: float = 0.05) -> Conf
         ]
     )
     held = reached.any(axis=0)
-    low[held] = grid[reached.argmax(axis=0)[held]] - STEP
-    high[held] = grid[len(grid) - 1 - reached[::-1].argmax(axis=0)[held]] + STEP
+    first = reached.argmax(axis=0)[held]
+    last = len(grid) - 1 - reached[::-1].argmax(axis=0)[held]
+    low[held] = np.where(first == 0, 0.0, grid[first] - STEP)
+    high[held] = np.where(last == len(grid) - 1, 1.0, grid[last] + STEP)
     mean = np.cumsum(x) / np.arange(1, len(x) + 1)
     low, high = np.maximum.accumulate(low), np.minimum.accumulate(high)
     low[~held], high[~held] = low[held][-1], high[held][-1]  # once all is refuted, for good

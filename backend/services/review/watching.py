@@ -49,6 +49,7 @@ Decided = Literal["better", "not_better", "undecided"]
 SERIES = 200
 # Stratified by proportion, chances differ by rounding only.
 ALIKE = 1.1
+ROUNDING = 1e-6
 
 
 @dataclass(frozen=True, slots=True)
@@ -333,7 +334,7 @@ def _figure(votes: Sequence[Vote], b_id: int, state: _State | None, alpha: float
     if state is None or not points:
         return unknown("Nobody has voted on these models yet.")
     value = fmean(fmean(of_cluster) for of_cluster in points)
-    outside = not state.low <= value <= state.high
+    outside = not state.low - ROUNDING <= value <= state.high + ROUNDING
     return Measured(
         value,
         state.low,

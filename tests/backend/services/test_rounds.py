@@ -470,6 +470,7 @@ def test_leaks_that_were_accepted_once_are_not_accepted_for_the_next_round() -> 
         ({"dataset": "tickets@" + "9" * 30}, "is no version of a dataset"),
         ({"dataset": "tickets@7"}, "no dataset 'tickets' version 7"),
         ({"dataset": "tikets"}, "Known: tickets"),
+        ({"split": "validation"}, "takes the test split and not validation"),
         ({"metrics": ["exact_mtach"]}, "nearest first: exact_match"),
         ({"also": ["v8"]}, "no model 'v8'"),
         ({"baseline": "champion"}, "There is no champion yet"),

@@ -139,3 +139,14 @@ def test_examples_to_settle_follow_the_square_root_law(
 )
 def test_the_worst_line_decides(verdicts: list[str], expected: Verdict) -> None:
     assert judge_all([Verdict(v) for v in verdicts]) == expected
+
+
+def test_votes_that_changed_on_the_way_are_said() -> None:
+    line = ManifestLine(metric="win_rate", threshold=0.5)
+    inside = Evidence(0.7, 0.6, 0.8, 40, 0, "s", unit="votes")
+    outside = Evidence(0.4, 0.6, 0.8, 40, 0, "s", unit="votes", n_votes=40, n_simulated=3)
+    assert "outside" not in judge_line(line, inside).reason
+    found = judge_line(line, outside)
+    assert found.verdict == Verdict.PASS  # what was decided stands
+    assert "the value outside its interval: votes changed on the way" in found.reason
+    assert "(3 of 40 votes simulated)" in found.reason

@@ -180,6 +180,22 @@ def test_votes_of_one_group_are_one_value(session: Session, desk: Desk) -> None:
     assert watch.figure.n == 1
 
 
+@pytest.mark.parametrize("winners", ["v", "b", "vvv", "vb", ["tie"], ["tie", "v"]])
+def test_a_few_votes_lie_inside_their_interval(
+    session: Session, desk: Desk, winners: Sequence[str]
+) -> None:
+    queue = desk.open(session, kind="pair")
+    vote_on_pairs(session, desk, queue, winners)
+    [watch] = watch_queue(session, queue.id)
+    value, low, high = watch.figure.value, watch.figure.low, watch.figure.high
+    assert value is not None
+    assert low is not None
+    assert high is not None
+    assert low <= value <= high
+    assert "outside" not in watch.sentence
+    assert not watch.figure.rough
+
+
 def test_nobody_voted_is_a_reason(session: Session, desk: Desk) -> None:
     queue = desk.open(session, kind="pair")
     [watch] = watch_queue(session, queue.id)
