@@ -116,5 +116,11 @@ def skip(desk: Desk, client: DeskClient, reason: str, *, now: datetime) -> None:
     except StropError as error:
         _keep_unsent(desk, error)
         return
-    done = Past(receipt.review_id, now, Answer(), skip_reason=reason.strip())
+    done = Past(
+        receipt.review_id,
+        now,
+        Answer(),
+        skip_reason=reason.strip(),
+        may_revise=receipt.review_id is not None,
+    )
     _go_on(desk, client, receipt, done, now=now)

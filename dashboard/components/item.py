@@ -61,15 +61,30 @@ def answer_line(answer: Answer, rubric: Rubric) -> str:
     return " · ".join(parts) or "no answer"
 
 
-def progress_html(name: str, progress: QueueProgress, *, here: int = 0, own: bool = False) -> str:
-    """The queue's name, a bar, and the counts in words; one's own first where they are shown."""
+def progress_html(
+    name: str, progress: QueueProgress, *, here: int = 0, left: int | None = None
+) -> str:
+    """The queue's name, a bar, and the counts in words.
+
+    Args:
+        here: what the person has done in this sitting.
+        left: what is left for the person; the bar is then theirs, and the queue stands below it.
+    """
+    done, total = progress.done, progress.total
+    whole = f"<span>{done} of {total} done</span>"
+    label = "reviews done"
+    if left is not None:
+        done, total, label = progress.mine, progress.mine + left, "reviews done by you"
+        whole = (
+            f"<span><strong>{done} by you, {left} left for you</strong></span>"
+            f"<span>The queue: {progress.done} of {progress.total} done</span>"
+        )
     sitting = f"<span>{here} in this sitting</span>" if here else ""
-    mine = f"<span><strong>{progress.mine} by you</strong></span>" if own else ""
-    share = 100 * progress.done / progress.total if progress.total else 0
+    share = 100 * done / total if total else 0
     return (
         f"<div class='strop-bar'><strong>{escape(name)}</strong>"
-        f"<div class='track' role='progressbar' aria-valuenow='{progress.done}' "
-        f"aria-valuemin='0' aria-valuemax='{progress.total}' aria-label='reviews done'>"
+        f"<div class='track' role='progressbar' aria-valuenow='{done}' "
+        f"aria-valuemin='0' aria-valuemax='{total}' aria-label='{label}'>"
         f"<div class='fill' style='width:{share:.1f}%'></div></div>"
-        f"{mine}<span>{progress.done} of {progress.total} done by all</span>{sitting}</div>"
+        f"{whole}{sitting}</div>"
     )

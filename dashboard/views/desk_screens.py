@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import streamlit as st
 
 from backend.rubrics import Rubric
-from backend.schemas.review import GoldFeedback, ReviewQueueForMe
+from backend.schemas.review import GoldFeedback
 from dashboard.components.frame import escape, facts_html, show_problem, show_state
 from dashboard.components.item import answer_lines
 from dashboard.components.marked_text import plain
@@ -138,7 +138,7 @@ def thanks(desk: Desk) -> str:
 
 def offer_next_queue(desk: Desk) -> None:
     """The queues in which something waits, once there is nothing more in this one."""
-    waiting = [one for one in my_queues() if one.id != desk.queue_id and has_work(one)]
+    waiting = [one for one in my_queues() if one.id != desk.queue_id and one.left_for_me]
     if not waiting:
         return
     with _middle():
@@ -150,11 +150,6 @@ def offer_next_queue(desk: Desk) -> None:
                 on_click=_go_to_queue,
                 args=(one.id,),
             )
-
-
-def has_work(queue: ReviewQueueForMe) -> bool:
-    """Whether anything of a queue waits for somebody."""
-    return not queue.closed and queue.progress.open > 0
 
 
 def _go_to_queue(queue_id: int) -> None:

@@ -32,12 +32,26 @@ def show_side(
     """Progress, the place of the saved mark (returned), and the last answers."""
     progress = desk.progress or queue.progress
     title = f"<h1 class='strop-unseen'>Review desk: {escape(queue.name)}</h1>"
-    st.html(title + progress_html(queue.name, progress, here=desk.finished_here, own=True))
+    st.html(
+        title
+        + progress_html(
+            queue.name, progress, here=desk.finished_here, left=left_for_me(desk, queue)
+        )
+    )
     with st.container(key=SAVED):
         mark: st.delta_generator.DeltaGenerator = st.empty()
         st.html(OFFLINE)
     _show_history(desk, rubric)
     return mark
+
+
+_BACK_WORDS = {False: "Change my last answer", True: "Take my last skip back"}
+
+
+def left_for_me(desk: Desk, queue: ReviewQueueForMe) -> int:
+    """Items that the person could still be given, less what they did since the page was opened."""
+    since = (desk.progress or queue.progress).mine - queue.progress.mine
+    return max(0, queue.left_for_me - since)
 
 
 def last_own(desk: Desk) -> Past | None:
@@ -54,7 +68,7 @@ def _show_history(desk: Desk, rubric: Rubric) -> None:
         last = last_own(desk)
         if last is not None and last.review_id is not None:
             st.button(
-                "Change my last answer :gray[:small[U]]",
+                f"{_BACK_WORDS[last.skip_reason is not None]} :gray[:small[U]]",
                 key="desk-back",
                 on_click=take_back,
                 args=(desk, last.review_id),

@@ -134,6 +134,7 @@ class FakeClient(FakeReports):
                 closed=False,
                 rubric=self.rubric,
                 progress=progress(self.at, total=len(self.items)),
+                left_for_me=len(self.items) - self.at,
             )
             for number in range(1, self.n_queues + 1)
         ]
@@ -182,13 +183,15 @@ class FakeClient(FakeReports):
     def skip(self, slot_id: int, version: int, reason: str, *, next: bool = False) -> ReviewReceipt:
         self._may_fail("skip")
         self.skipped[slot_id] = reason
-        return ReviewReceipt(review_id=None, state="skipped", next=self.claim(1) if next else None)
+        return ReviewReceipt(
+            review_id=slot_id, state="skipped", next=self.claim(1) if next else None
+        )
 
     def revise(self, review_id: int) -> ClaimAnswer:
         self._may_fail("revise")
-        claim = self._claim(review_id, version=2).model_copy(
-            update={"draft": self.submitted[review_id], "revising": True}
-        )
+        again = {"draft": self.submitted.get(review_id), "revising": review_id in self.submitted}
+        self.skipped.pop(review_id, None)
+        claim = self._claim(review_id, version=2).model_copy(update=again)
         return ClaimAnswer(claim=claim, progress=claim.progress)
 
     def claim_adjudication(self, queue_id: int) -> ClaimAnswer:

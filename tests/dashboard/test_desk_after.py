@@ -77,12 +77,14 @@ class TestHistory:
         load_history(desk, client)
         assert desk.history[0].review_id == LONGEST_HISTORY + 2
 
-    def test_a_skip_is_there_with_its_reason_and_cannot_be_revised(self) -> None:
+    def test_a_skip_is_there_with_its_reason_and_can_be_taken_back(self) -> None:
         client = FakeClient()
         desk = open_desk(client)
         skip(desk, client, "not my field", now=NOW)
         assert desk.history[0].skip_reason == "not my field"
-        assert not desk.history[0].may_revise
+        assert desk.history[0].may_revise
+        revise(desk, client, 1, now=NOW)
+        assert (desk.item_key, client.skipped, desk.history) == ("1-2", {}, [])
 
 
 class TestRevise:

@@ -268,3 +268,30 @@ class TestEngineerPages:
         app = open_app(FakeClient(role="engineer", project=engineers_project()))
         assert not app.exception
         assert "The bar" in [s.value for s in app.subheader]
+
+
+class TestNextQueue:
+    def test_progress_is_mine_and_the_queue_stands_below_it(self) -> None:
+        page = shown(open_app(FakeClient()))
+        assert "0 by you, 3 left for you" in page
+        assert "The queue: 0 of 3 done" in page
+
+    def test_the_next_queue_is_offered_at_the_end_of_one(self) -> None:
+        client = FakeClient(n_queues=2)
+        app = open_app(client)
+        client.submitted = {1: Answer(), 2: Answer(), 3: Answer()}
+        client.items = client.items * 2
+        client.reason = "others_at_work"
+        app = AppTest.from_string(
+            "from dashboard.desk_state import Desk\n"
+            "from dashboard.views.desk_screens import show_finished\n"
+            "show_finished(Desk(1))\n",
+            default_timeout=60,
+        )
+        app.session_state[CLIENT_KEY] = client
+        app.run()
+        assert [b.label for b in app.button if b.label.startswith("Go on")] == [
+            "Go on with queue 2"
+        ]
+        client.items = client.items[:3]
+        assert not [b for b in app.run().button if b.label.startswith("Go on")]
