@@ -321,8 +321,15 @@ def test_promotion_on_foreign_evidence_is_refused(house: House, path: str) -> No
     post(house, f"{path}/promotions", {"comparison_id": 999}, 404, by="lead")
 
 
-def test_adapter_outside_the_artifact_root_is_refused(house: House, path: str) -> None:
-    body = {"name": "v7", "path": "/etc"}
+@pytest.mark.parametrize("given", ["/etc", "..", "../project-99/v1", "../v1", "{root}/v1", "v1"])
+def test_adapter_outside_the_projects_own_folder_is_refused(
+    house: House, path: str, given: str
+) -> None:
+    """The refusal does not say where the server keeps its files."""
+    root = house.app.state.serving.settings.artifacts
+    (root / "v1").mkdir(parents=True, exist_ok=True)
+    body = {"name": "v7", "path": given.format(root=root)}
     answer = house.client("engineer").post(f"{path}/model-versions", json=body)
-    assert answer.status_code in {403, 404, 422}
+    assert answer.status_code in {403, 422}
+    assert str(root) not in answer.text.replace(body["path"], "")
     assert len(get(house, f"{path}/model-versions")) == 2
