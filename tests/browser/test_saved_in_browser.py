@@ -234,15 +234,15 @@ def test_nothing_is_called_saved_while_the_server_does_not_answer(page: Page, cl
         assert has_words(draft_of(clinic, slot), "first")
         os.kill(server.pid, signal.SIGSTOP)
         try:
-            write(page, "first and second")
+            write(page, "first and more words")
             page.wait_for_selector(".strop-on-its-way:visible")
             page.wait_for_timeout(2_000)
             assert page.locator(SAVED).count() == 0
-            assert not has_words(draft_of(clinic, slot), "second")
+            assert not has_words(draft_of(clinic, slot), "more words")
         finally:
             os.kill(server.pid, signal.SIGCONT)
         page.wait_for_selector(SAVED)
-        assert has_words(draft_of(clinic, slot), "first and second")
+        assert has_words(draft_of(clinic, slot), "first and more words")
 
 
 class TestKeys:
