@@ -60,6 +60,7 @@ __all__ = [
     "dump_rubric",
     "find_rubric",
     "library_names",
+    "library_rubric",
     "parse_rubric",
     "rubric_from_content",
     "validate_answer",
@@ -184,19 +185,23 @@ def library_names() -> list[str]:
     return sorted(f.name.removesuffix(".yaml") for f in files if f.name.endswith(".yaml"))
 
 
+def library_rubric(name: str) -> Rubric:
+    """A rubric of the library. Raises UnknownName: what a request or a plan names is no file."""
+    names = library_names()
+    if name not in names:
+        raise UnknownName("rubric", name, names)
+    return parse_rubric(resources.files(LIBRARY).joinpath(f"{name}.yaml").read_text("utf-8"))
+
+
 def find_rubric(name_or_path: str) -> Rubric:
-    """A rubric of the library by name, or one from a YAML file by path.
+    """A rubric of the library by name, or one from a YAML file that a person at this machine names.
 
     Raises:
         UnknownName: neither a name in the library nor a file.
     """
-    names = library_names()
-    if name_or_path in names:
-        source = resources.files(LIBRARY).joinpath(f"{name_or_path}.yaml").read_text("utf-8")
-        return parse_rubric(source)
     path = Path(name_or_path)
-    if not path.is_file():
-        raise UnknownName("rubric", name_or_path, names)
+    if name_or_path in library_names() or not path.is_file():
+        return library_rubric(name_or_path)
     try:
         return parse_rubric(path.read_text("utf-8"))
     except UnicodeDecodeError as error:

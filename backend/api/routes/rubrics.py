@@ -10,8 +10,8 @@ from backend.api.deps import SessionDep
 from backend.api.once import OnceDep
 from backend.rubrics import (
     dump_rubric,
-    find_rubric,
     library_names,
+    library_rubric,
     parse_rubric,
     rubric_from_content,
 )
@@ -35,7 +35,7 @@ def list_library() -> list[shapes.RubricShown]:
             rubric=rubric,
             source=dump_rubric(rubric),
         )
-        for rubric in map(find_rubric, library_names())
+        for rubric in map(library_rubric, library_names())
     ]
 
 

@@ -11,7 +11,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from backend.errors import InvalidInput, UnknownName
-from backend.rubrics import Rubric, find_rubric, library_names, parse_rubric, rubric_from_content
+from backend.rubrics import Rubric, library_names, library_rubric, parse_rubric, rubric_from_content
 from backend.tables.review import QueueKind, ReviewQueue, RubricVersion
 from backend.tables.users import Membership, Role, User
 
@@ -46,7 +46,7 @@ def opening_defaults(session: Session, project_id: int, kind: QueueKind) -> Open
     experts = _experts(session, project_id)
     overlap = min(PEOPLE_ON_SHARED, max(1, len(experts)))
     return OpeningDefaults(
-        rubric=find_rubric(LIBRARY_DEFAULTS[kind]) if own is None else _read(own),
+        rubric=library_rubric(LIBRARY_DEFAULTS[kind]) if own is None else _read(own),
         rubric_version=None if own is None else own.version,
         reviewers=tuple(expert.name for expert in experts),
         overlap=overlap,
@@ -103,7 +103,7 @@ def rubric_asked(
     if (own := _newest(session, project_id, source)) is not None:
         return _read(own)
     if source in library_names():
-        return find_rubric(source)
+        return library_rubric(source)
     if "\n" not in source and ":" not in source:  # a name, and no YAML of a rubric
         names = select(RubricVersion.name).where(RubricVersion.project_id == project_id)
         raise UnknownName("rubric", source, {*library_names(), *session.scalars(names)})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,6 +18,7 @@ PLAN: dict[str, Any] = {
     "dataset": "tickets",
     "metrics": ["exact_match"],
 }
+FILE = str(Path(__file__).parents[3] / "backend/rubric_library/blind_pair.yaml")
 # Fields by which somebody else is asked to do something; each is looked up in the project.
 MAY_NAME_PEOPLE = {"reviewers", "people", "reviewer"}
 PERSONAL = ("user", "person", "people", "reviewer", "author", "owner", "signed", "signer", "lead")
@@ -70,6 +72,7 @@ def test_no_body_says_who_does_it(house: House) -> None:
         ({"metrics": ["exact_match@a=b", "json_schema:/etc/passwd"]}, 403, "may not use"),
         ({"review": {"reviewers": ["expert0-theirs"]}}, 422, "active person of this project"),
         ({"review": {"reviewers": ["nobody"]}}, 422, "active person of this project"),
+        ({"review": {"reviewers": ["expert0-ours"], "rubric": FILE}}, 422, "no rubric named"),
     ],
 )
 def test_a_plan_is_checked_against_who_sends_it(
@@ -116,3 +119,19 @@ def test_a_reviewer_of_elsewhere_is_as_unknown_as_nobody(house: House, name: str
             assert "active person of this project" in told
             assert "theirs" not in told
             assert "sam" not in told
+
+
+def test_a_rubric_is_text_or_a_name_and_no_file(house: House) -> None:
+    project = house.desk.project.id
+    body: dict[str, Any] = {
+        "name": "new",
+        "kind": "pair",
+        "generation_run_id": house.desk.run.id,
+        "models": ["base", "v1"],
+        "reviewers": ["expert0-ours"],
+    }
+    path = f"/api/v1/projects/{project}/review-queues"
+    for rubric in (FILE, "../rubric_library/blind_pair", "/etc/passwd"):
+        answer = house.client("engineer").post(path, json={**body, "rubric": rubric})
+        assert answer.status_code == 422, answer.text
+        assert "root:" not in answer.text
