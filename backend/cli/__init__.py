@@ -7,6 +7,7 @@ stderr, an exit code, a traceback only with `--debug`.
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Mapping, Sequence
 from importlib import import_module
@@ -18,6 +19,8 @@ from typer.core import TyperCommand, TyperGroup
 from backend.errors import StropError
 
 SHOWN_FINDINGS = 10
+# What libraries ask before they tell their makers of being used; children inherit it.
+QUIET = ("DO_NOT_TRACK", "HF_HUB_DISABLE_TELEMETRY", "VLLM_NO_USAGE_STATS")
 
 COMMANDS: dict[str, tuple[str, str]] = {
     # on plain files, no database
@@ -125,6 +128,8 @@ def main(argv: list[str] | None = None) -> None:
     debug = "--debug" in arguments
     if debug:
         arguments.remove("--debug")
+    for name in QUIET:
+        os.environ.setdefault(name, "1")
     try:
         code = app(args=arguments, prog_name="strop", standalone_mode=False)
     except Exception as error:  # the outermost edge: what is expected is shown in one line

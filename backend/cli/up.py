@@ -8,7 +8,6 @@ that is started again when it dies. The parts also run apart, behind one proxy: 
 from __future__ import annotations
 
 import contextlib
-import re
 import signal
 import socket
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
@@ -17,7 +16,7 @@ from typing import Annotated, Any
 
 import typer
 
-from backend.cli.page_shell import NoErrorDialogs, PackedFiles, first_painted, wants_page
+from backend.cli.page_shell import NoErrorDialogs, PackedFiles, wants_page
 from backend.cli.worker_process import worker_process
 from backend.errors import Conflict, InvalidInput
 from backend.settings import Settings, load_settings
@@ -132,7 +131,7 @@ def build_app(settings: Settings, api_app: Any, life: Any, *, dashboard: bool) -
         return Starlette(routes=routes, lifespan=life)
     import streamlit as st
 
-    from backend.api.guards import OwnPagesOnly
+    from backend.api.guards import PAGE_HEADERS, OwnPagesOnly, StrictHeaders
 
     return st.App(
         dashboard_script(),
@@ -140,20 +139,12 @@ def build_app(settings: Settings, api_app: Any, life: Any, *, dashboard: bool) -
         lifespan=life,
         middleware=[
             Middleware(OwnPagesOnly),
+            Middleware(StrictHeaders, wanted=PAGE_HEADERS),
             *(Middleware(part) for part in (SignInFirst, NoErrorDialogs, PackedFiles)),
         ],
         secrets={"api_url": str(settings.api_url)},
         on_script_error=show_defect,
     )
-
-
-def inline_scripts() -> list[str]:
-    """The scripts that stand in the dashboard's page itself: Streamlit's, and ours."""
-    import streamlit
-
-    page = Path(streamlit.__file__).parent / "static" / "index.html"
-    source = first_painted(page.read_text(encoding="utf-8"))
-    return re.findall(r"<script>(.*?)</script>", source, re.DOTALL)
 
 
 def show_defect(error: Exception) -> bool:
@@ -216,12 +207,7 @@ def lifespan(worker: Any, *, announce: Callable[[], None]) -> Any:
 
 
 def run_server(app: Any, listener: socket.socket, *, proxies: Sequence[str] = ()) -> None:
-    """Serve until a signal; uvicorn raises the signal again after its end, which is ignored.
-
-    Args:
-        proxies: whose X-Forwarded-For and X-Forwarded-Proto are believed; by default uvicorn
-            believes whoever asks from this machine.
-    """
+    """Serve until a signal; uvicorn raises the signal again after its end, which is ignored."""
     import uvicorn
 
     from backend.logs import log_without_words
@@ -229,7 +215,22 @@ def run_server(app: Any, listener: socket.socket, *, proxies: Sequence[str] = ()
     log_without_words()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: None)
-    config = uvicorn.Config(
+    server = uvicorn.Server(server_config(app, proxies))
+    server.run(sockets=[listener])
+    if not server.started:
+        raise Conflict("The server did not start.", hint="The lines above say why.")
+
+
+def server_config(app: Any, proxies: Sequence[str]) -> Any:
+    """How uvicorn serves.
+
+    Args:
+        proxies: whose X-Forwarded-For and X-Forwarded-Proto are believed; by default uvicorn
+            believes whoever asks from this machine.
+    """
+    import uvicorn
+
+    return uvicorn.Config(
         app,
         log_level="warning",
         access_log=False,
@@ -240,10 +241,6 @@ def run_server(app: Any, listener: socket.socket, *, proxies: Sequence[str] = ()
         proxy_headers=bool(proxies),
         forwarded_allow_ips=list(proxies),
     )
-    server = uvicorn.Server(config)
-    server.run(sockets=[listener])
-    if not server.started:
-        raise Conflict("The server did not start.", hint="The lines above say why.")
 
 
 def say_where(address: str, *, sessions: Any, worker: bool) -> None:

@@ -17,8 +17,8 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from backend.cli import main
-from backend.settings import Settings
+from backend.cli import QUIET, main
+from backend.settings import Settings, child_environment
 from tests.browser.conftest import running_server
 
 GUARD = """
@@ -112,3 +112,12 @@ def test_nothing_phones_home(tmp_path: Path, calls: Path) -> None:
                 assert answer.status == 200
         time.sleep(5)  # the worker starts, looks for jobs, and beats
     assert calls.read_text() == ""
+
+
+def test_libraries_are_told_to_keep_quiet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in QUIET:
+        monkeypatch.delenv(name, raising=False)
+    with pytest.raises(SystemExit):
+        main(["doctor", "--help"])
+    environment = child_environment(Settings(home=tmp_path))
+    assert {environment[name] for name in QUIET} == {"1"}

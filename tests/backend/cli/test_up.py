@@ -181,3 +181,43 @@ def workers(pid: int) -> list[int]:
         ["ps", "-o", "pid=,args=", "--ppid", str(pid)], capture_output=True, text=True
     )
     return [int(line.split()[0]) for line in listed.stdout.splitlines() if "worker" in line]
+
+
+@pytest.mark.parametrize(
+    ("proxies", "client", "seen"),
+    [
+        ([], "127.0.0.1", ("127.0.0.1", "http")),
+        ([], "203.0.113.7", ("203.0.113.7", "http")),
+        (["10.0.0.0/8"], "10.1.2.3", ("198.51.100.9", "https")),
+        (["10.0.0.0/8"], "127.0.0.1", ("127.0.0.1", "http")),
+        (["10.1.2.3"], "203.0.113.7", ("203.0.113.7", "http")),
+    ],
+)
+def test_only_named_proxies_say_who_asks(
+    proxies: list[str], client: str, seen: tuple[str, str]
+) -> None:
+    """Otherwise whoever asks from this machine takes another address for each try to sign in."""
+    import asyncio
+
+    found: list[tuple[str, str]] = []
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        found.append((scope["client"][0], scope["scheme"]))
+
+    config = up.server_config(app, proxies)
+    config.load()
+    headers = [
+        (b"x-forwarded-for", b"203.0.113.250, 198.51.100.9"),
+        (b"x-forwarded-proto", b"https"),
+    ]
+    asked = {
+        "type": "http",
+        "method": "GET",
+        "path": "/",
+        "scheme": "http",
+        "headers": headers,
+        "client": (client, 5),
+        "server": ("127.0.0.1", 1),
+    }
+    asyncio.run(config.loaded_app(asked, None, None))
+    assert found == [seen]
