@@ -17,7 +17,7 @@ from sqlalchemy.orm import Session
 from starlette.concurrency import run_in_threadpool
 
 from backend.api.deps import CurrentUser, ServingDep, SessionDep
-from backend.services.idempotency import find_answer, keep_answer
+from backend.services.idempotency import find_answer, keep_answer, wait_for_turn
 from backend.services.sealing import Seal
 
 Answer = TypeVar("Answer", bound=BaseModel)
@@ -60,9 +60,13 @@ class Once:
         return made
 
     def replay(self) -> None:
-        """Raise Replayed for a request that was answered before."""
+        """Raise Replayed for a request that was answered before.
+
+        The same request that is under way elsewhere is waited for, and its answer given.
+        """
         if self.key is None:
             return
+        wait_for_turn(self.session, self.user_id, self.key)
         found = find_answer(
             self.session, self.user_id, self.key, digest=self.digest, seal=self.seal
         )
@@ -70,31 +74,55 @@ class Once:
             raise Replayed(*found)
 
 
+KeyHeader = Annotated[
+    str | None,
+    Header(
+        alias="Idempotency-Key",
+        min_length=8,
+        max_length=200,
+        description="Sent again with the same key, the request creates nothing new.",
+    ),
+]
+
+
+async def _digest_of(request: Request) -> str:
+    content = b"\n".join([request.method.encode(), request.url.path.encode(), await request.body()])
+    return hashlib.sha256(content).hexdigest()
+
+
 async def get_once(
     request: Request,
     session: SessionDep,
     serving: ServingDep,
     user: CurrentUser,
-    key: Annotated[
-        str | None,
-        Header(
-            alias="Idempotency-Key",
-            min_length=8,
-            max_length=200,
-            description="Sent again with the same key, the request creates nothing new.",
-        ),
-    ] = None,
+    key: KeyHeader = None,
 ) -> Once:
     """Look the key up before the route runs."""
-    content = b"\n".join([request.method.encode(), request.url.path.encode(), await request.body()])
     status = request.scope["route"].status_code or 200
-    digest = hashlib.sha256(content).hexdigest()
-    once = Once(session, user.id, key, digest, status, serving.seal)
+    once = Once(session, user.id, key, await _digest_of(request), status, serving.seal)
     if key is not None:
         await run_in_threadpool(once.replay)
     return once
 
 
+async def require_not_answered(
+    request: Request, serving: ServingDep, user: CurrentUser, key: KeyHeader = None
+) -> None:
+    """Raise Replayed, before servers are asked anything, for a request that was answered."""
+    if key is None:
+        return
+    digest = await _digest_of(request)
+
+    def look() -> None:
+        with serving.reading() as session:
+            found = find_answer(session, user.id, key, digest=digest, seal=serving.seal)
+        if found:
+            raise Replayed(*found)
+
+    await run_in_threadpool(look)
+
+
+NotAnsweredDep = Annotated[None, Depends(require_not_answered)]
 OnceDep = Annotated[Once, Depends(get_once)]
 
 

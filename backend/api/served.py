@@ -14,6 +14,7 @@ from fastapi import Depends
 from sqlalchemy.orm import Session
 
 from backend.api.deps import Serving, ServingDep
+from backend.api.once import NotAnsweredDep
 from backend.engines import open_server
 from backend.errors import InvalidInput, NotFound
 from backend.schemas.promotion import PromotionGiven
@@ -32,13 +33,15 @@ def _serve(serving: Serving, plan: Callable[[Session], Move]) -> ServingReport:
 
 
 def get_served_promotion(
-    project_id: int, body: PromotionGiven, serving: ServingDep
+    project_id: int, body: PromotionGiven, serving: ServingDep, _: NotAnsweredDep
 ) -> ServingReport:
     """What the servers make of a promotion or a roll-back."""
 
     def plan(session: Session) -> Move:
         if body.action == "rollback":
-            return promotion.plan_roll_back(session, project_id, alias=body.alias)
+            return promotion.plan_roll_back(
+                session, project_id, alias=body.alias, expected=body.expected_current
+            )
         if body.comparison_id is None:
             raise InvalidInput(
                 "A promotion rests on a comparison.",
@@ -46,7 +49,13 @@ def get_served_promotion(
             )
         require_in_project(session, project_id, comparison_id=body.comparison_id)
         found = promotion.get_comparison(session, body.comparison_id)
-        return promotion.plan_promotion(session, found, alias=body.alias, override=body.override)
+        return promotion.plan_promotion(
+            session,
+            found,
+            alias=body.alias,
+            override=body.override,
+            expected=body.expected_current,
+        )
 
     return _serve(serving, plan)
 

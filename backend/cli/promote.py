@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from backend.cli.common import ProjectOption, working_in_project
-from backend.cli.signing import SignerOption, UnservedOption, serve
+from backend.cli.signing import ExpectedOption, SignerOption, UnservedOption, serve
 
 
 def command(
@@ -17,6 +17,7 @@ def command(
         str | None, typer.Option(help="Reason to promote without PASS; it stays visible.")
     ] = None,
     allow_unserved: UnservedOption = None,
+    expect: ExpectedOption = None,
     alias: Annotated[str, typer.Option(help="Alias to move.")] = "champion",
     project: ProjectOption = None,
 ) -> None:
@@ -33,7 +34,9 @@ def command(
         model = find_model(session, found.id, candidate)
         comparison = newest_comparison(session, found.id, model.id)
         signer = require_lead(session, find_user(session, as_).id, found.id)
-        move = promotion.plan_promotion(session, comparison, alias=alias, override=override)
+        move = promotion.plan_promotion(
+            session, comparison, alias=alias, override=override, expected=expect
+        )
     report = serve(move, installation.settings)
     with installation.sessions.begin() as session:
         row = promotion.promote(
@@ -41,6 +44,7 @@ def command(
             promotion.get_comparison(session, comparison.id),
             decided_by_id=signer.id,
             alias=alias,
+            expected=expect,
             override=override,
             serving=report,
             unserved=allow_unserved,

@@ -7,13 +7,14 @@ from typing import Annotated
 import typer
 
 from backend.cli.common import ProjectOption, working_in_project
-from backend.cli.signing import SignerOption, UnservedOption, serve
+from backend.cli.signing import ExpectedOption, SignerOption, UnservedOption, serve
 
 
 def command(
     as_: SignerOption,
     reason: Annotated[str, typer.Option(help="Why; it stays in the log.")],
     allow_unserved: UnservedOption = None,
+    expect: ExpectedOption = None,
     alias: Annotated[str, typer.Option(help="Alias to move.")] = "champion",
     project: ProjectOption = None,
 ) -> None:
@@ -24,7 +25,7 @@ def command(
     with working_in_project(project) as (installation, session, found):
         project_id = found.id
         signer = require_lead(session, find_user(session, as_).id, project_id)
-        move = promotion.plan_roll_back(session, project_id, alias=alias)
+        move = promotion.plan_roll_back(session, project_id, alias=alias, expected=expect)
     report = serve(move, installation.settings)
     with installation.sessions.begin() as session:
         promotion.roll_back(
@@ -33,6 +34,7 @@ def command(
             decided_by_id=signer.id,
             reason=reason,
             alias=alias,
+            expected=expect,
             serving=report,
             unserved=allow_unserved,
         )

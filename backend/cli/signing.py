@@ -11,6 +11,14 @@ if TYPE_CHECKING:
     from backend.settings import Settings
 
 SignerOption = Annotated[str, typer.Option("--as", help="User name of the lead who signs.")]
+ExpectedOption = Annotated[
+    str | None,
+    typer.Option(
+        "--expect",
+        help="The model that the alias points at as you saw it (v2@1, none): refused when it has "
+        "moved since.",
+    ),
+]
 UnservedOption = Annotated[
     str | None,
     typer.Option(

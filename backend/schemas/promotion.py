@@ -38,12 +38,15 @@ class PromotionGiven(Given):
     """Promote by a comparison, or roll an alias back.
 
     `override` is the signed reason for promoting without a PASS, `allow_unserved` that for moving
-    though a server does not serve the model; a rollback needs its `reason`.
+    though a server does not serve the model; a rollback needs its `reason`. `expected_current` is
+    the label of the model at which you saw the alias point (`none` for none): when it points
+    elsewhere by now, the answer is 409 and nothing moves.
     """
 
     action: Literal["promote", "rollback"] = "promote"
     alias: str = Field("champion", min_length=1, max_length=40, pattern=r"^[a-z][a-z0-9_-]*$")
     comparison_id: int | None = None
+    expected_current: str | None = Field(None, min_length=1, max_length=200)
     override: str | None = Field(None, min_length=1, max_length=2_000)
     allow_unserved: str | None = Field(None, min_length=1, max_length=2_000)
     reason: str | None = Field(None, min_length=1, max_length=2_000)

@@ -2,12 +2,34 @@
 
 from __future__ import annotations
 
-from sqlalchemy import select
+import hashlib
+
+from sqlalchemy import func, select, text
 from sqlalchemy.orm import Session
 
 from backend.errors import Conflict
 from backend.services.sealing import Seal
 from backend.tables.users import IdempotencyKey
+
+LONGEST_WAIT = "30s"
+
+
+def wait_for_turn(session: Session, user_id: int, key: str) -> None:
+    """Wait until no other transaction works on the request of this key, for 30 seconds at most.
+
+    On PostgreSQL by a lock that ends with the transaction or its connection, so that a first
+    request that dies leaves none. On SQLite a transaction that may write has waited already.
+
+    Raises:
+        OperationalError: the other one takes longer.
+    """
+    if session.get_bind().dialect.name != "postgresql":
+        return
+    digest = hashlib.sha256(f"{user_id}:{key}".encode()).digest()
+    number = int.from_bytes(digest[:8], signed=True)
+    session.execute(text(f"SET LOCAL lock_timeout = '{LONGEST_WAIT}'"))
+    session.execute(select(func.pg_advisory_xact_lock(number)))
+    session.execute(text("SET LOCAL lock_timeout = DEFAULT"))
 
 
 def keep_answer(

@@ -13,6 +13,7 @@ from backend.errors import Conflict, InvalidInput, NotFound
 from backend.services.comparison import check_evidence
 from backend.services.model_cards import write_card
 from backend.services.model_versions import alias_target, register_base, served_model
+from backend.services.projects import lock_project
 from backend.services.promotion_evidence import (
     digests_of,
     evidence_of,
@@ -21,10 +22,10 @@ from backend.services.promotion_evidence import (
     reason_of,
     served_evidence,
 )
-from backend.services.serving import Move, ServingReport, require_served
+from backend.services.serving import NOWHERE, Move, ServingReport, require_served
 from backend.services.users import require_lead
 from backend.tables.comparison import Comparison
-from backend.tables.model_versions import ModelVersion
+from backend.tables.model_versions import BASE, ModelVersion
 from backend.tables.promotion import Promotion, PromotionAction
 from backend.tables.review import ReviewQueue
 from backend.tables.scoring import ScoreRun
@@ -73,15 +74,47 @@ def hold(
     return _append(session, row)
 
 
+def current_label(session: Session, project_id: int, alias: str = CHAMPION) -> str:
+    """The label of the model at which an alias points now; NOWHERE for none."""
+    target = alias_target(session, project_id, alias)
+    return NOWHERE if target is None else target.label
+
+
+def _refuse_moved(session: Session, project_id: int, alias: str, *seen: str | None) -> None:
+    """Conflict when the alias points elsewhere than whoever decides has seen."""
+    current = current_label(session, project_id, alias)
+    for expected in seen:
+        if expected is not None and _bare(expected) != _bare(current):
+            raise Conflict(
+                f"{alias} is {current} now, and was {expected} when you looked: somebody decided "
+                "in between.",
+                hint="Look at the decisions again, and decide anew if it is still needed.",
+            )
+
+
+def _bare(label: str) -> str:
+    return label.removeprefix(f"{BASE}:")
+
+
 def plan_promotion(
-    session: Session, comparison: Comparison, *, alias: str = CHAMPION, override: str | None = None
+    session: Session,
+    comparison: Comparison,
+    *,
+    alias: str = CHAMPION,
+    override: str | None = None,
+    expected: str | None = None,
 ) -> Move:
     """What the servers are to be told.
 
+    Args:
+        expected: label of the model at which whoever decides saw the alias point; NOWHERE for none.
+
     Raises:
+        Conflict: the alias points elsewhere by now.
         Conflict: the preflight or the verdict is no PASS, or the verdict rests on what is no
             evidence (it was judged before that was refused); and no override is given.
     """
+    _refuse_moved(session, comparison.project_id, alias, expected)
     if not is_passed(comparison) and not override:
         raise Conflict(
             f"The verdict is {comparison.verdict}, not PASS. {reason_of(comparison)}",
@@ -117,6 +150,7 @@ def promote(
     decided_by_id: int,
     alias: str = CHAMPION,
     override: str | None = None,
+    expected: str | None = None,
     serving: ServingReport | None = None,
     unserved: str | None = None,
 ) -> Promotion:
@@ -124,16 +158,20 @@ def promote(
 
     Args:
         override: reason to do so without a passing preflight and verdict; stays readable.
+        expected: as in `plan_promotion`.
         serving: what the servers made of it; None where none is configured.
         unserved: reason to do so though a server does not serve the model; stays readable.
 
     Raises:
-        Conflict: no PASS without an override, or a server that does not serve the model.
+        Conflict: no PASS without an override, a server that does not serve the model, or an alias
+            that has moved since the servers were asked or since whoever decides looked.
         Forbidden: the person is no lead.
     """
     require_lead(session, decided_by_id, comparison.project_id)
-    plan_promotion(session, comparison, alias=alias, override=override)
     report = serving or ServingReport()
+    lock_project(session, comparison.project_id)  # the second of two at once sees the first
+    _refuse_moved(session, comparison.project_id, alias, report.current)
+    plan_promotion(session, comparison, alias=alias, override=override, expected=expected)
     require_served(report, unserved)
     row = _row_of(session, comparison, alias, decided_by_id=decided_by_id)
     row.evidence = {**(row.evidence or {}), **served_evidence(report, unserved)}
@@ -168,12 +206,23 @@ def plan_move(
         model=served_model(model),
         base=served_model(model if model.is_own_base else register_base(session, project_id)),
         before=None if before is None else served_model(before),
+        current=NOWHERE if before is None else before.label,
         fingerprint=newest_fingerprint(session, model),
     )
 
 
-def plan_roll_back(session: Session, project_id: int, *, alias: str = CHAMPION) -> Move:
-    """What the servers are to be told when an alias goes back. Conflict when it cannot."""
+def plan_roll_back(
+    session: Session, project_id: int, *, alias: str = CHAMPION, expected: str | None = None
+) -> Move:
+    """What the servers are to be told when an alias goes back.
+
+    Args:
+        expected: as in `plan_promotion`.
+
+    Raises:
+        Conflict: there is no model before, or the alias points elsewhere by now.
+    """
+    _refuse_moved(session, project_id, alias, expected)
     return plan_move(session, project_id, _model_before(session, project_id, alias), alias=alias)
 
 
@@ -184,20 +233,23 @@ def roll_back(
     decided_by_id: int,
     reason: str,
     alias: str = CHAMPION,
+    expected: str | None = None,
     serving: ServingReport | None = None,
     unserved: str | None = None,
 ) -> Promotion:
     """Point the alias at the model before the present one, in the name of a lead.
 
     Raises:
-        Conflict: there is none, or a server does not serve it.
+        Conflict: there is none, a server does not serve it, or the alias has moved since.
         Forbidden: the person is no lead.
     """
     require_lead(session, decided_by_id, project_id)
+    report = serving or ServingReport()
+    lock_project(session, project_id)  # the second of two at once sees the first
+    _refuse_moved(session, project_id, alias, expected, report.current)
     before = _model_before(session, project_id, alias)
     current = alias_target(session, project_id, alias)
     assert current is not None
-    report = serving or ServingReport()
     require_served(report, unserved)
     return _append(
         session,

@@ -17,6 +17,7 @@ from backend.errors import Conflict, StropError
 from backend.services.preflight_agreement import LARGEST_GAP, FirstTokens, median_gap
 from backend.services.preflight_checks import SMALLEST_DIFFERENCE
 
+NOWHERE = "none"  # an alias that points at no model yet
 OpenAt = Callable[[str], AliasEngine]
 UNKNOWN_PROBES: Sequence[Sequence[Message]] = [
     [{"role": "user", "content": text}]
@@ -30,6 +31,8 @@ class Move:
 
     Attributes:
         before: where it points now; None for nowhere.
+        current: the label of that model, NOWHERE for none; the promotion is refused when the alias
+            has moved since.
         fingerprint: of the newest passed preflight of the model; None where there is none.
     """
 
@@ -37,6 +40,7 @@ class Move:
     model: ServedModel
     base: ServedModel
     before: ServedModel | None = None
+    current: str | None = None
     fingerprint: dict[str, Any] | None = None
 
 
@@ -53,9 +57,13 @@ class ServerAnswer:
 
 @dataclass(frozen=True, slots=True)
 class ServingReport:
-    """All servers; none where none is configured, which is no failure."""
+    """All servers; none where none is configured, which is no failure.
+
+    `current` is where the alias pointed when they were asked, as in `Move`.
+    """
 
     servers: tuple[ServerAnswer, ...] = ()
+    current: str | None = None
 
     @property
     def ok(self) -> bool:
@@ -72,7 +80,7 @@ class ServingReport:
 
     def as_record(self) -> dict[str, Any]:
         """As it is kept with a promotion."""
-        return asdict(self)
+        return {"servers": [asdict(server) for server in self.servers]}
 
 
 def serve_move(move: Move, urls: Sequence[str], open_at: OpenAt) -> ServingReport:
@@ -81,6 +89,10 @@ def serve_move(move: Move, urls: Sequence[str], open_at: OpenAt) -> ServingRepor
     Args:
         open_at: opens an engine on one server.
     """
+    return replace(_serve_all(move, urls, open_at), current=move.current)
+
+
+def _serve_all(move: Move, urls: Sequence[str], open_at: OpenAt) -> ServingReport:
     prepared = [_on_server(open_at, url, move, _prepare) for url in urls]
     if not all(answer.ok for answer in prepared):
         return ServingReport(tuple(prepared))

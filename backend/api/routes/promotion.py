@@ -50,6 +50,7 @@ def decide(
             decided_by_id=user.id,
             reason=_reason(body.reason),
             alias=body.alias,
+            expected=body.expected_current,
             serving=served,
             unserved=body.allow_unserved,
         )
@@ -60,6 +61,7 @@ def decide(
             decided_by_id=user.id,
             alias=body.alias,
             override=body.override,
+            expected=body.expected_current,
             serving=served,
             unserved=body.allow_unserved,
         )

@@ -21,8 +21,16 @@ from backend.tables.model_versions import ModelVersion
 from backend.tables.review import QueueKind, Review, ReviewItem, ReviewQueue
 
 MODELS = cast(Table, ModelVersion.__table__)
-_NAMES = select(MODELS.c.name, MODELS.c.base_model).where(
-    MODELS.c.id.in_(bindparam("models", expanding=True))
+_SHOWN = MODELS.alias("shown")
+# Known answers of a queue may be of other models of the project than those that it is about.
+_NAMES = (
+    select(MODELS.c.name, MODELS.c.base_model)
+    .where(
+        MODELS.c.project_id.in_(
+            select(_SHOWN.c.project_id).where(_SHOWN.c.id.in_(bindparam("models", expanding=True)))
+        )
+    )
+    .distinct()
 )
 _PROJECT_NAMES = select(MODELS.c.name, MODELS.c.base_model).where(
     MODELS.c.project_id == bindparam("project")
@@ -32,7 +40,7 @@ _PROJECT_NAMES = select(MODELS.c.name, MODELS.c.base_model).where(
 def masked_terms(
     connection: Connection, rules: Mapping[str, Any], design: Mapping[str, Any]
 ) -> list[str]:
-    """The texts that this queue masks: its own list, and names of its models."""
+    """The texts that this queue masks: its own list, and names of its project's models."""
     chosen = rules_from(rules)
     terms = list(chosen.mask)
     if chosen.mask_models and (ids := design.get("model_ids")):

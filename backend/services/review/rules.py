@@ -44,7 +44,7 @@ class QueueRules:
         gold_minimum: known answers met before that bound counts.
         adaptive_leases: a lease lasts three times the person's mean active time.
         mask: texts that would give a model away; outputs are shown without them.
-        mask_models: the names of the queue's models are masked too.
+        mask_models: the names of the project's models are masked too.
         cost_per_hour: what an hour of review costs, in `currency`.
         minutes_budget: active minutes that the queue may take.
         revise_minutes: how long a person may take back what they submitted; 0 for never.

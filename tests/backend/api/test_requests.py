@@ -11,6 +11,7 @@ from sqlalchemy import func, select
 from starlette.testclient import TestClient
 
 from backend.api.app import create_app
+from backend.services.idempotency import wait_for_turn
 from backend.settings import Settings
 from backend.tables.projects import Project
 from tests.backend.api.conftest import House
@@ -181,6 +182,15 @@ class TestIdempotency:
         assert taken.status_code == 409
         made = client.post("/api/v1/projects", json=PROJECT, headers=key)
         assert made.status_code == 201
+
+    def test_a_first_request_that_dies_leaves_no_lock(self, house_on_both: House) -> None:
+        key, sessions = "k" * 16, house_on_both.sessions
+        with sessions() as session:
+            wait_for_turn(session, house_on_both.users["admin"].id, key)
+        client = house_on_both.client("admin")
+        headers = {"Idempotency-Key": key}
+        answer = client.post("/api/v1/projects", json=PROJECT, headers=headers)
+        assert answer.status_code == 201
 
     def test_everything_that_creates_takes_a_key(self, house: House) -> None:
         document = house.app.openapi()

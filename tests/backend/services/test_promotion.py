@@ -10,11 +10,12 @@ from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
+from backend.engines.fake import FakeEngine
 from backend.errors import Conflict, Forbidden, NotFound
 from backend.services import promotion
 from backend.services.model_versions import alias_target
 from backend.services.projects import create_project, set_manifest
-from backend.services.serving import ServerAnswer, ServingReport
+from backend.services.serving import ServerAnswer, ServingReport, serve_move
 from backend.services.users import create_user
 from backend.services.verdicts import Verdict
 from backend.tables.comparison import Comparison
@@ -287,3 +288,29 @@ def test_the_newest_passed_preflight_of_the_model_gives_the_fingerprint(bench: B
     move = promotion.plan_promotion(bench.session, bench.comparison("v1", Verdict.PASS))
     assert move.fingerprint is not None
     assert move.fingerprint["first_tokens"]["v1@1"] == [{"yes": -2.0}]
+
+
+def test_two_leads_who_roll_back_at_once_go_one_step(bench: Bench) -> None:
+    for name in ("v1", "v2", "v3"):
+        bench.promote(name)
+    seen = promotion.current_label(bench.session, bench.project.id)
+    plans = [promotion.plan_roll_back(bench.session, bench.project.id) for _ in range(2)]
+    reports = [serve_move(plan, (), FakeEngine) for plan in plans]  # type: ignore[arg-type]
+    bench.roll_back(serving=reports[0])
+    with pytest.raises(Conflict, match=f"is base:v2@1 now, and was {seen} when you looked"):
+        bench.roll_back(serving=reports[1])
+    with pytest.raises(Conflict, match="somebody decided in between"):
+        bench.roll_back(expected=seen)
+    with pytest.raises(Conflict, match="somebody decided in between"):
+        promotion.plan_roll_back(bench.session, bench.project.id, expected=seen)
+    assert bench.champion() == "v2"
+    bench.roll_back(expected="v2@1")
+    assert bench.champion() == "v1"
+
+
+def test_a_promotion_is_refused_when_the_champion_has_changed(bench: Bench) -> None:
+    bench.promote("v1", expected="none")
+    with pytest.raises(Conflict, match="was none when you looked"):
+        bench.promote("v2", expected="none")
+    bench.promote("v2", expected="v1@1")
+    assert bench.champion() == "v2"
