@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from backend.services.leak_checks import Acceptance
     from backend.settings import Settings
     from backend.tables.projects import Project
+    from backend.tables.users import User
     from evaluators.mapping import ColumnNames, Notes
 
 Options = TypeVar("Options")
@@ -137,6 +138,35 @@ def read_base_first(name: str | None) -> None:
     ensure_base(sessions, project.id)
 
 
+def acting_person(session: Session, name: str | None) -> User:
+    """Who does this, for the record: the person named by `--as`, else the only one there is.
+
+    Raises:
+        InvalidInput: nobody is named, and several people could have done it.
+    """
+    from backend.errors import InvalidInput
+    from backend.services.users import find_user, list_users
+    from backend.tables.users import Role
+
+    if name is not None:
+        return find_user(session, name)
+    able = [
+        user
+        for user in list_users(session)
+        if user.active and not user.simulated and user.role != Role.EXPERT
+    ]
+    if len(able) != 1:
+        raise InvalidInput(
+            f"{count_of(len(able), 'person', 'people')} could do this.", hint="Say who: --as USER"
+        )
+    return able[0]
+
+
+def count_of(n: int, one: str, more: str) -> str:
+    """`1 person`, `2 people`."""
+    return f"{n} {one if n == 1 else more}"
+
+
 def leak_acceptance(session: Session, reason: str | None, name: str | None) -> Acceptance | None:
     """Who accepts leaks and why, from `--accept-leaks REASON --as USER`; both or neither."""
     from backend.db import utc_now
@@ -146,7 +176,7 @@ def leak_acceptance(session: Session, reason: str | None, name: str | None) -> A
 
     if reason is None:
         return None
-    if name is None:
+    if name is None:  # even where there is one person alone: this is signed
         raise InvalidInput("Leaks are accepted by a named person.", hint="Say who: --as USER")
     return Acceptance(find_user(session, name).id, reason, utc_now())
 

@@ -14,8 +14,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from backend.cli.common import (
+    AsOption,
     JsonOption,
     ProjectOption,
+    acting_person,
     print_json,
     print_table,
     working_in_project,
@@ -76,17 +78,17 @@ def _times(row: dict[str, Any]) -> dict[str, str]:
 def cancel(
     what: Annotated[What, typer.Argument(help="A run stops with its scoring.")],
     number: Annotated[int, typer.Argument(help="Its number, as in strop job list.")],
-    as_: Annotated[str, typer.Option("--as", help="Your user name, for the record.")],
+    as_: AsOption = None,
     reason: Annotated[str | None, typer.Option(help="Why; it stays in the record.")] = None,
     project: ProjectOption = None,
 ) -> None:
     """Stop a run, a scoring or a training; what was done stays."""
     from backend.db import utc_now
     from backend.services.cancelling import Cancellation
-    from backend.services.users import find_user, require_project_access
+    from backend.services.users import require_project_access
 
     with working_in_project(project) as (_, session, found):
-        user = find_user(session, as_)
+        user = acting_person(session, as_)
         require_project_access(session, user, found.id)
         cancellation = Cancellation(user, utc_now(), reason)
         told = [job.error for job in _cancel(session, found.id, what, number, cancellation)]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from backend.cli.common import print_json, print_table, takes, working_in_project
+from backend.cli.common import count_of, print_json, print_table, takes, working_in_project
 from backend.cli.review_options import OpenOptions, parse_place, parse_stratum, read_rules
 
 if TYPE_CHECKING:
@@ -121,7 +121,8 @@ def _sentence(shown: dict[str, Any]) -> str:
     design = shown["design"]
     parts = [
         f"{shown['queue']}: {design['n_items']} of {design['n_candidates']} items,"
-        f" {design['n_slots']} reviews asked of {shown['reviewers']} people."
+        f" {count_of(design['n_slots'], 'review', 'reviews')} asked of"
+        f" {count_of(shown['reviewers'], 'person', 'people')}."
     ]
     if design["minutes"] is not None:
         parts.append(

@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from backend.cli.common import (
+    AsOption,
     JsonOption,
     ProjectOption,
+    acting_person,
     print_json,
     print_table,
     working_in_project,
@@ -132,7 +134,7 @@ def adjudication_counts(session: Session, queue_id: int) -> dict[str, int]:
 def withdraw(
     review_id: Annotated[int, typer.Argument(help="Review.")],
     reason: Annotated[str, typer.Option(help="Why; it stays with the review.")],
-    as_: Annotated[str, typer.Option("--as", help="Your user name, for the record.")],
+    as_: AsOption = None,
     project: ProjectOption = None,
 ) -> None:
     """Take a review back: it counts for nothing from now on; name what holds it already."""
@@ -141,12 +143,11 @@ def withdraw(
     from backend.services.lineage import trace
     from backend.services.lineage_queries import review_in_project
     from backend.services.review.withdrawals import withdraw_review
-    from backend.services.users import find_user
 
     with working_in_project(project) as (_, session, found):
         if review_in_project(session, found.id, review_id) is None:
             raise NotFound(f"There is no finished review {review_id} in this project.")
-        user_id = find_user(session, as_).id
+        user_id = acting_person(session, as_).id
         withdraw_review(session, review_id, user_id=user_id, reason=reason, now=utc_now())
         nodes = trace(session, found.id, f"review:{review_id}").nodes
         held = [

@@ -20,7 +20,9 @@ OfProject = Annotated[str, typer.Option("--project", help="Name of the project."
 FromStdin = Annotated[
     bool, typer.Option("--password-stdin", help="Read the password from standard input.")
 ]
-Generate = Annotated[bool, typer.Option("--generate", help="Make a password and print it once.")]
+Generate = Annotated[
+    bool, typer.Option("--generate", help="Make a password and print it once (the default).")
+]
 
 
 @app.command()
@@ -37,6 +39,7 @@ def add(
     """Add a person. Without --project they join the only project there is."""
     from backend.services.users import create_user
 
+    generate = generate or not password_stdin
     password = _new_password(password_stdin, generate)
     with open_installation().sessions.begin() as session:
         joined = _projects(session, project, role)
@@ -55,10 +58,8 @@ def add(
 def _new_password(from_stdin: bool, generate: bool) -> str:
     from backend.services.passwords import generate_password
 
-    if from_stdin == generate:
-        raise InvalidInput(
-            "A person needs a password.", hint="Say either --generate or --password-stdin."
-        )
+    if from_stdin and generate:
+        raise InvalidInput("--generate and --password-stdin exclude each other.")
     return generate_password() if generate else sys.stdin.readline().rstrip("\r\n")
 
 
@@ -102,6 +103,7 @@ def password(
     from backend.db import utc_now
     from backend.services.users import find_user, set_password
 
+    generate = generate or not password_stdin
     new = _new_password(password_stdin, generate)
     with open_installation().sessions.begin() as session:
         set_password(session, find_user(session, name), new, now=utc_now())

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import yaml
 from pydantic import ValidationError
-from sqlalchemy import func, select
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from backend.errors import Conflict, InvalidInput, NotFound
@@ -151,8 +151,3 @@ def list_manifests(session: Session, project_id: int) -> list[SuccessManifest]:
 def list_projects(session: Session) -> list[Project]:
     """All projects, oldest first."""
     return list(session.scalars(select(Project).order_by(Project.id)))
-
-
-def count_projects(session: Session) -> int:
-    """How many projects there are."""
-    return session.scalar(select(func.count()).select_from(Project)) or 0

@@ -74,23 +74,6 @@ def wilson(
     return low, high
 
 
-def newcombe(
-    successes: tuple[float, float], n: tuple[float, float], *, level: float = 0.95
-) -> tuple[float, float]:
-    """Second rate minus first, of independent samples (Newcombe 1998, Stat. Med. 17:873, no. 10).
-
-    Args:
-        successes, n: of the first and of the second sample.
-    """
-    (low1, high1), (low2, high2) = (
-        wilson(x, size, level=level) for x, size in zip(successes, n, strict=True)
-    )
-    p1, p2 = successes[0] / n[0], successes[1] / n[1]
-    below = math.hypot(p2 - low2, high1 - p1)
-    above = math.hypot(high2 - p2, p1 - low1)
-    return p2 - p1 - below, p2 - p1 + above
-
-
 def rate_interval(sums: Floats, *, level: float = 0.95) -> Interval:
     """Wilson interval of a rate from clusters.
 

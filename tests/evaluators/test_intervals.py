@@ -18,7 +18,6 @@ from evaluators.statistics.bootstrap import (
 from evaluators.statistics.clusters import number_clusters, sum_clusters
 from evaluators.statistics.intervals import (
     mean_interval,
-    newcombe,
     paired_rate_interval,
     rate_interval,
     wilson,
@@ -45,19 +44,6 @@ def columns(values: np.ndarray) -> np.ndarray:
 )
 def test_wilson_as_published(x: int, n: int, low: float, high: float) -> None:
     assert wilson(x, n) == pytest.approx((low, high), abs=5e-5)
-
-
-@pytest.mark.parametrize(
-    ("x", "n", "low", "high"),
-    [
-        ((48, 56), (80, 70), 0.0524, 0.3339),  # Newcombe 1998 (difference), table II, method 10
-        ((3, 9), (10, 10), 0.1705, 0.8090),
-    ],
-)
-def test_newcombe_as_published(
-    x: tuple[int, int], n: tuple[int, int], low: float, high: float
-) -> None:
-    assert newcombe(x, n) == pytest.approx((low, high), abs=5e-5)
 
 
 @pytest.mark.parametrize(("x", "n"), [(-1, 3), (4, 3), (0, 0)])

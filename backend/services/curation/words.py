@@ -57,7 +57,7 @@ def _amount(replay: Replay) -> str:
 
 
 def _rules(recipe: Recipe) -> Iterator[str]:
-    taken = ["corrections"] if recipe.corrected else []
+    taken = ["corrections"] if recipe.corrected and (recipe.queues or recipe.reviews) else []
     if recipe.approved is not None:
         taken.append(f"outputs that most reviewers approve ({recipe.approved})")
     if taken:

@@ -15,6 +15,7 @@ from backend.services import queue
 from backend.services.users import create_user
 from backend.settings import Settings
 from backend.tables.queue import JobState
+from backend.tables.users import User
 from tests.fixtures_runs import lay_down_project, lay_down_run
 
 Strop = Callable[..., int]
@@ -46,6 +47,17 @@ def rows(settings: Settings) -> sessionmaker[Session]:
         create_user(session, "sam", "engineer")
         create_user(session, "dr-lee", "expert", project_ids=[laid.project])
     return sessions
+
+
+def test_the_only_person_who_could_need_not_be_named(
+    strop: Strop, rows: sessionmaker[Session], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert strop("job", "cancel", "run", "1") == 1
+    assert "2 people could do this. Say who: --as USER" in capsys.readouterr().err
+    with rows.begin() as session:
+        session.query(User).filter_by(name="sam").update({"active": False})
+    assert strop("job", "cancel", "run", "1", "--reason", "wrong split") == 0
+    assert TOLD in capsys.readouterr().out
 
 
 def test_a_cancelled_run_says_by_whom_wherever_it_is_shown(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import sys
+from importlib.metadata import version
 
 import pytest
 from sqlalchemy.orm import Session, sessionmaker
@@ -57,10 +58,25 @@ def test_made_password_is_printed_once(strop, sqlite_sessions: sessionmaker[Sess
     assert [row["name"] for row in json.loads(out)] == ["ada"]
 
 
+def test_a_password_is_made_where_none_is_given(
+    strop, sqlite_sessions: sessionmaker[Session]
+) -> None:
+    code, out, _ = strop("user", "add", "ada", "--role", "admin")
+    made = out.splitlines()[-1].removeprefix("Password, shown this once: ")
+    assert code == 0
+    with sqlite_sessions() as session:
+        assert verify_password(session, "ada", made).role == "admin"
+
+
+def test_version(strop) -> None:
+    code, out, _ = strop("--version")
+    assert (code, out) == (0, f"strop {version('strop')}\n")
+
+
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (["user", "add", "eva"], "--generate or --password-stdin"),
+        (["user", "add", "eva", "--generate", "--password-stdin"], "exclude each other"),
         (["user", "add", "eva", "--generate", "--role", "boss"], "Roles: admin"),
         (["user", "add", "eva", "--generate", "--project", "x"], "Known: desk"),
         (["user", "deactivate", "nobody"], "Add one: strop user add"),

@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session, sessionmaker
 from backend.errors import InvalidInput
 from backend.services.curation import (
     Recipe,
+    describe_recipe,
     describe_set,
     freeze_training_set,
     stored_digest,
@@ -278,3 +279,10 @@ def test_examples_are_unchanged(session: Session, desk: Desk) -> None:
     freeze(session, desk, queues=["q"], hold_back=0.5, per_group=1)
     assert not session.dirty
     assert {type(example) for example in desk.examples} == {Example}
+
+
+def test_a_recipe_of_references_alone_says_nothing_of_corrections() -> None:
+    recipe = Recipe.model_validate({"dataset": "tickets", "references": {}})
+    said = describe_recipe(recipe)
+    assert said[0] == "Replayed: all references of the train split of tickets."
+    assert not [sentence for sentence in said if "correction" in sentence]
