@@ -75,7 +75,7 @@ _GERMAN_SHORT = re.compile(
     r"(?i)\b(?:am|vom|zum|bis|ab|seit|den|der)\s+(\d{1,2})\.(\d{1,2})\.(?!\d)"
 )
 _CLOCK = re.compile(
-    r"(?<![\w:.])(\d{1,2})(?::(\d{2})(?::\d{2})?|\.(\d{2})(?=\s?(?:Uhr|[apAP]\.?\s?[mM]))"
+    r"(?<![\w:.])(\d{1,2})(?::(\d{2})(?::\d{2})?|\.(\d{2})(?=\s?(?:Uhr|[apAP](?:\.\s?)?[mM])(?!\w))"
     r"|(?:h|\sh\s)(\d{2})(?!\w))?"
     r"(?:\s?([apAP])(?:\.\s?[mM]\b\.?|[mM]\b)|\s?(Uhr|o['’]clock|hrs\b))?"
 )

@@ -383,7 +383,7 @@ def agree(said: Unit | None, known: Unit | None, mentions: Callable[[Unit], bool
     left_out = [unit for unit in theirs if unit not in ours]
     added = [unit for unit in ours if unit not in theirs]
     if not left_out and not added:
-        return False  # as often in the same period: the factors differ
+        return top is None or other is None  # else a dose so often in the period: factors differ
     if left_out and added:
         return all(unit.dimension == "noun" for unit in (*left_out, *added))
     head = top or other
