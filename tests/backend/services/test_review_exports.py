@@ -21,13 +21,17 @@ from backend.errors import InvalidInput, NotFound, UnknownName
 from backend.services import review, review_exports, review_rows
 from backend.services.csv_cells import csv_line, plain_cell, safe_cell
 from backend.services.export_files import cut_back
+from backend.services.review import gold_items
+from backend.services.review.gold_rows import GoldRow
+from backend.services.review.rules import QueueRules
 from backend.services.review_exports import FORMATS, ExportAsk, FileKind, export_text
 from backend.tables.generation import Generation
-from backend.tables.review import Review
+from backend.tables.review import Review, ReviewItem
 from evaluators.human_files import read_ratings, read_votes
 from evaluators.statistics.agreement import agreement
 from evaluators.statistics.ratings import Scale, tabulate
 from tests.fixtures_exchange import Reviewed, reviewed_pairs, reviewed_queue
+from tests.fixtures_review import GOOD, build_desk, review_next
 
 
 @pytest.fixture
@@ -312,3 +316,30 @@ def test_that_a_megabyte_goes_through(done: Reviewed) -> None:
 def test_that_formats_are_described() -> None:
     assert set(FORMATS) == {"ratings", "votes", "label-studio", "argilla"}
     assert all(chosen.description for chosen in review_exports.FORMATS.values())
+
+
+def test_an_export_of_all_purposes_holds_answers_to_known_items(
+    sqlite_sessions: sessionmaker[Session],
+) -> None:
+    with sqlite_sessions.begin() as session:
+        desk = build_desk(session, splits={"train": 4})
+        queue = desk.open(session, n_items=2, rules=QueueRules(gold_onboarding=1))
+        taken = {item.generation_a_id for item in session.query(ReviewItem)}
+        free = session.query(Generation).filter(Generation.id.not_in(taken)).first()
+        assert free is not None
+        known = {"ratings": {"faithful": "no"}}
+        row = GoldRow(answer=known, explanation="x", generation=free.id)
+        gold_items.add_gold(session, queue.id, [row], by=None)
+        for _ in range(2):
+            review_next(session, queue, desk.experts[0], review.Answer(ratings=GOOD))
+        queue_id = queue.id
+
+    def purposes(**ask: Any) -> list[str]:
+        asked = review_exports.ExportAsk(**ask)
+        lines = review_exports.export_text(
+            sqlite_sessions, queue_id, "ratings", asked, kind=FileKind.JSONL
+        )
+        return sorted({json.loads(line)["purpose"] for line in lines})
+
+    assert purposes(all_purposes=True) == ["gold", "review"]
+    assert purposes() == ["review"]
