@@ -74,6 +74,11 @@ def open_queue_named(page: Page, name: str) -> str:
     return slot_on_screen(page)
 
 
+def pairs_of(desk: Desk) -> str:
+    """What reviewers call the queue of blind pairs: its own name may name models."""
+    return f"Blind pairs {desk.seeded.pair_queue_id}"
+
+
 def wait_for_next(page: Page, slot: str) -> None:
     """Wait until another item, or none, is on screen."""
     page.wait_for_function(

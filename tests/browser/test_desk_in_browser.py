@@ -21,6 +21,7 @@ from backend.tables.users import User
 from tests.browser.at_desk import (
     ANSWERED,
     open_queue_named,
+    pairs_of,
     slot_on_screen,
     wait_for_next,
     wait_until_draft,
@@ -172,7 +173,7 @@ class TestRate:
 class TestVote:
     def test_keys_vote_on_a_blind_pair(self, page: Page, desk: Desk) -> None:
         sign_in(page, desk, "anna")
-        open_queue_named(page, "base-or-v1")
+        open_queue_named(page, pairs_of(desk))
         page.wait_for_selector(".strop-label:text-is('Answer A')")
         body = page.inner_text("[data-testid=stMainBlockContainer]")
         assert "v1@" not in body
@@ -230,7 +231,7 @@ class TestServerDies:
         with running_server(desk.settings, port=port) as (address, process):
             own = Desk(address, desk.settings, desk.seeded, desk.sessions)
             sign_in(page, own, "anna")
-            slot = open_queue_named(page, "base-or-v1")
+            slot = open_queue_named(page, pairs_of(desk))
             page.wait_for_selector(".strop-label:text-is('Answer A')")
             page.keyboard.press("e")
             wait_until_draft(own, slot, winner="tie")
@@ -238,7 +239,7 @@ class TestServerDies:
             process.wait()
         with running_server(desk.settings, port=port):
             page.goto(address + "/")
-            assert open_queue_named(page, "base-or-v1") == slot
+            assert open_queue_named(page, pairs_of(desk)) == slot
             page.wait_for_selector(f"[class*='st-key-vote-{slot}-tie'] button:has-text('✓')")
         with desk.sessions() as session:
             assert session.get(ReviewQueue, desk.seeded.pair_queue_id) is not None

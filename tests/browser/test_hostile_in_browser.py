@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.browser.at_desk import open_queue_named
+from tests.browser.at_desk import open_queue_named, pairs_of
 from tests.browser.conftest import Desk, seeded_desk, sign_in
 
 if TYPE_CHECKING:
@@ -30,10 +30,10 @@ def hostile(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
         yield served
 
 
-@pytest.mark.parametrize("queue", ["summaries", "base-or-v1"])
+@pytest.mark.parametrize("queue", ["summaries", "pairs"])
 def test_at_the_desk(page: Page, hostile: Desk, queue: str) -> None:
     sign_in(page, hostile, "anna")
-    open_queue_named(page, queue)
+    open_queue_named(page, pairs_of(hostile) if queue == "pairs" else queue)
     page.wait_for_selector(".strop-text:has-text('<script>')")
     shown = page.inner_text(".strop-source")
     for piece in ("<script>alert('script')</script>", "![image](http://evil", "␛[31m", "⟨U+202E⟩"):

@@ -12,6 +12,7 @@ from backend.tables.review import Preference, Review
 from tests.browser.at_desk import (
     key_of,
     open_queue_named,
+    pairs_of,
     slot_on_screen,
     wait_for_next,
     wait_until_draft,
@@ -57,7 +58,7 @@ class TestHeldKeys:
         self, page: Page, clinic: Desk
     ) -> None:
         sign_in(page, clinic, "anna")
-        slot, before = open_queue_named(page, "pairs"), votes(clinic)
+        slot, before = open_queue_named(page, pairs_of(clinic)), votes(clinic)
         page.keyboard.press("a")
         page.wait_for_selector(f"{key_of(slot, 'vote')}-left button:has-text('✓')")
         page.evaluate(HELD, ["Enter", "Enter", True])
@@ -71,7 +72,7 @@ class TestHeldKeys:
         self, page: Page, clinic: Desk
     ) -> None:
         sign_in(page, clinic, "anna")
-        slot, before = open_queue_named(page, "pairs"), votes(clinic)
+        slot, before = open_queue_named(page, pairs_of(clinic)), votes(clinic)
         page.keyboard.press("a")
         page.wait_for_selector(f"{key_of(slot, 'vote')}-left button:has-text('✓')")
         page.evaluate(SENT_AND_MORE)
@@ -81,7 +82,7 @@ class TestHeldKeys:
 
     def test_a_key_held_on_the_submit_button_acts_once(self, page: Page, clinic: Desk) -> None:
         sign_in(page, clinic, "anna")
-        slot, before = open_queue_named(page, "pairs"), votes(clinic)
+        slot, before = open_queue_named(page, pairs_of(clinic)), votes(clinic)
         page.keyboard.press("x")
         page.wait_for_selector("[class*='-both_bad'] button:has-text('✓')")
         page.locator(f"{key_of(slot, 'submit')} button").focus()
@@ -94,7 +95,7 @@ class TestHeldKeys:
 
     def test_keys_in_a_text_box_are_words(self, page: Page, clinic: Desk) -> None:
         sign_in(page, clinic, "anna")
-        slot = open_queue_named(page, "pairs")
+        slot = open_queue_named(page, pairs_of(clinic))
         box = page.locator("[class*='st-key-answer-'] textarea").first
         box.click()
         page.keyboard.type("abexs 12")
@@ -109,7 +110,7 @@ class TestBack:
         self, page: Page, clinic: Desk
     ) -> None:
         sign_in(page, clinic, "bert")
-        slot = open_queue_named(page, "pairs")
+        slot = open_queue_named(page, pairs_of(clinic))
         page.keyboard.press("b")
         page.wait_for_selector("[class*='-right'] button:has-text('✓')")
         page.keyboard.press("Control+Enter")
@@ -225,5 +226,5 @@ def test_nothing_on_the_desk_keeps_anybody_out(
     page.keyboard.press("Escape")
     wait_until_draft(clinic, slot_on_screen(page), correction="Another text.")
     assert violations(page) == []
-    open_queue_named(page, "pairs")
+    open_queue_named(page, pairs_of(clinic))
     assert violations(page) == []

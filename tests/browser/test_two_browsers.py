@@ -21,6 +21,7 @@ from backend.tables.review import Correction, Preference, Review, ReviewItem, Sp
 from tests.browser.at_desk import (
     key_of,
     open_queue_named,
+    pairs_of,
     select_points,
     slot_on_screen,
     wait_for_next,
@@ -104,7 +105,7 @@ def test_two_work_and_the_server_dies(chromium: Browser, tmp_path: Path) -> None
         desk = Desk(address, settings, seeded, sessions)
         for page, name in zip(pages, EXPERTS, strict=True):
             sign_in(page, desk, name)
-            open_queue_named(page, "pairs")
+            open_queue_named(page, pairs_of(desk))
             vote(page)
         held = [slot_on_screen(page) for page in pages]
         for page, slot in zip(pages, held, strict=True):
@@ -116,7 +117,7 @@ def test_two_work_and_the_server_dies(chromium: Browser, tmp_path: Path) -> None
         for page, slot in zip(pages, held, strict=True):
             page.goto(address + "/")
             page.wait_for_selector("[data-testid=stButtonGroup]")
-            assert open_queue_named(page, "pairs") == slot
+            assert open_queue_named(page, pairs_of(desk)) == slot
             page.wait_for_selector(f"{key_of(slot, 'vote')}-tie button:has-text('✓')")
         work(pages, "pairs")
         for page in pages:
