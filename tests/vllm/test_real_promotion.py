@@ -26,8 +26,8 @@ from backend.services.users import create_user
 from backend.settings import Settings
 from backend.tables.comparison import Comparison
 from backend.tables.datasets import DatasetVersion
-from backend.tables.generation import GenerationRun
-from backend.tables.model_versions import Preflight
+from backend.tables.generation import GenerationRun, GenerationRunModel
+from backend.tables.model_versions import ModelVersion, Preflight
 from backend.tables.promotion import Promotion
 from backend.tables.scoring import ScoreRun
 
@@ -52,10 +52,12 @@ class Desk:
             version = import_dataset(session, project.id, "d", rows, source_name="d.jsonl")
             scores = self._scores(session, project.id, version)
             before = register_base(session, project.id)
+            self._measure(session, scores, before)
             for name in ("one", "two"):
                 path = adapters[name].adapter_path
                 assert path is not None
                 model = register_adapter(session, project.id, name, path, settings=settings)
+                self._measure(session, scores, model)
                 session.add(
                     Comparison(
                         project_id=project.id,
@@ -77,6 +79,14 @@ class Desk:
         session.add(scores)
         session.flush()
         return scores
+
+    @staticmethod
+    def _measure(session: Session, scores: ScoreRun, model: ModelVersion) -> None:
+        """Let the model be one of the scored run: only such scores are evidence of it."""
+        run_id = scores.generation_run_id
+        position = session.query(GenerationRunModel).filter_by(run_id=run_id).count()
+        session.add(GenerationRunModel(run_id=run_id, model_version_id=model.id, position=position))
+        session.flush()
 
     def champion(self) -> str | None:
         with self.sessions() as session:

@@ -124,6 +124,20 @@ FOREIGN = _database("CREATE TABLE notes (words TEXT)")
         ),
         (_tar(("strop.db", NEWER), ("contents.json", b"{")), "not a whole archive"),
     ],
+    ids=[
+        "empty",
+        "no tar",
+        "cut short",
+        "climbing",
+        "link",
+        "other files",
+        "empty database",
+        "damaged database",
+        "foreign database",
+        "newer",
+        "changed file",
+        "damaged contents",
+    ],
 )
 def test_damaged_or_hostile_archive_is_one_sentence_and_leaves_nothing(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], content: bytes, message: str
