@@ -1,6 +1,7 @@
 # make demo            set everything up and run the demo loop; ARGS="--no-serve" and so on
-# make test            every test, the real vLLM server and the browser among them
+# make test            every test but chaos, the real vLLM server and the browser among them
 # make check           formatting, lint, types, import rules
+# make chaos           whole rounds under 100 kill -9; CHAOS_KILLS, CHAOS_SEED, CHAOS_TRAINER=real
 # make bench           ratios against other tools and bare clients, written to bench/
 
 PYTHON ?= python3
@@ -12,13 +13,13 @@ PYTEST_ARGS ?= -n 2 --dist loadscope --no-loadscope-reorder
 GPU := $(shell command -v nvidia-smi 2>/dev/null)
 NEEDS_VLLM := $(findstring vllm,$(ARGS))
 
-.PHONY: demo test check bench venv vllm clean
+.PHONY: demo test check chaos bench venv vllm clean
 
 demo: venv $(if $(NEEDS_VLLM),vllm)
 	$(BIN)/strop demo $(ARGS)
 
 test: vllm
-	$(BIN)/python -m pytest $(PYTEST_ARGS) -m "not browser"
+	$(BIN)/python -m pytest $(PYTEST_ARGS) -m "not browser and not chaos"
 	$(BIN)/python -m pytest -m browser
 
 check: venv
@@ -26,6 +27,9 @@ check: venv
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+chaos: venv
+	$(BIN)/python -m pytest tests/chaos -m chaos $(ARGS)
 
 bench: vllm
 	$(BIN)/python -m tests.benchmarks --out bench $(ARGS)
