@@ -254,7 +254,11 @@ def sacre(
 
 
 def _note(scores: Sequence[Score], *, kind: str) -> str:
-    """What to take instead, where texts are in scripts that are not split at spaces."""
+    """What to take instead, where texts are too short, or in scripts not split at spaces."""
+    if kind == "bleu" and not any(score.stats[SIZES[kind] - 1] for score in scores):
+        return (
+            "no output has four words, of which BLEU counts runs: equal ones get 0 too; take chrf"
+        )
     place = SIZES.get(kind, 0) + 1
     found = {int(s.stats[place]) for s in scores if len(s.stats) > place} if kind in SIZES else ()
     if not found:

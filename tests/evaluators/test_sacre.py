@@ -110,6 +110,21 @@ def test_tokenisers_equal_those_of_sacrebleu(name: str, pairs: list[list[str]]) 
     assert ours.value == pytest.approx(theirs.score, abs=1e-9)
 
 
+@pytest.mark.parametrize(
+    ("pairs", "said"),
+    [
+        ([["Привет, мир", "Привет, мир"], ["a b", "a b"]], True),
+        ([["a b c", "a b c d e"]], True),
+        ([["a b", "a b"], ["a b c d", "a b c d"]], False),
+    ],
+)
+def test_that_outputs_too_short_for_bleu_are_said(pairs: list[list[str]], said: bool) -> None:
+    metric = METRICS["bleu"]
+    found = aggregate(metric, metric.score(samples_of(pairs)), [None] * len(pairs), resamples=2)
+    assert ("no output has four words" in found.note) == said
+    assert (found.value == 0) == said
+
+
 @pytest.mark.parametrize("name", ["ja-mecab", "ko-mecab", "spm", "flores200", "spBLEU-1K"])
 @pytest.mark.parametrize(
     ("problem", "words"),
