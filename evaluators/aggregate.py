@@ -126,7 +126,9 @@ def _corpus_interval(metric: Metric, sides: Sequence[Sums], drawing: _Drawing) -
     if high - low > 1e-12 * max(1.0, abs(value)):
         return Interval(low, high, "bootstrap-bca", clusters < FEW_FOR_BCA)
     if len(sides) == 1:
-        return constant_interval(value, clusters, metric.scale, drawing.level)
+        return constant_interval(
+            value, clusters, metric.scale, drawing.level, alike="all resamples are alike"
+        )
     return constant_change_interval(value, clusters, metric.scale, drawing.level)
 
 

@@ -329,9 +329,10 @@ def _agree_alike(table: RatingTable, weights: Floats, members: NDArray[np.int64]
 
 def _interval_of_alike(name: str, value: float, clusters: int, drawing: Drawing) -> Interval:
     """Wilson's for a share, else none."""
-    if name in RATES:
-        return constant_interval(value, clusters, 1.0, drawing.level)
     how = "perfect agreement" if value > 1 - 1e-12 else "the same agreement"
+    if name in RATES:
+        alike = "agreement on no item" if value < 1e-12 else f"{how} on every item"
+        return constant_interval(value, clusters, 1.0, drawing.level, alike=alike)
     note = f"{how} on every item: nothing is known of its spread"
     return Interval(None, None, "none", True, note)
 

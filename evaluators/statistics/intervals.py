@@ -101,7 +101,8 @@ def rate_interval(sums: Floats, *, level: float = 0.95) -> Interval:
     return Interval(low, high, "wilson-clustered", clusters < FEW_CLUSTERS or rare, note)
 
 
-ALL_ALIKE = "all values are alike: nothing is known of their spread"
+_NOTHING_KNOWN = ": nothing is known of their spread"
+ALL_ALIKE = f"all values are alike{_NOTHING_KNOWN}"
 ONE_CLUSTER = "one group only: no interval can be estimated, the whole range is given"
 
 
@@ -141,14 +142,25 @@ def is_rounding(variance: float, mean: float) -> bool:
     return variance <= 1e-24 * max(1.0, mean * mean)
 
 
-def constant_interval(mean: float, clusters: int, scale: float | None, level: float) -> Interval:
-    """All values alike: a bounded mean varies no more than a rate, of others nothing is known."""
+def constant_interval(
+    mean: float,
+    clusters: int,
+    scale: float | None,
+    level: float,
+    *,
+    alike: str = "all values are alike",
+) -> Interval:
+    """Nothing varies: a bounded mean varies no more than a rate, of others nothing is known.
+
+    Args:
+        alike: what does not vary, as the note says it.
+    """
     # A mean at the end of its scale may lie beyond it by the last bit.
     if scale is None or not -1e-9 <= mean / scale <= 1 + 1e-9:
-        return Interval(None, None, "none", True, ALL_ALIKE)
+        return Interval(None, None, "none", True, f"{alike}{_NOTHING_KNOWN}")
     share = min(max(mean / scale, 0.0), 1.0)
     low, high = wilson(share * clusters, clusters, level=level)
-    return Interval(low * scale, high * scale, "wilson-bound", True, "all values are alike")
+    return Interval(low * scale, high * scale, "wilson-bound", True, alike)
 
 
 def constant_change_interval(
