@@ -39,6 +39,7 @@ FORMULA_SIGNS = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠
 
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 _DECIMAL_COMMA = re.compile(r"[+-]?\d+,\d+", re.ASCII)
+_LIKE_A_LIST = re.compile(r"""\s*\[\s*(?:'.*'|".*"|None)?\s*,?\s*\]\s*""", re.DOTALL)
 _TRUTH = {"true": True, "false": False}
 
 
@@ -255,6 +256,11 @@ class Fields:
     def texts(self, key: str) -> tuple[str, ...]:
         """A list of texts without the missing ones; a single one is a list of one."""
         value = self.decoded(key)
+        if self.table.spelled and isinstance(value, str) and _LIKE_A_LIST.fullmatch(value):
+            raise self.refuse(
+                f"{key!r} looks like a list, and is not JSON",
+                hint='Write ["a", "b"], with double quotes (Python: json.dumps).',
+            )
         value = [] if value is None else value if isinstance(value, list) else [value]
         found = []
         for part in value:

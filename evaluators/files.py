@@ -152,6 +152,8 @@ def _encoding_of(stream: IO[bytes], name: str, said: list[str]) -> str:
     wide = None if marked else _unmarked_utf16(head)
     encoding = marked or wide or "utf-8"
     bad = _first_bad_byte(stream, encoding)
+    if wide is None and b"\x00" in head and bad is None and marked is None:
+        raise _holds_nul(name)
     if bad is None:
         if wide:
             said.append(f"{name}: read as UTF-16, a guess, as it has no mark.")
@@ -160,6 +162,8 @@ def _encoding_of(stream: IO[bytes], name: str, said: list[str]) -> str:
         said.append(f"{name}: not UTF-8; read as Windows-1252, a guess. Look at its umlauts.")
         return "cp1252"
     row, place = bad
+    if wide:
+        raise _holds_nul(name)
     known = encoding.upper().replace("-SIG", "")
     raise UnreadableRecord(
         f"{name}: row {row}: not {known} (byte {place} of the row).",
@@ -167,11 +171,22 @@ def _encoding_of(stream: IO[bytes], name: str, said: list[str]) -> str:
     )
 
 
+def _holds_nul(name: str) -> UnreadableRecord:
+    return UnreadableRecord(
+        f"{name}: it holds NUL bytes, which no text has.",
+        hint="Is it a file of rows? Save it as UTF-8.",
+    )
+
+
 def _unmarked_utf16(head: bytes) -> str | None:
-    """UTF-16 where every second byte is often NUL and the others never are."""
+    """UTF-16 where every second byte is often NUL and the others never are.
+
+    Of a text that is UTF-8 too, such as one of English words, it is so for most.
+    """
     pairs = len(head) // 2
     first, second = head[0::2].count(0), head[1::2].count(0)
-    if pairs >= 2 and 20 * max(first, second) >= pairs and min(first, second) == 0:
+    share = 2 if _first_bad_byte(io.BytesIO(head[:-4]), "utf-8") is None else 20
+    if pairs >= 2 and share * max(first, second) >= pairs and min(first, second) == 0:
         return "utf-16-le" if second else "utf-16-be"
     return None
 

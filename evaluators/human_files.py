@@ -78,6 +78,11 @@ def read_ratings(
     for row in found:
         by_criterion.setdefault(row.criterion, []).append(str(row.rating.value))
     _say_odd_numbers(by_criterion, rows[0].table.name, told)
+    _say_case({row.rating.rater for row in found}, "raters", rows[0].table.name, told)
+    for values in by_criterion.values():
+        _say_case(
+            {v for v in values if v.lower() not in _TRUTH}, "ratings", rows[0].table.name, told
+        )
     typed = {criterion: _typed(values) for criterion, values in by_criterion.items()}
     return [
         replace(row, rating=replace(row.rating, value=typed[row.criterion][str(row.rating.value)]))
@@ -88,6 +93,17 @@ def read_ratings(
 def _say_left_out(count: int, name: str, what: str, notes: Notes) -> None:
     if count:
         notes.add(f"{name}: left out, {count_rows(count)} without a {what}.")
+
+
+def _say_case(names: Collection[str], what: str, name: str, notes: Notes) -> None:
+    """Name what differs by case alone: it may be one thing in two spellings."""
+    folded: dict[str, list[str]] = {}
+    for spelled in sorted(names):
+        folded.setdefault(spelled.casefold(), []).append(spelled)
+    for spellings in folded.values():
+        if len(spellings) > 1:
+            listed = " and ".join(map(repr, spellings))
+            notes.add(f"{name}: {what} {listed} differ by case alone, and are told apart.")
 
 
 def _say_odd_numbers(
@@ -144,6 +160,8 @@ def read_votes(
     if not found:
         raise UnreadableRecord(f"{rows[0].table.name}: there is no vote in it.")
     _say_left_out(len(rows) - len(found), rows[0].table.name, "vote", told)
+    _say_case({vote.rater for vote in found}, "raters", rows[0].table.name, told)
+    _say_case({m for vote in found for m in vote.pair}, "models", rows[0].table.name, told)
     return found
 
 
@@ -151,14 +169,10 @@ def _vote(fields: Fields) -> Vote | None:
     said = fields.code("winner")
     if said is None:
         return None
-    try:
-        winner = Winner(said.lower())
-    except ValueError:
-        known = ", ".join(Winner)
-        raise fields.refuse(f"the winner is {said!r}", hint=f"Write one of: {known}.") from None
     first, second = fields.need_name("model_a"), fields.need_name("model_b")
     if first == second:
         raise fields.refuse(f"{first!r} stands against itself", hint="Name two models.")
+    winner = _winner(fields, said, first, second)
     return Vote(
         item=fields.need_name("item"),
         rater=fields.need_name("rater"),
@@ -168,3 +182,31 @@ def _vote(fields: Fields) -> Vote | None:
         length_a=fields.number("length_a"),
         length_b=fields.number("length_b"),
     )
+
+
+_WINNERS = {
+    **{winner.value: winner for winner in Winner},
+    "model_a": Winner.A,
+    "model_b": Winner.B,
+    **dict.fromkeys(("bothbad", "both bad", "tie (bothbad)"), Winner.BOTH_BAD),
+}
+"""Also as public files of votes spell them (Chatbot Arena)."""
+
+
+def _winner(fields: Fields, said: str, first: str, second: str) -> Winner:
+    """Who won: a side, or the name of a model of the row; refused where the two contradict."""
+    side = _WINNERS.get(said.lower())
+    named = {first: Winner.A, second: Winner.B}.get(said)
+    if side is not None and named is not None and side is not named:
+        raise fields.refuse(
+            f"the winner {said!r} is the side {side.value}, and the name of the other model",
+            hint="Name the models otherwise, so that it can be told which is meant.",
+        )
+    found = side or named
+    if found is None:
+        raise fields.refuse(
+            f"the winner is {said!r}",
+            hint=f"Write one of: {', '.join(Winner)}; or the name of the model, "
+            f"{first} or {second}.",
+        )
+    return found

@@ -15,9 +15,19 @@ from evaluators.errors import UnreadableRecord
 from evaluators.readers import Table
 
 _OTHER_NAMES: dict[str, tuple[str, ...]] = {
-    "id": ("item", "example", "example_id", "key", "index", "uid"),
-    "item": ("id", "example", "example_id"),
-    "rater": ("annotator", "reviewer", "user", "worker", "judge", "labeler"),
+    "id": ("item", "item_id", "example", "example_id", "key", "index", "uid"),
+    "item": ("id", "item_id", "task_id", "record_id", "example", "example_id"),
+    "rater": (
+        "rater_id",
+        "annotator",
+        "annotator_id",
+        "reviewer",
+        "user",
+        "worker",
+        "judge",
+        "labeler",
+    ),
+    "output": ("response", "answer", "reply", "target", "generated", "model_output"),
     "value": ("rating", "score", "label", "answer", "vote"),
     "winner": ("preference", "vote", "choice", "label"),
     "prediction": ("output", "response", "answer", "completion", "generated", "model_output"),
@@ -56,7 +66,12 @@ class Notes:
 
 def count_rows(count: int) -> str:
     """So many rows, as a sentence has it."""
-    return f"{count} row" if count == 1 else f"{count} rows"
+    return counted(count, "row")
+
+
+def counted(count: int, noun: str) -> str:
+    """A number and its noun, in the plural but for one."""
+    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,12 +174,14 @@ def name_unused(
     unused = [column for column in table.columns if column not in used]
     if not unused:
         return
-    guesses = []
+    guesses: list[str] = []
+    meant: set[str] = set()
     for name in shape.known:
         strict = name not in shape.guessed
         if name in table.columns or name in mapped:
             continue
-        if column := nearest(name, unused, strict=strict):
+        if (column := nearest(name, unused, strict=strict)) and column not in meant:
+            meant.add(column)
             guesses.append(f"did you mean {name} by {column!r}, --map {name}={column}?")
     end = "; " + " ".join(guesses) if guesses else "."
     notes.add(f"{table.name}: not used: {', '.join(unused)}{end}")

@@ -23,6 +23,10 @@ PREDICTION = Shape(
     guessed=("reference", "context"),
 )
 
+_FILL_CELL = (
+    "Fill it (a formula is read once a spreadsheet has saved its value); give empty outputs as CSV."
+)
+
 
 def read_samples(
     path: str | Path,
@@ -67,6 +71,8 @@ def row_id(number: int) -> str:
 def _sample(fields: Fields, identity: str) -> Sample:
     prediction = fields.written("prediction")
     if prediction is None:
+        if fields.table.spelled:
+            raise fields.refuse("'prediction' is an empty cell", hint=_FILL_CELL)
         raise fields.refuse("'prediction' is null", hint='An empty output is written "".')
     return Sample(
         id=identity,

@@ -3,8 +3,8 @@
 What a file is follows from its first bytes, and for texts from the ending of its name in any case
 (`.csv` and `.tsv`, `.jsonl` and `.json`), also before `.gz`; a text of another name, or standard
 input, is JSON when it begins with `{` or `[`, else CSV. Cells of CSV are separated by commas,
-semicolons or tabs, whichever fits. A bad file gets one line that names file, row and remedy, never
-half a result; a guess is noted in the table. What a row means is not known here: see
+semicolons, tabs or bars, whichever fits. A bad file gets one line that names file, row and remedy,
+never half a result; a guess is noted in the table. What a row means is not known here: see
 `evaluators.fields`.
 """
 
@@ -23,7 +23,7 @@ from evaluators.errors import UnreadableRecord
 from evaluators.files import file_name, open_bytes, open_text
 
 MAX_ROW_BYTES = 8_000_000
-DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs"}
+DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
 _SAMPLE = 1 << 16
 _SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 ENDINGS = (".jsonl", ".ndjson", ".json", ".csv", ".tsv", ".tab", ".xlsx", ".parquet", ".gz")
@@ -320,9 +320,14 @@ def _of_cells(
 
 def _fitted(cells: list[Any], needed: int, width: int, number: int, name: str) -> list[Any]:
     """As many cells as the header has; blank ones may be too many, or lack where it is blank."""
-    if len(cells) < needed or not _is_blank(cells[width:]):
+    if len(cells) < needed:
         raise UnreadableRecord(
             f"{name}: row {number}: {len(cells)} cells under {needed} columns.",
+            hint="Add the cells that lack (empty ones too); is a line break in a cell not quoted?",
+        )
+    if not _is_blank(cells[width:]):
+        raise UnreadableRecord(
+            f"{name}: row {number}: {len(cells)} cells under {width} columns.",
             hint="Quote cells that hold separators or line breaks.",
         )
     return [*cells[:width], *[None] * (width - len(cells))]

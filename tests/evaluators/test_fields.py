@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import openpyxl
 import pytest
 
 from evaluators.errors import UnreadableRecord
@@ -119,6 +120,12 @@ def test_lists_in_cells(value: Any, texts: tuple[str, ...]) -> None:
     assert fields(value).texts("x") == texts
 
 
+@pytest.mark.parametrize("value", ["['a', 'b']", '["a" "b"]', "[None]", " ['a'] ", '[ "a", ]'])
+def test_that_a_list_that_is_not_json_is_no_text(value: str) -> None:
+    with pytest.raises(UnreadableRecord, match="'x' looks like a list, and is not JSON"):
+        fields(value).texts("x")
+
+
 def test_objects_in_cells() -> None:
     cell = '{"task": "x", "n": 3, "gone": NaN, "no": null, "deep": {"a": 1}}'
     assert fields(cell).mapping("x") == {"task": "x", "n": "3", "deep": '{"a": 1}'}
@@ -181,6 +188,24 @@ def test_that_a_reference_under_another_word_is_suggested(tmp_path: Path) -> Non
         f"{path}: not used: target, predictions; "
         "did you mean reference by 'target', --map reference=target?"
     )
+
+
+def test_that_a_column_is_suggested_for_one_field_alone(tmp_path: Path) -> None:
+    path, notes = write(tmp_path, "prediction,REFERENCE\na,b\n"), Notes()
+    read_samples(path, notes=notes)
+    assert notes.sentences()[0] == (
+        f"{path}: not used: REFERENCE; "
+        "did you mean reference by 'REFERENCE', --map reference=REFERENCE?"
+    )
+
+
+def test_that_an_empty_cell_of_a_sheet_is_no_output(tmp_path: Path) -> None:
+    workbook = openpyxl.Workbook()
+    for row in (["prediction", "reference"], ["=1+1", "2"], [None, "3"]):
+        workbook.active.append(row)
+    workbook.save(tmp_path / "a.xlsx")
+    with pytest.raises(UnreadableRecord, match=r"row 2: 'prediction' is an empty cell\. Fill it"):
+        read_samples(tmp_path / "a.xlsx")
 
 
 def test_that_rows_without_ids_go_by_their_number(tmp_path: Path) -> None:
@@ -255,3 +280,47 @@ def test_votes_and_means_without_items(tmp_path: Path) -> None:
     votes = write(tmp_path, "item;rater;model_a;model_b;winner\n1;a;x;y;A \n2;a;x;y;NA\n")
     assert [vote.winner for vote in read_votes(votes)] == ["a"]
     assert read_item_means(write(tmp_path, "value;x\n3,5;1\n4,5;2\n")) == [3.5, 4.5]
+
+
+VOTES = "item,rater,model_a,model_b,winner\n"
+
+
+@pytest.mark.parametrize(
+    ("row", "winner"),
+    [
+        ("base,v1,B", "b"),
+        ("base,v1,model_a", "a"),
+        ("base,v1,tie (bothbad)", "both_bad"),
+        ("base,v1,v1", "b"),
+        ("base,v1,base", "a"),
+        ("A,B,A", "a"),
+        ("B,A,a", "a"),
+        ("x,a,b", "b"),
+        ("B,A,A", None),  # the side a, or the model A
+        ("b,a,b", None),
+        ("base,v1,V1", None),
+        ("base,v1,left", None),
+    ],
+)
+def test_that_a_winner_is_a_side_or_the_name_of_a_model(
+    tmp_path: Path, row: str, winner: str | None
+) -> None:
+    path = write(tmp_path, f"{VOTES}1,ann,{row}\n")
+    if winner is None:
+        with pytest.raises(UnreadableRecord, match="row 2: the winner"):
+            read_votes(path)
+    else:
+        assert [vote.winner for vote in read_votes(path)] == [winner]
+
+
+def test_that_names_that_differ_by_case_alone_are_said(tmp_path: Path) -> None:
+    notes = Notes()
+    read_votes(write(tmp_path, f"{VOTES}1,ann,V1,x,tie\n1,Ann,v1,x,tie\n"), notes=notes)
+    read_ratings(
+        write(tmp_path, "item,rater,value\n1,Bo,Good\n1,bo,good\n2,cy,True\n"), notes=notes
+    )
+    told = " ".join(notes.sentences())
+    for words in ("raters 'Ann' and 'ann'", "models 'V1' and 'v1'", "raters 'Bo' and 'bo'"):
+        assert f"{words} differ by case alone" in told
+    assert "ratings 'Good' and 'good' differ by case alone" in told
+    assert "rue'" not in told

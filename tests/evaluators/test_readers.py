@@ -57,6 +57,7 @@ def write(folder: Path, name: str, content: str | bytes) -> Path:
 
 SHEET = workbook(["id", "text"], *([row["id"], row["text"]] for row in ROWS))
 COMMAS, SEMIS, TABBED = "", "separated by semicolons", "separated by tabs"
+BARS = "separated by bars"
 
 
 @pytest.mark.parametrize(
@@ -86,6 +87,7 @@ COMMAS, SEMIS, TABBED = "", "separated by semicolons", "separated by tabs"
         ("a.csv", "sep=;\n" + SEMICOLONS, SEMIS),
         ("a.tsv", TABS, TABBED),
         ("a.txt", TABS, TABBED),
+        ("a.csv", TABS.replace("\t", "|"), BARS),
         ("a.tsv", CSV, COMMAS),
         (
             "a.csv",
@@ -108,7 +110,7 @@ def test_that_every_kind_of_file_gives_the_same_rows(
     assert table.columns == ("id", "text")
     assert said in " ".join(table.notes)
     assert bool(table.notes) == bool(said)
-    assert table.decimal_comma == (said in (SEMIS, TABBED) and bool(said))
+    assert table.decimal_comma == (said in (SEMIS, TABBED, BARS) and bool(said))
 
 
 def test_that_values_of_sheets_and_of_parquet_are_as_json_has_them(tmp_path: Path) -> None:
@@ -182,6 +184,10 @@ def test_that_a_column_without_a_name_keeps_its_cells(tmp_path: Path) -> None:
         ("a.json", '[{"a": {"b": ["\\uDE00"]}}]', "row 1: 'a' holds half a character"),
         ("a.csv", "id,text,id\n1,a,2\n", "row 1: a column twice, 'id'"),
         ("a.csv", "id;text\n1;a;b\n", "row 2: 3 cells under 2 columns"),
+        ("a.csv", "id,text,x\n1,a\n", "2 cells under 3 columns. Add the cells that lack"),
+        ("a.csv", "id\n1,a\n", "2 cells under 1 columns. Quote cells"),
+        ("a.csv", "id,text\n1,a\0b\n", "holds NUL bytes"),
+        ("a.csv", b"\0\1\2\3\4", "holds NUL bytes"),
         ("a.csv", 'id,text\n1,"a\n', "not CSV"),
         ("a.csv", "é,text\n".encode() + b"1,\xe9\n", "row 2: not UTF-8 (byte 3"),
         ("a.csv", b"id,text\n1,\x81\n", "row 2: not UTF-8"),
