@@ -127,8 +127,10 @@ def _export_rows(asked: ExportOptions) -> None:
     if asked.source is not None:
         names, notes = column_names(asked.map_), Notes()
         rows = read_plain_rows(asked.source, chosen.kind, left_out, names=names, notes=notes)
-        written = _write(asked, rows, left_out)
-        print_notes(notes)
+        try:
+            written = _write(asked, rows, left_out)
+        finally:  # where nothing could be written, they say why
+            print_notes(notes)
     else:
         written = _write_set(asked, left_out)
     _report(asked.format, asked.out, written, left_out, as_json=asked.as_json)
@@ -179,8 +181,10 @@ def _report(name: str, out: Path, written: int, left_out: LeftOut, *, as_json: b
             }
         )
         return
+    from evaluators.mapping import count_rows
+
     rest = f" Left out: {_listed(left_out.reasons)}." if left_out.reasons else ""
-    typer.echo(f"{written} rows written to {out}.{rest}")
+    typer.echo(f"{count_rows(written)} written to {out}.{rest}")
 
 
 def _listed(reasons: Mapping[str, int]) -> str:

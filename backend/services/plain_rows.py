@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from backend.errors import InvalidInput
@@ -69,7 +69,8 @@ def read_plain_rows(
             left_out.reasons[found] += 1
         else:
             yield found
-    name_unused(table, used, ROW, told)
+    guessed = ("output",) if NO_ANSWER in left_out.reasons else ()
+    name_unused(table, used, replace(ROW, guessed=guessed), told)
 
 
 def _renamed(values: Mapping[str, object], columns: Mapping[str, str]) -> Mapping[str, object]:
@@ -83,13 +84,14 @@ def _renamed(values: Mapping[str, object], columns: Mapping[str, str]) -> Mappin
 
 
 EMPTY = "with an empty correction"
+NO_ANSWER = "without an answer"
 
 
 def _sft(row: PlainRow) -> TrainingRow | str:
     if row.label is False and row.correction is None:
         return "labelled as wrong and not corrected"
     if row.answer is None:
-        return EMPTY if row.uncorrected else "no answer"
+        return EMPTY if row.uncorrected else NO_ANSWER
     return TrainingRow("sft", row.prompt, row.answer)
 
 
@@ -100,17 +102,17 @@ def _dpo(row: PlainRow) -> TrainingRow | str:
     if row.answer is None and row.uncorrected:
         return EMPTY
     if row.answer is None or rejected is None:
-        return "no rejected answer"
+        return "without a rejected answer"
     if row.answer == rejected:
-        return "chosen and rejected are the same"
+        return "whose chosen and rejected are the same"
     return TrainingRow("dpo", row.prompt, row.answer, rejected=rejected)
 
 
 def _kto(row: PlainRow) -> TrainingRow | str:
     if row.label is None:
-        return "no label"
+        return "without a label"
     if row.output is None:
-        return "no answer"
+        return NO_ANSWER
     return TrainingRow("kto", row.prompt, row.output, label=row.label)
 
 

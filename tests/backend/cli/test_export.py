@@ -56,7 +56,7 @@ def test_that_rows_left_out_are_told(
         "format": "dpo",
         "out": str(out),
         "rows": 1,
-        "left_out": {"no rejected answer": 1},
+        "left_out": {"without a rejected answer": 1},
     }
 
 
@@ -64,7 +64,7 @@ def test_that_rows_left_out_are_told(
     ("arguments", "said"),
     [
         (["export", "dop", "--in", "ROWS"], "Known, nearest first: dpo"),
-        (["export", "kto", "--in", "ROWS"], "No row can be written as kto: 2 no label."),
+        (["export", "kto", "--in", "ROWS"], "No row can be written as kto: 2 without a label."),
         (["export", "sft"], "Give either --in FILE or --set NAME."),
         (["export", "sft", "--in", "ROWS", "--set", "round-1"], "Give either --in FILE"),
         (["export", "sft", "--in", "absent.jsonl"], "absent.jsonl: there is no such file"),
@@ -134,3 +134,17 @@ def test_that_a_frozen_set_is_written_with_its_provenance(
     assert len(lines) == 4
     assert all(answer(line).startswith("corrected") for line in lines)
     assert all(json.loads(line["provenance"])["example"] for line in lines)
+
+
+@pytest.mark.parametrize("answer", ["response", "answer", "reply", "target"])
+def test_that_an_answer_under_another_word_is_suggested(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], answer: str
+) -> None:
+    path, out = tmp_path / "rows.jsonl", tmp_path / "out.jsonl"
+    path.write_text(json.dumps({"instruction": "Ask", "context": "Of this", answer: "Yes"}))
+    given = ["export", "sft", "--in", str(path), "--out", str(out)]
+    assert strop(*given) == 1
+    assert f"did you mean output by {answer!r}, --map output={answer}?" in capsys.readouterr().err
+    assert strop(*given, "--map", f"output={answer}") == 0
+    assert "1 row written" in capsys.readouterr().out
+    assert read_lines(out)[0]["completion"][0]["content"] == "Yes"

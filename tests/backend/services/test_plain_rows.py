@@ -154,11 +154,11 @@ def test_that_a_shape_is_read(
 @pytest.mark.parametrize(
     ("kind", "values", "reason"),
     [
-        ("sft", {"input": "Ask"}, "no answer"),
+        ("sft", {"input": "Ask"}, "without an answer"),
         ("sft", {"input": "Ask", "output": "No", "label": False}, "labelled as wrong"),
-        ("dpo", {"input": "Ask", "output": "Yes"}, "no rejected answer"),
+        ("dpo", {"input": "Ask", "output": "Yes"}, "without a rejected answer"),
         ("dpo", {"input": "Ask", "output": "Yes", "correction": "Yes"}, "are the same"),
-        ("kto", {"input": "Ask", "output": "Yes"}, "no label"),
+        ("kto", {"input": "Ask", "output": "Yes"}, "without a label"),
         ("sft", {"input": "Ask", "output": "wrong", "correction": ""}, "an empty correction"),
         ("sft", {"input": "Ask", "output": "wrong", "correction": None}, "an empty correction"),
         ("dpo", {"input": "Ask", "output": "wrong", "correction": " "}, "an empty correction"),
