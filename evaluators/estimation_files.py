@@ -43,7 +43,8 @@ class ItemRow:
 class JoinedItems:
     """Aligned columns, one entry per scored item, and the ids that could not be used.
 
-    Scores are by metric; None where an item has one by other metrics alone.
+    Scores are by metric; None where an item has one by other metrics alone. `without_score` counts
+    the items of the scores' file that have a value by none.
     """
 
     items: tuple[str, ...]
@@ -52,6 +53,7 @@ class JoinedItems:
     probabilities: tuple[float, ...] | None
     groups: tuple[str | None, ...]
     unscored: tuple[str, ...]
+    without_score: int
 
 
 def read_item_rows(
@@ -152,6 +154,7 @@ def join_files(
             for item, row in kept.items()
         ),
         unscored=tuple(sorted(values.keys() - kept.keys())),
+        without_score=len({row.item for row in scored} - kept.keys()),
     )
 
 

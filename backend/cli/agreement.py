@@ -282,8 +282,10 @@ def _print(report: dict[str, list[dict[str, Any]]]) -> None:
 def _note(row: Mapping[str, Any]) -> str:
     if "error" in row:
         return str(row["error"])
+    from evaluators.mapping import counted
+
     rough = (
-        f"rough: {row['clusters']} independent items"
+        f"rough: {counted(row['clusters'], 'independent item')}"
         if row["low"] is not None and row["rough"]
         else ""
     )

@@ -64,10 +64,12 @@ def command(
 def _figure(found: Estimate, joined: JoinedItems) -> dict[str, Any]:
     helped_by = found.metric if found.method != "plain" else None
     named = {**asdict(found), "metric": "mean_rating", "helped_by": helped_by}
-    return {**named, "failed": len(joined.unscored)}
+    return {**named, "failed": len(joined.unscored), "without_score": joined.without_score}
 
 
 def _print(figure: dict[str, Any]) -> None:
+    from evaluators.mapping import counted
+
     plain = {"estimate": "ratings alone", "n": figure["n"]}
     plain |= {key: figure[f"plain_{key}"] for key in ("value", "low", "high")}
     best = {"estimate": figure["method"], **figure}
@@ -80,7 +82,12 @@ def _print(figure: dict[str, Any]) -> None:
     if figure["note"]:
         typer.echo(figure["note"])
     if figure["failed"]:
-        typer.echo(f"not used: {figure['failed']} rated items have no score", err=True)
+        unscored = counted(figure["failed"], "rated item")
+        typer.echo(f"not used: {unscored} without a score", err=True)
+    if figure["without_score"]:
+        left_out = counted(figure["without_score"], "item")
+        others = counted(figure["total"], "other")
+        typer.echo(f"left out: {left_out} without a score; the mean is of the {others}", err=True)
     typer.echo(figure["signature"])
 
 

@@ -46,6 +46,7 @@ def command(
     seed: Annotated[int, typer.Option(help="Seed of the bootstrap.")] = 0,
 ) -> None:
     """Win rates (a tie is half a win), Bradley-Terry strengths, and agreement with a judge."""
+    from evaluators.errors import CannotCompute
     from evaluators.human_files import read_votes
     from evaluators.mapping import Notes
     from evaluators.statistics.votes import judge_agreement, win_rates
@@ -56,6 +57,11 @@ def command(
     rows = read_votes(votes, names=column_names(map_), notes=notes)
     print_notes(notes)
     people = [vote for vote in rows if vote.rater != judge] if judge else rows
+    if not people:
+        raise CannotCompute(
+            f"Every vote is of {judge!r}: there are none of people to set it against.",
+            hint="Add votes of people, or leave out --judge.",
+        )
     report: dict[str, Any] = {
         "win_rates": [asdict(row) for row in win_rates(people, seed=seed, level=level)],
         "strengths": _strengths(people, side=side, length=length, level=level),

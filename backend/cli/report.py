@@ -160,9 +160,11 @@ def _interval(figure: dict[str, Any]) -> str:
 
 def _mark(figure: dict[str, Any], notes: dict[str, str]) -> str:
     """Letters of the notes on a figure: why there is none, or what a reader must know of it."""
+    from evaluators.mapping import counted
+
     texts: Iterable[str] = (
         figure.get("error") or "",
-        f"rough: only {figure['clusters']} groups" if figure.get("rough") else "",
+        f"rough: only {counted(figure['clusters'], 'group')}" if figure.get("rough") else "",
         f"does not apply to {figure['not_applicable']}" if figure.get("not_applicable") else "",
         figure.get("note") or "",
     )

@@ -211,7 +211,9 @@ def _write_html(
 
 
 def _note(figure: Figure) -> str:
-    rough = f"rough: {figure.clusters} groups" if figure.rough else ""
+    from evaluators.mapping import counted
+
+    rough = f"rough: {counted(figure.clusters, 'group')}" if figure.rough else ""
     return "; ".join(part for part in (rough, figure.note) if part)
 
 

@@ -70,7 +70,7 @@ def learn(
     """
     x = np.asarray(values, dtype=np.float64)
     if len(x) < 3:
-        raise CannotCompute(f"{len(x)} values tell too little to plan from.", hint="Rate three.")
+        raise CannotCompute(f"Too few values to plan from, {len(x)}.", hint="Rate three.")
     if not np.isfinite(x).all():
         raise InvalidValues("A value is not a finite number.")
     rng = np.random.default_rng(seed)

@@ -227,7 +227,7 @@ def _sum(items: _Items) -> _Sums:
     rated = np.flatnonzero(weights > 0)
     if len(rated) < 3:
         raise CannotCompute(
-            f"{len(rated)} independent items are rated; no interval can be estimated.",
+            f"Too few independent items are rated for an interval, {len(rated)}.",
             hint="Rate at least three, from different groups.",
         )
     empty = np.zeros((0, clusters))

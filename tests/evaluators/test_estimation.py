@@ -90,7 +90,9 @@ def test_refused(
 
 
 def test_two_ratings_are_too_few() -> None:
-    with pytest.raises(CannotCompute, match="2 independent items are rated"):
+    with pytest.raises(
+        CannotCompute, match="Too few independent items are rated for an interval, 2"
+    ):
         estimate_mean([1.0, 0.0, None], [1.0, 2.0, 3.0])
 
 
@@ -111,7 +113,7 @@ def test_plan_for_a_verdict_knows_how_little_it_knows() -> None:
 
 
 def test_plan_from_too_little() -> None:
-    with pytest.raises(CannotCompute, match="too little"):
+    with pytest.raises(CannotCompute, match="Too few values to plan from, 2"):
         plan_width([1.0, 0.0], width=0.1)
 
 

@@ -331,6 +331,52 @@ def test_estimate_of_equal_ratings(
     assert "20 equal ratings" in capsys.readouterr().err
 
 
+def test_that_items_without_a_score_are_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rated = [{"item": i, "value": i % 3} for i in range(12)]
+    scores: list[dict[str, Any]] = [{"item": i, "metric": "m", "value": i % 5} for i in range(40)]
+    scores += [{"item": i, "metric": "m", "value": None, "error": "no"} for i in range(40, 50)]
+    files = ["--ratings", write(tmp_path / "r.jsonl", rated)]
+    files += ["--scores", write(tmp_path / "s.jsonl", scores)]
+    assert run("estimate", *files) == 0
+    told = capsys.readouterr().err
+    assert "left out: 10 items without a score; the mean is of the 40 others" in told
+    assert run("estimate", *files, "--json") == 0
+    assert json.loads(capsys.readouterr().out)[0]["without_score"] == 10
+
+
+def test_that_a_judge_needs_votes_of_people(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    vote = {"item": 1, "rater": "gpt", "model_a": "x", "model_b": "y", "winner": "a"}
+    path = write(tmp_path / "v.jsonl", [vote])
+    assert run("preferences", path, "--judge", "gpt") == 1
+    assert "Every vote is of 'gpt'" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        (("yes", "no"), "agreement on no item"),
+        (("yes", "yes"), "perfect agreement on every item"),
+    ],
+)
+def test_that_it_is_said_what_is_alike(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], values: tuple[str, str], said: str
+) -> None:
+    rows = [
+        {"item": i, "rater": rater, "value": value}
+        for i in range(5)
+        for rater, value in zip("ab", values, strict=True)
+    ]
+    assert run("agreement", write(tmp_path / "r.jsonl", rows), "--json") == 0
+    percent = json.loads(capsys.readouterr().out)["figures"][0]
+    assert percent["metric"] == "percent"
+    assert said in percent["note"]
+    assert "all values are alike" not in percent["note"]
+
+
 def test_plan(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     rows = [{"item": i, "value": int(i % 4 != 0)} for i in range(40)]
     path = write(tmp_path / "r.jsonl", rows)
