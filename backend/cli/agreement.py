@@ -96,10 +96,7 @@ def command(
     rows = read_ratings(ratings, names=column_names(map_), notes=notes, named=words)
     rows = _measurable(_of_criteria(rows, criteria), recipe.scale, words, notes)
     print_notes(notes)
-    report: dict[str, list[dict[str, Any]]] = {"figures": [], "pairs": [], "raters": []}
-    for criterion, chosen in _by_criterion(rows).items():
-        for kind, found in _describe(chosen, recipe).items():
-            report[kind] += [{"criterion": criterion, **row} for row in found]
+    report = _report_on(rows, recipe)
     if dawid_skene:
         report["labels"] = _infer([row.rating for row in rows])
     if html is not None:
@@ -110,6 +107,14 @@ def command(
         _print(report)
     if not any("value" in row for row in report["figures"]):
         raise typer.Exit(1)
+
+
+def _report_on(rows: Sequence[CriterionRating], recipe: _Recipe) -> dict[str, list[dict[str, Any]]]:
+    report: dict[str, list[dict[str, Any]]] = {"figures": [], "pairs": [], "raters": []}
+    for criterion, chosen in _by_criterion(rows).items():
+        for kind, found in _describe(chosen, recipe).items():
+            report[kind] += [{"criterion": criterion, **row} for row in found]
+    return report
 
 
 class _Recipe(NamedTuple):

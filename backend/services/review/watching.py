@@ -248,9 +248,10 @@ def _watch(
             alpha=alpha,
             seed=seed,
         )
-    decided_at = None if state is None else state.decided_at
+    decided_at, decision = (
+        (None, "undecided") if state is None else (state.decided_at, state.decision)
+    )
     saved = None if decided_at is None else max(0, planned - decided_at)
-    decision: Decided = "undecided" if state is None else state.decision
     withdrawn = sum(vote.withdrawn_at is not None for vote in votes)
     verdict = _verdict(a.label, b.label, margin, decision)
     return Watch(
