@@ -78,11 +78,11 @@ class Battle:
                 if row.state == "failed":
                     self._take_up(str(row.error))
                 elif row.review_queue_id is not None and row.phase == "review":
+                    self._wait_for_rest()
                     self._review(row.review_queue_id)
                 elif row.phase == "sign":
                     self._command("round", "sign", "--as", "lead")
                 time.sleep(0.1)
-            self._wait_for_rest()
 
     def lost(self) -> int:
         """How many acknowledged reviews and rounds are not stored."""
@@ -321,10 +321,11 @@ class Battle:
             return session.scalars(select(Round).order_by(Round.id.desc())).first()
 
     def _wait_for_rest(self) -> None:
-        """Until the worker has nothing to do, so that a kill at its rest may fall."""
-        due = time.monotonic() + 2.5
-        while time.monotonic() < due and self._marks()[-1:] != ["shut_down"]:
-            time.sleep(0.05)
+        """Where a kill is to fall as the worker rests, the expert lets it come to that."""
+        due = time.monotonic() + 10.0
+        if any(fate.moment == "shut_down" for fate in self.schedule.worker):
+            while time.monotonic() < due and "shut_down" not in self._marks():
+                time.sleep(0.05)
 
     def _require_time(self, where: str) -> None:
         if time.monotonic() > self._due:

@@ -153,3 +153,4 @@ def test_whole_rounds_under_many_kills(
     with capfd.disabled():
         print(arena.table(kind))
     arena.require_whole()
+    assert arena.fallen.total() >= wanted, "too few of the kills met their moment"
