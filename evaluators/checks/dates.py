@@ -68,7 +68,7 @@ _AFTER = re.compile(
     r"(?:[\s-]+(?:the\s+)?(\d{1,2})(?:st|nd|rd|th)?(?![\d:]|[.,]\d|\s?(?:%|€|EUR|GB|[ap]\.?m)))?"
     r"(?:(?:\s*,\s*|[\s-]+)(?:of\s+)?(\d{4})(?!\d))?"
 )
-_ISO = re.compile(r"(?<![\w-])(\d{4})-(\d{1,2})-(\d{1,2})(?![\w-]|\.\d)")
+_ISO = re.compile(r"(?<![\w/-])(\d{4})([-/])(\d{1,2})\2(\d{1,2})(?![\w/-]|\.\d)")
 _SLASHED = re.compile(r"(?<![\w./-])(\d{1,2})([./-])(\d{1,2})\2(\d{4}|\d{2})(?![\w/-]|\.\d)")
 _MONTH_YEAR = re.compile(r"(?<![\w./-])(\d{1,2})/(\d{4})(?![\w/-])")
 _GERMAN_SHORT = re.compile(
@@ -76,7 +76,7 @@ _GERMAN_SHORT = re.compile(
 )
 _CLOCK = re.compile(
     r"(?<![\w:.])(\d{1,2})(?::(\d{2})(?::\d{2})?|\.(\d{2})(?=\s?(?:Uhr|[apAP](?:\.\s?)?[mM])(?!\w))"
-    r"|(?:h|\sh\s)(\d{2})(?!\w))?"
+    r"|(?:h|\sh\s)(\d{2})(?!\w|\s?min))?"
     r"(?:\s?([apAP])(?:\.\s?[mM]\b\.?|[mM]\b)|\s?(Uhr|o['’]clock|hrs\b))?"
 )
 
@@ -157,7 +157,7 @@ def _numeric_dates(text: str) -> list[Found]:
     if "/" not in text and "-" not in text and "." not in text:
         return found
     for m in _ISO.finditer(text):
-        found += _valid(m, [(int(m[1]), int(m[2]), int(m[3]))])
+        found += _valid(m, [(int(m[1]), int(m[3]), int(m[4]))])
     for m in _SLASHED.finditer(text):
         year = int(m[4]) if len(m[4]) == 4 else 2000 + int(m[4]) - 100 * (int(m[4]) > 68)
         a, b = int(m[1]), int(m[3])
@@ -233,7 +233,7 @@ _PAST = {"half": 30, "halb": 30, "quarter": 15, "viertel": 15, "dreiviertel": 45
          "ten": 10, "twenty": 20, "twenty-five": 25, "fünf": 5, "zehn": 10,
          "zwanzig": 20}  # fmt: skip
 _SPOKEN = re.compile(
-    rf"(?<![\w.])(?:(?:a\s+)?(?P<past>half|quarter|viertel|(?:five|ten|twenty(?:-five)?|fünf|zehn|zwanzig)"
+    rf"(?<![\w.:])(?:(?:a\s+)?(?P<past>half|quarter|viertel|(?:five|ten|twenty(?:-five)?|fünf|zehn|zwanzig)"
     rf"(?=\s+(?:past|nach|vor)))\s+(?P<way>past|after|to|before|till|nach|vor)\s+(?P<hour>{_HOUR})"
     rf"|(?P<german>halb|dreiviertel)\s+(?P<next>{_HOUR})"
     rf"|(?P<full>{_HOUR})\s?(?:o['’]clock|Uhr)(?:\s(?P<minutes>[0-5]?\d)(?!\s?(?:\w|[.,:]\d|€)))?"

@@ -73,9 +73,16 @@ def is_german(words: frozenset[str]) -> bool:
 _GERMAN_COUNTS = frozenset(listed("zwei drei vier fünf sechs sieben acht neun zehn zwölf zwanzig"))
 
 
+_COMPOUND = re.compile("hundert|tausend|zig$|[ßs]ig$|zehn$")
+
+
 def counts_in_german(words: frozenset[str]) -> bool:
     """Whether number words are to be read as German ones."""
-    return not words.isdisjoint(_GERMAN_COUNTS) or is_german(words)
+    return (
+        not words.isdisjoint(_GERMAN_COUNTS)
+        or is_german(words)
+        or any(_COMPOUND.search(word) and parse_german(word) is not None for word in words)
+    )
 
 
 def readings(numeral: str, *, comma_decimals: bool | None, measured: bool) -> tuple[float, ...]:
@@ -180,7 +187,9 @@ _ALL = sorted([*SMALL, *BIG, *ORDINALS], key=len, reverse=True)
 # The lookahead changes nothing but the time: most words begin with another letter.
 WORD_RUN = re.compile(
     rf"\b(?=[{''.join(sorted({word[0] for word in _ANY}))}])"
-    rf"(?:{'|'.join(_ANY)})(?:(?:\s+and\s+|\s+point\s+|[\s-]+)(?:{'|'.join(_ANY)}))*\b",
+    rf"(?:{'|'.join(_ANY)})(?:(?:\s+and\s+|\s+point\s+|[\s-]+)(?:{'|'.join(_ANY)}))*\b"
+    # `twenty-first` counts nothing; `thirty-second` may be a length of time.
+    rf"(?!-(?:{'|'.join(ORDINALS.keys() - {'second'})})\b)",
     re.IGNORECASE,
 )
 DATE_RUN = re.compile(

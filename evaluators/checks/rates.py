@@ -143,7 +143,7 @@ _OFTEN = re.compile(
     rf"|(?:every|each|alle|jede[ns]?)\s+(?P<every>{_NUMBER}|\d{{1,3}})[\s-]?(?P<of>{_TIME})"
     rf"|(?P<hourly>\d{{1,2}})[\s-]?(?:hourly|stündlich)"
     r"|q\.?\s?(?P<q>\d{1,2})\s?(?P<qof>h|hrs?|hours?|d)\b"
-    r"|(?P<latin>b\.i\.d|t\.i\.d|q\.i\.d|q\.d|(?-i:BID|TID|QID|QD|bid|tid|qid)))"
+    r"|(?P<latin>b\.i\.d|t\.i\.d|q\.i\.d|q\.d|(?-i:BID|TID|QID|QD|bid|tid|qid|qd)))"
     r"(?!\w)(?!\s*(?:-|–|to|or|bis|oder)\s*\d)",
     re.IGNORECASE,
 )

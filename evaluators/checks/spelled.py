@@ -50,6 +50,19 @@ _GERMAN = re.compile(  # zweieinhalb Stunden, eine halbe Stunde, Dreiviertelstun
     rf"{_UNIT}",
     re.IGNORECASE,
 )
+_GERMAN_PARTS = {
+    "drittel": 3,
+    "viertel": 4,
+    "fünftel": 5,
+    "sechstel": 6,
+    "achtel": 8,
+    "zehntel": 10,
+}
+_GERMAN_SHARE = re.compile(  # zwei Drittel, ein Viertel der
+    rf"(?<!\w)(?:(zwei|drei|vier|fünf|sieben|neun)\s({'|'.join(_GERMAN_PARTS)})"
+    rf"|(ein)\s({'|'.join(_GERMAN_PARTS)})(?=\s(?:der|des|aller|von)\b))(?!\w)(?!\s(?:nach|vor)\b)",
+    re.IGNORECASE,
+)
 _TENS = {"twenties": 20, "thirties": 30, "forties": 40, "fifties": 50, "sixties": 60,
          "seventies": 70, "eighties": 80, "nineties": 90}  # fmt: skip
 _DECADE = re.compile(  # 1990s, his 70s, 1990er Jahre, nineties
@@ -87,6 +100,11 @@ def find_spelled(text: str, words: frozenset[str], *, has_digit: bool) -> Iterat
         yield from _english(text)
     if any("halb" in word or "viertel" in word for word in words):
         yield from _german(text)
+    if not words.isdisjoint(_GERMAN_PARTS):
+        for m in _GERMAN_SHARE.finditer(text):
+            share = (parse_german(m[1] or m[3]) or 0) / _GERMAN_PARTS[(m[2] or m[4]).lower()]
+            if share < 1:
+                yield Amount(*m.span(), share, FRACTION)
 
 
 def _english(text: str) -> Iterator[Amount]:

@@ -131,8 +131,8 @@ _TABLE: dict[str, tuple[tuple[str, float, str], ...]] = {
     ),
     "decade": (("decade", 1, "-"),),
     "temperature": (
-        ("°C", 1, "°C ℃ celsius °c"),
-        ("°F", 5 / 9, "°F ℉ fahrenheit °f"),
+        ("°C", 1, "°C ℃ celsius °c degreescelsius degreecelsius gradcelsius"),
+        ("°F", 5 / 9, "°F ℉ fahrenheit °f degreesfahrenheit degreefahrenheit gradfahrenheit"),
     ),
     "share": (
         ("%", 1, "% percent prozent pct percentage"),
@@ -274,7 +274,9 @@ _WORD = (
     r"(?:(?:square|cubic|sq\.?|fluid|fl\.?|percentage|basis|per(?= cent| mille))[ -])?"
     r"[^\W\d_]+(?:[²³]|[23](?!\w))?"
 )
-_BESIDE = re.compile(rf"[\s\u00a0\u202f]?-?({_SYMBOL}|°\s?[CFcf]\b|mm\s?Hg|{_WORD})")
+_BESIDE = re.compile(
+    rf"[\s\u00a0\u202f]?-?({_SYMBOL}|°\s?[CFcf]\b|(?:[dD]egrees?|Grad)\s(?:[cC]elsius|[fF]ahrenheit)\b|mm\s?Hg|{_WORD})"
+)
 _BEFORE = re.compile(
     rf"(?:({_SYMBOL})|(?<!\w)({'|'.join(_MONEY)}|S?Fr\.?|Rs\.?|Rps\.?))[\s\u00a0\u202f]?$"
 )
