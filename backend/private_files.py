@@ -11,8 +11,6 @@ import stat
 from collections.abc import Iterator
 from pathlib import Path
 
-from sqlalchemy import make_url
-
 from backend.settings import Settings
 
 FOLDER, FILE = 0o700, 0o600
@@ -38,10 +36,8 @@ def close_installation(settings: Settings) -> list[str]:
 
 def _database_files(settings: Settings) -> Iterator[Path]:
     """The SQLite files of the installation: ours, the job engine's, and what SQLite lays beside."""
-    url = make_url(settings.url)
-    if url.get_backend_name() != "sqlite" or not url.database:
+    if (file := settings.database_file) is None:
         return
-    file = Path(url.database)
     for name in (file.name, f"{file.stem}-jobs.db"):
         yield from (file.with_name(name + end) for end in ("", "-wal", "-shm", "-journal"))
 

@@ -133,7 +133,12 @@ class Settings(BaseSettings):
     @property
     def url(self) -> str:
         """The SQLAlchemy URL of the database."""
-        return self.database_url or f"sqlite:///{(self.home / 'strop.db').absolute()}"
+        return self.database_url or sqlite_url(self.home / "strop.db")
+
+    @property
+    def database_file(self) -> Path | None:
+        """The file of a SQLite database; None of another one, or of one in memory."""
+        return sqlite_file(self.url)
 
     @property
     def artifacts(self) -> Path:
@@ -165,6 +170,23 @@ class Settings(BaseSettings):
         """The vLLM servers that answer for promoted models; none unless vLLM is configured."""
         named = self.vllm_url != type(self).model_fields["vllm_url"].default
         return self.vllm_urls if named or self.engine == "vllm" else []
+
+
+def sqlite_url(file: Path) -> str:
+    """The URL of a SQLite file, whatever stands in its name: `?`, `#`, `%20` and spaces too."""
+    from sqlalchemy import URL
+
+    return URL.create("sqlite", database=str(file.absolute())).render_as_string()
+
+
+def sqlite_file(url: str) -> Path | None:
+    """The file of a SQLite database; None of another one, or of one in memory."""
+    from sqlalchemy import make_url
+
+    found = make_url(url)
+    if found.get_backend_name() != "sqlite" or found.database in (None, "", ":memory:"):
+        return None
+    return Path(str(found.database))
 
 
 def load_settings(**overrides: object) -> Settings:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from html import escape
 from typing import Any
 
 import yaml
@@ -170,7 +171,11 @@ def _settings(config: Mapping[str, Any]) -> str:
     shown = {k: v for k, v in config.items() if k not in _PLACES and v not in (None, [], ())}
     if config.get("weights") == "full":
         shown.pop("lora", None)
-    return f"```yaml\n{yaml.safe_dump(shown, sort_keys=False, allow_unicode=True)}```"
+    text = yaml.safe_dump(shown, sort_keys=False, allow_unicode=True)
+    fence = "```"
+    while fence in text:
+        fence += "`"
+    return f"{fence}yaml\n{text}{fence}"
 
 
 def _ledger(result: Mapping[str, Any]) -> str:
@@ -304,8 +309,10 @@ def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 
 def _line(text: str) -> str:
-    """Text on one line that cannot end a table's cell."""
-    return " ".join(text.split()).replace("|", "\\|")
+    """Somebody's words as words: on one line, and no markup, picture, link or control character."""
+    seen = "".join(letter for letter in text if letter.isprintable() or letter.isspace())
+    plain = escape(" ".join(seen.split()), quote=False).replace("|", "\\|")
+    return plain.replace("![", "!\\[").replace("](", "]\\(")
 
 
 def _validation(found: Mapping[str, Any] | None) -> str:

@@ -40,15 +40,12 @@ def command(
     ] = False,
 ) -> None:
     """Write database, adapters and training runs into one archive, while all goes on running."""
-    from sqlalchemy import make_url
-
     from backend.cli.restore import restore
     from backend.errors import Conflict, InvalidInput
     from backend.private_files import make_file
 
     settings = open_installation(any_revision=True, home=home).settings
-    url = make_url(settings.url)
-    if url.get_backend_name() != "sqlite":
+    if (database := settings.database_file) is None:
         raise InvalidInput(
             "A PostgreSQL database is not in a file.",
             hint=f"Use pg_dump, and copy {settings.artifacts} and {settings.home / 'training'}.",
@@ -58,9 +55,7 @@ def command(
     partial = file.with_name(file.name + ".partial")
     make_file(partial)
     try:
-        left_out = write_archive(
-            partial, Path(str(url.database)), settings.home, settings.artifacts
-        )
+        left_out = write_archive(partial, database, settings.home, settings.artifacts)
         if verify:
             with tempfile.TemporaryDirectory() as folder:
                 restore(partial, Path(folder) / "home")

@@ -93,8 +93,8 @@ def open_installation(*, any_revision: bool = False, **overrides: Any) -> Instal
     from backend.settings import load_settings
 
     settings = load_settings(**overrides)
-    if settings.url.startswith("sqlite") and not Path(settings.url[len("sqlite:///") :]).exists():
-        raise NotFound(f"There is no database at {settings.url}.", hint="Make it: strop init NAME")
+    if (file := settings.database_file) is not None and not file.exists():
+        raise NotFound(f"There is no database at {file}.", hint="Make it: strop init NAME")
     for word in close_installation(settings):
         typer.echo(word, err=True)
     sessions = connect(settings)

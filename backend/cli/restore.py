@@ -68,7 +68,7 @@ def restore(file: Path, home: Path) -> Restored:
     if not file.is_file():
         raise InvalidInput(f"{file} is no file.")
     from backend.private_files import close_installation, make_folder
-    from backend.settings import load_settings
+    from backend.settings import load_settings, sqlite_url
 
     home = home.absolute()
     scratch = home.with_name(f".{home.name}.restoring-{os.getpid()}")
@@ -78,7 +78,7 @@ def restore(file: Path, home: Path) -> Restored:
         _check_database(file, scratch / DATABASE)
         found = _settle(scratch, home)
         scratch.rename(home)
-        close_installation(load_settings(home=home, database_url=f"sqlite:///{home / DATABASE}"))
+        close_installation(load_settings(home=home, database_url=sqlite_url(home / DATABASE)))
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
     return found
@@ -156,8 +156,9 @@ def _check_database(file: Path, database: Path) -> None:
 def _settle(scratch: Path, home: Path) -> Restored:
     """Bring the copy to this version, to its new place and to rest."""
     from backend.db import migrate, open_database, session_factory
+    from backend.settings import sqlite_url
 
-    url = f"sqlite:///{scratch / DATABASE}"
+    url = sqlite_url(scratch / DATABASE)
     migrate(url)
     engine = open_database(url)
     try:

@@ -128,7 +128,7 @@ def _models_of_project(
 
 
 def _has_database(settings: Settings) -> bool:
-    return not settings.url.startswith("sqlite") or Path(settings.url[len("sqlite:///") :]).exists()
+    return (file := settings.database_file) is None or file.exists()
 
 
 def _token(settings: Settings) -> dict[str, str]:

@@ -159,7 +159,7 @@ def _row(of: str, share: str, measured: Measured) -> dict[str, Any]:
         "of": of,
         "share": share,
         "value": f"{measured.value:.1%}" if known else "",
-        "interval": f"[{measured.low:.1%}, {measured.high:.1%}]" if known else "",
+        "interval": ("" if measured.low is None else f"[{measured.low:.1%}, {measured.high:.1%}]"),
         "n": measured.n,
         "note": f"rough; {note}" if known and measured.rough and note else note,
     }
@@ -169,8 +169,9 @@ def _hour(report: YieldReport) -> str:
     hour = report.per_hour
     if hour.value is None:
         return f"Per reviewer hour: cannot be said: {hour.error}."
+    span = f"({hour.note})" if hour.low is None else f"[{hour.low:.1f}, {hour.high:.1f}]"
     return (
-        f"Per reviewer hour: {hour.value:.1f} [{hour.low:.1f}, {hour.high:.1f}] corrections fixed, "
+        f"Per reviewer hour: {hour.value:.1f} {span} corrections fixed, "
         f"n={hour.n}, {report.active_minutes:g} active minutes."
     )
 

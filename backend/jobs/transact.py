@@ -10,13 +10,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Engine, create_engine, event, make_url
 
 from backend.private_files import make_file
-from backend.settings import Settings
+from backend.settings import Settings, sqlite_file, sqlite_url
 
 APPLICATION = "strop"
 VERSION = "1"  # raised only if the arguments of the workflow change
@@ -43,15 +42,15 @@ def system_url(settings: Settings) -> str:
     On SQLite in a file beside the database, so that its polling never waits for our writers nor
     they for it; on PostgreSQL in the schema `dbos` of the same database.
     """
-    url = make_url(settings.url)
-    if url.get_backend_name() != "sqlite":
-        return url.set(drivername="postgresql+psycopg").render_as_string(hide_password=False)
-    file = Path(str(url.database))
-    return f"sqlite:///{file.with_name(file.stem + '-jobs.db').absolute()}"
+    if (file := settings.database_file) is None:
+        url = make_url(settings.url).set(drivername="postgresql+psycopg")
+        return url.render_as_string(hide_password=False)
+    return sqlite_url(file.with_name(file.stem + "-jobs.db"))
 
 
 def _sqlite_engine(url: str) -> Engine:
-    make_file(Path(str(make_url(url).database)))
+    if (file := sqlite_file(url)) is not None:
+        make_file(file)
     engine = create_engine(url, hide_parameters=True)
 
     @event.listens_for(engine, "connect")

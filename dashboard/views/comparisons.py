@@ -111,18 +111,14 @@ def _usage_row(one: DifferenceShown, currency: str | None) -> list[Cell]:
     if one.error is not None:
         return [name, one.baseline_model, None, None, one.error, one.n]
     scale = 1000.0 if one.metric == "cost" else 1.0
-    old, new, value, low, high = (
-        0.0 if number is None else scale * number
-        for number in (one.baseline, one.candidate, one.value, one.low, one.high)
+    old, new, value = (
+        "" if number is None else f"{scale * number:{form}}"
+        for number, form in ((one.baseline, ".3g"), (one.candidate, ".3g"), (one.value, "+.3g"))
     )
-    return [
-        name,
-        one.baseline_model,
-        Number(f"{old:.3g}"),
-        Number(f"{new:.3g}"),
-        Number(f"{value:+.3g} [{low:+.3g}, {high:+.3g}]"),
-        one.n,
-    ]
+    span = "(no interval)"
+    if one.low is not None and one.high is not None:
+        span = f"[{scale * one.low:+.3g}, {scale * one.high:+.3g}]"
+    return [name, one.baseline_model, Number(old), Number(new), Number(f"{value} {span}"), one.n]
 
 
 def _show_slices(found: Sequence[SliceShown]) -> None:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 import yaml
 
-from training.card import Judged, JudgedLine, Known, render_card
+from training.card import Judged, JudgedLine, Known, _line, render_card
 from training.config import parse_config
 
 
@@ -111,3 +112,17 @@ def test_a_search_is_a_table_of_its_trials() -> None:
     assert "| **kept** | 8 | 0.0001 | 1.2500 | 12 | 3 |" in card
     assert "|  | 16 | 0.0001 | 1.5000 | 12 | 3 |" in card
     assert "no test row was read" in card
+
+
+@pytest.mark.parametrize(
+    ("words", "shown"),
+    [
+        ("<script>x()</script>", "&lt;script&gt;x()&lt;/script&gt;"),
+        ("![seen](https://x.test/pixel.png)", "!\\[seen]\\(https://x.test/pixel.png)"),
+        ("<img src=//x.test/p>", "&lt;img src=//x.test/p&gt;"),
+        ("a\x1b[31mred\x07\u202e | b\n# c", "a[31mred \\| b # c"),
+        ("0.713 [0.661, 0.765]", "0.713 [0.661, 0.765]"),
+    ],
+)
+def test_reasons_are_words_and_nothing_else(words: str, shown: str) -> None:
+    assert _line(words) == shown

@@ -255,3 +255,19 @@ def test_a_backup_that_fails_leaves_no_part(
     monkeypatch.setattr("backend.cli.backup._add_bytes", fail)
     assert _run("backup", str(tmp_path / "x.tar.gz"), "--home", str(installation.home)) == 1
     assert not list(tmp_path.glob("x.tar.gz*"))
+
+
+@pytest.mark.parametrize("name", ["a b", "50%20off", "why?", "no#1", "und&so=weiter", "Müller;x"])
+def test_a_home_of_any_name_keeps_its_database(
+    tmp_path: Path, tiny_base: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.delenv("STROP_DATABASE_URL", raising=False)
+    home, copy = tmp_path / name, tmp_path / f"copy of {name}"
+    monkeypatch.setenv("STROP_HOME", str(home))
+    assert _run("init", "desk", "--base-model", str(tiny_base)) == 0
+    assert _run("dataset", "show") == 0
+    assert _run("backup", str(tmp_path / "x.tar.gz"), "--verify") == 0
+    assert _run("restore", str(tmp_path / "x.tar.gz"), "--home", str(copy)) == 0
+    assert (home / "strop.db").is_file()
+    assert (copy / "strop.db").is_file()
+    assert {path.name for path in tmp_path.iterdir()} == {name, copy.name, "x.tar.gz"}
