@@ -71,12 +71,13 @@ MEMBERS = {
     "slot_id": _MEMBER.join(ReviewSlot, ReviewSlot.queue_id == QueueMember.queue_id).where(
         ReviewSlot.id == bindparam("id")
     ),
-    "review_id": select(Review.reviewer_id).where(
-        Review.reviewer_id == bindparam("user_id"), Review.id == bindparam("id")
-    ),
-    "result_id": select(GoldResult.user_id).where(
-        GoldResult.user_id == bindparam("user_id"), GoldResult.id == bindparam("id")
-    ),
+    "review_id": _MEMBER.join(ReviewItem, ReviewItem.queue_id == QueueMember.queue_id)
+    .join(Review, Review.item_id == ReviewItem.id)
+    .where(Review.reviewer_id == bindparam("user_id"), Review.id == bindparam("id")),
+    "result_id": _MEMBER.join(ReviewItem, ReviewItem.queue_id == QueueMember.queue_id)
+    .join(GoldAnswer, GoldAnswer.item_id == ReviewItem.id)
+    .join(GoldResult, GoldResult.gold_id == GoldAnswer.id)
+    .where(GoldResult.user_id == bindparam("user_id"), GoldResult.id == bindparam("id")),
 }
 
 
@@ -102,7 +103,7 @@ def require_in_project(session: Session, project_id: int, **ids: int | None) -> 
 def require_reviewer(session: Session, user: User, parameter: str, id_: int) -> None:
     """Let the members of a queue pass, whatever their role; `parameter` is a key of MEMBERS.
 
-    A result on a known answer is its person's own.
+    A review, and a result on a known answer, is its person's own, as long as they are a member.
 
     Raises:
         NotFound: everybody else, who may not know that the queue exists.

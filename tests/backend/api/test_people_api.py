@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.backend.api.conftest import PASSWORD, SAME_SITE, House
+from tests.backend.api.test_desk import ANSWER
 
 COOKIE = "strop_session"
 NEW = "another horse of mine"
@@ -103,6 +104,21 @@ class TestAdmin:
         gone = house.client("admin").delete(f"/api/v1/projects/{project}/users/{user}")
         assert gone.status_code == 200
         assert expert.post(path, json={}).status_code == 404
+
+    def test_who_is_removed_takes_no_answer_back(self, house: House) -> None:
+        expert = house.client("expert")
+        path = f"/api/v1/review-queues/{house.queue_id}/claim"
+        held = expert.post(path, json={}).json()["claim"]
+        body = {"version": held["version"], "answer": ANSWER}
+        submit = f"/api/v1/review-slots/{held['slot_id']}/submit"
+        review = expert.post(submit, json=body).json()["review_id"]
+        revise = f"/api/v1/my/reviews/{review}/revise"
+        user, project = house.users["expert"].id, house.desk.project.id
+        member = f"/api/v1/projects/{project}/users/{user}"
+        assert house.client("admin").delete(member).status_code == 200
+        assert expert.post(revise, json={}).status_code == 404
+        assert house.client("admin").put(member).status_code == 200
+        assert expert.post(revise, json={}).status_code == 200
 
     def test_gives_roles_bars_and_lets_in_again(self, house: House) -> None:
         admin, eva = house.client("admin"), house.users["engineer"].id
