@@ -113,28 +113,28 @@ def _source_rouge(samples: Sequence[Sample]) -> list[Score]:
 _NEEDS = frozenset({"context"})
 OVERLAP = Metric(
     "overlap",
-    1,
+    2,
     each(partial(_overlap, rate=_in_source, where="in the source")),
     needs=_NEEDS,
     description="share of content words that the source holds",
 )
 OVERLAP_PAIRS = Metric(
     "overlap_pairs",
-    1,
+    2,
     each(partial(_overlap, rate=_in_order, where="side by side in the source")),
     needs=_NEEDS,
     description="share of neighbouring content words that are neighbours in the source",
 )
 INPUT_OVERLAP = Metric(
     "input_overlap",
-    1,
+    2,
     each(_input_overlap),
     needs=_NEEDS | {"input"},
     description="share of the input's content words that the source holds",
 )
 SOURCE_ROUGE = Metric(
     "source_rouge",
-    1,
+    2,
     _source_rouge,
     needs=_NEEDS,
     description="precision of ROUGE-L against the source",

@@ -107,7 +107,7 @@ def json_schema(path: str) -> Metric:
     """Share of outputs that are JSON of a schema (draft 2020-12) in a file."""
     return Metric(
         f"json_schema:{path}",
-        1,
+        2,
         each(partial(_matches_schema, path=path)),
         description="share of outputs that fit a JSON schema",
     )

@@ -290,7 +290,7 @@ def rouge(name: str, variant: Variant, words: Words = "plain") -> Metric:
         recipe += "|sentences:lines"
     return Metric(
         name if words == "plain" else f"{name}_{words}",
-        1,
+        1 if words == "unicode" else 2,
         partial(score_rouge, variant=variant, words=words),
         needs=frozenset({"reference"}),
         recipe=lambda scores: recipe,

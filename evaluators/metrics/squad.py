@@ -132,10 +132,12 @@ def _metric(
     recipe: str,
     description: str,
     notes: Callable[[Sequence[Score]], str] = no_note,
+    *,
+    version: int = 1,
 ) -> Metric:
     return Metric(
         name,
-        1,
+        version,
         each(partial(_score, words=words, rate=rate)),
         needs=NEEDS,
         recipe=lambda scores: recipe,
@@ -151,6 +153,7 @@ EXACT_MATCH = _metric(
     _equal,
     "norm:squad",
     "share of answers equal to a reference but for case, articles and punctuation (3.14 is 314)",
+    version=2,
 )
 EXACT_MATCH_NUMBERS = _metric(
     "exact_match_numbers",
@@ -166,6 +169,7 @@ TOKEN_F1 = _metric(
     "norm:squad",
     "overlap of answer and reference in words",
     partial(unspaced_note, place=0, instead="token_f1_unicode splits it"),
+    version=2,
 )
 TOKEN_F1_UNICODE = _metric(
     "token_f1_unicode",

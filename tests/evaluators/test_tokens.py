@@ -178,3 +178,19 @@ def test_the_published_definition_stands() -> None:
 def test_overlap_reads_other_scripts() -> None:
     sample = Sample("1", "您的套餐到期", context=CHINESE)
     assert METRICS["overlap"].score([sample])[0].value == 1.0
+
+
+@pytest.mark.parametrize(
+    ("names", "version"),
+    [
+        # Before, 0 or 1 stood where no word was kept, and overlap knew no letter beyond ASCII.
+        (("exact_match", "token_f1", "rouge1", "rouge2", "rougeL", "rougeLsum"), 2),
+        (("rouge1_stem", "rougeL_stem", "source_rouge"), 2),
+        (("overlap", "overlap_pairs", "input_overlap"), 2),
+        (("exact_match_numbers", "token_f1_unicode", "rougeL_unicode"), 1),
+    ],
+)
+def test_what_scores_otherwise_than_before_has_another_version(
+    names: tuple[str, ...], version: int
+) -> None:
+    assert {METRICS[name].version for name in names} == {version}

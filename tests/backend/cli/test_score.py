@@ -47,7 +47,7 @@ def test_table_names_what_was_not_scored(
 ) -> None:
     assert run(write(tmp_path / "p.jsonl", ROWS), "--metrics", "rougeL") == 0
     captured = capsys.readouterr()
-    assert "rougeL|strop:1|" in captured.out
+    assert "rougeL|strop:2|" in captured.out
     assert "not scored: rougeL, id 3: no reference to compare with" in captured.err
 
 
