@@ -22,7 +22,7 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import NoReturn
 
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DBAPIError, OperationalError
 
 from backend.db import connect, reading, utc_now
 from backend.engines import open_engine
@@ -249,7 +249,7 @@ class Worker:
                     lives = queue.beat_heart(
                         session, self.shop.executor_id, pid=os.getpid(), now=utc_now()
                     )
-            except OperationalError as error:
+            except DBAPIError as error:  # whatever it is: a worker that is silent counts as dead
                 log.warning("no heartbeat: %s", error)
                 continue
             if not lives:
@@ -294,7 +294,16 @@ def run_worker(
     except Exception:  # a defect in the loop itself: say so, and end as cleanly as may be
         log.exception("the worker ends by a defect")
     finally:
+        end_process(worker, code)
+
+
+def end_process(worker: Worker, code: int) -> NoReturn:
+    """End the process: the job engine's pollers take seconds, and nothing waits for them."""
+    try:
         worker.stop()
+    except Exception:  # the database is away; the name lapses with its heartbeat
+        log.exception("the worker could not give its name back")
+    finally:
         sys.stdout.flush()
         sys.stderr.flush()
-        os._exit(code)  # the job engine's pollers take seconds to end, and nothing waits for them
+        os._exit(code)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
+from sqlalchemy.exc import InterfaceError, OperationalError
 from sqlalchemy.orm import Session, sessionmaker
 
 from backend.db import utc_now
@@ -14,7 +15,7 @@ from backend.jobs.generate import chunks_of
 from backend.jobs.parts import Workshop
 from backend.jobs.reconcile import Action, decide, reconcile
 from backend.jobs.transact import Known, system_url
-from backend.jobs.worker import Worker
+from backend.jobs.worker import Worker, end_process
 from backend.services import queue
 from backend.settings import Settings
 
@@ -106,3 +107,37 @@ def test_a_defect_of_one_act_stops_no_other(
     ends = Worker(shop, ["gen"], until_idle=True)
     with pytest.raises(ValueError, match="nothing can read"):
         ends._tend(utc_now())
+
+
+def test_a_heart_goes_on_beating_whatever_the_database_says(
+    sqlite_sessions: sessionmaker[Session], settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shop = Workshop(settings, sqlite_sessions, "me", *[lambda *_: None] * 2, {})  # type: ignore[arg-type]
+    beats = []
+
+    def breaks(*_: object, **__: object) -> bool:
+        beats.append(1)
+        if len(beats) == 2:
+            shop.stopping.set()
+        raise InterfaceError("SELECT 1", {}, Exception("the connection is closed"))
+
+    monkeypatch.setattr("backend.services.queue.beat_heart", breaks)
+    monkeypatch.setattr("backend.services.queue.HEARTBEAT_SECONDS", 0.0)
+    Worker(shop, ["gen"])._keep_beating()
+    assert len(beats) == 2
+
+
+def test_a_worker_ends_though_its_name_cannot_be_given_back(
+    sqlite_sessions: sessionmaker[Session], settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def away(*_: object, **__: object) -> None:
+        raise OperationalError("DELETE", {}, Exception("the database is away"))
+
+    def exit_(code: int) -> None:
+        raise SystemExit(code)
+
+    monkeypatch.setattr("backend.services.queue.leave_worker", away)
+    monkeypatch.setattr("os._exit", exit_)
+    shop = Workshop(settings, sqlite_sessions, "me", *[lambda *_: None] * 2, {})  # type: ignore[arg-type]
+    with pytest.raises(SystemExit, match="3"):
+        end_process(Worker(shop, ["gen"]), 3)
