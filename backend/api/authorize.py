@@ -16,6 +16,7 @@ from backend.api.deps import Serving, ServingDep
 from backend.api.guards import READING, foreign_site, is_own_site
 from backend.api.rules import RULES, Access
 from backend.errors import Forbidden, InvalidInput, NotAuthenticated, NotFound
+from backend.schemas.common import whole_number
 from backend.services import access
 from backend.services.credentials import (
     is_unnoted,
@@ -110,10 +111,9 @@ def _apply_rule(session: Session, user: User, rule: Access, request: Request) ->
 
 
 def _as_id(value: object) -> int:
-    text = str(value)
-    if not (text.isascii() and text.isdigit() and len(text) < 18):
+    if (number := whole_number(str(value))) is None:
         raise NotFound("There is no such thing here.", hint="An id is a whole number.")
-    return int(text)
+    return number
 
 
 def _refuse_unknown_parameters(request: Request, route: APIRoute) -> None:

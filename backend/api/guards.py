@@ -16,6 +16,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from backend.api.problems import render_error
 from backend.errors import Forbidden, TooLarge
+from backend.schemas.common import whole_number
 
 OWN_SITES = frozenset({"same-origin", "none"})
 READING = frozenset({"GET", "HEAD", "OPTIONS"})
@@ -135,8 +136,8 @@ class BodyLimit:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        declared = Headers(scope=scope).get("content-length", "0")
-        if not declared.isdigit() or int(declared) > self.most:
+        declared = whole_number(Headers(scope=scope).get("content-length", "0"))
+        if declared is None or declared > self.most:
             await render_error(too_large(self.most))(scope, receive, send)
             return
         seen = 0

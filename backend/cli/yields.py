@@ -74,12 +74,14 @@ def command(
 def _find(
     session: Session, project: Project, what: str | None
 ) -> tuple[ModelVersion, Round | None]:
+    from backend.schemas.common import whole_number
     from backend.services import yields
     from backend.services.model_versions import find_model
     from backend.services.rounds import find_round
 
-    if what is None or what.isdigit():
-        turn = find_round(session, project.id, None if what is None else int(what))
+    number = whole_number(what or "")
+    if what is None or number is not None:
+        turn = find_round(session, project.id, number)
         return yields.candidate_of_round(session, turn), turn
     candidate = find_model(session, project.id, what)
     return candidate, yields.round_of_candidate(session, candidate)

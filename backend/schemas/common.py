@@ -50,6 +50,15 @@ def unstorable(value: object) -> str | None:
     return None
 
 
+MOST_DIGITS = 17  # so that both databases can be asked for it
+
+
+def whole_number(text: str) -> int | None:
+    """The number that a text is, in digits 0 to 9; None for any other text."""
+    plain = text.isascii() and text.isdigit() and len(text) <= MOST_DIGITS
+    return int(text) if plain else None
+
+
 def _leaves(value: Any) -> Iterator[Any]:
     """The texts and numbers of a JSON value, and the names of its fields."""
     stack = [value]

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from sqlalchemy.orm import Session
 
 from backend.errors import InvalidInput, NotFound
+from backend.schemas.common import whole_number
 from backend.services.curation import find_training_set, sets_with_review
 from backend.services.datasets import get_dataset_version
 from backend.services.generation import get_run
@@ -181,9 +182,9 @@ _ROOTS: dict[str, Callable[[_Graph, int, str], str]] = {
 
 
 def _number(text: str) -> int:
-    if not text.isdigit():
-        raise InvalidInput(f"{text!r} is no number.")
-    return int(text)
+    if (number := whole_number(text)) is None:
+        raise InvalidInput(f"{text[:40]!r} is no number.")
+    return number
 
 
 def _up_model(graph: _Graph, model: ModelVersion) -> str:

@@ -16,6 +16,7 @@ from backend.engines.adapter_fit import check_fits_base
 from backend.engines.adapters import AdapterFolder, read_adapter
 from backend.engines.base import ServedModel
 from backend.errors import Forbidden, InvalidInput, NotFound
+from backend.schemas.common import whole_number
 from backend.services.adapter_files import (
     ModelFolder,
     NamedBy,
@@ -349,7 +350,8 @@ def find_model(session: Session, project_id: int, label: str) -> ModelVersion:
         ModelVersion.project_id == project_id, ModelVersion.name == name
     )
     if revision:
-        query = query.where(ModelVersion.revision == (int(revision) if revision.isdigit() else -1))
+        number = whole_number(revision)
+        query = query.where(ModelVersion.revision == (-1 if number is None else number))
     model = session.scalar(query.order_by(ModelVersion.revision.desc()).limit(1))
     if model is None:
         known = sorted({model.label for model in list_models(session, project_id)})

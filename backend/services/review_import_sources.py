@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from backend.schemas.common import whole_number
 from backend.services import argilla
 from backend.services.label_studio_answers import answer_of as label_studio_answer
 from backend.services.review.answer_rules import Answer
@@ -135,8 +136,7 @@ def _unread(row: int, reason: str) -> Given:
 
 
 def _whole(value: Any) -> int | None:
-    text = str(value)
-    return int(text) if text.isascii() and text.isdigit() and len(text) < 18 else None
+    return whole_number(str(value))
 
 
 def _moment(value: Any) -> datetime | None:

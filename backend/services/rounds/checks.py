@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 
 from backend.engines import ENGINES, FAKE
 from backend.errors import InvalidInput, UnknownName
+from backend.schemas.common import whole_number
 from backend.services.datasets import get_dataset_version
 from backend.services.metric_specs import AllowedMetrics, parse_metric_specs
 from backend.services.model_versions import alias_target, find_model
@@ -61,14 +62,12 @@ def dataset_asked(session: Session, project_id: int, name: str) -> DatasetVersio
         NotFound: the project has no such dataset, or no such version.
     """
     name, at, number = name.partition("@")
-    if at and not (
-        number.isascii() and number.isdigit() and int(number[:9]) > 0 and len(number) < 9
-    ):
+    if at and not whole_number(number):
         raise InvalidInput(
             f"{number[:40]!r} is no version of a dataset.",
             hint=f"Write its number, {name}@1; or {name} alone, which is the newest.",
         )
-    return get_dataset_version(session, project_id, name, int(number) if at else None)
+    return get_dataset_version(session, project_id, name, whole_number(number) if at else None)
 
 
 def _check_examples(session: Session, version: DatasetVersion, plan: RoundPlan) -> None:

@@ -210,6 +210,10 @@ def test_a_withdrawal_needs_a_reason_and_a_submitted_review(
     [
         ("review:999", NotFound),
         ("review:x", InvalidInput),
+        ("review:²", InvalidInput),
+        ("review:" + "9" * 40, InvalidInput),
+        ("v1@²", NotFound),
+        ("v1@" + "9" * 5000, NotFound),
         ("thing:1", InvalidInput),
         ("v77", NotFound),
     ],
