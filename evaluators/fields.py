@@ -40,7 +40,8 @@ FORMULA_SIGNS = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 _DECIMAL_COMMA = re.compile(r"[+-]?\d+,\d+", re.ASCII)
 _LIKE_A_LIST = re.compile(r"""\s*\[\s*(?:'.*'|".*"|None)?\s*,?\s*\]\s*""", re.DOTALL)
-_TRUTH = {"true": True, "false": False}
+TRUTH = {"true": True, "false": False, "wahr": True, "falsch": False}
+"""Also as a German spreadsheet writes them."""
 
 
 def read_rows(
@@ -216,8 +217,8 @@ class Fields:
         found = self.code(key)
         if found is None:
             return None
-        if truth and found.lower() in _TRUTH:
-            return float(_TRUTH[found.lower()])
+        if truth and found.lower() in TRUTH:
+            return float(TRUTH[found.lower()])
         number = self.as_number(key, found)
         if number is None:
             raise self.refuse(f"{key!r} is {found[:60]!r}, not a finite number")
@@ -306,4 +307,4 @@ def _is_number(value: object) -> bool:
 
 def same_truth(columns: Sequence[Sequence[str]]) -> bool:
     """Whether all values of all columns are true or false, however they are written."""
-    return all(value.strip().lower() in _TRUTH for column in columns for value in column)
+    return all(value.strip().lower() in TRUTH for column in columns for value in column)

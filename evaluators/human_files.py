@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from evaluators.errors import UnreadableRecord
-from evaluators.fields import WORDS_FOR_NOTHING, Fields, number_text, parse_number, read_rows
+from evaluators.fields import TRUTH, WORDS_FOR_NOTHING, Fields, number_text, parse_number, read_rows
 from evaluators.mapping import ColumnNames, Notes, Shape, count_rows
 from evaluators.statistics.ratings import Rating
 from evaluators.statistics.votes import Vote, Winner
@@ -29,7 +29,6 @@ VOTE = Shape(
 )
 _LIKE_A_NUMBER = re.compile(r"[+-]?\d[\d.,' \u00a0\u202f]*")
 EXPORTED = "rubric_digest"
-_TRUTH = {"true": 1.0, "false": 0.0}
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +80,7 @@ def read_ratings(
     _say_case({row.rating.rater for row in found}, "raters", rows[0].table.name, told)
     for values in by_criterion.values():
         _say_case(
-            {v for v in values if v.lower() not in _TRUTH}, "ratings", rows[0].table.name, told
+            {v for v in values if v.lower() not in TRUTH}, "ratings", rows[0].table.name, told
         )
     typed = {criterion: _typed(values) for criterion, values in by_criterion.items()}
     return [
@@ -139,11 +138,12 @@ def _typed(values: Sequence[str]) -> dict[str, float | str]:
     numbers = {value: _as_number(value) for value in values}
     if all(number is not None for number in numbers.values()):
         return {value: number for value, number in numbers.items() if number is not None}
-    return {value: value.lower() if value.lower() in _TRUTH else value for value in values}
+    return {value: value.lower() if value.lower() in TRUTH else value for value in values}
 
 
 def _as_number(value: str) -> float | None:
-    return _TRUTH.get(value.lower(), parse_number(value))
+    truth = TRUTH.get(value.lower())
+    return parse_number(value) if truth is None else float(truth)
 
 
 def read_votes(

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from evaluators.fields import Fields, read_rows, same_truth
+from evaluators.fields import TRUTH, Fields, read_rows, same_truth
 from evaluators.mapping import ColumnNames, Notes, Shape
 from evaluators.readers import MAX_ROW_BYTES
 from evaluators.types import Sample
@@ -112,8 +112,12 @@ def _with_one_truth(samples: list[Sample], notes: Notes) -> list[Sample]:
     return [
         replace(
             s,
-            prediction=s.prediction.strip().lower(),
-            references=tuple(r.strip().lower() for r in s.references),
+            prediction=_one_truth(s.prediction),
+            references=tuple(map(_one_truth, s.references)),
         )
         for s in samples
     ]
+
+
+def _one_truth(text: str) -> str:
+    return "true" if TRUTH[text.strip().lower()] else "false"

@@ -90,8 +90,9 @@ class RatingTable:
             InvalidValues: they are texts that were not given in order.
         """
         if not self.ordered:
+            odd = next((c for c in self.categories if not _is_number(c)), "")
             raise InvalidValues(
-                "These ratings are texts, which have no order.",
+                f"These ratings are texts, which have no order ({odd!r} is no number).",
                 hint="Give all values in their order, or use the nominal scale.",
             )
 
@@ -187,3 +188,10 @@ def keep_paired(table: RatingTable) -> NDArray[np.int64]:
     if not len(paired):
         raise InvalidValues("No item was rated by two people.", hint="Let items overlap.")
     return paired
+
+
+def _is_number(category: float | str) -> bool:
+    try:
+        return bool(np.isfinite(float(category)))
+    except ValueError:
+        return False

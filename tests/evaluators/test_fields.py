@@ -219,6 +219,7 @@ def test_that_rows_without_ids_go_by_their_number(tmp_path: Path) -> None:
     ("pairs", "expected"),
     [
         ([("TRUE", "True"), ("False", " FALSE")], [("true", "true"), ("false", "false")]),
+        ([("WAHR", "true"), ("falsch", "False")], [("true", "true"), ("false", "false")]),
         ([("TRUE", "True"), ("unsure", "False")], [("TRUE", "True"), ("unsure", "False")]),
         ([("true", "false")], [("true", "false")]),
     ],
@@ -245,6 +246,8 @@ def test_that_a_blank_reference_is_none(tmp_path: Path) -> None:
         (["1", "2.0", "'-3"], [1.0, 2.0, -3.0]),
         (["TRUE", "true", "False"], [1.0, 1.0, 0.0]),
         (["true", "1"], [1.0, 1.0]),
+        (["WAHR", "TRUE", "falsch"], [1.0, 1.0, 0.0]),
+        (["richtig", "falsch"], ["richtig", "falsch"]),
         (["good", " good", "good "], ["good"] * 3),
         (["True", "unsure", "TRUE"], ["true", "unsure", "true"]),
         (["1234567", "1234568", "x"], ["1234567", "1234568", "x"]),

@@ -143,6 +143,11 @@ def test_agreement_of_csv_labels_with_replicates(
         (ratings() + ratings(), [], "rated the item '0' twice"),
         (ratings(), ["--scale", "ordered"], "no scale 'ordered'"),
         (ratings(), ["--weights", "cubic"], "no weighting 'cubic'"),
+        (
+            [{"item": 1, "rater": r, "value": v} for r, v in zip("ab", ("1", "3/5"), strict=True)],
+            ["--scale", "ordinal"],
+            "no order ('3/5' is no number)",
+        ),
         (ratings(), ["--values", "1,2"], "0.0 is off the scale 1.0, 2.0"),
         ([{"item": 1, "rater": "p"}], [], "no value and no label"),
         ([{"item": 1, "rater": "p", "value": None}], [], "there is no rating in it"),
