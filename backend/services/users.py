@@ -125,8 +125,10 @@ def check_role(role: str) -> None:
 
 
 def _keep_an_admin(session: Session, user: User) -> None:
-    others = select(User.id).where(User.role == Role.ADMIN, User.active, User.id != user.id)
-    if user.role == Role.ADMIN and user.active and session.scalar(others.limit(1)) is None:
+    # Locked, so that of two admins who bar each other at once the second sees the first.
+    admins = select(User.id).where(User.role == Role.ADMIN, User.active)
+    found = set(session.scalars(admins.order_by(User.id).with_for_update()))
+    if found == {user.id}:
         raise Conflict(f"{user.name} is the only admin.", hint="Make somebody else admin first.")
 
 

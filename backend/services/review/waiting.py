@@ -29,11 +29,11 @@ from backend.tables.review import (
     ReviewState,
     SlotState,
 )
-from backend.tables.users import Membership, User
+from backend.tables.users import Membership, Role, User
 
 
 class Member(NamedTuple):
-    """A reviewer of a queue who is active."""
+    """A reviewer of a queue who is active, and still of its project."""
 
     id: int
     pseudonym: str
@@ -190,7 +190,11 @@ def _members(session: Session, queue_id: int) -> list[Member]:
             Membership,
             (Membership.user_id == User.id) & (Membership.project_id == ReviewQueue.project_id),
         )
-        .where(QueueMember.queue_id == queue_id, User.active)
+        .where(
+            QueueMember.queue_id == queue_id,
+            User.active,
+            Membership.id.is_not(None) | (User.role == Role.ADMIN),
+        )
         .order_by(User.id)
     )
     return [

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import time
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
+from threading import Barrier
 from typing import Literal
 
 import pytest
 from argon2 import PasswordHasher
 from argon2.exceptions import VerifyMismatchError
 from sqlalchemy import select
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, sessionmaker
 
 from backend.errors import Conflict, Forbidden, InvalidInput, NotAuthenticated, NotFound
 from backend.services import credentials, passwords, users
@@ -168,3 +171,22 @@ class TestTokens:
         secret = credentials.open_login_session(session, user.id, hours=1, now=NOW)
         with pytest.raises(NotAuthenticated):
             credentials.user_of_token(session, secret.value, now=NOW)
+
+
+def test_two_admins_who_bar_each_other_at_once_leave_one(sessions: sessionmaker[Session]) -> None:
+    with sessions.begin() as session:
+        ids = [users.create_user(session, name, "admin").id for name in ("eva", "ada")]
+    both = Barrier(2)
+
+    def bar(user_id: int) -> bool:
+        both.wait()
+        try:
+            with sessions.begin() as session:
+                users.deactivate_user(session, users.get_user(session, user_id), now=NOW)
+                time.sleep(0.3)
+        except Conflict:
+            return False
+        return True
+
+    with ThreadPoolExecutor(2) as pool:
+        assert sorted(pool.map(bar, ids)) == [False, True]

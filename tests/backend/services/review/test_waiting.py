@@ -6,7 +6,7 @@ import random
 from typing import Any
 
 import pytest
-from sqlalchemy import select, update
+from sqlalchemy import delete, select, update
 from sqlalchemy.orm import Session
 
 from backend.errors import Conflict, InvalidInput
@@ -168,14 +168,18 @@ def test_nobody_is_assigned_what_they_have_not_the_skill_for(session: Session) -
     [
         ("skill", "a reviewer with the skill 'medical', whom the queue lacks"),
         ("left", "a reviewer with the skill 'medical', whom the queue lacks"),
+        ("removed", "a reviewer, whom the queue lacks"),
         ("paused", "with the skill 'medical', paused: a lead lifts the pause"),
     ],
 )
 def test_what_a_queue_lacks_is_said(session: Session, change: str, said: str) -> None:
     desk = build_desk(session, splits={"train": 1})
     notes(session, desk, 1)
-    queue = desk.open(session, assignment=MEDICAL)
-    if change == "skill":
+    skills = Assignment() if change == "removed" else MEDICAL
+    queue = desk.open(session, assignment=skills)
+    if change == "removed":
+        session.execute(delete(Membership))
+    elif change == "skill":
         session.execute(update(Membership).values(skills=[]))
     elif change == "left":
         desk.experts[1].active = False
