@@ -18,7 +18,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from backend.engines.adapter_config import read_json_object, unserved_by_vllm
-from backend.errors import Conflict, InvalidInput, NotFound
+from backend.errors import Conflict, Forbidden, InvalidInput, NotFound
 from backend.services import projects
 from backend.services.adapter_files import project_artifacts
 from backend.services.model_cards import write_card
@@ -47,6 +47,7 @@ from training.config import (
     RESULT_NAME,
     ConfigError,
     Method,
+    Reporter,
     TrainingConfig,
     parse_config,
     progress_file,
@@ -129,6 +130,23 @@ def check_training_config(config: Mapping[str, Any]) -> None:
         "validation_file": "later" if _is_watched(config) else None,
     }
     _parsed({**_shared(config), **config, **later})
+
+
+def refuse_reporters(config: Mapping[str, Any]) -> None:
+    """Refuse a configuration out of a request that would have the server send figures elsewhere.
+
+    The packages report under the accounts and to the addresses of the server's own environment.
+
+    Raises:
+        Forbidden: it names a reporter other than TensorBoard, which writes beside the adapter.
+    """
+    named = config.get("report_to") or ()
+    told = named if isinstance(named, list | tuple) else [named]
+    if away := [str(name)[:40] for name in told if name != Reporter.TENSORBOARD]:
+        raise Forbidden(
+            f"A request may not have the loss sent to {away[0]!r}.",
+            hint="Leave report_to out, or start the training at the server's command line.",
+        )
 
 
 def _refuse_ours(config: Mapping[str, Any]) -> None:

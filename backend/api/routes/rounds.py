@@ -19,6 +19,7 @@ from backend.services.lineage import trace
 from backend.services.metric_specs import allowed_metrics
 from backend.services.review.withdrawals import withdraw_review
 from backend.services.rounds.plans import plan_from_content
+from backend.services.training import refuse_reporters
 from backend.tables.rounds import Round
 
 router = APIRouter(tags=["rounds"])
@@ -74,6 +75,7 @@ def start_round(
 ) -> shapes.RoundShown:
     """Begin a round; a worker takes its steps."""
     plan = plan_from_content(body.plan)
+    refuse_reporters(plan.config)
     row = rounds.start_round(
         session,
         project_id,

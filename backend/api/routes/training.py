@@ -49,6 +49,7 @@ def start_training(
 ) -> TrainingRunShown:
     """Lay down a training and queue it; refused where no success manifest is set."""
     require_in_project(session, project_id, training_set_id=body.training_set_id)
+    training.refuse_reporters(body.config)
     run = training.create_training_run(
         session,
         project_id=project_id,

@@ -70,6 +70,8 @@ def test_no_body_says_who_does_it(house: House) -> None:
         ({"started_by_id": 1}, 422, "wrong at started_by_id"),
         ({"metrics": ["evaluate:/tmp/evil"]}, 403, "may not use the metric"),
         ({"metrics": ["exact_match@a=b", "json_schema:/etc/passwd"]}, 403, "may not use"),
+        ({"config": {"report_to": ["tensorboard", "wandb"]}}, 403, "loss sent to 'wandb'"),
+        ({"config": {"report_to": "mlflow"}}, 403, "loss sent to 'mlflow'"),
         ({"review": {"reviewers": ["expert0-theirs"]}}, 422, "active person of this project"),
         ({"review": {"reviewers": ["nobody"]}}, 422, "active person of this project"),
         ({"review": {"reviewers": ["expert0-ours"], "rubric": FILE}}, 422, "no rubric named"),
@@ -82,6 +84,14 @@ def test_a_plan_is_checked_against_who_sends_it(
     path = f"/api/v1/projects/{barred.desk.project.id}/rounds"
     answer = client.post(path, json={"plan": {**PLAN, **changes}})
     assert (answer.status_code, said in answer.text) == (status, True), answer.text
+
+
+@pytest.mark.parametrize("named", [["mlflow"], ["wandb"], "wandb"])
+def test_a_request_has_the_loss_sent_nowhere(barred: House, named: object) -> None:
+    client, project = barred.client("engineer"), barred.desk.project.id
+    body = {"training_set_id": 1, "adapter_name": "v9", "config": {"report_to": named}}
+    answer = client.post(f"/api/v1/projects/{project}/training-runs", json=body)
+    assert (answer.status_code, "loss sent to" in answer.text) == (403, True), answer.text
 
 
 @pytest.mark.parametrize("metric", ["evaluate:/tmp/evil", "json_schema:/etc/passwd", "embedding:x"])
