@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from backend.services.projects import set_manifest
+from backend.tables.curation import TrainingSet
 from tests.backend.api.conftest import House
 
 BAR = "name: bar\nlines: [{metric: exact_match, margin: 0.1}]"
@@ -89,7 +90,11 @@ def test_a_plan_is_checked_against_who_sends_it(
 @pytest.mark.parametrize("named", [["mlflow"], ["wandb"], "wandb"])
 def test_a_request_has_the_loss_sent_nowhere(barred: House, named: object) -> None:
     client, project = barred.client("engineer"), barred.desk.project.id
-    body = {"training_set_id": 1, "adapter_name": "v9", "config": {"report_to": named}}
+    with barred.sessions.begin() as session:
+        frozen = TrainingSet(project_id=project, name="s", recipe={}, digest="0" * 64, n_rows=0)
+        session.add(frozen)
+        session.flush()
+        body = {"training_set_id": frozen.id, "adapter_name": "v9", "config": {"report_to": named}}
     answer = client.post(f"/api/v1/projects/{project}/training-runs", json=body)
     assert (answer.status_code, "loss sent to" in answer.text) == (403, True), answer.text
 
