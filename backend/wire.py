@@ -188,7 +188,8 @@ def error_of(response: httpx.Response) -> StropError:
 
 
 def _classes(root: type[StropError]) -> dict[str, type[StropError]]:
-    found = {root.slug: root}
+    """The class of each slug; one that has none of its own comes back as the class above it."""
+    found = {root.slug: root} if "slug" in vars(root) else {}
     for kind in root.__subclasses__():
         found.update(_classes(kind))
     return found

@@ -102,7 +102,7 @@ def check(
 
     Training rows that repeat a held-out prompt are listed, and the exit code is 2.
     """
-    from backend.services.datasets import refuse_leaks
+    from backend.services.datasets import groups_on_both_sides, refuse_leaks, warn_of_groups
     from backend.settings import load_settings
 
     rows = _read_files(
@@ -114,6 +114,8 @@ def check(
     prompts = len({row.content_digest for row in rows})
     groups = len({row.group for row in rows if row.group is not None})
     typer.echo(f"{len(rows)} examples, {prompts} different prompts, {groups} groups.")
+    if rows[0].split is not None and (told := warn_of_groups(groups_on_both_sides(rows))):
+        typer.echo(f"note: {told}", err=True)
     refuse_leaks(rows, source_name=", ".join(files))
 
 
@@ -211,12 +213,16 @@ def _version_row(session: Session, version: DatasetVersion) -> dict[str, object]
 
 
 def _show_version(session: Session, version: DatasetVersion, *, json: bool) -> None:
+    from backend.services.datasets import warn_of_groups
+
     row = _version_row(session, version)
     if json:
         print_json(row)
         return
     splits = ", ".join(f"{name} {row[name]}" for name in ("train", "validation", "test"))
     typer.echo(f"{row['dataset']} version {row['version']} ({row['digest']}): {splits}.")
+    if told := warn_of_groups(version.split_recipe.get("groups_on_both_sides", 0)):
+        typer.echo(f"note: {told}", err=True)
     dropped = version.split_recipe.get("dropped_as_leaks", [])
     if dropped:
         typer.echo(f"{len(dropped)} training rows left out: they repeat a held-out prompt.")

@@ -90,11 +90,14 @@ def prepare_import(
     recipe: dict[str, Any] = {"method": "given"}
     if rows[0].split is None:
         rows, recipe = _split(rows, seed=seed, fractions=fractions)
+    else:
+        recipe["groups_on_both_sides"] = groups_on_both_sides(rows)
     leaks = _leaks(rows)
     if drop_leaks and leaks:
-        dropped = {leak.train.example for leak in leaks}
-        rows = [row for row in rows if row.external_id not in dropped]
-        recipe["dropped_as_leaks"] = [leak.train.example for leak in leaks]
+        dropped = list(dict.fromkeys(leak.train.example for leak in leaks))
+        left_out = set(dropped)
+        rows = [row for row in rows if row.external_id not in left_out]
+        recipe["dropped_as_leaks"] = dropped
         leaks = []
     return PreparedImport(rows, source_name, recipe, leaks, rows_digest(rows))
 
@@ -205,6 +208,25 @@ def _linked(rows: Sequence[Row]) -> list[tuple[int, int]]:
         (min(a, b), max(a, b)) for one, other in pairs for a, b in [(owners[one], owners[other])]
     }
     return sorted((one, other) for one, other in linked if one != other)
+
+
+def groups_on_both_sides(rows: Sequence[Row]) -> int:
+    """Groups that a given split has both in training and held out."""
+    sides: dict[bool, set[str]] = {True: set(), False: set()}
+    for row in rows:
+        if row.group is not None:
+            sides[row.split == Split.TRAIN].add(row.group)
+    return len(sides[True] & sides[False])
+
+
+def warn_of_groups(shared: int) -> str | None:
+    """What it means that a given split parts groups; None where it parts none."""
+    if not shared:
+        return None
+    return (
+        f"{shared} groups stand both in training and held out: figures on the held-out examples "
+        "say nothing of groups never seen. Leave the split to Strop, and groups stay together."
+    )
 
 
 def refuse_leaks(rows: Sequence[Row], *, source_name: str) -> None:

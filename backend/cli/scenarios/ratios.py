@@ -59,7 +59,7 @@ def claim_kept(
             no example has a value of all three.
     """
     base, mine, best, n, drawn = _figures(session, score_run_id, label, models)
-    least, most = _percentiles([c - a for a, _, c in drawn])
+    least, most = _bounds([c - a for a, _, c in drawn])  # a gain in every resample may be certain
     if least <= 0 <= most:
         raise CannotCompute(
             f"No share of a gain in {label}: none was shown "
@@ -83,6 +83,10 @@ def shares_of(drawn: Sequence[tuple[float, float]]) -> list[float]:
 def _percentiles(values: Sequence[float]) -> tuple[float, float]:
     if min(values) == max(values):
         raise CannotCompute(f"No interval: all {len(values)} resamples are alike.")
+    return _bounds(values)
+
+
+def _bounds(values: Sequence[float]) -> tuple[float, float]:
     import numpy as np
 
     from evaluators.statistics.bootstrap import percentile_interval

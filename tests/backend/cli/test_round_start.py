@@ -31,7 +31,9 @@ def test_a_round_holds_back_the_stated_share(
     monkeypatch.setenv("STROP_DATABASE_URL", settings.url)
     sessions = connect(settings)
     with sessions.begin() as session:
-        project_id = build_desk(session, splits={"train": 2}).project.id
+        desk = build_desk(session, splits={"train": 2, "test": 2})
+        desk.open(session, "q")
+        project_id = desk.project.id
         set_manifest(session, project_id, BAR)
     plan = tmp_path / "plan.yaml"
     plan.write_text(PLAN, encoding="utf-8")

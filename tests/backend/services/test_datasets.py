@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from backend.errors import InvalidInput, NotFound
 from backend.services import datasets
-from backend.services.datasets import Row, import_dataset
+from backend.services.datasets import Row, import_dataset, prepare_import, warn_of_groups
 from backend.services.projects import create_project
 from backend.services.prompts import chat_messages, digest_text
 from backend.tables.datasets import Example
@@ -91,3 +91,20 @@ def test_prompt_digest_folds_case_space_and_composition(
 ) -> None:
     assert (digest_text(first, None) == digest_text(second, None)) is same
     assert digest_text("a", "b") != digest_text("a b", None)
+
+
+@pytest.mark.parametrize(
+    ("splits", "shared"),
+    [(("train", "train", "test"), 1), (("train", "train", "train"), 0), ((None, None, None), None)],
+)
+def test_groups_that_a_given_split_parts_are_counted(
+    splits: tuple[str | None, ...], shared: int | None
+) -> None:
+    groups = ("a", "b", "a")
+    rows = [
+        Row(str(n), f"something quite different {n}" * 3, group=group, split=split)
+        for n, (group, split) in enumerate(zip(groups, splits, strict=True))
+    ]
+    prepared = prepare_import(rows, source_name="f")
+    assert prepared.recipe.get("groups_on_both_sides") == shared
+    assert (warn_of_groups(shared or 0) is None) is (not shared)

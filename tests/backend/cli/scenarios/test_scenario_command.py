@@ -15,6 +15,7 @@ from backend.errors import JobFailed
 from backend.services import rounds
 from backend.services.projects import parse_manifest
 from backend.settings import Settings
+from backend.tables.rounds import Round
 from tests.fixtures_scenarios import StandInDemo, stand_in_demo
 
 BAR = "name: b\nlines:\n  - {metric: invented, direction: lower, margin: 0.1}\n"
@@ -70,7 +71,10 @@ def demo(settings: Settings) -> StandInDemo:
 def test_a_round_that_fails_ends_the_scenario_with_its_reason(demo: StandInDemo) -> None:
     with demo.installation.sessions.begin() as session:
         plan = rounds.parse_plan(json.dumps({**PLAN, "engine": "fake", "sign": False}))
-        rounds.start_round(session, demo.project_id, plan, started_by_id=None, now=utc_now())
+        now = utc_now()  # laid down as it was before plans were checked at the start
+        row = Round(project_id=demo.project_id, number=1, plan=plan.model_dump(mode="json"))
+        row.started_at = row.since = now
+        session.add(row)
     settings = demo.installation.settings
     rounds.advance_rounds(demo.installation.sessions, settings, now=utc_now())
     with pytest.raises(JobFailed, match=r"Round 1 is failed: .*nowhere"):
