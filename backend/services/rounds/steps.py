@@ -230,7 +230,7 @@ def _review(turn: Turn) -> Moved | Waits:
         return Moved(Phase.DECIDE, f"the votes of {found.name!r} are in")
     progress = review.queue_progress(turn.session, opened)
     votes = f"blind votes in {found.name!r}: {progress.done} of {progress.total}"
-    decided = _decided(turn.session, opened, plan) if progress.done else None
+    decided = _decided(turn, opened, plan) if progress.done else None
     if decided is None or not plan.stop_when_decided:
         return Waits(votes)
     review.close_queue(turn.session, opened, now=turn.now)
@@ -257,10 +257,14 @@ def _open_votes(turn: Turn, plan: ReviewPlan) -> ReviewQueue:
     )
 
 
-def _decided(session: Session, queue_id: int, plan: ReviewPlan) -> str | None:
-    """What the votes have decided, in words; None as long as they have not."""
+def _decided(turn: Turn, queue_id: int, plan: ReviewPlan) -> str | None:
+    """What the votes have decided, in words; None as long as they have not.
+
+    At the error that the manifest allows, by which the verdict will judge them.
+    """
+    alpha = manifest_of(current_manifest(turn.session, turn.row.project_id)).alpha
     try:
-        (watch,) = watch_queue(session, queue_id, margin=plan.margin)
+        (watch,) = watch_queue(turn.session, queue_id, margin=plan.margin, alpha=alpha)
     except CannotCompute:
         return None
     return None if watch.decision == "undecided" else watch.sentence

@@ -266,6 +266,15 @@ def test_votes_end_when_they_have_decided_and_not_before(loop: Loop) -> None:
     assert loop.row().phase == "sign"
 
 
+def test_votes_end_at_the_error_that_the_manifest_allows(loop: Loop) -> None:
+    with loop.sessions.begin() as session:
+        set_manifest(session, loop.project_id, f"alpha: 0.0001\n{BAR}")
+    _bring_to_votes(loop)
+    loop.vote(16)
+    loop.advance()
+    assert loop.row().phase == "review"
+
+
 def _bring_to_votes(loop: Loop, **plan: Any) -> None:
     loop.start(**plan)
     loop.advance()
