@@ -240,8 +240,12 @@ def _vote_evidence(
             told = watch.more_limit is not None and forecast_at == margin
             if told and (margin == 0 or candidate.id == watch.model_b_id):
                 return replace(evidence, more=watch.more, forecast=_vote_forecast(watch))
-            return evidence
+            return replace(evidence, forecast=UNTOLD)
     raise CannotCompute(f"The queue {queue.name!r} does not show these two models.")
+
+
+# The interval of votes that are watched does not narrow by the square root law.
+UNTOLD = "how many more votes would settle it cannot be told yet"
 
 
 def _watched_evidence(watch: Watch, candidate: ModelVersion) -> Evidence:

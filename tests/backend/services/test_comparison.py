@@ -378,6 +378,19 @@ def test_a_line_on_a_slice_takes_the_votes_of_that_slice(
             comparison._vote_evidence(session, queue, *desk.models, 0.95, slice={"task": "other"})
 
 
+def test_few_votes_promise_no_number_of_further_ones(
+    sqlite_sessions: sessionmaker[Session],
+) -> None:
+    with sqlite_sessions() as session:
+        desk = build_desk(session, splits={"test": 20})
+        queue = desk.open(session, "blind", kind="pair")
+        vote_on_pairs(session, desk, queue, "vvbv")
+        evidence = comparison._vote_evidence(session, queue, *desk.models, 0.95, threshold=0.5)
+        judged = judge_line(ManifestLine(metric="win_rate", threshold=0.5), evidence)
+        assert judged.more is None
+        assert "cannot be told yet" in judged.reason
+
+
 def test_votes_of_people_are_not_called_simulated(sqlite_sessions: sessionmaker[Session]) -> None:
     with sqlite_sessions() as session:
         desk = build_desk(session, splits={"test": 40})
