@@ -271,13 +271,21 @@ def _watch(
         planned=planned,
         decided_at=decided_at,
         saved=saved,
-        more=None if forecast is None else forecast.more,
-        more_low=None if forecast is None else forecast.low,
-        more_high=None if forecast is None else forecast.high,
-        more_limit=None if forecast is None else forecast.limit,
+        **_more(forecast),
         n_simulated=sum(vote.simulated for vote in stands),
         series=() if state is None else state.series,
     )
+
+
+def _more(forecast: VoteForecast | None) -> dict[str, int | None]:
+    if forecast is None:
+        return dict.fromkeys(("more", "more_low", "more_high", "more_limit"))
+    return {
+        "more": forecast.more,
+        "more_low": forecast.low,
+        "more_high": forecast.high,
+        "more_limit": forecast.limit,
+    }
 
 
 def _judge(
