@@ -9,9 +9,13 @@ from uuid import uuid4
 import psycopg
 import pytest
 from alembic import command
-from sqlalchemy import inspect
+from sqlalchemy import inspect, select
 
-from backend.db import alembic_config, migrate, open_database
+from backend.db import alembic_config, migrate, open_database, session_factory, utc_now
+from backend.services.projects import create_project
+from backend.services.prompts import digest_text
+from backend.services.users import create_user
+from backend.tables.datasets import AcceptedLeak, Dataset, DatasetVersion, Example
 
 
 def _empty_sqlite(tmp_path: Path, _: pytest.FixtureRequest) -> str:
@@ -53,3 +57,63 @@ def test_migrations_go_up_match_the_tables_and_go_down(
     command.check(alembic_config(url))
     command.downgrade(alembic_config(url), "base")
     assert _tables(url) == set()
+
+
+@pytest.mark.parametrize(
+    "make_empty", [_empty_sqlite, pytest.param(_empty_postgres, marks=pytest.mark.postgres)]
+)
+def test_prompts_of_before_are_known_again(
+    make_empty: Callable[[Path, pytest.FixtureRequest], str],
+    tmp_path: Path,
+    request: pytest.FixtureRequest,
+) -> None:
+    """Digests of former rules become those by which the same prompt is known now."""
+    url = make_empty(tmp_path, request)
+    migrate(url)
+    engine = open_database(url)
+    texts = ["plain", "caf\u00e9 &amp; t\u200bea", "МЕТФОРМИН 500 mg twice a day"]
+    with session_factory(engine).begin() as session:
+        project = create_project(session, "p", base_model="base")
+        version = DatasetVersion(
+            dataset=Dataset(name="d", project_id=project.id),
+            number=1,
+            digest="0" * 64,
+            n_examples=3,
+            source_name="d",
+            split_recipe={},
+        )
+        session.add(version)
+        session.flush()
+        former = {text: f"{n}" * 64 for n, text in enumerate(texts)}
+        for text, digest in former.items():
+            session.add(
+                Example(
+                    dataset_version_id=version.id,
+                    external_id=text,
+                    input=text,
+                    split="test",
+                    content_digest=digest,
+                )
+            )
+        reviewer = create_user(session, "eva", "lead")
+        session.add(
+            AcceptedLeak(
+                project_id=project.id,
+                train_digest=former[texts[0]],
+                held_out_digest=former[texts[1]],
+                kind="near",
+                similarity=0.9,
+                reason="r",
+                accepted_by_id=reviewer.id,
+                accepted_at=utc_now(),
+            )
+        )
+    command.downgrade(alembic_config(url), "0016")
+    migrate(url)
+    now = {text: digest_text(text, None) for text in texts}
+    with session_factory(engine)() as session:
+        assert {e.input: e.content_digest for e in session.scalars(select(Example))} == now
+        accepted = session.scalars(select(AcceptedLeak)).one()
+        assert accepted.train_digest == now[texts[0]]
+        assert accepted.held_out_digest == now[texts[1]]
+    engine.dispose()
