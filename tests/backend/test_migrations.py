@@ -91,6 +91,8 @@ def test_prompts_of_before_are_known_again(
                     dataset_version_id=version.id,
                     external_id=text,
                     input=text,
+                    references=[],
+                    slices={},
                     split="test",
                     content_digest=digest,
                 )
