@@ -82,6 +82,11 @@ class DeskClient(Wire):
         path = f"/v1/my/review-queues/{queue_id}/gold-results"
         return self._get_list(review.GoldFeedback, path)
 
+    def lapsed(self, queue_id: int, slot_id: int, version: int) -> review.ClaimAnswer:
+        """An item that went to somebody else before I had answered, with my draft of it."""
+        path = f"/v1/my/review-queues/{queue_id}/lapsed"
+        return self._get(review.ClaimAnswer, path, slot_id=slot_id, version=version)
+
     def links(self, slot_id: int) -> list[review.Link]:
         """Which stretches of the output the source supports, and where."""
         return self._get_list(review.Link, f"/v1/review-slots/{slot_id}/links")

@@ -5,9 +5,10 @@ Transitions as in `desk_state`: they talk to the API, and an error becomes words
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import datetime
 
-from backend.errors import NotAuthenticated, StropError
+from backend.errors import LeaseLost, NotAuthenticated, StropError
 from backend.schemas.review import ClaimAnswer, OwnReview
 from dashboard.desk_api import DeskClient, Past
 from dashboard.desk_sending import LONGEST_HISTORY
@@ -132,6 +133,26 @@ def leave_as_it_was(desk: Desk, client: DeskClient, *, now: datetime) -> None:
         take_next(desk, client, now=now)
     else:
         receive_claim(desk, receipt.next)
+
+
+def take_up_again(desk: Desk, client: DeskClient, item: str, *, now: datetime) -> None:
+    """Begin with the item that the browser still has on screen, though the desk before is gone.
+
+    Where it went to somebody else meanwhile, it stays on screen with all that was entered, which
+    can be sent as a further answer; else the person has it still, or gets their next one.
+
+    Args:
+        item: `item_key` of what was on screen, as the page's address has it.
+    """
+    slot_id, _, version = item.partition("-")
+    if slot_id.isdecimal() and version.isdecimal():
+        with suppress(StropError):  # `take_next` says what is wrong, where something is
+            lapsed = client.lapsed(desk.queue_id, int(slot_id), int(version))
+            clear_desk(desk, now)
+            receive_claim(desk, lapsed)
+            desk.problem = LeaseLost("This item was given to a colleague meanwhile.")
+            return
+    take_next(desk, client, now=now)
 
 
 def lead_on(desk: Desk, client: DeskClient, *, words: bool, now: datetime) -> None:

@@ -64,7 +64,8 @@ def logout_page() -> str:
     """One question and one button: a link alone must not sign anybody out."""
     return _page(
         "Sign out of Strop",
-        """<p>Your drafts are saved. You can go on where you stopped.</p>
+        """<p>What the desk called saved is kept: you can go on there. What it has not saved
+is only on its page; look there before you sign out.</p>
 <form method="post" action="logout"><button type="submit">Sign out</button></form>""",
     )
 

@@ -48,6 +48,7 @@ RULES: dict[str, Access] = {
     "GET /v1/my/review-queues": Access.SIGNED_IN,
     "GET /v1/my/review-queues/{queue_id}": Access.REVIEWER,
     "GET /v1/my/review-queues/{queue_id}/reviews": Access.REVIEWER,
+    "GET /v1/my/review-queues/{queue_id}/lapsed": Access.REVIEWER,
     "POST /v1/review-queues/{queue_id}/claim": Access.REVIEWER,
     "PUT /v1/review-slots/{slot_id}/draft": Access.REVIEWER,
     "POST /v1/review-slots/{slot_id}/heartbeat": Access.REVIEWER,

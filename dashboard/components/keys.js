@@ -19,6 +19,15 @@ function questionOf(place) {
   return box ? [box, QUESTION.exec(box.className)?.[1] ?? null] : [null, null];
 }
 
+// A desk that the server opens anew, after a restart or a long time without a line, learns from the
+// address what is on screen here. It is no step that one could go back to.
+function noteInAddress(item) {
+  const here = new URL(location.href);
+  if (here.searchParams.get("item") === item) return;
+  here.searchParams.set("item", item);
+  history.replaceState(history.state, "", here);
+}
+
 class Keys {
   constructor(root) {
     this.sheet = root.querySelector("dialog");
@@ -45,6 +54,7 @@ class Keys {
     this.drawSheet();
     this.goTo(data.missing);
     document.documentElement.dataset.stropItem = data.item;  // which item the keys are for
+    noteInAddress(data.item);
   }
 
   drawSheet() {

@@ -20,7 +20,7 @@ from dashboard.components.address import note_in_address
 from dashboard.components.frame import show_state
 from dashboard.components.jump import jump_to_top
 from dashboard.components.marked_text import plain
-from dashboard.desk_after import lead_on, load_history
+from dashboard.desk_after import lead_on, load_history, take_up_again
 from dashboard.desk_state import Desk, Screen, has_words, lose_item, take_next, tick
 from dashboard.session import QUEUE_KEY, current_client, my_queues, sign_in_ended
 from dashboard.views.desk_entered import take_what_was_entered
@@ -88,7 +88,9 @@ def desk_of(queue_id: int) -> Desk:
     if key not in st.session_state:
         now = datetime.now(UTC)
         st.session_state[key] = Desk(queue_id, sitting=now.isoformat())
-        take_next(st.session_state[key], current_client(), now=now)
+        take_up_again(
+            st.session_state[key], current_client(), st.query_params.get("item", ""), now=now
+        )
         load_history(st.session_state[key], current_client())
     desk: Desk = st.session_state[key]
     return desk

@@ -41,6 +41,7 @@ CASES = {
     "long": (LONG, "The pressure on the last visit was 209/80, and 999 mg were given."),
     "hostile": (HOSTILE, f"39 EUR {HOSTILE} \x1b[1mend"),
     "scales": (NOTE, "Viktor Beck takes 5 mg ramipril daily."),
+    "digits": (NOTE, "Viktor Beck takes 5 mg ramipril twice."),
 }
 BOTH = {"overlap": 2, "overlap_share": 1.0}  # every item is reviewed by both experts
 SCALES = """
@@ -100,7 +101,8 @@ def open_one(
     models: list[ModelVersion],
     **more: object,
 ) -> int:
-    rubrics = {"scales": parse_rubric(SCALES), "pairs": find_rubric("blind_pair")}
+    scales = parse_rubric(SCALES)
+    rubrics = {"scales": scales, "digits": scales, "pairs": find_rubric("blind_pair")}
     rubric = rubrics.get(name, find_rubric("clinical_note"))
     queue = open_queue(
         session,

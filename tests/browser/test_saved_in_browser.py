@@ -24,6 +24,7 @@ from tests.browser.at_desk import (
 )
 from tests.browser.conftest import Desk, fill_in_form, running_server, sign_in
 from tests.browser.seed import PASSWORD
+from tests.fixtures_ports import lasting_port
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
@@ -224,6 +225,43 @@ class TestLate:
         assert "twenty minutes of work" in said
 
 
+def test_words_outlive_the_server_and_the_loss_of_the_item(page: Page, clinic: Desk) -> None:
+    port = lasting_port()
+    with running_server(clinic.settings, port=port) as (address, server):
+        own = Desk(address, clinic.settings, clinic.seeded, clinic.sessions)
+        sign_in(page, own, "bert")
+        slot = open_queue_named(page, "emoji")
+        page.evaluate("window.stropStayed = true")
+        write(page, "saved before")
+        wait_for_words(clinic, slot, "saved before")
+        server.send_signal(signal.SIGKILL)
+        server.wait()
+    page.wait_for_selector(".strop-offline:visible")
+    write(page, "saved before, and written with nobody there")
+    slot_id = int(slot.split("-")[0])
+    with clinic.sessions.begin() as session:
+        session.execute(
+            update(ReviewSlot)
+            .where(ReviewSlot.id == slot_id)
+            .values(owner_id=find_user(session, "anna").id, version=ReviewSlot.version + 1)
+        )
+    with running_server(clinic.settings, port=port):
+        page.wait_for_selector("text=was given to a colleague")
+        assert page.evaluate("window.stropStayed") is True
+        assert slot_on_screen(page) == slot
+        assert page.locator(REMARK).first.input_value().endswith("with nobody there")
+        assert page.locator(SAVED).count() == 0
+        TestSecondWindow().answer(page)
+        page.keyboard.press("Control+Enter")
+        wait_for_next(page, slot)
+    with clinic.sessions() as session:
+        late = session.scalars(
+            select(Review).where(Review.slot_id == slot_id, Review.extra.is_(True))
+        ).one()
+        said = f"{late.comment} {[rating.value for rating in late.ratings]}"
+    assert "with nobody there" in said
+
+
 def test_nothing_is_called_saved_while_the_server_does_not_answer(page: Page, clinic: Desk) -> None:
     with running_server(clinic.settings) as (address, server):
         own = Desk(address, clinic.settings, clinic.seeded, clinic.sessions)
@@ -250,7 +288,7 @@ class TestKeys:
         self, page: Page, clinic: Desk
     ) -> None:
         sign_in(page, clinic, "bert")
-        slot = open_queue_named(page, "scales")
+        slot = open_queue_named(page, "digits")
         page.keyboard.press("s")
         page.keyboard.press("3")  # typed ahead of the drawing
         page.wait_for_selector(f".st-key-desk-skipping-{slot} [aria-checked=true]")
@@ -262,7 +300,7 @@ class TestKeys:
         self, page: Page, clinic: Desk
     ) -> None:
         sign_in(page, clinic, "bert")
-        slot = open_queue_named(page, "scales")
+        slot = open_queue_named(page, "digits")
         page.keyboard.type("1423")  # a verdict, stars, and two of several
         wait_until_draft(
             clinic, slot, ratings={"safe": "pass", "good": 4, "faults": '["dose", "name"]'}

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from backend.errors import StropError
+from backend.errors import NotFound, StropError
 from backend.rubrics import Rubric, find_rubric
 from backend.schemas.comparison import (
     BarShown,
@@ -98,6 +98,7 @@ class FakeClient(FakeReports):
     linked: list[Link] = field(default_factory=list)
     gold_results: list[GoldFeedback] = field(default_factory=list)
     revisable: bool = True
+    went_to_a_colleague: tuple[int, int] | None = None
     adjudication: AdjudicationView | None = None
     reason: Any = None
     message: str | None = None
@@ -215,6 +216,13 @@ class FakeClient(FakeReports):
     def links(self, slot_id: int) -> list[Link]:
         self._may_fail("links")
         return self.linked
+
+    def lapsed(self, queue_id: int, slot_id: int, version: int) -> ClaimAnswer:
+        self._may_fail("lapsed")
+        if (slot_id, version) != self.went_to_a_colleague:
+            raise NotFound("No such item of yours has lapsed.")
+        claim = self._claim(slot_id, version=version)
+        return ClaimAnswer(claim=claim, progress=claim.progress)
 
     def my_reviews(self, queue_id: int, *, limit: int = 20) -> list[OwnReview]:
         return [

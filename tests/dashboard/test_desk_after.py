@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from backend.errors import Conflict, NotAuthenticated, ServerUnavailable, StropError
+from backend.errors import Conflict, LeaseLost, NotAuthenticated, ServerUnavailable, StropError
 from backend.rubrics import find_rubric
 from backend.schemas.review import AdjudicationView, Answer, GoldFeedback, Link
 from dashboard.desk_after import (
@@ -19,6 +19,7 @@ from dashboard.desk_after import (
     load_history,
     revise,
     take_adjudication,
+    take_up_again,
 )
 from dashboard.desk_sending import LONGEST_HISTORY, skip, submit
 from dashboard.desk_state import (
@@ -117,6 +118,36 @@ class TestRevise:
         leave_as_it_was(desk, client, now=NOW)
         assert (desk.history[0].review_id, desk.claim and desk.claim.revising) == (1, False)
         assert client.skipped == {1: "Left as it was"}
+
+
+class TestTakenUpAgain:
+    """The server has no desk of this tab any more; the browser names the item on its screen."""
+
+    def test_what_went_to_a_colleague_stays_and_is_sent_as_a_further_answer(self) -> None:
+        client = FakeClient(went_to_a_colleague=(3, 2), drafts={3: Answer(comment="half")})
+        desk = Desk(queue_id=1)
+        take_up_again(desk, client, "3-2", now=NOW)
+        assert (desk.item_key, desk.answer.comment) == ("3-2", "half")
+        assert isinstance(desk.problem, LeaseLost)
+        change_answer(desk, comment="half and the rest")
+        save_if_changed(desk, client)
+        assert client.drafts[3].comment == "half"  # it is not theirs to save
+        finish_one(desk, client)
+        assert client.submitted[3].comment == "half and the rest"
+        assert (desk.item_key, desk.problem) == ("2-1", None)
+
+    @pytest.mark.parametrize("item", ["", "1-1", "9-9", "x", "-", "3-2-1", "\u00b2-1", "none"])
+    def test_else_their_own_item_comes(self, item: str) -> None:
+        client = FakeClient(went_to_a_colleague=(3, 2))
+        desk = Desk(queue_id=1)
+        take_up_again(desk, client, item, now=NOW)
+        assert (desk.item_key, desk.problem) == ("1-1", None)
+
+    def test_an_error_is_said(self) -> None:
+        away = ServerUnavailable("No longer.")
+        desk = Desk(queue_id=1)
+        take_up_again(desk, FakeClient(fail={"lapsed": away, "claim": away}), "3-2", now=NOW)
+        assert (desk.screen, desk.problem) == (Screen.ERROR, away)
 
 
 class TestSecondWindow:

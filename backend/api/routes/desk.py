@@ -14,6 +14,7 @@ from backend.services import review
 from backend.services.review import adjudication, gold
 from backend.services.review.blind import name_for_reviewers
 from backend.services.review.links import find_links
+from backend.services.review.views import lapsed_item
 from backend.services.review.work import left_for, next_queue_for
 from backend.tables.review import Purpose, ReviewQueue
 
@@ -192,6 +193,34 @@ def save_draft(
     draft: dict[str, Any] = body.answer.model_dump(mode="json", exclude_defaults=True)
     until = review.save_draft(session, slot_id, body.version, user.id, draft, now=now)
     return shapes.LeaseShown(slot_id=slot_id, version=body.version, lease_until=until, at=now)
+
+
+@router.get("/my/review-queues/{queue_id}/lapsed")
+def show_lapsed(
+    queue_id: int,
+    slot_id: Annotated[int, Query(ge=1)],
+    version: Annotated[int, Query(ge=1, description="Of the lease that has lapsed.")],
+    session: SessionDep,
+    user: CurrentUser,
+    now: NowDep,
+) -> shapes.ClaimAnswer:
+    """An item that went to somebody else before I had answered, with what I had saved of it.
+
+    It is not mine any more: an answer is kept as a further one.
+    """
+    item, draft = lapsed_item(session, queue_id, slot_id, version, user.id)
+    progress = _progress(session, queue_id, user.id)
+    shown = shapes.Claim(
+        slot_id=slot_id,
+        version=version,
+        lease_until=now,
+        resumed=True,
+        kind=_kind(item.kind),
+        item=shapes.ItemView.model_validate(item),
+        draft=shapes.Answer.model_validate(draft) if draft else None,
+        progress=progress,
+    )
+    return shapes.ClaimAnswer(claim=shown, progress=progress)
 
 
 @router.get("/review-slots/{slot_id}/links")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import Any
 
 from sqlalchemy import or_, select
 from sqlalchemy.orm import Session
@@ -20,6 +21,7 @@ from backend.tables.review import (
     Review,
     ReviewItem,
     ReviewQueue,
+    ReviewSlot,
     ReviewState,
 )
 
@@ -97,6 +99,34 @@ def my_reviews(
         )
     reviews: Sequence[Review] = session.scalars(query.limit(limit)).all()
     return [_past(session, review) for review in reviews]
+
+
+def lapsed_item(
+    session: Session, queue_id: int, slot_id: int, version: int, user_id: int
+) -> tuple[ItemView, dict[str, Any]]:
+    """An item that went to somebody else before its person had answered, and their draft of it.
+
+    Raises:
+        NotFound: the person never held it under this version, has finished it, or holds it still;
+            or it is of another queue.
+    """
+    query = (
+        select(Review)
+        .join(ReviewSlot, ReviewSlot.id == Review.slot_id)
+        .where(
+            ReviewSlot.queue_id == queue_id,
+            Review.slot_id == slot_id,
+            Review.slot_version == version,
+            Review.reviewer_id == user_id,
+            Review.state == ReviewState.DRAFT,
+            or_(ReviewSlot.owner_id.is_distinct_from(user_id), ReviewSlot.version != version),
+        )
+        .execution_options(populate_existing=True)
+    )
+    review = session.scalars(query).first()
+    if review is None:
+        raise NotFound("No such item of yours has lapsed.", hint="Ask for the next one.")
+    return show_item(session, review.item), dict(review.draft or {})
 
 
 def past_review(session: Session, review_id: int, user_id: int) -> PastReview:

@@ -92,8 +92,13 @@ def test_answer_under_anothers_lease_is_refused(house: House) -> None:
         assert send(house, held, act, "colleague", **body).status_code == 404
 
 
-def test_late_answer_is_kept_as_an_extra(house: House) -> None:
+def test_late_answer_is_kept_as_an_extra(house_on_both: House) -> None:
+    house = house_on_both
     held = claim(house)
+    send(house, held, "draft", answer={"comment": "half of it"})
+    asked = f"lapsed?slot_id={held['slot_id']}&version={held['version']}"
+    path = f"/api/v1/my/review-queues/{house.queue_id}/{asked}"
+    assert house.client("expert").get(path).status_code == 404  # it is theirs
     for _ in range(5):
         send(house, claim(house, "colleague"), "submit", "colleague", answer=ANSWER)
     house.clock.move(seconds=601)
@@ -102,7 +107,13 @@ def test_late_answer_is_kept_as_an_extra(house: House) -> None:
     assert lost.status_code == 409
     assert lost.json()["type"] == "urn:strop:problem:lease-lost"
     assert "given to a colleague" in lost.json()["detail"]
+    elsewhere = f"/api/v1/my/review-queues/{house.pair_queue_id}/{asked}"
+    assert house.client("expert").get(elsewhere).status_code == 404
+    lapsed = house.client("expert").get(path).json()["claim"]
+    assert (lapsed["item"], lapsed["draft"]["comment"]) == (held["item"], "half of it")
+    assert house.client("colleague").get(path).status_code == 404  # it never was theirs
     late = send(house, held, "submit", answer=ANSWER).json()
+    assert house.client("expert").get(path).status_code == 404  # it is answered
     assert (late["state"], late["extra"], late["repeated"]) == ("submitted", True, False)
     assert send(house, held, "submit", answer=ANSWER).json() == {**late, "repeated": True}
     path = f"/api/v1/my/review-queues/{house.queue_id}/reviews"

@@ -93,6 +93,9 @@ CASES: dict[str, Case] = {
     "GET /v1/my/review-queues": Case(by="expert"),
     "GET /v1/my/review-queues/{queue_id}": Case(by="expert"),
     "GET /v1/my/review-queues/{queue_id}/reviews": Case(by="expert"),
+    "GET /v1/my/review-queues/{queue_id}/lapsed": Case(
+        by="expert", query="slot_id=1&version=1", status=404
+    ),
     "GET /v1/review-slots/{slot_id}/links": Case(by="expert"),
     "PUT /v1/review-slots/{slot_id}/draft": Case(
         by="expert", body={"version": "VERSION", "answer": {"comment": "half"}}

@@ -347,6 +347,7 @@ def test_all_that_an_expert_reaches_is_their_own() -> None:
         "POST /v1/review-slots/{slot_id}/heartbeat",
         "POST /v1/review-slots/{slot_id}/submit",
         "POST /v1/review-slots/{slot_id}/skip",
+        "GET /v1/my/review-queues/{queue_id}/lapsed",
         "GET /v1/review-slots/{slot_id}/links",
         "POST /v1/my/reviews/{review_id}/revise",
         "POST /v1/review-queues/{queue_id}/adjudications/claim",
