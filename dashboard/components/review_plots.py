@@ -53,6 +53,12 @@ def forecast_fan(
     ]
 
 
+def _days_in(*series: Sequence[Row]) -> int:
+    """Days from the first point to the last; an axis with more ticks names a day twice."""
+    days = [date.fromisoformat(point["day"]) for points in series for point in points]
+    return max(1, (max(days) - min(days)).days) if days else 1
+
+
 def burn_up_plot(
     days: Sequence[DayShown], *, done: int, total: int, forecast: ForecastShown
 ) -> dict[str, Any]:
@@ -60,7 +66,8 @@ def burn_up_plot(
     points = done_by_day(days, done=done)
     last = max((day.day for day in days), default=date.min)
     fan = forecast_fan(last, done=done, total=total, forecast=forecast) if days else []
-    x = {"field": "day", "type": "temporal", "title": None, "axis": {"format": "%d %b"}}
+    axis = {"format": "%d %b", "tickCount": min(8, _days_in(points, fan)), "labelOverlap": True}
+    x = {"field": "day", "type": "temporal", "title": None, "axis": axis}
     y = {"type": "quantitative", "title": "reviews done", "scale": {"domainMin": 0}}
     layers: list[dict[str, Any]] = [
         {

@@ -33,7 +33,6 @@ VOTE_KEYS = {"left": "A", "right": "B", "tie": "E", "both_bad": "X", "cannot_jud
 def show_answer(desk: Desk, rubric: Rubric) -> None:
     """Everything that the expert answers an item with."""
     assert desk.claim is not None
-    _show_notice(desk)
     _show_guidelines(desk, rubric)
     if desk.claim.adjudication is not None:
         _show_answers_that_differ(desk, rubric)
@@ -51,8 +50,16 @@ def show_answer(desk: Desk, rubric: Rubric) -> None:
     _show_actions(desk, rubric)
 
 
-def _show_notice(desk: Desk) -> None:
-    """What has to be known of this item before it is answered, and the way out of it."""
+def show_notice(desk: Desk) -> None:
+    """What has to be known of this item before it is answered, and the way out of it.
+
+    Its place is there without a notice too: nothing below is drawn anew when there is one.
+    """
+    with st.container(key="desk-notice", horizontal=True, vertical_alignment="center"):
+        _fill_notice(desk)
+
+
+def _fill_notice(desk: Desk) -> None:
     assert desk.claim is not None
     if desk.problem is not None:
         late = isinstance(desk.problem, LeaseLost)

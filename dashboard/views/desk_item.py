@@ -14,7 +14,7 @@ from dashboard.components.reader import show_reader, wants_links
 from dashboard.desk_after import ask_for_links_again, fetch_links
 from dashboard.desk_state import Desk, save_if_changed, unsaved
 from dashboard.session import current_client
-from dashboard.views.desk_answer import VOTE_KEYS, show_answer
+from dashboard.views.desk_answer import VOTE_KEYS, show_answer, show_notice
 from dashboard.views.desk_entered import correction_key, take_what_was_entered
 from dashboard.views.desk_side import saved_html, show_side
 
@@ -53,6 +53,7 @@ def show_item(desk: Desk, queue: ReviewQueueForMe, rubric: Rubric) -> None:
     assert desk.claim is not None
     take_what_was_entered(desk, rubric)
     pair = desk.claim.kind == "pair"
+    show_notice(desk)
     with st.container(key=f"desk-panes-{desk.claim.kind}"):
         side, texts, questions = st.columns([1, 3, 2])
     with side:

@@ -138,6 +138,8 @@ def saved_html(desk: Desk, *, zone: ZoneInfo) -> str:
     word = "Nothing to save yet"
     if desk.saved_at is not None:
         word = f"✓ Saved {desk.saved_at.astimezone(zone):%H:%M:%S}"
+    elif desk.claim is not None and desk.claim.revising and not desk.claim.resumed:
+        word = "Nothing changed yet"
     elif desk.saved is not None:
         word = "✓ Draft restored"
     elif desk.sent_at is not None:

@@ -52,7 +52,7 @@ def graph_of(lineage: LineageShown) -> str:
         for node in lineage.nodes
     ]
     edges = [
-        f"{_quoted(e.source)} -> {_quoted(e.target)} [label={_quoted(e.label)}]"
+        f"{_quoted(e.source)} -> {_quoted(e.target)} [label={_quoted(f'  {e.label}')}]"
         for e in lineage.edges
     ]
     style = "rankdir=TB; ranksep=0.35; "

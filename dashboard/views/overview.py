@@ -77,7 +77,7 @@ def _show_verdict(comparisons: Sequence[ComparisonShown]) -> None:
     newest = max(comparisons, key=lambda comparison: comparison.id)
     facts: dict[str, Cell] = {
         "verdict": verdict_tag(newest.verdict),
-        **({"decide nothing by it": tag} if (tag := simulated_tag(newest.n_simulated)) else {}),
+        **({"to know first": tag} if (tag := simulated_tag(newest.n_simulated)) else {}),
         "candidate": Link(newest.candidate, address_of("verdicts", comparison=newest.id)),
         "baseline": newest.baseline,
         "when": moment(newest.created_at),

@@ -9,7 +9,6 @@ import streamlit as st
 from backend.schemas.review_queues import ReviewQueueShown
 from backend.schemas.review_reports import ReviewerQualityShown
 from dashboard.components.frame import escape, problems_shown, show_done
-from dashboard.components.marked_text import plain
 from dashboard.session import current_client
 
 
@@ -46,7 +45,7 @@ def offer_pause(queue: ReviewQueueShown, people: Sequence[ReviewerQualityShown])
         return
     with st.popover("Pause somebody"):
         st.write("They keep what they hold and see a kind message; nothing that they did is lost.")
-        who = st.selectbox("Reviewer", at_work, format_func=plain, key=f"pause-who-{queue.id}")
+        who = st.selectbox("Reviewer", at_work, key=f"pause-who-{queue.id}")
         why = st.text_input("Why", max_chars=2_000, key=f"pause-why-{queue.id}")
         ready = bool(why.strip())
         if st.button("Pause", key=f"pause-{queue.id}", disabled=not ready) and who:

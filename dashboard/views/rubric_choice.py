@@ -12,7 +12,6 @@ from backend.schemas.quality import RubricShown
 from backend.schemas.review import QueueKindName
 from backend.schemas.review_designs import OpeningDefaults
 from dashboard.components.frame import Cell, problems_shown, show_done, table_html
-from dashboard.components.marked_text import plain
 from dashboard.session import current_client, current_project
 
 ASKED_COLUMNS = ["question", "as it is asked", "scale"]
@@ -69,7 +68,7 @@ def asked_rows(rubric: Rubric) -> list[list[Cell]]:
 
 def _title(name: str, own: dict[str, RubricShown]) -> str:
     if name in own:
-        return plain(f"{own[name].name}, version {own[name].version}, of this project")
+        return f"{own[name].name}, version {own[name].version}, of this project"
     return name.replace("_", " ")
 
 

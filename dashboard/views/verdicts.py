@@ -66,7 +66,7 @@ def _choose(found: Sequence[ComparisonShown]) -> ComparisonShown:
 def _show_comparison(one: ComparisonDetail) -> None:
     facts: dict[str, Cell] = {
         "verdict": verdict_tag(one.verdict),
-        **({"decide nothing by it": tag} if (tag := simulated_tag(one.n_simulated)) else {}),
+        **({"to know first": tag} if (tag := simulated_tag(one.n_simulated)) else {}),
         "candidate": one.candidate,
         "baseline": one.baseline,
         "rests on": f"score run {one.score_run_id}, bar {one.manifest_id}"

@@ -60,7 +60,7 @@ def forecast_finish(
         return Forecast(0, len(active), pace, None, None, None, LEVEL, left, done)
     if len(active) < LEAST_DAYS or sum(active) < LEAST_REVIEWS:
         reason = (
-            f"Cannot say yet: {sum(active)} reviews on {len(active)} days; it takes "
+            f"Cannot say yet: {sum(active)} reviews on {_days(len(active))}; it takes "
             f"{LEAST_REVIEWS} reviews on {LEAST_DAYS} days."
         )
         return Forecast(remaining, len(active), pace, None, None, None, LEVEL, left, reason, reason)
@@ -75,9 +75,13 @@ def forecast_finish(
     return Forecast(remaining, len(active), pace, middle, early, late, LEVEL, left, sentence)
 
 
+def _days(n: int) -> str:
+    return "1 day" if n == 1 else f"{n} days"
+
+
 def _pace(active: Sequence[int]) -> Measured:
     if len(active) < LEAST_DAYS:
-        reason = f"Reviews came on {len(active)} days; {LEAST_DAYS} are needed."
+        reason = f"Reviews came on {_days(len(active))}; {LEAST_DAYS} are needed."
         return unknown(reason, n=len(active), unit="reviews per active day")
     return mean_of("pace", [float(n) for n in active], unit="reviews per active day")
 

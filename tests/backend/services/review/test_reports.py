@@ -91,7 +91,7 @@ def test_the_range_holds_what_comes_about() -> None:
     ("counts", "reason"),
     [
         ((), "0 reviews on 0 days"),
-        ((50,), "50 reviews on 1 days"),
+        ((50,), "50 reviews on 1 day;"),
         ((3, 3, 3), "9 reviews on 3 days"),
     ],
 )
