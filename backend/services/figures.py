@@ -18,6 +18,7 @@ from backend.services.metric_specs import WIN_RATE, MetricSpec, get_score_run, m
 from backend.services.score_reads import ScoreReads, data_part, read_scores
 
 if TYPE_CHECKING:
+    from backend.tables.scoring import ScoreRun
     from evaluators.metric import Metric
     from evaluators.metrics.labels import ClassRow
     from evaluators.types import Difference, Figure
@@ -227,7 +228,7 @@ def _summarise(model_id: int, spec: MetricSpec, reads: ScoreReads, level: float)
 
     mine = list(reads.of_model(model_id, spec).values())
     scores, groups = [r.score for r in mine], [r.group for r in mine]
-    figure = aggregate(_metric(spec), scores, groups, seed=reads.run.seed, level=level)
+    figure = aggregate(_metric(spec, reads.run), scores, groups, seed=reads.run.seed, level=level)
     return replace(figure, signature=figure.signature + data_part(reads.run))
 
 
@@ -239,7 +240,7 @@ def _compare(
     old, new = (reads.of_model(model_id, spec) for model_id in pair)
     units = [unit for unit in old if unit in new]
     difference = paired_difference(
-        _metric(spec),
+        _metric(spec, reads.run),
         [old[unit].score for unit in units],
         [new[unit].score for unit in units],
         [old[unit].group for unit in units],
@@ -249,10 +250,14 @@ def _compare(
     return replace(difference, signature=difference.signature + data_part(reads.run))
 
 
-def _metric(spec: MetricSpec) -> Metric:
+def _metric(spec: MetricSpec, run: ScoreRun) -> Metric:
+    """The metric in the version that scored; a run of before versions were kept has today's."""
     from evaluators.registry import resolve_metrics
 
-    return resolve_metrics([spec.metric])[0]
+    metric = resolve_metrics([spec.metric])[0]
+    scored = [entry.get("version") for entry in run.metrics if entry["metric"] == spec.metric]
+    version = next((version for version in scored if version is not None), metric.version)
+    return replace(metric, version=version)
 
 
 def class_report(

@@ -110,7 +110,14 @@ def create_score_run(
             )
     row = ScoreRun(
         generation_run_id=generation_run_id,
-        metrics=[{"metric": spec.metric, "slice": dict(spec.slice)} for spec in specs],
+        metrics=[
+            {
+                "metric": spec.metric,
+                "slice": dict(spec.slice),
+                "version": allowed.resolve([spec.metric])[0].version,
+            }
+            for spec in specs
+        ],
         seed=seed,
     )
     session.add(row)

@@ -109,6 +109,16 @@ def test_figures_have_n_interval_and_signature(session: Session) -> None:
         assert part in v1.figure.signature
 
 
+def test_a_figure_names_the_version_that_scored(session: Session) -> None:
+    _, score_run_id = _scored(session, "rougeL")
+    run = scoring.get_score_run(session, score_run_id)
+    assert run.metrics[0]["version"] == 2
+    run.metrics = [{**run.metrics[0], "version": 1}]
+    base, _ = scoring.model_figures(session, score_run_id)
+    assert base.figure is not None
+    assert base.figure.signature.startswith("rougeL|strop:1|")
+
+
 def test_figures_are_the_same_when_read_again(session: Session) -> None:
     _, score_run_id = _scored(session, "token_f1", "bleu", "rougeL", "f1")
     first = scoring.model_figures(session, score_run_id)
