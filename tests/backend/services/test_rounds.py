@@ -619,6 +619,7 @@ def test_the_plan_in_the_readme_is_a_plan() -> None:
         (RuntimeError("a \x00 and \ud83d"), "RuntimeError: a \\x00 and \\ud83d"),
         (InvalidInput("No.", hint="Do this."), "No. Do this."),
     ],
+    ids=["value", "key", "no text", "ours"],
 )
 def test_whatever_a_step_raises_is_the_rounds_own(
     loop: Loop, error: Exception, kept: str, monkeypatch: pytest.MonkeyPatch
