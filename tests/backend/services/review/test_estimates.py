@@ -221,7 +221,7 @@ def test_too_few_reviews_are_a_reason_and_not_a_number(session: Session, desk: D
     review_all(session, desk, queue, most=2)
     found = by_name(queue_estimates(session, queue.id))["faithful", None]
     assert found.figure.value is None
-    assert "no interval" in (found.figure.error or "")
+    assert "Too few independent items" in (found.figure.error or "")
     assert found.n_reviewed == 2
 
 
