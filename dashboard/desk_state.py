@@ -69,6 +69,7 @@ class Desk:
         gone: the item was finished in another window; `desk_after.lead_on` settles what is next.
         signed_out: the sign-in has ended; everything stays as it is until there is another.
         revised: the answer that stands until the one on screen takes its place.
+        noted: `item_key` of the last drawing; from the second on the server is told by the address.
         staying: the question of several options that digits answer until the person goes on.
         history: own answers, the last one first.
         upheld: contests of the person that a lead has upheld, the last one first.
@@ -102,6 +103,7 @@ class Desk:
     digits_taken: int = 0
     tried: int = 0
     runs: int = 0
+    noted: str = ""
     history: list[Past] = field(default_factory=list)
     history_loaded: bool = False
     upheld: list[GoldFeedback] = field(default_factory=list)

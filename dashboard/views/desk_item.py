@@ -6,6 +6,7 @@ import streamlit as st
 
 from backend.rubrics import Rubric
 from backend.schemas.review import ReviewQueueForMe
+from dashboard.components.address import note_in_address
 from dashboard.components.editor import text_editor
 from dashboard.components.frame import browser_zone, escape
 from dashboard.components.keys import ActiveTime, listen_for_keys
@@ -66,6 +67,8 @@ def show_item(desk: Desk, queue: ReviewQueueForMe, rubric: Rubric) -> None:
     with questions, st.container(key="desk-questions"):
         show_answer(desk, rubric)
     _listen(desk, rubric)  # the last of all: keys are for an item when it is on screen, not before
+    if desk.problem is not None and desk.runs == 1:
+        st.rerun()  # what the browser held through a loss of its desk is there for the second run
     if unsaved(desk) and desk.problem is None:
         before = desk.save_problem
         save_if_changed(desk, current_client())
@@ -76,6 +79,9 @@ def show_item(desk: Desk, queue: ReviewQueueForMe, rubric: Rubric) -> None:
 
 def _listen(desk: Desk, rubric: Rubric) -> None:
     assert desk.claim is not None
+    if desk.item_key == desk.noted:  # keys.js has it in the address by now: no step to go back to
+        note_in_address("item", desk.item_key)
+    desk.noted = desk.item_key
     pair = desk.claim.kind == "pair"
     item = desk.item_key
     keys = {"s": f"skip-{item}", "g": "desk-guidelines", "u": "desk-back"}

@@ -250,6 +250,7 @@ def test_words_outlive_the_server_and_the_loss_of_the_item(page: Page, clinic: D
         assert page.evaluate("window.stropStayed") is True
         assert slot_on_screen(page) == slot
         assert page.locator(REMARK).first.input_value().endswith("with nobody there")
+        page.wait_for_selector(".st-key-desk-saved >> text=Not saved. The item went to a colleague")
         assert page.locator(SAVED).count() == 0
         TestSecondWindow().answer(page)
         page.keyboard.press("Control+Enter")
