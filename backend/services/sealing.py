@@ -8,7 +8,9 @@ secret is set. Sealed is Fernet (AES-128-CBC with HMAC-SHA256), so a changed row
 from __future__ import annotations
 
 import base64
+import contextlib
 import os
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,7 +19,7 @@ from sqlalchemy import not_, select
 from sqlalchemy.orm import Session
 
 from backend.errors import Conflict
-from backend.private_files import KEY_FILE, make_file, make_folder
+from backend.private_files import KEY_FILE, make_folder
 from backend.settings import Settings
 from backend.tables.users import IdempotencyKey
 from backend.tables.webhooks import Webhook
@@ -81,15 +83,14 @@ def _read_key(file: Path) -> bytes:
     """The key in the file; the first process to come makes it, and none overwrites it."""
     make_folder(file.parent)
     if not file.exists():
-        draft = file.with_name(f"{KEY_FILE}.{os.getpid()}")
-        make_file(draft)
-        draft.write_bytes(os.urandom(KEY_BYTES))
+        handle, draft = tempfile.mkstemp(dir=file.parent, prefix=f"{KEY_FILE}.")  # 600, its own
         try:
-            os.link(draft, file)
-        except FileExistsError:
-            pass
+            with os.fdopen(handle, "wb") as stream:
+                stream.write(os.urandom(KEY_BYTES))
+            with contextlib.suppress(FileExistsError):
+                os.link(draft, file)
         finally:
-            draft.unlink()
+            os.unlink(draft)
     key = file.read_bytes()
     if len(key) != KEY_BYTES:
         raise Conflict(f"{file} is not a key of {KEY_BYTES} bytes.", hint="Restore it.")
