@@ -96,7 +96,9 @@ def seed_project(
 
 def _seed(session: Session, settings: Settings, rows: list[Row]) -> Seeded:
     project = create_project(session, "telecom-desk", base_model="demo-base")
-    version = import_dataset(session, project.id, "demo", rows, source_name="demo.jsonl")
+    version = import_dataset(
+        session, project.id, "demo", rows, source_name="demo.jsonl", drop_leaks=True
+    )
     base, adapter = _models(session, project)
     run = _run(session, project, version, [base, adapter])
     scores = _score(session, run)

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
 pytestmark = pytest.mark.browser
+CONTESTED = select(GoldResult).where(GoldResult.contest_reason.is_not(None)).order_by(GoldResult.id)
 ANSWERS = ("verdict-pass", "omissions-none", "usefulness-4")
 KEPT, TAKEN_BACK = "The note says 5 mg of it.", "One may read it so."
 
@@ -85,7 +86,7 @@ def test_a_known_answer_is_contested_and_a_lead_decides(chromium: Browser, clini
         expert.get_by_text("Let us pause for a moment").wait_for()
 
         with clinic.sessions() as session:
-            result = session.scalars(select(GoldResult).order_by(GoldResult.id)).first()
+            result = session.scalars(CONTESTED).first()
             assert result is not None
             queue_id = result.gold.item.queue_id
         lead.goto(f"{clinic.address}/reviewers?queue={queue_id}")
@@ -111,7 +112,7 @@ def test_a_known_answer_is_contested_and_a_lead_decides(chromium: Browser, clini
 def check_contests(clinic: Desk) -> None:
     """Both contests with what became of them; the expert is paused no more."""
     with clinic.sessions() as session:
-        found = session.scalars(select(GoldResult).order_by(GoldResult.id)).all()[:2]
+        found = session.scalars(CONTESTED).all()
         paused = session.scalars(
             select(QueueMember.paused_at)
             .join(User, User.id == QueueMember.user_id)
