@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.browser
 INJECTED = (
     "() => document.querySelectorAll('.stHtml script, .stHtml img, .strop-table h1, .strop-text h1,"
-    " .strop-table a, .strop-text a').length"
+    ' .strop-text a, .strop-table a:not([href^="/"]), .strop-table a[href^="//"]\').length'
 )
 OVERFLOW = (
     "() => { const main = document.querySelector('[data-testid=stMain]');"
