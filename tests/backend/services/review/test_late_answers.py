@@ -116,7 +116,7 @@ def test_a_late_answer_counts_for_the_other_slot_of_the_item(session: Session, d
     queue_id = open_queue(session, desk, rules={}, n_items=1, overlap=2, overlap_share=1.0)
     first, second, third = desk.experts
     late = claim(session, queue_id, first)
-    other = claim(session, queue_id, second)
+    other = claim(session, queue_id, second, now=NOW + timedelta(seconds=300))
     taken = claim(session, queue_id, third, now=LATER)
     assert taken.slot_id == late.slot_id
     skip(session, other, second, now=LATER)
