@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 import streamlit as st
 
 from backend.errors import NotAuthenticated, StropError
-from backend.schemas.users import Me
+from backend.schemas.accounts import Me
 from dashboard.components.frame import load_style, show_problem, show_sign_in_link, show_state
 from dashboard.components.sign_in import show_sign_in
 from dashboard.session import (
@@ -24,23 +24,14 @@ from dashboard.session import (
     sign_in_ended,
     sign_out_wanted,
 )
-from dashboard.views import (
-    adjudication,
-    agreement,
-    desk,
-    exports,
-    guides,
-    lineage,
-    opening,
-    overview,
-    preferences,
-    queues,
-    reviewers,
-    rounds,
-    runs,
-    trainings,
-    verdicts,
-)
+from dashboard.views import exchange as exports
+from dashboard.views import guides, lineage, overview, rounds
+from dashboard.views import training as trainings
+from dashboard.views.review import adjudication, agreement, preferences, queues, reviewers
+from dashboard.views.review.desk import page as desk
+from dashboard.views.review.opening import page as opening
+from dashboard.views.runs import figures as runs
+from dashboard.views.verdicts import verdicts
 
 COMPONENTS = Path(__file__).parent / "components"
 ICON = COMPONENTS / "strop.svg"

@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Any
 import streamlit as st
 
 from backend.errors import Conflict, NotAuthenticated, NotFound, StropError
+from backend.schemas.accounts import Me
 from backend.schemas.projects import ProjectShown
-from backend.schemas.review import ReviewQueueForMe
-from backend.schemas.users import Me
+from backend.schemas.review.desk import ReviewQueueForMe
 from dashboard.components.frame import show_problem, show_sign_in_link
 from dashboard.components.marked_text import plain
-from dashboard.desk_state import Desk, save_if_changed, unsaved
+from dashboard.views.review.desk.state import Desk, save_if_changed, unsaved
 
 if TYPE_CHECKING:
     from backend.client import StropClient

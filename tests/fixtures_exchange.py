@@ -14,8 +14,8 @@ from backend.db import reading
 from backend.rubrics import Rubric, rubric_from_content
 from backend.services import review
 from backend.services.review import Answer, SpanMark
-from backend.tables.generation import Generation
 from backend.tables.review import ReviewQueue
+from backend.tables.runs import Generation
 from tests.fixtures_review import NOW, Desk, build_desk, score_with_flag
 
 OUTPUT = "🎺 Ça va? é 👩‍🚒 pays EUR 12 שלום"

@@ -9,13 +9,13 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from backend.services import review
-from backend.services.review.gold_items import add_gold
-from backend.services.review.gold_rows import GoldRow
+from backend.services.review.quality.gold_items import add_gold
+from backend.services.review.quality.gold_rows import GoldRow
 from backend.services.review.rules import QueueRules
-from backend.tables.generation import Generation
+from backend.tables.accounts import User
 from backend.tables.quality import GoldAnswer
 from backend.tables.review import Review, ReviewQueue
-from backend.tables.users import User
+from backend.tables.runs import Generation
 from tests.fixtures_review import NOW, Desk, submit
 
 KNOWN: dict[str, Any] = {"ratings": {"faithful": "no"}}

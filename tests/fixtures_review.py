@@ -13,16 +13,17 @@ from cryptography.fernet import Fernet, MultiFernet
 from sqlalchemy.orm import Session
 
 from backend.rubrics import Rubric, find_rubric
-from backend.services import review, scoring
-from backend.services.datasets import Row, import_dataset, list_examples
-from backend.services.sealing import Seal
+from backend.services import review
+from backend.services.accounts.sealing import Seal
+from backend.services.datasets.versions import Row, import_dataset, list_examples
+from backend.services.runs import scoring
+from backend.tables.accounts import Membership, Role, User
 from backend.tables.datasets import DatasetVersion, Example
-from backend.tables.generation import Generation, GenerationRun, GenerationRunModel
-from backend.tables.model_versions import ModelVersion
+from backend.tables.models import ModelVersion
 from backend.tables.projects import Project
 from backend.tables.review import ReviewItem, ReviewQueue
+from backend.tables.runs import Generation, GenerationRun, GenerationRunModel
 from backend.tables.scoring import Score, ScoreRun
-from backend.tables.users import Membership, Role, User
 
 SEAL = Seal(MultiFernet([Fernet(Fernet.generate_key())]))
 NOW = datetime(2026, 5, 4, 9, 0, tzinfo=UTC)

@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from sqlalchemy.orm import Session
 
 from backend.engines.base import SamplingParams
-from backend.services import generation
+from backend.services.runs import generation
 from backend.tables.datasets import Dataset, DatasetVersion, Example
-from backend.tables.generation import GenerationRun
-from backend.tables.model_versions import ModelVersion, Preflight
+from backend.tables.models import ModelVersion, Preflight
 from backend.tables.projects import Project
+from backend.tables.runs import GenerationRun
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,14 +20,15 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from backend.cli.common import Installation
-from backend.cli.demo_steps import Demo, make_project
+from backend.cli.demo.steps import Demo, make_project
 from backend.db import connect, utc_now
 from backend.engines.base import GenerationResult
-from backend.services import generation, queue, rounds, scoring
-from backend.services.model_versions import register_base
+from backend.services import queue, rounds
+from backend.services.models.versions import register_base
+from backend.services.runs import generation, scoring
 from backend.settings import DEMO_BASE, Settings
 from backend.tables.datasets import Example
-from backend.tables.model_versions import ModelVersion, Preflight
+from backend.tables.models import ModelVersion, Preflight
 from backend.tables.queue import Job, JobState
 from backend.tables.training import TrainingRun
 

@@ -5,14 +5,15 @@ from __future__ import annotations
 from sqlalchemy.orm import Session
 
 from backend.engines.base import GenerationResult
-from backend.services import comparison, generation, scoring
-from backend.services.model_versions import list_models
+from backend.services.models.versions import list_models
 from backend.services.projects import set_manifest
-from backend.tables.comparison import Comparison
+from backend.services.runs import generation, scoring
+from backend.services.verdicts import comparison
 from backend.tables.curation import TrainingSet
-from backend.tables.model_versions import ModelVersion
+from backend.tables.models import ModelVersion
 from backend.tables.projects import SuccessManifest
 from backend.tables.training import TrainingRun
+from backend.tables.verdicts import Comparison
 from tests.fixtures_runs import Laid, lay_down_preflight, lay_down_project, lay_down_run
 
 GOOD_BAR = """

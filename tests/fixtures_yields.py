@@ -11,13 +11,13 @@ from dataclasses import dataclass, field
 from sqlalchemy.orm import Session
 
 from backend.engines.base import GenerationResult, SamplingParams
-from backend.services import generation
 from backend.services.curation import Recipe, freeze_training_set
 from backend.services.review import Answer, SpanMark
+from backend.services.runs import generation
 from backend.services.yields import reviewed_prompts, start_replays
 from backend.tables.curation import Replay, TrainingSet
 from backend.tables.datasets import Example
-from backend.tables.model_versions import ModelVersion
+from backend.tables.models import ModelVersion
 from backend.tables.projects import SuccessManifest
 from backend.tables.rounds import Round
 from backend.tables.training import TrainingRun

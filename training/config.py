@@ -24,15 +24,15 @@ from pydantic import (
     model_validator,
 )
 
-from training.choices import Dtype as Dtype
-from training.choices import LoraShape as LoraShape
-from training.choices import Method as Method
-from training.choices import Reporter as Reporter
-from training.choices import Scheduler as Scheduler
-from training.choices import SearchSpace as SearchSpace
-from training.choices import Strict
-from training.choices import Weights as Weights
-from training.problems import describe_problem
+from training.results.problems import describe_problem
+from training.rows.choices import Dtype as Dtype
+from training.rows.choices import LoraShape as LoraShape
+from training.rows.choices import Method as Method
+from training.rows.choices import Reporter as Reporter
+from training.rows.choices import Scheduler as Scheduler
+from training.rows.choices import SearchSpace as SearchSpace
+from training.rows.choices import Strict
+from training.rows.choices import Weights as Weights
 
 Cadence = Literal["epoch"] | PositiveInt
 

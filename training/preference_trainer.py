@@ -16,9 +16,9 @@ from peft import PeftModel
 from torch.nn.functional import logsigmoid
 from trl import DPOTrainer, KTOTrainer
 
-from training.data import IGNORED
-from training.divergence import StopsWhenDiverged
-from training.measuring import MeasuresRows
+from training.results.divergence import StopsWhenDiverged
+from training.results.measuring import MeasuresRows
+from training.rows.data import IGNORED
 
 
 class _TakesUp:

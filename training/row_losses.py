@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 
 from training.config import TrainingError
-from training.intervals import (
+from training.results.intervals import (
     LEVEL,
     Estimate,
     difference_estimate,

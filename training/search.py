@@ -22,8 +22,6 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-from training import folders
-from training.card import render_card, search_verdict, trial_figures
 from training.config import (
     RESULT_NAME,
     Dtype,
@@ -33,9 +31,11 @@ from training.config import (
     partial_dir,
     trials_dir,
 )
-from training.divergence import Diverged
-from training.intervals import LEVEL, Estimate
+from training.results.card import render_card, search_verdict, trial_figures
+from training.results.divergence import Diverged
+from training.results.intervals import LEVEL, Estimate
 from training.row_losses import behind_the_best, read_losses
+from training.weights import folders
 
 SEARCH_NAME = "search.json"
 _SUMMED = ("tokens", "seconds", "cpu_seconds", "gpu_seconds", "starts")

@@ -24,9 +24,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from training import digest, folders
-from training.assemble import build_trainer, end_tokens_of, load_tokenizer, resolve_dtype
-from training.card import data_warnings
 from training.config import (
     EXIT_DONE,
     PROGRESS_NAME,
@@ -39,16 +36,19 @@ from training.config import (
     partial_dir,
     recipe_sha256,
 )
-from training.data import DataReport
-from training.divergence import Diverged
-from training.encode import Rows, by_length, encode, read_file, rendered_prompts
-from training.inputs import digest_inputs
-from training.loading import check_quantization
-from training.packing import pack
-from training.reporting import check_reporters, name_places
-from training.result import Outcome, write_result
+from training.results.card import data_warnings
+from training.results.divergence import Diverged
+from training.results.reporting import check_reporters, name_places
+from training.results.result import Outcome, write_result
+from training.results.spending import SPENT_NAME, Meter, Spent, over_processes
+from training.rows.assemble import build_trainer, end_tokens_of, load_tokenizer, resolve_dtype
+from training.rows.data import DataReport
+from training.rows.encode import Rows, by_length, encode, read_file, rendered_prompts
+from training.rows.inputs import digest_inputs
+from training.rows.packing import pack
 from training.search import run_search
-from training.spending import SPENT_NAME, Meter, Spent, over_processes
+from training.weights import digest, folders
+from training.weights.loading import check_quantization
 
 if TYPE_CHECKING:
     from transformers import Trainer

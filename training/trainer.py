@@ -20,11 +20,11 @@ from torch.utils.data import Sampler
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 from trl import SFTTrainer
 
-from training.curriculum import places, weighted_sum, with_weights
-from training.data import IGNORED, length_bucketed_order
-from training.divergence import StopsWhenDiverged, require_finite_number
-from training.measuring import MeasuresRows
-from training.parts import part_batch
+from training.results.divergence import StopsWhenDiverged, require_finite_number
+from training.results.measuring import MeasuresRows
+from training.rows.curriculum import places, weighted_sum, with_weights
+from training.rows.data import IGNORED, length_bucketed_order
+from training.rows.parts import part_batch
 
 _MOST_LOGITS = 1 << 26  # a quarter of a gigabyte; beyond it TRL's tiles are the better trade
 
@@ -69,7 +69,7 @@ class BucketTrainer(StopsWhenDiverged, MeasuresRows, SFTTrainer):  # type: ignor
 
     It takes its rows from a `BucketSampler` where it is given `lengths`. Rows with a place
     (`order`) are shown in that order instead, those with a `weight` weigh so much in the loss; see
-    training.curriculum.
+    training.rows.curriculum.
     """
 
     lengths: Sequence[int] | None = None

@@ -17,15 +17,15 @@ from backend.api.guards import READING, foreign_site, is_own_site
 from backend.api.rules import RULES, Access
 from backend.errors import Forbidden, InvalidInput, NotAuthenticated, NotFound
 from backend.schemas.common import whole_number
-from backend.services import access
-from backend.services.credentials import (
+from backend.services.accounts import access
+from backend.services.accounts.credentials import (
     is_unnoted,
     note_session,
     user_of_session,
     user_of_token,
 )
-from backend.services.users import may_sign, require_project_access
-from backend.tables.users import Role, User
+from backend.services.accounts.users import may_sign, require_project_access
+from backend.tables.accounts import Role, User
 
 COOKIE = "strop_session"
 

@@ -27,11 +27,11 @@ from starlette.concurrency import run_in_threadpool
 from backend.api.attempts import FailedLogins
 from backend.api.guards import READING
 from backend.db import utc_now
-from backend.services.kept_figures import KeptFigures
+from backend.services.accounts.sealing import Seal, open_seal
 from backend.services.pages import PageAsk
-from backend.services.sealing import Seal, open_seal
+from backend.services.runs.kept_figures import KeptFigures
 from backend.settings import Settings
-from backend.tables.users import User
+from backend.tables.accounts import User
 
 READERS = 12
 WRITERS = {"sqlite": 1, "postgresql": 4}

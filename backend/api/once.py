@@ -17,8 +17,8 @@ from sqlalchemy.orm import Session
 from starlette.concurrency import run_in_threadpool
 
 from backend.api.deps import CurrentUser, ServingDep, SessionDep
+from backend.services.accounts.sealing import Seal
 from backend.services.idempotency import find_answer, keep_answer, wait_for_turn
-from backend.services.sealing import Seal
 
 Answer = TypeVar("Answer", bound=BaseModel)
 REPLAYED = {"Idempotency-Replayed": "true"}

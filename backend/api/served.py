@@ -19,9 +19,10 @@ from backend.engines import open_server
 from backend.errors import InvalidInput, NotFound
 from backend.schemas.promotion import PromotionGiven
 from backend.schemas.rounds import RoundSigned
-from backend.services import promotion, rounds
-from backend.services.access import require_in_project
-from backend.services.serving import Move, ServingReport, serve_move
+from backend.services import rounds
+from backend.services.accounts.access import require_in_project
+from backend.services.models.serving import Move, ServingReport, serve_move
+from backend.services.verdicts import promotion
 from backend.tables.rounds import Round
 
 

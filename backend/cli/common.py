@@ -18,11 +18,11 @@ import typer
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session, sessionmaker
 
-    from backend.services.leak_checks import Acceptance
+    from backend.services.datasets.leaks import Acceptance
     from backend.settings import Settings
+    from backend.tables.accounts import User
     from backend.tables.projects import Project
-    from backend.tables.users import User
-    from evaluators.mapping import ColumnNames, Notes
+    from evaluators.files.mapping import ColumnNames, Notes
 
 Options = TypeVar("Options")
 FILE_WIDTH = 180
@@ -129,7 +129,7 @@ def working_in_project(
 def read_base_first(name: str | None) -> None:
     """Have the project's base registered, whose files are read in no transaction."""
     from backend.db import reading
-    from backend.services.model_versions import ensure_base
+    from backend.services.models.versions import ensure_base
     from backend.services.projects import get_project
 
     sessions = open_installation().sessions
@@ -145,8 +145,8 @@ def acting_person(session: Session, name: str | None) -> User:
         InvalidInput: nobody is named, and several people could have done it.
     """
     from backend.errors import InvalidInput
-    from backend.services.users import find_user, list_users
-    from backend.tables.users import Role
+    from backend.services.accounts.users import find_user, list_users
+    from backend.tables.accounts import Role
 
     if name is not None:
         return find_user(session, name)
@@ -171,8 +171,8 @@ def leak_acceptance(session: Session, reason: str | None, name: str | None) -> A
     """Who accepts leaks and why, from `--accept-leaks REASON --as USER`; both or neither."""
     from backend.db import utc_now
     from backend.errors import InvalidInput
-    from backend.services.leak_checks import Acceptance
-    from backend.services.users import find_user
+    from backend.services.accounts.users import find_user
+    from backend.services.datasets.leaks import Acceptance
 
     if reason is None:
         return None
@@ -183,7 +183,7 @@ def leak_acceptance(session: Session, reason: str | None, name: str | None) -> A
 
 def column_names(maps: Sequence[str] | None, *, several: bool = False) -> ColumnNames:
     """What `--map` says; with several files a column need be in one of them alone."""
-    from evaluators.mapping import ColumnNames, column_pairs
+    from evaluators.files.mapping import ColumnNames, column_pairs
 
     return ColumnNames(column_pairs(maps or ()), several=several)
 

@@ -9,7 +9,7 @@ import typer
 from backend.cli.common import JsonOption, ProjectOption, print_json, working_in_project
 
 if TYPE_CHECKING:
-    from backend.services.lineage import Lineage
+    from backend.services.lineage.trace import Lineage
 
 
 def command(
@@ -23,7 +23,7 @@ def command(
     """Follow an adapter to the corrections in it, or a correction to its adapters."""
     from dataclasses import asdict
 
-    from backend.services.lineage import trace
+    from backend.services.lineage.trace import trace
 
     with working_in_project(project) as (_, session, found):
         lineage = trace(session, found.id, name)

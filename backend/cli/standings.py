@@ -50,7 +50,7 @@ def look(
 
 
 def _generation_standing(session: Session, job: Job) -> Standing:
-    from backend.services.generation import run_progress
+    from backend.services.runs.generation import run_progress
 
     progress = run_progress(session, job.subject_id)
     starting = job.state == "running" and progress.done == 0
@@ -59,7 +59,7 @@ def _generation_standing(session: Session, job: Job) -> Standing:
 
 
 def _scoring_standing(session: Session, job: Job) -> Standing:
-    from backend.services.scoring import score_progress
+    from backend.services.runs.scoring import score_progress
 
     progress = score_progress(session, job.subject_id)
     title = f"score run {job.subject_id}: scoring"
@@ -67,7 +67,7 @@ def _scoring_standing(session: Session, job: Job) -> Standing:
 
 
 def _training_standing(session: Session, job: Job) -> Standing:
-    from backend.services.training import get_training_run, planned_epochs, training_progress
+    from backend.services.training.runs import get_training_run, planned_epochs, training_progress
 
     run = get_training_run(session, job.subject_id)
     curve = training_progress(run)

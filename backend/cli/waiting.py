@@ -212,7 +212,7 @@ def _has_workers(sessions: sessionmaker[Session], jobs: Sequence[Job]) -> bool:
 
 def start_worker(sessions: sessionmaker[Session], settings: Settings) -> OwnWorker:
     """Start `strop worker` as a process that ends with this one, logging to HOME/worker.log."""
-    from backend.cli.worker_process import end_with_parent
+    from backend.cli.operations.worker_process import end_with_parent
     from backend.settings import child_environment
 
     settings.home.mkdir(parents=True, exist_ok=True)

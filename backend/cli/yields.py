@@ -20,9 +20,9 @@ from backend.cli.common import (
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
-    from backend.services.review.measured import Measured
+    from backend.services.review.reports.measured import Measured
     from backend.services.yields import Outcome, RoundPoint, YieldReport
-    from backend.tables.model_versions import ModelVersion
+    from backend.tables.models import ModelVersion
     from backend.tables.projects import Project
     from backend.tables.rounds import Round
 
@@ -76,7 +76,7 @@ def _find(
 ) -> tuple[ModelVersion, Round | None]:
     from backend.schemas.common import whole_number
     from backend.services import yields
-    from backend.services.model_versions import find_model
+    from backend.services.models.versions import find_model
     from backend.services.rounds import find_round
 
     number = whole_number(what or "")

@@ -14,13 +14,13 @@ from backend.settings import Settings
 
 
 def _open_local(settings: Settings, urls: Sequence[str] | None) -> Engine:
-    from backend.engines.local import LocalEngine
+    from backend.engines.local.engine import LocalEngine
 
     return LocalEngine(batch_size=settings.batch_size, threads=settings.torch_threads)
 
 
 def _open_vllm(settings: Settings, urls: Sequence[str] | None) -> Engine:
-    from backend.engines.vllm import VllmEngine
+    from backend.engines.vllm.engine import VllmEngine
 
     key = settings.vllm_api_key
     return VllmEngine(
@@ -53,7 +53,7 @@ def open_engine(name: str, settings: Settings, *, urls: Sequence[str] | None = N
 
 def open_server(url: str, settings: Settings) -> AliasEngine:
     """One vLLM server as an engine, to be closed by the caller."""
-    from backend.engines.vllm import VllmEngine
+    from backend.engines.vllm.engine import VllmEngine
 
     key = settings.vllm_api_key
     return VllmEngine([url], api_key=key.get_secret_value() if key else None)

@@ -10,11 +10,12 @@ from backend.engines.base import GenerationRequest, GenerationResult, SamplingPa
 from backend.errors import EngineError, EngineUnavailable, InvalidInput
 from backend.jobs.parts import Parts, Workshop
 from backend.jobs.preflight import refuse_models
-from backend.services import generation, queue
-from backend.services.model_versions import register_base, served_model, serving_groups
-from backend.tables.generation import GenerationRun
-from backend.tables.model_versions import ModelVersion
+from backend.services import queue
+from backend.services.models.versions import register_base, served_model, serving_groups
+from backend.services.runs import generation
+from backend.tables.models import ModelVersion
 from backend.tables.queue import Job, JobState
+from backend.tables.runs import GenerationRun
 
 CHUNK = 256
 SAVE_AFTER_SECONDS = 1.0

@@ -11,13 +11,14 @@ from backend.db import reading
 from backend.engines import open_engine
 from backend.engines.base import Engine, Message
 from backend.errors import PreflightFailed, StropError
-from backend.services import generation, preflight
-from backend.services.model_versions import register_base, served_model
-from backend.services.preflight_agreement import Reference
-from backend.services.preflight_checks import Check, Digests
-from backend.services.preflight_training import read_training_prompts
+from backend.services.models.preflight import report as preflight
+from backend.services.models.preflight.agreement import Reference
+from backend.services.models.preflight.checks import Check, Digests
+from backend.services.models.preflight.templates import read_training_prompts
+from backend.services.models.versions import register_base, served_model
+from backend.services.runs import generation
 from backend.settings import Settings
-from backend.tables.model_versions import ModelVersion, Preflight
+from backend.tables.models import ModelVersion, Preflight
 
 
 def check_models(

@@ -7,7 +7,8 @@ from sqlalchemy.orm import Session
 from backend.db import reading, utc_now
 from backend.errors import Conflict
 from backend.jobs.parts import Parts, Workshop
-from backend.services import generation, queue, scoring
+from backend.services import queue
+from backend.services.runs import generation, scoring
 from backend.tables.queue import Job, JobState
 
 CHUNK = 250

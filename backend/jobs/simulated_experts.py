@@ -33,8 +33,8 @@ from backend.rubrics import (
 )
 from backend.services import review
 from backend.services.review import Answer, Choice, ItemView
+from backend.tables.accounts import User
 from backend.tables.review import ReviewItem
-from backend.tables.users import User
 
 GOOD_ENOUGH = 0.5
 CLOSE_CALL = 0.03

@@ -18,8 +18,9 @@ from pathlib import Path
 from backend.db import reading, utc_now
 from backend.errors import StropError
 from backend.jobs.parts import Parts, Workshop
-from backend.services import queue, training
-from backend.services.training_files import RunFiles, run_files
+from backend.services import queue
+from backend.services.training import runs as training
+from backend.services.training.files import RunFiles, run_files
 from backend.settings import child_environment
 from backend.tables.projects import Project
 from backend.tables.queue import Job, JobState

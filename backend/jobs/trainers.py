@@ -19,8 +19,9 @@ from sqlalchemy.orm import Session, sessionmaker
 
 from backend.db import reading
 from backend.jobs.train import lock_is_held
-from backend.services import queue, training
-from backend.services.training_files import run_files
+from backend.services import queue
+from backend.services.training import runs as training
+from backend.services.training.files import run_files
 from backend.settings import Settings
 from training.config import lock_file
 

@@ -25,15 +25,15 @@ from sqlalchemy.orm import Session, sessionmaker
 
 from backend.db import reading, utc_now
 from backend.errors import storable
-from backend.services.sealing import Seal
-from backend.services.webhook_deliveries import (
+from backend.services.accounts.sealing import Seal
+from backend.services.webhooks.deliveries import (
     Message,
     any_due,
     claim_due,
     claim_one,
     record_outcome,
 )
-from backend.services.webhooks import check_url
+from backend.services.webhooks.hooks import check_url
 
 TIMEOUT_S = 10.0
 PAUSE_S = 2.0

@@ -37,9 +37,9 @@ from backend.jobs.train import train_parts
 from backend.jobs.trainers import TrainerEnder
 from backend.jobs.webhooks import deliver_due, keep_delivering
 from backend.services import queue
+from backend.services.accounts.sealing import open_seal
 from backend.services.clearing import BATCH, clear_outlived
 from backend.services.rounds import advance_rounds
-from backend.services.sealing import open_seal
 from backend.settings import Settings
 
 ALL_QUEUES = tuple(dict.fromkeys(queue.QUEUES.values()))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pydantic import Field
 
 from backend.schemas.common import Given, Shown
-from backend.schemas.review_reports import Measured
+from backend.schemas.review.reports import Measured
 
 
 class DiagnosisShown(Shown):

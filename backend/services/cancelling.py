@@ -14,10 +14,11 @@ from datetime import datetime
 from sqlalchemy.orm import Session
 
 from backend.errors import Conflict
-from backend.services import queue, scoring
+from backend.services import queue
 from backend.services.queue import JobKind
+from backend.services.runs import scoring
+from backend.tables.accounts import User
 from backend.tables.queue import Job
-from backend.tables.users import User
 
 WORDS = {
     JobKind.GENERATE: "Run",

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import delete, or_, select
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
-from backend.tables.users import IdempotencyKey, LoginSession
+from backend.tables.accounts import IdempotencyKey, LoginSession
 from backend.tables.webhooks import DeliveryState, WebhookDelivery
 
 KEEP_KEYS = timedelta(days=7)

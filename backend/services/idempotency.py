@@ -8,8 +8,8 @@ from sqlalchemy import func, select, text
 from sqlalchemy.orm import Session
 
 from backend.errors import Conflict
-from backend.services.sealing import Seal
-from backend.tables.users import IdempotencyKey
+from backend.services.accounts.sealing import Seal
+from backend.tables.accounts import IdempotencyKey
 
 LONGEST_WAIT = "30s"
 

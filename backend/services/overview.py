@@ -7,16 +7,16 @@ from collections.abc import Iterator
 from sqlalchemy import func, or_, select
 from sqlalchemy.orm import Session
 
-from backend.services.model_versions import alias_target, list_models
+from backend.services.models.versions import alias_target, list_models
 from backend.services.pages import PageAsk, RowPage, page_of
-from backend.tables.generation import GenerationRun
-from backend.tables.model_versions import Preflight
+from backend.tables.accounts import User
+from backend.tables.models import Preflight
 from backend.tables.promotion import Promotion
 from backend.tables.queue import Job
 from backend.tables.review import Review, ReviewItem, ReviewState
+from backend.tables.runs import GenerationRun
 from backend.tables.scoring import Score, ScoreRun
 from backend.tables.training import TrainingRun
-from backend.tables.users import User
 
 
 def count_jobs(session: Session) -> dict[str, int]:

@@ -16,11 +16,11 @@ from sqlalchemy.orm import Session
 from backend.rubrics import rubric_from_content
 from backend.schemas.manifests import Manifest
 from backend.services.curation import stored_digest
-from backend.services.datasets import rows_digest, stored_rows
+from backend.services.datasets.versions import rows_digest, stored_rows
 from backend.services.projects import manifest_digest
 from backend.tables.curation import TrainingSet
 from backend.tables.datasets import DatasetVersion
-from backend.tables.model_versions import ModelVersion
+from backend.tables.models import ModelVersion
 from backend.tables.projects import SuccessManifest
 from backend.tables.review import RubricVersion
 from backend.tables.training import TrainingRun

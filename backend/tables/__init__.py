@@ -1,12 +1,10 @@
 """Tables, one module per stage; importing this package registers them all on `Base`."""
 
 from backend.db import Base
+from backend.tables import accounts as users
 from backend.tables import (
-    comparison,
     curation,
     datasets,
-    generation,
-    model_versions,
     projects,
     promotion,
     quality,
@@ -15,9 +13,11 @@ from backend.tables import (
     rounds,
     scoring,
     training,
-    users,
     webhooks,
 )
+from backend.tables import models as model_versions
+from backend.tables import runs as generation
+from backend.tables import verdicts as comparison
 
 __all__ = [
     "Base",

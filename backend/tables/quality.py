@@ -9,8 +9,8 @@ from sqlalchemy import ForeignKey, Index, String
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from backend.db import Base, utc_now
+from backend.tables.accounts import User
 from backend.tables.review import SLOT_ID, Review, ReviewItem, ReviewSlot
-from backend.tables.users import User
 
 
 class GoldAnswer(Base):

@@ -17,8 +17,8 @@ from sqlalchemy import BigInteger, ForeignKey, Index, Integer, String, UniqueCon
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from backend.db import Base, utc_now
-from backend.tables.generation import Generation, GenerationRun
-from backend.tables.users import User
+from backend.tables.accounts import User
+from backend.tables.runs import Generation, GenerationRun
 
 SLOT_ID = BigInteger().with_variant(Integer, "sqlite")  # an INTEGER of SQLite has 64 bits
 SLOT_IDS = 2**53  # what JavaScript counts exactly

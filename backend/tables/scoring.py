@@ -9,7 +9,7 @@ from sqlalchemy import ForeignKey, Index, String, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from backend.db import Base, utc_now
-from backend.tables.generation import Generation, GenerationRun
+from backend.tables.runs import Generation, GenerationRun
 
 
 class ScoreRun(Base):

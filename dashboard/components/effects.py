@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
-from backend.schemas.review_queues import ReviewShown
-from backend.schemas.review_reports import EffectShown
+from backend.schemas.review.queues import ReviewShown
+from backend.schemas.review.reports import EffectShown
 from dashboard.components.figures import p_text
 from dashboard.components.frame import Cell, Number
 from dashboard.components.measured import interval_points, measured_cell

@@ -6,7 +6,7 @@ Nothing here can name a model: the shapes that it is given hold none.
 from __future__ import annotations
 
 from backend.rubrics import Multi, Number, Rubric, Text, chosen_options
-from backend.schemas.review import Answer, QueueProgress
+from backend.schemas.review.desk import Answer, QueueProgress
 from dashboard.components.frame import escape
 from dashboard.components.questions import Value, choices_of
 

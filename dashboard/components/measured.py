@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from backend.schemas.review_reports import Measured
+from backend.schemas.review.reports import Measured
 from dashboard.components.frame import Cell, Number
 
 DIGITS = {"seconds": 0, "reviews per active day": 1}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from backend.schemas.model_versions import PreflightShown
+from backend.schemas.models import PreflightShown
 from dashboard.components.frame import Cell, Tag
 
 STATES: Mapping[bool | None, tuple[str, str]] = {

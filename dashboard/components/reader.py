@@ -15,7 +15,7 @@ from typing import Any
 import streamlit as st
 
 from backend.rubrics import Rubric
-from backend.schemas.review import ItemView, Link, MarkedSpan, ShownOutput
+from backend.schemas.review.desk import ItemView, Link, MarkedSpan, ShownOutput
 from dashboard.components.marked_text import LONGEST_SHOWN
 
 HERE = Path(__file__).parent

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from datetime import date, timedelta
 from typing import Any
 
-from backend.schemas.review_reports import DayShown, ForecastShown, WatchPoint
+from backend.schemas.review.reports import DayShown, ForecastShown, WatchPoint
 
 Row = Mapping[str, Any]
 TEAL = "#2f8079"

@@ -6,12 +6,12 @@ from collections.abc import Sequence
 
 import streamlit as st
 
-from backend.schemas.comparison import ComparisonShown
 from backend.schemas.manifests import Manifest
-from backend.schemas.model_versions import ModelVersionShown
+from backend.schemas.models import ModelVersionShown
 from backend.schemas.projects import ManifestShown
 from backend.schemas.queue import JobShown
-from backend.schemas.review_queues import ReviewQueueShown
+from backend.schemas.review.queues import ReviewQueueShown
+from backend.schemas.verdicts import ComparisonShown
 from dashboard.components.address import address_of
 from dashboard.components.frame import (
     Cell,
@@ -26,7 +26,7 @@ from dashboard.components.frame import (
     verdict_tag,
 )
 from dashboard.session import current_client, current_project
-from dashboard.views.queue_choice import NO_QUEUE
+from dashboard.views.review.queue_choice import NO_QUEUE
 
 SUBJECTS = {"generate": "generation run", "score": "score run", "train": "training run"}
 STATE_TAGS = {"done": "pass", "failed": "fail", "cancelled": "fail", "stopped": "inconclusive"}

@@ -22,7 +22,7 @@ from dashboard.components.frame import (
 )
 from dashboard.components.plots import intervals_plot
 from dashboard.session import current_client, current_project
-from dashboard.views.round_yields import show_yields
+from dashboard.views.yields import show_yields
 
 TIMELINE = (
     "round",

@@ -9,12 +9,12 @@ from sqlalchemy import select, update
 
 from backend.db import alembic_config, connect, migrate, utc_now
 from backend.services import review
-from backend.services.comparison import compare_models
 from backend.services.projects import set_manifest
 from backend.services.review import Answer
+from backend.services.verdicts.comparison import compare_models
 from backend.settings import Settings
-from backend.tables.comparison import Comparison
 from backend.tables.review import QueueMember, ReviewQueue
+from backend.tables.verdicts import Comparison
 from tests.fixtures_review import (
     GOOD,
     NOW,

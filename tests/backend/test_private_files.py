@@ -9,7 +9,7 @@ import pytest
 
 from backend.db import open_database
 from backend.private_files import KEY_FILE, close_installation, make_file
-from backend.services.sealing import open_seal
+from backend.services.accounts.sealing import open_seal
 from backend.settings import Settings
 
 

@@ -13,10 +13,10 @@ from sqlalchemy import Connection, insert, select, text, update
 from sqlalchemy.orm import Session, sessionmaker
 
 from backend.db import connect, migrate, utc_now
-from backend.services.credentials import create_token
-from backend.services.review.leases import ITEMS, QUEUES, SLOTS
+from backend.services.accounts.credentials import create_token
+from backend.services.review.desk.lease import ITEMS, QUEUES, SLOTS
 from backend.settings import Settings
-from backend.tables.generation import Generation
+from backend.tables.runs import Generation
 from tests.fixtures_review import build_desk
 
 OUTPUTS = 100

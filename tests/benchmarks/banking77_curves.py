@@ -31,7 +31,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from backend.services.review.designs import (
+from backend.services.review.opening.design import (
     Drawn,
     Stratum,
     Target,

@@ -28,13 +28,14 @@ from starlette.testclient import TestClient
 from backend.api.app import create_app
 from backend.db import connect, migrate, utc_now
 from backend.engines.base import GenerationResult
-from backend.services import comparison, generation, scoring
-from backend.services.credentials import create_token
+from backend.services.accounts.credentials import create_token
+from backend.services.accounts.users import create_user
 from backend.services.projects import set_manifest
-from backend.services.users import create_user
+from backend.services.runs import generation, scoring
+from backend.services.verdicts import comparison
 from backend.settings import Settings
 from backend.tables.datasets import Example
-from backend.tables.model_versions import ModelVersion
+from backend.tables.models import ModelVersion
 from backend.tables.promotion import Promotion
 from backend.tables.rounds import Phase, Round, RoundState
 from tests.fixtures_runs import lay_down_project, lay_down_run

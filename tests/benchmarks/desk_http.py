@@ -27,8 +27,8 @@ from sqlalchemy.orm import Session, sessionmaker
 from backend.api.app import standalone_app
 from backend.client import StropClient
 from backend.db import connect, migrate, utc_now
-from backend.schemas.review import Answer
-from backend.services.credentials import create_token
+from backend.schemas.review.desk import Answer
+from backend.services.accounts.credentials import create_token
 from backend.settings import Settings
 from backend.tables.review import Review, ReviewState
 from tests.fixtures_review import GOOD, build_desk

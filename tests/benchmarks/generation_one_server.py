@@ -20,8 +20,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from backend.engines.base import GenerationRequest, SamplingParams, ServedModel
-from backend.engines.serve import ServerPlan, vllm_server
-from backend.engines.vllm import VllmEngine
+from backend.engines.vllm.engine import VllmEngine
+from backend.engines.vllm.serve import ServerPlan, vllm_server
 from tests.benchmarks.generation_throughput import DEMO_BASE, make_requests
 from tests.fixtures_models import tiny_adapter
 

@@ -29,8 +29,8 @@ from pathlib import Path
 from typing import Any
 
 from backend.engines.base import GenerationRequest, SamplingParams, ServedModel
-from backend.engines.serve import ServerPlan, vllm_server
-from backend.engines.vllm import VllmEngine
+from backend.engines.vllm.engine import VllmEngine
+from backend.engines.vllm.serve import ServerPlan, vllm_server
 
 DEMO_BASE = Path(__file__).parents[2] / "training/demo/base"
 WORDS = ("bill", "plan", "router", "upgrade", "contract", "invoice", "roaming", "outage", "refund")
@@ -137,10 +137,11 @@ def run_side(url: str, base: ServedModel, *, in_flight: int, max_tokens: int) ->
     """`strop run` on an installation of its own, with a worker that is up and stays warm."""
     from backend.cli.waiting import run_jobs, worker_for
     from backend.db import connect, migrate
-    from backend.services import generation, queue
-    from backend.services.datasets import Row, import_dataset
-    from backend.services.model_versions import register_base
+    from backend.services import queue
+    from backend.services.datasets.versions import Row, import_dataset
+    from backend.services.models.versions import register_base
     from backend.services.projects import create_project
+    from backend.services.runs import generation
     from backend.settings import Settings
 
     with tempfile.TemporaryDirectory() as folder:

@@ -24,8 +24,8 @@ from typing import Any
 
 import numpy as np
 
-from backend.services.review.votes import Vote
-from backend.services.review.watching import _judge
+from backend.services.review.reports.ab import _judge
+from backend.services.review.reports.votes import Vote
 from backend.tables.review import Winner
 from evaluators.statistics.sequential import log_capital
 from tests.fixtures_review import NOW

@@ -19,21 +19,21 @@ from sqlalchemy.orm import Session
 
 from backend.db import connect, migrate, utc_now
 from backend.rubrics import find_rubric
-from backend.services import scoring
-from backend.services.comparison import compare_models
-from backend.services.datasets import Row, import_dataset
+from backend.services.accounts.users import create_user
+from backend.services.datasets.versions import Row, import_dataset
 from backend.services.projects import create_project, set_manifest
 from backend.services.review import open_queue, save_rubric
-from backend.services.users import create_user
+from backend.services.runs import scoring
+from backend.services.verdicts.comparison import compare_models
 from backend.settings import Settings
 from backend.tables.curation import TrainingSet, TrainingSetRow
 from backend.tables.datasets import DatasetVersion, Example
-from backend.tables.generation import Generation, GenerationRun
-from backend.tables.model_versions import ModelVersion, Preflight
+from backend.tables.models import ModelVersion, Preflight
 from backend.tables.projects import Project
 from backend.tables.promotion import Promotion
 from backend.tables.queue import Job
 from backend.tables.review import ReviewItem, ReviewQueue
+from backend.tables.runs import Generation, GenerationRun
 from backend.tables.training import TrainingRun
 from training.demo.data import TASKS, demo_examples
 
@@ -238,7 +238,7 @@ def _run(
 
 
 def _attach(session: Session, run: GenerationRun, models: list[ModelVersion]) -> None:
-    from backend.tables.generation import GenerationRunModel
+    from backend.tables.runs import GenerationRunModel
 
     for position, model in enumerate(models):
         session.add(GenerationRunModel(run_id=run.id, model_version_id=model.id, position=position))
@@ -341,8 +341,8 @@ def _loss_lines() -> list[str]:
 
 
 def _vote_by_script(session: Session, made: Seeded) -> None:
+    from backend.services.accounts.users import find_user
     from backend.services.review import Answer, claim_review_item, submit_review
-    from backend.services.users import find_user
 
     robot, rng = find_user(session, "robot"), random.Random(2)
     items = session.query(ReviewItem).filter_by(queue_id=made.pair_queue_id).count()

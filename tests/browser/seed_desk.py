@@ -12,17 +12,17 @@ from sqlalchemy.orm import Session
 
 from backend.db import connect, migrate
 from backend.rubrics import find_rubric, parse_rubric
-from backend.services.datasets import Row, import_dataset
+from backend.services.accounts.users import create_user
+from backend.services.datasets.versions import Row, import_dataset
 from backend.services.projects import create_project
 from backend.services.review import QueueRules, open_queue, save_rubric
-from backend.services.review.gold_items import add_gold
-from backend.services.review.gold_rows import GoldRow
-from backend.services.users import create_user
+from backend.services.review.quality.gold_items import add_gold
+from backend.services.review.quality.gold_rows import GoldRow
 from backend.settings import Settings
 from backend.tables.datasets import DatasetVersion, Example
-from backend.tables.generation import Generation, GenerationRun, GenerationRunModel
-from backend.tables.model_versions import ModelVersion
+from backend.tables.models import ModelVersion
 from backend.tables.projects import Project
+from backend.tables.runs import Generation, GenerationRun, GenerationRunModel
 from tests.browser.seed import HOSTILE, PASSWORD, Seeded
 
 EXPERTS = ("anna", "bert")

@@ -7,14 +7,14 @@ from datetime import timedelta
 from sqlalchemy.orm import Session
 
 from backend.db import connect, utc_now
+from backend.services.accounts.users import create_user
 from backend.services.review import Answer, QueueRules, claim_review_item, submit_review
-from backend.services.review.gold_items import add_gold
-from backend.services.review.gold_rows import GoldRow
-from backend.services.users import create_user
+from backend.services.review.quality.gold_items import add_gold
+from backend.services.review.quality.gold_rows import GoldRow
 from backend.settings import Settings
-from backend.tables.generation import Generation, GenerationRun
-from backend.tables.model_versions import ModelVersion
+from backend.tables.models import ModelVersion
 from backend.tables.projects import Project
+from backend.tables.runs import Generation, GenerationRun
 from tests.browser.seed import PASSWORD
 from tests.browser.seed_desk import NOTE, make_run, open_one
 

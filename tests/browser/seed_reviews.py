@@ -16,6 +16,7 @@ from sqlalchemy.orm import Session
 
 from backend.db import connect, utc_now
 from backend.rubrics import find_rubric
+from backend.services.accounts.users import create_user
 from backend.services.review import (
     Answer,
     Claim,
@@ -26,16 +27,15 @@ from backend.services.review import (
     save_rubric,
     submit_review,
 )
-from backend.services.review.designs import DesignKind, SamplingDesign
-from backend.services.review.gold_contests import contest
-from backend.services.review.gold_items import add_gold
-from backend.services.review.gold_rows import GoldRow
-from backend.services.users import create_user
+from backend.services.review.opening.design import DesignKind, SamplingDesign
+from backend.services.review.quality.gold_contests import contest
+from backend.services.review.quality.gold_items import add_gold
+from backend.services.review.quality.gold_rows import GoldRow
 from backend.settings import Settings
-from backend.tables.generation import Generation
-from backend.tables.model_versions import ModelVersion
+from backend.tables.models import ModelVersion
 from backend.tables.quality import GoldResult
 from backend.tables.review import ReviewItem
+from backend.tables.runs import Generation
 from tests.browser.seed import Seeded, seed_project
 
 DAYS = 5

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 from sqlalchemy import func, select
 
+from backend.tables.accounts import User
 from backend.tables.review import (
     Correction,
     Preference,
@@ -17,7 +18,6 @@ from backend.tables.review import (
     ReviewQueue,
     ReviewSlot,
 )
-from backend.tables.users import User
 from tests.browser.at_desk import (
     ANSWERED,
     open_queue_named,

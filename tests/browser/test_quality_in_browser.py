@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 import pytest
 from sqlalchemy import select
 
+from backend.tables.accounts import User
 from backend.tables.quality import Adjudication, GoldResult
 from backend.tables.review import QueueMember, Rating, Review
-from backend.tables.users import User
 from tests.browser.at_desk import (
     open_queue_named,
     slot_on_screen,

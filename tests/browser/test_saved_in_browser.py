@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 import pytest
 from sqlalchemy import delete, select, update
 
-from backend.services.users import find_user
+from backend.services.accounts.users import find_user
+from backend.tables.accounts import LoginSession, User
 from backend.tables.review import Review, ReviewSlot
-from backend.tables.users import LoginSession, User
 from tests.browser.at_desk import (
     draft_of,
     open_queue_named,

@@ -25,13 +25,13 @@ from uuid import uuid4
 import yaml
 from sqlalchemy import func, select
 
-from backend.cli.worker_process import end_with_parent
+from backend.cli.operations.worker_process import end_with_parent
 from backend.db import reading
 from backend.jobs.train import lock_is_held
 from backend.settings import child_environment
-from backend.tables.generation import Generation
 from backend.tables.review import Review
 from backend.tables.rounds import Round
+from backend.tables.runs import Generation
 from backend.tables.training import TrainingRun
 from tests.chaos import stand_in_trainer
 from tests.chaos.installation import PLAN, SPLITS, Installation
@@ -40,7 +40,7 @@ from tests.chaos.worker import MOMENTS, TRAINER_VARIABLE
 from tests.fixtures_review import BAD
 from tests.fixtures_worker import ROOT, kill
 from training.config import lock_file, partial_dir
-from training.folders import read_progress
+from training.weights.folders import read_progress
 
 PATIENCE_S = 240.0
 WRITTEN = SPLITS["test"] * 2  # base and candidate

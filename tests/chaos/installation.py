@@ -11,14 +11,14 @@ from sqlalchemy.orm import Session, sessionmaker
 from backend.db import connect, utc_now
 from backend.rubrics import find_rubric
 from backend.services import review
-from backend.services.credentials import create_token
-from backend.services.datasets import import_dataset, list_examples
-from backend.services.model_versions import register_base
+from backend.services.accounts.credentials import create_token
+from backend.services.accounts.users import create_user
+from backend.services.datasets.versions import import_dataset, list_examples
+from backend.services.models.versions import register_base
 from backend.services.projects import create_project, set_manifest
-from backend.services.users import create_user
 from backend.settings import Settings
-from backend.tables.generation import GenerationRun
-from backend.tables.users import Membership, Role, User
+from backend.tables.accounts import Membership, Role, User
+from backend.tables.runs import GenerationRun
 from tests.fixtures_review import Desk, make_rows, run_over
 
 BAR = """

@@ -18,17 +18,17 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session, sessionmaker
 
 from backend.db import reading
-from backend.tables.comparison import Comparison
 from backend.tables.curation import Replay, TrainingSet, TrainingSetRow
 from backend.tables.datasets import Example
-from backend.tables.generation import Generation, GenerationRun
-from backend.tables.model_versions import ModelVersion
+from backend.tables.models import ModelVersion
 from backend.tables.promotion import Promotion
 from backend.tables.queue import Job
 from backend.tables.review import Review, ReviewQueue
 from backend.tables.rounds import Round, RoundEvent
+from backend.tables.runs import Generation, GenerationRun
 from backend.tables.scoring import Score, ScoreRun
 from backend.tables.training import TrainingRun
+from backend.tables.verdicts import Comparison
 
 Unit = tuple[Any, ...]
 Row = tuple[Unit, Any]

@@ -21,7 +21,6 @@ from pathlib import Path
 import numpy as np
 from safetensors.numpy import load_file, save_file
 
-from training import digest, folders
 from training.config import (
     EXIT_DONE,
     PROGRESS_NAME,
@@ -32,8 +31,9 @@ from training.config import (
     partial_dir,
     recipe_sha256,
 )
-from training.data import DataReport
-from training.inputs import digest_inputs
+from training.rows.data import DataReport
+from training.rows.inputs import digest_inputs
+from training.weights import digest, folders
 
 TEMPLATE_VARIABLE = "STROP_CHAOS_ADAPTER"
 STEPS = 40

@@ -8,21 +8,13 @@ from typing import Any
 
 from backend.errors import NotFound, StropError
 from backend.rubrics import Rubric, find_rubric
-from backend.schemas.comparison import (
-    BarShown,
-    ComparisonDetail,
-    ComparisonShown,
-    FlipShown,
-    FlipsShown,
-    SliceShown,
-)
+from backend.schemas.accounts import Me, UserShown
 from backend.schemas.curation import TrainingSetShown
-from backend.schemas.generation import GenerationDetail, GenerationRunShown, GenerationShown
-from backend.schemas.model_versions import ModelVersionShown, PreflightShown
+from backend.schemas.models import ModelVersionShown, PreflightShown
 from backend.schemas.projects import ManifestShown, ProjectShown
 from backend.schemas.promotion import PromotionGiven, PromotionShown
 from backend.schemas.queue import JobShown
-from backend.schemas.review import (
+from backend.schemas.review.desk import (
     AdjudicationView,
     Answer,
     Claim,
@@ -38,11 +30,19 @@ from backend.schemas.review import (
     ReviewReceipt,
     ShownOutput,
 )
-from backend.schemas.review_queues import PreferencesShown, ReviewQueueShown, ReviewShown
+from backend.schemas.review.queues import PreferencesShown, ReviewQueueShown, ReviewShown
 from backend.schemas.rounds import LineageShown, RoundShown
+from backend.schemas.runs import GenerationDetail, GenerationRunShown, GenerationShown
 from backend.schemas.scoring import DifferenceShown, FigureShown, ScoreRunDetail
 from backend.schemas.training import TrainingProgress, TrainingRunShown
-from backend.schemas.users import Me, UserShown
+from backend.schemas.verdicts import (
+    BarShown,
+    ComparisonDetail,
+    ComparisonShown,
+    FlipShown,
+    FlipsShown,
+    SliceShown,
+)
 from backend.schemas.yields import RoundPointShown, YieldShown
 from tests.dashboard.fake_reports import FakeReports
 from tests.dashboard.review_figures import figures_of_queues

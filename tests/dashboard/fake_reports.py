@@ -6,8 +6,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from backend.errors import StropError
+from backend.schemas.accounts import UserShown
 from backend.schemas.datasets import DatasetVersionShown, ExampleShown
-from backend.schemas.quality import (
+from backend.schemas.review.designs import DesignShown, OpeningDefaults
+from backend.schemas.review.quality import (
     AdjudicationProgressShown,
     AdjudicationShown,
     ContestShown,
@@ -18,16 +20,14 @@ from backend.schemas.quality import (
     RubricSaved,
     RubricShown,
 )
-from backend.schemas.review_designs import DesignShown, OpeningDefaults
-from backend.schemas.review_queues import ReviewQueueGiven, ReviewQueueShown
-from backend.schemas.review_reports import (
+from backend.schemas.review.queues import ReviewQueueGiven, ReviewQueueShown
+from backend.schemas.review.reports import (
     AgreementReportShown,
     EffectShown,
     QueueReportShown,
     ReviewerQualityShown,
     WatchShown,
 )
-from backend.schemas.users import UserShown
 
 
 @dataclass

@@ -6,7 +6,8 @@ from datetime import UTC, date, datetime
 from typing import Any
 
 from backend.rubrics import find_rubric
-from backend.schemas.quality import (
+from backend.schemas.review.designs import DesignShown
+from backend.schemas.review.quality import (
     AdjudicationProgressShown,
     AdjudicationShown,
     ContestShown,
@@ -16,8 +17,7 @@ from backend.schemas.quality import (
     RubricShown,
     SaidShown,
 )
-from backend.schemas.review_designs import DesignShown
-from backend.schemas.review_reports import (
+from backend.schemas.review.reports import (
     AgreementReportShown,
     EffectShown,
     Measured,

@@ -13,7 +13,7 @@ from dashboard.components.address import address_of
 from dashboard.components.frame import Link, table_html
 from dashboard.session import CLIENT_KEY
 from dashboard.views.lineage import asked_for, graph_of
-from dashboard.views.runs import held_out_first
+from dashboard.views.runs.figures import held_out_first
 from tests.dashboard.fake_client import FakeClient, engineers_project
 
 SCRIPT = """

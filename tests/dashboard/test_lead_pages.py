@@ -10,7 +10,7 @@ from streamlit.testing.v1 import AppTest
 
 from backend.errors import Conflict
 from backend.schemas.datasets import DatasetVersionShown, ExampleShown
-from backend.schemas.review_designs import DrawnExample, OpeningDefaults
+from backend.schemas.review.designs import DrawnExample, OpeningDefaults
 from dashboard.session import CLIENT_KEY
 from tests.dashboard.fake_client import HOSTILE, FakeClient, engineers_project
 from tests.dashboard.review_figures import agreement_report, queue_report, watch
@@ -251,7 +251,7 @@ class TestOpening:
 
 
 def test_files_of_a_queue_are_links_that_stream() -> None:
-    from dashboard.views.exports import QUEUE_FILES, export_links_html
+    from dashboard.views.exchange import QUEUE_FILES, export_links_html
 
     html = "".join(
         export_links_html(7, name, about, files) for name, about, files, _ in QUEUE_FILES
@@ -262,8 +262,8 @@ def test_files_of_a_queue_are_links_that_stream() -> None:
 
 
 def test_links_ask_for_formats_that_the_server_has() -> None:
-    from backend.services.review_exports import FORMATS, FileKind
-    from dashboard.views.exports import QUEUE_FILES
+    from backend.services.exchange.review_exports import FORMATS, FileKind
+    from dashboard.views.exchange import QUEUE_FILES
 
     for name, _, files, _ in QUEUE_FILES:
         assert {FileKind(kind) for kind in files} <= set(FORMATS[name].files)

@@ -11,7 +11,7 @@ from streamlit.testing.v1 import AppTest
 
 from backend.errors import NotAuthenticated, ServerUnavailable
 from backend.rubrics import find_rubric
-from backend.schemas.review import (
+from backend.schemas.review.desk import (
     AdjudicationView,
     AnonymousAnswer,
     Answer,
@@ -112,7 +112,7 @@ class TestDesk:
     def test_why_there_are_no_highlights_is_said_and_they_are_asked_for_again(self) -> None:
         client = FakeClient(fail={"links": ServerUnavailable("The check did not answer.")})
         app = AppTest.from_string(
-            "import dashboard.views.desk_item as item\n"
+            "import dashboard.views.review.desk.item as item\n"
             "item.wants_links = lambda *, key: True\n"
             "from dashboard.views import desk\n"
             "desk.show()\n",
@@ -283,8 +283,8 @@ class TestNextQueue:
         client.items = client.items * 2
         client.reason = "others_at_work"
         app = AppTest.from_string(
-            "from dashboard.desk_state import Desk\n"
-            "from dashboard.views.desk_screens import show_finished\n"
+            "from dashboard.views.review.desk.state import Desk\n"
+            "from dashboard.views.review.desk.screens import show_finished\n"
             "show_finished(Desk(1))\n",
             default_timeout=60,
         )

@@ -7,7 +7,7 @@ from typing import Any
 from streamlit.testing.v1 import AppTest
 
 from backend.errors import StropError
-from backend.schemas.review_reports import Measured
+from backend.schemas.review.reports import Measured
 from backend.schemas.yields import (
     DiagnosisShown,
     OutcomeShown,
@@ -16,7 +16,7 @@ from backend.schemas.yields import (
     YieldShown,
 )
 from dashboard.session import CLIENT_KEY
-from dashboard.views.round_yields import curve_points, curve_row
+from dashboard.views.yields import curve_points, curve_row
 from tests.dashboard.fake_client import HOSTILE, FakeClient, rounds_and_lineage
 
 FIXED = Measured(value=0.9, low=0.8, high=0.95, n=40, signature="yield_fixed|equal")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from dashboard.components.frame import Number
-from dashboard.views.trainings import trial_rows
+from dashboard.views.training import trial_rows
 
 
 def estimate(value: float, low: float, high: float) -> dict[str, Any]:

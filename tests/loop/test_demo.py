@@ -17,14 +17,14 @@ from sqlalchemy.orm import Session
 
 from backend.db import connect
 from backend.settings import Settings
-from backend.tables.comparison import Comparison
+from backend.tables.accounts import User
 from backend.tables.curation import TrainingSet, TrainingSetRow
 from backend.tables.datasets import Example
-from backend.tables.generation import Generation
-from backend.tables.model_versions import ModelVersion, Preflight
+from backend.tables.models import ModelVersion, Preflight
 from backend.tables.promotion import Promotion
 from backend.tables.review import Correction, Preference, Review
-from backend.tables.users import User
+from backend.tables.runs import Generation
+from backend.tables.verdicts import Comparison
 
 pytestmark = pytest.mark.timeout(1500)
 

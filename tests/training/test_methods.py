@@ -12,8 +12,8 @@ import pytest
 from tests.fixtures_training import train_and_read, write_small_config
 from training import sft
 from training.config import Method, TrainingError, load_config, partial_dir
-from training.data import DataError
-from training.encode import encode, read_file
+from training.rows.data import DataError
+from training.rows.encode import encode, read_file
 
 GOOD, BAD = "Answer 1", "Answer 6"
 FULL = {"weights": "full", "lora": {}}
@@ -201,7 +201,7 @@ def test_documents_are_learnt_whole(tmp_path: Path, tiny_base: Path) -> None:
 def test_blocks_are_full_and_part_documents_by_the_end_token(
     tmp_path: Path, tiny_base: Path
 ) -> None:
-    from training.assemble import load_tokenizer
+    from training.rows.assemble import load_tokenizer
 
     config = load_config(write_config(tmp_path, tiny_base, "pretrain", max_length=16))
     tokenizer = load_tokenizer(tiny_base)
@@ -261,7 +261,7 @@ def test_what_cannot_be_learnt_is_named(
 
 def test_a_long_pair_is_refused_and_named(tmp_path: Path, tiny_base: Path) -> None:
     config = load_config(write_config(tmp_path, tiny_base, "dpo", max_length=5))
-    from training.assemble import load_tokenizer
+    from training.rows.assemble import load_tokenizer
 
     rows = read_file(config.method, config.train_file)
     with pytest.raises(TrainingError, match="16 of 16 rows are longer"):

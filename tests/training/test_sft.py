@@ -15,11 +15,13 @@ import pytest
 import yaml
 
 from backend.engines.base import ServedModel
-from backend.engines.local import LocalEngine
-from backend.services.preflight_training import check_training_prompts, read_training_prompts
+from backend.engines.local.engine import LocalEngine
+from backend.services.models.preflight.templates import (
+    check_training_prompts,
+    read_training_prompts,
+)
 from tests.fixtures_models import write_chat_rows
 from training import sft
-from training.assemble import build_trainer, load_tokenizer
 from training.config import (
     EXIT_ALREADY_TRAINING,
     load_config,
@@ -27,16 +29,17 @@ from training.config import (
     partial_dir,
     progress_file,
 )
-from training.data import read_rows
-from training.digest import (
+from training.rows.assemble import build_trainer, load_tokenizer
+from training.rows.data import read_rows
+from training.rows.encode import by_length, encode
+from training.weights.digest import (
     adapter_sha256,
     file_sha256,
     model_sha256,
     template_sha256,
     tokenizer_sha256,
 )
-from training.encode import by_length, encode
-from training.folders import hold_lock
+from training.weights.folders import hold_lock
 
 MANIFEST = "5" * 64
 ROOT = Path(sft.__file__).parents[1]

@@ -134,7 +134,7 @@ def test_that_other_data_is_another_recipe() -> None:
 
 def test_that_configuration_and_digests_import_without_torch() -> None:
     code = (
-        "import sys, training.config, training.digest;"
+        "import sys, training.config, training.weights.digest;"
         "print([m for m in ('torch', 'transformers', 'backend', 'evaluators') if m in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

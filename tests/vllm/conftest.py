@@ -14,11 +14,11 @@ from pathlib import Path
 import pytest
 
 from backend.engines.base import GenerationRequest, Message, ServedModel
-from backend.engines.local import LocalEngine
-from backend.engines.serve import RunningServer, ServerPlan, vllm_server
-from backend.engines.vllm import VllmEngine
+from backend.engines.local.engine import LocalEngine
+from backend.engines.vllm.engine import VllmEngine
+from backend.engines.vllm.serve import RunningServer, ServerPlan, vllm_server
 from tests.fixtures_models import tiny_adapter, trained_adapter
-from training.digest import adapter_sha256
+from training.weights.digest import adapter_sha256
 
 DEMO_BASE = Path(__file__).parents[2] / "training/demo/base"
 ASKED = 12

@@ -8,10 +8,10 @@ import pytest
 
 from backend.engines.base import Message
 from backend.engines.base import ServedModel as Model
-from backend.engines.vllm import VllmEngine
+from backend.engines.vllm.engine import VllmEngine
 from backend.errors import PreflightFailed
-from backend.services.preflight import ModelFacts, require_passed, run_preflight
-from backend.services.preflight_checks import current_digests
+from backend.services.models.preflight.checks import current_digests
+from backend.services.models.preflight.report import ModelFacts, require_passed, run_preflight
 
 pytestmark = pytest.mark.vllm
 

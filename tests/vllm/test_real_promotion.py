@@ -17,19 +17,19 @@ from backend.cli import main
 from backend.db import connect
 from backend.engines.base import GenerationRequest, Message, SamplingParams
 from backend.engines.base import ServedModel as Model
-from backend.engines.serve import RunningServer
-from backend.engines.vllm import VllmEngine
-from backend.services.datasets import Row, import_dataset
-from backend.services.model_versions import alias_target, register_adapter, register_base
+from backend.engines.vllm.engine import VllmEngine
+from backend.engines.vllm.serve import RunningServer
+from backend.services.accounts.users import create_user
+from backend.services.datasets.versions import Row, import_dataset
+from backend.services.models.versions import alias_target, register_adapter, register_base
 from backend.services.projects import create_project, set_manifest
-from backend.services.users import create_user
 from backend.settings import Settings
-from backend.tables.comparison import Comparison
 from backend.tables.datasets import DatasetVersion
-from backend.tables.generation import GenerationRun, GenerationRunModel
-from backend.tables.model_versions import ModelVersion, Preflight
+from backend.tables.models import ModelVersion, Preflight
 from backend.tables.promotion import Promotion
+from backend.tables.runs import GenerationRun, GenerationRunModel
 from backend.tables.scoring import ScoreRun
+from backend.tables.verdicts import Comparison
 
 pytestmark = pytest.mark.vllm
 

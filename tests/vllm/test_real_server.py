@@ -11,9 +11,9 @@ import pytest
 
 from backend.engines.base import GenerationRequest, GenerationResult, Message, SamplingParams
 from backend.engines.base import ServedModel as Model
-from backend.engines.local import LocalEngine
-from backend.engines.serve import RunningServer
-from backend.engines.vllm import VllmEngine
+from backend.engines.local.engine import LocalEngine
+from backend.engines.vllm.engine import VllmEngine
+from backend.engines.vllm.serve import RunningServer
 from backend.errors import EngineError, UnknownAdapter
 
 pytestmark = pytest.mark.vllm
@@ -170,7 +170,7 @@ def test_new_weights_under_an_old_name_answer_at_once(
     server: RunningServer, base: Model, tmp_path: Path, prompts: Sequence[Sequence[Message]]
 ) -> None:
     from tests.fixtures_models import tiny_adapter
-    from training.digest import adapter_sha256
+    from training.weights.digest import adapter_sha256
 
     folder, seen = tmp_path / "again", []
     with VllmEngine([server.url]) as engine:

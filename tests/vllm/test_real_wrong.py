@@ -18,16 +18,16 @@ import pytest
 
 from backend.engines.base import Message
 from backend.engines.base import ServedModel as Model
-from backend.engines.local import LocalEngine
-from backend.engines.serve import RunningServer
-from backend.engines.vllm import VllmEngine
-from backend.engines.vllm_models import digest_name
+from backend.engines.local.engine import LocalEngine
+from backend.engines.vllm.engine import VllmEngine
+from backend.engines.vllm.models import digest_name
+from backend.engines.vllm.serve import RunningServer
 from backend.errors import EngineError
-from backend.services.preflight import ModelFacts, PreflightReport, run_preflight
-from backend.services.preflight_agreement import Reference
-from backend.services.preflight_checks import current_digests
+from backend.services.models.preflight.agreement import Reference
+from backend.services.models.preflight.checks import current_digests
+from backend.services.models.preflight.report import ModelFacts, PreflightReport, run_preflight
 from tests.fixtures_models import make_tiny_base, tiny_adapter
-from training.digest import adapter_sha256
+from training.weights.digest import adapter_sha256
 
 pytestmark = pytest.mark.vllm
 

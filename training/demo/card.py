@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from training.demo.pretrain import Recipe
-from training.digest import model_sha256, template_sha256, tokenizer_sha256
+from training.weights.digest import model_sha256, template_sha256, tokenizer_sha256
 
 _FIGURES = re.compile(r"(?<=<!-- figures -->\n).*(?=<!-- end of figures -->)", re.DOTALL)
 _HEAD = """---

@@ -1,27 +1,22 @@
 """Routes, one module per stage; `ROUTERS` is all of them in the order of the loop."""
 
+from backend.api.routes import accounts as users
 from backend.api.routes import (
-    adjudication,
-    comparison,
     curation,
     datasets,
-    desk,
     exchange,
-    generation,
-    gold,
-    model_versions,
     projects,
-    promotion,
-    review,
-    review_reports,
     rounds,
-    rubrics,
-    scoring,
     training,
-    users,
     webhooks,
     yields,
 )
+from backend.api.routes import models as model_versions
+from backend.api.routes.review import adjudication, desk, gold, rubrics
+from backend.api.routes.review import queues as review
+from backend.api.routes.review import reports as review_reports
+from backend.api.routes.runs import generation, scoring
+from backend.api.routes.verdicts import comparison, promotion
 
 STAGES = (
     users,

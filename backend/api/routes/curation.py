@@ -13,8 +13,9 @@ from backend.api.deps import CurrentUser, NowDep, ServingDep, SessionDep
 from backend.api.once import OnceDep
 from backend.api.streams import stream_lines
 from backend.schemas.curation import TrainingSetGiven, TrainingSetShown
-from backend.services import curation, exports
-from backend.services.leak_checks import acceptance
+from backend.services import curation
+from backend.services.curation import formats as exports
+from backend.services.datasets.leaks import acceptance
 from backend.tables.curation import TrainingSet
 
 router = APIRouter(tags=["training sets"])

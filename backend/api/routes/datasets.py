@@ -12,12 +12,12 @@ from backend.api.deps import CurrentUser, NowDep, PageDep, SessionDep
 from backend.api.once import OnceDep
 from backend.schemas.common import Page
 from backend.schemas.datasets import DatasetGiven, DatasetVersionShown, ExampleShown, SplitShown
-from backend.services import datasets
-from backend.services.dataset_rows import ColumnMap, rows_from_table
-from backend.services.leak_checks import acceptance
+from backend.services.datasets import versions as datasets
+from backend.services.datasets.leaks import acceptance
+from backend.services.datasets.rows import ColumnMap, rows_from_table
 from backend.services.pages import page_of
 from backend.tables.datasets import DatasetVersion, Example
-from evaluators.readers import Table
+from evaluators.files.readers import Table
 
 router = APIRouter(tags=["datasets"])
 SplitName = Literal["train", "validation", "test"]

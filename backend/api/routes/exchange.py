@@ -12,11 +12,11 @@ from backend.api.deps import NowDep, ServingDep, SessionDep
 from backend.api.once import OnceDep
 from backend.api.streams import stream_text
 from backend.schemas.exchange import ImportGiven, ImportShown, OffsetsName
-from backend.services import argilla, review_exports
-from backend.services.label_studio_config import labelling_config
-from backend.services.review_imports import import_reviews
-from backend.services.review_rows import queue_facts
-from backend.services.text_offsets import Offsets
+from backend.services.exchange import argilla, review_exports
+from backend.services.exchange.label_studio_config import labelling_config
+from backend.services.exchange.review_imports import import_reviews
+from backend.services.exchange.text_offsets import Offsets
+from backend.services.review.reports.contents import queue_facts
 
 router = APIRouter(tags=["review queues"])
 PIECE = 64 * 1024

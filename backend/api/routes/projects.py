@@ -8,7 +8,8 @@ from backend.api.deps import CurrentUser, ServingDep, SessionDep
 from backend.api.once import OnceDep
 from backend.schemas.projects import ManifestGiven, ManifestShown, ProjectGiven, ProjectShown
 from backend.schemas.queue import JobShown
-from backend.services import overview, projects, queue, users
+from backend.services import overview, projects, queue
+from backend.services.accounts import users
 from backend.services.metric_specs import allowed_metrics
 
 router = APIRouter(tags=["projects"])

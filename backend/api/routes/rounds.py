@@ -14,12 +14,12 @@ from backend.api.served import ServedRound
 from backend.errors import NotFound
 from backend.schemas import rounds as shapes
 from backend.services import rounds
-from backend.services.kept_figures import KeptFigures
-from backend.services.lineage import trace
+from backend.services.lineage.trace import trace
 from backend.services.metric_specs import allowed_metrics
-from backend.services.review.withdrawals import withdraw_review
+from backend.services.review.desk.withdraw import withdraw_review
 from backend.services.rounds.plans import plan_from_content
-from backend.services.training import refuse_reporters
+from backend.services.runs.kept_figures import KeptFigures
+from backend.services.training.runs import refuse_reporters
 from backend.tables.rounds import Round
 
 router = APIRouter(tags=["rounds"])

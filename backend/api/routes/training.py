@@ -14,12 +14,13 @@ from backend.schemas.training import (
     TrainingRunGiven,
     TrainingRunShown,
 )
-from backend.services import queue, training
-from backend.services.access import require_in_project
+from backend.services import queue
+from backend.services.accounts.access import require_in_project
 from backend.services.cancelling import Cancellation, cancel_subjects
 from backend.services.queue import JobKind
+from backend.services.training import runs as training
 from backend.tables.training import TrainingRun
-from training.card import data_warnings
+from training.results.card import data_warnings
 
 router = APIRouter(tags=["training"])
 SHOWN = TrainingRunShown.model_fields.keys() - {"job", "notes"}

@@ -14,8 +14,8 @@ from backend.errors import NotFound
 from backend.schemas import yields as shapes
 from backend.services import yields
 from backend.services.curation import parse_fixed_rule
-from backend.services.model_versions import find_model
-from backend.tables.model_versions import ModelVersion
+from backend.services.models.versions import find_model
+from backend.tables.models import ModelVersion
 from backend.tables.rounds import Round
 
 router = APIRouter(tags=["yields"])

@@ -22,7 +22,7 @@ from backend.errors import UnknownName
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from backend.cli.demo_steps import Demo
+    from backend.cli.demo.steps import Demo
     from backend.cli.scenarios.claims import Outcome
 
 

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 import typer
 from sqlalchemy import select
 
-from backend.cli import demo_steps as steps
-from backend.cli.demo_data import import_examples
-from backend.cli.demo_steps import Demo
+from backend.cli.demo import steps
+from backend.cli.demo.data import import_examples
+from backend.cli.demo.steps import Demo
 from backend.cli.scenarios.claims import Claim, Outcome, claim_of
 from backend.cli.scenarios.steps import describe_arms, review_outputs
 from backend.errors import CannotCompute
@@ -106,8 +106,8 @@ def _failed(session: Session, project_id: int, queue_name: str) -> list[int]:
 
 def _outcome(demo: Demo, run_id: int, sizes: Sizes) -> Outcome:
     from backend.db import reading
-    from backend.services import scoring
-    from backend.services.model_versions import find_model
+    from backend.services.models.versions import find_model
+    from backend.services.runs import scoring
 
     with reading(demo.installation.sessions) as session:
         score_run = scoring.list_score_runs(session, run_id)[-1].id

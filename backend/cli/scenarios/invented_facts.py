@@ -11,9 +11,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from backend.cli import demo_steps as steps
-from backend.cli.demo_data import import_examples
-from backend.cli.demo_steps import Demo
+from backend.cli.demo import steps
+from backend.cli.demo.data import import_examples
+from backend.cli.demo.steps import Demo
 from backend.cli.scenarios.claims import Claim, Outcome
 from backend.cli.scenarios.ratios import claim_cut
 from backend.cli.scenarios.steps import describe_arms, play_round, review_outputs
@@ -77,8 +77,8 @@ def _plan(
 
 def _outcome(demo: Demo, run_id: int) -> Outcome:
     from backend.db import reading
-    from backend.services import scoring
-    from backend.services.model_versions import find_model
+    from backend.services.models.versions import find_model
+    from backend.services.runs import scoring
 
     with reading(demo.installation.sessions) as session:
         score_run = scoring.list_score_runs(session, run_id)[-1].id

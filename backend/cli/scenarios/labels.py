@@ -14,16 +14,16 @@ from typing import TYPE_CHECKING
 import typer
 from sqlalchemy import select
 
-from backend.cli import demo_steps as steps
-from backend.cli.demo_data import import_examples, make_data
-from backend.cli.demo_steps import Demo
+from backend.cli.demo import steps
+from backend.cli.demo.data import import_examples, make_data
+from backend.cli.demo.steps import Demo
 from backend.cli.scenarios.claims import Claim, Outcome, claim_of
 from backend.cli.scenarios.steps import describe_arms, review_outputs
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
-    from backend.services.datasets import Row
+    from backend.services.datasets.versions import Row
     from backend.tables.datasets import Example
 
 BAR = """
@@ -73,8 +73,12 @@ def import_hasty_labels(demo: Demo, made_with: list[str]) -> float:
 
     Returns the share of train labels that are wrong.
     """
-    from backend.services.datasets import get_dataset_version, import_dataset, list_examples
-    from evaluators.readers import read_table
+    from backend.services.datasets.versions import (
+        get_dataset_version,
+        import_dataset,
+        list_examples,
+    )
+    from evaluators.files.readers import read_table
 
     file = make_data(demo, LABELLED, [*made_with, "--hasty"])
     records = read_table(file).records
@@ -95,7 +99,7 @@ def import_hasty_labels(demo: Demo, made_with: list[str]) -> float:
 
 def relabel_train(examples: Iterable[Example], labels: Mapping[str, str]) -> list[Row]:
     """The examples as rows of another dataset; only those of the train split get the new labels."""
-    from backend.services.datasets import Row
+    from backend.services.datasets.versions import Row
 
     rows = (
         Row(
@@ -124,7 +128,7 @@ def share_wrong(examples: Iterable[Example], labels: Mapping[str, str]) -> float
 
 def true_examples_of(demo: Demo, set_name: str) -> list[int]:
     """The examples of the true dataset that a set holds under their hasty labels."""
-    from backend.services.datasets import get_dataset_version, list_examples
+    from backend.services.datasets.versions import get_dataset_version, list_examples
 
     with demo.installation.sessions() as session:
         taught = _external_ids(session, demo, set_name)
@@ -151,8 +155,8 @@ def _external_ids(session: Session, demo: Demo, set_name: str) -> set[str]:
 
 def _outcome(demo: Demo, run_id: int, wrong: float) -> Outcome:
     from backend.db import reading
-    from backend.services import scoring
-    from backend.services.model_versions import find_model
+    from backend.services.models.versions import find_model
+    from backend.services.runs import scoring
 
     with reading(demo.installation.sessions) as session:
         score_run = scoring.list_score_runs(session, run_id)[-1].id

@@ -12,9 +12,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from backend.cli import demo_steps as steps
-from backend.cli.demo_data import import_examples
-from backend.cli.demo_steps import Demo
+from backend.cli.demo import steps
+from backend.cli.demo.data import import_examples
+from backend.cli.demo.steps import Demo
 from backend.cli.scenarios.claims import Claim, Outcome
 from backend.cli.scenarios.ratios import claim_kept
 from backend.cli.scenarios.steps import describe_arms
@@ -23,7 +23,7 @@ from backend.errors import CannotCompute
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
-    from backend.tables.model_versions import ModelVersion
+    from backend.tables.models import ModelVersion
 
 BAR = """
 name: lora or full
@@ -89,8 +89,8 @@ def play(demo: Demo, sizes: Sizes = Sizes()) -> Outcome:
 
 def _outcome(demo: Demo, run_id: int, sizes: Sizes) -> Outcome:
     from backend.db import reading
-    from backend.services import scoring
-    from backend.services.model_versions import find_model
+    from backend.services.models.versions import find_model
+    from backend.services.runs import scoring
 
     with reading(demo.installation.sessions) as session:
         score_run = scoring.list_score_runs(session, run_id)[-1].id
@@ -157,7 +157,7 @@ def cost_shares(costs: Mapping[str, Cost]) -> tuple[str, ...]:
 def _kept(
     session: Session, score_run: int, models: Mapping[str, ModelVersion], label: str
 ) -> Claim:
-    from backend.services.model_versions import register_base
+    from backend.services.models.versions import register_base
 
     base = register_base(session, models["lora"].project_id)
     ids = [base.id, models["lora"].id, models["full"].id]

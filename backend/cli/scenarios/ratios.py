@@ -96,7 +96,7 @@ def _bounds(values: Sequence[float]) -> tuple[float, float]:
 
 def _figures(session: Session, score_run_id: int, label: str, models: Sequence[int]) -> Any:
     """(figure of each model..., n, resampled figures as a list of tuples of that order)."""
-    from backend.services.scoring import parse_metric_specs
+    from backend.services.runs.scoring import parse_metric_specs
     from evaluators.registry import resolve_metrics
 
     (spec,) = parse_metric_specs([label])
@@ -139,7 +139,7 @@ def read_scores(
 ) -> dict[Unit, Scored]:
     """Scores that have a value; an example without a group is a group of its own."""
     from backend.tables.datasets import Example
-    from backend.tables.generation import Generation
+    from backend.tables.runs import Generation
     from backend.tables.scoring import Score
     from evaluators.types import Score as Scored
 

@@ -26,7 +26,7 @@ def make_report(
     session: Session, scenario: Scenario, outcome: Outcome, *, engine: str, seconds: float
 ) -> dict[str, Any]:
     """All that a scenario found, JSON-serialisable."""
-    from backend.cli.report import make_report as report_of_run
+    from backend.cli.runs.report import make_report as report_of_run
 
     return {
         "scenario": scenario.name,
@@ -52,7 +52,7 @@ def show_outcome(
     as_json: bool,
 ) -> None:
     """Print what a scenario found."""
-    from backend.cli.report import show_report
+    from backend.cli.runs.report import show_report
     from backend.db import reading
 
     if as_json:

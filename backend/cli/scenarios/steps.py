@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 import typer
 from sqlalchemy import select
 
-from backend.cli import demo_reviews
-from backend.cli.demo_steps import Demo, generate_and_score
+from backend.cli.demo import reviews as demo_reviews
+from backend.cli.demo.steps import Demo, generate_and_score
 from backend.cli.scenarios.claims import Arm
 from backend.errors import JobFailed
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from backend.services.rounds import RoundPlan
     from backend.tables.curation import TrainingSet
-    from backend.tables.model_versions import ModelVersion
+    from backend.tables.models import ModelVersion
     from backend.tables.rounds import Round
     from backend.tables.training import TrainingRun
 
@@ -101,7 +101,7 @@ def _start(demo: Demo, number: int, plan: RoundPlan) -> None:
 
 def _sign(demo: Demo, number: int) -> None:
     """Sign as the simulated lead, after the servers, where there are any, serve the model."""
-    from backend.cli.signing import serve
+    from backend.cli.verdicts.signing import serve
     from backend.db import utc_now
     from backend.services import rounds
 
@@ -133,7 +133,7 @@ def _events(session: Session, row: Round) -> list[Any]:
 
 def describe_arms(session: Session, project_id: int, about: Mapping[str, str]) -> tuple[Arm, ...]:
     """The arms by model name, in order, each with what went into its training."""
-    from backend.services.model_versions import find_model
+    from backend.services.models.versions import find_model
 
     return tuple(
         describe_arm(session, find_model(session, project_id, name), text)

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 
 from backend.services.curation.recipes import Recipe, Replay, Rule
 from backend.tables.datasets import Example
-from backend.tables.generation import Generation
 from backend.tables.review import QueueKind, Review, Winner
+from backend.tables.runs import Generation
 
 
 @dataclass(frozen=True, slots=True)

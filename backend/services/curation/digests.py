@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from backend.services.curation.candidates import Candidate
 from backend.services.curation.recipes import Order
-from backend.services.prompts import chat_messages
+from backend.services.datasets.prompts import chat_messages
 from backend.tables.curation import HeldBackRow, TrainingSet, TrainingSetRow
 from backend.tables.datasets import Example
 

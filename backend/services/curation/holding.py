@@ -16,9 +16,9 @@ from backend.errors import InvalidInput
 from backend.services.curation.candidates import Candidate
 from backend.services.curation.recipes import Recipe
 from backend.services.curation.selection import draw, group_of
-from backend.services.near_duplicates import find_near_duplicates
-from backend.services.plain_text import plain_text
-from backend.services.prompts import prompt_text
+from backend.services.datasets.near_duplicates import find_near_duplicates
+from backend.services.datasets.plain_text import plain_text
+from backend.services.datasets.prompts import prompt_text
 from backend.tables.datasets import Example
 
 SHOWN = 50

@@ -15,7 +15,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from backend.errors import LeakRefused, NotFound
-from backend.services.prompts import digest_text
+from backend.services.datasets.prompts import digest_text
 from backend.tables.datasets import Dataset, DatasetVersion, Example, Split
 
 

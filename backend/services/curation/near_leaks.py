@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from backend.services.curation.candidates import Candidate
 from backend.services.curation.recipes import Recipe
-from backend.services.leak_checks import (
+from backend.services.datasets.leaks import (
     Acceptance,
     Side,
     find_leaks,

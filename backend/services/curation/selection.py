@@ -13,7 +13,7 @@ from dataclasses import replace
 from backend.errors import InvalidInput
 from backend.services.curation.candidates import Candidate, reviewed_outputs
 from backend.services.curation.recipes import Mix, Order, Rule, Weight
-from backend.services.prompts import chat_messages
+from backend.services.datasets.prompts import chat_messages
 from backend.tables.datasets import Example
 from backend.tables.review import Review
 

@@ -33,9 +33,9 @@ from backend.services.curation.selection import (
 )
 from backend.services.curation.sources import Sources, gather_sources
 from backend.services.curation.stored import list_training_sets
-from backend.services.leak_checks import Acceptance
+from backend.services.datasets.leaks import Acceptance
+from backend.services.datasets.prompts import chat_messages
 from backend.services.projects import lock_project
-from backend.services.prompts import chat_messages
 from backend.tables.curation import HeldBackRow, TrainingSet, TrainingSetRow
 
 

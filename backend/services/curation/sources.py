@@ -31,12 +31,12 @@ from backend.rubrics import (
 from backend.services.curation.fixed import fixed_metric
 from backend.services.curation.leaks import LeakGuard
 from backend.services.curation.recipes import Recipe, Rule
-from backend.services.datasets import get_dataset_version, list_examples
+from backend.services.datasets.versions import get_dataset_version, list_examples
 from backend.services.review import find_queue, rubric_of, stands
-from backend.services.review.adjudication import overruled
+from backend.services.review.quality.adjudication import overruled
 from backend.tables.datasets import Example, Split
-from backend.tables.generation import Generation
 from backend.tables.review import Purpose, QueueKind, Review, ReviewItem, ReviewQueue
+from backend.tables.runs import Generation
 
 SHOWN = 50
 

@@ -9,14 +9,14 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from backend.errors import NotFound
+from backend.services.curation.formats import BY_LOSS, TrainingRow
 from backend.services.curation.recipes import Order
-from backend.services.exports import BY_LOSS, TrainingRow
+from backend.tables.accounts import User
 from backend.tables.curation import HeldBackRow, TrainingSet, TrainingSetRow
 from backend.tables.datasets import DatasetVersion, Example
-from backend.tables.generation import Generation
-from backend.tables.model_versions import ModelVersion
+from backend.tables.models import ModelVersion
 from backend.tables.review import Review
-from backend.tables.users import User
+from backend.tables.runs import Generation
 
 READ_ROWS = 500
 

@@ -30,28 +30,30 @@ Everything here takes a session and flushes; the caller commits. A claim and a s
 short transaction.
 """
 
-from backend.services.review.agreement import CriterionAgreement, queue_agreement
-from backend.services.review.answer_rules import Answer, Choice, SpanMark
-from backend.services.review.answers import Submitted, submit_review
-from backend.services.review.claims import (
+from backend.services.review.counted import counts, stands
+from backend.services.review.desk.answer_rules import Answer, Choice, SpanMark
+from backend.services.review.desk.claim import (
     Claim,
     claim_adjudication,
     claim_next,
     claim_review_item,
     lease_slot,
 )
-from backend.services.review.counted import counts, stands
-from backend.services.review.items import FlaggedSpan, ItemView, ShownOutput, item_view
-from backend.services.review.leases import heartbeat, save_draft
-from backend.services.review.nothing import Nothing, Reason
-from backend.services.review.opening import open_queue, store_queue
-from backend.services.review.planning import Opening, QueuePlan, plan_queue
-from backend.services.review.progress import (
-    QueueProgress,
-    ReviewerProgress,
-    queue_progress,
-    reviewer_progress,
+from backend.services.review.desk.history import (
+    PastReview,
+    may_review,
+    my_queues,
+    my_reviews,
+    past_review,
 )
+from backend.services.review.desk.item_view import FlaggedSpan, ItemView, ShownOutput, item_view
+from backend.services.review.desk.lease import heartbeat, save_draft
+from backend.services.review.desk.nothing import Nothing, Reason
+from backend.services.review.desk.revise import revise
+from backend.services.review.desk.skip import skip_review
+from backend.services.review.desk.submit import Submitted, submit_review
+from backend.services.review.opening.plan import Opening, QueuePlan, plan_queue
+from backend.services.review.opening.store import open_queue, store_queue
 from backend.services.review.queues import (
     add_reviewers,
     close_queue,
@@ -61,17 +63,14 @@ from backend.services.review.queues import (
     rubric_of,
     save_rubric,
 )
-from backend.services.review.revisions import revise
-from backend.services.review.rules import QueueRules, SkipPolicy, rules_from
-from backend.services.review.skips import skip_review
-from backend.services.review.views import (
-    PastReview,
-    may_review,
-    my_queues,
-    my_reviews,
-    past_review,
+from backend.services.review.reports.agreement import CriterionAgreement, queue_agreement
+from backend.services.review.reports.progress import (
+    QueueProgress,
+    ReviewerProgress,
+    queue_progress,
+    reviewer_progress,
 )
-from backend.services.review.votes import (
+from backend.services.review.reports.votes import (
     PairSummary,
     Vote,
     WinRate,
@@ -80,6 +79,7 @@ from backend.services.review.votes import (
     queue_votes,
     win_rate,
 )
+from backend.services.review.rules import QueueRules, SkipPolicy, rules_from
 
 __all__ = [
     "Answer",

@@ -14,10 +14,10 @@ from typing import Any, cast
 from sqlalchemy import Connection, Table, bindparam, select
 from sqlalchemy.orm import Session, object_session
 
-from backend.services.review.answer_rules import Answer, SpanMark, to_choice
-from backend.services.review.masks import mask_text, names_that_tell
+from backend.services.review.desk.answer_rules import Answer, SpanMark, to_choice
+from backend.services.review.desk.masks import mask_text, names_that_tell
 from backend.services.review.rules import rules_from
-from backend.tables.model_versions import ModelVersion
+from backend.tables.models import ModelVersion
 from backend.tables.review import QueueKind, Review, ReviewItem, ReviewQueue
 
 MODELS = cast(Table, ModelVersion.__table__)

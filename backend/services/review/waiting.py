@@ -15,10 +15,11 @@ from typing import NamedTuple
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
-from backend.services.review.leases import SLOTS, in_state
+from backend.services.review.desk.lease import SLOTS, in_state
+from backend.services.review.desk.seats import most_of_one_person
+from backend.services.review.desk.slots import note_slots
 from backend.services.review.rules import rules_from
-from backend.services.review.seats import most_of_one_person
-from backend.services.review.slots import note_slots
+from backend.tables.accounts import Membership, Role, User
 from backend.tables.quality import Adjudication
 from backend.tables.review import (
     Purpose,
@@ -29,7 +30,6 @@ from backend.tables.review import (
     ReviewState,
     SlotState,
 )
-from backend.tables.users import Membership, Role, User
 
 
 class Member(NamedTuple):

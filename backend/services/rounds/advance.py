@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session, sessionmaker
 from backend.db import reading
 from backend.errors import StropError, reason_of
 from backend.services.metric_specs import allowed_metrics
-from backend.services.model_versions import ensure_base
+from backend.services.models.versions import ensure_base
 from backend.services.rounds.checks import check_plan
 from backend.services.rounds.plans import RoundPlan, standing_plan
 from backend.services.rounds.steps import Moved, Waits, take_step, turn_of

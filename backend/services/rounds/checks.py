@@ -11,20 +11,20 @@ from sqlalchemy.orm import Session
 from backend.engines import ENGINES, FAKE
 from backend.errors import InvalidInput, UnknownName
 from backend.schemas.common import whole_number
-from backend.services.datasets import get_dataset_version
+from backend.services.accounts.users import find_member
+from backend.services.datasets.versions import get_dataset_version
 from backend.services.metric_specs import AllowedMetrics, parse_metric_specs
-from backend.services.model_versions import alias_target, find_model
+from backend.services.models.versions import alias_target, find_model
 from backend.services.projects import current_manifest, manifest_of
-from backend.services.promotion import CHAMPION
 from backend.services.review import find_queue
-from backend.services.review.opening_defaults import rubric_asked
-from backend.services.review.opening_rules import check_reviewers
+from backend.services.review.opening.checks import check_reviewers
+from backend.services.review.opening.defaults import rubric_asked
 from backend.services.rounds.plans import ReviewPlan, RoundPlan
-from backend.services.training import check_training_config
-from backend.services.training_start import standing_start
-from backend.services.users import find_member
+from backend.services.training.runs import check_training_config
+from backend.services.training.start import standing_start
+from backend.services.verdicts.promotion import CHAMPION
 from backend.tables.datasets import DatasetVersion, Example, Split
-from backend.tables.model_versions import BASE
+from backend.tables.models import BASE
 
 
 def check_plan(session: Session, project_id: int, plan: RoundPlan, allowed: AllowedMetrics) -> None:

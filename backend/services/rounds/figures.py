@@ -9,16 +9,16 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from backend.errors import CannotCompute
-from backend.services.figures import metric_traits, model_figure
-from backend.services.kept_figures import KeptFigures
 from backend.services.metric_specs import get_score_run, metric_specs
 from backend.services.review import stands
-from backend.services.score_reads import read_scores
-from backend.tables.comparison import Comparison
+from backend.services.runs.figures import metric_traits, model_figure
+from backend.services.runs.kept_figures import KeptFigures
+from backend.services.runs.scores import read_scores
 from backend.tables.curation import TrainingSet, TrainingSetRow
 from backend.tables.review import Review, ReviewItem
 from backend.tables.rounds import Round
 from backend.tables.training import TrainingRun
+from backend.tables.verdicts import Comparison
 
 HALLUCINATION = "invented"
 

@@ -13,7 +13,7 @@ from backend.services.rounds.plans import RoundPlan
 from backend.services.yields import replays_of, start_replays
 from backend.settings import Settings
 from backend.tables.curation import TrainingSet
-from backend.tables.model_versions import ModelVersion
+from backend.tables.models import ModelVersion
 from backend.tables.rounds import Round
 
 

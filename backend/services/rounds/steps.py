@@ -15,25 +15,27 @@ from sqlalchemy.orm import Session
 
 from backend.engines.base import SamplingParams
 from backend.errors import CannotCompute, JobFailed
-from backend.services import curation, generation, queue, review, scoring, training
-from backend.services.comparison import compare_models
-from backend.services.leak_checks import Acceptance
+from backend.services import curation, queue, review
+from backend.services.accounts.users import began_by_a_lead, find_member
+from backend.services.datasets.leaks import Acceptance
 from backend.services.metric_specs import allowed_metrics
-from backend.services.model_versions import alias_target, find_model, register_base
+from backend.services.models.versions import alias_target, find_model, register_base
 from backend.services.projects import current_manifest, manifest_of
-from backend.services.promotion import CHAMPION, decide_promotion, get_comparison
 from backend.services.queue import JobKind
-from backend.services.review.frames import NothingToReview
-from backend.services.review.opening_defaults import rubric_asked
-from backend.services.review.watching import watch_queue
+from backend.services.review.opening.defaults import rubric_asked
+from backend.services.review.opening.frames import NothingToReview
+from backend.services.review.reports.ab import watch_queue
 from backend.services.rounds.checks import dataset_asked
 from backend.services.rounds.plans import ReviewPlan, StandingPlan, standing_plan
 from backend.services.rounds.replays import start_round_replays
-from backend.services.training_start import standing_start
-from backend.services.users import began_by_a_lead, find_member
-from backend.services.verdicts import Verdict
+from backend.services.runs import generation, scoring
+from backend.services.training import runs as training
+from backend.services.training.start import standing_start
+from backend.services.verdicts.comparison import compare_models
+from backend.services.verdicts.promotion import CHAMPION, decide_promotion, get_comparison
+from backend.services.verdicts.verdict import Verdict
 from backend.settings import Settings
-from backend.tables.model_versions import BASE, ModelVersion
+from backend.tables.models import BASE, ModelVersion
 from backend.tables.queue import JobState
 from backend.tables.review import Correction, Purpose, Review, ReviewItem, ReviewQueue
 from backend.tables.rounds import Phase, Round

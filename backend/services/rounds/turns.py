@@ -13,15 +13,15 @@ from backend.errors import Conflict, NotFound
 from backend.services import queue, review
 from backend.services.cancelling import Cancellation, cancel_unfinished
 from backend.services.metric_specs import BUILT_IN, AllowedMetrics
+from backend.services.models.serving import Move, ServingReport
 from backend.services.projects import current_manifest
-from backend.services.promotion import get_comparison, hold, plan_promotion, promote
 from backend.services.queue import JobKind
 from backend.services.rounds.checks import check_plan
 from backend.services.rounds.plans import AcceptedLeaks, RoundPlan
 from backend.services.rounds.replays import replay_runs
-from backend.services.serving import Move, ServingReport
+from backend.services.verdicts.promotion import get_comparison, hold, plan_promotion, promote
+from backend.tables.accounts import User
 from backend.tables.rounds import Phase, Round, RoundEvent, RoundState
-from backend.tables.users import User
 
 ENDED = (RoundState.CANCELLED, RoundState.FINISHED)
 

@@ -10,7 +10,7 @@ import math
 from dataclasses import dataclass
 from enum import StrEnum
 
-from backend.services.review.measured import Measured
+from backend.services.review.reports.measured import Measured
 
 HALF = 0.5
 RULE = (

@@ -9,18 +9,18 @@ from sqlalchemy.orm import Session
 
 from backend.errors import CannotCompute, StropError
 from backend.services.curation import FixedRule
-from backend.services.figures import model_figure
-from backend.services.review.measured import Measured, of_figure, unknown
+from backend.services.review.reports.measured import Measured, of_figure, unknown
+from backend.services.runs.figures import model_figure
 from backend.services.yields.bottleneck import Diagnosis
 from backend.services.yields.elsewhere import broken_elsewhere
 from backend.services.yields.outcomes import frozen_rule
 from backend.services.yields.replays import candidate_set
 from backend.services.yields.reports import YieldReport, yield_report
-from backend.tables.comparison import Comparison
 from backend.tables.curation import TrainingSet
-from backend.tables.generation import GenerationRun
-from backend.tables.model_versions import ModelVersion
+from backend.tables.models import ModelVersion
 from backend.tables.rounds import Round
+from backend.tables.runs import GenerationRun
+from backend.tables.verdicts import Comparison
 
 
 def candidate_of_round(session: Session, row: Round) -> ModelVersion:

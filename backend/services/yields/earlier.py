@@ -7,7 +7,7 @@ from sqlalchemy.orm import Session
 
 from backend.tables.curation import TrainingSetRow
 from backend.tables.datasets import Example
-from backend.tables.model_versions import ModelVersion
+from backend.tables.models import ModelVersion
 from backend.tables.training import TrainingRun
 
 

@@ -9,9 +9,9 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session, selectinload
 
 from backend.services.curation import FixedRule
-from backend.services.review.measured import Measured, share_of, unknown
+from backend.services.review.reports.measured import Measured, share_of, unknown
 from backend.services.yields.judging import Asked, judge_answers
-from backend.tables.generation import Generation
+from backend.tables.runs import Generation
 
 NO_RUN = "no run on held-out examples shows both models"
 

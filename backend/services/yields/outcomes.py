@@ -16,8 +16,8 @@ from backend.services.yields.judging import Asked, Judged, judge_answers, normal
 from backend.services.yields.replays import replays_of
 from backend.services.yields.reviewed import CORRECTED, Reviewed, reviewed_prompts
 from backend.tables.curation import HeldBackRow, Replay, TrainingSet, TrainingSetRow
-from backend.tables.generation import Generation
-from backend.tables.model_versions import ModelVersion
+from backend.tables.models import ModelVersion
+from backend.tables.runs import Generation
 
 
 class State(StrEnum):

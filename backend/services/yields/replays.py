@@ -13,13 +13,14 @@ from sqlalchemy.orm import Session
 
 from backend.engines.base import SamplingParams
 from backend.errors import InvalidInput, NotFound
-from backend.services import generation, queue
+from backend.services import queue
 from backend.services.curation import get_training_set
 from backend.services.queue import JobKind
+from backend.services.runs import generation
 from backend.services.yields.reviewed import reviewed_prompts
 from backend.tables.curation import Replay, TrainingSet
 from backend.tables.datasets import Split
-from backend.tables.model_versions import ModelVersion
+from backend.tables.models import ModelVersion
 from backend.tables.training import TrainingRun
 
 

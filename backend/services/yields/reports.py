@@ -13,14 +13,14 @@ from dataclasses import dataclass, replace
 from sqlalchemy.orm import Session
 
 from backend.services.curation import FixedRule
-from backend.services.review.measured import Measured, scaled, share_of, unknown
+from backend.services.review.reports.measured import Measured, scaled, share_of, unknown
 from backend.services.yields.bottleneck import Diagnosis, diagnose
 from backend.services.yields.earlier import taught_before
 from backend.services.yields.elsewhere import NO_RUN
 from backend.services.yields.outcomes import Outcome, Outcomes, State, frozen_rule, replay_outcomes
 from backend.services.yields.reviewed import CORRECTED
 from backend.tables.curation import TrainingSet
-from backend.tables.model_versions import ModelVersion
+from backend.tables.models import ModelVersion
 
 NO_HELD_BACK = "nothing was held back: freeze with hold_back"
 NO_APPROVED = "the recipe took no output as approved (see its rule `approved`)"

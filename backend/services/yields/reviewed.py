@@ -13,8 +13,8 @@ from backend.rubrics import Category
 from backend.services.review import rubric_of
 from backend.tables.curation import HeldBackRow, TrainingSetRow
 from backend.tables.datasets import Example
-from backend.tables.generation import Generation
 from backend.tables.review import Review, ReviewItem
+from backend.tables.runs import Generation
 
 CORRECTED, APPROVED = "corrected", "approved"
 NOTHING_WRONG = "none"

@@ -21,11 +21,11 @@ from starlette.testclient import TestClient
 from backend.api.app import create_app
 from backend.api.deps import serve_with
 from backend.db import open_database, session_factory
-from backend.services.credentials import create_token
-from backend.services.passwords import hash_password
-from backend.services.users import add_member, create_user
+from backend.services.accounts.credentials import create_token
+from backend.services.accounts.passwords import hash_password
+from backend.services.accounts.users import add_member, create_user
 from backend.settings import Settings
-from backend.tables.users import User
+from backend.tables.accounts import User
 from tests.fixtures_review import NOW, Desk, build_desk
 
 PASSWORD = "correct horse battery"

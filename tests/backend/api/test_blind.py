@@ -9,13 +9,13 @@ from sqlalchemy import update
 from starlette.testclient import TestClient
 
 from backend.services import review
-from backend.services.review import gold_items
-from backend.services.review.gold_rows import GoldRow
+from backend.services.exchange.review_exports import ExportAsk, FileKind, export_text
+from backend.services.review.quality import gold_items
+from backend.services.review.quality.gold_rows import GoldRow
 from backend.services.review.rules import QueueRules
-from backend.services.review_exports import ExportAsk, FileKind, export_text
-from backend.tables.generation import Generation
-from backend.tables.model_versions import ModelVersion
+from backend.tables.models import ModelVersion
 from backend.tables.review import ReviewItem
+from backend.tables.runs import Generation
 from backend.tables.scoring import Score
 from tests.backend.api.conftest import House
 from tests.fixtures_review import GOOD, score_with_flag

@@ -11,11 +11,11 @@ from sqlalchemy.orm import Session
 from backend.client import StropClient
 from backend.errors import Conflict
 from backend.services import queue
-from backend.services.datasets import import_dataset
+from backend.services.datasets.versions import import_dataset
 from backend.services.projects import set_manifest
 from backend.tables.curation import TrainingSet
-from backend.tables.generation import GenerationRun
 from backend.tables.rounds import Round
+from backend.tables.runs import GenerationRun
 from backend.tables.scoring import ScoreRun
 from backend.tables.training import TrainingRun
 from tests.backend.api.conftest import House

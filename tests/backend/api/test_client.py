@@ -6,6 +6,7 @@ import httpx
 import pytest
 
 from backend.client import StropClient, sign_in
+from backend.client.wire import error_of
 from backend.errors import (
     Conflict,
     Forbidden,
@@ -19,8 +20,7 @@ from backend.errors import (
 )
 from backend.schemas.common import Problem
 from backend.schemas.projects import ProjectGiven
-from backend.schemas.review import Answer
-from backend.wire import error_of
+from backend.schemas.review.desk import Answer
 from tests.backend.api.conftest import PASSWORD, House
 from tests.fixtures_review import GOOD
 
@@ -125,7 +125,7 @@ class TestErrors:
         assert (error.message, error.hint) == ("What.", "Do.")
 
     def test_no_two_classes_say_the_same_slug(self) -> None:
-        from backend.wire import _classes
+        from backend.client.wire import _classes
 
         def count(kind: type[StropError]) -> int:
             return ("slug" in vars(kind)) + sum(count(child) for child in kind.__subclasses__())

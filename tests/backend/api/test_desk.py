@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from sqlalchemy import func, select, update
 
-from backend.services.credentials import create_token
+from backend.services.accounts.credentials import create_token
 from backend.tables.review import Preference, Rating, Review, ReviewItem
 from tests.backend.api.conftest import House
 from tests.fixtures_review import BAD, GOOD, score_with_flag
@@ -240,7 +240,7 @@ def test_expert_sees_own_queues_only(house: House) -> None:
 
 def test_nothing_shown_to_an_expert_names_a_model_or_a_score(house: House) -> None:
     with house.sessions.begin() as session:
-        from backend.tables.generation import Generation
+        from backend.tables.runs import Generation
 
         run = session.merge(house.desk.run)
         generation = session.scalars(

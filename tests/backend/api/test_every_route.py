@@ -17,13 +17,14 @@ import pytest
 from sqlalchemy import select
 from sqlalchemy.orm import Session, sessionmaker
 
-from backend.services import review, scoring
-from backend.services.credentials import create_token, open_login_session
+from backend.services import review
+from backend.services.accounts.credentials import create_token, open_login_session
+from backend.services.runs import scoring
 from backend.settings import Settings
-from backend.tables.comparison import Comparison
 from backend.tables.curation import TrainingSetRow
 from backend.tables.rounds import Round
 from backend.tables.scoring import ScoreRun
+from backend.tables.verdicts import Comparison
 from backend.tables.webhooks import WebhookDelivery
 from tests.backend.api.conftest import PASSWORD, SAME_SITE, House, furnish
 from tests.backend.api.test_rules import ROUTES, things_of

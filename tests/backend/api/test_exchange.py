@@ -13,10 +13,10 @@ from backend.client import StropClient
 from backend.schemas.exchange import ImportGiven, WebhookGiven
 from backend.services import review
 from backend.services.review import Answer
+from backend.tables.accounts import User
 from backend.tables.datasets import Example
-from backend.tables.generation import Generation
 from backend.tables.review import Review
-from backend.tables.users import User
+from backend.tables.runs import Generation
 from tests.backend.api.conftest import House
 from tests.fixtures_review import BAD, review_next
 

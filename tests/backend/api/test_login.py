@@ -7,7 +7,7 @@ from sqlalchemy import select
 
 from backend.api.authorize import COOKIE
 from backend.api.login_page import safe_next
-from backend.tables.users import LoginSession
+from backend.tables.accounts import LoginSession
 from tests.backend.api.conftest import PASSWORD, SAME_SITE, House
 
 FORM = {"name": "eva", "password": PASSWORD, "next": "/runs?run=3"}
@@ -80,7 +80,7 @@ class TestSignIn:
         assert answer.json()["type"] == "urn:strop:problem:not-authenticated"
 
     def test_barred_user_stays_out(self, house: House) -> None:
-        from backend.services.users import deactivate_user
+        from backend.services.accounts.users import deactivate_user
 
         cookie = sign_in(house).cookies[COOKIE]
         with house.sessions.begin() as session:

@@ -17,7 +17,7 @@ from backend.errors import NotFound
 from backend.jobs.parts import Workshop
 from backend.logs import log_without_words, name_of
 from backend.services import queue
-from backend.services.users import create_user
+from backend.services.accounts.users import create_user
 from backend.settings import Settings
 from tests.backend.api.conftest import House
 from tests.fixtures_runs import lay_down_project, lay_down_run

@@ -9,10 +9,10 @@ import pytest
 from sqlalchemy import select
 
 from backend.api.served import get_served_promotion
-from backend.services.datasets import import_dataset
-from backend.services.serving import ServerAnswer, ServingReport
-from backend.tables.generation import Generation, GenerationRun
+from backend.services.datasets.versions import import_dataset
+from backend.services.models.serving import ServerAnswer, ServingReport
 from backend.tables.queue import Job
+from backend.tables.runs import Generation, GenerationRun
 from backend.tables.scoring import ScoreRun
 from tests.backend.api.conftest import House
 from tests.fixtures_review import GOOD, make_rows, run_over, score_answers

@@ -9,8 +9,8 @@ from sqlalchemy import select
 from starlette.testclient import TestClient
 
 from backend.rubrics import dump_rubric, find_rubric
-from backend.tables.generation import Generation
 from backend.tables.review import ReviewQueue
+from backend.tables.runs import Generation
 from tests.backend.api.conftest import House
 from tests.fixtures_review import BAD, GOOD
 
@@ -175,7 +175,7 @@ def test_a_disagreement_is_decided_and_becomes_a_known_answer(house: House, queu
     with house.sessions.begin() as session:
         session.get_one(ReviewQueue, queue_id).rules = {"adjudicate_above": 0.5}
         third = house.desk.experts[2]
-        from backend.services.credentials import create_token
+        from backend.services.accounts.credentials import create_token
 
         house.tokens["third"] = create_token(session, third, "test", now=house.clock.now).value
     for person, ratings in (("expert", GOOD), ("colleague", BAD)):

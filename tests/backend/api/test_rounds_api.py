@@ -9,7 +9,7 @@ from sqlalchemy import select
 
 from backend.client import StropClient
 from backend.errors import Conflict, Forbidden, InvalidInput, NotFound
-from backend.services.datasets import import_dataset
+from backend.services.datasets.versions import import_dataset
 from backend.services.projects import set_manifest
 from backend.services.review import Answer
 from backend.tables.review import Review

@@ -23,24 +23,24 @@ from backend.api.authorize import COOKIE
 from backend.api.rules import RULES, Access
 from backend.db import open_database, session_factory
 from backend.services import review
-from backend.services.access import MEMBERS, OWNERS
-from backend.services.credentials import (
+from backend.services.accounts.access import MEMBERS, OWNERS
+from backend.services.accounts.credentials import (
     close_login_session,
     create_token,
     open_login_session,
     revoke_token,
 )
 from backend.settings import Settings
-from backend.tables.comparison import Comparison
+from backend.tables.accounts import User
 from backend.tables.curation import TrainingSet
-from backend.tables.generation import Generation
 from backend.tables.projects import SuccessManifest
 from backend.tables.quality import GoldAnswer, GoldResult
 from backend.tables.review import Review
 from backend.tables.rounds import Round
+from backend.tables.runs import Generation
 from backend.tables.scoring import ScoreRun
 from backend.tables.training import TrainingRun
-from backend.tables.users import User
+from backend.tables.verdicts import Comparison
 from backend.tables.webhooks import Webhook, WebhookDelivery
 from tests.backend.api.conftest import PASSWORD, SAME_SITE, House
 from tests.fixtures_review import Desk

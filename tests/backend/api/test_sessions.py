@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 from backend.api.deps import READERS, get_session
 from backend.client import StropClient
 from backend.schemas.projects import ProjectGiven
-from backend.services import datasets
+from backend.services.datasets import versions as datasets
 from backend.tables.projects import Project
 from tests.backend.api.conftest import House
 

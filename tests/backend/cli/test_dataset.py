@@ -11,7 +11,7 @@ from sqlalchemy import func, select
 
 from backend.cli import main
 from backend.db import connect
-from backend.services.datasets import get_dataset_version, list_examples, split_counts
+from backend.services.datasets.versions import get_dataset_version, list_examples, split_counts
 from backend.services.projects import create_project, get_project
 from backend.settings import Settings
 from backend.tables.datasets import Dataset, Example

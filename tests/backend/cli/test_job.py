@@ -12,10 +12,10 @@ from backend.cli import main
 from backend.cli.waiting import JobEnded, run_jobs
 from backend.db import connect
 from backend.services import queue
-from backend.services.users import create_user
+from backend.services.accounts.users import create_user
 from backend.settings import Settings
+from backend.tables.accounts import User
 from backend.tables.queue import JobState
-from backend.tables.users import User
 from tests.fixtures_runs import lay_down_project, lay_down_run
 
 Strop = Callable[..., int]

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from backend.cli.train import describe_result, parse_search
+from backend.cli.training import describe_result, parse_search
 from backend.errors import InvalidInput
 
 LEDGER = {

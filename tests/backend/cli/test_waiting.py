@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session, sessionmaker
 
 from backend.cli.standings import LINE_SECONDS, Lines, Standing
 from backend.cli.waiting import LONGEST_POLL_SECONDS, POLL_SECONDS, pause_after
-from backend.services import scoring
+from backend.services.runs import scoring
 from backend.tables.queue import Job
 from tests.fixtures_review import build_desk
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from backend.engines.base import ServedModel
-from backend.engines.local import LocalEngine
+from backend.engines.local.engine import LocalEngine
 from tests.fixtures_models import make_tiny_base, tiny_adapter
 
 

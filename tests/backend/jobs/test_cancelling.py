@@ -26,20 +26,22 @@ from backend.jobs import generate, score, train, trainers
 from backend.jobs.parts import Workshop
 from backend.jobs.trainers import TrainerEnder
 from backend.jobs.worker import KINDS
-from backend.services import queue, scoring, training
+from backend.services import queue
+from backend.services.accounts.users import create_user
 from backend.services.cancelling import Cancellation, cancel_run, cancel_subjects
 from backend.services.queue import JobKind
-from backend.services.training_files import run_files
-from backend.services.users import create_user
+from backend.services.runs import scoring
+from backend.services.training import runs as training
+from backend.services.training.files import run_files
 from backend.settings import Settings
+from backend.tables.accounts import User
 from backend.tables.curation import TrainingSet
-from backend.tables.generation import Generation
-from backend.tables.model_versions import ModelVersion
+from backend.tables.models import ModelVersion
 from backend.tables.projects import Project, SuccessManifest
 from backend.tables.queue import Job, JobState
+from backend.tables.runs import Generation
 from backend.tables.scoring import Score
 from backend.tables.training import TrainingRun
-from backend.tables.users import User
 from tests.fixtures_runs import lay_down_project, lay_down_run
 from tests.fixtures_worker import running_worker, wait_for
 from training.config import RESULT_NAME, lock_file, partial_dir

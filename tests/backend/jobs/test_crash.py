@@ -15,10 +15,11 @@ from sqlalchemy.orm import Session, sessionmaker
 
 from backend.db import open_database, reading, session_factory, utc_now
 from backend.engines.base import GenerationResult
-from backend.services import generation, queue, scoring
+from backend.services import queue
+from backend.services.runs import generation, scoring
 from backend.settings import Settings
-from backend.tables.generation import Generation
 from backend.tables.queue import Job, JobState
+from backend.tables.runs import Generation
 from backend.tables.scoring import Score
 from tests.fixtures_runs import lay_down_project, lay_down_run
 from tests.fixtures_worker import end, kill, running_worker, wait_for

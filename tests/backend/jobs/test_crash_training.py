@@ -18,12 +18,13 @@ from sqlalchemy.orm import Session, sessionmaker
 
 from backend.db import open_database, reading, session_factory, utc_now
 from backend.jobs.train import lock_is_held, trainer_command
-from backend.services import queue, training
-from backend.services.model_versions import register_base
-from backend.services.training_files import run_files
+from backend.services import queue
+from backend.services.models.versions import register_base
+from backend.services.training import runs as training
+from backend.services.training.files import run_files
 from backend.settings import Settings
 from backend.tables.curation import TrainingSet
-from backend.tables.model_versions import ModelVersion
+from backend.tables.models import ModelVersion
 from backend.tables.projects import Project, SuccessManifest
 from backend.tables.queue import JobState
 from backend.tables.training import TrainingRun

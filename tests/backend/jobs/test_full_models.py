@@ -20,27 +20,29 @@ from backend.errors import Forbidden, InvalidInput, PreflightFailed
 from backend.jobs.generate import generate_parts
 from backend.jobs.parts import Workshop
 from backend.jobs.preflight import check_models, model_facts
-from backend.services import generation, queue, training
-from backend.services.model_versions import (
+from backend.services import queue
+from backend.services.models.preflight.report import check_files
+from backend.services.models.versions import (
     find_model,
     register_adapter,
     register_base,
     register_full_model,
     serving_groups,
 )
-from backend.services.preflight import check_files
+from backend.services.runs import generation
+from backend.services.training import runs as training
 from backend.services.verification import _verify_results
 from backend.settings import Settings
 from backend.tables.curation import TrainingSet
-from backend.tables.generation import Generation
-from backend.tables.model_versions import ModelVersion, Preflight
+from backend.tables.models import ModelVersion, Preflight
 from backend.tables.projects import Project, SuccessManifest
+from backend.tables.runs import Generation
 from backend.tables.training import TrainingRun
 from tests.backend.engines.scripted_server import ScriptedServer
 from tests.fixtures_models import make_tiny_base, tiny_adapter
 from tests.fixtures_runs import lay_down_project
 from training.config import parse_config
-from training.digest import model_sha256, template_sha256, tokenizer_sha256
+from training.weights.digest import model_sha256, template_sha256, tokenizer_sha256
 
 NOW = datetime(2026, 5, 3, tzinfo=UTC)
 

@@ -17,9 +17,9 @@ from backend.jobs.preflight import open_reference
 from backend.services import queue
 from backend.services.queue import JobKind
 from backend.settings import Settings
-from backend.tables.generation import Generation
-from backend.tables.model_versions import Preflight
+from backend.tables.models import Preflight
 from backend.tables.queue import Job
+from backend.tables.runs import Generation
 from tests.fixtures_runs import lay_down_project, lay_down_run
 
 

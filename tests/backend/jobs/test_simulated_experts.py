@@ -11,8 +11,8 @@ from backend.jobs.simulated_experts import answer_queue, judge
 from backend.rubrics import find_rubric, library_names
 from backend.services import review
 from backend.services.curation import Recipe, freeze_training_set, training_rows
-from backend.tables.generation import Generation
 from backend.tables.review import Correction, Review
+from backend.tables.runs import Generation
 from tests.fixtures_review import NOW, Desk, build_desk
 
 

@@ -10,10 +10,10 @@ from sqlalchemy.orm import Session, sessionmaker
 from backend.jobs import worker
 from backend.jobs.parts import Workshop
 from backend.services.clearing import clear_outlived
-from backend.services.webhooks import add_webhook, record_test
+from backend.services.webhooks.hooks import add_webhook, record_test
 from backend.settings import Settings
+from backend.tables.accounts import IdempotencyKey, LoginSession, User
 from backend.tables.projects import Project
-from backend.tables.users import IdempotencyKey, LoginSession, User
 from backend.tables.webhooks import DeliveryState, WebhookDelivery
 from tests.fixtures_review import NOW, SEAL
 

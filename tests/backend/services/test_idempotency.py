@@ -8,9 +8,9 @@ from concurrent.futures import ThreadPoolExecutor
 
 from sqlalchemy.orm import Session, sessionmaker
 
+from backend.services.accounts.sealing import open_seal
+from backend.services.accounts.users import create_user
 from backend.services.idempotency import find_answer, keep_answer, wait_for_turn
-from backend.services.sealing import open_seal
-from backend.services.users import create_user
 from backend.settings import Settings
 
 KEY = "k" * 16

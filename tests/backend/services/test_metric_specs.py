@@ -13,9 +13,10 @@ from backend.engines.base import GenerationResult
 from backend.errors import Forbidden, InvalidInput
 from backend.jobs.parts import Workshop
 from backend.jobs.score import score_parts
-from backend.services import generation, queue, scoring
+from backend.services import queue
 from backend.services.metric_specs import BUILT_IN, AllowedMetrics, allowed_metrics
 from backend.services.projects import set_manifest
+from backend.services.runs import generation, scoring
 from backend.settings import Settings
 from backend.tables.queue import Job
 from backend.tables.scoring import Score, ScoreRun

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 import training.demo
-from training.digest import model_sha256, template_sha256, tokenizer_sha256
+from training.weights.digest import model_sha256, template_sha256, tokenizer_sha256
 
 BASE = Path(training.demo.__file__).parent / "base"
 CARD = (BASE / "README.md").read_text(encoding="utf-8")

@@ -12,14 +12,14 @@ from backend.cli.scenarios import invented_facts, lora_or_full
 from backend.cli.scenarios.claims import Outcome
 from backend.cli.scenarios.ratios import claim_kept
 from backend.errors import CannotCompute
-from backend.services import scoring
-from backend.services.model_versions import list_models
+from backend.services.models.versions import list_models
+from backend.services.runs import scoring
+from backend.tables.accounts import User
 from backend.tables.curation import TrainingSet
 from backend.tables.datasets import Example
 from backend.tables.promotion import Promotion
 from backend.tables.rounds import Round
 from backend.tables.training import TrainingRun
-from backend.tables.users import User
 from tests.fixtures_scenarios import StandInDemo, settings_in, stand_in_demo
 
 WRONG = {"base": 10, "round1": 2, "round2": 1}  # of ten summaries

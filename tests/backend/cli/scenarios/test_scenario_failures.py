@@ -10,7 +10,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session, sessionmaker
 
 from backend.cli.common import Installation
-from backend.cli.demo_steps import Demo
+from backend.cli.demo.steps import Demo
 from backend.cli.scenarios import failures
 from backend.cli.scenarios.claims import Outcome
 from backend.errors import CannotCompute
@@ -18,7 +18,7 @@ from backend.services.review import Answer
 from backend.settings import Settings
 from backend.tables.curation import TrainingSet, TrainingSetRow
 from backend.tables.datasets import Example
-from backend.tables.generation import Generation
+from backend.tables.runs import Generation
 from tests.fixtures_review import BAD, GOOD, build_desk, review_next
 from tests.fixtures_scenarios import StandInDemo, settings_in, stand_in_demo
 

@@ -11,7 +11,7 @@ from sqlalchemy import select
 from backend.cli.scenarios import find_scenario, labels
 from backend.cli.scenarios.claims import Outcome
 from backend.cli.scenarios.show import make_report
-from backend.services.datasets import get_dataset_version, list_examples
+from backend.services.datasets.versions import get_dataset_version, list_examples
 from backend.tables.curation import TrainingSet, TrainingSetRow
 from backend.tables.datasets import Example
 from tests.fixtures_scenarios import StandInDemo, settings_in, stand_in_demo

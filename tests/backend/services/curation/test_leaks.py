@@ -24,12 +24,12 @@ from backend.services.curation import (
     training_rows,
 )
 from backend.services.curation.candidates import Candidate
-from backend.services.datasets import Row, import_dataset, list_examples
+from backend.services.datasets.versions import Row, import_dataset, list_examples
 from backend.services.review import Answer
 from backend.tables.curation import TrainingSet, TrainingSetRow
 from backend.tables.datasets import Example
-from backend.tables.generation import Generation
 from backend.tables.review import Review, ReviewItem
+from backend.tables.runs import Generation
 from tests.fixtures_review import BAD, GOOD, NOW, Desk, build_desk, make_rows, review_next, run_over
 
 FAITHFUL = Rule(criterion="faithful", at_least=1)

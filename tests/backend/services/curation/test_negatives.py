@@ -9,9 +9,9 @@ import pytest
 from sqlalchemy.orm import Session, sessionmaker
 
 from backend.services.curation import Recipe, freeze_training_set, training_rows
-from backend.services.exports import TrainingRow
+from backend.services.curation.formats import TrainingRow
 from backend.services.review import Answer
-from backend.tables.generation import Generation
+from backend.tables.runs import Generation
 from tests.fixtures_review import BAD, GOOD, Desk, build_desk, review_next
 
 FAITHFUL = {"criterion": "faithful", "equals": "yes"}

@@ -19,7 +19,7 @@ from backend.services.curation import (
     stored_digest,
     training_rows,
 )
-from backend.services.exports import TrainingRow, export_rows
+from backend.services.curation.formats import TrainingRow, export_rows
 from backend.services.review import Answer, Claim, QueueRules, claim_adjudication
 from backend.tables.curation import TrainingSet
 from backend.tables.datasets import Example

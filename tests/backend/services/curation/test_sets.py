@@ -20,13 +20,13 @@ from backend.services.curation import (
     sets_with_review,
     training_rows,
 )
-from backend.services.exports import TrainingRow
-from backend.services.prompts import chat_messages
+from backend.services.curation.formats import TrainingRow
+from backend.services.datasets.prompts import chat_messages
 from backend.services.review import Answer
 from backend.tables.curation import TrainingSet, TrainingSetRow
 from backend.tables.datasets import Example
-from backend.tables.generation import Generation
 from backend.tables.review import Review, ReviewQueue
+from backend.tables.runs import Generation
 from tests.fixtures_review import BAD, GOOD, NOW, Desk, build_desk, review_next
 
 YES = Rule(criterion="faithful", equals="yes")

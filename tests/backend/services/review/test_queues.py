@@ -11,8 +11,8 @@ from sqlalchemy.orm import Session, sessionmaker
 from backend.errors import Conflict, InvalidInput, NotFound, StropError
 from backend.rubrics import find_rubric
 from backend.services import review
-from backend.tables.generation import Generation, GenerationRun
 from backend.tables.review import ReviewItem, ReviewQueue, ReviewSlot
+from backend.tables.runs import Generation, GenerationRun
 from tests.fixtures_review import Desk, build_desk
 
 

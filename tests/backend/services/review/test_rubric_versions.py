@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session, sessionmaker
 from backend.errors import NotFound, UnknownName
 from backend.rubrics import Rubric, find_rubric
 from backend.services import review
-from backend.services.review.rubric_versions import (
+from backend.services.review.rubrics import (
     describe_changes,
     edit_rubric,
     find_version,

@@ -12,13 +12,13 @@ from sqlalchemy.orm import Session
 from backend.errors import Conflict, InvalidInput
 from backend.services import review
 from backend.services.review import Answer, Claim
-from backend.services.review.assignments import Assignment
+from backend.services.review.desk.work import left_for, next_queue_for
+from backend.services.review.opening.assign import Assignment
 from backend.services.review.rules import QueueRules
 from backend.services.review.waiting import queue_waits_for
-from backend.services.review.work import left_for, next_queue_for
+from backend.tables.accounts import Membership, User
 from backend.tables.datasets import Example
 from backend.tables.review import QueueMember, ReviewQueue, ReviewSlot
-from backend.tables.users import Membership, User
 from tests.fixtures_review import BAD, GOOD, NOW, Desk, build_desk, review_next, submit
 
 MEDICAL = Assignment(skills={"task=note": "medical"})

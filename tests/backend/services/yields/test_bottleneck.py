@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from backend.services.review.measured import Measured, share_of, unknown
+from backend.services.review.reports.measured import Measured, share_of, unknown
 from backend.services.yields import diagnose
 
 

@@ -9,10 +9,11 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session, sessionmaker
 
 from backend.errors import CannotCompute, NotFound
-from backend.services import generation, queue
+from backend.services import queue
 from backend.services.curation import Recipe, freeze_training_set, parse_fixed_rule
-from backend.services.lineage import trace
-from backend.services.review.withdrawals import withdraw_review
+from backend.services.lineage.trace import trace
+from backend.services.review.desk.withdraw import withdraw_review
+from backend.services.runs import generation
 from backend.services.yields import (
     State,
     broken_elsewhere,
@@ -23,8 +24,8 @@ from backend.services.yields import (
     yield_curve,
     yield_report,
 )
-from backend.tables.generation import Generation
 from backend.tables.review import Review
+from backend.tables.runs import Generation
 from backend.tables.training import TrainingRun
 from tests.fixtures_yields import Turn, add_round, build_turn
 

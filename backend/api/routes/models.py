@@ -1,0 +1,54 @@
+"""Model versions: the base of a project and its adapters."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from fastapi import APIRouter
+from sqlalchemy.orm import Session
+
+from backend.api.deps import ServingDep, SessionDep
+from backend.api.once import OnceDep
+from backend.schemas.models import AdapterGiven, ModelVersionShown
+from backend.services import overview
+from backend.services.models import versions as model_versions
+from backend.services.models.adapter_files import NamedBy
+from backend.tables.models import ModelVersion
+
+router = APIRouter(tags=["model versions"])
+
+
+def _show(session: Session, model: ModelVersion) -> ModelVersionShown:
+    aliases = overview.aliases_of_models(session, model.project_id).get(model.id, [])
+    return ModelVersionShown.model_validate(model).model_copy(update={"aliases": aliases})
+
+
+@router.get("/projects/{project_id}/model-versions")
+def list_models(project_id: int, session: SessionDep) -> list[ModelVersionShown]:
+    """The base first, then the adapters in order of registration."""
+    return [_show(session, model) for model in model_versions.list_models(session, project_id)]
+
+
+@router.post("/projects/{project_id}/model-versions", status_code=201)
+def add_adapter(
+    project_id: int,
+    body: AdapterGiven,
+    session: SessionDep,
+    serving: ServingDep,
+    once: OnceDep,
+) -> ModelVersionShown:
+    """Register an adapter folder; it must lie in the project's own, below the artifact root."""
+    session.rollback()  # the look for an earlier answer is over: weights are read in no transaction
+    path, settings = Path(body.path), serving.settings
+    seen = model_versions.look_at_adapter(
+        serving.writing,
+        project_id,
+        body.name,
+        path,
+        settings=settings,
+        named_by=NamedBy.REQUEST,
+    )
+    model = model_versions.register_adapter(
+        session, project_id, body.name, path, settings=settings, seen=seen
+    )
+    return once.answer(_show(session, model))

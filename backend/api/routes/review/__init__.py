@@ -1,0 +1,1 @@
+"""Routes of review: the desk, queues, reports, quality, rubrics."""

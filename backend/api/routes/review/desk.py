@@ -1,0 +1,313 @@
+"""The review desk: all that an expert may call. Everything here is for members of the queue."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query
+from sqlalchemy.orm import Session
+
+from backend.api.deps import CurrentUser, NowDep, SessionDep
+from backend.schemas.review import desk as shapes
+from backend.services import review
+from backend.services.review.blind import name_for_reviewers
+from backend.services.review.desk.history import lapsed_item
+from backend.services.review.desk.links import find_links
+from backend.services.review.desk.work import left_for, next_queue_for
+from backend.services.review.quality import adjudication, gold
+from backend.tables.review import Purpose, ReviewQueue
+
+router = APIRouter(tags=["review desk"])
+
+
+@router.get("/my/review-queues")
+def list_my_queues(
+    session: SessionDep, user: CurrentUser, now: NowDep
+) -> list[shapes.ReviewQueueForMe]:
+    """The queues that I may claim from, open ones first."""
+    mine = review.my_queues(session, user.id)
+    return [_show_queue(session, queue, user.id, now) for queue in mine]
+
+
+@router.get("/my/review-queues/{queue_id}")
+def show_my_queue(
+    queue_id: int, session: SessionDep, user: CurrentUser, now: NowDep
+) -> shapes.ReviewQueueForMe:
+    """A queue with its rubric and its progress."""
+    return _show_queue(session, review.get_queue(session, queue_id), user.id, now)
+
+
+def _show_queue(
+    session: Session, queue: ReviewQueue, user_id: int, now: datetime
+) -> shapes.ReviewQueueForMe:
+    return shapes.ReviewQueueForMe(
+        id=queue.id,
+        name=name_for_reviewers(session, queue),
+        kind=_kind(queue.kind),
+        closed=queue.closed_at is not None,
+        rubric=review.rubric_of(queue),
+        progress=_progress(session, queue.id, user_id),
+        left_for_me=left_for(session, queue.id, user_id, now=now),
+    )
+
+
+def _kind(kind: str) -> shapes.QueueKindName:
+    return "pair" if kind == "pair" else "single"
+
+
+def _progress(session: Session, queue_id: int, user_id: int) -> shapes.QueueProgress:
+    found = review.queue_progress(session, queue_id, user_id=user_id)
+    return shapes.QueueProgress.model_validate(found)
+
+
+@router.get("/my/review-queues/{queue_id}/reviews")
+def list_my_reviews(
+    queue_id: int,
+    session: SessionDep,
+    user: CurrentUser,
+    limit: Annotated[int, Query(ge=1, le=100)] = 20,
+    before: Annotated[int | None, Query(description="Only those before this review.")] = None,
+) -> list[shapes.OwnReview]:
+    """My own finished reviews, the last one first."""
+    found = review.my_reviews(session, queue_id, user.id, limit=limit, before_id=before)
+    return [_show_past(past) for past in found]
+
+
+def _show_past(past: review.PastReview) -> shapes.OwnReview:
+    return shapes.OwnReview(
+        review_id=past.review_id,
+        slot_id=past.slot_id,
+        state=past.state,
+        submitted_at=past.submitted_at,
+        simulated=past.simulated,
+        skip_reason=past.skip_reason,
+        extra=past.extra,
+        revisable_until=past.revisable_until,
+        why=past.why,
+        item=shapes.ItemView.model_validate(past.item),
+        answer=shapes.Answer.model_validate(past.answer, from_attributes=True),
+    )
+
+
+@router.post("/review-queues/{queue_id}/claim")
+def claim_item(
+    queue_id: int, session: SessionDep, user: CurrentUser, now: NowDep
+) -> shapes.ClaimAnswer:
+    """My next item under a lease, or the one that I hold with its draft; or why there is none."""
+    found = review.claim_next(session, queue_id, user.id, now=now)
+    return _show_claim(session, queue_id, user.id, found, now)
+
+
+@router.post("/review-queues/{queue_id}/adjudications/claim")
+def claim_adjudication(
+    queue_id: int, session: SessionDep, user: CurrentUser, now: NowDep
+) -> shapes.ClaimAnswer:
+    """The next disagreement for me to decide, with the answers that differ."""
+    found = review.claim_adjudication(session, queue_id, user.id, now=now)
+    return _show_claim(session, queue_id, user.id, found, now)
+
+
+@router.post("/my/reviews/{review_id}/revise")
+def revise_review(
+    review_id: int, session: SessionDep, user: CurrentUser, now: NowDep
+) -> shapes.ClaimAnswer:
+    """Take my own answer back to the desk; it stands until I submit the new one.
+
+    A skip is taken back as long as nobody else was given the item; what else I hold goes back to
+    the queue, with its draft.
+    """
+    found = review.revise(session, review_id, user.id, now=now)
+    return _show_claim(session, found.queue_id, user.id, found, now)
+
+
+def _show_claim(
+    session: Session,
+    queue_id: int,
+    user_id: int,
+    found: review.Claim | review.Nothing,
+    now: datetime,
+) -> shapes.ClaimAnswer:
+    progress = _progress(session, queue_id, user_id)
+    if isinstance(found, review.Nothing):
+        return shapes.ClaimAnswer(
+            claim=None,
+            progress=progress,
+            reason=found.reason.value,
+            message=found.message,
+            next_queue=_other_queue(session, queue_id, user_id, now),
+        )
+    item = review.item_view(session, found.slot_id, user_id)
+    shown = shapes.Claim(
+        slot_id=found.slot_id,
+        version=found.version,
+        lease_until=found.lease_until,
+        heartbeat_seconds=found.heartbeat_seconds,
+        resumed=found.resumed,
+        kind=_kind(item.kind),
+        item=shapes.ItemView.model_validate(item),
+        draft=shapes.Answer.model_validate(found.draft) if found.draft else None,
+        progress=progress,
+        adjudication=_dispute(session, found),
+        revising=found.revising,
+    )
+    return shapes.ClaimAnswer(claim=shown, progress=progress)
+
+
+def _other_queue(
+    session: Session, queue_id: int, user_id: int, now: datetime
+) -> shapes.QueueWithWork | None:
+    found = next_queue_for(session, user_id, now=now, but=queue_id)
+    if found is None:
+        return None
+    return shapes.QueueWithWork(id=found.id, name=name_for_reviewers(session, found))
+
+
+def _dispute(session: Session, found: review.Claim) -> shapes.AdjudicationView | None:
+    if found.purpose != Purpose.ADJUDICATION:
+        return None
+    dispute = adjudication.dispute_of(session, found.slot_id)
+    if dispute is None:
+        return None
+    return shapes.AdjudicationView.model_validate(dispute, from_attributes=True)
+
+
+@router.post("/review-slots/{slot_id}/heartbeat")
+def extend_lease(
+    slot_id: int,
+    body: shapes.HeartbeatGiven,
+    session: SessionDep,
+    user: CurrentUser,
+    now: NowDep,
+) -> shapes.LeaseShown:
+    """A sign of life: the lease begins anew."""
+    until = review.heartbeat(session, slot_id, body.version, user.id, now=now)
+    return shapes.LeaseShown(slot_id=slot_id, version=body.version, lease_until=until, at=now)
+
+
+@router.put("/review-slots/{slot_id}/draft")
+def save_draft(
+    slot_id: int, body: shapes.DraftGiven, session: SessionDep, user: CurrentUser, now: NowDep
+) -> shapes.LeaseShown:
+    """Keep an unfinished answer; the lease begins anew."""
+    draft: dict[str, Any] = body.answer.model_dump(mode="json", exclude_defaults=True)
+    until = review.save_draft(session, slot_id, body.version, user.id, draft, now=now)
+    return shapes.LeaseShown(slot_id=slot_id, version=body.version, lease_until=until, at=now)
+
+
+@router.get("/my/review-queues/{queue_id}/lapsed")
+def show_lapsed(
+    queue_id: int,
+    slot_id: Annotated[int, Query(ge=1)],
+    version: Annotated[int, Query(ge=1, description="Of the lease that has lapsed.")],
+    session: SessionDep,
+    user: CurrentUser,
+    now: NowDep,
+) -> shapes.ClaimAnswer:
+    """An item that went to somebody else before I had answered, with what I had saved of it.
+
+    It is not mine any more: an answer is kept as a further one.
+    """
+    item, draft = lapsed_item(session, queue_id, slot_id, version, user.id)
+    progress = _progress(session, queue_id, user.id)
+    shown = shapes.Claim(
+        slot_id=slot_id,
+        version=version,
+        lease_until=now,
+        resumed=True,
+        kind=_kind(item.kind),
+        item=shapes.ItemView.model_validate(item),
+        draft=shapes.Answer.model_validate(draft) if draft else None,
+        progress=progress,
+    )
+    return shapes.ClaimAnswer(claim=shown, progress=progress)
+
+
+@router.get("/review-slots/{slot_id}/links")
+def list_links(slot_id: int, session: SessionDep, user: CurrentUser) -> list[shapes.Link]:
+    """What the output states, and where the source says so; nothing for a blind pair."""
+    item = review.item_view(session, slot_id, user.id)
+    if item.output is None:
+        return []
+    return [
+        shapes.Link(
+            start=link.start,
+            end=link.end,
+            supported=link.supported,
+            reason=link.reason or "The source says so.",
+            sources=[
+                shapes.SourceStretch(start=place.start, end=place.end) for place in link.sources
+            ],
+        )
+        for link in find_links(item)
+    ]
+
+
+@router.post("/review-slots/{slot_id}/submit")
+def submit_answer(
+    slot_id: int, body: shapes.SubmitGiven, session: SessionDep, user: CurrentUser, now: NowDep
+) -> shapes.ReviewReceipt:
+    """The final answer; sent again under the same lease it is the same answer."""
+    done = review.submit_review(
+        session,
+        slot_id=slot_id,
+        version=body.version,
+        user_id=user.id,
+        answer=_answer(body.answer),
+        now=now,
+    )
+    return shapes.ReviewReceipt(
+        review_id=done.review_id,
+        state="submitted",
+        repeated=done.repeated,
+        extra=done.extra,
+        why=done.why,
+        stratum=done.stratum,
+        gold=_gold(session, done),
+        next=_next(session, done.queue_id, user.id, now) if body.next else None,
+    )
+
+
+def _gold(session: Session, done: review.Submitted) -> shapes.GoldFeedback | None:
+    found = gold.feedback(session, done.review_id) if done.purpose == Purpose.GOLD else None
+    if found is None:
+        return None
+    return shapes.GoldFeedback.model_validate(found, from_attributes=True)
+
+
+def _next(session: Session, queue_id: int, user_id: int, now: datetime) -> shapes.ClaimAnswer:
+    found = review.claim_next(session, queue_id, user_id, now=now)
+    return _show_claim(session, queue_id, user_id, found, now)
+
+
+def _answer(given: shapes.Answer) -> review.Answer:
+    return review.Answer(
+        ratings=given.ratings,
+        correction=given.correction,
+        correction_reason=given.correction_reason,
+        spans=tuple(review.SpanMark(**span.model_dump()) for span in given.spans),
+        winner=given.winner,
+        comment=given.comment,
+        active_seconds=given.active_seconds,
+        seconds_by_criterion=given.seconds_by_criterion,
+    )
+
+
+@router.post("/review-slots/{slot_id}/skip")
+def skip_item(
+    slot_id: int, body: shapes.SkipGiven, session: SessionDep, user: CurrentUser, now: NowDep
+) -> shapes.ReviewReceipt:
+    """Do not answer, and say why; the queue's rules say where the item goes."""
+    skipped = review.skip_review(
+        session,
+        slot_id=slot_id,
+        version=body.version,
+        user_id=user.id,
+        reason=body.reason,
+        now=now,
+    )
+    return shapes.ReviewReceipt(
+        review_id=skipped.review_id,
+        state="skipped",
+        next=_next(session, skipped.queue_id, user.id, now) if body.next else None,
+    )

@@ -1,0 +1,230 @@
+"""Known answers of a queue, contests, pauses: for leads; and an expert's word against one."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter
+from sqlalchemy.orm import Session
+
+from backend.api.deps import CurrentUser, NowDep, PageDep, SessionDep
+from backend.api.once import OnceDep
+from backend.schemas.common import Page
+from backend.schemas.review import desk as desk_shapes
+from backend.schemas.review import quality as shapes
+from backend.services.overview import pseudonym_of
+from backend.services.review.quality import gold, gold_contests, gold_items, pauses
+from backend.services.review.quality.gold_rows import GoldRow
+from backend.services.review.quality.item_agreement import answers_of
+from backend.tables.quality import GoldAnswer, GoldResult
+
+router = APIRouter(tags=["known answers"])
+
+
+@router.get("/review-queues/{queue_id}/gold")
+def list_gold(queue_id: int, session: SessionDep, page: PageDep) -> Page[shapes.GoldShown]:
+    """The known answers of a queue, the newest first, withdrawn ones too."""
+    found = gold_items.list_gold(session, queue_id, page)
+    counted = gold_items.count_results(session, [one.id for one in found.rows])
+    shown = [_show(one, counted[one.id]) for one in found.rows]
+    return Page[shapes.GoldShown](items=shown, next=found.next)
+
+
+def _show(one: GoldAnswer, counted: gold_items.GoldCounts) -> shapes.GoldShown:
+    outputs = [o for o in (one.item.generation_a, one.item.generation_b) if o is not None]
+    return shapes.GoldShown(
+        id=one.id,
+        item_id=one.item_id,
+        generation_ids=[output.id for output in outputs],
+        models=[output.model_version.label for output in outputs],
+        example=one.item.generation_a.example.external_id,
+        answer=one.answer,
+        explanation=one.explanation,
+        created_at=one.created_at,
+        withdrawn_at=one.withdrawn_at,
+        withdrawn_reason=one.withdrawn_reason,
+        n=counted.n,
+        met=counted.met,
+        contested=counted.contested,
+    )
+
+
+@router.post("/review-queues/{queue_id}/gold", status_code=201)
+def add_gold(
+    queue_id: int,
+    body: shapes.GoldListGiven,
+    session: SessionDep,
+    user: CurrentUser,
+    once: OnceDep,
+) -> shapes.GoldAdded:
+    """Add known answers: all of them, or none when one is wrong."""
+    rows = [GoldRow(**row.model_dump()) for row in body.rows]
+    added = gold_items.add_gold(session, queue_id, rows, by=user.id)
+    return once.answer(shapes.GoldAdded(queue_id=queue_id, ids=[one.id for one in added]))
+
+
+@router.post("/review-queues/{queue_id}/gold/adjudicated", status_code=201)
+def add_adjudicated(
+    queue_id: int,
+    body: shapes.AdjudicatedGiven,
+    session: SessionDep,
+    user: CurrentUser,
+    once: OnceDep,
+) -> shapes.GoldAdded:
+    """Make known answers of what was decided in the queue."""
+    added = gold_items.add_adjudicated(
+        session, queue_id, by=user.id, adjudication_ids=body.adjudication_ids
+    )
+    return once.answer(shapes.GoldAdded(queue_id=queue_id, ids=[one.id for one in added]))
+
+
+@router.get("/review-queues/{queue_id}/gold-standing")
+def list_standing(queue_id: int, session: SessionDep) -> list[shapes.GoldStandingShown]:
+    """How every reviewer stands on known answers, paused ones first."""
+    return [_show_standing(one) for one in pauses.gold_standing(session, queue_id)]
+
+
+def _show_standing(one: pauses.GoldStanding) -> shapes.GoldStandingShown:
+    return shapes.GoldStandingShown(
+        pseudonym=one.pseudonym,
+        simulated=one.simulated,
+        n=one.n,
+        met=one.met,
+        value=one.met / one.n if one.n else None,
+        low=one.low,
+        high=one.high,
+        error=None if one.n else "No known answer was judged yet.",
+        n_contested=one.n_contested,
+        paused_at=one.paused_at,
+        pause_reason=one.pause_reason,
+    )
+
+
+@router.post("/review-queues/{queue_id}/pauses")
+def pause_reviewer(
+    queue_id: int, body: shapes.PauseGiven, session: SessionDep, now: NowDep
+) -> shapes.GoldStandingShown:
+    """Give a reviewer nothing more of this queue for now; what they hold they may submit."""
+    person = pauses.find_reviewer(session, queue_id, body.reviewer)
+    pauses.pause_reviewer(session, queue_id, person.id, reason=body.reason, now=now)
+    return _standing_of(session, queue_id, person.id)
+
+
+@router.post("/review-queues/{queue_id}/pauses/lift")
+def lift_pause(
+    queue_id: int, body: shapes.LiftGiven, session: SessionDep
+) -> shapes.GoldStandingShown:
+    """Let a reviewer work on; their known answers are counted anew from here."""
+    person = pauses.find_reviewer(session, queue_id, body.reviewer)
+    pauses.lift_pause(session, queue_id, person.id)
+    return _standing_of(session, queue_id, person.id)
+
+
+def _standing_of(session: Session, queue_id: int, user_id: int) -> shapes.GoldStandingShown:
+    everybody = pauses.gold_standing(session, queue_id)
+    return next(_show_standing(one) for one in everybody if one.user_id == user_id)
+
+
+@router.get("/review-queues/{queue_id}/gold-contests")
+def list_contests(
+    queue_id: int, session: SessionDep, settled: bool = False
+) -> list[shapes.ContestShown]:
+    """Contests that wait for a lead, the oldest first; or those that were settled, newest first."""
+    listed = gold_contests.list_settled if settled else gold_contests.list_contests
+    found = listed(session, queue_id)
+    said = answers_of(session, [one.review_id for one in found])
+    return [
+        _show_contest(one, {name: given.value for name, given in said[one.review_id].items()})
+        for one in found
+    ]
+
+
+def _show_contest(one: GoldResult, said: dict[str, str]) -> shapes.ContestShown:
+    return shapes.ContestShown(
+        result_id=one.id,
+        gold_id=one.gold_id,
+        item_id=one.gold.item_id,
+        reviewer=one.user.pseudonym,
+        simulated=one.review.simulated,
+        reason=one.contest_reason or "",
+        contested_at=one.contested_at or one.created_at,
+        said=said,
+        known=one.gold.answer,
+        explanation=one.gold.explanation,
+        resolution=one.resolution,
+        resolution_reason=one.resolution_reason,
+        resolved_at=one.resolved_at,
+    )
+
+
+@router.post("/gold-results/{result_id}/resolve")
+def resolve_contest(
+    result_id: int,
+    body: shapes.ResolutionGiven,
+    session: SessionDep,
+    user: CurrentUser,
+    now: NowDep,
+) -> shapes.ResolutionShown:
+    """Uphold a contested known answer, or withdraw it and undo what rested on it."""
+    result = gold_contests.get_result(session, result_id)
+    undone = gold_contests.resolve_contest(
+        session, result_id, body.resolution, by=user.id, reason=body.reason, now=now
+    )
+    if undone is None:
+        return shapes.ResolutionShown(resolution="upheld", gold_id=result.gold_id)
+    return _show_withdrawal(session, undone)
+
+
+@router.post("/gold-answers/{gold_id}/withdraw")
+def withdraw_gold(
+    gold_id: int,
+    body: shapes.WithdrawalGiven,
+    session: SessionDep,
+    user: CurrentUser,
+    now: NowDep,
+) -> shapes.ResolutionShown:
+    """Withdraw a known answer and undo what rested on it."""
+    undone = gold_contests.withdraw_gold(session, gold_id, by=user.id, reason=body.reason, now=now)
+    return _show_withdrawal(session, undone)
+
+
+def _show_withdrawal(session: Session, undone: gold_contests.Withdrawal) -> shapes.ResolutionShown:
+    return shapes.ResolutionShown(
+        resolution="withdrawn",
+        gold_id=undone.gold_id,
+        n_results=undone.n_results,
+        unpaused=[pseudonym_of(session, id_) or "" for id_ in undone.unpaused_ids],
+    )
+
+
+@router.post("/my/gold-results/{result_id}/contest")
+def contest_gold(
+    result_id: int,
+    body: desk_shapes.ContestGiven,
+    session: SessionDep,
+    user: CurrentUser,
+    now: NowDep,
+) -> desk_shapes.GoldFeedback:
+    """Say that a known answer is wrong; a lead looks at it."""
+    result = gold_contests.contest(session, result_id, user.id, reason=body.reason, now=now)
+    return show_feedback(gold.feedback_on(session, result))
+
+
+@router.get("/my/review-queues/{queue_id}/gold-results")
+def list_my_results(
+    queue_id: int, session: SessionDep, user: CurrentUser
+) -> list[desk_shapes.GoldFeedback]:
+    """How I did on known answers, the last one first; withdrawn ones are left out."""
+    return [show_feedback(one) for one in gold.my_results(session, queue_id, user.id)]
+
+
+def show_feedback(told: gold.Feedback) -> desk_shapes.GoldFeedback:
+    """What an expert is told about a known answer."""
+    return desk_shapes.GoldFeedback(
+        result_id=told.result_id,
+        passed=told.passed,
+        score=told.score,
+        explanation=told.explanation,
+        known=desk_shapes.Answer.model_validate(told.known, from_attributes=True),
+        may_contest=told.may_contest,
+        resolution=told.resolution,
+        resolution_reason=told.resolution_reason,
+    )

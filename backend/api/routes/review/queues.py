@@ -1,0 +1,237 @@
+"""Review queues as engineers see them: opening, progress, votes, what reviewers said."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+
+from fastapi import APIRouter
+from sqlalchemy.orm import Session
+
+from backend.api.deps import NowDep, PageDep, ServingDep, SessionDep
+from backend.api.once import OnceDep
+from backend.schemas.common import Page
+from backend.schemas.review import designs
+from backend.schemas.review import desk as desk_shapes
+from backend.schemas.review import queues as shapes
+from backend.services import overview, review
+from backend.services.accounts.access import require_in_project
+from backend.services.accounts.users import find_member
+from backend.services.models.versions import find_model
+from backend.services.review.opening.assign import Assignment, members_of_groups
+from backend.services.review.opening.defaults import (
+    default_reviewers,
+    opening_defaults,
+    rubric_asked,
+)
+from backend.services.review.opening.design import Allocation, DesignKind, SamplingDesign, Target
+from backend.services.review.opening.previews import drawn_examples, warnings_of
+from backend.services.review.opening.store import check_rules
+from backend.services.review.reports.progress import (
+    QueueProgress,
+    ReviewerProgress,
+    progress_of_queues,
+    reviewers_of_queues,
+)
+from backend.services.review.rules import rules_from
+from backend.services.review.waiting import queue_waits_for
+from backend.tables.review import QueueKind, Review, ReviewQueue
+
+router = APIRouter(tags=["review queues"])
+
+
+def _show(session: Session, queue: ReviewQueue) -> shapes.ReviewQueueShown:
+    return _show_all(session, [queue])[0]
+
+
+def _show_all(session: Session, queues: Sequence[ReviewQueue]) -> list[shapes.ReviewQueueShown]:
+    """Queues with their progress, counted for all of them at once."""
+    ids = [queue.id for queue in queues]
+    progress = progress_of_queues(session, ids)
+    people = reviewers_of_queues(session, ids)
+    return [_shown(queue, progress[queue.id], people[queue.id]) for queue in queues]
+
+
+def _shown(
+    queue: ReviewQueue, progress: QueueProgress, people: Sequence[ReviewerProgress]
+) -> shapes.ReviewQueueShown:
+    return shapes.ReviewQueueShown(
+        id=queue.id,
+        project_id=queue.project_id,
+        name=queue.name,
+        kind="pair" if queue.kind == "pair" else "single",
+        generation_run_id=queue.generation_run_id,
+        score_run_id=queue.score_run_id,
+        rubric=review.rubric_of(queue),
+        design=queue.design,
+        rules=queue.rules,
+        closed=queue.closed_at is not None,
+        finished_at=queue.finished_at,
+        created_at=queue.created_at,
+        progress=desk_shapes.QueueProgress.model_validate(progress),
+        reviewers=[shapes.ReviewerProgress.model_validate(person) for person in people],
+    )
+
+
+@router.get("/projects/{project_id}/review-queues")
+def list_queues(project_id: int, session: SessionDep) -> list[shapes.ReviewQueueShown]:
+    """The queues of a project."""
+    return _show_all(session, review.list_queues(session, project_id))
+
+
+@router.post("/projects/{project_id}/review-queues", status_code=201)
+def open_queue(
+    project_id: int,
+    body: shapes.ReviewQueueGiven,
+    session: SessionDep,
+    serving: ServingDep,
+    once: OnceDep,
+) -> shapes.ReviewQueueShown:
+    """Open a queue over the outputs of a run."""
+    opening = _opening(session, project_id, body, serving.settings.lease_seconds)
+    plan = review.plan_queue(session, opening)
+    rules = rules_from(body.rules)
+    return once.answer(_show(session, review.store_queue(session, body.name, plan, rules)))
+
+
+@router.post("/projects/{project_id}/review-designs")
+def preview_design(
+    project_id: int, body: shapes.ReviewQueueGiven, session: SessionDep, serving: ServingDep
+) -> designs.DesignShown:
+    """What a queue would draw and about how long it would take; nothing is stored."""
+    opening = _opening(session, project_id, body, serving.settings.lease_seconds)
+    plan, rules = review.plan_queue(session, opening), rules_from(body.rules)
+    check_rules(plan, rules)
+    design = {
+        **plan.as_design(),
+        "warnings": warnings_of(session, plan),
+        "examples": [asdict(one) for one in drawn_examples(session, plan, rules)],
+    }
+    # The rubric was stored to plan by; without a queue it is taken back.
+    session.rollback()
+    return designs.DesignShown.model_validate(design, from_attributes=False)
+
+
+@router.get("/projects/{project_id}/review-defaults")
+def show_defaults(
+    project_id: int, session: SessionDep, kind: desk_shapes.QueueKindName = "single"
+) -> designs.OpeningDefaults:
+    """What a new queue of this kind is where a request names nothing."""
+    found = opening_defaults(session, project_id, QueueKind(kind))
+    return designs.OpeningDefaults(
+        rubric=found.rubric.name,
+        rubric_version=found.rubric_version,
+        reviewers=list(found.reviewers),
+        overlap=found.overlap,
+        overlap_share=found.overlap_share,
+        notes=list(found.notes),
+    )
+
+
+def _opening(
+    session: Session, project_id: int, body: shapes.ReviewQueueGiven, lease_seconds: int
+) -> review.Opening:
+    require_in_project(
+        session,
+        project_id,
+        generation_run_id=body.generation_run_id,
+        score_run_id=body.score_run_id,
+    )
+    people = {
+        place: find_member(session, project_id, name).id
+        for place, name in body.assignment.people.items()
+    }
+    return review.Opening(
+        project_id=project_id,
+        kind=body.kind,
+        generation_run_id=body.generation_run_id,
+        rubric_version_id=review.save_rubric(
+            session, project_id, rubric_asked(session, project_id, body.rubric, body.kind)
+        ).id,
+        model_ids=[find_model(session, project_id, label).id for label in body.models],
+        reviewer_ids=_reviewer_ids(session, project_id, body),
+        seed=body.seed,
+        n_items=body.n_items,
+        overlap_share=body.overlap_share,
+        overlap=body.overlap,
+        score_run_id=body.score_run_id,
+        lease_seconds=body.lease_seconds or lease_seconds,
+        design=_design(body.design),
+        assignment=Assignment(people, body.assignment.skills, body.assignment.deal),
+    )
+
+
+def _reviewer_ids(session: Session, project_id: int, body: shapes.ReviewQueueGiven) -> list[int]:
+    if not body.reviewers and not body.assignment.groups:
+        return default_reviewers(session, project_id)
+    named = [find_member(session, project_id, name).id for name in body.reviewers]
+    grouped = members_of_groups(session, project_id, body.assignment.groups)
+    return list(dict.fromkeys([*named, *grouped]))
+
+
+def _design(given: designs.DesignGiven) -> SamplingDesign:
+    return SamplingDesign(
+        kind=DesignKind(given.kind),
+        by=given.by,
+        allocation=Allocation(given.allocation),
+        anchor=given.anchor,
+        targets=tuple(Target(**target.model_dump()) for target in given.strata),
+        minutes=given.minutes,
+        minutes_per_review=given.minutes_per_review,
+    )
+
+
+@router.get("/review-queues/{queue_id}")
+def show_queue(queue_id: int, session: SessionDep) -> shapes.ReviewQueueShown:
+    """A queue with its reviewers' progress, and for whom it waits."""
+    shown = _show(session, review.get_queue(session, queue_id))
+    waits = [shapes.WaitsFor.model_validate(one) for one in queue_waits_for(session, queue_id)]
+    return shown.model_copy(update={"waits_for": waits})
+
+
+@router.post("/review-queues/{queue_id}/close")
+def close_queue(queue_id: int, session: SessionDep, now: NowDep) -> shapes.ReviewQueueShown:
+    """Give out no more items; what people hold they may still submit."""
+    return _show(session, review.close_queue(session, queue_id, now=now))
+
+
+@router.get("/review-queues/{queue_id}/preferences")
+def show_preferences(queue_id: int, session: SessionDep) -> list[shapes.PreferencesShown]:
+    """The votes of a queue of blind pairs, for each two of its models."""
+    found = review.preference_summary(session, queue_id)
+    return [shapes.PreferencesShown.model_validate(pair) for pair in found]
+
+
+@router.get("/review-queues/{queue_id}/reviews")
+def list_reviews(
+    queue_id: int, session: SessionDep, page: PageDep, item_id: int | None = None
+) -> Page[shapes.ReviewShown]:
+    """What reviewers said, newest first, by pseudonym; of one item where it is named."""
+    found = overview.finished_reviews(session, queue_id, page, item_id=item_id)
+    shown = [_show_review(each, queue_id) for each in found.rows]
+    return Page[shapes.ReviewShown](items=shown, next=found.next)
+
+
+def _show_review(found: Review, queue_id: int) -> shapes.ReviewShown:
+    outputs = [found.item.generation_a, found.item.generation_b]
+    return shapes.ReviewShown(
+        id=found.id,
+        queue_id=queue_id,
+        item_id=found.item_id,
+        generation_ids=[output.id for output in outputs if output is not None],
+        reviewer=found.reviewer.pseudonym,
+        state=found.state,
+        simulated=found.simulated,
+        models=[output.model_version.label for output in outputs if output is not None],
+        ratings={rating.criterion: rating.value for rating in found.ratings},
+        correction=found.corrections[0].text if found.corrections else None,
+        spans=[
+            desk_shapes.MarkedSpan.model_validate(span, from_attributes=True)
+            for span in found.spans
+        ],
+        winner=found.preferences[0].winner if found.preferences else None,
+        comment=found.comment,
+        skip_reason=found.skip_reason,
+        active_seconds=found.active_seconds,
+        submitted_at=found.submitted_at,
+    )

@@ -1,0 +1,1 @@
+"""Routes of runs: generation and scoring."""

@@ -1,0 +1,174 @@
+"""Generation runs and what the models wrote."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter
+from sqlalchemy.orm import Session
+
+from backend.api.deps import CurrentUser, NowDep, PageDep, ServingDep, SessionDep
+from backend.api.once import OnceDep
+from backend.engines.base import SamplingParams
+from backend.schemas.common import Page
+from backend.schemas.models import PreflightShown
+from backend.schemas.queue import JobCancelled, JobShown
+from backend.schemas.runs import (
+    GenerationDetail,
+    GenerationRunGiven,
+    GenerationRunShown,
+    GenerationShown,
+    RunModel,
+    RunProgress,
+)
+from backend.schemas.scoring import ScoreShown
+from backend.services import cancelling, overview, queue
+from backend.services.cancelling import Cancellation
+from backend.services.datasets.leaks import acceptance
+from backend.services.datasets.versions import get_dataset_version
+from backend.services.models.versions import find_model
+from backend.services.pages import page_of
+from backend.services.queue import JobKind
+from backend.services.runs import generation, scoring
+from backend.tables.runs import Generation, GenerationRun
+
+router = APIRouter(tags=["generation"])
+
+
+def _show_run(session: Session, run: GenerationRun) -> GenerationRunShown:
+    job = queue.find_job(session, JobKind.GENERATE, run.id)
+    made = overview.preflights_of_run(session, run.id)
+    preflights = [PreflightShown.model_validate(preflight) for preflight in made]
+    return GenerationRunShown(
+        id=run.id,
+        project_id=run.project_id,
+        dataset=run.dataset_version.dataset.name,
+        dataset_version=run.dataset_version.number,
+        split=run.split,
+        engine=run.engine,
+        params=run.params,
+        samples=run.samples,
+        models=[RunModel.model_validate(model) for model in run.models],
+        progress=RunProgress.model_validate(generation.run_progress(session, run.id)),
+        job=job and JobShown.model_validate(job),
+        preflight=preflights[-1] if preflights else None,
+        preflights=preflights,
+        score_run_ids=[scored.id for scored in scoring.list_score_runs(session, run.id)],
+        created_at=run.created_at,
+    )
+
+
+def _show_generation(written: Generation) -> GenerationShown:
+    fields = GenerationShown.model_fields.keys() - {"model"}
+    values = {name: getattr(written, name) for name in fields}
+    return GenerationShown(model=written.model_version.label, **values)
+
+
+@router.get("/projects/{project_id}/generation-runs")
+def list_runs(project_id: int, session: SessionDep, page: PageDep) -> Page[GenerationRunShown]:
+    """The runs of a project, newest first."""
+    found = page_of(session, GenerationRun, page, project_id=project_id)
+    shown = [_show_run(session, run) for run in found.rows]
+    return Page[GenerationRunShown](items=shown, next=found.next)
+
+
+@router.post("/projects/{project_id}/generation-runs", status_code=201)
+def make_run(
+    project_id: int,
+    body: GenerationRunGiven,
+    session: SessionDep,
+    user: CurrentUser,
+    serving: ServingDep,
+    once: OnceDep,
+    now: NowDep,
+) -> GenerationRunShown:
+    """Lay down a run and queue it; a worker does the rest."""
+    version = get_dataset_version(session, project_id, body.dataset, body.dataset_version)
+    run = generation.create_run(
+        session,
+        project_id=project_id,
+        dataset_version_id=version.id,
+        split=body.split,
+        model_ids=[find_model(session, project_id, label).id for label in body.models],
+        engine=body.engine or serving.settings.engine,
+        params=SamplingParams(
+            max_tokens=body.max_tokens,
+            temperature=body.temperature,
+            top_p=body.top_p,
+            seed=body.seed,
+            truncate_prompt=body.truncate_prompt,
+        ),
+        samples=body.samples,
+        created_by_id=user.id,
+        accept_leaks=acceptance(body.accept_leaks, user.id, now),
+    )
+    if body.metrics:
+        scored = scoring.create_score_run(
+            session,
+            generation_run_id=run.id,
+            metrics=body.metrics,
+            allowed=scoring.allowed_metrics(serving.settings, project_id),
+        )
+        arguments = {"then_score": [scored.id]}
+    else:
+        arguments = {}
+    queue.enqueue_job(session, JobKind.GENERATE, run.id, arguments=arguments)
+    return once.answer(_show_run(session, run))
+
+
+@router.get("/generation-runs/{generation_run_id}")
+def show_run(generation_run_id: int, session: SessionDep) -> GenerationRunShown:
+    """A run and how far it is."""
+    return _show_run(session, generation.get_run(session, generation_run_id))
+
+
+@router.post("/generation-runs/{generation_run_id}/resume")
+def resume_run(generation_run_id: int, session: SessionDep) -> GenerationRunShown:
+    """Queue a stopped run again; what it wrote stays."""
+    job = queue.enqueue_job(session, JobKind.GENERATE, generation_run_id)
+    queue.resume_job(session, job.id)
+    return _show_run(session, generation.get_run(session, generation_run_id))
+
+
+@router.post("/generation-runs/{generation_run_id}/cancel")
+def cancel_run(
+    generation_run_id: int, body: JobCancelled, session: SessionDep, user: CurrentUser, now: NowDep
+) -> GenerationRunShown:
+    """Stop a run and its scoring; what was written stays, and resuming goes on from there."""
+    run = generation.get_run(session, generation_run_id)
+    cancelling.cancel_run(session, run.id, Cancellation(user, now, body.reason))
+    return _show_run(session, run)
+
+
+@router.get("/generation-runs/{generation_run_id}/generations")
+def list_generations(
+    generation_run_id: int,
+    session: SessionDep,
+    page: PageDep,
+    model_version_id: int | None = None,
+    example_id: int | None = None,
+) -> Page[GenerationShown]:
+    """What the models wrote, oldest first; of one model or on one example if asked."""
+    found = page_of(
+        session,
+        Generation,
+        page,
+        newest_first=False,
+        run_id=generation_run_id,
+        model_version_id=model_version_id,
+        example_id=example_id,
+    )
+    shown = [_show_generation(written) for written in found.rows]
+    return Page[GenerationShown](items=shown, next=found.next)
+
+
+@router.get("/generations/{generation_id}")
+def show_generation(generation_id: int, session: SessionDep) -> GenerationDetail:
+    """One output with its example and every score of it."""
+    [written] = scoring.load_generations(session, [generation_id])
+    return GenerationDetail(
+        **_show_generation(written).model_dump(),
+        example=written.example,
+        scores=[
+            ScoreShown.model_validate(score)
+            for score in overview.scores_of_generation(session, generation_id)
+        ],
+    )

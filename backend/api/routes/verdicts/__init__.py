@@ -1,0 +1,1 @@
+"""Routes of verdicts: comparisons and promotions."""

@@ -1,0 +1,72 @@
+"""`strop token create|list|revoke`: bearer tokens by which programs act as a person."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from backend.cli.common import JsonOption, open_installation, print_json, print_table
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, help="Bearer tokens of programs.")
+
+
+@app.command()
+def create(
+    user: Annotated[str, typer.Option(help="Name of the person to act as.")],
+    name: Annotated[str, typer.Option(help="What the token is for.")],
+    days: Annotated[int, typer.Option(min=0, help="Life in days; 0 never expires.")] = 90,
+    json: JsonOption = False,
+) -> None:
+    """Make a token and print it, once."""
+    from backend.db import utc_now
+    from backend.services.accounts.credentials import create_token
+    from backend.services.accounts.users import find_user
+
+    with open_installation().sessions.begin() as session:
+        person = find_user(session, user)
+        secret = create_token(session, person, name, days=days or None, now=utc_now())
+    if json:
+        print_json({"id": secret.row_id, "token": secret.value})
+    else:
+        typer.echo(secret.value)
+
+
+@app.command("list")
+def list_(
+    user: Annotated[str | None, typer.Option(help="Only this person's.")] = None,
+    json: JsonOption = False,
+) -> None:
+    """List tokens, without their secrets."""
+    from backend.services.accounts.credentials import list_tokens
+    from backend.services.accounts.users import find_user
+
+    with open_installation().sessions() as session:
+        owner_id = find_user(session, user).id if user else None
+        rows = [
+            {
+                "id": token.id,
+                "user": token.user.name,
+                "name": token.name,
+                "begins with": token.prefix,
+                "expires": f"{token.expires_at:%Y-%m-%d}" if token.expires_at else "never",
+                "revoked": f"{token.revoked_at:%Y-%m-%d}" if token.revoked_at else "",
+            }
+            for token in list_tokens(session, owner_id)
+        ]
+    if json:
+        print_json(rows)
+    else:
+        columns = ["id", "user", "name", "begins with", "expires", "revoked"]
+        print_table(rows, columns=columns)
+
+
+@app.command()
+def revoke(token_id: Annotated[int, typer.Argument(help="Id from strop token list.")]) -> None:
+    """End a token at once."""
+    from backend.db import utc_now
+    from backend.services.accounts.credentials import revoke_token
+
+    with open_installation().sessions.begin() as session:
+        token = revoke_token(session, token_id, now=utc_now())
+        typer.echo(f"Token {token.id} ({token.name}) is revoked.")

@@ -1,0 +1,1 @@
+"""`strop demo`: the whole loop on the demo project."""

@@ -1,0 +1,1 @@
+"""Commands about the formats of other tools: `strop export`."""

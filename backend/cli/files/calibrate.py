@@ -1,0 +1,143 @@
+"""`strop calibrate`: one probability of a hallucination from scores and experts' labels.
+
+    strop score preds.jsonl --metrics grounding,confidence,source_rouge --out scores.jsonl
+    strop calibrate --labels labels.jsonl --scores scores.jsonl --out risk.json
+
+With source_rouge among the scores, ROUGE to the source is a second naive baseline.
+
+labels  {"item" or "id", "value": 1 for a hallucination, else 0, "group"?}
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from backend.cli.common import (
+    JsonOption,
+    MapOption,
+    column_names,
+    print_json,
+    print_notes,
+    print_table,
+)
+from backend.cli.output import ForceOption, check_target, whole_file
+
+if TYPE_CHECKING:
+    from evaluators.files.risk import LabelledRows
+
+TRIAGE_COLUMNS = ["share", "labels", "n", "n_skipped", "errors", "upper", "note"]
+FIGURE_COLUMNS = ["predictor", "metric", "value", "low", "high", "n"]
+
+
+def command(
+    labels: Annotated[str, typer.Option(help="Rows with item and value (1: hallucination).")],
+    scores: Annotated[
+        str, typer.Option(help="What strop score --out wrote; metrics are features.")
+    ],
+    out: Annotated[Path | None, typer.Option(help="Write the model here, as JSON.")] = None,
+    epsilon: Annotated[float, typer.Option(help="Rate allowed among what skips review.")] = 0.05,
+    delta: Annotated[float, typer.Option(help="Chance of being wrong about it.")] = 0.1,
+    criterion: Annotated[
+        str | None, typer.Option(help="Criterion of the labels, if several.")
+    ] = None,
+    map_: MapOption = None,
+    html: Annotated[Path | None, typer.Option(help="Write a report that opens offline.")] = None,
+    force: ForceOption = False,
+    as_json: JsonOption = False,
+    seed: Annotated[int, typer.Option(help="Seed of folds and bootstrap.")] = 0,
+) -> None:
+    """Fit and check a risk; say what may skip review."""
+    from evaluators.checks.risk import fit_risk
+    from evaluators.checks.risk_report import reliability_curve
+    from evaluators.checks.triage import triage
+    from evaluators.files.mapping import Notes
+    from evaluators.files.risk import join_labels
+
+    for path in (out, html):
+        if path is not None:
+            check_target(path, force=force, inputs=[labels, scores])
+    names, notes = column_names(map_, several=True), Notes()
+    rows = join_labels(labels, scores, criterion=criterion, names=names, notes=notes)
+    print_notes(notes)
+    fitted = fit_risk(rows.features, rows.labels, rows.groups, seed=seed)
+    report = {
+        "figures": _figures(rows, fitted.held_out, seed),
+        "reliability": [
+            asdict(b) for b in reliability_curve(fitted.held_out, rows.labels, rows.groups)
+        ],
+        "triage": asdict(
+            triage(
+                list(fitted.held_out),
+                rows.labels,
+                rows.groups,
+                epsilon=epsilon,
+                delta=delta,
+                seed=seed,
+            )
+        ),
+        "model": fitted.model.kind,
+        "features": list(fitted.model.features),
+        "unlabelled": len(rows.unused),
+    }
+    if out is not None:
+        with whole_file(out, force=force) as file:
+            file.write(json.dumps(fitted.model.as_dict()))
+    if html is not None:
+        _write_html(html, report, force=force)
+    if as_json:
+        print_json(report)
+    else:
+        _print(report)
+
+
+def _figures(rows: LabelledRows, held_out: Any, seed: int) -> list[dict[str, Any]]:
+    from evaluators.checks.risk_report import naive_risks, risk_figures
+
+    overlap = [row.get("source_rouge") for row in rows.features]
+    naive = naive_risks(rows.labels, rows.groups, overlap, seed=seed)
+    found = risk_figures("risk", held_out, rows.labels, rows.groups, seed=seed)
+    for name, said in naive.items():
+        found += risk_figures(name, said, rows.labels, rows.groups, seed=seed)
+    return [asdict(figure) for figure in found]
+
+
+def _write_html(path: Path, report: dict[str, Any], *, force: bool) -> None:
+    from backend.cli.runs.html_report import reliability_plot, signatures, table, write_report
+
+    sections = [
+        ("Held out", table(report["figures"], FIGURE_COLUMNS)),
+        ("Reliability", reliability_plot(report["reliability"])),
+        (
+            "Triage",
+            table([report["triage"]], TRIAGE_COLUMNS),
+        ),
+        ("Recipes", signatures([report["triage"]["signature"]])),
+    ]
+    write_report(path, "Risk of hallucination", sections, force=force)
+
+
+def _print(report: dict[str, Any]) -> None:
+    from evaluators.checks.triage import count_words
+
+    title = f"Held out, {report['model']} on {', '.join(report['features'])}"
+    print_table(report["figures"], columns=FIGURE_COLUMNS, title=title)
+    columns = ["risk", "rate", "low", "high", "n"]
+    print_table(report["reliability"], columns=columns, title="Reliability")
+    found = report["triage"]
+    if found["threshold"] is None:
+        typer.echo(f"may skip review: {found['note']}")
+    else:
+        typer.echo(
+            f"may skip review: {found['share']:.0%} (risk up to {found['threshold']:.3f}), "
+            f"{found['errors']} of {found['n_skipped']} were hallucinations, at most "
+            f"{found['upper']:.1%} with confidence {1 - found['delta']:.0%}; by "
+            f"{count_words(found['labels'], found['n'])}".rstrip(",")
+        )
+    typer.echo(found["signature"])
+    if report["unlabelled"]:
+        typer.echo(f"not used: {report['unlabelled']} labels without scores", err=True)

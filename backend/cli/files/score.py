@@ -1,0 +1,237 @@
+"""`strop score`: metrics of a file of predictions, without a database.
+
+strop score preds.jsonl --metrics rouge,bleu,grounding [--json] [--out scores.jsonl]
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from functools import partial
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from backend.cli.common import (
+    FILE_HELP,
+    JsonOption,
+    MapOption,
+    column_names,
+    print_json,
+    print_notes,
+    print_table,
+)
+from backend.cli.output import ForceOption, check_target, said_ending, whole_file
+
+if TYPE_CHECKING:
+    from evaluators.columns import ScoreColumn
+    from evaluators.metric import Metric
+    from evaluators.types import Figure, Sample, Score
+
+SLOW = 2000
+SHOWN_ROWS = 50
+SCORE_COLUMNS = (
+    *("id", "metric", "value", "error", "not_applicable", "label", "explanation"),
+    *("spans", "stats"),
+)
+COLUMNS = ["metric", "value", "low", "high", "n", "failed", "n/a", "note"]
+CLASS_COLUMNS = ["label", "support", "predicted", "precision", "recall", "f1", "note"]
+
+
+def command(
+    predictions: Annotated[str, typer.Argument(help=FILE_HELP)],
+    metrics: Annotated[str, typer.Option(help="Names, separated by commas.")] = "rouge",
+    as_json: JsonOption = False,
+    map_: MapOption = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Write one row per sample and metric: .jsonl or .csv.")
+    ] = None,
+    html: Annotated[Path | None, typer.Option(help="Write a report that opens offline.")] = None,
+    force: ForceOption = False,
+    by_class: Annotated[bool, typer.Option(help="Also precision and recall per class.")] = False,
+    level: Annotated[float, typer.Option(min=0.5, max=0.999, help="Confidence level.")] = 0.95,
+    resamples: Annotated[int, typer.Option(min=100, help="Bootstrap resamples.")] = 1000,
+    seed: Annotated[int, typer.Option(help="Seed of the bootstrap.")] = 0,
+    processes: Annotated[
+        int | None, typer.Option(min=1, help="Processes that score; all cores for large files.")
+    ] = None,
+) -> None:
+    """Score a file of predictions: every metric with its interval, n and signature."""
+    from evaluators.aggregate import aggregate
+    from evaluators.files.mapping import Notes
+    from evaluators.files.predictions import read_samples
+    from evaluators.registry import resolve_metrics
+
+    chosen = resolve_metrics([name.strip() for name in metrics.split(",") if name.strip()])
+    for path in (out, html):
+        if path is not None:
+            check_target(path, force=force, inputs=[predictions])
+    ending = ".jsonl" if out is None else said_ending(out, [".jsonl", ".csv"], "scores")
+    notes = Notes()
+    samples = read_samples(predictions, names=column_names(map_), notes=notes)
+    print_notes(notes)
+    ids = [sample.id for sample in samples]
+    groups = [sample.group for sample in samples]
+    scores = _score(chosen, samples, processes)
+    if out is not None:
+        with whole_file(out, force=force) as file:
+            _write_scores(file, ending, ids, scores)
+    figures, problems = [], []
+    for metric in chosen:
+        try:
+            column = scores[metric.name].without_words()
+            figures.append(
+                aggregate(metric, column, groups, seed=seed, resamples=resamples, level=level)
+            )
+        except _cannot_compute() as error:
+            problems.append({"metric": metric.name, "error": str(error)})
+    classes = _class_rows(scores, level) if by_class else []
+    if html is not None:
+        failures = _failures(ids, scores)
+        _write_html(html, predictions, figures, problems, classes, failures, force=force)
+    if as_json:
+        listed = [*(figure.as_dict() for figure in figures), *problems]
+        print_json({"figures": listed, "classes": classes} if by_class else listed)
+    else:
+        _print_figures(figures, problems, classes)
+        _print_failures(ids, scores)
+    if not figures:
+        raise typer.Exit(1)
+
+
+def _cannot_compute() -> type[Exception]:
+    from evaluators.errors import CannotCompute
+
+    return CannotCompute
+
+
+def _score(
+    metrics: Sequence[Metric], samples: list[Sample], processes: int | None
+) -> dict[str, ScoreColumn]:
+    """All scores, with a progress bar where it will take a while; takes the samples away."""
+    from evaluators.scoring import score_columns
+
+    count = len(samples)
+    score = partial(score_columns, metrics, _taken(samples), count, processes=processes)
+    if count < SLOW:
+        return score()
+    from rich.console import Console
+    from rich.progress import Progress
+
+    with Progress(console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("Scoring", total=count)
+        return score(progress=lambda done: bar.update(task, advance=done))
+
+
+def _taken(samples: list[Sample]) -> Iterator[Sample]:
+    """The samples in order, each gone from the list once it is given, and its texts with it."""
+    samples.reverse()
+    while samples:
+        yield samples.pop()
+
+
+def _write_scores(
+    file: IO[str], ending: str, ids: Sequence[str], scores: dict[str, ScoreColumn]
+) -> None:
+    from backend.services.exchange.csv_cells import csv_line
+
+    if ending == ".csv":
+        file.write(csv_line(SCORE_COLUMNS))
+    for name, column in scores.items():
+        for identity, score in zip(ids, column, strict=True):
+            row = {"id": identity, "metric": name, **_plain(score)}
+            if ending == ".csv":
+                file.write(csv_line(_cell(row.get(column)) for column in SCORE_COLUMNS))
+            else:
+                file.write(json.dumps(row, ensure_ascii=False) + "\n")
+
+
+def _cell(value: Any) -> Any:
+    """Lists as JSON: spans and statistics."""
+    return json.dumps(value, ensure_ascii=False) if isinstance(value, list | tuple) else value
+
+
+def _plain(score: Score) -> dict[str, Any]:
+    """The fields that say something; a value of 0 does."""
+    dropped = [None, False, ()]
+    return {k: v for k, v in asdict(score).items() if not any(v is empty for empty in dropped)}
+
+
+def _class_rows(scores: dict[str, ScoreColumn], level: float) -> list[dict[str, Any]]:
+    from evaluators.metrics.labels import classification_report
+
+    paired = next((column for name, column in scores.items() if name.startswith("f1")), None)
+    if paired is None:
+        raise typer.BadParameter("--by-class needs the metric f1 among --metrics.")
+    report = classification_report(paired.without_words(), level=level)
+    return [asdict(row) for row in report]
+
+
+def _print_figures(
+    figures: Sequence[Figure], problems: Sequence[dict[str, str]], classes: Sequence[dict[str, Any]]
+) -> None:
+    rows = [
+        {**figure.as_dict(), "n/a": figure.not_applicable, "note": _note(figure)}
+        for figure in figures
+    ]
+    if rows:
+        print_table(rows, columns=COLUMNS)
+    if classes:
+        print_table(classes, columns=CLASS_COLUMNS, title="Per class")
+    for problem in problems:
+        typer.echo(f"error: {problem['error']}", err=True)
+    for figure in figures:
+        typer.echo(figure.signature)
+
+
+def _write_html(
+    path: Path,
+    source: str,
+    figures: Sequence[Figure],
+    problems: Sequence[dict[str, str]],
+    classes: Sequence[dict[str, Any]],
+    failures: Sequence[dict[str, str]],
+    *,
+    force: bool,
+) -> None:
+    from backend.cli.runs.html_report import forest_plots, signatures, table, write_report
+
+    rows = [{**f.as_dict(), "n/a": f.not_applicable, "note": _note(f)} for f in figures]
+    rows += [{**problem, "note": problem["error"]} for problem in problems]
+    sections = [("Figures", table(rows, COLUMNS))]
+    sections.append(("Plot", forest_plots(rows)))
+    sections += [("Per class", table(classes, CLASS_COLUMNS))] if classes else []
+    if failures:
+        shown = table(failures[:SHOWN_ROWS], ["id", "metric", "error"])
+        sections.append((f"Not scored: {len(failures)}, the first of them", shown))
+    sections.append(("Recipes", signatures([f.signature for f in figures])))
+    write_report(path, f"Scores of {Path(source).name}", sections, force=force)
+
+
+def _note(figure: Figure) -> str:
+    from evaluators.files.mapping import counted
+
+    rough = f"rough: {counted(figure.clusters, 'group')}" if figure.rough else ""
+    return "; ".join(part for part in (rough, figure.note) if part)
+
+
+def _failures(ids: Sequence[str], scores: dict[str, ScoreColumn]) -> list[dict[str, str]]:
+    """The rows that could not be scored, metric by metric; none is dropped in silence."""
+    return [
+        {"id": identity, "metric": name, "error": error}
+        for name, column in scores.items()
+        for identity, error in zip(ids, column.errors(), strict=True)
+        if error is not None
+    ]
+
+
+def _print_failures(ids: Sequence[str], scores: dict[str, ScoreColumn]) -> None:
+    failures = _failures(ids, scores)
+    for name in scores:
+        failed = [row for row in failures if row["metric"] == name]
+        for row in failed[:5]:
+            typer.echo(f"not scored: {name}, id {row['id']}: {row['error']}", err=True)
+        if len(failed) > 5:
+            typer.echo(f"not scored: {name}, {len(failed) - 5} more", err=True)

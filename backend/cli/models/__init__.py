@@ -1,0 +1,1 @@
+"""Commands about models: `strop adapter`, `strop serve`."""

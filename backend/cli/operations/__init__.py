@@ -1,0 +1,1 @@
+"""Commands that keep an installation: init, up, worker, doctor, backup, restore."""

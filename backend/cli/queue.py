@@ -1,0 +1,120 @@
+"""`strop job list|cancel`: long work of the project, and stopping it.
+
+strop job list
+strop job cancel run 7 --as eva --reason "wrong split"
+strop job cancel training 2 --as eva
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from enum import StrEnum
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from backend.cli.common import (
+    AsOption,
+    JsonOption,
+    ProjectOption,
+    acting_person,
+    print_json,
+    print_table,
+    working_in_project,
+)
+
+if TYPE_CHECKING:
+    from sqlalchemy.orm import Session
+
+    from backend.services.cancelling import Cancellation
+    from backend.tables.queue import Job
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, help="Long work, and stopping it.")
+COLUMNS = ["job", "state", "queued", "ended", "reason"]
+
+
+class What(StrEnum):
+    """What a person can stop, as they call it."""
+
+    RUN = "run"
+    SCORE = "score"
+    TRAINING = "training"
+
+
+OF_KIND = {"generate": What.RUN, "score": What.SCORE, "train": What.TRAINING}
+
+
+@app.command("list")
+def list_(project: ProjectOption = None, json: JsonOption = False) -> None:
+    """List the newest jobs of the project: what waits, runs, is done, failed or was cancelled."""
+    from backend.services.overview import jobs_of_project
+
+    with working_in_project(project) as (_, session, found):
+        rows = [_row(job) for job in jobs_of_project(session, found.id)]
+    if json:
+        print_json(rows)
+    elif not rows:
+        typer.echo("Nothing has run yet: strop run --dataset NAME --models base")
+    else:
+        print_table([{**row, **_times(row)} for row in rows], columns=COLUMNS)
+
+
+def _row(job: Job) -> dict[str, Any]:
+    return {
+        "job": f"{OF_KIND[job.kind]} {job.subject_id}",
+        "state": job.state,
+        "queued": job.created_at,
+        "ended": job.finished_at,
+        "reason": job.error,
+    }
+
+
+def _times(row: dict[str, Any]) -> dict[str, str]:
+    moments: dict[str, datetime | None] = {name: row[name] for name in ("queued", "ended")}
+    return {name: f"{at:%Y-%m-%d %H:%M}" if at else "" for name, at in moments.items()}
+
+
+@app.command()
+def cancel(
+    what: Annotated[What, typer.Argument(help="A run stops with its scoring.")],
+    number: Annotated[int, typer.Argument(help="Its number, as in strop job list.")],
+    as_: AsOption = None,
+    reason: Annotated[str | None, typer.Option(help="Why; it stays in the record.")] = None,
+    project: ProjectOption = None,
+) -> None:
+    """Stop a run, a scoring or a training; what was done stays."""
+    from backend.db import utc_now
+    from backend.services.accounts.users import require_project_access
+    from backend.services.cancelling import Cancellation
+
+    with working_in_project(project) as (_, session, found):
+        user = acting_person(session, as_)
+        require_project_access(session, user, found.id)
+        cancellation = Cancellation(user, utc_now(), reason)
+        told = [job.error for job in _cancel(session, found.id, what, number, cancellation)]
+    for sentence in told:
+        typer.echo(sentence)
+    typer.echo(f"What was done stays; go on with: {_again(what, number)}")
+
+
+def _cancel(
+    session: Session, project_id: int, what: What, number: int, cancellation: Cancellation
+) -> list[Job]:
+    from backend.services.accounts import access
+    from backend.services.cancelling import cancel_run, cancel_subjects
+    from backend.services.queue import JobKind
+
+    if what is What.RUN:
+        access.require_in_project(session, project_id, generation_run_id=number)
+        return cancel_run(session, number, cancellation)
+    if what is What.SCORE:
+        access.require_in_project(session, project_id, score_run_id=number)
+        return cancel_subjects(session, [(JobKind.SCORE, number)], cancellation)
+    access.require_in_project(session, project_id, training_run_id=number)
+    return cancel_subjects(session, [(JobKind.TRAIN, number)], cancellation)
+
+
+def _again(what: What, number: int) -> str:
+    if what is What.TRAINING:
+        return f"strop train --resume {number}"
+    return f"strop run --resume {number if what is What.RUN else 'RUN'}"

@@ -1,0 +1,1 @@
+"""Commands about review: `strop review`, `strop rubric`."""

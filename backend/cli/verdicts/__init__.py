@@ -1,0 +1,1 @@
+"""Commands about verdicts: `strop compare`, `gate`, `promote`, `rollback`."""

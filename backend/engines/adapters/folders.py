@@ -1,0 +1,278 @@
+"""The one that answers for adapter folders: what is in them, and what is refused.
+
+`read_adapter` opens an adapter for registration, preflight, serving and training alike, and says in
+one sentence why it will not: a file that could run code, a configuration that is not a LoRA
+adapter's, tensors that are none, not finite, or of another rank than declared. Whether it fits a
+base is `backend.engines.adapters.fit`'s to say; which folders a project may name, that of the
+service that registers them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from backend.engines.adapters.config import AdapterConfig, read_config, read_json_object
+from backend.engines.base import ServedModel
+from backend.errors import InvalidInput
+from training.config import TrainingError
+from training.weights.digest import ADAPTER_FILES
+from training.weights.tensors import Tensor, read_tensors, require_finite
+
+CONFIG_FILE, WEIGHTS_FILE = ADAPTER_FILES
+FACTS_FILE = "strop.json"
+PICKLE_SUFFIXES = frozenset(
+    {".bin", ".pt", ".pth", ".pkl", ".pickle", ".p", ".pk", ".dill", ".ckpt", ".joblib", ".npy"}
+    | {".npz", ".mar", ".nemo", ".h5", ".hdf5", ".keras"}
+)
+# How files begin that hold a pickle (protocol 2 and later, NumPy), or hide what they hold.
+_PICKLE_MAGIC = (*(b"\x80" + bytes([version]) for version in range(2, 6)), b"\x93NUMPY")
+_PACKED_MAGIC = (
+    b"PK\x03\x04",
+    b"\x1f\x8b",
+    b"BZh",
+    b"\xfd7zXZ",
+    b"\x28\xb5\x2f\xfd",
+    b"7z\xbc\xaf",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class LoraPair:
+    """The two matrices of one module: A is (rank, in), B is (out, rank).
+
+    Of an embedding (`is_embedding`), `inputs` counts its rows.
+    """
+
+    module: str
+    rank: int
+    inputs: int
+    outputs: int
+    is_embedding: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class AdapterFolder:
+    """What an adapter's folder says of itself.
+
+    Attributes:
+        rank: the largest LoRA rank that it declares, patterns included.
+        facts: what training recorded in strop.json; empty for adapters made elsewhere.
+        tensors: of its safetensors, by name.
+        pairs: its LoRA matrices, one entry a module.
+        whole: tensors that stand in the place of the base's own, by the base's name for them.
+    """
+
+    path: Path
+    config: AdapterConfig
+    facts: dict[str, Any]
+    tensors: Mapping[str, Tensor]
+    pairs: tuple[LoraPair, ...]
+    whole: Mapping[str, Tensor]
+
+    @property
+    def rank(self) -> int:
+        """See above."""
+        return self.config.rank
+
+    @property
+    def notes(self) -> list[str]:
+        """What a vLLM server would not serve of it, in sentences."""
+        return self.config.unserved_by_vllm()
+
+
+def read_adapter(path: Path) -> AdapterFolder:
+    """Look at an adapter folder without loading it into a model.
+
+    Raises:
+        InvalidInput: a file of the folder could run code, leads out of it, is missing, damaged or
+            not what it should be; the weights are not finite, or not those that the configuration
+            declares.
+    """
+    refuse_unsafe_files(path)
+    config = read_config(path / CONFIG_FILE)
+    facts = path / FACTS_FILE
+    record = read_json_object(facts) if facts.exists() else {}
+    try:
+        tensors = read_tensors(path / WEIGHTS_FILE)
+        require_finite(tensors, f"The adapter {path.name}")
+    except TrainingError as error:
+        raise InvalidInput(error.message, hint=error.hint) from error
+    pairs, whole = _sort_tensors(path.name, config, tensors)
+    return AdapterFolder(path, config, _check_facts(path, record), tensors, pairs, whole)
+
+
+def _check_facts(path: Path, record: dict[str, Any]) -> dict[str, Any]:
+    """The record of training, of which digests are read as text."""
+    for name, value in record.items():
+        if name.endswith("_sha256") and not isinstance(value, str | None):
+            raise InvalidInput(f"{FACTS_FILE} of {path.name}: {name} is not text.", hint=_DELETE_IT)
+    return record
+
+
+_DELETE_IT = "It is not the record of a training; delete it."
+
+
+def refuse_unsafe_files(folder: Path) -> None:
+    """Refuse what is loaded by running code, hides what it holds, or is no file of the folder.
+
+    Raises:
+        InvalidInput: such a file is there, or there is no such folder.
+    """
+    if not folder.is_dir():
+        raise InvalidInput(
+            f"There is no adapter folder {folder.name!r}.", hint="Name a PEFT folder."
+        )
+    inside = folder.resolve()
+    for file in sorted(folder.rglob("*")):
+        if file.is_symlink() and not _leads_into(file, inside):
+            raise InvalidInput(
+                f"The adapter folder holds {file.name}, a link that leads out of it or nowhere.",
+                hint="Copy the file itself.",
+            )
+        if not file.is_dir():
+            _refuse_unsafe(file)
+
+
+def _leads_into(link: Path, folder: Path) -> bool:
+    try:
+        return link.resolve(strict=True).is_relative_to(folder)
+    except (OSError, RuntimeError):  # it leads nowhere, or in a circle
+        return False
+
+
+def _refuse_unsafe(file: Path) -> None:
+    if not file.is_file():
+        raise InvalidInput(
+            f"The adapter folder holds {file.name}, which is not a regular file.",
+            hint="Remove it.",
+        )
+    with file.open("rb") as stream:
+        begins = stream.read(8)
+    suffixes = {suffix.lower() for suffix in file.suffixes}
+    if suffixes & PICKLE_SUFFIXES or begins.startswith(_PICKLE_MAGIC):
+        raise InvalidInput(
+            f"The adapter folder holds {file.name}, which may be a pickle and could run code.",
+            hint="Save the adapter as safetensors and remove that file.",
+        )
+    if begins.startswith(_PACKED_MAGIC):
+        raise InvalidInput(
+            f"The adapter folder holds {file.name}, an archive whose content is not looked into.",
+            hint="Remove it.",
+        )
+
+
+def _sort_tensors(
+    name: str, config: AdapterConfig, tensors: Mapping[str, Tensor]
+) -> tuple[tuple[LoraPair, ...], dict[str, Tensor]]:
+    """LoRA pairs, and tensors in the place of the base's; others are refused."""
+    halves: dict[str, dict[str, Tensor]] = {}
+    whole: dict[str, Tensor] = {}
+    for key, tensor in tensors.items():
+        module, part = _split(key)
+        if part in _HALVES:
+            halves.setdefault(module, {})[part] = tensor
+        elif part in _BESIDE:
+            _check_declared(name, config, key, part)
+        else:
+            whole[module] = tensor
+    if not halves:
+        raise InvalidInput(
+            f"The adapter {name} holds no LoRA matrices.", hint="Save the adapter again with PEFT."
+        )
+    pairs = tuple(_pair(name, config, module, found) for module, found in halves.items())
+    return pairs, whole
+
+
+_HALVES = frozenset({"lora_A.weight", "lora_B.weight", "lora_embedding_A", "lora_embedding_B"})
+_BESIDE = {  # tensors of variants, and the field that declares the variant
+    "lora_magnitude_vector": "use_dora",
+    "lora_magnitude_vector.weight": "use_dora",
+    "lora_B.bias": "lora_bias",
+    "token_adapter.trainable_tokens_delta": "trainable_token_indices",
+}
+
+
+def _split(key: str) -> tuple[str, str]:
+    """Module and part of a tensor's name; of a whole tensor the base's name for it, and nothing."""
+    name = key.removeprefix("base_model.model.")
+    for part in (*_HALVES, *_BESIDE):
+        if name.endswith("." + part):
+            return name.removesuffix("." + part), part
+    return name.replace(".base_layer.", ".").replace(".modules_to_save.", "."), ""
+
+
+def _check_declared(name: str, config: AdapterConfig, key: str, part: str) -> None:
+    if not getattr(config, _BESIDE[part]):
+        raise InvalidInput(
+            f"The adapter {name} holds {key[:200]!r}, and its configuration does not set "
+            f"{_BESIDE[part]}.",
+            hint="Save the adapter again with PEFT.",
+        )
+
+
+def _pair(name: str, config: AdapterConfig, module: str, found: Mapping[str, Tensor]) -> LoraPair:
+    embedding = "lora_embedding_A" in found
+    parts = ("lora_embedding_A", "lora_embedding_B") if embedding else _LINEAR
+    if set(found) != set(parts):
+        missing = " and ".join(sorted(set(parts) - set(found)) or sorted(set(found) - set(parts)))
+        raise InvalidInput(
+            f"The adapter {name} has one half of the matrices of {module[:200]!r}: {missing} does "
+            "not match.",
+            hint="Save the adapter again with PEFT.",
+        )
+    first, second = (found[part].shape for part in parts)
+    declared = declared_rank(config, module)
+    if len(first) != 2 or len(second) != 2 or not first[0] == second[1] == declared:
+        raise InvalidInput(
+            f"The adapter {name} declares rank {declared} for {module[:200]!r}, and its matrices "
+            f"have the shapes {first} and {second}.",
+            hint="Its configuration belongs to other weights: save both again with PEFT.",
+        )
+    return LoraPair(module, declared, first[1], second[0], embedding)
+
+
+_LINEAR = ("lora_A.weight", "lora_B.weight")
+
+
+def declared_rank(config: AdapterConfig, module: str) -> int:
+    """The rank of a module: of the first pattern that matches its name or an end of it, as PEFT
+    and vLLM have it, else the adapter's own."""
+    for pattern, rank in config.rank_pattern.items():
+        if re.match(rf"(.*\.)?({pattern})$", module):
+            return rank
+    return config.r
+
+
+def content_digest(model: ServedModel) -> str:
+    """The adapter's known digest, else one of its two files, so that a changed folder shows.
+
+    Raises:
+        InvalidInput: the folder is not an adapter.
+    """
+    if model.adapter_path is None:
+        raise ValueError(f"{model.name} is a base model, not an adapter")
+    if model.adapter_sha256:
+        return model.adapter_sha256
+    read_adapter(model.adapter_path)
+    digest = hashlib.sha256()
+    for name in (CONFIG_FILE, WEIGHTS_FILE):
+        with (model.adapter_path / name).open("rb") as stream:
+            digest.update(hashlib.file_digest(stream, "sha256").digest())
+    return digest.hexdigest()
+
+
+def shared_base(models: list[ServedModel]) -> str:
+    """The one base model of all; raises InvalidInput when there are none or several."""
+    bases = sorted({model.base_model for model in models})
+    if len(bases) != 1:
+        raise InvalidInput(
+            f"One engine serves one base model, but {len(bases)} were named"
+            + (f": {', '.join(bases)}." if bases else "."),
+            hint="Run the models of each base by themselves.",
+        )
+    return bases[0]

@@ -1,0 +1,1 @@
+"""The engine `local`: transformers and PEFT in this process."""

@@ -1,0 +1,292 @@
+"""The engine `local`: a base model and its adapters in this process, by transformers and PEFT.
+
+It needs no server and no GPU, and uses one where there is one. The base is loaded once; adapters
+are switched, not merged, so that the base stays exactly what it was. It knows no database.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import groupby, islice
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self, TypeVar
+
+from backend.engines.adapters.folders import content_digest, read_adapter, shared_base
+from backend.engines.base import (
+    NOT_FINITE,
+    GenerationRequest,
+    GenerationResult,
+    Message,
+    SamplingParams,
+    ServedModel,
+    prompt_too_long,
+    request_seed,
+    require_finite_logprobs,
+)
+from backend.engines.local.decoding import Decoding, Written, next_logprobs, write_answers
+from backend.engines.local.fitting import fit_adapter
+from backend.engines.prompts import (
+    PromptRefused,
+    decode_prompt,
+    encode_prompt,
+    first_line,
+    load_tokenizer,
+)
+from backend.errors import InvalidInput, UnknownAdapter
+
+_BATCHES_SORTED_TOGETHER = 32
+_Item = TypeVar("_Item")
+
+
+@dataclass(frozen=True, slots=True)
+class _Prompt:
+    """A request whose prompt is encoded and fits."""
+
+    request: GenerationRequest
+    token_ids: list[int]
+    truncated: int
+
+
+class LocalEngine:
+    """Runs the base and its adapters in this process.
+
+    Args:
+        batch_size: prompts decoded together.
+        threads: CPU threads of torch for the whole process; None leaves torch's default.
+        max_model_len: prompt and answer together; None takes what the base was made for.
+    """
+
+    name = "local"
+    notes: Sequence[str] = ()
+
+    def __init__(
+        self, *, batch_size: int = 16, threads: int | None = None, max_model_len: int | None = None
+    ) -> None:
+        self._batch_size = batch_size
+        self._threads = threads
+        self._max_model_len = max_model_len
+        self._base: ServedModel | None = None
+        self._model: Any = None
+        self._tokenizer: Any = None
+        self._adapters: dict[str, tuple[str, str]] = {}  # serving name -> (digest, PEFT name)
+        self._bases: set[str] = set()
+
+    def load(self, models: Sequence[ServedModel]) -> None:
+        """Load the base, if it is another one than before, and every adapter that is not there.
+
+        Raises:
+            InvalidInput: several bases, a pickle in an adapter's folder, a base that is not there.
+            EngineError: an adapter whose weights do not fit this base.
+        """
+        base = shared_base(list(models))
+        if self._base is None or self._base.base_model != base:
+            self._load_base(base)
+        for model in models:
+            if model.adapter_path is None:
+                self._bases.add(model.name)
+            else:
+                self._load_adapter(model, model.adapter_path)
+
+    def generate(
+        self, requests: Iterable[GenerationRequest], params: SamplingParams
+    ) -> Iterator[GenerationResult]:
+        """Answer in batches of prompts of like length, yielding each batch when it is done.
+
+        A sampled answer depends on `params.seed` and the request's key, not on the order.
+        """
+        window = self._batch_size * _BATCHES_SORTED_TOGETHER
+        for requests_read in _in_chunks(requests, window):
+            prompts: list[_Prompt] = []
+            for request in requests_read:
+                prepared = self._prepare(request, params)
+                if isinstance(prepared, GenerationResult):
+                    yield prepared
+                else:
+                    prompts.append(prepared)
+            prompts.sort(key=lambda p: (p.request.model, len(p.token_ids)))
+            for model, same_model in groupby(prompts, key=lambda p: p.request.model):
+                for batch in _in_chunks(same_model, self._batch_size):
+                    yield from self._answer(model, batch, params)
+
+    def next_token_logprobs(
+        self, model: str, messages: Sequence[Message], *, top: int = 20
+    ) -> dict[str, float]:
+        """Log-probabilities of the likeliest first tokens, by their spelling in the vocabulary."""
+        with self._switched_to(model) as network:
+            found = next_logprobs(network, encode_prompt(self._tokenizer, messages), top=top)
+        require_finite_logprobs(model, [value for _, value in found])
+        spellings = self._tokenizer.convert_ids_to_tokens([token for token, _ in found])
+        return {text: value for text, (_, value) in zip(spellings, found, strict=True)}
+
+    def token_ids(self, messages: Sequence[Message]) -> list[int]:
+        """The prompt as it reaches the model."""
+        self._require_base()
+        return encode_prompt(self._tokenizer, messages)
+
+    def render(self, messages: Sequence[Message]) -> str:
+        """The prompt as the model is shown it."""
+        return decode_prompt(self._tokenizer, self.token_ids(messages))
+
+    def close(self) -> None:
+        """Forget the models."""
+        self._base = self._model = self._tokenizer = None
+        self._adapters.clear()
+        self._bases.clear()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def _load_base(self, base: str) -> None:
+        import torch
+        from transformers import AutoModelForCausalLM
+
+        self.close()
+        if self._threads is not None:
+            torch.set_num_threads(self._threads)
+        tokenizer = load_tokenizer(base)
+        on_gpu = torch.cuda.is_available()
+        try:
+            model = AutoModelForCausalLM.from_pretrained(
+                base,
+                dtype="auto" if on_gpu else torch.float32,
+                use_safetensors=True,
+                trust_remote_code=False,
+            )
+        except (OSError, ValueError) as error:
+            raise InvalidInput(
+                f"The base model {base} cannot be read: {first_line(error)}.",
+                hint="Name a folder with config.json and safetensors, or a hub model.",
+            ) from error
+        self._model = model.to("cuda" if on_gpu else "cpu").eval()
+        self._tokenizer = tokenizer
+        self._base = ServedModel(name="base", base_model=base)
+
+    def _load_adapter(self, model: ServedModel, path: Path) -> None:
+        digest = content_digest(model)
+        known = self._adapters.get(model.name)
+        if known is not None and known[0] == digest:
+            return
+        read_adapter(path)
+        inner = f"adapter{len(self._adapters)}" if known is None else known[1]
+        if known is not None:
+            self._model.delete_adapter(inner)
+            del self._adapters[model.name]
+        self._model = fit_adapter(self._model, path, inner, model.name)
+        self._adapters[model.name] = (digest, inner)
+
+    def _require_base(self) -> None:
+        if self._base is None:
+            raise UnknownAdapter(
+                "The local engine has loaded no model.", hint="Call load(models) first."
+            )
+
+    def _require_model(self, model: str) -> None:
+        self._require_base()
+        if model not in self._bases and model not in self._adapters:
+            raise UnknownAdapter(
+                f"The local engine has not loaded {model!r}.",
+                hint="Loaded: " + ", ".join(sorted([*self._bases, *self._adapters])) + ".",
+            )
+
+    @contextmanager
+    def _switched_to(self, model: str) -> Iterator[Any]:
+        """The network with the model's adapter on, or with none."""
+        self._require_model(model)
+        if model in self._adapters:
+            self._model.set_adapter(self._adapters[model][1], inference_mode=True)
+            yield self._model
+            return
+        with _without_adapters(self._model) as network:
+            yield network
+
+    def _limit(self) -> int:
+        return self._max_model_len or int(self._model.config.max_position_embeddings)
+
+    def _prepare(
+        self, request: GenerationRequest, params: SamplingParams
+    ) -> _Prompt | GenerationResult:
+        self._require_model(request.model)
+        try:
+            ids = encode_prompt(self._tokenizer, request.messages)
+        except PromptRefused as refused:  # of this prompt alone, as a server answers it
+            return GenerationResult(key=request.key, error=str(refused))
+        room = self._limit() - params.max_tokens
+        if len(ids) <= room:
+            return _Prompt(request, ids, 0)
+        if params.truncate_prompt and room > 0:
+            return _Prompt(request, ids[-room:], len(ids) - room)
+        error = prompt_too_long(len(ids), params.max_tokens, self._limit())
+        return GenerationResult(key=request.key, error=error, prompt_tokens=len(ids))
+
+    def _answer(
+        self, model: str, batch: Sequence[_Prompt], params: SamplingParams
+    ) -> Iterator[GenerationResult]:
+        started = time.perf_counter()
+        decoding = Decoding(
+            max_tokens=params.max_tokens,
+            temperature=params.temperature,
+            top_p=params.top_p,
+            seeds=[request_seed(params.seed, prompt.request.key) for prompt in batch],
+            stop_ids=_stop_ids(self._model, self._tokenizer),
+            pad_id=self._tokenizer.pad_token_id or 0,
+        )
+        with self._switched_to(model) as network:
+            written = write_answers(network, [prompt.token_ids for prompt in batch], decoding)
+        seconds = time.perf_counter() - started
+        for prompt, answer in zip(batch, written, strict=True):
+            yield self._result(prompt, answer, seconds)
+
+    def _result(self, prompt: _Prompt, answer: Written, seconds: float) -> GenerationResult:
+        if not all(map(math.isfinite, answer.logprobs)):
+            return GenerationResult(key=prompt.request.key, error=NOT_FINITE)
+        text_ids = answer.token_ids[:-1] if answer.stopped else answer.token_ids
+        text = self._tokenizer.decode(
+            list(text_ids), skip_special_tokens=True, clean_up_tokenization_spaces=False
+        )
+        return GenerationResult(
+            key=prompt.request.key,
+            text=str(text),
+            finish_reason="stop" if answer.stopped else "length",
+            token_logprobs=answer.logprobs,
+            prompt_tokens=len(prompt.token_ids),
+            completion_tokens=len(answer.token_ids),
+            truncated_tokens=prompt.truncated,
+            latency_s=seconds,
+        )
+
+
+def _stop_ids(model: Any, tokenizer: Any) -> frozenset[int]:
+    """The tokens that end an answer: the generation config's and the tokeniser's."""
+    configured = model.generation_config.eos_token_id
+    ids = configured if isinstance(configured, list) else [configured]
+    return frozenset(token for token in [*ids, tokenizer.eos_token_id] if token is not None)
+
+
+@contextmanager
+def _without_adapters(model: Any) -> Iterator[Any]:
+    from peft import PeftModel
+
+    if not isinstance(model, PeftModel):
+        yield model
+        return
+    with model.disable_adapter():
+        yield model
+
+
+def _in_chunks(items: Iterable[_Item], size: int) -> Iterator[tuple[_Item, ...]]:
+    source = iter(items)
+    while chunk := tuple(islice(source, size)):
+        yield chunk

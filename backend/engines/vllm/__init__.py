@@ -1,0 +1,1 @@
+"""The engine `vllm`: servers started, spoken to over HTTP, and kept busy."""

@@ -1,0 +1,294 @@
+"""The engine `vllm`: one or several vLLM servers, which hold the base and all its adapters.
+
+The servers run as processes of their own, started by `strop serve` or by somebody else; this
+module speaks to them over HTTP and never imports vllm.
+
+An adapter is loaded under a name that carries its digest (`v1@2#3fa9c1d2e4b5`): changed weights
+can then never answer under an old name, not even from the server's prefix cache, which knows
+adapters by name and path. What is loaded is left on the server, which evicts by itself.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from types import TracebackType
+from typing import Any, Self
+
+import aiohttp
+
+from backend.engines.adapters.folders import content_digest, shared_base
+from backend.engines.base import (
+    GenerationRequest,
+    GenerationResult,
+    Message,
+    SamplingParams,
+    ServedModel,
+    request_seed,
+    require_finite_logprobs,
+)
+from backend.engines.prompts import decode_prompt, load_tokenizer
+from backend.engines.vllm.answers import is_too_long, plan_truncation, read_answer
+from backend.engines.vllm.models import load_adapter, name_of_base, point_alias, read_models
+from backend.engines.vllm.server import TRIED_AGAIN, Retries, VllmServer
+from backend.engines.vllm.stream import AnswerStream, LoopThread
+from backend.errors import EngineError, UnknownAdapter
+
+_CHAT = "/v1/chat/completions"
+_READ_AHEAD = 512
+
+
+class VllmEngine:
+    """Asks vLLM servers: all that hold the base which was loaded last; others are left out.
+
+    Args:
+        urls: addresses without `/v1`.
+        in_flight: requests with one server at a time.
+        timeout_s: seconds without a byte after which an attempt is given up and made again.
+    """
+
+    name = "vllm"
+
+    def __init__(
+        self,
+        urls: Sequence[str],
+        *,
+        in_flight: int = 32,
+        api_key: str | None = None,
+        retries: Retries | None = None,
+        timeout_s: float = 600.0,
+    ) -> None:
+        self._thread = LoopThread("vllm-engine")
+        self._session = self._thread.run(_open_session(in_flight * len(urls) + 2, api_key))
+        self._servers = [
+            VllmServer(url, self._session, retries=retries or Retries(), timeout_s=timeout_s)
+            for url in urls
+        ]
+        self._serving = self._servers  # those that hold the base that was loaded last
+        self._in_flight = in_flight
+        self._names: dict[str, str] = {}  # our serving name -> the server's
+        self._notes: dict[str, str] = {}
+        self._aliases: frozenset[str] = frozenset()  # names that may move while we ask
+        self._base: str | None = None
+        self._tokenizer: Any = None
+        self._turn = 0
+        self._closed = False
+
+    @property
+    def notes(self) -> Sequence[str]:
+        """Adapters that a server held before and whose digest cannot be proved."""
+        return tuple(self._notes.values())
+
+    def load(self, models: Sequence[ServedModel]) -> None:
+        """Find the base on every server and load the adapters that are not there.
+
+        Raises:
+            EngineUnavailable: a server does not answer.
+            UnknownAdapter: a server has not got a model and cannot load it.
+        """
+        base = shared_base(list(models))
+        if base != self._base:
+            self._base, self._tokenizer = base, None
+        self._serving = self._thread.run(self._find_serving(models))
+        for server in self._serving:
+            self._thread.run(self._load_on(server, models))
+
+    def generate(
+        self, requests: Iterable[GenerationRequest], params: SamplingParams
+    ) -> Iterator[GenerationResult]:
+        """Answer the requests, `in_flight` at a time on each server, in the order of arrival.
+
+        Raises:
+            EngineUnavailable: no server answers any more; what was yielded stays valid.
+            UnknownAdapter: a model that was not loaded, or that a server has lost.
+        """
+
+        async def ask(server: VllmServer, request: GenerationRequest) -> GenerationResult:
+            return await self._ask(server, request, params)
+
+        stream: AnswerStream[VllmServer, GenerationRequest, GenerationResult] = AnswerStream(
+            self._serving,
+            ask,
+            in_flight=self._in_flight,
+            ahead=max(_READ_AHEAD, 4 * self._in_flight * len(self._serving)),
+        )
+        yield from stream.run(self._thread, requests)
+
+    def next_token_logprobs(
+        self, model: str, messages: Sequence[Message], *, top: int = 20
+    ) -> dict[str, float]:
+        """Log-probabilities of the likeliest first tokens, by their spelling in the vocabulary.
+
+        Several servers are asked in turn, so that asking as often as there are servers meets all.
+        """
+        payload = {
+            **self._chat(model, messages, SamplingParams(max_tokens=1), seed=0),
+            "top_logprobs": top,
+            "return_tokens_as_token_ids": True,
+        }
+        again = self._tried_again(model)
+        reply = self._thread.run(self._next_server().post(_CHAT, payload, tried_again=again))
+        _require_success(reply.status, reply.error, model)
+        first = reply.body["choices"][0]["logprobs"]["content"][0]["top_logprobs"]
+        ids = [int(entry["token"].removeprefix("token_id:")) for entry in first[:top]]
+        spellings = self._own_tokenizer().convert_ids_to_tokens(ids)
+        require_finite_logprobs(model, [float(entry["logprob"]) for entry in first])
+        return {s: float(e["logprob"]) for s, e in zip(spellings, first, strict=False)}
+
+    def token_ids(self, messages: Sequence[Message]) -> list[int]:
+        """What the server's own template and tokeniser make of the messages."""
+        server = self._next_server()
+        payload = {"messages": [dict(message) for message in messages]}
+        reply = self._thread.run(server.post("/tokenize", payload))
+        _require_success(reply.status, reply.error, "the base")
+        return [int(token) for token in reply.body["tokens"]]
+
+    def render(self, messages: Sequence[Message]) -> str:
+        """The prompt that the server makes of the messages, in the base's own spelling."""
+        return decode_prompt(self._own_tokenizer(), self.token_ids(messages))
+
+    def serve_as(self, alias: str, model: ServedModel | None) -> None:
+        """Have the alias mean this adapter on every server, whatever it meant before.
+
+        Raises:
+            EngineError: a server refuses.
+        """
+        for server in self._serving:
+            self._thread.run(point_alias(server, alias, model))
+        named = model is not None and model.adapter_path is not None
+        self._names[alias] = alias if named or model is None else self._names[model.name]
+        self._aliases = self._aliases | {alias} if named else self._aliases - {alias}
+
+    def _tried_again(self, model: str) -> frozenset[int]:
+        """A name that moves is gone for a moment, in which the server knows no such model."""
+        return TRIED_AGAIN | {404} if model in self._aliases else TRIED_AGAIN
+
+    def close(self) -> None:
+        """Close the connections; the servers and what they hold stay as they are."""
+        if not self._closed:
+            self._closed = True
+            self._thread.run(self._session.close())
+            self._thread.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    async def _find_serving(self, models: Sequence[ServedModel]) -> list[VllmServer]:
+        """The servers that hold the base; those of another one are left out, with a note."""
+        bases = [model for model in models if model.adapter_path is None]
+        refused: dict[str, UnknownAdapter] = {}
+        for server in self._servers if bases else ():
+            try:
+                name_of_base(await read_models(server), bases[0], server)
+            except UnknownAdapter as error:
+                refused[server.url] = error
+        if refused and len(refused) == len(self._servers):
+            raise next(iter(refused.values()))
+        for server in self._servers:
+            self._notes.pop(server.url, None)
+        for url in refused:
+            self._notes[url] = f"The server at {url} serves another base and is left out."
+        return [server for server in self._servers if server.url not in refused]
+
+    async def _load_on(self, server: VllmServer, models: Sequence[ServedModel]) -> None:
+        listed = await read_models(server)
+        for model in models:
+            if model.adapter_path is None:
+                self._remember(model.name, name_of_base(listed, model, server))
+                continue
+            loaded = await load_adapter(server, listed, model, content_digest(model))
+            self._remember(model.name, loaded.name)
+            self._notes.pop(model.name, None)
+            if loaded.note:
+                self._notes[model.name] = loaded.note
+
+    def _remember(self, name: str, at_server: str) -> None:
+        """Names are the same on all servers, because any of them may get a request."""
+        if len(self._serving) > 1 and self._names.get(name, at_server) != at_server:
+            raise EngineError(
+                f"The servers hold {name!r} under different names: "
+                f"{self._names[name]!r} and {at_server!r}.",
+                hint="Start all of them with the same flags.",
+            )
+        self._names[name] = at_server
+
+    def _next_server(self) -> VllmServer:
+        self._turn += 1
+        return self._serving[self._turn % len(self._serving)]
+
+    def _own_tokenizer(self) -> Any:
+        if self._base is None:
+            raise UnknownAdapter(
+                "The vLLM engine has loaded no model.", hint="Call load(models) first."
+            )
+        if self._tokenizer is None:
+            self._tokenizer = load_tokenizer(self._base)
+        return self._tokenizer
+
+    def _chat(
+        self, model: str, messages: Sequence[Message], params: SamplingParams, *, seed: int
+    ) -> dict[str, Any]:
+        """A chat request; every sampling parameter is named, so that no server default counts."""
+        if model not in self._names:
+            raise UnknownAdapter(
+                f"The vLLM engine has not loaded {model!r}.",
+                hint="Loaded: " + ", ".join(sorted(self._names)) + "." if self._names else None,
+            )
+        return {
+            "model": self._names[model],
+            "messages": [dict(message) for message in messages],
+            "max_tokens": params.max_tokens,
+            "temperature": params.temperature,
+            "top_p": params.top_p,
+            "top_k": 0,
+            "min_p": 0.0,
+            "repetition_penalty": 1.0,
+            "seed": seed,
+            "logprobs": True,
+        }
+
+    async def _ask(
+        self, server: VllmServer, request: GenerationRequest, params: SamplingParams
+    ) -> GenerationResult:
+        started = time.perf_counter()
+        seed = request_seed(params.seed, request.key)
+        payload = self._chat(request.model, request.messages, params, seed=seed)
+        again = self._tried_again(request.model)
+        reply = await server.post(_CHAT, payload, tried_again=again)
+        truncated = 0
+        if reply.status == 400 and params.truncate_prompt and is_too_long(reply.error):
+            cut, truncated = await plan_truncation(server, payload, params)
+            reply = await server.post(_CHAT, {**payload, **cut})
+        if reply.status != 200:
+            _refuse_unknown_model(reply.status, reply.error, request.model)
+            return GenerationResult(key=request.key, error=f"vLLM: {reply.error}")
+        seconds = time.perf_counter() - started
+        return read_answer(request.key, reply.body, truncated=truncated, latency_s=seconds)
+
+
+async def _open_session(connections: int, api_key: str | None) -> aiohttp.ClientSession:
+    headers = {"Authorization": f"Bearer {api_key}"} if api_key else None
+    connector = aiohttp.TCPConnector(limit=connections)
+    return aiohttp.ClientSession(connector=connector, headers=headers)
+
+
+def _refuse_unknown_model(status: int, error: str, model: str) -> None:
+    if status == 404:
+        raise UnknownAdapter(
+            f"The vLLM server does not serve {model!r}: {error}",
+            hint="Load it again, or start the server with `strop serve`.",
+        )
+
+
+def _require_success(status: int, error: str, model: str) -> None:
+    _refuse_unknown_model(status, error, model)
+    if status != 200:
+        raise EngineError(f"The vLLM server could not answer for {model}: {error}.")

@@ -1,0 +1,1 @@
+"""The shapes of review: the desk, queues, designs, items, reports, quality."""

@@ -1,0 +1,212 @@
+"""The review desk's shapes. What an expert sees names no model and carries no score.
+
+What engineers see of the same queue is in `schemas.review_queues`.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Literal
+
+from pydantic import Field
+
+from backend.rubrics import Rubric
+from backend.schemas.common import Given, Shown
+from backend.schemas.review.items import Answer as Answer
+from backend.schemas.review.items import FlaggedSpan as FlaggedSpan
+from backend.schemas.review.items import ItemView as ItemView
+from backend.schemas.review.items import Link as Link
+from backend.schemas.review.items import MarkedSpan as MarkedSpan
+from backend.schemas.review.items import ShownOutput as ShownOutput
+from backend.schemas.review.items import ShownWinner as ShownWinner
+from backend.schemas.review.items import SourceStretch as SourceStretch
+
+QueueKindName = Literal["single", "pair"]
+NothingReason = Literal["finished", "others_at_work", "share_reached", "paused", "closed"]
+
+
+class QueueProgress(Shown):
+    """Reviews asked for, done, being worked on; `mine` are the asker's own."""
+
+    total: int
+    done: int
+    leased: int
+    open: int
+    mine: int = 0
+
+
+class QueueWithWork(Shown):
+    """A queue that has work for the asker, by the name that its reviewers see."""
+
+    id: int
+    name: str
+
+
+class ReviewQueueForMe(Shown):
+    """A queue as one of its reviewers sees it.
+
+    `name` says nothing of models: that of a queue of blind pairs, or of one whose name may name a
+    model, is a neutral one. `left_for_me`: how many items the asker could still be given now, with
+    the one that they hold.
+    """
+
+    id: int
+    name: str
+    kind: QueueKindName
+    closed: bool
+    rubric: Rubric
+    progress: QueueProgress
+    left_for_me: int = 0
+
+
+class AnonymousAnswer(Shown):
+    """What one of the item's reviewers said, under a name that says nothing: "Reviewer 1"."""
+
+    label: str
+    answer: Answer
+
+
+class AdjudicationView(Shown):
+    """The answers between which a verdict is asked for; `reason` says where they differ."""
+
+    answers: list[AnonymousAnswer]
+    reason: str | None = None
+
+
+class Claim(Shown):
+    """An item under lease. Send `slot_id` and `version` back with every draft and answer.
+
+    A sign of life is due every `heartbeat_seconds`, half of the lease's life. `adjudication` is
+    there when the person is asked for a verdict on answers that differ; `revising`: an answer of
+    theirs stands until this one is submitted, and skipping leaves it as it was.
+    """
+
+    slot_id: int
+    version: int
+    lease_until: datetime
+    heartbeat_seconds: float = Field(300.0, gt=0.0)
+    resumed: bool
+    kind: QueueKindName
+    item: ItemView
+    draft: Answer | None = None
+    progress: QueueProgress
+    adjudication: AdjudicationView | None = None
+    revising: bool = False
+
+
+class ClaimAnswer(Shown):
+    """The answer to a claim: an item, or none with the reason and a sentence for the person.
+
+    Reasons: `finished`, every required review is done; `others_at_work`, what is left is with
+    others or for others; `share_reached`, the person has given the most that one person may;
+    `paused`, a lead is to look at known answers first; `closed`, the queue gives out no more.
+    `next_queue`, where there is no item: another queue that has work for the person now.
+    """
+
+    claim: Claim | None
+    progress: QueueProgress
+    reason: NothingReason | None = None
+    message: str | None = None
+    next_queue: QueueWithWork | None = None
+
+
+class HeartbeatGiven(Given):
+    """A sign of life for the lease of this version."""
+
+    version: int = Field(ge=1)
+
+
+class LeaseShown(Shown):
+    """The lease as it stands after a heartbeat or a saved draft."""
+
+    slot_id: int
+    version: int
+    lease_until: datetime
+    at: datetime
+
+
+class DraftGiven(HeartbeatGiven):
+    """An unfinished answer, saved as the expert works."""
+
+    answer: Answer
+
+
+class SubmitGiven(HeartbeatGiven):
+    """A final answer; sent twice under one lease it is one answer.
+
+    With `next` the receipt carries the answer to the claim of the next item.
+    """
+
+    answer: Answer
+    next: bool = False
+
+
+class SkipGiven(HeartbeatGiven):
+    """Why the item is not answered; with `next` the receipt carries the next claim."""
+
+    reason: str = Field(min_length=1, max_length=2_000)
+    next: bool = False
+
+
+class GoldFeedback(Shown):
+    """How an answer compares with the known one; `score` is the share of criteria that agree.
+
+    `resolution` is what a lead made of the person's word against it, None while nobody has.
+    """
+
+    result_id: int
+    passed: bool
+    score: float
+    explanation: str
+    known: Answer
+    may_contest: bool
+    resolution: str | None = None
+    resolution_reason: str | None = None
+
+
+class ContestGiven(Given):
+    """Why the person holds the known answer to be wrong."""
+
+    reason: str = Field(min_length=1, max_length=2_000)
+
+
+class ReviewReceipt(Shown):
+    """What became of an answer.
+
+    Attributes:
+        review_id: the answer, or the skip, which `revise` takes back.
+        repeated: the same answer was there already.
+        extra: it came after the item had been given to somebody else; it is kept, and counts extra.
+        why: why the person saw this item; `stratum` is the part of the design that asked for it.
+        gold: the item had a known answer.
+        next: the answer to the next claim, when it was asked for.
+    """
+
+    review_id: int | None
+    state: Literal["submitted", "skipped"]
+    repeated: bool = False
+    extra: bool = False
+    why: str | None = None
+    stratum: str | None = None
+    gold: GoldFeedback | None = None
+    next: ClaimAnswer | None = None
+
+
+class OwnReview(Shown):
+    """One of the asker's own finished reviews, with the item as it was shown.
+
+    `extra` came after its lease had lapsed; `revisable_until` is when it can no longer be revised,
+    None when it cannot be; `why` says why the person saw the item.
+    """
+
+    review_id: int
+    slot_id: int
+    state: str
+    submitted_at: datetime
+    simulated: bool
+    skip_reason: str | None
+    extra: bool = False
+    revisable_until: datetime | None = None
+    why: str | None = None
+    item: ItemView
+    answer: Answer

@@ -1,0 +1,202 @@
+"""What stands in for a password: the sign-in session of a browser, the bearer token of a program.
+
+Both are 256 random bits, kept as SHA-256 and shown once, when they are made.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy import bindparam, select, update
+from sqlalchemy.orm import Session
+
+from backend.errors import Conflict, NotAuthenticated, NotFound
+from backend.tables.accounts import LoginSession, Token, User
+
+TOKEN_PREFIX = "strop_"
+
+# Every request runs one of these two; built once, they cost half.
+USER_OF_SESSION = (
+    select(User)
+    .join(LoginSession, LoginSession.user_id == User.id)
+    .where(
+        LoginSession.token_hash == bindparam("digest"),
+        LoginSession.ended_at.is_(None),
+        LoginSession.expires_at > bindparam("now"),
+        LoginSession.last_seen_at > bindparam("idle_since"),
+        User.active,
+    )
+)
+USER_OF_TOKEN = (
+    select(User)
+    .join(Token, Token.user_id == User.id)
+    .where(
+        Token.token_hash == bindparam("digest"),
+        Token.revoked_at.is_(None),
+        Token.expires_at.is_(None) | (Token.expires_at > bindparam("now")),
+        User.active,
+    )
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Secret:
+    """A new secret, to be shown once, and the row that remembers its hash."""
+
+    value: str
+    row_id: int
+
+
+def _hash_secret(value: str) -> str:
+    return hashlib.sha256(value.encode()).hexdigest()
+
+
+def open_login_session(session: Session, user_id: int, *, hours: int, now: datetime) -> Secret:
+    """Sign a person in; the secret goes into their cookie."""
+    secret = secrets.token_urlsafe(32)
+    row = LoginSession(
+        user_id=user_id,
+        token_hash=_hash_secret(secret),
+        created_at=now,
+        last_seen_at=now,
+        expires_at=now + timedelta(hours=hours),
+    )
+    session.add(row)
+    session.flush()
+    return Secret(secret, row.id)
+
+
+def close_login_session(session: Session, secret: str, *, now: datetime) -> None:
+    """Sign out; a secret that is not known is no error."""
+    row = session.scalar(
+        select(LoginSession).where(LoginSession.token_hash == _hash_secret(secret))
+    )
+    if row is not None and row.ended_at is None:
+        row.ended_at = now
+        session.flush()
+
+
+def user_of_session(session: Session, secret: str, *, now: datetime, idle: timedelta) -> User:
+    """Who is signed in under this cookie, and was there within `idle`. Raises NotAuthenticated."""
+    asked = {"digest": _hash_secret(secret), "now": now, "idle_since": now - idle}
+    user = session.scalar(USER_OF_SESSION, asked)
+    if user is None:
+        raise NotAuthenticated("You are signed out.", hint="Sign in again.")
+    return user
+
+
+def is_unnoted(session: Session, secret: str, *, now: datetime, idle: timedelta) -> bool:
+    """Whether a tenth of `idle` has gone since it was noted that this browser is used."""
+    query = select(LoginSession.last_seen_at).where(LoginSession.token_hash == _hash_secret(secret))
+    seen = session.scalar(query)
+    return seen is not None and seen <= now - idle / 10
+
+
+def note_session(session: Session, secret: str, *, now: datetime) -> None:
+    """Note that this browser is used."""
+    session.execute(
+        update(LoginSession)
+        .where(LoginSession.token_hash == _hash_secret(secret), LoginSession.ended_at.is_(None))
+        .values(last_seen_at=now)
+    )
+
+
+def list_sessions(
+    session: Session, user_id: int, *, now: datetime, idle: timedelta
+) -> list[LoginSession]:
+    """The browsers in which this person is signed in, the last used first."""
+    query = select(LoginSession).where(
+        LoginSession.user_id == user_id,
+        LoginSession.ended_at.is_(None),
+        LoginSession.expires_at > now,
+        LoginSession.last_seen_at > now - idle,
+    )
+    return list(session.scalars(query.order_by(LoginSession.last_seen_at.desc())))
+
+
+def is_session(row: LoginSession, secret: str | None) -> bool:
+    """Whether this is the session of that cookie."""
+    return secret is not None and row.token_hash == _hash_secret(secret)
+
+
+def end_session(session: Session, session_id: int, user_id: int, *, now: datetime) -> LoginSession:
+    """Sign one of this person's browsers out. Raises NotFound."""
+    row = session.get(LoginSession, session_id)
+    if row is None or row.user_id != user_id:
+        raise NotFound(f"You have no session {session_id}.")
+    row.ended_at = row.ended_at or now
+    session.flush()
+    return row
+
+
+def end_sessions(session: Session, user_id: int, *, now: datetime, keep: str | None = None) -> int:
+    """Sign a person out everywhere, but for the cookie to keep; returns of how many browsers."""
+    query = select(LoginSession).where(
+        LoginSession.user_id == user_id, LoginSession.ended_at.is_(None)
+    )
+    ended = [row for row in session.scalars(query) if not is_session(row, keep)]
+    for row in ended:
+        row.ended_at = now
+    session.flush()
+    return len(ended)
+
+
+def create_token(
+    session: Session, user: User, name: str, *, days: int | None = 90, now: datetime
+) -> Secret:
+    """Make a bearer token by which a program acts as this user."""
+    if not user.active:
+        raise Conflict(f"The user {user.name!r} is barred.", hint="Choose another user.")
+    value = TOKEN_PREFIX + secrets.token_urlsafe(32)
+    token = Token(
+        user_id=user.id,
+        name=name,
+        token_hash=_hash_secret(value),
+        prefix=value[:12],
+        created_at=now,
+        expires_at=None if days is None else now + timedelta(days=days),
+    )
+    session.add(token)
+    session.flush()
+    return Secret(value, token.id)
+
+
+def list_tokens(session: Session, user_id: int | None = None) -> list[Token]:
+    """Tokens, newest first, of one user or of all."""
+    query = select(Token).order_by(Token.id.desc())
+    return list(
+        session.scalars(query if user_id is None else query.where(Token.user_id == user_id))
+    )
+
+
+def get_token(session: Session, token_id: int) -> Token:
+    """A token by its id. Raises NotFound."""
+    token = session.get(Token, token_id)
+    if token is None:
+        raise NotFound(f"There is no token {token_id}.", hint="See strop token list.")
+    return token
+
+
+def revoke_token(
+    session: Session, token_id: int, *, now: datetime, user_id: int | None = None
+) -> Token:
+    """End a token at once (of this user, if one is named). Raises NotFound."""
+    token = get_token(session, token_id)
+    if user_id is not None and token.user_id != user_id:
+        raise NotFound(f"There is no token {token_id}.", hint="See strop token list.")
+    token.revoked_at = token.revoked_at or now
+    session.flush()
+    return token
+
+
+def user_of_token(session: Session, value: str, *, now: datetime) -> User:
+    """Who acts under this bearer token. Raises NotAuthenticated."""
+    user = session.scalar(USER_OF_TOKEN, {"digest": _hash_secret(value), "now": now})
+    if user is None:
+        raise NotAuthenticated(
+            "The token is not valid.", hint="Make one: strop token create --user NAME --name WHY"
+        )
+    return user

@@ -1,0 +1,1 @@
+"""Datasets: rows of files to examples, immutable versions, splits by group, near-duplicates."""

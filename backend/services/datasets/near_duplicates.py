@@ -1,0 +1,370 @@
+"""Finding texts that stand on both sides of a split under slightly other words.
+
+Every text is first read as `plain_text` shows it. Four kinds, the strictest first: `exact`;
+`folded` (equal but for case, punctuation, invisible and look-alike characters and white space);
+`near` (Jaccard similarity of shingles, candidates by MinHash and banding, then computed exactly,
+with the same numbers in both, since two requests that differ in their number are two cases; or, in
+texts of ten words and more, 85% of the words in the same order); `passage` (a part of the held-out
+text's five-word runs stands in the other one, whatever else does: all of a short text, a third of
+one of twenty words). Words in a run of six that many of the texts share are their template (an
+instruction, a form's headings): they say nothing and are left out before anything but whole texts
+is compared.
+
+An answer (a reference, a correction, what is trained on) is told apart from a prompt: short and
+label-like ones are equal everywhere, so that an answer counts from eight words on, and more of a
+longer one must be shared.
+
+Pure: texts in, pairs out; knows no table. Deterministic for a given order of texts.
+
+MinHash: Broder 1997, "On the resemblance and containment of documents". Runs of words: Brown et al.
+2020, "Language Models are Few-Shot Learners", appendix C, who take 13.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from difflib import SequenceMatcher
+from enum import StrEnum
+from hashlib import blake2b
+from itertools import chain
+
+from backend.services.datasets.plain_text import plain_text
+
+THRESHOLD = 0.8
+PERMUTATIONS = 128
+WORDS_OF_SHINGLE = 3
+CHARACTERS_OF_SHINGLE = 5
+SHORT_TEXT_WORDS = 8
+RUN_WORDS = 5
+TEMPLATE_WORDS = 6
+TEMPLATE_SHARE = 0.05
+TEMPLATE_TEXTS = 20
+REWORDED_WORDS, REWORDED_SHARE = 10, 0.85
+FIGURES_WORDS, FIGURES_SHARE = 30, 0.6  # from so many words on, so many of the numbers are enough
+WHOLE_WORDS, PART_WORDS = 13, 20  # a passage is whole below, and a third of the text from there on
+WHOLE_SHARE, PART_SHARE = 0.7, 0.35
+ANSWER_WORDS = 8
+QUOTED_WORDS, SHARED_WORDS = 6, 10  # of a prompt, whole in an answer or document; in another prompt
+SCATTERED_SHARE = 0.48  # with every tenth word another one, half of the five-word runs are left
+ANSWER_SHARE = 0.48
+MOST_HOLDERS = 200  # a run that more texts hold tells none of them apart
+WORD = re.compile(r"\w+")
+FIGURE = re.compile(r"\d")
+
+
+class Kind(StrEnum):
+    """How alike two texts are, the strictest first."""
+
+    EXACT = "exact"
+    FOLDED = "folded"
+    NEAR = "near"
+    PASSAGE = "passage"
+
+
+@dataclass(frozen=True, slots=True)
+class NearDuplicate:
+    """A text to train on beside the held-out text that it is most like.
+
+    Attributes:
+        train, held_out: indexes into the texts that were given.
+        similarity: 1 for exact and folded, Jaccard's or the share of words in order for near, the
+            contained share for passage.
+    """
+
+    train: int
+    held_out: int
+    kind: Kind
+    similarity: float
+
+
+@dataclass(frozen=True, slots=True)
+class _Text:
+    """A text as it is compared: `words` and all that is made of them are without the template."""
+
+    folded: str
+    words: tuple[str, ...]
+    shingles: frozenset[int]
+    runs: frozenset[int]
+    figures: frozenset[str]
+    is_answer: bool
+
+
+def find_near_duplicates(
+    train: Sequence[str],
+    held_out: Sequence[str],
+    *,
+    threshold: float = THRESHOLD,
+    train_answers: int = 0,
+    held_out_answers: int = 0,
+) -> list[NearDuplicate]:
+    """Find for each text to train on the held-out one that it repeats, if there is one.
+
+    Args:
+        threshold: least Jaccard similarity of `near`, above 0 and at most 1.
+        train_answers, held_out_answers: so many of the last texts of each side are answers.
+
+    Returns:
+        At most one pair for each text to train on, in their order: the strictest kind, then the
+        greatest similarity, then the first held-out text.
+    """
+    if not train or not held_out:
+        return []
+    split = len(train)
+    first_answers = (split - train_answers, len(held_out) - held_out_answers)
+    flags = [i >= first_answers[0] for i in range(split)]
+    flags += [i >= first_answers[1] for i in range(len(held_out))]
+    texts = _prepare([*train, *held_out], flags)
+    ours, theirs = texts[:split], texts[split:]
+    near, passages = _NearIndex(theirs, threshold), _RunIndex(theirs, TEMPLATE_SHARE * len(texts))
+    folded = _places_of(theirs)
+    found = []
+    for index, (raw, text) in enumerate(zip(train, ours, strict=True)):
+        alike = [i for i in folded.get(text.folded, ()) if _may_be_equal(text, theirs[i])]
+        same = next((i for i in alike if held_out[i] == raw), alike[0] if alike else None)
+        if same is not None:
+            kind = Kind.EXACT if raw == held_out[same] else Kind.FOLDED
+            found.append(NearDuplicate(index, same, kind, 1.0))
+            continue
+        reworded, parts = passages.all(text)
+        if (best := _best([*near.all(text), *reworded])) is not None:
+            found.append(NearDuplicate(index, best[0], Kind.NEAR, best[1]))
+        elif (best := _best(parts)) is not None:
+            found.append(NearDuplicate(index, best[0], Kind.PASSAGE, best[1]))
+    return found
+
+
+def near_duplicate_pairs(
+    texts: Sequence[str], *, threshold: float = THRESHOLD, answers: int = 0
+) -> list[tuple[int, int]]:
+    """Pairs of indexes, the smaller first, of texts of which one repeats the other in any kind.
+
+    Args:
+        answers: so many of the last texts are answers.
+    """
+    prepared = _prepare(texts, [i >= len(texts) - answers for i in range(len(texts))])
+    near, passages = (
+        _NearIndex(prepared, threshold),
+        _RunIndex(prepared, TEMPLATE_SHARE * len(texts)),
+    )
+    pairs = set[tuple[int, int]]()
+    for places in _places_of(prepared).values():
+        first = places[0]
+        pairs |= {
+            (first, other)
+            for other in places[1:]
+            if _may_be_equal(prepared[first], prepared[other])
+        }
+    for number, text in enumerate(prepared):
+        alike = [*near.all(text), *chain.from_iterable(passages.all(text))]
+        pairs |= {(min(other, number), max(other, number)) for other, _ in alike}
+    return sorted((one, other) for one, other in pairs if one != other)
+
+
+def fold(text: str) -> str:
+    """The words alone, as `plain_text` shows them, without punctuation between them."""
+    plain = plain_text(text)
+    return " ".join(WORD.findall(plain)) or plain
+
+
+def _may_be_equal(one: _Text, other: _Text) -> bool:
+    """Labels and short answers are equal everywhere."""
+    if not (one.is_answer or other.is_answer):
+        return True
+    return one.folded.count(" ") + 1 >= ANSWER_WORDS
+
+
+def _best(found: Iterable[tuple[int, float]]) -> tuple[int, float] | None:
+    """The most similar, the first among equals."""
+    return max(found, key=lambda pair: (pair[1], -pair[0]), default=None)
+
+
+def _places_of(texts: Sequence[_Text]) -> dict[str, list[int]]:
+    places: dict[str, list[int]] = defaultdict(list)
+    for number, text in enumerate(texts):
+        places[text.folded].append(number)
+    return places
+
+
+def _prepare(raw: Sequence[str], answers: Sequence[bool]) -> list[_Text]:
+    worded = [WORD.findall(plain_text(text)) for text in raw]
+    counted = Counter(run for words in worded for run in _runs(words, TEMPLATE_WORDS))
+    least = max(TEMPLATE_TEXTS, TEMPLATE_SHARE * len(raw))
+    template = {run: n for run, n in counted.items() if n >= least}
+    return [
+        _text(fold(text), _without_template(words, template) if template else words, is_answer)
+        for text, words, is_answer in zip(raw, worded, answers, strict=True)
+    ]
+
+
+def _without_template(words: list[str], template: dict[int, int]) -> list[str]:
+    """The words that stand in no common run.
+
+    A run that reaches beyond a template into the words that often follow it is far rarer than the
+    template itself, and is no part of it.
+    """
+    starts = range(len(words) - TEMPLATE_WORDS + 1)
+    counts = [template.get(_hash(words[i : i + TEMPLATE_WORDS]), 0) for i in starts]
+    most = max(counts, default=0)
+    common = set[int]()
+    for start, n in enumerate(counts):
+        if n > most / 2:
+            common.update(range(start, start + TEMPLATE_WORDS))
+    return [word for index, word in enumerate(words) if index not in common]
+
+
+def _text(folded: str, words: list[str], is_answer: bool) -> _Text:
+    if len(words) >= SHORT_TEXT_WORDS:
+        shingles = _runs(words, WORDS_OF_SHINGLE)
+    else:
+        letters = " ".join(words)
+        last = max(1, len(letters) - CHARACTERS_OF_SHINGLE + 1) if letters else 0
+        shingles = frozenset(_hash([letters[i : i + CHARACTERS_OF_SHINGLE]]) for i in range(last))
+    figures = frozenset(word for word in words if FIGURE.search(word))
+    return _Text(folded, tuple(words), shingles, _runs(words, RUN_WORDS), figures, is_answer)
+
+
+def _runs(words: Sequence[str], length: int) -> frozenset[int]:
+    """Hashes of every run of so many words; none when there are fewer."""
+    return frozenset(_hash(words[i : i + length]) for i in range(len(words) - length + 1))
+
+
+def _hash(words: Sequence[str]) -> int:
+    joined = " ".join(words).encode("utf-8", "surrogatepass")
+    return int.from_bytes(blake2b(joined, digest_size=8).digest())
+
+
+class _NearIndex:
+    """Held-out texts by the bands of their MinHash; a hit is compared exactly."""
+
+    def __init__(self, texts: Sequence[_Text], threshold: float) -> None:
+        from datasketch import MinHashLSH
+
+        self._texts, self._threshold = texts, threshold
+        # Banding at a lower bound, so that few pairs above the threshold are missed.
+        self._index = MinHashLSH(threshold=0.75 * threshold, num_perm=PERMUTATIONS)
+        for number, text in enumerate(texts):
+            if text.shingles:
+                self._index.insert(number, _signature(text))
+
+    def all(self, text: _Text) -> list[tuple[int, float]]:
+        """Every text at or above the threshold, with its similarity."""
+        if not text.shingles:
+            return []
+        scored = [
+            (number, _jaccard(text.shingles, self._texts[number].shingles))
+            for number in self._index.query(_signature(text))
+            if self._texts[number].figures == text.figures
+            and _may_be_near(text, self._texts[number])
+        ]
+        return sorted(pair for pair in scored if pair[1] >= self._threshold)
+
+
+def _may_be_near(one: _Text, other: _Text) -> bool:
+    return (
+        not (one.is_answer or other.is_answer)
+        or min(len(one.words), len(other.words)) >= ANSWER_WORDS
+    )
+
+
+def _signature(text: _Text) -> object:
+    from datasketch import MinHash
+
+    made = MinHash(num_perm=PERMUTATIONS, hashfunc=_low_bits)
+    made.update_batch(sorted(text.shingles))
+    return made
+
+
+def _low_bits(shingle: int) -> int:
+    return shingle & 0xFFFFFFFF
+
+
+def _jaccard(one: frozenset[int], other: frozenset[int]) -> float:
+    shared = len(one & other)
+    return shared / (len(one) + len(other) - shared)
+
+
+class _RunIndex:
+    """Held-out texts by their five-word runs: what is reworded, and what is a part."""
+
+    def __init__(self, texts: Sequence[_Text], most: float) -> None:
+        self._texts, self._most = texts, max(MOST_HOLDERS, most)
+        self._holders: dict[int, list[int]] = defaultdict(list)
+        for number, text in enumerate(texts):
+            for run in text.runs:
+                self._holders[run].append(number)
+
+    def all(self, text: _Text) -> tuple[list[tuple[int, float]], list[tuple[int, float]]]:
+        """Texts that are reworded here and texts that stand here, each with its share."""
+        shared = self._shared(text)
+        return list(self._reworded(text, shared)), list(self._passages(text, shared))
+
+    def _shared(self, text: _Text) -> Counter[int]:
+        """How many runs each text has in common with this one."""
+        held = (self._holders.get(run, ()) for run in text.runs)
+        return Counter(chain.from_iterable(each for each in held if len(each) <= self._most))
+
+    def _reworded(self, text: _Text, shared: Counter[int]) -> Iterator[tuple[int, float]]:
+        """Most words stand here in the same order."""
+        if len(text.words) < REWORDED_WORDS:
+            return
+        for number in shared:
+            other = self._texts[number]
+            longer = max(len(text.words), len(other.words))
+            shorter = min(len(text.words), len(other.words))
+            if shorter < REWORDED_SHARE * longer or not _same_figures(text, other):
+                continue
+            if (share := _in_order(text.words, other.words) / longer) >= REWORDED_SHARE:
+                yield number, share
+
+    def _passages(self, text: _Text, shared: Counter[int]) -> Iterator[tuple[int, float]]:
+        """Enough of the text stands in this one."""
+        for number, count in shared.items():
+            other = self._texts[number]
+            if len(other.words) < FIGURES_WORDS and not other.figures <= text.figures:
+                continue
+            share = count / len(other.runs)
+            if share >= _least_share(text, other) and _is_passage(text.words, other.words, share):
+                yield number, share
+
+
+def _least_share(text: _Text, other: _Text) -> float:
+    """Of a held-out text's runs: all of a short text, a third of a long one, more of an answer."""
+    size = len(other.words)
+    if size < WHOLE_WORDS:
+        quoted = QUOTED_WORDS if text.is_answer else SHARED_WORDS
+        return 1.0 if size >= (ANSWER_WORDS if other.is_answer else quoted) else math.inf
+    if size < PART_WORDS:
+        return WHOLE_SHARE
+    return ANSWER_SHARE if other.is_answer else PART_SHARE
+
+
+def _is_passage(text: Sequence[str], other: Sequence[str], share: float) -> bool:
+    """All of a short text in one piece; of a longer one 13 words, or scattered half of its runs."""
+    if len(other) < WHOLE_WORDS:
+        return f" {' '.join(other)} " in f" {' '.join(text)} "
+    return share >= SCATTERED_SHARE or _longest_run(text, other) >= WHOLE_WORDS
+
+
+def _longest_run(text: Sequence[str], other: Sequence[str]) -> int:
+    return SequenceMatcher(None, text, other, autojunk=False).find_longest_match().size
+
+
+def _same_figures(one: _Text, other: _Text) -> bool:
+    """The same numbers; in a longer text, most of them."""
+    if one.figures == other.figures:
+        return True
+    if min(len(one.words), len(other.words)) < FIGURES_WORDS:
+        return False
+    shared = len(one.figures & other.figures)
+    return shared >= FIGURES_SHARE * max(len(one.figures), len(other.figures))
+
+
+def _in_order(one: Sequence[str], other: Sequence[str]) -> int:
+    """Words in a longest common subsequence."""
+    from rapidfuzz.distance.LCSseq import similarity
+
+    return int(similarity(one, other))

@@ -1,0 +1,375 @@
+"""Datasets: import into immutable versions, split by group, and reading them back.
+
+An import is whole or it is nothing: every row is checked before the first is stored.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from sqlalchemy import func, insert, select
+from sqlalchemy.orm import Session
+
+from backend.errors import InvalidInput, NotFound
+from backend.services.datasets.leaks import (
+    Acceptance,
+    Leak,
+    Side,
+    canned_answers,
+    find_leaks,
+    refusal,
+    settle_leaks,
+)
+from backend.services.datasets.near_duplicates import near_duplicate_pairs
+from backend.services.datasets.prompts import digest_text, prompt_text
+from backend.services.datasets.splits import assign_splits
+from backend.services.projects import lock_project
+from backend.tables.datasets import Dataset, DatasetVersion, Example, Split
+
+INSERT_ROWS = 500
+REMEDY = "Leave them out with --drop-leaks"
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One example as it comes in. `split` is None when the platform is to choose it."""
+
+    external_id: str
+    input: str
+    context: str | None = None
+    references: tuple[str, ...] = ()
+    group: str | None = None
+    slices: Mapping[str, str] = field(default_factory=dict)
+    split: str | None = None
+
+    @property
+    def content_digest(self) -> str:
+        """Digest of the prompt, so that the same text under another id is recognised."""
+        return digest_text(self.input, self.context)
+
+
+@dataclass(frozen=True, slots=True)
+class PreparedImport:
+    """Rows checked, split and compared, ready to be stored.
+
+    Attributes:
+        leaks: near-duplicates across a given split, which somebody has to accept.
+    """
+
+    rows: Sequence[Row]
+    source_name: str
+    recipe: Mapping[str, Any]
+    leaks: Sequence[Leak]
+    digest: str
+
+
+def prepare_import(
+    rows: Sequence[Row],
+    *,
+    source_name: str,
+    seed: int = 7,
+    fractions: tuple[float, float, float] = (0.8, 0.1, 0.1),
+    drop_leaks: bool = False,
+) -> PreparedImport:
+    """All of an import that needs no database, and takes seconds: nobody waits for it meanwhile.
+
+    Args:
+        rows: examples; either all name their split or none does.
+        fractions: train, validation and test shares of a split by group; near-duplicates stay on
+            one side of it.
+        drop_leaks: leave out training rows that repeat a held-out prompt.
+
+    Raises:
+        InvalidInput: no rows, or an id twice.
+    """
+    _check_rows(rows, source_name)
+    recipe: dict[str, Any] = {"method": "given"}
+    if rows[0].split is None:
+        rows, recipe = _split(rows, seed=seed, fractions=fractions)
+    else:
+        recipe["groups_on_both_sides"] = groups_on_both_sides(rows)
+    leaks = _leaks(rows)
+    if drop_leaks and leaks:
+        dropped = list(dict.fromkeys(leak.train.example for leak in leaks))
+        left_out = set(dropped)
+        rows = [row for row in rows if row.external_id not in left_out]
+        recipe["dropped_as_leaks"] = dropped
+        leaks = []
+    return PreparedImport(rows, source_name, recipe, leaks, rows_digest(rows))
+
+
+def store_import(
+    session: Session,
+    project_id: int,
+    name: str,
+    prepared: PreparedImport,
+    *,
+    accept_leaks: Acceptance | None = None,
+) -> DatasetVersion:
+    """Store what was prepared as the next version; the same content is the version that stands.
+
+    Args:
+        accept_leaks: who lets near-duplicates across a given split stand, and why.
+
+    Raises:
+        LeakRefused: training rows repeat a held-out prompt, and nobody accepted it.
+    """
+    lock_project(session, project_id)
+    if prepared.leaks:
+        settle_leaks(
+            session,
+            project_id,
+            prepared.leaks,
+            subject=prepared.source_name,
+            remedy=REMEDY,
+            accept=accept_leaks,
+        )
+    return _store_version(session, project_id, name, prepared)
+
+
+def import_dataset(
+    session: Session,
+    project_id: int,
+    name: str,
+    rows: Sequence[Row],
+    *,
+    source_name: str,
+    seed: int = 7,
+    fractions: tuple[float, float, float] = (0.8, 0.1, 0.1),
+    drop_leaks: bool = False,
+    accept_leaks: Acceptance | None = None,
+) -> DatasetVersion:
+    """`prepare_import` and `store_import` in one, for a few rows or where nobody waits."""
+    prepared = prepare_import(
+        rows, source_name=source_name, seed=seed, fractions=fractions, drop_leaks=drop_leaks
+    )
+    return store_import(session, project_id, name, prepared, accept_leaks=accept_leaks)
+
+
+def _check_rows(rows: Sequence[Row], source_name: str) -> None:
+    if not rows:
+        raise InvalidInput(f"{source_name}: there is no example in it.", hint="Give it rows.")
+    seen: dict[str, int] = {}
+    for number, row in enumerate(rows, start=1):
+        if row.external_id in seen:
+            raise InvalidInput(
+                f"{source_name}: example {number} has the id {row.external_id!r} "
+                f"of example {seen[row.external_id]}.",
+                hint="Make the ids unique.",
+            )
+        seen[row.external_id] = number
+    if len({row.split is None for row in rows}) == 2:
+        raise InvalidInput(
+            f"{source_name}: some examples name their split and some do not.",
+            hint="Name it on all of them or on none.",
+        )
+    for row in rows:
+        if row.split is not None and row.split not in set(Split):
+            raise InvalidInput(
+                f"{source_name}: example {row.external_id!r} has the split {row.split!r}.",
+                hint="Splits are train, validation and test.",
+            )
+
+
+def _split(
+    rows: Sequence[Row], *, seed: int, fractions: tuple[float, float, float]
+) -> tuple[list[Row], dict[str, Any]]:
+    pairs = _linked(rows)
+    keys = [(row.group, row.content_digest) for row in rows]
+    splits = assign_splits(keys, seed=seed, fractions=fractions, linked=pairs)
+    recipe = {
+        "method": "by group",
+        "seed": seed,
+        "fractions": list(fractions),
+        "near_duplicates_kept_together": len(pairs),
+    }
+    return [replace(row, split=split) for row, split in zip(rows, splits, strict=True)], recipe
+
+
+def _linked(rows: Sequence[Row]) -> list[tuple[int, int]]:
+    """Rows of which a prompt or an answer repeats one of the other, as `_leaks` would find them."""
+    sides = [_sides(row) for row in rows]
+    canned = canned_answers([side for row in sides for side in row], [])
+    answers = [
+        (index, side.text)
+        for index, row in enumerate(sides)
+        for side in row
+        if side.is_answer and side.digest not in canned
+    ]
+    texts = [prompt_text(row.input, row.context) for row in rows]
+    owners = [*range(len(rows)), *(index for index, _ in answers)]
+    texts += [reference for _, reference in answers]
+    pairs = near_duplicate_pairs(texts, answers=len(answers))
+    linked = {
+        (min(a, b), max(a, b)) for one, other in pairs for a, b in [(owners[one], owners[other])]
+    }
+    return sorted((one, other) for one, other in linked if one != other)
+
+
+def groups_on_both_sides(rows: Sequence[Row]) -> int:
+    """Groups that a given split has both in training and held out."""
+    sides: dict[bool, set[str]] = {True: set(), False: set()}
+    for row in rows:
+        if row.group is not None:
+            sides[row.split == Split.TRAIN].add(row.group)
+    return len(sides[True] & sides[False])
+
+
+def warn_of_groups(shared: int) -> str | None:
+    """What it means that a given split parts groups; None where it parts none."""
+    if not shared:
+        return None
+    return (
+        f"{shared} groups stand both in training and held out: figures on the held-out examples "
+        "say nothing of groups never seen. Leave the split to Strop, and groups stay together."
+    )
+
+
+def refuse_leaks(rows: Sequence[Row], *, source_name: str) -> None:
+    """Raise LeakRefused when rows that name their split leak across it."""
+    if leaks := _leaks(rows):
+        raise refusal(leaks, source_name, REMEDY)
+
+
+def _leaks(rows: Sequence[Row]) -> list[Leak]:
+    sides: dict[bool, list[Side]] = {True: [], False: []}
+    for row in rows:
+        sides[row.split == Split.TRAIN] += _sides(row)
+    return find_leaks(sides[True], sides[False])
+
+
+def _sides(row: Row) -> list[Side]:
+    """The prompt of a row and its references."""
+    text, digest = prompt_text(row.input, row.context), row.content_digest
+    side = Side(row.external_id, str(row.split), text, digest, owner=digest)
+    return [side, *map(side.answer, dict.fromkeys(row.references))]
+
+
+def _store_version(
+    session: Session, project_id: int, name: str, prepared: PreparedImport
+) -> DatasetVersion:
+    dataset = _dataset_named(session, project_id, name)
+    latest = _latest_version(session, dataset.id)
+    if latest is not None and latest.digest == prepared.digest:
+        return latest
+    version = DatasetVersion(
+        dataset=dataset,
+        number=1 if latest is None else latest.number + 1,
+        digest=prepared.digest,
+        n_examples=len(prepared.rows),
+        source_name=prepared.source_name,
+        split_recipe=dict(prepared.recipe),
+    )
+    session.add(version)
+    session.flush()
+    values = [_example_values(version.id, row) for row in prepared.rows]
+    for start in range(0, len(values), INSERT_ROWS):
+        session.execute(insert(Example), values[start : start + INSERT_ROWS])
+    return version
+
+
+def _example_values(version_id: int, row: Row) -> dict[str, Any]:
+    return {
+        "dataset_version_id": version_id,
+        "external_id": row.external_id,
+        "input": row.input,
+        "context": row.context,
+        "references": list(row.references),
+        "group": row.group,
+        "slices": dict(row.slices),
+        "split": row.split,
+        "content_digest": row.content_digest,
+    }
+
+
+def rows_digest(rows: Sequence[Row]) -> str:
+    """SHA-256 over every example with its split, whatever their order."""
+    lines = sorted(
+        json.dumps(
+            [r.external_id, r.input, r.context, r.references, r.group, dict(r.slices), r.split],
+            sort_keys=True,
+            ensure_ascii=False,
+        )
+        for r in rows
+    )
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()
+
+
+def _dataset_named(session: Session, project_id: int, name: str) -> Dataset:
+    query = select(Dataset).where(Dataset.project_id == project_id, Dataset.name == name)
+    dataset = session.scalar(query)
+    if dataset is None:
+        dataset = Dataset(project_id=project_id, name=name)
+        session.add(dataset)
+        session.flush()
+    return dataset
+
+
+def _latest_version(session: Session, dataset_id: int) -> DatasetVersion | None:
+    query = select(DatasetVersion).where(DatasetVersion.dataset_id == dataset_id)
+    return session.scalar(query.order_by(DatasetVersion.number.desc()).limit(1))
+
+
+def get_dataset_version(
+    session: Session, project_id: int, name: str, number: int | None = None
+) -> DatasetVersion:
+    """A version of a dataset, the newest unless a number is given."""
+    query = (
+        select(DatasetVersion)
+        .join(Dataset)
+        .where(Dataset.project_id == project_id, Dataset.name == name)
+        .order_by(DatasetVersion.number.desc())
+    )
+    if number is not None:
+        query = query.where(DatasetVersion.number == number)
+    version = session.scalar(query.limit(1))
+    if version is None:
+        known = session.scalars(select(Dataset.name).where(Dataset.project_id == project_id)).all()
+        raise NotFound(
+            f"There is no dataset {name!r}" + (f" version {number}." if number else "."),
+            hint=f"Known: {', '.join(known)}." if known else "Import one: strop dataset import",
+        )
+    return version
+
+
+def list_dataset_versions(session: Session, project_id: int) -> list[DatasetVersion]:
+    """All versions of all datasets of a project, oldest first."""
+    query = select(DatasetVersion).join(Dataset).where(Dataset.project_id == project_id)
+    return list(session.scalars(query.order_by(DatasetVersion.id)))
+
+
+def list_examples(
+    session: Session, dataset_version_id: int, split: str | None = None
+) -> list[Example]:
+    """Examples of a version in the order of import, all or of one split."""
+    query = select(Example).where(Example.dataset_version_id == dataset_version_id)
+    if split is not None:
+        query = query.where(Example.split == split)
+    return list(session.scalars(query.order_by(Example.id)))
+
+
+def unsplit_rows(session: Session, dataset_version_id: int) -> list[Row]:
+    """The examples of a version as rows whose split is to be chosen anew."""
+    return [replace(row, split=None) for row in stored_rows(session, dataset_version_id)]
+
+
+def stored_rows(session: Session, dataset_version_id: int) -> list[Row]:
+    """The examples of a version as the rows that they came from."""
+    return [
+        Row(e.external_id, e.input, e.context, tuple(e.references), e.group, e.slices, e.split)
+        for e in list_examples(session, dataset_version_id)
+    ]
+
+
+def split_counts(session: Session, dataset_version_id: int) -> dict[str, tuple[int, int]]:
+    """Examples and groups of each split: {"train": (720, 180), ...}."""
+    query = (
+        select(Example.split, func.count(), func.count(func.distinct(Example.group)))
+        .where(Example.dataset_version_id == dataset_version_id)
+        .group_by(Example.split)
+    )
+    return {split: (n, groups) for split, n, groups in session.execute(query)}

@@ -1,0 +1,1 @@
+"""What enters and leaves in the formats of other tools."""

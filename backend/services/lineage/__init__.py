@@ -1,0 +1,1 @@
+"""Lineage: what a thing was made of, and what it went into."""

@@ -1,0 +1,272 @@
+"""Lineage: what an adapter was made of, and what one correction went into; both ways.
+
+A graph of what is recorded: datasets, runs, queues, people (by pseudonym), training sets, training
+runs, models, verdicts and promotions. Edges follow the data. Rows of a set are counted by where
+they come from, not listed one by one; one review is followed by its id. What has been withdrawn
+since, and what is simulated, says so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from sqlalchemy.orm import Session
+
+from backend.errors import InvalidInput, NotFound
+from backend.schemas.common import whole_number
+from backend.services.curation import find_training_set, sets_with_review
+from backend.services.datasets.versions import get_dataset_version
+from backend.services.derivation import (
+    Contribution,
+    adapters_of_set,
+    contributions,
+    example_of_review,
+    models_started_from,
+    replayed,
+    review_in_project,
+    uses_of_model,
+    uses_of_run,
+    uses_of_version,
+)
+from backend.services.lineage.nodes import (
+    Node,
+    dataset_node,
+    model_node,
+    person_node,
+    queue_key,
+    queue_node,
+    review_node,
+    set_node,
+    yield_node,
+)
+from backend.services.models.versions import find_model
+from backend.services.runs.generation import get_run
+from backend.services.yields import states_of_review
+from backend.tables.curation import TrainingSet
+from backend.tables.datasets import DatasetVersion
+from backend.tables.models import ModelVersion
+from backend.tables.review import ReviewQueue
+from backend.tables.runs import GenerationRun
+from backend.tables.training import TrainingRun
+
+KINDS = ("adapter", "set", "review", "run", "dataset")
+
+
+@dataclass(frozen=True, slots=True)
+class Edge:
+    """Data went from one node into another."""
+
+    source: str
+    target: str
+    label: str
+
+
+@dataclass(frozen=True, slots=True)
+class Lineage:
+    """What was found from `root`, upstream and downstream."""
+
+    root: str
+    nodes: tuple[Node, ...]
+    edges: tuple[Edge, ...]
+
+
+@dataclass(slots=True)
+class _Graph:
+    session: Session
+    nodes: dict[str, Node] = field(default_factory=dict)
+    edges: dict[Edge, None] = field(default_factory=dict)
+    followed: set[tuple[str, str]] = field(default_factory=set)
+
+    def add(self, node: Node) -> str:
+        self.nodes.setdefault(node.key, node)
+        return node.key
+
+    def link(self, source: str, target: str, label: str) -> None:
+        self.edges.setdefault(Edge(source, target, label))
+
+    def first_time(self, key: str, direction: str) -> bool:
+        """Whether this node was not yet followed in this direction."""
+        if (key, direction) in self.followed:
+            return False
+        self.followed.add((key, direction))
+        return True
+
+
+def trace(session: Session, project_id: int, name: str) -> Lineage:
+    """Follow one thing up to its data and down to its verdicts.
+
+    Args:
+        name: a model (`v2`, `base:v2@1`), or KIND:NAME: set:round-1, review:12, run:3,
+            dataset:calls@2.
+
+    Raises:
+        NotFound: the project has none of that name.
+        InvalidInput: no such kind.
+    """
+    kind, part, rest = name.partition(":")
+    if not part or kind == "base":
+        kind, rest = "adapter", name
+    if kind not in _ROOTS:
+        raise InvalidInput(f"{kind!r} is no kind of thing.", hint=f"Use {', '.join(KINDS)}.")
+    graph = _Graph(session)
+    root = _ROOTS[kind](graph, project_id, rest)
+    return Lineage(root, tuple(graph.nodes.values()), tuple(graph.edges))
+
+
+def _from_model(graph: _Graph, project_id: int, name: str) -> str:
+    model = find_model(graph.session, project_id, name)
+    _up_model(graph, model)
+    return _down_model(graph, model)
+
+
+def _from_set(graph: _Graph, project_id: int, name: str) -> str:
+    frozen = find_training_set(graph.session, project_id, name)
+    _up_set(graph, frozen)
+    return _down_set(graph, frozen)
+
+
+def _from_run(graph: _Graph, project_id: int, name: str) -> str:
+    run = get_run(graph.session, _number(name), project_id=project_id)
+    key = _up_run(graph, run)
+    for queue, frozen, label in uses_of_run(graph.session, run.id):
+        graph.link(key, graph.add(queue_node(queue)), "reviewed in")
+        if frozen is not None:
+            graph.link(queue_key(queue), _down_set(graph, frozen), label)
+    return key
+
+
+def _from_dataset(graph: _Graph, project_id: int, name: str) -> str:
+    plain, _, number = name.partition("@")
+    version = get_dataset_version(
+        graph.session, project_id, plain, _number(number) if number else None
+    )
+    key = graph.add(dataset_node(version))
+    for run, frozen in uses_of_version(graph.session, version.id):
+        if run is not None:
+            graph.link(key, _up_run(graph, run), "answered in")
+        if frozen is not None:
+            graph.link(key, _down_set(graph, frozen), "trained on")
+    return key
+
+
+def _from_review(graph: _Graph, project_id: int, name: str) -> str:
+    review = review_in_project(graph.session, project_id, _number(name))
+    if review is None:
+        raise NotFound(f"There is no finished review {name} in this project.")
+    told = states_of_review(graph.session, review.id)
+    key = graph.add(review_node(review, told))
+    output, queue = review.item.generation_a, review.item.queue
+    graph.link(graph.add(person_node(review.reviewer.pseudonym, review.simulated)), key, "wrote")
+    run = graph.session.get_one(GenerationRun, output.run_id)
+    graph.link(_up_run(graph, run), graph.add(queue_node(queue)), "reviewed in")
+    graph.link(queue_key(queue), key, "item of")
+    example = example_of_review(graph.session, review)
+    graph.link(_up_model(graph, output.model_version), key, f"answered {example.external_id}")
+    for frozen in sets_with_review(graph.session, review.id):
+        graph.link(key, _down_set(graph, frozen), "a row of")
+    for one in told:
+        answered = graph.add(yield_node(review, one))
+        graph.link(key, answered, "replayed")
+        graph.link(_down_model(graph, one.candidate), answered, "answered")
+    return key
+
+
+_ROOTS: dict[str, Callable[[_Graph, int, str], str]] = {
+    "adapter": _from_model,
+    "set": _from_set,
+    "review": _from_review,
+    "run": _from_run,
+    "dataset": _from_dataset,
+}
+
+
+def _number(text: str) -> int:
+    if (number := whole_number(text)) is None:
+        raise InvalidInput(f"{text[:40]!r} is no number.")
+    return number
+
+
+def _up_model(graph: _Graph, model: ModelVersion) -> str:
+    key = graph.add(model_node(graph.session, model))
+    if model.training_run_id is None or not graph.first_time(key, "up"):
+        return key
+    run = graph.session.get_one(TrainingRun, model.training_run_id)
+    frozen = graph.session.get_one(TrainingSet, run.training_set_id)
+    graph.link(_up_set(graph, frozen), key, f"training run {run.id}")
+    if run.start_model_id is not None:
+        start = graph.session.get_one(ModelVersion, run.start_model_id)
+        graph.link(_up_model(graph, start), key, f"start of training run {run.id}")
+    return key
+
+
+def _up_set(graph: _Graph, frozen: TrainingSet) -> str:
+    found = contributions(graph.session, frozen.id)
+    key = graph.add(set_node(frozen, sum(part.withdrawn for part in found)))
+    if not graph.first_time(key, "up"):
+        return key
+    for part in found:
+        _up_contribution(graph, part, key)
+    for version, n in replayed(graph.session, frozen.id):
+        graph.link(graph.add(dataset_node(version)), key, f"{n} references")
+    return key
+
+
+def _up_contribution(graph: _Graph, part: Contribution, target: str) -> None:
+    """Person -> queue -> set, and above the queue its run."""
+    queue = graph.session.get_one(ReviewQueue, part.queue_id)
+    person = graph.add(person_node(part.pseudonym, part.simulated))
+    key = graph.add(queue_node(queue))
+    graph.link(person, key, "reviewed")
+    withdrawn = f", {part.withdrawn} withdrawn since" if part.withdrawn else ""
+    graph.link(key, target, f"{part.rows} rows {part.source} by {part.pseudonym}{withdrawn}")
+    run = graph.session.get_one(GenerationRun, queue.generation_run_id)
+    graph.link(_up_run(graph, run), key, "reviewed in")
+
+
+def _up_run(graph: _Graph, run: GenerationRun) -> str:
+    facts = (f"{run.split} split", f"engine {run.engine}")
+    key = graph.add(Node(f"run:{run.id}", "run", f"run {run.id}", facts))
+    if not graph.first_time(key, "up"):
+        return key
+    version = graph.session.get_one(DatasetVersion, run.dataset_version_id)
+    graph.link(graph.add(dataset_node(version)), key, "asked")
+    for model in run.models:
+        graph.link(_up_model(graph, model), key, "answered")
+    return key
+
+
+def _down_set(graph: _Graph, frozen: TrainingSet) -> str:
+    withdrawn = sum(part.withdrawn for part in contributions(graph.session, frozen.id))
+    key = graph.add(set_node(frozen, withdrawn))
+    if not graph.first_time(key, "down"):
+        return key
+    for model, run_id in adapters_of_set(graph.session, frozen.id):
+        graph.link(key, _down_model(graph, model), f"training run {run_id}")
+    return key
+
+
+def _down_model(graph: _Graph, model: ModelVersion) -> str:
+    key = graph.add(model_node(graph.session, model))
+    if not graph.first_time(key, "down"):
+        return key
+    for comparison, promotion in uses_of_model(graph.session, model.id):
+        verdict = graph.add(
+            Node(
+                f"verdict:{comparison.id}",
+                "verdict",
+                f"{comparison.verdict} ({comparison.created_at:%Y-%m-%d})",
+                tuple(f"{line['title']}: {line['verdict']}" for line in comparison.lines),
+            )
+        )
+        graph.link(key, verdict, "judged by")
+        if promotion is not None:
+            marks = ("simulated",) if promotion.simulated else ()
+            title = f"{promotion.alias}: {promotion.action}"
+            node = Node(f"promotion:{promotion.id}", "promotion", title, (promotion.reason,), marks)
+            graph.link(verdict, graph.add(node), promotion.action)
+    for further in models_started_from(graph.session, model.id):
+        graph.link(
+            key, _down_model(graph, further), f"start of training run {further.training_run_id}"
+        )
+    return key

@@ -1,0 +1,95 @@
+"""The model card in an adapter's folder, written again whenever more is known of the model.
+
+Training writes the first version; registration adds the names that the project gives, a comparison
+its verdict, a promotion the decision. A card says what the database says: it can be written again
+at any time. What was trained elsewhere keeps the card that it came with.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from backend.services.derivation import withdrawn_rows
+from backend.tables.curation import TrainingSet
+from backend.tables.models import ModelVersion
+from backend.tables.projects import SuccessManifest
+from backend.tables.promotion import Promotion
+from backend.tables.training import TrainingRun
+from backend.tables.verdicts import Comparison
+from training.results.card import Judged, JudgedLine, Known, render_card
+
+CARD = "README.md"
+
+
+def write_card(session: Session, model: ModelVersion) -> Path | None:
+    """Write the card of a model that was trained here; None where it was not, or has no folder."""
+    folder = Path(model.adapter_path or model.base_model)
+    if model.training_run_id is None or not model.training_facts or not folder.is_dir():
+        return None
+    file = folder / CARD
+    fresh = folder / f"{CARD}.new"
+    fresh.write_text(render_card(model.training_facts, _known(session, model)), encoding="utf-8")
+    fresh.replace(file)
+    return file
+
+
+def _known(session: Session, model: ModelVersion) -> Known:
+    run = session.get_one(TrainingRun, model.training_run_id)
+    start = run.start_model_id and session.get_one(ModelVersion, run.start_model_id)
+    judged = select(Comparison).where(Comparison.candidate_id == model.id).order_by(Comparison.id)
+    decided = select(Promotion).where(Promotion.model_version_id == model.id).order_by(Promotion.id)
+    decisions = list(session.scalars(decided))
+    return Known(
+        label=model.label,
+        start=start.label if start else "",
+        verdicts=[_judged(session, comparison) for comparison in session.scalars(judged)],
+        decisions=[_decision(promotion) for promotion in decisions],
+        limits=list(_limits(session, model, run, decisions)),
+    )
+
+
+def _judged(session: Session, comparison: Comparison) -> Judged:
+    bar = session.get_one(SuccessManifest, comparison.manifest_id)
+    return Judged(
+        when=f"{comparison.created_at:%Y-%m-%d}",
+        baseline=session.get_one(ModelVersion, comparison.baseline_id).label,
+        manifest=f"manifest version {bar.version} (sha256 {bar.digest[:12]})",
+        verdict=comparison.verdict,
+        lines=[
+            JudgedLine(
+                line["title"], line["verdict"], _figure(line.get("evidence")), line["reason"]
+            )
+            for line in comparison.lines
+        ],
+    )
+
+
+def _figure(evidence: dict[str, Any] | None) -> str:
+    if evidence is None:
+        return "none"
+    value, low, high = (evidence[name] for name in ("value", "low", "high"))
+    votes = f", {n} of them simulated" if (n := evidence.get("n_simulated")) else ""
+    return f"{value:.3f} [{low:.3f}, {high:.3f}], n={evidence['n']} {evidence['unit']}{votes}"
+
+
+def _decision(promotion: Promotion) -> str:
+    simulated = " (simulated)" if promotion.simulated else ""
+    when = f"{promotion.created_at:%Y-%m-%d}"
+    return f"{when} {promotion.alias}: {promotion.action}{simulated}. {promotion.reason}"
+
+
+def _limits(
+    session: Session, model: ModelVersion, run: TrainingRun, decisions: list[Promotion]
+) -> list[str]:
+    found = []
+    if session.get_one(TrainingSet, run.training_set_id).simulated:
+        found.append("Trained on simulated reviews: no expert has corrected what it learnt.")
+    if any(promotion.simulated for promotion in decisions):
+        found.append("A decision on it was simulated.")
+    if withdrawn := withdrawn_rows(session, model.id):
+        found.append(f"{withdrawn} rows that it was trained on were withdrawn since.")
+    return found

@@ -1,0 +1,277 @@
+"""The checks of a preflight that need files or first tokens: each returns one `Check`.
+
+A check that cannot be made is neither passed nor failed (`passed` is None): a note that everybody
+sees.
+"""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+
+from backend.engines.adapters.config import VLLM_RANKS
+from backend.engines.adapters.fit import check_fits_base
+from backend.engines.adapters.folders import read_adapter
+from backend.engines.base import Engine, Message, ServedModel
+from backend.engines.prompts import decode_prompt, encode_prompt, load_tokenizer
+from backend.errors import StropError
+from backend.services.models.adapter_files import check_model_finite
+
+SMALLEST_DIFFERENCE = 0.05
+"""Nats. A trained adapter moves the likeliest twenty first tokens by far more; rounding by less."""
+NOISE_FACTOR = 3.0
+SHARE_OF_PROBES = 0.75
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One question with its answer: passed, failed, or (None) a note that decides nothing."""
+
+    name: str
+    passed: bool | None
+    detail: str
+    figures: Mapping[str, float | int | str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Digests:
+    """sha256 of what decides a model's answers; None where it is not known or does not apply."""
+
+    base: str | None = None
+    tokenizer: str | None = None
+    template: str | None = None
+    adapter: str | None = None
+
+
+def current_digests(model: ServedModel) -> tuple[Digests | None, str]:
+    """The digests of a model's files as they are now, or None and the reason."""
+    from training.config import TrainingError
+    from training.weights import digest
+
+    try:
+        base = digest.resolve_model(model.base_model)
+        path = model.adapter_path
+        return Digests(
+            base=digest.model_sha256(base),
+            tokenizer=digest.tokenizer_sha256(base),
+            template=digest.template_sha256(base),
+            adapter=None if path is None else digest.adapter_sha256(path),
+        ), ""
+    except (TrainingError, OSError) as error:
+        return None, str(error)
+
+
+def check_digests(name: str, occasion: str, now: Digests, then: Digests) -> Check:
+    """Whether every file that is known from then is still the same."""
+    title = f"files of {name} since {occasion}"
+    compared = [f.name for f in fields(Digests) if getattr(then, f.name) is not None]
+    changed = [part for part in compared if getattr(now, part) != getattr(then, part)]
+    if not compared:
+        return Check(title, None, f"{name}: no digests were recorded at {occasion}.")
+    figures = {part: str(getattr(now, part)) for part in compared}
+    if changed:
+        parts = " and ".join(_PART_NAMES[part] for part in changed)
+        detail = f"{name}: {parts} changed since {occasion}."
+        return Check(title, False, detail, figures)
+    parts = ", ".join(_PART_NAMES[part] for part in compared)
+    return Check(title, True, f"{name}: {parts} as at {occasion}.", figures)
+
+
+_PART_NAMES = {
+    "base": "the base model",
+    "tokenizer": "the tokeniser",
+    "template": "the chat template",
+    "adapter": "the adapter",
+}
+
+
+def check_training_record(name: str, now: Digests, trained: Digests | None) -> Check:
+    """Whether the files are those that training recorded; a note where there is no record."""
+    if trained is None:
+        return Check(
+            f"files of {name} since training",
+            None,
+            f"{name}: training digests unknown (no strop.json in its folder, so it was not trained "
+            "here); only what registration recorded is checked.",
+        )
+    return check_digests(name, "training", now, trained)
+
+
+def check_rank(name: str, path: Path, registered: int | None) -> Check:
+    """Whether the adapter's rank is the registered one, and one that a server can be told to take.
+
+    The limit that a server was started with is proved by loading: vLLM refuses a larger rank.
+    """
+    title = f"rank of {name}"
+    try:
+        rank = read_adapter(path).rank
+    except StropError as error:
+        return Check(title, False, f"{name}: {error.message}")
+    figures: dict[str, float | int | str] = {"rank": rank, "largest": VLLM_RANKS[-1]}
+    if registered is not None and rank != registered:
+        detail = f"{name} has rank {rank}, and had {registered} when it was registered."
+        return Check(title, False, detail, figures)
+    if rank > VLLM_RANKS[-1]:
+        detail = f"{name} has rank {rank}; vLLM serves at most {VLLM_RANKS[-1]}."
+        return Check(title, False, detail, figures)
+    detail = f"{name} has rank {rank}; above its --max-lora-rank a server refuses to load it."
+    return Check(title, True, detail, figures)
+
+
+def check_fit(model: ServedModel, path: Path) -> Check:
+    """Whether every tensor of the adapter fits the base; vLLM loads one that does not (0.32)."""
+    from training.config import TrainingError
+    from training.weights.digest import resolve_model
+
+    title = f"fit of {model.name}"
+    try:
+        check_fits_base(read_adapter(path), resolve_model(model.base_model))
+    except (StropError, TrainingError) as error:
+        return Check(title, False, f"{model.name}: {error.message}")
+    detail = f"{model.name}: every tensor fits the base."
+    return Check(title, True, detail)
+
+
+def check_finite(model: ServedModel) -> Check:
+    """Whether every weight of a base or of a fully trained model is a number.
+
+    Of an adapter, reading it (`check_fit`) has asked.
+    """
+    from training.config import TrainingError
+    from training.weights.digest import resolve_model
+
+    title = f"weights of {model.name}"
+    try:
+        check_model_finite(resolve_model(model.base_model))
+    except (StropError, TrainingError) as error:
+        return Check(title, False, f"{model.name}: {error.message}")
+    return Check(title, True, f"{model.name}: every weight is finite.")
+
+
+def check_rendering(
+    engine: Engine, base_model: str, probes: Sequence[Sequence[Message]]
+) -> list[Check]:
+    """Whether the engine makes the same text and the same tokens of the probes as the base does.
+
+    Two checks, the chat template and the tokeniser; the second is a note where texts differ.
+    """
+    tokenizer = load_tokenizer(base_model)
+    tokens = 0
+    for probe in probes:
+        ids, seen_ids = encode_prompt(tokenizer, probe), engine.token_ids(probe)
+        meant, seen = decode_prompt(tokenizer, ids), engine.render(probe)
+        if seen != meant:
+            note = "Not compared: the prompts differ already as text."
+            return [_other_text(seen, meant), Check("tokeniser", None, note)]
+        if ids != seen_ids:
+            return [_same_text(len(probes)), _other_tokens(seen_ids, ids)]
+        tokens += len(ids)
+    same = f"The engine makes the same {tokens} tokens of {len(probes)} prompts as the base's own."
+    figures: dict[str, float | int | str] = {"prompts": len(probes), "tokens": tokens}
+    return [_same_text(len(probes)), Check("tokeniser", True, same, figures)]
+
+
+def _same_text(probes: int) -> Check:
+    detail = f"The engine renders {probes} prompts byte for byte as the base's chat template."
+    return Check("chat template", True, detail, {"prompts": probes})
+
+
+def _other_text(seen: str, meant: str) -> Check:
+    at = next((i for i, (a, b) in enumerate(zip(seen, meant, strict=False)) if a != b), None)
+    place = min(len(seen), len(meant)) if at is None else at
+    return Check(
+        "chat template",
+        False,
+        f"The engine renders another prompt than the base's chat template, from character {place} "
+        f"on: {seen[place : place + 40]!r} instead of {meant[place : place + 40]!r}.",
+        {"engine": seen, "template": meant},
+    )
+
+
+def _other_tokens(seen: Sequence[int], meant: Sequence[int]) -> Check:
+    at = next((i for i, (a, b) in enumerate(zip(seen, meant, strict=False)) if a != b), None)
+    place = min(len(seen), len(meant)) if at is None else at
+    return Check(
+        "tokeniser",
+        False,
+        f"The engine makes {len(seen)} tokens of a prompt of which the base's tokeniser makes "
+        f"{len(meant)}; they part at token {place}: it has another tokeniser.",
+        {"engine_tokens": len(seen), "base_tokens": len(meant), "first_difference": place},
+    )
+
+
+def distance(one: Mapping[str, float], other: Mapping[str, float]) -> float:
+    """Largest difference in nats of two lists of likeliest tokens (see `token_gaps`)."""
+    return max(token_gaps(one, other))
+
+
+def token_gaps(one: Mapping[str, float], other: Mapping[str, float]) -> list[float]:
+    """Difference in nats of each token of two lists of likeliest tokens.
+
+    A token that only one list holds is, in the other, at most as likely as the last one there; the
+    difference down to that bound counts.
+
+    Raises:
+        ValueError: a list is empty.
+    """
+    if not one or not other:
+        raise ValueError("no log-probabilities to compare")
+    lowest_one, lowest_other = min(one.values()), min(other.values())
+    return [
+        abs(one[token] - other[token])
+        if token in one and token in other
+        else max(0.0, one[token] - lowest_other if token in one else other[token] - lowest_one)
+        for token in one.keys() | other.keys()
+    ]
+
+
+def check_difference(
+    one: ServedModel,
+    other: ServedModel,
+    distances: Sequence[float],
+    answers: Sequence[bool],
+    *,
+    noise: float,
+) -> Check:
+    """Whether two models answer differently on most probes, by more than the engine's own noise.
+
+    Two adapters with the same digest are the same model under two names: a note.
+
+    Args:
+        distances: of the first tokens, in nats, for each probe.
+        answers: whether the greedy answers to each probe differ; an adapter that was trained gently
+            may leave the first token as it was and change what follows.
+    """
+    title = f"{one.name} and {other.name} differ"
+    threshold = max(SMALLEST_DIFFERENCE, NOISE_FACTOR * noise)
+    by_token = [gap > threshold for gap in distances]
+    differing = sum(token or answer for token, answer in zip(by_token, answers, strict=True))
+    figures: dict[str, float | int | str] = {
+        "probes": len(distances),
+        "differing": differing,
+        "first_tokens_differing": sum(by_token),
+        "answers_differing": sum(answers),
+        "threshold_nats": threshold,
+        "median_nats": statistics.median(distances),
+        "smallest_nats": min(distances),
+        "largest_nats": max(distances),
+    }
+    if one.adapter_sha256 is not None and one.adapter_sha256 == other.adapter_sha256:
+        return Check(title, None, f"{one.name} and {other.name} are the same weights.", figures)
+    if differing >= SHARE_OF_PROBES * len(distances):
+        detail = f"{one.name} and {other.name} differ on {differing} of {len(distances)} probes."
+        return Check(title, True, detail, figures)
+    cause = (
+        f"The engine answers for {other.name} as for {one.name}"
+        if one.adapter_path is not None
+        else f"The adapter {other.name} has no effect: the engine answers as the base does"
+    )
+    return Check(
+        title,
+        False,
+        f"{cause} (first tokens differ by more than {threshold:.3f} nats, or greedy answers do, on "
+        f"{differing} of {len(distances)} probes).",
+        figures,
+    )

@@ -1,0 +1,404 @@
+"""Model versions: the base of a project and its adapters, with the digests that prove them."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session, sessionmaker
+
+from backend.db import reading
+from backend.engines.adapters.fit import check_fits_base
+from backend.engines.adapters.folders import AdapterFolder, read_adapter
+from backend.engines.base import ServedModel
+from backend.errors import Forbidden, InvalidInput, NotFound
+from backend.schemas.common import whole_number
+from backend.services.models.adapter_files import (
+    ModelFolder,
+    NamedBy,
+    check_model_finite,
+    own_folder,
+    read_model,
+)
+from backend.settings import Settings
+from backend.tables.models import BASE, ModelVersion
+from backend.tables.projects import Project
+from backend.tables.promotion import Promotion, PromotionAction
+from training.config import TrainingError, check_adapter_name
+from training.weights.digest import adapter_sha256, model_sha256, resolve_model
+from training.weights.digest import template_sha256 as digest_of_template
+from training.weights.digest import tokenizer_sha256 as digest_of_tokenizer
+
+
+@dataclass(frozen=True, slots=True)
+class SeenBase:
+    """A base or a whole model as its files are now."""
+
+    base_sha256: str
+    tokenizer_sha256: str
+    template_sha256: str
+
+    def as_columns(self) -> dict[str, str]:
+        """The digests under the names of their columns."""
+        return asdict(self)
+
+
+@dataclass(frozen=True, slots=True)
+class SeenAdapter:
+    """An adapter that was read whole and fits its base; `digest` is of its two files."""
+
+    folder: AdapterFolder
+    digest: str
+
+
+@dataclass(frozen=True, slots=True)
+class SeenModel:
+    """A fully trained model that was read whole."""
+
+    folder: ModelFolder
+    digests: SeenBase
+
+
+def see_base(base_model: str) -> SeenBase:
+    """Read a base model; takes seconds a gigabyte, so no transaction should be open.
+
+    Raises:
+        InvalidInput: it is not there, has no template, or holds numbers that are not finite.
+    """
+    with _as_invalid_input():
+        folder = resolve_model(base_model)
+        check_model_finite(folder)
+        return _digests(folder)
+
+
+def see_adapter(folder: Path, base_model: str) -> SeenAdapter:
+    """Read an adapter beside its base; errors as of `read_adapter` and `check_fits_base`."""
+    adapter = read_adapter(folder)
+    with _as_invalid_input():
+        check_fits_base(adapter, resolve_model(base_model))
+        return SeenAdapter(adapter, adapter_sha256(folder))
+
+
+def see_model(folder: Path) -> SeenModel:
+    """Read a fully trained model; errors as of `read_model`."""
+    model = read_model(folder)
+    with _as_invalid_input():
+        return SeenModel(model, _digests(folder))
+
+
+def _digests(folder: Path) -> SeenBase:
+    return SeenBase(model_sha256(folder), digest_of_tokenizer(folder), digest_of_template(folder))
+
+
+@contextmanager
+def _as_invalid_input() -> Iterator[None]:
+    try:
+        yield
+    except TrainingError as error:
+        raise InvalidInput(error.message, hint=error.hint) from error
+
+
+def ensure_base(sessions: sessionmaker[Session], project_id: int) -> None:
+    """Register a project's base the first time, reading its files in no transaction."""
+    with reading(sessions) as session:
+        if _find_base(session, project_id) is not None:
+            return
+        base_model = _project(session, project_id).base_model
+    seen = see_base(base_model)
+    with sessions.begin() as session:
+        register_base(session, project_id, seen=seen)
+
+
+def register_base(
+    session: Session, project_id: int, *, seen: SeenBase | None = None
+) -> ModelVersion:
+    """The project's base model, registered with its digests the first time.
+
+    Args:
+        seen: what was read of it before this transaction; None reads it now.
+    """
+    if (found := _find_base(session, project_id)) is not None:
+        return found
+    base_model = _project(session, project_id).base_model
+    columns = (seen or see_base(base_model)).as_columns()
+    return _add(
+        session,
+        ModelVersion(
+            project_id=project_id, name=BASE, revision=1, base_model=base_model, **columns
+        ),
+    )
+
+
+def _find_base(session: Session, project_id: int) -> ModelVersion | None:
+    return session.scalar(
+        select(ModelVersion).where(ModelVersion.project_id == project_id, ModelVersion.name == BASE)
+    )
+
+
+def look_at_adapter(
+    sessions: sessionmaker[Session],
+    project_id: int,
+    name: str,
+    path: Path,
+    *,
+    settings: Settings,
+    named_by: NamedBy = NamedBy.PERSON,
+) -> SeenAdapter:
+    """Read an adapter that a project is about to register, in no transaction.
+
+    Raises:
+        Forbidden: its folder is not the project's to name.
+        InvalidInput: the name cannot be one, or the adapter is damaged or of another base.
+    """
+    check_name(name)
+    ensure_base(sessions, project_id)
+    with reading(sessions) as session:
+        folder = own_folder(session, project_id, path, settings=settings, named_by=named_by)
+        base_model = _project(session, project_id).base_model
+    return see_adapter(folder, base_model)
+
+
+def register_adapter(
+    session: Session,
+    project_id: int,
+    name: str,
+    path: Path,
+    *,
+    settings: Settings,
+    training_run_id: int | None = None,
+    seen: SeenAdapter | None = None,
+) -> ModelVersion:
+    """Register an adapter folder as the next revision of `name`.
+
+    The same files again are the revision that stands; so is the same training run.
+
+    Args:
+        seen: what `look_at_adapter` read before this transaction; None reads it now.
+
+    Raises:
+        Forbidden: its folder is not the project's, or its weights were trained in another.
+        InvalidInput: damaged, holding what could run code, or made for another base model.
+    """
+    check_name(name)
+    base = register_base(session, project_id)
+    if seen is None:
+        folder = own_folder(session, project_id, path, settings=settings)
+        seen = see_adapter(folder, base.base_model)
+    adapter = seen.folder
+    _check_base(adapter, base)
+    _refuse_foreign(session, project_id, seen.digest, adapter.facts)
+    if (found := _find_same(session, project_id, name, seen.digest, training_run_id)) is not None:
+        return found
+    return _add(
+        session,
+        ModelVersion(
+            project_id=project_id,
+            name=name,
+            revision=_next_revision(session, project_id, name),
+            base_model=base.base_model,
+            base_sha256=base.base_sha256,
+            tokenizer_sha256=base.tokenizer_sha256,
+            template_sha256=base.template_sha256,
+            adapter_path=str(adapter.path),
+            adapter_sha256=seen.digest,
+            adapter_rank=adapter.rank,
+            training_facts=adapter.facts,
+            training_run_id=training_run_id,
+        ),
+    )
+
+
+def register_full_model(
+    session: Session,
+    project_id: int,
+    name: str,
+    path: Path,
+    *,
+    settings: Settings,
+    training_run_id: int | None = None,
+    seen: SeenModel | None = None,
+) -> ModelVersion:
+    """Register a fully trained model, a base of its own, as the next revision of `name`.
+
+    The same training run again is the revision that stands.
+
+    Raises:
+        Forbidden: its folder is not the project's, or its weights were trained in another.
+        InvalidInput: damaged, holding what could run code, or with another tokeniser or chat
+            template than the project's base.
+    """
+    check_name(name)
+    base = register_base(session, project_id)
+    if seen is None:
+        seen = see_model(own_folder(session, project_id, path, settings=settings))
+    model, digests = seen.folder, seen.digests.as_columns()
+    for part in ("tokenizer_sha256", "template_sha256"):
+        if digests[part] != getattr(base, part):
+            raise InvalidInput(
+                f"The model {path.name} has another {_PARTS[part]} than this project's base.",
+                hint="Register it in a project of its own.",
+            )
+    _refuse_foreign(session, project_id, digests["base_sha256"], model.facts)
+    if (found := _find_same(session, project_id, name, None, training_run_id)) is not None:
+        return found
+    return _add(
+        session,
+        ModelVersion(
+            project_id=project_id,
+            name=name,
+            revision=_next_revision(session, project_id, name),
+            base_model=str(model.path),
+            training_facts=model.facts,
+            training_run_id=training_run_id,
+            **digests,
+        ),
+    )
+
+
+_PARTS = {"tokenizer_sha256": "tokeniser", "template_sha256": "chat template"}
+
+
+def check_name(name: str) -> None:
+    """Raise InvalidInput for what cannot name an adapter or a fully trained model."""
+    with _as_invalid_input():
+        check_adapter_name(name)
+
+
+def _check_base(adapter: AdapterFolder, base: ModelVersion) -> None:
+    recorded = adapter.facts.get("base_sha256")
+    if recorded is not None and recorded != base.base_sha256:
+        raise InvalidInput(
+            f"The adapter {adapter.path.name} was trained on another base model "
+            f"(sha256 {recorded[:12]}; this project's base is {base.base_sha256[:12]}).",
+            hint=f"It names {adapter.config.base_model_name_or_path}; register it in a project on "
+            "that base.",
+        )
+
+
+def _refuse_foreign(
+    session: Session, project_id: int, digest: str, facts: Mapping[str, Any]
+) -> None:
+    """Refuse weights that another project trained, or that went on from such: what is a test row
+    here may have been a training row there."""
+    start = facts.get("start_from_sha256")
+    for sha256, what in ((digest, "are"), (start, "went on from")):
+        known = models_of_weights(session, sha256) if sha256 else []
+        elsewhere = all(model.project_id != project_id for model in known)
+        if elsewhere and any(model.training_run_id is not None for model in known):
+            raise Forbidden(
+                f"These weights {what} weights that were trained in another project "
+                f"(sha256 {str(sha256)[:12]}), whose training rows may be test rows here.",
+                hint="Train them here, from this project's own set.",
+            )
+
+
+def models_of_weights(session: Session, sha256: str) -> list[ModelVersion]:
+    """The adapters and fully trained models, of any project, that are these weights."""
+    full = ModelVersion.adapter_path.is_(None) & (ModelVersion.name != BASE)
+    query = select(ModelVersion).where(
+        (ModelVersion.adapter_sha256 == sha256) | (full & (ModelVersion.base_sha256 == sha256))
+    )
+    return list(session.scalars(query.order_by(ModelVersion.id)))
+
+
+def _find_same(
+    session: Session, project_id: int, name: str, digest: str | None, training_run_id: int | None
+) -> ModelVersion | None:
+    query = select(ModelVersion).where(ModelVersion.project_id == project_id)
+    if training_run_id is not None:
+        return session.scalar(query.where(ModelVersion.training_run_id == training_run_id))
+    if digest is None:
+        return None
+    latest = query.where(ModelVersion.name == name).order_by(ModelVersion.revision.desc())
+    found = session.scalar(latest.limit(1))
+    return found if found is not None and found.adapter_sha256 == digest else None
+
+
+def _next_revision(session: Session, project_id: int, name: str) -> int:
+    query = select(func.max(ModelVersion.revision)).where(
+        ModelVersion.project_id == project_id, ModelVersion.name == name
+    )
+    return (session.scalar(query) or 0) + 1
+
+
+def _add(session: Session, model: ModelVersion) -> ModelVersion:
+    session.add(model)
+    session.flush()
+    return model
+
+
+def _project(session: Session, project_id: int) -> Project:
+    project = session.get(Project, project_id)
+    if project is None:
+        raise NotFound(f"There is no project {project_id}.")
+    return project
+
+
+def find_model(session: Session, project_id: int, label: str) -> ModelVersion:
+    """The model that people mean by `base`, `v1`, `v1@2`, `base:v1@2` or an alias.
+
+    A name without a revision is its newest one.
+    """
+    if (promoted := alias_target(session, project_id, label)) is not None:
+        return promoted
+    name, _, revision = label.removeprefix("base:").partition("@")
+    query = select(ModelVersion).where(
+        ModelVersion.project_id == project_id, ModelVersion.name == name
+    )
+    if revision:
+        number = whole_number(revision)
+        query = query.where(ModelVersion.revision == (-1 if number is None else number))
+    model = session.scalar(query.order_by(ModelVersion.revision.desc()).limit(1))
+    if model is None:
+        known = sorted({model.label for model in list_models(session, project_id)})
+        raise NotFound(f"There is no model {label!r}.", hint=f"Known: {', '.join(known)}.")
+    return model
+
+
+def alias_target(session: Session, project_id: int, alias: str) -> ModelVersion | None:
+    """Where an alias points now: the newest row of it that moved it."""
+    query = (
+        select(ModelVersion)
+        .join(Promotion, Promotion.model_version_id == ModelVersion.id)
+        .where(
+            Promotion.project_id == project_id,
+            Promotion.alias == alias,
+            Promotion.action != PromotionAction.HELD,
+        )
+        .order_by(Promotion.id.desc())
+    )
+    return session.scalar(query.limit(1))
+
+
+def list_models(session: Session, project_id: int) -> list[ModelVersion]:
+    """All models of a project, the base first."""
+    query = select(ModelVersion).where(ModelVersion.project_id == project_id)
+    return list(session.scalars(query.order_by(ModelVersion.id)))
+
+
+def serving_groups(
+    base: ModelVersion, models: Collection[ModelVersion]
+) -> list[list[ModelVersion]]:
+    """Models that one engine can hold at once: the base with its adapters, then each full model.
+
+    The base stands first in its group, asked for or not, since adapters are checked against it.
+    """
+    chosen = dict.fromkeys(models)
+    shared = dict.fromkeys([base, *(model for model in chosen if not model.is_own_base)])
+    alone = [[model] for model in chosen if model.is_own_base]
+    needed = alone and not any(not model.is_own_base for model in chosen)
+    return alone if needed else [list(shared), *alone]
+
+
+def served_model(model: ModelVersion) -> ServedModel:
+    """The model as an engine is asked to serve it."""
+    return ServedModel(
+        name=model.serving_name,
+        base_model=model.base_model,
+        adapter_path=Path(model.adapter_path) if model.adapter_path else None,
+        adapter_sha256=model.adapter_sha256,
+    )

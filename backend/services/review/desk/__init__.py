@@ -1,0 +1,1 @@
+"""The expert's desk: claim an item, answer or skip it, revise, look back."""

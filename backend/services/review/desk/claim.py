@@ -1,0 +1,216 @@
+"""Claiming: one item for one person under a lease, by one atomic statement.
+
+The hot path of the desk, so it speaks SQLAlchemy Core, in statements built once. What holds,
+whatever happens at once:
+
+- a slot has at most one holder, and `version` grows with every holder (the fencing token);
+- a person holds at most one item of a queue, and never two slots of one item;
+- what a person holds comes back to them, with its draft, until somebody else was given it;
+- a claim costs the same in a long queue as in a short one: each person's `cursor` skips what was
+  open and not for them, and a search from the start is made only when nothing is left after it;
+- where nothing is given, the reason is said: an error is never an empty queue.
+
+A person's claims are queued on their row of `queue_members`; claims of different people never wait
+for each other on PostgreSQL, where locked slots are skipped.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Connection, Update
+from sqlalchemy.orm import Session
+
+from backend.errors import Conflict, NotFound
+from backend.services.review.desk.nothing import Nothing, Reason, why_nothing
+from backend.services.review.desk.prepared import Prepared
+from backend.services.review.desk.seats import Seat, sit_down
+from backend.services.review.desk.slot_search import (
+    RESUME,
+    RESUME_VERDICT,
+    TAKE,
+    TAKE_ONE,
+    TAKE_VERDICT,
+    TAKE_VERDICT_WITH_SKILLS,
+    TAKE_WITH_SKILLS,
+    Search,
+)
+from backend.services.review.desk.slots import add_slot, begin_review
+from backend.services.review.quality import gold
+from backend.tables.review import Purpose
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """An item that a person holds until `lease_until`.
+
+    Attributes:
+        version: the fencing token; every act on the slot has to name it.
+        draft: what was saved before, as the desk sent it; empty for a fresh item.
+        resumed: the person held this item already (a reload, a new sign-in).
+        revising: an answer of theirs stands until this one is submitted.
+        life: how long the lease lasts without a sign of life.
+        purpose: whether a review is asked for or a verdict; nobody is told of gold beforehand.
+    """
+
+    slot_id: int
+    version: int
+    item_id: int
+    queue_id: int
+    lease_until: datetime
+    draft: dict[str, Any] = field(default_factory=dict)
+    resumed: bool = False
+    life: timedelta = timedelta(seconds=600)
+    purpose: str = Purpose.REVIEW
+    revising: bool = False
+
+    @property
+    def heartbeat_seconds(self) -> float:
+        """A sign of life is due at half of the lease's life."""
+        return self.life.total_seconds() / 2
+
+
+def claim_next(session: Session, queue_id: int, user_id: int, *, now: datetime) -> Claim | Nothing:
+    """Give a person their next item of a queue, or the one that they hold, or say why not.
+
+    Items with a known answer come when they are due; then open slots in the order of the queue;
+    then those whose lease lapsed.
+
+    Raises:
+        NotFound: no such queue.
+        Forbidden: the person is not a reviewer of the queue.
+    """
+    connection = session.connection()
+    seat = sit_down(connection, queue_id, user_id)
+    if refusal := _refusal(seat):
+        return _resume(connection, seat, now) or Nothing.of(refusal, seat)
+    gold_asked = seat.rules.has_gold and not seat.finished
+    if gold_asked and gold.due(seat, seat.rules, seed=seat.seed):
+        held = _resume(connection, seat, now)
+        if (claim := held or _take_gold(session, seat, now)) is not None:
+            return claim
+    claim = _search(connection, seat, now)
+    return claim or Nothing.of(why_nothing(session, seat, now), seat)
+
+
+def _resume(connection: Connection, seat: Seat, now: datetime) -> Claim | None:
+    return _take(connection, RESUME, seat, now, queue=seat.queue_id)
+
+
+def _take_gold(session: Session, seat: Seat, now: datetime) -> Claim | None:
+    """A slot of the person's own for an item with a known answer; None when none is left."""
+    item_id = gold.next_item(session, seat.queue_id, seat.user_id, seat.seed)
+    if item_id is None:
+        return None
+    connection = session.connection()
+    slot_id = add_slot(connection, item_id, purpose=Purpose.GOLD, person_id=seat.user_id)
+    return _take(connection, TAKE_ONE, seat, now, slot=slot_id, now=now)
+
+
+def claim_review_item(
+    session: Session, queue_id: int, user_id: int, *, now: datetime
+) -> Claim | None:
+    """As `claim_next`; None when nothing is left for this person just now.
+
+    Raises:
+        NotFound, Forbidden: as `claim_next`.
+        Conflict: the queue is closed and the person holds nothing.
+    """
+    found = claim_next(session, queue_id, user_id, now=now)
+    if isinstance(found, Claim):
+        return found
+    if found.reason is Reason.CLOSED:
+        raise Conflict(found.message)
+    return None
+
+
+def claim_adjudication(
+    session: Session, queue_id: int, user_id: int, *, now: datetime
+) -> Claim | Nothing:
+    """Give a person the next disagreement to decide, or the one that they hold.
+
+    Nobody decides between answers of which one is their own. Errors as `claim_next`.
+    """
+    connection = session.connection()
+    seat = sit_down(connection, queue_id, user_id)
+    if (held := _take(connection, RESUME_VERDICT, seat, now, queue=queue_id)) is not None:
+        return held
+    if refusal := _refusal(seat, shared=False):
+        return Nothing.of(refusal, seat)
+    skills = {"skills": seat.skills} if seat.skills else {}
+    statement = TAKE_VERDICT_WITH_SKILLS if skills else TAKE_VERDICT
+    found = _take(connection, statement, seat, now, now=now, queue=queue_id, **skills)
+    return found or Nothing(Reason.FINISHED, "There is no disagreement for you to decide just now.")
+
+
+def lease_slot(
+    session: Session, queue_id: int, slot_id: int, user_id: int, *, now: datetime
+) -> Claim:
+    """Lease this one slot to the person, when it is open or its lease has lapsed.
+
+    Raises:
+        NotFound: somebody else has it, or it is done.
+        Forbidden: the person is not a reviewer of the queue.
+    """
+    connection = session.connection()
+    seat = sit_down(connection, queue_id, user_id)
+    claim = _take(connection, TAKE_ONE, seat, now, slot=slot_id, now=now)
+    if claim is None:
+        raise NotFound("This item is not free.", hint="Ask for the next one.")
+    return claim
+
+
+def _search(connection: Connection, seat: Seat, now: datetime) -> Claim | None:
+    searches: dict[Search, dict[str, Any]] = {
+        Search.AHEAD: {"cursor": seat.cursor},
+        Search.LAPSED: {"now": now},
+        Search.BEHIND: {},
+    }
+    skills = {"skills": seat.skills} if seat.skills else {}
+    for search, asked in searches.items():
+        statement = (TAKE_WITH_SKILLS if skills else TAKE)[search]
+        claim = _take(connection, statement, seat, now, queue=seat.queue_id, **asked, **skills)
+        if claim is not None:
+            return claim
+    return None
+
+
+def _refusal(seat: Seat, *, shared: bool = True) -> Reason | None:
+    """Why this person is given nothing new, whatever the queue holds."""
+    if seat.paused:
+        return Reason.PAUSED
+    if seat.closed:
+        return Reason.CLOSED
+    return Reason.SHARE_REACHED if shared and seat.share_reached else None
+
+
+def _take(
+    connection: Connection, statement: Prepared | Update, seat: Seat, at: datetime, **values: Any
+) -> Claim | None:
+    """Run one of the statements that lease a slot; a new lease begins a review."""
+    until = at + seat.life
+    values = {"person": seat.user_id, "until": until, **values}
+    if isinstance(statement, Prepared):
+        row: Any = statement.first(connection, values)
+    else:  # a list of skills has no fixed length
+        row = connection.execute(statement, values).first()
+    if row is None:
+        return None
+    draft = dict(row.draft or {})
+    if not row.known:
+        lease = (row.item_id, row.id, row.version, seat.user_id, row.purpose)
+        begin_review(connection, *lease, at, draft=draft)
+    return Claim(
+        slot_id=row.id,
+        version=row.version,
+        item_id=row.item_id,
+        queue_id=seat.queue_id,
+        lease_until=until,
+        draft=draft,
+        resumed=bool(row.known),
+        life=seat.life,
+        purpose=row.purpose,
+        revising=row.lease_until is None,
+    )

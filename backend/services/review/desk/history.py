@@ -1,0 +1,177 @@
+"""What people find again: their queues, and past answers with the items as they were shown."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import or_, select
+from sqlalchemy.orm import Session
+
+from backend.errors import NotFound
+from backend.services.review.blind import own_answer
+from backend.services.review.desk.answer_rules import Answer
+from backend.services.review.desk.item_view import ItemView, show_item
+from backend.services.review.rules import QueueRules, rules_from
+from backend.tables.review import (
+    Purpose,
+    QueueMember,
+    Review,
+    ReviewItem,
+    ReviewQueue,
+    ReviewSlot,
+    ReviewState,
+)
+
+FINISHED = (ReviewState.SUBMITTED, ReviewState.SKIPPED)
+
+
+@dataclass(frozen=True, slots=True)
+class PastReview:
+    """A finished review with the item as it was shown and the answer as it was given.
+
+    Attributes:
+        slot_id: the asked-for review that it answered.
+        extra: it came after the item had been given to somebody else.
+        revisable_until: when it, or a skip, can no longer be taken back; None when it cannot be.
+        why: why the person saw the item, from the sampling design.
+    """
+
+    review_id: int
+    slot_id: int
+    state: str
+    submitted_at: datetime
+    simulated: bool
+    skip_reason: str | None
+    item: ItemView
+    answer: Answer = field(default_factory=Answer)
+    extra: bool = False
+    revisable_until: datetime | None = None
+    why: str | None = None
+
+
+def my_queues(
+    session: Session, user_id: int, *, project_id: int | None = None
+) -> list[ReviewQueue]:
+    """The queues that a person may claim from: open ones first, newest first."""
+    query = (
+        select(ReviewQueue)
+        .join(QueueMember, QueueMember.queue_id == ReviewQueue.id)
+        .where(QueueMember.user_id == user_id)
+        .order_by(ReviewQueue.closed_at.is_not(None), ReviewQueue.id.desc())
+    )
+    if project_id is not None:
+        query = query.where(ReviewQueue.project_id == project_id)
+    return list(session.scalars(query))
+
+
+def may_review(session: Session, queue_id: int, user_id: int) -> bool:
+    """Whether this person is a reviewer of the queue."""
+    return session.get(QueueMember, (queue_id, user_id)) is not None
+
+
+def my_reviews(
+    session: Session, queue_id: int, user_id: int, *, limit: int = 20, before_id: int | None = None
+) -> list[PastReview]:
+    """A person's own finished reviews in a queue, the last one first.
+
+    Args:
+        before_id: only those before this review, to page on.
+    """
+    query = (
+        select(Review)
+        .join(ReviewItem, ReviewItem.id == Review.item_id)
+        .where(
+            ReviewItem.queue_id == queue_id,
+            Review.reviewer_id == user_id,
+            Review.state.in_(FINISHED),
+            or_(Review.state == ReviewState.SUBMITTED, Review.superseded_at.is_(None)),
+        )
+        .order_by(Review.submitted_at.desc(), Review.id.desc())
+    )
+    if before_id is not None:
+        before = _own(session, before_id, user_id)
+        query = query.where(
+            (Review.submitted_at < before.submitted_at)
+            | ((Review.submitted_at == before.submitted_at) & (Review.id < before.id))
+        )
+    reviews: Sequence[Review] = session.scalars(query.limit(limit)).all()
+    return [_past(session, review) for review in reviews]
+
+
+def lapsed_item(
+    session: Session, queue_id: int, slot_id: int, version: int, user_id: int
+) -> tuple[ItemView, dict[str, Any]]:
+    """An item that went to somebody else before its person had answered, and their draft of it.
+
+    Raises:
+        NotFound: the person never held it under this version, has finished it, or holds it still;
+            or it is of another queue.
+    """
+    query = (
+        select(Review)
+        .join(ReviewSlot, ReviewSlot.id == Review.slot_id)
+        .where(
+            ReviewSlot.queue_id == queue_id,
+            Review.slot_id == slot_id,
+            Review.slot_version == version,
+            Review.reviewer_id == user_id,
+            Review.state == ReviewState.DRAFT,
+            or_(ReviewSlot.owner_id.is_distinct_from(user_id), ReviewSlot.version != version),
+        )
+        .execution_options(populate_existing=True)
+    )
+    review = session.scalars(query).first()
+    if review is None:
+        raise NotFound("No such item of yours has lapsed.", hint="Ask for the next one.")
+    return show_item(session, review.item), dict(review.draft or {})
+
+
+def past_review(session: Session, review_id: int, user_id: int) -> PastReview:
+    """One of a person's own finished reviews; NotFound for anybody else's."""
+    return _past(session, _own(session, review_id, user_id))
+
+
+def _own(session: Session, review_id: int, user_id: int) -> Review:
+    review = session.get(Review, review_id, populate_existing=True)
+    if review is None or review.reviewer_id != user_id or review.state not in FINISHED:
+        raise NotFound("You have no such review.")
+    return review
+
+
+def _past(session: Session, review: Review) -> PastReview:
+    if review.submitted_at is None:
+        raise NotFound("You have no such review.")
+    item = review.item
+    return PastReview(
+        review_id=review.id,
+        slot_id=review.slot_id,
+        state=review.state,
+        submitted_at=review.submitted_at,
+        simulated=review.simulated,
+        skip_reason=review.skip_reason,
+        item=show_item(session, item),
+        extra=review.extra,
+        revisable_until=_revisable_until(review),
+        why=item.why,
+        answer=own_answer(review, item),
+    )
+
+
+def _revisable_until(review: Review) -> datetime | None:
+    """What can be seen of it here; `revisions.revise` has the last word."""
+    queue = review.item.queue
+    counts = review.purpose == Purpose.REVIEW and not review.extra
+    stands = review.withdrawn_at is None and review.superseded_at is None
+    if review.state not in FINISHED or not (counts and stands) or queue.closed_at:
+        return None
+    return revisable_until(rules_from(queue.rules), review.submitted_at)
+
+
+def revisable_until(rules: QueueRules, submitted_at: datetime | None) -> datetime | None:
+    """Until when an answer can be revised; None in a queue without revisions."""
+    if rules.revise_minutes == 0 or submitted_at is None:
+        return None
+    return submitted_at + timedelta(minutes=rules.revise_minutes)

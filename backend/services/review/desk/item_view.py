@@ -1,0 +1,145 @@
+"""An item as its expert sees it: the source, and one output or a blind left and right.
+
+No model name, no score, and nobody else's answer passes through here; what the queue's rules mask
+is masked (blind).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, cast
+
+from sqlalchemy import Connection, Select, Table, bindparam, select
+from sqlalchemy.orm import Session
+
+from backend.errors import NotFound
+from backend.services.review.blind import masked_terms
+from backend.services.review.desk.lease import ITEMS, QUEUES, SLOTS, AnyRow
+from backend.services.review.desk.masks import mask_text
+from backend.tables.datasets import Example
+from backend.tables.review import ReviewItem
+from backend.tables.runs import Generation
+from backend.tables.scoring import Score
+
+EXAMPLES = cast(Table, Example.__table__)
+SCORES = cast(Table, Score.__table__)
+A = cast(Table, Generation.__table__).alias("a")
+B = cast(Table, Generation.__table__).alias("b")
+
+
+@dataclass(frozen=True, slots=True)
+class FlaggedSpan:
+    """A stretch of an output that a check does not find supported; code points."""
+
+    start: int
+    end: int
+    reason: str
+    kind: str
+
+
+@dataclass(frozen=True, slots=True)
+class ShownOutput:
+    """A text to judge, by whichever model."""
+
+    text: str
+    flagged: tuple[FlaggedSpan, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ItemView:
+    """An item as its expert sees it: `output` for a single one, `left` and `right` for a pair."""
+
+    item_id: int
+    queue_id: int
+    kind: str
+    position: int
+    input: str
+    context: str | None
+    output: ShownOutput | None = None
+    left: ShownOutput | None = None
+    right: ShownOutput | None = None
+
+
+_ITEM: Select[Any] = (
+    select(
+        ITEMS.c.id,
+        ITEMS.c.queue_id,
+        ITEMS.c.position,
+        ITEMS.c.a_is_left,
+        ITEMS.c.generation_a_id,
+        ITEMS.c.generation_b_id,
+        QUEUES.c.kind,
+        QUEUES.c.score_run_id,
+        QUEUES.c.rules,
+        QUEUES.c.design,
+        A.c.text.label("a_text"),
+        B.c.text.label("b_text"),
+        EXAMPLES.c.input,
+        EXAMPLES.c.context,
+    )
+    .select_from(ITEMS)
+    .join(QUEUES, QUEUES.c.id == ITEMS.c.queue_id)
+    .join(A, A.c.id == ITEMS.c.generation_a_id)
+    .join(EXAMPLES, EXAMPLES.c.id == A.c.example_id)
+    .outerjoin(B, B.c.id == ITEMS.c.generation_b_id)
+)
+_BY_ID = _ITEM.where(ITEMS.c.id == bindparam("item"))
+_BY_SLOT = _ITEM.join(SLOTS, SLOTS.c.item_id == ITEMS.c.id).where(
+    SLOTS.c.id == bindparam("slot"), SLOTS.c.owner_id == bindparam("person")
+)
+_SPANS = select(SCORES.c.spans).where(
+    SCORES.c.score_run_id == bindparam("run"), SCORES.c.generation_id == bindparam("generation")
+)
+
+
+def item_view(session: Session, slot_id: int, user_id: int) -> ItemView:
+    """The item of a slot that this person holds or has done; NotFound for anybody else."""
+    connection = session.connection()
+    row = connection.execute(_BY_SLOT, {"slot": slot_id, "person": user_id}).first()
+    if row is None:
+        raise NotFound("You do not hold this item.", hint="Ask for the next one.")
+    return _view(connection, row)
+
+
+def show_item(session: Session, item: ReviewItem) -> ItemView:
+    """An item as an expert sees it."""
+    connection = session.connection()
+    return _view(connection, connection.execute(_BY_ID, {"item": item.id}).one())
+
+
+def _view(connection: Connection, row: AnyRow) -> ItemView:
+    terms = masked_terms(connection, row.rules, row.design)
+    a = mask_text(row.a_text or "", terms)
+    output = left = right = None
+    if row.generation_b_id is None:
+        output = ShownOutput(a, flags_of(connection, row.score_run_id, row.generation_a_id, terms))
+    else:
+        b = mask_text(row.b_text or "", terms)
+        left, right = (ShownOutput(side) for side in ((a, b) if row.a_is_left else (b, a)))
+    return ItemView(
+        item_id=row.id,
+        queue_id=row.queue_id,
+        kind=row.kind,
+        position=row.position,
+        input=row.input,
+        context=row.context,
+        output=output,
+        left=left,
+        right=right,
+    )
+
+
+def flags_of(
+    connection: Connection, score_run_id: int | None, generation_id: int, terms: Sequence[str]
+) -> tuple[FlaggedSpan, ...]:
+    """What the checks of a score run flag in an output, masked; nothing without a score run."""
+    if score_run_id is None:
+        return ()
+    asked = {"run": score_run_id, "generation": generation_id}
+    flags = {
+        FlaggedSpan(span["start"], span["end"], mask_text(span["reason"], terms), span["kind"])
+        for spans in connection.execute(_SPANS, asked).scalars()
+        for span in spans
+    }
+    return tuple(sorted(flags, key=lambda flag: (flag.start, flag.end, flag.reason)))

@@ -1,0 +1,178 @@
+"""Revising: a person takes an answer of their own back to the desk for a while.
+
+The first answer stands until the new one is submitted, which then takes its place; both are kept.
+Meanwhile the slot is leased without an end: it is for nobody else, and counts as done. What they
+skipped they take back (unskip) under an ordinary lease, as long as nobody else was given it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from datetime import datetime
+from typing import Any, cast
+
+from sqlalchemy import Connection, Table, exists, or_, select, update
+from sqlalchemy.orm import Session
+
+from backend.errors import Conflict, NotFound
+from backend.services.review.desk.claim import Claim
+from backend.services.review.desk.history import past_review, revisable_until
+from backend.services.review.desk.lease import ADJUDICATIONS, ITEMS, REVIEWS, SLOTS, AnyRow
+from backend.services.review.desk.seats import Seat, sit_down
+from backend.services.review.desk.slots import begin_review
+from backend.services.review.desk.unskip import unskip
+from backend.tables.curation import HeldBackRow, TrainingSetRow
+from backend.tables.review import Purpose, ReviewState
+from backend.tables.review import SlotState as Slot
+
+ROWS = cast(Table, TrainingSetRow.__table__)
+HELD_BACK = cast(Table, HeldBackRow.__table__)
+
+
+def revise(session: Session, review_id: int, user_id: int, *, now: datetime) -> Claim:
+    """Lease the slot of one's own answer, or of a skip, anew, with what was said as the draft.
+
+    Asked again before the new answer is submitted, it is the same lease.
+
+    Raises:
+        NotFound: the person has no such review.
+        Conflict: it cannot be revised (any more), with the reason; or another one is under way.
+    """
+    connection = session.connection()
+    queue_id = connection.execute(
+        select(ITEMS.c.queue_id)
+        .join(REVIEWS, REVIEWS.c.item_id == ITEMS.c.id)
+        .where(REVIEWS.c.id == review_id, REVIEWS.c.reviewer_id == user_id)
+    ).scalar()
+    if queue_id is None:
+        raise NotFound("You have no such review.")
+    seat = sit_down(connection, queue_id, user_id)
+    row = _read(connection, review_id)
+    if row.state == ReviewState.SKIPPED:
+        return unskip(session, review_id, seat, now)
+    if problem := _problem(connection, row, seat, now):
+        raise Conflict(problem, hint="Ask for the next item.")
+    under_way = _under_way(connection, seat)
+    if under_way is not None and under_way.id != row.slot_id:
+        raise Conflict(
+            "You are revising another answer already.", hint="Submit that one first; it comes next."
+        )
+    draft = _as_draft(session, review_id, user_id)
+    if under_way is not None:
+        return _claim(row, under_way.version, seat, _saved(connection, under_way) or draft, now)
+    version = _lease_anew(connection, row, user_id)
+    begin_review(
+        connection, row.item_id, row.slot_id, version, user_id, Purpose.REVIEW, now, draft=draft
+    )
+    return _claim(row, version, seat, draft, now, resumed=False)
+
+
+def _read(connection: Connection, review_id: int) -> AnyRow:
+    decided = exists(
+        select(ADJUDICATIONS.c.id).where(
+            ADJUDICATIONS.c.item_id == REVIEWS.c.item_id, ADJUDICATIONS.c.decided_at.is_not(None)
+        )
+    )
+    trained_on = or_(
+        exists(select(ROWS.c.id).where(ROWS.c.review_id == REVIEWS.c.id)),
+        exists(select(HELD_BACK.c.id).where(HELD_BACK.c.review_id == REVIEWS.c.id)),
+    )
+    columns = (
+        REVIEWS.c.item_id,
+        REVIEWS.c.slot_id,
+        REVIEWS.c.slot_version,
+        REVIEWS.c.state,
+        REVIEWS.c.purpose,
+        REVIEWS.c.extra,
+        REVIEWS.c.submitted_at,
+        REVIEWS.c.withdrawn_at,
+        REVIEWS.c.superseded_at,
+        decided.label("decided"),
+        trained_on.label("trained_on"),
+    )
+    return connection.execute(select(*columns).where(REVIEWS.c.id == review_id)).one()
+
+
+def _problem(connection: Connection, row: AnyRow, seat: Seat, now: datetime) -> str | None:
+    """Why this answer cannot be taken back, as a sentence."""
+    if row.state != ReviewState.SUBMITTED or row.purpose != Purpose.REVIEW or row.extra:
+        return "Only an answer that counts can be revised."
+    if row.withdrawn_at is not None or row.superseded_at is not None:
+        return "This answer does not stand any more."
+    if seat.closed:
+        return "The queue is closed; its answers stand as they are."
+    until = revisable_until(seat.rules, row.submitted_at)
+    if until is None:
+        return "Answers of this queue are final."
+    if now > until:
+        return f"An answer can be revised for {seat.rules.revise_minutes} minutes; this one stands."
+    if row.trained_on:
+        return "A training set was frozen with this answer; it stands."
+    if row.decided:
+        return "This item has a verdict already; your answer stands beside it."
+    return None
+
+
+def _under_way(connection: Connection, seat: Seat) -> AnyRow | None:
+    query = select(SLOTS.c.id, SLOTS.c.version).where(
+        SLOTS.c.owner_id == seat.user_id,
+        SLOTS.c.queue_id == seat.queue_id,
+        SLOTS.c.state == Slot.LEASED,
+        SLOTS.c.purpose == Purpose.REVIEW,
+        SLOTS.c.lease_until.is_(None),
+    )
+    return connection.execute(query).first()
+
+
+def _saved(connection: Connection, under_way: AnyRow) -> dict[str, Any]:
+    query = select(REVIEWS.c.draft).where(
+        REVIEWS.c.slot_id == under_way.id, REVIEWS.c.slot_version == under_way.version
+    )
+    return dict(connection.execute(query).scalar() or {})
+
+
+def _lease_anew(connection: Connection, row: AnyRow, user_id: int) -> int:
+    version = connection.execute(
+        update(SLOTS)
+        .where(
+            SLOTS.c.id == row.slot_id,
+            SLOTS.c.owner_id == user_id,
+            SLOTS.c.state == Slot.DONE,
+            SLOTS.c.version >= row.slot_version,
+        )
+        .values(state=Slot.LEASED, version=SLOTS.c.version + 1, lease_until=None)
+        .returning(SLOTS.c.version)
+    ).scalar()
+    if version is None:
+        raise Conflict("This answer cannot be revised any more.", hint="Ask for the next item.")
+    return int(version)
+
+
+def _as_draft(session: Session, review_id: int, user_id: int) -> dict[str, Any]:
+    """The answer as the desk saves drafts; its time is not counted again."""
+    answer = asdict(past_review(session, review_id, user_id).answer)
+    timed = {"active_seconds", "seconds_by_criterion"}
+    kept = {name: value for name, value in answer.items() if value and name not in timed}
+    return {**kept, "spans": list(kept["spans"])} if "spans" in kept else kept
+
+
+def _claim(
+    row: AnyRow,
+    version: int,
+    seat: Seat,
+    draft: dict[str, Any],
+    now: datetime,
+    *,
+    resumed: bool = True,
+) -> Claim:
+    return Claim(
+        slot_id=row.slot_id,
+        version=version,
+        item_id=row.item_id,
+        queue_id=seat.queue_id,
+        lease_until=now + seat.life,
+        draft=draft,
+        resumed=resumed,
+        life=seat.life,
+        revising=True,
+    )

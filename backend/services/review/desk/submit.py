@@ -1,0 +1,292 @@
+"""Submitting: the answer to an item, checked, stored once, and fenced.
+
+One transaction releases the slot (by id, owner and version) and adds the review with its ratings,
+correction, spans or vote. Sending the same answer again gives the same result; another answer
+under the same lease is refused. An answer whose lease had lapsed and whose item was given to
+somebody else is kept as an extra: nobody's work is thrown away, and no item counts twice. The desk
+knows sides (left, right); a and b are ours.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import NamedTuple, cast
+
+from sqlalchemy import Connection, Table, bindparam, select, update
+from sqlalchemy.orm import Session
+
+from backend.errors import Conflict
+from backend.services.review.blind import masked_terms
+from backend.services.review.desk.after_submit import follow_up
+from backend.services.review.desk.answer_parts import store_parts
+from backend.services.review.desk.answer_rules import Answer, CheckedReview, check_answer
+from backend.services.review.desk.asked import Asked, read_asked
+from backend.services.review.desk.lease import REVIEWS, SLOTS, AnyRow, why_not_held
+from backend.services.review.desk.masks import BLOCK, unmask_text
+from backend.services.review.desk.prepared import Prepared
+from backend.services.review.desk.seats import count_answer
+from backend.tables.review import (
+    Correction,
+    Purpose,
+    ReviewState,
+)
+from backend.tables.review import SlotState as Slot
+
+CORRECTIONS = cast(Table, Correction.__table__)
+MAX_ACTIVE_SECONDS = 12 * 3600
+SAID = (
+    "answer_digest",
+    "comment",
+    "annotator_kind",
+    "simulated",
+    "active_seconds",
+    "seconds_by_criterion",
+    "submitted_at",
+    "extra",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Submitted:
+    """A stored review.
+
+    Attributes:
+        repeated: the same answer had been stored before.
+        extra: it came after the item had been given to somebody else; kept, and not counted.
+        why: why the person saw the item, from the part of the design named `stratum`.
+    """
+
+    review_id: int
+    item_id: int
+    submitted_at: datetime
+    repeated: bool = False
+    extra: bool = False
+    purpose: str = Purpose.REVIEW
+    queue_id: int = 0
+    why: str | None = None
+    stratum: str | None = None
+
+
+class _Given(NamedTuple):
+    """A checked answer under the token (slot, version) of its person."""
+
+    version: int
+    answer: Answer
+    checked: CheckedReview
+    simulated: bool
+    annotator_kind: str
+    now: datetime
+
+
+def submit_review(
+    session: Session,
+    *,
+    slot_id: int,
+    version: int,
+    user_id: int,
+    answer: Answer,
+    now: datetime,
+    simulated: bool = False,
+    annotator_kind: str = "human",
+) -> Submitted:
+    """Store the answer to an item that the person holds, and release the slot.
+
+    A lease that lapsed and was given to nobody else still counts; when somebody else was given the
+    item, the answer is kept as an extra.
+
+    Args:
+        simulated: the answer comes from a script; always true for a simulated user.
+
+    Raises:
+        InvalidInput: the answer does not fit the rubric or the item; the lease stays.
+        Conflict: the person gave another answer to this item, or skipped it under this lease.
+        NotFound: the person never held it under this version.
+    """
+    connection = session.connection()
+    asked = read_asked(connection, slot_id, user_id)
+    checked = check_answer(asked.subject, _unmasked(connection, asked, answer))
+    given = _Given(version, answer, checked, simulated or asked.simulated, annotator_kind, now)
+    if not _release(connection, slot_id, version, user_id):
+        return _late(session, asked, given)
+    return _store(session, asked, given, extra=False)
+
+
+def _unmasked(connection: Connection, asked: Asked, answer: Answer) -> Answer:
+    """The answer with what was masked in the output put back into the correction."""
+    if answer.correction is None or BLOCK not in answer.correction:
+        return answer
+    terms = masked_terms(connection, asked.rules.as_dict(), asked.design)
+    if not terms or BLOCK in asked.subject.text:
+        return answer
+    sources = [*_corrections(connection, asked), asked.subject.text]
+    return replace(answer, correction=unmask_text(answer.correction, sources, terms))
+
+
+def _corrections(connection: Connection, asked: Asked) -> list[str]:
+    """Corrections of the item that the person was shown masked: their own, or those in dispute."""
+    query = (
+        select(CORRECTIONS.c.text)
+        .join(REVIEWS, REVIEWS.c.id == CORRECTIONS.c.review_id)
+        .where(REVIEWS.c.item_id == asked.subject.item_id)
+        .order_by(REVIEWS.c.id.desc())
+    )
+    if asked.purpose != Purpose.ADJUDICATION:
+        query = query.where(REVIEWS.c.reviewer_id == asked.user_id)
+    return list(connection.scalars(query))
+
+
+_RELEASE = Prepared(
+    update(SLOTS)
+    .where(
+        SLOTS.c.id == bindparam("slot"),
+        SLOTS.c.owner_id == bindparam("person"),
+        SLOTS.c.version == bindparam("token"),
+        SLOTS.c.state == Slot.LEASED,
+    )
+    .values(state=Slot.DONE, lease_until=None)
+    .returning(SLOTS.c.id)
+)
+
+
+def _release(connection: Connection, slot_id: int, version: int, user_id: int) -> bool:
+    """Whether the person still held the slot under this token; it is done then."""
+    token = {"slot": slot_id, "token": version, "person": user_id}
+    return _RELEASE.first(connection, token) is not None
+
+
+def _late(session: Session, asked: Asked, given: _Given) -> Submitted:
+    """The token is not good any more: a resend, an answer from another tab, or one that is late."""
+    connection = session.connection()
+    own = connection.execute(
+        _OWN.where(REVIEWS.c.slot_id == asked.slot_id, REVIEWS.c.slot_version == given.version),
+        {"person": asked.user_id},
+    ).first()
+    if own is None or own.state == ReviewState.SKIPPED:
+        raise why_not_held(session, asked.slot_id, given.version, asked.user_id)
+    if own.state == ReviewState.SUBMITTED:
+        return _repeated(own, asked, given)
+    if (stands := _standing_answer(connection, asked)) is not None:
+        return _repeated(stands, asked, given)
+    if (held := _held_elsewhere(connection, asked)) is not None:
+        current = given._replace(version=held.version)
+        _release(connection, held.id, held.version, asked.user_id)
+        there = read_asked(connection, held.id, asked.user_id)
+        return _store(session, there, current, extra=False)
+    return _store(session, asked, given, extra=True)
+
+
+_OWN = select(
+    REVIEWS.c.id,
+    REVIEWS.c.item_id,
+    REVIEWS.c.state,
+    REVIEWS.c.submitted_at,
+    REVIEWS.c.answer_digest,
+    REVIEWS.c.extra,
+).where(REVIEWS.c.reviewer_id == bindparam("person"))
+
+
+def _standing_answer(connection: Connection, asked: Asked) -> AnyRow | None:
+    """What the person said of the item under another lease."""
+    query = _OWN.where(
+        REVIEWS.c.item_id == asked.subject.item_id,
+        REVIEWS.c.purpose == asked.purpose,
+        REVIEWS.c.state == ReviewState.SUBMITTED,
+        REVIEWS.c.superseded_at.is_(None),
+    )
+    return connection.execute(query, {"person": asked.user_id}).first()
+
+
+def _held_elsewhere(connection: Connection, asked: Asked) -> AnyRow | None:
+    """The lease under which the person holds the same item now, after the one that they lost."""
+    query = select(SLOTS.c.id, SLOTS.c.version).where(
+        SLOTS.c.item_id == asked.subject.item_id,
+        SLOTS.c.owner_id == asked.user_id,
+        SLOTS.c.state == Slot.LEASED,
+        SLOTS.c.purpose == asked.purpose,
+    )
+    return connection.execute(query).first()
+
+
+def _repeated(own: AnyRow, asked: Asked, given: _Given) -> Submitted:
+    if own.answer_digest != given.checked.digest:
+        raise Conflict(
+            "Another answer to this item was stored before; it stands.",
+            hint="Ask for the next item.",
+        )
+    return _submitted(own.id, asked, own.submitted_at, repeated=True, extra=own.extra)
+
+
+def _submitted(
+    review_id: int, asked: Asked, at: datetime, *, repeated: bool = False, extra: bool = False
+) -> Submitted:
+    return Submitted(
+        review_id=review_id,
+        item_id=asked.subject.item_id,
+        submitted_at=at,
+        repeated=repeated,
+        extra=extra,
+        purpose=asked.purpose,
+        queue_id=asked.queue_id,
+        why=asked.why,
+        stratum=asked.stratum,
+    )
+
+
+_SUBMIT = Prepared(
+    update(REVIEWS)
+    .where(REVIEWS.c.slot_id == bindparam("slot"), REVIEWS.c.slot_version == bindparam("token"))
+    .values(state=ReviewState.SUBMITTED, draft={})
+    .returning(REVIEWS.c.id),
+    keys=SAID,
+)
+_SUPERSEDE = update(REVIEWS).where(
+    REVIEWS.c.item_id == bindparam("item"),
+    REVIEWS.c.reviewer_id == bindparam("person"),
+    REVIEWS.c.state == ReviewState.SUBMITTED,
+    REVIEWS.c.superseded_at.is_(None),
+    REVIEWS.c.purpose == Purpose.REVIEW,
+)
+
+
+def _store(session: Session, asked: Asked, given: _Given, *, extra: bool) -> Submitted:
+    connection, now = session.connection(), given.now
+    if asked.revising:
+        who = {"item": asked.subject.item_id, "person": asked.user_id}
+        connection.execute(_SUPERSEDE, {**who, "superseded_at": now})
+    seconds = min(max(given.answer.active_seconds, 0.0), MAX_ACTIVE_SECONDS)
+    stored = _SUBMIT.first(
+        connection,
+        {
+            "slot": asked.slot_id,
+            "token": given.version,
+            "answer_digest": given.checked.digest,
+            "comment": given.checked.comment,
+            "annotator_kind": given.annotator_kind,
+            "simulated": given.simulated,
+            "active_seconds": seconds,
+            "seconds_by_criterion": dict(given.answer.seconds_by_criterion),
+            "submitted_at": now,
+            "extra": extra,
+        },
+    )
+    assert stored is not None  # every lease has its review
+    review_id = int(stored.id)
+    store_parts(connection, review_id, asked.subject.generation_id, given.checked, now)
+    _count(connection, asked, seconds, extra=extra)
+    follow_up(session, asked, review_id, extra=extra, now=now)
+    return _submitted(review_id, asked, now, extra=extra)
+
+
+def _count(connection: Connection, asked: Asked, seconds: float, *, extra: bool) -> None:
+    if asked.purpose == Purpose.ADJUDICATION or asked.revising:
+        return
+    required = asked.purpose == Purpose.REVIEW
+    count_answer(
+        connection,
+        asked.queue_id,
+        asked.user_id,
+        position=asked.position if required else -1,
+        reviews=1 if required and not extra else 0,
+        seconds=seconds,
+    )

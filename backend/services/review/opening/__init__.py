@@ -1,0 +1,1 @@
+"""Opening a queue: frame, design, plan, assignment, storage."""

@@ -1,0 +1,201 @@
+"""The frame of a queue: every item that could be reviewed, before a design draws from it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from typing import Any, NamedTuple
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from backend.errors import InvalidInput
+from backend.tables.datasets import Example
+from backend.tables.review import QueueKind
+from backend.tables.runs import Generation
+
+ARTEFACTS = ("<|", "[INST]", "</s>", "<s>", "### ", "<think>", "As an AI", "language model")
+
+
+class NothingToReview(InvalidInput):
+    """No output is there, or both models wrote the same everywhere: `n_identical` pairs."""
+
+    def __init__(self, run_id: int, n_identical: int) -> None:
+        why = f"all {n_identical} pairs are identical" if n_identical else "no output of these"
+        super().__init__(
+            f"There is nothing to review in run {run_id}: {why}.",
+            hint="Name other models."
+            if n_identical
+            else "Let the run finish first, or name other models.",
+        )
+        self.n_identical = n_identical
+
+
+class Candidate(NamedTuple):
+    """One generation, or two of the same example and sample."""
+
+    a_id: int
+    b_id: int | None
+    example_id: int
+    sample: int
+
+    @property
+    def output_ids(self) -> tuple[int, ...]:
+        """Its generations."""
+        return (self.a_id,) if self.b_id is None else (self.a_id, self.b_id)
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """All candidates, in order of their generations.
+
+    Attributes:
+        n_without_output: generations left out because the model failed there.
+        identical: pairs left out because both models wrote the same text, by the two models; ties.
+        giveaways: texts that tell which model wrote an output -> outputs that contain them.
+    """
+
+    run_id: int
+    candidates: tuple[Candidate, ...]
+    n_without_output: int
+    identical: Mapping[tuple[int, int], int]
+    giveaways: Mapping[str, int]
+
+    @property
+    def n_identical(self) -> int:
+        """Those of all models together."""
+        return sum(self.identical.values())
+
+
+class _Written(NamedTuple):
+    id: int
+    model_id: int
+    example_id: int
+    sample: int
+    text: str
+
+
+def read_frame(
+    session: Session,
+    run_id: int,
+    kind: QueueKind,
+    model_ids: Sequence[int],
+    *,
+    model_names: Sequence[str] = (),
+) -> Frame:
+    """Everything that a queue over these models of a run could show.
+
+    Raises:
+        NothingToReview: there is nothing to review.
+    """
+    written, n_failed = _read_written(session, run_id, model_ids)
+    if kind is QueueKind.SINGLE:
+        found = [Candidate(row.id, None, row.example_id, row.sample) for row in written]
+        identical: Counter[tuple[int, int]] = Counter()
+    else:
+        found, identical = _pairs(written, model_ids)
+    if not found:
+        raise NothingToReview(run_id, sum(identical.values()))
+    giveaways = find_giveaways((row.text for row in written), model_names)
+    return Frame(run_id, tuple(found), n_failed, identical, giveaways)
+
+
+def _read_written(
+    session: Session, run_id: int, model_ids: Sequence[int]
+) -> tuple[list[_Written], int]:
+    """What the models wrote, in order, and how many outputs there are not."""
+    query = (
+        select(
+            Generation.id,
+            Generation.model_version_id,
+            Generation.example_id,
+            Generation.sample,
+            Generation.text,
+        )
+        .where(Generation.run_id == run_id, Generation.model_version_id.in_(model_ids))
+        .order_by(Generation.id)
+    )
+    rows = session.execute(query).all()
+    written = [_Written(*row[:4], row.text) for row in rows if row.text is not None]
+    return written, len(rows) - len(written)
+
+
+def identical_pairs(
+    session: Session, run_id: int, model_ids: Sequence[int]
+) -> Mapping[tuple[int, int], int]:
+    """How often each two models wrote the same text."""
+    return _pairs(_read_written(session, run_id, model_ids)[0], model_ids)[1]
+
+
+def _pairs(
+    written: Sequence[_Written], model_ids: Sequence[int]
+) -> tuple[list[Candidate], Counter[tuple[int, int]]]:
+    """Pairs that differ, and how many do not, by their models."""
+    by_cell: dict[tuple[int, int], dict[int, _Written]] = {}
+    for row in written:
+        by_cell.setdefault((row.example_id, row.sample), {})[row.model_id] = row
+    different = []
+    identical: Counter[tuple[int, int]] = Counter()
+    for cell in by_cell.values():
+        for a, b in combinations(model_ids, 2):
+            if a not in cell or b not in cell:
+                continue
+            if cell[a].text.strip() == cell[b].text.strip():
+                identical[a, b] += 1
+            else:
+                found = Candidate(cell[a].id, cell[b].id, cell[a].example_id, cell[a].sample)
+                different.append(found)
+    return different, identical
+
+
+def find_giveaways(texts: Iterable[str], model_names: Sequence[str]) -> dict[str, int]:
+    """Texts that would tell which model wrote an output: its name, or a mark of its template.
+
+    Returns how many outputs contain each; names are looked for without regard to case.
+    """
+    named = [name for name in dict.fromkeys(model_names) if len(name) >= 4]
+    counts = dict.fromkeys((*named, *ARTEFACTS), 0)
+    for text in texts:
+        folded = text.casefold()
+        for mark in counts:
+            counts[mark] += (mark.casefold() if mark in named else mark) in (
+                folded if mark in named else text
+            )
+    return {mark: n for mark, n in counts.items() if n}
+
+
+def slices_of(session: Session, candidates: Sequence[Candidate]) -> list[Mapping[str, str]]:
+    """The slices of each candidate's example, as text."""
+    by_example: dict[int, dict[str, str]] = {}
+    ids = sorted({candidate.example_id for candidate in candidates})
+    for start in range(0, len(ids), 500):
+        query = select(Example.id, Example.slices).where(Example.id.in_(ids[start : start + 500]))
+        for example_id, slices in session.execute(query):
+            by_example[example_id] = _as_text(slices)
+    return [by_example[candidate.example_id] for candidate in candidates]
+
+
+def _as_text(slices: Mapping[str, Any]) -> dict[str, str]:
+    return {str(key): str(value) for key, value in slices.items()}
+
+
+def parse_slice(text: str, slices: Iterable[Mapping[str, str]]) -> tuple[str, str]:
+    """`key=value` of a slice that some example has.
+
+    Raises:
+        InvalidInput: not of that form, or no example is in it; the hint lists some that are known.
+    """
+    key, equals, value = text.partition("=")
+    if not (equals and key.strip() and value.strip()):
+        raise InvalidInput(f"{text!r} is no slice.", hint="Write it as key=value.")
+    wanted = key.strip(), value.strip()
+    known = {pair for found in slices for pair in found.items()}
+    if wanted not in known:
+        listed = ", ".join(f"{k}={v}" for k, v in sorted(known)[:20])
+        raise InvalidInput(
+            f"No example of this run is in the slice {text!r}.",
+            hint=f"Known slices: {listed or 'none'}.",
+        )
+    return wanted

@@ -1,0 +1,268 @@
+"""Planning queues: a frame, a design that draws from it, overlap, and whom the reviews are for.
+
+Everything is checked and drawn here and nothing is stored; `opening` stores what was planned.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any, assert_never
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from backend.services.review.opening.assign import (
+    Assignment,
+    Wanted,
+    assign_slots,
+    skills_of_members,
+)
+from backend.services.review.opening.budgets import (
+    Pace,
+    affordable_items,
+    expected_pace,
+    measured_pace,
+)
+from backend.services.review.opening.checks import (
+    check_design,
+    check_kind,
+    check_overlap,
+    check_reviewers,
+    check_rubric,
+    check_run,
+    check_score_run,
+)
+from backend.services.review.opening.design import (
+    DesignKind,
+    Drawn,
+    SamplingDesign,
+    Stratum,
+    anchor_stratum,
+    draw_simple,
+    draw_strata,
+    share_budget,
+    stratify,
+)
+from backend.services.review.opening.design_measures import Material, target_stratum
+from backend.services.review.opening.frames import Frame, read_frame, slices_of
+from backend.tables.review import QueueKind, RubricVersion
+from backend.tables.runs import GenerationRun
+from backend.tables.scoring import ScoreRun
+
+
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """What a queue is asked to be, but for its name and its rules.
+
+    Attributes:
+        n_items: how many items; all of them when None or when there are fewer. An active design
+            needs a number, or minutes in its design.
+        overlap_share: share of the items that `overlap` distinct people review; they come first.
+        score_run_id: where flagged spans and targeted strata take their scores from; targeted
+            strata go by the newest scores of the run where none is named.
+    """
+
+    project_id: int
+    kind: str
+    generation_run_id: int
+    rubric_version_id: int
+    model_ids: Sequence[int]
+    reviewer_ids: Sequence[int]
+    seed: int
+    n_items: int | None = None
+    overlap_share: float = 0.0
+    overlap: int = 1
+    score_run_id: int | None = None
+    lease_seconds: int = 600
+    design: SamplingDesign = field(default_factory=SamplingDesign)
+    assignment: Assignment = field(default_factory=Assignment)
+
+
+@dataclass(frozen=True, slots=True)
+class StratumDrawn:
+    """A part of a design: items that it could draw, was asked for and drew first."""
+
+    name: str
+    why: str
+    n_frame: int
+    n_asked: int
+    n_drawn: int
+    n_without: int
+
+
+@dataclass(frozen=True, slots=True)
+class QueuePlan:
+    """A queue that could be opened: checked and drawn, in the order in which it will be shown.
+
+    Attributes:
+        required: reviews of each drawn item.
+        wanted: for each drawn item whom each of its reviews is for.
+        pace: what a review is expected to take; None where nothing is known of it.
+    """
+
+    opening: Opening
+    kind: QueueKind
+    run: GenerationRun
+    rubric: RubricVersion
+    frame: Frame
+    drawn: tuple[Drawn, ...]
+    strata: tuple[StratumDrawn, ...]
+    required: tuple[int, ...]
+    wanted: tuple[list[Wanted], ...]
+    pace: Pace | None
+    rng: random.Random
+
+    @property
+    def n_slots(self) -> int:
+        """Required reviews in all."""
+        return sum(self.required)
+
+    @property
+    def minutes(self) -> float | None:
+        """Active minutes that the reviews are expected to take."""
+        return None if self.pace is None else self.n_slots * self.pace.seconds / 60
+
+    def as_design(self) -> dict[str, Any]:
+        """How the items were chosen; stored with the queue, JSON-serialisable."""
+        overlapping = [n for n in self.required if n > 1]
+        return {
+            "kind": str(self.opening.design.kind),
+            "model_ids": list(self.opening.model_ids),
+            "seed": self.opening.seed,
+            "n_candidates": len(self.frame.candidates),
+            "n_items": len(self.drawn),
+            "n_slots": self.n_slots,
+            "overlap": self.opening.overlap,
+            "n_overlap": len(overlapping),
+            "n_without_output": self.frame.n_without_output,
+            "n_identical": self.frame.n_identical,
+            "identical": [[*models, n] for models, n in self.frame.identical.items()],
+            "strata": [asdict(stratum) for stratum in self.strata],
+            "minutes": self.minutes,
+            "seconds_per_review": None if self.pace is None else self.pace.seconds,
+            "seconds_from": None if self.pace is None else self.pace.source,
+            "giveaways": dict(self.frame.giveaways),
+        }
+
+
+def plan_queue(session: Session, opening: Opening) -> QueuePlan:
+    """Check what is asked for and draw the items; nothing is stored.
+
+    Kind `single`: one item for each generation of the models. Kind `pair`: one for each example
+    and each two of the models, the earlier one being a.
+
+    Raises:
+        NotFound: run, rubric or score run is not of this project.
+        InvalidInput: models, reviewers, overlap, budget or strata do not fit; nothing to review.
+        CannotCompute: a targeted stratum, or a budget in minutes, lacks its input.
+        Conflict: the run is not finished.
+    """
+    kind = check_kind(opening.kind, opening.model_ids)
+    run = check_run(session, opening.project_id, opening.generation_run_id, opening.model_ids)
+    rubric = check_rubric(session, opening.project_id, opening.rubric_version_id, kind)
+    check_score_run(session, opening.score_run_id, run)
+    check_reviewers(session, opening.project_id, opening.reviewer_ids)
+    n_people = len(set(opening.reviewer_ids))
+    check_overlap(opening.overlap_share, opening.overlap, n_people, opening.lease_seconds)
+    check_design(opening.design, opening.n_items)
+    names = [name for m in run.models if m.id in opening.model_ids for name in (m.name, m.label)]
+    frame = read_frame(session, run.id, kind, opening.model_ids, model_names=names)
+    pace = expected_pace(
+        measured_pace(session, opening.project_id, rubric, kind), opening.design.minutes_per_review
+    )
+    budget = _budget(opening, pace)
+    rng = random.Random(opening.seed)
+    drawn, strata = _draw(session, opening, frame, budget, rng)
+    n_overlap = round(opening.overlap_share * len(drawn))
+    required = (opening.overlap,) * n_overlap + (1,) * (len(drawn) - n_overlap)
+    return QueuePlan(
+        opening=opening,
+        kind=kind,
+        run=run,
+        rubric=rubric,
+        frame=frame,
+        drawn=tuple(drawn),
+        strata=tuple(_count(stratum, drawn) for stratum in strata),
+        required=required,
+        wanted=tuple(_assign(session, opening, frame, drawn, required)),
+        pace=pace,
+        rng=rng,
+    )
+
+
+def _budget(opening: Opening, pace: Pace | None) -> int | None:
+    if opening.design.minutes is None:
+        return opening.n_items
+    return affordable_items(
+        opening.design.minutes,
+        pace,
+        overlap_share=opening.overlap_share,
+        overlap=opening.overlap,
+    )
+
+
+def _draw(
+    session: Session, opening: Opening, frame: Frame, budget: int | None, rng: random.Random
+) -> tuple[list[Drawn], list[Stratum]]:
+    n_frame, design = len(frame.candidates), opening.design
+    match design.kind:
+        case DesignKind.RANDOM:
+            return draw_simple(n_frame, budget, rng), []
+        case DesignKind.STRATIFIED:
+            key = design.by or ""
+            values = [slices.get(key) for slices in slices_of(session, frame.candidates)]
+            strata = stratify(values, key=key, budget=budget, allocation=design.allocation)
+        case DesignKind.ACTIVE:
+            strata = _active_strata(session, opening, frame, budget or n_frame)
+        case _:
+            assert_never(design.kind)
+    return draw_strata(strata, rng), strata
+
+
+def _active_strata(session: Session, opening: Opening, frame: Frame, budget: int) -> list[Stratum]:
+    targets = opening.design.targets
+    n_anchor, counts = share_budget(
+        targets, anchor=opening.design.anchor, budget=min(budget, len(frame.candidates))
+    )
+    scores = _scores(session, opening)
+    material = Material(session, opening.project_id, frame, scores)
+    targeted = [target_stratum(material, t, n) for t, n in zip(targets, counts, strict=True)]
+    return [anchor_stratum(len(frame.candidates), n_anchor), *targeted]
+
+
+def _scores(session: Session, opening: Opening) -> ScoreRun | None:
+    if opening.score_run_id is not None:
+        return session.get_one(ScoreRun, opening.score_run_id)
+    newest = select(ScoreRun).where(ScoreRun.generation_run_id == opening.generation_run_id)
+    return session.scalar(newest.order_by(ScoreRun.id.desc()).limit(1))
+
+
+def _count(stratum: Stratum, drawn: Sequence[Drawn]) -> StratumDrawn:
+    return StratumDrawn(
+        name=stratum.name,
+        why=stratum.why,
+        n_frame=len(stratum.members),
+        n_asked=stratum.n,
+        n_drawn=sum(item.stratum == stratum.name for item in drawn),
+        n_without=stratum.n_without,
+    )
+
+
+def _assign(
+    session: Session,
+    opening: Opening,
+    frame: Frame,
+    drawn: Sequence[Drawn],
+    required: Sequence[int],
+) -> list[list[Wanted]]:
+    if opening.assignment.is_empty:
+        return [[Wanted()] * n for n in required]
+    return assign_slots(
+        opening.assignment,
+        slices_of(session, [frame.candidates[item.number] for item in drawn]),
+        required,
+        reviewer_ids=opening.reviewer_ids,
+        skills_of=skills_of_members(session, opening.project_id, opening.reviewer_ids),
+    )

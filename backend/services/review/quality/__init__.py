@@ -1,0 +1,1 @@
+"""What keeps reviews honest: known answers, adjudication, pauses."""

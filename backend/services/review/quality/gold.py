@@ -1,0 +1,217 @@
+"""Items with a known answer, as a person meets them: when, which one, judged, and what is told.
+
+A person starts with `gold_onboarding` of them; after that one comes every `gold_every` items on
+average, at a distance drawn by seed between half of that and one and a half times, so that nobody
+can tell when. They look like any other item until they are submitted, and count in no progress,
+estimate or training set. How they get into a queue is in `gold_items`, what happens when one is
+contested in `gold_contests`, and when a person is paused in `pauses`.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from sqlalchemy import select, update
+from sqlalchemy.orm import Session
+
+from backend.errors import NotFound
+from backend.rubrics import CheckedAnswer, rubric_from_content
+from backend.services.review.blind import masked_terms_of
+from backend.services.review.desk.answer_rules import Answer, to_choice
+from backend.services.review.desk.lease import MEMBERS
+from backend.services.review.desk.masks import mask_text
+from backend.services.review.quality.gold_answers import compare_with_known
+from backend.services.review.quality.item_agreement import WINNER, answers_of
+from backend.services.review.quality.pauses import apply_bound
+from backend.services.review.rules import QueueRules, rules_from
+from backend.tables.quality import GoldAnswer, GoldResult
+from backend.tables.review import Purpose, Review, ReviewItem
+
+
+class Member(Protocol):
+    """The part of a row of `queue_members` that says when the next known answer is due.
+
+    `n_gold` are those met since the start or since a pause was lifted; `since_gold` the required
+    reviews submitted since the last one (a submit adds one, `judge` sets it to zero).
+    """
+
+    @property
+    def queue_id(self) -> int: ...
+    @property
+    def user_id(self) -> int: ...
+    @property
+    def n_gold(self) -> int: ...
+    @property
+    def since_gold(self) -> int: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Feedback:
+    """What a person is told after a gold item: how they did, and the known answer as they see it.
+
+    `met` says which criteria agreed; `known.winner` is the side as it was shown.
+    """
+
+    result_id: int
+    passed: bool
+    score: float
+    explanation: str
+    known: Answer
+    met: Mapping[str, bool]
+    may_contest: bool
+    resolution: str | None = None
+    resolution_reason: str | None = None
+
+
+def due(member: Member, rules: QueueRules, *, seed: int = 0) -> bool:
+    """Whether the next item of this person is one with a known answer.
+
+    Args:
+        seed: that of the queue; with it the distances can be computed again.
+    """
+    if member.n_gold < rules.gold_onboarding:
+        return True
+    if rules.gold_every == 0:
+        return False
+    half = rules.gold_every // 2
+    rng = random.Random(f"gold:{seed}:{member.queue_id}:{member.user_id}:{member.n_gold}")
+    return member.since_gold >= rng.randint(
+        max(1, rules.gold_every - half), rules.gold_every + half
+    )
+
+
+def next_item(session: Session, queue_id: int, user_id: int, seed: int) -> int | None:
+    """A gold item of the queue that this person has not seen; None when there is none left.
+
+    What they reviewed as an ordinary item is no test of them either. The order is each person's
+    own, drawn by seed.
+    """
+    query = (
+        select(ReviewItem.id, ReviewItem.generation_a_id, ReviewItem.generation_b_id)
+        .join(GoldAnswer, GoldAnswer.item_id == ReviewItem.id)
+        .where(
+            ReviewItem.queue_id == queue_id,
+            ReviewItem.purpose == Purpose.GOLD,
+            GoldAnswer.withdrawn_at.is_(None),
+        )
+        .order_by(ReviewItem.id)
+    )
+    gold = {id_: frozenset((a, b)) for id_, a, b in session.execute(query)}
+    if not gold:
+        return None
+    seen = _outputs_seen(session, queue_id, user_id, set().union(*gold.values()) - {None})
+    left = [id_ for id_, outputs in gold.items() if outputs not in seen]
+    return random.Random(f"gold:{seed}:{user_id}:{len(left)}").choice(left) if left else None
+
+
+def _outputs_seen(
+    session: Session, queue_id: int, user_id: int, among: set[int | None]
+) -> set[frozenset[int | None]]:
+    """The outputs of the person's items, drafts included, whichever of them is a."""
+    query = (
+        select(ReviewItem.generation_a_id, ReviewItem.generation_b_id)
+        .join(Review, Review.item_id == ReviewItem.id)
+        .where(
+            ReviewItem.queue_id == queue_id,
+            ReviewItem.generation_a_id.in_(among),
+            Review.reviewer_id == user_id,
+        )
+    )
+    return {frozenset((a, b)) for a, b in session.execute(query)}
+
+
+def judge(session: Session, review_id: int, now: datetime) -> GoldResult | None:
+    """Compare a submitted review of a gold item with the known answer, and act on it.
+
+    The result is stored once, the person's counters move on, and the rule of the pause is applied.
+    None, with nothing counted, when the known answer was withdrawn in the meantime.
+    """
+    review = session.get_one(Review, review_id, populate_existing=True)
+    gold = session.scalar(
+        select(GoldAnswer)
+        .where(GoldAnswer.item_id == review.item_id)
+        .with_for_update(read=True)  # a withdrawal waits, or has been seen
+        .execution_options(populate_existing=True)
+    )
+    if gold is None:
+        raise NotFound("There is no known answer to this item.")
+    stored = session.scalar(select(GoldResult).where(GoldResult.review_id == review_id))
+    if stored is not None or gold.withdrawn_at is not None:
+        return stored
+    queue = review.item.queue
+    met = _met(session, gold, review)
+    result = GoldResult(
+        gold_id=gold.id,
+        review_id=review_id,
+        user_id=review.reviewer_id,
+        score=sum(met.values()) / len(met),
+        passed=all(met.values()),
+        created_at=now,
+    )
+    session.add(result)
+    session.flush()
+    session.execute(
+        update(MEMBERS)
+        .where(MEMBERS.c.queue_id == queue.id, MEMBERS.c.user_id == review.reviewer_id)
+        .values(n_gold=MEMBERS.c.n_gold + 1, since_gold=0)
+    )
+    apply_bound(session, queue.id, review.reviewer_id, rules_from(queue.rules), now)
+    return result
+
+
+def feedback(session: Session, review_id: int) -> Feedback | None:
+    """What the author of a review is told about the known answer; None where nothing was judged."""
+    result = session.scalar(
+        select(GoldResult)
+        .where(GoldResult.review_id == review_id)
+        .execution_options(populate_existing=True)
+    )
+    return None if result is None else feedback_on(session, result)
+
+
+def feedback_on(session: Session, result: GoldResult) -> Feedback:
+    """What a person is told about one of their results."""
+    gold, review = result.gold, result.review
+    terms = masked_terms_of(gold.item.queue)
+    winner = gold.answer.get(WINNER)
+    known = Answer(
+        ratings=dict(gold.answer.get("ratings", {})),
+        winner=None if winner is None else to_choice(winner, a_is_left=gold.item.a_is_left),
+    )
+    return Feedback(
+        result_id=result.id,
+        passed=result.passed,
+        score=result.score,
+        explanation=mask_text(gold.explanation, terms),
+        known=known,
+        met=_met(session, gold, review),
+        may_contest=result.contested_at is None and gold.withdrawn_at is None,
+        resolution=result.resolution,
+        resolution_reason=mask_text(result.resolution_reason or "", terms) or None,
+    )
+
+
+def my_results(session: Session, queue_id: int, user_id: int) -> list[Feedback]:
+    """What a person was told about known answers of a queue that stand, the last one first."""
+    query = (
+        select(GoldResult)
+        .join(GoldAnswer, GoldAnswer.id == GoldResult.gold_id)
+        .join(ReviewItem, ReviewItem.id == GoldAnswer.item_id)
+        .where(
+            ReviewItem.queue_id == queue_id,
+            GoldResult.user_id == user_id,
+            GoldAnswer.withdrawn_at.is_(None),
+        )
+        .order_by(GoldResult.id.desc())
+    )
+    return [feedback_on(session, result) for result in session.scalars(query)]
+
+
+def _met(session: Session, gold: GoldAnswer, review: Review) -> dict[str, bool]:
+    said: Mapping[str, CheckedAnswer] = answers_of(session, [review.id])[review.id]
+    rubric = rubric_from_content(gold.item.queue.rubric.content)
+    return compare_with_known(rubric, gold.answer, said)

@@ -1,0 +1,223 @@
+"""Who is given nothing for a while, why, and how that ends; how people stand on known answers.
+
+The rule: a known answer is met when every criterion that it names agrees. With at least
+`gold_minimum` results, a person is paused when even the upper end of the interval of their share
+(Wilson 1927, JASA 22:209, one-sided, 90%) lies below `gold_bound`: a little bad luck does not do
+it. With a bound of 0.7 that is 1 of 4, 3 of 7 or 5 of 10. Results of withdrawn known answers do not
+count. A lead lifts a pause; then the count, and the onboarding, begin anew.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import Select, select, update
+from sqlalchemy.orm import Session
+
+from backend.errors import Conflict, InvalidInput, NotFound
+from backend.services.review.desk.lease import MEMBERS
+from backend.services.review.rules import QueueRules
+from backend.tables.accounts import User
+from backend.tables.quality import GoldAnswer, GoldResult
+from backend.tables.review import QueueMember, ReviewItem
+from evaluators.statistics.intervals import wilson
+
+PAUSE_LEVEL = 0.80  # two-sided, so that 10% lie above the upper end
+GOLD_PAUSE = (
+    "Time for a short break. Some of your answers differ from those that were agreed on before, "
+    "and your lead would like to go through them with you. Nothing that you did is lost."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class GoldStanding:
+    """How one reviewer of a queue stands on its known answers.
+
+    Attributes:
+        n: known answers judged, withdrawn ones left out; `met` of them were met.
+        low, high: 95% Wilson interval of the share; None with nothing judged.
+        n_contested: results that the person contests and nobody has looked at.
+        pause_reason: why they are given nothing, for leads; None while they work.
+    """
+
+    user_id: int
+    pseudonym: str
+    simulated: bool
+    n: int
+    met: int
+    low: float | None
+    high: float | None
+    n_contested: int
+    paused_at: datetime | None
+    pause_reason: str | None
+
+
+def find_reviewer(session: Session, queue_id: int, pseudonym: str) -> User:
+    """The reviewer of a queue with this pseudonym, or NotFound."""
+    found = session.scalar(
+        select(User)
+        .join(QueueMember, QueueMember.user_id == User.id)
+        .where(QueueMember.queue_id == queue_id, User.pseudonym == pseudonym)
+    )
+    if found is None:
+        raise NotFound(f"The queue has no reviewer {pseudonym}.")
+    return found
+
+
+def is_below(met: int, n: int, rules: QueueRules) -> bool:
+    """Whether the rule of the pause applies to `met` of `n` known answers."""
+    if n < max(1, rules.gold_minimum):
+        return False
+    return wilson(met, n, level=PAUSE_LEVEL)[1] < rules.gold_bound
+
+
+def apply_bound(
+    session: Session, queue_id: int, user_id: int, rules: QueueRules, now: datetime
+) -> bool:
+    """Pause a person whose results call for it; returns whether they are paused now."""
+    member = _member(session, queue_id, user_id)
+    if member.paused_at is not None:
+        return True
+    n, met = counted_results(session, member)
+    if not is_below(met, n, rules):
+        return False
+    reason = f"{GOLD_PAUSE} (Known answers met: {met} of {n}; asked for: {rules.gold_bound:.0%}.)"
+    _set_pause(session, queue_id, user_id, now, reason)
+    return True
+
+
+def undo_pause(session: Session, queue_id: int, user_id: int, rules: QueueRules) -> bool:
+    """Lift a pause for known answers that the results no longer call for; says whether it did.
+
+    A pause by a lead's own hand stays.
+    """
+    member = _member(session, queue_id, user_id)
+    if member.paused_at is None or not (member.pause_reason or "").startswith(GOLD_PAUSE):
+        return False
+    n, met = counted_results(session, member)
+    if is_below(met, n, rules):
+        return False
+    _set_pause(session, queue_id, user_id, None, None)
+    return True
+
+
+def pause_reviewer(
+    session: Session, queue_id: int, user_id: int, *, reason: str, now: datetime
+) -> None:
+    """Give a person nothing more of this queue for now; what they hold they may still submit.
+
+    Raises:
+        InvalidInput: no reason, or one that reads as if known answers had called for it.
+        NotFound: not a reviewer of the queue.
+    """
+    if not reason.strip() or reason.strip().startswith(GOLD_PAUSE):
+        raise InvalidInput("Say in a few words of your own why this person is paused.")
+    _member(session, queue_id, user_id)
+    _set_pause(session, queue_id, user_id, now, reason.strip())
+
+
+def lift_pause(session: Session, queue_id: int, user_id: int) -> None:
+    """Let a person work on; their known answers are counted anew from here.
+
+    Raises:
+        Conflict: the person is not paused.
+        NotFound: not a reviewer of the queue.
+    """
+    if _member(session, queue_id, user_id).paused_at is None:
+        raise Conflict("This person is not paused.")
+    _set_pause(session, queue_id, user_id, None, None)
+    session.execute(
+        update(MEMBERS)
+        .where(MEMBERS.c.queue_id == queue_id, MEMBERS.c.user_id == user_id)
+        .values(n_gold=0, since_gold=0)
+    )
+
+
+def counted_results(session: Session, member: QueueMember) -> tuple[int, int]:
+    """Known answers that count for the bound, and how many of them were met."""
+    newest = results_that_count(member.queue_id, member.user_id)
+    passed = session.scalars(newest.limit(member.n_gold)).all() if member.n_gold else []
+    return len(passed), sum(passed)
+
+
+def results_that_count(queue_id: int, user_id: int) -> Select[bool]:
+    """Whether each known answer was met, the newest first, withdrawn ones left out."""
+    return (
+        select(GoldResult.passed)
+        .join(GoldAnswer, GoldAnswer.id == GoldResult.gold_id)
+        .join(ReviewItem, ReviewItem.id == GoldAnswer.item_id)
+        .where(
+            ReviewItem.queue_id == queue_id,
+            GoldResult.user_id == user_id,
+            GoldAnswer.withdrawn_at.is_(None),
+        )
+        .order_by(GoldResult.id.desc())
+    )
+
+
+def gold_standing(session: Session, queue_id: int) -> list[GoldStanding]:
+    """Every reviewer of a queue on its known answers: paused ones first, then by pseudonym."""
+    members = session.execute(
+        select(QueueMember, User)
+        .join(User, User.id == QueueMember.user_id)
+        .where(QueueMember.queue_id == queue_id)
+        .order_by(QueueMember.paused_at.is_(None), User.pseudonym)
+        .execution_options(populate_existing=True)
+    ).all()
+    results = session.execute(
+        select(
+            GoldResult.user_id, GoldResult.passed, GoldResult.contested_at, GoldResult.resolved_at
+        )
+        .join(GoldAnswer, GoldAnswer.id == GoldResult.gold_id)
+        .join(ReviewItem, ReviewItem.id == GoldAnswer.item_id)
+        .where(ReviewItem.queue_id == queue_id, GoldAnswer.withdrawn_at.is_(None))
+    ).all()
+    return [
+        _standing(
+            member,
+            user,
+            [row.passed for row in results if row.user_id == user.id],
+            sum(
+                row.user_id == user.id and row.contested_at is not None and row.resolved_at is None
+                for row in results
+            ),
+        )
+        for member, user in members
+    ]
+
+
+def _standing(
+    member: QueueMember, user: User, passed: Collection[bool], n_contested: int
+) -> GoldStanding:
+    low, high = wilson(sum(passed), len(passed)) if passed else (None, None)
+    return GoldStanding(
+        user_id=user.id,
+        pseudonym=user.pseudonym,
+        simulated=user.simulated,
+        n=len(passed),
+        met=sum(passed),
+        low=low,
+        high=high,
+        n_contested=n_contested,
+        paused_at=member.paused_at,
+        pause_reason=member.pause_reason,
+    )
+
+
+def _member(session: Session, queue_id: int, user_id: int) -> QueueMember:
+    member = session.get(QueueMember, (queue_id, user_id), populate_existing=True)
+    if member is None:
+        raise NotFound("This person is not a reviewer of the queue.")
+    return member
+
+
+def _set_pause(
+    session: Session, queue_id: int, user_id: int, at: datetime | None, reason: str | None
+) -> None:
+    session.execute(
+        update(MEMBERS)
+        .where(MEMBERS.c.queue_id == queue_id, MEMBERS.c.user_id == user_id)
+        .values(paused_at=at, pause_reason=reason)
+    )

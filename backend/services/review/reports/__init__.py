@@ -1,0 +1,1 @@
+"""What a lead reads of a queue: agreement, estimates, A/B, effects, progress, reviewers."""

@@ -1,0 +1,406 @@
+"""An A/B that may be looked at and stopped at any time: who is ahead, and is it decided?
+
+The interval is a confidence sequence (evaluators.statistics.sequential): it holds at every look at
+once, so that stopping as soon as it is decided is right. Votes enter in the order in which they
+were submitted, those of one group in batches that are closed when they are full. A tie and "both
+bad" count half, "cannot judge" not at all. The sequence needs pairs drawn with equal chances, in
+random order: of an active design only the random anchor is watched.
+
+What was decided stays decided. The test takes votes as they were first cast: taken out in sight of
+the state, withdrawn votes could steer it, and its error would be nobody's. Yet nothing is decided
+by votes that were withdrawn before: from then on the bounds are the wider ones of the votes as cast
+and of those that stand. The value beside the interval is that of the votes that stand now.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from statistics import fmean
+from typing import Literal
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session, aliased
+
+from backend.errors import CannotCompute, InvalidInput, NotFound
+from backend.services.metric_specs import MetricSpec
+from backend.services.review.opening.design import ANCHOR
+from backend.services.review.queues import get_queue
+from backend.services.review.reports.measured import Measured, unknown
+from backend.services.review.reports.vote_forecasts import VoteForecast, forecast_clusters
+from backend.services.review.reports.vote_sequence import sequence_as_seen
+from backend.services.review.reports.votes import (
+    Vote,
+    cast_votes,
+    cluster_of,
+    models_of_queue,
+    points_of,
+    queue_votes,
+)
+from backend.tables.datasets import Example
+from backend.tables.models import ModelVersion
+from backend.tables.review import Purpose, ReviewItem, Winner
+from backend.tables.runs import Generation
+
+Decided = Literal["better", "not_better", "undecided"]
+SERIES = 200
+# Stratified by proportion, chances differ by rounding only.
+ALIKE = 1.1
+ROUNDING = 1e-6
+
+
+@dataclass(frozen=True, slots=True)
+class WatchPoint:
+    """The state after so many votes."""
+
+    votes: int
+    value: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, slots=True)
+class Watch:
+    """The A/B of two models; the rate is that of b.
+
+    Attributes:
+        decision: whether b's rate is above 1/2 + margin, below it, or not decided yet.
+        votes: those that stand; cannot_judge: of these, what judges nothing.
+        planned: votes of the fixed plan (required reviews of the pairs).
+        withdrawn: votes that were cast and withdrawn since.
+        decided_at: votes given when it was decided; saved: what the plan asks for beyond them.
+        more, more_low, more_high: further votes until decided if votes go on as so far: median
+            and 80% range of simulations; None is more than `more_limit`.
+    """
+
+    model_a_id: int
+    model_b_id: int
+    model_a: str
+    model_b: str
+    margin: float
+    figure: Measured
+    decision: Decided
+    sentence: str
+    votes: int
+    cannot_judge: int
+    withdrawn: int
+    planned: int
+    decided_at: int | None
+    saved: int | None
+    more: int | None
+    more_low: int | None
+    more_high: int | None
+    more_limit: int | None
+    n_simulated: int
+    series: tuple[WatchPoint, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Watched:
+    """A pair of equal chance: its models, its cluster, and the reviews asked for."""
+
+    pair: tuple[int, int]
+    cluster: str
+    required: int
+
+
+@dataclass(frozen=True, slots=True)
+class _State:
+    """What the votes say so far."""
+
+    decision: Decided
+    decided_at: int | None
+    low: float
+    high: float
+    signature: str
+    series: tuple[WatchPoint, ...]
+
+
+def watch_queue(
+    session: Session,
+    queue_id: int,
+    *,
+    margin: float = 0.0,
+    alpha: float = 0.05,
+    slice: Mapping[str, str] | None = None,
+    seed: int = 0,
+) -> list[Watch]:
+    """The state of the A/B of each two models of a queue.
+
+    Args:
+        margin: by how much b's win rate has to exceed one half, 0 to below 0.5.
+        alpha: chance of ever deciding wrongly.
+        slice: only pairs on examples of this slice; all by default.
+
+    Raises:
+        NotFound: the queue shows no pairs.
+        InvalidInput: margin or alpha is out of range.
+        CannotCompute: pairs were drawn with unequal chances and there is no anchor, or none is in
+            the slice.
+    """
+    if not 0 <= margin < 0.5 or not 0 < alpha < 1:
+        raise InvalidInput("A margin lies from 0 to below 0.5, alpha between 0 and 1.")
+    model_ids = models_of_queue(session, queue_id)
+    queue = get_queue(session, queue_id)
+    if queue.kind != "pair":
+        raise NotFound(f"The queue {queue.name!r} shows no pairs.", hint="Name a queue of pairs.")
+    watched = _watched_items(session, queue_id, slice or {})
+    cast = [vote for vote in cast_votes(session, queue_id) if vote.item_id in watched]
+    standing = [vote for vote in queue_votes(session, queue_id) if vote.item_id in watched]
+    found = []
+    for a_id, b_id in combinations(model_ids, 2):
+        plan: Counter[str] = Counter()
+        for item in watched.values():
+            if item.pair == (a_id, b_id):
+                plan[item.cluster] += item.required
+        found.append(
+            _watch(
+                [vote for vote in cast if vote.model_ids == (a_id, b_id)],
+                session.get_one(ModelVersion, a_id),
+                session.get_one(ModelVersion, b_id),
+                plan.total(),
+                plan=plan,
+                standing=[vote for vote in standing if vote.model_ids == (a_id, b_id)],
+                margin=margin,
+                alpha=alpha,
+                seed=seed,
+            )
+        )
+    return found
+
+
+def _watched_items(
+    session: Session, queue_id: int, slice: Mapping[str, str]
+) -> dict[int, _Watched]:
+    """Pairs of equal chances, by item."""
+    a, b = aliased(Generation), aliased(Generation)
+    query = (
+        select(
+            ReviewItem.id,
+            ReviewItem.stratum,
+            ReviewItem.inclusion_probability,
+            ReviewItem.required_reviews,
+            a.model_version_id,
+            b.model_version_id,
+            Example.group,
+            Example.id,
+            Example.slices,
+        )
+        .join(a, a.id == ReviewItem.generation_a_id)
+        .join(b, b.id == ReviewItem.generation_b_id)
+        .join(Example, Example.id == a.example_id)
+        .where(ReviewItem.queue_id == queue_id, ReviewItem.purpose == Purpose.REVIEW)
+    )
+    rows = session.execute(query).all()
+    chances = [row.inclusion_probability for row in rows]
+    if chances and max(chances) > ALIKE * min(chances):
+        rows = [row for row in rows if row.stratum == ANCHOR]
+        if not rows:
+            raise CannotCompute(
+                "The pairs of this queue were drawn with unequal chances, for which there is no "
+                "interval that may be watched.",
+                hint="Watch a random queue, or an active one for its anchor; the weighted win "
+                "rate is in `strop review status`.",
+            )
+    wanted = MetricSpec("win_rate", slice)
+    rows = [row for row in rows if wanted.covers(row.slices)]
+    if slice and not rows:
+        raise CannotCompute(f"No pair of the queue is in the slice of {wanted.label}.")
+    return {
+        row[0]: _Watched((row[4], row[5]), cluster_of(row.group, row[7]), row.required_reviews)
+        for row in rows
+    }
+
+
+def _watch(
+    votes: Sequence[Vote],
+    a: ModelVersion,
+    b: ModelVersion,
+    planned: int,
+    *,
+    margin: float,
+    alpha: float,
+    seed: int,
+    plan: Mapping[str, int] | None = None,
+    standing: Sequence[Vote] | None = None,
+) -> Watch:
+    """The state of one A/B.
+
+    Args:
+        votes: as they were cast, in that order, those that were withdrawn since among them.
+        plan: votes planned in each cluster; without it a cluster enters with its first vote alone.
+        standing: the votes that stand now; default: those of `votes` that were not withdrawn.
+    """
+    stands = [v for v in votes if v.withdrawn_at is None] if standing is None else standing
+    threshold = 0.5 + margin
+    state = _judge(votes, b.id, threshold=threshold, alpha=alpha, plan=plan)
+    figure = _figure(stands, b.id, state, alpha)
+    forecast = None
+    if state is None or state.decision == "undecided":
+        forecast = forecast_clusters(
+            _in_order(stands, b.id),
+            plan or {},
+            len(stands),
+            threshold=threshold,
+            alpha=alpha,
+            seed=seed,
+        )
+    decided_at, decision = (
+        (None, "undecided") if state is None else (state.decided_at, state.decision)
+    )
+    saved = None if decided_at is None else max(0, planned - decided_at)
+    withdrawn = sum(vote.withdrawn_at is not None for vote in votes)
+    verdict = _verdict(a.label, b.label, margin, decision)
+    return Watch(
+        model_a_id=a.id,
+        model_b_id=b.id,
+        model_a=a.label,
+        model_b=b.label,
+        margin=margin,
+        figure=figure,
+        decision=decision,
+        sentence=_sentence(verdict, saved, planned, forecast, figure.error)
+        + _since(withdrawn, decided_at)
+        + (f" {figure.note}" if figure.note else ""),
+        votes=len(stands),
+        cannot_judge=sum(vote.winner is Winner.CANNOT_JUDGE for vote in stands),
+        withdrawn=withdrawn,
+        planned=planned,
+        decided_at=decided_at,
+        saved=saved,
+        **_more(forecast),
+        n_simulated=sum(vote.simulated for vote in stands),
+        series=() if state is None else state.series,
+    )
+
+
+def _more(forecast: VoteForecast | None) -> dict[str, int | None]:
+    if forecast is None:
+        return dict.fromkeys(("more", "more_low", "more_high", "more_limit"))
+    return {
+        "more": forecast.more,
+        "more_low": forecast.low,
+        "more_high": forecast.high,
+        "more_limit": forecast.limit,
+    }
+
+
+def _judge(
+    votes: Sequence[Vote],
+    b_id: int,
+    *,
+    threshold: float,
+    alpha: float,
+    plan: Mapping[str, int] | None = None,
+) -> _State | None:
+    """The test on the votes as cast; None where nobody has judged."""
+    from evaluators.statistics.sequential import decide
+
+    if all(vote.winner is Winner.CANNOT_JUDGE for vote in votes):
+        return None
+    sequence = sequence_as_seen(votes, b_id, alpha=alpha, plan=plan)
+    stop = decide(sequence, threshold=threshold)
+    points = [
+        WatchPoint(n, float(mean), float(low), float(high))
+        for n, (mean, low, high) in enumerate(
+            zip(sequence.mean, sequence.low, sequence.high, strict=True), start=1
+        )
+        if not math.isnan(mean)
+    ]
+    decision = _DECISIONS[stop.decision]
+    return _State(
+        decision=decision,
+        decided_at=None if decision == "undecided" else stop.n,
+        low=points[-1].low,
+        high=points[-1].high,
+        signature=f"win_rate|ties:half|{sequence.signature}",
+        series=tuple(_thinned(points)),
+    )
+
+
+_DECISIONS: dict[str, Decided] = {
+    "above": "better",
+    "below": "not_better",
+    "continue": "undecided",
+}
+
+
+def _in_order(votes: Sequence[Vote], b_id: int) -> dict[str, list[float]]:
+    """The points of each cluster, in the order of its votes and of its first one."""
+    found: dict[str, list[float]] = {}
+    for vote in votes:
+        if (points := points_of(vote, b_id)) is not None:
+            found.setdefault(vote.cluster, []).append(points)
+    return found
+
+
+def _figure(votes: Sequence[Vote], b_id: int, state: _State | None, alpha: float) -> Measured:
+    """The mean over clusters of the votes that stand, beside the bounds of the test."""
+    points = list(_in_order(votes, b_id).values())
+    if state is None or not points:
+        return unknown("Nobody has voted on these models yet.")
+    value = fmean(fmean(of_cluster) for of_cluster in points)
+    outside = not state.low - ROUNDING <= value <= state.high + ROUNDING
+    return Measured(
+        value,
+        state.low,
+        state.high,
+        n=len(points),
+        level=1 - alpha,
+        rough=outside,
+        note=OUTSIDE if outside else "",
+        signature=state.signature,
+    )
+
+
+OUTSIDE = (
+    "The votes that stand now lie outside the interval, which later votes and withdrawals never "
+    "widen: people's answers changed on the way."
+)
+
+
+def _thinned(points: Sequence[WatchPoint]) -> list[WatchPoint]:
+    """About SERIES of the points, the last one among them."""
+    step = max(1, math.ceil(len(points) / SERIES))
+    kept = {*range(0, len(points), step), len(points) - 1}
+    return [points[i] for i in sorted(kept)]
+
+
+def _sentence(
+    verdict: str | None,
+    saved: int | None,
+    planned: int,
+    forecast: VoteForecast | None,
+    error: str | None,
+) -> str:
+    if verdict is not None:
+        rest = f" You may stop: {saved} votes saved against the fixed plan of {planned}."
+        return verdict + (rest if saved else "")
+    if error is not None:
+        return error
+    if forecast is None:
+        return "Not decided. It is too early to say how many votes it will take."
+    return f"Not decided. {forecast.sentence}"
+
+
+def _since(withdrawn: int, decided_at: int | None) -> str:
+    """What has to be known of withdrawn votes, as a sentence behind the others."""
+    if not withdrawn:
+        return ""
+    votes = "1 vote was" if withdrawn == 1 else f"{withdrawn} votes were"
+    if decided_at is None:
+        return f" {votes} withdrawn; nothing is decided on them."
+    return f" {votes} withdrawn; a decision stands as it was made."
+
+
+def _verdict(a: str, b: str, margin: float, decision: Decided) -> str | None:
+    if decision == "undecided":
+        return None
+    if margin == 0:
+        winner, loser = (b, a) if decision == "better" else (a, b)
+        return f"{winner} is preferred to {loser}."
+    is_or_not = "is" if decision == "better" else "is not"
+    return f"{b} {is_or_not} preferred to {a} by the margin of {margin:g}."

@@ -1,0 +1,313 @@
+"""Votes on blind pairs, in terms of models: counts, win rates with intervals, and side bias.
+
+A reviewer's latest vote on a pair counts; withdrawn ones do not. Ties, "both bad" and "cannot
+judge" are stated and not shared out: a win rate is a share of the decided votes. Where the design
+drew pairs with unequal chances, a vote weighs by the inverse of its pair's chance (Hajek).
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from itertools import combinations
+
+from sqlalchemy import ColumnElement, select
+from sqlalchemy.orm import Session, aliased
+
+from backend.errors import CannotCompute, NotFound
+from backend.services.review.counted import measures, stands
+from backend.services.review.opening.frames import identical_pairs
+from backend.services.review.queues import get_queue
+from backend.tables.accounts import User
+from backend.tables.datasets import Example
+from backend.tables.models import ModelVersion
+from backend.tables.review import Preference, Review, ReviewItem, ReviewQueue, ReviewState, Winner
+from backend.tables.runs import Generation
+from evaluators.statistics.intervals import wilson
+
+VERSION = 1
+_Sums = tuple[float, float]  # weighted wins and weight of a cluster
+
+
+@dataclass(frozen=True, slots=True)
+class Vote:
+    """One reviewer's vote on one pair.
+
+    Attributes:
+        winner_id: the model that was preferred; None when no side was.
+        winner_left: whether the preferred text stood on the left; None when no side was.
+        cluster: votes of one cluster (a group of examples) are not independent.
+        probability: the chance with which the design took the pair.
+        cast_at: when it was submitted here; None where it was imported, with a time of its own.
+        withdrawn_at: when the person's answer to the pair was withdrawn.
+    """
+
+    review_id: int
+    item_id: int
+    model_ids: tuple[int, int]
+    winner: Winner
+    winner_id: int | None
+    winner_left: bool | None
+    cluster: str
+    rater: str
+    simulated: bool
+    probability: float = 1.0
+    cast_at: datetime | None = None
+    withdrawn_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class WinRate:
+    """Share of the decided votes that prefer a model.
+
+    Attributes:
+        n: decided votes.
+        failed: votes that decide nothing (ties, both bad, cannot judge).
+    """
+
+    value: float
+    low: float
+    high: float
+    n: int
+    failed: int
+    signature: str
+
+
+@dataclass(frozen=True, slots=True)
+class PairSummary:
+    """The votes on two models. `win_rate` is that of b; `error` says why there is none.
+
+    Attributes:
+        left_wins, right_wins: decided votes by the side on which the winner stood.
+        n_votes: all votes, undecided ones included.
+        n_identical: pairs that were not shown because both models wrote the same text.
+        n_simulated: votes that a script wrote.
+    """
+
+    model_a_id: int
+    model_b_id: int
+    model_a: str
+    model_b: str
+    wins_a: int
+    wins_b: int
+    ties: int
+    both_bad: int
+    cannot_judge: int
+    left_wins: int
+    right_wins: int
+    n_votes: int
+    n_identical: int
+    n_simulated: int
+    win_rate: WinRate | None
+    error: str | None = None
+
+
+def models_of_queue(session: Session, queue_id: int) -> list[int]:
+    """Ids of the models whose outputs the queue shows, as they were named when it was opened."""
+    return [int(model_id) for model_id in get_queue(session, queue_id).design["model_ids"]]
+
+
+def queue_votes(session: Session, queue_id: int) -> list[Vote]:
+    """The votes that count: of each person the latest on a pair, in the order of submission."""
+    answers = _answers(session, queue_id, stands())
+    return list({(vote.item_id, vote.rater): vote for vote in answers}.values())
+
+
+def cast_votes(session: Session, queue_id: int) -> list[Vote]:
+    """The votes as they were first cast, those that were withdrawn since among them.
+
+    Nothing is ever taken out of this list, changed, or put in before its end: of a revised answer
+    the first stands here, and `withdrawn_at` is that of the answer that took its place.
+    """
+    first: dict[tuple[int, str], Vote] = {}
+    for vote in _answers(session, queue_id, (Review.state == ReviewState.SUBMITTED,)):
+        known = first.setdefault((vote.item_id, vote.rater), vote)
+        first[vote.item_id, vote.rater] = replace(known, withdrawn_at=vote.withdrawn_at)
+    return list(first.values())
+
+
+def points_of(vote: Vote, model_id: int) -> float | None:
+    """What a model gets from a vote: 1, 1/2 or 0; None where the vote judges nothing."""
+    if vote.winner is Winner.CANNOT_JUDGE:
+        return None
+    return 0.5 if vote.winner_id is None else float(vote.winner_id == model_id)
+
+
+def cluster_of(group: str | None, example_id: int) -> str:
+    """The cluster of an example: its group, or itself."""
+    return group if group is not None else f"example {example_id}"
+
+
+def _answers(
+    session: Session, queue_id: int, which: tuple[ColumnElement[bool], ...]
+) -> Iterator[Vote]:
+    """Measured votes in the order of submission.
+
+    A preference is stored when it is submitted, so that its id has that order; reviews begin with
+    the lease, and imported ones bring their own times.
+    """
+    a, b = aliased(Generation), aliased(Generation)
+    query = (
+        select(Review, ReviewItem, Preference, a, b.model_version_id, Example.group, User.pseudonym)
+        .join(ReviewItem, ReviewItem.id == Review.item_id)
+        .join(Preference, Preference.review_id == Review.id)
+        .join(a, a.id == ReviewItem.generation_a_id)
+        .join(b, b.id == ReviewItem.generation_b_id)
+        .join(Example, Example.id == a.example_id)
+        .join(User, User.id == Review.reviewer_id)
+        .where(ReviewItem.queue_id == queue_id, *which, *measures())
+        .order_by(Preference.id)
+    )
+    for review, item, preference, first, second_model_id, group, rater in session.execute(query):
+        winner = Winner(preference.winner)
+        models = (first.model_version_id, second_model_id)
+        decided = winner in (Winner.A, Winner.B)
+        yield Vote(
+            review_id=review.id,
+            item_id=item.id,
+            model_ids=models,
+            winner=winner,
+            winner_id=models[winner == Winner.B] if decided else None,
+            winner_left=(winner == Winner.A) == item.a_is_left if decided else None,
+            cluster=cluster_of(group, first.example_id),
+            rater=rater,
+            simulated=review.simulated,
+            probability=item.inclusion_probability,
+            cast_at=review.submitted_at if review.source == "desk" else None,
+            withdrawn_at=review.withdrawn_at,
+        )
+
+
+def win_rate(session: Session, queue_id: int, model_id: int, *, level: float = 0.95) -> WinRate:
+    """How often a model is preferred, with an interval clustered by group.
+
+    Raises:
+        CannotCompute: no decided vote on this model.
+    """
+    votes = [vote for vote in queue_votes(session, queue_id) if model_id in vote.model_ids]
+    return rate_of(votes, model_id, level=level)
+
+
+def rate_of(votes: Sequence[Vote], model_id: int, *, level: float = 0.95) -> WinRate:
+    """Win rate of a model among these votes; errors as `win_rate`.
+
+    Wilson's interval at the effective sample size: the number of votes divided by the design
+    effect of the clusters (Korn and Graubard 1998, Survey Methodology 24:193).
+    """
+    decided = [vote for vote in votes if vote.winner_id is not None]
+    if not decided:
+        raise CannotCompute(
+            f"No vote of {len(votes)} decides between the models.", hint="Gather more votes."
+        )
+    weights = _weights(decided)
+    clusters: dict[str, _Sums] = {}
+    for vote, weight in zip(decided, weights, strict=True):
+        won, size = clusters.get(vote.cluster, (0.0, 0.0))
+        clusters[vote.cluster] = won + weight * (vote.winner_id == model_id), size + weight
+    n, total = len(decided), sum(weights)
+    rate = sum(won for won, _ in clusters.values()) / total
+    weighted = not _are_alike(weights)
+    effective = _effective_size(list(clusters.values()), rate, n, weighted=weighted)
+    low, high = wilson(rate * effective, effective, level=level)
+    signature = (
+        f"win_rate|version:{VERSION}|of:decided votes|interval:wilson, effective n "
+        f"{effective:.1f}, clustered by group|level:{level:g}"
+    )
+    if weighted:
+        signature += "|weights:inverse chance of the pair"
+    return WinRate(rate, low, high, n, len(votes) - n, signature)
+
+
+def _weights(votes: Sequence[Vote]) -> list[float]:
+    """Inverse chances, of mean 1; exactly 1 where all chances are alike."""
+    chances = [vote.probability for vote in votes]
+    if _are_alike(chances):
+        return [1.0] * len(votes)
+    inverse = [1 / chance for chance in chances]
+    mean = sum(inverse) / len(inverse)
+    return [weight / mean for weight in inverse]
+
+
+def _are_alike(numbers: Sequence[float]) -> bool:
+    return max(numbers) - min(numbers) < 1e-12
+
+
+def preference_summary(session: Session, queue_id: int) -> list[PairSummary]:
+    """The votes of a queue for each two of its models."""
+    queue = get_queue(session, queue_id)
+    models = {
+        model_id: session.get_one(ModelVersion, model_id)
+        for model_id in models_of_queue(session, queue_id)
+    }
+    if len(models) < 2:
+        raise NotFound(f"The queue {queue.name!r} shows no pairs.", hint="Name a queue of pairs.")
+    votes = queue_votes(session, queue_id)
+    identical = _identical_pairs(session, queue)
+    return [
+        _summarise(
+            [vote for vote in votes if set(vote.model_ids) == {a, b}],
+            models[a],
+            models[b],
+            n_identical=identical.get((a, b), 0),
+        )
+        for a, b in combinations(models, 2)
+    ]
+
+
+def _identical_pairs(session: Session, queue: ReviewQueue) -> Mapping[tuple[int, int], int]:
+    """How many pairs of each two models were not shown since both wrote the same text.
+
+    Queues of before kept only the sum; it is counted anew from what the models wrote.
+    """
+    design = queue.design
+    if "identical" in design:
+        return {(a, b): n for a, b, n in design["identical"]}
+    if not design["n_identical"]:
+        return {}
+    return identical_pairs(session, queue.generation_run_id, design["model_ids"])
+
+
+def _effective_size(clusters: Sequence[_Sums], rate: float, n: int, *, weighted: bool) -> float:
+    """Votes divided by their design effect, of clusters and of weights.
+
+    With no variance to see, the number of clusters; Kish's (1965) where the votes are weighted.
+    """
+    k, total = len(clusters), sum(size for _, size in clusters)
+    if rate in (0.0, 1.0) or k < 2:
+        return total**2 / sum(size**2 for _, size in clusters) if weighted else float(k)
+    between = sum((won - rate * size) ** 2 for won, size in clusters)
+    clustered = between / total**2 * k / (k - 1)
+    simple = rate * (1 - rate) / (n - 1)
+    return n / max(1.0, clustered / simple)
+
+
+def _summarise(
+    votes: Sequence[Vote], a: ModelVersion, b: ModelVersion, *, n_identical: int
+) -> PairSummary:
+    answers = Counter(vote.winner for vote in votes)
+    wins = Counter(vote.winner_id for vote in votes)
+    rate, error = None, None
+    try:
+        rate = rate_of(votes, b.id)
+    except CannotCompute as undefined:
+        error = str(undefined)
+    return PairSummary(
+        model_a_id=a.id,
+        model_b_id=b.id,
+        model_a=a.label,
+        model_b=b.label,
+        wins_a=wins[a.id],
+        wins_b=wins[b.id],
+        ties=answers[Winner.TIE],
+        both_bad=answers[Winner.BOTH_BAD],
+        cannot_judge=answers[Winner.CANNOT_JUDGE],
+        left_wins=sum(vote.winner_left is True for vote in votes),
+        right_wins=sum(vote.winner_left is False for vote in votes),
+        n_votes=len(votes),
+        n_identical=n_identical,
+        n_simulated=sum(vote.simulated for vote in votes),
+        win_rate=rate,
+        error=error,
+    )

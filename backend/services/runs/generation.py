@@ -1,0 +1,255 @@
+"""Generation runs: what is to be written by which model, what is there, and what is still lacking.
+
+The ledger is the table: one row for each (run, model, example, sample), whether a text or the
+reason why there is none. A failed prompt is final, unless `clear_failed` takes it out again.
+Knows nothing of engines but their values; a transaction is never open while a model works.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from sqlalchemy import case, delete, func, select
+from sqlalchemy.orm import Session
+
+from backend.engines.base import GenerationRequest, GenerationResult, SamplingParams
+from backend.errors import InvalidInput, NotFound
+from backend.services.datasets.leaks import Acceptance
+from backend.services.datasets.prompts import chat_messages
+from backend.services.ledger import insert_missing
+from backend.services.runs.leaks import settle_run_leaks
+from backend.tables.datasets import DatasetVersion, Example, Split
+from backend.tables.models import ModelVersion
+from backend.tables.review import ReviewItem
+from backend.tables.runs import Generation, GenerationRun, GenerationRunModel
+from backend.tables.scoring import Score
+
+Unit = tuple[int, int, int]  # model version, example, sample
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How much of a ledger is there; `failed` of the `done` have an error in place of a result."""
+
+    done: int
+    total: int
+    failed: int
+
+    @property
+    def missing(self) -> int:
+        """Units that are not in the ledger."""
+        return self.total - self.done
+
+
+def create_run(
+    session: Session,
+    *,
+    project_id: int,
+    dataset_version_id: int,
+    split: str,
+    model_ids: Sequence[int],
+    engine: str,
+    params: SamplingParams,
+    example_ids: Sequence[int] | None = None,
+    samples: int = 1,
+    created_by_id: int | None = None,
+    accept_leaks: Acceptance | None = None,
+) -> GenerationRun:
+    """Lay down a run of several models on the same examples.
+
+    Args:
+        example_ids: only these examples of the split; None is all of them.
+        samples: texts for each example and model; more than 1 needs a temperature above 0.
+        accept_leaks: who lets the run measure a model by what it was nearly trained on, and why.
+
+    Raises:
+        LeakRefused: a model was trained on near-duplicates of the examples.
+        InvalidInput: no model, no example, an example of elsewhere, or greedy repeats.
+        NotFound: the dataset version or a model is not of this project.
+    """
+    version = session.get(DatasetVersion, dataset_version_id)
+    if version is None or version.dataset.project_id != project_id:
+        raise NotFound(f"The project has no dataset version {dataset_version_id}.")
+    _check_models(session, project_id, model_ids)
+    _check_examples(session, dataset_version_id, split, example_ids)
+    if samples < 1 or (samples > 1 and params.temperature == 0):
+        raise InvalidInput(
+            f"{samples} samples of the same prompt cannot be drawn at temperature 0.",
+            hint="Ask for one sample, or set a temperature above 0.",
+        )
+    settle_run_leaks(
+        session, project_id, version, split, model_ids, example_ids, accept=accept_leaks
+    )
+    run = GenerationRun(
+        project_id=project_id,
+        dataset_version_id=dataset_version_id,
+        split=str(split),
+        example_ids=None if example_ids is None else list(example_ids),
+        engine=engine,
+        params=asdict(params),
+        samples=samples,
+        created_by_id=created_by_id,
+    )
+    session.add(run)
+    session.flush()
+    for position, model_id in enumerate(model_ids):
+        session.add(GenerationRunModel(run_id=run.id, model_version_id=model_id, position=position))
+    session.flush()
+    return run
+
+
+def _check_models(session: Session, project_id: int, model_ids: Sequence[int]) -> None:
+    if not model_ids or len(set(model_ids)) != len(model_ids):
+        raise InvalidInput(
+            "A run needs at least one model, and each only once.", hint="Name them with --models."
+        )
+    known = select(ModelVersion.id).where(
+        ModelVersion.id.in_(model_ids), ModelVersion.project_id == project_id
+    )
+    if unknown := set(model_ids) - set(session.scalars(known)):
+        raise NotFound(f"The project has no model version {min(unknown)}.")
+
+
+def _check_examples(
+    session: Session, dataset_version_id: int, split: str, example_ids: Sequence[int] | None
+) -> None:
+    if split not in set(Split):
+        raise InvalidInput(f"There is no split {split!r}.", hint="Use train, validation or test.")
+    of_split = select(Example.id).where(
+        Example.dataset_version_id == dataset_version_id, Example.split == split
+    )
+    known = set(session.scalars(of_split))
+    if not known or example_ids == []:
+        raise InvalidInput(f"The split {split!r} of this dataset has no examples to run on.")
+    if strangers := set(example_ids or ()) - known:
+        raise InvalidInput(f"Example {min(strangers)} is not in the split {split!r}.")
+
+
+def get_run(session: Session, run_id: int, *, project_id: int | None = None) -> GenerationRun:
+    """A run by its id, of one project if one is named.
+
+    Raises:
+        NotFound: there is none.
+    """
+    run = session.get(GenerationRun, run_id)
+    if run is None or (project_id is not None and run.project_id != project_id):
+        raise NotFound(f"There is no run {run_id}.", hint="See `strop report` for the runs.")
+    return run
+
+
+def list_runs(session: Session, project_id: int, *, limit: int = 100) -> list[GenerationRun]:
+    """The newest runs of a project first."""
+    query = select(GenerationRun).where(GenerationRun.project_id == project_id)
+    return list(session.scalars(query.order_by(GenerationRun.id.desc()).limit(limit)))
+
+
+def run_params(run: GenerationRun) -> SamplingParams:
+    """The decoding parameters of a run; engines give every request a seed of its own from these."""
+    return SamplingParams(**run.params)
+
+
+def examples_of_run(session: Session, run: GenerationRun) -> list[Example]:
+    """The examples that a run covers, in order of id."""
+    query = select(Example).where(
+        Example.dataset_version_id == run.dataset_version_id, Example.split == run.split
+    )
+    found = session.scalars(query.order_by(Example.id))
+    if run.example_ids is None:
+        return list(found)
+    chosen = set(run.example_ids)
+    return [example for example in found if example.id in chosen]
+
+
+def count_examples(session: Session, run: GenerationRun) -> int:
+    """How many examples a run covers."""
+    if run.example_ids is not None:
+        return len(set(run.example_ids))
+    query = select(func.count(Example.id)).where(
+        Example.dataset_version_id == run.dataset_version_id, Example.split == run.split
+    )
+    return session.scalar(query) or 0
+
+
+def pending_requests(session: Session, run_id: int) -> list[GenerationRequest]:
+    """Requests for what the ledger lacks; their key is the unit."""
+    run = get_run(session, run_id)
+    written = select(Generation.model_version_id, Generation.example_id, Generation.sample).where(
+        Generation.run_id == run_id
+    )
+    there = {tuple(unit) for unit in session.execute(written)}
+    requests = []
+    for example in examples_of_run(session, run):
+        messages = chat_messages(example)
+        for model in run.models:
+            for sample in range(run.samples):
+                unit = (model.id, example.id, sample)
+                if unit not in there:
+                    key = unit_key(unit)
+                    requests.append(GenerationRequest(key, model.serving_name, messages))
+    return requests
+
+
+def unit_key(unit: Unit) -> str:
+    """A unit of the ledger as the key of its request."""
+    return ":".join(str(part) for part in unit)
+
+
+def parse_unit_key(key: str) -> Unit:
+    """The unit of the ledger that a request's key names."""
+    model_id, example_id, sample = (int(part) for part in key.split(":"))
+    return model_id, example_id, sample
+
+
+def save_generations(session: Session, run_id: int, results: Iterable[GenerationResult]) -> int:
+    """Write answers into the ledger; what is there already stays. Returns how many were new."""
+    return insert_missing(session, Generation, [_ledger_row(run_id, r) for r in results])
+
+
+def _ledger_row(run_id: int, result: GenerationResult) -> Mapping[str, Any]:
+    model_id, example_id, sample = parse_unit_key(result.key)
+    return {
+        "run_id": run_id,
+        "model_version_id": model_id,
+        "example_id": example_id,
+        "sample": sample,
+        "text": result.text,
+        "error": result.error,
+        "finish_reason": result.finish_reason,
+        "token_logprobs": [round(p, 4) for p in result.token_logprobs],
+        "prompt_tokens": result.prompt_tokens,
+        "completion_tokens": result.completion_tokens,
+        "truncated_tokens": result.truncated_tokens,
+        "latency_s": result.latency_s,
+    }
+
+
+def clear_failed(session: Session, run_id: int) -> int:
+    """Take failed prompts (and their scores) out of the ledger so that they are tried again."""
+    failed = (
+        select(Generation.id)
+        .where(Generation.run_id == run_id, Generation.error.is_not(None))
+        .where(~select(ReviewItem.id).where(ReviewItem.generation_a_id == Generation.id).exists())
+        .where(~select(ReviewItem.id).where(ReviewItem.generation_b_id == Generation.id).exists())
+    )
+    ids = list(session.scalars(failed))
+    for some in _slices_of(ids, 500):
+        session.execute(delete(Score).where(Score.generation_id.in_(some)))
+        session.execute(delete(Generation).where(Generation.id.in_(some)))
+    return len(ids)
+
+
+def _slices_of(ids: Sequence[int], size: int) -> Iterable[Sequence[int]]:
+    return (ids[start : start + size] for start in range(0, len(ids), size))
+
+
+def run_progress(session: Session, run_id: int) -> Progress:
+    """How much of a run is written."""
+    run = get_run(session, run_id)
+    failed = func.sum(case((Generation.error.is_not(None), 1), else_=0))
+    done, wrong = session.execute(
+        select(func.count(Generation.id), failed).where(Generation.run_id == run_id)
+    ).one()
+    total = count_examples(session, run) * len(run.models) * run.samples
+    return Progress(done=done, total=total, failed=int(wrong or 0))

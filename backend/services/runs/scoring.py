@@ -1,0 +1,269 @@
+"""Score runs: which metrics on which slices of a generation run, and the scores themselves.
+
+The ledger is the table: one row for each (score run, generation, metric). A generation that failed
+gets a score with an error, so that nothing is dropped. The figures made of them are computed in
+backend/services/figures.py and offered here too.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import Text, case, cast, func, select
+from sqlalchemy.orm import Session, selectinload
+
+from backend.errors import InvalidInput
+from backend.services.ledger import insert_missing
+from backend.services.metric_specs import (
+    BUILT_IN,
+    AllowedMetrics,
+    MetricSpec,
+    allowed_metrics,
+    get_score_run,
+    metric_specs,
+    parse_metric_specs,
+)
+from backend.services.runs.figures import (
+    ModelFigure,
+    PairedFigure,
+    class_report,
+    model_figure,
+    model_figures,
+    paired_figure,
+    paired_figures,
+)
+from backend.services.runs.generation import Progress, examples_of_run, get_run
+from backend.tables.datasets import Example
+from backend.tables.runs import Generation
+from backend.tables.scoring import Score, ScoreRun
+
+if TYPE_CHECKING:
+    from evaluators.metric import Metric
+    from evaluators.types import Sample
+    from evaluators.types import Score as Scored
+
+__all__ = [
+    "AllowedMetrics",
+    "MetricSpec",
+    "ModelFigure",
+    "PairedFigure",
+    "allowed_metrics",
+    "class_report",
+    "create_score_run",
+    "get_score_run",
+    "list_score_runs",
+    "load_generations",
+    "metric_specs",
+    "model_figure",
+    "model_figures",
+    "paired_figure",
+    "paired_figures",
+    "parse_metric_specs",
+    "pending_units",
+    "sample_of",
+    "save_scores",
+    "score_progress",
+    "score_units",
+]
+
+DEFAULT_SEED = 7
+
+
+@dataclass(frozen=True, slots=True)
+class ScoreUnit:
+    """A generation with the metrics that the ledger lacks of it."""
+
+    generation_id: int
+    metrics: tuple[str, ...]
+
+
+def create_score_run(
+    session: Session,
+    *,
+    generation_run_id: int,
+    metrics: Sequence[str],
+    seed: int = DEFAULT_SEED,
+    allowed: AllowedMetrics = BUILT_IN,
+) -> ScoreRun:
+    """Lay down the scoring of a run.
+
+    Args:
+        metrics: `name` or `name@key=value`.
+        seed: of the bootstrap of every figure.
+
+    Raises:
+        Forbidden: a metric that the project may not use.
+        InvalidInput: a metric is unknown, or a slice has no example in the run.
+    """
+    run = get_run(session, generation_run_id)
+    specs = parse_metric_specs(metrics, allowed)
+    slices = _slices_of_run(session, generation_run_id)
+    for spec in specs:
+        if not any(spec.covers(found) for found in slices.values()):
+            known = sorted({f"{k}={v}" for found in slices.values() for k, v in found.items()})
+            raise InvalidInput(
+                f"No example of run {run.id} is in the slice of {spec.label!r}.",
+                hint=f"Known slices: {', '.join(known[:20]) or 'none'}.",
+            )
+    row = ScoreRun(
+        generation_run_id=generation_run_id,
+        metrics=[
+            {
+                "metric": spec.metric,
+                "slice": dict(spec.slice),
+                "version": allowed.resolve([spec.metric])[0].version,
+            }
+            for spec in specs
+        ],
+        seed=seed,
+    )
+    session.add(row)
+    session.flush()
+    return row
+
+
+def list_score_runs(session: Session, generation_run_id: int) -> list[ScoreRun]:
+    """The scorings of a run, oldest first."""
+    query = select(ScoreRun).where(ScoreRun.generation_run_id == generation_run_id)
+    return list(session.scalars(query.order_by(ScoreRun.id)))
+
+
+def _slices_of_run(session: Session, generation_run_id: int) -> dict[int, Mapping[str, Any]]:
+    run = get_run(session, generation_run_id)
+    return {example.id: example.slices for example in examples_of_run(session, run)}
+
+
+def pending_units(session: Session, score_run_id: int) -> list[ScoreUnit]:
+    """What the ledger lacks, by generation, in order of id."""
+    run = get_score_run(session, score_run_id)
+    wanted = _metrics_by_example(session, run)
+    there: dict[int, set[str]] = {}
+    scored = select(Score.generation_id, Score.metric).where(Score.score_run_id == score_run_id)
+    for generation_id, metric in session.execute(scored):
+        there.setdefault(generation_id, set()).add(metric)
+    written = select(Generation.id, Generation.example_id).where(
+        Generation.run_id == run.generation_run_id
+    )
+    units = []
+    for generation_id, example_id in session.execute(written.order_by(Generation.id)):
+        have = there.get(generation_id, set())
+        lacking = tuple(m for m in wanted.get(example_id, ()) if m not in have)
+        if lacking:
+            units.append(ScoreUnit(generation_id, lacking))
+    return units
+
+
+def _metrics_by_example(session: Session, run: ScoreRun) -> dict[int, tuple[str, ...]]:
+    specs = metric_specs(run)
+    return {
+        example_id: _metrics_for(specs, slices)
+        for example_id, slices in _slices_of_run(session, run.generation_run_id).items()
+    }
+
+
+def _metrics_for(specs: Sequence[MetricSpec], slices: Mapping[str, Any]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(spec.metric for spec in specs if spec.covers(slices)))
+
+
+def load_generations(session: Session, ids: Sequence[int]) -> list[Generation]:
+    """Generations with their examples, in order of id."""
+    query = select(Generation).where(Generation.id.in_(ids)).order_by(Generation.id)
+    return list(session.scalars(query.options(selectinload(Generation.example))))
+
+
+def sample_of(generation: Generation, example: Example) -> Sample:
+    """What an evaluator is shown of a generation."""
+    from evaluators.types import Sample
+
+    return Sample(
+        id=f"{example.external_id}:{generation.sample}",
+        prediction=generation.text or "",
+        references=tuple(example.references),
+        context=example.context,
+        input=example.input,
+        group=example.group,
+        slices={key: str(value) for key, value in example.slices.items()},
+        logprobs=tuple(generation.token_logprobs),
+        seconds=generation.latency_s,
+        tokens=generation.completion_tokens,
+    )
+
+
+def score_units(
+    units: Sequence[ScoreUnit],
+    generations: Sequence[Generation],
+    *,
+    allowed: AllowedMetrics = BUILT_IN,
+) -> list[dict[str, Any]]:
+    """Ledger rows for the units; `generations` must hold all of theirs. Touches no database.
+
+    Raises:
+        Forbidden: a metric that the project may not use (any more).
+    """
+    known = {g.id: (g, sample_of(g, g.example)) for g in generations}
+    names = list(dict.fromkeys(name for unit in units for name in unit.metrics))
+    rows: list[dict[str, Any]] = []
+    for metric in allowed.resolve(names):
+        rows += _score_with(
+            metric, [known[unit.generation_id] for unit in units if metric.name in unit.metrics]
+        )
+    return rows
+
+
+def _score_with(
+    metric: Metric, lacking: Sequence[tuple[Generation, Sample]]
+) -> list[dict[str, Any]]:
+    from evaluators.types import Score as Scored
+
+    written = [(generation, sample) for generation, sample in lacking if generation.error is None]
+    scores = metric.score([sample for _, sample in written])
+    signature = metric.signature(scores)
+    rows = [_ledger_row(g, metric, s, signature) for (g, _), s in zip(written, scores, strict=True)]
+    for generation, _ in lacking:
+        if generation.error is not None:
+            failed = Scored(None, error=f"nothing was generated: {generation.error}")
+            rows.append(_ledger_row(generation, metric, failed, signature))
+    return rows
+
+
+def _ledger_row(
+    generation: Generation, metric: Metric, score: Scored, signature: str
+) -> dict[str, Any]:
+    return {
+        "generation_id": generation.id,
+        "metric": metric.name,
+        "value": score.value,
+        "error": score.error,
+        "not_applicable": score.not_applicable,
+        "label": score.label,
+        "explanation": score.explanation,
+        "spans": [asdict(span) for span in score.spans],
+        "stats": list(score.stats),
+        "signature": signature,
+    }
+
+
+def save_scores(session: Session, score_run_id: int, rows: Sequence[Mapping[str, Any]]) -> int:
+    """Write scores into the ledger; what is there already stays. Returns how many were new."""
+    return insert_missing(session, Score, [{"score_run_id": score_run_id, **row} for row in rows])
+
+
+def score_progress(session: Session, score_run_id: int) -> Progress:
+    """How many of the scores are there; the total counts what is generated by now."""
+    run = get_score_run(session, score_run_id)
+    specs = metric_specs(run)
+    slices = cast(Example.slices, Text)  # JSON has no equality on PostgreSQL
+    written = (
+        select(slices, func.count(Generation.id))
+        .join(Example, Example.id == Generation.example_id)
+        .where(Generation.run_id == run.generation_run_id)
+        .group_by(slices)
+    )
+    total = sum(n * len(_metrics_for(specs, json.loads(s))) for s, n in session.execute(written))
+    wrong = func.sum(case((Score.error.is_not(None), 1), else_=0))
+    counts = select(func.count(Score.id), wrong).where(Score.score_run_id == score_run_id)
+    done, failed = session.execute(counts).one()
+    return Progress(done=done, total=total, failed=int(failed or 0))

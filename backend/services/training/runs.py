@@ -1,0 +1,339 @@
+"""Training runs: a frozen set and a configuration under a bar that was set before.
+
+What the trainer reads is written by backend/services/training_files.py; the trainer itself is a
+process of its own (`python -m training.sft`), started by backend/jobs/train.py. Knows nothing of
+torch.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from backend.engines.adapters.config import read_json_object, unserved_by_vllm
+from backend.errors import Conflict, Forbidden, InvalidInput, NotFound
+from backend.services import projects
+from backend.services.models.adapter_files import project_artifacts
+from backend.services.models.cards import write_card
+from backend.services.models.versions import (
+    SeenAdapter,
+    SeenModel,
+    check_name,
+    register_adapter,
+    register_full_model,
+    see_adapter,
+    see_model,
+)
+from backend.services.training.files import run_files, write_run_files
+from backend.services.training.start import require_known_start, resolve_start, resolve_start_from
+from backend.services.training.validation import SHARE
+from backend.settings import Settings
+from backend.tables.curation import TrainingSet
+from backend.tables.models import ModelVersion
+from backend.tables.projects import Project, SuccessManifest
+from backend.tables.training import TrainingRun
+from training.config import (
+    RESULT_NAME,
+    ConfigError,
+    Method,
+    Reporter,
+    TrainingConfig,
+    parse_config,
+    progress_file,
+)
+
+OURS = (
+    "base_model",
+    "train_file",
+    "validation_file",
+    "output_dir",
+    "manifest_digest",
+    "training_set_digest",
+)
+
+_WATCHING = ("early_stopping_patience", "search", "validation_share")
+
+
+def create_training_run(
+    session: Session,
+    *,
+    project_id: int,
+    training_set_id: int,
+    adapter_name: str,
+    config: Mapping[str, Any],
+    settings: Settings,
+    start: str | None = None,
+    created_by_id: int | None = None,
+) -> TrainingRun:
+    """Lay down a training run and write what its trainer reads.
+
+    Args:
+        config: keys of `training.config.TrainingConfig`, without those that Strop fills in.
+        start: the model to go on from (`champion`, `v1`, `v1@2`); None begins from the base.
+
+    Raises:
+        Conflict: no success manifest is set.
+        InvalidInput: the configuration is not valid, or the set has no row to train on.
+        NotFound: the project has no such training set, or no such model to start from.
+        Forbidden: `start_from` is not the folder of a model of this project.
+    """
+    check_name(adapter_name)
+    manifest = _require_manifest(session, project_id)
+    training_set = session.get(TrainingSet, training_set_id)
+    if training_set is None or training_set.project_id != project_id:
+        raise NotFound(f"The project has no training set {training_set_id}.")
+    _refuse_ours(config)
+    begin, resolved = (
+        resolve_start_from(session, project_id, config)
+        if start is None
+        else resolve_start(session, project_id, start, config)
+    )
+    run = TrainingRun(
+        project_id=project_id,
+        training_set_id=training_set_id,
+        start_model_id=None if begin is None else begin.id,
+        manifest_id=manifest.id,
+        adapter_name=adapter_name,
+        config=resolved,
+        output_dir="",
+        created_by_id=created_by_id,
+    )
+    session.add(run)
+    session.flush()
+    run.output_dir = str(project_artifacts(settings, project_id) / f"{adapter_name}-run-{run.id}")
+    write_run_files(session, run, resolve_config(session, run, settings), settings)
+    session.flush()
+    return run
+
+
+def check_training_config(config: Mapping[str, Any]) -> None:
+    """Check the keys of a configuration that a plan gives, before there is a set to train on.
+
+    Raises:
+        InvalidInput: a key is unknown or Strop's own, or a value is wrong.
+    """
+    _refuse_ours(config)
+    later = {
+        **dict.fromkeys(("base_model", "train_file", "output_dir"), "later"),
+        "manifest_digest": "0" * 64,
+        "validation_file": "later" if _is_watched(config) else None,
+    }
+    _parsed({**_shared(config), **config, **later})
+
+
+def refuse_reporters(config: Mapping[str, Any]) -> None:
+    """Refuse a configuration out of a request that would have the server send figures elsewhere.
+
+    The packages report under the accounts and to the addresses of the server's own environment.
+
+    Raises:
+        Forbidden: it names a reporter other than TensorBoard, which writes beside the adapter.
+    """
+    named = config.get("report_to") or ()
+    told = named if isinstance(named, list | tuple) else [named]
+    if away := [str(name)[:40] for name in told if name != Reporter.TENSORBOARD]:
+        raise Forbidden(
+            f"A request may not have the loss sent to {away[0]!r}.",
+            hint="Leave report_to out, or start the training at the server's command line.",
+        )
+
+
+def _refuse_ours(config: Mapping[str, Any]) -> None:
+    if given := sorted(set(config) & set(OURS)):
+        raise InvalidInput(f"Strop fills in {', '.join(given)} itself.", hint="Leave it out.")
+
+
+def _is_watched(config: Mapping[str, Any]) -> bool:
+    return any(config.get(key) for key in _WATCHING)
+
+
+def _shared(config: Mapping[str, Any]) -> dict[str, Any]:
+    """The share of preferences that validates a training which is watched, where none is named."""
+    by_preferences = config.get("method") in (Method.DPO, Method.KTO)
+    unsaid = config.get("validation_share") is None
+    return {"validation_share": SHARE} if _is_watched(config) and by_preferences and unsaid else {}
+
+
+def _parsed(values: Mapping[str, Any]) -> TrainingConfig:
+    try:
+        return parse_config(values, source="the training configuration")
+    except ConfigError as error:
+        raise InvalidInput(error.message, hint=error.hint) from error
+
+
+def _require_manifest(session: Session, project_id: int) -> SuccessManifest:
+    try:
+        return projects.current_manifest(session, project_id)
+    except Conflict as error:
+        raise Conflict(
+            "Training refuses to start: no success manifest is set.",
+            hint="Set the bar first: strop manifest set FILE",
+        ) from error
+
+
+def resolve_config(session: Session, run: TrainingRun, settings: Settings) -> TrainingConfig:
+    """The whole configuration of a run, checked.
+
+    Raises:
+        InvalidInput: a key is unknown or a value is wrong.
+    """
+    project = session.get_one(Project, run.project_id)
+    files = run_files(run, settings)
+    values = {
+        "threads": settings.torch_threads,
+        "price_per_hour": settings.price_per_hour,
+        **run.config,
+        **_shared(run.config),
+        "base_model": _local_path(project.base_model),
+        "train_file": str(files.train),
+        "validation_file": str(files.validation) if _is_watched(run.config) else None,
+        "output_dir": run.output_dir,
+        "manifest_digest": session.get_one(SuccessManifest, run.manifest_id).digest,
+        "training_set_digest": session.get_one(TrainingSet, run.training_set_id).digest,
+    }
+    return _parsed(values)
+
+
+def _local_path(base_model: str) -> str:
+    """A folder as an absolute path, since the trainer may have another working directory."""
+    folder = Path(base_model)
+    return str(folder.resolve()) if folder.is_dir() else base_model
+
+
+def serving_notes(run: TrainingRun) -> list[str]:
+    """What vLLM will not serve of the adapter that a run trains, in sentences, known before."""
+    lora = run.config.get("lora") or {}
+    space = run.config.get("search") or {}
+    ranks = [lora.get("rank") or 0, *(space.get("rank") or ())]
+    return unserved_by_vllm(rank=max(int(rank) for rank in ranks), dora=bool(lora.get("dora")))
+
+
+def get_training_run(
+    session: Session, run_id: int, *, project_id: int | None = None
+) -> TrainingRun:
+    """A training run by its id, of one project if one is named.
+
+    Raises:
+        NotFound: there is none.
+    """
+    run = session.get(TrainingRun, run_id)
+    if run is None or (project_id is not None and run.project_id != project_id):
+        raise NotFound(f"There is no training run {run_id}.")
+    return run
+
+
+def list_training_runs(session: Session, project_id: int) -> list[TrainingRun]:
+    """The training runs of a project, newest first."""
+    query = select(TrainingRun).where(TrainingRun.project_id == project_id)
+    return list(session.scalars(query.order_by(TrainingRun.id.desc())))
+
+
+def trained_model(session: Session, run_id: int) -> ModelVersion | None:
+    """The adapter that a training run gave, if it has."""
+    return session.scalar(select(ModelVersion).where(ModelVersion.training_run_id == run_id))
+
+
+def training_progress(run: TrainingRun) -> list[dict[str, Any]]:
+    """The loss curve so far: {"step", "epoch", "loss" or "eval_loss", "learning_rate", "time"}.
+
+    A last line that is half written is left out.
+    """
+    if curve := run.result.get("loss_curve"):
+        return list(curve)
+    file = progress_file(Path(run.output_dir))
+    if not file.is_file():
+        return []
+    lines = file.read_text(encoding="utf-8").splitlines(keepends=True)
+    return [json.loads(line) for line in lines if line.endswith("\n")]
+
+
+@dataclass(frozen=True, slots=True)
+class TrainedWeights:
+    """What a trainer left: its record, and its weights as they were read."""
+
+    result: dict[str, Any]
+    seen: SeenAdapter | SeenModel
+
+
+def read_result(run: TrainingRun, base_model: str) -> TrainedWeights:
+    """Read what the trainer of a run has left; no transaction should be open.
+
+    Raises:
+        NotFound: the trainer has left no result.
+        InvalidInput: its weights are not finite, or do not fit the base.
+    """
+    folder = Path(run.output_dir)
+    if not (folder / RESULT_NAME).is_file():
+        raise NotFound(f"Training run {run.id} has left no adapter.", hint="See its log.")
+    result = read_json_object(folder / RESULT_NAME)
+    full = bool(result.get("model_sha256"))
+    return TrainedWeights(result, see_model(folder) if full else see_adapter(folder, base_model))
+
+
+def finish_training_run(
+    session: Session,
+    run_id: int,
+    *,
+    settings: Settings,
+    now: datetime,
+    weights: TrainedWeights | None = None,
+) -> ModelVersion:
+    """Register the finished adapter, once however often this is called, and keep its record.
+
+    Args:
+        weights: what `read_result` read before this transaction; None reads it now.
+
+    Raises:
+        NotFound: the trainer has left no result.
+        Forbidden: it went on from other weights than the run names.
+    """
+    run = get_training_run(session, run_id)
+    model = trained_model(session, run_id)
+    if model is None or not run.result:
+        base_model = session.get_one(Project, run.project_id).base_model
+        weights = weights or read_result(run, base_model)
+        require_known_start(session, run, weights.result)
+        model = model or _register(session, run, weights.seen, settings)
+        run.result = weights.result
+    run.finished_at = run.finished_at or now
+    session.flush()
+    write_card(session, model)
+    return model
+
+
+def _register(
+    session: Session, run: TrainingRun, seen: SeenAdapter | SeenModel, settings: Settings
+) -> ModelVersion:
+    folder, name = Path(run.output_dir), run.adapter_name
+    asked: dict[str, Any] = {"settings": settings, "training_run_id": run.id}
+    if isinstance(seen, SeenModel):
+        return register_full_model(session, run.project_id, name, folder, seen=seen, **asked)
+    return register_adapter(session, run.project_id, name, folder, seen=seen, **asked)
+
+
+def planned_epochs(run: TrainingRun) -> float:
+    """How many passes over the rows a run was asked for."""
+    return float(run.config.get("epochs", TrainingConfig.model_fields["epochs"].default))
+
+
+def find_training_set(session: Session, project_id: int, name: str) -> TrainingSet:
+    """A frozen training set by its name.
+
+    Raises:
+        NotFound: the project has none of that name; the message lists those it has.
+    """
+    query = select(TrainingSet).where(TrainingSet.project_id == project_id)
+    sets = {row.name: row for row in session.scalars(query)}
+    if name not in sets:
+        raise NotFound(
+            f"There is no training set named {name!r}.",
+            hint=f"Known: {', '.join(sorted(sets)) or 'none; freeze one with strop set freeze'}.",
+        )
+    return sets[name]

@@ -1,0 +1,1 @@
+"""Verdicts: a candidate compared with the baseline, judged by the bar, promoted or held."""

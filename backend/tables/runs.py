@@ -1,0 +1,74 @@
+"""Generation runs and what the models wrote: the ledger of (run, model, example, sample)."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ForeignKey, Index, String, UniqueConstraint
+from sqlalchemy.orm import Mapped, mapped_column, relationship
+
+from backend.db import Base, utc_now
+from backend.tables.datasets import DatasetVersion, Example
+from backend.tables.models import ModelVersion
+
+
+class GenerationRun(Base):
+    """Several models on the same examples with the same decoding parameters."""
+
+    __tablename__ = "generation_runs"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    project_id: Mapped[int] = mapped_column(ForeignKey("projects.id"), index=True)
+    dataset_version_id: Mapped[int] = mapped_column(ForeignKey("dataset_versions.id"))
+    split: Mapped[str] = mapped_column(String(16))
+    example_ids: Mapped[list[Any] | None]
+    engine: Mapped[str] = mapped_column(String(32))
+    params: Mapped[dict[str, Any]]
+    samples: Mapped[int] = mapped_column(default=1)
+    created_by_id: Mapped[int | None] = mapped_column(ForeignKey("users.id"))
+    created_at: Mapped[datetime] = mapped_column(default=utc_now)
+
+    dataset_version: Mapped[DatasetVersion] = relationship()
+    models: Mapped[list[ModelVersion]] = relationship(
+        secondary="generation_run_models", order_by="GenerationRunModel.position"
+    )
+
+
+class GenerationRunModel(Base):
+    """A model that takes part in a run."""
+
+    __tablename__ = "generation_run_models"
+
+    run_id: Mapped[int] = mapped_column(ForeignKey("generation_runs.id"), primary_key=True)
+    model_version_id: Mapped[int] = mapped_column(ForeignKey("model_versions.id"), primary_key=True)
+    position: Mapped[int]
+
+
+class Generation(Base):
+    """One text that a model wrote, or the reason why it could not."""
+
+    __tablename__ = "generations"
+    __table_args__ = (
+        UniqueConstraint("run_id", "model_version_id", "example_id", "sample"),
+        Index("ix_generations_example", "example_id"),
+    )
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    run_id: Mapped[int] = mapped_column(ForeignKey("generation_runs.id"))
+    model_version_id: Mapped[int] = mapped_column(ForeignKey("model_versions.id"))
+    example_id: Mapped[int] = mapped_column(ForeignKey("examples.id"))
+    sample: Mapped[int] = mapped_column(default=0)
+    text: Mapped[str | None]
+    error: Mapped[str | None]
+    finish_reason: Mapped[str | None] = mapped_column(String(32))
+    token_logprobs: Mapped[list[Any]] = mapped_column(default=list)
+    prompt_tokens: Mapped[int] = mapped_column(default=0)
+    completion_tokens: Mapped[int] = mapped_column(default=0)
+    truncated_tokens: Mapped[int] = mapped_column(default=0)
+    latency_s: Mapped[float] = mapped_column(default=0.0)
+    created_at: Mapped[datetime] = mapped_column(default=utc_now)
+
+    run: Mapped[GenerationRun] = relationship()
+    model_version: Mapped[ModelVersion] = relationship()
+    example: Mapped[Example] = relationship()

@@ -1,0 +1,1 @@
+"""Pages of review: the desk, queues, and what a lead reads of them."""

@@ -1,0 +1,1 @@
+"""The expert's page: one item at a time."""

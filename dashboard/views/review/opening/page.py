@@ -1,0 +1,269 @@
+"""Open a queue: what is reviewed, how items are drawn, by whom, and what would be drawn.
+
+Nothing is stored before the last button. What is opened is exactly what was shown: after any
+change the sample is to be looked at anew.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import streamlit as st
+
+from backend.schemas.review.designs import DesignKind, DesignShown, DrawnExample
+from backend.schemas.review.desk import QueueKindName
+from backend.schemas.review.queues import ReviewQueueGiven
+from backend.schemas.runs import GenerationRunShown
+from dashboard.components.address import address_of
+from dashboard.components.frame import (
+    card_html,
+    escape,
+    facts_html,
+    heading,
+    problems_shown,
+    sentences_html,
+    table_html,
+    tiles_html,
+)
+from dashboard.components.marked_text import plain, text_html
+from dashboard.components.queue_words import PREVIEW_COLUMNS, rule_sentences, strata_rows
+from dashboard.session import current_client, current_project
+from dashboard.views.review.opening.choices import (
+    DESIGN_HELP,
+    DESIGN_WORDS,
+    KIND_WORDS,
+    STRATUM_WORDS,
+    Choices,
+    Sampling,
+    queue_given,
+    shares_of_parts,
+    what_is_missing,
+)
+from dashboard.views.review.opening.crew import ask_crew
+from dashboard.views.review.opening.rubric_choice import ask_rubric
+from dashboard.views.review.opening.rules import ask_rules
+from dashboard.views.review.queue_choice import CHOICE_KEY
+
+HELD_OUT_SPLITS = ("test", "validation")
+SEEN_KEY = "strop-opening-seen"
+OPENED_KEY = "strop-opening-done"
+FORM_WIDTH = 820  # pixels; a longer line of fields is hard to follow
+SLICES_FROM = 100  # examples that are looked at for the keys of slices
+
+
+def show() -> None:
+    """Draw the page."""
+    heading("Open a queue", "Choose what experts see. Nothing is given to anybody before the end.")
+    if (opened := st.session_state.pop(OPENED_KEY, None)) is not None:
+        name, queue_id = opened
+        st.success(f"{plain(name)} is open. Its experts find it on their desk when they sign in.")
+        address = escape(address_of("queues", queue=queue_id))
+        st.html(f"<p><a href='{address}' target='_self'>Watch {escape(name)}</a></p>")
+    runs = current_client().list_generation_runs(current_project().id).items
+    if not runs:
+        st.info("There is nothing to review yet: models must write first, by `strop run`.")
+        return
+    with st.container(width=FORM_WIDTH):
+        choices = _ask(runs)
+    missing = what_is_missing(choices)
+    if missing:
+        st.subheader("Still to choose")
+        st.html(sentences_html(missing))
+        return
+    _show_preview(queue_given(choices))
+
+
+def _ask(runs: Sequence[GenerationRunShown]) -> Choices:
+    st.subheader("1 · What is reviewed")
+    run = _ask_run(runs)
+    kind: QueueKindName = st.radio(
+        "Task", list(KIND_WORDS), format_func=lambda k: KIND_WORDS[k], horizontal=True
+    )
+    labels = [model.label for model in run.models]
+    default = labels[:2] if kind == "pair" else labels[-1:]
+    models = st.multiselect("Models", labels, default=default, key=f"open-models-{run.id}-{kind}")
+    fitting = current_client().review_defaults(current_project().id, kind)
+    rubric = ask_rubric(kind, fitting)
+    st.subheader("2 · Which items")
+    sampling = _ask_sampling(run)
+    st.subheader("3 · Who reviews")
+    crew = ask_crew(sorted(_places(run)), fitting)
+    st.subheader("4 · Rules")
+    rules, lease_seconds = ask_rules()
+    st.subheader("5 · Name")
+    name = st.text_input("Name of the queue", max_chars=120, placeholder="summaries, week 12")
+    score_runs = sorted(run.score_run_ids)
+    return Choices(
+        name=name,
+        kind=kind,
+        run_id=run.id,
+        models=tuple(models),
+        rubric=rubric,
+        sampling=sampling,
+        crew=crew,
+        rules=rules,
+        lease_seconds=lease_seconds,
+        score_run_id=score_runs[-1] if score_runs else None,
+    )
+
+
+def _ask_run(runs: Sequence[GenerationRunShown]) -> GenerationRunShown:
+    by_id = {run.id: run for run in runs}
+    chosen: int = st.selectbox("Run", list(by_id), format_func=lambda i: _run_title(by_id[i]))
+    run = by_id[chosen]
+    if run.split in HELD_OUT_SPLITS:
+        st.info(
+            f"These are {run.split} examples: what experts correct here measures, and never trains."
+        )
+    if run.progress.done < run.progress.total:
+        st.warning(
+            f"This run is not finished: {run.progress.done} of {run.progress.total} outputs are "
+            "written. A queue opens over a finished run."
+        )
+    return run
+
+
+def _run_title(run: GenerationRunShown) -> str:
+    models = ", ".join(model.label for model in run.models)
+    return f"Run {run.id}: {models} on {run.dataset} v{run.dataset_version}, {run.split}"
+
+
+def _ask_sampling(run: GenerationRunShown) -> Sampling:
+    kind: DesignKind = st.radio(
+        "Design",
+        list(DESIGN_WORDS),
+        format_func=lambda k: DESIGN_WORDS[k],
+        captions=[DESIGN_HELP[k] for k in DESIGN_WORDS],
+    )
+    by, equal, anchor, parts = None, False, 0.5, list[str]()
+    if kind == "stratified":
+        by, equal = _ask_slice(run)
+    if kind == "active":
+        anchor, parts = _ask_parts(run)
+    items, minutes = _ask_budget()
+    return Sampling(
+        kind=kind,
+        by=by,
+        equal=equal,
+        anchor=anchor,
+        shares=shares_of_parts(parts, anchor=anchor),
+        items=items,
+        minutes=minutes,
+    )
+
+
+def _ask_slice(run: GenerationRunShown) -> tuple[str | None, bool]:
+    by = st.selectbox("Slice", sorted(slices_of(run)), accept_new_options=True)
+    equal = st.toggle("As many of each, whatever its size", value=False)
+    return by, equal
+
+
+def _ask_parts(run: GenerationRunShown) -> tuple[float, list[str]]:
+    named = [f"slice:{place}" for place in _places(run)]
+    parts = st.multiselect(
+        "Doubtful parts",
+        [*STRATUM_WORDS, *named],
+        default=["high_risk"],
+        format_func=lambda name: STRATUM_WORDS.get(name, name.removeprefix("slice:")),
+    )
+    anchor = st.slider("Random anchor, share of the budget", 0.1, 0.9, 0.5, 0.1, format="percent")
+    st.caption("The parts share what the anchor leaves, in equal shares.")
+    return anchor, parts
+
+
+def _places(run: GenerationRunShown) -> list[str]:
+    """The slices of the run, each as `key=value`."""
+    return [f"{key}={value}" for key, vs in slices_of(run).items() for value in sorted(vs)]
+
+
+def slices_of(run: GenerationRunShown) -> dict[str, set[str]]:
+    """Keys and values of slices among the first examples of the run's dataset."""
+    client = current_client()
+    for version in client.list_datasets(current_project().id):
+        if (version.name, version.number) == (run.dataset, run.dataset_version):
+            page = client.list_examples(version.id, split=run.split, limit=SLICES_FROM)
+            found: dict[str, set[str]] = {}
+            for example in page.items:
+                for key, value in example.slices.items():
+                    found.setdefault(key, set()).add(str(value))
+            return found
+    return {}
+
+
+def _ask_budget() -> tuple[int | None, float | None]:
+    words = {"items": "A number of items", "minutes": "Minutes of review", "all": "Everything"}
+    how = st.radio("Budget", list(words), format_func=lambda k: words[k], horizontal=True)
+    if how == "items":
+        return int(st.number_input("Items", min_value=1, value=50, step=10)), None
+    if how == "minutes":
+        minutes = st.number_input("Minutes of active review", min_value=1.0, value=120.0, step=30.0)
+        return None, float(minutes)
+    return None, None
+
+
+def _show_preview(body: ReviewQueueGiven) -> None:
+    st.subheader("6 · What would be drawn")
+    key = body.model_dump_json()
+    if st.button("Show what would be drawn", type="secondary"):
+        with problems_shown():
+            seen = current_client().preview_design(current_project().id, body)
+            st.session_state[SEEN_KEY] = (key, seen)
+    stored: tuple[str, DesignShown] | None = st.session_state.get(SEEN_KEY)
+    if stored is None or stored[0] != key:
+        st.caption("Look at the sample first; then the queue can be opened.")
+        return
+    _show_design(stored[1], body)
+    if st.button("Open the queue", type="primary"):
+        with problems_shown():
+            _open(body)
+
+
+def _open(body: ReviewQueueGiven) -> None:
+    queue = current_client().open_queue(current_project().id, body)
+    st.session_state.pop(SEEN_KEY, None)
+    st.session_state[OPENED_KEY] = (queue.name, queue.id)
+    st.session_state[CHOICE_KEY] = queue.id
+    st.rerun()
+
+
+def _show_design(seen: DesignShown, body: ReviewQueueGiven) -> None:
+    st.html(tiles_html(preview_tiles(seen)))
+    if seen.strata:
+        st.html(table_html(PREVIEW_COLUMNS, strata_rows(seen.strata), title="Parts of the sample"))
+    for warning in seen.warnings:
+        st.warning(plain(warning))
+    if seen.giveaways:
+        rows: list[list[Any]] = [[text, n] for text, n in seen.giveaways.items()]
+        st.warning("Some outputs seem to give their model away. Blacking out can be set in Rules.")
+        st.html(table_html(["text", "outputs"], rows, title="Texts that give a model away"))
+    st.html(facts_html({"reviewers": ", ".join([*body.reviewers, *body.assignment.groups])}))
+    st.html(sentences_html(rule_sentences(body.rules)))
+    if seen.examples:
+        with st.expander("The first items, as their reviewers would see them", expanded=True):
+            for example in seen.examples:
+                st.html(example_html(example))
+
+
+def example_html(example: DrawnExample) -> str:
+    """An item that would be drawn: its source and what is to be judged, without their models."""
+    source = f"{example.input}\n\n{example.context}" if example.context else example.input
+    parts = [card_html(f"Source ({example.split} split)", text_html(source, kind="small"))]
+    names = ["Answer"] if len(example.outputs) == 1 else [f"Answer {side}" for side in "AB"]
+    parts += [
+        card_html(name, text_html(output.text, kind="small"))
+        for name, output in zip(names, example.outputs, strict=False)
+    ]
+    return f"<div class='strop-side-by-side strop-drawn'>{''.join(parts)}</div>"
+
+
+def preview_tiles(seen: DesignShown) -> list[tuple[str, Any, str]]:
+    """Items, reviews and minutes that the queue would take."""
+    tiles: list[tuple[str, Any, str]] = [
+        ("items", seen.n_items, f"of {seen.n_candidates} there are"),
+        ("reviews", seen.n_slots, "shared items count for each person"),
+    ]
+    if seen.minutes is not None:
+        per = f"{seen.seconds_per_review:.0f} s a review" if seen.seconds_per_review else ""
+        tiles.append(("minutes", round(seen.minutes), f"{per}, from {seen.seconds_from}"))
+    return tiles

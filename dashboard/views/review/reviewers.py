@@ -1,0 +1,133 @@
+"""Reviewers: known answers, agreement and speed with intervals, what sways answers, pauses."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import streamlit as st
+
+from backend.schemas.review.queues import ReviewQueueShown
+from backend.schemas.review.reports import ReviewerQualityShown
+from dashboard.components.effects import (
+    EFFECT_COLUMNS,
+    effect_plots,
+    effect_row,
+    pace_plot,
+    pace_points,
+)
+from dashboard.components.frame import Cell, Tag, heading, sentences_html, table_html
+from dashboard.components.measured import interval_points, measured_cell
+from dashboard.components.plots import intervals_plot
+from dashboard.session import current_client
+from dashboard.views.review.gold import show_known_answers
+from dashboard.views.review.pauses import offer_pause, show_paused
+from dashboard.views.review.queue_choice import chosen_queue
+
+COLUMNS = [
+    "reviewer", "reviews", "skipped", "minutes a review", "agrees with others",
+    "known answers met", "state",
+]  # fmt: skip
+NEWEST = 200
+LEAST_FOR_PACE = 10  # fewer points look like a pattern when there is none
+
+
+def show() -> None:
+    """Draw the page."""
+    heading("Reviewers", "Who works how, by pseudonym; and what sways answers that ought not to")
+    queue = chosen_queue()
+    if queue is None:
+        return
+    people = current_client().queue_reviewers(queue.id)
+    show_paused(queue, people)
+    _show_people(people)
+    offer_pause(queue, people)
+    show_known_answers(queue)
+    _show_effects(queue)
+
+
+def _show_people(people: Sequence[ReviewerQualityShown]) -> None:
+    if not people:
+        st.info("Nobody may review this queue. Name reviewers on the page “Open a queue”.")
+        return
+    say_who_stands_out(people)
+    st.subheader("Quality and speed")
+    gold = interval_points((one.pseudonym, one.gold) for one in people)
+    agree = interval_points((one.pseudonym, one.agreement) for one in people)
+    speed = interval_points((one.pseudonym, one.minutes) for one in people)
+    left, right = st.columns(2, gap="large")
+    with left:
+        if gold:
+            _plot(gold, "known answers met", domain=(0.0, 1.0))
+        if agree:
+            _plot(agree, "share equal to others", domain=(0.0, 1.0))
+    with right:
+        if speed:
+            _plot(speed, "active minutes a review")
+    st.html(table_html(COLUMNS, [quality_row(one) for one in people], title="Reviewers"))
+    st.caption(
+        "Known answers and agreement answer different questions: a person may agree with "
+        "everybody and be wrong. Bars span the 95% interval; few reviews make long bars, and "
+        "“rough” says that they are too few for the interval to be exact."
+    )
+
+
+def _plot(
+    points: list[dict[str, object]], title: str, *, domain: tuple[float, float] | None = None
+) -> None:
+    spec = intervals_plot(points, label="line", value_title=title, domain=domain)
+    st.vega_lite_chart(spec, width="stretch")
+
+
+def quality_row(one: ReviewerQualityShown) -> list[Cell]:
+    """One reviewer: counts, then three measured numbers or the reasons why there are none."""
+    state: Cell = ""
+    if one.paused:
+        state = Tag("paused", "inconclusive")
+    elif one.warnings:
+        state = Tag("stands out", "inconclusive")
+    elif one.simulated:
+        state = Tag("simulated", "simulated")
+    measured = (one.minutes, one.agreement, one.gold)
+    return [
+        one.pseudonym,
+        one.submitted,
+        one.skipped,
+        *(measured_cell(number, with_unit=False) for number in measured),
+        state,
+    ]
+
+
+def say_who_stands_out(people: Sequence[ReviewerQualityShown]) -> None:
+    """A warning where answers come very fast, are always alike, or always on one side."""
+    lines = [f"{one.pseudonym}: {line}" for one in people for line in one.warnings]
+    if lines:
+        with st.container(key="reviewers-stand-out"):
+            st.warning("Some reviewers answer in a way that is worth a conversation.")
+            st.html(sentences_html(lines))
+            st.caption("Patterns, not verdicts: ask before you set anything aside.")
+
+
+def _show_effects(queue: ReviewQueueShown) -> None:
+    st.subheader("What ought not to matter")
+    effects = current_client().queue_effects(queue.id)
+    if not effects:
+        st.info("Nothing can be tested yet: effects need reviews, and those of side need pairs.")
+        return
+    st.html(table_html(EFFECT_COLUMNS, [effect_row(one) for one in effects], title="Effects"))
+    for plot in effect_plots(effects):
+        st.vega_lite_chart(plot, width="stretch")
+    st.caption("An interval that crosses the dashed line has shown no effect.")
+    _show_pace(queue)
+
+
+def _show_pace(queue: ReviewQueueShown) -> None:
+    reviews = current_client().list_reviews(queue.id, limit=NEWEST).items
+    points = pace_points(reviews)
+    if len(points) < LEAST_FOR_PACE:
+        return
+    st.subheader("Pace over a sitting")
+    st.vega_lite_chart(pace_plot(points), width="stretch")
+    st.caption(
+        f"Each point is a review, n = {len(points)}, the newest {NEWEST} at most. Points that fall "
+        "to the right are answered faster and faster: look whether known answers are still met."
+    )

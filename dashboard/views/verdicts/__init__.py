@@ -1,0 +1,1 @@
+"""Pages of verdicts: comparisons, the bar, decisions."""

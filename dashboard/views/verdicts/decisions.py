@@ -1,0 +1,133 @@
+"""Decisions: the log of promotions with what each rests on, and a lead's signature."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import streamlit as st
+
+from backend.schemas.promotion import PromotionGiven, PromotionShown
+from backend.schemas.verdicts import ComparisonShown
+from dashboard.components.frame import (
+    Cell,
+    Tag,
+    facts_html,
+    moment,
+    problems_shown,
+    show_done,
+    table_html,
+    verdict_tag,
+)
+from dashboard.session import current_client, current_project
+
+ACTION_TAGS = {"promoted": "pass", "held": "inconclusive", "rolled_back": "fail"}
+SIGNING_ROLES = frozenset({"lead", "admin"})
+SHORT_DIGEST = 12
+
+
+def show_decisions(log: Sequence[PromotionShown]) -> None:
+    """The log, the newest first, and the evidence of each."""
+    st.subheader("Decisions")
+    show_done("decision")
+    if not log:
+        st.info("Nothing has been promoted or held yet: `strop promote CANDIDATE --as LEAD`")
+        return
+    newest_first = sorted(log, key=lambda entry: -entry.id)
+    rows = [decision_row(entry) for entry in newest_first]
+    st.html(table_html(["when", "what", "model", "alias", "by", "override", "why"], rows))
+    for entry in newest_first:
+        if entry.evidence:
+            title = f"{entry.action.replace('_', ' ')} {entry.model}, {moment(entry.created_at)}"
+            with st.expander(f"What it rests on: {title}"):
+                st.html(facts_html(evidence_facts(entry.evidence)))
+
+
+def decision_row(entry: PromotionShown) -> list[Cell]:
+    """One decision; what was overridden is said beside it, for as long as the log stands."""
+    unserved = (entry.evidence or {}).get("unserved")
+    overridden = [
+        *(["without PASS"] if entry.override else []),
+        *(["not served"] if unserved else []),
+    ]
+    return [
+        moment(entry.created_at),
+        Tag(entry.action.replace("_", " "), ACTION_TAGS.get(entry.action, "")),
+        entry.model,
+        entry.alias,
+        Tag("simulated", "simulated") if entry.simulated else entry.decided_by,
+        Tag(", ".join(overridden), "fail") if overridden else "",
+        entry.reason
+        + (f"; not served: {unserved}" if unserved else "")
+        + (f"; rests on {entry.n_simulated} simulated votes" if entry.n_simulated else ""),
+    ]
+
+
+def evidence_facts(evidence: Mapping[str, Any]) -> dict[str, Cell]:
+    """Verdict, preflight, bar, digests and servers, as they were when it was decided."""
+    facts: dict[str, Cell] = {}
+    if verdict := evidence.get("verdict"):
+        facts["verdict"] = verdict_tag(verdict)
+    if preflight := evidence.get("preflight"):
+        facts["preflight"] = f"{preflight['verdict']}: {preflight['reason']}"
+    if sentence := evidence.get("bar_sentence"):
+        facts["bar"] = sentence
+    for name, digest in (evidence.get("digests") or {}).items():
+        if digest:
+            facts[f"sha256 of {name}"] = digest[:SHORT_DIGEST]
+    if served := evidence.get("served"):
+        facts["servers"] = served
+    if unserved := evidence.get("unserved"):
+        facts["not served, since"] = unserved
+    return facts
+
+
+def show_signing(one: ComparisonShown, log: Sequence[PromotionShown]) -> None:
+    """For leads and admins: promote the candidate, or roll the champion back."""
+    if current_client().me().role not in SIGNING_ROLES:
+        return
+    promoted = any(entry.action == "promoted" for entry in log)
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        with st.popover(f"Promote {one.candidate} …"):
+            _promote_form(one)
+        if promoted:
+            with st.popover("Roll back …"):
+                _roll_back_form()
+
+
+def _promote_form(one: ComparisonShown) -> None:
+    passed = one.verdict == "PASS" and (one.preflight or {}).get("verdict") == "PASS"
+    override = None
+    if not passed:
+        st.warning("Preflight or verdict is no PASS. Your reason stays in the log.")
+        override = st.text_input("Why all the same?", key=f"override-{one.id}").strip() or None
+    unserved = st.text_input(
+        "If a server does not serve it: why may it stand?", key=f"unserved-{one.id}"
+    ).strip()
+    body = PromotionGiven(comparison_id=one.id, override=override, allow_unserved=unserved or None)
+    _sign(
+        f"Sign: {one.candidate} is the champion",
+        lambda: current_client().promote(current_project().id, body),
+        disabled=not passed and override is None,
+    )
+
+
+def _roll_back_form() -> None:
+    reason = st.text_input("Why? It stays in the log.", key="rollback-reason").strip()
+    unserved = st.text_input(
+        "If a server does not serve it: why may it stand?", key="rollback-unserved"
+    ).strip()
+
+    def act() -> PromotionShown:
+        body = PromotionGiven(action="rollback", reason=reason, allow_unserved=unserved or None)
+        return current_client().promote(current_project().id, body)
+
+    _sign("Sign the roll-back", act, disabled=not reason)
+
+
+def _sign(label: str, act: Callable[[], PromotionShown], *, disabled: bool) -> None:
+    if st.button(label, type="primary", disabled=disabled):
+        with problems_shown():
+            made = act()
+            show_done("decision", f"{made.alias} is now {made.model}.")
+            st.rerun()

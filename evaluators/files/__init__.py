@@ -1,0 +1,1 @@
+"""Input files: one reader for all, and what their rows mean."""

@@ -1,0 +1,223 @@
+"""`strop up`: who is sent to the form, and a worker that comes back and ends with the server."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from backend.cli.operations import up
+from backend.cli.operations.worker_process import worker_process
+from backend.errors import Conflict, InvalidInput
+from backend.settings import Settings, child_environment
+
+ROOT = Path(__file__).parents[4]
+
+
+def scope(path: str, *, method: str = "GET", accept: str = "text/html", cookie: str = "") -> Any:
+    headers = [(b"accept", accept.encode()), (b"cookie", cookie.encode())]
+    return {"type": "http", "method": method, "path": path, "headers": headers}
+
+
+def wait_for(condition: Callable[[], bool], *, seconds: float = 120.0) -> None:
+    for _ in range(int(seconds / 0.05)):
+        if condition():
+            return
+        time.sleep(0.05)
+    raise AssertionError("it never came true")
+
+
+@pytest.mark.parametrize(
+    ("request_scope", "sent"),
+    [
+        (scope("/"), True),
+        (scope("/runs"), True),
+        (scope("/", cookie="other=1"), True),
+        (scope("/", cookie="a=b; strop_session=x"), False),
+        (scope("/api/v1/me"), False),
+        (scope("/_stcore/health"), False),
+        (scope("/static/js/x.js", accept="*/*"), False),
+        (scope("/", method="POST"), False),
+    ],
+)
+def test_who_is_sent_to_the_form(request_scope: Any, sent: bool) -> None:
+    assert (up.wants_page(request_scope) and not up.has_session(request_scope)) is sent
+
+
+@pytest.mark.parametrize("page", ["/a-b", "/a-b?queue=3&x=1%2B1", "/gr%C3%BCn"])
+def test_the_form_knows_where_to_go_on(page: str) -> None:
+    from urllib.parse import parse_qs, urlsplit
+
+    from starlette.applications import Starlette
+    from starlette.middleware import Middleware
+    from starlette.testclient import TestClient
+
+    app = Starlette(middleware=[Middleware(up.SignInFirst)])
+    with TestClient(app) as client:
+        answer = client.get(page, headers={"accept": "text/html"}, follow_redirects=False)
+    assert answer.status_code == 303
+    form = urlsplit(answer.headers["location"])
+    assert (form.path, parse_qs(form.query)) == ("/api/v1/login", {"next": [page]})
+
+
+@pytest.mark.parametrize(
+    ("host", "address"),
+    [
+        ("127.0.0.1", "http://127.0.0.1:8500"),
+        ("0.0.0.0", "http://127.0.0.1:8500"),
+        ("::", "http://[::1]:8500"),
+        ("desk.example", "http://desk.example:8500"),
+    ],
+)
+def test_the_address_that_is_printed(host: str, address: str) -> None:
+    assert up.web_address(host, 8500) == address
+
+
+def test_a_taken_port_is_said() -> None:
+    with up.bind("127.0.0.1", 0) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(Conflict, match="--port"), up.bind("127.0.0.1", port):
+            pass
+
+
+def test_parts_exclude_each_other() -> None:
+    with pytest.raises(InvalidInput):
+        up.command(api_only=True, dashboard_only=True)
+
+
+def test_a_dashboard_alone_must_know_the_api(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("STROP_API_URL", raising=False)
+    with pytest.raises(InvalidInput, match="STROP_API_URL"):
+        up.command(dashboard_only=True)
+
+
+def test_a_worker_that_dies_is_started_again_and_ended_at_the_end(tmp_path: Path) -> None:
+    started: list[subprocess.Popen[bytes]] = []
+
+    def start(_: Settings, pulse: int) -> subprocess.Popen[bytes]:
+        process = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
+        started.append(process)
+        return process
+
+    with worker_process(Settings(home=tmp_path), start=start):
+        wait_for(lambda: len(started) == 1)
+        os.kill(started[0].pid, signal.SIGKILL)
+        wait_for(lambda: len(started) == 2)
+        assert started[1].poll() is None
+    assert started[1].poll() is not None
+
+
+BEATS = "import os, sys, time\nwhile True: os.write(int(sys.argv[1]), b'.'); time.sleep(.1)"
+STUCK = "import time; time.sleep(600)"
+
+
+@pytest.mark.parametrize(("code", "starts"), [(BEATS, 1), (STUCK, 2)])
+def test_a_worker_without_a_sign_of_life_is_killed_and_started_again(
+    tmp_path: Path, code: str, starts: int
+) -> None:
+    started: list[subprocess.Popen[bytes]] = []
+
+    def start(_: Settings, pulse: int) -> subprocess.Popen[bytes]:
+        command = [sys.executable, "-c", code, str(pulse)]
+        started.append(subprocess.Popen(command, pass_fds=(pulse,)))
+        return started[-1]
+
+    with worker_process(Settings(home=tmp_path), start=start, silence=3.0):
+        wait_for(lambda: len(started) == 1)
+        time.sleep(4.0)
+        wait_for(lambda: len(started) >= starts)
+        assert len(started) == starts
+        assert (started[0].poll() is None) is (starts == 1)
+
+
+def test_a_server_with_its_worker_starts_serves_and_ends_cleanly(tmp_path: Path) -> None:
+    """The real thing: one port, a real worker, SIGTERM."""
+    import httpx
+
+    settings = Settings(home=tmp_path, port=0)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "backend.cli", "up"],
+        cwd=ROOT,
+        env=child_environment(settings),
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        assert process.stdout is not None
+        address = process.stdout.readline().split()[3]
+        assert "Nobody can sign in yet" in process.stdout.readline()
+        assert httpx.get(f"{address}/api/healthz", timeout=60, trust_env=False).json() == {
+            "status": "ok"
+        }
+        assert (
+            httpx.get(f"{address}/_stcore/health", timeout=60, trust_env=False).status_code == 200
+        )
+        worker = wait_for_worker(process.pid)
+    finally:
+        process.send_signal(signal.SIGTERM)
+        process.communicate(timeout=120)
+    assert process.returncode == 0
+    wait_for(lambda: not Path(f"/proc/{worker}").exists())
+
+
+def wait_for_worker(server: int) -> int:
+    """The process that the server started and that works, once it is there."""
+    found: list[int] = []
+    wait_for(lambda: bool(found.extend(workers(server)) or found))
+    assert len(found) == 1
+    return found[0]
+
+
+def workers(pid: int) -> list[int]:
+    """Processes that this one started as workers."""
+    listed = subprocess.run(
+        ["ps", "-o", "pid=,args=", "--ppid", str(pid)], capture_output=True, text=True
+    )
+    return [int(line.split()[0]) for line in listed.stdout.splitlines() if "worker" in line]
+
+
+@pytest.mark.parametrize(
+    ("proxies", "client", "seen"),
+    [
+        ([], "127.0.0.1", ("127.0.0.1", "http")),
+        ([], "203.0.113.7", ("203.0.113.7", "http")),
+        (["10.0.0.0/8"], "10.1.2.3", ("198.51.100.9", "https")),
+        (["10.0.0.0/8"], "127.0.0.1", ("127.0.0.1", "http")),
+        (["10.1.2.3"], "203.0.113.7", ("203.0.113.7", "http")),
+    ],
+)
+def test_only_named_proxies_say_who_asks(
+    proxies: list[str], client: str, seen: tuple[str, str]
+) -> None:
+    """Otherwise whoever asks from this machine takes another address for each try to sign in."""
+    import asyncio
+
+    found: list[tuple[str, str]] = []
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        found.append((scope["client"][0], scope["scheme"]))
+
+    config = up.server_config(app, proxies)
+    config.load()
+    headers = [
+        (b"x-forwarded-for", b"203.0.113.250, 198.51.100.9"),
+        (b"x-forwarded-proto", b"https"),
+    ]
+    asked = {
+        "type": "http",
+        "method": "GET",
+        "path": "/",
+        "scheme": "http",
+        "headers": headers,
+        "client": (client, 5),
+        "server": ("127.0.0.1", 1),
+    }
+    asyncio.run(config.loaded_app(asked, None, None))
+    assert found == [seen]

@@ -1,0 +1,110 @@
+"""The command line and environment of a vLLM server; nothing is started here."""
+
+from __future__ import annotations
+
+import json
+import socket
+from pathlib import Path
+
+import numpy as np
+import pytest
+from safetensors.numpy import save_file
+
+from backend.engines.base import ServedModel
+from backend.engines.vllm.models import digest_name
+from backend.engines.vllm.serve import (
+    ServerPlan,
+    fitting_rank,
+    server_command,
+    server_environment,
+    vllm_server,
+)
+from backend.errors import Conflict, InvalidInput
+
+
+def adapter(folder: Path, rank: int, *, pattern: dict[str, int] | None = None) -> ServedModel:
+    folder.mkdir(parents=True)
+    config = {"peft_type": "LORA", "r": rank, "rank_pattern": pattern or {}}
+    (folder / "adapter_config.json").write_text(json.dumps(config))
+    ranks = {"q_proj": rank} | (pattern or {})
+    matrices = {
+        f"base_model.model.{module}.lora_{half}.weight": np.ones(shape, np.float32)
+        for module, one in ranks.items()
+        for half, shape in (("A", (one, 4)), ("B", (4, one)))
+    }
+    save_file(matrices, folder / "adapter_model.safetensors")
+    return ServedModel(folder.name, "/models/base", folder, "ab" * 32)
+
+
+def plan(tmp_path: Path, *adapters: ServedModel, **options: object) -> ServerPlan:
+    base = ServedModel("base", "/models/base")
+    return ServerPlan(base, tmp_path / "vllm.log", adapters, **options)  # type: ignore[arg-type]
+
+
+def flag(command: list[str], name: str) -> str:
+    return command[command.index(name) + 1]
+
+
+@pytest.mark.parametrize(
+    ("rank", "pattern", "expected"),
+    [(4, {}, 16), (16, {}, 16), (17, {}, 32), (8, {"q_proj": 40}, 64), (320, {}, 320)],
+)
+def test_the_smallest_rank_that_fits_is_chosen(
+    tmp_path: Path, rank: int, pattern: dict[str, int], expected: int
+) -> None:
+    assert fitting_rank([adapter(tmp_path / "a", rank, pattern=pattern)]) == expected
+
+
+def test_a_rank_beyond_vllm_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InvalidInput, match="at most 512"):
+        fitting_rank([adapter(tmp_path / "a", 600)])
+
+
+def test_adapters_are_named_with_their_digest(tmp_path: Path) -> None:
+    command = server_command(plan(tmp_path, adapter(tmp_path / "v1", 8)), port=1, on_cpu=True)
+    module = json.loads(flag(command, "--lora-modules"))
+    assert module == {"name": digest_name("v1", "ab" * 32), "path": str(tmp_path / "v1")}
+
+
+def test_lora_is_on_even_without_adapters(tmp_path: Path) -> None:
+    assert "--enable-lora" in server_command(plan(tmp_path), port=1, on_cpu=False)
+
+
+def test_slots_stay_free_on_a_cpu_because_the_last_one_leaks_into_the_base(tmp_path: Path) -> None:
+    adapters = [adapter(tmp_path / f"v{i}", 8) for i in range(3)]
+    on_cpu = server_command(plan(tmp_path, *adapters), port=1, on_cpu=True)
+    on_gpu = server_command(plan(tmp_path, *adapters), port=1, on_cpu=False)
+    assert int(flag(on_cpu, "--max-loras")) > 3
+    assert flag(on_gpu, "--max-loras") == "3"
+
+
+def test_a_pickle_is_refused_before_anything_starts(tmp_path: Path) -> None:
+    served = adapter(tmp_path / "v1", 8)
+    (tmp_path / "v1" / "weights.bin").write_bytes(b"")
+    with pytest.raises(InvalidInput, match=r"weights\.bin"):
+        server_command(plan(tmp_path, served), port=1, on_cpu=True)
+
+
+def test_secrets_of_strop_are_not_handed_on(tmp_path: Path) -> None:
+    given = {"STROP_SECRET": "x", "STROP_VLLM_API_KEY": "y", "PATH": "/bin", "VLLM_API_KEY": "k"}
+    environment = server_environment(given, plan(tmp_path), on_cpu=True)
+    assert not [name for name in environment if name.startswith("STROP_")]
+    assert environment["PATH"] == "/bin"
+    assert environment["VLLM_API_KEY"] == "k"
+    assert environment["VLLM_ALLOW_RUNTIME_LORA_UPDATING"] == "True"
+
+
+def test_the_hub_is_shut_out_only_for_a_base_on_disk(tmp_path: Path) -> None:
+    on_disk = ServerPlan(ServedModel("base", str(tmp_path)), tmp_path / "log")
+    assert server_environment({}, on_disk, on_cpu=True)["HF_HUB_OFFLINE"] == "1"
+    assert "HF_HUB_OFFLINE" not in server_environment({}, plan(tmp_path), on_cpu=True)
+
+
+def test_a_taken_port_is_said_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("backend.engines.vllm.serve._runs_on_cpu", lambda: True)
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        wanted = plan(tmp_path, port=taken.getsockname()[1])
+        with pytest.raises(Conflict, match="cannot be used"), vllm_server(wanted, environment={}):
+            pass

@@ -1,0 +1,1 @@
+"""What a training leaves: its result, curve, costs, figures and model card."""

@@ -1,0 +1,215 @@
+"""What a finished training leaves behind: the adapter, `strop.json`, the model card.
+
+All is written to the staging folder of the run; `training.weights.folders.publish` makes it appear.
+Given a trained model and the trainer's state; knows nothing of how they were trained.
+"""
+
+from __future__ import annotations
+
+import json
+import platform
+import resource
+import shutil
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from training.config import (
+    PROGRESS_NAME,
+    RESULT_NAME,
+    TrainingConfig,
+    Weights,
+    dump_config,
+    partial_dir,
+)
+from training.results.card import render_card
+from training.results.spending import Spent, cost
+from training.row_losses import LOSSES_NAME, RowLoss, describe_losses, write_losses
+from training.rows.data import DataReport
+from training.weights.digest import (
+    ADAPTER_FILES,
+    TOKENIZER_FILES,
+    adapter_sha256,
+    model_sha256,
+    resolve_model,
+)
+from training.weights.folders import read_progress
+from training.weights.tensors import model_tensors, read_tensors, require_finite
+
+_LIBRARIES = ("torch", "transformers", "trl", "peft", "accelerate", "datasets", "safetensors")
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """A model that was trained, and what the trainer counted.
+
+    Attributes:
+        model: the PEFT model; with `weights: full` the model itself.
+        state: the trainer's state at the end.
+        kept_step: the step whose weights the model has.
+        train: what the tokeniser made of the training file.
+        validation: the same of the validation file.
+        row_losses: of the validation rows, at the kept step.
+        seconds: wall-clock time spent training, over all starts of the run.
+        rendered: what some prompts became (`training.rows.encode.rendered_prompts`).
+        spent: time of clock and processors, lost work of killed starts included.
+        processes: how many trained together.
+    """
+
+    model: Any
+    state: Any
+    kept_step: int
+    train: DataReport
+    validation: DataReport | None
+    seconds: float
+    row_losses: Sequence[RowLoss] = ()
+    rendered: list[dict[str, Any]] = field(default_factory=list)
+    spent: Spent = field(default_factory=Spent)
+    processes: int = 1
+
+
+def write_result(
+    config: TrainingConfig,
+    outcome: Outcome,
+    *,
+    inputs: Mapping[str, str | None],
+    recipe: str,
+    started_at: str,
+) -> dict[str, Any]:
+    """Stage the whole result; returns what `strop.json` says.
+
+    Raises:
+        TrainingError: a weight is not finite.
+    """
+    partial = partial_dir(config.output_dir)
+    staged = partial / "result"
+    shutil.rmtree(staged, ignore_errors=True)
+    if config.weights is Weights.FULL:
+        _save_model(outcome.model, resolve_model(config.base_model), staged)
+    else:
+        _save_adapter(outcome.model, staged)
+    _require_finite_weights(config, staged)
+    shutil.copyfile(partial / PROGRESS_NAME, staged / PROGRESS_NAME)
+    if outcome.row_losses:
+        write_losses(staged / LOSSES_NAME, outcome.row_losses)
+    (staged / "config.yaml").write_text(dump_config(config), encoding="utf-8")
+    result = {
+        "kind": str(config.method),
+        "weights": str(config.weights),
+        "recipe_sha256": recipe,
+        "manifest_digest": config.manifest_digest,
+        "training_set_digest": config.training_set_digest,
+        "base_model": config.base_model,
+        **inputs,
+        **_digests(config, staged),
+        **_account(config, outcome),
+        "rendered": outcome.rendered,
+        "started_at": started_at,
+        "ended_at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "versions": {name: version(name) for name in _LIBRARIES}
+        | {"python": platform.python_version()},
+        "config": config.model_dump(mode="json"),
+        "loss_curve": read_progress(staged / PROGRESS_NAME),
+    }
+    (staged / RESULT_NAME).write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+    (staged / "README.md").write_text(render_card(result), encoding="utf-8")
+    return result
+
+
+def _save_adapter(model: Any, staged: Path) -> None:
+    shape = model.peft_config["default"]
+    shape.target_modules = sorted(shape.target_modules)  # a set: the digest would vary by start
+    # TRL keeps where DPO and KTO began as an adapter of its own, which is not part of the result.
+    model.save_pretrained(staged, save_embedding_layers=False, selected_adapters=["default"])
+
+
+def _save_model(model: Any, base: Path, staged: Path) -> None:
+    """A whole model as its base is kept: same precision, configuration and tokeniser."""
+    import torch
+
+    settings = json.loads((base / "config.json").read_text("utf-8"))
+    name = settings.get("dtype") or settings.get("torch_dtype") or "float32"
+    model.to(getattr(torch, name)).save_pretrained(staged)
+    for name in (*TOKENIZER_FILES, "chat_template.jinja", "config.json", "generation_config.json"):
+        if (base / name).is_file():
+            shutil.copyfile(base / name, staged / name)
+
+
+def _require_finite_weights(config: TrainingConfig, staged: Path) -> None:
+    if config.weights is Weights.FULL:
+        require_finite(model_tensors(staged), "The trained model")
+    else:
+        require_finite(read_tensors(staged / ADAPTER_FILES[1]), "The trained adapter")
+
+
+def _digests(config: TrainingConfig, staged: Path) -> dict[str, str | None]:
+    if config.weights is Weights.FULL:
+        return {"adapter_sha256": None, "model_sha256": model_sha256(staged)}
+    return {"adapter_sha256": adapter_sha256(staged), "model_sha256": None}
+
+
+def _account(config: TrainingConfig, outcome: Outcome) -> dict[str, Any]:
+    state = outcome.state
+    early = config.early_stopping_patience is not None
+    return {
+        "train": asdict(outcome.train),
+        "validation": _validation(config, outcome),
+        "steps": state.global_step,
+        "steps_planned": state.max_steps,
+        "stopped_early": early and state.global_step < state.max_steps,
+        "best_step": state.best_global_step,
+        "kept_step": outcome.kept_step,
+        "seconds": round(outcome.seconds, 3),
+        "tokens": state.num_input_tokens_seen,
+        "peak_memory_bytes": _peak_memory(),
+        "peak_gpu_memory_bytes": _peak_gpu_memory(),
+        "ledger": _ledger(config, outcome),
+    }
+
+
+def _validation(config: TrainingConfig, outcome: Outcome) -> dict[str, Any] | None:
+    """What was read, what was kept out for it, and what the kept weights cost on it."""
+    if outcome.validation is None:
+        return None
+    return {
+        **asdict(outcome.validation),
+        "share": config.validation_share,
+        "step": outcome.kept_step,
+        **describe_losses(outcome.row_losses, seed=config.seed),
+    }
+
+
+def _ledger(config: TrainingConfig, outcome: Outcome) -> dict[str, Any]:
+    """What the run took, lost work of killed starts included; memory is of the main process."""
+    import torch
+
+    run = json.loads((partial_dir(config.output_dir) / "run.json").read_text("utf-8"))
+    gpus = outcome.processes if torch.cuda.is_available() else 0
+    return {
+        "tokens": outcome.state.num_input_tokens_seen,
+        "seconds": round(outcome.spent.seconds, 3),
+        "cpu_seconds": round(outcome.spent.cpu_seconds, 3),
+        "gpu_seconds": round(gpus * outcome.spent.seconds, 3),
+        "gpus": gpus,
+        "processes": outcome.processes,
+        "starts": run["starts"],
+        "peak_memory_bytes": _peak_memory(),
+        "peak_gpu_memory_bytes": _peak_gpu_memory(),
+        "price_per_hour": config.price_per_hour,
+        "cost": cost(outcome.spent.seconds, config.price_per_hour),
+    }
+
+
+def _peak_memory() -> int:
+    unit = 1 if sys.platform == "darwin" else 1024  # getrusage counts kilobytes on Linux
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+
+
+def _peak_gpu_memory() -> int | None:
+    import torch
+
+    return torch.cuda.max_memory_allocated() if torch.cuda.is_available() else None

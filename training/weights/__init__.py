@@ -1,0 +1,1 @@
+"""Weights: loading a base, adapter folders, digests, tensors."""
