@@ -20,13 +20,12 @@ from dashboard.session import (
     choose_project,
     my_queues,
     person_here,
-    show_person,
     sign_in_ended,
-    sign_out_wanted,
 )
 from dashboard.views import exchange as exports
 from dashboard.views import guides, lineage, overview, rounds
 from dashboard.views import training as trainings
+from dashboard.views.person import show_person, sign_out_wanted
 from dashboard.views.review import adjudication, agreement, preferences, queues, reviewers
 from dashboard.views.review.desk import page as desk
 from dashboard.views.review.opening import page as opening

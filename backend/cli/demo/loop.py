@@ -20,7 +20,7 @@ from backend.cli.demo.data import import_examples
 
 if TYPE_CHECKING:
     from backend.cli.common import Installation
-    from backend.cli.scenarios import Scenario
+    from backend.cli.demo.scenarios import Scenario
     from backend.settings import Settings
 
 
@@ -43,7 +43,7 @@ def command(
 ) -> None:
     """Import, train, generate, score, open reviews, and serve it all with logins printed."""
     from backend.cli.common import Installation
-    from backend.cli.scenarios import find_scenario, show
+    from backend.cli.demo.scenarios import find_scenario, show
     from backend.db import connect, migrate
     from backend.errors import InvalidInput, UnknownName
     from backend.settings import DEMO_BASE, load_settings
@@ -93,7 +93,7 @@ def _play_scenario(
 ) -> None:
     """Play a scenario in a project of its own; with JSON, what it says on the way is on stderr."""
     from backend.cli.common import Installation
-    from backend.cli.scenarios import show
+    from backend.cli.demo.scenarios import show
     from backend.cli.waiting import worker_for
 
     started = time.monotonic()

@@ -26,9 +26,8 @@ from typing import IO, Annotated
 import typer
 
 from backend.cli.common import HomeOption, open_installation
+from backend.cli.operations.restore import CONTENTS, DATABASE, restore
 
-DATABASE = "strop.db"
-CONTENTS = "contents.json"
 IN_MEMORY = 1_000_000  # bytes; a small file may be rewritten in place while it is read
 
 
@@ -40,7 +39,6 @@ def command(
     ] = False,
 ) -> None:
     """Write database, adapters and training runs into one archive, while all goes on running."""
-    from backend.cli.operations.restore import restore
     from backend.errors import Conflict, InvalidInput
     from backend.private_files import make_file
 

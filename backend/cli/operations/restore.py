@@ -21,13 +21,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from backend.cli.operations.backup import CONTENTS, DATABASE
 from backend.errors import Conflict, InvalidInput
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
 
+DATABASE = "strop.db"
+CONTENTS = "contents.json"
 # Python before 3.11.4 has no filters.
 EXTRACTION: dict[str, Any] = {"filter": "data"} if hasattr(tarfile, "data_filter") else {}
 STOPPED = "Stopped: the installation was restored from a backup."

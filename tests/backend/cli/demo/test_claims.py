@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from backend.cli.scenarios.claims import Claim
-from backend.cli.scenarios.ratios import resample_together, shares_of
+from backend.cli.demo.scenarios.claims import Claim
+from backend.cli.demo.scenarios.ratios import resample_together, shares_of
 from backend.errors import CannotCompute
 from evaluators.registry import resolve_metrics
 from evaluators.types import Sample, Score

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from sqlalchemy import select
 
-from backend.cli.scenarios import find_scenario, labels
-from backend.cli.scenarios.claims import Outcome
-from backend.cli.scenarios.show import make_report
+from backend.cli.demo.scenarios import find_scenario, labels
+from backend.cli.demo.scenarios.claims import Outcome
+from backend.cli.demo.scenarios.show import make_report
 from backend.services.datasets.versions import get_dataset_version, list_examples
 from backend.tables.curation import TrainingSet, TrainingSetRow
 from backend.tables.datasets import Example

@@ -13,8 +13,8 @@ import typer
 from sqlalchemy import select
 
 from backend.cli.demo import reviews as demo_reviews
+from backend.cli.demo.scenarios.claims import Arm
 from backend.cli.demo.steps import Demo, generate_and_score
-from backend.cli.scenarios.claims import Arm
 from backend.errors import JobFailed
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import select
 
-from backend.cli.scenarios.claims import Claim
+from backend.cli.demo.scenarios.claims import Claim
 from backend.errors import CannotCompute
 
 if TYPE_CHECKING:

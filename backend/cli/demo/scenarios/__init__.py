@@ -22,8 +22,8 @@ from backend.errors import UnknownName
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from backend.cli.demo.scenarios.claims import Outcome
     from backend.cli.demo.steps import Demo
-    from backend.cli.scenarios.claims import Outcome
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +50,7 @@ class Scenario:
 
 
 SCENARIOS: dict[str, Scenario] = {
-    name: Scenario(name, f"backend.cli.scenarios.{name.replace('-', '_')}", promise)
+    name: Scenario(name, f"backend.cli.demo.scenarios.{name.replace('-', '_')}", promise)
     for name, promise in {
         "invented-facts": "Two rounds of corrections cut invented facts by three quarters.",
         "labels": "Correcting labels lifts macro-F1 from about .6 to above .85; more rows do not.",

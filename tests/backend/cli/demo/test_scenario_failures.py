@@ -10,9 +10,9 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session, sessionmaker
 
 from backend.cli.common import Installation
+from backend.cli.demo.scenarios import failures
+from backend.cli.demo.scenarios.claims import Outcome
 from backend.cli.demo.steps import Demo
-from backend.cli.scenarios import failures
-from backend.cli.scenarios.claims import Outcome
 from backend.errors import CannotCompute
 from backend.services.review import Answer
 from backend.settings import Settings

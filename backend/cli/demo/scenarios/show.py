@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
     from backend.cli.common import Installation
-    from backend.cli.scenarios import Scenario
-    from backend.cli.scenarios.claims import Claim, Outcome
+    from backend.cli.demo.scenarios import Scenario
+    from backend.cli.demo.scenarios.claims import Claim, Outcome
 
 SIMULATED = (
     "The experts are simulated: a script that knows the references and errs on purpose in 5 of "
@@ -85,7 +85,7 @@ def _claim_row(claim: Claim) -> dict[str, Any]:
 
 def list_scenarios(*, as_json: bool) -> None:
     """Print the names and what each sets out to show."""
-    from backend.cli.scenarios import SCENARIOS
+    from backend.cli.demo.scenarios import SCENARIOS
 
     rows = [{"scenario": s.name, "sets out to show": s.promise} for s in SCENARIOS.values()]
     if as_json:

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from backend.cli import main
-from backend.cli.scenarios import SCENARIOS, find_scenario
-from backend.cli.scenarios.steps import play_round
+from backend.cli.demo.scenarios import SCENARIOS, find_scenario
+from backend.cli.demo.scenarios.steps import play_round
 from backend.db import utc_now
 from backend.errors import JobFailed
 from backend.services import rounds

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from sqlalchemy import select
 
-from backend.cli.scenarios import invented_facts, lora_or_full
-from backend.cli.scenarios.claims import Outcome
-from backend.cli.scenarios.ratios import claim_kept
+from backend.cli.demo.scenarios import invented_facts, lora_or_full
+from backend.cli.demo.scenarios.claims import Outcome
+from backend.cli.demo.scenarios.ratios import claim_kept
 from backend.errors import CannotCompute
 from backend.services.models.versions import list_models
 from backend.services.runs import scoring
