@@ -536,3 +536,26 @@ def engineers_project() -> dict[str, Any]:
                     {"step": 2, "epoch": 0.2, "eval_loss": 1.9}],
         ),
     }  # fmt: skip
+
+
+PAGES = {
+    "desk": "review.desk.page",
+    "overview": "overview",
+    "runs": "runs.figures",
+    "preferences": "review.preferences",
+    "verdicts": "verdicts.verdicts",
+    "trainings": "training",
+    "queues": "review.queues",
+    "agreement": "review.agreement",
+    "reviewers": "review.reviewers",
+    "opening": "review.opening.page",
+    "adjudication": "review.adjudication",
+    "exports": "exchange",
+    "rounds": "rounds",
+    "lineage": "lineage",
+}
+
+
+def page_script(name: str) -> str:
+    """A script that draws one page."""
+    return f"import dashboard.views.{PAGES[name]} as page\npage.show()\n"

@@ -14,7 +14,7 @@ from dashboard.components.frame import Link, table_html
 from dashboard.session import CLIENT_KEY
 from dashboard.views.lineage import asked_for, graph_of
 from dashboard.views.runs.figures import held_out_first
-from tests.dashboard.fake_client import FakeClient, engineers_project
+from tests.dashboard.fake_client import FakeClient, engineers_project, page_script
 
 SCRIPT = """
 from dashboard.components.address import choose
@@ -55,9 +55,7 @@ def test_what_is_not_there_is_said_and_not_replaced(named: str) -> None:
 def test_every_page_with_a_choice_says_so(page: str) -> None:
     name = {"runs": "run", "verdicts": "comparison", "trainings": "training"}.get(page, "queue")
     client = FakeClient(role="engineer", project=engineers_project())
-    app = AppTest.from_string(
-        f"from dashboard.views import {page}\n{page}.show()\n", default_timeout=60
-    )
+    app = AppTest.from_string(page_script(page), default_timeout=60)
     app.session_state[CLIENT_KEY] = client
     app.session_state["strop-project"] = client.me().projects[0]
     app.query_params[name] = "99"

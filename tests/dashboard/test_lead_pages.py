@@ -12,15 +12,14 @@ from backend.errors import Conflict
 from backend.schemas.datasets import DatasetVersionShown, ExampleShown
 from backend.schemas.review.designs import DrawnExample, OpeningDefaults
 from dashboard.session import CLIENT_KEY
-from tests.dashboard.fake_client import HOSTILE, FakeClient, engineers_project
+from tests.dashboard.fake_client import HOSTILE, FakeClient, engineers_project, page_script
 from tests.dashboard.review_figures import agreement_report, queue_report, watch
 
 APP = Path(__file__).parents[2] / "dashboard" / "app.py"
 
 
 def open_page(name: str, client: FakeClient) -> AppTest:
-    script = f"from dashboard.views import {name}\n{name}.show()\n"
-    app = AppTest.from_string(script, default_timeout=60)
+    app = AppTest.from_string(page_script(name), default_timeout=60)
     app.session_state[CLIENT_KEY] = client
     app.session_state["strop-project"] = client.me().projects[0]
     app.run()

@@ -21,27 +21,21 @@ from backend.schemas.review.desk import (
 from dashboard.session import CLIENT_KEY
 from tests.dashboard.fake_client import (
     HOSTILE,
+    PAGES,
     FakeClient,
     engineers_project,
+    page_script,
     pair_item,
     single_item,
 )
 
 APP = Path(__file__).parents[2] / "dashboard" / "app.py"
-PAGES = [
-    "overview", "runs", "preferences", "verdicts", "trainings", "queues", "agreement", "reviewers",
-    "opening", "adjudication", "exports", "rounds", "lineage",
-]  # fmt: skip
 
 
 def open_app(client: FakeClient) -> AppTest:
     app = AppTest.from_file(str(APP), default_timeout=60)
     app.session_state[CLIENT_KEY] = client
     return app.run()
-
-
-def page_script(name: str) -> str:
-    return f"from dashboard.views import {name}\n{name}.show()\n"
 
 
 def open_page(name: str, project: dict[str, Any]) -> AppTest:
@@ -113,9 +107,7 @@ class TestDesk:
         client = FakeClient(fail={"links": ServerUnavailable("The check did not answer.")})
         app = AppTest.from_string(
             "import dashboard.views.review.desk.item as item\n"
-            "item.wants_links = lambda *, key: True\n"
-            "from dashboard.views import desk\n"
-            "desk.show()\n",
+            "item.wants_links = lambda *, key: True\n" + page_script("desk"),
             default_timeout=60,
         )
         app.session_state[CLIENT_KEY] = client
@@ -229,7 +221,7 @@ class TestDesk:
 
 
 class TestEngineerPages:
-    @pytest.mark.parametrize("name", PAGES)
+    @pytest.mark.parametrize("name", [name for name in PAGES if name != "desk"])
     def test_draws_and_shows_hostile_text_as_text(self, name: str) -> None:
         app = open_page(name, engineers_project())
         assert not app.exception
@@ -237,7 +229,7 @@ class TestEngineerPages:
         assert "<script>" not in page
         assert not any("evil.example" in m.value for m in app.markdown)
 
-    @pytest.mark.parametrize("name", PAGES)
+    @pytest.mark.parametrize("name", [name for name in PAGES if name != "desk"])
     def test_an_empty_project_says_what_to_do(self, name: str) -> None:
         app = open_page(name, {})
         assert not app.exception

@@ -14,16 +14,14 @@ from dashboard.components.frame import Tag
 from dashboard.components.preflights import check_rows, figures_text, newest_of_each, preflight_tag
 from dashboard.session import CLIENT_KEY
 from dashboard.views.verdicts.decisions import decision_row, evidence_facts
-from tests.dashboard.fake_client import NOW, FakeClient, engineers_project
+from tests.dashboard.fake_client import NOW, FakeClient, engineers_project, page_script
 
 TABS = "comparison-tabs-1"
 
 
 def open_verdicts(*, role: str = "engineer", tab: str | None = None, **changes: Any) -> AppTest:
     client = FakeClient(role=role, project={**engineers_project(), **changes})
-    app = AppTest.from_string(
-        "from dashboard.views import verdicts\nverdicts.show()\n", default_timeout=60
-    )
+    app = AppTest.from_string(page_script("verdicts"), default_timeout=60)
     app.session_state[CLIENT_KEY] = client
     app.session_state["strop-project"] = client.me().projects[0]
     if tab is not None:
@@ -180,7 +178,7 @@ def test_failed_checks_come_first_with_their_figures() -> None:
 
 def test_the_page_of_a_run_shows_each_check() -> None:
     client = FakeClient(role="engineer", project=engineers_project())
-    app = AppTest.from_string("from dashboard.views import runs\nruns.show()\n", default_timeout=60)
+    app = AppTest.from_string(page_script("runs"), default_timeout=60)
     app.session_state[CLIENT_KEY] = client
     app.session_state["strop-project"] = client.me().projects[0]
     page = drawn(app.run())
