@@ -28,10 +28,6 @@ from backend.engines.vllm.probing import answers_get, warm_up
 from backend.errors import Conflict, EngineUnavailable, InvalidInput
 
 _ROOM_FOR_ADAPTERS = 8
-# On CPUs vLLM 0.32 takes index -1 (no adapter) for the last adapter slot, so that the base, asked
-# beside adapters, answers with the last adapter's weights (vllm-project/vllm#48421). As long as
-# slots stay free at the end they hold zeros, and the base is itself.
-_SPARE_SLOTS_ON_CPU = 16
 _CPU_SEQUENCES = 64
 _SMALL_MACHINE_CORES = 8
 _STOP_SECONDS = 20.0
@@ -132,7 +128,7 @@ def vllm_server(
 
 def server_command(plan: ServerPlan, *, port: int, on_cpu: bool) -> list[str]:
     """The command line of a server."""
-    slots = max(2, plan.max_loras, len(plan.adapters)) + (_SPARE_SLOTS_ON_CPU if on_cpu else 0)
+    slots = max(2, plan.max_loras, len(plan.adapters))
     flags = {
         "--model": plan.base.base_model,
         "--served-model-name": plan.base.name,

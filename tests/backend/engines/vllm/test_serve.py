@@ -8,10 +8,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from safetensors.numpy import save_file
+from torch import Tensor
 
 from backend.engines.base import ServedModel
 from backend.engines.vllm.models import digest_name
+from backend.engines.vllm.plugin import keep_rows_without_adapter
 from backend.engines.vllm.serve import (
     ServerPlan,
     fitting_rank,
@@ -70,12 +73,27 @@ def test_lora_is_on_even_without_adapters(tmp_path: Path) -> None:
     assert "--enable-lora" in server_command(plan(tmp_path), port=1, on_cpu=False)
 
 
-def test_slots_stay_free_on_a_cpu_because_the_last_one_leaks_into_the_base(tmp_path: Path) -> None:
+def test_there_is_a_slot_for_each_adapter(tmp_path: Path) -> None:
     adapters = [adapter(tmp_path / f"v{i}", 8) for i in range(3)]
-    on_cpu = server_command(plan(tmp_path, *adapters), port=1, on_cpu=True)
-    on_gpu = server_command(plan(tmp_path, *adapters), port=1, on_cpu=False)
-    assert int(flag(on_cpu, "--max-loras")) > 3
-    assert flag(on_gpu, "--max-loras") == "3"
+    assert (
+        flag(server_command(plan(tmp_path, *adapters), port=1, on_cpu=True), "--max-loras") == "3"
+    )
+
+
+def test_a_row_without_an_adapter_takes_nothing_of_the_last_slot() -> None:
+    """On a CPU vLLM reads slot -1 as the last one; the plugin leaves such rows as zeros."""
+    weights = torch.randn(3, 1, 4, 6)
+    inputs, slots = torch.randn(5, 6), torch.tensor([0, -1, 2, -1, 1])
+
+    def shrink(x: Tensor, w: Tensor, output: Tensor, slots: Tensor, scale: float) -> None:
+        output[:] = scale * torch.einsum("bi,boi->bo", x, w[slots].squeeze(1))
+
+    plain, kept = torch.zeros(5, 4), torch.zeros(5, 4)
+    shrink(inputs, weights, plain, slots, 2.0)
+    keep_rows_without_adapter(shrink)(inputs, weights, kept, slots, 2.0)
+    assert plain[1].abs().sum() > 0
+    assert kept[[1, 3]].abs().sum() == 0
+    assert torch.equal(kept[[0, 2, 4]], plain[[0, 2, 4]])
 
 
 def test_a_pickle_is_refused_before_anything_starts(tmp_path: Path) -> None:
