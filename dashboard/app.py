@@ -134,10 +134,7 @@ def engineer_pages(*, reviews_too: bool) -> dict[str, list[st.Page]]:
             _page(adjudication.show, "Adjudication", "balance"),
         ],
         **desk_pages,
-        "Guides": [
-            _page(guides.show_lead_guide, "For leads", "menu_book"),
-            _page(guides.show_expert_guide, "For experts", "menu_book"),
-        ],
+        "Help": [_page(guides.show, "Guides", "menu_book")],
     }
 
 

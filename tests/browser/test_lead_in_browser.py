@@ -26,7 +26,7 @@ PAGES = {
     "agreement": "Agreement",
     "reviewers": "Reviewers",
     "adjudication": "Adjudication",
-    "for-leads": "For leads",
+    "guides": "Guides",
     "for-experts": "Working at the desk",
 }
 PLOTS = {"runs": 4, "a-b": 2, "training": 1}

@@ -553,6 +553,7 @@ PAGES = {
     "exports": "exchange",
     "rounds": "rounds",
     "lineage": "lineage",
+    "guides": "guides",
 }
 
 

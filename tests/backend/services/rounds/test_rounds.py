@@ -607,7 +607,7 @@ def test_a_plan_may_leave_out_the_replay(loop: Loop) -> None:
 
 
 def test_the_plan_in_the_readme_is_a_plan() -> None:
-    readme = (Path(__file__).parents[4] / "README.md").read_text(encoding="utf-8")
+    readme = (Path(__file__).parents[4] / "dashboard/guides/rounds.md").read_text(encoding="utf-8")
     (block,) = [b for b in readme.split("```yaml\n")[1:] if b.startswith("adapter:")]
     plan = rounds.parse_plan(block.partition("```")[0])
     assert (plan.adapter, plan.after_corrections, plan.repeat) == ("v3", 200, True)
