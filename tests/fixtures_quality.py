@@ -9,8 +9,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from backend.services import review
-from backend.services.review.quality.gold_items import add_gold
-from backend.services.review.quality.gold_rows import GoldRow
+from backend.services.review.quality.gold_items import GoldRow, add_gold
 from backend.services.review.rules import QueueRules
 from backend.tables.accounts import User
 from backend.tables.quality import GoldAnswer

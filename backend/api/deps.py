@@ -29,7 +29,7 @@ from backend.api.guards import READING
 from backend.db import utc_now
 from backend.services.accounts.sealing import Seal, open_seal
 from backend.services.pages import PageAsk
-from backend.services.runs.kept_figures import KeptFigures
+from backend.services.runs.figures import KeptFigures
 from backend.settings import Settings
 from backend.tables.accounts import User
 

@@ -166,7 +166,7 @@ def take_documents(
         LeakRefused: a document holds a held-out prompt.
     """
     from backend.errors import InvalidInput
-    from backend.services.training.documents import freeze_documents
+    from backend.services.training.files import freeze_documents
 
     if training_set is not None or config.get("method", "pretrain") != "pretrain":
         raise InvalidInput(

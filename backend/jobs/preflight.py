@@ -13,8 +13,7 @@ from backend.engines.base import Engine, Message
 from backend.errors import PreflightFailed, StropError
 from backend.services.models.preflight import report as preflight
 from backend.services.models.preflight.agreement import Reference
-from backend.services.models.preflight.checks import Check, Digests
-from backend.services.models.preflight.templates import read_training_prompts
+from backend.services.models.preflight.checks import Check, Digests, read_training_prompts
 from backend.services.models.versions import register_base, served_model
 from backend.services.runs import generation
 from backend.settings import Settings

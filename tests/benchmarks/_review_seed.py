@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session, sessionmaker
 
 from backend.db import connect, migrate, utc_now
 from backend.services.accounts.credentials import create_token
-from backend.services.review.desk.lease import ITEMS, QUEUES, SLOTS
+from backend.services.review.statements import ITEMS, QUEUES, SLOTS
 from backend.settings import Settings
 from backend.tables.runs import Generation
 from tests.fixtures_review import build_desk

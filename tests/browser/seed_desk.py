@@ -16,8 +16,7 @@ from backend.services.accounts.users import create_user
 from backend.services.datasets.versions import Row, import_dataset
 from backend.services.projects import create_project
 from backend.services.review import QueueRules, open_queue, save_rubric
-from backend.services.review.quality.gold_items import add_gold
-from backend.services.review.quality.gold_rows import GoldRow
+from backend.services.review.quality.gold_items import GoldRow, add_gold
 from backend.settings import Settings
 from backend.tables.datasets import DatasetVersion, Example
 from backend.tables.models import ModelVersion

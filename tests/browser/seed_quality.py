@@ -9,8 +9,7 @@ from sqlalchemy.orm import Session
 from backend.db import connect, utc_now
 from backend.services.accounts.users import create_user
 from backend.services.review import Answer, QueueRules, claim_review_item, submit_review
-from backend.services.review.quality.gold_items import add_gold
-from backend.services.review.quality.gold_rows import GoldRow
+from backend.services.review.quality.gold_items import GoldRow, add_gold
 from backend.settings import Settings
 from backend.tables.models import ModelVersion
 from backend.tables.projects import Project

@@ -29,8 +29,7 @@ from backend.services.review import (
 )
 from backend.services.review.opening.design import DesignKind, SamplingDesign
 from backend.services.review.quality.gold_contests import contest
-from backend.services.review.quality.gold_items import add_gold
-from backend.services.review.quality.gold_rows import GoldRow
+from backend.services.review.quality.gold_items import GoldRow, add_gold
 from backend.settings import Settings
 from backend.tables.models import ModelVersion
 from backend.tables.quality import GoldResult

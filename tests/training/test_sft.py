@@ -16,10 +16,7 @@ import yaml
 
 from backend.engines.base import ServedModel
 from backend.engines.local.engine import LocalEngine
-from backend.services.models.preflight.templates import (
-    check_training_prompts,
-    read_training_prompts,
-)
+from backend.services.models.preflight.checks import check_training_prompts, read_training_prompts
 from tests.fixtures_models import write_chat_rows
 from training import sft
 from training.config import (

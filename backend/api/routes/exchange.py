@@ -13,7 +13,7 @@ from backend.api.once import OnceDep
 from backend.api.streams import stream_text
 from backend.schemas.exchange import ImportGiven, ImportShown, OffsetsName
 from backend.services.exchange import argilla, review_exports
-from backend.services.exchange.label_studio_config import labelling_config
+from backend.services.exchange.label_studio import labelling_config
 from backend.services.exchange.review_imports import import_reviews
 from backend.services.exchange.text_offsets import Offsets
 from backend.services.review.reports.contents import queue_facts

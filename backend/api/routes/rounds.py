@@ -16,9 +16,9 @@ from backend.schemas import rounds as shapes
 from backend.services import rounds
 from backend.services.lineage.trace import trace
 from backend.services.metric_specs import allowed_metrics
-from backend.services.review.desk.withdraw import withdraw_review
+from backend.services.review.desk.revise import withdraw_review
 from backend.services.rounds.plans import plan_from_content
-from backend.services.runs.kept_figures import KeptFigures
+from backend.services.runs.figures import KeptFigures
 from backend.services.training.runs import refuse_reporters
 from backend.tables.rounds import Round
 

@@ -107,7 +107,7 @@ def _find_queue(name: str, project: str | None) -> tuple[OpenSession, int]:
 
 def _settings_text(facts: QueueFacts, format: str) -> str:
     from backend.services.exchange import argilla
-    from backend.services.exchange.label_studio_config import labelling_config
+    from backend.services.exchange.label_studio import labelling_config
 
     pair = facts.kind == "pair"
     if format == "label-studio-config":

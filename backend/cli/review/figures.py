@@ -33,7 +33,7 @@ def agreement(
     json: JsonOption = False,
 ) -> None:
     """Show how far reviewers agree: by criterion, two by two, and where least."""
-    from backend.services.review.reports.agreement_report import agreement_report
+    from backend.services.review.reports.agreement import agreement_report
 
     report = _of_queue(queue, project, lambda s, i: agreement_report(s, i, worst=worst))
     if json:

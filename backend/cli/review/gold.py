@@ -42,8 +42,7 @@ def add(
     "explanation": "The price is invented."}
     """
     from backend.services import review
-    from backend.services.review.quality.gold_items import add_gold
-    from backend.services.review.quality.gold_rows import read_gold_rows
+    from backend.services.review.quality.gold_items import add_gold, read_gold_rows
     from evaluators.files.readers import read_table
 
     rows = read_gold_rows(read_table(file))
@@ -112,8 +111,8 @@ def list_(queue: QueueArgument, project: ProjectOption = None, json: JsonOption 
 def contests(queue: QueueArgument, project: ProjectOption = None, json: JsonOption = False) -> None:
     """List what reviewers contest and nobody has looked at, the oldest first."""
     from backend.services import review
+    from backend.services.review.quality.adjudication import answers_of
     from backend.services.review.quality.gold_contests import list_contests
-    from backend.services.review.quality.item_agreement import answers_of
 
     with working_in_project(project) as (_, session, found):
         opened = review.find_queue(session, found.id, queue)

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
     from backend.rubrics import Rubric
     from backend.services.review import Opening, QueuePlan
-    from backend.services.review.opening.assign import Assignment
     from backend.services.review.opening.design import SamplingDesign
+    from backend.services.review.opening.plan import Assignment
 
 
 @takes(OpenOptions)
@@ -24,7 +24,7 @@ def open_(asked: OpenOptions) -> None:
     """Open a queue: single outputs (--models) or blind pairs (--pair) of a run."""
     from backend.errors import InvalidInput
     from backend.services import review
-    from backend.services.review.opening.previews import warnings_of
+    from backend.services.review.opening.plan import warnings_of
     from backend.services.review.opening.store import check_rules
 
     if (asked.models is None) == (asked.pair is None):
@@ -86,7 +86,7 @@ def _rubric(session: Session, project_id: int, named: str | None, kind: str) -> 
     from pathlib import Path
 
     from backend.rubrics import find_rubric, library_names
-    from backend.services.review.opening.defaults import rubric_asked
+    from backend.services.review.opening.checks import rubric_asked
 
     if named is not None and named not in library_names() and Path(named).is_file():
         return find_rubric(named)
@@ -169,7 +169,7 @@ def _assignment(
     session: Session, project_id: int, people: Sequence[str], skills: Sequence[str], deal: bool
 ) -> Assignment:
     from backend.services.accounts.users import find_member
-    from backend.services.review.opening.assign import Assignment
+    from backend.services.review.opening.plan import Assignment
 
     named = {
         place: find_member(session, project_id, name).id for place, name in map(parse_place, people)
@@ -185,8 +185,8 @@ def _reviewer_ids(
     session: Session, project_id: int, names: str | None, groups: str | None
 ) -> list[int]:
     from backend.services.accounts.users import find_member
-    from backend.services.review.opening.assign import members_of_groups
-    from backend.services.review.opening.defaults import default_reviewers
+    from backend.services.review.opening.checks import default_reviewers
+    from backend.services.review.opening.plan import members_of_groups
 
     if names is not None or groups is not None:
         named = [find_member(session, project_id, name).id for name in _names(names)]

@@ -142,7 +142,7 @@ def withdraw(
     from backend.errors import NotFound
     from backend.services.derivation import review_in_project
     from backend.services.lineage.trace import trace
-    from backend.services.review.desk.withdraw import withdraw_review
+    from backend.services.review.desk.revise import withdraw_review
 
     with working_in_project(project) as (_, session, found):
         if review_in_project(session, found.id, review_id) is None:

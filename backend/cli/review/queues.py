@@ -182,7 +182,7 @@ def _report(session: Session, queue: ReviewQueue) -> dict[str, Any]:
     from dataclasses import asdict
 
     from backend.db import utc_now
-    from backend.services.review.reports.status import queue_report
+    from backend.services.review.reports.progress import queue_report
 
     return asdict(queue_report(session, queue.id, now=utc_now()))
 

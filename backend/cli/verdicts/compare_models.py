@@ -13,7 +13,7 @@ from backend.cli.common import print_json, print_table, shown_text, working_in_p
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
-    from backend.services.runs.flips import Flip, Flips
+    from backend.services.runs.slices import Flip, Flips
     from backend.tables.models import ModelVersion
     from backend.tables.scoring import ScoreRun
 
@@ -33,7 +33,7 @@ def compare_models(
 ) -> None:
     """Print the candidate minus the baseline from the newest held-out run that scored both."""
     from backend.services.models.versions import find_model
-    from backend.services.runs.flips import find_flips
+    from backend.services.runs.slices import find_flips
     from backend.services.verdicts.comparison import newest_scores_of_both
     from backend.tables.datasets import Split
 
@@ -74,7 +74,7 @@ def _rows(
     """Metrics as scored, and what an answer takes where nothing else is asked for."""
     from backend.services.projects import find_manifest, manifest_of
     from backend.services.runs.scoring import paired_figures
-    from backend.services.runs.usage import usage_differences
+    from backend.services.runs.slices import usage_differences
 
     pairs = paired_figures(session, run.id, old.id, new.id)
     bar = find_manifest(session, new.project_id)

@@ -16,7 +16,7 @@ from backend.cli.common import (
 )
 
 if TYPE_CHECKING:
-    from backend.services.verdicts.manifest_changes import BarChange
+    from backend.services.verdicts.verdict import BarChange
 
 COLOURS = {"PASS": "green", "FAIL": "red", "INCONCLUSIVE": "yellow"}
 
@@ -33,8 +33,7 @@ def command(
     from backend.services.models.versions import find_model
     from backend.services.projects import current_manifest, manifest_of
     from backend.services.verdicts import comparison
-    from backend.services.verdicts.manifest_changes import change_since_training
-    from backend.services.verdicts.verdict import EXIT_CODES, Verdict
+    from backend.services.verdicts.verdict import EXIT_CODES, Verdict, change_since_training
 
     with working_in_project(project) as (_, session, found):
         manifest = current_manifest(session, found.id)

@@ -14,7 +14,6 @@ stored       reading frozen sets
 words        a recipe in sentences
 """
 
-from backend.services.curation.digests import stored_digest
 from backend.services.curation.leaks import LeakGuard, guard_project
 from backend.services.curation.recipes import (
     FixedRule,
@@ -24,6 +23,8 @@ from backend.services.curation.recipes import (
     Replay,
     Rule,
     Weight,
+    describe_recipe,
+    describe_set,
     parse_fixed_rule,
     parse_mix,
     parse_recipe,
@@ -31,16 +32,17 @@ from backend.services.curation.recipes import (
     parse_rule,
     recipe_from_content,
 )
-from backend.services.curation.sets import add_row, freeze_training_set
-from backend.services.curation.stored import (
+from backend.services.curation.sets import (
+    add_row,
     find_training_set,
+    freeze_training_set,
     get_training_set,
     held_back_rows,
     list_training_sets,
     sets_with_review,
+    stored_digest,
     training_rows,
 )
-from backend.services.curation.words import describe_recipe, describe_set
 
 __all__ = [
     "FixedRule",

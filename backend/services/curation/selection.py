@@ -1,6 +1,18 @@
 """Which of the proposed rows stay: the least rating, groups that may not dominate, tasks by share.
 
 Pure: rows in, rows out, each choice by the seed alone, so that the same reviews give the same set.
+
+Failed outputs as negative examples: what to move away from, beside something better.
+
+An output has failed when most of those who answered the rule's question say that it does not meet
+it. DPO rejects it, KTO labels it false. SFT can only imitate, so it gets no row of a failed output,
+not even where another rule approves it.
+
+Corrections that are held back from training, so that their yield is known on unseen prompts.
+
+Whole groups are drawn by the seed until the stated share of the corrections is reached. Nothing of
+those groups, of their prompts or of near-duplicates of their prompts is trained on: no reference,
+no vote, no approved output.
 """
 
 from __future__ import annotations
@@ -8,12 +20,21 @@ from __future__ import annotations
 import hashlib
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 from backend.errors import InvalidInput
-from backend.services.curation.candidates import Candidate, reviewed_outputs
-from backend.services.curation.recipes import Mix, Order, Rule, Weight
-from backend.services.datasets.prompts import chat_messages
+from backend.services.curation.candidates import (
+    Candidate,
+    meets,
+    newest_first,
+    reviewed_outputs,
+    without_repeats,
+)
+from backend.services.curation.recipes import Mix, Order, Recipe, Rule, Weight
+from backend.services.datasets.near_duplicates import find_near_duplicates
+from backend.services.datasets.plain_text import plain_text
+from backend.services.datasets.prompts import chat_messages, prompt_text
 from backend.tables.datasets import Example
 from backend.tables.review import Review
 
@@ -162,3 +183,211 @@ def put_in_order(rows: Sequence[Candidate], order: Order) -> list[Candidate]:
 
 def _characters(row: Candidate) -> int:
     return len(row.completion) + sum(len(m["content"]) for m in chat_messages(row.example))
+
+
+def add_negatives(
+    recipe: Recipe, reviews: Sequence[Review], rows: Sequence[Candidate]
+) -> list[Candidate]:
+    """The rows with those of failed outputs, and without what praises a failed output.
+
+    Args:
+        rows: what the reviews gave (see `candidates.propose_rows`).
+    """
+    if recipe.negatives is None:
+        return list(rows)
+    outputs = reviewed_outputs(reviews)
+    failed = {
+        group[0].item.generation_a_id: failing
+        for group in outputs
+        if (failing := _failing(recipe.negatives, group))
+    }
+    kept = [row for row in rows if not _praises(row, failed)]
+    better = _better_answers(kept, outputs)
+    found: list[Candidate] = []
+    for failing in failed.values():
+        found += _rows_of(failing, better)
+    # Of a pair that a correction gave as well, the row that says so stays.
+    known = {(row.kind, row.example.id, row.completion, row.rejected) for row in kept}
+    new = [r for r in found if (r.kind, r.example.id, r.completion, r.rejected) not in known]
+    return without_repeats([*kept, *new])
+
+
+def _failing(rule: Rule, reviews: Sequence[Review]) -> tuple[Review, ...]:
+    """The reviews that say the output fails, if they are the majority of those who answered."""
+    answers = [(review, met) for review in reviews if (met := meets(rule, review)) is not None]
+    failing = [review for review, met in answers if not met]
+    return newest_first(failing) if 2 * len(failing) > len(answers) else ()
+
+
+def _praises(row: Candidate, failed: Iterable[int]) -> bool:
+    as_written = row.source == "approved" or (row.kind == "kto" and row.label)
+    return bool(as_written and row.generation is not None and row.generation.id in failed)
+
+
+def _better_answers(rows: Sequence[Candidate], outputs: Iterable[list[Review]]) -> dict[int, str]:
+    """For each example the best known answer: a correction, else an approved output."""
+    best: dict[int, str] = {}
+    for reviews in outputs:
+        corrected = newest_first([review for review in reviews if review.corrections])
+        if corrected:
+            example_id = reviews[0].item.generation_a.example_id
+            best.setdefault(example_id, corrected[0].corrections[0].text)
+    for row in rows:
+        if row.source == "approved":
+            best.setdefault(row.example.id, row.completion)
+    return best
+
+
+def _better(example: Example, best: dict[int, str]) -> str | None:
+    if example.id in best:
+        return best[example.id]
+    return str(example.references[0]) if example.references else None
+
+
+def _rows_of(failing: tuple[Review, ...], best: dict[int, str]) -> Iterable[Candidate]:
+    output = failing[0].item.generation_a
+    if not output.text:
+        return
+    chosen = _own_correction(failing) or _better(output.example, best)
+    if chosen is not None and chosen != output.text:
+        yield Candidate(
+            "dpo",
+            "negative",
+            output.example,
+            chosen,
+            rejected=output.text,
+            generation=output,
+            reviews=failing,
+        )
+    yield Candidate(
+        "kto",
+        "negative",
+        output.example,
+        output.text,
+        label=False,
+        generation=output,
+        reviews=failing,
+    )
+
+
+def _own_correction(failing: Sequence[Review]) -> str | None:
+    return next((r.corrections[0].text for r in failing if r.corrections), None)
+
+
+SHOWN = 50
+
+
+@dataclass(frozen=True, slots=True)
+class HeldBack:
+    """What is kept from training.
+
+    Attributes:
+        rows: corrections, and approved outputs of their groups.
+        n_corrections: corrections before anything was held back.
+    """
+
+    rows: tuple[Candidate, ...] = ()
+    groups: frozenset[str] = frozenset()
+    digests: frozenset[str] = frozenset()
+    n_corrections: int = 0
+    share: float | None = None
+    _prompts: tuple[str, ...] = field(default=(), repr=False)
+    _answers: tuple[str, ...] = field(default=(), repr=False)
+
+    def holds(self, example: Example) -> bool:
+        """Whether the example is of a group, or has a prompt, that is held back."""
+        return group_of(example) in self.groups or example.content_digest in self.digests
+
+    def release(self, rows: Sequence[Candidate]) -> tuple[list[Candidate], list[str]]:
+        """The rows that may be trained on, and the ids of examples whose prompt or answer nearly
+        repeats what is held back, whose rows may not."""
+        apart = [row for row in rows if not self.holds(row.example)]
+        if not self.rows:
+            return apart, []
+        prompts = [prompt_text(row.example.input, row.example.context) for row in apart]
+        answers = [(i, text) for i, row in enumerate(apart) for text in row.answers]
+        owners = [*range(len(apart)), *(i for i, _ in answers)]
+        pairs = find_near_duplicates(
+            [*prompts, *(text for _, text in answers)],
+            [*self._prompts, *self._answers],
+            train_answers=len(answers),
+            held_out_answers=len(self._answers),
+        )
+        near = {owners[pair.train] for pair in pairs}
+        kept = [row for index, row in enumerate(apart) if index not in near]
+        return kept, sorted({apart[index].example.external_id for index in near})
+
+    def as_dict(self, *, n_left_out: int, near: Sequence[str]) -> dict[str, Any]:
+        """For the set's record; empty when nothing is held back."""
+        if self.share is None:
+            return {}
+        corrections = sum(row.source == "corrected" for row in self.rows)
+        return {
+            "held_back": {
+                "asked": self.share,
+                "corrections": corrections,
+                "of_corrections": self.n_corrections,
+                "approved": len(self.rows) - corrections,
+                "groups": len(self.groups),
+                "rows_left_out": n_left_out,
+                "near_duplicates_left_out": list(near[:SHOWN]),
+            }
+        }
+
+
+NOTHING = HeldBack()
+
+
+def hold_back(recipe: Recipe, rows: Sequence[Candidate]) -> HeldBack:
+    """Draw what the recipe holds back from these rows, all of which rest on reviews.
+
+    Raises:
+        InvalidInput: all corrections are of one group, so that none could be trained on.
+    """
+    if recipe.hold_back is None:
+        return NOTHING
+    corrections = _once_a_review([row for row in rows if row.source == "corrected"])
+    groups = _draw_groups(corrections, recipe.hold_back, recipe.seed)
+    held = [row for row in corrections if group_of(row.example) in groups]
+    approved = [row for row in rows if row.source == "approved"]
+    held += [row for row in approved if group_of(row.example) in groups]
+    examples = {row.example.id: row.example for row in held}.values()
+    return HeldBack(
+        rows=tuple(held),
+        groups=groups,
+        digests=frozenset(example.content_digest for example in examples),
+        n_corrections=len(corrections),
+        share=recipe.hold_back,
+        _prompts=tuple(prompt_text(example.input, example.context) for example in examples),
+        _answers=_told_once(held),
+    )
+
+
+def _told_once(rows: Sequence[Candidate]) -> tuple[str, ...]:
+    """The answers that are held back, without those that several of their prompts have."""
+    asked = Counter({(plain_text(row.completion), row.example.content_digest) for row in rows})
+    prompts = Counter(answer for answer, _ in asked)
+    return tuple({row.completion: 0 for row in rows if prompts[plain_text(row.completion)] == 1})
+
+
+def _once_a_review(rows: Sequence[Candidate]) -> list[Candidate]:
+    """A correction may give a row of SFT and one of DPO."""
+    return list({row.reviews[0].id: row for row in reversed(rows)}.values())[::-1]
+
+
+def _draw_groups(corrections: Sequence[Candidate], share: float, seed: int) -> frozenset[str]:
+    sizes = Counter(group_of(row.example) for row in corrections)
+    if len(sizes) < 2:
+        raise InvalidInput(
+            f"Corrections of {len(sizes)} group(s) cannot be held back in part.",
+            hint="Leave out hold_back, or gather corrections of more groups.",
+        )
+    wanted = max(1, round(share * len(corrections)))
+    drawn: list[str] = []
+    held = 0
+    for group in sorted(sizes, key=lambda one: draw(seed, "held back", one)):
+        if held + sizes[group] <= wanted and len(drawn) < len(sizes) - 1:
+            drawn.append(group)
+            held += sizes[group]
+    # Where every group is larger than the share, the smallest comes nearest to it.
+    return frozenset(drawn or [min(sizes, key=lambda one: (sizes[one], draw(seed, one)))])

@@ -1,15 +1,23 @@
-"""Freezing training sets: `add_row` is the only way in."""
+"""Freezing training sets: `add_row` is the only way in.
+
+The digest of a training set: over what it holds and holds back, without database ids.
+
+Reading frozen sets: which there are, their rows with provenance, what they hold back.
+"""
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, assert_never
 
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from backend.errors import Conflict, InvalidInput, LeakRefused
+from backend.errors import Conflict, InvalidInput, LeakRefused, NotFound
 from backend.services.curation.candidates import (
     Candidate,
     propose_references,
@@ -17,26 +25,104 @@ from backend.services.curation.candidates import (
     reference_row,
     without_repeats,
 )
-from backend.services.curation.digests import rows_digest
-from backend.services.curation.holding import HeldBack, hold_back
-from backend.services.curation.leaks import LeakGuard, guard_project
-from backend.services.curation.near_leaks import drop_near_leaks
-from backend.services.curation.negatives import add_negatives
-from backend.services.curation.recipes import Recipe
+from backend.services.curation.formats import BY_LOSS, TrainingRow
+from backend.services.curation.leaks import LeakGuard, drop_near_leaks, guard_project
+from backend.services.curation.recipes import Order, Recipe
 from backend.services.curation.selection import (
+    HeldBack,
     above_minimum,
+    add_negatives,
     cap_groups,
+    hold_back,
     mix_tasks,
     put_in_order,
     room_in_groups,
     weigh,
 )
 from backend.services.curation.sources import Sources, gather_sources
-from backend.services.curation.stored import list_training_sets
 from backend.services.datasets.leaks import Acceptance
 from backend.services.datasets.prompts import chat_messages
 from backend.services.projects import lock_project
+from backend.tables.accounts import User
 from backend.tables.curation import HeldBackRow, TrainingSet, TrainingSetRow
+from backend.tables.datasets import DatasetVersion, Example
+from backend.tables.models import ModelVersion
+from backend.tables.review import Review
+from backend.tables.runs import Generation
+
+READ_ROWS = 500
+Parts = list[object]
+
+
+def rows_digest(
+    rows: Sequence[Candidate],
+    held_back: Sequence[Candidate] = (),
+    order: Order = Order.SHUFFLED,
+) -> str:
+    """SHA-256 over the rows in order: texts, labels, weights and sources, no database ids.
+
+    What is held back, and an order that the trainer has to find, follow as lines of their own.
+    """
+    taught = (_parts(row, chat_messages(row.example), row.example) for row in rows)
+    held = (_held_parts(row, row.example) for row in held_back)
+    return _digest([taught, held, _order_parts(order)])
+
+
+def stored_digest(session: Session, training_set_id: int) -> str:
+    """The same digest, computed from what the database holds now."""
+    rows = (
+        select(TrainingSetRow, Example)
+        .join(Example, Example.id == TrainingSetRow.example_id)
+        .where(TrainingSetRow.training_set_id == training_set_id)
+        .order_by(TrainingSetRow.position)
+        .execution_options(yield_per=READ_ROWS)
+    )
+    held = (
+        select(HeldBackRow, Example)
+        .join(Example, Example.id == HeldBackRow.example_id)
+        .where(HeldBackRow.training_set_id == training_set_id)
+        .order_by(HeldBackRow.position)
+    )
+    asked = session.get_one(TrainingSet, training_set_id).recipe.get("asked", {})
+    return _digest(
+        [
+            (_parts(row, row.prompt, example) for row, example in session.execute(rows)),
+            (_held_parts(row, example) for row, example in session.execute(held)),
+            _order_parts(Order(asked.get("order", Order.SHUFFLED))),
+        ]
+    )
+
+
+def _parts(
+    row: Candidate | TrainingSetRow, prompt: list[dict[str, str]], example: Example
+) -> Parts:
+    parts: Parts = [
+        row.kind,
+        prompt,
+        row.completion,
+        row.rejected,
+        row.label,
+        row.source,
+        example.external_id,
+    ]
+    return parts if row.weight is None else [*parts, row.weight]
+
+
+def _held_parts(row: Candidate | HeldBackRow, example: Example) -> Parts:
+    return ["held back", row.completion, row.source, example.external_id]
+
+
+def _order_parts(order: Order) -> Iterator[Parts]:
+    if order is Order.EASY_TO_HARD:
+        yield ["order", str(order)]
+
+
+def _digest(lines: Iterable[Iterable[Parts]]) -> str:
+    digest = hashlib.sha256()
+    for group in lines:
+        for parts in group:
+            digest.update(json.dumps(parts, ensure_ascii=False).encode() + b"\n")
+    return digest.hexdigest()
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,3 +318,97 @@ def _nothing_left(sources: Sources) -> InvalidInput | LeakRefused:
         f"The recipe gives no row: {len(sources.reviews)} usable reviews, {n_refused} refused.",
         hint="State a rule (--approved faithful=yes), or add references.",
     )
+
+
+def training_rows(session: Session, training_set_id: int) -> Iterator[TrainingRow]:
+    """The rows of a frozen set in order, each with its provenance."""
+    asked = get_training_set(session, training_set_id).recipe.get("asked", {})
+    order = Order(asked.get("order", Order.SHUFFLED))
+    query = (
+        select(TrainingSetRow, Example, DatasetVersion, ModelVersion, Review, User)
+        .join(Example, Example.id == TrainingSetRow.example_id)
+        .join(DatasetVersion, DatasetVersion.id == Example.dataset_version_id)
+        .outerjoin(Generation, Generation.id == TrainingSetRow.generation_id)
+        .outerjoin(ModelVersion, ModelVersion.id == Generation.model_version_id)
+        .outerjoin(Review, Review.id == TrainingSetRow.review_id)
+        .outerjoin(User, User.id == Review.reviewer_id)
+        .where(TrainingSetRow.training_set_id == training_set_id)
+        .order_by(TrainingSetRow.position)
+        .execution_options(yield_per=READ_ROWS)
+    )
+    for row, example, version, model, review, reviewer in session.execute(query):
+        yield TrainingRow(
+            kind=row.kind,
+            prompt=row.prompt,
+            completion=row.completion,
+            rejected=row.rejected,
+            label=row.label,
+            weight=row.weight,
+            order=_place(order, row),
+            provenance={
+                "training_set_id": training_set_id,
+                "position": row.position,
+                "source": row.source,
+                "example": example.external_id,
+                "group": example.group,
+                "dataset": f"{version.dataset.name}@{version.number}",
+                "generation_id": row.generation_id,
+                "model": model.label if model else None,
+                "review_id": row.review_id,
+                "reviewer": reviewer.pseudonym if reviewer else None,
+                "simulated": bool(review and review.simulated),
+            },
+        )
+
+
+def _place(order: Order, row: TrainingSetRow) -> int | str | None:
+    """What a trainer is told of the order: a row's place, or that it has to find it by the loss."""
+    match order:
+        case Order.SHUFFLED:
+            return None
+        case Order.SHORT_TO_LONG:
+            return row.position
+        case Order.EASY_TO_HARD:
+            return BY_LOSS
+        case _:
+            assert_never(order)
+
+
+def held_back_rows(session: Session, training_set_id: int) -> list[HeldBackRow]:
+    """What a set keeps from training, in the order in which it was stored."""
+    query = select(HeldBackRow).where(HeldBackRow.training_set_id == training_set_id)
+    return list(session.scalars(query.order_by(HeldBackRow.position)))
+
+
+def get_training_set(session: Session, training_set_id: int) -> TrainingSet:
+    """The set, or NotFound."""
+    found = session.get(TrainingSet, training_set_id)
+    if found is None:
+        raise NotFound(f"There is no training set {training_set_id}.")
+    return found
+
+
+def find_training_set(session: Session, project_id: int, name: str) -> TrainingSet:
+    """A set of a project by name; NotFound lists those that exist."""
+    sets = list_training_sets(session, project_id)
+    for found in sets:
+        if found.name == name:
+            return found
+    known = ", ".join(found.name for found in sets)
+    raise NotFound(
+        f"There is no training set {name!r}.",
+        hint=f"Known: {known}." if known else "Make one: strop set freeze",
+    )
+
+
+def list_training_sets(session: Session, project_id: int) -> list[TrainingSet]:
+    """All sets of a project, oldest first."""
+    query = select(TrainingSet).where(TrainingSet.project_id == project_id)
+    return list(session.scalars(query.order_by(TrainingSet.id)))
+
+
+def sets_with_review(session: Session, review_id: int) -> list[TrainingSet]:
+    """The sets that a review went into."""
+    holding = select(TrainingSetRow.training_set_id).where(TrainingSetRow.review_id == review_id)
+    query = select(TrainingSet).where(TrainingSet.id.in_(holding)).order_by(TrainingSet.id)
+    return list(session.scalars(query))

@@ -28,9 +28,8 @@ from backend.rubrics import (
     Verdict,
     YesNo,
 )
-from backend.services.curation.fixed import fixed_metric
 from backend.services.curation.leaks import LeakGuard
-from backend.services.curation.recipes import Recipe, Rule
+from backend.services.curation.recipes import Recipe, Rule, fixed_metric
 from backend.services.datasets.versions import get_dataset_version, list_examples
 from backend.services.review import find_queue, rubric_of, stands
 from backend.services.review.quality.adjudication import overruled

@@ -16,9 +16,9 @@ from uuid import NAMESPACE_URL, uuid5
 
 from backend.errors import InvalidInput
 from backend.rubrics import Rubric
-from backend.services.exchange.label_studio_config import error_labels, severities
+from backend.services.exchange.label_studio import error_labels, severities
 from backend.services.exchange.text_offsets import Offsets, span_of, to_utf16
-from backend.services.review.desk.answer_rules import Answer, Choice, SpanMark, to_choice
+from backend.services.review.answer import Answer, Choice, SpanMark, to_choice
 from backend.services.review.reports.contents import ItemRow, QueueFacts
 from backend.tables.review import QueueKind, Review
 

@@ -4,20 +4,210 @@ Pure: rows go in, JSON-serialisable objects come out. A task carries the text as
 what the checks flagged as predictions, and the reviews as annotations: `completed_by` by pseudonym,
 `lead_time` in active seconds. The names of controls are in `label_studio_config`; the way back is
 `label_studio_answers`.
+
+A rubric as a labelling configuration of Label Studio, and the names of its controls.
+
+Pure: a rubric goes in, XML comes out. Every criterion is a control `q_NAME`; the other controls
+have the fixed names below. The stored name of an option is its `alias`, which Label Studio writes
+into results in place of the words that people read.
+
+Annotations of Label Studio as answers of ours.
+
+Pure: results go in, an `Answer` comes out, or an error that says what cannot be taken. Whether the
+answer fits item and rubric is judged where it is stored. Label Studio has counted the offsets of
+marks in code points since 1.6 and in UTF-16 units before; the text that a mark quotes decides.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
+from xml.etree import ElementTree
 
-from backend.services.exchange import label_studio_config as names
-from backend.services.exchange.text_offsets import Offsets, to_utf16
-from backend.services.review.desk.answer_rules import to_choice
+from backend.errors import InvalidInput
+from backend.rubrics import Rubric
+from backend.services.exchange.text_offsets import Offsets, span_of, to_utf16
+from backend.services.review.answer import Answer, SpanMark, to_choice
 from backend.services.review.reports.contents import ItemRow, QueueFacts
 from backend.tables.review import QueueKind, Review, ReviewState
 from backend.tables.scoring import Score
+
+OUTPUT, LEFT, RIGHT = "output", "left_output", "right_output"
+ERRORS, SEVERITY, NOTE, FLAGGED = "errors", "severity", "note", "flagged"
+CORRECTION, CORRECTION_REASON, COMMENT = "correction", "correction_reason", "comment"
+COMPARISON, UNDECIDED = "comparison", "undecided"
+UNDECIDED_WINNERS = ("tie", "both_bad", "cannot_judge")
+FLAG_LABEL = "flagged by a check"
+ANY_KIND = "error"
+_NO_XML = re.compile("[^\t\n\r -\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+
+Element = ElementTree.Element
+
+
+def control_of(criterion: str) -> str:
+    """The name of a criterion's control; never one of the fixed names."""
+    return f"q_{criterion}"
+
+
+def labelling_config(rubric: Rubric, *, pair: bool) -> str:
+    """The configuration under which Label Studio asks what the rubric asks.
+
+    Raises:
+        InvalidInput: a scale that Label Studio has no control for.
+    """
+    view = ElementTree.Element("View")
+    _add(view, "Header", value=rubric.guidelines)
+    _add(view, "Text", name="input", value="$input")
+    _add(view, "Text", name="context", value="$context")
+    if pair:
+        _add_pair(view)
+    else:
+        _add_output(view, rubric)
+    for criterion in rubric.criteria:
+        _add_criterion(view, criterion, to=LEFT if pair else OUTPUT)
+    if not pair:
+        _add(view, "Header", value="The text as it should have been, if it is to be corrected")
+        _add_text(view, CORRECTION, to=OUTPUT, rows=8)
+        _add(view, "Header", value="What was wrong, in a few words")
+        _add_text(view, CORRECTION_REASON, to=OUTPUT)
+    _add(view, "Header", value="Comment")
+    _add_text(view, COMMENT, to=LEFT if pair else OUTPUT)
+    ElementTree.indent(view)
+    return ElementTree.tostring(view, encoding="unicode") + "\n"
+
+
+def error_labels(rubric: Rubric) -> tuple[str, ...]:
+    """The names under which an error is marked; one where the rubric names none."""
+    return tuple(rubric.span_kinds) or (ANY_KIND,)
+
+
+def severities(rubric: Rubric) -> tuple[str, ...]:
+    """The names of the rubric's severities, if it has any."""
+    given: Sequence[Any] = getattr(rubric, "severities", ())
+    return tuple(str(getattr(one, "name", one)) for one in given)
+
+
+def _add_output(view: Element, rubric: Rubric) -> None:
+    _add(view, "Header", value="Mark what is wrong")
+    errors = _add(view, "Labels", name=ERRORS, toName=OUTPUT)
+    for kind in error_labels(rubric):
+        _add(errors, "Label", value=kind)
+    flagged = _add(view, "Labels", name=FLAGGED, toName=OUTPUT)
+    _add(flagged, "Label", value=FLAG_LABEL)
+    _add(view, "Text", name=OUTPUT, value="$output", saveTextResult="yes", granularity="symbol")
+    if names := severities(rubric):
+        options = [(name, name) for name in names]
+        _add_choices(view, SEVERITY, options, to=OUTPUT, required=False, perRegion="true")
+    _add_text(view, NOTE, to=OUTPUT, perRegion="true")
+
+
+def _add_pair(view: Element) -> None:
+    _add(view, "Header", value="Which is better?")
+    _add(view, "Pairwise", name=COMPARISON, toName=f"{LEFT},{RIGHT}")
+    _add(view, "Text", name=LEFT, value="$left_output")
+    _add(view, "Text", name=RIGHT, value="$right_output")
+    words = {"tie": "Equally good", "both_bad": "Both bad", "cannot_judge": "Cannot judge"}
+    options = [(name, words[name]) for name in UNDECIDED_WINNERS]
+    _add_choices(view, UNDECIDED, options, to=LEFT, required=False)
+
+
+def _add_criterion(view: Element, criterion: Any, *, to: str) -> None:
+    if criterion.scale not in _CONTROLS:
+        raise InvalidInput(f"Label Studio has no control for the scale {criterion.scale!r}.")
+    _add(view, "Header", value=criterion.question)
+    _CONTROLS[criterion.scale](view, criterion, to)
+
+
+def _yes_no(view: Element, criterion: Any, to: str) -> None:
+    _choices(view, criterion, to, [("yes", "Yes"), ("no", "No")])
+
+
+def _verdict(view: Element, criterion: Any, to: str) -> None:
+    words = [("pass", "Pass"), ("fail", "Fail"), ("critical_fail", "Critical fail")]
+    _choices(view, criterion, to, words)
+
+
+def _category(view: Element, criterion: Any, to: str) -> None:
+    _choices(view, criterion, to, [(option.name, option.label) for option in criterion.options])
+
+
+def _multi(view: Element, criterion: Any, to: str) -> None:
+    options = [(option.name, option.label) for option in criterion.options]
+    name = control_of(criterion.name)
+    _add_choices(view, name, options, to=to, required=criterion.required, choice="multiple")
+
+
+def _choices(view: Element, criterion: Any, to: str, options: Sequence[tuple[str, str]]) -> None:
+    _add_choices(view, control_of(criterion.name), options, to=to, required=criterion.required)
+
+
+def _stars(view: Element, criterion: Any, to: str) -> None:
+    _add(
+        view,
+        "Rating",
+        name=control_of(criterion.name),
+        toName=to,
+        maxRating=str(criterion.n),
+        required=_said(criterion.required),
+    )
+
+
+def _number(view: Element, criterion: Any, to: str) -> None:
+    bounds = {"min": f"{criterion.min:g}", "max": f"{criterion.max:g}"}
+    if criterion.step is not None:
+        bounds["step"] = f"{criterion.step:g}"
+    name = control_of(criterion.name)
+    _add(view, "Number", name=name, toName=to, required=_said(criterion.required), **bounds)
+
+
+def _text(view: Element, criterion: Any, to: str) -> None:
+    name = control_of(criterion.name)
+    _add_text(view, name, to=to, required=_said(criterion.required))
+
+
+_CONTROLS: dict[str, Callable[[Element, Any, str], None]] = {
+    "yes_no": _yes_no,
+    "verdict": _verdict,
+    "stars": _stars,
+    "category": _category,
+    "multi": _multi,
+    "number": _number,
+    "text": _text,
+}
+
+
+def _add_choices(
+    view: Element,
+    name: str,
+    options: Sequence[tuple[str, str]],
+    *,
+    to: str,
+    required: bool,
+    choice: str = "single",
+    **more: str,
+) -> None:
+    said = {"name": name, "toName": to, "choice": choice, "required": _said(required)}
+    choices = _add(view, "Choices", **said, showInline="true", **more)
+    for stored, words in options:
+        _add(choices, "Choice", value=words, alias=stored)
+
+
+def _add_text(view: Element, name: str, *, to: str, rows: int = 2, **more: str) -> None:
+    _add(view, "TextArea", name=name, toName=to, maxSubmissions="1", rows=str(rows), **more)
+
+
+def _add(parent: Element, tag: str, **attributes: str) -> Element:
+    """A child; characters that XML cannot hold are shown as U+FFFD."""
+    clean = {name: _NO_XML.sub("\ufffd", value) for name, value in attributes.items()}
+    return ElementTree.SubElement(parent, tag, clean)
+
+
+def _said(value: bool) -> str:
+    return "true" if value else "false"
+
 
 NOBODY = "strop.invalid"  # a domain that no mail reaches: pseudonyms are no addresses
 OWN_PREFIX = "strop-review-"
@@ -47,7 +237,7 @@ def task_of(
     """
     pair = facts.kind == QueueKind.PAIR
     item = item.masked(facts.masks)
-    texts = (names.LEFT, names.RIGHT) if pair else (names.OUTPUT,)
+    texts = (LEFT, RIGHT) if pair else (OUTPUT,)
     annotations = [_annotation(facts, item, one, offsets, addresses) for one in item.reviews]
     return {
         "data": {
@@ -86,13 +276,13 @@ def _provenance(review: Review) -> dict[str, Any]:
 def _prediction(item: ItemRow, check: Score, offsets: Offsets) -> dict[str, Any]:
     flags = [
         {
-            **_region(names.FLAGGED, f"f{check.id}_{n}", item.outputs[0], flag, offsets),
+            **_region(FLAGGED, f"f{check.id}_{n}", item.outputs[0], flag, offsets),
             "meta": {"text": [f"{flag.get('kind', '')}: {item.hide(flag.get('reason', ''))}"]},
         }
         for n, flag in enumerate(check.spans)
     ]
     for flag in flags:
-        flag["value"]["labels"] = [names.FLAG_LABEL]
+        flag["value"]["labels"] = [FLAG_LABEL]
     return {"model_version": check.signature[:200], "score": check.value, "result": flags}
 
 
@@ -123,26 +313,26 @@ def _results(
     facts: QueueFacts, item: ItemRow, review: Review, offsets: Offsets
 ) -> Iterator[Result]:
     pair = facts.kind == QueueKind.PAIR
-    to = names.LEFT if pair else names.OUTPUT
+    to = LEFT if pair else OUTPUT
     scales = {criterion.name: criterion.scale for criterion in facts.rubric.criteria}
     for rating in review.ratings:
         kind, value = _RATINGS_OUT[scales[rating.criterion]](rating.value, rating.number)
-        yield _result(review, names.control_of(rating.criterion), to, kind, value)
+        yield _result(review, control_of(rating.criterion), to, kind, value)
     for correction in review.corrections:
-        yield _textarea(review, names.CORRECTION, to, item.hide(correction.text))
+        yield _textarea(review, CORRECTION, to, item.hide(correction.text))
         if correction.reason:
-            yield _textarea(review, names.CORRECTION_REASON, to, correction.reason)
+            yield _textarea(review, CORRECTION_REASON, to, correction.reason)
     for n, span in enumerate(review.spans):
         yield from _marks(item, review, n, span, offsets)
     for preference in review.preferences:
         choice = to_choice(preference.winner, a_is_left=item.a_is_left).value
-        if choice in names.UNDECIDED_WINNERS:
-            yield _result(review, names.UNDECIDED, to, "choices", {"choices": [choice]})
+        if choice in UNDECIDED_WINNERS:
+            yield _result(review, UNDECIDED, to, "choices", {"choices": [choice]})
         else:  # this control stands for both texts, and names itself as what it is about
-            name = names.COMPARISON
+            name = COMPARISON
             yield _result(review, name, name, "pairwise", {"selected": choice})
     if review.comment or review.skip_reason:
-        yield _textarea(review, names.COMMENT, to, review.comment or review.skip_reason or "")
+        yield _textarea(review, COMMENT, to, review.comment or review.skip_reason or "")
 
 
 def _marks(item: ItemRow, review: Review, n: int, span: Any, offsets: Offsets) -> Iterator[Result]:
@@ -152,14 +342,14 @@ def _marks(item: ItemRow, review: Review, n: int, span: Any, offsets: Offsets) -
     def region(control: str) -> Result:
         return _region(control, id_, item.outputs[0], place, offsets)
 
-    mark = region(names.ERRORS)
+    mark = region(ERRORS)
     mark["value"]["labels"] = [span.kind]
     yield mark
     if span.severity:
-        grave = region(names.SEVERITY)
+        grave = region(SEVERITY)
         yield {**grave, "type": "choices", "value": {**grave["value"], "choices": [span.severity]}}
     if span.note:
-        noted = region(names.NOTE)
+        noted = region(NOTE)
         yield {**noted, "type": "textarea", "value": {**noted["value"], "text": [span.note]}}
 
 
@@ -173,7 +363,7 @@ def _region(
     return {
         "id": id_,
         "from_name": control,
-        "to_name": names.OUTPUT,
+        "to_name": OUTPUT,
         "type": "labels",
         "value": value,
     }
@@ -203,4 +393,157 @@ _RATINGS_OUT: dict[str, RatingOut] = {
     "stars": lambda value, _: ("rating", {"rating": int(value)}),
     "number": lambda value, number: ("number", {"number": number}),
     "text": lambda value, _: ("textarea", {"text": [value]}),
+}
+
+
+@dataclass(slots=True)
+class _Read:
+    """What was read of an annotation so far."""
+
+    ratings: dict[str, object] = field(default_factory=dict)
+    texts: dict[str, str] = field(default_factory=dict)
+    winners: list[str] = field(default_factory=list)
+    marks: list[tuple[str, str, int, int]] = field(default_factory=list)
+    grave: dict[str, str] = field(default_factory=dict)
+    noted: dict[str, str] = field(default_factory=dict)
+
+
+def answer_of(
+    rubric: Rubric,
+    output: str,
+    results: Sequence[Mapping[str, Any]],
+    *,
+    seconds: float,
+    offsets: Offsets = Offsets.CODE_POINTS,
+) -> Answer:
+    """The answer that an annotation's results give; whether it fits the item is not judged here.
+
+    Args:
+        output: the text in which errors are marked.
+        offsets: what marks count that do not quote their text.
+
+    Raises:
+        InvalidInput: a result that the configuration does not ask for, or that cannot be read.
+    """
+    read, criteria = _Read(), {control_of(c.name): c for c in rubric.criteria}
+    for result in results:
+        control, value = str(result.get("from_name")), result.get("value")
+        if control == FLAGGED:  # what a check had flagged is not the person's
+            continue
+        if not isinstance(value, Mapping):
+            raise InvalidInput(f"The result of {control} has no value.")
+        if control in criteria:
+            _once(read.ratings, criteria[control].name, _rating_in(criteria[control], value))
+        elif control in _CONTROLS_IN:
+            _CONTROLS_IN[control](read, result, value, output, offsets)
+        else:
+            raise InvalidInput(f"The configuration of this queue has no control {control!r}.")
+    if len(read.winners) > 1:
+        raise InvalidInput("The pair has more than one answer.")
+    return Answer(
+        ratings=read.ratings,
+        correction=read.texts.get(CORRECTION),
+        correction_reason=read.texts.get(CORRECTION_REASON),
+        spans=tuple(
+            SpanMark(start, end, kind, read.grave.get(id_), read.noted.get(id_))
+            for id_, kind, start, end in read.marks
+        ),
+        winner=read.winners[0] if read.winners else None,
+        comment=read.texts.get(COMMENT),
+        active_seconds=seconds,
+    )
+
+
+def _rating_in(criterion: Any, value: Mapping[str, Any]) -> object:
+    match criterion.scale:
+        case "stars":
+            return value.get("rating")
+        case "number":
+            return value.get("number")
+        case "text":
+            return _text_in(value)
+        case scale:
+            chosen = _choices_in(value)
+            words = {o.label: o.name for o in getattr(criterion, "options", ())}
+            stored = [words.get(one, one) for one in chosen]
+            if scale == "multi":
+                return stored
+            if len(stored) != 1:
+                raise InvalidInput(f"{criterion.name} has {len(stored)} answers.")
+            return stored[0]
+
+
+def _choices_in(value: Mapping[str, Any]) -> list[str]:
+    chosen = value.get("choices")
+    if not isinstance(chosen, list) or not all(isinstance(one, str) for one in chosen):
+        raise InvalidInput("A result of choices has no list of choices.")
+    return chosen
+
+
+def _text_in(value: Mapping[str, Any]) -> str:
+    given = value.get("text")
+    lines: list[Any] = given if isinstance(given, list) else [given]
+    if not all(isinstance(line, str) for line in lines):
+        raise InvalidInput("A result of a text area has no text.")
+    return "\n".join(lines)
+
+
+def _once(read: dict[str, Any], key: str, value: Any) -> None:
+    if key in read:
+        raise InvalidInput(f"{key} is answered twice.")
+    read[key] = value
+
+
+def _read_errors(
+    read: _Read, result: Mapping[str, Any], value: Mapping[str, Any], output: str, offsets: Offsets
+) -> None:
+    start, end, quoted = value.get("start"), value.get("end"), value.get("text")
+    labels = value.get("labels")
+    if not isinstance(start, int) or not isinstance(end, int) or not isinstance(labels, list):
+        raise InvalidInput("A mark has no start, no end or no label.")
+    quoted = quoted if isinstance(quoted, str) else None
+    span = span_of(output, start, end, quoted=quoted, offsets=offsets)
+    for label in labels:
+        read.marks.append((str(result.get("id")), str(label), *span))
+
+
+def _read_choice(into: str) -> Callable[..., None]:
+    def read_choice(
+        read: _Read, result: Mapping[str, Any], value: Mapping[str, Any], *_: Any
+    ) -> None:
+        chosen = _choices_in(value)
+        if len(chosen) != 1:
+            raise InvalidInput(f"{result.get('from_name')} has {len(chosen)} answers.")
+        if into == UNDECIDED:
+            read.winners.append(chosen[0])
+        else:
+            _once(read.grave, str(result.get("id")), chosen[0])
+
+    return read_choice
+
+
+def _read_comparison(
+    read: _Read, result: Mapping[str, Any], value: Mapping[str, Any], *_: Any
+) -> None:
+    if (selected := value.get("selected")) not in (None, "none"):
+        read.winners.append(str(selected))
+
+
+def _read_note(read: _Read, result: Mapping[str, Any], value: Mapping[str, Any], *_: Any) -> None:
+    _once(read.noted, str(result.get("id")), _text_in(value))
+
+
+def _read_text(read: _Read, result: Mapping[str, Any], value: Mapping[str, Any], *_: Any) -> None:
+    _once(read.texts, str(result.get("from_name")), _text_in(value))
+
+
+_CONTROLS_IN: dict[str, Callable[..., None]] = {
+    ERRORS: _read_errors,
+    SEVERITY: _read_choice(SEVERITY),
+    NOTE: _read_note,
+    COMPARISON: _read_comparison,
+    UNDECIDED: _read_choice(UNDECIDED),
+    CORRECTION: _read_text,
+    CORRECTION_REASON: _read_text,
+    COMMENT: _read_text,
 }

@@ -5,12 +5,17 @@ a person by name, pseudonym or an explicit map. It is checked as if it were give
 fills a slot that the queue asks for and that the person could take there; what the queue does not
 ask for is stored as a review of purpose `import` in a slot of its own. What was taken before is
 known by the other tool's id and not taken again. Whatever cannot be taken is named with the reason.
+
+Files of other annotation tools, read answer by answer.
+
+Pure: rows of JSON go in, `Given` comes out; a row that cannot be read comes out with the reason.
+A new tool is one function and one line in `SOURCES`.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
@@ -19,16 +24,15 @@ from sqlalchemy import and_, func, insert, or_, select
 from sqlalchemy.orm import Session
 
 from backend.errors import InvalidInput, NotFound, UnknownName
+from backend.schemas.common import whole_number
 from backend.services.exchange import argilla, label_studio
-from backend.services.exchange.review_import_sources import SOURCES, Given
+from backend.services.exchange.label_studio import answer_of as label_studio_answer
 from backend.services.exchange.text_offsets import Offsets
-from backend.services.review.blind import said_by
+from backend.services.review.answer import Answer, CheckedReview, Subject, check_answer
+from backend.services.review.blind import BLOCK, said_by, unmask_text
 from backend.services.review.counted import counts
-from backend.services.review.desk.after_submit import follow_up
-from backend.services.review.desk.answer_rules import Answer, CheckedReview, Subject, check_answer
-from backend.services.review.desk.asked import read_asked
-from backend.services.review.desk.masks import BLOCK, unmask_text
-from backend.services.review.desk.seats import count_answer
+from backend.services.review.desk.context import count_answer, read_asked
+from backend.services.review.desk.submit import follow_up
 from backend.services.review.queues import add_reviewers
 from backend.services.review.reports.contents import (
     ItemRow,
@@ -51,6 +55,141 @@ from backend.tables.review import (
     SlotState,
     Span,
 )
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """One person's answer to one item, as the file has it.
+
+    Attributes:
+        who: the names under which the tool knows the person, the surest first.
+        read: makes the answer, given the output; InvalidInput where it cannot.
+        refusal: why it cannot be taken whatever it says.
+        keeps_notes: whether the tool keeps what is noted on a mark.
+    """
+
+    row: int
+    id: str
+    item_id: int | None
+    digest: str | None
+    who: tuple[str, ...]
+    read: Callable[[QueueFacts, str], Answer]
+    at: datetime | None = None
+    refusal: str | None = None
+    keeps_notes: bool = True
+
+
+def _label_studio(rows: Sequence[Any], offsets: Offsets) -> Iterator[Given]:
+    for number, task in enumerate(rows, start=1):
+        data = task.get("data") if isinstance(task, Mapping) else None
+        if not isinstance(data, Mapping):
+            yield _unread(number, "it is no task of Label Studio: there is no data")
+            continue
+        annotations = task.get("annotations")
+        if not isinstance(annotations, list):
+            yield _unread(number, "the task has no list of annotations")
+            continue
+        for annotation in annotations:
+            yield _annotation(number, data, annotation, offsets)
+
+
+def _annotation(row: int, data: Mapping[str, Any], given: Any, offsets: Offsets) -> Given:
+    if not isinstance(given, Mapping) or not isinstance(given.get("result"), list):
+        return _unread(row, "the annotation has no list of results")
+    unique = str(given.get("unique_id") or given.get("id") or "")
+    seconds = given.get("lead_time") or 0.0
+    refusal = None
+    if given.get("was_cancelled"):
+        refusal = "it was skipped in the other tool"
+    elif not unique:
+        refusal = "the annotation has no id"
+    elif not isinstance(seconds, int | float):
+        refusal = "its lead_time is no number"
+
+    def read(facts: QueueFacts, output: str) -> Answer:
+        results = given["result"]
+        return label_studio_answer(
+            facts.rubric, output, results, seconds=float(seconds), offsets=offsets
+        )
+
+    return Given(
+        row=row,
+        id=unique,
+        item_id=_whole(data.get("strop_item")),
+        digest=data.get("strop_digest"),
+        who=tuple(_names(given.get("completed_by"))),
+        read=read,
+        at=_moment(given.get("updated_at") or given.get("created_at")),
+        refusal=refusal,
+    )
+
+
+def _names(completed_by: Any) -> Iterator[str]:
+    """Whom `completed_by` may mean: an id, or an object with email, id and name."""
+    if not isinstance(completed_by, Mapping):
+        if completed_by is not None:
+            yield str(completed_by)
+        return
+    for key in ("email", "id", "username"):
+        if completed_by.get(key) is not None:
+            yield str(completed_by[key])
+    full = f"{completed_by.get('first_name') or ''} {completed_by.get('last_name') or ''}".strip()
+    if full:
+        yield full
+
+
+def _argilla(rows: Sequence[Any], offsets: Offsets) -> Iterator[Given]:
+    for number, record in enumerate(rows, start=1):
+        responses = record.get("responses") if isinstance(record, Mapping) else None
+        if not isinstance(responses, Mapping):
+            yield _unread(number, "it is no record of Argilla: there are no responses")
+            continue
+        metadata = record.get("metadata") or {}
+        by_person: dict[str, dict[str, Any]] = {}
+        for question, given in responses.items():
+            for response in given if isinstance(given, list) else ():
+                person = str(response.get("user_id"))
+                by_person.setdefault(person, {})[str(question)] = response.get("value")
+        item_id = str(record.get("id") or "").removeprefix(argilla.ITEM_PREFIX)
+        for person, said in by_person.items():
+            yield Given(
+                row=number,
+                id=f"{record.get('id')}:{person}",
+                item_id=_whole(item_id),
+                digest=metadata.get("digest"),
+                who=(person,),
+                read=_argilla_reader(said, offsets),
+                keeps_notes=False,
+            )
+
+
+def _argilla_reader(
+    said: Mapping[str, Any], offsets: Offsets
+) -> Callable[[QueueFacts, str], Answer]:
+    return lambda _, output: argilla.answer_of(output, said, offsets=offsets)
+
+
+def _unread(row: int, reason: str) -> Given:
+    return Given(row, "", None, None, (), lambda *_: Answer(), refusal=reason)
+
+
+def _whole(value: Any) -> int | None:
+    return whole_number(str(value))
+
+
+def _moment(value: Any) -> datetime | None:
+    try:
+        found = datetime.fromisoformat(value) if isinstance(value, str) else None
+    except ValueError:
+        return None
+    return found if found is not None and found.tzinfo is not None else None
+
+
+SOURCES: dict[str, Callable[[Sequence[Any], Offsets], Iterator[Given]]] = {
+    "label-studio": _label_studio,
+    "argilla": _argilla,
+}
+
 
 MAX_SECONDS = 12 * 3600.0
 IMPORT_ID = "import_id"

@@ -30,10 +30,12 @@ Everything here takes a session and flushes; the caller commits. A claim and a s
 short transaction.
 """
 
+from backend.services.review.answer import Answer, Choice, SpanMark
 from backend.services.review.counted import counts, stands
-from backend.services.review.desk.answer_rules import Answer, Choice, SpanMark
 from backend.services.review.desk.claim import (
     Claim,
+    Nothing,
+    Reason,
     claim_adjudication,
     claim_next,
     claim_review_item,
@@ -47,11 +49,10 @@ from backend.services.review.desk.history import (
     past_review,
 )
 from backend.services.review.desk.item_view import FlaggedSpan, ItemView, ShownOutput, item_view
-from backend.services.review.desk.lease import heartbeat, save_draft
-from backend.services.review.desk.nothing import Nothing, Reason
 from backend.services.review.desk.revise import revise
 from backend.services.review.desk.skip import skip_review
 from backend.services.review.desk.submit import Submitted, submit_review
+from backend.services.review.lease import heartbeat, save_draft
 from backend.services.review.opening.plan import Opening, QueuePlan, plan_queue
 from backend.services.review.opening.store import open_queue, store_queue
 from backend.services.review.queues import (

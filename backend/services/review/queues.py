@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session, joinedload
 
 from backend.errors import NotFound
 from backend.rubrics import Rubric, rubric_from_content
-from backend.services.review.desk.lease import MEMBERS
+from backend.services.review.statements import MEMBERS
 from backend.tables.review import ReviewQueue, RubricVersion
 
 

@@ -15,8 +15,8 @@ from sqlalchemy.orm import Session
 
 from backend.errors import NotFound, UnknownName
 from backend.rubrics import Rubric, rubric_from_content
-from backend.services.review.desk.lease import SLOTS, in_state
 from backend.services.review.queues import save_rubric
+from backend.services.review.statements import SLOTS, in_state
 from backend.tables.review import ReviewQueue, RubricVersion, SlotState
 
 WAITING = (SlotState.OPEN, SlotState.LEASED)

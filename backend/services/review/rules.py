@@ -198,3 +198,8 @@ _CHECKS = {
 DEFAULT = QueueRules()
 MAX_KNOWN = 256
 _KNOWN: dict[str, QueueRules] = {}  # every claim reads its queue's rules; they seldom differ
+
+
+def most_of_one_person(max_share: float, n_slots: int) -> int:
+    """How many of the required reviews one person may give; at least one."""
+    return max(1, int(max_share * n_slots + 1e-9))

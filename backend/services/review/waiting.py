@@ -15,10 +15,9 @@ from typing import NamedTuple
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
-from backend.services.review.desk.lease import SLOTS, in_state
-from backend.services.review.desk.seats import most_of_one_person
-from backend.services.review.desk.slots import note_slots
-from backend.services.review.rules import rules_from
+from backend.services.review.lease import note_slots
+from backend.services.review.rules import most_of_one_person, rules_from
+from backend.services.review.statements import SLOTS, in_state
 from backend.tables.accounts import Membership, Role, User
 from backend.tables.quality import Adjudication
 from backend.tables.review import (

@@ -13,8 +13,7 @@ from backend.db import reading
 from backend.errors import StropError, reason_of
 from backend.services.metric_specs import allowed_metrics
 from backend.services.models.versions import ensure_base
-from backend.services.rounds.checks import check_plan
-from backend.services.rounds.plans import RoundPlan, standing_plan
+from backend.services.rounds.plans import RoundPlan, check_plan, standing_plan
 from backend.services.rounds.steps import Moved, Waits, take_step, turn_of
 from backend.services.rounds.turns import lay_down_round, note
 from backend.settings import Settings

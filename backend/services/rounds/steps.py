@@ -22,12 +22,11 @@ from backend.services.metric_specs import allowed_metrics
 from backend.services.models.versions import alias_target, find_model, register_base
 from backend.services.projects import current_manifest, manifest_of
 from backend.services.queue import JobKind
-from backend.services.review.opening.defaults import rubric_asked
+from backend.services.review.opening.checks import rubric_asked
 from backend.services.review.opening.frames import NothingToReview
 from backend.services.review.reports.ab import watch_queue
-from backend.services.rounds.checks import dataset_asked
-from backend.services.rounds.plans import ReviewPlan, StandingPlan, standing_plan
-from backend.services.rounds.replays import start_round_replays
+from backend.services.rounds.figures import start_round_replays
+from backend.services.rounds.plans import ReviewPlan, StandingPlan, dataset_asked, standing_plan
 from backend.services.runs import generation, scoring
 from backend.services.training import runs as training
 from backend.services.training.start import standing_start

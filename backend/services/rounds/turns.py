@@ -16,9 +16,8 @@ from backend.services.metric_specs import BUILT_IN, AllowedMetrics
 from backend.services.models.serving import Move, ServingReport
 from backend.services.projects import current_manifest
 from backend.services.queue import JobKind
-from backend.services.rounds.checks import check_plan
-from backend.services.rounds.plans import AcceptedLeaks, RoundPlan
-from backend.services.rounds.replays import replay_runs
+from backend.services.rounds.figures import replay_runs
+from backend.services.rounds.plans import AcceptedLeaks, RoundPlan, check_plan
 from backend.services.verdicts.promotion import get_comparison, hold, plan_promotion, promote
 from backend.tables.accounts import User
 from backend.tables.rounds import Phase, Round, RoundEvent, RoundState

@@ -3,23 +3,37 @@ those that the dataset has.
 
 They are for reading, not for the verdict: whoever looks at twenty slices finds one that differs.
 Holm's adjusted p-values over all of them say so.
+
+Flips: examples on which the candidate is better, or worse, than the baseline, to be read.
+
+Length and cost: what an answer of each model takes, in tokens, seconds and money, paired by
+example. The price of tokens is the manifest's.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from backend.schemas.manifests import Manifest
+from backend.errors import CannotCompute
+from backend.schemas.manifests import Manifest, Price
 from backend.services.metric_specs import MetricSpec, get_score_run, metric_specs
-from backend.services.runs.figures import PairedFigure, paired_figures
+from backend.services.runs.figures import KeptFigures, PairedFigure, digest_of, paired_figures
 from backend.services.runs.generation import examples_of_run
-from backend.services.runs.kept_figures import KeptFigures
 from backend.tables.datasets import Example
+from backend.tables.runs import Generation
+from backend.tables.scoring import Score, ScoreRun
 from evaluators.statistics.testing import holm
+
+if TYPE_CHECKING:
+    from evaluators.metric import Metric
+    from evaluators.types import Difference
+    from evaluators.types import Score as Figure
 
 MOST_VALUES = 12
 """A key with more values than this is no slice but a name of each example."""
@@ -86,3 +100,254 @@ def _with_holm(found: Sequence[PairedFigure], named: set[str]) -> list[SlicedFig
     ps = [one.difference.p for one in tested if one.difference is not None]
     adjusted = dict(zip(map(id, tested), holm(ps) if ps else [], strict=True))
     return [SlicedFigure(one, one.spec.label in named, adjusted.get(id(one))) for one in found]
+
+
+Change = Literal["better", "worse"]
+
+
+@dataclass(frozen=True, slots=True)
+class Flip:
+    """One example with what both models wrote and how each scored; the higher gap first."""
+
+    change: Change
+    example_id: int
+    external_id: str
+    input: str
+    context: str | None
+    references: list[str]
+    sample: int
+    baseline_text: str
+    candidate_text: str
+    baseline_score: float
+    candidate_score: float
+
+
+@dataclass(frozen=True, slots=True)
+class Flips:
+    """What flipped on one metric.
+
+    Attributes:
+        better, worse, same: how many examples; `n` is their sum.
+        examples: of each kind at most as many as were asked for.
+    """
+
+    metric: str
+    slice: dict[str, str]
+    better: int
+    worse: int
+    same: int
+    examples: list[Flip]
+
+    @property
+    def n(self) -> int:
+        """Pairs in which both sides have a value of their own."""
+        return self.better + self.worse + self.same
+
+
+@dataclass(frozen=True, slots=True)
+class _Pair:
+    example_id: int
+    sample: int
+    baseline: tuple[int, float]  # generation, value
+    candidate: tuple[int, float]
+    gain: float
+
+
+def find_flips(
+    session: Session,
+    score_run_id: int,
+    baseline_id: int,
+    candidate_id: int,
+    *,
+    metric: str | None = None,
+    limit: int = 5,
+) -> Flips:
+    """The examples that flipped, the largest gaps first.
+
+    Args:
+        metric: `name` or `name@key=value` as the score run has it; default: its first one.
+        limit: examples of each kind.
+
+    Raises:
+        CannotCompute: the metric was not scored, or gives no value to a single example.
+    """
+    from evaluators.registry import resolve_metrics
+
+    run = get_score_run(session, score_run_id)
+    spec = _chosen(run, metric)
+    higher = resolve_metrics([spec.metric])[0].higher_is_better
+    pairs = _pairs(session, run, (baseline_id, candidate_id), spec, higher=higher)
+    if not pairs:
+        raise CannotCompute(
+            f"{spec.label} gives no value to a single example of both models.",
+            hint="Name another metric: " + ", ".join(s.label for s in metric_specs(run)) + ".",
+        )
+    better = sorted((p for p in pairs if p.gain > 0), key=lambda p: (-p.gain, p.example_id))
+    worse = sorted((p for p in pairs if p.gain < 0), key=lambda p: (p.gain, p.example_id))
+    same = len(pairs) - len(better) - len(worse)
+    shown = [_flip(session, pair, "worse") for pair in worse[:limit]]
+    shown += [_flip(session, pair, "better") for pair in better[:limit]]
+    return Flips(spec.metric, dict(spec.slice), len(better), len(worse), same, shown)
+
+
+def _chosen(run: ScoreRun, metric: str | None) -> MetricSpec:
+    specs = metric_specs(run)
+    found = next((s for s in specs if metric in (None, s.label)), None)
+    if found is None:
+        raise CannotCompute(
+            f"{metric} was not scored." if metric else "Nothing was scored.",
+            hint=f"Scored: {', '.join(s.label for s in specs)}." if specs else None,
+        )
+    return found
+
+
+def _pairs(
+    session: Session, run: ScoreRun, models: tuple[int, int], spec: MetricSpec, *, higher: bool
+) -> list[_Pair]:
+    query = (
+        select(
+            Generation.id,
+            Generation.model_version_id,
+            Generation.example_id,
+            Generation.sample,
+            Example.slices,
+            Score.value,
+        )
+        .join(Score, Score.generation_id == Generation.id)
+        .join(Example, Example.id == Generation.example_id)
+        .where(Score.score_run_id == run.id, Score.metric == spec.metric)
+        .where(Generation.model_version_id.in_(models), Score.value.is_not(None))
+    )
+    found: dict[tuple[int, int], dict[int, tuple[int, float]]] = {}
+    for generation, model, example, sample, slices, value in session.execute(query):
+        if spec.covers(slices):
+            found.setdefault((example, sample), {})[model] = (generation, value)
+    sign = 1 if higher else -1
+    return [
+        _Pair(example, sample, old, new, sign * (new[1] - old[1]))
+        for (example, sample), sides in found.items()
+        if (old := sides.get(models[0])) and (new := sides.get(models[1]))
+    ]
+
+
+def _flip(session: Session, pair: _Pair, change: Change) -> Flip:
+    example = session.get_one(Example, pair.example_id)
+    old = session.get_one(Generation, pair.baseline[0])
+    new = session.get_one(Generation, pair.candidate[0])
+    return Flip(
+        change=change,
+        example_id=example.id,
+        external_id=example.external_id,
+        input=example.input,
+        context=example.context,
+        references=[str(text) for text in example.references],
+        sample=pair.sample,
+        baseline_text=old.text or "",
+        candidate_text=new.text or "",
+        baseline_score=pair.baseline[1],
+        candidate_score=pair.candidate[1],
+    )
+
+
+MILLION = 1_000_000
+Unit = tuple[int, int]  # example, sample
+
+
+class Written(NamedTuple):
+    """What one answer took, and the group of its example."""
+
+    group: str | None
+    error: str | None
+    prompt_tokens: int
+    completion_tokens: int
+    latency_s: float
+
+
+def usage_differences(
+    session: Session,
+    run: ScoreRun,
+    baseline_id: int,
+    candidate_id: int,
+    *,
+    price: Price | None,
+    kept: KeptFigures | None = None,
+) -> list[PairedFigure]:
+    """Candidate minus baseline in tokens written, seconds, and money for each answer.
+
+    Args:
+        kept: as in `figures.model_figures`.
+    """
+    old, new = _written(session, run, baseline_id), _written(session, run, candidate_id)
+    key = digest_of(run.seed, old, new, price and (price.prompt, price.completion))
+    found = []
+    for name in _metrics(price):
+
+        def make(name: str = name) -> tuple[Difference | None, str | None]:
+            return _compare(name, old, new, seed=run.seed, price=price)
+
+        made, error = make() if kept is None else kept.get(("usage", key, name), make)
+        found.append(PairedFigure(baseline_id, candidate_id, MetricSpec(name, {}), made, error))
+    return found
+
+
+def _compare(
+    name: str,
+    old: Mapping[Unit, Written],
+    new: Mapping[Unit, Written],
+    *,
+    seed: int,
+    price: Price | None,
+) -> tuple[Difference | None, str | None]:
+    """The difference, or the reason why there is none."""
+    from evaluators.aggregate import paired_difference
+    from evaluators.errors import EvaluatorError
+
+    units = [unit for unit in old if unit in new]
+    before = [_score(name, old[unit], price) for unit in units]
+    after = [_score(name, new[unit], price) for unit in units]
+    groups = [old[unit].group for unit in units]
+    try:
+        return paired_difference(_metrics(price)[name], before, after, groups, seed=seed), None
+    except EvaluatorError as error:
+        return None, str(error)
+
+
+def _metrics(price: Price | None) -> Mapping[str, Metric]:
+    from evaluators.metrics.costs import COST, LATENCY, TOKENS
+
+    return {"tokens": TOKENS, "latency": LATENCY, **({"cost": COST} if price else {})}
+
+
+def _written(session: Session, run: ScoreRun, model_id: int) -> dict[Unit, Written]:
+    query = (
+        select(
+            Generation.example_id,
+            Generation.sample,
+            Example.group,
+            Generation.error,
+            Generation.prompt_tokens,
+            Generation.completion_tokens,
+            Generation.latency_s,
+        )
+        .join(Example, Example.id == Generation.example_id)
+        .where(Generation.run_id == run.generation_run_id)
+        .where(Generation.model_version_id == model_id)
+        .order_by(Generation.example_id, Generation.sample)
+    )
+    session.flush()
+    found = session.connection().execute(query).all()
+    return {(row[0], row[1]): Written(*row[2:]) for row in found}
+
+
+def _score(name: str, written: Written, price: Price | None) -> Figure:
+    from evaluators.types import Score as Figure
+
+    if written.error is not None:
+        return Figure(None, error=written.error)
+    if name == "tokens":
+        return Figure(float(written.completion_tokens))
+    if name == "latency":
+        return Figure(written.latency_s)
+    assert price is not None
+    paid = written.prompt_tokens * price.prompt + written.completion_tokens * price.completion
+    return Figure(paid / MILLION)

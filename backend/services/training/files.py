@@ -1,9 +1,15 @@
-"""The files of a training run: its configuration, its rows, its validation rows, its log."""
+"""The files of a training run: its configuration, its rows, its validation rows, its log.
+
+Raw documents for continued pre-training: from a folder or a dataset to a frozen set.
+
+Documents are examples of the train split whose input is the text, so that the guards of training
+sets hold for them too: what is held out, or repeats a held-out prompt, never enters.
+"""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -11,17 +17,181 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from backend.errors import InvalidInput
+from backend.errors import Conflict, InvalidInput
 from backend.services.curation import training_rows
+from backend.services.curation.candidates import Candidate
 from backend.services.curation.formats import export_rows
+from backend.services.curation.leaks import guard_project
+from backend.services.curation.sets import add_row, list_training_sets, rows_digest
+from backend.services.datasets.leaks import (
+    Acceptance,
+    Leak,
+    find_leaks,
+    held_out_sides,
+    settle_leaks,
+    sides_of,
+)
 from backend.services.datasets.prompts import chat_messages, prompt_text
-from backend.services.training.documents import KIND
+from backend.services.datasets.versions import Row, get_dataset_version, import_dataset
 from backend.services.training.validation import group_name, keep_out_rows
 from backend.settings import Settings
-from backend.tables.curation import TrainingSetRow
-from backend.tables.datasets import Example, Split
+from backend.tables.curation import TrainingSet, TrainingSetRow
+from backend.tables.datasets import DatasetVersion, Example, Split
 from backend.tables.training import TrainingRun
+from evaluators.errors import UnreadableRecord
+from evaluators.files.opening import open_bytes
 from training.config import Method, TrainingConfig, dump_config
+
+KIND = "document"
+_SUFFIXES = frozenset({".txt", ".md", ".jsonl"})
+
+
+def freeze_documents(
+    session: Session,
+    project_id: int,
+    source: str,
+    *,
+    drop_leaks: bool = False,
+    accept_leaks: Acceptance | None = None,
+) -> TrainingSet:
+    """Freeze documents as a training set; the same documents again are the set that stands.
+
+    Args:
+        source: a folder of .txt, .md and .jsonl files ({"text"} a line), which becomes a dataset of
+            the folder's name; or a dataset (`notes`, `notes@2`), whose train split is taken.
+        drop_leaks: leave out documents that hold a held-out prompt.
+        accept_leaks: who lets such documents stand, and why.
+
+    Raises:
+        InvalidInput: no document, or one that cannot be read.
+        LeakRefused: a document holds a held-out prompt, or nearly so.
+        NotFound: no such dataset.
+    """
+    version = _version_of(session, project_id, source)
+    query = select(Example).where(
+        Example.dataset_version_id == version.id, Example.split == Split.TRAIN
+    )
+    examples = list(session.scalars(query.order_by(Example.id)))
+    documents = sides_of(session, {example.id for example in examples})
+    quoting = [replace(side, is_answer=True) for side in documents]
+    found = find_leaks([*documents, *quoting], held_out_sides(session, project_id))
+    leaks = list({leak.train.owner: leak for leak in reversed(found)}.values())[::-1]
+    if not drop_leaks:
+        settle_leaks(
+            session,
+            project_id,
+            leaks,
+            subject="The documents are refused",
+            remedy="Leave them out with --drop-leaks",
+            accept=accept_leaks,
+        )
+    dropped = {leak.train.owner for leak in leaks} if drop_leaks else set()
+    kept = [example for example in examples if example.content_digest not in dropped]
+    return _freeze(session, project_id, version, kept, leaks if drop_leaks else [])
+
+
+def _version_of(session: Session, project_id: int, source: str) -> DatasetVersion:
+    folder = Path(source)
+    if not folder.is_dir():
+        name, _, number = source.partition("@")
+        return get_dataset_version(session, project_id, name, int(number) if number else None)
+    rows = list(read_folder(folder))
+    return import_dataset(session, project_id, folder.resolve().name, rows, source_name=source)
+
+
+def read_folder(folder: Path) -> Iterator[Row]:
+    """The documents of a folder and of those in it, by path; empty files are passed over.
+
+    Raises:
+        InvalidInput: no document is there, a file is not UTF-8, or a line has no text.
+    """
+    found = False
+    for file in sorted(path for path in folder.rglob("*") if path.suffix in _SUFFIXES):
+        name = file.relative_to(folder).as_posix()
+        text = _text_of(file)
+        texts = _lines(file, text) if file.suffix == ".jsonl" else [text]
+        for number, one in enumerate(texts, start=1):
+            if one.strip():
+                found = True
+                label = name if len(texts) == 1 else f"{name}:{number}"
+                yield Row(label, one, split=str(Split.TRAIN))
+    if not found:
+        raise InvalidInput(
+            f"{folder} holds no document.",
+            hint=f"Documents are files that end in {', '.join(sorted(_SUFFIXES))}.",
+        )
+
+
+def _text_of(file: Path) -> str:
+    try:
+        with open_bytes(file) as stream:
+            return stream.read().decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise InvalidInput(f"{file} is not UTF-8.", hint="Convert it to UTF-8.") from error
+    except UnreadableRecord as error:
+        raise InvalidInput(error.message, hint=error.hint) from error
+
+
+def _lines(file: Path, text: str) -> list[str]:
+    texts = []
+    for number, line in enumerate(text.splitlines(), start=1):
+        try:
+            row = json.loads(line) if line.strip() else {"text": ""}
+        except ValueError:
+            row = None
+        if not isinstance(row, dict) or not isinstance(row.get("text"), str):
+            raise InvalidInput(
+                f"{file}, line {number} has no text.", hint='Each line must be {"text": "..."}.'
+            )
+        texts.append(row["text"])
+    return texts
+
+
+def _freeze(
+    session: Session,
+    project_id: int,
+    version: DatasetVersion,
+    examples: Sequence[Example],
+    dropped: Sequence[Leak],
+) -> TrainingSet:
+    name = f"documents of {version.dataset.name}@{version.number}"
+    rows = [
+        Candidate(KIND, KIND, example, prompt_text(example.input, example.context))
+        for example in examples
+    ]
+    if not rows:
+        raise InvalidInput(f"{version.dataset.name} has no document in its train split.")
+    digest = rows_digest(rows)
+    for frozen in list_training_sets(session, project_id):
+        if frozen.name == name and frozen.digest == digest:
+            return frozen
+        if frozen.name == name:
+            raise Conflict(
+                f"There is a set {name!r} of other documents.", hint="Import them as a new version."
+            )
+    frozen = TrainingSet(
+        project_id=project_id,
+        name=name,
+        recipe={
+            "documents": f"{version.dataset.name}@{version.number}",
+            "rows_by_kind": {KIND: len(rows)},
+            "rows_by_source": {KIND: len(rows)},
+            "n_reviews": 0,
+            "active_seconds": 0.0,
+            "n_refused": 0,
+            "reasons": {},
+            "dropped_as_leaks": [leak.as_dict() for leak in dropped],
+        },
+        digest=digest,
+        n_rows=len(rows),
+    )
+    session.add(frozen)
+    session.flush()
+    guard = guard_project(session, project_id)
+    for position, row in enumerate(rows):
+        add_row(session, guard, frozen, row, position=position)
+    session.flush()
+    return frozen
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,12 @@ Blind votes are judged by their anytime-valid interval, since anybody may have l
 candidate has to pass every line, so that the chance of a wrong PASS is no greater than that of one
 line (an intersection-union test: Berger 1982, Technometrics 24:295); p-values that Holm's method
 adjusts over the lines stand beside them for whoever reads one line alone.
+
+A comparison in full: base, champion and candidate on the same frozen examples.
+
+The verdict is by the manifest, of the candidate against one baseline; here stand the paired
+differences to the base and to the champion too, what an answer costs, and whether the bar moved.
+Computed from the ledger, by seed; what was computed of the same scores before may be kept.
 """
 
 from __future__ import annotations
@@ -23,8 +29,13 @@ from backend.services.models.cards import write_card
 from backend.services.projects import manifest_of
 from backend.services.review.reports.ab import Watch, watch_queue
 from backend.services.runs import scoring
-from backend.services.verdicts.standing import preflight_standing
-from backend.services.verdicts.verdict import Evidence, LineVerdict, judge_all, judge_line
+from backend.services.verdicts.verdict import (
+    Evidence,
+    LineVerdict,
+    judge_all,
+    judge_line,
+    preflight_standing,
+)
 from backend.tables.datasets import DatasetVersion, Split
 from backend.tables.models import ModelVersion
 from backend.tables.projects import SuccessManifest

@@ -14,12 +14,17 @@ from sqlalchemy.orm import Session
 from backend.services.metric_specs import get_score_run, metric_specs
 from backend.services.models.versions import alias_target
 from backend.services.projects import manifest_of
-from backend.services.runs.figures import ModelFigure, PairedFigure, model_figures, paired_figures
-from backend.services.runs.kept_figures import KeptFigures
-from backend.services.runs.scores import read_scores
-from backend.services.runs.usage import usage_differences
-from backend.services.verdicts.manifest_changes import BarChange, change_since_training
+from backend.services.runs.figures import (
+    KeptFigures,
+    ModelFigure,
+    PairedFigure,
+    model_figures,
+    paired_figures,
+    read_scores,
+)
+from backend.services.runs.slices import usage_differences
 from backend.services.verdicts.promotion import CHAMPION
+from backend.services.verdicts.verdict import BarChange, change_since_training
 from backend.tables.models import BASE, ModelVersion
 from backend.tables.projects import SuccessManifest
 from backend.tables.verdicts import Comparison

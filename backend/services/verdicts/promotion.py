@@ -2,9 +2,13 @@
 
 A person signs: a lead or an admin. In three steps, since no transaction may stay open while servers
 are asked: `plan_promotion` (may it be?), `serving.serve_move` (the servers), `promote` (the log).
+
+What a decision rests on: the verdict, the preflight, the bar, the digests, the servers.
 """
 
 from __future__ import annotations
+
+from typing import Any
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -16,19 +20,79 @@ from backend.services.models.serving import NOWHERE, Move, ServingReport, requir
 from backend.services.models.versions import alias_target, register_base, served_model
 from backend.services.projects import lock_project
 from backend.services.verdicts.comparison import check_evidence
-from backend.services.verdicts.evidence import (
-    digests_of,
-    evidence_of,
-    is_passed,
-    newest_fingerprint,
-    reason_of,
-    served_evidence,
-)
-from backend.tables.models import BASE, ModelVersion
+from backend.services.verdicts.verdict import Verdict, change_since_training
+from backend.tables.models import BASE, ModelVersion, Preflight
+from backend.tables.projects import SuccessManifest
 from backend.tables.promotion import Promotion, PromotionAction
 from backend.tables.review import ReviewQueue
 from backend.tables.scoring import ScoreRun
 from backend.tables.verdicts import Comparison
+
+NO_PREFLIGHT = {"verdict": "INCONCLUSIVE", "reason": "judged before preflights were kept"}
+
+
+def is_passed(comparison: Comparison) -> bool:
+    """Whether every line and the preflight passed; a comparison without preflight has not."""
+    standing = comparison.preflight or NO_PREFLIGHT
+    return comparison.verdict == Verdict.PASS and standing["verdict"] == Verdict.PASS
+
+
+def reason_of(comparison: Comparison) -> str:
+    """The verdict and what decided it: lines of the manifest, or the preflight."""
+    standing = comparison.preflight or NO_PREFLIGHT
+    lines = [*comparison.lines, {"title": "preflight", **standing}]
+    decisive = [
+        f"{line['title']}: {line['reason']}"
+        for line in (comparison.lines if is_passed(comparison) else lines)
+        if line["verdict"] == comparison.verdict
+        or (line["title"] == "preflight" and line["verdict"] != Verdict.PASS)
+    ]
+    simulated = f" ({comparison.n_simulated} votes simulated)" if comparison.n_simulated else ""
+    return f"{comparison.verdict} by manifest{simulated}: " + "; ".join(decisive)
+
+
+def evidence_of(session: Session, comparison: Comparison) -> dict[str, Any]:
+    """Verdict, preflight, bar and digests as they are now; kept with the decision."""
+    candidate = session.get_one(ModelVersion, comparison.candidate_id)
+    bar = session.get_one(SuccessManifest, comparison.manifest_id)
+    change = change_since_training(session, comparison)
+    return {
+        "verdict": comparison.verdict,
+        "n_simulated": comparison.n_simulated,
+        "preflight": comparison.preflight or NO_PREFLIGHT,
+        "bar": {"version": bar.version, "digest": bar.digest, "changed": change.changed},
+        "bar_sentence": change.sentence,
+        "digests": digests_of(candidate),
+    }
+
+
+def digests_of(model: ModelVersion) -> dict[str, str | None]:
+    """sha256 of what decides a model's answers, as registered."""
+    return {
+        "base": model.base_sha256,
+        "tokenizer": model.tokenizer_sha256,
+        "template": model.template_sha256,
+        "adapter": model.adapter_sha256,
+    }
+
+
+def served_evidence(report: ServingReport, unserved: str | None) -> dict[str, Any]:
+    """What the servers answered, and the reason to go on where they did not."""
+    found: dict[str, Any] = {"serving": report.as_record(), "served": report.sentence}
+    return found if report.ok else {**found, "unserved": unserved}
+
+
+def newest_fingerprint(session: Session, model: ModelVersion) -> dict[str, Any] | None:
+    """That of the newest passed preflight in which the model was asked."""
+    query = select(Preflight).where(
+        Preflight.project_id == model.project_id, Preflight.passed.is_(True)
+    )
+    for row in session.scalars(query.order_by(Preflight.id.desc())):
+        known = row.fingerprint
+        if known and model.id in row.model_ids and model.serving_name in known["first_tokens"]:
+            return known
+    return None
+
 
 CHAMPION = "champion"
 DECIDED_ALONE = "decided by the manifest without a person; no server was told"

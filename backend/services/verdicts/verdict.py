@@ -2,16 +2,33 @@
 
 A line passes when its whole interval lies on the good side of its bar, fails when all of it lies on
 the bad side, and is inconclusive between. A line without a figure can neither pass nor fail.
+
+Was it shown, before a run, that its models are the models that were meant? For the gate.
+
+A run may have several preflights: one for each base that takes part, and again when it is taken
+up. The newest one of a model counts. None is as little a pass as a failed one.
+
+Did the bar move after training began? Compared are the manifest under which a candidate was
+trained and the one by which it is judged.
 """
 
 from __future__ import annotations
 
+import difflib
 import math
-from collections.abc import Collection
-from dataclasses import dataclass
+from collections.abc import Collection, Sequence
+from dataclasses import asdict, dataclass
 from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
 
 from backend.schemas.manifests import Direction, ManifestLine
+from backend.tables.models import ModelVersion, Preflight
+from backend.tables.projects import SuccessManifest
+from backend.tables.training import TrainingRun
+from backend.tables.verdicts import Comparison
 
 
 class Verdict(StrEnum):
@@ -135,3 +152,108 @@ def judge_all(verdicts: Collection[Verdict]) -> Verdict:
     if Verdict.FAIL in verdicts:
         return Verdict.FAIL
     return Verdict.INCONCLUSIVE if Verdict.INCONCLUSIVE in verdicts else Verdict.PASS
+
+
+@dataclass(frozen=True, slots=True)
+class PreflightStanding:
+    """What the preflights of a run say of some models.
+
+    Attributes:
+        verdict: PASS when every model's newest preflight passed, FAIL when one failed,
+            INCONCLUSIVE when a model was never checked.
+        checks, notes: how many checks were made, and how many of them decide nothing.
+    """
+
+    verdict: Verdict
+    reason: str
+    preflight_ids: list[int]
+    checks: int
+    notes: int
+
+    def as_record(self) -> dict[str, Any]:
+        """As it is kept with a comparison."""
+        return asdict(self)
+
+
+def preflight_standing(
+    session: Session, run_id: int, models: Sequence[ModelVersion]
+) -> PreflightStanding:
+    """The newest preflights of a run in which the models were checked."""
+    query = select(Preflight).where(Preflight.generation_run_id == run_id)
+    rows = list(session.scalars(query.order_by(Preflight.id)))
+    newest = {
+        model.label: next((row for row in reversed(rows) if model.id in row.model_ids), None)
+        for model in models
+    }
+    found = {row.id: row for row in newest.values() if row is not None}
+    checks = [check for row in found.values() for check in row.checks]
+    notes = sum(check["passed"] is None for check in checks)
+    verdict, reason = _judge(newest, len(checks), notes)
+    return PreflightStanding(verdict, reason, sorted(found), len(checks), notes)
+
+
+def _judge(newest: dict[str, Preflight | None], checks: int, notes: int) -> tuple[Verdict, str]:
+    failed = [row for row in newest.values() if row is not None and not row.passed]
+    if failed:
+        said = [c["detail"] for c in failed[0].checks if c["passed"] is False]
+        return Verdict.FAIL, f"preflight {failed[0].id} failed: " + " ".join(said)
+    missing = [label for label, row in newest.items() if row is None]
+    if missing:
+        return (
+            Verdict.INCONCLUSIVE,
+            f"no preflight of {', '.join(missing)} before this run: it was not shown that what "
+            "was served is what was meant",
+        )
+    passed = f"checks passed: {checks - notes}"
+    return Verdict.PASS, passed + (f"; noted without a verdict: {notes}" if notes else "")
+
+
+@dataclass(frozen=True, slots=True)
+class BarChange:
+    """How the bar of a comparison stands to the bar at the beginning of training.
+
+    Attributes:
+        changed: None where it cannot be told.
+        diff: lines of a unified diff of the two YAML files.
+    """
+
+    changed: bool | None
+    sentence: str
+    diff: tuple[str, ...] = ()
+
+
+def change_since_training(session: Session, comparison: Comparison) -> BarChange:
+    """What changed in the manifest between the start of training and the judgement."""
+    candidate = session.get_one(ModelVersion, comparison.candidate_id)
+    judged = session.get_one(SuccessManifest, comparison.manifest_id)
+    if candidate.training_run_id is None:
+        return BarChange(
+            None,
+            f"{candidate.label} was not trained here, so it cannot be told which bar stood before "
+            "its training.",
+        )
+    run = session.get_one(TrainingRun, candidate.training_run_id)
+    before = session.get_one(SuccessManifest, run.manifest_id)
+    if before.digest == judged.digest:
+        return BarChange(
+            False, f"The bar (version {judged.version}) is the one that stood before training."
+        )
+    return BarChange(
+        True,
+        f"THE BAR CHANGED after training began: trained under version {before.version} "
+        f"({run.created_at:%Y-%m-%d %H:%M} UTC), judged by version {judged.version} "
+        f"(set {judged.created_at:%Y-%m-%d %H:%M} UTC).",
+        _diff(before, judged),
+    )
+
+
+def _diff(before: SuccessManifest, judged: SuccessManifest) -> tuple[str, ...]:
+    return tuple(
+        difflib.unified_diff(
+            before.source.splitlines(),
+            judged.source.splitlines(),
+            f"version {before.version}",
+            f"version {judged.version}",
+            lineterm="",
+        )
+    )

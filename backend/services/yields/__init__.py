@@ -12,15 +12,14 @@
 Replays are runs on the train split, so that nothing of them enters a figure of a held-out split.
 """
 
-from backend.services.yields.bottleneck import Bottleneck, Diagnosis, diagnose
 from backend.services.yields.curves import (
     RoundPoint,
+    broken_elsewhere,
     candidate_of_round,
     candidate_yield,
     round_of_candidate,
     yield_curve,
 )
-from backend.services.yields.elsewhere import broken_elsewhere
 from backend.services.yields.outcomes import (
     Outcome,
     State,
@@ -29,13 +28,21 @@ from backend.services.yields.outcomes import (
     states_of_review,
     worst_first,
 )
-from backend.services.yields.replays import (
+from backend.services.yields.reports import (
+    Bottleneck,
+    Diagnosis,
+    TypeYield,
+    YieldReport,
+    diagnose,
+    yield_report,
+)
+from backend.services.yields.reviewed import (
+    Reviewed,
     candidate_set,
     replays_of,
+    reviewed_prompts,
     start_replays,
 )
-from backend.services.yields.reports import TypeYield, YieldReport, yield_report
-from backend.services.yields.reviewed import Reviewed, reviewed_prompts
 
 __all__ = [
     "Bottleneck",

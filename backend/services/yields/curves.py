@@ -1,25 +1,38 @@
-"""The yield of rounds: of one with what broke elsewhere, and of all as a curve."""
+"""The yield of rounds: of one with what broke elsewhere, and of all as a curve.
+
+What broke elsewhere: held-out examples that the model to beat had right and the candidate not.
+
+Reads a run that was made for the comparison; no run is made for this, and nothing is written.
+
+Whether more ratings or more training is what is lacking: a stated rule on two intervals.
+
+Trained on but not fixed means that the adapter has not learnt what it was shown. Fixed where it was
+trained and not where it was held back means that it has learnt those prompts and not the lesson.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
 from sqlalchemy import select
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, selectinload
 
 from backend.errors import CannotCompute, StropError
 from backend.services.curation import FixedRule
-from backend.services.review.reports.measured import Measured, of_figure, unknown
+from backend.services.review.reports.measured import Measured, of_figure, share_of, unknown
 from backend.services.runs.figures import model_figure
-from backend.services.yields.bottleneck import Diagnosis
-from backend.services.yields.elsewhere import broken_elsewhere
-from backend.services.yields.outcomes import frozen_rule
-from backend.services.yields.replays import candidate_set
-from backend.services.yields.reports import YieldReport, yield_report
+from backend.services.yields.outcomes import Asked, frozen_rule, judge_answers
+from backend.services.yields.reports import (
+    NO_RUN,
+    Diagnosis,
+    YieldReport,
+    yield_report,
+)
+from backend.services.yields.reviewed import candidate_set
 from backend.tables.curation import TrainingSet
 from backend.tables.models import ModelVersion
 from backend.tables.rounds import Round
-from backend.tables.runs import GenerationRun
+from backend.tables.runs import Generation, GenerationRun
 from backend.tables.verdicts import Comparison
 
 
@@ -158,3 +171,56 @@ def _overall(session: Session, row: Round) -> tuple[str, Measured]:
             continue
         return str(line["metric"]), of_figure(figure)
     return "", unknown(reason)
+
+
+def broken_elsewhere(
+    session: Session, run_id: int | None, baseline_id: int, candidate_id: int, rule: FixedRule
+) -> Measured:
+    """Share newly broken of the examples of a run that the baseline answers rightly.
+
+    An answer is right by the rule of the set, against the example's references.
+
+    Raises:
+        InvalidInput: the rule names a metric that there is not.
+    """
+    if run_id is None:
+        return unknown(NO_RUN)
+    before, _ = _judged(session, run_id, baseline_id, rule)
+    after, signature = _judged(session, run_id, candidate_id, rule)
+    both = [key for key, (_, right) in before.items() if right and key in after]
+    if not both:
+        return unknown("the model to beat has no held-out example right by this rule")
+    judged = [key for key in both if after[key][1] is not None]
+    name = f"yield_broken_elsewhere|{signature}|run:{run_id}"
+    return share_of(
+        name,
+        [after[key][1] is False for key in judged],
+        clusters=[before[key][0] for key in judged],
+    )
+
+
+def _judged(
+    session: Session, run_id: int, model_id: int, rule: FixedRule
+) -> tuple[dict[tuple[int, int], tuple[str | None, bool | None]], str]:
+    """Group and whether it is right, of each written answer with a reference."""
+    query = (
+        select(Generation)
+        .where(
+            Generation.run_id == run_id,
+            Generation.model_version_id == model_id,
+            Generation.text.is_not(None),
+        )
+        .options(selectinload(Generation.example))
+        .order_by(Generation.id)
+    )
+    answers = [answer for answer in session.scalars(query) if answer.example.references]
+    judgement = judge_answers(
+        rule,
+        [
+            Asked(a.example, a.text or "", tuple(str(r) for r in a.example.references))
+            for a in answers
+        ],
+    )
+    pairs = zip(answers, judgement.judged, strict=True)
+    found = {(a.example_id, a.sample): (a.example.group, one.right) for a, one in pairs}
+    return found, judgement.signature

@@ -1,7 +1,16 @@
-"""The reviewed prompts of a training set: corrections and approved outputs, taught or held back."""
+"""The reviewed prompts of a training set: corrections and approved outputs, taught or held back.
+
+What a candidate had been taught before its own training: by the models that it went on from.
+
+Replays: a candidate answers the reviewed prompts of its set once more.
+
+One generation run for each dataset version that the prompts come from, known by set, candidate and
+dataset version: asking again gives the same runs, and a worker that died starts no second one.
+"""
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TypeVar
@@ -9,12 +18,20 @@ from typing import TypeVar
 from sqlalchemy import select
 from sqlalchemy.orm import Session, selectinload
 
+from backend.engines.base import SamplingParams
+from backend.errors import InvalidInput, NotFound
 from backend.rubrics import Category
+from backend.services import queue
+from backend.services.curation import get_training_set
+from backend.services.queue import JobKind
 from backend.services.review import rubric_of
-from backend.tables.curation import HeldBackRow, TrainingSetRow
-from backend.tables.datasets import Example
+from backend.services.runs import generation
+from backend.tables.curation import HeldBackRow, Replay, TrainingSet, TrainingSetRow
+from backend.tables.datasets import Example, Split
+from backend.tables.models import ModelVersion
 from backend.tables.review import Review, ReviewItem
 from backend.tables.runs import Generation
+from backend.tables.training import TrainingRun
 
 CORRECTED, APPROVED = "corrected", "approved"
 NOTHING_WRONG = "none"
@@ -119,3 +136,97 @@ def _categories(review: Review) -> list[str]:
     asked = {c.name for c in rubric_of(review.item.queue).criteria if isinstance(c, Category)}
     answers = [r for r in review.ratings if r.criterion in asked and r.value != NOTHING_WRONG]
     return sorted(rating.value for rating in answers)
+
+
+def taught_before(session: Session, candidate: ModelVersion) -> frozenset[str]:
+    """Digests of the prompts in the sets of the models from which the candidate went on."""
+    sets: set[int] = set()
+    start_id = _start_of(session, candidate.training_run_id)
+    while start_id is not None:
+        run_id = session.get_one(ModelVersion, start_id).training_run_id
+        if run_id is None:
+            break
+        sets.add(session.get_one(TrainingRun, run_id).training_set_id)
+        start_id = _start_of(session, run_id)
+    query = (
+        select(Example.content_digest)
+        .join(TrainingSetRow, TrainingSetRow.example_id == Example.id)
+        .where(TrainingSetRow.training_set_id.in_(sets))
+    )
+    return frozenset(session.scalars(query))
+
+
+def _start_of(session: Session, training_run_id: int | None) -> int | None:
+    if training_run_id is None:
+        return None
+    return session.get_one(TrainingRun, training_run_id).start_model_id
+
+
+def candidate_set(session: Session, candidate: ModelVersion) -> TrainingSet:
+    """The set that a candidate was trained on.
+
+    Raises:
+        NotFound: it was trained elsewhere, or it is a base.
+    """
+    if candidate.training_run_id is None:
+        raise NotFound(
+            f"What {candidate.label} was trained on is not known, so it has no yield.",
+            hint="Only adapters that were trained here have one.",
+        )
+    run = session.get_one(TrainingRun, candidate.training_run_id)
+    return get_training_set(session, run.training_set_id)
+
+
+def replays_of(session: Session, training_set_id: int, candidate_id: int) -> list[Replay]:
+    """The replays of a set on a candidate, in order of id."""
+    query = select(Replay).where(
+        Replay.training_set_id == training_set_id, Replay.candidate_id == candidate_id
+    )
+    return list(session.scalars(query.order_by(Replay.id)))
+
+
+def start_replays(
+    session: Session,
+    frozen: TrainingSet,
+    candidate: ModelVersion,
+    *,
+    engine: str,
+    params: SamplingParams,
+    created_by_id: int | None = None,
+) -> list[Replay]:
+    """Lay down and queue the replays that are lacking; returns all of them.
+
+    A set without corrections and approved outputs has none.
+
+    Raises:
+        InvalidInput: a set of another project.
+    """
+    if frozen.project_id != candidate.project_id:
+        raise InvalidInput("The set and the candidate are of two projects.")
+    wanted: dict[int, set[int]] = defaultdict(set)
+    for prompt in reviewed_prompts(session, frozen.id):
+        wanted[prompt.example.dataset_version_id].add(prompt.example.id)
+    known = {one.dataset_version_id for one in replays_of(session, frozen.id, candidate.id)}
+    for version_id in sorted(set(wanted) - known):
+        run = generation.create_run(
+            session,
+            project_id=frozen.project_id,
+            dataset_version_id=version_id,
+            split=Split.TRAIN,
+            model_ids=[candidate.id],
+            engine=engine,
+            params=params,
+            example_ids=sorted(wanted[version_id]),
+            created_by_id=created_by_id,
+        )
+        session.add(
+            Replay(
+                training_set_id=frozen.id,
+                candidate_id=candidate.id,
+                dataset_version_id=version_id,
+                generation_run_id=run.id,
+            )
+        )
+        queue.enqueue_job(session, JobKind.GENERATE, run.id)
+    session.flush()
+    return replays_of(session, frozen.id, candidate.id)

@@ -11,7 +11,7 @@ from starlette.testclient import TestClient
 from backend.services import review
 from backend.services.exchange.review_exports import ExportAsk, FileKind, export_text
 from backend.services.review.quality import gold_items
-from backend.services.review.quality.gold_rows import GoldRow
+from backend.services.review.quality.gold_items import GoldRow
 from backend.services.review.rules import QueueRules
 from backend.tables.models import ModelVersion
 from backend.tables.review import ReviewItem

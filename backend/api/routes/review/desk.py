@@ -12,9 +12,8 @@ from backend.api.deps import CurrentUser, NowDep, SessionDep
 from backend.schemas.review import desk as shapes
 from backend.services import review
 from backend.services.review.blind import name_for_reviewers
-from backend.services.review.desk.history import lapsed_item
-from backend.services.review.desk.links import find_links
-from backend.services.review.desk.work import left_for, next_queue_for
+from backend.services.review.desk.history import lapsed_item, left_for, next_queue_for
+from backend.services.review.desk.item_view import find_links
 from backend.services.review.quality import adjudication, gold
 from backend.tables.review import Purpose, ReviewQueue
 

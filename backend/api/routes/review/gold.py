@@ -12,8 +12,8 @@ from backend.schemas.review import desk as desk_shapes
 from backend.schemas.review import quality as shapes
 from backend.services.overview import pseudonym_of
 from backend.services.review.quality import gold, gold_contests, gold_items, pauses
-from backend.services.review.quality.gold_rows import GoldRow
-from backend.services.review.quality.item_agreement import answers_of
+from backend.services.review.quality.adjudication import answers_of
+from backend.services.review.quality.gold_items import GoldRow
 from backend.tables.quality import GoldAnswer, GoldResult
 
 router = APIRouter(tags=["known answers"])

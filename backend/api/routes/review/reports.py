@@ -9,11 +9,11 @@ from fastapi import APIRouter, Query
 from backend.api.deps import NowDep, SessionDep
 from backend.schemas.review import reports as shapes
 from backend.services.review.reports.ab import watch_queue
-from backend.services.review.reports.agreement_report import agreement_report
+from backend.services.review.reports.agreement import agreement_report
 from backend.services.review.reports.effects import queue_effects
 from backend.services.review.reports.estimates import queue_estimates
+from backend.services.review.reports.progress import queue_report
 from backend.services.review.reports.reviewers import reviewer_quality
-from backend.services.review.reports.status import queue_report
 
 router = APIRouter(tags=["review figures"])
 WorstParameter = Annotated[int, Query(ge=0, le=500, description="How many items to list.")]

@@ -17,8 +17,7 @@ from backend.services.accounts.access import require_in_project
 from backend.services.models.versions import find_model
 from backend.services.runs import scoring
 from backend.services.runs.figures import PairedFigure
-from backend.services.runs.flips import find_flips
-from backend.services.runs.slices import sliced_figures
+from backend.services.runs.slices import find_flips, sliced_figures
 from backend.services.verdicts import comparison, promotion
 from backend.services.verdicts.detail import describe_comparison
 from backend.tables.projects import SuccessManifest

@@ -4,20 +4,38 @@ The one check that knows what an adapter's weights should say. A server that hol
 under the name (swapped, stale after a reload, of another file), or another base, differs from PEFT
 though it differs from its own base as it should. Both sides round: bfloat16 on a server and float32
 here move the likely first tokens by some hundredths of a nat.
+
+How constant greedy answers are: asked twice, in a shuffled batch, and beside other models.
+
+The base is asked alone and then in one batch with the adapters. A server that lets an adapter leak
+into its neighbours (vLLM does so on CPUs once all adapter slots are taken, vllm-project/vllm#48421)
+gives itself away there, and nowhere else.
 """
 
 from __future__ import annotations
 
+import random
 import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from backend.engines.base import Engine, GenerationResult, Message, ServedModel
+from backend.engines.base import (
+    Engine,
+    GenerationRequest,
+    GenerationResult,
+    Message,
+    SamplingParams,
+    ServedModel,
+)
 from backend.engines.prompts import load_tokenizer
 from backend.errors import StropError
-from backend.services.models.preflight.answers import Answers, answer_probes
-from backend.services.models.preflight.checks import SMALLEST_DIFFERENCE, Check, token_gaps
+from backend.services.models.preflight.checks import (
+    NOISE_FACTOR,
+    SMALLEST_DIFFERENCE,
+    Check,
+    token_gaps,
+)
 
 LARGEST_GAP = 0.25
 """Nats, median over the likely first tokens. Rounding stays below 0.1; other weights do not."""
@@ -144,3 +162,151 @@ def _equal_tokens(served: Answers, meant: Answers, model: str, tokenizer: Any) -
 def _ids(answer: GenerationResult, tokenizer: Any) -> list[int]:
     encoded = tokenizer(answer.text or "", add_special_tokens=False, verbose=False)
     return [*encoded["input_ids"], -1]  # the end is a token too: two empty answers agree
+
+
+_GREEDY = SamplingParams(max_tokens=16, truncate_prompt=True)
+_MOST = 0.5
+_SHUFFLE_SEED = 7
+
+Answers = Mapping[str, GenerationResult]
+
+
+@dataclass(frozen=True, slots=True)
+class Rounds:
+    """The same greedy questions, asked several times; the keys are `model/probe`.
+
+    Attributes:
+        alone, alone_again: the base by itself.
+        together, together_again: all models in one batch.
+        shuffled: the same batch in another order.
+    """
+
+    alone: Answers
+    alone_again: Answers
+    together: Answers
+    together_again: Answers
+    shuffled: Answers
+
+
+def ask_rounds(
+    engine: Engine, base: str, adapters: Sequence[str], probes: Sequence[Sequence[Message]]
+) -> Rounds:
+    """Ask everything five times over."""
+    models = [base, *adapters]
+    return Rounds(
+        alone=answer_probes(engine, [base], probes),
+        alone_again=answer_probes(engine, [base], probes),
+        together=answer_probes(engine, models, probes),
+        together_again=answer_probes(engine, models, probes),
+        shuffled=answer_probes(engine, models, probes, seed=_SHUFFLE_SEED),
+    )
+
+
+def check_repeatability(rounds: Rounds, base: str, adapters: Sequence[str]) -> list[Check]:
+    """The base beside adapters (with adapters), the same prompt twice, and in a shuffled batch."""
+    checks = []
+    if adapters:
+        checks.append(_check_neighbours(rounds.alone, rounds.alone_again, rounds.together))
+    again, shuffled = rounds.together_again, rounds.shuffled
+    checks.append(_check_same("the same prompt twice", rounds.together, again))
+    checks.append(_check_same("in a shuffled batch", rounds.together, shuffled))
+    return checks
+
+
+def answer_probes(
+    engine: Engine,
+    models: Sequence[str],
+    probes: Sequence[Sequence[Message]],
+    *,
+    seed: int | None = None,
+) -> dict[str, GenerationResult]:
+    """Greedy answers of each model to each probe in one batch, shuffled where there is a seed."""
+    requests = [
+        GenerationRequest(f"{model}/{index}", model, messages)
+        for index, messages in enumerate(probes)
+        for model in models
+    ]
+    if seed is not None:
+        random.Random(seed).shuffle(requests)
+    return {result.key: result for result in engine.generate(requests, _GREEDY)}
+
+
+def _check_same(how: str, one: Answers, other: Answers) -> Check:
+    """Half of the answers have to come out the same: rounding flips some, and never most."""
+    equal = sum(one[key].text == other[key].text for key in one)
+    gap = _gap(one, other)
+    figures: dict[str, float | int | str] = {
+        "answers": len(one),
+        "equal": equal,
+        "median_nats": gap,
+    }
+    detail = f"Asked {how}, {equal} of {len(one)} greedy answers are equal"
+    if equal < _MOST * len(one):
+        detail += (
+            f" (tokens differ by {gap:.3f} nats): what is served is not constant. Is the server "
+            "sampling, or are several different ones behind one address?"
+        )
+        return Check(f"greedy answers, {how}", False, detail, figures)
+    return Check(f"greedy answers, {how}", True, f"{detail}.", figures)
+
+
+def _check_neighbours(alone: Answers, again: Answers, together: Answers) -> Check:
+    noise = _gap(alone, again)
+    gap = _gap(alone, together)
+    equal = sum(alone[key].text == together[key].text for key in alone)
+    threshold = max(SMALLEST_DIFFERENCE, NOISE_FACTOR * noise)
+    figures: dict[str, float | int | str] = {
+        "probes": len(alone),
+        "equal": equal,
+        "median_nats": gap,
+        "threshold_nats": threshold,
+    }
+    equal_again = sum(alone[key].text == again[key].text for key in alone)
+    if gap > threshold or equal < _MOST * equal_again:
+        return Check(
+            "base beside adapters",
+            False,
+            f"The base answers differently when adapters are asked beside it ({equal} of "
+            f"{len(alone)} answers equal, tokens differ by {gap:.3f} nats): an adapter leaks into "
+            "it. Restart the server with `strop serve`, or run the base by itself.",
+            figures,
+        )
+    return Check(
+        "base beside adapters",
+        True,
+        f"Beside adapters, {equal} of {len(alone)} answers of the base stay the same.",
+        figures,
+    )
+
+
+def answers_differ(rounds: Rounds, one: str, other: str, probe: int) -> bool:
+    """Whether two models write different greedy answers to a probe, or the same with other odds.
+
+    Answers that came out otherwise when they were asked again prove nothing; odds have to differ by
+    more than each answer's own do from one time to the next.
+    """
+    keys = (f"{one}/{probe}", f"{other}/{probe}")
+    first, again = rounds.together, rounds.together_again
+    if any(first[key].text != again[key].text for key in keys):
+        return False
+    if first[keys[0]].text != first[keys[1]].text:
+        return True
+    noise = max(_largest_gap(first[key], again[key]) for key in keys)
+    gap = _largest_gap(first[keys[0]], first[keys[1]])
+    return gap > max(SMALLEST_DIFFERENCE, NOISE_FACTOR * noise)
+
+
+def _largest_gap(one: GenerationResult, other: GenerationResult) -> float:
+    """In nats, over the tokens of two equal answers; 0 where the engine gives no odds."""
+    pairs = zip(one.token_logprobs, other.token_logprobs, strict=False)
+    return max((abs(a - b) for a, b in pairs), default=0.0)
+
+
+def _gap(one: Answers, other: Answers) -> float:
+    """Median difference, in nats, of the tokens' logprobs; of the first ones where texts differ."""
+    gaps = []
+    for key in one:
+        shared = None if one[key].text == other[key].text else 1
+        pairs = zip(one[key].token_logprobs, other[key].token_logprobs, strict=False)
+        gaps += [abs(a - b) for a, b in list(pairs)[:shared]]
+    return statistics.median(gaps) if gaps else 0.0

@@ -18,29 +18,28 @@ from backend.errors import PreflightFailed, UnknownAdapter
 from backend.services.models.preflight.agreement import (
     FirstTokens,
     Reference,
-    Served,
-    check_agreement,
-)
-from backend.services.models.preflight.answers import (
     Rounds,
+    Served,
     answers_differ,
     ask_rounds,
+    check_agreement,
     check_repeatability,
 )
 from backend.services.models.preflight.checks import (
     Check,
     Digests,
+    TrainingPrompts,
     check_difference,
     check_digests,
     check_finite,
     check_fit,
     check_rank,
     check_rendering,
+    check_training_prompts,
     check_training_record,
     current_digests,
     distance,
 )
-from backend.services.models.preflight.templates import TrainingPrompts, check_training_prompts
 
 PROBES = 8
 

@@ -12,34 +12,141 @@ whatever happens at once:
 
 A person's claims are queued on their row of `queue_members`; claims of different people never wait
 for each other on PostgreSQL, where locked slots are skipped.
+
+When a queue is finished: every required review is in, or its slot went out for good.
+
+Why a claim gives nothing: a reason that a page can act on, and a sentence for the person.
+
+An error is never an empty queue, and an empty queue never an error: every way to be given nothing
+has its reason here.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import Connection, Update
+from sqlalchemy import Connection, Update, bindparam, select, update
 from sqlalchemy.orm import Session
 
 from backend.errors import Conflict, NotFound
-from backend.services.review.desk.nothing import Nothing, Reason, why_nothing
-from backend.services.review.desk.prepared import Prepared
-from backend.services.review.desk.seats import Seat, sit_down
-from backend.services.review.desk.slot_search import (
+from backend.services.review.desk.context import Seat, sit_down
+from backend.services.review.lease import add_slot, begin_review
+from backend.services.review.quality import gold
+from backend.services.review.quality.pauses import GOLD_PAUSE
+from backend.services.review.statements import (
+    QUEUES,
     RESUME,
     RESUME_VERDICT,
+    SLOTS,
     TAKE,
     TAKE_ONE,
     TAKE_VERDICT,
     TAKE_VERDICT_WITH_SKILLS,
     TAKE_WITH_SKILLS,
+    Prepared,
     Search,
+    in_state,
 )
-from backend.services.review.desk.slots import add_slot, begin_review
-from backend.services.review.quality import gold
-from backend.tables.review import Purpose
+from backend.services.webhooks import hooks as webhooks
+from backend.tables.review import Purpose, ReviewQueue
+from backend.tables.review import SlotState as Slot
+
+_OPEN = (
+    select(SLOTS.c.id)
+    .where(SLOTS.c.queue_id == bindparam("queue"), in_state(SLOTS, Slot.OPEN))
+    .limit(1)
+)
+# What is under revision (a lease without an end) is done: its first answer stands.
+_LEASED = (
+    select(SLOTS.c.id)
+    .where(
+        SLOTS.c.queue_id == bindparam("queue"),
+        in_state(SLOTS, Slot.LEASED),
+        SLOTS.c.lease_until.is_not(None),
+    )
+    .limit(1)
+)
+_LOCK = (
+    select(QUEUES.c.finished_at)
+    .where(QUEUES.c.id == bindparam("queue"))
+    .with_for_update(key_share=True)
+)
+_FINISH = (
+    update(QUEUES)
+    .where(QUEUES.c.id == bindparam("queue"), QUEUES.c.finished_at.is_(None))
+    .values(finished_at=bindparam("now", type_=QUEUES.c.finished_at.type))
+    .returning(QUEUES.c.id)
+)
+
+
+def finish_if_done(session: Session, queue_id: int, now: datetime) -> bool:
+    """Note when the last required review came in, once; returns whether the queue is finished.
+
+    Two last reviews that come at once wait here for each other, so that one of them sees both.
+    """
+    connection, asked = session.connection(), {"queue": queue_id}
+    if connection.execute(_OPEN, asked).first() is not None:
+        return False
+    if connection.execute(_LOCK, asked).scalar() is not None:
+        return True
+    if any(connection.execute(left, asked).first() is not None for left in (_OPEN, _LEASED)):
+        return False
+    connection.execute(_FINISH, {**asked, "now": now})
+    queue = session.get_one(ReviewQueue, queue_id, populate_existing=True)
+    webhooks.record(session, queue, "queue.finished", f"queue:{queue_id}", {}, now)
+    return True
+
+
+class Reason(StrEnum):
+    """Why a person is given nothing just now."""
+
+    FINISHED = "finished"
+    OTHERS_AT_WORK = "others_at_work"
+    SHARE_REACHED = "share_reached"
+    PAUSED = "paused"
+    CLOSED = "closed"
+
+
+_MESSAGES: dict[Reason, str] = {
+    Reason.FINISHED: "Everything in this queue is done. Thank you.",
+    Reason.OTHERS_AT_WORK: (
+        "There is nothing for you just now. What is left is with colleagues, or for others; "
+        "look in again later."
+    ),
+    Reason.SHARE_REACHED: (
+        "You have given as many reviews as one person may give here, so that several views are "
+        "heard. Thank you: nothing more is asked of you in this queue."
+    ),
+    Reason.PAUSED: (
+        "Time for a break: your lead asked you to pause in this queue, and will be in touch. "
+        "Nothing that you did is lost."
+    ),
+    Reason.CLOSED: "This queue is closed. Thank you for your work.",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Nothing:
+    """No item for this person: the reason, and the same in a kind sentence."""
+
+    reason: Reason
+    message: str
+
+    @classmethod
+    def of(cls, reason: Reason, seat: Seat) -> Nothing:
+        """The reason in words. What a lead wrote of a pause, and its figures, are not for here."""
+        if reason is Reason.PAUSED and (seat.pause_reason or "").startswith(GOLD_PAUSE):
+            return cls(reason, GOLD_PAUSE)
+        return cls(reason, _MESSAGES[reason])
+
+
+def why_nothing(session: Session, seat: Seat, now: datetime) -> Reason:
+    """Whether the queue is finished, or what is left is not for this person now."""
+    done = seat.finished or finish_if_done(session, seat.queue_id, now)
+    return Reason.FINISHED if done else Reason.OTHERS_AT_WORK
 
 
 @dataclass(frozen=True, slots=True)

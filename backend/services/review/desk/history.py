@@ -1,4 +1,7 @@
-"""What people find again: their queues, and past answers with the items as they were shown."""
+"""What people find again: their queues, and past answers with the items as they were shown.
+
+What is left for a person: how much of a queue, and which of their queues has work for them.
+"""
 
 from __future__ import annotations
 
@@ -7,14 +10,16 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import or_, select
+from sqlalchemy import Select, and_, bindparam, distinct, func, or_, select
 from sqlalchemy.orm import Session
 
 from backend.errors import NotFound
+from backend.services.review.answer import Answer
 from backend.services.review.blind import own_answer
-from backend.services.review.desk.answer_rules import Answer
+from backend.services.review.desk.context import Seat, look_at_seat
 from backend.services.review.desk.item_view import ItemView, show_item
-from backend.services.review.rules import QueueRules, rules_from
+from backend.services.review.rules import QueueRules, most_of_one_person, rules_from
+from backend.services.review.statements import DESK_PURPOSES, SLOTS, for_person, written_out
 from backend.tables.review import (
     Purpose,
     QueueMember,
@@ -24,6 +29,7 @@ from backend.tables.review import (
     ReviewSlot,
     ReviewState,
 )
+from backend.tables.review import SlotState as Slot
 
 FINISHED = (ReviewState.SUBMITTED, ReviewState.SKIPPED)
 
@@ -175,3 +181,64 @@ def revisable_until(rules: QueueRules, submitted_at: datetime | None) -> datetim
     if rules.revise_minutes == 0 or submitted_at is None:
         return None
     return submitted_at + timedelta(minutes=rules.revise_minutes)
+
+
+def left_for(session: Session, queue_id: int, user_id: int, *, now: datetime) -> int:
+    """How many items a person could still be given in a queue now, with the one that they hold.
+
+    Items that colleagues hold are not among them, nor what known answers may come between.
+    """
+    seat = look_at_seat(session.connection(), queue_id, user_id)
+    held = session.scalar(_HELD, {"queue": queue_id, "person": user_id}) or 0
+    if seat.closed or seat.paused or seat.finished:
+        return held
+    asked = {"queue": queue_id, "person": user_id, "now": now}
+    skills = {"skills": list(seat.skills)} if seat.skills else {}
+    free = session.scalar(_FREE[bool(skills)], {**asked, **skills}) or 0
+    return held + min(free, _may_give(seat) - held)
+
+
+def _may_give(seat: Seat) -> int:
+    share = seat.rules.max_share
+    if share is None:
+        return seat.n_slots
+    return max(0, most_of_one_person(share, seat.n_slots) - seat.n_submitted)
+
+
+def next_queue_for(
+    session: Session, user_id: int, *, now: datetime, but: int | None = None
+) -> ReviewQueue | None:
+    """The queue that has waited longest among those that have work for the person; None if none.
+
+    Args:
+        but: a queue that is not meant.
+    """
+    waiting = [queue for queue in my_queues(session, user_id) if queue.id != but]
+    for queue in sorted(waiting, key=lambda queue: queue.id):
+        if left_for(session, queue.id, user_id, now=now):
+            return queue
+    return None
+
+
+_HELD = select(func.count()).where(
+    SLOTS.c.queue_id == bindparam("queue"),
+    SLOTS.c.owner_id == bindparam("person"),
+    SLOTS.c.state == written_out(Slot.LEASED),
+    SLOTS.c.purpose.in_([written_out(purpose) for purpose in DESK_PURPOSES]),
+    SLOTS.c.lease_until.is_not(None),
+)
+
+
+def _free(*, with_skills: bool) -> Select[Any]:
+    free = SLOTS.alias("free")
+    lapsed = and_(free.c.state == written_out(Slot.LEASED), free.c.lease_until <= bindparam("now"))
+    return select(func.count(distinct(free.c.item_id))).where(
+        free.c.queue_id == bindparam("queue"),
+        free.c.purpose == written_out(Purpose.REVIEW),
+        or_(free.c.state == written_out(Slot.OPEN), lapsed),
+        free.c.owner_id.is_distinct_from(bindparam("person")),
+        *for_person(free, with_skills=with_skills),
+    )
+
+
+_FREE = {skilled: _free(with_skills=skilled) for skilled in (False, True)}

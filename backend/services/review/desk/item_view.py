@@ -2,6 +2,13 @@
 
 No model name, no score, and nobody else's answer passes through here; what the queue's rules mask
 is masked (blind).
+
+Masking what gives a model away in an output, and taking the masks off a correction again.
+
+Pure functions. A masked stretch keeps its length, one block for each code point, so that marks and
+links made on the shown text fit the text as it was written.
+
+What an output states and where its source says so, for an item that a person has before them.
 """
 
 from __future__ import annotations
@@ -14,13 +21,28 @@ from sqlalchemy import Connection, Select, Table, bindparam, select
 from sqlalchemy.orm import Session
 
 from backend.errors import NotFound
-from backend.services.review.blind import masked_terms
-from backend.services.review.desk.lease import ITEMS, QUEUES, SLOTS, AnyRow
-from backend.services.review.desk.masks import mask_text
+from backend.services.review.blind import (
+    mask_text,
+    masked_terms,
+)
+from backend.services.review.statements import ITEMS, QUEUES, SLOTS, AnyRow
 from backend.tables.datasets import Example
 from backend.tables.review import ReviewItem
 from backend.tables.runs import Generation
 from backend.tables.scoring import Score
+from evaluators.checks.support import Link, find_support
+
+
+def find_links(item: ItemView) -> Sequence[Link]:
+    """The claims of a single output with their places in its source; nothing for a blind pair.
+
+    Places count code points of the context, a line break and the input, as the model was given
+    them.
+    """
+    if item.output is None:
+        return ()
+    return find_support(item.output.text, "\n".join(filter(None, (item.context, item.input))))
+
 
 EXAMPLES = cast(Table, Example.__table__)
 SCORES = cast(Table, Score.__table__)

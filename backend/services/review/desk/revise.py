@@ -3,6 +3,8 @@
 The first answer stands until the new one is submitted, which then takes its place; both are kept.
 Meanwhile the slot is leased without an end: it is for nobody else, and counts as done. What they
 skipped they take back (unskip) under an ordinary lease, as long as nobody else was given it.
+
+Taking back what somebody said: the review stays, and counts for nothing from then on.
 """
 
 from __future__ import annotations
@@ -14,15 +16,16 @@ from typing import Any, cast
 from sqlalchemy import Connection, Table, exists, or_, select, update
 from sqlalchemy.orm import Session
 
-from backend.errors import Conflict, NotFound
+from backend.errors import Conflict, InvalidInput, NotFound
+from backend.services.review.answer import refuse_unstorable_text
 from backend.services.review.desk.claim import Claim
+from backend.services.review.desk.context import Seat, sit_down
 from backend.services.review.desk.history import past_review, revisable_until
-from backend.services.review.desk.lease import ADJUDICATIONS, ITEMS, REVIEWS, SLOTS, AnyRow
-from backend.services.review.desk.seats import Seat, sit_down
-from backend.services.review.desk.slots import begin_review
-from backend.services.review.desk.unskip import unskip
+from backend.services.review.desk.skip import unskip
+from backend.services.review.lease import begin_review
+from backend.services.review.statements import ADJUDICATIONS, ITEMS, REVIEWS, SLOTS, AnyRow
 from backend.tables.curation import HeldBackRow, TrainingSetRow
-from backend.tables.review import Purpose, ReviewState
+from backend.tables.review import Purpose, Review, ReviewState
 from backend.tables.review import SlotState as Slot
 
 ROWS = cast(Table, TrainingSetRow.__table__)
@@ -176,3 +179,32 @@ def _claim(
         life=seat.life,
         revising=True,
     )
+
+
+def withdraw_review(
+    session: Session, review_id: int, *, user_id: int, reason: str, now: datetime
+) -> Review:
+    """Withdraw a submitted review; withdrawing it again changes nothing.
+
+    Estimates, votes and agreement leave it out at once, and so does the next training set. Frozen
+    sets and the adapters made from them keep its row and are marked (see `lineage`).
+
+    Raises:
+        NotFound: no such review.
+        Conflict: it was never submitted.
+        InvalidInput: no reason.
+    """
+    review = session.get(Review, review_id)
+    if review is None:
+        raise NotFound(f"There is no review {review_id}.")
+    if review.state != ReviewState.SUBMITTED:
+        raise Conflict(f"Review {review_id} was not submitted.", hint="There is nothing to undo.")
+    if not reason.strip():
+        raise InvalidInput("Say why this review is withdrawn.")
+    refuse_unstorable_text(reason)
+    if review.withdrawn_at is None:
+        review.withdrawn_at = now
+        review.withdrawn_reason = reason.strip()
+        review.withdrawn_by_id = user_id
+        session.flush()
+    return review

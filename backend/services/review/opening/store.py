@@ -9,13 +9,12 @@ from typing import Any, cast
 from sqlalchemy import Table, insert
 from sqlalchemy.orm import Session
 
-from backend.services.review.desk.lease import SLOTS
-from backend.services.review.opening.assign import Assignment
 from backend.services.review.opening.checks import check_name, check_share
 from backend.services.review.opening.design import SamplingDesign
-from backend.services.review.opening.plan import Opening, QueuePlan, plan_queue
+from backend.services.review.opening.plan import Assignment, Opening, QueuePlan, plan_queue
 from backend.services.review.queues import add_reviewers
 from backend.services.review.rules import DEFAULT, QueueRules
+from backend.services.review.statements import SLOTS
 from backend.tables.review import ReviewItem, ReviewQueue, SlotState
 
 ITEMS = cast(Table, ReviewItem.__table__)

@@ -16,10 +16,10 @@ from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from backend.errors import Conflict, InvalidInput, NotFound
-from backend.services.review.desk.answer_rules import refuse_unstorable_text
-from backend.services.review.desk.lease import MEMBERS
+from backend.services.review.answer import refuse_unstorable_text
 from backend.services.review.quality.pauses import results_that_count, undo_pause
 from backend.services.review.rules import rules_from
+from backend.services.review.statements import MEMBERS
 from backend.tables.quality import GoldAnswer, GoldResult
 from backend.tables.review import QueueMember, ReviewItem
 

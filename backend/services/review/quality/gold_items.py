@@ -3,12 +3,14 @@
 A gold item is an item of its own, at a negative position, so that it takes no place in the order
 of what is to be reviewed. An output that is still to be reviewed in the same queue cannot become
 one: whoever was told the answer could no longer review it.
+
+Known answers as a person gives them: by the ids of outputs, or by example and models.
 """
 
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,10 +20,9 @@ from sqlalchemy.orm import Session
 from backend.errors import Conflict, InvalidInput, NotFound
 from backend.services.models.versions import find_model
 from backend.services.pages import PageAsk, RowPage, page_of
-from backend.services.review.desk.answer_rules import refuse_unstorable_text
-from backend.services.review.quality.gold_answers import check_known
-from backend.services.review.quality.gold_rows import GoldRow
-from backend.services.review.quality.item_agreement import WINNER, answers_of
+from backend.services.review.answer import refuse_unstorable_text
+from backend.services.review.quality.adjudication import WINNER, answers_of
+from backend.services.review.quality.gold import check_known
 from backend.services.review.queues import get_queue, rubric_of
 from backend.tables.datasets import Example
 from backend.tables.quality import Adjudication, GoldAnswer, GoldResult
@@ -35,6 +36,65 @@ from backend.tables.review import (
     SlotState,
 )
 from backend.tables.runs import Generation, GenerationRun
+from evaluators.files.readers import Table, is_missing
+
+ROW_KEYS = frozenset(
+    {"generation", "generation_b", "example", "model", "model_b", "answer", "explanation"}
+)
+
+
+@dataclass(frozen=True, slots=True)
+class GoldRow:
+    """A known answer as it is given: by the ids of outputs, or by example and models.
+
+    Attributes:
+        generation, generation_b: ids of outputs; the second for pairs alone.
+        example, model, model_b: the example's id in the dataset and how people write the models.
+        answer: see `gold_answers`; a and b are the outputs in the order given here.
+    """
+
+    answer: Mapping[str, Any]
+    explanation: str
+    generation: int | None = None
+    generation_b: int | None = None
+    example: str | None = None
+    model: str | None = None
+    model_b: str | None = None
+
+
+def read_gold_rows(table: Table) -> list[GoldRow]:
+    """Known answers of a file of rows, one each.
+
+    Raises:
+        InvalidInput: a row that is none, with its number.
+    """
+    rows = []
+    for record in table.records:
+        present = {key: value for key, value in record.values.items() if not is_missing(value)}
+        try:
+            rows.append(_row(present))
+        except (TypeError, InvalidInput) as error:
+            raise InvalidInput(
+                f"{table.name}: row {record.row} is no known answer: {error}",
+                hint='For example {"example": "t-1", "model": "base", "answer": '
+                '{"ratings": {"faithful": "no"}}, "explanation": "The price is invented."}',
+            ) from error
+    return rows
+
+
+def _row(content: Mapping[str, Any]) -> GoldRow:
+    if unknown := sorted(set(content) - ROW_KEYS):
+        raise InvalidInput(f"{unknown[0]!r} is no part of one.")
+    if missing := sorted({"answer", "explanation"} - set(content)):
+        raise InvalidInput(f"{missing[0]!r} is missing.")
+    for name in ("example", "model", "model_b", "explanation"):
+        if not isinstance(content.get(name), str | None):
+            raise InvalidInput(f"{name!r} is no text.")
+    for name in ("generation", "generation_b"):
+        if not isinstance(content.get(name), int | None) or isinstance(content.get(name), bool):
+            raise InvalidInput(f"{name!r} is no id of an output.")
+    return GoldRow(**content)
+
 
 MAX_EXPLANATION = 4_000
 

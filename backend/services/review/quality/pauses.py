@@ -17,8 +17,8 @@ from sqlalchemy import Select, select, update
 from sqlalchemy.orm import Session
 
 from backend.errors import Conflict, InvalidInput, NotFound
-from backend.services.review.desk.lease import MEMBERS
 from backend.services.review.rules import QueueRules
+from backend.services.review.statements import MEMBERS
 from backend.tables.accounts import User
 from backend.tables.quality import GoldAnswer, GoldResult
 from backend.tables.review import QueueMember, ReviewItem

@@ -10,6 +10,8 @@ What was decided stays decided. The test takes votes as they were first cast: ta
 the state, withdrawn votes could steer it, and its error would be nobody's. Yet nothing is decided
 by votes that were withdrawn before: from then on the bounds are the wider ones of the votes as cast
 and of those that stand. The value beside the interval is that of the votes that stand now.
+
+How many more votes an A/B takes until it is decided, if they go on as so far; simulated.
 """
 
 from __future__ import annotations
@@ -30,8 +32,6 @@ from backend.services.metric_specs import MetricSpec
 from backend.services.review.opening.design import ANCHOR
 from backend.services.review.queues import get_queue
 from backend.services.review.reports.measured import Measured, unknown
-from backend.services.review.reports.vote_forecasts import VoteForecast, forecast_clusters
-from backend.services.review.reports.vote_sequence import sequence_as_seen
 from backend.services.review.reports.votes import (
     Vote,
     cast_votes,
@@ -39,11 +39,101 @@ from backend.services.review.reports.votes import (
     models_of_queue,
     points_of,
     queue_votes,
+    sequence_as_seen,
 )
 from backend.tables.datasets import Example
 from backend.tables.models import ModelVersion
 from backend.tables.review import Purpose, ReviewItem, Winner
 from backend.tables.runs import Generation
+
+LEAST = 10
+HORIZON = 2000
+DRAWS = 300
+
+
+@dataclass(frozen=True, slots=True)
+class VoteForecast:
+    """Median and 80% range of the further votes; None is more than `limit`."""
+
+    more: int | None
+    low: int | None
+    high: int | None
+    limit: int
+
+    @property
+    def sentence(self) -> str:
+        """For the lead."""
+        if self.more is None:
+            return f"It would take more than {self.limit} votes at the present rate (simulated)."
+        upper = f"{self.high}" if self.high is not None else f"over {self.limit}"
+        return (
+            f"About {self.more} more votes at the present rate "
+            f"(80% range {self.low} to {upper}; simulated)."
+        )
+
+
+def forecast_clusters(
+    points: Mapping[str, Sequence[float]],
+    planned: Mapping[str, int],
+    n_votes: int,
+    *,
+    threshold: float,
+    alpha: float,
+    seed: int,
+) -> VoteForecast | None:
+    """How many votes on further clusters until decided, by the batches that are nearest to it.
+
+    Args:
+        points: votes of each cluster in order; planned: how many the design asks for.
+        n_votes: all votes so far, those that judge nothing among them.
+    """
+    from evaluators.statistics.sequential import batch_sizes
+
+    sizes = batch_sizes(planned)
+    found = []
+    for size in sizes:
+        full = {cluster: min(size, planned.get(cluster, 1)) for cluster in points}
+        means = [fmean(seen[: full[c]]) for c, seen in points.items() if len(seen) >= full[c]]
+        cost = n_votes / max(len(points), 1) if size == 1 else fmean(full.values())
+        share = alpha / len(sizes)
+        took = round(cost * len(means))
+        found.append(forecast_votes(means, took, threshold=threshold, alpha=share, seed=seed))
+    known = [forecast for forecast in found if forecast is not None]
+    return min(known, key=lambda f: math.inf if f.more is None else f.more, default=None)
+
+
+def forecast_votes(
+    values: Sequence[float], n_votes: int, *, threshold: float, alpha: float, seed: int
+) -> VoteForecast | None:
+    """How many more votes until decided, if the coming ones are like those seen.
+
+    The values are independent, one for each cluster; `n_votes` is what it took to have them.
+
+    What is seen is drawn from with weights of the Bayesian bootstrap (Rubin 1981), with half a win
+    and half a loss added so that a unanimous start is not taken for certainty. None while there
+    are too few values to go by.
+    """
+    import numpy as np
+
+    from evaluators.statistics.sequential import log_capital
+
+    if len(values) < LEAST:
+        return None
+    rng = np.random.default_rng(seed)
+    seen = np.array([*values, 0.0, 1.0])
+    prior = np.array([1.0] * len(values) + [0.5, 0.5])
+    shares = rng.dirichlet(prior, DRAWS)
+    future = np.stack([rng.choice(seen, HORIZON, p=share) for share in shares])
+    paths = np.hstack([np.tile(np.asarray(values), (DRAWS, 1)), future])
+    clear = log_capital(paths, threshold, alpha=alpha)[:, len(values) :] >= math.log(1 / alpha)
+    needed = np.where(clear.any(axis=1), clear.argmax(axis=1) + 1.0, np.inf)
+    per_value = n_votes / len(values)
+    low, middle, high = (
+        None if math.isinf(q) else math.ceil(q * per_value)
+        for q in np.quantile(needed, [0.1, 0.5, 0.9], method="higher")
+    )
+    return VoteForecast(middle, low, high, math.floor(HORIZON * per_value))
+
 
 Decided = Literal["better", "not_better", "undecided"]
 SERIES = 200

@@ -18,9 +18,8 @@ from sqlalchemy.orm import Session, aliased, selectinload
 
 from backend.errors import NotFound
 from backend.rubrics import Rubric, rubric_from_content
-from backend.services.review.blind import masked_terms_of
+from backend.services.review.blind import mask_text, masked_terms_of
 from backend.services.review.counted import counts, stands
-from backend.services.review.desk.masks import mask_text
 from backend.tables.accounts import User
 from backend.tables.datasets import Dataset, DatasetVersion, Example
 from backend.tables.models import ModelVersion

@@ -2,6 +2,10 @@
 
 Each is a figure with n, interval and p of no effect, and one sentence for the lead. A length effect
 is no bias by itself: longer answers may be better. Nothing is corrected for the number of tests.
+
+The finished reviews of a queue as plain rows, for figures about time, order and people.
+
+Does the side, or the length, of an answer sway the votes on blind pairs?
 """
 
 from __future__ import annotations
@@ -9,28 +13,276 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
-from sqlalchemy import select
-from sqlalchemy.orm import Session
+from sqlalchemy import and_, case, func, select
+from sqlalchemy.orm import Session, aliased
 
 from backend.errors import CannotCompute
-from backend.services.review.counted import counts
+from backend.services.review.counted import counts, stands
 from backend.services.review.queues import get_queue, rubric_of
 from backend.services.review.reports.measured import Measured, unknown
-from backend.services.review.reports.review_rows import Placed, finished_rows, place_in_sittings
 from backend.services.review.reports.slopes import Slope, slope_within
-from backend.services.review.reports.vote_effects import length_effect, side_effect
 from backend.services.review.reports.votes import Vote, queue_votes
+from backend.tables.accounts import User
+from backend.tables.datasets import Example
 from backend.tables.quality import GoldAnswer, GoldResult
 from backend.tables.review import (
+    Purpose,
     QueueKind,
     Rating,
     Review,
     ReviewItem,
     ReviewQueue,
     ReviewState,
+    Winner,
 )
+from backend.tables.runs import Generation
+
+if TYPE_CHECKING:
+    from evaluators.statistics.votes import Vote as FileVote
+
+BREAK = timedelta(minutes=30)
+
+
+class ReviewRow(NamedTuple):
+    """A submitted or skipped review. `counted`: it is part of what the queue measures.
+
+    `stands` says of reviews of any purpose that they were submitted and neither withdrawn nor
+    answered anew; `cluster` is the group of the example.
+    """
+
+    review_id: int
+    item_id: int
+    reviewer_id: int
+    rater: str
+    state: str
+    purpose: str
+    simulated: bool
+    active_seconds: float
+    seconds_by_criterion: dict[str, Any]
+    started_at: datetime
+    submitted_at: datetime
+    counted: bool
+    stands: bool
+    cluster: str
+
+    @property
+    def is_gold(self) -> bool:
+        """Whether the answer was known."""
+        return self.purpose == Purpose.GOLD
+
+
+def finished_rows(session: Session, queue_id: int) -> list[ReviewRow]:
+    """All finished reviews of a queue in the order in which they came in."""
+    query = (
+        select(
+            Review.id,
+            Review.item_id,
+            Review.reviewer_id,
+            User.pseudonym,
+            Review.state,
+            Review.purpose,
+            Review.simulated,
+            Review.active_seconds,
+            Review.seconds_by_criterion,
+            Review.started_at,
+            Review.submitted_at,
+            case((and_(*counts()), 1), else_=0),
+            case((and_(*stands()), 1), else_=0),
+            Example.group,
+            Example.id,
+        )
+        .join(ReviewItem, ReviewItem.id == Review.item_id)
+        .join(Generation, Generation.id == ReviewItem.generation_a_id)
+        .join(Example, Example.id == Generation.example_id)
+        .join(User, User.id == Review.reviewer_id)
+        .where(
+            ReviewItem.queue_id == queue_id,
+            Review.state.in_([ReviewState.SUBMITTED, ReviewState.SKIPPED]),
+            Review.submitted_at.is_not(None),
+        )
+        .order_by(Review.submitted_at, Review.id)
+    )
+    return [_row(*found) for found in session.execute(query)]
+
+
+def _row(*found: Any) -> ReviewRow:
+    plain, (counted, standing, group, example_id) = found[:11], found[11:]
+    fields = (*plain, bool(counted), bool(standing), cluster_name(group, example_id))
+    return ReviewRow._make(fields)
+
+
+def cluster_name(group: str | None, example_id: int) -> str:
+    """Outputs of one group, or of one example, are not independent."""
+    return group if group is not None else f"example {example_id}"
+
+
+class Placed(NamedTuple):
+    """A review in its reviewer's session: which session, and hours since it began."""
+
+    row: ReviewRow
+    sitting: int
+    hours: float
+
+
+def place_in_sittings(rows: Sequence[ReviewRow]) -> list[Placed]:
+    """Each review in the sitting of its reviewer: a pause of half an hour begins a new one."""
+    placed: list[Placed] = []
+    open_sittings: dict[int, tuple[int, datetime, datetime]] = {}
+    n_sittings = 0
+    for row in rows:
+        sitting, began, last = open_sittings.get(row.reviewer_id, (-1, row.started_at, None))
+        if last is None or row.submitted_at - last > BREAK:
+            sitting, began = n_sittings, min(row.started_at, row.submitted_at)
+            n_sittings += 1
+        open_sittings[row.reviewer_id] = (sitting, began, row.submitted_at)
+        placed.append(Placed(row, sitting, (row.submitted_at - began).total_seconds() / 3600))
+    return placed
+
+
+LEAST = 6
+CHUNK = 500
+
+
+@dataclass(frozen=True, slots=True)
+class SideEffect:
+    """Share of pairs whose left answer was preferred, with the exact p of one half."""
+
+    value: float
+    low: float
+    high: float
+    p: float
+    n: int
+    signature: str
+
+
+@dataclass(frozen=True, slots=True)
+class LengthEffect:
+    """Log odds of winning for `spread` characters more (one standard deviation), models apart."""
+
+    value: float
+    low: float
+    high: float
+    p: float
+    n: int
+    spread: float
+    signature: str
+
+
+def side_effect(votes: Sequence[Vote]) -> SideEffect:
+    """Exact binomial test that sides are alike, each pair counting once.
+
+    Several people's votes on a pair share its better answer, so they are one trial: the side that
+    most of them prefer; a draw is left out. Interval by Clopper and Pearson (1934).
+
+    Raises:
+        CannotCompute: fewer than LEAST pairs have a preferred side.
+    """
+    from scipy.stats import binomtest
+
+    balance: dict[int, int] = {}
+    for vote in votes:
+        if vote.winner_left is not None:
+            balance[vote.item_id] = balance.get(vote.item_id, 0) + (1 if vote.winner_left else -1)
+    sides = [score > 0 for score in balance.values() if score != 0]
+    if len(sides) < LEAST:
+        raise CannotCompute(f"Cannot say yet: {len(sides)} pairs are decided; {LEAST} are needed.")
+    test = binomtest(sum(sides), len(sides), 0.5)
+    interval = test.proportion_ci(confidence_level=0.95, method="exact")
+    return SideEffect(
+        value=sum(sides) / len(sides),
+        low=float(interval.low),
+        high=float(interval.high),
+        p=float(test.pvalue),
+        n=len(sides),
+        signature="side|strop:1|test:exact-binomial|unit:pair|ci:clopper-pearson|level:0.95",
+    )
+
+
+def length_effect(session: Session, votes: Sequence[Vote]) -> LengthEffect:
+    """Length as a covariate beside the models' strengths and the side (Bradley-Terry, Davidson).
+
+    Raises:
+        CannotCompute: too few votes, no spread in lengths, or one model won everything.
+    """
+    from statistics import NormalDist
+
+    from evaluators.errors import EvaluatorError
+    from evaluators.statistics.preference import bradley_terry
+
+    lengths = _lengths(session, {vote.item_id for vote in votes})
+    shown = [_as_shown(vote, lengths[vote.item_id]) for vote in votes if _tells(vote)]
+    if len(shown) < LEAST:
+        raise CannotCompute(f"Cannot say yet: {len(shown)} votes; {LEAST} are needed.")
+    apart = [(vote.length_a or 0.0) - (vote.length_b or 0.0) for vote in shown]
+    spread = (sum(d * d for d in apart) / len(apart)) ** 0.5
+    try:
+        fit = bradley_terry(shown, side=True, length=True)
+    except EvaluatorError as error:
+        raise CannotCompute(error.message, hint=error.hint) from error
+    found = next(effect for effect in fit.effects if effect.name == "length")
+    if found.error <= 0:
+        raise CannotCompute("The effect of length cannot be told from that of the models.")
+    p = 2 * NormalDist().cdf(-abs(found.value) / found.error)
+    return LengthEffect(
+        found.value, found.low, found.high, p, len(shown), spread, f"length|{fit.signature}"
+    )
+
+
+def _tells(vote: Vote) -> bool:
+    return vote.winner is not Winner.CANNOT_JUDGE
+
+
+def _as_shown(vote: Vote, shown: _Shown) -> FileVote:
+    """The vote as the evaluators take it, the answer on the left being a."""
+    from evaluators.statistics.votes import Vote as FileVote
+    from evaluators.statistics.votes import Winner as FileWinner
+
+    models = vote.model_ids if shown.a_is_left else vote.model_ids[::-1]
+    sizes = shown.lengths if shown.a_is_left else shown.lengths[::-1]
+    winner = FileWinner.TIE
+    if vote.winner_left is not None:
+        winner = FileWinner.A if vote.winner_left else FileWinner.B
+    return FileVote(
+        item=str(vote.item_id),
+        rater=vote.rater,
+        model_a=str(models[0]),
+        model_b=str(models[1]),
+        winner=winner,
+        length_a=float(sizes[0]),
+        length_b=float(sizes[1]),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Shown:
+    a_is_left: bool
+    lengths: tuple[int, int]
+
+
+def _lengths(session: Session, item_ids: set[int]) -> dict[int, _Shown]:
+    """Characters of both answers of each pair, and which stood on the left."""
+    a, b = aliased(Generation), aliased(Generation)
+    ids = sorted(item_ids)
+    found: dict[int, _Shown] = {}
+    for start in range(0, len(ids), CHUNK):
+        query = (
+            select(
+                ReviewItem.id,
+                ReviewItem.a_is_left,
+                func.length(a.text),
+                func.length(b.text),
+            )
+            .join(a, a.id == ReviewItem.generation_a_id)
+            .join(b, b.id == ReviewItem.generation_b_id)
+            .where(ReviewItem.id.in_(ids[start : start + CHUNK]))
+        )
+        for item_id, a_is_left, of_a, of_b in session.execute(query):
+            found[item_id] = _Shown(a_is_left, (of_a or 0, of_b or 0))
+    return found
+
 
 EffectName = Literal["side", "length", "order", "fatigue"]
 LEVEL_OF_NOTICE = 0.05

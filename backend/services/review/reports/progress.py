@@ -2,12 +2,19 @@
 
 Progress costs the same in a long queue as in a short one: what was asked for stands in the queue's
 design, what is done in its members' counters, and leases are few.
+
+When a queue will be done, at the pace of the days so far.
+
+How a queue stands for its lead: progress, forecast, minutes and cost per verdict.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+import math
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import date, datetime, timedelta
 from typing import Any
 
 from sqlalchemy import ColumnElement, Row, and_, bindparam, case, func, select
@@ -15,7 +22,11 @@ from sqlalchemy.orm import Session
 
 from backend.errors import NotFound
 from backend.services.review.counted import counts, measures
-from backend.services.review.desk.lease import MEMBERS, QUEUES, SLOTS, in_state
+from backend.services.review.queues import get_queue
+from backend.services.review.reports.effects import ReviewRow, finished_rows
+from backend.services.review.reports.measured import Measured, mean_of, scaled, unknown
+from backend.services.review.rules import QueueRules, rules_from
+from backend.services.review.statements import MEMBERS, QUEUES, SLOTS, in_state
 from backend.tables.accounts import User
 from backend.tables.review import Purpose, QueueMember, Review, ReviewItem, ReviewState, SlotState
 
@@ -163,3 +174,261 @@ def reviewers_of_queues(
         did = int(done or 0), int(left or 0), seconds or 0.0
         found[queue_id].append(ReviewerProgress(user.id, name, simulated, *did))
     return found
+
+
+LEAST_DAYS = 3
+LEAST_REVIEWS = 10
+LEVEL = 0.8
+DRAWS = 1000
+LONGEST_DAYS = 3650
+
+
+@dataclass(frozen=True, slots=True)
+class Forecast:
+    """The finish of a queue; `error` says why it cannot be said yet.
+
+    Attributes:
+        per_active_day: reviews on a day on which anybody reviewed.
+        earliest, latest: bounds of the finish with probability `level`.
+        minutes_left: active minutes that the remaining reviews will take.
+    """
+
+    remaining: int
+    active_days: int
+    per_active_day: Measured
+    finish_on: date | None
+    earliest: date | None
+    latest: date | None
+    level: float
+    minutes_left: Measured
+    sentence: str
+    error: str | None = None
+
+
+def forecast_finish(
+    per_day: Mapping[date, int],
+    remaining: int,
+    *,
+    today: date,
+    minutes_per_review: Measured,
+    seed: int = 0,
+) -> Forecast:
+    """Days like those so far, idle ones included, are drawn until nothing remains.
+
+    The days run from the first review to today; today counts only when it has reviews, since it is
+    not over. Fewer than LEAST_DAYS active days or LEAST_REVIEWS reviews are no ground to go by.
+    """
+    active = [n for n in per_day.values() if n > 0]
+    pace = _pace(active)
+    left = _minutes_left(minutes_per_review, remaining)
+    if remaining == 0:
+        done = "Every required review is done."
+        return Forecast(0, len(active), pace, None, None, None, LEVEL, left, done)
+    if len(active) < LEAST_DAYS or sum(active) < LEAST_REVIEWS:
+        reason = (
+            f"Cannot say yet: {sum(active)} reviews on {_days(len(active))}; it takes "
+            f"{LEAST_REVIEWS} reviews on {LEAST_DAYS} days."
+        )
+        return Forecast(remaining, len(active), pace, None, None, None, LEVEL, left, reason, reason)
+    early, middle, late = (
+        today + timedelta(days=days)
+        for days in _days_needed(_every_day(per_day, today), remaining, seed)
+    )
+    sentence = (
+        f"{remaining} reviews remain; at {sum(active) / len(active):.0f} a day of work they are "
+        f"done about {middle} ({LEVEL:.0%} range {early} to {late})."
+    )
+    return Forecast(remaining, len(active), pace, middle, early, late, LEVEL, left, sentence)
+
+
+def _days(n: int) -> str:
+    return "1 day" if n == 1 else f"{n} days"
+
+
+def _pace(active: Sequence[int]) -> Measured:
+    if len(active) < LEAST_DAYS:
+        reason = f"Reviews came on {_days(len(active))}; {LEAST_DAYS} are needed."
+        return unknown(reason, n=len(active), unit="reviews per active day")
+    return mean_of("pace", [float(n) for n in active], unit="reviews per active day")
+
+
+def _minutes_left(minutes_per_review: Measured, remaining: int) -> Measured:
+    left = scaled(minutes_per_review, remaining, unit="minutes")
+    return left if left.low is None else replace(left, low=max(0.0, left.low))
+
+
+def _every_day(per_day: Mapping[date, int], today: date) -> list[int]:
+    first = min(day for day, n in per_day.items() if n > 0)
+    counts = Counter(per_day)
+    days = [counts[first + timedelta(days=i)] for i in range((today - first).days + 1)]
+    return days if days[-1] > 0 else days[:-1]
+
+
+def _days_needed(days: Sequence[int], remaining: int, seed: int) -> tuple[int, int, int]:
+    """Lower bound, median and upper bound of the calendar days until nothing remains."""
+    import numpy as np
+
+    rng = np.random.default_rng(seed)
+    # Twice what the slowest resample could plausibly need, and never without end.
+    length = min(LONGEST_DAYS, math.ceil(6 * remaining / (sum(days) / len(days))) + 30)
+    paths = np.cumsum(rng.choice(np.asarray(days), size=(DRAWS, length)), axis=1)
+    reached = paths >= remaining
+    needed = np.where(reached.any(axis=1), reached.argmax(axis=1) + 1, length)
+    low, middle, high = np.quantile(
+        needed, [(1 - LEVEL) / 2, 0.5, (1 + LEVEL) / 2], method="higher"
+    )
+    return int(low), int(middle), int(high)
+
+
+@dataclass(frozen=True, slots=True)
+class Day:
+    """Counted reviews and active minutes of one day (UTC)."""
+
+    day: date
+    reviews: int
+    minutes: float
+
+
+@dataclass(frozen=True, slots=True)
+class CriterionTime:
+    """Active seconds that one question takes."""
+
+    criterion: str
+    seconds: Measured
+
+
+@dataclass(frozen=True, slots=True)
+class ReviewTime:
+    """What reviews take and cost.
+
+    A verdict is an item with at least one counted review; all active time on it counts, that of
+    skips, extra answers and adjudications too. Known answers come on top.
+    """
+
+    minutes_per_review: Measured
+    minutes_per_verdict: Measured
+    cost_per_verdict: Measured
+    currency: str | None
+    total_minutes: float
+    gold_minutes: float
+    budget_minutes: float | None
+    by_criterion: tuple[CriterionTime, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class QueueReport:
+    """A queue's progress with its forecast and its cost."""
+
+    queue_id: int
+    total: int
+    done: int
+    leased: int
+    open: int
+    n_reviews: int
+    n_simulated: int
+    finished_at: datetime | None
+    days: tuple[Day, ...]
+    forecast: Forecast
+    time: ReviewTime
+
+
+def queue_report(session: Session, queue_id: int, *, now: datetime) -> QueueReport:
+    """Where a queue stands at `now`."""
+    queue = get_queue(session, queue_id)
+    progress = queue_progress(session, queue_id)
+    rows = finished_rows(session, queue_id)
+    counted = [row for row in rows if row.counted]
+    days = _work_by_day(counted)
+    time = review_time(rows, rules_from(queue.rules))
+    return QueueReport(
+        queue_id=queue_id,
+        total=progress.total,
+        done=progress.done,
+        leased=progress.leased,
+        open=progress.open,
+        n_reviews=len(counted),
+        n_simulated=sum(row.simulated for row in counted),
+        finished_at=queue.finished_at,
+        days=tuple(days),
+        forecast=forecast_finish(
+            {day.day: day.reviews for day in days},
+            progress.leased + progress.open,
+            today=now.date(),
+            minutes_per_review=time.minutes_per_review,
+        ),
+        time=time,
+    )
+
+
+def _work_by_day(counted: Sequence[ReviewRow]) -> list[Day]:
+    reviews: dict[date, int] = defaultdict(int)
+    seconds: dict[date, float] = defaultdict(float)
+    for row in counted:
+        reviews[row.submitted_at.date()] += 1
+        seconds[row.submitted_at.date()] += row.active_seconds
+    return [Day(day, reviews[day], seconds[day] / 60) for day in sorted(reviews)]
+
+
+def review_time(rows: Sequence[ReviewRow], rules: QueueRules) -> ReviewTime:
+    """Minutes per review and per verdict, and their cost by the queue's rules."""
+    timed = [row for row in rows if row.counted and row.active_seconds > 0]
+    gold = sum(row.active_seconds for row in rows if row.is_gold) / 60
+    per_verdict = _minutes_per_verdict(rows)
+    return ReviewTime(
+        minutes_per_review=mean_of(
+            "minutes_per_review",
+            [row.active_seconds for row in timed],
+            clusters=[row.rater for row in timed] if _many_raters(timed) else None,
+            unit="minutes",
+            factor=1 / 60,
+        ),
+        minutes_per_verdict=per_verdict,
+        cost_per_verdict=_cost(per_verdict, rules),
+        currency=rules.currency,
+        total_minutes=sum(row.active_seconds for row in rows) / 60,
+        gold_minutes=gold,
+        budget_minutes=rules.minutes_budget,
+        by_criterion=tuple(_by_criterion(timed)),
+    )
+
+
+def _many_raters(rows: Sequence[ReviewRow]) -> bool:
+    """Whether people are enough to be the units between which times vary."""
+    return len({row.rater for row in rows}) >= 10
+
+
+def _minutes_per_verdict(rows: Sequence[ReviewRow]) -> Measured:
+    seconds: dict[int, float] = defaultdict(float)
+    for row in rows:
+        seconds[row.item_id] += row.active_seconds
+    # An item with a known answer has no counted review, so that it is none of these.
+    judged = {row.item_id: row.cluster for row in rows if row.counted}
+    timed = [item for item in judged if seconds[item] > 0]
+    return mean_of(
+        "minutes_per_verdict",
+        [seconds[item] for item in timed],
+        clusters=[judged[item] for item in timed],
+        unit="minutes",
+        factor=1 / 60,
+    )
+
+
+def _cost(minutes: Measured, rules: QueueRules) -> Measured:
+    unit = rules.currency or ""
+    if rules.cost_per_hour is None:
+        return unknown("The queue does not say what an hour costs.", n=minutes.n)
+    cost = scaled(minutes, rules.cost_per_hour / 60, unit=unit)
+    if minutes.value is None:
+        return cost
+    return replace(cost, signature=f"{minutes.signature}|per_hour:{rules.cost_per_hour:g}")
+
+
+def _by_criterion(timed: Sequence[ReviewRow]) -> list[CriterionTime]:
+    found: dict[str, list[float]] = defaultdict(list)
+    for row in timed:
+        for criterion, seconds in row.seconds_by_criterion.items():
+            found[criterion].append(float(seconds))
+    return [
+        CriterionTime(criterion, mean_of(f"seconds:{criterion}", seconds, unit="seconds"))
+        for criterion, seconds in sorted(found.items())
+    ]

@@ -15,8 +15,8 @@ from sqlalchemy.orm import Session
 
 from backend.services.review.queues import get_queue
 from backend.services.review.reports.agreement import Said, what_was_said
+from backend.services.review.reports.effects import ReviewRow, finished_rows
 from backend.services.review.reports.measured import Measured, mean_of, share_of, unknown
-from backend.services.review.reports.review_rows import ReviewRow, finished_rows
 from backend.services.review.reports.votes import queue_votes
 from backend.tables.accounts import User
 from backend.tables.quality import GoldAnswer, GoldResult

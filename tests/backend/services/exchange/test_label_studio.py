@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session, sessionmaker
 from backend.errors import NotFound
 from backend.services import review
 from backend.services.exchange import review_exports
-from backend.services.exchange.label_studio_config import labelling_config
+from backend.services.exchange.label_studio import labelling_config
 from backend.services.exchange.review_exports import ExportAsk, FileKind
 from backend.services.exchange.review_imports import ImportReport, import_reviews
 from backend.services.exchange.text_offsets import Offsets

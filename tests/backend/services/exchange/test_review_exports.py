@@ -24,7 +24,7 @@ from backend.services.exchange.csv_cells import csv_line, plain_cell, safe_cell
 from backend.services.exchange.export_files import cut_back
 from backend.services.exchange.review_exports import FORMATS, ExportAsk, FileKind, export_text
 from backend.services.review.quality import gold_items
-from backend.services.review.quality.gold_rows import GoldRow
+from backend.services.review.quality.gold_items import GoldRow
 from backend.services.review.reports import contents as review_rows
 from backend.services.review.rules import QueueRules
 from backend.tables.review import Review, ReviewItem

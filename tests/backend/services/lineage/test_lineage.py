@@ -11,7 +11,7 @@ from backend.errors import Conflict, InvalidInput, NotFound
 from backend.services.curation import Recipe, freeze_training_set
 from backend.services.lineage.trace import Lineage, trace
 from backend.services.review import Answer, queue_votes
-from backend.services.review.desk.withdraw import withdraw_review
+from backend.services.review.desk.revise import withdraw_review
 from backend.tables.curation import TrainingSet
 from backend.tables.models import ModelVersion
 from backend.tables.projects import SuccessManifest

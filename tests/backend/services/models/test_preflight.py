@@ -15,7 +15,13 @@ from backend.engines.fake import FakeEngine
 from backend.engines.prompts import decode_prompt, encode_prompt, load_tokenizer
 from backend.errors import EngineUnavailable, PreflightFailed
 from backend.services.models.preflight.agreement import Reference, median_gap
-from backend.services.models.preflight.checks import Check, Digests, current_digests, distance
+from backend.services.models.preflight.checks import (
+    Check,
+    Digests,
+    current_digests,
+    distance,
+    read_training_prompts,
+)
 from backend.services.models.preflight.report import (
     ModelFacts,
     PreflightReport,
@@ -23,7 +29,6 @@ from backend.services.models.preflight.report import (
     run_preflight,
     trained_digests,
 )
-from backend.services.models.preflight.templates import read_training_prompts
 from tests.fixtures_models import make_tiny_base, tiny_adapter
 from training.weights.digest import file_sha256, ids_sha256, text_sha256
 

@@ -12,8 +12,8 @@ from sqlalchemy.orm import Session
 from backend.errors import Conflict, InvalidInput
 from backend.services import review
 from backend.services.review import Answer, Claim
-from backend.services.review.desk.work import left_for, next_queue_for
-from backend.services.review.opening.assign import Assignment
+from backend.services.review.desk.history import left_for, next_queue_for
+from backend.services.review.opening.plan import Assignment
 from backend.services.review.rules import QueueRules
 from backend.services.review.waiting import queue_waits_for
 from backend.tables.accounts import Membership, User

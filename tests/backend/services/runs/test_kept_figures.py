@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session, sessionmaker
 
 from backend.services.projects import parse_manifest
 from backend.services.rounds import round_outcome
-from backend.services.runs.kept_figures import KeptFigures, digest_of
+from backend.services.runs.figures import KeptFigures, digest_of
 from backend.services.runs.slices import sliced_figures
 from backend.services.verdicts.detail import describe_comparison
 from backend.tables.datasets import Example

@@ -14,8 +14,7 @@ from backend.errors import InvalidInput, LeakRefused, NotFound
 from backend.services.curation import stored_digest
 from backend.services.datasets.versions import Row, import_dataset
 from backend.services.training import runs as training
-from backend.services.training.documents import freeze_documents, read_folder
-from backend.services.training.files import RunFiles, run_files
+from backend.services.training.files import RunFiles, freeze_documents, read_folder, run_files
 from backend.settings import Settings
 from backend.tables.curation import TrainingSet
 from backend.tables.projects import SuccessManifest

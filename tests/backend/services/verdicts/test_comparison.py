@@ -13,8 +13,7 @@ from backend.services import review
 from backend.services.datasets.versions import import_dataset
 from backend.services.projects import set_manifest
 from backend.services.verdicts import comparison, promotion
-from backend.services.verdicts.manifest_changes import change_since_training
-from backend.services.verdicts.verdict import judge_line
+from backend.services.verdicts.verdict import change_since_training, judge_line
 from backend.settings import Settings
 from backend.tables.models import ModelVersion
 from backend.tables.review import ReviewItem, ReviewQueue

@@ -10,8 +10,7 @@ from sqlalchemy.orm import Session, sessionmaker
 
 from backend.errors import CannotCompute
 from backend.services.projects import parse_manifest
-from backend.services.runs.flips import Flips, find_flips
-from backend.services.runs.slices import SlicedFigure, sliced_figures
+from backend.services.runs.slices import Flips, SlicedFigure, find_flips, sliced_figures
 from backend.services.verdicts.detail import describe_comparison
 from backend.tables.promotion import Promotion
 from backend.tables.runs import Generation

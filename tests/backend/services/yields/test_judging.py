@@ -6,7 +6,7 @@ import pytest
 
 from backend.errors import InvalidInput
 from backend.services.curation import FixedRule, parse_fixed_rule
-from backend.services.yields.judging import Asked, Judged, judge_answers
+from backend.services.yields.outcomes import Asked, Judged, judge_answers
 from backend.tables.datasets import Example
 
 EXAMPLE = Example(external_id="e", input="say", context="The bill is EUR 10.90", references=["x"])

@@ -12,7 +12,7 @@ from backend.errors import CannotCompute, NotFound
 from backend.services import queue
 from backend.services.curation import Recipe, freeze_training_set, parse_fixed_rule
 from backend.services.lineage.trace import trace
-from backend.services.review.desk.withdraw import withdraw_review
+from backend.services.review.desk.revise import withdraw_review
 from backend.services.runs import generation
 from backend.services.yields import (
     State,

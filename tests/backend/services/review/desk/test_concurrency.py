@@ -19,7 +19,7 @@ from sqlalchemy.orm import Session, sessionmaker
 
 from backend.services import review
 from backend.services.review import Answer, Claim, Submitted
-from backend.services.review.desk.slots import add_slot
+from backend.services.review.lease import add_slot
 from backend.tables.review import Purpose, Rating, Review, ReviewItem, ReviewQueue, ReviewSlot
 from tests.fixtures_review import BAD, GOOD, NOW, Desk, build_desk
 

@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session, sessionmaker
 from backend.errors import InvalidInput
 from backend.services import review
 from backend.services.review import Answer, Claim, Reason
-from backend.services.review.desk.masks import mask_text, names_that_tell, unmask_text
+from backend.services.review.blind import mask_text, names_that_tell, unmask_text
 from backend.services.review.quality import adjudication, gold
 from backend.services.webhooks import hooks as webhooks
 from backend.tables.accounts import User

@@ -25,7 +25,7 @@ from backend.db import open_database, session_factory
 from backend.errors import Conflict, NotFound
 from backend.services import review
 from backend.services.review import Answer, Claim, Nothing, Reason
-from backend.services.review.desk.seats import most_of_one_person
+from backend.services.review.rules import most_of_one_person
 from backend.tables.review import QueueMember, Rating, Review, ReviewItem, ReviewQueue, ReviewSlot
 from tests.fixtures_review import BAD, GOOD, NOW, build_desk
 

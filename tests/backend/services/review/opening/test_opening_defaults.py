@@ -9,8 +9,8 @@ from sqlalchemy.orm import Session
 from backend.errors import InvalidInput, UnknownName
 from backend.rubrics import find_rubric
 from backend.services import review
-from backend.services.review.opening.defaults import opening_defaults, rubric_asked
-from backend.services.review.opening.previews import drawn_examples, warnings_of
+from backend.services.review.opening.checks import opening_defaults, rubric_asked
+from backend.services.review.opening.plan import drawn_examples, warnings_of
 from backend.services.review.rules import QueueRules
 from backend.tables.accounts import User
 from backend.tables.review import QueueKind

@@ -12,7 +12,7 @@ from backend.services import review
 from backend.services.curation import Recipe, freeze_training_set, training_rows
 from backend.services.pages import PageAsk
 from backend.services.review import Answer
-from backend.services.review.desk.nothing import Nothing
+from backend.services.review.desk.claim import Nothing
 from backend.services.review.quality import adjudication, gold_items
 from backend.services.review.rules import QueueRules
 from backend.tables.accounts import User

@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session, sessionmaker
 from backend.errors import Conflict, InvalidInput, NotFound
 from backend.services import review
 from backend.services.curation import Recipe, freeze_training_set, training_rows
-from backend.services.review.desk.nothing import Nothing, Reason
+from backend.services.review.desk.claim import Nothing, Reason
 from backend.services.review.quality import gold, pauses
 from backend.services.review.quality.gold_items import GoldRow, add_gold
 from backend.services.review.rules import QueueRules

@@ -8,8 +8,8 @@ import pytest
 
 from backend.errors import InvalidInput
 from backend.rubrics import CheckedAnswer, parse_rubric, validate_answers
-from backend.services.review.quality.gold_answers import check_known, compare_with_known
-from backend.services.review.quality.gold_rows import GoldRow, read_gold_rows
+from backend.services.review.quality.gold import check_known, compare_with_known
+from backend.services.review.quality.gold_items import GoldRow, read_gold_rows
 from evaluators.files.readers import Table
 
 RUBRIC = parse_rubric(

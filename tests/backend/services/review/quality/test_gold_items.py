@@ -12,11 +12,10 @@ from sqlalchemy.orm import Session, sessionmaker
 from backend.errors import Conflict, InvalidInput, NotFound, StropError
 from backend.services import review
 from backend.services.pages import PageAsk
-from backend.services.review.desk.slots import add_slot
+from backend.services.review.lease import add_slot
 from backend.services.review.quality import gold_contests, gold_items, pauses
 from backend.services.review.quality.gold import feedback_on
-from backend.services.review.quality.gold_items import add_gold
-from backend.services.review.quality.gold_rows import GoldRow
+from backend.services.review.quality.gold_items import GoldRow, add_gold
 from backend.tables.quality import GoldResult
 from backend.tables.review import SLOT_IDS, Purpose, QueueMember, ReviewQueue, ReviewSlot
 from tests.fixtures_quality import KNOWN, add_known, answer_next, open_with, outputs_of

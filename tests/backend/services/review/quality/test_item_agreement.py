@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session, sessionmaker
 
 from backend.errors import NotFound
 from backend.rubrics import CheckedAnswer, Rubric, parse_rubric, validate_answers, value_in_words
-from backend.services.review.quality.item_agreement import compare_answers, item_disagreement
+from backend.services.review.quality.adjudication import compare_answers, item_disagreement
 from backend.tables.review import Review
 from tests.fixtures_quality import add_known, answer_next, open_with
 from tests.fixtures_review import BAD, GOOD, NOW, Desk, build_desk

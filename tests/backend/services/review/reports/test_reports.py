@@ -13,13 +13,12 @@ from sqlalchemy.orm import Session, sessionmaker
 from backend.errors import CannotCompute
 from backend.services import review
 from backend.services.review import Answer, QueueRules
-from backend.services.review.reports.agreement_report import agreement_report
-from backend.services.review.reports.forecasts import forecast_finish
+from backend.services.review.reports.agreement import agreement_report
+from backend.services.review.reports.effects import finished_rows, place_in_sittings
 from backend.services.review.reports.measured import Measured, mean_of, share_of, unknown
-from backend.services.review.reports.review_rows import finished_rows, place_in_sittings
+from backend.services.review.reports.progress import forecast_finish, queue_report
 from backend.services.review.reports.reviewers import reviewer_quality
 from backend.services.review.reports.slopes import slope_within
-from backend.services.review.reports.status import queue_report
 from backend.tables.quality import GoldAnswer, GoldResult
 from backend.tables.review import Purpose, Review, ReviewItem, ReviewQueue
 from tests.fixtures_review import BAD, GOOD, NOW, Desk, build_desk, review_next

@@ -8,8 +8,7 @@ from sqlalchemy.orm import Session, sessionmaker
 from backend.rubrics import Rubric, find_rubric
 from backend.services import review
 from backend.services.review.reports.ab import watch_queue
-from backend.services.review.reports.agreement import _scale
-from backend.services.review.reports.agreement_report import agreement_report
+from backend.services.review.reports.agreement import _scale, agreement_report
 from tests.fixtures_review import BAD, GOOD, build_desk, review_next, vote_on_pairs
 
 

@@ -14,12 +14,10 @@ from sqlalchemy.orm import Session, sessionmaker
 from backend.errors import CannotCompute, InvalidInput, NotFound
 from backend.services import review
 from backend.services.review import Answer, Vote
-from backend.services.review.desk.withdraw import withdraw_review
+from backend.services.review.desk.revise import withdraw_review
 from backend.services.review.opening.design import ANCHOR
-from backend.services.review.reports.ab import watch_queue
-from backend.services.review.reports.effects import queue_effects
-from backend.services.review.reports.vote_effects import length_effect, side_effect
-from backend.services.review.reports.vote_forecasts import forecast_votes
+from backend.services.review.reports.ab import forecast_votes, watch_queue
+from backend.services.review.reports.effects import length_effect, queue_effects, side_effect
 from backend.services.review.reports.votes import cast_votes, queue_votes, rate_of
 from backend.services.review.rules import rules_from
 from backend.tables.review import ReviewItem, ReviewQueue, Winner

@@ -2,25 +2,22 @@
 
 Every act names the slot, the fencing token (`version`) and the person; the condition `held_by` is
 part of the statement that acts, so that nothing can happen between the look and the act.
+
+Slots beyond those that a queue was opened with, and the review that each lease begins.
 """
 
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from enum import StrEnum
-from typing import Any, cast
+from typing import Any
 
 from sqlalchemy import (
     ColumnElement,
     Connection,
-    FromClause,
-    Row,
-    String,
-    Table,
-    and_,
     bindparam,
     case,
-    literal_column,
+    func,
+    insert,
     select,
     update,
 )
@@ -28,25 +25,22 @@ from sqlalchemy.orm import Session
 
 from backend.errors import Conflict, InvalidInput, LeaseLost, NotFound, StropError
 from backend.services.review.rules import rules_from
-from backend.tables.quality import Adjudication
+from backend.services.review.statements import (
+    EXTRA_POSITION,
+    ITEMS,
+    MEMBERS,
+    QUEUES,
+    REVIEWS,
+    SLOTS,
+    Prepared,
+)
 from backend.tables.review import (
     Purpose,
-    QueueMember,
-    Review,
-    ReviewItem,
-    ReviewQueue,
-    ReviewSlot,
     ReviewState,
+    SlotState,
 )
 from backend.tables.review import SlotState as Slot
 
-SLOTS = cast(Table, ReviewSlot.__table__)
-REVIEWS = cast(Table, Review.__table__)
-MEMBERS = cast(Table, QueueMember.__table__)
-QUEUES = cast(Table, ReviewQueue.__table__)
-ITEMS = cast(Table, ReviewItem.__table__)
-ADJUDICATIONS = cast(Table, Adjudication.__table__)
-AnyRow = Row[*tuple[Any, ...]]
 MAX_DRAFT_CHARACTERS = 2_000_000
 LEASES_PER_MEAN = 3.0
 SHORTEST_LEASE_SECONDS = 120.0
@@ -95,16 +89,6 @@ def save_draft(
         .values(draft=draft)
     )
     return until
-
-
-def written_out(value: StrEnum) -> ColumnElement[str]:
-    """A member of a closed set as SQL text: a bound value would hide the partial indexes."""
-    return literal_column(f"'{value.value}'", String)
-
-
-def in_state(slots: FromClause, state: Slot) -> ColumnElement[bool]:
-    """Required reviews in a state, as the partial indexes have it."""
-    return and_(slots.c.state == written_out(state), slots.c.purpose == written_out(Purpose.REVIEW))
 
 
 def held_by(slot_id: int, version: int, user_id: int) -> tuple[ColumnElement[bool], ...]:
@@ -191,3 +175,143 @@ def lease_life(
         return timedelta(seconds=lease_seconds)
     wanted = LEASES_PER_MEAN * timed_seconds / n_timed
     return timedelta(seconds=min(max(wanted, SHORTEST_LEASE_SECONDS), LONGEST_LEASE_SECONDS))
+
+
+_BEGIN = Prepared(
+    insert(REVIEWS),
+    keys=(
+        "item_id",
+        "slot_id",
+        "slot_version",
+        "reviewer_id",
+        "state",
+        "draft",
+        "annotator_kind",
+        "simulated",
+        "active_seconds",
+        "purpose",
+        "extra",
+        "seconds_by_criterion",
+        "source",
+        "started_at",
+    ),
+)
+_LOCK_ITEM = (
+    select(ITEMS.c.queue_id, ITEMS.c.position, ITEMS.c.required_reviews)
+    .where(ITEMS.c.id == bindparam("item"))
+    .with_for_update(key_share=True)
+)
+_LAST_NUMBER = select(func.max(SLOTS.c.number)).where(SLOTS.c.item_id == bindparam("item"))
+_SKILL = select(func.max(SLOTS.c.required_skill)).where(
+    SLOTS.c.item_id == bindparam("item"), SLOTS.c.purpose == Purpose.REVIEW
+)
+_REQUIRED_NOW = select(func.count()).where(
+    SLOTS.c.item_id == bindparam("item"), SLOTS.c.purpose == Purpose.REVIEW
+)
+
+
+def begin_review(
+    connection: Connection,
+    item_id: int,
+    slot_id: int,
+    version: int,
+    user_id: int,
+    purpose: str,
+    now: datetime,
+    *,
+    draft: dict[str, Any] | None = None,
+) -> None:
+    """The unfinished review of a new lease, with what the person had saved under earlier ones."""
+    _BEGIN.run(
+        connection,
+        {
+            "item_id": item_id,
+            "slot_id": slot_id,
+            "slot_version": version,
+            "reviewer_id": user_id,
+            "state": ReviewState.DRAFT.value,
+            "draft": draft or {},
+            "annotator_kind": "human",
+            "simulated": False,
+            "active_seconds": 0.0,
+            "purpose": purpose,
+            "extra": False,
+            "seconds_by_criterion": {},
+            "source": "desk",
+            "started_at": now,
+        },
+    )
+
+
+def lock_item(connection: Connection, item_id: int) -> None:
+    """Let the acts on one item come one after the other: the last two reviews may come at once.
+
+    NO KEY UPDATE on PostgreSQL, since every review that is begun holds a share of the item's key.
+    """
+    connection.execute(_LOCK_ITEM, {"item": item_id})
+
+
+def add_slot(
+    connection: Connection,
+    item_id: int,
+    *,
+    purpose: Purpose,
+    person_id: int | None = None,
+    position: int | None = None,
+) -> int:
+    """One more slot of an item, open, with the next free number; returns its id.
+
+    Args:
+        person_id: whom it is for; anybody who may when None.
+        position: its place in the queue; that of the item when None.
+
+    What is asked of an item beyond its known answers asks for the skill that its reviews ask for.
+    """
+    item = connection.execute(_LOCK_ITEM, {"item": item_id}).one()
+    last = connection.execute(_LAST_NUMBER, {"item": item_id}).scalar()
+    values = {
+        "queue_id": item.queue_id,
+        "item_id": item_id,
+        "number": 0 if last is None else last + 1,
+        "position": item.position if position is None else position,
+        "state": SlotState.OPEN,
+        "version": 0,
+        "purpose": purpose,
+        "assigned_to_id": person_id,
+        "required_skill": None if purpose == Purpose.GOLD else skill_of_item(connection, item_id),
+    }
+    added = insert(SLOTS).values(values).returning(SLOTS.c.id)
+    return int(connection.execute(added).scalar_one())
+
+
+def skill_of_item(connection: Connection, item_id: int) -> str | None:
+    """The skill that the reviews of an item ask for, if any."""
+    found: str | None = connection.execute(_SKILL, {"item": item_id}).scalar()
+    return found
+
+
+def add_reviewer_slot(connection: Connection, item_id: int) -> bool:
+    """Ask one more person about an item, after all that the design asked for; at most once.
+
+    Returns False when the item has a further reviewer already.
+    """
+    item = connection.execute(_LOCK_ITEM, {"item": item_id}).one()
+    there = connection.execute(_REQUIRED_NOW, {"item": item_id}).scalar_one()
+    if there > item.required_reviews:
+        return False
+    add_slot(connection, item_id, purpose=Purpose.REVIEW, position=EXTRA_POSITION + item.position)
+    note_slots(connection, item.queue_id, extra=1)
+    return True
+
+
+def note_slots(connection: Connection, queue_id: int, *, extra: int = 0, out: int = 0) -> None:
+    """Keep count, in the queue's design, of slots that came after the opening and went out.
+
+    What the design asked for stays as it was; `n_extra` and `n_out` stand beside it, so that
+    progress knows its total without counting slots.
+    """
+    query = select(QUEUES.c.design).where(QUEUES.c.id == queue_id).with_for_update(key_share=True)
+    design = dict(connection.execute(query).scalar_one())
+    design["n_extra"] = int(design.get("n_extra", 0)) + extra
+    design["n_out"] = int(design.get("n_out", 0)) + out
+    connection.execute(update(QUEUES).where(QUEUES.c.id == queue_id).values(design=design))

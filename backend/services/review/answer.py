@@ -1,6 +1,8 @@
 """What an answer has to be before it is stored: checked by the rubric, turned from sides to models.
 
 Values and pure functions; nothing here reads or writes the database.
+
+The parts of a stored review: ratings, a correction, marked errors, a vote.
 """
 
 from __future__ import annotations
@@ -10,13 +12,17 @@ import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from enum import StrEnum
-from typing import assert_never
+from typing import Any, assert_never
+
+from sqlalchemy import Connection, Table, insert
 
 from backend.errors import InvalidInput
 from backend.rubrics import CheckedAnswer, Rubric, validate_answers
 from backend.schemas.common import unstorable
-from backend.tables.review import QueueKind, Winner
+from backend.services.review.statements import Prepared
+from backend.tables.review import Correction, Preference, QueueKind, Rating, Span, Winner
 
 
 class Choice(StrEnum):
@@ -216,3 +222,44 @@ def to_choice(winner: str, *, a_is_left: bool) -> Choice:
             return Choice.CANNOT_JUDGE
         case _ as never:
             assert_never(never)
+
+
+def _core(table: Any) -> Table:
+    found = table.__table__
+    assert isinstance(found, Table)
+    return found
+
+
+_RATING = Prepared(insert(_core(Rating)), keys=("review_id", "criterion", "value", "number"))
+_CORRECTION, _SPAN, _PREFERENCE = (insert(_core(t)) for t in (Correction, Span, Preference))
+
+
+def store_parts(
+    connection: Connection,
+    review_id: int,
+    generation_id: int,
+    checked: CheckedReview,
+    now: datetime,
+) -> None:
+    """Store the parts of a review; what was left blank makes no row."""
+    mine = {"review_id": review_id}
+    if checked.ratings:
+        ratings = [
+            {**mine, "criterion": name, "value": given.value, "number": given.number}
+            for name, given in checked.ratings.items()
+        ]
+        _RATING.run_many(connection, ratings)
+    if checked.correction is not None:
+        correction = {
+            "generation_id": generation_id,
+            "text": checked.correction,
+            "reason": checked.correction_reason,
+            "created_at": now,
+        }
+        connection.execute(_CORRECTION, {**mine, **correction})
+    if checked.spans:
+        names = ("start", "end", "kind", "severity", "note")
+        spans = [{**mine, **{n: getattr(mark, n) for n in names}} for mark in checked.spans]
+        connection.execute(_SPAN, spans)
+    if checked.winner is not None:
+        connection.execute(_PREFERENCE, {**mine, "winner": checked.winner})
