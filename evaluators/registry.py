@@ -18,8 +18,7 @@ from evaluators.checks.overlap import INPUT_OVERLAP, OVERLAP, OVERLAP_PAIRS, SOU
 from evaluators.checks.self_consistency import SELF_CONSISTENCY, entailment_consistency
 from evaluators.errors import EvaluatorError, UnknownMetric
 from evaluators.metric import Metric
-from evaluators.metrics.costs import COST, LATENCY, TOKENS
-from evaluators.metrics.edits import EDIT_SIMILARITY
+from evaluators.metrics.edits import COST, EDIT_SIMILARITY, LATENCY, TOKENS
 from evaluators.metrics.encoders import bertscore, embedding
 from evaluators.metrics.forms import LENGTH, REFUSAL, REPETITION, VALID_JSON, json_schema, regex
 from evaluators.metrics.hub import hub_metric

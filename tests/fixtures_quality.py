@@ -12,8 +12,7 @@ from backend.services import review
 from backend.services.review.quality.gold_items import GoldRow, add_gold
 from backend.services.review.rules import QueueRules
 from backend.tables.accounts import User
-from backend.tables.quality import GoldAnswer
-from backend.tables.review import Review, ReviewQueue
+from backend.tables.review import GoldAnswer, Review, ReviewQueue
 from backend.tables.runs import Generation
 from tests.fixtures_review import NOW, Desk, submit
 

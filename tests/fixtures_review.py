@@ -22,8 +22,7 @@ from backend.tables.datasets import DatasetVersion, Example
 from backend.tables.models import ModelVersion
 from backend.tables.projects import Project
 from backend.tables.review import ReviewItem, ReviewQueue
-from backend.tables.runs import Generation, GenerationRun, GenerationRunModel
-from backend.tables.scoring import Score, ScoreRun
+from backend.tables.runs import Generation, GenerationRun, GenerationRunModel, Score, ScoreRun
 
 SEAL = Seal(MultiFernet([Fernet(Fernet.generate_key())]))
 NOW = datetime(2026, 5, 4, 9, 0, tzinfo=UTC)

@@ -16,7 +16,7 @@ from peft import PeftModel
 from torch.nn.functional import logsigmoid
 from trl import DPOTrainer, KTOTrainer
 
-from training.results.divergence import StopsWhenDiverged
+from training.divergence import StopsWhenDiverged
 from training.results.measuring import MeasuresRows
 from training.rows.data import IGNORED
 

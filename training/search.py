@@ -31,10 +31,9 @@ from training.config import (
     partial_dir,
     trials_dir,
 )
+from training.divergence import Diverged
 from training.results.card import render_card, search_verdict, trial_figures
-from training.results.divergence import Diverged
-from training.results.intervals import LEVEL, Estimate
-from training.row_losses import behind_the_best, read_losses
+from training.results.intervals import LEVEL, Estimate, behind_the_best, read_losses
 from training.weights import folders
 
 SEARCH_NAME = "search.json"

@@ -24,6 +24,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from training.assemble import build_trainer, end_tokens_of, load_tokenizer, resolve_dtype
 from training.config import (
     EXIT_DONE,
     PROGRESS_NAME,
@@ -36,16 +37,20 @@ from training.config import (
     partial_dir,
     recipe_sha256,
 )
+from training.divergence import Diverged
 from training.results.card import data_warnings
-from training.results.divergence import Diverged
-from training.results.reporting import check_reporters, name_places
-from training.results.result import Outcome, write_result
-from training.results.spending import SPENT_NAME, Meter, Spent, over_processes
-from training.rows.assemble import build_trainer, end_tokens_of, load_tokenizer, resolve_dtype
-from training.rows.data import DataReport
-from training.rows.encode import Rows, by_length, encode, read_file, rendered_prompts
-from training.rows.inputs import digest_inputs
-from training.rows.packing import pack
+from training.results.result import (
+    SPENT_NAME,
+    Meter,
+    Outcome,
+    Spent,
+    check_reporters,
+    name_places,
+    over_processes,
+    write_result,
+)
+from training.rows.data import DataReport, digest_inputs
+from training.rows.encode import Rows, by_length, encode, pack, read_file, rendered_prompts
 from training.search import run_search
 from training.weights import digest, folders
 from training.weights.loading import check_quantization

@@ -20,11 +20,11 @@ from torch.utils.data import Sampler
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 from trl import SFTTrainer
 
-from training.results.divergence import StopsWhenDiverged, require_finite_number
+from training.divergence import StopsWhenDiverged, require_finite_number
 from training.results.measuring import MeasuresRows
 from training.rows.curriculum import places, weighted_sum, with_weights
 from training.rows.data import IGNORED, length_bucketed_order
-from training.rows.parts import part_batch
+from training.rows.encode import part_batch
 
 _MOST_LOGITS = 1 << 26  # a quarter of a gigabyte; beyond it TRL's tiles are the better trade
 

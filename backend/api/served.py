@@ -17,8 +17,8 @@ from backend.api.deps import Serving, ServingDep
 from backend.api.once import NotAnsweredDep
 from backend.engines import open_server
 from backend.errors import InvalidInput, NotFound
-from backend.schemas.promotion import PromotionGiven
 from backend.schemas.rounds import RoundSigned
+from backend.schemas.verdicts import PromotionGiven
 from backend.services import rounds
 from backend.services.accounts.access import require_in_project
 from backend.services.models.serving import Move, ServingReport, serve_move

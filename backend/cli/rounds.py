@@ -17,7 +17,7 @@ from backend.cli.common import (
     print_table,
     working_in_project,
 )
-from backend.cli.curation import recipe_options as options
+from backend.cli.curation import sets as options
 from backend.cli.verdicts.signing import UnservedOption, serve
 
 if TYPE_CHECKING:

@@ -143,7 +143,7 @@ def retry(
 ) -> None:
     """Have the worker send a failed delivery again, under the same id."""
     from backend.db import utc_now
-    from backend.services.webhooks.deliveries import retry_delivery
+    from backend.services.webhooks.hooks import retry_delivery
 
     with open_installation().sessions.begin() as session:
         again = retry_delivery(session, delivery_id, now=utc_now())

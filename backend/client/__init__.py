@@ -22,10 +22,12 @@ from backend.client.rounds import RoundClient
 from backend.client.verdicts import ComparisonClient
 from backend.client.wire import sign_in
 from backend.schemas import accounts as users
-from backend.schemas import curation, datasets, projects, promotion, scoring, training
+from backend.schemas import curation, datasets, projects, training
 from backend.schemas import models as model_versions
 from backend.schemas import runs as generation
+from backend.schemas import runs as scoring
 from backend.schemas import verdicts as comparison
+from backend.schemas import verdicts as promotion
 from backend.schemas.common import Page
 from backend.schemas.queue import JobShown
 

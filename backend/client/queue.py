@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from backend.client.wire import Wire
 from backend.schemas.queue import JobCancelled
-from backend.schemas.runs import GenerationRunShown
-from backend.schemas.scoring import ScoreRunShown
+from backend.schemas.runs import GenerationRunShown, ScoreRunShown
 from backend.schemas.training import TrainingRunShown
 
 

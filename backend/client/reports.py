@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from backend.client.wire import Wire
-from backend.schemas.review import designs as review_designs
+from backend.schemas.review import queues as review_designs
 from backend.schemas.review import queues as review_queues
 from backend.schemas.review import reports as review_reports
 

@@ -26,14 +26,14 @@ from sqlalchemy.orm import Session, sessionmaker
 from backend.db import reading, utc_now
 from backend.errors import storable
 from backend.services.accounts.sealing import Seal
-from backend.services.webhooks.deliveries import (
+from backend.services.webhooks.hooks import (
     Message,
     any_due,
+    check_url,
     claim_due,
     claim_one,
     record_outcome,
 )
-from backend.services.webhooks.hooks import check_url
 
 TIMEOUT_S = 10.0
 PAUSE_S = 2.0

@@ -28,13 +28,11 @@ from backend.db import connect, reading, utc_now
 from backend.engines import open_engine
 from backend.errors import InvalidInput
 from backend.jobs import transact
-from backend.jobs.generate import generate_parts
+from backend.jobs.generate import check_models, generate_parts
 from backend.jobs.parts import Kind, OpenEngine, Preflight, Workshop
-from backend.jobs.preflight import check_models
 from backend.jobs.reconcile import reconcile
 from backend.jobs.score import score_parts
-from backend.jobs.train import train_parts
-from backend.jobs.trainers import TrainerEnder
+from backend.jobs.train import TrainerEnder, train_parts
 from backend.jobs.webhooks import deliver_due, keep_delivering
 from backend.services import queue
 from backend.services.accounts.sealing import open_seal

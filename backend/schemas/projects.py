@@ -1,11 +1,22 @@
-"""Projects and their success manifests, as shown and as given."""
+"""Projects and their success manifests, as shown and as given.
+
+The success manifest as people write it (YAML) and as the gate reads it.
+"""
 
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
+from enum import StrEnum
+from typing import Any, Self
 
-from pydantic import Field
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    model_serializer,
+    model_validator,
+)
 
 from backend.schemas.common import NAME_PATTERN, Given, Shown
 
@@ -42,3 +53,91 @@ class ManifestGiven(Given):
     """A new version of the bar, as YAML."""
 
     source: str = Field(min_length=1, max_length=200_000)
+
+
+class Direction(StrEnum):
+    """Which way is better."""
+
+    HIGHER = "higher"
+    LOWER = "lower"
+
+
+class ManifestLine(BaseModel):
+    """One thing that the candidate must show, by a threshold or by a margin over the baseline.
+
+    With `threshold`, the candidate's own figure must lie on the good side of it. With `margin`, the
+    improvement over the baseline (positive is better, whatever the direction) must be at least the
+    margin. With `guardrail`, a test of non-inferiority: not worse than the baseline by more than so
+    much (a negative margin says the same).
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    metric: str
+    slice: dict[str, str] = Field(default_factory=dict)
+    direction: Direction = Direction.HIGHER
+    threshold: float | None = None
+    margin: float | None = None
+    guardrail: float | None = Field(None, ge=0)
+
+    @model_validator(mode="after")
+    def _one_bar(self) -> Self:
+        given = [bar for bar in (self.threshold, self.margin, self.guardrail) if bar is not None]
+        if len(given) != 1:
+            raise ValueError(
+                f"line on {self.metric}: give either threshold or margin or guardrail, one of them"
+            )
+        return self
+
+    @model_serializer(mode="wrap")
+    def _without_new_keys(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Keys that older manifests did not have are left out, so that their digests stand."""
+        found: dict[str, Any] = dump(self)
+        return {k: v for k, v in found.items() if k != "guardrail" or v is not None}
+
+    @property
+    def least_improvement(self) -> float | None:
+        """By how much the candidate must be better than the baseline; None for a threshold."""
+        return self.margin if self.guardrail is None else -self.guardrail
+
+    @property
+    def title(self) -> str:
+        """How people read this line, for example `f1 (task=intent) at least 0.70`."""
+        where = " (" + ", ".join(f"{k}={v}" for k, v in self.slice.items()) + ")"
+        what = self.metric + (where if self.slice else "")
+        if self.threshold is not None:
+            return f"{what} {'at least' if self.direction == 'higher' else 'at most'} " + (
+                f"{self.threshold:g}"
+            )
+        least = self.least_improvement
+        if least is not None and (least < 0 or self.guardrail is not None):
+            return f"{what} not worse than the baseline by more than {-least + 0.0:g}"
+        return f"{what} better than the baseline by at least {self.margin:g}"
+
+
+class Price(BaseModel):
+    """What tokens cost, per million, to state the cost of an answer."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    prompt: float = Field(ge=0)
+    completion: float = Field(ge=0)
+    currency: str = Field(min_length=1, max_length=12)
+
+
+class Manifest(BaseModel):
+    """The bar. `baseline` names the model to beat; `alpha` is the two-sided error per line."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str
+    baseline: str = "base"
+    alpha: float = Field(0.05, gt=0, lt=0.5)
+    reviewer_minutes: float | None = Field(None, gt=0)
+    price: Price | None = None
+    lines: tuple[ManifestLine, ...] = Field(min_length=1)
+
+    @model_serializer(mode="wrap")
+    def _without_new_keys(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        found: dict[str, Any] = dump(self)
+        return {k: v for k, v in found.items() if k != "price" or v is not None}

@@ -12,11 +12,10 @@ from backend.tables.accounts import User
 from backend.tables.curation import TrainingSet, TrainingSetRow
 from backend.tables.datasets import DatasetVersion, Example
 from backend.tables.models import ModelVersion
-from backend.tables.promotion import Promotion
 from backend.tables.review import Review, ReviewItem, ReviewQueue, ReviewState
 from backend.tables.runs import GenerationRun
 from backend.tables.training import TrainingRun
-from backend.tables.verdicts import Comparison
+from backend.tables.verdicts import Comparison, Promotion
 
 
 @dataclass(frozen=True, slots=True)

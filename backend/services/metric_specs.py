@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session
 
 from backend.errors import Forbidden, InvalidInput, NotFound, UnknownName
 from backend.settings import Settings
-from backend.tables.scoring import ScoreRun
+from backend.tables.runs import ScoreRun
 
 if TYPE_CHECKING:
     from evaluators.metric import Metric

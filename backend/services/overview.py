@@ -11,12 +11,11 @@ from backend.services.models.versions import alias_target, list_models
 from backend.services.pages import PageAsk, RowPage, page_of
 from backend.tables.accounts import User
 from backend.tables.models import Preflight
-from backend.tables.promotion import Promotion
 from backend.tables.queue import Job
 from backend.tables.review import Review, ReviewItem, ReviewState
-from backend.tables.runs import GenerationRun
-from backend.tables.scoring import Score, ScoreRun
+from backend.tables.runs import GenerationRun, Score, ScoreRun
 from backend.tables.training import TrainingRun
+from backend.tables.verdicts import Promotion
 
 
 def count_jobs(session: Session) -> dict[str, int]:

@@ -12,7 +12,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from backend.errors import Conflict, InvalidInput, NotFound
-from backend.schemas.manifests import Manifest
+from backend.schemas.projects import Manifest
 from backend.services.metric_specs import BUILT_IN, AllowedMetrics, check_line_metrics
 from backend.tables.projects import Project, SuccessManifest
 

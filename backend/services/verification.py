@@ -14,7 +14,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from backend.rubrics import rubric_from_content
-from backend.schemas.manifests import Manifest
+from backend.schemas.projects import Manifest
 from backend.services.curation import stored_digest
 from backend.services.datasets.versions import rows_digest, stored_rows
 from backend.services.projects import manifest_digest

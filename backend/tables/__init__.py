@@ -2,22 +2,13 @@
 
 from backend.db import Base
 from backend.tables import accounts as users
-from backend.tables import (
-    curation,
-    datasets,
-    projects,
-    promotion,
-    quality,
-    queue,
-    review,
-    rounds,
-    scoring,
-    training,
-    webhooks,
-)
+from backend.tables import curation, datasets, projects, queue, review, rounds, training, webhooks
 from backend.tables import models as model_versions
+from backend.tables import review as quality
 from backend.tables import runs as generation
+from backend.tables import runs as scoring
 from backend.tables import verdicts as comparison
+from backend.tables import verdicts as promotion
 
 __all__ = [
     "Base",

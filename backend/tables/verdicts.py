@@ -1,11 +1,15 @@
-"""Comparisons of a candidate with a baseline, and the verdict by the manifest."""
+"""Comparisons of a candidate with a baseline, and the verdict by the manifest.
+
+Promotions: an append-only log; the newest row of an alias says where it points.
+"""
 
 from __future__ import annotations
 
 from datetime import datetime
+from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import ForeignKey, String
+from sqlalchemy import ForeignKey, Index, String
 from sqlalchemy.orm import Mapped, mapped_column
 
 from backend.db import Base, utc_now
@@ -33,4 +37,37 @@ class Comparison(Base):
     lines: Mapped[list[Any]]
     n_simulated: Mapped[int] = mapped_column(default=0, server_default="0")
     preflight: Mapped[dict[str, Any] | None]
+    created_at: Mapped[datetime] = mapped_column(default=utc_now)
+
+
+class PromotionAction(StrEnum):
+    """PROMOTED moves the alias; HELD records that it was not moved; ROLLED_BACK moves it back."""
+
+    PROMOTED = "promoted"
+    HELD = "held"
+    ROLLED_BACK = "rolled_back"
+
+
+class Promotion(Base):
+    """One decision about one model, with what it rests on; a trigger refuses every change.
+
+    Attributes:
+        override: why it was made without a passing preflight and verdict; None where both passed.
+        evidence: verdict, preflight, digests and what the servers answered, as they were then.
+    """
+
+    __tablename__ = "promotions"
+    __table_args__ = (Index("ix_promotions_project_alias", "project_id", "alias"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    project_id: Mapped[int] = mapped_column(ForeignKey("projects.id"))
+    alias: Mapped[str] = mapped_column(String(40))
+    model_version_id: Mapped[int] = mapped_column(ForeignKey("model_versions.id"))
+    action: Mapped[str] = mapped_column(String(16))
+    comparison_id: Mapped[int | None] = mapped_column(ForeignKey("comparisons.id"))
+    reason: Mapped[str]
+    override: Mapped[str | None]
+    evidence: Mapped[dict[str, Any] | None]
+    simulated: Mapped[bool] = mapped_column(default=False)
+    decided_by_id: Mapped[int | None] = mapped_column(ForeignKey("users.id"))
     created_at: Mapped[datetime] = mapped_column(default=utc_now)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from backend.schemas.scoring import DifferenceShown, FigureShown
+from backend.schemas.runs import DifferenceShown, FigureShown
 from dashboard.components.frame import Cell, Number
 
 SCALE_WORDS = {1.0: "0 to 1", 100.0: "0 to 100", None: "no fixed scale"}

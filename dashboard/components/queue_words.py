@@ -10,7 +10,7 @@ from typing import Any, assert_never
 
 from pydantic import ValidationError
 
-from backend.schemas.review.designs import DesignKind, StratumShown
+from backend.schemas.review.queues import DesignKind, StratumShown
 from dashboard.components.frame import Cell, Number
 from dashboard.components.measured import share_words
 

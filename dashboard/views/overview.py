@@ -6,9 +6,8 @@ from collections.abc import Sequence
 
 import streamlit as st
 
-from backend.schemas.manifests import Manifest
 from backend.schemas.models import ModelVersionShown
-from backend.schemas.projects import ManifestShown
+from backend.schemas.projects import Manifest, ManifestShown
 from backend.schemas.queue import JobShown
 from backend.schemas.review.queues import ReviewQueueShown
 from backend.schemas.verdicts import ComparisonShown

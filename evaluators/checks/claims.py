@@ -1,7 +1,13 @@
-"""A claim: a part of an output that can be held against its source, and what was found."""
+"""A claim: a part of an output that can be held against its source, and what was found.
+
+Sentences of a text with their places, by rules.
+
+Word lists are written as plain text; this makes them tuples.
+"""
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 
@@ -21,3 +27,37 @@ def quote(text: str, *, longest: int = 90) -> str:
     if len(line) > longest:
         line = line[:longest].rsplit(" ", 1)[0] + " ..."
     return f"“{line}”"
+
+
+_END = re.compile(r"[.!?][\"'”’)\]]*\s+(?=[^\sa-zà-ÿ])|\n+")
+_LONGEST_ABBREVIATION = 6  # so that no text is read again from its start at every full stop
+_ABBREVIATION = re.compile(r"\b(?:Dr|Mr|Mrs|Ms|Prof|St|vs|etc|e\.g|i\.e|No|z\.B|d\.h|[A-Z])\.$")
+
+
+def split_sentences(text: str) -> list[tuple[int, int]]:
+    """(start, end) of each sentence in code points, white space left out."""
+    found, start = [], 0
+    for m in _END.finditer(text):
+        end = m.start() + (m[0][0] != "\n")
+        if "\n" not in m[0] and _ends_in_abbreviation(text, start, end):
+            continue
+        found.append((start, end))
+        start = m.end()
+    found.append((start, len(text)))
+    return [place for a, b in found if (place := _trim(text, a, b)) is not None]
+
+
+def _ends_in_abbreviation(text: str, start: int, end: int) -> bool:
+    return _ABBREVIATION.search(text, max(start, end - _LONGEST_ABBREVIATION), end) is not None
+
+
+def _trim(text: str, start: int, end: int) -> tuple[int, int] | None:
+    part = text[start:end]
+    body = part.strip()
+    lead = len(part) - len(part.lstrip())
+    return (start + lead, start + lead + len(body)) if body else None
+
+
+def listed(words: str) -> tuple[str, ...]:
+    """The words of a text, in order."""
+    return tuple(words.split())

@@ -6,8 +6,8 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from evaluators.checks.claims import listed
 from evaluators.checks.numerals import BIG, DATE_RUN, ORDINALS, SMALL, parse_words, run_readings
-from evaluators.checks.words import listed
 
 _ENGLISH_MONTHS = listed(
     "january february march april may june july august september october november december"

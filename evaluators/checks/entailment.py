@@ -12,8 +12,8 @@ from collections.abc import Sequence
 from functools import lru_cache, partial
 from typing import Any
 
+from evaluators.checks.claims import split_sentences
 from evaluators.checks.grounding import source_of
-from evaluators.checks.sentences import split_sentences
 from evaluators.errors import EvaluatorError
 from evaluators.metric import Metric
 from evaluators.types import Sample, Score, Span

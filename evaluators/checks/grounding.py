@@ -13,6 +13,19 @@ out. A total or a difference that follows from the source's numbers is supported
 `grounding` is the share of claims that are supported, 1 when all are; an output that makes no
 claim is not applicable. `invented` is 1 when any claim is unsupported, else 0: lower is better.
 Both keep (claims, unsupported) as statistics.
+
+Totals and differences: numbers that the source does not write, but that follow from it.
+
+Where the output calls a number a total, a sum, a difference or a remainder, it is supported if it
+is the sum of a run of the source's or of the output's own numbers of that unit, or the sum,
+difference or (count times quantity) product of two; such a claim is of the kind `derived`. Without
+such a word a number must stand in the source: with enough numbers anything is a sum of some. Means,
+percentages and growth are not derived, and a source with very many numbers derives nothing.
+
+Counts of what is listed: `two friends, Anna and Ben`, and three friends where three are named.
+
+Counting is no invention, so a small number is supported by a list of so many, in the output itself
+or, under the same noun, in the source.
 """
 
 from __future__ import annotations
@@ -23,18 +36,142 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 
 from evaluators.checks.claims import Claim
-from evaluators.checks.derived import is_called_derived, is_derived
 from evaluators.checks.facts import Dated, Facts, Identifier, Number, Timed, find_facts
-from evaluators.checks.kin import check_kin
 from evaluators.checks.lettering import expand_contractions, squash
-from evaluators.checks.listed import counts_its_list, is_counted_in
 from evaluators.checks.names import find_names, is_acronym_of, is_spelled_out, missing_words
 from evaluators.checks.negation import check_negations
-from evaluators.checks.roles import check_roles
+from evaluators.checks.roles import check_kin, check_roles
 from evaluators.checks.sources import Source, expanded, index_source, initials_of, number_key
 from evaluators.checks.units import DECADE, Unit, agree
 from evaluators.metric import Metric
 from evaluators.types import Sample, Score, Span
+
+MOST_IN_RUN = 30
+MOST_IN_PAIR = 12
+_CUE = re.compile(
+    r"\b(?:total(?:s|ing|l?ed)?|in\sall|altogether|sums?|combined|together|remaining|remainder|"
+    r"balance|difference|adds?\sup|insgesamt|gesamt\w*|summe|zusammen|differenz|restbetrag)\b",
+    re.IGNORECASE,
+)
+_NEAR = 60
+
+
+def is_called_derived(output: str, number: Number) -> bool:
+    """Whether the words around a number, in its sentence, call it a total or a difference."""
+    before = re.split(r"[.!?]\s|\n", output[max(0, number.start - _NEAR) : number.start])[-1]
+    after = re.split(r"[.!?](?:\s|$)|\n", output[number.end : number.end + _NEAR])[0]
+    return _CUE.search(before) is not None or _CUE.search(after) is not None
+
+
+def is_derived(
+    number: Number, measures: Mapping[str, Sequence[tuple[float, str]]], beside: Sequence[Number]
+) -> bool:
+    """Whether the number follows from those of the source.
+
+    Args:
+        measures: quantities of the source in base units, with the name of their unit, by dimension;
+            "" holds bare numbers.
+        beside: the output's own numbers, this one among them.
+    """
+    counts = [value for value, _ in measures.get("", ())]
+    dimensions = [number.unit.dimension] if number.unit else list(measures)
+    for dimension in dimensions:
+        own = [_base(other) for other in beside if other is not number and _is_of(other, dimension)]
+        told = [base for base, _ in measures.get(dimension, ())]
+        for value in number.values:
+            wanted = number.unit.to_base(value) if number.unit else value
+            if any(_is_run(wanted, run) for run in (told, own)):
+                return True
+            if _is_pair(wanted, told, counts):
+                return True
+    return False
+
+
+def _base(number: Number) -> float:
+    return number.unit.to_base(number.values[0]) if number.unit else number.values[0]
+
+
+def _is_of(number: Number, dimension: str) -> bool:
+    return (number.unit.dimension if number.unit else "") == dimension
+
+
+def _is_run(wanted: float, values: Sequence[float]) -> bool:
+    """Whether two or more values in a row add up to it."""
+    if len(values) > MOST_IN_RUN:
+        return False
+    return any(_same(wanted, total) for total in _runs(values))
+
+
+def _runs(values: Sequence[float]) -> Iterator[float]:
+    for start in range(len(values)):
+        total = values[start]
+        for value in values[start + 1 :]:
+            total += value
+            yield total
+
+
+def _is_pair(wanted: float, values: Sequence[float], counts: Sequence[float]) -> bool:
+    distinct = list(dict.fromkeys(values))
+    if len(distinct) > MOST_IN_PAIR:
+        return False
+    pairs = [(a, b) for i, a in enumerate(distinct) for b in distinct[i + 1 :]]
+    if any(_same(wanted, a + b) or _same(wanted, abs(a - b)) for a, b in pairs):
+        return True
+    few = list(dict.fromkeys(counts))[: MOST_IN_PAIR + 1]
+    if len(few) > MOST_IN_PAIR:
+        return False
+    return any(_same(wanted, a * b) for a in distinct for b in few if b > 1 and a != b)
+
+
+def _same(one: float, other: float) -> bool:
+    return math.isclose(one, other, rel_tol=1e-9, abs_tol=1e-9)
+
+
+MOST_LISTED = 12
+_AND = r"\s(?:and|or|&|und|oder|sowie)\s"
+_ITEM = r"[^\n,;:.!?()]{1,60}?"
+_LIST = re.compile(rf"({_ITEM}(?:[,;]\s{_ITEM})*),?{_AND}[^\n,;:.!?()]{{1,60}}")
+_BETWEEN = re.compile(rf"[,;]\s(?:(?:and|or|und|oder)\s)?|{_AND}")
+_OPENS = re.compile(rf"{_ITEM}(?:,|:|\s[-–—]|\s?\()\s?(?:namely\s|nämlich\s)?")
+_NOUN = re.compile(r"(?:\s[^\W\d_]+){0,2}?\s([^\W\d_]{3,})")
+_BULLET = re.compile(r"(?m)^[ \t]*(?:[-*•–]|\(?\d{1,2}[.)])\s")
+
+
+def counts_its_list(output: str, number: Number) -> bool:
+    """Whether so many things are listed right after the number, or in lines of their own."""
+    wanted = _small(number)
+    if wanted is None:
+        return False
+    opening = _OPENS.match(output, number.end)
+    if opening is not None and (found := _LIST.match(output, opening.end())) is not None:
+        return size_of(found[0]) == wanted
+    rest = output[number.end :]
+    return ":" in rest[:80] and len(_BULLET.findall(rest)) == wanted
+
+
+def is_counted_in(output: str, number: Number, source: str) -> bool:
+    """Whether the source lists so many of the noun that the number counts."""
+    wanted, noun = _small(number), _NOUN.match(output, number.end)
+    if wanted is None or noun is None:
+        return False
+    stem = re.escape(noun[1].rstrip("s").casefold())
+    named = rf"(?i)\b{stem}(?:s|es|e|en|n)?\b(?:,|:|\s(?:are|were|is|was|sind))?\s"
+    for m in re.finditer(named, source):
+        found = _LIST.match(source, m.end())
+        if found is not None and size_of(found[0]) == wanted:
+            return True
+    return False
+
+
+def size_of(listed: str) -> int:
+    """Items of a list in one sentence."""
+    return len(_BETWEEN.split(listed))
+
+
+def _small(number: Number) -> int | None:
+    value = number.values[0]
+    return int(value) if value.is_integer() and 2 <= value <= MOST_LISTED else None
+
 
 VERSION = 4
 BLIND_SPOTS = (

@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from evaluators.checks.claims import listed
 from evaluators.checks.dates import MONTHS, SHORT_DAYS, WEEKDAYS
 from evaluators.checks.lettering import spellings
 from evaluators.checks.numerals import is_german
-from evaluators.checks.words import listed
 
 _CAPITAL = re.compile(r"(?<![\w@#&/-])[A-ZÀ-ÖØ-Þ][\w]*(?:['’-][A-Za-zÀ-ÿ]+)*")
 _TITLES = frozenset(listed("mr mrs ms miss dr prof professor sir herr herrn frau mx"))

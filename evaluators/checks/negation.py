@@ -3,6 +3,13 @@
 A flip is called only where both texts are plain: the same phrase, every mention of it in the source
 with the same polarity, the same time, the same person, nothing that narrows one side alone. What
 one of them denies and both agree on is a claim that holds. The words of the source are quoted.
+
+What a sentence denies, by rules in the way of NegEx.
+
+A trigger (`no`, `denies`, `without`, `was not`) denies the phrases that follow it as far as its
+scope goes (Chapman et al. 2001, J Biomed Inform 34:301). The scope is cut early here: a sentence
+that hedges, that only seems to deny (`not only`, `no longer`), or that denies twice, denies nothing
+for certain.
 """
 
 from __future__ import annotations
@@ -10,10 +17,16 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence, Set
 
 from evaluators.checks.claims import Claim, quote
-from evaluators.checks.denials import Phrase, Reading
+from evaluators.checks.denials import (
+    DENIERS,
+    KIN,
+    NOT,
+    TIMES,
+    Phrase,
+    Reading,
+)
 from evaluators.checks.numerals import is_german
 from evaluators.checks.polarity import Mention, denied_phrases, find_mentions, read_polarity
-from evaluators.checks.polarity_words import DENIERS, KIN, NOT, TIMES
 from evaluators.checks.statements import Polarity, Statement, stem_word
 
 MOST_MENTIONS = 40  # beyond that nothing is certain, and no text takes forever
@@ -24,7 +37,6 @@ _ROLES = _PEOPLE | {"agent", "doctor"}
 _SELF = frozenset({"i", "my", "we", "our", "me"})
 
 Places = Mapping[str, Sequence[int]]
-Found = list[tuple[Reading, Mention]]
 Judged = tuple[Statement, int, int, str | None]  # first and last word, and what is wrong
 
 
@@ -185,3 +197,6 @@ def _speaking(statement: Statement) -> str:
 
 def _quote(statement: Statement, source: str) -> str:
     return quote(source[statement.start : statement.end])
+
+
+Found = list[tuple[Reading, Mention]]

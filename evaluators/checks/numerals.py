@@ -10,7 +10,7 @@ import re
 from functools import lru_cache
 from math import isfinite
 
-from evaluators.checks.words import listed
+from evaluators.checks.claims import listed
 
 _GAP = "[ \u00a0\u202f\u2009]"
 _RAISED = r"(?:\^[-−+]?\d{1,3}|⁻?[⁰¹²³⁴-⁹]{1,3})(?!\w)"

@@ -13,10 +13,9 @@ from dataclasses import replace
 from functools import lru_cache, partial
 from itertools import pairwise
 
+from evaluators.checks.claims import listed, split_sentences
 from evaluators.checks.grounding import source_of
-from evaluators.checks.sentences import split_sentences
 from evaluators.checks.statements import stem_word
-from evaluators.checks.words import listed
 from evaluators.metric import Metric
 from evaluators.metrics.forms import each
 from evaluators.metrics.rouge import VARIANTS, rouge

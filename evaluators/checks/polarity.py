@@ -2,6 +2,8 @@
 
 Whatever is not plain is unclear: hedged, conditional, merely asked, no longer so, part of a longer
 term (`pain medication`), governed by a word that does not assert (`asked for a refund`).
+
+The words by which polarity is read: what denies, hedges, asserts, joins and breaks.
 """
 
 from __future__ import annotations
@@ -11,15 +13,6 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from evaluators.checks.denials import (
-    IDLE,
-    Phrase,
-    Reading,
-    is_passive,
-    is_presence,
-    read_denials,
-    subject_before,
-)
-from evaluators.checks.polarity_words import (
     ADVERBS,
     ASSERTING,
     AUXILIARIES,
@@ -30,11 +23,18 @@ from evaluators.checks.polarity_words import (
     DENIERS,
     DETERMINERS,
     HEDGES,
+    IDLE,
     JOINS,
     NOT,
     PREPOSITIONS,
     PRONOUNS,
     TRANSPARENT,
+    Phrase,
+    Reading,
+    is_passive,
+    is_presence,
+    read_denials,
+    subject_before,
 )
 from evaluators.checks.statements import Polarity, Word, transcribe
 

@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+from evaluators.checks.claims import listed
 from evaluators.checks.numerals import SMALL, readings
 from evaluators.checks.units import (
     DAY,
@@ -24,7 +25,6 @@ from evaluators.checks.units import (
     count_of,
     rate,
 )
-from evaluators.checks.words import listed
 
 _PERIODIC: Mapping[str, Unit] = {
     **dict.fromkeys(("hourly", "stündlich"), HOUR),

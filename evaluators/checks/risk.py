@@ -8,12 +8,21 @@ others alone, and its scores are less the log-odds of their rate, so that folds 
 the two numbers of the curve are of all. Isotonic regression loses .02 to .2 of AUROC where labels
 are few (tests/benchmarks/risk_coverage.py). Saved as JSON. It refuses where labels are too few, and
 where new features have drifted from those it learned on.
+
+The two models that a risk may be: logistic regression, and small boosted trees; as plain lists.
+
+Fitted by scikit-learn, kept as numbers, and evaluated here, so that no pickle is ever needed.
+
+The risk of each output as a score: a probability, why it is what it is, and where to look.
+
+The reason names the features that raise the log-odds most above those of an average output (each
+put back to its average in turn); the spans are those that the checks behind the features marked.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from typing import Any, NamedTuple
 
@@ -21,11 +30,127 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evaluators.checks.drift import Grouped, find_shifts
-from evaluators.checks.risk_models import MODELS, predict_model
 from evaluators.errors import CannotCompute, InvalidValues
 from evaluators.statistics.clusters import number_clusters
+from evaluators.types import Score
 
 Floats = NDArray[np.float64]
+Parameters = Mapping[str, Any]
+
+
+def _fit_logistic(x: Floats, bad: NDArray[np.bool_]) -> Parameters:
+    from sklearn.linear_model import LogisticRegression
+
+    fitted = LogisticRegression(C=1.0, max_iter=1000).fit(x, bad)
+    return {
+        "weights": [float(w) for w in fitted.coef_[0]],
+        "intercept": float(fitted.intercept_[0]),
+    }
+
+
+def _fit_trees(x: Floats, bad: NDArray[np.bool_]) -> Parameters:
+    from sklearn.ensemble import GradientBoostingClassifier
+
+    fitted = GradientBoostingClassifier(
+        n_estimators=40, max_depth=2, learning_rate=0.1, min_samples_leaf=8, random_state=0
+    ).fit(x, bad)
+    rate = float(bad.mean())
+    trees = [
+        {
+            "left": stage[0].tree_.children_left.tolist(),
+            "right": stage[0].tree_.children_right.tolist(),
+            "feature": stage[0].tree_.feature.tolist(),
+            "threshold": [float(t) for t in stage[0].tree_.threshold],
+            "value": [0.1 * float(v) for v in stage[0].tree_.value[:, 0, 0]],
+        }
+        for stage in fitted.estimators_
+    ]
+    return {"start": float(np.log(rate / (1 - rate))), "trees": trees}
+
+
+MODELS: dict[str, Callable[[Floats, NDArray[np.bool_]], Parameters]] = {
+    "logistic": _fit_logistic,
+    "trees": _fit_trees,
+}
+
+
+def predict_model(kind: str, parameters: Parameters, x: Floats) -> Floats:
+    """Log-odds of each row."""
+    if kind == "logistic":
+        scores: Floats = x @ np.array(parameters["weights"]) + parameters["intercept"]
+        return scores
+    total = np.full(len(x), float(parameters["start"]))
+    for tree in parameters["trees"]:
+        total += _walk(tree, x)
+    return total
+
+
+def _walk(tree: Mapping[str, Any], x: Floats) -> Floats:
+    """Value of the leaf that each row falls into; features are compared as 32-bit floats."""
+    left, right = np.array(tree["left"]), np.array(tree["right"])
+    feature, threshold = np.array(tree["feature"]), np.array(tree["threshold"])
+    node, narrow = np.zeros(len(x), dtype=np.int64), x.astype(np.float32)
+    for _ in range(len(left)):
+        inner = left[node] >= 0
+        if not inner.any():
+            break
+        value = narrow[np.arange(len(x)), np.maximum(feature[node], 0)]
+        node = np.where(inner, np.where(value <= threshold[node], left[node], right[node]), node)
+    leaf: Floats = np.array(tree["value"])[node]
+    return leaf
+
+
+NAMED = 2
+DRIFTED = "the outputs no longer look like those labelled"
+
+
+def score_risk(
+    model: RiskModel,
+    checked: Sequence[Mapping[str, Score]],
+    groups: Sequence[str | None] | None = None,
+) -> list[Score]:
+    """One score per output, lower is better; an error for all where the features have drifted.
+
+    Args:
+        checked: the scores of each output by the name of the metric, as the model's features are.
+        groups: of each output; None, or a None among them, for an output of its own.
+    """
+    rows = [{name: score.value for name, score in scores.items()} for scores in checked]
+    if not rows:
+        return []
+    drift = find_drift(model, rows, groups)
+    if drift:
+        return [Score(None, error=f"{DRIFTED}: {'; '.join(drift)}")] * len(rows)
+    return [
+        _score(model, scores, row, float(risk))
+        for scores, row, risk in zip(checked, rows, risk_of(model, rows), strict=True)
+    ]
+
+
+def _score(
+    model: RiskModel, scores: Mapping[str, Score], row: Mapping[str, float | None], risk: float
+) -> Score:
+    if all(row.get(name) is None for name in model.features):
+        return Score(None, not_applicable=True, explanation="no check says anything of this output")
+    spans = tuple(span for name in model.features if name in scores for span in scores[name].spans)
+    return Score(risk, explanation=explain_risk(model, row), spans=spans, stats=(risk,))
+
+
+def explain_risk(model: RiskModel, row: Mapping[str, float | None]) -> str:
+    """The features that raise the risk of an output most, with their values."""
+    usual = dict(zip(model.features, model.means, strict=True))
+    present = [name for name in model.features if row.get(name) is not None]
+    variants = [dict(row), *({**row, name: usual[name]} for name in present)]
+    odds = log_odds(model, variants)
+    raised = sorted(zip(odds[0] - odds[1:], present, strict=True), reverse=True)[:NAMED]
+    named = [
+        f"{name} is {row[name]:.3g} (usually {usual[name]:.3g})"
+        for gain, name in raised
+        if gain > np.finfo(np.float32).eps
+    ]
+    return "raised by " + " and ".join(named) if named else "nothing raises it above the average"
+
+
 LEAST_LABELS = 60
 LEAST_OF_CLASS = 15
 LEAST_GROUPS = 10

@@ -15,8 +15,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 
+from evaluators.checks.claims import split_sentences
 from evaluators.checks.entailment import entailed, source_windows
-from evaluators.checks.sentences import split_sentences
 from evaluators.errors import InvalidValues
 from evaluators.metric import Metric
 from evaluators.metrics.forms import each

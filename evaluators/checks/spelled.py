@@ -10,9 +10,9 @@ import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from evaluators.checks.claims import listed
 from evaluators.checks.numerals import BIG, ORDINALS, SMALL, parse_german, parse_words, readings
 from evaluators.checks.units import DECADE, FOOT, FRACTION, PERCENT, UNITS, Unit, scale_after
-from evaluators.checks.words import listed
 
 
 class Amount(NamedTuple):

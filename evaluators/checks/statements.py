@@ -14,8 +14,7 @@ from enum import StrEnum
 from functools import lru_cache
 from typing import NamedTuple
 
-from evaluators.checks.sentences import split_sentences
-from evaluators.checks.words import listed
+from evaluators.checks.claims import listed, split_sentences
 
 _TOKEN = re.compile(
     r"[^\W\d_]+(?=n['’]t\b)|n['’]t\b|[^\W\d_]+|\d+(?:[.,:/]\d+)*|[^\w\s-]|(?<!\w)-|-(?!\w)"

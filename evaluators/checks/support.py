@@ -12,10 +12,9 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
-from evaluators.checks.claims import Claim
+from evaluators.checks.claims import Claim, split_sentences
 from evaluators.checks.facts import Facts, Number, find_facts
 from evaluators.checks.grounding import find_claims
-from evaluators.checks.sentences import split_sentences
 from evaluators.checks.sources import number_key
 
 MOST_PLACES = 50  # of one claim; a reader follows no more

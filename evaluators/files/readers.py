@@ -6,21 +6,172 @@ input, is JSON when it begins with `{` or `[`, else CSV. Cells of CSV are separa
 semicolons, tabs or bars, whichever fits. A bad file gets one line that names file, row and remedy,
 never half a result; a guess is noted in the table. What a row means is not known here: see
 `evaluators.files.fields`.
+
+Rows of a spreadsheet (.xlsx) and of a Parquet file, as their libraries read them.
+
+Values come as JSON has them: dates and times as ISO 8601 texts, decimals as numbers. What a file
+would unpack to is bounded before it is read.
 """
 
 from __future__ import annotations
 
 import csv
+import datetime
 import json
 import math
 import re
+import warnings
+import xml.etree.ElementTree as ElementTree
+import zipfile
+import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from pathlib import Path
 from typing import IO, Any
 
 from evaluators.errors import UnreadableRecord
-from evaluators.files.opening import file_name, open_bytes, open_text
+from evaluators.files.opening import file_name, open_bytes, open_text, unpacked_bytes
+
+_BATCH = 200
+_BROKEN = (
+    *(zipfile.BadZipFile, zlib.error, ElementTree.ParseError, EOFError, OSError),
+    *(KeyError, ValueError, TypeError, IndexError, AttributeError, NotImplementedError),
+)
+
+Cells = tuple[int, list[Any]]
+
+
+def read_workbook(stream: IO[bytes], name: str) -> tuple[Iterator[Cells], list[str]]:
+    """Numbered rows of the first sheet, all equally long, and what is to be said of them.
+
+    Raises:
+        UnreadableRecord: no workbook, or one that unpacks to too much.
+    """
+    import openpyxl
+
+    _check_archive(stream, name)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of validations and styles, which are not read
+            values = openpyxl.load_workbook(stream, read_only=True, data_only=True)
+            sheet = values.worksheets[0]
+            sheet.reset_dimensions()
+            rows = [(i, [_plain(cell) for cell in row]) for i, row in _numbered(sheet)]
+            said = []
+            if _has_formulas(stream):
+                said += _without_value(openpyxl.load_workbook(stream, read_only=True), rows)
+    except _BROKEN as error:
+        reason = str(error) or type(error).__name__
+        raise UnreadableRecord(
+            f"{name}: not a whole .xlsx file ({reason}).", hint="Save it again, or as CSV."
+        ) from None
+    if len(values.sheetnames) > 1:
+        said.append(f"the first of {len(values.sheetnames)} sheets is read, {sheet.title!r}.")
+    width = max((len(cells) for _, cells in rows), default=0)
+    return (
+        ((i, cells + [None] * (width - len(cells))) for i, cells in rows),
+        [f"{name}: {sentence}" for sentence in said],
+    )
+
+
+def _numbered(sheet: Any) -> Iterator[tuple[int, tuple[Any, ...]]]:
+    for number, row in enumerate(sheet.iter_rows(values_only=True), start=1):
+        if any(cell is not None for cell in row):
+            yield number, row
+
+
+def _check_archive(stream: IO[bytes], name: str) -> None:
+    try:
+        with zipfile.ZipFile(stream) as archive:
+            entries = archive.infolist()
+    except _BROKEN as error:
+        raise UnreadableRecord(f"{name}: not a whole .xlsx file ({error}).") from None
+    allowed = unpacked_bytes(sum(entry.compress_size for entry in entries))
+    if sum(entry.file_size for entry in entries) > allowed:
+        raise UnreadableRecord(f"{name}: it unpacks to more than {allowed:,} bytes.")
+    if not any(entry.filename == "xl/workbook.xml" for entry in entries):
+        raise UnreadableRecord(
+            f"{name}: a zip archive, and no .xlsx file.", hint="Unpack it and name the file in it."
+        )
+    stream.seek(0)
+
+
+def _has_formulas(stream: IO[bytes]) -> bool:
+    stream.seek(0)
+    with zipfile.ZipFile(stream) as archive:
+        sheets = [entry for entry in archive.namelist() if entry.startswith("xl/worksheets/")]
+        return any(b"<f" in archive.read(entry) for entry in sheets)
+
+
+def _without_value(workbook: Any, rows: list[Cells]) -> list[str]:
+    """Cells that hold a formula which no spreadsheet has computed yet count as empty."""
+    known = dict(rows)
+    sheet = workbook.worksheets[0]
+    sheet.reset_dimensions()
+    lacking = 0
+    for number, row in enumerate(sheet.iter_rows(), start=1):
+        cells = known.get(number, [])
+        for place, cell in enumerate(row):
+            if cell.data_type == "f" and (place >= len(cells) or cells[place] is None):
+                lacking += 1
+    if not lacking:
+        return []
+    return [
+        f"formulas without a stored value count as empty ({lacking} of them): "
+        "open and save it in a spreadsheet."
+    ]
+
+
+def read_parquet(stream: IO[bytes], name: str) -> Iterator[dict[str, Any]]:
+    """The rows in order.
+
+    Raises:
+        UnreadableRecord: no Parquet file, a value of bytes, or more than fits the bound.
+    """
+    import pyarrow.parquet as parquet
+
+    total, allowed = 0, unpacked_bytes(stream.seek(0, 2))
+    try:
+        file = parquet.ParquetFile(stream)
+        names = file.schema_arrow.names
+        if len(set(names)) != len(names):
+            raise UnreadableRecord(f"{name}: a column twice.", hint="Make the names unique.")
+        for batch in file.iter_batches(batch_size=_BATCH):
+            total += batch.nbytes
+            if total > allowed:
+                raise UnreadableRecord(f"{name}: it unpacks to more than {allowed:,} bytes.")
+            for row in batch.to_pylist():
+                yield {key: _plain(value) for key, value in row.items()}
+    except UnreadableRecord:
+        raise
+    except (OSError, ValueError, NotImplementedError) as error:
+        reason = " ".join(str(error).split())
+        raise UnreadableRecord(
+            f"{name}: not a whole .parquet file ({reason}).", hint="Write it again."
+        ) from None
+
+
+def _plain(value: Any) -> Any:
+    """The value as JSON has it, nested ones too."""
+    match value:
+        case datetime.datetime() if value.time() == datetime.time() and value.tzinfo is None:
+            return value.date().isoformat()
+        case datetime.datetime() | datetime.date() | datetime.time():
+            return value.isoformat()
+        case Decimal():
+            return int(value) if value == value.to_integral_value() else float(value)
+        case datetime.timedelta():
+            return str(value)
+        case bytes():
+            raise ValueError("a value of bytes, which is no text")
+        case dict():
+            return {str(key): _plain(one) for key, one in value.items()}
+        case list():
+            return [_plain(one) for one in value]
+        case _:
+            return value
+
 
 MAX_ROW_BYTES = 8_000_000
 DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
@@ -107,12 +258,8 @@ def _read_content(stream: IO[bytes], head: bytes, name: str, ending: str, limit:
             raise UnreadableRecord(f"{name}: this is {what}.", hint=remedy)
     stream.seek(0)
     if head.startswith(b"PK\x03\x04"):
-        from evaluators.files.sheets import read_workbook
-
         return _of_cells(name, *read_workbook(stream, name), limit=limit)
     if head.startswith(b"PAR1"):
-        from evaluators.files.sheets import read_parquet
-
         rows = [Record(i, row) for i, row in enumerate(read_parquet(stream, name), start=1)]
         return Table(name, _sized(rows, name, limit), _all_columns(rows))
     said: list[str] = []

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from evaluators.errors import EvaluatorError
 from evaluators.metric import Metric, Summary
-from evaluators.metrics.ter import count_edits
+from evaluators.metrics.edits import count_edits
 from evaluators.metrics.tokens import Script, script_of, unspaced_note
 from evaluators.types import Sample, Score
 

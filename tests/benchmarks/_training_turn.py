@@ -104,7 +104,7 @@ def held_out_loss(base: str, adapter: Path, rows_file: Path) -> float:
     from peft import PeftModel
     from transformers import AutoModelForCausalLM
 
-    from training.rows.assemble import load_tokenizer
+    from training.assemble import load_tokenizer
     from training.rows.data import encode_rows, read_rows
 
     tokenizer = load_tokenizer(Path(base))

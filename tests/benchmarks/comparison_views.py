@@ -36,8 +36,8 @@ from backend.services.verdicts import comparison
 from backend.settings import Settings
 from backend.tables.datasets import Example
 from backend.tables.models import ModelVersion
-from backend.tables.promotion import Promotion
 from backend.tables.rounds import Phase, Round, RoundState
+from backend.tables.verdicts import Promotion
 from tests.fixtures_runs import lay_down_project, lay_down_run
 
 METRICS = ["exact_match", "token_f1", "rougeL", "bleu", "chrf", "invented"]

@@ -24,11 +24,11 @@ import numpy as np
 from evaluators.checks import grounding
 from evaluators.checks.sources import index_source
 from evaluators.metrics import rouge
+from evaluators.metrics.edits import count_edits
 from evaluators.metrics.sacre import statistic_rows
-from evaluators.metrics.ter import count_edits
 from evaluators.registry import METRICS, resolve_metrics
 from evaluators.scoring import score_samples
-from evaluators.statistics import draws
+from evaluators.statistics import bootstrap as draws
 from evaluators.statistics.bootstrap import resampled_figures
 from evaluators.types import Sample
 from tests.benchmarks.evaluators_many import score_many

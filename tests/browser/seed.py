@@ -30,11 +30,11 @@ from backend.tables.curation import TrainingSet, TrainingSetRow
 from backend.tables.datasets import DatasetVersion, Example
 from backend.tables.models import ModelVersion, Preflight
 from backend.tables.projects import Project
-from backend.tables.promotion import Promotion
 from backend.tables.queue import Job
 from backend.tables.review import ReviewItem, ReviewQueue
 from backend.tables.runs import Generation, GenerationRun
 from backend.tables.training import TrainingRun
+from backend.tables.verdicts import Promotion
 from training.demo.data import TASKS, demo_examples
 
 PASSWORD = "a-long-password"

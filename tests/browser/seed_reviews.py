@@ -32,8 +32,7 @@ from backend.services.review.quality.gold_contests import contest
 from backend.services.review.quality.gold_items import GoldRow, add_gold
 from backend.settings import Settings
 from backend.tables.models import ModelVersion
-from backend.tables.quality import GoldResult
-from backend.tables.review import ReviewItem
+from backend.tables.review import GoldResult, ReviewItem
 from backend.tables.runs import Generation
 from tests.browser.seed import Seeded, seed_project
 

@@ -13,8 +13,7 @@ import pytest
 from sqlalchemy import select
 
 from backend.tables.accounts import User
-from backend.tables.quality import Adjudication, GoldResult
-from backend.tables.review import QueueMember, Rating, Review
+from backend.tables.review import Adjudication, GoldResult, QueueMember, Rating, Review
 from tests.browser.at_desk import (
     open_queue_named,
     slot_on_screen,

@@ -21,14 +21,12 @@ from backend.db import reading
 from backend.tables.curation import Replay, TrainingSet, TrainingSetRow
 from backend.tables.datasets import Example
 from backend.tables.models import ModelVersion
-from backend.tables.promotion import Promotion
 from backend.tables.queue import Job
 from backend.tables.review import Review, ReviewQueue
 from backend.tables.rounds import Round, RoundEvent
-from backend.tables.runs import Generation, GenerationRun
-from backend.tables.scoring import Score, ScoreRun
+from backend.tables.runs import Generation, GenerationRun, Score, ScoreRun
 from backend.tables.training import TrainingRun
-from backend.tables.verdicts import Comparison
+from backend.tables.verdicts import Comparison, Promotion
 
 Unit = tuple[Any, ...]
 Row = tuple[Unit, Any]

@@ -31,8 +31,7 @@ from training.config import (
     partial_dir,
     recipe_sha256,
 )
-from training.rows.data import DataReport
-from training.rows.inputs import digest_inputs
+from training.rows.data import DataReport, digest_inputs
 from training.weights import digest, folders
 
 TEMPLATE_VARIABLE = "STROP_CHAOS_ADAPTER"

@@ -12,7 +12,6 @@ from backend.schemas.accounts import Me, UserShown
 from backend.schemas.curation import TrainingSetShown
 from backend.schemas.models import ModelVersionShown, PreflightShown
 from backend.schemas.projects import ManifestShown, ProjectShown
-from backend.schemas.promotion import PromotionGiven, PromotionShown
 from backend.schemas.queue import JobShown
 from backend.schemas.review.desk import (
     AdjudicationView,
@@ -32,8 +31,14 @@ from backend.schemas.review.desk import (
 )
 from backend.schemas.review.queues import PreferencesShown, ReviewQueueShown, ReviewShown
 from backend.schemas.rounds import LineageShown, RoundShown
-from backend.schemas.runs import GenerationDetail, GenerationRunShown, GenerationShown
-from backend.schemas.scoring import DifferenceShown, FigureShown, ScoreRunDetail
+from backend.schemas.runs import (
+    DifferenceShown,
+    FigureShown,
+    GenerationDetail,
+    GenerationRunShown,
+    GenerationShown,
+    ScoreRunDetail,
+)
 from backend.schemas.training import TrainingProgress, TrainingRunShown
 from backend.schemas.verdicts import (
     BarShown,
@@ -41,6 +46,8 @@ from backend.schemas.verdicts import (
     ComparisonShown,
     FlipShown,
     FlipsShown,
+    PromotionGiven,
+    PromotionShown,
     SliceShown,
 )
 from backend.schemas.yields import RoundPointShown, YieldShown

@@ -8,7 +8,6 @@ from typing import Any
 from backend.errors import StropError
 from backend.schemas.accounts import UserShown
 from backend.schemas.datasets import DatasetVersionShown, ExampleShown
-from backend.schemas.review.designs import DesignShown, OpeningDefaults
 from backend.schemas.review.quality import (
     AdjudicationProgressShown,
     AdjudicationShown,
@@ -20,7 +19,12 @@ from backend.schemas.review.quality import (
     RubricSaved,
     RubricShown,
 )
-from backend.schemas.review.queues import ReviewQueueGiven, ReviewQueueShown
+from backend.schemas.review.queues import (
+    DesignShown,
+    OpeningDefaults,
+    ReviewQueueGiven,
+    ReviewQueueShown,
+)
 from backend.schemas.review.reports import (
     AgreementReportShown,
     EffectShown,

@@ -6,7 +6,6 @@ from datetime import UTC, date, datetime
 from typing import Any
 
 from backend.rubrics import find_rubric
-from backend.schemas.review.designs import DesignShown
 from backend.schemas.review.quality import (
     AdjudicationProgressShown,
     AdjudicationShown,
@@ -17,6 +16,7 @@ from backend.schemas.review.quality import (
     RubricShown,
     SaidShown,
 )
+from backend.schemas.review.queues import DesignShown
 from backend.schemas.review.reports import (
     AgreementReportShown,
     EffectShown,

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from backend.schemas.scoring import DifferenceShown, FigureShown
+from backend.schemas.runs import DifferenceShown, FigureShown
 from dashboard.components.figures import (
     difference_points,
     difference_rows,

@@ -10,7 +10,7 @@ from streamlit.testing.v1 import AppTest
 
 from backend.errors import Conflict
 from backend.schemas.datasets import DatasetVersionShown, ExampleShown
-from backend.schemas.review.designs import DrawnExample, OpeningDefaults
+from backend.schemas.review.queues import DrawnExample, OpeningDefaults
 from dashboard.session import CLIENT_KEY
 from dashboard.views.guides import guide_text
 from tests.dashboard.fake_client import HOSTILE, FakeClient, engineers_project, page_script

@@ -21,10 +21,9 @@ from backend.tables.accounts import User
 from backend.tables.curation import TrainingSet, TrainingSetRow
 from backend.tables.datasets import Example
 from backend.tables.models import ModelVersion, Preflight
-from backend.tables.promotion import Promotion
 from backend.tables.review import Correction, Preference, Review
 from backend.tables.runs import Generation
-from backend.tables.verdicts import Comparison
+from backend.tables.verdicts import Comparison, Promotion
 
 pytestmark = pytest.mark.timeout(1500)
 

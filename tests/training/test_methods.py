@@ -201,7 +201,7 @@ def test_documents_are_learnt_whole(tmp_path: Path, tiny_base: Path) -> None:
 def test_blocks_are_full_and_part_documents_by_the_end_token(
     tmp_path: Path, tiny_base: Path
 ) -> None:
-    from training.rows.assemble import load_tokenizer
+    from training.assemble import load_tokenizer
 
     config = load_config(write_config(tmp_path, tiny_base, "pretrain", max_length=16))
     tokenizer = load_tokenizer(tiny_base)
@@ -261,7 +261,7 @@ def test_what_cannot_be_learnt_is_named(
 
 def test_a_long_pair_is_refused_and_named(tmp_path: Path, tiny_base: Path) -> None:
     config = load_config(write_config(tmp_path, tiny_base, "dpo", max_length=5))
-    from training.rows.assemble import load_tokenizer
+    from training.assemble import load_tokenizer
 
     rows = read_file(config.method, config.train_file)
     with pytest.raises(TrainingError, match="16 of 16 rows are longer"):

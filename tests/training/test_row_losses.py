@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from training.config import TrainingError
-from training.row_losses import (
+from training.results.intervals import (
     LOSSES_NAME,
     RowLoss,
     behind_the_best,

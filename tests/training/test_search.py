@@ -13,7 +13,7 @@ import yaml
 from tests.fixtures_models import write_chat_rows
 from training import sft
 from training.config import load_config, parse_config, partial_dir, progress_file, trials_dir
-from training.row_losses import LOSSES_NAME, RowLoss, describe_losses, write_losses
+from training.results.intervals import LOSSES_NAME, RowLoss, describe_losses, write_losses
 from training.search import Tried, compare_trials, describe_search, print_table, trials_of
 from training.weights.digest import adapter_sha256
 

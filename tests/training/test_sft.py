@@ -19,6 +19,7 @@ from backend.engines.local.engine import LocalEngine
 from backend.services.models.preflight.checks import check_training_prompts, read_training_prompts
 from tests.fixtures_models import write_chat_rows
 from training import sft
+from training.assemble import build_trainer, load_tokenizer
 from training.config import (
     EXIT_ALREADY_TRAINING,
     load_config,
@@ -26,7 +27,6 @@ from training.config import (
     partial_dir,
     progress_file,
 )
-from training.rows.assemble import build_trainer, load_tokenizer
 from training.rows.data import read_rows
 from training.rows.encode import by_length, encode
 from training.weights.digest import (

@@ -26,10 +26,8 @@ from backend.services.projects import create_project, set_manifest
 from backend.settings import Settings
 from backend.tables.datasets import DatasetVersion
 from backend.tables.models import ModelVersion, Preflight
-from backend.tables.promotion import Promotion
-from backend.tables.runs import GenerationRun, GenerationRunModel
-from backend.tables.scoring import ScoreRun
-from backend.tables.verdicts import Comparison
+from backend.tables.runs import GenerationRun, GenerationRunModel, ScoreRun
+from backend.tables.verdicts import Comparison, Promotion
 
 pytestmark = pytest.mark.vllm
 

@@ -11,8 +11,8 @@ from typing import Any
 
 import torch
 
-from training.results.divergence import Diverged
-from training.row_losses import RowLoss
+from training.divergence import Diverged
+from training.results.intervals import RowLoss
 
 
 class MeasuresRows:

@@ -2,16 +2,28 @@
 
 All is written to the staging folder of the run; `training.weights.folders.publish` makes it appear.
 Given a trained model and the trainer's state; knows nothing of how they were trained.
+
+What a training run has used: time of clock and processors, over all its starts.
+
+Kept in `spent.json` beside the checkpoints and written with every line of the loss curve, so that
+the work of a process that was killed counts too.
+
+Who else is told the loss of a training: MLflow, Weights & Biases, TensorBoard, if named.
+
+Nothing is sent anywhere by default. The packages are told where to by their own environment
+variables (MLFLOW_TRACKING_URI, WANDB_MODE, ...); TensorBoard writes beside the output folder.
 """
 
 from __future__ import annotations
 
+import importlib.util
 import json
+import os
 import platform
 import resource
 import shutil
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -21,14 +33,15 @@ from typing import Any
 from training.config import (
     PROGRESS_NAME,
     RESULT_NAME,
+    Reporter,
     TrainingConfig,
+    TrainingError,
     Weights,
     dump_config,
     partial_dir,
 )
 from training.results.card import render_card
-from training.results.spending import Spent, cost
-from training.row_losses import LOSSES_NAME, RowLoss, describe_losses, write_losses
+from training.results.intervals import LOSSES_NAME, RowLoss, describe_losses, write_losses
 from training.rows.data import DataReport
 from training.weights.digest import (
     ADAPTER_FILES,
@@ -39,6 +52,82 @@ from training.weights.digest import (
 )
 from training.weights.folders import read_progress
 from training.weights.tensors import model_tensors, read_tensors, require_finite
+
+SPENT_NAME = "spent.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Spent:
+    """Seconds by the clock, and seconds of processors (user and system, all threads)."""
+
+    seconds: float = 0.0
+    cpu_seconds: float = 0.0
+
+
+class Meter:
+    """Counts from now on, on top of what earlier starts of the run have used.
+
+    Args:
+        file: where the count is kept.
+        clock, cpu_clock: seconds, of the wall and of this process.
+    """
+
+    def __init__(
+        self, file: Path, *, clock: Callable[[], float], cpu_clock: Callable[[], float]
+    ) -> None:
+        self._file = file
+        self._clock, self._cpu_clock = clock, cpu_clock
+        self._before = read_spent(file)
+        self._start, self._cpu_start = clock(), cpu_clock()
+
+    def read(self) -> Spent:
+        """What the run has used up to now."""
+        return Spent(
+            self._before.seconds + self._clock() - self._start,
+            self._before.cpu_seconds + self._cpu_clock() - self._cpu_start,
+        )
+
+    def save(self) -> None:
+        """Keep the count, whole or not at all."""
+        fresh = self._file.with_name(self._file.name + ".new")
+        fresh.write_text(json.dumps(asdict(self.read())) + "\n", encoding="utf-8")
+        fresh.replace(self._file)
+
+
+def read_spent(file: Path) -> Spent:
+    """What earlier starts have used; nothing where there is no file."""
+    return Spent(**json.loads(file.read_text(encoding="utf-8"))) if file.is_file() else Spent()
+
+
+def over_processes(trainer: Any, value: float) -> float:
+    """The sum of a number over all processes of a training; each must call this."""
+    import torch
+
+    own = torch.tensor([value], device=trainer.accelerator.device)
+    return float(trainer.accelerator.gather(own).sum())
+
+
+def cost(seconds: float, price_per_hour: float | None) -> float | None:
+    """Seconds of the machine at its price; None where no price was stated."""
+    return None if price_per_hour is None else seconds / 3600 * price_per_hour
+
+
+def check_reporters(config: TrainingConfig) -> None:
+    """Raise TrainingError where a package that is to be told is not installed."""
+    for name in config.report_to:
+        if importlib.util.find_spec(str(name)) is None:
+            raise TrainingError(
+                f"The loss cannot be reported to {name}: the package is not installed.",
+                hint=f"pip install {name}, or leave it out of report_to.",
+            )
+
+
+def name_places(config: TrainingConfig) -> None:
+    """Have TensorBoard's files outlive the folder of the unfinished run."""
+    if Reporter.TENSORBOARD in config.report_to:
+        folder = config.output_dir.with_name(config.output_dir.name + ".tensorboard")
+        os.environ.setdefault("TENSORBOARD_LOGGING_DIR", str(folder.absolute()))
+
 
 _LIBRARIES = ("torch", "transformers", "trl", "peft", "accelerate", "datasets", "safetensors")
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from training.results.divergence import require_finite_number
+from training.divergence import require_finite_number
 from training.rows.data import BY_LOSS, IGNORED, TokenRow
 
 Record = dict[str, Any]

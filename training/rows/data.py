@@ -11,6 +11,15 @@ its place among the rows of an epoch, or "loss" for the place that training.rows
 (shuffled). The group matters in a validation file: rows of one count once in every interval.
 
 Knows nothing of torch; the tokeniser is given.
+
+Raw documents for continued pre-training: read, joined by the end token, cut into equal blocks.
+
+    {"text": "..."}
+
+Every token is learnt, and a block may hold the end of one document and the start of the next, as in
+pre-training itself. Knows nothing of torch.
+
+The digests of all that a training reads: they decide, with the settings, what comes out.
 """
 
 from __future__ import annotations
@@ -23,7 +32,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from training.config import TrainingError
+from training.config import TrainingConfig, TrainingError, Weights
+from training.weights import digest
 
 BY_LOSS = "loss"
 IGNORED = -100  # the label that PyTorch's cross entropy leaves out
@@ -341,3 +351,67 @@ def _report(rows: Sequence[TokenRow], *, longest: int, cut: int, dropped: int) -
         cut=cut,
         dropped=dropped,
     )
+
+
+_DOCUMENT_SHAPE = 'Each line must be {"text": "..."}, one document a line.'
+
+
+def read_documents(path: Path) -> list[str]:
+    """Read a file of documents; DataError when a line has no text, or none is there."""
+    texts = []
+    for where, _, row in json_rows(path, shape=_DOCUMENT_SHAPE):
+        text = row.get("text")
+        if not isinstance(text, str) or not text.strip():
+            raise DataError(f"{where}: there is no text.", hint=_DOCUMENT_SHAPE)
+        texts.append(text)
+    if not texts:
+        raise DataError(f"{path} holds no documents.", hint=_DOCUMENT_SHAPE)
+    return texts
+
+
+def encode_documents(
+    texts: Sequence[str], tokenizer: Any, *, max_length: int
+) -> tuple[list[TokenRow], DataReport]:
+    """Blocks of `max_length` tokens; the last one may be shorter, and is left out if it is one.
+
+    Raises:
+        DataError: the tokeniser has no end token to part documents with, or nothing is left.
+    """
+    if tokenizer.eos_token_id is None:
+        raise DataError("The tokeniser has no end token to part documents with.")
+    stream: list[int] = []
+    for text in texts:
+        stream += tokenizer(text, add_special_tokens=False)["input_ids"]
+        stream.append(tokenizer.eos_token_id)
+    blocks = [stream[i : i + max_length] for i in range(0, len(stream), max_length)]
+    rows = [TokenRow(block, list(block)) for block in blocks if len(block) > 1]
+    if not rows:
+        raise DataError("No document has two tokens to train on.")
+    tokens = sum(len(row.input_ids) for row in rows)
+    longest = max(len(row.input_ids) for row in rows)
+    return rows, DataReport(len(rows), tokens, tokens, longest, cut=0, dropped=0)
+
+
+def digest_inputs(config: TrainingConfig, base: Path) -> dict[str, str | None]:
+    """sha256 by name of base, tokeniser, template, data files and the model to go on from.
+
+    Raises:
+        TrainingError: one of them cannot be read.
+    """
+    start, validation = config.start_from, config.validation_file
+    try:
+        return {
+            "base_sha256": digest.model_sha256(base),
+            "tokenizer_sha256": digest.tokenizer_sha256(base),
+            "template_sha256": digest.template_sha256(base),
+            "train_sha256": digest.file_sha256(config.train_file),
+            "validation_sha256": None if validation is None else digest.file_sha256(validation),
+            "start_from_sha256": None if start is None else _digest_start(config, start),
+        }
+    except OSError as error:
+        raise TrainingError(f"{error.filename} cannot be read: {error.strerror}.") from error
+
+
+def _digest_start(config: TrainingConfig, start: Path) -> str:
+    full = config.weights is Weights.FULL and not (start / digest.ADAPTER_FILES[0]).is_file()
+    return digest.model_sha256(start) if full else digest.adapter_sha256(start)

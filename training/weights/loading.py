@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from training.config import TrainingConfig, TrainingError, Weights
-from training.results.divergence import require_magnitudes
+from training.divergence import require_magnitudes
 from training.weights.digest import ADAPTER_FILES
 from training.weights.tensors import read_tensors, require_finite
 

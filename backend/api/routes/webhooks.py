@@ -9,7 +9,7 @@ from backend.api.once import OnceDep
 from backend.schemas.common import Page
 from backend.schemas.exchange import DeliveryShown, WebhookGiven, WebhookMade, WebhookShown
 from backend.services.pages import page_of
-from backend.services.webhooks import deliveries as webhook_deliveries
+from backend.services.webhooks import hooks as webhook_deliveries
 from backend.services.webhooks import hooks as webhooks
 from backend.tables.webhooks import WebhookDelivery
 

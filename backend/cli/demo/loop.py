@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from backend.cli.demo import reviews, steps
-from backend.cli.demo.data import import_examples
+from backend.cli.demo.steps import import_examples
 
 if TYPE_CHECKING:
     from backend.cli.common import Installation

@@ -28,7 +28,7 @@ from backend.cli.common import (
 from backend.cli.output import ForceOption, check_target, whole_file
 
 if TYPE_CHECKING:
-    from evaluators.files.risk import LabelledRows
+    from evaluators.files.estimation import LabelledRows
 
 TRIAGE_COLUMNS = ["share", "labels", "n", "n_skipped", "errors", "upper", "note"]
 FIGURE_COLUMNS = ["predictor", "metric", "value", "low", "high", "n"]
@@ -55,8 +55,8 @@ def command(
     from evaluators.checks.risk import fit_risk
     from evaluators.checks.risk_report import reliability_curve
     from evaluators.checks.triage import triage
+    from evaluators.files.estimation import join_labels
     from evaluators.files.mapping import Notes
-    from evaluators.files.risk import join_labels
 
     for path in (out, html):
         if path is not None:

@@ -81,7 +81,7 @@ def preflight(
 
     from backend.engines import open_engine
     from backend.errors import EngineError, EngineUnavailable, InvalidInput
-    from backend.jobs.preflight import check_and_record, refuse_models
+    from backend.jobs.generate import check_and_record, refuse_models
     from backend.services.datasets.prompts import chat_messages
     from backend.services.datasets.versions import get_dataset_version, list_examples
     from backend.services.models.preflight.report import PROBES

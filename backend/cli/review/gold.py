@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
     from backend.services.review.quality.gold_contests import Withdrawal
-    from backend.tables.quality import GoldAnswer
+    from backend.tables.review import GoldAnswer
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="Known answers in a queue.")
 QueueArgument = Annotated[str, typer.Argument(help="Queue.")]

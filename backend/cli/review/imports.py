@@ -35,7 +35,7 @@ def command(
 
     Exit code 2 when some could not be taken: each is named with the reason.
     """
-    from backend.cli.exchange.export_queue import counted
+    from backend.cli.exchange.export import counted
     from backend.db import utc_now
     from backend.services.exchange.review_imports import import_reviews
     from backend.services.exchange.text_offsets import Offsets

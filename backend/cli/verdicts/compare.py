@@ -1,14 +1,34 @@
-"""`strop compare A B`: two files of predictions, or two models of a project."""
+"""`strop compare A B`: two files of predictions, or two models of a project.
+
+The part of `strop compare` that compares two models of a project: differences, what an answer
+costs, slices, and flips to read.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from backend.cli.common import JsonOption, MapOption, ProjectOption
+from backend.cli.common import (
+    JsonOption,
+    MapOption,
+    ProjectOption,
+    print_json,
+    print_table,
+    shown_text,
+    working_in_project,
+)
 from backend.cli.output import ForceOption
+
+if TYPE_CHECKING:
+    from sqlalchemy.orm import Session
+
+    from backend.services.runs.slices import Flip, Flips
+    from backend.tables.models import ModelVersion
+    from backend.tables.runs import ScoreRun
 
 
 def command(
@@ -52,7 +72,6 @@ def command(
             seed=seed,
         )
         return
-    from backend.cli.verdicts.compare_models import compare_models
 
     compare_models(
         baseline,
@@ -72,3 +91,129 @@ def _is_file(given: str) -> bool:
     path = Path(given)
     there = path.exists() and not path.is_dir()
     return given == "-" or there or given.lower().endswith(ENDINGS)
+
+
+COLUMNS = ["metric", "slice", "baseline", "candidate", "value", "low", "high", "p", "n", "failed"]
+SHOWN_SIGNS = 400
+
+
+def compare_models(
+    baseline: str,
+    candidate: str,
+    project: str | None,
+    *,
+    metrics: Sequence[str],
+    slices: bool,
+    flips: int,
+    as_json: bool,
+) -> None:
+    """Print the candidate minus the baseline from the newest held-out run that scored both."""
+    from backend.services.models.versions import find_model
+    from backend.services.runs.slices import find_flips
+    from backend.services.verdicts.comparison import newest_scores_of_both
+    from backend.tables.datasets import Split
+
+    with working_in_project(project) as (_, session, found):
+        old = find_model(session, found.id, baseline)
+        new = find_model(session, found.id, candidate)
+        held_out = (Split.VALIDATION, Split.TEST)
+        run = newest_scores_of_both(session, found.id, old, new, splits=held_out)
+        split = run.generation_run.split
+        rows = _rows(session, run, old, new, metrics)
+        sliced = _sliced(session, found.id, run, old, new) if slices else []
+        metric = metrics[0] if metrics else None
+        read = (
+            find_flips(session, run.id, old.id, new.id, metric=metric, limit=flips)
+            if flips
+            else None
+        )
+    if as_json:
+        print_json(rows if read is None and not slices else _record(rows, sliced, read))
+        return
+    title = f"{new.label} minus {old.label}, paired by example (score run {run.id}, {split} split)"
+    _print(rows, title)
+    if slices:
+        _print(
+            sliced, "By slice, to be read and not judged by; p_holm is over all of them", "p_holm"
+        )
+    if read is not None:
+        _print_flips(read, old.label, new.label)
+
+
+def _rows(
+    session: Session,
+    run: ScoreRun,
+    old: ModelVersion,
+    new: ModelVersion,
+    metrics: Sequence[str],
+) -> list[dict[str, Any]]:
+    """Metrics as scored, and what an answer takes where nothing else is asked for."""
+    from backend.services.projects import find_manifest, manifest_of
+    from backend.services.runs.scoring import paired_figures
+    from backend.services.runs.slices import usage_differences
+
+    pairs = paired_figures(session, run.id, old.id, new.id)
+    bar = find_manifest(session, new.project_id)
+    price = None if bar is None else manifest_of(bar).price
+    pairs += usage_differences(session, run, old.id, new.id, price=price)
+    rows = [pair.as_dict() for pair in pairs]
+    return [row for row in rows if not metrics or row["metric"] in _names(metrics)]
+
+
+def _names(metrics: Sequence[str]) -> set[str]:
+    return {name.partition("@")[0] for name in metrics}
+
+
+def _sliced(
+    session: Session, project_id: int, run: ScoreRun, old: ModelVersion, new: ModelVersion
+) -> list[dict[str, Any]]:
+    from backend.services.projects import current_manifest, manifest_of
+    from backend.services.runs.slices import sliced_figures
+
+    bar = manifest_of(current_manifest(session, project_id))
+    found = sliced_figures(session, run.id, old.id, new.id, bar=bar)
+    return [{**one.figure.as_dict(), "named": one.named, "p_holm": one.p_holm} for one in found]
+
+
+def _record(
+    rows: list[dict[str, Any]], sliced: list[dict[str, Any]], flips: Flips | None
+) -> dict[str, Any]:
+    from dataclasses import asdict
+
+    read = None if flips is None else {**asdict(flips), "n": flips.n}
+    return {"differences": rows, "slices": sliced, "flips": read}
+
+
+def _print(rows: Sequence[dict[str, Any]], title: str, *more: str) -> None:
+    shown = [{**row, "slice": _slice_text(row["slice"])} for row in rows]
+    told = [name for name in ("note", "error") if any(row.get(name) for row in rows)]
+    columns = [*COLUMNS, *more, *told]
+    print_table(shown, columns=columns, title=title)
+
+
+def _slice_text(slice_: dict[str, str]) -> str:
+    return ", ".join(f"{key}={value}" for key, value in slice_.items())
+
+
+def _print_flips(flips: Flips, old: str, new: str) -> None:
+    typer.echo(
+        f"On {flips.metric}, {new} is better on {flips.better} and worse on {flips.worse} of "
+        f"{flips.n} examples; {flips.same} are equal."
+    )
+    for flip in flips.examples:
+        _print_flip(flip, old, new)
+
+
+def _print_flip(flip: Flip, old: str, new: str) -> None:
+    typer.echo(f"\n{flip.change.upper()}: example {shown_text(flip.external_id)}")
+    width = max(len(old), len(new), len("reference"))
+    texts = [
+        ("input", flip.input),
+        *(("reference", text) for text in flip.references[:1]),
+        (old, f"[{flip.baseline_score:g}] {flip.baseline_text}"),
+        (new, f"[{flip.candidate_score:g}] {flip.candidate_text}"),
+    ]
+    for name, text in texts:
+        one_line = " ".join(shown_text(text).split())
+        cut = "" if len(one_line) <= SHOWN_SIGNS else " ..."
+        typer.echo(f"  {name:>{width}}: {one_line[:SHOWN_SIGNS]}{cut}")

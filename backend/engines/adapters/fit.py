@@ -13,8 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from backend.engines.adapters.config import read_json_object
-from backend.engines.adapters.folders import AdapterFolder, LoraPair
+from backend.engines.adapters.folders import AdapterFolder, LoraPair, read_json_object
 from backend.errors import InvalidInput
 from training.config import TrainingError
 from training.weights.tensors import Tensor, model_tensors, same_values

@@ -4,6 +4,11 @@ A plain loop over a transformers model with a key-value cache. Rows that have en
 batch, and every row draws from random numbers of its own. What holds: the draws of a row depend on
 its seed alone, never on its neighbours; the probabilities they are compared with can differ in the
 last bits when the padding differs, so that a near tie may fall the other way.
+
+A key-value cache that grows in blocks instead of being copied for every token.
+
+transformers' own dynamic cache concatenates at each step, which is most of the time that a small
+model spends on a CPU. Imported only while a model runs, because it imports torch.
 """
 
 from __future__ import annotations
@@ -12,8 +17,64 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import torch
+from transformers import DynamicCache
+from transformers.cache_utils import DynamicLayer
+
 if TYPE_CHECKING:
     from torch import Tensor
+
+_BLOCK_TOKENS = 64
+
+
+def growing_cache(config: Any) -> DynamicCache:
+    """An empty cache for a model; layers that are not plain attention keep their own kind."""
+    cache = DynamicCache(config=config)
+    cache.layers = [
+        GrowingLayer() if type(layer) is DynamicLayer else layer for layer in cache.layers
+    ]
+    return cache
+
+
+class GrowingLayer(DynamicLayer):  # type: ignore[misc]
+    """Keys and values of one layer, (rows, heads, tokens, size): views on larger buffers."""
+
+    def update(
+        self, key_states: torch.Tensor, value_states: torch.Tensor, *args: Any, **kwargs: Any
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Append the new states and return all of them."""
+        if not self.is_initialized:
+            self.lazy_initialization(key_states, value_states)
+            self._buffers = (key_states.new_empty(0), value_states.new_empty(0))
+            self._tokens = 0
+        first, self._tokens = self._tokens, self._tokens + key_states.shape[-2]
+        if self._buffers[0].numel() == 0 or self._tokens > self._buffers[0].shape[-2]:
+            self._buffers = (
+                self._grown(self._buffers[0], key_states, first),
+                self._grown(self._buffers[1], value_states, first),
+            )
+        self._buffers[0][..., first : self._tokens, :] = key_states
+        self._buffers[1][..., first : self._tokens, :] = value_states
+        return self._show()
+
+    def batch_select_indices(self, indices: torch.Tensor) -> None:
+        """Keep only these rows."""
+        if self.get_seq_length() > 0:
+            self._buffers = (self._buffers[0][indices], self._buffers[1][indices])
+            self._show()
+
+    def _grown(self, old: torch.Tensor, new: torch.Tensor, written: int) -> torch.Tensor:
+        rows, heads, _, size = new.shape
+        larger = new.new_empty((rows, heads, self._tokens + _BLOCK_TOKENS, size))
+        if written:
+            larger[..., :written, :] = old[..., :written, :]
+        return larger
+
+    def _show(self) -> tuple[torch.Tensor, torch.Tensor]:
+        self.keys = self._buffers[0][..., : self._tokens, :]
+        self.values = self._buffers[1][..., : self._tokens, :]
+        return self.keys, self.values
+
 
 _WORTH_COPYING = 0.75  # share of rows still writing at which the ended ones are dropped
 
@@ -73,8 +134,6 @@ class _Batch:
 
     def __init__(self, model: Any, prompts: Sequence[Sequence[int]], decoding: Decoding) -> None:
         import torch
-
-        from backend.engines.local.cache import growing_cache
 
         self.model = model
         self.decoding = decoding

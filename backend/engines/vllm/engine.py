@@ -28,9 +28,15 @@ from backend.engines.base import (
     require_finite_logprobs,
 )
 from backend.engines.prompts import decode_prompt, load_tokenizer
-from backend.engines.vllm.answers import is_too_long, plan_truncation, read_answer
 from backend.engines.vllm.models import load_adapter, name_of_base, point_alias, read_models
-from backend.engines.vllm.server import TRIED_AGAIN, Retries, VllmServer
+from backend.engines.vllm.server import (
+    TRIED_AGAIN,
+    Retries,
+    VllmServer,
+    is_too_long,
+    plan_truncation,
+    read_answer,
+)
 from backend.engines.vllm.stream import AnswerStream, LoopThread
 from backend.errors import EngineError, UnknownAdapter
 

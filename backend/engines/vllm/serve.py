@@ -20,11 +20,10 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from backend.engines.adapters.config import VLLM_RANKS
-from backend.engines.adapters.folders import content_digest, read_adapter
+from backend.engines.adapters.folders import VLLM_RANKS, content_digest, read_adapter
 from backend.engines.base import ServedModel
 from backend.engines.vllm.models import digest_name
-from backend.engines.vllm.probing import answers_get, warm_up
+from backend.engines.vllm.server import answers_get, warm_up
 from backend.errors import Conflict, EngineUnavailable, InvalidInput
 
 _ROOM_FOR_ADAPTERS = 8

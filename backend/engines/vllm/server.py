@@ -4,21 +4,61 @@ What is tried again: connections refused or cut, timeouts, half-written answers,
 429, 500, 502, 503, 504; with exponential back-off and jitter, a bounded number of times. Then
 `EngineUnavailable`. Every other status comes back to the caller as it is. It knows no requests of
 ours and no adapters.
+
+Two small questions to a server that is starting: do you answer, and can you write?
+
+A vLLM server's chat completions as our results, and what is cut off too long prompts.
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
+import math
 import random
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import aiohttp
+import httpx
 
+from backend.engines.base import NOT_FINITE, GenerationResult, SamplingParams
 from backend.engines.prompts import first_line
 from backend.errors import EngineError, EngineUnavailable
+
+_PATIENCE_S = 120.0
+
+
+def answers_get(url: str) -> bool:
+    """Whether a GET is answered with 200 within two seconds."""
+    try:
+        return httpx.get(url, timeout=2.0, trust_env=False).status_code == httpx.codes.OK
+    except httpx.HTTPError:
+        return False
+
+
+def warm_up(url: str, model: str, *, token: str | None) -> None:
+    """Have the model write two tokens, so that the first real request finds everything made.
+
+    Raises:
+        httpx.HTTPError: the server broke off.
+    """
+    headers = {"Authorization": f"Bearer {token}"} if token else {}
+    request = {
+        "model": model,
+        "messages": [{"role": "user", "content": "Hello"}],
+        "max_tokens": 2,
+        "logprobs": True,
+    }
+    httpx.post(
+        f"{url}/v1/chat/completions",
+        json=request,
+        headers=headers,
+        timeout=_PATIENCE_S,
+        trust_env=False,
+    )
+
 
 TRIED_AGAIN = frozenset({429, 500, 502, 503, 504})
 RESUME_HINT = "What was answered is kept; start the server and run the same again to resume."
@@ -172,3 +212,50 @@ def _decode(raw: bytes) -> dict[str, Any] | None:
     except ValueError:
         return None
     return found if isinstance(found, dict) else None
+
+
+def read_answer(
+    key: str, body: Mapping[str, Any], *, truncated: int, latency_s: float
+) -> GenerationResult:
+    """A chat completion as our result.
+
+    Raises:
+        EngineError: the body is not a chat completion.
+    """
+    try:
+        choice, usage = body["choices"][0], body["usage"]
+        content = (choice.get("logprobs") or {}).get("content") or ()
+        logprobs = tuple([token["logprob"] for token in content])
+        if not all(map(math.isfinite, logprobs)):
+            return GenerationResult(key=key, error=NOT_FINITE)
+        return GenerationResult(
+            key=key,
+            text=choice["message"]["content"] or "",
+            finish_reason=choice["finish_reason"],
+            token_logprobs=logprobs,
+            prompt_tokens=usage["prompt_tokens"],
+            completion_tokens=usage["completion_tokens"],
+            truncated_tokens=truncated,
+            latency_s=latency_s,
+        )
+    except (KeyError, IndexError, TypeError) as error:
+        raise EngineError(
+            "The server's answer is not a chat completion.",
+            hint="Does STROP_VLLM_URL name a vLLM server?",
+        ) from error
+
+
+async def plan_truncation(
+    server: VllmServer, payload: Mapping[str, Any], params: SamplingParams
+) -> tuple[dict[str, Any], int]:
+    """The parameters that keep the end of a prompt, and how many tokens they cut off."""
+    wanted = {"model": payload["model"], "messages": payload["messages"]}
+    counted = (await server.post("/tokenize", wanted)).body
+    kept = int(counted["max_model_len"]) - params.max_tokens
+    cut = {"truncate_prompt_tokens": kept, "truncation_side": "left"}
+    return cut, int(counted["count"]) - kept
+
+
+def is_too_long(error: str) -> bool:
+    """Whether a server refused a prompt for its length, by its words."""
+    return "maximum context length" in error or "max_model_len" in error

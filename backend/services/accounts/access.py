@@ -15,11 +15,17 @@ from backend.tables.accounts import Membership, Role, User
 from backend.tables.curation import TrainingSet
 from backend.tables.datasets import Dataset, DatasetVersion
 from backend.tables.projects import Project
-from backend.tables.quality import GoldAnswer, GoldResult
-from backend.tables.review import QueueMember, Review, ReviewItem, ReviewQueue, ReviewSlot
+from backend.tables.review import (
+    GoldAnswer,
+    GoldResult,
+    QueueMember,
+    Review,
+    ReviewItem,
+    ReviewQueue,
+    ReviewSlot,
+)
 from backend.tables.rounds import Round
-from backend.tables.runs import Generation, GenerationRun
-from backend.tables.scoring import ScoreRun
+from backend.tables.runs import Generation, GenerationRun, ScoreRun
 from backend.tables.training import TrainingRun
 from backend.tables.verdicts import Comparison
 from backend.tables.webhooks import Webhook, WebhookDelivery

@@ -33,7 +33,7 @@ from backend.services.exchange.text_offsets import Offsets, span_of, to_utf16
 from backend.services.review.answer import Answer, SpanMark, to_choice
 from backend.services.review.reports.contents import ItemRow, QueueFacts
 from backend.tables.review import QueueKind, Review, ReviewState
-from backend.tables.scoring import Score
+from backend.tables.runs import Score
 
 OUTPUT, LEFT, RIGHT = "output", "left_output", "right_output"
 ERRORS, SEVERITY, NOTE, FLAGGED = "errors", "severity", "note", "flagged"

@@ -17,8 +17,7 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from backend.engines.adapters.config import read_json_object
-from backend.engines.adapters.folders import FACTS_FILE, refuse_unsafe_files
+from backend.engines.adapters.folders import FACTS_FILE, read_json_object, refuse_unsafe_files
 from backend.errors import Forbidden, InvalidInput
 from backend.settings import Settings
 from backend.tables.models import ModelVersion

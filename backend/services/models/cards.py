@@ -17,9 +17,8 @@ from backend.services.derivation import withdrawn_rows
 from backend.tables.curation import TrainingSet
 from backend.tables.models import ModelVersion
 from backend.tables.projects import SuccessManifest
-from backend.tables.promotion import Promotion
 from backend.tables.training import TrainingRun
-from backend.tables.verdicts import Comparison
+from backend.tables.verdicts import Comparison, Promotion
 from training.results.card import Judged, JudgedLine, Known, render_card
 
 CARD = "README.md"

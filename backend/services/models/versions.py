@@ -27,7 +27,7 @@ from backend.services.models.adapter_files import (
 from backend.settings import Settings
 from backend.tables.models import BASE, ModelVersion
 from backend.tables.projects import Project
-from backend.tables.promotion import Promotion, PromotionAction
+from backend.tables.verdicts import Promotion, PromotionAction
 from training.config import TrainingError, check_adapter_name
 from training.weights.digest import adapter_sha256, model_sha256, resolve_model
 from training.weights.digest import template_sha256 as digest_of_template

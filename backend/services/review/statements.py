@@ -46,8 +46,8 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.sql.selectable import NamedFromClause
 from sqlalchemy.types import TypeEngine
 
-from backend.tables.quality import Adjudication
 from backend.tables.review import (
+    Adjudication,
     Purpose,
     QueueMember,
     Review,

@@ -19,8 +19,8 @@ from backend.services.review.lease import note_slots
 from backend.services.review.rules import most_of_one_person, rules_from
 from backend.services.review.statements import SLOTS, in_state
 from backend.tables.accounts import Membership, Role, User
-from backend.tables.quality import Adjudication
 from backend.tables.review import (
+    Adjudication,
     Purpose,
     QueueMember,
     Review,

@@ -38,7 +38,7 @@ from backend.tables.models import BASE, ModelVersion
 from backend.tables.queue import JobState
 from backend.tables.review import Correction, Purpose, Review, ReviewItem, ReviewQueue
 from backend.tables.rounds import Phase, Round
-from backend.tables.scoring import ScoreRun
+from backend.tables.runs import ScoreRun
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,11 +30,10 @@ from sqlalchemy.orm import Session
 from backend.errors import CannotCompute, NotFound
 from backend.services.metric_specs import WIN_RATE, MetricSpec, get_score_run, metric_specs
 from backend.tables.datasets import Example
-from backend.tables.runs import Generation, GenerationRun
-from backend.tables.scoring import Score, ScoreRun
+from backend.tables.runs import Generation, GenerationRun, Score, ScoreRun
 
 if TYPE_CHECKING:
-    from backend.tables.scoring import ScoreRun
+    from backend.tables.runs import ScoreRun
     from evaluators.metric import Metric
     from evaluators.metrics.labels import ClassRow
     from evaluators.types import Difference, Figure

@@ -23,8 +23,7 @@ from backend.services.runs.leaks import settle_run_leaks
 from backend.tables.datasets import DatasetVersion, Example, Split
 from backend.tables.models import ModelVersion
 from backend.tables.review import ReviewItem
-from backend.tables.runs import Generation, GenerationRun, GenerationRunModel
-from backend.tables.scoring import Score
+from backend.tables.runs import Generation, GenerationRun, GenerationRunModel, Score
 
 Unit = tuple[int, int, int]  # model version, example, sample
 

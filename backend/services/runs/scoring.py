@@ -37,8 +37,7 @@ from backend.services.runs.figures import (
 )
 from backend.services.runs.generation import Progress, examples_of_run, get_run
 from backend.tables.datasets import Example
-from backend.tables.runs import Generation
-from backend.tables.scoring import Score, ScoreRun
+from backend.tables.runs import Generation, Score, ScoreRun
 
 if TYPE_CHECKING:
     from evaluators.metric import Metric

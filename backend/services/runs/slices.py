@@ -21,13 +21,12 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from backend.errors import CannotCompute
-from backend.schemas.manifests import Manifest, Price
+from backend.schemas.projects import Manifest, Price
 from backend.services.metric_specs import MetricSpec, get_score_run, metric_specs
 from backend.services.runs.figures import KeptFigures, PairedFigure, digest_of, paired_figures
 from backend.services.runs.generation import examples_of_run
 from backend.tables.datasets import Example
-from backend.tables.runs import Generation
-from backend.tables.scoring import Score, ScoreRun
+from backend.tables.runs import Generation, Score, ScoreRun
 from evaluators.statistics.testing import holm
 
 if TYPE_CHECKING:
@@ -313,7 +312,7 @@ def _compare(
 
 
 def _metrics(price: Price | None) -> Mapping[str, Metric]:
-    from evaluators.metrics.costs import COST, LATENCY, TOKENS
+    from evaluators.metrics.edits import COST, LATENCY, TOKENS
 
     return {"tokens": TOKENS, "latency": LATENCY, **({"cost": COST} if price else {})}
 

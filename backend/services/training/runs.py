@@ -17,7 +17,7 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from backend.engines.adapters.config import read_json_object, unserved_by_vllm
+from backend.engines.adapters.folders import read_json_object, unserved_by_vllm
 from backend.errors import Conflict, Forbidden, InvalidInput, NotFound
 from backend.services import projects
 from backend.services.models.adapter_files import project_artifacts

@@ -12,8 +12,7 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from backend.engines.adapters.config import read_config
-from backend.engines.adapters.folders import CONFIG_FILE
+from backend.engines.adapters.folders import CONFIG_FILE, read_config
 from backend.errors import Forbidden, InvalidInput
 from backend.services.models.versions import alias_target, find_model, list_models, register_base
 from backend.tables.models import BASE, ModelVersion

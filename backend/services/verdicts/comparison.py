@@ -22,7 +22,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from backend.errors import CannotCompute, InvalidInput, NotFound, StropError
-from backend.schemas.manifests import Manifest, ManifestLine
+from backend.schemas.projects import Manifest, ManifestLine
 from backend.services import review
 from backend.services.metric_specs import WIN_RATE
 from backend.services.models.cards import write_card
@@ -40,8 +40,7 @@ from backend.tables.datasets import DatasetVersion, Split
 from backend.tables.models import ModelVersion
 from backend.tables.projects import SuccessManifest
 from backend.tables.review import QueueKind, ReviewQueue
-from backend.tables.runs import GenerationRun, GenerationRunModel
-from backend.tables.scoring import ScoreRun
+from backend.tables.runs import GenerationRun, GenerationRunModel, ScoreRun
 from backend.tables.verdicts import Comparison
 from evaluators.statistics.testing import holm
 from evaluators.types import Difference, Figure

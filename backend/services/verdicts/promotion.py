@@ -23,10 +23,9 @@ from backend.services.verdicts.comparison import check_evidence
 from backend.services.verdicts.verdict import Verdict, change_since_training
 from backend.tables.models import BASE, ModelVersion, Preflight
 from backend.tables.projects import SuccessManifest
-from backend.tables.promotion import Promotion, PromotionAction
 from backend.tables.review import ReviewQueue
-from backend.tables.scoring import ScoreRun
-from backend.tables.verdicts import Comparison
+from backend.tables.runs import ScoreRun
+from backend.tables.verdicts import Comparison, Promotion, PromotionAction
 
 NO_PREFLIGHT = {"verdict": "INCONCLUSIVE", "reason": "judged before preflights were kept"}
 

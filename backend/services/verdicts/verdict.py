@@ -24,7 +24,7 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from backend.schemas.manifests import Direction, ManifestLine
+from backend.schemas.projects import Direction, ManifestLine
 from backend.tables.models import ModelVersion, Preflight
 from backend.tables.projects import SuccessManifest
 from backend.tables.training import TrainingRun

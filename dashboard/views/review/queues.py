@@ -31,9 +31,8 @@ from dashboard.components.queue_words import (
 from dashboard.components.review_plots import burn_up_plot
 from dashboard.session import current_client
 from dashboard.views.review.opening.rubric_choice import ASKED_COLUMNS, asked_rows, version_sentence
-from dashboard.views.review.pauses import show_paused
 from dashboard.views.review.queue_choice import chosen_queue
-from dashboard.views.review.reviewers import say_who_stands_out
+from dashboard.views.review.reviewers import say_who_stands_out, show_paused
 
 NEWEST = 20
 REVIEWER_COLUMNS = ["reviewer", "submitted", "skipped", "minutes a review", "state"]

@@ -7,8 +7,7 @@ from collections.abc import Sequence
 import streamlit as st
 
 from backend.schemas.models import PreflightShown
-from backend.schemas.runs import GenerationRunShown
-from backend.schemas.scoring import DifferenceShown, FigureShown, ScoreRunDetail
+from backend.schemas.runs import DifferenceShown, FigureShown, GenerationRunShown, ScoreRunDetail
 from dashboard.components.address import choose
 from dashboard.components.cancelling import show_cancel
 from dashboard.components.figures import (

@@ -6,8 +6,7 @@ from collections.abc import Sequence
 
 import streamlit as st
 
-from backend.schemas.runs import GenerationDetail, GenerationRunShown, GenerationShown
-from backend.schemas.scoring import ScoreShown
+from backend.schemas.runs import GenerationDetail, GenerationRunShown, GenerationShown, ScoreShown
 from dashboard.components.frame import Cell, Number, card_html, table_html
 from dashboard.components.marked_text import Flag, flag_list_html, marked_html, text_html
 from dashboard.session import current_client

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import streamlit as st
 
 from backend.errors import CannotCompute
-from backend.schemas.scoring import DifferenceShown
+from backend.schemas.runs import DifferenceShown
 from backend.schemas.verdicts import BarShown, ComparisonDetail, FlipShown, FlipsShown, SliceShown
 from dashboard.components.figures import (
     difference_points,

@@ -7,8 +7,7 @@ from typing import Any
 
 import streamlit as st
 
-from backend.schemas.promotion import PromotionGiven, PromotionShown
-from backend.schemas.verdicts import ComparisonShown
+from backend.schemas.verdicts import ComparisonShown, PromotionGiven, PromotionShown
 from dashboard.components.frame import (
     Cell,
     Tag,

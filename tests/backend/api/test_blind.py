@@ -15,8 +15,7 @@ from backend.services.review.quality.gold_items import GoldRow
 from backend.services.review.rules import QueueRules
 from backend.tables.models import ModelVersion
 from backend.tables.review import ReviewItem
-from backend.tables.runs import Generation
-from backend.tables.scoring import Score
+from backend.tables.runs import Generation, Score
 from tests.backend.api.conftest import House
 from tests.fixtures_review import GOOD, score_with_flag
 

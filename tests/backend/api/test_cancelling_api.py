@@ -15,8 +15,7 @@ from backend.services.datasets.versions import import_dataset
 from backend.services.projects import set_manifest
 from backend.tables.curation import TrainingSet
 from backend.tables.rounds import Round
-from backend.tables.runs import GenerationRun
-from backend.tables.scoring import ScoreRun
+from backend.tables.runs import GenerationRun, ScoreRun
 from backend.tables.training import TrainingRun
 from tests.backend.api.conftest import House
 from tests.fixtures_review import make_rows

@@ -23,7 +23,7 @@ from backend.services.runs import scoring
 from backend.settings import Settings
 from backend.tables.curation import TrainingSetRow
 from backend.tables.rounds import Round
-from backend.tables.scoring import ScoreRun
+from backend.tables.runs import ScoreRun
 from backend.tables.verdicts import Comparison
 from backend.tables.webhooks import WebhookDelivery
 from tests.backend.api.conftest import PASSWORD, SAME_SITE, House, furnish

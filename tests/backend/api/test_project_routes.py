@@ -12,8 +12,7 @@ from backend.api.served import get_served_promotion
 from backend.services.datasets.versions import import_dataset
 from backend.services.models.serving import ServerAnswer, ServingReport
 from backend.tables.queue import Job
-from backend.tables.runs import Generation, GenerationRun
-from backend.tables.scoring import ScoreRun
+from backend.tables.runs import Generation, GenerationRun, ScoreRun
 from tests.backend.api.conftest import House
 from tests.fixtures_review import GOOD, make_rows, run_over, score_answers
 

@@ -11,7 +11,7 @@ from pydantic import TypeAdapter
 from sqlalchemy import Engine, event, select
 
 from backend.schemas.review import reports as shapes
-from backend.schemas.review.designs import DesignShown
+from backend.schemas.review.queues import DesignShown
 from backend.tables.review import ReviewQueue, RubricVersion
 from tests.backend.api.conftest import House
 from tests.fixtures_review import GOOD

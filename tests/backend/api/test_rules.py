@@ -34,11 +34,9 @@ from backend.settings import Settings
 from backend.tables.accounts import User
 from backend.tables.curation import TrainingSet
 from backend.tables.projects import SuccessManifest
-from backend.tables.quality import GoldAnswer, GoldResult
-from backend.tables.review import Review
+from backend.tables.review import GoldAnswer, GoldResult, Review
 from backend.tables.rounds import Round
-from backend.tables.runs import Generation
-from backend.tables.scoring import ScoreRun
+from backend.tables.runs import Generation, ScoreRun
 from backend.tables.training import TrainingRun
 from backend.tables.verdicts import Comparison
 from backend.tables.webhooks import Webhook, WebhookDelivery

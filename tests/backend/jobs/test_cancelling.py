@@ -22,9 +22,10 @@ from sqlalchemy.orm import Session, sessionmaker
 from backend.db import utc_now
 from backend.engines.base import GenerationRequest
 from backend.engines.fake import FakeEngine, echo_last_message
-from backend.jobs import generate, score, train, trainers
+from backend.jobs import generate, score, train
+from backend.jobs import train as trainers
 from backend.jobs.parts import Workshop
-from backend.jobs.trainers import TrainerEnder
+from backend.jobs.train import TrainerEnder
 from backend.jobs.worker import KINDS
 from backend.services import queue
 from backend.services.accounts.users import create_user
@@ -39,8 +40,7 @@ from backend.tables.curation import TrainingSet
 from backend.tables.models import ModelVersion
 from backend.tables.projects import Project, SuccessManifest
 from backend.tables.queue import Job, JobState
-from backend.tables.runs import Generation
-from backend.tables.scoring import Score
+from backend.tables.runs import Generation, Score
 from backend.tables.training import TrainingRun
 from tests.fixtures_runs import lay_down_project, lay_down_run
 from tests.fixtures_worker import running_worker, wait_for

@@ -19,8 +19,7 @@ from backend.services import queue
 from backend.services.runs import generation, scoring
 from backend.settings import Settings
 from backend.tables.queue import Job, JobState
-from backend.tables.runs import Generation
-from backend.tables.scoring import Score
+from backend.tables.runs import Generation, Score
 from tests.fixtures_runs import lay_down_project, lay_down_run
 from tests.fixtures_worker import end, kill, running_worker, wait_for
 

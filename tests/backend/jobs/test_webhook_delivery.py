@@ -19,7 +19,7 @@ from sqlalchemy.orm import Session, sessionmaker
 from backend.jobs import webhooks as sending
 from backend.jobs.webhooks import deliver_due, deliver_now, keep_delivering, refuse_inwards
 from backend.services.webhooks import hooks as webhooks
-from backend.services.webhooks.deliveries import claim_due
+from backend.services.webhooks.hooks import claim_due
 from backend.tables.projects import Project
 from backend.tables.webhooks import DeliveryState, Webhook, WebhookDelivery
 from tests.fixtures_review import NOW, SEAL

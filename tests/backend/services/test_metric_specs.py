@@ -19,7 +19,7 @@ from backend.services.projects import set_manifest
 from backend.services.runs import generation, scoring
 from backend.settings import Settings
 from backend.tables.queue import Job
-from backend.tables.scoring import Score, ScoreRun
+from backend.tables.runs import Score, ScoreRun
 from evaluators.registry import FACTORIES, METRICS, Takes
 from tests.fixtures_runs import lay_down_project, lay_down_run
 

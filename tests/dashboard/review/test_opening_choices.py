@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from backend.schemas.review.designs import DesignGiven, StratumGiven
+from backend.schemas.review.queues import DesignGiven, StratumGiven
 from dashboard.views.review.opening.choices import (
     DESIGN_WORDS,
     SKIP_CHOICES,

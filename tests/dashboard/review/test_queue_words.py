@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from backend.rubrics import find_rubric
-from backend.schemas.review.designs import StratumShown
 from backend.schemas.review.quality import RubricShown
+from backend.schemas.review.queues import StratumShown
 from backend.schemas.review.reports import Measured
 from backend.services.review.rules import QueueRules
 from dashboard.components.frame import Number

@@ -9,7 +9,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from backend.schemas.models import PreflightShown
-from backend.schemas.promotion import PromotionShown
+from backend.schemas.verdicts import PromotionShown
 from dashboard.components.frame import Tag
 from dashboard.components.preflights import check_rows, figures_text, newest_of_each, preflight_tag
 from dashboard.session import CLIENT_KEY

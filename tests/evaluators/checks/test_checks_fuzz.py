@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from evaluators.checks.claims import listed
 from evaluators.checks.grounding import find_claims
-from evaluators.checks.words import listed
 
 PIECES = st.sampled_from(
     [

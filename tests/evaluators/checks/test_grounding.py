@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from evaluators.aggregate import aggregate
+from evaluators.checks.claims import listed
 from evaluators.checks.grounding import find_claims
-from evaluators.checks.words import listed
 from evaluators.registry import METRICS
 from evaluators.types import Sample
 

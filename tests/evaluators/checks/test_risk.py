@@ -11,15 +11,18 @@ from sklearn.ensemble import GradientBoostingClassifier
 from sklearn.metrics import roc_auc_score
 
 from evaluators.checks.risk import (
+    DRIFTED,
+    MODELS,
     RiskModel,
     _curve,
     find_drift,
     fit_risk,
     log_odds,
+    predict_model,
     predict_risk,
     risk_of,
+    score_risk,
 )
-from evaluators.checks.risk_models import MODELS, predict_model
 from evaluators.checks.risk_report import (
     auroc,
     balanced_accuracy,
@@ -28,7 +31,6 @@ from evaluators.checks.risk_report import (
     reliability_curve,
     risk_figures,
 )
-from evaluators.checks.risk_scores import DRIFTED, score_risk
 from evaluators.checks.triage import triage
 from evaluators.errors import CannotCompute, InvalidValues
 from evaluators.types import Score, Span

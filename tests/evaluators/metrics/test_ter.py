@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sacrebleu.metrics.lib_ter import translation_edit_rate
 
-from evaluators.metrics.ter import count_edits
+from evaluators.metrics.edits import count_edits
 
 TEXTS = st.lists(st.sampled_from("abcdefgh"), max_size=24)
 

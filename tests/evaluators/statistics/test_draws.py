@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.stats import binom
 
-from evaluators.statistics import draws
+from evaluators.statistics import bootstrap as draws
 
 
 @pytest.mark.parametrize("clusters", [2, 30, 199, 200, 701, 70_000])

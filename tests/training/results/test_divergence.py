@@ -16,7 +16,7 @@ from tests.fixtures_training import write_small_config
 from tests.training.test_methods import write_config as write_method_config
 from training import sft
 from training.config import partial_dir
-from training.results.divergence import Diverged, StopsWhenDiverged
+from training.divergence import Diverged, StopsWhenDiverged
 from training.weights.folders import last_checkpoint
 
 FULL = {"weights": "full", "lora": {}}

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from training.results.spending import Meter, Spent, cost, read_spent
+from training.results.result import Meter, Spent, cost, read_spent
 
 
 def test_a_second_start_counts_on_top_of_the_first(tmp_path: Path) -> None:

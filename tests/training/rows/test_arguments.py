@@ -14,9 +14,9 @@ from typing import Any
 import pytest
 
 from tests.fixtures_models import write_chat_rows
+from training.assemble import build_trainer, load_tokenizer, resolve_dtype
 from training.config import Dtype, TrainingConfig, TrainingError, parse_config
-from training.results import reporting
-from training.rows.assemble import build_trainer, load_tokenizer, resolve_dtype
+from training.results import result as reporting
 from training.rows.data import read_rows
 from training.rows.encode import encode
 
@@ -108,7 +108,7 @@ def test_the_base_is_held_in_the_precision_and_what_is_trained_in_float32(
 def test_what_is_named_is_told_the_loss(
     tmp_path: Path, tiny_base: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from training.rows.assemble import _common_arguments
+    from training.assemble import _common_arguments
 
     config = configure(tmp_path, tiny_base, report_to=["tensorboard", "mlflow"])
     arguments = _common_arguments(config, half=False, with_validation=False)
@@ -151,7 +151,7 @@ def test_bfloat16_on_a_processor_is_for_bases_where_it_pays(
     found: str,
 ) -> None:
     monkeypatch.setattr("torch.cuda.is_available", lambda: False)
-    monkeypatch.setattr("training.rows.assemble._processor_has_bfloat16", lambda: has)
+    monkeypatch.setattr("training.assemble._processor_has_bfloat16", lambda: has)
     for settings in ({"hidden_size": hidden}, {"text_config": {"hidden_size": hidden}}):
         (tmp_path / "config.json").write_text(json.dumps(settings))
         assert resolve_dtype(Dtype(asked), tmp_path) == found

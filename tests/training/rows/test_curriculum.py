@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 import yaml
 
+from training.assemble import build_trainer, load_tokenizer
 from training.config import TrainingConfig, load_config
-from training.rows.assemble import build_trainer, load_tokenizer
 from training.rows.curriculum import mean_one_weights
 from training.rows.data import DataError, TokenRow, read_rows
 from training.rows.encode import Encoded, encode

@@ -13,8 +13,7 @@ from tests.fixtures_models import TEMPLATE, byte_tokenizer, make_tiny_base
 from tests.fixtures_training import train_and_read, write_small_config
 from training import sft
 from training.results.card import data_warnings
-from training.rows.data import DataError, encode_rows, read_rows
-from training.rows.documents import encode_documents
+from training.rows.data import DataError, encode_documents, encode_rows, read_rows
 from training.rows.preferences import fit_rows, read_labels, read_pairs
 
 SHORT, LONG = "Hi", "word " * 60

@@ -9,11 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.fixtures_models import write_chat_rows
+from training.assemble import build_trainer, load_tokenizer
 from training.config import parse_config
-from training.rows.assemble import build_trainer, load_tokenizer
 from training.rows.data import DataError, DataReport, read_rows
-from training.rows.encode import Encoded, encode
-from training.rows.packing import fill_bins, pack
+from training.rows.encode import Encoded, encode, fill_bins, pack
 
 REPORT = DataReport(rows=2, tokens=4, trained_tokens=4, longest=2, cut=0, dropped=0)
 

@@ -11,11 +11,10 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from training.assemble import build_trainer, load_tokenizer
 from training.config import TrainingConfig
-from training.rows.assemble import build_trainer, load_tokenizer
 from training.rows.data import read_rows
-from training.rows.encode import encode
-from training.rows.parts import part_batch, part_bounds
+from training.rows.encode import encode, part_batch, part_bounds
 
 ANSWERS = ["no", "blue " * 40, "yes", "red and green " * 20, "maybe", "a"]
 

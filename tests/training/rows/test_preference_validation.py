@@ -10,9 +10,9 @@ import pytest
 
 from tests.fixtures_models import tiny_adapter, write_chat_rows
 from tests.fixtures_training import train_and_read, write_small_config
+from training.assemble import build_trainer, load_tokenizer
 from training.config import load_config
-from training.row_losses import mean_loss, read_losses
-from training.rows.assemble import build_trainer, load_tokenizer
+from training.results.intervals import mean_loss, read_losses
 from training.rows.encode import by_length, encode, read_file
 
 GOOD, BAD = "Answer 1", "Answer 6"

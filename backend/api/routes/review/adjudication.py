@@ -11,8 +11,7 @@ from backend.api.deps import PageDep, SessionDep
 from backend.schemas.common import Page
 from backend.schemas.review import quality as shapes
 from backend.services.review.quality import adjudication
-from backend.tables.quality import Adjudication
-from backend.tables.review import Review, SlotState
+from backend.tables.review import Adjudication, Review, SlotState
 from backend.tables.runs import Generation
 
 router = APIRouter(tags=["adjudications"])

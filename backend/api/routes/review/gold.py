@@ -14,7 +14,7 @@ from backend.services.overview import pseudonym_of
 from backend.services.review.quality import gold, gold_contests, gold_items, pauses
 from backend.services.review.quality.adjudication import answers_of
 from backend.services.review.quality.gold_items import GoldRow
-from backend.tables.quality import GoldAnswer, GoldResult
+from backend.tables.review import GoldAnswer, GoldResult
 
 router = APIRouter(tags=["known answers"])
 

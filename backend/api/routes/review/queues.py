@@ -11,8 +11,8 @@ from sqlalchemy.orm import Session
 from backend.api.deps import NowDep, PageDep, ServingDep, SessionDep
 from backend.api.once import OnceDep
 from backend.schemas.common import Page
-from backend.schemas.review import designs
 from backend.schemas.review import desk as desk_shapes
+from backend.schemas.review import queues as designs
 from backend.schemas.review import queues as shapes
 from backend.services import overview, review
 from backend.services.accounts.access import require_in_project

@@ -18,8 +18,8 @@ from backend.schemas.runs import (
     GenerationShown,
     RunModel,
     RunProgress,
+    ScoreShown,
 )
-from backend.schemas.scoring import ScoreShown
 from backend.services import cancelling, overview, queue
 from backend.services.cancelling import Cancellation
 from backend.services.datasets.leaks import acceptance

@@ -13,7 +13,7 @@ from backend.api.deps import CurrentUser, NowDep, ServingDep, SessionDep
 from backend.api.once import OnceDep
 from backend.api.streams import stream_lines
 from backend.schemas.queue import JobCancelled
-from backend.schemas.scoring import (
+from backend.schemas.runs import (
     ClassShown,
     DifferenceShown,
     FigureShown,
@@ -26,7 +26,7 @@ from backend.services import overview, queue
 from backend.services.cancelling import Cancellation, cancel_subjects
 from backend.services.queue import JobKind
 from backend.services.runs import generation, scoring
-from backend.tables.scoring import ScoreRun
+from backend.tables.runs import ScoreRun
 
 router = APIRouter(tags=["scoring"])
 

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from backend.api.deps import ServingDep, SessionDep
 from backend.api.once import OnceDep
 from backend.schemas import verdicts as shapes
-from backend.schemas.scoring import DifferenceShown, FigureShown
+from backend.schemas.runs import DifferenceShown, FigureShown
 from backend.services import overview, projects, review
 from backend.services.accounts.access import require_in_project
 from backend.services.models.versions import find_model

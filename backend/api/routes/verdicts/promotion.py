@@ -9,10 +9,10 @@ from backend.api.deps import CurrentUser, SessionDep
 from backend.api.once import OnceDep
 from backend.api.served import ServedPromotion
 from backend.errors import InvalidInput
-from backend.schemas.promotion import PromotionGiven, PromotionShown
+from backend.schemas.verdicts import PromotionGiven, PromotionShown
 from backend.services import overview
 from backend.services.verdicts import promotion
-from backend.tables.promotion import Promotion
+from backend.tables.verdicts import Promotion
 
 router = APIRouter(tags=["promotion"])
 SHOWN = PromotionShown.model_fields.keys() - {"model", "decided_by", "n_simulated"}

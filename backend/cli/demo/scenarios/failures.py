@@ -14,10 +14,9 @@ import typer
 from sqlalchemy import select
 
 from backend.cli.demo import steps
-from backend.cli.demo.data import import_examples
 from backend.cli.demo.scenarios.claims import Claim, Outcome, claim_of
 from backend.cli.demo.scenarios.steps import describe_arms, review_outputs
-from backend.cli.demo.steps import Demo
+from backend.cli.demo.steps import Demo, import_examples
 from backend.errors import CannotCompute
 
 if TYPE_CHECKING:

@@ -12,11 +12,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from backend.cli.demo import steps
-from backend.cli.demo.data import import_examples
 from backend.cli.demo.scenarios.claims import Claim, Outcome
 from backend.cli.demo.scenarios.ratios import claim_cut
 from backend.cli.demo.scenarios.steps import describe_arms, play_round, review_outputs
-from backend.cli.demo.steps import Demo
+from backend.cli.demo.steps import Demo, import_examples
 
 BAR = """
 name: invented facts

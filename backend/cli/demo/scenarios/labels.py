@@ -15,10 +15,9 @@ import typer
 from sqlalchemy import select
 
 from backend.cli.demo import steps
-from backend.cli.demo.data import import_examples, make_data
 from backend.cli.demo.scenarios.claims import Claim, Outcome, claim_of
 from backend.cli.demo.scenarios.steps import describe_arms, review_outputs
-from backend.cli.demo.steps import Demo
+from backend.cli.demo.steps import Demo, import_examples, make_data
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session

@@ -13,11 +13,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from backend.cli.demo import steps
-from backend.cli.demo.data import import_examples
 from backend.cli.demo.scenarios.claims import Claim, Outcome
 from backend.cli.demo.scenarios.ratios import claim_kept
 from backend.cli.demo.scenarios.steps import describe_arms
-from backend.cli.demo.steps import Demo
+from backend.cli.demo.steps import Demo, import_examples
 from backend.errors import CannotCompute
 
 if TYPE_CHECKING:

@@ -139,8 +139,7 @@ def read_scores(
 ) -> dict[Unit, Scored]:
     """Scores that have a value; an example without a group is a group of its own."""
     from backend.tables.datasets import Example
-    from backend.tables.runs import Generation
-    from backend.tables.scoring import Score
+    from backend.tables.runs import Generation, Score
     from evaluators.types import Score as Scored
 
     query = (

@@ -19,9 +19,8 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from backend.engines.adapters.config import VLLM_RANKS
 from backend.engines.adapters.fit import check_fits_base
-from backend.engines.adapters.folders import read_adapter
+from backend.engines.adapters.folders import VLLM_RANKS, read_adapter
 from backend.engines.base import Engine, Message, ServedModel
 from backend.engines.prompts import decode_prompt, encode_prompt, load_tokenizer
 from backend.errors import StropError

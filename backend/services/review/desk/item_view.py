@@ -28,8 +28,7 @@ from backend.services.review.blind import (
 from backend.services.review.statements import ITEMS, QUEUES, SLOTS, AnyRow
 from backend.tables.datasets import Example
 from backend.tables.review import ReviewItem
-from backend.tables.runs import Generation
-from backend.tables.scoring import Score
+from backend.tables.runs import Generation, Score
 from evaluators.checks.support import Link, find_support
 
 

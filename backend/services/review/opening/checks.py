@@ -20,8 +20,7 @@ from backend.services.review.rules import most_of_one_person
 from backend.services.runs.generation import run_progress
 from backend.tables.accounts import Membership, Role, User
 from backend.tables.review import QueueKind, ReviewQueue, RubricVersion
-from backend.tables.runs import GenerationRun
-from backend.tables.scoring import ScoreRun
+from backend.tables.runs import GenerationRun, ScoreRun
 
 LIBRARY_DEFAULTS = {QueueKind.SINGLE: "summary_faithfulness", QueueKind.PAIR: "blind_pair"}
 PEOPLE_ON_SHARED = 2

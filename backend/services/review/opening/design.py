@@ -45,8 +45,7 @@ from backend.services.review.counted import counts
 from backend.services.review.opening.frames import Candidate, Frame, parse_slice, slices_of
 from backend.tables.datasets import Example
 from backend.tables.review import Review, ReviewItem, ReviewQueue
-from backend.tables.runs import Generation
-from backend.tables.scoring import Score, ScoreRun
+from backend.tables.runs import Generation, Score, ScoreRun
 
 SLICE = "slice:"
 # Checks for what the source does not support; those of one family look at the same thing.

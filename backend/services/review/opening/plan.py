@@ -52,8 +52,7 @@ from backend.services.review.rules import QueueRules
 from backend.tables.accounts import Membership, User
 from backend.tables.datasets import Example, Split
 from backend.tables.review import QueueKind, Review, ReviewItem, ReviewQueue, RubricVersion
-from backend.tables.runs import Generation, GenerationRun
-from backend.tables.scoring import ScoreRun
+from backend.tables.runs import Generation, GenerationRun, ScoreRun
 
 LEAST_TIMED = 5
 

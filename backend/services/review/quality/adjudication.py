@@ -51,8 +51,8 @@ from backend.services.review.blind import mask_answer, mask_text, masked_terms_o
 from backend.services.review.counted import counts
 from backend.services.review.lease import add_slot, lock_item
 from backend.services.review.rules import QueueRules
-from backend.tables.quality import Adjudication
 from backend.tables.review import (
+    Adjudication,
     Preference,
     Purpose,
     Rating,

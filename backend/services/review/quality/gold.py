@@ -46,8 +46,15 @@ from backend.services.review.quality.adjudication import WINNER, answers_of, dis
 from backend.services.review.quality.pauses import apply_bound
 from backend.services.review.rules import QueueRules, rules_from
 from backend.services.review.statements import MEMBERS
-from backend.tables.quality import GoldAnswer, GoldResult
-from backend.tables.review import Purpose, QueueKind, Review, ReviewItem, Winner
+from backend.tables.review import (
+    GoldAnswer,
+    GoldResult,
+    Purpose,
+    QueueKind,
+    Review,
+    ReviewItem,
+    Winner,
+)
 
 PARTS = ("ratings", "tolerance", "winner")
 DECIDED = (Winner.A, Winner.B, Winner.TIE, Winner.BOTH_BAD)

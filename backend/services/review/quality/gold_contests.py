@@ -20,8 +20,7 @@ from backend.services.review.answer import refuse_unstorable_text
 from backend.services.review.quality.pauses import results_that_count, undo_pause
 from backend.services.review.rules import rules_from
 from backend.services.review.statements import MEMBERS
-from backend.tables.quality import GoldAnswer, GoldResult
-from backend.tables.review import QueueMember, ReviewItem
+from backend.tables.review import GoldAnswer, GoldResult, QueueMember, ReviewItem
 
 MAX_REASON = 2_000
 MOST_SETTLED = 100

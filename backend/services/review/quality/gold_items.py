@@ -25,8 +25,10 @@ from backend.services.review.quality.adjudication import WINNER, answers_of
 from backend.services.review.quality.gold import check_known
 from backend.services.review.queues import get_queue, rubric_of
 from backend.tables.datasets import Example
-from backend.tables.quality import Adjudication, GoldAnswer, GoldResult
 from backend.tables.review import (
+    Adjudication,
+    GoldAnswer,
+    GoldResult,
     Purpose,
     QueueKind,
     Review,

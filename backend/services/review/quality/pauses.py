@@ -20,8 +20,7 @@ from backend.errors import Conflict, InvalidInput, NotFound
 from backend.services.review.rules import QueueRules
 from backend.services.review.statements import MEMBERS
 from backend.tables.accounts import User
-from backend.tables.quality import GoldAnswer, GoldResult
-from backend.tables.review import QueueMember, ReviewItem
+from backend.tables.review import GoldAnswer, GoldResult, QueueMember, ReviewItem
 from evaluators.statistics.intervals import wilson
 
 PAUSE_LEVEL = 0.80  # two-sided, so that 10% lie above the upper end

@@ -21,8 +21,15 @@ from backend.services.review.reports.effects import cluster_name
 from backend.services.review.reports.measured import Measured, of_figure, unknown
 from backend.tables.accounts import User
 from backend.tables.datasets import Example
-from backend.tables.quality import Adjudication
-from backend.tables.review import Preference, QueueKind, Rating, Review, ReviewItem, ReviewQueue
+from backend.tables.review import (
+    Adjudication,
+    Preference,
+    QueueKind,
+    Rating,
+    Review,
+    ReviewItem,
+    ReviewQueue,
+)
 from backend.tables.runs import Generation
 
 if TYPE_CHECKING:

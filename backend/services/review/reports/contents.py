@@ -31,8 +31,7 @@ from backend.tables.review import (
     ReviewState,
     RubricVersion,
 )
-from backend.tables.runs import Generation, GenerationRun
-from backend.tables.scoring import Score
+from backend.tables.runs import Generation, GenerationRun, Score
 
 ITEMS_PER_PAGE = 100
 

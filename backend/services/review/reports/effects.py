@@ -27,8 +27,9 @@ from backend.services.review.reports.slopes import Slope, slope_within
 from backend.services.review.reports.votes import Vote, queue_votes
 from backend.tables.accounts import User
 from backend.tables.datasets import Example
-from backend.tables.quality import GoldAnswer, GoldResult
 from backend.tables.review import (
+    GoldAnswer,
+    GoldResult,
     Purpose,
     QueueKind,
     Rating,

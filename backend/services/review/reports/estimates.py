@@ -45,8 +45,7 @@ from backend.services.review.reports.measured import (
 from backend.tables.datasets import Example
 from backend.tables.models import ModelVersion
 from backend.tables.review import Purpose, QueueKind, Rating, Review, ReviewItem, ReviewQueue
-from backend.tables.runs import Generation
-from backend.tables.scoring import Score, ScoreRun
+from backend.tables.runs import Generation, Score, ScoreRun
 
 if TYPE_CHECKING:
     pass

@@ -19,8 +19,15 @@ from backend.services.review.reports.effects import ReviewRow, finished_rows
 from backend.services.review.reports.measured import Measured, mean_of, share_of, unknown
 from backend.services.review.reports.votes import queue_votes
 from backend.tables.accounts import User
-from backend.tables.quality import GoldAnswer, GoldResult
-from backend.tables.review import QueueKind, QueueMember, ReviewItem, ReviewQueue, ReviewState
+from backend.tables.review import (
+    GoldAnswer,
+    GoldResult,
+    QueueKind,
+    QueueMember,
+    ReviewItem,
+    ReviewQueue,
+    ReviewState,
+)
 
 FEW = 10
 FAST = 1 / 3

@@ -2,6 +2,8 @@
 
 The whole desk is a fragment: a click runs this and nothing around it, and a submit is one run that
 sends the answer, claims the next item and draws it. Each outcome is a screen of its own.
+
+The left pane: how far the queue is, whether the draft is saved, and one's own answers.
 """
 
 from __future__ import annotations
@@ -33,7 +35,14 @@ from dashboard.views.review.desk.screens import (
     show_paused,
     show_share,
 )
-from dashboard.views.review.desk.state import Desk, Screen, has_words, lose_item, take_next, tick
+from dashboard.views.review.desk.state import (
+    Desk,
+    Screen,
+    has_words,
+    lose_item,
+    take_next,
+    tick,
+)
 
 STYLE = Path(__file__).parents[3] / "components" / "desk.css"
 HEARTBEAT_FOR = timedelta(minutes=30)

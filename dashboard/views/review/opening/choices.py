@@ -5,9 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from backend.schemas.review.designs import AssignmentGiven, DesignGiven, DesignKind, StratumGiven
 from backend.schemas.review.desk import QueueKindName
-from backend.schemas.review.queues import ReviewQueueGiven
+from backend.schemas.review.queues import (
+    AssignmentGiven,
+    DesignGiven,
+    DesignKind,
+    ReviewQueueGiven,
+    StratumGiven,
+)
 
 KIND_WORDS: dict[QueueKindName, str] = {
     "single": "Rate and correct single outputs",

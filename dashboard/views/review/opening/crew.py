@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import streamlit as st
 
-from backend.schemas.review.designs import OpeningDefaults
+from backend.schemas.review.queues import OpeningDefaults
 from dashboard.components.marked_text import plain
 from dashboard.session import current_client, current_project
 from dashboard.views.review.opening.choices import Crew

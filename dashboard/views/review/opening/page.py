@@ -11,9 +11,8 @@ from typing import Any
 
 import streamlit as st
 
-from backend.schemas.review.designs import DesignKind, DesignShown, DrawnExample
 from backend.schemas.review.desk import QueueKindName
-from backend.schemas.review.queues import ReviewQueueGiven
+from backend.schemas.review.queues import DesignKind, DesignShown, DrawnExample, ReviewQueueGiven
 from backend.schemas.runs import GenerationRunShown
 from dashboard.components.address import address_of
 from dashboard.components.frame import (

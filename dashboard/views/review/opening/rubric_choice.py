@@ -8,9 +8,9 @@ import streamlit as st
 
 from backend.errors import InvalidInput
 from backend.rubrics import Rubric, dump_rubric, find_rubric, library_names
-from backend.schemas.review.designs import OpeningDefaults
 from backend.schemas.review.desk import QueueKindName
 from backend.schemas.review.quality import RubricShown
+from backend.schemas.review.queues import OpeningDefaults
 from dashboard.components.frame import Cell, problems_shown, show_done, table_html
 from dashboard.session import current_client, current_project
 

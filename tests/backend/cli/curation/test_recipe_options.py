@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from backend.cli.curation.recipe_options import recipe_of
+from backend.cli.curation.sets import recipe_of
 from backend.errors import InvalidInput
 from backend.services.curation import parse_recipe
 

@@ -17,9 +17,9 @@ from backend.services.runs import scoring
 from backend.tables.accounts import User
 from backend.tables.curation import TrainingSet
 from backend.tables.datasets import Example
-from backend.tables.promotion import Promotion
 from backend.tables.rounds import Round
 from backend.tables.training import TrainingRun
+from backend.tables.verdicts import Promotion
 from tests.fixtures_scenarios import StandInDemo, settings_in, stand_in_demo
 
 WRONG = {"base": 10, "round1": 2, "round2": 1}  # of ten summaries

@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import select
 
 from backend.cli import main
-from backend.cli.review.options import parse_stratum, read_rules
+from backend.cli.review.open import parse_stratum, read_rules
 from backend.db import connect
 from backend.errors import InvalidInput
 from backend.services import review

@@ -13,7 +13,7 @@ from backend.db import connect
 from backend.rubrics import dump_rubric, find_rubric
 from backend.services.review.quality.gold_contests import contest
 from backend.settings import Settings
-from backend.tables.quality import GoldResult
+from backend.tables.review import GoldResult
 from tests.fixtures_quality import answer_next, open_with
 from tests.fixtures_review import BAD, GOOD, NOW, Desk, build_desk
 

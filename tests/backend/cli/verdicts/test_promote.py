@@ -13,7 +13,7 @@ from backend.db import connect
 from backend.services.accounts.users import create_user
 from backend.services.models.versions import alias_target
 from backend.settings import Settings
-from backend.tables.promotion import Promotion
+from backend.tables.verdicts import Promotion
 from tests.fixtures_trial import GOOD_BAR, Trial
 
 Strop = Callable[..., int]

@@ -12,9 +12,8 @@ import aiohttp
 import pytest
 
 from backend.engines.base import GenerationRequest, SamplingParams, ServedModel
-from backend.engines.vllm.answers import read_answer
 from backend.engines.vllm.engine import VllmEngine
-from backend.engines.vllm.server import Retries, VllmServer
+from backend.engines.vllm.server import Retries, VllmServer, read_answer
 from backend.errors import EngineError, EngineUnavailable, UnknownAdapter
 from tests.backend.engines.scripted_server import ScriptedServer, Step
 from tests.fixtures_worker import wait_for

@@ -15,11 +15,10 @@ from backend.services.review.desk.revise import withdraw_review
 from backend.tables.curation import TrainingSet
 from backend.tables.models import ModelVersion
 from backend.tables.projects import SuccessManifest
-from backend.tables.promotion import Promotion
 from backend.tables.review import Review, ReviewQueue
-from backend.tables.scoring import ScoreRun
+from backend.tables.runs import ScoreRun
 from backend.tables.training import TrainingRun
-from backend.tables.verdicts import Comparison
+from backend.tables.verdicts import Comparison, Promotion
 from tests.fixtures_review import BAD, NOW, Desk, build_desk, review_next
 
 

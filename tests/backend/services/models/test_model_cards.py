@@ -15,8 +15,7 @@ from backend.services.verdicts.promotion import decide_promotion
 from backend.tables.curation import TrainingSet
 from backend.tables.models import ModelVersion
 from backend.tables.projects import SuccessManifest
-from backend.tables.runs import GenerationRun
-from backend.tables.scoring import ScoreRun
+from backend.tables.runs import GenerationRun, ScoreRun
 from backend.tables.training import TrainingRun
 from backend.tables.verdicts import Comparison
 from tests.fixtures_runs import Laid, lay_down_project, lay_down_run

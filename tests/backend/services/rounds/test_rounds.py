@@ -33,14 +33,12 @@ from backend.tables.accounts import User
 from backend.tables.curation import Replay, TrainingSet
 from backend.tables.datasets import Example
 from backend.tables.models import ModelVersion
-from backend.tables.promotion import Promotion
 from backend.tables.queue import Job, JobState
 from backend.tables.review import ReviewItem, ReviewQueue
 from backend.tables.rounds import Round
-from backend.tables.runs import GenerationRun
-from backend.tables.scoring import ScoreRun
+from backend.tables.runs import GenerationRun, ScoreRun
 from backend.tables.training import TrainingRun
-from backend.tables.verdicts import Comparison
+from backend.tables.verdicts import Comparison, Promotion
 from tests.fixtures_review import BAD, NOW, Desk, build_desk, review_next, submit
 from tests.fixtures_runs import lay_down_preflight
 

@@ -16,8 +16,7 @@ from backend.services.verdicts.detail import describe_comparison
 from backend.tables.datasets import Example
 from backend.tables.projects import SuccessManifest
 from backend.tables.rounds import Round
-from backend.tables.runs import Generation
-from backend.tables.scoring import Score
+from backend.tables.runs import Generation, Score
 from backend.tables.verdicts import Comparison
 from tests.fixtures_trial import GOOD_BAR, Trial
 

@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 from backend.engines.base import GenerationResult
 from backend.errors import CannotCompute, InvalidInput, NotFound
 from backend.services.runs import generation, scoring
-from backend.tables.scoring import Score
+from backend.tables.runs import Score
 from tests.fixtures_runs import Laid, lay_down_project, lay_down_run
 
 

@@ -23,8 +23,8 @@ from backend.tables.curation import TrainingSet, TrainingSetRow
 from backend.tables.datasets import Example
 from backend.tables.models import ModelVersion
 from backend.tables.projects import SuccessManifest
-from backend.tables.promotion import Promotion
 from backend.tables.training import TrainingRun
+from backend.tables.verdicts import Promotion
 from tests.fixtures_runs import lay_down_project
 from training.config import load_config
 

@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session, sessionmaker
 
 from backend.cli import main
 from backend.errors import CannotCompute, Conflict, InvalidInput, NotFound
-from backend.schemas.manifests import ManifestLine
+from backend.schemas.projects import ManifestLine
 from backend.services import review
 from backend.services.datasets.versions import import_dataset
 from backend.services.projects import set_manifest
@@ -17,8 +17,7 @@ from backend.services.verdicts.verdict import change_since_training, judge_line
 from backend.settings import Settings
 from backend.tables.models import ModelVersion
 from backend.tables.review import ReviewItem, ReviewQueue
-from backend.tables.runs import Generation
-from backend.tables.scoring import ScoreRun
+from backend.tables.runs import Generation, ScoreRun
 from backend.tables.verdicts import Comparison
 from tests.fixtures_review import (
     Desk,

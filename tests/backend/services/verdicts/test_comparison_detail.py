@@ -12,9 +12,8 @@ from backend.errors import CannotCompute
 from backend.services.projects import parse_manifest
 from backend.services.runs.slices import Flips, SlicedFigure, find_flips, sliced_figures
 from backend.services.verdicts.detail import describe_comparison
-from backend.tables.promotion import Promotion
 from backend.tables.runs import Generation
-from backend.tables.verdicts import Comparison
+from backend.tables.verdicts import Comparison, Promotion
 from tests.fixtures_trial import GOOD_BAR, Trial
 
 PRICED = GOOD_BAR + "price: {prompt: 1, completion: 2, currency: EUR}\n"

@@ -21,10 +21,8 @@ from backend.services.verdicts.verdict import Verdict
 from backend.tables.accounts import Role
 from backend.tables.datasets import Dataset, DatasetVersion
 from backend.tables.models import ModelVersion, Preflight
-from backend.tables.promotion import Promotion, PromotionAction
-from backend.tables.runs import GenerationRun, GenerationRunModel
-from backend.tables.scoring import ScoreRun
-from backend.tables.verdicts import Comparison
+from backend.tables.runs import GenerationRun, GenerationRunModel, ScoreRun
+from backend.tables.verdicts import Comparison, Promotion, PromotionAction
 
 BAR = "name: desk\nlines: [{metric: f1, threshold: 0.7}]"
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 from pydantic import ValidationError
 
-from backend.schemas.manifests import ManifestLine
+from backend.schemas.projects import ManifestLine
 from backend.services.projects import manifest_digest, parse_manifest
 from backend.services.verdicts.verdict import (
     Evidence,

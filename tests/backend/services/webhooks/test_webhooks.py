@@ -14,7 +14,7 @@ from sqlalchemy import event, select, text
 from sqlalchemy.orm import Session, sessionmaker
 
 from backend.errors import Conflict, InvalidInput, NotFound, UnknownName
-from backend.services.webhooks import deliveries as webhook_deliveries
+from backend.services.webhooks import hooks as webhook_deliveries
 from backend.services.webhooks import hooks as webhooks
 from backend.services.webhooks.hooks import Event
 from backend.tables.review import Review, ReviewQueue

@@ -16,8 +16,15 @@ from backend.services.review.blind import mask_text, names_that_tell, unmask_tex
 from backend.services.review.quality import adjudication, gold
 from backend.services.webhooks import hooks as webhooks
 from backend.tables.accounts import User
-from backend.tables.quality import Adjudication, GoldAnswer
-from backend.tables.review import Correction, QueueMember, Review, ReviewItem, ReviewSlot
+from backend.tables.review import (
+    Adjudication,
+    Correction,
+    GoldAnswer,
+    QueueMember,
+    Review,
+    ReviewItem,
+    ReviewSlot,
+)
 from backend.tables.webhooks import WebhookDelivery
 from tests.fixtures_review import BAD, GOOD, NOW, SEAL, Desk, build_desk, submit
 

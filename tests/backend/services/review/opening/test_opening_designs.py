@@ -25,8 +25,7 @@ from backend.services.review.opening.plan import Assignment, members_of_groups
 from backend.services.review.rules import QueueRules
 from backend.tables.accounts import Membership
 from backend.tables.review import Review, ReviewItem, ReviewQueue, ReviewSlot
-from backend.tables.runs import Generation
-from backend.tables.scoring import Score, ScoreRun
+from backend.tables.runs import Generation, Score, ScoreRun
 from tests.fixtures_review import GOOD, Desk, build_desk, review_next
 
 ACTIVE = DesignKind.ACTIVE

@@ -16,8 +16,7 @@ from backend.services.review.desk.claim import Nothing
 from backend.services.review.quality import adjudication, gold_items
 from backend.services.review.rules import QueueRules
 from backend.tables.accounts import User
-from backend.tables.quality import Adjudication
-from backend.tables.review import Review, ReviewQueue
+from backend.tables.review import Adjudication, Review, ReviewQueue
 from tests.fixtures_quality import answer_next, open_with
 from tests.fixtures_review import BAD, GOOD, NOW, Desk, build_desk, submit
 

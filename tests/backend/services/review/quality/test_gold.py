@@ -16,8 +16,7 @@ from backend.services.review.desk.claim import Nothing, Reason
 from backend.services.review.quality import gold, pauses
 from backend.services.review.quality.gold_items import GoldRow, add_gold
 from backend.services.review.rules import QueueRules
-from backend.tables.quality import GoldResult
-from backend.tables.review import QueueMember, ReviewItem, ReviewQueue
+from backend.tables.review import GoldResult, QueueMember, ReviewItem, ReviewQueue
 from tests.fixtures_quality import (
     add_known,
     answer_next,

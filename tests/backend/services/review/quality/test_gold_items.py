@@ -16,8 +16,14 @@ from backend.services.review.lease import add_slot
 from backend.services.review.quality import gold_contests, gold_items, pauses
 from backend.services.review.quality.gold import feedback_on
 from backend.services.review.quality.gold_items import GoldRow, add_gold
-from backend.tables.quality import GoldResult
-from backend.tables.review import SLOT_IDS, Purpose, QueueMember, ReviewQueue, ReviewSlot
+from backend.tables.review import (
+    SLOT_IDS,
+    GoldResult,
+    Purpose,
+    QueueMember,
+    ReviewQueue,
+    ReviewSlot,
+)
 from tests.fixtures_quality import KNOWN, add_known, answer_next, open_with, outputs_of
 from tests.fixtures_review import BAD, GOOD, NOW, Desk, build_desk
 

@@ -15,8 +15,7 @@ from backend.services.review import Answer, Claim
 from backend.services.review.quality.gold_contests import withdraw_gold
 from backend.services.review.quality.gold_items import GoldRow, add_gold
 from backend.services.review.quality.pauses import results_that_count
-from backend.tables.quality import Adjudication, GoldAnswer
-from backend.tables.review import QueueMember, ReviewItem
+from backend.tables.review import Adjudication, GoldAnswer, QueueMember, ReviewItem
 from tests.fixtures_quality import KNOWN, add_known, answer_next, open_with, outputs_of
 from tests.fixtures_review import BAD, GOOD, NOW, Desk, build_desk
 

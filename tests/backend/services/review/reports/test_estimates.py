@@ -16,8 +16,7 @@ from backend.services.review import Answer, QueueRules
 from backend.services.review.opening.design import DesignKind, SamplingDesign, Target
 from backend.services.review.reports.estimates import CriterionEstimate, queue_estimates
 from backend.tables.review import Purpose, Review, ReviewItem, ReviewQueue
-from backend.tables.runs import Generation
-from backend.tables.scoring import Score, ScoreRun
+from backend.tables.runs import Generation, Score, ScoreRun
 from evaluators.statistics.prediction_powered import estimate_mean
 from tests.fixtures_review import BAD, GOOD, NOW, Desk, build_desk, review_next
 

@@ -19,8 +19,7 @@ from backend.services.review.reports.measured import Measured, mean_of, share_of
 from backend.services.review.reports.progress import forecast_finish, queue_report
 from backend.services.review.reports.reviewers import reviewer_quality
 from backend.services.review.reports.slopes import slope_within
-from backend.tables.quality import GoldAnswer, GoldResult
-from backend.tables.review import Purpose, Review, ReviewItem, ReviewQueue
+from backend.tables.review import GoldAnswer, GoldResult, Purpose, Review, ReviewItem, ReviewQueue
 from tests.fixtures_review import BAD, GOOD, NOW, Desk, build_desk, review_next
 
 DAY = date(2026, 5, 4)

@@ -195,7 +195,7 @@ def _common_arguments(
         lr_scheduler_type=_SCHEDULERS[config.scheduler],
         logging_steps=config.log_every,
         logging_first_step=True,
-        logging_nan_inf_filter=False,  # such a loss ends the training: training.results.divergence
+        logging_nan_inf_filter=False,  # such a loss ends the training: training.divergence
         load_best_model_at_end=config.early_stopping_patience is not None,
         metric_for_best_model="eval_loss" if with_validation else None,
         greater_is_better=False if with_validation else None,
