@@ -1,7 +1,8 @@
 """Fixtures that every test may use: databases on a migrated schema, settings in a fresh folder.
 
 `sessions` runs a test on SQLite and on PostgreSQL; `sqlite_sessions` on SQLite only. Each test gets
-a database of its own, copied from a template that the migrations made once.
+an empty, migrated database: a copy of a SQLite file, or the one of PostgreSQL emptied after the
+test before.
 """
 
 from __future__ import annotations
@@ -23,7 +24,13 @@ from xdist.scheduler import LoadScopeScheduling
 from backend.db import migrate, open_database, session_factory
 from backend.settings import Settings
 from tests.fixtures_models import tiny_base  # noqa: F401
-from tests.fixtures_postgres import URL_VARIABLE, find_binaries, running_postgres
+from tests.fixtures_postgres import (
+    URL_VARIABLE,
+    empty_postgres,
+    find_binaries,
+    running_postgres,
+    schema_of,
+)
 
 hypothesis.settings.register_profile(  # the same examples in every run, however slow the machine
     "repeatable",
@@ -119,13 +126,34 @@ def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-@pytest.fixture
-def postgres_url(postgres_server: str, postgres_template: str) -> Iterator[str]:
-    """URL of an empty, migrated PostgreSQL database of the test's own."""
+@pytest.fixture(scope="session")
+def postgres_database(postgres_server: str, postgres_template: str) -> Iterator[str]:
+    """URL of the one PostgreSQL database that the tests of a process share, one after the other."""
     name = f"strop_{uuid4().hex[:12]}"
     _execute(postgres_server, f"CREATE DATABASE {name} TEMPLATE {postgres_template}")
     yield _database(postgres_server, name)
     _execute(postgres_server, f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture(scope="session")
+def postgres_schema(postgres_server: str, postgres_template: str) -> str:
+    """What the migrations make, in words."""
+    return schema_of(_database(postgres_server, postgres_template))
+
+
+@pytest.fixture
+def postgres_url(
+    postgres_server: str, postgres_template: str, postgres_database: str, postgres_schema: str
+) -> Iterator[str]:
+    """URL of an empty, migrated PostgreSQL database; emptied after the test, whatever it left.
+
+    A test that changes the schema gets the database made anew for the next one.
+    """
+    yield postgres_database
+    if empty_postgres(postgres_database) != postgres_schema:
+        name = postgres_database.rpartition("/")[2]
+        _execute(postgres_server, f"DROP DATABASE {name} WITH (FORCE)")
+        _execute(postgres_server, f"CREATE DATABASE {name} TEMPLATE {postgres_template}")
 
 
 @pytest.fixture

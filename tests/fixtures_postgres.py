@@ -90,3 +90,62 @@ def running_postgres(binaries: Path) -> Iterator[str]:
         process.terminate()
         process.wait(timeout=120)
         shutil.rmtree(folder, ignore_errors=True)
+
+
+EMPTY = """
+DO $$
+DECLARE
+    held record;
+    filled boolean;
+BEGIN
+    PERFORM pg_terminate_backend(pid) FROM pg_stat_activity
+        WHERE datname = current_database() AND pid <> pg_backend_pid();
+    FOR held IN SELECT schemaname, tablename FROM pg_tables
+        WHERE schemaname = 'public' AND tablename <> 'alembic_version'
+    LOOP
+        EXECUTE format('SELECT EXISTS (SELECT FROM %I.%I)', held.schemaname, held.tablename)
+            INTO filled;
+        IF filled THEN
+            EXECUTE format('TRUNCATE %I.%I CASCADE', held.schemaname, held.tablename);
+        END IF;
+    END LOOP;
+    FOR held IN SELECT schemaname, sequencename FROM pg_sequences WHERE last_value IS NOT NULL
+    LOOP
+        EXECUTE format('ALTER SEQUENCE %I.%I RESTART', held.schemaname, held.sequencename);
+    END LOOP;
+    FOR held IN SELECT nspname FROM pg_namespace
+        WHERE nspname NOT IN ('public', 'information_schema') AND nspname NOT LIKE 'pg\\_%'
+    LOOP
+        EXECUTE format('DROP SCHEMA %I CASCADE', held.nspname);
+    END LOOP;
+END $$
+"""
+SCHEMA = """
+SELECT string_agg(line, chr(10) ORDER BY line) FROM (
+    SELECT format('%s.%s %s %s %s', table_name, column_name, data_type, is_nullable, column_default)
+        AS line FROM information_schema.columns WHERE table_schema = 'public'
+    UNION ALL SELECT indexdef FROM pg_indexes WHERE schemaname = 'public'
+    UNION ALL SELECT format('%s %s', tgrelid::regclass, tgname) FROM pg_trigger
+    UNION ALL SELECT 'version ' || version_num FROM alembic_version
+) AS lines
+"""
+
+
+def empty_postgres(url: str) -> str:
+    """Take all rows out of a database, numbers from the start; returns its schema in words.
+
+    What other connections still do there is ended.
+    """
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute(EMPTY)
+    return schema_of(url)
+
+
+def schema_of(url: str) -> str:
+    """Columns, indexes, triggers and version of a database, to compare; empty where it has none."""
+    with psycopg.connect(url, autocommit=True) as connection:
+        try:
+            row = connection.execute(SCHEMA).fetchone()
+        except psycopg.errors.UndefinedTable:
+            return ""
+    return str(row[0]) if row else ""
