@@ -1,0 +1,217 @@
+"""The house in numbers: size, order and reach of the code, at this checkout or at a revision.
+
+    python -m tests.house                     a table of what is here
+    python -m tests.house --against 09fb884   the same beside a revision
+
+`tests/test_house.py` holds what must not grow. Hops are traced: a claim and a submit are made on
+SQLite, and the modules of `backend.services` in which a function ran are counted.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ast
+import subprocess
+import sys
+import tempfile
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+PACKAGES = ("backend", "dashboard", "evaluators", "training")
+LONG_FUNCTION = 60
+LONG_MODULE = 500
+FULL_FOLDER = 12
+
+
+def modules(root: Path, package: str) -> list[Path]:
+    """Python files of a package."""
+    return sorted((root / package).rglob("*.py"))
+
+
+def lines_of(files: list[Path]) -> int:
+    """Lines, blank ones and comments included."""
+    return sum(len(file.read_text("utf-8").splitlines()) for file in files)
+
+
+def functions(tree: ast.AST) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:
+    """Every function and method."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            yield node
+
+
+def measure(root: Path) -> dict[str, int]:
+    """Every number by its name."""
+    found: dict[str, int] = {}
+    source = [file for package in PACKAGES for file in modules(root, package)]
+    trees = {file: ast.parse(file.read_text("utf-8")) for file in source}
+    for package in PACKAGES:
+        found[f"lines of {package}"] = lines_of(modules(root, package))
+    found["lines of source"] = lines_of(source)
+    found["lines of tests"] = lines_of(modules(root, "tests"))
+    found["modules"] = len(source)
+    found["modules over 500 lines"] = sum(lines_of([file]) > LONG_MODULE for file in source)
+    found["functions over 60 lines"] = sum(
+        (one.end_lineno or one.lineno) - one.lineno >= LONG_FUNCTION
+        for tree in trees.values()
+        for one in functions(tree)
+    )
+    folders = Counter(file.parent for file in source if file.name != "__init__.py")
+    found["folders with more than a dozen modules"] = sum(n > FULL_FOLDER for n in folders.values())
+    classes = Counter(
+        node.name
+        for tree in trees.values()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ClassDef)
+    )
+    found["class names that exist twice"] = sum(n > 1 for n in classes.values())
+    found["import cycles, packages of every level"] = len(cycles(root, trees))
+    found["bytes of README.md"] = (root / "README.md").stat().st_size
+    return found
+
+
+def cycles(root: Path, trees: dict[Path, ast.Module]) -> list[list[str]]:
+    """Groups of modules, or of packages beside each other, that import one another.
+
+    Only imports at the head of a module count: those within functions are made for a reason.
+    """
+    names = {_name(root, file): tree for file, tree in trees.items()}
+    found: list[list[str]] = []
+    parents = {name.rpartition(".")[0] for name in names}
+    for parent in sorted(parents | {p.rpartition(".")[0] for p in parents}):
+        edges: dict[str, set[str]] = {}
+        for name, tree in names.items():
+            here = _child(parent, name)
+            for imported in _imports(tree, names):
+                there = _child(parent, imported)
+                if here and there and here != there:
+                    edges.setdefault(here, set()).add(there)
+        found += _knots(edges)
+    return found
+
+
+def _name(root: Path, file: Path) -> str:
+    parts = file.relative_to(root).with_suffix("").parts
+    return ".".join(part for part in parts if part != "__init__")
+
+
+def _child(parent: str, name: str) -> str | None:
+    if not parent:
+        return name.partition(".")[0]
+    if not name.startswith(parent + "."):
+        return None
+    return f"{parent}.{name.removeprefix(parent + '.').partition('.')[0]}"
+
+
+def _imports(tree: ast.Module, names: dict[str, ast.Module]) -> Iterator[str]:
+    for node in tree.body:
+        if isinstance(node, ast.ImportFrom) and node.module:
+            for alias in node.names:
+                full = f"{node.module}.{alias.name}"
+                yield full if full in names else node.module
+        elif isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+
+
+def _knots(edges: dict[str, set[str]]) -> list[list[str]]:
+    """Strongly connected groups of more than one (Tarjan 1972, by reach: the graphs are small)."""
+    reach = {node: _reached(edges, node) for node in edges}
+    seen: set[str] = set()
+    knots = []
+    for node in sorted(edges):
+        knot = {other for other in reach[node] if node in reach.get(other, set())}
+        if node not in seen and len(knot) > 1:
+            knots.append(sorted(knot))
+            seen |= knot
+    return knots
+
+
+def _reached(edges: dict[str, set[str]], start: str) -> set[str]:
+    found: set[str] = set()
+    waiting = [start]
+    while waiting:
+        for other in edges.get(waiting.pop(), set()) - found:
+            found.add(other)
+            waiting.append(other)
+    return found
+
+
+TRACE = """
+import sys
+from pathlib import Path
+from backend.db import migrate, open_database, session_factory
+from tests.fixtures_review import GOOD, NOW, build_desk
+from backend.services import review
+import backend.services as services
+
+folder = Path(sys.argv[1])
+url = f"sqlite:///{folder / 'strop.db'}"
+migrate(url)
+root = str(Path(services.__file__).parent)
+
+
+def traced(act):
+    seen = set()
+
+    def note(frame, event, _):
+        name = frame.f_code.co_filename
+        if event == "call" and name.startswith(root) and frame.f_code.co_name != "<module>":
+            seen.add(name)
+
+    sys.setprofile(note)
+    try:
+        result = act()
+    finally:
+        sys.setprofile(None)
+    return result, len(seen)
+
+
+with session_factory(open_database(url))() as session:
+    desk = build_desk(session)
+    queue = desk.open(session)
+    user = desk.experts[0]
+    take = lambda: review.claim_review_item(session, queue.id, user.id, now=NOW)
+    give = lambda claim: review.submit_review(
+        session, slot_id=claim.slot_id, version=claim.version, user_id=user.id,
+        answer=review.Answer(GOOD), now=NOW)
+    give(take())
+    claim, claimed = traced(take)
+    _, submitted = traced(lambda: give(claim))
+    print(claimed, submitted)
+"""
+
+
+def hops(root: Path) -> dict[str, int]:
+    """How many modules of services a claim and a submit run through; empty if they cannot run."""
+    with tempfile.TemporaryDirectory() as folder:
+        command = [sys.executable, "-c", TRACE, folder]
+        done = subprocess.run(command, cwd=root, capture_output=True, text=True, timeout=300)
+    if done.returncode:
+        return {}
+    claimed, submitted = map(int, done.stdout.split()[-2:])
+    return {"modules of a claim": claimed, "modules of a submit": submitted}
+
+
+def main() -> None:
+    """Print the table."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--against", help="a revision to stand beside")
+    arguments = parser.parse_args()
+    now, before = measure(ROOT) | hops(ROOT), dict[str, int]()
+    if arguments.against:
+        with tempfile.TemporaryDirectory() as folder:
+            add = ["git", "worktree", "add", "-q", "--detach", folder, arguments.against]
+            subprocess.run(add, cwd=ROOT, check=True)
+            try:
+                before = measure(Path(folder)) | hops(Path(folder))
+            finally:
+                remove = ["git", "worktree", "remove", "--force", folder]
+                subprocess.run(remove, cwd=ROOT, check=True)
+    for name, value in now.items():
+        print(f"{name:<42} {before.get(name, ''):>8} {value:>8}")
+
+
+if __name__ == "__main__":
+    main()
