@@ -61,7 +61,7 @@ def person_here() -> Me:
     """
     known: Me | None = st.session_state.get(PERSON_KEY)
     try:
-        me = current_client().me()
+        me = current_client().accounts.me()
     except NotAuthenticated:
         if known is None:
             raise
@@ -84,7 +84,7 @@ def sign_in_ended() -> bool:
 def my_queues() -> list[ReviewQueueForMe]:
     """The queues of the person; as they were when the sign-in has ended."""
     if not sign_in_ended():
-        st.session_state[QUEUES_KEY] = current_client().my_queues()
+        st.session_state[QUEUES_KEY] = current_client().desk.queues()
     queues: list[ReviewQueueForMe] = st.session_state.get(QUEUES_KEY, [])
     return queues
 

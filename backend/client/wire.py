@@ -76,36 +76,44 @@ class Wire:
         """Close the connections."""
         self._http.close()
 
-    def _get(self, shape: type[Shape], path: str, **query: Any) -> Shape:
-        return _read(shape, self._send("GET", path, query=query))
+    def get(self, shape: type[Shape], path: str, **query: Any) -> Shape:
+        return _read(shape, self.send("GET", path, query=query))
 
-    def _get_list(self, shape: type[Shape], path: str, **query: Any) -> list[Shape]:
-        response = self._send("GET", path, query=query)
+    def get_list(self, shape: type[Shape], path: str, **query: Any) -> list[Shape]:
+        response = self.send("GET", path, query=query)
         rows: list[Shape] = _validated(TypeAdapter(list[shape]), response)  # type: ignore[valid-type]
         return rows
 
-    def _post(self, shape: type[Shape], path: str, body: BaseModel | None = None) -> Shape:
-        return _read(shape, self._send("POST", path, body=body))
+    def post(self, shape: type[Shape], path: str, body: BaseModel | None = None) -> Shape:
+        return _read(shape, self.send("POST", path, body=body))
 
-    def _put(self, shape: type[Shape], path: str, body: BaseModel) -> Shape:
-        return _read(shape, self._send("PUT", path, body=body))
+    def put(self, shape: type[Shape], path: str, body: BaseModel) -> Shape:
+        return _read(shape, self.send("PUT", path, body=body))
 
-    def _create(self, shape: type[Shape], path: str, body: BaseModel) -> Shape:
+    def get_object(self, path: str) -> dict[str, Any]:
+        """JSON of another tool's shape."""
+        found: dict[str, Any] = _validated(TypeAdapter(dict[str, Any]), self.send("GET", path))
+        return found
+
+    def delete(self, shape: type[Shape], path: str) -> Shape:
+        return _read(shape, self.send("DELETE", path))
+
+    def create(self, shape: type[Shape], path: str, body: BaseModel) -> Shape:
         """POST under a fresh key; sent again once when the connection broke, and created once."""
         key = {"Idempotency-Key": uuid4().hex}
         try:
-            return _read(shape, self._send("POST", path, body=body, headers=key))
+            return _read(shape, self.send("POST", path, body=body, headers=key))
         except ServerUnavailable:
-            return _read(shape, self._send("POST", path, body=body, headers=key))
+            return _read(shape, self.send("POST", path, body=body, headers=key))
 
-    def _stream(self, path: str, **query: Any) -> Iterator[bytes]:
+    def stream(self, path: str, **query: Any) -> Iterator[bytes]:
         with _reachable(self._base_url), self._http.stream("GET", path, params=query) as response:
             if response.is_error:
                 response.read()
                 raise error_of(response)
             yield from response.iter_bytes()
 
-    def _send(
+    def send(
         self,
         method: str,
         path: str,
@@ -125,6 +133,13 @@ class Wire:
         if response.is_error:
             raise error_of(response)
         return response
+
+
+class Resource:
+    """The requests of one stage; what a `StropClient` is made of."""
+
+    def __init__(self, wire: Wire) -> None:
+        self._wire = wire
 
 
 def sign_in(

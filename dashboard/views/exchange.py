@@ -83,7 +83,7 @@ def export_links_html(queue_id: int, name: str, about: str, files: Sequence[str]
 
 
 def _show_sets() -> None:
-    sets = current_client().list_training_sets(current_project().id)
+    sets = current_client().curation.list(current_project().id)
     if not sets:
         st.info("No set is frozen yet: `strop set freeze NAME --queue Q`")
         return
@@ -111,7 +111,7 @@ def _show_sets() -> None:
 
 def _read_export(client: StropClient, training_set_id: int, kind: str) -> bytes:
     """The file; called when the button is pressed, outside the page's own run."""
-    return b"".join(client.export_training_set(training_set_id, kind))
+    return b"".join(client.curation.export(training_set_id, kind))
 
 
 def file_stem(name: str) -> str:

@@ -22,7 +22,7 @@ def show() -> None:
     """Draw the page."""
     heading("Lineage", "From an adapter to the corrections in it, and from a correction onwards")
     client, project = current_client(), current_project()
-    models = [m.label for m in client.list_models(project.id) if m.label != "base"]
+    models = [m.label for m in client.models.list(project.id) if m.label != "base"]
     of = st.text_input(
         "Of what?",
         value=st.query_params.get("of") or (models[-1] if models else ""),
@@ -35,7 +35,7 @@ def show() -> None:
         return
     note_in_address("of", of.strip())
     with problems_shown():
-        found = client.lineage(project.id, of.strip())
+        found = client.lineage.of(project.id, of.strip())
         st.graphviz_chart(graph_of(found), width="content")
         rows = [node_row(node) for node in found.nodes]
         st.html(table_html(["what", "name", "facts", "to know first"], rows))

@@ -39,15 +39,15 @@ def show() -> None:
     heading(project.name, f"Base model {project.base_model}")
     bar, verdict = st.columns([1, 1], gap="large")
     with bar:
-        _show_bar(client.list_manifests(project.id))
+        _show_bar(client.projects.manifests(project.id))
     with verdict:
-        _show_verdict(client.list_comparisons(project.id))
+        _show_verdict(client.verdicts.list(project.id))
     models, queues = st.columns([1, 1], gap="large")
     with models:
-        _show_models(client.list_models(project.id))
+        _show_models(client.models.list(project.id))
     with queues:
-        _show_queues(client.list_queues(project.id))
-    _show_jobs(client.list_jobs(project.id))
+        _show_queues(client.queues.list(project.id))
+    _show_jobs(client.jobs.list(project.id))
 
 
 def _show_bar(manifests: Sequence[ManifestShown]) -> None:

@@ -39,7 +39,7 @@ def _sign_out() -> None:
             )
             return
     with suppress(StropError):  # a session that has ended already is what was wanted
-        current_client().sign_out()
+        current_client().accounts.sign_out()
     st.session_state.clear()
     st.session_state[SIGNED_OUT_KEY] = True
 

@@ -42,7 +42,7 @@ STATES = {"finished": "pass", "failed": "fail", "paused": "inconclusive", "cance
 def show() -> None:
     """Draw the page."""
     heading("Rounds", "One turn of the loop after the other: what it waits for and what it brought")
-    rounds = current_client().list_rounds(current_project().id)
+    rounds = current_client().rounds.list(current_project().id)
     if not rounds:
         st.info("No round has been started yet: `strop round start PLAN`")
         return
@@ -84,16 +84,16 @@ def _show_actions(row: RoundShown) -> None:
     client = current_client()
     with st.container(horizontal=True, vertical_alignment="bottom"):
         if row.state == "active":
-            _button("Pause", lambda: client.pause_round(row.id))
+            _button("Pause", lambda: client.rounds.pause(row.id))
         if row.state in ("paused", "failed"):
-            _button("Take up again", lambda: client.resume_round(row.id))
+            _button("Take up again", lambda: client.rounds.resume(row.id))
         if row.phase == "sign" and row.state == "active":
-            _button("Sign the promotion", lambda: client.sign_round(row.id), first=True)
+            _button("Sign the promotion", lambda: client.rounds.sign(row.id), first=True)
             with st.popover("Hold …"):
                 kept = st.text_input("Why is it not promoted?", key=f"hold-{row.id}")
                 _button(
                     "Sign that it is held",
-                    lambda: client.sign_round(row.id, hold=kept.strip()),
+                    lambda: client.rounds.sign(row.id, hold=kept.strip()),
                     disabled=not kept.strip(),
                 )
         if row.state not in ("finished", "cancelled"):
@@ -101,7 +101,7 @@ def _show_actions(row: RoundShown) -> None:
                 reason = st.text_input("Why? It stays in the record.", key=f"why-{row.id}")
                 _button(
                     "Cancel the round",
-                    lambda: client.cancel_round(row.id, reason.strip()),
+                    lambda: client.rounds.cancel(row.id, reason.strip()),
                     disabled=not reason.strip(),
                 )
 

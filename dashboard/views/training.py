@@ -44,8 +44,8 @@ def show() -> None:
     """Draw the page."""
     heading("Training", "Adapters trained on frozen sets, under the bar that was set before")
     client, project = current_client(), current_project()
-    sets = client.list_training_sets(project.id)
-    runs = sorted(client.list_training_runs(project.id), key=lambda run: -run.id)
+    sets = client.curation.list(project.id)
+    runs = sorted(client.training.list(project.id), key=lambda run: -run.id)
     if runs:
         _show_run(_choose(runs), {s.id: s for s in sets})
     else:
@@ -71,7 +71,7 @@ def _show_run(run: TrainingRunShown, sets: dict[int, TrainingSetShown]) -> None:
     with facts:
         st.html(facts_html(_facts(run, sets)))
         client, what = current_client(), f"training {run.id}"
-        show_cancel(run.job, what, lambda reason: client.cancel_training(run.id, reason))
+        show_cancel(run.job, what, lambda reason: client.jobs.cancel_training(run.id, reason))
     if ledger := run.result.get("ledger"):
         st.html(tiles_html(ledger_tiles(ledger)))
     if search := run.result.get("search"):
@@ -80,7 +80,7 @@ def _show_run(run: TrainingRunShown, sets: dict[int, TrainingSetShown]) -> None:
 
 
 def _show_curve(run_id: int, *, was_live: bool) -> None:
-    progress = current_client().training_progress(run_id)
+    progress = current_client().training.progress(run_id)
     points = loss_points(progress)
     if points:
         st.vega_lite_chart(loss_plot(points), width="stretch")

@@ -25,7 +25,7 @@ MOST_CHARACTERS = 300
 def show_yields(rounds: Sequence[RoundShown]) -> None:
     """The curve over rounds, and the newest round that has a yield; nothing where none has."""
     with problems_shown():
-        points = current_client().yield_curve(current_project().id)
+        points = current_client().yields.curve(current_project().id)
         if not points:
             return
         st.subheader("What became of the corrections")
@@ -42,7 +42,7 @@ def _show_newest(points: Sequence[RoundPointShown], ids: dict[int, int]) -> None
     known = [p for p in points if p.error is None and p.number in ids]
     if not known:
         return
-    told = current_client().round_yield(ids[known[-1].number], examples=SHOWN)
+    told = current_client().yields.of_round(ids[known[-1].number], examples=SHOWN)
     st.html(sentences_html(sentences(told)))
     with st.expander(f"Round {known[-1].number}: by part, by error type, and examples"):
         st.html(table_html(PARTS, part_rows(told), title="Yield by part"))

@@ -72,12 +72,12 @@ def work(url: str, token: str, queue_id: int, times: dict[str, list[float]]) -> 
     """One reviewer until the queue is empty."""
     with StropClient(url, token=token) as strop:
         while True:
-            answer = _timed(times["claim"], strop.claim, queue_id)
+            answer = _timed(times["claim"], strop.desk.claim, queue_id)
             if (claim := answer.claim) is None:
                 return
             held = claim.slot_id, claim.version, ANSWER
-            _timed(times["draft"], strop.save_draft, *held)
-            _timed(times["submit"], strop.submit, *held)
+            _timed(times["draft"], strop.desk.save_draft, *held)
+            _timed(times["submit"], strop.desk.submit, *held)
 
 
 def _timed(into: list[float], act: Callable[..., Any], *arguments: Any) -> Any:
@@ -150,7 +150,7 @@ def wait_until_up(url: str, token: str) -> None:
     with StropClient(url, token=token) as strop:
         for _ in range(200):
             try:
-                strop.me()
+                strop.accounts.me()
                 return
             except ServerUnavailable:
                 time.sleep(0.1)

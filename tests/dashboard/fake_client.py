@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from backend.client import StropClient
 from backend.errors import NotFound, StropError
 from backend.rubrics import Rubric, find_rubric
 from backend.schemas.accounts import Me, UserShown
@@ -84,6 +85,20 @@ def pair_item() -> ItemView:
     )
 
 
+RESOURCES = {*vars(StropClient("http://127.0.0.1:1"))}
+
+
+@dataclass(frozen=True)
+class FakeResource:
+    """`client.queues.list(...)` is the fake's own method `queues_list`."""
+
+    client: Any
+    name: str
+
+    def __getattr__(self, method: str) -> Any:
+        return getattr(self.client, f"{self.name}_{method}")
+
+
 @dataclass
 class FakeClient(FakeReports):
     """Answers from `items`; remembers what was sent.
@@ -114,6 +129,11 @@ class FakeClient(FakeReports):
     project: dict[str, Any] = field(default_factory=dict)
     cancelled: list[tuple[str, int, str | None]] = field(default_factory=list)
 
+    def __getattr__(self, name: str) -> FakeResource:
+        if name not in RESOURCES:
+            raise AttributeError(name)
+        return FakeResource(self, name)
+
     def _may_fail(self, name: str) -> None:
         if name in self.fail:
             raise self.fail[name]
@@ -123,16 +143,16 @@ class FakeClient(FakeReports):
         """Index of the item in hand."""
         return len(self.submitted) + len(self.skipped)
 
-    def me(self) -> Me:
+    def accounts_me(self) -> Me:
         self._may_fail("me")
         shown = ProjectShown(id=1, name="desk", base_model="base", created_at=NOW)
         projects = [] if self.role == "expert" else [shown]
         return Me(id=1, name="anna", pseudonym="E-7", role=self.role, projects=projects)
 
-    def sign_out(self) -> None:
+    def accounts_sign_out(self) -> None:
         self.signed_out = True
 
-    def my_queues(self) -> list[ReviewQueueForMe]:
+    def desk_queues(self) -> list[ReviewQueueForMe]:
         self._may_fail("my_queues")
         return [
             ReviewQueueForMe(
@@ -147,7 +167,7 @@ class FakeClient(FakeReports):
             for number in range(1, self.n_queues + 1)
         ]
 
-    def claim(self, queue_id: int) -> ClaimAnswer:
+    def desk_claim(self, queue_id: int) -> ClaimAnswer:
         self._may_fail("claim")
         where = progress(self.at, total=len(self.items) + self.held_by_others)
         if self.at >= len(self.items):
@@ -167,16 +187,16 @@ class FakeClient(FakeReports):
             progress=progress(self.at, total=len(self.items) + self.held_by_others),
         )
 
-    def heartbeat(self, slot_id: int, version: int) -> LeaseShown:
+    def desk_heartbeat(self, slot_id: int, version: int) -> LeaseShown:
         self._may_fail("heartbeat")
         return LeaseShown(slot_id=slot_id, version=version, lease_until=NOW, at=NOW)
 
-    def save_draft(self, slot_id: int, version: int, answer: Answer) -> LeaseShown:
+    def desk_save_draft(self, slot_id: int, version: int, answer: Answer) -> LeaseShown:
         self._may_fail("save_draft")
         self.drafts[slot_id] = answer
         return LeaseShown(slot_id=slot_id, version=version, lease_until=NOW, at=NOW)
 
-    def submit(
+    def desk_submit(
         self, slot_id: int, version: int, answer: Answer, *, next: bool = False
     ) -> ReviewReceipt:
         self._may_fail("submit")
@@ -184,25 +204,27 @@ class FakeClient(FakeReports):
         return ReviewReceipt(
             review_id=slot_id,
             state="submitted",
-            next=self.claim(1) if next else None,
+            next=self.desk_claim(1) if next else None,
             **self.receipt,
         )
 
-    def skip(self, slot_id: int, version: int, reason: str, *, next: bool = False) -> ReviewReceipt:
+    def desk_skip(
+        self, slot_id: int, version: int, reason: str, *, next: bool = False
+    ) -> ReviewReceipt:
         self._may_fail("skip")
         self.skipped[slot_id] = reason
         return ReviewReceipt(
-            review_id=slot_id, state="skipped", next=self.claim(1) if next else None
+            review_id=slot_id, state="skipped", next=self.desk_claim(1) if next else None
         )
 
-    def revise(self, review_id: int) -> ClaimAnswer:
+    def desk_revise(self, review_id: int) -> ClaimAnswer:
         self._may_fail("revise")
         again = {"draft": self.submitted.get(review_id), "revising": review_id in self.submitted}
         self.skipped.pop(review_id, None)
         claim = self._claim(review_id, version=2).model_copy(update=again)
         return ClaimAnswer(claim=claim, progress=claim.progress)
 
-    def claim_adjudication(self, queue_id: int) -> ClaimAnswer:
+    def desk_claim_adjudication(self, queue_id: int) -> ClaimAnswer:
         self._may_fail("claim_adjudication")
         where = progress(self.at, total=len(self.items))
         if self.adjudication is None:
@@ -210,28 +232,28 @@ class FakeClient(FakeReports):
         claim = self._claim(1, version=7).model_copy(update={"adjudication": self.adjudication})
         return ClaimAnswer(claim=claim, progress=where)
 
-    def contest_gold(self, result_id: int, reason: str) -> GoldFeedback:
+    def desk_contest_gold(self, result_id: int, reason: str) -> GoldFeedback:
         self._may_fail("contest_gold")
         self.contested[result_id] = reason
         found: GoldFeedback = self.receipt["gold"]
         return found
 
-    def my_gold_results(self, queue_id: int) -> list[GoldFeedback]:
+    def desk_gold_results(self, queue_id: int) -> list[GoldFeedback]:
         self._may_fail("my_gold_results")
         return self.gold_results
 
-    def links(self, slot_id: int) -> list[Link]:
+    def desk_links(self, slot_id: int) -> list[Link]:
         self._may_fail("links")
         return self.linked
 
-    def lapsed(self, queue_id: int, slot_id: int, version: int) -> ClaimAnswer:
+    def desk_lapsed(self, queue_id: int, slot_id: int, version: int) -> ClaimAnswer:
         self._may_fail("lapsed")
         if (slot_id, version) != self.went_to_a_colleague:
             raise NotFound("No such item of yours has lapsed.")
         claim = self._claim(slot_id, version=version)
         return ClaimAnswer(claim=claim, progress=claim.progress)
 
-    def my_reviews(self, queue_id: int, *, limit: int = 20) -> list[OwnReview]:
+    def desk_reviews(self, queue_id: int, *, limit: int = 20) -> list[OwnReview]:
         return [
             OwnReview(
                 review_id=slot,
@@ -253,88 +275,88 @@ class FakeClient(FakeReports):
         self._may_fail(name)
         return list(self.project.get(name, []))
 
-    def list_manifests(self, project_id: int) -> list[ManifestShown]:
+    def projects_manifests(self, project_id: int) -> list[ManifestShown]:
         return self._list("list_manifests")
 
-    def list_comparisons(self, project_id: int) -> list[ComparisonShown]:
+    def verdicts_list(self, project_id: int) -> list[ComparisonShown]:
         return self._list("list_comparisons")
 
-    def show_comparison(self, comparison_id: int) -> ComparisonDetail:
+    def verdicts_get(self, comparison_id: int) -> ComparisonDetail:
         return self.project["comparison"]
 
-    def slices_of(self, comparison_id: int) -> list[SliceShown]:
+    def verdicts_slices(self, comparison_id: int) -> list[SliceShown]:
         return self._list("slices")
 
-    def flips_of(
+    def verdicts_flips(
         self, comparison_id: int, *, metric: str | None = None, limit: int = 5
     ) -> FlipsShown:
         return self.project["flips"]
 
-    def promote(self, project_id: int, body: PromotionGiven) -> PromotionShown:
+    def verdicts_promote(self, project_id: int, body: PromotionGiven) -> PromotionShown:
         self.project.setdefault("promoted", []).append(body)
         return self.project["list_promotions"][0]
 
-    def list_models(self, project_id: int) -> list[ModelVersionShown]:
+    def models_list(self, project_id: int) -> list[ModelVersionShown]:
         return self._list("list_models")
 
-    def list_queues(self, project_id: int) -> list[ReviewQueueShown]:
+    def queues_list(self, project_id: int) -> list[ReviewQueueShown]:
         return self._list("list_queues")
 
-    def list_jobs(self, project_id: int) -> list[JobShown]:
+    def jobs_list(self, project_id: int) -> list[JobShown]:
         return self._list("list_jobs")
 
-    def cancel_run(self, run_id: int, reason: str | None = None) -> None:
+    def jobs_cancel_run(self, run_id: int, reason: str | None = None) -> None:
         self.cancelled.append(("run", run_id, reason))
 
-    def cancel_training(self, run_id: int, reason: str | None = None) -> None:
+    def jobs_cancel_training(self, run_id: int, reason: str | None = None) -> None:
         self.cancelled.append(("training", run_id, reason))
 
-    def list_rounds(self, project_id: int) -> list[RoundShown]:
+    def rounds_list(self, project_id: int) -> list[RoundShown]:
         return self._list("list_rounds")
 
-    def yield_curve(self, project_id: int) -> list[RoundPointShown]:
+    def yields_curve(self, project_id: int) -> list[RoundPointShown]:
         return self._list("yield_curve")
 
-    def round_yield(self, round_id: int, *, examples: int = 0) -> YieldShown:
+    def yields_of_round(self, round_id: int, *, examples: int = 0) -> YieldShown:
         return self.project["round_yield"]
 
-    def lineage(self, project_id: int, of: str) -> LineageShown:
+    def lineage_of(self, project_id: int, of: str) -> LineageShown:
         return self.project["lineage"]
 
-    def list_promotions(self, project_id: int) -> list[PromotionShown]:
+    def verdicts_promotions(self, project_id: int) -> list[PromotionShown]:
         return self._list("list_promotions")
 
-    def list_training_sets(self, project_id: int) -> list[TrainingSetShown]:
+    def curation_list(self, project_id: int) -> list[TrainingSetShown]:
         return self._list("list_training_sets")
 
-    def list_training_runs(self, project_id: int) -> list[TrainingRunShown]:
+    def training_list(self, project_id: int) -> list[TrainingRunShown]:
         return self._list("list_training_runs")
 
     def training_progress(self, training_run_id: int) -> TrainingProgress:
         return self.project["training_progress"]
 
-    def list_generation_runs(self, project_id: int) -> Any:
+    def runs_list(self, project_id: int) -> Any:
         return _Page(self._list("list_generation_runs"))
 
-    def list_generations(self, run_id: int, **_: Any) -> Any:
+    def runs_generations(self, run_id: int, **_: Any) -> Any:
         return _Page(self._list("list_generations"))
 
-    def generation(self, generation_id: int) -> GenerationDetail:
+    def runs_generation(self, generation_id: int) -> GenerationDetail:
         return self.project["generation"]
 
-    def score_run(self, score_run_id: int) -> ScoreRunDetail:
+    def runs_report(self, score_run_id: int) -> ScoreRunDetail:
         return self.project["score_run"]
 
-    def differences(self, score_run_id: int, **_: Any) -> list[DifferenceShown]:
+    def runs_differences(self, score_run_id: int, **_: Any) -> list[DifferenceShown]:
         return self._list("differences")
 
-    def queue(self, queue_id: int) -> ReviewQueueShown:
+    def queues_get(self, queue_id: int) -> ReviewQueueShown:
         return next(q for q in self._list("list_queues") if q.id == queue_id)
 
-    def preferences(self, queue_id: int) -> list[PreferencesShown]:
+    def queues_preferences(self, queue_id: int) -> list[PreferencesShown]:
         return self._list("preferences")
 
-    def list_reviews(self, queue_id: int, *, item_id: int | None = None, limit: int) -> Any:
+    def queues_reviews(self, queue_id: int, *, item_id: int | None = None, limit: int) -> Any:
         return _Page(self._list("list_reviews"))
 
 

@@ -60,35 +60,35 @@ class FakeReports:
     def _all(self, name: str) -> list[Any]:
         return list(self.project.get(name, []))
 
-    def queue_report(self, queue_id: int) -> QueueReportShown:
+    def queues_report(self, queue_id: int) -> QueueReportShown:
         return self.project["queue_report"]
 
-    def queue_agreement(self, queue_id: int, *, worst: int = 20) -> AgreementReportShown:
+    def queues_agreement(self, queue_id: int, *, worst: int = 20) -> AgreementReportShown:
         return self.project["queue_agreement"]
 
-    def queue_reviewers(self, queue_id: int) -> list[ReviewerQualityShown]:
+    def queues_reviewers(self, queue_id: int) -> list[ReviewerQualityShown]:
         return self._all("queue_reviewers")
 
-    def queue_effects(self, queue_id: int) -> list[EffectShown]:
+    def queues_effects(self, queue_id: int) -> list[EffectShown]:
         return self._all("queue_effects")
 
-    def watch_queue(self, queue_id: int, **_: Any) -> list[WatchShown]:
+    def queues_watch(self, queue_id: int, **_: Any) -> list[WatchShown]:
         return self._all("watch_queue")
 
-    def close_queue(self, queue_id: int) -> None:
+    def queues_close(self, queue_id: int) -> None:
         self.closed.append(queue_id)
 
-    def list_users(self, project_id: int) -> list[UserShown]:
+    def accounts_members(self, project_id: int) -> list[UserShown]:
         return self._all("list_users")
 
-    def list_datasets(self, project_id: int) -> list[DatasetVersionShown]:
+    def datasets_list(self, project_id: int) -> list[DatasetVersionShown]:
         return self._all("list_datasets")
 
-    def list_examples(self, dataset_version_id: int, **_: Any) -> FakePage:
+    def datasets_examples(self, dataset_version_id: int, **_: Any) -> FakePage:
         examples: list[ExampleShown] = self._all("list_examples")
         return FakePage(examples)
 
-    def review_defaults(self, project_id: int, kind: str = "single") -> OpeningDefaults:
+    def queues_defaults(self, project_id: int, kind: str = "single") -> OpeningDefaults:
         found = self.project.get("review_defaults")
         return found or OpeningDefaults(
             rubric="blind_pair" if kind == "pair" else "summary_faithfulness",
@@ -99,57 +99,61 @@ class FakeReports:
             notes=["There is one expert: nobody can say how far reviewers agree."],
         )
 
-    def preview_design(self, project_id: int, body: ReviewQueueGiven) -> DesignShown:
+    def queues_preview(self, project_id: int, body: ReviewQueueGiven) -> DesignShown:
         if self.refuse_preview is not None:
             raise self.refuse_preview
         self.previewed.append(body)
         return self.project["design"]
 
-    def open_queue(self, project_id: int, body: ReviewQueueGiven) -> ReviewQueueShown:
+    def queues_open(self, project_id: int, body: ReviewQueueGiven) -> ReviewQueueShown:
         self.opened.append(body)
         return self.project["list_queues"][0]
 
-    def list_gold(self, queue_id: int, **_: Any) -> FakePage:
+    def quality_gold(self, queue_id: int, **_: Any) -> FakePage:
         known: list[GoldShown] = self._all("list_gold")
         return FakePage(known)
 
-    def gold_standing(self, queue_id: int) -> list[GoldStandingShown]:
+    def quality_gold_standing(self, queue_id: int) -> list[GoldStandingShown]:
         return self._all("gold_standing")
 
-    def gold_contests(self, queue_id: int, *, settled: bool = False) -> list[ContestShown]:
+    def quality_gold_contests(self, queue_id: int, *, settled: bool = False) -> list[ContestShown]:
         return self._all("settled_contests" if settled else "gold_contests")
 
-    def resolve_contest(self, result_id: int, resolution: str, reason: str = "") -> ResolutionShown:
+    def quality_resolve_contest(
+        self, result_id: int, resolution: str, reason: str = ""
+    ) -> ResolutionShown:
         self.resolved.append((result_id, resolution, reason))
         self.project["gold_contests"] = []
         return ResolutionShown(resolution=resolution, gold_id=1, n_results=3, unpaused=["E-8"])
 
-    def lift_pause(self, queue_id: int, reviewer: str) -> list[GoldStandingShown]:
+    def quality_lift_pause(self, queue_id: int, reviewer: str) -> list[GoldStandingShown]:
         self.lifted.append((queue_id, reviewer))
         return []
 
-    def pause_reviewer(self, queue_id: int, reviewer: str, reason: str) -> list[GoldStandingShown]:
+    def quality_pause_reviewer(
+        self, queue_id: int, reviewer: str, reason: str
+    ) -> list[GoldStandingShown]:
         self.paused.append((queue_id, reviewer, reason))
         return []
 
-    def adjudication_progress(self, queue_id: int) -> AdjudicationProgressShown:
+    def quality_adjudication_progress(self, queue_id: int) -> AdjudicationProgressShown:
         none = AdjudicationProgressShown(opened=0, decided=0, held=0)
         return self.project.get("adjudication_progress", none)
 
-    def list_adjudications(self, queue_id: int, **_: Any) -> FakePage:
+    def quality_adjudications(self, queue_id: int, **_: Any) -> FakePage:
         found: list[AdjudicationShown] = self._all("list_adjudications")
         return FakePage(found)
 
-    def add_adjudicated_gold(self, queue_id: int) -> GoldAdded:
+    def quality_add_adjudicated_gold(self, queue_id: int) -> GoldAdded:
         self.made_gold_of.append(queue_id)
         return GoldAdded(queue_id=queue_id, ids=[1])
 
-    def list_rubrics(self, project_id: int) -> list[RubricShown]:
+    def rubrics_list(self, project_id: int) -> list[RubricShown]:
         return self._all("list_rubrics")
 
-    def rubric_versions(self, project_id: int, name: str) -> list[RubricShown]:
+    def rubrics_versions(self, project_id: int, name: str) -> list[RubricShown]:
         return self._all("rubric_versions")
 
-    def save_rubric(self, project_id: int, source: str) -> RubricSaved:
+    def rubrics_save(self, project_id: int, source: str) -> RubricSaved:
         self.saved_rubrics.append(source)
         return self.project["save_rubric"]

@@ -57,7 +57,7 @@ def test_every_page_with_a_choice_says_so(page: str) -> None:
     client = FakeClient(role="engineer", project=engineers_project())
     app = AppTest.from_string(page_script(page), default_timeout=60)
     app.session_state[CLIENT_KEY] = client
-    app.session_state["strop-project"] = client.me().projects[0]
+    app.session_state["strop-project"] = client.accounts.me().projects[0]
     app.query_params[name] = "99"
     app.run()
     assert not app.exception

@@ -22,7 +22,7 @@ APP = Path(__file__).parents[2] / "dashboard" / "app.py"
 def open_page(name: str, client: FakeClient) -> AppTest:
     app = AppTest.from_string(page_script(name), default_timeout=60)
     app.session_state[CLIENT_KEY] = client
-    app.session_state["strop-project"] = client.me().projects[0]
+    app.session_state["strop-project"] = client.accounts.me().projects[0]
     app.run()
     assert not app.exception
     return app

@@ -43,7 +43,7 @@ def open_page(name: str, project: dict[str, Any]) -> AppTest:
     client = FakeClient(role="engineer", project=project)
     app = AppTest.from_string(page_script(name), default_timeout=60)
     app.session_state[CLIENT_KEY] = client
-    app.session_state["strop-project"] = client.me().projects[0]
+    app.session_state["strop-project"] = client.accounts.me().projects[0]
     return app.run()
 
 

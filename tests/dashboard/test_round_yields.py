@@ -59,7 +59,7 @@ def open_rounds(**project: Any) -> tuple[AppTest, str]:
     client = FakeClient(role="engineer", project={**rounds_and_lineage(), **project})
     app = AppTest.from_string("from dashboard.views import rounds\nrounds.show()\n")
     app.session_state[CLIENT_KEY] = client
-    app.session_state["strop-project"] = client.me().projects[0]
+    app.session_state["strop-project"] = client.accounts.me().projects[0]
     app.run(timeout=60)
     assert not app.exception
     return app, "\n".join(part.proto.body for part in app.get("html"))
@@ -108,7 +108,7 @@ def test_a_problem_of_the_section_leaves_the_page() -> None:
     client.fail["yield_curve"] = StropError("The server is busy.")
     app = AppTest.from_string("from dashboard.views import rounds\nrounds.show()\n")
     app.session_state[CLIENT_KEY] = client
-    app.session_state["strop-project"] = client.me().projects[0]
+    app.session_state["strop-project"] = client.accounts.me().projects[0]
     app.run(timeout=60)
     assert not app.exception
     assert "Round 1" in [head.value for head in app.subheader]

@@ -42,12 +42,12 @@ def show() -> None:
         return
     show_done("adjudication")
     client = current_client()
-    progress = client.adjudication_progress(queue.id)
+    progress = client.quality.adjudication_progress(queue.id)
     if progress.opened == 0:
         st.info(NONE_YET)
         return
     st.html(tiles_html(progress_tiles(progress)))
-    found = client.list_adjudications(queue.id, limit=PAGE)
+    found = client.quality.adjudications(queue.id, limit=PAGE)
     _show_waiting([one for one in found.items if one.state != "decided"])
     _show_decided(queue, [one for one in found.items if one.state == "decided"])
     if found.next is not None:
@@ -139,6 +139,6 @@ def _offer_gold(queue: ReviewQueueShown, decided: Sequence[AdjudicationShown]) -
         )
         if st.button("Make them", key=f"gold-of-{queue.id}"):
             with problems_shown():
-                added = current_client().add_adjudicated_gold(queue.id)
+                added = current_client().quality.add_adjudicated_gold(queue.id)
                 show_done("adjudication", f"{len(added.ids)} known answers were added.")
                 st.rerun()

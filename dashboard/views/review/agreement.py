@@ -47,7 +47,7 @@ def show() -> None:
     queue = chosen_queue()
     if queue is None:
         return
-    report = current_client().queue_agreement(queue.id, worst=WORST)
+    report = current_client().queues.agreement(queue.id, worst=WORST)
     if not any(one.figure.value is not None for one in report.coefficients):
         st.info(NO_OVERLAP)
     if report.coefficients:
@@ -56,7 +56,7 @@ def show() -> None:
         st.html(f"<p>{escape(note.criterion)}: {escape(note.sentence)}</p>")
     if report.raters:
         _show_raters(report.raters)
-    _show_warnings(current_client().queue_reviewers(queue.id))
+    _show_warnings(current_client().queues.reviewers(queue.id))
     _show_worst(queue, report)
 
 

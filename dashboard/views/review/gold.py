@@ -45,14 +45,14 @@ def show_known_answers(queue: ReviewQueueShown) -> None:
     client = current_client()
     st.subheader("Known answers")
     show_done("gold")
-    for contest in client.gold_contests(queue.id):
+    for contest in client.quality.gold_contests(queue.id):
         _show_contest(contest)
-    _show_settled(client.gold_contests(queue.id, settled=True))
-    page = client.list_gold(queue.id)
+    _show_settled(client.quality.gold_contests(queue.id, settled=True))
+    page = client.quality.gold(queue.id)
     if not page.items:
         st.info(NO_GOLD)
         return
-    _show_standing(client.gold_standing(queue.id))
+    _show_standing(client.quality.gold_standing(queue.id))
     with st.expander(f"The known answers ({'newest ' if page.next else ''}{len(page.items)})"):
         rows = [gold_row(one) for one in page.items]
         st.html(table_html(GOLD_COLUMNS, rows, title="Known answers"))
@@ -105,13 +105,13 @@ def settled_row(one: ContestShown) -> list[Cell]:
 
 
 def _resolve_upheld(one: ContestShown, why: str) -> None:
-    current_client().resolve_contest(one.result_id, "upheld", why)
+    current_client().quality.resolve_contest(one.result_id, "upheld", why)
     show_done("gold", "The known answer stands.")
     st.rerun()
 
 
 def _resolve_withdrawn(one: ContestShown, why: str) -> None:
-    done = current_client().resolve_contest(one.result_id, "withdrawn", why)
+    done = current_client().quality.resolve_contest(one.result_id, "withdrawn", why)
     back = f" Back at work: {', '.join(done.unpaused)}." if done.unpaused else ""
     show_done("gold", f"Withdrawn: {done.n_results} results count no more.{back}")
     st.rerun()

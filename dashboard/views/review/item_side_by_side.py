@@ -22,12 +22,12 @@ SIDE_WORDS = {"a": "first text better", "b": "second text better"}
 def show_item(queue: ReviewQueueShown, item_id: int) -> None:
     """The source, the text or texts, and the answers as columns."""
     client = current_client()
-    page = client.list_reviews(queue.id, item_id=item_id, limit=MOST)
+    page = client.queues.reviews(queue.id, item_id=item_id, limit=MOST)
     reviews = sorted(page.items, key=lambda review: review.id)
     if not reviews:
         st.info("Nobody has answered this item yet.")
         return
-    outputs = [client.generation(each) for each in reviews[0].generation_ids]
+    outputs = [client.runs.generation(each) for each in reviews[0].generation_ids]
     source, texts = st.columns([1, 1.2], gap="large")
     with source:
         st.html(card_html("Task", text_html(outputs[0].example.input, kind="context")))

@@ -42,14 +42,14 @@ def show() -> None:
     if queue is None:
         return
     client = current_client()
-    pairs = client.preferences(queue.id)
+    pairs = client.queues.preferences(queue.id)
     if not pairs:
         st.info(f"Nobody has voted yet: {queue.progress.total} pairs wait on the experts' desks.")
         return
-    watched = {(one.model_a_id, one.model_b_id): one for one in client.watch_queue(queue.id)}
+    watched = {(one.model_a_id, one.model_b_id): one for one in client.queues.watch(queue.id)}
     for votes in pairs:
         _show_pair(votes, watched.get((votes.model_a_id, votes.model_b_id)), queue)
-    _show_effects([one for one in client.queue_effects(queue.id) if one.name in SWAYS])
+    _show_effects([one for one in client.queues.effects(queue.id) if one.name in SWAYS])
 
 
 def _show_pair(votes: PreferencesShown, watch: WatchShown | None, queue: ReviewQueueShown) -> None:

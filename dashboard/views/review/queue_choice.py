@@ -26,7 +26,7 @@ def chosen_queue(*, kind: str | None = None) -> ReviewQueueShown | None:
     Args:
         kind: only queues of this kind are offered.
     """
-    queues = current_client().list_queues(current_project().id)
+    queues = current_client().queues.list(current_project().id)
     fitting = [queue for queue in queues if kind in (None, queue.kind)]
     if not fitting:
         st.info(NO_PAIRS if kind == "pair" else NO_QUEUE)

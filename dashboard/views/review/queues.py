@@ -59,7 +59,7 @@ def show() -> None:
 
 
 def _show_progress(queue: ReviewQueueShown) -> None:
-    report = current_client().queue_report(queue.id)
+    report = current_client().queues.report(queue.id)
     st.html(progress_html(queue.name, queue.progress))
     st.html(tiles_html(slot_tiles(report)))
     if report.n_simulated:
@@ -146,7 +146,7 @@ def _spent(time: TimeShown) -> str:
 
 def _show_reviewers(queue: ReviewQueueShown) -> None:
     st.subheader("Reviewers")
-    people = current_client().queue_reviewers(queue.id)
+    people = current_client().queues.reviewers(queue.id)
     if not people:
         st.info("Nobody may review this queue yet. Name reviewers when you open a queue.")
         return
@@ -183,7 +183,7 @@ def _show_closing(queue: ReviewQueueShown) -> None:
         )
         if st.button("Close it now", key=f"close-{queue.id}"):
             with problems_shown():
-                current_client().close_queue(queue.id)
+                current_client().queues.close(queue.id)
                 st.rerun()
 
 
@@ -196,14 +196,14 @@ def _show_design(queue: ReviewQueueShown) -> None:
     st.html(sentences_html(rule_sentences(queue.rules)))
     st.subheader("What is asked")
     rubric = queue.rubric
-    versions = current_client().rubric_versions(queue.project_id, rubric.name)
+    versions = current_client().rubrics.versions(queue.project_id, rubric.name)
     st.html(f"<p>{escape(version_sentence(rubric, versions))}</p>")
     st.html(table_html(ASKED_COLUMNS, asked_rows(rubric), title="Questions"))
     st.caption(f"Digest of the rubric: {rubric.digest[:16]}")
 
 
 def _show_answers(queue: ReviewQueueShown) -> None:
-    reviews = current_client().list_reviews(queue.id, limit=NEWEST).items
+    reviews = current_client().queues.reviews(queue.id, limit=NEWEST).items
     if not reviews:
         st.info("Nobody has answered yet. Experts find the queue on their desk when they sign in.")
         return

@@ -56,7 +56,7 @@ def _show_one(queue: ReviewQueueShown, one: ReviewerQualityShown) -> None:
         )
         if st.button("Lift the pause", key=f"lift-{queue.id}-{one.pseudonym}"):
             with problems_shown():
-                current_client().lift_pause(queue.id, one.pseudonym)
+                current_client().quality.lift_pause(queue.id, one.pseudonym)
                 show_done("pauses", f"{one.pseudonym} may work on.")
                 st.rerun()
 
@@ -73,7 +73,7 @@ def offer_pause(queue: ReviewQueueShown, people: Sequence[ReviewerQualityShown])
         ready = bool(why.strip())
         if st.button("Pause", key=f"pause-{queue.id}", disabled=not ready) and who:
             with problems_shown():
-                current_client().pause_reviewer(queue.id, who, why.strip())
+                current_client().quality.pause_reviewer(queue.id, who, why.strip())
                 show_done("pauses", f"{who} is paused.")
                 st.rerun()
 
@@ -92,7 +92,7 @@ def show() -> None:
     queue = chosen_queue()
     if queue is None:
         return
-    people = current_client().queue_reviewers(queue.id)
+    people = current_client().queues.reviewers(queue.id)
     show_paused(queue, people)
     _show_people(people)
     offer_pause(queue, people)
@@ -164,7 +164,7 @@ def say_who_stands_out(people: Sequence[ReviewerQualityShown]) -> None:
 
 def _show_effects(queue: ReviewQueueShown) -> None:
     st.subheader("What ought not to matter")
-    effects = current_client().queue_effects(queue.id)
+    effects = current_client().queues.effects(queue.id)
     if not effects:
         st.info("Nothing can be tested yet: effects need reviews, and those of side need pairs.")
         return
@@ -176,7 +176,7 @@ def _show_effects(queue: ReviewQueueShown) -> None:
 
 
 def _show_pace(queue: ReviewQueueShown) -> None:
-    reviews = current_client().list_reviews(queue.id, limit=NEWEST).items
+    reviews = current_client().queues.reviews(queue.id, limit=NEWEST).items
     points = pace_points(reviews)
     if len(points) < LEAST_FOR_PACE:
         return

@@ -35,7 +35,7 @@ DIFFERENCE_COLUMNS = [
 def show() -> None:
     """Draw the page."""
     heading("Runs", "What each model wrote, and how it scored")
-    runs = current_client().list_generation_runs(current_project().id).items
+    runs = current_client().runs.list(current_project().id).items
     if not runs:
         st.info("No run yet: `strop run --dataset D --split test --models base,v1`")
         return
@@ -87,7 +87,7 @@ def _show_facts(run: GenerationRunShown) -> None:
         facts["reason"] = job.error
     st.html(facts_html(facts))
     client = current_client()
-    show_cancel(job, f"run {run.id}", lambda reason: client.cancel_run(run.id, reason))
+    show_cancel(job, f"run {run.id}", lambda reason: client.jobs.cancel_run(run.id, reason))
     for one in newest_of_each(run.preflights):
         _show_preflight(run, one)
 
@@ -110,7 +110,7 @@ def _show_scores(run: GenerationRunShown) -> None:
     if not run.score_run_ids:
         st.info("Not scored yet: `strop run --resume` with `--metrics`, or score it by the API.")
         return
-    detail = current_client().score_run(_choose_score_run(run.score_run_ids))
+    detail = current_client().runs.report(_choose_score_run(run.score_run_ids))
     if detail.job_state == "cancelled":
         st.info(detail.reason)
     if not detail.figures:
@@ -160,7 +160,7 @@ def _show_differences(run: GenerationRunShown, detail: ScoreRunDetail) -> None:
         baseline = st.selectbox("Baseline", ids, format_func=labels.__getitem__)
         others = [i for i in ids if i != baseline]
         candidate = st.selectbox("Candidate", others, format_func=labels.__getitem__)
-    found = current_client().differences(detail.id, baseline=baseline, candidate=candidate)
+    found = current_client().runs.differences(detail.id, baseline=baseline, candidate=candidate)
     _plot_differences(found)
     st.html(table_html(DIFFERENCE_COLUMNS, difference_rows(found)))
 

@@ -19,7 +19,7 @@ def show_outputs_of(run: GenerationRunShown) -> None:
     """A list of the run's examples, and the one that was chosen with every model's output."""
     first = run.models[0]
     cursor = _cursor(run.id)
-    page = current_client().list_generations(
+    page = current_client().runs.generations(
         run.id, model_version_id=first.id, limit=PAGE, cursor=cursor
     )
     if not page.items:
@@ -85,8 +85,8 @@ def _show_paging(run_id: int, following: str | None) -> None:
 
 def _show_example(run: GenerationRunShown, chosen: GenerationShown) -> None:
     client = current_client()
-    same = client.list_generations(run.id, example_id=chosen.example_id, limit=100).items
-    details = [client.generation(item.id) for item in same]
+    same = client.runs.generations(run.id, example_id=chosen.example_id, limit=100).items
+    details = [client.runs.generation(item.id) for item in same]
     example = details[0].example
     slices = ", ".join(f"{key}={value}" for key, value in example.slices.items())
     st.html(

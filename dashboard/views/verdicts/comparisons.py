@@ -67,7 +67,7 @@ def show_detail(detail: ComparisonDetail) -> None:
             _show_beside(detail)
     if slices.open:
         with slices:
-            _show_slices(current_client().slices_of(detail.id))
+            _show_slices(current_client().verdicts.slices(detail.id))
     if flips.open:
         with flips:
             _show_flips(detail)
@@ -158,7 +158,7 @@ def _show_flips(detail: ComparisonDetail) -> None:
         return
     metric = st.selectbox("Metric", labels, key=f"flip-metric-{detail.id}")
     try:
-        found = current_client().flips_of(detail.id, metric=metric, limit=SHOWN_FLIPS)
+        found = current_client().verdicts.flips(detail.id, metric=metric, limit=SHOWN_FLIPS)
     except CannotCompute as error:
         show_problem(error)
         return

@@ -83,7 +83,7 @@ def evidence_facts(evidence: Mapping[str, Any]) -> dict[str, Cell]:
 
 def show_signing(one: ComparisonShown, log: Sequence[PromotionShown]) -> None:
     """For leads and admins: promote the candidate, or roll the champion back."""
-    if current_client().me().role not in SIGNING_ROLES:
+    if current_client().accounts.me().role not in SIGNING_ROLES:
         return
     promoted = any(entry.action == "promoted" for entry in log)
     with st.container(horizontal=True, vertical_alignment="bottom"):
@@ -106,7 +106,7 @@ def _promote_form(one: ComparisonShown) -> None:
     body = PromotionGiven(comparison_id=one.id, override=override, allow_unserved=unserved or None)
     _sign(
         f"Sign: {one.candidate} is the champion",
-        lambda: current_client().promote(current_project().id, body),
+        lambda: current_client().verdicts.promote(current_project().id, body),
         disabled=not passed and override is None,
     )
 
@@ -119,7 +119,7 @@ def _roll_back_form() -> None:
 
     def act() -> PromotionShown:
         body = PromotionGiven(action="rollback", reason=reason, allow_unserved=unserved or None)
-        return current_client().promote(current_project().id, body)
+        return current_client().verdicts.promote(current_project().id, body)
 
     _sign("Sign the roll-back", act, disabled=not reason)
 

@@ -38,10 +38,10 @@ def show() -> None:
     """Draw the page."""
     heading("Verdicts", "Every candidate against the bar that was set before it was trained")
     client, project = current_client(), current_project()
-    found = sorted(client.list_comparisons(project.id), key=lambda c: -c.id)
-    log = client.list_promotions(project.id)
+    found = sorted(client.verdicts.list(project.id), key=lambda c: -c.id)
+    log = client.verdicts.promotions(project.id)
     if found:
-        detail = client.show_comparison(_choose(found).id)
+        detail = client.verdicts.get(_choose(found).id)
         _show_comparison(detail)
         show_signing(detail, log)
         show_detail(detail)

@@ -76,16 +76,16 @@ def test_a_run_is_cancelled_with_its_scoring_and_taken_up_again(
     with house.sessions.begin() as session:
         scores = _scores(session, run_id)
         queue.enqueue_job(session, "score", scores.id)
-    job = client.cancel_run(run_id, "wrong split").job
+    job = client.jobs.cancel_run(run_id, "wrong split").job
     assert job is not None
     told = f"Run {run_id} was cancelled by eva: wrong split"
     assert (job.state, job.error, job.finished_at) == ("cancelled", told, house.clock.now)
-    shown = client.score_run(scores.id)
+    shown = client.runs.report(scores.id)
     assert shown.job_state == "cancelled"
     assert shown.reason == f"Score run {scores.id} was cancelled by eva: wrong split"
-    assert {job.state for job in client.list_jobs(house.desk.project.id)} == {"cancelled"}
+    assert {job.state for job in client.jobs.list(house.desk.project.id)} == {"cancelled"}
     with pytest.raises(Conflict, match=f"Run {run_id} is cancelled: there is nothing to cancel"):
-        client.cancel_run(run_id)
+        client.jobs.cancel_run(run_id)
     taken_up = house.client("engineer").post(f"/api/v1/generation-runs/{run_id}/resume").json()
     assert (taken_up["job"]["state"], taken_up["job"]["error"]) == ("queued", None)
 
@@ -95,14 +95,14 @@ def test_scorings_and_trainings_are_cancelled_alone(house: House, client: StropC
     with house.sessions.begin() as session:
         scores = _scores(session, run_id)
     with pytest.raises(Conflict, match=f"Score run {scores.id} was never queued"):
-        client.cancel_score_run(scores.id)
+        client.jobs.cancel_score_run(scores.id)
     with house.sessions.begin() as session:
         queue.enqueue_job(session, "score", scores.id)
-    assert client.cancel_score_run(scores.id).job_state == "cancelled"
-    job = client.cancel_training(training_id, "wrong rank").job
+    assert client.jobs.cancel_score_run(scores.id).job_state == "cancelled"
+    job = client.jobs.cancel_training(training_id, "wrong rank").job
     assert job is not None
     assert job.error == f"Training run {training_id} was cancelled by eva: wrong rank"
-    states = {job.kind: job.state for job in client.list_jobs(house.desk.project.id)}
+    states = {job.kind: job.state for job in client.jobs.list(house.desk.project.id)}
     assert states == {"generate": "queued", "score": "cancelled", "train": "cancelled"}
 
 
@@ -111,10 +111,10 @@ def test_a_cancelled_round_takes_its_training_along(house: House, client: StropC
     with house.sessions.begin() as session:
         rows = make_rows({"test": 2})
         import_dataset(session, house.desk.project.id, "d", rows, source_name="made here")
-    started = client.start_round(house.desk.project.id, PLAN)
+    started = client.rounds.start(house.desk.project.id, PLAN)
     with house.sessions.begin() as session:
         session.get_one(Round, started.id).training_run_id = training_id
-    assert client.cancel_round(started.id, "wrong base").state == "cancelled"
-    (job,) = client.list_jobs(house.desk.project.id)
+    assert client.rounds.cancel(started.id, "wrong base").state == "cancelled"
+    (job,) = client.jobs.list(house.desk.project.id)
     told = f"Training run {training_id} was cancelled by eva: with round 1, wrong base"
     assert (job.state, job.error) == ("cancelled", told)

@@ -53,44 +53,44 @@ def test_expert_works_through_a_queue_with_the_cookie(house: House, server_url: 
     name = house.users["expert"].name
     cookie = sign_in(server_url, name, PASSWORD)
     with StropClient(server_url, cookie=cookie) as strop:
-        assert strop.me().name == name
-        queue = next(q for q in strop.my_queues() if q.kind == "single")
+        assert strop.accounts.me().name == name
+        queue = next(q for q in strop.desk.queues() if q.kind == "single")
         assert queue.rubric.criterion("quality").scale == "stars"
         answer = Answer(ratings=GOOD, correction="It is EUR 10.90. 😀")
         done = 0
-        while claim := strop.claim(queue.id).claim:
-            strop.save_draft(claim.slot_id, claim.version, Answer(comment="half"))
-            again = strop.claim(queue.id).claim
+        while claim := strop.desk.claim(queue.id).claim:
+            strop.desk.save_draft(claim.slot_id, claim.version, Answer(comment="half"))
+            again = strop.desk.claim(queue.id).claim
             assert again is not None
             assert again.draft == Answer(comment="half")
-            assert strop.heartbeat(claim.slot_id, claim.version).version == claim.version
-            assert not strop.submit(claim.slot_id, claim.version, answer).repeated
-            assert strop.submit(claim.slot_id, claim.version, answer).repeated
+            assert strop.desk.heartbeat(claim.slot_id, claim.version).version == claim.version
+            assert not strop.desk.submit(claim.slot_id, claim.version, answer).repeated
+            assert strop.desk.submit(claim.slot_id, claim.version, answer).repeated
             done += 1
         assert done == 6
-        assert strop.my_reviews(queue.id)[0].answer.correction == answer.correction
-        strop.sign_out()
+        assert strop.desk.reviews(queue.id)[0].answer.correction == answer.correction
+        strop.accounts.sign_out()
         with pytest.raises(NotAuthenticated):
-            strop.me()
+            strop.accounts.me()
 
 
 def test_engineer_reads_the_project(house: House, server_url: str) -> None:
     project_id, run_id = house.desk.project.id, house.desk.run.id
     with StropClient(server_url, token=house.tokens["engineer"]) as strop:
-        assert [project.name for project in strop.list_projects()] == ["ours"]
-        assert [m.label for m in strop.list_models(project_id)] == ["base", "base:v1@1"]
-        [version] = strop.list_datasets(project_id)
+        assert [project.name for project in strop.projects.list()] == ["ours"]
+        assert [m.label for m in strop.models.list(project_id)] == ["base", "base:v1@1"]
+        [version] = strop.datasets.list(project_id)
         assert version.splits["train"].examples == 6
-        assert len(strop.list_examples(version.id, limit=4).items) == 4
-        page = strop.list_generations(run_id, model_version_id=house.desk.models[1].id)
+        assert len(strop.datasets.examples(version.id, limit=4).items) == 4
+        page = strop.runs.generations(run_id, model_version_id=house.desk.models[1].id)
         assert {item.model for item in page.items} == {"base:v1@1"}
-        detail = strop.generation(page.items[0].id)
+        detail = strop.runs.generation(page.items[0].id)
         assert detail.example.context
-        assert len(strop.list_queues(project_id)) == 2
-        [pair] = strop.preferences(house.pair_queue_id)
+        assert len(strop.queues.list(project_id)) == 2
+        [pair] = strop.queues.preferences(house.pair_queue_id)
         assert (pair.n_votes, pair.win_rate) == (0, None)
         assert pair.error
-        assert strop.list_users(project_id)
+        assert strop.accounts.members(project_id)
 
 
 class TestErrors:
@@ -99,15 +99,15 @@ class TestErrors:
             sign_in(server_url, "eva", "wrong password")
         with StropClient(server_url, token=house.tokens["admin"]) as strop:
             with pytest.raises(Conflict) as caught:
-                strop.create_project(ProjectGiven(name="ours"))
+                strop.projects.create(ProjectGiven(name="ours"))
             assert caught.value.hint == "Choose another name."
             with pytest.raises(NotFound):
-                strop.generation_run(999)
+                strop.runs.get(999)
         with (
             StropClient(server_url, token=house.tokens["expert"]) as strop,
             pytest.raises(Forbidden),
         ):
-            strop.list_datasets(house.desk.project.id)
+            strop.datasets.list(house.desk.project.id)
 
     @pytest.mark.parametrize(
         ("slug", "kind"),
@@ -137,7 +137,7 @@ class TestErrors:
             StropClient("http://127.0.0.1:9") as strop,
             pytest.raises(ServerUnavailable, match="strop up"),
         ):
-            strop.me()
+            strop.accounts.me()
 
     @pytest.mark.parametrize(
         "response",
@@ -152,7 +152,7 @@ class TestErrors:
             StropClient("http://strop", transport=answering(response)) as strop,
             pytest.raises(ServerUnavailable, match="not a Strop server"),
         ):
-            strop.me()
+            strop.accounts.me()
 
 
 def test_broken_connection_creates_once() -> None:
@@ -167,7 +167,7 @@ def test_broken_connection_creates_once() -> None:
         return httpx.Response(201, json=made)
 
     with StropClient("http://strop", transport=httpx.MockTransport(handle)) as strop:
-        assert strop.create_project(ProjectGiven(name="n")).id == 1
+        assert strop.projects.create(ProjectGiven(name="n")).id == 1
     assert len(seen) == 2
     assert seen[0] == seen[1]
 

@@ -97,16 +97,16 @@ def test_that_a_refusal_is_a_problem_and_no_file(
 
 def test_that_the_client_takes_a_queue_out_and_back(reviewed: House, server_url: str) -> None:
     with StropClient(server_url, token=reviewed.tokens["engineer"]) as strop:
-        tasks = json.loads(b"".join(strop.export_queue(reviewed.queue_id, "label-studio")))
-        assert strop.labelling_config(reviewed.queue_id).startswith(b"<View>")
+        tasks = json.loads(b"".join(strop.exchange.export_queue(reviewed.queue_id, "label-studio")))
+        assert strop.exchange.labelling_config(reviewed.queue_id).startswith(b"<View>")
         person = reviewed.desk.experts[2].pseudonym
         for task in tasks:
             for annotation in task["annotations"]:
                 annotation.update(unique_id=f"other-{annotation['unique_id']}", completed_by=5)
             del task["annotations"][1:]
         body = ImportGiven(source="label-studio", rows=[*tasks, "x"], people={"5": person})
-        report = strop.import_reviews(reviewed.queue_id, body)
-        again = strop.import_reviews(reviewed.queue_id, body)
+        report = strop.exchange.import_reviews(reviewed.queue_id, body)
+        again = strop.exchange.import_reviews(reviewed.queue_id, body)
     answered = sum(bool(task["annotations"]) for task in tasks)
     assert (report.taken, report.repeated, len(report.refused)) == (answered, 0, 1)
     assert (again.taken, again.repeated, len(again.refused)) == (0, answered, 1)
@@ -115,11 +115,11 @@ def test_that_the_client_takes_a_queue_out_and_back(reviewed: House, server_url:
 def test_that_a_webhook_is_added_tried_and_listed(house: House, server_url: str) -> None:
     project_id = house.desk.project.id
     with StropClient(server_url, token=house.tokens["engineer"]) as strop:
-        made = strop.add_webhook(project_id, WebhookGiven(url="https://hooks.example.org/a"))
+        made = strop.webhooks.add(project_id, WebhookGiven(url="https://hooks.example.org/a"))
         assert made.secret.startswith("whsec_")
-        assert strop.test_webhook(made.id).state == "pending"
-        (shown,) = strop.list_webhooks(project_id)
-        (delivery,) = strop.list_deliveries(made.id).items
+        assert strop.webhooks.test(made.id).state == "pending"
+        (shown,) = strop.webhooks.list(project_id)
+        (delivery,) = strop.webhooks.deliveries(made.id).items
     assert "secret" not in shown.model_dump()
     assert (delivery.event, delivery.attempts) == ("webhook.test", 0)
 

@@ -39,20 +39,20 @@ def test_a_round_is_started_paused_taken_up_and_cancelled(
     house: House, client: StropClient
 ) -> None:
     project = house.desk.project.id
-    started = client.start_round(project, PLAN)
+    started = client.rounds.start(project, PLAN)
     assert (started.state, started.phase, started.next) == (
         "active",
         "wait",
         "freeze the training set",
     )
-    assert client.pause_round(started.id).state == "paused"
-    assert client.resume_round(started.id).state == "active"
-    assert client.cancel_round(started.id, "wrong base").state == "cancelled"
-    (listed,) = client.list_rounds(project)
+    assert client.rounds.pause(started.id).state == "paused"
+    assert client.rounds.resume(started.id).state == "active"
+    assert client.rounds.cancel(started.id, "wrong base").state == "cancelled"
+    (listed,) = client.rounds.list(project)
     texts = [event.text for event in listed.events]
     assert texts == ["started", "paused", "taken up", "cancelled by eva: wrong base"]
     with pytest.raises(Conflict, match="cancelled"):
-        client.resume_round(started.id)
+        client.rounds.resume(started.id)
 
 
 def test_a_wrong_plan_and_a_signature_too_early_are_refused(
@@ -60,10 +60,10 @@ def test_a_wrong_plan_and_a_signature_too_early_are_refused(
 ) -> None:
     project = house.desk.project.id
     with pytest.raises(InvalidInput, match="The plan is wrong at modle"):
-        client.start_round(project, {**PLAN, "modle": "x"})
-    started = client.start_round(project, PLAN)
+        client.rounds.start(project, {**PLAN, "modle": "x"})
+    started = client.rounds.start(project, PLAN)
     with pytest.raises(Forbidden, match="Only a lead"):
-        client.sign_round(started.id)
+        client.rounds.sign(started.id)
     with (
         StropClient(server_url, token=house.tokens["lead"]) as lead,
         pytest.raises(Conflict, match="waits for no signature"),
@@ -79,9 +79,9 @@ def test_a_review_is_withdrawn_and_its_lineage_says_so(house: House, client: Str
         )
         review_id = session.scalars(select(Review.id).order_by(Review.id.desc())).first()
     assert review_id is not None
-    assert client.withdraw_review(review_id, "wrong case").held_by == []
-    lineage = client.lineage(house.desk.project.id, f"review:{review_id}")
+    assert client.queues.withdraw_review(review_id, "wrong case").held_by == []
+    lineage = client.lineage.of(house.desk.project.id, f"review:{review_id}")
     (node,) = [node for node in lineage.nodes if node.key == lineage.root]
     assert node.marks == ["withdrawn: wrong case"]
     with pytest.raises(NotFound):
-        client.lineage(house.desk.project.id, "set:nonesuch")
+        client.lineage.of(house.desk.project.id, "set:nonesuch")

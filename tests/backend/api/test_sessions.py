@@ -69,8 +69,8 @@ def test_crowd_of_readers_and_writers_is_served(house: House, server_url: str) -
     def ask(number: int) -> str:
         with StropClient(server_url, token=house.tokens["admin"]) as strop:
             if number % 2:
-                return strop.create_project(ProjectGiven(name=f"p{number}")).name
-            return strop.list_queues(house.desk.project.id)[0].name
+                return strop.projects.create(ProjectGiven(name=f"p{number}")).name
+            return strop.queues.list(house.desk.project.id)[0].name
 
     with ThreadPoolExecutor(CROWD) as pool:
         names = list(pool.map(ask, range(CROWD)))

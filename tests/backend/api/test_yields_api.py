@@ -26,13 +26,13 @@ def test_a_yield_is_asked_of_a_round_of_a_candidate_and_of_all(
         turn = build_turn(session, house.desk)
         round_id, project = add_round(turn).id, house.desk.project.id
         turn.replay(turn.right)
-    told = client.round_yield(round_id, examples=3)
+    told = client.yields.of_round(round_id, examples=3)
     assert (told.candidate, told.trained.value, len(told.examples)) == ("base:v9@1", 1.0, 3)
-    assert client.candidate_yield(project, "v9", rule="token_f1>=0.5").is_frozen_rule is False
-    [point] = client.yield_curve(project)
+    assert client.yields.of_candidate(project, "v9", rule="token_f1>=0.5").is_frozen_rule is False
+    [point] = client.yields.curve(project)
     assert (point.number, point.trained.value) == (1, 1.0)
     with pytest.raises(InvalidInput, match="does not say when"):
-        client.candidate_yield(project, "v9", rule="better")
+        client.yields.of_candidate(project, "v9", rule="better")
 
 
 def test_a_replay_is_started_once(house: House, client: StropClient) -> None:
@@ -40,17 +40,17 @@ def test_a_replay_is_started_once(house: House, client: StropClient) -> None:
         add_round(build_turn(session, house.desk))
         project = house.desk.project.id
     body = ReplayGiven(candidate="v9", engine="fake")
-    first, again = client.start_replays(project, body), client.start_replays(project, body)
+    first, again = client.yields.replay(project, body), client.yields.replay(project, body)
     assert first == again
     assert len(first.generation_run_ids) == 1
-    assert client.candidate_yield(project, "v9").counts == {"unknown": len_prompts(house)}
+    assert client.yields.of_candidate(project, "v9").counts == {"unknown": len_prompts(house)}
 
 
 def test_a_round_without_a_candidate_has_no_yield(house: House, client: StropClient) -> None:
     with house.sessions.begin() as session:
         round_id = add_round(build_turn(session, house.desk), with_candidate=False).id
     with pytest.raises(CannotCompute, match="no candidate yet"):
-        client.round_yield(round_id)
+        client.yields.of_round(round_id)
 
 
 def len_prompts(house: House) -> int:

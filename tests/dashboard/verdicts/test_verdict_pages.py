@@ -23,7 +23,7 @@ def open_verdicts(*, role: str = "engineer", tab: str | None = None, **changes: 
     client = FakeClient(role=role, project={**engineers_project(), **changes})
     app = AppTest.from_string(page_script("verdicts"), default_timeout=60)
     app.session_state[CLIENT_KEY] = client
-    app.session_state["strop-project"] = client.me().projects[0]
+    app.session_state["strop-project"] = client.accounts.me().projects[0]
     if tab is not None:
         app.session_state[TABS] = tab
     return app.run()
@@ -180,7 +180,7 @@ def test_the_page_of_a_run_shows_each_check() -> None:
     client = FakeClient(role="engineer", project=engineers_project())
     app = AppTest.from_string(page_script("runs"), default_timeout=60)
     app.session_state[CLIENT_KEY] = client
-    app.session_state["strop-project"] = client.me().projects[0]
+    app.session_state["strop-project"] = client.accounts.me().projects[0]
     page = drawn(app.run())
     assert "failed, 1 of 2 checks" in page
     assert "median nats 0.9351" in page

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from contextlib import suppress
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from backend.errors import LeaseLost, NotAuthenticated, StropError
 from backend.schemas.review.desk import ClaimAnswer, OwnReview
-from dashboard.views.review.desk.api import DeskClient, Past
+from dashboard.views.review.desk.past import Past
 from dashboard.views.review.desk.sending import LONGEST_HISTORY
 from dashboard.views.review.desk.state import (
     Desk,
@@ -22,6 +23,9 @@ from dashboard.views.review.desk.state import (
     unsaved,
 )
 
+if TYPE_CHECKING:
+    from backend.client import StropClient
+
 LEFT_AS_IT_WAS = "Left as it was"
 CHANGED_ELSEWHERE = (
     "You have submitted this item in another window. What you wrote here is saved as a change to "
@@ -29,14 +33,14 @@ CHANGED_ELSEWHERE = (
 )
 
 
-def load_history(desk: Desk, client: DeskClient) -> None:
+def load_history(desk: Desk, client: StropClient) -> None:
     """Fetch the own answers once; afterwards each submit adds its own."""
     if desk.history_loaded:
         return
     desk.history_loaded = True
     try:
-        found = client.my_reviews(desk.queue_id, limit=LONGEST_HISTORY)
-        results = client.my_gold_results(desk.queue_id)
+        found = client.desk.reviews(desk.queue_id, limit=LONGEST_HISTORY)
+        results = client.desk.gold_results(desk.queue_id)
     except StropError as error:
         desk.note = f"Your history could not be read. {error}"
         return
@@ -57,12 +61,12 @@ def past_of(one: OwnReview) -> Past:
     )
 
 
-def fetch_links(desk: Desk, client: DeskClient) -> None:
+def fetch_links(desk: Desk, client: StropClient) -> None:
     """Ask once for an item where its source supports its output; an error is kept in words."""
     if desk.claim is None or desk.links is not None:
         return
     try:
-        desk.links = client.links(desk.claim.slot_id)
+        desk.links = client.desk.links(desk.claim.slot_id)
     except StropError as error:
         desk.links, desk.links_problem = [], str(error)
 
@@ -72,7 +76,7 @@ def ask_for_links_again(desk: Desk) -> None:
     desk.links = desk.links_problem = None
 
 
-def go_on_after_feedback(desk: Desk, client: DeskClient, *, now: datetime) -> None:
+def go_on_after_feedback(desk: Desk, client: StropClient, *, now: datetime) -> None:
     """Leave the feedback for the item that came with it."""
     waiting = desk.waiting
     if waiting is None:
@@ -82,7 +86,7 @@ def go_on_after_feedback(desk: Desk, client: DeskClient, *, now: datetime) -> No
     receive_claim(desk, waiting)
 
 
-def contest(desk: Desk, client: DeskClient, reason: str) -> None:
+def contest(desk: Desk, client: StropClient, reason: str) -> None:
     """Say that the known answer is wrong; a reason is needed."""
     if desk.feedback is None:
         return
@@ -90,21 +94,21 @@ def contest(desk: Desk, client: DeskClient, reason: str) -> None:
         desk.note = "Say what is wrong with the known answer; a few words are enough."
         return
     try:
-        client.contest_gold(desk.feedback.result_id, reason.strip())
+        client.desk.contest_gold(desk.feedback.result_id, reason.strip())
     except StropError as error:
         desk.note = str(error)
         return
     desk.contested, desk.note = True, None
 
 
-def revise(desk: Desk, client: DeskClient, review_id: int, *, now: datetime) -> None:
+def revise(desk: Desk, client: StropClient, review_id: int, *, now: datetime) -> None:
     """Take one's own answer back to the desk; the item in hand keeps its draft and waits."""
     save_if_changed(desk, client)
     if unsaved(desk) and desk.claim is not None:
         desk.note = "What is on screen is not saved yet, so it stays here."
         return
     try:
-        taken = client.revise(review_id)
+        taken = client.desk.revise(review_id)
     except StropError as error:
         desk.note = str(error)
         return
@@ -115,13 +119,15 @@ def revise(desk: Desk, client: DeskClient, review_id: int, *, now: datetime) -> 
     desk.revised = last
 
 
-def leave_as_it_was(desk: Desk, client: DeskClient, *, now: datetime) -> None:
+def leave_as_it_was(desk: Desk, client: StropClient, *, now: datetime) -> None:
     """End a revision: the answer that was given stands, and what comes next comes."""
     if desk.claim is None:
         return
     kept = desk.revised
     try:
-        receipt = client.skip(desk.claim.slot_id, desk.claim.version, LEFT_AS_IT_WAS, next=True)
+        receipt = client.desk.skip(
+            desk.claim.slot_id, desk.claim.version, LEFT_AS_IT_WAS, next=True
+        )
     except StropError as error:
         lose_item(desk, error)
         desk.note = str(error)
@@ -135,7 +141,7 @@ def leave_as_it_was(desk: Desk, client: DeskClient, *, now: datetime) -> None:
         receive_claim(desk, receipt.next)
 
 
-def take_up_again(desk: Desk, client: DeskClient, item: str, *, now: datetime) -> None:
+def take_up_again(desk: Desk, client: StropClient, item: str, *, now: datetime) -> None:
     """Begin with the item that the browser still has on screen, though the desk before is gone.
 
     Where it went to somebody else meanwhile, it stays on screen with all that was entered, which
@@ -147,7 +153,7 @@ def take_up_again(desk: Desk, client: DeskClient, item: str, *, now: datetime) -
     slot_id, _, version = item.partition("-")
     if slot_id.isdecimal() and version.isdecimal():
         with suppress(StropError):  # `take_next` says what is wrong, where something is
-            lapsed = client.lapsed(desk.queue_id, int(slot_id), int(version))
+            lapsed = client.desk.lapsed(desk.queue_id, int(slot_id), int(version))
             clear_desk(desk, now)
             receive_claim(desk, lapsed)
             desk.problem = LeaseLost("This item was given to a colleague meanwhile.")
@@ -155,7 +161,7 @@ def take_up_again(desk: Desk, client: DeskClient, item: str, *, now: datetime) -
     take_next(desk, client, now=now)
 
 
-def lead_on(desk: Desk, client: DeskClient, *, words: bool, now: datetime) -> None:
+def lead_on(desk: Desk, client: StropClient, *, words: bool, now: datetime) -> None:
     """The item on screen was finished in another window: show what is next.
 
     Words that only this window has are first kept on the server, as a change to the answer that was
@@ -170,16 +176,16 @@ def lead_on(desk: Desk, client: DeskClient, *, words: bool, now: datetime) -> No
     desk.gone = None
     try:
         if words and (done := _finished_elsewhere(client, desk)) is not None:
-            taken = client.revise(done.review_id)
+            taken = client.desk.revise(done.review_id)
             if taken.claim is not None:
-                client.save_draft(taken.claim.slot_id, taken.claim.version, answer)
+                client.desk.save_draft(taken.claim.slot_id, taken.claim.version, answer)
                 clear_desk(desk, now)
                 receive_claim(desk, taken)
                 desk.answer = desk.saved = answer
                 desk.correcting = answer.correction is not None
                 desk.revised, desk.note = past_of(done), CHANGED_ELSEWHERE
                 return
-        taken = client.claim(desk.queue_id)
+        taken = client.desk.claim(desk.queue_id)
     except NotAuthenticated:
         desk.gone, desk.signed_out = gone, True
         return
@@ -211,18 +217,18 @@ def _show_what_is_next(
         desk.note = f"{gone.message} This is what comes next."
 
 
-def _finished_elsewhere(client: DeskClient, desk: Desk) -> OwnReview | None:
+def _finished_elsewhere(client: StropClient, desk: Desk) -> OwnReview | None:
     """The own answer that was given to the item on screen, when it can still be changed."""
     assert desk.claim is not None
-    found = client.my_reviews(desk.queue_id, limit=LONGEST_HISTORY)
+    found = client.desk.reviews(desk.queue_id, limit=LONGEST_HISTORY)
     mine = (past for past in found if past.slot_id == desk.claim.slot_id)
     return next((past for past in mine if past.revisable_until is not None), None)
 
 
-def take_adjudication(desk: Desk, client: DeskClient, *, now: datetime) -> None:
+def take_adjudication(desk: Desk, client: StropClient, *, now: datetime) -> None:
     """Take a disagreement to settle; where there is none, that is said and the screen stays."""
     try:
-        taken = client.claim_adjudication(desk.queue_id)
+        taken = client.desk.claim_adjudication(desk.queue_id)
     except StropError as error:
         desk.note = str(error)
         return

@@ -160,7 +160,7 @@ def keep_lease(queue_id: int) -> None:
     if datetime.now(UTC) - desk.seen_at > HEARTBEAT_FOR:
         return
     try:
-        current_client().heartbeat(desk.claim.slot_id, desk.claim.version)
+        current_client().desk.heartbeat(desk.claim.slot_id, desk.claim.version)
     except (Conflict, LeaseLost, NotAuthenticated, NotFound) as error:
         lose_item(desk, error)
         st.rerun()

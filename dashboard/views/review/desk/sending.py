@@ -6,11 +6,12 @@ As in `desk_state`, an expected error becomes a state of the desk, and time is a
 from __future__ import annotations
 
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from backend.errors import StropError
 from backend.rubrics import Rubric, validate_answer
 from backend.schemas.review.desk import Answer, ReviewReceipt
-from dashboard.views.review.desk.api import DeskClient, Past
+from dashboard.views.review.desk.past import Past
 from dashboard.views.review.desk.state import (
     Desk,
     Screen,
@@ -21,6 +22,9 @@ from dashboard.views.review.desk.state import (
     tick,
     timed_answer,
 )
+
+if TYPE_CHECKING:
+    from backend.client import StropClient
 
 LONGEST_HISTORY = 6
 VOTE = "vote"  # the question of a pair, among the questions of a rubric
@@ -39,7 +43,7 @@ def missing_answer(desk: Desk, rubric: Rubric) -> tuple[str, str] | None:
     return None
 
 
-def submit(desk: Desk, client: DeskClient, rubric: Rubric, *, now: datetime) -> None:
+def submit(desk: Desk, client: StropClient, rubric: Rubric, *, now: datetime) -> None:
     """Send the answer and take the next item; a missing answer is said and nothing is sent."""
     if desk.claim is None:
         return
@@ -49,7 +53,7 @@ def submit(desk: Desk, client: DeskClient, rubric: Rubric, *, now: datetime) -> 
     tick(desk, now=now)
     answer = _final(desk)
     try:
-        receipt = client.submit(desk.claim.slot_id, desk.claim.version, answer, next=True)
+        receipt = client.desk.submit(desk.claim.slot_id, desk.claim.version, answer, next=True)
     except StropError as error:
         _keep_unsent(desk, error)
         return
@@ -75,7 +79,7 @@ def _keep_unsent(desk: Desk, error: StropError) -> None:
 
 
 def _go_on(
-    desk: Desk, client: DeskClient, receipt: ReviewReceipt, done: Past, *, now: datetime
+    desk: Desk, client: StropClient, receipt: ReviewReceipt, done: Past, *, now: datetime
 ) -> None:
     """Keep what was done in the history, and put on the desk what comes next.
 
@@ -104,7 +108,7 @@ def _final(desk: Desk) -> Answer:
     return answer
 
 
-def skip(desk: Desk, client: DeskClient, reason: str, *, now: datetime) -> None:
+def skip(desk: Desk, client: StropClient, reason: str, *, now: datetime) -> None:
     """Pass the item on to others with the reason, and take the next."""
     if desk.claim is None:
         return
@@ -112,7 +116,9 @@ def skip(desk: Desk, client: DeskClient, reason: str, *, now: datetime) -> None:
         desk.note = "Say why you skip it; a word is enough."
         return
     try:
-        receipt = client.skip(desk.claim.slot_id, desk.claim.version, reason.strip(), next=True)
+        receipt = client.desk.skip(
+            desk.claim.slot_id, desk.claim.version, reason.strip(), next=True
+        )
     except StropError as error:
         _keep_unsent(desk, error)
         return

@@ -15,7 +15,7 @@ from dashboard.components.item import answer_line, progress_html
 from dashboard.components.marked_text import plain
 from dashboard.session import current_client
 from dashboard.views.review.desk.after import revise
-from dashboard.views.review.desk.api import Past
+from dashboard.views.review.desk.past import Past
 from dashboard.views.review.desk.state import Desk, unsaved
 
 SAVED = "desk-saved"

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from typing import TYPE_CHECKING
 
 from backend.errors import Conflict, LeaseLost, NotAuthenticated, NotFound, StropError
 from backend.rubrics import Rubric, Text
@@ -20,7 +21,10 @@ from backend.schemas.review.desk import (
     Link,
     QueueProgress,
 )
-from dashboard.views.review.desk.api import DeskClient, Past
+from dashboard.views.review.desk.past import Past
+
+if TYPE_CHECKING:
+    from backend.client import StropClient
 
 IDLE_SECONDS = 60.0
 
@@ -119,13 +123,13 @@ class Desk:
         return f"{self.claim.slot_id}-{self.claim.version}" if self.claim else "none"
 
 
-def take_next(desk: Desk, client: DeskClient, *, now: datetime) -> None:
+def take_next(desk: Desk, client: StropClient, *, now: datetime) -> None:
     """Claim the next item, or the one still held; its draft comes with it.
 
     While there is no answer to the claim, what is on the desk stays on it.
     """
     try:
-        taken = client.claim(desk.queue_id)
+        taken = client.desk.claim(desk.queue_id)
     except StropError as error:
         _fail(desk, error)
         return
@@ -219,13 +223,13 @@ def has_words(desk: Desk, rubric: Rubric) -> bool:
     )
 
 
-def save_if_changed(desk: Desk, client: DeskClient) -> None:
+def save_if_changed(desk: Desk, client: StropClient) -> None:
     """Save the draft when it differs from what the server has, and would still take it."""
     if desk.claim is None or not unsaved(desk) or desk.problem is not None:
         return
     answer = timed_answer(desk)
     try:
-        lease = client.save_draft(desk.claim.slot_id, desk.claim.version, answer)
+        lease = client.desk.save_draft(desk.claim.slot_id, desk.claim.version, answer)
     except StropError as error:
         lose_item(desk, error)
         return

@@ -22,7 +22,7 @@ def ask_crew(places: Sequence[str], fitting: OpeningDefaults) -> Crew:
         places: the slices that items may be assigned by, each as `key=value`.
         fitting: what fits the project as it is now.
     """
-    people = current_client().list_users(current_project().id)
+    people = current_client().accounts.members(current_project().id)
     names = [one.name for one in people if one.active and one.role == "expert"]
     if not names:
         st.info("This project has no experts yet: `strop user add NAME --role expert`")

@@ -59,7 +59,7 @@ def show() -> None:
         st.success(f"{plain(name)} is open. Its experts find it on their desk when they sign in.")
         address = escape(address_of("queues", queue=queue_id))
         st.html(f"<p><a href='{address}' target='_self'>Watch {escape(name)}</a></p>")
-    runs = current_client().list_generation_runs(current_project().id).items
+    runs = current_client().runs.list(current_project().id).items
     if not runs:
         st.info("There is nothing to review yet: models must write first, by `strop run`.")
         return
@@ -82,7 +82,7 @@ def _ask(runs: Sequence[GenerationRunShown]) -> Choices:
     labels = [model.label for model in run.models]
     default = labels[:2] if kind == "pair" else labels[-1:]
     models = st.multiselect("Models", labels, default=default, key=f"open-models-{run.id}-{kind}")
-    fitting = current_client().review_defaults(current_project().id, kind)
+    fitting = current_client().queues.defaults(current_project().id, kind)
     rubric = ask_rubric(kind, fitting)
     st.subheader("2 · Which items")
     sampling = _ask_sampling(run)
@@ -179,9 +179,9 @@ def _places(run: GenerationRunShown) -> list[str]:
 def slices_of(run: GenerationRunShown) -> dict[str, set[str]]:
     """Keys and values of slices among the first examples of the run's dataset."""
     client = current_client()
-    for version in client.list_datasets(current_project().id):
+    for version in client.datasets.list(current_project().id):
         if (version.name, version.number) == (run.dataset, run.dataset_version):
-            page = client.list_examples(version.id, split=run.split, limit=SLICES_FROM)
+            page = client.datasets.examples(version.id, split=run.split, limit=SLICES_FROM)
             found: dict[str, set[str]] = {}
             for example in page.items:
                 for key, value in example.slices.items():
@@ -206,7 +206,7 @@ def _show_preview(body: ReviewQueueGiven) -> None:
     key = body.model_dump_json()
     if st.button("Show what would be drawn", type="secondary"):
         with problems_shown():
-            seen = current_client().preview_design(current_project().id, body)
+            seen = current_client().queues.preview(current_project().id, body)
             st.session_state[SEEN_KEY] = (key, seen)
     stored: tuple[str, DesignShown] | None = st.session_state.get(SEEN_KEY)
     if stored is None or stored[0] != key:
@@ -219,7 +219,7 @@ def _show_preview(body: ReviewQueueGiven) -> None:
 
 
 def _open(body: ReviewQueueGiven) -> None:
-    queue = current_client().open_queue(current_project().id, body)
+    queue = current_client().queues.open(current_project().id, body)
     st.session_state.pop(SEEN_KEY, None)
     st.session_state[OPENED_KEY] = (queue.name, queue.id)
     st.session_state[CHOICE_KEY] = queue.id

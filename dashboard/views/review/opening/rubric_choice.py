@@ -30,7 +30,7 @@ SCALE_WORDS = {
 def ask_rubric(kind: QueueKindName, fitting: OpeningDefaults) -> str:
     """What the queue's request carries: a name of the library, or the rubric as YAML."""
     show_done("rubric")
-    own = {f"{OWN}{one.name}": one for one in current_client().list_rubrics(current_project().id)}
+    own = {f"{OWN}{one.name}": one for one in current_client().rubrics.list(current_project().id)}
     names = [*library_names(), *own]
     chosen: str = st.selectbox(
         "Rubric",
@@ -90,7 +90,7 @@ def _save(content: bytes) -> None:
         source = content.decode("utf-8")
     except UnicodeDecodeError as error:
         raise InvalidInput("The file is not UTF-8.", hint="Save it as UTF-8.") from error
-    saved = current_client().save_rubric(current_project().id, source)
+    saved = current_client().rubrics.save(current_project().id, source)
     show_done("rubric", saved.sentence)
     st.rerun()
 

@@ -1,0 +1,14 @@
+"""What a thing was made of, and what it went into."""
+
+from __future__ import annotations
+
+from backend.client.wire import Resource
+from backend.schemas import rounds
+
+
+class Lineage(Resource):
+    """What a thing was made of, and what it went into."""
+
+    def of(self, project_id: int, of: str) -> rounds.LineageShown:
+        """What a thing was made of, and what it went into."""
+        return self._wire.get(rounds.LineageShown, f"/v1/projects/{project_id}/lineage", of=of)

@@ -1,0 +1,22 @@
+"""The base and its adapters."""
+
+from __future__ import annotations
+
+from backend.client.wire import Resource
+from backend.schemas import models as model_versions
+
+
+class Models(Resource):
+    """The base and its adapters."""
+
+    def add_adapter(
+        self, project_id: int, body: model_versions.AdapterGiven
+    ) -> model_versions.ModelVersionShown:
+        """Register an adapter folder that lies below the server's artifact root."""
+        path = f"/v1/projects/{project_id}/model-versions"
+        return self._wire.create(model_versions.ModelVersionShown, path, body)
+
+    def list(self, project_id: int) -> list[model_versions.ModelVersionShown]:
+        """The base and all adapters, with the aliases that point at them."""
+        path = f"/v1/projects/{project_id}/model-versions"
+        return self._wire.get_list(model_versions.ModelVersionShown, path)

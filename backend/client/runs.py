@@ -1,0 +1,93 @@
+"""Generation runs, what was written, scores and their figures."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from backend.client.wire import Resource
+from backend.schemas import runs as shapes
+from backend.schemas.common import Page
+
+
+class Runs(Resource):
+    """Generation runs, what was written, scores and their figures."""
+
+    def create(self, project_id: int, body: shapes.GenerationRunGiven) -> shapes.GenerationRunShown:
+        """Queue a new run."""
+        path = f"/v1/projects/{project_id}/generation-runs"
+        return self._wire.create(shapes.GenerationRunShown, path, body)
+
+    def get(self, run_id: int) -> shapes.GenerationRunShown:
+        """A run and how far it is."""
+        return self._wire.get(shapes.GenerationRunShown, f"/v1/generation-runs/{run_id}")
+
+    def resume(self, run_id: int) -> shapes.GenerationRunShown:
+        """Queue a stopped run again; what it wrote stays."""
+        return self._wire.post(shapes.GenerationRunShown, f"/v1/generation-runs/{run_id}/resume")
+
+    def generations(
+        self,
+        run_id: int,
+        *,
+        model_version_id: int | None = None,
+        example_id: int | None = None,
+        limit: int = 50,
+        cursor: str | None = None,
+    ) -> Page[shapes.GenerationShown]:
+        """A page of what the models wrote."""
+        return self._wire.get(
+            Page[shapes.GenerationShown],
+            f"/v1/generation-runs/{run_id}/generations",
+            model_version_id=model_version_id,
+            example_id=example_id,
+            limit=limit,
+            cursor=cursor,
+        )
+
+    def generation(self, generation_id: int) -> shapes.GenerationDetail:
+        """One output with its example and its scores."""
+        return self._wire.get(shapes.GenerationDetail, f"/v1/generations/{generation_id}")
+
+    def scorings(self, run_id: int) -> list[shapes.ScoreRunShown]:
+        """The score runs over a run."""
+        return self._wire.get_list(shapes.ScoreRunShown, f"/v1/generation-runs/{run_id}/score-runs")
+
+    def score(self, run_id: int, body: shapes.ScoreRunGiven) -> shapes.ScoreRunShown:
+        """Queue the scoring of a run."""
+        path = f"/v1/generation-runs/{run_id}/score-runs"
+        return self._wire.create(shapes.ScoreRunShown, path, body)
+
+    def report(self, score_run_id: int) -> shapes.ScoreRunDetail:
+        """A score run with its figures."""
+        return self._wire.get(shapes.ScoreRunDetail, f"/v1/score-runs/{score_run_id}")
+
+    def scores(self, score_run_id: int) -> Iterator[bytes]:
+        """Every score as JSON lines, in pieces as they arrive."""
+        return self._wire.stream(f"/v1/score-runs/{score_run_id}/scores")
+
+    def differences(
+        self, score_run_id: int, *, baseline: int, candidate: int
+    ) -> list[shapes.DifferenceShown]:
+        """Candidate minus baseline, both by model version id, on the same examples."""
+        return self._wire.get_list(
+            shapes.DifferenceShown,
+            f"/v1/score-runs/{score_run_id}/differences",
+            baseline=baseline,
+            candidate=candidate,
+        )
+
+    def classes(self, score_run_id: int, *, model: int, metric: str) -> list[shapes.ClassShown]:
+        """Precision, recall and F1 of each class, for a metric such as `f1@task=intent`."""
+        path = f"/v1/score-runs/{score_run_id}/classes"
+        return self._wire.get_list(shapes.ClassShown, path, model=model, metric=metric)
+
+    def list(
+        self, project_id: int, *, limit: int = 50, cursor: str | None = None
+    ) -> Page[shapes.GenerationRunShown]:
+        """A page of runs, newest first."""
+        return self._wire.get(
+            Page[shapes.GenerationRunShown],
+            f"/v1/projects/{project_id}/generation-runs",
+            limit=limit,
+            cursor=cursor,
+        )

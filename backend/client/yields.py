@@ -1,0 +1,32 @@
+"""What became of corrections."""
+
+from __future__ import annotations
+
+from backend.client.wire import Resource
+from backend.schemas import yields
+
+
+class Yields(Resource):
+    """What became of corrections."""
+
+    def of_round(
+        self, round_id: int, *, rule: str | None = None, examples: int = 0
+    ) -> yields.YieldShown:
+        """What the candidate of a round made of its corrections."""
+        path = f"/v1/rounds/{round_id}/yield"
+        return self._wire.get(yields.YieldShown, path, rule=rule, examples=examples)
+
+    def of_candidate(
+        self, project_id: int, of: str, *, rule: str | None = None, examples: int = 0
+    ) -> yields.YieldShown:
+        """What a candidate made of the corrections that it was trained on."""
+        path = f"/v1/projects/{project_id}/yield"
+        return self._wire.get(yields.YieldShown, path, of=of, rule=rule, examples=examples)
+
+    def curve(self, project_id: int) -> list[yields.RoundPointShown]:
+        """The yield of each round, oldest first."""
+        return self._wire.get_list(yields.RoundPointShown, f"/v1/projects/{project_id}/yield-curve")
+
+    def replay(self, project_id: int, body: yields.ReplayGiven) -> yields.ReplayStarted:
+        """Replay a candidate's corrections on it."""
+        return self._wire.create(yields.ReplayStarted, f"/v1/projects/{project_id}/replays", body)
