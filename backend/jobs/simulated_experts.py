@@ -8,28 +8,19 @@ it says anything about experts.
 
 from __future__ import annotations
 
-import math
 import random
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import assert_never
 
 from sqlalchemy.orm import Session, sessionmaker
 
 from backend.db import utc_now
 from backend.errors import InvalidInput
 from backend.rubrics import (
-    Category,
     Criterion,
-    Multi,
-    Number,
     Rubric,
-    Stars,
-    Text,
-    Verdict,
-    YesNo,
 )
 from backend.services import review
 from backend.services.review import Answer, Choice, ItemView
@@ -205,40 +196,5 @@ def _required_texts(rubric: Rubric) -> dict[str, object]:
 
 
 def _rate(criterion: Criterion, judged: Judgement) -> object:
-    match criterion:
-        case YesNo():
-            return "no" if judged.complaint else "yes"
-        case Verdict():
-            return _verdict(judged)
-        case Stars():
-            return 1 + round((criterion.n - 1) * judged.closeness)
-        case Category():
-            return _category(criterion, judged.complaint)
-        case Multi():
-            return [_category(criterion, judged.complaint)]
-        case Number():
-            return _number(criterion, judged.closeness)
-        case Text():
-            return "simulated" if criterion.required else None
-        case _:
-            assert_never(criterion)
-
-
-def _verdict(judged: Judgement) -> str:
-    if judged.complaint is None:
-        return "pass"
-    return "critical_fail" if judged.complaint == "invented" else "fail"
-
-
-def _number(criterion: Number, closeness: float) -> float:
-    """The place of the closeness between the bounds, on a whole step."""
-    width = criterion.max - criterion.min
-    step = criterion.step or width / 100
-    steps = min(round(width * closeness / step), math.floor(width / step + 1e-9))
-    return round(criterion.min + steps * step, 10)
-
-
-def _category(criterion: Category | Multi, complaint: str | None) -> str:
-    names = [option.name for option in criterion.options]
-    wanted = ("none",) if complaint is None else (*COMPLAINTS[complaint], "other")
-    return next((name for name in wanted if name in names), names[0 if complaint is None else -1])
+    wrong = COMPLAINTS[judged.complaint] if judged.complaint else ()
+    return criterion.simulated(judged.closeness, wrong)

@@ -1,7 +1,7 @@
 """Rubrics: the questions that an expert answers about an output, and which answers they take.
 
-A rubric is a YAML file. Each criterion has a scale (`rubric_scales`) that says what answers it
-takes (`rubric_answers`). This module knows nothing of the database or of the screen.
+A rubric is a YAML file. Each criterion has a scale (`scales`) that owns all that is asked of it.
+This package knows nothing of the database or of the screen.
 """
 
 from __future__ import annotations
@@ -16,11 +16,14 @@ import yaml
 from pydantic import Field, ValidationError, model_validator
 
 from backend.errors import InvalidInput, UnknownName
-from backend.rubrics.answers import CheckedAnswer, chosen_options, validate_answer, value_in_words
 from backend.rubrics.scales import (
     NAME,
+    SCALES,
     VERDICTS,
     Category,
+    CheckedAnswer,
+    Choice,
+    Control,
     Criterion,
     Illustration,
     Multi,
@@ -33,13 +36,20 @@ from backend.rubrics.scales import (
     Verdict,
     Weight,
     YesNo,
+    chosen_options,
+    number_of,
     refuse_repeats,
+    validate_answer,
+    value_in_words,
 )
 
 __all__ = [
+    "SCALES",
     "VERDICTS",
     "Category",
     "CheckedAnswer",
+    "Choice",
+    "Control",
     "Criterion",
     "Illustration",
     "Multi",
@@ -56,6 +66,7 @@ __all__ = [
     "find_rubric",
     "library_names",
     "library_rubric",
+    "number_of",
     "parse_rubric",
     "rubric_from_content",
     "validate_answer",

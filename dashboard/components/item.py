@@ -8,7 +8,7 @@ from __future__ import annotations
 from backend.rubrics import Multi, Number, Rubric, Text, chosen_options
 from backend.schemas.review.desk import Answer, QueueProgress
 from dashboard.components.frame import escape
-from dashboard.components.questions import Value, choices_of
+from dashboard.components.questions import Value
 
 WINNER_WORDS = {
     "left": "A is better",
@@ -44,7 +44,7 @@ def _words(rubric: Rubric | None, name: str, value: Value) -> str:
     criterion = known.get(name)
     if criterion is None or isinstance(criterion, Number | Text):
         return str(value)
-    labels = {str(choice.value): choice.label for choice in choices_of(criterion)}
+    labels = {str(choice.value): choice.label for choice in criterion.choices()}
     given = (chosen_options(value) or []) if isinstance(criterion, Multi) else [str(value)]
     return ", ".join(labels.get(one, one) for one in given)
 

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import assert_never
 
 import streamlit as st
 
 from backend.rubrics import (
     Category,
+    Choice,
     Criterion,
     Illustration,
     Multi,
@@ -33,30 +33,6 @@ from dashboard.components.marked_text import plain
 Value = str | int | float | bool | None
 Rate = Callable[[str, Value], None]
 DIGITS = "1234567890"
-
-
-@dataclass(frozen=True, slots=True)
-class Choice:
-    """One answer that can be picked: what is stored, and what people read."""
-
-    value: Value
-    label: str
-
-
-def choices_of(criterion: YesNo | Verdict | Stars | Category | Multi) -> list[Choice]:
-    """The answers of a scale, in the order of their digits."""
-    match criterion:
-        case YesNo():
-            return [Choice("yes", "Yes"), Choice("no", "No")]
-        case Verdict():
-            words = {"pass": "Pass", "fail": "Fail", "critical_fail": "Critical fail"}
-            return [Choice(value, label) for value, label in words.items()]
-        case Stars():
-            return [Choice(star, str(star)) for star in range(1, criterion.n + 1)]
-        case Category() | Multi():
-            return [Choice(option.name, option.label) for option in criterion.options]
-        case _:
-            assert_never(criterion)
 
 
 def choice_label(choice: Choice, *, picked: bool, digit: str | None) -> str:
@@ -79,9 +55,7 @@ def answer_of_digit(
     if name is None:
         return None
     criterion = rubric.criterion(name)
-    if isinstance(criterion, Number | Text):
-        return None
-    choices, place = choices_of(criterion), DIGITS.index(digit)
+    choices, place = criterion.choices(), DIGITS.index(digit)
     if place >= len(choices):
         return None
     picked = choices[place].value
@@ -92,8 +66,7 @@ def answer_of_digit(
 
 def choices_of_name(rubric: Rubric, name: str) -> list[Choice]:
     """The choices of the criterion of that name; none where it is answered otherwise."""
-    criterion = rubric.criterion(name)
-    return [] if isinstance(criterion, Number | Text) else choices_of(criterion)
+    return rubric.criterion(name).choices()
 
 
 def stays_on(rubric: Rubric, name: str, value: Value) -> bool:
@@ -186,31 +159,25 @@ def _example_html(criterion: Criterion, example: Illustration) -> str:
 
 def _example_answer(criterion: Criterion, example: Illustration) -> str:
     """The answer of an example in the words on the buttons."""
-    if isinstance(criterion, Number | Text):
-        return str(example.answer)
-    labels = {str(choice.value): choice.label for choice in choices_of(criterion)}
+    labels = {str(choice.value): choice.label for choice in criterion.choices()}
     given = example.answer if isinstance(example.answer, tuple) else (example.answer,)
     return ", ".join(labels.get(str(value), str(value)) for value in given)
 
 
 def _anchors(criterion: Criterion) -> str:
-    if isinstance(criterion, Verdict) and criterion.critical:
-        return f"<p class='strop-help'>Critical: {escape(criterion.critical)}</p>"
-    if not isinstance(criterion, Stars) or not criterion.anchors:
-        return ""
-    words = " · ".join(f"{star} {text}" for star, text in sorted(criterion.anchors.items()))
-    return f"<p class='strop-help'>{escape(words)}</p>"
+    said = criterion.explanation
+    return f"<p class='strop-help'>{escape(said)}</p>" if said else ""
 
 
 def _show_choices(
-    criterion: YesNo | Verdict | Stars | Category,
+    criterion: Criterion,
     value: Value,
     rate: Rate,
     *,
     key: str,
     digits: bool,
 ) -> None:
-    choices = choices_of(criterion)
+    choices = criterion.choices()
     with st.container(horizontal=True, gap="xsmall"):
         for digit, choice in zip(_digits(len(choices)), choices, strict=True):
             picked = value is not None and str(choice.value) == str(value)
@@ -226,7 +193,7 @@ def _show_choices(
 def _show_multi(criterion: Multi, value: Value, rate: Rate, *, key: str, digits: bool) -> None:
     """Buttons that add an option to the answer or take it away."""
     chosen = chosen_options(value) or []
-    choices = choices_of(criterion)
+    choices = criterion.choices()
     if digits:
         st.html("<p class='strop-help'>Several may be right. Enter goes on.</p>")
     with st.container(horizontal=True, gap="xsmall"):

@@ -69,7 +69,7 @@ def check(file: FileArgument, json: JsonOption = False) -> None:
         return
     typer.echo(f"{rubric.name} is sound. It asks {row['asks'] or 'for the vote alone'}.")
     for criterion in rubric.criteria:
-        if not criterion.help and criterion.scale != "text":
+        if not criterion.help and criterion.level is not None:
             typer.echo(f"  {criterion.name}: no help; say what to do in doubt.")
 
 

@@ -11,23 +11,13 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, assert_never
+from typing import Any
 
 from sqlalchemy import ColumnElement, Select, select
 from sqlalchemy.orm import Session, selectinload
 
 from backend.errors import InvalidInput, NotFound
-from backend.rubrics import (
-    VERDICTS,
-    Category,
-    Criterion,
-    Multi,
-    Number,
-    Stars,
-    Text,
-    Verdict,
-    YesNo,
-)
+from backend.rubrics import Control
 from backend.services.curation.leaks import LeakGuard
 from backend.services.curation.recipes import Recipe, Rule, fixed_metric
 from backend.services.datasets.versions import get_dataset_version, list_examples
@@ -212,30 +202,14 @@ def _check_rules(recipe: Recipe, queues: Iterable[ReviewQueue]) -> None:
 
 def _check_rule(rule: Rule, queue: ReviewQueue) -> None:
     criterion = rubric_of(queue).criterion(rule.criterion)
-    if rule.at_least is not None and not isinstance(criterion, YesNo | Verdict | Stars | Number):
+    if rule.at_least is not None and not criterion.has_number:
         raise InvalidInput(f"{rule.criterion!r} has no number to compare in {str(rule)!r}.")
     if rule.equals is None:
         return
-    known = _answers(criterion)
-    if known is not None and rule.equals not in known:
+    known = {str(choice.value) for choice in criterion.choices()}
+    listed = known and criterion.control is not Control.OPTIONS
+    if listed and rule.equals not in known:
         raise InvalidInput(
             f"{rule.equals!r} is no answer to {rule.criterion!r}.",
             hint=f"Answers: {', '.join(sorted(known))}.",
         )
-
-
-def _answers(criterion: Criterion) -> set[str] | None:
-    """The answers that a scale stores; None where there are too many to list."""
-    match criterion:
-        case YesNo():
-            return {"yes", "no"}
-        case Verdict():
-            return set(VERDICTS)
-        case Stars():
-            return {str(star) for star in range(1, criterion.n + 1)}
-        case Category():
-            return {option.name for option in criterion.options}
-        case Multi() | Number() | Text():
-            return None
-        case _:
-            assert_never(criterion)

@@ -10,12 +10,12 @@ everywhere. Argilla knows no time of attention: what comes back has none.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, assert_never
 from uuid import NAMESPACE_URL, uuid5
 
 from backend.errors import InvalidInput
-from backend.rubrics import Rubric
+from backend.rubrics import Control, Criterion, Rubric
 from backend.services.exchange.label_studio import error_labels, severities
 from backend.services.exchange.text_offsets import Offsets, span_of, to_utf16
 from backend.services.review.answer import Answer, Choice, SpanMark, to_choice
@@ -116,11 +116,11 @@ def _suggestions(item: ItemRow, offsets: Offsets) -> dict[str, Any]:
 def _answers(
     facts: QueueFacts, item: ItemRow, review: Review, offsets: Offsets
 ) -> Iterator[tuple[str, Any]]:
-    scales = {criterion.name: criterion.scale for criterion in facts.rubric.criteria}
     for preference in review.preferences:
         yield WINNER, to_choice(preference.winner, a_is_left=item.a_is_left).value
     for rating in review.ratings:
-        yield question_of(rating.criterion), _VALUES_OUT[scales[rating.criterion]](rating.value)
+        control = facts.rubric.criterion(rating.criterion).control
+        yield question_of(rating.criterion), _value_out(control, rating.value)
     if review.spans:
         yield (
             ERRORS,
@@ -147,38 +147,28 @@ def _span(text: str, start: int, end: int, label: str, offsets: Offsets) -> dict
     return {"start": start, "end": end, "label": label}
 
 
-_VALUES_OUT: dict[str, Callable[[str], Any]] = {
-    "yes_no": str,
-    "verdict": str,
-    "category": str,
-    "multi": json.loads,
-    "stars": int,
-    "number": str,
-    "text": str,
-}
+def _value_out(control: Control, value: str) -> Any:
+    if control is Control.OPTIONS:
+        return json.loads(value)
+    return int(value) if control is Control.RATING else value
 
 
-def _question(criterion: Any) -> dict[str, Any]:
+def _question(criterion: Criterion) -> dict[str, Any]:
     name, title, required = question_of(criterion.name), criterion.question, criterion.required
-    match criterion.scale:
-        case "yes_no":
-            return _label(name, title, ["yes", "no"], required=required)
-        case "verdict":
-            return _label(name, title, ["pass", "fail", "critical_fail"], required=required)
-        case "category":
-            options = {option.name: option.label for option in criterion.options}
-            return _label(name, title, options, required=required)
-        case "multi":
-            options = {option.name: option.label for option in criterion.options}
-            return {**_label(name, title, options, required=required), "type": "multi_label"}
-        case "stars":
-            values = list(range(1, criterion.n + 1))
+    match criterion.control:
+        case Control.CHOICES | Control.OPTIONS:
+            labels = {str(choice.value): choice.label for choice in criterion.choices()}
+            question = _label(name, title, labels, required=required)
+            is_multi = criterion.control is Control.OPTIONS
+            return {**question, "type": "multi_label"} if is_multi else question
+        case Control.RATING:
+            values = [choice.value for choice in criterion.choices()]
             kind = {"name": name, "type": "rating", "title": title, "values": values}
             return {**kind, "required": required}
-        case "number" | "text":
+        case Control.NUMBER | Control.TEXT:
             return {"name": name, "type": "text", "title": title, "required": required}
-        case scale:
-            raise InvalidInput(f"Argilla has no question for the scale {scale!r}.")
+        case _:
+            assert_never(criterion.control)
 
 
 def _label(

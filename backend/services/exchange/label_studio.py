@@ -24,11 +24,11 @@ import json
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, assert_never
 from xml.etree import ElementTree
 
 from backend.errors import InvalidInput
-from backend.rubrics import Rubric
+from backend.rubrics import Control, Rubric
 from backend.services.exchange.text_offsets import Offsets, span_of, to_utf16
 from backend.services.review.answer import Answer, SpanMark, to_choice
 from backend.services.review.reports.contents import ItemRow, QueueFacts
@@ -115,68 +115,25 @@ def _add_pair(view: Element) -> None:
 
 
 def _add_criterion(view: Element, criterion: Any, *, to: str) -> None:
-    if criterion.scale not in _CONTROLS:
-        raise InvalidInput(f"Label Studio has no control for the scale {criterion.scale!r}.")
     _add(view, "Header", value=criterion.question)
-    _CONTROLS[criterion.scale](view, criterion, to)
-
-
-def _yes_no(view: Element, criterion: Any, to: str) -> None:
-    _choices(view, criterion, to, [("yes", "Yes"), ("no", "No")])
-
-
-def _verdict(view: Element, criterion: Any, to: str) -> None:
-    words = [("pass", "Pass"), ("fail", "Fail"), ("critical_fail", "Critical fail")]
-    _choices(view, criterion, to, words)
-
-
-def _category(view: Element, criterion: Any, to: str) -> None:
-    _choices(view, criterion, to, [(option.name, option.label) for option in criterion.options])
-
-
-def _multi(view: Element, criterion: Any, to: str) -> None:
-    options = [(option.name, option.label) for option in criterion.options]
-    name = control_of(criterion.name)
-    _add_choices(view, name, options, to=to, required=criterion.required, choice="multiple")
-
-
-def _choices(view: Element, criterion: Any, to: str, options: Sequence[tuple[str, str]]) -> None:
-    _add_choices(view, control_of(criterion.name), options, to=to, required=criterion.required)
-
-
-def _stars(view: Element, criterion: Any, to: str) -> None:
-    _add(
-        view,
-        "Rating",
-        name=control_of(criterion.name),
-        toName=to,
-        maxRating=str(criterion.n),
-        required=_said(criterion.required),
-    )
-
-
-def _number(view: Element, criterion: Any, to: str) -> None:
-    bounds = {"min": f"{criterion.min:g}", "max": f"{criterion.max:g}"}
-    if criterion.step is not None:
-        bounds["step"] = f"{criterion.step:g}"
-    name = control_of(criterion.name)
-    _add(view, "Number", name=name, toName=to, required=_said(criterion.required), **bounds)
-
-
-def _text(view: Element, criterion: Any, to: str) -> None:
-    name = control_of(criterion.name)
-    _add_text(view, name, to=to, required=_said(criterion.required))
-
-
-_CONTROLS: dict[str, Callable[[Element, Any, str], None]] = {
-    "yes_no": _yes_no,
-    "verdict": _verdict,
-    "stars": _stars,
-    "category": _category,
-    "multi": _multi,
-    "number": _number,
-    "text": _text,
-}
+    name, required = control_of(criterion.name), criterion.required
+    match criterion.control:
+        case Control.CHOICES | Control.OPTIONS:
+            options = [(str(choice.value), choice.label) for choice in criterion.choices()]
+            kind = "multiple" if criterion.control is Control.OPTIONS else "single"
+            _add_choices(view, name, options, to=to, required=required, choice=kind)
+        case Control.RATING:
+            most = {"maxRating": str(len(criterion.choices()))}
+            _add(view, "Rating", name=name, toName=to, **most, required=_said(required))
+        case Control.NUMBER:
+            bounds = {"min": f"{criterion.min:g}", "max": f"{criterion.max:g}"}
+            if criterion.step is not None:
+                bounds["step"] = f"{criterion.step:g}"
+            _add(view, "Number", name=name, toName=to, required=_said(required), **bounds)
+        case Control.TEXT:
+            _add_text(view, name, to=to, required=_said(required))
+        case _:
+            assert_never(criterion.control)
 
 
 def _add_choices(
@@ -314,9 +271,9 @@ def _results(
 ) -> Iterator[Result]:
     pair = facts.kind == QueueKind.PAIR
     to = LEFT if pair else OUTPUT
-    scales = {criterion.name: criterion.scale for criterion in facts.rubric.criteria}
     for rating in review.ratings:
-        kind, value = _RATINGS_OUT[scales[rating.criterion]](rating.value, rating.number)
+        control = facts.rubric.criterion(rating.criterion).control
+        kind, value = _rating_out(control, rating.value, rating.number)
         yield _result(review, control_of(rating.criterion), to, kind, value)
     for correction in review.corrections:
         yield _textarea(review, CORRECTION, to, item.hide(correction.text))
@@ -385,15 +342,21 @@ def _choice_out(value: str, number: float | None) -> tuple[str, dict[str, Any]]:
     return "choices", {"choices": [value]}
 
 
-_RATINGS_OUT: dict[str, RatingOut] = {
-    "yes_no": _choice_out,
-    "verdict": _choice_out,
-    "category": _choice_out,
-    "multi": lambda value, _: ("choices", {"choices": json.loads(value)}),
-    "stars": lambda value, _: ("rating", {"rating": int(value)}),
-    "number": lambda value, number: ("number", {"number": number}),
-    "text": lambda value, _: ("textarea", {"text": [value]}),
-}
+def _rating_out(control: Control, value: str, number: float | None) -> tuple[str, dict[str, Any]]:
+    """The kind of a result and its value."""
+    match control:
+        case Control.CHOICES:
+            return "choices", {"choices": [value]}
+        case Control.OPTIONS:
+            return "choices", {"choices": json.loads(value)}
+        case Control.RATING:
+            return "rating", {"rating": int(value)}
+        case Control.NUMBER:
+            return "number", {"number": number}
+        case Control.TEXT:
+            return "textarea", {"text": [value]}
+        case _:
+            assert_never(control)
 
 
 @dataclass(slots=True)
@@ -455,18 +418,17 @@ def answer_of(
 
 
 def _rating_in(criterion: Any, value: Mapping[str, Any]) -> object:
-    match criterion.scale:
-        case "stars":
+    match criterion.control:
+        case Control.RATING:
             return value.get("rating")
-        case "number":
+        case Control.NUMBER:
             return value.get("number")
-        case "text":
+        case Control.TEXT:
             return _text_in(value)
-        case scale:
-            chosen = _choices_in(value)
-            words = {o.label: o.name for o in getattr(criterion, "options", ())}
-            stored = [words.get(one, one) for one in chosen]
-            if scale == "multi":
+        case _:
+            words = {choice.label: choice.value for choice in criterion.choices()}
+            stored = [words.get(one, one) for one in _choices_in(value)]
+            if criterion.control is Control.OPTIONS:
                 return stored
             if len(stored) != 1:
                 raise InvalidInput(f"{criterion.name} has {len(stored)} answers.")

@@ -24,24 +24,15 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import combinations
 from statistics import fmean
-from typing import assert_never
 
 from sqlalchemy import ColumnElement, and_, case, exists, func, select, update
 from sqlalchemy.orm import Session, aliased, selectinload
 
 from backend.errors import NotFound
 from backend.rubrics import (
-    Category,
     CheckedAnswer,
     Criterion,
-    Multi,
-    Number,
     Rubric,
-    Stars,
-    Text,
-    Verdict,
-    YesNo,
-    chosen_options,
     rubric_from_content,
     value_in_words,
 )
@@ -106,28 +97,9 @@ def distance(criterion: Criterion | None, a: CheckedAnswer, b: CheckedAnswer) ->
 
     A vote has no criterion.
     """
-    match criterion:
-        case YesNo() | Category() | None:
-            return float(a.value != b.value)
-        case Verdict():
-            return _apart(a, b, 2.0)
-        case Stars():
-            return _apart(a, b, criterion.n - 1.0)
-        case Number():
-            return _apart(a, b, criterion.max - criterion.min)
-        case Multi():
-            one, other = set(chosen_options(a.value) or []), set(chosen_options(b.value) or [])
-            return 1 - len(one & other) / len(one | other) if one | other else 0.0
-        case Text():
-            return None
-        case _:
-            assert_never(criterion)
-
-
-def _apart(a: CheckedAnswer, b: CheckedAnswer, widest: float) -> float:
-    if a.number is None or b.number is None:
+    if criterion is None:
         return float(a.value != b.value)
-    return abs(a.number - b.number) / widest
+    return criterion.distance(a, b)
 
 
 def _reason(apart: Mapping[str, float], given: Sequence[Answers]) -> str:

@@ -32,14 +32,11 @@ from sqlalchemy.orm import Session
 from backend.errors import InvalidInput, NotFound
 from backend.rubrics import (
     CheckedAnswer,
-    Number,
     Rubric,
-    Stars,
-    Text,
-    Verdict,
     rubric_from_content,
     validate_answer,
 )
+from backend.rubrics.scales import Level
 from backend.services.review.answer import Answer, to_choice
 from backend.services.review.blind import mask_text, masked_terms_of
 from backend.services.review.quality.adjudication import WINNER, answers_of, distance
@@ -94,7 +91,7 @@ def _checked_ratings(rubric: Rubric, given: object) -> dict[str, str]:
     ratings = {}
     for name, value in given.items():
         criterion = rubric.criterion(str(name))
-        if isinstance(criterion, Text):
+        if criterion.level is None:
             raise InvalidInput(
                 f"{name!r} is answered in words, which no known answer can judge.",
                 hint="Say it in the explanation.",
@@ -112,7 +109,10 @@ def _checked_tolerance(
     if not isinstance(given, Mapping):
         raise InvalidInput("The tolerance is a number by the name of a criterion.")
     for name, width in given.items():
-        ordered = name in ratings and isinstance(rubric.criterion(name), Stars | Verdict | Number)
+        ordered = name in ratings and rubric.criterion(name).level in (
+            Level.ORDINAL,
+            Level.INTERVAL,
+        )
         number = isinstance(width, int | float) and not isinstance(width, bool)
         if not ordered or not number or not (math.isfinite(width) and width >= 0):
             raise InvalidInput(

@@ -166,7 +166,7 @@ def _verdict_row(session: Session, queue: ReviewQueue, decided: Adjudication) ->
     if review.withdrawn_at is not None:
         return None
     said = answers_of(session, [review.id])[review.id]
-    judged = {c.name for c in rubric_of(queue).criteria if c.scale != "text"}
+    judged = {c.name for c in rubric_of(queue).criteria if c.level is not None}
     answer: dict[str, Any] = {
         "ratings": {name: given.value for name, given in said.items() if name in judged}
     }

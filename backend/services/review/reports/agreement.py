@@ -8,12 +8,12 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, assert_never
+from typing import TYPE_CHECKING
 
 from sqlalchemy import ColumnElement, select
 from sqlalchemy.orm import Session
 
-from backend.rubrics import Category, Criterion, Multi, Number, Stars, Text, Verdict, YesNo
+from backend.rubrics import Criterion
 from backend.services.review.counted import counts
 from backend.services.review.quality.adjudication import answers_of, compare_answers
 from backend.services.review.queues import get_queue, rubric_of
@@ -103,23 +103,7 @@ def _scale(criterion: Criterion) -> tuple[Scale, list[float | str]] | None:
     """The scale and the values that it allows, in order; none when they are what occurs."""
     from evaluators.statistics.ratings import Scale
 
-    match criterion:
-        case YesNo():
-            return Scale.NOMINAL, ["no", "yes"]
-        case Verdict():
-            return Scale.ORDINAL, [-1.0, 0.0, 1.0]
-        case Stars():
-            return Scale.ORDINAL, [float(n) for n in range(1, criterion.n + 1)]
-        case Category():
-            return Scale.NOMINAL, [option.name for option in criterion.options]
-        case Multi():
-            return Scale.NOMINAL, []
-        case Number():
-            return Scale.INTERVAL, []
-        case Text():
-            return None
-        case _:
-            assert_never(criterion)
+    return None if criterion.level is None else (Scale(criterion.level), criterion.values())
 
 
 def _ratings(session: Session, queue_id: int, numeric: set[str]) -> dict[str, list[Given]]:

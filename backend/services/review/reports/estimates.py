@@ -12,28 +12,19 @@ What estimates are made of: all outputs of a model, answers to some, scores of a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from statistics import fmean
-from typing import TYPE_CHECKING, NamedTuple, assert_never
+from typing import TYPE_CHECKING, NamedTuple
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from backend.errors import CannotCompute, NotFound
+from backend.errors import NotFound
 from backend.rubrics import (
-    VERDICTS,
-    Category,
     CheckedAnswer,
-    Criterion,
-    Multi,
-    Number,
-    Stars,
-    Text,
-    Verdict,
-    YesNo,
-    chosen_options,
 )
+from backend.rubrics.scales import Outcome
 from backend.services.metric_specs import metric_specs
 from backend.services.review.counted import counts
 from backend.services.review.queues import get_queue, rubric_of
@@ -230,14 +221,6 @@ class CriterionEstimate:
     n_simulated: int
 
 
-class _Outcome(NamedTuple):
-    """What is averaged: a number for each answer; `is_rate` where it is 0 or 1."""
-
-    option: str | None
-    read: Callable[[CheckedAnswer], float]
-    is_rate: bool
-
-
 def queue_estimates(
     session: Session, queue_id: int, *, metric: str | None = None
 ) -> list[CriterionEstimate]:
@@ -256,44 +239,12 @@ def queue_estimates(
         _estimate(population, criterion.name, outcome, queue)
         for population in populations
         for criterion in rubric_of(queue).criteria
-        for outcome in _outcomes(criterion)
+        for outcome in criterion.outcomes()
     ]
 
 
-def _outcomes(criterion: Criterion) -> list[_Outcome]:
-    match criterion:
-        case YesNo():
-            return [_Outcome(None, _number, True)]
-        case Stars() | Number():
-            return [_Outcome(None, _number, False)]
-        case Verdict():
-            return [_Outcome(name, _is_option(name), True) for name in VERDICTS]
-        case Category():
-            return [_Outcome(o.name, _is_option(o.name), True) for o in criterion.options]
-        case Multi():
-            return [_Outcome(o.name, _has_option(o.name), True) for o in criterion.options]
-        case Text():
-            return []
-        case _:
-            assert_never(criterion)
-
-
-def _number(answer: CheckedAnswer) -> float:
-    if answer.number is None:
-        raise CannotCompute(f"The answer {answer.value!r} has no number.")
-    return answer.number
-
-
-def _is_option(name: str) -> Callable[[CheckedAnswer], float]:
-    return lambda answer: float(answer.value == name)
-
-
-def _has_option(name: str) -> Callable[[CheckedAnswer], float]:
-    return lambda answer: float(name in (chosen_options(answer.value) or []))
-
-
 def _estimate(
-    population: Population, criterion: str, outcome: _Outcome, queue: ReviewQueue
+    population: Population, criterion: str, outcome: Outcome, queue: ReviewQueue
 ) -> CriterionEstimate:
     given = population.answers.get(criterion, {})
     here = {output.id: given[output.id] for output in population.outputs if output.id in given}
@@ -329,7 +280,7 @@ class _Found(NamedTuple):
 def _figures(
     population: Population,
     ratings: Mapping[int, float],
-    outcome: _Outcome,
+    outcome: Outcome,
     criterion: str,
     queue: ReviewQueue,
 ) -> _Found:

@@ -16,15 +16,6 @@ from dashboard.session import current_client, current_project
 
 ASKED_COLUMNS = ["question", "as it is asked", "scale"]
 OWN = "own:"
-SCALE_WORDS = {
-    "yes_no": "yes or no",
-    "verdict": "pass, fail, critical fail",
-    "stars": "a step from 1 up",
-    "category": "one of several",
-    "multi": "any of several",
-    "number": "a number",
-    "text": "words",
-}
 
 
 def ask_rubric(kind: QueueKindName, fitting: OpeningDefaults) -> str:
@@ -63,7 +54,7 @@ def asked_rows(rubric: Rubric) -> list[list[Cell]]:
     """Name, question and scale of each criterion; the vote itself for a rubric that has none."""
     if not rubric.criteria:
         return [["vote", "Which text would you rather send?", "pair"]]
-    return [[one.name, one.question, SCALE_WORDS[one.scale]] for one in rubric.criteria]
+    return [[one.name, one.question, one.words] for one in rubric.criteria]
 
 
 def _title(name: str, own: dict[str, RubricShown]) -> str:
