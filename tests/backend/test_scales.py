@@ -45,7 +45,7 @@ class TestEveryScale:
         assert validate_answer(scale, stored.value) == stored
         assert (stored.number is not None) == scale.has_number
         assert scale.distance(stored, stored) in (0.0, None)
-        assert [outcome.read(stored) for outcome in scale.outcomes()] != None
+        assert all(0 <= o.read(stored) <= 1 for o in scale.outcomes() if o.is_rate)
 
     def test_what_is_no_answer_is_refused_with_what_would_be_one(self, kind: type[Any]) -> None:
         _, scale = made(kind)

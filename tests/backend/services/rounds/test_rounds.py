@@ -680,7 +680,7 @@ def test_a_candidate_that_answers_as_the_baseline_ends_without_votes(
         asked = generation.pending_requests(session, run.id)
         return [GenerationResult(one.key, text="the same") for one in asked]
 
-    monkeypatch.setattr("tests.backend.services.test_rounds._answers", same)
+    monkeypatch.setitem(globals(), "_answers", same)
     _bring_to_votes(loop)
     row = loop.row()
     assert (row.state, row.error, row.review_queue_id) == ("finished", None, None)
