@@ -1,6 +1,7 @@
 # make demo            set everything up and run the demo loop; ARGS="--no-serve" and so on
-# make test            every test but chaos, the real vLLM server and the browser among them
-# make check           formatting, lint, types, import rules
+# make test            every test but the deep ones and chaos; real vLLM server and browser among them
+# make test-all        the deep ones too: slow variants of what a faster test shows
+# make check           formatting, lint, types, import rules, beside each other
 # make chaos           whole rounds under 100 kill -9; CHAOS_KILLS, CHAOS_SEED, CHAOS_TRAINER=real
 # make bench           ratios against other tools and bare clients, written to bench/
 
@@ -13,19 +14,32 @@ PYTEST_ARGS ?= -n 2 --dist loadscope --no-loadscope-reorder
 GPU := $(shell command -v nvidia-smi 2>/dev/null)
 NEEDS_VLLM := $(findstring vllm,$(ARGS))
 
-.PHONY: demo test check chaos bench venv vllm clean
+.PHONY: demo test test-all check format-check lint types imports chaos bench venv vllm clean
 
 demo: venv $(if $(NEEDS_VLLM),vllm)
 	$(BIN)/strop demo $(ARGS)
 
 test: vllm
+	$(BIN)/python -m pytest $(PYTEST_ARGS) -m "not browser and not chaos and not deep"
+	$(BIN)/python -m pytest -m browser
+
+test-all: vllm
 	$(BIN)/python -m pytest $(PYTEST_ARGS) -m "not browser and not chaos"
 	$(BIN)/python -m pytest -m browser
 
 check: venv
+	$(MAKE) --no-print-directory --jobs=4 --output-sync=target format-check lint types imports
+
+format-check:
 	$(BIN)/ruff format --check .
+
+lint:
 	$(BIN)/ruff check .
+
+types:
 	$(BIN)/mypy
+
+imports:
 	$(BIN)/lint-imports
 
 chaos: venv

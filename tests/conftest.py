@@ -68,8 +68,33 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> FoldersToget
     return FoldersTogether(config, log) if config.getvalue("dist") == "loadscope" else None
 
 
+# Slow variants of what a test beside them shows; `make test-all` runs them.
+DEEP = (
+    "tests/backend/api/test_any_request.py::test_no_request_fails_the_server[sqlite]",
+    "tests/backend/jobs/test_crash.py::test_killed_in_generation[sqlite]",
+    "tests/backend/jobs/test_crash.py::test_two_workers_do_not_run_one_job_twice[sqlite]",
+    "tests/backend/services/review/desk/test_queue_machine.py::test_many_interleavings_keep_the_inv",
+    "tests/training/demo/test_demo_pretrain.py::test_a_run_cut_off_ends_like_one_that_was_not",
+    "tests/training/results/test_divergence.py::test_a_diverged_training_ends[changes1]",
+    "tests/training/results/test_divergence.py::test_a_diverged_training_ends[changes2]",
+    "tests/training/results/test_divergence.py::test_a_diverged_training_ends[changes3]",
+    "tests/training/results/test_divergence.py::test_a_diverged_training_of_every_method_ends[kto]",
+    "tests/training/results/test_divergence.py::test_a_diverged_training_of_every_method_ends[pret",
+    "tests/training/results/test_divergence.py::test_a_search_of_which_all_diverge_is_one_sentence",
+    "tests/training/test_methods.py::test_a_killed_training_is_taken_up_and_ends_the_same[kto]",
+    "tests/training/test_methods.py::test_a_killed_training_is_taken_up_and_ends_the_same[pretrain]",
+    "tests/training/test_methods.py::test_a_killed_training_is_taken_up_and_ends_the_same[full]",
+    "tests/training/test_methods.py::test_a_killed_training_is_taken_up_and_ends_the_same[dpo-full]",
+    "tests/training/test_search.py::test_a_killed_search_trains_no_finished_trial_again_and_ends_t",
+)
+
+
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """In several processes, begin with what takes minutes, so that none waits for it alone."""
+    """Mark what is deep. In several processes, begin with what takes minutes."""
+    for item in items:
+        if item.nodeid.startswith(DEEP):
+            item.add_marker(pytest.mark.deep)
     if hasattr(config, "workerinput"):
         items.sort(key=lambda item: _rank(item.nodeid))
 

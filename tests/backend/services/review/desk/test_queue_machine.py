@@ -325,7 +325,11 @@ def run(template: Path, **chosen: Any) -> None:
 
 
 def test_any_interleaving_keeps_the_invariants(sqlite_template: Path) -> None:
-    run(sqlite_template, max_examples=50, stateful_step_count=50)
+    run(sqlite_template, max_examples=15, stateful_step_count=40)
+
+
+def test_many_interleavings_keep_the_invariants(sqlite_template: Path) -> None:
+    run(sqlite_template, max_examples=100, stateful_step_count=60)
 
 
 def test_the_queue_always_comes_to_an_end(sqlite_template: Path, tmp_path: Path) -> None:
