@@ -8,7 +8,6 @@ strop job cancel training 2 --as eva
 from __future__ import annotations
 
 from datetime import datetime
-from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -22,6 +21,8 @@ from backend.cli.common import (
     print_table,
     working_in_project,
 )
+from backend.errors import UnknownName
+from backend.services.queue import KINDS, JobKind, find_kind
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
@@ -31,17 +32,6 @@ if TYPE_CHECKING:
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="Long work, and stopping it.")
 COLUMNS = ["job", "state", "queued", "ended", "reason"]
-
-
-class What(StrEnum):
-    """What a person can stop, as they call it."""
-
-    RUN = "run"
-    SCORE = "score"
-    TRAINING = "training"
-
-
-OF_KIND = {"generate": What.RUN, "score": What.SCORE, "train": What.TRAINING}
 
 
 @app.command("list")
@@ -61,7 +51,7 @@ def list_(project: ProjectOption = None, json: JsonOption = False) -> None:
 
 def _row(job: Job) -> dict[str, Any]:
     return {
-        "job": f"{OF_KIND[job.kind]} {job.subject_id}",
+        "job": f"{find_kind(job.kind).word} {job.subject_id}",
         "state": job.state,
         "queued": job.created_at,
         "ended": job.finished_at,
@@ -76,7 +66,9 @@ def _times(row: dict[str, Any]) -> dict[str, str]:
 
 @app.command()
 def cancel(
-    what: Annotated[What, typer.Argument(help="A run stops with its scoring.")],
+    what: Annotated[
+        str, typer.Argument(help="run, score or training; a run stops with its scoring.")
+    ],
     number: Annotated[int, typer.Argument(help="Its number, as in strop job list.")],
     as_: AsOption = None,
     reason: Annotated[str | None, typer.Option(help="Why; it stays in the record.")] = None,
@@ -91,30 +83,27 @@ def cancel(
         user = acting_person(session, as_)
         require_project_access(session, user, found.id)
         cancellation = Cancellation(user, utc_now(), reason)
-        told = [job.error for job in _cancel(session, found.id, what, number, cancellation)]
+        kind = _kind_called(what)
+        told = [job.error for job in _cancel(session, found.id, kind, number, cancellation)]
     for sentence in told:
         typer.echo(sentence)
-    typer.echo(f"What was done stays; go on with: {_again(what, number)}")
+    typer.echo(f"What was done stays; go on with: {KINDS[kind].again.format(id=number)}")
+
+
+def _kind_called(word: str) -> JobKind:
+    words = {entry.word: kind for kind, entry in KINDS.items()}
+    if word not in words:
+        raise UnknownName("kind of work", word, words)
+    return words[word]
 
 
 def _cancel(
-    session: Session, project_id: int, what: What, number: int, cancellation: Cancellation
+    session: Session, project_id: int, kind: JobKind, number: int, cancellation: Cancellation
 ) -> list[Job]:
     from backend.services.accounts import access
     from backend.services.cancelling import cancel_run, cancel_subjects
-    from backend.services.queue import JobKind
 
-    if what is What.RUN:
-        access.require_in_project(session, project_id, generation_run_id=number)
+    access.require_in_project(session, project_id, **{KINDS[kind].subject: number})
+    if kind is JobKind.GENERATE:
         return cancel_run(session, number, cancellation)
-    if what is What.SCORE:
-        access.require_in_project(session, project_id, score_run_id=number)
-        return cancel_subjects(session, [(JobKind.SCORE, number)], cancellation)
-    access.require_in_project(session, project_id, training_run_id=number)
-    return cancel_subjects(session, [(JobKind.TRAIN, number)], cancellation)
-
-
-def _again(what: What, number: int) -> str:
-    if what is What.TRAINING:
-        return f"strop train --resume {number}"
-    return f"strop run --resume {number if what is What.RUN else 'RUN'}"
+    return cancel_subjects(session, [(kind, number)], cancellation)

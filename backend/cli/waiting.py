@@ -207,7 +207,7 @@ def _has_workers(sessions: sessionmaker[Session], jobs: Sequence[Job]) -> bool:
 
     needed = {job.queue for job in jobs if job.state in queue.UNFINISHED}
     with reading(sessions) as session:
-        return all(queue.has_worker(session, name) for name in needed or queue.QUEUES.values())
+        return all(queue.has_worker(session, name) for name in needed or queue.ALL_QUEUES)
 
 
 def start_worker(sessions: sessionmaker[Session], settings: Settings) -> OwnWorker:

@@ -37,10 +37,10 @@ from backend.jobs.webhooks import deliver_due, keep_delivering
 from backend.services import queue
 from backend.services.accounts.sealing import open_seal
 from backend.services.clearing import BATCH, clear_outlived
+from backend.services.queue import ALL_QUEUES
 from backend.services.rounds import advance_rounds
 from backend.settings import Settings
 
-ALL_QUEUES = tuple(dict.fromkeys(queue.QUEUES.values()))
 STOP_SECONDS = 12.0
 CLEAR_EVERY = timedelta(hours=1)
 TEND_EVERY = timedelta(seconds=2)

@@ -15,16 +15,11 @@ from sqlalchemy.orm import Session
 
 from backend.errors import Conflict
 from backend.services import queue
-from backend.services.queue import JobKind
+from backend.services.queue import KINDS, JobKind
 from backend.services.runs import scoring
 from backend.tables.accounts import User
 from backend.tables.queue import Job
 
-WORDS = {
-    JobKind.GENERATE: "Run",
-    JobKind.SCORE: "Score run",
-    JobKind.TRAIN: "Training run",
-}
 Subject = tuple[JobKind, int]
 
 
@@ -45,7 +40,8 @@ class Cancellation:
         """What the job keeps as its reason."""
         kind, number = subject
         name = "" if self.by is None else f" by {self.by.name}"
-        return f"{WORDS[kind]} {number} was cancelled{name}{f': {self.why}' if self.why else '.'}"
+        why = f": {self.why}" if self.why else "."
+        return f"{KINDS[kind].title} {number} was cancelled{name}{why}"
 
 
 def cancel_run(session: Session, run_id: int, cancellation: Cancellation) -> list[Job]:
@@ -72,7 +68,7 @@ def cancel_subjects(
     kind, number = asked[0]
     job = queue.find_job(session, kind, number)
     state = "was never queued" if job is None else f"is {job.state}"
-    raise Conflict(f"{WORDS[kind]} {number} {state}: there is nothing to cancel.")
+    raise Conflict(f"{KINDS[kind].title} {number} {state}: there is nothing to cancel.")
 
 
 def cancel_unfinished(

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import platform
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
@@ -35,7 +36,45 @@ class JobKind(StrEnum):
     TRAIN = "train"
 
 
-QUEUES: dict[str, str] = {JobKind.GENERATE: "gen", JobKind.SCORE: "score", JobKind.TRAIN: "gpu"}
+@dataclass(frozen=True, slots=True)
+class KindEntry:
+    """What is said and asked of one kind of job; what it does stands in `backend.jobs.worker`.
+
+    Attributes:
+        queue: the workers' queue on which it runs.
+        word: what people call its subject in commands.
+        title: the subject at the head of a sentence.
+        subject: the name of the subject's id, as in `access.require_in_project`.
+        again: the command that goes on with it, `{id}` being the subject's number.
+    """
+
+    queue: str
+    word: str
+    title: str
+    subject: str
+    again: str
+
+
+KINDS: dict[JobKind, KindEntry] = {
+    JobKind.GENERATE: KindEntry(
+        "gen", "run", "Run", "generation_run_id", "strop run --resume {id}"
+    ),
+    JobKind.SCORE: KindEntry(
+        "score", "score", "Score run", "score_run_id", "strop run --resume RUN"
+    ),
+    JobKind.TRAIN: KindEntry(
+        "gpu", "training", "Training run", "training_run_id", "strop train --resume {id}"
+    ),
+}
+
+ALL_QUEUES = tuple(dict.fromkeys(entry.queue for entry in KINDS.values()))
+
+
+def find_kind(name: str) -> KindEntry:
+    """The entry of a kind; UnknownName, with the nearest ones, where there is none."""
+    if name not in KINDS:
+        raise UnknownName("kind of job", name, KINDS)
+    return KINDS[JobKind(name)]
 
 
 def workflow_id(job: Job) -> str:
@@ -51,14 +90,13 @@ def enqueue_job(
     Raises:
         UnknownName: there is no such kind of job.
     """
-    if kind not in QUEUES:
-        raise UnknownName("kind of job", kind, QUEUES)
+    entry = find_kind(kind)
     if found := find_job(session, kind, subject_id):
         return found
     job = Job(
         kind=str(kind),
         subject_id=subject_id,
-        queue=QUEUES[kind],
+        queue=entry.queue,
         state=JobState.QUEUED,
         attempt=1,
         arguments=dict(arguments or {}),
@@ -200,7 +238,7 @@ def is_cancelled(session: Session, job_id: int) -> bool:
 
 def cancelled_jobs(session: Session, kind: JobKind) -> list[Job]:
     """The jobs of a kind that were cancelled and not taken up again."""
-    query = select(Job).where(Job.state == JobState.CANCELLED, Job.queue == QUEUES[kind])
+    query = select(Job).where(Job.state == JobState.CANCELLED, Job.queue == find_kind(kind).queue)
     return list(session.scalars(query.where(Job.kind == kind)))
 
 

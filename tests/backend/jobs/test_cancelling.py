@@ -97,7 +97,7 @@ class Floor:
 
     def unfinished(self) -> list[Job]:
         with self.sessions() as session:
-            return queue.unfinished_jobs(session, queue.QUEUES.values())
+            return queue.unfinished_jobs(session, queue.ALL_QUEUES)
 
 
 @pytest.fixture

@@ -1,0 +1,21 @@
+"""Every kind of job has its entry, and all that a kind needs is there for each."""
+
+from __future__ import annotations
+
+import pytest
+
+from backend.cli import standings
+from backend.errors import UnknownName
+from backend.jobs import worker
+from backend.services.queue import KINDS, JobKind, find_kind
+
+
+def test_each_kind_is_in_every_table() -> None:
+    assert set(KINDS) == set(JobKind) == set(worker.KINDS) == set(standings._STANDINGS)
+    assert {entry.queue for entry in KINDS.values()} == set(worker.ALL_QUEUES)
+    assert len({entry.word for entry in KINDS.values()}) == len(KINDS)
+
+
+def test_an_unknown_kind_names_the_nearest() -> None:
+    with pytest.raises(UnknownName, match="generate"):
+        find_kind("generat")
