@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.benchmarks._review_http import Wire
-from tests.fixtures_postgres import free_port
+from tests.fixtures_ports import lasting_port
 
 ADMIN_TOKEN = "0123456789abcdef0123456789abcdef01234567"
 START_SECONDS = 300
@@ -114,7 +114,7 @@ def install(folder: Path) -> Path:
 def running(venv: Path, data: Path) -> Iterator[Studio]:
     """Label Studio by its own command, on SQLite; ended with all that it started."""
     data.mkdir(parents=True)
-    port = free_port()
+    port = lasting_port()
     environment = {
         **os.environ,
         "LABEL_STUDIO_BASE_DATA_DIR": str(data),

@@ -22,8 +22,9 @@ def command(
     import logging
 
     from backend.cli.common import open_installation
+    from backend.jobs.worker import run_worker
     from backend.logs import log_without_words
-    from backend.services.queue import ALL_QUEUES, run_worker
+    from backend.services.queue import ALL_QUEUES
 
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(message)s")
     chosen = [name.strip() for name in queues.split(",")] if queues else list(ALL_QUEUES)
