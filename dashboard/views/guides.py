@@ -100,11 +100,17 @@ def _show_found(query: str) -> None:
         return
     rows = [
         f"<li><a href='{escape(address_of('guides', guide=one.section.guide))}"
-        f"#{escape(one.section.anchor)}' target='_self'>{escape(TITLES[one.section.guide])}: "
-        f"{escape(one.section.heading)}</a><br><small>{escape(one.excerpt)}</small></li>"
+        f"#{escape(one.section.anchor)}' target='_self'>{escape(_title(one.section))}</a>"
+        f"<br><small>{escape(one.excerpt)}</small></li>"
         for one in found
     ]
     st.html(f"<ul class='strop-found'>{''.join(rows)}</ul>")
+
+
+def _title(section: Section) -> str:
+    guide = TITLES[section.guide]
+    told = section.heading.removeprefix(guide).lstrip(": ")
+    return f"{guide}: {told}" if told else guide
 
 
 def _show_text(name: str) -> None:
@@ -164,4 +170,6 @@ def _excerpt(text: str, words: list[str]) -> str:
     low = text.casefold()
     at = min((low.find(word) for word in words if word in low), default=0)
     start, end = max(0, at - AROUND), at + AROUND
+    start = text.rfind(" ", 0, start) + 1 if start else 0
+    end = end + len(text[end:].partition(" ")[0])
     return ("… " if start else "") + text[start:end].strip() + (" …" if end < len(text) else "")
