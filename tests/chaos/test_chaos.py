@@ -86,27 +86,27 @@ class Arena:
         self.moments: Counter[str] = Counter()
         self.lost = self.doubled = self.rounds = 0
         self.different: Counter[str] = Counter()
-        self.calm, _ = self.fight(Schedule("calm", 0), over_http=False)
+        self.calm, _, _ = self.fight(Schedule("calm", 0), over_http=False)
 
-    def fight(self, schedule: Schedule, *, over_http: bool) -> tuple[Ledger, Battle]:
-        """One round, and what it left."""
+    def fight(self, schedule: Schedule, *, over_http: bool) -> tuple[Ledger, Battle, int]:
+        """One round, what it left, and how much of it is lost."""
         home = self.folder / uuid4().hex[:8]
         place = install(home, self.fresh(), self.base, port=lasting_port())
         battle = Battle(place, schedule, self.template, over_http)
         try:
             battle.fight()
-            return read_ledger(place.sessions), battle
+            return read_ledger(place.sessions), battle, battle.lost()
         finally:
             place.sessions.kw["bind"].dispose()
 
     def storm(self, seed: str, kills: int) -> int:
         """A round with kills, counted; returns how many fell."""
         schedule = Schedule(seed, kills)
-        ledger, battle = self.fight(schedule, over_http=self.rounds % 2 == 1)
+        ledger, battle, lost = self.fight(schedule, over_http=self.rounds % 2 == 1)
         self.rounds += 1
         self.fallen += schedule.fallen
         self.moments += schedule.moments
-        self.lost += battle.lost() + sum(ledger.missing(k, self.calm) for k in ledger.rows)
+        self.lost += lost + sum(ledger.missing(k, self.calm) for k in ledger.rows)
         self.doubled += battle.contradictions
         self.doubled += sum(ledger.doubled(k, self.calm) for k in ledger.rows)
         for kind in ledger.rows:
