@@ -84,7 +84,7 @@ def take_step(turn: Turn) -> Moved | Waits | None:
     Raises:
         StropError: it cannot be done; nothing of it may be committed.
     """
-    step = STEPS.get(Phase(turn.row.phase))
+    step = PHASES[Phase(turn.row.phase)].step
     return None if step is None else step(turn)
 
 
@@ -296,14 +296,28 @@ def _sign(turn: Turn) -> Waits:
     return Waits(f"a person to sign the promotion ({comparison.verdict}): strop round sign")
 
 
-STEPS: dict[Phase, Callable[[Turn], Moved | Waits]] = {
-    Phase.WAIT: _wait,
-    Phase.FREEZE: _freeze,
-    Phase.TRAIN: _train,
-    Phase.EVALUATE: _evaluate,
-    Phase.REVIEW: _review,
-    Phase.DECIDE: _decide,
-    Phase.SIGN: _sign,
+@dataclass(frozen=True, slots=True)
+class PhaseEntry:
+    """A phase of a round.
+
+    Attributes:
+        step: looks, acts at most once, and says what comes; None for the end.
+        following: what comes after it, in words.
+    """
+
+    step: Callable[[Turn], Moved | Waits] | None
+    following: str
+
+
+PHASES: dict[Phase, PhaseEntry] = {
+    Phase.WAIT: PhaseEntry(_wait, "freeze the training set"),
+    Phase.FREEZE: PhaseEntry(_freeze, "train the adapter"),
+    Phase.TRAIN: PhaseEntry(_train, "check that it is served, and run it beside the model to beat"),
+    Phase.EVALUATE: PhaseEntry(_evaluate, "open the blind votes, if any are planned"),
+    Phase.REVIEW: PhaseEntry(_review, "judge every line of the manifest"),
+    Phase.DECIDE: PhaseEntry(_decide, "promote or hold"),
+    Phase.SIGN: PhaseEntry(_sign, "promote"),
+    Phase.END: PhaseEntry(None, "end"),
 }
 
 

@@ -18,6 +18,7 @@ from backend.services.projects import current_manifest
 from backend.services.queue import JobKind
 from backend.services.rounds.figures import replay_runs
 from backend.services.rounds.plans import AcceptedLeaks, RoundPlan, check_plan
+from backend.services.rounds.steps import PHASES
 from backend.services.verdicts.promotion import get_comparison, hold, plan_promotion, promote
 from backend.tables.accounts import User
 from backend.tables.rounds import Phase, Round, RoundEvent, RoundState
@@ -240,20 +241,8 @@ def explain_round(row: Round) -> Explanation:
         case _:
             assert_never(state)
     ended = state in ENDED
-    following = "nothing" if ended else _NEXT[Phase(row.phase)]
+    following = "nothing" if ended else PHASES[Phase(row.phase)].following
     return Explanation(row.number, state, row.phase, waits, row.since, following, row.error)
-
-
-_NEXT = {
-    Phase.WAIT: "freeze the training set",
-    Phase.FREEZE: "train the adapter",
-    Phase.TRAIN: "check that it is served, and run it beside the model to beat",
-    Phase.EVALUATE: "open the blind votes, if any are planned",
-    Phase.REVIEW: "judge every line of the manifest",
-    Phase.DECIDE: "promote or hold",
-    Phase.SIGN: "promote",
-    Phase.END: "end",
-}
 
 
 def note(session: Session, row: Round, text: str, now: datetime) -> None:
