@@ -207,10 +207,34 @@ class CannotCompute(StropError):
 MOST_OF_A_REASON = 4_000
 
 
+TELL_ROWS = ("sqlalchemy", "psycopg", "sqlite3", "pydantic", "pydantic_core")
+"""Packages whose errors repeat what was stored or sent, which may be a patient's words."""
+
+
 def reason_of(error: Exception) -> str:
-    """An error as a row keeps it: one that was expected in its own words, else with its kind."""
-    expected = isinstance(error, StropError) or hasattr(error, "hint")
-    return storable(str(error) if expected else f"{type(error).__name__}: {error}")
+    """An error as a row keeps it: one that was expected in its own words, else with its kind.
+
+    Of a database's error, or one of checked input, only what names no content is kept.
+    """
+    if isinstance(error, StropError) or hasattr(error, "hint"):
+        return storable(str(error))
+    if type(error).__module__.partition(".")[0] in TELL_ROWS:
+        return storable(name_of(error))
+    return storable(f"{type(error).__name__}: {error}")
+
+
+def name_of(error: BaseException) -> str:
+    """The kind of an error, with what it says by number or name alone; a StropError in full."""
+    kind = f"{type(error).__module__}.{type(error).__qualname__}"
+    if isinstance(error, StropError):
+        return f"{kind}: {error}"
+    told = [type(orig).__name__] if (orig := getattr(error, "orig", None)) is not None else []
+    source = error if orig is None else orig
+    constraint = getattr(getattr(source, "diag", None), "constraint_name", None)
+    named = ("sqlstate", "sqlite_errorname", "strerror")
+    told += [str(value) for name in named if (value := getattr(source, name, None))]
+    told += [str(constraint)] if constraint else []
+    return f"{kind} ({', '.join(told)})" if told else kind
 
 
 def storable(text: str) -> str:

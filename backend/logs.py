@@ -14,7 +14,7 @@ import traceback
 from types import TracebackType
 from typing import Any
 
-from backend.errors import StropError
+from backend.errors import name_of
 
 
 def log_without_words() -> None:
@@ -63,20 +63,6 @@ def _frames(trace: TracebackType | None) -> list[str]:
         f'  File "{frame.filename}", line {frame.lineno}, in {frame.name}'
         for frame in traceback.extract_tb(trace)
     ]
-
-
-def name_of(error: BaseException) -> str:
-    """The kind of an error, with what it says by number or name alone; a StropError in full."""
-    kind = f"{type(error).__module__}.{type(error).__qualname__}"
-    if isinstance(error, StropError):
-        return f"{kind}: {error}"
-    told = [type(orig).__name__] if (orig := getattr(error, "orig", None)) is not None else []
-    source = error if orig is None else orig
-    constraint = getattr(getattr(source, "diag", None), "constraint_name", None)
-    named = ("sqlstate", "sqlite_errorname", "strerror")
-    told += [str(value) for name in named if (value := getattr(source, name, None))]
-    told += [str(constraint)] if constraint else []
-    return f"{kind} ({', '.join(told)})" if told else kind
 
 
 def _tell(error: BaseException | None) -> None:

@@ -86,7 +86,10 @@ KeyHeader = Annotated[
 
 
 async def _digest_of(request: Request) -> str:
-    content = b"\n".join([request.method.encode(), request.url.path.encode(), await request.body()])
+    """Of method, path, query and body. Without a query it is what it was before queries counted, so
+    that answers kept by an older version are still found; with one, such a key is a conflict."""
+    place = request.url.path + (f"?{request.url.query}" if request.url.query else "")
+    content = b"\n".join([request.method.encode(), place.encode(), await request.body()])
     return hashlib.sha256(content).hexdigest()
 
 

@@ -19,8 +19,8 @@ from backend.errors import (
     NotFound,
     StropError,
     TooLarge,
+    name_of,
 )
-from backend.logs import name_of
 from backend.schemas.common import Problem
 from evaluators.errors import EvaluatorError
 from training.config import TrainingError

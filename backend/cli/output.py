@@ -27,6 +27,11 @@ def check_target(path: Path, *, force: bool = False, inputs: Sequence[str | Path
         InvalidInput: not a place for a regular file, or one of the inputs.
         Conflict: a file is there, and `force` is not said.
     """
+    if str(path) == "-":
+        raise InvalidInput(
+            "-: a file is written whole or not at all, which standard output cannot be.",
+            hint="Name a file; --json, where a command has it, prints.",
+        )
     try:
         found = os.lstat(path)
     except FileNotFoundError:

@@ -23,6 +23,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from sqlalchemy import select
 from sqlalchemy.orm import Session, sessionmaker
 
 from backend.db import reading, utc_now
@@ -34,6 +35,7 @@ from backend.services.training.files import RunFiles, run_files
 from backend.settings import Settings, child_environment
 from backend.tables.projects import Project
 from backend.tables.queue import Job, JobState
+from backend.tables.rounds import Round
 from training.config import EXIT_ALREADY_TRAINING, EXIT_DONE, RESULT_NAME, lock_file
 
 GRACE_SECONDS = 10.0
@@ -141,6 +143,7 @@ class _Plan:
     run_id: int
     output_dir: Path
     files: RunFiles
+    again: str  # the command that goes on with it: of the round that it is part of, or its own
 
     @property
     def finished(self) -> bool:
@@ -156,7 +159,9 @@ def train_parts(shop: Workshop, job: Job) -> Parts:
     """
     with reading(shop.sessions) as session:
         run = training.get_training_run(session, job.subject_id)
-        plan = _Plan(run.id, Path(run.output_dir), run_files(run, shop.settings))
+        plan = _Plan(
+            run.id, Path(run.output_dir), run_files(run, shop.settings), _again(session, run.id)
+        )
     for _ in range(ADOPTIONS):
         if plan.finished:
             break
@@ -243,6 +248,11 @@ def lock_is_held(path: Path) -> bool:
     return False
 
 
+def _again(session: Session, run_id: int) -> str:
+    part_of = session.scalar(select(Round.id).where(Round.training_run_id == run_id))
+    return f"strop train --resume {run_id}" if part_of is None else "strop round resume"
+
+
 def _failure(plan: _Plan, code: int | None = None) -> TrainingFailed:
     lines = []
     if plan.files.log.is_file():
@@ -252,5 +262,5 @@ def _failure(plan: _Plan, code: int | None = None) -> TrainingFailed:
     return TrainingFailed(
         f"The trainer of run {plan.run_id} ended {ended}: "
         f"{' / '.join(lines) or 'it said nothing'}.",
-        hint=f"Its log is {plan.files.log}; go on with: strop train --resume {plan.run_id}",
+        hint=f"Its log is {plan.files.log}; go on with: {plan.again}",
     )

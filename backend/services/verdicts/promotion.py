@@ -108,8 +108,14 @@ def decide_promotion(
     """Promote the candidate when its verdict is PASS, else hold it; the reason is kept.
 
     Nobody signs and no server is asked: for the demo, for rounds that were planned so, and to hold.
+
+    Raises:
+        Conflict: it passed, and the alias was moved after the comparison was made.
     """
+    lock_project(session, comparison.project_id)  # the second of two at once sees the first
     passed = is_passed(comparison)
+    if passed:
+        _refuse_moved_since(session, comparison, alias)
     row = _row_of(session, comparison, alias, decided_by_id=decided_by_id)
     row.action = PromotionAction.PROMOTED if passed else PromotionAction.HELD
     row.simulated = simulated
@@ -131,6 +137,7 @@ def hold(
     Raises Forbidden when the person is no lead.
     """
     require_lead(session, decided_by_id, comparison.project_id)
+    lock_project(session, comparison.project_id)
     row = _row_of(session, comparison, alias, decided_by_id=decided_by_id)
     row.action = PromotionAction.HELD
     row.reason = f"HELD by a lead: {reason} ({row.reason})"
@@ -153,6 +160,24 @@ def _refuse_moved(session: Session, project_id: int, alias: str, *seen: str | No
                 "in between.",
                 hint="Look at the decisions again, and decide anew if it is still needed.",
             )
+
+
+def _refuse_moved_since(session: Session, comparison: Comparison, alias: str) -> None:
+    """Conflict when somebody moved the alias after this comparison was made."""
+    moves = (PromotionAction.PROMOTED, PromotionAction.ROLLED_BACK)
+    newest = session.scalar(
+        select(Promotion)
+        .where(Promotion.project_id == comparison.project_id, Promotion.alias == alias)
+        .where(Promotion.action.in_(moves), Promotion.created_at > comparison.created_at)
+        .order_by(Promotion.id.desc())
+        .limit(1)
+    )
+    if newest is not None:
+        raise Conflict(
+            f"{alias} was moved to {current_label(session, comparison.project_id, alias)} after "
+            "this comparison was made.",
+            hint="Compare with what it is now: strop gate",
+        )
 
 
 def _bare(label: str) -> str:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from dataclasses import replace
 from datetime import datetime
 
 import pytest
 from sqlalchemy import func, select
+from starlette.requests import Request
 from starlette.testclient import TestClient
 
 from backend.api.app import create_app
+from backend.api.once import _digest_of
 from backend.services.idempotency import wait_for_turn
 from backend.settings import Settings
 from backend.tables.projects import Project
@@ -166,6 +169,21 @@ class TestIdempotency:
         client.post("/api/v1/projects", json=PROJECT, headers=key)
         other = client.post("/api/v1/projects", json=PROJECT | {"name": "b"}, headers=key)
         assert (other.status_code, other.json()["hint"]) == (409, "Make a new key.")
+
+    @pytest.mark.parametrize(("other", "same"), [(b"", False), (b"a=2", False), (b"a=1", True)])
+    def test_another_query_is_another_request(self, other: bytes, same: bool) -> None:
+        """No creating route takes a query today; the first that does must not be caught out."""
+
+        def digest(query: bytes) -> str:
+            scope = {"type": "http", "method": "POST", "path": "/x", "query_string": query}
+            scope |= {"headers": [], "server": ("h", 80), "scheme": "http"}
+
+            async def receive() -> dict[str, object]:
+                return {"type": "http.request", "body": b"{}", "more_body": False}
+
+            return asyncio.run(_digest_of(Request(scope, receive)))
+
+        assert (digest(b"a=1") == digest(other)) == same
 
     def test_key_is_a_persons_own(self, house: House) -> None:
         key = {"Idempotency-Key": "k" * 16}

@@ -149,3 +149,12 @@ def test_that_another_ending_is_refused(
     assert strop(command, out) == 1
     assert f"are not written as {Path(out).suffix}" in capsys.readouterr().err
     assert not (folder / out).exists()
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_that_standard_output_is_no_file(
+    folder: Path, command: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert strop(command, "-", "--force") == 1
+    assert "a file is written whole or not at all" in capsys.readouterr().err
+    assert not (folder / "-").exists()

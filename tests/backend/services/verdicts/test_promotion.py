@@ -3,6 +3,7 @@ step; servers that do not serve the model stop it."""
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -312,3 +313,17 @@ def test_a_promotion_is_refused_when_the_champion_has_changed(bench: Bench) -> N
         bench.promote("v2", expected="none")
     bench.promote("v2", expected="v1@1")
     assert bench.champion() == "v2"
+
+
+def test_a_decision_that_nobody_signs_is_refused_when_the_champion_was_moved_meanwhile(
+    bench: Bench,
+) -> None:
+    stale = bench.comparison("v2", Verdict.PASS)
+    stale.created_at -= timedelta(hours=1)
+    bench.session.flush()
+    other = bench.comparison("v1", Verdict.PASS)
+    promotion.decide_promotion(bench.session, other, decided_by_id=None)
+    with pytest.raises(Conflict, match="champion was moved to base:v1"):
+        promotion.decide_promotion(bench.session, stale, decided_by_id=None)
+    held = bench.comparison("v2", Verdict.FAIL)
+    assert promotion.decide_promotion(bench.session, held, decided_by_id=None).action == "held"
