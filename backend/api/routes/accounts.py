@@ -27,6 +27,7 @@ from backend.schemas.accounts import (
 )
 from backend.schemas.projects import ProjectShown
 from backend.services.accounts import credentials, users
+from backend.services.review.desk.submit import settle_queues
 from backend.tables.accounts import LoginSession, Token, User
 
 router = APIRouter(tags=["people"])
@@ -259,10 +260,13 @@ def add_to_project(project_id: int, user_id: int, session: SessionDep) -> UserSh
 
 
 @router.delete("/projects/{project_id}/users/{user_id}")
-def remove_from_project(project_id: int, user_id: int, session: SessionDep) -> UserShown:
+def remove_from_project(
+    project_id: int, user_id: int, session: SessionDep, now: NowDep
+) -> UserShown:
     """End a person's access to a project and its queues; what they judged stays."""
     person = users.get_user(session, user_id)
     users.remove_member(session, project_id, person.id)
+    settle_queues(session, project_id, now=now)
     return UserShown.model_validate(person)
 
 

@@ -160,11 +160,15 @@ def join(name: NameArgument, project: OfProject) -> None:
 @app.command()
 def leave(name: NameArgument, project: OfProject) -> None:
     """End a person's access to a project and its queues; what they judged stays."""
+    from backend.db import utc_now
     from backend.services.accounts.users import find_user, remove_member
     from backend.services.projects import get_project
+    from backend.services.review.desk.submit import settle_queues
 
     with open_installation().sessions.begin() as session:
-        remove_member(session, get_project(session, project).id, find_user(session, name).id)
+        project_id = get_project(session, project).id
+        remove_member(session, project_id, find_user(session, name).id)
+        settle_queues(session, project_id, now=utc_now())
     typer.echo(f"{name} no longer works in {project}.")
 
 

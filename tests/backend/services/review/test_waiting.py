@@ -11,8 +11,10 @@ from sqlalchemy.orm import Session
 
 from backend.errors import Conflict, InvalidInput
 from backend.services import review
+from backend.services.accounts.users import remove_member
 from backend.services.review import Answer, Claim
 from backend.services.review.desk.history import left_for, next_queue_for
+from backend.services.review.desk.submit import settle_queues
 from backend.services.review.opening.plan import Assignment
 from backend.services.review.rules import QueueRules
 from backend.services.review.waiting import queue_waits_for
@@ -206,3 +208,27 @@ def test_what_is_left_for_a_person_and_where(session: Session) -> None:
     assert found is not None
     assert found.id == second.id
     assert next_queue_for(session, bob.id, now=NOW, but=first.id) is None
+
+
+def test_who_leaves_takes_along_what_only_they_could_still_give(session: Session) -> None:
+    """Of three reviewers two answered each item of an overlap of three; the third leaves."""
+    desk = build_desk(session, splits={"train": 2}, n_experts=3)
+    queue = desk.open(session, n_items=2, overlap=3, overlap_share=1.0)
+    first, second, third = desk.experts
+    for person in (first, second):
+        for _ in range(2):
+            review_next(session, queue, person, Answer(GOOD))
+    remove_member(session, desk.project.id, third.id)
+    assert settle_queues(session, desk.project.id, now=NOW) == 2
+    assert settle_queues(session, desk.project.id, now=NOW) == 0
+    states = session.scalars(select(ReviewSlot.state).order_by(ReviewSlot.state)).all()
+    assert states == ["done"] * 4 + ["out"] * 2
+    assert session.get_one(ReviewQueue, queue.id, populate_existing=True).finished_at == NOW
+
+
+def test_what_others_can_still_give_stays_open(session: Session) -> None:
+    desk = build_desk(session, splits={"train": 2}, n_experts=3)
+    queue = desk.open(session, n_items=2)
+    remove_member(session, desk.project.id, desk.experts[2].id)
+    assert settle_queues(session, desk.project.id, now=NOW) == 0
+    assert isinstance(claim(session, queue, desk.experts[0]), Claim)
