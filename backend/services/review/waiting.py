@@ -80,6 +80,13 @@ def take_out_exhausted(session: Session, queue_id: int, item_id: int) -> int:
     return len(gone)
 
 
+def exhausted_items(session: Session, queue_id: int) -> list[int]:
+    """Ids of the items with open reviews that nobody can give any more, in order."""
+    found, members = _open_slots(session, queue_id), _members(session, queue_id)
+    seen = _seen(session, [slot.item_id for slot in found])
+    return sorted({slot.item_id for slot in found if _is_exhausted(slot, members, seen)})
+
+
 def _is_exhausted(slot: _Open, members: Sequence[Member], seen: Mapping[int, set[int]]) -> bool:
     able = _able(members, slot.assigned_to_id, slot.required_skill)
     return bool(able) and not _who_may(slot, able, seen)

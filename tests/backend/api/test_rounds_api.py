@@ -68,7 +68,7 @@ def test_a_wrong_plan_and_a_signature_too_early_are_refused(
         StropClient(server_url, token=house.tokens["lead"]) as lead,
         pytest.raises(Conflict, match="waits for no signature"),
     ):
-        lead.sign_round(started.id)
+        lead.rounds.sign(started.id)
 
 
 def test_a_review_is_withdrawn_and_its_lineage_says_so(house: House, client: StropClient) -> None:

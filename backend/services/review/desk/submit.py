@@ -31,10 +31,10 @@ from backend.services.review.desk.context import Asked, count_answer, read_asked
 from backend.services.review.lease import add_reviewer_slot, lock_item, skill_of_item, why_not_held
 from backend.services.review.quality import adjudication, gold
 from backend.services.review.quality.adjudication import item_disagreement
-from backend.services.review.statements import REVIEWS, SLOTS, AnyRow, Prepared, in_state
-from backend.services.review.waiting import somebody_left, take_out_exhausted
+from backend.services.review.statements import REVIEWS, SLOTS, AnyRow, Prepared
+from backend.services.review.waiting import exhausted_items, somebody_left, take_out_exhausted
 from backend.services.webhooks import hooks as webhooks
-from backend.tables.review import Correction, Purpose, ReviewQueue, ReviewState, SlotState
+from backend.tables.review import Correction, Purpose, ReviewQueue, ReviewState
 from backend.tables.review import SlotState as Slot
 
 _WAITING = (
@@ -95,17 +95,14 @@ def settle_queues(session: Session, project_id: int, *, now: datetime) -> int:
 
     Queues of which nothing is left are finished. Returns how many reviews went out.
     """
-    open_items = (
-        select(SLOTS.c.queue_id, SLOTS.c.item_id)
-        .join(ReviewQueue, ReviewQueue.id == SLOTS.c.queue_id)
-        .where(ReviewQueue.project_id == project_id, in_state(SLOTS, SlotState.OPEN))
-        .distinct()
-        .order_by(SLOTS.c.queue_id, SLOTS.c.item_id)  # one order, so that two wait for each other
+    queues = select(ReviewQueue.id).where(
+        ReviewQueue.project_id == project_id, ReviewQueue.finished_at.is_(None)
     )
     gone: Counter[int] = Counter()
-    for queue_id, item_id in session.execute(open_items).all():
-        lock_item(session.connection(), item_id)
-        gone[queue_id] += take_out_exhausted(session, queue_id, item_id)
+    for queue_id in session.scalars(queues.order_by(ReviewQueue.id)).all():
+        for item_id in exhausted_items(session, queue_id):
+            lock_item(session.connection(), item_id)
+            gone[queue_id] += take_out_exhausted(session, queue_id, item_id)
     for queue_id in +gone:
         finish_if_done(session, queue_id, now)
     return gone.total()
