@@ -27,7 +27,6 @@ PAGES = {
     "reviewers": "Reviewers",
     "adjudication": "Adjudication",
     "guides": "Guides",
-    "for-experts": "Working at the desk",
 }
 PLOTS = {"runs": 4, "a-b": 2, "training": 1}
 
