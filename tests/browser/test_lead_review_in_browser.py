@@ -132,7 +132,7 @@ def test_every_page_by_axe_in_the_dark_and_on_a_phone(page: Page, worked: Worked
         f"adjudication?queue={rated}": 0,
         f"a-b?queue={voted}": 3,
         "open-a-queue": 0,
-        "for-leads": 0,
+        "guides": 0,
     }
     found = {}
     for path, plots in pages.items():
