@@ -79,15 +79,13 @@ def _chosen() -> str:
     asked = st.query_params.get("guide")
     if asked in names and st.session_state.get("guide-heard") != asked:
         st.session_state["guide-choice"] = asked
-    chosen = st.pills(
+    name: str = st.selectbox(
         "Guide",
         names,
         key="guide-choice",
         format_func=TITLES.__getitem__,
-        default=None if "guide-choice" in st.session_state else names[0],
         label_visibility="collapsed",
     )
-    name = chosen or names[0]
     note_in_address("guide", name)
     st.session_state["guide-heard"] = name
     return name
