@@ -80,19 +80,24 @@ def test_there_is_a_slot_for_each_adapter(tmp_path: Path) -> None:
     )
 
 
-def test_a_row_without_an_adapter_takes_nothing_of_the_last_slot() -> None:
-    """On a CPU vLLM reads slot -1 as the last one; the plugin leaves such rows as zeros."""
+@pytest.mark.parametrize("last", [1.0, float("nan")])
+@pytest.mark.parametrize("adds", [False, True])
+def test_a_row_without_an_adapter_takes_nothing_of_the_last_slot(last: float, adds: bool) -> None:
+    """On a CPU vLLM reads slot -1 as the last one; the plugin leaves such rows as they were."""
     weights = torch.randn(3, 1, 4, 6)
-    inputs, slots = torch.randn(5, 6), torch.tensor([0, -1, 2, -1, 1])
+    weights[2] *= last
+    inputs, slots = torch.randn(5, 6), torch.tensor([0, -1, 1, -1, 1])
 
-    def shrink(x: Tensor, w: Tensor, output: Tensor, slots: Tensor, scale: float) -> None:
-        output[:] = scale * torch.einsum("bi,boi->bo", x, w[slots].squeeze(1))
+    def operate(x: Tensor, w: Tensor, output: Tensor, slots: Tensor, scale: float) -> None:
+        found = scale * torch.einsum("bi,boi->bo", x, w[slots].squeeze(1))
+        output[:] = output + found if adds else found
 
-    plain, kept = torch.zeros(5, 4), torch.zeros(5, 4)
-    shrink(inputs, weights, plain, slots, 2.0)
-    keep_rows_without_adapter(shrink)(inputs, weights, kept, slots, 2.0)
-    assert plain[1].abs().sum() > 0
-    assert kept[[1, 3]].abs().sum() == 0
+    start = torch.randn(5, 4)
+    plain, kept = start.clone(), start.clone()
+    operate(inputs, weights, plain, slots, 2.0)
+    keep_rows_without_adapter(operate)(inputs, weights, kept, slots, 2.0)
+    assert not torch.equal(plain[1], start[1])
+    assert torch.equal(kept[[1, 3]], start[[1, 3]])
     assert torch.equal(kept[[0, 2, 4]], plain[[0, 2, 4]])
 
 
