@@ -13,6 +13,11 @@ rating decides on its own correction and the interval covers however many metric
 tuned to the least variance by linearisation, and is 0 where the metric tells too little: |t| of its
 correlation must reach the square root of 2 + 4 log(metrics), twice the bar of the risk inflation
 criterion (Foster and George 1994, Ann. Statist. 22:1947). c = 0 throughout is the plain mean.
+
+Unequal weights and uneven clusters tell less than as many equal ones: squared residuals are scaled
+to be unbiased (CR2) and Student's quantile has Satterthwaite's degrees of freedom, both for cluster
+means of one variance (Bell and McCaffrey 2002, Survey Methodology 28:169). With equal weights these
+are the usual factor n / (n - 1) and n - 1 degrees of freedom.
 """
 
 from __future__ import annotations
@@ -59,6 +64,8 @@ class Estimate:
             the scores chosen without it say of it; None where one does not vary.
         n, total: items rated, all items.
         method: "ppi++" or "plain".
+        freedom: Satterthwaite's degrees of freedom, at most the rated clusters less one.
+        rough: there are fewer of them than 30 equal clusters have.
     """
 
     value: float
@@ -74,6 +81,7 @@ class Estimate:
     total: int
     clusters: int
     method: str
+    freedom: float
     rough: bool
     level: float
     signature: str
@@ -112,6 +120,14 @@ class _Spread(NamedTuple):
     error: float
 
 
+class _Scales(NamedTuple):
+    """What the weights of the rated clusters alone say of the standard error."""
+
+    factors: Floats  # of each rated cluster's squared residual
+    freedom: float
+    size: float  # as many equal clusters weigh (Kish 1965)
+
+
 def estimate_mean(
     ratings: Sequence[float | None],
     scores: Scores | Mapping[str, Scores],
@@ -146,8 +162,9 @@ def estimate_mean(
     learned = _learn(sums, few=binary and _are_few(items.ratings[rated]))
     chosen, plain = _narrower(sums, learned)
     use = chosen is not plain
-    low, high = _bounds(chosen, items, binary, len(sums.rated), level)
-    plain_low, plain_high = _bounds(plain, items, binary, len(sums.rated), level)
+    scales = _scales(sums)
+    low, high = _bounds(chosen, items, binary, scales, level)
+    plain_low, plain_high = _bounds(plain, items, binary, scales, level)
     method, chances = "ppi++" if use else "plain", "equal" if probabilities is None else "given"
     note = _note(items.ratings[rated], low, seen=rate is None)
     return Estimate(
@@ -164,10 +181,11 @@ def estimate_mean(
         total=len(items.ratings),
         clusters=len(sums.weights),
         method=method,
-        rough=len(sums.rated) < FEW_RATED,
+        freedom=scales.freedom,
+        rough=scales.freedom < FEW_RATED - 1 - 1e-9,
         level=level,
-        signature=f"prediction_powered|strop:2|method:{method}|metrics:{len(names)}"
-        f"|cross-fitted:leave-one-out|chances:{chances}|level:{level}",
+        signature=f"prediction_powered|strop:3|method:{method}|metrics:{len(names)}"
+        f"|cross-fitted:leave-one-out|chances:{chances}|ci:cr2-satterthwaite|level:{level}",
         note=note or (_choice(names, learned) if use else ""),
     )
 
@@ -292,13 +310,31 @@ def _moments_without(sums: _Sums) -> tuple[Floats, Floats, Floats]:
     return form(ratings, ratings), form(ratings, scores), form(scores, scores)
 
 
+def _scales(sums: _Sums) -> _Scales:
+    """CR2 factors and Satterthwaite's degrees of freedom, for cluster means of one variance.
+
+    The variance is the quadratic form M' D M in the cluster means, where M takes residuals and D
+    holds squared weights times factors; its degrees of freedom are tr(M' D M)^2 / tr((M' D M)^2).
+    """
+    w = sums.weights[sums.rated]
+    square = float(w @ w)
+    factors = 1 / (1 - 2 * w + square)
+    d = w * w * factors
+    a, b, c = float(d.sum()), float(d @ w), float(d @ (w * w))
+    crossed = square**2 * a * a + 2 * a * c - 4 * square * a * b + 2 * b * b
+    own = float((d * d) @ (1 + 2 * (square - 2 * w)))
+    return _Scales(factors, min(square**2 / (crossed + own), len(w) - 1.0), 1 / square)
+
+
 def _narrower(sums: _Sums, learned: _Learned) -> tuple[_Spread, _Spread]:
     """The estimate to go by, and that of the ratings alone; the same where scores do not help."""
     plain = _at(sums, learned._replace(coefficients=np.zeros(len(sums.rated))))
     if not learned.coefficients.any():
         return plain, plain
+    freedom = _scales(sums).freedom  # of which the coefficient takes one
+    if freedom <= 1:
+        return plain, plain
     powered = _at(sums, learned)
-    freedom = len(sums.rated) - 1  # of which the coefficient takes one
     powered = powered._replace(error=powered.error * math.sqrt(freedom / (freedom - 1)))
     return (powered if powered.error < plain.error else plain), plain
 
@@ -315,13 +351,14 @@ def _at(sums: _Sums, learned: _Learned) -> _Spread:
     if len(sums.means):
         shares = np.bincount(metrics, c * sums.weights[rated], len(sums.means))
         influence += shares @ sums.others
-    active = len(rated)
-    return _Spread(value, math.sqrt(float(influence @ influence) * active / (active - 1)))
+    squares = influence**2
+    squares[rated] *= _scales(sums).factors
+    return _Spread(value, math.sqrt(float(squares.sum())))
 
 
-def _bounds(found: _Spread, items: _Items, binary: bool, clusters: int, level: float) -> Bounds:
+def _bounds(found: _Spread, items: _Items, binary: bool, scales: _Scales, level: float) -> Bounds:
     """Student's interval, for a rate Wilson's with the effective number of items."""
-    quantile = student_quantile(level, clusters - 1)
+    quantile = student_quantile(level, scales.freedom)
     if not binary:
         if is_rounding(found.error**2, found.value):
             return None, None
@@ -329,7 +366,7 @@ def _bounds(found: _Spread, items: _Items, binary: bool, clusters: int, level: f
     if items.alike:
         quantile = normal_quantile(level)
     rate = min(max(found.value, 0.0), 1.0)
-    size = float(clusters)
+    size = scales.size
     if found.error > 0 and 0 < rate < 1:
         size = rate * (1 - rate) / found.error**2
     return wilson(rate * size, size, level=level, quantile=quantile)

@@ -202,3 +202,52 @@ def test_a_perfect_rate_is_not_certain() -> None:
     assert (found.value, found.high) == (1.0, 1.0)
     assert found.low == pytest.approx(20 / (20 + 1.959964**2), abs=1e-6)
     assert found.note == "all ratings are 1: read as yes or no"
+
+
+def uneven_estimate(kind: str, seed: int) -> tuple[Estimate, float]:
+    """Stars whose mean is 3: of items with unequal chances, or of a few large groups among small.
+
+    The truth is the mean of the population.
+    """
+    rng = np.random.default_rng(seed)
+    sizes = np.where(rng.random(200) < 0.1, 30, 2) if kind == "groups" else np.ones(600, int)
+    members = np.repeat(np.arange(len(sizes)), sizes)
+    latent = rng.normal(size=len(members)) + (rng.normal(size=len(sizes))[members])
+    truth = np.digitize(latent, (-1.5, -0.5, 0.5, 1.5)) + 1.0
+    score = latent + rng.normal(size=len(members))
+    if kind == "groups":
+        rated = np.isin(members, rng.choice(200, 20, replace=False))
+        groups = [str(m) for m in members]
+        ratings = [float(y) if r else None for y, r in zip(truth, rated, strict=True)]
+        return estimate_mean(ratings, list(score), groups=groups, rate=False), 3.0
+    weights = np.where(rng.random(600) < 0.25, 4.0, 1.0)
+    chances = 8 * weights / weights.sum()
+    rated = rng.random(600) < chances
+    rated[:3] = True
+    ratings = [float(y) if r else None for y, r in zip(truth, rated, strict=True)]
+    return estimate_mean(ratings, list(score), probabilities=list(chances), rate=False), 3.0
+
+
+@pytest.mark.parametrize("kind", ["groups", "chances"])
+def test_unequal_weights_cover(kind: str) -> None:
+    found = [uneven_estimate(kind, seed) for seed in range(400)]
+    held = sum(e.low <= truth <= e.high for e, truth in found) / 400
+    plain = sum(e.plain_low <= truth <= e.plain_high for e, truth in found) / 400
+    assert min(held, plain) > 0.925
+
+
+@pytest.mark.parametrize(
+    ("sizes", "freedom"),
+    [([1] * 12, 11.0), ([3] * 8, 7.0), ([30, 2, 2, 2, 2], 1.0173324), ([9, 1, 1], 1.0169)],
+)
+def test_degrees_of_freedom(sizes: list[int], freedom: float) -> None:
+    groups = [str(g) for g, size in enumerate(sizes) for _ in range(size)]
+    ratings = [float(i % 5) for i in range(len(groups))]
+    found = estimate_mean(ratings, {}, groups=groups)
+    w = np.array(sizes) / sum(sizes)
+    residuals = np.eye(len(w)) - np.outer(np.ones(len(w)), w)
+    form = residuals.T @ np.diag(w**2 / (1 - 2 * w + w @ w)) @ residuals
+    assert found.freedom == pytest.approx(np.trace(form) ** 2 / np.trace(form @ form))
+    assert found.freedom == pytest.approx(freedom, rel=1e-3)
+    assert found.rough
+    assert "ci:cr2-satterthwaite" in found.signature
