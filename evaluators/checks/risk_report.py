@@ -1,7 +1,9 @@
 """How good a risk is: AUROC, balanced accuracy, Brier and calibration error, against baselines.
 
-Intervals are bootstrap percentiles over groups (Davison and Hinkley 1997, ch. 3.8). AUROC is the
-Mann-Whitney statistic (Hanley and McNeil 1982); the Brier score is that of Brier 1950; the
+Intervals are bootstrap percentiles over groups (Davison and Hinkley 1997, ch. 3.8). Where every
+output is on the right side of one half, resamples hold no error, though the next output may be one:
+errors are then as rare as Wilson's bound for none in so many groups has it, and cost up to 1. AUROC
+is the Mann-Whitney statistic (Hanley and McNeil 1982); the Brier score is that of Brier 1950; the
 calibration error is the mean gap between risk and rate over ten bins of equal size (Naeini et al.
 2015), which is above zero even for a perfect risk where bins are small. The naive baselines are the
 rate of the labels said of every output, which is to say always the majority, and ROUGE-L precision
@@ -11,7 +13,7 @@ against the source, fitted out of fold as the risk itself is, so that all figure
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
@@ -29,7 +31,10 @@ BINS = 10
 
 @dataclass(frozen=True, slots=True)
 class RiskFigure:
-    """One figure of one predictor, n outputs; no bounds where all resamples are alike."""
+    """One figure of one predictor, n outputs; no bounds where all resamples are alike.
+
+    The note says why there are none, or that no prediction is wrong, which the bounds rest on.
+    """
 
     predictor: str
     metric: str
@@ -37,6 +42,7 @@ class RiskFigure:
     low: float | None
     high: float | None
     n: int
+    note: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +143,7 @@ def risk_figures(
         for row in weights:
             for name in metrics:
                 drawn[name].append(measures[name](scores, bad, row[members]))
-    return [
+    found = [
         _figure(
             predictor,
             name,
@@ -148,6 +154,24 @@ def risk_figures(
         )
         for name in metrics
     ]
+    if bool((np.abs(scores - bad) >= 0.5).any()):
+        return found
+    return [_allow_errors(figure, clusters, level) for figure in found]
+
+
+ALIKE = "all resamples are alike: nothing is known of its spread"
+NONE_WRONG = "no prediction is wrong: the upper bound is that of errors not seen"
+ERRORS = frozenset({"brier", "calibration_error"})  # means of losses between 0 and 1
+
+
+def _allow_errors(figure: RiskFigure, clusters: int, level: float) -> RiskFigure:
+    """The upper bound of a mean loss, were unseen errors as frequent as Wilson allows."""
+    if figure.metric not in ERRORS:
+        return figure
+    _, unseen = wilson(0, clusters, level=level)
+    worst = (1 - unseen) * figure.value + unseen
+    low = 0.0 if figure.low is None else figure.low
+    return replace(figure, low=low, high=max(worst, figure.high or 0.0), note=NONE_WRONG)
 
 
 def _figure(
@@ -155,7 +179,7 @@ def _figure(
 ) -> RiskFigure:
     defined = np.array([x for x in drawn if np.isfinite(x)])
     if not len(defined) or np.ptp(defined) < 1e-12:
-        return RiskFigure(predictor, name, value, None, None, n)
+        return RiskFigure(predictor, name, value, None, None, n, ALIKE)
     low, high = np.quantile(defined, [(1 - level) / 2, (1 + level) / 2])
     return RiskFigure(predictor, name, value, float(low), float(high), n)
 

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from evaluators.files.estimation import LabelledRows
 
 TRIAGE_COLUMNS = ["share", "labels", "n", "n_skipped", "errors", "upper", "note"]
-FIGURE_COLUMNS = ["predictor", "metric", "value", "low", "high", "n"]
+FIGURE_COLUMNS = ["predictor", "metric", "value", "low", "high", "n", "note"]
 
 
 def command(

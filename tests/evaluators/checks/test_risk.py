@@ -33,6 +33,7 @@ from evaluators.checks.risk_report import (
 )
 from evaluators.checks.triage import triage
 from evaluators.errors import CannotCompute, InvalidValues
+from evaluators.statistics.intervals import wilson
 from evaluators.types import Score, Span
 from tests.benchmarks.risk_coverage import Domain, alarms, study_calibration
 
@@ -312,3 +313,29 @@ def test_a_constant_predictor_has_no_interval() -> None:
         None,
         None,
     )
+
+
+@pytest.mark.parametrize("groups", [[None] * 80, [str(i // 4) for i in range(80)]])
+@pytest.mark.parametrize("off", [0.0, 1e-5, 0.2])
+def test_predictions_that_are_all_right_may_still_err(off: float, groups: list[str | None]) -> None:
+    bad = [i % 2 == 0 for i in range(80)]
+    risk = [1 - off * (i % 3) if b else off * (i % 3) for i, b in enumerate(bad)]
+    figures = {f.metric: f for f in risk_figures("p", risk, bad, groups, resamples=50)}
+    independent = len(set(groups)) if groups[0] is not None else 80
+    unseen = wilson(0, independent)[1]
+    for name in ("brier", "calibration_error"):
+        figure = figures[name]
+        assert figure.high == pytest.approx((1 - unseen) * figure.value + unseen, rel=1e-6)
+        assert figure.low is not None
+        assert figure.low <= figure.value + 1e-12
+        assert "no prediction is wrong" in figure.note
+    assert figures["auroc"].low is None
+    assert "nothing is known of its spread" in figures["auroc"].note
+
+
+def test_one_wrong_prediction_is_in_the_resamples() -> None:
+    bad = [i % 2 == 0 for i in range(80)]
+    risk = [float(b) for b in bad]
+    risk[0] = 0.4
+    figures = {f.metric: f for f in risk_figures("p", risk, bad, [None] * 80, resamples=200)}
+    assert figures["brier"].note == ""
