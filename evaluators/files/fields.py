@@ -225,6 +225,16 @@ class Fields:
             raise self.refuse(f"{key!r} is {found[:60]!r}, not a finite number")
         return number
 
+    def truth(self, key: str) -> bool:
+        """Yes or no, as true and false or 1 and 0; no where missing."""
+        found = self.code(key)
+        if found is None:
+            return False
+        said = TRUTH.get(found.lower(), {"1": True, "0": False}.get(found))
+        if said is None:
+            raise self.refuse(f"{key!r} is {found[:60]!r}", hint="Write true or false.")
+        return said
+
     def as_number(self, key: str, found: str) -> float | None:
         """The number that a text of this row is; None where it is none."""
         if self.table.decimal_comma and _DECIMAL_COMMA.fullmatch(found):

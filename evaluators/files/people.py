@@ -1,7 +1,8 @@
 """Reads files of what people said: ratings, votes, and scores beside them.
 
 ratings  {"item", "rater", "criterion"?, "value" or "label", "replicate"?, "seconds"?, "group"?}
-votes    {"item", "rater", "model_a", "model_b", "winner": "a" | "b" | "tie" | "both_bad"}
+votes    {"item", "rater", "model_a", "model_b", "winner": "a" | "b" | "tie" | "both_bad",
+          "simulated"?}
 
 A rating or a vote that is missing is left out and counted.
 """
@@ -31,7 +32,7 @@ RATING = Shape(
     required=("item", "rater", ("value", "label")),
 )
 VOTE = Shape(
-    ("item", "rater", "model_a", "model_b", "winner", "length_a", "length_b"),
+    ("item", "rater", "model_a", "model_b", "winner", "length_a", "length_b", "simulated"),
     required=("item", "rater", "model_a", "model_b", "winner"),
 )
 _LIKE_A_NUMBER = re.compile(r"[+-]?\d[\d.,' \u00a0\u202f]*")
@@ -188,6 +189,7 @@ def _vote(fields: Fields) -> Vote | None:
         winner=winner,
         length_a=fields.number("length_a"),
         length_b=fields.number("length_b"),
+        simulated=fields.truth("simulated"),
     )
 
 

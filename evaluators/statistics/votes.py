@@ -38,6 +38,7 @@ class Vote:
     winner: Winner
     length_a: float | None = None
     length_b: float | None = None
+    simulated: bool = False  # a script voted
 
     @property
     def pair(self) -> tuple[str, str]:

@@ -63,6 +63,8 @@ def command(
             hint="Add votes of people, or leave out --judge.",
         )
     report: dict[str, Any] = {
+        "n": len(rows),
+        "n_simulated": sum(vote.simulated for vote in rows),
         "win_rates": [asdict(row) for row in win_rates(people, seed=seed, level=level)],
         "strengths": _strengths(people, side=side, length=length, level=level),
     }
@@ -91,7 +93,8 @@ def _write_html(path: Path, source: str, report: dict[str, Any], *, force: bool)
     from backend.cli.runs.html_report import forest_plot, signatures, table, write_report
 
     against_all = [row for row in report["win_rates"] if row["against"] is None]
-    sections = [("Win rates against all", forest_plot(against_all, label="model", zero=0.5))]
+    sections = [("Votes", signatures([said]))] if (said := _say_simulated(report)) else []
+    sections += [("Win rates against all", forest_plot(against_all, label="model", zero=0.5))]
     strengths = report["strengths"]
     if "error" in strengths:
         sections.append(("Bradley-Terry", signatures([strengths["error"]])))
@@ -108,7 +111,16 @@ def _write_html(path: Path, source: str, report: dict[str, Any], *, force: bool)
     write_report(path, f"Preferences in {Path(source).name}", sections, force=force)
 
 
+def _say_simulated(report: dict[str, Any]) -> str:
+    """One sentence on the votes that a script cast; empty where there are none."""
+    if not report["n_simulated"]:
+        return ""
+    return f"{report['n_simulated']} of the {report['n']} votes are simulated."
+
+
 def _print(report: dict[str, Any]) -> None:
+    if said := _say_simulated(report):
+        typer.echo(said)
     rates = [{**row, "against": row["against"] or "all"} for row in report["win_rates"]]
     columns = ["model", "against", "value", "low", "high", "n", "items", "wins", "losses", "ties"]
     print_table(rates, columns=columns, title="Win rates (a tie is half a win)")

@@ -446,3 +446,32 @@ def test_reports_are_one_file_without_scripts(tmp_path: Path, name: str) -> None
     assert "<script" not in page
     assert "http" not in page
     assert "&lt;script&gt;" in page
+
+
+@pytest.mark.parametrize("html", [False, True])
+@pytest.mark.parametrize(
+    ("said", "n"), [(True, 12), ("true", 12), (1, 12), (False, 0), ("", 0), (None, 0)]
+)
+def test_preferences_state_simulated_votes(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], said: object, n: int, html: bool
+) -> None:
+    rows = [{**vote, "simulated": said if vote["rater"] == "p" else False} for vote in votes()]
+    path, report = write(tmp_path / "v.jsonl", rows), tmp_path / "r.html"
+    assert run("preferences", path, *(["--html", str(report)] if html else [])) == 0
+    told = capsys.readouterr()
+    words = f"{n} of the 36 votes are simulated"
+    assert "not used" not in told.err
+    assert (words in told.out) == bool(n)
+    if html:
+        assert (words in report.read_text(encoding="utf-8")) == bool(n)
+    assert run("preferences", path, "--json") == 0
+    found = json.loads(capsys.readouterr().out)
+    assert (found["n"], found["n_simulated"]) == (36, n)
+
+
+def test_preferences_refuse_an_unclear_flag(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = write(tmp_path / "v.jsonl", [{**votes()[0], "simulated": "partly"}])
+    assert run("preferences", path) == 1
+    assert "'simulated' is 'partly'" in capsys.readouterr().err
