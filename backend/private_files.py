@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import stat
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from backend.settings import Settings
 FOLDER, FILE = 0o700, 0o600
 OTHERS = 0o077
 KEY_FILE = "secret.key"
+_MAKING = threading.Lock()
 
 
 def make_folder(folder: Path) -> None:
@@ -24,8 +26,18 @@ def make_folder(folder: Path) -> None:
 
 
 def make_file(file: Path) -> None:
-    """Make an empty file for its owner alone, where there is none; what writes it keeps that."""
-    os.close(os.open(file, os.O_CREAT | os.O_WRONLY | os.O_CLOEXEC, FILE))
+    """Make an empty file for its owner alone, where there is none; what writes it keeps that.
+
+    A file that is there is never opened. The system takes back all locks that a process has on a
+    file when the process closes any descriptor of it: SQLite's own would go, and the next command
+    that ends beside a server would delete the log of writes (`-wal`) that the server goes on with.
+    """
+    with _MAKING:  # nobody here connects to a new file before it is closed
+        try:
+            made = os.open(file, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, FILE)
+        except FileExistsError:
+            return
+        os.close(made)
 
 
 def close_installation(settings: Settings) -> list[str]:

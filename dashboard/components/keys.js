@@ -42,6 +42,7 @@ class Keys {
     }
     if (this.data?.item !== data.item) {
       this.entries = [];
+      this.skipping = null;
       this.clock.start(data.item, data.seconds, data.by);
       this.handed = performance.now();
     }
@@ -49,7 +50,7 @@ class Keys {
     this.data = data;
     this.hand = hand;
     this.sent = null;
-    this.skipping = null;
+    if (this.skipping === data.skipping) this.skipping = null;   // else the press is on its way
     tellUnsent("digits", this.entries.length > data.taken);
     this.drawSheet();
     this.goTo(data.missing);
@@ -87,9 +88,7 @@ class Keys {
   }
 
   // Whether digits are for the reasons of a skip: its panel is open, or on its way.
-  skips() {
-    return this.skipping ?? document.querySelector(`.st-key-desk-skipping-${this.data.item}`) !== null;
-  }
+  skips() { return this.skipping ?? this.data.skipping; }
 
   handTime() {
     this.handed = performance.now();
@@ -236,6 +235,10 @@ export default function ({ data, parentElement, setStateValue }) {
     if (keys.sent) { stop(event); return; }
     keys.handTime();
     keys.sent = data.item;
+  });
+  listen("click", (event) => {   // what is typed before its reasons are drawn is for them, too
+    const skip = event.composedPath()[0].closest?.(`.st-key-skip-${data.item} button`);
+    if (skip && event.isTrusted) keys.skipping = !keys.skips();
   });
   const beat = setInterval(() => {
     const idle = keys.clock.last === null || performance.now() - keys.clock.last > IDLE_MS;

@@ -62,6 +62,7 @@ def listen_for_keys(
     open_questions: Sequence[str],
     taken: int,
     time: ActiveTime,
+    skipping: bool,
     missing: str | None = None,
     tried: int = 0,
 ) -> None:
@@ -75,6 +76,7 @@ def listen_for_keys(
         help_rows: (keys with blanks between them, what they do) for the sheet.
         open_questions: questions that wait for digits, in order.
         taken: digits of this item that the desk has taken.
+        skipping: whether the reasons of a skip are open; digits are theirs then.
         missing: the question that keeps the answer from being sent; the page goes to it once for
             each value of `tried`.
         time: active time so far, from which the clock goes on when the item is new to the page.
@@ -91,6 +93,7 @@ def listen_for_keys(
             "taken": taken,
             "seconds": time.seconds,
             "by": time.by_question,
+            "skipping": skipping,
             "missing": missing,
             "tried": tried,
         },

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import stat
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -68,3 +70,32 @@ def _loose_umask():
     before = os.umask(0)
     yield
     os.umask(before)
+
+
+LOOK = (
+    "import sqlite3, sys; one = sqlite3.connect(sys.argv[1]); "
+    "print(one.execute('SELECT count(*) FROM noted').fetchone()[0]); one.close()"
+)
+
+
+def test_what_a_process_writes_stays_when_another_one_comes_and_goes(tmp_path: Path) -> None:
+    """A descriptor of the database that is closed takes SQLite's locks with it; the process that
+    ends then deletes the log of writes under the one that goes on."""
+    file = tmp_path / "strop.db"
+    engine = open_database(f"sqlite:///{file}")
+
+    def seen_by_another() -> int:
+        found = subprocess.run([sys.executable, "-c", LOOK, str(file)], capture_output=True)
+        return int(found.stdout)
+
+    with engine.connect() as one:
+        one.exec_driver_sql("CREATE TABLE noted (number)")
+        one.commit()
+        for number in range(1, 4):
+            with engine.connect() as further:  # looks for the file before it connects
+                further.rollback()
+            assert seen_by_another() == number - 1
+            one.exec_driver_sql("INSERT INTO noted VALUES (1)")
+            one.commit()
+    engine.dispose()
+    assert seen_by_another() == 3

@@ -19,6 +19,7 @@ READY = (
     " return item && document.documentElement.dataset.stropRead === item"
     " && document.querySelector(`.st-key-submit-${item}`) !== null; }"
 )
+SAVED = ".strop-saved.kept:has-text('Saved '):visible"
 ANSWERED = "document.querySelectorAll('.strop-question .tick').length"
 OUTPUT = ".strop-text.output"
 DRAWN = (
@@ -47,6 +48,12 @@ def slot_on_screen(page: Page) -> str:
     page.wait_for_function(READY)
     slot: str = page.evaluate("document.documentElement.dataset.stropItem")
     return slot
+
+
+def reload(page: Page) -> None:
+    """Load the page anew once it knows that all was saved: before that, the browser asks."""
+    page.wait_for_selector(SAVED)
+    page.reload()
 
 
 def wait_until_drawn(page: Page) -> None:

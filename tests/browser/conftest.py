@@ -32,7 +32,7 @@ ARGUMENTS = [
     "--disable-background-networking",
     "--no-first-run",
 ]
-WAIT_MS = 120_000
+WAIT_MS = 60_000
 COOKIE = "strop_session"
 
 

@@ -22,6 +22,7 @@ from tests.browser.at_desk import (
     ANSWERED,
     open_queue_named,
     pairs_of,
+    reload,
     slot_on_screen,
     wait_for_next,
     wait_until_draft,
@@ -147,7 +148,7 @@ class TestRate:
         box.wait_for()
         box.fill("half a correction")
         wait_until_draft(desk, slot, correction="half a correction")
-        page.reload()
+        reload(page)
         page.wait_for_selector("text=Draft restored")
         assert slot_on_screen(page) == slot
         page.wait_for_function(f"{ANSWERED} === 2")

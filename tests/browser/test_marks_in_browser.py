@@ -11,6 +11,7 @@ from tests.browser.at_desk import (
     OUTPUT,
     draft_of,
     open_queue_named,
+    reload,
     select_points,
     slot_on_screen,
     wait_for_next,
@@ -89,7 +90,7 @@ class TestMarks:
             clinic, slot, spans=lambda spans: words in marked_words({"spans": spans or []}, output)
         )
         assert draft["spans"][0]["severity"] == "moderate"
-        page.reload()
+        reload(page)
         slot_on_screen(page)
         open_queue_named(page, case)
         page.wait_for_selector(".strop-reader .marks li")
@@ -310,7 +311,7 @@ class TestScales:
         words.blur()
         reason = "Wrong number or date; said <i>daily</i>"
         wait_until_draft(clinic, slot, correction_reason=reason)
-        page.reload()
+        reload(page)
         slot_on_screen(page)
         open_queue_named(page, "scales")
         words.wait_for()

@@ -16,6 +16,7 @@ from backend.services.accounts.users import find_user
 from backend.tables.accounts import LoginSession, User
 from backend.tables.review import Review, ReviewSlot
 from tests.browser.at_desk import (
+    SAVED,
     draft_of,
     open_queue_named,
     slot_on_screen,
@@ -31,7 +32,6 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.browser
 PANEL = "form.strop-sign-in"
-SAVED = ".strop-saved.kept:has-text('Saved '):visible"
 REMARK = "[class*='st-key-remark-'] textarea, [class*='st-key-answer-'] textarea"
 
 

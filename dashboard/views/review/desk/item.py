@@ -14,7 +14,7 @@ from dashboard.components.questions import open_questions
 from dashboard.components.reader import show_reader, wants_links
 from dashboard.session import current_client
 from dashboard.views.review.desk.after import ask_for_links_again, fetch_links
-from dashboard.views.review.desk.answer import VOTE_KEYS, show_answer, show_notice
+from dashboard.views.review.desk.answer import VOTE_KEYS, show_answer, show_notice, skipping_key
 from dashboard.views.review.desk.entered import correction_key, take_what_was_entered
 from dashboard.views.review.desk.side import saved_html, show_side
 from dashboard.views.review.desk.state import Desk, save_if_changed, unsaved
@@ -99,6 +99,7 @@ def _listen(desk: Desk, rubric: Rubric) -> None:
         open_questions=open_questions(rubric, dict(desk.answer.ratings)),
         taken=desk.digits_taken,
         time=ActiveTime(desk.answer.active_seconds, dict(desk.answer.seconds_by_criterion)),
+        skipping=bool(st.session_state.get(skipping_key(desk))),
         missing=desk.missing,
         tried=desk.tried,
     )
