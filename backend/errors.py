@@ -220,7 +220,7 @@ def reason_of(error: Exception) -> str:
         return storable(str(error))
     if type(error).__module__.partition(".")[0] in TELL_ROWS:
         return storable(name_of(error))
-    return storable(f"{type(error).__name__}: {error}")
+    return storable(f"{type(error).__name__}: {error}".rstrip(": "))
 
 
 def name_of(error: BaseException) -> str:

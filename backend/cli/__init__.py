@@ -16,7 +16,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperCommand, TyperGroup
 
-from backend.errors import StropError
+from backend.errors import StropError, reason_of
 
 SHOWN_FINDINGS = 10
 # What libraries ask before they tell their makers of being used; children inherit it.
@@ -170,7 +170,7 @@ def _show_error(error: Exception, *, debug: bool) -> int:
     if debug or not isinstance(error, (*_expected_errors(), FileNotFoundError, PermissionError)):
         if debug:
             raise error
-        text = f"{type(error).__name__}: {error} (this is a defect; --debug shows where)"
+        text = f"{reason_of(error)} (this is a defect; --debug shows where)"
     else:
         text = str(error)
     from backend.cli.common import shown_text

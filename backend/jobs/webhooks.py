@@ -24,7 +24,7 @@ from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session, sessionmaker
 
 from backend.db import reading, utc_now
-from backend.errors import storable
+from backend.errors import reason_of
 from backend.services.accounts.sealing import Seal
 from backend.services.webhooks.hooks import (
     Message,
@@ -187,7 +187,7 @@ async def _send(
         ) as answer:
             told = answer.status
     except Exception as error:  # whatever one delivery meets is its own, and stops no other
-        return Outcome(None, storable(f"{type(error).__name__}: {error}".rstrip(": ")))
+        return Outcome(None, reason_of(error))
     if 300 <= told < 400:
         return Outcome(told, f"answered {told}; redirects are not followed")
     return Outcome(told, None)

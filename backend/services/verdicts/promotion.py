@@ -115,7 +115,7 @@ def decide_promotion(
     lock_project(session, comparison.project_id)  # the second of two at once sees the first
     passed = is_passed(comparison)
     if passed:
-        _refuse_moved_since(session, comparison, alias)
+        refuse_moved_since(session, comparison, alias)
     row = _row_of(session, comparison, alias, decided_by_id=decided_by_id)
     row.action = PromotionAction.PROMOTED if passed else PromotionAction.HELD
     row.simulated = simulated
@@ -162,7 +162,7 @@ def _refuse_moved(session: Session, project_id: int, alias: str, *seen: str | No
             )
 
 
-def _refuse_moved_since(session: Session, comparison: Comparison, alias: str) -> None:
+def refuse_moved_since(session: Session, comparison: Comparison, alias: str = CHAMPION) -> None:
     """Conflict when somebody moved the alias after this comparison was made."""
     moves = (PromotionAction.PROMOTED, PromotionAction.ROLLED_BACK)
     newest = session.scalar(

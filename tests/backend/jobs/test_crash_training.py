@@ -27,6 +27,7 @@ from backend.tables.curation import TrainingSet
 from backend.tables.models import ModelVersion
 from backend.tables.projects import Project, SuccessManifest
 from backend.tables.queue import JobState
+from backend.tables.rounds import Round
 from backend.tables.training import TrainingRun
 from tests.fixtures_models import write_chat_rows
 from tests.fixtures_worker import kill, running_worker, wait_for
@@ -167,10 +168,20 @@ def _checkpoints(run: TrainingRun) -> Iterator[Path]:
     return (partial_dir(Path(run.output_dir)) / "checkpoints").glob("checkpoint-*")
 
 
+@pytest.mark.parametrize(
+    ("of_a_round", "again"), [(False, "strop train --resume 1"), (True, "strop round resume")]
+)
 def test_trainer_that_cannot_run_fails_the_job_with_its_words(
-    installation: Settings, rows: sessionmaker[Session], tiny_base: Path
+    installation: Settings,
+    rows: sessionmaker[Session],
+    tiny_base: Path,
+    of_a_round: bool,
+    again: str,
 ) -> None:
     run = _lay_down(rows, installation, tiny_base)
+    if of_a_round:
+        with rows.begin() as session:
+            session.add(Round(project_id=run.project_id, number=1, plan={}, training_run_id=run.id))
     run_files(run, installation).train.write_text("not json\n", encoding="utf-8")
     with running_worker(installation, "--until-idle") as worker:
         assert worker.wait(300) == 0
@@ -179,7 +190,7 @@ def test_trainer_that_cannot_run_fails_the_job_with_its_words(
         assert job is not None
         assert (job.state, job.exit_code) == (JobState.FAILED, 1)
         assert "train.jsonl" in str(job.error)
-        assert f"strop train --resume {run.id}" in str(job.error)
+        assert again in str(job.error)
         assert training.trained_model(session, run.id) is None
 
 

@@ -241,6 +241,31 @@ def test_a_lead_may_hold_what_passed(loop: Loop) -> None:
     assert held.reason.startswith("HELD by a lead: not today")
 
 
+def test_a_signature_sees_a_champion_that_moved_after_the_comparison(loop: Loop) -> None:
+    _bring_to_votes(loop)
+    loop.vote(16)
+    loop.advance()
+    lead = loop.person("lead")
+    with loop.sessions.begin() as session:
+        base = session.scalars(
+            select(ModelVersion).where(ModelVersion.adapter_path.is_(None))
+        ).first()
+        assert base is not None
+        moved = {"action": "promoted", "reason": "by hand", "decided_by_id": lead}
+        session.add(
+            Promotion(
+                project_id=loop.project_id, alias="champion", model_version_id=base.id, **moved
+            )
+        )
+    with pytest.raises(Conflict, match=r"was moved to .* after this"):
+        loop.sign(rounds.Signature(lead))
+    with loop.sessions() as session, pytest.raises(Conflict, match="was moved to"):
+        rounds.plan_signing(session, rounds.find_round(session, loop.project_id))
+    assert loop.row().phase == "sign"
+    loop.sign(rounds.Signature(lead, override="better than both"))
+    assert loop.row().phase == "end"
+
+
 @pytest.mark.parametrize(
     ("role", "phase"), [(None, "end"), ("lead", "end"), ("admin", "end"), ("engineer", "sign")]
 )
