@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 
     from backend.rubrics import Rubric
     from backend.services.review import Opening, QueuePlan, QueueRules
+    from backend.services.review.opening.assignment import Assignment
     from backend.services.review.opening.design import SamplingDesign, Target
-    from backend.services.review.opening.plan import Assignment
 
 PLACE = "SLICE:NAME"
 Text = str | None
@@ -307,7 +307,7 @@ def _assignment(
     session: Session, project_id: int, people: Sequence[str], skills: Sequence[str], deal: bool
 ) -> Assignment:
     from backend.services.accounts.users import find_member
-    from backend.services.review.opening.plan import Assignment
+    from backend.services.review.opening.assignment import Assignment
 
     named = {
         place: find_member(session, project_id, name).id for place, name in map(parse_place, people)
@@ -323,8 +323,8 @@ def _reviewer_ids(
     session: Session, project_id: int, names: str | None, groups: str | None
 ) -> list[int]:
     from backend.services.accounts.users import find_member
+    from backend.services.review.opening.assignment import members_of_groups
     from backend.services.review.opening.checks import default_reviewers
-    from backend.services.review.opening.plan import members_of_groups
 
     if names is not None or groups is not None:
         named = [find_member(session, project_id, name).id for name in _names(names)]

@@ -138,7 +138,8 @@ def test_no_part_takes_nothing() -> None:
 
 
 def test_every_word_of_the_page_is_one_that_the_server_knows() -> None:
-    from backend.services.review.opening.design import MEASURES, DesignKind
+    from backend.services.review.opening.design import DesignKind
+    from backend.services.review.opening.targets import MEASURES
     from backend.services.review.rules import SkipPolicy
 
     assert set(DESIGN_WORDS) == {str(kind) for kind in DesignKind}

@@ -18,14 +18,10 @@ from backend.services import overview, review
 from backend.services.accounts.access import require_in_project
 from backend.services.accounts.users import find_member
 from backend.services.models.versions import find_model
+from backend.services.review.opening.assignment import Assignment, members_of_groups
 from backend.services.review.opening.checks import default_reviewers, opening_defaults, rubric_asked
 from backend.services.review.opening.design import Allocation, DesignKind, SamplingDesign, Target
-from backend.services.review.opening.plan import (
-    Assignment,
-    drawn_examples,
-    members_of_groups,
-    warnings_of,
-)
+from backend.services.review.opening.plan import drawn_examples, warnings_of
 from backend.services.review.opening.store import check_rules
 from backend.services.review.reports.progress import (
     QueueProgress,

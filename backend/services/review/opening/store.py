@@ -9,9 +9,10 @@ from typing import Any, cast
 from sqlalchemy import Table, insert
 from sqlalchemy.orm import Session
 
+from backend.services.review.opening.assignment import Assignment
 from backend.services.review.opening.checks import check_name, check_share
 from backend.services.review.opening.design import SamplingDesign
-from backend.services.review.opening.plan import Assignment, Opening, QueuePlan, plan_queue
+from backend.services.review.opening.plan import Opening, QueuePlan, plan_queue
 from backend.services.review.queues import add_reviewers
 from backend.services.review.rules import DEFAULT, QueueRules
 from backend.services.review.statements import SLOTS

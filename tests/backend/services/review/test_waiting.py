@@ -15,7 +15,7 @@ from backend.services.accounts.users import remove_member
 from backend.services.review import Answer, Claim
 from backend.services.review.desk.history import left_for, next_queue_for
 from backend.services.review.desk.submit import settle_queues
-from backend.services.review.opening.plan import Assignment
+from backend.services.review.opening.assignment import Assignment
 from backend.services.review.rules import QueueRules
 from backend.services.review.waiting import queue_waits_for
 from backend.tables.accounts import Membership, User

@@ -12,16 +12,16 @@ from sqlalchemy.orm import Session, sessionmaker
 from backend.errors import CannotCompute, InvalidInput, NotFound, StropError
 from backend.services import review
 from backend.services.review import Answer
+from backend.services.review.opening.assignment import Assignment, members_of_groups
 from backend.services.review.opening.design import (
     ANCHOR,
     Allocation,
     DesignKind,
     SamplingDesign,
     Target,
-    nearest_distances,
 )
 from backend.services.review.opening.frames import find_giveaways
-from backend.services.review.opening.plan import Assignment, members_of_groups
+from backend.services.review.opening.targets import nearest_distances
 from backend.services.review.rules import QueueRules
 from backend.tables.accounts import Membership
 from backend.tables.review import Review, ReviewItem, ReviewQueue, ReviewSlot
