@@ -60,6 +60,7 @@ RULES: dict[str, Access] = {
     "GET /v1/my/review-queues/{queue_id}/gold-results": Access.REVIEWER,
     "POST /v1/my/gold-results/{result_id}/contest": Access.REVIEWER,
     # a project, in the order of the loop
+    "GET /v1/kinds": Access.ENGINEER,
     "GET /v1/projects": Access.SIGNED_IN,
     "POST /v1/projects": Access.ADMIN,
     "GET /v1/projects/{project_id}": Access.ENGINEER,

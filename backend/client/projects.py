@@ -28,6 +28,10 @@ class Projects(Resource):
             projects.ManifestShown, f"/v1/projects/{project_id}/manifests", body
         )
 
+    def kinds(self) -> projects.KindsShown:
+        """What may be named in requests: engines, formats of training rows, targets, phases."""
+        return self._wire.get(projects.KindsShown, "/v1/kinds")
+
     def list(self) -> list[projects.ProjectShown]:
         """The projects that I may see."""
         return self._wire.get_list(projects.ProjectShown, "/v1/projects")

@@ -37,6 +37,12 @@ ENGINES: Mapping[str, Callable[[Settings, Sequence[str] | None], Engine]] = {
 }
 
 
+def check_engine(name: str) -> None:
+    """Raise UnknownName where no engine has the name; FAKE counts as one."""
+    if name not in (FAKE, *ENGINES):
+        raise UnknownName("engine", name, ENGINES)
+
+
 def open_engine(name: str, settings: Settings, *, urls: Sequence[str] | None = None) -> Engine:
     """An engine by its name, to be closed by the caller (`with`); load models before use.
 

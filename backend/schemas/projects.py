@@ -49,6 +49,22 @@ class ManifestShown(Shown):
     created_at: datetime
 
 
+class KindShown(Shown):
+    """One of several kinds to choose from: its name in requests and files, and what it is."""
+
+    name: str
+    words: str
+
+
+class KindsShown(Shown):
+    """What this installation knows, in the order in which it is offered."""
+
+    engines: list[str]
+    export_formats: list[KindShown]
+    review_targets: list[KindShown]
+    round_phases: list[str]
+
+
 class ManifestGiven(Given):
     """A new version of the bar, as YAML."""
 

@@ -58,7 +58,7 @@ class GenerationRunGiven(Given):
     dataset_version: int | None = None
     split: Literal["train", "validation", "test"] = "test"
     models: list[str] = Field(min_length=1, max_length=50)
-    engine: Literal["local", "vllm"] | None = None
+    engine: str | None = Field(None, max_length=40)
     max_tokens: int = Field(128, ge=1, le=32_768)
     temperature: float = Field(0.0, ge=0.0, le=5.0)
     top_p: float = Field(1.0, gt=0.0, le=1.0)

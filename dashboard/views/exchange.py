@@ -19,16 +19,6 @@ from dashboard.views.review.queue_choice import chosen_queue
 
 QUEUE_PATH = "/api/v1/review-queues/{queue_id}/export"
 BOTH = ("single", "pair")
-FORMATS = {
-    "sft": "TRL: prompt and completion as chat messages",
-    "dpo": "TRL: prompt, chosen, rejected",
-    "kto": "TRL: prompt, completion, label",
-    "openai": "OpenAI fine-tuning: messages",
-    "alpaca": "Alpaca: instruction, input, output",
-    "sharegpt": "ShareGPT: conversations",
-}
-
-
 QUEUE_FILES = (
     ("ratings", "One row for each answer to a question", ("csv", "jsonl"), ("single", "pair")),
     ("votes", "One row for each vote on a blind pair", ("csv", "jsonl"), ("pair",)),
@@ -90,7 +80,8 @@ def _show_sets() -> None:
     by_id = {one.id: one for one in sets}
     with st.container(horizontal=True, vertical_alignment="bottom"):
         chosen = st.selectbox("Training set", list(by_id), format_func=lambda i: by_id[i].name)
-        kind = st.selectbox("Format", list(FORMATS), format_func=lambda f: f"{f} · {FORMATS[f]}")
+        formats = current_client().projects.kinds().export_formats
+        kind = st.selectbox("Format", formats, format_func=lambda f: f"{f.name} · {f.words}").name
     one = by_id[chosen]
     facts: dict[str, Cell] = {"rows": one.n_rows, "digest": one.digest}
     if one.simulated:

@@ -35,7 +35,6 @@ TIMELINE = (
     "began",
     "ended",
 )
-PHASES = ("wait", "freeze", "train", "evaluate", "review", "decide", "sign", "end")
 STATES = {"finished": "pass", "failed": "fail", "paused": "inconclusive", "cancelled": "fail"}
 
 
@@ -64,18 +63,19 @@ def _show_now(row: RoundShown) -> None:
     }
     if row.error:
         facts["error"] = row.error
-    st.html(phases_html(row.phase, ended=ended) + facts_html(facts))
+    phases = current_client().projects.kinds().round_phases
+    st.html(phases_html(phases, row.phase, ended=ended) + facts_html(facts))
     _show_actions(row)
 
 
-def phases_html(phase: str, *, ended: bool) -> str:
+def phases_html(phases: Sequence[str], phase: str, *, ended: bool) -> str:
     """The phases of a round in order: those that are done, the one it is in, those to come."""
-    now = PHASES.index(phase) + (ended and phase == "end")
-    marks = ["done" if n < now else "now" if n == now else "later" for n in range(len(PHASES))]
+    now = phases.index(phase) + (ended and phase == phases[-1])
+    marks = ["done" if n < now else "now" if n == now else "later" for n in range(len(phases))]
     here = {"now": ' aria-current="step"'}
     steps = "".join(
         f'<li class="{mark}"{here.get(mark, "")}>{name}</li>'
-        for name, mark in zip(PHASES, marks, strict=True)
+        for name, mark in zip(phases, marks, strict=True)
     )
     return f'<ol class="strop-phases" aria-label="Phases of the round">{steps}</ol>'
 

@@ -6,13 +6,14 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from backend.api.routes.projects import list_kinds
 from backend.client import StropClient
 from backend.errors import NotFound, StropError
 from backend.rubrics import Rubric, find_rubric
 from backend.schemas.accounts import Me, UserShown
 from backend.schemas.curation import TrainingSetShown
 from backend.schemas.models import ModelVersionShown, PreflightShown
-from backend.schemas.projects import ManifestShown, ProjectShown
+from backend.schemas.projects import KindsShown, ManifestShown, ProjectShown
 from backend.schemas.queue import JobShown
 from backend.schemas.review.desk import (
     AdjudicationView,
@@ -274,6 +275,9 @@ class FakeClient(FakeReports):
     def _list(self, name: str) -> list[Any]:
         self._may_fail(name)
         return list(self.project.get(name, []))
+
+    def projects_kinds(self) -> KindsShown:
+        return list_kinds()
 
     def projects_manifests(self, project_id: int) -> list[ManifestShown]:
         return self._list("list_manifests")

@@ -7,6 +7,7 @@ import json
 import pytest
 
 from backend.schemas.runs import DifferenceShown, FigureShown
+from backend.tables.rounds import Phase
 from dashboard.components.figures import (
     difference_points,
     difference_rows,
@@ -137,9 +138,12 @@ def test_the_share_of_invented_facts_of_a_round_stands_with_n_or_with_a_reason()
     )
 
 
+PHASES = [phase.value for phase in Phase]
+
+
 def test_the_phases_of_a_round_say_what_is_done_and_where_it_stands() -> None:
-    steps = phases_html("train", ended=False)
+    steps = phases_html(PHASES, "train", ended=False)
     assert '<li class="done">freeze</li><li class="now" aria-current="step">train</li>' in steps
     assert steps.count('class="later"') == 5
-    assert phases_html("end", ended=True).count('class="done"') == 8
-    assert "aria-current" in phases_html("train", ended=True)  # cancelled there
+    assert phases_html(PHASES, "end", ended=True).count('class="done"') == 8
+    assert "aria-current" in phases_html(PHASES, "train", ended=True)  # cancelled there

@@ -6,11 +6,22 @@ from fastapi import APIRouter
 
 from backend.api.deps import CurrentUser, ServingDep, SessionDep
 from backend.api.once import OnceDep
-from backend.schemas.projects import ManifestGiven, ManifestShown, ProjectGiven, ProjectShown
+from backend.engines import ENGINES
+from backend.schemas.projects import (
+    KindShown,
+    KindsShown,
+    ManifestGiven,
+    ManifestShown,
+    ProjectGiven,
+    ProjectShown,
+)
 from backend.schemas.queue import JobShown
 from backend.services import overview, projects, queue
 from backend.services.accounts import users
+from backend.services.curation.formats import FORMATS
 from backend.services.metric_specs import allowed_metrics
+from backend.services.review.opening.targets import MEASURES
+from backend.services.rounds.steps import PHASES
 
 router = APIRouter(tags=["projects"])
 
@@ -37,6 +48,21 @@ def show_project(project_id: int, session: SessionDep, user: CurrentUser) -> Pro
     """One project."""
     found = {project.id: project for project in users.visible_projects(session, user)}
     return ProjectShown.model_validate(found[project_id])
+
+
+@router.get("/kinds")
+def list_kinds() -> KindsShown:
+    """What may be named in requests: engines, formats of training rows, targets, phases."""
+
+    def shown(words: dict[str, str]) -> list[KindShown]:
+        return [KindShown(name=name, words=said) for name, said in words.items()]
+
+    return KindsShown(
+        engines=list(ENGINES),
+        export_formats=shown({name: entry.description for name, entry in FORMATS.items()}),
+        review_targets=shown({name: entry.title for name, entry in MEASURES.items()}),
+        round_phases=[phase.value for phase in PHASES],
+    )
 
 
 @router.get("/projects/{project_id}/manifests")

@@ -23,8 +23,8 @@ from pydantic import (
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from backend.engines import ENGINES, FAKE
-from backend.errors import InvalidInput, UnknownName
+from backend.engines import check_engine
+from backend.errors import InvalidInput
 from backend.schemas.common import whole_number
 from backend.services.accounts.users import find_member
 from backend.services.curation import Recipe
@@ -200,8 +200,8 @@ def check_plan(session: Session, project_id: int, plan: RoundPlan, allowed: Allo
     _check_models(session, project_id, plan)
     _check_recipe(session, project_id, plan)
     check_training_config(plan.config)
-    if plan.engine not in (None, FAKE, *ENGINES):
-        raise UnknownName("engine", str(plan.engine), ENGINES)
+    if plan.engine is not None:
+        check_engine(plan.engine)
 
 
 def dataset_asked(session: Session, project_id: int, name: str) -> DatasetVersion:

@@ -14,6 +14,7 @@ from typing import Any
 from sqlalchemy import case, delete, func, select
 from sqlalchemy.orm import Session
 
+from backend.engines import check_engine
 from backend.engines.base import GenerationRequest, GenerationResult, SamplingParams
 from backend.errors import InvalidInput, NotFound
 from backend.services.datasets.leaks import Acceptance
@@ -67,7 +68,9 @@ def create_run(
         LeakRefused: a model was trained on near-duplicates of the examples.
         InvalidInput: no model, no example, an example of elsewhere, or greedy repeats.
         NotFound: the dataset version or a model is not of this project.
+        UnknownName: no engine of that name.
     """
+    check_engine(engine)
     version = session.get(DatasetVersion, dataset_version_id)
     if version is None or version.dataset.project_id != project_id:
         raise NotFound(f"The project has no dataset version {dataset_version_id}.")

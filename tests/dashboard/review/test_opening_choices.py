@@ -11,7 +11,6 @@ from backend.schemas.review.queues import DesignGiven, StratumGiven
 from dashboard.views.review.opening.choices import (
     DESIGN_WORDS,
     SKIP_CHOICES,
-    STRATUM_WORDS,
     Choices,
     Crew,
     Sampling,
@@ -139,9 +138,7 @@ def test_no_part_takes_nothing() -> None:
 
 def test_every_word_of_the_page_is_one_that_the_server_knows() -> None:
     from backend.services.review.opening.design import DesignKind
-    from backend.services.review.opening.targets import MEASURES
     from backend.services.review.rules import SkipPolicy
 
     assert set(DESIGN_WORDS) == {str(kind) for kind in DesignKind}
     assert set(SKIP_CHOICES) == {str(policy) for policy in SkipPolicy}
-    assert set(STRATUM_WORDS) <= set(MEASURES)

@@ -57,8 +57,14 @@ class Material:
 
 
 class Measure(NamedTuple):
-    """How a stratum finds its items, what it goes by, and what is said of them to experts."""
+    """How a stratum finds its items, what it goes by, and what is said of it to leads and experts.
 
+    Attributes:
+        title: what a lead chooses.
+        why: what an expert reads after the answer.
+    """
+
+    title: str
     values: Callable[[Material, Target], Values]
     what: str
     why: str
@@ -165,21 +171,34 @@ def _new(material: Material, target: Target) -> Values:
 
 MEASURES: dict[str, Measure] = {
     "high_risk": Measure(
-        _risk, "risk", "An automatic check found more in this answer to worry about than in most."
+        "High risk by a check",
+        _risk,
+        "risk",
+        "An automatic check found more in this answer to worry about than in most.",
     ),
     "detectors_disagree": Measure(
-        _checks_apart, "the checks' disagreement", "Two checks disagree about this answer."
+        "Checks disagree",
+        _checks_apart,
+        "the checks' disagreement",
+        "Two checks disagree about this answer.",
     ),
     "models_disagree": Measure(
+        "Models disagree",
         _models_apart,
         "the models' disagreement",
         "Models answered this very differently from each other.",
     ),
     "low_confidence": Measure(
-        _unsure, "confidence", "The model was less sure of this answer than of most others."
+        "The model was unsure",
+        _unsure,
+        "confidence",
+        "The model was less sure of this answer than of most others.",
     ),
     "new_cluster": Measure(
-        _new, "novelty", "This case is unlike those that were reviewed before it."
+        "Unlike what was reviewed before",
+        _new,
+        "novelty",
+        "This case is unlike those that were reviewed before it.",
     ),
 }
 

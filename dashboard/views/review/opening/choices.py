@@ -29,13 +29,6 @@ DESIGN_HELP: dict[DesignKind, str] = {
     "active": "Experts see more of the doubtful outputs. A random anchor stays, so that figures "
     "about the whole can still be believed.",
 }
-STRATUM_WORDS = {
-    "high_risk": "High risk by a check",
-    "detectors_disagree": "Checks disagree",
-    "models_disagree": "Models disagree",
-    "low_confidence": "The model was unsure",
-    "new_cluster": "Unlike what was reviewed before",
-}
 SKIP_CHOICES = {
     "others": "to somebody else",
     "me": "back to the same person, later",

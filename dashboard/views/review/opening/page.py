@@ -32,7 +32,6 @@ from dashboard.views.review.opening.choices import (
     DESIGN_HELP,
     DESIGN_WORDS,
     KIND_WORDS,
-    STRATUM_WORDS,
     Choices,
     Sampling,
     queue_given,
@@ -159,12 +158,15 @@ def _ask_slice(run: GenerationRunShown) -> tuple[str | None, bool]:
 
 
 def _ask_parts(run: GenerationRunShown) -> tuple[float, list[str]]:
+    words = {
+        target.name: target.words for target in current_client().projects.kinds().review_targets
+    }
     named = [f"slice:{place}" for place in _places(run)]
     parts = st.multiselect(
         "Doubtful parts",
-        [*STRATUM_WORDS, *named],
+        [*words, *named],
         default=["high_risk"],
-        format_func=lambda name: STRATUM_WORDS.get(name, name.removeprefix("slice:")),
+        format_func=lambda name: words.get(name, name.removeprefix("slice:")),
     )
     anchor = st.slider("Random anchor, share of the budget", 0.1, 0.9, 0.5, 0.1, format="percent")
     st.caption("The parts share what the anchor leaves, in equal shares.")
