@@ -32,6 +32,7 @@ def make_file(file: Path) -> None:
     file when the process closes any descriptor of it: SQLite's own would go, and the next command
     that ends beside a server would delete the log of writes (`-wal`) that the server goes on with.
     """
+    file = file.resolve()  # of a link, the file that it names
     with _MAKING:  # nobody here connects to a new file before it is closed
         try:
             made = os.open(file, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, FILE)
@@ -48,8 +49,9 @@ def close_installation(settings: Settings) -> list[str]:
 
 def _database_files(settings: Settings) -> Iterator[Path]:
     """The SQLite files of the installation: ours, the job engine's, and what SQLite lays beside."""
-    if (file := settings.database_file) is None:
+    if (found := settings.database_file) is None:
         return
+    file = found.resolve()  # SQLite lays its files beside what a link names
     for name in (file.name, f"{file.stem}-jobs.db"):
         yield from (file.with_name(name + end) for end in ("", "-wal", "-shm", "-journal"))
 

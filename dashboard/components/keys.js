@@ -117,7 +117,7 @@ class Keys {
     stop(event);
     this.clock.input(questionOf(place)[1]);
     const button = document.querySelector(`.st-key-submit-${this.data.item} button`);
-    if (again || this.sent || !button || button.disabled || this.sheet.open) return;
+    if (again || this.sent || !button || button.disabled || this.sheet.open || !mayGo()) return;
     place.blur?.();   // a box hands over what is in it when it is left
     this.press(button);
     this.sent = this.data.item;
@@ -208,6 +208,11 @@ function beside(box, place, by) {
   return at < 0 ? null : buttons[at + by];
 }
 
+// Whether no mark is open that would be lost (reader.js keeps it, or points at what it lacks).
+function mayGo() {
+  return document.dispatchEvent(new CustomEvent("strop-submit", { cancelable: true }));
+}
+
 function stop(event) {
   event.preventDefault();
   event.stopImmediatePropagation();
@@ -232,7 +237,7 @@ export default function ({ data, parentElement, setStateValue }) {
   listen("click", (event) => {   // the mouse: the time goes with the answer
     const button = event.composedPath()[0].closest?.(`.st-key-submit-${data.item} button`);
     if (!button || !event.isTrusted) return;
-    if (keys.sent) { stop(event); return; }
+    if (keys.sent || !mayGo()) { stop(event); return; }
     keys.handTime();
     keys.sent = data.item;
   });

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import assert_never
 
 import streamlit as st
@@ -31,7 +32,8 @@ from dashboard.components.frame import escape
 from dashboard.components.marked_text import plain
 
 Value = str | int | float | bool | None
-Rate = Callable[[str, Value], None]
+Change = Callable[[Value], Value]  # from the answer as it is when it is changed
+Rate = Callable[[str, Value | Change], None]
 DIGITS = "1234567890"
 
 
@@ -204,7 +206,7 @@ def _show_multi(criterion: Multi, value: Value, rate: Rate, *, key: str, digits:
                 key=f"{key}-{choice.value}",
                 type="primary" if picked else "secondary",
                 on_click=rate,
-                args=(criterion.name, toggle_option(criterion, value, str(choice.value))),
+                args=(criterion.name, partial(toggle_option, criterion, name=str(choice.value))),
             )
 
 

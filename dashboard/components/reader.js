@@ -74,7 +74,7 @@ class Reader {
   begin() {
     const { data } = this;
     this.marks = data.marks.map((mark) => ({ ...mark }));
-    this.panel = null;
+    this.hold(null);
     this.wordList = null;
     this.pressed = this.late = false;
     this.lit = null;
@@ -349,8 +349,22 @@ class Reader {
     return ["end", key === onward ? 1 : -1];
   }
 
+  // The mark that is being made or changed: until it is kept, nobody but this page has it.
+  hold(panel) {
+    this.panel = panel;
+    tellUnsent("panel", panel !== null);
+  }
+
+  // Submit keeps a mark that is complete; one that is not keeps the answer here. Returns whether the
+  // answer may go.
+  finish() {
+    const form = this.panel && this.marking.querySelector(".panel");
+    if (form) this.keep(form);
+    return this.panel === null;
+  }
+
   say(words) {
-    this.panel = null;
+    this.hold(null);
     this.paint();
     this.marking.replaceChildren();
     this.showMarks();
@@ -360,7 +374,7 @@ class Reader {
   }
 
   open(mark, index) {
-    this.panel = { ...mark, index };
+    this.hold({ ...mark, index });
     this.paint();
     this.marking.replaceChildren();
     const { kinds, severities } = this.data;
@@ -466,7 +480,7 @@ class Reader {
 
   close(caret) {
     const at = caret ?? this.panel?.end ?? 0;
-    this.panel = null;
+    this.hold(null);
     this.paint();
     this.showMarks();
     this.text.focus({ preventScroll: true });
@@ -542,6 +556,9 @@ export default function ({ data, parentElement, setStateValue }) {
   document.addEventListener("strop-mark", () => reader.data.markable && reader.mark(), { signal });
   for (const kind of ["pointerup", "pointercancel"])
     document.addEventListener(kind, () => reader.released(), { signal });
+  document.addEventListener("strop-submit", (event) => {
+    if (!reader.finish()) event.preventDefault();
+  }, { signal });
   document.addEventListener("strop-find", () => reader.field.focus(), { signal });
   document.documentElement.dataset.stropRead = data.item;  // which item can be read
   return () => parentElement.stropAbort.abort();

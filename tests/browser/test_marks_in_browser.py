@@ -187,6 +187,23 @@ class TestMarks:
         page.get_by_role("button", name="Delete the mark").click()
         wait_until_draft(clinic, slot, spans=None)
 
+    def test_submit_never_loses_a_mark_that_is_being_made(self, page: Page, clinic: Desk) -> None:
+        output = CASES["rtl"][1]
+        sign_in(page, clinic, "bert")
+        slot = open_queue_named(page, "rtl")
+        select_points(page, 0, 3)
+        page.keyboard.press("m")
+        page.wait_for_selector(".strop-reader .panel")
+        assert page.evaluate("document.documentElement.classList.contains('strop-unsent')")
+        page.keyboard.press("Control+Enter")
+        page.wait_for_selector(".panel .missing")  # a kind is asked for, and nothing was sent
+        page.keyboard.type("12")
+        page.get_by_label("Note on this mark").fill("not said")
+        page.keyboard.press("Control+Enter")  # the answer lacks its ratings; the mark is kept
+        wait_until_draft(clinic, slot, spans=lambda found: words_of(found, output) == [output[:3]])
+        page.get_by_role("button", name="Delete the mark").click()
+        wait_until_draft(clinic, slot, spans=None)
+
     def test_without_a_selection_it_says_what_to_do(self, page: Page, clinic: Desk) -> None:
         sign_in(page, clinic, "anna")
         open_queue_named(page, "plain")

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import shutil
 import sqlite3
 import tarfile
@@ -213,12 +214,14 @@ def _move_rows(session: Session, places: Sequence[tuple[str, str]]) -> int:
 
 
 def _moved(value: Any, places: Sequence[tuple[str, str]]) -> Any:
-    """A value with the new place wherever it names the old one, at any depth."""
+    """A value with the new place wherever a path in it begins with the old one, at any depth."""
     match value:
         case str():
-            for old, new in places:
-                value = value.replace(f"{old}/", f"{new}/")
-            return value
+            news = dict(places)
+            olds = "|".join(re.escape(old) for old in sorted(news, key=len, reverse=True))
+            # A path begins where no other one goes on: in a document, after a quote or a blank.
+            path = rf"(?<![\w./~-])({olds})(?![\w.~-])"
+            return re.sub(path, lambda found: news[found[1]], value)
         case dict():
             return {key: _moved(inner, places) for key, inner in value.items()}
         case list():

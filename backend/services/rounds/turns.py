@@ -19,13 +19,7 @@ from backend.services.queue import JobKind
 from backend.services.rounds.figures import replay_runs
 from backend.services.rounds.plans import AcceptedLeaks, RoundPlan, check_plan
 from backend.services.rounds.steps import PHASES
-from backend.services.verdicts.promotion import (
-    get_comparison,
-    hold,
-    plan_promotion,
-    promote,
-    refuse_moved_since,
-)
+from backend.services.verdicts.promotion import get_comparison, hold, plan_promotion, promote
 from backend.tables.accounts import User
 from backend.tables.rounds import Phase, Round, RoundEvent, RoundState
 
@@ -193,13 +187,10 @@ def plan_signing(session: Session, row: Round, *, override: str | None = None) -
     """What the servers are to be told when the round's promotion is signed.
 
     Raises:
-        Conflict: it waits for no signature; or there is no override, and the verdict is not PASS or
-            the champion was moved after the comparison.
+        Conflict: it waits for no signature, or as `plan_promotion`.
     """
     _refuse_unless_signing(row)
     comparison = get_comparison(session, row.comparison_id)
-    if override is None:
-        refuse_moved_since(session, comparison)
     return plan_promotion(session, comparison, override=override)
 
 
@@ -215,15 +206,14 @@ def sign_round(session: Session, row: Round, signature: Signature, *, now: datet
         Conflict: as `plan_signing`, or a server does not serve the model.
         Forbidden: the person is no lead.
     """
+    lock_project(session, row.project_id)  # the second of two at once sees the first
+    session.refresh(row)
     _refuse_unless_signing(row)
     comparison = get_comparison(session, row.comparison_id)
-    lock_project(session, row.project_id)  # the second of two at once sees the first
     if signature.hold is not None:
         user_id, reason = signature.user_id, signature.hold
         decision = hold(session, comparison, decided_by_id=user_id, reason=reason)
     else:
-        if signature.override is None:
-            refuse_moved_since(session, comparison)
         decision = promote(
             session,
             comparison,

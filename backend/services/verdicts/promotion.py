@@ -115,7 +115,7 @@ def decide_promotion(
     lock_project(session, comparison.project_id)  # the second of two at once sees the first
     passed = is_passed(comparison)
     if passed:
-        refuse_moved_since(session, comparison, alias)
+        _refuse_moved_since(session, comparison, alias)
     row = _row_of(session, comparison, alias, decided_by_id=decided_by_id)
     row.action = PromotionAction.PROMOTED if passed else PromotionAction.HELD
     row.simulated = simulated
@@ -162,17 +162,21 @@ def _refuse_moved(session: Session, project_id: int, alias: str, *seen: str | No
             )
 
 
-def refuse_moved_since(session: Session, comparison: Comparison, alias: str = CHAMPION) -> None:
-    """Conflict when somebody moved the alias after this comparison was made."""
+def _refuse_moved_since(session: Session, comparison: Comparison, alias: str) -> None:
+    """Conflict when the alias points elsewhere than when this comparison was made.
+
+    At the candidate itself it may point: it was promoted by this comparison already.
+    """
     moves = (PromotionAction.PROMOTED, PromotionAction.ROLLED_BACK)
-    newest = session.scalar(
-        select(Promotion)
+    newest = (
+        select(Promotion.model_version_id)
         .where(Promotion.project_id == comparison.project_id, Promotion.alias == alias)
-        .where(Promotion.action.in_(moves), Promotion.created_at > comparison.created_at)
+        .where(Promotion.action.in_(moves))
         .order_by(Promotion.id.desc())
         .limit(1)
     )
-    if newest is not None:
+    then = session.scalar(newest.where(Promotion.created_at <= comparison.created_at))
+    if session.scalar(newest) not in (then, comparison.candidate_id):
         raise Conflict(
             f"{alias} was moved to {current_label(session, comparison.project_id, alias)} after "
             "this comparison was made.",
@@ -199,10 +203,13 @@ def plan_promotion(
 
     Raises:
         Conflict: the alias points elsewhere by now.
-        Conflict: the preflight or the verdict is no PASS, or the verdict rests on what is no
-            evidence (it was judged before that was refused); and no override is given.
+        Conflict: no override is given, and the alias was moved after the comparison was made, the
+            preflight or the verdict is no PASS, or the verdict rests on what is no evidence (it
+            was judged before that was refused).
     """
     _refuse_moved(session, comparison.project_id, alias, expected)
+    if not override:
+        _refuse_moved_since(session, comparison, alias)
     if not is_passed(comparison) and not override:
         raise Conflict(
             f"The verdict is {comparison.verdict}, not PASS. {reason_of(comparison)}",

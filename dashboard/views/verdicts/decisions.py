@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import streamlit as st
@@ -23,6 +23,7 @@ from dashboard.session import current_client, current_project
 ACTION_TAGS = {"promoted": "pass", "held": "inconclusive", "rolled_back": "fail"}
 SIGNING_ROLES = frozenset({"lead", "admin"})
 SHORT_DIGEST = 12
+NOWHERE = "none"  # as the API names an alias that points at no model
 
 
 def show_decisions(log: Sequence[PromotionShown]) -> None:
@@ -88,13 +89,19 @@ def show_signing(one: ComparisonShown, log: Sequence[PromotionShown]) -> None:
     promoted = any(entry.action == "promoted" for entry in log)
     with st.container(horizontal=True, vertical_alignment="bottom"):
         with st.popover(f"Promote {one.candidate} …"):
-            _promote_form(one)
+            _promote_form(one, champion_of(log))
         if promoted:
             with st.popover("Roll back …"):
-                _roll_back_form()
+                _roll_back_form(champion_of(log))
 
 
-def _promote_form(one: ComparisonShown) -> None:
+def champion_of(log: Sequence[PromotionShown]) -> str:
+    """The label of the model at which the newest move of `champion` points; NOWHERE for none."""
+    moves = [one for one in log if one.alias == "champion" and one.action != "held"]
+    return max(moves, key=lambda one: one.id).model if moves else NOWHERE
+
+
+def _promote_form(one: ComparisonShown, champion: str) -> None:
     passed = one.verdict == "PASS" and (one.preflight or {}).get("verdict") == "PASS"
     override = None
     if not passed:
@@ -104,29 +111,31 @@ def _promote_form(one: ComparisonShown) -> None:
         "If a server does not serve it: why may it stand?", key=f"unserved-{one.id}"
     ).strip()
     body = PromotionGiven(comparison_id=one.id, override=override, allow_unserved=unserved or None)
-    _sign(
-        f"Sign: {one.candidate} is the champion",
-        lambda: current_client().verdicts.promote(current_project().id, body),
-        disabled=not passed and override is None,
-    )
+    label = f"Sign: {one.candidate} is the champion"
+    _sign(label, body, champion, disabled=not passed and override is None)
 
 
-def _roll_back_form() -> None:
+def _roll_back_form(champion: str) -> None:
     reason = st.text_input("Why? It stays in the log.", key="rollback-reason").strip()
     unserved = st.text_input(
         "If a server does not serve it: why may it stand?", key="rollback-unserved"
     ).strip()
-
-    def act() -> PromotionShown:
-        body = PromotionGiven(action="rollback", reason=reason, allow_unserved=unserved or None)
-        return current_client().verdicts.promote(current_project().id, body)
-
-    _sign("Sign the roll-back", act, disabled=not reason)
+    body = PromotionGiven(action="rollback", reason=reason, allow_unserved=unserved or None)
+    _sign("Sign the roll-back", body, champion, disabled=not reason)
 
 
-def _sign(label: str, act: Callable[[], PromotionShown], *, disabled: bool) -> None:
-    if st.button(label, type="primary", disabled=disabled):
+def _sign(label: str, body: PromotionGiven, champion: str, *, disabled: bool) -> None:
+    """A button that decides over the champion that was on the page when it was pressed.
+
+    The second press of a double click begins another run, in which the first has moved the champion
+    already: it still speaks of the one that was seen, and the server refuses it.
+    """
+    seen = f"decision-seen-{label}"
+    if not st.button(label, type="primary", disabled=disabled):
+        st.session_state[seen] = champion
+    else:
         with problems_shown():
-            made = act()
+            given = body.model_copy(update={"expected_current": st.session_state[seen]})
+            made = current_client().verdicts.promote(current_project().id, given)
             show_done("decision", f"{made.alias} is now {made.model}.")
             st.rerun()

@@ -105,6 +105,17 @@ def test_a_lead_signs_without_pass_only_with_a_reason() -> None:
     assert (given.comparison_id, given.override, given.allow_unserved) == (1, "urgent", None)
 
 
+def test_a_second_press_speaks_of_the_champion_that_was_seen() -> None:
+    moved = promotion(id=7, model="v7")
+    app = open_verdicts(role="lead", list_promotions=[promotion()])
+    app.text_input(key="rollback-reason").input("it was slow").run()
+    (button,) = (one for one in app.button if one.label == "Sign the roll-back")
+    client = app.session_state[CLIENT_KEY]
+    client.project["list_promotions"] = [promotion(), moved]  # the first press has moved it
+    button.click().run()
+    assert [given.expected_current for given in client.project["promoted"]] == ["v1"]
+
+
 def promotion(**changes: Any) -> PromotionShown:
     given = {
         "id": 1, "project_id": 1, "alias": "champion", "model": "v1", "action": "promoted",

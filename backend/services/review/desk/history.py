@@ -8,9 +8,20 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, cast
 
-from sqlalchemy import Select, and_, bindparam, distinct, func, or_, select
+from sqlalchemy import (
+    Connection,
+    Select,
+    Table,
+    and_,
+    bindparam,
+    distinct,
+    exists,
+    func,
+    or_,
+    select,
+)
 from sqlalchemy.orm import Session
 
 from backend.errors import NotFound
@@ -19,7 +30,17 @@ from backend.services.review.blind import own_answer
 from backend.services.review.desk.context import Seat, look_at_seat
 from backend.services.review.desk.item_view import ItemView, show_item
 from backend.services.review.rules import QueueRules, most_of_one_person, rules_from
-from backend.services.review.statements import DESK_PURPOSES, SLOTS, for_person, written_out
+from backend.services.review.statements import (
+    ADJUDICATIONS,
+    DESK_PURPOSES,
+    ITEMS,
+    QUEUES,
+    REVIEWS,
+    SLOTS,
+    for_person,
+    written_out,
+)
+from backend.tables.curation import HeldBackRow, TrainingSetRow
 from backend.tables.review import (
     Purpose,
     QueueMember,
@@ -32,6 +53,8 @@ from backend.tables.review import (
 from backend.tables.review import SlotState as Slot
 
 FINISHED = (ReviewState.SUBMITTED, ReviewState.SKIPPED)
+ROWS = cast(Table, TrainingSetRow.__table__)
+HELD_BACK = cast(Table, HeldBackRow.__table__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -242,3 +265,29 @@ def _free(*, with_skills: bool) -> Select[Any]:
 
 
 _FREE = {skilled: _free(with_skills=skilled) for skilled in (False, True)}
+
+
+def why_it_stands(connection: Connection, review_id: int) -> str | None:
+    """Why an answer cannot be taken back though its time has not run out; None where it can."""
+    decided = exists(
+        select(ADJUDICATIONS.c.id).where(
+            ADJUDICATIONS.c.item_id == REVIEWS.c.item_id, ADJUDICATIONS.c.decided_at.is_not(None)
+        )
+    )
+    trained_on = or_(
+        exists(select(ROWS.c.id).where(ROWS.c.review_id == REVIEWS.c.id)),
+        exists(select(HELD_BACK.c.id).where(HELD_BACK.c.review_id == REVIEWS.c.id)),
+    )
+    row = connection.execute(
+        select(QUEUES.c.closed_at, trained_on.label("trained_on"), decided.label("decided"))
+        .join(ITEMS, ITEMS.c.queue_id == QUEUES.c.id)
+        .join(REVIEWS, REVIEWS.c.item_id == ITEMS.c.id)
+        .where(REVIEWS.c.id == review_id)
+    ).one()
+    if row.closed_at is not None:
+        return "The queue is closed; its answers stand as they are."
+    if row.trained_on:
+        return "A training set was frozen with this answer; it stands."
+    if row.decided:
+        return "This item has a verdict already; your answer stands beside it."
+    return None

@@ -11,25 +11,21 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from datetime import datetime
-from typing import Any, cast
+from typing import Any
 
-from sqlalchemy import Connection, Table, exists, or_, select, update
+from sqlalchemy import Connection, select, update
 from sqlalchemy.orm import Session
 
 from backend.errors import Conflict, InvalidInput, NotFound
 from backend.services.review.answer import refuse_unstorable_text
 from backend.services.review.desk.claim import Claim
 from backend.services.review.desk.context import Seat, sit_down
-from backend.services.review.desk.history import past_review, revisable_until
+from backend.services.review.desk.history import past_review, revisable_until, why_it_stands
 from backend.services.review.desk.skip import unskip
 from backend.services.review.lease import begin_review
-from backend.services.review.statements import ADJUDICATIONS, ITEMS, REVIEWS, SLOTS, AnyRow
-from backend.tables.curation import HeldBackRow, TrainingSetRow
+from backend.services.review.statements import ITEMS, REVIEWS, SLOTS, AnyRow
 from backend.tables.review import Purpose, Review, ReviewState
 from backend.tables.review import SlotState as Slot
-
-ROWS = cast(Table, TrainingSetRow.__table__)
-HELD_BACK = cast(Table, HeldBackRow.__table__)
 
 
 def revise(session: Session, review_id: int, user_id: int, *, now: datetime) -> Claim:
@@ -71,16 +67,8 @@ def revise(session: Session, review_id: int, user_id: int, *, now: datetime) -> 
 
 
 def _read(connection: Connection, review_id: int) -> AnyRow:
-    decided = exists(
-        select(ADJUDICATIONS.c.id).where(
-            ADJUDICATIONS.c.item_id == REVIEWS.c.item_id, ADJUDICATIONS.c.decided_at.is_not(None)
-        )
-    )
-    trained_on = or_(
-        exists(select(ROWS.c.id).where(ROWS.c.review_id == REVIEWS.c.id)),
-        exists(select(HELD_BACK.c.id).where(HELD_BACK.c.review_id == REVIEWS.c.id)),
-    )
     columns = (
+        REVIEWS.c.id,
         REVIEWS.c.item_id,
         REVIEWS.c.slot_id,
         REVIEWS.c.slot_version,
@@ -90,8 +78,6 @@ def _read(connection: Connection, review_id: int) -> AnyRow:
         REVIEWS.c.submitted_at,
         REVIEWS.c.withdrawn_at,
         REVIEWS.c.superseded_at,
-        decided.label("decided"),
-        trained_on.label("trained_on"),
     )
     return connection.execute(select(*columns).where(REVIEWS.c.id == review_id)).one()
 
@@ -102,17 +88,13 @@ def _problem(connection: Connection, row: AnyRow, seat: Seat, now: datetime) -> 
         return "Only an answer that counts can be revised."
     if row.withdrawn_at is not None or row.superseded_at is not None:
         return "This answer does not stand any more."
-    if seat.closed:
-        return "The queue is closed; its answers stand as they are."
+    if (settled := why_it_stands(connection, row.id)) is not None:
+        return settled
     until = revisable_until(seat.rules, row.submitted_at)
     if until is None:
         return "Answers of this queue are final."
     if now > until:
         return f"An answer can be revised for {seat.rules.revise_minutes} minutes; this one stands."
-    if row.trained_on:
-        return "A training set was frozen with this answer; it stands."
-    if row.decided:
-        return "This item has a verdict already; your answer stands beside it."
     return None
 
 

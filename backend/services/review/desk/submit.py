@@ -28,6 +28,7 @@ from backend.services.review.answer import Answer, CheckedReview, check_answer, 
 from backend.services.review.blind import BLOCK, masked_terms, unmask_text
 from backend.services.review.desk.claim import finish_if_done
 from backend.services.review.desk.context import Asked, count_answer, read_asked
+from backend.services.review.desk.history import why_it_stands
 from backend.services.review.lease import add_reviewer_slot, lock_item, skill_of_item, why_not_held
 from backend.services.review.quality import adjudication, gold
 from backend.services.review.quality.adjudication import item_disagreement
@@ -210,7 +211,8 @@ def submit_review(
 
     Raises:
         InvalidInput: the answer does not fit the rubric or the item; the lease stays.
-        Conflict: the person gave another answer to this item, or skipped it under this lease.
+        Conflict: the person gave another answer to this item, or skipped it under this lease; or
+            the answer that this one is to replace was settled while it was being changed.
         NotFound: the person never held it under this version.
     """
     connection = session.connection()
@@ -362,6 +364,7 @@ _SUPERSEDE = update(REVIEWS).where(
 def _store(session: Session, asked: Asked, given: _Given, *, extra: bool) -> Submitted:
     connection, now = session.connection(), given.now
     if asked.revising:
+        _refuse_settled(connection, asked)
         who = {"item": asked.subject.item_id, "person": asked.user_id}
         connection.execute(_SUPERSEDE, {**who, "superseded_at": now})
     seconds = min(max(given.answer.active_seconds, 0.0), MAX_ACTIVE_SECONDS)
@@ -386,6 +389,14 @@ def _store(session: Session, asked: Asked, given: _Given, *, extra: bool) -> Sub
     _count(connection, asked, seconds, extra=extra)
     follow_up(session, asked, review_id, extra=extra, now=now)
     return _submitted(review_id, asked, now, extra=extra)
+
+
+def _refuse_settled(connection: Connection, asked: Asked) -> None:
+    """Conflict when the answer that was taken back has been settled since, by more than time."""
+    stands = _standing_answer(connection, asked)
+    problem = None if stands is None else why_it_stands(connection, stands.id)
+    if problem is not None:
+        raise Conflict(problem, hint="Leave it as it was.")
 
 
 def _count(connection: Connection, asked: Asked, seconds: float, *, extra: bool) -> None:

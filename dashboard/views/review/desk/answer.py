@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from functools import partial
 
 import streamlit as st
 
@@ -15,17 +14,18 @@ from dashboard.components.editor import text_editor
 from dashboard.components.frame import escape, facts_html
 from dashboard.components.item import WINNER_WORDS, answer_lines
 from dashboard.components.marked_text import text_html, unwrapped
-from dashboard.components.questions import Value, answered_html, show_questions
+from dashboard.components.questions import Change, Value, answered_html, show_questions
 from dashboard.session import current_client
 from dashboard.views.review.desk.after import leave_as_it_was
 from dashboard.views.review.desk.entered import (
     SKIP_REASONS,
     remark_key,
     skip_reason_key,
+    skip_words_key,
     take_what_was_entered,
 )
 from dashboard.views.review.desk.sending import skip, submit
-from dashboard.views.review.desk.state import Desk, change_answer, rate, take_next
+from dashboard.views.review.desk.state import Desk, change_answer, on_item, rate, take_next
 
 VOTE_KEYS = {"left": "A", "right": "B", "tie": "E", "both_bad": "X", "cannot_judge": "J"}
 
@@ -41,7 +41,7 @@ def show_answer(desk: Desk, rubric: Rubric) -> None:
     show_questions(
         rubric,
         dict(desk.answer.ratings),
-        partial(_rate, desk),
+        on_item(desk, _rate),
         item=desk.item_key,
         staying=desk.staying,
         digits=not st.session_state.get(skipping_key(desk)),
@@ -70,7 +70,7 @@ def _fill_notice(desk: Desk) -> None:
         )
         st.html(notice_html(desk.problem.message, hint))
         label = "Leave it, next item" if late else "Next item"
-        st.button(label, key=f"leave-{desk.item_key}", on_click=_leave, args=(desk,))
+        st.button(label, key=f"leave-{desk.item_key}", on_click=on_item(desk, _leave))
     elif desk.claim.revising:
         st.html(
             notice_html(
@@ -81,8 +81,7 @@ def _fill_notice(desk: Desk) -> None:
         st.button(
             "Leave it as it was",
             key=f"as-it-was-{desk.item_key}",
-            on_click=_leave_as_it_was,
-            args=(desk,),
+            on_click=on_item(desk, _leave_as_it_was),
         )
 
 
@@ -177,8 +176,8 @@ def _show_vote(desk: Desk) -> None:
                     f"✓ {words} :small[{key}]" if picked else f"{words} :gray[:small[{key}]]",
                     key=f"vote-{desk.item_key}-{winner}",
                     type="primary" if picked else "secondary",
-                    on_click=_vote,
-                    args=(desk, winner),
+                    on_click=on_item(desk, _vote),
+                    args=(winner,),
                 )
 
 
@@ -187,9 +186,9 @@ def _vote(desk: Desk, winner: str) -> None:
     change_answer(desk, winner=winner)
 
 
-def _rate(desk: Desk, criterion: str, value: Value) -> None:
+def _rate(desk: Desk, criterion: str, value: Value | Change) -> None:
     desk.note = desk.missing = desk.staying = None
-    rate(desk, criterion, value)
+    rate(desk, criterion, value(desk.answer.ratings.get(criterion)) if callable(value) else value)
 
 
 def _show_comment(desk: Desk, rubric: Rubric) -> None:
@@ -212,8 +211,8 @@ def _show_actions(desk: Desk, rubric: Rubric) -> None:
                 "Submit\u2002:small[Ctrl + Enter]",
                 key=f"submit-{desk.item_key}",
                 type="primary",
-                on_click=_submit,
-                args=(desk, rubric),
+                on_click=on_item(desk, _submit),
+                args=(rubric,),
             )
             if desk.problem is None and desk.claim and not desk.claim.revising:
                 st.button(
@@ -225,7 +224,7 @@ def _show_actions(desk: Desk, rubric: Rubric) -> None:
         if desk.note:
             st.html(f"<p class='strop-saved bad' role='alert'>{escape(desk.note)}</p>")
         if st.session_state.get(skipping):
-            _show_skip(desk)
+            _show_skip(desk, rubric)
 
 
 def skipping_key(desk: Desk) -> str:
@@ -242,7 +241,7 @@ def _submit(desk: Desk, rubric: Rubric) -> None:
         st.session_state[guidelines_key(desk)] = False
 
 
-def _show_skip(desk: Desk) -> None:
+def _show_skip(desk: Desk, rubric: Rubric) -> None:
     with st.container(border=True, key=f"desk-skipping-{desk.item_key}"):
         chosen = st.pills(
             "Why do you skip it?",
@@ -250,16 +249,19 @@ def _show_skip(desk: Desk) -> None:
             format_func=lambda reason: f"{reason} :small[{SKIP_REASONS.index(reason) + 1}]",
             key=skip_reason_key(desk),
         )
-        words = st.text_input("In your words (optional)", key=f"skip-words-{desk.item_key}")
-        reason = ": ".join(part for part in (chosen, words.strip()) if part)
+        words = st.text_input("In your words (optional)", key=skip_words_key(desk))
         st.button(
             "Skip this item",
             key=f"skip-now-{desk.item_key}",
-            disabled=not reason,
-            on_click=_skip,
-            args=(desk, reason),
+            disabled=not (chosen or words.strip()),
+            on_click=on_item(desk, _skip),
+            args=(rubric,),
         )
 
 
-def _skip(desk: Desk, reason: str) -> None:
+def _skip(desk: Desk, rubric: Rubric) -> None:
+    take_what_was_entered(desk, rubric)
+    keys = (skip_reason_key(desk), skip_words_key(desk))  # as they are now, not as they were drawn
+    said = [str(st.session_state.get(key) or "").strip() for key in keys]
+    reason = ": ".join(part for part in said if part)
     skip(desk, current_client(), reason, now=datetime.now(UTC))

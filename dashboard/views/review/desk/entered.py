@@ -62,6 +62,11 @@ def skip_reason_key(desk: Desk) -> str:
     return f"skip-reason-{desk.item_key}"
 
 
+def skip_words_key(desk: Desk) -> str:
+    """Key of the words beside the reasons of a skip."""
+    return f"skip-words-{desk.item_key}"
+
+
 def _take_words(desk: Desk, rubric: Rubric) -> None:
     for criterion in rubric.criteria:
         if isinstance(criterion, Text):

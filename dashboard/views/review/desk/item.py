@@ -17,7 +17,7 @@ from dashboard.views.review.desk.after import ask_for_links_again, fetch_links
 from dashboard.views.review.desk.answer import VOTE_KEYS, show_answer, show_notice, skipping_key
 from dashboard.views.review.desk.entered import correction_key, take_what_was_entered
 from dashboard.views.review.desk.side import saved_html, show_side
-from dashboard.views.review.desk.state import Desk, save_if_changed, unsaved
+from dashboard.views.review.desk.state import Desk, on_item, save_if_changed, unsaved
 
 REASONS = ("Invented fact", "Wrong number or date", "Something missing", "Misleading", "Wording")
 HELP_SINGLE = (
@@ -143,8 +143,7 @@ def _show_correction(desk: Desk) -> None:
         st.button(
             "Correct the answer :gray[:small[E]]",
             key=f"correct-{desk.item_key}",
-            on_click=_start_correcting,
-            args=(desk,),
+            on_click=on_item(desk, _start_correcting),
         )
         return
     text_editor(

@@ -13,7 +13,7 @@ from dashboard.components.item import answer_lines
 from dashboard.components.marked_text import plain
 from dashboard.session import QUEUE_KEY, current_client, my_queues
 from dashboard.views.review.desk.after import contest, go_on_after_feedback, take_adjudication
-from dashboard.views.review.desk.state import Desk, take_next
+from dashboard.views.review.desk.state import Desk, on_item, take_next
 
 
 def show_feedback(desk: Desk, rubric: Rubric) -> None:
@@ -39,8 +39,7 @@ def show_feedback(desk: Desk, rubric: Rubric) -> None:
             "Next item",
             key="feedback-next",
             type="primary",
-            on_click=_go_on,
-            args=(desk,),
+            on_click=on_item(desk, _go_on),
         )
 
 
@@ -164,7 +163,10 @@ def again(desk: Desk, label: str) -> None:
     """A button that asks for the next item."""
     with _middle():
         st.button(
-            label, key=f"again-{desk.queue_id}", type="primary", on_click=_take_again, args=(desk,)
+            label,
+            key=f"again-{desk.queue_id}",
+            type="primary",
+            on_click=on_item(desk, _take_again),
         )
 
 
@@ -179,8 +181,7 @@ def _offer_adjudication(desk: Desk) -> None:
             key=f"adjudicate-{desk.queue_id}",
             type="tertiary",
             help="Where reviewers of an item disagree, somebody who has not seen it decides.",
-            on_click=_take_adjudication,
-            args=(desk,),
+            on_click=on_item(desk, _take_adjudication),
         )
         if desk.note:
             st.html(f"<p class='strop-help' role='status'>{escape(desk.note)}</p>")

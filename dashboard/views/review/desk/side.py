@@ -15,8 +15,9 @@ from dashboard.components.item import answer_line, progress_html
 from dashboard.components.marked_text import plain
 from dashboard.session import current_client
 from dashboard.views.review.desk.after import revise
+from dashboard.views.review.desk.entered import take_what_was_entered
 from dashboard.views.review.desk.past import Past
-from dashboard.views.review.desk.state import Desk, unsaved
+from dashboard.views.review.desk.state import Desk, on_item, unsaved
 
 SAVED = "desk-saved"
 OFFLINE = (
@@ -70,8 +71,8 @@ def _show_history(desk: Desk, rubric: Rubric) -> None:
             st.button(
                 f"{_BACK_WORDS[last.skip_reason is not None]} :gray[:small[U]]",
                 key="desk-back",
-                on_click=take_back,
-                args=(desk, last.review_id),
+                on_click=on_item(desk, take_back),
+                args=(rubric, last.review_id),
                 width="stretch",
             )
         for past in desk.history:
@@ -97,8 +98,8 @@ def _show_past(desk: Desk, past: Past, rubric: Rubric, *, openable: bool) -> Non
             key=f"past-{past.review_id}",
             type="tertiary",
             help="Take it back to the desk and change it",
-            on_click=take_back,
-            args=(desk, past.review_id),
+            on_click=on_item(desk, take_back),
+            args=(rubric, past.review_id),
         )
     else:
         st.html(f"<p class='strop-past'><time>{at}</time> {escape(line)}</p>")
@@ -119,8 +120,10 @@ def past_line(past: Past, rubric: Rubric) -> str:
     return answer_line(past.answer, rubric)
 
 
-def take_back(desk: Desk, review_id: int) -> None:
-    """Take an own answer back to the desk."""
+def take_back(desk: Desk, rubric: Rubric, review_id: int) -> None:
+    """Take an own answer back to the desk; what was entered meanwhile is saved first."""
+    if desk.claim is not None:
+        take_what_was_entered(desk, rubric)
     revise(desk, current_client(), review_id, now=datetime.now(UTC))
 
 

@@ -6,6 +6,7 @@ a state of its own: an error is never an empty queue. Nothing here draws; time i
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -121,6 +122,21 @@ class Desk:
     def item_key(self) -> str:
         """Unique per lease: widgets of one item must not answer for the next."""
         return f"{self.claim.slot_id}-{self.claim.version}" if self.claim else "none"
+
+
+def on_item(desk: Desk, act: Callable[..., None]) -> Callable[..., None]:
+    """A callback for a button of what is on the desk now.
+
+    It acts on the desk, with the arguments it gets, unless something else lies there by then: a
+    second press of a double click comes after the first has brought the next item.
+    """
+    drawn = desk.item_key
+
+    def guarded(*args: object) -> None:
+        if desk.item_key == drawn:
+            act(desk, *args)
+
+    return guarded
 
 
 def take_next(desk: Desk, client: StropClient, *, now: datetime) -> None:

@@ -16,6 +16,7 @@ import pytest
 from sqlalchemy import select
 
 from backend.cli import main
+from backend.cli.operations.restore import _moved
 from backend.db import connect, utc_now
 from backend.services.models.versions import find_model, register_adapter, register_full_model
 from backend.services.projects import create_project, get_project
@@ -271,3 +272,21 @@ def test_a_home_of_any_name_keeps_its_database(
     assert (home / "strop.db").is_file()
     assert (copy / "strop.db").is_file()
     assert {path.name for path in tmp_path.iterdir()} == {name, copy.name, "x.tar.gz"}
+
+
+@pytest.mark.parametrize(
+    ("value", "moved"),
+    [
+        ("/data/artifacts/v1", "/srv/data/artifacts/v1"),
+        ({"a": ["/data/training/run-1"]}, {"a": ["/srv/data/training/run-1"]}),
+        ("dir: /data/x\nother: '/data/y'\n", "dir: /srv/data/x\nother: '/srv/data/y'\n"),
+        ("/data", "/srv/data"),
+        ("/mnt/data/base", "/mnt/data/base"),
+        ("/data-old/x", "/data-old/x"),
+        ("/database", "/database"),
+        (3, 3),
+    ],
+)
+def test_a_path_is_moved_once_and_only_where_it_begins(value: object, moved: object) -> None:
+    places = [("/data/artifacts", "/srv/data/artifacts"), ("/data", "/srv/data")]
+    assert _moved(value, places) == moved

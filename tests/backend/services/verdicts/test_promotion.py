@@ -325,5 +325,9 @@ def test_a_decision_that_nobody_signs_is_refused_when_the_champion_was_moved_mea
     promotion.decide_promotion(bench.session, other, decided_by_id=None)
     with pytest.raises(Conflict, match="champion was moved to base:v1"):
         promotion.decide_promotion(bench.session, stale, decided_by_id=None)
+    with pytest.raises(Conflict, match="after this comparison"):
+        promotion.plan_promotion(bench.session, stale)
+    over = promotion.plan_promotion(bench.session, stale, override="better than both")
+    assert over.current == promotion.current_label(bench.session, bench.project.id)
     held = bench.comparison("v2", Verdict.FAIL)
     assert promotion.decide_promotion(bench.session, held, decided_by_id=None).action == "held"

@@ -14,6 +14,7 @@ from dashboard.views.review.desk.state import (
     Desk,
     Screen,
     change_answer,
+    on_item,
     rate,
     save_if_changed,
     take_next,
@@ -199,6 +200,16 @@ class TestSkip:
         client = FakeClient()
         desk = open_desk(client)
         skip(desk, client, " not my field ", now=NOW)
+        assert (client.skipped, desk.item_key) == ({1: "not my field"}, "2-1")
+
+
+class TestOnItem:
+    def test_the_second_press_of_a_double_click_leaves_the_next_item_alone(self) -> None:
+        client = FakeClient()
+        desk = open_desk(client)
+        press = on_item(desk, lambda desk, reason: skip(desk, client, reason, now=NOW))
+        press("not my field")
+        press("not my field")
         assert (client.skipped, desk.item_key) == ({1: "not my field"}, "2-1")
 
 

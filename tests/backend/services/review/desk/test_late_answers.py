@@ -315,6 +315,25 @@ def test_what_cannot_be_revised_says_why(session: Session, desk: Desk) -> None:
         review.revise(session, second.review_id, person.id, now=NOW)
 
 
+@pytest.mark.parametrize("settled", ["training set", "closed"])
+def test_a_revision_that_came_too_late_leaves_the_first_answer(
+    session: Session, desk: Desk, settled: str
+) -> None:
+    queue_id = open_queue(session, desk, rules={"revise_minutes": 30})
+    person = desk.experts[0]
+    first = submit(session, claim(session, queue_id, person), person, Answer(GOOD))
+    held = review.revise(session, first.review_id, person.id, now=NOW)
+    if settled == "closed":
+        review.close_queue(session, queue_id, now=NOW)
+    else:
+        freeze(session, desk, first.review_id)
+    with session.begin_nested() as attempt, pytest.raises(Conflict, match=settled):
+        submit(session, held, person, Answer(BAD), now=LATER)
+    assert not attempt.is_active
+    assert [found.id for found in counted(session)] == [first.review_id]
+    assert session.get_one(Review, first.review_id, populate_existing=True).superseded_at is None
+
+
 def test_a_queue_without_revisions_has_none(session: Session, desk: Desk) -> None:
     queue_id = open_queue(session, desk, rules={"revise_minutes": 0})
     person = desk.experts[0]
