@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -43,6 +44,12 @@ SliceColumns = Annotated[
 NoReferences = Annotated[
     bool, typer.Option("--no-references", help="Accept examples without a reference.")
 ]
+Shares = Annotated[
+    str | None,
+    typer.Option(
+        "--shares", help="Train/validation/test, for rows without a split; default 80/10/10."
+    ),
+]
 
 
 @app.command("import")
@@ -54,6 +61,7 @@ def import_(
     slice_: SliceColumns = None,
     no_references: NoReferences = False,
     seed: Annotated[int, typer.Option(help="Seed of the split.")] = 7,
+    shares: Shares = None,
     drop_leaks: Annotated[
         bool,
         typer.Option("--drop-leaks", help="Leave out training rows that repeat a held-out prompt."),
@@ -65,11 +73,14 @@ def import_(
 ) -> None:
     """Import examples as the next version of a dataset, whole or not at all.
 
-    Rows that name no split are split 80/10/10 by group.
+    Rows that name no split are split by group; `strop dataset check` tells beforehand what a test
+    split of that size can show.
     """
+    from backend.services.datasets.splits import SHARES, shares_of
     from backend.services.datasets.versions import prepare_import, store_import
     from backend.settings import load_settings
 
+    fractions = SHARES if shares is None else shares_of(shares)
     with working_in_project(project):
         pass  # there is one: else that would be told after all the reading
     rows = _read_files(
@@ -78,7 +89,11 @@ def import_(
         need_reference=not no_references,
         limit=load_settings().max_row_bytes,
     )
-    prepared = prepare_import(rows, source_name=", ".join(files), seed=seed, drop_leaks=drop_leaks)
+    source = ", ".join(files)
+    _refuse_shares_of_given(rows, shares)
+    prepared = prepare_import(
+        rows, source_name=source, seed=seed, fractions=fractions, drop_leaks=drop_leaks
+    )
     with working_in_project(project) as (_, session, found):
         version = store_import(
             session,
@@ -97,13 +112,19 @@ def check(
     instruction: Instruction = None,
     slice_: SliceColumns = None,
     no_references: NoReferences = False,
+    seed: Annotated[int, typer.Option(help="Seed of the split.")] = 7,
+    shares: Shares = None,
 ) -> None:
     """Read files as an import would and say what is in them; nothing is stored.
 
+    Rows without a split are split as an import would, and what the test split can show is told.
+
     Training rows that repeat a held-out prompt are listed, and the exit code is 2.
     """
+    from backend.services.datasets.splits import SHARES, shares_of
     from backend.services.datasets.versions import (
         groups_on_both_sides,
+        prepare_import,
         refuse_leaks,
         warn_of_groups,
     )
@@ -120,13 +141,18 @@ def check(
     typer.echo(f"{len(rows)} examples, {prompts} different prompts, {groups} groups.")
     if rows[0].split is not None and (told := warn_of_groups(groups_on_both_sides(rows))):
         typer.echo(f"note: {told}", err=True)
-    refuse_leaks(rows, source_name=", ".join(files))
+    source = ", ".join(files)
+    _refuse_shares_of_given(rows, shares)
+    refuse_leaks(rows, source_name=source)
+    fractions = SHARES if shares is None else shares_of(shares)
+    _say_splits(prepare_import(rows, source_name=source, seed=seed, fractions=fractions).rows)
 
 
 @app.command()
 def split(
     name: Annotated[str, typer.Argument(help="Dataset.")],
     seed: Annotated[int, typer.Option(help="Seed of the split.")] = 7,
+    shares: Shares = None,
     project: ProjectOption = None,
     json: JsonOption = False,
 ) -> None:
@@ -134,13 +160,17 @@ def split(
 
     An example that was ever held out stays so for training: its prompt is remembered.
     """
+    from backend.services.datasets.splits import SHARES, shares_of
     from backend.services.datasets.versions import get_dataset_version, import_dataset, unsplit_rows
 
+    fractions = SHARES if shares is None else shares_of(shares)
     with working_in_project(project) as (_, session, found):
         version = get_dataset_version(session, found.id, name)
         rows = unsplit_rows(session, version.id)
         source = f"{name} version {version.number}"
-        new = import_dataset(session, found.id, name, rows, source_name=source, seed=seed)
+        new = import_dataset(
+            session, found.id, name, rows, source_name=source, seed=seed, fractions=fractions
+        )
         _show_version(session, new, json=json)
 
 
@@ -202,6 +232,29 @@ def _read_files(
     return rows
 
 
+def _refuse_shares_of_given(rows: list[Row], shares: str | None) -> None:
+    from backend.errors import InvalidInput
+
+    if shares is not None and any(row.split is not None for row in rows):
+        raise InvalidInput(
+            "The rows name their split themselves, so --shares has nothing to share out.",
+            hint="Leave out --shares, or the column split.",
+        )
+
+
+def _say_splits(rows: Sequence[Row]) -> None:
+    """How many examples each split has, and what its test can show."""
+    from backend.services.datasets.splits import what_a_test_shows
+
+    names = [row.split for row in rows]
+    splits = ", ".join(f"{name} {names.count(name)}" for name in ("train", "validation", "test"))
+    tested = [row for row in rows if row.split == "test"]
+    groups = {row.group for row in tested if row.group is not None}
+    alone = sum(row.group is None for row in tested)
+    typer.echo(f"{splits}.")
+    typer.echo(what_a_test_shows(len(tested), len(groups) + alone))
+
+
 def _version_row(session: Session, version: DatasetVersion) -> dict[str, object]:
     from backend.services.datasets.versions import split_counts
 
@@ -217,7 +270,8 @@ def _version_row(session: Session, version: DatasetVersion) -> dict[str, object]
 
 
 def _show_version(session: Session, version: DatasetVersion, *, json: bool) -> None:
-    from backend.services.datasets.versions import warn_of_groups
+    from backend.services.datasets.splits import what_a_test_shows
+    from backend.services.datasets.versions import size_of_test, warn_of_groups
 
     row = _version_row(session, version)
     if json:
@@ -225,6 +279,7 @@ def _show_version(session: Session, version: DatasetVersion, *, json: bool) -> N
         return
     splits = ", ".join(f"{name} {row[name]}" for name in ("train", "validation", "test"))
     typer.echo(f"{row['dataset']} version {row['version']} ({row['digest']}): {splits}.")
+    typer.echo(what_a_test_shows(*size_of_test(session, version.id)))
     if told := warn_of_groups(version.split_recipe.get("groups_on_both_sides", 0)):
         typer.echo(f"note: {told}", err=True)
     dropped = version.split_recipe.get("dropped_as_leaks", [])

@@ -52,5 +52,8 @@ class DatasetGiven(Given):
 
     name: str = Field(min_length=1, max_length=120, pattern=NAME_PATTERN)
     rows: list[dict[str, Any]] = Field(min_length=1, max_length=20_000)
+    shares: tuple[float, float, float] | None = Field(
+        None, description="Train, validation and test of rows without a split; .8, .1, .1 if None."
+    )
     drop_leaks: bool = False
     accept_leaks: AcceptLeaks = None

@@ -15,6 +15,7 @@ from backend.schemas.datasets import DatasetGiven, DatasetVersionShown, ExampleS
 from backend.services.datasets import versions as datasets
 from backend.services.datasets.leaks import acceptance
 from backend.services.datasets.rows import ColumnMap, rows_from_table
+from backend.services.datasets.splits import SHARES
 from backend.services.pages import page_of
 from backend.tables.datasets import DatasetVersion, Example
 from evaluators.files.readers import Table
@@ -57,7 +58,10 @@ def prepare_rows(body: DatasetGiven) -> Sent:
     """Done before the route has its session: the one writer of SQLite is not held meanwhile."""
     source = f"{body.name} (sent)"
     rows = rows_from_table(Table.of_rows(source, body.rows), ColumnMap())
-    return Sent(body, datasets.prepare_import(rows, source_name=source, drop_leaks=body.drop_leaks))
+    prepared = datasets.prepare_import(
+        rows, source_name=source, fractions=body.shares or SHARES, drop_leaks=body.drop_leaks
+    )
+    return Sent(body, prepared)
 
 
 @router.post("/projects/{project_id}/datasets", status_code=201)

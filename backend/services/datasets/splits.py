@@ -12,13 +12,59 @@ from collections.abc import Hashable, Iterable, Sequence
 
 from backend.errors import InvalidInput
 from backend.tables.datasets import Split
+from evaluators.statistics.intervals import wilson
+
+Shares = tuple[float, float, float]
+SHARES: Shares = (0.8, 0.1, 0.1)
+
+
+def shares_of(text: str) -> Shares:
+    """Shares of train, validation and test from `70/15/15` or `.7/.15/.15`.
+
+    Raises:
+        InvalidInput: these are not three numbers from 0 on that sum to 100 or to 1.
+    """
+    try:
+        train, validation, test = (float(part) for part in text.split("/"))
+    except ValueError as error:
+        raise InvalidInput(f"{text!r} are not three shares.", hint="Try 70/15/15.") from error
+    total = train + validation + test
+    whole = next((whole for whole in (1.0, 100.0) if abs(total - whole) <= 1e-6 * whole), None)
+    if whole is None or min(train, validation, test) < 0:
+        raise InvalidInput(
+            f"The shares {text} sum to {total:g}, not to 100."
+            if whole is None
+            else f"A share of {text} is below 0.",
+            hint="Try 70/15/15: train, validation, test.",
+        )
+    return train / total, validation / total, test / total
+
+
+def what_a_test_shows(examples: int, groups: int) -> str:
+    """How wide an interval of a rate near a half would be on a test split of this size.
+
+    Half the 95% interval of Wilson (1927) at a rate of .5; the wider figure is for examples of a
+    group that are all right or all wrong together, so that groups are what counts.
+    """
+    if not examples:
+        return "There is no test example: no model can be judged on this."
+
+    def half(n: int) -> float:
+        low, high = wilson(n / 2, n)
+        return (high - low) / 2
+
+    many = f"{examples} test example{'s' if examples != 1 else ''}"
+    told = f"With {many} a rate has an interval of about ±{half(examples):.2f}"
+    if 0 < groups < examples:
+        told += f"; ±{half(groups):.2f} if each of the {groups} groups answers as one"
+    return f"{told}."
 
 
 def assign_splits(
     keys: Sequence[tuple[str | None, str]],
     *,
     seed: int,
-    fractions: tuple[float, float, float] = (0.8, 0.1, 0.1),
+    fractions: Shares = SHARES,
     linked: Iterable[tuple[int, int]] = (),
 ) -> list[Split]:
     """Choose a split for each example.
@@ -32,7 +78,7 @@ def assign_splits(
         A split for each example, in the order given.
     """
     if min(fractions) < 0 or abs(sum(fractions) - 1) > 1e-9:
-        raise InvalidInput(f"Split shares {fractions} do not sum to 1.", hint="Try 0.8 0.1 0.1.")
+        raise InvalidInput(f"Split shares {fractions} do not sum to 1.", hint="Try 70/15/15.")
     blocks = connected_blocks(keys, linked)
     # Large blocks first, so that the small ones can even the shares out.
     random.Random(seed).shuffle(blocks)

@@ -26,7 +26,7 @@ from backend.services.datasets.leaks import (
 )
 from backend.services.datasets.near_duplicates import near_duplicate_pairs
 from backend.services.datasets.prompts import digest_text, prompt_text
-from backend.services.datasets.splits import assign_splits
+from backend.services.datasets.splits import SHARES, Shares, assign_splits
 from backend.services.projects import lock_project
 from backend.tables.datasets import Dataset, DatasetVersion, Example, Split
 
@@ -72,7 +72,7 @@ def prepare_import(
     *,
     source_name: str,
     seed: int = 7,
-    fractions: tuple[float, float, float] = (0.8, 0.1, 0.1),
+    fractions: Shares = SHARES,
     drop_leaks: bool = False,
 ) -> PreparedImport:
     """All of an import that needs no database, and takes seconds: nobody waits for it meanwhile.
@@ -139,7 +139,7 @@ def import_dataset(
     *,
     source_name: str,
     seed: int = 7,
-    fractions: tuple[float, float, float] = (0.8, 0.1, 0.1),
+    fractions: Shares = SHARES,
     drop_leaks: bool = False,
     accept_leaks: Acceptance | None = None,
 ) -> DatasetVersion:
@@ -176,7 +176,7 @@ def _check_rows(rows: Sequence[Row], source_name: str) -> None:
 
 
 def _split(
-    rows: Sequence[Row], *, seed: int, fractions: tuple[float, float, float]
+    rows: Sequence[Row], *, seed: int, fractions: Shares
 ) -> tuple[list[Row], dict[str, Any]]:
     pairs = _linked(rows)
     keys = [(row.group, row.content_digest) for row in rows]
@@ -363,6 +363,18 @@ def stored_rows(session: Session, dataset_version_id: int) -> list[Row]:
         Row(e.external_id, e.input, e.context, tuple(e.references), e.group, e.slices, e.split)
         for e in list_examples(session, dataset_version_id)
     ]
+
+
+def size_of_test(session: Session, dataset_version_id: int) -> tuple[int, int]:
+    """Test examples, and their groups; an example without a group is one of its own."""
+    groups = func.count(func.distinct(Example.group))
+    alone = func.count() - func.count(Example.group)
+    n, together = session.execute(
+        select(func.count(), groups + alone).where(
+            Example.dataset_version_id == dataset_version_id, Example.split == Split.TEST
+        )
+    ).one()
+    return n, together
 
 
 def split_counts(session: Session, dataset_version_id: int) -> dict[str, tuple[int, int]]:

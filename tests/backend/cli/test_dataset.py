@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -160,3 +161,45 @@ def test_public_data_comes_in(
         counts = {s: n for s, (n, _) in split_counts(session, version.id).items()}
     dropped = len(version.split_recipe.get("dropped_as_leaks", []))
     assert counts | {"train": counts["train"] + dropped} == expected
+
+
+def write_many(folder: Path, n: int, **fields: str) -> str:
+    """A file of `n` examples, two to a group."""
+    rows = [
+        {"id": str(i), "input": f"ticket {i * 7919}", "reference": "y", "group": f"g{i // 2}"}
+        for i in range(n)
+    ]
+    file = folder / "many.jsonl"
+    file.write_text("\n".join(json.dumps(row | fields) for row in rows), encoding="utf-8")
+    return str(file)
+
+
+def test_shares_are_told_before_the_split_is_frozen_and_kept_by_it(
+    home: Settings, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = write_many(tmp_path, 200)
+    told = "train 120, validation 20, test 60."
+    shown = "With 60 test examples a rate has an interval of about ±0.12; ±0.17 if each of the 30"
+    assert _run("check", file, "--shares", "60/10/30") == 0
+    before = capsys.readouterr().out
+    assert told in before
+    assert shown in before
+    with connect(home)() as session:
+        assert session.scalar(select(func.count()).select_from(Dataset)) == 0
+    assert _run("import", file, "--shares", "60/10/30") == 0
+    after = capsys.readouterr().out
+    assert told in after
+    assert shown in after
+    assert _run("split", "many", "--shares", "50/0/50", "--seed", "3") == 0
+    assert "train 100, validation 0, test 100." in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("command", ["import", "check"])
+def test_shares_of_rows_that_name_their_split_are_refused(
+    home: Settings, tmp_path: Path, capsys: pytest.CaptureFixture[str], command: str
+) -> None:
+    file = write_many(tmp_path, 4, split="test")
+    assert _run(command, file, "--shares", "60/10/30") == 1
+    assert "name their split themselves" in capsys.readouterr().err
+    assert _run(command, write_many(tmp_path, 4), "--shares", "60/30") == 1
+    assert "are not three shares" in capsys.readouterr().err
