@@ -7,14 +7,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from backend.schemas.review.queues import ReviewShown
 from backend.schemas.review.reports import EffectShown
 from dashboard.components.figures import p_text
 from dashboard.components.frame import Cell, Number
 from dashboard.components.measured import interval_points, measured_cell
-from dashboard.components.plots import intervals_plot
+from dashboard.components.plots import chart_of, intervals_plot
+
+if TYPE_CHECKING:
+    import altair as alt
 
 EffectName = Literal["side", "length", "order", "fatigue"]
 EFFECT_COLUMNS = ["what", "measured on", "figure [95% interval]", "p", "in words"]
@@ -37,7 +40,7 @@ def effect_row(one: EffectShown) -> list[Cell]:
     return [one.name, one.subject, measured_cell(one.figure), p, one.sentence]
 
 
-def effect_plots(effects: Sequence[EffectShown]) -> list[dict[str, Any]]:
+def effect_plots(effects: Sequence[EffectShown]) -> list[alt.LayerChart]:
     """A plot for each unit, with a dashed line where no effect lies; none for reasons alone."""
     plots = []
     for unit, no_effect in dict.fromkeys((unit_of(one), NO_EFFECT[one.name]) for one in effects):
@@ -72,31 +75,16 @@ def pace_points(reviews: Sequence[ReviewShown]) -> list[dict[str, Any]]:
     return points
 
 
-def pace_plot(points: Sequence[dict[str, Any]]) -> dict[str, Any]:
+def pace_plot(points: Sequence[dict[str, Any]]) -> alt.Chart:
     """Active seconds a review against minutes into the sitting, a colour for each reviewer."""
-    return {
-        "description": f"Active seconds of {len(points)} reviews against minutes into the sitting",
-        "data": {"values": list(points)},
-        "height": PACE_HEIGHT,
-        "mark": {"type": "point", "filled": True, "size": 45, "opacity": 0.75},
-        "encoding": {
-            "x": {
-                "field": "minutes",
-                "type": "quantitative",
-                "title": "minutes into the sitting",
-                "axis": {"tickMinStep": 1},
-            },
-            "y": {"field": "seconds", "type": "quantitative", "title": "active seconds a review"},
-            "color": {
-                "field": "reviewer",
-                "type": "nominal",
-                "title": None,
-                "legend": {"orient": "top", "columns": 3},
-            },
-            "tooltip": [
-                {"field": "reviewer", "type": "nominal"},
-                {"field": "minutes", "type": "quantitative", "format": ".0f"},
-                {"field": "seconds", "type": "quantitative", "format": ".0f"},
-            ],
-        },
-    }
+    import altair as alt
+
+    about = f"Active seconds of {len(points)} reviews against minutes into the sitting"
+    marks = chart_of(points).mark_point(filled=True, size=45, opacity=0.75)
+    figures = [alt.Tooltip(f"{name}:Q", format=".0f") for name in ("minutes", "seconds")]
+    return marks.properties(description=about, height=PACE_HEIGHT).encode(
+        alt.X("minutes:Q", title="minutes into the sitting", axis=alt.Axis(tickMinStep=1)),
+        alt.Y("seconds:Q", title="active seconds a review"),
+        alt.Color("reviewer:N", title=None, legend=alt.Legend(orient="top", columns=3)),
+        tooltip=[alt.Tooltip("reviewer:N"), *figures],
+    )

@@ -1,4 +1,4 @@
-"""Plots as Vega-Lite specifications: dicts in, dicts out, so that a test can read them.
+"""Plots as Altair charts; Altair takes half a second to load, which the first plot waits for.
 
 Every interval that is known is drawn. Text from people or models is data of the plot, never part
 of its specification.
@@ -7,7 +7,10 @@ of its specification.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import altair as alt
 
 Row = Mapping[str, Any]
 FRAME_HEIGHT = 76  # axis and its title
@@ -18,6 +21,14 @@ LINE_COLOUR = "#7f8b89"  # 3:1 on light and dark; the default is lost in the dar
 VOTE_COLOURS = ["#2f8079", "#7f8b89", "#6a7674", "#c2702c", "#93806a"]  # 3:1 on light and dark
 
 
+def chart_of(rows: Iterable[Row]) -> alt.Chart:
+    """A chart without marks whose data are these rows, however many."""
+    import altair as alt
+    from pandas import DataFrame
+
+    return alt.Chart(DataFrame(list(rows)))
+
+
 def intervals_plot(
     rows: Sequence[Row],
     *,
@@ -25,7 +36,7 @@ def intervals_plot(
     value_title: str,
     mark_at: float | None = None,
     domain: tuple[float, float] | None = None,
-) -> dict[str, Any]:
+) -> alt.LayerChart:
     """Points with their intervals, one line a row.
 
     Args:
@@ -33,123 +44,66 @@ def intervals_plot(
         mark_at: where a dashed line is drawn: 0 for differences, a half for win rates.
         domain: both ends of the value axis; by default as the intervals ask.
     """
-    y = {
-        "field": label,
-        "type": "nominal",
-        "sort": None,
-        "title": None,
-        "axis": {"labelLimit": LABEL_WIDTH, "ticks": False, "domain": False},
-    }
+    import altair as alt
+
     labels, groups = {row[label] for row in rows}, {row.get("group") for row in rows}
-    legend = {"orient": "top"} if len(groups) > 1 else None
-    colour = {"field": "group", "type": "nominal", "title": None, "legend": legend}
-    tooltip = [{"field": name, "type": "nominal"} for name in (label, "group", "text", "n")]
-    shared = {"y": y, "yOffset": {"field": "group"}, "color": colour, "tooltip": tooltip}
-    layers: list[dict[str, Any]] = [
-        {
-            "mark": {"type": "rule", "strokeWidth": 2.5},
-            "encoding": {
-                **shared,
-                "x": {
-                    "field": "low",
-                    "type": "quantitative",
-                    "title": value_title,
-                    "scale": {"domain": list(domain)} if domain else {"zero": False},
-                },
-                "x2": {"field": "high"},
-            },
-        },
-        {
-            "mark": {"type": "point", "filled": True, "size": 80, "opacity": 1},
-            "encoding": {**shared, "x": {"field": "value", "type": "quantitative"}},
-        },
+    legend = alt.Legend(orient="top") if len(groups) > 1 else None
+    axis = alt.Axis(labelLimit=LABEL_WIDTH, ticks=False, domain=False)
+    scale = alt.Scale(domain=domain) if domain else alt.Scale(zero=False)
+    points = chart_of(rows).encode(
+        alt.Y(f"{label}:N", sort=None, title=None, axis=axis),
+        alt.YOffset("group:N"),
+        alt.Color("group:N", title=None, legend=legend),
+        tooltip=[alt.Tooltip(f"{name}:N") for name in (label, "group", "text", "n")],
+    )
+    layers = [
+        points.mark_rule(strokeWidth=2.5).encode(
+            alt.X("low:Q", title=value_title, scale=scale), alt.X2("high")
+        ),
+        points.mark_point(filled=True, size=80, opacity=1).encode(alt.X("value:Q")),
     ]
     if mark_at is not None:
-        layers.append(_dashed_line(mark_at))
+        line = chart_of([{"at": mark_at}])
+        line = line.mark_rule(strokeDash=[4, 4], color=LINE_COLOUR, size=1.5)
+        layers.append(line.encode(alt.X("at:Q")))
     frame = FRAME_HEIGHT + (LEGEND_HEIGHT if legend else 0)
-    return {
-        "description": f"{value_title}: points with their intervals, the same as in the table",
-        "data": {"values": [dict(row) for row in rows]},
-        "height": frame + POINT_HEIGHT * len(labels) * max(1, len(groups)),
-        "layer": layers,
-    }
+    return alt.layer(*layers).properties(
+        description=f"{value_title}: points with their intervals, the same as in the table",
+        height=frame + POINT_HEIGHT * len(labels) * max(1, len(groups)),
+    )
 
 
-def _dashed_line(at: float) -> dict[str, Any]:
-    return {
-        "data": {"values": [{"at": at}]},
-        "mark": {"type": "rule", "strokeDash": [4, 4], "color": LINE_COLOUR, "size": 1.5},
-        "encoding": {"x": {"field": "at", "type": "quantitative"}},
-    }
-
-
-def loss_plot(points: Iterable[Row]) -> dict[str, Any]:
+def loss_plot(points: Iterable[Row]) -> alt.Chart:
     """Loss against step, one line per series (training, validation)."""
-    return {
-        "description": "Loss against step, one line for training and one for validation",
-        "data": {"values": [dict(point) for point in points]},
-        "height": 260,
-        "mark": {"type": "line", "point": {"size": 28}, "strokeWidth": 2},
-        "encoding": {
-            "x": {
-                "field": "step",
-                "type": "quantitative",
-                "title": "step",
-                "axis": {"tickMinStep": 1},
-            },
-            "y": {
-                "field": "loss",
-                "type": "quantitative",
-                "title": "loss",
-                "scale": {"zero": False},
-            },
-            "color": {
-                "field": "series",
-                "type": "nominal",
-                "title": None,
-                "legend": {"orient": "top"},
-            },
-            "tooltip": [{"field": n, "type": "nominal"} for n in ("series", "step", "loss")],
-        },
-    }
+    import altair as alt
+
+    about = "Loss against step, one line for training and one for validation"
+    lines = chart_of(points).mark_line(point={"size": 28}, strokeWidth=2)
+    return lines.properties(description=about, height=260).encode(
+        alt.X("step:Q", title="step", axis=alt.Axis(tickMinStep=1)),
+        alt.Y("loss:Q", title="loss", scale=alt.Scale(zero=False)),
+        alt.Color("series:N", title=None, legend=alt.Legend(orient="top")),
+        tooltip=[alt.Tooltip(f"{name}:N") for name in ("series", "step", "loss")],
+    )
 
 
-def votes_plot(counts: Sequence[Row]) -> dict[str, Any]:
+def votes_plot(counts: Sequence[Row]) -> alt.Chart:
     """One stacked bar of votes: for one model, ties, both bad, for the other.
 
-    It has no legend of its own: `vote_legend` wraps on a phone, where Vega's is cut off.
+    It has no legend of its own: `heat.legend_html` wraps on a phone, where Vega's is cut off.
 
     Args:
         counts: each with `answer`, `votes` and `place` (its order from the left).
     """
-    return {
-        "description": "Votes by answer: " + ", ".join(str(c["votes"]) for c in counts),
-        "data": {"values": [dict(count) for count in counts]},
-        "height": 84,
-        "layer": [
-            {
-                "mark": {"type": "bar", "height": 26},
-                "encoding": {
-                    "x": {
-                        "field": "votes",
-                        "type": "quantitative",
-                        "stack": "zero",
-                        "title": None,
-                        "axis": {"tickMinStep": 1},
-                    },
-                    "color": {
-                        "field": "answer",
-                        "type": "nominal",
-                        "title": None,
-                        "scale": {
-                            "domain": [count["answer"] for count in counts],
-                            "range": VOTE_COLOURS[: len(counts)],
-                        },
-                        "legend": None,
-                    },
-                    "order": {"field": "place", "type": "ordinal"},
-                    "tooltip": [{"field": n, "type": "nominal"} for n in ("answer", "votes")],
-                },
-            }
-        ],
-    }
+    import altair as alt
+
+    about = "Votes by answer: " + ", ".join(str(count["votes"]) for count in counts)
+    answers = [count["answer"] for count in counts]
+    colours = alt.Scale(domain=answers, range=VOTE_COLOURS[: len(counts)])
+    bar = chart_of(counts).mark_bar(height=26).properties(description=about, height=84)
+    return bar.encode(
+        alt.X("votes:Q", stack="zero", title=None, axis=alt.Axis(tickMinStep=1)),
+        alt.Color("answer:N", title=None, legend=None, scale=colours),
+        alt.Order("place:O"),
+        tooltip=[alt.Tooltip(f"{name}:N") for name in ("answer", "votes")],
+    )

@@ -1,17 +1,20 @@
-"""Plots of a review queue as Vega-Lite specifications: progress, an A/B over its votes.
+"""Plots of a review queue as Altair charts: progress, an A/B over its votes.
 
-Dicts in, dicts out, as in `plots`; colours are the theme's or hold on light and dark alike.
+Altair is loaded late, as in `plots`; colours are the theme's or hold on light and dark alike.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import date, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from backend.schemas.review.reports import DayShown, ForecastShown, WatchPoint
+from dashboard.components.plots import Row, chart_of
 
-Row = Mapping[str, Any]
+if TYPE_CHECKING:
+    import altair as alt
+
 TEAL = "#2f8079"
 ORANGE = "#c2702c"
 GREY = "#7f8b89"
@@ -61,111 +64,59 @@ def _days_in(*series: Sequence[Row]) -> int:
 
 def burn_up_plot(
     days: Sequence[DayShown], *, done: int, total: int, forecast: ForecastShown
-) -> dict[str, Any]:
+) -> alt.LayerChart:
     """Reviews done by day, the line to be reached, and the wedge in which it will be."""
+    import altair as alt
+
+    def y(field: str) -> alt.Y:
+        return alt.Y(f"{field}:Q", title="reviews done", scale=alt.Scale(domainMin=0))
+
     points = done_by_day(days, done=done)
     last = max((day.day for day in days), default=date.min)
     fan = forecast_fan(last, done=done, total=total, forecast=forecast) if days else []
-    axis = {"format": "%d %b", "tickCount": min(8, _days_in(points, fan)), "labelOverlap": True}
-    x = {"field": "day", "type": "temporal", "title": None, "axis": axis}
-    y = {"type": "quantitative", "title": "reviews done", "scale": {"domainMin": 0}}
-    layers: list[dict[str, Any]] = [
-        {
-            "data": {"values": [{"total": total}]},
-            "mark": {"type": "rule", "strokeDash": [4, 4], "color": GREY},
-            "encoding": {"y": {"field": "total", **y}},
-        },
-        {
-            "data": {"values": points},
-            "mark": {"type": "line", "point": {"size": 36}, "color": TEAL, "strokeWidth": 2.5},
-            "encoding": {
-                "x": x,
-                "y": {"field": "done", **y},
-                "tooltip": [
-                    {"field": "day", "type": "temporal", "title": "by"},
-                    {"field": "done", "type": "quantitative"},
-                ],
-            },
-        },
+    axis = alt.Axis(format="%d %b", tickCount=min(8, _days_in(points, fan)), labelOverlap=True)
+    x = alt.X("day:T", title=None, axis=axis)
+    told = [alt.Tooltip("day:T", title="by"), alt.Tooltip("done:Q")]
+    line = chart_of(points).mark_line(point={"size": 36}, color=TEAL, strokeWidth=2.5)
+    layers = [
+        chart_of([{"total": total}]).mark_rule(strokeDash=[4, 4], color=GREY).encode(y("total")),
+        line.encode(x, y("done"), tooltip=told),
     ]
     if fan:
-        layers.insert(0, _fan_layer(fan, x, y))
-        layers.append(_middle_layer(last, done=done, total=total, forecast=forecast, x=x, y=y))
+        wedge = chart_of(fan).mark_area(color=ORANGE, opacity=0.28)
+        middle = [{"day": last.isoformat(), "done": done}]
+        if forecast.finish_on is not None:
+            middle.append({"day": forecast.finish_on.isoformat(), "done": total})
+        dashed = chart_of(middle).mark_line(color=ORANGE, strokeDash=[6, 4], strokeWidth=2)
+        layers.insert(0, wedge.encode(x, y("low"), alt.Y2("high")))
+        layers.append(dashed.encode(x, y("done")))
     words = forecast.sentence or forecast.error or ""
-    return {
-        "description": f"Reviews done by day, {done} of {total}. {words}",
-        "height": HEIGHT,
-        "layer": layers,
-    }
-
-
-def _fan_layer(fan: Sequence[Row], x: dict[str, Any], y: dict[str, Any]) -> dict[str, Any]:
-    return {
-        "data": {"values": [dict(point) for point in fan]},
-        "mark": {"type": "area", "color": ORANGE, "opacity": 0.28},
-        "encoding": {"x": x, "y": {"field": "low", **y}, "y2": {"field": "high"}},
-    }
-
-
-def _middle_layer(
-    last: date, *, done: int, total: int, forecast: ForecastShown, x: Any, y: Any
-) -> dict[str, Any]:
-    points = [{"day": last.isoformat(), "done": done}]
-    if forecast.finish_on is not None:
-        points.append({"day": forecast.finish_on.isoformat(), "done": total})
-    return {
-        "data": {"values": points},
-        "mark": {"type": "line", "color": ORANGE, "strokeDash": [6, 4], "strokeWidth": 2},
-        "encoding": {"x": x, "y": {"field": "done", **y}},
-    }
+    about = f"Reviews done by day, {done} of {total}. {words}"
+    return alt.layer(*layers).properties(description=about, height=HEIGHT)
 
 
 def watch_plot(
     series: Sequence[WatchPoint], *, margin: float, decided_at: int | None
-) -> dict[str, Any]:
+) -> alt.LayerChart:
     """The win rate over votes with its anytime-valid band, and the line that decides."""
-    rows = [point.model_dump() for point in series]
-    x = {
-        "field": "votes",
-        "type": "quantitative",
-        "title": "votes",
-        "axis": {"tickMinStep": 1},
-        "scale": {"zero": False},
-    }
-    y = {"type": "quantitative", "title": "win rate, ties half", "scale": {"domain": [0, 1]}}
-    layers: list[dict[str, Any]] = [
-        {
-            "mark": {"type": "area", "color": TEAL, "opacity": 0.22},
-            "encoding": {"x": x, "y": {"field": "low", **y}, "y2": {"field": "high"}},
-        },
-        {
-            "mark": {"type": "line", "color": TEAL, "strokeWidth": 2.5},
-            "encoding": {
-                "x": x,
-                "y": {"field": "value", **y},
-                "tooltip": [
-                    {"field": name, "type": "quantitative", "format": ".3~f"}
-                    for name in ("votes", "value", "low", "high")
-                ],
-            },
-        },
-        {
-            "data": {"values": [{"at": 0.5 + margin}]},
-            "mark": {"type": "rule", "strokeDash": [4, 4], "color": GREY},
-            "encoding": {"y": {"field": "at", "type": "quantitative"}},
-        },
+    import altair as alt
+
+    def y(field: str) -> alt.Y:
+        return alt.Y(f"{field}:Q", title="win rate, ties half", scale=alt.Scale(domain=[0, 1]))
+
+    told = [alt.Tooltip(f"{name}:Q", format=".3~f") for name in ("votes", "value", "low", "high")]
+    axis, scale = alt.Axis(tickMinStep=1), alt.Scale(zero=False)
+    points = chart_of(point.model_dump() for point in series).encode(
+        alt.X("votes:Q", title="votes", axis=axis, scale=scale)
+    )
+    margins = chart_of([{"at": 0.5 + margin}]).mark_rule(strokeDash=[4, 4], color=GREY)
+    layers = [
+        points.mark_area(color=TEAL, opacity=0.22).encode(y("low"), alt.Y2("high")),
+        points.mark_line(color=TEAL, strokeWidth=2.5).encode(y("value"), tooltip=told),
+        margins.encode(alt.Y("at:Q")),
     ]
     if decided_at is not None:
-        layers.append(
-            {
-                "data": {"values": [{"votes": decided_at}]},
-                "mark": {"type": "rule", "color": ORANGE, "strokeWidth": 2},
-                "encoding": {"x": {"field": "votes", "type": "quantitative"}},
-            }
-        )
-    return {
-        "description": "Win rate over votes with the interval that may be read at any time",
-        "data": {"values": rows},
-        "height": HEIGHT,
-        "layer": layers,
-    }
+        decided = chart_of([{"votes": decided_at}]).mark_rule(color=ORANGE, strokeWidth=2)
+        layers.append(decided.encode(alt.X("votes:Q")))
+    about = "Win rate over votes with the interval that may be read at any time"
+    return alt.layer(*layers).properties(description=about, height=HEIGHT)

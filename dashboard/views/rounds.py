@@ -124,12 +124,12 @@ def _show_timeline(rounds: Sequence[RoundShown]) -> None:
         if points:
             title = f"lines of the bar; \u0394: candidate minus baseline ({scale_words(scale)})"
             plot = intervals_plot(points, label="line", value_title=title, mark_at=0)
-            st.vega_lite_chart(plot, width="stretch")
+            st.altair_chart(plot, width="stretch")
     rates = [point for row in reversed(rounds) for point in hallucination_points(row)]
     if rates:
         title = "share of outputs with an invented fact"
         plot = intervals_plot(rates, label="of", value_title=title, domain=(0, 1))
-        st.vega_lite_chart(plot, width="stretch")
+        st.altair_chart(plot, width="stretch")
 
 
 def timeline_row(row: RoundShown) -> list[Cell]:

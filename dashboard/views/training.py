@@ -83,7 +83,7 @@ def _show_curve(run_id: int, *, was_live: bool) -> None:
     progress = current_client().training.progress(run_id)
     points = loss_points(progress)
     if points:
-        st.vega_lite_chart(loss_plot(points), width="stretch")
+        st.altair_chart(loss_plot(points), width="stretch")
     else:
         st.info("No step has been logged yet.")
     if was_live and progress.state in ENDED:

@@ -34,7 +34,7 @@ def show_yields(rounds: Sequence[RoundShown]) -> None:
         if drawn:
             title = "share of corrections that is fixed"
             plot = intervals_plot(drawn, label="line", value_title=title, domain=(0, 1))
-            st.vega_lite_chart(plot, width="stretch")
+            st.altair_chart(plot, width="stretch")
         _show_newest(points, {row.number: row.id for row in rounds})
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
+from streamlit.testing.v1 import AppTest
 
 from backend.schemas.runs import DifferenceShown, FigureShown
 from backend.tables.rounds import Phase
@@ -20,6 +21,7 @@ from dashboard.components.figures import (
 from dashboard.components.frame import Number, Tag, facts_html, table_html
 from dashboard.components.plots import intervals_plot, loss_plot, votes_plot
 from dashboard.views.rounds import hallucination_cell, phases_html
+from tests.dashboard.charts import rows_of
 
 FIGURE = FigureShown(
     model_version_id=1, model="base", slice={"task": "x"}, metric="f1",
@@ -70,10 +72,10 @@ def test_a_difference_row() -> None:
 
 
 def test_the_plot_draws_every_interval() -> None:
-    spec = intervals_plot(figure_points([FIGURE]), label="line", value_title="v")
-    rule = spec["layer"][0]
+    plot = intervals_plot(figure_points([FIGURE]), label="line", value_title="v")
+    rule = plot.to_dict()["layer"][0]
     assert (rule["encoding"]["x"]["field"], rule["encoding"]["x2"]["field"]) == ("low", "high")
-    assert spec["data"]["values"][0]["n"] == 20
+    assert rows_of(plot)[0]["n"] == 20
 
 
 def test_which_side_is_better_is_said_and_drawn() -> None:
@@ -93,27 +95,42 @@ def test_figures_of_different_scales_share_no_axis() -> None:
 
 
 def test_differences_are_drawn_against_zero() -> None:
-    spec = intervals_plot(difference_points([DIFFERENCE]), label="line", value_title="v", mark_at=0)
-    assert spec["layer"][-1]["data"]["values"] == [{"at": 0}]
+    plot = intervals_plot(difference_points([DIFFERENCE]), label="line", value_title="v", mark_at=0)
+    assert plot.to_dict()["layer"][-1]["mark"]["strokeDash"] == [4, 4]
+    assert rows_of(plot, layer=-1) == [{"at": 0}]
 
 
 def test_text_is_data_of_the_plot_and_not_its_specification() -> None:
     hostile = "<script>alert(1)</script>"
     points = figure_points([FIGURE.model_copy(update={"model": hostile})])
-    spec = intervals_plot(points, label="line", value_title="v")
-    del spec["data"]
+    spec = intervals_plot(points, label="line", value_title="v").to_dict()
+    assert hostile in json.dumps(spec.pop("datasets"))
     assert hostile not in json.dumps(spec)
 
 
 def test_every_answer_has_its_colour() -> None:
     counts = [{"answer": a, "votes": 1, "place": i} for i, a in enumerate("abcde")]
-    scale = votes_plot(counts)["layer"][0]["encoding"]["color"]["scale"]
+    scale = votes_plot(counts).to_dict()["encoding"]["color"]["scale"]
     assert len(scale["domain"]) == len(set(scale["range"])) == 5
 
 
 def test_both_series_of_a_loss_curve() -> None:
     points = [{"step": 1, "loss": 2.0, "series": s} for s in ("training", "validation")]
-    assert len(loss_plot(points)["data"]["values"]) == 2
+    assert len(rows_of(loss_plot(points))) == 2
+
+
+def draw_a_long_curve() -> None:
+    import streamlit as st
+
+    from dashboard.components.plots import loss_plot
+
+    st.altair_chart(loss_plot({"step": i, "loss": 2.0, "series": "training"} for i in range(6000)))
+
+
+def test_a_curve_has_as_many_points_as_were_logged() -> None:
+    app = AppTest.from_function(draw_a_long_curve).run()
+    assert not app.exception
+    assert len(app.get("vega_lite_chart")) == 1
 
 
 def test_cells_are_escaped() -> None:

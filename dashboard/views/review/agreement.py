@@ -76,7 +76,7 @@ def _show_coefficients(found: Sequence[AgreementShown]) -> None:
             mark_at=TENTATIVE,
             domain=(lowest, 1.0),
         )
-        st.vega_lite_chart(spec, width="stretch")
+        st.altair_chart(spec, width="stretch")
         st.caption(
             "1 is full agreement, 0 is chance. Bars span the 95% interval. Left of the dashed line "
             f"({TENTATIVE}) alpha finds a question not answered reliably enough to conclude from: "

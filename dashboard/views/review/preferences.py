@@ -68,7 +68,7 @@ def _show_watch(watch: WatchShown) -> None:
     if not watch.series:
         return
     plot = watch_plot(watch.series, margin=watch.margin, decided_at=watch.decided_at)
-    st.vega_lite_chart(plot, width="stretch")
+    st.altair_chart(plot, width="stretch")
     st.caption(
         "The band is a 95% interval that stays valid however often you look, so that stopping as "
         "soon as it leaves the dashed line is right. It is wider than an interval that is looked "
@@ -123,7 +123,7 @@ def _show_votes(votes: PreferencesShown) -> None:
     rows = [
         {"answer": answer, "votes": n, "place": place} for place, (answer, n) in enumerate(counts)
     ]
-    st.vega_lite_chart(votes_plot(rows), width="stretch")
+    st.altair_chart(votes_plot(rows), width="stretch")
     names = [f"{answer} ({n})" for answer, n in counts]
     st.html(legend_html(list(zip(names, VOTE_COLOURS, strict=True))))
 
@@ -164,4 +164,4 @@ def _show_effects(effects: Sequence[EffectShown]) -> None:
         return
     st.html(sentences_html(one.sentence for one in effects))
     for plot in effect_plots(effects):
-        st.vega_lite_chart(plot, width="stretch")
+        st.altair_chart(plot, width="stretch")

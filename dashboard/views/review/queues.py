@@ -103,7 +103,7 @@ def _show_forecast(report: QueueReportShown) -> None:
         plot = burn_up_plot(
             report.days, done=report.done, total=report.total, forecast=report.forecast
         )
-        st.vega_lite_chart(plot, width="stretch")
+        st.altair_chart(plot, width="stretch")
         st.caption(
             "Solid: done. Dashed grey: what was asked for. Wedge: where the end lies with a "
             f"probability of {forecast.level:.0%}, at the pace of the days on which people worked."

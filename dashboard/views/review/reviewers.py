@@ -130,7 +130,7 @@ def _plot(
     points: list[dict[str, object]], title: str, *, domain: tuple[float, float] | None = None
 ) -> None:
     spec = intervals_plot(points, label="line", value_title=title, domain=domain)
-    st.vega_lite_chart(spec, width="stretch")
+    st.altair_chart(spec, width="stretch")
 
 
 def quality_row(one: ReviewerQualityShown) -> list[Cell]:
@@ -170,7 +170,7 @@ def _show_effects(queue: ReviewQueueShown) -> None:
         return
     st.html(table_html(EFFECT_COLUMNS, [effect_row(one) for one in effects], title="Effects"))
     for plot in effect_plots(effects):
-        st.vega_lite_chart(plot, width="stretch")
+        st.altair_chart(plot, width="stretch")
     st.caption("An interval that crosses the dashed line has shown no effect.")
     _show_pace(queue)
 
@@ -181,7 +181,7 @@ def _show_pace(queue: ReviewQueueShown) -> None:
     if len(points) < LEAST_FOR_PACE:
         return
     st.subheader("Pace over a sitting")
-    st.vega_lite_chart(pace_plot(points), width="stretch")
+    st.altair_chart(pace_plot(points), width="stretch")
     st.caption(
         f"Each point is a review, n = {len(points)}, the newest {NEWEST} at most. Points that fall "
         "to the right are answered faster and faster: look whether known answers are still met."

@@ -136,7 +136,7 @@ def _plot_by_scale(figures: Sequence[FigureShown]) -> None:
         points = figure_points([f for f in figures if f.scale == scale])
         if points:
             title = f"value ({scale_words(scale)})"
-            st.vega_lite_chart(
+            st.altair_chart(
                 intervals_plot(points, label="line", value_title=title), width="stretch"
             )
     st.caption(ARROWS)
@@ -170,6 +170,6 @@ def _plot_differences(found: Sequence[DifferenceShown]) -> None:
         points = difference_points([d for d in found if d.scale == scale])
         if points:
             title = f"difference ({scale_words(scale)})"
-            st.vega_lite_chart(
+            st.altair_chart(
                 intervals_plot(points, label="line", value_title=title, mark_at=0), width="stretch"
             )

@@ -88,7 +88,7 @@ def _plot(found: Sequence[DifferenceShown]) -> None:
         points = difference_points([d for d in found if d.scale == scale])
         if points:
             title = f"difference ({scale_words(scale)})"
-            st.vega_lite_chart(
+            st.altair_chart(
                 intervals_plot(points, label="line", value_title=title, mark_at=0), width="stretch"
             )
 

@@ -21,6 +21,7 @@ from dashboard.components.review_plots import (
 )
 from dashboard.views.review.agreement import rater_squares
 from dashboard.views.review.item_side_by_side import answer_table
+from tests.dashboard.charts import rows_of
 from tests.dashboard.fake_client import HOSTILE, NOW, engineers_project
 from tests.dashboard.review_figures import agreement_report, effects, queue_report, watch
 
@@ -29,8 +30,8 @@ DAYS = REPORT.days
 LAST = date(2026, 3, 5)
 
 
-def marks(spec: dict[str, Any]) -> list[str]:
-    return [layer["mark"]["type"] for layer in spec["layer"]]
+def marks(plot: Any) -> list[str]:
+    return [layer["mark"]["type"] for layer in plot.to_dict()["layer"]]
 
 
 class TestBurnUp:
@@ -61,8 +62,9 @@ class TestBurnUp:
         assert forecast_fan(LAST, done=24, total=24, forecast=REPORT.forecast) == []
 
     def test_everything_is_in_the_plot_and_told(self) -> None:
-        spec = burn_up_plot(DAYS, done=12, total=24, forecast=REPORT.forecast)
-        assert marks(spec) == ["area", "rule", "line", "line"]
+        plot = burn_up_plot(DAYS, done=12, total=24, forecast=REPORT.forecast)
+        assert marks(plot) == ["area", "rule", "line", "line"]
+        spec = plot.to_dict()
         assert spec["layer"][0]["encoding"]["y2"] == {"field": "high"}
         assert "12 of 24" in spec["description"]
 
@@ -71,20 +73,20 @@ class TestBurnUp:
         forecast = REPORT.forecast.model_copy(
             update={"earliest": LAST, "latest": LAST, "finish_on": LAST}
         )
-        spec = burn_up_plot(one, done=3, total=9, forecast=forecast)
-        assert spec["layer"][0]["data"]["values"][1]["low"] == 9
+        plot = burn_up_plot(one, done=3, total=9, forecast=forecast)
+        assert rows_of(plot)[1]["low"] == 9
 
 
 class TestWatch:
     def test_the_band_is_drawn_with_the_line_that_decides(self) -> None:
-        spec = watch_plot(watch().series, margin=0.05, decided_at=None)
-        assert marks(spec) == ["area", "line", "rule"]
-        assert spec["layer"][0]["encoding"]["y2"] == {"field": "high"}
-        assert spec["layer"][2]["data"]["values"] == [{"at": 0.55}]
+        plot = watch_plot(watch().series, margin=0.05, decided_at=None)
+        assert marks(plot) == ["area", "line", "rule"]
+        assert plot.to_dict()["layer"][0]["encoding"]["y2"] == {"field": "high"}
+        assert rows_of(plot, layer=2) == [{"at": 0.55}]
 
     def test_where_it_was_decided(self) -> None:
-        spec = watch_plot(watch().series, margin=0.0, decided_at=4)
-        assert spec["layer"][3]["data"]["values"] == [{"votes": 4}]
+        plot = watch_plot(watch().series, margin=0.0, decided_at=4)
+        assert rows_of(plot, layer=3) == [{"votes": 4}]
 
 
 class TestEffects:
@@ -92,7 +94,7 @@ class TestEffects:
         side, length = effects("n")
         odds = length.model_copy(update={"figure": side.figure.model_copy(update={"unit": "odds"})})
         plots = effect_plots([side, odds])
-        lines = [plot["layer"][2]["data"]["values"][0]["at"] for plot in plots]
+        lines = [rows_of(plot, layer=2)[0]["at"] for plot in plots]
         assert lines == [0.5, 1.0]
 
     def test_what_cannot_be_said_is_in_the_table_alone(self) -> None:
@@ -125,8 +127,8 @@ class TestPace:
         assert pace_points([review_at(0, seconds=0.0)]) == []
 
     def test_names_are_data(self) -> None:
-        spec = pace_plot(pace_points([review_at(0, reviewer=HOSTILE)]))
-        del spec["data"]
+        spec = pace_plot(pace_points([review_at(0, reviewer=HOSTILE)])).to_dict()
+        assert "<script" in json.dumps(spec.pop("datasets"))
         assert "<script" not in json.dumps(spec)
 
 
