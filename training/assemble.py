@@ -1,6 +1,4 @@
-"""From a configuration to a TRL trainer: tokeniser, trainer class, trainer arguments.
-
-SFT and pre-training learn from token rows, DPO and KTO from answers that TRL tokenises itself.
+"""From a configuration to a TRL trainer: tokeniser, model, trainer arguments.
 
 Knows nothing of folders that appear or of processes that die; `training.sft` does. Imports torch,
 transformers, PEFT and TRL inside its functions.
@@ -9,19 +7,11 @@ transformers, PEFT and TRL inside its functions.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
-from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, assert_never
+from typing import TYPE_CHECKING, Any
 
-from training.config import (
-    Dtype,
-    Method,
-    Scheduler,
-    TrainingConfig,
-    TrainingError,
-    partial_dir,
-)
+from training.config import Dtype, Scheduler, TrainingConfig, TrainingError, partial_dir
+from training.methods import METHODS
 from training.rows.data import end_tokens
 from training.rows.encode import Encoded
 from training.weights.loading import load_model
@@ -67,7 +57,7 @@ def build_trainer(
 ) -> Trainer:
     """A TRL trainer on a LoRA adapter, fresh or taken from `start_from`, or on all weights.
 
-    DPO and KTO hold what is trained to where it began: to the base, or to what `start_from` names.
+    Preferences hold what is trained to where it began: to the base, or to what `start_from` names.
 
     Raises:
         TrainingError: the adapter's shape does not fit the model or the configuration.
@@ -78,7 +68,7 @@ def build_trainer(
 
     set_seed(config.seed)
     half = resolve_dtype(config.dtype, base) is Dtype.BFLOAT16
-    trainer_class, arguments = _trainer_of(config)
+    trainer_class, arguments = METHODS[config.method].trainer(config)
     common = _common_arguments(config, half=half, with_validation=validation is not None)
     trainer = trainer_class(
         model=load_model(config, base, torch.bfloat16 if half else torch.float32),
@@ -111,33 +101,6 @@ def _watched(validation: Encoded) -> list[dict[str, Any]]:
         return validation.records
     pairs = zip(validation.records, validation.groups, strict=True)
     return [record | {"group": group} for record, group in pairs]
-
-
-def _trainer_of(config: TrainingConfig) -> tuple[Any, Callable[..., Any]]:
-    """TRL's trainer for the method, and its arguments less those that all methods share."""
-    match config.method:
-        case Method.SFT | Method.PRETRAIN:
-            from trl import SFTConfig
-
-            from training.trainer import BucketTrainer
-
-            ready = {"dataset_kwargs": {"skip_prepare_dataset": True}, "packing": config.packing}
-            return BucketTrainer, partial(SFTConfig, **ready)
-        case Method.DPO:
-            from trl import DPOConfig
-
-            from training.preference_trainer import PairTrainer
-
-            return PairTrainer, partial(DPOConfig, beta=config.beta)
-        case Method.KTO:
-            from trl import KTOConfig
-
-            from training.preference_trainer import LabelTrainer
-
-            weight = config.undesirable_weight
-            return LabelTrainer, partial(KTOConfig, beta=config.beta, undesirable_weight=weight)
-        case _ as never:
-            assert_never(never)
 
 
 def resolve_dtype(dtype: Dtype, base: Path) -> Dtype:

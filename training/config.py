@@ -32,6 +32,10 @@ from pydantic import (
     model_validator,
 )
 
+from training.errors import TrainingError as TrainingError
+from training.methods import METHODS as METHODS
+from training.methods import Method as Method
+
 _NO_MANIFEST = (
     "Training refuses to start without a success manifest: manifest_digest is missing. "
     "Set the bar first with `strop manifest set FILE` and write its sha256 here."
@@ -64,21 +68,6 @@ def _nearest(where: list[str], model: type[BaseModel]) -> str:
     near = difflib.get_close_matches(where[-1], model.model_fields, n=1, cutoff=0.0)
     prefix = ".".join(where[:-1])
     return f", did you mean {prefix + '.' if prefix else ''}{near[0]}" if near else ""
-
-
-class Method(StrEnum):
-    """What is learnt from what.
-
-    SFT: answers to prompts. DPO: which of two answers is better (Rafailov et al. 2023,
-    arXiv:2305.18290). KTO: whether an answer is good (Ethayarajh et al. 2024, arXiv:2402.01306).
-    PRETRAIN: plain text, to know a domain before its tasks (Gururangan et al. 2020,
-    arXiv:2004.10964).
-    """
-
-    SFT = "sft"
-    DPO = "dpo"
-    KTO = "kto"
-    PRETRAIN = "pretrain"
 
 
 class Weights(StrEnum):
@@ -159,7 +148,6 @@ class SearchSpace(Strict):
 Cadence = Literal["epoch"] | PositiveInt
 
 EXIT_DONE = 0
-EXIT_COULD_NOT_RUN = 1
 EXIT_ALREADY_TRAINING = 4  # 2 and 3 are a finding and INCONCLUSIVE elsewhere in Strop
 
 RESULT_NAME = "strop.json"
@@ -171,17 +159,6 @@ _NO_RECIPE = frozenset(
     | {"report_to", "price_per_hour", "validation_share"}  # the files' digests say what it did
 )
 _SECTIONS: Mapping[str, type[BaseModel]] = {"lora": LoraShape, "search": SearchSpace}
-
-
-class TrainingError(Exception):
-    """Training cannot go on; one sentence says what is wrong and one says what to do."""
-
-    exit_code = EXIT_COULD_NOT_RUN
-
-    def __init__(self, message: str, *, hint: str | None = None) -> None:
-        super().__init__(message if hint is None else f"{message} {hint}")
-        self.message = message
-        self.hint = hint
 
 
 def check_adapter_name(name: str) -> None:
@@ -209,14 +186,17 @@ class AlreadyTraining(TrainingError):
     exit_code = EXIT_ALREADY_TRAINING
 
 
+_PREFERENCES = " and ".join(name for name, one in METHODS.items() if one.by_preference)
+_SHAPES = "; ".join(f"{name}: {', '.join(one.fields)}" for name, one in METHODS.items())
+
+
 class TrainingConfig(Strict):
     """One training run."""
 
-    method: Method = Field(Method.SFT, description="sft, dpo, kto or pretrain.")
+    method: Method = Field(Method.SFT, description=f"One of {', '.join(METHODS)}.")
     base_model: str = Field(min_length=1, description="Folder or hub name of the base model.")
     train_file: Path = Field(
-        description="JSONL; sft: prompt and completion with chat messages, dpo: prompt, chosen and "
-        "rejected, kto: prompt, completion and label, pretrain: text."
+        description=f"JSONL whose prompts and answers are chat messages. {_SHAPES}."
     )
     validation_file: Path | None = Field(
         None, description="JSONL of the same shape whose loss is watched; never the test split."
@@ -225,7 +205,7 @@ class TrainingConfig(Strict):
         None,
         gt=0,
         le=0.5,
-        description="dpo and kto: share of the groups of the set whose rows Strop keeps out of "
+        description=f"{_PREFERENCES}: share of the groups of the set whose rows Strop keeps out of "
         "training for the validation file, 5 groups at least.",
     )
     output_dir: Path = Field(description="Folder that the adapter appears in, whole, at the end.")
@@ -250,7 +230,9 @@ class TrainingConfig(Strict):
     epochs: float = Field(3.0, gt=0, description="Passes over the training rows.")
     learning_rate: float = Field(2e-4, gt=0, description="Peak learning rate of AdamW.")
     beta: float = Field(
-        0.1, gt=0, description="dpo and kto: how strongly the adapter is held to where it began."
+        0.1,
+        gt=0,
+        description=f"{_PREFERENCES}: how strongly the adapter is held to where it began.",
     )
     undesirable_weight: float = Field(
         1.0, gt=0, description="kto: weight of bad answers beside good ones."
@@ -316,22 +298,18 @@ class TrainingConfig(Strict):
 
     @model_validator(mode="after")
     def _packing_can_work(self) -> TrainingConfig:
-        if self.packing and self.method is Method.PRETRAIN:
-            raise ValueError("packing has no meaning for pretrain: its blocks are full as it is.")
-        if self.packing and self.method is not Method.SFT:
-            raise ValueError(
-                f"packing cannot be combined with {self.method}: TRL joins rows of answers only, "
-                "and a preference is between whole rows."
-            )
+        if self.packing and (refusal := METHODS[self.method].no_packing):
+            raise ValueError(refusal.format(method=self.method))
         return self
 
     @model_validator(mode="after")
     def _validation_share_can_work(self) -> TrainingConfig:
         if self.validation_share is None:
             return self
-        if self.method not in (Method.DPO, Method.KTO):
+        if not METHODS[self.method].by_preference:
             raise ValueError(
-                f"validation_share is for dpo and kto: {self.method} watches the validation split."
+                f"validation_share is for {_PREFERENCES}: {self.method} watches the validation "
+                "split."
             )
         if self.validation_file is None:
             raise ValueError("validation_share says how a validation_file was drawn: name it.")

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from training.config import TrainingError
+from training.errors import TrainingError
 
 _HINT = "Lower the learning rate; nothing was kept of this training."
 

@@ -1,4 +1,4 @@
-"""Training of an adapter or a small model: on answers (SFT), preferences (DPO, KTO) or text.
+"""Training of an adapter or a small model, by one of `training.methods.METHODS`.
 
     python -m training.sft --config run.yaml
     accelerate launch --multi_gpu --num_processes 4 -m training.sft --config run.yaml
@@ -22,7 +22,7 @@ from contextlib import nullcontext
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from training.assemble import build_trainer, end_tokens_of, load_tokenizer, resolve_dtype
 from training.config import (
@@ -38,6 +38,7 @@ from training.config import (
     recipe_sha256,
 )
 from training.divergence import Diverged
+from training.methods import METHODS
 from training.results.card import data_warnings
 from training.results.result import (
     SPENT_NAME,
@@ -47,10 +48,11 @@ from training.results.result import (
     check_reporters,
     name_places,
     over_processes,
+    rendered_prompts,
     write_result,
 )
-from training.rows.data import DataReport, digest_inputs
-from training.rows.encode import Rows, by_length, encode, pack, read_file, rendered_prompts
+from training.rows.data import DataReport
+from training.rows.encode import by_length, pack
 from training.search import run_search
 from training.weights import digest, folders
 from training.weights.loading import check_quantization
@@ -82,7 +84,7 @@ def train(config: TrainingConfig) -> Path:
     _silence_hub(config)
     with folders.hold_lock(config.output_dir) if _is_main_process() else nullcontext():
         base = digest.resolve_model(config.base_model)
-        inputs = digest_inputs(config, base)
+        inputs = digest.inputs_sha256(config, base)
         recipe = recipe_sha256(config, inputs)
         if folders.is_finished(config.output_dir, recipe):
             print(f"{config.output_dir} already holds the result of this training.")
@@ -100,9 +102,9 @@ def _train_once(
     check_quantization(config)
     check_reporters(config)
     name_places(config)
-    train_rows = read_file(config.method, config.train_file)
-    watched = config.validation_file
-    eval_rows = None if watched is None else read_file(config.method, watched)
+    method, watched = METHODS[config.method], config.validation_file
+    train_rows = method.read(config.train_file)
+    eval_rows = None if watched is None else method.read(watched)
     config = config.model_copy(update={"dtype": _dtype(config, base)})
     if _is_main_process():
         print(dump_config(config), flush=True)
@@ -152,20 +154,23 @@ def _begin(config: TrainingConfig, recipe: str) -> str:
     return str(run["started_at"])
 
 
-def _fit(config: TrainingConfig, base: Path, train_rows: Rows, eval_rows: Rows | None) -> Outcome:
+def _fit(
+    config: TrainingConfig, base: Path, train_rows: list[Any], eval_rows: list[Any] | None
+) -> Outcome:
     _prepare_libraries(config.threads)
     from training.trainer import CurveWriter
 
     tokenizer = load_tokenizer(base)
     ends = end_tokens_of(base, tokenizer)
     meter = Meter(_spent_file(config), clock=time.time, cpu_clock=time.process_time)
-    train = encode(config, train_rows, tokenizer, ends=ends)
+    method = METHODS[config.method]
+    train = method.encode(config, train_rows, tokenizer, ends)
     train = pack(train, max_length=config.max_length) if config.packing else train
     if _is_main_process():
         print(_describe(train.report, config.max_length), flush=True)
     validation = None
     if eval_rows is not None:
-        validation = by_length(encode(config, eval_rows, tokenizer, ends=ends))
+        validation = by_length(method.encode(config, eval_rows, tokenizer, ends))
     checkpoint = folders.last_checkpoint(config.output_dir)
     seconds_before = _take_up_curve(config.output_dir, checkpoint)
     began = time.time() - seconds_before

@@ -166,17 +166,17 @@ def take_documents(
         LeakRefused: a document holds a held-out prompt.
     """
     from backend.errors import InvalidInput
-    from backend.services.training.files import freeze_documents
+    from backend.services.training.files import DOCUMENT_METHOD, freeze_documents
 
-    if training_set is not None or config.get("method", "pretrain") != "pretrain":
+    if training_set is not None or config.get("method", DOCUMENT_METHOD) != DOCUMENT_METHOD:
         raise InvalidInput(
-            "Documents are for method: pretrain, and are a set of their own.",
+            f"Documents are for method: {DOCUMENT_METHOD}, and are a set of their own.",
             hint="Leave out --set and method, or leave out --documents.",
         )
     frozen = freeze_documents(
         session, project.id, source, drop_leaks=drop_leaks, accept_leaks=accept_leaks
     )
-    return frozen.name, {**config, "method": "pretrain"}
+    return frozen.name, {**config, "method": DOCUMENT_METHOD.value}
 
 
 def enqueue_training(

@@ -31,7 +31,7 @@ from training.config import (
     partial_dir,
     recipe_sha256,
 )
-from training.rows.data import DataReport, digest_inputs
+from training.rows.data import DataReport
 from training.weights import digest, folders
 
 TEMPLATE_VARIABLE = "STROP_CHAOS_ADAPTER"
@@ -56,7 +56,7 @@ def main() -> int:
 def train(config: TrainingConfig) -> None:
     """Hash to the end, or take up where a killed run stopped."""
     with folders.hold_lock(config.output_dir):
-        inputs = digest_inputs(config, digest.resolve_model(config.base_model))
+        inputs = digest.inputs_sha256(config, digest.resolve_model(config.base_model))
         recipe = recipe_sha256(config, inputs)
         if folders.is_finished(config.output_dir, recipe):
             folders.remove_partial(config.output_dir)

@@ -1,19 +1,30 @@
-"""DPO, KTO and continued pre-training for real, on a random model of 27,000 parameters."""
+"""The table of methods; all but SFT for real, on a random model of 27,000 parameters."""
 
 from __future__ import annotations
 
+import ast
 import importlib.util
 import json
+from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from backend.services.curation.formats import FORMATS, METHOD_ROWS, TrainingRow
 from tests.fixtures_training import train_and_read, write_small_config
 from training import sft
-from training.config import Method, TrainingError, load_config, partial_dir
+from training.config import (
+    ConfigError,
+    Method,
+    TrainingError,
+    load_config,
+    parse_config,
+    partial_dir,
+)
+from training.methods import METHODS
 from training.rows.data import DataError
-from training.rows.encode import encode, read_file
 
 GOOD, BAD = "Answer 1", "Answer 6"
 FULL = {"weights": "full", "lora": {}}
@@ -67,6 +78,90 @@ def write_config(folder: Path, base: Path, method: str, **changes: Any) -> Path:
         "log_every": 2,
     }
     return write_small_config(folder, base, values | changes)
+
+
+# Files that may tell methods apart by name, and why.
+NAMING = {
+    "training/methods.py": "the table",
+    "backend/services/curation/formats.py": "what a frozen set gives each method; export formats",
+    "backend/cli/curation/sets.py": "keys of a recipe, which says what rows a set is made of",
+}
+
+
+def told_apart(tree: ast.AST) -> Iterator[int]:
+    """Lines that compare with a method's name, match it, or keep a table by it."""
+    for node in ast.walk(tree):
+        match node:
+            case ast.Compare(left=left, comparators=others):
+                parts: list[ast.expr] = [left, *others]
+            case ast.MatchValue(value=value):
+                parts = [value]
+            case ast.Dict(keys=keys):
+                parts = [key for key in keys if key is not None]
+            case _:
+                continue
+        for one in chain.from_iterable(map(ast.walk, parts)):
+            match one:
+                case ast.Constant(value=str(name)) if name in METHODS:
+                    yield one.lineno
+                case ast.Attribute(value=ast.Name(id="Method")):
+                    yield one.lineno
+
+
+def test_methods_are_told_apart_by_their_table_alone() -> None:
+    root = Path(__file__).parents[2]
+    files = chain.from_iterable(
+        (root / p).rglob("*.py") for p in ("backend", "training", "dashboard")
+    )
+    found = {
+        file.relative_to(root).as_posix(): lines
+        for file in files
+        if (lines := list(told_apart(ast.parse(file.read_text("utf-8")))))
+    }
+    assert found.keys() - NAMING == set(), found
+    assert found.keys() == NAMING.keys()
+
+
+@pytest.mark.parametrize("name", Method)
+def test_a_method_has_all_its_parts(name: Method) -> None:
+    from training.results.measuring import MeasuresRows
+
+    method = METHODS[name]
+    least = {"base_model": "b", "train_file": "t", "output_dir": "o", "manifest_digest": "5" * 64}
+    config = parse_config(least | {"method": name.value})
+    assert method.words
+    assert method.figures[0] == "loss"
+    trainer, arguments = method.trainer(config)
+    assert issubclass(trainer, MeasuresRows)
+    assert arguments(output_dir="o", report_to="none", use_cpu=True).output_dir == "o"
+
+
+@pytest.mark.parametrize("name", Method)
+def test_what_a_set_gives_is_what_a_method_reads(name: Method, tmp_path: Path) -> None:
+    rows, method = METHOD_ROWS[name], METHODS[name]
+    lines = [
+        rows.convert(TrainingRow(rows.kind, _message("user", "?"), GOOD, rejected=BAD, label=label))
+        for label in (True, False)
+    ]
+    (tmp_path / "rows.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    assert tuple(lines[0]) == method.fields
+    assert len(method.read(tmp_path / "rows.jsonl")) == 2
+
+
+def test_each_method_is_in_both_tables() -> None:
+    from dashboard.views import exchange
+
+    assert set(METHODS) == set(METHOD_ROWS) == set(Method)
+    assert len({method.words for method in METHODS.values()}) == len(METHODS)
+    assert set(FORMATS) == set(exchange.FORMATS)
+
+
+def test_an_unknown_method_is_refused_by_those_that_there_are() -> None:
+    with pytest.raises(ConfigError) as refused:
+        parse_config({"method": "ppo"})
+    assert "method: input should be 'sft', 'dpo', 'kto' or 'pretrain', not 'ppo'." in str(
+        refused.value
+    )
 
 
 def train(folder: Path, base: Path, method: str, **changes: Any) -> dict[str, Any]:
@@ -205,7 +300,8 @@ def test_blocks_are_full_and_part_documents_by_the_end_token(
 
     config = load_config(write_config(tmp_path, tiny_base, "pretrain", max_length=16))
     tokenizer = load_tokenizer(tiny_base)
-    encoded = encode(config, read_file(config.method, config.train_file), tokenizer)
+    method = METHODS[config.method]
+    encoded = method.encode(config, method.read(config.train_file), tokenizer)
     ids = [token for row in encoded.records for token in row["input_ids"]]
     assert all(len(row["input_ids"]) == 16 for row in encoded.records[:-1])
     assert 11 <= ids.count(tokenizer.eos_token_id) <= 12
@@ -256,13 +352,14 @@ def test_what_cannot_be_learnt_is_named(
     file = tmp_path / "rows.jsonl"
     file.write_text("".join(json.dumps(one) + "\n" for one in rows))
     with pytest.raises(DataError, match=said):
-        read_file(Method(method), file)
+        METHODS[Method(method)].read(file)
 
 
 def test_a_long_pair_is_refused_and_named(tmp_path: Path, tiny_base: Path) -> None:
     config = load_config(write_config(tmp_path, tiny_base, "dpo", max_length=5))
     from training.assemble import load_tokenizer
 
-    rows = read_file(config.method, config.train_file)
+    method = METHODS[config.method]
+    rows = method.read(config.train_file)
     with pytest.raises(TrainingError, match="16 of 16 rows are longer"):
-        encode(config, rows, load_tokenizer(tiny_base))
+        method.encode(config, rows, load_tokenizer(tiny_base))

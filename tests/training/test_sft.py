@@ -27,8 +27,9 @@ from training.config import (
     partial_dir,
     progress_file,
 )
+from training.methods import METHODS
 from training.rows.data import read_rows
-from training.rows.encode import by_length, encode
+from training.rows.encode import by_length
 from training.weights.digest import (
     adapter_sha256,
     file_sha256,
@@ -290,7 +291,9 @@ def test_that_early_stopping_keeps_the_best_adapter(
 ) -> None:
     config = load_config(write_config(tmp_path, tiny_base, start_from=str(stopped / "v1")))
     tokenizer = load_tokenizer(tiny_base)
-    rows = by_length(encode(config, read_rows(stopped / "validation.jsonl"), tokenizer))
+    rows = by_length(
+        METHODS[config.method].encode(config, read_rows(stopped / "validation.jsonl"), tokenizer)
+    )
     kept = build_trainer(config, tiny_base, tokenizer, train=rows, validation=rows).evaluate()
     held = held_out_losses(stopped)
     assert kept["eval_loss"] == pytest.approx(min(held.values()), rel=1e-5)
@@ -353,7 +356,7 @@ def test_that_leaving_prompts_out_of_the_head_keeps_the_loss(
 
     config = load_config(write_config(tmp_path, tiny_base))
     tokenizer = load_tokenizer(tiny_base)
-    rows = encode(config, read_rows(config.train_file), tokenizer)
+    rows = METHODS[config.method].encode(config, read_rows(config.train_file), tokenizer)
     built = build_trainer(config, tiny_base, tokenizer, train=rows, validation=None)
     batch = built.data_collator(rows.records[:8])
     built.model.eval()

@@ -125,6 +125,19 @@ def test_that_the_recipe_is_what_decides_the_adapter(changes: dict[str, Any], sa
     assert (recipe_sha256(parse_config(values(**changes)), inputs) == ours) is same
 
 
+@pytest.mark.parametrize(
+    ("changes", "begins"),
+    [
+        ({}, "50ce4a284205c841"),
+        ({"method": "kto", "undesirable_weight": 2}, "9b637b143ff5037e"),
+        ({"method": "pretrain", "weights": "full"}, "24865f694a3ea71e"),
+    ],
+)
+def test_that_a_recipe_keeps_its_digest(changes: dict[str, Any], begins: str) -> None:
+    found = recipe_sha256(parse_config(values(**changes)), {"train_sha256": "1"})
+    assert found.startswith(begins)
+
+
 def test_that_other_data_is_another_recipe() -> None:
     config = parse_config(values())
     assert recipe_sha256(config, {"train_sha256": "1"}) != recipe_sha256(

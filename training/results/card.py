@@ -13,12 +13,8 @@ from typing import Any
 
 import yaml
 
-_METHODS = {
-    "sft": "supervised fine-tuning",
-    "dpo": "direct preference optimization",
-    "kto": "Kahneman-Tversky optimization",
-    "pretrain": "continued pre-training",
-}
+from training.methods import METHODS
+
 _DIGESTS = (
     "manifest_digest",
     "training_set_digest",
@@ -122,7 +118,7 @@ def _opening(result: Mapping[str, Any], known: Known) -> str:
     start = known.start or (config.get("start_from") and "an adapter that was there before")
     return (
         f"# {known.label + ': ' if known.label else ''}{title}\n\n"
-        f"Trained by {_METHODS[config['method']]} on {result['train']['rows']} rows "
+        f"Trained by {METHODS[config['method']].words} on {result['train']['rows']} rows "
         f"({result['train']['tokens']} tokens{_left_out(result['train'])}) "
         f"for {config['epochs']:g} epochs, {shape}, learning "
         f"rate {config['learning_rate']:g}, seed {config['seed']}"

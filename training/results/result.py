@@ -40,15 +40,18 @@ from training.config import (
     dump_config,
     partial_dir,
 )
+from training.methods import METHODS
 from training.results.card import render_card
 from training.results.intervals import LOSSES_NAME, RowLoss, describe_losses, write_losses
-from training.rows.data import DataReport
+from training.rows.data import DataReport, token_ids
 from training.weights.digest import (
     ADAPTER_FILES,
     TOKENIZER_FILES,
     adapter_sha256,
+    ids_sha256,
     model_sha256,
     resolve_model,
+    text_sha256,
 )
 from training.weights.folders import read_progress
 from training.weights.tensors import model_tensors, read_tensors, require_finite
@@ -132,6 +135,26 @@ def name_places(config: TrainingConfig) -> None:
 _LIBRARIES = ("torch", "transformers", "trl", "peft", "accelerate", "datasets", "safetensors")
 
 
+_RENDERED = 8  # prompts of which training records what they became
+
+
+def rendered_prompts(rows: Sequence[Any], tokenizer: Any) -> list[dict[str, Any]]:
+    """What some prompts, evenly spread over the file, became.
+
+    Each is {"line", "text_sha256", "ids_sha256"}: digests, not texts, since the record travels with
+    the adapter. Empty for documents, which have no prompt.
+    """
+    asked = [row for row in rows if hasattr(row, "prompt")]
+    chosen = asked[:: max(1, len(asked) // _RENDERED)][:_RENDERED]
+    return [_rendered(row, tokenizer) for row in chosen]
+
+
+def _rendered(row: Any, tokenizer: Any) -> dict[str, Any]:
+    ids = token_ids(tokenizer, row.prompt, line=row.number, add_generation_prompt=True)
+    text = tokenizer.decode(ids, skip_special_tokens=False, clean_up_tokenization_spaces=False)
+    return {"line": row.number, "text_sha256": text_sha256(text), "ids_sha256": ids_sha256(ids)}
+
+
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """A model that was trained, and what the trainer counted.
@@ -144,7 +167,7 @@ class Outcome:
         validation: the same of the validation file.
         row_losses: of the validation rows, at the kept step.
         seconds: wall-clock time spent training, over all starts of the run.
-        rendered: what some prompts became (`training.rows.encode.rendered_prompts`).
+        rendered: what some prompts became (`rendered_prompts`).
         spent: time of clock and processors, lost work of killed starts included.
         processes: how many trained together.
     """
@@ -264,11 +287,12 @@ def _validation(config: TrainingConfig, outcome: Outcome) -> dict[str, Any] | No
     """What was read, what was kept out for it, and what the kept weights cost on it."""
     if outcome.validation is None:
         return None
+    figures = describe_losses(outcome.row_losses, seed=config.seed)
     return {
         **asdict(outcome.validation),
         "share": config.validation_share,
         "step": outcome.kept_step,
-        **describe_losses(outcome.row_losses, seed=config.seed),
+        **{name: figures[name] for name in METHODS[config.method].figures},
     }
 
 

@@ -1,4 +1,4 @@
-"""From the file of a method to what its trainer takes, and what the tokeniser made of it.
+"""From the rows of a file to what a trainer takes, and what the tokeniser made of them.
 
 A batch computed in parts of similar length: less padding, the same loss and gradient.
 
@@ -18,10 +18,8 @@ from __future__ import annotations
 from bisect import bisect_left, insort
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any, assert_never
+from typing import TYPE_CHECKING, Any
 
-from training.config import Method, TrainingConfig
 from training.rows.curriculum import mean_one_weights
 from training.rows.data import (
     ChatRow,
@@ -30,19 +28,11 @@ from training.rows.data import (
     TokenRow,
     encode_documents,
     encode_rows,
-    read_documents,
-    read_rows,
-    token_ids,
 )
-from training.rows.preferences import (
-    LabelRow,
-    PairRow,
-    as_record,
-    fit_rows,
-    read_labels,
-    read_pairs,
-)
-from training.weights.digest import ids_sha256, text_sha256
+from training.rows.preferences import Preference, as_record, fit_rows
+
+if TYPE_CHECKING:
+    from training.config import TrainingConfig
 
 _PART_COST = 50  # tokens whose computing takes about as long as one more pass through the model
 
@@ -84,8 +74,7 @@ def part_batch(inputs: dict[str, Any]) -> list[dict[str, Any]]:
     return parts
 
 
-_RENDERED = 8  # prompts of which training records what they became
-Rows = list[ChatRow] | list[PairRow] | list[LabelRow] | list[str]
+Ends = Collection[int] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,55 +94,35 @@ class Encoded:
     groups: list[str | None] = field(default_factory=list)
 
 
-def read_file(method: Method, path: Path) -> Rows:
-    """Read and check a file; DataError names the line that is not of the method's shape."""
-    match method:
-        case Method.SFT:
-            return read_rows(path)
-        case Method.DPO:
-            return read_pairs(path)
-        case Method.KTO:
-            return read_labels(path)
-        case Method.PRETRAIN:
-            return read_documents(path)
-        case _ as never:
-            assert_never(never)
-
-
-def encode(
-    config: TrainingConfig, rows: Any, tokenizer: Any, *, ends: Collection[int] | None = None
+def encode_answers(
+    config: TrainingConfig, rows: list[ChatRow], tokenizer: Any, ends: Ends = None
 ) -> Encoded:
-    """Encode the rows of `read_file`; DataError when they do not fit the configuration.
+    """Answers to prompts as token rows; DataError as of `encode_rows`."""
+    found = encode_rows(
+        rows,
+        tokenizer,
+        max_length=config.max_length,
+        truncate=config.truncate,
+        completion_only=config.completion_only,
+        ends=ends,
+    )
+    return _of_tokens(*found)
 
-    Args:
-        ends: tokens that end an answer; the tokeniser's own by default.
-    """
-    match config.method:
-        case Method.SFT:
-            return _of_tokens(
-                *encode_rows(
-                    rows,
-                    tokenizer,
-                    max_length=config.max_length,
-                    truncate=config.truncate,
-                    completion_only=config.completion_only,
-                    ends=ends,
-                )
-            )
-        case Method.PRETRAIN:
-            return _of_tokens(*encode_documents(rows, tokenizer, max_length=config.max_length))
-        case Method.DPO | Method.KTO:
-            kept, report = fit_rows(
-                rows,
-                tokenizer,
-                max_length=config.max_length,
-                truncate=config.truncate,
-                ends=ends,
-            )
-            groups = [row.group for row in kept]
-            return Encoded([as_record(row) for row in kept], None, report, groups)
-        case _ as never:
-            assert_never(never)
+
+def encode_texts(
+    config: TrainingConfig, rows: list[str], tokenizer: Any, ends: Ends = None
+) -> Encoded:
+    """Documents as blocks of tokens; DataError as of `encode_documents`."""
+    return _of_tokens(*encode_documents(rows, tokenizer, max_length=config.max_length))
+
+
+def encode_preferences(
+    config: TrainingConfig, rows: Sequence[Preference], tokenizer: Any, ends: Ends = None
+) -> Encoded:
+    """Pairs or labelled answers, which TRL tokenises; DataError as of `fit_rows`."""
+    length, cut = config.max_length, config.truncate
+    kept, report = fit_rows(rows, tokenizer, max_length=length, truncate=cut, ends=ends)
+    return Encoded([as_record(row) for row in kept], None, report, [row.group for row in kept])
 
 
 def _of_tokens(rows: list[TokenRow], report: DataReport) -> Encoded:
@@ -178,23 +147,6 @@ def by_length(encoded: Encoded) -> Encoded:
         encoded.report,
         [encoded.groups[i] for i in order],
     )
-
-
-def rendered_prompts(rows: Sequence[Any], tokenizer: Any) -> list[dict[str, Any]]:
-    """What some prompts, evenly spread over the file, became.
-
-    Each is {"line", "text_sha256", "ids_sha256"}: digests, not texts, since the record travels with
-    the adapter. Empty for documents, which have no prompt.
-    """
-    asked = [row for row in rows if hasattr(row, "prompt")]
-    chosen = asked[:: max(1, len(asked) // _RENDERED)][:_RENDERED]
-    return [_rendered(row, tokenizer) for row in chosen]
-
-
-def _rendered(row: Any, tokenizer: Any) -> dict[str, Any]:
-    ids = token_ids(tokenizer, row.prompt, line=row.number, add_generation_prompt=True)
-    text = tokenizer.decode(ids, skip_special_tokens=False, clean_up_tokenization_spaces=False)
-    return {"line": row.number, "text_sha256": text_sha256(text), "ids_sha256": ids_sha256(ids)}
 
 
 _KEYS = {"input_ids", "labels"}

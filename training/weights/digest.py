@@ -12,7 +12,7 @@ import json
 from collections.abc import Iterable
 from pathlib import Path
 
-from training.config import TrainingError
+from training.config import TrainingConfig, TrainingError, Weights
 
 _BLOCK = 1 << 22
 TOKENIZER_FILES = (
@@ -123,6 +123,31 @@ def text_sha256(text: str) -> str:
 def ids_sha256(token_ids: Iterable[int]) -> str:
     """Digest of token ids, written as decimals with a space between them."""
     return hashlib.sha256(" ".join(str(token) for token in token_ids).encode()).hexdigest()
+
+
+def inputs_sha256(config: TrainingConfig, base: Path) -> dict[str, str | None]:
+    """sha256 by name of base, tokeniser, template, data files and the model to go on from.
+
+    Raises:
+        TrainingError: one of them cannot be read.
+    """
+    start, validation = config.start_from, config.validation_file
+    try:
+        return {
+            "base_sha256": model_sha256(base),
+            "tokenizer_sha256": tokenizer_sha256(base),
+            "template_sha256": template_sha256(base),
+            "train_sha256": file_sha256(config.train_file),
+            "validation_sha256": None if validation is None else file_sha256(validation),
+            "start_from_sha256": None if start is None else _digest_start(config, start),
+        }
+    except OSError as error:
+        raise TrainingError(f"{error.filename} cannot be read: {error.strerror}.") from error
+
+
+def _digest_start(config: TrainingConfig, start: Path) -> str:
+    full = config.weights is Weights.FULL and not (start / ADAPTER_FILES[0]).is_file()
+    return model_sha256(start) if full else adapter_sha256(start)
 
 
 def _unknown_model(name: str, reason: str) -> NoSuchModel:

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from training.config import TrainingError
+from training.errors import TrainingError
 
 _BLOCK = 1 << 22  # numbers read at once
 # How a type is read, and the bits that are all set in its infinities and NaNs alone: the exponent.

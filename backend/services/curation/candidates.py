@@ -10,6 +10,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
+from backend.services.curation.formats import DPO, KTO, SFT
 from backend.services.curation.recipes import Recipe, Replay, Rule
 from backend.tables.datasets import Example
 from backend.tables.review import QueueKind, Review, Winner
@@ -36,6 +37,11 @@ class Candidate:
     reviews: tuple[Review, ...] = ()
     agreement: float = 1.0
     weight: float | None = None
+
+    @property
+    def is_answer(self) -> bool:
+        """Whether it is an answer to imitate: only such rows are weighed and put in order."""
+        return self.kind == SFT
 
     @property
     def answers(self) -> tuple[str, ...]:
@@ -104,7 +110,7 @@ def propose_references(
 
 def reference_row(example: Example) -> Candidate:
     """The SFT row of an example's first reference."""
-    return Candidate("sft", "reference", example, str(example.references[0]))
+    return Candidate(SFT, "reference", example, str(example.references[0]))
 
 
 def without_repeats(rows: Iterable[Candidate]) -> list[Candidate]:
@@ -146,7 +152,7 @@ def _sft(recipe: Recipe, outputs: Iterable[list[Review]]) -> Iterator[Candidate]
         corrected = newest_first([review for review in reviews if review.corrections])
         if 2 * len(approving) > len(reviews):
             yield Candidate(
-                "sft",
+                SFT,
                 "approved",
                 output.example,
                 output.text or "",
@@ -156,7 +162,7 @@ def _sft(recipe: Recipe, outputs: Iterable[list[Review]]) -> Iterator[Candidate]
             )
         elif recipe.corrected and corrected:
             yield Candidate(
-                "sft",
+                SFT,
                 "corrected",
                 output.example,
                 corrected[0].corrections[0].text,
@@ -172,7 +178,7 @@ def _dpo_from_correction(reviews: Sequence[Review]) -> Candidate | None:
         return None
     output = reviews[0].item.generation_a
     return Candidate(
-        "dpo",
+        DPO,
         "corrected",
         output.example,
         corrected[0].corrections[0].text,
@@ -205,7 +211,7 @@ def _dpo_from_votes(reviews: Sequence[Review]) -> Candidate | None:
     both = [output for output in (item.generation_a, item.generation_b) if output is not None]
     preferred, other = sorted(both, key=lambda output: output.id != winner_id)
     return Candidate(
-        "dpo",
+        DPO,
         "vote",
         preferred.example,
         preferred.text or "",
@@ -224,7 +230,7 @@ def _kto(rule: Rule, reviews: Sequence[Review]) -> Candidate | None:
         return None
     output = reviews[0].item.generation_a
     return Candidate(
-        "kto",
+        KTO,
         "rating",
         output.example,
         output.text or "",

@@ -1,8 +1,9 @@
-"""Training rows, and their way into the formats of other tools.
+"""Training rows: what each method of training gets of them, and the formats of other tools.
 
 Pure: a row goes in, a JSON object comes out. Where rows come from is not known here
 (`backend.services.curation` reads them from a frozen set, `backend.services.exchange.plain_rows`
-from a file). A new format is one function and one line in `FORMATS`.
+from a file). A new format is one function and one line in `FORMATS`; a new method of
+`training.config.METHODS` is an entry of `METHOD_ROWS`.
 """
 
 from __future__ import annotations
@@ -10,11 +11,20 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from backend.errors import InvalidInput, UnknownName
+from backend.services.datasets.prompts import chat_messages, prompt_text
+from backend.services.datasets.shapes import PlainRow
+from training.config import Method
 
+if TYPE_CHECKING:
+    from backend.tables.datasets import Example
+
+SFT, DPO, KTO, DOCUMENT = "sft", "dpo", "kto", "document"  # what a row of a set can be
 BY_LOSS = "loss"
+EMPTY = "with an empty correction"
+NO_ANSWER = "without an answer"
 _SHAREGPT_SPEAKERS = {
     "system": "system",
     "user": "human",
@@ -28,7 +38,8 @@ class TrainingRow:
     """One row of training data.
 
     Attributes:
-        kind: sft (prompt, completion), dpo (and rejected) or kto (and label).
+        kind: sft (prompt, completion), dpo (and rejected), kto (and label) or document (whose text
+            is the completion).
         prompt: chat messages, {"role", "content"}.
         weight: what an SFT row counts for in the loss; None counts as 1.
         order: place of an SFT row in a curriculum, or BY_LOSS where the trainer finds the places;
@@ -130,13 +141,92 @@ def _to_sharegpt(row: TrainingRow) -> dict[str, Any]:
     }
 
 
+def _to_text(row: TrainingRow) -> dict[str, Any]:
+    return {"text": row.completion}
+
+
+def _sft_of(row: PlainRow) -> TrainingRow | str:
+    if row.label is False and row.correction is None:
+        return "labelled as wrong and not corrected"
+    if row.answer is None:
+        return EMPTY if row.uncorrected else NO_ANSWER
+    return TrainingRow(SFT, row.prompt, row.answer)
+
+
+def _dpo_of(row: PlainRow) -> TrainingRow | str:
+    rejected = row.rejected
+    if rejected is None and row.correction is not None:
+        rejected = row.output
+    if row.answer is None and row.uncorrected:
+        return EMPTY
+    if row.answer is None or rejected is None:
+        return "without a rejected answer"
+    if row.answer == rejected:
+        return "whose chosen and rejected are the same"
+    return TrainingRow(DPO, row.prompt, row.answer, rejected=rejected)
+
+
+def _kto_of(row: PlainRow) -> TrainingRow | str:
+    if row.label is None:
+        return "without a label"
+    if row.output is None:
+        return NO_ANSWER
+    return TrainingRow(KTO, row.prompt, row.output, label=row.label)
+
+
+def _reference(example: Example, group: str) -> dict[str, Any] | None:
+    if not example.references:
+        return None
+    row = TrainingRow(SFT, chat_messages(example), str(example.references[0]))
+    return {**_to_sft(row), "group": group}
+
+
+def _document(example: Example, group: str) -> dict[str, Any]:
+    return {"text": prompt_text(example.input, example.context)}
+
+
+@dataclass(frozen=True, slots=True)
+class MethodRows(Format):
+    """What a method of training gets of a frozen set, a plain file and a validation split.
+
+    Attributes:
+        from_plain: a row of a file, or why it gives none; None where no format has such rows.
+        watch: the line of an example of the validation split, given the name of its group.
+        watched: what an example must have to be watched, in words.
+        lacking: what is said of a set without such a row, and the hint.
+    """
+
+    from_plain: Callable[[PlainRow], TrainingRow | str] | None
+    watch: Callable[[Example, str], dict[str, Any] | None] = _reference
+    watched: str = "references"
+    lacking: tuple[str, str] = (
+        "The training set has no row for {method}.",
+        "See what it holds: strop set show",
+    )
+
+
+METHOD_ROWS: dict[Method, MethodRows] = {
+    Method.SFT: MethodRows(SFT, _to_sft, "TRL: prompt and completion as chat messages", _sft_of),
+    Method.DPO: MethodRows(DPO, _to_dpo, "TRL: prompt, chosen, rejected", _dpo_of),
+    Method.KTO: MethodRows(KTO, _to_kto, "TRL: prompt, completion, label", _kto_of),
+    Method.PRETRAIN: MethodRows(
+        DOCUMENT,
+        _to_text,
+        "plain text",
+        from_plain=None,
+        watch=_document,
+        watched="documents",
+        lacking=(
+            "Continued pre-training reads documents, and this training set holds none.",
+            "Name them: strop train --documents FOLDER_OR_DATASET --name NAME",
+        ),
+    ),
+}
 FORMATS: dict[str, Format] = {
-    "sft": Format("sft", _to_sft, "TRL prompt and completion, chat messages"),
-    "dpo": Format("dpo", _to_dpo, "TRL prompt, chosen and rejected, chat messages"),
-    "kto": Format("kto", _to_kto, "TRL prompt, completion and label, chat messages"),
-    "openai": Format("sft", _to_openai, "OpenAI fine-tuning: messages"),
-    "alpaca": Format("sft", _to_alpaca, "Alpaca: instruction, input, output"),
-    "sharegpt": Format("sft", _to_sharegpt, "ShareGPT: conversations of human and gpt"),
+    **{name.value: rows for name, rows in METHOD_ROWS.items() if rows.from_plain},
+    "openai": Format(SFT, _to_openai, "OpenAI fine-tuning: messages"),
+    "alpaca": Format(SFT, _to_alpaca, "Alpaca: instruction, input, output"),
+    "sharegpt": Format(SFT, _to_sharegpt, "ShareGPT: conversations"),
 }
 
 

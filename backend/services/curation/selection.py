@@ -31,6 +31,7 @@ from backend.services.curation.candidates import (
     reviewed_outputs,
     without_repeats,
 )
+from backend.services.curation.formats import DPO, KTO
 from backend.services.curation.recipes import Mix, Order, Recipe, Rule, Weight
 from backend.services.datasets.near_duplicates import find_near_duplicates
 from backend.services.datasets.plain_text import plain_text
@@ -111,7 +112,7 @@ def room_in_groups(
     """Examples of which references may still be drawn, in the order in which they came."""
     if most is None:
         return list(pool)
-    counts = Counter(group_of(row.example) for row in taken if row.kind == "sft")
+    counts = Counter(group_of(row.example) for row in taken if row.is_answer)
     kept = set()
     for example in sorted(pool, key=lambda one: draw(seed, one.content_digest)):
         if counts[group_of(example)] < most:
@@ -170,15 +171,15 @@ def weigh(rows: Iterable[Candidate], weight: Weight) -> list[Candidate]:
     """The rows, those of SFT with the weight that the recipe asks for."""
     if weight is Weight.EQUAL:
         return list(rows)
-    return [replace(row, weight=row.agreement) if row.kind == "sft" else row for row in rows]
+    return [replace(row, weight=row.agreement) if row.is_answer else row for row in rows]
 
 
 def put_in_order(rows: Sequence[Candidate], order: Order) -> list[Candidate]:
     """Rows of SFT from short to long where that is asked for; the others keep their places."""
     if order is not Order.SHORT_TO_LONG:
         return list(rows)
-    sft = sorted((row for row in rows if row.kind == "sft"), key=_characters)
-    return [*sft, *(row for row in rows if row.kind != "sft")]
+    answers = sorted((row for row in rows if row.is_answer), key=_characters)
+    return [*answers, *(row for row in rows if not row.is_answer)]
 
 
 def _characters(row: Candidate) -> int:
@@ -220,7 +221,7 @@ def _failing(rule: Rule, reviews: Sequence[Review]) -> tuple[Review, ...]:
 
 
 def _praises(row: Candidate, failed: Iterable[int]) -> bool:
-    as_written = row.source == "approved" or (row.kind == "kto" and row.label)
+    as_written = row.source == "approved" or row.label
     return bool(as_written and row.generation is not None and row.generation.id in failed)
 
 
@@ -251,7 +252,7 @@ def _rows_of(failing: tuple[Review, ...], best: dict[int, str]) -> Iterable[Cand
     chosen = _own_correction(failing) or _better(output.example, best)
     if chosen is not None and chosen != output.text:
         yield Candidate(
-            "dpo",
+            DPO,
             "negative",
             output.example,
             chosen,
@@ -260,7 +261,7 @@ def _rows_of(failing: tuple[Review, ...], best: dict[int, str]) -> Iterable[Cand
             reviews=failing,
         )
     yield Candidate(
-        "kto",
+        KTO,
         "negative",
         output.example,
         output.text,

@@ -274,9 +274,9 @@ def _with_references(
     recipe: Recipe, sources: Sources, rows: Sequence[Candidate], held: HeldBack
 ) -> list[Candidate]:
     """SFT rows of reviews, then references, then preferences."""
-    sft = [row for row in rows if row.kind == "sft" and row.source != "reference"]
+    sft = [row for row in rows if row.is_answer and row.source != "reference"]
     references = [row for row in rows if row.source == "reference"]
-    preferences = [row for row in rows if row.kind != "sft"]
+    preferences = [row for row in rows if not row.is_answer]
     if recipe.references is not None:
         taught = {row.example.content_digest for row in [*sft, *references]}
         pool = [e for e in sources.replayable if e.content_digest not in taught]

@@ -9,13 +9,13 @@ rejected answer, no label, an empty correction) is left out and counted, with th
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from backend.errors import InvalidInput
-from backend.services.curation.formats import TrainingRow
-from backend.services.datasets.shapes import CannotCarry, PlainRow, RowValues, parse_row
+from backend.services.curation.formats import METHOD_ROWS, NO_ANSWER, TrainingRow
+from backend.services.datasets.shapes import CannotCarry, RowValues, parse_row
 from evaluators.files.fields import bind_columns
 from evaluators.files.mapping import ColumnNames, Notes, Shape, name_unused
 from evaluators.files.readers import read_table
@@ -27,6 +27,7 @@ ROW = Shape(
         "tools",
     )
 )
+_FROM_PLAIN = {rows.kind: rows.from_plain for rows in METHOD_ROWS.values() if rows.from_plain}
 
 
 @dataclass(slots=True)
@@ -53,10 +54,11 @@ def read_plain_rows(
     table, told = read_table(path), notes or Notes()
     rows = bind_columns(table, ROW, names=names or ColumnNames(), notes=told, name_rest=False)
     used: set[str] = set()
+    from_plain = _FROM_PLAIN[kind]
     for row in rows:
         values = RowValues(_renamed(row.record.values, row.columns), spelled=table.spelled)
         try:
-            found = _ROW_OF_KIND[kind](parse_row(values))
+            found = from_plain(parse_row(values))
         except CannotCarry as error:
             found = error.message
         except InvalidInput as error:
@@ -81,43 +83,3 @@ def _renamed(values: Mapping[str, object], columns: Mapping[str, str]) -> Mappin
     rest = {key: value for key, value in values.items() if key not in taken}
     found = {name: values[column] for name, column in columns.items() if column in values}
     return {**rest, **found}
-
-
-EMPTY = "with an empty correction"
-NO_ANSWER = "without an answer"
-
-
-def _sft(row: PlainRow) -> TrainingRow | str:
-    if row.label is False and row.correction is None:
-        return "labelled as wrong and not corrected"
-    if row.answer is None:
-        return EMPTY if row.uncorrected else NO_ANSWER
-    return TrainingRow("sft", row.prompt, row.answer)
-
-
-def _dpo(row: PlainRow) -> TrainingRow | str:
-    rejected = row.rejected
-    if rejected is None and row.correction is not None:
-        rejected = row.output
-    if row.answer is None and row.uncorrected:
-        return EMPTY
-    if row.answer is None or rejected is None:
-        return "without a rejected answer"
-    if row.answer == rejected:
-        return "whose chosen and rejected are the same"
-    return TrainingRow("dpo", row.prompt, row.answer, rejected=rejected)
-
-
-def _kto(row: PlainRow) -> TrainingRow | str:
-    if row.label is None:
-        return "without a label"
-    if row.output is None:
-        return NO_ANSWER
-    return TrainingRow("kto", row.prompt, row.output, label=row.label)
-
-
-_ROW_OF_KIND: dict[str, Callable[[PlainRow], TrainingRow | str]] = {
-    "sft": _sft,
-    "dpo": _dpo,
-    "kto": _kto,
-}

@@ -9,7 +9,7 @@ sets hold for them too: what is held out, or repeats a held-out prompt, never en
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ from sqlalchemy.orm import Session
 from backend.errors import Conflict, InvalidInput
 from backend.services.curation import training_rows
 from backend.services.curation.candidates import Candidate
-from backend.services.curation.formats import export_rows
+from backend.services.curation.formats import DOCUMENT, METHOD_ROWS, MethodRows
 from backend.services.curation.leaks import guard_project
 from backend.services.curation.sets import add_row, list_training_sets, rows_digest
 from backend.services.datasets.leaks import (
@@ -31,7 +31,7 @@ from backend.services.datasets.leaks import (
     settle_leaks,
     sides_of,
 )
-from backend.services.datasets.prompts import chat_messages, prompt_text
+from backend.services.datasets.prompts import prompt_text
 from backend.services.datasets.versions import Row, get_dataset_version, import_dataset
 from backend.services.training.validation import group_name, keep_out_rows
 from backend.settings import Settings
@@ -40,9 +40,9 @@ from backend.tables.datasets import DatasetVersion, Example, Split
 from backend.tables.training import TrainingRun
 from evaluators.errors import UnreadableRecord
 from evaluators.files.opening import open_bytes
-from training.config import Method, TrainingConfig, dump_config
+from training.config import TrainingConfig, dump_config
 
-KIND = "document"
+DOCUMENT_METHOD = next(name for name, rows in METHOD_ROWS.items() if rows.kind == DOCUMENT)
 _SUFFIXES = frozenset({".txt", ".md", ".jsonl"})
 
 
@@ -156,7 +156,7 @@ def _freeze(
 ) -> TrainingSet:
     name = f"documents of {version.dataset.name}@{version.number}"
     rows = [
-        Candidate(KIND, KIND, example, prompt_text(example.input, example.context))
+        Candidate(DOCUMENT, DOCUMENT, example, prompt_text(example.input, example.context))
         for example in examples
     ]
     if not rows:
@@ -174,8 +174,8 @@ def _freeze(
         name=name,
         recipe={
             "documents": f"{version.dataset.name}@{version.number}",
-            "rows_by_kind": {KIND: len(rows)},
-            "rows_by_source": {KIND: len(rows)},
+            "rows_by_kind": {DOCUMENT: len(rows)},
+            "rows_by_source": {DOCUMENT: len(rows)},
             "n_reviews": 0,
             "active_seconds": 0.0,
             "n_refused": 0,
@@ -240,25 +240,38 @@ def write_run_files(
     kept_out: dict[int, str] = {}
     if config.validation_share is not None:
         kept_out = keep_out_rows(session, run, config.method, config.validation_share)
-    lines = _training_lines(session, run.training_set_id, config.method, without=kept_out)
-    if not _write_lines(files.train, lines):
-        raise InvalidInput(
-            f"The training set has no row for {config.method}.",
-            hint="See what it holds: strop set show",
-        )
+    rows = METHOD_ROWS[config.method]
+    lines = _set_lines(session, run, rows)
+    if not _write_lines(files.train, (line for at, line in lines if at not in kept_out)):
+        message, hint = rows.lacking
+        raise InvalidInput(message.format(method=config.method), hint=hint)
     if kept_out:
-        _write_lines(files.validation, _kept_out_lines(session, run, config.method, kept_out))
+        lines = _set_lines(session, run, rows)
+        watched = ({**line, "group": kept_out[at]} for at, line in lines if at in kept_out)
+        _write_lines(files.validation, watched)
     elif config.validation_file is not None:
-        _write_validation(session, run, config.method, files)
+        _write_validation(session, run, rows, files)
     files.config.write_text(dump_config(config), encoding="utf-8")
 
 
-def _write_validation(session: Session, run: TrainingRun, method: Method, files: RunFiles) -> None:
-    lines = _validation_lines(session, run.training_set_id, method)
-    if not _write_lines(files.validation, lines):
-        what = "documents" if method is Method.PRETRAIN else "references"
+def _write_validation(
+    session: Session, run: TrainingRun, rows: MethodRows, files: RunFiles
+) -> None:
+    versions = (
+        select(Example.dataset_version_id)
+        .join(TrainingSetRow, TrainingSetRow.example_id == Example.id)
+        .where(TrainingSetRow.training_set_id == run.training_set_id)
+    )
+    split = (
+        select(Example)
+        .where(Example.dataset_version_id.in_(versions), Example.split == Split.VALIDATION)
+        .order_by(Example.id)
+    )
+    lines = (rows.watch(example, group_name(example)) for example in session.scalars(split))
+    if not _write_lines(files.validation, filter(None, lines)):
         raise InvalidInput(
-            f"Early stopping and search need a validation split with {what}, and there is none.",
+            f"Early stopping and search need a validation split with {rows.watched}, and there is "
+            "none.",
             hint="Leave out early_stopping_patience and search.",
         )
 
@@ -272,67 +285,14 @@ def _write_lines(path: Path, rows: Iterable[Mapping[str, Any]]) -> int:
     return count
 
 
-def _training_lines(
-    session: Session, training_set_id: int, method: Method, *, without: Collection[int]
-) -> Iterable[Mapping[str, Any]]:
-    """The method's rows as TRL reads them; curation has kept what is held out from the set.
+def _set_lines(
+    session: Session, run: TrainingRun, rows: MethodRows
+) -> Iterator[tuple[int, dict[str, Any]]]:
+    """The method's rows of the set as its trainer reads them, each with its position.
 
-    Args:
-        without: positions of rows that are kept out to validate on.
+    Curation has kept what is held out from the set.
     """
-    rows = (
-        row
-        for row in training_rows(session, training_set_id)
-        if row.provenance["position"] not in without
-    )
-    if method is Method.PRETRAIN:
-        texts = [row.completion for row in rows if row.kind == KIND]
-        if not texts:
-            raise InvalidInput(
-                "Continued pre-training reads documents, and this training set holds none.",
-                hint="Name them: strop train --documents FOLDER_OR_DATASET --name NAME",
-            )
-        yield from ({"text": text} for text in texts)
-        return
-    for row in export_rows(rows, str(method)):
-        # Ids of this database would give the same rows another digest elsewhere.
-        yield {name: value for name, value in row.items() if name != "provenance"}
-
-
-def _kept_out_lines(
-    session: Session, run: TrainingRun, method: Method, kept_out: Mapping[int, str]
-) -> Iterable[dict[str, Any]]:
-    """The rows at these positions, each with its group."""
     for row in training_rows(session, run.training_set_id):
-        position = row.provenance["position"]
-        if position in kept_out:
-            plain = replace(row, provenance={})
-            [line] = export_rows([plain], str(method))
-            yield {**line, "group": kept_out[position]}
-
-
-def _validation_lines(
-    session: Session, training_set_id: int, method: Method
-) -> Iterable[dict[str, Any]]:
-    """References, or documents, of the validation split of the datasets of the set."""
-    versions = (
-        select(Example.dataset_version_id)
-        .join(TrainingSetRow, TrainingSetRow.example_id == Example.id)
-        .where(TrainingSetRow.training_set_id == training_set_id)
-    )
-    watched = select(Example).where(
-        Example.dataset_version_id.in_(versions), Example.split == Split.VALIDATION
-    )
-    for example in session.scalars(watched.order_by(Example.id)):
-        if method is Method.PRETRAIN:
-            yield {"text": prompt_text(example.input, example.context)}
-        elif example.references:
-            line = _prompt_and_completion(chat_messages(example), str(example.references[0]))
-            yield {**line, "group": group_name(example)}
-
-
-def _prompt_and_completion(prompt: Sequence[Mapping[str, str]], completion: str) -> dict[str, Any]:
-    return {
-        "prompt": [dict(message) for message in prompt],
-        "completion": [{"role": "assistant", "content": completion}],
-    }
+        if row.kind == rows.kind:
+            # Ids of this database would give the same rows another digest elsewhere.
+            yield row.provenance["position"], rows.convert(replace(row, provenance={}))

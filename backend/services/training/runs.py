@@ -40,6 +40,7 @@ from backend.tables.models import ModelVersion
 from backend.tables.projects import Project, SuccessManifest
 from backend.tables.training import TrainingRun
 from training.config import (
+    METHODS,
     RESULT_NAME,
     ConfigError,
     Method,
@@ -59,6 +60,7 @@ OURS = (
 )
 
 _WATCHING = ("early_stopping_patience", "search", "validation_share")
+_BY_PREFERENCE = tuple(name for name, one in METHODS.items() if one.by_preference)
 
 
 def create_training_run(
@@ -156,9 +158,9 @@ def _is_watched(config: Mapping[str, Any]) -> bool:
 
 def _shared(config: Mapping[str, Any]) -> dict[str, Any]:
     """The share of preferences that validates a training which is watched, where none is named."""
-    by_preferences = config.get("method") in (Method.DPO, Method.KTO)
+    by_preference = config.get("method") in _BY_PREFERENCE
     unsaid = config.get("validation_share") is None
-    return {"validation_share": SHARE} if _is_watched(config) and by_preferences and unsaid else {}
+    return {"validation_share": SHARE} if _is_watched(config) and by_preference and unsaid else {}
 
 
 def _parsed(values: Mapping[str, Any]) -> TrainingConfig:
@@ -321,6 +323,11 @@ def _register(
 def planned_epochs(run: TrainingRun) -> float:
     """How many passes over the rows a run was asked for."""
     return float(run.config.get("epochs", TrainingConfig.model_fields["epochs"].default))
+
+
+def planned_method(run: TrainingRun) -> Method:
+    """The method that a run was asked for."""
+    return Method(run.config.get("method", TrainingConfig.model_fields["method"].default))
 
 
 def find_training_set(session: Session, project_id: int, name: str) -> TrainingSet:

@@ -18,6 +18,7 @@ from sqlalchemy.orm import Session
 
 from backend.errors import InvalidInput
 from backend.services.curation import Recipe
+from backend.services.curation.formats import METHOD_ROWS
 from backend.services.curation.selection import draw, group_of
 from backend.services.datasets.near_duplicates import find_near_duplicates, near_duplicate_pairs
 from backend.services.datasets.prompts import prompt_text
@@ -26,7 +27,7 @@ from backend.services.derivation import runs_behind
 from backend.tables.curation import TrainingSet, TrainingSetRow
 from backend.tables.datasets import Example
 from backend.tables.training import TrainingRun
-from training.config import Method
+from training.config import METHODS, Method
 
 SHARE = 0.1
 LEAST_GROUPS = 5
@@ -81,7 +82,7 @@ def _blocks_of(session: Session, run: TrainingRun, method: Method) -> list[_Bloc
         .join(Example, Example.id == TrainingSetRow.example_id)
         .where(
             TrainingSetRow.training_set_id == run.training_set_id,
-            TrainingSetRow.kind == str(method),
+            TrainingSetRow.kind == METHOD_ROWS[method].kind,
         )
         .order_by(TrainingSetRow.position)
     )
@@ -164,7 +165,7 @@ def _check_groups(blocks: Collection[_Block], wanted: int, method: Method) -> No
 
 
 def _check_labels(blocks: Collection[_Block], kept: Collection[_Block], method: Method) -> None:
-    if method is not Method.KTO:
+    if "label" not in METHODS[method].fields:
         return
     names = {block.name for block in kept}
     sides: dict[str, set[bool | None]] = {"kept out": set(), "trained on": set()}
@@ -173,7 +174,7 @@ def _check_labels(blocks: Collection[_Block], kept: Collection[_Block], method: 
     for side, labels in sides.items():
         if len(labels) < 2:
             raise InvalidInput(
-                f"There are no validation rows for kto: the rows {side} would not hold both good "
-                "and bad answers.",
+                f"There are no validation rows for {method}: the rows {side} would not hold both "
+                "good and bad answers.",
                 hint=HINT,
             )

@@ -16,9 +16,9 @@ import pytest
 from tests.fixtures_models import write_chat_rows
 from training.assemble import build_trainer, load_tokenizer, resolve_dtype
 from training.config import Dtype, TrainingConfig, TrainingError, parse_config
+from training.methods import METHODS
 from training.results import result as reporting
 from training.rows.data import read_rows
-from training.rows.encode import encode
 
 
 def configure(folder: Path, base: Path, **changes: Any) -> TrainingConfig:
@@ -36,7 +36,7 @@ def configure(folder: Path, base: Path, **changes: Any) -> TrainingConfig:
 def build(config: TrainingConfig, base: Path) -> Any:
     """The trainer that the configuration makes, with its rows to validate on."""
     tokenizer = load_tokenizer(base)
-    rows = encode(config, read_rows(config.train_file), tokenizer)
+    rows = METHODS[config.method].encode(config, read_rows(config.train_file), tokenizer)
     return build_trainer(config, base, tokenizer, train=rows, validation=rows)
 
 

@@ -11,9 +11,10 @@ import yaml
 
 from training.assemble import build_trainer, load_tokenizer
 from training.config import TrainingConfig, load_config
+from training.methods import METHODS
 from training.rows.curriculum import mean_one_weights
 from training.rows.data import DataError, TokenRow, read_rows
-from training.rows.encode import Encoded, encode
+from training.rows.encode import Encoded
 
 
 def row(answer: str, **extra: Any) -> dict[str, Any]:
@@ -47,7 +48,7 @@ def configure(folder: Path, base: Path, rows: list[dict[str, Any]]) -> TrainingC
 def build(folder: Path, base: Path, rows: list[dict[str, Any]]) -> tuple[Any, Encoded]:
     config = configure(folder, base, rows)
     tokenizer = load_tokenizer(base)
-    encoded = encode(config, read_rows(config.train_file), tokenizer)
+    encoded = METHODS[config.method].encode(config, read_rows(config.train_file), tokenizer)
     return build_trainer(config, base, tokenizer, train=encoded, validation=None), encoded
 
 

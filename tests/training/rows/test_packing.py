@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 from tests.fixtures_models import write_chat_rows
 from training.assemble import build_trainer, load_tokenizer
 from training.config import parse_config
+from training.methods import METHODS
 from training.rows.data import DataError, DataReport, read_rows
-from training.rows.encode import Encoded, encode, fill_bins, pack
+from training.rows.encode import Encoded, fill_bins, pack
 
 REPORT = DataReport(rows=2, tokens=4, trained_tokens=4, longest=2, cut=0, dropped=0)
 
@@ -59,7 +60,7 @@ def test_a_packed_batch_has_the_loss_of_its_rows_apart(tmp_path: Path, tiny_base
     for packing in (True, False):
         config = parse_config({**values, "packing": packing})
         tokenizer = load_tokenizer(tiny_base)
-        rows = encode(config, read_rows(config.train_file), tokenizer)
+        rows = METHODS[config.method].encode(config, read_rows(config.train_file), tokenizer)
         rows = pack(rows, max_length=128) if packing else rows
         trainer = build_trainer(config, tiny_base, tokenizer, train=rows, validation=None)
         assert trainer.args.packing is packing

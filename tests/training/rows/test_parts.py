@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 
 from training.assemble import build_trainer, load_tokenizer
 from training.config import TrainingConfig
+from training.methods import METHODS
 from training.rows.data import read_rows
-from training.rows.encode import encode, part_batch, part_bounds
+from training.rows.encode import part_batch, part_bounds
 
 ANSWERS = ["no", "blue " * 40, "yes", "red and green " * 20, "maybe", "a"]
 
@@ -77,7 +78,7 @@ def build(folder: Path, base: Path, **row: float) -> Any:
         }
     )
     tokenizer = load_tokenizer(base)
-    encoded = encode(config, read_rows(file), tokenizer)
+    encoded = METHODS[config.method].encode(config, read_rows(file), tokenizer)
     return build_trainer(config, base, tokenizer, train=encoded, validation=None)
 
 

@@ -12,8 +12,9 @@ from tests.fixtures_models import tiny_adapter, write_chat_rows
 from tests.fixtures_training import train_and_read, write_small_config
 from training.assemble import build_trainer, load_tokenizer
 from training.config import load_config
+from training.methods import METHODS
 from training.results.intervals import mean_loss, read_losses
-from training.rows.encode import by_length, encode, read_file
+from training.rows.encode import by_length
 
 GOOD, BAD = "Answer 1", "Answer 6"
 
@@ -77,7 +78,8 @@ def test_the_rows_of_a_batch_cost_what_trl_says_of_the_batch(
         changes |= {"train_file": rows, "validation_share": None}
     config = load_config(write_config(tmp_path, tiny_base, method, **changes))
     tokenizer = load_tokenizer(tiny_base)
-    watched = by_length(encode(config, read_file(config.method, config.train_file), tokenizer))
+    kind = METHODS[config.method]
+    watched = by_length(kind.encode(config, kind.read(config.train_file), tokenizer))
     trainer: Any = build_trainer(config, tiny_base, tokenizer, train=watched, validation=watched)
     generator = torch.Generator().manual_seed(1)
     for weights in trainer.model.parameters():
@@ -113,7 +115,8 @@ def test_rows_that_are_sorted_by_length_keep_their_groups(tmp_path: Path, tiny_b
     changes["train_file"] = write_rows(tmp_path / "chat.jsonl", rows)
     config = load_config(write_config(tmp_path, tiny_base, "sft", batch_size=2, **changes))
     tokenizer = load_tokenizer(tiny_base)
-    watched = by_length(encode(config, read_file(config.method, config.train_file), tokenizer))
+    kind = METHODS[config.method]
+    watched = by_length(kind.encode(config, kind.read(config.train_file), tokenizer))
     trainer: Any = build_trainer(config, tiny_base, tokenizer, train=watched, validation=watched)
     measured = trainer.measure_rows(0)
     # Each letter is a token, and the end is one more.

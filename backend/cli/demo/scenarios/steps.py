@@ -143,16 +143,19 @@ def describe_arms(session: Session, project_id: int, about: Mapping[str, str]) -
 
 def describe_arm(session: Session, model: ModelVersion, about: str) -> Arm:
     """One arm; a model that was not trained here has no rows."""
+    from backend.services.curation.formats import METHOD_ROWS
+    from backend.services.training.runs import planned_method
+
     found = _training_of(session, model)
     if found is None:
         return Arm(model.name, about, 0, 0, None, {})
     run, frozen = found
-    method = str(run.config.get("method", "sft"))
+    kind = METHOD_ROWS[planned_method(run)].kind
     by_kind: Mapping[str, int] = frozen.recipe["rows_by_kind"]
     return Arm(
         model=model.name,
         about=about,
-        rows=int(by_kind.get(method, 0)),
+        rows=int(by_kind.get(kind, 0)),
         reviews=int(frozen.recipe["n_reviews"]),
         seconds=float(run.result["seconds"]),
         facts={},
