@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
@@ -19,7 +18,7 @@ from backend.cli.common import (
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
-    from backend.services.review.reports.measured import Measured
+    from backend.schemas.review.reports import Measured
 
 Found = TypeVar("Found")
 QueueArgument = Annotated[str, typer.Argument(help="Queue.")]
@@ -37,10 +36,10 @@ def agreement(
 
     report = _of_queue(queue, project, lambda s, i: agreement_report(s, i, worst=worst))
     if json:
-        print_json(asdict(report))
+        print_json(report.model_dump())
         return
     rows = [
-        {"criterion": row.criterion, "metric": row.coefficient, **asdict(row.figure)}
+        {"criterion": row.criterion, "metric": row.coefficient, **row.figure.model_dump()}
         for row in report.coefficients
     ]
     columns = ["criterion", "metric", "value", "low", "high", "n", "error"]
@@ -64,7 +63,7 @@ def estimate(
 
     found = _of_queue(queue, project, lambda s, i: queue_estimates(s, i, metric=metric))
     if json:
-        print_json([asdict(row) for row in found])
+        print_json([row.model_dump() for row in found])
         return
     rows = [
         {
@@ -98,7 +97,7 @@ def watch(
 
     found = _of_queue(queue, project, lambda s, i: watch_queue(s, i, margin=margin, alpha=alpha))
     if json:
-        print_json([asdict(row) for row in found])
+        print_json([row.model_dump() for row in found])
     else:
         for row in found:
             rate = tell(row.figure)
@@ -118,7 +117,7 @@ def effects(queue: QueueArgument, project: ProjectOption = None, json: JsonOptio
 
     found = _of_queue(queue, project, queue_effects)
     if json:
-        print_json([asdict(row) for row in found])
+        print_json([row.model_dump() for row in found])
         return
     rows = [
         {"effect": e.name, "on": e.subject, "p": e.p, "n": e.figure.n, "finding": e.sentence}
@@ -135,7 +134,7 @@ def reviewers(
 
     found = _of_queue(queue, project, reviewer_quality)
     if json:
-        print_json([asdict(row) for row in found])
+        print_json([row.model_dump() for row in found])
         return
     rows = [
         {
@@ -171,6 +170,6 @@ def _of_queue(queue: str, project: str | None, ask: Callable[[Session, int], Fou
 
 
 def _print(title: str, rows: Sequence[Any]) -> None:
-    shown = [row if isinstance(row, dict) else asdict(row) for row in rows]
+    shown = [row if isinstance(row, dict) else row.model_dump() for row in rows]
     if shown:
         print_table(shown, columns=list(shown[0]), title=title)

@@ -179,12 +179,11 @@ def _rate(rate: Any, error: str | None) -> str:
 
 
 def _report(session: Session, queue: ReviewQueue) -> dict[str, Any]:
-    from dataclasses import asdict
 
     from backend.db import utc_now
     from backend.services.review.reports.progress import queue_report
 
-    return asdict(queue_report(session, queue.id, now=utc_now()))
+    return queue_report(session, queue.id, now=utc_now()).model_dump()
 
 
 def _standing(report: dict[str, Any]) -> str:

@@ -96,7 +96,12 @@ NothingReason = Literal["finished", "others_at_work", "share_reached", "paused",
 
 
 class QueueProgress(Shown):
-    """Reviews asked for, done, being worked on; `mine` are the asker's own."""
+    """Required reviews of a queue by state; `mine` are those that the asker submitted.
+
+    Reviewers who were asked further count in the total, and slots that went out do not. Lapsed
+    leases count as leased until somebody takes them; what is under revision is done. In a person's
+    own progress a known answer that they hold counts as leased, since nothing may set it apart.
+    """
 
     total: int
     done: int

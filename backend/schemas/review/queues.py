@@ -154,7 +154,12 @@ class ReviewQueueGiven(Given):
 
 
 class ReviewerProgress(Shown):
-    """One reviewer of a queue, by pseudonym: required reviews that stand, and all active time."""
+    """What one reviewer of a queue has done.
+
+    `submitted` and `skipped` are of the reviews that the queue asks for and that stand: known
+    answers, verdicts, late answers and those that were revised or withdrawn are not among them.
+    `active_seconds` is all the time that the person spent on the queue.
+    """
 
     pseudonym: str
     simulated: bool
@@ -209,7 +214,14 @@ class WinRate(Shown):
 
 
 class PreferencesShown(Shown):
-    """The votes on two models of a queue; `win_rate` is that of b, `error` why there is none."""
+    """The votes on two models of a queue; `win_rate` is that of b, `error` why there is none.
+
+    Attributes:
+        left_wins, right_wins: decided votes by the side on which the winner stood.
+        n_votes: all votes, undecided ones included.
+        n_identical: pairs that were not shown because both models wrote the same text.
+        n_simulated: votes that a script wrote.
+    """
 
     model_a_id: int
     model_b_id: int

@@ -15,7 +15,11 @@ from backend.schemas.common import Shown
 
 
 class Measured(Shown):
-    """A number with its interval and recipe, or in `error` the reason why there is none."""
+    """Value and interval with n and recipe, or in `error` the reason why there is none.
+
+    `unit` is in words, empty for shares and scores. A value without bounds has a note that says
+    why.
+    """
 
     value: float | None = None
     low: float | None = None
@@ -40,7 +44,8 @@ class DayShown(Shown):
 class ForecastShown(Shown):
     """When the queue will be done at the pace so far; `error` says why this cannot be said yet.
 
-    `earliest` and `latest` bound the finish with probability `level`.
+    `per_active_day` are reviews on a day on which anybody reviewed; `earliest` and `latest` bound
+    the finish with probability `level`; `minutes_left` are active minutes of what remains.
     """
 
     remaining: int
@@ -103,7 +108,7 @@ class AgreementShown(Shown):
 class RaterPairShown(Shown):
     """Two reviewers on the n items that both judged: share equal, and Cohen's kappa.
 
-    `signature` names the weights of kappa.
+    `note` says why there is no kappa, `signature` names its weights.
     """
 
     criterion: str
@@ -119,7 +124,10 @@ class RaterPairShown(Shown):
 
 
 class WorstItemShown(Shown):
-    """An item on which reviewers disagree, with what differs in words."""
+    """An item on which reviewers disagree, with what differs in words.
+
+    `disagreement` is 0 where all are alike and 1 where they are as far apart as can be.
+    """
 
     item_id: int
     position: int
@@ -150,7 +158,8 @@ class EstimateShown(Shown):
 
     `figure` is the prediction-powered one where scores narrow it, else `plain`; `metric` names the
     scores (of several, those chosen most often, each time on the other ratings), `correlation` is
-    theirs with the ratings. `option` is set for shares of a category.
+    theirs with the ratings. `option` is set for shares of a category. Of `n_items` outputs the
+    design took `n_drawn`; `n_reviewed` have a counted answer, of `n_reviews` in all.
     """
 
     criterion: str
@@ -186,8 +195,9 @@ class WatchShown(Shown):
         votes: those that stand, `cannot_judge` among them; `withdrawn` were cast and withdrawn
             since, which takes no decision back.
         planned: votes of the fixed plan; `saved` are those that a decided test need not gather.
-        more, more_low, more_high: further votes until decided, simulated; None is more than
-            `more_limit`.
+        decided_at: votes given when it was decided.
+        more, more_low, more_high: further votes until decided, median and 80% range of simulations;
+            None is more than `more_limit`.
     """
 
     model_a_id: int
@@ -229,8 +239,8 @@ class EffectShown(Shown):
 class ReviewerQualityShown(Shown):
     """One reviewer: work, time, agreement with others, known answers, and what is odd.
 
-    `agreement` is the share of the others' answers to the same questions that are equal;
-    `gold` the mean score on known answers.
+    `agreement` is the share of the others' answers to the same questions that are equal, by item;
+    `gold` the mean score on known answers that stand.
     """
 
     pseudonym: str

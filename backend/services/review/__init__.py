@@ -30,6 +30,7 @@ Everything here takes a session and flushes; the caller commits. A claim and a s
 short transaction.
 """
 
+from backend.schemas.review.queues import ReviewerProgress
 from backend.services.review.answer import Answer, Choice, SpanMark
 from backend.services.review.counted import counts, stands
 from backend.services.review.desk.claim import (
@@ -65,16 +66,9 @@ from backend.services.review.queues import (
     save_rubric,
 )
 from backend.services.review.reports.agreement import CriterionAgreement, queue_agreement
-from backend.services.review.reports.progress import (
-    QueueProgress,
-    ReviewerProgress,
-    queue_progress,
-    reviewer_progress,
-)
+from backend.services.review.reports.progress import queue_progress, reviewer_progress
 from backend.services.review.reports.votes import (
-    PairSummary,
     Vote,
-    WinRate,
     models_of_queue,
     preference_summary,
     queue_votes,
@@ -91,10 +85,8 @@ __all__ = [
     "ItemView",
     "Nothing",
     "Opening",
-    "PairSummary",
     "PastReview",
     "QueuePlan",
-    "QueueProgress",
     "QueueRules",
     "Reason",
     "ReviewerProgress",
@@ -103,7 +95,6 @@ __all__ = [
     "SpanMark",
     "Submitted",
     "Vote",
-    "WinRate",
     "add_reviewers",
     "claim_adjudication",
     "claim_next",

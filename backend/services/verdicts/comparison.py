@@ -23,11 +23,12 @@ from sqlalchemy.orm import Session
 
 from backend.errors import CannotCompute, InvalidInput, NotFound, StropError
 from backend.schemas.projects import Manifest, ManifestLine
+from backend.schemas.review.reports import WatchShown
 from backend.services import review
 from backend.services.metric_specs import WIN_RATE
 from backend.services.models.cards import write_card
 from backend.services.projects import manifest_of
-from backend.services.review.reports.ab import Watch, watch_queue
+from backend.services.review.reports.ab import watch_queue
 from backend.services.runs import scoring
 from backend.services.verdicts.verdict import (
     Evidence,
@@ -259,7 +260,7 @@ def _vote_evidence(
 UNTOLD = "how many more votes would settle it cannot be told yet"
 
 
-def _watched_evidence(watch: Watch, candidate: ModelVersion) -> Evidence:
+def _watched_evidence(watch: WatchShown, candidate: ModelVersion) -> Evidence:
     """The rate of the candidate; a watch gives that of its second model. n counts groups."""
     found = watch.figure
     if found.value is None or found.low is None or found.high is None:
@@ -280,7 +281,7 @@ def _watched_evidence(watch: Watch, candidate: ModelVersion) -> Evidence:
     )
 
 
-def _vote_forecast(watch: Watch) -> str:
+def _vote_forecast(watch: WatchShown) -> str:
     """How many more votes would settle it, by simulation of votes that go on as so far."""
     if watch.more is None:
         return f"more than {watch.more_limit} votes would be needed at the present rate (simulated)"

@@ -56,8 +56,7 @@ def _kind(kind: str) -> shapes.QueueKindName:
 
 
 def _progress(session: Session, queue_id: int, user_id: int) -> shapes.QueueProgress:
-    found = review.queue_progress(session, queue_id, user_id=user_id)
-    return shapes.QueueProgress.model_validate(found)
+    return review.queue_progress(session, queue_id, user_id=user_id)
 
 
 @router.get("/my/review-queues/{queue_id}/reviews")

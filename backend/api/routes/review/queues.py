@@ -14,6 +14,8 @@ from backend.schemas.common import Page
 from backend.schemas.review import desk as desk_shapes
 from backend.schemas.review import queues as designs
 from backend.schemas.review import queues as shapes
+from backend.schemas.review.desk import QueueProgress
+from backend.schemas.review.queues import ReviewerProgress
 from backend.services import overview, review
 from backend.services.accounts.access import require_in_project
 from backend.services.accounts.users import find_member
@@ -23,12 +25,7 @@ from backend.services.review.opening.checks import default_reviewers, opening_de
 from backend.services.review.opening.design import Allocation, DesignKind, SamplingDesign, Target
 from backend.services.review.opening.plan import drawn_examples, warnings_of
 from backend.services.review.opening.store import check_rules
-from backend.services.review.reports.progress import (
-    QueueProgress,
-    ReviewerProgress,
-    progress_of_queues,
-    reviewers_of_queues,
-)
+from backend.services.review.reports.progress import progress_of_queues, reviewers_of_queues
 from backend.services.review.rules import rules_from
 from backend.services.review.waiting import queue_waits_for
 from backend.tables.review import QueueKind, Review, ReviewQueue
@@ -64,8 +61,8 @@ def _shown(
         closed=queue.closed_at is not None,
         finished_at=queue.finished_at,
         created_at=queue.created_at,
-        progress=desk_shapes.QueueProgress.model_validate(progress),
-        reviewers=[shapes.ReviewerProgress.model_validate(person) for person in people],
+        progress=progress,
+        reviewers=list(people),
     )
 
 
@@ -194,8 +191,7 @@ def close_queue(queue_id: int, session: SessionDep, now: NowDep) -> shapes.Revie
 @router.get("/review-queues/{queue_id}/preferences")
 def show_preferences(queue_id: int, session: SessionDep) -> list[shapes.PreferencesShown]:
     """The votes of a queue of blind pairs, for each two of its models."""
-    found = review.preference_summary(session, queue_id)
-    return [shapes.PreferencesShown.model_validate(pair) for pair in found]
+    return review.preference_summary(session, queue_id)
 
 
 @router.get("/review-queues/{queue_id}/reviews")

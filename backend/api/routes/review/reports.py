@@ -29,7 +29,7 @@ AlphaParameter = Annotated[float, Query(gt=0, lt=1, description="Chance of ever 
 @router.get("/review-queues/{queue_id}/report")
 def show_report(queue_id: int, session: SessionDep, now: NowDep) -> shapes.QueueReportShown:
     """Progress with a forecast, minutes and cost per verdict."""
-    return shapes.QueueReportShown.model_validate(queue_report(session, queue_id, now=now))
+    return queue_report(session, queue_id, now=now)
 
 
 @router.get("/review-queues/{queue_id}/agreement")
@@ -37,8 +37,7 @@ def show_agreement(
     queue_id: int, session: SessionDep, worst: WorstParameter = 20
 ) -> shapes.AgreementReportShown:
     """How far reviewers agree: by criterion, two by two, and on which items least."""
-    found = agreement_report(session, queue_id, worst=worst)
-    return shapes.AgreementReportShown.model_validate(found)
+    return agreement_report(session, queue_id, worst=worst)
 
 
 @router.get("/review-queues/{queue_id}/estimates")
@@ -46,8 +45,7 @@ def show_estimates(
     queue_id: int, session: SessionDep, metric: MetricParameter = None
 ) -> list[shapes.EstimateShown]:
     """Every criterion of every model for all outputs of the run, weighted by the design."""
-    found = queue_estimates(session, queue_id, metric=metric)
-    return [shapes.EstimateShown.model_validate(row) for row in found]
+    return queue_estimates(session, queue_id, metric=metric)
 
 
 @router.get("/review-queues/{queue_id}/watch")
@@ -58,18 +56,16 @@ def show_watch(
     alpha: AlphaParameter = 0.05,
 ) -> list[shapes.WatchShown]:
     """The A/B of each two models, which may be looked at and stopped at any time."""
-    found = watch_queue(session, queue_id, margin=margin, alpha=alpha)
-    return [shapes.WatchShown.model_validate(row) for row in found]
+    return watch_queue(session, queue_id, margin=margin, alpha=alpha)
 
 
 @router.get("/review-queues/{queue_id}/effects")
 def show_effects(queue_id: int, session: SessionDep) -> list[shapes.EffectShown]:
     """Side, length and order effects, and the fatigue check."""
-    return [shapes.EffectShown.model_validate(row) for row in queue_effects(session, queue_id)]
+    return queue_effects(session, queue_id)
 
 
 @router.get("/review-queues/{queue_id}/reviewers")
 def show_reviewers(queue_id: int, session: SessionDep) -> list[shapes.ReviewerQualityShown]:
     """Every reviewer's work, time, agreement and warnings, by pseudonym."""
-    found = reviewer_quality(session, queue_id)
-    return [shapes.ReviewerQualityShown.model_validate(row) for row in found]
+    return reviewer_quality(session, queue_id)

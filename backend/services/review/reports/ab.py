@@ -28,10 +28,11 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session, aliased
 
 from backend.errors import CannotCompute, InvalidInput, NotFound
+from backend.schemas.review.reports import Measured, WatchPoint, WatchShown
 from backend.services.metric_specs import MetricSpec
 from backend.services.review.opening.design import ANCHOR
 from backend.services.review.queues import get_queue
-from backend.services.review.reports.measured import Measured, unknown
+from backend.services.review.reports.measured import unknown
 from backend.services.review.reports.votes import (
     Vote,
     cast_votes,
@@ -143,52 +144,6 @@ ROUNDING = 1e-6
 
 
 @dataclass(frozen=True, slots=True)
-class WatchPoint:
-    """The state after so many votes."""
-
-    votes: int
-    value: float
-    low: float
-    high: float
-
-
-@dataclass(frozen=True, slots=True)
-class Watch:
-    """The A/B of two models; the rate is that of b.
-
-    Attributes:
-        decision: whether b's rate is above 1/2 + margin, below it, or not decided yet.
-        votes: those that stand; cannot_judge: of these, what judges nothing.
-        planned: votes of the fixed plan (required reviews of the pairs).
-        withdrawn: votes that were cast and withdrawn since.
-        decided_at: votes given when it was decided; saved: what the plan asks for beyond them.
-        more, more_low, more_high: further votes until decided if votes go on as so far: median
-            and 80% range of simulations; None is more than `more_limit`.
-    """
-
-    model_a_id: int
-    model_b_id: int
-    model_a: str
-    model_b: str
-    margin: float
-    figure: Measured
-    decision: Decided
-    sentence: str
-    votes: int
-    cannot_judge: int
-    withdrawn: int
-    planned: int
-    decided_at: int | None
-    saved: int | None
-    more: int | None
-    more_low: int | None
-    more_high: int | None
-    more_limit: int | None
-    n_simulated: int
-    series: tuple[WatchPoint, ...]
-
-
-@dataclass(frozen=True, slots=True)
 class _Watched:
     """A pair of equal chance: its models, its cluster, and the reviews asked for."""
 
@@ -206,7 +161,7 @@ class _State:
     low: float
     high: float
     signature: str
-    series: tuple[WatchPoint, ...]
+    series: list[WatchPoint]
 
 
 def watch_queue(
@@ -217,7 +172,7 @@ def watch_queue(
     alpha: float = 0.05,
     slice: Mapping[str, str] | None = None,
     seed: int = 0,
-) -> list[Watch]:
+) -> list[WatchShown]:
     """The state of the A/B of each two models of a queue.
 
     Args:
@@ -316,7 +271,7 @@ def _watch(
     seed: int,
     plan: Mapping[str, int] | None = None,
     standing: Sequence[Vote] | None = None,
-) -> Watch:
+) -> WatchShown:
     """The state of one A/B.
 
     Args:
@@ -344,7 +299,7 @@ def _watch(
     saved = None if decided_at is None else max(0, planned - decided_at)
     withdrawn = sum(vote.withdrawn_at is not None for vote in votes)
     verdict = _verdict(a.label, b.label, margin, decision)
-    return Watch(
+    return WatchShown(
         model_a_id=a.id,
         model_b_id=b.id,
         model_a=a.label,
@@ -363,7 +318,7 @@ def _watch(
         saved=saved,
         **_more(forecast),
         n_simulated=sum(vote.simulated for vote in stands),
-        series=() if state is None else state.series,
+        series=[] if state is None else state.series,
     )
 
 
@@ -394,7 +349,7 @@ def _judge(
     sequence = sequence_as_seen(votes, b_id, alpha=alpha, plan=plan)
     stop = decide(sequence, threshold=threshold)
     points = [
-        WatchPoint(n, float(mean), float(low), float(high))
+        WatchPoint(votes=n, value=float(mean), low=float(low), high=float(high))
         for n, (mean, low, high) in enumerate(
             zip(sequence.mean, sequence.low, sequence.high, strict=True), start=1
         )
@@ -407,7 +362,7 @@ def _judge(
         low=points[-1].low,
         high=points[-1].high,
         signature=f"win_rate|ties:half|{sequence.signature}",
-        series=tuple(_thinned(points)),
+        series=_thinned(points),
     )
 
 
@@ -435,9 +390,9 @@ def _figure(votes: Sequence[Vote], b_id: int, state: _State | None, alpha: float
     value = fmean(fmean(of_cluster) for of_cluster in points)
     outside = not state.low - ROUNDING <= value <= state.high + ROUNDING
     return Measured(
-        value,
-        state.low,
-        state.high,
+        value=value,
+        low=state.low,
+        high=state.high,
         n=len(points),
         level=1 - alpha,
         rough=outside,

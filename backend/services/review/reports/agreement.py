@@ -14,11 +14,18 @@ from sqlalchemy import ColumnElement, select
 from sqlalchemy.orm import Session
 
 from backend.rubrics import Criterion
+from backend.schemas.review.reports import (
+    AgreementNoteShown,
+    AgreementReportShown,
+    AgreementShown,
+    RaterPairShown,
+    WorstItemShown,
+)
 from backend.services.review.counted import counts
 from backend.services.review.quality.adjudication import answers_of, compare_answers
 from backend.services.review.queues import get_queue, rubric_of
 from backend.services.review.reports.effects import cluster_name
-from backend.services.review.reports.measured import Measured, of_figure, unknown
+from backend.services.review.reports.measured import of_figure, unknown
 from backend.tables.accounts import User
 from backend.tables.datasets import Example
 from backend.tables.review import (
@@ -175,83 +182,29 @@ TENTATIVE = 0.667  # Krippendorff 2004, p. 241: below it, no conclusion
 SKEWED = 0.8
 
 
-@dataclass(frozen=True, slots=True)
-class Coefficient:
-    """One coefficient on one criterion."""
-
-    criterion: str
-    coefficient: str
-    figure: Measured
-
-
-@dataclass(frozen=True, slots=True)
-class RaterPair:
-    """Two reviewers on the n items that both judged; `note` says why there is no kappa.
-
-    `signature` names the weights of kappa.
-    """
-
-    criterion: str
-    first: str
-    second: str
-    n: int
-    percent: float | None
-    kappa: float | None
-    kappa_low: float | None
-    kappa_high: float | None
-    note: str
-    signature: str
-
-
-@dataclass(frozen=True, slots=True)
-class WorstItem:
-    """An item whose reviewers are far apart: 0 all alike, 1 as far as can be."""
-
-    item_id: int
-    position: int
-    disagreement: float
-    reason: str
-    n_reviews: int
-    adjudicated: bool
-
-
-@dataclass(frozen=True, slots=True)
-class AgreementNote:
-    """What has to be known beside a low alpha on one criterion, in sentences."""
-
-    criterion: str
-    sentence: str
-
-
-@dataclass(frozen=True, slots=True)
-class AgreementReport:
-    """How far reviewers agree: by criterion, two by two, and where least."""
-
-    coefficients: tuple[Coefficient, ...]
-    notes: tuple[AgreementNote, ...]
-    raters: tuple[RaterPair, ...]
-    worst: tuple[WorstItem, ...]
-
-
-def agreement_report(session: Session, queue_id: int, *, worst: int = 20) -> AgreementReport:
+def agreement_report(session: Session, queue_id: int, *, worst: int = 20) -> AgreementReportShown:
     """Agreement on a queue; `worst` is how many items to list, those that agree left out."""
     said = what_was_said(session, get_queue(session, queue_id))
-    coefficients = tuple(_coefficient(row) for row in queue_agreement(session, queue_id))
+    coefficients = [_coefficient(row) for row in queue_agreement(session, queue_id)]
     notes = ((name, _note(name, given, coefficients)) for name, given in said.items())
-    return AgreementReport(
+    return AgreementReportShown(
         coefficients=coefficients,
-        notes=tuple(AgreementNote(name, sentence) for name, sentence in notes if sentence),
-        raters=tuple(pair for name, given in said.items() for pair in _pairs(name, given)),
-        worst=tuple(worst_items(session, queue_id, limit=worst)),
+        notes=[
+            AgreementNoteShown(criterion=name, sentence=sentence)
+            for name, sentence in notes
+            if sentence
+        ],
+        raters=[pair for name, given in said.items() for pair in _pairs(name, given)],
+        worst=worst_items(session, queue_id, limit=worst),
     )
 
 
-def _coefficient(row: CriterionAgreement) -> Coefficient:
+def _coefficient(row: CriterionAgreement) -> AgreementShown:
     figure = unknown(row.error or "") if row.figure is None else of_figure(row.figure)
-    return Coefficient(row.criterion, row.coefficient, figure)
+    return AgreementShown(criterion=row.criterion, coefficient=row.coefficient, figure=figure)
 
 
-def _note(criterion: str, said: Said, coefficients: Sequence[Coefficient]) -> str:
+def _note(criterion: str, said: Said, coefficients: Sequence[AgreementShown]) -> str:
     """Why a low alpha need not mean unreliable answers; empty where there is nothing to explain.
 
     Chance agreement is so high where nearly everybody says the same that little is left to agree
@@ -280,7 +233,7 @@ def _note(criterion: str, said: Said, coefficients: Sequence[Coefficient]) -> st
     return " ".join(sentences)
 
 
-def _pairs(criterion: str, said: Said) -> list[RaterPair]:
+def _pairs(criterion: str, said: Said) -> list[RaterPairShown]:
     from evaluators.errors import EvaluatorError
     from evaluators.statistics.raters import pairwise_table
 
@@ -288,10 +241,10 @@ def _pairs(criterion: str, said: Said) -> list[RaterPair]:
         rows = pairwise_table(said.table(), scale=said.scale)
     except EvaluatorError:  # no answers yet: the coefficients say so
         return []
-    return [RaterPair(criterion, **asdict(row)) for row in rows]
+    return [RaterPairShown(criterion=criterion, **asdict(row)) for row in rows]
 
 
-def worst_items(session: Session, queue_id: int, *, limit: int) -> list[WorstItem]:
+def worst_items(session: Session, queue_id: int, *, limit: int) -> list[WorstItemShown]:
     """Items on which counted reviews differ, the farthest apart first."""
     query = (
         select(Review.id, ReviewItem.id, ReviewItem.position)
@@ -318,13 +271,13 @@ def worst_items(session: Session, queue_id: int, *, limit: int) -> list[WorstIte
     for item_id, ids in shared.items():
         apart = compare_answers(rubric, [answers[review_id] for review_id in ids])
         if apart is not None and apart.value > 0:
-            row = WorstItem(
-                item_id,
-                positions[item_id],
-                apart.value,
-                apart.reason,
-                len(ids),
-                item_id in adjudicated,
+            row = WorstItemShown(
+                item_id=item_id,
+                position=positions[item_id],
+                disagreement=apart.value,
+                reason=apart.reason,
+                n_reviews=len(ids),
+                adjudicated=item_id in adjudicated,
             )
             found.append(row)
     return sorted(found, key=lambda row: (-row.disagreement, row.position))[:limit]

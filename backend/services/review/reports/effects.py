@@ -20,9 +20,10 @@ from sqlalchemy import and_, case, func, select
 from sqlalchemy.orm import Session, aliased
 
 from backend.errors import CannotCompute
+from backend.schemas.review.reports import EffectShown, Measured
 from backend.services.review.counted import counts, stands
 from backend.services.review.queues import get_queue, rubric_of
-from backend.services.review.reports.measured import Measured, unknown
+from backend.services.review.reports.measured import unknown
 from backend.services.review.reports.slopes import Slope, slope_within
 from backend.services.review.reports.votes import Vote, queue_votes
 from backend.tables.accounts import User
@@ -289,22 +290,11 @@ EffectName = Literal["side", "length", "order", "fatigue"]
 LEVEL_OF_NOTICE = 0.05
 
 
-@dataclass(frozen=True, slots=True)
-class Effect:
-    """One effect on one subject; `figure.error` says why there is none."""
-
-    name: EffectName
-    subject: str
-    figure: Measured
-    p: float | None
-    sentence: str
-
-
-def queue_effects(session: Session, queue_id: int) -> list[Effect]:
+def queue_effects(session: Session, queue_id: int) -> list[EffectShown]:
     """All effects that can be looked for in a queue of its kind."""
     queue = get_queue(session, queue_id)
     placed = place_in_sittings(finished_rows(session, queue_id))
-    found: list[Effect] = []
+    found: list[EffectShown] = []
     if queue.kind == QueueKind.PAIR:
         votes = queue_votes(session, queue_id)
         found += [_side(votes), _length(session, votes), *_vote_order(placed, votes)]
@@ -312,7 +302,7 @@ def queue_effects(session: Session, queue_id: int) -> list[Effect]:
     return [*found, _speed(placed), _gold_accuracy(session, queue_id, placed)]
 
 
-def _side(votes: Sequence[Vote]) -> Effect:
+def _side(votes: Sequence[Vote]) -> EffectShown:
     try:
         found = side_effect(votes)
     except CannotCompute as error:
@@ -320,20 +310,22 @@ def _side(votes: Sequence[Vote]) -> Effect:
     sentence = f"The left answer was preferred on {found.value:.0%} of {found.n} pairs: " + (
         "more than chance explains." if found.low > 0.5 or found.high < 0.5 else "as by chance."
     )
-    measured = Measured(found.value, found.low, found.high, n=found.n, signature=found.signature)
-    return Effect("side", "left", measured, found.p, sentence)
+    measured = Measured(
+        value=found.value, low=found.low, high=found.high, n=found.n, signature=found.signature
+    )
+    return EffectShown(name="side", subject="left", figure=measured, p=found.p, sentence=sentence)
 
 
-def _length(session: Session, votes: Sequence[Vote]) -> Effect:
+def _length(session: Session, votes: Sequence[Vote]) -> EffectShown:
     try:
         found = length_effect(session, votes)
     except CannotCompute as error:
         return _none("length", "longer answer", str(error))
     ratio = math.exp(found.value)
     measured = Measured(
-        ratio,
-        math.exp(found.low),
-        math.exp(found.high),
+        value=ratio,
+        low=math.exp(found.low),
+        high=math.exp(found.high),
         n=found.n,
         unit=f"odds ratio per {found.spread:.0f} characters",
         signature=found.signature,
@@ -346,10 +338,12 @@ def _length(session: Session, votes: Sequence[Vote]) -> Effect:
         if found.p < LEVEL_OF_NOTICE
         else (", which chance alone would explain.")
     )
-    return Effect("length", "longer answer", measured, found.p, told + rest)
+    return EffectShown(
+        name="length", subject="longer answer", figure=measured, p=found.p, sentence=told + rest
+    )
 
 
-def _vote_order(placed: Sequence[Placed], votes: Sequence[Vote]) -> list[Effect]:
+def _vote_order(placed: Sequence[Placed], votes: Sequence[Vote]) -> list[EffectShown]:
     by_review = {vote.review_id: vote for vote in votes}
     sides = {i: float(v.winner_left) for i, v in by_review.items() if v.winner_left is not None}
     undecided = {i: float(v.winner_left is None) for i, v in by_review.items()}
@@ -359,7 +353,9 @@ def _vote_order(placed: Sequence[Placed], votes: Sequence[Vote]) -> list[Effect]
     ]
 
 
-def _rating_order(session: Session, queue: ReviewQueue, placed: Sequence[Placed]) -> list[Effect]:
+def _rating_order(
+    session: Session, queue: ReviewQueue, placed: Sequence[Placed]
+) -> list[EffectShown]:
     """Items come in random order, so that a drift of ratings is of the people, not of the items."""
     query = (
         select(Rating.review_id, Rating.criterion, Rating.number)
@@ -374,7 +370,7 @@ def _rating_order(session: Session, queue: ReviewQueue, placed: Sequence[Placed]
     return [_drift("order", name, "ratings", placed, by_criterion[name], _units) for name in names]
 
 
-def _speed(placed: Sequence[Placed]) -> Effect:
+def _speed(placed: Sequence[Placed]) -> EffectShown:
     seconds = {
         p.row.review_id: math.log(p.row.active_seconds)
         for p in placed
@@ -383,7 +379,7 @@ def _speed(placed: Sequence[Placed]) -> Effect:
     return _drift("fatigue", "time per review", "timed reviews", placed, seconds, _percent)
 
 
-def _gold_accuracy(session: Session, queue_id: int, placed: Sequence[Placed]) -> Effect:
+def _gold_accuracy(session: Session, queue_id: int, placed: Sequence[Placed]) -> EffectShown:
     query = (
         select(GoldResult.review_id, GoldResult.score)
         .join(GoldAnswer, GoldAnswer.id == GoldResult.gold_id)
@@ -419,7 +415,7 @@ def _drift(
     placed: Sequence[Placed],
     values: dict[int, float],
     wording: Wording,
-) -> Effect:
+) -> EffectShown:
     used = [p for p in placed if p.row.review_id in values]
     try:
         slope = slope_within(
@@ -432,7 +428,13 @@ def _drift(
         return _none(name, subject, str(error))
     value, low, high, unit = wording(slope)
     measured = Measured(
-        value, low, high, n=slope.n, unit=unit, rough=slope.n < 50, signature=slope.signature
+        value=value,
+        low=low,
+        high=high,
+        n=slope.n,
+        unit=unit,
+        rough=slope.n < 50,
+        signature=slope.signature,
     )
     if slope.p >= LEVEL_OF_NOTICE:
         sentence = f"No drift of {subject} within sittings is seen in {slope.n} {what}."
@@ -441,8 +443,8 @@ def _drift(
         sentence = f"Within sittings {subject} {way} by {abs(value):.3g} {unit}."
     if any(p.row.simulated for p in used):
         sentence += " Simulated reviews are in it."
-    return Effect(name, subject, measured, slope.p, sentence)
+    return EffectShown(name=name, subject=subject, figure=measured, p=slope.p, sentence=sentence)
 
 
-def _none(name: EffectName, subject: str, reason: str) -> Effect:
-    return Effect(name, subject, unknown(reason), None, reason)
+def _none(name: EffectName, subject: str, reason: str) -> EffectShown:
+    return EffectShown(name=name, subject=subject, figure=unknown(reason), p=None, sentence=reason)

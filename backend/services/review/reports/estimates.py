@@ -25,14 +25,12 @@ from backend.rubrics import (
     CheckedAnswer,
 )
 from backend.rubrics.scales import Outcome
+from backend.schemas.review.reports import EstimateShown, Measured
 from backend.services.metric_specs import metric_specs
 from backend.services.review.counted import counts
 from backend.services.review.queues import get_queue, rubric_of
 from backend.services.review.reports.effects import cluster_name
-from backend.services.review.reports.measured import (
-    Measured,
-    unknown,
-)
+from backend.services.review.reports.measured import unknown
 from backend.tables.datasets import Example
 from backend.tables.models import ModelVersion
 from backend.tables.review import Purpose, QueueKind, Rating, Review, ReviewItem, ReviewQueue
@@ -194,36 +192,9 @@ def _scores(
 PAIR = "the pair"
 
 
-@dataclass(frozen=True, slots=True)
-class CriterionEstimate:
-    """One criterion (or one option of it) of one model, for all of its outputs in the run.
-
-    Attributes:
-        figure: the estimate to go by; `plain` is that of the reviews alone.
-        method: "ppi++" where the scores of `metric` narrow it, else "plain".
-        n_items: outputs that the figure speaks of; n_drawn: those that the design took;
-            n_reviewed: those with a counted answer; n_reviews: the answers.
-    """
-
-    criterion: str
-    option: str | None
-    model_version_id: int | None
-    model: str
-    figure: Measured
-    plain: Measured
-    method: str
-    metric: str | None
-    correlation: float | None
-    n_items: int
-    n_drawn: int
-    n_reviewed: int
-    n_reviews: int
-    n_simulated: int
-
-
 def queue_estimates(
     session: Session, queue_id: int, *, metric: str | None = None
-) -> list[CriterionEstimate]:
+) -> list[EstimateShown]:
     """Every criterion of every model of a queue.
 
     Args:
@@ -245,13 +216,13 @@ def queue_estimates(
 
 def _estimate(
     population: Population, criterion: str, outcome: Outcome, queue: ReviewQueue
-) -> CriterionEstimate:
+) -> EstimateShown:
     given = population.answers.get(criterion, {})
     here = {output.id: given[output.id] for output in population.outputs if output.id in given}
     ratings = {i: fmean(outcome.read(a.answer) for a in answers) for i, answers in here.items()}
     found = _figures(population, ratings, outcome, criterion, queue)
     model = population.model
-    return CriterionEstimate(
+    return EstimateShown(
         criterion=criterion,
         option=outcome.option,
         model_version_id=None if model is None else model.id,
@@ -309,9 +280,9 @@ def _figures(
     def measured(value: float, low: float | None, high: float | None, note: str) -> Measured:
         kept = min(max(value, 0.0), 1.0) if outcome.is_rate else value
         return Measured(
-            kept,
-            low,
-            high,
+            value=kept,
+            low=low,
+            high=high,
             n=found.n,
             level=found.level,
             rough=found.rough,

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
+
+from backend.schemas.review.reports import Measured
 
 if TYPE_CHECKING:
     from evaluators.statistics.intervals import Interval
@@ -15,32 +16,14 @@ LEAST = 3
 RESAMPLES = 1000
 
 
-@dataclass(frozen=True, slots=True)
-class Measured:
-    """Value and interval with n, or `error`; `unit` in words, empty for shares and scores.
-
-    A value without bounds has a note that says why.
-    """
-
-    value: float | None = None
-    low: float | None = None
-    high: float | None = None
-    n: int = 0
-    level: float = LEVEL
-    unit: str = ""
-    rough: bool = False
-    note: str = ""
-    signature: str | None = None
-    error: str | None = None
-
-
 def scaled(measured: Measured, factor: float, *, unit: str) -> Measured:
     """The same in another unit, for a factor above 0."""
     value, low, high = (
         None if number is None else number * factor
         for number in (measured.value, measured.low, measured.high)
     )
-    return replace(measured, value=value, low=low, high=high, unit=unit)
+    changed = {"value": value, "low": low, "high": high, "unit": unit}
+    return measured.model_copy(update=changed)
 
 
 def unknown(reason: str, *, n: int = 0, unit: str = "") -> Measured:

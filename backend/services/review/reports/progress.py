@@ -13,55 +13,32 @@ from __future__ import annotations
 import math
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
+from functools import partial
 from typing import Any
 
 from sqlalchemy import ColumnElement, Row, and_, bindparam, case, func, select
 from sqlalchemy.orm import Session
 
 from backend.errors import NotFound
+from backend.schemas.review.desk import QueueProgress
+from backend.schemas.review.queues import ReviewerProgress
+from backend.schemas.review.reports import (
+    CriterionTimeShown,
+    DayShown,
+    ForecastShown,
+    Measured,
+    QueueReportShown,
+    TimeShown,
+)
 from backend.services.review.counted import counts, measures
 from backend.services.review.queues import get_queue
 from backend.services.review.reports.effects import ReviewRow, finished_rows
-from backend.services.review.reports.measured import Measured, mean_of, scaled, unknown
+from backend.services.review.reports.measured import mean_of, scaled, unknown
 from backend.services.review.rules import QueueRules, rules_from
 from backend.services.review.statements import MEMBERS, QUEUES, SLOTS, in_state
 from backend.tables.accounts import User
 from backend.tables.review import Purpose, QueueMember, Review, ReviewItem, ReviewState, SlotState
-
-
-@dataclass(frozen=True, slots=True)
-class QueueProgress:
-    """Required reviews of a queue by state; `mine` are those that one person submitted.
-
-    Reviewers who were asked further count in the total, and slots that went out do not. Lapsed
-    leases count as leased until somebody takes them; what is under revision is done. In a person's
-    own progress a gold item that they hold counts as leased, since nothing may set it apart.
-    """
-
-    total: int
-    done: int
-    leased: int
-    open: int
-    mine: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class ReviewerProgress:
-    """What one reviewer of a queue has done.
-
-    `submitted` and `skipped` are of the reviews that the queue asks for and that stand: known
-    answers, verdicts, late answers and those that were revised or withdrawn are not among them.
-    `active_seconds` is all the time that the person spent on the queue.
-    """
-
-    user_id: int
-    pseudonym: str
-    simulated: bool
-    submitted: int
-    skipped: int
-    active_seconds: float
 
 
 def _done(*conditions: ColumnElement[bool]) -> Any:
@@ -124,7 +101,9 @@ def _as_progress(row: Row[*tuple[Any, ...]]) -> QueueProgress:
     total = int(design["n_slots"]) + int(design.get("n_extra", 0)) - int(design.get("n_out", 0))
     waiting = total - row.done
     leased = min(row.leased + row.gold_in_hand, waiting)
-    return QueueProgress(total, row.done, leased, waiting - leased, row.mine)
+    return QueueProgress(
+        total=total, done=row.done, leased=leased, open=waiting - leased, mine=row.mine
+    )
 
 
 def reviewer_progress(session: Session, queue_id: int) -> list[ReviewerProgress]:
@@ -170,9 +149,15 @@ def reviewers_of_queues(
     )
     found: dict[int, list[ReviewerProgress]] = {queue_id: [] for queue_id in queue_ids}
     for queue_id, user, done, left, seconds in rows:
-        name, simulated = user.pseudonym, user.simulated
-        did = int(done or 0), int(left or 0), seconds or 0.0
-        found[queue_id].append(ReviewerProgress(user.id, name, simulated, *did))
+        found[queue_id].append(
+            ReviewerProgress(
+                pseudonym=user.pseudonym,
+                simulated=user.simulated,
+                submitted=int(done or 0),
+                skipped=int(left or 0),
+                active_seconds=seconds or 0.0,
+            )
+        )
     return found
 
 
@@ -183,28 +168,6 @@ DRAWS = 1000
 LONGEST_DAYS = 3650
 
 
-@dataclass(frozen=True, slots=True)
-class Forecast:
-    """The finish of a queue; `error` says why it cannot be said yet.
-
-    Attributes:
-        per_active_day: reviews on a day on which anybody reviewed.
-        earliest, latest: bounds of the finish with probability `level`.
-        minutes_left: active minutes that the remaining reviews will take.
-    """
-
-    remaining: int
-    active_days: int
-    per_active_day: Measured
-    finish_on: date | None
-    earliest: date | None
-    latest: date | None
-    level: float
-    minutes_left: Measured
-    sentence: str
-    error: str | None = None
-
-
 def forecast_finish(
     per_day: Mapping[date, int],
     remaining: int,
@@ -212,24 +175,30 @@ def forecast_finish(
     today: date,
     minutes_per_review: Measured,
     seed: int = 0,
-) -> Forecast:
+) -> ForecastShown:
     """Days like those so far, idle ones included, are drawn until nothing remains.
 
     The days run from the first review to today; today counts only when it has reviews, since it is
     not over. Fewer than LEAST_DAYS active days or LEAST_REVIEWS reviews are no ground to go by.
     """
     active = [n for n in per_day.values() if n > 0]
-    pace = _pace(active)
-    left = _minutes_left(minutes_per_review, remaining)
+    told = partial(
+        ForecastShown,
+        remaining=remaining,
+        active_days=len(active),
+        per_active_day=_pace(active),
+        level=LEVEL,
+        minutes_left=_minutes_left(minutes_per_review, remaining),
+    )
     if remaining == 0:
         done = "Every required review is done."
-        return Forecast(0, len(active), pace, None, None, None, LEVEL, left, done)
+        return told(sentence=done)
     if len(active) < LEAST_DAYS or sum(active) < LEAST_REVIEWS:
         reason = (
             f"Cannot say yet: {sum(active)} reviews on {_days(len(active))}; it takes "
             f"{LEAST_REVIEWS} reviews on {LEAST_DAYS} days."
         )
-        return Forecast(remaining, len(active), pace, None, None, None, LEVEL, left, reason, reason)
+        return told(sentence=reason, error=reason)
     early, middle, late = (
         today + timedelta(days=days)
         for days in _days_needed(_every_day(per_day, today), remaining, seed)
@@ -238,7 +207,7 @@ def forecast_finish(
         f"{remaining} reviews remain; at {sum(active) / len(active):.0f} a day of work they are "
         f"done about {middle} ({LEVEL:.0%} range {early} to {late})."
     )
-    return Forecast(remaining, len(active), pace, middle, early, late, LEVEL, left, sentence)
+    return told(finish_on=middle, earliest=early, latest=late, sentence=sentence)
 
 
 def _days(n: int) -> str:
@@ -254,7 +223,7 @@ def _pace(active: Sequence[int]) -> Measured:
 
 def _minutes_left(minutes_per_review: Measured, remaining: int) -> Measured:
     left = scaled(minutes_per_review, remaining, unit="minutes")
-    return left if left.low is None else replace(left, low=max(0.0, left.low))
+    return left if left.low is None else left.model_copy(update={"low": max(0.0, left.low)})
 
 
 def _every_day(per_day: Mapping[date, int], today: date) -> list[int]:
@@ -280,59 +249,7 @@ def _days_needed(days: Sequence[int], remaining: int, seed: int) -> tuple[int, i
     return int(low), int(middle), int(high)
 
 
-@dataclass(frozen=True, slots=True)
-class Day:
-    """Counted reviews and active minutes of one day (UTC)."""
-
-    day: date
-    reviews: int
-    minutes: float
-
-
-@dataclass(frozen=True, slots=True)
-class CriterionTime:
-    """Active seconds that one question takes."""
-
-    criterion: str
-    seconds: Measured
-
-
-@dataclass(frozen=True, slots=True)
-class ReviewTime:
-    """What reviews take and cost.
-
-    A verdict is an item with at least one counted review; all active time on it counts, that of
-    skips, extra answers and adjudications too. Known answers come on top.
-    """
-
-    minutes_per_review: Measured
-    minutes_per_verdict: Measured
-    cost_per_verdict: Measured
-    currency: str | None
-    total_minutes: float
-    gold_minutes: float
-    budget_minutes: float | None
-    by_criterion: tuple[CriterionTime, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class QueueReport:
-    """A queue's progress with its forecast and its cost."""
-
-    queue_id: int
-    total: int
-    done: int
-    leased: int
-    open: int
-    n_reviews: int
-    n_simulated: int
-    finished_at: datetime | None
-    days: tuple[Day, ...]
-    forecast: Forecast
-    time: ReviewTime
-
-
-def queue_report(session: Session, queue_id: int, *, now: datetime) -> QueueReport:
+def queue_report(session: Session, queue_id: int, *, now: datetime) -> QueueReportShown:
     """Where a queue stands at `now`."""
     queue = get_queue(session, queue_id)
     progress = queue_progress(session, queue_id)
@@ -340,7 +257,7 @@ def queue_report(session: Session, queue_id: int, *, now: datetime) -> QueueRepo
     counted = [row for row in rows if row.counted]
     days = _work_by_day(counted)
     time = review_time(rows, rules_from(queue.rules))
-    return QueueReport(
+    return QueueReportShown(
         queue_id=queue_id,
         total=progress.total,
         done=progress.done,
@@ -349,7 +266,7 @@ def queue_report(session: Session, queue_id: int, *, now: datetime) -> QueueRepo
         n_reviews=len(counted),
         n_simulated=sum(row.simulated for row in counted),
         finished_at=queue.finished_at,
-        days=tuple(days),
+        days=days,
         forecast=forecast_finish(
             {day.day: day.reviews for day in days},
             progress.leased + progress.open,
@@ -360,21 +277,24 @@ def queue_report(session: Session, queue_id: int, *, now: datetime) -> QueueRepo
     )
 
 
-def _work_by_day(counted: Sequence[ReviewRow]) -> list[Day]:
+def _work_by_day(counted: Sequence[ReviewRow]) -> list[DayShown]:
     reviews: dict[date, int] = defaultdict(int)
     seconds: dict[date, float] = defaultdict(float)
     for row in counted:
         reviews[row.submitted_at.date()] += 1
         seconds[row.submitted_at.date()] += row.active_seconds
-    return [Day(day, reviews[day], seconds[day] / 60) for day in sorted(reviews)]
+    return [
+        DayShown(day=day, reviews=reviews[day], minutes=seconds[day] / 60)
+        for day in sorted(reviews)
+    ]
 
 
-def review_time(rows: Sequence[ReviewRow], rules: QueueRules) -> ReviewTime:
+def review_time(rows: Sequence[ReviewRow], rules: QueueRules) -> TimeShown:
     """Minutes per review and per verdict, and their cost by the queue's rules."""
     timed = [row for row in rows if row.counted and row.active_seconds > 0]
     gold = sum(row.active_seconds for row in rows if row.is_gold) / 60
     per_verdict = _minutes_per_verdict(rows)
-    return ReviewTime(
+    return TimeShown(
         minutes_per_review=mean_of(
             "minutes_per_review",
             [row.active_seconds for row in timed],
@@ -388,7 +308,7 @@ def review_time(rows: Sequence[ReviewRow], rules: QueueRules) -> ReviewTime:
         total_minutes=sum(row.active_seconds for row in rows) / 60,
         gold_minutes=gold,
         budget_minutes=rules.minutes_budget,
-        by_criterion=tuple(_by_criterion(timed)),
+        by_criterion=_by_criterion(timed),
     )
 
 
@@ -420,15 +340,18 @@ def _cost(minutes: Measured, rules: QueueRules) -> Measured:
     cost = scaled(minutes, rules.cost_per_hour / 60, unit=unit)
     if minutes.value is None:
         return cost
-    return replace(cost, signature=f"{minutes.signature}|per_hour:{rules.cost_per_hour:g}")
+    signature = f"{minutes.signature}|per_hour:{rules.cost_per_hour:g}"
+    return cost.model_copy(update={"signature": signature})
 
 
-def _by_criterion(timed: Sequence[ReviewRow]) -> list[CriterionTime]:
+def _by_criterion(timed: Sequence[ReviewRow]) -> list[CriterionTimeShown]:
     found: dict[str, list[float]] = defaultdict(list)
     for row in timed:
         for criterion, seconds in row.seconds_by_criterion.items():
             found[criterion].append(float(seconds))
     return [
-        CriterionTime(criterion, mean_of(f"seconds:{criterion}", seconds, unit="seconds"))
+        CriterionTimeShown(
+            criterion=criterion, seconds=mean_of(f"seconds:{criterion}", seconds, unit="seconds")
+        )
         for criterion, seconds in sorted(found.items())
     ]

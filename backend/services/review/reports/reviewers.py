@@ -7,16 +7,16 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from statistics import median
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from backend.schemas.review.reports import Measured, ReviewerQualityShown
 from backend.services.review.queues import get_queue
 from backend.services.review.reports.agreement import Said, what_was_said
 from backend.services.review.reports.effects import ReviewRow, finished_rows
-from backend.services.review.reports.measured import Measured, mean_of, share_of, unknown
+from backend.services.review.reports.measured import mean_of, share_of, unknown
 from backend.services.review.reports.votes import queue_votes
 from backend.tables.accounts import User
 from backend.tables.review import (
@@ -33,29 +33,7 @@ FEW = 10
 FAST = 1 / 3
 
 
-@dataclass(frozen=True, slots=True)
-class ReviewerQuality:
-    """One reviewer.
-
-    Attributes:
-        agreement: share of the others' answers to the same questions that are equal, by item.
-        gold: mean score on known answers that stand.
-        warnings: one value only, same as somebody, much faster than others, always one side.
-    """
-
-    pseudonym: str
-    simulated: bool
-    submitted: int
-    skipped: int
-    minutes: Measured
-    agreement: Measured
-    gold: Measured
-    paused: bool
-    pause_reason: str | None
-    warnings: tuple[str, ...]
-
-
-def reviewer_quality(session: Session, queue_id: int) -> list[ReviewerQuality]:
+def reviewer_quality(session: Session, queue_id: int) -> list[ReviewerQualityShown]:
     """Every member of a queue, the most diligent first."""
     queue = get_queue(session, queue_id)
     rows: dict[str, list[ReviewRow]] = defaultdict(list)
@@ -86,10 +64,10 @@ def _describe(
     equal: Sequence[tuple[str, bool]],
     gold: Sequence[float],
     warnings: Sequence[str],
-) -> ReviewerQuality:
+) -> ReviewerQualityShown:
     counted = [row for row in rows if row.counted]
     timed = [row for row in counted if row.active_seconds > 0]
-    return ReviewerQuality(
+    return ReviewerQualityShown(
         pseudonym=user.pseudonym,
         simulated=user.simulated,
         submitted=len(counted),
@@ -105,7 +83,7 @@ def _describe(
         gold=_gold(gold),
         paused=member.paused_at is not None,
         pause_reason=member.pause_reason,
-        warnings=tuple(warnings),
+        warnings=list(warnings),
     )
 
 

@@ -24,6 +24,7 @@ from sqlalchemy import ColumnElement, select
 from sqlalchemy.orm import Session, aliased
 
 from backend.errors import CannotCompute, NotFound
+from backend.schemas.review.queues import PreferencesShown, WinRate
 from backend.services.review.counted import measures, stands
 from backend.services.review.opening.frames import identical_pairs
 from backend.services.review.queues import get_queue
@@ -66,52 +67,6 @@ class Vote:
     probability: float = 1.0
     cast_at: datetime | None = None
     withdrawn_at: datetime | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class WinRate:
-    """Share of the decided votes that prefer a model.
-
-    Attributes:
-        n: decided votes.
-        failed: votes that decide nothing (ties, both bad, cannot judge).
-    """
-
-    value: float
-    low: float
-    high: float
-    n: int
-    failed: int
-    signature: str
-
-
-@dataclass(frozen=True, slots=True)
-class PairSummary:
-    """The votes on two models. `win_rate` is that of b; `error` says why there is none.
-
-    Attributes:
-        left_wins, right_wins: decided votes by the side on which the winner stood.
-        n_votes: all votes, undecided ones included.
-        n_identical: pairs that were not shown because both models wrote the same text.
-        n_simulated: votes that a script wrote.
-    """
-
-    model_a_id: int
-    model_b_id: int
-    model_a: str
-    model_b: str
-    wins_a: int
-    wins_b: int
-    ties: int
-    both_bad: int
-    cannot_judge: int
-    left_wins: int
-    right_wins: int
-    n_votes: int
-    n_identical: int
-    n_simulated: int
-    win_rate: WinRate | None
-    error: str | None = None
 
 
 def models_of_queue(session: Session, queue_id: int) -> list[int]:
@@ -227,7 +182,7 @@ def rate_of(votes: Sequence[Vote], model_id: int, *, level: float = 0.95) -> Win
     )
     if weighted:
         signature += "|weights:inverse chance of the pair"
-    return WinRate(rate, low, high, n, len(votes) - n, signature)
+    return WinRate(value=rate, low=low, high=high, n=n, failed=len(votes) - n, signature=signature)
 
 
 def _weights(votes: Sequence[Vote]) -> list[float]:
@@ -244,7 +199,7 @@ def _are_alike(numbers: Sequence[float]) -> bool:
     return max(numbers) - min(numbers) < 1e-12
 
 
-def preference_summary(session: Session, queue_id: int) -> list[PairSummary]:
+def preference_summary(session: Session, queue_id: int) -> list[PreferencesShown]:
     """The votes of a queue for each two of its models."""
     queue = get_queue(session, queue_id)
     models = {
@@ -295,7 +250,7 @@ def _effective_size(clusters: Sequence[_Sums], rate: float, n: int, *, weighted:
 
 def _summarise(
     votes: Sequence[Vote], a: ModelVersion, b: ModelVersion, *, n_identical: int
-) -> PairSummary:
+) -> PreferencesShown:
     answers = Counter(vote.winner for vote in votes)
     wins = Counter(vote.winner_id for vote in votes)
     rate, error = None, None
@@ -303,7 +258,7 @@ def _summarise(
         rate = rate_of(votes, b.id)
     except CannotCompute as undefined:
         error = str(undefined)
-    return PairSummary(
+    return PreferencesShown(
         model_a_id=a.id,
         model_b_id=b.id,
         model_a=a.label,

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from backend.services.review.reports.measured import Measured, share_of, unknown
+from backend.schemas.review.reports import Measured
+from backend.services.review.reports.measured import share_of, unknown
 from backend.services.yields import diagnose
 
 

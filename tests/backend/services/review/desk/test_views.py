@@ -12,6 +12,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session, sessionmaker
 
 from backend.errors import NotFound
+from backend.schemas.review.desk import QueueProgress
 from backend.services import review
 from backend.services.review import Answer, SpanMark
 from backend.services.review.rules import QueueRules
@@ -120,7 +121,7 @@ def test_progress_counts_states_and_ones_own(session: Session, desk: Desk) -> No
     review_next(session, queue, first, Answer(GOOD))
     review.claim_review_item(session, queue.id, second.id, now=NOW)
     shown = review.queue_progress(session, queue.id, user_id=first.id)
-    assert shown == review.QueueProgress(total=4, done=1, leased=1, open=2, mine=1)
+    assert shown == QueueProgress(total=4, done=1, leased=1, open=2, mine=1)
     assert review.queue_progress(session, queue.id, user_id=second.id).mine == 0
 
 
@@ -140,10 +141,10 @@ def test_reviewers_are_listed_with_what_they_did(session: Session, desk: Desk) -
         now=NOW,
     )
     rows = review.reviewer_progress(session, queue.id)
-    assert [(r.user_id, r.submitted, r.skipped, r.active_seconds) for r in rows] == [
-        (second.id, 2, 0, 60.0),
-        (first.id, 0, 1, 0.0),
-        (desk.experts[2].id, 0, 0, 0.0),
+    assert [(r.pseudonym, r.submitted, r.skipped, r.active_seconds) for r in rows] == [
+        (second.pseudonym, 2, 0, 60.0),
+        (first.pseudonym, 0, 1, 0.0),
+        (desk.experts[2].pseudonym, 0, 0, 0.0),
     ]
 
 
@@ -163,7 +164,7 @@ def test_only_required_reviews_that_stand_are_counted_for_their_reviewers(
     session.get_one(Review, late).extra = True
     session.flush()
     [mine, *_] = review.reviewer_progress(session, queue.id)
-    assert (mine.user_id, mine.submitted, mine.active_seconds) == (expert.id, 1, 50.0)
+    assert (mine.pseudonym, mine.submitted, mine.active_seconds) == (expert.pseudonym, 1, 50.0)
 
 
 def test_ones_own_reviews_come_back_newest_first(session: Session, desk: Desk) -> None:

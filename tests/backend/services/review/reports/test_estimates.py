@@ -11,10 +11,11 @@ from sqlalchemy.orm import Session, sessionmaker
 
 from backend.errors import NotFound
 from backend.rubrics import parse_rubric
+from backend.schemas.review.reports import EstimateShown
 from backend.services import review
 from backend.services.review import Answer, QueueRules
 from backend.services.review.opening.design import DesignKind, SamplingDesign, Target
-from backend.services.review.reports.estimates import CriterionEstimate, queue_estimates
+from backend.services.review.reports.estimates import queue_estimates
 from backend.tables.review import Purpose, Review, ReviewItem, ReviewQueue
 from backend.tables.runs import Generation, Score, ScoreRun
 from evaluators.statistics.prediction_powered import estimate_mean
@@ -88,7 +89,7 @@ def score(session: Session, desk: Desk, value: Callable[[int], float | None]) ->
     return run
 
 
-def by_name(rows: list[CriterionEstimate]) -> dict[tuple[str, str | None], CriterionEstimate]:
+def by_name(rows: list[EstimateShown]) -> dict[tuple[str, str | None], EstimateShown]:
     return {(row.criterion, row.option): row for row in rows}
 
 

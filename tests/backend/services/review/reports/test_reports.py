@@ -11,11 +11,12 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session, sessionmaker
 
 from backend.errors import CannotCompute
+from backend.schemas.review.reports import Measured
 from backend.services import review
 from backend.services.review import Answer, QueueRules
 from backend.services.review.reports.agreement import agreement_report
 from backend.services.review.reports.effects import finished_rows, place_in_sittings
-from backend.services.review.reports.measured import Measured, mean_of, share_of, unknown
+from backend.services.review.reports.measured import mean_of, share_of, unknown
 from backend.services.review.reports.progress import forecast_finish, queue_report
 from backend.services.review.reports.reviewers import reviewer_quality
 from backend.services.review.reports.slopes import slope_within
@@ -23,7 +24,7 @@ from backend.tables.review import GoldAnswer, GoldResult, Purpose, Review, Revie
 from tests.fixtures_review import BAD, GOOD, NOW, Desk, build_desk, review_next
 
 DAY = date(2026, 5, 4)
-MINUTES = Measured(2.0, 1.5, 2.5, n=30, unit="minutes")
+MINUTES = Measured(value=2.0, low=1.5, high=2.5, n=30, unit="minutes")
 
 
 @pytest.fixture

@@ -199,7 +199,7 @@ def test_nobody_voted_is_a_reason(session: Session, desk: Desk) -> None:
     [watch] = watch_queue(session, queue.id)
     assert watch.figure.value is None
     assert "Nobody has voted" in watch.sentence
-    assert watch.series == ()
+    assert watch.series == []
 
 
 # The error of a watched A/B (tests/benchmarks/watched_ab.py has more of the same).
