@@ -9,7 +9,7 @@ import typer
 from backend.cli.common import JsonOption, ProjectOption, print_json, working_in_project
 
 if TYPE_CHECKING:
-    from backend.services.lineage.trace import Lineage
+    from backend.schemas.rounds import LineageShown
 
 
 def command(
@@ -21,14 +21,12 @@ def command(
     json: JsonOption = False,
 ) -> None:
     """Follow an adapter to the corrections in it, or a correction to its adapters."""
-    from dataclasses import asdict
-
     from backend.services.lineage.trace import trace
 
     with working_in_project(project) as (_, session, found):
         lineage = trace(session, found.id, name)
     if json:
-        print_json(asdict(lineage))
+        print_json(lineage.model_dump())
         return
     typer.echo(_title(lineage, lineage.root))
     typer.echo("made of")
@@ -37,7 +35,7 @@ def command(
     _echo_tree(lineage, lineage.root, up=False)
 
 
-def _echo_tree(lineage: Lineage, root: str, *, up: bool) -> None:
+def _echo_tree(lineage: LineageShown, root: str, *, up: bool) -> None:
     """One line a step, indented; a node that was shown before is named and not followed again."""
     shown = {root}
 
@@ -58,7 +56,7 @@ def _echo_tree(lineage: Lineage, root: str, *, up: bool) -> None:
         typer.echo("  nothing that is recorded")
 
 
-def _title(lineage: Lineage, key: str) -> str:
+def _title(lineage: LineageShown, key: str) -> str:
     node = next(node for node in lineage.nodes if node.key == key)
     marks = f" !! {'; '.join(node.marks)} !!" if node.marks else ""
     facts = f" ({'; '.join(node.facts)})" if node.facts else ""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -20,8 +19,8 @@ from backend.cli.common import (
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
-    from backend.services.review.reports.measured import Measured
-    from backend.services.yields import Outcome, RoundPoint, YieldReport
+    from backend.schemas.review.reports import Measured
+    from backend.schemas.yields import OutcomeShown, RoundPointShown, YieldShown
     from backend.tables.models import ModelVersion
     from backend.tables.projects import Project
     from backend.tables.rounds import Round
@@ -61,10 +60,10 @@ def command(
         _replay(what, project, engine=engine, max_tokens=max_tokens, quiet=json)
     with working_in_project(project) as (_, session, found):
         candidate, turn = _find(session, found, what)
-        report = yields.candidate_yield(session, candidate, turn, rule=chosen)
-        shown = [_example(one) for one in yields.worst_first(report.outcomes)[:examples]]
+        report = yields.candidate_yield(session, candidate, turn, rule=chosen, examples=examples)
+    shown = [_example(one) for one in report.examples]
     if json:
-        print_json({**_record(report), "round": turn and turn.number, "examples": shown})
+        print_json({**report.model_dump(), "round": turn and turn.number, "examples": shown})
         return
     _show(report, None if turn is None else turn.number)
     for one in shown:
@@ -114,13 +113,7 @@ def _replay(
         run_jobs(work.sessions, work.settings, waiting, quiet=quiet)
 
 
-def _record(report: YieldReport) -> dict[str, Any]:
-    record = asdict(replace(report, outcomes=()))
-    del record["outcomes"]
-    return record
-
-
-def _show(report: YieldReport, number: int | None) -> None:
+def _show(report: YieldShown, number: int | None) -> None:
     where = "" if number is None else f" (round {number})"
     simulated = ", on simulated reviews" if report.simulated else ""
     typer.echo(f"Yield of {report.training_set} on {report.candidate}{where}{simulated}.")
@@ -146,7 +139,7 @@ def _show(report: YieldReport, number: int | None) -> None:
     typer.echo(f"Signature: {report.signature}")
 
 
-def _type_rows(report: YieldReport) -> list[dict[str, Any]]:
+def _type_rows(report: YieldShown) -> list[dict[str, Any]]:
     rows: list[dict[str, Any]] = []
     for one in report.by_type:
         rows.append(_row(f"{one.error_type}, trained on", "fixed", one.trained))
@@ -167,7 +160,7 @@ def _row(of: str, share: str, measured: Measured) -> dict[str, Any]:
     }
 
 
-def _hour(report: YieldReport) -> str:
+def _hour(report: YieldShown) -> str:
     hour = report.per_hour
     if hour.value is None:
         return f"Per reviewer hour: cannot be said: {hour.error}."
@@ -178,19 +171,8 @@ def _hour(report: YieldReport) -> str:
     )
 
 
-def _example(outcome: Outcome) -> dict[str, Any]:
-    prompt = outcome.reviewed
-    return {
-        "review": prompt.review_id,
-        "example": prompt.example.external_id,
-        "state": str(outcome.state),
-        "held_back": prompt.held_back,
-        "error_types": list(prompt.error_types),
-        "wanted": prompt.text,
-        "before": prompt.before,
-        "answer": outcome.answer,
-        "reason": outcome.reason,
-    }
+def _example(one: OutcomeShown) -> dict[str, Any]:
+    return {"review": one.review_id, **one.model_dump(exclude={"review_id"})}
 
 
 def _show_example(one: dict[str, Any]) -> None:
@@ -201,9 +183,9 @@ def _show_example(one: dict[str, Any]) -> None:
             typer.echo(f"  {name:>7}: {shown_text(' '.join(str(one[name]).split()))}")
 
 
-def _show_curve(points: list[RoundPoint], *, as_json: bool) -> None:
+def _show_curve(points: list[RoundPointShown], *, as_json: bool) -> None:
     if as_json:
-        print_json([asdict(point) for point in points])
+        print_json([point.model_dump() for point in points])
         return
     if not points:
         typer.echo("No round has a candidate yet.")
@@ -215,7 +197,7 @@ def _show_curve(points: list[RoundPoint], *, as_json: bool) -> None:
         typer.echo(f"Rule: {newest.rule}")
 
 
-def _curve_row(point: RoundPoint) -> dict[str, Any]:
+def _curve_row(point: RoundPointShown) -> dict[str, Any]:
     simulated = " simulated" if point.simulated else ""
     overall = _share_text(point.overall, percent=False)
     return {

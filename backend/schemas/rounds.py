@@ -21,9 +21,13 @@ class RoundEventShown(Shown):
 class RoundFigures(Shown):
     """What a round came to, for a timeline; each is None until it is known.
 
-    `expert_minutes` are the active minutes of the reviews in its training set and of its votes;
-    `hallucination` the share of outputs with an invented fact, by slice and side, or why not;
-    `training` the ledger of its training: tokens, seconds, memory, cost.
+    Attributes:
+        expert_minutes: active minutes of the reviews behind its rows and of its blind votes.
+        simulated: a script wrote reviews that it was trained on, or votes that it was judged by.
+        hallucination: share of outputs with an invented fact, of the candidate and of the model to
+            beat, on each slice that the round scores with `invented`; a figure, or why there is
+            none. Empty where the round does not score it.
+        training: ledger of its training (tokens, seconds, memory, cost); empty until it is done.
     """
 
     verdict: str | None = None
@@ -104,7 +108,13 @@ class Withdrawn(Shown):
 
 
 class LineageNode(Shown):
-    """One thing; `marks` is what one has to know first."""
+    """One thing in the graph.
+
+    Attributes:
+        key: kind and name; unique in the graph.
+        facts: short sentences about it.
+        marks: what one has to know first: "simulated", "2 rows withdrawn", "withdrawn".
+    """
 
     key: str
     kind: str

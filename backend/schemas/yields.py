@@ -41,9 +41,17 @@ class OutcomeShown(Shown):
 class YieldShown(Shown):
     """What a candidate made of the reviewed prompts of its set; see services.yields.
 
-    `trained` and `held_back` are shares of corrections fixed; the `broken` ones are shares newly
-    broken of approved outputs, taught and held back, and of what the model to beat has right on
-    held-out examples. `examples` are some of the prompts, still wrong and newly broken first.
+    Attributes:
+        rule: when an answer is right; `is_frozen_rule` says that it is the one of the set.
+        trained, held_back: share of corrections that are fixed; of those held back without the
+            prompts that a model from which the candidate went on had been taught.
+        broken, broken_held_back: share of approved outputs that are newly broken.
+        broken_elsewhere: of what the model to beat has right on held-out examples, the share newly
+            broken; known only for the candidate of a round.
+        by_type: by error type, the most frequent first; a correction may have several.
+        per_hour: corrections fixed for each active hour of all reviews that the recipe read.
+        counts: prompts by state; `unchanged` of those still wrong are answered as before.
+        examples: some of the prompts, still wrong and newly broken first.
     """
 
     training_set: str
@@ -68,7 +76,11 @@ class YieldShown(Shown):
 
 
 class RoundPointShown(Shown):
-    """A round on the curve of yields; `error` says why it has none."""
+    """A round on the curve of yields; `error` says why it has none.
+
+    `overall` is the candidate on the first line of the bar that has a figure of its own, and
+    `overall_title` that line in words.
+    """
 
     number: int
     candidate: str

@@ -34,14 +34,13 @@ MADE = (
 
 
 def _show(session: Session, row: Round, kept: KeptFigures) -> shapes.RoundShown:
-    outcome = rounds.round_outcome(session, row, kept=kept)
     return shapes.RoundShown(
         id=row.id,
         adapter=row.plan["adapter"],
         started_at=row.started_at,
         finished_at=row.finished_at,
         events=[shapes.RoundEventShown.model_validate(event) for event in row.events],
-        figures=shapes.RoundFigures.model_validate(outcome),
+        figures=rounds.round_outcome(session, row, kept=kept),
         **asdict(rounds.explain_round(row)),
         **{name: getattr(row, name) for name in MADE},
     )
@@ -162,8 +161,7 @@ def show_lineage(
     of: Annotated[str, Query(max_length=200, description="v2, set:NAME, review:ID, run:ID, ...")],
 ) -> shapes.LineageShown:
     """What a thing was made of, and what it went into."""
-    found = trace(session, project_id, of)
-    return shapes.LineageShown.model_validate(found, from_attributes=True)
+    return trace(session, project_id, of)
 
 
 @router.post("/reviews/{review_id}/withdraw")

@@ -28,27 +28,8 @@ Examples = Annotated[int, Query(ge=0, le=200, description="So many prompts, the 
 def _show(
     session: Session, candidate: ModelVersion, turn: Round | None, rule: str | None, examples: int
 ) -> shapes.YieldShown:
-    report = yields.candidate_yield(
-        session, candidate, turn, rule=None if rule is None else parse_fixed_rule(rule)
-    )
-    shown = shapes.YieldShown.model_validate(report)
-    told = [_told(outcome) for outcome in yields.worst_first(report.outcomes)[:examples]]
-    return shown.model_copy(update={"examples": told})
-
-
-def _told(outcome: yields.Outcome) -> shapes.OutcomeShown:
-    prompt = outcome.reviewed
-    return shapes.OutcomeShown(
-        review_id=prompt.review_id,
-        example=prompt.example.external_id,
-        state=str(outcome.state),
-        held_back=prompt.held_back,
-        error_types=list(prompt.error_types),
-        wanted=prompt.text,
-        before=prompt.before,
-        answer=outcome.answer,
-        reason=outcome.reason,
-    )
+    parsed = None if rule is None else parse_fixed_rule(rule)
+    return yields.candidate_yield(session, candidate, turn, rule=parsed, examples=examples)
 
 
 @router.get("/rounds/{round_id}/yield")
@@ -79,8 +60,7 @@ def show_yield(
 @router.get("/projects/{project_id}/yield-curve")
 def show_yield_curve(project_id: int, session: SessionDep) -> list[shapes.RoundPointShown]:
     """The yield of each round that has a candidate, oldest first."""
-    found = yields.yield_curve(session, project_id)
-    return [shapes.RoundPointShown.model_validate(point) for point in found]
+    return yields.yield_curve(session, project_id)
 
 
 @router.post("/projects/{project_id}/replays", status_code=201)

@@ -17,6 +17,7 @@ from sqlalchemy.orm import Session
 
 from backend.errors import InvalidInput, NotFound
 from backend.schemas.common import whole_number
+from backend.schemas.rounds import LineageEdge, LineageNode, LineageShown
 from backend.services.curation import find_training_set, sets_with_review
 from backend.services.datasets.versions import get_dataset_version
 from backend.services.derivation import (
@@ -43,24 +44,15 @@ from backend.tables.runs import GenerationRun
 from backend.tables.training import TrainingRun
 
 
-@dataclass(frozen=True, slots=True)
-class Node:
-    """One thing in the graph.
-
-    Attributes:
-        key: kind and name; unique in the graph.
-        facts: short sentences about it.
-        marks: what one has to know first: "simulated", "2 rows withdrawn", "withdrawn".
-    """
-
-    key: str
-    kind: str
-    title: str
-    facts: tuple[str, ...] = ()
-    marks: tuple[str, ...] = ()
+def _node(
+    kind: str, name: str | int, title: str, facts: Sequence[str] = (), marks: Sequence[str] = ()
+) -> LineageNode:
+    return LineageNode(
+        key=f"{kind}:{name}", kind=kind, title=title, facts=list(facts), marks=list(marks)
+    )
 
 
-def model_node(session: Session, model: ModelVersion) -> Node:
+def model_node(session: Session, model: ModelVersion) -> LineageNode:
     """A model, with what is known of its making."""
     withdrawn = withdrawn_rows(session, model.id)
     facts = [f"base {model.base_model}"]
@@ -70,7 +62,7 @@ def model_node(session: Session, model: ModelVersion) -> Node:
         facts.append("trained elsewhere: what it was made of is not known")
         facts += _recorded_start(session, model)
     marks = (f"{withdrawn} rows withdrawn since",) if withdrawn else ()
-    return Node(f"adapter:{model.label}", "adapter", model.label, tuple(facts), marks)
+    return _node("adapter", model.label, model.label, facts, marks)
 
 
 def _recorded_start(session: Session, model: ModelVersion) -> list[str]:
@@ -84,20 +76,20 @@ def _recorded_start(session: Session, model: ModelVersion) -> list[str]:
     return [f"went on from weights that are not known here (sha256 {sha256[:12]})"]
 
 
-def set_node(frozen: TrainingSet, withdrawn: int) -> Node:
+def set_node(frozen: TrainingSet, withdrawn: int) -> LineageNode:
     """A training set; `withdrawn` of its rows rest on reviews taken back since."""
     marks = ["simulated"] if frozen.simulated else []
     if withdrawn:
         marks.append(f"{withdrawn} rows withdrawn since")
     facts = (f"{frozen.n_rows} rows", f"digest {frozen.digest[:12]}")
-    return Node(f"set:{frozen.name}", "set", frozen.name, facts, tuple(marks))
+    return _node("set", frozen.name, frozen.name, facts, marks)
 
 
-def dataset_node(version: DatasetVersion) -> Node:
+def dataset_node(version: DatasetVersion) -> LineageNode:
     """A dataset version."""
     name = f"{version.dataset.name}@{version.number}"
     facts = (f"{version.n_examples} examples", f"digest {version.digest[:12]}")
-    return Node(f"dataset:{name}", "dataset", name, facts)
+    return _node("dataset", name, name, facts)
 
 
 def queue_key(queue: ReviewQueue) -> str:
@@ -105,18 +97,18 @@ def queue_key(queue: ReviewQueue) -> str:
     return f"queue:{queue.name}"
 
 
-def queue_node(queue: ReviewQueue) -> Node:
+def queue_node(queue: ReviewQueue) -> LineageNode:
     """A review queue."""
-    return Node(queue_key(queue), "queue", queue.name, (f"{queue.kind} items",))
+    return _node("queue", queue.name, queue.name, (f"{queue.kind} items",))
 
 
-def person_node(pseudonym: str, simulated: bool) -> Node:
+def person_node(pseudonym: str, simulated: bool) -> LineageNode:
     """A reviewer, by pseudonym."""
     marks = ("simulated",) if simulated else ()
-    return Node(f"person:{pseudonym}", "person", pseudonym, marks=marks)
+    return _node("person", pseudonym, pseudonym, marks=marks)
 
 
-def review_node(review: Review, told: Sequence[Told]) -> Node:
+def review_node(review: Review, told: Sequence[Told]) -> LineageNode:
     """A review; one with a correction says so when it was never replayed."""
     marks = ["simulated"] if review.simulated else []
     if review.withdrawn_at is not None:
@@ -125,21 +117,21 @@ def review_node(review: Review, told: Sequence[Told]) -> Node:
     facts = [corrected]
     if review.corrections and not told:
         facts.append("never replayed")
-    return Node(f"review:{review.id}", "review", f"review {review.id}", tuple(facts), tuple(marks))
+    return _node("review", review.id, f"review {review.id}", facts, marks)
 
 
-def yield_node(review: Review, one: Told) -> Node:
+def yield_node(review: Review, one: Told) -> LineageNode:
     """What a review came to on one candidate."""
     outcome = one.outcome
     part = "held back from" if outcome.reviewed.held_back else "trained on in"
     facts = [f"{part} {one.training_set.name}", f"right when {one.rule}"]
     if outcome.reason:
         facts.append(outcome.reason)
-    return Node(
-        f"yield:{review.id}:{one.training_set.id}:{one.candidate.id}",
+    return _node(
         "yield",
+        f"{review.id}:{one.training_set.id}:{one.candidate.id}",
         f"{outcome.state} on {one.candidate.label}",
-        tuple(facts),
+        facts,
         ("simulated",) if outcome.reviewed.simulated else (),
     )
 
@@ -147,37 +139,19 @@ def yield_node(review: Review, one: Told) -> Node:
 KINDS = ("adapter", "set", "review", "run", "dataset")
 
 
-@dataclass(frozen=True, slots=True)
-class Edge:
-    """Data went from one node into another."""
-
-    source: str
-    target: str
-    label: str
-
-
-@dataclass(frozen=True, slots=True)
-class Lineage:
-    """What was found from `root`, upstream and downstream."""
-
-    root: str
-    nodes: tuple[Node, ...]
-    edges: tuple[Edge, ...]
-
-
 @dataclass(slots=True)
 class _Graph:
     session: Session
-    nodes: dict[str, Node] = field(default_factory=dict)
-    edges: dict[Edge, None] = field(default_factory=dict)
+    nodes: dict[str, LineageNode] = field(default_factory=dict)
+    edges: dict[LineageEdge, None] = field(default_factory=dict)
     followed: set[tuple[str, str]] = field(default_factory=set)
 
-    def add(self, node: Node) -> str:
+    def add(self, node: LineageNode) -> str:
         self.nodes.setdefault(node.key, node)
         return node.key
 
     def link(self, source: str, target: str, label: str) -> None:
-        self.edges.setdefault(Edge(source, target, label))
+        self.edges.setdefault(LineageEdge(source=source, target=target, label=label))
 
     def first_time(self, key: str, direction: str) -> bool:
         """Whether this node was not yet followed in this direction."""
@@ -187,7 +161,7 @@ class _Graph:
         return True
 
 
-def trace(session: Session, project_id: int, name: str) -> Lineage:
+def trace(session: Session, project_id: int, name: str) -> LineageShown:
     """Follow one thing up to its data and down to its verdicts.
 
     Args:
@@ -205,7 +179,7 @@ def trace(session: Session, project_id: int, name: str) -> Lineage:
         raise InvalidInput(f"{kind!r} is no kind of thing.", hint=f"Use {', '.join(KINDS)}.")
     graph = _Graph(session)
     root = _ROOTS[kind](graph, project_id, rest)
-    return Lineage(root, tuple(graph.nodes.values()), tuple(graph.edges))
+    return LineageShown(root=root, nodes=list(graph.nodes.values()), edges=list(graph.edges))
 
 
 def _from_model(graph: _Graph, project_id: int, name: str) -> str:
@@ -320,7 +294,7 @@ def _up_contribution(graph: _Graph, part: Contribution, target: str) -> None:
 
 def _up_run(graph: _Graph, run: GenerationRun) -> str:
     facts = (f"{run.split} split", f"engine {run.engine}")
-    key = graph.add(Node(f"run:{run.id}", "run", f"run {run.id}", facts))
+    key = graph.add(_node("run", run.id, f"run {run.id}", facts))
     if not graph.first_time(key, "up"):
         return key
     version = graph.session.get_one(DatasetVersion, run.dataset_version_id)
@@ -346,18 +320,18 @@ def _down_model(graph: _Graph, model: ModelVersion) -> str:
         return key
     for comparison, promotion in uses_of_model(graph.session, model.id):
         verdict = graph.add(
-            Node(
-                f"verdict:{comparison.id}",
+            _node(
                 "verdict",
+                comparison.id,
                 f"{comparison.verdict} ({comparison.created_at:%Y-%m-%d})",
-                tuple(f"{line['title']}: {line['verdict']}" for line in comparison.lines),
+                [f"{line['title']}: {line['verdict']}" for line in comparison.lines],
             )
         )
         graph.link(key, verdict, "judged by")
         if promotion is not None:
             marks = ("simulated",) if promotion.simulated else ()
             title = f"{promotion.alias}: {promotion.action}"
-            node = Node(f"promotion:{promotion.id}", "promotion", title, (promotion.reason,), marks)
+            node = _node("promotion", promotion.id, title, (promotion.reason,), marks)
             graph.link(verdict, graph.add(node), promotion.action)
     for further in models_started_from(graph.session, model.id):
         graph.link(

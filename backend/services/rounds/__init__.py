@@ -12,7 +12,7 @@ is kept in a process, so that a killed worker loses nothing and trains nothing t
 """
 
 from backend.services.rounds.advance import advance_round, advance_rounds
-from backend.services.rounds.figures import RoundOutcome, round_outcome
+from backend.services.rounds.figures import round_outcome
 from backend.services.rounds.plans import (
     AcceptedLeaks,
     ReviewPlan,
@@ -38,7 +38,6 @@ __all__ = [
     "AcceptedLeaks",
     "Explanation",
     "ReviewPlan",
-    "RoundOutcome",
     "RoundPlan",
     "Signature",
     "advance_round",

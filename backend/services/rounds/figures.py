@@ -8,7 +8,6 @@ whole: a worker that dies leaves none or all, and the next one starts no second.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import Any
 
 from sqlalchemy import func, select
@@ -16,6 +15,7 @@ from sqlalchemy.orm import Session
 
 from backend.engines.base import SamplingParams
 from backend.errors import CannotCompute
+from backend.schemas.rounds import RoundFigures
 from backend.services.metric_specs import get_score_run, metric_specs
 from backend.services.review import stands
 from backend.services.rounds.plans import RoundPlan
@@ -32,29 +32,7 @@ from backend.tables.verdicts import Comparison
 HALLUCINATION = "invented"
 
 
-@dataclass(frozen=True, slots=True)
-class RoundOutcome:
-    """Figures of a round; None until known.
-
-    Attributes:
-        expert_minutes: active minutes of the reviews behind its rows and of its blind votes.
-        simulated: a script wrote reviews that it was trained on, or votes that it was judged by.
-        hallucination: share of outputs with an invented fact, of the candidate and of the model to
-            beat, on each slice that the round scores with `invented`; a figure, or why there is
-            none. Empty where the round does not score it.
-        training: ledger of its training (tokens, seconds, memory, cost); empty until it is done.
-    """
-
-    verdict: str | None = None
-    lines: list[dict[str, Any]] = field(default_factory=list)
-    rows: int | None = None
-    expert_minutes: float | None = None
-    simulated: bool = False
-    hallucination: list[dict[str, Any]] = field(default_factory=list)
-    training: dict[str, Any] = field(default_factory=dict)
-
-
-def round_outcome(session: Session, row: Round, *, kept: KeptFigures | None = None) -> RoundOutcome:
+def round_outcome(session: Session, row: Round, *, kept: KeptFigures | None = None) -> RoundFigures:
     """The figures of a round as they are now.
 
     Args:
@@ -62,7 +40,7 @@ def round_outcome(session: Session, row: Round, *, kept: KeptFigures | None = No
     """
     comparison = session.get(Comparison, row.comparison_id) if row.comparison_id else None
     frozen = session.get(TrainingSet, row.training_set_id) if row.training_set_id else None
-    return RoundOutcome(
+    return RoundFigures(
         verdict=None if comparison is None else comparison.verdict,
         lines=[] if comparison is None else [_with_traits(line) for line in comparison.lines],
         rows=None if frozen is None else frozen.n_rows,

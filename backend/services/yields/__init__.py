@@ -13,7 +13,6 @@ Replays are runs on the train split, so that nothing of them enters a figure of 
 """
 
 from backend.services.yields.curves import (
-    RoundPoint,
     broken_elsewhere,
     candidate_of_round,
     candidate_yield,
@@ -26,16 +25,8 @@ from backend.services.yields.outcomes import (
     Told,
     replay_outcomes,
     states_of_review,
-    worst_first,
 )
-from backend.services.yields.reports import (
-    Bottleneck,
-    Diagnosis,
-    TypeYield,
-    YieldReport,
-    diagnose,
-    yield_report,
-)
+from backend.services.yields.reports import Bottleneck, diagnose, yield_report
 from backend.services.yields.reviewed import (
     Reviewed,
     candidate_set,
@@ -46,14 +37,10 @@ from backend.services.yields.reviewed import (
 
 __all__ = [
     "Bottleneck",
-    "Diagnosis",
     "Outcome",
     "Reviewed",
-    "RoundPoint",
     "State",
     "Told",
-    "TypeYield",
-    "YieldReport",
     "broken_elsewhere",
     "candidate_of_round",
     "candidate_set",
@@ -65,7 +52,6 @@ __all__ = [
     "round_of_candidate",
     "start_replays",
     "states_of_review",
-    "worst_first",
     "yield_curve",
     "yield_report",
 ]

@@ -12,22 +12,17 @@ trained and not where it was held back means that it has learnt those prompts an
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-
 from sqlalchemy import select
 from sqlalchemy.orm import Session, selectinload
 
 from backend.errors import CannotCompute, StropError
+from backend.schemas.review.reports import Measured
+from backend.schemas.yields import RoundPointShown, YieldShown
 from backend.services.curation import FixedRule
-from backend.services.review.reports.measured import Measured, of_figure, share_of, unknown
+from backend.services.review.reports.measured import of_figure, share_of, unknown
 from backend.services.runs.figures import model_figure
 from backend.services.yields.outcomes import Asked, frozen_rule, judge_answers
-from backend.services.yields.reports import (
-    NO_RUN,
-    Diagnosis,
-    YieldReport,
-    yield_report,
-)
+from backend.services.yields.reports import NO_RUN, yield_report
 from backend.services.yields.reviewed import candidate_set
 from backend.tables.curation import TrainingSet
 from backend.tables.models import ModelVersion
@@ -57,8 +52,12 @@ def candidate_yield(
     turn: Round | None = None,
     *,
     rule: FixedRule | None = None,
-) -> YieldReport:
+    examples: int = 0,
+) -> YieldShown:
     """The yield of a candidate, with what broke on the held-out examples of its round.
+
+    Args:
+        examples: show so many prompts, the wrong ones first.
 
     Raises:
         NotFound: what the candidate was trained on is not known.
@@ -66,7 +65,7 @@ def candidate_yield(
         InvalidInput: the rule names a metric that there is not.
     """
     frozen = candidate_set(session, candidate)
-    report = yield_report(session, frozen, candidate, rule=rule)
+    report = yield_report(session, frozen, candidate, rule=rule, examples=examples)
     if turn is None or turn.generation_run_id is None:
         return report
     chosen = frozen_rule(frozen) if rule is None else rule
@@ -75,7 +74,7 @@ def candidate_yield(
         return report
     run_id = turn.generation_run_id
     found = broken_elsewhere(session, run_id, baseline_id, candidate.id, chosen)
-    return replace(report, broken_elsewhere=found)
+    return report.model_copy(update={"broken_elsewhere": found})
 
 
 def _baseline_id(session: Session, turn: Round, candidate: ModelVersion) -> int | None:
@@ -86,29 +85,7 @@ def _baseline_id(session: Session, turn: Round, candidate: ModelVersion) -> int 
     return next((model.id for model in run.models if model.id != candidate.id), None)
 
 
-@dataclass(frozen=True, slots=True)
-class RoundPoint:
-    """A round on the curve.
-
-    Attributes:
-        overall: the candidate on the first line of the bar that has a figure of its own.
-        overall_title: that line in words.
-        error: why there is no yield.
-    """
-
-    number: int
-    candidate: str
-    trained: Measured
-    held_back: Measured
-    per_hour: Measured
-    overall: Measured
-    overall_title: str
-    diagnosis: Diagnosis | None
-    simulated: bool
-    error: str | None = None
-
-
-def yield_curve(session: Session, project_id: int) -> list[RoundPoint]:
+def yield_curve(session: Session, project_id: int) -> list[RoundPointShown]:
     """The rounds of a project that have a candidate, oldest first."""
     query = (
         select(Round)
@@ -118,7 +95,7 @@ def yield_curve(session: Session, project_id: int) -> list[RoundPoint]:
     return [_point(session, row) for row in session.scalars(query)]
 
 
-def _point(session: Session, row: Round) -> RoundPoint:
+def _point(session: Session, row: Round) -> RoundPointShown:
     candidate = session.get_one(ModelVersion, row.candidate_id)
     frozen = session.get_one(TrainingSet, row.training_set_id)
     title, overall = _overall(session, row)
@@ -126,7 +103,7 @@ def _point(session: Session, row: Round) -> RoundPoint:
         report = yield_report(session, frozen, candidate)
     except StropError as error:
         none = unknown(error.message)
-        return RoundPoint(
+        return RoundPointShown(
             number=row.number,
             candidate=candidate.label,
             trained=none,
@@ -138,7 +115,7 @@ def _point(session: Session, row: Round) -> RoundPoint:
             simulated=frozen.simulated,
             error=error.message,
         )
-    return RoundPoint(
+    return RoundPointShown(
         number=row.number,
         candidate=candidate.label,
         trained=report.trained,

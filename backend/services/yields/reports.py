@@ -9,19 +9,21 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from sqlalchemy.orm import Session
 
+from backend.schemas.review.reports import Measured
+from backend.schemas.yields import DiagnosisShown, OutcomeShown, TypeYieldShown, YieldShown
 from backend.services.curation import FixedRule
-from backend.services.review.reports.measured import Measured, scaled, share_of, unknown
+from backend.services.review.reports.measured import scaled, share_of, unknown
 from backend.services.yields.outcomes import (
     Outcome,
     Outcomes,
     State,
     frozen_rule,
     replay_outcomes,
+    worst_first,
 )
 from backend.services.yields.reviewed import CORRECTED, taught_before
 from backend.tables.curation import TrainingSet
@@ -34,60 +36,18 @@ ALL_SEEN = "all that was held back had been taught to a model that it went on fr
 NO_TIME = "no active time was measured on these reviews"
 
 
-@dataclass(frozen=True, slots=True)
-class TypeYield:
-    """The share fixed of the corrections of one error type."""
-
-    error_type: str
-    trained: Measured
-    held_back: Measured
-
-
-@dataclass(frozen=True, slots=True)
-class YieldReport:
-    """What a candidate made of the reviewed prompts of its set.
-
-    Attributes:
-        rule: when an answer is right; `is_frozen_rule` says that it is the one of the set.
-        trained, held_back: share of corrections that are fixed; of those held back without the
-            prompts that a model from which the candidate went on had been taught.
-        broken, broken_held_back: share of approved outputs that are newly broken.
-        broken_elsewhere: of what the model to beat has right on held-out examples, the share newly
-            broken; known only for the candidate of a round (see `curves.candidate_yield`).
-        by_type: by error type, the most frequent first; a correction may have several.
-        per_hour: corrections fixed for each active hour of all reviews that the recipe read.
-        counts: prompts by state; `unchanged` of those still wrong are answered as before.
-    """
-
-    training_set: str
-    candidate: str
-    rule: str
-    is_frozen_rule: bool
-    signature: str
-    trained: Measured
-    held_back: Measured
-    broken: Measured
-    broken_held_back: Measured
-    by_type: tuple[TypeYield, ...]
-    per_hour: Measured
-    active_minutes: float
-    counts: dict[str, int]
-    unchanged: int
-    unknown_reasons: dict[str, int]
-    diagnosis: Diagnosis
-    simulated: bool
-    outcomes: tuple[Outcome, ...]
-    broken_elsewhere: Measured
-
-
 def yield_report(
     session: Session,
     frozen: TrainingSet,
     candidate: ModelVersion,
     *,
     rule: FixedRule | None = None,
-) -> YieldReport:
-    """The yield of a set on a candidate.
+    examples: int = 0,
+) -> YieldShown:
+    """The yield of a set on a candidate; what broke elsewhere is not looked for.
+
+    Args:
+        examples: show so many prompts, the wrong ones first.
 
     Raises:
         CannotCompute: nothing was replayed on this candidate.
@@ -101,7 +61,7 @@ def yield_report(
     trained = _fixed(corrections, recipe, held_back=False)
     held = _held(corrections, recipe, seen)
     minutes = _active_seconds(frozen, found) / 60
-    return YieldReport(
+    return YieldShown(
         training_set=frozen.name,
         candidate=candidate.label,
         rule=str(found.rule),
@@ -111,7 +71,7 @@ def yield_report(
         held_back=held,
         broken=_broken(approved, recipe, held_back=False),
         broken_held_back=_broken(approved, recipe, held_back=True),
-        by_type=tuple(_by_type(corrections, recipe, seen)),
+        by_type=list(_by_type(corrections, recipe, seen)),
         per_hour=_per_hour(corrections, minutes, recipe),
         active_minutes=round(minutes, 1),
         counts=dict(Counter(str(outcome.state) for outcome in found.all)),
@@ -119,8 +79,23 @@ def yield_report(
         unknown_reasons=dict(Counter(o.reason for o in found.all if o.reason)),
         diagnosis=diagnose(trained, held),
         simulated=any(outcome.reviewed.simulated for outcome in found.all),
-        outcomes=found.all,
+        examples=[_shown_outcome(one) for one in worst_first(found.all)[:examples]],
         broken_elsewhere=unknown(NO_RUN),
+    )
+
+
+def _shown_outcome(one: Outcome) -> OutcomeShown:
+    prompt = one.reviewed
+    return OutcomeShown(
+        review_id=prompt.review_id,
+        example=prompt.example.external_id,
+        state=one.state.value,
+        held_back=prompt.held_back,
+        error_types=list(prompt.error_types),
+        wanted=prompt.text,
+        before=prompt.before,
+        answer=one.answer,
+        reason=one.reason,
     )
 
 
@@ -137,7 +112,8 @@ def _held(corrections: Sequence[Outcome], recipe: str, seen: Collection[str]) ->
     if not taught:
         return measured
     left_out = f"{taught} left out, taught to a model that it went on from"
-    return replace(measured, note="; ".join(part for part in (measured.note, left_out) if part))
+    note = "; ".join(part for part in (measured.note, left_out) if part)
+    return measured.model_copy(update={"note": note})
 
 
 def _fixed(outcomes: Iterable[Outcome], recipe: str, *, held_back: bool) -> Measured:
@@ -165,17 +141,21 @@ def _share(name: str, outcomes: Sequence[Outcome], state: State, recipe: str) ->
     if not missing:
         return measured
     note = "; ".join(part for part in (measured.note, f"{missing} could not be judged") if part)
-    return replace(measured, note=note)
+    return measured.model_copy(update={"note": note})
 
 
 def _by_type(
     corrections: Sequence[Outcome], recipe: str, seen: Collection[str]
-) -> Iterable[TypeYield]:
+) -> Iterable[TypeYieldShown]:
     counts = Counter(kind for o in corrections for kind in o.reviewed.error_types)
     for kind, _ in sorted(counts.items(), key=lambda pair: (-pair[1], pair[0])):
         chosen = [o for o in corrections if kind in o.reviewed.error_types]
         part = f"{recipe}|type:{kind}"
-        yield TypeYield(kind, _fixed(chosen, part, held_back=False), _held(chosen, part, seen))
+        yield TypeYieldShown(
+            error_type=kind,
+            trained=_fixed(chosen, part, held_back=False),
+            held_back=_held(chosen, part, seen),
+        )
 
 
 def _active_seconds(frozen: TrainingSet, found: Outcomes) -> float:
@@ -214,37 +194,32 @@ class Bottleneck(StrEnum):
     INCONCLUSIVE = "INCONCLUSIVE"
 
 
-@dataclass(frozen=True, slots=True)
-class Diagnosis:
-    """What holds the loop back, why, and the rule by which that was said."""
-
-    bottleneck: Bottleneck
-    sentence: str
-    rule: str = RULE
-
-
-def diagnose(trained: Measured, held_back: Measured) -> Diagnosis:
+def diagnose(trained: Measured, held_back: Measured) -> DiagnosisShown:
     """Apply RULE to the share fixed of what was trained on and of what was held back."""
     if trained.value is None or trained.low is None or trained.high is None:
         return _open(f"nothing is known of what was trained on: {trained.error}")
     taught = _shown("trained on", trained)
     if trained.high < HALF:
         said = f"{taught}: most of what it was shown it has not learnt. Train longer, or larger."
-        return Diagnosis(Bottleneck.MORE_TRAINING, said)
+        return _found(Bottleneck.MORE_TRAINING, said)
     if held_back.value is None or held_back.low is None or held_back.high is None:
         return _open(f"{taught}; of what was held back nothing is known: {held_back.error}")
     both = f"{taught}, {_shown('held back', held_back)}"
     if trained.low > held_back.high:
         said = f"{both}: it has learnt these prompts and not the lesson. Rate more, and more kinds."
-        return Diagnosis(Bottleneck.MORE_RATINGS, said)
+        return _found(Bottleneck.MORE_RATINGS, said)
     if trained.low >= HALF and held_back.low >= HALF:
         said = f"{both}: most corrections are learnt, and carry over to prompts never seen."
-        return Diagnosis(Bottleneck.NEITHER, said)
+        return _found(Bottleneck.NEITHER, said)
     return _open(f"{both}: the intervals overlap{_more(trained, held_back)}")
 
 
-def _open(reason: str) -> Diagnosis:
-    return Diagnosis(Bottleneck.INCONCLUSIVE, f"{reason}.")
+def _found(bottleneck: Bottleneck, sentence: str) -> DiagnosisShown:
+    return DiagnosisShown(bottleneck=bottleneck.value, sentence=sentence, rule=RULE)
+
+
+def _open(reason: str) -> DiagnosisShown:
+    return _found(Bottleneck.INCONCLUSIVE, f"{reason}.")
 
 
 def _shown(what: str, measured: Measured) -> str:

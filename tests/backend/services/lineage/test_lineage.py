@@ -8,8 +8,9 @@ import pytest
 from sqlalchemy.orm import Session, sessionmaker
 
 from backend.errors import Conflict, InvalidInput, NotFound
+from backend.schemas.rounds import LineageShown
 from backend.services.curation import Recipe, freeze_training_set
-from backend.services.lineage.trace import Lineage, trace
+from backend.services.lineage.trace import trace
 from backend.services.review import Answer, queue_votes
 from backend.services.review.desk.revise import withdraw_review
 from backend.tables.curation import TrainingSet
@@ -105,11 +106,11 @@ def adapter(session: Session, desk: Desk, queue: ReviewQueue, frozen: TrainingSe
     return model
 
 
-def links(lineage: Lineage) -> set[tuple[str, str]]:
+def links(lineage: LineageShown) -> set[tuple[str, str]]:
     return {(edge.source, edge.target) for edge in lineage.edges}
 
 
-def marks(lineage: Lineage, key: str) -> tuple[str, ...]:
+def marks(lineage: LineageShown, key: str) -> list[str]:
     return next(node.marks for node in lineage.nodes if node.key == key)
 
 
@@ -163,7 +164,7 @@ def test_a_withdrawn_correction_marks_the_sets_and_adapters_that_hold_it(
     withdraw_review(session, review.id, user_id=desk.experts[0].id, reason="wrong case", now=NOW)
     project_id = desk.project.id
     from_review = trace(session, project_id, f"review:{review.id}")
-    assert marks(from_review, f"review:{review.id}") == ("withdrawn: wrong case",)
+    assert marks(from_review, f"review:{review.id}") == ["withdrawn: wrong case"]
     for name in ("v9", f"review:{review.id}"):
         lineage = trace(session, project_id, name)
         assert "1 rows withdrawn since" in marks(lineage, "set:round-1")
