@@ -42,13 +42,15 @@ class Desk(Resource):
         body = review.HeartbeatGiven(version=version)
         return self._wire.post(review.LeaseShown, f"/v1/review-slots/{slot_id}/heartbeat", body)
 
-    def save_draft(self, slot_id: int, version: int, answer: review.Answer) -> review.LeaseShown:
+    def save_draft(
+        self, slot_id: int, version: int, answer: review.AnswerGiven
+    ) -> review.LeaseShown:
         """Keep an unfinished answer on the server."""
         body = review.DraftGiven(version=version, answer=answer)
         return self._wire.put(review.LeaseShown, f"/v1/review-slots/{slot_id}/draft", body)
 
     def submit(
-        self, slot_id: int, version: int, answer: review.Answer, *, next: bool = False
+        self, slot_id: int, version: int, answer: review.AnswerGiven, *, next: bool = False
     ) -> review.ReviewReceipt:
         """Give the final answer; safe to send again. With `next` the receipt has the next claim."""
         body = review.SubmitGiven(version=version, answer=answer, next=next)

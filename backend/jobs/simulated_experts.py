@@ -22,8 +22,9 @@ from backend.rubrics import (
     Criterion,
     Rubric,
 )
+from backend.schemas.review.desk import ItemView, ShownOutput
 from backend.services import review
-from backend.services.review import Answer, Choice, ItemView
+from backend.services.review import Answer, Choice
 from backend.tables.accounts import User
 from backend.tables.review import ReviewItem
 
@@ -110,13 +111,14 @@ def _answer_next(
     if claim is None:
         return None
     held = {"slot_id": claim.slot_id, "version": claim.version, "user_id": user_id}
-    references = session.get_one(ReviewItem, claim.item_id).generation_a.example.references
+    item = session.get_one(ReviewItem, claim.item_id)
+    references = item.generation_a.example.references
     if not references:
         reason = "simulated reviewer: no reference to compare with"
         review.skip_review(session, **held, reason=reason, now=now)
         return ["n_skipped"]
     shown = review.item_view(session, claim.slot_id, user_id)
-    rng = random.Random(f"{seed}:{user_id}:{shown.position}")
+    rng = random.Random(f"{seed}:{user_id}:{item.position}")
     slip = rng.random() < error_rate
     rubric = review.rubric_of(review.get_queue(session, queue_id))
     answer = answer_item(shown, str(references[0]), rubric, slip=slip)
@@ -129,7 +131,7 @@ def _answer_next(
     return [*did, "n_slips"] if slip else did
 
 
-_EMPTY = review.ShownOutput("")
+_EMPTY = ShownOutput(text="")
 
 
 def answer_item(shown: ItemView, reference: str, rubric: Rubric, *, slip: bool) -> Answer:

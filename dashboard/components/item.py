@@ -6,7 +6,7 @@ Nothing here can name a model: the shapes that it is given hold none.
 from __future__ import annotations
 
 from backend.rubrics import Multi, Number, Rubric, Text, chosen_options
-from backend.schemas.review.desk import Answer, QueueProgress
+from backend.schemas.review.desk import AnswerGiven, QueueProgress
 from dashboard.components.frame import escape
 from dashboard.components.questions import Value
 
@@ -19,7 +19,7 @@ WINNER_WORDS = {
 }
 
 
-def answer_lines(answer: Answer, rubric: Rubric | None = None) -> dict[str, str]:
+def answer_lines(answer: AnswerGiven, rubric: Rubric | None = None) -> dict[str, str]:
     """A finished answer in words, for looking at it; in the words of the rubric where given."""
     lines: dict[str, str] = {}
     if answer.winner is not None:
@@ -49,7 +49,7 @@ def _words(rubric: Rubric | None, name: str, value: Value) -> str:
     return ", ".join(labels.get(one, one) for one in given)
 
 
-def answer_line(answer: Answer, rubric: Rubric) -> str:
+def answer_line(answer: AnswerGiven, rubric: Rubric) -> str:
     """A finished answer in one short line."""
     parts = [
         text if len(text) <= 24 else f"{text[:22]}…"

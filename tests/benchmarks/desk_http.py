@@ -27,13 +27,13 @@ from sqlalchemy.orm import Session, sessionmaker
 from backend.api.app import standalone_app
 from backend.client import StropClient
 from backend.db import connect, migrate, utc_now
-from backend.schemas.review.desk import Answer
+from backend.schemas.review.desk import AnswerGiven
 from backend.services.accounts.credentials import create_token
 from backend.settings import Settings
 from backend.tables.review import Review, ReviewState
 from tests.fixtures_review import GOOD, build_desk
 
-ANSWER = Answer(ratings=GOOD, correction="It costs EUR 10.90.", active_seconds=30.0)
+ANSWER = AnswerGiven(ratings=GOOD, correction="It costs EUR 10.90.", active_seconds=30.0)
 
 
 def seed(sessions: sessionmaker[Session], *, clients: int, items: int) -> tuple[int, list[str]]:

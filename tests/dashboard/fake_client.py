@@ -17,9 +17,9 @@ from backend.schemas.projects import KindsShown, ManifestShown, ProjectShown
 from backend.schemas.queue import JobShown
 from backend.schemas.review.desk import (
     AdjudicationView,
-    Answer,
-    Claim,
+    AnswerGiven,
     ClaimAnswer,
+    ClaimShown,
     FlaggedSpan,
     GoldFeedback,
     ItemView,
@@ -112,8 +112,8 @@ class FakeClient(FakeReports):
     kind: str = "single"
     rubric: Rubric = field(default_factory=lambda: find_rubric("telecom_desk"))
     items: list[ItemView] = field(default_factory=lambda: [single_item() for _ in range(3)])
-    drafts: dict[int, Answer] = field(default_factory=dict)
-    submitted: dict[int, Answer] = field(default_factory=dict)
+    drafts: dict[int, AnswerGiven] = field(default_factory=dict)
+    submitted: dict[int, AnswerGiven] = field(default_factory=dict)
     skipped: dict[int, str] = field(default_factory=dict)
     fail: dict[str, StropError] = field(default_factory=dict)
     receipt: dict[str, Any] = field(default_factory=dict)
@@ -176,8 +176,8 @@ class FakeClient(FakeReports):
         claim = self._claim(self.at + 1)
         return ClaimAnswer(claim=claim, progress=where)
 
-    def _claim(self, slot_id: int, *, version: int = 1) -> Claim:
-        return Claim(
+    def _claim(self, slot_id: int, *, version: int = 1) -> ClaimShown:
+        return ClaimShown(
             slot_id=slot_id,
             version=version,
             lease_until=NOW + timedelta(seconds=600),
@@ -192,13 +192,13 @@ class FakeClient(FakeReports):
         self._may_fail("heartbeat")
         return LeaseShown(slot_id=slot_id, version=version, lease_until=NOW, at=NOW)
 
-    def desk_save_draft(self, slot_id: int, version: int, answer: Answer) -> LeaseShown:
+    def desk_save_draft(self, slot_id: int, version: int, answer: AnswerGiven) -> LeaseShown:
         self._may_fail("save_draft")
         self.drafts[slot_id] = answer
         return LeaseShown(slot_id=slot_id, version=version, lease_until=NOW, at=NOW)
 
     def desk_submit(
-        self, slot_id: int, version: int, answer: Answer, *, next: bool = False
+        self, slot_id: int, version: int, answer: AnswerGiven, *, next: bool = False
     ) -> ReviewReceipt:
         self._may_fail("submit")
         self.submitted[slot_id] = answer

@@ -14,7 +14,7 @@ from backend.rubrics import find_rubric
 from backend.schemas.review.desk import (
     AdjudicationView,
     AnonymousAnswer,
-    Answer,
+    AnswerGiven,
     GoldFeedback,
     MarkedSpan,
 )
@@ -149,7 +149,7 @@ class TestDesk:
             passed=False,
             score=0.0,
             explanation=HOSTILE,
-            known=Answer(ratings={"faithful": "no"}),
+            known=AnswerGiven(ratings={"faithful": "no"}),
             may_contest=True,
         )
         client = FakeClient(receipt={"gold": gold})
@@ -167,7 +167,7 @@ class TestDesk:
         answers = [
             AnonymousAnswer(
                 label=f"Reviewer {n}",
-                answer=Answer(
+                answer=AnswerGiven(
                     ratings={"faithful": value, "comment": HOSTILE},
                     spans=[MarkedSpan(start=0, end=3, kind="wrong_fact")],
                 ),
@@ -176,7 +176,7 @@ class TestDesk:
         ]
         view = AdjudicationView(answers=answers, reason="They differ on one question.")
         client = FakeClient(adjudication=view, items=[single_item()])
-        client.submitted[1] = Answer()
+        client.submitted[1] = AnswerGiven()
         app = click(open_app(client), "Settle a disagreement")
         page = drawn(app)
         for words in (
@@ -209,7 +209,7 @@ class TestDesk:
         assert "Pay 39 EUR." in shown(click(app, "Try again"))
 
     def test_a_draft_is_there_again_after_a_reload(self) -> None:
-        client = FakeClient(drafts={1: Answer(ratings={"faithful": "no"})})
+        client = FakeClient(drafts={1: AnswerGiven(ratings={"faithful": "no"})})
         app = open_app(client)
         assert "Draft restored" in shown(app)
         assert any(b.label == "✓ No" for b in app.button)
@@ -272,7 +272,7 @@ class TestNextQueue:
     def test_the_next_queue_is_offered_at_the_end_of_one(self) -> None:
         client = FakeClient(n_queues=2)
         app = open_app(client)
-        client.submitted = {1: Answer(), 2: Answer(), 3: Answer()}
+        client.submitted = {1: AnswerGiven(), 2: AnswerGiven(), 3: AnswerGiven()}
         client.items = client.items * 2
         client.reason = "others_at_work"
         app = AppTest.from_string(

@@ -127,8 +127,7 @@ def adjudication_counts(session: Session, queue_id: int) -> dict[str, int]:
     """How far the adjudications of a queue have come."""
     from backend.services.review.quality.adjudication import adjudication_progress
 
-    found = adjudication_progress(session, queue_id)
-    return {"opened": found.opened, "decided": found.decided, "held": found.held}
+    return adjudication_progress(session, queue_id).model_dump()
 
 
 def withdraw(

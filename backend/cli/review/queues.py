@@ -113,8 +113,6 @@ def rubrics(
 
 
 def _status(session: Session, queue: ReviewQueue) -> dict[str, Any]:
-    from dataclasses import asdict
-
     from backend.services import review
     from backend.services.review.waiting import queue_waits_for
 
@@ -144,7 +142,7 @@ def _status(session: Session, queue: ReviewQueue) -> dict[str, Any]:
             for one in reviewers
         ],
         "adjudications": review_quality.adjudication_counts(session, queue.id),
-        "waits_for": [asdict(one) for one in queue_waits_for(session, queue.id)],
+        "waits_for": [one.model_dump() for one in queue_waits_for(session, queue.id)],
         "votes": _votes(session, queue),
     }
 

@@ -44,6 +44,11 @@ class ItemView(Shown):
     left: ShownOutput | None = None
     right: ShownOutput | None = None
 
+    @property
+    def kind(self) -> QueueKindName:
+        """Of the queue that it is in."""
+        return "single" if self.left is None else "pair"
+
 
 class MarkedSpan(Given):
     """An error that the expert marked in the output; code points, end exclusive."""
@@ -55,7 +60,7 @@ class MarkedSpan(Given):
     note: str | None = Field(None, max_length=2_000)
 
 
-class Answer(Given):
+class AnswerGiven(Given):
     """What an expert says of an item; a draft may leave anything out.
 
     `ratings` maps the names of criteria to answers; `winner` is for a pair, in terms of the sides;
@@ -138,17 +143,17 @@ class AnonymousAnswer(Shown):
     """What one of the item's reviewers said, under a name that says nothing: "Reviewer 1"."""
 
     label: str
-    answer: Answer
+    answer: AnswerGiven
 
 
 class AdjudicationView(Shown):
-    """The answers between which a verdict is asked for; `reason` says where they differ."""
+    """The answers between which a verdict is asked for, shuffled, and where they differ."""
 
     answers: list[AnonymousAnswer]
     reason: str | None = None
 
 
-class Claim(Shown):
+class ClaimShown(Shown):
     """An item under lease. Send `slot_id` and `version` back with every draft and answer.
 
     A sign of life is due every `heartbeat_seconds`, half of the lease's life. `adjudication` is
@@ -163,7 +168,7 @@ class Claim(Shown):
     resumed: bool
     kind: QueueKindName
     item: ItemView
-    draft: Answer | None = None
+    draft: AnswerGiven | None = None
     progress: QueueProgress
     adjudication: AdjudicationView | None = None
     revising: bool = False
@@ -178,7 +183,7 @@ class ClaimAnswer(Shown):
     `next_queue`, where there is no item: another queue that has work for the person now.
     """
 
-    claim: Claim | None
+    claim: ClaimShown | None
     progress: QueueProgress
     reason: NothingReason | None = None
     message: str | None = None
@@ -203,7 +208,7 @@ class LeaseShown(Shown):
 class DraftGiven(HeartbeatGiven):
     """An unfinished answer, saved as the expert works."""
 
-    answer: Answer
+    answer: AnswerGiven
 
 
 class SubmitGiven(HeartbeatGiven):
@@ -212,7 +217,7 @@ class SubmitGiven(HeartbeatGiven):
     With `next` the receipt carries the answer to the claim of the next item.
     """
 
-    answer: Answer
+    answer: AnswerGiven
     next: bool = False
 
 
@@ -226,14 +231,15 @@ class SkipGiven(HeartbeatGiven):
 class GoldFeedback(Shown):
     """How an answer compares with the known one; `score` is the share of criteria that agree.
 
-    `resolution` is what a lead made of the person's word against it, None while nobody has.
+    `known.winner` is the side as it was shown. `resolution` is what a lead made of the person's
+    word against it, None while nobody has.
     """
 
     result_id: int
     passed: bool
     score: float
     explanation: str
-    known: Answer
+    known: AnswerGiven
     may_contest: bool
     resolution: str | None = None
     resolution_reason: str | None = None
@@ -270,7 +276,8 @@ class ReviewReceipt(Shown):
 class OwnReview(Shown):
     """One of the asker's own finished reviews, with the item as it was shown.
 
-    `extra` came after its lease had lapsed; `revisable_until` is when it can no longer be revised,
+    `slot_id` is the asked-for review that it answered. `extra`: it came after the item had been
+    given to somebody else; `revisable_until` is when it, or a skip, can no longer be taken back,
     None when it cannot be; `why` says why the person saw the item.
     """
 
@@ -284,4 +291,4 @@ class OwnReview(Shown):
     revisable_until: datetime | None = None
     why: str | None = None
     item: ItemView
-    answer: Answer
+    answer: AnswerGiven

@@ -77,7 +77,9 @@ class GoldAdded(Shown):
 class GoldStandingShown(Shown):
     """How a reviewer stands on the known answers of a queue, and whether they are paused.
 
-    `value` is the share met with its 95% Wilson interval over n; `error` says why there is none.
+    `value` is the share met with its 95% Wilson interval over n, withdrawn known answers left out;
+    `error` says why there is none. `n_contested` are results that the person contests and nobody
+    has looked at, `pause_reason` is why they are given nothing.
     """
 
     pseudonym: str

@@ -92,8 +92,9 @@ class DrawnExample(Shown):
 class OpeningDefaults(Shown):
     """What a new queue is where a request names nothing, as it fits the project now.
 
-    `rubric_version` is the project's; None for one of the library. `overlap` is never more than
-    there are `reviewers`. `notes` are sentences for the lead.
+    `rubric_version` is the project's; None for one of the library. `reviewers` are the project's
+    active experts; `overlap`, the people on a shared item, is never more than there are, and
+    `overlap_share` 0 where it is 1. `notes` are sentences for the lead.
     """
 
     rubric: str

@@ -30,7 +30,6 @@ Everything here takes a session and flushes; the caller commits. A claim and a s
 short transaction.
 """
 
-from backend.schemas.review.queues import ReviewerProgress
 from backend.services.review.answer import Answer, Choice, SpanMark
 from backend.services.review.counted import counts, stands
 from backend.services.review.desk.claim import (
@@ -42,14 +41,8 @@ from backend.services.review.desk.claim import (
     claim_review_item,
     lease_slot,
 )
-from backend.services.review.desk.history import (
-    PastReview,
-    may_review,
-    my_queues,
-    my_reviews,
-    past_review,
-)
-from backend.services.review.desk.item_view import FlaggedSpan, ItemView, ShownOutput, item_view
+from backend.services.review.desk.history import may_review, my_queues, my_reviews, past_review
+from backend.services.review.desk.item_view import item_view
 from backend.services.review.desk.revise import revise
 from backend.services.review.desk.skip import skip_review
 from backend.services.review.desk.submit import Submitted, submit_review
@@ -81,16 +74,11 @@ __all__ = [
     "Choice",
     "Claim",
     "CriterionAgreement",
-    "FlaggedSpan",
-    "ItemView",
     "Nothing",
     "Opening",
-    "PastReview",
     "QueuePlan",
     "QueueRules",
     "Reason",
-    "ReviewerProgress",
-    "ShownOutput",
     "SkipPolicy",
     "SpanMark",
     "Submitted",

@@ -14,13 +14,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, assert_never
+from typing import Any, Self, assert_never
 
 from sqlalchemy import Connection, Table, insert
 
 from backend.errors import InvalidInput
 from backend.rubrics import CheckedAnswer, Rubric, validate_answers
 from backend.schemas.common import unstorable
+from backend.schemas.review.desk import AnswerGiven
 from backend.services.review.statements import Prepared
 from backend.tables.review import Correction, Preference, QueueKind, Rating, Span, Winner
 
@@ -66,6 +67,16 @@ class Answer:
     comment: str | None = None
     active_seconds: float = 0.0
     seconds_by_criterion: Mapping[str, float] = field(default_factory=dict)
+
+    @classmethod
+    def of_given(cls, given: AnswerGiven) -> Self:
+        """The answer that a desk sent."""
+        spans = tuple(SpanMark(**dict(span)) for span in given.spans)
+        return cls(**{**dict(given), "spans": spans})
+
+    def as_given(self) -> AnswerGiven:
+        """In the shape in which desks send and read it."""
+        return AnswerGiven.model_validate(self, from_attributes=True)
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,22 +15,13 @@ from sqlalchemy.orm import Session
 
 from backend.errors import NotFound, UnknownName
 from backend.rubrics import Rubric, rubric_from_content
+from backend.schemas.review.quality import StayingQueueShown
 from backend.services.review.queues import save_rubric
 from backend.services.review.statements import SLOTS, in_state
 from backend.tables.review import ReviewQueue, RubricVersion, SlotState
 
 WAITING = (SlotState.OPEN, SlotState.LEASED)
 ASKED = ("guidelines", "span_kinds", "span_help", "severities", "span_weights")
-
-
-@dataclass(frozen=True, slots=True)
-class StayingQueue:
-    """An open queue that stays on an earlier version, with its reviews that are still to come."""
-
-    queue_id: int
-    name: str
-    version: int
-    n_open: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +37,7 @@ class SavedRubric:
     stored: RubricVersion
     is_new: bool
     changes: tuple[str, ...]
-    staying: tuple[StayingQueue, ...]
+    staying: tuple[StayingQueueShown, ...]
 
     def sentence(self) -> str:
         """What happened, for a person."""
@@ -145,7 +136,7 @@ def _read(stored: RubricVersion) -> Rubric:
     return rubric_from_content(stored.content)
 
 
-def _staying(session: Session, stored: RubricVersion) -> tuple[StayingQueue, ...]:
+def _staying(session: Session, stored: RubricVersion) -> tuple[StayingQueueShown, ...]:
     rows = session.execute(
         select(ReviewQueue.id, ReviewQueue.name, RubricVersion.version)
         .join(RubricVersion, RubricVersion.id == ReviewQueue.rubric_version_id)
@@ -157,7 +148,12 @@ def _staying(session: Session, stored: RubricVersion) -> tuple[StayingQueue, ...
         )
         .order_by(ReviewQueue.id)
     ).all()
-    staying = [StayingQueue(*row, n_open=_n_open(session, row.id)) for row in rows]
+    staying = [
+        StayingQueueShown(
+            queue_id=row.id, name=row.name, version=row.version, n_open=_n_open(session, row.id)
+        )
+        for row in rows
+    ]
     return tuple(queue for queue in staying if queue.n_open)
 
 

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import NamedTuple
 
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
+from backend.schemas.review.queues import WaitsFor
 from backend.services.review.lease import note_slots
 from backend.services.review.rules import most_of_one_person, rules_from
 from backend.services.review.statements import SLOTS, in_state
@@ -39,14 +39,6 @@ class Member(NamedTuple):
     skills: frozenset[str]
     paused: bool
     submitted: int
-
-
-@dataclass(frozen=True, slots=True)
-class WaitsFor:
-    """Open reviews of a queue that wait for the same; `sentence` says for whom."""
-
-    n: int
-    sentence: str
 
 
 class _Open(NamedTuple):
@@ -119,7 +111,7 @@ def queue_waits_for(session: Session, queue_id: int) -> list[WaitsFor]:
     most = None if share is None else most_of_one_person(share, n_slots)
     said = Counter(_sentence(slot, members, seen, most) for slot in found)
     said.update(_disputes(session, queue_id, members))
-    return [WaitsFor(n, sentence) for sentence, n in said.most_common()]
+    return [WaitsFor(n=n, sentence=sentence) for sentence, n in said.most_common()]
 
 
 def _sentence(

@@ -20,7 +20,7 @@ from backend.errors import (
 )
 from backend.schemas.common import Problem
 from backend.schemas.projects import ProjectGiven
-from backend.schemas.review.desk import Answer
+from backend.schemas.review.desk import AnswerGiven
 from tests.backend.api.conftest import PASSWORD, House
 from tests.fixtures_review import GOOD
 
@@ -56,13 +56,13 @@ def test_expert_works_through_a_queue_with_the_cookie(house: House, server_url: 
         assert strop.accounts.me().name == name
         queue = next(q for q in strop.desk.queues() if q.kind == "single")
         assert queue.rubric.criterion("quality").scale == "stars"
-        answer = Answer(ratings=GOOD, correction="It is EUR 10.90. 😀")
+        answer = AnswerGiven(ratings=GOOD, correction="It is EUR 10.90. 😀")
         done = 0
         while claim := strop.desk.claim(queue.id).claim:
-            strop.desk.save_draft(claim.slot_id, claim.version, Answer(comment="half"))
+            strop.desk.save_draft(claim.slot_id, claim.version, AnswerGiven(comment="half"))
             again = strop.desk.claim(queue.id).claim
             assert again is not None
-            assert again.draft == Answer(comment="half")
+            assert again.draft == AnswerGiven(comment="half")
             assert strop.desk.heartbeat(claim.slot_id, claim.version).version == claim.version
             assert not strop.desk.submit(claim.slot_id, claim.version, answer).repeated
             assert strop.desk.submit(claim.slot_id, claim.version, answer).repeated

@@ -31,8 +31,7 @@ def list_adjudications(
 @router.get("/review-queues/{queue_id}/adjudications/progress")
 def show_progress(queue_id: int, session: SessionDep) -> shapes.AdjudicationProgressShown:
     """How many were opened, decided, and are with somebody now."""
-    found = adjudication.adjudication_progress(session, queue_id)
-    return shapes.AdjudicationProgressShown.model_validate(found)
+    return adjudication.adjudication_progress(session, queue_id)
 
 
 def _show(one: Adjudication, answers: Sequence[Review]) -> shapes.AdjudicationShown:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
 from typing import Annotated, Any
 
@@ -68,24 +69,7 @@ def list_my_reviews(
     before: Annotated[int | None, Query(description="Only those before this review.")] = None,
 ) -> list[shapes.OwnReview]:
     """My own finished reviews, the last one first."""
-    found = review.my_reviews(session, queue_id, user.id, limit=limit, before_id=before)
-    return [_show_past(past) for past in found]
-
-
-def _show_past(past: review.PastReview) -> shapes.OwnReview:
-    return shapes.OwnReview(
-        review_id=past.review_id,
-        slot_id=past.slot_id,
-        state=past.state,
-        submitted_at=past.submitted_at,
-        simulated=past.simulated,
-        skip_reason=past.skip_reason,
-        extra=past.extra,
-        revisable_until=past.revisable_until,
-        why=past.why,
-        item=shapes.ItemView.model_validate(past.item),
-        answer=shapes.Answer.model_validate(past.answer, from_attributes=True),
-    )
+    return review.my_reviews(session, queue_id, user.id, limit=limit, before_id=before)
 
 
 @router.post("/review-queues/{queue_id}/claim")
@@ -136,15 +120,15 @@ def _show_claim(
             next_queue=_other_queue(session, queue_id, user_id, now),
         )
     item = review.item_view(session, found.slot_id, user_id)
-    shown = shapes.Claim(
+    shown = shapes.ClaimShown(
         slot_id=found.slot_id,
         version=found.version,
         lease_until=found.lease_until,
         heartbeat_seconds=found.heartbeat_seconds,
         resumed=found.resumed,
-        kind=_kind(item.kind),
-        item=shapes.ItemView.model_validate(item),
-        draft=shapes.Answer.model_validate(found.draft) if found.draft else None,
+        kind=item.kind,
+        item=item,
+        draft=shapes.AnswerGiven.model_validate(found.draft) if found.draft else None,
         progress=progress,
         adjudication=_dispute(session, found),
         revising=found.revising,
@@ -164,10 +148,7 @@ def _other_queue(
 def _dispute(session: Session, found: review.Claim) -> shapes.AdjudicationView | None:
     if found.purpose != Purpose.ADJUDICATION:
         return None
-    dispute = adjudication.dispute_of(session, found.slot_id)
-    if dispute is None:
-        return None
-    return shapes.AdjudicationView.model_validate(dispute, from_attributes=True)
+    return adjudication.dispute_of(session, found.slot_id)
 
 
 @router.post("/review-slots/{slot_id}/heartbeat")
@@ -208,14 +189,14 @@ def show_lapsed(
     """
     item, draft = lapsed_item(session, queue_id, slot_id, version, user.id)
     progress = _progress(session, queue_id, user.id)
-    shown = shapes.Claim(
+    shown = shapes.ClaimShown(
         slot_id=slot_id,
         version=version,
         lease_until=now,
         resumed=True,
-        kind=_kind(item.kind),
-        item=shapes.ItemView.model_validate(item),
-        draft=shapes.Answer.model_validate(draft) if draft else None,
+        kind=item.kind,
+        item=item,
+        draft=shapes.AnswerGiven.model_validate(draft) if draft else None,
         progress=progress,
     )
     return shapes.ClaimAnswer(claim=shown, progress=progress)
@@ -228,15 +209,7 @@ def list_links(slot_id: int, session: SessionDep, user: CurrentUser) -> list[sha
     if item.output is None:
         return []
     return [
-        shapes.Link(
-            start=link.start,
-            end=link.end,
-            supported=link.supported,
-            reason=link.reason or "The source says so.",
-            sources=[
-                shapes.SourceStretch(start=place.start, end=place.end) for place in link.sources
-            ],
-        )
+        shapes.Link.model_validate(replace(link, reason=link.reason or "The source says so."))
         for link in find_links(item)
     ]
 
@@ -251,7 +224,7 @@ def submit_answer(
         slot_id=slot_id,
         version=body.version,
         user_id=user.id,
-        answer=_answer(body.answer),
+        answer=review.Answer.of_given(body.answer),
         now=now,
     )
     return shapes.ReviewReceipt(
@@ -267,28 +240,12 @@ def submit_answer(
 
 
 def _gold(session: Session, done: review.Submitted) -> shapes.GoldFeedback | None:
-    found = gold.feedback(session, done.review_id) if done.purpose == Purpose.GOLD else None
-    if found is None:
-        return None
-    return shapes.GoldFeedback.model_validate(found, from_attributes=True)
+    return gold.feedback(session, done.review_id) if done.purpose == Purpose.GOLD else None
 
 
 def _next(session: Session, queue_id: int, user_id: int, now: datetime) -> shapes.ClaimAnswer:
     found = review.claim_next(session, queue_id, user_id, now=now)
     return _show_claim(session, queue_id, user_id, found, now)
-
-
-def _answer(given: shapes.Answer) -> review.Answer:
-    return review.Answer(
-        ratings=given.ratings,
-        correction=given.correction,
-        correction_reason=given.correction_reason,
-        spans=tuple(review.SpanMark(**span.model_dump()) for span in given.spans),
-        winner=given.winner,
-        comment=given.comment,
-        active_seconds=given.active_seconds,
-        seconds_by_criterion=given.seconds_by_criterion,
-    )
 
 
 @router.post("/review-slots/{slot_id}/skip")

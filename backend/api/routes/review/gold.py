@@ -14,6 +14,7 @@ from backend.services.overview import pseudonym_of
 from backend.services.review.quality import gold, gold_contests, gold_items, pauses
 from backend.services.review.quality.adjudication import answers_of
 from backend.services.review.quality.gold_items import GoldRow
+from backend.tables.accounts import User
 from backend.tables.review import GoldAnswer, GoldResult
 
 router = APIRouter(tags=["known answers"])
@@ -79,23 +80,7 @@ def add_adjudicated(
 @router.get("/review-queues/{queue_id}/gold-standing")
 def list_standing(queue_id: int, session: SessionDep) -> list[shapes.GoldStandingShown]:
     """How every reviewer stands on known answers, paused ones first."""
-    return [_show_standing(one) for one in pauses.gold_standing(session, queue_id)]
-
-
-def _show_standing(one: pauses.GoldStanding) -> shapes.GoldStandingShown:
-    return shapes.GoldStandingShown(
-        pseudonym=one.pseudonym,
-        simulated=one.simulated,
-        n=one.n,
-        met=one.met,
-        value=one.met / one.n if one.n else None,
-        low=one.low,
-        high=one.high,
-        error=None if one.n else "No known answer was judged yet.",
-        n_contested=one.n_contested,
-        paused_at=one.paused_at,
-        pause_reason=one.pause_reason,
-    )
+    return pauses.gold_standing(session, queue_id)
 
 
 @router.post("/review-queues/{queue_id}/pauses")
@@ -105,7 +90,7 @@ def pause_reviewer(
     """Give a reviewer nothing more of this queue for now; what they hold they may submit."""
     person = pauses.find_reviewer(session, queue_id, body.reviewer)
     pauses.pause_reviewer(session, queue_id, person.id, reason=body.reason, now=now)
-    return _standing_of(session, queue_id, person.id)
+    return _standing_of(session, queue_id, person)
 
 
 @router.post("/review-queues/{queue_id}/pauses/lift")
@@ -115,12 +100,12 @@ def lift_pause(
     """Let a reviewer work on; their known answers are counted anew from here."""
     person = pauses.find_reviewer(session, queue_id, body.reviewer)
     pauses.lift_pause(session, queue_id, person.id)
-    return _standing_of(session, queue_id, person.id)
+    return _standing_of(session, queue_id, person)
 
 
-def _standing_of(session: Session, queue_id: int, user_id: int) -> shapes.GoldStandingShown:
+def _standing_of(session: Session, queue_id: int, person: User) -> shapes.GoldStandingShown:
     everybody = pauses.gold_standing(session, queue_id)
-    return next(_show_standing(one) for one in everybody if one.user_id == user_id)
+    return next(one for one in everybody if one.pseudonym == person.pseudonym)
 
 
 @router.get("/review-queues/{queue_id}/gold-contests")
@@ -205,7 +190,7 @@ def contest_gold(
 ) -> desk_shapes.GoldFeedback:
     """Say that a known answer is wrong; a lead looks at it."""
     result = gold_contests.contest(session, result_id, user.id, reason=body.reason, now=now)
-    return show_feedback(gold.feedback_on(session, result))
+    return gold.feedback_on(result)
 
 
 @router.get("/my/review-queues/{queue_id}/gold-results")
@@ -213,18 +198,4 @@ def list_my_results(
     queue_id: int, session: SessionDep, user: CurrentUser
 ) -> list[desk_shapes.GoldFeedback]:
     """How I did on known answers, the last one first; withdrawn ones are left out."""
-    return [show_feedback(one) for one in gold.my_results(session, queue_id, user.id)]
-
-
-def show_feedback(told: gold.Feedback) -> desk_shapes.GoldFeedback:
-    """What an expert is told about a known answer."""
-    return desk_shapes.GoldFeedback(
-        result_id=told.result_id,
-        passed=told.passed,
-        score=told.score,
-        explanation=told.explanation,
-        known=desk_shapes.Answer.model_validate(told.known, from_attributes=True),
-        may_contest=told.may_contest,
-        resolution=told.resolution,
-        resolution_reason=told.resolution_reason,
-    )
+    return gold.my_results(session, queue_id, user.id)

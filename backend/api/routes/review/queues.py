@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict
 
 from fastapi import APIRouter
 from sqlalchemy.orm import Session
@@ -98,7 +97,7 @@ def preview_design(
     design = {
         **plan.as_design(),
         "warnings": warnings_of(session, plan),
-        "examples": [asdict(one) for one in drawn_examples(session, plan, rules)],
+        "examples": drawn_examples(session, plan, rules),
     }
     # The rubric was stored to plan by; without a queue it is taken back.
     session.rollback()
@@ -110,15 +109,7 @@ def show_defaults(
     project_id: int, session: SessionDep, kind: desk_shapes.QueueKindName = "single"
 ) -> designs.OpeningDefaults:
     """What a new queue of this kind is where a request names nothing."""
-    found = opening_defaults(session, project_id, QueueKind(kind))
-    return designs.OpeningDefaults(
-        rubric=found.rubric.name,
-        rubric_version=found.rubric_version,
-        reviewers=list(found.reviewers),
-        overlap=found.overlap,
-        overlap_share=found.overlap_share,
-        notes=list(found.notes),
-    )
+    return opening_defaults(session, project_id, QueueKind(kind))
 
 
 def _opening(
@@ -178,8 +169,7 @@ def _design(given: designs.DesignGiven) -> SamplingDesign:
 def show_queue(queue_id: int, session: SessionDep) -> shapes.ReviewQueueShown:
     """A queue with its reviewers' progress, and for whom it waits."""
     shown = _show(session, review.get_queue(session, queue_id))
-    waits = [shapes.WaitsFor.model_validate(one) for one in queue_waits_for(session, queue_id)]
-    return shown.model_copy(update={"waits_for": waits})
+    return shown.model_copy(update={"waits_for": queue_waits_for(session, queue_id)})
 
 
 @router.post("/review-queues/{queue_id}/close")

@@ -63,7 +63,7 @@ def save_rubric(
             rubric=_show(saved.stored),
             is_new=saved.is_new,
             changes=list(saved.changes),
-            staying=[shapes.StayingQueueShown.model_validate(queue) for queue in saved.staying],
+            staying=list(saved.staying),
             sentence=saved.sentence(),
         )
     )

@@ -6,7 +6,6 @@ What is left for a person: how much of a queue, and which of their queues has wo
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, cast
 
@@ -25,10 +24,10 @@ from sqlalchemy import (
 from sqlalchemy.orm import Session
 
 from backend.errors import NotFound
-from backend.services.review.answer import Answer
+from backend.schemas.review.desk import ItemView, OwnReview
 from backend.services.review.blind import own_answer
 from backend.services.review.desk.context import Seat, look_at_seat
-from backend.services.review.desk.item_view import ItemView, show_item
+from backend.services.review.desk.item_view import show_item
 from backend.services.review.rules import QueueRules, most_of_one_person, rules_from
 from backend.services.review.statements import (
     ADJUDICATIONS,
@@ -57,30 +56,6 @@ ROWS = cast(Table, TrainingSetRow.__table__)
 HELD_BACK = cast(Table, HeldBackRow.__table__)
 
 
-@dataclass(frozen=True, slots=True)
-class PastReview:
-    """A finished review with the item as it was shown and the answer as it was given.
-
-    Attributes:
-        slot_id: the asked-for review that it answered.
-        extra: it came after the item had been given to somebody else.
-        revisable_until: when it, or a skip, can no longer be taken back; None when it cannot be.
-        why: why the person saw the item, from the sampling design.
-    """
-
-    review_id: int
-    slot_id: int
-    state: str
-    submitted_at: datetime
-    simulated: bool
-    skip_reason: str | None
-    item: ItemView
-    answer: Answer = field(default_factory=Answer)
-    extra: bool = False
-    revisable_until: datetime | None = None
-    why: str | None = None
-
-
 def my_queues(
     session: Session, user_id: int, *, project_id: int | None = None
 ) -> list[ReviewQueue]:
@@ -103,7 +78,7 @@ def may_review(session: Session, queue_id: int, user_id: int) -> bool:
 
 def my_reviews(
     session: Session, queue_id: int, user_id: int, *, limit: int = 20, before_id: int | None = None
-) -> list[PastReview]:
+) -> list[OwnReview]:
     """A person's own finished reviews in a queue, the last one first.
 
     Args:
@@ -158,7 +133,7 @@ def lapsed_item(
     return show_item(session, review.item), dict(review.draft or {})
 
 
-def past_review(session: Session, review_id: int, user_id: int) -> PastReview:
+def past_review(session: Session, review_id: int, user_id: int) -> OwnReview:
     """One of a person's own finished reviews; NotFound for anybody else's."""
     return _past(session, _own(session, review_id, user_id))
 
@@ -170,11 +145,11 @@ def _own(session: Session, review_id: int, user_id: int) -> Review:
     return review
 
 
-def _past(session: Session, review: Review) -> PastReview:
+def _past(session: Session, review: Review) -> OwnReview:
     if review.submitted_at is None:
         raise NotFound("You have no such review.")
     item = review.item
-    return PastReview(
+    return OwnReview(
         review_id=review.id,
         slot_id=review.slot_id,
         state=review.state,
@@ -185,7 +160,7 @@ def _past(session: Session, review: Review) -> PastReview:
         extra=review.extra,
         revisable_until=_revisable_until(review),
         why=item.why,
-        answer=own_answer(review, item),
+        answer=own_answer(review, item).as_given(),
     )
 
 

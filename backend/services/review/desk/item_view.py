@@ -14,13 +14,13 @@ What an output states and where its source says so, for an item that a person ha
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any, cast
 
 from sqlalchemy import Connection, Select, Table, bindparam, select
 from sqlalchemy.orm import Session
 
 from backend.errors import NotFound
+from backend.schemas.review.desk import FlaggedSpan, ItemView, ShownOutput
 from backend.services.review.blind import (
     mask_text,
     masked_terms,
@@ -49,48 +49,11 @@ A = cast(Table, Generation.__table__).alias("a")
 B = cast(Table, Generation.__table__).alias("b")
 
 
-@dataclass(frozen=True, slots=True)
-class FlaggedSpan:
-    """A stretch of an output that a check does not find supported; code points."""
-
-    start: int
-    end: int
-    reason: str
-    kind: str
-
-
-@dataclass(frozen=True, slots=True)
-class ShownOutput:
-    """A text to judge, by whichever model."""
-
-    text: str
-    flagged: tuple[FlaggedSpan, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class ItemView:
-    """An item as its expert sees it: `output` for a single one, `left` and `right` for a pair."""
-
-    item_id: int
-    queue_id: int
-    kind: str
-    position: int
-    input: str
-    context: str | None
-    output: ShownOutput | None = None
-    left: ShownOutput | None = None
-    right: ShownOutput | None = None
-
-
 _ITEM: Select[Any] = (
     select(
-        ITEMS.c.id,
-        ITEMS.c.queue_id,
-        ITEMS.c.position,
         ITEMS.c.a_is_left,
         ITEMS.c.generation_a_id,
         ITEMS.c.generation_b_id,
-        QUEUES.c.kind,
         QUEUES.c.score_run_id,
         QUEUES.c.rules,
         QUEUES.c.design,
@@ -134,15 +97,13 @@ def _view(connection: Connection, row: AnyRow) -> ItemView:
     a = mask_text(row.a_text or "", terms)
     output = left = right = None
     if row.generation_b_id is None:
-        output = ShownOutput(a, flags_of(connection, row.score_run_id, row.generation_a_id, terms))
+        output = ShownOutput(
+            text=a, flagged=flags_of(connection, row.score_run_id, row.generation_a_id, terms)
+        )
     else:
         b = mask_text(row.b_text or "", terms)
-        left, right = (ShownOutput(side) for side in ((a, b) if row.a_is_left else (b, a)))
+        left, right = (ShownOutput(text=side) for side in ((a, b) if row.a_is_left else (b, a)))
     return ItemView(
-        item_id=row.id,
-        queue_id=row.queue_id,
-        kind=row.kind,
-        position=row.position,
         input=row.input,
         context=row.context,
         output=output,
@@ -153,14 +114,19 @@ def _view(connection: Connection, row: AnyRow) -> ItemView:
 
 def flags_of(
     connection: Connection, score_run_id: int | None, generation_id: int, terms: Sequence[str]
-) -> tuple[FlaggedSpan, ...]:
+) -> list[FlaggedSpan]:
     """What the checks of a score run flag in an output, masked; nothing without a score run."""
     if score_run_id is None:
-        return ()
+        return []
     asked = {"run": score_run_id, "generation": generation_id}
     flags = {
-        FlaggedSpan(span["start"], span["end"], mask_text(span["reason"], terms), span["kind"])
+        FlaggedSpan(
+            start=span["start"],
+            end=span["end"],
+            reason=mask_text(span["reason"], terms),
+            kind=span["kind"],
+        )
         for spans in connection.execute(_SPANS, asked).scalars()
         for span in spans
     }
-    return tuple(sorted(flags, key=lambda flag: (flag.start, flag.end, flag.reason)))
+    return sorted(flags, key=lambda flag: (flag.start, flag.end, flag.reason))

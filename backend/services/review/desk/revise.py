@@ -9,7 +9,6 @@ Taking back what somebody said: the review stays, and counts for nothing from th
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
@@ -135,10 +134,9 @@ def _lease_anew(connection: Connection, row: AnyRow, user_id: int) -> int:
 
 def _as_draft(session: Session, review_id: int, user_id: int) -> dict[str, Any]:
     """The answer as the desk saves drafts; its time is not counted again."""
-    answer = asdict(past_review(session, review_id, user_id).answer)
-    timed = {"active_seconds", "seconds_by_criterion"}
-    kept = {name: value for name, value in answer.items() if value and name not in timed}
-    return {**kept, "spans": list(kept["spans"])} if "spans" in kept else kept
+    given = past_review(session, review_id, user_id).answer
+    answer = given.model_dump(exclude={"active_seconds", "seconds_by_criterion"})
+    return {name: value for name, value in answer.items() if value}
 
 
 def _claim(

@@ -8,13 +8,13 @@ Every default fits the project as it is, so that a queue can be opened with all 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from backend.errors import Conflict, InvalidInput, NotFound, UnknownName
 from backend.rubrics import Rubric, library_names, library_rubric, parse_rubric, rubric_from_content
+from backend.schemas.review.queues import OpeningDefaults
 from backend.services.review.opening.design import DesignKind, SamplingDesign
 from backend.services.review.rules import most_of_one_person
 from backend.services.runs.generation import run_progress
@@ -27,39 +27,28 @@ PEOPLE_ON_SHARED = 2
 SHARED = 0.1
 
 
-@dataclass(frozen=True, slots=True)
-class OpeningDefaults:
-    """What is taken where a request names nothing.
-
-    Attributes:
-        rubric_version: the project's version of it; None for one of the library.
-        reviewers: user names of the project's active experts.
-        overlap: people on a shared item, no more than there are experts; `overlap_share` is 0
-            where it is 1.
-        notes: what a lead is to know of it, as sentences.
-    """
-
-    rubric: Rubric
-    rubric_version: int | None
-    reviewers: tuple[str, ...]
-    overlap: int
-    overlap_share: float
-    notes: tuple[str, ...]
-
-
 def opening_defaults(session: Session, project_id: int, kind: QueueKind) -> OpeningDefaults:
     """The defaults of a project for a kind of queue."""
-    own = _own_default(session, project_id, kind)
+    rubric, version = _default_rubric(session, project_id, kind)
     experts = _experts(session, project_id)
     overlap = min(PEOPLE_ON_SHARED, max(1, len(experts)))
     return OpeningDefaults(
-        rubric=library_rubric(LIBRARY_DEFAULTS[kind]) if own is None else _read(own),
-        rubric_version=None if own is None else own.version,
-        reviewers=tuple(expert.name for expert in experts),
+        rubric=rubric.name,
+        rubric_version=version,
+        reviewers=[expert.name for expert in experts],
         overlap=overlap,
         overlap_share=SHARED if overlap > 1 else 0.0,
-        notes=tuple(_notes(len(experts))),
+        notes=_notes(len(experts)),
     )
+
+
+def _default_rubric(
+    session: Session, project_id: int, kind: QueueKind
+) -> tuple[Rubric, int | None]:
+    own = _own_default(session, project_id, kind)
+    if own is None:
+        return library_rubric(LIBRARY_DEFAULTS[kind]), None
+    return _read(own), own.version
 
 
 def _notes(n_experts: int) -> list[str]:
@@ -106,7 +95,7 @@ def rubric_asked(
         InvalidInput: none of these.
     """
     if source is None:
-        return opening_defaults(session, project_id, QueueKind(kind)).rubric
+        return _default_rubric(session, project_id, QueueKind(kind))[0]
     if (own := _newest(session, project_id, source)) is not None:
         return _read(own)
     if source in library_names():

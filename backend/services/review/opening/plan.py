@@ -13,16 +13,18 @@ import math
 import random
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any, assert_never
 
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from backend.errors import CannotCompute, InvalidInput
+from backend.schemas.review.desk import ShownOutput
+from backend.schemas.review.queues import DrawnExample, StratumShown
 from backend.services.review.blind import mask_text, masked_terms
 from backend.services.review.counted import counts
-from backend.services.review.desk.item_view import ShownOutput, flags_of
+from backend.services.review.desk.item_view import flags_of
 from backend.services.review.opening.assignment import (
     Assignment,
     Wanted,
@@ -156,18 +158,6 @@ class Opening:
 
 
 @dataclass(frozen=True, slots=True)
-class StratumDrawn:
-    """A part of a design: items that it could draw, was asked for and drew first."""
-
-    name: str
-    why: str
-    n_frame: int
-    n_asked: int
-    n_drawn: int
-    n_without: int
-
-
-@dataclass(frozen=True, slots=True)
 class QueuePlan:
     """A queue that could be opened: checked and drawn, in the order in which it will be shown.
 
@@ -183,7 +173,7 @@ class QueuePlan:
     rubric: RubricVersion
     frame: Frame
     drawn: tuple[Drawn, ...]
-    strata: tuple[StratumDrawn, ...]
+    strata: tuple[StratumShown, ...]
     required: tuple[int, ...]
     wanted: tuple[list[Wanted], ...]
     pace: Pace | None
@@ -214,7 +204,7 @@ class QueuePlan:
             "n_without_output": self.frame.n_without_output,
             "n_identical": self.frame.n_identical,
             "identical": [[*models, n] for models, n in self.frame.identical.items()],
-            "strata": [asdict(stratum) for stratum in self.strata],
+            "strata": [stratum.model_dump() for stratum in self.strata],
             "minutes": self.minutes,
             "seconds_per_review": None if self.pace is None else self.pace.seconds,
             "seconds_from": None if self.pace is None else self.pace.source,
@@ -314,8 +304,8 @@ def _scores(session: Session, opening: Opening) -> ScoreRun | None:
     return session.scalar(newest.order_by(ScoreRun.id.desc()).limit(1))
 
 
-def _count(stratum: Stratum, drawn: Sequence[Drawn]) -> StratumDrawn:
-    return StratumDrawn(
+def _count(stratum: Stratum, drawn: Sequence[Drawn]) -> StratumShown:
+    return StratumShown(
         name=stratum.name,
         why=stratum.why,
         n_frame=len(stratum.members),
@@ -346,17 +336,6 @@ def _assign(
 EXAMPLES_SHOWN = 3
 
 
-@dataclass(frozen=True, slots=True)
-class DrawnExample:
-    """An item that would be drawn, as its reviewers would see it; `why` they see afterwards."""
-
-    input: str
-    context: str | None
-    outputs: tuple[ShownOutput, ...]
-    split: str
-    why: str | None
-
-
 def drawn_examples(
     session: Session, plan: QueuePlan, rules: QueueRules, *, limit: int = EXAMPLES_SHOWN
 ) -> list[DrawnExample]:
@@ -373,8 +352,16 @@ def _example(session: Session, plan: QueuePlan, number: int, terms: list[str]) -
     for output_id in candidate.output_ids:
         text = mask_text(session.get_one(Generation, output_id).text or "", terms)
         scores = plan.opening.score_run_id if candidate.b_id is None else None
-        shown.append(ShownOutput(text, flags_of(session.connection(), scores, output_id, terms)))
-    return DrawnExample(example.input, example.context, tuple(shown), example.split, drawn.why)
+        shown.append(
+            ShownOutput(text=text, flagged=flags_of(session.connection(), scores, output_id, terms))
+        )
+    return DrawnExample(
+        input=example.input,
+        context=example.context,
+        outputs=shown,
+        split=example.split,
+        why=drawn.why,
+    )
 
 
 def splits_drawn(session: Session, plan: QueuePlan) -> dict[str, int]:

@@ -36,6 +36,8 @@ from backend.rubrics import (
     rubric_from_content,
     value_in_words,
 )
+from backend.schemas.review.desk import AdjudicationView, AnonymousAnswer
+from backend.schemas.review.quality import AdjudicationProgressShown
 from backend.services.pages import PageAsk, RowPage, page_of
 from backend.services.review.answer import Answer
 from backend.services.review.blind import mask_answer, mask_text, masked_terms_of, said_by
@@ -146,31 +148,6 @@ def answers_of(session: Session, review_ids: Sequence[int]) -> dict[int, dict[st
     return given
 
 
-@dataclass(frozen=True, slots=True)
-class AnonymousAnswer:
-    """What one of the item's reviewers said, under a name that says nothing."""
-
-    label: str
-    answer: Answer
-
-
-@dataclass(frozen=True, slots=True)
-class Dispute:
-    """What an adjudicator sees of the reviews: the answers, shuffled, and where they differ."""
-
-    answers: tuple[AnonymousAnswer, ...]
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class AdjudicationProgress:
-    """Adjudications of a queue: opened, of them decided, and held by somebody now."""
-
-    opened: int
-    decided: int
-    held: int
-
-
 def open_if_needed(
     session: Session, item_id: int, rules: QueueRules, now: datetime
 ) -> Adjudication | None:
@@ -240,7 +217,7 @@ def record_verdict(session: Session, review_id: int, now: datetime) -> Adjudicat
     )
 
 
-def dispute_of(session: Session, slot_id: int) -> Dispute | None:
+def dispute_of(session: Session, slot_id: int) -> AdjudicationView | None:
     """What the holder of an adjudication's slot sees; None for any other slot.
 
     The answers are in an order drawn by the queue's seed, so that "Reviewer 1" is not always the
@@ -253,10 +230,12 @@ def dispute_of(session: Session, slot_id: int) -> Dispute | None:
     random.Random(f"dispute:{found.item.queue.seed}:{found.item_id}").shuffle(reviews)
     terms = masked_terms_of(found.item.queue)
     answers = [
-        AnonymousAnswer(f"Reviewer {n}", _unsigned(review, found.item, terms))
+        AnonymousAnswer(
+            label=f"Reviewer {n}", answer=_unsigned(review, found.item, terms).as_given()
+        )
         for n, review in enumerate(reviews, start=1)
     ]
-    return Dispute(tuple(answers), mask_text(found.reason, terms))
+    return AdjudicationView(answers=answers, reason=mask_text(found.reason, terms))
 
 
 def _originals(session: Session, item_ids: Sequence[int]) -> list[Review]:
@@ -281,7 +260,7 @@ def _unsigned(review: Review, item: ReviewItem, terms: Sequence[str]) -> Answer:
     return mask_answer(said, terms)
 
 
-def adjudication_progress(session: Session, queue_id: int) -> AdjudicationProgress:
+def adjudication_progress(session: Session, queue_id: int) -> AdjudicationProgressShown:
     """How far the adjudications of a queue have come."""
     held = and_(ReviewSlot.state == SlotState.LEASED, Adjudication.decided_at.is_(None))
     row = session.execute(
@@ -294,7 +273,7 @@ def adjudication_progress(session: Session, queue_id: int) -> AdjudicationProgre
         .join(ReviewSlot, ReviewSlot.id == Adjudication.slot_id)
         .where(Adjudication.queue_id == queue_id)
     ).one()
-    return AdjudicationProgress(int(row[0]), int(row[1]), int(row[2]))
+    return AdjudicationProgressShown(opened=int(row[0]), decided=int(row[1]), held=int(row[2]))
 
 
 def list_adjudications(session: Session, queue_id: int, ask: PageAsk) -> RowPage[Adjudication]:

@@ -22,7 +22,6 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
 
@@ -37,6 +36,7 @@ from backend.rubrics import (
     validate_answer,
 )
 from backend.rubrics.scales import Level
+from backend.schemas.review.desk import GoldFeedback
 from backend.services.review.answer import Answer, to_choice
 from backend.services.review.blind import mask_text, masked_terms_of
 from backend.services.review.quality.adjudication import WINNER, answers_of, distance
@@ -175,24 +175,6 @@ class Member(Protocol):
     def since_gold(self) -> int: ...
 
 
-@dataclass(frozen=True, slots=True)
-class Feedback:
-    """What a person is told after a gold item: how they did, and the known answer as they see it.
-
-    `met` says which criteria agreed; `known.winner` is the side as it was shown.
-    """
-
-    result_id: int
-    passed: bool
-    score: float
-    explanation: str
-    known: Answer
-    met: Mapping[str, bool]
-    may_contest: bool
-    resolution: str | None = None
-    resolution_reason: str | None = None
-
-
 def due(member: Member, rules: QueueRules, *, seed: int = 0) -> bool:
     """Whether the next item of this person is one with a known answer.
 
@@ -289,39 +271,38 @@ def judge(session: Session, review_id: int, now: datetime) -> GoldResult | None:
     return result
 
 
-def feedback(session: Session, review_id: int) -> Feedback | None:
+def feedback(session: Session, review_id: int) -> GoldFeedback | None:
     """What the author of a review is told about the known answer; None where nothing was judged."""
     result = session.scalar(
         select(GoldResult)
         .where(GoldResult.review_id == review_id)
         .execution_options(populate_existing=True)
     )
-    return None if result is None else feedback_on(session, result)
+    return None if result is None else feedback_on(result)
 
 
-def feedback_on(session: Session, result: GoldResult) -> Feedback:
+def feedback_on(result: GoldResult) -> GoldFeedback:
     """What a person is told about one of their results."""
-    gold, review = result.gold, result.review
+    gold = result.gold
     terms = masked_terms_of(gold.item.queue)
     winner = gold.answer.get(WINNER)
     known = Answer(
         ratings=dict(gold.answer.get("ratings", {})),
         winner=None if winner is None else to_choice(winner, a_is_left=gold.item.a_is_left),
     )
-    return Feedback(
+    return GoldFeedback(
         result_id=result.id,
         passed=result.passed,
         score=result.score,
         explanation=mask_text(gold.explanation, terms),
-        known=known,
-        met=_met(session, gold, review),
+        known=known.as_given(),
         may_contest=result.contested_at is None and gold.withdrawn_at is None,
         resolution=result.resolution,
         resolution_reason=mask_text(result.resolution_reason or "", terms) or None,
     )
 
 
-def my_results(session: Session, queue_id: int, user_id: int) -> list[Feedback]:
+def my_results(session: Session, queue_id: int, user_id: int) -> list[GoldFeedback]:
     """What a person was told about known answers of a queue that stand, the last one first."""
     query = (
         select(GoldResult)
@@ -334,7 +315,7 @@ def my_results(session: Session, queue_id: int, user_id: int) -> list[Feedback]:
         )
         .order_by(GoldResult.id.desc())
     )
-    return [feedback_on(session, result) for result in session.scalars(query)]
+    return [feedback_on(result) for result in session.scalars(query)]
 
 
 def _met(session: Session, gold: GoldAnswer, review: Review) -> dict[str, bool]:

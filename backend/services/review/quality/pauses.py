@@ -10,13 +10,13 @@ count. A lead lifts a pause; then the count, and the onboarding, begin anew.
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy import Select, select, update
 from sqlalchemy.orm import Session
 
 from backend.errors import Conflict, InvalidInput, NotFound
+from backend.schemas.review.quality import GoldStandingShown
 from backend.services.review.rules import QueueRules
 from backend.services.review.statements import MEMBERS
 from backend.tables.accounts import User
@@ -28,29 +28,6 @@ GOLD_PAUSE = (
     "Time for a short break. Some of your answers differ from those that were agreed on before, "
     "and your lead would like to go through them with you. Nothing that you did is lost."
 )
-
-
-@dataclass(frozen=True, slots=True)
-class GoldStanding:
-    """How one reviewer of a queue stands on its known answers.
-
-    Attributes:
-        n: known answers judged, withdrawn ones left out; `met` of them were met.
-        low, high: 95% Wilson interval of the share; None with nothing judged.
-        n_contested: results that the person contests and nobody has looked at.
-        pause_reason: why they are given nothing, for leads; None while they work.
-    """
-
-    user_id: int
-    pseudonym: str
-    simulated: bool
-    n: int
-    met: int
-    low: float | None
-    high: float | None
-    n_contested: int
-    paused_at: datetime | None
-    pause_reason: str | None
 
 
 def find_reviewer(session: Session, queue_id: int, pseudonym: str) -> User:
@@ -156,7 +133,7 @@ def results_that_count(queue_id: int, user_id: int) -> Select[bool]:
     )
 
 
-def gold_standing(session: Session, queue_id: int) -> list[GoldStanding]:
+def gold_standing(session: Session, queue_id: int) -> list[GoldStandingShown]:
     """Every reviewer of a queue on its known answers: paused ones first, then by pseudonym."""
     members = session.execute(
         select(QueueMember, User)
@@ -189,16 +166,17 @@ def gold_standing(session: Session, queue_id: int) -> list[GoldStanding]:
 
 def _standing(
     member: QueueMember, user: User, passed: Collection[bool], n_contested: int
-) -> GoldStanding:
+) -> GoldStandingShown:
     low, high = wilson(sum(passed), len(passed)) if passed else (None, None)
-    return GoldStanding(
-        user_id=user.id,
+    return GoldStandingShown(
         pseudonym=user.pseudonym,
         simulated=user.simulated,
         n=len(passed),
         met=sum(passed),
+        value=sum(passed) / len(passed) if passed else None,
         low=low,
         high=high,
+        error=None if passed else "No known answer was judged yet.",
         n_contested=n_contested,
         paused_at=member.paused_at,
         pause_reason=member.pause_reason,

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from backend.schemas.review.desk import (
-    Answer,
+    AnswerGiven,
 )
 
 
@@ -16,7 +16,7 @@ class Past:
 
     review_id: int | None
     at: datetime
-    answer: Answer
+    answer: AnswerGiven
     skip_reason: str | None = None
     may_revise: bool = False
     why: str | None = None

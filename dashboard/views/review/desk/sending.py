@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from backend.errors import StropError
 from backend.rubrics import Rubric, validate_answer
-from backend.schemas.review.desk import Answer, ReviewReceipt
+from backend.schemas.review.desk import AnswerGiven, ReviewReceipt
 from dashboard.views.review.desk.past import Past
 from dashboard.views.review.desk.state import (
     Desk,
@@ -99,7 +99,7 @@ def _is_same(one: Past, other: Past) -> bool:
     return one.review_id is not None and one.review_id == other.review_id
 
 
-def _final(desk: Desk) -> Answer:
+def _final(desk: Desk) -> AnswerGiven:
     """The answer as sent: a correction that changes nothing is none."""
     answer = timed_answer(desk)
     output = desk.claim.item.output if desk.claim else None
@@ -125,7 +125,7 @@ def skip(desk: Desk, client: StropClient, reason: str, *, now: datetime) -> None
     done = Past(
         receipt.review_id,
         now,
-        Answer(),
+        AnswerGiven(),
         skip_reason=reason.strip(),
         may_revise=receipt.review_id is not None,
     )

@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING
 from backend.errors import Conflict, LeaseLost, NotAuthenticated, NotFound, StropError
 from backend.rubrics import Rubric, Text
 from backend.schemas.review.desk import (
-    Answer,
-    Claim,
+    AnswerGiven,
     ClaimAnswer,
+    ClaimShown,
     GoldFeedback,
     Link,
     QueueProgress,
@@ -85,9 +85,9 @@ class Desk:
     queue_id: int
     sitting: str = ""
     screen: Screen = Screen.EMPTY
-    claim: Claim | None = None
-    answer: Answer = field(default_factory=Answer)
-    saved: Answer | None = None
+    claim: ClaimShown | None = None
+    answer: AnswerGiven = field(default_factory=AnswerGiven)
+    saved: AnswerGiven | None = None
     saved_at: datetime | None = None
     save_problem: str | None = None
     progress: QueueProgress | None = None
@@ -156,7 +156,7 @@ def take_next(desk: Desk, client: StropClient, *, now: datetime) -> None:
 def clear_desk(desk: Desk, now: datetime) -> None:
     """An empty desk: what was on it is saved, sent or given up."""
     desk.claim = desk.saved = desk.saved_at = desk.problem = desk.save_problem = None
-    desk.answer, desk.correcting, desk.digits_taken = Answer(), False, 0
+    desk.answer, desk.correcting, desk.digits_taken = AnswerGiven(), False, 0
     desk.missing = desk.gone = desk.revised = desk.staying = None
     desk.signed_out = False
     desk.active_seconds, desk.measured, desk.seen_at = 0.0, False, now
@@ -183,7 +183,7 @@ def receive_claim(desk: Desk, taken: ClaimAnswer) -> None:
     desk.screen = REASONS[reason]
 
 
-def _put_on_desk(desk: Desk, claim: Claim) -> None:
+def _put_on_desk(desk: Desk, claim: ClaimShown) -> None:
     desk.screen, desk.claim = Screen.ITEM, claim
     if claim.draft is not None:
         desk.answer = desk.saved = claim.draft
@@ -224,14 +224,14 @@ def take_time(desk: Desk, seconds: float, by_criterion: dict[str, float]) -> Non
 
 def unsaved(desk: Desk) -> bool:
     """Whether the answer on screen differs from what the server has."""
-    return desk.claim is not None and not _same(desk.answer, desk.saved or Answer())
+    return desk.claim is not None and not _same(desk.answer, desk.saved or AnswerGiven())
 
 
 def has_words(desk: Desk, rubric: Rubric) -> bool:
     """Whether something was written or marked here that the server does not have."""
     if not unsaved(desk):
         return False
-    ours, theirs = desk.answer, desk.saved or Answer()
+    ours, theirs = desk.answer, desk.saved or AnswerGiven()
     asked = [criterion.name for criterion in rubric.criteria if isinstance(criterion, Text)]
     written = ("correction", "correction_reason", "comment", "spans")
     return any(getattr(ours, part) != getattr(theirs, part) for part in written) or any(
@@ -253,16 +253,16 @@ def save_if_changed(desk: Desk, client: StropClient) -> None:
     desk.signed_out = False
 
 
-def _same(one: Answer, other: Answer) -> bool:
+def _same(one: AnswerGiven, other: AnswerGiven) -> bool:
     """Equal but for the clock, which runs by itself."""
     return _untimed(one) == _untimed(other)
 
 
-def _untimed(answer: Answer) -> Answer:
+def _untimed(answer: AnswerGiven) -> AnswerGiven:
     return answer.model_copy(update={"active_seconds": 0.0, "seconds_by_criterion": {}})
 
 
-def timed_answer(desk: Desk) -> Answer:
+def timed_answer(desk: Desk) -> AnswerGiven:
     """The answer on screen with the time that it has taken so far."""
     return desk.answer.model_copy(update={"active_seconds": round(desk.active_seconds, 1)})
 

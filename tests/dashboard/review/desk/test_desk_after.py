@@ -9,7 +9,7 @@ import pytest
 
 from backend.errors import Conflict, LeaseLost, NotAuthenticated, ServerUnavailable, StropError
 from backend.rubrics import find_rubric
-from backend.schemas.review.desk import AdjudicationView, Answer, GoldFeedback, Link
+from backend.schemas.review.desk import AdjudicationView, AnswerGiven, GoldFeedback, Link
 from dashboard.views.review.desk.after import (
     contest,
     fetch_links,
@@ -42,7 +42,7 @@ GOLD = GoldFeedback(
     passed=False,
     score=0.5,
     explanation="The price is invented.",
-    known=Answer(ratings={"faithful": "no"}),
+    known=AnswerGiven(ratings={"faithful": "no"}),
     may_contest=True,
 )
 
@@ -124,7 +124,7 @@ class TestTakenUpAgain:
     """The server has no desk of this tab any more; the browser names the item on its screen."""
 
     def test_what_went_to_a_colleague_stays_and_is_sent_as_a_further_answer(self) -> None:
-        client = FakeClient(went_to_a_colleague=(3, 2), drafts={3: Answer(comment="half")})
+        client = FakeClient(went_to_a_colleague=(3, 2), drafts={3: AnswerGiven(comment="half")})
         desk = Desk(queue_id=1)
         take_up_again(desk, client, "3-2", now=NOW)
         assert (desk.item_key, desk.answer.comment) == ("3-2", "half")
@@ -155,7 +155,7 @@ class TestSecondWindow:
 
     def gone(self, client: FakeClient, *, words: bool) -> Desk:
         desk = open_desk(client)
-        client.submitted[1] = Answer(ratings={"faithful": "yes"})
+        client.submitted[1] = AnswerGiven(ratings={"faithful": "yes"})
         rate(desk, "faithful", "no")
         if words:
             change_answer(desk, comment="only here")

@@ -8,7 +8,7 @@ import pytest
 
 from backend.errors import Conflict, LeaseLost, NotAuthenticated, ServerUnavailable, StropError
 from backend.rubrics import find_rubric
-from backend.schemas.review.desk import Answer
+from backend.schemas.review.desk import AnswerGiven
 from dashboard.views.review.desk.sending import skip, submit
 from dashboard.views.review.desk.state import (
     Desk,
@@ -44,7 +44,7 @@ class TestTakeNext:
         assert (desk.screen, desk.item_key) == (Screen.ITEM, "1-1")
 
     def test_the_draft_comes_with_it(self) -> None:
-        draft = Answer(ratings={"quality": 3}, correction="better", active_seconds=12.0)
+        draft = AnswerGiven(ratings={"quality": 3}, correction="better", active_seconds=12.0)
         desk = open_desk(FakeClient(drafts={1: draft}))
         assert (desk.answer, desk.correcting, desk.active_seconds) == (draft, True, 12.0)
 
@@ -150,7 +150,7 @@ class TestSubmit:
         submit(desk, client, RUBRIC, now=NOW + timedelta(seconds=20))
         assert client.submitted[1].ratings == ANSWERS
         assert client.submitted[1].active_seconds == 20.0
-        assert (desk.item_key, desk.answer, desk.finished_here) == ("2-1", Answer(), 1)
+        assert (desk.item_key, desk.answer, desk.finished_here) == ("2-1", AnswerGiven(), 1)
 
     def test_what_is_missing_is_said_and_nothing_is_sent(self) -> None:
         client = FakeClient()

@@ -12,7 +12,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session, sessionmaker
 
 from backend.errors import NotFound
-from backend.schemas.review.desk import QueueProgress
+from backend.schemas.review.desk import FlaggedSpan, MarkedSpan, QueueProgress
 from backend.services import review
 from backend.services.review import Answer, SpanMark
 from backend.services.review.rules import QueueRules
@@ -83,7 +83,7 @@ def test_nothing_shown_tells_a_model_a_score_or_the_reference(
     claim = review.claim_review_item(session, queue.id, desk.experts[0].id, now=NOW)
     assert claim is not None
     shown = review.item_view(session, claim.slot_id, desk.experts[0].id)
-    told = json.dumps([asdict(shown), asdict(claim)], default=str)
+    told = json.dumps([shown.model_dump(), asdict(claim)], default=str)
     assert "secret" not in told
     assert "0.125" not in told
     example = session.get_one(ReviewItem, claim.item_id).generation_a.example
@@ -103,8 +103,10 @@ def test_unsupported_passages_are_flagged_for_single_outputs(session: Session, d
         assert shown.output is not None
         flagged[shown.output.text] = shown.output.flagged
         review_next(session, queue, desk.experts[0], Answer(GOOD))
-    assert flagged.pop(str(output.text)) == (review.FlaggedSpan(0, 4, "not in the source", "name"),)
-    assert set(flagged.values()) == {()}
+    assert flagged.pop(str(output.text)) == [
+        FlaggedSpan(start=0, end=4, reason="not in the source", kind="name")
+    ]
+    assert not any(flagged.values())
 
 
 def test_an_item_is_shown_to_its_holder_only(session: Session, desk: Desk) -> None:
@@ -180,7 +182,7 @@ def test_ones_own_reviews_come_back_newest_first(session: Session, desk: Desk) -
     assert before.answer.correction == "better"
     assert before.answer.correction_reason == "wrong"
     assert before.answer.ratings["quality"] == "5"
-    assert last.answer.spans == (SpanMark(0, 4, "other"),)
+    assert last.answer.spans == [MarkedSpan(start=0, end=4, kind="other")]
     assert last.item.output is not None
     [paged] = review.my_reviews(session, queue.id, expert.id, before_id=last.review_id)
     assert paged == before

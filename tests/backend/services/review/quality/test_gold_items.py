@@ -200,7 +200,7 @@ def test_why_a_contest_was_upheld_is_kept_and_told(session: Session, desk: Desk)
         session, results[1].id, "upheld", by=lead, now=NOW, reason=" See line 2. "
     )
     [settled] = gold_contests.list_settled(session, queue.id)
-    told = feedback_on(session, settled)
+    told = feedback_on(settled)
     assert (told.resolution, told.resolution_reason) == ("upheld", "See line 2.")
     assert settled.resolved_by_id == lead
 
