@@ -35,7 +35,10 @@ class RefusedShown(Shown):
 
 
 class ImportShown(Shown):
-    """What became of imported answers; `reasons` counts the refused ones."""
+    """What became of imported answers; `reasons` counts the refused ones, most first.
+
+    `repeated` are answers that the queue had already: taken before, or our own that came back.
+    """
 
     taken: int
     repeated: int

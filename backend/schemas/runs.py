@@ -24,11 +24,16 @@ class RunModel(Shown):
 
 
 class RunProgress(Shown):
-    """How many of a run's generations exist, and how many of those are errors."""
+    """How many of a run's generations, or scores, exist, and how many of those are errors."""
 
     done: int
     total: int
     failed: int
+
+    @property
+    def missing(self) -> int:
+        """What is not there yet."""
+        return self.total - self.done
 
 
 class GenerationRunShown(Shown):

@@ -44,7 +44,10 @@ class ComparisonGiven(Given):
 
 
 class BarShown(Shown):
-    """Whether the bar moved after training began; `changed` is None where it cannot be told."""
+    """Whether the bar moved after training began; `changed` is None where it cannot be told.
+
+    `diff` has the lines of a unified diff of the two YAML files.
+    """
 
     changed: bool | None
     sentence: str
@@ -90,7 +93,10 @@ class FlipShown(Shown):
 
 
 class FlipsShown(Shown):
-    """What flipped on one metric: how many of n, and examples of each kind."""
+    """What flipped on one metric: how many of n, and examples of each kind, the worse ones first.
+
+    `n` counts the pairs in which both sides have a value of their own.
+    """
 
     metric: str
     slice: dict[str, str]

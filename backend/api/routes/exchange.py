@@ -107,7 +107,7 @@ def import_answers(
     queue_id: int, body: ImportGiven, session: SessionDep, now: NowDep, once: OnceDep
 ) -> ImportShown:
     """Take answers that were given in another tool; sent again, nothing is taken twice."""
-    report = import_reviews(
+    found = import_reviews(
         session,
         queue_id,
         body.rows,
@@ -116,4 +116,4 @@ def import_answers(
         offsets=Offsets(body.offsets),
         now=now,
     )
-    return once.answer(ImportShown.model_validate(report))
+    return once.answer(found)

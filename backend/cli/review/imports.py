@@ -54,10 +54,9 @@ def command(
             offsets=Offsets(counted(offsets)),
             now=utc_now(),
         )
-    refused = [{"row": one.row, "id": one.id, "reason": one.reason} for one in report.refused]
+    refused = [one.model_dump() for one in report.refused]
     if as_json:
-        counts = {"taken": report.taken, "repeated": report.repeated, "reasons": report.reasons}
-        print_json({**counts, "refused": refused})
+        print_json(report.model_dump())
     else:
         typer.echo(
             f"{report.taken} answers taken, {report.repeated} were there already, "

@@ -59,8 +59,6 @@ def show_report(installation: Installation, run_id: int, *, as_json: bool) -> No
 
 def make_report(session: Session, run_id: int) -> dict[str, Any]:
     """A run, its progress, its models, and the figures and differences of its scorings."""
-    from dataclasses import asdict
-
     from backend.services import queue
     from backend.services.runs import generation, scoring
 
@@ -77,7 +75,7 @@ def make_report(session: Session, run_id: int) -> dict[str, Any]:
         "models": [model.label for model in run.models],
         "state": job and job.state,
         "reason": job and job.error,
-        "progress": asdict(generation.run_progress(session, run.id)),
+        "progress": generation.run_progress(session, run.id).model_dump(),
         "scores": [
             _score_report(session, row.id, [model.id for model in run.models])
             for row in scoring.list_score_runs(session, run.id)

@@ -26,7 +26,7 @@ from backend.cli.output import ForceOption
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
-    from backend.services.runs.slices import Flip, Flips
+    from backend.schemas.verdicts import FlipShown, FlipsShown
     from backend.tables.models import ModelVersion
     from backend.tables.runs import ScoreRun
 
@@ -176,12 +176,9 @@ def _sliced(
 
 
 def _record(
-    rows: list[dict[str, Any]], sliced: list[dict[str, Any]], flips: Flips | None
+    rows: list[dict[str, Any]], sliced: list[dict[str, Any]], flips: FlipsShown | None
 ) -> dict[str, Any]:
-    from dataclasses import asdict
-
-    read = None if flips is None else {**asdict(flips), "n": flips.n}
-    return {"differences": rows, "slices": sliced, "flips": read}
+    return {"differences": rows, "slices": sliced, "flips": flips and flips.model_dump()}
 
 
 def _print(rows: Sequence[dict[str, Any]], title: str, *more: str) -> None:
@@ -195,7 +192,7 @@ def _slice_text(slice_: dict[str, str]) -> str:
     return ", ".join(f"{key}={value}" for key, value in slice_.items())
 
 
-def _print_flips(flips: Flips, old: str, new: str) -> None:
+def _print_flips(flips: FlipsShown, old: str, new: str) -> None:
     typer.echo(
         f"On {flips.metric}, {new} is better on {flips.better} and worse on {flips.worse} of "
         f"{flips.n} examples; {flips.same} are equal."
@@ -204,7 +201,7 @@ def _print_flips(flips: Flips, old: str, new: str) -> None:
         _print_flip(flip, old, new)
 
 
-def _print_flip(flip: Flip, old: str, new: str) -> None:
+def _print_flip(flip: FlipShown, old: str, new: str) -> None:
     typer.echo(f"\n{flip.change.upper()}: example {shown_text(flip.external_id)}")
     width = max(len(old), len(new), len("reference"))
     texts = [

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -25,6 +25,7 @@ from sqlalchemy.orm import Session
 
 from backend.errors import InvalidInput, NotFound, UnknownName
 from backend.schemas.common import whole_number
+from backend.schemas.exchange import ImportShown, RefusedShown
 from backend.services.exchange import argilla, label_studio
 from backend.services.exchange.label_studio import answer_of as label_studio_answer
 from backend.services.exchange.text_offsets import Offsets
@@ -195,34 +196,6 @@ MAX_SECONDS = 12 * 3600.0
 IMPORT_ID = "import_id"
 
 
-@dataclass(frozen=True, slots=True)
-class Refused:
-    """An answer that was not taken: where it stands in the file, its id there, and why."""
-
-    row: int
-    id: str
-    reason: str
-
-
-@dataclass(slots=True)
-class ImportReport:
-    """What became of a file.
-
-    Attributes:
-        taken: answers stored now.
-        repeated: answers that the queue has already: taken before, or our own that came back.
-    """
-
-    taken: int = 0
-    repeated: int = 0
-    refused: list[Refused] = field(default_factory=list)
-
-    @property
-    def reasons(self) -> dict[str, int]:
-        """How many were refused, by reason, most first."""
-        return dict(Counter(one.reason for one in self.refused).most_common())
-
-
 def import_reviews(
     session: Session,
     queue_id: int,
@@ -232,7 +205,7 @@ def import_reviews(
     people: Mapping[str, str] | None = None,
     offsets: Offsets = Offsets.CODE_POINTS,
     now: datetime,
-) -> ImportReport:
+) -> ImportShown:
     """Take the answers of an export of another tool; safe to repeat.
 
     Args:
@@ -250,16 +223,20 @@ def import_reviews(
     session.execute(select(ReviewQueue.id).where(ReviewQueue.id == queue_id).with_for_update())
     facts = queue_facts(session, queue_id)
     desk = _Desk.of(session, facts, people or {}, source)
-    report = ImportReport()
+    taken = repeated = 0
+    refused: list[RefusedShown] = []
     for given in SOURCES[source](rows, offsets):
         try:
             new = _take(session, desk, given, now)
         except InvalidInput as error:
-            report.refused.append(Refused(given.row, given.id, error.message))
+            refused.append(RefusedShown(row=given.row, id=given.id, reason=error.message))
             continue
-        report.taken += new
-        report.repeated += not new
-    return report
+        taken += new
+        repeated += not new
+    reasons = Counter(one.reason for one in refused)
+    return ImportShown(
+        taken=taken, repeated=repeated, reasons=dict(reasons.most_common()), refused=refused
+    )
 
 
 @dataclass(slots=True)

@@ -28,6 +28,7 @@ from sqlalchemy import String, cast, select
 from sqlalchemy.orm import Session
 
 from backend.errors import CannotCompute, NotFound
+from backend.schemas.runs import DifferenceShown, FigureShown
 from backend.services.metric_specs import WIN_RATE, MetricSpec, get_score_run, metric_specs
 from backend.tables.datasets import Example
 from backend.tables.runs import Generation, GenerationRun, Score, ScoreRun
@@ -245,6 +246,10 @@ class ModelFigure:
     figure: Figure | None
     error: str | None = None
 
+    def shown(self) -> FigureShown:
+        """As it is shown."""
+        return FigureShown(**self.as_dict())
+
     def as_dict(self) -> dict[str, Any]:
         """Flat and JSON-serialisable; `value` and interval are absent where there is an error."""
         return {
@@ -264,6 +269,14 @@ class PairedFigure:
     spec: MetricSpec
     difference: Difference | None
     error: str | None = None
+
+    def shown(self, labels: Mapping[int, str]) -> DifferenceShown:
+        """As it is shown, with how people write the models."""
+        return DifferenceShown(
+            **self.as_dict(),
+            baseline_model=labels[self.baseline_id],
+            candidate_model=labels[self.candidate_id],
+        )
 
     def as_dict(self) -> dict[str, Any]:
         """Flat and JSON-serialisable."""

@@ -8,7 +8,7 @@ Knows nothing of engines but their values; a transaction is never open while a m
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import Any
 
 from sqlalchemy import case, delete, func, select
@@ -17,6 +17,7 @@ from sqlalchemy.orm import Session
 from backend.engines import check_engine
 from backend.engines.base import GenerationRequest, GenerationResult, SamplingParams
 from backend.errors import InvalidInput, NotFound
+from backend.schemas.runs import RunProgress
 from backend.services.datasets.leaks import Acceptance
 from backend.services.datasets.prompts import chat_messages
 from backend.services.ledger import insert_missing
@@ -27,20 +28,6 @@ from backend.tables.review import ReviewItem
 from backend.tables.runs import Generation, GenerationRun, GenerationRunModel, Score
 
 Unit = tuple[int, int, int]  # model version, example, sample
-
-
-@dataclass(frozen=True, slots=True)
-class Progress:
-    """How much of a ledger is there; `failed` of the `done` have an error in place of a result."""
-
-    done: int
-    total: int
-    failed: int
-
-    @property
-    def missing(self) -> int:
-        """Units that are not in the ledger."""
-        return self.total - self.done
 
 
 def create_run(
@@ -246,7 +233,7 @@ def _slices_of(ids: Sequence[int], size: int) -> Iterable[Sequence[int]]:
     return (ids[start : start + size] for start in range(0, len(ids), size))
 
 
-def run_progress(session: Session, run_id: int) -> Progress:
+def run_progress(session: Session, run_id: int) -> RunProgress:
     """How much of a run is written."""
     run = get_run(session, run_id)
     failed = func.sum(case((Generation.error.is_not(None), 1), else_=0))
@@ -254,4 +241,4 @@ def run_progress(session: Session, run_id: int) -> Progress:
         select(func.count(Generation.id), failed).where(Generation.run_id == run_id)
     ).one()
     total = count_examples(session, run) * len(run.models) * run.samples
-    return Progress(done=done, total=total, failed=int(wrong or 0))
+    return RunProgress(done=done, total=total, failed=int(wrong or 0))

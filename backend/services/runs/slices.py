@@ -22,6 +22,7 @@ from sqlalchemy.orm import Session
 
 from backend.errors import CannotCompute
 from backend.schemas.projects import Manifest, Price
+from backend.schemas.verdicts import FlipShown, FlipsShown
 from backend.services.metric_specs import MetricSpec, get_score_run, metric_specs
 from backend.services.runs.figures import KeptFigures, PairedFigure, digest_of, paired_figures
 from backend.services.runs.generation import examples_of_run
@@ -105,45 +106,6 @@ Change = Literal["better", "worse"]
 
 
 @dataclass(frozen=True, slots=True)
-class Flip:
-    """One example with what both models wrote and how each scored; the higher gap first."""
-
-    change: Change
-    example_id: int
-    external_id: str
-    input: str
-    context: str | None
-    references: list[str]
-    sample: int
-    baseline_text: str
-    candidate_text: str
-    baseline_score: float
-    candidate_score: float
-
-
-@dataclass(frozen=True, slots=True)
-class Flips:
-    """What flipped on one metric.
-
-    Attributes:
-        better, worse, same: how many examples; `n` is their sum.
-        examples: of each kind at most as many as were asked for.
-    """
-
-    metric: str
-    slice: dict[str, str]
-    better: int
-    worse: int
-    same: int
-    examples: list[Flip]
-
-    @property
-    def n(self) -> int:
-        """Pairs in which both sides have a value of their own."""
-        return self.better + self.worse + self.same
-
-
-@dataclass(frozen=True, slots=True)
 class _Pair:
     example_id: int
     sample: int
@@ -160,7 +122,7 @@ def find_flips(
     *,
     metric: str | None = None,
     limit: int = 5,
-) -> Flips:
+) -> FlipsShown:
     """The examples that flipped, the largest gaps first.
 
     Args:
@@ -183,10 +145,17 @@ def find_flips(
         )
     better = sorted((p for p in pairs if p.gain > 0), key=lambda p: (-p.gain, p.example_id))
     worse = sorted((p for p in pairs if p.gain < 0), key=lambda p: (p.gain, p.example_id))
-    same = len(pairs) - len(better) - len(worse)
     shown = [_flip(session, pair, "worse") for pair in worse[:limit]]
     shown += [_flip(session, pair, "better") for pair in better[:limit]]
-    return Flips(spec.metric, dict(spec.slice), len(better), len(worse), same, shown)
+    return FlipsShown(
+        metric=spec.metric,
+        slice=dict(spec.slice),
+        better=len(better),
+        worse=len(worse),
+        same=len(pairs) - len(better) - len(worse),
+        n=len(pairs),
+        examples=shown,
+    )
 
 
 def _chosen(run: ScoreRun, metric: str | None) -> MetricSpec:
@@ -229,11 +198,11 @@ def _pairs(
     ]
 
 
-def _flip(session: Session, pair: _Pair, change: Change) -> Flip:
+def _flip(session: Session, pair: _Pair, change: Change) -> FlipShown:
     example = session.get_one(Example, pair.example_id)
     old = session.get_one(Generation, pair.baseline[0])
     new = session.get_one(Generation, pair.candidate[0])
-    return Flip(
+    return FlipShown(
         change=change,
         example_id=example.id,
         external_id=example.external_id,

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from sqlalchemy.orm import Session
 
+from backend.schemas.verdicts import BarShown
 from backend.services.metric_specs import get_score_run, metric_specs
 from backend.services.models.versions import alias_target
 from backend.services.projects import manifest_of
@@ -24,7 +25,7 @@ from backend.services.runs.figures import (
 )
 from backend.services.runs.slices import usage_differences
 from backend.services.verdicts.promotion import CHAMPION
-from backend.services.verdicts.verdict import BarChange, change_since_training
+from backend.services.verdicts.verdict import change_since_training
 from backend.tables.models import BASE, ModelVersion
 from backend.tables.projects import SuccessManifest
 from backend.tables.verdicts import Comparison
@@ -33,7 +34,7 @@ HALLUCINATION = frozenset({"invented", "grounding"})
 
 
 @dataclass(frozen=True, slots=True)
-class ComparisonDetail:
+class ComparedInFull:
     """Beyond the lines of the bar.
 
     Attributes:
@@ -43,7 +44,7 @@ class ComparisonDetail:
         absent: sentences on models that did not take part, and on what was not scored.
     """
 
-    bar: BarChange
+    bar: BarShown
     champion: str | None
     labels: dict[int, str]
     figures: list[ModelFigure]
@@ -55,7 +56,7 @@ class ComparisonDetail:
 
 def describe_comparison(
     session: Session, comparison: Comparison, *, kept: KeptFigures | None = None
-) -> ComparisonDetail:
+) -> ComparedInFull:
     """Everything about a comparison but its slices and flips.
 
     Args:
@@ -75,7 +76,7 @@ def describe_comparison(
         differences += paired_figures(session, run.id, *pair, reads=reads, kept=kept)
         usage += usage_differences(session, run, *pair, price=bar.price, kept=kept)
     figures = model_figures(session, run.id, reads=reads, kept=kept)
-    return ComparisonDetail(
+    return ComparedInFull(
         bar=change_since_training(session, comparison),
         champion=None if champion is None else champion.label,
         labels={model.id: model.label for model in taking_part.values()},

@@ -25,6 +25,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from backend.schemas.projects import Direction, ManifestLine
+from backend.schemas.verdicts import BarShown
 from backend.tables.models import ModelVersion, Preflight
 from backend.tables.projects import SuccessManifest
 from backend.tables.training import TrainingRun
@@ -208,47 +209,31 @@ def _judge(newest: dict[str, Preflight | None], checks: int, notes: int) -> tupl
     return Verdict.PASS, passed + (f"; noted without a verdict: {notes}" if notes else "")
 
 
-@dataclass(frozen=True, slots=True)
-class BarChange:
-    """How the bar of a comparison stands to the bar at the beginning of training.
-
-    Attributes:
-        changed: None where it cannot be told.
-        diff: lines of a unified diff of the two YAML files.
-    """
-
-    changed: bool | None
-    sentence: str
-    diff: tuple[str, ...] = ()
-
-
-def change_since_training(session: Session, comparison: Comparison) -> BarChange:
+def change_since_training(session: Session, comparison: Comparison) -> BarShown:
     """What changed in the manifest between the start of training and the judgement."""
     candidate = session.get_one(ModelVersion, comparison.candidate_id)
     judged = session.get_one(SuccessManifest, comparison.manifest_id)
     if candidate.training_run_id is None:
-        return BarChange(
-            None,
+        sentence = (
             f"{candidate.label} was not trained here, so it cannot be told which bar stood before "
-            "its training.",
+            "its training."
         )
+        return BarShown(changed=None, sentence=sentence, diff=[])
     run = session.get_one(TrainingRun, candidate.training_run_id)
     before = session.get_one(SuccessManifest, run.manifest_id)
     if before.digest == judged.digest:
-        return BarChange(
-            False, f"The bar (version {judged.version}) is the one that stood before training."
-        )
-    return BarChange(
-        True,
+        sentence = f"The bar (version {judged.version}) is the one that stood before training."
+        return BarShown(changed=False, sentence=sentence, diff=[])
+    sentence = (
         f"THE BAR CHANGED after training began: trained under version {before.version} "
         f"({run.created_at:%Y-%m-%d %H:%M} UTC), judged by version {judged.version} "
-        f"(set {judged.created_at:%Y-%m-%d %H:%M} UTC).",
-        _diff(before, judged),
+        f"(set {judged.created_at:%Y-%m-%d %H:%M} UTC)."
     )
+    return BarShown(changed=True, sentence=sentence, diff=_diff(before, judged))
 
 
-def _diff(before: SuccessManifest, judged: SuccessManifest) -> tuple[str, ...]:
-    return tuple(
+def _diff(before: SuccessManifest, judged: SuccessManifest) -> list[str]:
+    return list(
         difflib.unified_diff(
             before.source.splitlines(),
             judged.source.splitlines(),

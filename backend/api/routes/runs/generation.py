@@ -17,7 +17,6 @@ from backend.schemas.runs import (
     GenerationRunShown,
     GenerationShown,
     RunModel,
-    RunProgress,
     ScoreShown,
 )
 from backend.services import cancelling, overview, queue
@@ -47,7 +46,7 @@ def _show_run(session: Session, run: GenerationRun) -> GenerationRunShown:
         params=run.params,
         samples=run.samples,
         models=[RunModel.model_validate(model) for model in run.models],
-        progress=RunProgress.model_validate(generation.run_progress(session, run.id)),
+        progress=generation.run_progress(session, run.id),
         job=job and JobShown.model_validate(job),
         preflight=preflights[-1] if preflights else None,
         preflights=preflights,

@@ -16,7 +16,6 @@ from backend.schemas.queue import JobCancelled
 from backend.schemas.runs import (
     ClassShown,
     DifferenceShown,
-    FigureShown,
     ScoreRunDetail,
     ScoreRunGiven,
     ScoreRunShown,
@@ -77,7 +76,7 @@ def show_score_run(score_run_id: int, session: SessionDep, serving: ServingDep) 
     """Every figure with its n, its interval and its recipe, or the reason why there is none."""
     run = scoring.get_score_run(session, score_run_id)
     made = scoring.model_figures(session, run.id, kept=serving.kept)
-    figures = [FigureShown(**found.as_dict()) for found in made]
+    figures = [found.shown() for found in made]
     return ScoreRunDetail(**_show(session, run).model_dump(), figures=figures)
 
 
@@ -104,14 +103,7 @@ def show_differences(
     run = scoring.get_score_run(session, score_run_id)
     labels = {model.id: model.label for model in run.generation_run.models}
     found = scoring.paired_figures(session, score_run_id, baseline, candidate, kept=serving.kept)
-    return [
-        DifferenceShown(
-            **pair.as_dict(),
-            baseline_model=labels[pair.baseline_id],
-            candidate_model=labels[pair.candidate_id],
-        )
-        for pair in found
-    ]
+    return [pair.shown(labels) for pair in found]
 
 
 @router.get("/score-runs/{score_run_id}/classes")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from typing import Annotated
 
 from fastapi import APIRouter, Query
@@ -11,12 +10,10 @@ from sqlalchemy.orm import Session
 from backend.api.deps import ServingDep, SessionDep
 from backend.api.once import OnceDep
 from backend.schemas import verdicts as shapes
-from backend.schemas.runs import DifferenceShown, FigureShown
 from backend.services import overview, projects, review
 from backend.services.accounts.access import require_in_project
 from backend.services.models.versions import find_model
 from backend.services.runs import scoring
-from backend.services.runs.figures import PairedFigure
 from backend.services.runs.slices import find_flips, sliced_figures
 from backend.services.verdicts import comparison, promotion
 from backend.services.verdicts.detail import describe_comparison
@@ -82,21 +79,13 @@ def show_comparison(
     found = describe_comparison(session, row, kept=serving.kept)
     return shapes.ComparisonDetail(
         **_show(session, row).model_dump(),
-        bar=shapes.BarShown(**asdict(found.bar)),
+        bar=found.bar,
         champion=found.champion,
-        figures=[FigureShown(**figure.as_dict()) for figure in found.figures],
-        differences=[_difference(found.labels, pair) for pair in found.differences],
-        usage=[_difference(found.labels, pair) for pair in found.usage],
+        figures=[figure.shown() for figure in found.figures],
+        differences=[pair.shown(found.labels) for pair in found.differences],
+        usage=[pair.shown(found.labels) for pair in found.usage],
         currency=found.currency,
         absent=found.absent,
-    )
-
-
-def _difference(labels: dict[int, str], pair: PairedFigure) -> DifferenceShown:
-    return DifferenceShown(
-        **pair.as_dict(),
-        baseline_model=labels[pair.baseline_id],
-        candidate_model=labels[pair.candidate_id],
     )
 
 
@@ -118,7 +107,7 @@ def list_slices(
     )
     return [
         shapes.SliceShown(
-            **_difference(labels, found.figure).model_dump(),
+            **found.figure.shown(labels).model_dump(),
             named=found.named,
             p_holm=found.p_holm,
         )
@@ -137,7 +126,6 @@ def list_flips(
 ) -> shapes.FlipsShown:
     """Examples on which the candidate is better or worse than the baseline, to be read."""
     row = promotion.get_comparison(session, comparison_id)
-    found = find_flips(
+    return find_flips(
         session, row.score_run_id, row.baseline_id, row.candidate_id, metric=metric, limit=limit
     )
-    return shapes.FlipsShown.model_validate(found, from_attributes=True)

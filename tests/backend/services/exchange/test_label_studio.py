@@ -12,11 +12,12 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session, sessionmaker
 
 from backend.errors import NotFound
+from backend.schemas.exchange import ImportShown
 from backend.services import review
 from backend.services.exchange import review_exports
 from backend.services.exchange.label_studio import labelling_config
 from backend.services.exchange.review_exports import ExportAsk, FileKind
-from backend.services.exchange.review_imports import ImportReport, import_reviews
+from backend.services.exchange.review_imports import import_reviews
 from backend.services.exchange.text_offsets import Offsets
 from backend.tables.review import Review, ReviewQueue
 from tests.fixtures_exchange import OUTPUT, Reviewed, every_scale, reviewed_pairs, reviewed_queue
@@ -36,7 +37,7 @@ def tasks_of(found: Reviewed, **ask: Any) -> list[dict[str, Any]]:
     return tasks
 
 
-def take(found: Reviewed, queue: ReviewQueue, tasks: list[Any], **options: Any) -> ImportReport:
+def take(found: Reviewed, queue: ReviewQueue, tasks: list[Any], **options: Any) -> ImportShown:
     with found.sessions.begin() as session:
         return import_reviews(session, queue.id, tasks, source="label-studio", now=NOW, **options)
 

@@ -8,6 +8,7 @@ from sqlalchemy.orm import Session
 
 from backend.engines.base import GenerationResult, SamplingParams
 from backend.errors import InvalidInput, NotFound
+from backend.schemas.runs import RunProgress
 from backend.services.runs import generation, scoring
 from backend.tables.runs import Generation
 from tests.fixtures_runs import lay_down_project, lay_down_run
@@ -30,7 +31,7 @@ def test_saved_answers_are_pending_no_more(session: Session) -> None:
     run = lay_down_run(session, lay_down_project(session))
     assert generation.save_generations(session, run.id, _answers(session, run.id)[:5]) == 5
     assert len(generation.pending_requests(session, run.id)) == 7
-    assert generation.run_progress(session, run.id) == generation.Progress(5, 12, 0)
+    assert generation.run_progress(session, run.id) == RunProgress(done=5, total=12, failed=0)
 
 
 def test_an_answer_that_is_there_stays(session: Session) -> None:
@@ -47,7 +48,7 @@ def test_a_failed_prompt_is_a_row_with_its_reason(session: Session) -> None:
     run = lay_down_run(session, lay_down_project(session))
     first, *_ = _answers(session, run.id)
     generation.save_generations(session, run.id, [GenerationResult(first.key, error="too long")])
-    assert generation.run_progress(session, run.id) == generation.Progress(1, 12, 1)
+    assert generation.run_progress(session, run.id) == RunProgress(done=1, total=12, failed=1)
     assert first.key not in {r.key for r in generation.pending_requests(session, run.id)}
 
 
@@ -62,14 +63,14 @@ def test_cleared_failures_are_pending_again_and_lose_their_scores(session: Sessi
     written = scoring.load_generations(session, [u.generation_id for u in units])
     scoring.save_scores(session, scores.id, scoring.score_units(units, written))
     assert generation.clear_failed(session, run.id) == 1
-    assert generation.run_progress(session, run.id) == generation.Progress(1, 12, 0)
+    assert generation.run_progress(session, run.id) == RunProgress(done=1, total=12, failed=0)
     assert bad.key in {r.key for r in generation.pending_requests(session, run.id)}
 
 
 def test_each_sample_has_its_own_row(session: Session) -> None:
     run = lay_down_run(session, lay_down_project(session), models=1, samples=2)
     assert generation.save_generations(session, run.id, _answers(session, run.id)) == 12
-    assert generation.run_progress(session, run.id) == generation.Progress(12, 12, 0)
+    assert generation.run_progress(session, run.id) == RunProgress(done=12, total=12, failed=0)
     assert sorted(session.scalars(select(Generation.sample))) == [0] * 6 + [1] * 6
 
 

@@ -8,6 +8,7 @@ from sqlalchemy.orm import Session
 
 from backend.engines.base import GenerationResult
 from backend.errors import CannotCompute, InvalidInput, NotFound
+from backend.schemas.runs import RunProgress
 from backend.services.runs import generation, scoring
 from backend.tables.runs import Score
 from tests.fixtures_runs import Laid, lay_down_project, lay_down_run
@@ -69,7 +70,7 @@ def test_only_examples_of_a_slice_are_scored(session: Session) -> None:
     metrics = list(session.scalars(select(Score.metric).where(Score.score_run_id == score_run_id)))
     assert (metrics.count("f1"), metrics.count("accuracy")) == (6, 12)
     assert scoring.pending_units(session, score_run_id) == []
-    assert scoring.score_progress(session, score_run_id) == generation.Progress(18, 18, 0)
+    assert scoring.score_progress(session, score_run_id) == RunProgress(done=18, total=18, failed=0)
 
 
 def test_scoring_again_writes_nothing(session: Session) -> None:

@@ -113,7 +113,7 @@ def test_a_bar_that_moved_after_training_is_told(sqlite_sessions: sessionmaker[S
         moved = change_since_training(session, trial.judge(GOOD_BAR.replace("0.8", "0.5")))
         trial.v1.training_run_id = None
         unknown = change_since_training(session, trial.judge(GOOD_BAR))
-    assert (same.changed, same.diff) == (False, ())
+    assert (same.changed, same.diff) == (False, [])
     assert moved.changed
     assert "version 1" in moved.sentence
     assert "version 2" in moved.sentence

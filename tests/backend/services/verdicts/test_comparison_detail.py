@@ -9,8 +9,9 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session, sessionmaker
 
 from backend.errors import CannotCompute
+from backend.schemas.verdicts import FlipsShown
 from backend.services.projects import parse_manifest
-from backend.services.runs.slices import Flips, SlicedFigure, find_flips, sliced_figures
+from backend.services.runs.slices import SlicedFigure, find_flips, sliced_figures
 from backend.services.verdicts.detail import describe_comparison
 from backend.tables.runs import Generation
 from backend.tables.verdicts import Comparison, Promotion
@@ -32,7 +33,7 @@ def trial(sqlite_sessions: sessionmaker[Session]) -> Iterator[Trial]:
         yield made
 
 
-def flips(trial: Trial, **options: object) -> Flips:
+def flips(trial: Trial, **options: object) -> FlipsShown:
     return find_flips(trial.session, trial.scores.id, trial.base.id, trial.v1.id, **options)  # type: ignore[arg-type]
 
 
