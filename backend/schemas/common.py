@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from typing import Annotated, Any, Generic, TypeVar
+from typing import Annotated, Any, Generic, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -77,6 +77,12 @@ class Shown(BaseModel):
     """A response body: read from rows, and by clients older than the server."""
 
     model_config = ConfigDict(from_attributes=True, frozen=True)
+
+    @classmethod
+    def of(cls, source: object, **more: Any) -> Self:
+        """Read from a row or another shape; `more` are the fields that it does not have."""
+        fields = cls.model_fields.keys() - more.keys()
+        return cls(**{name: getattr(source, name) for name in fields}, **more)
 
 
 class Page(Shown, Generic[Item]):

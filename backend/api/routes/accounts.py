@@ -25,7 +25,6 @@ from backend.schemas.accounts import (
     UserGiven,
     UserShown,
 )
-from backend.schemas.projects import ProjectShown
 from backend.services.accounts import credentials, users
 from backend.services.review.desk.submit import settle_queues
 from backend.tables.accounts import LoginSession, Token, User
@@ -139,13 +138,7 @@ def sign_out(request: Request, session: SessionDep, now: NowDep) -> Response:
 def show_me(session: SessionDep, user: CurrentUser) -> Me:
     """Who is signed in, and their projects."""
     projects = users.visible_projects(session, user)
-    return Me(
-        id=user.id,
-        name=user.name,
-        pseudonym=user.pseudonym,
-        role=user.role,
-        projects=[ProjectShown.model_validate(project) for project in projects],
-    )
+    return Me.of(user, projects=projects)
 
 
 @router.post(
@@ -183,8 +176,7 @@ def list_my_sessions(
 
 
 def _show_session(row: LoginSession, request: Request) -> SessionShown:
-    current = credentials.is_session(row, request.cookies.get(COOKIE))
-    return SessionShown.model_validate(row).model_copy(update={"current": current})
+    return SessionShown.of(row, current=credentials.is_session(row, request.cookies.get(COOKIE)))
 
 
 @router.delete("/me/sessions/{session_id}")
@@ -211,7 +203,7 @@ def make_token(body: TokenGiven, session: SessionDep, user: CurrentUser, now: No
     """A token by which a program acts as me. Its secret is shown this once, so it has no replay."""
     secret = credentials.create_token(session, user, body.name, days=body.days, now=now)
     token = credentials.get_token(session, secret.row_id)
-    return TokenMade(**_show_token(token).model_dump(), secret=secret.value)
+    return TokenMade.of(token, secret=secret.value)
 
 
 @router.delete("/me/tokens/{token_id}")

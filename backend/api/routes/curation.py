@@ -22,8 +22,7 @@ router = APIRouter(tags=["training sets"])
 
 
 def _show(frozen: TrainingSet) -> TrainingSetShown:
-    shown = TrainingSetShown.model_validate(frozen)
-    return shown.model_copy(update={"in_words": curation.describe_set(frozen)})
+    return TrainingSetShown.of(frozen, in_words=curation.describe_set(frozen))
 
 
 @router.get("/projects/{project_id}/training-sets")

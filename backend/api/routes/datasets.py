@@ -26,16 +26,10 @@ SplitName = Literal["train", "validation", "test"]
 
 def _show(session: Session, version: DatasetVersion) -> DatasetVersionShown:
     counts = datasets.split_counts(session, version.id)
-    return DatasetVersionShown(
-        id=version.id,
-        dataset_id=version.dataset_id,
+    return DatasetVersionShown.of(
+        version,
         name=version.dataset.name,
-        number=version.number,
-        digest=version.digest,
-        n_examples=version.n_examples,
-        source_name=version.source_name,
         splits={k: SplitShown(examples=n, groups=groups) for k, (n, groups) in counts.items()},
-        created_at=version.created_at,
     )
 
 

@@ -20,7 +20,7 @@ router = APIRouter(tags=["model versions"])
 
 def _show(session: Session, model: ModelVersion) -> ModelVersionShown:
     aliases = overview.aliases_of_models(session, model.project_id).get(model.id, [])
-    return ModelVersionShown.model_validate(model).model_copy(update={"aliases": aliases})
+    return ModelVersionShown.of(model, aliases=aliases)
 
 
 @router.get("/projects/{project_id}/model-versions")

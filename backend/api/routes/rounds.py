@@ -23,26 +23,14 @@ from backend.services.training.runs import refuse_reporters
 from backend.tables.rounds import Round
 
 router = APIRouter(tags=["rounds"])
-MADE = (
-    "training_set_id",
-    "training_run_id",
-    "generation_run_id",
-    "review_queue_id",
-    "comparison_id",
-    "promotion_id",
-)
 
 
 def _show(session: Session, row: Round, kept: KeptFigures) -> shapes.RoundShown:
-    return shapes.RoundShown(
-        id=row.id,
+    return shapes.RoundShown.of(
+        row,
         adapter=row.plan["adapter"],
-        started_at=row.started_at,
-        finished_at=row.finished_at,
-        events=[shapes.RoundEventShown.model_validate(event) for event in row.events],
         figures=rounds.round_outcome(session, row, kept=kept),
         **asdict(rounds.explain_round(row)),
-        **{name: getattr(row, name) for name in MADE},
     )
 
 

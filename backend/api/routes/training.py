@@ -7,7 +7,7 @@ from sqlalchemy.orm import Session
 
 from backend.api.deps import CurrentUser, NowDep, ServingDep, SessionDep
 from backend.api.once import OnceDep
-from backend.schemas.queue import JobCancelled, JobShown
+from backend.schemas.queue import JobCancelled
 from backend.schemas.training import (
     LossPoint,
     TrainingProgress,
@@ -23,14 +23,12 @@ from backend.tables.training import TrainingRun
 from training.results.card import data_warnings
 
 router = APIRouter(tags=["training"])
-SHOWN = TrainingRunShown.model_fields.keys() - {"job", "notes"}
 
 
 def _show(session: Session, run: TrainingRun) -> TrainingRunShown:
     job = queue.find_job(session, JobKind.TRAIN, run.id)
-    values = {name: getattr(run, name) for name in SHOWN}
     notes = [*training.serving_notes(run), *data_warnings(run.result)]
-    return TrainingRunShown(job=job and JobShown.model_validate(job), notes=notes, **values)
+    return TrainingRunShown.of(run, job=job, notes=notes)
 
 
 @router.get("/projects/{project_id}/training-runs")

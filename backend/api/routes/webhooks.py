@@ -32,8 +32,7 @@ def add_webhook(
     hook, secret = webhooks.add_webhook(
         session, project_id, body.url, seal=serving.seal, events=events, secret=body.secret
     )
-    shown = WebhookShown.model_validate(hook).model_dump()
-    return once.answer(WebhookMade(**shown, secret=secret))
+    return once.answer(WebhookMade.of(hook, secret=secret))
 
 
 @router.delete("/webhooks/{webhook_id}")

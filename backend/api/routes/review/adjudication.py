@@ -36,14 +36,9 @@ def show_progress(queue_id: int, session: SessionDep) -> shapes.AdjudicationProg
 
 def _show(one: Adjudication, answers: Sequence[Review]) -> shapes.AdjudicationShown:
     outputs = [o for o in (one.item.generation_a, one.item.generation_b) if o is not None]
-    return shapes.AdjudicationShown(
-        id=one.id,
-        item_id=one.item_id,
+    return shapes.AdjudicationShown.of(
+        one,
         state=_state(one),
-        disagreement=one.disagreement,
-        reason=one.reason,
-        opened_at=one.opened_at,
-        decided_at=one.decided_at,
         generation_ids=[output.id for output in outputs],
         models=[output.model_version.label for output in outputs],
         example=one.item.generation_a.example.external_id,

@@ -41,19 +41,14 @@ def show_my_queue(
 def _show_queue(
     session: Session, queue: ReviewQueue, user_id: int, now: datetime
 ) -> shapes.ReviewQueueForMe:
-    return shapes.ReviewQueueForMe(
-        id=queue.id,
+    return shapes.ReviewQueueForMe.of(
+        queue,
         name=name_for_reviewers(session, queue),
-        kind=_kind(queue.kind),
         closed=queue.closed_at is not None,
         rubric=review.rubric_of(queue),
         progress=_progress(session, queue.id, user_id),
         left_for_me=left_for(session, queue.id, user_id, now=now),
     )
-
-
-def _kind(kind: str) -> shapes.QueueKindName:
-    return "pair" if kind == "pair" else "single"
 
 
 def _progress(session: Session, queue_id: int, user_id: int) -> shapes.QueueProgress:

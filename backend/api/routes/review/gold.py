@@ -31,17 +31,11 @@ def list_gold(queue_id: int, session: SessionDep, page: PageDep) -> Page[shapes.
 
 def _show(one: GoldAnswer, counted: gold_items.GoldCounts) -> shapes.GoldShown:
     outputs = [o for o in (one.item.generation_a, one.item.generation_b) if o is not None]
-    return shapes.GoldShown(
-        id=one.id,
-        item_id=one.item_id,
+    return shapes.GoldShown.of(
+        one,
         generation_ids=[output.id for output in outputs],
         models=[output.model_version.label for output in outputs],
         example=one.item.generation_a.example.external_id,
-        answer=one.answer,
-        explanation=one.explanation,
-        created_at=one.created_at,
-        withdrawn_at=one.withdrawn_at,
-        withdrawn_reason=one.withdrawn_reason,
         n=counted.n,
         met=counted.met,
         contested=counted.contested,
@@ -123,9 +117,9 @@ def list_contests(
 
 
 def _show_contest(one: GoldResult, said: dict[str, str]) -> shapes.ContestShown:
-    return shapes.ContestShown(
+    return shapes.ContestShown.of(
+        one,
         result_id=one.id,
-        gold_id=one.gold_id,
         item_id=one.gold.item_id,
         reviewer=one.user.pseudonym,
         simulated=one.review.simulated,
@@ -134,9 +128,6 @@ def _show_contest(one: GoldResult, said: dict[str, str]) -> shapes.ContestShown:
         said=said,
         known=one.gold.answer,
         explanation=one.gold.explanation,
-        resolution=one.resolution,
-        resolution_reason=one.resolution_reason,
-        resolved_at=one.resolved_at,
     )
 
 

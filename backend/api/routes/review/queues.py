@@ -47,21 +47,13 @@ def _show_all(session: Session, queues: Sequence[ReviewQueue]) -> list[shapes.Re
 def _shown(
     queue: ReviewQueue, progress: QueueProgress, people: Sequence[ReviewerProgress]
 ) -> shapes.ReviewQueueShown:
-    return shapes.ReviewQueueShown(
-        id=queue.id,
-        project_id=queue.project_id,
-        name=queue.name,
-        kind="pair" if queue.kind == "pair" else "single",
-        generation_run_id=queue.generation_run_id,
-        score_run_id=queue.score_run_id,
+    return shapes.ReviewQueueShown.of(
+        queue,
         rubric=review.rubric_of(queue),
-        design=queue.design,
-        rules=queue.rules,
         closed=queue.closed_at is not None,
-        finished_at=queue.finished_at,
-        created_at=queue.created_at,
         progress=progress,
         reviewers=list(people),
+        waits_for=[],
     )
 
 
@@ -196,14 +188,11 @@ def list_reviews(
 
 def _show_review(found: Review, queue_id: int) -> shapes.ReviewShown:
     outputs = [found.item.generation_a, found.item.generation_b]
-    return shapes.ReviewShown(
-        id=found.id,
+    return shapes.ReviewShown.of(
+        found,
         queue_id=queue_id,
-        item_id=found.item_id,
         generation_ids=[output.id for output in outputs if output is not None],
         reviewer=found.reviewer.pseudonym,
-        state=found.state,
-        simulated=found.simulated,
         models=[output.model_version.label for output in outputs if output is not None],
         ratings={rating.criterion: rating.value for rating in found.ratings},
         correction=found.corrections[0].text if found.corrections else None,
@@ -212,8 +201,4 @@ def _show_review(found: Review, queue_id: int) -> shapes.ReviewShown:
             for span in found.spans
         ],
         winner=found.preferences[0].winner if found.preferences else None,
-        comment=found.comment,
-        skip_reason=found.skip_reason,
-        active_seconds=found.active_seconds,
-        submitted_at=found.submitted_at,
     )

@@ -71,12 +71,4 @@ def save_rubric(
 
 def _show(stored: RubricVersion) -> shapes.RubricShown:
     rubric = rubric_from_content(stored.content)
-    return shapes.RubricShown(
-        id=stored.id,
-        name=stored.name,
-        version=stored.version,
-        digest=stored.digest,
-        created_at=stored.created_at,
-        rubric=rubric,
-        source=dump_rubric(rubric),
-    )
+    return shapes.RubricShown.of(stored, rubric=rubric, source=dump_rubric(rubric))

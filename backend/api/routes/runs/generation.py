@@ -9,15 +9,12 @@ from backend.api.deps import CurrentUser, NowDep, PageDep, ServingDep, SessionDe
 from backend.api.once import OnceDep
 from backend.engines.base import SamplingParams
 from backend.schemas.common import Page
-from backend.schemas.models import PreflightShown
-from backend.schemas.queue import JobCancelled, JobShown
+from backend.schemas.queue import JobCancelled
 from backend.schemas.runs import (
     GenerationDetail,
     GenerationRunGiven,
     GenerationRunShown,
     GenerationShown,
-    RunModel,
-    ScoreShown,
 )
 from backend.services import cancelling, overview, queue
 from backend.services.cancelling import Cancellation
@@ -34,31 +31,21 @@ router = APIRouter(tags=["generation"])
 
 def _show_run(session: Session, run: GenerationRun) -> GenerationRunShown:
     job = queue.find_job(session, JobKind.GENERATE, run.id)
-    made = overview.preflights_of_run(session, run.id)
-    preflights = [PreflightShown.model_validate(preflight) for preflight in made]
-    return GenerationRunShown(
-        id=run.id,
-        project_id=run.project_id,
+    preflights = overview.preflights_of_run(session, run.id)
+    return GenerationRunShown.of(
+        run,
         dataset=run.dataset_version.dataset.name,
         dataset_version=run.dataset_version.number,
-        split=run.split,
-        engine=run.engine,
-        params=run.params,
-        samples=run.samples,
-        models=[RunModel.model_validate(model) for model in run.models],
         progress=generation.run_progress(session, run.id),
-        job=job and JobShown.model_validate(job),
+        job=job,
         preflight=preflights[-1] if preflights else None,
         preflights=preflights,
         score_run_ids=[scored.id for scored in scoring.list_score_runs(session, run.id)],
-        created_at=run.created_at,
     )
 
 
 def _show_generation(written: Generation) -> GenerationShown:
-    fields = GenerationShown.model_fields.keys() - {"model"}
-    values = {name: getattr(written, name) for name in fields}
-    return GenerationShown(model=written.model_version.label, **values)
+    return GenerationShown.of(written, model=written.model_version.label)
 
 
 @router.get("/projects/{project_id}/generation-runs")
@@ -163,11 +150,8 @@ def list_generations(
 def show_generation(generation_id: int, session: SessionDep) -> GenerationDetail:
     """One output with its example and every score of it."""
     [written] = scoring.load_generations(session, [generation_id])
-    return GenerationDetail(
-        **_show_generation(written).model_dump(),
-        example=written.example,
-        scores=[
-            ScoreShown.model_validate(score)
-            for score in overview.scores_of_generation(session, generation_id)
-        ],
+    return GenerationDetail.of(
+        written,
+        model=written.model_version.label,
+        scores=overview.scores_of_generation(session, generation_id),
     )

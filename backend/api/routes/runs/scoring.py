@@ -32,15 +32,7 @@ router = APIRouter(tags=["scoring"])
 
 def _show(session: Session, run: ScoreRun) -> ScoreRunShown:
     job = queue.find_job(session, JobKind.SCORE, run.id)
-    return ScoreRunShown(
-        id=run.id,
-        generation_run_id=run.generation_run_id,
-        metrics=run.metrics,
-        seed=run.seed,
-        job_state=job and job.state,
-        reason=job and job.error,
-        created_at=run.created_at,
-    )
+    return ScoreRunShown.of(run, job_state=job and job.state, reason=job and job.error)
 
 
 @router.get("/generation-runs/{generation_run_id}/score-runs")
@@ -77,7 +69,7 @@ def show_score_run(score_run_id: int, session: SessionDep, serving: ServingDep) 
     run = scoring.get_score_run(session, score_run_id)
     made = scoring.model_figures(session, run.id, kept=serving.kept)
     figures = [found.shown() for found in made]
-    return ScoreRunDetail(**_show(session, run).model_dump(), figures=figures)
+    return ScoreRunDetail.of(_show(session, run), figures=figures)
 
 
 @router.post("/score-runs/{score_run_id}/cancel")

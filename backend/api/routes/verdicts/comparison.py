@@ -21,14 +21,12 @@ from backend.tables.projects import SuccessManifest
 from backend.tables.verdicts import Comparison
 
 router = APIRouter(tags=["comparison"])
-SHOWN = shapes.ComparisonShown.model_fields.keys() - {"baseline", "candidate"}
 
 
 def _show(session: Session, row: Comparison) -> shapes.ComparisonShown:
     labels = overview.labels_of_models(session, row.project_id)
-    values = {name: getattr(row, name) for name in SHOWN}
-    return shapes.ComparisonShown(
-        baseline=labels[row.baseline_id], candidate=labels[row.candidate_id], **values
+    return shapes.ComparisonShown.of(
+        row, baseline=labels[row.baseline_id], candidate=labels[row.candidate_id]
     )
 
 
@@ -77,8 +75,8 @@ def show_comparison(
     """A comparison in full: differences to base and champion, cost, and whether the bar moved."""
     row = promotion.get_comparison(session, comparison_id)
     found = describe_comparison(session, row, kept=serving.kept)
-    return shapes.ComparisonDetail(
-        **_show(session, row).model_dump(),
+    return shapes.ComparisonDetail.of(
+        _show(session, row),
         bar=found.bar,
         champion=found.champion,
         figures=[figure.shown() for figure in found.figures],
@@ -106,11 +104,7 @@ def list_slices(
         kept=serving.kept,
     )
     return [
-        shapes.SliceShown(
-            **found.figure.shown(labels).model_dump(),
-            named=found.named,
-            p_holm=found.p_holm,
-        )
+        shapes.SliceShown.of(found.figure.shown(labels), named=found.named, p_holm=found.p_holm)
         for found in slices
     ]
 

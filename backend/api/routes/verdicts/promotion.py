@@ -15,15 +15,14 @@ from backend.services.verdicts import promotion
 from backend.tables.verdicts import Promotion
 
 router = APIRouter(tags=["promotion"])
-SHOWN = PromotionShown.model_fields.keys() - {"model", "decided_by", "n_simulated"}
 
 
 def _show(session: Session, row: Promotion) -> PromotionShown:
-    return PromotionShown(
+    return PromotionShown.of(
+        row,
         model=overview.labels_of_models(session, row.project_id)[row.model_version_id],
         decided_by=overview.pseudonym_of(session, row.decided_by_id),
         n_simulated=promotion.simulated_votes(session, row),
-        **{name: getattr(row, name) for name in SHOWN},
     )
 
 
