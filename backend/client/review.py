@@ -88,9 +88,9 @@ class Desk(Resource):
         path = f"/v1/my/review-queues/{queue_id}/lapsed"
         return self._wire.get(review.ClaimAnswer, path, slot_id=slot_id, version=version)
 
-    def links(self, slot_id: int) -> list[review.Link]:
+    def links(self, slot_id: int) -> list[review.LinkShown]:
         """Which stretches of the output the source supports, and where."""
-        return self._wire.get_list(review.Link, f"/v1/review-slots/{slot_id}/links")
+        return self._wire.get_list(review.LinkShown, f"/v1/review-slots/{slot_id}/links")
 
 
 class Queues(Resource):
@@ -185,7 +185,7 @@ class Queues(Resource):
 
     def withdraw_review(self, review_id: int, reason: str) -> rounds.Withdrawn:
         """Take a review back."""
-        body = rounds.Withdrawal(reason=reason)
+        body = quality.WithdrawalGiven(reason=reason)
         return self._wire.post(rounds.Withdrawn, f"/v1/reviews/{review_id}/withdraw", body)
 
     def list(self, project_id: int) -> list[review_designs.ReviewQueueShown]:

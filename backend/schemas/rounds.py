@@ -93,12 +93,6 @@ class RoundSigned(Given):
     allow_unserved: str | None = Field(None, min_length=1, max_length=2_000)
 
 
-class Withdrawal(Given):
-    """Why a review is withdrawn."""
-
-    reason: str = Field(min_length=1, max_length=2_000)
-
-
 class Withdrawn(Shown):
     """A withdrawn review and the frozen things that hold it."""
 

@@ -100,8 +100,8 @@ class GenerationDetail(GenerationShown):
     scores: list[ScoreShown]
 
 
-class SpanShown(Shown):
-    """A stretch of the output in Unicode code points, and why it is marked."""
+class FlaggedSpan(Shown):
+    """A stretch of an output in Unicode code points, and why a check marks it."""
 
     start: int
     end: int
@@ -119,7 +119,7 @@ class ScoreShown(Shown):
     not_applicable: bool
     label: str | None
     explanation: str | None
-    spans: list[SpanShown]
+    spans: list[FlaggedSpan]
     signature: str
     annotator_kind: str
 

@@ -15,7 +15,7 @@ from typing import Any
 import streamlit as st
 
 from backend.rubrics import Rubric
-from backend.schemas.review.desk import ItemView, Link, MarkedSpan, ShownOutput
+from backend.schemas.review.desk import ItemView, LinkShown, MarkedSpan, ShownOutput
 from dashboard.components.marked_text import LONGEST_SHOWN
 
 HERE = Path(__file__).parent
@@ -40,7 +40,7 @@ def show_reader(
     *,
     key: str,
     marks: Sequence[MarkedSpan],
-    links: Sequence[Link] | None,
+    links: Sequence[LinkShown] | None,
     correcting: bool,
 ) -> None:
     """The texts of an item.

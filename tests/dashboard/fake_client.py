@@ -24,7 +24,7 @@ from backend.schemas.review.desk import (
     GoldFeedback,
     ItemView,
     LeaseShown,
-    Link,
+    LinkShown,
     OwnReview,
     QueueProgress,
     ReviewQueueForMe,
@@ -118,7 +118,7 @@ class FakeClient(FakeReports):
     fail: dict[str, StropError] = field(default_factory=dict)
     receipt: dict[str, Any] = field(default_factory=dict)
     contested: dict[int, str] = field(default_factory=dict)
-    linked: list[Link] = field(default_factory=list)
+    linked: list[LinkShown] = field(default_factory=list)
     gold_results: list[GoldFeedback] = field(default_factory=list)
     revisable: bool = True
     went_to_a_colleague: tuple[int, int] | None = None
@@ -243,7 +243,7 @@ class FakeClient(FakeReports):
         self._may_fail("my_gold_results")
         return self.gold_results
 
-    def desk_links(self, slot_id: int) -> list[Link]:
+    def desk_links(self, slot_id: int) -> list[LinkShown]:
         self._may_fail("links")
         return self.linked
 

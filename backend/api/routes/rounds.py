@@ -13,6 +13,7 @@ from backend.api.once import OnceDep
 from backend.api.served import ServedRound
 from backend.errors import NotFound
 from backend.schemas import rounds as shapes
+from backend.schemas.review.quality import WithdrawalGiven
 from backend.services import rounds
 from backend.services.lineage.trace import trace
 from backend.services.metric_specs import allowed_metrics
@@ -154,7 +155,7 @@ def show_lineage(
 
 @router.post("/reviews/{review_id}/withdraw")
 def withdraw(
-    review_id: int, body: shapes.Withdrawal, session: SessionDep, user: CurrentUser, now: NowDep
+    review_id: int, body: WithdrawalGiven, session: SessionDep, user: CurrentUser, now: NowDep
 ) -> shapes.Withdrawn:
     """Take a review back; it stays, and counts for nothing from now on."""
     row = withdraw_review(session, review_id, user_id=user.id, reason=body.reason, now=now)

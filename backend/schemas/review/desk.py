@@ -14,18 +14,10 @@ from pydantic import Field
 
 from backend.rubrics import Rubric
 from backend.schemas.common import Given, Shown
+from backend.schemas.runs import FlaggedSpan
 
 ShownWinner = Literal["left", "right", "tie", "both_bad", "cannot_judge"]
 Seconds = Annotated[float, Field(ge=0.0, le=86_400.0)]
-
-
-class FlaggedSpan(Shown):
-    """A stretch of an output that the source seems not to support (code points)."""
-
-    start: int
-    end: int
-    reason: str
-    kind: str
 
 
 class ShownOutput(Shown):
@@ -86,7 +78,7 @@ class SourceStretch(Shown):
     end: int
 
 
-class Link(Shown):
+class LinkShown(Shown):
     """A stretch of an output and where the source supports it; `reason` says how, or why not."""
 
     start: int

@@ -124,7 +124,7 @@ class ResolutionGiven(Given):
 
 
 class WithdrawalGiven(Given):
-    """Why a known answer is withdrawn."""
+    """Why a known answer, or a review, is withdrawn."""
 
     reason: str = Reason
 

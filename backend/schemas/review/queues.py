@@ -200,7 +200,7 @@ class ReviewQueueShown(Shown):
     waits_for: list[WaitsFor] = Field(default_factory=list)
 
 
-class WinRate(Shown):
+class WinRateShown(Shown):
     """Share of the decided votes that prefer a model, with its 95% interval.
 
     `failed` are votes that decide nothing: ties, both bad, cannot judge.
@@ -238,7 +238,7 @@ class PreferencesShown(Shown):
     n_votes: int
     n_identical: int
     n_simulated: int
-    win_rate: WinRate | None
+    win_rate: WinRateShown | None
     error: str | None
 
 

@@ -8,7 +8,7 @@ known by the other tool's id and not taken again. Whatever cannot be taken is na
 
 Files of other annotation tools, read answer by answer.
 
-Pure: rows of JSON go in, `Given` comes out; a row that cannot be read comes out with the reason.
+Pure: rows of JSON go in, `GivenAnswer` comes out; a row that cannot be read comes out with the reason.
 A new tool is one function and one line in `SOURCES`.
 """
 
@@ -59,7 +59,7 @@ from backend.tables.review import (
 
 
 @dataclass(frozen=True, slots=True)
-class Given:
+class GivenAnswer:
     """One person's answer to one item, as the file has it.
 
     Attributes:
@@ -80,7 +80,7 @@ class Given:
     keeps_notes: bool = True
 
 
-def _label_studio(rows: Sequence[Any], offsets: Offsets) -> Iterator[Given]:
+def _label_studio(rows: Sequence[Any], offsets: Offsets) -> Iterator[GivenAnswer]:
     for number, task in enumerate(rows, start=1):
         data = task.get("data") if isinstance(task, Mapping) else None
         if not isinstance(data, Mapping):
@@ -94,7 +94,7 @@ def _label_studio(rows: Sequence[Any], offsets: Offsets) -> Iterator[Given]:
             yield _annotation(number, data, annotation, offsets)
 
 
-def _annotation(row: int, data: Mapping[str, Any], given: Any, offsets: Offsets) -> Given:
+def _annotation(row: int, data: Mapping[str, Any], given: Any, offsets: Offsets) -> GivenAnswer:
     if not isinstance(given, Mapping) or not isinstance(given.get("result"), list):
         return _unread(row, "the annotation has no list of results")
     unique = str(given.get("unique_id") or given.get("id") or "")
@@ -113,7 +113,7 @@ def _annotation(row: int, data: Mapping[str, Any], given: Any, offsets: Offsets)
             facts.rubric, output, results, seconds=float(seconds), offsets=offsets
         )
 
-    return Given(
+    return GivenAnswer(
         row=row,
         id=unique,
         item_id=_whole(data.get("strop_item")),
@@ -139,7 +139,7 @@ def _names(completed_by: Any) -> Iterator[str]:
         yield full
 
 
-def _argilla(rows: Sequence[Any], offsets: Offsets) -> Iterator[Given]:
+def _argilla(rows: Sequence[Any], offsets: Offsets) -> Iterator[GivenAnswer]:
     for number, record in enumerate(rows, start=1):
         responses = record.get("responses") if isinstance(record, Mapping) else None
         if not isinstance(responses, Mapping):
@@ -153,7 +153,7 @@ def _argilla(rows: Sequence[Any], offsets: Offsets) -> Iterator[Given]:
                 by_person.setdefault(person, {})[str(question)] = response.get("value")
         item_id = str(record.get("id") or "").removeprefix(argilla.ITEM_PREFIX)
         for person, said in by_person.items():
-            yield Given(
+            yield GivenAnswer(
                 row=number,
                 id=f"{record.get('id')}:{person}",
                 item_id=_whole(item_id),
@@ -170,8 +170,8 @@ def _argilla_reader(
     return lambda _, output: argilla.answer_of(output, said, offsets=offsets)
 
 
-def _unread(row: int, reason: str) -> Given:
-    return Given(row, "", None, None, (), lambda *_: Answer(), refusal=reason)
+def _unread(row: int, reason: str) -> GivenAnswer:
+    return GivenAnswer(row, "", None, None, (), lambda *_: Answer(), refusal=reason)
 
 
 def _whole(value: Any) -> int | None:
@@ -186,7 +186,7 @@ def _moment(value: Any) -> datetime | None:
     return found if found is not None and found.tzinfo is not None else None
 
 
-SOURCES: dict[str, Callable[[Sequence[Any], Offsets], Iterator[Given]]] = {
+SOURCES: dict[str, Callable[[Sequence[Any], Offsets], Iterator[GivenAnswer]]] = {
     "label-studio": _label_studio,
     "argilla": _argilla,
 }
@@ -296,7 +296,7 @@ def _people(session: Session, project_id: int, given: Mapping[str, str]) -> dict
     return known | {theirs: known[ours] for theirs, ours in given.items()}
 
 
-def _take(session: Session, desk: _Desk, given: Given, now: datetime) -> bool:
+def _take(session: Session, desk: _Desk, given: GivenAnswer, now: datetime) -> bool:
     """Store one answer; False when it is there already. Raises InvalidInput."""
     if given.refusal is not None:
         raise InvalidInput(given.refusal)
@@ -341,7 +341,7 @@ def _is_own(
     session: Session,
     item: ItemRow,
     person: User,
-    given: Given,
+    given: GivenAnswer,
     subject: Subject,
     checked: CheckedReview,
 ) -> bool:
@@ -357,7 +357,7 @@ def _is_own(
     return check_answer(subject, bare).digest == checked.digest
 
 
-def _item(session: Session, facts: QueueFacts, given: Given) -> ItemRow:
+def _item(session: Session, facts: QueueFacts, given: GivenAnswer) -> ItemRow:
     if given.item_id is None:
         raise InvalidInput("it does not say which item it answers (strop_item)")
     position = session.scalar(
@@ -381,7 +381,7 @@ def _store(
     desk: _Desk,
     item: ItemRow,
     person: User,
-    given: Given,
+    given: GivenAnswer,
     answer: Answer,
     checked: CheckedReview,
     now: datetime,

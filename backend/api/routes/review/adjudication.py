@@ -56,12 +56,11 @@ def _state(one: Adjudication) -> Literal["open", "held", "decided"]:
 def _say(review: Review, outputs: Sequence[Generation]) -> shapes.SaidShown:
     winner = review.preferences[0].winner if review.preferences else None
     models = dict(zip("ab", (output.model_version.label for output in outputs), strict=False))
-    return shapes.SaidShown(
+    return shapes.SaidShown.of(
+        review,
         review_id=review.id,
         reviewer=review.reviewer.pseudonym,
-        simulated=review.simulated,
         ratings={rating.criterion: rating.value for rating in review.ratings},
         winner=None if winner is None else models.get(winner, winner),
         correction=review.corrections[0].text if review.corrections else None,
-        comment=review.comment,
     )

@@ -115,18 +115,13 @@ def _show_claim(
             next_queue=_other_queue(session, queue_id, user_id, now),
         )
     item = review.item_view(session, found.slot_id, user_id)
-    shown = shapes.ClaimShown(
-        slot_id=found.slot_id,
-        version=found.version,
-        lease_until=found.lease_until,
-        heartbeat_seconds=found.heartbeat_seconds,
-        resumed=found.resumed,
+    shown = shapes.ClaimShown.of(
+        found,
         kind=item.kind,
         item=item,
         draft=shapes.AnswerGiven.model_validate(found.draft) if found.draft else None,
         progress=progress,
         adjudication=_dispute(session, found),
-        revising=found.revising,
     )
     return shapes.ClaimAnswer(claim=shown, progress=progress)
 
@@ -198,13 +193,13 @@ def show_lapsed(
 
 
 @router.get("/review-slots/{slot_id}/links")
-def list_links(slot_id: int, session: SessionDep, user: CurrentUser) -> list[shapes.Link]:
+def list_links(slot_id: int, session: SessionDep, user: CurrentUser) -> list[shapes.LinkShown]:
     """What the output states, and where the source says so; nothing for a blind pair."""
     item = review.item_view(session, slot_id, user.id)
     if item.output is None:
         return []
     return [
-        shapes.Link.model_validate(replace(link, reason=link.reason or "The source says so."))
+        shapes.LinkShown.model_validate(replace(link, reason=link.reason or "The source says so."))
         for link in find_links(item)
     ]
 
@@ -222,13 +217,9 @@ def submit_answer(
         answer=review.Answer.of_given(body.answer),
         now=now,
     )
-    return shapes.ReviewReceipt(
-        review_id=done.review_id,
+    return shapes.ReviewReceipt.of(
+        done,
         state="submitted",
-        repeated=done.repeated,
-        extra=done.extra,
-        why=done.why,
-        stratum=done.stratum,
         gold=_gold(session, done),
         next=_next(session, done.queue_id, user.id, now) if body.next else None,
     )

@@ -26,11 +26,10 @@ router = APIRouter(tags=["rubrics"])
 def list_library() -> list[shapes.RubricShown]:
     """The rubrics that come with Strop, to start from."""
     return [
-        shapes.RubricShown(
+        shapes.RubricShown.of(
+            rubric,
             id=None,
-            name=rubric.name,
             version=None,
-            digest=rubric.digest,
             created_at=None,
             rubric=rubric,
             source=dump_rubric(rubric),
@@ -58,15 +57,8 @@ def save_rubric(
 ) -> shapes.RubricSaved:
     """Store a rubric as the next version of its name, and say what stays as it is."""
     saved = rubric_versions.edit_rubric(session, project_id, parse_rubric(body.source))
-    return once.answer(
-        shapes.RubricSaved(
-            rubric=_show(saved.stored),
-            is_new=saved.is_new,
-            changes=list(saved.changes),
-            staying=list(saved.staying),
-            sentence=saved.sentence(),
-        )
-    )
+    shown = shapes.RubricSaved.of(saved, rubric=_show(saved.stored), sentence=saved.sentence())
+    return once.answer(shown)
 
 
 def _show(stored: RubricVersion) -> shapes.RubricShown:

@@ -24,7 +24,7 @@ from sqlalchemy import ColumnElement, select
 from sqlalchemy.orm import Session, aliased
 
 from backend.errors import CannotCompute, NotFound
-from backend.schemas.review.queues import PreferencesShown, WinRate
+from backend.schemas.review.queues import PreferencesShown, WinRateShown
 from backend.services.review.counted import measures, stands
 from backend.services.review.opening.frames import identical_pairs
 from backend.services.review.queues import get_queue
@@ -145,7 +145,9 @@ def _answers(
         )
 
 
-def win_rate(session: Session, queue_id: int, model_id: int, *, level: float = 0.95) -> WinRate:
+def win_rate(
+    session: Session, queue_id: int, model_id: int, *, level: float = 0.95
+) -> WinRateShown:
     """How often a model is preferred, with an interval clustered by group.
 
     Raises:
@@ -155,7 +157,7 @@ def win_rate(session: Session, queue_id: int, model_id: int, *, level: float = 0
     return rate_of(votes, model_id, level=level)
 
 
-def rate_of(votes: Sequence[Vote], model_id: int, *, level: float = 0.95) -> WinRate:
+def rate_of(votes: Sequence[Vote], model_id: int, *, level: float = 0.95) -> WinRateShown:
     """Win rate of a model among these votes; errors as `win_rate`.
 
     Wilson's interval at the effective sample size: the number of votes divided by the design
@@ -182,7 +184,9 @@ def rate_of(votes: Sequence[Vote], model_id: int, *, level: float = 0.95) -> Win
     )
     if weighted:
         signature += "|weights:inverse chance of the pair"
-    return WinRate(value=rate, low=low, high=high, n=n, failed=len(votes) - n, signature=signature)
+    return WinRateShown(
+        value=rate, low=low, high=high, n=n, failed=len(votes) - n, signature=signature
+    )
 
 
 def _weights(votes: Sequence[Vote]) -> list[float]:

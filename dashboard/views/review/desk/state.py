@@ -19,7 +19,7 @@ from backend.schemas.review.desk import (
     ClaimAnswer,
     ClaimShown,
     GoldFeedback,
-    Link,
+    LinkShown,
     QueueProgress,
 )
 from dashboard.views.review.desk.past import Past
@@ -112,7 +112,7 @@ class Desk:
     history: list[Past] = field(default_factory=list)
     history_loaded: bool = False
     upheld: list[GoldFeedback] = field(default_factory=list)
-    links: list[Link] | None = None
+    links: list[LinkShown] | None = None
     links_problem: str | None = None
     feedback: GoldFeedback | None = None
     contested: bool = False

@@ -9,7 +9,7 @@ import pytest
 
 from backend.errors import Conflict, LeaseLost, NotAuthenticated, ServerUnavailable, StropError
 from backend.rubrics import find_rubric
-from backend.schemas.review.desk import AdjudicationView, AnswerGiven, GoldFeedback, Link
+from backend.schemas.review.desk import AdjudicationView, AnswerGiven, GoldFeedback, LinkShown
 from dashboard.views.review.desk.after import (
     contest,
     fetch_links,
@@ -254,7 +254,7 @@ class TestNothing:
 
 
 class TestLinks:
-    LINK = Link(start=0, end=3, supported=True, reason="")
+    LINK = LinkShown(start=0, end=3, supported=True, reason="")
 
     def test_they_are_asked_for_once(self) -> None:
         client = FakeClient(linked=[self.LINK])
