@@ -52,7 +52,7 @@ class SimulatedWork:
 
 
 @dataclass(frozen=True, slots=True)
-class Judgement:
+class Closeness:
     """How an output stands to its reference: closeness 0 to 1, and the complaint if it is bad."""
 
     closeness: float
@@ -149,7 +149,7 @@ def answer_item(shown: ItemView, reference: str, rubric: Rubric, *, slip: bool) 
     judged = judge(output, reference, source)
     if slip:
         flipped = "words" if judged.complaint is None else None
-        judged = Judgement(1 - judged.closeness, flipped)
+        judged = Closeness(1 - judged.closeness, flipped)
     return Answer(
         {c.name: _rate(c, judged) for c in rubric.criteria},
         correction=reference if judged.complaint else None,
@@ -157,21 +157,21 @@ def answer_item(shown: ItemView, reference: str, rubric: Rubric, *, slip: bool) 
     )
 
 
-def judge(output: str, reference: str, source: str) -> Judgement:
+def judge(output: str, reference: str, source: str) -> Closeness:
     """Compare an output with its reference; figures and names may also stand in the source.
 
     A reference of at most LABEL_WORDS words is a label and has to be met exactly.
     """
     said, meant = output.casefold().split(), reference.casefold().split()
     if said == meant:
-        return Judgement(1.0, None)
+        return Closeness(1.0, None)
     if len(meant) <= LABEL_WORDS:
-        return Judgement(0.0, "label")
+        return Closeness(0.0, "label")
     closeness = _overlap(said, meant)
     known = {_bare(word) for word in f"{reference}\n{source}".split()}
     if any(_bare(fact) not in known for fact in FACT.findall(output)):
-        return Judgement(closeness / 2, "invented")
-    return Judgement(closeness, None if closeness >= GOOD_ENOUGH else "words")
+        return Closeness(closeness / 2, "invented")
+    return Closeness(closeness, None if closeness >= GOOD_ENOUGH else "words")
 
 
 def _bare(word: str) -> str:
@@ -184,7 +184,7 @@ def _overlap(said: list[str], meant: list[str]) -> float:
     return token_f1(" ".join(said), " ".join(meant))
 
 
-def _vote(left: Judgement, right: Judgement, *, slip: bool) -> Choice:
+def _vote(left: Closeness, right: Closeness, *, slip: bool) -> Choice:
     if abs(left.closeness - right.closeness) < CLOSE_CALL:
         both_bad = bool(left.complaint and right.complaint)
         tie = Choice.BOTH_BAD if both_bad else Choice.TIE
@@ -194,9 +194,9 @@ def _vote(left: Judgement, right: Judgement, *, slip: bool) -> Choice:
 
 def _required_texts(rubric: Rubric) -> dict[str, object]:
     """What a rubric of pairs asks besides the vote, answered as for a good output."""
-    return {c.name: _rate(c, Judgement(1.0, None)) for c in rubric.criteria if c.required}
+    return {c.name: _rate(c, Closeness(1.0, None)) for c in rubric.criteria if c.required}
 
 
-def _rate(criterion: Criterion, judged: Judgement) -> object:
+def _rate(criterion: Criterion, judged: Closeness) -> object:
     wrong = COMPLAINTS[judged.complaint] if judged.complaint else ()
     return criterion.simulated(judged.closeness, wrong)

@@ -43,7 +43,7 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class Received:
     """What a receiver answered, or why there was no answer."""
 
     status: int | None
@@ -112,7 +112,7 @@ def deliver_now(
     seal: Seal,
     clock: Callable[[], datetime] = utc_now,
     timeout_s: float = TIMEOUT_S,
-) -> Outcome:
+) -> Received:
     """Send one delivery at once and say what became of it. Raises NotFound."""
     with sessions.begin() as session:
         message = claim_one(session, delivery_id, now=clock())
@@ -147,7 +147,7 @@ def _send_and_note(
     seal: Seal,
     clock: Callable[[], datetime],
     timeout_s: float,
-) -> list[Outcome]:
+) -> list[Received]:
     outcomes = asyncio.run(
         _send_all(messages, private=private, seal=seal, clock=clock, timeout_s=timeout_s)
     )
@@ -166,7 +166,7 @@ async def _send_all(
     seal: Seal,
     clock: Callable[[], datetime],
     timeout_s: float,
-) -> list[Outcome]:
+) -> list[Received]:
     connector = aiohttp.TCPConnector(socket_factory=None if private else _outward_socket)
     deadline = aiohttp.ClientTimeout(total=timeout_s)
     async with aiohttp.ClientSession(connector=connector, timeout=deadline) as http:
@@ -176,7 +176,7 @@ async def _send_all(
 
 async def _send(
     http: aiohttp.ClientSession, message: Message, seal: Seal, *, now: datetime
-) -> Outcome:
+) -> Received:
     try:
         check_url(message.url)
         async with http.post(
@@ -187,7 +187,7 @@ async def _send(
         ) as answer:
             told = answer.status
     except Exception as error:  # whatever one delivery meets is its own, and stops no other
-        return Outcome(None, reason_of(error))
+        return Received(None, reason_of(error))
     if 300 <= told < 400:
-        return Outcome(told, f"answered {told}; redirects are not followed")
-    return Outcome(told, None)
+        return Received(told, f"answered {told}; redirects are not followed")
+    return Received(told, None)

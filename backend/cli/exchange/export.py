@@ -43,7 +43,7 @@ from backend.cli.output import ForceOption, check_target, put_in_place, said_end
 if TYPE_CHECKING:
     from backend.services.curation.formats import TrainingRow
     from backend.services.exchange.plain_rows import LeftOut
-    from backend.services.exchange.review_exports import ExportAsk, FileKind, Format
+    from backend.services.exchange.review_exports import ExportAsk, FileKind, QueueFormat
     from backend.services.review.reports.contents import OpenSession, QueueFacts
 
 
@@ -307,7 +307,7 @@ def counted(offsets: str) -> str:
     return offsets
 
 
-def _take_up(out: Path, part: Path, chosen: Format, kind: FileKind) -> int | None:
+def _take_up(out: Path, part: Path, chosen: QueueFormat, kind: FileKind) -> int | None:
     """Cut what is there back to whole items; the last of them, None for none, or COMPLETE."""
     from backend.services.exchange.export_files import cut_back
 

@@ -19,7 +19,7 @@ from backend.rubrics import Control, Criterion, Rubric
 from backend.services.exchange.label_studio import error_labels, severities
 from backend.services.exchange.text_offsets import Offsets, span_of, to_utf16
 from backend.services.review.answer import Answer, Choice, SpanMark, to_choice
-from backend.services.review.reports.contents import ItemRow, QueueFacts
+from backend.services.review.reports.contents import QueueFacts, QueueItem
 from backend.tables.review import QueueKind, Review
 
 WINNER, ERRORS = "winner", "errors"
@@ -67,7 +67,7 @@ def settings_of(rubric: Rubric, *, pair: bool) -> dict[str, Any]:
 
 
 def record_of(
-    facts: QueueFacts, item: ItemRow, *, offsets: Offsets = Offsets.CODE_POINTS
+    facts: QueueFacts, item: QueueItem, *, offsets: Offsets = Offsets.CODE_POINTS
 ) -> dict[str, Any]:
     """An item as a record, with the checks as suggestions and the reviews as responses."""
     pair = facts.kind == QueueKind.PAIR
@@ -103,7 +103,7 @@ def record_of(
     }
 
 
-def _suggestions(item: ItemRow, offsets: Offsets) -> dict[str, Any]:
+def _suggestions(item: QueueItem, offsets: Offsets) -> dict[str, Any]:
     flags = [span for check in item.checks for span in check.spans]
     if not flags:
         return {}
@@ -114,7 +114,7 @@ def _suggestions(item: ItemRow, offsets: Offsets) -> dict[str, Any]:
 
 
 def _answers(
-    facts: QueueFacts, item: ItemRow, review: Review, offsets: Offsets
+    facts: QueueFacts, item: QueueItem, review: Review, offsets: Offsets
 ) -> Iterator[tuple[str, Any]]:
     for preference in review.preferences:
         yield WINNER, to_choice(preference.winner, a_is_left=item.a_is_left).value

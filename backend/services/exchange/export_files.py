@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from backend.errors import InvalidInput
-from backend.services.exchange.review_exports import FileKind, Format
+from backend.services.exchange.review_exports import FileKind, QueueFormat
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +29,7 @@ class Resumed:
     complete: bool = False
 
 
-def cut_back(path: Path, chosen: Format, kind: FileKind) -> Resumed:
+def cut_back(path: Path, chosen: QueueFormat, kind: FileKind) -> Resumed:
     """Cut the file to whole items and say where to go on.
 
     Raises:
@@ -49,7 +49,9 @@ def cut_back(path: Path, chosen: Format, kind: FileKind) -> Resumed:
     return Resumed(before)
 
 
-def _item_in(path: Path, text: bytes, offset: int, chosen: Format, kind: FileKind) -> int | None:
+def _item_in(
+    path: Path, text: bytes, offset: int, chosen: QueueFormat, kind: FileKind
+) -> int | None:
     """The item that a record names; None for a head."""
     try:
         decoded = text.decode()

@@ -31,7 +31,7 @@ from backend.errors import InvalidInput
 from backend.rubrics import Control, Rubric
 from backend.services.exchange.text_offsets import Offsets, span_of, to_utf16
 from backend.services.review.answer import Answer, SpanMark, to_choice
-from backend.services.review.reports.contents import ItemRow, QueueFacts
+from backend.services.review.reports.contents import QueueFacts, QueueItem
 from backend.tables.review import QueueKind, Review, ReviewState
 from backend.tables.runs import Score
 
@@ -179,7 +179,7 @@ def email_of(pseudonym: str) -> str:
 
 def task_of(
     facts: QueueFacts,
-    item: ItemRow,
+    item: QueueItem,
     *,
     offsets: Offsets = Offsets.CODE_POINTS,
     addresses: Mapping[str, str] | None = None,
@@ -230,7 +230,7 @@ def _provenance(review: Review) -> dict[str, Any]:
     }
 
 
-def _prediction(item: ItemRow, check: Score, offsets: Offsets) -> dict[str, Any]:
+def _prediction(item: QueueItem, check: Score, offsets: Offsets) -> dict[str, Any]:
     flags = [
         {
             **_region(FLAGGED, f"f{check.id}_{n}", item.outputs[0], flag, offsets),
@@ -245,7 +245,7 @@ def _prediction(item: ItemRow, check: Score, offsets: Offsets) -> dict[str, Any]
 
 def _annotation(
     facts: QueueFacts,
-    item: ItemRow,
+    item: QueueItem,
     review: Review,
     offsets: Offsets,
     addresses: Mapping[str, str] | None,
@@ -267,7 +267,7 @@ def _annotation(
 
 
 def _results(
-    facts: QueueFacts, item: ItemRow, review: Review, offsets: Offsets
+    facts: QueueFacts, item: QueueItem, review: Review, offsets: Offsets
 ) -> Iterator[Result]:
     pair = facts.kind == QueueKind.PAIR
     to = LEFT if pair else OUTPUT
@@ -292,7 +292,9 @@ def _results(
         yield _textarea(review, COMMENT, to, review.comment or review.skip_reason or "")
 
 
-def _marks(item: ItemRow, review: Review, n: int, span: Any, offsets: Offsets) -> Iterator[Result]:
+def _marks(
+    item: QueueItem, review: Review, n: int, span: Any, offsets: Offsets
+) -> Iterator[Result]:
     place = {"start": span.start, "end": span.end}
     id_ = f"s{review.id}_{n}"
 

@@ -19,10 +19,10 @@ from backend.services.exchange import argilla, label_studio
 from backend.services.exchange.csv_cells import csv_line
 from backend.services.exchange.text_offsets import Offsets
 from backend.services.review.reports.contents import (
-    ItemRow,
     OpenSession,
     QueueFacts,
-    Wanted,
+    QueueItem,
+    WantedReviews,
     each_item,
     queue_facts,
 )
@@ -57,7 +57,7 @@ class ExportAsk:
 
 
 @dataclass(frozen=True, slots=True)
-class Format:
+class QueueFormat:
     """A way to write a queue.
 
     Attributes:
@@ -66,9 +66,9 @@ class Format:
         files: the kinds of file, the usual one first.
     """
 
-    rows: Callable[[QueueFacts, ItemRow, ExportAsk], Iterable[Row]]
+    rows: Callable[[QueueFacts, QueueItem, ExportAsk], Iterable[Row]]
     item_of: Callable[[Row], int]
-    wanted: Wanted
+    wanted: WantedReviews
     files: tuple[FileKind, ...]
     description: str
     columns: tuple[str, ...] = ()
@@ -88,14 +88,14 @@ VOTE_COLUMNS = (
 )
 
 
-def export_format(name: str) -> Format:
+def export_format(name: str) -> QueueFormat:
     """The format of that name; `UnknownName` lists the nearest."""
     if name not in FORMATS:
         raise UnknownName("export format", name, FORMATS)
     return FORMATS[name]
 
 
-def file_kind(chosen: Format, kind: str | None) -> FileKind:
+def file_kind(chosen: QueueFormat, kind: str | None) -> FileKind:
     """The kind of file asked for, or the usual one. Raises UnknownName."""
     if kind is None:
         return chosen.files[0]
@@ -133,7 +133,9 @@ def export_text(
     return _written(rows, chosen, kind, begins=after is None)
 
 
-def _written(rows: Iterator[Row], chosen: Format, kind: FileKind, *, begins: bool) -> Iterator[str]:
+def _written(
+    rows: Iterator[Row], chosen: QueueFormat, kind: FileKind, *, begins: bool
+) -> Iterator[str]:
     match kind:
         case FileKind.JSONL:
             return (_json(row) + "\n" for row in rows)
@@ -168,7 +170,7 @@ def _json_array(rows: Iterator[Row], *, begins: bool) -> Iterator[str]:
     yield "]\n" if before is None else before + "\n]\n"
 
 
-def _provenance(facts: QueueFacts, item: ItemRow, review: Review) -> Row:
+def _provenance(facts: QueueFacts, item: QueueItem, review: Review) -> Row:
     return {
         "review": review.id,
         "example": item.example,
@@ -195,7 +197,7 @@ def _provenance(facts: QueueFacts, item: ItemRow, review: Review) -> Row:
     }
 
 
-def _ratings(facts: QueueFacts, item: ItemRow, ask: ExportAsk) -> Iterator[Row]:
+def _ratings(facts: QueueFacts, item: QueueItem, ask: ExportAsk) -> Iterator[Row]:
     for review in item.reviews:
         if not review.ratings:
             ask.left_out["reviews without a rating"] += 1
@@ -212,7 +214,7 @@ def _ratings(facts: QueueFacts, item: ItemRow, ask: ExportAsk) -> Iterator[Row]:
             }
 
 
-def _votes(facts: QueueFacts, item: ItemRow, ask: ExportAsk) -> Iterator[Row]:
+def _votes(facts: QueueFacts, item: QueueItem, ask: ExportAsk) -> Iterator[Row]:
     """`cannot_judge` is no vote in the plain-file format, and is counted as left out."""
     for review in item.reviews:
         for preference in review.preferences:
@@ -232,12 +234,12 @@ def _votes(facts: QueueFacts, item: ItemRow, ask: ExportAsk) -> Iterator[Row]:
             }
 
 
-def _tasks(facts: QueueFacts, item: ItemRow, ask: ExportAsk) -> list[Row]:
+def _tasks(facts: QueueFacts, item: QueueItem, ask: ExportAsk) -> list[Row]:
     task = label_studio.task_of(facts, item, offsets=ask.offsets, addresses=ask.addresses)
     return [task]
 
 
-def _records(facts: QueueFacts, item: ItemRow, ask: ExportAsk) -> list[Row]:
+def _records(facts: QueueFacts, item: QueueItem, ask: ExportAsk) -> list[Row]:
     for review in item.reviews:
         noted = sum(span.note is not None for span in review.spans)
         if noted:
@@ -247,34 +249,34 @@ def _records(facts: QueueFacts, item: ItemRow, ask: ExportAsk) -> list[Row]:
 
 TABLE = (FileKind.JSONL, FileKind.CSV)
 DOCUMENT = (FileKind.JSON, FileKind.JSONL)
-FORMATS: dict[str, Format] = {
-    "ratings": Format(
+FORMATS: dict[str, QueueFormat] = {
+    "ratings": QueueFormat(
         _ratings,
         lambda row: int(row["item"]),
-        Wanted(),
+        WantedReviews(),
         TABLE,
         "one row per response and criterion; `strop agreement` reads it",
         RATING_COLUMNS,
     ),
-    "votes": Format(
+    "votes": QueueFormat(
         _votes,
         lambda row: int(row["item"]),
-        Wanted(),
+        WantedReviews(),
         TABLE,
         "one row per vote on a blind pair; `strop preferences` reads it",
         VOTE_COLUMNS,
     ),
-    "label-studio": Format(
+    "label-studio": QueueFormat(
         _tasks,
         lambda row: int(row["data"]["strop_item"]),
-        Wanted(skipped=True, checks=True),
+        WantedReviews(skipped=True, checks=True),
         DOCUMENT,
         "tasks of Label Studio with predictions of the checks and annotations",
     ),
-    "argilla": Format(
+    "argilla": QueueFormat(
         _records,
         lambda row: int(row["metadata"]["item"]),
-        Wanted(checks=True),
+        WantedReviews(checks=True),
         DOCUMENT,
         "records of Argilla 2 with suggestions and responses",
     ),

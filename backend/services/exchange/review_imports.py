@@ -8,7 +8,7 @@ known by the other tool's id and not taken again. Whatever cannot be taken is na
 
 Files of other annotation tools, read answer by answer.
 
-Pure: rows of JSON go in, `GivenAnswer` comes out; a row that cannot be read comes out with the reason.
+Pure: rows of JSON go in, `GivenAnswer` comes out; a row that cannot be read comes out with why.
 A new tool is one function and one line in `SOURCES`.
 """
 
@@ -36,9 +36,9 @@ from backend.services.review.desk.context import count_answer, read_asked
 from backend.services.review.desk.submit import follow_up
 from backend.services.review.queues import add_reviewers
 from backend.services.review.reports.contents import (
-    ItemRow,
     QueueFacts,
-    Wanted,
+    QueueItem,
+    WantedReviews,
     item_page,
     queue_facts,
 )
@@ -323,7 +323,7 @@ def _take(session: Session, desk: _Desk, given: GivenAnswer, now: datetime) -> b
 
 
 def _unmasked(
-    session: Session, item: ItemRow, person: User, answer: Answer, masks: Sequence[str]
+    session: Session, item: QueueItem, person: User, answer: Answer, masks: Sequence[str]
 ) -> Answer:
     """The answer with what the export masked put back into its correction."""
     if not masks or answer.correction is None or BLOCK not in answer.correction:
@@ -339,7 +339,7 @@ def _unmasked(
 
 def _is_own(
     session: Session,
-    item: ItemRow,
+    item: QueueItem,
     person: User,
     given: GivenAnswer,
     subject: Subject,
@@ -357,7 +357,7 @@ def _is_own(
     return check_answer(subject, bare).digest == checked.digest
 
 
-def _item(session: Session, facts: QueueFacts, given: GivenAnswer) -> ItemRow:
+def _item(session: Session, facts: QueueFacts, given: GivenAnswer) -> QueueItem:
     if given.item_id is None:
         raise InvalidInput("it does not say which item it answers (strop_item)")
     position = session.scalar(
@@ -367,7 +367,7 @@ def _item(session: Session, facts: QueueFacts, given: GivenAnswer) -> ItemRow:
     )
     if position is None:
         raise InvalidInput(f"this queue has no item {given.item_id}")
-    wanted = Wanted(reviews=False, all_purposes=True)
+    wanted = WantedReviews(reviews=False, all_purposes=True)
     (item,) = item_page(session, facts, wanted, after_position=position - 1, limit=1)
     if item.purpose != Purpose.REVIEW:
         raise InvalidInput("it answers an item that is not for review")
@@ -379,7 +379,7 @@ def _item(session: Session, facts: QueueFacts, given: GivenAnswer) -> ItemRow:
 def _store(
     session: Session,
     desk: _Desk,
-    item: ItemRow,
+    item: QueueItem,
     person: User,
     given: GivenAnswer,
     answer: Answer,
@@ -447,7 +447,7 @@ def _asked_slot(
     return slot
 
 
-def _own_slot(session: Session, queue_id: int, item: ItemRow, person: User) -> ReviewSlot:
+def _own_slot(session: Session, queue_id: int, item: QueueItem, person: User) -> ReviewSlot:
     slot = ReviewSlot(
         queue_id=queue_id,
         item_id=item.id,

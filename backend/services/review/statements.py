@@ -93,7 +93,7 @@ Convert = Callable[[Any], Any]
 
 
 @dataclass(slots=True)
-class _Plan:
+class _Rendered:
     """The text for one kind of database, what is bound to it, and how rows are read."""
 
     sql: str
@@ -139,7 +139,7 @@ class Prepared:
     def __init__(self, statement: Statement, *, keys: Sequence[str] = ()) -> None:
         self._statement = statement
         self._keys = list(keys)
-        self._plans: dict[str, _Plan] = {}
+        self._plans: dict[str, _Rendered] = {}
 
     def run(self, connection: Connection, values: Mapping[str, Any]) -> None:
         """Send it; for statements that return nothing."""
@@ -164,7 +164,7 @@ class Prepared:
             raise _translated(connection, plan.sql, bound, error) from error
         cursor.close()
 
-    def _execute(self, connection: Connection, values: Mapping[str, Any]) -> tuple[_Plan, Any]:
+    def _execute(self, connection: Connection, values: Mapping[str, Any]) -> tuple[_Rendered, Any]:
         plan = self._plan(connection.dialect)
         bound = plan.bind(values)
         cursor: Any = connection.connection.cursor()
@@ -174,14 +174,14 @@ class Prepared:
             raise _translated(connection, plan.sql, bound, error) from error
         return plan, cursor
 
-    def _plan(self, dialect: Dialect) -> _Plan:
+    def _plan(self, dialect: Dialect) -> _Rendered:
         plan = self._plans.get(dialect.name)
         if plan is None:
             plan = self._plans[dialect.name] = _compile(self._statement, self._keys, dialect)
         return plan
 
 
-def _compile(statement: Statement, keys: Sequence[str], dialect: Dialect) -> _Plan:
+def _compile(statement: Statement, keys: Sequence[str], dialect: Dialect) -> _Rendered:
     compiled: Any = statement.compile(
         dialect=dialect,
         column_keys=list(keys) or None,
@@ -199,7 +199,7 @@ def _compile(statement: Statement, keys: Sequence[str], dialect: Dialect) -> _Pl
     }
     columns = list(statement.exported_columns)
     names = [column.key or f"column_{n}" for n, column in enumerate(columns)]
-    return _Plan(
+    return _Rendered(
         sql=str(compiled),
         names=tuple(compiled.positiontup or ()),
         positional=compiled.positional,

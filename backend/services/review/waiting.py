@@ -31,7 +31,7 @@ from backend.tables.review import (
 )
 
 
-class Member(NamedTuple):
+class ActiveMember(NamedTuple):
     """A reviewer of a queue who is active, and still of its project."""
 
     id: int
@@ -79,18 +79,24 @@ def exhausted_items(session: Session, queue_id: int) -> list[int]:
     return sorted({slot.item_id for slot in found if _is_exhausted(slot, members, seen)})
 
 
-def _is_exhausted(slot: _Open, members: Sequence[Member], seen: Mapping[int, set[int]]) -> bool:
+def _is_exhausted(
+    slot: _Open, members: Sequence[ActiveMember], seen: Mapping[int, set[int]]
+) -> bool:
     able = _able(members, slot.assigned_to_id, slot.required_skill)
     return bool(able) and not _who_may(slot, able, seen)
 
 
-def _who_may(slot: _Open, able: Iterable[Member], seen: Mapping[int, set[int]]) -> list[Member]:
+def _who_may(
+    slot: _Open, able: Iterable[ActiveMember], seen: Mapping[int, set[int]]
+) -> list[ActiveMember]:
     """Those of them who have not seen the item, or skipped it for later, which makes it theirs."""
     known = seen.get(slot.item_id, set())
     return [m for m in able if m.id not in known or slot.assigned_to_id == m.id]
 
 
-def _able(members: Iterable[Member], person_id: int | None, skill: str | None) -> list[Member]:
+def _able(
+    members: Iterable[ActiveMember], person_id: int | None, skill: str | None
+) -> list[ActiveMember]:
     return [
         member
         for member in members
@@ -115,7 +121,7 @@ def queue_waits_for(session: Session, queue_id: int) -> list[WaitsFor]:
 
 
 def _sentence(
-    slot: _Open, members: Sequence[Member], seen: Mapping[int, set[int]], most: int | None
+    slot: _Open, members: Sequence[ActiveMember], seen: Mapping[int, set[int]], most: int | None
 ) -> str:
     able = _able(members, slot.assigned_to_id, slot.required_skill)
     skill = "" if slot.required_skill is None else f" with the skill {slot.required_skill!r}"
@@ -135,11 +141,11 @@ def _sentence(
     return f"{_named(working)}{skill}"
 
 
-def _named(members: Sequence[Member]) -> str:
+def _named(members: Sequence[ActiveMember]) -> str:
     return " or ".join(sorted(member.pseudonym for member in members))
 
 
-def _disputes(session: Session, queue_id: int, members: Sequence[Member]) -> list[str]:
+def _disputes(session: Session, queue_id: int, members: Sequence[ActiveMember]) -> list[str]:
     """Of each open disagreement that no reviewer may decide, whom it waits for."""
     query = (
         select(
@@ -179,7 +185,7 @@ def _open_slots(session: Session, queue_id: int, item_id: int | None = None) -> 
     return [_Open(*row) for row in session.execute(query)]
 
 
-def _members(session: Session, queue_id: int) -> list[Member]:
+def _members(session: Session, queue_id: int) -> list[ActiveMember]:
     query = (
         select(User, Membership.skills, QueueMember)
         .join(QueueMember, QueueMember.user_id == User.id)
@@ -196,7 +202,7 @@ def _members(session: Session, queue_id: int) -> list[Member]:
         .order_by(User.id)
     )
     return [
-        Member(
+        ActiveMember(
             user.id,
             user.pseudonym,
             frozenset(str(skill) for skill in skills or ()),

@@ -44,11 +44,11 @@ from training.config import TrainingError, check_adapter_name
 Plan = TypeVar("Plan", bound="RoundPlan")
 
 
-class _Part(BaseModel):
+class _PlanPart(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class ReviewPlan(_Part):
+class ReviewPlan(_PlanPart):
     """Blind votes on the candidate beside the model to beat; watched, and ended when decided."""
 
     reviewers: tuple[str, ...] = Field(min_length=1, description="User names.")
@@ -60,14 +60,14 @@ class ReviewPlan(_Part):
     stop_when_decided: bool = Field(True, description="Close the queue once the votes decide.")
 
 
-class AcceptedLeaks(_Part):
+class AcceptedLeaks(_PlanPart):
     """Who let near-duplicates of held-out prompts stand in this round, and why."""
 
     user_id: int
     reason: str = Field(min_length=1)
 
 
-class RoundPlan(_Part):
+class RoundPlan(_PlanPart):
     """One turn of the loop."""
 
     adapter: str = Field(min_length=1, max_length=80, description="Name of the adapter to train.")

@@ -107,7 +107,7 @@ class Read:
     score: Scored
 
 
-class Place(NamedTuple):
+class ExamplePlace(NamedTuple):
     """An example as it is stored; the slices are JSON."""
 
     id: int
@@ -125,7 +125,7 @@ class ScoreReads:
     """
 
     run: ScoreRun
-    places: Sequence[Place]
+    places: Sequence[ExamplePlace]
     rows: dict[str, list[tuple[Any, ...]]]
     _digests: dict[str, str] = field(default_factory=dict)
     _slices: dict[int, dict[str, Any]] = field(default_factory=dict)
@@ -213,12 +213,12 @@ def read_scores(session: Session, run: ScoreRun, metrics: Iterable[str]) -> Scor
     return ScoreReads(run, _places(session, run.generation_run), rows)
 
 
-def _places(session: Session, run: GenerationRun) -> list[Place]:
+def _places(session: Session, run: GenerationRun) -> list[ExamplePlace]:
     query = select(Example.id, Example.group, cast(Example.slices, String)).where(
         Example.dataset_version_id == run.dataset_version_id, Example.split == run.split
     )
     rows = session.connection().execute(query.order_by(Example.id)).all()
-    found = [Place(*row) for row in rows]
+    found = [ExamplePlace(*row) for row in rows]
     if run.example_ids is None:
         return found
     chosen = set(run.example_ids)

@@ -221,7 +221,7 @@ MILLION = 1_000_000
 Unit = tuple[int, int]  # example, sample
 
 
-class Written(NamedTuple):
+class AnswerUse(NamedTuple):
     """What one answer took, and the group of its example."""
 
     group: str | None
@@ -260,8 +260,8 @@ def usage_differences(
 
 def _compare(
     name: str,
-    old: Mapping[Unit, Written],
-    new: Mapping[Unit, Written],
+    old: Mapping[Unit, AnswerUse],
+    new: Mapping[Unit, AnswerUse],
     *,
     seed: int,
     price: Price | None,
@@ -286,7 +286,7 @@ def _metrics(price: Price | None) -> Mapping[str, Metric]:
     return {"tokens": TOKENS, "latency": LATENCY, **({"cost": COST} if price else {})}
 
 
-def _written(session: Session, run: ScoreRun, model_id: int) -> dict[Unit, Written]:
+def _written(session: Session, run: ScoreRun, model_id: int) -> dict[Unit, AnswerUse]:
     query = (
         select(
             Generation.example_id,
@@ -304,10 +304,10 @@ def _written(session: Session, run: ScoreRun, model_id: int) -> dict[Unit, Writt
     )
     session.flush()
     found = session.connection().execute(query).all()
-    return {(row[0], row[1]): Written(*row[2:]) for row in found}
+    return {(row[0], row[1]): AnswerUse(*row[2:]) for row in found}
 
 
-def _score(name: str, written: Written, price: Price | None) -> Figure:
+def _score(name: str, written: AnswerUse, price: Price | None) -> Figure:
     from evaluators.types import Score as Figure
 
     if written.error is not None:

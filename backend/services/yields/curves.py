@@ -21,7 +21,7 @@ from backend.schemas.yields import RoundPointShown, YieldShown
 from backend.services.curation import FixedRule
 from backend.services.review.reports.measured import of_figure, share_of, unknown
 from backend.services.runs.figures import model_figure
-from backend.services.yields.outcomes import Asked, frozen_rule, judge_answers
+from backend.services.yields.outcomes import AnswerToJudge, frozen_rule, judge_answers
 from backend.services.yields.reports import NO_RUN, yield_report
 from backend.services.yields.reviewed import candidate_set
 from backend.tables.curation import TrainingSet
@@ -194,7 +194,7 @@ def _judged(
     judgement = judge_answers(
         rule,
         [
-            Asked(a.example, a.text or "", tuple(str(r) for r in a.example.references))
+            AnswerToJudge(a.example, a.text or "", tuple(str(r) for r in a.example.references))
             for a in answers
         ],
     )

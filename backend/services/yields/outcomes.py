@@ -34,7 +34,7 @@ EQUALITY = "equal|strop:1|nfkc,casefold,space,stop"
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class AnswerToJudge:
     """An answer to judge, with the texts that are accepted for its prompt."""
 
     example: Example
@@ -43,7 +43,7 @@ class Asked:
 
 
 @dataclass(frozen=True, slots=True)
-class Judged:
+class JudgedAnswer:
     """Whether an answer is right, or the reason why that cannot be told."""
 
     right: bool | None
@@ -54,7 +54,7 @@ class Judged:
 class Judgement:
     """Answers judged by one rule, in the order in which they were asked."""
 
-    judged: tuple[Judged, ...]
+    judged: tuple[JudgedAnswer, ...]
     signature: str
 
 
@@ -63,7 +63,7 @@ def normalise(text: str) -> str:
     return " ".join(unicodedata.normalize("NFKC", text).casefold().split()).removesuffix(".")
 
 
-def judge_answers(rule: FixedRule, asked: Sequence[Asked]) -> Judgement:
+def judge_answers(rule: FixedRule, asked: Sequence[AnswerToJudge]) -> Judgement:
     """Judge answers by a rule.
 
     Raises:
@@ -74,16 +74,16 @@ def judge_answers(rule: FixedRule, asked: Sequence[Asked]) -> Judgement:
         return Judgement(tuple(_equal(one) for one in asked), EQUALITY)
     scores = metric.score([_sample(one) for one in asked])
     judged = tuple(
-        Judged(None, score.error or f"{rule.metric} does not apply to it")
+        JudgedAnswer(None, score.error or f"{rule.metric} does not apply to it")
         if score.value is None
-        else Judged(_within(rule, score.value))
+        else JudgedAnswer(_within(rule, score.value))
         for score in scores
     )
     return Judgement(judged, f"{metric.signature(scores)}|right:{rule}")
 
 
-def _equal(one: Asked) -> Judged:
-    return Judged(normalise(one.answer) in {normalise(text) for text in one.accepted})
+def _equal(one: AnswerToJudge) -> JudgedAnswer:
+    return JudgedAnswer(normalise(one.answer) in {normalise(text) for text in one.accepted})
 
 
 def _within(rule: FixedRule, value: float) -> bool:
@@ -92,7 +92,7 @@ def _within(rule: FixedRule, value: float) -> bool:
     return rule.at_most is not None and value <= rule.at_most + 1e-9
 
 
-def _sample(one: Asked) -> Sample:
+def _sample(one: AnswerToJudge) -> Sample:
     from evaluators.types import Sample
 
     return Sample(
@@ -192,7 +192,7 @@ def replay_outcomes(
     judgement = judge_answers(
         chosen,
         [
-            Asked(p.example, answers[p.example.id].text or "", accepted[p.example.id])
+            AnswerToJudge(p.example, answers[p.example.id].text or "", accepted[p.example.id])
             for p in written
         ],
     )
@@ -230,7 +230,7 @@ def _answers(session: Session, replays: Sequence[Replay]) -> Mapping[int, Genera
     return {answer.example_id: answer for answer in session.scalars(query)}
 
 
-def _outcome(prompt: Reviewed, answer: Generation | None, judged: Judged | None) -> Outcome:
+def _outcome(prompt: Reviewed, answer: Generation | None, judged: JudgedAnswer | None) -> Outcome:
     if answer is None:
         return Outcome(prompt, State.UNKNOWN, reason="there is no answer yet")
     if judged is None or judged.right is None:

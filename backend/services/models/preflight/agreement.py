@@ -172,7 +172,7 @@ Answers = Mapping[str, GenerationResult]
 
 
 @dataclass(frozen=True, slots=True)
-class Rounds:
+class ProbeRounds:
     """The same greedy questions, asked several times; the keys are `model/probe`.
 
     Attributes:
@@ -190,10 +190,10 @@ class Rounds:
 
 def ask_rounds(
     engine: Engine, base: str, adapters: Sequence[str], probes: Sequence[Sequence[Message]]
-) -> Rounds:
+) -> ProbeRounds:
     """Ask everything five times over."""
     models = [base, *adapters]
-    return Rounds(
+    return ProbeRounds(
         alone=answer_probes(engine, [base], probes),
         alone_again=answer_probes(engine, [base], probes),
         together=answer_probes(engine, models, probes),
@@ -202,7 +202,7 @@ def ask_rounds(
     )
 
 
-def check_repeatability(rounds: Rounds, base: str, adapters: Sequence[str]) -> list[Check]:
+def check_repeatability(rounds: ProbeRounds, base: str, adapters: Sequence[str]) -> list[Check]:
     """The base beside adapters (with adapters), the same prompt twice, and in a shuffled batch."""
     checks = []
     if adapters:
@@ -279,7 +279,7 @@ def _check_neighbours(alone: Answers, again: Answers, together: Answers) -> Chec
     )
 
 
-def answers_differ(rounds: Rounds, one: str, other: str, probe: int) -> bool:
+def answers_differ(rounds: ProbeRounds, one: str, other: str, probe: int) -> bool:
     """Whether two models write different greedy answers to a probe, or the same with other odds.
 
     Answers that came out otherwise when they were asked again prove nothing; odds have to differ by

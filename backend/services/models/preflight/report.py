@@ -17,8 +17,8 @@ from backend.engines.base import Engine, Message, ServedModel
 from backend.errors import PreflightFailed, UnknownAdapter
 from backend.services.models.preflight.agreement import (
     FirstTokens,
+    ProbeRounds,
     Reference,
-    Rounds,
     Served,
     answers_differ,
     ask_rounds,
@@ -199,7 +199,7 @@ def _check_differences(
     models: Sequence[ServedModel],
     first: Mapping[str, FirstTokens],
     probes: Sequence[Sequence[Message]],
-    rounds: Rounds,
+    rounds: ProbeRounds,
 ) -> list[Check]:
     """Every two models differ by more than the base from itself; and by how much that is."""
     base = models[0].name

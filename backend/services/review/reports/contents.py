@@ -63,7 +63,7 @@ class QueueFacts:
 
 
 @dataclass(frozen=True, slots=True)
-class ItemRow:
+class QueueItem:
     """An item with what was shown; `outputs` and `models` are (a,) or (a, b).
 
     `masks` are the texts that `masked` took out of the outputs; empty before that.
@@ -88,7 +88,7 @@ class ItemRow:
     masks: tuple[str, ...] = ()
     written: tuple[str, ...] = ()
 
-    def masked(self, masks: Sequence[str]) -> ItemRow:
+    def masked(self, masks: Sequence[str]) -> QueueItem:
         """The item as people may see it in another tool; its digest stays that of the outputs."""
         hidden = tuple(mask_text(output, masks) for output in self.outputs)
         return replace(self, outputs=hidden, masks=tuple(masks), written=self.outputs)
@@ -111,7 +111,7 @@ class ItemRow:
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class WantedReviews:
     """Which reviews go with the items.
 
     Attributes:
@@ -160,11 +160,11 @@ def queue_facts(session: Session, queue_id: int) -> QueueFacts:
 def each_item(
     sessions: OpenSession,
     facts: QueueFacts,
-    wanted: Wanted,
+    wanted: WantedReviews,
     *,
     after: int | None = None,
     per_page: int = ITEMS_PER_PAGE,
-) -> Iterator[ItemRow]:
+) -> Iterator[QueueItem]:
     """The items of a queue in order, those after the item `after` where it is given.
 
     Raises:
@@ -184,8 +184,13 @@ def each_item(
 
 
 def item_page(
-    session: Session, facts: QueueFacts, wanted: Wanted, *, after_position: int | None, limit: int
-) -> list[ItemRow]:
+    session: Session,
+    facts: QueueFacts,
+    wanted: WantedReviews,
+    *,
+    after_position: int | None,
+    limit: int,
+) -> list[QueueItem]:
     """Up to `limit` items that stand after a position; from the start when it is None."""
     purposes = list(Purpose) if wanted.all_purposes else [Purpose.REVIEW]
     a, b = aliased(Generation), aliased(Generation)
@@ -213,9 +218,9 @@ def item_page(
 
 def _item_row(
     row: Any, checks: dict[int, list[Score]], reviews: dict[int, list[Review]]
-) -> ItemRow:
+) -> QueueItem:
     item, a, b, model_a, model_b, example = row
-    return ItemRow(
+    return QueueItem(
         id=item.id,
         position=item.position,
         purpose=item.purpose,
@@ -248,7 +253,7 @@ def _position_of(session: Session, queue_id: int, item_id: int) -> int:
 
 
 def _reviews_of(
-    session: Session, item_ids: Sequence[int], wanted: Wanted
+    session: Session, item_ids: Sequence[int], wanted: WantedReviews
 ) -> dict[int, list[Review]]:
     which = stands() if wanted.all_purposes else counts()
     if wanted.skipped:  # the state is the first of the conditions, and the only one to be widened

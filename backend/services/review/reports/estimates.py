@@ -240,7 +240,7 @@ def _estimate(
     )
 
 
-class _Found(NamedTuple):
+class _Estimated(NamedTuple):
     figure: Measured
     plain: Measured
     method: str = "plain"
@@ -254,7 +254,7 @@ def _figures(
     outcome: Outcome,
     criterion: str,
     queue: ReviewQueue,
-) -> _Found:
+) -> _Estimated:
     """The estimate, and the plain one."""
     from evaluators.errors import EvaluatorError
     from evaluators.statistics.prediction_powered import estimate_mean
@@ -273,7 +273,7 @@ def _figures(
         )
     except EvaluatorError as error:
         nothing = unknown(str(error), n=len(ratings))
-        return _Found(nothing, nothing)
+        return _Estimated(nothing, nothing)
     name = criterion if outcome.option is None else f"{criterion}={outcome.option}"
     recipe = f"{name}|queue:{queue.id}|metric:{found.metric or 'none'}|{found.signature}"
 
@@ -291,7 +291,7 @@ def _figures(
         )
 
     alone = "" if found.plain_low is not None else found.note
-    return _Found(
+    return _Estimated(
         measured(found.value, found.low, found.high, found.note),
         measured(found.plain_value, found.plain_low, found.plain_high, alone),
         found.method,

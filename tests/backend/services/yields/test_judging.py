@@ -6,14 +6,16 @@ import pytest
 
 from backend.errors import InvalidInput
 from backend.services.curation import FixedRule, parse_fixed_rule
-from backend.services.yields.outcomes import Asked, Judged, judge_answers
+from backend.services.yields.outcomes import AnswerToJudge, JudgedAnswer, judge_answers
 from backend.tables.datasets import Example
 
 EXAMPLE = Example(external_id="e", input="say", context="The bill is EUR 10.90", references=["x"])
 
 
-def judge(rule: str, answer: str, *accepted: str) -> Judged:
-    [judged] = judge_answers(parse_fixed_rule(rule), [Asked(EXAMPLE, answer, accepted)]).judged
+def judge(rule: str, answer: str, *accepted: str) -> JudgedAnswer:
+    [judged] = judge_answers(
+        parse_fixed_rule(rule), [AnswerToJudge(EXAMPLE, answer, accepted)]
+    ).judged
     return judged
 
 
@@ -32,7 +34,7 @@ def judge(rule: str, answer: str, *accepted: str) -> Judged:
 def test_equality_is_after_normalisation(
     answer: str, accepted: tuple[str, ...], right: bool
 ) -> None:
-    assert judge("equal", answer, *accepted) == Judged(right)
+    assert judge("equal", answer, *accepted) == JudgedAnswer(right)
 
 
 @pytest.mark.parametrize(
@@ -50,7 +52,7 @@ def test_a_metric_has_a_bound(rule: str, answer: str, right: bool) -> None:
 
 
 def test_the_signature_holds_metric_and_bound() -> None:
-    asked = [Asked(EXAMPLE, "a", ("a",))]
+    asked = [AnswerToJudge(EXAMPLE, "a", ("a",))]
     equal, metric = (
         judge_answers(parse_fixed_rule(rule), asked).signature
         for rule in ("equal", "token_f1>=0.8")
@@ -63,8 +65,8 @@ def test_the_signature_holds_metric_and_bound() -> None:
 def test_what_a_metric_cannot_judge_is_neither_right_nor_wrong() -> None:
     blank = Example(external_id="e", input="say", context=None, references=[])
     rule = FixedRule(metric="grounding", at_least=1)
-    [judged] = judge_answers(rule, [Asked(blank, "EUR 5", ("EUR 5",))]).judged
-    assert judged == Judged(None, "no source to check against")
+    [judged] = judge_answers(rule, [AnswerToJudge(blank, "EUR 5", ("EUR 5",))]).judged
+    assert judged == JudgedAnswer(None, "no source to check against")
 
 
 def test_an_unknown_metric_is_named() -> None:
