@@ -1,1 +1,1 @@
-"""Shapes that go in and out over HTTP, one module per stage; no database, no rules."""
+"""Shapes that services build and HTTP carries, one module per stage; no database, no rules."""
