@@ -79,7 +79,7 @@ class Shown(BaseModel):
     model_config = ConfigDict(from_attributes=True, frozen=True)
 
     @classmethod
-    def of(cls, source: object, **more: Any) -> Self:
+    def of(cls, source: object, /, **more: Any) -> Self:
         """Read from a row or another shape; `more` are the fields that it does not have."""
         fields = cls.model_fields.keys() - more.keys()
         return cls(**{name: getattr(source, name) for name in fields}, **more)

@@ -20,7 +20,8 @@ from sqlalchemy import Connection, Select, Table, bindparam, select
 from sqlalchemy.orm import Session
 
 from backend.errors import NotFound
-from backend.schemas.review.desk import FlaggedSpan, ItemView, ShownOutput
+from backend.schemas.review.desk import ItemView, ShownOutput
+from backend.schemas.runs import FlaggedSpan
 from backend.services.review.blind import (
     mask_text,
     masked_terms,

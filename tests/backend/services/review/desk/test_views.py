@@ -12,7 +12,8 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session, sessionmaker
 
 from backend.errors import NotFound
-from backend.schemas.review.desk import FlaggedSpan, MarkedSpan, QueueProgress
+from backend.schemas.review.desk import MarkedSpan, QueueProgress
+from backend.schemas.runs import FlaggedSpan
 from backend.services import review
 from backend.services.review import Answer, SpanMark
 from backend.services.review.rules import QueueRules
