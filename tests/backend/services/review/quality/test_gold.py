@@ -289,7 +289,7 @@ def test_a_lifted_pause_counts_anew(session: Session, desk: Desk) -> None:
     assert answer_next(session, queue, user, GOOD).purpose == "gold"
     assert member(session, queue, user.id).paused_at is None
     standing = pauses.gold_standing(session, queue.id)
-    assert next(one.n for one in standing if one.user_id == user.id) == 5
+    assert next(one.n for one in standing if one.pseudonym == user.pseudonym) == 5
 
 
 def test_a_lead_may_pause_by_hand(session: Session, desk: Desk) -> None:

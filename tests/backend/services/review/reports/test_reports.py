@@ -341,7 +341,7 @@ def test_an_empty_queue_has_reasons_in_place_of_numbers(session: Session, desk: 
     queue = desk.open(session)
     report = agreement_report(session, queue.id)
     assert all(row.figure.error for row in report.coefficients)
-    assert (report.raters, report.worst) == ((), ())
+    assert (report.raters, report.worst) == ([], [])
     assert len(reviewer_quality(session, queue.id)) == 3
     assert queue_report(session, queue.id, now=NOW).forecast.error is not None
     assert review.queue_votes(session, queue.id) == []
