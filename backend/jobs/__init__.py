@@ -5,7 +5,6 @@
     transact.py    the job engine (DBOS Transact), behind six functions
     parts.py       one job, part by part: errors into states, stop between parts
     generate.py    score.py    train.py    the kinds of work, each a generator of parts
-    trainers.py    the end of the trainers of cancelled trainings
 
 The ledgers are ours and the job engine only drives: it remembers that a job is to be done, and
 starts it again after a crash. What was done is read from our own tables.

@@ -1,7 +1,7 @@
 """Cancelling long work: a person says that a run, a scoring or a training is to stop.
 
 The row says so, and who and when; the worker that holds the work looks at the row between two
-parts, and ends the trainer of a training (backend/jobs/trainers.py). What was done stays, and
+parts, and ends the trainer of a training (`backend.jobs.train`). What was done stays, and
 nothing but a person takes it up again: `queue.resume_job`.
 """
 

@@ -19,6 +19,8 @@ PAGES = {
     "runs": "Runs",
     "verdicts": "Verdicts",
     "training": "Training",
+    "rounds": "Rounds",
+    "lineage": "Lineage",
     "export": "Export",
     "queues": "Queues",
     "open-a-queue": "Open a queue",

@@ -63,6 +63,13 @@ def click(app: AppTest, label: str) -> AppTest:
     return button.click().run()
 
 
+def test_every_page_of_the_app_is_drawn_in_these_tests() -> None:
+    from dashboard import app
+
+    views = {one.__name__ for one in vars(app).values() if hasattr(one, "show")}
+    assert views == {f"dashboard.views.{name}" for name in PAGES.values()}
+
+
 class TestSignIn:
     def test_who_is_not_signed_in_is_pointed_to_the_form(self) -> None:
         app = open_app(FakeClient(fail={"me": NotAuthenticated("Nobody is signed in.")}))

@@ -24,7 +24,7 @@ from sqlalchemy import (
 from sqlalchemy.orm import Session
 
 from backend.errors import Conflict, InvalidInput, LeaseLost, NotFound, StropError
-from backend.services.review.rules import rules_from
+from backend.services.review.rules import QueueRules, rules_from
 from backend.services.review.statements import (
     EXTRA_POSITION,
     ITEMS,
@@ -32,6 +32,7 @@ from backend.services.review.statements import (
     QUEUES,
     REVIEWS,
     SLOTS,
+    AnyRow,
     Prepared,
 )
 from backend.tables.review import (
@@ -155,25 +156,21 @@ def _life(connection: Connection, slot_id: int, user_id: int) -> timedelta:
     row = connection.execute(_LIFE, {"slot": slot_id, "person": user_id}).first()
     if row is None:
         raise NotFound("You do not hold this item.", hint="Ask for the next one.")
-    return lease_life(
-        row.lease_seconds,
-        n_timed=row.n_timed,
-        timed_seconds=row.timed_seconds,
-        adaptive=rules_from(row.rules).adaptive_leases,
-    )
+    return lease_life(row, rules_from(row.rules))
 
 
-def lease_life(
-    lease_seconds: int, *, n_timed: int, timed_seconds: float, adaptive: bool
-) -> timedelta:
-    """How long a lease lasts without a sign of life.
+def lease_life(row: AnyRow, rules: QueueRules) -> timedelta:
+    """How long a lease of this member lasts without a sign of life.
 
     Three times the person's mean active time, between two minutes and two hours; before three
     timed reviews, and for queues that do not adapt, what the queue says.
+
+    Args:
+        row: `lease_seconds` of the queue, `n_timed` and `timed_seconds` of the member.
     """
-    if not adaptive or n_timed < TIMED_REVIEWS_NEEDED:
-        return timedelta(seconds=lease_seconds)
-    wanted = LEASES_PER_MEAN * timed_seconds / n_timed
+    if not rules.adaptive_leases or row.n_timed < TIMED_REVIEWS_NEEDED:
+        return timedelta(seconds=row.lease_seconds)
+    wanted = LEASES_PER_MEAN * row.timed_seconds / row.n_timed
     return timedelta(seconds=min(max(wanted, SHORTEST_LEASE_SECONDS), LONGEST_LEASE_SECONDS))
 
 

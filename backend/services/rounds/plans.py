@@ -23,7 +23,7 @@ from pydantic import (
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from backend.engines import check_engine
+from backend.engines import ENGINES, check_engine
 from backend.errors import InvalidInput
 from backend.schemas.common import whole_number
 from backend.services.accounts.users import find_member
@@ -85,7 +85,9 @@ class RoundPlan(_PlanPart):
     also: tuple[str, ...] = Field(
         (), description="Further models in the same run, for example base."
     )
-    engine: str | None = Field(None, description="local or vllm; the settings' by default.")
+    engine: str | None = Field(
+        None, description=f"{' or '.join(ENGINES)}; the settings' by default."
+    )
     max_tokens: int = Field(128, ge=1)
     replay: bool = Field(True, description="Replay the corrections on the candidate (yield).")
     review: ReviewPlan | None = Field(None, description="Blind votes; none by default.")

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from sqlalchemy import func, select, update
 
+from backend.schemas.review.desk import AnswerGiven
 from backend.services.accounts.credentials import create_token
 from backend.tables.review import Preference, Rating, Review, ReviewItem
 from tests.backend.api.conftest import House
@@ -161,6 +162,35 @@ def test_own_answer_is_revised(house: House) -> None:
     )
     assert latest["answer"]["correction"] == "Another."
     assert latest["answer"]["seconds_by_criterion"] == {"quality": 3.5}
+
+
+def test_every_field_of_an_answer_is_stored_shown_and_taken_back(house: House) -> None:
+    """A field that is new and left out somewhere on the way is missed here."""
+    mark = {"start": 0, "end": 4, "kind": "other", "severity": None, "note": "who?"}
+    single = {
+        "ratings": {name: str(value) for name, value in GOOD.items()},
+        "correction": "Another text.",
+        "correction_reason": "it invents",
+        "spans": [mark],
+        "comment": "seen twice",
+        "active_seconds": 7.5,
+        "seconds_by_criterion": {"quality": 3.5},
+    }
+    of_a_pair = {"winner"}
+    timed = {"active_seconds", "seconds_by_criterion"}
+    assert single.keys() | of_a_pair == AnswerGiven.model_fields.keys()
+    held = claim(house)
+    assert send(house, held, "draft", answer=single).status_code == 200
+    assert claim(house)["draft"] == {**AnswerGiven(**single).model_dump(mode="json"), **single}
+    receipt = send(house, held, "submit", answer=single).json()
+    reviews = f"/api/v1/my/review-queues/{house.queue_id}/reviews"
+    shown = house.client("expert").get(reviews).json()[0]["answer"]
+    assert {name: shown[name] for name in single} == single
+    back = house.client("expert").post(f"/api/v1/my/reviews/{receipt['review_id']}/revise").json()
+    draft = back["claim"]["draft"]
+    assert {name: draft[name] for name in single.keys() - timed} == {
+        name: value for name, value in single.items() if name not in timed
+    }
 
 
 def test_nothing_to_claim_has_its_reason(house: House) -> None:

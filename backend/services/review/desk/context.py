@@ -145,12 +145,7 @@ def _seat(row: AnyRow, queue_id: int, user_id: int) -> Seat:
         n_slots=int(row.design["n_slots"]),
         closed=row.closed_at is not None,
         finished=row.finished_at is not None,
-        life=lease_life(
-            row.lease_seconds,
-            n_timed=row.n_timed,
-            timed_seconds=row.timed_seconds,
-            adaptive=rules.adaptive_leases,
-        ),
+        life=lease_life(row, rules),
         cursor=row.cursor,
         n_submitted=row.n_submitted,
         n_gold=row.n_gold,

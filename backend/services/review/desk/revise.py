@@ -135,8 +135,8 @@ def _lease_anew(connection: Connection, row: AnyRow, user_id: int) -> int:
 def _as_draft(session: Session, review_id: int, user_id: int) -> dict[str, Any]:
     """The answer as the desk saves drafts; its time is not counted again."""
     given = past_review(session, review_id, user_id).answer
-    answer = given.model_dump(exclude={"active_seconds", "seconds_by_criterion"})
-    return {name: value for name, value in answer.items() if value}
+    timed = {"active_seconds", "seconds_by_criterion"}
+    return given.model_dump(mode="json", exclude=timed, exclude_defaults=True)
 
 
 def _claim(

@@ -328,6 +328,7 @@ def test_any_interleaving_keeps_the_invariants(sqlite_template: Path) -> None:
     run(sqlite_template, max_examples=15, stateful_step_count=40)
 
 
+@pytest.mark.timeout(1800)
 def test_many_interleavings_keep_the_invariants(sqlite_template: Path) -> None:
     run(sqlite_template, max_examples=100, stateful_step_count=60)
 
