@@ -32,7 +32,7 @@ from backend.services.exchange.text_offsets import Offsets
 from backend.services.review.answer import Answer, CheckedReview, Subject, check_answer
 from backend.services.review.blind import BLOCK, said_by, unmask_text
 from backend.services.review.counted import counts
-from backend.services.review.desk.context import count_answer, read_asked
+from backend.services.review.desk.context import count_answer, read_slot
 from backend.services.review.desk.submit import follow_up
 from backend.services.review.queues import add_reviewers
 from backend.services.review.reports.contents import (
@@ -470,10 +470,10 @@ def _follow_up(session: Session, slot: ReviewSlot, review: Review, now: datetime
     """
     add_reviewers(session, slot.queue_id, [review.reviewer_id])
     connection = session.connection()
-    asked = read_asked(connection, slot.id, review.reviewer_id)
+    context = read_slot(connection, slot.id, review.reviewer_id)
     if slot.purpose == Purpose.REVIEW:
         count_answer(connection, slot.queue_id, review.reviewer_id, reviews=1)
-    follow_up(session, asked, review.id, extra=False, now=now)
+    follow_up(session, context, review.id, extra=False, now=now)
 
 
 def _next_number(session: Session, item_id: int) -> int:

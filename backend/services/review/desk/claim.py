@@ -32,7 +32,7 @@ from sqlalchemy import Connection, Update, bindparam, select, update
 from sqlalchemy.orm import Session
 
 from backend.errors import Conflict, NotFound
-from backend.services.review.desk.context import Seat, sit_down
+from backend.services.review.desk.context import MemberState, lock_member
 from backend.services.review.lease import add_slot, begin_review
 from backend.services.review.quality import gold
 from backend.services.review.quality.pauses import GOLD_PAUSE
@@ -87,14 +87,14 @@ def finish_if_done(session: Session, queue_id: int, now: datetime) -> bool:
 
     Two last reviews that come at once wait here for each other, so that one of them sees both.
     """
-    connection, asked = session.connection(), {"queue": queue_id}
-    if connection.execute(_OPEN, asked).first() is not None:
+    connection, named = session.connection(), {"queue": queue_id}
+    if connection.execute(_OPEN, named).first() is not None:
         return False
-    if connection.execute(_LOCK, asked).scalar() is not None:
+    if connection.execute(_LOCK, named).scalar() is not None:
         return True
-    if any(connection.execute(left, asked).first() is not None for left in (_OPEN, _LEASED)):
+    if any(connection.execute(left, named).first() is not None for left in (_OPEN, _LEASED)):
         return False
-    connection.execute(_FINISH, {**asked, "now": now})
+    connection.execute(_FINISH, {**named, "now": now})
     queue = session.get_one(ReviewQueue, queue_id, populate_existing=True)
     webhooks.record(session, queue, "queue.finished", f"queue:{queue_id}", {}, now)
     return True
@@ -136,16 +136,16 @@ class Nothing:
     message: str
 
     @classmethod
-    def of(cls, reason: Reason, seat: Seat) -> Nothing:
+    def of(cls, reason: Reason, member: MemberState) -> Nothing:
         """The reason in words. What a lead wrote of a pause, and its figures, are not for here."""
-        if reason is Reason.PAUSED and (seat.pause_reason or "").startswith(GOLD_PAUSE):
+        if reason is Reason.PAUSED and (member.pause_reason or "").startswith(GOLD_PAUSE):
             return cls(reason, GOLD_PAUSE)
         return cls(reason, _MESSAGES[reason])
 
 
-def why_nothing(session: Session, seat: Seat, now: datetime) -> Reason:
+def why_nothing(session: Session, member: MemberState, now: datetime) -> Reason:
     """Whether the queue is finished, or what is left is not for this person now."""
-    done = seat.finished or finish_if_done(session, seat.queue_id, now)
+    done = member.finished or finish_if_done(session, member.queue_id, now)
     return Reason.FINISHED if done else Reason.OTHERS_AT_WORK
 
 
@@ -190,30 +190,30 @@ def claim_next(session: Session, queue_id: int, user_id: int, *, now: datetime) 
         Forbidden: the person is not a reviewer of the queue.
     """
     connection = session.connection()
-    seat = sit_down(connection, queue_id, user_id)
-    if refusal := _refusal(seat):
-        return _resume(connection, seat, now) or Nothing.of(refusal, seat)
-    gold_asked = seat.rules.has_gold and not seat.finished
-    if gold_asked and gold.due(seat, seat.rules, seed=seat.seed):
-        held = _resume(connection, seat, now)
-        if (claim := held or _take_gold(session, seat, now)) is not None:
+    member = lock_member(connection, queue_id, user_id)
+    if refusal := _refusal(member):
+        return _resume(connection, member, now) or Nothing.of(refusal, member)
+    gold_asked = member.rules.has_gold and not member.finished
+    if gold_asked and gold.due(member, member.rules, seed=member.seed):
+        held = _resume(connection, member, now)
+        if (claim := held or _take_gold(session, member, now)) is not None:
             return claim
-    claim = _search(connection, seat, now)
-    return claim or Nothing.of(why_nothing(session, seat, now), seat)
+    claim = _search(connection, member, now)
+    return claim or Nothing.of(why_nothing(session, member, now), member)
 
 
-def _resume(connection: Connection, seat: Seat, now: datetime) -> Claim | None:
-    return _take(connection, RESUME, seat, now, queue=seat.queue_id)
+def _resume(connection: Connection, member: MemberState, now: datetime) -> Claim | None:
+    return _take(connection, RESUME, member, now, queue=member.queue_id)
 
 
-def _take_gold(session: Session, seat: Seat, now: datetime) -> Claim | None:
+def _take_gold(session: Session, member: MemberState, now: datetime) -> Claim | None:
     """A slot of the person's own for an item with a known answer; None when none is left."""
-    item_id = gold.next_item(session, seat.queue_id, seat.user_id, seat.seed)
+    item_id = gold.next_item(session, member.queue_id, member.user_id, member.seed)
     if item_id is None:
         return None
     connection = session.connection()
-    slot_id = add_slot(connection, item_id, purpose=Purpose.GOLD, person_id=seat.user_id)
-    return _take(connection, TAKE_ONE, seat, now, slot=slot_id, now=now)
+    slot_id = add_slot(connection, item_id, purpose=Purpose.GOLD, person_id=member.user_id)
+    return _take(connection, TAKE_ONE, member, now, slot=slot_id, now=now)
 
 
 def claim_review_item(
@@ -241,14 +241,14 @@ def claim_adjudication(
     Nobody decides between answers of which one is their own. Errors as `claim_next`.
     """
     connection = session.connection()
-    seat = sit_down(connection, queue_id, user_id)
-    if (held := _take(connection, RESUME_VERDICT, seat, now, queue=queue_id)) is not None:
+    member = lock_member(connection, queue_id, user_id)
+    if (held := _take(connection, RESUME_VERDICT, member, now, queue=queue_id)) is not None:
         return held
-    if refusal := _refusal(seat, shared=False):
-        return Nothing.of(refusal, seat)
-    skills = {"skills": seat.skills} if seat.skills else {}
+    if refusal := _refusal(member, shared=False):
+        return Nothing.of(refusal, member)
+    skills = {"skills": member.skills} if member.skills else {}
     statement = TAKE_VERDICT_WITH_SKILLS if skills else TAKE_VERDICT
-    found = _take(connection, statement, seat, now, now=now, queue=queue_id, **skills)
+    found = _take(connection, statement, member, now, now=now, queue=queue_id, **skills)
     return found or Nothing(Reason.FINISHED, "There is no disagreement for you to decide just now.")
 
 
@@ -262,43 +262,47 @@ def lease_slot(
         Forbidden: the person is not a reviewer of the queue.
     """
     connection = session.connection()
-    seat = sit_down(connection, queue_id, user_id)
-    claim = _take(connection, TAKE_ONE, seat, now, slot=slot_id, now=now)
+    member = lock_member(connection, queue_id, user_id)
+    claim = _take(connection, TAKE_ONE, member, now, slot=slot_id, now=now)
     if claim is None:
         raise NotFound("This item is not free.", hint="Ask for the next one.")
     return claim
 
 
-def _search(connection: Connection, seat: Seat, now: datetime) -> Claim | None:
+def _search(connection: Connection, member: MemberState, now: datetime) -> Claim | None:
     searches: dict[Search, dict[str, Any]] = {
-        Search.AHEAD: {"cursor": seat.cursor},
+        Search.AHEAD: {"cursor": member.cursor},
         Search.LAPSED: {"now": now},
         Search.BEHIND: {},
     }
-    skills = {"skills": seat.skills} if seat.skills else {}
-    for search, asked in searches.items():
+    skills = {"skills": member.skills} if member.skills else {}
+    for search, named in searches.items():
         statement = (TAKE_WITH_SKILLS if skills else TAKE)[search]
-        claim = _take(connection, statement, seat, now, queue=seat.queue_id, **asked, **skills)
+        claim = _take(connection, statement, member, now, queue=member.queue_id, **named, **skills)
         if claim is not None:
             return claim
     return None
 
 
-def _refusal(seat: Seat, *, shared: bool = True) -> Reason | None:
+def _refusal(member: MemberState, *, shared: bool = True) -> Reason | None:
     """Why this person is given nothing new, whatever the queue holds."""
-    if seat.paused:
+    if member.paused:
         return Reason.PAUSED
-    if seat.closed:
+    if member.closed:
         return Reason.CLOSED
-    return Reason.SHARE_REACHED if shared and seat.share_reached else None
+    return Reason.SHARE_REACHED if shared and member.share_reached else None
 
 
 def _take(
-    connection: Connection, statement: Prepared | Update, seat: Seat, at: datetime, **values: Any
+    connection: Connection,
+    statement: Prepared | Update,
+    member: MemberState,
+    at: datetime,
+    **values: Any,
 ) -> Claim | None:
     """Run one of the statements that lease a slot; a new lease begins a review."""
-    until = at + seat.life
-    values = {"person": seat.user_id, "until": until, **values}
+    until = at + member.life
+    values = {"person": member.user_id, "until": until, **values}
     if isinstance(statement, Prepared):
         row: Any = statement.first(connection, values)
     else:  # a list of skills has no fixed length
@@ -307,17 +311,17 @@ def _take(
         return None
     draft = dict(row.draft or {})
     if not row.known:
-        lease = (row.item_id, row.id, row.version, seat.user_id, row.purpose)
+        lease = (row.item_id, row.id, row.version, member.user_id, row.purpose)
         begin_review(connection, *lease, at, draft=draft)
     return Claim(
         slot_id=row.id,
         version=row.version,
         item_id=row.item_id,
-        queue_id=seat.queue_id,
+        queue_id=member.queue_id,
         lease_until=until,
         draft=draft,
         resumed=bool(row.known),
-        life=seat.life,
+        life=member.life,
         purpose=row.purpose,
         revising=row.lease_until is None,
     )

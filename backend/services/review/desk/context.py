@@ -1,11 +1,11 @@
-"""A person's seat at a queue: what a claim has to know of queue and person, in one select.
+"""A member of a queue: what a claim has to know of queue and person, in one select.
 
-The seat is locked by the act that reads it, so that the acts of one person come one after the
+The member is locked by the act that reads it, so that the acts of one person come one after the
 other (two tabs, a resend); acts of different people never wait for each other here.
 
 What an act on a slot has to know of item, queue and person, read in one select.
 
-The person's seat is locked by it, so that the acts of one person come one after the other.
+The member is locked by it, so that the acts of one person come one after the other.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ MEMBERSHIPS = cast(Table, Membership.__table__)
 
 
 @dataclass(frozen=True, slots=True)
-class Seat:
+class MemberState:
     """Queue and person as a claim sees them; the counters are those of `QueueMember`."""
 
     queue_id: int
@@ -105,8 +105,8 @@ _SEAT = Prepared(_SELECT.with_for_update(of=MEMBERS))
 _QUEUE = select(QUEUES.c.id).where(QUEUES.c.id == bindparam("queue"))
 
 
-def sit_down(connection: Connection, queue_id: int, user_id: int) -> Seat:
-    """The person's seat, locked until the transaction ends.
+def lock_member(connection: Connection, queue_id: int, user_id: int) -> MemberState:
+    """The person as a member of the queue, locked until the transaction ends.
 
     Raises:
         NotFound: no such queue.
@@ -115,8 +115,8 @@ def sit_down(connection: Connection, queue_id: int, user_id: int) -> Seat:
     return _found(connection, queue_id, user_id, _SEAT.first(connection, _of(queue_id, user_id)))
 
 
-def look_at_seat(connection: Connection, queue_id: int, user_id: int) -> Seat:
-    """The person's seat, not locked, to read by. Errors as `sit_down`."""
+def read_member(connection: Connection, queue_id: int, user_id: int) -> MemberState:
+    """The same, not locked, to read by. Errors as `lock_member`."""
     row = connection.execute(_SELECT, _of(queue_id, user_id)).first()
     return _found(connection, queue_id, user_id, row)
 
@@ -125,17 +125,17 @@ def _of(queue_id: int, user_id: int) -> dict[str, int]:
     return {"queue": queue_id, "person": user_id}
 
 
-def _found(connection: Connection, queue_id: int, user_id: int, row: AnyRow | None) -> Seat:
+def _found(connection: Connection, queue_id: int, user_id: int, row: AnyRow | None) -> MemberState:
     if row is None:
         if connection.execute(_QUEUE, {"queue": queue_id}).first() is None:
             raise NotFound("There is no such review queue.")
         raise Forbidden("You are not a reviewer of this queue.", hint="Ask its lead to add you.")
-    return _seat(row, queue_id, user_id)
+    return _member_state(row, queue_id, user_id)
 
 
-def _seat(row: AnyRow, queue_id: int, user_id: int) -> Seat:
+def _member_state(row: AnyRow, queue_id: int, user_id: int) -> MemberState:
     rules = rules_from(row.rules)
-    return Seat(
+    return MemberState(
         queue_id=queue_id,
         user_id=user_id,
         project_id=row.project_id,
@@ -206,7 +206,7 @@ MAX_RUBRICS = 256
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class SlotContext:
     """A slot with what it asks, as the person finds it.
 
     Attributes:
@@ -234,7 +234,7 @@ class Asked:
 
 
 _OTHER = SLOTS.alias("waiting")
-_ASKED = Prepared(
+_SLOT = Prepared(
     select(
         SLOTS.c.queue_id,
         SLOTS.c.purpose,
@@ -281,17 +281,17 @@ _ASKED = Prepared(
 _CONTENT = select(RUBRICS.c.content).where(RUBRICS.c.id == bindparam("rubric"))
 
 
-def read_asked(connection: Connection, slot_id: int, user_id: int) -> Asked:
+def read_slot(connection: Connection, slot_id: int, user_id: int) -> SlotContext:
     """The slot with what it asks of this person.
 
     Raises:
         NotFound: no such slot, or the person is not a reviewer of its queue.
     """
-    row = _ASKED.first(connection, {"slot": slot_id, "person": user_id})
+    row = _SLOT.first(connection, {"slot": slot_id, "person": user_id})
     if row is None:
         raise NotFound("You do not hold this item.", hint="Ask for the next one.")
     revising = row.state == Slot.LEASED and row.owner_id == user_id and row.lease_until is None
-    return Asked(
+    return SlotContext(
         subject=_subject(row, _rubric(connection, row.rubric_version_id, row.digest)),
         slot_id=slot_id,
         queue_id=row.queue_id,

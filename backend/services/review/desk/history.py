@@ -26,7 +26,7 @@ from sqlalchemy.orm import Session
 from backend.errors import NotFound
 from backend.schemas.review.desk import ItemView, OwnReview
 from backend.services.review.blind import own_answer
-from backend.services.review.desk.context import Seat, look_at_seat
+from backend.services.review.desk.context import MemberState, read_member
 from backend.services.review.desk.item_view import show_item
 from backend.services.review.rules import QueueRules, most_of_one_person, rules_from
 from backend.services.review.statements import (
@@ -186,21 +186,21 @@ def left_for(session: Session, queue_id: int, user_id: int, *, now: datetime) ->
 
     Items that colleagues hold are not among them, nor what known answers may come between.
     """
-    seat = look_at_seat(session.connection(), queue_id, user_id)
+    member = read_member(session.connection(), queue_id, user_id)
     held = session.scalar(_HELD, {"queue": queue_id, "person": user_id}) or 0
-    if seat.closed or seat.paused or seat.finished:
+    if member.closed or member.paused or member.finished:
         return held
-    asked = {"queue": queue_id, "person": user_id, "now": now}
-    skills = {"skills": list(seat.skills)} if seat.skills else {}
-    free = session.scalar(_FREE[bool(skills)], {**asked, **skills}) or 0
-    return held + min(free, _may_give(seat) - held)
+    named = {"queue": queue_id, "person": user_id, "now": now}
+    skills = {"skills": list(member.skills)} if member.skills else {}
+    free = session.scalar(_FREE[bool(skills)], {**named, **skills}) or 0
+    return held + min(free, _may_give(member) - held)
 
 
-def _may_give(seat: Seat) -> int:
-    share = seat.rules.max_share
+def _may_give(member: MemberState) -> int:
+    share = member.rules.max_share
     if share is None:
-        return seat.n_slots
-    return max(0, most_of_one_person(share, seat.n_slots) - seat.n_submitted)
+        return member.n_slots
+    return max(0, most_of_one_person(share, member.n_slots) - member.n_submitted)
 
 
 def next_queue_for(

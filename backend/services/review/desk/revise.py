@@ -18,7 +18,7 @@ from sqlalchemy.orm import Session
 from backend.errors import Conflict, InvalidInput, NotFound
 from backend.services.review.answer import refuse_unstorable_text
 from backend.services.review.desk.claim import Claim
-from backend.services.review.desk.context import Seat, sit_down
+from backend.services.review.desk.context import MemberState, lock_member
 from backend.services.review.desk.history import past_review, revisable_until, why_it_stands
 from backend.services.review.desk.skip import unskip
 from backend.services.review.lease import begin_review
@@ -44,25 +44,25 @@ def revise(session: Session, review_id: int, user_id: int, *, now: datetime) -> 
     ).scalar()
     if queue_id is None:
         raise NotFound("You have no such review.")
-    seat = sit_down(connection, queue_id, user_id)
+    member = lock_member(connection, queue_id, user_id)
     row = _read(connection, review_id)
     if row.state == ReviewState.SKIPPED:
-        return unskip(session, review_id, seat, now)
-    if problem := _problem(connection, row, seat, now):
+        return unskip(session, review_id, member, now)
+    if problem := _problem(connection, row, member, now):
         raise Conflict(problem, hint="Ask for the next item.")
-    under_way = _under_way(connection, seat)
+    under_way = _under_way(connection, member)
     if under_way is not None and under_way.id != row.slot_id:
         raise Conflict(
             "You are revising another answer already.", hint="Submit that one first; it comes next."
         )
     draft = _as_draft(session, review_id, user_id)
     if under_way is not None:
-        return _claim(row, under_way.version, seat, _saved(connection, under_way) or draft, now)
+        return _claim(row, under_way.version, member, _saved(connection, under_way) or draft, now)
     version = _lease_anew(connection, row, user_id)
     begin_review(
         connection, row.item_id, row.slot_id, version, user_id, Purpose.REVIEW, now, draft=draft
     )
-    return _claim(row, version, seat, draft, now, resumed=False)
+    return _claim(row, version, member, draft, now, resumed=False)
 
 
 def _read(connection: Connection, review_id: int) -> AnyRow:
@@ -81,7 +81,7 @@ def _read(connection: Connection, review_id: int) -> AnyRow:
     return connection.execute(select(*columns).where(REVIEWS.c.id == review_id)).one()
 
 
-def _problem(connection: Connection, row: AnyRow, seat: Seat, now: datetime) -> str | None:
+def _problem(connection: Connection, row: AnyRow, member: MemberState, now: datetime) -> str | None:
     """Why this answer cannot be taken back, as a sentence."""
     if row.state != ReviewState.SUBMITTED or row.purpose != Purpose.REVIEW or row.extra:
         return "Only an answer that counts can be revised."
@@ -89,18 +89,20 @@ def _problem(connection: Connection, row: AnyRow, seat: Seat, now: datetime) -> 
         return "This answer does not stand any more."
     if (settled := why_it_stands(connection, row.id)) is not None:
         return settled
-    until = revisable_until(seat.rules, row.submitted_at)
+    until = revisable_until(member.rules, row.submitted_at)
     if until is None:
         return "Answers of this queue are final."
     if now > until:
-        return f"An answer can be revised for {seat.rules.revise_minutes} minutes; this one stands."
+        return (
+            f"An answer can be revised for {member.rules.revise_minutes} minutes; this one stands."
+        )
     return None
 
 
-def _under_way(connection: Connection, seat: Seat) -> AnyRow | None:
+def _under_way(connection: Connection, member: MemberState) -> AnyRow | None:
     query = select(SLOTS.c.id, SLOTS.c.version).where(
-        SLOTS.c.owner_id == seat.user_id,
-        SLOTS.c.queue_id == seat.queue_id,
+        SLOTS.c.owner_id == member.user_id,
+        SLOTS.c.queue_id == member.queue_id,
         SLOTS.c.state == Slot.LEASED,
         SLOTS.c.purpose == Purpose.REVIEW,
         SLOTS.c.lease_until.is_(None),
@@ -142,7 +144,7 @@ def _as_draft(session: Session, review_id: int, user_id: int) -> dict[str, Any]:
 def _claim(
     row: AnyRow,
     version: int,
-    seat: Seat,
+    member: MemberState,
     draft: dict[str, Any],
     now: datetime,
     *,
@@ -152,11 +154,11 @@ def _claim(
         slot_id=row.slot_id,
         version=version,
         item_id=row.item_id,
-        queue_id=seat.queue_id,
-        lease_until=now + seat.life,
+        queue_id=member.queue_id,
+        lease_until=now + member.life,
         draft=draft,
         resumed=resumed,
-        life=seat.life,
+        life=member.life,
         revising=True,
     )
 

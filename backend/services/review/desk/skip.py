@@ -18,7 +18,7 @@ from sqlalchemy.orm import Session
 from backend.errors import Conflict, InvalidInput
 from backend.services.review.answer import refuse_unstorable_text
 from backend.services.review.desk.claim import Claim
-from backend.services.review.desk.context import Asked, Seat, count_answer, read_asked
+from backend.services.review.desk.context import MemberState, SlotContext, count_answer, read_slot
 from backend.services.review.desk.history import revisable_until
 from backend.services.review.desk.submit import finish_unless_open, settle_item
 from backend.services.review.lease import begin_review, held_by, lock_item, note_slots, why_not_held
@@ -73,64 +73,64 @@ def skip_review(
         raise InvalidInput("Say in a few words why you skip this item.")
     refuse_unstorable_text(reason)
     connection = session.connection()
-    asked = read_asked(connection, slot_id, user_id)
+    slot = read_slot(connection, slot_id, user_id)
     token = {"slot": slot_id, "token": version, "person": user_id}
-    if not _release(connection, asked, version):
+    if not _release(connection, slot, version):
         known = connection.execute(_SKIPPED, token).scalar()
         if known is None:
             raise why_not_held(session, slot_id, version, user_id)
-        return Skipped(known, asked.queue_id)
+        return Skipped(known, slot.queue_id)
     skipped = connection.execute(_SKIP, {**token, "why": reason.strip(), "now": now}).scalar_one()
-    if asked.purpose == Purpose.REVIEW and not asked.revising:
-        _settle(session, asked, now)
-    return Skipped(skipped, asked.queue_id)
+    if slot.purpose == Purpose.REVIEW and not slot.revising:
+        _settle(session, slot, now)
+    return Skipped(skipped, slot.queue_id)
 
 
-def _settle(session: Session, asked: Asked, now: datetime) -> None:
+def _settle(session: Session, slot: SlotContext, now: datetime) -> None:
     """Count the skip, and finish the queue when it was the last thing to do."""
     connection = session.connection()
-    count_answer(connection, asked.queue_id, asked.user_id, position=asked.position)
-    policy = _policy(asked)
+    count_answer(connection, slot.queue_id, slot.user_id, position=slot.position)
+    policy = _policy(slot)
     if policy is SkipPolicy.ME:
         return
     out = policy is SkipPolicy.OUT
     if out:
-        note_slots(connection, asked.queue_id, out=1)
-    gone = settle_item(session, asked, now)
+        note_slots(connection, slot.queue_id, out=1)
+    gone = settle_item(session, slot, now)
     if out or gone:
-        finish_unless_open(session, asked, now, gone=gone)
+        finish_unless_open(session, slot, now, gone=gone)
 
 
-def _policy(asked: Asked) -> SkipPolicy:
-    match Purpose(asked.purpose):
+def _policy(slot: SlotContext) -> SkipPolicy:
+    match Purpose(slot.purpose):
         case Purpose.GOLD:
             return SkipPolicy.OUT
         case Purpose.ADJUDICATION:
             return SkipPolicy.OTHERS
         case Purpose.REVIEW | Purpose.IMPORT:
-            return SkipPolicy(asked.rules.skip_policy)
+            return SkipPolicy(slot.rules.skip_policy)
         case _ as never:
             assert_never(never)
 
 
-def _release(connection: Connection, asked: Asked, version: int) -> bool:
+def _release(connection: Connection, slot: SlotContext, version: int) -> bool:
     released = connection.execute(
         update(SLOTS)
-        .where(*held_by(asked.slot_id, version, asked.user_id))
-        .values(lease_until=None, **_where_it_goes(connection, asked))
+        .where(*held_by(slot.slot_id, version, slot.user_id))
+        .values(lease_until=None, **_where_it_goes(connection, slot))
         .returning(SLOTS.c.id)
     )
     return released.first() is not None
 
 
-def _where_it_goes(connection: Connection, asked: Asked) -> dict[str, Any]:
-    if asked.revising:
+def _where_it_goes(connection: Connection, slot: SlotContext) -> dict[str, Any]:
+    if slot.revising:
         return {"state": Slot.DONE}
-    match _policy(asked):
+    match _policy(slot):
         case SkipPolicy.OTHERS:
             return {"state": Slot.OPEN, "owner_id": None, "assigned_to_id": None}
         case SkipPolicy.ME:
-            mine = {"assigned_to_id": asked.user_id, "position": _after_all(connection, asked)}
+            mine = {"assigned_to_id": slot.user_id, "position": _after_all(connection, slot)}
             return {"state": Slot.OPEN, "owner_id": None, **mine}
         case SkipPolicy.OUT:
             return {"state": Slot.OUT}
@@ -138,17 +138,17 @@ def _where_it_goes(connection: Connection, asked: Asked) -> dict[str, Any]:
             assert_never(never)
 
 
-def _after_all(connection: Connection, asked: Asked) -> int:
+def _after_all(connection: Connection, slot: SlotContext) -> int:
     """Behind everything, and behind what the person skipped for later before."""
     last = connection.execute(
         select(func.max(SLOTS.c.position)).where(
-            SLOTS.c.assigned_to_id == asked.user_id, SLOTS.c.queue_id == asked.queue_id
+            SLOTS.c.assigned_to_id == slot.user_id, SLOTS.c.queue_id == slot.queue_id
         )
     ).scalar()
     return max(LATER_POSITION, (last or 0) + 1)
 
 
-def unskip(session: Session, review_id: int, seat: Seat, now: datetime) -> Claim:
+def unskip(session: Session, review_id: int, member: MemberState, now: datetime) -> Claim:
     """Lease the item of a person's own skip to them again; a finished queue is open again.
 
     What else they hold of the queue goes back to it, and its draft is kept. Asked again while they
@@ -159,42 +159,44 @@ def unskip(session: Session, review_id: int, seat: Seat, now: datetime) -> Claim
     """
     skipped = session.get_one(Review, review_id, populate_existing=True)
     connection = session.connection()
-    if (held := _held_again(connection, skipped, now, seat)) is not None:
+    if (held := _held_again(connection, skipped, now, member)) is not None:
         return held
-    if problem := _problem(skipped, seat, now):
+    if problem := _problem(skipped, member, now):
         raise Conflict(problem, hint="Ask for the next item.")
     lock_item(connection, skipped.item_id)
-    _put_back_what_is_held(connection, seat)
-    version = _lease(connection, skipped, seat, now)
+    _put_back_what_is_held(connection, member)
+    version = _lease(connection, skipped, member, now)
     connection.execute(update(REVIEWS).where(REVIEWS.c.id == review_id).values(superseded_at=now))
-    lease = (skipped.item_id, skipped.slot_id, version, seat.user_id, Purpose.REVIEW)
+    lease = (skipped.item_id, skipped.slot_id, version, member.user_id, Purpose.REVIEW)
     begin_review(connection, *lease, now, draft=dict(skipped.draft))
     session.expire(skipped)
-    return _claim(skipped, version, seat, now)
+    return _claim(skipped, version, member, now)
 
 
-def _problem(skipped: Review, seat: Seat, now: datetime) -> str | None:
+def _problem(skipped: Review, member: MemberState, now: datetime) -> str | None:
     """Why the skip cannot be taken back, as a sentence."""
     if skipped.purpose != Purpose.REVIEW or skipped.superseded_at is not None:
         return "This skip cannot be taken back."
-    if seat.closed:
+    if member.closed:
         return "The queue is closed."
-    if seat.paused or seat.share_reached:
+    if member.paused or member.share_reached:
         return "Nothing more is given to you in this queue just now."
-    until = revisable_until(seat.rules, skipped.submitted_at)
+    until = revisable_until(member.rules, skipped.submitted_at)
     if until is None:
         return "What is skipped in this queue stays skipped."
     if now > until:
-        return f"A skip can be taken back for {seat.rules.revise_minutes} minutes; this one stands."
+        return (
+            f"A skip can be taken back for {member.rules.revise_minutes} minutes; this one stands."
+        )
     return None
 
 
-def _put_back_what_is_held(connection: Connection, seat: Seat) -> None:
+def _put_back_what_is_held(connection: Connection, member: MemberState) -> None:
     connection.execute(
         update(SLOTS)
         .where(
-            SLOTS.c.owner_id == seat.user_id,
-            SLOTS.c.queue_id == seat.queue_id,
+            SLOTS.c.owner_id == member.user_id,
+            SLOTS.c.queue_id == member.queue_id,
             SLOTS.c.state == Slot.LEASED,
             SLOTS.c.purpose == Purpose.REVIEW,
             SLOTS.c.lease_until.is_not(None),
@@ -203,7 +205,7 @@ def _put_back_what_is_held(connection: Connection, seat: Seat) -> None:
     )
 
 
-def _lease(connection: Connection, skipped: Review, seat: Seat, now: datetime) -> int:
+def _lease(connection: Connection, skipped: Review, member: MemberState, now: datetime) -> int:
     """The new fencing token. Raises Conflict when the slot went elsewhere."""
     query = select(SLOTS.c.state).where(SLOTS.c.id == skipped.slot_id).with_for_update()
     state = connection.execute(query).scalar_one()
@@ -212,25 +214,27 @@ def _lease(connection: Connection, skipped: Review, seat: Seat, now: datetime) -
             "A colleague was given this item in the meantime.", hint="Ask for the next item."
         )
     if state == Slot.OUT:
-        note_slots(connection, seat.queue_id, out=-1)
+        note_slots(connection, member.queue_id, out=-1)
         connection.execute(
-            update(QUEUES).where(QUEUES.c.id == seat.queue_id).values(finished_at=None)
+            update(QUEUES).where(QUEUES.c.id == member.queue_id).values(finished_at=None)
         )
     leased = (
         update(SLOTS)
         .where(SLOTS.c.id == skipped.slot_id)
         .values(
             state=Slot.LEASED,
-            owner_id=seat.user_id,
+            owner_id=member.user_id,
             version=SLOTS.c.version + 1,
-            lease_until=now + seat.life,
+            lease_until=now + member.life,
         )
         .returning(SLOTS.c.version)
     )
     return int(connection.execute(leased).scalar_one())
 
 
-def _held_again(connection: Connection, skipped: Review, now: datetime, seat: Seat) -> Claim | None:
+def _held_again(
+    connection: Connection, skipped: Review, now: datetime, member: MemberState
+) -> Claim | None:
     """The lease under which the person holds what they took back before."""
     query = (
         select(SLOTS.c.version, REVIEWS.c.draft)
@@ -240,7 +244,7 @@ def _held_again(connection: Connection, skipped: Review, now: datetime, seat: Se
         )
         .where(
             SLOTS.c.id == skipped.slot_id,
-            SLOTS.c.owner_id == seat.user_id,
+            SLOTS.c.owner_id == member.user_id,
             SLOTS.c.state == Slot.LEASED,
             SLOTS.c.lease_until.is_not(None),
             REVIEWS.c.state == ReviewState.DRAFT,
@@ -249,13 +253,13 @@ def _held_again(connection: Connection, skipped: Review, now: datetime, seat: Se
     row = connection.execute(query).first()
     if row is None or skipped.superseded_at is None:
         return None
-    return _claim(skipped, row.version, seat, now, draft=dict(row.draft or {}), resumed=True)
+    return _claim(skipped, row.version, member, now, draft=dict(row.draft or {}), resumed=True)
 
 
 def _claim(
     skipped: Review,
     version: int,
-    seat: Seat,
+    member: MemberState,
     now: datetime,
     *,
     draft: dict[str, object] | None = None,
@@ -265,9 +269,9 @@ def _claim(
         slot_id=skipped.slot_id,
         version=version,
         item_id=skipped.item_id,
-        queue_id=seat.queue_id,
-        lease_until=now + seat.life,
+        queue_id=member.queue_id,
+        lease_until=now + member.life,
         draft=dict(skipped.draft) if draft is None else draft,
         resumed=resumed,
-        life=seat.life,
+        life=member.life,
     )

@@ -27,7 +27,7 @@ from backend.errors import Conflict
 from backend.services.review.answer import Answer, CheckedReview, check_answer, store_parts
 from backend.services.review.blind import BLOCK, masked_terms, unmask_text
 from backend.services.review.desk.claim import finish_if_done
-from backend.services.review.desk.context import Asked, count_answer, read_asked
+from backend.services.review.desk.context import SlotContext, count_answer, read_slot
 from backend.services.review.desk.history import why_it_stands
 from backend.services.review.lease import add_reviewer_slot, lock_item, skill_of_item, why_not_held
 from backend.services.review.quality import adjudication, gold
@@ -50,44 +50,46 @@ _WAITING = (
 
 
 def follow_up(
-    session: Session, asked: Asked, review_id: int, *, extra: bool, now: datetime
+    session: Session, slot: SlotContext, review_id: int, *, extra: bool, now: datetime
 ) -> None:
     """Do what follows from a review that was stored just now."""
-    match Purpose(asked.purpose):
+    match Purpose(slot.purpose):
         case Purpose.GOLD:
             gold.judge(session, review_id, now)
             return
         case Purpose.ADJUDICATION:
-            _note_verdict(session, asked, review_id, now)
+            _note_verdict(session, slot, review_id, now)
             return
         case Purpose.REVIEW | Purpose.IMPORT:
             if not extra:
-                gone = settle_item(session, asked, now) if asked.shared else 0
-                finish_unless_open(session, asked, now, gone=gone)
-            tell(session, asked, "review.submitted", f"review:{review_id}", review_id, now)
+                gone = settle_item(session, slot, now) if slot.shared else 0
+                finish_unless_open(session, slot, now, gone=gone)
+            tell(session, slot, "review.submitted", f"review:{review_id}", review_id, now)
 
 
-def finish_unless_open(session: Session, asked: Asked, now: datetime, *, gone: int = 0) -> None:
-    """Finish the queue when this act was the last; most acts know from `asked` that it was not.
+def finish_unless_open(
+    session: Session, slot: SlotContext, now: datetime, *, gone: int = 0
+) -> None:
+    """Finish the queue when this act was the last; most acts know from `slot` that it was not.
 
     Args:
-        gone: open reviews that went out by this act, of which `asked` knows nothing.
+        gone: open reviews that went out by this act, of which `slot` knows nothing.
     """
-    if gone or not asked.more_open:
-        finish_if_done(session, asked.queue_id, now)
+    if gone or not slot.more_open:
+        finish_if_done(session, slot.queue_id, now)
 
 
-def settle_item(session: Session, asked: Asked, now: datetime) -> int:
+def settle_item(session: Session, slot: SlotContext, now: datetime) -> int:
     """See to an item after an act on it: reviews that nobody can give go out, more are asked for.
 
     Returns how many went out.
     """
-    queue_id, item_id = asked.queue_id, asked.subject.item_id
+    queue_id, item_id = slot.queue_id, slot.subject.item_id
     lock_item(session.connection(), item_id)
     gone = take_out_exhausted(session, queue_id, item_id)
-    rules = asked.rules
-    if asked.shared and (rules.extra_below is not None or rules.adjudicate_above is not None):
-        _look_at_item(session, asked, now)
+    rules = slot.rules
+    if slot.shared and (rules.extra_below is not None or rules.adjudicate_above is not None):
+        _look_at_item(session, slot, now)
     return gone
 
 
@@ -109,8 +111,8 @@ def settle_queues(session: Session, project_id: int, *, now: datetime) -> int:
     return gone.total()
 
 
-def _look_at_item(session: Session, asked: Asked, now: datetime) -> None:
-    rules, item_id = asked.rules, asked.subject.item_id
+def _look_at_item(session: Session, slot: SlotContext, now: datetime) -> None:
+    rules, item_id = slot.rules, slot.subject.item_id
     connection = session.connection()
     if connection.execute(_WAITING, {"item": item_id}).first() is not None:
         return
@@ -120,27 +122,27 @@ def _look_at_item(session: Session, asked: Asked, now: datetime) -> None:
         skill = skill_of_item(connection, item_id)
         if (
             differ
-            and somebody_left(session, asked.queue_id, item_id, skill)
+            and somebody_left(session, slot.queue_id, item_id, skill)
             and add_reviewer_slot(connection, item_id)
         ):
             return
     adjudication.open_if_needed(session, item_id, rules, now)
 
 
-def _note_verdict(session: Session, asked: Asked, review_id: int, now: datetime) -> None:
+def _note_verdict(session: Session, slot: SlotContext, review_id: int, now: datetime) -> None:
     decided = adjudication.record_verdict(session, review_id, now)
     if decided is not None:
         key = f"adjudication:{decided.id}"
-        tell(session, asked, "adjudication.decided", key, review_id, now)
+        tell(session, slot, "adjudication.decided", key, review_id, now)
 
 
 def tell(
-    session: Session, asked: Asked, event: str, key: str, review_id: int, now: datetime
+    session: Session, slot: SlotContext, event: str, key: str, review_id: int, now: datetime
 ) -> None:
     """Record the event for the project's webhooks, if it has any."""
-    if asked.told:
-        queue = session.get_one(ReviewQueue, asked.queue_id)
-        payload = {"review_id": review_id, "item_id": asked.subject.item_id}
+    if slot.told:
+        queue = session.get_one(ReviewQueue, slot.queue_id)
+        payload = {"review_id": review_id, "item_id": slot.subject.item_id}
         webhooks.record(session, queue, event, key, payload, now)
 
 
@@ -216,35 +218,35 @@ def submit_review(
         NotFound: the person never held it under this version.
     """
     connection = session.connection()
-    asked = read_asked(connection, slot_id, user_id)
-    checked = check_answer(asked.subject, _unmasked(connection, asked, answer))
-    given = _Given(version, answer, checked, simulated or asked.simulated, annotator_kind, now)
+    slot = read_slot(connection, slot_id, user_id)
+    checked = check_answer(slot.subject, _unmasked(connection, slot, answer))
+    given = _Given(version, answer, checked, simulated or slot.simulated, annotator_kind, now)
     if not _release(connection, slot_id, version, user_id):
-        return _late(session, asked, given)
-    return _store(session, asked, given, extra=False)
+        return _late(session, slot, given)
+    return _store(session, slot, given, extra=False)
 
 
-def _unmasked(connection: Connection, asked: Asked, answer: Answer) -> Answer:
+def _unmasked(connection: Connection, slot: SlotContext, answer: Answer) -> Answer:
     """The answer with what was masked in the output put back into the correction."""
     if answer.correction is None or BLOCK not in answer.correction:
         return answer
-    terms = masked_terms(connection, asked.rules.as_dict(), asked.design)
-    if not terms or BLOCK in asked.subject.text:
+    terms = masked_terms(connection, slot.rules.as_dict(), slot.design)
+    if not terms or BLOCK in slot.subject.text:
         return answer
-    sources = [*_corrections(connection, asked), asked.subject.text]
+    sources = [*_corrections(connection, slot), slot.subject.text]
     return replace(answer, correction=unmask_text(answer.correction, sources, terms))
 
 
-def _corrections(connection: Connection, asked: Asked) -> list[str]:
+def _corrections(connection: Connection, slot: SlotContext) -> list[str]:
     """Corrections of the item that the person was shown masked: their own, or those in dispute."""
     query = (
         select(CORRECTIONS.c.text)
         .join(REVIEWS, REVIEWS.c.id == CORRECTIONS.c.review_id)
-        .where(REVIEWS.c.item_id == asked.subject.item_id)
+        .where(REVIEWS.c.item_id == slot.subject.item_id)
         .order_by(REVIEWS.c.id.desc())
     )
-    if asked.purpose != Purpose.ADJUDICATION:
-        query = query.where(REVIEWS.c.reviewer_id == asked.user_id)
+    if slot.purpose != Purpose.ADJUDICATION:
+        query = query.where(REVIEWS.c.reviewer_id == slot.user_id)
     return list(connection.scalars(query))
 
 
@@ -267,25 +269,25 @@ def _release(connection: Connection, slot_id: int, version: int, user_id: int) -
     return _RELEASE.first(connection, token) is not None
 
 
-def _late(session: Session, asked: Asked, given: _Given) -> Submitted:
+def _late(session: Session, slot: SlotContext, given: _Given) -> Submitted:
     """The token is not good any more: a resend, an answer from another tab, or one that is late."""
     connection = session.connection()
     own = connection.execute(
-        _OWN.where(REVIEWS.c.slot_id == asked.slot_id, REVIEWS.c.slot_version == given.version),
-        {"person": asked.user_id},
+        _OWN.where(REVIEWS.c.slot_id == slot.slot_id, REVIEWS.c.slot_version == given.version),
+        {"person": slot.user_id},
     ).first()
     if own is None or own.state == ReviewState.SKIPPED:
-        raise why_not_held(session, asked.slot_id, given.version, asked.user_id)
+        raise why_not_held(session, slot.slot_id, given.version, slot.user_id)
     if own.state == ReviewState.SUBMITTED:
-        return _repeated(own, asked, given)
-    if (stands := _standing_answer(connection, asked)) is not None:
-        return _repeated(stands, asked, given)
-    if (held := _held_elsewhere(connection, asked)) is not None:
+        return _repeated(own, slot, given)
+    if (stands := _standing_answer(connection, slot)) is not None:
+        return _repeated(stands, slot, given)
+    if (held := _held_elsewhere(connection, slot)) is not None:
         current = given._replace(version=held.version)
-        _release(connection, held.id, held.version, asked.user_id)
-        there = read_asked(connection, held.id, asked.user_id)
+        _release(connection, held.id, held.version, slot.user_id)
+        there = read_slot(connection, held.id, slot.user_id)
         return _store(session, there, current, extra=False)
-    return _store(session, asked, given, extra=True)
+    return _store(session, slot, given, extra=True)
 
 
 _OWN = select(
@@ -298,50 +300,50 @@ _OWN = select(
 ).where(REVIEWS.c.reviewer_id == bindparam("person"))
 
 
-def _standing_answer(connection: Connection, asked: Asked) -> AnyRow | None:
+def _standing_answer(connection: Connection, slot: SlotContext) -> AnyRow | None:
     """What the person said of the item under another lease."""
     query = _OWN.where(
-        REVIEWS.c.item_id == asked.subject.item_id,
-        REVIEWS.c.purpose == asked.purpose,
+        REVIEWS.c.item_id == slot.subject.item_id,
+        REVIEWS.c.purpose == slot.purpose,
         REVIEWS.c.state == ReviewState.SUBMITTED,
         REVIEWS.c.superseded_at.is_(None),
     )
-    return connection.execute(query, {"person": asked.user_id}).first()
+    return connection.execute(query, {"person": slot.user_id}).first()
 
 
-def _held_elsewhere(connection: Connection, asked: Asked) -> AnyRow | None:
+def _held_elsewhere(connection: Connection, slot: SlotContext) -> AnyRow | None:
     """The lease under which the person holds the same item now, after the one that they lost."""
     query = select(SLOTS.c.id, SLOTS.c.version).where(
-        SLOTS.c.item_id == asked.subject.item_id,
-        SLOTS.c.owner_id == asked.user_id,
+        SLOTS.c.item_id == slot.subject.item_id,
+        SLOTS.c.owner_id == slot.user_id,
         SLOTS.c.state == Slot.LEASED,
-        SLOTS.c.purpose == asked.purpose,
+        SLOTS.c.purpose == slot.purpose,
     )
     return connection.execute(query).first()
 
 
-def _repeated(own: AnyRow, asked: Asked, given: _Given) -> Submitted:
+def _repeated(own: AnyRow, slot: SlotContext, given: _Given) -> Submitted:
     if own.answer_digest != given.checked.digest:
         raise Conflict(
             "Another answer to this item was stored before; it stands.",
             hint="Ask for the next item.",
         )
-    return _submitted(own.id, asked, own.submitted_at, repeated=True, extra=own.extra)
+    return _submitted(own.id, slot, own.submitted_at, repeated=True, extra=own.extra)
 
 
 def _submitted(
-    review_id: int, asked: Asked, at: datetime, *, repeated: bool = False, extra: bool = False
+    review_id: int, slot: SlotContext, at: datetime, *, repeated: bool = False, extra: bool = False
 ) -> Submitted:
     return Submitted(
         review_id=review_id,
-        item_id=asked.subject.item_id,
+        item_id=slot.subject.item_id,
         submitted_at=at,
         repeated=repeated,
         extra=extra,
-        purpose=asked.purpose,
-        queue_id=asked.queue_id,
-        why=asked.why,
-        stratum=asked.stratum,
+        purpose=slot.purpose,
+        queue_id=slot.queue_id,
+        why=slot.why,
+        stratum=slot.stratum,
     )
 
 
@@ -361,17 +363,17 @@ _SUPERSEDE = update(REVIEWS).where(
 )
 
 
-def _store(session: Session, asked: Asked, given: _Given, *, extra: bool) -> Submitted:
+def _store(session: Session, slot: SlotContext, given: _Given, *, extra: bool) -> Submitted:
     connection, now = session.connection(), given.now
-    if asked.revising:
-        _refuse_settled(connection, asked)
-        who = {"item": asked.subject.item_id, "person": asked.user_id}
+    if slot.revising:
+        _refuse_settled(connection, slot)
+        who = {"item": slot.subject.item_id, "person": slot.user_id}
         connection.execute(_SUPERSEDE, {**who, "superseded_at": now})
     seconds = min(max(given.answer.active_seconds, 0.0), MAX_ACTIVE_SECONDS)
     stored = _SUBMIT.first(
         connection,
         {
-            "slot": asked.slot_id,
+            "slot": slot.slot_id,
             "token": given.version,
             "answer_digest": given.checked.digest,
             "comment": given.checked.comment,
@@ -385,29 +387,29 @@ def _store(session: Session, asked: Asked, given: _Given, *, extra: bool) -> Sub
     )
     assert stored is not None  # every lease has its review
     review_id = int(stored.id)
-    store_parts(connection, review_id, asked.subject.generation_id, given.checked, now)
-    _count(connection, asked, seconds, extra=extra)
-    follow_up(session, asked, review_id, extra=extra, now=now)
-    return _submitted(review_id, asked, now, extra=extra)
+    store_parts(connection, review_id, slot.subject.generation_id, given.checked, now)
+    _count(connection, slot, seconds, extra=extra)
+    follow_up(session, slot, review_id, extra=extra, now=now)
+    return _submitted(review_id, slot, now, extra=extra)
 
 
-def _refuse_settled(connection: Connection, asked: Asked) -> None:
+def _refuse_settled(connection: Connection, slot: SlotContext) -> None:
     """Conflict when the answer that was taken back has been settled since, by more than time."""
-    stands = _standing_answer(connection, asked)
+    stands = _standing_answer(connection, slot)
     problem = None if stands is None else why_it_stands(connection, stands.id)
     if problem is not None:
         raise Conflict(problem, hint="Leave it as it was.")
 
 
-def _count(connection: Connection, asked: Asked, seconds: float, *, extra: bool) -> None:
-    if asked.purpose == Purpose.ADJUDICATION or asked.revising:
+def _count(connection: Connection, slot: SlotContext, seconds: float, *, extra: bool) -> None:
+    if slot.purpose == Purpose.ADJUDICATION or slot.revising:
         return
-    required = asked.purpose == Purpose.REVIEW
+    required = slot.purpose == Purpose.REVIEW
     count_answer(
         connection,
-        asked.queue_id,
-        asked.user_id,
-        position=asked.position if required else -1,
+        slot.queue_id,
+        slot.user_id,
+        position=slot.position if required else -1,
         reviews=1 if required and not extra else 0,
         seconds=seconds,
     )
