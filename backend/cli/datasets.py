@@ -76,11 +76,11 @@ def import_(
     Rows that name no split are split by group; `strop dataset check` tells beforehand what a test
     split of that size can show.
     """
-    from backend.services.datasets.splits import SHARES, shares_of
+    from backend.services.datasets.splits import shares_of
     from backend.services.datasets.versions import prepare_import, store_import
     from backend.settings import load_settings
 
-    fractions = SHARES if shares is None else shares_of(shares)
+    fractions = None if shares is None else shares_of(shares)
     with working_in_project(project):
         pass  # there is one: else that would be told after all the reading
     rows = _read_files(
@@ -90,7 +90,6 @@ def import_(
         limit=load_settings().max_row_bytes,
     )
     source = ", ".join(files)
-    _refuse_shares_of_given(rows, shares)
     prepared = prepare_import(
         rows, source_name=source, seed=seed, fractions=fractions, drop_leaks=drop_leaks
     )
@@ -121,7 +120,7 @@ def check(
 
     Training rows that repeat a held-out prompt are listed, and the exit code is 2.
     """
-    from backend.services.datasets.splits import SHARES, shares_of
+    from backend.services.datasets.splits import shares_of
     from backend.services.datasets.versions import (
         groups_on_both_sides,
         prepare_import,
@@ -142,9 +141,8 @@ def check(
     if rows[0].split is not None and (told := warn_of_groups(groups_on_both_sides(rows))):
         typer.echo(f"note: {told}", err=True)
     source = ", ".join(files)
-    _refuse_shares_of_given(rows, shares)
     refuse_leaks(rows, source_name=source)
-    fractions = SHARES if shares is None else shares_of(shares)
+    fractions = None if shares is None else shares_of(shares)
     _say_splits(prepare_import(rows, source_name=source, seed=seed, fractions=fractions).rows)
 
 
@@ -160,10 +158,10 @@ def split(
 
     An example that was ever held out stays so for training: its prompt is remembered.
     """
-    from backend.services.datasets.splits import SHARES, shares_of
+    from backend.services.datasets.splits import shares_of
     from backend.services.datasets.versions import get_dataset_version, import_dataset, unsplit_rows
 
-    fractions = SHARES if shares is None else shares_of(shares)
+    fractions = None if shares is None else shares_of(shares)
     with working_in_project(project) as (_, session, found):
         version = get_dataset_version(session, found.id, name)
         rows = unsplit_rows(session, version.id)
@@ -230,16 +228,6 @@ def _read_files(
         )
     print_notes(notes)
     return rows
-
-
-def _refuse_shares_of_given(rows: list[Row], shares: str | None) -> None:
-    from backend.errors import InvalidInput
-
-    if shares is not None and any(row.split is not None for row in rows):
-        raise InvalidInput(
-            "The rows name their split themselves, so --shares has nothing to share out.",
-            hint="Leave out --shares, or the column split.",
-        )
 
 
 def _say_splits(rows: Sequence[Row]) -> None:

@@ -206,19 +206,27 @@ def _show_multi(criterion: Multi, value: Value, rate: Rate, *, key: str, digits:
                 key=f"{key}-{choice.value}",
                 type="primary" if picked else "secondary",
                 on_click=rate,
-                args=(criterion.name, partial(toggle_option, criterion, name=str(choice.value))),
+                args=(
+                    criterion.name,
+                    partial(set_option, criterion, name=str(choice.value), chosen=not picked),
+                ),
             )
 
 
 def toggle_option(criterion: Multi, value: Value, name: str) -> Value:
     """The answer with this option added or taken away, as a JSON list; None when none is left."""
-    chosen = chosen_options(value) or []
-    if name in chosen:
-        kept = [other for other in chosen if other != name]
+    return set_option(criterion, value, name=name, chosen=name not in (chosen_options(value) or []))
+
+
+def set_option(criterion: Multi, value: Value, *, name: str, chosen: bool) -> Value:
+    """The answer with this option in it or not, whatever it was; pressed twice it is the same."""
+    others = [other for other in chosen_options(value) or [] if other != name]
+    if not chosen:
+        kept = others
     elif name == criterion.alone:
         kept = [name]
     else:
-        kept = [*(other for other in chosen if other != criterion.alone), name]
+        kept = [*(other for other in others if other != criterion.alone), name]
     return json.dumps(kept) if kept else None
 
 

@@ -64,6 +64,7 @@ class Reader {
     else if (relinked && this.pressed) this.late = true;  // while words are being selected
     else if (relinked) this.relink();
     tellUnsent("marks", marksAsText(this.marks) !== marksAsText(data.marks));
+    tellUnsent("panel", this.panel !== null);
     this.root.classList.toggle("correcting", data.correcting);
     if (data.wanted && data.links === null && this.asked !== data.item) {
       this.asked = data.item;
@@ -561,5 +562,8 @@ export default function ({ data, parentElement, setStateValue }) {
   }, { signal });
   document.addEventListener("strop-find", () => reader.field.focus(), { signal });
   document.documentElement.dataset.stropRead = data.item;  // which item can be read
-  return () => parentElement.stropAbort.abort();
+  return () => {
+    parentElement.stropAbort.abort();
+    tellUnsent("panel", false);
+  };
 }

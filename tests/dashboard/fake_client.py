@@ -298,6 +298,7 @@ class FakeClient(FakeReports):
 
     def verdicts_promote(self, project_id: int, body: PromotionGiven) -> PromotionShown:
         self.project.setdefault("promoted", []).append(body)
+        self._may_fail("verdicts_promote")
         return self.project["list_promotions"][0]
 
     def models_list(self, project_id: int) -> list[ModelVersionShown]:

@@ -15,7 +15,6 @@ from backend.schemas.datasets import DatasetGiven, DatasetVersionShown, ExampleS
 from backend.services.datasets import versions as datasets
 from backend.services.datasets.leaks import acceptance
 from backend.services.datasets.rows import ColumnMap, rows_from_table
-from backend.services.datasets.splits import SHARES
 from backend.services.pages import page_of
 from backend.tables.datasets import DatasetVersion, Example
 from evaluators.files.readers import Table
@@ -53,7 +52,7 @@ def prepare_rows(body: DatasetGiven) -> Sent:
     source = f"{body.name} (sent)"
     rows = rows_from_table(Table.of_rows(source, body.rows), ColumnMap())
     prepared = datasets.prepare_import(
-        rows, source_name=source, fractions=body.shares or SHARES, drop_leaks=body.drop_leaks
+        rows, source_name=source, fractions=body.shares, drop_leaks=body.drop_leaks
     )
     return Sent(body, prepared)
 

@@ -216,7 +216,7 @@ def _move_rows(session: Session, places: Sequence[tuple[str, str]]) -> int:
 def _moved(value: Any, places: Sequence[tuple[str, str]]) -> Any:
     """A value with the new place wherever a path in it begins with the old one, at any depth."""
     match value:
-        case str():
+        case str() if places:
             news = dict(places)
             olds = "|".join(re.escape(old) for old in sorted(news, key=len, reverse=True))
             # A path begins where no other one goes on: in a document, after a quote or a blank.

@@ -78,7 +78,7 @@ def assign_splits(
         A split for each example, in the order given.
     """
     if min(fractions) < 0 or abs(sum(fractions) - 1) > 1e-9:
-        raise InvalidInput(f"Split shares {fractions} do not sum to 1.", hint="Try 70/15/15.")
+        raise InvalidInput(f"Split shares {fractions} do not sum to 1.", hint="Try .7, .15, .15.")
     blocks = connected_blocks(keys, linked)
     # Large blocks first, so that the small ones can even the shares out.
     random.Random(seed).shuffle(blocks)

@@ -72,24 +72,29 @@ def prepare_import(
     *,
     source_name: str,
     seed: int = 7,
-    fractions: Shares = SHARES,
+    fractions: Shares | None = None,
     drop_leaks: bool = False,
 ) -> PreparedImport:
     """All of an import that needs no database, and takes seconds: nobody waits for it meanwhile.
 
     Args:
         rows: examples; either all name their split or none does.
-        fractions: train, validation and test shares of a split by group; near-duplicates stay on
-            one side of it.
+        fractions: train, validation and test shares of a split by group, SHARES by default;
+            near-duplicates stay on one side of it.
         drop_leaks: leave out training rows that repeat a held-out prompt.
 
     Raises:
-        InvalidInput: no rows, or an id twice.
+        InvalidInput: no rows, an id twice, or shares for rows that name their split.
     """
     _check_rows(rows, source_name)
     recipe: dict[str, Any] = {"method": "given"}
     if rows[0].split is None:
-        rows, recipe = _split(rows, seed=seed, fractions=fractions)
+        rows, recipe = _split(rows, seed=seed, fractions=fractions or SHARES)
+    elif fractions is not None:
+        raise InvalidInput(
+            "The rows name their split themselves, so there is nothing to share out.",
+            hint="Leave out the shares, or the split of the rows.",
+        )
     else:
         recipe["groups_on_both_sides"] = groups_on_both_sides(rows)
     leaks = _leaks(rows)
@@ -139,7 +144,7 @@ def import_dataset(
     *,
     source_name: str,
     seed: int = 7,
-    fractions: Shares = SHARES,
+    fractions: Shares | None = None,
     drop_leaks: bool = False,
     accept_leaks: Acceptance | None = None,
 ) -> DatasetVersion:

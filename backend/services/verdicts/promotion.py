@@ -203,12 +203,12 @@ def plan_promotion(
 
     Raises:
         Conflict: the alias points elsewhere by now.
-        Conflict: no override is given, and the alias was moved after the comparison was made, the
+        Conflict: no override is given, and the champion was moved after the comparison, the
             preflight or the verdict is no PASS, or the verdict rests on what is no evidence (it
             was judged before that was refused).
     """
     _refuse_moved(session, comparison.project_id, alias, expected)
-    if not override:
+    if alias == CHAMPION and not override:  # of other aliases the comparison says nothing
         _refuse_moved_since(session, comparison, alias)
     if not is_passed(comparison) and not override:
         raise Conflict(

@@ -139,3 +139,4 @@ def _sign(label: str, body: PromotionGiven, champion: str, *, disabled: bool) ->
             made = current_client().verdicts.promote(current_project().id, given)
             show_done("decision", f"{made.alias} is now {made.model}.")
             st.rerun()
+        st.session_state[seen] = champion  # refused, and told who is champion now

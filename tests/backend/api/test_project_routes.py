@@ -92,8 +92,25 @@ def test_dataset_with_a_bad_row_is_refused_whole(house: House, path: str) -> Non
     assert [row["name"] for row in get(house, f"{path}/datasets")] == ["tickets"]
 
 
+def test_shares_of_a_split_are_kept_or_refused(house: House, path: str) -> None:
+    rows = [{"id": str(i), "input": f"ticket {i * 7919}", "reference": "y"} for i in range(20)]
+    body = {"name": "shared", "rows": rows, "shares": [0.5, 0.0, 0.5]}
+    made = post(house, f"{path}/datasets", body)
+    assert {name: one["examples"] for name, one in made["splits"].items()} == {
+        "train": 10,
+        "test": 10,
+    }
+    given = {**body, "rows": [{**row, "split": "test"} for row in rows]}
+    assert "name their split" in post(house, f"{path}/datasets", given, 422)["detail"]
+    odd = post(house, f"{path}/datasets", {**body, "shares": [70, 15, 15]}, 422)
+    assert "do not sum to 1" in odd["detail"]
+
+
 def test_run_is_laid_down_and_queued(house: House, path: str) -> None:
     body = {"dataset": "tickets", "split": "train", "models": ["base", "v1"], "engine": "local"}
+    for name in ("fake", "locl"):
+        refused = post(house, f"{path}/generation-runs", body | {"engine": name}, 422)
+        assert "local" in refused["detail"] + str(refused.get("hint"))
     made = post(house, f"{path}/generation-runs", body | {"metrics": ["exact_match"]})
     assert [model["label"] for model in made["models"]] == ["base", "base:v1@1"]
     assert made["progress"] == {"done": 0, "total": 12, "failed": 0}

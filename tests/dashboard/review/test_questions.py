@@ -4,7 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from backend.rubrics import Multi, Rubric, find_rubric, library_names, parse_rubric
+from backend.rubrics import (
+    Multi,
+    Rubric,
+    chosen_options,
+    find_rubric,
+    library_names,
+    parse_rubric,
+)
 from dashboard.components.keys import Typed
 from dashboard.components.questions import (
     Choice,
@@ -12,6 +19,7 @@ from dashboard.components.questions import (
     choice_label,
     choices_of_name,
     next_question,
+    set_option,
     toggle_option,
 )
 from dashboard.views.review.desk.entered import _take_digits
@@ -115,3 +123,12 @@ MULTI = parse_rubric(
 def test_an_option_is_added_or_taken_away(value: str | None, name: str, after: str | None) -> None:
     assert isinstance(MULTI, Multi)
     assert toggle_option(MULTI, value, name) == after
+
+
+def test_two_quick_presses_add_up_and_a_double_click_is_one_press() -> None:
+    assert isinstance(MULTI, Multi)
+    one, two = "a", "b"
+    first = set_option(MULTI, None, name=one, chosen=True)
+    assert set_option(MULTI, first, name=one, chosen=True) == first
+    assert chosen_options(set_option(MULTI, first, name=two, chosen=True)) == [one, two]
+    assert set_option(MULTI, first, name=one, chosen=False) is None

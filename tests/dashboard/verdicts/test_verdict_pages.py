@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from backend.errors import Conflict
 from backend.schemas.models import PreflightShown
 from backend.schemas.verdicts import PromotionShown
 from dashboard.components.frame import Tag
@@ -114,6 +115,19 @@ def test_a_second_press_speaks_of_the_champion_that_was_seen() -> None:
     client.project["list_promotions"] = [promotion(), moved]  # the first press has moved it
     button.click().run()
     assert [given.expected_current for given in client.project["promoted"]] == ["v1"]
+
+
+def test_who_was_refused_decides_anew_over_the_champion_that_is_shown() -> None:
+    app = open_verdicts(role="lead", list_promotions=[promotion()])
+    client = app.session_state[CLIENT_KEY]
+    app.text_input(key="rollback-reason").input("it was slow").run()
+    client.project["list_promotions"] = [promotion(), promotion(id=7, model="v7")]
+    client.fail["verdicts_promote"] = Conflict("champion is v7 now, and was v1 when you looked")
+    for _ in range(2):
+        (button,) = (one for one in app.button if one.label == "Sign the roll-back")
+        app = button.click().run()
+        client.fail.clear()
+    assert client.project["promoted"][-1].expected_current == "v7"
 
 
 def promotion(**changes: Any) -> PromotionShown:

@@ -7,7 +7,9 @@ from sqlalchemy.orm import Session
 
 from backend.api.deps import CurrentUser, NowDep, PageDep, ServingDep, SessionDep
 from backend.api.once import OnceDep
+from backend.engines import ENGINES
 from backend.engines.base import SamplingParams
+from backend.errors import UnknownName
 from backend.schemas.common import Page
 from backend.schemas.queue import JobCancelled
 from backend.schemas.runs import (
@@ -67,6 +69,8 @@ def make_run(
     now: NowDep,
 ) -> GenerationRunShown:
     """Lay down a run and queue it; a worker does the rest."""
+    if body.engine is not None and body.engine not in ENGINES:
+        raise UnknownName("engine", body.engine, ENGINES)
     version = get_dataset_version(session, project_id, body.dataset, body.dataset_version)
     run = generation.create_run(
         session,

@@ -69,6 +69,9 @@ def _fill_notice(desk: Desk) -> None:
             else "What you wrote here is not on the server. Copy what you need before you go on."
         )
         st.html(notice_html(desk.problem.message, hint))
+        if desk.claim.revising and not late:  # taking the next item would bring this one back
+            _offer_to_leave_it_as_it_was(desk)
+            return
         label = "Leave it, next item" if late else "Next item"
         st.button(label, key=f"leave-{desk.item_key}", on_click=on_item(desk, _leave))
     elif desk.claim.revising:
@@ -78,11 +81,15 @@ def _fill_notice(desk: Desk) -> None:
                 "It stands until you submit this one in its place.",
             )
         )
-        st.button(
-            "Leave it as it was",
-            key=f"as-it-was-{desk.item_key}",
-            on_click=on_item(desk, _leave_as_it_was),
-        )
+        _offer_to_leave_it_as_it_was(desk)
+
+
+def _offer_to_leave_it_as_it_was(desk: Desk) -> None:
+    st.button(
+        "Leave it as it was",
+        key=f"as-it-was-{desk.item_key}",
+        on_click=on_item(desk, _leave_as_it_was),
+    )
 
 
 def notice_html(title: str, line: str) -> str:

@@ -290,3 +290,4 @@ def test_a_home_of_any_name_keeps_its_database(
 def test_a_path_is_moved_once_and_only_where_it_begins(value: object, moved: object) -> None:
     places = [("/data/artifacts", "/srv/data/artifacts"), ("/data", "/srv/data")]
     assert _moved(value, places) == moved
+    assert _moved(value, []) == value  # an archive of before that names no place

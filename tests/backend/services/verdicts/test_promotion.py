@@ -329,5 +329,6 @@ def test_a_decision_that_nobody_signs_is_refused_when_the_champion_was_moved_mea
         promotion.plan_promotion(bench.session, stale)
     over = promotion.plan_promotion(bench.session, stale, override="better than both")
     assert over.current == promotion.current_label(bench.session, bench.project.id)
+    assert promotion.plan_promotion(bench.session, stale, alias="canary").alias == "canary"
     held = bench.comparison("v2", Verdict.FAIL)
     assert promotion.decide_promotion(bench.session, held, decided_by_id=None).action == "held"
