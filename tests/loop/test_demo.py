@@ -31,6 +31,9 @@ pytestmark = pytest.mark.timeout(1500)
 def _demo(home: Path) -> subprocess.CompletedProcess[str]:
     arguments = ["demo", "--no-serve", "--simulate-experts", "--home", str(home)]
     clean = {name: value for name, value in os.environ.items() if not name.startswith("STROP_")}
+    # Beside another process that computes (the real server), two threads on two cores wait for
+    # each other most of the time: the demo then takes five times as long as with one.
+    clean["STROP_TORCH_THREADS"] = "1"
     return subprocess.run(
         [sys.executable, "-m", "backend.cli", *arguments],
         env=clean,

@@ -68,6 +68,7 @@ class Desk:
                         lines=[],
                     )
                 )
+                before = model  # two is judged over one, which is champion when it is promoted
 
     def _scores(self, session: Session, project_id: int, version: DatasetVersion) -> ScoreRun:
         run = GenerationRun(

@@ -165,7 +165,8 @@ def _refuse_moved(session: Session, project_id: int, alias: str, *seen: str | No
 def _refuse_moved_since(session: Session, comparison: Comparison, alias: str) -> None:
     """Conflict when the alias points elsewhere than when this comparison was made.
 
-    At the candidate itself it may point: it was promoted by this comparison already.
+    It may point at the baseline, over which the candidate was judged, and at the candidate itself,
+    which was promoted already.
     """
     moves = (PromotionAction.PROMOTED, PromotionAction.ROLLED_BACK)
     newest = (
@@ -176,7 +177,7 @@ def _refuse_moved_since(session: Session, comparison: Comparison, alias: str) ->
         .limit(1)
     )
     then = session.scalar(newest.where(Promotion.created_at <= comparison.created_at))
-    if session.scalar(newest) not in (then, comparison.candidate_id):
+    if session.scalar(newest) not in (then, comparison.baseline_id, comparison.candidate_id):
         raise Conflict(
             f"{alias} was moved to {current_label(session, comparison.project_id, alias)} after "
             "this comparison was made.",

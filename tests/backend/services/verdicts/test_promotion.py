@@ -330,5 +330,7 @@ def test_a_decision_that_nobody_signs_is_refused_when_the_champion_was_moved_mea
     over = promotion.plan_promotion(bench.session, stale, override="better than both")
     assert over.current == promotion.current_label(bench.session, bench.project.id)
     assert promotion.plan_promotion(bench.session, stale, alias="canary").alias == "canary"
+    stale.baseline_id = bench.models["v1"].id  # it was judged over what is champion now
+    assert promotion.plan_promotion(bench.session, stale).alias == "champion"
     held = bench.comparison("v2", Verdict.FAIL)
     assert promotion.decide_promotion(bench.session, held, decided_by_id=None).action == "held"
