@@ -1,6 +1,7 @@
 """Joins a file of ratings with a file of scores, item by item, for prediction-powered estimates.
 
-    ratings  {"item", "value", "rater"?, "probability"?, "group"?}   several per item are averaged
+    ratings  {"item", "value", "rater"?, "probability"?, "group"?}   several per item are averaged,
+             each rater counting once
     scores   {"item" or "id", "value", "metric"?, "probability"?, "group"?}   one each by metric
 
 `probability` is the item's known chance of being rated, in either file; `group` likewise.
@@ -39,6 +40,7 @@ class ItemRow:
     probability: float | None
     group: str | None
     criterion: str | None = None
+    rater: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +80,7 @@ def _row(fields: Fields) -> ItemRow:
         fields.number("probability"),
         fields.code("group"),
         fields.name("criterion"),
+        fields.code("rater"),
     )
 
 
@@ -140,15 +143,13 @@ def join_files(
         names.check_met()
     by_metric = _scores_by_metric(scored, metric)
     kept = {item: row for of_metric in by_metric.values() for item, row in of_metric.items()}
-    values: dict[str, list[float]] = {}
-    for row in rated:
-        values.setdefault(row.item, []).append(row.value or 0.0)
+    values = _means_of_items(rated, notes)
     if not values.keys() & kept.keys():
         raise InvalidValues("No rated item has a score.", hint="Use the same item ids.")
     extra = {row.item: row for row in rated}
     return JoinedItems(
         items=tuple(kept),
-        ratings=tuple(_mean(values.get(item)) for item in kept),
+        ratings=tuple(values.get(item) for item in kept),
         scores={name: tuple(_value(rows.get(i)) for i in kept) for name, rows in by_metric.items()},
         probabilities=_probabilities(kept, extra),
         groups=tuple(
@@ -168,18 +169,29 @@ def read_item_means(
     notes: Notes | None = None,
 ) -> list[float]:
     """The mean rating of each item of a file, in order of appearance; an item a row without one."""
-    values: dict[str, list[float]] = {}
-    for row in read_rated_rows(path, criterion=criterion, names=names, notes=notes, shape=PLANNED):
-        values.setdefault(row.item, []).append(row.value or 0.0)
-    return [sum(group) / len(group) for group in values.values()]
+    rated = read_rated_rows(path, criterion=criterion, names=names, notes=notes, shape=PLANNED)
+    return list(_means_of_items(rated, notes).values())
 
 
 def _value(row: ItemRow | None) -> float | None:
     return None if row is None else row.value
 
 
-def _mean(values: list[float] | None) -> float | None:
-    return None if values is None else sum(values) / len(values)
+def _means_of_items(rated: Sequence[ItemRow], notes: Notes | None) -> dict[str, float]:
+    """The mean of each item over its raters; of what a rater said twice, the mean counts once."""
+    said: dict[str, dict[object, list[float]]] = {}
+    for number, row in enumerate(rated):
+        of_item = said.setdefault(row.item, {})
+        rater = number if row.rater is None else row.rater  # unnamed: every row is another
+        of_item.setdefault(rater, []).append(row.value or 0.0)
+    again = len(rated) - sum(len(of_item) for of_item in said.values())
+    if notes is not None and again:
+        notes.add(f"{count_rows(again)} where a rater had rated the item before: they count once.")
+    return {item: _mean([_mean(v) for v in raters.values()]) for item, raters in said.items()}
+
+
+def _mean(values: Sequence[float]) -> float:
+    return sum(values) / len(values)
 
 
 def _scores_by_metric(rows: Sequence[ItemRow], metric: str | None) -> dict[str, dict[str, ItemRow]]:

@@ -327,3 +327,10 @@ def test_that_names_that_differ_by_case_alone_are_said(tmp_path: Path) -> None:
         assert f"{words} differ by case alone" in told
     assert "ratings 'Good' and 'good' differ by case alone" in told
     assert "rue'" not in told
+
+
+def test_a_rater_who_says_it_twice_counts_once(tmp_path: Path) -> None:
+    rows = "item,rater,value\na,p,1\na,p,1\na,p,1\na,q,5\nb,,2\nb,,4\n"
+    notes = Notes()
+    assert read_item_means(write(tmp_path, rows), notes=notes) == [3.0, 3.0]
+    assert "2 rows where a rater had rated the item before" in " ".join(notes.sentences())
