@@ -10,6 +10,8 @@ from starlette.testclient import TestClient
 
 from backend.services import review
 from backend.services.exchange.review_exports import ExportAsk, FileKind, export_text
+from backend.services.review.answer import Answer, SpanMark
+from backend.services.review.blind import mask_answer
 from backend.services.review.quality import gold_items
 from backend.services.review.quality.gold_items import GoldRow
 from backend.services.review.rules import QueueRules
@@ -162,3 +164,15 @@ def test_a_lead_reads_names_and_a_neutral_name_is_only_for_what_names(house: Hou
     pair = house.client("expert").get(f"/api/v1/my/review-queues/{house.pair_queue_id}").json()
     assert pair["name"] == f"Blind pairs {house.pair_queue_id}"
     assert json.dumps(pair).count('"pairs"') == 0
+
+
+def test_every_text_of_somebody_elses_answer_is_masked() -> None:
+    said = Answer(
+        ratings={"why": "qwen said so"},
+        correction="qwen would not",
+        correction_reason="qwen",
+        spans=(SpanMark(0, 4, "other", None, "by qwen"),),
+        comment="Qwen again",
+    )
+    assert "qwen" in str(said).lower()
+    assert "qwen" not in str(mask_answer(said, ["qwen"])).lower()

@@ -7,7 +7,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from backend.engines.base import GenerationResult, SamplingParams
-from backend.errors import InvalidInput, NotFound
+from backend.errors import InvalidInput, NotFound, UnknownName
 from backend.schemas.runs import RunProgress
 from backend.services.runs import generation, scoring
 from backend.tables.runs import Generation
@@ -101,6 +101,7 @@ def test_chosen_examples_only(session: Session) -> None:
         ({"example_ids": []}, InvalidInput, "no examples"),
         ({"example_ids": [99]}, InvalidInput, "not in the split"),
         ({"samples": 2}, InvalidInput, "temperature 0"),
+        ({"engine": "locl"}, UnknownName, "local"),
     ],
 )
 def test_bad_run_is_refused(

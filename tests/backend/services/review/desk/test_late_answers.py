@@ -260,6 +260,18 @@ def test_a_revision_that_is_skipped_leaves_the_first_answer(session: Session, de
     assert third.version == held.version + 1
 
 
+def test_a_skip_under_an_old_token_leaves_the_revision_alone(session: Session, desk: Desk) -> None:
+    queue_id = open_queue(session, desk, rules={}, n_items=2)
+    person = desk.experts[0]
+    before = claim(session, queue_id, person)
+    first = submit(session, before, person, Answer(GOOD))
+    held = review.revise(session, first.review_id, person.id, now=NOW)
+    with pytest.raises(Conflict, match="submitted"):
+        skip(session, before, person)
+    slot = session.get_one(ReviewSlot, held.slot_id, populate_existing=True)
+    assert (slot.state, slot.version) == ("leased", held.version)
+
+
 def test_another_item_that_is_held_waits_for_the_revision(session: Session, desk: Desk) -> None:
     queue_id = open_queue(session, desk, rules={})
     person = desk.experts[0]
