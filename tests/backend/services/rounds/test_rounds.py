@@ -247,14 +247,18 @@ def test_a_signature_sees_a_champion_that_moved_after_the_comparison(loop: Loop)
     loop.advance()
     lead = loop.person("lead")
     with loop.sessions.begin() as session:
-        base = session.scalars(
-            select(ModelVersion).where(ModelVersion.adapter_path.is_(None))
-        ).first()
-        assert base is not None
-        moved = {"action": "promoted", "reason": "by hand", "decided_by_id": lead}
+        other = _adapter(loop.project_id, 0)
+        other.name, other.training_run_id = "v7", None
+        session.add(other)
+        session.flush()
         session.add(
             Promotion(
-                project_id=loop.project_id, alias="champion", model_version_id=base.id, **moved
+                project_id=loop.project_id,
+                alias="champion",
+                model_version_id=other.id,
+                action="promoted",
+                reason="by hand",
+                decided_by_id=lead,
             )
         )
     with pytest.raises(Conflict, match=r"was moved to .* after this"):
