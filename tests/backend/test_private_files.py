@@ -63,6 +63,23 @@ def test_a_file_that_is_there_keeps_its_content(tmp_path: Path) -> None:
     assert file.read_text() == "words"
 
 
+@pytest.mark.usefixtures("_loose_umask")
+def test_a_database_behind_a_link_is_its_owners_alone(tmp_path: Path) -> None:
+    home, elsewhere = tmp_path / "home", tmp_path / "elsewhere"
+    home.mkdir(mode=0o700)
+    elsewhere.mkdir()
+    (home / "strop.db").symlink_to(elsewhere / "real.db")
+    settings = Settings(home=home)
+    engine = open_database(settings.url)
+    with engine.begin() as connection:
+        connection.exec_driver_sql("CREATE TABLE t (x)")
+        assert {mode(path) for path in elsewhere.iterdir()} == {0o600}
+    engine.dispose()
+    (elsewhere / "real.db").chmod(0o644)
+    assert any("real.db was open to others" in word for word in close_installation(settings))
+    assert mode(elsewhere / "real.db") == 0o600
+
+
 @pytest.fixture
 def _loose_umask():
     import os

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from backend.errors import NotAuthenticated, ServerUnavailable
+from backend.errors import Conflict, NotAuthenticated, ServerUnavailable
 from backend.rubrics import find_rubric
 from backend.schemas.review.desk import (
     AdjudicationView,
@@ -129,6 +129,25 @@ class TestDesk:
         app.text_input[0].input("a typed reason").run()
         click(app, "Skip this item")
         assert client.skipped == {1: "a typed reason"}
+
+    def test_words_of_a_skip_that_come_with_the_press_are_sent(self) -> None:
+        client = FakeClient()
+        app = click(open_app(client), "Skip")
+        app.text_input[0].input("a word").run()
+        app.text_input[0].input("a word, and those typed last")  # the box is left by the press
+        click(app, "Skip this item")
+        assert client.skipped == {1: "a word, and those typed last"}
+
+    def test_an_answer_that_was_settled_while_it_was_changed_can_be_left(self) -> None:
+        client = FakeClient()
+        app = open_app(client)
+        desk = app.session_state["strop-desk-1"]
+        desk.claim = desk.claim.model_copy(update={"revising": True})
+        desk.problem = Conflict("The queue is closed; its answers stand as they are.")
+        app = app.run()
+        assert "Next item" not in [button.label for button in app.button]
+        click(app, "Leave it as it was")
+        assert client.skipped == {1: "Left as it was"}
 
     def test_finished(self) -> None:
         assert "This queue is finished" in shown(open_app(FakeClient(items=[])))

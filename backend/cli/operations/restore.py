@@ -190,7 +190,10 @@ def _places(contents: Mapping[str, Any], session: Session, home: Path) -> list[t
 
 
 def _move_rows(session: Session, places: Sequence[tuple[str, str]]) -> int:
-    """Let every row that names a place name the new one; returns how many models lie there."""
+    """Let every row that names a place name the new one; returns how many models lie there.
+
+    Without places, as in an archive of before that names none, every row keeps what it names.
+    """
     from sqlalchemy import select
 
     from backend.tables.models import BASE, ModelVersion
@@ -210,7 +213,8 @@ def _move_rows(session: Session, places: Sequence[tuple[str, str]]) -> int:
                 setattr(row, column, _moved(getattr(row, column), places))
     session.flush()
     models = session.scalars(select(ModelVersion).where(ModelVersion.name != BASE))
-    return sum(str(m.adapter_path or m.base_model).startswith(places[0][1]) for m in models)
+    paths = [str(model.adapter_path or model.base_model) for model in models]
+    return sum(path.startswith(new) for _, new in places[:1] for path in paths)
 
 
 def _moved(value: Any, places: Sequence[tuple[str, str]]) -> Any:

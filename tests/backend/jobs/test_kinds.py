@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import pytest
+from sqlalchemy.orm import Session, sessionmaker
 
 from backend.cli import standings
 from backend.errors import UnknownName
 from backend.jobs import worker
+from backend.services.overview import jobs_of_project
 from backend.services.queue import KINDS, JobKind, find_kind
 
 
@@ -14,6 +16,13 @@ def test_each_kind_is_in_every_table() -> None:
     assert set(KINDS) == set(JobKind) == set(worker.KINDS) == set(standings._STANDINGS)
     assert {entry.queue for entry in KINDS.values()} == set(worker.ALL_QUEUES)
     assert len({entry.word for entry in KINDS.values()}) == len(KINDS)
+
+
+def test_jobs_of_each_kind_are_looked_for_in_a_project(
+    sqlite_sessions: sessionmaker[Session],
+) -> None:
+    with sqlite_sessions() as session:
+        assert jobs_of_project(session, 1) == []  # KeyError for a kind whose project is not known
 
 
 def test_an_unknown_kind_names_the_nearest() -> None:

@@ -14,16 +14,18 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import select
+from sqlalchemy.orm import Session, sessionmaker
 
 from backend.cli import main
-from backend.cli.operations.restore import _moved
+from backend.cli.operations.restore import _move_rows, _moved
 from backend.db import connect, utc_now
 from backend.services.models.versions import find_model, register_adapter, register_full_model
 from backend.services.projects import create_project, get_project
 from backend.services.queue import JobKind, enqueue_job
 from backend.settings import Settings
 from backend.tables.curation import TrainingSet
-from backend.tables.projects import SuccessManifest
+from backend.tables.models import ModelVersion
+from backend.tables.projects import Project, SuccessManifest
 from backend.tables.queue import Job
 from backend.tables.rounds import Round
 from backend.tables.training import TrainingRun
@@ -291,3 +293,25 @@ def test_a_path_is_moved_once_and_only_where_it_begins(value: object, moved: obj
     places = [("/data/artifacts", "/srv/data/artifacts"), ("/data", "/srv/data")]
     assert _moved(value, places) == moved
     assert _moved(value, []) == value  # an archive of before that names no place
+
+
+def test_rows_of_an_archive_that_names_no_place_stay_as_they_are(
+    sqlite_sessions: sessionmaker[Session],
+) -> None:
+    with sqlite_sessions() as session:
+        project = Project(name="desk", base_model="/models/base")
+        session.add(project)
+        session.flush()
+        digests = dict.fromkeys(("base_sha256", "tokenizer_sha256", "template_sha256"), "0")
+        model = ModelVersion(
+            project_id=project.id,
+            name="v1",
+            revision=1,
+            base_model="/models/base",
+            adapter_path="/models/v1",
+            **digests,
+        )
+        session.add(model)
+        session.flush()
+        assert _move_rows(session, []) == 0
+        assert (project.base_model, model.adapter_path) == ("/models/base", "/models/v1")

@@ -127,13 +127,19 @@ def freeze(session: Session, project_id: int, row: Row, *, drop: bool = False) -
     return [leak["train"] for leak in frozen.recipe.get("dropped_as_leaks", [])]
 
 
-@pytest.mark.parametrize("way", [way for way in DISGUISES if way != "punctuation"])
-@pytest.mark.parametrize("what", [PROMPT, ANSWER], ids=["prompt", "answer"])
+# Of an answer half must be told, more than the 45% by which a prompt is known.
+TOLD = [
+    pytest.param(what, way, id=f"{name}-{way}")
+    for name, what in (("prompt", PROMPT), ("answer", ANSWER))
+    for way in DISGUISES
+    if way != "punctuation" and not (what is ANSWER and "45%" in way)
+]
+
+
+@pytest.mark.parametrize(("what", "way"), TOLD)
 def test_a_reference_that_tells_a_test_item_is_refused_or_left_out(
     session: Session, project_id: int, way: str, what: str
 ) -> None:
-    if what is ANSWER and "45%" in way:
-        pytest.skip("of an answer, half must be told")
     row = Row("a", "How is the weather?", references=(DISGUISES[way](what),), split="train")
     with pytest.raises(LeakRefused, match="training texts repeat"):
         freeze(session, project_id, row)
