@@ -55,6 +55,10 @@ class Example(Base):
 
     `content_digest` covers the prompt (input and context), so that the same text under another id
     or in another dataset is recognised.
+
+    Attributes:
+        messages: the conversation that is to be answered, [{"role", "content"}, ...], where it is
+            more than one message; `input` is then its transcript.
     """
 
     __tablename__ = "examples"
@@ -67,6 +71,7 @@ class Example(Base):
     dataset_version_id: Mapped[int] = mapped_column(ForeignKey("dataset_versions.id"))
     external_id: Mapped[str] = mapped_column(String(200))
     input: Mapped[str]
+    messages: Mapped[list[Any] | None]
     context: Mapped[str | None]
     references: Mapped[list[Any]]
     group: Mapped[str | None] = mapped_column(String(200))

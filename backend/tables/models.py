@@ -1,17 +1,53 @@
-"""Model versions (`base` or `base:adapter@rev`) and the preflights they went through."""
+"""Model versions (`base` or `base:adapter@rev`), prompts, candidates, and preflights."""
 
 from __future__ import annotations
 
 from datetime import datetime
+from enum import StrEnum
 from typing import Any
 
 from sqlalchemy import ForeignKey, String, UniqueConstraint
-from sqlalchemy.orm import Mapped, mapped_column
+from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from backend.db import Base, utc_now
 
 BASE = "base"
 """The name of a project's base model; no adapter may have it."""
+WITH = "+"
+"""Between the model and the prompt in the name of a candidate; neither may have it in its name."""
+
+
+class ModelKind(StrEnum):
+    """What is known of a model: its files, a name that a server elsewhere knows, or only texts."""
+
+    WEIGHTS = "weights"
+    SERVED = "served"
+    OUTPUTS = "outputs"
+
+
+class Prompt(Base):
+    """One immutable version of a prompt; `digest` covers its spec.
+
+    Attributes:
+        spec: as `backend.services.datasets.prompts` reads it: system, template, shots.
+    """
+
+    __tablename__ = "prompts"
+    __table_args__ = (UniqueConstraint("project_id", "name", "version"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    project_id: Mapped[int] = mapped_column(ForeignKey("projects.id"))
+    name: Mapped[str] = mapped_column(String(40))
+    version: Mapped[int]
+    digest: Mapped[str] = mapped_column(String(64), index=True)
+    spec: Mapped[dict[str, Any]]
+    created_by_id: Mapped[int | None] = mapped_column(ForeignKey("users.id"))
+    created_at: Mapped[datetime] = mapped_column(default=utc_now)
+
+    @property
+    def label(self) -> str:
+        """How people write it: `brief@2`."""
+        return f"{self.name}@{self.version}"
 
 
 class ModelVersion(Base):
@@ -20,6 +56,16 @@ class ModelVersion(Base):
     A fully trained model has a name like an adapter and is a base of its own: its `base_model` is
     its own folder, and it has no adapter. The digests are what registration found;
     `training_facts` is what training recorded in the folder (empty for what was made elsewhere).
+
+    What is run, reviewed, compared and promoted are candidates: a model as it is, or a model with a
+    prompt. A model with a prompt is a row of its own, which repeats the columns of its model but
+    for the training run: its name is `v1@2+brief`, its revision the version of the prompt.
+
+    Attributes:
+        kind: a ModelKind; where it is not `weights`, the digests are empty.
+        base_model: folder or hub name of the base; the name that its server knows a `served` model
+            by.
+        bare_id: of a candidate with a prompt, the model.
     """
 
     __tablename__ = "model_versions"
@@ -29,6 +75,7 @@ class ModelVersion(Base):
     project_id: Mapped[int] = mapped_column(ForeignKey("projects.id"))
     name: Mapped[str] = mapped_column(String(80))
     revision: Mapped[int]
+    kind: Mapped[str] = mapped_column(String(8), default=ModelKind.WEIGHTS)
     base_model: Mapped[str]
     base_sha256: Mapped[str] = mapped_column(String(64))
     tokenizer_sha256: Mapped[str] = mapped_column(String(64))
@@ -38,22 +85,40 @@ class ModelVersion(Base):
     adapter_rank: Mapped[int | None]
     training_facts: Mapped[dict[str, Any]] = mapped_column(default=dict)
     training_run_id: Mapped[int | None] = mapped_column(ForeignKey("training_runs.id"), unique=True)
+    bare_id: Mapped[int | None] = mapped_column(ForeignKey("model_versions.id"))
+    prompt_id: Mapped[int | None] = mapped_column(ForeignKey("prompts.id"))
     created_at: Mapped[datetime] = mapped_column(default=utc_now)
+
+    bare: Mapped[ModelVersion | None] = relationship(remote_side=[id], lazy="joined", join_depth=1)
+    prompt: Mapped[Prompt | None] = relationship(lazy="joined")
+
+    @property
+    def without_prompt(self) -> ModelVersion:
+        """The model of a candidate, which is itself where it has no prompt."""
+        return self.bare or self
 
     @property
     def is_own_base(self) -> bool:
         """Whether all weights were trained, so that no other model can share its server."""
-        return self.adapter_path is None and self.name != BASE
+        own = self.adapter_path is None and self.serving_name != BASE
+        return own and self.kind == ModelKind.WEIGHTS
 
     @property
     def label(self) -> str:
-        """How people write this model: `base`, `base:v1@2`, or `v1@2` for a fully trained one."""
-        return self.serving_name if self.adapter_path is None else f"base:{self.serving_name}"
+        """How people write it: `base`, `base:v1@2`, `v1@2` for one that is no adapter.
+
+        With its prompt: `base:v1@2+brief@3`.
+        """
+        name = BASE if self.name == BASE else f"{self.name}@{self.revision}"
+        return name if self.adapter_path is None else f"{BASE}:{name}"
 
     @property
     def serving_name(self) -> str:
-        """The name under which engines serve this model."""
-        return BASE if self.name == BASE else f"{self.name}@{self.revision}"
+        """The name under which engines serve this model; its prompt is not their concern."""
+        model, _, prompt = self.name.partition(WITH)
+        if prompt or model == BASE:
+            return model
+        return f"{model}@{self.revision}"
 
 
 class Preflight(Base):

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 import sqlalchemy as sa
 from alembic import op
 
-from backend.services.datasets.prompts import digest_text
+from backend.services.datasets.conversations import digest_text
 
 revision = "0017"
 down_revision = "0016"

@@ -13,7 +13,7 @@ from sqlalchemy import inspect, select
 
 from backend.db import alembic_config, migrate, open_database, session_factory, utc_now
 from backend.services.accounts.users import create_user
-from backend.services.datasets.prompts import digest_text
+from backend.services.datasets.conversations import digest_text
 from backend.services.projects import create_project
 from backend.tables.datasets import AcceptedLeak, Dataset, DatasetVersion, Example
 

@@ -82,7 +82,7 @@ def preflight(
     from backend.engines import open_engine
     from backend.errors import EngineError, EngineUnavailable, InvalidInput
     from backend.jobs.generate import check_and_record, refuse_models
-    from backend.services.datasets.prompts import chat_messages
+    from backend.services.datasets.conversations import chat_messages
     from backend.services.datasets.versions import get_dataset_version, list_examples
     from backend.services.models.preflight.report import PROBES
     from backend.services.models.versions import find_model, register_base, served_model

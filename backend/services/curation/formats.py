@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from backend.errors import InvalidInput, UnknownName
-from backend.services.datasets.prompts import chat_messages, prompt_text
+from backend.services.datasets.conversations import chat_messages, prompt_text
 from backend.services.datasets.shapes import PlainRow
 from training.config import Method
 

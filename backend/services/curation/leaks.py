@@ -20,6 +20,7 @@ from sqlalchemy.orm import Session
 from backend.errors import LeakRefused, NotFound
 from backend.services.curation.candidates import Candidate
 from backend.services.curation.recipes import Recipe
+from backend.services.datasets.conversations import content_digest
 from backend.services.datasets.leaks import (
     Acceptance,
     Side,
@@ -28,7 +29,6 @@ from backend.services.datasets.leaks import (
     settle_leaks,
     sides_of,
 )
-from backend.services.datasets.prompts import digest_text
 from backend.tables.datasets import Dataset, DatasetVersion, Example, Split
 
 
@@ -43,7 +43,7 @@ class LeakGuard:
         """Why the example may not be trained on; None when it may."""
         if example.split != Split.TRAIN:
             return f"it is in the {example.split} split"
-        for digest in (example.content_digest, digest_text(example.input, example.context)):
+        for digest in (example.content_digest, content_digest(example)):
             if digest in self.held_out:
                 return f"the same text is held out as {self.held_out[digest]}"
         return None

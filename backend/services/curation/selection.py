@@ -33,9 +33,9 @@ from backend.services.curation.candidates import (
 )
 from backend.services.curation.formats import DPO, KTO
 from backend.services.curation.recipes import Mix, Order, Recipe, Rule, Weight
+from backend.services.datasets.conversations import chat_messages, content_text
 from backend.services.datasets.near_duplicates import find_near_duplicates
 from backend.services.datasets.plain_text import plain_text
-from backend.services.datasets.prompts import chat_messages, prompt_text
 from backend.tables.datasets import Example
 from backend.tables.review import Review
 
@@ -305,7 +305,7 @@ class HeldBack:
         apart = [row for row in rows if not self.holds(row.example)]
         if not self.rows:
             return apart, []
-        prompts = [prompt_text(row.example.input, row.example.context) for row in apart]
+        prompts = [content_text(row.example) for row in apart]
         answers = [(i, text) for i, row in enumerate(apart) for text in row.answers]
         owners = [*range(len(apart)), *(i for i, _ in answers)]
         pairs = find_near_duplicates(
@@ -359,7 +359,7 @@ def hold_back(recipe: Recipe, rows: Sequence[Candidate]) -> HeldBack:
         digests=frozenset(example.content_digest for example in examples),
         n_corrections=len(corrections),
         share=recipe.hold_back,
-        _prompts=tuple(prompt_text(example.input, example.context) for example in examples),
+        _prompts=tuple(content_text(example) for example in examples),
         _answers=_told_once(held),
     )
 

@@ -40,8 +40,8 @@ from backend.services.curation.selection import (
     weigh,
 )
 from backend.services.curation.sources import Sources, gather_sources
+from backend.services.datasets.conversations import chat_messages
 from backend.services.datasets.leaks import Acceptance
-from backend.services.datasets.prompts import chat_messages
 from backend.services.projects import lock_project
 from backend.tables.accounts import User
 from backend.tables.curation import HeldBackRow, TrainingSet, TrainingSetRow

@@ -22,8 +22,8 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from backend.errors import InvalidInput, LeakRefused
+from backend.services.datasets.conversations import content_text, digest_text
 from backend.services.datasets.near_duplicates import Kind, find_near_duplicates
-from backend.services.datasets.prompts import digest_text, prompt_text
 from backend.tables.datasets import AcceptedLeak, Dataset, DatasetVersion, Example, Split
 
 SHOWN_CHARACTERS = 240
@@ -158,7 +158,7 @@ def _sides(session: Session, *conditions: Any, answers: bool) -> list[Side]:
     once: dict[tuple[str, str], Side] = {}
     for example, name, number in session.execute(query):
         where = f"{example.split} of {name} version {number}"
-        text = prompt_text(example.input, example.context)
+        text = content_text(example)
         digest = example.content_digest
         side = Side(example.external_id, where, text, digest, owner=digest)
         once.setdefault((digest, ""), side)

@@ -5,7 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from backend.engines.base import Message
 from backend.errors import InvalidInput
+from backend.services.datasets.conversations import (
+    check_conversation,
+    prompt_text,
+    transcript,
+)
 from backend.services.datasets.shapes import CannotCarry, PlainRow, RowValues, parse_row
 from backend.services.datasets.versions import Row
 from evaluators.errors import EvaluatorError
@@ -135,18 +141,20 @@ def _columns(table: Table, column_map: ColumnMap, notes: Notes) -> tuple[dict[st
 
 
 def _row(fields: Fields, column_map: ColumnMap, split: str | None, turns: PlainRow | None) -> Row:
-    text, context = fields.text("input"), fields.text("context")
-    references = references_of(fields)
+    asked, context = fields.text("input"), fields.text("context")
+    references, messages = references_of(fields), None
+    text = prompt_text(column_map.instruction or "", asked)
     if turns is not None:
-        text = _question(turns, fields.notes)
+        text, messages = _asked(turns.prompt, column_map.instruction, fields.notes)
         known = turns.answer if turns.label is not False else turns.correction
         references = references or ((known,) if known and known.strip() else ())
-    if not text and not context:
+    elif not asked and not context:
         raise _no_prompt(fields)
     given = fields.name("id")
     row = Row(
         external_id=given or f"{column_map.id_prefix}-{fields.record.row}",
-        input="\n\n".join(part for part in (column_map.instruction, text) if part),
+        input=text,
+        messages=messages,
         context=context,
         references=references,
         group=fields.code("group"),
@@ -168,17 +176,19 @@ def _no_prompt(fields: Fields) -> InvalidInput:
     )
 
 
-def _question(turns: PlainRow, notes: Notes) -> str:
-    """The one question of a row's turns, which is all that an example holds yet."""
-    roles = [turn["role"] for turn in turns.prompt]
-    if roles[:1] == ["system"]:
-        notes.add("not used: system messages, which an example does not hold yet.")
-    if roles not in (["user"], ["system", "user"]):
-        raise InvalidInput(
-            f"a conversation of several turns ({', '.join(roles)}); an example is one question.",
-            hint="Leave such rows out.",
-        )
-    return turns.prompt[-1]["content"]
+def _asked(
+    turns: Sequence[Message], instruction: str | None, notes: Notes
+) -> tuple[str, tuple[Message, ...] | None]:
+    """The one question of a row's turns, or its conversation as a text and as messages."""
+    told = [t for t in turns if t["role"] != "system" or t["content"].strip()]
+    if len(told) < len(turns):
+        notes.add("empty system messages are left out.")
+    if instruction and told:
+        told[-1] = {**told[-1], "content": prompt_text(instruction, told[-1]["content"])}
+    check_conversation(told)
+    if len(told) == 1:
+        return told[0]["content"], None
+    return transcript(told), tuple(told)
 
 
 def _slices(fields: Fields, slice_columns: Sequence[str]) -> dict[str, str]:

@@ -14,7 +14,12 @@ from typing import Any
 from sqlalchemy import func, insert, select
 from sqlalchemy.orm import Session
 
+from backend.engines.base import Message
 from backend.errors import InvalidInput, NotFound
+from backend.services.datasets.conversations import (
+    content_digest,
+    content_text,
+)
 from backend.services.datasets.leaks import (
     Acceptance,
     Leak,
@@ -25,7 +30,6 @@ from backend.services.datasets.leaks import (
     settle_leaks,
 )
 from backend.services.datasets.near_duplicates import near_duplicate_pairs
-from backend.services.datasets.prompts import digest_text, prompt_text
 from backend.services.datasets.splits import SHARES, Shares, assign_splits
 from backend.services.projects import lock_project
 from backend.tables.datasets import Dataset, DatasetVersion, Example, Split
@@ -36,7 +40,10 @@ REMEDY = "Leave them out with --drop-leaks"
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One example as it comes in. `split` is None when the platform is to choose it."""
+    """One example as it comes in. `split` is None when the platform is to choose it.
+
+    `messages` is a conversation of more than one message, and `input` then its transcript.
+    """
 
     external_id: str
     input: str
@@ -45,11 +52,12 @@ class Row:
     group: str | None = None
     slices: Mapping[str, str] = field(default_factory=dict)
     split: str | None = None
+    messages: tuple[Message, ...] | None = None
 
     @property
     def content_digest(self) -> str:
         """Digest of the prompt, so that the same text under another id is recognised."""
-        return digest_text(self.input, self.context)
+        return content_digest(self)
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,7 +213,7 @@ def _linked(rows: Sequence[Row]) -> list[tuple[int, int]]:
         for side in row
         if side.is_answer and side.digest not in canned
     ]
-    texts = [prompt_text(row.input, row.context) for row in rows]
+    texts = [content_text(row) for row in rows]
     owners = [*range(len(rows)), *(index for index, _ in answers)]
     texts += [reference for _, reference in answers]
     pairs = near_duplicate_pairs(texts, answers=len(answers))
@@ -249,7 +257,7 @@ def _leaks(rows: Sequence[Row]) -> list[Leak]:
 
 def _sides(row: Row) -> list[Side]:
     """The prompt of a row and its references."""
-    text, digest = prompt_text(row.input, row.context), row.content_digest
+    text, digest = content_text(row), row.content_digest
     side = Side(row.external_id, str(row.split), text, digest, owner=digest)
     return [side, *map(side.answer, dict.fromkeys(row.references))]
 
@@ -282,6 +290,7 @@ def _example_values(version_id: int, row: Row) -> dict[str, Any]:
         "dataset_version_id": version_id,
         "external_id": row.external_id,
         "input": row.input,
+        "messages": None if row.messages is None else [dict(turn) for turn in row.messages],
         "context": row.context,
         "references": list(row.references),
         "group": row.group,
@@ -295,7 +304,8 @@ def rows_digest(rows: Sequence[Row]) -> str:
     """SHA-256 over every example with its split, whatever their order."""
     lines = sorted(
         json.dumps(
-            [r.external_id, r.input, r.context, r.references, r.group, dict(r.slices), r.split],
+            [r.external_id, r.input, r.context, r.references, r.group, dict(r.slices), r.split]
+            + ([] if r.messages is None else [[dict(turn) for turn in r.messages]]),
             sort_keys=True,
             ensure_ascii=False,
         )
@@ -365,7 +375,16 @@ def unsplit_rows(session: Session, dataset_version_id: int) -> list[Row]:
 def stored_rows(session: Session, dataset_version_id: int) -> list[Row]:
     """The examples of a version as the rows that they came from."""
     return [
-        Row(e.external_id, e.input, e.context, tuple(e.references), e.group, e.slices, e.split)
+        Row(
+            external_id=e.external_id,
+            input=e.input,
+            context=e.context,
+            references=tuple(e.references),
+            group=e.group,
+            slices=e.slices,
+            split=e.split,
+            messages=None if e.messages is None else tuple(e.messages),
+        )
         for e in list_examples(session, dataset_version_id)
     ]
 

@@ -18,8 +18,8 @@ from backend.engines import check_engine
 from backend.engines.base import GenerationRequest, GenerationResult, SamplingParams
 from backend.errors import InvalidInput, NotFound
 from backend.schemas.runs import RunProgress
+from backend.services.datasets.conversations import chat_messages
 from backend.services.datasets.leaks import Acceptance
-from backend.services.datasets.prompts import chat_messages
 from backend.services.ledger import insert_missing
 from backend.services.runs.leaks import settle_run_leaks
 from backend.tables.datasets import DatasetVersion, Example, Split

@@ -23,6 +23,7 @@ from backend.services.curation.candidates import Candidate
 from backend.services.curation.formats import DOCUMENT, METHOD_ROWS, MethodRows
 from backend.services.curation.leaks import guard_project
 from backend.services.curation.sets import add_row, list_training_sets, rows_digest
+from backend.services.datasets.conversations import prompt_text
 from backend.services.datasets.leaks import (
     Acceptance,
     Leak,
@@ -31,7 +32,6 @@ from backend.services.datasets.leaks import (
     settle_leaks,
     sides_of,
 )
-from backend.services.datasets.prompts import prompt_text
 from backend.services.datasets.versions import Row, get_dataset_version, import_dataset
 from backend.services.training.validation import group_name, keep_out_rows
 from backend.settings import Settings

@@ -20,8 +20,8 @@ from backend.errors import InvalidInput
 from backend.services.curation import Recipe
 from backend.services.curation.formats import METHOD_ROWS
 from backend.services.curation.selection import draw, group_of
+from backend.services.datasets.conversations import content_text
 from backend.services.datasets.near_duplicates import find_near_duplicates, near_duplicate_pairs
-from backend.services.datasets.prompts import prompt_text
 from backend.services.datasets.splits import connected_blocks
 from backend.services.derivation import runs_behind
 from backend.tables.curation import TrainingSet, TrainingSetRow
@@ -137,7 +137,7 @@ def _known_to(examples: Sequence[Example], taught: Sequence[Example]) -> set[int
 
 
 def _prompts(examples: Sequence[Example]) -> list[str]:
-    return [prompt_text(example.input, example.context) for example in examples]
+    return [content_text(example) for example in examples]
 
 
 def _draw_blocks(blocks: Sequence[_Block], wanted: int, seed: int) -> list[_Block]:

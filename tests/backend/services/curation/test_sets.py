@@ -21,7 +21,7 @@ from backend.services.curation import (
     training_rows,
 )
 from backend.services.curation.formats import TrainingRow
-from backend.services.datasets.prompts import chat_messages
+from backend.services.datasets.conversations import chat_messages
 from backend.services.review import Answer
 from backend.tables.curation import TrainingSet, TrainingSetRow
 from backend.tables.datasets import Example

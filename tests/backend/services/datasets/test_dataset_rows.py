@@ -19,7 +19,14 @@ ASK = [{"role": "user", "content": "Ask"}]
 YES = [{"role": "assistant", "content": "Yes"}]
 NO = [{"role": "assistant", "content": "No"}]
 SYSTEM = [{"role": "system", "content": "Be brief"}]
+EMPTY_SYSTEM = [{"role": "system", "content": " "}]
+EMPTY = [{"role": "assistant", "content": ""}]
 EXAMPLE = Row("row-1", "Ask", references=("Yes",))
+
+
+def talk(*turns: dict[str, str]) -> Row:
+    text = "\n\n".join(f"{turn['role'].capitalize()}: {turn['content']}" for turn in turns)
+    return Row("row-1", text, references=("Yes",), messages=turns)
 
 
 def read(
@@ -87,7 +94,10 @@ def test_that_cells_hold_lists_and_objects_as_json(values: Any, expected: Any) -
             "system",
         ),
         ({"messages": ASK + YES, "source": "x"}, EXAMPLE, "source"),
-        ({"messages": SYSTEM + ASK + YES}, EXAMPLE, "system messages"),
+        ({"messages": SYSTEM + ASK + YES}, talk(*SYSTEM, *ASK), None),
+        ({"messages": ASK + YES + ASK + YES}, talk(*ASK, *YES, *ASK), None),
+        ({"messages": ASK + YES + ASK, "completion": "Yes"}, talk(*ASK, *YES, *ASK), None),
+        ({"messages": EMPTY_SYSTEM + ASK + YES}, EXAMPLE, None),
         (
             {"conversations": [{"from": "human", "value": "Ask"}, {"from": "gpt", "value": "Yes"}]},
             EXAMPLE,
@@ -108,7 +118,9 @@ def test_that_rows_of_other_tools_are_read(values: Any, expected: Row, unused: s
 @pytest.mark.parametrize(
     ("values", "said"),
     [
-        ({"messages": ASK + YES + ASK + YES}, "a conversation of several turns"),
+        ({"messages": ASK + SYSTEM + ASK + YES}, "whose system message is not the first"),
+        ({"messages": ASK + EMPTY + ASK + YES}, "whose turn 2 is empty"),
+        ({"messages": SYSTEM + YES}, "do not end with an answer"),
         ({"messages": ASK + YES, "tools": [{}]}, "a row with tools"),
         ({"prompt": ASK, "completion": NO, "label": False}, "no reference"),
         ({"question": "x", "target": "y"}, "did you mean input by 'question'"),

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from backend.errors import InvalidInput, NotFound
 from backend.services.datasets import versions as datasets
-from backend.services.datasets.prompts import chat_messages, digest_text
+from backend.services.datasets.conversations import chat_messages, digest_text
 from backend.services.datasets.versions import Row, import_dataset, prepare_import, warn_of_groups
 from backend.services.projects import create_project
 from backend.tables.datasets import Example

@@ -14,9 +14,9 @@ from backend.errors import LeakRefused
 from backend.services.curation import freeze_training_set, recipe_from_content
 from backend.services.curation.candidates import Candidate
 from backend.services.curation.leaks import drop_near_leaks
+from backend.services.datasets.conversations import digest_text
 from backend.services.datasets.near_duplicates import find_near_duplicates
 from backend.services.datasets.plain_text import plain_text
-from backend.services.datasets.prompts import digest_text
 from backend.services.datasets.versions import Row, import_dataset, list_examples
 from backend.services.projects import create_project
 from backend.services.training.files import freeze_documents
