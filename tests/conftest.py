@@ -21,6 +21,10 @@ from sqlalchemy import Engine
 from sqlalchemy.orm import Session, sessionmaker
 from xdist.scheduler import LoadScopeScheduling
 
+# Before anything loads torch, and for every process that a test starts: where several processes
+# compute on few cores, the threads of one wait for each other and cost ten times what one does.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 from backend.db import migrate, open_database, session_factory
 from backend.settings import Settings
 from tests.fixtures_models import tiny_base  # noqa: F401
