@@ -13,6 +13,7 @@ from backend.cli.common import (
     open_installation,
     print_json,
     print_table,
+    shown_text,
     working_in_project,
 )
 
@@ -22,26 +23,34 @@ app = typer.Typer(no_args_is_help=True, add_completion=False, help="Adapters on 
 @app.command()
 def add(
     name: Annotated[str, typer.Argument(help="Name, for example v1.")],
-    path: Annotated[Path, typer.Argument(help="PEFT folder below the artifact root.")],
+    path: Annotated[Path, typer.Argument(help="Folder that a trainer left: PEFT, safetensors.")],
+    in_place: Annotated[
+        bool, typer.Option("--in-place", help="Use the folder where it lies; copy nothing.")
+    ] = False,
     project: ProjectOption = None,
+    json: JsonOption = False,
 ) -> None:
-    """Register an adapter folder; a changed folder is a new revision of the name."""
+    """Register an adapter, copied below the artifact root; changed files are a new revision."""
+    from dataclasses import asdict
+
     from backend.db import reading
-    from backend.services.models.versions import look_at_adapter, register_adapter
+    from backend.services.models.adopt import adopt_adapter
     from backend.services.projects import get_project
 
     installation = open_installation()
     settings, sessions = installation.settings, installation.sessions
     with reading(sessions) as session:
         found = get_project(session, project)
-    seen = look_at_adapter(sessions, found.id, name, path, settings=settings)
-    with sessions.begin() as session:
-        model = register_adapter(session, found.id, name, path, settings=settings, seen=seen)
-        typer.echo(f"{model.label}: rank {model.adapter_rank}, sha256 {model.adapter_sha256}.")
-        if not model.training_facts:
-            typer.echo("It has no strop.json: what it was trained on is not known.")
-    for note in seen.folder.notes:
-        typer.echo(note)
+    adopted = adopt_adapter(sessions, found.id, name, path, settings=settings, in_place=in_place)
+    if json:
+        print_json(asdict(adopted))
+        return
+    typer.echo(f"{adopted.label}: rank {adopted.rank}, sha256 {adopted.sha256}.")
+    typer.echo(f"It lies in {adopted.path}.")
+    if not adopted.facts_known:
+        typer.echo("It has no strop.json: what it was trained on is not known.")
+    for note in adopted.notes:
+        typer.echo(shown_text(note))
 
 
 @app.command("list")
