@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -16,6 +18,9 @@ from backend.cli.common import (
     shown_text,
     working_in_project,
 )
+
+if TYPE_CHECKING:
+    from backend.services.models.placing import Registered
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="Adapters on the base model.")
 
@@ -31,8 +36,6 @@ def add(
     json: JsonOption = False,
 ) -> None:
     """Register an adapter, copied below the artifact root; changed files are a new revision."""
-    from dataclasses import asdict
-
     from backend.db import reading
     from backend.services.models.adopt import adopt_adapter
     from backend.services.projects import get_project
@@ -42,14 +45,19 @@ def add(
     with reading(sessions) as session:
         found = get_project(session, project)
     adopted = adopt_adapter(sessions, found.id, name, path, settings=settings, in_place=in_place)
+    _show_added(adopted.model, adopted.notes, json=json)
+
+
+def _show_added(model: Registered, notes: Sequence[str], *, json: bool) -> None:
+    """An adapter that was just registered, and what was said of it."""
     if json:
-        print_json(asdict(adopted))
+        print_json({**asdict(model), "notes": notes})
         return
-    typer.echo(f"{adopted.label}: rank {adopted.rank}, sha256 {adopted.sha256}.")
-    typer.echo(f"It lies in {adopted.path}.")
-    if not adopted.facts_known:
+    typer.echo(f"{model.label}: rank {model.rank}, sha256 {model.sha256}.")
+    typer.echo(shown_text(f"It lies in {model.path}."))
+    if not model.facts_known:
         typer.echo("It has no strop.json: what it was trained on is not known.")
-    for note in adopted.notes:
+    for note in notes:
         typer.echo(shown_text(note))
 
 
@@ -86,8 +94,6 @@ def preflight(
     json: JsonOption = False,
 ) -> None:
     """Check that what would be served is this model; exit code 2 when that is not shown."""
-    from dataclasses import asdict
-
     from backend.engines import open_engine
     from backend.errors import EngineError, EngineUnavailable, InvalidInput
     from backend.jobs.generate import check_and_record, refuse_models

@@ -9,35 +9,22 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
-from uuid import uuid4
 
 from pydantic import TypeAdapter, ValidationError
 from sqlalchemy.orm import Session, sessionmaker
 
 from backend.db import reading
 from backend.engines.adapters.folders import CONFIG_FILE, WEIGHTS_FILE, Pattern, read_json_object
-from backend.errors import InvalidInput, StropError
+from backend.errors import InvalidInput
 from backend.services.models.adapter_files import own_folder, project_artifacts
-from backend.services.models.trainer_folders import (
-    TrainerFolder,
-    read_trainer_folder,
-    said_of_origin,
-)
-from backend.services.models.versions import (
-    SeenAdapter,
-    check_name,
-    ensure_base,
-    register_adapter,
-    see_adapter,
-)
+from backend.services.models.placing import Placed, Registered, place_adapter, register_placed
+from backend.services.models.trainer_folders import read_trainer_folder, said_of_origin
+from backend.services.models.versions import check_name, ensure_base, see_adapter
 from backend.settings import Settings
 from backend.tables.projects import Project
-from training.config import TrainingError
-from training.weights.digest import adapter_sha256, resolve_model
+from training.weights.digest import resolve_model
 from training.weights.tensors import read_tensors
 
 
@@ -45,27 +32,12 @@ from training.weights.tensors import read_tensors
 class Adopted:
     """A registered adapter, and what a person has to know of it.
 
-    Attributes:
-        facts_known: whether its folder records what it was trained on.
-        notes: what was left out, what differs from this project's base, what vLLM does not serve;
-            a sentence each.
+    `notes` says what was left out, what differs from this project's base and what vLLM does not
+    serve, a sentence each.
     """
 
-    label: str
-    rank: int
-    sha256: str
-    path: Path
-    facts_known: bool
+    model: Registered
     notes: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class _Placed:
-    """An adapter that was read where it will be served from; `made` is what was made for it."""
-
-    seen: SeenAdapter
-    notes: tuple[str, ...]
-    made: Path | None = None
 
 
 def adopt_adapter(
@@ -92,26 +64,16 @@ def adopt_adapter(
         base_model = session.get_one(Project, project_id).base_model
     source = _named_folder(path)
     if in_place or source.is_relative_to(settings.artifacts):
-        placed = _use_in_place(sessions, project_id, source, base_model, settings=settings)
+        placed, notes = _use_in_place(sessions, project_id, source, base_model, settings=settings)
     else:
-        placed = _copy(source, name, base_model, project_artifacts(settings, project_id))
-    with _removing_unless_kept(placed), sessions.begin() as session:
-        folder = placed.seen.folder
-        model = register_adapter(
-            session, project_id, name, folder.path, settings=settings, seen=placed.seen
-        )
-        kept = Path(str(model.adapter_path))
-        adopted = Adopted(
-            model.label,
-            folder.rank,
-            placed.seen.digest,
-            kept,
-            bool(model.training_facts),
-            (*placed.notes, *folder.notes),
-        )
-    if placed.made not in (None, kept):
-        _remove(placed.made)
-    return adopted
+        own = project_artifacts(settings, project_id)
+        placed, notes = _copy(source, name, base_model, own)
+    registered = register_placed(sessions, project_id, name, placed, settings=settings)
+    seen = placed.seen.folder
+    differs = said_of_origin(
+        source, seen.config, base=resolve_model(base_model), base_model=base_model
+    )
+    return Adopted(registered, (*notes, *differs, *seen.notes))
 
 
 def _named_folder(path: Path) -> Path:
@@ -132,7 +94,7 @@ def _use_in_place(
     base_model: str,
     *,
     settings: Settings,
-) -> _Placed:
+) -> tuple[Placed, list[str]]:
     outside = not source.is_relative_to(settings.artifacts)
     if not outside:
         with reading(sessions) as session:
@@ -145,41 +107,21 @@ def _use_in_place(
             if outside
             else "Move the folder out of the artifact root: a copy is made without it.",
         )
-    seen = see_adapter(source, base_model)
-    notes = _origin(source, seen, base_model)
-    if outside:
-        notes = (f"It stays in {source}: a backup does not hold it.", *notes)
-    return _Placed(seen, notes)
+    notes = [f"It stays in {source}: a backup does not hold it."] if outside else []
+    return Placed(see_adapter(source, base_model)), notes
 
 
-def _copy(source: Path, name: str, base_model: str, own: Path) -> _Placed:
-    """Copy an adapter beside its place, read the copy, and rename it into its place."""
+def _copy(source: Path, name: str, base_model: str, own: Path) -> tuple[Placed, list[str]]:
     found = read_trainer_folder(source)
-    scratch = own / f".{uuid4().hex}.new"
-    fresh = scratch / source.name  # refusals name the folder as it was given
-    try:
-        rewritten = _copy_files(found, fresh)
-        seen = see_adapter(fresh, base_model)
-        notes = (*rewritten, *found.left_out, *_origin(source, seen, base_model))
-        place = own / f"{name}-{seen.digest[:12]}"
-        if place.exists() and adapter_sha256(place) != seen.digest:
-            raise InvalidInput(
-                f"{place} holds other files than were copied there.", hint="Remove that folder."
-            )
-        made = None if place.exists() else fresh.rename(place)
-    except TrainingError as error:
-        raise InvalidInput(error.message, hint=error.hint) from error
-    finally:
-        _remove(scratch)
-    return _Placed(replace(seen, folder=replace(seen.folder, path=place)), notes, made)
+    notes: list[str] = []
 
+    def fill(fresh: Path) -> None:
+        for file in found.taken:
+            shutil.copyfile(file, fresh / file.name)
+        notes.extend(_name_modules(fresh))
 
-def _copy_files(found: TrainerFolder, fresh: Path) -> list[str]:
-    """Copy what makes the adapter; what was written otherwise than it was, in sentences."""
-    fresh.mkdir(parents=True)
-    for file in found.taken:
-        shutil.copyfile(file, fresh / file.name)
-    return _name_modules(fresh)
+    placed = place_adapter(own, name, base_model, fill, called=source.name)
+    return placed, [*notes, *found.left_out]
 
 
 def _name_modules(folder: Path) -> list[str]:
@@ -205,23 +147,3 @@ def _is_plain(pattern: str) -> bool:
     except ValidationError:
         return False
     return True
-
-
-def _origin(source: Path, seen: SeenAdapter, base_model: str) -> tuple[str, ...]:
-    base = resolve_model(base_model)
-    return tuple(said_of_origin(source, seen.folder.config, base=base, base_model=base_model))
-
-
-@contextmanager
-def _removing_unless_kept(placed: _Placed) -> Iterator[None]:
-    try:
-        yield
-    except StropError:
-        if placed.made is not None:
-            _remove(placed.made)
-        raise
-
-
-def _remove(folder: Path | None) -> None:
-    if folder is not None:
-        shutil.rmtree(folder, ignore_errors=True)

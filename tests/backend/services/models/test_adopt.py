@@ -181,12 +181,12 @@ def test_what_five_trainers_leave_is_copied_and_what_differs_is_said(
     assert len(adopted.notes) == len(said), adopted.notes
     for note, expected in zip(adopted.notes, said, strict=True):
         assert expected in note
-    assert adopted.path.parent == desk.own
+    assert adopted.model.path.parent == desk.own
     files = {"README.md", "adapter_config.json", "adapter_model.safetensors"}
-    assert {file.name for file in adopted.path.iterdir()} == files
-    assert desk.left() == [adopted.path.name]
-    assert read_adapter(adopted.path).rank == 2
-    assert (adopted.label, adopted.facts_known) == ("base:v1@1", False)
+    assert {file.name for file in adopted.model.path.iterdir()} == files
+    assert desk.left() == [adopted.model.path.name]
+    assert read_adapter(adopted.model.path).rank == 2
+    assert (adopted.model.label, adopted.model.facts_known) == ("base:v1@1", False)
 
 
 def test_the_same_files_again_are_the_same_revision_and_changed_ones_the_next(
@@ -196,9 +196,9 @@ def test_the_same_files_again_are_the_same_revision_and_changed_ones_the_next(
     first = desk.add(source)
     assert desk.add(source) == first
     _peft(source, lora_alpha=8)
-    assert desk.add(source).label == "base:v1@2"
+    assert desk.add(source).model.label == "base:v1@2"
     shutil.rmtree(source)
-    assert read_adapter(first.path).config.lora_alpha == 4
+    assert read_adapter(first.model.path).config.lora_alpha == 4
     assert len(desk.left()) == 2
 
 
@@ -272,9 +272,9 @@ def test_a_copy_that_is_not_registered_is_removed(desk: Desk, tmp_path: Path) ->
 
 def test_a_folder_that_is_no_copy_is_not_taken_for_one(desk: Desk, tmp_path: Path) -> None:
     source = _peft(tmp_path / "out")
-    place = desk.add(source).path
+    place = desk.add(source).model.path
     _peft(place, lora_alpha=64)
-    with pytest.raises(InvalidInput, match="holds other files than were copied there"):
+    with pytest.raises(InvalidInput, match="holds other files than were put there"):
         desk.add(source)
 
 
@@ -283,7 +283,7 @@ def test_links_of_the_hubs_cache_are_followed(desk: Desk, tmp_path: Path) -> Non
     source = _peft(tmp_path / "snapshot")
     (source / WEIGHTS_FILE).unlink()
     (source / WEIGHTS_FILE).symlink_to(blob)
-    assert not (desk.add(source).path / WEIGHTS_FILE).is_symlink()
+    assert not (desk.add(source).model.path / WEIGHTS_FILE).is_symlink()
 
 
 def test_in_place_a_folder_stays_where_it_lies(desk: Desk, tmp_path: Path) -> None:
@@ -291,7 +291,7 @@ def test_in_place_a_folder_stays_where_it_lies(desk: Desk, tmp_path: Path) -> No
     link = tmp_path / "link"
     link.symlink_to(source)
     adopted = desk.add(link, in_place=True)
-    assert adopted.path == source
+    assert adopted.model.path == source
     assert "a backup does not hold it" in adopted.notes[0]
     assert desk.left() == []
     (source / "training_args.bin").write_bytes(PICKLE)
@@ -304,7 +304,7 @@ def test_below_the_root_nothing_is_copied_and_another_projects_folder_is_refused
     desk: Desk, base_folder: Path
 ) -> None:
     source = _peft(desk.own / "mine")
-    assert desk.add(source).path == source
+    assert desk.add(source).model.path == source
     assert desk.left() == ["mine"]
     with desk.sessions.begin() as session:
         create_project(session, "other", base_model=str(base_folder))
@@ -330,7 +330,7 @@ def test_weights_in_bfloat16_are_read(desk: Desk, tmp_path: Path) -> None:
     tensors = load_file(source / WEIGHTS_FILE)
     halves = {name: tensor.to(torch.bfloat16) for name, tensor in tensors.items()}
     save_tensors(halves, source / WEIGHTS_FILE)
-    assert desk.add(source).rank == 2
+    assert desk.add(source).model.rank == 2
 
 
 def test_a_pattern_that_was_written_out_is_the_same_adapter(
@@ -350,7 +350,7 @@ def test_a_pattern_that_was_written_out_is_the_same_adapter(
     adopted = adopt_adapter(sqlite_sessions, project, "v1", source, settings=settings)
     (source / "adapter_config.json").write_text(json.dumps(config))
     ids, logits = torch.tensor([[7, 8, 9]]), []
-    for folder in (source, adopted.path):
+    for folder in (source, adopted.model.path):
         model = PeftModel.from_pretrained(AutoModelForCausalLM.from_pretrained(tiny_base), folder)
         logits.append(model(ids).logits)
     assert torch.equal(*logits)
