@@ -61,6 +61,37 @@ def _show_added(model: Registered, notes: Sequence[str], *, json: bool) -> None:
         typer.echo(shown_text(note))
 
 
+@app.command()
+def merge(
+    name: Annotated[str, typer.Argument(help="Name of the new adapter.")],
+    of: Annotated[str, typer.Option("--of", help="Adapters and weights: v1=0.7,v2=0.3.")],
+    method: Annotated[
+        str, typer.Option(help="PEFT's merge: svd, cat, linear, ties, dare_ties, ...")
+    ] = "svd",
+    density: Annotated[
+        float, typer.Option(help="Share of values that ties, dare and magnitude_prune keep.")
+    ] = 0.5,
+    seed: Annotated[int, typer.Option(help="Draws what the dare methods keep.")] = 0,
+    project: ProjectOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Merge adapters into a new one, which has learned what each of them has."""
+    from rich.console import Console
+
+    from backend.db import reading
+    from backend.services.models.merging import Merge, merge_models, parse_parts
+    from backend.services.projects import get_project
+
+    weights, how = parse_parts(of), Merge(method, density, seed)
+    installation = open_installation()
+    settings, sessions = installation.settings, installation.sessions
+    with reading(sessions) as session:
+        found = get_project(session, project)
+    with Console(stderr=True).status("Merging ..."):
+        merged = merge_models(sessions, found.id, name, weights, merge=how, settings=settings)
+    _show_added(merged, ["What its parents were trained on counts as its own."], json=json)
+
+
 @app.command("list")
 def list_(project: ProjectOption = None, json: JsonOption = False) -> None:
     """List the base and its adapters with their digests."""

@@ -290,7 +290,17 @@ def _check_facts(path: Path, record: dict[str, Any]) -> dict[str, Any]:
     for name, value in record.items():
         if name.endswith("_sha256") and not isinstance(value, str | None):
             raise InvalidInput(f"{FACTS_FILE} of {path.name}: {name} is not text.", hint=_DELETE_IT)
+    parents = record.get("merged_from") or []
+    if not isinstance(parents, list) or not all(map(_is_parent, parents)):
+        raise InvalidInput(
+            f"{FACTS_FILE} of {path.name}: merged_from does not list adapters by sha256.",
+            hint=_DELETE_IT,
+        )
     return record
+
+
+def _is_parent(entry: object) -> bool:
+    return isinstance(entry, dict) and isinstance(entry.get("sha256"), str)
 
 
 _DELETE_IT = "It is not the record of a training; delete it."

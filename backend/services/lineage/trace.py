@@ -25,6 +25,8 @@ from backend.services.derivation import (
     adapters_of_set,
     contributions,
     example_of_review,
+    merged_from,
+    merges_of,
     models_started_from,
     replayed,
     review_in_project,
@@ -58,7 +60,7 @@ def model_node(session: Session, model: ModelVersion) -> LineageNode:
     facts = [f"base {model.base_model}"]
     if model.adapter_sha256:
         facts.append(f"sha256 {model.adapter_sha256[:12]}")
-    if model.name != BASE and model.training_run_id is None:
+    if model.name != BASE and model.training_run_id is None and not merged_from(session, model):
         facts.append("trained elsewhere: what it was made of is not known")
         facts += _recorded_start(session, model)
     marks = (f"{withdrawn} rows withdrawn since",) if withdrawn else ()
@@ -257,7 +259,11 @@ def _number(text: str) -> int:
 
 def _up_model(graph: _Graph, model: ModelVersion) -> str:
     key = graph.add(model_node(graph.session, model))
-    if model.training_run_id is None or not graph.first_time(key, "up"):
+    if not graph.first_time(key, "up"):
+        return key
+    for parent, how in merged_from(graph.session, model):
+        graph.link(_up_model(graph, parent), key, how)
+    if model.training_run_id is None:
         return key
     run = graph.session.get_one(TrainingRun, model.training_run_id)
     frozen = graph.session.get_one(TrainingSet, run.training_set_id)
@@ -337,4 +343,6 @@ def _down_model(graph: _Graph, model: ModelVersion) -> str:
         graph.link(
             key, _down_model(graph, further), f"start of training run {further.training_run_id}"
         )
+    for merged, how in merges_of(graph.session, model):
+        graph.link(key, _down_model(graph, merged), how)
     return key

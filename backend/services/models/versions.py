@@ -17,6 +17,7 @@ from backend.engines.adapters.folders import AdapterFolder, read_adapter
 from backend.engines.base import ServedModel
 from backend.errors import Forbidden, InvalidInput, NotFound
 from backend.schemas.common import whole_number
+from backend.services.derivation import is_of_weights, recorded_parents
 from backend.services.models.adapter_files import (
     ModelFolder,
     NamedBy,
@@ -284,24 +285,21 @@ def _refuse_foreign(
 ) -> None:
     """Refuse weights that another project trained, or that went on from such: what is a test row
     here may have been a training row there."""
-    start = facts.get("start_from_sha256")
-    for sha256, what in ((digest, "are"), (start, "went on from")):
-        known = models_of_weights(session, sha256) if sha256 else []
+    behind = [(sha256, "come from") for sha256 in recorded_parents(facts)]
+    for sha256, what in ((digest, "are"), *behind):
+        known = models_of_weights(session, sha256)
         elsewhere = all(model.project_id != project_id for model in known)
         if elsewhere and any(model.training_run_id is not None for model in known):
             raise Forbidden(
                 f"These weights {what} weights that were trained in another project "
-                f"(sha256 {str(sha256)[:12]}), whose training rows may be test rows here.",
+                f"(sha256 {sha256[:12]}), whose training rows may be test rows here.",
                 hint="Train them here, from this project's own set.",
             )
 
 
 def models_of_weights(session: Session, sha256: str) -> list[ModelVersion]:
     """The adapters and fully trained models, of any project, that are these weights."""
-    full = ModelVersion.adapter_path.is_(None) & (ModelVersion.name != BASE)
-    query = select(ModelVersion).where(
-        (ModelVersion.adapter_sha256 == sha256) | (full & (ModelVersion.base_sha256 == sha256))
-    )
+    query = select(ModelVersion).where(is_of_weights([sha256]))
     return list(session.scalars(query.order_by(ModelVersion.id)))
 
 

@@ -14,7 +14,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from backend.services.datasets.leaks import Acceptance, Side, find_leaks, settle_leaks, sides_of
-from backend.services.derivation import runs_behind
+from backend.services.derivation import has_unknown_part, runs_behind
 from backend.tables.curation import TrainingSet, TrainingSetRow
 from backend.tables.datasets import DatasetVersion, Example, Split
 from backend.tables.models import BASE, ModelVersion
@@ -73,15 +73,12 @@ def _taught_sides(session: Session, sets: Collection[int]) -> list[Side]:
 
 
 def unknown_training(session: Session, model_ids: Collection[int]) -> list[str]:
-    """Labels of the adapters of which nobody knows what they were trained on."""
+    """Labels of the adapters of which nobody knows what they, or what they learned from, were
+    trained on."""
     models = session.scalars(
-        select(ModelVersion).where(
-            ModelVersion.id.in_(model_ids),
-            ModelVersion.name != BASE,
-            ModelVersion.training_run_id.is_(None),
-        )
+        select(ModelVersion).where(ModelVersion.id.in_(model_ids), ModelVersion.name != BASE)
     )
-    return [model.label for model in models]
+    return [model.label for model in models if has_unknown_part(session, model)]
 
 
 def _sets_behind(session: Session, model_ids: Collection[int]) -> set[int]:
