@@ -1,8 +1,8 @@
-"""Adapters of one base merged into one, by PEFT's weighted merges.
+"""Adapters of one base merged into one, by PEFT's weighted merges; and an adapter into its base.
 
-What each computes is PEFT's to say (`add_weighted_adapter`); here stands what they need, and what
-is written: a plain LoRA adapter that is scaled by 1. Imports torch, transformers and PEFT inside
-its functions.
+What each merge computes is PEFT's to say (`add_weighted_adapter`); here stands what they need, and
+what is written: a plain LoRA adapter that is scaled by 1, or a whole model. Imports torch,
+transformers and PEFT inside its functions.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from training.errors import TrainingError
+from training.weights.digest import TOKENIZER_FILES
 
 # Whether a method takes a density: the share of each adapter's values that it keeps. Those that
 # end in svd, and cat, take adapters of different ranks.
@@ -55,7 +56,7 @@ def merge_adapters(
     """
     import torch
 
-    model = load_adapters(base, [path for path, _ in parts])
+    model = _load(base, [path for path, _ in parts])
     density = {"density": merge.density} if MERGES[merge.method] else {}
     with torch.random.fork_rng():
         torch.manual_seed(merge.seed)
@@ -92,21 +93,16 @@ def _inner(number: int) -> str:
     return f"part{number}"
 
 
-def load_adapters(base: Path, folders: Sequence[Path], **options: Any) -> Any:
-    """A base with adapters beside each other, named part0, part1 and so on; the first is active.
-
-    Args:
-        options: of the loading of the base, such as its `dtype`.
-
-    Raises:
-        TrainingError: one of them cannot be loaded.
-    """
+def _load(base: Path, folders: Sequence[Path]) -> Any:
+    """A base, in its own precision, with adapters beside each other; the first is active."""
     from peft import PeftModel
     from transformers import AutoModelForCausalLM
+    from transformers.utils import logging
 
+    logging.disable_progress_bar()
     try:
         model = AutoModelForCausalLM.from_pretrained(
-            base, use_safetensors=True, local_files_only=True, **{"dtype": "auto", **options}
+            base, dtype="auto", use_safetensors=True, local_files_only=True
         )
         adapted = PeftModel.from_pretrained(model, str(folders[0]), adapter_name=_inner(0))
         for number, folder in enumerate(folders[1:], start=1):
@@ -115,3 +111,24 @@ def load_adapters(base: Path, folders: Sequence[Path], **options: Any) -> Any:
         reason = str(error).strip().splitlines()[0]
         raise TrainingError(f"The adapters cannot be loaded: {reason}") from error
     return adapted.eval()
+
+
+def merge_into_base(base: Path, adapter: Path, folder: Path) -> str:
+    """Write a base with an adapter in its weights, with the base's tokeniser and template.
+
+    The weights keep the base's precision, which is returned, as `bfloat16`.
+
+    Raises:
+        TrainingError: they cannot be loaded or merged.
+    """
+    model = _load(base, [adapter])
+    try:
+        merged = model.merge_and_unload(safe_merge=True)
+    except (ValueError, RuntimeError) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise TrainingError(f"{adapter.name} cannot be merged into its base: {reason}") from error
+    merged.save_pretrained(folder)
+    for name in (*TOKENIZER_FILES, "chat_template.jinja"):
+        if (base / name).is_file():
+            shutil.copyfile(base / name, folder / name)
+    return str(merged.dtype).removeprefix("torch.")

@@ -1,4 +1,4 @@
-"""`strop adapter add|list|preflight`: adapters on the project's base model."""
+"""`strop adapter add|merge|export|list|preflight`: adapters on the project's base model."""
 
 from __future__ import annotations
 
@@ -92,6 +92,48 @@ def merge(
     _show_added(merged, ["What its parents were trained on counts as its own."], json=json)
 
 
+@app.command()
+def export(
+    name: Annotated[str, typer.Argument(help="Adapter, for example v1.")],
+    out: Annotated[Path, typer.Option(help="Folder to make; it must not be there yet.")],
+    merged: Annotated[
+        bool, typer.Option("--merged", help="Into its base: safetensors, tokeniser, template.")
+    ] = False,
+    gguf: Annotated[
+        bool, typer.Option("--gguf", help="A GGUF, too, by llama.cpp's script.")
+    ] = False,
+    project: ProjectOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Write an adapter and its base as one model, for servers that load no adapters."""
+    from rich.console import Console
+
+    from backend.db import reading
+    from backend.errors import InvalidInput
+    from backend.services.models.exporting import export_merged, find_converter
+    from backend.services.projects import get_project
+
+    if not merged:
+        raise InvalidInput(
+            "An adapter is exported merged into its base.",
+            hint="Say --merged; strop adapter list --json names the adapter's own folder.",
+        )
+    converter = find_converter() if gguf else None
+    sessions = open_installation().sessions
+    with reading(sessions) as session:
+        found = get_project(session, project)
+    with Console(stderr=True).status("Writing the model ..."):
+        written = export_merged(sessions, found.id, name, out, converter=converter)
+    if json:
+        print_json(asdict(written))
+        return
+    typer.echo(
+        shown_text(f"{written.label} and its base lie in {written.folder}, in {written.dtype}.")
+    )
+    if written.gguf is not None:
+        typer.echo(shown_text(f"The GGUF is {written.gguf}."))
+
+
 @app.command("list")
 def list_(project: ProjectOption = None, json: JsonOption = False) -> None:
     """List the base and its adapters with their digests."""
@@ -105,6 +147,7 @@ def list_(project: ProjectOption = None, json: JsonOption = False) -> None:
                 "champion": "yes" if champion and champion.id == model.id else "",
                 "rank": model.adapter_rank,
                 "sha256": (model.adapter_sha256 or model.base_sha256)[:12],
+                "folder": model.adapter_path or model.base_model,
                 "trained here": "yes" if model.training_run_id else "",
                 "added": f"{model.created_at:%Y-%m-%d %H:%M}",
             }
@@ -113,7 +156,8 @@ def list_(project: ProjectOption = None, json: JsonOption = False) -> None:
     if json:
         print_json(rows)
     else:
-        print_table(rows, columns=list(rows[0]) if rows else ["model"])
+        shown = [column for column in rows[0] if column != "folder"] if rows else ["model"]
+        print_table(rows, columns=shown)
 
 
 @app.command()

@@ -64,6 +64,17 @@ def _is_embedding(stem: str) -> bool:
     return stem.rpartition(".")[2] in _EMBEDDINGS
 
 
+def is_head_or_embedding(module: str) -> bool:
+    """Whether a module, by its name, turns tokens into vectors or vectors into tokens."""
+    return module.rpartition(".")[2] in _HEADS | _EMBEDDINGS
+
+
+def is_tied(folder: Path) -> bool:
+    """Whether the head of a base is its embedding, so that its files hold one of the two."""
+    modules = {name.rpartition(".")[0] for name in model_tensors(folder)}
+    return not any(module.rpartition(".")[2] in _HEADS for module in modules)
+
+
 def _unwrapped(name: str) -> str:
     parts = name.split(".")
     while len(parts) > 1 and parts[0] in _WRAPPERS:

@@ -282,10 +282,10 @@ def read_adapter(path: Path) -> AdapterFolder:
     except TrainingError as error:
         raise InvalidInput(error.message, hint=error.hint) from error
     pairs, whole = _sort_tensors(path.name, config, tensors)
-    return AdapterFolder(path, config, _check_facts(path, record), tensors, pairs, whole)
+    return AdapterFolder(path, config, check_facts(path, record), tensors, pairs, whole)
 
 
-def _check_facts(path: Path, record: dict[str, Any]) -> dict[str, Any]:
+def check_facts(path: Path, record: dict[str, Any]) -> dict[str, Any]:
     """The record of training, of which digests are read as text."""
     for name, value in record.items():
         if name.endswith("_sha256") and not isinstance(value, str | None):

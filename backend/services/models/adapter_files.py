@@ -17,7 +17,12 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from backend.engines.adapters.folders import FACTS_FILE, read_json_object, refuse_unsafe_files
+from backend.engines.adapters.folders import (
+    FACTS_FILE,
+    check_facts,
+    read_json_object,
+    refuse_unsafe_files,
+)
 from backend.errors import Forbidden, InvalidInput
 from backend.settings import Settings
 from backend.tables.models import ModelVersion
@@ -130,7 +135,8 @@ def read_model(folder: Path) -> ModelFolder:
     read_json_object(folder / "config.json")
     check_model_finite(folder)
     record = folder / FACTS_FILE
-    return ModelFolder(folder, read_json_object(record) if record.exists() else {})
+    facts = read_json_object(record) if record.exists() else {}
+    return ModelFolder(folder, check_facts(folder, facts))
 
 
 def check_model_finite(folder: Path) -> None:
