@@ -53,7 +53,7 @@ Pattern = Annotated[str, Field(max_length=200), AfterValidator(_check_pattern)]
 Rank = Annotated[int, Field(ge=1, le=1 << 16)]
 # These initialisations change the base's own weights when PEFT loads the adapter, and with them
 # what the base and every other adapter in the process answer.
-_MOVES_BASE = ("pissa", "olora", "corda", "loftq")
+_MOVES_BASE = ("pissa", "olora", "corda", "loftq", "lora_ga")
 # Variants that compute something else than a low-rank update of linear layers and embeddings.
 _OTHER_VARIANTS = (
     "alora_invocation_tokens",
