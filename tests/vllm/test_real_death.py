@@ -11,9 +11,9 @@ import pytest
 
 from backend.engines.base import GenerationRequest, SamplingParams
 from backend.engines.base import ServedModel as Model
+from backend.engines.remote.server import Retries
 from backend.engines.vllm.engine import VllmEngine
 from backend.engines.vllm.serve import ServerPlan, vllm_server
-from backend.engines.vllm.server import Retries
 from backend.errors import EngineUnavailable
 
 pytestmark = [

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from backend.engines.base import ServedModel
 from backend.engines.prompts import model_folder
-from backend.engines.vllm.server import TRIED_AGAIN, Reply, VllmServer
+from backend.engines.remote.server import TRIED_AGAIN, Reply
+from backend.engines.vllm.server import VllmServer
 from backend.errors import EngineError, EngineUnavailable, UnknownAdapter
 
 _DIGEST_LETTERS = 12
