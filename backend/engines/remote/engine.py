@@ -71,7 +71,5 @@ class RemoteEngine(Generic[Server]):
         return self._serving[self._turn % len(self._serving)]
 
 
-async def _open_session(connections: int, api_key: str | None) -> aiohttp.ClientSession:
-    headers = {"Authorization": f"Bearer {api_key}"} if api_key else None
-    connector = aiohttp.TCPConnector(limit=connections)
-    return aiohttp.ClientSession(connector=connector, headers=headers)
+async def _open_session(connections: int) -> aiohttp.ClientSession:
+    return aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=connections))

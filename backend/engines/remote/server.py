@@ -79,6 +79,7 @@ class RemoteServer:
     Args:
         url: address to which paths are added.
         session: open HTTP session; the caller closes it.
+        key: bearer token, sent with every request to this address and to no other.
     """
 
     called = "server"
@@ -92,8 +93,10 @@ class RemoteServer:
         *,
         retries: Retries,
         timeout: aiohttp.ClientTimeout,
+        key: str | None = None,
     ) -> None:
         self.url = url
+        self.key = key
         self._session = session
         self._retries = retries
         self._timeout = timeout
@@ -122,6 +125,10 @@ class RemoteServer:
         """Whether the server works now, asked once, after it failed at one request alone."""
         return False
 
+    def refuses_key(self, reply: Reply) -> bool:
+        """Whether a reply says that the key does not open this server."""
+        return reply.status in {401, 403}
+
     def read(self, status: int, raw: bytes) -> Reply:
         """What the bytes of an answer say.
 
@@ -146,7 +153,7 @@ class RemoteServer:
                     return await self._give_up(failure, failures)
                 await asyncio.sleep(self._retries.pause(failures, asked_for_s=failure.wait_s))
                 continue
-            if reply.status in {401, 403}:
+            if self.refuses_key(reply):
                 raise EngineError(
                     f"The {self.called} at {self.url} refused the token: {reply.error}.",
                     hint=self.key_hint,
@@ -161,7 +168,9 @@ class RemoteServer:
         Raises:
             NoReply: nothing that can be used came back, which may pass.
         """
-        headers = {"Content-Type": "application/json"} if data is not None else None
+        headers = {"Content-Type": "application/json"} if data is not None else {}
+        if self.key:
+            headers["Authorization"] = f"Bearer {self.key}"
         try:
             async with self._session.request(
                 method, self.url + path, data=data, headers=headers, timeout=self._timeout

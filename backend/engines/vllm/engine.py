@@ -54,14 +54,10 @@ class VllmEngine(RemoteEngine[VllmServer]):
         retries: Retries | None = None,
         timeout_s: float = 600.0,
     ) -> None:
-        super().__init__(
-            self.name,
-            in_flight=in_flight,
-            connections=in_flight * len(urls) + 2,
-            api_key=api_key,
-        )
+        super().__init__(self.name, in_flight=in_flight, connections=in_flight * len(urls) + 2)
+        patience = retries or Retries()
         self._servers = [
-            VllmServer(url, self._session, retries=retries or Retries(), timeout_s=timeout_s)
+            VllmServer(url, self._session, key=api_key, retries=patience, timeout_s=timeout_s)
             for url in urls
         ]
         self._serving = self._servers  # those that hold the base that was loaded last

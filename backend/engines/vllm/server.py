@@ -72,10 +72,11 @@ class VllmServer(RemoteServer):
         *,
         retries: Retries,
         timeout_s: float,
+        key: str | None = None,
     ) -> None:
         timeout = aiohttp.ClientTimeout(total=None, sock_connect=10.0, sock_read=timeout_s)
         address = url.rstrip("/").removesuffix("/v1")
-        super().__init__(address, session, retries=retries, timeout=timeout)
+        super().__init__(address, session, retries=retries, timeout=timeout, key=key)
 
     async def is_healthy(self) -> bool:
         """Whether the server says now, at the first attempt, that it works."""
