@@ -27,7 +27,7 @@ from backend.engines.openai.parameters import (
     is_too_long,
     without_refused,
 )
-from backend.engines.openai.server import CHAT, OpenaiServer
+from backend.engines.openai.server import CHAT, OpenaiServer, address_of
 from backend.engines.remote.engine import RemoteEngine
 from backend.engines.remote.server import Reply, Retries
 from backend.errors import CannotCompute, EngineError, UnknownAdapter, storable
@@ -42,7 +42,7 @@ class OpenaiEngine(RemoteEngine[OpenaiServer]):
     Args:
         urls: addresses as OPENAI_BASE_URL is written; several must know the same models, or list
             those that they know.
-        api_key: sent to these addresses.
+        keys: of each address its own, None for none.
         in_flight: requests with one server at a time.
         timeout_s: seconds for one attempt, from sending to the last byte.
         stream: have the answers streamed, for servers behind a gateway that cuts silent requests.
@@ -54,16 +54,17 @@ class OpenaiEngine(RemoteEngine[OpenaiServer]):
         self,
         urls: Sequence[str],
         *,
+        keys: Sequence[str | None] = (),
         in_flight: int = 8,
-        api_key: str | None = None,
         retries: Retries = _PATIENCE,
         timeout_s: float = 600.0,
         stream: bool = False,
     ) -> None:
+        addresses = [address_of(url) for url in urls]
         super().__init__(self.name, in_flight=in_flight, connections=in_flight * len(urls) + 2)
         self._servers = [
-            OpenaiServer(url, self._session, key=api_key, retries=retries, timeout_s=timeout_s)
-            for url in urls
+            OpenaiServer(url, self._session, key=key, retries=retries, timeout_s=timeout_s)
+            for url, key in zip(addresses, keys or [None] * len(urls), strict=True)
         ]
         self._stream = stream
         self._asked_as: dict[str, str] = {}  # our serving name -> the server's

@@ -36,7 +36,7 @@ class OpenaiServer(RemoteServer):
         greeting: a request that any server of the models in use answers; None asks nothing.
 
     Args:
-        url: as OPENAI_BASE_URL is written; without any path, `/v1` is added.
+        url: as `address_of` gives it.
         key: taken out of what the server says, too.
         timeout_s: seconds from sending to the last byte.
     """
@@ -55,7 +55,7 @@ class OpenaiServer(RemoteServer):
         timeout_s: float,
     ) -> None:
         timeout = aiohttp.ClientTimeout(total=timeout_s, sock_connect=10.0)
-        super().__init__(address_of(url), session, retries=retries, timeout=timeout, key=key)
+        super().__init__(url, session, retries=retries, timeout=timeout, key=key)
         self.greeting: Mapping[str, Any] | None = None
 
     async def is_healthy(self) -> bool:
@@ -101,7 +101,7 @@ class OpenaiServer(RemoteServer):
 
 
 def address_of(url: str) -> str:
-    """An address as paths are added to it.
+    """An address, written as OPENAI_BASE_URL is, as paths are added to it; `/v1` where it has none.
 
     Raises:
         EngineError: it is no http address, or holds a password.

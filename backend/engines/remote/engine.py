@@ -26,9 +26,9 @@ class RemoteEngine(Generic[Server]):
         connections: open at most, over all servers.
     """
 
-    def __init__(self, name: str, *, in_flight: int, connections: int, api_key: str | None) -> None:
+    def __init__(self, name: str, *, in_flight: int, connections: int) -> None:
         self._thread = LoopThread(f"{name}-engine")
-        self._session = self._thread.run(_open_session(connections, api_key))
+        self._session = self._thread.run(_open_session(connections))
         self._in_flight = in_flight
         self._serving: list[Server] = []  # those that hold what was loaded last
         self._turn = 0
