@@ -195,7 +195,8 @@ class Settings(BaseSettings):
             InvalidInput: not as many keys as addresses, or a key that no header can hold.
         """
         urls = _parts(self.openai_url)
-        keys = _parts(self.openai_api_key and self.openai_api_key.get_secret_value())
+        own = self.openai_api_key
+        keys = _parts(own.get_secret_value() if own else None)
         if not keys and len(urls) == 1:
             keys = _parts(os.environ.get("OPENAI_API_KEY"))
         if keys and len(keys) != len(urls):
@@ -205,7 +206,7 @@ class Settings(BaseSettings):
             )
         if not all(key.isascii() and key.isprintable() for key in keys):
             raise InvalidInput("The key in STROP_OPENAI_API_KEY holds more than printable ASCII.")
-        return dict(zip(urls, keys or [None] * len(urls), strict=True))
+        return dict(zip(urls, keys, strict=True)) if keys else dict.fromkeys(urls)
 
     @property
     def serving_urls(self) -> list[str]:

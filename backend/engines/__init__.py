@@ -43,11 +43,12 @@ def _open_openai(settings: Settings, urls: Sequence[str] | None) -> Engine:
     )
 
 
+ELSEWHERE = "openai"  # which asks models served elsewhere, whatever engine a run names
 FAKE = "fake"  # engines.fake, which tests and demonstrations hand to the worker themselves
 ENGINES: Mapping[str, Callable[[Settings, Sequence[str] | None], Engine]] = {
     "local": _open_local,
     "vllm": _open_vllm,
-    "openai": _open_openai,
+    ELSEWHERE: _open_openai,
 }
 
 

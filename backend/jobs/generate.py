@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from sqlalchemy.orm import Session, sessionmaker
 
 from backend.db import reading, utc_now
-from backend.engines import open_engine
+from backend.engines import ELSEWHERE, open_engine
 from backend.engines.base import (
     Engine,
     GenerationRequest,
@@ -26,10 +26,16 @@ from backend.services import queue
 from backend.services.models.preflight import report as preflight
 from backend.services.models.preflight.agreement import Reference
 from backend.services.models.preflight.checks import Check, Digests, read_training_prompts
-from backend.services.models.versions import register_base, served_model, serving_groups
+from backend.services.models.preflight.elsewhere import run_served_preflight
+from backend.services.models.versions import (
+    register_base,
+    served_model,
+    serving_groups,
+    stands_alone,
+)
 from backend.services.runs import generation
 from backend.settings import Settings
-from backend.tables.models import ModelVersion, Preflight
+from backend.tables.models import ModelKind, ModelVersion, Preflight
 from backend.tables.queue import Job, JobState
 from backend.tables.runs import GenerationRun
 
@@ -45,8 +51,8 @@ def check_models(
     """Check the models of a run, which the engine has loaded, and keep the checks as a row.
 
     Args:
-        alone: the fully trained model that the engine holds now, a base of its own; default: the
-            project's base with the adapters of the run.
+        alone: the model that the engine holds by itself now, fully trained or served elsewhere;
+            default: the project's base with the adapters of the run.
 
     Raises:
         PreflightFailed: a model that is served is not shown to be the model that was meant.
@@ -54,13 +60,15 @@ def check_models(
     with reading(sessions) as session:
         run = generation.get_run(session, run_id)
         base = register_base(session, run.project_id)
-        models = [model for model in run.models if not model.is_own_base]
+        models = [model for model in run.models if not stands_alone(model)]
+        asked = generation.pending_requests(session, run_id)
         if alone is not None:
             base = session.get_one(ModelVersion, alone)
-            models = [base]
-        probes = [request.messages for request in generation.pending_requests(session, run_id)]
+            models = [model for model in run.models if model.serving_name == base.serving_name]
+            asked = [request for request in asked if request.model == base.serving_name]
+        probes, params = [request.messages for request in asked], generation.run_params(run)
     report = check_and_record(
-        sessions, engine, base, models, probes, settings=settings, run_id=run_id
+        sessions, engine, base, models, probes, settings=settings, run_id=run_id, params=params
     )
     preflight.require_passed(report)
 
@@ -74,8 +82,17 @@ def check_and_record(
     *,
     settings: Settings,
     run_id: int | None = None,
+    params: SamplingParams = SamplingParams(),
 ) -> preflight.PreflightReport:
-    """Check models that the engine has loaded, and keep the checks as a row."""
+    """Check models that the engine has loaded, and keep the checks as a row.
+
+    Args:
+        params: how a model served elsewhere is asked, which may take no others.
+    """
+    if base.kind == ModelKind.SERVED:
+        report = run_served_preflight(engine, served_model(base), probes, params)
+        _record(sessions, engine.name, models, report, run_id=run_id)
+        return report
     adapters = [model_facts(model) for model in models if model.adapter_path is not None]
     with open_reference(engine, settings) as reference:
         report = preflight.run_preflight(
@@ -106,8 +123,8 @@ def refuse_models(
     run_id: int | None = None,
 ) -> PreflightFailed:
     """Keep as a failed preflight that the engine did not take the models; gives what to raise."""
-    base, *adapters = [model_facts(model) for model in models]
-    checks = preflight.check_files(base, adapters)
+    facts = [model_facts(model) for model in models if model.kind == ModelKind.WEIGHTS]
+    checks = preflight.check_files(facts[0], facts[1:]) if facts else []
     checks.append(Check("loading", False, str(error)))
     report = preflight.PreflightReport(tuple(checks))
     _record(sessions, engine, models, report, run_id=run_id)
@@ -209,14 +226,15 @@ def _write_group(
 ) -> Parts:
     """Check the models that one engine holds, then have it answer."""
     run_id = run.id
+    name = ELSEWHERE if group[0].kind == ModelKind.SERVED else run.engine
     try:
-        engine = shop.engine_for(run.engine, [served_model(model) for model in group])
+        engine = shop.engine_for(name, list(dict.fromkeys(map(served_model, group))))
     except EngineUnavailable:
         raise
     except (EngineError, InvalidInput) as error:  # not taken: a finding that the run keeps
-        raise refuse_models(shop.sessions, run.engine, group, error, run_id=run_id) from error
+        raise refuse_models(shop.sessions, name, group, error, run_id=run_id) from error
     yield  # loading takes minutes, in which a person may have cancelled
-    if group[0].is_own_base:
+    if stands_alone(group[0]):
         shop.preflight(shop.sessions, engine, run_id, alone=group[0].id)
     else:
         shop.preflight(shop.sessions, engine, run_id)

@@ -11,12 +11,17 @@ from backend.schemas.common import Given, Shown
 
 
 class ModelVersionShown(Shown):
-    """The base, or one revision of an adapter; `aliases` are those that point at it now."""
+    """The base, or one revision of another model; `aliases` are those that point at it now.
+
+    `kind` is weights, served or outputs; `base_model` of a served one is the name that its server
+    knows it by, and its digests are empty.
+    """
 
     id: int
     label: str
     name: str
     revision: int
+    kind: str
     base_model: str
     base_sha256: str
     adapter_sha256: str | None

@@ -1,4 +1,4 @@
-"""`strop adapter add|merge|export|list|preflight`: adapters on the project's base model."""
+"""`strop adapter add|merge|export|list|preflight`: adapters on the base, and other models."""
 
 from __future__ import annotations
 
@@ -148,6 +148,7 @@ def list_(project: ProjectOption = None, json: JsonOption = False) -> None:
                 "rank": model.adapter_rank,
                 "sha256": (model.adapter_sha256 or model.base_sha256)[:12],
                 "folder": model.adapter_path or model.base_model,
+                "served elsewhere as": model.base_model if model.kind == "served" else "",
                 "trained here": "yes" if model.training_run_id else "",
                 "added": f"{model.created_at:%Y-%m-%d %H:%M}",
             }
@@ -162,29 +163,47 @@ def list_(project: ProjectOption = None, json: JsonOption = False) -> None:
 
 @app.command()
 def preflight(
-    name: Annotated[str, typer.Argument(help="Adapter or fully trained model, for example v1.")],
+    name: Annotated[str, typer.Argument(help="Any model but the base, for example v1.")],
     dataset: Annotated[str, typer.Option(help="Dataset whose prompts are the probes.")],
-    engine: Annotated[str | None, typer.Option(help="local or vllm.")] = None,
+    engine: Annotated[
+        str | None, typer.Option(help="local or vllm; a model served elsewhere has its own.")
+    ] = None,
     project: ProjectOption = None,
     json: JsonOption = False,
 ) -> None:
     """Check that what would be served is this model; exit code 2 when that is not shown."""
-    from backend.engines import open_engine
+    from backend.engines import ELSEWHERE, open_engine
     from backend.errors import EngineError, EngineUnavailable, InvalidInput
     from backend.jobs.generate import check_and_record, refuse_models
     from backend.services.datasets.conversations import chat_messages
     from backend.services.datasets.versions import get_dataset_version, list_examples
     from backend.services.models.preflight.report import PROBES
-    from backend.services.models.versions import find_model, register_base, served_model
+    from backend.services.models.versions import (
+        find_model,
+        register_base,
+        require_weights,
+        served_model,
+        stands_alone,
+    )
+    from backend.tables.models import ModelKind
 
     with working_in_project(project) as (installation, session, found):
         model = find_model(session, found.id, name)
-        models = [model] if model.is_own_base else [register_base(session, found.id), model]
+        elsewhere = model.kind == ModelKind.SERVED
+        if not elsewhere:
+            require_weights(model, "check")
+        models = [model] if stands_alone(model) else [register_base(session, found.id), model]
         version = get_dataset_version(session, found.id, dataset)
         probes = [chat_messages(e) for e in list_examples(session, version.id)[: 4 * PROBES]]
     settings, sessions = installation.settings, installation.sessions
     models = list(dict.fromkeys(models))
-    with open_engine(engine or settings.engine, settings) as opened:
+    if elsewhere and engine not in (None, ELSEWHERE):
+        raise InvalidInput(
+            f"{model.label} is served elsewhere: the engine {engine} cannot ask it.",
+            hint="Leave --engine out.",
+        )
+    chosen = ELSEWHERE if elsewhere else engine or settings.engine
+    with open_engine(chosen, settings) as opened:
         try:
             opened.load([served_model(model) for model in models])
         except EngineUnavailable:

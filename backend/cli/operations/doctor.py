@@ -139,12 +139,15 @@ def _models(session: Session) -> list[Finding]:
 
     from sqlalchemy import select
 
-    from backend.tables.models import ModelVersion
+    from backend.tables.models import ModelKind, ModelVersion
     from training.config import TrainingError
     from training.weights.digest import adapter_sha256, model_sha256, resolve_model
 
     found = []
     for model in session.scalars(select(ModelVersion).order_by(ModelVersion.id)):
+        if model.kind != ModelKind.WEIGHTS:
+            found.append(Finding(model.label, "note", "no weights here that could be checked"))
+            continue
         try:
             if model.adapter_path is None:
                 same = model_sha256(resolve_model(model.base_model)) == model.base_sha256

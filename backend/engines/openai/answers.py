@@ -29,19 +29,15 @@ def read_answer(key: str, body: Mapping[str, Any], *, latency_s: float) -> Gener
     reason = _why_none(choice, text, finish)
     if reason is None and not all(map(math.isfinite, logprobs)):
         reason = NOT_FINITE
-    counts = {
-        "prompt_tokens": _count(usage, "prompt_tokens"),
-        "completion_tokens": _count(usage, "completion_tokens"),
-    }
-    if reason is not None:
-        return GenerationResult(key=key, error=storable(reason), latency_s=latency_s, **counts)
     return GenerationResult(
         key=key,
-        text=text,
-        finish_reason=finish,
-        token_logprobs=logprobs,
+        text=text if reason is None else None,
+        error=None if reason is None else storable(reason),
+        finish_reason=finish if reason is None else None,
+        token_logprobs=logprobs if reason is None else (),
+        prompt_tokens=_count(usage, "prompt_tokens"),
+        completion_tokens=_count(usage, "completion_tokens"),
         latency_s=latency_s,
-        **counts,
     )
 
 

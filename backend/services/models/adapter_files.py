@@ -25,7 +25,7 @@ from backend.engines.adapters.folders import (
 )
 from backend.errors import Forbidden, InvalidInput
 from backend.settings import Settings
-from backend.tables.models import ModelVersion
+from backend.tables.models import ModelKind, ModelVersion
 from backend.tables.training import TrainingRun
 from training.config import TrainingError
 from training.weights.tensors import model_tensors, require_finite
@@ -108,7 +108,9 @@ def _claims(
     first = folder.relative_to(settings.artifacts).parts[:1]
     own = project_artifacts(settings, project_id).name
     foreign = bool(first) and first[0] != own and bool(_PROJECT_FOLDER.fullmatch(first[0]))
-    models = select(ModelVersion.project_id, ModelVersion.adapter_path, ModelVersion.base_model)
+    models = select(
+        ModelVersion.project_id, ModelVersion.adapter_path, ModelVersion.base_model
+    ).where(ModelVersion.kind == ModelKind.WEIGHTS)  # another's base_model is a name, no place
     runs = select(TrainingRun.project_id, TrainingRun.output_dir)
     mine = False
     for project, *places in (*session.execute(models), *session.execute(runs)):

@@ -26,7 +26,7 @@ from backend.services.models.adapter_files import (
     read_model,
 )
 from backend.settings import Settings
-from backend.tables.models import BASE, ModelVersion
+from backend.tables.models import BASE, ModelKind, ModelVersion
 from backend.tables.projects import Project
 from backend.tables.verdicts import Promotion, PromotionAction
 from training.config import TrainingError, check_adapter_name
@@ -260,6 +260,47 @@ def register_full_model(
     )
 
 
+def register_served(session: Session, project_id: int, name: str, served_as: str) -> ModelVersion:
+    """Register a model that a server elsewhere knows by a name, as the next revision of ours.
+
+    The same name there again is the revision that stands. Nothing is asked of any server.
+
+    Raises:
+        InvalidInput: a name that cannot be one, or that means a model with files here.
+    """
+    check_name(name)
+    given = served_as.strip()
+    if not 0 < len(given) <= _LONGEST_NAME_ELSEWHERE or not given.isprintable():
+        raise InvalidInput(
+            "The name that a server knows a model by has 1 to "
+            f"{_LONGEST_NAME_ELSEWHERE} printable characters."
+        )
+    known = select(ModelVersion).where(
+        ModelVersion.project_id == project_id, ModelVersion.name == name
+    )
+    latest = session.scalar(known.order_by(ModelVersion.revision.desc()).limit(1))
+    if latest is not None and latest.kind != ModelKind.SERVED:
+        raise InvalidInput(
+            f"{latest.label} is no model served elsewhere.", hint="Choose another name."
+        )
+    if latest is not None and latest.base_model == given:
+        return latest
+    return _add(
+        session,
+        ModelVersion(
+            project_id=project_id,
+            name=name,
+            revision=_next_revision(session, project_id, name),
+            kind=ModelKind.SERVED,
+            base_model=given,
+            base_sha256="",
+            tokenizer_sha256="",
+            template_sha256="",
+        ),
+    )
+
+
+_LONGEST_NAME_ELSEWHERE = 300
 _PARTS = {"tokenizer_sha256": "tokeniser", "template_sha256": "chat template"}
 
 
@@ -381,15 +422,38 @@ def list_models(session: Session, project_id: int) -> list[ModelVersion]:
 def serving_groups(
     base: ModelVersion, models: Collection[ModelVersion]
 ) -> list[list[ModelVersion]]:
-    """Models that one engine can hold at once: the base with its adapters, then each full model.
+    """Models that one engine can hold at once: the base with its adapters, then each other model.
 
-    The base stands first in its group, asked for or not, since adapters are checked against it.
+    The base stands first in its group, asked for or not, since adapters are checked against it. A
+    fully trained model and a model served elsewhere are groups of their own, with every candidate
+    that has the same serving name.
     """
-    chosen = dict.fromkeys(models)
-    shared = dict.fromkeys([base, *(model for model in chosen if not model.is_own_base)])
-    alone = [[model] for model in chosen if model.is_own_base]
-    needed = alone and not any(not model.is_own_base for model in chosen)
-    return alone if needed else [list(shared), *alone]
+    chosen = list(dict.fromkeys(models))
+    shared = [model for model in chosen if not stands_alone(model)]
+    alone: dict[str, list[ModelVersion]] = {}
+    for model in chosen:
+        if stands_alone(model):
+            alone.setdefault(model.serving_name, []).append(model)
+    together = [list(dict.fromkeys([base, *shared]))] if shared or not alone else []
+    return [*together, *alone.values()]
+
+
+def stands_alone(model: ModelVersion) -> bool:
+    """Whether no other model can share its engine."""
+    return model.is_own_base or model.kind == ModelKind.SERVED
+
+
+def require_weights(model: ModelVersion, act: str) -> None:
+    """Raise InvalidInput where there are no weights to do something with.
+
+    Args:
+        act: what was to be done, such as "train from".
+    """
+    if model.kind != ModelKind.WEIGHTS:
+        raise InvalidInput(
+            f"There are no weights of {model.label} here to {act}.",
+            hint="Name the base, an adapter or a fully trained model.",
+        )
 
 
 def served_model(model: ModelVersion) -> ServedModel:
@@ -399,4 +463,5 @@ def served_model(model: ModelVersion) -> ServedModel:
         base_model=model.base_model,
         adapter_path=Path(model.adapter_path) if model.adapter_path else None,
         adapter_sha256=model.adapter_sha256,
+        elsewhere=model.kind == ModelKind.SERVED,
     )

@@ -14,7 +14,7 @@ from typing import Any
 from sqlalchemy import case, delete, func, select
 from sqlalchemy.orm import Session
 
-from backend.engines import check_engine
+from backend.engines import ELSEWHERE, check_engine
 from backend.engines.base import GenerationRequest, GenerationResult, SamplingParams
 from backend.errors import InvalidInput, NotFound
 from backend.schemas.runs import RunProgress
@@ -23,7 +23,7 @@ from backend.services.datasets.leaks import Acceptance
 from backend.services.ledger import insert_missing
 from backend.services.runs.leaks import settle_run_leaks
 from backend.tables.datasets import DatasetVersion, Example, Split
-from backend.tables.models import ModelVersion
+from backend.tables.models import ModelKind, ModelVersion
 from backend.tables.review import ReviewItem
 from backend.tables.runs import Generation, GenerationRun, GenerationRunModel, Score
 
@@ -61,7 +61,7 @@ def create_run(
     version = session.get(DatasetVersion, dataset_version_id)
     if version is None or version.dataset.project_id != project_id:
         raise NotFound(f"The project has no dataset version {dataset_version_id}.")
-    _check_models(session, project_id, model_ids)
+    _check_models(session, project_id, model_ids, engine)
     _check_examples(session, dataset_version_id, split, example_ids)
     if samples < 1 or (samples > 1 and params.temperature == 0):
         raise InvalidInput(
@@ -89,16 +89,25 @@ def create_run(
     return run
 
 
-def _check_models(session: Session, project_id: int, model_ids: Sequence[int]) -> None:
+def _check_models(session: Session, project_id: int, model_ids: Sequence[int], engine: str) -> None:
     if not model_ids or len(set(model_ids)) != len(model_ids):
         raise InvalidInput(
             "A run needs at least one model, and each only once.", hint="Name them with --models."
         )
-    known = select(ModelVersion.id).where(
+    query = select(ModelVersion).where(
         ModelVersion.id.in_(model_ids), ModelVersion.project_id == project_id
     )
-    if unknown := set(model_ids) - set(session.scalars(known)):
+    known = list(session.scalars(query))
+    if unknown := set(model_ids) - {model.id for model in known}:
         raise NotFound(f"The project has no model version {min(unknown)}.")
+    here = [model.label for model in known if model.kind != ModelKind.SERVED]
+    if engine == ELSEWHERE and here:
+        raise InvalidInput(
+            f"The engine {ELSEWHERE} only asks models that are served elsewhere, and "
+            f"{', '.join(here)} is none.",
+            hint="Name the engine of the other models, for example --engine local; those served "
+            f"elsewhere are asked by {ELSEWHERE} all the same.",
+        )
 
 
 def _check_examples(

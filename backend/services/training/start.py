@@ -14,8 +14,14 @@ from sqlalchemy.orm import Session
 
 from backend.engines.adapters.folders import CONFIG_FILE, read_config
 from backend.errors import Forbidden, InvalidInput
-from backend.services.models.versions import alias_target, find_model, list_models, register_base
-from backend.tables.models import BASE, ModelVersion
+from backend.services.models.versions import (
+    alias_target,
+    find_model,
+    list_models,
+    register_base,
+    require_weights,
+)
+from backend.tables.models import BASE, ModelKind, ModelVersion
 from backend.tables.training import TrainingRun
 from training.config import Weights
 
@@ -65,6 +71,8 @@ def resolve_start_from(
         return None, dict(config)
     folder = _resolved(given)
     for model in list_models(session, project_id):
+        if model.kind != ModelKind.WEIGHTS:
+            continue
         known = model.adapter_path or (model.base_model if model.name != BASE else None)
         if folder is not None and known is not None and Path(known).resolve() == folder:
             rest = {key: value for key, value in config.items() if key != "start_from"}
@@ -105,6 +113,7 @@ def _begin_with(
 ) -> tuple[ModelVersion | None, dict[str, Any]]:
     if model.name == BASE:
         return None, dict(config)
+    require_weights(model, "train from")
     full = config.get("weights") == Weights.FULL
     if model.is_own_base != full:
         what = "a fully trained model" if model.is_own_base else "an adapter"

@@ -66,11 +66,11 @@ def evidence_of(session: Session, comparison: Comparison) -> dict[str, Any]:
 
 
 def digests_of(model: ModelVersion) -> dict[str, str | None]:
-    """sha256 of what decides a model's answers, as registered."""
+    """sha256 of what decides a model's answers, as registered; None for what is not here."""
     return {
-        "base": model.base_sha256,
-        "tokenizer": model.tokenizer_sha256,
-        "template": model.template_sha256,
+        "base": model.base_sha256 or None,
+        "tokenizer": model.tokenizer_sha256 or None,
+        "template": model.template_sha256 or None,
         "adapter": model.adapter_sha256,
     }
 

@@ -124,7 +124,7 @@ def run_preflight(
     checks = check_files(base, adapters)
     if any(check.passed is False for check in checks):
         return PreflightReport(tuple(checks))
-    chosen = sorted(probes, key=lambda p: sum(len(m["content"]) for m in p))[:PROBES]
+    chosen = choose_probes(probes, PROBES)
     asked = reference or Reference(reason="nobody asked for it")
     try:
         found, first_tokens = check_engine(engine, base, adapters, chosen, asked)
@@ -136,6 +136,11 @@ def run_preflight(
         "first_tokens": {name: [dict(t) for t in tokens] for name, tokens in first_tokens.items()},
     }
     return PreflightReport(tuple(checks + found), fingerprint)
+
+
+def choose_probes(probes: Sequence[Sequence[Message]], count: int) -> list[Sequence[Message]]:
+    """The shortest of them."""
+    return sorted(probes, key=lambda probe: sum(len(m["content"]) for m in probe))[:count]
 
 
 def require_passed(report: PreflightReport) -> None:
