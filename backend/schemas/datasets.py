@@ -8,6 +8,7 @@ from typing import Any
 from pydantic import Field
 
 from backend.schemas.common import NAME_PATTERN, AcceptLeaks, Given, Shown
+from backend.schemas.turns import Turn
 
 
 class SplitShown(Shown):
@@ -32,11 +33,12 @@ class DatasetVersionShown(Shown):
 
 
 class ExampleShown(Shown):
-    """One example."""
+    """One example; `turns` are those of a conversation, as stretches of the input."""
 
     id: int
     external_id: str
     input: str
+    turns: list[Turn] = Field(default_factory=list)
     context: str | None
     references: list[str]
     group: str | None

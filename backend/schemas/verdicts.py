@@ -12,6 +12,7 @@ from pydantic import Field
 
 from backend.schemas.common import Given, Shown
 from backend.schemas.runs import DifferenceShown, FigureShown
+from backend.schemas.turns import Turn
 
 
 class ComparisonShown(Shown):
@@ -83,6 +84,7 @@ class FlipShown(Shown):
     example_id: int
     external_id: str
     input: str
+    turns: list[Turn] = Field(default_factory=list)
     context: str | None
     references: list[str]
     sample: int

@@ -8,6 +8,7 @@ from typing import Protocol
 
 from backend.engines.base import Message
 from backend.errors import InvalidInput
+from backend.schemas.turns import transcript
 from backend.services.datasets.plain_text import plain_text
 
 
@@ -61,11 +62,6 @@ def check_conversation(messages: Sequence[Message]) -> None:
 def prompt_text(text: str, context: str | None) -> str:
     """A prompt as one text: the input and, below a blank line, the source."""
     return "\n\n".join(part for part in (text, context) if part)
-
-
-def transcript(messages: Sequence[Message]) -> str:
-    """A conversation as one text: `User: ...`, a blank line, `Assistant: ...`."""
-    return "\n\n".join(f"{turn['role'].capitalize()}: {turn['content']}" for turn in messages)
 
 
 def asked_text(example: Prompted) -> str:

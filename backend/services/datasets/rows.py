@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 
 from backend.engines.base import Message
 from backend.errors import InvalidInput
+from backend.schemas.turns import transcript
 from backend.services.datasets.conversations import (
     check_conversation,
     prompt_text,
-    transcript,
 )
 from backend.services.datasets.shapes import CannotCarry, PlainRow, RowValues, parse_row
 from backend.services.datasets.versions import Row

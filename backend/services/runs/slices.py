@@ -22,6 +22,7 @@ from sqlalchemy.orm import Session
 
 from backend.errors import CannotCompute
 from backend.schemas.projects import Manifest, Price
+from backend.schemas.turns import turns_of
 from backend.schemas.verdicts import FlipShown, FlipsShown
 from backend.services.metric_specs import MetricSpec, get_score_run, metric_specs
 from backend.services.runs.figures import KeptFigures, PairedFigure, digest_of, paired_figures
@@ -207,6 +208,7 @@ def _flip(session: Session, pair: _Pair, change: Change) -> FlipShown:
         example_id=example.id,
         external_id=example.external_id,
         input=example.input,
+        turns=turns_of(example.messages),
         context=example.context,
         references=[str(text) for text in example.references],
         sample=pair.sample,
