@@ -15,7 +15,6 @@ from typing import Any
 from uuid import uuid4
 
 import hypothesis
-import psycopg
 import pytest
 from sqlalchemy import Engine
 from sqlalchemy.orm import Session, sessionmaker
@@ -30,10 +29,11 @@ from backend.settings import Settings
 from tests.fixtures_models import tiny_base  # noqa: F401
 from tests.fixtures_postgres import (
     URL_VARIABLE,
-    empty_postgres,
+    SharedDatabase,
+    database_of,
+    execute,
     find_binaries,
     running_postgres,
-    schema_of,
 )
 
 hypothesis.settings.register_profile(  # the same examples in every run, however slow the machine
@@ -124,23 +124,14 @@ def postgres_server() -> Iterator[str]:
         yield url
 
 
-def _execute(url: str, statement: str) -> None:
-    with psycopg.connect(url, autocommit=True) as connection:
-        connection.execute(statement)
-
-
-def _database(url: str, name: str) -> str:
-    return f"{url.rpartition('/')[0]}/{name}"
-
-
 @pytest.fixture(scope="session")
 def postgres_template(postgres_server: str) -> Iterator[str]:
     """Name of a migrated PostgreSQL database to copy from."""
     name = f"strop_template_{uuid4().hex[:8]}"
-    _execute(postgres_server, f"CREATE DATABASE {name}")
-    migrate(_database(postgres_server, name))
+    execute(postgres_server, f"CREATE DATABASE {name}")
+    migrate(database_of(postgres_server, name))
     yield name
-    _execute(postgres_server, f"DROP DATABASE {name} WITH (FORCE)")
+    execute(postgres_server, f"DROP DATABASE {name} WITH (FORCE)")
 
 
 @pytest.fixture(scope="session")
@@ -156,33 +147,18 @@ def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def postgres_database(postgres_server: str, postgres_template: str) -> Iterator[str]:
-    """URL of the one PostgreSQL database that the tests of a process share, one after the other."""
-    name = f"strop_{uuid4().hex[:12]}"
-    _execute(postgres_server, f"CREATE DATABASE {name} TEMPLATE {postgres_template}")
-    yield _database(postgres_server, name)
-    _execute(postgres_server, f"DROP DATABASE {name} WITH (FORCE)")
-
-
-@pytest.fixture(scope="session")
-def postgres_schema(postgres_server: str, postgres_template: str) -> str:
-    """What the migrations make, in words."""
-    return schema_of(_database(postgres_server, postgres_template))
+def postgres_database(postgres_server: str, postgres_template: str) -> Iterator[SharedDatabase]:
+    """The one PostgreSQL database that the tests of a process share, one after the other."""
+    database = SharedDatabase(postgres_server, postgres_template)
+    yield database
+    database.drop()
 
 
 @pytest.fixture
-def postgres_url(
-    postgres_server: str, postgres_template: str, postgres_database: str, postgres_schema: str
-) -> Iterator[str]:
-    """URL of an empty, migrated PostgreSQL database; emptied after the test, whatever it left.
-
-    A test that changes the schema gets the database made anew for the next one.
-    """
-    yield postgres_database
-    if empty_postgres(postgres_database) != postgres_schema:
-        name = postgres_database.rpartition("/")[2]
-        _execute(postgres_server, f"DROP DATABASE {name} WITH (FORCE)")
-        _execute(postgres_server, f"CREATE DATABASE {name} TEMPLATE {postgres_template}")
+def postgres_url(postgres_database: SharedDatabase) -> Iterator[str]:
+    """URL of an empty, migrated PostgreSQL database; emptied after the test, whatever it left."""
+    yield postgres_database.url
+    postgres_database.empty()
 
 
 @pytest.fixture
