@@ -79,8 +79,9 @@ def merge(
     from rich.console import Console
 
     from backend.db import reading
-    from backend.services.models.merging import Merge, merge_models, parse_parts
+    from backend.services.models.merging import merge_models, parse_parts
     from backend.services.projects import get_project
+    from training.weights.merging import Merge
 
     weights, how = parse_parts(of), Merge(method, density, seed)
     installation = open_installation()

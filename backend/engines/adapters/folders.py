@@ -51,8 +51,9 @@ def _check_pattern(pattern: str) -> str:
 
 Pattern = Annotated[str, Field(max_length=200), AfterValidator(_check_pattern)]
 Rank = Annotated[int, Field(ge=1, le=1 << 16)]
-# These initialisations change the base's own weights when PEFT loads the adapter, and with them
-# what the base and every other adapter in the process answer.
+# These initialisations move the base's own weights: all but LoRA-GA again when PEFT loads the
+# adapter, and with them what the base and every other adapter in the process answer; the base that
+# LoRA-GA moved in training is lost, and the adapter is of no other.
 _MOVES_BASE = ("pissa", "olora", "corda", "loftq", "lora_ga")
 # Variants that compute something else than a low-rank update of linear layers and embeddings.
 _OTHER_VARIANTS = (
@@ -164,8 +165,8 @@ def _refuse_variants(file: Path, config: AdapterConfig, content: dict[str, Any])
     start = config.init_lora_weights
     if isinstance(start, str) and start.lower().startswith(_MOVES_BASE):
         raise InvalidInput(
-            f"The adapter {file.parent.name} began as {start[:40]}, which changes the base's own "
-            "weights when it is loaded.",
+            f"The adapter {file.parent.name} began as {start[:40]}, which moves the base's own "
+            "weights.",
             hint="Convert it to plain LoRA: PEFT's path_initial_model_for_weight_conversion.",
         )
 

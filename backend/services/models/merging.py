@@ -90,7 +90,7 @@ def merge_models(
     check_merge(merge)
     ensure_base(sessions, project_id)
     with reading(sessions) as session:
-        base = find_model(session, project_id, BASE)
+        found = find_model(session, project_id, BASE)
         parts = [
             _part(find_model(session, project_id, label), weight)
             for label, weight in weights.items()
@@ -99,12 +99,12 @@ def merge_models(
         raise InvalidInput("Two of these are the same adapter.", hint="Name each once.")
     for part in parts:
         _require_mergeable(part)
-    base_model, facts = base.base_model, _facts(base, parts, merge)
+    base_model, facts = found.base_model, _facts(found, parts, merge)
 
     def fill(folder: Path) -> None:
         pairs = [(part.path, part.weight) for part in parts]
-        named = {"merge": merge, "named_base": base_model}
-        merge_adapters(resolve_model(base_model), pairs, folder, **named)
+        base = resolve_model(base_model)
+        merge_adapters(base, pairs, folder, merge=merge, named_base=base_model)
         record = {**facts, "adapter_sha256": adapter_sha256(folder)}
         (folder / FACTS_FILE).write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
 

@@ -19,7 +19,7 @@ from backend.services.datasets.versions import Row, import_dataset
 from backend.services.derivation import runs_behind
 from backend.services.lineage.trace import trace
 from backend.services.models.adopt import adopt_adapter
-from backend.services.models.merging import Merge, merge_models, parse_parts
+from backend.services.models.merging import merge_models, parse_parts
 from backend.services.models.placing import Registered
 from backend.services.models.versions import find_model, register_adapter
 from backend.services.projects import create_project
@@ -29,6 +29,7 @@ from backend.settings import Settings
 from backend.tables.projects import SuccessManifest
 from backend.tables.training import TrainingRun
 from tests.fixtures_models import tiny_adapter
+from training.weights.merging import Merge
 
 MODULE = "model.layers.1.self_attn.v_proj"
 
