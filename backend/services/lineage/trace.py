@@ -40,7 +40,7 @@ from backend.services.runs.generation import get_run
 from backend.services.yields import Told, states_of_review
 from backend.tables.curation import TrainingSet
 from backend.tables.datasets import DatasetVersion
-from backend.tables.models import BASE, ModelVersion
+from backend.tables.models import BASE, ModelKind, ModelVersion
 from backend.tables.review import Review, ReviewQueue
 from backend.tables.runs import GenerationRun
 from backend.tables.training import TrainingRun
@@ -57,7 +57,8 @@ def _node(
 def model_node(session: Session, model: ModelVersion) -> LineageNode:
     """A model, with what is known of its making."""
     withdrawn = withdrawn_rows(session, model.id)
-    facts = [f"base {model.base_model}"]
+    elsewhere = model.kind == ModelKind.SERVED
+    facts = [f"{'served elsewhere as' if elsewhere else 'base'} {model.base_model}"]
     if model.adapter_sha256:
         facts.append(f"sha256 {model.adapter_sha256[:12]}")
     if model.name != BASE and model.training_run_id is None and not merged_from(session, model):

@@ -178,6 +178,7 @@ def sample_of(generation: Generation, example: Example) -> Sample:
     """What an evaluator is shown of a generation."""
     from evaluators.types import Sample
 
+    counted = generation.prompt_tokens or generation.completion_tokens
     return Sample(
         id=f"{example.external_id}:{generation.sample}",
         prediction=generation.text or "",
@@ -188,7 +189,7 @@ def sample_of(generation: Generation, example: Example) -> Sample:
         slices={key: str(value) for key, value in example.slices.items()},
         logprobs=tuple(generation.token_logprobs),
         seconds=generation.latency_s,
-        tokens=generation.completion_tokens,
+        tokens=generation.completion_tokens if counted else None,
     )
 
 

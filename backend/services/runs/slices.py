@@ -314,6 +314,8 @@ def _score(name: str, written: AnswerUse, price: Price | None) -> Figure:
 
     if written.error is not None:
         return Figure(None, error=written.error)
+    if name != "latency" and not (written.prompt_tokens or written.completion_tokens):
+        return Figure(None, error="whoever wrote it reported no token count")
     if name == "tokens":
         return Figure(float(written.completion_tokens))
     if name == "latency":
