@@ -35,8 +35,13 @@ def chat_messages(example: Prompted) -> list[dict[str, str]]:
     message, after a blank line.
     """
     asked: Sequence[Message] = example.messages or [{"role": "user", "content": example.input}]
-    turns = [dict(turn) for turn in asked]
-    turns[-1]["content"] = prompt_text(turns[-1]["content"], example.context)
+    return with_context(asked, example.context)
+
+
+def with_context(messages: Sequence[Message], context: str | None) -> list[dict[str, str]]:
+    """The messages with a source document below the last of them."""
+    turns = [dict(turn) for turn in messages]
+    turns[-1]["content"] = prompt_text(turns[-1]["content"], context)
     return turns
 
 
