@@ -30,6 +30,7 @@ class Prompt(Base):
 
     Attributes:
         spec: as `backend.services.datasets.prompts` reads it: system, template, shots.
+        search: of a prompt that `strop prompt search` chose, all that was tried.
     """
 
     __tablename__ = "prompts"
@@ -41,6 +42,7 @@ class Prompt(Base):
     version: Mapped[int]
     digest: Mapped[str] = mapped_column(String(64), index=True)
     spec: Mapped[dict[str, Any]]
+    search: Mapped[dict[str, Any] | None]
     created_by_id: Mapped[int | None] = mapped_column(ForeignKey("users.id"))
     created_at: Mapped[datetime] = mapped_column(default=utc_now)
 
