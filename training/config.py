@@ -269,7 +269,9 @@ class TrainingConfig(Strict):
         "processor that has it for bases of a hidden size from 512, else float32.",
     )
     quantize: Literal["4bit"] | None = Field(
-        None, description="Hold the base model in 4 bits (QLoRA, arXiv:2305.14314); needs a GPU."
+        None,
+        description="Hold the base model in 4 bits (QLoRA, arXiv:2305.14314), by bitsandbytes; on a "
+        "processor a step takes about twice as long.",
     )
     seed: int = Field(0, ge=0, lt=2**32, description="Seed of initial weights, order and dropout.")
     threads: PositiveInt | None = Field(None, description="CPU threads of torch; default is all.")

@@ -23,17 +23,13 @@ FULL_BYTES = 16  # a weight, its gradient and AdamW's two moments, four bytes ea
 
 def check_quantization(config: TrainingConfig) -> None:
     """Raise TrainingError where the base model cannot be held in 4 bits."""
-    if config.quantize is None:
-        return
     import importlib.util
 
-    import torch
-
-    hint = "Leave out quantize to train on the whole base model."
-    if importlib.util.find_spec("bitsandbytes") is None:
-        raise TrainingError("4-bit training needs the package bitsandbytes.", hint=hint)
-    if not torch.cuda.is_available():
-        raise TrainingError("4-bit training needs a GPU, and there is none here.", hint=hint)
+    if config.quantize is not None and importlib.util.find_spec("bitsandbytes") is None:
+        raise TrainingError(
+            "4-bit training needs the package bitsandbytes (0.49 or later without a GPU).",
+            hint="Leave out quantize to train on the whole base model.",
+        )
 
 
 def load_model(config: TrainingConfig, base: Path, dtype: Any) -> Any:
