@@ -71,6 +71,7 @@ RULES: dict[str, Access] = {
     "GET /v1/dataset-versions/{dataset_version_id}/examples": Access.ENGINEER,
     "GET /v1/projects/{project_id}/model-versions": Access.ENGINEER,
     "POST /v1/projects/{project_id}/model-versions": Access.ENGINEER,
+    "POST /v1/projects/{project_id}/served-models": Access.ENGINEER,
     "GET /v1/projects/{project_id}/generation-runs": Access.ENGINEER,
     "POST /v1/projects/{project_id}/generation-runs": Access.ENGINEER,
     "GET /v1/generation-runs/{generation_run_id}": Access.ENGINEER,

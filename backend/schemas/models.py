@@ -39,6 +39,14 @@ class AdapterGiven(Given):
     path: str = Field(min_length=1, max_length=1000)
 
 
+class ServedModelGiven(Given):
+    """A model that a server of the OpenAI protocol knows by a name; which server, the settings
+    say."""
+
+    name: str = Field(min_length=1, max_length=80, pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")
+    served_as: str = Field(min_length=1, max_length=300)
+
+
 class PreflightShown(Shown):
     """The checks made before a run, each with its figures."""
 

@@ -160,9 +160,9 @@ def _undo(open_at: OpenAt, url: str, move: Move) -> ServerAnswer:
 
 def _point_back(engine: AliasEngine, url: str, move: Move) -> ServerAnswer:
     engine.load([move.base])
-    named = move.before is not None and not move.before.elsewhere
-    engine.serve_as(move.alias, move.before if named else None)
-    now = "nothing" if move.before is None else move.before.name
+    before = None if move.before is None or move.before.elsewhere else move.before
+    engine.serve_as(move.alias, before)
+    now = "nothing" if before is None else before.name
     return ServerAnswer(url, False, f"pointed back: {move.alias} is {now}, as before")
 
 

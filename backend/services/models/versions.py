@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import select
 from sqlalchemy.orm import Session, sessionmaker
 
 from backend.db import reading
@@ -275,22 +275,16 @@ def register_served(session: Session, project_id: int, name: str, served_as: str
             "The name that a server knows a model by has 1 to "
             f"{_LONGEST_NAME_ELSEWHERE} printable characters."
         )
-    known = select(ModelVersion).where(
-        ModelVersion.project_id == project_id, ModelVersion.name == name
-    )
-    latest = session.scalar(known.order_by(ModelVersion.revision.desc()).limit(1))
-    if latest is not None and latest.kind != ModelKind.SERVED:
-        raise InvalidInput(
-            f"{latest.label} is no model served elsewhere.", hint="Choose another name."
-        )
-    if latest is not None and latest.base_model == given:
+    latest = _latest(session, project_id, name)
+    if latest is not None and (latest.kind, latest.base_model) == (ModelKind.SERVED, given):
         return latest
+    revision = _next_revision(session, project_id, name, kind=ModelKind.SERVED)
     return _add(
         session,
         ModelVersion(
             project_id=project_id,
             name=name,
-            revision=_next_revision(session, project_id, name),
+            revision=revision,
             kind=ModelKind.SERVED,
             base_model=given,
             base_sha256="",
@@ -357,11 +351,31 @@ def _find_same(
     return found if found is not None and found.adapter_sha256 == digest else None
 
 
-def _next_revision(session: Session, project_id: int, name: str) -> int:
-    query = select(func.max(ModelVersion.revision)).where(
+def _next_revision(
+    session: Session, project_id: int, name: str, *, kind: ModelKind = ModelKind.WEIGHTS
+) -> int:
+    """The number after the last revision of a name, all of which are of one kind."""
+    latest = _latest(session, project_id, name)
+    if latest is not None and latest.kind != kind:
+        raise InvalidInput(
+            f"The name {name} already stands for {_KINDS[ModelKind(latest.kind)]}.",
+            hint="Choose another name.",
+        )
+    return 1 if latest is None else latest.revision + 1
+
+
+def _latest(session: Session, project_id: int, name: str) -> ModelVersion | None:
+    query = select(ModelVersion).where(
         ModelVersion.project_id == project_id, ModelVersion.name == name
     )
-    return (session.scalar(query) or 0) + 1
+    return session.scalar(query.order_by(ModelVersion.revision.desc()).limit(1))
+
+
+_KINDS = {
+    ModelKind.WEIGHTS: "a model whose weights are here",
+    ModelKind.SERVED: "a model served elsewhere",
+    ModelKind.OUTPUTS: "outputs made elsewhere",
+}
 
 
 def _add(session: Session, model: ModelVersion) -> ModelVersion:

@@ -126,6 +126,9 @@ CASES: dict[str, Case] = {
     "POST /v1/projects/{project_id}/model-versions": Case(
         body={"name": "v3", "path": "nowhere"}, status=None
     ),
+    "POST /v1/projects/{project_id}/served-models": Case(
+        body={"name": "gpt", "served_as": "gpt-4o"}, status=201
+    ),
     "POST /v1/projects/{project_id}/generation-runs": Case(
         body={"dataset": "tickets", "split": "train", "models": ["base"], "metrics": ["rouge1"]},
         status=201,

@@ -337,6 +337,19 @@ def test_promotion_on_foreign_evidence_is_refused(house: House, path: str) -> No
     post(house, f"{path}/promotions", {"comparison_id": 999}, 404, by="lead")
 
 
+def test_a_model_served_elsewhere_is_registered_and_run_without_naming_its_engine(
+    house: House, path: str
+) -> None:
+    made = post(house, f"{path}/served-models", {"name": "gpt", "served_as": "gpt-4o"})
+    assert (made["label"], made["kind"], made["base_sha256"]) == ("gpt@1", "served", "")
+    assert get(house, f"{path}/model-versions")[-1]["base_model"] == "gpt-4o"
+    post(house, f"{path}/served-models", {"name": "v1", "served_as": "gpt-4o"}, 422)
+    asked = {"dataset": "tickets", "split": "train", "models": ["base", "gpt"]}
+    post(house, f"{path}/generation-runs", asked)
+    refused = post(house, f"{path}/generation-runs", {**asked, "engine": "openai"}, 422)
+    assert "only asks models that are served elsewhere" in refused["detail"]
+
+
 @pytest.mark.parametrize("given", ["/etc", "..", "../project-99/v1", "../v1", "{root}/v1", "v1"])
 def test_adapter_outside_the_projects_own_folder_is_refused(
     house: House, path: str, given: str

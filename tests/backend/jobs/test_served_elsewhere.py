@@ -31,6 +31,7 @@ from backend.services import queue
 from backend.services.models.adapter_files import own_folder
 from backend.services.models.preflight.elsewhere import UNPROVED
 from backend.services.models.versions import (
+    _next_revision,
     find_model,
     register_served,
     served_model,
@@ -222,6 +223,8 @@ def test_the_same_name_at_the_server_is_the_same_revision(session: Session) -> N
             register_served(session, project, name, served_as)
     with pytest.raises(InvalidInput):
         register_served(session, project, "gpt", "x" * 301)
+    with pytest.raises(InvalidInput, match="gpt already stands for a model served elsewhere"):
+        _next_revision(session, project, "gpt")  # of an adapter
 
 
 def test_each_served_model_is_a_group_of_its_own(session: Session) -> None:
@@ -311,7 +314,7 @@ def test_the_command_registers_lists_and_checks(
             ("adapter", "preflight", "gpt", "--dataset", "tickets", "--engine", "vllm"),
             "the engine vllm cannot ask it",
         ),
-        (("model", "add", "v1", "--served-as", "x"), "no model served elsewhere"),
+        (("model", "add", "v1", "--served-as", "x"), "stands for a model whose weights are here"),
     ):
         said = strop(*arguments)
         assert said.startswith("1 ")

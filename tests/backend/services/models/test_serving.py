@@ -177,5 +177,5 @@ def test_a_server_is_pointed_back_to_nothing_where_the_champion_is_served_elsewh
     for server in farm.servers.values():
         server.load([BASE, V1])
     report = farm.move(V2, before=GPT)
-    assert "pointed back: champion is gpt@1" in report.servers[0].detail
+    assert "pointed back: champion is nothing" in report.servers[0].detail
     assert farm.champions[0] is None
