@@ -85,6 +85,25 @@ def test_dataset_is_imported_and_split_by_group(house: House, path: str) -> None
     assert [item["split"] for item in page["items"]] == ["train"] * 3
 
 
+def test_dataset_holds_the_conversations_that_were_sent(house: House, path: str) -> None:
+    turns = [
+        {"role": "system", "content": "You are a bank's desk."},
+        {"role": "user", "content": "I lost my card."},
+        {"role": "assistant", "content": "Debit or credit?"},
+        {"role": "user", "content": "Debit."},
+    ]
+    answer = {"role": "assistant", "content": "It is blocked."}
+    row = {"id": "t", "messages": [*turns, answer], "context": "Rules.", "split": "test"}
+    made = post(house, f"{path}/datasets", {"name": "chats", "rows": [row]})
+    [shown] = get(house, f"/api/v1/dataset-versions/{made['id']}/examples")["items"]
+    assert (shown["messages"], shown["context"]) == (turns, "Rules.")
+    assert shown["references"] == ["It is blocked."]
+    assert shown["input"].endswith("Assistant: Debit or credit?\n\nUser: Debit.")
+    bad = {**row, "messages": [*turns, {"role": "critic", "content": "x"}]}
+    refused = post(house, f"{path}/datasets", {"name": "chats", "rows": [row, bad]}, 422)
+    assert "row 2: messages has a turn of the role 'critic'" in refused["detail"]
+
+
 def test_dataset_with_a_bad_row_is_refused_whole(house: House, path: str) -> None:
     rows = [*ROWS, {"id": "r0", "input": "again", "reference": "x"}]
     refused = post(house, f"{path}/datasets", {"name": "faq", "rows": rows}, 422)
