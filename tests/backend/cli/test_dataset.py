@@ -18,6 +18,15 @@ from backend.settings import Settings
 from backend.tables.datasets import Dataset, Example
 
 GOOD = '{"id": "a", "input": "x", "reference": "y"}\n'
+ASK, YES = '{"role": "user", "content": "x"}', '{"role": "assistant", "content": "y"}'
+
+
+def _turns(*turns: str, **more: object) -> bytes:
+    """A row whose turns are good, and one whose turns are these."""
+    rows = [f'{{"messages": [{ASK}, {YES}]}}', f'{{"messages": [{", ".join(turns)}]}}']
+    if more:
+        rows[1] = f"{rows[1][:-1]}, {json.dumps(more)[1:]}"
+    return "\n".join(rows).encode()
 
 
 @pytest.fixture
@@ -59,6 +68,16 @@ def _run(*arguments: str) -> int:
         ),
         ("long.jsonl", b'{"id": "a", "input": "' + b"x" * 100_000, "longer than 100,000 bytes"),
         ("long.csv", b"id,input,reference\na," + b"x" * 100_001, "longer than 100,000 bytes"),
+        ("bare.json", _turns(ASK), "row 2: no reference"),
+        ("open.json", _turns(YES), "row 2: messages hold no question of the user"),
+        (
+            "role.json",
+            _turns(ASK, YES.replace("assistant", "bot")),
+            "row 2: messages has a turn of",
+        ),
+        ("mute.json", _turns(ASK, YES.replace("y", ""), ASK, YES), "whose turn 2 is empty"),
+        ("call.json", _turns(ASK, YES, tools=[{"name": "f"}]), "row 2: a row with tools"),
+        ("other.json", _turns(ASK, YES, reference="z"), "Leave out the column reference"),
         ("cut.jsonl.gz", gzip.compress(GOOD.encode(), mtime=0)[:-9], "not a whole gzip file"),
         ("plain.jsonl.gz", GOOD.encode(), "not a whole gzip file"),
     ],
