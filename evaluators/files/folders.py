@@ -56,8 +56,9 @@ def parts_of(source: str | Path) -> list[Part]:
         return [Part(str(source))]
     folder = Path(source)
     if (folder / "dataset_dict.json").is_file():
-        splits = _listed(folder / "dataset_dict.json", "splits")
-        return [_saved(folder / _inside(folder, split), split) for split in splits]
+        listed = _listed(folder / "dataset_dict.json", "splits")
+        splits = [_inside(folder, split) for split in listed]
+        return [_saved(folder / split, split) for split in splits]
     if (folder / "state.json").is_file():
         return [_saved(folder, None)]
     if found := _shards(folder):

@@ -229,6 +229,7 @@ def _example(plan: _Plan, fields: Fields) -> Row:
     values = renamed(fields.record.values, plan.column_map.columns)
     asked = RowValues(values, spelled=plan.table.spelled)
     references, context = plan.layout.references(fields), fields.text("context")
+    prompt: Sequence[Message]
     if plan.layout.turns:
         plain = parse_row(asked)
         plan.asked.add(plain.asked_by)
