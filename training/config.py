@@ -156,7 +156,12 @@ ADAPTER_NAME = r"[A-Za-z0-9][A-Za-z0-9_.-]*"
 
 _NO_RECIPE = frozenset(
     {"base_model", "train_file", "validation_file", "output_dir", "start_from", "threads"}
-    | {"report_to", "price_per_hour", "validation_share"}  # the files' digests say what it did
+    | {
+        "report_to",
+        "price_per_hour",
+        "validation_share",
+        "prompt",
+    }  # the files' digests say what it did
 )
 _SECTIONS: Mapping[str, type[BaseModel]] = {"lora": LoraShape, "search": SearchSpace}
 
@@ -190,6 +195,15 @@ _PREFERENCES = " and ".join(name for name, one in METHODS.items() if one.by_pref
 _SHAPES = "; ".join(f"{name}: {', '.join(one.fields)}" for name, one in METHODS.items())
 
 
+class TrainedPrompt(Strict):
+    """The prompt that the rows of a set were rendered with; digest is of what it says."""
+
+    name: str = Field(description="Its name in the project.")
+    version: PositiveInt = Field(description="Its version.")
+    digest: str = Field(pattern=r"^[0-9a-f]{64}$", description="sha256 of what it says.")
+    shots: bool = Field(False, description="Whether its shots stand in the rows.")
+
+
 class TrainingConfig(Strict):
     """One training run."""
 
@@ -215,6 +229,9 @@ class TrainingConfig(Strict):
     )
     training_set_digest: str | None = Field(
         None, description="Digest of the frozen training set that the train file was written from."
+    )
+    prompt: TrainedPrompt | None = Field(
+        None, description="The prompt that the rows were rendered with, for the record."
     )
     start_from: Path | None = Field(
         None,

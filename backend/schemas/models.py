@@ -11,10 +11,10 @@ from backend.schemas.common import Given, Shown
 
 
 class ModelVersionShown(Shown):
-    """The base, or one revision of another model; `aliases` are those that point at it now.
+    """The base, one revision of another model, or either with a prompt (a candidate).
 
-    `kind` is weights, served or outputs; `base_model` of a served one is the name that its server
-    knows it by, and its digests are empty.
+    `aliases` are those that point at it now. `kind` is weights, served or outputs; `base_model` of
+    a served one is the name that its server knows it by, and its digests are empty.
     """
 
     id: int
@@ -27,6 +27,7 @@ class ModelVersionShown(Shown):
     adapter_sha256: str | None
     adapter_rank: int | None
     training_run_id: int | None
+    prompt_label: str | None = None
     aliases: list[str] = Field(default_factory=list)
     created_at: datetime
 

@@ -121,7 +121,8 @@ def _learned_from(session: Session, models: Collection[ModelVersion]) -> set[int
         ModelVersion.project_id.in_({model.project_id for model in models}),
         is_of_weights(digests - {None}),
     )
-    return {id_ for query in (starts, same) for id_ in session.scalars(query) if id_ is not None}
+    found = {id_ for query in (starts, same) for id_ in session.scalars(query) if id_ is not None}
+    return found | {model.bare_id for model in models if model.bare_id is not None}
 
 
 def own_weights(model: ModelVersion) -> str | None:
@@ -131,9 +132,13 @@ def own_weights(model: ModelVersion) -> str | None:
 
 
 def is_of_weights(digests: Collection[str | None]) -> ColumnElement[bool]:
-    """Whether a model version is an adapter or a fully trained model of one of these digests."""
+    """Whether a model version is an adapter or a fully trained model of one of these digests.
+
+    Candidates with prompts, which are the same weights again, are left out.
+    """
     full = ModelVersion.adapter_path.is_(None) & (ModelVersion.name != BASE)
-    return ModelVersion.adapter_sha256.in_(digests) | (full & ModelVersion.base_sha256.in_(digests))
+    same = ModelVersion.adapter_sha256.in_(digests) | (full & ModelVersion.base_sha256.in_(digests))
+    return ModelVersion.bare_id.is_(None) & same
 
 
 def recorded_parents(facts: Mapping[str, Any] | None) -> list[str]:
@@ -146,7 +151,7 @@ def recorded_parents(facts: Mapping[str, Any] | None) -> list[str]:
 
 def has_unknown_part(session: Session, model: ModelVersion) -> bool:
     """Whether nobody knows what a model, or something that it learned from, was trained on."""
-    found = [m for m in ancestors(session, [model.id]) if m.name != BASE]
+    found = [m for m in ancestors(session, [model.id]) if not m.is_base]
     trained = {own_weights(m) for m in found if m.training_run_id is not None}
     here = {own_weights(m) for m in found}
     return any(
@@ -178,7 +183,9 @@ def merged_from(session: Session, model: ModelVersion) -> list[tuple[ModelVersio
 def merges_of(session: Session, model: ModelVersion) -> list[tuple[ModelVersion, str]]:
     """The models that were merged of this one, each with how, in words."""
     query = select(ModelVersion).where(
-        ModelVersion.project_id == model.project_id, ModelVersion.training_run_id.is_(None)
+        ModelVersion.project_id == model.project_id,
+        ModelVersion.training_run_id.is_(None),
+        ModelVersion.bare_id.is_(None),
     )
     return [
         (merged, how)

@@ -100,6 +100,16 @@ class ModelVersion(Base):
         return self.bare or self
 
     @property
+    def prompt_label(self) -> str | None:
+        """How people write its prompt: `brief@2`."""
+        return None if self.prompt is None else self.prompt.label
+
+    @property
+    def is_base(self) -> bool:
+        """Whether its weights are those of the project's base, with or without a prompt."""
+        return self.without_prompt.name == BASE
+
+    @property
     def is_own_base(self) -> bool:
         """Whether all weights were trained, so that no other model can share its server."""
         own = self.adapter_path is None and self.serving_name != BASE

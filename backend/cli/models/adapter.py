@@ -150,7 +150,7 @@ def list_(project: ProjectOption = None, json: JsonOption = False) -> None:
                 "sha256": (model.adapter_sha256 or model.base_sha256)[:12],
                 "folder": model.adapter_path or model.base_model,
                 "served elsewhere as": model.base_model if model.kind == "served" else "",
-                "trained here": "yes" if model.training_run_id else "",
+                "trained here": "yes" if model.without_prompt.training_run_id else "",
                 "added": f"{model.created_at:%Y-%m-%d %H:%M}",
             }
             for model in list_models(session, found.id)
@@ -164,7 +164,7 @@ def list_(project: ProjectOption = None, json: JsonOption = False) -> None:
 
 @app.command()
 def preflight(
-    name: Annotated[str, typer.Argument(help="Any model but the base, for example v1.")],
+    name: Annotated[str, typer.Argument(help="Model or candidate, for example v1 or v1+brief@2.")],
     dataset: Annotated[str, typer.Option(help="Dataset whose prompts are the probes.")],
     engine: Annotated[
         str | None, typer.Option(help="local or vllm; a model served elsewhere has its own.")
@@ -176,8 +176,9 @@ def preflight(
     from backend.engines import ELSEWHERE, open_engine
     from backend.errors import EngineError, EngineUnavailable, InvalidInput
     from backend.jobs.generate import check_and_record, refuse_models
-    from backend.services.datasets.conversations import chat_messages
+    from backend.services.datasets.shots import render_all
     from backend.services.datasets.versions import get_dataset_version, list_examples
+    from backend.services.models.adapter_files import project_artifacts
     from backend.services.models.preflight.report import PROBES
     from backend.services.models.versions import (
         find_model,
@@ -190,14 +191,18 @@ def preflight(
 
     with working_in_project(project) as (installation, session, found):
         model = find_model(session, found.id, name)
-        elsewhere = model.kind == ModelKind.SERVED
+        bare = model.without_prompt
+        elsewhere = bare.kind == ModelKind.SERVED
         if not elsewhere:
-            require_weights(model, "check")
-        models = [model] if stands_alone(model) else [register_base(session, found.id), model]
+            require_weights(bare, "check")
+        models = [bare] if stands_alone(bare) else [register_base(session, found.id), bare]
         version = get_dataset_version(session, found.id, dataset)
-        probes = [chat_messages(e) for e in list_examples(session, version.id)[: 4 * PROBES]]
+        examples = list_examples(session, version.id)[: 4 * PROBES]
+        encoders = project_artifacts(installation.settings, found.id)
+        probes = render_all(session, found.id, examples, model.prompt, encoders=encoders)
     settings, sessions = installation.settings, installation.sessions
     models = list(dict.fromkeys(models))
+    asked = [model] if model.is_base else [*models[:-1], model]
     if elsewhere and engine not in (None, ELSEWHERE):
         raise InvalidInput(
             f"{model.label} is served elsewhere: the engine {engine} cannot ask it.",
@@ -211,7 +216,7 @@ def preflight(
             raise
         except (EngineError, InvalidInput) as error:
             raise refuse_models(sessions, opened.name, models, error) from error
-        report = check_and_record(sessions, opened, models[0], models, probes, settings=settings)
+        report = check_and_record(sessions, opened, models[0], asked, probes, settings=settings)
     rows = [asdict(check) for check in report.checks]
     if json:
         print_json({"passed": report.passed, "checks": rows})

@@ -165,7 +165,8 @@ def _models(session: Session) -> list[Finding]:
     from training.weights.digest import adapter_sha256, model_sha256, resolve_model
 
     found = []
-    for model in session.scalars(select(ModelVersion).order_by(ModelVersion.id)):
+    bare = select(ModelVersion).where(ModelVersion.bare_id.is_(None))
+    for model in session.scalars(bare.order_by(ModelVersion.id)):
         if model.kind != ModelKind.WEIGHTS:
             found.append(Finding(model.label, "note", "no weights here that could be checked"))
             continue

@@ -17,6 +17,7 @@ from backend.engines.adapters.folders import AdapterFolder, read_adapter
 from backend.engines.base import ServedModel
 from backend.errors import Forbidden, InvalidInput, NotFound
 from backend.schemas.common import whole_number
+from backend.services.datasets.prompts import find_prompt
 from backend.services.derivation import is_of_weights, recorded_parents
 from backend.services.models.adapter_files import (
     ModelFolder,
@@ -25,8 +26,9 @@ from backend.services.models.adapter_files import (
     own_folder,
     read_model,
 )
+from backend.services.models.candidates import with_prompt
 from backend.settings import Settings
-from backend.tables.models import BASE, ModelKind, ModelVersion
+from backend.tables.models import BASE, WITH, ModelKind, ModelVersion
 from backend.tables.projects import Project
 from backend.tables.verdicts import Promotion, PromotionAction
 from training.config import TrainingError, check_adapter_name
@@ -394,10 +396,15 @@ def _project(session: Session, project_id: int) -> Project:
 def find_model(session: Session, project_id: int, label: str) -> ModelVersion:
     """The model that people mean by `base`, `v1`, `v1@2`, `base:v1@2` or an alias.
 
-    A name without a revision is its newest one.
+    A name without a revision is its newest one. With a prompt (`v1+brief@2`, `champion+brief`) it
+    is a candidate, which is made the first time; errors as of `find_prompt` and `with_prompt`.
     """
     if (promoted := alias_target(session, project_id, label)) is not None:
         return promoted
+    model_label, plus, prompt_label = label.partition(WITH)
+    if plus:
+        model = find_model(session, project_id, model_label)
+        return with_prompt(session, model, find_prompt(session, project_id, prompt_label))
     name, _, revision = label.removeprefix("base:").partition("@")
     query = select(ModelVersion).where(
         ModelVersion.project_id == project_id, ModelVersion.name == name
@@ -428,7 +435,7 @@ def alias_target(session: Session, project_id: int, alias: str) -> ModelVersion 
 
 
 def list_models(session: Session, project_id: int) -> list[ModelVersion]:
-    """All models of a project, the base first."""
+    """All models and candidates of a project, the base first."""
     query = select(ModelVersion).where(ModelVersion.project_id == project_id)
     return list(session.scalars(query.order_by(ModelVersion.id)))
 

@@ -7,8 +7,9 @@ Knows nothing of engines but their values; a transaction is never open while a m
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 from sqlalchemy import case, delete, func, select
@@ -18,8 +19,9 @@ from backend.engines import ELSEWHERE, check_engine
 from backend.engines.base import GenerationRequest, GenerationResult, SamplingParams
 from backend.errors import InvalidInput, NotFound
 from backend.schemas.runs import RunProgress
-from backend.services.datasets.conversations import chat_messages
 from backend.services.datasets.leaks import Acceptance
+from backend.services.datasets.prompts import Choose, prompt_spec
+from backend.services.datasets.shots import render_all
 from backend.services.ledger import insert_missing
 from backend.services.runs.leaks import settle_run_leaks
 from backend.tables.datasets import DatasetVersion, Example, Split
@@ -53,7 +55,8 @@ def create_run(
 
     Raises:
         LeakRefused: a model was trained on near-duplicates of the examples.
-        InvalidInput: no model, no example, an example of elsewhere, or greedy repeats.
+        InvalidInput: no model, no example, an example of elsewhere, greedy repeats, or a prompt
+            that cannot be rendered for one of the examples.
         NotFound: the dataset version or a model is not of this project.
         UnknownName: no engine of that name.
     """
@@ -86,7 +89,20 @@ def create_run(
     for position, model_id in enumerate(model_ids):
         session.add(GenerationRunModel(run_id=run.id, model_version_id=model_id, position=position))
     session.flush()
+    _check_prompts(session, run)
     return run
+
+
+def _check_prompts(session: Session, run: GenerationRun) -> None:
+    """Render every prompt for every example, and fixed shots for one; others are chosen later."""
+    examples: list[Example] = []
+    for prompt in {model.prompt_id: model.prompt for model in run.models}.values():
+        if prompt is not None:
+            examples = examples or examples_of_run(session, run)
+            render_all(session, run.project_id, examples, prompt, with_shots=False)
+            shots = prompt_spec(prompt).shots
+            if shots is not None and shots.choose is Choose.FIXED:
+                render_all(session, run.project_id, examples[:1], prompt)
 
 
 def _check_models(session: Session, project_id: int, model_ids: Sequence[int], engine: str) -> None:
@@ -170,23 +186,54 @@ def count_examples(session: Session, run: GenerationRun) -> int:
     return session.scalar(query) or 0
 
 
-def pending_requests(session: Session, run_id: int) -> list[GenerationRequest]:
-    """Requests for what the ledger lacks; their key is the unit."""
+def pending_requests(
+    session: Session,
+    run_id: int,
+    *,
+    encoders: Path | None = None,
+    models: Collection[int] | None = None,
+    most: int | None = None,
+) -> list[GenerationRequest]:
+    """Requests for what the ledger lacks, each rendered with its model's prompt.
+
+    Their key is the unit.
+
+    Args:
+        encoders: the folder below which a prompt may name an encoder that chooses its shots.
+        models: only what these lack.
+        most: so many of the shortest examples are enough.
+
+    Raises:
+        InvalidInput: a prompt cannot be rendered for an example.
+    """
     run = get_run(session, run_id)
     written = select(Generation.model_version_id, Generation.example_id, Generation.sample).where(
         Generation.run_id == run_id
     )
     there = {tuple(unit) for unit in session.execute(written)}
-    requests = []
-    for example in examples_of_run(session, run):
-        messages = chat_messages(example)
-        for model in run.models:
-            for sample in range(run.samples):
-                unit = (model.id, example.id, sample)
-                if unit not in there:
-                    key = unit_key(unit)
-                    requests.append(GenerationRequest(key, model.serving_name, messages))
-    return requests
+    asking = [model for model in run.models if models is None or model.id in models]
+    units = {
+        example: [
+            (model, unit)
+            for model in asking
+            for sample in range(run.samples)
+            if (unit := (model.id, example.id, sample)) not in there
+        ]
+        for example in examples_of_run(session, run)
+    }
+    asked = [example for example, lacking in units.items() if lacking]
+    if most is not None:
+        asked = sorted(asked, key=lambda e: len(e.input) + len(e.context or ""))[:most]
+    prompts = {model.prompt_id: model.prompt for model in asking}
+    rendered = {
+        prompt_id: render_all(session, run.project_id, asked, prompt, encoders=encoders)
+        for prompt_id, prompt in prompts.items()
+    }
+    return [
+        GenerationRequest(unit_key(unit), model.serving_name, rendered[model.prompt_id][place])
+        for place, example in enumerate(asked)
+        for model, unit in units[example]
+    ]
 
 
 def unit_key(unit: Unit) -> str:

@@ -22,6 +22,7 @@ from backend.services.curation import training_rows
 from backend.services.curation.candidates import Candidate
 from backend.services.curation.formats import DOCUMENT, METHOD_ROWS, MethodRows
 from backend.services.curation.leaks import guard_project
+from backend.services.curation.recipes import prompt_label, prompt_of_set
 from backend.services.curation.sets import add_row, list_training_sets, rows_digest
 from backend.services.datasets.conversations import prompt_text
 from backend.services.datasets.leaks import (
@@ -32,7 +33,10 @@ from backend.services.datasets.leaks import (
     settle_leaks,
     sides_of,
 )
+from backend.services.datasets.prompts import find_prompt
+from backend.services.datasets.shots import render_all
 from backend.services.datasets.versions import Row, get_dataset_version, import_dataset
+from backend.services.models.adapter_files import project_artifacts
 from backend.services.training.validation import group_name, keep_out_rows
 from backend.settings import Settings
 from backend.tables.curation import TrainingSet, TrainingSetRow
@@ -250,12 +254,12 @@ def write_run_files(
         watched = ({**line, "group": kept_out[at]} for at, line in lines if at in kept_out)
         _write_lines(files.validation, watched)
     elif config.validation_file is not None:
-        _write_validation(session, run, rows, files)
+        _write_validation(session, run, rows, files, project_artifacts(settings, run.project_id))
     files.config.write_text(dump_config(config), encoding="utf-8")
 
 
 def _write_validation(
-    session: Session, run: TrainingRun, rows: MethodRows, files: RunFiles
+    session: Session, run: TrainingRun, rows: MethodRows, files: RunFiles, encoders: Path
 ) -> None:
     versions = (
         select(Example.dataset_version_id)
@@ -267,13 +271,33 @@ def _write_validation(
         .where(Example.dataset_version_id.in_(versions), Example.split == Split.VALIDATION)
         .order_by(Example.id)
     )
-    lines = (rows.watch(example, group_name(example)) for example in session.scalars(split))
+    examples = list(session.scalars(split))
+    lines = [rows.watch(example, group_name(example)) for example in examples]
+    _render_watched(session, run, examples, lines, encoders)
     if not _write_lines(files.validation, filter(None, lines)):
         raise InvalidInput(
             f"Early stopping and search need a validation split with {rows.watched}, and there is "
             "none.",
             hint="Leave out early_stopping_patience and search.",
         )
+
+
+def _render_watched(
+    session: Session,
+    run: TrainingRun,
+    examples: Sequence[Example],
+    lines: Sequence[dict[str, Any] | None],
+    encoders: Path,
+) -> None:
+    """Ask what is watched as the rows of the set are: with its prompt."""
+    recorded = prompt_of_set(session.get_one(TrainingSet, run.training_set_id))
+    if not recorded:
+        return
+    prompt = find_prompt(session, run.project_id, prompt_label(recorded))
+    asked = render_all(session, run.project_id, examples, prompt, encoders=encoders)
+    for line, messages in zip(lines, asked, strict=True):
+        if line is not None and "prompt" in line:
+            line["prompt"] = messages
 
 
 def _write_lines(path: Path, rows: Iterable[Mapping[str, Any]]) -> int:

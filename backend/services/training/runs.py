@@ -20,6 +20,7 @@ from sqlalchemy.orm import Session
 from backend.engines.adapters.folders import read_json_object, unserved_by_vllm
 from backend.errors import Conflict, Forbidden, InvalidInput, NotFound
 from backend.services import projects
+from backend.services.curation.recipes import prompt_of_set
 from backend.services.models.adapter_files import project_artifacts
 from backend.services.models.cards import write_card
 from backend.services.models.versions import (
@@ -57,6 +58,7 @@ OURS = (
     "output_dir",
     "manifest_digest",
     "training_set_digest",
+    "prompt",
 )
 
 _WATCHING = ("early_stopping_patience", "search", "validation_share")
@@ -187,6 +189,7 @@ def resolve_config(session: Session, run: TrainingRun, settings: Settings) -> Tr
         InvalidInput: a key is unknown or a value is wrong.
     """
     project = session.get_one(Project, run.project_id)
+    frozen = session.get_one(TrainingSet, run.training_set_id)
     files = run_files(run, settings)
     values = {
         "threads": settings.torch_threads,
@@ -198,7 +201,8 @@ def resolve_config(session: Session, run: TrainingRun, settings: Settings) -> Tr
         "validation_file": str(files.validation) if _is_watched(run.config) else None,
         "output_dir": run.output_dir,
         "manifest_digest": session.get_one(SuccessManifest, run.manifest_id).digest,
-        "training_set_digest": session.get_one(TrainingSet, run.training_set_id).digest,
+        "training_set_digest": frozen.digest,
+        "prompt": prompt_of_set(frozen) or None,
     }
     return _parsed(values)
 

@@ -71,7 +71,7 @@ def resolve_start_from(
         return None, dict(config)
     folder = _resolved(given)
     for model in list_models(session, project_id):
-        if model.kind != ModelKind.WEIGHTS:
+        if model.kind != ModelKind.WEIGHTS or model.bare_id is not None:
             continue
         known = model.adapter_path or (model.base_model if model.name != BASE else None)
         if folder is not None and known is not None and Path(known).resolve() == folder:
@@ -111,6 +111,7 @@ def require_known_start(session: Session, run: TrainingRun, result: Mapping[str,
 def _begin_with(
     session: Session, model: ModelVersion, config: Mapping[str, Any]
 ) -> tuple[ModelVersion | None, dict[str, Any]]:
+    model = model.without_prompt
     if model.name == BASE:
         return None, dict(config)
     require_weights(model, "train from")

@@ -107,6 +107,7 @@ def run_preflight(
     probes: Sequence[Sequence[Message]],
     *,
     reference: Reference | None = None,
+    prompts: Sequence[Check] = (),
 ) -> PreflightReport:
     """Check the files, then what the engine, which has loaded the models, makes of the probes.
 
@@ -115,13 +116,14 @@ def run_preflight(
     Args:
         probes: prompts of the run, at least one; the eight shortest are used.
         reference: what PEFT says of the same models; None: not compared, which is said.
+        prompts: whether the models are asked with the prompts that they were trained with.
 
     Raises:
         EngineUnavailable: the engine does not answer.
     """
     if not probes:
         raise ValueError("a preflight needs at least one probe prompt")
-    checks = check_files(base, adapters)
+    checks = [*prompts, *check_files(base, adapters)]
     if any(check.passed is False for check in checks):
         return PreflightReport(tuple(checks))
     chosen = choose_probes(probes, PROBES)
