@@ -123,6 +123,11 @@ CASES: dict[str, Case] = {
     "POST /v1/projects": Case(by="admin", body={"name": "third"}, status=201),
     "POST /v1/projects/{project_id}/manifests": Case(body={"source": BAR}, status=201),
     "POST /v1/projects/{project_id}/datasets": Case(body={"name": "d", "rows": ROWS}, status=201),
+    "POST /v1/projects/{project_id}/prompts": Case(
+        body={"name": "brief", "source": "system: Be briefer."}, status=201
+    ),
+    "GET /v1/prompts/{prompt_id}/diff": Case(query="against=PROMPT"),
+    "GET /v1/prompts/{prompt_id}/messages": Case(query="example_id=EXAMPLE"),
     "POST /v1/projects/{project_id}/model-versions": Case(
         body={"name": "v3", "path": "nowhere"}, status=None
     ),
@@ -295,6 +300,8 @@ def walk_through(session: Session, house: House) -> Walk:
         "OUTPUT": outputs_of(session, desk, 1)[-1].id,
         "SET": turn.frozen.id,
         "CORRECTION": corrected,
+        "PROMPT": things["prompt_id"],
+        "EXAMPLE": outputs_of(session, desk, 1)[-1].example_id,
     }
     return Walk(house, things, words)
 
