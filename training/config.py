@@ -156,12 +156,8 @@ ADAPTER_NAME = r"[A-Za-z0-9][A-Za-z0-9_.-]*"
 
 _NO_RECIPE = frozenset(
     {"base_model", "train_file", "validation_file", "output_dir", "start_from", "threads"}
-    | {
-        "report_to",
-        "price_per_hour",
-        "validation_share",
-        "prompt",
-    }  # the files' digests say what it did
+    | {"report_to", "price_per_hour", "validation_share"}  # the files' digests say what it did
+    | {"earlier_file", "measure_forgetting", "prompt"}
 )
 _SECTIONS: Mapping[str, type[BaseModel]] = {"lora": LoraShape, "search": SearchSpace}
 
@@ -221,6 +217,16 @@ class TrainingConfig(Strict):
         le=0.5,
         description=f"{_PREFERENCES}: share of the groups of the set whose rows Strop keeps out of "
         "training for the validation file, 5 groups at least.",
+    )
+    earlier_file: Path | None = Field(
+        None,
+        description="JSONL of sft rows that stand for earlier tasks and are not trained on; the "
+        "loss on them is measured before and after.",
+    )
+    measure_forgetting: bool = Field(
+        True,
+        description="Measure what was lost: the loss on general text and on earlier_file, before "
+        "and after.",
     )
     output_dir: Path = Field(description="Folder that the adapter appears in, whole, at the end.")
     manifest_digest: str = Field(
@@ -302,7 +308,7 @@ class TrainingConfig(Strict):
         None, description="Try every combination and keep that of the lowest validation loss."
     )
 
-    @field_validator("start_from", "validation_file", mode="before")
+    @field_validator("start_from", "validation_file", "earlier_file", mode="before")
     @classmethod
     def _empty_is_none(cls, value: object) -> object:
         return None if value == "" else value

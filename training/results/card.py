@@ -14,6 +14,7 @@ from typing import Any
 import yaml
 
 from training.methods import METHODS
+from training.results.forgetting import forgetting_lines
 
 _DIGESTS = (
     "manifest_digest",
@@ -28,7 +29,9 @@ _DIGESTS = (
     "model_sha256",
     "recipe_sha256",
 )
-_PLACES = frozenset({"base_model", "train_file", "validation_file", "output_dir", "start_from"})
+_PLACES = frozenset(
+    {"base_model", "train_file", "validation_file", "earlier_file", "output_dir", "start_from"}
+)
 _LOSS = (
     "A loss says nothing of quality: what this is worth is decided by the comparison against the "
     "success manifest named above."
@@ -89,6 +92,7 @@ def render_card(result: Mapping[str, Any], known: Known | None = None) -> str:
         _section("Settings", _settings(result["config"])),
         _section("What it took", _ledger(result)),
         _section("Search", _search(result.get("search"))),
+        _section("Forgetting", "\n".join(f"- {line}" for line in forgetting_lines(result))),
         _section("Evaluation", _evaluation(known)),
         _section("Decisions", "\n".join(f"- {_line(text)}" for text in known.decisions)),
         _section("Limits", "\n".join(f"- {_line(text)}" for text in _limits(result, known))),

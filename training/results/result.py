@@ -167,6 +167,7 @@ class Outcome:
         validation: the same of the validation file.
         row_losses: of the validation rows, at the kept step.
         seconds: wall-clock time spent training, over all starts of the run.
+        forgetting: loss on untouched text before and after, by `training.results.forgetting`.
         rendered: what some prompts became (`rendered_prompts`).
         spent: time of clock and processors, lost work of killed starts included.
         processes: how many trained together.
@@ -179,6 +180,7 @@ class Outcome:
     validation: DataReport | None
     seconds: float
     row_losses: Sequence[RowLoss] = ()
+    forgetting: Mapping[str, Any] = field(default_factory=dict)
     rendered: list[dict[str, Any]] = field(default_factory=list)
     spent: Spent = field(default_factory=Spent)
     processes: int = 1
@@ -270,6 +272,7 @@ def _account(config: TrainingConfig, outcome: Outcome) -> dict[str, Any]:
     return {
         "train": asdict(outcome.train),
         "validation": _validation(config, outcome),
+        "forgetting": dict(outcome.forgetting),
         "steps": state.global_step,
         "steps_planned": state.max_steps,
         "stopped_early": early and state.global_step < state.max_steps,

@@ -9,12 +9,13 @@ sets hold for them too: what is held out, or repeats a held-out prompt, never en
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from backend.errors import Conflict, InvalidInput
@@ -44,9 +45,10 @@ from backend.tables.datasets import DatasetVersion, Example, Split
 from backend.tables.training import TrainingRun
 from evaluators.errors import UnreadableRecord
 from evaluators.files.opening import open_bytes
-from training.config import TrainingConfig, dump_config
+from training.config import Method, TrainingConfig, dump_config
 
 DOCUMENT_METHOD = next(name for name, rows in METHOD_ROWS.items() if rows.kind == DOCUMENT)
+EARLIER_ROWS = 60
 _SUFFIXES = frozenset({".txt", ".md", ".jsonl"})
 
 
@@ -220,6 +222,11 @@ class RunFiles:
         return self.folder / "validation.jsonl"
 
     @property
+    def earlier(self) -> Path:
+        """References that stand for the tasks so far, on which forgetting is measured."""
+        return self.folder / "earlier.jsonl"
+
+    @property
     def log(self) -> Path:
         """What the trainer printed."""
         return self.folder / "trainer.log"
@@ -255,6 +262,7 @@ def write_run_files(
         _write_lines(files.validation, watched)
     elif config.validation_file is not None:
         _write_validation(session, run, rows, files, project_artifacts(settings, run.project_id))
+    _write_lines(files.earlier, _earlier_lines(session, run))
     files.config.write_text(dump_config(config), encoding="utf-8")
 
 
@@ -298,6 +306,33 @@ def _render_watched(
     for line, messages in zip(lines, asked, strict=True):
         if line is not None and "prompt" in line:
             line["prompt"] = messages
+
+
+def _earlier_lines(session: Session, run: TrainingRun) -> list[dict[str, Any]]:
+    """References of validation splits: of the datasets that this run and those before it rest on.
+
+    Of each dataset the newest version among them, of all at most EARLIER_ROWS, evenly spread.
+    """
+    sets = select(TrainingRun.training_set_id).where(
+        TrainingRun.project_id == run.project_id, TrainingRun.id <= run.id
+    )
+    versions = (
+        select(DatasetVersion.dataset_id, func.max(DatasetVersion.id))
+        .join(Example, Example.dataset_version_id == DatasetVersion.id)
+        .join(TrainingSetRow, TrainingSetRow.example_id == Example.id)
+        .where(TrainingSetRow.training_set_id.in_(sets))
+        .group_by(DatasetVersion.dataset_id)
+    )
+    newest = [version_id for _, version_id in session.execute(versions)]
+    split = (
+        select(Example)
+        .where(Example.dataset_version_id.in_(newest), Example.split == Split.VALIDATION)
+        .order_by(Example.id)
+    )
+    watch = METHOD_ROWS[Method.SFT].watch
+    found = [line for e in session.scalars(split) if (line := watch(e, group_name(e))) is not None]
+    step = max(1, math.ceil(len(found) / EARLIER_ROWS))
+    return found[::step]
 
 
 def _write_lines(path: Path, rows: Iterable[Mapping[str, Any]]) -> int:
