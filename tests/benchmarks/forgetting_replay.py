@@ -1,4 +1,4 @@
-"""What replay keeps: a second training on one task alone, beside one with earlier rows among its own.
+"""What replay keeps: a second training on one task alone, beside one with earlier rows in it.
 
     python -m tests.benchmarks.forgetting_replay [--seeds 2] [--out FILE.json]
 

@@ -1,8 +1,9 @@
 """A real model on real data: is an adapter better than the best prompt?
 
-    strop demo --real --no-serve --home DIR        once: makes DIR/SmolLM2-135M-Instruct
-    python -m tests.benchmarks.real_model --base DIR/SmolLM2-135M-Instruct \\
-        [--task banking77] [--work DIR] [--threads 1] [--out FILE.json]
+    python -m tests.benchmarks.real_model [--task banking77] [--work DIR] [--threads 1]
+        [--base FOLDER] [--out FILE.json]
+
+The base is fetched and converted as `strop demo --real` does it, unless a folder is named.
 
 SmolLM2-135M-Instruct as base with the plain prompt, as base with the best prompt of 0, 4 and 8
 shots, and with LoRA adapters trained on growing parts of the same rows. Wording and number of shots
@@ -36,6 +37,7 @@ from typing import Any
 
 import yaml
 
+from backend.cli.demo.real import NoRealModel, real_base
 from backend.engines.base import GenerationRequest, GenerationResult, SamplingParams, ServedModel
 from backend.engines.local.engine import LocalEngine
 from tests.benchmarks._real_report import as_markdown, describe, figure_of
@@ -236,6 +238,13 @@ def play(bench: Bench) -> dict[str, Any]:
     )
 
 
+def _fetched(folder: Path) -> Path:
+    try:
+        return real_base(folder)
+    except NoRealModel as error:
+        sys.exit(f"The real model cannot be had: {error}")
+
+
 def main() -> None:
     """Play one task and print its table."""
     parser = argparse.ArgumentParser(
@@ -243,7 +252,7 @@ def main() -> None:
     )
     parser.add_argument("--task", choices=TASKS, default="banking77")
     parser.add_argument("--data", type=Path, default=Path("../shared/data"))
-    parser.add_argument("--base", type=Path, required=True)
+    parser.add_argument("--base", type=Path)
     parser.add_argument("--work", type=Path, default=Path("bench/real_model"))
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--seed", type=int, default=0)
@@ -251,10 +260,11 @@ def main() -> None:
     args = parser.parse_args()
     if not (args.data / args.task).is_dir():
         sys.exit(f"{args.data / args.task} is not there: give --data, the folder of public data.")
+    base = args.base or _fetched(args.work)
     work = (args.work / args.task).absolute()
     work.mkdir(parents=True, exist_ok=True)
     task = TASKS[args.task](args.data, seed=args.seed)
-    found = play(Bench(task, args.base.absolute(), work, args.threads, args.seed))
+    found = play(Bench(task, base.absolute(), work, args.threads, args.seed))
     found["machine"] = f"{platform.processor() or platform.machine()}, {os.cpu_count()} processors"
     print(as_markdown(found))
     if args.out is not None:
