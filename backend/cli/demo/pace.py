@@ -79,7 +79,8 @@ def planned_work(demo: steps.Demo, *, close: bool) -> Work:
     with demo.installation.sessions() as session:
         version = get_dataset_version(session, demo.project_id, steps.DATASET)
         tests = split_counts(session, version.id)["test"][0]
-    first, again = steps.TRAINING | scale.training, steps.TRAINING | scale.training | scale.again
+    first = {**steps.TRAINING, **scale.training}
+    again = {**first, **scale.again}
     rows, answers = scale.references * first["epochs"], 2 * tests + scale.reviews
     if close:
         rows += (scale.references + scale.reviews) * again["epochs"]
@@ -101,7 +102,7 @@ def _examples(demo: steps.Demo, session: Any) -> list[Example]:
     from backend.services.datasets.versions import get_dataset_version, list_examples
 
     version = get_dataset_version(session, demo.project_id, steps.DATASET)
-    batch = (steps.TRAINING | demo.scale.training)["batch_size"]
+    batch = {**steps.TRAINING, **demo.scale.training}["batch_size"]
     return list(list_examples(session, version.id, "train"))[
         : max(TIMED_STEPS * batch, TIMED_ANSWERS)
     ]
@@ -116,8 +117,8 @@ def _prompt(example: Example) -> list[Message]:
 def _time_training(demo: steps.Demo, base: str, examples: list[Example]) -> tuple[float, float]:
     """Seconds of a row, without the first step, and seconds that are not of any row."""
     settings = demo.installation.settings
-    changes = demo.scale.training | {"epochs": 1, "log_every": 1, "save_every": 10**6}
-    config = steps.training_config(settings, **changes)
+    short = {"epochs": 1, "log_every": 1, "save_every": 10**6}
+    config = steps.training_config(settings, **{**demo.scale.training, **short})
     with tempfile.TemporaryDirectory(dir=settings.home, prefix=".pace-") as folder:
         rows, file, out = (Path(folder) / name for name in ("rows.jsonl", "run.yaml", "adapter"))
         rows.write_text("".join(_training_row(one) for one in examples), encoding="utf-8")

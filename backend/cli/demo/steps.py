@@ -250,7 +250,7 @@ def train(
     from backend.services.training.runs import create_training_run, list_training_runs
 
     settings = demo.installation.settings
-    config = training_config(settings, **demo.scale.training | changes)
+    config = training_config(settings, **{**demo.scale.training, **changes})
     with demo.installation.sessions.begin() as session:
         known = {run.adapter_name: run for run in list_training_runs(session, demo.project_id)}
         frozen = find_set(session, demo.project_id, set_name)
