@@ -91,6 +91,7 @@ DEEP = (
     "tests/training/test_methods.py::test_a_killed_training_is_taken_up_and_ends_the_same[dpo-full]",
     "tests/vllm/test_real_rows.py::test_no_slot_reaches_a_row_without_an_adapter",
     "tests/vllm/test_server_death.py::test_a_server_that_cannot_start_says_its_last_words",
+    "tests/training/test_methods.py::test_a_killed_training_is_taken_up_and_ends_the_same[soft-",
     "tests/training/test_search.py::test_a_killed_search_trains_no_finished_trial_again_and_ends_t",
 )
 

@@ -71,10 +71,12 @@ def _nearest(where: list[str], model: type[BaseModel]) -> str:
 
 
 class Weights(StrEnum):
-    """Which weights move: low-rank matrices beside the base, or all of its own."""
+    """Which weights move: low-rank matrices beside the base, all of its own, or vectors that stand
+    before every prompt (Lester et al. 2021, arXiv:2104.08691)."""
 
     LORA = "lora"
     FULL = "full"
+    PROMPT_TUNING = "prompt-tuning"
 
 
 class Scheduler(StrEnum):
@@ -124,6 +126,12 @@ class LoraShape(Strict):
     )
 
 
+class SoftPrompt(Strict):
+    """The vectors that prompt tuning trains; they begin as those of tokens drawn by the seed."""
+
+    tokens: PositiveInt = Field(20, le=1024, description="How many stand before a prompt.")
+
+
 class SearchSpace(Strict):
     """Values to try; every combination is trained, and the lowest validation loss is kept.
 
@@ -159,7 +167,11 @@ _NO_RECIPE = frozenset(
     | {"report_to", "price_per_hour", "validation_share"}  # the files' digests say what it did
     | {"earlier_file", "measure_forgetting", "prompt"}
 )
-_SECTIONS: Mapping[str, type[BaseModel]] = {"lora": LoraShape, "search": SearchSpace}
+_SECTIONS: Mapping[str, type[BaseModel]] = {
+    "lora": LoraShape,
+    "prompt_tuning": SoftPrompt,
+    "search": SearchSpace,
+}
 
 
 def check_adapter_name(name: str) -> None:
@@ -247,9 +259,12 @@ class TrainingConfig(Strict):
     weights: Weights = Field(
         Weights.LORA,
         description="lora trains an adapter; full trains all weights of a small base, and the "
-        "result is a model of its own (a tenth of the learning rate of LoRA is usual).",
+        "result is a model of its own (a tenth of the learning rate of LoRA is usual); "
+        "prompt-tuning trains vectors before the prompt, which vLLM does not serve (a learning "
+        "rate of 0.01 or more is usual).",
     )
     lora: LoraShape = Field(LoraShape(), description="Shape of the adapter.")
+    prompt_tuning: SoftPrompt = Field(SoftPrompt(), description="Shape of what it trains.")
     epochs: float = Field(3.0, gt=0, description="Passes over the training rows.")
     learning_rate: float = Field(2e-4, gt=0, description="Peak learning rate of AdamW.")
     beta: float = Field(
@@ -293,8 +308,8 @@ class TrainingConfig(Strict):
     )
     quantize: Literal["4bit"] | None = Field(
         None,
-        description="Hold the base model in 4 bits (QLoRA, arXiv:2305.14314), by bitsandbytes; on a "
-        "processor a step takes about twice as long.",
+        description="Hold the base model in 4 bits (QLoRA, arXiv:2305.14314) by bitsandbytes; on "
+        "a processor a step takes about twice as long.",
     )
     seed: int = Field(0, ge=0, lt=2**32, description="Seed of initial weights, order and dropout.")
     threads: PositiveInt | None = Field(None, description="CPU threads of torch; default is all.")
@@ -322,6 +337,26 @@ class TrainingConfig(Strict):
         return self
 
     @model_validator(mode="after")
+    def _prompt_tuning_can_work(self) -> TrainingConfig:
+        if self.weights is not Weights.PROMPT_TUNING:
+            if self.prompt_tuning != SoftPrompt():
+                raise ValueError(f"prompt_tuning has no meaning with weights: {self.weights}.")
+            return self
+        meaningless = {
+            "lora": self.lora != LoraShape(),
+            "packing": self.packing,
+            "quantize": self.quantize is not None,
+            "start_from": self.start_from is not None,
+        }
+        if named := [name for name, given in meaningless.items() if given]:
+            raise ValueError(f"weights: prompt-tuning goes without {', '.join(named)}.")
+        if METHODS[self.method].by_preference:
+            raise ValueError(
+                f"weights: prompt-tuning learns answers or texts, and {self.method} preferences."
+            )
+        return self
+
+    @model_validator(mode="after")
     def _packing_can_work(self) -> TrainingConfig:
         if self.packing and (refusal := METHODS[self.method].no_packing):
             raise ValueError(refusal.format(method=self.method))
@@ -344,8 +379,11 @@ class TrainingConfig(Strict):
     def _search_can_work(self) -> TrainingConfig:
         if self.search is not None and self.validation_file is None:
             raise ValueError("search needs a validation_file: it never looks at the test split.")
-        if self.search is not None and self.search.rank and self.weights is Weights.FULL:
-            raise ValueError("search.rank has no meaning with weights: full. Leave it out.")
+        ranked = self.search is not None and self.search.rank
+        if ranked and self.weights is not Weights.LORA:
+            raise ValueError(
+                f"search.rank has no meaning with weights: {self.weights}. Leave it out."
+            )
         return self
 
     @model_validator(mode="after")

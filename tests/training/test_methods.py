@@ -28,6 +28,7 @@ from training.rows.data import DataError
 
 GOOD, BAD = "Answer 1", "Answer 6"
 FULL = {"weights": "full", "lora": {}}
+SOFT = {"weights": "prompt-tuning", "lora": {}, "prompt_tuning": {"tokens": 3}}
 
 
 def _message(role: str, content: str) -> list[dict[str, str]]:
@@ -216,8 +217,9 @@ def test_the_result_is_one_adapter_of_its_method(by_pairs: Path) -> None:
         ("pretrain", {"max_length": 32}),
         ("pretrain", {"max_length": 32, **FULL}),
         ("dpo", FULL),
+        ("pretrain", {"max_length": 32, **SOFT}),
     ],
-    ids=["dpo", "kto", "pretrain", "full", "dpo-full"],
+    ids=["dpo", "kto", "pretrain", "full", "dpo-full", "soft-prompt"],
 )
 def test_a_killed_training_is_taken_up_and_ends_the_same(
     tmp_path: Path,

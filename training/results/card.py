@@ -107,18 +107,15 @@ def _front(result: Mapping[str, Any]) -> str:
         "base_model": result["base_model"],
         "library_name": "transformers" if full else "peft",
         "pipeline_tag": "text-generation",
-        "tags": ["full" if full else "lora", result["config"]["method"], "strop"],
+        "tags": [result["config"].get("weights") or "lora", result["config"]["method"], "strop"],
     }
     return f"---\n{yaml.safe_dump(front, sort_keys=False, allow_unicode=True)}---\n"
 
 
 def _opening(result: Mapping[str, Any], known: Known) -> str:
     config, base = result["config"], _line(str(result["base_model"]))
-    full = config.get("weights") == "full"
-    shape = (
-        "all weights" if full else f"rank {config['lora']['rank']}, alpha {config['lora']['alpha']}"
-    )
-    title = f"{'Model trained from' if full else 'LoRA adapter for'} {base}"
+    kind, shape = _kind_and_shape(config)
+    title = f"{kind} {base}"
     start = known.start or (config.get("start_from") and "an adapter that was there before")
     return (
         f"# {known.label + ': ' if known.label else ''}{title}\n\n"
@@ -129,6 +126,18 @@ def _opening(result: Mapping[str, Any], known: Known) -> str:
         f"{f', going on from {_line(str(start))}' if start else ''}. "
         f"{_losses(result['loss_curve'])}{_validation(result.get('validation'))}\n"
     )
+
+
+def _kind_and_shape(config: Mapping[str, Any]) -> tuple[str, str]:
+    """What was trained of the base, and how much of it, in words."""
+    match config.get("weights"):
+        case "full":
+            return "Model trained from", "all weights"
+        case "prompt-tuning":
+            return "Soft prompt for", f"{config['prompt_tuning']['tokens']} vectors"
+        case _:
+            lora = config["lora"]
+            return "LoRA adapter for", f"rank {lora['rank']}, alpha {lora['alpha']}"
 
 
 def _left_out(report: Mapping[str, Any]) -> str:
@@ -169,8 +178,9 @@ def _digest_table(result: Mapping[str, Any]) -> str:
 
 def _settings(config: Mapping[str, Any]) -> str:
     shown = {k: v for k, v in config.items() if k not in _PLACES and v not in (None, [], ())}
-    if config.get("weights") == "full":
-        shown.pop("lora", None)
+    others = {"lora": "lora", "prompt_tuning": "prompt-tuning"}
+    weights = config.get("weights") or "lora"
+    shown = {key: v for key, v in shown.items() if others.get(key, weights) == weights}
     text = yaml.safe_dump(shown, sort_keys=False, allow_unicode=True)
     fence = "```"
     while fence in text:

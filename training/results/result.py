@@ -236,7 +236,10 @@ def write_result(
 
 def _save_adapter(model: Any, staged: Path) -> None:
     shape = model.peft_config["default"]
-    shape.target_modules = sorted(shape.target_modules)  # a set: the digest would vary by start
+    if shape.is_prompt_learning:
+        shape.prompt_tuning_init = "RANDOM"  # else PEFT draws tokens again, to read what is here
+    else:  # a set: the digest would vary by start
+        shape.target_modules = sorted(shape.target_modules)
     # TRL keeps where DPO and KTO began as an adapter of its own, which is not part of the result.
     model.save_pretrained(staged, save_embedding_layers=False, selected_adapters=["default"])
 

@@ -44,7 +44,9 @@ def load_model(config: TrainingConfig, base: Path, dtype: Any) -> Any:
     if config.weights is Weights.FULL:
         return _load_full(config, base)
     model = _load_base(config, base, dtype)
-    if config.start_from is None:
+    if config.weights is Weights.PROMPT_TUNING:
+        adapted = _add_soft_prompt(model, config)
+    elif config.start_from is None:
         with _refusal(config.base_model):
             adapted = _add_adapter(model, config)
     else:
@@ -183,6 +185,17 @@ def _add_adapter(model: Any, config: TrainingConfig) -> Any:
         model = prepare_model_for_kbit_training(
             model, use_gradient_checkpointing=config.gradient_checkpointing
         )
+    return get_peft_model(model, shape)
+
+
+def _add_soft_prompt(model: Any, config: TrainingConfig) -> Any:
+    from peft import PromptTuningConfig, PromptTuningInit, get_peft_model
+
+    shape = PromptTuningConfig(
+        num_virtual_tokens=config.prompt_tuning.tokens,
+        prompt_tuning_init=PromptTuningInit.SAMPLE_VOCAB,
+        task_type="CAUSAL_LM",
+    )
     return get_peft_model(model, shape)
 
 

@@ -53,7 +53,8 @@ def _show_added(model: Registered, notes: Sequence[str], *, json: bool) -> None:
     if json:
         print_json({**asdict(model), "notes": notes})
         return
-    typer.echo(f"{model.label}: rank {model.rank}, sha256 {model.sha256}.")
+    kind = f"rank {model.rank}" if model.rank else "a soft prompt"
+    typer.echo(f"{model.label}: {kind}, sha256 {model.sha256}.")
     typer.echo(shown_text(f"It lies in {model.path}."))
     if not model.facts_known:
         typer.echo("It has no strop.json: what it was trained on is not known.")

@@ -22,8 +22,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    model_validator,
+)
 
+from backend.engines.adapters.unsafe import refuse_unsafe_files
 from backend.engines.base import ServedModel
 from backend.errors import InvalidInput
 from training.config import TrainingError
@@ -70,12 +78,14 @@ _OTHER_VARIANTS = (
 
 
 class AdapterConfig(BaseModel):
-    """What decides how a LoRA adapter is applied; what else PEFT writes is passed over."""
+    """What decides how a LoRA adapter, or a soft prompt, is applied; what else PEFT writes is
+    passed over."""
 
     model_config = ConfigDict(strict=True, frozen=True, extra="ignore", allow_inf_nan=False)
 
-    peft_type: Literal["LORA"]
-    r: Rank
+    peft_type: Literal["LORA", "PROMPT_TUNING"]
+    r: Rank | Literal[0] = 0
+    num_virtual_tokens: Rank | None = None
     lora_alpha: int | float = Field(8, gt=0)
     base_model_name_or_path: str | None = None
     target_modules: Pattern | list[str] | None = None
@@ -90,9 +100,22 @@ class AdapterConfig(BaseModel):
     fan_in_fan_out: bool = False
     init_lora_weights: bool | str = True
 
+    @model_validator(mode="after")
+    def _has_its_size(self) -> AdapterConfig:
+        if self.is_soft_prompt != (self.r == 0) or self.is_soft_prompt != bool(
+            self.num_virtual_tokens
+        ):
+            raise ValueError("it has no size of its kind (r, or num_virtual_tokens)")
+        return self
+
+    @property
+    def is_soft_prompt(self) -> bool:
+        """Whether it is vectors before the prompt (prompt tuning), and changes no layer."""
+        return self.peft_type == "PROMPT_TUNING"
+
     @property
     def rank(self) -> int:
-        """The largest rank in it, patterns included."""
+        """The largest rank in it, patterns included; 0 of a soft prompt."""
         return max([self.r, *self.rank_pattern.values()])
 
     def unserved_by_vllm(self) -> list[str]:
@@ -100,6 +123,7 @@ class AdapterConfig(BaseModel):
         return unserved_by_vllm(
             rank=self.rank,
             dora=self.use_dora,
+            soft_prompt=self.is_soft_prompt,
             modules_to_save=self.modules_to_save,
             others=[
                 name for name in ("lora_bias", "trainable_token_indices") if getattr(self, name)
@@ -112,12 +136,15 @@ def unserved_by_vllm(
     *,
     rank: int,
     dora: bool,
+    soft_prompt: bool = False,
     modules_to_save: list[str] | None = None,
     others: list[str] | None = None,
 ) -> list[str]:
     """What of an adapter's shape vLLM 0.32 does not serve, and the local engine does; a sentence
     each."""
     found = ["use_dora (DoRA)"] if dora else []
+    if soft_prompt:
+        found.append("vectors before the prompt (prompt tuning)")
     if modules_to_save:
         found.append(f"modules_to_save ({', '.join(modules_to_save)[:200]})")
     if rank > VLLM_RANKS[-1]:
@@ -137,9 +164,10 @@ def read_config(file: Path) -> AdapterConfig:
     """
     content = {key: value for key, value in read_json_object(file).items() if value is not None}
     kind = content.get("peft_type")
-    if kind != "LORA":
+    if kind not in ("LORA", "PROMPT_TUNING"):
         raise InvalidInput(
-            f"{file.parent.name} is a {str(kind)[:40]} adapter.", hint="Strop serves LoRA adapters."
+            f"{file.parent.name} is a {str(kind)[:40]} adapter.",
+            hint="Strop serves LoRA adapters and prompt tuning.",
         )
     try:
         config = AdapterConfig.model_validate(content)
@@ -147,7 +175,7 @@ def read_config(file: Path) -> AdapterConfig:
         first = error.errors(include_url=False)[0]
         place = ".".join(str(part) for part in first["loc"])[:200]
         raise InvalidInput(
-            f"{file.name} of {file.parent.name} is not the configuration of a LoRA adapter: "
+            f"{file.name} of {file.parent.name} is not the configuration of an adapter: "
             f"{place}: {first['msg'][0].lower()}{first['msg'][1:]}.",
             hint=_AGAIN,
         ) from error
@@ -205,20 +233,7 @@ def _refuse_constant(name: str) -> None:
 
 CONFIG_FILE, WEIGHTS_FILE = ADAPTER_FILES
 FACTS_FILE = "strop.json"
-PICKLE_SUFFIXES = frozenset(
-    {".bin", ".pt", ".pth", ".pkl", ".pickle", ".p", ".pk", ".dill", ".ckpt", ".joblib", ".npy"}
-    | {".npz", ".mar", ".nemo", ".h5", ".hdf5", ".keras"}
-)
-# How files begin that hold a pickle (protocol 2 and later, NumPy), or hide what they hold.
-_PICKLE_MAGIC = (*(b"\x80" + bytes([version]) for version in range(2, 6)), b"\x93NUMPY")
-_PACKED_MAGIC = (
-    b"PK\x03\x04",
-    b"\x1f\x8b",
-    b"BZh",
-    b"\xfd7zXZ",
-    b"\x28\xb5\x2f\xfd",
-    b"7z\xbc\xaf",
-)
+SOFT_PROMPT = "prompt_embeddings"
 
 
 @dataclass(frozen=True, slots=True)
@@ -245,6 +260,7 @@ class AdapterFolder:
         tensors: of its safetensors, by name.
         pairs: its LoRA matrices, one entry a module.
         whole: tensors that stand in the place of the base's own, by the base's name for them.
+        soft_prompt: of prompt tuning, the vectors: (number, width of the base).
     """
 
     path: Path
@@ -253,6 +269,7 @@ class AdapterFolder:
     tensors: Mapping[str, Tensor]
     pairs: tuple[LoraPair, ...]
     whole: Mapping[str, Tensor]
+    soft_prompt: Tensor | None = None
 
     @property
     def rank(self) -> int:
@@ -282,8 +299,25 @@ def read_adapter(path: Path) -> AdapterFolder:
         require_finite(tensors, f"The adapter {path.name}")
     except TrainingError as error:
         raise InvalidInput(error.message, hint=error.hint) from error
+    checked = check_facts(path, record)
+    if config.is_soft_prompt:
+        vectors = _soft_prompt(path.name, config, tensors)
+        return AdapterFolder(path, config, checked, tensors, (), {}, vectors)
     pairs, whole = _sort_tensors(path.name, config, tensors)
-    return AdapterFolder(path, config, check_facts(path, record), tensors, pairs, whole)
+    return AdapterFolder(path, config, checked, tensors, pairs, whole)
+
+
+def _soft_prompt(name: str, config: AdapterConfig, tensors: Mapping[str, Tensor]) -> Tensor:
+    found = tensors.get(SOFT_PROMPT)
+    if found is None or len(tensors) > 1 or len(found.shape) != 2:
+        raise InvalidInput(f"The adapter {name} holds no soft prompt alone.", hint=_AGAIN)
+    if found.shape[0] != config.num_virtual_tokens:
+        raise InvalidInput(
+            f"The adapter {name} declares {config.num_virtual_tokens} vectors, and holds "
+            f"{found.shape[0]}.",
+            hint=_AGAIN,
+        )
+    return found
 
 
 def check_facts(path: Path, record: dict[str, Any]) -> dict[str, Any]:
@@ -305,55 +339,6 @@ def _is_parent(entry: object) -> bool:
 
 
 _DELETE_IT = "It is not the record of a training; delete it."
-
-
-def refuse_unsafe_files(folder: Path) -> None:
-    """Refuse what is loaded by running code, hides what it holds, or is no file of the folder.
-
-    Raises:
-        InvalidInput: such a file is there, or there is no such folder.
-    """
-    if not folder.is_dir():
-        raise InvalidInput(
-            f"There is no adapter folder {folder.name!r}.", hint="Name a PEFT folder."
-        )
-    inside = folder.resolve()
-    for file in sorted(folder.rglob("*")):
-        if file.is_symlink() and not _leads_into(file, inside):
-            raise InvalidInput(
-                f"The adapter folder holds {file.name}, a link that leads out of it or nowhere.",
-                hint="Copy the file itself.",
-            )
-        if not file.is_dir():
-            _refuse_unsafe(file)
-
-
-def _leads_into(link: Path, folder: Path) -> bool:
-    try:
-        return link.resolve(strict=True).is_relative_to(folder)
-    except (OSError, RuntimeError):  # it leads nowhere, or in a circle
-        return False
-
-
-def _refuse_unsafe(file: Path) -> None:
-    if not file.is_file():
-        raise InvalidInput(
-            f"The adapter folder holds {file.name}, which is not a regular file.",
-            hint="Remove it.",
-        )
-    with file.open("rb") as stream:
-        begins = stream.read(8)
-    suffixes = {suffix.lower() for suffix in file.suffixes}
-    if suffixes & PICKLE_SUFFIXES or begins.startswith(_PICKLE_MAGIC):
-        raise InvalidInput(
-            f"The adapter folder holds {file.name}, which may be a pickle and could run code.",
-            hint="Save the adapter as safetensors and remove that file.",
-        )
-    if begins.startswith(_PACKED_MAGIC):
-        raise InvalidInput(
-            f"The adapter folder holds {file.name}, an archive whose content is not looked into.",
-            hint="Remove it.",
-        )
 
 
 def _sort_tensors(

@@ -21,8 +21,8 @@ from backend.engines.adapters.folders import (
     FACTS_FILE,
     check_facts,
     read_json_object,
-    refuse_unsafe_files,
 )
+from backend.engines.adapters.unsafe import refuse_unsafe_files
 from backend.errors import Forbidden, InvalidInput
 from backend.settings import Settings
 from backend.tables.models import ModelKind, ModelVersion

@@ -137,6 +137,11 @@ def _write(source: _Source, scratch: Path, out: Path) -> dict[str, Any]:
 
 def _require_mergeable(label: str, adapter: AdapterFolder, base: Path) -> None:
     """Refuse bases whose weights are packed, and changes of one half of a tied pair."""
+    if adapter.soft_prompt is not None:
+        raise InvalidInput(
+            f"{label} is a soft prompt: it changes no weight of its base.",
+            hint="Run it with --engine local.",
+        )
     settings = read_json_object(base / "config.json")
     if settings.get("quantization_config"):
         raise InvalidInput(

@@ -136,6 +136,7 @@ def _require_mergeable(part: Part) -> None:
 
 def _beside_low_rank(config: AdapterConfig) -> list[str]:
     found = {
+        "a soft prompt (prompt tuning)": config.is_soft_prompt,
         "use_dora (DoRA)": config.use_dora,
         "lora_bias": config.lora_bias,
         f"bias: {config.bias}": config.bias != "none",

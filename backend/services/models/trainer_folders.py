@@ -17,10 +17,10 @@ from typing import Any
 from backend.engines.adapters.folders import (
     CONFIG_FILE,
     FACTS_FILE,
-    PICKLE_SUFFIXES,
     WEIGHTS_FILE,
     AdapterConfig,
 )
+from backend.engines.adapters.unsafe import PICKLE_SUFFIXES
 from backend.errors import InvalidInput
 from training.config import TrainingError
 from training.weights.digest import TOKENIZER_FILES, read_template

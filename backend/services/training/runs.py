@@ -47,6 +47,7 @@ from training.config import (
     Method,
     Reporter,
     TrainingConfig,
+    Weights,
     parse_config,
     progress_file,
 )
@@ -220,7 +221,11 @@ def serving_notes(run: TrainingRun) -> list[str]:
     lora = run.config.get("lora") or {}
     space = run.config.get("search") or {}
     ranks = [lora.get("rank") or 0, *(space.get("rank") or ())]
-    return unserved_by_vllm(rank=max(int(rank) for rank in ranks), dora=bool(lora.get("dora")))
+    return unserved_by_vllm(
+        rank=max(int(rank) for rank in ranks),
+        dora=bool(lora.get("dora")),
+        soft_prompt=run.config.get("weights") == Weights.PROMPT_TUNING,
+    )
 
 
 def get_training_run(

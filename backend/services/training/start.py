@@ -143,6 +143,11 @@ def _take_up(model: ModelVersion, config: Mapping[str, Any]) -> dict[str, Any]:
     """The configuration with the adapter's own shape."""
     path = Path(str(model.adapter_path))
     found = read_config(path / CONFIG_FILE)
+    if found.is_soft_prompt or config.get("weights") == Weights.PROMPT_TUNING:
+        raise InvalidInput(
+            "A soft prompt (weights: prompt-tuning) is trained from the base alone.",
+            hint="Leave out the start, or start from an adapter with weights: lora.",
+        )
     lora = dict(config.get("lora") or {})
     if (config.get("search") or {}).get("rank"):
         raise InvalidInput(

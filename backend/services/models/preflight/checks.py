@@ -145,9 +145,10 @@ def check_rank(name: str, path: Path, registered: int | None) -> Check:
     """
     title = f"rank of {name}"
     try:
-        rank = read_adapter(path).rank
+        folder = read_adapter(path)
     except StropError as error:
         return Check(title, False, f"{name}: {error.message}")
+    rank = folder.rank
     figures: dict[str, float | int | str] = {"rank": rank, "largest": VLLM_RANKS[-1]}
     if registered is not None and rank != registered:
         detail = f"{name} has rank {rank}, and had {registered} when it was registered."
@@ -156,6 +157,8 @@ def check_rank(name: str, path: Path, registered: int | None) -> Check:
         detail = f"{name} has rank {rank}; vLLM serves at most {VLLM_RANKS[-1]}."
         return Check(title, False, detail, figures)
     detail = f"{name} has rank {rank}; above its --max-lora-rank a server refuses to load it."
+    if folder.soft_prompt is not None:
+        detail = f"{name} is a soft prompt of {folder.soft_prompt.shape[0]} vectors, without rank."
     return Check(title, True, detail, figures)
 
 
