@@ -20,8 +20,9 @@ from backend.db import reading
 from backend.engines.adapters.fit import is_head_or_embedding, is_tied
 from backend.engines.adapters.folders import FACTS_FILE, AdapterFolder, read_json_object
 from backend.errors import Conflict, InvalidInput
+from backend.services.models.merging import find_adapter
 from backend.services.models.placing import remove_folder
-from backend.services.models.versions import find_model, see_adapter
+from backend.services.models.versions import see_adapter
 from backend.tables.models import ModelVersion
 from training.config import TrainingError
 from training.weights.digest import model_sha256, resolve_model
@@ -72,7 +73,7 @@ def export_merged(
     if not out.parent.is_dir():
         raise InvalidInput(f"There is no folder {out.parent}.", hint="Make it first.")
     with reading(sessions) as session:
-        source = _source(find_model(session, project_id, label))
+        source = _source(find_adapter(session, project_id, label))
     scratch = out.with_name(f".{out.name}.{uuid4().hex}.new")
     try:
         exported = _write(source, scratch, out)
@@ -102,11 +103,6 @@ def find_converter() -> Path:
 
 
 def _source(model: ModelVersion) -> _Source:
-    if model.adapter_path is None or model.adapter_sha256 is None:
-        raise InvalidInput(
-            f"{model.label} is a whole model already: it lies in {model.base_model}.",
-            hint="Only an adapter is merged into its base.",
-        )
     facts = {
         "method": "merged into its base",
         "merged_from": [{"label": model.label, "sha256": model.adapter_sha256, "weight": 1.0}],
@@ -115,7 +111,7 @@ def _source(model: ModelVersion) -> _Source:
         "tokenizer_sha256": model.tokenizer_sha256,
         "template_sha256": model.template_sha256,
     }
-    return _Source(model.label, Path(model.adapter_path), model.base_model, facts)
+    return _Source(model.label, Path(str(model.adapter_path)), model.base_model, facts)
 
 
 def _write(source: _Source, scratch: Path, out: Path) -> dict[str, Any]:

@@ -22,7 +22,7 @@ from backend.services.models.adapter_files import project_artifacts
 from backend.services.models.placing import Registered, place_adapter, register_placed
 from backend.services.models.versions import check_name, ensure_base, find_model
 from backend.settings import Settings
-from backend.tables.models import BASE, ModelVersion
+from backend.tables.models import BASE, WITH, ModelVersion
 from training.weights.digest import adapter_sha256, resolve_model
 from training.weights.merging import MERGES, Merge, merge_adapters
 
@@ -92,7 +92,7 @@ def merge_models(
     with reading(sessions) as session:
         found = find_model(session, project_id, BASE)
         parts = [
-            _part(find_model(session, project_id, label), weight)
+            _part(find_adapter(session, project_id, label), weight)
             for label, weight in weights.items()
         ]
     if len({part.sha256 for part in parts}) < len(parts):
@@ -113,10 +113,27 @@ def merge_models(
     return register_placed(sessions, project_id, name, placed, settings=settings)
 
 
-def _part(model: ModelVersion, weight: float) -> Part:
+def find_adapter(session: Session, project_id: int, label: str) -> ModelVersion:
+    """The adapter that people mean, whose weights are to be merged.
+
+    Raises:
+        NotFound: the project has no such model.
+        InvalidInput: it is no adapter, or is named with a prompt.
+    """
+    if WITH in label:
+        raise InvalidInput(
+            f"{label[:80]!r} names a prompt, too, and a prompt is in no weights.",
+            hint="Name the adapter alone.",
+        )
+    model = find_model(session, project_id, label)
     if model.adapter_path is None or model.adapter_sha256 is None:
         raise InvalidInput(f"{model.label} is no adapter.", hint="Only adapters can be merged.")
-    return Part(model.label, Path(model.adapter_path), model.adapter_sha256, weight)
+    return model
+
+
+def _part(model: ModelVersion, weight: float) -> Part:
+    path, sha256 = Path(str(model.adapter_path)), str(model.adapter_sha256)
+    return Part(model.label, path, sha256, weight)
 
 
 def _require_mergeable(part: Part) -> None:

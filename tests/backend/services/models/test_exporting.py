@@ -109,7 +109,8 @@ def _changed(desk: Desk) -> None:
         ("v1", _dangling_link, Conflict, "is there already"),
         ("v1", _no_parent, InvalidInput, "no folder"),
         ("v1", _changed, InvalidInput, "changed since it was registered"),
-        ("base", lambda desk: None, InvalidInput, "a whole model already"),
+        ("v1+brief", lambda desk: None, InvalidInput, "names a prompt, too"),
+        ("base", lambda desk: None, InvalidInput, "base is no adapter"),
     ],
 )
 def test_what_cannot_be_exported_leaves_nothing(
