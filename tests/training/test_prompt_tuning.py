@@ -149,9 +149,9 @@ def test_vllm_is_not_asked_for_what_it_does_not_serve(trained: Path) -> None:
     ("changes", "said"),
     [
         ({"num_virtual_tokens": 6}, "declares 6 vectors, and holds 5"),
-        ({"num_virtual_tokens": None}, "has no size of its kind"),
-        ({"peft_type": "LORA", "r": 5}, "has no size of its kind"),
-        ({"r": 5}, "has no size of its kind"),
+        ({"num_virtual_tokens": None}, "num_virtual_tokens is missing or 0"),
+        ({"peft_type": "LORA"}, "r is missing or 0"),
+        ({"peft_type": "LORA", "r": 5}, "holds no LoRA matrices"),
         ({"peft_type": "P_TUNING"}, "is a P_TUNING adapter"),
     ],
 )

@@ -28,7 +28,6 @@ from pydantic import (
     ConfigDict,
     Field,
     ValidationError,
-    model_validator,
 )
 
 from backend.engines.adapters.unsafe import refuse_unsafe_files
@@ -84,7 +83,7 @@ class AdapterConfig(BaseModel):
     model_config = ConfigDict(strict=True, frozen=True, extra="ignore", allow_inf_nan=False)
 
     peft_type: Literal["LORA", "PROMPT_TUNING"]
-    r: Rank | Literal[0] = 0
+    r: Annotated[int, Field(ge=0, le=1 << 16)] = 0
     num_virtual_tokens: Rank | None = None
     lora_alpha: int | float = Field(8, gt=0)
     base_model_name_or_path: str | None = None
@@ -99,14 +98,6 @@ class AdapterConfig(BaseModel):
     use_dora: bool = False
     fan_in_fan_out: bool = False
     init_lora_weights: bool | str = True
-
-    @model_validator(mode="after")
-    def _has_its_size(self) -> AdapterConfig:
-        if self.is_soft_prompt != (self.r == 0) or self.is_soft_prompt != bool(
-            self.num_virtual_tokens
-        ):
-            raise ValueError("it has no size of its kind (r, or num_virtual_tokens)")
-        return self
 
     @property
     def is_soft_prompt(self) -> bool:
@@ -179,6 +170,13 @@ def read_config(file: Path) -> AdapterConfig:
             f"{place}: {first['msg'][0].lower()}{first['msg'][1:]}.",
             hint=_AGAIN,
         ) from error
+    size = "num_virtual_tokens" if config.is_soft_prompt else "r"
+    if not getattr(config, size):
+        raise InvalidInput(
+            f"{file.name} of {file.parent.name} does not say how large it is: {size} is missing or "
+            "0.",
+            hint=_AGAIN,
+        )
     _refuse_variants(file, config, content)
     return config
 
