@@ -1,6 +1,6 @@
 """The server is killed in the middle of a run, and one cannot start.
 
-The server that dies is the one of the session: by its name this file comes last.
+The server that dies is the one of the session, when all others have asked it.
 """
 
 from __future__ import annotations
