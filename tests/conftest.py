@@ -93,15 +93,31 @@ DEEP = (
     "tests/vllm/test_real_rows.py::test_no_slot_reaches_a_row_without_an_adapter",
     "tests/vllm/test_server_death.py::test_a_server_that_cannot_start_says_its_last_words",
     "tests/training/test_methods.py::test_a_killed_training_is_taken_up_and_ends_the_same[soft-",
+    "tests/training/test_sft.py::test_that_a_killed_training_is_taken_up_and_ends_the_same",
     "tests/training/test_search.py::test_a_killed_search_trains_no_finished_trial_again_and_ends_t",
 )
+
+# Nothing in them waits for a lock, or is written in SQL of one database: what they do on SQLite
+# they do on PostgreSQL too, and the deep suite sees to it.
+DEEP_ON_POSTGRES = (
+    "tests/backend/jobs/test_simulated_experts.py",
+    "tests/backend/services/models/test_adapter_files.py",
+    "tests/backend/services/review/opening/test_opening_defaults.py",
+    "tests/backend/services/review/reports/test_review_agreement.py",
+)
+
+
+def _is_deep(nodeid: str) -> bool:
+    return nodeid.startswith(DEEP) or (
+        nodeid.startswith(DEEP_ON_POSTGRES) and "[postgresql" in nodeid
+    )
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Mark what is deep. In several processes, begin with what takes minutes."""
     for item in items:
-        if item.nodeid.startswith(DEEP):
+        if _is_deep(item.nodeid):
             item.add_marker(pytest.mark.deep)
         if item.get_closest_marker("browser") and not item.nodeid.startswith("tests/browser/"):
             raise pytest.UsageError(f"{item.nodeid} would not be run: not in tests/browser.")

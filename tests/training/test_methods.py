@@ -35,6 +35,13 @@ def _message(role: str, content: str) -> list[dict[str, str]]:
     return [{"role": role, "content": content}]
 
 
+def _answers() -> list[dict[str, Any]]:
+    return [
+        {"prompt": _message("user", f"Ticket {i}"), "completion": _message("assistant", GOOD)}
+        for i in range(16)
+    ]
+
+
 def _pairs() -> list[dict[str, Any]]:
     return [
         {
@@ -61,7 +68,7 @@ def _documents() -> list[dict[str, Any]]:
     return [{"text": "the blue ticket is the blue answer " * 6} for _ in range(12)]
 
 
-ROWS = {"dpo": _pairs, "kto": _labels, "pretrain": _documents}
+ROWS = {"sft": _answers, "dpo": _pairs, "kto": _labels, "pretrain": _documents}
 
 
 def write_config(folder: Path, base: Path, method: str, **changes: Any) -> Path:
@@ -212,6 +219,7 @@ def test_the_result_is_one_adapter_of_its_method(by_pairs: Path) -> None:
 @pytest.mark.parametrize(
     ("method", "changes"),
     [
+        ("sft", {"watched": True, "evaluate_every": 3}),
         ("dpo", {"watched": True, "evaluate_every": 3}),
         ("kto", {"watched": True, "evaluate_every": 3}),
         ("pretrain", {"max_length": 32}),
@@ -219,7 +227,7 @@ def test_the_result_is_one_adapter_of_its_method(by_pairs: Path) -> None:
         ("dpo", FULL),
         ("pretrain", {"max_length": 32, **SOFT}),
     ],
-    ids=["dpo", "kto", "pretrain", "full", "dpo-full", "soft-prompt"],
+    ids=["sft", "dpo", "kto", "pretrain", "full", "dpo-full", "soft-prompt"],
 )
 def test_a_killed_training_is_taken_up_and_ends_the_same(
     tmp_path: Path,
@@ -249,6 +257,7 @@ def test_a_killed_training_is_taken_up_and_ends_the_same(
         unkilled["model_sha256"],
     )
     assert _losses(ours) == _losses(unkilled)
+    assert (ours["tokens"], ours["ledger"]["starts"]) == (unkilled["tokens"], 2)
 
 
 def _losses(result: dict[str, Any]) -> list[Any]:
