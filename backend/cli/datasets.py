@@ -233,9 +233,11 @@ def _preview(asked: ReadOptions) -> None:
 
 
 def _show_preview(preview: Preview) -> None:
+    from evaluators.files.mapping import count_rows
+
     told = preview.as_dict()
     for file in told["files"]:
-        typer.echo(f"{file['file']}: {file['layout']}.")
+        typer.echo(f"{file['file']}: {file['layout']}, {count_rows(file['rows'])}.")
     becomes = {name: words for file in told["files"] for name, words in file["columns"].items()}
     rows = [{"column": name, "becomes": words or "not used"} for name, words in becomes.items()]
     print_table(rows, columns=["column", "becomes"])

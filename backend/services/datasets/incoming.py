@@ -148,7 +148,12 @@ class Preview:
         """Plain values: whole texts, three rows."""
         return {
             "files": [
-                {"file": one.name, "layout": one.layout, "columns": dict(one.columns)}
+                {
+                    "file": one.name,
+                    "layout": one.layout,
+                    "rows": len(one.rows) + len(one.refused),
+                    "columns": dict(one.columns),
+                }
                 for one in self.readings
             ],
             "examples": len(self.rows),

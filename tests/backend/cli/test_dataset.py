@@ -254,7 +254,7 @@ def test_a_preview_shows_columns_rows_and_sizes_and_stores_nothing(
     assert _run(*command, file) == 0
     shown = capsys.readouterr().out
     lines = [line.strip() for line in shown.splitlines()]
-    assert lines[0] == f"{file}: OpenAI chat."
+    assert lines[0] == f"{file}: OpenAI chat, 40 rows."
     assert lines[4:6] == ["messages   messages and reference", "source     not used"]
     heads = [line for line in lines if line.startswith("row-")]
     assert heads[:1] == ["row-1 (train)"]
