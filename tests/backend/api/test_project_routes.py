@@ -9,8 +9,10 @@ import pytest
 from sqlalchemy import select
 
 from backend.api.served import get_served_promotion
+from backend.schemas.turns import transcript
 from backend.services.datasets.versions import import_dataset
 from backend.services.models.serving import ServerAnswer, ServingReport
+from backend.tables.datasets import Example
 from backend.tables.queue import Job
 from backend.tables.runs import Generation, GenerationRun, ScoreRun
 from tests.backend.api.conftest import House
@@ -47,6 +49,20 @@ def get(house: House, path: str) -> Any:
     answer = house.client("engineer").get(path)
     assert answer.status_code == 200, answer.text
     return answer.json()
+
+
+TURNS = [
+    {"role": "system", "content": "Be brief."},
+    {"role": "user", "content": "👍🏽 Who?"},
+    {"role": "assistant", "content": "Zoë."},
+    {"role": "user", "content": "When?"},
+]
+
+
+def said_in(shown: dict[str, Any]) -> list[dict[str, str]]:
+    """The turns of an input as an answer of the API has them."""
+    places = [(turn["role"], turn["start"], turn["end"]) for turn in shown["turns"]]
+    return [{"role": role, "content": shown["input"][start:end]} for role, start, end in places]
 
 
 def scored_run(house: House, split: str = "train") -> int:
@@ -189,6 +205,28 @@ def test_scores_stream_as_lines(house: House) -> None:
     assert {line["metric"] for line in lines} == {"exact_match"}
     detail = get(house, f"/api/v1/generations/{lines[0]['generation_id']}")
     assert detail["scores"][0]["value"] == lines[0]["value"]
+
+
+def test_a_conversation_is_shown_as_turns_wherever_its_input_is(house: House, path: str) -> None:
+    score_run_id = scored_run(house, "test")
+    with house.sessions.begin() as session:
+        for example in session.scalars(select(Example)):
+            example.messages, example.input = TURNS, transcript(TURNS)
+        run_id = session.get_one(ScoreRun, score_run_id).generation_run_id
+        written = session.scalars(select(Generation).where(Generation.run_id == run_id)).all()
+        address = f"/api/v1/dataset-versions/{written[0].example.dataset_version_id}/examples"
+    post(house, f"{path}/manifests", {"source": BAR})
+    asked = {"baseline": "v1", "candidate": "base", "score_run_id": score_run_id}
+    judged = post(house, f"{path}/comparisons", asked)
+    design = {"name": "talk", "kind": "single", "generation_run_id": run_id, "models": ["v1"]}
+    design |= {"rubric": "telecom_desk", "reviewers": [house.users["expert"].name], "n_items": 2}
+    places = [
+        get(house, f"/api/v1/generations/{written[0].id}")["example"],
+        get(house, address)["items"][0],
+        get(house, f"/api/v1/comparisons/{judged['id']}/flips?limit=2")["examples"][0],
+        post(house, f"{path}/review-designs", design, 200)["examples"][0],
+    ]
+    assert [said_in(place) for place in places] == [TURNS] * len(places)
 
 
 def test_queue_is_opened_answered_shown_and_closed(house: House, path: str) -> None:
