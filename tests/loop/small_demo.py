@@ -10,29 +10,22 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import partial
+from dataclasses import replace
 
 import pytest
 
 from backend.cli import main
-from backend.cli.demo import loop, steps
+from backend.cli.demo import steps
 
-EXAMPLES = 150
-FRACTIONS = (0.6, 0.1, 0.3)
-REFERENCES = 60
-REVIEWS = 24
+SHARES = (0.6, 0.1, 0.3)
 
 
 @contextmanager
 def small() -> Iterator[None]:
     """Let the demo of this process be small."""
-    made_with = ("--n", str(EXAMPLES))
-    rows = partial(steps.import_examples, made_with=made_with, fractions=FRACTIONS)
-    reviewed = partial(steps.untrained_examples, limit=REVIEWS)
+    size = replace(steps.OWN_BASE, rows=150, references=60, reviews=24, shares=SHARES)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(loop, "import_examples", rows)
-        patch.setattr(steps, "FIRST_REFERENCES", REFERENCES)
-        patch.setattr(steps, "untrained_examples", reviewed)
+        patch.setattr(steps, "OWN_BASE", size)
         yield
 
 
