@@ -439,7 +439,8 @@ def recipe_sha256(config: TrainingConfig, inputs: Mapping[str, str | None]) -> s
     Args:
         inputs: sha256 by name of what is read: data files, base model, tokeniser, template.
     """
-    recipe = config.model_dump(mode="json", exclude=set(_NO_RECIPE))
+    unused = set() if config.weights is Weights.PROMPT_TUNING else {"prompt_tuning"}
+    recipe = config.model_dump(mode="json", exclude={*_NO_RECIPE, *unused})
     text = json.dumps({"config": recipe, "inputs": dict(inputs)}, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()
 

@@ -18,7 +18,7 @@ import os
 import sys
 import time
 from collections.abc import Mapping, Sequence
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
@@ -190,7 +190,8 @@ def _fit(
         )
         trainer.add_callback(writer)
         texts = _untouched(config, tokenizer, trainer.model)
-        before = measure(trainer.model, texts)  # resuming loads its checkpoint later
+        with _as_before(config, trainer.model):
+            before = measure(trainer.model, texts)  # resuming loads its checkpoint later
         _run_trainer(trainer, checkpoint, patience=config.early_stopping_patience)
         state, early = trainer.state, config.early_stopping_patience is not None
         kept_step = state.best_global_step if early else state.global_step
@@ -217,6 +218,12 @@ def _untouched(config: TrainingConfig, tokenizer: Any, model: Any) -> Texts:
         return {}
     longest = getattr(model.config, "max_position_embeddings", None)
     return untouched_texts(config.earlier_file, tokenizer, longest=longest)
+
+
+def _as_before(config: TrainingConfig, model: Any) -> AbstractContextManager[Any]:
+    """The model as training found it: a soft prompt says something from the first step on."""
+    soft = config.weights is Weights.PROMPT_TUNING
+    return model.disable_adapter() if soft else nullcontext()
 
 
 def _spent_file(config: TrainingConfig) -> Path:

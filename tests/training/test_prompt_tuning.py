@@ -18,6 +18,7 @@ from backend.errors import EngineError, InvalidInput
 from tests.fixtures_models import make_tiny_base, tiny_adapter, write_chat_rows
 from tests.fixtures_training import train_and_read, write_small_config
 from training.config import ConfigError, parse_config
+from training.results.forgetting import measure, untouched_texts
 
 SHAPE = {"weights": "prompt-tuning", "lora": {}, "prompt_tuning": {"tokens": 5}}
 
@@ -50,6 +51,10 @@ def test_the_loss_falls_and_the_base_stays_what_it_was(trained: Path, base: Path
     watched = [line["eval_loss"] for line in result["loss_curve"] if "eval_loss" in line]
     assert losses[-1] < losses[0] - 0.3
     assert watched[-1] < watched[0] - 0.1
+    general = result["forgetting"]["general"]
+    bare, now = general["before"]["value"], general["after"]["value"]
+    assert bare == pytest.approx(_loss_of_base(base), abs=1e-3)
+    assert bare != pytest.approx(now, abs=1e-3)
     adapter = read_adapter(trained / "v1")
     assert adapter.soft_prompt is not None
     assert (adapter.soft_prompt.shape, adapter.rank, adapter.pairs) == ((5, 32), 0, ())
@@ -57,6 +62,17 @@ def test_the_loss_falls_and_the_base_stays_what_it_was(trained: Path, base: Path
     card = (trained / "v1" / "README.md").read_text()
     assert "Soft prompt for" in card
     assert "5 vectors" in card
+
+
+def _loss_of_base(base: Path) -> float:
+    """The loss of the base alone on general text."""
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    model = AutoModelForCausalLM.from_pretrained(base)
+    longest = model.config.max_position_embeddings
+    texts = untouched_texts(None, AutoTokenizer.from_pretrained(base), longest=longest)
+    rows = measure(model, texts)["general"]
+    return sum(row.loss for row in rows) / sum(row.count for row in rows)
 
 
 def test_the_recorded_loss_is_that_of_pefts_own_model(trained: Path, base: Path) -> None:

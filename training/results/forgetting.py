@@ -99,9 +99,8 @@ def _measured(model: Any, rows: Sequence[TokenRow]) -> Iterator[RowLoss]:
             mask[place, : len(row.input_ids)] = 1
         found = model(input_ids=ids.to(device), attention_mask=mask.to(device), use_cache=False)
         targets = labels[:, 1:].to(device)
-        losses = cross_entropy(
-            found.logits[:, :-1].float().transpose(1, 2), targets, reduction="none"
-        )
+        logits = found.logits[:, -width:]  # a soft prompt, too, has its places before the rows
+        losses = cross_entropy(logits[:, :-1].float().transpose(1, 2), targets, reduction="none")
         sums = zip(losses.sum(1).tolist(), (targets != IGNORED).sum(1).tolist(), strict=True)
         for row, (loss, count) in zip(batch, sums, strict=True):
             yield RowLoss(row.group, loss, count)
