@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from safetensors.numpy import load_file, save_file
+from sqlalchemy.orm import Session, sessionmaker
 
 from backend.engines.adapters.fit import check_fits_base
 from backend.engines.adapters.folders import WEIGHTS_FILE, read_adapter
@@ -15,10 +16,19 @@ from backend.engines.base import GenerationRequest, SamplingParams, ServedModel
 from backend.engines.local.engine import LocalEngine
 from backend.engines.vllm.models import require_served
 from backend.errors import EngineError, InvalidInput
+from backend.services.models.adopt import adopt_adapter
+from backend.services.models.exporting import export_merged
+from backend.services.models.merging import merge_models
+from backend.services.models.preflight.checks import check_rank
+from backend.services.projects import create_project
+from backend.services.training.runs import serving_notes
+from backend.settings import Settings
+from backend.tables.training import TrainingRun
 from tests.fixtures_models import make_tiny_base, tiny_adapter, write_chat_rows
 from tests.fixtures_training import train_and_read, write_small_config
 from training.config import ConfigError, parse_config
 from training.results.forgetting import measure, untouched_texts
+from training.weights.merging import Merge
 
 SHAPE = {"weights": "prompt-tuning", "lora": {}, "prompt_tuning": {"tokens": 5}}
 
@@ -159,6 +169,27 @@ def _greedy(model: Any, ids: list[int], most: int) -> tuple[float, ...]:
 def test_vllm_is_not_asked_for_what_it_does_not_serve(trained: Path) -> None:
     with pytest.raises(EngineError, match=r"vectors before the prompt .* run it with --engine"):
         require_served(ServedModel("v1@1", "base", trained / "v1"))
+
+
+def test_that_vllm_does_not_serve_it_is_said_before_training_and_when_it_is_added(
+    trained: Path, base: Path, sqlite_sessions: sessionmaker[Session], settings: Settings
+) -> None:
+    (said,) = serving_notes(TrainingRun(config=SHAPE))
+    assert "vectors before the prompt (prompt tuning): run it with --engine local" in said
+    assert serving_notes(TrainingRun(config={"weights": "lora"})) == []
+    with sqlite_sessions.begin() as session:
+        project = create_project(session, "desk", base_model=str(base)).id
+    adopted = adopt_adapter(sqlite_sessions, project, "v1", trained / "v1", settings=settings)
+    assert (adopted.model.rank, adopted.model.facts_known) == (0, True)
+    assert adopted.notes[-1] == said
+    checked = check_rank("v1", adopted.model.path, 0)
+    assert (checked.passed, "a soft prompt of 5 vectors" in checked.detail) == (True, True)
+    with pytest.raises(InvalidInput, match="has a soft prompt"):
+        merge_models(
+            sqlite_sessions, project, "m", {"v1": 1, "v1@1": 2}, merge=Merge(), settings=settings
+        )
+    with pytest.raises(InvalidInput, match="v1@1 is a soft prompt: it changes no weight"):
+        export_merged(sqlite_sessions, project, "v1", settings.home / "out")
 
 
 @pytest.mark.parametrize(

@@ -95,10 +95,10 @@ def merge_models(
             _part(find_adapter(session, project_id, label), weight)
             for label, weight in weights.items()
         ]
-    if len({part.sha256 for part in parts}) < len(parts):
-        raise InvalidInput("Two of these are the same adapter.", hint="Name each once.")
     for part in parts:
         _require_mergeable(part)
+    if len({part.sha256 for part in parts}) < len(parts):
+        raise InvalidInput("Two of these are the same adapter.", hint="Name each once.")
     base_model, facts = found.base_model, _facts(found, parts, merge)
 
     def fill(folder: Path) -> None:
