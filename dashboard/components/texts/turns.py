@@ -62,7 +62,9 @@ def _shown(turn: Turn, said: str, room: int) -> ShownTurn:
 def left_out(shown: Sequence[object], turns: Sequence[Turn]) -> str:
     """A sentence where earlier turns are not shown, else nothing."""
     n = len(turns) - len(shown)
-    return f"{n:,} earlier turns are not shown." if n else ""
+    if n == 0:
+        return ""
+    return "1 earlier turn is not shown." if n == 1 else f"{n:,} earlier turns are not shown."
 
 
 def input_html(text: str, turns: Sequence[Turn], *, kind: str = "context") -> str:

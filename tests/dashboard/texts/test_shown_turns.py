@@ -56,16 +56,16 @@ def test_of_a_talk_without_end_the_last_turns_are_shown() -> None:
     assert [turn.text[:5] for turn in shown] == ["xxxxx", "last"]
     assert [turn.cut for turn in shown] == [len("last"), 0]
     page = Tags(input_html(text, turns)).text
-    assert "1 earlier turns are not shown." in page
+    assert "1 earlier turn is not shown." in page
     assert "4 more characters are not shown." in page
 
 
 def test_of_very_many_turns_the_last_are_shown(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "MOST_TURNS", 2)
-    text, turns = talk(("user", "a"), ("assistant", "b"), ("user", "c"))
+    text, turns = talk(("user", "a"), ("user", "b"), ("assistant", "c"), ("user", "d"))
     shown = shown_turns(text, turns)
-    assert [turn.text for turn in shown] == ["b", "c"]
-    assert left_out(shown, turns) == "1 earlier turns are not shown."
+    assert [turn.text for turn in shown] == ["c", "d"]
+    assert left_out(shown, turns) == "2 earlier turns are not shown."
 
 
 def test_turns_are_a_list_of_text_whatever_they_say() -> None:
