@@ -30,7 +30,8 @@ TAGS = frozenset({
 HEADINGS = {"h1": "h3", "h2": "h4", "h3": "h5", "h4": "h6", "h5": "h6", "h6": "h6"}
 LONGEST_MARKDOWN = 20_000  # the worst text of this length takes a second
 MOST_PARTS = 10_000
-DEEPEST = 40
+DEEPEST = 16  # each level of quotes or lists leaves the words less room
+DEEPEST_JSON = 40
 _JSON_PARTS = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"|[\[\]{},:]|[^\s\[\]{},:"]+', re.DOTALL)
 
 
@@ -89,7 +90,7 @@ def _format_json(text: str) -> Formatted:
 
 
 def pretty_json(text: str) -> str | None:
-    """JSON with an indentation of two; None where it is nested deeper than DEEPEST.
+    """JSON with an indentation of two; None where it is nested deeper than DEEPEST_JSON.
 
     Only white space changes: names that are there twice, long numbers and escapes stay as written.
     """
@@ -104,7 +105,7 @@ def pretty_json(text: str) -> str | None:
         lines[-1] += ": " if part == ":" else part
         depth += part in "[{"
         before = part
-        if depth > DEEPEST:
+        if depth > DEEPEST_JSON:
             return None
     return "\n".join(lines)
 

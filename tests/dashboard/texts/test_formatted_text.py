@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dashboard.components.texts.formatted import (
-    DEEPEST,
+    DEEPEST_JSON,
     LONGEST_MARKDOWN,
     TAGS,
     Node,
@@ -87,13 +87,14 @@ def test_what_is_hostile_is_text(text: str, tree: str) -> None:
     ("text", "why_not"),
     [
         (">" * 10_000 + " end", "would not be shown"),
-        ("- " * 200 + "end", "would not be shown"),
+        ("> " * 16 + "end", "would not be shown"),
+        ("- " * 8 + "end", "would not be shown"),
         ("|a|\n|-|\n|1|2|", "would not be shown"),
         ("[x](http://a/?b&copy;)", "would not be shown"),
         ("|a" * 50 + "|\n" + "|-" * 50 + "|\n" + "|x|\n" * 200, "would not be shown"),
         ("a" * (LONGEST_MARKDOWN + 1), "not formatted"),
         ("[" * 100_000 + "]" * 100_000, "nested too deep"),
-        ("[" * (DEEPEST + 1) + "]" * (DEEPEST + 1), "nested too deep"),
+        ("[" * (DEEPEST_JSON + 1) + "]" * (DEEPEST_JSON + 1), "nested too deep"),
         ("[" + "0," * 50_000 + "0]", "too long"),
         ("[" + "0," * 200_000 + "0]", "too long"),
     ],
