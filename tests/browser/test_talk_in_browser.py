@@ -127,10 +127,10 @@ def test_the_switch_stays_where_it_was_put(page: Page, clinic: Desk) -> None:
 
 def test_the_last_answer_is_corrected_and_sent(page: Page, clinic: Desk) -> None:
     slot = open_talk(page, clinic)
-    page.keyboard.type("21")
-    page.keyboard.press("Enter")
-    page.keyboard.type("3")
-    page.wait_for_function(f"() => {ANSWERED} === 3")
+    for n, keys in enumerate((["2"], ["1", "Enter"], ["3"]), start=1):
+        for key in keys:
+            page.keyboard.press(key)
+        page.wait_for_function(f"n => {ANSWERED} === n", arg=n)
     page.keyboard.press("e")
     page.locator("[class*='st-key-correction-'] textarea").fill("You pay 39.90 EUR.")
     page.wait_for_selector("[class*='st-key-correction-'] ins, [class*='st-key-correction-'] del")
