@@ -151,7 +151,10 @@ AS_ITS_MODEL: dict[str, Callable[[Session, ModelVersion], Any]] = {
     "what a server is told": lambda s, m: served_model(m),
     "what a preflight is told": lambda s, m: model_facts(m.without_prompt),
     "its digests": lambda s, m: {**digests_of(m), "prompt": None},
-    "who shares its server": lambda s, m: serving_groups(register_base(s, m.project_id), [m]),
+    "who shares its server": lambda s, m: [
+        dict.fromkeys(map(served_model, group))
+        for group in serving_groups(register_base(s, m.project_id), [m])
+    ],
     "whether it is a base": lambda s, m: (m.is_base, m.is_own_base),
     "which weights those are": lambda s, m: [
         one.id for one in models_of_weights(s, str(m.adapter_sha256))
@@ -183,7 +186,8 @@ def test_the_base_with_a_prompt_is_a_base(sqlite_sessions: sessionmaker[Session]
         assert with_prompt.serving_name == "base"
         assert unknown_training(session, [with_prompt.id]) == []
         assert models_of_weights(session, base.base_sha256) == []
-        assert serving_groups(base, [with_prompt, base]) == [[base]]
+        (group,) = serving_groups(base, [with_prompt, base])
+        assert {served_model(model) for model in group} == {served_model(base)}
         assert models_started_from(session, with_prompt.id) == []
         assert standing_start(session, laid.project, None) is None
 
