@@ -13,6 +13,7 @@ from backend.cli.common import (
     count_of,
     print_json,
     print_table,
+    read_base_first,
     shown_text,
     working_in_project,
 )
@@ -20,6 +21,7 @@ from backend.cli.common import (
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
+    from backend.services.runs.prompt_search import SearchPlan
     from backend.settings import Settings
     from backend.tables.datasets import DatasetVersion, Example
     from backend.tables.models import ModelVersion, Prompt
@@ -148,6 +150,85 @@ def try_(
         print_json(record)
     else:
         _print_tried(record)
+
+
+@app.command()
+def search(
+    dataset: DatasetOption,
+    prompts: Annotated[str, typer.Option(help="Wordings to try: brief,long@2.")],
+    metric: Annotated[str, typer.Option(help="What the best is chosen by, for example f1.")],
+    model: Annotated[str, typer.Option(help="Model that is asked.")] = "base",
+    k: Annotated[str, typer.Option("--k", help="Numbers of shots to try.")] = "0,4,8",
+    choose: Annotated[str, typer.Option(help="How to choose shots: bm25, fixed.")] = "bm25,fixed",
+    name: Annotated[str, typer.Option(help="Name that the best prompt is kept under.")] = (
+        "best-prompt"
+    ),
+    split: Annotated[str, typer.Option(help="The validation split, and no other.")] = "validation",
+    limit: Annotated[int | None, typer.Option(min=1, help="Only so many examples.")] = None,
+    max_tokens: Annotated[int, typer.Option(min=1, help="Longest answer in tokens.")] = 128,
+    seed: Annotated[int, typer.Option(help="Seed of --limit.")] = 0,
+    engine: Annotated[str | None, typer.Option(help="local or vllm.")] = None,
+    project: ProjectOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Try wordings and shots on the validation split, and keep the best as a prompt."""
+    from backend.cli.waiting import run_jobs
+    from backend.engines.base import SamplingParams
+    from backend.services.datasets.prompts import check_prompt_name
+    from backend.services.metric_specs import allowed_metrics
+    from backend.services.models.versions import find_model
+    from backend.services.runs.prompt_search import conclude_search, start_search
+
+    check_prompt_name(name)
+    plan = _plan(prompts, k, choose, metric, limit)
+    read_base_first(project)
+    with working_in_project(project) as (installation, session, found):
+        begun = start_search(
+            session,
+            find_model(session, found.id, model),
+            _version(session, found.id, dataset),
+            plan,
+            engine=engine or installation.settings.engine,
+            params=SamplingParams(max_tokens=max_tokens, seed=seed),
+            allowed=allowed_metrics(installation.settings, found.id),
+            split=split,
+        )
+    stop = f"strop job cancel run {begun.run_id}"
+    typer.echo(f"Run {begun.run_id} is queued; to stop it: {stop}", err=True)
+    run_jobs(installation.sessions, installation.settings, [begun.job_id], quiet=json)
+    with installation.sessions.begin() as session:
+        kept, record = conclude_search(session, begun.score_run_id, name=name)
+    if json:
+        print_json({"prompt": kept.label, **record})
+        return
+    print_search(record)
+    typer.echo(f"Kept as {kept.label}: strop run --models {model}+{kept.label} --split test")
+
+
+def _plan(prompts: str, k: str, choose: str, metric: str, limit: int | None) -> SearchPlan:
+    from backend.errors import InvalidInput, UnknownName
+    from backend.schemas.common import whole_number
+    from backend.services.datasets.prompts import Choose
+    from backend.services.runs.prompt_search import SearchPlan
+
+    ks = [whole_number(part) for part in _parts(k)]
+    ways = _parts(choose)
+    for way in ways:
+        if way not in set(Choose):
+            raise UnknownName("way to choose shots", way, list(Choose))
+    if None in ks:
+        raise InvalidInput(f"{k!r} is no list of numbers.", hint="Write --k 0,4,8.")
+    return SearchPlan(
+        prompts=tuple(_parts(prompts)),
+        ks=tuple(number for number in ks if number is not None),
+        chosen_by=tuple(Choose(way) for way in ways),
+        metric=metric,
+        limit=limit,
+    )
+
+
+def _parts(text: str) -> list[str]:
+    return list(dict.fromkeys(part.strip() for part in text.split(",") if part.strip()))
 
 
 def _print_tried(record: dict[str, Any]) -> None:

@@ -58,7 +58,8 @@ class BarShown(Shown):
 class ComparisonDetail(ComparisonShown):
     """A comparison in full: base, champion and candidate on the same examples.
 
-    `usage` is what an answer takes: tokens, seconds and, in `currency`, money.
+    `usage` is what an answer takes: tokens read and written, seconds and, in `currency`, money.
+    `payoff` says in sentences what training brought beside a prompt.
     """
 
     bar: BarShown
@@ -67,6 +68,7 @@ class ComparisonDetail(ComparisonShown):
     differences: list[DifferenceShown]
     usage: list[DifferenceShown]
     currency: str | None
+    payoff: list[str] = Field(default_factory=list)
     absent: list[str]
 
 

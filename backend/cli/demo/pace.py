@@ -109,7 +109,7 @@ def _examples(demo: steps.Demo, session: Any) -> list[Example]:
 
 
 def _prompt(example: Example) -> list[Message]:
-    from backend.services.datasets.prompts import chat_messages
+    from backend.services.datasets.conversations import chat_messages
 
     return list(chat_messages(example))
 

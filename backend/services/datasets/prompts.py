@@ -40,6 +40,8 @@ from backend.services.projects import lock_project
 from backend.tables.datasets import Dataset, DatasetVersion, Example, Split
 from backend.tables.models import WITH, Prompt
 
+BEST_PROMPT = "best-prompt"
+"""The name under which a search keeps what it chose, unless another is given."""
 MOST_SHOTS = 64
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,39}")
 

@@ -172,7 +172,7 @@ def _orders(
     asked: Sequence[Example],
     name: str,
     encoders: Path | None,
-) -> Iterable[Sequence[int]]:
+) -> Iterable[Iterable[int]]:
     """For each example the places of the pool, the best first."""
     if spec.choose is Choose.FIXED:
         return [_fixed(pool, spec, name)] * len(asked)
@@ -203,7 +203,7 @@ def _fixed(pool: ShotPool, spec: ShotsSpec, name: str) -> list[int]:
     return [places[shot] for shot in order]
 
 
-def _by_bm25(texts: Sequence[str], questions: Sequence[str]) -> Iterator[Sequence[int]]:
+def _by_bm25(texts: Sequence[str], questions: Sequence[str]) -> Iterator[Iterable[int]]:
     import numpy as np
     from scipy.sparse import csr_matrix, diags
     from sklearn.feature_extraction.text import CountVectorizer
@@ -229,18 +229,18 @@ def _by_bm25(texts: Sequence[str], questions: Sequence[str]) -> Iterator[Sequenc
 
 def _by_encoder(
     texts: Sequence[str], questions: Sequence[str], folder: Path
-) -> Iterator[Sequence[int]]:
+) -> Iterator[Iterable[int]]:
     """By the cosine of mean-pooled last hidden states."""
     known = _vectors(texts, folder)
     for start in range(0, len(questions), CHUNK):
         yield from _best_first(_vectors(questions[start : start + CHUNK], folder) @ known.T)
 
 
-def _best_first(scores: Any) -> Iterator[Sequence[int]]:
+def _best_first(scores: Any) -> Iterator[Iterable[int]]:
     import numpy as np
 
     for row in scores:
-        yield np.argsort(-row, kind="stable")
+        yield map(int, np.argsort(-row, kind="stable"))
 
 
 def _vectors(texts: Sequence[str], folder: Path) -> Any:

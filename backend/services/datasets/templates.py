@@ -144,9 +144,8 @@ class _Bounded(NodeTransformer):
 
     def visit_For(self, node: nodes.For) -> nodes.Node:  # noqa: N802 (jinja2's name)
         self.generic_visit(node)
-        node.iter = nodes.Filter(
-            node.iter, "counted", [], [], None, None, lineno=node.lineno
-        ).set_environment(node.environment)
+        counted = nodes.Filter(node.iter, "counted", [], [], None, None, lineno=node.lineno)
+        node.iter = counted.set_environment(_environment())
         return node
 
     def visit_Getattr(self, node: nodes.Getattr) -> nodes.Node:  # noqa: N802

@@ -17,7 +17,7 @@ from backend.engines.adapters.folders import AdapterFolder, read_adapter
 from backend.engines.base import ServedModel
 from backend.errors import Forbidden, InvalidInput, NotFound
 from backend.schemas.common import whole_number
-from backend.services.datasets.prompts import find_prompt
+from backend.services.datasets.prompts import BEST_PROMPT, find_prompt
 from backend.services.derivation import is_of_weights, recorded_parents
 from backend.services.models.adapter_files import (
     ModelFolder,
@@ -398,13 +398,14 @@ def find_model(session: Session, project_id: int, label: str) -> ModelVersion:
 
     A name without a revision is its newest one. With a prompt (`v1+brief@2`, `champion+brief`) it
     is a candidate, which is made the first time; errors as of `find_prompt` and `with_prompt`.
+    `best-prompt` is the base with the prompt that `strop prompt search` chose.
     """
     if (promoted := alias_target(session, project_id, label)) is not None:
         return promoted
     model_label, plus, prompt_label = label.partition(WITH)
     if plus:
-        model = find_model(session, project_id, model_label)
-        return with_prompt(session, model, find_prompt(session, project_id, prompt_label))
+        bare = find_model(session, project_id, model_label)
+        return with_prompt(session, bare, find_prompt(session, project_id, prompt_label))
     name, _, revision = label.removeprefix("base:").partition("@")
     query = select(ModelVersion).where(
         ModelVersion.project_id == project_id, ModelVersion.name == name
@@ -413,6 +414,8 @@ def find_model(session: Session, project_id: int, label: str) -> ModelVersion:
         number = whole_number(revision)
         query = query.where(ModelVersion.revision == (-1 if number is None else number))
     model = session.scalar(query.order_by(ModelVersion.revision.desc()).limit(1))
+    if model is None and name == BEST_PROMPT:
+        return find_model(session, project_id, f"{BASE}{WITH}{label}")
     if model is None:
         known = sorted({model.label for model in list_models(session, project_id)})
         raise NotFound(f"There is no model {label!r}.", hint=f"Known: {', '.join(known)}.")

@@ -220,6 +220,7 @@ def _flip(session: Session, pair: _Pair, change: Change) -> FlipShown:
 
 
 MILLION = 1_000_000
+PROMPT = "prompt_tokens"
 Unit = tuple[int, int]  # example, sample
 
 
@@ -242,7 +243,7 @@ def usage_differences(
     price: Price | None,
     kept: KeptFigures | None = None,
 ) -> list[PairedFigure]:
-    """Candidate minus baseline in tokens written, seconds, and money for each answer.
+    """Candidate minus baseline in tokens read and written, seconds, and money for each answer.
 
     Args:
         kept: as in `figures.model_figures`.
@@ -283,9 +284,10 @@ def _compare(
 
 
 def _metrics(price: Price | None) -> Mapping[str, Metric]:
-    from evaluators.metrics.edits import COST, LATENCY, TOKENS
+    from evaluators.metrics.edits import COST, LATENCY, PROMPT_TOKENS, TOKENS
 
-    return {"tokens": TOKENS, "latency": LATENCY, **({"cost": COST} if price else {})}
+    found = {PROMPT: PROMPT_TOKENS, "tokens": TOKENS, "latency": LATENCY}
+    return {**found, **({"cost": COST} if price else {})}
 
 
 def _written(session: Session, run: ScoreRun, model_id: int) -> dict[Unit, AnswerUse]:
@@ -316,6 +318,8 @@ def _score(name: str, written: AnswerUse, price: Price | None) -> Figure:
         return Figure(None, error=written.error)
     if name != "latency" and not (written.prompt_tokens or written.completion_tokens):
         return Figure(None, error="whoever wrote it reported no token count")
+    if name == PROMPT:
+        return Figure(float(written.prompt_tokens))
     if name == "tokens":
         return Figure(float(written.completion_tokens))
     if name == "latency":

@@ -46,7 +46,11 @@ USAGE_COLUMNS = [
     "difference [95% interval]",
     "n",
 ]
-USAGE_WORDS = {"tokens": "tokens written", "latency": "seconds"}
+USAGE_WORDS = {
+    "prompt_tokens": "tokens read",
+    "tokens": "tokens written",
+    "latency": "seconds",
+}
 SHOWN_FLIPS = 5
 
 
@@ -82,6 +86,8 @@ def _show_beside(detail: ComparisonDetail) -> None:
     if detail.usage:
         st.html("<h2>Length and cost</h2>")
         st.html(table_html(USAGE_COLUMNS, usage_rows(detail.usage, detail.currency)))
+    if detail.payoff:
+        st.html(sentences_html(detail.payoff))
 
 
 def _plot(found: Sequence[DifferenceShown]) -> None:

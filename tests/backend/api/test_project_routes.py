@@ -360,7 +360,7 @@ def test_a_comparison_is_shown_in_full(house: House, path: str) -> None:
     assert full["lines"] == judged["lines"]
     assert full["bar"]["changed"] is None
     assert {d["metric"] for d in full["differences"]} == {"exact_match"}
-    assert [d["metric"] for d in full["usage"]] == ["tokens", "latency"]
+    assert [d["metric"] for d in full["usage"]] == ["prompt_tokens", "tokens", "latency"]
     flips = get(house, f"{address}/flips?limit=2")
     assert (flips["better"], flips["worse"], flips["n"], len(flips["examples"])) == (6, 0, 6, 2)
     assert all(one["low"] is not None for one in get(house, f"{address}/slices"))
