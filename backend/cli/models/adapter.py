@@ -20,7 +20,11 @@ from backend.cli.common import (
 )
 
 if TYPE_CHECKING:
+    from sqlalchemy.orm import Session
+
     from backend.services.models.placing import Registered
+    from backend.settings import Settings
+    from backend.tables.models import ModelVersion
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="Adapters on the base model.")
 
@@ -177,10 +181,6 @@ def preflight(
     from backend.engines import ELSEWHERE, open_engine
     from backend.errors import EngineError, EngineUnavailable, InvalidInput
     from backend.jobs.generate import check_and_record, refuse_models
-    from backend.services.datasets.shots import render_all
-    from backend.services.datasets.versions import get_dataset_version, list_examples
-    from backend.services.models.adapter_files import project_artifacts
-    from backend.services.models.preflight.report import PROBES
     from backend.services.models.versions import (
         find_model,
         register_base,
@@ -197,10 +197,7 @@ def preflight(
         if not elsewhere:
             require_weights(bare, "check")
         models = [bare] if stands_alone(bare) else [register_base(session, found.id), bare]
-        version = get_dataset_version(session, found.id, dataset)
-        examples = list_examples(session, version.id)[: 4 * PROBES]
-        encoders = project_artifacts(installation.settings, found.id)
-        probes = render_all(session, found.id, examples, model.prompt, encoders=encoders)
+        probes = _probes(session, found.id, dataset, model, installation.settings)
     settings, sessions = installation.settings, installation.sessions
     models = list(dict.fromkeys(models))
     asked = [model] if model.is_base else [*models[:-1], model]
@@ -226,3 +223,18 @@ def preflight(
         shown = [{**row, "state": said[row["passed"]]} for row in rows]
         print_table(shown, columns=["name", "state", "detail"])
     raise typer.Exit(0 if report.passed else 2)
+
+
+def _probes(
+    session: Session, project_id: int, dataset: str, model: ModelVersion, settings: Settings
+) -> list[list[dict[str, str]]]:
+    """Examples of a dataset as this candidate is asked them."""
+    from backend.services.datasets.shots import render_all
+    from backend.services.datasets.versions import get_dataset_version, list_examples
+    from backend.services.models.adapter_files import project_artifacts
+    from backend.services.models.preflight.report import PROBES
+
+    version = get_dataset_version(session, project_id, dataset)
+    examples = list_examples(session, version.id)[: 4 * PROBES]
+    encoders = project_artifacts(settings, project_id)
+    return render_all(session, project_id, examples, model.prompt, encoders=encoders)

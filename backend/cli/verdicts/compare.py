@@ -124,8 +124,9 @@ def compare_models(
         rows = _rows(session, run, old, new, metrics)
         sliced = _sliced(session, found.id, run, old, new) if slices else []
         metric = metrics[0] if metrics else None
-        bar = find_manifest(session, found.id)
-        saved = token_savings(session, run, bar and manifest_of(bar), old, new)
+        stored = find_manifest(session, found.id)
+        bar = None if stored is None else manifest_of(stored)
+        saved = token_savings(session, run, bar, old, new)
         read = (
             find_flips(session, run.id, old.id, new.id, metric=metric, limit=flips)
             if flips

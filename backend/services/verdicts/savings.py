@@ -35,23 +35,34 @@ def _in_quality(
     """Whether a trained model is shown to be better than its base with a prompt."""
     if not old.is_base or old.prompt is None or new.is_base:
         return []
-    better = [line["metric"] for line in lines if _is_shown_better(line)]
+    compared = [line for line in lines if line.get("threshold") is None]
+    if not any(line.get("evidence") for line in compared):
+        return [
+            f"Whether training paid beside {old.label} cannot be said: no line of the manifest "
+            "that compares the two has a figure."
+        ]
+    better = ", ".join(line["metric"] for line in compared if _improvement(line)[0] > 0)
+    worse = ", ".join(line["metric"] for line in compared if _improvement(line)[1] < 0)
+    if better and worse:
+        return [f"{new.label} is better than {old.label} in {better} and worse in {worse}."]
     if better:
-        return [f"Training paid: {new.label} is better than {old.label} in {', '.join(better)}."]
+        return [f"Training paid: {new.label} is better than {old.label} in {better}."]
+    if worse:
+        return [f"Training did not pay: {new.label} is worse than {old.label} in {worse}."]
     return [
-        f"Training did not pay, as far as this shows: {new.label} is not shown to be better than "
-        f"{old.label}, the base with a prompt, in any line that compares the two."
+        f"Training is not shown to pay: {new.label} is not shown to be better than {old.label}, "
+        "the base with a prompt, in any line that compares the two."
     ]
 
 
-def _is_shown_better(line: Mapping[str, Any]) -> bool:
-    """The whole interval of the improvement, in which positive is better, lies above 0."""
+def _improvement(line: Mapping[str, Any]) -> tuple[float, float]:
+    """The interval of the improvement of a line, in which positive is better; around 0 where there
+    is none."""
     evidence = line.get("evidence") or {}
-    compared = line.get("threshold") is None
     low, high = evidence.get("low"), evidence.get("high")
-    if not compared or low is None or high is None:
-        return False
-    return bool(low > 0 if line.get("direction", "higher") == "higher" else high < 0)
+    if low is None or high is None:
+        return (0.0, 0.0)
+    return (low, high) if line.get("direction", "higher") == "higher" else (-high, -low)
 
 
 def _in_tokens(

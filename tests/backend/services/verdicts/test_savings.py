@@ -78,7 +78,7 @@ TOKENS = {"best-prompt": 100, "v1": 20, "v1+best-prompt": 100}
 
 def test_tokens_are_saved_where_quality_is_not_worse(session: Session) -> None:
     quality, tokens = payoff(session, GUARDED, {"best-prompt": 0.5, "v1": 0.5}, TOKENS)
-    assert quality.startswith("Training did not pay, as far as this shows: base:v1@1 is not shown")
+    assert quality.startswith("Training is not shown to pay: base:v1@1 is not shown")
     assert tokens == (
         "base:v1@1 reads 21 prompt tokens an answer, base+best-prompt@1 100 (n=60): it saves 79% "
         "[79%, 79%], at a quality that is not worse."
@@ -91,16 +91,26 @@ def test_training_that_paid(session: Session) -> None:
 
 
 WHY_NOT = {
-    "worse": (GUARDED, {"best-prompt": 0.9, "v1": 0.3}, "by more than 0.1: FAIL"),
-    "no line says": (ABSOLUTE, {"best-prompt": 0.5, "v1": 0.5}, r"what is not worse \(guardrail\)"),
+    "worse": (
+        GUARDED,
+        {"best-prompt": 0.9, "v1": 0.3},
+        "Training did not pay",
+        "by more than 0.1: FAIL",
+    ),
+    "no line says": (
+        ABSOLUTE,
+        {"best-prompt": 0.5, "v1": 0.5},
+        "Whether training paid beside base+best-prompt@1 cannot be said",
+        r"what is not worse \(guardrail\)",
+    ),
 }
 
 
 @pytest.mark.parametrize("case", WHY_NOT)
 def test_the_share_is_not_stated_otherwise(session: Session, case: str) -> None:
-    bar, right, why = WHY_NOT[case]
+    bar, right, begins, why = WHY_NOT[case]
     quality, tokens = payoff(session, bar, right, TOKENS)
-    assert quality.startswith("Training did not pay")
+    assert quality.startswith(begins)
     assert "the share that it saves is not stated" in tokens
     assert re.search(why, tokens)
     assert "%" not in tokens
