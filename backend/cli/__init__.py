@@ -54,7 +54,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "dataset": ("backend.cli.datasets", "Import, split and show datasets."),
     "prompt": ("backend.cli.prompts", "Prompts in versions: add, try, search the best."),
     "adapter": ("backend.cli.models.adapter", "Register, merge, export and preflight adapters."),
-    "model": ("backend.cli.models.model", "Models served elsewhere: register, list, preflight."),
+    "model": ("backend.cli.models.model", "Other bases, and models served elsewhere."),
     "run": ("backend.cli.runs.run", "Generate with several models and score what they wrote."),
     "job": ("backend.cli.queue", "Long work: list it, cancel it."),
     "report": ("backend.cli.runs.report", "Figures of a run, with intervals."),

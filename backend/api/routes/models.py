@@ -11,6 +11,7 @@ from backend.api.deps import ServingDep, SessionDep
 from backend.api.once import OnceDep
 from backend.schemas.models import AdapterGiven, ModelVersionShown, ServedModelGiven
 from backend.services import overview
+from backend.services.models import others
 from backend.services.models import versions as model_versions
 from backend.services.models.adapter_files import NamedBy
 from backend.tables.models import ModelVersion
@@ -59,5 +60,5 @@ def add_served_model(
     project_id: int, body: ServedModelGiven, session: SessionDep, once: OnceDep
 ) -> ModelVersionShown:
     """Register a model that a server elsewhere knows by a name; no server is asked."""
-    model = model_versions.register_served(session, project_id, body.name, body.served_as)
+    model = others.register_served(session, project_id, body.name, body.served_as)
     return once.answer(_show(session, model))

@@ -128,7 +128,7 @@ def register_base(
         return found
     base_model = _project(session, project_id).base_model
     columns = (seen or see_base(base_model)).as_columns()
-    return _add(
+    return add_model(
         session,
         ModelVersion(
             project_id=project_id, name=BASE, revision=1, base_model=base_model, **columns
@@ -193,15 +193,15 @@ def register_adapter(
         seen = see_adapter(folder, base.base_model)
     adapter = seen.folder
     _check_base(adapter, base)
-    _refuse_foreign(session, project_id, seen.digest, adapter.facts)
+    refuse_foreign(session, project_id, seen.digest, adapter.facts)
     if (found := _find_same(session, project_id, name, seen.digest, training_run_id)) is not None:
         return found
-    return _add(
+    return add_model(
         session,
         ModelVersion(
             project_id=project_id,
             name=name,
-            revision=_next_revision(session, project_id, name),
+            revision=next_revision(session, project_id, name),
             base_model=base.base_model,
             base_sha256=base.base_sha256,
             tokenizer_sha256=base.tokenizer_sha256,
@@ -245,15 +245,15 @@ def register_full_model(
                 f"The model {path.name} has another {_PARTS[part]} than this project's base.",
                 hint="Register it in a project of its own.",
             )
-    _refuse_foreign(session, project_id, digests["base_sha256"], model.facts)
+    refuse_foreign(session, project_id, digests["base_sha256"], model.facts)
     if (found := _find_same(session, project_id, name, None, training_run_id)) is not None:
         return found
-    return _add(
+    return add_model(
         session,
         ModelVersion(
             project_id=project_id,
             name=name,
-            revision=_next_revision(session, project_id, name),
+            revision=next_revision(session, project_id, name),
             base_model=str(model.path),
             training_facts=model.facts,
             training_run_id=training_run_id,
@@ -262,41 +262,6 @@ def register_full_model(
     )
 
 
-def register_served(session: Session, project_id: int, name: str, served_as: str) -> ModelVersion:
-    """Register a model that a server elsewhere knows by a name, as the next revision of ours.
-
-    The same name there again is the revision that stands. Nothing is asked of any server.
-
-    Raises:
-        InvalidInput: a name that cannot be one, or that means a model with files here.
-    """
-    check_name(name)
-    given = served_as.strip()
-    if not 0 < len(given) <= _LONGEST_NAME_ELSEWHERE or not given.isprintable():
-        raise InvalidInput(
-            "The name that a server knows a model by has 1 to "
-            f"{_LONGEST_NAME_ELSEWHERE} printable characters."
-        )
-    latest = _latest(session, project_id, name)
-    if latest is not None and (latest.kind, latest.base_model) == (ModelKind.SERVED, given):
-        return latest
-    revision = _next_revision(session, project_id, name, kind=ModelKind.SERVED)
-    return _add(
-        session,
-        ModelVersion(
-            project_id=project_id,
-            name=name,
-            revision=revision,
-            kind=ModelKind.SERVED,
-            base_model=given,
-            base_sha256="",
-            tokenizer_sha256="",
-            template_sha256="",
-        ),
-    )
-
-
-_LONGEST_NAME_ELSEWHERE = 300
 _PARTS = {"tokenizer_sha256": "tokeniser", "template_sha256": "chat template"}
 
 
@@ -317,7 +282,7 @@ def _check_base(adapter: AdapterFolder, base: ModelVersion) -> None:
         )
 
 
-def _refuse_foreign(
+def refuse_foreign(
     session: Session, project_id: int, digest: str, facts: Mapping[str, Any]
 ) -> None:
     """Refuse weights that another project trained, or that went on from such: what is a test row
@@ -353,11 +318,11 @@ def _find_same(
     return found if found is not None and found.adapter_sha256 == digest else None
 
 
-def _next_revision(
+def next_revision(
     session: Session, project_id: int, name: str, *, kind: ModelKind = ModelKind.WEIGHTS
 ) -> int:
     """The number after the last revision of a name, all of which are of one kind."""
-    latest = _latest(session, project_id, name)
+    latest = latest_revision(session, project_id, name)
     if latest is not None and latest.kind != kind:
         raise InvalidInput(
             f"The name {name} already stands for {_KINDS[ModelKind(latest.kind)]}.",
@@ -366,7 +331,7 @@ def _next_revision(
     return 1 if latest is None else latest.revision + 1
 
 
-def _latest(session: Session, project_id: int, name: str) -> ModelVersion | None:
+def latest_revision(session: Session, project_id: int, name: str) -> ModelVersion | None:
     query = select(ModelVersion).where(
         ModelVersion.project_id == project_id, ModelVersion.name == name
     )
@@ -380,7 +345,7 @@ _KINDS = {
 }
 
 
-def _add(session: Session, model: ModelVersion) -> ModelVersion:
+def add_model(session: Session, model: ModelVersion) -> ModelVersion:
     session.add(model)
     session.flush()
     return model

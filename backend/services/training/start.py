@@ -125,9 +125,22 @@ def _begin_with(
             hint=f"Write weights: {needed}, or start from another model.",
         )
     if full:
+        _check_tokenizer(model, register_base(session, model.project_id))
         return model, {**config, "start_from": model.base_model}
     _check_base(model, register_base(session, model.project_id))
     return model, _take_up(model, config)
+
+
+def _check_tokenizer(model: ModelVersion, base: ModelVersion) -> None:
+    """What was trained from another base could not be registered beside this one."""
+    if (model.tokenizer_sha256, model.template_sha256) != (
+        base.tokenizer_sha256,
+        base.template_sha256,
+    ):
+        raise InvalidInput(
+            f"{model.label} has another tokeniser or chat template than this project's base.",
+            hint="Train from it in a project of its own.",
+        )
 
 
 def _check_base(model: ModelVersion, base: ModelVersion) -> None:

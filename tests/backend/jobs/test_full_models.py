@@ -259,3 +259,41 @@ def test_a_full_model_that_changed_on_disk_is_not_written_with(
     assert [check.passed for check in check_files(facts, [])] == [True, True, True]
     make_tiny_base(placed, seed=10)
     assert [check.passed for check in check_files(facts, [])] == [False, False, True]
+
+
+def test_another_base_is_registered_from_anywhere_and_written_with_beside_the_projects_own(
+    sqlite_sessions: sessionmaker[Session],
+    project: int,
+    settings: Settings,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+) -> None:
+    monkeypatch.setenv("STROP_HOME", str(settings.home))
+    monkeypatch.setenv("STROP_DATABASE_URL", settings.url)
+    folder = make_tiny_base(tmp_path / "large", seed=11)
+    with pytest.raises(SystemExit) as ended:
+        main(["model", "add", "large", "--base", str(folder)])
+    said = capsys.readouterr().out
+    assert ended.value.code in (0, None)
+    assert f"large@1: {folder}, sha256 {model_sha256(folder)[:12]}." in said
+    with sqlite_sessions.begin() as session:
+        models = [find_model(session, project, label) for label in ("base", "large")]
+        run = generation.create_run(
+            session,
+            project_id=project,
+            dataset_version_id=1,
+            split="test",
+            model_ids=[model.id for model in models],
+            engine="local",
+            params=SamplingParams(max_tokens=4),
+        )
+        job = queue.enqueue_job(session, queue.JobKind.GENERATE, run.id)
+    checks = partial(check_models, settings=settings)
+    shop = Workshop(settings, sqlite_sessions, "w", open_engine, checks, {})
+    list(generate_parts(shop, job))
+    shop.close_engines()
+    with sqlite_sessions() as session:
+        assert generation.run_progress(session, run.id).done == 12
+        passed = [row.passed for row in session.scalars(select(Preflight))]
+    assert passed == [True, True]

@@ -29,11 +29,11 @@ from backend.jobs.generate import check_models, generate_parts
 from backend.jobs.parts import Workshop
 from backend.services import queue
 from backend.services.models.adapter_files import own_folder
+from backend.services.models.others import register_served
 from backend.services.models.preflight.elsewhere import UNPROVED
 from backend.services.models.versions import (
-    _next_revision,
     find_model,
-    register_served,
+    next_revision,
     served_model,
     serving_groups,
 )
@@ -224,7 +224,7 @@ def test_the_same_name_at_the_server_is_the_same_revision(session: Session) -> N
     with pytest.raises(InvalidInput):
         register_served(session, project, "gpt", "x" * 301)
     with pytest.raises(InvalidInput, match="gpt already stands for a model served elsewhere"):
-        _next_revision(session, project, "gpt")  # of an adapter
+        next_revision(session, project, "gpt")  # of an adapter
 
 
 def test_each_served_model_is_a_group_of_its_own(session: Session) -> None:

@@ -1,0 +1,113 @@
+"""Models beside a project's base and what was made of it: other bases, and models served elsewhere.
+
+Another base is what a fully trained model is, a base of its own that shares no engine with others;
+it may have another tokeniser. A model served elsewhere is a name that a server knows.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from sqlalchemy.orm import Session
+
+from backend.errors import InvalidInput
+from backend.services.models.adapter_files import own_folder
+from backend.services.models.versions import (
+    SeenBase,
+    add_model,
+    check_name,
+    latest_revision,
+    next_revision,
+    refuse_foreign,
+)
+from backend.settings import Settings
+from backend.tables.models import ModelKind, ModelVersion
+
+_LONGEST_NAME_ELSEWHERE = 300
+
+
+def place_of_base(session: Session, project_id: int, base_model: str, settings: Settings) -> str:
+    """The folder or hub name of another base, as it is registered.
+
+    Raises:
+        Forbidden: it lies in the folder of another project.
+    """
+    folder = Path(base_model)
+    if not folder.is_dir():
+        return base_model
+    resolved = folder.resolve()
+    if resolved.is_relative_to(settings.artifacts):
+        return str(own_folder(session, project_id, resolved, settings=settings))
+    return str(resolved)
+
+
+def register_other_base(
+    session: Session, project_id: int, name: str, base_model: str, *, seen: SeenBase
+) -> ModelVersion:
+    """Register another base model as the next revision of a name.
+
+    The same files again are the revision that stands.
+
+    Args:
+        base_model: as `place_of_base` gives it.
+        seen: what `see_base` read of it, in no transaction.
+
+    Raises:
+        Forbidden: its weights were trained in another project.
+        InvalidInput: the name cannot be one, or stands for another kind of model.
+    """
+    check_name(name)
+    refuse_foreign(session, project_id, seen.base_sha256, {})
+    latest = latest_revision(session, project_id, name)
+    revision = next_revision(session, project_id, name)
+    columns = seen.as_columns()
+    if latest is not None and all(getattr(latest, n) == v for n, v in columns.items()):
+        if latest.is_own_base:
+            return latest
+        raise InvalidInput(
+            f"The name {name} already stands for {latest.label}.", hint="Choose another name."
+        )
+    return add_model(
+        session,
+        ModelVersion(
+            project_id=project_id,
+            name=name,
+            revision=revision,
+            base_model=base_model,
+            **columns,
+        ),
+    )
+
+
+def register_served(session: Session, project_id: int, name: str, served_as: str) -> ModelVersion:
+    """Register a model that a server elsewhere knows by a name, as the next revision of ours.
+
+    The same name there again is the revision that stands. Nothing is asked of any server.
+
+    Raises:
+        InvalidInput: a name that cannot be one, or that means a model with files here.
+    """
+    check_name(name)
+    given = served_as.strip()
+    if not 0 < len(given) <= _LONGEST_NAME_ELSEWHERE or not given.isprintable():
+        raise InvalidInput(
+            "The name that a server knows a model by has 1 to "
+            f"{_LONGEST_NAME_ELSEWHERE} printable characters."
+        )
+    latest = latest_revision(session, project_id, name)
+    if latest is not None and (latest.kind, latest.base_model) == (ModelKind.SERVED, given):
+        return latest
+    revision = next_revision(session, project_id, name, kind=ModelKind.SERVED)
+    return add_model(
+        session,
+        ModelVersion(
+            project_id=project_id,
+            name=name,
+            revision=revision,
+            kind=ModelKind.SERVED,
+            base_model=given,
+            base_sha256="",
+            tokenizer_sha256="",
+            template_sha256="",
+        ),
+    )
