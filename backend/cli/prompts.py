@@ -114,16 +114,18 @@ def try_(
     ] = None,
     model: Annotated[str | None, typer.Option(help="Have this model answer, too.")] = None,
     max_tokens: Annotated[int, typer.Option(min=1, help="Most tokens of the answer.")] = 128,
-    engine: Annotated[str | None, typer.Option(help="local or vllm.")] = None,
+    engine: Annotated[str | None, typer.Option(help="local or vllm; default: settings.")] = None,
     project: ProjectOption = None,
     json: JsonOption = False,
 ) -> None:
     """Show the messages that a prompt makes of an example, and how many tokens they are."""
+    from backend.engines import ELSEWHERE
     from backend.engines.prompts import encode_prompt, load_tokenizer
     from backend.services.datasets.prompts import find_prompt, prompt_spec, replaces_system
     from backend.services.datasets.shots import render_all
     from backend.services.models.adapter_files import project_artifacts
     from backend.services.models.versions import find_model
+    from backend.tables.models import ModelKind
 
     with working_in_project(project) as (installation, session, found):
         prompt = find_prompt(session, found.id, name)
@@ -133,7 +135,8 @@ def try_(
         answers = None if model is None else find_model(session, found.id, model).without_prompt
         base_model = found.base_model if answers is None else answers.base_model
         replaced = replaces_system(asked, prompt_spec(prompt))
-    tokens = len(encode_prompt(load_tokenizer(base_model), messages))
+    elsewhere = answers is not None and answers.kind == ModelKind.SERVED
+    tokens = None if elsewhere else len(encode_prompt(load_tokenizer(base_model), messages))
     record: dict[str, Any] = {
         "prompt": prompt.label,
         "example": asked.external_id,
@@ -143,9 +146,8 @@ def try_(
     }
     if answers is not None:
         settings = installation.settings
-        record["answer"] = _answer(
-            answers, messages, engine or settings.engine, settings, max_tokens
-        )
+        chosen = ELSEWHERE if elsewhere else engine or settings.engine
+        record["answer"] = _answer(answers, messages, chosen, settings, max_tokens)
     if json:
         print_json(record)
     else:
@@ -234,7 +236,8 @@ def _parts(text: str) -> list[str]:
 def _print_tried(record: dict[str, Any]) -> None:
     for message in record["messages"]:
         typer.echo(f"[{message['role']}]\n{shown_text(message['content'])}\n")
-    size = count_of(record["tokens"], "token", "tokens")
+    known = record["tokens"] is not None
+    size = count_of(record["tokens"], "token", "tokens") if known else "tokens not known here"
     typer.echo(f"Example {record['example']} with {record['prompt']}: {size}.")
     if record["system_replaced"]:
         typer.echo("Its own system message is replaced by the prompt's.")

@@ -278,7 +278,9 @@ def _write_group(
     except EngineUnavailable:
         raise
     except (EngineError, InvalidInput) as error:  # not taken: a finding that the run keeps
-        raise refuse_models(shop.sessions, name, group, error, run_id=run_id) from error
+        asked = [model for model in run.models if model.without_prompt in group]
+        models = list(dict.fromkeys([*group, *asked]))
+        raise refuse_models(shop.sessions, name, models, error, run_id=run_id) from error
     yield  # loading takes minutes, in which a person may have cancelled
     if stands_alone(group[0]):
         shop.preflight(shop.sessions, engine, run_id, alone=group[0].id)

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
     from backend.services.models.placing import Registered
+    from backend.services.models.preflight.report import PreflightReport
     from backend.settings import Settings
     from backend.tables.models import ModelVersion
 
@@ -178,35 +179,25 @@ def preflight(
     json: JsonOption = False,
 ) -> None:
     """Check that what would be served is this model; exit code 2 when that is not shown."""
-    from backend.engines import ELSEWHERE, open_engine
+    from backend.engines import open_engine
     from backend.errors import EngineError, EngineUnavailable, InvalidInput
     from backend.jobs.generate import check_and_record, refuse_models
     from backend.services.models.versions import (
         find_model,
         register_base,
-        require_weights,
         served_model,
         stands_alone,
     )
-    from backend.tables.models import ModelKind
 
     with working_in_project(project) as (installation, session, found):
         model = find_model(session, found.id, name)
         bare = model.without_prompt
-        elsewhere = bare.kind == ModelKind.SERVED
-        if not elsewhere:
-            require_weights(bare, "check")
+        chosen = _engine_of(bare, engine, installation.settings.engine)
         models = [bare] if stands_alone(bare) else [register_base(session, found.id), bare]
         probes = _probes(session, found.id, dataset, model, installation.settings)
     settings, sessions = installation.settings, installation.sessions
     models = list(dict.fromkeys(models))
     asked = [model] if model.is_base else [*models[:-1], model]
-    if elsewhere and engine not in (None, ELSEWHERE):
-        raise InvalidInput(
-            f"{model.label} is served elsewhere: the engine {engine} cannot ask it.",
-            hint="Leave --engine out.",
-        )
-    chosen = ELSEWHERE if elsewhere else engine or settings.engine
     with open_engine(chosen, settings) as opened:
         try:
             opened.load([served_model(model) for model in models])
@@ -215,14 +206,35 @@ def preflight(
         except (EngineError, InvalidInput) as error:
             raise refuse_models(sessions, opened.name, models, error) from error
         report = check_and_record(sessions, opened, models[0], asked, probes, settings=settings)
+    _show_checks(report, json=json)
+    raise typer.Exit(0 if report.passed else 2)
+
+
+def _engine_of(model: ModelVersion, asked: str | None, default: str) -> str:
+    from backend.engines import ELSEWHERE
+    from backend.errors import InvalidInput
+    from backend.services.models.versions import require_weights
+    from backend.tables.models import ModelKind
+
+    if model.kind != ModelKind.SERVED:
+        require_weights(model, "check")
+        return asked or default
+    if asked not in (None, ELSEWHERE):
+        raise InvalidInput(
+            f"{model.label} is served elsewhere: the engine {asked} cannot ask it.",
+            hint="Leave --engine out.",
+        )
+    return ELSEWHERE
+
+
+def _show_checks(report: PreflightReport, *, json: bool) -> None:
     rows = [asdict(check) for check in report.checks]
     if json:
         print_json({"passed": report.passed, "checks": rows})
-    else:
-        said = {True: "passed", False: "FAILED", None: "note"}
-        shown = [{**row, "state": said[row["passed"]]} for row in rows]
-        print_table(shown, columns=["name", "state", "detail"])
-    raise typer.Exit(0 if report.passed else 2)
+        return
+    said = {True: "passed", False: "FAILED", None: "note"}
+    shown = [{**row, "state": said[row["passed"]]} for row in rows]
+    print_table(shown, columns=["name", "state", "detail"])
 
 
 def _probes(

@@ -184,7 +184,7 @@ class RemoteServer:
             raise NoReply(
                 f"status {reply.status}, {reply.error}",
                 status=reply.status,
-                wait_s=_seconds(wait),
+                wait_s=seconds_asked_for(wait),
             )
         return reply
 
@@ -199,7 +199,7 @@ class RemoteServer:
         )
 
 
-def _seconds(wait: str) -> float:
+def seconds_asked_for(wait: str) -> float:
     """A Retry-After header, which is seconds or a date; 0 for what is neither."""
     try:
         return max(0.0, float(wait))

@@ -414,17 +414,14 @@ def serving_groups(
     """Models that one engine can hold at once: the base with its adapters, then each other model.
 
     The base stands first in its group, asked for or not, since adapters are checked against it. A
-    fully trained model and a model served elsewhere are groups of their own, with every candidate
-    that has the same serving name.
+    fully trained model and a model served elsewhere are groups of their own. A candidate stands
+    where its model does.
     """
-    chosen = list(dict.fromkeys(models))
-    shared = [model for model in chosen if not stands_alone(model)]
-    alone: dict[str, list[ModelVersion]] = {}
-    for model in chosen:
-        if stands_alone(model):
-            alone.setdefault(model.serving_name, []).append(model)
-    together = [list(dict.fromkeys([base, *shared]))] if shared or not alone else []
-    return [*together, *alone.values()]
+    chosen = dict.fromkeys(model.without_prompt for model in models)
+    shared = dict.fromkeys([base, *(model for model in chosen if not stands_alone(model))])
+    alone = [[model] for model in chosen if stands_alone(model)]
+    needed = len(alone) == len(chosen) > 0
+    return alone if needed else [list(shared), *alone]
 
 
 def stands_alone(model: ModelVersion) -> bool:

@@ -23,7 +23,7 @@ from pydantic import (
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from backend.engines import ENGINES, check_engine
+from backend.engines import ELSEWHERE, ENGINES, check_engine
 from backend.errors import InvalidInput
 from backend.schemas.common import whole_number
 from backend.services.accounts.users import find_member
@@ -86,7 +86,9 @@ class RoundPlan(_PlanPart):
         (), description="Further models in the same run, for example base."
     )
     engine: str | None = Field(
-        None, description=f"{' or '.join(ENGINES)}; the settings' by default."
+        None,
+        description=f"{' or '.join(name for name in ENGINES if name != ELSEWHERE)}; the settings' "
+        "by default.",
     )
     max_tokens: int = Field(128, ge=1)
     replay: bool = Field(True, description="Replay the corrections on the candidate (yield).")
@@ -204,6 +206,11 @@ def check_plan(session: Session, project_id: int, plan: RoundPlan, allowed: Allo
     check_training_config(plan.config)
     if plan.engine is not None:
         check_engine(plan.engine)
+    if plan.engine == ELSEWHERE:
+        raise InvalidInput(
+            f"The engine {ELSEWHERE} cannot ask the adapter that a round trains.",
+            hint="Leave engine out of the plan, or name another one.",
+        )
 
 
 def dataset_asked(session: Session, project_id: int, name: str) -> DatasetVersion:

@@ -117,7 +117,9 @@ def _show_output(detail: GenerationDetail) -> None:
     flags = [Flag(s.start, s.end, s.reason) for score in detail.scores for s in score.spans]
     body = marked_html(text, flags) + (flag_list_html(text, flags) if flags else "")
     st.html(card_html(title, body))
-    facts = f"{detail.completion_tokens} tokens, {detail.finish_reason}, {detail.latency_s:.2f} s"
+    counted = detail.prompt_tokens or detail.completion_tokens
+    tokens = f"{detail.completion_tokens} tokens" if counted else "tokens not reported"
+    facts = f"{tokens}, {detail.finish_reason or 'end not reported'}, {detail.latency_s:.2f} s"
     if detail.truncated_tokens:
         facts += f", {detail.truncated_tokens} prompt tokens cut off"
     st.caption(facts)

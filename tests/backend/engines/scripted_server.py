@@ -47,6 +47,7 @@ class ScriptedServer:
         self.loads = loads
         self.healthy = healthy
         self.error = error
+        self.lists = 200  # the status of its list of models
         self.unloadable: set[str] = set()  # folders of adapters that do not fit
         self.url = ""
         self.asked: list[dict[str, Any]] = []
@@ -142,6 +143,8 @@ class ScriptedServer:
         return web.json_response(completion(payload))
 
     async def _models(self, request: web.Request) -> web.Response:
+        if self.lists != 200:
+            return web.json_response({"error": {"message": self.error}}, status=self.lists)
         base = {"id": self.base, "root": f"/models/{self.base}", "parent": None}
         adapters = [{"id": n, "root": r, "parent": self.base} for n, r in self.adapters.items()]
         return web.json_response({"data": [base, *adapters]})

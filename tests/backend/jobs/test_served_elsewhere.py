@@ -28,6 +28,7 @@ from backend.errors import (
 from backend.jobs.generate import check_models, generate_parts
 from backend.jobs.parts import Workshop
 from backend.services import queue
+from backend.services.datasets.prompts import add_prompt, parse_prompt
 from backend.services.models.adapter_files import own_folder
 from backend.services.models.others import register_served
 from backend.services.models.preflight.elsewhere import UNPROVED
@@ -40,7 +41,7 @@ from backend.services.models.versions import (
 from backend.services.runs import generation, scoring
 from backend.services.training.start import resolve_start, resolve_start_from
 from backend.settings import Settings
-from backend.tables.models import Preflight
+from backend.tables.models import ModelVersion, Preflight
 from backend.tables.queue import Job
 from backend.tables.runs import Generation
 from tests.backend.engines.scripted_server import ScriptedServer, Step, completion
@@ -137,6 +138,26 @@ def test_one_run_asks_two_engines_and_says_what_it_could_not_prove(
     )
 
 
+def test_candidates_of_one_served_model_are_each_asked_once_with_their_own_prompt(
+    sessions: sessionmaker[Session], laid: Laid, settings: Settings
+) -> None:
+    with sessions.begin() as session:
+        add_prompt(session, laid.project, "brief", parse_prompt("template: 'Q: {{ input }}'"))
+        job_id = lay_down_run(session, laid, ("gpt", "gpt+brief"))
+    with vendor() as server:
+        work(sessions, settings, server, job_id)
+    found = written(sessions)
+    assert {label: len(rows) for label, rows in found.items()} == {
+        "gpt@1": ROWS,
+        "gpt@1+brief@1": ROWS,
+    }
+    assert found["gpt@1+brief@1"][0] == "Q: say 0"
+    assert server.calls["chat"] == PROBED + 2 * ROWS
+    with sessions() as session:
+        (row,) = session.scalars(select(Preflight))
+        assert (row.passed, len(row.model_ids)) == (True, 2)
+
+
 def test_a_run_is_resumed_after_its_server_died_and_nothing_is_asked_twice(
     sessions: sessionmaker[Session], laid: Laid, settings: Settings
 ) -> None:
@@ -179,6 +200,23 @@ def test_a_server_that_does_not_answer_for_the_model_leaves_nothing_behind(
     with vendor() as server:
         work(sessions, settings, server, job_id)
     assert len(written(sessions)["gpt@1"]) == ROWS
+
+
+def test_candidates_that_the_server_does_not_take_have_a_failed_preflight(
+    sessions: sessionmaker[Session], laid: Laid, settings: Settings
+) -> None:
+    with sessions.begin() as session:
+        add_prompt(session, laid.project, "brief", parse_prompt("template: 'Q: {{ input }}'"))
+        job_id = lay_down_run(session, laid, ("gpt", "gpt+brief"))
+    with vendor() as server:
+        server.lists = 401
+        with pytest.raises(PreflightFailed, match="refused the token"):
+            work(sessions, settings, server, job_id)
+    assert written(sessions) == {}
+    with sessions() as session:
+        (row,) = session.scalars(select(Preflight))
+        labels = [session.get_one(ModelVersion, one).label for one in row.model_ids]
+    assert (row.passed, row.engine, labels) == (False, "openai", ["gpt@1", "gpt@1+brief@1"])
 
 
 def test_an_answer_of_another_model_in_the_middle_stops_the_run_and_is_not_kept(

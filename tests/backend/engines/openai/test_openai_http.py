@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 from typing import Any
 
 import pytest
@@ -13,7 +15,7 @@ from aiohttp import web
 from backend.engines import open_engine as open_named
 from backend.engines.base import GenerationRequest, GenerationResult, SamplingParams, ServedModel
 from backend.engines.openai.engine import OpenaiEngine
-from backend.engines.remote.server import Retries
+from backend.engines.remote.server import Retries, seconds_asked_for
 from backend.errors import CannotCompute, EngineError, EngineUnavailable, UnknownAdapter
 from backend.settings import Settings
 from tests.backend.engines.scripted_server import Say, ScriptedServer, Step, completion
@@ -97,8 +99,13 @@ FAILED_PROMPTS: dict[str, tuple[Step, str]] = {
         says(error("This model's maximum context length is 9 tokens."), status=400),
         "maximum context length is 9",
     ),
+    "too long for its limit": (
+        says(error("max_tokens cannot be above the context length left"), status=400),
+        "the context length left",
+    ),
     "error with status 200": (says(error("quota of words")), "quota of words"),
     "error of another shape": (says({"object": "error", "message": "no"}), "The server: no."),
+    "error under detail": (says({"detail": "none today"}), "none today"),
     "error as a text": (says({"error": "no such luck"}), "no such luck"),
     "logprobs that are no numbers": (
         lambda payload: web.Response(
@@ -222,6 +229,17 @@ def test_a_pause_is_as_long_as_the_server_asks_within_bounds(
     retries = Retries(first_s=0.02, longest_s=2.0)
     pauses = [retries.pause(1, asked_for_s=asked_for) for _ in range(100)]
     assert least <= min(pauses) <= max(pauses) <= most
+
+
+@pytest.mark.parametrize(
+    ("header", "least", "most"),
+    [("2", 2, 2), ("0.5", 0.5, 0.5), ("-3", 0, 0), ("soon", 0, 0), ("", 0, 0)],
+)
+def test_a_wait_is_read_in_seconds_or_as_a_date(header: str, least: float, most: float) -> None:
+    assert least <= seconds_asked_for(header) <= most
+    due = format_datetime(datetime.now(UTC) + timedelta(seconds=30), usegmt=True)
+    assert 28 <= seconds_asked_for(due) <= 30
+    assert seconds_asked_for("Wed, 21 Oct 2015 07:28:00 GMT") == 0
 
 
 REFUSED: dict[str, tuple[str, str, str]] = {
@@ -453,6 +471,19 @@ def test_a_model_that_no_server_lists_is_asked_all_the_same_with_a_note(open_eng
         engine.load([ServedModel("gpt@1", "hidden")])
         ask(engine)
         assert engine.notes == (f"The server at {server.url}/v1 does not list hidden.",)
+
+
+def test_a_server_without_a_list_is_asked_and_one_that_refuses_the_key_there_is_not(
+    open_engine: Open,
+) -> None:
+    with vendor() as server:
+        server.lists = 404
+        engine = open_engine(server)
+        assert [result.text for result in ask(engine)] == ["text 0"]
+        assert engine.notes == (f"The server at {server.url}/v1 lists no models.",)
+        server.lists = 401
+        with pytest.raises(EngineError, match="STROP_OPENAI_API_KEY"):
+            engine.load([GPT])
 
 
 def test_first_tokens_are_the_server_s_own_or_cannot_be_had(open_engine: Open) -> None:

@@ -514,6 +514,7 @@ def test_leaks_that_were_accepted_once_are_not_accepted_for_the_next_round() -> 
         ({"baseline": "champion"}, "There is no champion yet"),
         ({"start": "v7@3"}, "no model 'v7@3'"),
         ({"engine": "vlm"}, "nearest first: vllm"),
+        ({"engine": "openai"}, "cannot ask the adapter that a round trains"),
         ({"recipe": {"queues": ["corections"]}}, "no review queue 'corections'"),
         ({"recipe": {"queues": ["corrections"], "dataset": "x"}}, "no dataset 'x'"),
         ({"config": {"epochs": -1}}, "epochs"),
