@@ -205,6 +205,13 @@ def test_attempts_are_bounded_and_the_run_can_be_resumed(open_engine: Open, case
         assert [result.text for result in ask(engine)] == ["text 0"]
 
 
+def test_a_server_that_asks_for_a_pause_gets_it(open_engine: Open) -> None:
+    with vendor([says(error("slow down"), status=429, Retry_After="0.2")]) as server:
+        patient = Retries(attempts=3, first_s=0.001, longest_s=1.0)
+        (result,) = ask(open_engine(server, retries=patient))
+    assert 0.2 <= result.latency_s < 5
+
+
 def test_one_poisonous_prompt_does_not_stop_the_others(open_engine: Open) -> None:
     with vendor([500] * QUICK.attempts) as server:
         results = ask(open_engine(server, in_flight=1), 3)
