@@ -199,14 +199,14 @@ class Settings(BaseSettings):
         keys = _parts(own.get_secret_value() if own else None)
         if not keys and len(urls) == 1:
             keys = _parts(os.environ.get("OPENAI_API_KEY"))
-        if keys and len(keys) != len(urls):
+        if urls and keys and len(keys) != len(urls):
             raise InvalidInput(
                 f"STROP_OPENAI_API_KEY holds {len(keys)} keys for {len(urls)} addresses.",
                 hint="Give as many as STROP_OPENAI_URL has, separated by commas, in its order.",
             )
         if not all(key.isascii() and key.isprintable() for key in keys):
             raise InvalidInput("The key in STROP_OPENAI_API_KEY holds more than printable ASCII.")
-        return dict(zip(urls, keys, strict=True)) if keys else dict.fromkeys(urls)
+        return dict(zip(urls, keys, strict=True)) if urls and keys else dict.fromkeys(urls)
 
     @property
     def serving_urls(self) -> list[str]:

@@ -6,7 +6,7 @@ import pytest
 
 from backend.cli import main
 from backend.errors import InvalidInput
-from backend.settings import Settings, load_settings
+from backend.settings import Settings, child_environment, load_settings
 
 GOOD = "k" * 16 + "y" * 16
 
@@ -45,3 +45,41 @@ def test_up_on_an_open_address_says_what_to_do(capsys: pytest.CaptureFixture[str
     assert caught.value.code == 1
     assert "set STROP_SECRET first" in said
     assert "defect" not in said
+
+
+@pytest.mark.parametrize(
+    ("urls", "own", "of_the_vendor", "found"),
+    [
+        ("http://a/v1", "one", "other", {"http://a/v1": "one"}),
+        ("http://a/v1", None, "other", {"http://a/v1": "other"}),
+        ("http://a/v1", None, None, {"http://a/v1": None}),
+        ("http://a, http://b", "one, two", None, {"http://a": "one", "http://b": "two"}),
+        ("http://a,http://b", None, "other", {"http://a": None, "http://b": None}),
+        (None, "one", "other", {}),
+        ("http://a,http://b", "one", None, "1 keys for 2 addresses"),
+        ("http://a", "o\nne", None, "more than printable ASCII"),
+    ],
+)
+def test_each_address_elsewhere_has_its_own_key_or_none(
+    monkeypatch: pytest.MonkeyPatch,
+    urls: str | None,
+    own: str | None,
+    of_the_vendor: str | None,
+    found: dict[str, str | None] | str,
+) -> None:
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    if of_the_vendor:
+        monkeypatch.setenv("OPENAI_API_KEY", of_the_vendor)
+    settings = load_settings(openai_url=urls, openai_api_key=own)
+    if isinstance(found, dict):
+        assert settings.openai_servers == found
+        return
+    with pytest.raises(InvalidInput, match=found) as caught:
+        _ = settings.openai_servers
+    assert "one" not in str(caught.value).removeprefix("STROP_OPENAI_API_KEY")
+
+
+def test_a_process_that_is_started_is_given_the_keys_themselves() -> None:
+    given = {name: f"{name}-of-somebody" for name in ("vllm_api_key", "openai_api_key")}
+    environment = child_environment(load_settings(**given))
+    assert {name: environment[f"STROP_{name.upper()}"] for name in given} == given

@@ -90,22 +90,27 @@ def _vllm_server(settings: Settings) -> Finding:
 
 def _openai_servers(settings: Settings) -> list[Finding]:
     """Whether the servers of models served elsewhere answer to their key; texts are not sent."""
+    from backend.errors import StropError
+
+    try:
+        return [_openai_server(url, key) for url, key in settings.openai_servers.items()]
+    except StropError as error:
+        return [Finding("openai server", "problem", str(error))]
+
+
+def _openai_server(url: str, key: str | None) -> Finding:
     import httpx
 
     from backend.engines.openai.server import address_of
 
-    found = []
-    for url, key in settings.openai_servers.items():
-        headers = {"Authorization": f"Bearer {key}"} if key else {}
-        try:
-            at = f"{address_of(url)}/models"
-            reply = httpx.get(at, headers=headers, timeout=3, trust_env=False)
-            said = f"{reply.status_code} {reply.reason_phrase} to /models"
-            state = "ok" if reply.status_code == httpx.codes.OK else "note"
-        except httpx.HTTPError as error:
-            state, said = "note", type(error).__name__
-        found.append(Finding("openai server", state, f"{url}: {said}"))
-    return found
+    at = f"{address_of(url)}/models"
+    headers = {"Authorization": f"Bearer {key}"} if key else {}
+    try:
+        reply = httpx.get(at, headers=headers, timeout=3, trust_env=False)
+    except httpx.HTTPError as error:
+        return Finding("openai server", "note", f"{url}: {type(error).__name__}")
+    said = f"{url}: {reply.status_code} {reply.reason_phrase} to /models"
+    return Finding("openai server", "ok" if reply.status_code == httpx.codes.OK else "note", said)
 
 
 def _database(settings: Settings, *, verify: bool) -> list[Finding]:

@@ -344,6 +344,9 @@ def test_the_command_registers_lists_and_checks(
         assert checked.startswith("0 ")
         assert json.loads(checked[2:])["passed"] is True
         assert "200 OK to /models" in strop("doctor")
+        monkeypatch.setenv("STROP_OPENAI_API_KEY", "one,two")
+        assert "2 keys for 1 addresses" in " ".join(strop("doctor").split())
+        monkeypatch.delenv("STROP_OPENAI_API_KEY")
     rows = json.loads(strop("model", "list", "--json")[2:])
     assert [row["served elsewhere as"] for row in rows] == ["", "", "gpt-4o"]
     for arguments, reason in (
