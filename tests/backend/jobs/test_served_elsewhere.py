@@ -360,3 +360,19 @@ def test_the_command_registers_lists_and_checks(
         said = strop(*arguments)
         assert said.startswith("1 ")
         assert reason in said
+
+
+def test_a_prompt_is_tried_on_a_model_whose_tokeniser_is_not_here(
+    strop: Strop, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "brief.yaml").write_text("template: 'Q: {{ input }}'")
+    strop("prompt", "add", str(tmp_path / "brief.yaml"), "--name", "brief")
+    with vendor() as server:
+        monkeypatch.setenv("STROP_OPENAI_URL", server.url)
+        strop("model", "add", "gpt", "--served-as", "gpt-4o")
+        tried = ("prompt", "try", "brief", "--dataset", "tickets", "--model", "gpt")
+        record = json.loads(strop(*tried, "--json")[2:])
+        assert "tokens not known here" in strop(*tried)
+    assert record["tokens"] is None
+    assert record["answer"] == record["messages"][-1]["content"]
+    assert record["answer"].startswith("Q: say ")
