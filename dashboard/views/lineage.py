@@ -13,6 +13,7 @@ COLOURS = {
     "adapter": "#d5e8e4",
     "set": "#efe3cf",
     "dataset": "#e4e6ea",
+    "prompt": "#e4e6ea",
     "verdict": "#e6dff0",
     "promotion": "#e6dff0",
 }
@@ -26,7 +27,7 @@ def show() -> None:
     of = st.text_input(
         "Of what?",
         value=st.query_params.get("of") or (models[-1] if models else ""),
-        help="A model, or set:NAME, review:ID, run:ID, dataset:NAME@VERSION",
+        help="A model, or set:NAME, review:ID, run:ID, dataset:NAME@VERSION, prompt:NAME",
     )
     if not of.strip():
         st.info(
@@ -67,7 +68,7 @@ def asked_for(node: LineageNode) -> str | None:
     kind, _, name = node.key.partition(":")
     if kind == "adapter":
         return name
-    return node.key if kind in ("set", "review", "run", "dataset") else None
+    return node.key if kind in ("set", "review", "run", "dataset", "prompt") else None
 
 
 def _href(node: LineageNode) -> str:

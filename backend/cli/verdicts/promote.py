@@ -50,3 +50,8 @@ def command(
             unserved=allow_unserved,
         )
         typer.echo(f"{alias} is now {model.label}, signed by {as_}. {row.reason}")
+        if model.prompt is not None:
+            typer.echo(
+                f"A server that is asked for {alias} has the weights alone: whoever asks sends the "
+                f"prompt {model.prompt_label} (strop prompt show {model.prompt_label})."
+            )

@@ -23,13 +23,13 @@ from enum import StrEnum
 from typing import Any, Protocol
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, model_validator
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from backend.engines.base import Message
 from backend.errors import InvalidInput, NotFound, UnknownName
-from backend.schemas.common import whole_number
+from backend.schemas.common import Given, whole_number
 from backend.services.datasets.conversations import Prompted, chat_messages, prompt_text
 from backend.services.datasets.templates import (
     TemplateRefused,
@@ -54,11 +54,7 @@ class Choose(StrEnum):
     ENCODER = "encoder"
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class ShotsSpec(_Part):
+class ShotsSpec(Given):
     """Which solved examples stand before the question; they come from the train split alone."""
 
     k: int = Field(ge=0, le=MOST_SHOTS, strict=True, description="How many.")
@@ -66,7 +62,7 @@ class ShotsSpec(_Part):
     ids: tuple[str, ...] = Field(
         (), description="fixed: these examples, by the ids of their file; else drawn by the seed."
     )
-    seed: int = Field(7, strict=True, description="fixed: which are drawn.")
+    seed: int = Field(7, ge=0, lt=2**32, strict=True, description="fixed: which are drawn.")
     encoder: str | None = Field(None, description="encoder: its folder among the project's files.")
 
     @model_validator(mode="after")
@@ -78,7 +74,7 @@ class ShotsSpec(_Part):
         return self
 
 
-class PromptSpec(_Part):
+class PromptSpec(Given):
     """What a prompt says: texts are templates over input, context and slices."""
 
     system: str | None = Field(None, min_length=1, description="System message.")

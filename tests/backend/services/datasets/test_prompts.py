@@ -35,6 +35,7 @@ BAD_FILES = {
     "an unknown key of shots": ("shots: {k: 1, chose: bm25}", "named 'chose'", "first: choose"),
     "a number as a text": ("system: 5", "wrong at system", ""),
     "an empty text": ("template: ''", "wrong at template", ""),
+    "a text that no database keeps": ('system: "a\\0"', "character NUL", ""),
     "a share of shots": ("shots: {k: 1.5}", "wrong at shots.k", "Its keys: k"),
     "too many shots": ("shots: {k: 65}", "wrong at shots.k", ""),
     "an unknown choice": ("shots: {k: 1, choose: best}", "wrong at shots.choose", ""),
