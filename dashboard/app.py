@@ -23,7 +23,7 @@ from dashboard.session import (
     sign_in_ended,
 )
 from dashboard.views import exchange as exports
-from dashboard.views import guides, lineage, overview, rounds
+from dashboard.views import guides, lineage, overview, prompts, rounds
 from dashboard.views import training as trainings
 from dashboard.views.person import show_person, sign_out_wanted
 from dashboard.views.review import adjudication, agreement, preferences, queues, reviewers
@@ -118,6 +118,7 @@ def engineer_pages(*, reviews_too: bool) -> dict[str, list[st.Page]]:
     return {
         "Project": [
             _page(overview.show, "Overview", "dashboard", first=True),
+            _page(prompts.show, "Prompts", "chat"),
             _page(runs.show, "Runs", "bar_chart"),
             _page(verdicts.show, "Verdicts", "gavel"),
             _page(trainings.show, "Training", "trending_down"),

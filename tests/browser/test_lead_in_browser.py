@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.browser
 PAGES = {
     "": "telecom-desk",
+    "prompts": "Prompts",
     "runs": "Runs",
     "verdicts": "Verdicts",
     "training": "Training",

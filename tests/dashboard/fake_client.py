@@ -14,6 +14,7 @@ from backend.schemas.accounts import Me, UserShown
 from backend.schemas.curation import TrainingSetShown
 from backend.schemas.models import ModelVersionShown, PreflightShown
 from backend.schemas.projects import KindsShown, ManifestShown, ProjectShown
+from backend.schemas.prompts import PromptDiff, PromptShown
 from backend.schemas.queue import JobShown
 from backend.schemas.review.desk import (
     AdjudicationView,
@@ -301,6 +302,12 @@ class FakeClient(FakeReports):
         self._may_fail("verdicts_promote")
         return self.project["list_promotions"][0]
 
+    def prompts_list(self, project_id: int) -> list[PromptShown]:
+        return self._list("list_prompts")
+
+    def prompts_diff(self, prompt_id: int, *, against: int) -> PromptDiff:
+        return PromptDiff(old="brief@1", new="brief@2", lines=["-a", f"+{HOSTILE}"])
+
     def models_list(self, project_id: int) -> list[ModelVersionShown]:
         return self._list("list_models")
 
@@ -400,9 +407,27 @@ def rounds_and_lineage() -> dict[str, Any]:
     )
     model = ModelVersionShown(
         id=2, label="base:v1@1", name="v1", revision=1, base_model="tiny", base_sha256="a" * 64,
+        kind="weights",
         adapter_sha256="b" * 64, adapter_rank=16, training_run_id=1, aliases=[], created_at=NOW,
     )  # fmt: skip
-    return {"list_rounds": [turn], "lineage": lineage, "list_models": [model]}
+    found = {"list_rounds": [turn], "lineage": lineage, "list_models": [model]}
+    return {**found, "list_prompts": _prompts()}
+
+
+def _prompts() -> list[PromptShown]:
+    """Two versions of a prompt, the second of which a search chose."""
+    tried = [
+        {"candidate": "base+brief@2", "metric": "f1", "value": 0.5, "low": 0.4, "high": 0.6,
+         "n": 20, "failed": 0, "tokens in": 31.5},
+        {"candidate": HOSTILE, "metric": "f1", "error": "no reference has a class",
+         "tokens in": None},
+    ]  # fmt: skip
+    search = {"title": HOSTILE, "tried": tried, "notes": ["It looks better than it is."]}
+    said = {"digest": "d" * 64, "source": f"system: {HOSTILE}", "created_at": NOW}
+    return [
+        PromptShown(id=n, label=f"brief@{n}", name="brief", version=n, search=chosen, **said)
+        for n, chosen in ((1, None), (2, search))
+    ]
 
 
 def engineers_project() -> dict[str, Any]:
@@ -575,6 +600,7 @@ def engineers_project() -> dict[str, Any]:
 PAGES = {
     "desk": "review.desk.page",
     "overview": "overview",
+    "prompts": "prompts",
     "runs": "runs.figures",
     "preferences": "review.preferences",
     "verdicts": "verdicts.verdicts",

@@ -274,6 +274,7 @@ class TestEngineerPages:
                 "rounds",
                 ["judge every line of the manifest", "591", "42.5", "1 simulated", "77 s, cost"],
             ),
+            ("prompts", ["0.500 [0.400, 0.600]", "no reference has a class", "looks better"]),
             ("lineage", ["2 rows withdrawn since"]),
             ("queues", ["simulated", "1.50 [1.40, 1.60] minutes", "between 7 and 14 March"]),
         ],
