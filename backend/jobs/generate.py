@@ -54,7 +54,7 @@ def check_models(
     with reading(sessions) as session:
         run = generation.get_run(session, run_id)
         base = register_base(session, run.project_id)
-        models = [model for model in run.models if not model.is_own_base]
+        models = [m for m in run.models if not (m.is_own_base or m.only_outputs)]
         if alone is not None:
             base = session.get_one(ModelVersion, alone)
             models = [base]

@@ -11,12 +11,16 @@ from backend.schemas.common import Given, Shown
 
 
 class ModelVersionShown(Shown):
-    """The base, or one revision of an adapter; `aliases` are those that point at it now."""
+    """The base, or one revision of an adapter; `aliases` are those that point at it now.
+
+    `kind` is weights, served (by a server elsewhere) or outputs (imported, and nothing but texts).
+    """
 
     id: int
     label: str
     name: str
     revision: int
+    kind: str = "weights"
     base_model: str
     base_sha256: str
     adapter_sha256: str | None

@@ -98,6 +98,11 @@ class ModelVersion(Base):
         return self.bare or self
 
     @property
+    def only_outputs(self) -> bool:
+        """Whether only texts of it are known: it can be judged, not run, served or trained."""
+        return self.kind == ModelKind.OUTPUTS
+
+    @property
     def is_own_base(self) -> bool:
         """Whether all weights were trained, so that no other model can share its server."""
         own = self.adapter_path is None and self.serving_name != BASE

@@ -93,7 +93,7 @@ def _show_models(models: Sequence[ModelVersionShown]) -> None:
             Link(model.label, address_of("lineage", of=model.label)),
             ", ".join(model.aliases),
             model.adapter_rank,
-            (model.adapter_sha256 or model.base_sha256)[:10],
+            (model.adapter_sha256 or model.base_sha256)[:10] or f"{model.kind}, not proved",
             moment(model.created_at),
         ]
         for model in models

@@ -56,6 +56,7 @@ def list_(project: ProjectOption = None, json: JsonOption = False) -> None:
                 "model": model.label,
                 "champion": "yes" if champion and champion.id == model.id else "",
                 "rank": model.adapter_rank,
+                "kind": model.kind,
                 "sha256": (model.adapter_sha256 or model.base_sha256)[:12],
                 "trained here": "yes" if model.training_run_id else "",
                 "added": f"{model.created_at:%Y-%m-%d %H:%M}",
@@ -85,10 +86,16 @@ def preflight(
     from backend.services.datasets.conversations import chat_messages
     from backend.services.datasets.versions import get_dataset_version, list_examples
     from backend.services.models.preflight.report import PROBES
-    from backend.services.models.versions import find_model, register_base, served_model
+    from backend.services.models.versions import (
+        find_model,
+        refuse_outputs,
+        register_base,
+        served_model,
+    )
 
     with working_in_project(project) as (installation, session, found):
         model = find_model(session, found.id, name)
+        refuse_outputs(model, "check")
         models = [model] if model.is_own_base else [register_base(session, found.id), model]
         version = get_dataset_version(session, found.id, dataset)
         probes = [chat_messages(e) for e in list_examples(session, version.id)[: 4 * PROBES]]

@@ -112,10 +112,12 @@ def resolve_models(
 def _models_of_project(
     names: list[str], settings: Settings, project: str | None
 ) -> tuple[ServedModel, list[ServedModel]]:
-    from backend.services.models.versions import find_model, served_model
+    from backend.services.models.versions import find_model, refuse_outputs, served_model
 
     with working_in_project(project, home=settings.home) as (_, session, found):
         chosen = [find_model(session, found.id, name) for name in names]
+        for model in chosen:
+            refuse_outputs(model, "serve")
         alone = [model for model in chosen if model.is_own_base]
         if alone and len(set(chosen)) > 1:
             raise InvalidInput(

@@ -134,17 +134,18 @@ def _workers(session: Session) -> list[Finding]:
 
 
 def _models(session: Session) -> list[Finding]:
-    """Recompute the digest of every registered model."""
+    """Recompute the digest of every registered model that has files here."""
     from pathlib import Path
 
     from sqlalchemy import select
 
-    from backend.tables.models import ModelVersion
+    from backend.tables.models import ModelKind, ModelVersion
     from training.config import TrainingError
     from training.weights.digest import adapter_sha256, model_sha256, resolve_model
 
     found = []
-    for model in session.scalars(select(ModelVersion).order_by(ModelVersion.id)):
+    with_files = select(ModelVersion).where(ModelVersion.kind == ModelKind.WEIGHTS)
+    for model in session.scalars(with_files.order_by(ModelVersion.id)):
         try:
             if model.adapter_path is None:
                 same = model_sha256(resolve_model(model.base_model)) == model.base_sha256

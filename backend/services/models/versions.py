@@ -25,7 +25,7 @@ from backend.services.models.adapter_files import (
     read_model,
 )
 from backend.settings import Settings
-from backend.tables.models import BASE, ModelVersion
+from backend.tables.models import BASE, ModelKind, ModelVersion
 from backend.tables.projects import Project
 from backend.tables.verdicts import Promotion, PromotionAction
 from training.config import TrainingError, check_adapter_name
@@ -184,6 +184,7 @@ def register_adapter(
         InvalidInput: damaged, holding what could run code, or made for another base model.
     """
     check_name(name)
+    _refuse_name_of_outputs(session, project_id, name)
     base = register_base(session, project_id)
     if seen is None:
         folder = own_folder(session, project_id, path, settings=settings)
@@ -232,6 +233,7 @@ def register_full_model(
             template than the project's base.
     """
     check_name(name)
+    _refuse_name_of_outputs(session, project_id, name)
     base = register_base(session, project_id)
     if seen is None:
         seen = see_model(own_folder(session, project_id, path, settings=settings))
@@ -266,6 +268,27 @@ def check_name(name: str) -> None:
     """Raise InvalidInput for what cannot name an adapter or a fully trained model."""
     with _as_invalid_input():
         check_adapter_name(name)
+
+
+def refuse_outputs(model: ModelVersion, verb: str, *, hint: str | None = None) -> None:
+    """Raise InvalidInput where only outputs are known of a model: there is nothing to `verb`."""
+    if model.only_outputs:
+        raise InvalidInput(
+            f"Of {model.label} only outputs were imported: there is nothing to {verb}.", hint=hint
+        )
+
+
+def _refuse_name_of_outputs(session: Session, project_id: int, name: str) -> None:
+    query = select(ModelVersion.id).where(
+        ModelVersion.project_id == project_id,
+        ModelVersion.name == name,
+        ModelVersion.kind == ModelKind.OUTPUTS,
+    )
+    if session.scalar(query.limit(1)) is not None:
+        raise InvalidInput(
+            f"{name!r} names outputs that were imported, and no weights.",
+            hint="Take another name, so that nobody mixes them up.",
+        )
 
 
 def _check_base(adapter: AdapterFolder, base: ModelVersion) -> None:
@@ -386,8 +409,9 @@ def serving_groups(
     """Models that one engine can hold at once: the base with its adapters, then each full model.
 
     The base stands first in its group, asked for or not, since adapters are checked against it.
+    Those of which only outputs are known are in none.
     """
-    chosen = dict.fromkeys(models)
+    chosen = dict.fromkeys(model for model in models if not model.only_outputs)
     shared = dict.fromkeys([base, *(model for model in chosen if not model.is_own_base)])
     alone = [[model] for model in chosen if model.is_own_base]
     needed = alone and not any(not model.is_own_base for model in chosen)

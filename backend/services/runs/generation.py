@@ -16,16 +16,17 @@ from sqlalchemy.orm import Session
 
 from backend.engines import check_engine
 from backend.engines.base import GenerationRequest, GenerationResult, SamplingParams
-from backend.errors import InvalidInput, NotFound
+from backend.errors import Conflict, InvalidInput, NotFound
 from backend.schemas.runs import RunProgress
 from backend.services.datasets.conversations import chat_messages
 from backend.services.datasets.leaks import Acceptance
 from backend.services.ledger import insert_missing
+from backend.services.models.versions import refuse_outputs
 from backend.services.runs.leaks import settle_run_leaks
 from backend.tables.datasets import DatasetVersion, Example, Split
-from backend.tables.models import ModelVersion
+from backend.tables.models import ModelKind, ModelVersion
 from backend.tables.review import ReviewItem
-from backend.tables.runs import Generation, GenerationRun, GenerationRunModel, Score
+from backend.tables.runs import IMPORT, Generation, GenerationRun, GenerationRunModel, Score
 
 Unit = tuple[int, int, int]  # model version, example, sample
 
@@ -53,7 +54,8 @@ def create_run(
 
     Raises:
         LeakRefused: a model was trained on near-duplicates of the examples.
-        InvalidInput: no model, no example, an example of elsewhere, or greedy repeats.
+        InvalidInput: no model, one of which only outputs are known, no example, an example of
+            elsewhere, or greedy repeats.
         NotFound: the dataset version or a model is not of this project.
         UnknownName: no engine of that name.
     """
@@ -83,10 +85,17 @@ def create_run(
     )
     session.add(run)
     session.flush()
-    for position, model_id in enumerate(model_ids):
+    add_models(session, run, model_ids)
+    return run
+
+
+def add_models(session: Session, run: GenerationRun, model_ids: Sequence[int]) -> None:
+    """Let models take part in a run, after those that do."""
+    taken = session.scalar(select(func.count()).where(GenerationRunModel.run_id == run.id))
+    for position, model_id in enumerate(model_ids, start=taken or 0):
         session.add(GenerationRunModel(run_id=run.id, model_version_id=model_id, position=position))
     session.flush()
-    return run
+    session.expire(run, ["models"])
 
 
 def _check_models(session: Session, project_id: int, model_ids: Sequence[int]) -> None:
@@ -94,11 +103,14 @@ def _check_models(session: Session, project_id: int, model_ids: Sequence[int]) -
         raise InvalidInput(
             "A run needs at least one model, and each only once.", hint="Name them with --models."
         )
-    known = select(ModelVersion.id).where(
+    query = select(ModelVersion).where(
         ModelVersion.id.in_(model_ids), ModelVersion.project_id == project_id
     )
-    if unknown := set(model_ids) - set(session.scalars(known)):
+    known = {model.id: model for model in session.scalars(query)}
+    if unknown := set(model_ids) - set(known):
         raise NotFound(f"The project has no model version {min(unknown)}.")
+    for model in known.values():
+        refuse_outputs(model, "run", hint="Let them join a run: strop run import FILE --with-run N")
 
 
 def _check_examples(
@@ -126,6 +138,15 @@ def get_run(session: Session, run_id: int, *, project_id: int | None = None) -> 
     if run is None or (project_id is not None and run.project_id != project_id):
         raise NotFound(f"There is no run {run_id}.", hint="See `strop report` for the runs.")
     return run
+
+
+def require_resumable(run: GenerationRun) -> None:
+    """Raise Conflict for a run whose texts were brought from elsewhere."""
+    if run.engine == IMPORT:
+        raise Conflict(
+            f"Run {run.id} was imported: no engine here can write what it lacks.",
+            hint="Import the file again with --metrics to score it by others.",
+        )
 
 
 def list_runs(session: Session, project_id: int, *, limit: int = 100) -> list[GenerationRun]:
@@ -162,7 +183,7 @@ def count_examples(session: Session, run: GenerationRun) -> int:
 
 
 def pending_requests(session: Session, run_id: int) -> list[GenerationRequest]:
-    """Requests for what the ledger lacks; their key is the unit."""
+    """Requests for what the ledger lacks and an engine can write; their key is the unit."""
     run = get_run(session, run_id)
     written = select(Generation.model_version_id, Generation.example_id, Generation.sample).where(
         Generation.run_id == run_id
@@ -171,7 +192,7 @@ def pending_requests(session: Session, run_id: int) -> list[GenerationRequest]:
     requests = []
     for example in examples_of_run(session, run):
         messages = chat_messages(example)
-        for model in run.models:
+        for model in [model for model in run.models if not model.only_outputs]:
             for sample in range(run.samples):
                 unit = (model.id, example.id, sample)
                 if unit not in there:
@@ -215,9 +236,14 @@ def _ledger_row(run_id: int, result: GenerationResult) -> Mapping[str, Any]:
 
 
 def clear_failed(session: Session, run_id: int) -> int:
-    """Take failed prompts (and their scores) out of the ledger so that they are tried again."""
+    """Take failed prompts (and their scores) out of the ledger so that they are tried again.
+
+    Those of imported outputs stay: nobody here could try them.
+    """
     failed = (
         select(Generation.id)
+        .join(ModelVersion, ModelVersion.id == Generation.model_version_id)
+        .where(ModelVersion.kind != ModelKind.OUTPUTS)
         .where(Generation.run_id == run_id, Generation.error.is_not(None))
         .where(~select(ReviewItem.id).where(ReviewItem.generation_a_id == Generation.id).exists())
         .where(~select(ReviewItem.id).where(ReviewItem.generation_b_id == Generation.id).exists())

@@ -14,7 +14,13 @@ from sqlalchemy.orm import Session
 
 from backend.engines.adapters.folders import CONFIG_FILE, read_config
 from backend.errors import Forbidden, InvalidInput
-from backend.services.models.versions import alias_target, find_model, list_models, register_base
+from backend.services.models.versions import (
+    alias_target,
+    find_model,
+    list_models,
+    refuse_outputs,
+    register_base,
+)
 from backend.tables.models import BASE, ModelVersion
 from backend.tables.training import TrainingRun
 from training.config import Weights
@@ -65,7 +71,7 @@ def resolve_start_from(
         return None, dict(config)
     folder = _resolved(given)
     for model in list_models(session, project_id):
-        known = model.adapter_path or (model.base_model if model.name != BASE else None)
+        known = model.adapter_path or (model.base_model if model.is_own_base else None)
         if folder is not None and known is not None and Path(known).resolve() == folder:
             rest = {key: value for key, value in config.items() if key != "start_from"}
             return _begin_with(session, model, rest)
@@ -105,6 +111,7 @@ def _begin_with(
 ) -> tuple[ModelVersion | None, dict[str, Any]]:
     if model.name == BASE:
         return None, dict(config)
+    refuse_outputs(model, "train from", hint="Start from base, or from an adapter.")
     full = config.get("weights") == Weights.FULL
     if model.is_own_base != full:
         what = "a fully trained model" if model.is_own_base else "an adapter"

@@ -116,13 +116,22 @@ def _show_output(detail: GenerationDetail) -> None:
     flags = [Flag(s.start, s.end, s.reason) for score in detail.scores for s in score.spans]
     body = marked_html(text, flags) + (flag_list_html(text, flags) if flags else "")
     st.html(card_html(title, body))
-    facts = f"{detail.completion_tokens} tokens, {detail.finish_reason}, {detail.latency_s:.2f} s"
-    if detail.truncated_tokens:
-        facts += f", {detail.truncated_tokens} prompt tokens cut off"
-    st.caption(facts)
+    st.caption(_facts(detail))
     if detail.scores:
         rows = [[score.metric, score_cell(score), score.explanation] for score in detail.scores]
         st.html(table_html(["metric", "score", ""], rows))
+
+
+def _facts(detail: GenerationDetail) -> str:
+    """What the answer took; an imported one may not say it, and 0 is then not known."""
+    facts = [
+        f"{detail.completion_tokens} tokens" if detail.completion_tokens else "tokens not known",
+        detail.finish_reason or "ending not known",
+        f"{detail.latency_s:.2f} s" if detail.latency_s else "time not known",
+    ]
+    if detail.truncated_tokens:
+        facts.append(f"{detail.truncated_tokens} prompt tokens cut off")
+    return ", ".join(facts)
 
 
 def score_cell(score: ScoreShown) -> Cell:
