@@ -21,6 +21,7 @@ class RunModel(Shown):
 
     id: int
     label: str
+    kind: str = "weights"
 
 
 class RunProgress(Shown):

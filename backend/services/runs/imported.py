@@ -210,15 +210,10 @@ def _homes(
 def _refuse_other_inputs(target: _Target, given: GivenOutputs) -> None:
     """Raise InvalidInput where a row says that it was asked something else than its example asks.
 
-    Ids such as row numbers fit every dataset. One text has to hold the other: an instruction may
-    stand around either.
+    Ids such as row numbers fit every dataset.
     """
-    other = []
-    for row in given.rows:
-        if row.input is not None:
-            said, asked = plain_text(row.input), plain_text(content_text(target.examples[row.id]))
-            if said not in asked and asked not in said:
-                other.append(row)
+    asked = [row for row in given.rows if row.input is not None]
+    other = [row for row in asked if not _asks(target.examples[row.id], str(row.input))]
     if other:
         ids = list(dict.fromkeys(row.id for row in other))
         raise InvalidInput(
@@ -226,6 +221,13 @@ def _refuse_other_inputs(target: _Target, given: GivenOutputs) -> None:
             f"{other[0].id!r} asks, in {counted(len(other), 'row')} ({listed_ids(ids)}).",
             hint="Are the ids those of another dataset? Else leave the column input out.",
         )
+
+
+def _asks(example: Example, text: str) -> bool:
+    """Whether one holds the other: the text may be a part, or have an instruction around it."""
+    said, parts = plain_text(text), [content_text(example), example.input, example.context or ""]
+    known = [plain_text(part) for part in parts if part.strip()]
+    return said in known[0] or any(part in said for part in known)
 
 
 def _refuse_names(session: Session, project_id: int, given: GivenOutputs) -> None:
