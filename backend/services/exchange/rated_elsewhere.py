@@ -163,9 +163,12 @@ def _mark(rubric: Rubric, output: str, row: JudgedRow) -> SpanMark:
 
 
 def slug(text: str) -> str:
-    """A category or a severity as rubrics name it: `Fluency/Grammar` is `fluency_grammar`."""
+    """A category or a severity as rubrics name it: `Fluency/Grammar` is `fluency_grammar`.
+
+    Nothing stays nothing; what would not begin with a letter begins with `n_`.
+    """
     found = _SLUG.sub("_", text.lower()).strip("_")
-    return found if found[:1].isalpha() else f"n_{found}"
+    return found if found[:1].isalpha() or not text else f"n_{found}"
 
 
 def _kind(rubric: Rubric, row: JudgedRow) -> str:

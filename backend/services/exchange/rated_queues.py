@@ -12,7 +12,7 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from backend.errors import InvalidInput
-from backend.rubrics import Category, Criterion, Number, Option, Rubric, Severity, YesNo
+from backend.rubrics import Category, Criterion, Number, Option, Rubric, Severity, Text, YesNo
 from backend.schemas.common import unstorable
 from backend.services import review
 from backend.services.accounts.users import create_user
@@ -77,6 +77,7 @@ def _rubric_of_marks(rows: Sequence[JudgedRow], name: str, told: str) -> Rubric:
     return Rubric(
         name=name,
         guidelines=told,
+        criteria=(Text(name="comment", scale="text", question="Anything else?", required=False),),
         span_kinds=tuple(kinds),
         severities=tuple(
             Severity(name=one, label=one.capitalize(), weight=SEVERITIES[one]) for one in used
@@ -150,6 +151,7 @@ def open_for(
         InvalidInput: the run has none of the models that the rows name; others as `open_queue`.
     """
     run = get_run(session, run_id, project_id=project_id)
+    asked = rubric or rubric_of(source, rows, f"imported_{source}")
     found = [row for row in judged_rows(source, rows) if isinstance(row, JudgedRow)]
     named = {row.place[0] for row in found}
     models = [m for m in run.models if named & {m.name, m.label} or named == {None}]
@@ -163,10 +165,9 @@ def open_for(
     raters = {known[row.rater].id for row in found if row.rater in known}
     if not raters:
         raise InvalidInput(
-            f"Nobody of this project is known as {found[0].rater if found else 'a rater of it'}.",
+            f"Nobody of this project is known as {found[0].rater[:80]!r}.",
             hint="Map the raters (--person THEIRS=OURS), or add them: --add-people",
         )
-    asked = rubric or rubric_of(source, rows, f"imported_{source}")
     by_place = Counter(place for place, _ in {row.answer for row in found})
     overlap = min(max(by_place.values(), default=1), len(raters))
     return review.open_queue(
