@@ -68,8 +68,8 @@ def command(asked: ImportOptions) -> None:
     with working_in_project(asked.project) as (installation, session, found):
         imported, job_ids = _import(session, found, asked, given, installation.settings)
         run_id = imported.run.id
-        told = "was there already" if imported.repeated else "is imported"
-        typer.echo(f"Run {run_id} {told}: {imported.outputs} outputs.", err=True)
+        told = "were there already" if imported.repeated else "are imported"
+        typer.echo(f"Run {run_id}: {imported.outputs} outputs {told}.", err=True)
         for note in imported.notes:
             typer.echo(f"note: {shown_text(note)}", err=True)
     run_jobs(installation.sessions, installation.settings, job_ids, quiet=asked.json)

@@ -84,6 +84,8 @@ def command(asked: RunOptions) -> None:
         seed=asked.seed,
         truncate_prompt=asked.truncate_prompt,
     )
+    if asked.resume is not None:
+        _check_resumable(asked.resume, asked.project)
     read_base_first(asked.project)
     with working_in_project(asked.project) as (installation, session, found):
         if asked.resume is None:
@@ -96,6 +98,15 @@ def command(asked: RunOptions) -> None:
     typer.echo(f"Run {run_id} is queued; to stop it: strop job cancel run {run_id}", err=True)
     run_jobs(installation.sessions, installation.settings, job_ids, quiet=asked.json)
     show_report(installation, run_id, as_json=asked.json)
+
+
+def _check_resumable(run_id: int, project: str | None) -> None:
+    """Before the base is read: a run that was imported has none."""
+    from backend.services.runs import generation
+
+    with working_in_project(project) as (_, session, found):
+        run = generation.get_run(session, run_id, project_id=found.id)
+        generation.require_resumable(run)
 
 
 def _new_run(
@@ -208,7 +219,7 @@ def resume_run(
     from backend.services import queue
     from backend.services.runs import generation, scoring
 
-    generation.require_resumable(generation.get_run(session, run_id, project_id=project.id))
+    generation.get_run(session, run_id, project_id=project.id)
     if retry_failed:
         cleared = generation.clear_failed(session, run_id)
         typer.echo(f"{cleared} failed prompts will be asked again.", err=True)

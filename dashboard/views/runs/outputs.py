@@ -116,13 +116,13 @@ def _show_output(detail: GenerationDetail) -> None:
     flags = [Flag(s.start, s.end, s.reason) for score in detail.scores for s in score.spans]
     body = marked_html(text, flags) + (flag_list_html(text, flags) if flags else "")
     st.html(card_html(title, body))
-    st.caption(_facts(detail))
+    st.caption(taken_words(detail))
     if detail.scores:
         rows = [[score.metric, score_cell(score), score.explanation] for score in detail.scores]
         st.html(table_html(["metric", "score", ""], rows))
 
 
-def _facts(detail: GenerationDetail) -> str:
+def taken_words(detail: GenerationShown) -> str:
     """What the answer took; an imported one may not say it, and 0 is then not known."""
     facts = [
         f"{detail.completion_tokens} tokens" if detail.completion_tokens else "tokens not known",

@@ -56,13 +56,13 @@ def test_a_file_is_a_run_with_what_is_not_proved_of_it(
     asked += ["--map", "prediction=answer"]
     assert strop(*asked) == 0
     out, err = capsys.readouterr()
-    assert "Run 1 is imported: 4 outputs." in err
+    assert "Run 1: 4 outputs are imported." in err
     assert "note: 2 of the 6 examples of the test split of tickets@1 have no output" in err
     assert "engine import, 4 of 4 generations, 0 failed" in out
     assert "vendor@1: outputs imported, not proved to be of a model; no preflight." in out
     assert strop(*asked, "--json") == 0
     out, err = capsys.readouterr()
-    assert "Run 1 was there already: 4 outputs." in err
+    assert "Run 1: 4 outputs were there already." in err
     report = json.loads(out)
     assert (report["run"], report["models"], report["scores"]) == (1, ["vendor@1"], [])
     assert "It covers 4 of the 6 test examples." in report["provenance"]
