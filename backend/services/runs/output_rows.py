@@ -206,7 +206,7 @@ def _refuse_twice(source: str, rows: Sequence[GivenOutput]) -> None:
         return
     ids = list(dict.fromkeys(row.id for row in again))
     raise InvalidInput(
-        f"{source}: row {again[0].row}: the id {again[0].id!r} was used in row "
+        f"{source}: row {again[0].row}: the id {again[0].id[:60]!r} was used in row "
         f"{first[again[0].unit]} already; {counted(len(ids), 'id')} so ({listed_ids(ids)}).",
         hint="Give each example one output of a model, or number several in a column sample.",
     )

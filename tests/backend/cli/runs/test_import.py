@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from sqlalchemy import select
 from sqlalchemy.orm import Session, sessionmaker
 
 from backend.cli import main
@@ -14,6 +15,7 @@ from backend.db import connect
 from backend.services import queue
 from backend.services.runs import generation
 from backend.settings import Settings
+from backend.tables.review import ReviewQueue
 from tests.fixtures_runs import lay_down_project
 
 Strop = Callable[..., int]
@@ -118,3 +120,39 @@ def test_there_is_nothing_to_go_on_with_to_serve_or_to_check(
         assert says in capsys.readouterr().err
     assert strop("doctor", "--json") in (0, 1, 2)
     assert "vendor" not in capsys.readouterr().out
+
+
+MARK = {
+    "system": "vendor",
+    "seg_id": "e1",
+    "rater": "r1",
+    "target": "say <v>1</v>",
+    "category": "Fluency/Grammar",
+    "severity": "Minor",
+}
+
+
+def test_marks_of_imported_outputs_open_a_queue_and_come_in_once(
+    strop: Strop,
+    rows: sessionmaker[Session],
+    file: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    asked = ["--model", "vendor", "--dataset", "tickets", "--map", "prediction=answer"]
+    assert strop("run", "import", file, *asked) == 0
+    marks = tmp_path / "mqm.tsv"
+    marks.write_text("\t".join(MARK) + "\n" + "\t".join(MARK.values()) + "\n", encoding="utf-8")
+    taking = ["review", "import", "mqm", str(marks), "--from", "mqm", "--run", "1"]
+    assert strop(*taking) == 1
+    assert "Nobody of this project is known as 'r1'. Map the raters" in capsys.readouterr().err
+    for said in ("1 answers taken, 0 were", "0 answers taken, 1 were"):
+        assert strop(*taking, "--add-people") == 0
+        assert said in capsys.readouterr().out
+    wrong = tmp_path / "wrong.tsv"
+    wrong.write_text(marks.read_text().replace("say <v>", "sing <v>"), encoding="utf-8")
+    taking[2:4] = ["other", str(wrong)]
+    assert strop(*taking) == 1
+    assert "wrong.tsv: row 1: it judges another text than the" in capsys.readouterr().err
+    with rows() as session:
+        assert [queue.name for queue in session.scalars(select(ReviewQueue))] == ["mqm"]

@@ -176,12 +176,18 @@ def test_two_at_once_are_one_run(sessions: sessionmaker[Session]) -> None:
     with sessions.begin() as session:
         laid = lay_down_project(session)
 
-    def once(_: int) -> int:
+    def second() -> tuple[int, bool]:
         with sessions.begin() as session:
-            return take(session, laid, given(said_by())).run.id
+            made = take(session, laid, given(said_by()))
+            return made.run.id, made.repeated
 
-    with ThreadPoolExecutor(4) as pool:
-        assert len(set(pool.map(once, range(4)))) == 1
+    with ThreadPoolExecutor(1) as pool:
+        with sessions.begin() as session:
+            first = take(session, laid, given(said_by())).run.id
+            waiting = pool.submit(second)
+            with pytest.raises(TimeoutError):
+                waiting.result(0.3)
+        assert waiting.result(20) == (first, True)
     with sessions.begin() as session:
         assert session.scalar(select(func.count(Generation.id))) == 6
 
@@ -484,7 +490,9 @@ def test_no_engine_is_asked_for_them(session: Session) -> None:
     run = lay_down_run(session, laid, models=2)
     write_all(session, run)
     made = take(session, laid, given(said_by()), with_run=run.id)
-    session.delete(session.scalars(select(Generation).where(Generation.run_id == run.id)).first())
+    for model in (laid.models[0], made.models[0].id):
+        written = select(Generation).where(Generation.model_version_id == model)
+        session.delete(session.scalars(written).first())
     session.flush()
     [asked] = generation.pending_requests(session, run.id)
     assert asked.model == "base"
