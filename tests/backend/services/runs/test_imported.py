@@ -18,6 +18,8 @@ from backend.errors import Conflict, InvalidInput, NotFound, StropError, Unknown
 from backend.rubrics import find_rubric
 from backend.services import queue, review
 from backend.services.accounts.users import create_user
+from backend.services.curation.recipes import Recipe
+from backend.services.curation.sets import freeze_training_set, training_rows
 from backend.services.datasets.versions import Row, import_dataset
 from backend.services.lineage.trace import model_node
 from backend.services.metric_specs import BUILT_IN
@@ -40,6 +42,8 @@ from backend.settings import Settings
 from backend.tables.accounts import Role
 from backend.tables.models import ModelVersion
 from backend.tables.runs import Generation, GenerationRun, Score, ScoreRun
+from tests.fixtures_review import BAD as WRONG
+from tests.fixtures_review import build_desk, review_next
 from tests.fixtures_runs import Laid, lay_down_project, lay_down_run
 from tests.fixtures_trial import GOOD_BAR, Trial
 
@@ -512,3 +516,27 @@ def test_scores_made_before_the_outputs_came_do_not_count_as_theirs(session: Ses
     made = take(session, laid, given(said_by()), with_run=run.id)
     [job] = queue_scoring(session, made, ["exact_match"], allowed=BUILT_IN)
     assert (job.kind, job.subject_id != early.id) == (queue.JobKind.SCORE, True)
+
+
+def test_a_correction_of_an_imported_output_is_trained_on_and_of_a_held_out_one_is_not(
+    session: Session,
+) -> None:
+    desk = build_desk(session, splits={"train": 2, "test": 2})
+    project = desk.project.id
+    for split in ("train", "test"):
+        outputs = given({f"{split}-0": "wrong"}, model="vendor")
+        made = import_outputs(session, project, outputs, dataset="tickets", split=split)
+        queue_ = desk.open(
+            session,
+            f"of {split}",
+            generation_run_id=made.run.id,
+            model_ids=[made.models[0].id],
+            reviewer_ids=[desk.experts[0].id],
+        )
+        said = review.Answer(ratings=WRONG, correction="right")
+        review_next(session, queue_, desk.experts[0], said)
+    recipe = Recipe.model_validate({"queues": ["of train", "of test"]})
+    frozen = freeze_training_set(session, project_id=project, name="s", recipe=recipe)
+    [row] = training_rows(session, frozen.id)
+    where = (row.provenance["example"], row.provenance["model"])
+    assert (row.completion, where) == ("right", ("train-0", "vendor@1"))
