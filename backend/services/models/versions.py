@@ -184,7 +184,7 @@ def register_adapter(
         InvalidInput: damaged, holding what could run code, or made for another base model.
     """
     check_name(name)
-    _refuse_name_of_outputs(session, project_id, name)
+    refuse_name_of_outputs(session, project_id, name)
     base = register_base(session, project_id)
     if seen is None:
         folder = own_folder(session, project_id, path, settings=settings)
@@ -233,7 +233,7 @@ def register_full_model(
             template than the project's base.
     """
     check_name(name)
-    _refuse_name_of_outputs(session, project_id, name)
+    refuse_name_of_outputs(session, project_id, name)
     base = register_base(session, project_id)
     if seen is None:
         seen = see_model(own_folder(session, project_id, path, settings=settings))
@@ -278,7 +278,8 @@ def refuse_outputs(model: ModelVersion, verb: str, *, hint: str | None = None) -
         )
 
 
-def _refuse_name_of_outputs(session: Session, project_id: int, name: str) -> None:
+def refuse_name_of_outputs(session: Session, project_id: int, name: str) -> None:
+    """Raise InvalidInput for a name under which outputs were imported, for weights to have."""
     query = select(ModelVersion.id).where(
         ModelVersion.project_id == project_id,
         ModelVersion.name == name,

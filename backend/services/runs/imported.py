@@ -36,6 +36,7 @@ from backend.tables.datasets import Dataset, DatasetVersion, Example, Split
 from backend.tables.models import ModelKind, ModelVersion
 from backend.tables.queue import Job
 from backend.tables.runs import IMPORT, Generation, GenerationRun, ScoreRun
+from backend.tables.training import TrainingRun
 from evaluators.files.mapping import counted
 
 NOT_GIVEN = "no output was given"
@@ -231,15 +232,16 @@ def _asks(example: Example, text: str) -> bool:
 
 
 def _refuse_names(session: Session, project_id: int, given: GivenOutputs) -> None:
-    query = select(ModelVersion.name).where(
-        ModelVersion.project_id == project_id,
-        ModelVersion.name.in_(given.models),
-        ModelVersion.kind != ModelKind.OUTPUTS,
+    """Raise InvalidInput for the name of a model that is here, or that is being trained."""
+    registered = select(ModelVersion.name).where(
+        ModelVersion.project_id == project_id, ModelVersion.kind != ModelKind.OUTPUTS
     )
-    if (name := session.scalar(query.order_by(ModelVersion.id).limit(1))) is not None:
+    trained = select(TrainingRun.adapter_name).where(TrainingRun.project_id == project_id)
+    known = {*session.scalars(registered), *session.scalars(trained)}
+    if (name := next((one for one in given.models if one in known), None)) is not None:
         raise InvalidInput(
-            f"{name!r} names a model that is registered here, and nothing proves that it wrote "
-            "these outputs.",
+            f"{name!r} names a model that is registered or trained here, and nothing proves that "
+            "it wrote these outputs.",
             hint=f"Give them another name, or have it write: strop run --models {name}",
         )
 

@@ -36,12 +36,14 @@ from backend.services.runs.imported import (
 )
 from backend.services.runs.output_rows import GivenOutput, GivenOutputs
 from backend.services.runs.slices import usage_differences
+from backend.services.training.runs import create_training_run
 from backend.services.training.start import resolve_start
 from backend.services.verdicts import comparison, promotion
 from backend.settings import Settings
 from backend.tables.accounts import Role
 from backend.tables.models import ModelVersion
 from backend.tables.runs import Generation, GenerationRun, Score, ScoreRun
+from backend.tables.training import TrainingRun
 from tests.fixtures_review import BAD as WRONG
 from tests.fixtures_review import build_desk, review_next
 from tests.fixtures_runs import Laid, lay_down_project, lay_down_run
@@ -487,6 +489,26 @@ def test_there_is_nothing_to_run_or_train(session: Session, settings: Settings, 
     with pytest.raises(StropError) as refused:
         act(session, lay_down_project(session), settings)
     assert said in str(refused.value)
+
+
+def test_a_name_is_of_outputs_or_of_a_training_and_not_of_both(
+    session: Session, settings: Settings
+) -> None:
+    trial = Trial(session, right=1.0, metrics=["exact_match"])
+    trial.train(set_manifest(session, trial.laid.project, GOOD_BAR))
+    session.scalars(select(TrainingRun)).one().adapter_name = "v7"
+    with pytest.raises(InvalidInput, match="'v7' names a model that is registered or trained"):
+        take(session, trial.laid, given({"e0": "a"}, model="v7"))
+    take(session, trial.laid, given({"e0": "a"}))
+    with pytest.raises(InvalidInput, match="'vendor' names outputs that were imported"):
+        create_training_run(
+            session,
+            project_id=trial.laid.project,
+            training_set_id=1,
+            adapter_name="vendor",
+            config={},
+            settings=settings,
+        )
 
 
 def test_no_engine_is_asked_for_them(session: Session) -> None:
