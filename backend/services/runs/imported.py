@@ -18,30 +18,27 @@ from sqlalchemy.orm import Session
 
 from backend.errors import Conflict, InvalidInput
 from backend.services import queue
-from backend.services.datasets.conversations import content_text
-from backend.services.datasets.plain_text import plain_text
 from backend.services.datasets.versions import get_dataset_version, list_examples
 from backend.services.ledger import insert_missing
 from backend.services.metric_specs import AllowedMetrics, metric_specs, parse_metric_specs
 from backend.services.projects import lock_project
 from backend.services.runs.generation import add_models, examples_of_run, get_run, run_progress
-from backend.services.runs.output_rows import (
-    GivenOutput,
-    GivenOutputs,
-    listed_ids,
-    outputs_digest,
+from backend.services.runs.output_checks import (
+    Target,
+    refuse_names,
+    refuse_other_inputs,
+    refuse_strangers,
 )
+from backend.services.runs.output_rows import GivenOutput, GivenOutputs, outputs_digest
 from backend.services.runs.scoring import create_score_run, list_score_runs
-from backend.tables.datasets import Dataset, DatasetVersion, Example, Split
+from backend.tables.datasets import Example, Split
 from backend.tables.models import ModelKind, ModelVersion
 from backend.tables.queue import Job
 from backend.tables.runs import IMPORT, Generation, GenerationRun, ScoreRun
-from backend.tables.training import TrainingRun
 from evaluators.files.mapping import counted
 
 NOT_GIVEN = "no output was given"
 UNPROVED = "outputs imported, not proved to be of a model; no preflight"
-_IDS_AT_ONCE = 500
 Place = tuple[int, int]  # example, sample
 
 
@@ -61,21 +58,6 @@ class Imported:
     repeated: bool
     outputs: int
     notes: Sequence[str]
-
-
-@dataclass(frozen=True, slots=True)
-class _Target:
-    """The examples that outputs can be of; `run` is the one that they are to join."""
-
-    version: DatasetVersion
-    split: str
-    examples: Mapping[str, Example]
-    run: GenerationRun | None = None
-
-    @property
-    def name(self) -> str:
-        """As messages name it."""
-        return f"the {self.split} split of {self.version.dataset.name}@{self.version.number}"
 
 
 def import_outputs(
@@ -111,9 +93,9 @@ def import_outputs(
         run = get_run(session, with_run, project_id=project_id)
         _refuse_other_run(run, dataset, dataset_version, split)
         target = _run_target(session, run, given)
-    _refuse_strangers(session, project_id, target, given)
-    _refuse_other_inputs(target, given)
-    _refuse_names(session, project_id, given)
+    refuse_strangers(session, project_id, target, given)
+    refuse_other_inputs(target, given)
+    refuse_names(session, project_id, given)
     if target.run is None:
         return _own_run(session, target, given, created_by_id)
     return _join(session, target, target.run, given)
@@ -121,14 +103,14 @@ def import_outputs(
 
 def _dataset_target(
     session: Session, project_id: int, dataset: str | None, number: int | None, split: str
-) -> _Target:
+) -> Target:
     if dataset is None:
         raise InvalidInput("No dataset is named.", hint="Name it: --dataset NAME")
     if split not in set(Split):
         raise InvalidInput(f"There is no split {split!r}.", hint="Use train, validation or test.")
     version = get_dataset_version(session, project_id, dataset, number)
     examples = {e.external_id: e for e in list_examples(session, version.id, split)}
-    return _Target(version, str(split), examples)
+    return Target(version, str(split), examples)
 
 
 def _refuse_other_run(
@@ -145,7 +127,7 @@ def _refuse_other_run(
         )
 
 
-def _run_target(session: Session, run: GenerationRun, given: GivenOutputs) -> _Target:
+def _run_target(session: Session, run: GenerationRun, given: GivenOutputs) -> Target:
     version = run.dataset_version
     if missing := run_progress(session, run.id).missing:
         raise Conflict(
@@ -159,95 +141,11 @@ def _run_target(session: Session, run: GenerationRun, given: GivenOutputs) -> _T
             hint="Import them as a run of their own, or as many samples.",
         )
     examples = {e.external_id: e for e in list_examples(session, version.id, run.split)}
-    return _Target(version, run.split, examples, run)
-
-
-def _refuse_strangers(
-    session: Session, project_id: int, target: _Target, given: GivenOutputs
-) -> None:
-    """Raise InvalidInput for ids that the split does not have, with where they are at home."""
-    strange_rows = [row for row in given.rows if row.id not in target.examples]
-    if not strange_rows:
-        return
-    strange = list(dict.fromkeys(row.id for row in strange_rows))
-    homes = _homes(session, project_id, target.version, strange)
-    of_home: dict[str, list[str]] = {}
-    for one in strange:
-        of_home.setdefault(homes.get(one, "in no dataset of this project"), []).append(one)
-    said = ", ".join(f"{len(ids)} {home} ({listed_ids(ids)})" for home, ids in of_home.items())
-    total = len({row.id for row in given.rows})
-    raise InvalidInput(
-        f"{given.source}: row {strange_rows[0].row}: {len(strange)} of {counted(total, 'id')} "
-        f"{'is' if len(strange) == 1 else 'are'} not in {target.name}: {said}.",
-        hint="Name what the ids are of: --dataset NAME@VERSION --split SPLIT.",
-    )
-
-
-def _homes(
-    session: Session, project_id: int, version: DatasetVersion, ids: Sequence[str]
-) -> dict[str, str]:
-    """Where ids of elsewhere are at home: in another split, another version, another dataset."""
-    found: dict[str, tuple[int, str]] = {}
-    query = (
-        select(Example.external_id, Example.split, DatasetVersion, Dataset.name)
-        .join(DatasetVersion, DatasetVersion.id == Example.dataset_version_id)
-        .join(Dataset, Dataset.id == DatasetVersion.dataset_id)
-        .where(Dataset.project_id == project_id)
-        .order_by(DatasetVersion.id.desc())
-    )
-    for start in range(0, len(ids), _IDS_AT_ONCE):
-        some = query.where(Example.external_id.in_(ids[start : start + _IDS_AT_ONCE]))
-        for external_id, split, other, name in session.execute(some):
-            if other.id == version.id:
-                home = (0, f"in its {split} split")
-            elif other.dataset_id == version.dataset_id:
-                home = (1, f"in {name}@{other.number}")
-            else:
-                home = (2, f"in the dataset {name}")
-            found[external_id] = min(found.get(external_id, home), home, key=lambda one: one[0])
-    return {external_id: home for external_id, (_, home) in found.items()}
-
-
-def _refuse_other_inputs(target: _Target, given: GivenOutputs) -> None:
-    """Raise InvalidInput where a row says that it was asked something else than its example asks.
-
-    Ids such as row numbers fit every dataset.
-    """
-    asked = [row for row in given.rows if row.input is not None]
-    other = [row for row in asked if not _asks(target.examples[row.id], str(row.input))]
-    if other:
-        ids = list(dict.fromkeys(row.id for row in other))
-        raise InvalidInput(
-            f"{given.source}: row {other[0].row}: the input is not what the example "
-            f"{other[0].id!r} asks, in {counted(len(other), 'row')} ({listed_ids(ids)}).",
-            hint="Are the ids those of another dataset? Else leave the column input out.",
-        )
-
-
-def _asks(example: Example, text: str) -> bool:
-    """Whether one holds the other: the text may be a part, or have an instruction around it."""
-    said, parts = plain_text(text), [content_text(example), example.input, example.context or ""]
-    known = [plain_text(part) for part in parts if part.strip()]
-    return said in known[0] or any(part in said for part in known)
-
-
-def _refuse_names(session: Session, project_id: int, given: GivenOutputs) -> None:
-    """Raise InvalidInput for the name of a model that is here, or that is being trained."""
-    registered = select(ModelVersion.name).where(
-        ModelVersion.project_id == project_id, ModelVersion.kind != ModelKind.OUTPUTS
-    )
-    trained = select(TrainingRun.adapter_name).where(TrainingRun.project_id == project_id)
-    known = {*session.scalars(registered), *session.scalars(trained)}
-    if (name := next((one for one in given.models if one in known), None)) is not None:
-        raise InvalidInput(
-            f"{name!r} names a model that is registered or trained here, and nothing proves that "
-            "it wrote these outputs.",
-            hint=f"Give them another name, or have it write: strop run --models {name}",
-        )
+    return Target(version, run.split, examples, run)
 
 
 def _own_run(
-    session: Session, target: _Target, given: GivenOutputs, created_by_id: int | None
+    session: Session, target: Target, given: GivenOutputs, created_by_id: int | None
 ) -> Imported:
     """The outputs as a run of their own; the one that stands where it holds the very same."""
     ids = {row.id for row in given.rows}
@@ -277,7 +175,7 @@ def _own_run(
     return Imported(run, models, False, len(given.rows), notes)
 
 
-def _same_run(session: Session, target: _Target, digest: str) -> GenerationRun | None:
+def _same_run(session: Session, target: Target, digest: str) -> GenerationRun | None:
     query = select(GenerationRun).where(
         GenerationRun.dataset_version_id == target.version.id,
         GenerationRun.split == target.split,
@@ -287,7 +185,7 @@ def _same_run(session: Session, target: _Target, digest: str) -> GenerationRun |
     return next((run for run in runs if run.params.get("sha256") == digest), None)
 
 
-def _join(session: Session, target: _Target, run: GenerationRun, given: GivenOutputs) -> Imported:
+def _join(session: Session, target: Target, run: GenerationRun, given: GivenOutputs) -> Imported:
     """The outputs as further models of a run that is there; its own rows stay as they are."""
     covered = examples_of_run(session, run)
     ids = {example.external_id for example in covered}
@@ -327,7 +225,7 @@ def _written(
 
 
 def _revision(
-    session: Session, target: _Target, name: str, outputs: Mapping[Place, GivenOutput]
+    session: Session, target: Target, name: str, outputs: Mapping[Place, GivenOutput]
 ) -> ModelVersion:
     """The revision of a name that said the same of most of it; the next one where all differ."""
     project_id = target.version.dataset.project_id
@@ -356,7 +254,7 @@ def _revision(
 
 
 def _shared(
-    session: Session, target: _Target, model: ModelVersion, outputs: Mapping[Place, GivenOutput]
+    session: Session, target: Target, model: ModelVersion, outputs: Mapping[Place, GivenOutput]
 ) -> int | None:
     """How many of the outputs a model has given before; None where it gave others."""
     query = (
@@ -404,7 +302,7 @@ def _store(
 
 
 def _notes(
-    target: _Target,
+    target: Target,
     models: Sequence[ModelVersion],
     written: Mapping[str, Mapping[Place, GivenOutput]],
     *,
