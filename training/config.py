@@ -71,10 +71,12 @@ def _nearest(where: list[str], model: type[BaseModel]) -> str:
 
 
 class Weights(StrEnum):
-    """Which weights move: low-rank matrices beside the base, or all of its own."""
+    """Which weights move: low-rank matrices beside the base, all of its own, or vectors that stand
+    before every prompt (Lester et al. 2021, arXiv:2104.08691)."""
 
     LORA = "lora"
     FULL = "full"
+    PROMPT_TUNING = "prompt-tuning"
 
 
 class Scheduler(StrEnum):
@@ -124,6 +126,12 @@ class LoraShape(Strict):
     )
 
 
+class SoftPrompt(Strict):
+    """The vectors that prompt tuning trains; they begin as those of tokens drawn by the seed."""
+
+    tokens: PositiveInt = Field(20, le=1024, description="How many stand before a prompt.")
+
+
 class SearchSpace(Strict):
     """Values to try; every combination is trained, and the lowest validation loss is kept.
 
@@ -157,8 +165,13 @@ ADAPTER_NAME = r"[A-Za-z0-9][A-Za-z0-9_.-]*"
 _NO_RECIPE = frozenset(
     {"base_model", "train_file", "validation_file", "output_dir", "start_from", "threads"}
     | {"report_to", "price_per_hour", "validation_share"}  # the files' digests say what it did
+    | {"earlier_file", "measure_forgetting", "prompt"}
 )
-_SECTIONS: Mapping[str, type[BaseModel]] = {"lora": LoraShape, "search": SearchSpace}
+_SECTIONS: Mapping[str, type[BaseModel]] = {
+    "lora": LoraShape,
+    "prompt_tuning": SoftPrompt,
+    "search": SearchSpace,
+}
 
 
 def check_adapter_name(name: str) -> None:
@@ -190,6 +203,15 @@ _PREFERENCES = " and ".join(name for name, one in METHODS.items() if one.by_pref
 _SHAPES = "; ".join(f"{name}: {', '.join(one.fields)}" for name, one in METHODS.items())
 
 
+class TrainedPrompt(Strict):
+    """The prompt that the rows of a set were rendered with; digest is of what it says."""
+
+    name: str = Field(description="Its name in the project.")
+    version: PositiveInt = Field(description="Its version.")
+    digest: str = Field(pattern=r"^[0-9a-f]{64}$", description="sha256 of what it says.")
+    shots: bool = Field(False, description="Whether its shots stand in the rows.")
+
+
 class TrainingConfig(Strict):
     """One training run."""
 
@@ -208,6 +230,16 @@ class TrainingConfig(Strict):
         description=f"{_PREFERENCES}: share of the groups of the set whose rows Strop keeps out of "
         "training for the validation file, 5 groups at least.",
     )
+    earlier_file: Path | None = Field(
+        None,
+        description="JSONL of sft rows that stand for earlier tasks and are not trained on; the "
+        "loss on them is measured before and after.",
+    )
+    measure_forgetting: bool = Field(
+        True,
+        description="Measure what was lost: the loss on general text and on earlier_file, before "
+        "and after.",
+    )
     output_dir: Path = Field(description="Folder that the adapter appears in, whole, at the end.")
     manifest_digest: str = Field(
         pattern=r"^(sha256:)?[0-9a-f]{64}$",
@@ -215,6 +247,9 @@ class TrainingConfig(Strict):
     )
     training_set_digest: str | None = Field(
         None, description="Digest of the frozen training set that the train file was written from."
+    )
+    prompt: TrainedPrompt | None = Field(
+        None, description="The prompt that the rows were rendered with, for the record."
     )
     start_from: Path | None = Field(
         None,
@@ -224,9 +259,12 @@ class TrainingConfig(Strict):
     weights: Weights = Field(
         Weights.LORA,
         description="lora trains an adapter; full trains all weights of a small base, and the "
-        "result is a model of its own (a tenth of the learning rate of LoRA is usual).",
+        "result is a model of its own (a tenth of the learning rate of LoRA is usual); "
+        "prompt-tuning trains vectors before the prompt, which vLLM does not serve (a learning "
+        "rate of 0.01 or more is usual).",
     )
     lora: LoraShape = Field(LoraShape(), description="Shape of the adapter.")
+    prompt_tuning: SoftPrompt = Field(SoftPrompt(), description="Shape of what it trains.")
     epochs: float = Field(3.0, gt=0, description="Passes over the training rows.")
     learning_rate: float = Field(2e-4, gt=0, description="Peak learning rate of AdamW.")
     beta: float = Field(
@@ -266,10 +304,12 @@ class TrainingConfig(Strict):
     dtype: Dtype = Field(
         Dtype.AUTO,
         description="Precision of the base model; auto is bfloat16 on a GPU that has it, and on a "
-        "processor that has it for bases of a hidden size from 1024, else float32.",
+        "processor that has it for bases of a hidden size from 512, else float32.",
     )
     quantize: Literal["4bit"] | None = Field(
-        None, description="Hold the base model in 4 bits (QLoRA, arXiv:2305.14314); needs a GPU."
+        None,
+        description="Hold the base model in 4 bits (QLoRA, arXiv:2305.14314) by bitsandbytes; on "
+        "a processor a step takes about twice as long.",
     )
     seed: int = Field(0, ge=0, lt=2**32, description="Seed of initial weights, order and dropout.")
     threads: PositiveInt | None = Field(None, description="CPU threads of torch; default is all.")
@@ -283,7 +323,7 @@ class TrainingConfig(Strict):
         None, description="Try every combination and keep that of the lowest validation loss."
     )
 
-    @field_validator("start_from", "validation_file", mode="before")
+    @field_validator("start_from", "validation_file", "earlier_file", mode="before")
     @classmethod
     def _empty_is_none(cls, value: object) -> object:
         return None if value == "" else value
@@ -294,6 +334,26 @@ class TrainingConfig(Strict):
             raise ValueError("lora has no meaning with weights: full. Leave it out.")
         if self.weights is Weights.FULL and self.quantize is not None:
             raise ValueError("quantize holds the base still, and weights: full moves all of it.")
+        return self
+
+    @model_validator(mode="after")
+    def _prompt_tuning_can_work(self) -> TrainingConfig:
+        if self.weights is not Weights.PROMPT_TUNING:
+            if self.prompt_tuning != SoftPrompt():
+                raise ValueError(f"prompt_tuning has no meaning with weights: {self.weights}.")
+            return self
+        meaningless = {
+            "lora": self.lora != LoraShape(),
+            "packing": self.packing,
+            "quantize": self.quantize is not None,
+            "start_from": self.start_from is not None,
+        }
+        if named := [name for name, given in meaningless.items() if given]:
+            raise ValueError(f"weights: prompt-tuning goes without {', '.join(named)}.")
+        if METHODS[self.method].by_preference:
+            raise ValueError(
+                f"weights: prompt-tuning learns answers or texts, and {self.method} preferences."
+            )
         return self
 
     @model_validator(mode="after")
@@ -319,8 +379,11 @@ class TrainingConfig(Strict):
     def _search_can_work(self) -> TrainingConfig:
         if self.search is not None and self.validation_file is None:
             raise ValueError("search needs a validation_file: it never looks at the test split.")
-        if self.search is not None and self.search.rank and self.weights is Weights.FULL:
-            raise ValueError("search.rank has no meaning with weights: full. Leave it out.")
+        ranked = self.search is not None and self.search.rank
+        if ranked and self.weights is not Weights.LORA:
+            raise ValueError(
+                f"search.rank has no meaning with weights: {self.weights}. Leave it out."
+            )
         return self
 
     @model_validator(mode="after")
@@ -376,7 +439,8 @@ def recipe_sha256(config: TrainingConfig, inputs: Mapping[str, str | None]) -> s
     Args:
         inputs: sha256 by name of what is read: data files, base model, tokeniser, template.
     """
-    recipe = config.model_dump(mode="json", exclude=set(_NO_RECIPE))
+    unused = set() if config.weights is Weights.PROMPT_TUNING else {"prompt_tuning"}
+    recipe = config.model_dump(mode="json", exclude={*_NO_RECIPE, *unused})
     text = json.dumps({"config": recipe, "inputs": dict(inputs)}, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()
 

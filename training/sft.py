@@ -18,7 +18,7 @@ import os
 import sys
 import time
 from collections.abc import Mapping, Sequence
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
@@ -40,6 +40,13 @@ from training.config import (
 from training.divergence import Diverged
 from training.methods import METHODS
 from training.results.card import data_warnings
+from training.results.forgetting import (
+    Texts,
+    describe_forgetting,
+    forgetting_lines,
+    measure,
+    untouched_texts,
+)
 from training.results.result import (
     SPENT_NAME,
     Meter,
@@ -116,7 +123,8 @@ def _train_once(
             folders.drop_checkpoints(config.output_dir)
         raise
     if _is_main_process():
-        write_result(config, outcome, inputs=inputs, recipe=recipe, started_at=started_at)
+        found = write_result(config, outcome, inputs=inputs, recipe=recipe, started_at=started_at)
+        print("\n".join(forgetting_lines(found)), flush=True)
         folders.publish(config.output_dir)
         what = "Model" if config.weights is Weights.FULL else "Adapter"
         print(f"{what} written to {config.output_dir}.", flush=True)
@@ -181,16 +189,21 @@ def _fit(
             stream, clock=time.time, seconds_before=seconds_before, on_line=meter.save
         )
         trainer.add_callback(writer)
+        texts = _untouched(config, tokenizer, trainer.model)
+        with _as_before(config, trainer.model):
+            before = measure(trainer.model, texts)  # resuming loads its checkpoint later
         _run_trainer(trainer, checkpoint, patience=config.early_stopping_patience)
         state, early = trainer.state, config.early_stopping_patience is not None
         kept_step = state.best_global_step if early else state.global_step
         losses = [] if validation is None else trainer.measure_rows(kept_step)
+        after = measure(trainer.model, texts)
     spent = meter.read()
     return Outcome(
         model=trainer.model,
         state=state,
         kept_step=kept_step,
         row_losses=losses,
+        forgetting=describe_forgetting(texts, before, after, seed=config.seed),
         train=train.report,
         validation=None if validation is None else validation.report,
         seconds=time.time() - began,
@@ -198,6 +211,19 @@ def _fit(
         spent=Spent(spent.seconds, over_processes(trainer, spent.cpu_seconds)),
         processes=trainer.accelerator.num_processes,
     )
+
+
+def _untouched(config: TrainingConfig, tokenizer: Any, model: Any) -> Texts:
+    if not config.measure_forgetting:
+        return {}
+    longest = getattr(model.config, "max_position_embeddings", None)
+    return untouched_texts(config.earlier_file, tokenizer, longest=longest)
+
+
+def _as_before(config: TrainingConfig, model: Any) -> AbstractContextManager[Any]:
+    """The model as training found it: a soft prompt says something from the first step on."""
+    soft = config.weights is Weights.PROMPT_TUNING
+    return model.disable_adapter() if soft else nullcontext()
 
 
 def _spent_file(config: TrainingConfig) -> Path:

@@ -140,7 +140,7 @@ class BucketTrainer(StopsWhenDiverged, MeasuresRows, SFTTrainer):  # type: ignor
         padded = "attention_mask" in inputs  # packed rows have none
         alone = self.accelerator.num_processes == 1 and not return_outputs and padded
         ours = targets.device.type == "cpu" and alone and logits_size <= _MOST_LOGITS
-        if not ours and weight is None:
+        if not ours and weight is None and not _tokens_before(self.model):
             return super().compute_loss(model, inputs, return_outputs, num_items_in_batch)
         logits, targets = _project_trained(model, inputs)
         count = (targets != IGNORED).sum() if num_items_in_batch is None else num_items_in_batch
@@ -159,7 +159,7 @@ class BucketTrainer(StopsWhenDiverged, MeasuresRows, SFTTrainer):  # type: ignor
         """Summed loss and count of the trained tokens of each row: shape (rows, 2)."""
         weight = inputs.pop("weight", None)
         padded = "attention_mask" in inputs
-        if padded and inputs["labels"].device.type == "cpu":
+        if padded and (inputs["labels"].device.type == "cpu" or _tokens_before(self.model)):
             logits, targets = _project_trained(model, inputs)
             losses = cross_entropy(logits.transpose(1, 2).float(), targets, reduction="none")
             columns = torch.stack([losses, (targets != IGNORED).float()], dim=-1)
@@ -177,16 +177,25 @@ class BucketTrainer(StopsWhenDiverged, MeasuresRows, SFTTrainer):  # type: ignor
 
 
 def _project_trained(model: Any, inputs: dict[str, Any]) -> tuple[torch.Tensor, torch.Tensor]:
-    """Logits and labels of the positions where some row is trained on."""
+    """Logits and labels of the positions where some row is trained on; a soft prompt, which the
+    model puts before them, moves all of them."""
     targets = inputs["labels"][:, 1:]
     columns = (targets != IGNORED).any(dim=0).nonzero().flatten()
     found = model(
         input_ids=inputs["input_ids"],
         attention_mask=inputs["attention_mask"],
-        logits_to_keep=columns,
+        logits_to_keep=columns + _tokens_before(model),
         use_cache=False,
     )
     return found.logits, targets[:, columns]
+
+
+def _tokens_before(model: Any) -> int:
+    """How many vectors of a soft prompt the model puts before each row."""
+    while not hasattr(model, "active_peft_config") and hasattr(model, "module"):
+        model = model.module  # as several processes wrap it
+    shape = getattr(model, "active_peft_config", None)
+    return shape.num_virtual_tokens if shape is not None and shape.is_prompt_learning else 0
 
 
 class CurveWriter(TrainerCallback):  # type: ignore[misc]

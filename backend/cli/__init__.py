@@ -52,7 +52,9 @@ COMMANDS: dict[str, tuple[str, str]] = {
     # a project, in the order of the loop
     "manifest": ("backend.cli.projects", "The bar: set it before training."),
     "dataset": ("backend.cli.datasets", "Import, split and show datasets."),
-    "adapter": ("backend.cli.models.adapter", "Register, list and preflight adapters."),
+    "prompt": ("backend.cli.prompts", "Prompts in versions: add, try, search the best."),
+    "adapter": ("backend.cli.models.adapter", "Register, merge, export and preflight adapters."),
+    "model": ("backend.cli.models.model", "Models served elsewhere: register, list, preflight."),
     "run": ("backend.cli.runs.run", "Generate with several models and score what they wrote."),
     "job": ("backend.cli.queue", "Long work: list it, cancel it."),
     "report": ("backend.cli.runs.report", "Figures of a run, with intervals."),

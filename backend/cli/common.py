@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 Options = TypeVar("Options")
 FILE_WIDTH = 180
-FILE_HELP = "JSONL, JSON, CSV, .xlsx or .parquet, also .gz; - is stdin."
+FILE_HELP = "JSONL, JSON, CSV, .xlsx, .parquet or .arrow, also .gz; - is stdin."
 BIDI_CONTROLS = frozenset(
     "\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
 )

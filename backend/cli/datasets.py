@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -19,31 +20,24 @@ from backend.cli.common import (
     print_json,
     print_notes,
     print_table,
+    shown_text,
+    takes,
     working_in_project,
 )
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
-    from backend.services.datasets.rows import ColumnMap
-    from backend.services.datasets.versions import Row
+    from backend.services.datasets.incoming import Preview
+    from backend.services.datasets.rows import Reading
+    from backend.services.datasets.splits import Shares as SplitShares
     from backend.tables.datasets import DatasetVersion
+    from evaluators.files.mapping import Notes
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="Examples and their splits.")
+SHOWN, SHOWN_CHARACTERS, LAST_TURNS = 5, 240, 4
 
-Files = Annotated[
-    list[str],
-    typer.Argument(help=f"FILE, or several as train=FILE test=FILE. {FILE_HELP}"),
-]
-Instruction = Annotated[
-    str | None, typer.Option("--instruction", help="Sentence put before every input.")
-]
-SliceColumns = Annotated[
-    list[str] | None, typer.Option("--slice", help="Column that becomes a slice.")
-]
-NoReferences = Annotated[
-    bool, typer.Option("--no-references", help="Accept examples without a reference.")
-]
+Seed = Annotated[int, typer.Option(help="Seed of the split.")]
 Shares = Annotated[
     str | None,
     typer.Option(
@@ -52,104 +46,98 @@ Shares = Annotated[
 ]
 
 
-@app.command("import")
-def import_(
-    files: Files,
-    name: Annotated[str | None, typer.Option("--name", help="Default: the file's name.")] = None,
-    map_: MapOption = None,
-    instruction: Instruction = None,
-    slice_: SliceColumns = None,
-    no_references: NoReferences = False,
-    seed: Annotated[int, typer.Option(help="Seed of the split.")] = 7,
-    shares: Shares = None,
+@dataclass(frozen=True, slots=True)
+class ReadOptions:
+    """What is to be read, and how."""
+
+    files: Annotated[
+        list[str],
+        typer.Argument(help=f"FILE or FOLDER, or several as train=FILE test=FILE. {FILE_HELP}"),
+    ]
+    map_: MapOption = None
+    instruction: Annotated[
+        str | None, typer.Option("--instruction", help="Sentence put before every input.")
+    ] = None
+    slice_: Annotated[
+        list[str] | None, typer.Option("--slice", help="Column that becomes a slice.")
+    ] = None
+    no_references: Annotated[
+        bool, typer.Option("--no-references", help="Accept examples without a reference.")
+    ] = False
+    seed: Seed = 7
+    shares: Shares = None
     drop_leaks: Annotated[
         bool,
         typer.Option("--drop-leaks", help="Leave out training rows that repeat a held-out prompt."),
-    ] = False,
-    accept_leaks: AcceptLeaksOption = None,
-    as_: AsOption = None,
-    project: ProjectOption = None,
-    json: JsonOption = False,
-) -> None:
+    ] = False
+    json: JsonOption = False
+
+
+@dataclass(frozen=True, slots=True)
+class ImportOptions(ReadOptions):
+    """What `strop dataset import` is asked for."""
+
+    preview: Annotated[
+        bool, typer.Option("--preview", help="Show what would be stored, and store nothing.")
+    ] = False
+    name: Annotated[str | None, typer.Option("--name", help="Default: the file's name.")] = None
+    accept_leaks: AcceptLeaksOption = None
+    as_: AsOption = None
+    project: ProjectOption = None
+
+
+@app.command("import")
+@takes(ImportOptions)
+def import_(asked: ImportOptions) -> None:
     """Import examples as the next version of a dataset, whole or not at all.
 
-    Rows that name no split are split by group; `strop dataset check` tells beforehand what a test
-    split of that size can show.
+    Rows may be plain (input, context, reference), OpenAI's or ShareGPT's conversations, Alpaca's,
+    SQuAD's, preferences, or prompts with their answers; --preview shows which, what each column
+    becomes, three rows, what is refused and what the test split can show. It needs no project.
     """
-    from backend.services.datasets.splits import shares_of
+    if asked.preview:
+        _preview(asked)
+        return
+    from backend.services.datasets.incoming import rows_of, split_and_path
     from backend.services.datasets.versions import prepare_import, store_import
-    from backend.settings import load_settings
 
-    fractions = None if shares is None else shares_of(shares)
-    with working_in_project(project):
+    with working_in_project(asked.project):
         pass  # there is one: else that would be told after all the reading
-    rows = _read_files(
-        files,
-        _column_map(map_, instruction, slice_),
-        need_reference=not no_references,
-        limit=load_settings().max_row_bytes,
-    )
-    source = ", ".join(files)
+    notes = _notes()
+    readings = _read(asked, notes)
+    print_notes(notes)
     prepared = prepare_import(
-        rows, source_name=source, seed=seed, fractions=fractions, drop_leaks=drop_leaks
+        rows_of(readings),
+        source_name=", ".join(asked.files),
+        seed=asked.seed,
+        fractions=_fractions(asked.shares),
+        drop_leaks=asked.drop_leaks,
     )
-    with working_in_project(project) as (_, session, found):
+    with working_in_project(asked.project) as (_, session, found):
         version = store_import(
             session,
             found.id,
-            name or Path(_split_and_path(files[0])[1]).name.split(".")[0],
+            asked.name or Path(split_and_path(asked.files[0])[1]).name.split(".")[0],
             prepared,
-            accept_leaks=leak_acceptance(session, accept_leaks, as_),
+            accept_leaks=leak_acceptance(session, asked.accept_leaks, asked.as_),
         )
-        _show_version(session, version, json=json)
+        _show_version(session, version, json=asked.json)
 
 
 @app.command()
-def check(
-    files: Files,
-    map_: MapOption = None,
-    instruction: Instruction = None,
-    slice_: SliceColumns = None,
-    no_references: NoReferences = False,
-    seed: Annotated[int, typer.Option(help="Seed of the split.")] = 7,
-    shares: Shares = None,
-) -> None:
-    """Read files as an import would and say what is in them; nothing is stored.
-
-    Rows without a split are split as an import would, and what the test split can show is told.
+@takes(ReadOptions)
+def check(asked: ReadOptions) -> None:
+    """What `strop dataset import --preview` shows, by a shorter name; nothing is stored.
 
     Training rows that repeat a held-out prompt are listed, and the exit code is 2.
     """
-    from backend.services.datasets.splits import shares_of
-    from backend.services.datasets.versions import (
-        groups_on_both_sides,
-        prepare_import,
-        refuse_leaks,
-        warn_of_groups,
-    )
-    from backend.settings import load_settings
-
-    rows = _read_files(
-        files,
-        _column_map(map_, instruction, slice_),
-        need_reference=not no_references,
-        limit=load_settings().max_row_bytes,
-    )
-    prompts = len({row.content_digest for row in rows})
-    groups = len({row.group for row in rows if row.group is not None})
-    typer.echo(f"{len(rows)} examples, {prompts} different prompts, {groups} groups.")
-    if rows[0].split is not None and (told := warn_of_groups(groups_on_both_sides(rows))):
-        typer.echo(f"note: {told}", err=True)
-    source = ", ".join(files)
-    refuse_leaks(rows, source_name=source)
-    fractions = None if shares is None else shares_of(shares)
-    _say_splits(prepare_import(rows, source_name=source, seed=seed, fractions=fractions).rows)
+    _preview(asked)
 
 
 @app.command()
 def split(
     name: Annotated[str, typer.Argument(help="Dataset.")],
-    seed: Annotated[int, typer.Option(help="Seed of the split.")] = 7,
+    seed: Seed = 7,
     shares: Shares = None,
     project: ProjectOption = None,
     json: JsonOption = False,
@@ -158,10 +146,9 @@ def split(
 
     An example that was ever held out stays so for training: its prompt is remembered.
     """
-    from backend.services.datasets.splits import shares_of
     from backend.services.datasets.versions import get_dataset_version, import_dataset, unsplit_rows
 
-    fractions = None if shares is None else shares_of(shares)
+    fractions = _fractions(shares)
     with working_in_project(project) as (_, session, found):
         version = get_dataset_version(session, found.id, name)
         rows = unsplit_rows(session, version.id)
@@ -191,56 +178,124 @@ def show(
         print_table(rows, columns=columns)
 
 
-def _column_map(
-    maps: list[str] | None, instruction: str | None, slices: list[str] | None
-) -> ColumnMap:
+def _fractions(shares: str | None) -> SplitShares | None:
+    from backend.services.datasets.splits import shares_of
+
+    return None if shares is None else shares_of(shares)
+
+
+def _notes() -> Notes:
+    from evaluators.files.mapping import Notes
+
+    return Notes()
+
+
+def _read(asked: ReadOptions, notes: Notes) -> list[Reading]:
+    from backend.services.datasets.incoming import read_sources
     from backend.services.datasets.rows import ColumnMap
+    from backend.settings import load_settings
     from evaluators.files.mapping import column_pairs
 
-    pairs = column_pairs(maps or ())
-    return ColumnMap(columns=pairs, instruction=instruction, slice_columns=slices or ())
+    column_map = ColumnMap(
+        columns=column_pairs(asked.map_ or ()),
+        instruction=asked.instruction,
+        slice_columns=asked.slice_ or (),
+    )
+    return read_sources(
+        asked.files,
+        column_map,
+        notes=notes,
+        need_reference=not asked.no_references,
+        max_row_bytes=load_settings().max_row_bytes,
+    )
 
 
-def _split_and_path(text: str) -> tuple[str | None, str]:
-    head, sep, tail = text.partition("=")
-    return (head, tail) if sep and head in ("train", "validation", "test") else (None, text)
+def _preview(asked: ReadOptions) -> None:
+    """Show what an import would store; raises what it would be refused with."""
+    from backend.services.datasets.incoming import preview_import
+
+    notes = _notes()
+    preview = preview_import(
+        _read(asked, notes),
+        source_name=", ".join(asked.files),
+        notes=notes,
+        seed=asked.seed,
+        fractions=_fractions(asked.shares),
+        drop_leaks=asked.drop_leaks,
+    )
+    if asked.json:
+        print_json(preview.as_dict())
+    else:
+        _show_preview(preview)
+        print_notes(notes)
+    if preview.problem is not None:
+        raise preview.problem
 
 
-def _read_files(
-    files: list[str], column_map: ColumnMap, *, need_reference: bool, limit: int
-) -> list[Row]:
-    from dataclasses import replace
+def _show_preview(preview: Preview) -> None:
+    from evaluators.files.mapping import count_rows
 
-    from backend.services.datasets.rows import rows_from_table
-    from evaluators.files.mapping import Notes
-    from evaluators.files.readers import read_table
-
-    rows, notes = [], Notes()
-    for text in files:
-        split, path = _split_and_path(text)
-        named = replace(column_map, id_prefix=split or "row")
-        rows += rows_from_table(
-            read_table(path, max_row_bytes=limit),
-            named,
-            notes=notes,
-            split=split,
-            need_reference=need_reference,
-        )
-    print_notes(notes)
-    return rows
+    told = preview.as_dict()
+    for file in told["files"]:
+        typer.echo(f"{file['file']}: {file['layout']}, {count_rows(file['rows'])}.")
+    becomes = {name: words for file in told["files"] for name, words in file["columns"].items()}
+    rows = [{"column": name, "becomes": words or "not used"} for name, words in becomes.items()]
+    print_table(rows, columns=["column", "becomes"])
+    for row in told["rows"]:
+        _show_row(row)
+    typer.echo(
+        f"{told['examples']} examples, {told['prompts']} different prompts, "
+        f"{told['groups']} groups."
+    )
+    _show_left_out(told)
+    if told["splits"] is not None:
+        typer.echo(", ".join(f"{name} {n}" for name, n in told["splits"].items()) + ".")
+        typer.echo(told["test_shows"])
+    typer.echo("Nothing was stored.")
 
 
-def _say_splits(rows: Sequence[Row]) -> None:
-    """How many examples each split has, and what its test can show."""
-    from backend.services.datasets.splits import what_a_test_shows
+def _show_left_out(told: Mapping[str, Any]) -> None:
+    """Rows that are no examples, for which an import is refused, and those that it leaves out."""
+    from evaluators.files.mapping import count_rows
 
-    names = [row.split for row in rows]
-    splits = ", ".join(f"{name} {names.count(name)}" for name in ("train", "validation", "test"))
-    tested = [row for row in rows if row.split == "test"]
-    groups = {row.group for row in tested if row.group is not None}
-    alone = sum(row.group is None for row in tested)
-    typer.echo(f"{splits}.")
-    typer.echo(what_a_test_shows(len(tested), len(groups) + alone))
+    for one in told["refused"]:
+        first = ", ".join(map(str, one["first"])) + (", ..." if one["rows"] > SHOWN else "")
+        where = f"{count_rows(one['rows'])} of {one['file']} ({first})"
+        typer.echo(shown_text(f"refused: {where}: {one['reason'].rstrip('.')}."))
+    if told["dropped"]:
+        first = ", ".join(told["dropped"][:SHOWN]) + (", ..." if told["dropped"][SHOWN:] else "")
+        rows = count_rows(len(told["dropped"]))
+        typer.echo(shown_text(f"left out: {rows} ({first}): a held-out prompt is repeated."))
+    if not told["refused"] and not told["dropped"]:
+        typer.echo("Every row becomes an example.")
+
+
+def _show_row(row: Mapping[str, Any]) -> None:
+    """An example as it would be stored, long texts cut."""
+    apart = [row["split"], row["group"] and f"group {row['group']}"]
+    apart += [f"{name}={value}" for name, value in row["slices"].items()]
+    told = ", ".join(filter(None, apart))
+    typer.echo(shown_text(f"{row['id']} ({told})" if told else row["id"]))
+    asked = [(turn["role"], turn["content"]) for turn in row.get("messages", [])]
+    if "input" in row:
+        asked = [("input", row["input"])]
+    between = len(asked) - 1 - LAST_TURNS
+    for place, (name, text) in enumerate(asked):
+        if between > 1 and place == 1:
+            typer.echo(f"    ... {between} turns ...")
+        if between <= 1 or place == 0 or place > between:
+            _show_text(name, text)
+    if row["context"]:
+        _show_text("context", row["context"])
+    for reference in row["references"]:
+        _show_text("reference", reference)
+    typer.echo()
+
+
+def _show_text(name: str, text: str) -> None:
+    more = f" ... ({len(text):,} characters)" if len(text) > SHOWN_CHARACTERS else ""
+    lines = shown_text(text[:SHOWN_CHARACTERS]).strip().split("\n")
+    typer.echo(f"    {name + ':':<11}" + f"\n{' ' * 15}".join(lines) + more)
 
 
 def _version_row(session: Session, version: DatasetVersion) -> dict[str, object]:

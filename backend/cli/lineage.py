@@ -15,7 +15,9 @@ if TYPE_CHECKING:
 def command(
     name: Annotated[
         str,
-        typer.Argument(help="v2, set:NAME, review:ID, run:ID or dataset:NAME@VERSION."),
+        typer.Argument(
+            help="v2, v2+brief, set:NAME, review:ID, run:ID, dataset:NAME@VERSION, prompt:NAME."
+        ),
     ],
     project: ProjectOption = None,
     json: JsonOption = False,

@@ -250,6 +250,7 @@ def describe_result(
         trial_figures,
         validation_line,
     )
+    from training.results.forgetting import forgetting_lines
 
     losses = [line["loss"] for line in curve if "loss" in line]
     digest = result.get("adapter_sha256") or result.get("model_sha256") or ""
@@ -262,6 +263,7 @@ def describe_result(
     validation = result.get("validation") or {}
     if "loss" in validation:
         told.append(f"  {validation_line(validation)}")
+    told += [f"  {line}" for line in forgetting_lines(result)]
     if search := result.get("search"):
         for trial in sorted(search["trials"], key=lambda one: float(one["validation_loss"])):
             loss, behind = trial_figures(trial)

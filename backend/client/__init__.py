@@ -20,6 +20,7 @@ from backend.client.exchange import Exchange
 from backend.client.lineage import Lineage
 from backend.client.models import Models
 from backend.client.projects import Projects
+from backend.client.prompts import Prompts
 from backend.client.queue import Jobs
 from backend.client.review import Desk, Quality, Queues, Rubrics
 from backend.client.rounds import Rounds
@@ -42,6 +43,7 @@ class StropClient(Wire):
         self.projects = Projects(self)
         self.jobs = Jobs(self)
         self.datasets = Datasets(self)
+        self.prompts = Prompts(self)
         self.models = Models(self)
         self.runs = Runs(self)
         self.curation = Curation(self)

@@ -16,6 +16,13 @@ class Models(Resource):
         path = f"/v1/projects/{project_id}/model-versions"
         return self._wire.create(model_versions.ModelVersionShown, path, body)
 
+    def add_served(
+        self, project_id: int, body: model_versions.ServedModelGiven
+    ) -> model_versions.ModelVersionShown:
+        """Register a model that a server elsewhere knows by a name."""
+        path = f"/v1/projects/{project_id}/served-models"
+        return self._wire.create(model_versions.ModelVersionShown, path, body)
+
     def list(self, project_id: int) -> list[model_versions.ModelVersionShown]:
         """The base and all adapters, with the aliases that point at them."""
         path = f"/v1/projects/{project_id}/model-versions"

@@ -30,10 +30,25 @@ def _open_vllm(settings: Settings, urls: Sequence[str] | None) -> Engine:
     )
 
 
+def _open_openai(settings: Settings, urls: Sequence[str] | None) -> Engine:
+    from backend.engines.openai.engine import OpenaiEngine
+
+    servers = settings.openai_servers
+    return OpenaiEngine(
+        urls or list(servers),
+        keys=[servers.get(url) for url in urls or servers],
+        in_flight=settings.openai_concurrency,
+        timeout_s=settings.openai_timeout_seconds,
+        stream=settings.openai_stream,
+    )
+
+
+ELSEWHERE = "openai"  # which asks models served elsewhere, whatever engine a run names
 FAKE = "fake"  # engines.fake, which tests and demonstrations hand to the worker themselves
 ENGINES: Mapping[str, Callable[[Settings, Sequence[str] | None], Engine]] = {
     "local": _open_local,
     "vllm": _open_vllm,
+    ELSEWHERE: _open_openai,
 }
 
 

@@ -28,12 +28,14 @@ class ServedModel:
         base_model: path or hub name of the base model.
         adapter_path: folder with the PEFT adapter; None is the base itself.
         adapter_sha256: digest of that folder, so that a stale adapter under an old name is noticed.
+        elsewhere: there are no files: `base_model` is the name that a server elsewhere knows it by.
     """
 
     name: str
     base_model: str
     adapter_path: Path | None = None
     adapter_sha256: str | None = None
+    elsewhere: bool = False
 
 
 NOT_FINITE = (

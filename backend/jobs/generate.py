@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from sqlalchemy.orm import Session, sessionmaker
 
 from backend.db import reading, utc_now
-from backend.engines import open_engine
+from backend.engines import ELSEWHERE, open_engine
 from backend.engines.base import (
     Engine,
     GenerationRequest,
@@ -23,13 +23,25 @@ from backend.engines.base import (
 from backend.errors import EngineError, EngineUnavailable, InvalidInput, PreflightFailed, StropError
 from backend.jobs.parts import Parts, Workshop
 from backend.services import queue
+from backend.services.models.adapter_files import project_artifacts
 from backend.services.models.preflight import report as preflight
 from backend.services.models.preflight.agreement import Reference
-from backend.services.models.preflight.checks import Check, Digests, read_training_prompts
-from backend.services.models.versions import register_base, served_model, serving_groups
+from backend.services.models.preflight.checks import (
+    Check,
+    Digests,
+    check_prompt,
+    read_training_prompts,
+)
+from backend.services.models.preflight.elsewhere import run_served_preflight
+from backend.services.models.versions import (
+    register_base,
+    served_model,
+    serving_groups,
+    stands_alone,
+)
 from backend.services.runs import generation
 from backend.settings import Settings
-from backend.tables.models import ModelVersion, Preflight
+from backend.tables.models import ModelKind, ModelVersion, Preflight
 from backend.tables.queue import Job, JobState
 from backend.tables.runs import GenerationRun
 
@@ -45,8 +57,8 @@ def check_models(
     """Check the models of a run, which the engine has loaded, and keep the checks as a row.
 
     Args:
-        alone: the fully trained model that the engine holds now, a base of its own; default: the
-            project's base with the adapters of the run.
+        alone: the model that the engine holds by itself now, fully trained or served elsewhere;
+            default: the project's base with the adapters of the run.
 
     Raises:
         PreflightFailed: a model that is served is not shown to be the model that was meant.
@@ -54,13 +66,13 @@ def check_models(
     with reading(sessions) as session:
         run = generation.get_run(session, run_id)
         base = register_base(session, run.project_id)
-        models = [m for m in run.models if not (m.is_own_base or m.only_outputs)]
+        models = [m for m in run.models if not (stands_alone(m) or m.only_outputs)]
         if alone is not None:
             base = session.get_one(ModelVersion, alone)
-            models = [base]
-        probes = [request.messages for request in generation.pending_requests(session, run_id)]
+            models = [model for model in run.models if model.serving_name == base.serving_name]
+        probes, params = _probes(session, run, models, settings), generation.run_params(run)
     report = check_and_record(
-        sessions, engine, base, models, probes, settings=settings, run_id=run_id
+        sessions, engine, base, models, probes, settings=settings, run_id=run_id, params=params
     )
     preflight.require_passed(report)
 
@@ -74,12 +86,28 @@ def check_and_record(
     *,
     settings: Settings,
     run_id: int | None = None,
+    params: SamplingParams = SamplingParams(),
 ) -> preflight.PreflightReport:
-    """Check models that the engine has loaded, and keep the checks as a row."""
-    adapters = [model_facts(model) for model in models if model.adapter_path is not None]
+    """Check candidates whose models the engine has loaded, and keep the checks as a row.
+
+    Args:
+        params: how a model served elsewhere is asked, which may take no others.
+    """
+    base = base.without_prompt
+    if base.kind == ModelKind.SERVED:
+        report = run_served_preflight(engine, served_model(base), probes, params)
+        _record(sessions, engine.name, models, report, run_id=run_id)
+        return report
+    bare = dict.fromkeys(model.without_prompt for model in models)
+    adapters = [model_facts(model) for model in bare if model.adapter_path is not None]
     with open_reference(engine, settings) as reference:
         report = preflight.run_preflight(
-            engine, model_facts(base), adapters, probes, reference=reference
+            engine,
+            model_facts(base),
+            adapters,
+            probes,
+            reference=reference,
+            prompts=prompt_checks(models),
         )
     _record(sessions, engine.name, models, report, run_id=run_id)
     return report
@@ -106,8 +134,9 @@ def refuse_models(
     run_id: int | None = None,
 ) -> PreflightFailed:
     """Keep as a failed preflight that the engine did not take the models; gives what to raise."""
-    base, *adapters = [model_facts(model) for model in models]
-    checks = preflight.check_files(base, adapters)
+    bare = dict.fromkeys(model.without_prompt for model in models)
+    facts = [model_facts(model) for model in bare if model.kind == ModelKind.WEIGHTS]
+    checks = preflight.check_files(facts[0], facts[1:]) if facts else []
     checks.append(Check("loading", False, str(error)))
     report = preflight.PreflightReport(tuple(checks))
     _record(sessions, engine, models, report, run_id=run_id)
@@ -146,6 +175,38 @@ def _record(
                 fingerprint=report.fingerprint,
             )
         )
+
+
+def prompt_checks(models: Sequence[ModelVersion]) -> list[Check]:
+    """Whether each candidate is asked with the prompt that its model was trained with."""
+    found = []
+    for one in models:
+        digest = None if one.prompt is None else one.prompt.digest
+        model = one.without_prompt
+        facts = model.training_facts or {}
+        found.append(check_prompt(one.label, model.label, one.prompt_label, digest, facts))
+    return [check for check in found if check is not None]
+
+
+def _probes(
+    session: Session, run: GenerationRun, models: Sequence[ModelVersion], settings: Settings
+) -> list[Sequence[Message]]:
+    """Prompts of the run to check with: of each prompt's own renderings the shortest ones."""
+    asked = {model.id: model.prompt_id for model in models}
+    requests = generation.pending_requests(
+        session,
+        run.id,
+        encoders=project_artifacts(settings, run.project_id),
+        models=asked.keys(),
+        most=4 * preflight.PROBES,
+    )
+    rendered: dict[int | None, dict[int, Sequence[Message]]] = {}
+    for request in requests:
+        model_id, example_id, _ = generation.parse_unit_key(request.key)
+        rendered.setdefault(asked[model_id], {})[example_id] = request.messages
+    share = max(1, preflight.PROBES // max(1, len(rendered)))
+    chosen = (preflight.choose_probes(list(found.values()), share) for found in rendered.values())
+    return [probe for found in chosen for probe in found]
 
 
 def model_facts(model: ModelVersion) -> preflight.ModelFacts:
@@ -193,7 +254,9 @@ def _write_missing(shop: Workshop, run_id: int) -> Parts:
     with reading(shop.sessions) as session:
         run = generation.get_run(session, run_id)
         groups = serving_groups(register_base(session, run.project_id), run.models)
-        requests, params = generation.pending_requests(session, run_id), generation.run_params(run)
+        encoders = project_artifacts(shop.settings, run.project_id)
+        requests = generation.pending_requests(session, run_id, encoders=encoders)
+        params = generation.run_params(run)
     for group in groups:
         names = {model.serving_name for model in group}
         if asked := [request for request in requests if request.model in names]:
@@ -209,14 +272,15 @@ def _write_group(
 ) -> Parts:
     """Check the models that one engine holds, then have it answer."""
     run_id = run.id
+    name = ELSEWHERE if group[0].kind == ModelKind.SERVED else run.engine
     try:
-        engine = shop.engine_for(run.engine, [served_model(model) for model in group])
+        engine = shop.engine_for(name, list(dict.fromkeys(map(served_model, group))))
     except EngineUnavailable:
         raise
     except (EngineError, InvalidInput) as error:  # not taken: a finding that the run keeps
-        raise refuse_models(shop.sessions, run.engine, group, error, run_id=run_id) from error
+        raise refuse_models(shop.sessions, name, group, error, run_id=run_id) from error
     yield  # loading takes minutes, in which a person may have cancelled
-    if group[0].is_own_base:
+    if stands_alone(group[0]):
         shop.preflight(shop.sessions, engine, run_id, alone=group[0].id)
     else:
         shop.preflight(shop.sessions, engine, run_id)

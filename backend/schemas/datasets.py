@@ -8,6 +8,7 @@ from typing import Any
 from pydantic import Field
 
 from backend.schemas.common import NAME_PATTERN, AcceptLeaks, Given, Shown
+from backend.schemas.turns import Turn
 
 
 class SplitShown(Shown):
@@ -32,11 +33,16 @@ class DatasetVersionShown(Shown):
 
 
 class ExampleShown(Shown):
-    """One example."""
+    """One example; of a conversation, `input` is the transcript of its `messages`.
+
+    `turns` are the stretches of the input that each message takes.
+    """
 
     id: int
     external_id: str
     input: str
+    messages: list[dict[str, str]] | None = None
+    turns: list[Turn] = Field(default_factory=list)
     context: str | None
     references: list[str]
     group: str | None
@@ -45,9 +51,12 @@ class ExampleShown(Shown):
 
 
 class DatasetGiven(Given):
-    """A new version of a dataset: rows with the keys of the plain-file format.
+    """A new version of a dataset: rows as `strop dataset import` reads them from a file.
 
-    Without a split on the rows, the server splits them by group.
+    That is {"input" or "messages", "context"?, "reference" or "references", "id"?, "group"?,
+    "slices"?, "split"?}, where messages are [{"role", "content"}, ...] and may end with the answer
+    that is the reference; or the rows of other tools, such as Alpaca's or ShareGPT's. Without a
+    split on the rows, the server splits them by group.
     """
 
     name: str = Field(min_length=1, max_length=120, pattern=NAME_PATTERN)

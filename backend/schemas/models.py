@@ -11,21 +11,23 @@ from backend.schemas.common import Given, Shown
 
 
 class ModelVersionShown(Shown):
-    """The base, or one revision of an adapter; `aliases` are those that point at it now.
+    """The base, one revision of another model, or either with a prompt (a candidate).
 
-    `kind` is weights, served (by a server elsewhere) or outputs (imported, and nothing but texts).
+    `aliases` are those that point at it now. `kind` is weights, served or outputs; `base_model` of
+    a served one is the name that its server knows it by, and its digests are empty.
     """
 
     id: int
     label: str
     name: str
     revision: int
-    kind: str = "weights"
+    kind: str
     base_model: str
     base_sha256: str
     adapter_sha256: str | None
     adapter_rank: int | None
     training_run_id: int | None
+    prompt_label: str | None = None
     aliases: list[str] = Field(default_factory=list)
     created_at: datetime
 
@@ -36,6 +38,14 @@ class AdapterGiven(Given):
 
     name: str = Field(min_length=1, max_length=80, pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")
     path: str = Field(min_length=1, max_length=1000)
+
+
+class ServedModelGiven(Given):
+    """A model that a server of the OpenAI protocol knows by a name; which server, the settings
+    say."""
+
+    name: str = Field(min_length=1, max_length=80, pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")
+    served_as: str = Field(min_length=1, max_length=300)
 
 
 class PreflightShown(Shown):

@@ -12,6 +12,7 @@ from pydantic import Field
 
 from backend.schemas.common import Given, Shown
 from backend.schemas.runs import DifferenceShown, FigureShown
+from backend.schemas.turns import Turn
 
 
 class ComparisonShown(Shown):
@@ -57,7 +58,8 @@ class BarShown(Shown):
 class ComparisonDetail(ComparisonShown):
     """A comparison in full: base, champion and candidate on the same examples.
 
-    `usage` is what an answer takes: tokens, seconds and, in `currency`, money.
+    `usage` is what an answer takes: tokens read and written, seconds and, in `currency`, money.
+    `payoff` says in sentences what training brought beside a prompt.
     """
 
     bar: BarShown
@@ -66,6 +68,7 @@ class ComparisonDetail(ComparisonShown):
     differences: list[DifferenceShown]
     usage: list[DifferenceShown]
     currency: str | None
+    payoff: list[str] = Field(default_factory=list)
     absent: list[str]
 
 
@@ -83,6 +86,7 @@ class FlipShown(Shown):
     example_id: int
     external_id: str
     input: str
+    turns: list[Turn] = Field(default_factory=list)
     context: str | None
     references: list[str]
     sample: int

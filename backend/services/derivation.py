@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import ColumnElement, func, select
 from sqlalchemy.orm import Session
 
 from backend.tables.accounts import User
 from backend.tables.curation import TrainingSet, TrainingSetRow
 from backend.tables.datasets import DatasetVersion, Example
-from backend.tables.models import ModelVersion
+from backend.tables.models import BASE, ModelVersion
 from backend.tables.review import Review, ReviewItem, ReviewQueue, ReviewState
 from backend.tables.runs import GenerationRun
 from backend.tables.training import TrainingRun
@@ -92,19 +93,106 @@ def adapters_of_set(session: Session, training_set_id: int) -> list[tuple[ModelV
 
 
 def runs_behind(session: Session, model_ids: Collection[int]) -> set[int]:
-    """The training runs whose rows are in these models: their own, and those of their starts."""
-    found: set[int] = set()
+    """The training runs whose rows are in these models: their own, and those of their ancestors."""
+    found = ancestors(session, model_ids)
+    return {model.training_run_id for model in found if model.training_run_id is not None}
+
+
+def ancestors(session: Session, model_ids: Collection[int]) -> list[ModelVersion]:
+    """These models and all that they learned from: what their trainings went on from, what they
+    were merged of, and whatever has the same weights under another name."""
+    found: dict[int, ModelVersion] = {}
     wanted = set(model_ids)
     while wanted:
-        query = (
-            select(TrainingRun.id, TrainingRun.start_model_id)
-            .join(ModelVersion, ModelVersion.training_run_id == TrainingRun.id)
-            .where(ModelVersion.id.in_(wanted), TrainingRun.id.not_in(found))
+        models = list(session.scalars(select(ModelVersion).where(ModelVersion.id.in_(wanted))))
+        found |= {model.id: model for model in models}
+        wanted = _learned_from(session, models) - found.keys()
+    return list(found.values())
+
+
+def _learned_from(session: Session, models: Collection[ModelVersion]) -> set[int]:
+    """One step back from these models."""
+    runs = {model.training_run_id for model in models if model.training_run_id is not None}
+    starts = select(TrainingRun.start_model_id).where(
+        TrainingRun.id.in_(runs), TrainingRun.start_model_id.is_not(None)
+    )
+    digests = {d for m in models for d in (own_weights(m), *recorded_parents(m.training_facts))}
+    same = select(ModelVersion.id).where(
+        ModelVersion.project_id.in_({model.project_id for model in models}),
+        is_of_weights(digests - {None}),
+    )
+    found = {id_ for query in (starts, same) for id_ in session.scalars(query) if id_ is not None}
+    return found | {model.bare_id for model in models if model.bare_id is not None}
+
+
+def own_weights(model: ModelVersion) -> str | None:
+    """The digest of what was trained: of the adapter, or of a fully trained model; None of a
+    base."""
+    return model.base_sha256 if model.is_own_base else model.adapter_sha256
+
+
+def is_of_weights(digests: Collection[str | None]) -> ColumnElement[bool]:
+    """Whether a model version is an adapter or a fully trained model of one of these digests.
+
+    Candidates with prompts, which are the same weights again, are left out.
+    """
+    full = ModelVersion.adapter_path.is_(None) & (ModelVersion.name != BASE)
+    same = ModelVersion.adapter_sha256.in_(digests) | (full & ModelVersion.base_sha256.in_(digests))
+    return ModelVersion.bare_id.is_(None) & same
+
+
+def recorded_parents(facts: Mapping[str, Any] | None) -> list[str]:
+    """Digests of the weights that a model's own record says it went on from or was merged of."""
+    record = facts or {}
+    start = record.get("start_from_sha256")
+    merged = [parent["sha256"] for parent in record.get("merged_from") or ()]
+    return [*([start] if start else []), *merged]
+
+
+def has_unknown_part(session: Session, model: ModelVersion) -> bool:
+    """Whether nobody knows what a model, or something that it learned from, was trained on."""
+    found = [m for m in ancestors(session, [model.id]) if not m.is_base]
+    trained = {own_weights(m) for m in found if m.training_run_id is not None}
+    here = {own_weights(m) for m in found}
+    return any(
+        own_weights(m) not in trained and not _is_merge_of(m, here - {own_weights(m)})
+        for m in found
+    )
+
+
+def _is_merge_of(model: ModelVersion, known: set[str | None]) -> bool:
+    parents = {parent["sha256"] for parent in (model.training_facts or {}).get("merged_from") or ()}
+    return bool(parents) and parents <= known
+
+
+def merged_from(session: Session, model: ModelVersion) -> list[tuple[ModelVersion, str]]:
+    """The models of its project that a model was merged of, each with how, in words."""
+    facts = model.training_facts or {}
+    found = []
+    for parent in facts.get("merged_from") or ():
+        query = select(ModelVersion).where(
+            ModelVersion.project_id == model.project_id, is_of_weights([parent["sha256"]])
         )
-        rows = session.execute(query).all()
-        found |= {run_id for run_id, _ in rows}
-        wanted = {start for _, start in rows if start is not None}
+        known = session.scalar(query.order_by(ModelVersion.id).limit(1))
+        if known is not None:
+            how = f"{parent.get('weight')} of it, merged by {facts.get('method')}"
+            found.append((known, how))
     return found
+
+
+def merges_of(session: Session, model: ModelVersion) -> list[tuple[ModelVersion, str]]:
+    """The models that were merged of this one, each with how, in words."""
+    query = select(ModelVersion).where(
+        ModelVersion.project_id == model.project_id,
+        ModelVersion.training_run_id.is_(None),
+        ModelVersion.bare_id.is_(None),
+    )
+    return [
+        (merged, how)
+        for merged in session.scalars(query.order_by(ModelVersion.id))
+        for parent, how in merged_from(session, merged)
+        if parent.id == model.id
+    ]
 
 
 def withdrawn_rows(session: Session, model_id: int) -> int:

@@ -30,6 +30,7 @@ class Prompt(Base):
 
     Attributes:
         spec: as `backend.services.datasets.prompts` reads it: system, template, shots.
+        search: of a prompt that `strop prompt search` chose, all that was tried.
     """
 
     __tablename__ = "prompts"
@@ -41,6 +42,7 @@ class Prompt(Base):
     version: Mapped[int]
     digest: Mapped[str] = mapped_column(String(64), index=True)
     spec: Mapped[dict[str, Any]]
+    search: Mapped[dict[str, Any] | None]
     created_by_id: Mapped[int | None] = mapped_column(ForeignKey("users.id"))
     created_at: Mapped[datetime] = mapped_column(default=utc_now)
 
@@ -101,6 +103,16 @@ class ModelVersion(Base):
     def only_outputs(self) -> bool:
         """Whether only texts of it are known: it can be judged, not run, served or trained."""
         return self.kind == ModelKind.OUTPUTS
+
+    @property
+    def prompt_label(self) -> str | None:
+        """How people write its prompt: `brief@2`."""
+        return None if self.prompt is None else self.prompt.label
+
+    @property
+    def is_base(self) -> bool:
+        """Whether its weights are those of the project's base, with or without a prompt."""
+        return self.without_prompt.name == BASE
 
     @property
     def is_own_base(self) -> bool:

@@ -2,6 +2,8 @@
 // The marks of an item live here; each change is handed to the server, which keeps them as a draft.
 
 const MOST_HITS = 500;
+const RAW_TO_MARK = "Switch to raw text to mark.";
+const RAW_TO_FIND = "Switch to raw text to search, and to see which claims the source has.";
 const STRETCHES = [
   ["start", -1, "+ before", "One word more before"], ["start", 1, "− before", "One word less before"],
   ["end", -1, "− after", "One word less after"], ["end", 1, "+ after", "One word more after"],
@@ -58,14 +60,19 @@ class Reader {
   update(data, hand) {
     const fresh = this.data?.item !== data.item;
     const relinked = JSON.stringify(this.data?.links) !== JSON.stringify(data.links);
+    const reformatted = this.data?.formatted !== data.formatted;
+    const resized = this.data?.correcting !== data.correcting;
     this.data = data;
     this.hand = hand;
     if (fresh) this.begin();
+    else if (reformatted) this.show();
     else if (relinked && this.pressed) this.late = true;  // while words are being selected
     else if (relinked) this.relink();
     tellUnsent("marks", marksAsText(this.marks) !== marksAsText(data.marks));
     tellUnsent("panel", this.panel !== null);
+    const atEnd = this.scroll.scrollTop === this.end;
     this.root.classList.toggle("correcting", data.correcting);
+    if (resized && atEnd) this.toLastTurn();
     if (data.wanted && data.links === null && this.asked !== data.item) {
       this.asked = data.item;
       requestAnimationFrame(() => setTimeout(() => hand("wants", data.item)));
@@ -77,6 +84,14 @@ class Reader {
     this.marks = data.marks.map((mark) => ({ ...mark }));
     this.hold(null);
     this.wordList = null;
+    this.unfolded = new Set();
+    this.marking.replaceChildren();
+    this.show();
+  }
+
+  // The texts of the item, raw or formatted; a mark that is being made stays open.
+  show() {
+    const { data } = this;
     this.pressed = this.late = false;
     this.lit = null;
     this.hits = [];
@@ -85,12 +100,12 @@ class Reader {
     this.root.classList.remove("finding");
     this.sources = data.sources.map((part) => ({ ...part, points: [...part.text] }));
     this.texts = data.outputs.map((part) => ({ ...part, points: [...part.text] }));
+    this.root.classList.toggle("formatted", this.sources.some(isFormatted));
     this.text = null;
     this.relink();
-    this.scroll.scrollTop = 0;
+    this.toLastTurn();
     this.outputs.scrollTop = 0;
-    this.marking.replaceChildren();
-    this.showMarks();
+    if (!this.panel) this.showMarks();
   }
 
   relink() {
@@ -130,24 +145,55 @@ class Reader {
   // the source
 
   drawSource() {
-    this.scroll.replaceChildren(...this.sources.map((part, index) => {
-      const block = make("div", "part");
-      block.append(make("p", "strop-label", part.name));
+    const turns = make("ol", "strop-turns");
+    turns.setAttribute("role", "list");  // kept by every screen reader, though it has no bullets
+    turns.setAttribute("aria-label", "Conversation");
+    const parts = this.sources.map((part, index) => {
+      const block = make(part.role ? "li" : "div", part.role ? `strop-turn ${part.role}` : "part");
       const text = make("div", "strop-text");
       text.dir = "auto";
-      const ranges = this.hits.filter((hit) => hit.part === index)
-        .map((hit) => ({ ...hit, kind: hit === this.hits[this.hitAt] ? "hit here" : "hit" }));
-      this.claims.forEach((claim, number) => {
-        for (const place of claim.sources) {
-          const start = Math.max(0, place.start - part.at);
-          const end = Math.min(part.points.length, place.end - part.at);
-          if (start < end) ranges.push({ start, end, claim: number, kind: "place" });
-        }
-      });
-      draw(text, part.points, ranges);
-      block.append(text, ...cutNote(part));
+      fill(text, part, this.rangesIn(part, index));
+      if (part.folded) block.append(this.fold(part, index, text));
+      else block.append(make("p", "strop-label", part.name), text, ...notes(part));
       return block;
-    }));
+    });
+    turns.append(...parts.filter((_, index) => this.sources[index].role));
+    const before = this.sources[0].before ? [make("p", "strop-cut", this.sources[0].before)] : [];
+    const rest = parts.filter((_, index) => !this.sources[index].role);
+    this.scroll.replaceChildren(...before, ...(turns.children.length ? [turns] : []), ...rest);
+  }
+
+  rangesIn(part, index) {
+    const ranges = this.hits.filter((hit) => hit.part === index)
+      .map((hit) => ({ ...hit, kind: hit === this.hits[this.hitAt] ? "hit here" : "hit" }));
+    this.claims.forEach((claim, number) => {
+      for (const place of claim.sources) {
+        const start = Math.max(0, place.start - part.at);
+        const end = Math.min(part.points.length, place.end - part.at);
+        if (start < end) ranges.push({ start, end, claim: number, kind: "place" });
+      }
+    });
+    return ranges;
+  }
+
+  fold(part, index, text) {
+    const fold = make("details");
+    const size = `${(part.points.length + part.cut).toLocaleString("en")} characters`;
+    fold.open = this.unfolded.has(index);
+    fold.ontoggle = () => this.unfolded[fold.open ? "add" : "delete"](index);
+    fold.append(make("summary", "strop-label", `${part.name}, ${size}`), text, ...notes(part));
+    return fold;
+  }
+
+  // The end of a conversation, or the beginning of its last turn where that is longer than the pane.
+  toLastTurn() {
+    this.scroll.scrollTop = 0;
+    const last = this.scroll.querySelector(".strop-turn:last-child");
+    if (last) {
+      const box = this.scroll.getBoundingClientRect(), at = last.getBoundingClientRect();
+      this.scroll.scrollTop = Math.min(at.top - box.top, at.bottom - box.bottom);
+    }
+    this.end = this.scroll.scrollTop;
   }
 
   wireSearch() {
@@ -193,17 +239,19 @@ class Reader {
       head.append(make("h2", "strop-label", part.name));
       const text = make("div", "strop-text output");
       text.dir = "auto";
-      card.append(head, text, ...cutNote(part));
+      card.append(head, text, ...notes(part));
+      this.points = part.points;
       if (!part.points.length) text.append(make("em", "", "The answer is empty."));
-      if (this.data.markable) {
+      else if (isFormatted(part) || !this.data.markable) fill(text, part, []);
+      if (this.data.markable && isFormatted(part)) {
+        head.append(make("span", "aside", RAW_TO_MARK));
+        card.append(this.doubtList());
+      } else if (this.data.markable) {
         this.text = text;
-        this.points = part.points;
         head.append(this.markButton());
         this.makeReadOnly(text, part.name);
         this.paint();
         card.append(this.doubtList());
-      } else {
-        draw(text, part.points, []);
       }
       return card;
     }));
@@ -243,6 +291,7 @@ class Reader {
   }
 
   paint() {
+    if (!this.text) return;  // it is formatted
     const claims = this.claims.map((claim, index) => ({
       ...claim, claim: index, kind: claim.supported ? "claim told" : "claim untold strop-flag" }));
     const marks = this.marks.map((mark, index) => ({ ...mark, kind: "error", number: undefined, mark: index + 1 }));
@@ -261,7 +310,7 @@ class Reader {
       if (claim.supported) return;
       const row = make("li");
       const words = plainWords(this.points, claim);
-      const link = button("", "doubt", () => this.goTo(claim));
+      const link = this.text ? button("", "doubt", () => this.goTo(claim)) : make("span");
       link.append(make("q", "", words), make("span", "strop-reason", reasonOf(claim, words)));
       link.onpointerenter = link.onfocus = () => this.light(index);
       link.onpointerleave = link.onblur = () => this.light(null);
@@ -288,7 +337,7 @@ class Reader {
     const claim = index === null ? null : this.claims[index];
     for (const leaf of this.root.querySelectorAll(".lit")) leaf.classList.remove("lit");
     this.root.classList.toggle("silent", !!claim && !claim.supported && !claim.sources.length);
-    if (!claim) { this.told.textContent = ""; return; }
+    if (!claim) { this.told.textContent = this.sources.some(isFormatted) ? RAW_TO_FIND : ""; return; }
     for (const leaf of this.root.querySelectorAll(`[data-claims~="${index}"]`)) leaf.classList.add("lit");
     this.told.textContent = toldOf(claim, plainWords(this.points, claim));
     reveal(this.scroll, this.scroll.querySelector(".lit"));
@@ -312,6 +361,7 @@ class Reader {
   // marks
 
   mark() {
+    if (!this.text) { if (!this.panel) this.say(RAW_TO_MARK); return; }
     const selection = getSelection();
     const inText = selection.rangeCount && this.text?.contains(selection.anchorNode)
       && this.text.contains(selection.focusNode);
@@ -346,7 +396,7 @@ class Reader {
   stretchOf({ key, shiftKey }) {
     if (!shiftKey || !key.startsWith("Arrow")) return null;
     if (key === "ArrowUp" || key === "ArrowDown") return ["start", key === "ArrowUp" ? -1 : 1];
-    const onward = getComputedStyle(this.text).direction === "rtl" ? "ArrowLeft" : "ArrowRight";
+    const onward = getComputedStyle(this.text ?? this.outputs).direction === "rtl" ? "ArrowLeft" : "ArrowRight";
     return ["end", key === onward ? 1 : -1];
   }
 
@@ -484,6 +534,7 @@ class Reader {
     this.hold(null);
     this.paint();
     this.showMarks();
+    if (!this.text) return;
     this.text.focus({ preventScroll: true });
     this.select(at, at);
   }
@@ -505,9 +556,10 @@ class Reader {
       const kind = labelOf(this.data.kinds, mark.kind);
       const grave = mark.severity ? `, ${labelOf(this.data.severities, mark.severity)}` : "";
       text.append(make("q", "", words), ` ${kind}${grave}`, ...(mark.note ? [make("em", "", ` ${mark.note}`)] : []));
-      row.append(text,
-                 button("Edit", "", () => this.open(mark, index), `Edit the mark on ${words}`),
-                 button("Delete", "", () => this.drop(index), `Delete the mark on ${words}`));
+      row.append(text);
+      if (this.text) row.append(
+        button("Edit", "", () => this.open(mark, index), `Edit the mark on ${words}`),
+        button("Delete", "", () => this.drop(index), `Delete the mark on ${words}`));
       list.append(row);
     });
     this.marking.append(list);
@@ -536,13 +588,25 @@ function toldOf(claim, words) {
   return n ? `“${words}” is in the source${n > 1 ? `, ${n} places` : ""}` : `“${words}” agrees with the source as a whole`;
 }
 
-function cutNote(part) {
-  return part.cut ? [make("p", "strop-cut", `${part.cut.toLocaleString("en")} more characters are not shown.`)] : [];
+const isFormatted = (part) => !!part.nodes?.length;
+
+// A text as it was written, with its ranges; or formatted.
+function fill(place, part, ranges) {
+  if (!isFormatted(part)) { draw(place, part.points, ranges); return; }
+  place.classList.add("formatted");
+  place.append(...part.nodes.map(grow));
+}
+
+function notes(part) {
+  const cut = part.cut && `${part.cut.toLocaleString("en")} more characters are not shown.`;
+  return [cut, part.whyNot].filter(Boolean).map((words) => make("p", "strop-cut", words));
 }
 
 // Scrolls the pane, never the page.
 function reveal(pane, leaf) {
   if (!leaf) return;
+  const fold = leaf.closest("details");
+  if (fold) fold.open = true;
   const box = pane.getBoundingClientRect(), at = leaf.getBoundingClientRect();
   if (at.top >= box.top && at.bottom <= box.bottom) return;
   pane.scrollTop += at.top - box.top - box.height / 3;

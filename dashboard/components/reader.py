@@ -17,6 +17,8 @@ import streamlit as st
 from backend.rubrics import Rubric
 from backend.schemas.review.desk import ItemView, LinkShown, MarkedSpan, ShownOutput
 from dashboard.components.marked_text import LONGEST_SHOWN
+from dashboard.components.texts.formatted import Node, format_text
+from dashboard.components.texts.turns import ShownTurn, left_out, shown_turns
 
 HERE = Path(__file__).parent
 KEY = "strop-reader"
@@ -27,7 +29,8 @@ ANY_KIND = ("wrong fact", "not in the source", "something missing", "wording", "
 def _component() -> Any:
     html, css = ((HERE / f"reader.{kind}").read_text("utf-8") for kind in ("html", "css"))
     js = "\n".join(
-        (HERE / name).read_text("utf-8") for name in ("unsent.js", "text.js", "reader.js")
+        (HERE / name).read_text("utf-8")
+        for name in ("unsent.js", "text.js", "texts/formatted.js", "reader.js")
     )
     return st.components.v2.component(
         "strop_reader", html=html, css=css, js=js, isolate_styles=False
@@ -42,6 +45,7 @@ def show_reader(
     marks: Sequence[MarkedSpan],
     links: Sequence[LinkShown] | None,
     correcting: bool,
+    formatted: bool = False,
 ) -> None:
     """The texts of an item.
 
@@ -49,13 +53,15 @@ def show_reader(
         key: unique per lease; another one is another item, and `marks` are then taken over.
         links: which claims the source supports; None while nobody has asked for them.
         correcting: whether the correction box needs room below.
+        formatted: show Markdown and JSON as they are meant; what is formatted cannot be marked.
     """
     _component()(
         key=KEY,
         data={
             "item": key,
-            "sources": _sources(item),
-            "outputs": [_part(name, output.text) for name, output in outputs_of(item)],
+            "sources": _sources(item, formatted),
+            "outputs": [_part(name, out.text, formatted) for name, out in outputs_of(item)],
+            "formatted": formatted,
             "markable": item.output is not None,
             "wanted": item.output is not None and bool(item.output.text),
             "flags": [flag.model_dump() for flag in item.output.flagged] if item.output else [],
@@ -99,19 +105,42 @@ def outputs_of(item: ItemView) -> list[tuple[str, ShownOutput]]:
     return [(name, output) for name, output in sides if output is not None]
 
 
-def _sources(item: ItemView) -> list[dict[str, Any]]:
-    """The input, and below it the context; `at` is where each begins in the text of the links."""
-    if not item.context:
-        return [{**_part("Source", item.input), "at": 0}]
-    return [
-        {**_part("Task", item.input), "at": len(item.context) + 1},
-        {**_part("Source", item.context), "at": 0},
-    ]
+def _sources(item: ItemView, formatted: bool) -> list[dict[str, Any]]:
+    """The input, and below it the context; `at` is where each begins in the text of the links.
+
+    Each turn of a conversation is a part of its own.
+    """
+    at = len(item.context) + 1 if item.context else 0
+    if item.turns:
+        parts = [
+            {**_part(turn.name, turn.text, formatted), **_turn(turn), "at": at + turn.at}
+            for turn in shown_turns(item.input, item.turns)
+        ]
+        parts[0]["before"] = left_out(parts, item.turns)
+    else:
+        name = "Task" if item.context else "Source"
+        parts = [{**_part(name, item.input, formatted), "at": at}]
+    if item.context:
+        parts.append({**_part("Source", item.context, formatted), "at": 0})
+    return parts
 
 
-def _part(name: str, text: str) -> dict[str, Any]:
+def _turn(turn: ShownTurn) -> dict[str, Any]:
+    return {"role": turn.role, "cut": turn.cut, "folded": turn.folded}
+
+
+def _part(name: str, text: str, formatted: bool) -> dict[str, Any]:
     cut = max(0, len(text) - LONGEST_SHOWN)
-    return {"name": name, "text": text[:LONGEST_SHOWN], "cut": cut}
+    part = {"name": name, "text": text[:LONGEST_SHOWN], "cut": cut}
+    if formatted:
+        made = format_text(text)
+        part |= {"nodes": list(map(_node, made.nodes)), "whyNot": made.why_not}
+    return part
+
+
+def _node(node: Node) -> str | list[Any]:
+    """A part of a formatted text as reader.js grows it: [tag, number of an item, what is in it]."""
+    return node if isinstance(node, str) else [node.tag, node.number, list(map(_node, node.inside))]
 
 
 def _kinds(rubric: Rubric) -> list[dict[str, str]]:

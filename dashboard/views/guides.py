@@ -18,6 +18,7 @@ TITLES = {
     "expert": "For experts",
     "engineers": "For engineers",
     "review": "Review",
+    "prompts": "Prompts",
     "rounds": "Rounds",
     "training": "Training",
     "evaluators": "Evaluators",

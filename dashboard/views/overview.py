@@ -93,12 +93,20 @@ def _show_models(models: Sequence[ModelVersionShown]) -> None:
             Link(model.label, address_of("lineage", of=model.label)),
             ", ".join(model.aliases),
             model.adapter_rank,
-            (model.adapter_sha256 or model.base_sha256)[:10] or f"{model.kind}, not proved",
+            _what_it_is(model),
             moment(model.created_at),
         ]
         for model in models
     ]
     st.html(table_html(["model", "alias", "rank", "sha256", "since"], rows))
+
+
+def _what_it_is(model: ModelVersionShown) -> str:
+    if model.kind == "served":
+        return f"served elsewhere as {model.base_model}"
+    if model.kind == "outputs":
+        return "outputs imported, not proved"
+    return (model.adapter_sha256 or model.base_sha256)[:10]
 
 
 def _show_queues(queues: Sequence[ReviewQueueShown]) -> None:

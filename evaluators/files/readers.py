@@ -1,4 +1,5 @@
-"""The one reader of every input file: JSON lines, a JSON array, CSV, .xlsx and .parquet as rows.
+"""The one reader of every source of rows: JSON lines, a JSON array, CSV, .xlsx, .parquet, .arrow,
+and folders of the last two (`evaluators.files.folders`).
 
 What a file is follows from its first bytes, and for texts from the ending of its name in any case
 (`.csv` and `.tsv`, `.jsonl` and `.json`), also before `.gz`; a text of another name, or standard
@@ -6,183 +7,52 @@ input, is JSON when it begins with `{` or `[`, else CSV. Cells of CSV are separa
 semicolons, tabs or bars, whichever fits. A bad file gets one line that names file, row and remedy,
 never half a result; a guess is noted in the table. What a row means is not known here: see
 `evaluators.files.fields`.
-
-Rows of a spreadsheet (.xlsx) and of a Parquet file, as their libraries read them.
-
-Values come as JSON has them: dates and times as ISO 8601 texts, decimals as numbers. What a file
-would unpack to is bounded before it is read.
 """
 
 from __future__ import annotations
 
 import csv
-import datetime
 import json
 import math
 import re
-import warnings
-import xml.etree.ElementTree as ElementTree
-import zipfile
-import zlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from decimal import Decimal
 from pathlib import Path
 from typing import IO, Any
 
 from evaluators.errors import UnreadableRecord
-from evaluators.files.opening import file_name, open_bytes, open_text, unpacked_bytes
-
-_BATCH = 200
-_BROKEN = (
-    *(zipfile.BadZipFile, zlib.error, ElementTree.ParseError, EOFError, OSError),
-    *(KeyError, ValueError, TypeError, IndexError, AttributeError, NotImplementedError),
+from evaluators.files.columnar import (
+    ARROW_FILE,
+    ARROW_STREAM,
+    PARQUET,
+    Rows,
+    read_arrow,
+    read_parquet,
 )
-
-Cells = tuple[int, list[Any]]
-
-
-def read_workbook(stream: IO[bytes], name: str) -> tuple[Iterator[Cells], list[str]]:
-    """Numbered rows of the first sheet, all equally long, and what is to be said of them.
-
-    Raises:
-        UnreadableRecord: no workbook, or one that unpacks to too much.
-    """
-    import openpyxl
-
-    _check_archive(stream, name)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of validations and styles, which are not read
-            values = openpyxl.load_workbook(stream, read_only=True, data_only=True)
-            sheet = values.worksheets[0]
-            sheet.reset_dimensions()
-            rows = [(i, [_plain(cell) for cell in row]) for i, row in _numbered(sheet)]
-            said = []
-            if _has_formulas(stream):
-                said += _without_value(openpyxl.load_workbook(stream, read_only=True), rows)
-    except _BROKEN as error:
-        reason = str(error) or type(error).__name__
-        raise UnreadableRecord(
-            f"{name}: not a whole .xlsx file ({reason}).", hint="Save it again, or as CSV."
-        ) from None
-    if len(values.sheetnames) > 1:
-        said.append(f"the first of {len(values.sheetnames)} sheets is read, {sheet.title!r}.")
-    width = max((len(cells) for _, cells in rows), default=0)
-    return (
-        ((i, cells + [None] * (width - len(cells))) for i, cells in rows),
-        [f"{name}: {sentence}" for sentence in said],
-    )
-
-
-def _numbered(sheet: Any) -> Iterator[tuple[int, tuple[Any, ...]]]:
-    for number, row in enumerate(sheet.iter_rows(values_only=True), start=1):
-        if any(cell is not None for cell in row):
-            yield number, row
-
-
-def _check_archive(stream: IO[bytes], name: str) -> None:
-    try:
-        with zipfile.ZipFile(stream) as archive:
-            entries = archive.infolist()
-    except _BROKEN as error:
-        raise UnreadableRecord(f"{name}: not a whole .xlsx file ({error}).") from None
-    allowed = unpacked_bytes(sum(entry.compress_size for entry in entries))
-    if sum(entry.file_size for entry in entries) > allowed:
-        raise UnreadableRecord(f"{name}: it unpacks to more than {allowed:,} bytes.")
-    if not any(entry.filename == "xl/workbook.xml" for entry in entries):
-        raise UnreadableRecord(
-            f"{name}: a zip archive, and no .xlsx file.", hint="Unpack it and name the file in it."
-        )
-    stream.seek(0)
-
-
-def _has_formulas(stream: IO[bytes]) -> bool:
-    stream.seek(0)
-    with zipfile.ZipFile(stream) as archive:
-        sheets = [entry for entry in archive.namelist() if entry.startswith("xl/worksheets/")]
-        return any(b"<f" in archive.read(entry) for entry in sheets)
-
-
-def _without_value(workbook: Any, rows: list[Cells]) -> list[str]:
-    """Cells that hold a formula which no spreadsheet has computed yet count as empty."""
-    known = dict(rows)
-    sheet = workbook.worksheets[0]
-    sheet.reset_dimensions()
-    lacking = 0
-    for number, row in enumerate(sheet.iter_rows(), start=1):
-        cells = known.get(number, [])
-        for place, cell in enumerate(row):
-            if cell.data_type == "f" and (place >= len(cells) or cells[place] is None):
-                lacking += 1
-    if not lacking:
-        return []
-    return [
-        f"formulas without a stored value count as empty ({lacking} of them): "
-        "open and save it in a spreadsheet."
-    ]
-
-
-def read_parquet(stream: IO[bytes], name: str) -> Iterator[dict[str, Any]]:
-    """The rows in order.
-
-    Raises:
-        UnreadableRecord: no Parquet file, a value of bytes, or more than fits the bound.
-    """
-    import pyarrow.parquet as parquet
-
-    total, allowed = 0, unpacked_bytes(stream.seek(0, 2))
-    try:
-        file = parquet.ParquetFile(stream)
-        names = file.schema_arrow.names
-        if len(set(names)) != len(names):
-            raise UnreadableRecord(f"{name}: a column twice.", hint="Make the names unique.")
-        for batch in file.iter_batches(batch_size=_BATCH):
-            total += batch.nbytes
-            if total > allowed:
-                raise UnreadableRecord(f"{name}: it unpacks to more than {allowed:,} bytes.")
-            for row in batch.to_pylist():
-                yield {key: _plain(value) for key, value in row.items()}
-    except UnreadableRecord:
-        raise
-    except (OSError, ValueError, NotImplementedError) as error:
-        reason = " ".join(str(error).split())
-        raise UnreadableRecord(
-            f"{name}: not a whole .parquet file ({reason}).", hint="Write it again."
-        ) from None
-
-
-def _plain(value: Any) -> Any:
-    """The value as JSON has it, nested ones too."""
-    match value:
-        case datetime.datetime() if value.time() == datetime.time() and value.tzinfo is None:
-            return value.date().isoformat()
-        case datetime.datetime() | datetime.date() | datetime.time():
-            return value.isoformat()
-        case Decimal():
-            return int(value) if value == value.to_integral_value() else float(value)
-        case datetime.timedelta():
-            return str(value)
-        case bytes():
-            raise ValueError("a value of bytes, which is no text")
-        case dict():
-            return {str(key): _plain(one) for key, one in value.items()}
-        case list():
-            return [_plain(one) for one in value]
-        case _:
-            return value
-
+from evaluators.files.folders import Part, only_part
+from evaluators.files.opening import file_name, open_bytes, open_text
+from evaluators.files.workbooks import read_workbook
 
 MAX_ROW_BYTES = 8_000_000
 DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
 _SAMPLE = 1 << 16
 _SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
-ENDINGS = (".jsonl", ".ndjson", ".json", ".csv", ".tsv", ".tab", ".xlsx", ".parquet", ".gz")
+ENDINGS = (
+    ".jsonl",
+    ".ndjson",
+    ".json",
+    ".csv",
+    ".tsv",
+    ".tab",
+    ".xlsx",
+    ".parquet",
+    ".arrow",
+    ".gz",
+)
 _JSON_ENDINGS = frozenset({".jsonl", ".ndjson", ".json"})
 _CSV_ENDINGS = frozenset({".csv", ".tsv", ".tab"})
 _REFUSED = (
     (b"\xd0\xcf\x11\xe0", "an old or a protected Excel file", "Save it as .xlsx or CSV."),
-    (b"ARROW1", "an Arrow file", "Save it as .parquet."),
     (b"SQLite format 3", "a database", "Write its rows to JSON lines."),
     (b"BZh", "packed by bzip2", "Unpack it; only .gz is unpacked here."),
     (b"\xfd7zXZ", "packed by xz", "Unpack it; only .gz is unpacked here."),
@@ -226,25 +96,65 @@ class Table:
 
 
 def read_table(source: str | Path, *, max_row_bytes: int = MAX_ROW_BYTES) -> Table:
-    """All rows of a file.
+    """All rows of a file or of a folder of one part.
 
     Args:
         source: path, or `-` for standard input.
         max_row_bytes: longest row accepted, in bytes.
 
     Raises:
-        UnreadableRecord: empty, no rows of a kind above, half a row, or an over-long one.
+        UnreadableRecord: empty, no rows of a kind above, half a row, or an over-long one; a folder
+            of several splits.
     """
+    return read_part(only_part(source), max_row_bytes=max_row_bytes)
+
+
+def read_part(part: Part, *, max_row_bytes: int = MAX_ROW_BYTES) -> Table:
+    """All rows of a part of a source, as `read_table`."""
+    table = (
+        _read_shards(part, max_row_bytes) if part.files else _read_file(part.name, max_row_bytes)
+    )
+    if not table.records:
+        raise UnreadableRecord(
+            f"{table.name}: there is no record in it.", hint="Give it at least one row."
+        )
+    return table
+
+
+def _read_file(source: str, limit: int) -> Table:
     name = file_name(source)
     with open_bytes(source) as stream:
         head = stream.read(16)
         if not head:
             raise UnreadableRecord(f"{name}: the file is empty.", hint="Give it at least one row.")
-        table = _read_content(stream, head, name, _ending(source), max_row_bytes)
-    if not table.records:
-        raise UnreadableRecord(
-            f"{name}: there is no record in it.", hint="Give it at least one row."
-        )
+        return _read_content(stream, head, name, _ending(source), limit)
+
+
+def _read_shards(part: Part, limit: int) -> Table:
+    """The rows of all files, numbered through."""
+    rows: list[Mapping[str, Any]] = []
+    for file in part.files:
+        with open_bytes(file) as stream:
+            head = stream.read(16)
+            read = _columnar(head)
+            if read is None:
+                raise UnreadableRecord(
+                    f"{file}: neither a .parquet nor an .arrow file.", hint="Write it again."
+                )
+            rows += read(stream, str(file))
+    return _of_rows(part.name, rows, limit)
+
+
+def _columnar(head: bytes) -> Callable[[IO[bytes], str], Rows] | None:
+    """What reads the rows of a file that begins so; None: it has no columns."""
+    if head.startswith(PARQUET):
+        return read_parquet
+    return read_arrow if head.startswith((ARROW_FILE, ARROW_STREAM)) else None
+
+
+def _of_rows(name: str, rows: Iterable[Mapping[str, Any]], limit: int) -> Table:
+    table = Table.of_rows(name, rows)
+    _sized(table.records, name, limit)
     return table
 
 
@@ -259,9 +169,8 @@ def _read_content(stream: IO[bytes], head: bytes, name: str, ending: str, limit:
     stream.seek(0)
     if head.startswith(b"PK\x03\x04"):
         return _of_cells(name, *read_workbook(stream, name), limit=limit)
-    if head.startswith(b"PAR1"):
-        rows = [Record(i, row) for i, row in enumerate(read_parquet(stream, name), start=1)]
-        return Table(name, _sized(rows, name, limit), _all_columns(rows))
+    if read := _columnar(head):
+        return _of_rows(name, read(stream, name), limit)
     said: list[str] = []
     with open_text(stream, name, said) as text:
         return _read_text(text, name, ending, limit, said)

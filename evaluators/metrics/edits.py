@@ -42,6 +42,14 @@ LATENCY = Metric(
 TOKENS = Metric(
     "tokens", 1, each(_tokens), needs=frozenset({"tokens"}), higher_is_better=False, scale=None
 )
+PROMPT_TOKENS = Metric(
+    "prompt_tokens",
+    1,
+    each(_tokens),
+    needs=frozenset({"tokens"}),
+    higher_is_better=False,
+    scale=None,
+)
 COST = Metric("cost", 1, each(_cost), needs=frozenset({"cost"}), higher_is_better=False, scale=None)
 
 

@@ -1,4 +1,5 @@
-"""What tests do at the desk in a browser: find a queue, select words, read what was stored."""
+"""What tests do at the desk in a browser: find a queue, select words, read what was stored, and
+look for what keeps people out."""
 
 from __future__ import annotations
 
@@ -10,6 +11,7 @@ from sqlalchemy import select
 
 from backend.tables.review import Review
 from tests.browser.conftest import WAIT_MS, Desk
+from tests.browser.contrast import texts_too_faint
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
@@ -26,6 +28,11 @@ DRAWN = (
     "() => document.querySelector('[data-testid=stApp]')?.dataset.testScriptState === 'notRunning'"
     " && !document.querySelector('[data-stale=true], [data-testid=stSkeleton]')"
 )
+OVERFLOW = (
+    "(() => { const main = document.querySelector('[data-testid=stMain]');"
+    " return main.scrollWidth - main.clientWidth; })()"
+)
+SERIOUS = ("serious", "critical")
 AT_REST = "for (const one of document.getAnimations()) try { one.finish(); } catch {}"  # or endless
 SELECT = """([start, end]) => {
   const root = document.querySelector('.strop-text.output[contenteditable]');
@@ -128,3 +135,20 @@ def _matches(value: Any, part: Any) -> bool:
 def key_of(slot: str, name: str) -> str:
     """A selector for the element of a Streamlit key of this lease."""
     return f".st-key-{re.sub(r'[^A-Za-z0-9_-]', '-', f'{name}-{slot}')}"
+
+
+def violations(page: Page) -> list[Any]:
+    """What axe finds that hinders people, with the element; texts too faint; a page too wide."""
+    from axe_core_python.sync_playwright import Axe
+
+    wait_until_drawn(page)
+    found: list[dict[str, Any]] = Axe().run(page)["violations"]
+    hindering = [
+        (one["id"], node["html"][:200])
+        for one in found
+        if one["impact"] in SERIOUS
+        for node in one["nodes"]
+    ]
+    over = page.evaluate(OVERFLOW)
+    too_wide = [f"{over} pixels too wide"] if over > 0 else []
+    return hindering + texts_too_faint(page) + too_wide

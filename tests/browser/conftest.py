@@ -20,6 +20,7 @@ from backend.settings import Settings, child_environment
 from tests.browser.seed import PASSWORD, Seeded, seed_project
 from tests.browser.seed_desk import seed_desk
 from tests.browser.seed_quality import seed_quality
+from tests.browser.seed_talk import seed_talk
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
@@ -96,10 +97,11 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
 @pytest.fixture(scope="session")
 def clinic(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
     """Queues of one item for texts that are hard to mark, two that two experts share, and what
-    `seed_quality` adds; served."""
+    `seed_quality` and `seed_talk` add; served."""
     settings = Settings(home=tmp_path_factory.mktemp("clinic"), port=0)
     seeded = seed_desk(settings, shared=5)
     seed_quality(settings)
+    seed_talk(settings)
     sessions = connect(settings)
     with running_server(settings) as (address, _):
         yield Desk(address, settings, seeded, sessions)

@@ -14,12 +14,11 @@ from tests.browser.at_desk import (
     open_queue_named,
     pairs_of,
     slot_on_screen,
+    violations,
     wait_for_next,
     wait_until_draft,
-    wait_until_drawn,
 )
 from tests.browser.conftest import Desk, sign_in
-from tests.browser.contrast import texts_too_faint
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
@@ -41,11 +40,6 @@ SENT_AND_MORE = """() => {
       document.body.dispatchEvent(new KeyboardEvent(kind,
         {key, code, ctrlKey, bubbles: true, cancelable: true, composed: true}));
 }"""
-OVERFLOW = (
-    "(() => { const main = document.querySelector('[data-testid=stMain]');"
-    " return main.scrollWidth - main.clientWidth; })()"
-)
-SERIOUS = ("serious", "critical")
 
 
 def votes(desk: Desk) -> int:
@@ -184,23 +178,6 @@ def test_the_clock_cuts_idle_time_at_a_minute_and_stands_still_without_the_focus
         "seconds": 5 + 10 + 60 + 4 + 1,
         "by": {"tone": 2 + 10 + 60},
     }
-
-
-def violations(page: Page) -> list[Any]:
-    """What axe finds that hinders people, with the element; texts too faint; a page too wide."""
-    from axe_core_python.sync_playwright import Axe
-
-    wait_until_drawn(page)
-    found: list[dict[str, Any]] = Axe().run(page)["violations"]
-    hindering = [
-        (one["id"], node["html"][:200])
-        for one in found
-        if one["impact"] in SERIOUS
-        for node in one["nodes"]
-    ]
-    over = page.evaluate(OVERFLOW)
-    too_wide = [f"{over} pixels too wide"] if over > 0 else []
-    return hindering + texts_too_faint(page) + too_wide
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

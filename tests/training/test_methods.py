@@ -28,10 +28,18 @@ from training.rows.data import DataError
 
 GOOD, BAD = "Answer 1", "Answer 6"
 FULL = {"weights": "full", "lora": {}}
+SOFT = {"weights": "prompt-tuning", "lora": {}, "prompt_tuning": {"tokens": 3}}
 
 
 def _message(role: str, content: str) -> list[dict[str, str]]:
     return [{"role": role, "content": content}]
+
+
+def _answers() -> list[dict[str, Any]]:
+    return [
+        {"prompt": _message("user", f"Ticket {i}"), "completion": _message("assistant", GOOD)}
+        for i in range(16)
+    ]
 
 
 def _pairs() -> list[dict[str, Any]]:
@@ -60,7 +68,7 @@ def _documents() -> list[dict[str, Any]]:
     return [{"text": "the blue ticket is the blue answer " * 6} for _ in range(12)]
 
 
-ROWS = {"dpo": _pairs, "kto": _labels, "pretrain": _documents}
+ROWS = {"sft": _answers, "dpo": _pairs, "kto": _labels, "pretrain": _documents}
 
 
 def write_config(folder: Path, base: Path, method: str, **changes: Any) -> Path:
@@ -211,13 +219,15 @@ def test_the_result_is_one_adapter_of_its_method(by_pairs: Path) -> None:
 @pytest.mark.parametrize(
     ("method", "changes"),
     [
+        ("sft", {"watched": True, "evaluate_every": 3}),
         ("dpo", {"watched": True, "evaluate_every": 3}),
         ("kto", {"watched": True, "evaluate_every": 3}),
         ("pretrain", {"max_length": 32}),
         ("pretrain", {"max_length": 32, **FULL}),
         ("dpo", FULL),
+        ("pretrain", {"max_length": 32, **SOFT}),
     ],
-    ids=["dpo", "kto", "pretrain", "full", "dpo-full"],
+    ids=["sft", "dpo", "kto", "pretrain", "full", "dpo-full", "soft-prompt"],
 )
 def test_a_killed_training_is_taken_up_and_ends_the_same(
     tmp_path: Path,
@@ -247,6 +257,7 @@ def test_a_killed_training_is_taken_up_and_ends_the_same(
         unkilled["model_sha256"],
     )
     assert _losses(ours) == _losses(unkilled)
+    assert (ours["tokens"], ours["ledger"]["starts"]) == (unkilled["tokens"], 2)
 
 
 def _losses(result: dict[str, Any]) -> list[Any]:
@@ -318,17 +329,21 @@ def test_variants_of_lora_are_what_the_adapter_says(
     assert (b"magnitude" in names) is bool(lora.get("dora"))
 
 
-def test_four_bits_where_there_are_none_is_one_sentence(
+def test_four_bits_train_where_they_can_and_are_one_sentence_elsewhere(
     tmp_path: Path, tiny_base: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    import torch
-
-    if importlib.util.find_spec("bitsandbytes") and torch.cuda.is_available():
-        pytest.skip("this machine can hold a model in 4 bits")
-    config = write_config(tmp_path, tiny_base, "dpo", quantize="4bit")
-    assert sft.main(["--config", str(config)]) == 1
-    (told,) = capsys.readouterr().err.splitlines()
-    assert told.startswith("4-bit training needs")
+    lora = {"rank": 4, "alpha": 8, "dropout": 0.0}
+    config = write_config(tmp_path, tiny_base, "pretrain", quantize="4bit", lora=lora, epochs=3)
+    code = sft.main(["--config", str(config)])
+    if importlib.util.find_spec("bitsandbytes") is None:
+        (told,) = capsys.readouterr().err.splitlines()
+        assert code == 1
+        assert told.startswith("4-bit training needs the package bitsandbytes")
+        return
+    assert code == 0
+    curve = json.loads((tmp_path / "v1" / "strop.json").read_text())["loss_curve"]
+    losses = [line["loss"] for line in curve if "loss" in line]
+    assert losses[-1] < losses[0]
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ from typing import Any
 import yaml
 
 from training.methods import METHODS
+from training.results.forgetting import forgetting_lines
 
 _DIGESTS = (
     "manifest_digest",
@@ -28,7 +29,9 @@ _DIGESTS = (
     "model_sha256",
     "recipe_sha256",
 )
-_PLACES = frozenset({"base_model", "train_file", "validation_file", "output_dir", "start_from"})
+_PLACES = frozenset(
+    {"base_model", "train_file", "validation_file", "earlier_file", "output_dir", "start_from"}
+)
 _LOSS = (
     "A loss says nothing of quality: what this is worth is decided by the comparison against the "
     "success manifest named above."
@@ -89,6 +92,7 @@ def render_card(result: Mapping[str, Any], known: Known | None = None) -> str:
         _section("Settings", _settings(result["config"])),
         _section("What it took", _ledger(result)),
         _section("Search", _search(result.get("search"))),
+        _section("Forgetting", "\n".join(f"- {line}" for line in forgetting_lines(result))),
         _section("Evaluation", _evaluation(known)),
         _section("Decisions", "\n".join(f"- {_line(text)}" for text in known.decisions)),
         _section("Limits", "\n".join(f"- {_line(text)}" for text in _limits(result, known))),
@@ -103,18 +107,15 @@ def _front(result: Mapping[str, Any]) -> str:
         "base_model": result["base_model"],
         "library_name": "transformers" if full else "peft",
         "pipeline_tag": "text-generation",
-        "tags": ["full" if full else "lora", result["config"]["method"], "strop"],
+        "tags": [result["config"].get("weights") or "lora", result["config"]["method"], "strop"],
     }
     return f"---\n{yaml.safe_dump(front, sort_keys=False, allow_unicode=True)}---\n"
 
 
 def _opening(result: Mapping[str, Any], known: Known) -> str:
     config, base = result["config"], _line(str(result["base_model"]))
-    full = config.get("weights") == "full"
-    shape = (
-        "all weights" if full else f"rank {config['lora']['rank']}, alpha {config['lora']['alpha']}"
-    )
-    title = f"{'Model trained from' if full else 'LoRA adapter for'} {base}"
+    kind, shape = _kind_and_shape(config)
+    title = f"{kind} {base}"
     start = known.start or (config.get("start_from") and "an adapter that was there before")
     return (
         f"# {known.label + ': ' if known.label else ''}{title}\n\n"
@@ -125,6 +126,18 @@ def _opening(result: Mapping[str, Any], known: Known) -> str:
         f"{f', going on from {_line(str(start))}' if start else ''}. "
         f"{_losses(result['loss_curve'])}{_validation(result.get('validation'))}\n"
     )
+
+
+def _kind_and_shape(config: Mapping[str, Any]) -> tuple[str, str]:
+    """What was trained of the base, and how much of it, in words."""
+    match config.get("weights"):
+        case "full":
+            return "Model trained from", "all weights"
+        case "prompt-tuning":
+            return "Soft prompt for", f"{config['prompt_tuning']['tokens']} vectors"
+        case _:
+            lora = config["lora"]
+            return "LoRA adapter for", f"rank {lora['rank']}, alpha {lora['alpha']}"
 
 
 def _left_out(report: Mapping[str, Any]) -> str:
@@ -165,8 +178,9 @@ def _digest_table(result: Mapping[str, Any]) -> str:
 
 def _settings(config: Mapping[str, Any]) -> str:
     shown = {k: v for k, v in config.items() if k not in _PLACES and v not in (None, [], ())}
-    if config.get("weights") == "full":
-        shown.pop("lora", None)
+    others = {"lora": "lora", "prompt_tuning": "prompt-tuning"}
+    weights = config.get("weights") or "lora"
+    shown = {key: v for key, v in shown.items() if others.get(key, weights) == weights}
     text = yaml.safe_dump(shown, sort_keys=False, allow_unicode=True)
     fence = "```"
     while fence in text:

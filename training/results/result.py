@@ -167,6 +167,7 @@ class Outcome:
         validation: the same of the validation file.
         row_losses: of the validation rows, at the kept step.
         seconds: wall-clock time spent training, over all starts of the run.
+        forgetting: loss on untouched text before and after, by `training.results.forgetting`.
         rendered: what some prompts became (`rendered_prompts`).
         spent: time of clock and processors, lost work of killed starts included.
         processes: how many trained together.
@@ -179,6 +180,7 @@ class Outcome:
     validation: DataReport | None
     seconds: float
     row_losses: Sequence[RowLoss] = ()
+    forgetting: Mapping[str, Any] = field(default_factory=dict)
     rendered: list[dict[str, Any]] = field(default_factory=list)
     spent: Spent = field(default_factory=Spent)
     processes: int = 1
@@ -234,7 +236,10 @@ def write_result(
 
 def _save_adapter(model: Any, staged: Path) -> None:
     shape = model.peft_config["default"]
-    shape.target_modules = sorted(shape.target_modules)  # a set: the digest would vary by start
+    if shape.is_prompt_learning:
+        shape.prompt_tuning_init = "RANDOM"  # else PEFT draws tokens again, to read what is here
+    else:  # a set: the digest would vary by start
+        shape.target_modules = sorted(shape.target_modules)
     # TRL keeps where DPO and KTO began as an adapter of its own, which is not part of the result.
     model.save_pretrained(staged, save_embedding_layers=False, selected_adapters=["default"])
 
@@ -270,6 +275,7 @@ def _account(config: TrainingConfig, outcome: Outcome) -> dict[str, Any]:
     return {
         "train": asdict(outcome.train),
         "validation": _validation(config, outcome),
+        "forgetting": dict(outcome.forgetting),
         "steps": state.global_step,
         "steps_planned": state.max_steps,
         "stopped_early": early and state.global_step < state.max_steps,

@@ -23,17 +23,13 @@ FULL_BYTES = 16  # a weight, its gradient and AdamW's two moments, four bytes ea
 
 def check_quantization(config: TrainingConfig) -> None:
     """Raise TrainingError where the base model cannot be held in 4 bits."""
-    if config.quantize is None:
-        return
     import importlib.util
 
-    import torch
-
-    hint = "Leave out quantize to train on the whole base model."
-    if importlib.util.find_spec("bitsandbytes") is None:
-        raise TrainingError("4-bit training needs the package bitsandbytes.", hint=hint)
-    if not torch.cuda.is_available():
-        raise TrainingError("4-bit training needs a GPU, and there is none here.", hint=hint)
+    if config.quantize is not None and importlib.util.find_spec("bitsandbytes") is None:
+        raise TrainingError(
+            "4-bit training needs the package bitsandbytes (0.49 or later without a GPU).",
+            hint="Leave out quantize to train on the whole base model.",
+        )
 
 
 def load_model(config: TrainingConfig, base: Path, dtype: Any) -> Any:
@@ -48,7 +44,9 @@ def load_model(config: TrainingConfig, base: Path, dtype: Any) -> Any:
     if config.weights is Weights.FULL:
         return _load_full(config, base)
     model = _load_base(config, base, dtype)
-    if config.start_from is None:
+    if config.weights is Weights.PROMPT_TUNING:
+        adapted = _add_soft_prompt(model, config)
+    elif config.start_from is None:
         with _refusal(config.base_model):
             adapted = _add_adapter(model, config)
     else:
@@ -187,6 +185,17 @@ def _add_adapter(model: Any, config: TrainingConfig) -> Any:
         model = prepare_model_for_kbit_training(
             model, use_gradient_checkpointing=config.gradient_checkpointing
         )
+    return get_peft_model(model, shape)
+
+
+def _add_soft_prompt(model: Any, config: TrainingConfig) -> Any:
+    from peft import PromptTuningConfig, PromptTuningInit, get_peft_model
+
+    shape = PromptTuningConfig(
+        num_virtual_tokens=config.prompt_tuning.tokens,
+        prompt_tuning_init=PromptTuningInit.SAMPLE_VOCAB,
+        task_type="CAUSAL_LM",
+    )
     return get_peft_model(model, shape)
 
 

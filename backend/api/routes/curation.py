@@ -16,6 +16,7 @@ from backend.schemas.curation import TrainingSetGiven, TrainingSetShown
 from backend.services import curation
 from backend.services.curation import formats as exports
 from backend.services.datasets.leaks import acceptance
+from backend.services.models.adapter_files import project_artifacts
 from backend.tables.curation import TrainingSet
 
 router = APIRouter(tags=["training sets"])
@@ -37,6 +38,7 @@ def freeze_training_set(
     project_id: int,
     body: TrainingSetGiven,
     session: SessionDep,
+    serving: ServingDep,
     user: CurrentUser,
     once: OnceDep,
     now: NowDep,
@@ -48,6 +50,7 @@ def freeze_training_set(
         name=body.name,
         recipe=curation.recipe_from_content(body.recipe),
         accept_leaks=acceptance(body.accept_leaks, user.id, now),
+        encoders=project_artifacts(serving.settings, project_id),
     )
     return once.answer(_show(frozen))
 

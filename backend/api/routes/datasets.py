@@ -12,6 +12,7 @@ from backend.api.deps import CurrentUser, NowDep, PageDep, SessionDep
 from backend.api.once import OnceDep
 from backend.schemas.common import Page
 from backend.schemas.datasets import DatasetGiven, DatasetVersionShown, ExampleShown, SplitShown
+from backend.schemas.turns import turns_of
 from backend.services.datasets import versions as datasets
 from backend.services.datasets.leaks import acceptance
 from backend.services.datasets.rows import ColumnMap, rows_from_table
@@ -90,5 +91,5 @@ def list_examples(
         dataset_version_id=dataset_version_id,
         split=split,
     )
-    shown = [ExampleShown.model_validate(example) for example in found.rows]
+    shown = [ExampleShown.of(one, turns=turns_of(one.messages)) for one in found.rows]
     return Page[ExampleShown](items=shown, next=found.next)

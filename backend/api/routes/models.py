@@ -1,4 +1,4 @@
-"""Model versions: the base of a project and its adapters."""
+"""Model versions: the base of a project, its adapters, and models served elsewhere."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from backend.api.deps import ServingDep, SessionDep
 from backend.api.once import OnceDep
-from backend.schemas.models import AdapterGiven, ModelVersionShown
+from backend.schemas.models import AdapterGiven, ModelVersionShown, ServedModelGiven
 from backend.services import overview
 from backend.services.models import versions as model_versions
 from backend.services.models.adapter_files import NamedBy
@@ -51,4 +51,13 @@ def add_adapter(
     model = model_versions.register_adapter(
         session, project_id, body.name, path, settings=settings, seen=seen
     )
+    return once.answer(_show(session, model))
+
+
+@router.post("/projects/{project_id}/served-models", status_code=201)
+def add_served_model(
+    project_id: int, body: ServedModelGiven, session: SessionDep, once: OnceDep
+) -> ModelVersionShown:
+    """Register a model that a server elsewhere knows by a name; no server is asked."""
+    model = model_versions.register_served(session, project_id, body.name, body.served_as)
     return once.answer(_show(session, model))

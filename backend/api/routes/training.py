@@ -21,13 +21,15 @@ from backend.services.queue import JobKind
 from backend.services.training import runs as training
 from backend.tables.training import TrainingRun
 from training.results.card import data_warnings
+from training.results.forgetting import forgetting_lines
 
 router = APIRouter(tags=["training"])
 
 
 def _show(session: Session, run: TrainingRun) -> TrainingRunShown:
     job = queue.find_job(session, JobKind.TRAIN, run.id)
-    notes = [*training.serving_notes(run), *data_warnings(run.result)]
+    told = [*data_warnings(run.result), *forgetting_lines(run.result)]
+    notes = [*training.serving_notes(run), *told]
     return TrainingRunShown.of(run, job=job, notes=notes)
 
 

@@ -78,6 +78,9 @@ class FreezeOptions:
         str | None, typer.Option(help="When a replayed answer is right: equal, token_f1>=0.9.")
     ] = None
     seed: Annotated[int | None, typer.Option(help="Seed of every choice among rows.")] = None
+    prompt: Annotated[
+        str | None, typer.Option(help="Prompt that the rows are rendered with: brief@2.")
+    ] = None
     drop_leaks: Annotated[
         bool, typer.Option("--drop-leaks", help="Leave out near-duplicates of held-out prompts.")
     ] = False
@@ -104,7 +107,7 @@ _OPTIONS: dict[str, str] = {  # key of a recipe -> the option that says it, wher
 _KEYS = (
     *("queues", "reviews", "examples", "approved", "references", "dataset", "dpo_corrections"),
     *("dpo_votes", "kto", "adjudicated_only", "minimum", "negatives", "weight", "per_group", "mix"),
-    *("order", "hold_back", "fixed_when", "seed", "drop_leaks"),
+    *("order", "hold_back", "fixed_when", "seed", "drop_leaks", "prompt"),
 )
 
 
@@ -156,15 +159,17 @@ app = typer.Typer(no_args_is_help=True, add_completion=False, help="Frozen train
 def freeze(asked: FreezeOptions) -> None:
     """Freeze reviewed answers of the train split; held-out ones are set aside and counted."""
     from backend.services import curation
+    from backend.services.models.adapter_files import project_artifacts
 
     recipe = recipe_asked(asked)
-    with working_in_project(asked.project) as (_, session, found):
+    with working_in_project(asked.project) as (installation, session, found):
         frozen = curation.freeze_training_set(
             session,
             project_id=found.id,
             name=asked.name,
             recipe=recipe,
             accept_leaks=leak_acceptance(session, asked.accept_leaks, asked.as_),
+            encoders=project_artifacts(installation.settings, found.id),
         )
         record = _record(frozen)
     if asked.json:

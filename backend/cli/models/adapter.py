@@ -1,9 +1,11 @@
-"""`strop adapter add|list|preflight`: adapters on the project's base model."""
+"""`strop adapter add|merge|export|list|preflight`: adapters on the base, and other models."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -13,8 +15,16 @@ from backend.cli.common import (
     open_installation,
     print_json,
     print_table,
+    shown_text,
     working_in_project,
 )
+
+if TYPE_CHECKING:
+    from sqlalchemy.orm import Session
+
+    from backend.services.models.placing import Registered
+    from backend.settings import Settings
+    from backend.tables.models import ModelVersion
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="Adapters on the base model.")
 
@@ -22,26 +32,112 @@ app = typer.Typer(no_args_is_help=True, add_completion=False, help="Adapters on 
 @app.command()
 def add(
     name: Annotated[str, typer.Argument(help="Name, for example v1.")],
-    path: Annotated[Path, typer.Argument(help="PEFT folder below the artifact root.")],
+    path: Annotated[Path, typer.Argument(help="Folder that a trainer left: PEFT, safetensors.")],
+    in_place: Annotated[
+        bool, typer.Option("--in-place", help="Use the folder where it lies; copy nothing.")
+    ] = False,
     project: ProjectOption = None,
+    json: JsonOption = False,
 ) -> None:
-    """Register an adapter folder; a changed folder is a new revision of the name."""
+    """Register an adapter, copied below the artifact root; changed files are a new revision."""
     from backend.db import reading
-    from backend.services.models.versions import look_at_adapter, register_adapter
+    from backend.services.models.adopt import adopt_adapter
     from backend.services.projects import get_project
 
     installation = open_installation()
     settings, sessions = installation.settings, installation.sessions
     with reading(sessions) as session:
         found = get_project(session, project)
-    seen = look_at_adapter(sessions, found.id, name, path, settings=settings)
-    with sessions.begin() as session:
-        model = register_adapter(session, found.id, name, path, settings=settings, seen=seen)
-        typer.echo(f"{model.label}: rank {model.adapter_rank}, sha256 {model.adapter_sha256}.")
-        if not model.training_facts:
-            typer.echo("It has no strop.json: what it was trained on is not known.")
-    for note in seen.folder.notes:
-        typer.echo(note)
+    adopted = adopt_adapter(sessions, found.id, name, path, settings=settings, in_place=in_place)
+    _show_added(adopted.model, adopted.notes, json=json)
+
+
+def _show_added(model: Registered, notes: Sequence[str], *, json: bool) -> None:
+    """An adapter that was just registered, and what was said of it."""
+    if json:
+        print_json({**asdict(model), "notes": notes})
+        return
+    kind = f"rank {model.rank}" if model.rank else "a soft prompt"
+    typer.echo(f"{model.label}: {kind}, sha256 {model.sha256}.")
+    typer.echo(shown_text(f"It lies in {model.path}."))
+    if not model.facts_known:
+        typer.echo("It has no strop.json: what it was trained on is not known.")
+    for note in notes:
+        typer.echo(shown_text(note))
+
+
+@app.command()
+def merge(
+    name: Annotated[str, typer.Argument(help="Name of the new adapter.")],
+    of: Annotated[str, typer.Option("--of", help="Adapters and weights: v1=0.7,v2=0.3.")],
+    method: Annotated[
+        str, typer.Option(help="PEFT's merge: svd, cat, linear, ties, dare_ties, ...")
+    ] = "svd",
+    density: Annotated[
+        float, typer.Option(help="Share of values that ties, dare and magnitude_prune keep.")
+    ] = 0.5,
+    seed: Annotated[int, typer.Option(help="Draws what the dare methods keep.")] = 0,
+    project: ProjectOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Merge adapters into a new one, which has learned what each of them has."""
+    from rich.console import Console
+
+    from backend.db import reading
+    from backend.services.models.merging import merge_models, parse_parts
+    from backend.services.projects import get_project
+    from training.weights.merging import Merge
+
+    weights, how = parse_parts(of), Merge(method, density, seed)
+    installation = open_installation()
+    settings, sessions = installation.settings, installation.sessions
+    with reading(sessions) as session:
+        found = get_project(session, project)
+    with Console(stderr=True).status("Merging ..."):
+        merged = merge_models(sessions, found.id, name, weights, merge=how, settings=settings)
+    _show_added(merged, ["What its parents were trained on counts as its own."], json=json)
+
+
+@app.command()
+def export(
+    name: Annotated[str, typer.Argument(help="Adapter, for example v1.")],
+    out: Annotated[Path, typer.Option(help="Folder to make; it must not be there yet.")],
+    merged: Annotated[
+        bool, typer.Option("--merged", help="Into its base: safetensors, tokeniser, template.")
+    ] = False,
+    gguf: Annotated[
+        bool, typer.Option("--gguf", help="A GGUF, too, by llama.cpp's script.")
+    ] = False,
+    project: ProjectOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Write an adapter and its base as one model, for servers that load no adapters."""
+    from rich.console import Console
+
+    from backend.db import reading
+    from backend.errors import InvalidInput
+    from backend.services.models.exporting import export_merged, find_converter
+    from backend.services.projects import get_project
+
+    if not merged:
+        raise InvalidInput(
+            "An adapter is exported merged into its base.",
+            hint="Say --merged; strop adapter list --json names the adapter's own folder.",
+        )
+    converter = find_converter() if gguf else None
+    sessions = open_installation().sessions
+    with reading(sessions) as session:
+        found = get_project(session, project)
+    with Console(stderr=True).status("Writing the model ..."):
+        written = export_merged(sessions, found.id, name, out, converter=converter)
+    if json:
+        print_json(asdict(written))
+        return
+    typer.echo(
+        shown_text(f"{written.label} and its base lie in {written.folder}, in {written.dtype}.")
+    )
+    if written.gguf is not None:
+        typer.echo(shown_text(f"The GGUF is {written.gguf}."))
 
 
 @app.command("list")
@@ -58,7 +154,9 @@ def list_(project: ProjectOption = None, json: JsonOption = False) -> None:
                 "rank": model.adapter_rank,
                 "kind": model.kind,
                 "sha256": (model.adapter_sha256 or model.base_sha256)[:12],
-                "trained here": "yes" if model.training_run_id else "",
+                "folder": model.adapter_path or model.base_model,
+                "served elsewhere as": model.base_model if model.kind == "served" else "",
+                "trained here": "yes" if model.without_prompt.training_run_id else "",
                 "added": f"{model.created_at:%Y-%m-%d %H:%M}",
             }
             for model in list_models(session, found.id)
@@ -66,49 +164,58 @@ def list_(project: ProjectOption = None, json: JsonOption = False) -> None:
     if json:
         print_json(rows)
     else:
-        print_table(rows, columns=list(rows[0]) if rows else ["model"])
+        shown = [column for column in rows[0] if column != "folder"] if rows else ["model"]
+        print_table(rows, columns=shown)
 
 
 @app.command()
 def preflight(
-    name: Annotated[str, typer.Argument(help="Adapter or fully trained model, for example v1.")],
+    name: Annotated[str, typer.Argument(help="Model or candidate, for example v1 or v1+brief@2.")],
     dataset: Annotated[str, typer.Option(help="Dataset whose prompts are the probes.")],
-    engine: Annotated[str | None, typer.Option(help="local or vllm.")] = None,
+    engine: Annotated[
+        str | None, typer.Option(help="local or vllm; a model served elsewhere has its own.")
+    ] = None,
     project: ProjectOption = None,
     json: JsonOption = False,
 ) -> None:
     """Check that what would be served is this model; exit code 2 when that is not shown."""
-    from dataclasses import asdict
-
-    from backend.engines import open_engine
+    from backend.engines import ELSEWHERE, open_engine
     from backend.errors import EngineError, EngineUnavailable, InvalidInput
     from backend.jobs.generate import check_and_record, refuse_models
-    from backend.services.datasets.conversations import chat_messages
-    from backend.services.datasets.versions import get_dataset_version, list_examples
-    from backend.services.models.preflight.report import PROBES
     from backend.services.models.versions import (
         find_model,
-        refuse_outputs,
         register_base,
+        require_weights,
         served_model,
+        stands_alone,
     )
+    from backend.tables.models import ModelKind
 
     with working_in_project(project) as (installation, session, found):
         model = find_model(session, found.id, name)
-        refuse_outputs(model, "check")
-        models = [model] if model.is_own_base else [register_base(session, found.id), model]
-        version = get_dataset_version(session, found.id, dataset)
-        probes = [chat_messages(e) for e in list_examples(session, version.id)[: 4 * PROBES]]
+        bare = model.without_prompt
+        elsewhere = bare.kind == ModelKind.SERVED
+        if not elsewhere:
+            require_weights(bare, "check")
+        models = [bare] if stands_alone(bare) else [register_base(session, found.id), bare]
+        probes = _probes(session, found.id, dataset, model, installation.settings)
     settings, sessions = installation.settings, installation.sessions
     models = list(dict.fromkeys(models))
-    with open_engine(engine or settings.engine, settings) as opened:
+    asked = [model] if model.is_base else [*models[:-1], model]
+    if elsewhere and engine not in (None, ELSEWHERE):
+        raise InvalidInput(
+            f"{model.label} is served elsewhere: the engine {engine} cannot ask it.",
+            hint="Leave --engine out.",
+        )
+    chosen = ELSEWHERE if elsewhere else engine or settings.engine
+    with open_engine(chosen, settings) as opened:
         try:
             opened.load([served_model(model) for model in models])
         except EngineUnavailable:
             raise
         except (EngineError, InvalidInput) as error:
             raise refuse_models(sessions, opened.name, models, error) from error
-        report = check_and_record(sessions, opened, models[0], models, probes, settings=settings)
+        report = check_and_record(sessions, opened, models[0], asked, probes, settings=settings)
     rows = [asdict(check) for check in report.checks]
     if json:
         print_json({"passed": report.passed, "checks": rows})
@@ -117,3 +224,18 @@ def preflight(
         shown = [{**row, "state": said[row["passed"]]} for row in rows]
         print_table(shown, columns=["name", "state", "detail"])
     raise typer.Exit(0 if report.passed else 2)
+
+
+def _probes(
+    session: Session, project_id: int, dataset: str, model: ModelVersion, settings: Settings
+) -> list[list[dict[str, str]]]:
+    """Examples of a dataset as this candidate is asked them."""
+    from backend.services.datasets.shots import render_all
+    from backend.services.datasets.versions import get_dataset_version, list_examples
+    from backend.services.models.adapter_files import project_artifacts
+    from backend.services.models.preflight.report import PROBES
+
+    version = get_dataset_version(session, project_id, dataset)
+    examples = list_examples(session, version.id)[: 4 * PROBES]
+    encoders = project_artifacts(settings, project_id)
+    return render_all(session, project_id, examples, model.prompt, encoders=encoders)

@@ -112,14 +112,15 @@ def resolve_models(
 def _models_of_project(
     names: list[str], settings: Settings, project: str | None
 ) -> tuple[ServedModel, list[ServedModel]]:
-    from backend.services.models.versions import find_model, refuse_outputs, served_model
+    from backend.services.models.versions import find_model, require_weights, served_model
 
     with working_in_project(project, home=settings.home) as (_, session, found):
-        chosen = [find_model(session, found.id, name) for name in names]
+        named = [find_model(session, found.id, name).without_prompt for name in names]
+        chosen = list(dict.fromkeys(named))
         for model in chosen:
-            refuse_outputs(model, "serve")
+            require_weights(model, "serve")
         alone = [model for model in chosen if model.is_own_base]
-        if alone and len(set(chosen)) > 1:
+        if alone and len(chosen) > 1:
             raise InvalidInput(
                 f"{alone[0].label} is a base of its own and needs a server of its own.",
                 hint=f"strop serve --models {alone[0].label} --port 0",

@@ -44,6 +44,7 @@ def command(
         *_packages(),
         _vllm_package(),
         _vllm_server(settings),
+        *_openai_servers(settings),
         *_database(settings, verify=verify),
     ]
     rows = [asdict(finding) for finding in findings]
@@ -85,6 +86,26 @@ def _vllm_server(settings: Settings) -> Finding:
             answers.append(f"{url}: {type(error).__name__}")
             return Finding("vllm server", "note", "; ".join(answers))
     return Finding("vllm server", "ok", "; ".join(answers))
+
+
+def _openai_servers(settings: Settings) -> list[Finding]:
+    """Whether the servers of models served elsewhere answer to their key; texts are not sent."""
+    import httpx
+
+    from backend.engines.openai.server import address_of
+
+    found = []
+    for url, key in settings.openai_servers.items():
+        headers = {"Authorization": f"Bearer {key}"} if key else {}
+        try:
+            at = f"{address_of(url)}/models"
+            reply = httpx.get(at, headers=headers, timeout=3, trust_env=False)
+            said = f"{reply.status_code} {reply.reason_phrase} to /models"
+            state = "ok" if reply.status_code == httpx.codes.OK else "note"
+        except httpx.HTTPError as error:
+            state, said = "note", type(error).__name__
+        found.append(Finding("openai server", state, f"{url}: {said}"))
+    return found
 
 
 def _database(settings: Settings, *, verify: bool) -> list[Finding]:
@@ -144,8 +165,11 @@ def _models(session: Session) -> list[Finding]:
     from training.weights.digest import adapter_sha256, model_sha256, resolve_model
 
     found = []
-    with_files = select(ModelVersion).where(ModelVersion.kind == ModelKind.WEIGHTS)
-    for model in session.scalars(with_files.order_by(ModelVersion.id)):
+    bare = select(ModelVersion).where(ModelVersion.bare_id.is_(None))
+    for model in session.scalars(bare.order_by(ModelVersion.id)):
+        if model.kind != ModelKind.WEIGHTS:
+            found.append(Finding(model.label, "note", "no weights here that could be checked"))
+            continue
         try:
             if model.adapter_path is None:
                 same = model_sha256(resolve_model(model.base_model)) == model.base_sha256

@@ -212,7 +212,9 @@ def _move_rows(session: Session, places: Sequence[tuple[str, str]]) -> int:
             for column in columns:
                 setattr(row, column, _moved(getattr(row, column), places))
     session.flush()
-    models = session.scalars(select(ModelVersion).where(ModelVersion.name != BASE))
+    models = session.scalars(
+        select(ModelVersion).where(ModelVersion.name != BASE, ModelVersion.bare_id.is_(None))
+    )
     paths = [str(model.adapter_path or model.base_model) for model in models]
     return sum(path.startswith(new) for _, new in places[:1] for path in paths)
 

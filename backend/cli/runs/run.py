@@ -45,7 +45,9 @@ class RunOptions:
     metrics: Annotated[
         str | None, typer.Option(help="Score with these after, for example rouge,f1@task=intent.")
     ] = None
-    engine: Annotated[str | None, typer.Option(help="local or vllm; default: settings.")] = None
+    engine: Annotated[
+        str | None, typer.Option(help="local, vllm or openai; default: settings.")
+    ] = None
     resume: Annotated[int | None, typer.Option(help="Go on with this run.")] = None
     retry_failed: Annotated[
         bool, typer.Option("--retry-failed", help="With --resume: ask failed prompts again.")

@@ -109,8 +109,10 @@ def compare_models(
 ) -> None:
     """Print the candidate minus the baseline from the newest held-out run that scored both."""
     from backend.services.models.versions import find_model
+    from backend.services.projects import find_manifest, manifest_of
     from backend.services.runs.slices import find_flips
     from backend.services.verdicts.comparison import newest_scores_of_both
+    from backend.services.verdicts.savings import token_savings
     from backend.tables.datasets import Split
 
     with working_in_project(project) as (_, session, found):
@@ -122,6 +124,9 @@ def compare_models(
         rows = _rows(session, run, old, new, metrics)
         sliced = _sliced(session, found.id, run, old, new) if slices else []
         metric = metrics[0] if metrics else None
+        stored = find_manifest(session, found.id)
+        bar = None if stored is None else manifest_of(stored)
+        saved = token_savings(session, run, bar, old, new)
         read = (
             find_flips(session, run.id, old.id, new.id, metric=metric, limit=flips)
             if flips
@@ -132,6 +137,8 @@ def compare_models(
         return
     title = f"{new.label} minus {old.label}, paired by example (score run {run.id}, {split} split)"
     _print(rows, title)
+    if saved is not None:
+        typer.echo(saved)
     if slices:
         _print(
             sliced, "By slice, to be read and not judged by; p_holm is over all of them", "p_holm"

@@ -33,6 +33,7 @@ def command(
     from backend.services.models.versions import find_model
     from backend.services.projects import current_manifest, manifest_of
     from backend.services.verdicts import comparison
+    from backend.services.verdicts.savings import payoff_of
     from backend.services.verdicts.verdict import EXIT_CODES, Verdict, change_since_training
 
     with working_in_project(project) as (_, session, found):
@@ -49,6 +50,7 @@ def command(
             queue=comparison.newest_pair_queue(session, found.id, old, new, scores=scores),
         )
         change = change_since_training(session, row)
+        payoff = payoff_of(session, row)
         record = {
             "comparison": row.id,
             "verdict": row.verdict,
@@ -59,6 +61,7 @@ def command(
             "bar_changed": change.changed,
             "preflight": row.preflight,
             "lines": row.lines,
+            "payoff": payoff,
         }
     if json:
         print_json(record)
@@ -67,6 +70,8 @@ def command(
         standing = {"title": "preflight passed", **(row.preflight or {})}
         print_table([standing, *row.lines], columns=["title", "verdict", "reason"], title=title)
         _show_change(change)
+        for sentence in payoff:
+            typer.echo(sentence)
         simulated = f" (simulated: {row.n_simulated} votes by a script)" if row.n_simulated else ""
         typer.secho(row.verdict + simulated, fg=COLOURS[row.verdict], bold=True)
     raise typer.Exit(EXIT_CODES[Verdict(row.verdict)])

@@ -64,6 +64,17 @@ def _is_embedding(stem: str) -> bool:
     return stem.rpartition(".")[2] in _EMBEDDINGS
 
 
+def is_head_or_embedding(module: str) -> bool:
+    """Whether a module, by its name, turns tokens into vectors or vectors into tokens."""
+    return module.rpartition(".")[2] in _HEADS | _EMBEDDINGS
+
+
+def is_tied(folder: Path) -> bool:
+    """Whether the head of a base is its embedding, so that its files hold one of the two."""
+    modules = {name.rpartition(".")[0] for name in model_tensors(folder)}
+    return not any(module.rpartition(".")[2] in _HEADS for module in modules)
+
+
 def _unwrapped(name: str) -> str:
     parts = name.split(".")
     while len(parts) > 1 and parts[0] in _WRAPPERS:
@@ -93,10 +104,23 @@ def check_fits_base(adapter: AdapterFolder, folder: Path) -> None:
             declare differs from the base's own.
     """
     base = _read_base(folder)
+    if adapter.soft_prompt is not None:
+        _check_width(adapter, base, adapter.soft_prompt)
     for pair in adapter.pairs:
         _check_pair(adapter, base, pair)
     for name, tensor in adapter.whole.items():
         _check_whole(adapter, base, name, tensor)
+
+
+def _check_width(adapter: AdapterFolder, base: _Base, vectors: Tensor) -> None:
+    text = base.settings.get("text_config") or {}
+    width = base.settings.get("hidden_size") or text.get("hidden_size")
+    if vectors.shape[1] != width:
+        raise InvalidInput(
+            f"The adapter {adapter.path.name} was made for another base model: its vectors have "
+            f"the width {vectors.shape[1]}, the base's {width}.",
+            hint=f"It names {_named_base(adapter)}; register it with that base.",
+        )
 
 
 def _check_pair(adapter: AdapterFolder, base: _Base, pair: LoraPair) -> None:

@@ -22,8 +22,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+)
 
+from backend.engines.adapters.unsafe import refuse_unsafe_files
 from backend.engines.base import ServedModel
 from backend.errors import InvalidInput
 from training.config import TrainingError
@@ -51,9 +58,10 @@ def _check_pattern(pattern: str) -> str:
 
 Pattern = Annotated[str, Field(max_length=200), AfterValidator(_check_pattern)]
 Rank = Annotated[int, Field(ge=1, le=1 << 16)]
-# These initialisations change the base's own weights when PEFT loads the adapter, and with them
-# what the base and every other adapter in the process answer.
-_MOVES_BASE = ("pissa", "olora", "corda", "loftq")
+# These initialisations move the base's own weights: all but LoRA-GA again when PEFT loads the
+# adapter, and with them what the base and every other adapter in the process answer; the base that
+# LoRA-GA moved in training is lost, and the adapter is of no other.
+_MOVES_BASE = ("pissa", "olora", "corda", "loftq", "lora_ga")
 # Variants that compute something else than a low-rank update of linear layers and embeddings.
 _OTHER_VARIANTS = (
     "alora_invocation_tokens",
@@ -69,12 +77,14 @@ _OTHER_VARIANTS = (
 
 
 class AdapterConfig(BaseModel):
-    """What decides how a LoRA adapter is applied; what else PEFT writes is passed over."""
+    """What decides how a LoRA adapter, or a soft prompt, is applied; what else PEFT writes is
+    passed over."""
 
     model_config = ConfigDict(strict=True, frozen=True, extra="ignore", allow_inf_nan=False)
 
-    peft_type: Literal["LORA"]
-    r: Rank
+    peft_type: Literal["LORA", "PROMPT_TUNING"]
+    r: Annotated[int, Field(ge=0, le=1 << 16)] = 0
+    num_virtual_tokens: Rank | None = None
     lora_alpha: int | float = Field(8, gt=0)
     base_model_name_or_path: str | None = None
     target_modules: Pattern | list[str] | None = None
@@ -90,8 +100,13 @@ class AdapterConfig(BaseModel):
     init_lora_weights: bool | str = True
 
     @property
+    def is_soft_prompt(self) -> bool:
+        """Whether it is vectors before the prompt (prompt tuning), and changes no layer."""
+        return self.peft_type == "PROMPT_TUNING"
+
+    @property
     def rank(self) -> int:
-        """The largest rank in it, patterns included."""
+        """The largest rank in it, patterns included; 0 of a soft prompt."""
         return max([self.r, *self.rank_pattern.values()])
 
     def unserved_by_vllm(self) -> list[str]:
@@ -99,6 +114,7 @@ class AdapterConfig(BaseModel):
         return unserved_by_vllm(
             rank=self.rank,
             dora=self.use_dora,
+            soft_prompt=self.is_soft_prompt,
             modules_to_save=self.modules_to_save,
             others=[
                 name for name in ("lora_bias", "trainable_token_indices") if getattr(self, name)
@@ -111,12 +127,15 @@ def unserved_by_vllm(
     *,
     rank: int,
     dora: bool,
+    soft_prompt: bool = False,
     modules_to_save: list[str] | None = None,
     others: list[str] | None = None,
 ) -> list[str]:
     """What of an adapter's shape vLLM 0.32 does not serve, and the local engine does; a sentence
     each."""
     found = ["use_dora (DoRA)"] if dora else []
+    if soft_prompt:
+        found.append("vectors before the prompt (prompt tuning)")
     if modules_to_save:
         found.append(f"modules_to_save ({', '.join(modules_to_save)[:200]})")
     if rank > VLLM_RANKS[-1]:
@@ -136,9 +155,10 @@ def read_config(file: Path) -> AdapterConfig:
     """
     content = {key: value for key, value in read_json_object(file).items() if value is not None}
     kind = content.get("peft_type")
-    if kind != "LORA":
+    if kind not in ("LORA", "PROMPT_TUNING"):
         raise InvalidInput(
-            f"{file.parent.name} is a {str(kind)[:40]} adapter.", hint="Strop serves LoRA adapters."
+            f"{file.parent.name} is a {str(kind)[:40]} adapter.",
+            hint="Strop serves LoRA adapters and prompt tuning.",
         )
     try:
         config = AdapterConfig.model_validate(content)
@@ -146,10 +166,17 @@ def read_config(file: Path) -> AdapterConfig:
         first = error.errors(include_url=False)[0]
         place = ".".join(str(part) for part in first["loc"])[:200]
         raise InvalidInput(
-            f"{file.name} of {file.parent.name} is not the configuration of a LoRA adapter: "
+            f"{file.name} of {file.parent.name} is not the configuration of an adapter: "
             f"{place}: {first['msg'][0].lower()}{first['msg'][1:]}.",
             hint=_AGAIN,
         ) from error
+    size = "num_virtual_tokens" if config.is_soft_prompt else "r"
+    if not getattr(config, size):
+        raise InvalidInput(
+            f"{file.name} of {file.parent.name} does not say how large it is: {size} is missing or "
+            "0.",
+            hint=_AGAIN,
+        )
     _refuse_variants(file, config, content)
     return config
 
@@ -164,8 +191,8 @@ def _refuse_variants(file: Path, config: AdapterConfig, content: dict[str, Any])
     start = config.init_lora_weights
     if isinstance(start, str) and start.lower().startswith(_MOVES_BASE):
         raise InvalidInput(
-            f"The adapter {file.parent.name} began as {start[:40]}, which changes the base's own "
-            "weights when it is loaded.",
+            f"The adapter {file.parent.name} began as {start[:40]}, which moves the base's own "
+            "weights.",
             hint="Convert it to plain LoRA: PEFT's path_initial_model_for_weight_conversion.",
         )
 
@@ -204,20 +231,7 @@ def _refuse_constant(name: str) -> None:
 
 CONFIG_FILE, WEIGHTS_FILE = ADAPTER_FILES
 FACTS_FILE = "strop.json"
-PICKLE_SUFFIXES = frozenset(
-    {".bin", ".pt", ".pth", ".pkl", ".pickle", ".p", ".pk", ".dill", ".ckpt", ".joblib", ".npy"}
-    | {".npz", ".mar", ".nemo", ".h5", ".hdf5", ".keras"}
-)
-# How files begin that hold a pickle (protocol 2 and later, NumPy), or hide what they hold.
-_PICKLE_MAGIC = (*(b"\x80" + bytes([version]) for version in range(2, 6)), b"\x93NUMPY")
-_PACKED_MAGIC = (
-    b"PK\x03\x04",
-    b"\x1f\x8b",
-    b"BZh",
-    b"\xfd7zXZ",
-    b"\x28\xb5\x2f\xfd",
-    b"7z\xbc\xaf",
-)
+SOFT_PROMPT = "prompt_embeddings"
 
 
 @dataclass(frozen=True, slots=True)
@@ -244,6 +258,7 @@ class AdapterFolder:
         tensors: of its safetensors, by name.
         pairs: its LoRA matrices, one entry a module.
         whole: tensors that stand in the place of the base's own, by the base's name for them.
+        soft_prompt: of prompt tuning, the vectors: (number, width of the base).
     """
 
     path: Path
@@ -252,6 +267,7 @@ class AdapterFolder:
     tensors: Mapping[str, Tensor]
     pairs: tuple[LoraPair, ...]
     whole: Mapping[str, Tensor]
+    soft_prompt: Tensor | None = None
 
     @property
     def rank(self) -> int:
@@ -281,68 +297,46 @@ def read_adapter(path: Path) -> AdapterFolder:
         require_finite(tensors, f"The adapter {path.name}")
     except TrainingError as error:
         raise InvalidInput(error.message, hint=error.hint) from error
+    checked = check_facts(path, record)
+    if config.is_soft_prompt:
+        vectors = _soft_prompt(path.name, config, tensors)
+        return AdapterFolder(path, config, checked, tensors, (), {}, vectors)
     pairs, whole = _sort_tensors(path.name, config, tensors)
-    return AdapterFolder(path, config, _check_facts(path, record), tensors, pairs, whole)
+    return AdapterFolder(path, config, checked, tensors, pairs, whole)
 
 
-def _check_facts(path: Path, record: dict[str, Any]) -> dict[str, Any]:
+def _soft_prompt(name: str, config: AdapterConfig, tensors: Mapping[str, Tensor]) -> Tensor:
+    found = tensors.get(SOFT_PROMPT)
+    if found is None or len(tensors) > 1 or len(found.shape) != 2:
+        raise InvalidInput(f"The adapter {name} holds no soft prompt alone.", hint=_AGAIN)
+    if found.shape[0] != config.num_virtual_tokens:
+        raise InvalidInput(
+            f"The adapter {name} declares {config.num_virtual_tokens} vectors, and holds "
+            f"{found.shape[0]}.",
+            hint=_AGAIN,
+        )
+    return found
+
+
+def check_facts(path: Path, record: dict[str, Any]) -> dict[str, Any]:
     """The record of training, of which digests are read as text."""
     for name, value in record.items():
         if name.endswith("_sha256") and not isinstance(value, str | None):
             raise InvalidInput(f"{FACTS_FILE} of {path.name}: {name} is not text.", hint=_DELETE_IT)
+    parents = record.get("merged_from") or []
+    if not isinstance(parents, list) or not all(map(_is_parent, parents)):
+        raise InvalidInput(
+            f"{FACTS_FILE} of {path.name}: merged_from does not list adapters by sha256.",
+            hint=_DELETE_IT,
+        )
     return record
 
 
+def _is_parent(entry: object) -> bool:
+    return isinstance(entry, dict) and isinstance(entry.get("sha256"), str)
+
+
 _DELETE_IT = "It is not the record of a training; delete it."
-
-
-def refuse_unsafe_files(folder: Path) -> None:
-    """Refuse what is loaded by running code, hides what it holds, or is no file of the folder.
-
-    Raises:
-        InvalidInput: such a file is there, or there is no such folder.
-    """
-    if not folder.is_dir():
-        raise InvalidInput(
-            f"There is no adapter folder {folder.name!r}.", hint="Name a PEFT folder."
-        )
-    inside = folder.resolve()
-    for file in sorted(folder.rglob("*")):
-        if file.is_symlink() and not _leads_into(file, inside):
-            raise InvalidInput(
-                f"The adapter folder holds {file.name}, a link that leads out of it or nowhere.",
-                hint="Copy the file itself.",
-            )
-        if not file.is_dir():
-            _refuse_unsafe(file)
-
-
-def _leads_into(link: Path, folder: Path) -> bool:
-    try:
-        return link.resolve(strict=True).is_relative_to(folder)
-    except (OSError, RuntimeError):  # it leads nowhere, or in a circle
-        return False
-
-
-def _refuse_unsafe(file: Path) -> None:
-    if not file.is_file():
-        raise InvalidInput(
-            f"The adapter folder holds {file.name}, which is not a regular file.",
-            hint="Remove it.",
-        )
-    with file.open("rb") as stream:
-        begins = stream.read(8)
-    suffixes = {suffix.lower() for suffix in file.suffixes}
-    if suffixes & PICKLE_SUFFIXES or begins.startswith(_PICKLE_MAGIC):
-        raise InvalidInput(
-            f"The adapter folder holds {file.name}, which may be a pickle and could run code.",
-            hint="Save the adapter as safetensors and remove that file.",
-        )
-    if begins.startswith(_PACKED_MAGIC):
-        raise InvalidInput(
-            f"The adapter folder holds {file.name}, an archive whose content is not looked into.",
-            hint="Remove it.",
-        )
 
 
 def _sort_tensors(

@@ -31,6 +31,7 @@ from backend.engines.base import (
     require_finite_logprobs,
 )
 from backend.engines.local.decoding import Decoding, Written, next_logprobs, write_answers
+from backend.engines.local.soft_prompt import Prompted, read_soft_prompt
 from backend.engines.prompts import (
     PromptRefused,
     decode_prompt,
@@ -111,6 +112,7 @@ class LocalEngine:
         self._model: Any = None
         self._tokenizer: Any = None
         self._adapters: dict[str, tuple[str, str]] = {}  # serving name -> (digest, PEFT name)
+        self._soft_prompts: dict[str, tuple[str, Any]] = {}  # serving name -> (digest, vectors)
         self._bases: set[str] = set()
 
     def load(self, models: Sequence[ServedModel]) -> None:
@@ -173,6 +175,7 @@ class LocalEngine:
         """Forget the models."""
         self._base = self._model = self._tokenizer = None
         self._adapters.clear()
+        self._soft_prompts.clear()
         self._bases.clear()
 
     def __enter__(self) -> Self:
@@ -216,7 +219,9 @@ class LocalEngine:
         known = self._adapters.get(model.name)
         if known is not None and known[0] == digest:
             return
-        read_adapter(path)
+        if read_adapter(path).soft_prompt is not None:
+            self._soft_prompts[model.name] = (digest, read_soft_prompt(path))
+            return
         inner = f"adapter{len(self._adapters)}" if known is None else known[1]
         if known is not None:
             self._model.delete_adapter(inner)
@@ -232,25 +237,30 @@ class LocalEngine:
 
     def _require_model(self, model: str) -> None:
         self._require_base()
-        if model not in self._bases and model not in self._adapters:
+        known = {*self._bases, *self._adapters, *self._soft_prompts}
+        if model not in known:
             raise UnknownAdapter(
                 f"The local engine has not loaded {model!r}.",
-                hint="Loaded: " + ", ".join(sorted([*self._bases, *self._adapters])) + ".",
+                hint="Loaded: " + ", ".join(sorted(known)) + ".",
             )
 
     @contextmanager
     def _switched_to(self, model: str) -> Iterator[Any]:
-        """The network with the model's adapter on, or with none."""
+        """The network with the model's adapter on, behind its soft prompt, or as it is."""
         self._require_model(model)
         if model in self._adapters:
             self._model.set_adapter(self._adapters[model][1], inference_mode=True)
             yield self._model
             return
         with _without_adapters(self._model) as network:
-            yield network
+            prompt = self._soft_prompts.get(model)
+            yield network if prompt is None else Prompted(network, prompt[1])
 
     def _limit(self) -> int:
         return self._max_model_len or int(self._model.config.max_position_embeddings)
+
+    def _tokens_before(self, model: str) -> int:
+        return len(self._soft_prompts[model][1]) if model in self._soft_prompts else 0
 
     def _prepare(
         self, request: GenerationRequest, params: SamplingParams
@@ -260,7 +270,7 @@ class LocalEngine:
             ids = encode_prompt(self._tokenizer, request.messages)
         except PromptRefused as refused:  # of this prompt alone, as a server answers it
             return GenerationResult(key=request.key, error=str(refused))
-        room = self._limit() - params.max_tokens
+        room = self._limit() - params.max_tokens - self._tokens_before(request.model)
         if len(ids) <= room:
             return _Prompt(request, ids, 0)
         if params.truncate_prompt and room > 0:

@@ -12,10 +12,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from types import TracebackType
-from typing import Any, Self
-
-import aiohttp
+from typing import Any
 
 from backend.engines.adapters.folders import content_digest, shared_base
 from backend.engines.base import (
@@ -28,23 +25,16 @@ from backend.engines.base import (
     require_finite_logprobs,
 )
 from backend.engines.prompts import decode_prompt, load_tokenizer
+from backend.engines.remote.engine import RemoteEngine
+from backend.engines.remote.server import TRIED_AGAIN, Retries
 from backend.engines.vllm.models import load_adapter, name_of_base, point_alias, read_models
-from backend.engines.vllm.server import (
-    TRIED_AGAIN,
-    Retries,
-    VllmServer,
-    is_too_long,
-    plan_truncation,
-    read_answer,
-)
-from backend.engines.vllm.stream import AnswerStream, LoopThread
+from backend.engines.vllm.server import VllmServer, is_too_long, plan_truncation, read_answer
 from backend.errors import EngineError, UnknownAdapter
 
 _CHAT = "/v1/chat/completions"
-_READ_AHEAD = 512
 
 
-class VllmEngine:
+class VllmEngine(RemoteEngine[VllmServer]):
     """Asks vLLM servers: all that hold the base which was loaded last; others are left out.
 
     Args:
@@ -64,21 +54,18 @@ class VllmEngine:
         retries: Retries | None = None,
         timeout_s: float = 600.0,
     ) -> None:
-        self._thread = LoopThread("vllm-engine")
-        self._session = self._thread.run(_open_session(in_flight * len(urls) + 2, api_key))
+        super().__init__(self.name, in_flight=in_flight, connections=in_flight * len(urls) + 2)
+        patience = retries or Retries()
         self._servers = [
-            VllmServer(url, self._session, retries=retries or Retries(), timeout_s=timeout_s)
+            VllmServer(url, self._session, key=api_key, retries=patience, timeout_s=timeout_s)
             for url in urls
         ]
         self._serving = self._servers  # those that hold the base that was loaded last
-        self._in_flight = in_flight
         self._names: dict[str, str] = {}  # our serving name -> the server's
         self._notes: dict[str, str] = {}
         self._aliases: frozenset[str] = frozenset()  # names that may move while we ask
         self._base: str | None = None
         self._tokenizer: Any = None
-        self._turn = 0
-        self._closed = False
 
     @property
     def notes(self) -> Sequence[str]:
@@ -112,13 +99,7 @@ class VllmEngine:
         async def ask(server: VllmServer, request: GenerationRequest) -> GenerationResult:
             return await self._ask(server, request, params)
 
-        stream: AnswerStream[VllmServer, GenerationRequest, GenerationResult] = AnswerStream(
-            self._serving,
-            ask,
-            in_flight=self._in_flight,
-            ahead=max(_READ_AHEAD, 4 * self._in_flight * len(self._serving)),
-        )
-        yield from stream.run(self._thread, requests)
+        return self._answer(requests, ask)
 
     def next_token_logprobs(
         self, model: str, messages: Sequence[Message], *, top: int = 20
@@ -169,24 +150,6 @@ class VllmEngine:
         """A name that moves is gone for a moment, in which the server knows no such model."""
         return TRIED_AGAIN | {404} if model in self._aliases else TRIED_AGAIN
 
-    def close(self) -> None:
-        """Close the connections; the servers and what they hold stay as they are."""
-        if not self._closed:
-            self._closed = True
-            self._thread.run(self._session.close())
-            self._thread.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
-
     async def _find_serving(self, models: Sequence[ServedModel]) -> list[VllmServer]:
         """The servers that hold the base; those of another one are left out, with a note."""
         bases = [model for model in models if model.adapter_path is None]
@@ -225,10 +188,6 @@ class VllmEngine:
                 hint="Start all of them with the same flags.",
             )
         self._names[name] = at_server
-
-    def _next_server(self) -> VllmServer:
-        self._turn += 1
-        return self._serving[self._turn % len(self._serving)]
 
     def _own_tokenizer(self) -> Any:
         if self._base is None:
@@ -278,12 +237,6 @@ class VllmEngine:
             return GenerationResult(key=request.key, error=f"vLLM: {reply.error}")
         seconds = time.perf_counter() - started
         return read_answer(request.key, reply.body, truncated=truncated, latency_s=seconds)
-
-
-async def _open_session(connections: int, api_key: str | None) -> aiohttp.ClientSession:
-    headers = {"Authorization": f"Bearer {api_key}"} if api_key else None
-    connector = aiohttp.TCPConnector(limit=connections)
-    return aiohttp.ClientSession(connector=connector, headers=headers)
 
 
 def _refuse_unknown_model(status: int, error: str, model: str) -> None:

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from backend.engines.adapters.folders import read_adapter
 from backend.engines.base import ServedModel
 from backend.engines.prompts import model_folder
-from backend.engines.vllm.server import TRIED_AGAIN, Reply, VllmServer
+from backend.engines.remote.server import TRIED_AGAIN, Reply
+from backend.engines.vllm.server import VllmServer
 from backend.errors import EngineError, EngineUnavailable, UnknownAdapter
 
 _DIGEST_LETTERS = 12
@@ -84,6 +86,7 @@ async def load_adapter(
         UnknownAdapter: the server does not see the folder, or may not load adapters.
         EngineError: the adapter does not fit (rank, shapes).
     """
+    require_served(model)
     name = digest_name(model.name, digest)
     if any(entry.name == name for entry in listed):
         return Loaded(name)
@@ -94,6 +97,12 @@ async def load_adapter(
     if _has_no_loading(reply):
         return _static_adapter(server, listed, model)
     raise _refused(server, model, path, reply)
+
+
+def require_served(model: ServedModel) -> None:
+    """Raise EngineError for a soft prompt, which vLLM does not serve."""
+    if model.adapter_path is not None and (found := read_adapter(model.adapter_path)).soft_prompt:
+        raise EngineError(f"{model.name}: {found.notes[0]}")
 
 
 async def point_alias(server: VllmServer, alias: str, model: ServedModel | None) -> None:

@@ -22,7 +22,7 @@ from pathlib import Path
 
 from backend.engines.adapters.folders import VLLM_RANKS, content_digest, read_adapter
 from backend.engines.base import ServedModel
-from backend.engines.vllm.models import digest_name
+from backend.engines.vllm.models import digest_name, require_served
 from backend.engines.vllm.server import answers_get, warm_up
 from backend.errors import Conflict, EngineUnavailable, InvalidInput
 
@@ -168,6 +168,8 @@ def server_environment(
 
 def fitting_rank(adapters: Sequence[ServedModel]) -> int:
     """The smallest rank that vLLM knows and that holds every adapter, at least 16."""
+    for adapter in adapters:
+        require_served(adapter)
     ranks = [read_adapter(a.adapter_path).rank for a in adapters if a.adapter_path is not None]
     needed = max([16, *ranks])
     for rank in VLLM_RANKS:

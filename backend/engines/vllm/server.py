@@ -1,9 +1,6 @@
-"""One vLLM server as seen over HTTP: asks it, and asks again when it stumbles.
+"""What is particular to a vLLM server, beside what every server over HTTP has.
 
-What is tried again: connections refused or cut, timeouts, half-written answers, and the statuses
-429, 500, 502, 503, 504; with exponential back-off and jitter, a bounded number of times. Then
-`EngineUnavailable`. Every other status comes back to the caller as it is. It knows no requests of
-ours and no adapters.
+How its health is asked, and which setting holds its token. It knows no adapters.
 
 Two small questions to a server that is starting: do you answer, and can you write?
 
@@ -12,20 +9,16 @@ A vLLM server's chat completions as our results, and what is cut off too long pr
 
 from __future__ import annotations
 
-import asyncio
-import json
 import math
-import random
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import aiohttp
 import httpx
 
 from backend.engines.base import NOT_FINITE, GenerationResult, SamplingParams
-from backend.engines.prompts import first_line
-from backend.errors import EngineError, EngineUnavailable
+from backend.engines.remote.server import NoReply, RemoteServer, Retries
+from backend.errors import EngineError
 
 _PATIENCE_S = 120.0
 
@@ -60,60 +53,17 @@ def warm_up(url: str, model: str, *, token: str | None) -> None:
     )
 
 
-TRIED_AGAIN = frozenset({429, 500, 502, 503, 504})
-RESUME_HINT = "What was answered is kept; start the server and run the same again to resume."
-
-
-@dataclass(frozen=True, slots=True)
-class Retries:
-    """How often and how soon a request is tried again.
-
-    The n-th pause is `first_s * 2**n`, at most `longest_s`, times a random factor in [0.5, 1].
-    """
-
-    attempts: int = 6
-    first_s: float = 0.25
-    longest_s: float = 8.0
-
-    def pause(self, tried: int, *, asked_for_s: float = 0.0) -> float:
-        """Seconds to wait after `tried` failures; a server may ask for more, up to the longest."""
-        wished = max(self.first_s * 2.0 ** (tried - 1), asked_for_s)
-        return min(wished, self.longest_s) * random.uniform(0.5, 1.0)
-
-
-@dataclass(frozen=True, slots=True)
-class Reply:
-    """A server's answer: HTTP status and decoded JSON (an empty object where there is none)."""
-
-    status: int
-    body: Mapping[str, Any]
-
-    @property
-    def error(self) -> str:
-        """The server's own words on what is wrong."""
-        found = self.body.get("error", self.body.get("detail", self.body.get("message")))
-        if isinstance(found, Mapping):
-            found = found.get("message")
-        return str(found or f"status {self.status}")
-
-
-class _NoReply(Exception):
-    """An attempt failed in a way that may pass."""
-
-    def __init__(self, reason: str, *, status: int | None = None, wait_s: float = 0.0) -> None:
-        super().__init__(reason)
-        self.status = status
-        self.wait_s = wait_s
-
-
-class VllmServer:
-    """A server at one address.
+class VllmServer(RemoteServer):
+    """A vLLM server at one address.
 
     Args:
         url: address without `/v1`.
         session: open HTTP session; the caller closes it.
         timeout_s: seconds without a byte after which an attempt is given up.
     """
+
+    called = "vLLM server"
+    key_hint = "Set STROP_VLLM_API_KEY to the server's --api-key."
 
     def __init__(
         self,
@@ -122,96 +72,18 @@ class VllmServer:
         *,
         retries: Retries,
         timeout_s: float,
+        key: str | None = None,
     ) -> None:
-        self.url = url.rstrip("/").removesuffix("/v1")
-        self._session = session
-        self._retries = retries
-        self._timeout = aiohttp.ClientTimeout(total=None, sock_connect=10.0, sock_read=timeout_s)
-
-    async def get(self, path: str) -> Reply:
-        """GET with retries."""
-        return await self._send("GET", path, None, TRIED_AGAIN)
-
-    async def post(
-        self, path: str, payload: Mapping[str, Any], *, tried_again: frozenset[int] = TRIED_AGAIN
-    ) -> Reply:
-        """POST JSON with retries.
-
-        Raises:
-            EngineUnavailable: no answer after all attempts.
-            EngineError: the server refused the token.
-        """
-        return await self._send("POST", path, json.dumps(payload).encode(), tried_again)
+        timeout = aiohttp.ClientTimeout(total=None, sock_connect=10.0, sock_read=timeout_s)
+        address = url.rstrip("/").removesuffix("/v1")
+        super().__init__(address, session, retries=retries, timeout=timeout, key=key)
 
     async def is_healthy(self) -> bool:
         """Whether the server says now, at the first attempt, that it works."""
         try:
-            return (await self._attempt("GET", "/health", None, frozenset())).status == 200
-        except _NoReply:
+            return (await self.attempt("GET", "/health", None, frozenset())).status == 200
+        except NoReply:
             return False
-
-    async def _send(
-        self, method: str, path: str, data: bytes | None, tried_again: frozenset[int]
-    ) -> Reply:
-        failures = 0
-        while True:
-            try:
-                reply = await self._attempt(method, path, data, tried_again)
-            except _NoReply as failure:
-                failures += 1
-                if failures >= self._retries.attempts:
-                    return await self._give_up(failure, failures)
-                await asyncio.sleep(self._retries.pause(failures, asked_for_s=failure.wait_s))
-                continue
-            if reply.status in {401, 403}:
-                raise EngineError(
-                    f"The vLLM server at {self.url} refused the token: {reply.error}.",
-                    hint="Set STROP_VLLM_API_KEY to the server's --api-key.",
-                )
-            return reply
-
-    async def _attempt(
-        self, method: str, path: str, data: bytes | None, tried_again: frozenset[int]
-    ) -> Reply:
-        headers = {"Content-Type": "application/json"} if data is not None else None
-        try:
-            async with self._session.request(
-                method, self.url + path, data=data, headers=headers, timeout=self._timeout
-            ) as response:
-                raw = await response.read()
-                status, wait = response.status, response.headers.get("Retry-After", "")
-        except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            raise _NoReply(first_line(error)) from error
-        if status in tried_again:
-            reason = Reply(status, _decode(raw) or {}).error
-            raise _NoReply(
-                f"status {status}, {reason}",
-                status=status,
-                wait_s=float(wait) if wait.isdigit() else 0.0,
-            )
-        body = _decode(raw)
-        if body is None and status == 200 and raw.lstrip()[:1] == b"{":
-            raise _NoReply("a half-written answer")
-        return Reply(status, body or {})
-
-    async def _give_up(self, failure: _NoReply, failures: int) -> Reply:
-        """A server that lives and fails on this request alone has answered; another is gone."""
-        if failure.status == 500 and await self.is_healthy():
-            return Reply(500, {"error": f"{failure} ({failures} attempts)"})
-        raise EngineUnavailable(
-            f"The vLLM server at {self.url} does not answer "
-            f"({failures} attempts; the last: {failure}).",
-            hint=RESUME_HINT,
-        )
-
-
-def _decode(raw: bytes) -> dict[str, Any] | None:
-    """The JSON object in a body; None when it is something else."""
-    try:
-        found = json.loads(raw)
-    except ValueError:
-        return None
-    return found if isinstance(found, dict) else None
 
 
 def read_answer(

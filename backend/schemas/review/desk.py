@@ -15,6 +15,7 @@ from pydantic import Field
 from backend.rubrics import Rubric
 from backend.schemas.common import Given, Shown
 from backend.schemas.runs import FlaggedSpan
+from backend.schemas.turns import Turn
 
 ShownWinner = Literal["left", "right", "tie", "both_bad", "cannot_judge"]
 Seconds = Annotated[float, Field(ge=0.0, le=86_400.0)]
@@ -28,9 +29,13 @@ class ShownOutput(Shown):
 
 
 class ItemView(Shown):
-    """What an expert sees of an item: the source, and one output or a blind left and right."""
+    """What an expert sees of an item: the source, and one output or a blind left and right.
+
+    `turns` are those of a conversation, as stretches of the input.
+    """
 
     input: str
+    turns: list[Turn] = Field(default_factory=list)
     context: str | None
     output: ShownOutput | None = None
     left: ShownOutput | None = None

@@ -14,6 +14,7 @@ from backend.errors import NotFound
 from backend.tables.accounts import Membership, Role, User
 from backend.tables.curation import TrainingSet
 from backend.tables.datasets import Dataset, DatasetVersion
+from backend.tables.models import Prompt
 from backend.tables.projects import Project
 from backend.tables.review import (
     GoldAnswer,
@@ -39,6 +40,7 @@ def _project(column: Any, key: Any) -> Select[Any]:
 OWNERS: dict[str, Select[Any]] = {
     "project_id": _project(Project.id, Project.id),
     "dataset_version_id": _project(Dataset.project_id, DatasetVersion.id).join(DatasetVersion),
+    "prompt_id": _project(Prompt.project_id, Prompt.id),
     "generation_run_id": _project(GenerationRun.project_id, GenerationRun.id),
     "generation_id": _project(GenerationRun.project_id, Generation.id).join(Generation),
     "score_run_id": _project(GenerationRun.project_id, ScoreRun.id).join(ScoreRun),

@@ -121,15 +121,24 @@ def _to_openai(row: TrainingRow) -> dict[str, Any]:
 
 
 def _to_alpaca(row: TrainingRow) -> dict[str, Any]:
-    """A system message is the instruction and the user's the input; alone, the user's is both."""
+    """The last question is the instruction; a system message and the turns before are columns."""
     roles = [message["role"] for message in row.prompt]
-    if roles not in (["user"], ["system", "user"]):
+    texts = [message["content"] for message in row.prompt]
+    first = int(roles[0] == "system")
+    before = (len(roles) - first) // 2
+    if roles[first:] != ["user", "assistant"] * before + ["user"]:
         raise InvalidInput(
-            f"Alpaca rows hold one question, not a conversation ({', '.join(roles)}).",
+            f"Alpaca rows hold questions and answers in turn, not these ({', '.join(roles)}).",
             hint="Export this set as openai or sharegpt.",
         )
-    first, *rest = (message["content"] for message in row.prompt)
-    return {"instruction": first, "input": rest[0] if rest else "", "output": row.completion}
+    history = [texts[at : at + 2] for at in range(first, len(texts) - 1, 2)]
+    return {
+        "instruction": texts[-1],
+        "input": "",
+        "output": row.completion,
+        **({"system": texts[0]} if first else {}),
+        **({"history": history} if history else {}),
+    }
 
 
 def _to_sharegpt(row: TrainingRow) -> dict[str, Any]:
@@ -150,7 +159,7 @@ def _sft_of(row: PlainRow) -> TrainingRow | str:
         return "labelled as wrong and not corrected"
     if row.answer is None:
         return EMPTY if row.uncorrected else NO_ANSWER
-    return TrainingRow(SFT, row.prompt, row.answer)
+    return TrainingRow(SFT, row.asked, row.answer)
 
 
 def _dpo_of(row: PlainRow) -> TrainingRow | str:
@@ -163,7 +172,7 @@ def _dpo_of(row: PlainRow) -> TrainingRow | str:
         return "without a rejected answer"
     if row.answer == rejected:
         return "whose chosen and rejected are the same"
-    return TrainingRow(DPO, row.prompt, row.answer, rejected=rejected)
+    return TrainingRow(DPO, row.asked, row.answer, rejected=rejected)
 
 
 def _kto_of(row: PlainRow) -> TrainingRow | str:
@@ -171,7 +180,7 @@ def _kto_of(row: PlainRow) -> TrainingRow | str:
         return "without a label"
     if row.output is None:
         return NO_ANSWER
-    return TrainingRow(KTO, row.prompt, row.output, label=row.label)
+    return TrainingRow(KTO, row.asked, row.output, label=row.label)
 
 
 def _reference(example: Example, group: str) -> dict[str, Any] | None:
@@ -225,7 +234,7 @@ METHOD_ROWS: dict[Method, MethodRows] = {
 FORMATS: dict[str, Format] = {
     **{name.value: rows for name, rows in METHOD_ROWS.items() if rows.from_plain},
     "openai": Format(SFT, _to_openai, "OpenAI fine-tuning: messages"),
-    "alpaca": Format(SFT, _to_alpaca, "Alpaca: instruction, input, output"),
+    "alpaca": Format(SFT, _to_alpaca, "Alpaca: instruction, output, system, history"),
     "sharegpt": Format(SFT, _to_sharegpt, "ShareGPT: conversations"),
 }
 

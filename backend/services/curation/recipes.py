@@ -211,6 +211,14 @@ class Recipe(_Part):
         FixedRule(metric=EQUAL), description="When a replayed answer counts as right (yield)."
     )
     seed: int = Field(7, description="Seed of every choice among rows.")
+    prompt: str | None = Field(
+        None,
+        description="Prompt that the rows are rendered with, such as brief@2. It shows no shots, "
+        "since training takes their place, unless prompt_shots says so.",
+    )
+    prompt_shots: bool = Field(
+        False, description="Render the shots of the prompt into every row, too."
+    )
 
     @model_validator(mode="after")
     def _has_sources(self) -> Recipe:
@@ -225,6 +233,8 @@ class Recipe(_Part):
             raise ValueError("minimum is a least rating, such as quality>=3")
         if self.minimum is not None and not (self.approved or self.dpo_votes or self.kto):
             raise ValueError("minimum limits outputs taken as written: give approved, votes or kto")
+        if self.prompt_shots and self.prompt is None:
+            raise ValueError("prompt_shots are those of a prompt: name it")
         if self.hold_back is not None and not (self.corrected or self.dpo_corrections):
             raise ValueError("hold_back holds corrections back: take them with corrected")
         return self
@@ -312,6 +322,16 @@ def parse_mix(text: str) -> Mix:
         raise InvalidInput(f"{text!r} is no mix of tasks.", hint=MIX_HINT) from error
 
 
+def prompt_of_set(frozen: TrainingSet) -> dict[str, Any]:
+    """The prompt of a set's rows as training records it: name, version, digest, shots; or empty."""
+    return dict(frozen.recipe.get("prompt") or {})
+
+
+def prompt_label(recorded: Mapping[str, Any]) -> str:
+    """A recorded prompt as people write it: `brief@2`."""
+    return f"{recorded['name']}@{recorded['version']}"
+
+
 def describe_recipe(recipe: Recipe) -> list[str]:
     """What the recipe asks for, a sentence for each part that is not left at its default."""
     return [*_sources(recipe), *_rules(recipe), *_shape(recipe)]
@@ -391,6 +411,9 @@ def _shape(recipe: Recipe) -> Iterator[str]:
     if recipe.mix is not None:
         shares = ", ".join(f"{name} {part:.0%}" for name, part in recipe.mix.shares.items())
         yield f"Mixed by {recipe.mix.by}: {shares}."
+    if recipe.prompt is not None:
+        shots = "with its shots" if recipe.prompt_shots else "without shots"
+        yield f"Rows are rendered with the prompt {recipe.prompt}, {shots}."
     if recipe.weight is Weight.AGREEMENT:
         yield "An SFT row weighs the share of its output's reviewers who decided as the row does."
     if (order := _order(recipe.order)) is not None:

@@ -10,8 +10,9 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, assert_never
 
 from sqlalchemy import select
@@ -42,6 +43,8 @@ from backend.services.curation.selection import (
 from backend.services.curation.sources import Sources, gather_sources
 from backend.services.datasets.conversations import chat_messages
 from backend.services.datasets.leaks import Acceptance
+from backend.services.datasets.prompts import find_prompt, prompt_spec
+from backend.services.datasets.shots import render_all
 from backend.services.projects import lock_project
 from backend.tables.accounts import User
 from backend.tables.curation import HeldBackRow, TrainingSet, TrainingSetRow
@@ -52,18 +55,24 @@ from backend.tables.runs import Generation
 
 READ_ROWS = 500
 Parts = list[object]
+Rendered = Mapping[int, list[dict[str, str]]]
 
 
 def rows_digest(
     rows: Sequence[Candidate],
     held_back: Sequence[Candidate] = (),
     order: Order = Order.SHUFFLED,
+    *,
+    rendered: Rendered | None = None,
 ) -> str:
     """SHA-256 over the rows in order: texts, labels, weights and sources, no database ids.
 
     What is held back, and an order that the trainer has to find, follow as lines of their own.
+
+    Args:
+        rendered: the messages of each example by its id; None is without a prompt.
     """
-    taught = (_parts(row, chat_messages(row.example), row.example) for row in rows)
+    taught = (_parts(row, _messages_of(row.example, rendered), row.example) for row in rows)
     held = (_held_parts(row, row.example) for row in held_back)
     return _digest([taught, held, _order_parts(order)])
 
@@ -141,6 +150,7 @@ def freeze_training_set(
     name: str,
     recipe: Recipe,
     accept_leaks: Acceptance | None = None,
+    encoders: Path | None = None,
 ) -> TrainingSet:
     """Make a training set by a recipe; it is never changed afterwards.
 
@@ -150,11 +160,13 @@ def freeze_training_set(
 
     Args:
         accept_leaks: who lets near-duplicates of held-out prompts into the set, and why.
+        encoders: the folder below which a prompt may name an encoder that chooses its shots.
 
     Raises:
         LeakRefused: something held out is named by its id, or all that was found is held out, or
             rows nearly repeat a held-out prompt and are neither dropped nor accepted.
-        InvalidInput: nothing to train on.
+        InvalidInput: nothing to train on, or the prompt cannot be rendered for a row.
+        NotFound: the project has no such prompt.
         Conflict: the project has a set of this name.
     """
     lock_project(session, project_id)
@@ -165,6 +177,7 @@ def freeze_training_set(
     rows, dropped = drop_near_leaks(session, project_id, chosen.rows, recipe, accept=accept_leaks)
     if not rows:
         raise _nothing_left(sources)
+    rendered, prompt = _render(session, project_id, recipe, rows, encoders)
     frozen = TrainingSet(
         project_id=project_id,
         name=name,
@@ -173,8 +186,9 @@ def freeze_training_set(
             **_outcome(rows, sources),
             **chosen.facts,
             **dropped,
+            **prompt,
         },
-        digest=rows_digest(rows, chosen.held.rows, recipe.order),
+        digest=rows_digest(rows, chosen.held.rows, recipe.order, rendered=rendered),
         n_rows=len(rows),
         simulated=any(review.simulated for row in rows for review in row.reviews),
     )
@@ -184,9 +198,38 @@ def freeze_training_set(
     for position, row in enumerate(rows):
         if chosen.held.holds(row.example):
             raise LeakRefused(f"Row {position + 1} is refused: its prompt is held back.")
-        add_row(session, guard, frozen, row, position=position)
+        add_row(session, guard, frozen, row, position=position, rendered=rendered)
     session.flush()
     return frozen
+
+
+def _render(
+    session: Session,
+    project_id: int,
+    recipe: Recipe,
+    rows: Sequence[Candidate],
+    encoders: Path | None,
+) -> tuple[Rendered | None, dict[str, Any]]:
+    """The messages of the rows with the recipe's prompt, and what to write of it on the set."""
+    if recipe.prompt is None:
+        return None, {}
+    prompt = find_prompt(session, project_id, recipe.prompt)
+    shows_shots = prompt_spec(prompt).shots is not None
+    if shows_shots and not recipe.prompt_shots:
+        raise InvalidInput(
+            f"The prompt {prompt.label} shows shots, which training takes the place of.",
+            hint="Add the prompt without shots under another name and train with that one, or say "
+            "prompt_shots: true.",
+        )
+    examples = list({row.example.id: row.example for row in rows}.values())
+    messages = render_all(session, project_id, examples, prompt, encoders=encoders)
+    rendered = {e.id: turns for e, turns in zip(examples, messages, strict=True)}
+    recorded = {"name": prompt.name, "version": prompt.version, "digest": prompt.digest}
+    return rendered, {"prompt": {**recorded, "shots": shows_shots}}
+
+
+def _messages_of(example: Example, rendered: Rendered | None) -> list[dict[str, str]]:
+    return chat_messages(example) if rendered is None else rendered[example.id]
 
 
 def _keep_held_back(
@@ -211,9 +254,18 @@ def _keep_held_back(
 
 
 def add_row(
-    session: Session, guard: LeakGuard, frozen: TrainingSet, row: Candidate, *, position: int
+    session: Session,
+    guard: LeakGuard,
+    frozen: TrainingSet,
+    row: Candidate,
+    *,
+    position: int,
+    rendered: Rendered | None = None,
 ) -> TrainingSetRow:
     """Put one row into a set, after it was checked once more against everything held out.
+
+    Args:
+        rendered: as in `rows_digest`.
 
     Raises:
         LeakRefused: the example is held out, or the row's output or review is of another example.
@@ -227,7 +279,7 @@ def add_row(
         training_set_id=frozen.id,
         position=position,
         kind=row.kind,
-        prompt=chat_messages(row.example),
+        prompt=_messages_of(row.example, rendered),
         completion=row.completion,
         rejected=row.rejected,
         label=row.label,

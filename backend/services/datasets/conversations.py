@@ -8,6 +8,7 @@ from typing import Protocol
 
 from backend.engines.base import Message
 from backend.errors import InvalidInput
+from backend.schemas.turns import transcript
 from backend.services.datasets.plain_text import plain_text
 
 
@@ -34,8 +35,13 @@ def chat_messages(example: Prompted) -> list[dict[str, str]]:
     message, after a blank line.
     """
     asked: Sequence[Message] = example.messages or [{"role": "user", "content": example.input}]
-    turns = [dict(turn) for turn in asked]
-    turns[-1]["content"] = prompt_text(turns[-1]["content"], example.context)
+    return with_context(asked, example.context)
+
+
+def with_context(messages: Sequence[Message], context: str | None) -> list[dict[str, str]]:
+    """The messages with a source document below the last of them."""
+    turns = [dict(turn) for turn in messages]
+    turns[-1]["content"] = prompt_text(turns[-1]["content"], context)
     return turns
 
 
@@ -61,11 +67,6 @@ def check_conversation(messages: Sequence[Message]) -> None:
 def prompt_text(text: str, context: str | None) -> str:
     """A prompt as one text: the input and, below a blank line, the source."""
     return "\n\n".join(part for part in (text, context) if part)
-
-
-def transcript(messages: Sequence[Message]) -> str:
-    """A conversation as one text: `User: ...`, a blank line, `Assistant: ...`."""
-    return "\n\n".join(f"{turn['role'].capitalize()}: {turn['content']}" for turn in messages)
 
 
 def asked_text(example: Prompted) -> str:

@@ -7,24 +7,46 @@ from dataclasses import dataclass, field
 
 from backend.engines.base import Message
 from backend.errors import InvalidInput
+from backend.schemas.turns import transcript
 from backend.services.datasets.conversations import (
     check_conversation,
     prompt_text,
-    transcript,
 )
-from backend.services.datasets.shapes import CannotCarry, PlainRow, RowValues, parse_row
+from backend.services.datasets.layouts import (
+    BECOMES,
+    Layout,
+    answer_texts,
+    field_columns,
+    layout_of,
+)
+from backend.services.datasets.shapes import (
+    ANSWERS,
+    PROMPTS,
+    TURNS,
+    CannotCarry,
+    PlainRow,
+    RowValues,
+    parse_row,
+    renamed,
+    turns_before,
+    two_answers,
+)
 from backend.services.datasets.versions import Row
 from evaluators.errors import EvaluatorError
 from evaluators.files.fields import Fields, bind_columns
+from evaluators.files.folders import SPLITS
 from evaluators.files.mapping import ColumnNames, Notes, Shape, count_rows, name_unused, nearest
-from evaluators.files.predictions import references_of
 from evaluators.files.readers import Table
 
 EXAMPLE = Shape(
-    ("id", "input", "context", "reference", "references", "group", "slices", "split"),
+    (
+        *("id", "input", "context", "reference", "references", "group", "slices", "split"),
+        *("messages", "system", "history"),
+    )
 )
-_TURNS = ("messages", "conversations", "prompt", "chosen")
-_ALPACA = {"input": "instruction", "context": "input", "reference": "output"}
+_OF_TURNS = frozenset({"messages", "system", "history"})
+_QUESTIONS = frozenset({"instruction", "prompt", "question"})
+BARE = "no reference"
 SHOWN = 5
 
 
@@ -55,6 +77,33 @@ class ColumnMap:
             )
 
 
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """A row that is no example: its number in the file, why, and what to do about it."""
+
+    row: int
+    reason: str
+    hint: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What a table says: its examples, and the rows that are none.
+
+    Attributes:
+        name: the file as messages name it.
+        layout: the layout that was recognised, by name.
+        columns: every column -> what it becomes; None: it is not used.
+        refused: rows that are no examples, in order; an import of any is refused.
+    """
+
+    name: str
+    layout: str
+    columns: Mapping[str, str | None]
+    rows: Sequence[Row]
+    refused: Sequence[Refused] = ()
+
+
 def rows_from_table(
     table: Table,
     column_map: ColumnMap,
@@ -65,104 +114,210 @@ def rows_from_table(
 ) -> list[Row]:
     """Turn rows into examples; all of them, or an error that names file, row and remedy.
 
-    Rows of other tools (`backend.services.datasets.shapes`) are read where no column is named
-    `input` or mapped to it: a question with its answer, which is the reference.
+    Arguments as `read_examples`.
+    """
+    reading = read_examples(
+        table, column_map, notes=notes, split=split, need_reference=need_reference
+    )
+    if reading.refused:
+        raise refusal(reading)
+    return list(reading.rows)
+
+
+def refusal(reading: Reading) -> InvalidInput:
+    """The error of a table of which rows are no examples: the first, what is worst before."""
+    first = next((one for one in reading.refused if one.reason != BARE), reading.refused[0])
+    where = f"{reading.name}: row {first.row}"
+    if first.reason != BARE:
+        return InvalidInput(f"{where}: {first.reason}", hint=first.hint)
+    others = sum(one.reason == BARE for one in reading.refused) - 1
+    near = nearest("reference", [column for column, field in reading.columns.items() if not field])
+    return InvalidInput(
+        f"{where}: {BARE}"
+        + (f" (nor in {count_rows(others)} more)" if others else "")
+        + (f": did you mean reference by {near!r}?" if near else "."),
+        hint=first.hint,
+    )
+
+
+def read_examples(
+    table: Table,
+    column_map: ColumnMap,
+    *,
+    notes: Notes | None = None,
+    split: str | None = None,
+    need_reference: bool = True,
+) -> Reading:
+    """The examples of a table, and the rows that are none.
+
+    Rows of other tools (`backend.services.datasets.layouts`) are read where no column is mapped to
+    `input`: a question or a conversation with its answer, which is the reference.
 
     Args:
         notes: told what was guessed, what counts as missing and which columns are not used.
         split: the split of every row of this file; else the file's own split column, if any.
         need_reference: refuse rows without a reference.
+
+    Raises:
+        InvalidInput: a field or a column that is named is not there.
     """
-    told = notes or Notes()
-    try:
-        rows, used = _read(table, column_map, told, split)
-    except EvaluatorError as error:
-        raise InvalidInput(error.message, hint=error.hint) from None
-    lacking = [record.row for record, row in zip(table.records, rows, strict=True) if _bare(row)]
-    if need_reference and lacking:
-        others = f" (nor in {count_rows(len(lacking) - 1)} more)" if len(lacking) > 1 else ""
-        free = [column for column in table.columns if column not in used]
-        near = nearest("reference", free)
-        raise InvalidInput(
-            f"{table.name}: row {lacking[0]}: no reference{others}"
-            + (f": did you mean reference by {near!r}?" if near else "."),
-            hint=f"Name the column (--map reference={near or 'COLUMN'}), or say --no-references.",
-        )
-    _say_unread(rows, table, used, told)
-    return rows
+    plan = _plan(table, column_map, notes or Notes(), split)
+    rows, refused = [], []
+    for fields in _bound(plan):
+        number = fields.record.row
+        try:
+            row = _example(plan, fields)
+        except CannotCarry as error:
+            refused.append(Refused(number, f"a row {error.message}.", error.hint))
+        except (InvalidInput, EvaluatorError) as error:
+            reason = error.message.removeprefix(f"{table.name}: row {number}: ")
+            refused.append(Refused(number, reason, error.hint))
+        else:
+            if row.references or not need_reference:
+                rows.append(row)
+            else:
+                refused.append(Refused(number, BARE, _hint_for_bare(plan)))
+    becomes = _becomes(plan)
+    _say_columns(plan, becomes)
+    if not refused:
+        _say_unread(rows, table, becomes, plan.notes)
+    columns = {column: becomes.get(column) for column in table.columns}
+    return Reading(table.name, plan.layout.name, columns, rows, refused)
 
 
-def _bare(row: Row) -> bool:
-    return not row.references
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    """How one table is read, and what is used of it so far.
+
+    Attributes:
+        columns: field -> column, of those whose column has another name.
+        used: what was asked for by `shapes`.
+        asked, answered: where prompts stand, and the references that no column of their own gives.
+    """
+
+    table: Table
+    column_map: ColumnMap
+    layout: Layout
+    columns: Mapping[str, str]
+    notes: Notes
+    split: str | None
+    used: set[str] = field(default_factory=set)
+    asked: set[str] = field(default_factory=set)
+    answered: set[str] = field(default_factory=set)
 
 
-def _read(
-    table: Table, column_map: ColumnMap, notes: Notes, split: str | None
-) -> tuple[list[Row], dict[str, str]]:
-    """The examples, and the columns that were used -> the field that each is."""
-    columns, in_turns = _columns(table, column_map, notes)
-    names = ColumnNames(columns)
-    fields = bind_columns(table, EXAMPLE, names=names, notes=notes, name_rest=False)
+def _plan(table: Table, column_map: ColumnMap, notes: Notes, split: str | None) -> _Plan:
     if absent := [name for name in column_map.slice_columns if name not in table.columns]:
         raise InvalidInput(
             f"{table.name}: no column {absent[0]!r}; it has {', '.join(table.columns)}.",
             hint="Mend --slice.",
         )
-    used = {columns.get(name, name) for name in EXAMPLE.known} | {*column_map.slice_columns}
-    rows = []
-    for one in fields:
-        try:
-            asked = RowValues(one.record.values, spelled=table.spelled)
-            turns = parse_row(asked) if in_turns else None
-            used |= asked.used
-            rows.append(_row(one, column_map, split, turns))
-        except InvalidInput as error:
-            what = f"a row {error.message}." if isinstance(error, CannotCarry) else error.message
-            message = f"{table.name}: row {one.record.row}: {what}"
-            raise InvalidInput(message, hint=error.hint) from None
-    name_unused(table, used, EXAMPLE, notes, mapped=columns)
-    fields_of = {columns.get(name, name): name for name in EXAMPLE.known}
-    return rows, {column: fields_of.get(column, column) for column in used}
+    layout = layout_of(table.columns, column_map.columns)
+    columns = field_columns(layout, table.columns, column_map.columns)
+    return _Plan(table, column_map, layout, columns, notes, split)
 
 
-def _columns(table: Table, column_map: ColumnMap, notes: Notes) -> tuple[dict[str, str], bool]:
-    """Which column is which field, and whether the rows are turns of another tool."""
-    columns, there = dict(column_map.columns), set(table.columns)
-    if {"input", "context"} & {*columns}:
-        return columns, False
-    if "instruction" in there:
-        for name, column in _ALPACA.items():
-            if column in there and name not in columns and (name == "input" or name not in there):
-                columns[name] = column
-        pairs = ", ".join(f"{name}={columns[name]}" for name in _ALPACA if name in columns)
-        notes.add(f"{table.name}: read as Alpaca rows: {pairs}.")
-        return columns, False
-    return columns, not {"input", "context"} & there and bool(there & {*_TURNS})
+def _bound(plan: _Plan) -> list[Fields]:
+    names = ColumnNames(plan.columns)
+    try:
+        return bind_columns(plan.table, EXAMPLE, names=names, notes=plan.notes, name_rest=False)
+    except EvaluatorError as error:
+        raise InvalidInput(error.message, hint=error.hint) from None
 
 
-def _row(fields: Fields, column_map: ColumnMap, split: str | None, turns: PlainRow | None) -> Row:
-    asked, context = fields.text("input"), fields.text("context")
-    references, messages = references_of(fields), None
-    text = prompt_text(column_map.instruction or "", asked)
-    if turns is not None:
-        text, messages = _asked(turns.prompt, column_map.instruction, fields.notes)
-        known = turns.answer if turns.label is not False else turns.correction
-        references = references or ((known,) if known and known.strip() else ())
-    elif not asked and not context:
-        raise _no_prompt(fields)
-    given = fields.name("id")
+def _example(plan: _Plan, fields: Fields) -> Row:
+    values = renamed(fields.record.values, plan.column_map.columns)
+    asked = RowValues(values, spelled=plan.table.spelled)
+    references, context = plan.layout.references(fields), fields.text("context")
+    prompt: Sequence[Message]
+    if plan.layout.turns:
+        plain = parse_row(asked)
+        plan.asked.add(plain.asked_by)
+        prompt, references = plain.prompt, _references(plan, plain, references)
+    else:
+        prompt = _question(plan, fields, asked)
+    plan.used.update(asked.used)
+    for extra in sorted(asked.unused):
+        plan.notes.add(f"{plan.table.name}: not used: {extra}.")
+    text, messages = _conversation(prompt, context, plan)
+    split = fields.code("split")
     row = Row(
-        external_id=given or f"{column_map.id_prefix}-{fields.record.row}",
+        external_id=fields.name("id") or f"{plan.column_map.id_prefix}-{fields.record.row}",
         input=text,
         messages=messages,
         context=context,
         references=references,
         group=fields.code("group"),
-        slices=_slices(fields, column_map.slice_columns),
-        split=split or fields.code("split"),
+        slices=_slices(fields, plan.column_map.slice_columns),
+        split=plan.split or (split and SPLITS.get(split.lower(), split)),
     )
     _check_texts(row)
     return row
+
+
+def _question(plan: _Plan, fields: Fields, asked: RowValues) -> Sequence[Message]:
+    """What is asked in columns: the input, after the turns of `system` and `history`."""
+    text = fields.text("input")
+    if not text and not fields.text("context"):
+        raise _no_prompt(fields)
+    named = {"system", "history"} & {*plan.column_map.columns}
+    before = turns_before(asked) if plan.layout.before or named else []
+    return [*before, {"role": "user", "content": text or ""}]
+
+
+def _references(plan: _Plan, plain: PlainRow, given: tuple[str, ...]) -> tuple[str, ...]:
+    """The references: those of a column of their own, or the answer of the turns.
+
+    Raises:
+        InvalidInput: the turns end with an answer that the column does not have.
+    """
+    known = plain.answer if plain.label is not False else plain.correction
+    if known is None or not known.strip():
+        return given
+    by = plain.answered_by if plain.correction is None else "correction"
+    if given and by not in TURNS:
+        plan.notes.add(f"{plan.table.name}: there is a reference, so that {by} is not used.")
+        return given
+    if given and known.strip() not in [one.strip() for one in given]:
+        name = "references" if "references" in plan.table.columns else "reference"
+        raise two_answers(by, plan.columns.get(name, name))
+    plan.answered.add(by)
+    return given or (known,)
+
+
+def _hint_for_bare(plan: _Plan) -> str:
+    if plan.layout.references is answer_texts:
+        return "Leave out the questions that have no answer, or say --no-references."
+    becomes = _becomes(plan)
+    near = nearest("reference", [column for column in plan.table.columns if column not in becomes])
+    return f"Name the column (--map reference={near or 'COLUMN'}), or say --no-references."
+
+
+def _becomes(plan: _Plan) -> dict[str, str]:
+    """Column -> what it becomes, of those that are used."""
+    apart = _OF_TURNS | ({"input"} if plan.layout.turns else set())
+    named = {plan.columns.get(name, name): name for name in EXAMPLE.known if name not in apart}
+    found = {column: name for column, name in named.items() if column in plan.table.columns}
+    for key in sorted(plan.used & {*BECOMES}):
+        if key in (*ANSWERS, "correction") and key not in plan.answered:
+            continue
+        if key in PROMPTS and key not in {*plan.asked, "input"}:
+            continue
+        both = key in plan.answered & plan.asked
+        words = f"{BECOMES[TURNS[0]]} and reference" if both else BECOMES[key]
+        found.setdefault(plan.column_map.columns.get(key, key), words)
+    for column in plan.column_map.slice_columns:
+        found[column] = f"{found[column]}, slice" if column in found else "slice"
+    return found
+
+
+def _say_columns(plan: _Plan, becomes: Mapping[str, str]) -> None:
+    if plan.layout.marks:
+        pairs = ", ".join(f"{column} -> {words}" for column, words in becomes.items())
+        plan.notes.add(f"{plan.table.name}: read as {plan.layout.name}: {pairs}.")
+    name_unused(plan.table, becomes, EXAMPLE, plan.notes, mapped=plan.columns)
+    if "rejected" in plan.used and "rejected" in plan.table.columns:
+        plan.notes.add("rejected answers are no part of an example: strop export dpo --in FILE.")
 
 
 def _no_prompt(fields: Fields) -> InvalidInput:
@@ -176,16 +331,17 @@ def _no_prompt(fields: Fields) -> InvalidInput:
     )
 
 
-def _asked(
-    turns: Sequence[Message], instruction: str | None, notes: Notes
+def _conversation(
+    turns: Sequence[Message], context: str | None, plan: _Plan
 ) -> tuple[str, tuple[Message, ...] | None]:
     """The one question of a row's turns, or its conversation as a text and as messages."""
     told = [t for t in turns if t["role"] != "system" or t["content"].strip()]
     if len(told) < len(turns):
-        notes.add("empty system messages are left out.")
-    if instruction and told:
+        plan.notes.add("empty system messages are left out.")
+    if (instruction := plan.column_map.instruction) and told:
         told[-1] = {**told[-1], "content": prompt_text(instruction, told[-1]["content"])}
-    check_conversation(told)
+    if len(told) != 1 or not context:  # a document alone may be all that is asked
+        check_conversation(told)
     if len(told) == 1:
         return told[0]["content"], None
     return transcript(told), tuple(told)
@@ -229,7 +385,8 @@ def _say_unread(rows: Sequence[Row], table: Table, used: Mapping[str, str], note
         return
     checks = [name for name, metric in METRICS.items() if "context" in metric.needs]
     unused = nearest("context", [column for column in table.columns if column not in used])
-    source = next((c for c in table.columns if used.get(c) == "input" and c != "instruction"), None)
+    documents = [c for c in table.columns if used.get(c) == "input" and c not in _QUESTIONS]
+    source = next(iter(documents), None)
     if unused:
         hint = f"did you mean context by {unused!r}, --map context={unused}?"
     elif source:

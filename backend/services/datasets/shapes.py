@@ -5,12 +5,13 @@ A prompt is one of
     "messages" or "conversations"   turns, {"role", "content"} or ShareGPT's {"from", "value"}
     "instruction", "input"?         Alpaca, with "system" and "history" where they are
     "prompt"                        TRL: a text, or turns
-    "input", "context"?             plain
+    "input"                         plain
 
-and its answer is the last turn, "chosen", "completion" or "output", beside "correction", "rejected"
-and "label". Where "chosen" and "rejected" are whole conversations, the turns that they share are
-the prompt, also in one text with `Human:` and `Assistant:` (HH-RLHF). Contents in parts of text are
-joined. What cannot be carried is refused by its name.
+with "context" where it is, and its answer is the last turn, "chosen", "completion" or "output",
+beside "correction", "rejected" and "label". Where "chosen" and "rejected" are whole conversations,
+the turns that they share are the prompt, also in one text with `Human:` and `Assistant:` (HH-RLHF).
+Contents in parts of text are joined; a last turn of weight 0, as OpenAI has it, is no answer to
+learn. What cannot be carried is refused by its name.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from backend.errors import InvalidInput
+from backend.services.datasets.conversations import with_context
 from evaluators.files.fields import number_text
 from evaluators.files.mapping import nearest
 from evaluators.files.readers import is_missing
@@ -40,10 +42,12 @@ _ROLES = {
     "function": "tool",
 }
 _CALLS = ("tool_calls", "function_call")
-_TURN_KEYS = frozenset({"role", "from", "content", "value", *_CALLS})
+_TURN_KEYS = frozenset({"role", "from", "content", "value", "weight", *_CALLS})
+_NO_TOOLS = frozenset({"", "[]", "{}", "null"})
 _LABELS = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
 _SPEAKERS = re.compile(r"\n\n(Human|Assistant):")
-_ANSWERS = ("chosen", "completion", "output")
+ANSWERS = ("chosen", "completion", "output")
+TURNS = ("messages", "conversations")
 PROMPTS = ("messages", "conversations", "instruction", "prompt", "input")
 
 Messages = list[dict[str, str]]
@@ -58,15 +62,25 @@ class PlainRow:
     """What a row says, before a format is chosen.
 
     Attributes:
+        asked_by, answered_by: the columns in which prompt and output stand; one where turns hold
+            both.
         uncorrected: a correction was to be there, and is empty.
     """
 
     prompt: Messages
     output: str | None
+    asked_by: str
+    answered_by: str
+    context: str | None = None
     correction: str | None = None
     rejected: str | None = None
     label: bool | None = None
     uncorrected: bool = False
+
+    @property
+    def asked(self) -> Messages:
+        """The prompt with the context below its last message."""
+        return with_context(self.prompt, self.context)
 
     @property
     def answer(self) -> str | None:
@@ -131,29 +145,61 @@ def _structure_in(text: str) -> Any:
     return found if turns and all(isinstance(one, dict | list) for one in turns) else text
 
 
+def renamed(values: Mapping[str, Any], columns: Mapping[str, str]) -> Mapping[str, Any]:
+    """The values under the names of fields; a column that serves a field is nothing else."""
+    if not columns:
+        return values
+    taken = set(columns.values())
+    rest = {key: value for key, value in values.items() if key not in taken}
+    found = {name: values[column] for name, column in columns.items() if column in values}
+    return {**rest, **found}
+
+
 def parse_row(values: RowValues) -> PlainRow:
     """What a row says.
 
     Raises:
         CannotCarry: it holds tools, calls of tools or parts that are not text.
-        InvalidInput: it has none of the shapes above, or a value of a wrong kind.
+        InvalidInput: it has none of the shapes above, a value of a wrong kind, or two answers.
     """
     for key in ("tools", "functions"):
-        if values.get(key):
+        if (found := values.get(key)) and str(found).strip() not in _NO_TOOLS:
             raise CannotCarry(f"with {key}, which no format here carries")
     chosen, rejected = _dialogue(values, "chosen"), _dialogue(values, "rejected")
     if _is_conversation(chosen) and _is_conversation(rejected):
         return _preference(values, chosen, rejected)
-    prompt, said = _prompt(values)
-    answer = next((key for key in _ANSWERS if values.has(key)), None)
+    prompt, said, asked_by = _prompt(values)
+    output, answered_by = _answer(values, said, asked_by)
     correction = values.text("correction")
     return PlainRow(
         prompt=prompt,
-        output=said if answer is None else _said(values, answer),
+        output=output,
+        asked_by=asked_by,
+        answered_by=answered_by,
+        context=values.text("context"),
         correction=correction,
         rejected=_said(values, "rejected"),
         label=_label(values),
         uncorrected=correction is None and "correction" in values.values,
+    )
+
+
+def _answer(values: RowValues, said: str | None, turns: str) -> tuple[str | None, str]:
+    """The answer and where it stands: the last of the turns, or a column."""
+    key = next((key for key in ANSWERS if values.has(key)), None)
+    if key is None:
+        return said, turns
+    answer = _said(values, key)
+    if said is not None and answer is not None and said.strip() != answer.strip():
+        raise two_answers(turns, key)
+    return answer, key
+
+
+def two_answers(turns: str, column: str) -> InvalidInput:
+    """The error of a row whose turns end with an answer that a column does not repeat."""
+    return InvalidInput(
+        f"{turns} end with an answer of the assistant, and {column} says another.",
+        hint=f"Leave out the column {column}, or the last message.",
     )
 
 
@@ -181,22 +227,30 @@ def _preference(values: RowValues, chosen: Any, rejected: Any) -> PlainRow:
     prompt = _with_system(values, prompt)
     if values.values.get("prompt") == prompt[-1]["content"]:
         values.used.add("prompt")
-    label = _label(values)
-    return PlainRow(prompt, good["content"], rejected=bad["content"] or None, label=label)
+    return PlainRow(
+        prompt,
+        good["content"],
+        asked_by="chosen",
+        answered_by="chosen",
+        context=values.text("context"),
+        rejected=bad["content"] or None,
+        label=_label(values),
+    )
 
 
-def _prompt(values: RowValues) -> tuple[Messages, str | None]:
-    """The prompt of a row, and the answer where its turns end with one."""
-    key = next((key for key in PROMPTS if values.has(key)), None)
+def _prompt(values: RowValues) -> tuple[Messages, str | None, str]:
+    """The prompt of a row, the answer where its turns end with one, and where both stand."""
+    key = next((key for key in PROMPTS if values.has(key)), "")
     match key:
         case "messages" | "conversations":
-            return _from_turns(values, key)
+            return *_from_turns(values, key), key
         case "prompt" if not isinstance(values.get("prompt"), str | int | float):
-            return _with_system(values, _turns(values, values.get("prompt"), "prompt")), None
+            turns = _turns(values, values.get("prompt"), "prompt")
+            return _with_system(values, turns), None, key
         case "prompt":
-            return _asked(values, ("prompt", "context")), None
+            return _asked(values, ("prompt",)), None, key
         case "instruction" | "input":
-            return _asked(values, ("instruction", "input", "context")), None
+            return _asked(values, ("instruction", "input")), None, key
         case _:
             near = nearest("input", values.values)
             raise InvalidInput(
@@ -207,29 +261,36 @@ def _prompt(values: RowValues) -> tuple[Messages, str | None]:
 
 
 def _from_turns(values: RowValues, key: str) -> tuple[Messages, str | None]:
-    turns = _with_system(values, _turns(values, values.get(key), key))
-    if turns[-1]["role"] == "assistant" and any(turn["role"] == "user" for turn in turns):
-        return turns[:-1], turns[-1]["content"] or None
-    if turns[-1]["role"] == "user" and any(values.has(answer) for answer in _ANSWERS):
+    given = values.get(key)
+    turns = _with_system(values, _turns(values, given, key))
+    if all(turn["role"] != "user" for turn in turns):
+        raise InvalidInput(f"{key} hold no question of the user.")
+    if turns[-1]["role"] != "assistant":
         return turns, None
-    raise InvalidInput(f"{key} do not end with an answer of the assistant.")
+    learnt = given[-1].get("weight") != 0
+    return turns[:-1], (turns[-1]["content"] or None) if learnt else None
 
 
 def _asked(values: RowValues, keys: Sequence[str]) -> Messages:
-    """One question of the user's, after the turns of `history` that went before it."""
+    """One question of the user's, after the turns that went before it."""
     texts = [text for key in keys if (text := values.text(key)) is not None]
-    before: Messages = []
+    return [*turns_before(values), {"role": "user", "content": "\n\n".join(texts)}]
+
+
+def turns_before(values: RowValues) -> Messages:
+    """The system message of a row that has one, and the turns of its `history`."""
+    turns: Messages = []
     for pair in values.get("history") or []:
         if not (
             isinstance(pair, list) and len(pair) == 2 and all(isinstance(x, str) for x in pair)
         ):
             raise InvalidInput("history is not a list of pairs, question and answer.")
-        before += [{"role": "user", "content": pair[0]}, {"role": "assistant", "content": pair[1]}]
-    return _with_system(values, [*before, {"role": "user", "content": "\n\n".join(texts)}])
+        turns += [{"role": "user", "content": pair[0]}, {"role": "assistant", "content": pair[1]}]
+    return _with_system(values, turns)
 
 
 def _with_system(values: RowValues, turns: Messages) -> Messages:
-    if not values.has("system") or turns[0]["role"] == "system":
+    if not values.has("system") or [turn["role"] for turn in turns[:1]] == ["system"]:
         return turns
     return [{"role": "system", "content": values.text("system") or ""}, *turns]
 
@@ -247,10 +308,14 @@ def _said(values: RowValues, key: str) -> str | None:
 
 def _turns(values: RowValues, value: Any, key: str) -> Messages:
     if not isinstance(value, list) or not value:
-        raise InvalidInput(
-            f"{key} is not a list of messages.", hint='A message is {"role", "content"}.'
-        )
+        raise _no_messages(key)
     return [_turn(values, turn, key) for turn in value]
+
+
+def _no_messages(key: str) -> InvalidInput:
+    return InvalidInput(
+        f"{key} is not a list of messages.", hint='A message is {"role", "content"}.'
+    )
 
 
 def _turn(values: RowValues, turn: Any, key: str) -> dict[str, str]:
@@ -258,14 +323,17 @@ def _turn(values: RowValues, turn: Any, key: str) -> dict[str, str]:
     name = said.get("role", said.get("from"))
     if any(said.get(call) for call in _CALLS) or name in _CALLS:
         raise CannotCarry("with calls of tools (tool_calls), which no format here carries")
-    role = _ROLES.get(name) if isinstance(name, str) else None
     content = said.get("content", said.get("value"))
     if isinstance(content, list):
         content = "".join(map(_text_of_part, content))
-    if role is None or not isinstance(content, str):
-        raise InvalidInput(
-            f"{key} is not a list of messages.", hint='A message is {"role", "content"}.'
-        )
+    if not isinstance(name, str) or not isinstance(content, str | None):
+        raise _no_messages(key)
+    role = _ROLES.get(name.strip().lower())
+    if role is None:
+        known = ", ".join(dict.fromkeys(_ROLES.values()))
+        raise InvalidInput(f"{key} has a turn of the role {name!r}.", hint=f"Roles are {known}.")
+    if content is None:
+        raise InvalidInput(f"{key} has a turn without text ({role}).", hint="Leave it out.")
     rest = {f"{one} in {key}" for one in said if one not in _TURN_KEYS and said[one] is not None}
     values.unused |= rest
     return {"role": role, "content": content}

@@ -8,14 +8,17 @@ rejected answer, no label, an empty correction) is left out and counted, with th
 
 from __future__ import annotations
 
+import json
+import math
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 from backend.errors import InvalidInput
-from backend.services.curation.formats import METHOD_ROWS, NO_ANSWER, TrainingRow
-from backend.services.datasets.shapes import CannotCarry, RowValues, parse_row
+from backend.services.curation.formats import BY_LOSS, METHOD_ROWS, NO_ANSWER, SFT, TrainingRow
+from backend.services.datasets.shapes import CannotCarry, RowValues, parse_row, renamed
 from evaluators.files.fields import bind_columns
 from evaluators.files.mapping import ColumnNames, Notes, Shape, name_unused
 from evaluators.files.readers import read_table
@@ -24,7 +27,7 @@ ROW = Shape(
     (
         *("input", "context", "instruction", "system", "history", "prompt", "messages"),
         *("conversations", "output", "correction", "completion", "chosen", "rejected", "label"),
-        "tools",
+        *("tools", "weight", "order", "provenance"),
     )
 )
 _FROM_PLAIN = {rows.kind: rows.from_plain for rows in METHOD_ROWS.values() if rows.from_plain}
@@ -56,7 +59,7 @@ def read_plain_rows(
     used: set[str] = set()
     from_plain = _FROM_PLAIN[kind]
     for row in rows:
-        values = RowValues(_renamed(row.record.values, row.columns), spelled=table.spelled)
+        values = RowValues(renamed(row.record.values, row.columns), spelled=table.spelled)
         try:
             found = from_plain(parse_row(values))
         except CannotCarry as error:
@@ -64,6 +67,8 @@ def read_plain_rows(
         except InvalidInput as error:
             where = f"{table.name}: row {row.record.row}: {error.message}"
             raise InvalidInput(where, hint=error.hint) from error
+        if not isinstance(found, str):
+            found = _with_marks(found, values)
         used |= {row.columns.get(key, key) for key in values.used}
         for extra in sorted(values.unused):
             told.add(f"{table.name}: not used: {extra}.")
@@ -75,11 +80,34 @@ def read_plain_rows(
     name_unused(table, used, replace(ROW, guessed=guessed), told)
 
 
-def _renamed(values: Mapping[str, object], columns: Mapping[str, str]) -> Mapping[str, object]:
-    """The values under the names of fields; a column that serves a field is nothing else."""
-    if not columns:
-        return values
-    taken = set(columns.values())
-    rest = {key: value for key, value in values.items() if key not in taken}
-    found = {name: values[column] for name, column in columns.items() if column in values}
-    return {**rest, **found}
+def _with_marks(row: TrainingRow, values: RowValues) -> TrainingRow:
+    """The row with its weight, its place in a curriculum and where it comes from, if it tells."""
+    marks: dict[str, Any] = {}
+    for key, is_mark in _MARKS.get(row.kind, {}).items():
+        if is_mark(found := values.values.get(key)):
+            marks[key] = found
+    if (told := _provenance(values.values.get("provenance"))) is not None:
+        marks["provenance"] = told
+    values.used.update(marks)
+    return replace(row, **marks)
+
+
+def _is_weight(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 < value < math.inf
+
+
+def _is_place(value: object) -> bool:
+    return value == BY_LOSS or (isinstance(value, int) and not isinstance(value, bool))
+
+
+_MARKS: dict[str, dict[str, Callable[[object], bool]]] = {
+    SFT: {"weight": _is_weight, "order": _is_place}
+}
+
+
+def _provenance(value: object) -> dict[str, Any] | None:
+    try:
+        found = json.loads(value) if isinstance(value, str) else value
+    except (ValueError, RecursionError):
+        return None
+    return found if isinstance(found, dict) else None

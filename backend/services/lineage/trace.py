@@ -18,13 +18,17 @@ from sqlalchemy.orm import Session
 from backend.errors import InvalidInput, NotFound
 from backend.schemas.common import whole_number
 from backend.schemas.rounds import LineageEdge, LineageNode, LineageShown
-from backend.services.curation import find_training_set, sets_with_review
+from backend.services.curation import find_training_set, list_training_sets, sets_with_review
+from backend.services.curation.recipes import prompt_label, prompt_of_set
+from backend.services.datasets.prompts import find_prompt
 from backend.services.datasets.versions import get_dataset_version
 from backend.services.derivation import (
     Contribution,
     adapters_of_set,
     contributions,
     example_of_review,
+    merged_from,
+    merges_of,
     models_started_from,
     replayed,
     review_in_project,
@@ -33,12 +37,13 @@ from backend.services.derivation import (
     uses_of_version,
     withdrawn_rows,
 )
+from backend.services.models.candidates import candidates_of, candidates_with
 from backend.services.models.versions import find_model, models_of_weights
 from backend.services.runs.generation import get_run
 from backend.services.yields import Told, states_of_review
 from backend.tables.curation import TrainingSet
 from backend.tables.datasets import DatasetVersion
-from backend.tables.models import BASE, ModelVersion
+from backend.tables.models import ModelKind, ModelVersion, Prompt
 from backend.tables.review import Review, ReviewQueue
 from backend.tables.runs import GenerationRun
 from backend.tables.training import TrainingRun
@@ -58,10 +63,12 @@ def model_node(session: Session, model: ModelVersion) -> LineageNode:
     if model.only_outputs:
         facts = ["outputs imported, not proved to be of a model"]
         return _node("adapter", model.label, model.label, facts)
-    facts = [f"base {model.base_model}"]
+    elsewhere = model.kind == ModelKind.SERVED
+    facts = [f"{'served elsewhere as' if elsewhere else 'base'} {model.base_model}"]
     if model.adapter_sha256:
         facts.append(f"sha256 {model.adapter_sha256[:12]}")
-    if model.name != BASE and model.training_run_id is None:
+    unknown = not model.is_base and model.without_prompt.training_run_id is None
+    if unknown and not merged_from(session, model):
         facts.append("trained elsewhere: what it was made of is not known")
         facts += _recorded_start(session, model)
     marks = (f"{withdrawn} rows withdrawn since",) if withdrawn else ()
@@ -77,6 +84,14 @@ def _recorded_start(session: Session, model: ModelVersion) -> list[str]:
     if known:
         return [f"went on from {known[0].label}, says its record"]
     return [f"went on from weights that are not known here (sha256 {sha256[:12]})"]
+
+
+def prompt_node(prompt: Prompt) -> LineageNode:
+    """A version of a prompt."""
+    facts = [f"digest {prompt.digest[:12]}"]
+    if prompt.search is not None:
+        facts.append("chosen by a search on the validation split")
+    return _node("prompt", prompt.label, prompt.label, facts)
 
 
 def set_node(frozen: TrainingSet, withdrawn: int) -> LineageNode:
@@ -139,9 +154,6 @@ def yield_node(review: Review, one: Told) -> LineageNode:
     )
 
 
-KINDS = ("adapter", "set", "review", "run", "dataset")
-
-
 @dataclass(slots=True)
 class _Graph:
     session: Session
@@ -169,7 +181,7 @@ def trace(session: Session, project_id: int, name: str) -> LineageShown:
 
     Args:
         name: a model (`v2`, `base:v2@1`), or KIND:NAME: set:round-1, review:12, run:3,
-            dataset:calls@2.
+            dataset:calls@2, prompt:brief@2.
 
     Raises:
         NotFound: the project has none of that name.
@@ -179,7 +191,7 @@ def trace(session: Session, project_id: int, name: str) -> LineageShown:
     if not part or kind == "base":
         kind, rest = "adapter", name
     if kind not in _ROOTS:
-        raise InvalidInput(f"{kind!r} is no kind of thing.", hint=f"Use {', '.join(KINDS)}.")
+        raise InvalidInput(f"{kind!r} is no kind of thing.", hint=f"Use {', '.join(_ROOTS)}.")
     graph = _Graph(session)
     root = _ROOTS[kind](graph, project_id, rest)
     return LineageShown(root=root, nodes=list(graph.nodes.values()), edges=list(graph.edges))
@@ -243,12 +255,25 @@ def _from_review(graph: _Graph, project_id: int, name: str) -> str:
     return key
 
 
+def _from_prompt(graph: _Graph, project_id: int, name: str) -> str:
+    prompt = find_prompt(graph.session, project_id, name)
+    key = graph.add(prompt_node(prompt))
+    for candidate in candidates_with(graph.session, prompt.id):
+        _up_model(graph, candidate)
+        _down_model(graph, candidate)
+    for frozen in list_training_sets(graph.session, project_id):
+        if prompt_of_set(frozen).get("digest") == prompt.digest:
+            graph.link(key, _down_set(graph, frozen), "rendered")
+    return key
+
+
 _ROOTS: dict[str, Callable[[_Graph, int, str], str]] = {
     "adapter": _from_model,
     "set": _from_set,
     "review": _from_review,
     "run": _from_run,
     "dataset": _from_dataset,
+    "prompt": _from_prompt,
 }
 
 
@@ -260,7 +285,15 @@ def _number(text: str) -> int:
 
 def _up_model(graph: _Graph, model: ModelVersion) -> str:
     key = graph.add(model_node(graph.session, model))
-    if model.training_run_id is None or not graph.first_time(key, "up"):
+    if not graph.first_time(key, "up"):
+        return key
+    if model.prompt is not None:
+        graph.link(graph.add(prompt_node(model.prompt)), key, "asked with")
+        graph.link(_up_model(graph, model.without_prompt), key, "with a prompt")
+        return key
+    for parent, how in merged_from(graph.session, model):
+        graph.link(_up_model(graph, parent), key, how)
+    if model.training_run_id is None:
         return key
     run = graph.session.get_one(TrainingRun, model.training_run_id)
     frozen = graph.session.get_one(TrainingSet, run.training_set_id)
@@ -278,6 +311,10 @@ def _up_set(graph: _Graph, frozen: TrainingSet) -> str:
         return key
     for part in found:
         _up_contribution(graph, part, key)
+    if recorded := prompt_of_set(frozen):
+        label = prompt_label(recorded)
+        prompt = find_prompt(graph.session, frozen.project_id, label)
+        graph.link(graph.add(prompt_node(prompt)), key, "rendered")
     for version, n in replayed(graph.session, frozen.id):
         graph.link(graph.add(dataset_node(version)), key, f"{n} references")
     return key
@@ -336,8 +373,15 @@ def _down_model(graph: _Graph, model: ModelVersion) -> str:
             title = f"{promotion.alias}: {promotion.action}"
             node = _node("promotion", promotion.id, title, (promotion.reason,), marks)
             graph.link(verdict, graph.add(node), promotion.action)
+    for candidate in candidates_of(graph.session, model.id):
+        if candidate.prompt is not None:
+            asked_with = graph.add(prompt_node(candidate.prompt))
+            graph.link(asked_with, _down_model(graph, candidate), "asked with")
+        graph.link(key, _down_model(graph, candidate), "with a prompt")
     for further in models_started_from(graph.session, model.id):
         graph.link(
             key, _down_model(graph, further), f"start of training run {further.training_run_id}"
         )
+    for merged, how in merges_of(graph.session, model):
+        graph.link(key, _down_model(graph, merged), how)
     return key

@@ -17,10 +17,15 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from backend.engines.adapters.folders import FACTS_FILE, read_json_object, refuse_unsafe_files
+from backend.engines.adapters.folders import (
+    FACTS_FILE,
+    check_facts,
+    read_json_object,
+)
+from backend.engines.adapters.unsafe import refuse_unsafe_files
 from backend.errors import Forbidden, InvalidInput
 from backend.settings import Settings
-from backend.tables.models import ModelVersion
+from backend.tables.models import ModelKind, ModelVersion
 from backend.tables.training import TrainingRun
 from training.config import TrainingError
 from training.weights.tensors import model_tensors, require_finite
@@ -103,7 +108,9 @@ def _claims(
     first = folder.relative_to(settings.artifacts).parts[:1]
     own = project_artifacts(settings, project_id).name
     foreign = bool(first) and first[0] != own and bool(_PROJECT_FOLDER.fullmatch(first[0]))
-    models = select(ModelVersion.project_id, ModelVersion.adapter_path, ModelVersion.base_model)
+    models = select(
+        ModelVersion.project_id, ModelVersion.adapter_path, ModelVersion.base_model
+    ).where(ModelVersion.kind == ModelKind.WEIGHTS)  # another's base_model is a name, no place
     runs = select(TrainingRun.project_id, TrainingRun.output_dir)
     mine = False
     for project, *places in (*session.execute(models), *session.execute(runs)):
@@ -130,7 +137,8 @@ def read_model(folder: Path) -> ModelFolder:
     read_json_object(folder / "config.json")
     check_model_finite(folder)
     record = folder / FACTS_FILE
-    return ModelFolder(folder, read_json_object(record) if record.exists() else {})
+    facts = read_json_object(record) if record.exists() else {}
+    return ModelFolder(folder, check_facts(folder, facts))
 
 
 def check_model_finite(folder: Path) -> None:

@@ -14,6 +14,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from backend.services.derivation import withdrawn_rows
+from backend.services.models.candidates import candidates_of
 from backend.tables.curation import TrainingSet
 from backend.tables.models import ModelVersion
 from backend.tables.projects import SuccessManifest
@@ -25,7 +26,11 @@ CARD = "README.md"
 
 
 def write_card(session: Session, model: ModelVersion) -> Path | None:
-    """Write the card of a model that was trained here; None where it was not, or has no folder."""
+    """Write the card of a model that was trained here; None where it was not, or has no folder.
+
+    Of a candidate it is that of its model; what was judged with any prompt stands on it.
+    """
+    model = model.without_prompt
     folder = Path(model.adapter_path or model.base_model)
     if model.training_run_id is None or not model.training_facts or not folder.is_dir():
         return None
@@ -39,8 +44,9 @@ def write_card(session: Session, model: ModelVersion) -> Path | None:
 def _known(session: Session, model: ModelVersion) -> Known:
     run = session.get_one(TrainingRun, model.training_run_id)
     start = run.start_model_id and session.get_one(ModelVersion, run.start_model_id)
-    judged = select(Comparison).where(Comparison.candidate_id == model.id).order_by(Comparison.id)
-    decided = select(Promotion).where(Promotion.model_version_id == model.id).order_by(Promotion.id)
+    ids = [model.id, *(candidate.id for candidate in candidates_of(session, model.id))]
+    judged = select(Comparison).where(Comparison.candidate_id.in_(ids)).order_by(Comparison.id)
+    decided = select(Promotion).where(Promotion.model_version_id.in_(ids)).order_by(Promotion.id)
     decisions = list(session.scalars(decided))
     return Known(
         label=model.label,
@@ -53,9 +59,11 @@ def _known(session: Session, model: ModelVersion) -> Known:
 
 def _judged(session: Session, comparison: Comparison) -> Judged:
     bar = session.get_one(SuccessManifest, comparison.manifest_id)
+    prompt = session.get_one(ModelVersion, comparison.candidate_id).prompt_label
+    asked = f" (asked with the prompt {prompt})" if prompt else ""
     return Judged(
         when=f"{comparison.created_at:%Y-%m-%d}",
-        baseline=session.get_one(ModelVersion, comparison.baseline_id).label,
+        baseline=f"{session.get_one(ModelVersion, comparison.baseline_id).label}{asked}",
         manifest=f"manifest version {bar.version} (sha256 {bar.digest[:12]})",
         verdict=comparison.verdict,
         lines=[

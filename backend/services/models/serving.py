@@ -126,15 +126,27 @@ def _on_server(
 
 
 def _prepare(engine: AliasEngine, url: str, move: Move) -> ServerAnswer:
+    if move.model.elsewhere:
+        return ServerAnswer(url, True, _elsewhere(move))
     engine.load(list(dict.fromkeys([move.base, move.model])))
     return _recognise(engine, url, move, move.model.name)
 
 
 def _point(engine: AliasEngine, url: str, move: Move) -> ServerAnswer:
+    if move.model.elsewhere:  # another model must not go on under a name that means this one
+        engine.serve_as(move.alias, None)
+        return ServerAnswer(url, True, _elsewhere(move))
     engine.load(list(dict.fromkeys([move.base, move.model])))
     engine.serve_as(move.alias, move.model)
     is_base = move.model.adapter_path is None  # which has no adapter that could bear the alias
     return _recognise(engine, url, move, move.model.name if is_base else move.alias)
+
+
+def _elsewhere(move: Move) -> str:
+    return (
+        f"{move.model.name} is served elsewhere as {move.model.base_model}, so that this server "
+        f"knows no {move.alias}"
+    )
 
 
 def _undo(open_at: OpenAt, url: str, move: Move) -> ServerAnswer:
@@ -148,8 +160,9 @@ def _undo(open_at: OpenAt, url: str, move: Move) -> ServerAnswer:
 
 def _point_back(engine: AliasEngine, url: str, move: Move) -> ServerAnswer:
     engine.load([move.base])
-    engine.serve_as(move.alias, move.before)
-    now = "nothing" if move.before is None else move.before.name
+    before = None if move.before is None or move.before.elsewhere else move.before
+    engine.serve_as(move.alias, before)
+    now = "nothing" if before is None else before.name
     return ServerAnswer(url, False, f"pointed back: {move.alias} is {now}, as before")
 
 

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import select
 from sqlalchemy.orm import Session, sessionmaker
 
 from backend.db import reading
@@ -17,6 +17,8 @@ from backend.engines.adapters.folders import AdapterFolder, read_adapter
 from backend.engines.base import ServedModel
 from backend.errors import Forbidden, InvalidInput, NotFound
 from backend.schemas.common import whole_number
+from backend.services.datasets.prompts import BEST_PROMPT, find_prompt
+from backend.services.derivation import is_of_weights, recorded_parents
 from backend.services.models.adapter_files import (
     ModelFolder,
     NamedBy,
@@ -24,8 +26,9 @@ from backend.services.models.adapter_files import (
     own_folder,
     read_model,
 )
+from backend.services.models.candidates import with_prompt
 from backend.settings import Settings
-from backend.tables.models import BASE, ModelKind, ModelVersion
+from backend.tables.models import BASE, WITH, ModelKind, ModelVersion
 from backend.tables.projects import Project
 from backend.tables.verdicts import Promotion, PromotionAction
 from training.config import TrainingError, check_adapter_name
@@ -261,6 +264,41 @@ def register_full_model(
     )
 
 
+def register_served(session: Session, project_id: int, name: str, served_as: str) -> ModelVersion:
+    """Register a model that a server elsewhere knows by a name, as the next revision of ours.
+
+    The same name there again is the revision that stands. Nothing is asked of any server.
+
+    Raises:
+        InvalidInput: a name that cannot be one, or that means a model with files here.
+    """
+    check_name(name)
+    given = served_as.strip()
+    if not 0 < len(given) <= _LONGEST_NAME_ELSEWHERE or not given.isprintable():
+        raise InvalidInput(
+            "The name that a server knows a model by has 1 to "
+            f"{_LONGEST_NAME_ELSEWHERE} printable characters."
+        )
+    latest = _latest(session, project_id, name)
+    if latest is not None and (latest.kind, latest.base_model) == (ModelKind.SERVED, given):
+        return latest
+    revision = _next_revision(session, project_id, name, kind=ModelKind.SERVED)
+    return _add(
+        session,
+        ModelVersion(
+            project_id=project_id,
+            name=name,
+            revision=revision,
+            kind=ModelKind.SERVED,
+            base_model=given,
+            base_sha256="",
+            tokenizer_sha256="",
+            template_sha256="",
+        ),
+    )
+
+
+_LONGEST_NAME_ELSEWHERE = 300
 _PARTS = {"tokenizer_sha256": "tokeniser", "template_sha256": "chat template"}
 
 
@@ -271,7 +309,7 @@ def check_name(name: str) -> None:
 
 
 def refuse_outputs(model: ModelVersion, verb: str, *, hint: str | None = None) -> None:
-    """Raise InvalidInput where only outputs are known of a model: there is nothing to `verb`."""
+    """Raise InvalidInput where only outputs are known of a model, not even who served it."""
     if model.only_outputs:
         raise InvalidInput(
             f"Of {model.label} only outputs were imported: there is nothing to {verb}.", hint=hint
@@ -308,24 +346,21 @@ def _refuse_foreign(
 ) -> None:
     """Refuse weights that another project trained, or that went on from such: what is a test row
     here may have been a training row there."""
-    start = facts.get("start_from_sha256")
-    for sha256, what in ((digest, "are"), (start, "went on from")):
-        known = models_of_weights(session, sha256) if sha256 else []
+    behind = [(sha256, "come from") for sha256 in recorded_parents(facts)]
+    for sha256, what in ((digest, "are"), *behind):
+        known = models_of_weights(session, sha256)
         elsewhere = all(model.project_id != project_id for model in known)
         if elsewhere and any(model.training_run_id is not None for model in known):
             raise Forbidden(
                 f"These weights {what} weights that were trained in another project "
-                f"(sha256 {str(sha256)[:12]}), whose training rows may be test rows here.",
+                f"(sha256 {sha256[:12]}), whose training rows may be test rows here.",
                 hint="Train them here, from this project's own set.",
             )
 
 
 def models_of_weights(session: Session, sha256: str) -> list[ModelVersion]:
     """The adapters and fully trained models, of any project, that are these weights."""
-    full = ModelVersion.adapter_path.is_(None) & (ModelVersion.name != BASE)
-    query = select(ModelVersion).where(
-        (ModelVersion.adapter_sha256 == sha256) | (full & (ModelVersion.base_sha256 == sha256))
-    )
+    query = select(ModelVersion).where(is_of_weights([sha256]))
     return list(session.scalars(query.order_by(ModelVersion.id)))
 
 
@@ -342,11 +377,31 @@ def _find_same(
     return found if found is not None and found.adapter_sha256 == digest else None
 
 
-def _next_revision(session: Session, project_id: int, name: str) -> int:
-    query = select(func.max(ModelVersion.revision)).where(
+def _next_revision(
+    session: Session, project_id: int, name: str, *, kind: ModelKind = ModelKind.WEIGHTS
+) -> int:
+    """The number after the last revision of a name, all of which are of one kind."""
+    latest = _latest(session, project_id, name)
+    if latest is not None and latest.kind != kind:
+        raise InvalidInput(
+            f"The name {name} already stands for {_KINDS[ModelKind(latest.kind)]}.",
+            hint="Choose another name.",
+        )
+    return 1 if latest is None else latest.revision + 1
+
+
+def _latest(session: Session, project_id: int, name: str) -> ModelVersion | None:
+    query = select(ModelVersion).where(
         ModelVersion.project_id == project_id, ModelVersion.name == name
     )
-    return (session.scalar(query) or 0) + 1
+    return session.scalar(query.order_by(ModelVersion.revision.desc()).limit(1))
+
+
+_KINDS = {
+    ModelKind.WEIGHTS: "a model whose weights are here",
+    ModelKind.SERVED: "a model served elsewhere",
+    ModelKind.OUTPUTS: "outputs made elsewhere",
+}
 
 
 def _add(session: Session, model: ModelVersion) -> ModelVersion:
@@ -365,10 +420,16 @@ def _project(session: Session, project_id: int) -> Project:
 def find_model(session: Session, project_id: int, label: str) -> ModelVersion:
     """The model that people mean by `base`, `v1`, `v1@2`, `base:v1@2` or an alias.
 
-    A name without a revision is its newest one.
+    A name without a revision is its newest one. With a prompt (`v1+brief@2`, `champion+brief`) it
+    is a candidate, which is made the first time; errors as of `find_prompt` and `with_prompt`.
+    `best-prompt` is the base with the prompt that `strop prompt search` chose.
     """
     if (promoted := alias_target(session, project_id, label)) is not None:
         return promoted
+    model_label, plus, prompt_label = label.partition(WITH)
+    if plus:
+        bare = find_model(session, project_id, model_label)
+        return with_prompt(session, bare, find_prompt(session, project_id, prompt_label))
     name, _, revision = label.removeprefix("base:").partition("@")
     query = select(ModelVersion).where(
         ModelVersion.project_id == project_id, ModelVersion.name == name
@@ -377,6 +438,8 @@ def find_model(session: Session, project_id: int, label: str) -> ModelVersion:
         number = whole_number(revision)
         query = query.where(ModelVersion.revision == (-1 if number is None else number))
     model = session.scalar(query.order_by(ModelVersion.revision.desc()).limit(1))
+    if model is None and name == BEST_PROMPT:
+        return find_model(session, project_id, f"{BASE}{WITH}{label}")
     if model is None:
         known = sorted({model.label for model in list_models(session, project_id)})
         raise NotFound(f"There is no model {label!r}.", hint=f"Known: {', '.join(known)}.")
@@ -399,7 +462,7 @@ def alias_target(session: Session, project_id: int, alias: str) -> ModelVersion 
 
 
 def list_models(session: Session, project_id: int) -> list[ModelVersion]:
-    """All models of a project, the base first."""
+    """All models and candidates of a project, the base first."""
     query = select(ModelVersion).where(ModelVersion.project_id == project_id)
     return list(session.scalars(query.order_by(ModelVersion.id)))
 
@@ -407,16 +470,38 @@ def list_models(session: Session, project_id: int) -> list[ModelVersion]:
 def serving_groups(
     base: ModelVersion, models: Collection[ModelVersion]
 ) -> list[list[ModelVersion]]:
-    """Models that one engine can hold at once: the base with its adapters, then each full model.
+    """Models that one engine can hold at once: the base with its adapters, then each other model.
 
-    The base stands first in its group, asked for or not, since adapters are checked against it.
-    Those of which only outputs are known are in none.
+    The base stands first in its group, asked for or not, since adapters are checked against it. A
+    fully trained model and a model served elsewhere are groups of their own, with every candidate
+    that has the same serving name. Those of which only outputs are known are in none.
     """
-    chosen = dict.fromkeys(model for model in models if not model.only_outputs)
-    shared = dict.fromkeys([base, *(model for model in chosen if not model.is_own_base)])
-    alone = [[model] for model in chosen if model.is_own_base]
-    needed = alone and not any(not model.is_own_base for model in chosen)
-    return alone if needed else [list(shared), *alone]
+    chosen = [model for model in dict.fromkeys(models) if not model.only_outputs]
+    shared = [model for model in chosen if not stands_alone(model)]
+    alone: dict[str, list[ModelVersion]] = {}
+    for model in chosen:
+        if stands_alone(model):
+            alone.setdefault(model.serving_name, []).append(model)
+    together = [list(dict.fromkeys([base, *shared]))] if shared or not alone else []
+    return [*together, *alone.values()]
+
+
+def stands_alone(model: ModelVersion) -> bool:
+    """Whether no other model can share its engine."""
+    return model.is_own_base or model.kind == ModelKind.SERVED
+
+
+def require_weights(model: ModelVersion, act: str) -> None:
+    """Raise InvalidInput where there are no weights to do something with.
+
+    Args:
+        act: what was to be done, such as "train from".
+    """
+    if model.kind != ModelKind.WEIGHTS:
+        raise InvalidInput(
+            f"There are no weights of {model.label} here to {act}.",
+            hint="Name the base, an adapter or a fully trained model.",
+        )
 
 
 def served_model(model: ModelVersion) -> ServedModel:
@@ -426,4 +511,5 @@ def served_model(model: ModelVersion) -> ServedModel:
         base_model=model.base_model,
         adapter_path=Path(model.adapter_path) if model.adapter_path else None,
         adapter_sha256=model.adapter_sha256,
+        elsewhere=model.kind == ModelKind.SERVED,
     )

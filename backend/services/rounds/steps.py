@@ -17,8 +17,12 @@ from backend.engines.base import SamplingParams
 from backend.errors import CannotCompute, JobFailed
 from backend.services import curation, queue, review
 from backend.services.accounts.users import began_by_a_lead, find_member
+from backend.services.curation.recipes import prompt_label, prompt_of_set
 from backend.services.datasets.leaks import Acceptance
+from backend.services.datasets.prompts import find_prompt
 from backend.services.metric_specs import allowed_metrics
+from backend.services.models.adapter_files import project_artifacts
+from backend.services.models.candidates import with_prompt
 from backend.services.models.versions import alias_target, find_model, register_base
 from backend.services.projects import current_manifest, manifest_of
 from backend.services.queue import JobKind
@@ -34,6 +38,7 @@ from backend.services.verdicts.comparison import compare_models
 from backend.services.verdicts.promotion import CHAMPION, decide_promotion, get_comparison
 from backend.services.verdicts.verdict import Verdict
 from backend.settings import Settings
+from backend.tables.curation import TrainingSet
 from backend.tables.models import BASE, ModelVersion
 from backend.tables.queue import JobState
 from backend.tables.review import Correction, Purpose, Review, ReviewItem, ReviewQueue
@@ -127,6 +132,7 @@ def _freeze(turn: Turn) -> Moved:
         name=f"round-{turn.row.number}",
         recipe=turn.plan.recipe,
         accept_leaks=turn.accepted,
+        encoders=project_artifacts(turn.settings, turn.row.project_id),
     )
     turn.row.training_set_id = frozen.id
     return Moved(Phase.TRAIN, f"froze {frozen.name}: {frozen.n_rows} rows, {frozen.digest[:12]}")
@@ -152,8 +158,18 @@ def _train(turn: Turn) -> Moved | Waits:
     model = training.trained_model(session, row.training_run_id)
     if waiting is not None or model is None:
         return waiting or Waits("the adapter to be registered")
+    model = _as_trained(session, row, model)
     row.candidate_id = model.id
     return Moved(Phase.EVALUATE, f"trained {model.label}")
+
+
+def _as_trained(session: Session, row: Round, model: ModelVersion) -> ModelVersion:
+    """The candidate that is asked as its rows were rendered: with the prompt of the set."""
+    recorded = prompt_of_set(session.get_one(TrainingSet, row.training_set_id))
+    if not recorded:
+        return model
+    prompt = find_prompt(session, row.project_id, prompt_label(recorded))
+    return with_prompt(session, model, prompt)
 
 
 def _evaluate(turn: Turn) -> Moved | Waits:

@@ -7,19 +7,21 @@ Knows nothing of engines but their values; a transaction is never open while a m
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 from sqlalchemy import case, delete, func, select
 from sqlalchemy.orm import Session
 
-from backend.engines import check_engine
+from backend.engines import ELSEWHERE, check_engine
 from backend.engines.base import GenerationRequest, GenerationResult, SamplingParams
 from backend.errors import Conflict, InvalidInput, NotFound
 from backend.schemas.runs import RunProgress
-from backend.services.datasets.conversations import chat_messages
 from backend.services.datasets.leaks import Acceptance
+from backend.services.datasets.prompts import Choose, prompt_spec
+from backend.services.datasets.shots import render_all
 from backend.services.ledger import insert_missing
 from backend.services.models.versions import refuse_outputs
 from backend.services.runs.leaks import settle_run_leaks
@@ -55,7 +57,7 @@ def create_run(
     Raises:
         LeakRefused: a model was trained on near-duplicates of the examples.
         InvalidInput: no model, one of which only outputs are known, no example, an example of
-            elsewhere, or greedy repeats.
+            elsewhere, greedy repeats, or a prompt that cannot be rendered for one of the examples.
         NotFound: the dataset version or a model is not of this project.
         UnknownName: no engine of that name.
     """
@@ -63,7 +65,7 @@ def create_run(
     version = session.get(DatasetVersion, dataset_version_id)
     if version is None or version.dataset.project_id != project_id:
         raise NotFound(f"The project has no dataset version {dataset_version_id}.")
-    _check_models(session, project_id, model_ids)
+    _check_models(session, project_id, model_ids, engine)
     _check_examples(session, dataset_version_id, split, example_ids)
     if samples < 1 or (samples > 1 and params.temperature == 0):
         raise InvalidInput(
@@ -86,6 +88,7 @@ def create_run(
     session.add(run)
     session.flush()
     add_models(session, run, model_ids)
+    _check_prompts(session, run)
     return run
 
 
@@ -98,7 +101,19 @@ def add_models(session: Session, run: GenerationRun, model_ids: Sequence[int]) -
     session.expire(run, ["models"])
 
 
-def _check_models(session: Session, project_id: int, model_ids: Sequence[int]) -> None:
+def _check_prompts(session: Session, run: GenerationRun) -> None:
+    """Render every prompt for every example, and fixed shots for one; others are chosen later."""
+    examples: list[Example] = []
+    for prompt in {model.prompt_id: model.prompt for model in run.models}.values():
+        if prompt is not None:
+            examples = examples or examples_of_run(session, run)
+            render_all(session, run.project_id, examples, prompt, with_shots=False)
+            shots = prompt_spec(prompt).shots
+            if shots is not None and shots.choose is Choose.FIXED:
+                render_all(session, run.project_id, examples[:1], prompt)
+
+
+def _check_models(session: Session, project_id: int, model_ids: Sequence[int], engine: str) -> None:
     if not model_ids or len(set(model_ids)) != len(model_ids):
         raise InvalidInput(
             "A run needs at least one model, and each only once.", hint="Name them with --models."
@@ -106,10 +121,18 @@ def _check_models(session: Session, project_id: int, model_ids: Sequence[int]) -
     query = select(ModelVersion).where(
         ModelVersion.id.in_(model_ids), ModelVersion.project_id == project_id
     )
-    known = {model.id: model for model in session.scalars(query)}
-    if unknown := set(model_ids) - set(known):
+    known = list(session.scalars(query))
+    if unknown := set(model_ids) - {model.id for model in known}:
         raise NotFound(f"The project has no model version {min(unknown)}.")
-    for model in known.values():
+    here = [model.label for model in known if model.kind != ModelKind.SERVED]
+    if engine == ELSEWHERE and here:
+        raise InvalidInput(
+            f"The engine {ELSEWHERE} only asks models that are served elsewhere, and "
+            f"{', '.join(here)} is none.",
+            hint="Name the engine of the other models, for example --engine local; those served "
+            f"elsewhere are asked by {ELSEWHERE} all the same.",
+        )
+    for model in known:
         refuse_outputs(model, "run", hint="Let them join a run: strop run import FILE --with-run N")
 
 
@@ -182,23 +205,58 @@ def count_examples(session: Session, run: GenerationRun) -> int:
     return session.scalar(query) or 0
 
 
-def pending_requests(session: Session, run_id: int) -> list[GenerationRequest]:
-    """Requests for what the ledger lacks and an engine can write; their key is the unit."""
+def pending_requests(
+    session: Session,
+    run_id: int,
+    *,
+    encoders: Path | None = None,
+    models: Collection[int] | None = None,
+    most: int | None = None,
+) -> list[GenerationRequest]:
+    """Requests for what the ledger lacks and an engine can write, with the model's prompt.
+
+    Their key is the unit.
+
+    Args:
+        encoders: the folder below which a prompt may name an encoder that chooses its shots.
+        models: only what these lack.
+        most: so many of the shortest examples are enough.
+
+    Raises:
+        InvalidInput: a prompt cannot be rendered for an example.
+    """
     run = get_run(session, run_id)
     written = select(Generation.model_version_id, Generation.example_id, Generation.sample).where(
         Generation.run_id == run_id
     )
     there = {tuple(unit) for unit in session.execute(written)}
-    requests = []
-    for example in examples_of_run(session, run):
-        messages = chat_messages(example)
-        for model in [model for model in run.models if not model.only_outputs]:
-            for sample in range(run.samples):
-                unit = (model.id, example.id, sample)
-                if unit not in there:
-                    key = unit_key(unit)
-                    requests.append(GenerationRequest(key, model.serving_name, messages))
-    return requests
+    asking = [
+        model
+        for model in run.models
+        if not model.only_outputs and (models is None or model.id in models)
+    ]
+    units = {
+        example: [
+            (model, unit)
+            for model in asking
+            for sample in range(run.samples)
+            if (unit := (model.id, example.id, sample)) not in there
+        ]
+        for example in examples_of_run(session, run)
+    }
+    asked = [example for example, lacking in units.items() if lacking]
+    if most is not None:
+        asked = sorted(asked, key=lambda e: len(e.input) + len(e.context or ""))[:most]
+    prompts = {model.prompt_id: model.prompt for model in asking}
+    rendered = {
+        prompt_id: render_all(session, run.project_id, asked, prompt, encoders=encoders)
+        for prompt_id, prompt in prompts.items()
+    }
+    return [
+        GenerationRequest(unit_key(unit), model.serving_name, rendered[model.prompt_id][place])
+        for place, example in enumerate(asked)
+        for model, unit in units[example]
+    ]
 
 
 def unit_key(unit: Unit) -> str:

@@ -14,10 +14,10 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from backend.services.datasets.leaks import Acceptance, Side, find_leaks, settle_leaks, sides_of
-from backend.services.derivation import runs_behind
+from backend.services.derivation import has_unknown_part, runs_behind
 from backend.tables.curation import TrainingSet, TrainingSetRow
 from backend.tables.datasets import DatasetVersion, Example, Split
-from backend.tables.models import BASE, ModelVersion
+from backend.tables.models import ModelVersion
 from backend.tables.training import TrainingRun
 
 
@@ -73,15 +73,10 @@ def _taught_sides(session: Session, sets: Collection[int]) -> list[Side]:
 
 
 def unknown_training(session: Session, model_ids: Collection[int]) -> list[str]:
-    """Labels of the adapters of which nobody knows what they were trained on."""
-    models = session.scalars(
-        select(ModelVersion).where(
-            ModelVersion.id.in_(model_ids),
-            ModelVersion.name != BASE,
-            ModelVersion.training_run_id.is_(None),
-        )
-    )
-    return [model.label for model in models]
+    """Labels of the adapters of which nobody knows what they, or what they learned from, were
+    trained on."""
+    models = session.scalars(select(ModelVersion).where(ModelVersion.id.in_(model_ids)))
+    return [m.label for m in models if not m.is_base and has_unknown_part(session, m)]
 
 
 def _sets_behind(session: Session, model_ids: Collection[int]) -> set[int]:

@@ -182,8 +182,9 @@ def sample_of(generation: Generation, example: Example) -> Sample:
     """
     from evaluators.types import Sample
 
-    unknown = generation.model_version.only_outputs
-
+    made_here = not generation.model_version.only_outputs
+    timed = made_here or generation.latency_s
+    counted = generation.completion_tokens or (made_here and generation.prompt_tokens)
     return Sample(
         id=f"{example.external_id}:{generation.sample}",
         prediction=generation.text or "",
@@ -193,10 +194,8 @@ def sample_of(generation: Generation, example: Example) -> Sample:
         group=example.group,
         slices={key: str(value) for key, value in example.slices.items()},
         logprobs=tuple(generation.token_logprobs),
-        seconds=None if unknown and not generation.latency_s else generation.latency_s,
-        tokens=None
-        if unknown and not generation.completion_tokens
-        else generation.completion_tokens,
+        seconds=generation.latency_s if timed else None,
+        tokens=generation.completion_tokens if counted else None,
     )
 
 

@@ -22,6 +22,7 @@ from sqlalchemy.orm import Session
 
 from backend.errors import CannotCompute
 from backend.schemas.projects import Manifest, Price
+from backend.schemas.turns import turns_of
 from backend.schemas.verdicts import FlipShown, FlipsShown
 from backend.services.metric_specs import MetricSpec, get_score_run, metric_specs
 from backend.services.runs.figures import KeptFigures, PairedFigure, digest_of, paired_figures
@@ -208,6 +209,7 @@ def _flip(session: Session, pair: _Pair, change: Change) -> FlipShown:
         example_id=example.id,
         external_id=example.external_id,
         input=example.input,
+        turns=turns_of(example.messages),
         context=example.context,
         references=[str(text) for text in example.references],
         sample=pair.sample,
@@ -219,6 +221,7 @@ def _flip(session: Session, pair: _Pair, change: Change) -> FlipShown:
 
 
 MILLION = 1_000_000
+PROMPT = "prompt_tokens"
 Unit = tuple[int, int]  # example, sample
 
 
@@ -242,7 +245,7 @@ def usage_differences(
     price: Price | None,
     kept: KeptFigures | None = None,
 ) -> list[PairedFigure]:
-    """Candidate minus baseline in tokens written, seconds, and money for each answer.
+    """Candidate minus baseline in tokens read and written, seconds, and money for each answer.
 
     Args:
         kept: as in `figures.model_figures`.
@@ -283,9 +286,10 @@ def _compare(
 
 
 def _metrics(price: Price | None) -> Mapping[str, Metric]:
-    from evaluators.metrics.edits import COST, LATENCY, TOKENS
+    from evaluators.metrics.edits import COST, LATENCY, PROMPT_TOKENS, TOKENS
 
-    return {"tokens": TOKENS, "latency": LATENCY, **({"cost": COST} if price else {})}
+    found = {PROMPT: PROMPT_TOKENS, "tokens": TOKENS, "latency": LATENCY}
+    return {**found, **({"cost": COST} if price else {})}
 
 
 def _written(session: Session, run: ScoreRun, model_id: int) -> dict[Unit, AnswerUse]:
@@ -312,6 +316,7 @@ def _written(session: Session, run: ScoreRun, model_id: int) -> dict[Unit, Answe
 
 
 _TAKEN: Mapping[str, Callable[[AnswerUse], tuple[float, ...]]] = {
+    PROMPT: lambda use: (use.prompt_tokens,),
     "tokens": lambda use: (use.completion_tokens,),
     "latency": lambda use: (use.latency_s,),
     "cost": lambda use: (use.prompt_tokens, use.completion_tokens),
@@ -325,6 +330,10 @@ def _score(name: str, written: AnswerUse, price: Price | None) -> Figure:
         return Figure(None, error=written.error)
     if written.imported and not all(_TAKEN[name](written)):
         return Figure(None, error="the imported output does not say what it took")
+    if name != "latency" and not (written.prompt_tokens or written.completion_tokens):
+        return Figure(None, error="whoever wrote it reported no token count")
+    if name == PROMPT:
+        return Figure(float(written.prompt_tokens))
     if name == "tokens":
         return Figure(float(written.completion_tokens))
     if name == "latency":

@@ -9,12 +9,13 @@ sets hold for them too: what is held out, or repeats a held-out prompt, never en
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from backend.errors import Conflict, InvalidInput
@@ -22,6 +23,7 @@ from backend.services.curation import training_rows
 from backend.services.curation.candidates import Candidate
 from backend.services.curation.formats import DOCUMENT, METHOD_ROWS, MethodRows
 from backend.services.curation.leaks import guard_project
+from backend.services.curation.recipes import prompt_label, prompt_of_set
 from backend.services.curation.sets import add_row, list_training_sets, rows_digest
 from backend.services.datasets.conversations import prompt_text
 from backend.services.datasets.leaks import (
@@ -32,7 +34,10 @@ from backend.services.datasets.leaks import (
     settle_leaks,
     sides_of,
 )
+from backend.services.datasets.prompts import find_prompt
+from backend.services.datasets.shots import render_all
 from backend.services.datasets.versions import Row, get_dataset_version, import_dataset
+from backend.services.models.adapter_files import project_artifacts
 from backend.services.training.validation import group_name, keep_out_rows
 from backend.settings import Settings
 from backend.tables.curation import TrainingSet, TrainingSetRow
@@ -40,9 +45,10 @@ from backend.tables.datasets import DatasetVersion, Example, Split
 from backend.tables.training import TrainingRun
 from evaluators.errors import UnreadableRecord
 from evaluators.files.opening import open_bytes
-from training.config import TrainingConfig, dump_config
+from training.config import Method, TrainingConfig, dump_config
 
 DOCUMENT_METHOD = next(name for name, rows in METHOD_ROWS.items() if rows.kind == DOCUMENT)
+EARLIER_ROWS = 60
 _SUFFIXES = frozenset({".txt", ".md", ".jsonl"})
 
 
@@ -216,6 +222,11 @@ class RunFiles:
         return self.folder / "validation.jsonl"
 
     @property
+    def earlier(self) -> Path:
+        """References that stand for the tasks so far, on which forgetting is measured."""
+        return self.folder / "earlier.jsonl"
+
+    @property
     def log(self) -> Path:
         """What the trainer printed."""
         return self.folder / "trainer.log"
@@ -250,12 +261,13 @@ def write_run_files(
         watched = ({**line, "group": kept_out[at]} for at, line in lines if at in kept_out)
         _write_lines(files.validation, watched)
     elif config.validation_file is not None:
-        _write_validation(session, run, rows, files)
+        _write_validation(session, run, rows, files, project_artifacts(settings, run.project_id))
+    _write_lines(files.earlier, _earlier_lines(session, run))
     files.config.write_text(dump_config(config), encoding="utf-8")
 
 
 def _write_validation(
-    session: Session, run: TrainingRun, rows: MethodRows, files: RunFiles
+    session: Session, run: TrainingRun, rows: MethodRows, files: RunFiles, encoders: Path
 ) -> None:
     versions = (
         select(Example.dataset_version_id)
@@ -267,13 +279,60 @@ def _write_validation(
         .where(Example.dataset_version_id.in_(versions), Example.split == Split.VALIDATION)
         .order_by(Example.id)
     )
-    lines = (rows.watch(example, group_name(example)) for example in session.scalars(split))
+    examples = list(session.scalars(split))
+    lines = [rows.watch(example, group_name(example)) for example in examples]
+    _render_watched(session, run, examples, lines, encoders)
     if not _write_lines(files.validation, filter(None, lines)):
         raise InvalidInput(
             f"Early stopping and search need a validation split with {rows.watched}, and there is "
             "none.",
             hint="Leave out early_stopping_patience and search.",
         )
+
+
+def _render_watched(
+    session: Session,
+    run: TrainingRun,
+    examples: Sequence[Example],
+    lines: Sequence[dict[str, Any] | None],
+    encoders: Path,
+) -> None:
+    """Ask what is watched as the rows of the set are: with its prompt."""
+    recorded = prompt_of_set(session.get_one(TrainingSet, run.training_set_id))
+    if not recorded:
+        return
+    prompt = find_prompt(session, run.project_id, prompt_label(recorded))
+    asked = render_all(session, run.project_id, examples, prompt, encoders=encoders)
+    for line, messages in zip(lines, asked, strict=True):
+        if line is not None and "prompt" in line:
+            line["prompt"] = messages
+
+
+def _earlier_lines(session: Session, run: TrainingRun) -> list[dict[str, Any]]:
+    """References of validation splits: of the datasets that this run and those before it rest on.
+
+    Of each dataset the newest version among them, of all at most EARLIER_ROWS, evenly spread.
+    """
+    sets = select(TrainingRun.training_set_id).where(
+        TrainingRun.project_id == run.project_id, TrainingRun.id <= run.id
+    )
+    versions = (
+        select(DatasetVersion.dataset_id, func.max(DatasetVersion.id))
+        .join(Example, Example.dataset_version_id == DatasetVersion.id)
+        .join(TrainingSetRow, TrainingSetRow.example_id == Example.id)
+        .where(TrainingSetRow.training_set_id.in_(sets))
+        .group_by(DatasetVersion.dataset_id)
+    )
+    newest = [version_id for _, version_id in session.execute(versions)]
+    split = (
+        select(Example)
+        .where(Example.dataset_version_id.in_(newest), Example.split == Split.VALIDATION)
+        .order_by(Example.id)
+    )
+    watch = METHOD_ROWS[Method.SFT].watch
+    found = [line for e in session.scalars(split) if (line := watch(e, group_name(e))) is not None]
+    step = max(1, math.ceil(len(found) / EARLIER_ROWS))
+    return found[::step]
 
 
 def _write_lines(path: Path, rows: Iterable[Mapping[str, Any]]) -> int:

@@ -20,6 +20,7 @@ from sqlalchemy.orm import Session
 from backend.engines.adapters.folders import read_json_object, unserved_by_vllm
 from backend.errors import Conflict, Forbidden, InvalidInput, NotFound
 from backend.services import projects
+from backend.services.curation.recipes import prompt_of_set
 from backend.services.models.adapter_files import project_artifacts
 from backend.services.models.cards import write_card
 from backend.services.models.versions import (
@@ -47,6 +48,7 @@ from training.config import (
     Method,
     Reporter,
     TrainingConfig,
+    Weights,
     parse_config,
     progress_file,
 )
@@ -55,9 +57,11 @@ OURS = (
     "base_model",
     "train_file",
     "validation_file",
+    "earlier_file",
     "output_dir",
     "manifest_digest",
     "training_set_digest",
+    "prompt",
 )
 
 _WATCHING = ("early_stopping_patience", "search", "validation_share")
@@ -190,6 +194,7 @@ def resolve_config(session: Session, run: TrainingRun, settings: Settings) -> Tr
         InvalidInput: a key is unknown or a value is wrong.
     """
     project = session.get_one(Project, run.project_id)
+    frozen = session.get_one(TrainingSet, run.training_set_id)
     files = run_files(run, settings)
     values = {
         "threads": settings.torch_threads,
@@ -199,9 +204,11 @@ def resolve_config(session: Session, run: TrainingRun, settings: Settings) -> Tr
         "base_model": _local_path(project.base_model),
         "train_file": str(files.train),
         "validation_file": str(files.validation) if _is_watched(run.config) else None,
+        "earlier_file": str(files.earlier),
         "output_dir": run.output_dir,
         "manifest_digest": session.get_one(SuccessManifest, run.manifest_id).digest,
-        "training_set_digest": session.get_one(TrainingSet, run.training_set_id).digest,
+        "training_set_digest": frozen.digest,
+        "prompt": prompt_of_set(frozen) or None,
     }
     return _parsed(values)
 
@@ -217,7 +224,11 @@ def serving_notes(run: TrainingRun) -> list[str]:
     lora = run.config.get("lora") or {}
     space = run.config.get("search") or {}
     ranks = [lora.get("rank") or 0, *(space.get("rank") or ())]
-    return unserved_by_vllm(rank=max(int(rank) for rank in ranks), dora=bool(lora.get("dora")))
+    return unserved_by_vllm(
+        rank=max(int(rank) for rank in ranks),
+        dora=bool(lora.get("dora")),
+        soft_prompt=run.config.get("weights") == Weights.PROMPT_TUNING,
+    )
 
 
 def get_training_run(

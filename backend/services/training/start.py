@@ -18,10 +18,10 @@ from backend.services.models.versions import (
     alias_target,
     find_model,
     list_models,
-    refuse_outputs,
     register_base,
+    require_weights,
 )
-from backend.tables.models import BASE, ModelVersion
+from backend.tables.models import BASE, ModelKind, ModelVersion
 from backend.tables.training import TrainingRun
 from training.config import Weights
 
@@ -71,7 +71,9 @@ def resolve_start_from(
         return None, dict(config)
     folder = _resolved(given)
     for model in list_models(session, project_id):
-        known = model.adapter_path or (model.base_model if model.is_own_base else None)
+        if model.kind != ModelKind.WEIGHTS or model.bare_id is not None:
+            continue
+        known = model.adapter_path or (model.base_model if model.name != BASE else None)
         if folder is not None and known is not None and Path(known).resolve() == folder:
             rest = {key: value for key, value in config.items() if key != "start_from"}
             return _begin_with(session, model, rest)
@@ -109,9 +111,10 @@ def require_known_start(session: Session, run: TrainingRun, result: Mapping[str,
 def _begin_with(
     session: Session, model: ModelVersion, config: Mapping[str, Any]
 ) -> tuple[ModelVersion | None, dict[str, Any]]:
+    model = model.without_prompt
     if model.name == BASE:
         return None, dict(config)
-    refuse_outputs(model, "train from", hint="Start from base, or from an adapter.")
+    require_weights(model, "train from")
     full = config.get("weights") == Weights.FULL
     if model.is_own_base != full:
         what = "a fully trained model" if model.is_own_base else "an adapter"
@@ -140,6 +143,11 @@ def _take_up(model: ModelVersion, config: Mapping[str, Any]) -> dict[str, Any]:
     """The configuration with the adapter's own shape."""
     path = Path(str(model.adapter_path))
     found = read_config(path / CONFIG_FILE)
+    if found.is_soft_prompt or config.get("weights") == Weights.PROMPT_TUNING:
+        raise InvalidInput(
+            "A soft prompt (weights: prompt-tuning) is trained from the base alone.",
+            hint="Leave out the start, or start from an adapter with weights: lora.",
+        )
     lora = dict(config.get("lora") or {})
     if (config.get("search") or {}).get("rank"):
         raise InvalidInput(

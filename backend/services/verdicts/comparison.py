@@ -14,7 +14,7 @@ Computed from the ledger, by seed; what was computed of the same scores before m
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import asdict, replace
 from typing import Any
 
@@ -144,6 +144,20 @@ def _check_run(
         )
     if not wanted <= models:
         raise InvalidInput(f"The two models do not both take part in {what}.")
+
+
+def judge_lines(
+    session: Session,
+    manifest: Manifest,
+    lines: Iterable[ManifestLine],
+    score_run: ScoreRun,
+    baseline: ModelVersion,
+    candidate: ModelVersion,
+) -> list[LineVerdict]:
+    """Lines of a manifest by the scores of a run alone; nothing is stored."""
+    return [
+        _judge(session, manifest, line, score_run.id, baseline, candidate, None) for line in lines
+    ]
 
 
 def _judge(

@@ -25,6 +25,7 @@ from backend.services.runs.figures import (
 )
 from backend.services.runs.slices import usage_differences
 from backend.services.verdicts.promotion import CHAMPION
+from backend.services.verdicts.savings import payoff_of
 from backend.services.verdicts.verdict import change_since_training
 from backend.tables.models import BASE, ModelVersion
 from backend.tables.projects import SuccessManifest
@@ -40,7 +41,9 @@ class ComparedInFull:
     Attributes:
         labels: model version id -> how people write it.
         figures: of base, champion, baseline and candidate, where they took part in the run.
-        differences, usage: candidate minus each of the others; usage is tokens, seconds, money.
+        differences, usage: candidate minus each of the others; usage is tokens read and written,
+            seconds, money.
+        payoff: sentences on what training brought beside a prompt.
         absent: sentences on models that did not take part, and on what was not scored.
     """
 
@@ -51,6 +54,7 @@ class ComparedInFull:
     differences: list[PairedFigure]
     usage: list[PairedFigure]
     currency: str | None
+    payoff: list[str]
     absent: list[str]
 
 
@@ -84,6 +88,7 @@ def describe_comparison(
         differences=differences,
         usage=usage,
         currency=None if bar.price is None else bar.price.currency,
+        payoff=payoff_of(session, comparison),
         absent=_absent(champion, taking_part, {figure.spec.metric for figure in differences}),
     )
 

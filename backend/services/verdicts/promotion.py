@@ -66,12 +66,13 @@ def evidence_of(session: Session, comparison: Comparison) -> dict[str, Any]:
 
 
 def digests_of(model: ModelVersion) -> dict[str, str | None]:
-    """sha256 of what decides a model's answers, as registered."""
+    """sha256 of what decides a model's answers, as registered; None for what is not here."""
     return {
-        "base": model.base_sha256,
-        "tokenizer": model.tokenizer_sha256,
-        "template": model.template_sha256,
+        "base": model.base_sha256 or None,
+        "tokenizer": model.tokenizer_sha256 or None,
+        "template": model.template_sha256 or None,
         "adapter": model.adapter_sha256,
+        **({} if model.prompt is None else {"prompt": model.prompt.digest}),
     }
 
 
@@ -306,7 +307,9 @@ def plan_move(
     return Move(
         alias=alias,
         model=served_model(model),
-        base=served_model(model if model.is_own_base else register_base(session, project_id)),
+        base=served_model(
+            model.without_prompt if model.is_own_base else register_base(session, project_id)
+        ),
         before=None if before is None else served_model(before),
         current=NOWHERE if before is None else before.label,
         fingerprint=newest_fingerprint(session, model),

@@ -224,13 +224,14 @@ def change_since_training(session: Session, comparison: Comparison) -> BarShown:
     """What changed in the manifest between the start of training and the judgement."""
     candidate = session.get_one(ModelVersion, comparison.candidate_id)
     judged = session.get_one(SuccessManifest, comparison.manifest_id)
-    if candidate.training_run_id is None:
+    training_run_id = candidate.without_prompt.training_run_id
+    if training_run_id is None:
         sentence = (
             f"{candidate.label} was not trained here, so it cannot be told which bar stood before "
             "its training."
         )
         return BarShown(changed=None, sentence=sentence, diff=[])
-    run = session.get_one(TrainingRun, candidate.training_run_id)
+    run = session.get_one(TrainingRun, training_run_id)
     before = session.get_one(SuccessManifest, run.manifest_id)
     if before.digest == judged.digest:
         sentence = f"The bar (version {judged.version}) is the one that stood before training."

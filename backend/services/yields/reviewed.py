@@ -23,6 +23,7 @@ from backend.errors import InvalidInput, NotFound
 from backend.rubrics import Category
 from backend.services import queue
 from backend.services.curation import get_training_set
+from backend.services.derivation import runs_behind
 from backend.services.queue import JobKind
 from backend.services.review import rubric_of
 from backend.services.runs import generation
@@ -140,14 +141,9 @@ def _categories(review: Review) -> list[str]:
 
 def taught_before(session: Session, candidate: ModelVersion) -> frozenset[str]:
     """Digests of the prompts in the sets of the models from which the candidate went on."""
-    sets: set[int] = set()
-    start_id = _start_of(session, candidate.training_run_id)
-    while start_id is not None:
-        run_id = session.get_one(ModelVersion, start_id).training_run_id
-        if run_id is None:
-            break
-        sets.add(session.get_one(TrainingRun, run_id).training_set_id)
-        start_id = _start_of(session, run_id)
+    start_id = _start_of(session, candidate.without_prompt.training_run_id)
+    runs = set() if start_id is None else runs_behind(session, [start_id])
+    sets = select(TrainingRun.training_set_id).where(TrainingRun.id.in_(runs))
     query = (
         select(Example.content_digest)
         .join(TrainingSetRow, TrainingSetRow.example_id == Example.id)
@@ -168,12 +164,13 @@ def candidate_set(session: Session, candidate: ModelVersion) -> TrainingSet:
     Raises:
         NotFound: it was trained elsewhere, or it is a base.
     """
-    if candidate.training_run_id is None:
+    training_run_id = candidate.without_prompt.training_run_id
+    if training_run_id is None:
         raise NotFound(
             f"What {candidate.label} was trained on is not known, so it has no yield.",
             hint="Only adapters that were trained here have one.",
         )
-    run = session.get_one(TrainingRun, candidate.training_run_id)
+    run = session.get_one(TrainingRun, training_run_id)
     return get_training_set(session, run.training_set_id)
 
 

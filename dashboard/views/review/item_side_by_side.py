@@ -13,6 +13,7 @@ from backend.schemas.review.queues import ReviewQueueShown, ReviewShown
 from dashboard.components.frame import Cell, Tag, card_html, table_html
 from dashboard.components.item import WINNER_WORDS
 from dashboard.components.marked_text import text_html
+from dashboard.components.texts.turns import input_html
 from dashboard.session import current_client
 
 MOST = 50
@@ -30,7 +31,7 @@ def show_item(queue: ReviewQueueShown, item_id: int) -> None:
     outputs = [client.runs.generation(each) for each in reviews[0].generation_ids]
     source, texts = st.columns([1, 1.2], gap="large")
     with source:
-        st.html(card_html("Task", text_html(outputs[0].example.input, kind="context")))
+        st.html(card_html("Task", input_html(outputs[0].example.input, outputs[0].example.turns)))
         if outputs[0].example.context:
             st.html(card_html("Source", text_html(outputs[0].example.context, kind="context")))
     with texts:

@@ -9,6 +9,7 @@ import streamlit as st
 from backend.schemas.runs import GenerationDetail, GenerationRunShown, GenerationShown, ScoreShown
 from dashboard.components.frame import Cell, Number, card_html, table_html
 from dashboard.components.marked_text import Flag, flag_list_html, marked_html, text_html
+from dashboard.components.texts.turns import input_html
 from dashboard.session import current_client
 
 PAGE = 50
@@ -97,7 +98,7 @@ def _show_example(run: GenerationRunShown, chosen: GenerationShown) -> None:
     )
     source, outputs = st.columns([1, 1.2], gap="large")
     with source:
-        st.html(card_html("Input", text_html(example.input, kind="context")))
+        st.html(card_html("Input", input_html(example.input, example.turns)))
         if example.context:
             st.html(card_html("Source", text_html(example.context, kind="context")))
         for reference in example.references:

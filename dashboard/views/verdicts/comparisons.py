@@ -30,6 +30,7 @@ from dashboard.components.frame import (
 )
 from dashboard.components.marked_text import text_html
 from dashboard.components.plots import intervals_plot
+from dashboard.components.texts.turns import input_html
 from dashboard.session import current_client
 
 DIFFERENCE_COLUMNS = [
@@ -45,7 +46,11 @@ USAGE_COLUMNS = [
     "difference [95% interval]",
     "n",
 ]
-USAGE_WORDS = {"tokens": "tokens written", "latency": "seconds"}
+USAGE_WORDS = {
+    "prompt_tokens": "tokens read",
+    "tokens": "tokens written",
+    "latency": "seconds",
+}
 SHOWN_FLIPS = 5
 
 
@@ -81,6 +86,8 @@ def _show_beside(detail: ComparisonDetail) -> None:
     if detail.usage:
         st.html("<h2>Length and cost</h2>")
         st.html(table_html(USAGE_COLUMNS, usage_rows(detail.usage, detail.currency)))
+    if detail.payoff:
+        st.html(sentences_html(detail.payoff))
 
 
 def _plot(found: Sequence[DifferenceShown]) -> None:
@@ -187,7 +194,7 @@ def _show_flip(flip: FlipShown, baseline: str, candidate: str) -> None:
     with st.expander(title, expanded=flip.change == "worse"):
         source, old, new = st.columns([1, 1, 1], gap="medium")
         with source:
-            st.html(card_html("Task", text_html(flip.input, kind="small")))
+            st.html(card_html("Task", input_html(flip.input, flip.turns, kind="small")))
             if flip.context:
                 st.html(card_html("Source", text_html(flip.context, kind="small")))
             for reference in flip.references[:1]:

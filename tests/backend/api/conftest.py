@@ -73,6 +73,18 @@ def password_hash() -> str:
     return hash_password(PASSWORD)
 
 
+_APPS: list[FastAPI] = []
+
+
+def app_over(settings: Settings, sessions: sessionmaker[Session], clock: Clock) -> FastAPI:
+    """The API over this database. An app is slow to make: the process has one, and is told anew
+    what it serves."""
+    if not _APPS:
+        _APPS.append(create_app(settings, sessions, clock=clock))
+    _APPS[0].state.serving = serve_with(settings, sessions, clock=clock)
+    return _APPS[0]
+
+
 def furnish(
     sessions: sessionmaker[Session], settings: Settings, password_hash: str, **options: int
 ) -> House:
@@ -83,7 +95,7 @@ def furnish(
         foreign = build_desk(session, name="theirs")
         people = _people(session, desk, foreign, password_hash)
         house = House(
-            app=create_app(settings, sessions, clock=clock),
+            app=app_over(settings, sessions, clock),
             sessions=sessions,
             clock=clock,
             desk=desk,
@@ -138,8 +150,8 @@ def house(furnished: tuple[Path, House], settings: Settings, tmp_path: Path) -> 
     shutil.copy(path, tmp_path / "house.db")
     engine = open_database(f"sqlite:///{tmp_path / 'house.db'}")
     sessions, clock = session_factory(engine), Clock()
-    made.app.state.serving = serve_with(settings, sessions, clock=clock)  # an app is slow to make
-    yield replace(made, sessions=sessions, clock=clock, tokens=dict(made.tokens))
+    app = app_over(settings, sessions, clock)
+    yield replace(made, app=app, sessions=sessions, clock=clock, tokens=dict(made.tokens))
     engine.dispose()
 
 

@@ -123,8 +123,16 @@ CASES: dict[str, Case] = {
     "POST /v1/projects": Case(by="admin", body={"name": "third"}, status=201),
     "POST /v1/projects/{project_id}/manifests": Case(body={"source": BAR}, status=201),
     "POST /v1/projects/{project_id}/datasets": Case(body={"name": "d", "rows": ROWS}, status=201),
+    "POST /v1/projects/{project_id}/prompts": Case(
+        body={"name": "brief", "source": "system: Be briefer."}, status=201
+    ),
+    "GET /v1/prompts/{prompt_id}/diff": Case(query="against=PROMPT"),
+    "GET /v1/prompts/{prompt_id}/messages": Case(query="example_id=EXAMPLE"),
     "POST /v1/projects/{project_id}/model-versions": Case(
         body={"name": "v3", "path": "nowhere"}, status=None
+    ),
+    "POST /v1/projects/{project_id}/served-models": Case(
+        body={"name": "gpt", "served_as": "gpt-4o"}, status=201
     ),
     "POST /v1/projects/{project_id}/generation-runs": Case(
         body={"dataset": "tickets", "split": "train", "models": ["base"], "metrics": ["rouge1"]},
@@ -302,6 +310,8 @@ def walk_through(session: Session, house: House) -> Walk:
         "OUTPUT": outputs_of(session, desk, 1)[-1].id,
         "SET": turn.frozen.id,
         "CORRECTION": corrected,
+        "PROMPT": things["prompt_id"],
+        "EXAMPLE": outputs_of(session, desk, 1)[-1].example_id,
     }
     return Walk(house, things, words)
 

@@ -9,8 +9,10 @@ import pytest
 from sqlalchemy import select
 
 from backend.api.served import get_served_promotion
+from backend.schemas.turns import transcript
 from backend.services.datasets.versions import import_dataset
 from backend.services.models.serving import ServerAnswer, ServingReport
+from backend.tables.datasets import Example
 from backend.tables.queue import Job
 from backend.tables.runs import Generation, GenerationRun, ScoreRun
 from tests.backend.api.conftest import House
@@ -49,6 +51,20 @@ def get(house: House, path: str) -> Any:
     return answer.json()
 
 
+TURNS = [
+    {"role": "system", "content": "Be brief."},
+    {"role": "user", "content": "👍🏽 Who?"},
+    {"role": "assistant", "content": "Zoë."},
+    {"role": "user", "content": "When?"},
+]
+
+
+def said_in(shown: dict[str, Any]) -> list[dict[str, str]]:
+    """The turns of an input as an answer of the API has them."""
+    places = [(turn["role"], turn["start"], turn["end"]) for turn in shown["turns"]]
+    return [{"role": role, "content": shown["input"][start:end]} for role, start, end in places]
+
+
 def scored_run(house: House, split: str = "train") -> int:
     """A score run whose ledger is full: the first model copies the reference, the second errs."""
     with house.sessions.begin() as session:
@@ -83,6 +99,25 @@ def test_dataset_is_imported_and_split_by_group(house: House, path: str) -> None
     assert sum(split["examples"] for split in made["splits"].values()) == 30
     page = get(house, f"/api/v1/dataset-versions/{made['id']}/examples?split=train&limit=3")
     assert [item["split"] for item in page["items"]] == ["train"] * 3
+
+
+def test_dataset_holds_the_conversations_that_were_sent(house: House, path: str) -> None:
+    turns = [
+        {"role": "system", "content": "You are a bank's desk."},
+        {"role": "user", "content": "I lost my card."},
+        {"role": "assistant", "content": "Debit or credit?"},
+        {"role": "user", "content": "Debit."},
+    ]
+    answer = {"role": "assistant", "content": "It is blocked."}
+    row = {"id": "t", "messages": [*turns, answer], "context": "Rules.", "split": "test"}
+    made = post(house, f"{path}/datasets", {"name": "chats", "rows": [row]})
+    [shown] = get(house, f"/api/v1/dataset-versions/{made['id']}/examples")["items"]
+    assert (shown["messages"], shown["context"]) == (turns, "Rules.")
+    assert shown["references"] == ["It is blocked."]
+    assert shown["input"].endswith("Assistant: Debit or credit?\n\nUser: Debit.")
+    bad = {**row, "messages": [*turns, {"role": "critic", "content": "x"}]}
+    refused = post(house, f"{path}/datasets", {"name": "chats", "rows": [row, bad]}, 422)
+    assert "row 2: messages has a turn of the role 'critic'" in refused["detail"]
 
 
 def test_dataset_with_a_bad_row_is_refused_whole(house: House, path: str) -> None:
@@ -219,6 +254,28 @@ def test_scores_stream_as_lines(house: House) -> None:
     assert detail["scores"][0]["value"] == lines[0]["value"]
 
 
+def test_a_conversation_is_shown_as_turns_wherever_its_input_is(house: House, path: str) -> None:
+    score_run_id = scored_run(house, "test")
+    with house.sessions.begin() as session:
+        for example in session.scalars(select(Example)):
+            example.messages, example.input = TURNS, transcript(TURNS)
+        run_id = session.get_one(ScoreRun, score_run_id).generation_run_id
+        written = session.scalars(select(Generation).where(Generation.run_id == run_id)).all()
+        address = f"/api/v1/dataset-versions/{written[0].example.dataset_version_id}/examples"
+    post(house, f"{path}/manifests", {"source": BAR})
+    asked = {"baseline": "v1", "candidate": "base", "score_run_id": score_run_id}
+    judged = post(house, f"{path}/comparisons", asked)
+    design = {"name": "talk", "kind": "single", "generation_run_id": run_id, "models": ["v1"]}
+    design |= {"rubric": "telecom_desk", "reviewers": [house.users["expert"].name], "n_items": 2}
+    places = [
+        get(house, f"/api/v1/generations/{written[0].id}")["example"],
+        get(house, address)["items"][0],
+        get(house, f"/api/v1/comparisons/{judged['id']}/flips?limit=2")["examples"][0],
+        post(house, f"{path}/review-designs", design, 200)["examples"][0],
+    ]
+    assert [said_in(place) for place in places] == [TURNS] * len(places)
+
+
 def test_queue_is_opened_answered_shown_and_closed(house: House, path: str) -> None:
     names = [house.users["expert"].name]
     body = {
@@ -350,7 +407,7 @@ def test_a_comparison_is_shown_in_full(house: House, path: str) -> None:
     assert full["lines"] == judged["lines"]
     assert full["bar"]["changed"] is None
     assert {d["metric"] for d in full["differences"]} == {"exact_match"}
-    assert [d["metric"] for d in full["usage"]] == ["tokens", "latency"]
+    assert [d["metric"] for d in full["usage"]] == ["prompt_tokens", "tokens", "latency"]
     flips = get(house, f"{address}/flips?limit=2")
     assert (flips["better"], flips["worse"], flips["n"], len(flips["examples"])) == (6, 0, 6, 2)
     assert all(one["low"] is not None for one in get(house, f"{address}/slices"))
@@ -382,6 +439,19 @@ def test_a_server_that_is_down_stops_a_promotion(house: House, path: str) -> Non
 
 def test_promotion_on_foreign_evidence_is_refused(house: House, path: str) -> None:
     post(house, f"{path}/promotions", {"comparison_id": 999}, 404, by="lead")
+
+
+def test_a_model_served_elsewhere_is_registered_and_run_without_naming_its_engine(
+    house: House, path: str
+) -> None:
+    made = post(house, f"{path}/served-models", {"name": "gpt", "served_as": "gpt-4o"})
+    assert (made["label"], made["kind"], made["base_sha256"]) == ("gpt@1", "served", "")
+    assert get(house, f"{path}/model-versions")[-1]["base_model"] == "gpt-4o"
+    post(house, f"{path}/served-models", {"name": "v1", "served_as": "gpt-4o"}, 422)
+    asked = {"dataset": "tickets", "split": "train", "models": ["base", "gpt"]}
+    post(house, f"{path}/generation-runs", asked)
+    refused = post(house, f"{path}/generation-runs", {**asked, "engine": "openai"}, 422)
+    assert "only asks models that are served elsewhere" in refused["detail"]
 
 
 @pytest.mark.parametrize("given", ["/etc", "..", "../project-99/v1", "../v1", "{root}/v1", "v1"])

@@ -30,6 +30,7 @@ from backend.services.accounts.credentials import (
     open_login_session,
     revoke_token,
 )
+from backend.services.datasets.prompts import add_prompt, parse_prompt
 from backend.settings import Settings
 from backend.tables.accounts import User
 from backend.tables.curation import TrainingSet
@@ -137,6 +138,8 @@ def things_of(session: Session, desk: Desk, reviewer_id: int, now: datetime) -> 
     judged = GoldResult(
         gold_id=known.id, review_id=review_id, user_id=reviewer_id, score=1.0, passed=True
     )
+    spec = parse_prompt("system: Be brief.")
+    prompt = add_prompt(session, desk.project.id, "brief", spec)
     told = Webhook(project_id=desk.project.id, url="https://x.test", secret="s", events=[])
     turn = Round(project_id=desk.project.id, number=1, plan=PLAN, started_at=now, since=now)
     session.add_all([judged, told, turn])
@@ -152,6 +155,7 @@ def things_of(session: Session, desk: Desk, reviewer_id: int, now: datetime) -> 
         "review_id": review_id,
         "project_id": desk.project.id,
         "dataset_version_id": version.id,
+        "prompt_id": prompt.id,
         "generation_run_id": run.id,
         "generation_id": written.id,
         "score_run_id": scored.id,

@@ -18,6 +18,15 @@ from backend.settings import Settings
 from backend.tables.datasets import Dataset, Example
 
 GOOD = '{"id": "a", "input": "x", "reference": "y"}\n'
+ASK, YES = '{"role": "user", "content": "x"}', '{"role": "assistant", "content": "y"}'
+
+
+def _turns(*turns: str, **more: object) -> bytes:
+    """A row whose turns are good, and one whose turns are these."""
+    rows = [f'{{"messages": [{ASK}, {YES}]}}', f'{{"messages": [{", ".join(turns)}]}}']
+    if more:
+        rows[1] = f"{rows[1][:-1]}, {json.dumps(more)[1:]}"
+    return "\n".join(rows).encode()
 
 
 @pytest.fixture
@@ -59,6 +68,16 @@ def _run(*arguments: str) -> int:
         ),
         ("long.jsonl", b'{"id": "a", "input": "' + b"x" * 100_000, "longer than 100,000 bytes"),
         ("long.csv", b"id,input,reference\na," + b"x" * 100_001, "longer than 100,000 bytes"),
+        ("bare.json", _turns(ASK), "row 2: no reference"),
+        ("open.json", _turns(YES), "row 2: messages hold no question of the user"),
+        (
+            "role.json",
+            _turns(ASK, YES.replace("assistant", "bot")),
+            "row 2: messages has a turn of",
+        ),
+        ("mute.json", _turns(ASK, YES.replace("y", ""), ASK, YES), "whose turn 2 is empty"),
+        ("call.json", _turns(ASK, YES, tools=[{"name": "f"}]), "row 2: a row with tools"),
+        ("other.json", _turns(ASK, YES, reference="z"), "Leave out the column reference"),
         ("cut.jsonl.gz", gzip.compress(GOOD.encode(), mtime=0)[:-9], "not a whole gzip file"),
         ("plain.jsonl.gz", GOOD.encode(), "not a whole gzip file"),
     ],
@@ -203,3 +222,151 @@ def test_shares_of_rows_that_name_their_split_are_refused(
     assert "name their split themselves" in capsys.readouterr().err
     assert _run(command, write_many(tmp_path, 4), "--shares", "60/30") == 1
     assert "are not three shares" in capsys.readouterr().err
+
+
+USER = {"role": "user", "content": "I lost my card."}
+WHICH = {"role": "assistant", "content": "Debit or credit?"}
+DEBIT = {"role": "user", "content": "Debit."}
+BLOCKED = {"role": "assistant", "content": "Your card is blocked.\n" + "Call us. " * 50}
+CALL = {"role": "assistant", "content": None, "tool_calls": [{"id": "1"}]}
+
+
+def _chats(folder: Path, *rows: object) -> str:
+    file = folder / "chats.jsonl"
+    file.write_text("\n".join(map(json.dumps, rows)), encoding="utf-8")
+    return str(file)
+
+
+def _talk(number: int, **more: object) -> dict[str, object]:
+    turns = [USER, WHICH, {"role": "user", "content": f"Card {number * 7919}"}, BLOCKED]
+    return {"messages": turns, "source": "crm", **more}
+
+
+@pytest.mark.parametrize("command", [["import", "--preview"], ["check"]])
+def test_a_preview_shows_columns_rows_and_sizes_and_stores_nothing(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    command: list[str],
+) -> None:
+    monkeypatch.setenv("STROP_HOME", str(tmp_path / "none"))
+    file = _chats(tmp_path, *(_talk(n) for n in range(40)))
+    assert _run(*command, file) == 0
+    shown = capsys.readouterr().out
+    lines = [line.strip() for line in shown.splitlines()]
+    assert lines[0] == f"{file}: OpenAI chat, 40 rows."
+    assert lines[4:6] == ["messages   messages and reference", "source     not used"]
+    heads = [line for line in lines if line.startswith("row-")]
+    assert heads[:1] == ["row-1 (train)"]
+    assert len(heads) == 3
+    assert "user:      I lost my card." in lines[lines.index("row-1 (train)") + 1]
+    assert "assistant: Debit or credit?" in lines
+    assert "reference: Your card is blocked." in lines
+    assert sum(line.endswith("... (472 characters)") for line in lines) == 3
+    assert "Every row becomes an example." in lines
+    assert "40 examples, 40 different prompts, 0 groups." in lines
+    assert any(line.startswith("train ") and "test " in line for line in lines)
+    assert lines[-1] == "Nothing was stored."
+    assert not (tmp_path / "none").exists()
+
+
+def test_a_preview_tells_every_row_that_an_import_would_be_refused_for(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    called = {"messages": [USER, CALL]}
+    half = {"messages": [USER, WHICH, DEBIT]}
+    file = _chats(tmp_path, called, _talk(1), half, *[called] * 6)
+    assert _run("import", file, "--preview", "--json") == 1
+    said = capsys.readouterr()
+    told = json.loads(said.out)
+    assert told["examples"] == 1
+    found = [(one["rows"], one["first"]) for one in told["refused"]]
+    assert found == [(7, [1, 4, 5, 6, 7]), (1, [3])]
+    assert "calls of tools" in told["refused"][0]["reason"]
+    assert told["refused"][1]["reason"] == "no reference"
+    assert told["rows"][0]["messages"][2] == {"role": "user", "content": "Card 7919"}
+    assert told["files"][0]["columns"] == {"messages": "messages and reference", "source": None}
+    [line] = [line for line in said.err.splitlines() if line.startswith("error: ")]
+    assert f"{file}: row 1: a row with calls of tools" in line
+    assert _run("import", file, "--preview") == 1
+    shown = capsys.readouterr().out
+    assert f"refused: 7 rows of {file} (1, 4, 5, 6, 7, ...): a row with calls of tools" in shown
+    assert f"refused: 1 row of {file} (3): no reference." in shown
+
+
+def test_a_preview_lists_what_leaks_and_what_is_left_out(
+    home: Settings, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    same = {"messages": [USER, WHICH]}
+    rows = [{**same, "id": "a", "split": "train"}, {**same, "id": "b", "split": "Dev"}]
+    file = _chats(tmp_path, *rows, {"messages": [DEBIT, WHICH], "id": "c", "split": "train"})
+    assert _run("import", file, "--preview") == 2
+    assert "training prompts repeat a held-out one" in capsys.readouterr().err
+    assert _run("import", file, "--preview", "--drop-leaks") == 0
+    shown = capsys.readouterr().out
+    assert "left out: 1 row (a): a held-out prompt is repeated." in shown
+    assert "train 1, validation 1, test 0." in shown
+    with connect(home)() as session:
+        assert session.scalar(select(func.count()).select_from(Dataset)) == 0
+
+
+def test_conversations_are_stored_and_kept_by_a_new_split(home: Settings, tmp_path: Path) -> None:
+    file = _chats(tmp_path, *(_talk(n, context="Rules.") for n in range(12)))
+    assert _run("import", file, "--name", "chats") == 0
+    assert _run("split", "chats", "--shares", "50/0/50", "--seed", "3") == 0
+    with connect(home)() as session:
+        project = get_project(session)
+        first, second = (
+            list_examples(session, get_dataset_version(session, project.id, "chats", n).id)
+            for n in (1, 2)
+        )
+    assert [e.messages for e in first] == [e.messages for e in second]
+    assert [e.split for e in first] != [e.split for e in second]
+    expected = [USER, WHICH, {"role": "user", "content": "Card 7919"}]
+    assert (second[1].messages, second[1].context) == (expected, "Rules.")
+    assert second[1].input.endswith("User: Card 7919")
+
+
+def _saved(folder: Path, **splits: int) -> Path:
+    import datasets
+
+    rows = {
+        split: [{"input": f"{split} {n}", "reference": "y"} for n in range(size)]
+        for split, size in splits.items()
+    }
+    found = {split: datasets.Dataset.from_list(some) for split, some in rows.items()}
+    datasets.DatasetDict(found).save_to_disk(str(folder / "saved"))
+    return folder / "saved"
+
+
+@pytest.mark.parametrize(
+    ("splits", "expected"),
+    [
+        ({"train": 3, "valid": 1, "test": 2}, {"train": 3, "validation": 1, "test": 2}),
+        ({"train": 5, "dev": 2}, {"train": 5, "validation": 2}),
+        ({"train": 40}, {"train": 32, "validation": 4, "test": 4}),
+    ],
+)
+def test_a_saved_dataset_comes_in_by_its_splits(
+    home: Settings, tmp_path: Path, splits: dict[str, int], expected: dict[str, int]
+) -> None:
+    assert _run("import", str(_saved(tmp_path, **splits))) == 0
+    with connect(home)() as session:
+        version = get_dataset_version(session, get_project(session).id, "saved")
+        assert {s: n for s, (n, _) in split_counts(session, version.id).items()} == expected
+        ids = [e.external_id for e in list_examples(session, version.id)]
+    assert len(set(ids)) == sum(splits.values())
+
+
+def test_splits_of_other_names_are_refused_by_name(
+    home: Settings, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = _saved(tmp_path, train_sft=3, test_sft=2)
+    assert _run("import", str(folder)) == 1
+    said = capsys.readouterr().err
+    assert "splits of other names: train_sft, test_sft." in said
+    assert f"train={folder}/train_sft" in said
+    assert _run("import", f"train={folder}") == 1
+    assert "no one is train" in capsys.readouterr().err
+    named = [f"train={folder}/train_sft", f"test={folder}/test_sft"]
+    assert _run("import", *named) == 0

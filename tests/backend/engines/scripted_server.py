@@ -16,7 +16,8 @@ from typing import Any, Self
 
 from aiohttp import web
 
-Step = str | int | None  # "drop", "half", an HTTP status, or None: answer
+Say = Callable[[dict[str, Any]], web.Response]  # from the payload
+Step = str | int | Say | None  # "drop", "half", an HTTP status, what to say, or None: answer
 WAIT_S = 60.0  # for what comes at once; so long that no machine is too slow for it
 
 
@@ -49,6 +50,7 @@ class ScriptedServer:
         self.unloadable: set[str] = set()  # folders of adapters that do not fit
         self.url = ""
         self.asked: list[dict[str, Any]] = []
+        self.keys: list[str | None] = []  # the Authorization of every chat request
         self.in_flight = 0
         self.most_in_flight = 0
         self.cancelled = 0
@@ -103,6 +105,7 @@ class ScriptedServer:
     async def _chat(self, request: web.Request) -> web.StreamResponse:
         self.calls["chat"] += 1
         payload = await request.json()
+        self.keys.append(request.headers.get("Authorization"))
         self.in_flight += 1
         self.most_in_flight = max(self.most_in_flight, self.in_flight)
         try:
@@ -127,13 +130,16 @@ class ScriptedServer:
             return web.Response()
         if step == "half":
             return web.Response(text='{"choices": [', content_type="application/json")
+        if callable(step):
+            self.asked.append(payload)
+            return step(payload)
         if isinstance(step, int):
             return web.json_response({"error": {"message": self.error}}, status=step)
         if payload["model"] not in {self.base, *self.adapters}:
             message = f"The model `{payload['model']}` does not exist."
             return web.json_response({"error": {"message": message}}, status=404)
         self.asked.append(payload)
-        return web.json_response(_completion(payload))
+        return web.json_response(completion(payload))
 
     async def _models(self, request: web.Request) -> web.Response:
         base = {"id": self.base, "root": f"/models/{self.base}", "parent": None}
@@ -162,12 +168,13 @@ class ScriptedServer:
         return web.Response(status=200 if known else 404)
 
 
-def _completion(payload: dict[str, Any]) -> dict[str, Any]:
+def completion(payload: dict[str, Any]) -> dict[str, Any]:
     text = payload["messages"][-1]["content"]
     token = {"token": "x", "logprob": -0.25, "top_logprobs": []}
     return json.loads(
         json.dumps(
             {
+                "model": payload["model"],
                 "choices": [
                     {
                         "message": {"role": "assistant", "content": text},

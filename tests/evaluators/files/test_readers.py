@@ -18,7 +18,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from evaluators.errors import UnreadableRecord
-from evaluators.files.readers import Record, read_table
+from evaluators.files.folders import parts_of
+from evaluators.files.readers import Record, read_part, read_table
 
 ROWS = [{"id": "1", "text": "Größe, 39,90 €"}, {"id": "2", "text": 'said "x"\nand; went'}]
 LINES = "".join(json.dumps(row) + "\n" for row in ROWS)
@@ -47,6 +48,16 @@ def parquet(rows: list[dict[str, Any]]) -> bytes:
     stream = io.BytesIO()
     pyarrow.parquet.write_table(pyarrow.Table.from_pylist(rows), stream)
     return stream.getvalue()
+
+
+def arrow(rows: list[dict[str, Any]], *, stream: bool = True) -> bytes:
+    import pyarrow.ipc
+
+    table, sink = pyarrow.Table.from_pylist(rows), io.BytesIO()
+    write = pyarrow.ipc.new_stream if stream else pyarrow.ipc.new_file
+    with write(sink, table.schema) as writer:
+        writer.write_table(table)
+    return sink.getvalue()
 
 
 def write(folder: Path, name: str, content: str | bytes) -> Path:
@@ -100,6 +111,8 @@ BARS = "separated by bars"
         ("a.csv", SHEET, ""),
         ("a.parquet", parquet(ROWS), ""),
         ("a.pq", parquet(ROWS), ""),
+        ("a.arrow", arrow(ROWS), ""),
+        ("a.feather", arrow(ROWS, stream=False), ""),
     ],
 )
 def test_that_every_kind_of_file_gives_the_same_rows(
@@ -196,6 +209,9 @@ def test_that_a_column_without_a_name_keeps_its_cells(tmp_path: Path) -> None:
         ("a.xlsx", b"PK\x03\x04 cut", "not a whole .xlsx file"),
         ("a.parquet", b"PAR1 cut", "not a whole .parquet file"),
         ("a.parquet", parquet([{"a": b"x"}]), "a value of bytes"),
+        ("a.arrow", arrow(ROWS)[:-40], "not a whole .arrow file"),
+        ("a.arrow", b"ARROW1 cut", "not a whole .arrow file"),
+        ("a.arrow", b"\xff" * 16, "not a whole .arrow file"),
         ("a.csv.bz2", b"BZh91AY", "packed by bzip2"),
         ("a.pdf", b"%PDF-1.7", "a PDF"),
         ("a.gz", b"\x1f\x8b\x08", "not a whole gzip file"),
@@ -248,7 +264,12 @@ def test_that_packed_tables_are_bounded_too(tmp_path: Path) -> None:
 
 @given(
     st.binary(max_size=200),
-    st.sampled_from([b"", b"PK\x03\x04", b"PAR1", b"\xff\xfe", b"id;a\n", b"[{", b"\x1f\x8b"]),
+    st.sampled_from(
+        [
+            *(b"", b"PK\x03\x04", b"PAR1", b"\xff\xfe", b"id;a\n", b"[{", b"\x1f\x8b"),
+            *(b"ARROW1", b"\xff\xff\xff\xff", b"\xff\xff\xff\xff\x10\x00\x00\x00"),
+        ]
+    ),
     st.sampled_from(["a.jsonl", "a.csv", "a.xlsx", "a.parquet", "a.tsv", "a", "a.json.gz"]),
 )
 @settings(
@@ -259,3 +280,91 @@ def test_that_any_bytes_are_read_or_refused(
 ) -> None:
     with suppress(UnreadableRecord):
         read_table(write(tmp_path, name, begin + content))
+
+
+def shards(folder: Path, *names: str) -> Path:
+    for number, name in enumerate(names):
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(parquet([{"id": str(number), "text": name}]))
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("names", "expected"),
+    [
+        (["b.parquet", "a.parquet"], {None: ["1", "0"]}),
+        (["part-00000-of-00002.parquet", "part-00001-of-00002.parquet"], {None: ["0", "1"]}),
+        (
+            ["data/test-00000-of-00001.parquet", "data/train-00000-of-00001-9f3c.parquet"],
+            {"test": ["0"], "train": ["1"]},
+        ),
+        (["train/0000.parquet", "train/0001.parquet", "dev/0000.parquet"], {"dev": ["2"]}),
+        (["train.parquet", "test_sft.parquet"], {"train": ["0"], "test_sft": ["1"]}),
+    ],
+)
+def test_that_shards_of_parquet_are_tables_one_a_split(
+    tmp_path: Path, names: list[str], expected: dict[str | None, list[str]]
+) -> None:
+    found = {part.split: read_part(part) for part in parts_of(shards(tmp_path, *names))}
+    ids = {split: [r.values["id"] for r in table.records] for split, table in found.items()}
+    assert expected.items() <= ids.items()
+    assert all(
+        [record.row for record in table.records] == list(range(1, len(table.records) + 1))
+        for table in found.values()
+    )
+
+
+def test_that_a_dataset_saved_to_disk_is_read_with_the_names_of_its_labels(tmp_path: Path) -> None:
+    import datasets
+
+    features = datasets.Features(
+        {"text": datasets.Value("string"), "label": datasets.ClassLabel(names=["card", "loan"])}
+    )
+    texts, labels = ["a", "b", "c"], [1, 0, -1]
+    rows = datasets.Dataset.from_dict({"text": texts, "label": labels}, features=features)
+    rows.save_to_disk(str(tmp_path / "one"), num_shards=2)
+    datasets.DatasetDict({"train": rows, "dev": rows}).save_to_disk(str(tmp_path / "both"))
+    expected = [("a", "loan"), ("b", "card"), ("c", None)]
+
+    def pairs(table: Any) -> list[Any]:
+        return [(r.values["text"], r.values["label"]) for r in table.records]
+
+    assert pairs(read_table(tmp_path / "one")) == expected
+    assert pairs(read_table(tmp_path / "both" / "train")) == expected
+    assert [(part.split, pairs(read_part(part))) for part in parts_of(tmp_path / "both")] == [
+        ("train", expected),
+        ("dev", expected),
+    ]
+    with pytest.raises(UnreadableRecord, match="a folder of several splits: train, dev"):
+        read_table(tmp_path / "both")
+
+
+@pytest.mark.parametrize(
+    ("files", "words"),
+    [
+        ({"notes.txt": b"x"}, "a folder in which no rows lie"),
+        ({"state.json": b"[]"}, "state.json: it does not list '_data_files'"),
+        ({"dataset_dict.json": b'{"splits": "train"}'}, "does not list 'splits'"),
+        ({"dataset_dict.json": b'{"splits": ["../x"]}'}, "names a file '../x', which is none of"),
+        ({"dataset_dict.json": b'{"splits": ["train"]}'}, "train/state.json: there is no such"),
+        ({"state.json": b'{"_data_files": []}'}, "no record in it"),
+        ({"state.json": b'{"_data_files": [{"filename": "/etc/passwd"}]}'}, "none of its own"),
+        ({"state.json": b'{"_data_files": [{"filename": "a.arrow"}]}'}, "a.arrow: there is no"),
+        (
+            {"state.json": b'{"_data_files": [{"filename": "a"}]}', "a": b'{"text": "x"}'},
+            "a: neither a .parquet nor an .arrow file",
+        ),
+        ({"a.parquet": parquet(ROWS), "b.parquet": b"PAR1 cut"}, "b.parquet: not a whole .parq"),
+    ],
+)
+def test_that_a_bad_folder_gets_one_line(
+    tmp_path: Path, files: dict[str, bytes], words: str
+) -> None:
+    for name, content in files.items():
+        write(tmp_path, name, content)
+    with pytest.raises(UnreadableRecord) as caught:
+        read_table(tmp_path)
+    assert words in str(caught.value)
+    assert str(tmp_path) in str(caught.value)
+    assert "\n" not in str(caught.value)

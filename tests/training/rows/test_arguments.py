@@ -136,6 +136,7 @@ def test_a_package_that_is_not_installed_is_one_sentence(
     [
         ("auto", 1024, True, "bfloat16"),
         ("auto", 4096, True, "bfloat16"),
+        ("auto", 576, True, "bfloat16"),
         ("auto", 256, True, "float32"),
         ("auto", 4096, False, "float32"),
         ("float32", 4096, True, "float32"),

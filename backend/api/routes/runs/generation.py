@@ -14,6 +14,7 @@ from backend.engines import ENGINES
 from backend.engines.base import SamplingParams
 from backend.errors import UnknownName
 from backend.schemas.common import Page
+from backend.schemas.datasets import ExampleShown
 from backend.schemas.queue import JobCancelled
 from backend.schemas.runs import (
     GenerationDetail,
@@ -23,6 +24,7 @@ from backend.schemas.runs import (
     OutputsGiven,
     OutputsImported,
 )
+from backend.schemas.turns import turns_of
 from backend.services import cancelling, overview, queue
 from backend.services.cancelling import Cancellation
 from backend.services.datasets.leaks import acceptance
@@ -217,5 +219,6 @@ def show_generation(generation_id: int, session: SessionDep) -> GenerationDetail
     return GenerationDetail.of(
         written,
         model=written.model_version.label,
+        example=ExampleShown.of(written.example, turns=turns_of(written.example.messages)),
         scores=overview.scores_of_generation(session, generation_id),
     )

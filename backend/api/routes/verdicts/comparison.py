@@ -83,6 +83,7 @@ def show_comparison(
         differences=[pair.shown(found.labels) for pair in found.differences],
         usage=[pair.shown(found.labels) for pair in found.usage],
         currency=found.currency,
+        payoff=found.payoff,
         absent=found.absent,
     )
 

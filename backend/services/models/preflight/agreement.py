@@ -219,8 +219,9 @@ def answer_probes(
     probes: Sequence[Sequence[Message]],
     *,
     seed: int | None = None,
+    params: SamplingParams = _GREEDY,
 ) -> dict[str, GenerationResult]:
-    """Greedy answers of each model to each probe in one batch, shuffled where there is a seed."""
+    """Answers of each model to each probe in one batch, shuffled where there is a seed."""
     requests = [
         GenerationRequest(f"{model}/{index}", model, messages)
         for index, messages in enumerate(probes)
@@ -228,7 +229,7 @@ def answer_probes(
     ]
     if seed is not None:
         random.Random(seed).shuffle(requests)
-    return {result.key: result for result in engine.generate(requests, _GREEDY)}
+    return {result.key: result for result in engine.generate(requests, params)}
 
 
 def _check_same(how: str, one: Answers, other: Answers) -> Check:

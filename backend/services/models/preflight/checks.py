@@ -25,6 +25,7 @@ from backend.engines.base import Engine, Message, ServedModel
 from backend.engines.prompts import decode_prompt, encode_prompt, load_tokenizer
 from backend.errors import StropError
 from backend.services.models.adapter_files import check_model_finite
+from backend.tables.models import WITH
 from training.weights.digest import file_sha256, ids_sha256, text_sha256
 
 SMALLEST_DIFFERENCE = 0.05
@@ -107,6 +108,36 @@ def check_training_record(name: str, now: Digests, trained: Digests | None) -> C
     return check_digests(name, "training", now, trained)
 
 
+def check_prompt(
+    name: str, model: str, asked: str | None, asked_digest: str | None, facts: Mapping[str, Any]
+) -> Check | None:
+    """Whether a model is asked with the prompt that it was trained with; None where nothing says.
+
+    Args:
+        name, model: how people write the candidate, and its model without a prompt.
+        asked, asked_digest: the prompt that it is asked with, `brief@2`, and its digest.
+        facts: what training recorded in `strop.json`.
+    """
+    title = f"prompt of {name}"
+    trained = (facts.get("config") or {}).get("prompt")
+    if not trained:
+        if asked is None or not facts:
+            return None
+        detail = f"{model} was trained without a prompt and is asked with {asked}."
+        return Check(title, None, detail)
+    meant = f"{trained['name']}@{trained['version']}"
+    figures = {"trained": str(trained["digest"]), "asked": str(asked_digest)}
+    if asked_digest == trained["digest"]:
+        return Check(title, True, f"{model} is asked with {asked}, as in training.", figures)
+    return Check(
+        title,
+        False,
+        f"{model} was trained with the prompt {meant} and is asked with {asked or 'none'}: the "
+        f"candidate that was trained is {model}{WITH}{meant}.",
+        figures,
+    )
+
+
 def check_rank(name: str, path: Path, registered: int | None) -> Check:
     """Whether the adapter's rank is the registered one, and one that a server can be told to take.
 
@@ -114,9 +145,10 @@ def check_rank(name: str, path: Path, registered: int | None) -> Check:
     """
     title = f"rank of {name}"
     try:
-        rank = read_adapter(path).rank
+        folder = read_adapter(path)
     except StropError as error:
         return Check(title, False, f"{name}: {error.message}")
+    rank = folder.rank
     figures: dict[str, float | int | str] = {"rank": rank, "largest": VLLM_RANKS[-1]}
     if registered is not None and rank != registered:
         detail = f"{name} has rank {rank}, and had {registered} when it was registered."
@@ -125,6 +157,8 @@ def check_rank(name: str, path: Path, registered: int | None) -> Check:
         detail = f"{name} has rank {rank}; vLLM serves at most {VLLM_RANKS[-1]}."
         return Check(title, False, detail, figures)
     detail = f"{name} has rank {rank}; above its --max-lora-rank a server refuses to load it."
+    if folder.soft_prompt is not None:
+        detail = f"{name} is a soft prompt of {folder.soft_prompt.shape[0]} vectors, without rank."
     return Check(title, True, detail, figures)
 
 

@@ -107,6 +107,7 @@ def run_preflight(
     probes: Sequence[Sequence[Message]],
     *,
     reference: Reference | None = None,
+    prompts: Sequence[Check] = (),
 ) -> PreflightReport:
     """Check the files, then what the engine, which has loaded the models, makes of the probes.
 
@@ -115,16 +116,17 @@ def run_preflight(
     Args:
         probes: prompts of the run, at least one; the eight shortest are used.
         reference: what PEFT says of the same models; None: not compared, which is said.
+        prompts: whether the models are asked with the prompts that they were trained with.
 
     Raises:
         EngineUnavailable: the engine does not answer.
     """
     if not probes:
         raise ValueError("a preflight needs at least one probe prompt")
-    checks = check_files(base, adapters)
+    checks = [*prompts, *check_files(base, adapters)]
     if any(check.passed is False for check in checks):
         return PreflightReport(tuple(checks))
-    chosen = sorted(probes, key=lambda p: sum(len(m["content"]) for m in p))[:PROBES]
+    chosen = choose_probes(probes, PROBES)
     asked = reference or Reference(reason="nobody asked for it")
     try:
         found, first_tokens = check_engine(engine, base, adapters, chosen, asked)
@@ -136,6 +138,11 @@ def run_preflight(
         "first_tokens": {name: [dict(t) for t in tokens] for name, tokens in first_tokens.items()},
     }
     return PreflightReport(tuple(checks + found), fingerprint)
+
+
+def choose_probes(probes: Sequence[Sequence[Message]], count: int) -> list[Sequence[Message]]:
+    """The shortest of them."""
+    return sorted(probes, key=lambda probe: sum(len(m["content"]) for m in probe))[:count]
 
 
 def require_passed(report: PreflightReport) -> None:

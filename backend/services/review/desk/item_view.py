@@ -22,6 +22,7 @@ from sqlalchemy.orm import Session
 from backend.errors import NotFound
 from backend.schemas.review.desk import ItemView, ShownOutput
 from backend.schemas.runs import FlaggedSpan
+from backend.schemas.turns import turns_of
 from backend.services.review.blind import (
     mask_text,
     masked_terms,
@@ -61,6 +62,7 @@ _ITEM: Select[Any] = (
         A.c.text.label("a_text"),
         B.c.text.label("b_text"),
         EXAMPLES.c.input,
+        EXAMPLES.c.messages,
         EXAMPLES.c.context,
     )
     .select_from(ITEMS)
@@ -106,6 +108,7 @@ def _view(connection: Connection, row: AnyRow) -> ItemView:
         left, right = (ShownOutput(text=side) for side in ((a, b) if row.a_is_left else (b, a)))
     return ItemView(
         input=row.input,
+        turns=turns_of(row.messages),
         context=row.context,
         output=output,
         left=left,

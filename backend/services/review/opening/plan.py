@@ -22,6 +22,7 @@ from sqlalchemy.orm import Session
 from backend.errors import CannotCompute, InvalidInput
 from backend.schemas.review.desk import ShownOutput
 from backend.schemas.review.queues import DrawnExample, StratumShown
+from backend.schemas.turns import turns_of
 from backend.services.review.blind import mask_text, masked_terms
 from backend.services.review.counted import counts
 from backend.services.review.desk.item_view import flags_of
@@ -357,6 +358,7 @@ def _example(session: Session, plan: QueuePlan, number: int, terms: list[str]) -
         )
     return DrawnExample(
         input=example.input,
+        turns=turns_of(example.messages),
         context=example.context,
         outputs=shown,
         split=example.split,

@@ -23,6 +23,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from backend.errors import CannotCompute, InvalidInput, UnknownName
+from backend.services.datasets.conversations import content_text
 from backend.services.metric_specs import metric_specs
 from backend.services.review.counted import counts
 from backend.services.review.opening.design import Stratum, Target, most_extreme, spread_of_ranks
@@ -341,9 +342,7 @@ def _reviewed_examples(session: Session, project_id: int) -> set[int]:
 def _texts(session: Session, example_ids: Sequence[int]) -> dict[int, str]:
     found: dict[int, str] = {}
     for start in range(0, len(example_ids), CHUNK):
-        query = select(Example.id, Example.input, Example.context).where(
-            Example.id.in_(example_ids[start : start + CHUNK])
-        )
-        for example_id, given, context in session.execute(query):
-            found[example_id] = f"{given}\n{context or ''}"[:CHARACTERS]
+        query = select(Example).where(Example.id.in_(example_ids[start : start + CHUNK]))
+        for example in session.scalars(query):
+            found[example.id] = content_text(example)[:CHARACTERS]
     return found

@@ -27,6 +27,7 @@ from dashboard.views.review.desk.entered import (
 from dashboard.views.review.desk.sending import skip, submit
 from dashboard.views.review.desk.state import Desk, change_answer, on_item, rate, take_next
 
+_FORMATTED, _SWITCH = "desk-formatted", "desk-formatted-switch"
 VOTE_KEYS = {"left": "A", "right": "B", "tie": "E", "both_bad": "X", "cannot_judge": "J"}
 
 
@@ -117,12 +118,19 @@ def _show_guidelines(desk: Desk, rubric: Rubric) -> None:
             args=(guidelines_key(desk),),
         )
         st.html("<button type='button' class='strop-show-keys'>All keys <small>H</small></button>")
+        st.session_state[_SWITCH] = shows_formatted()  # a switch that was not drawn is forgotten
+        st.toggle("Formatted", key=_SWITCH, on_change=toggle, args=(_FORMATTED,))
     if st.session_state.setdefault(guidelines_key(desk), _is_new_here(desk)):
         st.html(
             "<section class='strop-card strop-guide' tabindex='0' aria-label='Guidelines'>"
             + text_html(unwrapped(rubric.guidelines), kind="guide")
             + "</section>"
         )
+
+
+def shows_formatted() -> bool:
+    """Whether this tab shows Markdown and JSON formatted: not before somebody asks for it."""
+    return bool(st.session_state.get(_FORMATTED))
 
 
 def _is_new_here(desk: Desk) -> bool:

@@ -14,7 +14,13 @@ from dashboard.components.questions import open_questions
 from dashboard.components.reader import show_reader, wants_links
 from dashboard.session import current_client
 from dashboard.views.review.desk.after import ask_for_links_again, fetch_links
-from dashboard.views.review.desk.answer import VOTE_KEYS, show_answer, show_notice, skipping_key
+from dashboard.views.review.desk.answer import (
+    VOTE_KEYS,
+    show_answer,
+    show_notice,
+    shows_formatted,
+    skipping_key,
+)
 from dashboard.views.review.desk.entered import correction_key, take_what_was_entered
 from dashboard.views.review.desk.side import saved_html, show_side
 from dashboard.views.review.desk.state import Desk, on_item, save_if_changed, unsaved
@@ -116,6 +122,7 @@ def _show_texts(desk: Desk, rubric: Rubric) -> None:
         marks=desk.answer.spans,
         links=desk.links,
         correcting=desk.correcting,
+        formatted=shows_formatted(),
     )
     if desk.links_problem is not None:
         _say_links_are_missing(desk, desk.links_problem)

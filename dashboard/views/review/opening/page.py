@@ -27,6 +27,7 @@ from dashboard.components.frame import (
 )
 from dashboard.components.marked_text import plain, text_html
 from dashboard.components.queue_words import PREVIEW_COLUMNS, rule_sentences, strata_rows
+from dashboard.components.texts.turns import input_html
 from dashboard.session import current_client, current_project
 from dashboard.views.review.opening.choices import (
     DESIGN_HELP,
@@ -248,8 +249,10 @@ def _show_design(seen: DesignShown, body: ReviewQueueGiven) -> None:
 
 def example_html(example: DrawnExample) -> str:
     """An item that would be drawn: its source and what is to be judged, without their models."""
-    source = f"{example.input}\n\n{example.context}" if example.context else example.input
-    parts = [card_html(f"Source ({example.split} split)", text_html(source, kind="small"))]
+    source = input_html(example.input, example.turns, kind="small")
+    if example.context:
+        source += text_html(f"\n{example.context}", kind="small")
+    parts = [card_html(f"Source ({example.split} split)", source)]
     names = ["Answer"] if len(example.outputs) == 1 else [f"Answer {side}" for side in "AB"]
     parts += [
         card_html(name, text_html(output.text, kind="small"))

@@ -112,14 +112,17 @@ def test_there_is_nothing_to_go_on_with_to_serve_or_to_check(
     for arguments, says in (
         (["run", "--resume", "1"], "Run 1 was imported: no engine here can write"),
         (["run", "--dataset", "tickets", "--models", "vendor"], "there is nothing to run"),
-        (["serve", "--models", "vendor"], "there is nothing to serve"),
-        (["adapter", "preflight", "vendor", "--dataset", "tickets"], "there is nothing to check"),
+        (["serve", "--models", "vendor"], "There are no weights of vendor@1 here to serve."),
+        (
+            ["adapter", "preflight", "vendor", "--dataset", "tickets"],
+            "There are no weights of vendor@1 here to check.",
+        ),
     ):
         capsys.readouterr()
         assert strop(*arguments) == 1
         assert says in capsys.readouterr().err
     assert strop("doctor", "--json") in (0, 1, 2)
-    assert "vendor" not in capsys.readouterr().out
+    assert "no weights here that could be checked" in capsys.readouterr().out
 
 
 MARK = {

@@ -1,9 +1,10 @@
-"""The command line and environment of a vLLM server; nothing is started here."""
+"""The command line and environment of a vLLM server; no vLLM is started here."""
 
 from __future__ import annotations
 
 import json
 import socket
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +23,7 @@ from backend.engines.vllm.serve import (
     server_environment,
     vllm_server,
 )
-from backend.errors import Conflict, InvalidInput
+from backend.errors import Conflict, EngineUnavailable, InvalidInput
 
 
 def adapter(folder: Path, rank: int, *, pattern: dict[str, int] | None = None) -> ServedModel:
@@ -131,3 +132,17 @@ def test_a_taken_port_is_said_at_once(tmp_path: Path, monkeypatch: pytest.Monkey
         wanted = plan(tmp_path, port=taken.getsockname()[1])
         with pytest.raises(Conflict, match="cannot be used"), vllm_server(wanted, environment={}):
             pass
+
+
+def test_a_server_that_cannot_start_says_its_last_words(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A stand-in for vLLM, which takes ten seconds to say the same."""
+    last = [sys.executable, "-c", "import sys; sys.exit('unknown: --no-such-flag')"]
+    monkeypatch.setattr("backend.engines.vllm.serve._runs_on_cpu", lambda: True)
+    monkeypatch.setattr("backend.engines.vllm.serve.server_command", lambda *_, **__: last)
+    with (
+        pytest.raises(EngineUnavailable, match=r"(?s)ended with code 1 .*--no-such-flag"),
+        vllm_server(plan(tmp_path), environment={}),
+    ):
+        pass

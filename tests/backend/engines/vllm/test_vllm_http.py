@@ -12,8 +12,9 @@ import aiohttp
 import pytest
 
 from backend.engines.base import GenerationRequest, SamplingParams, ServedModel
+from backend.engines.remote.server import Retries
 from backend.engines.vllm.engine import VllmEngine
-from backend.engines.vllm.server import Retries, VllmServer, read_answer
+from backend.engines.vllm.server import VllmServer, read_answer
 from backend.errors import EngineError, EngineUnavailable, UnknownAdapter
 from tests.backend.engines.scripted_server import ScriptedServer, Step
 from tests.fixtures_worker import wait_for

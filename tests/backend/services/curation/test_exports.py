@@ -16,6 +16,7 @@ SYSTEM = {"role": "system", "content": "Answer in one word."}
 QUESTION = {"role": "user", "content": "Größe 5 €?\nReally?"}
 ANSWER = {"role": "assistant", "content": "Ja"}
 WRONG = {"role": "assistant", "content": "Nein"}
+TOOL = {"role": "tool", "content": "5 €"}
 WHERE = {"review": 7, "model": None}
 
 ROWS = [
@@ -49,7 +50,12 @@ ROWS = [
         ("openai", {"messages": [SYSTEM, QUESTION, ANSWER]}),
         (
             "alpaca",
-            {"instruction": SYSTEM["content"], "input": QUESTION["content"], "output": "Ja"},
+            {
+                "instruction": QUESTION["content"],
+                "input": "",
+                "output": "Ja",
+                "system": SYSTEM["content"],
+            },
         ),
         (
             "sharegpt",
@@ -76,10 +82,23 @@ def test_that_an_alpaca_question_alone_is_the_instruction() -> None:
     assert row == {"instruction": QUESTION["content"], "input": "", "output": "Ja"}
 
 
+def test_that_alpaca_holds_the_turns_before_as_history() -> None:
+    prompt = [SYSTEM, QUESTION, WRONG, {"role": "user", "content": "Sure?"}]
+    (row,) = export_rows([TrainingRow("sft", prompt, "Ja")], "alpaca")
+    assert row == {
+        "instruction": "Sure?",
+        "input": "",
+        "output": "Ja",
+        "system": SYSTEM["content"],
+        "history": [[QUESTION["content"], "Nein"]],
+    }
+
+
 @pytest.mark.parametrize(
     ("row", "name", "said"),
     [
-        (TrainingRow("sft", [QUESTION, ANSWER, QUESTION], "Ja"), "alpaca", "not a conversation"),
+        (TrainingRow("sft", [QUESTION, TOOL], "Ja"), "alpaca", r"not these \(user, tool\)"),
+        (TrainingRow("sft", [QUESTION, QUESTION], "Ja"), "alpaca", r"not these \(user, user\)"),
         (TrainingRow("dpo", [QUESTION], "Ja"), "dpo", "no rejected answer"),
         (TrainingRow("kto", [QUESTION], "Ja"), "kto", "no label"),
     ],

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from backend.errors import InvalidInput
-from backend.services.curation.formats import FORMATS, TrainingRow, export_rows
+from backend.services.curation.formats import TrainingRow
 from backend.services.exchange.plain_rows import LeftOut, read_plain_rows
 from evaluators.files.mapping import ColumnNames, Notes
 
@@ -138,6 +138,21 @@ def read(folder: Path, kind: str, *rows: dict[str, Any]) -> tuple[list[TrainingR
         ),
         (
             "sft",
+            {"messages": ASK + YES, "context": "Doc", "tools": "[]"},
+            TrainingRow("sft", [{"role": "user", "content": "Ask\n\nDoc"}], "Yes"),
+        ),
+        (
+            "sft",
+            {"prompt": ASK, "completion": YES, "weight": 0.5, "order": 3, "provenance": '{"a": 1}'},
+            TrainingRow("sft", ASK, "Yes", weight=0.5, order=3, provenance={"a": 1}),
+        ),
+        (
+            "sft",
+            {"input": "Ask", "output": "Yes", "weight": "70 kg", "order": 1.5, "provenance": "x"},
+            TrainingRow("sft", ASK, "Yes"),
+        ),
+        (
+            "sft",
             {"messages": [{"role": "developer", "content": "Be brief"}, *ASK, *YES]},
             TrainingRow("sft", [BRIEF, *ASK], "Yes"),
         ),
@@ -155,6 +170,8 @@ def test_that_a_shape_is_read(
     ("kind", "values", "reason"),
     [
         ("sft", {"input": "Ask"}, "without an answer"),
+        ("sft", {"messages": ASK}, "without an answer"),
+        ("sft", {"messages": [*ASK, {**YES[0], "weight": 0}]}, "without an answer"),
         ("sft", {"input": "Ask", "output": "No", "label": False}, "labelled as wrong"),
         ("dpo", {"input": "Ask", "output": "Yes"}, "without a rejected answer"),
         ("dpo", {"input": "Ask", "output": "Yes", "correction": "Yes"}, "are the same"),
@@ -188,7 +205,10 @@ def test_that_what_does_not_serve_is_counted(
         ({"input": {}, "output": "Yes"}, "row 2: input is not text"),
         ({"prompt": [1], "completion": "Yes"}, "row 2: prompt is not a list of messages"),
         ({"prompt": ASK, "completion": ASK}, "completion is not one message of the assistant"),
-        ({"messages": ASK}, "do not end with an answer"),
+        ({"messages": YES}, "messages hold no question of the user"),
+        ({"messages": [*ASK, {"role": "critic", "content": "x"}]}, "a turn of the role 'critic'"),
+        ({"messages": [*ASK, {"role": "assistant", "content": None}]}, "a turn without text"),
+        ({"messages": ASK + YES, "completion": "No"}, "completion says another"),
         ({"input": "Ask", "output": "Yes", "label": "maybe"}, "neither true nor false"),
     ],
 )
@@ -224,17 +244,3 @@ def test_that_columns_are_mapped_and_keys_of_turns_are_named(tmp_path: Path) -> 
     [row] = read_plain_rows(file, "sft", LeftOut(), names=names, notes=notes)
     assert row.prompt == ASK
     assert notes.sentences() == [f"{file}: not used: name in messages."]
-
-
-@pytest.mark.parametrize("name", FORMATS)
-def test_that_what_is_exported_is_read_back(tmp_path: Path, name: str) -> None:
-    kind = FORMATS[name].kind
-    row = TrainingRow(
-        kind,
-        ASK,
-        "Yes",
-        rejected="No" if kind == "dpo" else None,
-        label=False if kind == "kto" else None,
-    )
-    rows, left_out = read(tmp_path, kind, *export_rows([row], name))
-    assert (rows, dict(left_out.reasons)) == ([row], {})

@@ -16,6 +16,7 @@ from backend.services.models.serving import Move, ServingReport, require_served,
 BASE = ServedModel("base", "tiny")
 V1 = ServedModel("v1@1", "tiny", Path("/a/v1"), "1" * 64)
 V2 = ServedModel("v2@1", "tiny", Path("/a/v2"), "2" * 64)
+GPT = ServedModel("gpt@1", "gpt-4o", elsewhere=True)
 PROBES = [[{"role": "user", "content": text}] for text in ("one", "two")]
 KNOWN = {
     "probes": PROBES,
@@ -152,3 +153,29 @@ def test_no_server_is_said_and_fails_nothing() -> None:
     report = serve_move(Move("champion", V2, BASE), (), FakeEngine)  # type: ignore[arg-type]
     assert report.ok
     assert "No server is configured" in report.sentence
+
+
+def test_a_model_served_elsewhere_takes_the_alias_away_from_the_servers(farm: Farm) -> None:
+    report = farm.move(GPT, fingerprint=None)
+    assert report.ok
+    assert farm.champions == [None, None]
+    assert "gpt@1 is served elsewhere as gpt-4o" in report.sentence
+
+
+class Strict(FakeEngine):
+    """Knows nothing of models served elsewhere, as vLLM does not."""
+
+    def serve_as(self, alias: str, model: ServedModel | None) -> None:
+        assert model is None or not model.elsewhere
+        super().serve_as(alias, model)
+
+
+def test_a_server_is_pointed_back_to_nothing_where_the_champion_is_served_elsewhere(
+    farm: Farm,
+) -> None:
+    farm.servers = {"http://a": Strict(), "http://b": Stubborn(refuses=True)}
+    for server in farm.servers.values():
+        server.load([BASE, V1])
+    report = farm.move(V2, before=GPT)
+    assert "pointed back: champion is nothing" in report.servers[0].detail
+    assert farm.champions[0] is None

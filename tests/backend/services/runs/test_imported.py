@@ -468,7 +468,7 @@ REFUSALS: dict[str, tuple[Callable[[Session, Laid, Settings], object], str]] = {
         lambda session, laid, _: resolve_start(
             session, laid.project, _model(session, laid).label, {}
         ),
-        "there is nothing to train from",
+        "There are no weights of vendor@1 here to train from.",
     ),
     "weights under the name": (
         lambda session, laid, settings: register_adapter(

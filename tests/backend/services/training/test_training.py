@@ -12,10 +12,10 @@ from sqlalchemy.orm import Session
 
 from backend.errors import Conflict, InvalidInput, NotFound
 from backend.services.training import runs as training
-from backend.services.training.files import run_files
+from backend.services.training.files import EARLIER_ROWS, run_files
 from backend.settings import Settings
 from backend.tables.curation import TrainingSet, TrainingSetRow
-from backend.tables.datasets import Example
+from backend.tables.datasets import Dataset, DatasetVersion, Example
 from backend.tables.projects import SuccessManifest
 from backend.tables.training import TrainingRun
 from tests.fixtures_runs import Laid, lay_down_project
@@ -137,6 +137,79 @@ def test_early_stopping_watches_references_of_the_validation_split(
     (row,) = [json.loads(line) for line in files.validation.read_text("utf-8").splitlines()]
     assert row["completion"][0]["content"] == "say 7"
     assert "say 7" not in files.train.read_text("utf-8")
+
+
+def test_forgetting_is_measured_on_validation_references_of_all_trainings_so_far(
+    session: Session, settings: Settings
+) -> None:
+    laid = lay_down_project(session)
+    _set_bar(session, laid)
+    first = _create(session, laid, settings, _freeze(session, laid))
+    assert _earlier(first, settings) == ["say 7"]
+    other = _another_dataset(session, laid, watched=100)
+    second = _create(session, laid, settings, _set_of(session, laid, "t2", other))
+    asked = _earlier(second, settings)
+    assert asked[0] == "say 7"
+    assert set(asked[1:]) <= {f"watched {i}" for i in range(100)}
+    assert 50 <= len(asked) <= EARLIER_ROWS
+    assert load_config(run_files(second, settings).config).earlier_file is not None
+
+
+def _earlier(run: TrainingRun, settings: Settings) -> list[str]:
+    lines = run_files(run, settings).earlier.read_text("utf-8").splitlines()
+    return [json.loads(line)["completion"][0]["content"] for line in lines]
+
+
+def _another_dataset(session: Session, laid: Laid, *, watched: int) -> Example:
+    """A second dataset of the project with so many validation examples; its train example."""
+    dataset = Dataset(project_id=laid.project, name="calls")
+    session.add(dataset)
+    session.flush()
+    version = DatasetVersion(
+        dataset_id=dataset.id,
+        number=1,
+        digest="e" * 64,
+        n_examples=watched + 2,
+        source_name="made",
+        split_recipe={},
+    )
+    session.add(version)
+    session.flush()
+    splits = ["train", "test", *["validation"] * watched]
+    examples = [
+        Example(
+            dataset_version_id=version.id,
+            external_id=f"c{i}",
+            input=f"call {i}",
+            references=[f"watched {i - 2}" if split == "validation" else split],
+            slices={},
+            split=split,
+            content_digest=f"{1000 + i:064d}",
+        )
+        for i, split in enumerate(splits)
+    ]
+    session.add_all(examples)
+    session.flush()
+    return examples[0]
+
+
+def _set_of(session: Session, laid: Laid, name: str, example: Example) -> int:
+    frozen = TrainingSet(project_id=laid.project, name=name, recipe={}, digest="f" * 64, n_rows=1)
+    session.add(frozen)
+    session.flush()
+    session.add(
+        TrainingSetRow(
+            training_set_id=frozen.id,
+            position=0,
+            kind="sft",
+            prompt=[{"role": "user", "content": "q"}],
+            completion="a",
+            source="reference",
+            example_id=example.id,
+        )
+    )
+    session.flush()
+    return frozen.id
 
 
 def test_a_search_is_given_no_row_of_the_test_split(session: Session, settings: Settings) -> None:

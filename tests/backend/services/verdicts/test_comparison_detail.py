@@ -98,7 +98,7 @@ def test_a_slice_without_an_example_says_why(trial: Trial) -> None:
 def test_usage_is_paired_and_priced(trial: Trial) -> None:
     found = describe_comparison(trial.session, trial.judge(PRICED))
     usage = {one.spec.metric: one.difference for one in found.usage}
-    assert set(usage) == {"tokens", "latency", "cost"}
+    assert set(usage) == {"prompt_tokens", "tokens", "latency", "cost"}
     tokens, cost = usage["tokens"], usage["cost"]
     assert tokens is not None
     assert cost is not None
@@ -109,7 +109,7 @@ def test_usage_is_paired_and_priced(trial: Trial) -> None:
 
 def test_without_a_price_there_is_no_cost(trial: Trial) -> None:
     found = describe_comparison(trial.session, trial.judge(GOOD_BAR))
-    assert [one.spec.metric for one in found.usage] == ["tokens", "latency"]
+    assert [one.spec.metric for one in found.usage] == ["prompt_tokens", "tokens", "latency"]
     assert found.currency is None
 
 

@@ -14,8 +14,10 @@ from sqlalchemy.orm import Session, sessionmaker
 from backend.errors import NotFound
 from backend.schemas.review.desk import MarkedSpan, QueueProgress
 from backend.schemas.runs import FlaggedSpan
+from backend.schemas.turns import transcript
 from backend.services import review
 from backend.services.review import Answer, SpanMark
+from backend.services.review.desk.item_view import find_links
 from backend.services.review.rules import QueueRules
 from backend.tables.review import Purpose, Review, ReviewItem
 from backend.tables.runs import Generation
@@ -53,6 +55,31 @@ def test_an_item_shows_its_source_and_output(session: Session, desk: Desk) -> No
     assert shown.output is not None
     assert shown.output.text.startswith("base says")
     assert (shown.left, shown.right) == (None, None)
+
+
+def test_a_conversation_is_shown_as_its_turns_with_links_into_them(
+    session: Session, desk: Desk
+) -> None:
+    queue = desk.open(session)
+    expert = desk.experts[0]
+    claim = review.claim_review_item(session, queue.id, expert.id, now=NOW)
+    assert claim is not None
+    output = session.get_one(ReviewItem, claim.item_id).generation_a
+    said = [
+        {"role": "user", "content": "👍🏽 My number is 48231."},
+        {"role": "assistant", "content": "Thank you."},
+        {"role": "user", "content": "What was it?"},
+    ]
+    output.example.messages, output.example.input = said, transcript(said)
+    output.text = "It is 48231."
+    session.flush()
+    shown = review.item_view(session, claim.slot_id, expert.id)
+    words = [(turn.role, shown.input[turn.start : turn.end]) for turn in shown.turns]
+    assert words == [(turn["role"], turn["content"]) for turn in said]
+    [place] = [place for link in find_links(shown) for place in link.sources]
+    at = len(shown.context or "") + 1 if shown.context else 0
+    assert shown.input[place.start - at : place.end - at] == "48231"
+    assert shown.turns[0].start <= place.start - at < place.end - at <= shown.turns[0].end
 
 
 def test_a_pair_is_shown_by_its_recorded_side(session: Session, desk: Desk) -> None:

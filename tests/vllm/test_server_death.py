@@ -1,4 +1,7 @@
-"""A server of its own is killed in the middle of a run."""
+"""The server is killed in the middle of a run, and one cannot start.
+
+The server that dies is the one of the session, when all others have asked it.
+"""
 
 from __future__ import annotations
 
@@ -11,9 +14,9 @@ import pytest
 
 from backend.engines.base import GenerationRequest, SamplingParams
 from backend.engines.base import ServedModel as Model
+from backend.engines.remote.server import Retries
 from backend.engines.vllm.engine import VllmEngine
-from backend.engines.vllm.serve import ServerPlan, vllm_server
-from backend.engines.vllm.server import Retries
+from backend.engines.vllm.serve import RunningServer, ServerPlan, vllm_server
 from backend.errors import EngineUnavailable
 
 pytestmark = [
@@ -22,16 +25,14 @@ pytestmark = [
 ]
 
 
-def test_a_killed_server_stops_the_run_and_keeps_what_came(base: Model, tmp_path: Path) -> None:
+def test_a_killed_server_stops_the_run_and_keeps_what_came(
+    server: RunningServer, base: Model
+) -> None:
     requests = [
         GenerationRequest(f"k{i}", "base", [{"role": "user", "content": f"Ticket {i}"}])
         for i in range(400)
     ]
-    plan = ServerPlan(base, tmp_path / "vllm.log")
-    with (
-        vllm_server(plan, environment=os.environ) as server,
-        VllmEngine([server.url], in_flight=4, retries=Retries(attempts=3)) as engine,
-    ):
+    with VllmEngine([server.url], in_flight=4, retries=Retries(attempts=3)) as engine:
         engine.load([base])
         stream = engine.generate(requests, SamplingParams(max_tokens=16))
         kept = [next(stream) for _ in range(5)]

@@ -1,0 +1,316 @@
+"""`strop prompt add|list|show|diff|try|search`: versioned prompts, and which of them is best."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from backend.cli.common import (
+    JsonOption,
+    ProjectOption,
+    count_of,
+    print_json,
+    print_table,
+    read_base_first,
+    shown_text,
+    working_in_project,
+)
+
+if TYPE_CHECKING:
+    from sqlalchemy.orm import Session
+
+    from backend.services.runs.prompt_search import SearchPlan
+    from backend.settings import Settings
+    from backend.tables.datasets import DatasetVersion, Example
+    from backend.tables.models import ModelVersion, Prompt
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, help="Prompts in versions.")
+PromptArgument = Annotated[str, typer.Argument(help="Prompt, for example brief or brief@2.")]
+DatasetOption = Annotated[str, typer.Option(help="Dataset, for example tickets or tickets@2.")]
+
+
+@app.command()
+def add(
+    file: Annotated[Path, typer.Argument(help="YAML file.", exists=True, dir_okay=False)],
+    name: Annotated[str | None, typer.Option(help="Its name; default: the file's.")] = None,
+    project: ProjectOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Keep a prompt: changed content is the next version, the same is the one that stands."""
+    from backend.errors import InvalidInput
+    from backend.services.datasets.prompts import add_prompt, parse_prompt
+
+    try:
+        source = file.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise InvalidInput(
+            f"{file} is not UTF-8: {error.reason}.", hint="Save it as UTF-8."
+        ) from None
+    spec = parse_prompt(source)
+    with working_in_project(project) as (_, session, found):
+        record = _record(add_prompt(session, found.id, name or file.stem, spec))
+    if json:
+        print_json(record)
+        return
+    typer.echo(f"{record['prompt']}, sha256 {record['digest']}.")
+
+
+@app.command("list")
+def list_(project: ProjectOption = None, json: JsonOption = False) -> None:
+    """All versions of all prompts."""
+    from backend.services.datasets.prompts import list_prompts
+
+    with working_in_project(project) as (_, session, found):
+        rows = [_record(prompt) for prompt in list_prompts(session, found.id)]
+    if json:
+        print_json(rows)
+        return
+    shown = [{**row, "digest": row["digest"][:12]} for row in rows]
+    print_table(shown, columns=["prompt", "digest", "shots", "searched", "added"])
+
+
+@app.command()
+def show(name: PromptArgument, project: ProjectOption = None, json: JsonOption = False) -> None:
+    """Show what a prompt says, and what a search tried that chose it."""
+    from backend.services.datasets.prompts import dump_prompt, find_prompt, prompt_spec
+
+    with working_in_project(project) as (_, session, found):
+        prompt = find_prompt(session, found.id, name)
+        record = {**_record(prompt), "spec": prompt.spec, "search": prompt.search}
+        text = dump_prompt(prompt_spec(prompt))
+    if json:
+        print_json(record)
+        return
+    typer.echo(f"{record['prompt']}, sha256 {record['digest']}, added {record['added']}.\n")
+    typer.echo(shown_text(text))
+    if prompt.search:
+        print_search(prompt.search)
+
+
+@app.command()
+def diff(
+    old: PromptArgument,
+    new: Annotated[str, typer.Argument(help="The prompt to hold it against.")],
+    project: ProjectOption = None,
+) -> None:
+    """Show what differs between two prompts; exit code 2 when something does."""
+    from backend.services.datasets.prompts import diff_prompts, find_prompt
+
+    with working_in_project(project) as (_, session, found):
+        one, other = (find_prompt(session, found.id, name) for name in (old, new))
+        lines = diff_prompts(one, other)
+    typer.echo(shown_text("\n".join(lines)) or "No difference.")
+    raise typer.Exit(2 if lines else 0)
+
+
+@app.command("try")
+def try_(
+    name: PromptArgument,
+    dataset: DatasetOption,
+    example: Annotated[
+        str | None, typer.Option(help="Example by its id; default: the first to validate with.")
+    ] = None,
+    model: Annotated[str | None, typer.Option(help="Have this model answer, too.")] = None,
+    max_tokens: Annotated[int, typer.Option(min=1, help="Most tokens of the answer.")] = 128,
+    engine: Annotated[str | None, typer.Option(help="local or vllm.")] = None,
+    project: ProjectOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Show the messages that a prompt makes of an example, and how many tokens they are."""
+    from backend.engines.prompts import encode_prompt, load_tokenizer
+    from backend.services.datasets.prompts import find_prompt, prompt_spec, replaces_system
+    from backend.services.datasets.shots import render_all
+    from backend.services.models.adapter_files import project_artifacts
+    from backend.services.models.versions import find_model
+
+    with working_in_project(project) as (installation, session, found):
+        prompt = find_prompt(session, found.id, name)
+        asked = _example(session, found.id, dataset, example)
+        encoders = project_artifacts(installation.settings, found.id)
+        (messages,) = render_all(session, found.id, [asked], prompt, encoders=encoders)
+        answers = None if model is None else find_model(session, found.id, model).without_prompt
+        base_model = found.base_model if answers is None else answers.base_model
+        replaced = replaces_system(asked, prompt_spec(prompt))
+    tokens = len(encode_prompt(load_tokenizer(base_model), messages))
+    record: dict[str, Any] = {
+        "prompt": prompt.label,
+        "example": asked.external_id,
+        "messages": messages,
+        "tokens": tokens,
+        "system_replaced": replaced,
+    }
+    if answers is not None:
+        settings = installation.settings
+        record["answer"] = _answer(
+            answers, messages, engine or settings.engine, settings, max_tokens
+        )
+    if json:
+        print_json(record)
+    else:
+        _print_tried(record)
+
+
+@app.command()
+def search(
+    dataset: DatasetOption,
+    prompts: Annotated[str, typer.Option(help="Wordings to try: brief,long@2.")],
+    metric: Annotated[str, typer.Option(help="What the best is chosen by, for example f1.")],
+    model: Annotated[str, typer.Option(help="Model that is asked.")] = "base",
+    k: Annotated[str, typer.Option("--k", help="Numbers of shots to try.")] = "0,4,8",
+    choose: Annotated[str, typer.Option(help="How to choose shots: bm25, fixed.")] = "bm25,fixed",
+    name: Annotated[str, typer.Option(help="Name that the best prompt is kept under.")] = (
+        "best-prompt"
+    ),
+    split: Annotated[str, typer.Option(help="The validation split, and no other.")] = "validation",
+    limit: Annotated[int | None, typer.Option(min=1, help="Only so many examples.")] = None,
+    max_tokens: Annotated[int, typer.Option(min=1, help="Longest answer in tokens.")] = 128,
+    seed: Annotated[int, typer.Option(help="Seed of --limit.")] = 0,
+    engine: Annotated[str | None, typer.Option(help="local or vllm.")] = None,
+    project: ProjectOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Try wordings and shots on the validation split, and keep the best as a prompt."""
+    from backend.cli.waiting import run_jobs
+    from backend.engines.base import SamplingParams
+    from backend.services.datasets.prompts import check_prompt_name
+    from backend.services.metric_specs import allowed_metrics
+    from backend.services.models.versions import find_model
+    from backend.services.runs.prompt_search import conclude_search, start_search
+
+    check_prompt_name(name)
+    plan = _plan(prompts, k, choose, metric, limit)
+    read_base_first(project)
+    with working_in_project(project) as (installation, session, found):
+        begun = start_search(
+            session,
+            find_model(session, found.id, model),
+            _version(session, found.id, dataset),
+            plan,
+            engine=engine or installation.settings.engine,
+            params=SamplingParams(max_tokens=max_tokens, seed=seed),
+            allowed=allowed_metrics(installation.settings, found.id),
+            split=split,
+        )
+    stop = f"strop job cancel run {begun.run_id}"
+    typer.echo(f"Run {begun.run_id} is queued; to stop it: {stop}", err=True)
+    run_jobs(installation.sessions, installation.settings, [begun.job_id], quiet=json)
+    with installation.sessions.begin() as session:
+        kept, record = conclude_search(session, begun.score_run_id, name=name)
+    if json:
+        print_json({"prompt": kept.label, **record})
+        return
+    print_search(record)
+    typer.echo(f"Kept as {kept.label}: strop run --models {model}+{kept.label} --split test")
+
+
+def _plan(prompts: str, k: str, choose: str, metric: str, limit: int | None) -> SearchPlan:
+    from backend.errors import InvalidInput, UnknownName
+    from backend.schemas.common import whole_number
+    from backend.services.datasets.prompts import Choose
+    from backend.services.runs.prompt_search import SearchPlan
+
+    ks = [whole_number(part) for part in _parts(k)]
+    ways = _parts(choose)
+    for way in ways:
+        if way not in set(Choose):
+            raise UnknownName("way to choose shots", way, list(Choose))
+    if None in ks:
+        raise InvalidInput(f"{k!r} is no list of numbers.", hint="Write --k 0,4,8.")
+    return SearchPlan(
+        prompts=tuple(_parts(prompts)),
+        ks=tuple(number for number in ks if number is not None),
+        chosen_by=tuple(Choose(way) for way in ways),
+        metric=metric,
+        limit=limit,
+    )
+
+
+def _parts(text: str) -> list[str]:
+    return list(dict.fromkeys(part.strip() for part in text.split(",") if part.strip()))
+
+
+def _print_tried(record: dict[str, Any]) -> None:
+    for message in record["messages"]:
+        typer.echo(f"[{message['role']}]\n{shown_text(message['content'])}\n")
+    size = count_of(record["tokens"], "token", "tokens")
+    typer.echo(f"Example {record['example']} with {record['prompt']}: {size}.")
+    if record["system_replaced"]:
+        typer.echo("Its own system message is replaced by the prompt's.")
+    if "answer" in record:
+        typer.echo(f"\n[answer]\n{shown_text(record['answer'])}")
+
+
+def _answer(
+    model: ModelVersion,
+    messages: list[dict[str, str]],
+    engine: str,
+    settings: Settings,
+    max_tokens: int,
+) -> str:
+    """What the model answers, greedily."""
+    from backend.engines import open_engine
+    from backend.engines.base import GenerationRequest, SamplingParams, ServedModel
+    from backend.errors import EngineError
+    from backend.services.models.versions import served_model
+
+    served = served_model(model)
+    models = [served]
+    if served.adapter_path is not None:
+        models = [ServedModel("base", model.base_model), served]
+    request = GenerationRequest("try", served.name, messages)
+    with open_engine(engine, settings) as opened:
+        opened.load(models)
+        (result,) = opened.generate([request], SamplingParams(max_tokens=max_tokens))
+    if result.text is None:
+        raise EngineError(f"{model.label} gave no answer: {result.error}")
+    return result.text
+
+
+def _example(session: Session, project_id: int, dataset: str, external_id: str | None) -> Example:
+    from backend.errors import NotFound
+    from backend.services.datasets.versions import list_examples
+    from backend.tables.datasets import Split
+
+    version = _version(session, project_id, dataset)
+    examples = list_examples(session, version.id)
+    if external_id is not None:
+        found = next((e for e in examples if e.external_id == external_id), None)
+        if found is None:
+            raise NotFound(
+                f"{dataset} has no example {external_id!r}.", hint=f"Try {examples[0].external_id}."
+            )
+        return found
+    return next((e for e in examples if e.split == Split.VALIDATION), examples[0])
+
+
+def _version(session: Session, project_id: int, dataset: str) -> DatasetVersion:
+    from backend.errors import InvalidInput
+    from backend.schemas.common import whole_number
+    from backend.services.datasets.versions import get_dataset_version
+
+    name, at, number = dataset.partition("@")
+    wanted = whole_number(number) if at else None
+    if at and wanted is None:
+        raise InvalidInput(f"{dataset!r} names no version.", hint=f"Write {name}, or {name}@1.")
+    return get_dataset_version(session, project_id, name, wanted)
+
+
+def _record(prompt: Prompt) -> dict[str, Any]:
+    shots = prompt.spec.get("shots")
+    return {
+        "prompt": prompt.label,
+        "digest": prompt.digest,
+        "shots": f"{shots['k']} {shots['choose']}" if shots else "",
+        "searched": "yes" if prompt.search else "",
+        "added": f"{prompt.created_at:%Y-%m-%d %H:%M}",
+    }
+
+
+def print_search(record: dict[str, Any]) -> None:
+    """What a search tried, the best first, and what its figures are worth."""
+    columns = ["candidate", "metric", "value", "low", "high", "n", "failed", "tokens in"]
+    print_table(record["tried"], columns=columns, title=record["title"])
+    for note in record["notes"]:
+        typer.echo(note)

@@ -1,0 +1,32 @@
+"""Prompts in versions."""
+
+from __future__ import annotations
+
+from backend.client.wire import Resource
+from backend.schemas import prompts
+
+
+class Prompts(Resource):
+    """Prompts in versions, and what they make of an example."""
+
+    def add(self, project_id: int, body: prompts.PromptGiven) -> prompts.PromptShown:
+        """Keep a prompt; the same content is the version that stands."""
+        return self._wire.create(prompts.PromptShown, f"/v1/projects/{project_id}/prompts", body)
+
+    def get(self, prompt_id: int) -> prompts.PromptShown:
+        """One version of a prompt."""
+        return self._wire.get(prompts.PromptShown, f"/v1/prompts/{prompt_id}")
+
+    def diff(self, prompt_id: int, *, against: int) -> prompts.PromptDiff:
+        """What differs from an older prompt."""
+        path = f"/v1/prompts/{prompt_id}/diff"
+        return self._wire.get(prompts.PromptDiff, path, against=against)
+
+    def render(self, prompt_id: int, *, example_id: int) -> prompts.RenderedPrompt:
+        """The messages that a prompt makes of an example."""
+        path = f"/v1/prompts/{prompt_id}/messages"
+        return self._wire.get(prompts.RenderedPrompt, path, example_id=example_id)
+
+    def list(self, project_id: int) -> list[prompts.PromptShown]:
+        """All versions of all prompts."""
+        return self._wire.get_list(prompts.PromptShown, f"/v1/projects/{project_id}/prompts")

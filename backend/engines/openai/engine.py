@@ -1,0 +1,298 @@
+"""The engine `openai`: a model served elsewhere, asked by the name under which the server knows it.
+
+Any server of the protocol will do: vLLM, TGI, llama.cpp, a vendor. What it is that answers cannot
+be proved, only asked: `notes` says what is taken on trust. An answer under another model's name is
+refused; a dated snapshot of the asked one is noted, and a change of it in the middle stops the run.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, NoReturn
+
+from backend.engines.base import (
+    GenerationRequest,
+    GenerationResult,
+    Message,
+    SamplingParams,
+    ServedModel,
+    request_seed,
+    require_finite_logprobs,
+)
+from backend.engines.openai.answers import check_model, model_of, read_answer, reports_usage
+from backend.engines.openai.parameters import (
+    Taken,
+    chat_parameters,
+    is_too_long,
+    without_refused,
+)
+from backend.engines.openai.server import CHAT, OpenaiServer, address_of
+from backend.engines.remote.engine import RemoteEngine
+from backend.engines.remote.server import Reply, Retries
+from backend.errors import CannotCompute, EngineError, UnknownAdapter, storable
+
+_PATIENCE = Retries(attempts=7, first_s=0.5, longest_s=30.0)
+_OF_THE_PROMPT = frozenset({400, 409, 413, 422, 500, 501})
+
+
+class OpenaiEngine(RemoteEngine[OpenaiServer]):
+    """Asks the servers that know the models which were loaded last.
+
+    Args:
+        urls: addresses as OPENAI_BASE_URL is written; several must know the same models, or list
+            those that they know.
+        keys: of each address its own, None for none.
+        in_flight: requests with one server at a time.
+        timeout_s: seconds for one attempt, from sending to the last byte.
+        stream: have the answers streamed, for servers behind a gateway that cuts silent requests.
+    """
+
+    name = "openai"
+
+    def __init__(
+        self,
+        urls: Sequence[str],
+        *,
+        keys: Sequence[str | None] = (),
+        in_flight: int = 8,
+        retries: Retries = _PATIENCE,
+        timeout_s: float = 600.0,
+        stream: bool = False,
+    ) -> None:
+        addresses = [address_of(url) for url in urls]
+        super().__init__(self.name, in_flight=in_flight, connections=in_flight * len(urls) + 2)
+        self._servers = [
+            OpenaiServer(url, self._session, key=key, retries=retries, timeout_s=timeout_s)
+            for url, key in zip(addresses, keys or [None] * len(urls), strict=True)
+        ]
+        self._stream = stream
+        self._asked_as: dict[str, str] = {}  # our serving name -> the server's
+        self._taken: dict[tuple[str, str], Taken] = {}  # address and model -> what it takes
+        self._answered_as: dict[str, str] = {}  # the server's name -> what it answers as
+        self._notes: dict[str, str] = {}
+
+    @property
+    def notes(self) -> Sequence[str]:
+        """What the servers left out, did not say, or say in other words."""
+        left_out = [
+            note
+            for (url, model), taken in self._taken.items()
+            for note in taken.notes(f"{model} at {url}")
+        ]
+        return (*self._notes.values(), *left_out)
+
+    def load(self, models: Sequence[ServedModel]) -> None:
+        """Find the servers that know the models; nothing is loaded anywhere.
+
+        Raises:
+            EngineUnavailable: a server does not answer.
+            EngineError: no server is named, or one refuses the key.
+            UnknownAdapter: a model is an adapter, which has to be served under a name of its own.
+        """
+        for model in models:
+            if model.adapter_path is not None:
+                raise UnknownAdapter(
+                    f"The engine openai cannot load the adapter {model.name!r} into a server.",
+                    hint="Serve it there, and add it as a model under the name it has there.",
+                )
+        if not self._servers:
+            raise EngineError(
+                "The engine openai knows no server.",
+                hint="Set STROP_OPENAI_URL to its address, such as http://127.0.0.1:8000/v1.",
+            )
+        self._notes = {}
+        names = {model.name: model.base_model for model in models}
+        self._serving = self._thread.run(self._find_serving(list(names.values())))
+        self._asked_as |= names
+        self._answered_as, self._taken = {}, {}  # servers change between two jobs
+        hello = {"messages": [{"role": "user", "content": "Hello"}]}
+        for server in self._serving:
+            server.greeting = {"model": models[-1].base_model, **hello}
+
+    def generate(
+        self, requests: Iterable[GenerationRequest], params: SamplingParams
+    ) -> Iterator[GenerationResult]:
+        """Answer the requests, `in_flight` at a time on each server, in the order of arrival.
+
+        Raises:
+            EngineUnavailable: no server answers any more; what was yielded stays valid.
+            UnknownAdapter: a model that was not loaded, or that a server does not know.
+            EngineError: the key is refused, another model answered, or the decoding is not taken.
+        """
+
+        async def ask(server: OpenaiServer, request: GenerationRequest) -> GenerationResult:
+            return await self._ask(server, request, params)
+
+        return self._answer(requests, ask)
+
+    def next_token_logprobs(
+        self, model: str, messages: Sequence[Message], *, top: int = 20
+    ) -> dict[str, float]:
+        """Log-probabilities of the likeliest first tokens, by their text at the server.
+
+        Raises:
+            CannotCompute: the server gives none.
+        """
+        asked = self._name_at_server(model)
+        payload = {
+            "model": asked,
+            "messages": [dict(message) for message in messages],
+            "max_tokens": 1,
+            "temperature": 0.0,
+            "logprobs": True,
+            "top_logprobs": top,
+        }
+        server = self._next_server()
+        reply = self._thread.run(server.post(CHAT, payload))
+        if reply.status != 200:
+            raise CannotCompute(f"{asked} at {server.url} gives no log-probabilities.")
+        return _first_tokens(asked, reply.body)
+
+    def token_ids(self, messages: Sequence[Message]) -> list[int]:
+        """Never: the protocol shows no tokens of a prompt.
+
+        Raises:
+            CannotCompute: always.
+        """
+        _cannot_see_prompts()
+
+    def render(self, messages: Sequence[Message]) -> str:
+        """Never: the protocol shows no prompt.
+
+        Raises:
+            CannotCompute: always.
+        """
+        _cannot_see_prompts()
+
+    async def _find_serving(self, names: Sequence[str]) -> list[OpenaiServer]:
+        """Servers that list the models or give no list; where none does, all, with a note."""
+        lists = {server: await _listed(server) for server in self._servers}
+        knowing = [s for s, listed in lists.items() if listed is None or {*names} <= listed]
+        for server in (serving := knowing or self._servers):
+            listed = lists[server]
+            missing = [name for name in names if listed is not None and name not in listed]
+            if listed is None:
+                self._notes[server.url] = f"The server at {server.url} lists no models."
+            elif missing:
+                self._notes[server.url] = (
+                    f"The server at {server.url} does not list {', '.join(missing)}."
+                )
+        return serving
+
+    def _name_at_server(self, model: str) -> str:
+        if model not in self._asked_as:
+            raise UnknownAdapter(
+                f"The engine openai was not told of {model!r}.", hint="Call load(models) first."
+            )
+        return self._asked_as[model]
+
+    async def _ask(
+        self, server: OpenaiServer, request: GenerationRequest, params: SamplingParams
+    ) -> GenerationResult:
+        asked = self._name_at_server(request.model)
+        started = time.perf_counter()
+        reply = await self._ask_as_taken(server, asked, request, params)
+        seconds = time.perf_counter() - started
+        if reply.status != 200:
+            return _failed(request.key, reply, server, asked, params)
+        if not reply.body:
+            raise EngineError(
+                f"What answers at {server.url} is no server of the OpenAI protocol.",
+                hint="Does its address lack /v1?",
+            )
+        if reply.body.get("choices"):
+            self._hold_to_name(server, asked, reply.body)
+        return read_answer(request.key, reply.body, latency_s=seconds)
+
+    async def _ask_as_taken(
+        self,
+        server: OpenaiServer,
+        asked: str,
+        request: GenerationRequest,
+        params: SamplingParams,
+    ) -> Reply:
+        """The reply to a request from which what the server refuses was left out.
+
+        What has to be left out is remembered only when the server answers without it.
+        """
+        taken = known = self._taken.get((server.url, asked), Taken())
+        seed = request_seed(params.seed, request.key)
+        messages = [dict(message) for message in request.messages]
+        while True:
+            wished = chat_parameters(params, taken, seed=seed, stream=self._stream)
+            reply = await server.post(CHAT, {"model": asked, "messages": messages, **wished})
+            other = without_refused(reply, wished, taken)
+            if other is None:
+                break
+            taken = other
+        if reply.status == 200 and taken != known:
+            self._taken[server.url, asked] = taken
+        return reply
+
+    def _hold_to_name(self, server: OpenaiServer, asked: str, body: Mapping[str, Any]) -> None:
+        """Refuse another model's answer; note what the answers do not say, or say otherwise."""
+        if not reports_usage(body):
+            self._notes["usage " + server.url] = (
+                f"The server at {server.url} reports no token counts: where it reports none, 0 "
+                "stands for unknown."
+            )
+        if (said := model_of(body)) is None:
+            self._notes["name " + server.url] = (
+                f"The server at {server.url} does not say which model answers."
+            )
+            return
+        check_model(asked, said, server.url)
+        before = self._answered_as.setdefault(asked, said)
+        if before != said:
+            raise EngineError(
+                f"The server at {server.url} answered for {asked!r} as {before!r} and now as "
+                f"{said!r}: two models in one run.",
+                hint="Add the model under its dated name, and run that.",
+            )
+        if said != asked:
+            self._notes["as " + asked] = f"{asked} answers as {said}."
+
+
+async def _listed(server: OpenaiServer) -> set[str] | None:
+    """The names of the models that a server lists; None where it gives no list."""
+    found = (await server.get("/models")).body.get("data")
+    if not isinstance(found, list):
+        return None
+    return {str(entry.get("id")) for entry in found if isinstance(entry, Mapping)} or None
+
+
+def _failed(
+    key: str, reply: Reply, server: OpenaiServer, asked: str, params: SamplingParams
+) -> GenerationResult:
+    """What a refusal means: an error of this prompt, or the end of the run."""
+    words = reply.error.strip().rstrip(".")
+    if reply.status == 404:
+        raise UnknownAdapter(
+            f"The server at {server.url} does not serve {asked!r}: {words}.",
+            hint="Is the name the server's own, and its address right?",
+        )
+    if reply.status not in _OF_THE_PROMPT:
+        raise EngineError(f"The server at {server.url} does not answer for {asked!r}: {words}.")
+    said = f"The server: {words}."
+    if params.truncate_prompt and is_too_long(reply):
+        said += " The engine openai cannot cut prompts."
+    return GenerationResult(key=key, error=storable(said))
+
+
+def _first_tokens(asked: str, body: Mapping[str, Any]) -> dict[str, float]:
+    try:
+        entries = body["choices"][0]["logprobs"]["content"][0]["top_logprobs"]
+        found = {str(entry["token"]): float(entry["logprob"]) for entry in entries}
+    except (KeyError, IndexError, TypeError, ValueError):
+        found = {}
+    if not found:
+        raise CannotCompute(f"{asked} gives no log-probabilities.")
+    require_finite_logprobs(asked, found.values())
+    return found
+
+
+def _cannot_see_prompts() -> NoReturn:
+    raise CannotCompute(
+        "A server of the OpenAI protocol does not show the prompt that its model is given."
+    )

@@ -1,0 +1,221 @@
+"""One server as seen over HTTP: asks it, and asks again when it stumbles.
+
+What is tried again: connections refused or cut, timeouts, half-written answers, and the statuses
+that a kind of server names; with exponential back-off and jitter, a bounded number of times. Then
+`EngineUnavailable`. Every other status comes back to the caller as it is. It knows no requests of
+ours and no models.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import random
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import Any
+
+import aiohttp
+
+from backend.engines.prompts import first_line
+from backend.errors import EngineError, EngineUnavailable
+
+TRIED_AGAIN = frozenset({429, 500, 502, 503, 504})
+RESUME_HINT = "What was answered is kept; start the server and run the same again to resume."
+
+
+@dataclass(frozen=True, slots=True)
+class Retries:
+    """How often and how soon a request is tried again.
+
+    The n-th pause is `first_s * 2**n`, at most `longest_s`, times a random factor in [0.5, 1].
+    """
+
+    attempts: int = 6
+    first_s: float = 0.25
+    longest_s: float = 8.0
+
+    def pause(self, tried: int, *, asked_for_s: float = 0.0) -> float:
+        """Seconds to wait after `tried` failures; a server may ask for more, up to the longest."""
+        own = min(self.first_s * 2.0 ** (tried - 1), self.longest_s) * random.uniform(0.5, 1.0)
+        return max(own, min(asked_for_s * random.uniform(1.0, 1.25), self.longest_s))
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """A server's answer: HTTP status and decoded JSON (an empty object where there is none)."""
+
+    status: int
+    body: Mapping[str, Any]
+
+    @property
+    def error(self) -> str:
+        """The server's own words on what is wrong."""
+        found = self.body.get("error", self.body.get("detail", self.body.get("message")))
+        if isinstance(found, Mapping):
+            found = found.get("message")
+        return str(found or f"status {self.status}")
+
+
+class NoReply(Exception):
+    """An attempt failed in a way that may pass."""
+
+    def __init__(self, reason: str, *, status: int | None = None, wait_s: float = 0.0) -> None:
+        super().__init__(reason)
+        self.status = status
+        self.wait_s = wait_s
+
+
+class RemoteServer:
+    """A server at one address; a kind of server says what is its own.
+
+    Attributes:
+        called: what a server of this kind is called in a sentence.
+        key_hint: what to do when it refuses the key.
+        tried_again: statuses that may pass.
+
+    Args:
+        url: address to which paths are added.
+        session: open HTTP session; the caller closes it.
+        key: bearer token, sent with every request to this address and to no other.
+    """
+
+    called = "server"
+    key_hint = "Set the key that the server expects."
+    tried_again = TRIED_AGAIN
+
+    def __init__(
+        self,
+        url: str,
+        session: aiohttp.ClientSession,
+        *,
+        retries: Retries,
+        timeout: aiohttp.ClientTimeout,
+        key: str | None = None,
+    ) -> None:
+        self.url = url
+        self.key = key
+        self._session = session
+        self._retries = retries
+        self._timeout = timeout
+
+    async def get(self, path: str) -> Reply:
+        """GET with retries."""
+        return await self._send("GET", path, None, self.tried_again)
+
+    async def post(
+        self,
+        path: str,
+        payload: Mapping[str, Any],
+        *,
+        tried_again: frozenset[int] | None = None,
+    ) -> Reply:
+        """POST JSON with retries.
+
+        Raises:
+            EngineUnavailable: no answer after all attempts.
+            EngineError: the server refused the key.
+        """
+        data = json.dumps(payload).encode()
+        return await self._send("POST", path, data, tried_again or self.tried_again)
+
+    async def is_healthy(self) -> bool:
+        """Whether the server works now, asked once, after it failed at one request alone."""
+        return False
+
+    def refuses_key(self, reply: Reply) -> bool:
+        """Whether a reply says that the key does not open this server."""
+        return reply.status in {401, 403}
+
+    def read(self, status: int, raw: bytes) -> Reply:
+        """What the bytes of an answer say.
+
+        Raises:
+            NoReply: they are half of an answer.
+        """
+        body = decode(raw)
+        if body is None and status == 200 and raw.lstrip()[:1] == b"{":
+            raise NoReply("a half-written answer")
+        return Reply(status, body or {})
+
+    async def _send(
+        self, method: str, path: str, data: bytes | None, tried_again: frozenset[int]
+    ) -> Reply:
+        failures = 0
+        while True:
+            try:
+                reply = await self.attempt(method, path, data, tried_again)
+            except NoReply as failure:
+                failures += 1
+                if failures >= self._retries.attempts:
+                    return await self._give_up(failure, failures)
+                await asyncio.sleep(self._retries.pause(failures, asked_for_s=failure.wait_s))
+                continue
+            if self.refuses_key(reply):
+                raise EngineError(
+                    f"The {self.called} at {self.url} refused the token: {reply.error}.",
+                    hint=self.key_hint,
+                )
+            return reply
+
+    async def attempt(
+        self, method: str, path: str, data: bytes | None, tried_again: frozenset[int]
+    ) -> Reply:
+        """Ask once.
+
+        Raises:
+            NoReply: nothing that can be used came back, which may pass.
+        """
+        headers = {"Content-Type": "application/json"} if data is not None else {}
+        if self.key:
+            headers["Authorization"] = f"Bearer {self.key}"
+        try:
+            async with self._session.request(
+                method, self.url + path, data=data, headers=headers, timeout=self._timeout
+            ) as response:
+                raw = await response.read()
+                status, wait = response.status, response.headers.get("Retry-After", "")
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            raise NoReply(first_line(error)) from error
+        reply = self.read(status, raw)
+        if reply.status in tried_again:
+            raise NoReply(
+                f"status {reply.status}, {reply.error}",
+                status=reply.status,
+                wait_s=_seconds(wait),
+            )
+        return reply
+
+    async def _give_up(self, failure: NoReply, failures: int) -> Reply:
+        """A server that lives and fails on this request alone has answered; another is gone."""
+        if failure.status == 500 and await self.is_healthy():
+            return Reply(500, {"error": f"{failure} ({failures} attempts)"})
+        raise EngineUnavailable(
+            f"The {self.called} at {self.url} does not answer "
+            f"({failures} attempts; the last: {failure}).",
+            hint=RESUME_HINT,
+        )
+
+
+def _seconds(wait: str) -> float:
+    """A Retry-After header, which is seconds or a date; 0 for what is neither."""
+    try:
+        return max(0.0, float(wait))
+    except ValueError:
+        pass
+    try:
+        due = parsedate_to_datetime(wait)
+    except ValueError:
+        return 0.0
+    return max(0.0, (due - datetime.now(due.tzinfo and UTC)).total_seconds())
+
+
+def decode(raw: bytes) -> dict[str, Any] | None:
+    """The JSON object in a body; None when it is something else."""
+    try:
+        found = json.loads(raw)
+    except ValueError:
+        return None
+    return found if isinstance(found, dict) else None

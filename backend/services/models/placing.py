@@ -1,0 +1,110 @@
+"""How an adapter that was made outside a training comes into the project's own folder.
+
+It is written into a folder that nobody reads, read whole there, renamed into its place (the name
+and the digest of its files), and registered; what was not registered is removed.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from uuid import uuid4
+
+from sqlalchemy.orm import Session, sessionmaker
+
+from backend.errors import InvalidInput
+from backend.services.models.versions import SeenAdapter, register_adapter, see_adapter
+from backend.settings import Settings
+from training.config import TrainingError
+from training.weights.digest import adapter_sha256
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """An adapter that was read where it will be served from; `made` is what was made for it."""
+
+    seen: SeenAdapter
+    made: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Registered:
+    """A registered adapter; `facts_known` is whether its folder records what it learned from."""
+
+    label: str
+    rank: int
+    sha256: str
+    path: Path
+    facts_known: bool
+
+
+def place_adapter(
+    own: Path, name: str, base_model: str, fill: Callable[[Path], None], *, called: str
+) -> Placed:
+    """Write an adapter and put it into its place below `own`; the same files again lie there.
+
+    Args:
+        fill: writes the adapter into a new folder.
+        called: how refusals name that folder.
+
+    Raises:
+        InvalidInput: it is damaged, unsafe or of another base, or its place holds other files.
+    """
+    scratch = own / f".{uuid4().hex}.new"
+    fresh = scratch / called
+    fresh.mkdir(parents=True)
+    try:
+        fill(fresh)
+        seen = see_adapter(fresh, base_model)
+        place = own / f"{name}-{seen.digest[:12]}"
+        made = None if _holds(place, seen.digest) else fresh.rename(place)
+    except TrainingError as error:
+        raise InvalidInput(error.message, hint=error.hint) from error
+    finally:
+        remove_folder(scratch)
+    return Placed(replace(seen, folder=replace(seen.folder, path=place)), made)
+
+
+def _holds(place: Path, digest: str) -> bool:
+    if not place.exists():
+        return False
+    if adapter_sha256(place) != digest:
+        raise InvalidInput(f"{place} holds other files than were put there.", hint="Remove it.")
+    return True
+
+
+def register_placed(
+    sessions: sessionmaker[Session],
+    project_id: int,
+    name: str,
+    placed: Placed,
+    *,
+    settings: Settings,
+) -> Registered:
+    """Register what was placed, and remove what was made for it where another place stands.
+
+    Raises:
+        Forbidden: its weights were trained in another project.
+        InvalidInput: it was trained on another base.
+    """
+    kept: Path | None = None
+    seen = placed.seen
+    try:
+        with sessions.begin() as session:
+            model = register_adapter(
+                session, project_id, name, seen.folder.path, settings=settings, seen=seen
+            )
+            path, known = Path(str(model.adapter_path)), bool(model.training_facts)
+            registered = Registered(model.label, seen.folder.rank, seen.digest, path, known)
+        kept = registered.path
+    finally:
+        if placed.made is not None and placed.made != kept:
+            remove_folder(placed.made)
+    return registered
+
+
+def remove_folder(folder: Path) -> None:
+    """Remove a folder and what it holds, where there is one."""
+    shutil.rmtree(folder, ignore_errors=True)

@@ -1,0 +1,173 @@
+"""A search tries prompts on the validation split alone, and keeps the best with what was tried."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from sqlalchemy import select
+from sqlalchemy.orm import Session, sessionmaker
+
+from backend.engines.base import GenerationResult, SamplingParams
+from backend.errors import InvalidInput, NotFound
+from backend.services.datasets.prompts import (
+    Choose,
+    add_prompt,
+    find_prompt,
+    parse_prompt,
+    prompt_spec,
+)
+from backend.services.datasets.versions import Row, import_dataset
+from backend.services.metric_specs import BUILT_IN
+from backend.services.models.versions import find_model
+from backend.services.runs import generation, scoring
+from backend.services.runs.prompt_search import (
+    Search,
+    SearchPlan,
+    conclude_search,
+    start_search,
+)
+from backend.tables.datasets import DatasetVersion, Split
+from backend.tables.models import Prompt
+from backend.tables.runs import GenerationRun
+from tests.fixtures_runs import lay_down_project
+
+WORDS = [
+    "apple",
+    "brick",
+    "cloud",
+    "drum",
+    "eagle",
+    "flute",
+    "grape",
+    "house",
+    "ink",
+    "jar",
+    "kite",
+    "lamp",
+    "moon",
+    "nest",
+    "oak",
+    "pen",
+]
+
+
+@pytest.fixture
+def session(sqlite_sessions: sessionmaker[Session]) -> Session:
+    """On SQLite only: nothing here depends on the backend."""
+    return sqlite_sessions()
+
+
+@pytest.fixture
+def version(session: Session) -> DatasetVersion:
+    """A project with two wordings and sixteen examples, half of them to validate with."""
+    laid = lay_down_project(session)
+    add_prompt(session, laid.project, "good", parse_prompt("system: Say the word."))
+    add_prompt(session, laid.project, "bad", parse_prompt("system: Say nothing."))
+    rows = [
+        Row(word, f"What of {word}?", references=(word,), split="train" if n % 2 else "validation")
+        for n, word in enumerate(WORDS)
+    ]
+    return import_dataset(session, laid.project, "words", rows, source_name="f")
+
+
+def start(session: Session, version: DatasetVersion, **changed: Any) -> Search:
+    plan = {"prompts": ("good", "bad"), "ks": (0, 2), "metric": "exact_match"}
+    plan |= {"chosen_by": (Choose.BM25, Choose.FIXED)}
+    split = changed.pop("split", Split.VALIDATION)
+    return start_search(
+        session,
+        find_model(session, version.dataset.project_id, "base"),
+        version,
+        SearchPlan(**{**plan, **changed}),
+        engine="fake",
+        params=SamplingParams(),
+        allowed=BUILT_IN,
+        split=split,
+    )
+
+
+def answer(session: Session, begun: Search, *, bare_is_right: bool = False) -> None:
+    """Right where the good system message is asked, longer prompts included, else wrong."""
+    written = []
+    for request in generation.pending_requests(session, begun.run_id):
+        word = request.messages[-1]["content"].removeprefix("What of ").removesuffix("?")
+        bare = request.messages[0]["role"] == "user"
+        right = bare_is_right if bare else request.messages[0]["content"] == "Say the word."
+        size = sum(len(m["content"]) for m in request.messages)
+        text = word if right else "no"
+        written.append(
+            GenerationResult(request.key, text=text, prompt_tokens=size, completion_tokens=1)
+        )
+    generation.save_generations(session, begun.run_id, written)
+    units = scoring.pending_units(session, begun.score_run_id)
+    texts = scoring.load_generations(session, [unit.generation_id for unit in units])
+    scoring.save_scores(session, begun.score_run_id, scoring.score_units(units, texts))
+
+
+def test_the_best_is_kept_with_all_that_was_tried(
+    session: Session, version: DatasetVersion
+) -> None:
+    begun = start(session, version)
+    run = session.get_one(GenerationRun, begun.run_id)
+    assert (run.split, len(run.models)) == ("validation", 7)
+    answer(session, begun)
+    kept, record = conclude_search(session, begun.score_run_id, name="best-prompt")
+    assert kept.label == "best-prompt@1"
+    assert prompt_spec(kept) == parse_prompt("system: Say the word.")  # of equals the shortest
+    assert record["winner"] == "good@1"
+    assert kept.search == record
+    assert [row["value"] for row in record["tried"]] == [1.0] * 3 + [0.0] * 4
+    first = record["tried"][0]
+    assert (first["candidate"], first["n"]) == ("base+good@1", 8)
+    assert {"low", "high", "tokens in", "signature"} <= first.keys()
+    assert "looks better than it is" in record["notes"][0]
+    assert find_model(session, run.project_id, "best-prompt").label == "base+best-prompt@1"
+
+
+def test_the_model_as_it_is_may_be_as_good(session: Session, version: DatasetVersion) -> None:
+    begun = start(session, version)
+    answer(session, begun, bare_is_right=True)
+    _, record = conclude_search(session, begun.score_run_id, name="best-prompt")
+    assert record["tried"][0]["candidate"] == "base"
+    assert record["notes"][1] == "Without any prompt base is at least as good here."
+
+
+def test_a_second_search_finds_its_prompts_again(session: Session, version: DatasetVersion) -> None:
+    one, two = start(session, version), start(session, version, limit=4)
+    names = session.scalars(select(Prompt.name)).all()
+    assert len(names) == len(set(names)) == 6
+    runs = [session.get_one(GenerationRun, begun.run_id) for begun in (one, two)]
+    assert [m.id for m in runs[0].models] == [m.id for m in runs[1].models]
+    assert len(runs[1].example_ids or ()) == 4
+
+
+REFUSED = {
+    "the test split": ({"split": "test"}, "never on test"),
+    "the train split": ({"split": "train"}, "never on train"),
+    "nothing": ({"ks": ()}, "tries nothing"),
+    "too many shots": ({"ks": (65,)}, "65 shots"),
+    "too much": ({"ks": tuple(range(12))}, "tries 46 prompts"),
+    "several metrics": ({"metric": "rouge"}, "stands for rouge1, rouge2"),
+    "an encoder": ({"chosen_by": (Choose.ENCODER,)}, "bm25 or fixed"),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_what_cannot_be_searched(session: Session, version: DatasetVersion, case: str) -> None:
+    changed, said = REFUSED[case]
+    with pytest.raises(InvalidInput, match=said):
+        start(session, version, **changed)
+
+
+def test_without_a_validation_split(session: Session, version: DatasetVersion) -> None:
+    rows = [Row("a", "What of a?", references=("a",), split="test")]
+    other = import_dataset(session, version.dataset.project_id, "o", rows, source_name="f")
+    with pytest.raises(InvalidInput, match="o@1 has no validation split"):
+        start(session, other)
+
+
+def test_best_prompt_before_a_search(session: Session, version: DatasetVersion) -> None:
+    with pytest.raises(NotFound, match="no prompt 'best-prompt'"):
+        find_model(session, version.dataset.project_id, "best-prompt")
+    assert find_prompt(session, version.dataset.project_id, "good").version == 1
