@@ -6,6 +6,7 @@ import re
 import shlex
 from collections.abc import Iterator
 from functools import cache
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -79,8 +80,8 @@ def test_every_command_and_option_is_there(file: Path) -> None:
             wrong.append(words)
             continue
         command = command_of(words[1])
-        for name in words[2:4]:
-            if command and hasattr(command, "commands") and not name.startswith("-"):
+        for name in takewhile(lambda word: not word.startswith("-"), words[2:4]):
+            if command and hasattr(command, "commands"):
                 named = [command.commands.get(one) for one in name.split("|")]
                 command = named[0]
                 if None in named:

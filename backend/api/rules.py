@@ -79,6 +79,7 @@ RULES: dict[str, Access] = {
     "POST /v1/projects/{project_id}/served-models": Access.ENGINEER,
     "GET /v1/projects/{project_id}/generation-runs": Access.ENGINEER,
     "POST /v1/projects/{project_id}/generation-runs": Access.ENGINEER,
+    "POST /v1/projects/{project_id}/generation-runs/import": Access.ENGINEER,
     "GET /v1/generation-runs/{generation_run_id}": Access.ENGINEER,
     "POST /v1/generation-runs/{generation_run_id}/resume": Access.ENGINEER,
     "POST /v1/generation-runs/{generation_run_id}/cancel": Access.ENGINEER,

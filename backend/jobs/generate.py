@@ -66,7 +66,7 @@ def check_models(
     with reading(sessions) as session:
         run = generation.get_run(session, run_id)
         base = register_base(session, run.project_id)
-        models = [model for model in run.models if not stands_alone(model)]
+        models = [m for m in run.models if not (stands_alone(m) or m.only_outputs)]
         if alone is not None:
             base = session.get_one(ModelVersion, alone)
             models = [model for model in run.models if model.serving_name == base.serving_name]

@@ -9,12 +9,13 @@ from pydantic import Field
 
 from backend.schemas.common import Given, Shown
 
-SourceName = Literal["label-studio", "argilla"]
+SourceName = Literal["label-studio", "argilla", "mqm", "ratings"]
 OffsetsName = Literal["code_points", "utf16"]
 
 
 class ImportGiven(Given):
-    """Answers given in another tool: tasks of Label Studio, or records of Argilla, as exported.
+    """Answers given in another tool: tasks of Label Studio or records of Argilla, as exported; or
+    marks of MQM, or ratings, a row each.
 
     `people` maps names in the other tool (ids, addresses) to our user names or pseudonyms;
     `offsets` says what marks count that do not quote their text.

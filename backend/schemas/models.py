@@ -21,7 +21,7 @@ class ModelVersionShown(Shown):
     label: str
     name: str
     revision: int
-    kind: str
+    kind: str = "weights"
     base_model: str
     base_sha256: str
     adapter_sha256: str | None

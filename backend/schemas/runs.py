@@ -21,6 +21,7 @@ class RunModel(Shown):
 
     id: int
     label: str
+    kind: str = "weights"
 
 
 class RunProgress(Shown):
@@ -37,7 +38,11 @@ class RunProgress(Shown):
 
 
 class GenerationRunShown(Shown):
-    """A run with its progress, its job, its preflights (the latest apart), and its score runs."""
+    """A run with its progress, its job, its preflights (the latest apart), and its score runs.
+
+    `engine` is `import` where the texts were brought from elsewhere; `provenance` says in sentences
+    what cannot be proved of the run, and what it does not cover.
+    """
 
     id: int
     project_id: int
@@ -48,6 +53,7 @@ class GenerationRunShown(Shown):
     params: dict[str, Any]
     samples: int
     models: list[RunModel]
+    provenance: list[str] = Field(default_factory=list)
     progress: RunProgress
     job: JobShown | None
     preflight: PreflightShown | None
@@ -74,6 +80,39 @@ class GenerationRunGiven(Given):
         default_factory=list, max_length=100, description="Score with these when it is done."
     )
     accept_leaks: AcceptLeaks = None
+
+
+class OutputsGiven(Given):
+    """Outputs made elsewhere: rows of `id` and `prediction` (or `error`), as in a file of them.
+
+    Each row may name its `model`; else `model` is whose all of them are. With `with_run` they join
+    that run as further models, and it says dataset and split.
+    """
+
+    rows: list[dict[str, Any]] = Field(min_length=1, max_length=20_000)
+    model: str | None = Field(None, min_length=1, max_length=80)
+    source: str = Field("sent", min_length=1, max_length=200, description="Name of the file.")
+    dataset: str | None = Field(None, max_length=120)
+    dataset_version: int | None = None
+    split: Literal["train", "validation", "test"] | None = Field(
+        None, description="Default: test, or that of the run."
+    )
+    with_run: int | None = None
+    metrics: list[str] = Field(
+        default_factory=list, max_length=100, description="Score with these."
+    )
+
+
+class OutputsImported(Shown):
+    """What became of outputs made elsewhere; `repeated` where all were there, nothing was stored.
+
+    `notes` are sentences on what is not proved, not covered and not given.
+    """
+
+    run: GenerationRunShown
+    repeated: bool
+    outputs: int
+    notes: list[str]
 
 
 class GenerationShown(Shown):

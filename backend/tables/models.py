@@ -100,6 +100,11 @@ class ModelVersion(Base):
         return self.bare or self
 
     @property
+    def only_outputs(self) -> bool:
+        """Whether only texts of it are known: it can be judged, not run, served or trained."""
+        return self.kind == ModelKind.OUTPUTS
+
+    @property
     def prompt_label(self) -> str | None:
         """How people write its prompt: `brief@2`."""
         return None if self.prompt is None else self.prompt.label

@@ -15,9 +15,16 @@ from backend.db import Base, utc_now
 from backend.tables.datasets import DatasetVersion, Example
 from backend.tables.models import ModelVersion
 
+IMPORT = "import"
+"""The `engine` of a run whose texts were brought from elsewhere; none can be opened by the name."""
+
 
 class GenerationRun(Base):
-    """Several models on the same examples with the same decoding parameters."""
+    """Several models on the same examples with the same decoding parameters.
+
+    Attributes:
+        params: of decoding; of an IMPORT run {"source": file, "sha256": digest of what it gave}.
+    """
 
     __tablename__ = "generation_runs"
 

@@ -104,6 +104,8 @@ def _show_models(models: Sequence[ModelVersionShown]) -> None:
 def _what_it_is(model: ModelVersionShown) -> str:
     if model.kind == "served":
         return f"served elsewhere as {model.base_model}"
+    if model.kind == "outputs":
+        return "outputs imported, not proved"
     return (model.adapter_sha256 or model.base_sha256)[:10]
 
 

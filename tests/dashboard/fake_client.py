@@ -450,6 +450,7 @@ def engineers_project() -> dict[str, Any]:
         models=[{"id": 1, "label": "base"}, {"id": 2, "label": "v1"}],
         progress={"done": 2, "total": 2, "failed": 0}, job=job, preflight=preflight,
         preflights=[preflight], score_run_ids=[1], created_at=NOW,
+        provenance=["v1@1: outputs imported, not proved to be of a model; no preflight."],
     )  # fmt: skip
     figure = {"slice": {"task": "x"}, "metric": "f1", "n": 20, "failed": 1}
     figures = [

@@ -7,7 +7,7 @@ import json
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from backend.schemas.runs import DifferenceShown, FigureShown
+from backend.schemas.runs import DifferenceShown, FigureShown, GenerationShown
 from backend.tables.rounds import Phase
 from dashboard.components.figures import (
     difference_points,
@@ -21,6 +21,7 @@ from dashboard.components.figures import (
 from dashboard.components.frame import Number, Tag, facts_html, table_html
 from dashboard.components.plots import intervals_plot, loss_plot, votes_plot
 from dashboard.views.rounds import hallucination_cell, phases_html
+from dashboard.views.runs.outputs import taken_words
 from tests.dashboard.charts import rows_of
 
 FIGURE = FigureShown(
@@ -164,3 +165,23 @@ def test_the_phases_of_a_round_say_what_is_done_and_where_it_stands() -> None:
     assert steps.count('class="later"') == len(PHASES) - 3
     assert phases_html(PHASES, "end", ended=True).count('class="done"') == len(PHASES)
     assert "aria-current" in phases_html(PHASES, "train", ended=True)  # cancelled there
+
+
+@pytest.mark.parametrize(
+    ("taken", "words"),
+    [
+        ({}, "tokens not known, ending not known, time not known"),
+        (
+            {"completion_tokens": 3, "finish_reason": "stop", "latency_s": 0.5},
+            "3 tokens, stop, 0.50 s",
+        ),
+        ({"truncated_tokens": 2}, "tokens not known, ending not known, time not known, 2 prompt"),
+    ],
+)
+def test_what_an_imported_output_does_not_say_is_not_zero(
+    taken: dict[str, object], words: str
+) -> None:
+    nothing = {"finish_reason": None, "prompt_tokens": 0, "completion_tokens": 0}
+    nothing |= {"truncated_tokens": 0, "latency_s": 0.0, "text": "x", "error": None}
+    shown = {"id": 1, "run_id": 1, "model": "v", "example_id": 1, "sample": 0, **nothing, **taken}
+    assert taken_words(GenerationShown.model_validate(shown)).startswith(words)

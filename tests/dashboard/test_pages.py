@@ -267,6 +267,7 @@ class TestEngineerPages:
         [
             ("overview", ["INCONCLUSIVE", "f1 better than the baseline", "stopped"]),
             ("runs", ["0.500 [0.400, 0.600]", "no reference has a class", "2.0 [-1.0, 5.0]"]),
+            ("runs", ["not proved", "v1@1: outputs imported, not proved to be of a model"]),
             ("preferences", ["left won 2, right won 2", "2 simulated", "equally good"]),
             ("verdicts", ["f1 better", "0.1 [-0.1, 0.3], n=20", "simulated"]),
             ("trainings", ["round-1", "simulated reviews", "123,456", "0.0642", "1.2500", "kept"]),

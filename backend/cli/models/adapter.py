@@ -153,6 +153,7 @@ def list_(project: ProjectOption = None, json: JsonOption = False) -> None:
                 "model": model.label,
                 "champion": "yes" if champion and champion.id == model.id else "",
                 "rank": model.adapter_rank,
+                "kind": model.kind,
                 "sha256": (model.adapter_sha256 or model.base_sha256)[:12],
                 "folder": model.adapter_path or model.base_model,
                 "served elsewhere as": model.base_model if model.kind == "served" else "",

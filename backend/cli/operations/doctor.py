@@ -160,7 +160,7 @@ def _workers(session: Session) -> list[Finding]:
 
 
 def _models(session: Session) -> list[Finding]:
-    """Recompute the digest of every registered model."""
+    """Recompute the digest of every registered model that has files here."""
     from pathlib import Path
 
     from sqlalchemy import select

@@ -1,8 +1,10 @@
-"""`strop review import QUEUE FILE --from label-studio|argilla`: answers given in another tool."""
+"""`strop review import QUEUE FILE --from SOURCE`: answers given in another tool."""
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -11,51 +13,86 @@ from backend.cli.common import (
     ProjectOption,
     print_json,
     print_table,
+    takes,
     working_in_project,
 )
+
+if TYPE_CHECKING:
+    from sqlalchemy.orm import Session
+
+    from backend.tables.projects import Project
 
 SHOWN = 20
 
 
-def command(
-    queue: Annotated[str, typer.Argument(help="Queue from which the items were exported.")],
-    file: Annotated[str, typer.Argument(help="JSON as the other tool exports it, or JSONL.")],
-    source: Annotated[str, typer.Option("--from", help="label-studio or argilla.")],
+@dataclass(frozen=True, slots=True)
+class ImportOptions:
+    """What `strop review import` is asked for."""
+
+    queue: Annotated[str, typer.Argument(help="Queue that asks what was answered.")]
+    file: Annotated[
+        str, typer.Argument(help="JSON as the other tool exports it, JSONL, CSV or TSV.")
+    ]
+    source: Annotated[str, typer.Option("--from", help="label-studio, argilla, mqm or ratings.")]
     people: Annotated[
         list[str] | None,
         typer.Option("--person", help="THEIRS=OURS: an id or address there, a name here."),
-    ] = None,
+    ] = None
+    add_people: Annotated[
+        bool,
+        typer.Option("--add-people", help="Add raters nobody knows; they cannot sign in."),
+    ] = False
     offsets: Annotated[
         str, typer.Option(help="What marks count that quote no text: code_points or utf16.")
-    ] = "code_points",
-    project: ProjectOption = None,
-    as_json: JsonOption = False,
-) -> None:
+    ] = "code_points"
+    run: Annotated[
+        int | None,
+        typer.Option(help="For mqm and ratings: open the queue on this run if it is not there."),
+    ] = None
+    rubric: Annotated[
+        str | None, typer.Option(help="With --run: what it asks; default: what the file answers.")
+    ] = None
+    project: ProjectOption = None
+    json: JsonOption = False
+
+
+@takes(ImportOptions)
+def command(asked: ImportOptions) -> None:
     """Take finished answers of another tool into a queue; a second time takes nothing twice.
 
     Exit code 2 when some could not be taken: each is named with the reason.
     """
     from backend.cli.exchange.export import counted
     from backend.db import utc_now
+    from backend.errors import InvalidInput
+    from backend.services.exchange.rated_elsewhere import read_rated
     from backend.services.exchange.review_imports import import_reviews
     from backend.services.exchange.text_offsets import Offsets
-    from backend.services.review.queues import find_queue
-    from evaluators.files.readers import read_table
+    from backend.settings import load_settings
 
-    rows = [record.values for record in read_table(file).records]
-    mapped = _people(people or [])
-    with working_in_project(project) as (_, session, found):
+    limit = load_settings().max_row_bytes
+    table = read_rated(asked.file, asked.source, max_row_bytes=limit)
+    rows = [record.values for record in table.records]
+    mapped = _people(asked.people or [])
+    with working_in_project(asked.project) as (_, session, found):
+        queue_id, opened = _queue(session, found, asked, rows, mapped)
         report = import_reviews(
             session,
-            find_queue(session, found.id, queue).id,
+            queue_id,
             rows,
-            source=source,
+            source=asked.source,
             people=mapped,
-            offsets=Offsets(counted(offsets)),
+            offsets=Offsets(counted(asked.offsets)),
             now=utc_now(),
         )
+        if opened and not report.taken:  # and the queue is not opened either
+            first = report.refused[0]
+            raise InvalidInput(
+                f"{table.name}: row {first.row}: {first.reason}; none of {len(report.refused)} "
+                "answers could be taken."
+            )
     refused = [one.model_dump() for one in report.refused]
-    if as_json:
+    if asked.json:
         print_json(report.model_dump())
     else:
         typer.echo(
@@ -68,6 +105,42 @@ def command(
             typer.echo(f"and {len(refused) - SHOWN} more; --json names all of them")
     if refused:
         raise typer.Exit(2)
+
+
+def _queue(
+    session: Session,
+    project: Project,
+    asked: ImportOptions,
+    rows: Sequence[Any],
+    people: Mapping[str, str],
+) -> tuple[int, bool]:
+    """The queue of that name, opened on the run where it is not there and a run is named; and
+    whether it was opened."""
+    from backend.errors import NotFound
+    from backend.services.exchange.rated_queues import add_raters, open_for
+    from backend.services.review.opening.checks import rubric_asked
+    from backend.services.review.queues import find_queue
+    from backend.tables.review import QueueKind
+
+    if asked.add_people:
+        add_raters(session, project.id, source=asked.source, rows=rows, people=people)
+    try:
+        return find_queue(session, project.id, asked.queue).id, False
+    except NotFound:
+        if asked.run is None:
+            raise
+    rubric = asked.rubric and rubric_asked(session, project.id, asked.rubric, QueueKind.SINGLE)
+    opened = open_for(
+        session,
+        project.id,
+        asked.queue,
+        source=asked.source,
+        rows=rows,
+        run_id=asked.run,
+        people=people,
+        rubric=rubric or None,
+    )
+    return opened.id, True
 
 
 def _people(given: list[str]) -> dict[str, str]:

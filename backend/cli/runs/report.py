@@ -53,6 +53,8 @@ def show_report(installation: Installation, run_id: int, *, as_json: bool) -> No
     )
     if report["reason"]:
         typer.echo(report["reason"])
+    for sentence in report["provenance"]:
+        typer.echo(sentence)
     for scores in report["scores"]:
         _print_scores(scores)
 
@@ -61,6 +63,7 @@ def make_report(session: Session, run_id: int) -> dict[str, Any]:
     """A run, its progress, its models, and the figures and differences of its scorings."""
     from backend.services import queue
     from backend.services.runs import generation, scoring
+    from backend.services.runs.imported import provenance
 
     run = generation.get_run(session, run_id)
     version = run.dataset_version
@@ -73,6 +76,7 @@ def make_report(session: Session, run_id: int) -> dict[str, Any]:
         "engine": run.engine,
         "params": run.params,
         "models": [model.label for model in run.models],
+        "provenance": provenance(session, run),
         "state": job and job.state,
         "reason": job and job.error,
         "progress": generation.run_progress(session, run.id).model_dump(),

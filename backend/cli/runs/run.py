@@ -1,4 +1,7 @@
-"""`strop run`: generate with several models on the same examples, and score what they wrote."""
+"""`strop run`: generate with several models on the same examples, and score what they wrote.
+
+`strop run import` takes what was written elsewhere (`backend.cli.runs.imports`).
+"""
 
 from __future__ import annotations
 
@@ -18,6 +21,7 @@ from backend.cli.common import (
     takes,
     working_in_project,
 )
+from backend.cli.runs import imports
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
@@ -26,10 +30,15 @@ if TYPE_CHECKING:
     from backend.tables.projects import Project
 
 
+app = typer.Typer(add_completion=False, invoke_without_command=True)
+app.command("import")(imports.command)
+
+
 @dataclass(frozen=True, slots=True)
 class RunOptions:
     """What `strop run` is asked for."""
 
+    context: typer.Context
     dataset: Annotated[str | None, typer.Option(help="Dataset, NAME or NAME@VERSION.")] = None
     split: Annotated[str, typer.Option(help="train, validation or test.")] = "test"
     models: Annotated[str, typer.Option(help="Models, for example base,v1,v2@3.")] = "base"
@@ -60,9 +69,12 @@ class RunOptions:
     json: JsonOption = False
 
 
+@app.callback()
 @takes(RunOptions)
 def command(asked: RunOptions) -> None:
     """Generate with several models and score what they wrote; wait until it is done."""
+    if asked.context.invoked_subcommand is not None:
+        return
     from backend.cli.runs.report import show_report
     from backend.cli.waiting import run_jobs
     from backend.engines.base import SamplingParams
@@ -74,6 +86,8 @@ def command(asked: RunOptions) -> None:
         seed=asked.seed,
         truncate_prompt=asked.truncate_prompt,
     )
+    if asked.resume is not None:
+        _check_resumable(asked.resume, asked.project)
     read_base_first(asked.project)
     with working_in_project(asked.project) as (installation, session, found):
         if asked.resume is None:
@@ -86,6 +100,15 @@ def command(asked: RunOptions) -> None:
     typer.echo(f"Run {run_id} is queued; to stop it: strop job cancel run {run_id}", err=True)
     run_jobs(installation.sessions, installation.settings, job_ids, quiet=asked.json)
     show_report(installation, run_id, as_json=asked.json)
+
+
+def _check_resumable(run_id: int, project: str | None) -> None:
+    """Before the base is read: a run that was imported has none."""
+    from backend.services.runs import generation
+
+    with working_in_project(project) as (_, session, found):
+        run = generation.get_run(session, run_id, project_id=found.id)
+        generation.require_resumable(run)
 
 
 def _new_run(
@@ -141,10 +164,10 @@ def enqueue_run(
     from backend.services.runs import generation
     from backend.services.runs.leaks import unknown_training
 
-    if dataset is None:
+    name, number = dataset_named(dataset)
+    if name is None:
         raise InvalidInput("No dataset is named.", hint="Name it: --dataset NAME")
-    name, _, number = dataset.partition("@")
-    version = get_dataset_version(session, project.id, name, int(number) if number else None)
+    version = get_dataset_version(session, project.id, name, number)
     chosen = _draw([e.id for e in list_examples(session, version.id, split)], limit, params.seed)
     register_base(session, project.id)
     model_ids = [find_model(session, project.id, label).id for label in models]
@@ -169,6 +192,19 @@ def enqueue_run(
         arguments={"then_score": _score_runs(session, run.id, metrics)},
     )
     return run.id, job.id
+
+
+def dataset_named(text: str | None) -> tuple[str | None, int | None]:
+    """Name and version of `NAME` or `NAME@VERSION`; the version is None for the newest."""
+    from backend.errors import InvalidInput
+    from backend.schemas.common import whole_number
+
+    if text is None:
+        return None, None
+    name, at, number = text.partition("@")
+    if at and whole_number(number) is None:
+        raise InvalidInput(f"{text!r} names no version.", hint="Write NAME or NAME@2.")
+    return name, whole_number(number) if at else None
 
 
 def _draw(example_ids: list[int], limit: int | None, seed: int) -> list[int] | None:

@@ -1,19 +1,19 @@
 """Answers that were given in another tool, taken into a queue as reviews.
 
-An answer is matched to its item by the id that our export wrote, to its text by the digest, and to
-a person by name, pseudonym or an explicit map. It is checked as if it were given at the desk, and
-fills a slot that the queue asks for and that the person could take there; what the queue does not
-ask for is stored as a review of purpose `import` in a slot of its own. What was taken before is
-known by the other tool's id and not taken again. Whatever cannot be taken is named with the reason.
+An answer is matched to its item by the id that our export wrote, or by model and example, to its
+text by the digest, and to a person by name, pseudonym or an explicit map. It is checked as if it
+were given at the desk, and fills a slot that the queue asks for and that the person could take
+there; what the queue does not ask for is stored as a review of purpose `import` in a slot of its
+own. What was taken before is known by the other tool's id and not taken again. Whatever cannot be
+taken is named with the reason.
 
-Files of other annotation tools, read answer by answer.
-
-Pure: rows of JSON go in, `GivenAnswer` comes out; a row that cannot be read comes out with why.
-A new tool is one function and one line in `SOURCES`.
+Rows become answers in `given_answers` and `rated_elsewhere`; a new tool is one function there and
+one line in `SOURCES`.
 """
 
 from __future__ import annotations
 
+import hashlib
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -24,10 +24,15 @@ from sqlalchemy import and_, func, insert, or_, select
 from sqlalchemy.orm import Session
 
 from backend.errors import InvalidInput, NotFound, UnknownName
-from backend.schemas.common import whole_number
 from backend.schemas.exchange import ImportShown, RefusedShown
 from backend.services.exchange import argilla, label_studio
-from backend.services.exchange.label_studio import answer_of as label_studio_answer
+from backend.services.exchange.given_answers import (
+    GivenAnswer,
+    Place,
+    argilla_answers,
+    label_studio_answers,
+)
+from backend.services.exchange.rated_elsewhere import MQM, RATINGS, mqm_answers, rating_answers
 from backend.services.exchange.text_offsets import Offsets
 from backend.services.review.answer import Answer, CheckedReview, Subject, check_answer
 from backend.services.review.blind import BLOCK, said_by, unmask_text
@@ -43,6 +48,8 @@ from backend.services.review.reports.contents import (
     queue_facts,
 )
 from backend.tables.accounts import Membership, User
+from backend.tables.datasets import Example
+from backend.tables.models import ModelVersion
 from backend.tables.review import (
     Correction,
     Preference,
@@ -56,139 +63,13 @@ from backend.tables.review import (
     SlotState,
     Span,
 )
-
-
-@dataclass(frozen=True, slots=True)
-class GivenAnswer:
-    """One person's answer to one item, as the file has it.
-
-    Attributes:
-        who: the names under which the tool knows the person, the surest first.
-        read: makes the answer, given the output; InvalidInput where it cannot.
-        refusal: why it cannot be taken whatever it says.
-        keeps_notes: whether the tool keeps what is noted on a mark.
-    """
-
-    row: int
-    id: str
-    item_id: int | None
-    digest: str | None
-    who: tuple[str, ...]
-    read: Callable[[QueueFacts, str], Answer]
-    at: datetime | None = None
-    refusal: str | None = None
-    keeps_notes: bool = True
-
-
-def _label_studio(rows: Sequence[Any], offsets: Offsets) -> Iterator[GivenAnswer]:
-    for number, task in enumerate(rows, start=1):
-        data = task.get("data") if isinstance(task, Mapping) else None
-        if not isinstance(data, Mapping):
-            yield _unread(number, "it is no task of Label Studio: there is no data")
-            continue
-        annotations = task.get("annotations")
-        if not isinstance(annotations, list):
-            yield _unread(number, "the task has no list of annotations")
-            continue
-        for annotation in annotations:
-            yield _annotation(number, data, annotation, offsets)
-
-
-def _annotation(row: int, data: Mapping[str, Any], given: Any, offsets: Offsets) -> GivenAnswer:
-    if not isinstance(given, Mapping) or not isinstance(given.get("result"), list):
-        return _unread(row, "the annotation has no list of results")
-    unique = str(given.get("unique_id") or given.get("id") or "")
-    seconds = given.get("lead_time") or 0.0
-    refusal = None
-    if given.get("was_cancelled"):
-        refusal = "it was skipped in the other tool"
-    elif not unique:
-        refusal = "the annotation has no id"
-    elif not isinstance(seconds, int | float):
-        refusal = "its lead_time is no number"
-
-    def read(facts: QueueFacts, output: str) -> Answer:
-        results = given["result"]
-        return label_studio_answer(
-            facts.rubric, output, results, seconds=float(seconds), offsets=offsets
-        )
-
-    return GivenAnswer(
-        row=row,
-        id=unique,
-        item_id=_whole(data.get("strop_item")),
-        digest=data.get("strop_digest"),
-        who=tuple(_names(given.get("completed_by"))),
-        read=read,
-        at=_moment(given.get("updated_at") or given.get("created_at")),
-        refusal=refusal,
-    )
-
-
-def _names(completed_by: Any) -> Iterator[str]:
-    """Whom `completed_by` may mean: an id, or an object with email, id and name."""
-    if not isinstance(completed_by, Mapping):
-        if completed_by is not None:
-            yield str(completed_by)
-        return
-    for key in ("email", "id", "username"):
-        if completed_by.get(key) is not None:
-            yield str(completed_by[key])
-    full = f"{completed_by.get('first_name') or ''} {completed_by.get('last_name') or ''}".strip()
-    if full:
-        yield full
-
-
-def _argilla(rows: Sequence[Any], offsets: Offsets) -> Iterator[GivenAnswer]:
-    for number, record in enumerate(rows, start=1):
-        responses = record.get("responses") if isinstance(record, Mapping) else None
-        if not isinstance(responses, Mapping):
-            yield _unread(number, "it is no record of Argilla: there are no responses")
-            continue
-        metadata = record.get("metadata") or {}
-        by_person: dict[str, dict[str, Any]] = {}
-        for question, given in responses.items():
-            for response in given if isinstance(given, list) else ():
-                person = str(response.get("user_id"))
-                by_person.setdefault(person, {})[str(question)] = response.get("value")
-        item_id = str(record.get("id") or "").removeprefix(argilla.ITEM_PREFIX)
-        for person, said in by_person.items():
-            yield GivenAnswer(
-                row=number,
-                id=f"{record.get('id')}:{person}",
-                item_id=_whole(item_id),
-                digest=metadata.get("digest"),
-                who=(person,),
-                read=_argilla_reader(said, offsets),
-                keeps_notes=False,
-            )
-
-
-def _argilla_reader(
-    said: Mapping[str, Any], offsets: Offsets
-) -> Callable[[QueueFacts, str], Answer]:
-    return lambda _, output: argilla.answer_of(output, said, offsets=offsets)
-
-
-def _unread(row: int, reason: str) -> GivenAnswer:
-    return GivenAnswer(row, "", None, None, (), lambda *_: Answer(), refusal=reason)
-
-
-def _whole(value: Any) -> int | None:
-    return whole_number(str(value))
-
-
-def _moment(value: Any) -> datetime | None:
-    try:
-        found = datetime.fromisoformat(value) if isinstance(value, str) else None
-    except ValueError:
-        return None
-    return found if found is not None and found.tzinfo is not None else None
-
+from backend.tables.runs import Generation
 
 SOURCES: dict[str, Callable[[Sequence[Any], Offsets], Iterator[GivenAnswer]]] = {
-    "label-studio": _label_studio,
-    "argilla": _argilla,
+    "label-studio": label_studio_answers,
+    "argilla": argilla_answers,
+    MQM: mqm_answers,
+    RATINGS: rating_answers,
 }
 
 
@@ -209,7 +90,7 @@ def import_reviews(
     """Take the answers of an export of another tool; safe to repeat.
 
     Args:
-        rows: tasks of Label Studio, or records of Argilla.
+        rows: tasks of Label Studio, records of Argilla, marks of MQM, or ratings.
         source: one of `SOURCES`.
         people: names in the other tool to our user names or pseudonyms.
         offsets: what the marks count that do not quote their text.
@@ -266,7 +147,7 @@ class _Desk:
         return _Desk(
             facts=facts,
             source=source,
-            people=_people(session, facts.project_id, people),
+            people=people_by_name(session, facts.project_id, people),
             before={draft.get(IMPORT_ID): digest for draft, digest in imported},
             answered={(item, user): digest for item, user, digest in answered},
         )
@@ -279,7 +160,12 @@ class _Desk:
         raise InvalidInput(f"nobody of this project is known as {' or '.join(names) or 'no name'}")
 
 
-def _people(session: Session, project_id: int, given: Mapping[str, str]) -> dict[str, User]:
+def people_by_name(session: Session, project_id: int, given: Mapping[str, str]) -> dict[str, User]:
+    """The members of a project by every name that a file may have for them.
+
+    Raises:
+        NotFound: the map names somebody who is no member.
+    """
     members = session.scalars(
         select(User).join(Membership).where(Membership.project_id == project_id)
     ).all()
@@ -302,7 +188,7 @@ def _take(session: Session, desk: _Desk, given: GivenAnswer, now: datetime) -> b
         raise InvalidInput(given.refusal)
     item = _item(session, desk.facts, given)
     person = desk.person(given.who)
-    shown = item.masked(desk.facts.masks)
+    shown = item if given.whole else item.masked(desk.facts.masks)
     answer = _unmasked(session, item, person, given.read(desk.facts, shown.outputs[0]), shown.masks)
     kind, rubric = desk.facts.kind, desk.facts.rubric
     subject = Subject(item.id, 0, item.outputs[0], item.a_is_left, kind, rubric)
@@ -358,22 +244,49 @@ def _is_own(
 
 
 def _item(session: Session, facts: QueueFacts, given: GivenAnswer) -> QueueItem:
-    if given.item_id is None:
+    item_id = given.item_id if given.place is None else _item_at(session, facts.id, given.place)
+    if item_id is None:
         raise InvalidInput("it does not say which item it answers (strop_item)")
     position = session.scalar(
-        select(ReviewItem.position).where(
-            ReviewItem.id == given.item_id, ReviewItem.queue_id == facts.id
-        )
+        select(ReviewItem.position).where(ReviewItem.id == item_id, ReviewItem.queue_id == facts.id)
     )
     if position is None:
-        raise InvalidInput(f"this queue has no item {given.item_id}")
+        raise InvalidInput(f"this queue has no item {item_id}")
     wanted = WantedReviews(reviews=False, all_purposes=True)
     (item,) = item_page(session, facts, wanted, after_position=position - 1, limit=1)
     if item.purpose != Purpose.REVIEW:
         raise InvalidInput("it answers an item that is not for review")
-    if given.digest != item.digest:
+    if given.place is None and given.digest != item.digest:
         raise InvalidInput("it answers another text than this item shows (strop_digest)")
+    if given.place is not None and given.digest not in (None, _bare_digest(item.outputs[0])):
+        raise InvalidInput("it judges another text than the output of that example")
     return item
+
+
+def _bare_digest(text: str) -> str:
+    return hashlib.sha256(text.strip().encode()).hexdigest()
+
+
+def _item_at(session: Session, queue_id: int, place: Place) -> int:
+    """The item of a single output, by its model, example and sample. Raises InvalidInput."""
+    model, example, sample = place
+    query = (
+        select(ReviewItem.id, ModelVersion)
+        .join(Generation, Generation.id == ReviewItem.generation_a_id)
+        .join(ModelVersion, ModelVersion.id == Generation.model_version_id)
+        .join(Example, Example.id == Generation.example_id)
+        .where(ReviewItem.queue_id == queue_id, ReviewItem.purpose == Purpose.REVIEW)
+        .where(ReviewItem.generation_b_id.is_(None), Generation.sample == sample)
+        .where(Example.external_id == example)
+    )
+    found = [
+        item for item, of in session.execute(query) if model is None or model in (of.name, of.label)
+    ]
+    if len(found) != 1:
+        of = "" if model is None else f" of {model}"
+        several = "several outputs" if found else "no output"
+        raise InvalidInput(f"this queue has {several}{of} on {example!r}")
+    return int(found[0])
 
 
 def _store(

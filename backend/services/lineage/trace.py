@@ -60,6 +60,9 @@ def _node(
 def model_node(session: Session, model: ModelVersion) -> LineageNode:
     """A model, with what is known of its making."""
     withdrawn = withdrawn_rows(session, model.id)
+    if model.only_outputs:
+        facts = ["outputs imported, not proved to be of a model"]
+        return _node("adapter", model.label, model.label, facts)
     elsewhere = model.kind == ModelKind.SERVED
     facts = [f"{'served elsewhere as' if elsewhere else 'base'} {model.base_model}"]
     if model.adapter_sha256:

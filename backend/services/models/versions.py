@@ -187,6 +187,7 @@ def register_adapter(
         InvalidInput: damaged, holding what could run code, or made for another base model.
     """
     check_name(name)
+    refuse_name_of_outputs(session, project_id, name)
     base = register_base(session, project_id)
     if seen is None:
         folder = own_folder(session, project_id, path, settings=settings)
@@ -235,6 +236,7 @@ def register_full_model(
             template than the project's base.
     """
     check_name(name)
+    refuse_name_of_outputs(session, project_id, name)
     base = register_base(session, project_id)
     if seen is None:
         seen = see_model(own_folder(session, project_id, path, settings=settings))
@@ -269,6 +271,28 @@ def check_name(name: str) -> None:
     """Raise InvalidInput for what cannot name an adapter or a fully trained model."""
     with _as_invalid_input():
         check_adapter_name(name)
+
+
+def refuse_outputs(model: ModelVersion, verb: str, *, hint: str | None = None) -> None:
+    """Raise InvalidInput where only outputs are known of a model, not even who served it."""
+    if model.only_outputs:
+        raise InvalidInput(
+            f"Of {model.label} only outputs were imported: there is nothing to {verb}.", hint=hint
+        )
+
+
+def refuse_name_of_outputs(session: Session, project_id: int, name: str) -> None:
+    """Raise InvalidInput for a name under which outputs were imported, for weights to have."""
+    query = select(ModelVersion.id).where(
+        ModelVersion.project_id == project_id,
+        ModelVersion.name == name,
+        ModelVersion.kind == ModelKind.OUTPUTS,
+    )
+    if session.scalar(query.limit(1)) is not None:
+        raise InvalidInput(
+            f"{name!r} names outputs that were imported, and no weights.",
+            hint="Take another name, so that nobody mixes them up.",
+        )
 
 
 def _check_base(adapter: AdapterFolder, base: ModelVersion) -> None:
@@ -415,9 +439,9 @@ def serving_groups(
 
     The base stands first in its group, asked for or not, since adapters are checked against it. A
     fully trained model and a model served elsewhere are groups of their own. A candidate stands
-    where its model does.
+    where its model does. Those of which only outputs are known are in none.
     """
-    chosen = dict.fromkeys(model.without_prompt for model in models)
+    chosen = dict.fromkeys(model.without_prompt for model in models if not model.only_outputs)
     shared = dict.fromkeys([base, *(model for model in chosen if not stands_alone(model))])
     alone = [[model] for model in chosen if stands_alone(model)]
     needed = len(alone) == len(chosen) > 0

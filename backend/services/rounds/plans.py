@@ -30,7 +30,7 @@ from backend.services.accounts.users import find_member
 from backend.services.curation import Recipe
 from backend.services.datasets.versions import get_dataset_version
 from backend.services.metric_specs import AllowedMetrics, parse_metric_specs
-from backend.services.models.versions import alias_target, find_model
+from backend.services.models.versions import alias_target, find_model, refuse_outputs
 from backend.services.projects import current_manifest, manifest_of
 from backend.services.review import find_queue
 from backend.services.review.opening.checks import check_reviewers, rubric_asked
@@ -251,7 +251,8 @@ def _check_models(session: Session, project_id: int, plan: RoundPlan) -> None:
                 hint="Write base; the champion runs beside the candidate anyway.",
             )
         if label != BASE:
-            find_model(session, project_id, label)
+            model = find_model(session, project_id, label)
+            refuse_outputs(model, "run", hint="A round writes what it compares: name a model.")
 
 
 def _check_recipe(session: Session, project_id: int, plan: RoundPlan) -> None:

@@ -17,17 +17,18 @@ from sqlalchemy.orm import Session
 
 from backend.engines import ELSEWHERE, check_engine
 from backend.engines.base import GenerationRequest, GenerationResult, SamplingParams
-from backend.errors import InvalidInput, NotFound
+from backend.errors import Conflict, InvalidInput, NotFound
 from backend.schemas.runs import RunProgress
 from backend.services.datasets.leaks import Acceptance
 from backend.services.datasets.prompts import Choose, prompt_spec
 from backend.services.datasets.shots import render_all
 from backend.services.ledger import insert_missing
+from backend.services.models.versions import refuse_outputs
 from backend.services.runs.leaks import settle_run_leaks
 from backend.tables.datasets import DatasetVersion, Example, Split
 from backend.tables.models import ModelKind, ModelVersion
 from backend.tables.review import ReviewItem
-from backend.tables.runs import Generation, GenerationRun, GenerationRunModel, Score
+from backend.tables.runs import IMPORT, Generation, GenerationRun, GenerationRunModel, Score
 
 Unit = tuple[int, int, int]  # model version, example, sample
 
@@ -55,8 +56,8 @@ def create_run(
 
     Raises:
         LeakRefused: a model was trained on near-duplicates of the examples.
-        InvalidInput: no model, no example, an example of elsewhere, greedy repeats, or a prompt
-            that cannot be rendered for one of the examples.
+        InvalidInput: no model, one of which only outputs are known, no example, an example of
+            elsewhere, greedy repeats, or a prompt that cannot be rendered for one of the examples.
         NotFound: the dataset version or a model is not of this project.
         UnknownName: no engine of that name.
     """
@@ -86,11 +87,18 @@ def create_run(
     )
     session.add(run)
     session.flush()
-    for position, model_id in enumerate(model_ids):
-        session.add(GenerationRunModel(run_id=run.id, model_version_id=model_id, position=position))
-    session.flush()
+    add_models(session, run, model_ids)
     _check_prompts(session, run)
     return run
+
+
+def add_models(session: Session, run: GenerationRun, model_ids: Sequence[int]) -> None:
+    """Let models take part in a run, after those that do."""
+    taken = session.scalar(select(func.count()).where(GenerationRunModel.run_id == run.id))
+    for position, model_id in enumerate(model_ids, start=taken or 0):
+        session.add(GenerationRunModel(run_id=run.id, model_version_id=model_id, position=position))
+    session.flush()
+    session.expire(run, ["models"])
 
 
 def _check_prompts(session: Session, run: GenerationRun) -> None:
@@ -124,6 +132,8 @@ def _check_models(session: Session, project_id: int, model_ids: Sequence[int], e
             hint="Name the engine of the other models, for example --engine local; those served "
             f"elsewhere are asked by {ELSEWHERE} all the same.",
         )
+    for model in known:
+        refuse_outputs(model, "run", hint="Let them join a run: strop run import FILE --with-run N")
 
 
 def _check_examples(
@@ -151,6 +161,15 @@ def get_run(session: Session, run_id: int, *, project_id: int | None = None) -> 
     if run is None or (project_id is not None and run.project_id != project_id):
         raise NotFound(f"There is no run {run_id}.", hint="See `strop report` for the runs.")
     return run
+
+
+def require_resumable(run: GenerationRun) -> None:
+    """Raise Conflict for a run whose texts were brought from elsewhere."""
+    if run.engine == IMPORT:
+        raise Conflict(
+            f"Run {run.id} was imported: no engine here can write what it lacks.",
+            hint="Import the file again with --metrics to score it by others.",
+        )
 
 
 def list_runs(session: Session, project_id: int, *, limit: int = 100) -> list[GenerationRun]:
@@ -194,7 +213,7 @@ def pending_requests(
     models: Collection[int] | None = None,
     most: int | None = None,
 ) -> list[GenerationRequest]:
-    """Requests for what the ledger lacks, each rendered with its model's prompt.
+    """Requests for what the ledger lacks and an engine can write, with the model's prompt.
 
     Their key is the unit.
 
@@ -211,7 +230,11 @@ def pending_requests(
         Generation.run_id == run_id
     )
     there = {tuple(unit) for unit in session.execute(written)}
-    asking = [model for model in run.models if models is None or model.id in models]
+    asking = [
+        model
+        for model in run.models
+        if not model.only_outputs and (models is None or model.id in models)
+    ]
     units = {
         example: [
             (model, unit)
@@ -271,9 +294,14 @@ def _ledger_row(run_id: int, result: GenerationResult) -> Mapping[str, Any]:
 
 
 def clear_failed(session: Session, run_id: int) -> int:
-    """Take failed prompts (and their scores) out of the ledger so that they are tried again."""
+    """Take failed prompts (and their scores) out of the ledger so that they are tried again.
+
+    Those of imported outputs stay: nobody here could try them.
+    """
     failed = (
         select(Generation.id)
+        .join(ModelVersion, ModelVersion.id == Generation.model_version_id)
+        .where(ModelVersion.kind != ModelKind.OUTPUTS)
         .where(Generation.run_id == run_id, Generation.error.is_not(None))
         .where(~select(ReviewItem.id).where(ReviewItem.generation_a_id == Generation.id).exists())
         .where(~select(ReviewItem.id).where(ReviewItem.generation_b_id == Generation.id).exists())

@@ -169,16 +169,22 @@ def _metrics_for(specs: Sequence[MetricSpec], slices: Mapping[str, Any]) -> tupl
 
 
 def load_generations(session: Session, ids: Sequence[int]) -> list[Generation]:
-    """Generations with their examples, in order of id."""
+    """Generations with their examples and models, in order of id."""
     query = select(Generation).where(Generation.id.in_(ids)).order_by(Generation.id)
-    return list(session.scalars(query.options(selectinload(Generation.example))))
+    beside = (selectinload(Generation.example), selectinload(Generation.model_version))
+    return list(session.scalars(query.options(*beside)))
 
 
 def sample_of(generation: Generation, example: Example) -> Sample:
-    """What an evaluator is shown of a generation."""
+    """What an evaluator is shown of a generation.
+
+    Time and tokens that came with no imported output are not known, and not 0.
+    """
     from evaluators.types import Sample
 
-    counted = generation.prompt_tokens or generation.completion_tokens
+    made_here = not generation.model_version.only_outputs
+    timed = made_here or generation.latency_s
+    counted = generation.completion_tokens or (made_here and generation.prompt_tokens)
     return Sample(
         id=f"{example.external_id}:{generation.sample}",
         prediction=generation.text or "",
@@ -188,7 +194,7 @@ def sample_of(generation: Generation, example: Example) -> Sample:
         group=example.group,
         slices={key: str(value) for key, value in example.slices.items()},
         logprobs=tuple(generation.token_logprobs),
-        seconds=generation.latency_s,
+        seconds=generation.latency_s if timed else None,
         tokens=generation.completion_tokens if counted else None,
     )
 

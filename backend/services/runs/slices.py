@@ -13,7 +13,7 @@ example. The price of tokens is the manifest's.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
@@ -28,6 +28,7 @@ from backend.services.metric_specs import MetricSpec, get_score_run, metric_spec
 from backend.services.runs.figures import KeptFigures, PairedFigure, digest_of, paired_figures
 from backend.services.runs.generation import examples_of_run
 from backend.tables.datasets import Example
+from backend.tables.models import ModelKind, ModelVersion
 from backend.tables.runs import Generation, Score, ScoreRun
 from evaluators.statistics.testing import holm
 
@@ -225,13 +226,14 @@ Unit = tuple[int, int]  # example, sample
 
 
 class AnswerUse(NamedTuple):
-    """What one answer took, and the group of its example."""
+    """What one answer took, and the group of its example; 0 of an `imported` one is not known."""
 
     group: str | None
     error: str | None
     prompt_tokens: int
     completion_tokens: int
     latency_s: float
+    imported: bool
 
 
 def usage_differences(
@@ -300,8 +302,10 @@ def _written(session: Session, run: ScoreRun, model_id: int) -> dict[Unit, Answe
             Generation.prompt_tokens,
             Generation.completion_tokens,
             Generation.latency_s,
+            ModelVersion.kind == ModelKind.OUTPUTS,
         )
         .join(Example, Example.id == Generation.example_id)
+        .join(ModelVersion, ModelVersion.id == Generation.model_version_id)
         .where(Generation.run_id == run.generation_run_id)
         .where(Generation.model_version_id == model_id)
         .order_by(Generation.example_id, Generation.sample)
@@ -311,11 +315,21 @@ def _written(session: Session, run: ScoreRun, model_id: int) -> dict[Unit, Answe
     return {(row[0], row[1]): AnswerUse(*row[2:]) for row in found}
 
 
+_TAKEN: Mapping[str, Callable[[AnswerUse], tuple[float, ...]]] = {
+    PROMPT: lambda use: (use.prompt_tokens,),
+    "tokens": lambda use: (use.completion_tokens,),
+    "latency": lambda use: (use.latency_s,),
+    "cost": lambda use: (use.prompt_tokens, use.completion_tokens),
+}
+
+
 def _score(name: str, written: AnswerUse, price: Price | None) -> Figure:
     from evaluators.types import Score as Figure
 
     if written.error is not None:
         return Figure(None, error=written.error)
+    if written.imported and not all(_TAKEN[name](written)):
+        return Figure(None, error="the imported output does not say what it took")
     if name != "latency" and not (written.prompt_tokens or written.completion_tokens):
         return Figure(None, error="whoever wrote it reported no token count")
     if name == PROMPT:

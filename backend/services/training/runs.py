@@ -27,6 +27,7 @@ from backend.services.models.versions import (
     SeenAdapter,
     SeenModel,
     check_name,
+    refuse_name_of_outputs,
     register_adapter,
     register_full_model,
     see_adapter,
@@ -86,11 +87,13 @@ def create_training_run(
 
     Raises:
         Conflict: no success manifest is set.
-        InvalidInput: the configuration is not valid, or the set has no row to train on.
+        InvalidInput: the configuration is not valid, the name is that of imported outputs, or the
+            set has no row to train on.
         NotFound: the project has no such training set, or no such model to start from.
         Forbidden: `start_from` is not the folder of a model of this project.
     """
     check_name(adapter_name)
+    refuse_name_of_outputs(session, project_id, adapter_name)
     manifest = _require_manifest(session, project_id)
     training_set = session.get(TrainingSet, training_set_id)
     if training_set is None or training_set.project_id != project_id:

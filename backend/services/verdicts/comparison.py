@@ -58,7 +58,8 @@ def compare_models(
 ) -> Comparison:
     """Judge every line of the manifest and store the evidence with the verdict.
 
-    The preflights of the run count like a line: without one that passed there is no PASS.
+    The preflights of the run count like a line: without one that passed there is no PASS. Of
+    imported outputs there is none: as the baseline they are named, as the candidate never a PASS.
 
     Args:
         score_run: scores of both models on the same generation run.
@@ -76,7 +77,7 @@ def compare_models(
         for line in manifest.lines
     ]
     run_id = score_run.generation_run_id
-    standing = preflight_standing(session, run_id, [baseline, candidate])
+    standing = preflight_standing(session, run_id, baseline=baseline, candidate=candidate)
     row = Comparison(
         project_id=manifest_row.project_id,
         manifest_id=manifest_row.id,

@@ -204,11 +204,18 @@ def plan_promotion(
         expected: label of the model at which whoever decides saw the alias point; NOWHERE for none.
 
     Raises:
-        Conflict: the alias points elsewhere by now.
+        Conflict: the alias points elsewhere by now, or only outputs of the candidate are known.
         Conflict: no override is given, and the champion was moved after the comparison, the
             preflight or the verdict is no PASS, or the verdict rests on what is no evidence (it
             was judged before that was refused).
     """
+    candidate = session.get_one(ModelVersion, comparison.candidate_id)
+    if candidate.only_outputs:
+        raise Conflict(
+            f"{candidate.label} cannot be promoted: only outputs of it were imported, and there is "
+            "nothing to serve.",
+            hint="Promote a model whose weights are registered here.",
+        )
     _refuse_moved(session, comparison.project_id, alias, expected)
     if alias == CHAMPION and not override:  # of other aliases the comparison says nothing
         _refuse_moved_since(session, comparison, alias)
@@ -219,7 +226,6 @@ def plan_promotion(
         )
     if not override:
         _require_evidence(session, comparison)
-    candidate = session.get_one(ModelVersion, comparison.candidate_id)
     return plan_move(session, comparison.project_id, candidate, alias=alias)
 
 

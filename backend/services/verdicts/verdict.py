@@ -6,7 +6,9 @@ the bad side, and is inconclusive between. A line without a figure can neither p
 Was it shown, before a run, that its models are the models that were meant? For the gate.
 
 A run may have several preflights: one for each base that takes part, and again when it is taken
-up. The newest one of a model counts. None is as little a pass as a failed one.
+up. The newest one of a model counts. None is as little a pass as a failed one. Of imported outputs
+there can be none: a baseline that is nothing but texts is said to be so, and what is to be better
+than these texts still has to be shown; a candidate of which nothing can be shown never passes.
 
 Did the bar move after training began? Compared are the manifest under which a candidate was
 trained and the one by which it is judged.
@@ -16,7 +18,7 @@ from __future__ import annotations
 
 import difflib
 import math
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import Any
@@ -161,7 +163,8 @@ class PreflightStanding:
 
     Attributes:
         verdict: PASS when every model's newest preflight passed, FAIL when one failed,
-            INCONCLUSIVE when a model was never checked.
+            INCONCLUSIVE when a model was never checked. A baseline of imported outputs, of which
+            nothing can be checked, changes none of it, and is named.
         checks, notes: how many checks were made, and how many of them decide nothing.
     """
 
@@ -177,19 +180,27 @@ class PreflightStanding:
 
 
 def preflight_standing(
-    session: Session, run_id: int, models: Sequence[ModelVersion]
+    session: Session, run_id: int, *, baseline: ModelVersion, candidate: ModelVersion
 ) -> PreflightStanding:
-    """The newest preflights of a run in which the models were checked."""
+    """The newest preflights of a run in which the two models were checked."""
     query = select(Preflight).where(Preflight.generation_run_id == run_id)
     rows = list(session.scalars(query.order_by(Preflight.id)))
+    models = [baseline, candidate]
+    imported = [model.label for model in models if model.only_outputs]
     newest = {
         model.label: next((row for row in reversed(rows) if model.id in row.model_ids), None)
         for model in models
+        if not model.only_outputs
     }
     found = {row.id: row for row in newest.values() if row is not None}
     checks = [check for row in found.values() for check in row.checks]
     notes = sum(check["passed"] is None for check in checks)
     verdict, reason = _judge(newest, len(checks), notes)
+    if imported:
+        said = f"{' and '.join(imported)}: outputs imported, no preflight, so it is not proved what"
+        reason = "; ".join([*([reason] if newest else []), f"{said} wrote them"])
+    if candidate.only_outputs and verdict == Verdict.PASS:
+        verdict = Verdict.INCONCLUSIVE
     return PreflightStanding(verdict, reason, sorted(found), len(checks), notes)
 
 

@@ -26,6 +26,8 @@ from dashboard.session import current_client, current_project
 from dashboard.views.runs.outputs import show_outputs_of
 
 FIGURE_COLUMNS = ["metric", "slice", "model", "value [95% interval]", "n", "failed", ""]
+IMPORT = "import"
+"""The engine of a run whose texts were brought from elsewhere."""
 DIFFERENCE_COLUMNS = [
     "metric", "slice", "baseline", "candidate", "difference [95% interval]", "p",
     "better / same / worse", "n",
@@ -75,14 +77,17 @@ def _title(run: GenerationRunShown) -> str:
 
 def _show_facts(run: GenerationRunShown) -> None:
     progress, job, preflight = run.progress, run.job, run.preflight
-    state = job.state if job else "not queued"
+    state = job.state if job else "imported" if run.engine == IMPORT else "not queued"
     facts: dict[str, Cell] = {
         "examples": HELD_OUT[run.split],
         "state": f"{state}, {progress.done} of {progress.total} written, {progress.failed} failed",
         "engine": f"{run.engine}, {_params(run.params)}",
         "started": moment(run.created_at),
     }
-    facts["preflight"] = "not made yet" if preflight is None else preflight_tag(preflight)
+    if preflight is not None or run.engine != IMPORT:
+        facts["preflight"] = "not made yet" if preflight is None else preflight_tag(preflight)
+    if run.provenance:
+        facts["not proved"] = " ".join(run.provenance)
     if job is not None and job.error:
         facts["reason"] = job.error
     st.html(facts_html(facts))

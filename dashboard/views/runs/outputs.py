@@ -117,15 +117,23 @@ def _show_output(detail: GenerationDetail) -> None:
     flags = [Flag(s.start, s.end, s.reason) for score in detail.scores for s in score.spans]
     body = marked_html(text, flags) + (flag_list_html(text, flags) if flags else "")
     st.html(card_html(title, body))
-    counted = detail.prompt_tokens or detail.completion_tokens
-    tokens = f"{detail.completion_tokens} tokens" if counted else "tokens not reported"
-    facts = f"{tokens}, {detail.finish_reason or 'end not reported'}, {detail.latency_s:.2f} s"
-    if detail.truncated_tokens:
-        facts += f", {detail.truncated_tokens} prompt tokens cut off"
-    st.caption(facts)
+    st.caption(taken_words(detail))
     if detail.scores:
         rows = [[score.metric, score_cell(score), score.explanation] for score in detail.scores]
         st.html(table_html(["metric", "score", ""], rows))
+
+
+def taken_words(detail: GenerationShown) -> str:
+    """What the answer took; one made elsewhere may not say it, and 0 is then not known."""
+    counted = detail.prompt_tokens or detail.completion_tokens  # an empty answer has a prompt
+    facts = [
+        f"{detail.completion_tokens} tokens" if counted else "tokens not known",
+        detail.finish_reason or "ending not known",
+        f"{detail.latency_s:.2f} s" if detail.latency_s else "time not known",
+    ]
+    if detail.truncated_tokens:
+        facts.append(f"{detail.truncated_tokens} prompt tokens cut off")
+    return ", ".join(facts)
 
 
 def score_cell(score: ScoreShown) -> Cell:

@@ -138,6 +138,16 @@ CASES: dict[str, Case] = {
         body={"dataset": "tickets", "split": "train", "models": ["base"], "metrics": ["rouge1"]},
         status=201,
     ),
+    "POST /v1/projects/{project_id}/generation-runs/import": Case(
+        body={
+            "rows": [{"id": "train-0", "prediction": "x"}],
+            "model": "vendor",
+            "dataset": "tickets",
+            "split": "train",
+            "metrics": ["exact_match"],
+        },
+        status=201,
+    ),
     "POST /v1/generation-runs/{generation_run_id}/score-runs": Case(
         body={"metrics": ["exact_match"]}, status=201
     ),

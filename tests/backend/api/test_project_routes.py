@@ -158,6 +158,53 @@ def test_run_is_laid_down_and_queued(house: House, path: str) -> None:
     assert len(get(house, f"{path}/generation-runs")["items"]) == 2
 
 
+def test_outputs_made_elsewhere_are_a_run_taken_once(house: House, path: str) -> None:
+    rows = [{"id": f"train-{n}", "prediction": f"answer {n}"} for n in range(6)]
+    body = {"dataset": "tickets", "split": "train", "rows": rows, "model": "vendor"}
+    made = post(house, f"{path}/generation-runs/import", body | {"metrics": ["exact_match"]})
+    assert (made["repeated"], made["outputs"]) == (False, len(rows))
+    run = made["run"]
+    assert [(m["label"], m["kind"]) for m in run["models"]] == [("vendor@1", "outputs")]
+    assert (run["engine"], run["job"], run["progress"]["done"]) == ("import", None, len(rows))
+    assert "not proved to be of a model" in run["provenance"][0]
+    again = post(house, f"{path}/generation-runs/import", body | {"metrics": ["exact_match"]})
+    assert (again["repeated"], again["run"]["id"]) == (True, run["id"])
+    assert again["run"]["score_run_ids"] == run["score_run_ids"]
+    kinds = {m["label"]: m["kind"] for m in get(house, f"{path}/model-versions")}
+    assert kinds["vendor@1"] == "outputs"
+    resumed = post(house, f"/api/v1/generation-runs/{run['id']}/resume", {}, 409)
+    assert "was imported" in resumed["detail"]
+    joined = {"rows": rows, "model": "vendor", "with_run": house.desk.run.id}
+    with house.sessions.begin() as session:
+        session.get_one(GenerationRun, house.desk.run.id).split = "train"
+    beside = post(house, f"{path}/generation-runs/import", joined)
+    assert [m["label"] for m in beside["run"]["models"]][-1] == "vendor@1"
+
+
+@pytest.mark.parametrize(
+    ("wrong", "status"),
+    [
+        ({"rows": [{"id": "zz", "prediction": "x"}]}, 422),
+        ({"rows": []}, 422),
+        ({"rows": [{"id": "zz"}]}, 422),
+        ({"rows": [{"id": "a\u0000", "prediction": "x"}]}, 422),
+        ({"model": "base"}, 422),
+        ({"dataset": "nothing"}, 404),
+        ({"with_run": 99, "dataset": None}, 404),
+        ({"metrics": ["rouje"]}, 422),
+    ],
+)
+def test_outputs_that_do_not_fit_are_refused_whole(
+    house: House, path: str, wrong: dict[str, Any], status: int
+) -> None:
+    rows = [{"id": "train-0", "prediction": "x"}]
+    body = {"dataset": "tickets", "split": "train", "rows": rows, "model": "vendor"}
+    answer = house.client("engineer").post(f"{path}/generation-runs/import", json=body | wrong)
+    assert answer.status_code == status
+    assert len(get(house, f"{path}/generation-runs")["items"]) == 1
+    assert "vendor" not in {m["name"] for m in get(house, f"{path}/model-versions")}
+
+
 @pytest.mark.parametrize(
     "wrong",
     [{"models": ["v9"]}, {"dataset": "nothing"}, {"split": "all"}, {"metrics": ["rouje"]}],

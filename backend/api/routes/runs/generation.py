@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter
+from dataclasses import dataclass
+from typing import Annotated
+
+from fastapi import APIRouter, Depends
 from sqlalchemy.orm import Session
 
 from backend.api.deps import CurrentUser, NowDep, PageDep, ServingDep, SessionDep
@@ -18,6 +21,8 @@ from backend.schemas.runs import (
     GenerationRunGiven,
     GenerationRunShown,
     GenerationShown,
+    OutputsGiven,
+    OutputsImported,
 )
 from backend.schemas.turns import turns_of
 from backend.services import cancelling, overview, queue
@@ -27,8 +32,11 @@ from backend.services.datasets.versions import get_dataset_version
 from backend.services.models.versions import find_model
 from backend.services.pages import page_of
 from backend.services.queue import JobKind
-from backend.services.runs import generation, scoring
+from backend.services.runs import generation, imported, scoring
+from backend.services.runs.output_rows import GivenOutputs, read_outputs
 from backend.tables.runs import Generation, GenerationRun
+from evaluators.files.mapping import Notes
+from evaluators.files.readers import Table
 
 router = APIRouter(tags=["generation"])
 
@@ -40,6 +48,7 @@ def _show_run(session: Session, run: GenerationRun) -> GenerationRunShown:
         run,
         dataset=run.dataset_version.dataset.name,
         dataset_version=run.dataset_version.number,
+        provenance=imported.provenance(session, run),
         progress=generation.run_progress(session, run.id),
         job=job,
         preflight=preflights[-1] if preflights else None,
@@ -106,6 +115,55 @@ def make_run(
     return once.answer(_show_run(session, run))
 
 
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """Outputs as they were sent, and what was read of them."""
+
+    body: OutputsGiven
+    outputs: GivenOutputs
+    notes: Notes
+
+
+def read_rows(body: OutputsGiven) -> Sent:
+    """Done before the route has its session: the one writer of SQLite is not held meanwhile."""
+    notes = Notes()
+    table = Table.of_rows(body.source, body.rows)
+    return Sent(body, read_outputs(table, model=body.model, notes=notes), notes)
+
+
+@router.post("/projects/{project_id}/generation-runs/import", status_code=201)
+def import_outputs(
+    project_id: int,
+    sent: Annotated[Sent, Depends(read_rows)],
+    session: SessionDep,
+    user: CurrentUser,
+    serving: ServingDep,
+    once: OnceDep,
+) -> OutputsImported:
+    """Take outputs made elsewhere as a run and queue its scoring; the same again is taken once."""
+    body = sent.body
+    found = imported.import_outputs(
+        session,
+        project_id,
+        sent.outputs,
+        dataset=body.dataset,
+        dataset_version=body.dataset_version,
+        split=body.split,
+        with_run=body.with_run,
+        created_by_id=user.id,
+    )
+    allowed = scoring.allowed_metrics(serving.settings, project_id)
+    imported.queue_scoring(session, found, body.metrics, allowed=allowed)
+    return once.answer(
+        OutputsImported(
+            run=_show_run(session, found.run),
+            repeated=found.repeated,
+            outputs=found.outputs,
+            notes=[*sent.notes.sentences(), *found.notes],
+        )
+    )
+
+
 @router.get("/generation-runs/{generation_run_id}")
 def show_run(generation_run_id: int, session: SessionDep) -> GenerationRunShown:
     """A run and how far it is."""
@@ -115,9 +173,11 @@ def show_run(generation_run_id: int, session: SessionDep) -> GenerationRunShown:
 @router.post("/generation-runs/{generation_run_id}/resume")
 def resume_run(generation_run_id: int, session: SessionDep) -> GenerationRunShown:
     """Queue a stopped run again; what it wrote stays."""
-    job = queue.enqueue_job(session, JobKind.GENERATE, generation_run_id)
+    run = generation.get_run(session, generation_run_id)
+    generation.require_resumable(run)
+    job = queue.enqueue_job(session, JobKind.GENERATE, run.id)
     queue.resume_job(session, job.id)
-    return _show_run(session, generation.get_run(session, generation_run_id))
+    return _show_run(session, run)
 
 
 @router.post("/generation-runs/{generation_run_id}/cancel")

@@ -1,0 +1,115 @@
+"""`strop run import FILE --model NAME`: outputs that were made elsewhere, as a run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from backend.cli.common import (
+    FILE_HELP,
+    JsonOption,
+    MapOption,
+    ProjectOption,
+    column_names,
+    print_notes,
+    shown_text,
+    takes,
+    working_in_project,
+)
+
+if TYPE_CHECKING:
+    from sqlalchemy.orm import Session
+
+    from backend.services.runs.imported import Imported
+    from backend.services.runs.output_rows import GivenOutputs
+    from backend.settings import Settings
+    from backend.tables.projects import Project
+
+
+@dataclass(frozen=True, slots=True)
+class ImportOptions:
+    """What `strop run import` is asked for."""
+
+    file: Annotated[str, typer.Argument(help=f"Rows of id and prediction. {FILE_HELP}")]
+    model: Annotated[
+        str | None, typer.Option(help="Whose outputs they are; default: the column model.")
+    ] = None
+    dataset: Annotated[
+        str | None, typer.Option(help="Dataset of the ids, NAME or NAME@VERSION.")
+    ] = None
+    split: Annotated[str | None, typer.Option(help="train, validation or test; default: test.")] = (
+        None
+    )
+    with_run: Annotated[
+        int | None, typer.Option("--with-run", help="Run that they join, on the same examples.")
+    ] = None
+    metrics: Annotated[
+        str | None, typer.Option(help="Score with these, for example rouge,f1@task=intent.")
+    ] = None
+    map_: MapOption = None
+    project: ProjectOption = None
+    json: JsonOption = False
+
+
+@takes(ImportOptions)
+def command(asked: ImportOptions) -> None:
+    """Take outputs made elsewhere as a run, and score them; the same file again is taken once.
+
+    Rows are {"id", "prediction" or "error", "model"?, "sample"?, "tokens"?, "seconds"?, ...}.
+    """
+    from backend.cli.runs.report import show_report
+    from backend.cli.waiting import run_jobs
+
+    with working_in_project(asked.project):
+        pass  # there is one: else that would be told after all the reading
+    given = _read(asked)
+    with working_in_project(asked.project) as (installation, session, found):
+        imported, job_ids = _import(session, found, asked, given, installation.settings)
+        run_id = imported.run.id
+        told = "were there already" if imported.repeated else "are imported"
+        typer.echo(f"Run {run_id}: {imported.outputs} outputs {told}.", err=True)
+        for note in imported.notes:
+            typer.echo(f"note: {shown_text(note)}", err=True)
+    run_jobs(installation.sessions, installation.settings, job_ids, quiet=asked.json)
+    show_report(installation, run_id, as_json=asked.json)
+
+
+def _read(asked: ImportOptions) -> GivenOutputs:
+    from backend.services.runs.output_rows import read_outputs
+    from backend.settings import load_settings
+    from evaluators.files.mapping import Notes
+    from evaluators.files.readers import read_table
+
+    notes = Notes()
+    table = read_table(asked.file, max_row_bytes=load_settings().max_row_bytes)
+    given = read_outputs(table, model=asked.model, names=column_names(asked.map_), notes=notes)
+    print_notes(notes)
+    return given
+
+
+def _import(
+    session: Session,
+    project: Project,
+    asked: ImportOptions,
+    given: GivenOutputs,
+    settings: Settings,
+) -> tuple[Imported, list[int]]:
+    from backend.cli.runs.run import dataset_named, split_list
+    from backend.services.runs.imported import import_outputs, queue_scoring
+    from backend.services.runs.scoring import allowed_metrics
+
+    name, number = dataset_named(asked.dataset)
+    imported = import_outputs(
+        session,
+        project.id,
+        given,
+        dataset=name,
+        dataset_version=number,
+        split=asked.split,
+        with_run=asked.with_run,
+    )
+    allowed = allowed_metrics(settings, project.id)
+    jobs = queue_scoring(session, imported, split_list(asked.metrics), allowed=allowed)
+    return imported, [job.id for job in jobs]
