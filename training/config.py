@@ -308,8 +308,8 @@ class TrainingConfig(Strict):
     )
     quantize: Literal["4bit"] | None = Field(
         None,
-        description="Hold the base model in 4 bits (QLoRA, arXiv:2305.14314) by bitsandbytes; on "
-        "a processor a step takes about twice as long.",
+        description="Hold the base model in 4 bits (QLoRA, arXiv:2305.14314) by bitsandbytes, for "
+        "bases whose weights fill the memory.",
     )
     seed: int = Field(0, ge=0, lt=2**32, description="Seed of initial weights, order and dropout.")
     threads: PositiveInt | None = Field(None, description="CPU threads of torch; default is all.")
