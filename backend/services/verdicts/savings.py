@@ -33,7 +33,8 @@ def _in_quality(
     old: ModelVersion, new: ModelVersion, lines: Sequence[Mapping[str, Any]]
 ) -> list[str]:
     """Whether a trained model is shown to be better than its base with a prompt."""
-    if not old.is_base or old.prompt is None or new.is_base:
+    trained = new.without_prompt.adapter_path or new.without_prompt.training_run_id
+    if not old.is_base or old.prompt is None or trained is None:
         return []
     compared = [line for line in lines if line.get("threshold") is None]
     if not any(line.get("evidence") for line in compared):

@@ -15,6 +15,7 @@ from backend.services.projects import set_manifest
 from backend.services.runs import generation, scoring
 from backend.services.verdicts.comparison import compare_models
 from backend.services.verdicts.savings import payoff_of
+from backend.tables.models import ModelKind
 from tests.fixtures_runs import lay_down_preflight, lay_down_project
 
 GUARDED = "name: bar\nbaseline: best-prompt\nlines:\n  - {metric: exact_match, guardrail: 0.1}\n"
@@ -29,11 +30,21 @@ def session(sqlite_sessions: sessionmaker[Session]) -> Session:
     return sqlite_sessions()
 
 
-def payoff(session: Session, bar: str, right: Shares, tokens: Mapping[str, int]) -> list[str]:
+def payoff(
+    session: Session,
+    bar: str,
+    right: Shares,
+    tokens: Mapping[str, int],
+    *,
+    kind: ModelKind = ModelKind.WEIGHTS,
+) -> list[str]:
     """What is said of v1 beside the base with its best prompt, by who is right how often."""
     laid = lay_down_project(session, examples=60, adapters=1)
     add_prompt(session, laid.project, "best-prompt", parse_prompt("system: Be brief."))
     labels = ("best-prompt", "v1", "v1+best-prompt")
+    if kind != ModelKind.WEIGHTS:
+        elsewhere = find_model(session, laid.project, "v1")
+        elsewhere.kind, elsewhere.adapter_path = kind, None
     models = {label: find_model(session, laid.project, label) for label in labels}
     run = generation.create_run(
         session,
@@ -88,6 +99,12 @@ def test_tokens_are_saved_where_quality_is_not_worse(session: Session) -> None:
 def test_training_that_paid(session: Session) -> None:
     quality, _ = payoff(session, BETTER, {"best-prompt": 0.2, "v1": 0.9}, TOKENS)
     assert quality == ("Training paid: base:v1@1 is better than base+best-prompt@1 in exact_match.")
+
+
+def test_what_was_not_trained_on_the_base_is_no_training_that_paid(session: Session) -> None:
+    right = {"best-prompt": 0.2, "v1": 0.9}
+    said = payoff(session, BETTER, right, TOKENS, kind=ModelKind.SERVED)
+    assert not any("raining" in sentence for sentence in said)
 
 
 WHY_NOT = {
