@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
     from backend.services.datasets.incoming import Preview
-    from backend.services.datasets.rows import Reading
+    from backend.services.datasets.rows import TableReading
     from backend.services.datasets.splits import Shares as SplitShares
     from backend.tables.datasets import DatasetVersion
     from evaluators.files.mapping import Notes
@@ -74,7 +74,7 @@ class ReadOptions:
 
 
 @dataclass(frozen=True, slots=True)
-class ImportOptions(ReadOptions):
+class DatasetImportOptions(ReadOptions):
     """What `strop dataset import` is asked for."""
 
     preview: Annotated[
@@ -87,8 +87,8 @@ class ImportOptions(ReadOptions):
 
 
 @app.command("import")
-@takes(ImportOptions)
-def import_(asked: ImportOptions) -> None:
+@takes(DatasetImportOptions)
+def import_(asked: DatasetImportOptions) -> None:
     """Import examples as the next version of a dataset, whole or not at all.
 
     Rows may be plain (input, context, reference), OpenAI's or ShareGPT's conversations, Alpaca's,
@@ -190,7 +190,7 @@ def _notes() -> Notes:
     return Notes()
 
 
-def _read(asked: ReadOptions, notes: Notes) -> list[Reading]:
+def _read(asked: ReadOptions, notes: Notes) -> list[TableReading]:
     from backend.services.datasets.incoming import read_sources
     from backend.services.datasets.rows import ColumnMap
     from backend.settings import load_settings

@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import Field
 
 from backend.schemas.common import NAME_PATTERN, AcceptLeaks, Given, Shown
-from backend.schemas.turns import Turn
+from backend.schemas.turns import TurnPlace
 
 
 class SplitShown(Shown):
@@ -42,7 +42,7 @@ class ExampleShown(Shown):
     external_id: str
     input: str
     messages: list[dict[str, str]] | None = None
-    turns: list[Turn] = Field(default_factory=list)
+    turns: list[TurnPlace] = Field(default_factory=list)
     context: str | None
     references: list[str]
     group: str | None

@@ -14,7 +14,7 @@ from backend.schemas.common import Shown
 BETWEEN = "\n\n"
 
 
-class Turn(Shown):
+class TurnPlace(Shown):
     """A message of a conversation as a stretch of its transcript; code points, end exclusive."""
 
     role: str
@@ -27,13 +27,13 @@ def transcript(messages: Sequence[Mapping[str, str]]) -> str:
     return BETWEEN.join(_head(turn) + turn["content"] for turn in messages)
 
 
-def turns_of(messages: Sequence[Mapping[str, str]] | None) -> list[Turn]:
+def turns_of(messages: Sequence[Mapping[str, str]] | None) -> list[TurnPlace]:
     """What each message says as a stretch of `transcript`; none where there are no messages."""
     turns = messages or []
     lengths = (len(_head(turn)) + len(turn["content"]) + len(BETWEEN) for turn in turns)
     ends = (end - len(BETWEEN) for end in accumulate(lengths))
     return [
-        Turn(role=turn["role"], start=end - len(turn["content"]), end=end)
+        TurnPlace(role=turn["role"], start=end - len(turn["content"]), end=end)
         for turn, end in zip(turns, ends, strict=True)
     ]
 

@@ -12,7 +12,7 @@ from pydantic import Field
 
 from backend.schemas.common import Given, Shown
 from backend.schemas.runs import DifferenceShown, FigureShown
-from backend.schemas.turns import Turn
+from backend.schemas.turns import TurnPlace
 
 
 class ComparisonShown(Shown):
@@ -86,7 +86,7 @@ class FlipShown(Shown):
     example_id: int
     external_id: str
     input: str
-    turns: list[Turn] = Field(default_factory=list)
+    turns: list[TurnPlace] = Field(default_factory=list)
     context: str | None
     references: list[str]
     sample: int

@@ -32,7 +32,7 @@ SPLITS = {
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class FolderPart:
     """Files that are read as one table.
 
     Attributes:
@@ -46,14 +46,14 @@ class Part:
     split: str | None = None
 
 
-def parts_of(source: str | Path) -> list[Part]:
+def parts_of(source: str | Path) -> list[FolderPart]:
     """The parts of a source of rows: a file is one, a folder has one or one a split.
 
     Raises:
         UnreadableRecord: a folder in which no rows lie, or whose list of files is broken.
     """
     if not os.path.isdir(source):
-        return [Part(str(source))]
+        return [FolderPart(str(source))]
     folder = Path(source)
     if (folder / "dataset_dict.json").is_file():
         listed = _listed(folder / "dataset_dict.json", "splits")
@@ -69,7 +69,7 @@ def parts_of(source: str | Path) -> list[Part]:
     )
 
 
-def only_part(source: str | Path) -> Part:
+def only_part(source: str | Path) -> FolderPart:
     """The one part of a source; UnreadableRecord where there are several."""
     first, *others = parts_of(source)
     if others:
@@ -81,13 +81,13 @@ def only_part(source: str | Path) -> Part:
     return first
 
 
-def _saved(folder: Path, split: str | None) -> Part:
+def _saved(folder: Path, split: str | None) -> FolderPart:
     state = folder / "state.json"
     entries = _listed(state, "_data_files")
     names = [one.get("filename") if isinstance(one, dict) else one for one in entries]
     if not names:
         raise UnreadableRecord(f"{folder}: there is no record in it.", hint="Save it with rows.")
-    return Part(str(folder), tuple(folder / _inside(folder, name) for name in names), split)
+    return FolderPart(str(folder), tuple(folder / _inside(folder, name) for name in names), split)
 
 
 def _inside(folder: Path, name: object) -> str:
@@ -113,7 +113,7 @@ def _listed(file: Path, key: str) -> list[object]:
     return found
 
 
-def _shards(folder: Path) -> list[Part]:
+def _shards(folder: Path) -> list[FolderPart]:
     """The parts of Parquet files in a folder; those in folders below it where it holds none."""
     places = [folder, folder / "data"]
     for place in places:
@@ -121,17 +121,17 @@ def _shards(folder: Path) -> list[Part]:
             names = [_prefix(file) for file in files]
             if set(names) & set(SPLITS):
                 return _by_split(folder, names, files)
-            return [Part(str(folder), tuple(files))]
+            return [FolderPart(str(folder), tuple(files))]
     below = [one for place in places for one in _folders_in(place)]
     found = [(one.name, file) for one in below for file in _parquet_in(one)]
     return _by_split(folder, [name for name, _ in found], [file for _, file in found])
 
 
-def _by_split(folder: Path, names: Iterable[str], files: Sequence[Path]) -> list[Part]:
+def _by_split(folder: Path, names: Iterable[str], files: Sequence[Path]) -> list[FolderPart]:
     found: dict[str, list[Path]] = {}
     for name, file in zip(names, files, strict=True):
         found.setdefault(name, []).append(file)
-    return [Part(f"{folder} ({name})", tuple(some), name) for name, some in found.items()]
+    return [FolderPart(f"{folder} ({name})", tuple(some), name) for name, some in found.items()]
 
 
 def _folders_in(folder: Path) -> list[Path]:

@@ -29,7 +29,7 @@ from evaluators.files.columnar import (
     read_arrow,
     read_parquet,
 )
-from evaluators.files.folders import Part, only_part
+from evaluators.files.folders import FolderPart, only_part
 from evaluators.files.opening import file_name, open_bytes, open_text
 from evaluators.files.workbooks import read_workbook
 
@@ -109,7 +109,7 @@ def read_table(source: str | Path, *, max_row_bytes: int = MAX_ROW_BYTES) -> Tab
     return read_part(only_part(source), max_row_bytes=max_row_bytes)
 
 
-def read_part(part: Part, *, max_row_bytes: int = MAX_ROW_BYTES) -> Table:
+def read_part(part: FolderPart, *, max_row_bytes: int = MAX_ROW_BYTES) -> Table:
     """All rows of a part of a source, as `read_table`."""
     table = (
         _read_shards(part, max_row_bytes) if part.files else _read_file(part.name, max_row_bytes)
@@ -130,7 +130,7 @@ def _read_file(source: str, limit: int) -> Table:
         return _read_content(stream, head, name, _ending(source), limit)
 
 
-def _read_shards(part: Part, limit: int) -> Table:
+def _read_shards(part: FolderPart, limit: int) -> Table:
     """The rows of all files, numbered through."""
     rows: list[Mapping[str, Any]] = []
     for file in part.files:

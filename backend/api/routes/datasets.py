@@ -41,27 +41,27 @@ def list_dataset_versions(project_id: int, session: SessionDep) -> list[DatasetV
 
 
 @dataclass(frozen=True, slots=True)
-class Sent:
+class SentRows:
     """A dataset as it was sent, and what is ready of it."""
 
     body: DatasetGiven
     prepared: datasets.PreparedImport
 
 
-def prepare_rows(body: DatasetGiven) -> Sent:
+def prepare_rows(body: DatasetGiven) -> SentRows:
     """Done before the route has its session: the one writer of SQLite is not held meanwhile."""
     source = f"{body.name} (sent)"
     rows = rows_from_table(Table.of_rows(source, body.rows), ColumnMap())
     prepared = datasets.prepare_import(
         rows, source_name=source, fractions=body.shares, drop_leaks=body.drop_leaks
     )
-    return Sent(body, prepared)
+    return SentRows(body, prepared)
 
 
 @router.post("/projects/{project_id}/datasets", status_code=201)
 def import_dataset(
     project_id: int,
-    sent: Annotated[Sent, Depends(prepare_rows)],
+    sent: Annotated[SentRows, Depends(prepare_rows)],
     session: SessionDep,
     user: CurrentUser,
     once: OnceDep,

@@ -30,7 +30,7 @@ TIMED_ANSWERS = 12
 
 
 @dataclass(frozen=True, slots=True)
-class Pace:
+class MeasuredPace:
     """Seconds of a trained row, of the start of a training, of an answer and of loading a base."""
 
     row: float
@@ -47,7 +47,7 @@ class Work:
     rows: int
     answers: int
 
-    def seconds(self, pace: Pace) -> float:
+    def seconds(self, pace: MeasuredPace) -> float:
         """How long that takes at a pace."""
         starts = self.trainings * pace.start + pace.load
         return starts + self.rows * pace.row + self.answers * pace.answer
@@ -62,7 +62,7 @@ def forecast(demo: steps.Demo, base: str, *, close: bool) -> str:
     return describe(planned_work(demo, close=close), pace)
 
 
-def describe(work: Work, pace: Pace) -> str:
+def describe(work: Work, pace: MeasuredPace) -> str:
     """The sentence: minutes, and what they are made of."""
     return (
         f"About {work.seconds(pace) / 60:.0f} min, by a few steps timed just now: {work.trainings} "
@@ -88,14 +88,14 @@ def planned_work(demo: steps.Demo, *, close: bool) -> Work:
     return Work(1 + close, rows, answers)
 
 
-def measure_pace(demo: steps.Demo, base: str) -> Pace:
+def measure_pace(demo: steps.Demo, base: str) -> MeasuredPace:
     """Train for a few steps and write a few answers, on rows of the demo's train split."""
     with demo.installation.sessions() as session:
         examples = _examples(demo, session)
         row, start = _time_training(demo, base, examples)
         prompts = [_prompt(one) for one in examples[:TIMED_ANSWERS]]
     answer, load = _time_answers(demo, base, prompts)
-    return Pace(row, start, answer, load)
+    return MeasuredPace(row, start, answer, load)
 
 
 def _examples(demo: steps.Demo, session: Any) -> list[Example]:

@@ -26,7 +26,7 @@ SHOWN = 20
 
 
 @dataclass(frozen=True, slots=True)
-class ImportOptions:
+class ReviewImportOptions:
     """What `strop review import` is asked for."""
 
     queue: Annotated[str, typer.Argument(help="Queue that asks what was answered.")]
@@ -56,8 +56,8 @@ class ImportOptions:
     json: JsonOption = False
 
 
-@takes(ImportOptions)
-def command(asked: ImportOptions) -> None:
+@takes(ReviewImportOptions)
+def command(asked: ReviewImportOptions) -> None:
     """Take finished answers of another tool into a queue; a second time takes nothing twice.
 
     Exit code 2 when some could not be taken: each is named with the reason.
@@ -110,7 +110,7 @@ def command(asked: ImportOptions) -> None:
 def _queue(
     session: Session,
     project: Project,
-    asked: ImportOptions,
+    asked: ReviewImportOptions,
     rows: Sequence[Any],
     people: Mapping[str, str],
 ) -> tuple[int, bool]:

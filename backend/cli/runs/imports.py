@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class ImportOptions:
+class OutputImportOptions:
     """What `strop run import` is asked for."""
 
     file: Annotated[str, typer.Argument(help=f"Rows of id and prediction. {FILE_HELP}")]
@@ -53,8 +53,8 @@ class ImportOptions:
     json: JsonOption = False
 
 
-@takes(ImportOptions)
-def command(asked: ImportOptions) -> None:
+@takes(OutputImportOptions)
+def command(asked: OutputImportOptions) -> None:
     """Take outputs made elsewhere as a run, and score them; the same file again is taken once.
 
     Rows are {"id", "prediction" or "error", "model"?, "sample"?, "tokens"?, "seconds"?, ...}.
@@ -76,7 +76,7 @@ def command(asked: ImportOptions) -> None:
     show_report(installation, run_id, as_json=asked.json)
 
 
-def _read(asked: ImportOptions) -> GivenOutputs:
+def _read(asked: OutputImportOptions) -> GivenOutputs:
     from backend.services.runs.output_rows import read_outputs
     from backend.settings import load_settings
     from evaluators.files.mapping import Notes
@@ -92,7 +92,7 @@ def _read(asked: ImportOptions) -> GivenOutputs:
 def _import(
     session: Session,
     project: Project,
-    asked: ImportOptions,
+    asked: OutputImportOptions,
     given: GivenOutputs,
     settings: Settings,
 ) -> tuple[Imported, list[int]]:

@@ -31,7 +31,7 @@ from backend.engines.base import (
     require_finite_logprobs,
 )
 from backend.engines.local.decoding import Decoding, Written, next_logprobs, write_answers
-from backend.engines.local.soft_prompt import Prompted, read_soft_prompt
+from backend.engines.local.soft_prompt import SoftPrompted, read_soft_prompt
 from backend.engines.prompts import (
     PromptRefused,
     decode_prompt,
@@ -254,7 +254,7 @@ class LocalEngine:
             return
         with _without_adapters(self._model) as network:
             prompt = self._soft_prompts.get(model)
-            yield network if prompt is None else Prompted(network, prompt[1])
+            yield network if prompt is None else SoftPrompted(network, prompt[1])
 
     def _limit(self) -> int:
         return self._max_model_len or int(self._model.config.max_position_embeddings)

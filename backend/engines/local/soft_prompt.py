@@ -19,7 +19,7 @@ def read_soft_prompt(folder: Path) -> Any:
     return load_file(folder / WEIGHTS_FILE)[SOFT_PROMPT]
 
 
-class Prompted:
+class SoftPrompted:
     """A network whose prompts begin with vectors; it is called as the network itself.
 
     Masks and positions count the prompt's tokens alone, padding on the left.

@@ -29,7 +29,7 @@ from backend.engines.openai.parameters import (
 )
 from backend.engines.openai.server import CHAT, OpenaiServer, address_of
 from backend.engines.remote.engine import RemoteEngine
-from backend.engines.remote.server import Reply, Retries
+from backend.engines.remote.server import Retries, ServerReply
 from backend.errors import CannotCompute, EngineError, UnknownAdapter, storable
 
 _PATIENCE = Retries(attempts=7, first_s=0.5, longest_s=30.0)
@@ -211,7 +211,7 @@ class OpenaiEngine(RemoteEngine[OpenaiServer]):
         asked: str,
         request: GenerationRequest,
         params: SamplingParams,
-    ) -> Reply:
+    ) -> ServerReply:
         """The reply to a request from which what the server refuses was left out.
 
         What has to be left out is remembered only when the server answers without it.
@@ -263,7 +263,7 @@ async def _listed(server: OpenaiServer) -> set[str] | None:
 
 
 def _failed(
-    key: str, reply: Reply, server: OpenaiServer, asked: str, params: SamplingParams
+    key: str, reply: ServerReply, server: OpenaiServer, asked: str, params: SamplingParams
 ) -> GenerationResult:
     """What a refusal means: an error of this prompt, or the end of the run."""
     words = reply.error.strip().rstrip(".")

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from backend.engines.base import SamplingParams
-from backend.engines.remote.server import Reply
+from backend.engines.remote.server import ServerReply
 from backend.errors import EngineError
 
 _LIMITS = ("max_tokens", "max_completion_tokens")
@@ -69,7 +69,7 @@ def chat_parameters(
     return {name: value for name, value in wished.items() if name not in taken.left_out}
 
 
-def without_refused(reply: Reply, payload: Mapping[str, Any], taken: Taken) -> Taken | None:
+def without_refused(reply: ServerReply, payload: Mapping[str, Any], taken: Taken) -> Taken | None:
     """What to ask with instead, where a reply refuses a parameter; None where it does not.
 
     Raises:
@@ -89,7 +89,7 @@ def without_refused(reply: Reply, payload: Mapping[str, Any], taken: Taken) -> T
     return None
 
 
-def refused_parameters(reply: Reply) -> list[str]:
+def refused_parameters(reply: ServerReply) -> list[str]:
     """The parameters that a server says it does not take; none where a prompt is too long."""
     if reply.status == 200 or is_too_long(reply):
         return []
@@ -102,7 +102,7 @@ def refused_parameters(reply: Reply) -> list[str]:
     return [name for name in known if re.search(rf"(?<![a-z_]){name}(?![a-z_])", words)]
 
 
-def is_too_long(reply: Reply) -> bool:
+def is_too_long(reply: ServerReply) -> bool:
     """Whether a server refused a prompt for its length, by its code or its words."""
     details = reply.body.get("error")
     code = details.get("code") if isinstance(details, Mapping) else None

@@ -15,7 +15,7 @@ import aiohttp
 
 from backend.engines.openai.events import assemble, is_stream
 from backend.engines.openai.parameters import refused_parameters
-from backend.engines.remote.server import NoReply, RemoteServer, Reply, Retries
+from backend.engines.remote.server import NoReply, RemoteServer, Retries, ServerReply
 from backend.errors import EngineError
 
 CHAT = "/chat/completions"
@@ -68,11 +68,11 @@ class OpenaiServer(RemoteServer):
         except NoReply:
             return False
 
-    def refuses_key(self, reply: Reply) -> bool:
+    def refuses_key(self, reply: ServerReply) -> bool:
         """Some vendors answer 403 to a parameter that a model does not take."""
         return super().refuses_key(reply) and not refused_parameters(reply)
 
-    def read(self, status: int, raw: bytes) -> Reply:
+    def read(self, status: int, raw: bytes) -> ServerReply:
         """What the bytes say: JSON or a stream, an error by status or in the body."""
         if status == 200 and not raw.strip():
             raise NoReply("an empty answer")
@@ -80,20 +80,22 @@ class OpenaiServer(RemoteServer):
             body = assemble(raw)
             if body is None:
                 raise NoReply("a half-written answer")
-            reply = Reply(status, body)
+            reply = ServerReply(status, body)
         else:
             reply = super().read(status, raw)
         return self._as_error(reply) if status != 200 or _says_error(reply.body) else reply
 
-    def _as_error(self, reply: Reply) -> Reply:
+    def _as_error(self, reply: ServerReply) -> ServerReply:
         """An error under the status that it means, without the key."""
         details = reply.body.get("error")
         code = details.get("code") or details.get("type") if isinstance(details, Mapping) else None
         meant = code if isinstance(code, int) and 400 <= code < 600 else _CODES.get(str(code))
         status = reply.status if reply.status != 200 else 400
-        return Reply(meant if meant and status in {200, 400} else status, self._without_key(reply))
+        return ServerReply(
+            meant if meant and status in {200, 400} else status, self._without_key(reply)
+        )
 
-    def _without_key(self, reply: Reply) -> Mapping[str, Any]:
+    def _without_key(self, reply: ServerReply) -> Mapping[str, Any]:
         details = reply.body.get("error")
         kept = dict(details) if isinstance(details, Mapping) else {}
         words = reply.error.replace(self.key, "[key]") if self.key else reply.error

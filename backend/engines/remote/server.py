@@ -44,7 +44,7 @@ class Retries:
 
 
 @dataclass(frozen=True, slots=True)
-class Reply:
+class ServerReply:
     """A server's answer: HTTP status and decoded JSON (an empty object where there is none)."""
 
     status: int
@@ -101,7 +101,7 @@ class RemoteServer:
         self._retries = retries
         self._timeout = timeout
 
-    async def get(self, path: str) -> Reply:
+    async def get(self, path: str) -> ServerReply:
         """GET with retries."""
         return await self._send("GET", path, None, self.tried_again)
 
@@ -111,7 +111,7 @@ class RemoteServer:
         payload: Mapping[str, Any],
         *,
         tried_again: frozenset[int] | None = None,
-    ) -> Reply:
+    ) -> ServerReply:
         """POST JSON with retries.
 
         Raises:
@@ -125,11 +125,11 @@ class RemoteServer:
         """Whether the server works now, asked once, after it failed at one request alone."""
         return False
 
-    def refuses_key(self, reply: Reply) -> bool:
+    def refuses_key(self, reply: ServerReply) -> bool:
         """Whether a reply says that the key does not open this server."""
         return reply.status in {401, 403}
 
-    def read(self, status: int, raw: bytes) -> Reply:
+    def read(self, status: int, raw: bytes) -> ServerReply:
         """What the bytes of an answer say.
 
         Raises:
@@ -138,11 +138,11 @@ class RemoteServer:
         body = decode(raw)
         if body is None and status == 200 and raw.lstrip()[:1] == b"{":
             raise NoReply("a half-written answer")
-        return Reply(status, body or {})
+        return ServerReply(status, body or {})
 
     async def _send(
         self, method: str, path: str, data: bytes | None, tried_again: frozenset[int]
-    ) -> Reply:
+    ) -> ServerReply:
         failures = 0
         while True:
             try:
@@ -162,7 +162,7 @@ class RemoteServer:
 
     async def attempt(
         self, method: str, path: str, data: bytes | None, tried_again: frozenset[int]
-    ) -> Reply:
+    ) -> ServerReply:
         """Ask once.
 
         Raises:
@@ -188,10 +188,10 @@ class RemoteServer:
             )
         return reply
 
-    async def _give_up(self, failure: NoReply, failures: int) -> Reply:
+    async def _give_up(self, failure: NoReply, failures: int) -> ServerReply:
         """A server that lives and fails on this request alone has answered; another is gone."""
         if failure.status == 500 and await self.is_healthy():
-            return Reply(500, {"error": f"{failure} ({failures} attempts)"})
+            return ServerReply(500, {"error": f"{failure} ({failures} attempts)"})
         raise EngineUnavailable(
             f"The {self.called} at {self.url} does not answer "
             f"({failures} attempts; the last: {failure}).",

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from backend.engines.adapters.folders import read_adapter
 from backend.engines.base import ServedModel
 from backend.engines.prompts import model_folder
-from backend.engines.remote.server import TRIED_AGAIN, Reply
+from backend.engines.remote.server import TRIED_AGAIN, ServerReply
 from backend.engines.vllm.server import VllmServer
 from backend.errors import EngineError, EngineUnavailable, UnknownAdapter
 
@@ -135,7 +135,7 @@ async def _adapter_at(server: VllmServer, name: str) -> str | None:
     return found[0].root if found else None
 
 
-async def _load_as(server: VllmServer, name: str, path: str) -> Reply:
+async def _load_as(server: VllmServer, name: str, path: str) -> ServerReply:
     return await server.post(
         "/v1/load_lora_adapter",
         {"lora_name": name, "lora_path": path},
@@ -143,7 +143,7 @@ async def _load_as(server: VllmServer, name: str, path: str) -> Reply:
     )
 
 
-def _has_no_loading(reply: Reply) -> bool:
+def _has_no_loading(reply: ServerReply) -> bool:
     """No such route; a folder that is not there is a 404 too, and names the adapter."""
     return reply.status in {404, 405} and "adapter" not in reply.error.lower()
 
@@ -161,7 +161,7 @@ def _static_adapter(server: VllmServer, listed: Sequence[Listed], model: ServedM
     )
 
 
-def _refused(server: VllmServer, model: ServedModel, path: str, reply: Reply) -> EngineError:
+def _refused(server: VllmServer, model: ServedModel, path: str, reply: ServerReply) -> EngineError:
     words = reply.error.strip().rstrip(".")
     if reply.status == 404 or "No adapter found" in words:
         return UnknownAdapter(

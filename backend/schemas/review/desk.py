@@ -15,7 +15,7 @@ from pydantic import Field
 from backend.rubrics import Rubric
 from backend.schemas.common import Given, Shown
 from backend.schemas.runs import FlaggedSpan
-from backend.schemas.turns import Turn
+from backend.schemas.turns import TurnPlace
 
 ShownWinner = Literal["left", "right", "tie", "both_bad", "cannot_judge"]
 Seconds = Annotated[float, Field(ge=0.0, le=86_400.0)]
@@ -35,7 +35,7 @@ class ItemView(Shown):
     """
 
     input: str
-    turns: list[Turn] = Field(default_factory=list)
+    turns: list[TurnPlace] = Field(default_factory=list)
     context: str | None
     output: ShownOutput | None = None
     left: ShownOutput | None = None

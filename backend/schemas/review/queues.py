@@ -13,7 +13,7 @@ from pydantic import Field
 from backend.rubrics import Rubric
 from backend.schemas.common import NAME_PATTERN, Given, Shown
 from backend.schemas.review.desk import MarkedSpan, QueueKindName, QueueProgress, ShownOutput
-from backend.schemas.turns import Turn
+from backend.schemas.turns import TurnPlace
 
 DesignKind = Literal["random", "stratified", "active"]
 Share = Field(None, gt=0.0, le=1.0)
@@ -84,7 +84,7 @@ class DrawnExample(Shown):
     """
 
     input: str
-    turns: list[Turn] = Field(default_factory=list)
+    turns: list[TurnPlace] = Field(default_factory=list)
     context: str | None
     outputs: list[ShownOutput]
     split: str

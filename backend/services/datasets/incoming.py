@@ -14,7 +14,13 @@ from typing import Any
 
 from backend.errors import InvalidInput, StropError
 from backend.services.datasets.leaks import refusal as leak_refusal
-from backend.services.datasets.rows import ColumnMap, Reading, Refused, read_examples, refusal
+from backend.services.datasets.rows import (
+    ColumnMap,
+    RefusedRow,
+    TableReading,
+    read_examples,
+    refusal,
+)
 from backend.services.datasets.splits import Shares, what_a_test_shows
 from backend.services.datasets.versions import (
     REMEDY,
@@ -25,7 +31,7 @@ from backend.services.datasets.versions import (
 )
 from backend.tables.datasets import Split
 from evaluators.errors import EvaluatorError
-from evaluators.files.folders import SPLITS, Part, parts_of
+from evaluators.files.folders import SPLITS, FolderPart, parts_of
 from evaluators.files.mapping import Notes
 from evaluators.files.readers import read_part
 
@@ -39,7 +45,7 @@ def split_and_path(text: str) -> tuple[str | None, str]:
     return (head, tail) if sep and head in set(Split) else (None, text)
 
 
-def sources_of(text: str, notes: Notes) -> list[tuple[str | None, Part]]:
+def sources_of(text: str, notes: Notes) -> list[tuple[str | None, FolderPart]]:
     """The parts of FILE, FOLDER or SPLIT=either, each with its split; None: it names none.
 
     Raises:
@@ -74,7 +80,7 @@ def read_sources(
     notes: Notes,
     need_reference: bool,
     max_row_bytes: int,
-) -> list[Reading]:
+) -> list[TableReading]:
     """What each part of each source says, rows that are no examples included.
 
     Raises:
@@ -96,7 +102,7 @@ def read_sources(
         raise InvalidInput(error.message, hint=error.hint) from None
 
 
-def rows_of(readings: Sequence[Reading]) -> list[Row]:
+def rows_of(readings: Sequence[TableReading]) -> list[Row]:
     """The examples of all, or the error of the first row that is none."""
     for reading in readings:
         if reading.refused:
@@ -113,7 +119,7 @@ class Preview:
         problem: why the import would be refused; None: it would not.
     """
 
-    readings: Sequence[Reading]
+    readings: Sequence[TableReading]
     prepared: PreparedImport | None
     problem: StropError | None
     notes: Sequence[str]
@@ -175,7 +181,7 @@ class Preview:
 
 
 def preview_import(
-    readings: Sequence[Reading],
+    readings: Sequence[TableReading],
     *,
     source_name: str,
     notes: Notes,
@@ -217,7 +223,7 @@ def row_as_dict(row: Row) -> dict[str, Any]:
     }
 
 
-def by_reason(refused: Sequence[Refused]) -> Mapping[str, list[int]]:
+def by_reason(refused: Sequence[RefusedRow]) -> Mapping[str, list[int]]:
     """The numbers of the rows that are no examples, by the reason."""
     found: dict[str, list[int]] = {}
     for one in refused:

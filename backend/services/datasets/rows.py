@@ -78,7 +78,7 @@ class ColumnMap:
 
 
 @dataclass(frozen=True, slots=True)
-class Refused:
+class RefusedRow:
     """A row that is no example: its number in the file, why, and what to do about it."""
 
     row: int
@@ -87,7 +87,7 @@ class Refused:
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
+class TableReading:
     """What a table says: its examples, and the rows that are none.
 
     Attributes:
@@ -101,7 +101,7 @@ class Reading:
     layout: str
     columns: Mapping[str, str | None]
     rows: Sequence[Row]
-    refused: Sequence[Refused] = ()
+    refused: Sequence[RefusedRow] = ()
 
 
 def rows_from_table(
@@ -124,7 +124,7 @@ def rows_from_table(
     return list(reading.rows)
 
 
-def refusal(reading: Reading) -> InvalidInput:
+def refusal(reading: TableReading) -> InvalidInput:
     """The error of a table of which rows are no examples: the first, what is worst before."""
     first = next((one for one in reading.refused if one.reason != BARE), reading.refused[0])
     where = f"{reading.name}: row {first.row}"
@@ -147,7 +147,7 @@ def read_examples(
     notes: Notes | None = None,
     split: str | None = None,
     need_reference: bool = True,
-) -> Reading:
+) -> TableReading:
     """The examples of a table, and the rows that are none.
 
     Rows of other tools (`backend.services.datasets.layouts`) are read where no column is mapped to
@@ -168,25 +168,25 @@ def read_examples(
         try:
             row = _example(plan, fields)
         except CannotCarry as error:
-            refused.append(Refused(number, f"a row {error.message}.", error.hint))
+            refused.append(RefusedRow(number, f"a row {error.message}.", error.hint))
         except (InvalidInput, EvaluatorError) as error:
             reason = error.message.removeprefix(f"{table.name}: row {number}: ")
-            refused.append(Refused(number, reason, error.hint))
+            refused.append(RefusedRow(number, reason, error.hint))
         else:
             if row.references or not need_reference:
                 rows.append(row)
             else:
-                refused.append(Refused(number, BARE, _hint_for_bare(plan)))
+                refused.append(RefusedRow(number, BARE, _hint_for_bare(plan)))
     becomes = _becomes(plan)
     _say_columns(plan, becomes)
     if not refused:
         _say_unread(rows, table, becomes, plan.notes)
     columns = {column: becomes.get(column) for column in table.columns}
-    return Reading(table.name, plan.layout.name, columns, rows, refused)
+    return TableReading(table.name, plan.layout.name, columns, rows, refused)
 
 
 @dataclass(frozen=True, slots=True)
-class _Plan:
+class _ColumnPlan:
     """How one table is read, and what is used of it so far.
 
     Attributes:
@@ -206,7 +206,7 @@ class _Plan:
     answered: set[str] = field(default_factory=set)
 
 
-def _plan(table: Table, column_map: ColumnMap, notes: Notes, split: str | None) -> _Plan:
+def _plan(table: Table, column_map: ColumnMap, notes: Notes, split: str | None) -> _ColumnPlan:
     if absent := [name for name in column_map.slice_columns if name not in table.columns]:
         raise InvalidInput(
             f"{table.name}: no column {absent[0]!r}; it has {', '.join(table.columns)}.",
@@ -214,10 +214,10 @@ def _plan(table: Table, column_map: ColumnMap, notes: Notes, split: str | None) 
         )
     layout = layout_of(table.columns, column_map.columns)
     columns = field_columns(layout, table.columns, column_map.columns)
-    return _Plan(table, column_map, layout, columns, notes, split)
+    return _ColumnPlan(table, column_map, layout, columns, notes, split)
 
 
-def _bound(plan: _Plan) -> list[Fields]:
+def _bound(plan: _ColumnPlan) -> list[Fields]:
     names = ColumnNames(plan.columns)
     try:
         return bind_columns(plan.table, EXAMPLE, names=names, notes=plan.notes, name_rest=False)
@@ -225,7 +225,7 @@ def _bound(plan: _Plan) -> list[Fields]:
         raise InvalidInput(error.message, hint=error.hint) from None
 
 
-def _example(plan: _Plan, fields: Fields) -> Row:
+def _example(plan: _ColumnPlan, fields: Fields) -> Row:
     values = renamed(fields.record.values, plan.column_map.columns)
     asked = RowValues(values, spelled=plan.table.spelled)
     references, context = plan.layout.references(fields), fields.text("context")
@@ -255,7 +255,7 @@ def _example(plan: _Plan, fields: Fields) -> Row:
     return row
 
 
-def _question(plan: _Plan, fields: Fields, asked: RowValues) -> Sequence[Message]:
+def _question(plan: _ColumnPlan, fields: Fields, asked: RowValues) -> Sequence[Message]:
     """What is asked in columns: the input, after the turns of `system` and `history`."""
     text = fields.text("input")
     if not text and not fields.text("context"):
@@ -265,7 +265,7 @@ def _question(plan: _Plan, fields: Fields, asked: RowValues) -> Sequence[Message
     return [*before, {"role": "user", "content": text or ""}]
 
 
-def _references(plan: _Plan, plain: PlainRow, given: tuple[str, ...]) -> tuple[str, ...]:
+def _references(plan: _ColumnPlan, plain: PlainRow, given: tuple[str, ...]) -> tuple[str, ...]:
     """The references: those of a column of their own, or the answer of the turns.
 
     Raises:
@@ -285,7 +285,7 @@ def _references(plan: _Plan, plain: PlainRow, given: tuple[str, ...]) -> tuple[s
     return given or (known,)
 
 
-def _hint_for_bare(plan: _Plan) -> str:
+def _hint_for_bare(plan: _ColumnPlan) -> str:
     if plan.layout.references is answer_texts:
         return "Leave out the questions that have no answer, or say --no-references."
     becomes = _becomes(plan)
@@ -293,7 +293,7 @@ def _hint_for_bare(plan: _Plan) -> str:
     return f"Name the column (--map reference={near or 'COLUMN'}), or say --no-references."
 
 
-def _becomes(plan: _Plan) -> dict[str, str]:
+def _becomes(plan: _ColumnPlan) -> dict[str, str]:
     """Column -> what it becomes, of those that are used."""
     apart = _OF_TURNS | ({"input"} if plan.layout.turns else set())
     named = {plan.columns.get(name, name): name for name in EXAMPLE.known if name not in apart}
@@ -311,7 +311,7 @@ def _becomes(plan: _Plan) -> dict[str, str]:
     return found
 
 
-def _say_columns(plan: _Plan, becomes: Mapping[str, str]) -> None:
+def _say_columns(plan: _ColumnPlan, becomes: Mapping[str, str]) -> None:
     if plan.layout.marks:
         pairs = ", ".join(f"{column} -> {words}" for column, words in becomes.items())
         plan.notes.add(f"{plan.table.name}: read as {plan.layout.name}: {pairs}.")
@@ -332,7 +332,7 @@ def _no_prompt(fields: Fields) -> InvalidInput:
 
 
 def _conversation(
-    turns: Sequence[Message], context: str | None, plan: _Plan
+    turns: Sequence[Message], context: str | None, plan: _ColumnPlan
 ) -> tuple[str, tuple[Message, ...] | None]:
     """The one question of a row's turns, or its conversation as a text and as messages."""
     told = [t for t in turns if t["role"] != "system" or t["content"].strip()]

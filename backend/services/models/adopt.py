@@ -19,7 +19,7 @@ from backend.db import reading
 from backend.engines.adapters.folders import CONFIG_FILE, WEIGHTS_FILE, Pattern, read_json_object
 from backend.errors import InvalidInput
 from backend.services.models.adapter_files import own_folder, project_artifacts
-from backend.services.models.placing import Placed, Registered, place_adapter, register_placed
+from backend.services.models.placing import PlacedFolder, Registered, place_adapter, register_placed
 from backend.services.models.trainer_folders import read_trainer_folder, said_of_origin
 from backend.services.models.versions import check_name, ensure_base, see_adapter
 from backend.settings import Settings
@@ -94,7 +94,7 @@ def _use_in_place(
     base_model: str,
     *,
     settings: Settings,
-) -> tuple[Placed, list[str]]:
+) -> tuple[PlacedFolder, list[str]]:
     outside = not source.is_relative_to(settings.artifacts)
     if not outside:
         with reading(sessions) as session:
@@ -108,10 +108,10 @@ def _use_in_place(
             else "Move the folder out of the artifact root: a copy is made without it.",
         )
     notes = [f"It stays in {source}: a backup does not hold it."] if outside else []
-    return Placed(see_adapter(source, base_model)), notes
+    return PlacedFolder(see_adapter(source, base_model)), notes
 
 
-def _copy(source: Path, name: str, base_model: str, own: Path) -> tuple[Placed, list[str]]:
+def _copy(source: Path, name: str, base_model: str, own: Path) -> tuple[PlacedFolder, list[str]]:
     found = read_trainer_folder(source)
     notes: list[str] = []
 

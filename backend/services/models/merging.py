@@ -28,7 +28,7 @@ from training.weights.merging import MERGES, Merge, merge_adapters
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class MergePart:
     """An adapter that goes into a merge, as it is registered."""
 
     label: str
@@ -131,12 +131,12 @@ def find_adapter(session: Session, project_id: int, label: str) -> ModelVersion:
     return model
 
 
-def _part(model: ModelVersion, weight: float) -> Part:
+def _part(model: ModelVersion, weight: float) -> MergePart:
     path, sha256 = Path(str(model.adapter_path)), str(model.adapter_sha256)
-    return Part(model.label, path, sha256, weight)
+    return MergePart(model.label, path, sha256, weight)
 
 
-def _require_mergeable(part: Part) -> None:
+def _require_mergeable(part: MergePart) -> None:
     """PEFT merges low-rank matrices; what else an adapter holds would be dropped or taken wrong."""
     folder = read_adapter(part.path)
     if adapter_sha256(part.path) != part.sha256:
@@ -163,7 +163,7 @@ def _beside_low_rank(config: AdapterConfig) -> list[str]:
     return [name for name, has in found.items() if has]
 
 
-def _facts(base: ModelVersion, parts: Sequence[Part], merge: Merge) -> dict[str, Any]:
+def _facts(base: ModelVersion, parts: Sequence[MergePart], merge: Merge) -> dict[str, Any]:
     """The record of a merge, as training writes one of a training."""
     used = asdict(merge) if MERGES[merge.method] else {"method": merge.method}
     return {

@@ -22,7 +22,7 @@ from training.weights.digest import adapter_sha256
 
 
 @dataclass(frozen=True, slots=True)
-class Placed:
+class PlacedFolder:
     """An adapter that was read where it will be served from; `made` is what was made for it."""
 
     seen: SeenAdapter
@@ -42,7 +42,7 @@ class Registered:
 
 def place_adapter(
     own: Path, name: str, base_model: str, fill: Callable[[Path], None], *, called: str
-) -> Placed:
+) -> PlacedFolder:
     """Write an adapter and put it into its place below `own`; the same files again lie there.
 
     Args:
@@ -64,7 +64,7 @@ def place_adapter(
         raise InvalidInput(error.message, hint=error.hint) from error
     finally:
         remove_folder(scratch)
-    return Placed(replace(seen, folder=replace(seen.folder, path=place)), made)
+    return PlacedFolder(replace(seen, folder=replace(seen.folder, path=place)), made)
 
 
 def _holds(place: Path, digest: str) -> bool:
@@ -79,7 +79,7 @@ def register_placed(
     sessions: sessionmaker[Session],
     project_id: int,
     name: str,
-    placed: Placed,
+    placed: PlacedFolder,
     *,
     settings: Settings,
 ) -> Registered:

@@ -24,7 +24,7 @@ from backend.services.metric_specs import AllowedMetrics, metric_specs, parse_me
 from backend.services.projects import lock_project
 from backend.services.runs.generation import add_models, examples_of_run, get_run, run_progress
 from backend.services.runs.output_checks import (
-    Target,
+    SplitAsked,
     refuse_names,
     refuse_other_inputs,
     refuse_strangers,
@@ -103,14 +103,14 @@ def import_outputs(
 
 def _dataset_target(
     session: Session, project_id: int, dataset: str | None, number: int | None, split: str
-) -> Target:
+) -> SplitAsked:
     if dataset is None:
         raise InvalidInput("No dataset is named.", hint="Name it: --dataset NAME")
     if split not in set(Split):
         raise InvalidInput(f"There is no split {split!r}.", hint="Use train, validation or test.")
     version = get_dataset_version(session, project_id, dataset, number)
     examples = {e.external_id: e for e in list_examples(session, version.id, split)}
-    return Target(version, str(split), examples)
+    return SplitAsked(version, str(split), examples)
 
 
 def _refuse_other_run(
@@ -127,7 +127,7 @@ def _refuse_other_run(
         )
 
 
-def _run_target(session: Session, run: GenerationRun, given: GivenOutputs) -> Target:
+def _run_target(session: Session, run: GenerationRun, given: GivenOutputs) -> SplitAsked:
     version = run.dataset_version
     if missing := run_progress(session, run.id).missing:
         raise Conflict(
@@ -141,11 +141,11 @@ def _run_target(session: Session, run: GenerationRun, given: GivenOutputs) -> Ta
             hint="Import them as a run of their own, or as many samples.",
         )
     examples = {e.external_id: e for e in list_examples(session, version.id, run.split)}
-    return Target(version, run.split, examples, run)
+    return SplitAsked(version, run.split, examples, run)
 
 
 def _own_run(
-    session: Session, target: Target, given: GivenOutputs, created_by_id: int | None
+    session: Session, target: SplitAsked, given: GivenOutputs, created_by_id: int | None
 ) -> Imported:
     """The outputs as a run of their own; the one that stands where it holds the very same."""
     ids = {row.id for row in given.rows}
@@ -175,7 +175,7 @@ def _own_run(
     return Imported(run, models, False, len(given.rows), notes)
 
 
-def _same_run(session: Session, target: Target, digest: str) -> GenerationRun | None:
+def _same_run(session: Session, target: SplitAsked, digest: str) -> GenerationRun | None:
     query = select(GenerationRun).where(
         GenerationRun.dataset_version_id == target.version.id,
         GenerationRun.split == target.split,
@@ -185,7 +185,9 @@ def _same_run(session: Session, target: Target, digest: str) -> GenerationRun | 
     return next((run for run in runs if run.params.get("sha256") == digest), None)
 
 
-def _join(session: Session, target: Target, run: GenerationRun, given: GivenOutputs) -> Imported:
+def _join(
+    session: Session, target: SplitAsked, run: GenerationRun, given: GivenOutputs
+) -> Imported:
     """The outputs as further models of a run that is there; its own rows stay as they are."""
     covered = examples_of_run(session, run)
     ids = {example.external_id for example in covered}
@@ -225,7 +227,7 @@ def _written(
 
 
 def _revision(
-    session: Session, target: Target, name: str, outputs: Mapping[Place, GivenOutput]
+    session: Session, target: SplitAsked, name: str, outputs: Mapping[Place, GivenOutput]
 ) -> ModelVersion:
     """The revision of a name that said the same of most of it; the next one where all differ."""
     project_id = target.version.dataset.project_id
@@ -254,7 +256,7 @@ def _revision(
 
 
 def _shared(
-    session: Session, target: Target, model: ModelVersion, outputs: Mapping[Place, GivenOutput]
+    session: Session, target: SplitAsked, model: ModelVersion, outputs: Mapping[Place, GivenOutput]
 ) -> int | None:
     """How many of the outputs a model has given before; None where it gave others."""
     query = (
@@ -302,7 +304,7 @@ def _store(
 
 
 def _notes(
-    target: Target,
+    target: SplitAsked,
     models: Sequence[ModelVersion],
     written: Mapping[str, Mapping[Place, GivenOutput]],
     *,

@@ -25,7 +25,7 @@ _IDS_AT_ONCE = 500
 
 
 @dataclass(frozen=True, slots=True)
-class Target:
+class SplitAsked:
     """The examples that outputs can be of; `run` is the one that they are to join."""
 
     version: DatasetVersion
@@ -40,7 +40,7 @@ class Target:
 
 
 def refuse_strangers(
-    session: Session, project_id: int, target: Target, given: GivenOutputs
+    session: Session, project_id: int, target: SplitAsked, given: GivenOutputs
 ) -> None:
     """Raise InvalidInput for ids that the split does not have, with where they are at home."""
     strange_rows = [row for row in given.rows if row.id not in target.examples]
@@ -85,7 +85,7 @@ def _homes(
     return {external_id: home for external_id, (_, home) in found.items()}
 
 
-def refuse_other_inputs(target: Target, given: GivenOutputs) -> None:
+def refuse_other_inputs(target: SplitAsked, given: GivenOutputs) -> None:
     """Raise InvalidInput where a row says that it was asked something else than its example asks.
 
     Ids such as row numbers fit every dataset.

@@ -36,7 +36,7 @@ _JSON_PARTS = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"|[\[\]{},:]|[^\s\[\]{},:"]+',
 
 
 @dataclass(slots=True)
-class Part:
+class FormattedPart:
     """A part of a formatted text: one of TAGS with what is in it; `number` is that of an item."""
 
     tag: str
@@ -44,7 +44,7 @@ class Part:
     number: str = ""
 
 
-Node = str | Part
+Node = str | FormattedPart
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +86,7 @@ def _format_json(text: str) -> Formatted:
     pretty = pretty_json(text) if len(text) <= LONGEST_SHOWN else None
     if pretty is None or len(pretty) > LONGEST_SHOWN:
         return Formatted(why_not="This JSON is too long or nested too deep to be formatted.")
-    return Formatted([Part("pre", [Part("code", [pretty])])])
+    return Formatted([FormattedPart("pre", [FormattedPart("code", [pretty])])])
 
 
 def pretty_json(text: str) -> str | None:
@@ -144,7 +144,7 @@ def _markdown() -> MarkdownIt:
 
 def _grow(tokens: Sequence[Token]) -> list[Node]:
     """The tree of flat tokens."""
-    root = Part("")
+    root = FormattedPart("")
     open_parts, addresses = [root], [""]
     for token in tokens:
         here = open_parts[-1].inside
@@ -153,7 +153,7 @@ def _grow(tokens: Sequence[Token]) -> list[Node]:
         elif token.type == "link_close":
             here += [] if token.markup == "autolink" else [f" ({addresses.pop()})"]
         elif token.nesting == 1 and not token.hidden:
-            part = Part(HEADINGS.get(token.tag, token.tag), number=token.info)
+            part = FormattedPart(HEADINGS.get(token.tag, token.tag), number=token.info)
             here.append(part)
             open_parts.append(part)
         elif token.nesting == -1 and not token.hidden:
@@ -168,14 +168,16 @@ def _leaf(token: Token) -> list[Node]:
         case "inline":
             return _grow(token.children or [])
         case "softbreak" | "hardbreak":
-            return [Part("br")]
+            return [FormattedPart("br")]
         case "hr":
-            return [Part("hr")]
+            return [FormattedPart("hr")]
         case "code_inline":
-            return [Part("code", [token.content])]
+            return [FormattedPart("code", [token.content])]
         case "code_block" | "fence":
-            info: list[Node] = [Part("small", [token.info.strip()])] if token.info.strip() else []
-            return [*info, Part("pre", [Part("code", [token.content])])]
+            info: list[Node] = (
+                [FormattedPart("small", [token.info.strip()])] if token.info.strip() else []
+            )
+            return [*info, FormattedPart("pre", [FormattedPart("code", [token.content])])]
         case "image":
             return [f"![{token.content}]({_address(token, 'src')})"]
         case _:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from backend.schemas.turns import Turn
+from backend.schemas.turns import TurnPlace
 from dashboard.components.frame import escape
 from dashboard.components.marked_text import LONGEST_SHOWN, text_html
 
@@ -36,7 +36,7 @@ class ShownTurn:
     folded: bool
 
 
-def shown_turns(text: str, turns: Sequence[Turn]) -> list[ShownTurn]:
+def shown_turns(text: str, turns: Sequence[TurnPlace]) -> list[ShownTurn]:
     """The last turns of a conversation, as many as are shown in all: LONGEST_SHOWN, MOST_TURNS."""
     shown: list[ShownTurn] = []
     room = LONGEST_SHOWN
@@ -48,7 +48,7 @@ def shown_turns(text: str, turns: Sequence[Turn]) -> list[ShownTurn]:
     return shown[::-1]
 
 
-def _shown(turn: Turn, said: str, room: int) -> ShownTurn:
+def _shown(turn: TurnPlace, said: str, room: int) -> ShownTurn:
     return ShownTurn(
         role=turn.role,
         name=SPEAKERS.get(turn.role, turn.role.capitalize()),
@@ -59,7 +59,7 @@ def _shown(turn: Turn, said: str, room: int) -> ShownTurn:
     )
 
 
-def left_out(shown: Sequence[object], turns: Sequence[Turn]) -> str:
+def left_out(shown: Sequence[object], turns: Sequence[TurnPlace]) -> str:
     """A sentence where earlier turns are not shown, else nothing."""
     n = len(turns) - len(shown)
     if n == 0:
@@ -67,7 +67,7 @@ def left_out(shown: Sequence[object], turns: Sequence[Turn]) -> str:
     return "1 earlier turn is not shown." if n == 1 else f"{n:,} earlier turns are not shown."
 
 
-def input_html(text: str, turns: Sequence[Turn], *, kind: str = "context") -> str:
+def input_html(text: str, turns: Sequence[TurnPlace], *, kind: str = "context") -> str:
     """What an example asks: the turns of a conversation as a list, any other input as one text."""
     if not turns:
         return text_html(text, kind=kind)

@@ -14,8 +14,8 @@ from dashboard.components.texts.formatted import (
     DEEPEST_JSON,
     LONGEST_MARKDOWN,
     TAGS,
+    FormattedPart,
     Node,
-    Part,
     format_text,
     words_of,
 )
@@ -32,9 +32,9 @@ def shown(nodes: Sequence[Node]) -> str:
     )
 
 
-def parts(nodes: Sequence[Node]) -> Iterator[Part]:
+def parts(nodes: Sequence[Node]) -> Iterator[FormattedPart]:
     for node in nodes:
-        if isinstance(node, Part):
+        if isinstance(node, FormattedPart):
             yield node
             yield from parts(node.inside)
 

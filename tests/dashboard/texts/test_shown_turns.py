@@ -6,13 +6,13 @@ from html.parser import HTMLParser
 
 import pytest
 
-from backend.schemas.turns import Turn, transcript, turns_of
+from backend.schemas.turns import TurnPlace, transcript, turns_of
 from dashboard.components.marked_text import LONGEST_SHOWN, text_html
 from dashboard.components.texts import turns as module
 from dashboard.components.texts.turns import FOLDED_FROM, input_html, left_out, shown_turns
 
 
-def talk(*said: tuple[str, str]) -> tuple[str, list[Turn]]:
+def talk(*said: tuple[str, str]) -> tuple[str, list[TurnPlace]]:
     messages = [{"role": role, "content": content} for role, content in said]
     return transcript(messages), turns_of(messages)
 

@@ -116,7 +116,7 @@ def make_run(
 
 
 @dataclass(frozen=True, slots=True)
-class Sent:
+class SentOutputs:
     """Outputs as they were sent, and what was read of them."""
 
     body: OutputsGiven
@@ -124,17 +124,17 @@ class Sent:
     notes: Notes
 
 
-def read_rows(body: OutputsGiven) -> Sent:
+def read_rows(body: OutputsGiven) -> SentOutputs:
     """Done before the route has its session: the one writer of SQLite is not held meanwhile."""
     notes = Notes()
     table = Table.of_rows(body.source, body.rows)
-    return Sent(body, read_outputs(table, model=body.model, notes=notes), notes)
+    return SentOutputs(body, read_outputs(table, model=body.model, notes=notes), notes)
 
 
 @router.post("/projects/{project_id}/generation-runs/import", status_code=201)
 def import_outputs(
     project_id: int,
-    sent: Annotated[Sent, Depends(read_rows)],
+    sent: Annotated[SentOutputs, Depends(read_rows)],
     session: SessionDep,
     user: CurrentUser,
     serving: ServingDep,

@@ -95,6 +95,6 @@ def test_it_has_a_base_and_a_story_of_its_own(
 
 def test_the_estimate_is_the_sum_of_its_parts() -> None:
     work = pace.Work(trainings=2, rows=600, answers=100)
-    found = pace.Pace(row=0.5, start=10, answer=2, load=40)
+    found = pace.MeasuredPace(row=0.5, start=10, answer=2, load=40)
     assert work.seconds(found) == 2 * 10 + 40 + 600 * 0.5 + 100 * 2
     assert pace.describe(work, found).startswith("About 9 min, by a few steps timed just now: 2 ")

@@ -11,7 +11,7 @@ import pytest
 from backend.errors import InvalidInput
 from backend.services.datasets.conversations import chat_messages
 from backend.services.datasets.layouts import LAYOUTS
-from backend.services.datasets.rows import ColumnMap, Reading, read_examples, rows_from_table
+from backend.services.datasets.rows import ColumnMap, TableReading, read_examples, rows_from_table
 from backend.services.datasets.versions import Row
 from evaluators.files.mapping import Notes
 from evaluators.files.readers import Table, read_table
@@ -59,7 +59,7 @@ ULTRA = {
 }
 
 
-def read(*rows: dict[str, Any], spelled: bool = False, **given: Any) -> Reading:
+def read(*rows: dict[str, Any], spelled: bool = False, **given: Any) -> TableReading:
     table = Table.of_rows("a.jsonl", rows)
     table = Table(table.name, table.records, table.columns, spelled=spelled)
     need = given.pop("need_reference", True)
