@@ -9,7 +9,7 @@
       k: 4
       choose: bm25
 
-Generation, training, live answers and judges all render through `render_messages`.
+Generation, training, preflights and previews all render through `render_messages`.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from sqlalchemy.orm import Session
 
 from backend.engines.base import Message
 from backend.errors import InvalidInput, NotFound, UnknownName
-from backend.schemas.common import Given, whole_number
+from backend.schemas.common import Given, unstorable, whole_number
 from backend.services.datasets.conversations import Prompted, chat_messages, prompt_text
 from backend.services.datasets.templates import (
     TemplateRefused,
@@ -227,9 +227,10 @@ def _render(template: str, example: Asked, *, text: str | None = None, name: str
     except TemplateRefused as error:
         what = f"The prompt {name}" if name else "The prompt"
         raise InvalidInput(f"{what} cannot be rendered: {error}.") from error
-    if not rendered.strip():
+    fault = unstorable(rendered) if rendered.strip() else "nothing is left to ask"
+    if fault:
         what = f"The prompt {name}" if name else "The prompt"
-        raise InvalidInput(f"{what} cannot be rendered: nothing is left to ask.")
+        raise InvalidInput(f"{what} cannot be rendered: {fault}.")
     return rendered
 
 

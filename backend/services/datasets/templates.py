@@ -2,8 +2,9 @@
 
 A template shows `input`, `context` and `slices`, asks (`if`), and loops over slices or over a list;
 it calls nothing, sets nothing and reads no other file. What is left is bounded: by LONGEST_TEMPLATE
-characters of its own, MOST_STEPS turns of all its loops together and LONGEST_TEXT characters of
-what it writes. Blocks leave no line of their own (`trim_blocks`, `lstrip_blocks`), as in the chat
+characters of its own, MOST_TURNS of all its loops together, MOST_PARTS that stand in them, counted
+at each turn, MOST_CHANGED characters that go through filters, and LONGEST_TEXT characters of what
+it writes. Blocks leave no line of their own (`trim_blocks`, `lstrip_blocks`), as in the chat
 templates of models.
 """
 
@@ -11,6 +12,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import lru_cache
 from typing import Any
@@ -25,8 +27,10 @@ from jinja2.visitor import NodeTransformer
 FIELDS = ("input", "context", "slices")
 LONGEST_TEMPLATE = 100_000
 LONGEST_TEXT = 400_000
-MOST_STEPS = 10_000
-_STEPS = "_steps"  # no template can name it: it is none of FIELDS
+MOST_TURNS = 10_000
+MOST_PARTS = 100_000
+MOST_CHANGED = 10_000_000
+_WORK = "_work"  # no template can name it, nor bind a loop to it: names begin with a letter
 
 
 class TemplateRefused(ValueError):
@@ -34,6 +38,28 @@ class TemplateRefused(ValueError):
 
     def __init__(self, message: str, line: int | None = None) -> None:
         super().__init__(message if line is None else f"{message} (line {line})")
+
+
+@dataclass(slots=True)
+class _Work:
+    """What a rendering has done so far, beside writing."""
+
+    turns: int = 0
+    parts: int = 0
+    changed: int = 0
+
+    def turn(self, parts: int) -> None:
+        self.turns += 1
+        self.parts += parts
+        if self.turns > MOST_TURNS:
+            raise SecurityError(f"its loops take more than {MOST_TURNS:,} turns")
+        if self.parts > MOST_PARTS:
+            raise SecurityError("its loops do too much at each turn")
+
+    def change(self, length: int) -> None:
+        self.changed += length + 1
+        if self.changed > MOST_CHANGED:
+            raise SecurityError(f"its filters go over more than {MOST_CHANGED:,} characters")
 
 
 class _Missing(StrictUndefined):
@@ -65,12 +91,21 @@ class _Slices:
         return name in self._values
 
 
-def _text(name: str, change: Callable[[str], str]) -> Callable[[Any], str]:
-    def filter_(value: Any) -> str:
-        return change(str(_shown(value)))
+def _text(change: Callable[[str], str]) -> Callable[[Context, Any], str]:
+    @pass_context
+    def filter_(context: Context, value: Any) -> str:
+        text = str(_shown(value))
+        context.resolve(_WORK).change(len(text))
+        return change(text)
 
-    filter_.__name__ = name
     return filter_
+
+
+@pass_context
+def _tojson(context: Context, value: Any) -> str:
+    shown = _shown(value)
+    context.resolve(_WORK).change(len(str(shown)))
+    return json.dumps(shown, ensure_ascii=False)
 
 
 def _shown(value: Any) -> Any:
@@ -93,26 +128,26 @@ def _items(slices: Any) -> list[tuple[str, Any]]:
 
 
 @pass_context
-def _counted(context: Context, values: Iterable[Any]) -> Iterator[Any]:
-    steps = context.resolve(_STEPS)
+def _counted(context: Context, values: Iterable[Any], parts: int) -> Iterator[Any]:
+    work: _Work = context.resolve(_WORK)
     for value in values:
-        steps[0] += 1
-        if steps[0] > MOST_STEPS:
-            raise SecurityError(f"its loops take more than {MOST_STEPS:,} turns")
+        work.turn(parts)
         yield value
 
 
 FILTERS: dict[str, Callable[..., Any]] = {
-    "trim": _text("trim", str.strip),
-    "upper": _text("upper", str.upper),
-    "lower": _text("lower", str.lower),
-    "capitalize": _text("capitalize", str.capitalize),
-    "title": _text("title", str.title),
-    "tojson": lambda value: json.dumps(_shown(value), ensure_ascii=False),
+    "trim": _text(str.strip),
+    "upper": _text(str.upper),
+    "lower": _text(str.lower),
+    "capitalize": _text(str.capitalize),
+    "title": _text(str.title),
+    "tojson": _tojson,
     "default": _default,
     "items": _items,
     "length": len,
 }
+# jinja2's others call, or divide by `%`, which formats where a text stands on the left.
+_TESTS = ("defined", "undefined", "none", "string", "number", "in")
 _NODES: tuple[type[nodes.Node], ...] = (
     nodes.Template,
     nodes.Output,
@@ -143,8 +178,11 @@ class _Bounded(NodeTransformer):
     """Count the turns of loops, and let `slices.items` be the slice of that name."""
 
     def visit_For(self, node: nodes.For) -> nodes.Node:  # noqa: N802 (jinja2's name)
+        parts = sum(1 for _ in _walk(node))
         self.generic_visit(node)
-        counted = nodes.Filter(node.iter, "counted", [], [], None, None, lineno=node.lineno)
+        counted = nodes.Filter(
+            node.iter, "counted", [nodes.Const(parts)], [], None, None, lineno=node.lineno
+        )
         node.iter = counted.set_environment(_environment())
         return node
 
@@ -163,6 +201,7 @@ def _environment() -> ImmutableSandboxedEnvironment:
     )
     made.globals.clear()
     made.filters = {**FILTERS, "counted": _counted}
+    made.tests = {name: made.tests[name] for name in _TESTS}
     return made
 
 
@@ -184,8 +223,12 @@ def compile_template(text: str) -> Template:
         return Template.from_code(made, made.compile(_Bounded().visit(tree)), {})
     except TemplateSyntaxError as error:
         raise TemplateRefused(_without_stop(error.message or "no template"), error.lineno) from None
-    except RecursionError:
+    except (RecursionError, SyntaxError, MemoryError):  # jinja2's, or of Python's own compiler
         raise TemplateRefused("it is nested too deeply") from None
+    except ValueError as error:
+        if isinstance(error, TemplateRefused):
+            raise
+        raise TemplateRefused("it holds a number that is too long") from None
 
 
 def render_template(
@@ -201,12 +244,12 @@ def render_template(
     pieces: list[str] = []
     length = 0
     try:
-        for piece in template.generate({**fields, _STEPS: [0]}):
+        for piece in template.generate({**fields, _WORK: _Work()}):
             length += len(piece)
             if length > LONGEST_TEXT:
                 raise TemplateRefused(f"it writes more than {LONGEST_TEXT:,} characters")
             pieces.append(piece)
-    except (TemplateError, TypeError, ValueError, KeyError) as error:
+    except (TemplateError, TypeError, ValueError, LookupError, ArithmeticError) as error:
         if isinstance(error, TemplateRefused):
             raise
         raise TemplateRefused(_without_stop(str(error))) from None
@@ -225,6 +268,11 @@ def _check_nodes(tree: nodes.Template) -> None:
             raise TemplateRefused(
                 f"there is no filter {node.name!r}; there are {known}", node.lineno
             )
+        if isinstance(node, nodes.Test) and node.name not in _TESTS:
+            known = ", ".join(_TESTS)
+            raise TemplateRefused(f"there is no test {node.name!r}; there are {known}", node.lineno)
+        if isinstance(node, nodes.Name) and node.name.startswith("_"):
+            raise TemplateRefused(f"no name may begin with _, as {node.name!r} does", node.lineno)
         if isinstance(node, nodes.Getattr) and not _may_be_read(node.node):
             raise TemplateRefused(f"only slices have parts such as {node.attr!r}", node.lineno)
 

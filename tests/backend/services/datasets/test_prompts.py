@@ -34,6 +34,7 @@ BAD_FILES = {
     "an unknown key": ("sistem: a", "named 'sistem'", "nearest first: system"),
     "an unknown key of shots": ("shots: {k: 1, chose: bm25}", "named 'chose'", "first: choose"),
     "a number as a text": ("system: 5", "wrong at system", ""),
+    "half a character": (r'system: "a\uD800b"', "half of a surrogate", ""),
     "an empty text": ("template: ''", "wrong at template", ""),
     "a text that no database keeps": ('system: "a\\0"', "character NUL", ""),
     "a share of shots": ("shots: {k: 1.5}", "wrong at shots.k", "Its keys: k"),
@@ -66,6 +67,12 @@ REFUSED_TEMPLATES = {
     "a\n\n{{ nobody }}": r"'nobody'.*\(line 3\)",
     "x" * 100_001: "longer than 100,000",
     "{{" + "(" * 3000 + "input" + ")" * 3000 + "}}": "nested too deeply",
+    "{% for a in input %}" * 30 + "{% endfor %}" * 30: "nested too deeply",
+    "{% if input %}" * 120 + "a" + "{% endif %}" * 120: "nested too deeply",
+    "{{ " + "1" * 5000 + " }}": "a number that is too long",
+    "{{ 1 if 1 is divisibleby(0) else 2 }}": "no test 'divisibleby'",
+    "{% if '%999999999d' is even %}{% endif %}": "no test 'even'",
+    "{% for _work in [1] %}{% endfor %}": "may begin with _",
 }
 TOO_MUCH = "{% for a in input %}{% for b in input %}.{% endfor %}{% endfor %}"
 UNRENDERED = {
@@ -77,6 +84,11 @@ UNRENDERED = {
     "{% if context %}{{ context }}{% endif %}": "nothing is left to ask",
     TOO_MUCH: "more than 10,000 turns",
     "{% for a in input %}{{ input }}{{ input }}{% endfor %}": "writes more than 400,000",
+    "{% if '\"'" + "|tojson" * 25 + " == '' %}{% endif %}": "filters go over more than 10,000",
+    "{% for a in input %}" + "{% if input == 1 %}{% endif %}" * 80 + "{% endfor %}": "do too much",
+    "{% for a in input %}" + "{{ '' }}" * 200 + "{% endfor %}": "do too much at each turn",
+    r"a {{ '\x00' }}": "NUL|half of a surrogate",
+    r"a {{ '\ud800' }}": "NUL|half of a surrogate",
 }
 RENDERED = {
     "Say: {{ input }}": "Say: a question",
