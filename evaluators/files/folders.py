@@ -91,7 +91,7 @@ def _saved(folder: Path, split: str | None) -> FolderPart:
 
 
 def _inside(folder: Path, name: object) -> str:
-    if not isinstance(name, str) or Path(name).name != name:
+    if not isinstance(name, str) or Path(name).name != name or name == ".." or "\0" in name:
         raise UnreadableRecord(
             f"{folder}: it names a file {name!r}, which is none of its own.",
             hint="Save it again (save_to_disk).",

@@ -15,6 +15,7 @@ from backend.engines.base import NOT_FINITE, GenerationResult
 from backend.errors import EngineError, storable
 
 _LENGTHS = frozenset({"length", "max_tokens", "max_output_tokens"})
+_BROKEN_OFF = frozenset({"error", "abort", "cancelled"})  # what came before is half an answer
 _DATED = re.compile(r"[-@:](\d{3,8}|\d{4}-\d{2}-\d{2}|\d{2}-\d{4})")
 _MOST_OF_A_NAME = 120
 
@@ -124,22 +125,21 @@ def _why_none(choice: Mapping[str, Any], text: str | None, finish: str | None) -
         return f"The server broke off: {words}"
     if finish == "content_filter":
         return "The server's content filter withheld the answer or cut it off."
-    if not text and finish == "length":
-        return "All tokens were used up before the first of the answer: allow more tokens."
-    if text is None:
-        return _why_empty(choice.get("message"))
-    if "\x00" in text or not _is_unicode(text):
-        return "The answer holds NUL or half a surrogate pair, which no database keeps."
-    return None
-
-
-def _why_empty(message: object) -> str:
+    if finish in _BROKEN_OFF:
+        return f"The server broke off ({finish})."
+    message = choice.get("message")
     parts = message if isinstance(message, Mapping) else {}
     if parts.get("refusal"):
         return f"The model declined: {parts['refusal']}"
-    if parts.get("tool_calls"):
+    if not text and finish == "length":
+        return "All tokens were used up before the first of the answer: allow more tokens."
+    if not text and parts.get("tool_calls"):
         return "The model asked for a tool and wrote no answer."
-    return "The server answered without a text (content is null)."
+    if text is None:
+        return "The server answered without a text (content is null)."
+    if "\x00" in text or not _is_unicode(text):
+        return "The answer holds NUL or half a surrogate pair, which no database keeps."
+    return None
 
 
 def _is_unicode(text: str) -> bool:

@@ -32,13 +32,25 @@ def assemble(raw: bytes) -> dict[str, Any] | None:
         if event.get("error") or event.get("object") == "error":
             return dict(event)
         whole.update({k: event[k] for k in ("model", "usage") if event.get(k)})
-        for part in (event.get("choices") or ())[:1]:
+        for part in _first_choices(event):
             whole["choices"] = [choice]
-            _add_delta(message, part.get("delta") or {})
-            logprobs += (part.get("logprobs") or {}).get("content") or ()
-            choice["finish_reason"] = part.get("finish_reason") or choice["finish_reason"]
+            _add_delta(message, _mapping(part.get("delta")))
+            tokens = _mapping(part.get("logprobs")).get("content")
+            logprobs += tokens if isinstance(tokens, list) else ()
+            choice |= {k: part[k] for k in ("finish_reason", "error") if part.get(k)}
     choice["logprobs"] = {"content": logprobs}
     return whole if ended or choice["finish_reason"] else None
+
+
+def _first_choices(event: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """What an event says of the first choice, the only one that is asked for."""
+    found = event.get("choices")
+    parts = [part for part in found if isinstance(part, Mapping)] if isinstance(found, list) else []
+    return [part for part in parts if part.get("index") in (0, None)][:1]
+
+
+def _mapping(value: object) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}
 
 
 def _add_delta(message: dict[str, Any], delta: Mapping[str, Any]) -> None:
@@ -64,7 +76,7 @@ def _events(raw: bytes) -> Iterator[dict[str, Any] | None]:
             return
         try:
             found = json.loads(value)
-        except ValueError:
+        except (ValueError, RecursionError):
             return
         if isinstance(found, dict):
             yield found

@@ -22,6 +22,7 @@ import aiohttp
 from backend.engines.prompts import first_line
 from backend.errors import EngineError, EngineUnavailable
 
+MOST_BYTES = 64_000_000  # of one answer, with the log-probabilities of all its tokens
 TRIED_AGAIN = frozenset({429, 500, 502, 503, 504})
 RESUME_HINT = "What was answered is kept; start the server and run the same again to resume."
 
@@ -173,12 +174,24 @@ class RemoteServer:
             headers["Authorization"] = f"Bearer {self.key}"
         try:
             async with self._session.request(
-                method, self.url + path, data=data, headers=headers, timeout=self._timeout
+                method,
+                self.url + path,
+                data=data,
+                headers=headers,
+                timeout=self._timeout,
+                allow_redirects=False,  # texts go to no address that nobody named
             ) as response:
-                raw = await response.read()
+                raw = await self._bytes_of(response)
                 status, wait = response.status, response.headers.get("Retry-After", "")
+                location = response.headers.get("Location", "")
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise NoReply(first_line(error)) from error
+        if 300 <= status < 400:
+            raise EngineError(
+                f"The {self.called} at {self.url} points to another address "
+                f"({_without_query(location)}).",
+                hint="Name that address, if it is the one you mean.",
+            )
         reply = self.read(status, raw)
         if reply.status in tried_again:
             raise NoReply(
@@ -187,6 +200,17 @@ class RemoteServer:
                 wait_s=seconds_asked_for(wait),
             )
         return reply
+
+    async def _bytes_of(self, response: aiohttp.ClientResponse) -> bytes:
+        """The whole body, unless it has no end that an answer could have."""
+        raw = bytearray()
+        async for piece in response.content.iter_chunked(1 << 16):
+            raw += piece
+            if len(raw) > MOST_BYTES:
+                raise EngineError(
+                    f"The {self.called} at {self.url} answers with more than {MOST_BYTES:,} bytes."
+                )
+        return bytes(raw)
 
     async def _give_up(self, failure: NoReply, failures: int) -> ServerReply:
         """A server that lives and fails on this request alone has answered; another is gone."""
@@ -197,6 +221,12 @@ class RemoteServer:
             f"({failures} attempts; the last: {failure}).",
             hint=RESUME_HINT,
         )
+
+
+def _without_query(location: str) -> str:
+    """An address as a sentence may repeat it."""
+    plain = location.partition("?")[0].rpartition("@")[2][:200]
+    return plain if plain and plain.isprintable() else "which it does not name"
 
 
 def seconds_asked_for(wait: str) -> float:
@@ -216,6 +246,6 @@ def decode(raw: bytes) -> dict[str, Any] | None:
     """The JSON object in a body; None when it is something else."""
     try:
         found = json.loads(raw)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     return found if isinstance(found, dict) else None

@@ -280,7 +280,8 @@ def _asked(values: RowValues, keys: Sequence[str]) -> Messages:
 def turns_before(values: RowValues) -> Messages:
     """The system message of a row that has one, and the turns of its `history`."""
     turns: Messages = []
-    for pair in values.get("history") or []:
+    pairs = values.get("history") or []
+    for pair in pairs if isinstance(pairs, list) else [pairs]:
         if not (
             isinstance(pair, list) and len(pair) == 2 and all(isinstance(x, str) for x in pair)
         ):

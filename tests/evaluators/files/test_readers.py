@@ -347,6 +347,8 @@ def test_that_a_dataset_saved_to_disk_is_read_with_the_names_of_its_labels(tmp_p
         ({"state.json": b"[]"}, "state.json: it does not list '_data_files'"),
         ({"dataset_dict.json": b'{"splits": "train"}'}, "does not list 'splits'"),
         ({"dataset_dict.json": b'{"splits": ["../x"]}'}, "names a file '../x', which is none of"),
+        ({"dataset_dict.json": b'{"splits": [".."]}'}, "names a file '..', which is none of"),
+        ({"dataset_dict.json": rb'{"splits": ["a\u0000b"]}'}, "which is none of"),
         ({"dataset_dict.json": b'{"splits": ["train"]}'}, "train/state.json: there is no such"),
         ({"state.json": b'{"_data_files": []}'}, "no record in it"),
         ({"state.json": b'{"_data_files": [{"filename": "/etc/passwd"}]}'}, "none of its own"),

@@ -81,6 +81,15 @@ def choice(content: object, finish: str = "stop", **message: Any) -> Say:
     return altered(choices=[{"message": said, "finish_reason": finish}])
 
 
+def in_pieces(*deltas: object, between: object = ()) -> Say:
+    """A stream of these pieces of the first choice, and before its end these choices."""
+    choices: list[object] = [[{"index": 0, "delta": delta}] for delta in deltas]
+    ended = [{"index": 0, "delta": {}, "finish_reason": "stop"}]
+    parts = [{"model": "gpt-4o", "choices": one} for one in [*choices, between, ended]]
+    text = "".join(f"data: {json.dumps(part)}\n\n" for part in parts) + "data: [DONE]\n\n"
+    return lambda payload: web.Response(text=text, content_type="text/event-stream")
+
+
 def error(message: str, **details: Any) -> dict[str, Any]:
     return {"error": {"message": message, **details}}
 
@@ -89,6 +98,11 @@ FAILED_PROMPTS: dict[str, tuple[Step, str]] = {
     "no choices": (altered(choices=[]), "without any choice"),
     "null content": (choice(None), "content is null"),
     "a refusal": (choice(None, refusal="I will not"), "declined: I will not"),
+    "a refusal beside an empty text": (choice("", refusal="I will not"), "declined: I will not"),
+    "a refusal half way": (choice("Take", refusal="I will not"), "declined: I will not"),
+    "a streamed refusal": (in_pieces({"content": ""}, {"refusal": "I will not"}), "declined: I"),
+    "a tool call beside an empty text": (choice("", tool_calls=[{"id": "1"}]), "asked for a tool"),
+    "broken off in the middle": (choice("half of", "error"), "broke off (error)"),
     "a tool call": (choice(None, tool_calls=[{"id": "1"}]), "asked for a tool"),
     "all spent on thinking": (choice("", "length"), "All tokens were used up"),
     "filtered": (choice("half of", "content_filter"), "content filter"),
@@ -506,16 +520,62 @@ def test_first_tokens_are_the_server_s_own_or_cannot_be_had(open_engine: Open) -
         engine.render([])
 
 
-def test_a_redirect_does_not_carry_the_key_to_another_address(open_engine: Open) -> None:
+def test_a_redirect_is_not_followed_and_neither_key_nor_text_goes_there(open_engine: Open) -> None:
     with vendor() as other:
 
         def away(payload: dict[str, Any]) -> web.Response:
-            at = f"{other.url}/v1/chat/completions"
+            at = f"{other.url}/v1/chat/completions?token={KEY}"
             return web.Response(status=307, headers={"Location": at})
 
         with vendor(always=away) as server:
+            with pytest.raises(EngineError, match="points to another address") as caught:
+                ask(open_engine(server))
+    assert other.url in str(caught.value)
+    assert KEY not in str(caught.value)
+    assert (other.calls["chat"], server.calls["chat"]) == (0, 1)
+
+
+ODD_STREAMS: dict[str, tuple[Say, str | None]] = {
+    "a delta that is a list": (in_pieces(["x"], {"content": "a"}), "a"),
+    "log-probabilities of no kind": (
+        in_pieces({"content": "a"}, between=[{"logprobs": {"content": "b"}}]),
+        "a",
+    ),
+    "choices that are no list": (in_pieces({"content": "a"}, between={"index": 0}), "a"),
+    "choices that are texts": (in_pieces({"content": "a"}, between=["x"]), "a"),
+    "nested without end": (
+        lambda payload: web.Response(text='{"choices": ' + "[" * 100_000),
+        None,
+    ),
+}
+
+
+@pytest.mark.parametrize("case", ODD_STREAMS)
+def test_what_is_no_answer_of_the_protocol_ends_nothing(open_engine: Open, case: str) -> None:
+    said, text = ODD_STREAMS[case]
+    with vendor(always=said) as server:
+        engine = open_engine(server)
+        if text is None:
+            with pytest.raises(EngineUnavailable, match="half-written"):
+                ask(engine)
+        else:
+            assert [result.text for result in ask(engine)] == [text]
+
+
+def test_a_second_choice_is_not_mixed_into_the_first(open_engine: Open) -> None:
+    more = [{"index": 1, "delta": {"content": "of another choice"}}]
+    with vendor([in_pieces({"content": "a"}, between=more)]) as server:
+        assert [result.text for result in ask(open_engine(server))] == ["a"]
+
+
+def test_an_answer_without_end_is_not_kept_in_memory(
+    open_engine: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("backend.engines.remote.server.MOST_BYTES", 2_000)
+    with vendor(always=choice("a" * 4_000)) as server:
+        with pytest.raises(EngineError, match="more than 2,000 bytes"):
             ask(open_engine(server))
-    assert (server.keys, other.keys) == ([f"Bearer {KEY}"], [None])
+    assert server.calls["chat"] == 1
 
 
 @pytest.mark.parametrize(

@@ -289,6 +289,7 @@ def test_that_the_table_above_shows_every_layout() -> None:
             "a part that is no text (image_url)",
         ),
         ({"instruction": "a", "output": "b", "history": [["q"]]}, "not a list of pairs"),
+        ({"instruction": "a", "output": "b", "history": 5}, "not a list of pairs"),
         ({"instruction": "a", "output": "b", "history": [["q", ""]]}, "turn 2 is empty"),
         ({**NORMANS, "answers": {"text": 3}}, "'answers' holds no texts"),
         (HARD, "no reference"),
