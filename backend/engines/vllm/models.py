@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from backend.engines.adapters.folders import read_adapter
+from backend.engines.adapters.folders import CONFIG_FILE, read_config
 from backend.engines.base import ServedModel
 from backend.engines.prompts import model_folder
 from backend.engines.remote.server import TRIED_AGAIN, ServerReply
@@ -100,9 +100,13 @@ async def load_adapter(
 
 
 def require_served(model: ServedModel) -> None:
-    """Raise EngineError for a soft prompt, which vLLM does not serve."""
-    if model.adapter_path is not None and (found := read_adapter(model.adapter_path)).soft_prompt:
-        raise EngineError(f"{model.name}: {found.notes[0]}")
+    """Raise EngineError for a soft prompt, which vLLM does not serve.
+
+    A folder that only the server sees is left to the server.
+    """
+    file = None if model.adapter_path is None else model.adapter_path / CONFIG_FILE
+    if file is not None and file.is_file() and (found := read_config(file)).is_soft_prompt:
+        raise EngineError(f"{model.name}: {found.unserved_by_vllm()[0]}")
 
 
 async def point_alias(server: VllmServer, alias: str, model: ServedModel | None) -> None:

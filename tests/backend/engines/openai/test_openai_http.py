@@ -527,9 +527,9 @@ def test_a_redirect_is_not_followed_and_neither_key_nor_text_goes_there(open_eng
             at = f"{other.url}/v1/chat/completions?token={KEY}"
             return web.Response(status=307, headers={"Location": at})
 
-        with vendor(always=away) as server:
-            with pytest.raises(EngineError, match="points to another address") as caught:
-                ask(open_engine(server))
+        points_away = pytest.raises(EngineError, match="points to another address")
+        with vendor(always=away) as server, points_away as caught:
+            ask(open_engine(server))
     assert other.url in str(caught.value)
     assert KEY not in str(caught.value)
     assert (other.calls["chat"], server.calls["chat"]) == (0, 1)
@@ -572,9 +572,9 @@ def test_an_answer_without_end_is_not_kept_in_memory(
     open_engine: Open, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("backend.engines.remote.server.MOST_BYTES", 2_000)
-    with vendor(always=choice("a" * 4_000)) as server:
-        with pytest.raises(EngineError, match="more than 2,000 bytes"):
-            ask(open_engine(server))
+    endless = pytest.raises(EngineError, match="more than 2,000 bytes")
+    with vendor(always=choice("a" * 4_000)) as server, endless:
+        ask(open_engine(server))
     assert server.calls["chat"] == 1
 
 
