@@ -3,7 +3,8 @@
 What comes out is a tree of texts and of names in TAGS, never HTML: whatever a model wrote, it can
 become a list or a table, and nothing that runs, loads or leads away. Links and images are texts
 with their address. Every word stays: a text of which formatting would leave something out (cells
-beyond the columns of a table, quotes that are nested without end) is not formatted.
+beyond the columns of a table, quotes that are nested without end) is not formatted, nor is one in
+which a sign between figures would be taken for Markdown (`> 140`, `2*3*4`).
 """
 
 from __future__ import annotations
@@ -32,6 +33,8 @@ LONGEST_MARKDOWN = 20_000  # the worst text of this length takes a second
 MOST_PARTS = 10_000
 DEEPEST = 16  # each level of quotes or lists leaves the words less room
 DEEPEST_JSON = 40
+_SIGNS = frozenset("*_`#>-+.|[]()!<~=:\\\"'")
+_FIGURES = re.compile(r"^[ >]*> ?=? ?[.,]?\d|\d\*+\d", re.MULTILINE)
 _JSON_PARTS = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"|[\[\]{},:]|[^\s\[\]{},:"]+', re.DOTALL)
 
 
@@ -64,9 +67,11 @@ def format_text(text: str) -> Formatted:
         return Formatted(
             why_not=f"A text of more than {LONGEST_MARKDOWN:,} characters is not formatted."
         )
+    if _FIGURES.search(text):
+        return Formatted(why_not="It is not formatted, because a sign in it could be lost.")
     tokens = _markdown().parse(text)
     nodes = _grow(tokens)
-    if len(tokens) > MOST_PARTS or _letters(text) != _letters(words_of(nodes)):
+    if len(tokens) > MOST_PARTS or _kept(text) != _kept(words_of(nodes)):
         return Formatted(why_not="It is not formatted, because some of it would not be shown.")
     return Formatted(nodes)
 
@@ -78,8 +83,9 @@ def words_of(nodes: Sequence[Node]) -> str:
     )
 
 
-def _letters(text: str) -> str:
-    return "".join(filter(str.isalnum, text))
+def _kept(text: str) -> str:
+    """What of a text has to stay: all but white space and the signs that Markdown is written in."""
+    return "".join(letter for letter in text if letter not in _SIGNS and not letter.isspace())
 
 
 def _format_json(text: str) -> Formatted:
