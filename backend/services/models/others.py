@@ -7,9 +7,11 @@ it may have another tokeniser. A model served elsewhere is a name that a server 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from sqlalchemy.orm import Session
 
+from backend.engines.adapters.folders import FACTS_FILE, check_facts, read_json_object
 from backend.errors import InvalidInput
 from backend.services.models.adapter_files import own_folder
 from backend.services.models.versions import (
@@ -54,10 +56,12 @@ def register_other_base(
 
     Raises:
         Forbidden: its weights were trained in another project.
-        InvalidInput: the name cannot be one, or stands for another kind of model.
+        InvalidInput: the name cannot be one or stands for another kind of model, or the record in
+            its folder is none.
     """
     check_name(name)
-    refuse_foreign(session, project_id, seen.base_sha256, {})
+    learned = _recorded_parents_of(Path(base_model))
+    refuse_foreign(session, project_id, seen.base_sha256, learned)
     latest = latest_revision(session, project_id, name)
     revision = next_revision(session, project_id, name)
     columns = seen.as_columns()
@@ -74,9 +78,24 @@ def register_other_base(
             name=name,
             revision=revision,
             base_model=base_model,
+            training_facts=learned,
             **columns,
         ),
     )
+
+
+def _recorded_parents_of(folder: Path) -> dict[str, Any]:
+    """What its record says that its weights were made of, as a merged export has it; else empty.
+
+    What those learned from, it has learned.
+    """
+    if not (folder / FACTS_FILE).is_file():
+        return {}
+    record = check_facts(folder, read_json_object(folder / FACTS_FILE))
+    return {key: record[key] for key in _OF_PARENTS if record.get(key)}
+
+
+_OF_PARENTS = ("merged_from", "start_from_sha256", "method")
 
 
 def register_served(session: Session, project_id: int, name: str, served_as: str) -> ModelVersion:

@@ -2,11 +2,13 @@
 
 Everything is tried in one run on the validation split, by one stated metric, and the winner is kept
 as a prompt with the record of all that was tried. The test split is never looked at. Equal values
-go to the prompt with fewer tokens.
+go to the prompt with fewer tokens. A prompt without answers to more than MOST_FAILED of the
+examples, as one that is too long for its model, stands behind all others: its value is of the rest.
 """
 
 from __future__ import annotations
 
+import math
 import random
 import statistics
 from dataclasses import dataclass
@@ -38,6 +40,7 @@ from backend.tables.models import ModelVersion, Prompt
 from backend.tables.runs import Generation, ScoreRun
 
 MOST_TRIED = 40
+MOST_FAILED = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,7 +203,7 @@ def conclude_search(
         "score_run": score_run_id,
         "winner": winner.label,
         "tried": ordered,
-        "notes": _notes(winner, valued[0][0], models, len(figures)),
+        "notes": _notes(winner, best, valued[0][0], models, len(figures)),
     }
     kept = add_prompt(
         session,
@@ -213,9 +216,15 @@ def conclude_search(
     return kept, record
 
 
-def _rank(row: dict[str, Any], *, higher: bool) -> tuple[float, float]:
-    value = float(row["value"])
-    return (-value if higher else value, row["tokens in"] or 0.0)
+def _rank(row: dict[str, Any], *, higher: bool) -> tuple[bool, float, float]:
+    value, tokens = float(row["value"]), row["tokens in"]
+    unknown = math.inf if tokens is None else tokens
+    return (_failed_share(row) > MOST_FAILED, -value if higher else value, unknown)
+
+
+def _failed_share(row: dict[str, Any]) -> float:
+    failed = row.get("failed") or 0
+    return float(failed / (failed + row["n"])) if failed else 0.0
 
 
 def _row(one: ModelFigure, tokens: dict[int, float]) -> dict[str, Any]:
@@ -226,12 +235,21 @@ def _row(one: ModelFigure, tokens: dict[int, float]) -> dict[str, Any]:
 
 
 def _notes(
-    winner: Prompt, first: ModelFigure, models: dict[int, ModelVersion], n: int
+    winner: Prompt,
+    best: ModelFigure,
+    first: ModelFigure,
+    models: dict[int, ModelVersion],
+    n: int,
 ) -> list[str]:
     said = [
         f"{winner.label} was chosen as the best of {n} on these very examples: its own figure "
         "looks better than it is. Judge it on the test split."
     ]
+    told = best.as_dict()
+    if told.get("failed"):
+        said.append(
+            f"{told['failed']} answers to it failed: its figure is of the other {told['n']}."
+        )
     if models[first.model_version_id].prompt is None:
         said.append(f"Without any prompt {first.model} is at least as good here.")
     return said

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pytest
 from sqlalchemy.orm import Session
 
 from backend.errors import Forbidden, InvalidInput
+from backend.services.derivation import ancestors, merged_from
 from backend.services.models.others import place_of_base, register_other_base, register_served
 from backend.services.models.versions import SeenBase, find_model, serving_groups
 from backend.services.training.start import resolve_start
@@ -37,6 +39,19 @@ def test_a_name_stands_for_one_kind_of_model(session: Session) -> None:
     for name in ("gpt", "base", "a+b"):
         with pytest.raises(InvalidInput):
             register_other_base(session, project, name, "/models/large", seen=SEEN)
+
+
+def test_what_a_merged_export_was_made_of_stays_known(session: Session, tmp_path: Path) -> None:
+    project = lay_down_project(session, adapters=1).project
+    v1 = find_model(session, project, "v1")
+    record = {"merged_from": [{"label": v1.label, "sha256": v1.adapter_sha256, "weight": 1.0}]}
+    (tmp_path / "strop.json").write_text(json.dumps(record))
+    exported = register_other_base(session, project, "whole", str(tmp_path), seen=SEEN)
+    assert v1 in ancestors(session, [exported.id])
+    assert [parent for parent, _ in merged_from(session, exported)] == [v1]
+    (tmp_path / "strop.json").write_text('{"merged_from": 5}')
+    with pytest.raises(InvalidInput, match="merged_from"):
+        register_other_base(session, project, "other", str(tmp_path), seen=SEEN)
 
 
 def test_a_base_lies_anywhere_but_with_another_project(

@@ -105,6 +105,28 @@ def answer(session: Session, begun: Search, *, bare_is_right: bool = False) -> N
     scoring.save_scores(session, begun.score_run_id, scoring.score_units(units, texts))
 
 
+def test_a_prompt_that_mostly_fails_is_not_chosen_by_the_rest(
+    session: Session, version: DatasetVersion
+) -> None:
+    begun = start(session, version, prompts=("good",), ks=(0, 2), chosen_by=(Choose.BM25,))
+    written, asked = [], 0
+    for request in generation.pending_requests(session, begun.run_id):
+        word = request.messages[-1]["content"].removeprefix("What of ").removesuffix("?")
+        long = len(request.messages) > 2
+        asked += long
+        fails = long and asked > 1
+        text = word if long or word in WORDS[:6] else "no"
+        said = {"error": "too long"} if fails else {"text": text}
+        written.append(GenerationResult(request.key, **said, prompt_tokens=9, completion_tokens=1))
+    generation.save_generations(session, begun.run_id, written)
+    units = scoring.pending_units(session, begun.score_run_id)
+    texts = scoring.load_generations(session, [unit.generation_id for unit in units])
+    scoring.save_scores(session, begun.score_run_id, scoring.score_units(units, texts))
+    kept, record = conclude_search(session, begun.score_run_id, name="best")
+    assert prompt_spec(kept).shots is None
+    assert [row.get("failed", 0) for row in record["tried"]] == [0, 0, 7]
+
+
 def test_the_best_is_kept_with_all_that_was_tried(
     session: Session, version: DatasetVersion
 ) -> None:
