@@ -43,7 +43,7 @@ from backend.services.curation.selection import (
 from backend.services.curation.sources import Sources, gather_sources
 from backend.services.datasets.conversations import chat_messages
 from backend.services.datasets.leaks import Acceptance
-from backend.services.datasets.prompts import find_prompt, prompt_spec
+from backend.services.datasets.prompts import find_prompt, prompt_spec, refuse_told_by
 from backend.services.datasets.shots import render_all
 from backend.services.projects import lock_project
 from backend.tables.accounts import User
@@ -164,7 +164,8 @@ def freeze_training_set(
 
     Raises:
         LeakRefused: something held out is named by its id, or all that was found is held out, or
-            rows nearly repeat a held-out prompt and are neither dropped nor accepted.
+            stands in the prompt, or rows nearly repeat a held-out prompt and are neither dropped
+            nor accepted.
         InvalidInput: nothing to train on, or the prompt cannot be rendered for a row.
         NotFound: the project has no such prompt.
         Conflict: the project has a set of this name.
@@ -214,6 +215,7 @@ def _render(
     if recipe.prompt is None:
         return None, {}
     prompt = find_prompt(session, project_id, recipe.prompt)
+    refuse_told_by(session, project_id, {prompt.label: prompt_spec(prompt)})
     shows_shots = prompt_spec(prompt).shots is not None
     if shows_shots and not recipe.prompt_shots:
         raise InvalidInput(

@@ -4,16 +4,17 @@ What is trained on is compared whole: prompts, and the answers to them (referenc
 winners and losers of votes). So is what is held out: prompts and their references. Short answers
 and canned ones (of several held-out prompts, or of five in all) are no leak by being equal.
 
-Checked when a dataset whose rows name their split comes in, when a training set is frozen, and
-when a run starts on held-out examples. What is found blocks (LeakRefused), side by side, unless it
-is left out, or a named person accepted these very pairs with a reason. A prompt that is the same
-after folding cannot be accepted: triggers keep it from training sets in any case.
+Checked when a dataset whose rows name their split comes in, when a training set is frozen, when a
+run starts on held-out examples, and, word for word, when a prompt is kept or asked with. What is
+found blocks (LeakRefused), side by side, unless it is left out, or a named person accepted these
+very pairs with a reason. A prompt that is the same after folding cannot be accepted: triggers keep
+it from training sets in any case.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -24,9 +25,11 @@ from sqlalchemy.orm import Session
 from backend.errors import InvalidInput, LeakRefused
 from backend.services.datasets.conversations import content_text, digest_text
 from backend.services.datasets.near_duplicates import Kind, find_near_duplicates
+from backend.services.datasets.plain_text import plain_text
 from backend.tables.datasets import AcceptedLeak, Dataset, DatasetVersion, Example, Split
 
 SHOWN_CHARACTERS = 240
+SHORTEST_TOLD = 40
 CANNED = 5  # prompts with the same answer, from which on it is no one's own
 
 
@@ -145,6 +148,35 @@ def sides_of(
     return [
         side for chunk in chunks for side in _sides(session, Example.id.in_(chunk), answers=answers)
     ]
+
+
+def refuse_told(session: Session, project_id: int, texts: Mapping[str, str]) -> None:
+    """Refuse texts that go before every question and hold what is held out, word for word.
+
+    Looked for are prompts, and answers that one prompt alone has, of SHORTEST_TOLD characters or
+    more, as `plain_text` shows them: labels and greetings stand in any text.
+
+    Args:
+        texts: what each is, at the beginning of a sentence -> the text.
+
+    Raises:
+        LeakRefused: it names the text and the example.
+    """
+    shown = {subject: plain_text(text) for subject, text in texts.items()}
+    if all(len(text) < SHORTEST_TOLD for text in shown.values()):
+        return
+    held_out = held_out_sides(session, project_id)
+    canned = canned_answers([], held_out)
+    for side in held_out:
+        told = "" if side.is_answer and side.digest in canned else plain_text(side.text)
+        if len(told) < SHORTEST_TOLD:
+            continue
+        if subject := next((name for name, text in shown.items() if told in text), None):
+            raise LeakRefused(
+                f"{subject} holds the text of {side.example!r} ({side.where}).",
+                hint="Take it out, or take an example of the train split: what is held out would "
+                "be told.",
+            )
 
 
 def _sides(session: Session, *conditions: Any, answers: bool) -> list[Side]:

@@ -31,6 +31,7 @@ from backend.engines.base import Message
 from backend.errors import InvalidInput, NotFound, UnknownName
 from backend.schemas.common import Given, unstorable, whole_number
 from backend.services.datasets.conversations import Prompted, chat_messages, prompt_text
+from backend.services.datasets.leaks import refuse_told
 from backend.services.datasets.templates import (
     TemplateRefused,
     compile_template,
@@ -262,18 +263,23 @@ def add_prompt(
     *,
     created_by_id: int | None = None,
     search: Mapping[str, Any] | None = None,
+    like: Prompt | None = None,
 ) -> Prompt:
     """Keep a prompt: the same content is the version that stands, other content the next one.
 
     Args:
         search: what a search tried, where one chose this prompt.
+        like: a prompt of the same wording, which was looked through when it was kept.
 
     Raises:
         InvalidInput: the name cannot be one, or a shot is named that is held out.
+        LeakRefused: it holds a text that is held out.
     """
     check_prompt_name(name)
     lock_project(session, project_id)
     _refuse_held_out_shots(session, project_id, spec)
+    if like is None:
+        refuse_told_by(session, project_id, {name: spec})
     newest = _find(session, project_id, name)
     if newest is not None and newest.digest == spec.digest:
         return newest
@@ -289,6 +295,16 @@ def add_prompt(
     session.add(row)
     session.flush()
     return row
+
+
+def refuse_told_by(session: Session, project_id: int, specs: Mapping[str, PromptSpec]) -> None:
+    """Raise LeakRefused where a wording itself holds a text that is held out by now.
+
+    Args:
+        specs: by the labels of the prompts.
+    """
+    parts = {f"The prompt {name}": (spec.system, spec.template) for name, spec in specs.items()}
+    refuse_told(session, project_id, {k: "\n".join(filter(None, v)) for k, v in parts.items()})
 
 
 def _refuse_held_out_shots(session: Session, project_id: int, spec: PromptSpec) -> None:

@@ -20,7 +20,7 @@ from backend.engines.base import GenerationRequest, GenerationResult, SamplingPa
 from backend.errors import Conflict, InvalidInput, NotFound
 from backend.schemas.runs import RunProgress
 from backend.services.datasets.leaks import Acceptance
-from backend.services.datasets.prompts import Choose, prompt_spec
+from backend.services.datasets.prompts import Choose, prompt_spec, refuse_told_by
 from backend.services.datasets.shots import render_all
 from backend.services.ledger import insert_missing
 from backend.services.models.versions import refuse_outputs
@@ -55,7 +55,8 @@ def create_run(
         accept_leaks: who lets the run measure a model by what it was nearly trained on, and why.
 
     Raises:
-        LeakRefused: a model was trained on near-duplicates of the examples.
+        LeakRefused: a model was trained on near-duplicates of the examples, or a prompt holds a
+            text that is held out.
         InvalidInput: no model, one of which only outputs are known, no example, an example of
             elsewhere, greedy repeats, or a prompt that cannot be rendered for one of the examples.
         NotFound: the dataset version or a model is not of this project.
@@ -104,7 +105,10 @@ def add_models(session: Session, run: GenerationRun, model_ids: Sequence[int]) -
 def _check_prompts(session: Session, run: GenerationRun) -> None:
     """Render every prompt for every example, and fixed shots for one; others are chosen later."""
     examples: list[Example] = []
-    for prompt in {model.prompt_id: model.prompt for model in run.models}.values():
+    prompts = {model.prompt_id: model.prompt for model in run.models}.values()
+    specs = {prompt.label: prompt_spec(prompt) for prompt in prompts if prompt is not None}
+    refuse_told_by(session, run.project_id, specs)
+    for prompt in prompts:
         if prompt is not None:
             examples = examples or examples_of_run(session, run)
             render_all(session, run.project_id, examples, prompt, with_shots=False)

@@ -155,7 +155,7 @@ def _with_shots(session: Session, wording: Prompt, k: int, choose: Choose) -> Pr
         return wording
     suffix = f".v{wording.version}.k{k}" + (f".{choose}" if k else "")
     name = f"{wording.name[: 40 - len(suffix)]}{suffix}"
-    return add_prompt(session, wording.project_id, name, changed)
+    return add_prompt(session, wording.project_id, name, changed, like=wording)
 
 
 def _draw(
@@ -212,6 +212,7 @@ def conclude_search(
         prompt_spec(winner),
         created_by_id=created_by_id,
         search=record,
+        like=winner,
     )
     return kept, record
 

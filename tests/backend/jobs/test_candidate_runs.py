@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session, sessionmaker
 
 from backend.engines import open_engine
 from backend.engines.base import SamplingParams
-from backend.errors import PreflightFailed
+from backend.errors import LeakRefused, PreflightFailed
 from backend.jobs.generate import check_models, generate_parts
 from backend.jobs.parts import Workshop
 from backend.services import queue
@@ -19,6 +19,7 @@ from backend.services.datasets.prompts import add_prompt, parse_prompt
 from backend.services.models.versions import find_model, register_adapter, register_base
 from backend.services.runs import generation
 from backend.settings import Settings
+from backend.tables.datasets import Example
 from backend.tables.models import Preflight
 from backend.tables.projects import Project
 from backend.tables.queue import Job
@@ -86,6 +87,18 @@ def test_each_is_asked_with_its_prompt_and_checked_once(
     assert checked.fingerprint is not None
     asked = [len(probe) for probe in checked.fingerprint["probes"]]
     assert set(asked) == {1, 2, 4}  # bare, with a system message, with a shot
+
+
+def test_a_prompt_that_tells_what_was_held_out_since_is_not_asked_with(
+    sqlite_sessions: sessionmaker[Session], settings: Settings, laid: Laid
+) -> None:
+    told = "Where is the parcel that was promised for last Tuesday?"
+    with sqlite_sessions.begin() as session:
+        add_prompt(session, laid.project, "tells", parse_prompt(f"system: 'One asked: {told}'"))
+        session.get_one(Example, laid.examples[0]).input = told
+        session.get_one(Example, laid.examples[0]).context = None
+    with pytest.raises(LeakRefused, match="The prompt tells@1 holds the text of 'e0'"):
+        work(sqlite_sessions, settings, laid, "base", "base+tells")
 
 
 def test_a_model_asked_otherwise_than_trained_is_refused(

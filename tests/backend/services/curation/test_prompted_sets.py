@@ -7,7 +7,7 @@ import json
 import pytest
 from sqlalchemy.orm import Session
 
-from backend.errors import InvalidInput, NotFound
+from backend.errors import InvalidInput, LeakRefused, NotFound
 from backend.services.curation import (
     describe_set,
     freeze_training_set,
@@ -50,6 +50,15 @@ def freeze(session: Session, project_id: int, name: str = "s", **changed: object
     content = {"references": {}, "dataset": "d", "prompt": "brief", **changed}
     recipe = recipe_from_content({k: v for k, v in content.items() if v is not None})
     return freeze_training_set(session, project_id=project_id, name=name, recipe=recipe)
+
+
+def test_no_row_is_rendered_with_what_was_held_out_since(session: Session, project_id: int) -> None:
+    told = "Where is the parcel that was promised for last Tuesday?"
+    add(session, project_id, f"system: 'One asked: {told}'")
+    rows = [*ROWS, Row("d", told, references=("parcel",), split="test")]
+    import_dataset(session, project_id, "d", rows, source_name="f")
+    with pytest.raises(LeakRefused, match="The prompt brief@1 holds the text of 'd'"):
+        freeze(session, project_id)
 
 
 def test_rows_are_rendered_and_the_set_says_with_what(session: Session, project_id: int) -> None:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
+import re
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from sqlalchemy.orm import Session
 
-from backend.errors import InvalidInput, NotFound
+from backend.errors import InvalidInput, LeakRefused, NotFound
 from backend.services.datasets.prompts import (
     add_prompt,
     diff_prompts,
@@ -241,3 +244,34 @@ class TestVersions:
         assert self.add(session, project_id, "shots: {k: 1, ids: [a]}").version == 1
         with pytest.raises(InvalidInput, match="shot 'b' is in the test split of d@1"):
             self.add(session, project_id, "shots: {k: 1, ids: [b]}")
+
+    @pytest.mark.parametrize(
+        ("system", "told"),
+        [
+            ("For example: why was I charged  TWICE for\n one and the same coffee?", "'b' (test"),
+            ("Say: Sorry for that, the second charge goes back within two days.", "answer in test"),
+            ("Classify as lost or twice.", None),
+            ("For example: my card was lost on the way to the station.", None),
+            ("Sign as: Kind regards, the whole team of your friendly bank.", None),
+        ],
+    )
+    def test_a_wording_that_tells_what_is_held_out_is_refused(
+        self, session: Session, project_id: int, system: str, told: str | None
+    ) -> None:
+        bye = "Kind regards, the whole team of your friendly bank."
+        again = "Sorry for that, the second charge goes back within two days."
+        asked = "Why was I charged twice for one and the same coffee?"
+        rows = [
+            Row("a", "My card was lost on the way to the station.", references=(bye,)),
+            Row("b", asked, references=(again, "twice"), split="test"),
+            *(Row(n, f"Another question, number {n}", references=(bye,)) for n in "cd"),
+        ]
+        rows[0] = replace(rows[0], split="train")
+        rows[2:] = [replace(row, split="test") for row in rows[2:]]
+        import_dataset(session, project_id, "d", rows, source_name="f")
+        if told is None:
+            assert self.add(session, project_id, f"system: {json.dumps(system)}").version == 1
+            return
+        with pytest.raises(LeakRefused, match=re.escape(told)):
+            self.add(session, project_id, f"system: {json.dumps(system)}")
+        assert list_prompts(session, project_id) == []
