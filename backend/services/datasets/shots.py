@@ -262,9 +262,13 @@ def _vectors(texts: Sequence[str], folder: Path) -> Any:
 
 
 def _encoder_folder(encoders: Path | None, name: str) -> Path:
-    root = None if encoders is None else encoders.resolve()
-    folder = None if root is None else (root / name).resolve()
-    if root is None or folder is None or not folder.is_relative_to(root) or not folder.is_dir():
+    try:
+        root = None if encoders is None else encoders.resolve()
+        folder = None if root is None else (root / name).resolve()
+        is_there = folder is not None and folder.is_relative_to(root) and folder.is_dir()
+    except (OSError, ValueError, RuntimeError):  # too long, a zero character, a circle
+        is_there = False
+    if not is_there or folder is None:
         raise InvalidInput(
             f"There is no encoder {name[:80]!r}.",
             hint="Copy it into the project's folder below the artifact root.",

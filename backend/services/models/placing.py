@@ -59,12 +59,24 @@ def place_adapter(
         fill(fresh)
         seen = see_adapter(fresh, base_model)
         place = own / f"{name}-{seen.digest[:12]}"
-        made = None if _holds(place, seen.digest) else fresh.rename(place)
+        made = _put(fresh, place, seen.digest)
     except TrainingError as error:
         raise InvalidInput(error.message, hint=error.hint) from error
     finally:
         remove_folder(scratch)
     return PlacedFolder(replace(seen, folder=replace(seen.folder, path=place)), made)
+
+
+def _put(fresh: Path, place: Path, digest: str) -> Path | None:
+    """Move a folder into its place; None where the same files lie there already."""
+    if _holds(place, digest):
+        return None
+    try:
+        return fresh.rename(place)
+    except OSError:  # somebody else put the same there in between
+        if _holds(place, digest):
+            return None
+        raise
 
 
 def _holds(place: Path, digest: str) -> bool:

@@ -148,7 +148,7 @@ def test_more_than_there_are(session: Session, examples: dict[str, Example]) -> 
 
 
 class TestEncoder:
-    @pytest.mark.parametrize("name", ["nowhere", "..", "../e", "/etc"])
+    @pytest.mark.parametrize("name", ["nowhere", "..", "../e", "/etc", "a" * 5_000])
     def test_one_that_is_not_there(
         self, session: Session, examples: dict[str, Example], name: str, tmp_path: Path
     ) -> None:

@@ -16,6 +16,7 @@ from sqlalchemy.orm import Session, sessionmaker
 
 from backend.engines.adapters.folders import WEIGHTS_FILE, read_adapter
 from backend.errors import Forbidden, InvalidInput
+from backend.services.models import placing
 from backend.services.models.adopt import Adopted, adopt_adapter
 from backend.services.models.versions import list_models, register_adapter
 from backend.services.projects import create_project
@@ -200,6 +201,23 @@ def test_the_same_files_again_are_the_same_revision_and_changed_ones_the_next(
     shutil.rmtree(source)
     assert read_adapter(first.model.path).config.lora_alpha == 4
     assert len(desk.left()) == 2
+
+
+def test_the_same_adapter_from_two_people_at_once_is_one(
+    desk: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = _peft(tmp_path / "out")
+    holds, others = placing._holds, list[Adopted]()
+
+    def look_just_before_somebody_else(place: Path, digest: str) -> bool:
+        monkeypatch.setattr(placing, "_holds", holds)
+        there = holds(place, digest)
+        others.append(desk.add(source))
+        return there
+
+    monkeypatch.setattr(placing, "_holds", look_just_before_somebody_else)
+    assert desk.add(source) == others[0]
+    assert (desk.labels(), len(desk.left())) == (["base", "base:v1@1"], 1)
 
 
 def _empty(folder: Path) -> None:
