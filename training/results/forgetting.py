@@ -2,9 +2,10 @@
 
 Measured before the first step and after the last, on the same rows, one by one: on general
 questions and answers (`training.results.general`), and on the earlier file of the configuration, in
-which Strop puts references of the validation splits that this and earlier trainings of the project
-rest on. "Before" is where training began: the base, or the model that `start_from` names. Torch is
-imported inside functions, and no random number is drawn, so that measuring changes no training.
+which Strop puts references of the validation splits that earlier trainings of the project rest on
+(of a first one, its own). "Before" is where training began: the base, or the model that
+`start_from` names. Torch is imported inside functions, and no random number is drawn, so that
+measuring changes no training.
 """
 
 from __future__ import annotations

@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import Select, func, select
 from sqlalchemy.orm import Session
 
 from backend.errors import Conflict, InvalidInput
@@ -309,30 +309,47 @@ def _render_watched(
 
 
 def _earlier_lines(session: Session, run: TrainingRun) -> list[dict[str, Any]]:
-    """References of validation splits: of the datasets that this run and those before it rest on.
+    """References of validation splits: of the datasets that the sets trained on before rest on.
 
-    Of each dataset the newest version among them, of all at most EARLIER_ROWS, evenly spread.
+    A first training has its own. What it learns anew is left out beside them: a gain there would
+    hide what is lost here. Of each dataset the newest version among them, and as many rows of each,
+    EARLIER_ROWS in all at most, evenly spread.
     """
-    sets = select(TrainingRun.training_set_id).where(
-        TrainingRun.project_id == run.project_id, TrainingRun.id <= run.id
+    before = select(TrainingRun.training_set_id).where(
+        TrainingRun.project_id == run.project_id,
+        TrainingRun.id < run.id,
+        TrainingRun.training_set_id != run.training_set_id,
     )
+    versions = _newest_behind(session, before)
+    own = select(TrainingRun.training_set_id).where(TrainingRun.id == run.id)
+    versions = versions or _newest_behind(session, own)
+    found = [_watched_of(session, version_id) for version_id in versions]
+    found = [lines for lines in found if lines]
+    share = EARLIER_ROWS // max(1, len(found)) or 1
+    return [line for lines in found for line in lines[:: math.ceil(len(lines) / share)]]
+
+
+def _newest_behind(session: Session, sets: Select[tuple[int]]) -> list[int]:
+    """Of each dataset that training sets rest on, the newest version among them."""
     versions = (
         select(DatasetVersion.dataset_id, func.max(DatasetVersion.id))
         .join(Example, Example.dataset_version_id == DatasetVersion.id)
         .join(TrainingSetRow, TrainingSetRow.example_id == Example.id)
         .where(TrainingSetRow.training_set_id.in_(sets))
         .group_by(DatasetVersion.dataset_id)
+        .order_by(DatasetVersion.dataset_id)
     )
-    newest = [version_id for _, version_id in session.execute(versions)]
+    return [version_id for _, version_id in session.execute(versions)]
+
+
+def _watched_of(session: Session, version_id: int) -> list[dict[str, Any]]:
     split = (
         select(Example)
-        .where(Example.dataset_version_id.in_(newest), Example.split == Split.VALIDATION)
+        .where(Example.dataset_version_id == version_id, Example.split == Split.VALIDATION)
         .order_by(Example.id)
     )
     watch = METHOD_ROWS[Method.SFT].watch
-    found = [line for e in session.scalars(split) if (line := watch(e, group_name(e))) is not None]
-    step = max(1, math.ceil(len(found) / EARLIER_ROWS))
-    return found[::step]
+    return [line for e in session.scalars(split) if (line := watch(e, group_name(e))) is not None]
 
 
 def _write_lines(path: Path, rows: Iterable[Mapping[str, Any]]) -> int:
