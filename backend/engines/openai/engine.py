@@ -7,7 +7,6 @@ refused; a dated snapshot of the asked one is noted, and a change of it in the m
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NoReturn
 
@@ -191,9 +190,7 @@ class OpenaiEngine(RemoteEngine[OpenaiServer]):
         self, server: OpenaiServer, request: GenerationRequest, params: SamplingParams
     ) -> GenerationResult:
         asked = self._name_at_server(request.model)
-        started = time.perf_counter()
         reply = await self._ask_as_taken(server, asked, request, params)
-        seconds = time.perf_counter() - started
         if reply.status != 200:
             return _failed(request.key, reply, server, asked, params)
         if not reply.body:
@@ -203,7 +200,7 @@ class OpenaiEngine(RemoteEngine[OpenaiServer]):
             )
         if reply.body.get("choices"):
             self._hold_to_name(server, asked, reply.body)
-        return read_answer(request.key, reply.body, latency_s=seconds)
+        return read_answer(request.key, reply.body, latency_s=reply.seconds)
 
     async def _ask_as_taken(
         self,

@@ -11,8 +11,9 @@ from __future__ import annotations
 import asyncio
 import json
 import random
+import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any
@@ -46,10 +47,14 @@ class Retries:
 
 @dataclass(frozen=True, slots=True)
 class ServerReply:
-    """A server's answer: HTTP status and decoded JSON (an empty object where there is none)."""
+    """A server's answer: HTTP status and decoded JSON (an empty object where there is none).
+
+    `seconds` is from sending to the last byte, of the attempt that brought it alone.
+    """
 
     status: int
     body: Mapping[str, Any]
+    seconds: float = 0.0
 
     @property
     def error(self) -> str:
@@ -172,6 +177,7 @@ class RemoteServer:
         headers = {"Content-Type": "application/json"} if data is not None else {}
         if self.key:
             headers["Authorization"] = f"Bearer {self.key}"
+        sent = time.perf_counter()
         try:
             async with self._session.request(
                 method,
@@ -182,6 +188,7 @@ class RemoteServer:
                 allow_redirects=False,  # texts go to no address that nobody named
             ) as response:
                 raw = await self._bytes_of(response)
+                seconds = time.perf_counter() - sent
                 status, wait = response.status, response.headers.get("Retry-After", "")
                 location = response.headers.get("Location", "")
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
@@ -192,7 +199,7 @@ class RemoteServer:
                 f"({_without_query(location)}).",
                 hint="Name that address, if it is the one you mean.",
             )
-        reply = self.read(status, raw)
+        reply = replace(self.read(status, raw), seconds=seconds)
         if reply.status in tried_again:
             raise NoReply(
                 f"status {reply.status}, {reply.error}",

@@ -223,7 +223,6 @@ class VllmEngine(RemoteEngine[VllmServer]):
     async def _ask(
         self, server: VllmServer, request: GenerationRequest, params: SamplingParams
     ) -> GenerationResult:
-        started = time.perf_counter()
         seed = request_seed(params.seed, request.key)
         payload = self._chat(request.model, request.messages, params, seed=seed)
         again = self._tried_again(request.model)
@@ -235,8 +234,7 @@ class VllmEngine(RemoteEngine[VllmServer]):
         if reply.status != 200:
             _refuse_unknown_model(reply.status, reply.error, request.model)
             return GenerationResult(key=request.key, error=f"vLLM: {reply.error}")
-        seconds = time.perf_counter() - started
-        return read_answer(request.key, reply.body, truncated=truncated, latency_s=seconds)
+        return read_answer(request.key, reply.body, truncated=truncated, latency_s=reply.seconds)
 
 
 def _refuse_unknown_model(status: int, error: str, model: str) -> None:
