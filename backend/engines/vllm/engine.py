@@ -10,7 +10,6 @@ adapters by name and path. What is loaded is left on the server, which evicts by
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 

@@ -265,10 +265,10 @@ def _encoder_folder(encoders: Path | None, name: str) -> Path:
     try:
         root = None if encoders is None else encoders.resolve()
         folder = None if root is None else (root / name).resolve()
-        is_there = folder is not None and folder.is_relative_to(root) and folder.is_dir()
+        is_there = folder is not None and folder.is_dir()
     except (OSError, ValueError, RuntimeError):  # too long, a zero character, a circle
-        is_there = False
-    if not is_there or folder is None:
+        root, folder, is_there = None, None, False
+    if root is None or folder is None or not is_there or not folder.is_relative_to(root):
         raise InvalidInput(
             f"There is no encoder {name[:80]!r}.",
             hint="Copy it into the project's folder below the artifact root.",

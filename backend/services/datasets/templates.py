@@ -129,7 +129,7 @@ def _items(slices: Any) -> list[tuple[str, Any]]:
 
 @pass_context
 def _counted(context: Context, values: Iterable[Any], parts: int) -> Iterator[Any]:
-    work: _Work = context.resolve(_WORK)
+    work: Any = context.resolve(_WORK)
     for value in values:
         work.turn(parts)
         yield value

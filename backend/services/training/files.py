@@ -329,7 +329,7 @@ def _earlier_lines(session: Session, run: TrainingRun) -> list[dict[str, Any]]:
     return [line for lines in found for line in lines[:: math.ceil(len(lines) / share)]]
 
 
-def _newest_behind(session: Session, sets: Select[tuple[int]]) -> list[int]:
+def _newest_behind(session: Session, sets: Select[int]) -> list[int]:
     """Of each dataset that training sets rest on, the newest version among them."""
     versions = (
         select(DatasetVersion.dataset_id, func.max(DatasetVersion.id))
