@@ -121,8 +121,7 @@ def _learned_from(session: Session, models: Collection[ModelVersion]) -> set[int
         ModelVersion.project_id.in_({model.project_id for model in models}),
         is_of_weights(digests - {None}),
     )
-    found = {id_ for query in (starts, same) for id_ in session.scalars(query) if id_ is not None}
-    return found | {model.bare_id for model in models if model.bare_id is not None}
+    return {id_ for query in (starts, same) for id_ in session.scalars(query) if id_ is not None}
 
 
 def own_weights(model: ModelVersion) -> str | None:
