@@ -26,7 +26,7 @@ import sys
 from dataclasses import replace
 from backend.cli import main
 from backend.cli.demo import real
-real.REAL = replace(real.REAL, rows=60, references=12, reviews=6, shares=(0.6, 0.1, 0.3),
+real.REAL = replace(real.REAL, rows=42, references=9, reviews=3, shares=(0.6, 0.1, 0.3),
                     training={**real.REAL.training, "epochs": 1}, again={"epochs": 1})
 main(sys.argv[1:])
 """

@@ -156,8 +156,10 @@ def _line(where: str, found: Mapping[str, Any]) -> str:
 
 
 def _judged(low: float | None, high: float | None) -> str:
-    if low is not None and low > 0:
+    if low is None or high is None:
+        return "whether it has forgotten any cannot be told"
+    if low > 0:
         return "it has forgotten some of it"
-    if high is not None and high < 0:
+    if high < 0:
         return "it has become better at it"
     return "no forgetting is shown"

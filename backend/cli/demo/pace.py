@@ -143,9 +143,12 @@ def _training_row(example: Example) -> str:
 
 def _time_answers(demo: steps.Demo, base: str, prompts: list[list[Message]]) -> tuple[float, float]:
     """Seconds of an answer in a batch, and of loading the model."""
+    from transformers.utils import logging
+
     from backend.engines import open_engine
     from backend.engines.base import GenerationRequest, SamplingParams, ServedModel
 
+    logging.disable_progress_bar()  # there is one of ours
     began = time.monotonic()
     with open_engine(demo.engine, demo.installation.settings) as engine:
         engine.load([ServedModel("base", base)])

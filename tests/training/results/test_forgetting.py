@@ -32,6 +32,7 @@ def rows(*losses: float) -> list[RowLoss]:
     ("after", "said"),
     [
         (rows(21, 32, 43, 54), "+0.250"),
+        (rows(21, 31, 41, 51), "whether it has forgotten any cannot be told"),
         (rows(22, 33, 42, 53), "it has forgotten some of it"),
         (rows(18, 28, 37, 48), "it has become better at it"),
         (rows(22, 28, 42, 38), "no forgetting is shown"),
