@@ -179,15 +179,21 @@ def search(
     from backend.services.datasets.prompts import check_prompt_name
     from backend.services.metric_specs import allowed_metrics
     from backend.services.models.versions import find_model
-    from backend.services.runs.prompt_search import conclude_search, start_search
+    from backend.services.runs.prompt_search import (
+        check_kept_name,
+        conclude_search,
+        start_search,
+    )
 
     check_prompt_name(name)
     plan = _plan(prompts, k, choose, metric, limit)
     read_base_first(project)
     with working_in_project(project) as (installation, session, found):
+        asked = find_model(session, found.id, model)
+        check_kept_name(asked, name)
         begun = start_search(
             session,
-            find_model(session, found.id, model),
+            asked,
             _version(session, found.id, dataset),
             plan,
             engine=engine or installation.settings.engine,

@@ -21,6 +21,7 @@ from backend.engines.base import SamplingParams
 from backend.errors import CannotCompute, InvalidInput
 from backend.services import queue
 from backend.services.datasets.prompts import (
+    BEST_PROMPT,
     MOST_SHOTS,
     Choose,
     PromptSpec,
@@ -66,6 +67,16 @@ class Search:
     run_id: int
     score_run_id: int
     job_id: int
+
+
+def check_kept_name(model: ModelVersion, name: str) -> None:
+    """Raise InvalidInput where the winner for another model would stand for that of the base."""
+    if name == BEST_PROMPT and not model.is_base:
+        raise InvalidInput(
+            f"{BEST_PROMPT} stands for the base with its best prompt, and this search asks "
+            f"{model.label}.",
+            hint="Keep what it finds under another name: --name",
+        )
 
 
 def start_search(

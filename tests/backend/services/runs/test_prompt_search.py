@@ -24,6 +24,7 @@ from backend.services.runs import generation, scoring
 from backend.services.runs.prompt_search import (
     Search,
     SearchPlan,
+    check_kept_name,
     conclude_search,
     start_search,
 )
@@ -103,6 +104,18 @@ def answer(session: Session, begun: Search, *, bare_is_right: bool = False) -> N
     units = scoring.pending_units(session, begun.score_run_id)
     texts = scoring.load_generations(session, [unit.generation_id for unit in units])
     scoring.save_scores(session, begun.score_run_id, scoring.score_units(units, texts))
+
+
+def test_the_best_for_another_model_is_not_kept_as_that_of_the_base(
+    session: Session, version: DatasetVersion
+) -> None:
+    project = version.dataset.project_id
+    base, brief, v1 = (find_model(session, project, m) for m in ("base", "base+good", "v1"))
+    check_kept_name(v1, "best-for-v1")
+    for asked in (base, brief):
+        check_kept_name(asked, "best-prompt")
+    with pytest.raises(InvalidInput, match="stands for the base with its best prompt"):
+        check_kept_name(v1, "best-prompt")
 
 
 def test_a_prompt_that_mostly_fails_is_not_chosen_by_the_rest(
