@@ -6,7 +6,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import ForeignKey, Index, String, UniqueConstraint
+from sqlalchemy import JSON, ForeignKey, Index, String, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from backend.db import Base, utc_now
@@ -71,7 +71,7 @@ class Example(Base):
     dataset_version_id: Mapped[int] = mapped_column(ForeignKey("dataset_versions.id"))
     external_id: Mapped[str] = mapped_column(String(200))
     input: Mapped[str]
-    messages: Mapped[list[Any] | None]
+    messages: Mapped[list[Any] | None] = mapped_column(JSON(none_as_null=True))
     context: Mapped[str | None]
     references: Mapped[list[Any]]
     group: Mapped[str | None] = mapped_column(String(200))

@@ -50,6 +50,15 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
+    connection = op.get_bind()
+    kept = {
+        "conversations": "SELECT count(*) FROM examples WHERE messages IS NOT NULL",
+        "candidates with a prompt, or models without weights here": "SELECT count(*) "
+        "FROM model_versions WHERE prompt_id IS NOT NULL OR kind <> 'weights'",
+    }
+    for what, query in kept.items():
+        if count := connection.execute(sa.text(query)).scalar():
+            raise RuntimeError(f"An older Strop would take {count} {what} for something else.")
     for column in REFERENCES:
         op.execute(f"ALTER TABLE model_versions DROP COLUMN {column}")
     op.drop_column("model_versions", "kind")

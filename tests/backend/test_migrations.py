@@ -12,8 +12,10 @@ from alembic import command
 from sqlalchemy import inspect, select
 
 from backend.db import alembic_config, migrate, open_database, session_factory, utc_now
+from backend.schemas.turns import transcript
 from backend.services.accounts.users import create_user
 from backend.services.datasets.conversations import digest_text
+from backend.services.datasets.versions import Row, import_dataset
 from backend.services.projects import create_project
 from backend.tables.datasets import AcceptedLeak, Dataset, DatasetVersion, Example
 
@@ -119,3 +121,17 @@ def test_prompts_of_before_are_known_again(
         assert accepted.train_digest == now[texts[0]]
         assert accepted.held_out_digest == now[texts[1]]
     engine.dispose()
+
+
+def test_a_conversation_is_not_taken_for_its_transcript_by_an_older_strop(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'full.db'}"
+    migrate(url)
+    with session_factory(open_database(url)).begin() as session:
+        project = create_project(session, "p", base_model="base")
+        turns = ({"role": "user", "content": "Hi"}, {"role": "user", "content": "Who?"})
+        row = Row("a", transcript(turns), references=("Ann",), messages=turns)
+        plain = [Row(f"b{n}", f"word {n}", references=("Ann",)) for n in range(3)]
+        import_dataset(session, project.id, "plain", plain, source_name="b")
+        import_dataset(session, project.id, "chats", [row], source_name="a")
+    with pytest.raises(RuntimeError, match="would take 1 conversations for something else"):
+        command.downgrade(alembic_config(url), "0017")

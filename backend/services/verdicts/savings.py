@@ -95,7 +95,8 @@ def token_savings(
         return f"{said}; the share that it saves is not stated: {why_not}."
     share = -found.value / found.baseline
     if found.low is None or found.high is None:
-        return f"{said}: it saves {share:.0%}, at a quality that is not worse."
+        why = found.note or "no interval"
+        return f"{said}: it saves {share:.0%} ({why}), at a quality that is not worse."
     low, high = -found.high / found.baseline, -found.low / found.baseline
     return f"{said}: it saves {share:.0%} [{low:.0%}, {high:.0%}], at a quality that is not worse."
 

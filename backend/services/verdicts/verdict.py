@@ -233,6 +233,14 @@ def change_since_training(session: Session, comparison: Comparison) -> BarShown:
         return BarShown(changed=None, sentence=sentence, diff=[])
     run = session.get_one(TrainingRun, training_run_id)
     before = session.get_one(SuccessManifest, run.manifest_id)
+    baseline = session.get_one(ModelVersion, comparison.baseline_id)
+    if baseline.prompt is not None and baseline.prompt.created_at > run.created_at:
+        sentence = (
+            f"THE BASELINE CHANGED after training began ({run.created_at:%Y-%m-%d %H:%M} UTC): "
+            f"the prompt of {baseline.label} was added {baseline.prompt.created_at:%Y-%m-%d %H:%M} "
+            "UTC."
+        )
+        return BarShown(changed=True, sentence=sentence, diff=_diff(before, judged))
     if before.digest == judged.digest:
         sentence = f"The bar (version {judged.version}) is the one that stood before training."
         return BarShown(changed=False, sentence=sentence, diff=[])

@@ -10,6 +10,7 @@ from backend.cli import main
 from backend.errors import CannotCompute, Conflict, InvalidInput, NotFound
 from backend.schemas.projects import ManifestLine
 from backend.services import review
+from backend.services.datasets.prompts import add_prompt, parse_prompt
 from backend.services.datasets.versions import import_dataset
 from backend.services.projects import set_manifest
 from backend.services.verdicts import comparison, promotion
@@ -120,6 +121,20 @@ def test_a_bar_that_moved_after_training_is_told(sqlite_sessions: sessionmaker[S
     assert "-  - {metric: exact_match, threshold: 0.8}" in moved.diff
     assert "+  - {metric: exact_match, threshold: 0.5}" in moved.diff
     assert unknown.changed is None
+
+
+def test_a_prompt_of_the_baseline_that_came_after_training_is_told(
+    sqlite_sessions: sessionmaker[Session],
+) -> None:
+    with sqlite_sessions() as session:
+        trial = Trial(session, right=1.0, metrics=["exact_match"])
+        trial.train(set_manifest(session, trial.laid.project, GOOD_BAR))
+        row = trial.judge(GOOD_BAR)
+        prompt = add_prompt(session, trial.laid.project, "brief", parse_prompt("system: Be brief."))
+        session.get_one(ModelVersion, row.baseline_id).prompt = prompt
+        moved = change_since_training(session, row)
+    assert moved.changed
+    assert moved.sentence.startswith("THE BASELINE CHANGED after training began")
 
 
 def test_p_values_are_adjusted_over_the_lines(session: Session) -> None:
