@@ -88,7 +88,8 @@ def _play_demo(
     project_id = steps.make_project(installation, model, name=scale.name)
     logins = steps.make_people(installation, project_id)
     with _engine_settings(engine, model, settings) as used:
-        demo = steps.Demo(Installation(used, installation.sessions), project_id, engine, scale)
+        used_by = Installation(used, installation.sessions)
+        demo = steps.Demo(used_by, project_id, engine, scale=scale)
         import_examples(demo)
         steps.freeze_first_set(demo)
         if scale is not steps.OWN_BASE:

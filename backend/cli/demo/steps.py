@@ -11,7 +11,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -139,7 +139,7 @@ class Demo:
     installation: Installation
     project_id: int
     engine: str
-    scale: Scale = OWN_BASE
+    scale: Scale = field(default=OWN_BASE, kw_only=True)
 
     def run_job(self, kind: str, subject_id: int, **arguments: Any) -> None:
         """Queue a job and wait for it; one that is done costs nothing, one that ended resumes."""

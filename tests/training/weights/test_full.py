@@ -118,7 +118,7 @@ def test_a_model_that_does_not_fit_into_memory_is_one_sentence(
     [
         ({"lora": {"rank": 4}}, "lora has no meaning with weights: full"),
         ({"quantize": "4bit"}, "quantize holds the base still"),
-        ({"weights": "some"}, "weights: input should be 'lora' or 'full'"),
+        ({"weights": "some"}, "weights: input should be 'lora', 'full' or 'prompt-tuning'"),
     ],
 )
 def test_what_full_training_cannot_be_combined_with(changes: dict[str, Any], said: str) -> None:
