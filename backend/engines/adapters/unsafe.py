@@ -34,7 +34,7 @@ def refuse_unsafe_files(folder: Path) -> None:
         )
     inside = folder.resolve()
     for file in sorted(folder.rglob("*")):
-        if file.is_symlink() and not _leads_into(file, inside):
+        if file.is_symlink() and not leads_into(file, inside):
             raise InvalidInput(
                 f"The adapter folder holds {file.name}, a link that leads out of it or nowhere.",
                 hint="Copy the file itself.",
@@ -43,7 +43,8 @@ def refuse_unsafe_files(folder: Path) -> None:
             _refuse_unsafe(file)
 
 
-def _leads_into(link: Path, folder: Path) -> bool:
+def leads_into(link: Path, folder: Path) -> bool:
+    """Whether what a path stands for, links followed, lies in a folder (given without links)."""
     try:
         return link.resolve(strict=True).is_relative_to(folder)
     except (OSError, RuntimeError):  # it leads nowhere, or in a circle

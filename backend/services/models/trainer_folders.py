@@ -20,7 +20,7 @@ from backend.engines.adapters.folders import (
     WEIGHTS_FILE,
     AdapterConfig,
 )
-from backend.engines.adapters.unsafe import PICKLE_SUFFIXES
+from backend.engines.adapters.unsafe import PICKLE_SUFFIXES, leads_into
 from backend.errors import InvalidInput
 from training.config import TrainingError
 from training.weights.digest import TOKENIZER_FILES, read_template
@@ -69,13 +69,14 @@ def read_trainer_folder(folder: Path) -> TrainerFolder:
 
     Raises:
         InvalidInput: it holds none, and what to name instead: the newest checkpoint, where there
-            is one.
+            is one; or a file of the adapter is a link to a file of somebody else's.
     """
     files = sorted(folder.iterdir())
     checkpoints = _checkpoints(files)
     taken = tuple(file for file in files if file.name in _TAKEN and _is_taken(file))
     if WEIGHTS_FILE not in {file.name for file in taken}:
         raise _no_adapter(folder, checkpoints)
+    _refuse_links_out(folder, taken)
     pickles = tuple(file.name for file in files if _is_pickle(file))
     known = {*taken, *checkpoints} | {folder / name for name in pickles}
     return TrainerFolder(folder, taken, pickles, checkpoints, len(set(files) - known))
@@ -83,6 +84,25 @@ def read_trainer_folder(folder: Path) -> TrainerFolder:
 
 def _is_taken(file: Path) -> bool:
     return file.is_file() and (file.name != CARD_FILE or file.stat().st_size <= _MOST_OF_CARD)
+
+
+def _refuse_links_out(folder: Path, taken: Iterable[Path]) -> None:
+    """A copy would bring what lies elsewhere, a secret maybe, to where adapters are served from."""
+    inside = folder.resolve()
+    allowed = [inside, *_blobs(inside)]
+    for file in taken:
+        if not any(leads_into(file, place) for place in allowed):
+            raise InvalidInput(
+                f"{folder.name} holds {file.name}, a link that leads out of it.",
+                hint="Put the file itself there.",
+            )
+
+
+def _blobs(folder: Path) -> Iterator[Path]:
+    """Where the hub's cache keeps the files that a snapshot links to: of its own repository."""
+    for above in folder.parents:
+        if above.name == "snapshots" and above.parent.name.startswith("models--"):
+            yield above.parent / "blobs"
 
 
 def _is_pickle(file: Path) -> bool:

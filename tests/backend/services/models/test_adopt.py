@@ -296,12 +296,45 @@ def test_a_folder_that_is_no_copy_is_not_taken_for_one(desk: Desk, tmp_path: Pat
         desk.add(source)
 
 
-def test_links_of_the_hubs_cache_are_followed(desk: Desk, tmp_path: Path) -> None:
-    blob = _peft(tmp_path / "blobs") / WEIGHTS_FILE
-    source = _peft(tmp_path / "snapshot")
-    (source / WEIGHTS_FILE).unlink()
-    (source / WEIGHTS_FILE).symlink_to(blob)
-    assert not (desk.add(source).model.path / WEIGHTS_FILE).is_symlink()
+def _linked(file: Path, target: Path) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    file.rename(target)
+    file.symlink_to(target)
+
+
+def test_links_of_the_hubs_cache_and_within_a_folder_are_followed(
+    desk: Desk, tmp_path: Path
+) -> None:
+    repository = tmp_path / "models--org--v1"
+    source = _peft(repository / "snapshots" / "1a2b" / "last")
+    _linked(source / WEIGHTS_FILE, repository / "blobs" / "3c4d")
+    _linked(source / "README.md", source / "docs" / "card.md")
+    copy = desk.add(source).model.path
+    assert not any((copy / name).is_symlink() for name in (WEIGHTS_FILE, "README.md"))
+
+
+@pytest.mark.parametrize(
+    "name", ["README.md", "strop.json", "adapter_config.json", "adapter_model.safetensors"]
+)
+@pytest.mark.parametrize(
+    ("folder", "target"),
+    [
+        ("out", "secret"),
+        ("snapshots/1", "blobs/secret"),  # of no repository
+        ("models--org--v1/snapshots/1", "models--org--v1/secret"),
+        ("models--org--v1/snapshots/1", "models--org--v1/snapshots/2/secret"),
+        ("models--org--v1/snapshots/1", "models--org--v2/blobs/secret"),
+    ],
+)
+def test_a_file_that_is_a_link_to_elsewhere_is_not_copied(
+    desk: Desk, tmp_path: Path, folder: str, target: str, name: str
+) -> None:
+    source = _peft(tmp_path / folder)
+    (source / "strop.json").write_text("{}")
+    _linked(source / name, tmp_path / target)
+    with pytest.raises(InvalidInput, match=f"holds {name}, a link that leads out of it"):
+        desk.add(source)
+    assert desk.left() == []
 
 
 def test_in_place_a_folder_stays_where_it_lies(desk: Desk, tmp_path: Path) -> None:
