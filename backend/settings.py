@@ -10,6 +10,7 @@ import os
 from datetime import timedelta
 from ipaddress import ip_network
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, ValidationError, model_validator
 from pydantic_core import ErrorDetails
@@ -63,7 +64,7 @@ class Settings(BaseSettings):
     openai_api_key: SecretStr | None = Field(
         None,
         description="Its key; for several addresses as many, separated by commas, in their order. "
-        "For one address the default is OPENAI_API_KEY.",
+        "For https://api.openai.com alone the default is OPENAI_API_KEY.",
     )
     openai_concurrency: int = Field(
         8, ge=1, description="Requests in flight to one server of models served elsewhere."
@@ -197,7 +198,7 @@ class Settings(BaseSettings):
         urls = _parts(self.openai_url)
         own = self.openai_api_key
         keys = _parts(own.get_secret_value() if own else None)
-        if not keys and len(urls) == 1:
+        if not keys and len(urls) == 1 and _is_openai(urls[0]):
             keys = _parts(os.environ.get("OPENAI_API_KEY"))
         if urls and keys and len(keys) != len(urls):
             raise InvalidInput(
@@ -218,6 +219,18 @@ class Settings(BaseSettings):
 def _parts(text: str | None) -> list[str]:
     """What stands between the commas of a setting."""
     return [part.strip() for part in (text or "").split(",") if part.strip()]
+
+
+def _is_openai(url: str) -> bool:
+    """Whether an address is the vendor's, whose key nobody else may be shown."""
+    try:
+        parts = urlsplit(url)
+        return parts.scheme == "https" and parts.netloc.lower() in (_OPENAI, f"{_OPENAI}:443")
+    except ValueError:  # no address at all, which the engine refuses
+        return False
+
+
+_OPENAI = "api.openai.com"
 
 
 def sqlite_url(file: Path) -> str:

@@ -47,11 +47,24 @@ def test_up_on_an_open_address_says_what_to_do(capsys: pytest.CaptureFixture[str
     assert "defect" not in said
 
 
+VENDOR = "https://api.openai.com"
+
+
 @pytest.mark.parametrize(
     ("urls", "own", "of_the_vendor", "found"),
     [
         ("http://a/v1", "one", "other", {"http://a/v1": "one"}),
-        ("http://a/v1", None, "other", {"http://a/v1": "other"}),
+        (f"{VENDOR}/v1", None, "other", {f"{VENDOR}/v1": "other"}),
+        (f"{VENDOR}:443", None, "other", {f"{VENDOR}:443": "other"}),
+        (f"{VENDOR}/v1", "one", "other", {f"{VENDOR}/v1": "one"}),
+        ("http://a/v1", None, "other", {"http://a/v1": None}),
+        ("http://api.openai.com", None, "other", {"http://api.openai.com": None}),
+        (f"{VENDOR}:8443", None, "other", {f"{VENDOR}:8443": None}),
+        (f"{VENDOR}.a/v1", None, "other", {f"{VENDOR}.a/v1": None}),
+        (f"{VENDOR}@a/v1", None, "other", {f"{VENDOR}@a/v1": None}),
+        ("https://a/api.openai.com", None, "other", {"https://a/api.openai.com": None}),
+        ("https://[a", None, "other", {"https://[a": None}),
+        (f"{VENDOR},http://a", None, "other", {VENDOR: None, "http://a": None}),
         ("http://a/v1", None, None, {"http://a/v1": None}),
         ("http://a, http://b", "one, two", None, {"http://a": "one", "http://b": "two"}),
         ("http://a,http://b", None, "other", {"http://a": None, "http://b": None}),

@@ -611,7 +611,7 @@ def test_no_server_and_an_adapter_are_refused() -> None:
 
 
 def test_the_engine_is_opened_with_its_settings(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("OPENAI_API_KEY", KEY)
+    monkeypatch.setenv("STROP_OPENAI_API_KEY", KEY)
     with vendor() as server:
         settings = Settings(openai_url=server.url)
         assert KEY not in repr(settings) + str(settings.model_dump())
