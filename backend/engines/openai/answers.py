@@ -1,7 +1,7 @@
 """A chat completion of any server as our result, and whether it is the asked model's.
 
 A body without a text is an error with its reason, never an empty answer. Counts that a server does
-not report are 0, which `reports_usage` lets the engine say.
+not report, or reports by half, are 0, which `reports_usage` lets the engine say.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _MOST_OF_A_NAME = 120
 def read_answer(key: str, body: Mapping[str, Any], *, latency_s: float) -> GenerationResult:
     """A completion as a result: its text, or why there is none."""
     choice = _first_choice(body)
-    usage = body.get("usage") if isinstance(body.get("usage"), Mapping) else {}
+    prompt_tokens, completion_tokens = _counts_of(body) or (0, 0)
     text = _text_of(choice.get("message"))
     logprobs = _logprobs_of(choice)
     finish = _finish_of(choice)
@@ -36,16 +36,15 @@ def read_answer(key: str, body: Mapping[str, Any], *, latency_s: float) -> Gener
         error=None if reason is None else storable(reason),
         finish_reason=finish if reason is None else None,
         token_logprobs=logprobs if reason is None else (),
-        prompt_tokens=_count(usage, "prompt_tokens"),
-        completion_tokens=_count(usage, "completion_tokens"),
+        prompt_tokens=prompt_tokens,
+        completion_tokens=completion_tokens,
         latency_s=latency_s,
     )
 
 
 def reports_usage(body: Mapping[str, Any]) -> bool:
-    """Whether a completion counts its tokens."""
-    usage = body.get("usage")
-    return isinstance(usage, Mapping) and usage.get("completion_tokens") is not None
+    """Whether a completion counts its tokens, those of the prompt and those that were written."""
+    return _counts_of(body) is not None
 
 
 def model_of(body: Mapping[str, Any]) -> str | None:
@@ -110,9 +109,19 @@ def _finish_of(choice: Mapping[str, Any]) -> str | None:
     return "length" if said in _LENGTHS else said[:32]
 
 
-def _count(usage: Any, name: str) -> int:
-    value = usage.get(name)
-    return value if isinstance(value, int) and value >= 0 else 0
+def _counts_of(body: Mapping[str, Any]) -> tuple[int, int] | None:
+    """Tokens of the prompt and of the answer; None unless there are both, since a 0 beside a count
+    would read as counted."""
+    usage = body.get("usage")
+    said = usage if isinstance(usage, Mapping) else {}
+    prompt, written = (_count(said.get(f"{part}_tokens")) for part in ("prompt", "completion"))
+    return None if prompt is None or written is None else (prompt, written)
+
+
+def _count(value: object) -> int | None:
+    if not isinstance(value, int) or isinstance(value, bool):
+        return None
+    return value if value >= 0 else None
 
 
 def _why_none(choice: Mapping[str, Any], text: str | None, finish: str | None) -> str | None:

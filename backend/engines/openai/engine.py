@@ -231,8 +231,8 @@ class OpenaiEngine(RemoteEngine[OpenaiServer]):
         """Refuse another model's answer; note what the answers do not say, or say otherwise."""
         if not reports_usage(body):
             self._notes["usage " + server.url] = (
-                f"The server at {server.url} reports no token counts: where it reports none, 0 "
-                "stands for unknown."
+                f"The server at {server.url} reports no token counts for prompt and answer: "
+                "where it does not, 0 stands for unknown."
             )
         if (said := model_of(body)) is None:
             self._notes["name " + server.url] = (

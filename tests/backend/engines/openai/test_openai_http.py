@@ -366,6 +366,12 @@ def test_a_model_that_changes_in_the_middle_stops_the_run_and_is_known_anew(
 
 MISSING: dict[str, tuple[Say, str]] = {
     "usage": (altered(usage=None), "reports no token counts"),
+    "usage of the answer": (altered(usage={"prompt_tokens": 5}), "reports no token counts"),
+    "usage of the prompt": (altered(usage={"completion_tokens": 2}), "reports no token counts"),
+    "usage in words": (
+        altered(usage={"prompt_tokens": 5, "completion_tokens": "2"}),
+        "reports no token counts",
+    ),
     "model": (altered(model=None), "does not say which model"),
 }
 
@@ -378,7 +384,8 @@ def test_what_a_server_does_not_say_is_noted(open_engine: Open, field: str) -> N
         (result,) = ask(engine)
     assert result.text == "text 0"
     assert [said for said in engine.notes if note in said]
-    assert (result.prompt_tokens == 0) == (field == "usage")
+    counts = (0, 0) if field.startswith("usage") else (5, 2)
+    assert (result.prompt_tokens, result.completion_tokens) == counts
 
 
 def test_answers_carry_logprobs_and_counts_and_a_latency(open_engine: Open) -> None:
