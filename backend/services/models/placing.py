@@ -1,15 +1,19 @@
 """How an adapter that was made outside a training comes into the project's own folder.
 
-It is written into a folder that nobody reads, read whole there, renamed into its place (the name
-and the digest of its files), and registered; what was not registered is removed.
+It is written into a folder that nobody reads, read whole there, renamed into its place (the name,
+the digest of its files, and of the record of its training where it has one), and registered; what
+was not registered is removed.
 """
 
 from __future__ import annotations
 
+import hashlib
+import json
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 from sqlalchemy.orm import Session, sessionmaker
@@ -58,13 +62,19 @@ def place_adapter(
     try:
         fill(fresh)
         seen = see_adapter(fresh, base_model)
-        place = own / f"{name}-{seen.digest[:12]}"
+        place = own / f"{name}-{seen.digest[:12]}{_mark_of_record(seen.folder.facts)}"
         made = _put(fresh, place, seen.digest)
     except TrainingError as error:
         raise InvalidInput(error.message, hint=error.hint) from error
     finally:
         remove_folder(scratch)
     return PlacedFolder(replace(seen, folder=replace(seen.folder, path=place)), made)
+
+
+def _mark_of_record(facts: Mapping[str, Any]) -> str:
+    """What keeps the same weights apart that came with another record of their training."""
+    text = json.dumps(facts, sort_keys=True)
+    return f"-{hashlib.sha256(text.encode()).hexdigest()[:8]}" if facts else ""
 
 
 def _put(fresh: Path, place: Path, digest: str) -> Path | None:

@@ -177,7 +177,8 @@ def register_adapter(
 ) -> ModelVersion:
     """Register an adapter folder as the next revision of `name`.
 
-    The same files again are the revision that stands; so is the same training run.
+    The same files again are the revision that stands, unless they come with another record of
+    their training than it has; so is the same training run.
 
     Args:
         seen: what `look_at_adapter` read before this transaction; None reads it now.
@@ -195,7 +196,7 @@ def register_adapter(
     adapter = seen.folder
     _check_base(adapter, base)
     refuse_foreign(session, project_id, seen.digest, adapter.facts)
-    if (found := _find_same(session, project_id, name, seen.digest, training_run_id)) is not None:
+    if (found := _find_same(session, project_id, name, seen, training_run_id)) is not None:
         return found
     return add_model(
         session,
@@ -330,16 +331,23 @@ def models_of_weights(session: Session, sha256: str) -> list[ModelVersion]:
 
 
 def _find_same(
-    session: Session, project_id: int, name: str, digest: str | None, training_run_id: int | None
+    session: Session,
+    project_id: int,
+    name: str,
+    seen: SeenAdapter | None,
+    training_run_id: int | None,
 ) -> ModelVersion | None:
     query = select(ModelVersion).where(ModelVersion.project_id == project_id)
     if training_run_id is not None:
         return session.scalar(query.where(ModelVersion.training_run_id == training_run_id))
-    if digest is None:
+    if seen is None:
         return None
     latest = query.where(ModelVersion.name == name).order_by(ModelVersion.revision.desc())
     found = session.scalar(latest.limit(1))
-    return found if found is not None and found.adapter_sha256 == digest else None
+    if found is None or found.adapter_sha256 != seen.digest:
+        return None
+    says_more = seen.folder.facts and seen.folder.facts != found.training_facts
+    return None if says_more else found
 
 
 def next_revision(

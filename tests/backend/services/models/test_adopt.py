@@ -203,6 +203,25 @@ def test_the_same_files_again_are_the_same_revision_and_changed_ones_the_next(
     assert len(desk.left()) == 2
 
 
+@pytest.mark.parametrize("in_place", [False, True])
+def test_a_record_of_training_that_comes_later_is_the_next_revision(
+    desk: Desk, tmp_path: Path, in_place: bool
+) -> None:
+    source = _peft(tmp_path / "out")
+    known = [desk.add(source, in_place=in_place).model.facts_known]
+    for facts in ({}, {"dataset_sha256": "a" * 64}, {"dataset_sha256": "b" * 64}):
+        (source / "strop.json").write_text(json.dumps(facts))
+        model = desk.add(source, in_place=in_place).model
+        assert read_adapter(model.path).facts == facts
+        assert desk.add(source, in_place=in_place).model == model
+        known.append(model.facts_known)
+    (source / "strop.json").unlink()
+    assert desk.add(source, in_place=in_place).model.label == "base:v1@3"
+    assert known == [False, False, True, True]
+    assert desk.labels() == ["base", "base:v1@1", "base:v1@2", "base:v1@3"]
+    assert len(desk.left()) == (0 if in_place else 3)
+
+
 def test_the_same_adapter_from_two_people_at_once_is_one(
     desk: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
