@@ -9,8 +9,11 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import shutil
+import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -49,6 +52,8 @@ def place_adapter(
 ) -> PlacedFolder:
     """Write an adapter and put it into its place below `own`; the same files again lie there.
 
+    What was begun there more than a day ago and never ended, by a process that was killed, goes.
+
     Args:
         fill: writes the adapter into a new folder.
         called: how refusals name that folder.
@@ -56,6 +61,7 @@ def place_adapter(
     Raises:
         InvalidInput: it is damaged, unsafe or of another base, or its place holds other files.
     """
+    _clear_abandoned(own)
     scratch = own / f".{uuid4().hex}.new"
     fresh = scratch / called
     fresh.mkdir(parents=True)
@@ -69,6 +75,18 @@ def place_adapter(
     finally:
         remove_folder(scratch)
     return PlacedFolder(replace(seen, folder=replace(seen.folder, path=place)), made)
+
+
+def _clear_abandoned(own: Path) -> None:
+    for folder in own.glob(".*.new"):
+        with suppress(FileNotFoundError):  # somebody else ended it, or cleared it
+            old = time.time() - folder.lstat().st_mtime > _DAY
+            if old and _SCRATCH.fullmatch(folder.name):
+                remove_folder(folder)
+
+
+_SCRATCH = re.compile(r"\.[0-9a-f]{32}\.new")
+_DAY = 24 * 60 * 60  # seconds
 
 
 def _mark_of_record(facts: Mapping[str, Any]) -> str:

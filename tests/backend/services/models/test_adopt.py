@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -305,6 +307,19 @@ def test_a_copy_that_is_not_registered_is_removed(desk: Desk, tmp_path: Path) ->
     with pytest.raises(InvalidInput, match="trained on another base"):
         desk.add(source)
     assert (desk.labels(), desk.left()) == (["base"], [])
+
+
+def test_what_a_killed_process_left_is_cleared_a_day_later(desk: Desk, tmp_path: Path) -> None:
+    elsewhere = _peft(tmp_path / "elsewhere")
+    hours = {f".{'a' * 32}.new": 25, f".{'b' * 32}.new": 23, ".mine.new": 25, "mine": 25}
+    for name, old in hours.items():
+        _peft(desk.own / name / "out")
+        os.utime(desk.own / name, (time.time() - old * 3600,) * 2)
+    (desk.own / f".{'c' * 32}.new").symlink_to(elsewhere)
+    os.utime(desk.own / f".{'c' * 32}.new", (0, 0), follow_symlinks=False)
+    placed = desk.add(_peft(tmp_path / "out")).model.path.name
+    assert desk.left() == sorted([*list(hours)[1:], f".{'c' * 32}.new", placed])
+    assert (elsewhere / WEIGHTS_FILE).is_file()
 
 
 def test_a_folder_that_is_no_copy_is_not_taken_for_one(desk: Desk, tmp_path: Path) -> None:
