@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -25,3 +27,11 @@ def test_nothing_is_spent_before_a_start(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("seconds", "price", "found"), [(1800, 3.0, 1.5), (60, None, None)])
 def test_a_price_is_for_an_hour(seconds: float, price: float | None, found: float | None) -> None:
     assert cost(seconds, price) == found
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="/proc is Linux's")
+def test_the_peak_memory_is_not_that_of_the_process_that_started_it() -> None:
+    told = "from training.results.result import _peak_memory; print(_peak_memory())"
+    room = bytearray(900_000_000)
+    ended = subprocess.run([sys.executable, "-c", told], capture_output=True, text=True, check=True)
+    assert int(ended.stdout) < len(room)
