@@ -15,6 +15,7 @@ from dashboard.components.address import address_of
 from dashboard.components.frame import (
     Cell,
     Link,
+    Number,
     Tag,
     escape,
     facts_html,
@@ -94,7 +95,7 @@ def _show_models(models: Sequence[ModelVersionShown]) -> None:
             ", ".join(model.aliases),
             model.adapter_rank,
             _what_it_is(model),
-            moment(model.created_at),
+            Number(f"{model.created_at:%Y-%m-%d}"),
         ]
         for model in models
     ]

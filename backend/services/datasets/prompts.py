@@ -174,7 +174,19 @@ def _refusal(error: ValidationError) -> InvalidInput:
 def dump_prompt(spec: PromptSpec) -> str:
     """The prompt as YAML that `parse_prompt` reads back."""
     content = spec.model_dump(mode="json", exclude_defaults=True)
-    return yaml.safe_dump(content, sort_keys=False, allow_unicode=True, width=100)
+    return yaml.dump(content, Dumper=_AsWritten, sort_keys=False, allow_unicode=True, width=100)
+
+
+class _AsWritten(yaml.SafeDumper):
+    """Texts of several lines as blocks, as people write them."""
+
+
+def _text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
+    style = "|" if "\n" in text else None
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
+
+
+_AsWritten.add_representer(str, _text)
 
 
 def render_messages(

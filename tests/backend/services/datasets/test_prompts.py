@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 
 from backend.errors import InvalidInput, LeakRefused, NotFound
 from backend.services.datasets.prompts import (
+    PromptSpec,
     add_prompt,
     diff_prompts,
     dump_prompt,
@@ -275,3 +276,10 @@ class TestVersions:
         with pytest.raises(LeakRefused, match=re.escape(told)):
             self.add(session, project_id, f"system: {json.dumps(system)}")
         assert list_prompts(session, project_id) == []
+
+
+def test_a_prompt_is_shown_as_people_write_it() -> None:
+    source = "system: Be brief.\ntemplate: |\n  {{ input }}\n\n  Answer.\n"
+    assert dump_prompt(parse_prompt(source)) == source
+    odd = PromptSpec(template=" a \n\tb: 'c'\n\n# d \n")
+    assert parse_prompt(dump_prompt(odd)) == odd
