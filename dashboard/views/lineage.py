@@ -10,7 +10,7 @@ from dashboard.components.frame import Cell, Link, Tag, heading, problems_shown,
 from dashboard.session import current_client, current_project
 
 COLOURS = {
-    "adapter": "#d5e8e4",
+    "model": "#d5e8e4",
     "set": "#efe3cf",
     "dataset": "#e4e6ea",
     "prompt": "#e4e6ea",
@@ -66,7 +66,7 @@ def graph_of(lineage: LineageShown) -> str:
 def asked_for(node: LineageNode) -> str | None:
     """How the lineage of this node is asked for; None where it has none of its own."""
     kind, _, name = node.key.partition(":")
-    if kind == "adapter":
+    if kind == "model":
         return name
     return node.key if kind in ("set", "review", "run", "dataset", "prompt") else None
 

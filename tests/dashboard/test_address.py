@@ -91,7 +91,7 @@ def test_links_are_escaped_and_lead_to_what_they_name() -> None:
 
 def test_nodes_of_a_lineage_are_links() -> None:
     lineage = engineers_project()["lineage"]
-    node = lineage.nodes[0].model_copy(update={"key": "adapter:base:v2@1", "kind": "adapter"})
+    node = lineage.nodes[0].model_copy(update={"key": "model:base:v2@1", "kind": "model"})
     person = node.model_copy(update={"key": "person:E-7", "kind": "person"})
     assert (asked_for(node), asked_for(person)) == ("base:v2@1", None)
     graph = graph_of(lineage.model_copy(update={"nodes": [node, person]}))

@@ -62,7 +62,7 @@ def model_node(session: Session, model: ModelVersion) -> LineageNode:
     withdrawn = withdrawn_rows(session, model.id)
     if model.only_outputs:
         facts = ["outputs imported, not proved to be of a model"]
-        return _node("adapter", model.label, model.label, facts)
+        return _node("model", model.label, model.label, facts)
     elsewhere = model.kind == ModelKind.SERVED
     facts = [f"{'served elsewhere as' if elsewhere else 'base'} {model.base_model}"]
     if model.adapter_sha256:
@@ -72,7 +72,7 @@ def model_node(session: Session, model: ModelVersion) -> LineageNode:
         facts.append("trained elsewhere: what it was made of is not known")
         facts += _recorded_start(session, model)
     marks = (f"{withdrawn} rows withdrawn since",) if withdrawn else ()
-    return _node("adapter", model.label, model.label, facts, marks)
+    return _node("model", model.label, model.label, facts, marks)
 
 
 def _recorded_start(session: Session, model: ModelVersion) -> list[str]:
@@ -189,7 +189,7 @@ def trace(session: Session, project_id: int, name: str) -> LineageShown:
     """
     kind, part, rest = name.partition(":")
     if not part or kind == "base":
-        kind, rest = "adapter", name
+        kind, rest = "model", name
     if kind not in _ROOTS:
         raise InvalidInput(f"{kind!r} is no kind of thing.", hint=f"Use {', '.join(_ROOTS)}.")
     graph = _Graph(session)
@@ -268,7 +268,7 @@ def _from_prompt(graph: _Graph, project_id: int, name: str) -> str:
 
 
 _ROOTS: dict[str, Callable[[_Graph, int, str], str]] = {
-    "adapter": _from_model,
+    "model": _from_model,
     "set": _from_set,
     "review": _from_review,
     "run": _from_run,

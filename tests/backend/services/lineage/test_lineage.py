@@ -127,12 +127,12 @@ def test_an_adapter_leads_to_its_rows_their_people_and_their_data(
     people = {f"person:{expert.pseudonym}" for expert in desk.experts[:2]}
     run = f"run:{queue.generation_run_id}"
     found = links(lineage)
-    assert lineage.root == "adapter:base:v9@1"
-    assert {("set:round-1", "adapter:base:v9@1"), ("queue:corrections", "set:round-1")} <= found
+    assert lineage.root == "model:base:v9@1"
+    assert {("set:round-1", "model:base:v9@1"), ("queue:corrections", "set:round-1")} <= found
     assert {(person, "queue:corrections") for person in people} <= found
     assert (run, "queue:corrections") in found
     assert any(target == run and source.startswith("dataset:") for source, target in found)
-    assert ("adapter:base:v9@1", "verdict:1") in found
+    assert ("model:base:v9@1", "verdict:1") in found
     assert ("verdict:1", "promotion:1") in found
 
 
@@ -142,7 +142,7 @@ def test_a_correction_leads_to_its_sets_adapters_and_verdicts(
     review = first_review(session)
     found = links(trace(session, desk.project.id, f"review:{review.id}"))
     assert (f"review:{review.id}", "set:round-1") in found
-    assert ("set:round-1", "adapter:base:v9@1") in found
+    assert ("set:round-1", "model:base:v9@1") in found
     assert ("verdict:1", "promotion:1") in found
     assert (f"person:{review.reviewer.pseudonym}", f"review:{review.id}") in found
 
@@ -154,7 +154,7 @@ def test_other_things_lead_to_the_adapter(
     dataset = desk.version.dataset.name if name.startswith("dataset") else ""
     name = f"dataset:{dataset}@1" if dataset else name
     reached = {node.key for node in trace(session, desk.project.id, name).nodes}
-    assert "adapter:base:v9@1" in reached
+    assert "model:base:v9@1" in reached
 
 
 def test_a_withdrawn_correction_marks_the_sets_and_adapters_that_hold_it(
@@ -168,7 +168,7 @@ def test_a_withdrawn_correction_marks_the_sets_and_adapters_that_hold_it(
     for name in ("v9", f"review:{review.id}"):
         lineage = trace(session, project_id, name)
         assert "1 rows withdrawn since" in marks(lineage, "set:round-1")
-        assert "1 rows withdrawn since" in marks(lineage, "adapter:base:v9@1")
+        assert "1 rows withdrawn since" in marks(lineage, "model:base:v9@1")
 
 
 def test_a_withdrawn_correction_is_left_out_of_the_next_set(

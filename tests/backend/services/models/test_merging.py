@@ -260,8 +260,8 @@ def test_a_merge_learned_what_both_its_parents_did(desk: Desk) -> None:
 def test_lineage_follows_a_merge_both_ways(desk: Desk) -> None:
     desk.merge({"v1": 0.7, "v2": 0.3})
     wanted = {
-        ("adapter:base:v1@1", "adapter:base:m@1", "0.7 of it, merged by svd"),
-        ("adapter:base:v2@1", "adapter:base:m@1", "0.3 of it, merged by svd"),
+        ("model:base:v1@1", "model:base:m@1", "0.7 of it, merged by svd"),
+        ("model:base:v2@1", "model:base:m@1", "0.3 of it, merged by svd"),
     }
     with desk.sessions() as session:
         up = trace(session, desk.project_id, "m").edges

@@ -201,7 +201,7 @@ def test_lineage_follows_the_start_both_ways(
         )
     )
     session.flush()
-    wanted = ("adapter:base:v1@1", "adapter:base:v3@1", f"start of training run {run.id}")
+    wanted = ("model:base:v1@1", "model:base:v3@1", f"start of training run {run.id}")
     for name in ("v3", "v1"):
         edges = trace(session, room.project, name).edges
         assert wanted in {(edge.source, edge.target, edge.label) for edge in edges}
