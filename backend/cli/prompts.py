@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from backend.services.runs.prompt_search import SearchPlan
     from backend.settings import Settings
-    from backend.tables.datasets import DatasetVersion, Example
+    from backend.tables.datasets import Example
     from backend.tables.models import ModelVersion, Prompt
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="Prompts in versions.")
@@ -177,6 +177,7 @@ def search(
     from backend.cli.waiting import run_jobs
     from backend.engines.base import SamplingParams
     from backend.services.datasets.prompts import check_prompt_name
+    from backend.services.datasets.versions import find_version
     from backend.services.metric_specs import allowed_metrics
     from backend.services.models.versions import find_model
     from backend.services.runs.prompt_search import (
@@ -194,7 +195,7 @@ def search(
         begun = start_search(
             session,
             asked,
-            _version(session, found.id, dataset),
+            find_version(session, found.id, dataset),
             plan,
             engine=engine or installation.settings.engine,
             params=SamplingParams(max_tokens=max_tokens, seed=seed),
@@ -279,10 +280,10 @@ def _answer(
 
 def _example(session: Session, project_id: int, dataset: str, external_id: str | None) -> Example:
     from backend.errors import NotFound
-    from backend.services.datasets.versions import list_examples
+    from backend.services.datasets.versions import find_version, list_examples
     from backend.tables.datasets import Split
 
-    version = _version(session, project_id, dataset)
+    version = find_version(session, project_id, dataset)
     examples = list_examples(session, version.id)
     if external_id is not None:
         found = next((e for e in examples if e.external_id == external_id), None)
@@ -292,18 +293,6 @@ def _example(session: Session, project_id: int, dataset: str, external_id: str |
             )
         return found
     return next((e for e in examples if e.split == Split.VALIDATION), examples[0])
-
-
-def _version(session: Session, project_id: int, dataset: str) -> DatasetVersion:
-    from backend.errors import InvalidInput
-    from backend.schemas.common import whole_number
-    from backend.services.datasets.versions import get_dataset_version
-
-    name, at, number = dataset.partition("@")
-    wanted = whole_number(number) if at else None
-    if at and wanted is None:
-        raise InvalidInput(f"{dataset!r} names no version.", hint=f"Write {name}, or {name}@1.")
-    return get_dataset_version(session, project_id, name, wanted)
 
 
 def _record(prompt: Prompt) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from backend.schemas.turns import transcript
 from backend.services.accounts.users import create_user
 from backend.services.datasets.conversations import digest_text
 from backend.services.datasets.versions import Row, import_dataset
+from backend.services.models.others import register_served
 from backend.services.projects import create_project
 from backend.tables.datasets import AcceptedLeak, Dataset, DatasetVersion, Example
 
@@ -134,4 +135,14 @@ def test_a_conversation_is_not_taken_for_its_transcript_by_an_older_strop(tmp_pa
         import_dataset(session, project.id, "plain", plain, source_name="b")
         import_dataset(session, project.id, "chats", [row], source_name="a")
     with pytest.raises(RuntimeError, match="would take 1 conversations for something else"):
+        command.downgrade(alembic_config(url), "0017")
+
+
+def test_a_served_model_is_not_taken_for_weights_by_an_older_strop(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'full.db'}"
+    migrate(url)
+    with session_factory(open_database(url)).begin() as session:
+        project = create_project(session, "p", base_model="base")
+        register_served(session, project.id, "gpt", "gpt-4o")
+    with pytest.raises(RuntimeError, match="would take 1 candidates with a prompt, or models"):
         command.downgrade(alembic_config(url), "0017")

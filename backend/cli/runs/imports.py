@@ -96,11 +96,12 @@ def _import(
     given: GivenOutputs,
     settings: Settings,
 ) -> tuple[Imported, list[int]]:
-    from backend.cli.runs.run import dataset_named, split_list
+    from backend.cli.runs.run import split_list
+    from backend.services.datasets.versions import parse_version
     from backend.services.runs.imported import import_outputs, queue_scoring
     from backend.services.runs.scoring import allowed_metrics
 
-    name, number = dataset_named(asked.dataset)
+    name, number = parse_version(asked.dataset) if asked.dataset else (None, None)
     imported = import_outputs(
         session,
         project.id,

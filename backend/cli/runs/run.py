@@ -159,15 +159,14 @@ def enqueue_run(
     """Lay down a run with its scoring, and queue it; returns run and job."""
     from backend.errors import InvalidInput
     from backend.services import queue
-    from backend.services.datasets.versions import get_dataset_version, list_examples
+    from backend.services.datasets.versions import find_version, list_examples
     from backend.services.models.versions import find_model, register_base
     from backend.services.runs import generation
     from backend.services.runs.leaks import unknown_training
 
-    name, number = dataset_named(dataset)
-    if name is None:
+    if dataset is None:
         raise InvalidInput("No dataset is named.", hint="Name it: --dataset NAME")
-    version = get_dataset_version(session, project.id, name, number)
+    version = find_version(session, project.id, dataset)
     chosen = _draw([e.id for e in list_examples(session, version.id, split)], limit, params.seed)
     register_base(session, project.id)
     model_ids = [find_model(session, project.id, label).id for label in models]
@@ -192,19 +191,6 @@ def enqueue_run(
         arguments={"then_score": _score_runs(session, run.id, metrics)},
     )
     return run.id, job.id
-
-
-def dataset_named(text: str | None) -> tuple[str | None, int | None]:
-    """Name and version of `NAME` or `NAME@VERSION`; the version is None for the newest."""
-    from backend.errors import InvalidInput
-    from backend.schemas.common import whole_number
-
-    if text is None:
-        return None, None
-    name, at, number = text.partition("@")
-    if at and whole_number(number) is None:
-        raise InvalidInput(f"{text!r} names no version.", hint="Write NAME or NAME@2.")
-    return name, whole_number(number) if at else None
 
 
 def _draw(example_ids: list[int], limit: int | None, seed: int) -> list[int] | None:

@@ -294,6 +294,7 @@ def add_prompt(
         refuse_told_by(session, project_id, {name: spec})
     newest = _find(session, project_id, name)
     if newest is not None and newest.digest == spec.digest:
+        _keep_search(newest, search)
         return newest
     row = Prompt(
         project_id=project_id,
@@ -307,6 +308,15 @@ def add_prompt(
     session.add(row)
     session.flush()
     return row
+
+
+def _keep_search(prompt: Prompt, search: Mapping[str, Any] | None) -> None:
+    """Put another search that chose the same wording before those that did so already."""
+    known = prompt.search
+    if search is None or (known and known["score_run"] == search["score_run"]):
+        return
+    before = [{**known, "earlier": []}, *known.get("earlier", [])] if known else []
+    prompt.search = {**search, "earlier": before}
 
 
 def refuse_told_by(session: Session, project_id: int, specs: Mapping[str, PromptSpec]) -> None:

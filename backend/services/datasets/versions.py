@@ -16,6 +16,7 @@ from sqlalchemy.orm import Session
 
 from backend.engines.base import Message
 from backend.errors import InvalidInput, NotFound
+from backend.schemas.common import whole_number
 from backend.services.datasets.conversations import (
     content_digest,
     content_text,
@@ -349,6 +350,30 @@ def get_dataset_version(
             hint=f"Known: {', '.join(known)}." if known else "Import one: strop dataset import",
         )
     return version
+
+
+def parse_version(label: str) -> tuple[str, int | None]:
+    """Name and number of NAME or NAME@VERSION; None is the newest.
+
+    Raises:
+        InvalidInput: the version is no whole number from 1 on.
+    """
+    name, at, number = label.partition("@")
+    if at and not whole_number(number):
+        raise InvalidInput(
+            f"{number[:40]!r} is no version of a dataset.",
+            hint=f"Write its number, {name}@1; or {name} alone, which is the newest.",
+        )
+    return name, whole_number(number) if at else None
+
+
+def find_version(session: Session, project_id: int, label: str) -> DatasetVersion:
+    """The version that people mean by NAME or NAME@VERSION; errors as of `parse_version`.
+
+    Raises:
+        NotFound: the project has no such dataset, or no such version.
+    """
+    return get_dataset_version(session, project_id, *parse_version(label))
 
 
 def list_dataset_versions(session: Session, project_id: int) -> list[DatasetVersion]:

@@ -21,7 +21,7 @@ from backend.schemas.rounds import LineageEdge, LineageNode, LineageShown
 from backend.services.curation import find_training_set, list_training_sets, sets_with_review
 from backend.services.curation.recipes import prompt_label, prompt_of_set
 from backend.services.datasets.prompts import find_prompt
-from backend.services.datasets.versions import get_dataset_version
+from backend.services.datasets.versions import find_version
 from backend.services.derivation import (
     Contribution,
     adapters_of_set,
@@ -220,10 +220,7 @@ def _from_run(graph: _Graph, project_id: int, name: str) -> str:
 
 
 def _from_dataset(graph: _Graph, project_id: int, name: str) -> str:
-    plain, _, number = name.partition("@")
-    version = get_dataset_version(
-        graph.session, project_id, plain, _number(number) if number else None
-    )
+    version = find_version(graph.session, project_id, name)
     key = graph.add(dataset_node(version))
     for run, frozen in uses_of_version(graph.session, version.id):
         if run is not None:

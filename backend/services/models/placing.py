@@ -19,11 +19,14 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
+from sqlalchemy import select
 from sqlalchemy.orm import Session, sessionmaker
 
+from backend.db import reading
 from backend.errors import InvalidInput
 from backend.services.models.versions import SeenAdapter, register_adapter, see_adapter
 from backend.settings import Settings
+from backend.tables.models import ModelVersion
 from training.config import TrainingError
 from training.weights.digest import adapter_sha256
 
@@ -140,9 +143,17 @@ def register_placed(
             registered = Registered(model.label, seen.folder.rank, seen.digest, path, known)
         kept = registered.path
     finally:
-        if placed.made is not None and placed.made != kept:
-            remove_folder(placed.made)
+        made = placed.made
+        if made is not None and made != kept and not _is_registered(sessions, made):
+            remove_folder(made)
     return registered
+
+
+def _is_registered(sessions: sessionmaker[Session], place: Path) -> bool:
+    """Whether somebody who added the same adapter meanwhile was served by this folder."""
+    query = select(ModelVersion.id).where(ModelVersion.adapter_path == str(place)).limit(1)
+    with reading(sessions) as session:
+        return session.scalar(query) is not None
 
 
 def remove_folder(folder: Path) -> None:

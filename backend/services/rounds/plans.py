@@ -25,10 +25,9 @@ from sqlalchemy.orm import Session
 
 from backend.engines import ELSEWHERE, ENGINES, check_engine
 from backend.errors import InvalidInput
-from backend.schemas.common import whole_number
 from backend.services.accounts.users import find_member
 from backend.services.curation import Recipe
-from backend.services.datasets.versions import get_dataset_version
+from backend.services.datasets.versions import find_version, get_dataset_version
 from backend.services.metric_specs import AllowedMetrics, parse_metric_specs
 from backend.services.models.versions import alias_target, find_model, refuse_outputs
 from backend.services.projects import current_manifest, manifest_of
@@ -200,7 +199,7 @@ def check_plan(session: Session, project_id: int, plan: RoundPlan, allowed: Allo
     parse_metric_specs(plan.metrics, allowed)
     if plan.review is not None:
         _check_review(session, project_id, plan.review)
-    _check_examples(session, dataset_asked(session, project_id, plan.dataset), plan)
+    _check_examples(session, find_version(session, project_id, plan.dataset), plan)
     _check_models(session, project_id, plan)
     _check_recipe(session, project_id, plan)
     check_training_config(plan.config)
@@ -211,22 +210,6 @@ def check_plan(session: Session, project_id: int, plan: RoundPlan, allowed: Allo
             f"The engine {ELSEWHERE} cannot ask the adapter that a round trains.",
             hint="Leave engine out of the plan, or name another one.",
         )
-
-
-def dataset_asked(session: Session, project_id: int, name: str) -> DatasetVersion:
-    """The dataset version that a plan means by NAME or NAME@VERSION.
-
-    Raises:
-        InvalidInput: the version is no whole number from 1 on.
-        NotFound: the project has no such dataset, or no such version.
-    """
-    name, at, number = name.partition("@")
-    if at and not whole_number(number):
-        raise InvalidInput(
-            f"{number[:40]!r} is no version of a dataset.",
-            hint=f"Write its number, {name}@1; or {name} alone, which is the newest.",
-        )
-    return get_dataset_version(session, project_id, name, whole_number(number) if at else None)
 
 
 def _check_examples(session: Session, version: DatasetVersion, plan: RoundPlan) -> None:

@@ -20,6 +20,7 @@ from backend.services.accounts.users import began_by_a_lead, find_member
 from backend.services.curation.recipes import prompt_label, prompt_of_set
 from backend.services.datasets.leaks import Acceptance
 from backend.services.datasets.prompts import find_prompt
+from backend.services.datasets.versions import find_version
 from backend.services.metric_specs import allowed_metrics
 from backend.services.models.adapter_files import project_artifacts
 from backend.services.models.candidates import with_prompt
@@ -30,7 +31,7 @@ from backend.services.review.opening.checks import rubric_asked
 from backend.services.review.opening.frames import NothingToReview
 from backend.services.review.reports.ab import watch_queue
 from backend.services.rounds.figures import start_round_replays
-from backend.services.rounds.plans import ReviewPlan, StandingPlan, dataset_asked, standing_plan
+from backend.services.rounds.plans import ReviewPlan, StandingPlan, standing_plan
 from backend.services.runs import generation, scoring
 from backend.services.training import runs as training
 from backend.services.training.start import standing_start
@@ -192,7 +193,7 @@ def _evaluate(turn: Turn) -> Moved | Waits:
 
 def _start_run(turn: Turn) -> None:
     session, row, plan = turn.session, turn.row, turn.plan
-    version = dataset_asked(session, row.project_id, plan.dataset)
+    version = find_version(session, row.project_id, plan.dataset)
     register_base(session, row.project_id)
     champion = alias_target(session, row.project_id, CHAMPION)
     beside = [BASE, *([CHAMPION] if champion else []), *plan.also]

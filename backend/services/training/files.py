@@ -36,7 +36,7 @@ from backend.services.datasets.leaks import (
 )
 from backend.services.datasets.prompts import find_prompt
 from backend.services.datasets.shots import render_all
-from backend.services.datasets.versions import Row, get_dataset_version, import_dataset
+from backend.services.datasets.versions import Row, find_version, import_dataset
 from backend.services.models.adapter_files import project_artifacts
 from backend.services.training.validation import group_name, keep_out_rows
 from backend.settings import Settings
@@ -99,8 +99,7 @@ def freeze_documents(
 def _version_of(session: Session, project_id: int, source: str) -> DatasetVersion:
     folder = Path(source)
     if not folder.is_dir():
-        name, _, number = source.partition("@")
-        return get_dataset_version(session, project_id, name, int(number) if number else None)
+        return find_version(session, project_id, source)
     rows = list(read_folder(folder))
     return import_dataset(session, project_id, folder.resolve().name, rows, source_name=source)
 

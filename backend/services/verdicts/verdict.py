@@ -234,22 +234,23 @@ def change_since_training(session: Session, comparison: Comparison) -> BarShown:
     run = session.get_one(TrainingRun, training_run_id)
     before = session.get_one(SuccessManifest, run.manifest_id)
     baseline = session.get_one(ModelVersion, comparison.baseline_id)
+    said = []
+    if before.digest != judged.digest:
+        said.append(
+            f"THE BAR CHANGED after training began: trained under version {before.version} "
+            f"({run.created_at:%Y-%m-%d %H:%M} UTC), judged by version {judged.version} "
+            f"(set {judged.created_at:%Y-%m-%d %H:%M} UTC)."
+        )
     if baseline.prompt is not None and baseline.prompt.created_at > run.created_at:
-        sentence = (
+        said.append(
             f"THE BASELINE CHANGED after training began ({run.created_at:%Y-%m-%d %H:%M} UTC): "
             f"the prompt of {baseline.label} was added {baseline.prompt.created_at:%Y-%m-%d %H:%M} "
             "UTC."
         )
-        return BarShown(changed=True, sentence=sentence, diff=_diff(before, judged))
-    if before.digest == judged.digest:
-        sentence = f"The bar (version {judged.version}) is the one that stood before training."
-        return BarShown(changed=False, sentence=sentence, diff=[])
-    sentence = (
-        f"THE BAR CHANGED after training began: trained under version {before.version} "
-        f"({run.created_at:%Y-%m-%d %H:%M} UTC), judged by version {judged.version} "
-        f"(set {judged.created_at:%Y-%m-%d %H:%M} UTC)."
-    )
-    return BarShown(changed=True, sentence=sentence, diff=_diff(before, judged))
+    if said:
+        return BarShown(changed=True, sentence=" ".join(said), diff=_diff(before, judged))
+    sentence = f"The bar (version {judged.version}) is the one that stood before training."
+    return BarShown(changed=False, sentence=sentence, diff=[])
 
 
 def _diff(before: SuccessManifest, judged: SuccessManifest) -> list[str]:

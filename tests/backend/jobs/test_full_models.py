@@ -151,6 +151,29 @@ def test_a_finished_full_training_registers_its_model(
             assert found == [same]
 
 
+def _write_with(
+    sessions: sessionmaker[Session], settings: Settings, project: int, model_ids: list[int]
+) -> int:
+    """A run of these models with the local engine, done; returns its id."""
+    with sessions.begin() as session:
+        run = generation.create_run(
+            session,
+            project_id=project,
+            dataset_version_id=1,
+            split="test",
+            model_ids=model_ids,
+            engine="local",
+            params=SamplingParams(max_tokens=4),
+        )
+        job = queue.enqueue_job(session, queue.JobKind.GENERATE, run.id)
+        run_id = run.id
+    checks = partial(check_models, settings=settings)
+    shop = Workshop(settings, sessions, "w", open_engine, checks, {})
+    list(generate_parts(shop, job))
+    shop.close_engines()
+    return run_id
+
+
 def test_a_run_of_base_adapter_and_full_model_is_written_with_two_bases(
     sqlite_sessions: sessionmaker[Session],
     project: int,
@@ -167,20 +190,8 @@ def test_a_run_of_base_adapter_and_full_model_is_written_with_two_bases(
         ]
         groups = serving_groups(models[0], models)
         assert [[m.label for m in group] for group in groups] == [["base", "base:v1@1"], ["v2@1"]]
-        run = generation.create_run(
-            session,
-            project_id=project,
-            dataset_version_id=1,
-            split="test",
-            model_ids=[model.id for model in models],
-            engine="local",
-            params=SamplingParams(max_tokens=4),
-        )
-        job = queue.enqueue_job(session, queue.JobKind.GENERATE, run.id)
-    checks = partial(check_models, settings=settings)
-    shop = Workshop(settings, sqlite_sessions, "w", open_engine, checks, {})
-    list(generate_parts(shop, job))
-    shop.close_engines()
+        ids = [model.id for model in models]
+    _write_with(sqlite_sessions, settings, project, ids)
     with sqlite_sessions() as session:
         written: dict[str, list[float]] = {}
         for row in session.scalars(select(Generation).order_by(Generation.id)):
@@ -279,21 +290,9 @@ def test_another_base_is_registered_from_anywhere_and_written_with_beside_the_pr
     assert f"large@1: {folder}, sha256 {model_sha256(folder)[:12]}." in said
     with sqlite_sessions.begin() as session:
         models = [find_model(session, project, label) for label in ("base", "large")]
-        run = generation.create_run(
-            session,
-            project_id=project,
-            dataset_version_id=1,
-            split="test",
-            model_ids=[model.id for model in models],
-            engine="local",
-            params=SamplingParams(max_tokens=4),
-        )
-        job = queue.enqueue_job(session, queue.JobKind.GENERATE, run.id)
-    checks = partial(check_models, settings=settings)
-    shop = Workshop(settings, sqlite_sessions, "w", open_engine, checks, {})
-    list(generate_parts(shop, job))
-    shop.close_engines()
+        ids = [model.id for model in models]
+    run_id = _write_with(sqlite_sessions, settings, project, ids)
     with sqlite_sessions() as session:
-        assert generation.run_progress(session, run.id).done == 12
+        assert generation.run_progress(session, run_id).done == 12
         passed = [row.passed for row in session.scalars(select(Preflight))]
     assert passed == [True, True]

@@ -76,7 +76,10 @@ def test_a_file_is_a_run_with_what_is_not_proved_of_it(
         (["import", "FILE", "--model", "vendor"], "No dataset is named."),
         (["import", "FILE", "--dataset", "tickets"], "no model is named"),
         (["import", "FILE", "--model", "v1", "--dataset", "tickets"], "'v1' names a model that"),
-        (["import", "FILE", "--model", "a", "--dataset", "tickets@x"], "names no version"),
+        (
+            ["import", "FILE", "--model", "a", "--dataset", "tickets@x"],
+            "'x' is no version of a dataset",
+        ),
         (
             ["import", "FILE", "--model", "a", "--dataset", "tickets", "--split", "train"],
             "row 1: 4",

@@ -23,6 +23,7 @@ from backend.services.models.adopt import Adopted, adopt_adapter
 from backend.services.models.versions import list_models, register_adapter
 from backend.services.projects import create_project
 from backend.settings import Settings
+from backend.tables.models import ModelVersion
 from tests.fixtures_models import tiny_adapter
 
 MODULE = "model.layers.0.self_attn.q_proj"
@@ -307,6 +308,23 @@ def test_a_copy_that_is_not_registered_is_removed(desk: Desk, tmp_path: Path) ->
     with pytest.raises(InvalidInput, match="trained on another base"):
         desk.add(source)
     assert (desk.labels(), desk.left()) == (["base"], [])
+
+
+def test_a_copy_that_somebody_else_registered_meanwhile_stays(
+    desk: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source, register = _peft(tmp_path / "out"), placing.register_adapter
+
+    def lose(*_: object, **__: object) -> ModelVersion:
+        monkeypatch.setattr(placing, "register_adapter", register)
+        desk.add(source)
+        raise InvalidInput("refused")
+
+    monkeypatch.setattr(placing, "register_adapter", lose)
+    with pytest.raises(InvalidInput, match="refused"):
+        desk.add(source)
+    assert len(desk.left()) == 1
+    assert desk.labels() == ["base", "base:v1@1"]
 
 
 def test_what_a_killed_process_left_is_cleared_a_day_later(desk: Desk, tmp_path: Path) -> None:

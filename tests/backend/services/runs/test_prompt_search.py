@@ -177,6 +177,22 @@ def test_a_second_search_finds_its_prompts_again(session: Session, version: Data
     assert len(runs[1].example_ids or ()) == 4
 
 
+def test_a_second_search_with_the_same_winner_loses_neither(
+    session: Session, version: DatasetVersion
+) -> None:
+    records = []
+    for limit in (None, 4):
+        begun = start(session, version, limit=limit)
+        answer(session, begun)
+        for _ in range(2):  # as a command that was repeated
+            kept, record = conclude_search(session, begun.score_run_id, name="best-prompt")
+        records.append(record)
+    assert kept.label == "best-prompt@1"
+    assert kept.search is not None
+    assert kept.search["tried"] == records[1]["tried"]
+    assert [one["tried"] for one in kept.search["earlier"]] == [records[0]["tried"]]
+
+
 REFUSED = {
     "the test split": ({"split": "test"}, "never on test"),
     "the train split": ({"split": "train"}, "never on train"),

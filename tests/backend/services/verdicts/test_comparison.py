@@ -133,8 +133,11 @@ def test_a_prompt_of_the_baseline_that_came_after_training_is_told(
         prompt = add_prompt(session, trial.laid.project, "brief", parse_prompt("system: Be brief."))
         session.get_one(ModelVersion, row.baseline_id).prompt = prompt
         moved = change_since_training(session, row)
+        both = change_since_training(session, trial.judge(GOOD_BAR.replace("0.8", "0.5")))
     assert moved.changed
     assert moved.sentence.startswith("THE BASELINE CHANGED after training began")
+    assert both.sentence.startswith("THE BAR CHANGED after training began")
+    assert "THE BASELINE CHANGED" in both.sentence
 
 
 def test_p_values_are_adjusted_over_the_lines(session: Session) -> None:
