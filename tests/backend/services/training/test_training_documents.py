@@ -165,3 +165,8 @@ def test_documents_without_a_validation_split_cannot_be_searched_over(
     frozen = freeze_documents(session, laid.project, str(folder))
     with pytest.raises(InvalidInput, match="need a validation split with documents"):
         _train(session, laid, settings, frozen, search={"epochs": [1, 2]})
+
+
+def test_documents_of_no_version_are_refused(session: Session, laid: Laid) -> None:
+    with pytest.raises(InvalidInput, match="'latest' is no version of a dataset"):
+        freeze_documents(session, laid.project, "notes@latest")
