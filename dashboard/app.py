@@ -25,6 +25,7 @@ from dashboard.session import (
 from dashboard.views import exchange as exports
 from dashboard.views import guides, lineage, overview, prompts, rounds
 from dashboard.views import training as trainings
+from dashboard.views.checks import page as checks
 from dashboard.views.person import show_person, sign_out_wanted
 from dashboard.views.review import adjudication, agreement, preferences, queues, reviewers
 from dashboard.views.review.desk import page as desk
@@ -120,6 +121,7 @@ def engineer_pages(*, reviews_too: bool) -> dict[str, list[st.Page]]:
             _page(overview.show, "Overview", "dashboard", first=True),
             _page(prompts.show, "Prompts", "chat"),
             _page(runs.show, "Runs", "bar_chart"),
+            _page(checks.show, "Checks", "fact_check"),
             _page(verdicts.show, "Verdicts", "gavel"),
             _page(trainings.show, "Training", "trending_down"),
             _page(rounds.show, "Rounds", "autorenew"),

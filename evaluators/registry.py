@@ -10,6 +10,7 @@ from dataclasses import replace
 from enum import StrEnum
 from typing import NamedTuple
 
+from evaluators.checks.asked import unasked
 from evaluators.checks.citations import CITATIONS
 from evaluators.checks.confidence import CONFIDENCE, CONFIDENCE_MIN, TOKEN_ENTROPY
 from evaluators.checks.entailment import entailment
@@ -81,12 +82,16 @@ METRICS: dict[str, Metric] = {
 
 
 class Takes(StrEnum):
-    """What the argument of a metric is: text, the path of a file, a model, a module to run."""
+    """What the argument of a metric is: text, the path of a file, a model, a module to run.
+
+    SERVED names a thing of the project that a worker asks (`evaluators.checks.asked`).
+    """
 
     PATTERN = "pattern"
     FILE = "file"
     MODEL = "model"
     CODE = "code"
+    SERVED = "served"
 
 
 class Factory(NamedTuple):
@@ -94,6 +99,29 @@ class Factory(NamedTuple):
 
     make: Callable[[str], Metric]
     takes: Takes
+
+
+def _support(model: str) -> Metric:
+    return unasked(
+        f"support:{model}",
+        1,
+        needs=frozenset({"context"}),
+        scale=None,
+        description="how much likelier a model finds the output with its source than without",
+    )
+
+
+def _check(name: str) -> Metric:
+    return unasked(
+        f"check:{name}",
+        1,
+        needs=frozenset({"context"}),
+        description="the project's own checker: the least supported sentence of the output",
+    )
+
+
+def _judge(name: str) -> Metric:
+    return unasked(f"judge:{name}", 1, needs=frozenset(), description="a rating by a judge")
 
 
 FACTORIES: dict[str, Factory] = {
@@ -104,7 +132,18 @@ FACTORIES: dict[str, Factory] = {
     "entailment": Factory(entailment, Takes.MODEL),
     "self_consistency": Factory(entailment_consistency, Takes.MODEL),
     "evaluate": Factory(hub_metric, Takes.CODE),
+    "support": Factory(_support, Takes.SERVED),
+    "check": Factory(_check, Takes.SERVED),
+    "judge": Factory(_judge, Takes.SERVED),
 }
+
+
+def is_asked(name: str) -> bool:
+    """Whether a metric of this name asks a model that a worker has to serve."""
+    kind, colon, _ = name.partition(":")
+    return bool(colon) and kind in FACTORIES and FACTORIES[kind].takes is Takes.SERVED
+
+
 # Given the whole name, what the argument is, and the argument; returns what to make the metric of.
 Argument = Callable[[str, str, str], str]
 

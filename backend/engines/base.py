@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
-from typing import Protocol, Self
+from typing import Protocol, Self, runtime_checkable
 
 from backend.errors import EngineError
 
@@ -92,6 +92,32 @@ class GenerationResult:
     latency_s: float = 0.0
 
 
+@dataclass(frozen=True, slots=True)
+class ReadRequest:
+    """A text as one model's answer to a prompt, to be told how likely it is. `key` comes back."""
+
+    key: str
+    model: str
+    messages: Sequence[Message]
+    answer: str
+
+
+@dataclass(frozen=True, slots=True)
+class ReadResult:
+    """How likely each token of a given answer is, or why that cannot be said.
+
+    Attributes:
+        starts: code point of the answer at which each token begins, rising. The end token, which
+            the answer does not write, is none of them.
+        logprobs: natural log of the probability of each token, given the prompt and those before.
+    """
+
+    key: str
+    starts: tuple[int, ...] = ()
+    logprobs: tuple[float, ...] = field(default=(), repr=False)
+    error: str | None = None
+
+
 def request_seed(seed: int, key: str) -> int:
     """The seed of one request, from the run's seed and the request's key; the same in every engine.
 
@@ -162,6 +188,14 @@ class Engine(Protocol):
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None: ...
+
+
+@runtime_checkable
+class ReadingEngine(Protocol):
+    """An engine that tells how likely a model finds a text that it did not write."""
+
+    def read(self, requests: Iterable[ReadRequest]) -> Iterator[ReadResult]:
+        """How likely each token of each answer is, in any order; errors as of `generate`."""
 
 
 class AliasEngine(Engine, Protocol):

@@ -1,17 +1,35 @@
-"""The scoring job: every score that the ledger of a score run lacks."""
+"""The scoring job: every score that the ledger of a score run lacks.
+
+Three phases: what can be told from an output alone, then the checks that ask a model, which an
+engine has to hold, then what is computed from the scores of the whole run (a risk).
+"""
 
 from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from sqlalchemy.orm import Session
 
 from backend.db import reading, utc_now
+from backend.engines import ELSEWHERE
 from backend.errors import Conflict
 from backend.jobs.parts import Parts, Workshop
 from backend.services import queue
+from backend.services.checks.asked import AskedCheck, find_asked_check
+from backend.services.checks.asker import EngineAsker
+from backend.services.models.versions import register_base, served_model, serving_groups
 from backend.services.runs import generation, scoring
+from backend.tables.models import ModelKind
 from backend.tables.queue import Job, JobState
+from backend.tables.runs import IMPORT
+
+if TYPE_CHECKING:
+    from evaluators.metric import Metric
 
 CHUNK = 250
+ASKED_CHUNK = 32
 
 
 def score_parts(shop: Workshop, job: Job) -> Parts:
@@ -20,21 +38,83 @@ def score_parts(shop: Workshop, job: Job) -> Parts:
     Raises:
         Conflict: the generation run is not finished.
         Forbidden: a metric that the project may not use, whoever named it.
+        EngineUnavailable: nobody serves a model that a check asks; what was scored stays.
     """
-    score_run_id = job.subject_id
     with reading(shop.sessions) as session:
-        project_id = _require_generations(session, score_run_id)
-        units = scoring.pending_units(session, score_run_id)
+        project_id = _require_generations(session, job.subject_id)
+        units = scoring.pending_units(session, job.subject_id)
+    asked = _asked_names(units)
+    yield from _score_alone(shop, job.subject_id, project_id, _without(units, asked))
+    for name in asked:
+        yield from _score_asking(shop, job.subject_id, project_id, _only(units, name))
+    _finish(shop, job)
+
+
+def _asked_names(units: Sequence[scoring.ScoreUnit]) -> list[str]:
+    from evaluators.registry import is_asked
+
+    names = dict.fromkeys(name for unit in units for name in unit.metrics)
+    return [name for name in names if is_asked(name)]
+
+
+def _without(units: Sequence[scoring.ScoreUnit], names: Sequence[str]) -> list[scoring.ScoreUnit]:
+    kept = [tuple(name for name in unit.metrics if name not in names) for unit in units]
+    return [
+        replace(unit, metrics=metrics) for unit, metrics in zip(units, kept, strict=True) if metrics
+    ]
+
+
+def _only(units: Sequence[scoring.ScoreUnit], name: str) -> list[scoring.ScoreUnit]:
+    return [replace(unit, metrics=(name,)) for unit in units if name in unit.metrics]
+
+
+def _score_alone(
+    shop: Workshop, score_run_id: int, project_id: int, units: Sequence[scoring.ScoreUnit]
+) -> Parts:
+    """What can be told from an output alone."""
     allowed = scoring.allowed_metrics(shop.settings, project_id)
-    for start in range(0, len(units), CHUNK):
-        some = units[start : start + CHUNK]
+    yield from _score_chunks(shop, score_run_id, units, CHUNK, allowed.resolve)
+
+
+def _score_asking(
+    shop: Workshop, score_run_id: int, project_id: int, units: Sequence[scoring.ScoreUnit]
+) -> Parts:
+    """One check, with the engine that holds the model it asks."""
+    (name,) = units[0].metrics
+    with reading(shop.sessions) as session:
+        check = find_asked_check(session, project_id, name)
+        engine_name = _engine_of(shop, session, score_run_id, check)
+        base = register_base(session, project_id)
+        group = next(g for g in serving_groups(base, [check.model]) if check.model in g)
+    engine = shop.engine_for(engine_name, list(dict.fromkeys(map(served_model, group))))
+    yield  # loading takes minutes, in which a person may have cancelled
+    metric = check.open(EngineAsker(engine, served_model(check.model)))
+    yield from _score_chunks(shop, score_run_id, units, ASKED_CHUNK, lambda names: [metric])
+
+
+def _engine_of(shop: Workshop, session: Session, score_run_id: int, check: AskedCheck) -> str:
+    """The engine of the run, if it can hold the model; of imported outputs that of the settings."""
+    if check.model.kind == ModelKind.SERVED:
+        return ELSEWHERE
+    name = scoring.get_score_run(session, score_run_id).generation_run.engine
+    return shop.settings.engine if name in (IMPORT, ELSEWHERE) else name
+
+
+def _score_chunks(
+    shop: Workshop,
+    score_run_id: int,
+    units: Sequence[scoring.ScoreUnit],
+    size: int,
+    resolve: Callable[[Sequence[str]], list[Metric]],
+) -> Parts:
+    for start in range(0, len(units), size):
+        some = units[start : start + size]
         with reading(shop.sessions) as session:
             written = scoring.load_generations(session, [unit.generation_id for unit in some])
-        rows = scoring.score_units(some, written, allowed=allowed)
+        rows = scoring.score_units(some, written, resolve=resolve)
         with shop.sessions.begin() as session:
             scoring.save_scores(session, score_run_id, rows)
         yield
-    _finish(shop, job)
 
 
 def _require_generations(session: Session, score_run_id: int) -> int:

@@ -7,6 +7,7 @@ worker: `AllowedMetrics`. Without a project (`strop score`) a person names what 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from evaluators.metric import Metric
 
 WIN_RATE = "win_rate"  # of the candidate in blind votes; no metric of outputs
+_SERVED_NAME = re.compile(r"(?:support|check|judge):[^@]+(?:@\d+(?![^@]))?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +56,7 @@ class AllowedMetrics:
 
     def _argument(self, name: str, takes: str, argument: str) -> str:
         """What a metric with this argument is made from; `takes` is a Takes of the registry."""
-        if takes == "pattern" or name in self.names:
+        if takes in ("pattern", "served") or name in self.names:
             return argument
         if takes == "code" or self.folder is None:
             raise self._forbidden(name)
@@ -107,11 +109,13 @@ class MetricSpec:
 def parse_metric_spec(text: str, allowed: AllowedMetrics) -> list[MetricSpec]:
     """`name` or `name@key=value[,key=value]`; a family such as `rouge` becomes its members.
 
+    A number after `@` belongs to the name of a thing of the project (`check:facts@1`).
+
     Raises:
         Forbidden: a metric that the project may not use.
         InvalidInput: an unknown metric (the nearest are listed) or a slice without `=`.
     """
-    name, at, where = text.strip().partition("@")
+    name, at, where = _without_slice(text.strip())
     pairs = [pair.partition("=") for pair in where.split(",") if pair.strip()]
     if bool(at) != bool(pairs) or any(not (k.strip() and v.strip()) for k, _, v in pairs):
         raise InvalidInput(
@@ -119,6 +123,13 @@ def parse_metric_spec(text: str, allowed: AllowedMetrics) -> list[MetricSpec]:
         )
     members = allowed.resolve([name])
     return [MetricSpec(m.name, {k.strip(): v.strip() for k, _, v in pairs}) for m in members]
+
+
+def _without_slice(text: str) -> tuple[str, str, str]:
+    named = _SERVED_NAME.match(text)
+    if named is None:
+        return text.partition("@")
+    return named[0], text[named.end() : named.end() + 1], text[named.end() + 1 :]
 
 
 def parse_metric_specs(

@@ -2,7 +2,17 @@
 
 from backend.db import Base
 from backend.tables import accounts as users
-from backend.tables import curation, datasets, projects, queue, review, rounds, training, webhooks
+from backend.tables import (
+    checks,
+    curation,
+    datasets,
+    projects,
+    queue,
+    review,
+    rounds,
+    training,
+    webhooks,
+)
 from backend.tables import models as model_versions
 from backend.tables import review as quality
 from backend.tables import runs as generation
@@ -12,6 +22,7 @@ from backend.tables import verdicts as promotion
 
 __all__ = [
     "Base",
+    "checks",
     "comparison",
     "curation",
     "datasets",

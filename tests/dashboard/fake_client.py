@@ -605,6 +605,7 @@ PAGES = {
     "runs": "runs.figures",
     "preferences": "review.preferences",
     "verdicts": "verdicts.verdicts",
+    "checks": "checks.page",
     "trainings": "training",
     "queues": "review.queues",
     "agreement": "review.agreement",

@@ -2,6 +2,7 @@
 
 from backend.api.routes import accounts as users
 from backend.api.routes import (
+    checks,
     curation,
     datasets,
     exchange,
@@ -37,6 +38,7 @@ STAGES = (
     webhooks,
     curation,
     training,
+    *checks.STAGES,
     comparison,
     promotion,
     rounds,

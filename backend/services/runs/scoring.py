@@ -8,7 +8,7 @@ backend/services/figures.py and offered here too.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -203,17 +203,17 @@ def score_units(
     units: Sequence[ScoreUnit],
     generations: Sequence[Generation],
     *,
-    allowed: AllowedMetrics = BUILT_IN,
+    resolve: Callable[[Sequence[str]], Sequence[Metric]] = BUILT_IN.resolve,
 ) -> list[dict[str, Any]]:
     """Ledger rows for the units; `generations` must hold all of theirs. Touches no database.
 
-    Raises:
-        Forbidden: a metric that the project may not use (any more).
+    Args:
+        resolve: gives the metrics of names, as `AllowedMetrics.resolve` does, with its errors.
     """
     known = {g.id: (g, sample_of(g, g.example)) for g in generations}
     names = list(dict.fromkeys(name for unit in units for name in unit.metrics))
     rows: list[dict[str, Any]] = []
-    for metric in allowed.resolve(names):
+    for metric in resolve(names):
         rows += _score_with(
             metric, [known[unit.generation_id] for unit in units if metric.name in unit.metrics]
         )

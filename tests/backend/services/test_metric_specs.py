@@ -14,7 +14,12 @@ from backend.errors import Forbidden, InvalidInput
 from backend.jobs.parts import Workshop
 from backend.jobs.score import score_parts
 from backend.services import queue
-from backend.services.metric_specs import BUILT_IN, AllowedMetrics, allowed_metrics
+from backend.services.metric_specs import (
+    BUILT_IN,
+    AllowedMetrics,
+    allowed_metrics,
+    parse_metric_spec,
+)
 from backend.services.projects import set_manifest
 from backend.services.runs import generation, scoring
 from backend.settings import Settings
@@ -39,6 +44,24 @@ def folder(tmp_path: Path) -> Path:
     (own / "link.json").symlink_to(secret / "theirs.json")
     (own / "up").symlink_to(secret)
     return own
+
+
+@pytest.mark.parametrize(
+    ("text", "metric", "where"),
+    [
+        ("f1@task=intent", "f1", {"task": "intent"}),
+        ("f1@mail=a@b", "f1", {"mail": "a@b"}),
+        ("check:facts@1", "check:facts@1", {}),
+        ("check:facts@12@task=intent", "check:facts@12", {"task": "intent"}),
+        ("check:facts@task=intent", "check:facts", {"task": "intent"}),
+        ("support:base", "support:base", {}),
+    ],
+)
+def test_a_number_after_at_is_a_version_and_no_slice(
+    text: str, metric: str, where: dict[str, str]
+) -> None:
+    (spec,) = parse_metric_spec(text, BUILT_IN)
+    assert (spec.metric, dict(spec.slice)) == (metric, where)
 
 
 @pytest.mark.parametrize("name", ["accuracy", "rouge", "chrf++", "regex:^[A-Z]+$", "regex:/etc"])
@@ -89,7 +112,7 @@ def test_every_metric_with_an_argument_says_what_it_takes(kind: str, folder: Pat
     """A new factory is refused to projects until its kind of argument is looked at."""
     takes = FACTORIES[kind].takes
     assert takes in set(Takes)
-    if takes is not Takes.PATTERN:
+    if takes not in (Takes.PATTERN, Takes.SERVED):  # which name no file
         with pytest.raises(Forbidden):
             AllowedMetrics(folder).resolve([f"{kind}:/etc/passwd"])
     assert kind not in METRICS or ":" not in kind
@@ -164,7 +187,7 @@ def test_a_schema_of_the_project_scores_by_its_relative_name(
         )
         units = scoring.pending_units(session, scores.id)
         written = scoring.load_generations(session, [u.generation_id for u in units])
-        rows = scoring.score_units(units, written, allowed=allowed)
+        rows = scoring.score_units(units, written, resolve=allowed.resolve)
     assert {row["metric"] for row in rows} == {"json_schema:bill.json"}
     assert {row["value"] for row in rows} == {0.0, 1.0}
     assert not any(str(allowed.folder) in json.dumps(row) for row in rows)

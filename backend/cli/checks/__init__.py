@@ -1,0 +1,1 @@
+"""Commands on checks, risk and judges."""

@@ -1,0 +1,1 @@
+"""Shapes of checks: benches, risk, triage, judges."""

@@ -1,0 +1,48 @@
+"""The checks that ask a model of the project, by the kind that their name begins with.
+
+One entry a kind: which model it asks, and how the check is opened with that model. A new kind is an
+entry here and a factory in `evaluators.registry`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from sqlalchemy.orm import Session
+
+from backend.errors import UnknownName
+from backend.tables.models import ModelVersion
+
+if TYPE_CHECKING:
+    from evaluators.checks.asked import Asker
+    from evaluators.metric import Metric
+
+Open = Callable[["Asker"], "Metric"]
+
+
+@dataclass(frozen=True, slots=True)
+class AskedCheck:
+    """A check with the model that it asks, which is not served yet; `open` makes the metric."""
+
+    name: str
+    model: ModelVersion
+    open: Open
+
+
+Find = Callable[[Session, int, str], AskedCheck]
+KINDS: Mapping[str, Find] = {}
+
+
+def find_asked_check(session: Session, project_id: int, name: str) -> AskedCheck:
+    """The check of a whole name, such as `support:base`.
+
+    Raises:
+        UnknownName: there is no such kind.
+        NotFound: the project has no such model, checker or judge.
+    """
+    kind, _, argument = name.partition(":")
+    if kind not in KINDS:
+        raise UnknownName("kind of check", kind, KINDS)
+    return KINDS[kind](session, project_id, argument)

@@ -1,0 +1,67 @@
+"""A model that an engine holds, as checks ask it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from backend.engines.base import (
+    Engine,
+    GenerationRequest,
+    ReadingEngine,
+    ReadRequest,
+    SamplingParams,
+    ServedModel,
+)
+from backend.errors import EngineError
+
+if TYPE_CHECKING:
+    from evaluators.checks.asked import Answer, Continuation, Likelihood, Prompt
+
+
+class EngineAsker:
+    """An `evaluators.checks.asked.Asker` on a model that an engine has loaded."""
+
+    def __init__(self, engine: Engine, model: ServedModel) -> None:
+        self._engine = engine
+        self._model = model.name
+        self.signature = f"{model.name}|adapter:{(model.adapter_sha256 or 'none')[:16]}"
+
+    def write(self, prompts: Sequence[Prompt], *, max_tokens: int) -> list[Answer]:
+        """Greedy answers, in order; one that cannot be given says why."""
+        from evaluators.checks.asked import Answer
+
+        requests = [
+            GenerationRequest(str(i), self._model, messages) for i, messages in enumerate(prompts)
+        ]
+        params = SamplingParams(max_tokens=max_tokens)
+        found = {one.key: one for one in self._engine.generate(requests, params)}
+        _require_all(len(requests), len(found), self._engine.name)
+        answers = [found[str(i)] for i in range(len(requests))]
+        return [Answer(one.text, one.error) for one in answers]
+
+    def read(self, asked: Sequence[Continuation]) -> list[Likelihood]:
+        """How likely the model finds each text, in order.
+
+        Raises:
+            EngineError: the engine does not tell how likely a given text is.
+        """
+        from evaluators.checks.asked import Likelihood
+
+        if not isinstance(self._engine, ReadingEngine):
+            raise EngineError(
+                f"The engine {self._engine.name} does not tell how likely a given text is.",
+                hint="Name a model of the engine local or vllm.",
+            )
+        requests = [
+            ReadRequest(str(i), self._model, one.messages, one.text) for i, one in enumerate(asked)
+        ]
+        found = {one.key: one for one in self._engine.read(requests)}
+        _require_all(len(requests), len(found), self._engine.name)
+        results = [found[str(i)] for i in range(len(requests))]
+        return [Likelihood(one.starts, one.logprobs, one.error) for one in results]
+
+
+def _require_all(asked: int, found: int, engine: str) -> None:
+    if found != asked:
+        raise EngineError(f"The engine {engine} left out {asked - found} of {asked} answers.")

@@ -1,0 +1,1 @@
+"""Tables of checks: risk models, triage, judges, benches."""
