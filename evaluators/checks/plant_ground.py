@@ -40,7 +40,8 @@ _EMPTY = frozenset(
         "the a an and or of to in on at for with by is was are were be been has have had do does "
         "did will would can could he she it they we i you his her their its my your our this that "
         "not no as from dr mr mrs ms herr herrn frau der die das den dem des ein eine einen einem "
-        "einer und oder ist war sind hat haben wurde wird im in zu mit von für auf sie er es wir nicht"
+        "einer und oder ist war sind hat haben wurde wird im in zu mit von für auf sie er es wir "
+        "nicht"
     )
 )
 
