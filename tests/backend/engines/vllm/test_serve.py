@@ -6,6 +6,8 @@ import json
 import socket
 import sys
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,7 +17,7 @@ from torch import Tensor
 
 from backend.engines.base import ServedModel
 from backend.engines.vllm.models import digest_name
-from backend.engines.vllm.plugin import keep_rows_without_adapter
+from backend.engines.vllm.plugin import keep_rows_without_adapter, read_one_by_one
 from backend.engines.vllm.serve import (
     ServerPlan,
     fitting_rank,
@@ -100,6 +102,36 @@ def test_a_row_without_an_adapter_takes_nothing_of_the_last_slot(last: float, ad
     assert not torch.equal(plain[1], start[1])
     assert torch.equal(kept[[1, 3]], start[[1, 3]])
     assert torch.equal(kept[[0, 2, 4]], plain[[0, 2, 4]])
+
+
+def test_all_rows_of_a_prompt_that_is_read_have_the_slot_of_its_request() -> None:
+    """vLLM gives a row for each token and a slot for each request; three requests are read here."""
+    weights, hidden = torch.randn(3, 1, 4, 6), torch.randn(9, 6)
+    tokens, slots = {"a": 4, "b": 3, "c": 2}, torch.tensor([2, -1, 0])
+
+    def operate(x: Tensor, w: Tensor, output: Tensor, slots: Tensor) -> None:
+        output += torch.einsum("bi,boi->bo", x, w[slots].squeeze(1))
+
+    def told(runner: Any, hidden: Tensor, scheduled: dict[str, int]) -> dict[str, Tensor]:
+        (request,) = scheduled
+        begin = {"a": 0, "b": 4, "c": 7}[request]
+        rows = hidden[begin : begin + scheduled[request]]
+        output = torch.zeros(len(rows), 4)
+        keep_rows_without_adapter(operate)(rows, weights, output, slots)
+        return {request: output}
+
+    batch = SimpleNamespace(req_id_to_index={"a": 0, "b": 1, "c": 2})
+    runner = SimpleNamespace(num_prompt_logprobs={"a": 0, "b": 0, "c": 0}, input_batch=batch)
+    found = read_one_by_one(told)(runner, hidden, tokens)
+    assert torch.allclose(found["a"], hidden[:4] @ weights[2, 0].T)
+    assert not found["b"].any()
+    assert torch.allclose(found["c"], hidden[7:] @ weights[0, 0].T)
+    del runner.num_prompt_logprobs["b"]
+    assert set(read_one_by_one(told)(runner, hidden, tokens)) == {"a", "c"}
+    after = torch.zeros(3, 4)
+    keep_rows_without_adapter(operate)(hidden[:3], weights, after, slots)
+    assert torch.allclose(after[2], weights[0, 0] @ hidden[2])
+    assert not after[1].any()
 
 
 def test_a_pickle_is_refused_before_anything_starts(tmp_path: Path) -> None:
