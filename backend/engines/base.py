@@ -106,9 +106,12 @@ class ReadRequest:
 class ReadResult:
     """How likely each token of a given answer is, or why that cannot be said.
 
+    An answer without a token (an empty text) has neither starts nor logprobs, and no error.
+
     Attributes:
-        starts: code point of the answer at which each token begins, rising. The end token, which
-            the answer does not write, is none of them.
+        starts: code point of the answer at which each token begins, never falling (tokens that
+            share a character begin where it does). The end token, which the answer does not
+            write, is none of them.
         logprobs: natural log of the probability of each token, given the prompt and those before.
     """
 
@@ -133,6 +136,14 @@ def prompt_too_long(prompt_tokens: int, max_tokens: int, limit: int) -> str:
     return (
         f"The prompt has {prompt_tokens} tokens; with {max_tokens} for the answer that is more "
         f"than the {limit} the model can hold. Shorten it or ask for truncation."
+    )
+
+
+def reading_too_long(prompt_tokens: int, answer_tokens: int, limit: int) -> str:
+    """The error text of a prompt and an answer that a model cannot read together."""
+    return (
+        f"The prompt has {prompt_tokens} tokens and the answer {answer_tokens}; together that is "
+        f"more than the {limit} the model can hold. Shorten the prompt."
     )
 
 
@@ -195,7 +206,12 @@ class ReadingEngine(Protocol):
     """An engine that tells how likely a model finds a text that it did not write."""
 
     def read(self, requests: Iterable[ReadRequest]) -> Iterator[ReadResult]:
-        """How likely each token of each answer is, in any order; errors as of `generate`."""
+        """How likely each token of each answer is, in any order; errors as of `generate`.
+
+        The model reads the prompt as `generate` shows it, then the tokens of the answer, encoded
+        by itself: special tokens in its text are text. vLLM holds one token less than the local
+        engine, because it always writes one.
+        """
 
 
 class AliasEngine(Engine, Protocol):

@@ -5,9 +5,10 @@ It is passed where an engine is wanted; nothing is patched. It runs no model.
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import TracebackType
 from typing import Self
 
@@ -15,6 +16,8 @@ from backend.engines.base import (
     GenerationRequest,
     GenerationResult,
     Message,
+    ReadRequest,
+    ReadResult,
     SamplingParams,
     ServedModel,
 )
@@ -32,12 +35,24 @@ def spread_by_name(model: str, messages: Sequence[Message]) -> dict[str, float]:
     return {"yes": -0.5 - shift, "no": -1.5 + shift / 2, "perhaps": -3.0}
 
 
+def likelier_with_source(request: ReadRequest) -> ReadResult:
+    """Words of the answer, each likely (-0.5) where the messages hold it and not else (-3.0)."""
+    shown = set(" ".join(message["content"] for message in request.messages).split())
+    words = list(re.finditer(r"\S+", request.answer))
+    return ReadResult(
+        request.key,
+        tuple(word.start() for word in words),
+        tuple(-0.5 if word.group() in shown else -3.0 for word in words),
+    )
+
+
 @dataclass(slots=True)
 class FakeEngine:
     """Answers by `answer`, in order.
 
     Attributes:
         answer: text of the answer to a request, or a whole result (an error, for example).
+        likely: how likely the tokens of a given answer are.
         logprobs: first-token log-probabilities of a model on messages.
         delay_s: pause before each answer.
         failing: key -> error text of requests that cannot be answered.
@@ -51,6 +66,7 @@ class FakeEngine:
 
     answer: Callable[[GenerationRequest], str | GenerationResult] = echo_last_message
     logprobs: Callable[[str, Sequence[Message]], Mapping[str, float]] = spread_by_name
+    likely: Callable[[ReadRequest], ReadResult] = likelier_with_source
     delay_s: float = 0.0
     failing: Mapping[str, str] = field(default_factory=dict)
     dies_after: int | None = None
@@ -81,6 +97,18 @@ class FakeEngine:
             self.asked.append(request.key)
             time.sleep(self.delay_s)
             yield self._result(GenerationRequest(request.key, name, request.messages))
+
+    def read(self, requests: Iterable[ReadRequest]) -> Iterator[ReadResult]:
+        """What `likely` says, one by one."""
+        for request in requests:
+            self._require_life()
+            name = self._resolve(request.model)
+            self.asked.append(request.key)
+            time.sleep(self.delay_s)
+            if error := self.failing.get(request.key):
+                yield ReadResult(request.key, error=error)
+            else:
+                yield self.likely(replace(request, model=name))
 
     def next_token_logprobs(
         self, model: str, messages: Sequence[Message], *, top: int = 20

@@ -62,6 +62,30 @@ def encode_prompt(tokenizer: Any, messages: Sequence[Message]) -> list[int]:
     return list(tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"])
 
 
+def encode_answer(tokenizer: Any, answer: str) -> tuple[list[int], list[int]]:
+    """Token ids of a given answer, and the code point at which each begins.
+
+    The answer is encoded by itself, as it follows the prompt; what is spelled like a special token
+    in it is text.
+
+    Raises:
+        PromptRefused: the tokeniser takes no such text, or does not tell places.
+    """
+    try:
+        encoded = tokenizer(
+            answer,
+            add_special_tokens=False,
+            return_offsets_mapping=True,
+            split_special_tokens=True,
+            verbose=False,
+        )
+    except (TypeError, ValueError, NotImplementedError) as error:
+        raise PromptRefused(
+            f"The base's tokeniser cannot place the tokens of the answer: {first_line(error)}."
+        ) from error
+    return list(encoded["input_ids"]), [start for start, _ in encoded["offset_mapping"]]
+
+
 def decode_prompt(tokenizer: Any, token_ids: Sequence[int]) -> str:
     """The text of a prompt's token ids, special tokens in their own spelling."""
     return str(

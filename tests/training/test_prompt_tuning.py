@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session, sessionmaker
 
 from backend.engines.adapters.fit import check_fits_base
 from backend.engines.adapters.folders import WEIGHTS_FILE, read_adapter
-from backend.engines.base import GenerationRequest, SamplingParams, ServedModel
+from backend.engines.base import GenerationRequest, ReadRequest, SamplingParams, ServedModel
 from backend.engines.local.engine import LocalEngine
 from backend.engines.vllm.models import require_served
 from backend.errors import EngineError, InvalidInput
@@ -164,6 +164,31 @@ def _greedy(model: Any, ids: list[int], most: int) -> tuple[float, ...]:
         if ids[-1] == model.config.eos_token_id:
             break
     return tuple(told)
+
+
+def test_the_local_engine_reads_given_answers_as_peft_does(trained: Path, base: Path) -> None:
+    import torch
+    from peft import PeftModel
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    asked = [
+        ReadRequest(str(n), "soft", [{"role": "user", "content": "blue " * n}], f"Answer {n} " * n)
+        for n in (1, 3, 9)
+    ]
+    with LocalEngine(threads=1) as engine:
+        engine.load([ServedModel("soft", str(base), trained / "v1")])
+        found = {result.key: result for result in engine.read(asked)}
+        prompts = [engine.token_ids(request.messages) for request in asked]
+    tokenizer = AutoTokenizer.from_pretrained(base)
+    bare = AutoModelForCausalLM.from_pretrained(base)
+    model = PeftModel.from_pretrained(bare, str(trained / "v1")).eval()
+    for request, before in zip(asked, prompts, strict=True):
+        after = tokenizer(request.answer, add_special_tokens=False)["input_ids"]
+        with torch.no_grad():
+            logits = model(input_ids=torch.tensor([before + after])).logits[0]
+        likely = torch.log_softmax(logits[-len(after) - 1 : -1], -1)
+        told = likely.gather(-1, torch.tensor(after)[:, None])[:, 0]
+        assert found[request.key].logprobs == pytest.approx(told.tolist(), abs=1e-4)
 
 
 def test_vllm_is_not_asked_for_what_it_does_not_serve(trained: Path) -> None:

@@ -22,7 +22,7 @@ from training.weights.tensors import Tensor, model_tensors, same_values
 _WRAPPERS = frozenset(
     {"backbone", "base_model", "gpt_neox", "language_model", "model", "text_model", "transformer"}
 )
-_HEADS = frozenset({"lm_head", "embed_out", "output"})
+HEADS = frozenset({"lm_head", "embed_out", "output"})
 _EMBEDDINGS = frozenset({"embed_tokens", "wte", "embed_in", "word_embeddings", "tok_embeddings"})
 _BITS = 32  # of the words into which AWQ and GPTQ pack
 
@@ -39,7 +39,7 @@ class _Base:
         """The tensors of a module, by what follows its name: weight, bias, qweight."""
         stems = [module] if f"{module}.weight" in self.tensors else []
         stems = stems or self.plain.get(_unwrapped(module), [])
-        if not stems and module.rpartition(".")[2] in _HEADS:
+        if not stems and module.rpartition(".")[2] in HEADS:
             stems = [s for found in self.plain.values() for s in found if _is_embedding(s)]
         found: dict[str, Tensor] = {}
         for stem in stems:
@@ -66,13 +66,13 @@ def _is_embedding(stem: str) -> bool:
 
 def is_head_or_embedding(module: str) -> bool:
     """Whether a module, by its name, turns tokens into vectors or vectors into tokens."""
-    return module.rpartition(".")[2] in _HEADS | _EMBEDDINGS
+    return module.rpartition(".")[2] in HEADS | _EMBEDDINGS
 
 
 def is_tied(folder: Path) -> bool:
     """Whether the head of a base is its embedding, so that its files hold one of the two."""
     modules = {name.rpartition(".")[0] for name in model_tensors(folder)}
-    return not any(module.rpartition(".")[2] in _HEADS for module in modules)
+    return not any(module.rpartition(".")[2] in HEADS for module in modules)
 
 
 def _unwrapped(name: str) -> str:
@@ -166,7 +166,7 @@ def _check_whole(adapter: AdapterFolder, base: _Base, name: str, tensor: Tensor)
         for one in adapter.config.modules_to_save
     )
     if own is None or own.shape != tensor.shape:
-        resized = own is not None and (_is_embedding(module) or last in _HEADS)
+        resized = own is not None and (_is_embedding(module) or last in HEADS)
         raise InvalidInput(
             f"The adapter {adapter.path.name} holds {name[:200]!r} of shape {tensor.shape}, the "
             f"base has {'no such tensor' if own is None else own.shape}"

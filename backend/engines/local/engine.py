@@ -24,17 +24,22 @@ from backend.engines.base import (
     GenerationRequest,
     GenerationResult,
     Message,
+    ReadRequest,
+    ReadResult,
     SamplingParams,
     ServedModel,
     prompt_too_long,
+    reading_too_long,
     request_seed,
     require_finite_logprobs,
 )
 from backend.engines.local.decoding import Decoding, Written, next_logprobs, write_answers
+from backend.engines.local.reading import answer_logprobs
 from backend.engines.local.soft_prompt import SoftPrompted, read_soft_prompt
 from backend.engines.prompts import (
     PromptRefused,
     decode_prompt,
+    encode_answer,
     encode_prompt,
     first_line,
     load_tokenizer,
@@ -88,6 +93,16 @@ class _Prompt:
     request: GenerationRequest
     token_ids: list[int]
     truncated: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Reading:
+    """An answer to be read whose prompt is encoded and which fits behind it."""
+
+    request: ReadRequest
+    prompt_ids: list[int]
+    answer_ids: list[int]
+    starts: list[int]
 
 
 class LocalEngine:
@@ -151,6 +166,22 @@ class LocalEngine:
             for model, same_model in groupby(prompts, key=lambda p: p.request.model):
                 for batch in _in_chunks(same_model, self._batch_size):
                     yield from self._answer(model, batch, params)
+
+    def read(self, requests: Iterable[ReadRequest]) -> Iterator[ReadResult]:
+        """Read in batches of prompts and answers of like length, yielding each when it is done."""
+        window = self._batch_size * _BATCHES_SORTED_TOGETHER
+        for requests_read in _in_chunks(requests, window):
+            readings: list[_Reading] = []
+            for request in requests_read:
+                prepared = self._prepare_reading(request)
+                if isinstance(prepared, ReadResult):
+                    yield prepared
+                else:
+                    readings.append(prepared)
+            readings.sort(key=lambda r: (r.request.model, len(r.prompt_ids), len(r.answer_ids)))
+            for model, same_model in groupby(readings, key=lambda r: r.request.model):
+                for batch in _in_chunks(same_model, self._batch_size):
+                    yield from self._read(model, batch)
 
     def next_token_logprobs(
         self, model: str, messages: Sequence[Message], *, top: int = 20
@@ -277,6 +308,33 @@ class LocalEngine:
             return _Prompt(request, ids[-room:], len(ids) - room)
         error = prompt_too_long(len(ids), params.max_tokens, self._limit())
         return GenerationResult(key=request.key, error=error, prompt_tokens=len(ids))
+
+    def _prepare_reading(self, request: ReadRequest) -> _Reading | ReadResult:
+        self._require_model(request.model)
+        try:
+            prompt_ids = encode_prompt(self._tokenizer, request.messages)
+            answer_ids, starts = encode_answer(self._tokenizer, request.answer)
+        except PromptRefused as refused:
+            return ReadResult(request.key, error=str(refused))
+        if not answer_ids:
+            return ReadResult(request.key)
+        room = self._limit() - self._tokens_before(request.model)
+        if len(prompt_ids) + len(answer_ids) > room:
+            error = reading_too_long(len(prompt_ids), len(answer_ids), self._limit())
+            return ReadResult(request.key, error=error)
+        return _Reading(request, prompt_ids, answer_ids, starts)
+
+    def _read(self, model: str, batch: Sequence[_Reading]) -> Iterator[ReadResult]:
+        prompts, answers = [r.prompt_ids for r in batch], [r.answer_ids for r in batch]
+        pad_id = self._tokenizer.pad_token_id or 0
+        with self._switched_to(model) as network:
+            found = answer_logprobs(network, prompts, answers, pad_id=pad_id)
+        for reading, logprobs in zip(batch, found, strict=True):
+            key = reading.request.key
+            if all(map(math.isfinite, logprobs)):
+                yield ReadResult(key, tuple(reading.starts), logprobs)
+            else:
+                yield ReadResult(key, error=NOT_FINITE)
 
     def _answer(
         self, model: str, batch: Sequence[_Prompt], params: SamplingParams

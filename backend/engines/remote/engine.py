@@ -8,13 +8,14 @@ from typing import Generic, Self, TypeVar
 
 import aiohttp
 
-from backend.engines.base import GenerationRequest, GenerationResult
 from backend.engines.remote.server import RemoteServer
 from backend.engines.remote.stream import AnswerStream, LoopThread
 
 _READ_AHEAD = 512
 
 Server = TypeVar("Server", bound=RemoteServer)
+Asked = TypeVar("Asked")
+Answered = TypeVar("Answered")
 
 
 class RemoteEngine(Generic[Server]):
@@ -54,11 +55,11 @@ class RemoteEngine(Generic[Server]):
 
     def _answer(
         self,
-        requests: Iterable[GenerationRequest],
-        ask: Callable[[Server, GenerationRequest], Awaitable[GenerationResult]],
-    ) -> Iterator[GenerationResult]:
+        requests: Iterable[Asked],
+        ask: Callable[[Server, Asked], Awaitable[Answered]],
+    ) -> Iterator[Answered]:
         """Have the serving servers asked, `in_flight` at a time on each, as answers arrive."""
-        stream: AnswerStream[Server, GenerationRequest, GenerationResult] = AnswerStream(
+        stream: AnswerStream[Server, Asked, Answered] = AnswerStream(
             self._serving,
             ask,
             in_flight=self._in_flight,

@@ -10,27 +10,48 @@ adapters by name and path. What is loaded is left on the server, which evicts by
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from backend.engines.adapters.folders import content_digest, shared_base
 from backend.engines.base import (
+    NOT_FINITE,
     GenerationRequest,
     GenerationResult,
     Message,
+    ReadRequest,
+    ReadResult,
     SamplingParams,
     ServedModel,
     request_seed,
     require_finite_logprobs,
 )
-from backend.engines.prompts import decode_prompt, load_tokenizer
+from backend.engines.prompts import PromptRefused, decode_prompt, encode_answer, load_tokenizer
 from backend.engines.remote.engine import RemoteEngine
 from backend.engines.remote.server import TRIED_AGAIN, Retries
-from backend.engines.vllm.models import load_adapter, name_of_base, point_alias, read_models
-from backend.engines.vllm.server import VllmServer, is_too_long, plan_truncation, read_answer
+from backend.engines.vllm.models import (
+    changes_head,
+    load_adapter,
+    name_of_base,
+    point_alias,
+    read_models,
+)
+from backend.engines.vllm.server import (
+    VllmServer,
+    is_too_long,
+    plan_truncation,
+    read_answer,
+    read_prompt_logprobs,
+)
 from backend.errors import EngineError, UnknownAdapter
 
 _CHAT = "/v1/chat/completions"
+# vllm-project/vllm#51594: its delta there is dropped without a word.
+_HEAD_UNREAD = (
+    "vLLM does not tell how likely a text is with an adapter that changes the output layer; "
+    "the engine local does."
+)
 
 
 class VllmEngine(RemoteEngine[VllmServer]):
@@ -62,6 +83,7 @@ class VllmEngine(RemoteEngine[VllmServer]):
         self._serving = self._servers  # those that hold the base that was loaded last
         self._names: dict[str, str] = {}  # our serving name -> the server's
         self._notes: dict[str, str] = {}
+        self._heads: set[str] = set()  # adapters that change the output layer
         self._aliases: frozenset[str] = frozenset()  # names that may move while we ask
         self._base: str | None = None
         self._tokenizer: Any = None
@@ -99,6 +121,17 @@ class VllmEngine(RemoteEngine[VllmServer]):
             return await self._ask(server, request, params)
 
         return self._answer(requests, ask)
+
+    def read(self, requests: Iterable[ReadRequest]) -> Iterator[ReadResult]:
+        """Read the answers, `in_flight` at a time on each server, in the order of arrival.
+
+        Raises:
+            EngineUnavailable: no server answers any more; what was yielded stays valid.
+            UnknownAdapter: a model that was not loaded, or that a server has lost.
+            InvalidInput: the base's own tokeniser, which places the tokens, cannot be read here.
+        """
+        self._own_tokenizer()
+        return self._answer(requests, self._ask_likelihood)
 
     def next_token_logprobs(
         self, model: str, messages: Sequence[Message], *, top: int = 20
@@ -175,6 +208,9 @@ class VllmEngine(RemoteEngine[VllmServer]):
             loaded = await load_adapter(server, listed, model, content_digest(model))
             self._remember(model.name, loaded.name)
             self._notes.pop(model.name, None)
+            self._heads.discard(model.name)
+            if changes_head(model.adapter_path):
+                self._heads.add(model.name)
             if loaded.note:
                 self._notes[model.name] = loaded.note
 
@@ -234,6 +270,38 @@ class VllmEngine(RemoteEngine[VllmServer]):
             _refuse_unknown_model(reply.status, reply.error, request.model)
             return GenerationResult(key=request.key, error=f"vLLM: {reply.error}")
         return read_answer(request.key, reply.body, truncated=truncated, latency_s=reply.seconds)
+
+    async def _ask_likelihood(self, server: VllmServer, request: ReadRequest) -> ReadResult:
+        """Two requests: how the server renders the prompt, then how likely it finds the whole."""
+        if request.model in self._heads:
+            return ReadResult(request.key, error=f"{request.model}: {_HEAD_UNREAD}")
+        try:
+            ids, starts = encode_answer(self._own_tokenizer(), request.answer)
+        except PromptRefused as refused:
+            return ReadResult(request.key, error=str(refused))
+        chat = self._chat(request.model, request.messages, SamplingParams(max_tokens=1), seed=0)
+        again = self._tried_again(request.model)
+        named = {"model": chat["model"], "messages": chat["messages"]}
+        prompt = await server.post("/tokenize", named, tried_again=again)
+        if prompt.status == 200 and not ids:
+            return ReadResult(request.key)
+        reply = prompt
+        if prompt.status == 200:
+            payload = _reading(chat, [*map(int, prompt.body["tokens"]), *ids])
+            reply = await server.post("/v1/completions", payload, tried_again=again)
+        if reply.status != 200:
+            _refuse_unknown_model(reply.status, reply.error, request.model)
+            return ReadResult(request.key, error=f"vLLM: {reply.error}")
+        logprobs = read_prompt_logprobs(reply.body, ids)
+        if not all(map(math.isfinite, logprobs)):
+            return ReadResult(request.key, error=NOT_FINITE)
+        return ReadResult(request.key, tuple(starts), logprobs)
+
+
+def _reading(chat: Mapping[str, Any], token_ids: Sequence[int]) -> dict[str, Any]:
+    """The request that has a server tell of each token of a prompt how likely it is."""
+    plain = {key: value for key, value in chat.items() if key not in {"messages", "logprobs"}}
+    return {**plain, "prompt": list(token_ids), "max_tokens": 1, "prompt_logprobs": 0}
 
 
 def _refuse_unknown_model(status: int, error: str, model: str) -> None:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
-from backend.engines.adapters.folders import CONFIG_FILE, read_config
+from backend.engines.adapters.fit import HEADS
+from backend.engines.adapters.folders import CONFIG_FILE, WEIGHTS_FILE, read_config
 from backend.engines.base import ServedModel
 from backend.engines.prompts import model_folder
 from backend.engines.remote.server import TRIED_AGAIN, ServerReply
 from backend.engines.vllm.server import VllmServer
 from backend.errors import EngineError, EngineUnavailable, UnknownAdapter
+from training.weights.tensors import read_tensors
 
 _DIGEST_LETTERS = 12
 
@@ -107,6 +110,18 @@ def require_served(model: ServedModel) -> None:
     file = None if model.adapter_path is None else model.adapter_path / CONFIG_FILE
     if file is not None and file.is_file() and (found := read_config(file)).is_soft_prompt:
         raise EngineError(f"{model.name}: {found.unserved_by_vllm()[0]}")
+
+
+def changes_head(folder: Path) -> bool:
+    """Whether an adapter changes the layer that turns vectors into tokens.
+
+    False for a folder that only the server sees.
+    """
+    file = folder / WEIGHTS_FILE
+    if not file.is_file():
+        return False
+    modules = {name.partition(".lora_")[0].rpartition(".")[2] for name in read_tensors(file)}
+    return bool(modules & HEADS)
 
 
 async def point_alias(server: VllmServer, alias: str, model: ServedModel | None) -> None:

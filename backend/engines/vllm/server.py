@@ -10,7 +10,7 @@ A vLLM server's chat completions as our results, and what is cut off too long pr
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import aiohttp
@@ -114,6 +114,27 @@ def read_answer(
         raise EngineError(
             "The server's answer is not a chat completion.",
             hint="Does STROP_VLLM_URL name a vLLM server?",
+        ) from error
+
+
+def read_prompt_logprobs(body: Mapping[str, Any], tail: Sequence[int]) -> tuple[float, ...]:
+    """Natural logs of the probabilities of the last tokens of a completion's prompt.
+
+    Args:
+        tail: ids of those tokens, which the server must have read in these places.
+
+    Raises:
+        EngineError: the body tells nothing of its prompt, or of another one.
+    """
+    try:
+        told = body["choices"][0]["prompt_logprobs"][-len(tail) :]
+        return tuple(
+            [float(entry[str(token)]["logprob"]) for token, entry in zip(tail, told, strict=True)]
+        )
+    except (KeyError, IndexError, TypeError, ValueError) as error:
+        raise EngineError(
+            "The server does not tell how likely the tokens of a prompt are.",
+            hint="Does STROP_VLLM_URL name a vLLM server, and does it serve this base?",
         ) from error
 
 

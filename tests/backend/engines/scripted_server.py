@@ -91,6 +91,7 @@ class ScriptedServer:
     async def _start(self) -> str:
         app = web.Application()
         app.router.add_post("/v1/chat/completions", self._chat)
+        app.router.add_post("/v1/completions", self._complete)
         app.router.add_get("/v1/models", self._models)
         app.router.add_get("/health", self._health)
         app.router.add_post("/tokenize", self._tokenize)
@@ -125,22 +126,42 @@ class ScriptedServer:
 
     async def _answer(self, request: web.Request, payload: dict[str, Any]) -> web.StreamResponse:
         step = self.script.pop(0) if self.script else self.always
+        if step is not None:
+            return await self._stumble(request, payload, step)
+        if payload["model"] not in {self.base, *self.adapters}:
+            message = f"The model `{payload['model']}` does not exist."
+            return web.json_response({"error": {"message": message}}, status=404)
+        self.asked.append(payload)
+        return web.json_response(completion(payload))
+
+    async def _stumble(
+        self, request: web.Request, payload: dict[str, Any], step: str | int | Say
+    ) -> web.Response:
         if step == "drop":
             assert request.transport is not None
             request.transport.close()
             return web.Response()
         if step == "half":
             return web.Response(text='{"choices": [', content_type="application/json")
-        if callable(step):
-            self.asked.append(payload)
-            return step(payload)
         if isinstance(step, int):
             return web.json_response({"error": {"message": self.error}}, status=step)
+        assert callable(step)
+        self.asked.append(payload)
+        return step(payload)
+
+    async def _complete(self, request: web.Request) -> web.StreamResponse:
+        """Reads a prompt of token ids: the n-th token has the log-probability -n."""
+        self.calls["complete"] += 1
+        payload = await request.json()
+        step = self.script.pop(0) if self.script else self.always
+        if step is not None:
+            return await self._stumble(request, payload, step)
         if payload["model"] not in {self.base, *self.adapters}:
             message = f"The model `{payload['model']}` does not exist."
             return web.json_response({"error": {"message": message}}, status=404)
         self.asked.append(payload)
-        return web.json_response(completion(payload))
+        told = [{str(token): {"logprob": -float(n)}} for n, token in enumerate(payload["prompt"])]
+        return web.json_response({"choices": [{"text": "", "prompt_logprobs": [None, *told[1:]]}]})
 
     async def _models(self, request: web.Request) -> web.Response:
         if self.lists != 200:
