@@ -1,15 +1,13 @@
-"""Checks that ask a model: entailment and encoders with tiny ones made here, the judge scripted."""
+"""Checks that ask a model: entailment and encoders with tiny ones made here."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from evaluators.checks.entailment import source_windows
-from evaluators.checks.judge import judge, judge_biases, judge_pair, load_prompt
 from evaluators.errors import EvaluatorError
 from evaluators.registry import resolve_metrics
 from evaluators.types import Sample
@@ -98,53 +96,6 @@ def test_encoders(tiny_model: Callable[[str], str], kind: str) -> None:
     assert other.value is not None
     assert other.value < 0.9999
     assert empty.error == "the output has no token"
-
-
-SAMPLE = Sample("1", "The cat sat.", context="A cat sat.", input="What did it do?")
-
-
-def scripted(answers: list[str]) -> Callable[[str], str]:
-    queue = iter(answers)
-    return lambda prompt: next(queue)
-
-
-def test_judge_retries_until_the_answer_fits() -> None:
-    answers = ["five", '{"score": 9}', '{"score": 4, "reason": "fine"}']
-    metric = judge(scripted(answers), model="m")
-    [score] = metric.score([SAMPLE])
-    assert (score.value, score.explanation) == (0.75, "fine")
-    assert "prompt:faithfulness_v1" in metric.signature()
-
-
-def test_judge_that_never_answers_is_an_error() -> None:
-    [score] = judge(scripted(["no"] * 3), model="m").score([SAMPLE])
-    assert score.error is not None
-    assert score.error.startswith("the judge gave no usable answer")
-
-
-@pytest.mark.parametrize(
-    ("answers", "winner", "flipped"),
-    [(["a", "b"], "a", False), (["a", "a"], "tie", True), (["tie", "tie"], "tie", False)],
-)
-def test_pairs_are_judged_in_both_orders(answers: list[str], winner: str, flipped: bool) -> None:
-    said = [json.dumps({"winner": w}) for w in answers]
-    verdict = judge_pair(SAMPLE, SAMPLE, scripted(said))
-    assert (verdict.winner, verdict.flipped) == (winner, flipped)
-
-
-def test_biases_are_measured() -> None:
-    short, long = Sample("1", "a"), Sample("1", "a a a")
-    first = [judge_pair(short, long, lambda p: '{"winner": "a"}') for _ in range(10)]
-    longer = [judge_pair(short, long, scripted(['{"winner": "b"}', '{"winner": "a"}']))] * 10
-    rates = {r.name: r for r in judge_biases(first + longer, [(short, long)] * 20)}
-    assert (rates["flipped"].value, rates["flipped"].n) == (0.5, 20)
-    assert (rates["first_wins"].value, rates["first_wins"].n) == (0.75, 40)
-    assert (rates["longer_wins"].value, rates["longer_wins"].n) == (1.0, 10)
-
-
-def test_unknown_prompt_lists_the_known() -> None:
-    with pytest.raises(EvaluatorError, match="faithfulness_v1, pair_v1"):
-        load_prompt("nothing")
 
 
 def test_self_consistency_by_a_model(tiny_model: Callable[[str], str]) -> None:

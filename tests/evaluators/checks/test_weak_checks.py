@@ -1,13 +1,11 @@
-"""Checks that give a share and reasons: overlap, self-consistency, confidence, judge."""
+"""Checks that give a share and reasons: overlap, self-consistency and confidence."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
 
 import pytest
 
-from evaluators.checks.judge import judge
 from evaluators.checks.overlap import content_stems
 from evaluators.checks.self_consistency import consistency_by
 from evaluators.registry import METRICS
@@ -90,24 +88,6 @@ def test_confidence_names_the_least_likely_token(name: str) -> None:
 def test_confidence_of_a_broken_log_probability_is_an_error(bad: float) -> None:
     [score] = METRICS["confidence"].score([Sample("1", "x", logprobs=(-0.1, bad))])
     assert score.error == "a token log probability is above 0 or not finite"
-
-
-@pytest.mark.parametrize(
-    ("rating", "reason", "marked"),
-    [
-        (2, 'It says "sat on Mars", which is not so.', ["sat on Mars"]),
-        (2, "The cat's place is wrong: 'on Mars'.", ["on Mars"]),
-        (2, 'It says "flew".', []),
-        (5, 'All is well, "sat on Mars" too.', []),
-    ],
-)
-def test_the_judge_marks_the_words_that_it_quotes(
-    rating: int, reason: str, marked: list[str]
-) -> None:
-    answer = json.dumps({"score": rating, "reason": reason})
-    sample = Sample("1", "🙂 The cat sat on Mars.", context="The cat sat on a mat.")
-    [score] = judge(lambda prompt: answer, model="m").score([sample])
-    assert [sample.prediction[s.start : s.end] for s in score.spans] == marked
 
 
 BAD_INPUT: list[Callable[[], Sample]] = [
