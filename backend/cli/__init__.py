@@ -58,6 +58,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "run": ("backend.cli.runs.run", "Generate with several models and score what they wrote."),
     "job": ("backend.cli.queue", "Long work: list it, cancel it."),
     "report": ("backend.cli.runs.report", "Figures of a run, with intervals."),
+    "judge": ("backend.cli.checks.judge", "Judges: models that rate or compare, with a licence."),
     "rubric": ("backend.cli.review.rubrics", "Rubrics: list, check, add and export them."),
     "review": ("backend.cli.review.queues", "Open review queues and see how they stand."),
     "webhook": ("backend.cli.webhooks", "Tell other programs what happens in queues."),

@@ -6,6 +6,7 @@ Score runs, and one score per (score run, generation, metric) with its signature
 from __future__ import annotations
 
 from datetime import datetime
+from enum import StrEnum
 from typing import Any
 
 from sqlalchemy import ForeignKey, Index, String, UniqueConstraint
@@ -17,6 +18,21 @@ from backend.tables.models import ModelVersion
 
 IMPORT = "import"
 """The `engine` of a run whose texts were brought from elsewhere; none can be opened by the name."""
+JUDGED = "judge:"
+"""How the metrics begin that are ratings by a judge."""
+
+
+class AnnotatorKind(StrEnum):
+    """Who a rating or a score is by: a person, a program, or a model that was asked to judge."""
+
+    HUMAN = "human"
+    CODE = "code"
+    LLM = "llm"
+
+
+def annotator_kind(metric: str) -> AnnotatorKind:
+    """Who a score by this metric is by; never a person."""
+    return AnnotatorKind.LLM if metric.startswith(JUDGED) else AnnotatorKind.CODE
 
 
 class GenerationRun(Base):

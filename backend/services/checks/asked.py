@@ -32,7 +32,15 @@ class AskedCheck:
 
 
 Find = Callable[[Session, int, str], AskedCheck]
-KINDS: Mapping[str, Find] = {}
+
+
+def _find_judge(session: Session, project_id: int, argument: str) -> AskedCheck:
+    from backend.services.checks.judges import open_rater
+
+    return open_rater(session, project_id, argument)
+
+
+KINDS: Mapping[str, Find] = {"judge": _find_judge}
 
 
 def find_asked_check(session: Session, project_id: int, name: str) -> AskedCheck:

@@ -38,7 +38,7 @@ from backend.services.runs.figures import (
 )
 from backend.services.runs.generation import examples_of_run, get_run
 from backend.tables.datasets import Example
-from backend.tables.runs import Generation, Score, ScoreRun
+from backend.tables.runs import Generation, Score, ScoreRun, annotator_kind
 
 if TYPE_CHECKING:
     from evaluators.metric import Metric
@@ -250,6 +250,7 @@ def _ledger_row(
         "spans": [asdict(span) for span in score.spans],
         "stats": list(score.stats),
         "signature": signature,
+        "annotator_kind": annotator_kind(metric.name),
     }
 
 
