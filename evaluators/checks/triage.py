@@ -22,6 +22,7 @@ from evaluators.errors import InvalidValues
 from evaluators.statistics.clusters import number_clusters
 
 STEPS = 20
+MOST_FACTOR = 100  # times the labels that are there; beyond, more of them are no advice
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +103,33 @@ def triage(
     upper = _upper(errors, count, delta)
     share = count / n
     return Triage(threshold, share, n, given, count, errors, upper, epsilon, delta, "", signature)
+
+
+def labels_missing(
+    risks: Sequence[float], labels: Sequence[bool], *, epsilon: float, delta: float
+) -> int | None:
+    """About how many more labels would let the least risky tenth skip, or as many as are tested.
+
+    At the error rate that the labels show there, its upper bound (Clopper and Pearson) comes down
+    to epsilon with so many more labels of all risks. None where that rate is not below epsilon:
+    more labels of the same kind are no help then, and the risk has to become better.
+
+    Args:
+        risks, labels: of outputs of distinct groups.
+    """
+    from scipy.stats import binom
+
+    risk, bad = np.asarray(risks, dtype=np.float64), np.asarray(labels, dtype=bool)
+    least, n = math.ceil(math.log(delta) / math.log(1 - epsilon)), len(risk)
+    if n < least:
+        return int(least - n)
+    size = max(least, n // 10)
+    rate = float(bad[np.argsort(risk, kind="stable")[:size]].mean())
+    for factor in np.geomspace(1, MOST_FACTOR, 200):
+        count = math.ceil(size * factor)
+        if rate < epsilon and binom.cdf(math.ceil(rate * count), count, epsilon) <= delta:
+            return max(1, int(math.ceil(n * factor)) - n)
+    return None
 
 
 def count_words(labels: int, n: int) -> str:

@@ -1,0 +1,42 @@
+"""What reviews say of their outputs: wrong or not, by a stated criterion."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from backend.rubrics import CheckedAnswer
+from backend.rubrics.wrong import WrongWhen
+from backend.tables.review import Correction, Rating, Span
+
+CHUNK = 500
+
+
+def judge_reviews(session: Session, review_ids: Sequence[int], when: WrongWhen) -> dict[int, bool]:
+    """By review, whether it says that its output is wrong; those that do not say are left out."""
+    found: dict[int, bool] = {}
+    for start in range(0, len(review_ids), CHUNK):
+        chunk = review_ids[start : start + CHUNK]
+        ratings, marked = _ratings(session, chunk), _marked(session, chunk)
+        for review_id in chunk:
+            wrong = when.judge(ratings.get(review_id, {}), marked=review_id in marked)
+            if wrong is not None:
+                found[review_id] = wrong
+    return found
+
+
+def _ratings(session: Session, ids: Sequence[int]) -> dict[int, dict[str, CheckedAnswer]]:
+    query = select(Rating.review_id, Rating.criterion, Rating.value, Rating.number)
+    found: dict[int, dict[str, CheckedAnswer]] = defaultdict(dict)
+    for review_id, name, value, number in session.execute(query.where(Rating.review_id.in_(ids))):
+        found[review_id][name] = CheckedAnswer(value, number)
+    return found
+
+
+def _marked(session: Session, ids: Sequence[int]) -> set[int]:
+    spans = select(Span.review_id).where(Span.review_id.in_(ids))
+    texts = select(Correction.review_id).where(Correction.review_id.in_(ids))
+    return {*session.scalars(spans), *session.scalars(texts)}
