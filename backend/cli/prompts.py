@@ -268,7 +268,9 @@ def _answer(
     served = served_model(model)
     models = [served]
     if served.adapter_path is not None:
-        models = [ServedModel("base", model.base_model), served]
+        other = model.engine_base
+        base = ServedModel("base", model.base_model) if other is None else served_model(other)
+        models = [base, served]
     request = GenerationRequest("try", served.name, messages)
     with open_engine(engine, settings) as opened:
         opened.load(models)

@@ -49,6 +49,9 @@ class TrainOptions:
     start: Annotated[
         str | None, typer.Option(help="Go on from these weights: champion, v1, v1@2.")
     ] = None
+    base: Annotated[
+        str | None, typer.Option(help="Another base of the project to train on, for example large.")
+    ] = None
     documents: Annotated[
         str | None,
         typer.Option(help="Pre-train on raw documents: a folder, or a dataset's train split."),
@@ -109,6 +112,7 @@ def _new_training(
         config=keys,
         settings=settings,
         start=asked.start,
+        base=asked.base,
     )
 
 
@@ -188,6 +192,7 @@ def enqueue_training(
     config: dict[str, Any],
     settings: Settings,
     start: str | None = None,
+    base: str | None = None,
 ) -> tuple[int, int]:
     """Lay down a training run and queue it; returns run and job."""
     from backend.errors import InvalidInput
@@ -206,6 +211,7 @@ def enqueue_training(
         config=config,
         settings=settings,
         start=start,
+        base=base,
     )
     for note in training.serving_notes(run):
         typer.echo(note, err=True)

@@ -34,10 +34,10 @@ from backend.services.models.preflight.checks import (
 )
 from backend.services.models.preflight.elsewhere import run_served_preflight
 from backend.services.models.versions import (
+    base_of,
     register_base,
     served_model,
     serving_groups,
-    stands_alone,
 )
 from backend.services.runs import generation
 from backend.settings import Settings
@@ -52,24 +52,22 @@ def check_models(
     run_id: int,
     *,
     settings: Settings,
-    alone: int | None = None,
+    base_id: int | None = None,
 ) -> None:
     """Check the models of a run, which the engine has loaded, and keep the checks as a row.
 
     Args:
-        alone: the model that the engine holds by itself now, fully trained or served elsewhere;
-            default: the project's base with the adapters of the run.
+        base_id: what the engine holds now with its adapters where that is not the project's base:
+            another base, a fully trained model or one served elsewhere.
 
     Raises:
         PreflightFailed: a model that is served is not shown to be the model that was meant.
     """
     with reading(sessions) as session:
         run = generation.get_run(session, run_id)
-        base = register_base(session, run.project_id)
-        models = [m for m in run.models if not (stands_alone(m) or m.only_outputs)]
-        if alone is not None:
-            base = session.get_one(ModelVersion, alone)
-            models = [model for model in run.models if model.serving_name == base.serving_name]
+        base = base_of(session, run.project_id, base_id)
+        other = None if base_id is None else base
+        models = [m for m in run.models if not m.only_outputs and m.engine_base is other]
         probes, params = _probes(session, run, models, settings), generation.run_params(run)
     report = check_and_record(
         sessions, engine, base, models, probes, settings=settings, run_id=run_id, params=params
@@ -282,10 +280,10 @@ def _write_group(
         models = list(dict.fromkeys([*group, *asked]))
         raise refuse_models(shop.sessions, name, models, error, run_id=run_id) from error
     yield  # loading takes minutes, in which a person may have cancelled
-    if stands_alone(group[0]):
-        shop.preflight(shop.sessions, engine, run_id, alone=group[0].id)
-    else:
+    if group[0].engine_base is None:
         shop.preflight(shop.sessions, engine, run_id)
+    else:
+        shop.preflight(shop.sessions, engine, run_id, base_id=group[0].id)
     yield
     answers = engine.generate(requests, params)
     try:

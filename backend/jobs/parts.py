@@ -27,7 +27,7 @@ log = logging.getLogger(__name__)
 Parts = Iterator[None]
 OpenEngine = Callable[[str, Settings], Engine]
 Kind = Callable[["Workshop", Job], Parts]
-Preflight = Callable[..., None]  # sessions, engine, run id; `alone` for a fully trained model
+Preflight = Callable[..., None]  # sessions, engine, run id; `base_id` of another base
 
 
 @dataclass(slots=True)

@@ -33,7 +33,6 @@ from backend.services import queue
 from backend.services.training import runs as training
 from backend.services.training.files import RunFiles, run_files
 from backend.settings import Settings, child_environment
-from backend.tables.projects import Project
 from backend.tables.queue import Job, JobState
 from backend.tables.rounds import Round
 from training.config import EXIT_ALREADY_TRAINING, EXIT_DONE, RESULT_NAME, lock_file
@@ -172,7 +171,7 @@ def train_parts(shop: Workshop, job: Job) -> Parts:
         if not queue.holds_job(session, job.id, job.attempt):
             return  # cancelled meanwhile: nobody asks for what the trainer left
         run = training.get_training_run(session, plan.run_id)
-        base_model = session.get_one(Project, run.project_id).base_model
+        base_model = training.base_model_of(session, run)
     weights = training.read_result(run, base_model)  # hashes gigabytes: no transaction is open
     with shop.sessions.begin() as session:
         now = utc_now()

@@ -14,7 +14,8 @@ class ModelVersionShown(Shown):
     """The base, one revision of another model, or either with a prompt (a candidate).
 
     `aliases` are those that point at it now. `kind` is weights, served or outputs; `base_model` of
-    a served one is the name that its server knows it by, and its digests are empty.
+    a served one is the name that its server knows it by, and its digests are empty. `base_id` is
+    that of an adapter on another base than the project's.
     """
 
     id: int
@@ -26,6 +27,7 @@ class ModelVersionShown(Shown):
     base_sha256: str
     adapter_sha256: str | None
     adapter_rank: int | None
+    base_id: int | None = None
     training_run_id: int | None
     prompt_label: str | None = None
     aliases: list[str] = Field(default_factory=list)
@@ -38,6 +40,9 @@ class AdapterGiven(Given):
 
     name: str = Field(min_length=1, max_length=80, pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")
     path: str = Field(min_length=1, max_length=1000)
+    base: str | None = Field(
+        None, max_length=120, description="Another base of the project that it is on."
+    )
 
 
 class ServedModelGiven(Given):

@@ -41,6 +41,9 @@ class TrainingRunGiven(Given):
     start: str | None = Field(
         None, max_length=120, description="Model to go on from: champion, v1, v1@2."
     )
+    base: str | None = Field(
+        None, max_length=120, description="Another base of the project to train on."
+    )
     adapter_name: str = Field(min_length=1, max_length=80, pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")
     config: dict[str, Any] = Field(default_factory=dict)
 

@@ -99,8 +99,9 @@ def runs_behind(session: Session, model_ids: Collection[int]) -> set[int]:
 
 
 def ancestors(session: Session, model_ids: Collection[int]) -> list[ModelVersion]:
-    """These models and all that they learned from: what their trainings went on from, what they
-    were merged of, and whatever has the same weights under another name."""
+    """These models and all that they learned from: what their trainings went on from, another base
+    that they are on, what they were merged of, and whatever has the same weights under another
+    name."""
     found: dict[int, ModelVersion] = {}
     wanted = set(model_ids)
     while wanted:
@@ -116,12 +117,14 @@ def _learned_from(session: Session, models: Collection[ModelVersion]) -> set[int
     starts = select(TrainingRun.start_model_id).where(
         TrainingRun.id.in_(runs), TrainingRun.start_model_id.is_not(None)
     )
+    bases = {model.base_id for model in models if model.base_id is not None}
     digests = {d for m in models for d in (own_weights(m), *recorded_parents(m.training_facts))}
     same = select(ModelVersion.id).where(
         ModelVersion.project_id.in_({model.project_id for model in models}),
         is_of_weights(digests - {None}),
     )
-    return {id_ for query in (starts, same) for id_ in session.scalars(query) if id_ is not None}
+    found = {id_ for query in (starts, same) for id_ in session.scalars(query) if id_ is not None}
+    return found | bases
 
 
 def own_weights(model: ModelVersion) -> str | None:
@@ -217,6 +220,14 @@ def models_started_from(session: Session, model_id: int) -> list[ModelVersion]:
         select(ModelVersion)
         .join(TrainingRun, TrainingRun.id == ModelVersion.training_run_id)
         .where(TrainingRun.start_model_id == model_id)
+    )
+    return list(session.scalars(query.order_by(ModelVersion.id)))
+
+
+def adapters_on(session: Session, model_id: int) -> list[ModelVersion]:
+    """The adapters on a base other than the project's own, without those with prompts."""
+    query = select(ModelVersion).where(
+        ModelVersion.base_id == model_id, ModelVersion.bare_id.is_(None)
     )
     return list(session.scalars(query.order_by(ModelVersion.id)))
 

@@ -53,7 +53,7 @@ class Prompt(Base):
 
 
 class ModelVersion(Base):
-    """The base model of a project, or one revision of an adapter on it or of a full training.
+    """A base model of a project, or one revision of an adapter on one or of a full training.
 
     A fully trained model has a name like an adapter and is a base of its own: its `base_model` is
     its own folder, and it has no adapter. The digests are what registration found;
@@ -67,6 +67,8 @@ class ModelVersion(Base):
         kind: a ModelKind; where it is not `weights`, the digests are empty.
         base_model: folder or hub name of the base; the name that its server knows a `served` model
             by.
+        base_id: of an adapter on another base of the project than its own, that base; it is a base
+            or a fully trained model.
         bare_id: of a candidate with a prompt, the model.
     """
 
@@ -87,11 +89,17 @@ class ModelVersion(Base):
     adapter_rank: Mapped[int | None]
     training_facts: Mapped[dict[str, Any]] = mapped_column(default=dict)
     training_run_id: Mapped[int | None] = mapped_column(ForeignKey("training_runs.id"), unique=True)
+    base_id: Mapped[int | None] = mapped_column(ForeignKey("model_versions.id"))
     bare_id: Mapped[int | None] = mapped_column(ForeignKey("model_versions.id"))
     prompt_id: Mapped[int | None] = mapped_column(ForeignKey("prompts.id"))
     created_at: Mapped[datetime] = mapped_column(default=utc_now)
 
-    bare: Mapped[ModelVersion | None] = relationship(remote_side=[id], lazy="joined", join_depth=1)
+    base: Mapped[ModelVersion | None] = relationship(
+        foreign_keys=[base_id], remote_side=[id], lazy="selectin", join_depth=2
+    )
+    bare: Mapped[ModelVersion | None] = relationship(
+        foreign_keys=[bare_id], remote_side=[id], lazy="joined", join_depth=1
+    )
     prompt: Mapped[Prompt | None] = relationship(lazy="joined")
 
     @property
@@ -116,18 +124,36 @@ class ModelVersion(Base):
 
     @property
     def is_own_base(self) -> bool:
-        """Whether all weights were trained, so that no other model can share its server."""
+        """Whether it is another base or a fully trained model, which no adapter of the project's
+        base can share a server with."""
         own = self.adapter_path is None and self.serving_name != BASE
         return own and self.kind == ModelKind.WEIGHTS
 
     @property
+    def engine_base(self) -> ModelVersion | None:
+        """What an engine has to hold first to answer for it; None for the project's base.
+
+        Another base and a model served elsewhere are that themselves.
+        """
+        bare = self.without_prompt
+        if bare.is_own_base or bare.kind == ModelKind.SERVED:
+            return bare
+        return None if bare.base_id is None else bare.base
+
+    @property
+    def base_name(self) -> str:
+        """What stands before the name of an adapter: `base`, or the name of its other base."""
+        return BASE if self.base_id is None or self.base is None else self.base.name
+
+    @property
     def label(self) -> str:
-        """How people write it: `base`, `base:v1@2`, `v1@2` for one that is no adapter.
+        """How people write it: `base`, `base:v1@2`, `large:v3@1` for an adapter on another base,
+        `v1@2` for one that is no adapter.
 
         With its prompt: `base:v1@2+brief@3`.
         """
         name = BASE if self.name == BASE else f"{self.name}@{self.revision}"
-        return name if self.adapter_path is None else f"{BASE}:{name}"
+        return name if self.adapter_path is None else f"{self.base_name}:{name}"
 
     @property
     def serving_name(self) -> str:

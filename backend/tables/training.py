@@ -14,7 +14,8 @@ from backend.db import Base, utc_now
 class TrainingRun(Base):
     """One training of one adapter; the adapter is registered when the trainer's result is whole.
 
-    `start_model_id` is the model whose weights it went on from; None where it began anew.
+    `start_model_id` is the model whose weights it went on from; None where it began anew. `base_id`
+    is the base that its adapter is on; None for the project's.
     """
 
     __tablename__ = "training_runs"
@@ -26,6 +27,7 @@ class TrainingRun(Base):
     start_model_id: Mapped[int | None] = mapped_column(
         ForeignKey("model_versions.id", use_alter=True)
     )
+    base_id: Mapped[int | None] = mapped_column(ForeignKey("model_versions.id", use_alter=True))
     adapter_name: Mapped[str] = mapped_column(String(80))
     config: Mapped[dict[str, Any]]
     output_dir: Mapped[str]

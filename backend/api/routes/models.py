@@ -39,6 +39,8 @@ def add_adapter(
     once: OnceDep,
 ) -> ModelVersionShown:
     """Register an adapter folder; it must lie in the project's own, below the artifact root."""
+    base = None if body.base is None else others.find_base(session, project_id, body.base)
+    base_id = None if base is None else others.id_of_other_base(base)
     session.rollback()  # the look for an earlier answer is over: weights are read in no transaction
     path, settings = Path(body.path), serving.settings
     seen = model_versions.look_at_adapter(
@@ -48,9 +50,10 @@ def add_adapter(
         path,
         settings=settings,
         named_by=NamedBy.REQUEST,
+        base_id=base_id,
     )
     model = model_versions.register_adapter(
-        session, project_id, body.name, path, settings=settings, seen=seen
+        session, project_id, body.name, path, settings=settings, seen=seen, base_id=base_id
     )
     return once.answer(_show(session, model))
 

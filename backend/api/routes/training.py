@@ -59,6 +59,7 @@ def start_training(
         config=body.config,
         settings=serving.settings,
         start=body.start,
+        base=body.base,
         created_by_id=user.id,
     )
     queue.enqueue_job(session, JobKind.TRAIN, run.id)

@@ -156,7 +156,8 @@ def make_project(
     installation: Installation, base_model: str, *, name: str = PROJECT, bar: str | None = None
 ) -> int:
     """The project with its base model and its bar: the demo's, or a manifest as YAML text."""
-    from backend.services.models.versions import register_base, see_base
+    from backend.services.models.seen import see_base
+    from backend.services.models.versions import register_base
     from backend.services.projects import create_project, get_project, set_manifest
 
     seen = see_base(base_model)

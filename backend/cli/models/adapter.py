@@ -27,13 +27,17 @@ if TYPE_CHECKING:
     from backend.settings import Settings
     from backend.tables.models import ModelVersion
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, help="Adapters on the base model.")
+app = typer.Typer(no_args_is_help=True, add_completion=False, help="Adapters on a base model.")
 
 
 @app.command()
 def add(
     name: Annotated[str, typer.Argument(help="Name, for example v1.")],
     path: Annotated[Path, typer.Argument(help="Folder that a trainer left: PEFT, safetensors.")],
+    base: Annotated[
+        str | None,
+        typer.Option(help="Another base of the project that it is on, for example large."),
+    ] = None,
     in_place: Annotated[
         bool, typer.Option("--in-place", help="Use the folder where it lies; copy nothing.")
     ] = False,
@@ -49,7 +53,9 @@ def add(
     settings, sessions = installation.settings, installation.sessions
     with reading(sessions) as session:
         found = get_project(session, project)
-    adopted = adopt_adapter(sessions, found.id, name, path, settings=settings, in_place=in_place)
+    adopted = adopt_adapter(
+        sessions, found.id, name, path, settings=settings, in_place=in_place, on=base
+    )
     _show_added(adopted.model, adopted.notes, json=json)
 
 
@@ -143,7 +149,7 @@ def export(
 
 @app.command("list")
 def list_(project: ProjectOption = None, json: JsonOption = False) -> None:
-    """List the base and its adapters with their digests."""
+    """List the bases and their adapters with their digests."""
     from backend.services.models.versions import alias_target, list_models
 
     with working_in_project(project) as (_, session, found):
@@ -187,14 +193,13 @@ def preflight(
         find_model,
         register_base,
         served_model,
-        stands_alone,
     )
 
     with working_in_project(project) as (installation, session, found):
         model = find_model(session, found.id, name)
         bare = model.without_prompt
         chosen = _engine_of(bare, engine, installation.settings.engine)
-        models = [bare] if stands_alone(bare) else [register_base(session, found.id), bare]
+        models = [bare.engine_base or register_base(session, found.id), bare]
         probes = _probes(session, found.id, dataset, model, installation.settings)
     settings, sessions = installation.settings, installation.sessions
     models = list(dict.fromkeys(models))

@@ -42,7 +42,8 @@ def add(
     if base is not None:
         model = _add_base(name, base, project)
         typer.echo(f"{model.label}: {model.base_model}, sha256 {model.base_sha256[:12]}.")
-        typer.echo("It is a base of its own: adapters of this project are not for it.")
+        own = model.name
+        typer.echo(f"It is a base of its own: strop adapter add NAME PATH --base {own}")
         return
     with working_in_project(project) as (installation, session, found):
         model = register_served(session, found.id, name, str(served_as))
@@ -55,7 +56,8 @@ def add(
 def _add_base(name: str, base: str, project: str | None) -> ModelVersion:
     from backend.db import reading
     from backend.services.models.others import place_of_base, register_other_base
-    from backend.services.models.versions import check_name, see_base
+    from backend.services.models.seen import see_base
+    from backend.services.models.versions import check_name
     from backend.services.projects import get_project
 
     check_name(name)

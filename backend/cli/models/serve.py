@@ -90,7 +90,8 @@ def resolve_models(
     """
     from backend.engines.base import ServedModel
 
-    wanted = [name.strip() for name in names.split(",") if name.strip() and name.strip() != "base"]
+    named = [name.strip() for name in names.split(",") if name.strip()]
+    wanted = [name for name in named if name != "base"]
     in_project = [name for name in wanted if "=" not in name]
     if alone or (not in_project and not _has_database(settings)):
         if in_project:
@@ -101,7 +102,8 @@ def resolve_models(
         base = ServedModel("base", settings.base_model)
         adapters: list[ServedModel] = []
     else:
-        base, adapters = _models_of_project(in_project, settings, project)
+        here = ["base", *in_project] if "base" in named else in_project
+        base, adapters = _models_of_project(here, settings, project)
     for name in wanted:
         if "=" in name:
             label, _, folder = name.partition("=")
@@ -112,22 +114,28 @@ def resolve_models(
 def _models_of_project(
     names: list[str], settings: Settings, project: str | None
 ) -> tuple[ServedModel, list[ServedModel]]:
-    from backend.services.models.versions import find_model, require_weights, served_model
+    from backend.services.models.versions import (
+        find_model,
+        require_weights,
+        served_model,
+        serving_groups,
+    )
 
     with working_in_project(project, home=settings.home) as (_, session, found):
         named = [find_model(session, found.id, name).without_prompt for name in names]
         chosen = list(dict.fromkeys(named))
         for model in chosen:
             require_weights(model, "serve")
-        alone = [model for model in chosen if model.is_own_base]
-        if alone and len(chosen) > 1:
+        groups = serving_groups(find_model(session, found.id, "base"), chosen)
+        if len(groups) > 1:
+            first = groups[-1][0]
             raise InvalidInput(
-                f"{alone[0].label} is a base of its own and needs a server of its own.",
-                hint=f"strop serve --models {alone[0].label} --port 0",
+                f"{first.label} is a base of its own and needs a server of its own.",
+                hint="strop serve --port 0 --models "
+                + ",".join(model.label for model in groups[-1]),
             )
-        base = served_model(alone[0] if alone else find_model(session, found.id, "base"))
-        models = [served_model(model) for model in chosen]
-    return base, [model for model in models if model.adapter_path is not None]
+        base, *adapters = [served_model(model) for model in groups[0]]
+    return base, adapters
 
 
 def _has_database(settings: Settings) -> bool:

@@ -19,7 +19,8 @@ def command(
     """Make the database where it is missing, and a project in it."""
     from backend.db import connect, migrate
     from backend.private_files import close_installation, make_folder
-    from backend.services.models.versions import register_base, see_base
+    from backend.services.models.seen import see_base
+    from backend.services.models.versions import register_base
     from backend.services.projects import create_project
     from backend.settings import load_settings
 

@@ -25,6 +25,7 @@ from backend.services.datasets.versions import find_version
 from backend.services.derivation import (
     Contribution,
     adapters_of_set,
+    adapters_on,
     contributions,
     example_of_review,
     merged_from,
@@ -38,12 +39,13 @@ from backend.services.derivation import (
     withdrawn_rows,
 )
 from backend.services.models.candidates import candidates_of, candidates_with
+from backend.services.models.others import list_bases
 from backend.services.models.versions import find_model, models_of_weights
 from backend.services.runs.generation import get_run
 from backend.services.yields import Told, states_of_review
 from backend.tables.curation import TrainingSet
 from backend.tables.datasets import DatasetVersion
-from backend.tables.models import ModelKind, ModelVersion, Prompt
+from backend.tables.models import BASE, ModelKind, ModelVersion, Prompt
 from backend.tables.review import Review, ReviewQueue
 from backend.tables.runs import GenerationRun
 from backend.tables.training import TrainingRun
@@ -180,7 +182,7 @@ def trace(session: Session, project_id: int, name: str) -> LineageShown:
     """Follow one thing up to its data and down to its verdicts.
 
     Args:
-        name: a model (`v2`, `base:v2@1`), or KIND:NAME: set:round-1, review:12, run:3,
+        name: a model (`v2`, `base:v2@1`, `large:v3`), or KIND:NAME: set:round-1, review:12, run:3,
             dataset:calls@2, prompt:brief@2.
 
     Raises:
@@ -188,13 +190,17 @@ def trace(session: Session, project_id: int, name: str) -> LineageShown:
         InvalidInput: no such kind.
     """
     kind, part, rest = name.partition(":")
-    if not part or kind == "base":
+    if not part or (kind not in _ROOTS and _is_base(session, project_id, kind)):
         kind, rest = "model", name
     if kind not in _ROOTS:
         raise InvalidInput(f"{kind!r} is no kind of thing.", hint=f"Use {', '.join(_ROOTS)}.")
     graph = _Graph(session)
     root = _ROOTS[kind](graph, project_id, rest)
     return LineageShown(root=root, nodes=list(graph.nodes.values()), edges=list(graph.edges))
+
+
+def _is_base(session: Session, project_id: int, name: str) -> bool:
+    return name in {one.name for one in list_bases(session, project_id)} | {BASE}
 
 
 def _from_model(graph: _Graph, project_id: int, name: str) -> str:
@@ -288,6 +294,8 @@ def _up_model(graph: _Graph, model: ModelVersion) -> str:
         graph.link(graph.add(prompt_node(model.prompt)), key, "asked with")
         graph.link(_up_model(graph, model.without_prompt), key, "with a prompt")
         return key
+    if model.base is not None:
+        graph.link(_up_model(graph, model.base), key, "base of")
     for parent, how in merged_from(graph.session, model):
         graph.link(_up_model(graph, parent), key, how)
     if model.training_run_id is None:
@@ -379,6 +387,8 @@ def _down_model(graph: _Graph, model: ModelVersion) -> str:
         graph.link(
             key, _down_model(graph, further), f"start of training run {further.training_run_id}"
         )
+    for adapter in adapters_on(graph.session, model.id):
+        graph.link(key, _down_model(graph, adapter), "base of")
     for merged, how in merges_of(graph.session, model):
         graph.link(key, _down_model(graph, merged), how)
     return key

@@ -19,11 +19,17 @@ from backend.db import reading
 from backend.engines.adapters.folders import CONFIG_FILE, WEIGHTS_FILE, Pattern, read_json_object
 from backend.errors import InvalidInput
 from backend.services.models.adapter_files import own_folder, project_artifacts
+from backend.services.models.others import find_base, id_of_other_base, list_bases
 from backend.services.models.placing import PlacedFolder, Registered, place_adapter, register_placed
+from backend.services.models.seen import see_adapter
 from backend.services.models.trainer_folders import read_trainer_folder, said_of_origin
-from backend.services.models.versions import check_name, ensure_base, see_adapter
+from backend.services.models.versions import (
+    check_name,
+    ensure_base,
+    refuse_name_on_other_base,
+)
 from backend.settings import Settings
-from backend.tables.projects import Project
+from backend.tables.models import ModelVersion
 from training.weights.digest import resolve_model
 from training.weights.tensors import read_tensors
 
@@ -48,32 +54,73 @@ def adopt_adapter(
     *,
     settings: Settings,
     in_place: bool = False,
+    on: str | None = None,
 ) -> Adopted:
     """Register the adapter in any folder as the next revision of `name`.
 
     Files are read and copied in no transaction, and a copy that is not registered is removed.
 
+    Args:
+        on: label of another base of the project that it is on; None for the project's own.
+
     Raises:
         Forbidden: the folder, or what it holds, is another project's.
-        InvalidInput: the name cannot be one, there is no adapter at the top of the folder, or it
-            is damaged, unsafe or of another base.
+        InvalidInput: the name cannot be one or stands for adapters on another base, there is no
+            adapter at the top of the folder, or it is damaged, unsafe or of another base.
+        NotFound: the project has no such base.
     """
     check_name(name)
     ensure_base(sessions, project_id)
     with reading(sessions) as session:
-        base_model = session.get_one(Project, project_id).base_model
+        base = find_base(session, project_id, on)
+        refuse_name_on_other_base(session, project_id, name, base.name)
+        base_model, base_id = base.base_model, id_of_other_base(base)
     source = _named_folder(path)
-    if in_place or source.is_relative_to(settings.artifacts):
-        placed, notes = _use_in_place(sessions, project_id, source, base_model, settings=settings)
-    else:
-        own = project_artifacts(settings, project_id)
-        placed, notes = _copy(source, name, base_model, own)
-    registered = register_placed(sessions, project_id, name, placed, settings=settings)
+    try:
+        if in_place or source.is_relative_to(settings.artifacts):
+            placed, notes = _use_in_place(
+                sessions, project_id, source, base_model, settings=settings
+            )
+        else:
+            own = project_artifacts(settings, project_id)
+            placed, notes = _copy(source, name, base_model, own)
+    except InvalidInput as error:
+        raise _with_fitting_base(sessions, project_id, source, base, error) from error
+    registered = register_placed(
+        sessions, project_id, name, placed, settings=settings, base_id=base_id
+    )
     seen = placed.seen.folder
     differs = said_of_origin(
         source, seen.config, base=resolve_model(base_model), base_model=base_model
     )
     return Adopted(registered, (*notes, *differs, *seen.notes))
+
+
+def _with_fitting_base(
+    sessions: sessionmaker[Session],
+    project_id: int,
+    source: Path,
+    refused: ModelVersion,
+    error: InvalidInput,
+) -> InvalidInput:
+    """The refusal, with the other bases of the project that the adapter fits, if it does any."""
+    with reading(sessions) as session:
+        others = [one for one in list_bases(session, project_id) if one.id != refused.id]
+    fitting = [one.label for one in others if _fits(source, one.base_model)]
+    if not fitting:
+        return error
+    return InvalidInput(
+        f"{error.message.rstrip('.')} (asked for on {refused.label}).",
+        hint=f"It fits {' and '.join(fitting)}: name its base with --base.",
+    )
+
+
+def _fits(source: Path, base_model: str) -> bool:
+    try:
+        see_adapter(source, base_model)
+    except InvalidInput:
+        return False
+    return True
 
 
 def _named_folder(path: Path) -> Path:

@@ -86,6 +86,7 @@ def _make(session: Session, bare: ModelVersion, prompt: Prompt) -> ModelVersion:
         revision=prompt.version,
         bare=bare,
         prompt=prompt,
+        base=bare.base,
         **{column: getattr(bare, column) for column in _REPEATED},
     )
     session.add(row)

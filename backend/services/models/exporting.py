@@ -22,7 +22,7 @@ from backend.engines.adapters.folders import FACTS_FILE, AdapterFolder, read_jso
 from backend.errors import Conflict, InvalidInput
 from backend.services.models.merging import find_adapter
 from backend.services.models.placing import remove_folder
-from backend.services.models.versions import see_adapter
+from backend.services.models.seen import see_adapter
 from backend.tables.models import ModelVersion
 from training.config import TrainingError
 from training.weights.digest import model_sha256, resolve_model

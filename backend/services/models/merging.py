@@ -19,10 +19,17 @@ from backend.db import reading
 from backend.engines.adapters.folders import FACTS_FILE, AdapterConfig, read_adapter
 from backend.errors import InvalidInput
 from backend.services.models.adapter_files import project_artifacts
+from backend.services.models.others import id_of_other_base
 from backend.services.models.placing import Registered, place_adapter, register_placed
-from backend.services.models.versions import check_name, ensure_base, find_model
+from backend.services.models.versions import (
+    base_of,
+    check_name,
+    ensure_base,
+    find_model,
+    refuse_name_on_other_base,
+)
 from backend.settings import Settings
-from backend.tables.models import BASE, WITH, ModelVersion
+from backend.tables.models import WITH, ModelVersion
 from training.weights.digest import adapter_sha256, resolve_model
 from training.weights.merging import MERGES, Merge, merge_adapters
 
@@ -90,11 +97,10 @@ def merge_models(
     check_merge(merge)
     ensure_base(sessions, project_id)
     with reading(sessions) as session:
-        found = find_model(session, project_id, BASE)
-        parts = [
-            _part(find_adapter(session, project_id, label), weight)
-            for label, weight in weights.items()
-        ]
+        named = [(find_adapter(session, project_id, label), w) for label, w in weights.items()]
+        found = _shared_base(session, project_id, [model for model, _ in named])
+        refuse_name_on_other_base(session, project_id, name, found.name)
+        parts = [_part(model, weight) for model, weight in named]
     for part in parts:
         _require_mergeable(part)
     if len({part.sha256 for part in parts}) < len(parts):
@@ -110,7 +116,21 @@ def merge_models(
 
     own = project_artifacts(settings, project_id)
     placed = place_adapter(own, name, base_model, fill, called=name)
-    return register_placed(sessions, project_id, name, placed, settings=settings)
+    return register_placed(
+        sessions, project_id, name, placed, settings=settings, base_id=id_of_other_base(found)
+    )
+
+
+def _shared_base(session: Session, project_id: int, models: Sequence[ModelVersion]) -> ModelVersion:
+    """The one base of adapters that are to be merged; InvalidInput where there are several."""
+    bases = {model.base_id: model for model in models}
+    if len(bases) > 1:
+        said = " and ".join(f"{model.label} on {model.base_model}" for model in bases.values())
+        raise InvalidInput(
+            f"These are adapters on different bases: {said}.",
+            hint="Merge adapters on one base.",
+        )
+    return base_of(session, project_id, *bases)
 
 
 def find_adapter(session: Session, project_id: int, label: str) -> ModelVersion:

@@ -1,7 +1,8 @@
 """Models beside a project's base and what was made of it: other bases, and models served elsewhere.
 
-Another base is what a fully trained model is, a base of its own that shares no engine with others;
-it may have another tokeniser. A model served elsewhere is a name that a server knows.
+Another base is what a fully trained model is, a base of its own that shares an engine with its own
+adapters alone; it may have another tokeniser. A model served elsewhere is a name that a server
+knows.
 """
 
 from __future__ import annotations
@@ -9,21 +10,24 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from backend.engines.adapters.folders import FACTS_FILE, check_facts, read_json_object
 from backend.errors import InvalidInput
 from backend.services.models.adapter_files import own_folder
+from backend.services.models.seen import SeenBase
 from backend.services.models.versions import (
-    SeenBase,
     add_model,
     check_name,
+    find_model,
     latest_revision,
     next_revision,
     refuse_foreign,
+    register_base,
 )
 from backend.settings import Settings
-from backend.tables.models import ModelKind, ModelVersion
+from backend.tables.models import BASE, ModelKind, ModelVersion
 
 _LONGEST_NAME_ELSEWHERE = 300
 
@@ -82,6 +86,38 @@ def register_other_base(
             **columns,
         ),
     )
+
+
+def find_base(session: Session, project_id: int, label: str | None) -> ModelVersion:
+    """The base that an adapter is, or is to be, on: the project's own where none is named.
+
+    Raises:
+        NotFound: the project has no such model.
+        InvalidInput: it is no base.
+    """
+    if label is None or label == BASE:
+        return register_base(session, project_id)
+    model = find_model(session, project_id, label)
+    if model.prompt is not None or not (model.is_base or model.is_own_base):
+        known = [one.label for one in list_bases(session, project_id)]
+        raise InvalidInput(f"{model.label} is no base.", hint=f"Bases here: {', '.join(known)}.")
+    return model
+
+
+def list_bases(session: Session, project_id: int) -> list[ModelVersion]:
+    """What adapters of a project can be on: its base, other bases, and fully trained models."""
+    query = select(ModelVersion).where(
+        ModelVersion.project_id == project_id,
+        ModelVersion.kind == ModelKind.WEIGHTS,
+        ModelVersion.adapter_path.is_(None),
+        ModelVersion.bare_id.is_(None),
+    )
+    return list(session.scalars(query.order_by(ModelVersion.id)))
+
+
+def id_of_other_base(base: ModelVersion) -> int | None:
+    """The `base_id` of an adapter on this base: None on the project's own."""
+    return None if base.is_base else base.id
 
 
 def _recorded_parents_of(folder: Path) -> dict[str, Any]:

@@ -24,7 +24,8 @@ from sqlalchemy.orm import Session, sessionmaker
 
 from backend.db import reading
 from backend.errors import InvalidInput
-from backend.services.models.versions import SeenAdapter, register_adapter, see_adapter
+from backend.services.models.seen import SeenAdapter, see_adapter
+from backend.services.models.versions import register_adapter
 from backend.settings import Settings
 from backend.tables.models import ModelVersion
 from training.config import TrainingError
@@ -125,19 +126,29 @@ def register_placed(
     placed: PlacedFolder,
     *,
     settings: Settings,
+    base_id: int | None = None,
 ) -> Registered:
     """Register what was placed, and remove what was made for it where another place stands.
 
+    Args:
+        base_id: the other base that it is on; None for the project's.
+
     Raises:
         Forbidden: its weights were trained in another project.
-        InvalidInput: it was trained on another base.
+        InvalidInput: it was trained on another base, or its name stands for adapters on one.
     """
     kept: Path | None = None
     seen = placed.seen
     try:
         with sessions.begin() as session:
             model = register_adapter(
-                session, project_id, name, seen.folder.path, settings=settings, seen=seen
+                session,
+                project_id,
+                name,
+                seen.folder.path,
+                settings=settings,
+                seen=seen,
+                base_id=base_id,
             )
             path, known = Path(str(model.adapter_path)), bool(model.training_facts)
             registered = Registered(model.label, seen.folder.rank, seen.digest, path, known)

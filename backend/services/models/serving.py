@@ -160,7 +160,8 @@ def _undo(open_at: OpenAt, url: str, move: Move) -> ServerAnswer:
 
 def _point_back(engine: AliasEngine, url: str, move: Move) -> ServerAnswer:
     engine.load([move.base])
-    before = None if move.before is None or move.before.elsewhere else move.before
+    known = move.before is not None and move.before.base_model == move.base.base_model
+    before = move.before if known else None  # a server holds one base, and no alias on another
     engine.serve_as(move.alias, before)
     now = "nothing" if before is None else before.name
     return ServerAnswer(url, False, f"pointed back: {move.alias} is {now}, as before")

@@ -146,7 +146,7 @@ def _best_of(checkpoint: Path) -> str:
 def said_of_origin(
     folder: Path, config: AdapterConfig, *, base: Path, base_model: str
 ) -> Iterator[str]:
-    """What differs between this project's base and what the adapter was trained on; sentences.
+    """What differs between the base here and what the adapter was trained on; sentences.
 
     Args:
         folder: as the trainer left it.
@@ -173,7 +173,7 @@ def _said_of_base(named: str, base_model: str) -> Iterator[str]:
         )
         return
     yield (
-        f"It names {named[:200]} as its base; this project's is {base_model}. Its shapes fit, "
+        f"It names {named[:200]} as its base; it is registered on {base_model}. Its shapes fit, "
         "which does not show that the weights are the same."
     )
 

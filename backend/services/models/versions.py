@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,97 +10,28 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session, sessionmaker
 
 from backend.db import reading
-from backend.engines.adapters.fit import check_fits_base
-from backend.engines.adapters.folders import AdapterFolder, read_adapter
+from backend.engines.adapters.folders import AdapterFolder
 from backend.engines.base import ServedModel
 from backend.errors import Forbidden, InvalidInput, NotFound
 from backend.schemas.common import whole_number
 from backend.services.datasets.prompts import BEST_PROMPT, find_prompt
 from backend.services.derivation import is_of_weights, recorded_parents
-from backend.services.models.adapter_files import (
-    ModelFolder,
-    NamedBy,
-    check_model_finite,
-    own_folder,
-    read_model,
-)
+from backend.services.models.adapter_files import NamedBy, own_folder
 from backend.services.models.candidates import with_prompt
+from backend.services.models.seen import (
+    SeenAdapter,
+    SeenBase,
+    SeenModel,
+    as_invalid_input,
+    see_adapter,
+    see_base,
+    see_model,
+)
 from backend.settings import Settings
 from backend.tables.models import BASE, WITH, ModelKind, ModelVersion
 from backend.tables.projects import Project
 from backend.tables.verdicts import Promotion, PromotionAction
-from training.config import TrainingError, check_adapter_name
-from training.weights.digest import adapter_sha256, model_sha256, resolve_model
-from training.weights.digest import template_sha256 as digest_of_template
-from training.weights.digest import tokenizer_sha256 as digest_of_tokenizer
-
-
-@dataclass(frozen=True, slots=True)
-class SeenBase:
-    """A base or a whole model as its files are now."""
-
-    base_sha256: str
-    tokenizer_sha256: str
-    template_sha256: str
-
-    def as_columns(self) -> dict[str, str]:
-        """The digests under the names of their columns."""
-        return asdict(self)
-
-
-@dataclass(frozen=True, slots=True)
-class SeenAdapter:
-    """An adapter that was read whole and fits its base; `digest` is of its two files."""
-
-    folder: AdapterFolder
-    digest: str
-
-
-@dataclass(frozen=True, slots=True)
-class SeenModel:
-    """A fully trained model that was read whole."""
-
-    folder: ModelFolder
-    digests: SeenBase
-
-
-def see_base(base_model: str) -> SeenBase:
-    """Read a base model; takes seconds a gigabyte, so no transaction should be open.
-
-    Raises:
-        InvalidInput: it is not there, has no template, or holds numbers that are not finite.
-    """
-    with _as_invalid_input():
-        folder = resolve_model(base_model)
-        check_model_finite(folder)
-        return _digests(folder)
-
-
-def see_adapter(folder: Path, base_model: str) -> SeenAdapter:
-    """Read an adapter beside its base; errors as of `read_adapter` and `check_fits_base`."""
-    adapter = read_adapter(folder)
-    with _as_invalid_input():
-        check_fits_base(adapter, resolve_model(base_model))
-        return SeenAdapter(adapter, adapter_sha256(folder))
-
-
-def see_model(folder: Path) -> SeenModel:
-    """Read a fully trained model; errors as of `read_model`."""
-    model = read_model(folder)
-    with _as_invalid_input():
-        return SeenModel(model, _digests(folder))
-
-
-def _digests(folder: Path) -> SeenBase:
-    return SeenBase(model_sha256(folder), digest_of_tokenizer(folder), digest_of_template(folder))
-
-
-@contextmanager
-def _as_invalid_input() -> Iterator[None]:
-    try:
-        yield
-    except TrainingError as error:
-        raise InvalidInput(error.message, hint=error.hint) from error
+from training.config import check_adapter_name
 
 
 def ensure_base(sessions: sessionmaker[Session], project_id: int) -> None:
@@ -136,6 +65,13 @@ def register_base(
     )
 
 
+def base_of(session: Session, project_id: int, base_id: int | None) -> ModelVersion:
+    """The base that a column `base_id` means: None is the project's own."""
+    if base_id is None:
+        return register_base(session, project_id)
+    return session.get_one(ModelVersion, base_id)
+
+
 def _find_base(session: Session, project_id: int) -> ModelVersion | None:
     return session.scalar(
         select(ModelVersion).where(ModelVersion.project_id == project_id, ModelVersion.name == BASE)
@@ -150,8 +86,12 @@ def look_at_adapter(
     *,
     settings: Settings,
     named_by: NamedBy = NamedBy.PERSON,
+    base_id: int | None = None,
 ) -> SeenAdapter:
     """Read an adapter that a project is about to register, in no transaction.
+
+    Args:
+        base_id: the other base that it is on; None for the project's.
 
     Raises:
         Forbidden: its folder is not the project's to name.
@@ -161,7 +101,7 @@ def look_at_adapter(
     ensure_base(sessions, project_id)
     with reading(sessions) as session:
         folder = own_folder(session, project_id, path, settings=settings, named_by=named_by)
-        base_model = _project(session, project_id).base_model
+        base_model = base_of(session, project_id, base_id).base_model
     return see_adapter(folder, base_model)
 
 
@@ -174,6 +114,7 @@ def register_adapter(
     settings: Settings,
     training_run_id: int | None = None,
     seen: SeenAdapter | None = None,
+    base_id: int | None = None,
 ) -> ModelVersion:
     """Register an adapter folder as the next revision of `name`.
 
@@ -182,21 +123,25 @@ def register_adapter(
 
     Args:
         seen: what `look_at_adapter` read before this transaction; None reads it now.
+        base_id: as in `look_at_adapter`.
 
     Raises:
         Forbidden: its folder is not the project's, or its weights were trained in another.
-        InvalidInput: damaged, holding what could run code, or made for another base model.
+        InvalidInput: damaged, holding what could run code, made for another base model, or of a
+            name that stands for adapters on another one.
     """
     check_name(name)
     refuse_name_of_outputs(session, project_id, name)
-    base = register_base(session, project_id)
+    base = base_of(session, project_id, base_id)
+    refuse_name_on_other_base(session, project_id, name, base.name)
     if seen is None:
         folder = own_folder(session, project_id, path, settings=settings)
         seen = see_adapter(folder, base.base_model)
     adapter = seen.folder
-    _check_base(adapter, base)
+    _check_base(session, adapter, base)
     refuse_foreign(session, project_id, seen.digest, adapter.facts)
-    if (found := _find_same(session, project_id, name, seen, training_run_id)) is not None:
+    found = _find_same(session, project_id, name, seen, training_run_id)
+    if found is not None and found.base_id == base_id:
         return found
     return add_model(
         session,
@@ -204,6 +149,7 @@ def register_adapter(
             project_id=project_id,
             name=name,
             revision=next_revision(session, project_id, name),
+            base=None if base_id is None else base,
             base_model=base.base_model,
             base_sha256=base.base_sha256,
             tokenizer_sha256=base.tokenizer_sha256,
@@ -270,7 +216,7 @@ _PARTS = {"tokenizer_sha256": "tokeniser", "template_sha256": "chat template"}
 
 def check_name(name: str) -> None:
     """Raise InvalidInput for what cannot name an adapter or a fully trained model."""
-    with _as_invalid_input():
+    with as_invalid_input():
         check_adapter_name(name)
 
 
@@ -296,15 +242,37 @@ def refuse_name_of_outputs(session: Session, project_id: int, name: str) -> None
         )
 
 
-def _check_base(adapter: AdapterFolder, base: ModelVersion) -> None:
-    recorded = adapter.facts.get("base_sha256")
-    if recorded is not None and recorded != base.base_sha256:
+def refuse_name_on_other_base(session: Session, project_id: int, name: str, base_name: str) -> None:
+    """Raise InvalidInput for a name under which there are adapters on a base of another name."""
+    latest = latest_revision(session, project_id, name)
+    if latest is not None and latest.adapter_path and latest.base_name != base_name:
         raise InvalidInput(
-            f"The adapter {adapter.path.name} was trained on another base model "
-            f"(sha256 {recorded[:12]}; this project's base is {base.base_sha256[:12]}).",
-            hint=f"It names {adapter.config.base_model_name_or_path}; register it in a project on "
-            "that base.",
+            f"The name {name} stands for adapters on {latest.base_name}, and this one is on "
+            f"{base_name}.",
+            hint="Take another name, so that nobody mixes them up.",
         )
+
+
+def _check_base(session: Session, adapter: AdapterFolder, base: ModelVersion) -> None:
+    recorded = adapter.facts.get("base_sha256")
+    if recorded is None or recorded == base.base_sha256:
+        return
+    query = select(ModelVersion).where(
+        ModelVersion.project_id == base.project_id,
+        ModelVersion.base_sha256 == recorded,
+        ModelVersion.adapter_path.is_(None),
+        ModelVersion.bare_id.is_(None),
+    )
+    known = session.scalar(query.order_by(ModelVersion.id).limit(1))
+    trained_on = "another base model" if known is None else known.label
+    raise InvalidInput(
+        f"The adapter {adapter.path.name} was trained on {trained_on} (sha256 {recorded[:12]}), "
+        f"and not on {base.label} (sha256 {base.base_sha256[:12]}).",
+        hint=f"It names {adapter.config.base_model_name_or_path}; register that base (strop model "
+        "add NAME --base FOLDER), and name it with --base."
+        if known is None
+        else f"Name its base: --base {known.label}",
+    )
 
 
 def refuse_foreign(
@@ -391,7 +359,7 @@ def _project(session: Session, project_id: int) -> Project:
 
 
 def find_model(session: Session, project_id: int, label: str) -> ModelVersion:
-    """The model that people mean by `base`, `v1`, `v1@2`, `base:v1@2` or an alias.
+    """The model that people mean by `base`, `v1`, `v1@2`, `base:v1@2`, `large:v3` or an alias.
 
     A name without a revision is its newest one. With a prompt (`v1+brief@2`, `champion+brief`) it
     is a candidate, which is made the first time; errors as of `find_prompt` and `with_prompt`.
@@ -403,7 +371,8 @@ def find_model(session: Session, project_id: int, label: str) -> ModelVersion:
     if plus:
         bare = find_model(session, project_id, model_label)
         return with_prompt(session, bare, find_prompt(session, project_id, prompt_label))
-    name, _, revision = label.removeprefix("base:").partition("@")
+    prefix, _, rest = label.rpartition(":")
+    name, _, revision = rest.partition("@")
     query = select(ModelVersion).where(
         ModelVersion.project_id == project_id, ModelVersion.name == name
     )
@@ -416,7 +385,16 @@ def find_model(session: Session, project_id: int, label: str) -> ModelVersion:
     if model is None:
         known = sorted({model.label for model in list_models(session, project_id)})
         raise NotFound(f"There is no model {label!r}.", hint=f"Known: {', '.join(known)}.")
+    if prefix and not _is_on(model, prefix):
+        raise NotFound(f"There is no model {label!r}.", hint=f"{rest} is {model.label}.")
     return model
+
+
+def _is_on(model: ModelVersion, prefix: str) -> bool:
+    """Whether what people wrote before the colon names the base of a model."""
+    if model.base is not None:
+        return prefix in (model.base.name, model.base.label)
+    return prefix == BASE
 
 
 def alias_target(session: Session, project_id: int, alias: str) -> ModelVersion | None:
@@ -443,22 +421,22 @@ def list_models(session: Session, project_id: int) -> list[ModelVersion]:
 def serving_groups(
     base: ModelVersion, models: Collection[ModelVersion]
 ) -> list[list[ModelVersion]]:
-    """Models that one engine can hold at once: the base with its adapters, then each other model.
+    """Models that one engine can hold at once: each base with its adapters, the project's first.
 
-    The base stands first in its group, asked for or not, since adapters are checked against it. A
-    fully trained model and a model served elsewhere are groups of their own. A candidate stands
-    where its model does. Those of which only outputs are known are in none.
+    A base stands first in its group, asked for or not, since adapters are checked against it. A
+    model served elsewhere is a group of its own. A candidate stands where its model does. Those of
+    which only outputs are known are in none.
+
+    Args:
+        base: the project's.
     """
     chosen = dict.fromkeys(model.without_prompt for model in models if not model.only_outputs)
-    shared = dict.fromkeys([base, *(model for model in chosen if not stands_alone(model))])
-    alone = [[model] for model in chosen if stands_alone(model)]
-    needed = len(alone) == len(chosen) > 0
-    return alone if needed else [list(shared), *alone]
-
-
-def stands_alone(model: ModelVersion) -> bool:
-    """Whether no other model can share its engine."""
-    return model.is_own_base or model.kind == ModelKind.SERVED
+    groups: dict[ModelVersion, dict[ModelVersion, None]] = {}
+    for model in chosen or [base]:
+        first = model.engine_base or base
+        groups.setdefault(first, {first: None})[model] = None
+    own_first = sorted(groups, key=lambda first: first is not base)
+    return [list(groups[first]) for first in own_first]
 
 
 def require_weights(model: ModelVersion, act: str) -> None:

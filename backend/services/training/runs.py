@@ -23,22 +23,25 @@ from backend.services import projects
 from backend.services.curation.recipes import prompt_of_set
 from backend.services.models.adapter_files import project_artifacts
 from backend.services.models.cards import write_card
+from backend.services.models.seen import SeenAdapter, SeenModel, see_adapter, see_model
 from backend.services.models.versions import (
-    SeenAdapter,
-    SeenModel,
     check_name,
     refuse_name_of_outputs,
+    refuse_name_on_other_base,
     register_adapter,
     register_full_model,
-    see_adapter,
-    see_model,
 )
 from backend.services.training.files import run_files, write_run_files
-from backend.services.training.start import require_known_start, resolve_start, resolve_start_from
+from backend.services.training.start import (
+    base_of_training,
+    require_known_start,
+    resolve_start,
+    resolve_start_from,
+)
 from backend.services.training.validation import SHARE
 from backend.settings import Settings
 from backend.tables.curation import TrainingSet
-from backend.tables.models import ModelVersion
+from backend.tables.models import BASE, ModelVersion
 from backend.tables.projects import Project, SuccessManifest
 from backend.tables.training import TrainingRun
 from training.config import (
@@ -77,6 +80,7 @@ def create_training_run(
     config: Mapping[str, Any],
     settings: Settings,
     start: str | None = None,
+    base: str | None = None,
     created_by_id: int | None = None,
 ) -> TrainingRun:
     """Lay down a training run and write what its trainer reads.
@@ -84,12 +88,15 @@ def create_training_run(
     Args:
         config: keys of `training.config.TrainingConfig`, without those that Strop fills in.
         start: the model to go on from (`champion`, `v1`, `v1@2`); None begins from the base.
+        base: label of another base of the project to train on; None is the base of `start`, or
+            the project's.
 
     Raises:
         Conflict: no success manifest is set.
-        InvalidInput: the configuration is not valid, the name is that of imported outputs, or the
-            set has no row to train on.
-        NotFound: the project has no such training set, or no such model to start from.
+        InvalidInput: the configuration is not valid, the name is that of imported outputs or of
+            adapters on another base, the start is on another base, or the set has no row to train
+            on.
+        NotFound: the project has no such training set, base, or model to start from.
         Forbidden: `start_from` is not the folder of a model of this project.
     """
     check_name(adapter_name)
@@ -104,11 +111,15 @@ def create_training_run(
         if start is None
         else resolve_start(session, project_id, start, config)
     )
+    base_id = base_of_training(session, project_id, begin, resolved, asked=base)
+    base_name = BASE if base_id is None else session.get_one(ModelVersion, base_id).name
+    refuse_name_on_other_base(session, project_id, adapter_name, base_name)
     run = TrainingRun(
         project_id=project_id,
         training_set_id=training_set_id,
         start_model_id=None if begin is None else begin.id,
         manifest_id=manifest.id,
+        base_id=base_id,
         adapter_name=adapter_name,
         config=resolved,
         output_dir="",
@@ -193,7 +204,6 @@ def resolve_config(session: Session, run: TrainingRun, settings: Settings) -> Tr
     Raises:
         InvalidInput: a key is unknown or a value is wrong.
     """
-    project = session.get_one(Project, run.project_id)
     frozen = session.get_one(TrainingSet, run.training_set_id)
     files = run_files(run, settings)
     values = {
@@ -201,7 +211,7 @@ def resolve_config(session: Session, run: TrainingRun, settings: Settings) -> Tr
         "price_per_hour": settings.price_per_hour,
         **run.config,
         **_shared(run.config),
-        "base_model": _local_path(project.base_model),
+        "base_model": _local_path(base_model_of(session, run)),
         "train_file": str(files.train),
         "validation_file": str(files.validation) if _is_watched(run.config) else None,
         "earlier_file": str(files.earlier),
@@ -211,6 +221,13 @@ def resolve_config(session: Session, run: TrainingRun, settings: Settings) -> Tr
         "prompt": prompt_of_set(frozen) or None,
     }
     return _parsed(values)
+
+
+def base_model_of(session: Session, run: TrainingRun) -> str:
+    """Folder or hub name of the base that a run trains on."""
+    if run.base_id is None:
+        return session.get_one(Project, run.project_id).base_model
+    return session.get_one(ModelVersion, run.base_id).base_model
 
 
 def _local_path(base_model: str) -> str:
@@ -313,7 +330,7 @@ def finish_training_run(
     run = get_training_run(session, run_id)
     model = trained_model(session, run_id)
     if model is None or not run.result:
-        base_model = session.get_one(Project, run.project_id).base_model
+        base_model = base_model_of(session, run)
         weights = weights or read_result(run, base_model)
         require_known_start(session, run, weights.result)
         model = model or _register(session, run, weights.seen, settings)
@@ -331,6 +348,7 @@ def _register(
     asked: dict[str, Any] = {"settings": settings, "training_run_id": run.id}
     if isinstance(seen, SeenModel):
         return register_full_model(session, run.project_id, name, folder, seen=seen, **asked)
+    asked["base_id"] = run.base_id
     return register_adapter(session, run.project_id, name, folder, seen=seen, **asked)
 
 

@@ -14,8 +14,10 @@ from sqlalchemy.orm import Session
 
 from backend.engines.adapters.folders import CONFIG_FILE, read_config
 from backend.errors import Forbidden, InvalidInput
+from backend.services.models.others import find_base, id_of_other_base
 from backend.services.models.versions import (
     alias_target,
+    base_of,
     find_model,
     list_models,
     register_base,
@@ -127,7 +129,7 @@ def _begin_with(
     if full:
         _check_tokenizer(model, register_base(session, model.project_id))
         return model, {**config, "start_from": model.base_model}
-    _check_base(model, register_base(session, model.project_id))
+    _check_base(model, base_of(session, model.project_id, model.base_id))
     return model, _take_up(model, config)
 
 
@@ -146,10 +148,46 @@ def _check_tokenizer(model: ModelVersion, base: ModelVersion) -> None:
 def _check_base(model: ModelVersion, base: ModelVersion) -> None:
     if model.base_sha256 != base.base_sha256:
         raise InvalidInput(
-            f"{model.label} is an adapter of another base (sha256 {model.base_sha256[:12]}; the "
-            f"project's base is {base.base_sha256[:12]}).",
+            f"{model.label} is an adapter of another base (sha256 {model.base_sha256[:12]}; "
+            f"{base.label} is {base.base_sha256[:12]}).",
             hint="Start from an adapter of this base, or from base.",
         )
+
+
+def base_of_training(
+    session: Session,
+    project_id: int,
+    start: ModelVersion | None,
+    config: Mapping[str, Any],
+    *,
+    asked: str | None,
+) -> int | None:
+    """The `base_id` of what a training is to make: of the base named, else of the start.
+
+    Args:
+        start: the model that it goes on from, if any.
+        asked: label of the base that somebody named.
+
+    Raises:
+        InvalidInput: the start is on another base than was asked for, or all weights are to be
+            trained, which have their base in their start.
+    """
+    of_start = None if start is None else start.base_id
+    if asked is None:
+        return of_start
+    base = find_base(session, project_id, asked)
+    base_id = id_of_other_base(base)
+    if base_id is not None and config.get("weights") == Weights.FULL:
+        raise InvalidInput(
+            "A training of all weights (weights: full) makes a base of its own.",
+            hint=f"Name where it begins: --start {base.label}, without --base.",
+        )
+    if start is not None and of_start != base_id:
+        raise InvalidInput(
+            f"{start.label} is no adapter on {base.label}.",
+            hint="Leave out --base: a training that goes on stays on the base of its start.",
+        )
+    return base_id
 
 
 def _take_up(model: ModelVersion, config: Mapping[str, Any]) -> dict[str, Any]:

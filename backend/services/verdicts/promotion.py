@@ -21,7 +21,7 @@ from backend.services.models.versions import alias_target, register_base, served
 from backend.services.projects import lock_project
 from backend.services.verdicts.comparison import check_evidence
 from backend.services.verdicts.verdict import Verdict, change_since_training
-from backend.tables.models import BASE, ModelVersion, Preflight
+from backend.tables.models import ModelKind, ModelVersion, Preflight
 from backend.tables.projects import SuccessManifest
 from backend.tables.review import ReviewQueue
 from backend.tables.runs import ScoreRun
@@ -187,7 +187,8 @@ def _refuse_moved_since(session: Session, comparison: Comparison, alias: str) ->
 
 
 def _bare(label: str) -> str:
-    return label.removeprefix(f"{BASE}:")
+    """A label as people may write it, without the base that it is on."""
+    return label.rpartition(":")[2]
 
 
 def plan_promotion(
@@ -307,13 +308,18 @@ def plan_move(
     return Move(
         alias=alias,
         model=served_model(model),
-        base=served_model(
-            model.without_prompt if model.is_own_base else register_base(session, project_id)
-        ),
+        base=served_model(_base_at_servers(session, project_id, model)),
         before=None if before is None else served_model(before),
         current=NOWHERE if before is None else before.label,
         fingerprint=newest_fingerprint(session, model),
     )
+
+
+def _base_at_servers(session: Session, project_id: int, model: ModelVersion) -> ModelVersion:
+    """The base that a server has to hold; for a model served elsewhere, the project's."""
+    elsewhere = model.kind == ModelKind.SERVED
+    own = None if elsewhere else model.engine_base
+    return register_base(session, project_id) if own is None else own
 
 
 def plan_roll_back(

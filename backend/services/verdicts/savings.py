@@ -32,9 +32,11 @@ def payoff_of(session: Session, comparison: Comparison) -> list[str]:
 def _in_quality(
     old: ModelVersion, new: ModelVersion, lines: Sequence[Mapping[str, Any]]
 ) -> list[str]:
-    """Whether a trained model is shown to be better than its base with a prompt."""
+    """Whether a trained model is shown to be better than a base, its own or another, with a
+    prompt."""
     trained = new.without_prompt.adapter_path or new.without_prompt.training_run_id
-    if not old.is_base or old.prompt is None or trained is None:
+    untrained = old.is_base or _is_plain_base(old)
+    if not untrained or old.prompt is None or trained is None:
         return []
     compared = [line for line in lines if line.get("threshold") is None]
     if not any(line.get("evidence") for line in compared):
@@ -52,8 +54,14 @@ def _in_quality(
         return [f"Training did not pay: {new.label} is worse than {old.label} in {worse}."]
     return [
         f"Training is not shown to pay: {new.label} is not shown to be better than {old.label}, "
-        "the base with a prompt, in any line that compares the two."
+        "a base with a prompt, in any line that compares the two."
     ]
+
+
+def _is_plain_base(model: ModelVersion) -> bool:
+    """Whether it is another base of the project, that nobody trained here."""
+    bare = model.without_prompt
+    return bare.is_own_base and bare.training_run_id is None
 
 
 def _improvement(line: Mapping[str, Any]) -> tuple[float, float]:
@@ -79,7 +87,8 @@ def token_savings(
     """The share of prompt tokens that the candidate saves, where its quality is not worse.
 
     None where both are asked with the same prompt, or no tokens were counted. The interval is that
-    of the paired difference over the baseline's mean.
+    of the paired difference over the baseline's mean. Tokens of two tokenisers are told beside one
+    another, and no share is made of them.
     """
     if old.prompt_id == new.prompt_id:
         return None
@@ -89,6 +98,8 @@ def token_savings(
         return None
     said = f"{new.label} reads {found.candidate:.0f} prompt tokens an answer, {old.label} "
     said += f"{found.baseline:.0f} (n={found.n})"
+    if old.tokenizer_sha256 != new.tokenizer_sha256:
+        return f"{said}, each by its own tokeniser: no share of one is a share of the other."
     if found.value >= 0:
         return f"{said}: it saves none."
     if why_not := _not_shown(session, run, bar, old, new):

@@ -93,9 +93,9 @@ def work(
             return FakeEngine()
         return OpenaiEngine([server.url], in_flight=1, retries=QUICK)
 
-    def check(sessions: Any, engine: Engine, run_id: int, *, alone: int | None = None) -> None:
-        if alone is not None:
-            check_models(sessions, engine, run_id, settings=settings, alone=alone)
+    def check(sessions: Any, engine: Engine, run_id: int, *, base_id: int | None = None) -> None:
+        if base_id is not None:
+            check_models(sessions, engine, run_id, settings=settings, base_id=base_id)
 
     shop = Workshop(settings, sessions, "w", open_named, check, {})
     try:

@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session, sessionmaker
 
 from backend.engines.adapters.folders import WEIGHTS_FILE as WEIGHTS
 from backend.errors import Forbidden, InvalidInput, NotFound, StropError
-from backend.services.models import versions as model_versions
+from backend.services.models import seen as seen_weights
 from backend.services.models.adapter_files import NamedBy, own_folder
 from backend.services.models.versions import (
     find_model,
@@ -335,8 +335,8 @@ def test_that_weights_are_read_in_no_transaction(
         return hashing
 
     for name in ("model_sha256", "adapter_sha256"):
-        real = getattr(model_versions, name)
-        monkeypatch.setattr(model_versions, name, write_meanwhile(name, real))
+        real = getattr(seen_weights, name)
+        monkeypatch.setattr(seen_weights, name, write_meanwhile(name, real))
     seen = look_at_adapter(sqlite_sessions, project, "v1", adapter, settings=settings)
     with sqlite_sessions.begin() as session:
         register_adapter(session, project, "v1", adapter, settings=settings, seen=seen)

@@ -12,7 +12,8 @@ from sqlalchemy.orm import Session
 from backend.errors import Forbidden, InvalidInput
 from backend.services.derivation import ancestors, merged_from
 from backend.services.models.others import place_of_base, register_other_base, register_served
-from backend.services.models.versions import SeenBase, find_model, serving_groups
+from backend.services.models.seen import SeenBase
+from backend.services.models.versions import find_model, serving_groups
 from backend.services.training.start import resolve_start
 from backend.settings import Settings
 from tests.fixtures_runs import lay_down_project

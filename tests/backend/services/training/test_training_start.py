@@ -262,3 +262,69 @@ def test_a_name_is_checked_before_training(
             config={},
             settings=settings,
         )
+
+
+def _large(session: Session, room: Room, name: str, *, on: ModelVersion | None) -> ModelVersion:
+    """Another base, or an adapter on one in the shape of the champion."""
+    seen = {key: letter * 64 for key, letter in DIGESTS.items()}
+    model = ModelVersion(
+        project_id=room.project, name=name, revision=1, base_model="/models/large", base=on, **seen
+    )
+    if on is not None:
+        model.adapter_path, model.adapter_sha256 = room.adapter.adapter_path, "8" * 64
+    session.add(model)
+    session.flush()
+    return model
+
+
+DIGESTS = {"base_sha256": "9", "tokenizer_sha256": "b", "template_sha256": "c"}
+
+
+def test_an_adapter_is_trained_on_the_base_that_is_named_or_that_its_start_is_on(
+    session: Session, room: Room, settings: Settings
+) -> None:
+    large = _large(session, room, "large", on=None)
+    v5 = _large(session, room, "v5", on=large)
+    for named, start, begun in (
+        (large.label, None, None),
+        (None, "large:v5", v5),
+        ("large", "v5", v5),
+    ):
+        run = training.create_training_run(
+            session,
+            project_id=room.project,
+            training_set_id=room.training_set,
+            adapter_name="v6",
+            config={},
+            settings=settings,
+            start=start,
+            base=named,
+        )
+        config = load_config(run_files(run, settings).config)
+        assert (run.base_id, run.start_model_id) == (large.id, begun and begun.id)
+        assert config.base_model == training.base_model_of(session, run) == "/models/large"
+
+
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        ({"base": "large", "start": "champion"}, "base:v1@1 is no adapter on large@1"),
+        ({"base": "base", "start": "v5"}, "large:v5@1 is no adapter on base"),
+        ({"base": "v5"}, "large:v5@1 is no base"),
+        ({"base": "large", "config": {"weights": "full"}}, "makes a base of its own"),
+        ({"base": "large", "adapter_name": "v1"}, "v1 stands for adapters on base"),
+        ({"adapter_name": "v5"}, "v5 stands for adapters on large"),
+    ],
+)
+def test_a_training_on_a_base_that_is_not_its_own_is_refused_before_it_begins(
+    session: Session, room: Room, settings: Settings, asked: dict[str, Any], said: str
+) -> None:
+    _large(session, room, "v5", on=_large(session, room, "large", on=None))
+    with pytest.raises(InvalidInput, match=said):
+        training.create_training_run(
+            session,
+            project_id=room.project,
+            training_set_id=room.training_set,
+            settings=settings,
+            **{"adapter_name": "v6", "config": {}} | asked,
+        )
