@@ -22,7 +22,8 @@ def _samples(n: int = 60) -> list[Sample]:
     for i in range(n):
         text = (
             f"Mrs. {NAMES[i % 10]} Brown paid {200 + i} EUR on Friday. The order {4000 + i} "
-            f"was late. She has not received the {('lamp', 'sofa', 'desk')[i % 3]}, and the price was higher."
+            f"was late. She has not received the {('lamp', 'sofa', 'desk')[i % 3]}, and the price "
+            "was higher."
         )
         found.append(Sample(f"s{i}", text, context=f"Agent: {text}", group=f"g{i // 3}"))
     return found
@@ -142,13 +143,14 @@ def test_our_own_checks_find_numbers_and_stay_silent_on_what_is_right(bench: Ben
     assert recall["antonym" if "antonym" in recall else "direction"] < 1
 
 
-def test_kinds_are_planted_in_shares_that_are_said(bench: Bench) -> None:
-    report = run_bench(bench, [_metric("knows", _knows)])
+def test_kinds_are_planted_in_shares_that_are_said() -> None:
+    thanks = Sample("t", "She was glad of it.", context="She said that she was glad of it.")
+    report = run_bench(build_bench([*_samples(), thanks]), [_metric("knows", _knows)])
     shares = {figure.metric: figure.value for figure in report.plantable}
-    assert shares["plantable:number"] == 1
-    assert shares["plantable:role"] < 1
-    assert all(figure.n == 60 and "simulated" in figure.signature for figure in report.plantable)
-    assert report.groups == 20
+    assert shares["plantable:number"] == pytest.approx(60 / 61)
+    assert shares["plantable:negation"] == 1
+    assert all(figure.n == 61 and "simulated" in figure.signature for figure in report.plantable)
+    assert report.groups == 21
     assert "simulated" in report.as_dict()["note"]
 
 
