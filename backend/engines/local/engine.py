@@ -105,6 +105,12 @@ class _Reading:
     starts: list[int]
 
 
+def _reading_order(reading: _Reading) -> tuple[str, int, list[int], int]:
+    """By like length, equal prompts side by side: a batch reads each of its prompts once."""
+    prompt = reading.prompt_ids
+    return reading.request.model, len(prompt), prompt, len(reading.answer_ids)
+
+
 class LocalEngine:
     """Runs the base and its adapters in this process.
 
@@ -178,7 +184,7 @@ class LocalEngine:
                     yield prepared
                 else:
                     readings.append(prepared)
-            readings.sort(key=lambda r: (r.request.model, len(r.prompt_ids), len(r.answer_ids)))
+            readings.sort(key=_reading_order)
             for model, same_model in groupby(readings, key=lambda r: r.request.model):
                 for batch in _in_chunks(same_model, self._batch_size):
                     yield from self._read(model, batch)

@@ -1,9 +1,9 @@
 """How likely a model finds answers that it did not write: one batch of prompts and answers.
 
-The prompts are padded on their left, so that all answers begin in one column; the answers pass
-through the model in pieces, with a key-value cache, so that the logits over the whole vocabulary
-are held for one piece of the batch at a time. It goes through the model's own head, because some
-families scale or cap their logits there. Imported only while a model runs.
+The prompts are padded on their left, so that all answers begin in one column, and equal prompts are
+read once. The answers pass through the model in pieces, with a key-value cache, so that the logits
+over the whole vocabulary are held for one piece of the batch at a time. They come from the model's
+own head, because some families scale or cap them there. Imported only while a model runs.
 """
 
 from __future__ import annotations
@@ -43,7 +43,11 @@ def answer_logprobs(
 
 
 class _Reading:
-    """A batch: (rows, prompt columns + answer columns) of ids, and what of it is not padding."""
+    """A batch of answers, and the prompts before them; equal prompts are read once.
+
+    Prompts are (different prompts, columns), padded on the left, answers (rows, columns), padded on
+    the right.
+    """
 
     def __init__(
         self,
@@ -56,38 +60,45 @@ class _Reading:
 
         self.model = model
         self.cache = growing_cache(model.config)
-        self.begin = max(map(len, prompts))
-        self.width = self.begin + max(map(len, answers))
-        rows, mask = [], []
-        for prompt, answer in zip(prompts, answers, strict=True):
-            before = self.begin - len(prompt)
-            after = self.width - self.begin - len(answer)
-            rows.append([pad_id] * before + [*prompt, *answer] + [pad_id] * after)
-            mask.append([0] * before + [1] * (self.width - before))
-        self.ids = torch.tensor(rows, device=model.device)
-        self.mask = torch.tensor(mask, device=model.device)
-        self.positions = (self.mask.cumsum(-1) - 1).clamp(min=0)
+        places = {prompt: i for i, prompt in enumerate(dict.fromkeys(map(tuple, prompts)))}
+        begin, width = max(map(len, prompts)), max(map(len, answers))
+        before = [[pad_id] * (begin - len(prompt)) + [*prompt] for prompt in places]
+        mask = [[0] * (begin - len(prompt)) + [1] * len(prompt) for prompt in places]
+        after = [[*answer] + [pad_id] * (width - len(answer)) for answer in answers]
+        self.prompts, self.mask, self.answers = (
+            torch.tensor(rows, device=model.device) for rows in (before, mask, after)
+        )
+        of_row = [places[tuple(prompt)] for prompt in prompts]
+        self.of_row = torch.tensor(of_row, device=model.device)
 
     def logprobs(self, most_logits: int) -> Tensor:
         """(rows, answer columns); what stands in padded columns means nothing."""
         import torch
 
-        first = self._pass(0, self.begin, kept=1)
-        pieces = [self._of_next(first, self.begin)]
-        column = self.begin
-        step = max(1, most_logits // (len(self.ids) * first.shape[-1]))
-        while column < self.width - 1:
-            end = min(column + step, self.width - 1)
-            pieces.append(self._of_next(self._pass(column, end, kept=end - column), column + 1))
-            column = end
+        first = self._pass(self.prompts, kept=1)[self.of_row]
+        self._give_each_row_its_prompt()
+        pieces = [self._of_next(first, 0)]
+        rows, width = self.answers.shape
+        step = max(1, most_logits // (rows * first.shape[-1]))
+        for column in range(0, width - 1, step):
+            piece = self.answers[:, column : min(column + step, width - 1)]
+            self.mask = torch.cat([self.mask, torch.ones_like(piece)], dim=1)
+            logits = self._pass(piece, kept=piece.shape[1])
+            pieces.append(self._of_next(logits, column + 1))
         return torch.cat(pieces, dim=1)
 
-    def _pass(self, start: int, end: int, *, kept: int) -> Tensor:
-        """Feed these columns; the logits after the last `kept` of them."""
+    def _give_each_row_its_prompt(self) -> None:
+        if len(self.prompts) < len(self.answers):  # else each row is its own prompt's already
+            self.cache.batch_select_indices(self.of_row)
+        self.mask = self.mask[self.of_row]
+
+    def _pass(self, ids: Tensor, *, kept: int) -> Tensor:
+        """Feed these columns, the last of the mask; the logits after the last `kept` of them."""
+        positions = (self.mask.cumsum(-1) - 1).clamp(min=0)[:, -ids.shape[1] :]
         logits: Tensor = self.model(
-            input_ids=self.ids[:, start:end],
-            attention_mask=self.mask[:, :end],
-            position_ids=self.positions[:, start:end],
+            input_ids=ids,
+            attention_mask=self.mask,
+            position_ids=positions,
             past_key_values=self.cache,
             use_cache=True,
             logits_to_keep=kept,
@@ -95,6 +106,6 @@ class _Reading:
         return logits.float()
 
     def _of_next(self, logits: Tensor, column: int) -> Tensor:
-        """The log-probabilities of the ids from this column on, one for each step of logits."""
-        told = self.ids[:, column : column + logits.shape[1], None]
+        """The log-probabilities of the answers' ids from this column on, one for each logit."""
+        told = self.answers[:, column : column + logits.shape[1], None]
         return logits.gather(-1, told)[..., 0] - logits.logsumexp(-1)

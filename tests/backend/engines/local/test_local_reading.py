@@ -147,16 +147,31 @@ def test_a_model_that_was_not_loaded_is_unknown(local: LocalEngine) -> None:
 
 
 class Watched:
-    """A network that remembers the most logits it was asked to give at once."""
+    """A network that remembers how many rows it read, and the most logits it gave at once."""
 
     def __init__(self, network: Any) -> None:
         self.network, self.config, self.device = network, network.config, network.device
         self.most = 0
+        self.rows: list[int] = []
 
     def __call__(self, **asked: Any) -> Any:
         out = self.network(**asked)
         self.most = max(self.most, out.logits.numel())
+        self.rows.append(len(asked["input_ids"]))
         return out
+
+
+def test_equal_prompts_are_read_once(models: Models) -> None:
+    from transformers import AutoModelForCausalLM
+
+    network = Watched(AutoModelForCausalLM.from_pretrained(models["v2"].base_model))
+    prompts = [[1, 7, 8], [1, 9], [1, 7, 8], [1, 7, 8]]
+    answers = [[11, 12, 13], [14], [15, 16], [11]]
+    found = answer_logprobs(network, prompts, answers, pad_id=0)
+    assert network.rows == [2, 4]
+    for prompt, answer, logprobs in zip(prompts, answers, found, strict=True):
+        (alone,) = answer_logprobs(network, [prompt], [answer], pad_id=0)
+        assert logprobs == pytest.approx(alone, abs=1e-4)
 
 
 def test_no_more_logits_are_held_than_allowed(models: Models) -> None:
