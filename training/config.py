@@ -165,7 +165,7 @@ ADAPTER_NAME = r"[A-Za-z0-9][A-Za-z0-9_.-]*"
 _NO_RECIPE = frozenset(
     {"base_model", "train_file", "validation_file", "output_dir", "start_from", "threads"}
     | {"report_to", "price_per_hour", "validation_share"}  # the files' digests say what it did
-    | {"earlier_file", "measure_forgetting", "prompt"}
+    | {"earlier_file", "measure_forgetting", "prompt", "check"}
 )
 _SECTIONS: Mapping[str, type[BaseModel]] = {
     "lora": LoraShape,
@@ -212,6 +212,16 @@ class TrainedPrompt(Strict):
     shots: bool = Field(False, description="Whether its shots stand in the rows.")
 
 
+class TrainedCheck(Strict):
+    """How a checker is asked, and the answers that it learns; digest is of the whole form."""
+
+    version: PositiveInt = Field(description="Version of the form of the question.")
+    yes: str = Field(min_length=1, description="The answer where the source supports a sentence.")
+    no: str = Field(min_length=1, description="The answer where it does not.")
+    source_bytes: PositiveInt = Field(description="How much of a source is shown, in UTF-8.")
+    digest: str = Field(pattern=r"^[0-9a-f]{64}$", description="sha256 of the form.")
+
+
 class TrainingConfig(Strict):
     """One training run."""
 
@@ -250,6 +260,9 @@ class TrainingConfig(Strict):
     )
     prompt: TrainedPrompt | None = Field(
         None, description="The prompt that the rows were rendered with, for the record."
+    )
+    check: TrainedCheck | None = Field(
+        None, description="How the checker that the rows teach is asked, for the record."
     )
     start_from: Path | None = Field(
         None,

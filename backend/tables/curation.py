@@ -12,7 +12,10 @@ from backend.db import Base, utc_now
 
 
 class TrainingSet(Base):
-    """A frozen set of training rows; `digest` covers every row in order."""
+    """A frozen set of training rows; `digest` covers every row in order.
+
+    `purpose` is what a model is taught by it: to answer, or to check (a `ModelPurpose`).
+    """
 
     __tablename__ = "training_sets"
     __table_args__ = (UniqueConstraint("project_id", "name"),)
@@ -24,6 +27,7 @@ class TrainingSet(Base):
     digest: Mapped[str] = mapped_column(String(64))
     n_rows: Mapped[int]
     simulated: Mapped[bool] = mapped_column(default=False)
+    purpose: Mapped[str] = mapped_column(String(8), default="answer", server_default="answer")
     created_at: Mapped[datetime] = mapped_column(default=utc_now)
 
 
@@ -31,7 +35,7 @@ class TrainingSetRow(Base):
     """One row: SFT (prompt, completion), DPO (with rejected) or KTO (with label).
 
     `source` says where the row comes from: reference, approved, corrected, vote, rating or
-    negative. `weight` is what the row counts for in the loss of SFT; None counts as 1. Rows are
+    negative; of a checker's set also planted or marked. `weight` is what the row counts for in the loss of SFT; None counts as 1. Rows are
     never updated, and triggers refuse those of an example that is held out, or held back from the
     set.
     """

@@ -25,6 +25,17 @@ class ModelKind(StrEnum):
     OUTPUTS = "outputs"
 
 
+class ModelPurpose(StrEnum):
+    """What a model is for: to answer what the project is about, or to check such answers."""
+
+    ANSWER = "answer"
+    CHECK = "check"
+
+
+CHECKER_PREFIX = "check-"
+"""How the names of checkers begin, and no others."""
+
+
 class Prompt(Base):
     """One immutable version of a prompt; `digest` covers its spec.
 
@@ -67,6 +78,7 @@ class ModelVersion(Base):
         kind: a ModelKind; where it is not `weights`, the digests are empty.
         base_model: folder or hub name of the base; the name that its server knows a `served` model
             by.
+        purpose: a ModelPurpose; a checker is no candidate, it is asked by `check:NAME`.
         base_id: of an adapter on another base of the project than its own, that base; it is a base
             or a fully trained model.
         bare_id: of a candidate with a prompt, the model.
@@ -80,6 +92,9 @@ class ModelVersion(Base):
     name: Mapped[str] = mapped_column(String(80))
     revision: Mapped[int]
     kind: Mapped[str] = mapped_column(String(8), default=ModelKind.WEIGHTS)
+    purpose: Mapped[str] = mapped_column(
+        String(8), default=ModelPurpose.ANSWER, server_default="answer"
+    )
     base_model: Mapped[str]
     base_sha256: Mapped[str] = mapped_column(String(64))
     tokenizer_sha256: Mapped[str] = mapped_column(String(64))
@@ -111,6 +126,16 @@ class ModelVersion(Base):
     def only_outputs(self) -> bool:
         """Whether only texts of it are known: it can be judged, not run, served or trained."""
         return self.kind == ModelKind.OUTPUTS
+
+    @property
+    def is_checker(self) -> bool:
+        """Whether it says of a sentence whether a source supports it, and answers nothing else."""
+        return self.purpose == ModelPurpose.CHECK
+
+    @property
+    def check_name(self) -> str:
+        """The metric that asks a checker: `check:facts@1`."""
+        return f"check:{self.name.removeprefix(CHECKER_PREFIX)}@{self.revision}"
 
     @property
     def prompt_label(self) -> str | None:

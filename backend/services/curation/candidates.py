@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import random
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from backend.services.curation.formats import DPO, KTO, SFT
@@ -25,6 +25,7 @@ class Candidate:
         reviews: the reviews that decided; the first is the row's provenance.
         agreement: share of the output's reviews that decided as the row does; 1 without reviews.
         weight: what the row counts for in the loss; None counts as 1.
+        asked: the messages of the row where they are not those of its example.
     """
 
     kind: str
@@ -37,6 +38,7 @@ class Candidate:
     reviews: tuple[Review, ...] = ()
     agreement: float = 1.0
     weight: float | None = None
+    asked: tuple[Mapping[str, str], ...] | None = None
 
     @property
     def is_answer(self) -> bool:

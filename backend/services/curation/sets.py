@@ -72,7 +72,7 @@ def rows_digest(
     Args:
         rendered: the messages of each example by its id; None is without a prompt.
     """
-    taught = (_parts(row, _messages_of(row.example, rendered), row.example) for row in rows)
+    taught = (_parts(row, _messages_of(row, rendered), row.example) for row in rows)
     held = (_held_parts(row, row.example) for row in held_back)
     return _digest([taught, held, _order_parts(order)])
 
@@ -230,8 +230,10 @@ def _render(
     return rendered, {"prompt": {**recorded, "shots": shows_shots}}
 
 
-def _messages_of(example: Example, rendered: Rendered | None) -> list[dict[str, str]]:
-    return chat_messages(example) if rendered is None else rendered[example.id]
+def _messages_of(row: Candidate, rendered: Rendered | None) -> list[dict[str, str]]:
+    if row.asked is not None:
+        return [dict(message) for message in row.asked]
+    return chat_messages(row.example) if rendered is None else rendered[row.example.id]
 
 
 def _keep_held_back(
@@ -281,7 +283,7 @@ def add_row(
         training_set_id=frozen.id,
         position=position,
         kind=row.kind,
-        prompt=_messages_of(row.example, rendered),
+        prompt=_messages_of(row, rendered),
         completion=row.completion,
         rejected=row.rejected,
         label=row.label,

@@ -35,9 +35,10 @@ def with_prompt(session: Session, model: ModelVersion, prompt: Prompt) -> ModelV
 
     Raises:
         NotFound: this session only reads, and nobody has named the candidate before.
-        InvalidInput: the two names together are too long.
+        InvalidInput: the two names together are too long, or the model is a checker.
     """
     bare = model.without_prompt
+    require_answers(bare, "give a prompt to")
     if (found := _find(session, bare, prompt)) is not None:
         return found
     if session.connection().get_execution_options().get("read_only"):
@@ -47,6 +48,20 @@ def with_prompt(session: Session, model: ModelVersion, prompt: Prompt) -> ModelV
         )
     lock_project(session, bare.project_id)  # of two at once, the second finds it
     return _find(session, bare, prompt) or _make(session, bare, prompt)
+
+
+def require_answers(model: ModelVersion, act: str) -> None:
+    """Raise InvalidInput for a checker, which is no candidate.
+
+    Args:
+        act: what was to be done with it: "compare", "train from".
+    """
+    if model.is_checker:
+        raise InvalidInput(
+            f"{model.label} is a checker: it says whether a source supports a sentence, which "
+            f"is no answer to {act}.",
+            hint=f"Use it as a metric: strop run --metrics {model.check_name}",
+        )
 
 
 def candidate_label(model: ModelVersion, prompt: Prompt) -> str:

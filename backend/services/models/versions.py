@@ -17,7 +17,7 @@ from backend.schemas.common import whole_number
 from backend.services.datasets.prompts import BEST_PROMPT, find_prompt
 from backend.services.derivation import is_of_weights, recorded_parents
 from backend.services.models.adapter_files import NamedBy, own_folder
-from backend.services.models.candidates import with_prompt
+from backend.services.models.candidates import require_answers, with_prompt
 from backend.services.models.seen import (
     SeenAdapter,
     SeenBase,
@@ -28,7 +28,14 @@ from backend.services.models.seen import (
     see_model,
 )
 from backend.settings import Settings
-from backend.tables.models import BASE, WITH, ModelKind, ModelVersion
+from backend.tables.models import (
+    BASE,
+    CHECKER_PREFIX,
+    WITH,
+    ModelKind,
+    ModelPurpose,
+    ModelVersion,
+)
 from backend.tables.projects import Project
 from backend.tables.verdicts import Promotion, PromotionAction
 from training.config import check_adapter_name
@@ -113,6 +120,7 @@ def register_adapter(
     *,
     settings: Settings,
     training_run_id: int | None = None,
+    purpose: str = ModelPurpose.ANSWER,
     seen: SeenAdapter | None = None,
     base_id: int | None = None,
 ) -> ModelVersion:
@@ -127,10 +135,10 @@ def register_adapter(
 
     Raises:
         Forbidden: its folder is not the project's, or its weights were trained in another.
-        InvalidInput: damaged, holding what could run code, made for another base model, or of a
-            name that stands for adapters on another one.
+        InvalidInput: damaged, holding what could run code, made for another base model, of a name
+            that stands for adapters on another one, or the weights of a checker that are to answer.
     """
-    check_name(name)
+    check_name(name, purpose)
     refuse_name_of_outputs(session, project_id, name)
     base = base_of(session, project_id, base_id)
     refuse_name_on_other_base(session, project_id, name, base.name)
@@ -140,6 +148,8 @@ def register_adapter(
     adapter = seen.folder
     _check_base(session, adapter, base)
     refuse_foreign(session, project_id, seen.digest, adapter.facts)
+    if purpose != ModelPurpose.CHECK:
+        _refuse_checker(session, seen.digest, adapter.facts)
     found = _find_same(session, project_id, name, seen, training_run_id)
     if found is not None and found.base_id == base_id:
         return found
@@ -150,6 +160,7 @@ def register_adapter(
             name=name,
             revision=next_revision(session, project_id, name),
             base=None if base_id is None else base,
+            purpose=purpose,
             base_model=base.base_model,
             base_sha256=base.base_sha256,
             tokenizer_sha256=base.tokenizer_sha256,
@@ -214,10 +225,18 @@ def register_full_model(
 _PARTS = {"tokenizer_sha256": "tokeniser", "template_sha256": "chat template"}
 
 
-def check_name(name: str) -> None:
-    """Raise InvalidInput for what cannot name an adapter or a fully trained model."""
+def check_name(name: str, purpose: str = ModelPurpose.ANSWER) -> None:
+    """Raise InvalidInput for what cannot name an adapter or a fully trained model.
+
+    Names of checkers, and they alone, begin with CHECKER_PREFIX.
+    """
     with as_invalid_input():
         check_adapter_name(name)
+    if name.startswith(CHECKER_PREFIX) and purpose != ModelPurpose.CHECK:
+        raise InvalidInput(
+            f"Names that begin with {CHECKER_PREFIX} are those of checkers, and {name!r} is none.",
+            hint="Take another name.",
+        )
 
 
 def refuse_outputs(model: ModelVersion, verb: str, *, hint: str | None = None) -> None:
@@ -292,6 +311,17 @@ def refuse_foreign(
             )
 
 
+def _refuse_checker(session: Session, digest: str, facts: Mapping[str, Any]) -> None:
+    """The weights of a checker under another name would be a candidate after all."""
+    known = [model for model in models_of_weights(session, digest) if model.is_checker]
+    if known or (facts.get("config") or {}).get("check"):
+        what = known[0].label if known else "a checker"
+        raise InvalidInput(
+            f"These weights are those of {what}, which answers yes or no.",
+            hint="Train a checker of this project: strop check train",
+        )
+
+
 def models_of_weights(session: Session, sha256: str) -> list[ModelVersion]:
     """The adapters and fully trained models, of any project, that are these weights."""
     query = select(ModelVersion).where(is_of_weights([sha256]))
@@ -358,12 +388,18 @@ def _project(session: Session, project_id: int) -> Project:
     return project
 
 
-def find_model(session: Session, project_id: int, label: str) -> ModelVersion:
-    """The model that people mean by `base`, `v1`, `v1@2`, `base:v1@2`, `large:v3` or an alias.
+def find_model(
+    session: Session, project_id: int, label: str, *, checkers: bool = False
+) -> ModelVersion:
+    """The model that people mean by `base`, `v1`, `v1@2`, `base:v1@2`, `large:v3` or
+    an alias.
 
     A name without a revision is its newest one. With a prompt (`v1+brief@2`, `champion+brief`) it
     is a candidate, which is made the first time; errors as of `find_prompt` and `with_prompt`.
     `best-prompt` is the base with the prompt that `strop prompt search` chose.
+
+    Args:
+        checkers: a checker may be meant; without it, naming one is InvalidInput.
     """
     if (promoted := alias_target(session, project_id, label)) is not None:
         return promoted
@@ -387,6 +423,8 @@ def find_model(session: Session, project_id: int, label: str) -> ModelVersion:
         raise NotFound(f"There is no model {label!r}.", hint=f"Known: {', '.join(known)}.")
     if prefix and not _is_on(model, prefix):
         raise NotFound(f"There is no model {label!r}.", hint=f"{rest} is {model.label}.")
+    if not checkers:
+        require_answers(model, "run, review, compare or train from")
     return model
 
 

@@ -23,6 +23,7 @@ from backend.services.datasets.leaks import Acceptance
 from backend.services.datasets.prompts import Choose, prompt_spec, refuse_told_by
 from backend.services.datasets.shots import render_all
 from backend.services.ledger import insert_missing
+from backend.services.models.candidates import require_answers
 from backend.services.models.versions import refuse_outputs
 from backend.services.runs.leaks import settle_run_leaks
 from backend.tables.datasets import DatasetVersion, Example, Split
@@ -137,6 +138,7 @@ def _check_models(session: Session, project_id: int, model_ids: Sequence[int], e
             f"elsewhere are asked by {ELSEWHERE} all the same.",
         )
     for model in known:
+        require_answers(model, "run")
         refuse_outputs(model, "run", hint="Let them join a run: strop run import FILE --with-run N")
 
 

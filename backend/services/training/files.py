@@ -42,6 +42,7 @@ from backend.services.training.validation import group_name, keep_out_rows
 from backend.settings import Settings
 from backend.tables.curation import TrainingSet, TrainingSetRow
 from backend.tables.datasets import DatasetVersion, Example, Split
+from backend.tables.models import ModelPurpose
 from backend.tables.training import TrainingRun
 from evaluators.errors import UnreadableRecord
 from evaluators.files.opening import open_bytes
@@ -314,10 +315,15 @@ def _earlier_lines(session: Session, run: TrainingRun) -> list[dict[str, Any]]:
     hide what is lost here. Of each dataset the newest version among them, and as many rows of each,
     EARLIER_ROWS in all at most, evenly spread.
     """
-    before = select(TrainingRun.training_set_id).where(
-        TrainingRun.project_id == run.project_id,
-        TrainingRun.id < run.id,
-        TrainingRun.training_set_id != run.training_set_id,
+    before = (
+        select(TrainingRun.training_set_id)
+        .join(TrainingSet, TrainingSet.id == TrainingRun.training_set_id)
+        .where(
+            TrainingRun.project_id == run.project_id,
+            TrainingRun.id < run.id,
+            TrainingRun.training_set_id != run.training_set_id,
+            TrainingSet.purpose == ModelPurpose.ANSWER,  # what checkers learn is no task of ours
+        )
     )
     versions = _newest_behind(session, before)
     own = select(TrainingRun.training_set_id).where(TrainingRun.id == run.id)

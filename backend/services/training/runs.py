@@ -41,7 +41,7 @@ from backend.services.training.start import (
 from backend.services.training.validation import SHARE
 from backend.settings import Settings
 from backend.tables.curation import TrainingSet
-from backend.tables.models import BASE, ModelVersion
+from backend.tables.models import BASE, ModelPurpose, ModelVersion
 from backend.tables.projects import Project, SuccessManifest
 from backend.tables.training import TrainingRun
 from training.config import (
@@ -65,6 +65,7 @@ OURS = (
     "manifest_digest",
     "training_set_digest",
     "prompt",
+    "check",
 )
 
 _WATCHING = ("early_stopping_patience", "search", "validation_share")
@@ -81,6 +82,7 @@ def create_training_run(
     settings: Settings,
     start: str | None = None,
     base: str | None = None,
+    purpose: str = ModelPurpose.ANSWER,
     created_by_id: int | None = None,
 ) -> TrainingRun:
     """Lay down a training run and write what its trainer reads.
@@ -90,21 +92,23 @@ def create_training_run(
         start: the model to go on from (`champion`, `v1`, `v1@2`); None begins from the base.
         base: label of another base of the project to train on; None is the base of `start`, or
             the project's.
+        purpose: what the set has to teach.
 
     Raises:
         Conflict: no success manifest is set.
         InvalidInput: the configuration is not valid, the name is that of imported outputs or of
             adapters on another base, the start is on another base, or the set has no row to train
-            on.
+            on or is for another purpose.
         NotFound: the project has no such training set, base, or model to start from.
         Forbidden: `start_from` is not the folder of a model of this project.
     """
-    check_name(adapter_name)
+    check_name(adapter_name, purpose)
     refuse_name_of_outputs(session, project_id, adapter_name)
     manifest = _require_manifest(session, project_id)
     training_set = session.get(TrainingSet, training_set_id)
     if training_set is None or training_set.project_id != project_id:
         raise NotFound(f"The project has no training set {training_set_id}.")
+    _require_purpose(training_set, purpose)
     _refuse_ours(config)
     begin, resolved = (
         resolve_start_from(session, project_id, config)
@@ -131,6 +135,15 @@ def create_training_run(
     write_run_files(session, run, resolve_config(session, run, settings), settings)
     session.flush()
     return run
+
+
+def _require_purpose(training_set: TrainingSet, purpose: str) -> None:
+    if training_set.purpose != purpose:
+        raise InvalidInput(
+            f"The set {training_set.name!r} is to teach a model to {training_set.purpose}, not to "
+            f"{purpose}.",
+            hint="A checker is trained by strop check train, which freezes a set of its own.",
+        )
 
 
 def check_training_config(config: Mapping[str, Any]) -> None:
@@ -219,6 +232,7 @@ def resolve_config(session: Session, run: TrainingRun, settings: Settings) -> Tr
         "manifest_digest": session.get_one(SuccessManifest, run.manifest_id).digest,
         "training_set_digest": frozen.digest,
         "prompt": prompt_of_set(frozen) or None,
+        "check": (frozen.recipe.get("check") or {}).get("form"),
     }
     return _parsed(values)
 
@@ -346,9 +360,10 @@ def _register(
 ) -> ModelVersion:
     folder, name = Path(run.output_dir), run.adapter_name
     asked: dict[str, Any] = {"settings": settings, "training_run_id": run.id}
+    purpose = session.get_one(TrainingSet, run.training_set_id).purpose
     if isinstance(seen, SeenModel):
         return register_full_model(session, run.project_id, name, folder, seen=seen, **asked)
-    asked["base_id"] = run.base_id
+    asked |= {"base_id": run.base_id, "purpose": purpose}
     return register_adapter(session, run.project_id, name, folder, seen=seen, **asked)
 
 

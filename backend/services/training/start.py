@@ -14,6 +14,7 @@ from sqlalchemy.orm import Session
 
 from backend.engines.adapters.folders import CONFIG_FILE, read_config
 from backend.errors import Forbidden, InvalidInput
+from backend.services.models.candidates import require_answers
 from backend.services.models.others import find_base, id_of_other_base
 from backend.services.models.versions import (
     alias_target,
@@ -116,6 +117,7 @@ def _begin_with(
     model = model.without_prompt
     if model.name == BASE:
         return None, dict(config)
+    require_answers(model, "train from")
     require_weights(model, "train from")
     full = config.get("weights") == Weights.FULL
     if model.is_own_base != full:

@@ -26,6 +26,7 @@ from backend.schemas.projects import Manifest, ManifestLine
 from backend.schemas.review.reports import WatchShown
 from backend.services import review
 from backend.services.metric_specs import WIN_RATE
+from backend.services.models.candidates import require_answers
 from backend.services.models.cards import write_card
 from backend.services.projects import manifest_of
 from backend.services.review.reports.ab import watch_queue
@@ -114,6 +115,8 @@ def check_evidence(
         NotFound: they are of another project.
         InvalidInput: they are of other models, another split or another dataset.
     """
+    for model in (baseline, candidate):
+        require_answers(model, "compare")
     run = score_run.generation_run
     wanted = {baseline.id, candidate.id}
     _check_run(run, project_id, f"score run {score_run.id}", {m.id for m in run.models}, wanted)

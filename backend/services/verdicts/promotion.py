@@ -17,6 +17,7 @@ from backend.errors import Conflict, InvalidInput, NotFound
 from backend.services.accounts.users import require_lead
 from backend.services.models.cards import write_card
 from backend.services.models.serving import NOWHERE, Move, ServingReport, require_served
+from backend.services.models.candidates import require_answers
 from backend.services.models.versions import alias_target, register_base, served_model
 from backend.services.projects import lock_project
 from backend.services.verdicts.comparison import check_evidence
@@ -303,7 +304,12 @@ def _row_of(
 def plan_move(
     session: Session, project_id: int, model: ModelVersion, *, alias: str = CHAMPION
 ) -> Move:
-    """An alias that is to point at a model, with what is known of how the model answers."""
+    """An alias that is to point at a model, with what is known of how the model answers.
+
+    Raises:
+        InvalidInput: the model is a checker, which answers nobody.
+    """
+    require_answers(model, "promote")
     before = alias_target(session, project_id, alias)
     return Move(
         alias=alias,

@@ -25,11 +25,12 @@ from backend.services import queue
 from backend.services.curation import get_training_set
 from backend.services.derivation import runs_behind
 from backend.services.queue import JobKind
+from backend.services.models.candidates import require_answers
 from backend.services.review import rubric_of
 from backend.services.runs import generation
 from backend.tables.curation import HeldBackRow, Replay, TrainingSet, TrainingSetRow
 from backend.tables.datasets import Example, Split
-from backend.tables.models import ModelVersion
+from backend.tables.models import ModelPurpose, ModelVersion
 from backend.tables.review import Review, ReviewItem
 from backend.tables.runs import Generation
 from backend.tables.training import TrainingRun
@@ -162,8 +163,10 @@ def candidate_set(session: Session, candidate: ModelVersion) -> TrainingSet:
     """The set that a candidate was trained on.
 
     Raises:
+        InvalidInput: it is a checker.
         NotFound: it was trained elsewhere, or it is a base.
     """
+    require_answers(candidate, "replay")
     training_run_id = candidate.without_prompt.training_run_id
     if training_run_id is None:
         raise NotFound(
@@ -196,8 +199,11 @@ def start_replays(
     A set without corrections and approved outputs has none.
 
     Raises:
-        InvalidInput: a set of another project.
+        InvalidInput: a set of another project, or one that teaches a checker.
     """
+    require_answers(candidate, "replay")
+    if frozen.purpose != ModelPurpose.ANSWER:
+        raise InvalidInput(f"The set {frozen.name!r} taught a checker: it has no answers.")
     if frozen.project_id != candidate.project_id:
         raise InvalidInput("The set and the candidate are of two projects.")
     wanted: dict[int, set[int]] = defaultdict(set)

@@ -1,5 +1,5 @@
 """Tables of checks: risk models, triage, judges, benches."""
 
-from backend.tables.checks import judges
+from backend.tables.checks import checkers, judges
 
-__all__ = ["judges"]
+__all__ = ["checkers", "judges"]
