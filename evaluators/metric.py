@@ -68,6 +68,8 @@ class Metric:
         score_samples: samples that have what the metric needs -> one score each, same order.
         needs: fields that a sample must have: "reference", "context", "logprobs", ...
         scale: largest value of the unit, 1 or 100; None where there is no bound.
+        reads_others: it looks at the other answers to the source, which the caller puts in
+            (`evaluators.checks.others.with_others`).
         notes: what a reader of the figure should know of the scores that it is made of, or "".
         recipe: parameters that go into the signature, given the scores (for BLEU, sacrebleu's).
     """
@@ -82,6 +84,7 @@ class Metric:
     recipe: Callable[[Sequence[Score]], str] = _no_recipe
     description: str = ""
     notes: Callable[[Sequence[Score]], str] = no_note
+    reads_others: bool = False
 
     def score(self, samples: Sequence[Sample]) -> list[Score]:
         """One score per sample, in order; a sample that lacks what is needed gets an error."""

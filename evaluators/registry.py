@@ -15,6 +15,7 @@ from evaluators.checks.citations import CITATIONS
 from evaluators.checks.confidence import CONFIDENCE, CONFIDENCE_MIN, TOKEN_ENTROPY
 from evaluators.checks.entailment import entailment
 from evaluators.checks.grounding import GROUNDING, INVENTED
+from evaluators.checks.others import OTHERS_OVERLAP, OWN_WORDS
 from evaluators.checks.overlap import INPUT_OVERLAP, OVERLAP, OVERLAP_PAIRS, SOURCE_ROUGE
 from evaluators.checks.self_consistency import SELF_CONSISTENCY, entailment_consistency
 from evaluators.errors import EvaluatorError, UnknownMetric
@@ -73,6 +74,8 @@ METRICS: dict[str, Metric] = {
     "overlap_pairs": OVERLAP_PAIRS,
     "input_overlap": INPUT_OVERLAP,
     "source_rouge": SOURCE_ROUGE,
+    "own_words": OWN_WORDS,
+    "others_overlap": OTHERS_OVERLAP,
     "citations": CITATIONS,
     "self_consistency": SELF_CONSISTENCY,
     "confidence": CONFIDENCE,
@@ -151,6 +154,10 @@ FAMILIES: dict[str, tuple[str, ...]] = {
     "rouge": tuple(VARIANTS),
     "rouge_stem": tuple(f"{name}_stem" for name in VARIANTS),
     "rouge_unicode": tuple(f"{name}_unicode" for name in VARIANTS),
+    "checks": (
+        *("invented", "grounding", "overlap", "overlap_pairs", "source_rouge"),
+        *("own_words", "others_overlap", "length", "repetition"),
+    ),
 }
 
 

@@ -25,6 +25,7 @@ class Sample:
         logprobs: natural log probability of each generated token.
         sources: cited material by its id, for the citation check.
         samples: further answers drawn for the same input, for self-consistency.
+        others: other answers to the same source, of other models or versions.
         seconds, tokens, cost: what the output took.
     """
 
@@ -39,6 +40,7 @@ class Sample:
     logprobs: tuple[float, ...] = ()
     sources: Mapping[str, str] = field(default_factory=dict)
     samples: tuple[str, ...] = ()
+    others: tuple[str, ...] = ()
     seconds: float | None = None
     tokens: int | None = None
     cost: float | None = None

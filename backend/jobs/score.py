@@ -111,10 +111,19 @@ def _score_chunks(
         some = units[start : start + size]
         with reading(shop.sessions) as session:
             written = scoring.load_generations(session, [unit.generation_id for unit in some])
-        rows = scoring.score_units(some, written, resolve=resolve)
+            others = scoring.load_others(session, written) if _reads_others(some) else {}
+        rows = scoring.score_units(some, written, resolve=resolve, others=others)
         with shop.sessions.begin() as session:
             scoring.save_scores(session, score_run_id, rows)
         yield
+
+
+def _reads_others(units: Sequence[scoring.ScoreUnit]) -> bool:
+    """Whether a metric looks at what the other models of the run answered."""
+    from evaluators.registry import METRICS
+
+    names = {name for unit in units for name in unit.metrics}
+    return any(METRICS[name].reads_others for name in names if name in METRICS)
 
 
 def _require_generations(session: Session, score_run_id: int) -> int:

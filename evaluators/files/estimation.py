@@ -5,8 +5,6 @@
     scores   {"item" or "id", "value", "metric"?, "probability"?, "group"?}   one each by metric
 
 `probability` is the item's known chance of being rated, in either file; `group` likewise.
-
-Joins experts' labels with the scores of several metrics, one row of features per output.
 """
 
 from __future__ import annotations
@@ -20,7 +18,7 @@ from evaluators.files.fields import Fields, read_rows
 from evaluators.files.mapping import ColumnNames, Notes, Shape, count_rows
 
 ITEM = Shape(
-    ("item", "id", "value", "metric", "probability", "group"),
+    ("item", "id", "value", "metric", "probability", "group", "source", "document", "output"),
     required=(("item", "id"), "value"),
 )
 SCORE = Shape((*ITEM.known, "error", "not_applicable"), required=(("item", "id"),))
@@ -32,7 +30,12 @@ UNNAMED = "score"
 
 @dataclass(frozen=True, slots=True)
 class ItemRow:
-    """One row of either file; the value is None where a score could not be computed."""
+    """One row of either file; the value is None where a score could not be computed.
+
+    Attributes:
+        source, document: what the item answers, in whatever words; equal ones are one source.
+        output: the item's text, or what stands for it.
+    """
 
     item: str
     value: float | None
@@ -41,6 +44,9 @@ class ItemRow:
     group: str | None
     criterion: str | None = None
     rater: str | None = None
+    source: str | None = None
+    document: str | None = None
+    output: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +87,9 @@ def _row(fields: Fields) -> ItemRow:
         fields.code("group"),
         fields.name("criterion"),
         fields.code("rater"),
+        fields.code("source"),
+        fields.code("document"),
+        fields.code("output"),
     )
 
 
@@ -227,62 +236,3 @@ def _probabilities(kept: dict[str, ItemRow], rated: dict[str, ItemRow]) -> tuple
             f"{known.count(False)} rated items lack a probability.", hint="Give it for all or none."
         )
     return tuple(1.0 if p is None else p for p in found)
-
-
-@dataclass(frozen=True, slots=True)
-class LabelledRows:
-    """Aligned columns, one entry per labelled output; ids of labels without any score."""
-
-    items: list[str]
-    features: list[dict[str, float | None]]
-    labels: list[bool]
-    groups: list[str | None]
-    unused: list[str]
-
-
-def join_labels(
-    labels: str | Path,
-    scores: str | Path,
-    *,
-    criterion: str | None = None,
-    names: ColumnNames | None = None,
-    notes: Notes | None = None,
-) -> LabelledRows:
-    """Labels and scores by item; several labels of one item count by majority, ties as bad.
-
-    Args:
-        criterion: which criterion of the labels, where the file holds several.
-
-    Raises:
-        UnreadableRecord: a file, or a row, cannot be used.
-        InvalidValues: a label is neither 0 nor 1, or no labelled item has a score.
-    """
-    said: dict[str, list[float]] = {}
-    groups: dict[str, str | None] = {}
-    for row in read_rated_rows(labels, criterion=criterion, names=names, notes=notes):
-        if row.value not in (0.0, 1.0):
-            raise InvalidValues(
-                f"The label of {row.item!r} is {row.value}.", hint="Write 0 or 1, or true or false."
-            )
-        said.setdefault(row.item, []).append(row.value)
-        groups[row.item] = row.group
-    features = _features(read_item_rows(scores, SCORE, names=names, notes=notes))
-    if names is not None:
-        names.check_met()
-    kept = [item for item in said if item in features]
-    if not kept:
-        raise InvalidValues("No labelled item has a score.", hint="Use the same item ids.")
-    return LabelledRows(
-        items=kept,
-        features=[features[item] for item in kept],
-        labels=[sum(said[item]) * 2 >= len(said[item]) for item in kept],
-        groups=[groups[item] for item in kept],
-        unused=[item for item in said if item not in features],
-    )
-
-
-def _features(rows: list[ItemRow]) -> dict[str, dict[str, float | None]]:
-    found: dict[str, dict[str, float | None]] = {}
-    for row in rows:
-        found.setdefault(row.item, {})[row.metric or "score"] = row.value
-    return found

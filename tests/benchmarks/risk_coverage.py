@@ -22,6 +22,7 @@ import numpy as np
 
 from evaluators.checks.drift import LEAST_SHIFT, LEVEL, Grouped, find_shifts
 from evaluators.checks.risk import fit_risk
+from evaluators.checks.risk_kinds import MODELS
 from evaluators.checks.risk_report import auroc, brier, calibration_error
 
 Rows = list[dict[str, float | None]]
@@ -108,7 +109,7 @@ def calibrations(
 ) -> dict[str, Any]:
     """Figures of the held-out risks of `fit_risk`, and of isotonic regression in its place."""
     labels = np.array(bad)
-    fitted = fit_risk(rows, bad, groups, seed=seed)
+    fitted = fit_risk(rows, bad, groups, seed=seed, kinds=tuple(MODELS))
     raw, isotonic = _isotonic(rows, labels, groups, seed)
     weights = np.ones(len(labels))
     return {
@@ -133,10 +134,11 @@ def _isotonic(
     from evaluators.checks import risk
 
     raw, _ = risk._matrix(rows)
-    x = risk._standardise(raw, np.nanmean(raw, axis=0), np.nanstd(raw, axis=0))
-    folds = risk._folds(groups, seed)
-    scores = {kind: risk._out_of_fold(kind, x, bad, folds) for kind in risk.MODELS}
-    kind, _ = risk._better(scores, bad)
+    weights, folds = np.ones(len(bad)), risk._folds(groups, seed)
+    x = risk._standardise(raw, *risk._moments(raw, weights))
+    data = risk._Labelled(x, bad, weights, folds)
+    scores = {kind: risk._out_of_fold(kind, data) for kind in MODELS}
+    kind, _ = risk._better(scores, data)
     held = np.zeros(len(bad))
     for fold in np.unique(folds):
         kept = folds != fold

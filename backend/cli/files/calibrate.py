@@ -1,11 +1,13 @@
 """`strop calibrate`: one probability of a hallucination from scores and experts' labels.
 
-    strop score preds.jsonl --metrics grounding,confidence,source_rouge --out scores.jsonl
+    strop score preds.jsonl --metrics grounding,overlap,length,source_rouge --out scores.jsonl
     strop calibrate --labels labels.jsonl --scores scores.jsonl --out risk.json
+    strop score new.jsonl --risk risk.json
 
-With source_rouge among the scores, ROUGE to the source is a second naive baseline.
+With source_rouge among the scores, ROUGE to the source is a second naive baseline. Where several
+outputs answer one source, each feature is also taken less its mean over the other answers.
 
-labels  {"item" or "id", "value": 1 for a hallucination, else 0, "group"?}
+labels  {"item" or "id", "value": 1 for a hallucination, else 0, "group"?, "source"?}
 """
 
 from __future__ import annotations
@@ -28,7 +30,7 @@ from backend.cli.common import (
 from backend.cli.output import ForceOption, check_target, whole_file
 
 if TYPE_CHECKING:
-    from evaluators.files.estimation import LabelledRows
+    from evaluators.files.labelling import LabelledRows
 
 TRIAGE_COLUMNS = ["share", "labels", "n", "n_skipped", "errors", "upper", "note"]
 FIGURE_COLUMNS = ["predictor", "metric", "value", "low", "high", "n", "note"]
@@ -45,6 +47,12 @@ def command(
     criterion: Annotated[
         str | None, typer.Option(help="Criterion of the labels, if several.")
     ] = None,
+    relative: Annotated[
+        bool, typer.Option(help="Also take features less their mean over the other answers.")
+    ] = True,
+    model: Annotated[str, typer.Option(help="logistic, trees, or best: the better one.")] = (
+        "logistic"
+    ),
     map_: MapOption = None,
     html: Annotated[Path | None, typer.Option(help="Write a report that opens offline.")] = None,
     force: ForceOption = False,
@@ -55,16 +63,18 @@ def command(
     from evaluators.checks.risk import fit_risk
     from evaluators.checks.risk_report import reliability_curve
     from evaluators.checks.triage import triage
-    from evaluators.files.estimation import join_labels
+    from evaluators.files.labelling import join_labels
     from evaluators.files.mapping import Notes
 
     for path in (out, html):
         if path is not None:
             check_target(path, force=force, inputs=[labels, scores])
     names, notes = column_names(map_, several=True), Notes()
-    rows = join_labels(labels, scores, criterion=criterion, names=names, notes=notes)
+    rows = join_labels(
+        labels, scores, criterion=criterion, names=names, notes=notes, relative=relative
+    )
     print_notes(notes)
-    fitted = fit_risk(rows.features, rows.labels, rows.groups, seed=seed)
+    fitted = fit_risk(rows.features, rows.labels, rows.groups, seed=seed, kinds=_kinds(model))
     report = {
         "figures": _figures(rows, fitted.held_out, seed),
         "reliability": [
@@ -82,6 +92,8 @@ def command(
         ),
         "model": fitted.model.kind,
         "features": list(fitted.model.features),
+        "relative": rows.relative,
+        "said_of_answers": _say_answers(rows, asked=relative),
         "unlabelled": len(rows.unused),
     }
     if out is not None:
@@ -93,6 +105,23 @@ def command(
         print_json(report)
     else:
         _print(report)
+
+
+def _kinds(model: str) -> tuple[str, ...]:
+    from evaluators.checks.risk_kinds import MODELS
+
+    return tuple(MODELS) if model == "best" else (model,)
+
+
+def _say_answers(rows: LabelledRows, *, asked: bool) -> str:
+    """Whether relative features were taken, and what says which outputs answer one source."""
+    if not asked:
+        return "relative features: none, as asked."
+    if not rows.source_by:
+        return "relative features: none; no column source, document or group says what is answered."
+    told = f"{rows.others:.0%} of the labelled outputs have another of the same {rows.source_by}"
+    taken = "each also less its mean over the other answers" if rows.relative else "none"
+    return f"relative features: {taken}; {told}."
 
 
 def _figures(rows: LabelledRows, held_out: Any, seed: int) -> list[dict[str, Any]]:
@@ -122,10 +151,13 @@ def _write_html(path: Path, report: dict[str, Any], *, force: bool) -> None:
 
 
 def _print(report: dict[str, Any]) -> None:
+    from evaluators.checks.relative import is_relative
     from evaluators.checks.triage import count_words
 
-    title = f"Held out, {report['model']} on {', '.join(report['features'])}"
+    plain = [name for name in report["features"] if not is_relative(name)]
+    title = f"Held out, {report['model']} on {', '.join(plain)}"
     print_table(report["figures"], columns=FIGURE_COLUMNS, title=title)
+    typer.echo(report["said_of_answers"])
     columns = ["risk", "rate", "low", "high", "n"]
     print_table(report["reliability"], columns=columns, title="Reliability")
     found = report["triage"]

@@ -26,6 +26,8 @@ from backend.cli.common import (
 from backend.cli.output import ForceOption, check_target, said_ending, whole_file
 
 if TYPE_CHECKING:
+    from evaluators.checks.relative import Answered
+    from evaluators.checks.risk import RiskModel
     from evaluators.columns import ScoreColumn
     from evaluators.metric import Metric
     from evaluators.types import Figure, Sample, Score
@@ -34,7 +36,7 @@ SLOW = 2000
 SHOWN_ROWS = 50
 SCORE_COLUMNS = (
     *("id", "metric", "value", "error", "not_applicable", "label", "explanation"),
-    *("spans", "stats"),
+    *("spans", "stats", "group", "source", "output"),
 )
 COLUMNS = ["metric", "value", "low", "high", "n", "failed", "n/a", "note"]
 CLASS_COLUMNS = ["label", "support", "predicted", "precision", "recall", "f1", "note"]
@@ -42,7 +44,12 @@ CLASS_COLUMNS = ["label", "support", "predicted", "precision", "recall", "f1", "
 
 def command(
     predictions: Annotated[str, typer.Argument(help=FILE_HELP)],
-    metrics: Annotated[str, typer.Option(help="Names, separated by commas.")] = "rouge",
+    metrics: Annotated[
+        str | None, typer.Option(help="Names, separated by commas; rouge by default.")
+    ] = None,
+    risk: Annotated[
+        Path | None, typer.Option(help="Also the risk of this model, by strop calibrate --out.")
+    ] = None,
     as_json: JsonOption = False,
     map_: MapOption = None,
     out: Annotated[
@@ -64,20 +71,27 @@ def command(
     from evaluators.files.predictions import read_samples
     from evaluators.registry import resolve_metrics
 
-    chosen = resolve_metrics([name.strip() for name in metrics.split(",") if name.strip()])
+    model = None if risk is None else _read_risk(risk)
+    chosen = resolve_metrics(_names(metrics, model))
     for path in (out, html):
         if path is not None:
-            check_target(path, force=force, inputs=[predictions])
+            check_target(path, force=force, inputs=[predictions, *([str(risk)] if risk else [])])
     ending = ".jsonl" if out is None else said_ending(out, [".jsonl", ".csv"], "scores")
     notes = Notes()
     samples = read_samples(predictions, names=column_names(map_), notes=notes)
     print_notes(notes)
     ids = [sample.id for sample in samples]
     groups = [sample.group for sample in samples]
+    if any(metric.reads_others for metric in chosen):
+        samples = _with_others(samples)
+    named = [] if out is None else [_named(sample) for sample in samples]
+    answers = [] if model is None else _answers(samples)
     scores = _score(chosen, samples, processes)
+    if model is not None:
+        chosen = _add_risk(chosen, scores, model, groups, answers)
     if out is not None:
         with whole_file(out, force=force) as file:
-            _write_scores(file, ending, ids, scores)
+            _write_scores(file, ending, named, scores)
     figures, problems = [], []
     for metric in chosen:
         try:
@@ -99,6 +113,64 @@ def command(
         _print_failures(ids, scores)
     if not figures:
         raise typer.Exit(1)
+
+
+def _with_others(samples: list[Sample]) -> list[Sample]:
+    from evaluators.checks.others import with_others
+
+    return with_others(samples)
+
+
+def _read_risk(path: Path) -> RiskModel:
+    from evaluators.checks.risk import RiskModel
+    from evaluators.errors import InvalidValues
+
+    try:
+        read = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InvalidValues(
+            f"{path} cannot be read: {error.strerror}.", hint="Mend --risk."
+        ) from error
+    except (ValueError, RecursionError) as error:
+        raise InvalidValues(f"{path} is not JSON.", hint="Calibrate again.") from error
+    if not isinstance(read, dict):
+        raise InvalidValues(f"{path} is no risk model.", hint="Calibrate again.")
+    return RiskModel.from_dict(read)
+
+
+def _names(metrics: str | None, model: RiskModel | None) -> list[str]:
+    """The metrics asked for, and those that the risk is made of."""
+    from evaluators.checks.risk_scores import checks_of
+
+    asked = "rouge" if metrics is None and model is None else metrics or ""
+    names = [name.strip() for name in asked.split(",") if name.strip()]
+    return [*names, *(checks_of(model.features) if model else [])]
+
+
+def _answers(samples: Sequence[Sample]) -> list[Answered]:
+    from evaluators.checks.relative import answered
+
+    return [answered(sample) for sample in samples]
+
+
+def _add_risk(
+    chosen: Sequence[Metric],
+    scores: dict[str, ScoreColumn],
+    model: RiskModel,
+    groups: Sequence[str | None],
+    answers: Sequence[Answered],
+) -> list[Metric]:
+    """Put the risk of each output beside the scores that it is made of; returns all metrics."""
+    from evaluators.checks.risk_scores import checks_of, risk_metric, score_risk
+    from evaluators.columns import ScoreColumn, pack_scores
+
+    names = checks_of(model.features)
+    rows = zip(*(scores[name] for name in names), strict=True)
+    checked = [dict(zip(names, row, strict=True)) for row in rows]
+    found, column = risk_metric("risk", model), ScoreColumn()
+    column.add(pack_scores(score_risk(model, checked, groups, answers)))
+    scores[found.name] = column
+    return [*chosen, found]
 
 
 def _cannot_compute() -> type[Exception]:
@@ -132,16 +204,28 @@ def _taken(samples: list[Sample]) -> Iterator[Sample]:
         yield samples.pop()
 
 
+def _named(sample: Sample) -> dict[str, str]:
+    """What a row says of its sample: id and group, and by digest what it answers with what.
+
+    So that the scores alone say which outputs answer one source (`strop calibrate`).
+    """
+    from evaluators.checks.relative import answered
+
+    source, output = answered(sample)
+    said = {"id": sample.id, "group": sample.group, "source": source, "output": output}
+    return {key: value for key, value in said.items() if value is not None}
+
+
 def _write_scores(
-    file: IO[str], ending: str, ids: Sequence[str], scores: dict[str, ScoreColumn]
+    file: IO[str], ending: str, named: Sequence[dict[str, str]], scores: dict[str, ScoreColumn]
 ) -> None:
     from backend.services.exchange.csv_cells import csv_line
 
     if ending == ".csv":
         file.write(csv_line(SCORE_COLUMNS))
     for name, column in scores.items():
-        for identity, score in zip(ids, column, strict=True):
-            row = {"id": identity, "metric": name, **_plain(score)}
+        for said, score in zip(named, column, strict=True):
+            row = {**said, "metric": name, **_plain(score)}
             if ending == ".csv":
                 file.write(csv_line(_cell(row.get(column)) for column in SCORE_COLUMNS))
             else:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Text, case, cast, func, select
@@ -56,6 +57,7 @@ __all__ = [
     "get_score_run",
     "list_score_runs",
     "load_generations",
+    "load_others",
     "metric_specs",
     "model_figure",
     "model_figures",
@@ -175,7 +177,31 @@ def load_generations(session: Session, ids: Sequence[int]) -> list[Generation]:
     return list(session.scalars(query.options(*beside)))
 
 
-def sample_of(generation: Generation, example: Example) -> Sample:
+def load_others(session: Session, generations: Sequence[Generation]) -> dict[int, tuple[str, ...]]:
+    """For each generation the other texts that its run has for its example, each once.
+
+    Of many MOST_OTHERS, those that follow it in order of id, around the end if need be.
+    """
+    from evaluators.checks.others import some_others
+
+    runs = {generation.run_id for generation in generations}
+    examples = {generation.example_id for generation in generations}
+    query = (
+        select(Generation.run_id, Generation.example_id, Generation.id, Generation.text)
+        .where(Generation.run_id.in_(runs), Generation.example_id.in_(examples))
+        .where(Generation.error.is_(None))
+        .order_by(Generation.id)
+    )
+    told: dict[tuple[int, int], list[tuple[int, str]]] = {}
+    for run_id, example_id, generation_id, text in session.execute(query):
+        told.setdefault((run_id, example_id), []).append((generation_id, text or ""))
+    return {
+        g.id: some_others(g.id, g.text or "", told.get((g.run_id, g.example_id), []))
+        for g in generations
+    }
+
+
+def sample_of(generation: Generation, example: Example, *, others: tuple[str, ...] = ()) -> Sample:
     """What an evaluator is shown of a generation.
 
     Time and tokens that came with no imported output are not known, and not 0.
@@ -194,6 +220,7 @@ def sample_of(generation: Generation, example: Example) -> Sample:
         group=example.group,
         slices={key: str(value) for key, value in example.slices.items()},
         logprobs=tuple(generation.token_logprobs),
+        others=others,
         seconds=generation.latency_s if timed else None,
         tokens=generation.completion_tokens if counted else None,
     )
@@ -204,13 +231,15 @@ def score_units(
     generations: Sequence[Generation],
     *,
     resolve: Callable[[Sequence[str]], Sequence[Metric]] = BUILT_IN.resolve,
+    others: Mapping[int, tuple[str, ...]] = MappingProxyType({}),
 ) -> list[dict[str, Any]]:
     """Ledger rows for the units; `generations` must hold all of theirs. Touches no database.
 
     Args:
         resolve: gives the metrics of names, as `AllowedMetrics.resolve` does, with its errors.
+        others: by generation, what `load_others` found, for metrics that read it.
     """
-    known = {g.id: (g, sample_of(g, g.example)) for g in generations}
+    known = {g.id: (g, sample_of(g, g.example, others=others.get(g.id, ()))) for g in generations}
     names = list(dict.fromkeys(name for unit in units for name in unit.metrics))
     rows: list[dict[str, Any]] = []
     for metric in resolve(names):

@@ -10,19 +10,19 @@ import pytest
 from sklearn.ensemble import GradientBoostingClassifier
 from sklearn.metrics import roc_auc_score
 
+from evaluators.checks.relative import Answered, relative_rows
 from evaluators.checks.risk import (
-    DRIFTED,
-    MODELS,
+    Frame,
     RiskModel,
     _curve,
+    _Labelled,
     find_drift,
     fit_risk,
     log_odds,
-    predict_model,
     predict_risk,
     risk_of,
-    score_risk,
 )
+from evaluators.checks.risk_kinds import MODELS, predict_model
 from evaluators.checks.risk_report import (
     auroc,
     balanced_accuracy,
@@ -31,6 +31,7 @@ from evaluators.checks.risk_report import (
     reliability_curve,
     risk_figures,
 )
+from evaluators.checks.risk_scores import DRIFTED, score_risk
 from evaluators.checks.triage import triage
 from evaluators.errors import CannotCompute, InvalidValues
 from evaluators.statistics.intervals import wilson
@@ -99,7 +100,7 @@ def test_trees_walk_as_scikit_learn_does() -> None:
     theirs = GradientBoostingClassifier(
         n_estimators=40, max_depth=2, learning_rate=0.1, min_samples_leaf=8, random_state=0
     ).fit(x, bad)
-    ours = predict_model("trees", MODELS["trees"](x, bad), x)
+    ours = predict_model("trees", MODELS["trees"](x, bad, None), x)
     assert ours == pytest.approx(theirs.decision_function(x), abs=1e-9)
 
 
@@ -288,12 +289,17 @@ def test_a_risk_keeps_the_order_of_the_scores() -> None:
     assert len(np.unique(risk)) == len(np.unique(scores))
 
 
+def labelled(bad: np.ndarray) -> _Labelled:
+    n = len(bad)
+    return _Labelled(np.zeros((n, 1)), bad, np.ones(n), np.zeros(n, dtype=np.int64))
+
+
 def test_scores_against_the_labels_still_rise() -> None:
     scores = np.linspace(-2, 2, 80)
-    curve = _curve(scores, scores < 0)
+    curve = _curve(scores, labelled(scores < 0))
     assert (np.diff(curve(scores)) > 0).all()
     assert curve(scores).mean() == pytest.approx(0.5, abs=0.01)
-    flat = _curve(np.full(80, 3.0), np.arange(80) < 20)
+    flat = _curve(np.full(80, 3.0), labelled(np.arange(80) < 20))
     assert flat(np.full(80, 3.0)) == pytest.approx(0.25)
 
 
@@ -339,3 +345,86 @@ def test_one_wrong_prediction_is_in_the_resamples() -> None:
     risk[0] = 0.4
     figures = {f.metric: f for f in risk_figures("p", risk, bad, [None] * 80, resamples=200)}
     assert figures["brier"].note == ""
+
+
+def test_logistic_is_the_default_and_the_better_kind_is_for_the_asking() -> None:
+    rows, bad = simulated(300)
+    assert fit_risk(rows, bad, [None] * 300).model.kind == "logistic"
+    both = fit_risk(rows, bad, [None] * 300, kinds=("trees", "logistic"))
+    assert set(both.brier_by_kind) == {"trees", "logistic"}
+    for kinds in (("forest",), ()):
+        with pytest.raises(InvalidValues, match="no risk of kind"):
+            fit_risk(rows, bad, [None] * 300, kinds=kinds)
+
+
+def test_an_output_of_weight_two_is_as_one_that_is_there_twice() -> None:
+    rows, bad = simulated(200)
+    groups = [str(i) for i in range(200)]
+    twice = [i for i in range(200) if i % 3 == 0]
+    weights = [2.0 if i % 3 == 0 else 1.0 for i in range(200)]
+    weighted = fit_risk(rows, bad, groups, weights=weights).model
+    copied = fit_risk(
+        [*rows, *(rows[i] for i in twice)],
+        [*bad, *(bad[i] for i in twice)],
+        [*groups, *(groups[i] for i in twice)],
+    ).model
+    assert weighted.means == pytest.approx(copied.means)
+    assert weighted.spreads == pytest.approx(copied.spreads)
+    seen = risk_of(weighted, rows), risk_of(copied, rows)
+    assert seen[0] == pytest.approx(seen[1], abs=0.02)  # the penalty weighs the sum, not the mean
+    assert abs(seen[0] - risk_of(fit_risk(rows, bad, groups).model, rows)).max() > 0.02
+
+
+@pytest.mark.parametrize("weights", [[1.0] * 199, [0.0] + [1.0] * 199, [float("nan")] * 200])
+def test_weights_that_are_none_are_refused(weights: list[float]) -> None:
+    rows, bad = simulated(200)
+    with pytest.raises(InvalidValues, match="weights for 200 outputs"):
+        fit_risk(rows, bad, [None] * 200, weights=weights)
+
+
+def test_drift_is_held_against_what_labelled_outputs_were_drawn_from() -> None:
+    everything, _ = simulated(3000, seed=3)
+    rows, bad = simulated(3000)
+    worst = sorted(range(3000), key=lambda i: rows[i]["grounding"] or 0.0)[:600]
+    groups = [None] * 600
+    chosen = [rows[i] for i in worst], [bad[i] for i in worst]
+    apart = fit_risk(*chosen, groups).model
+    assert any("grounding" in said for said in find_drift(apart, everything))
+    framed = fit_risk(*chosen, groups, frame=Frame(rows, [None] * 3000)).model
+    assert find_drift(framed, everything) == []
+    assert len(framed.values) == 2000  # a saved model stays small
+
+
+def test_a_risk_from_answers_beside_others_speaks_of_them() -> None:
+    rows, bad, answers = beside_others(400)
+    made = relative_rows(rows, answers)
+    model = fit_risk(made, bad, [one.source for one in answers]).model
+    assert "level~others" in model.features
+    scores = [{"level": Score(row["level"])} for row in rows]
+    found = score_risk(model, scores, [one.source for one in answers], answers)
+    assert [s.value for s in found] == pytest.approx(list(risk_of(model, made)))
+    worst = max(found, key=lambda s: s.value or 0.0)
+    assert "against the mean of the other answers" in (worst.explanation or "")
+    assert {s.error is None for s in score_risk(model, scores)} == {False}  # nothing to compare
+
+
+def beside_others(n: int) -> tuple[Rows, list[bool], list[Answered]]:
+    """Simulated: the level of a source hides what is wrong with one of its five answers."""
+    rng = np.random.default_rng(4)
+    rows: Rows = []
+    bad = [bool(b) for b in rng.random(n) < 0.5]
+    answers = [Answered(str(i // 5)) for i in range(n)]
+    level = rng.normal(0, 5, n // 5 + 1)
+    for i, wrong in enumerate(bad):
+        rows.append({"level": float(level[i // 5] + wrong + rng.normal(0, 0.5))})
+    return rows, bad, answers
+
+
+def test_relative_features_find_what_the_source_hides() -> None:
+    rows, bad, answers = beside_others(400)
+    groups = [one.source for one in answers]
+    plain = fit_risk(rows, bad, groups).held_out
+    beside = fit_risk(relative_rows(rows, answers), bad, groups).held_out
+    ones = np.ones(400)
+    assert auroc(plain, np.array(bad), ones) < 0.65
+    assert auroc(beside, np.array(bad), ones) > 0.8

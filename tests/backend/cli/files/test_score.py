@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import random
 from pathlib import Path
 from typing import Any
 
@@ -57,7 +58,9 @@ def test_scores_are_written(tmp_path: Path) -> None:
     rows = [json.loads(line) for line in out.read_text().splitlines()]
     assert [row.get("value") for row in rows[:3]] == [1.0, 0.0, 0.0]
     assert rows[0]["spans"][0]["reason"] == "'EUR 39' is not in the source"
-    assert rows[5] == {"id": "3", "metric": "rouge1", "error": "no reference to compare with"}
+    said = {k: v for k, v in rows[5].items() if k not in ("source", "output")}
+    assert said == {"id": "3", "metric": "rouge1", "error": "no reference to compare with"}
+    assert len({row["source"] for row in rows}) == len({row["output"] for row in rows}) == 3
 
 
 def test_standard_input(
@@ -218,3 +221,106 @@ def test_a_figure_alike_in_all_resamples_has_no_interval_of_width_zero(
 )
 def test_ticks_are_round(low: float, high: float, expected: list[float]) -> None:
     assert axis_ticks(low, high) == pytest.approx(expected)
+
+
+def several_answers(folder: Path, *, answers: int = 6, sources: int = 30) -> tuple[str, str]:
+    """Simulated: files of predictions and labels; every second answer states another number."""
+    rows, labels = [], []
+    for d in range(sources):
+        for k in range(answers):
+            wrong, said = k % 2, f"The order of {d + 3} boxes was sent on day {d % 7 + 1}"
+            text = f"{said} with {k + 40 + d} more." if wrong else f"{said}{'.' * (k + 1)}"
+            context = f"{said}." * (1 + d % 5)
+            rows.append({"id": f"{d}-{k}", "prediction": text, "context": context})
+            labels.append({"item": f"{d}-{k}", "value": wrong})
+    return write(folder / "preds.jsonl", rows), write(folder / "labels.jsonl", labels)
+
+
+def calibrate(capsys: pytest.CaptureFixture[str], *arguments: str) -> dict[str, Any]:
+    with pytest.raises(SystemExit) as caught:
+        main(["calibrate", "--json", *arguments])
+    assert not caught.value.code
+    return dict(json.loads(capsys.readouterr().out))
+
+
+def test_a_calibrated_risk_is_a_metric_of_another_file(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    preds, labels = several_answers(tmp_path)
+    scores, model, out = (str(tmp_path / name) for name in ("s.jsonl", "risk.json", "o.jsonl"))
+    assert run(preds, "--metrics", "checks", "--out", scores) == 0
+    capsys.readouterr()
+    report = calibrate(capsys, "--labels", labels, "--scores", scores, "--out", model)
+    assert report["relative"]
+    assert (
+        "100% of the labelled outputs have another of the same source"
+        in (report["said_of_answers"])
+    )
+    assert report["figures"][0]["value"] > 0.95
+    assert report["triage"]["n"] == 30  # folds and triage by source, though no group is given
+    assert run(preds, "--risk", model, "--out", out, "--json") == 0
+    figures = {figure["metric"]: figure for figure in json.loads(capsys.readouterr().out)}
+    assert figures["risk"]["n"] == 180
+    assert "risk|strop:2|model:" in figures["risk"]["signature"]
+    found = [json.loads(line) for line in Path(out).read_text().splitlines()]
+    by_id = {row["id"]: row for row in found if row["metric"] == "risk"}
+    assert by_id["0-1"]["value"] > 0.9 > 0.1 > by_id["0-0"]["value"]
+    assert by_id["0-1"]["explanation"].startswith("raised by ")
+    assert {span["kind"] for span in by_id["0-1"]["spans"]} >= {"own"}
+
+
+def test_relative_features_by_other_columns_or_none(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rng = random.Random(0)
+    labels, scores = [], []
+    for i in range(200):
+        labels.append({"item": i, "value": i % 2, "group": str(i // 4)})
+        scores.append({"id": i, "metric": "m", "value": i // 4 + i % 2 + rng.gauss(0, 0.3)})
+    told = write(tmp_path / "s.jsonl", scores)
+    by_group = calibrate(capsys, "--labels", write(tmp_path / "l.jsonl", labels), "--scores", told)
+    assert by_group["said_of_answers"].endswith("of the same group.")
+    assert by_group["figures"][0]["value"] > 0.9
+    by_document = [{**row, "document": f"d{row['group']}"} for row in labels]
+    path = write(tmp_path / "d.jsonl", by_document)
+    found = calibrate(capsys, "--labels", path, "--scores", told)
+    assert found["said_of_answers"].endswith("of the same document.")
+    alone = calibrate(capsys, "--labels", path, "--scores", told, "--no-relative")
+    assert (alone["features"], alone["relative"]) == (["m"], False)
+    assert alone["figures"][0]["value"] < 0.7
+    own = [{"item": row["item"], "value": row["value"]} for row in labels]
+    nobody = calibrate(capsys, "--labels", write(tmp_path / "n.jsonl", own), "--scores", told)
+    assert "no column source, document or group" in nobody["said_of_answers"]
+    best = calibrate(capsys, "--labels", path, "--scores", told, "--model", "trees")
+    assert best["model"] == "trees"
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (None, "cannot be read"),
+        ("{", "is not JSON"),
+        ("[]", "is no risk model"),
+        ("{}", "no risk model of version 2"),
+        ('{"version": 2}', "no risk model of version 2"),
+    ],
+)
+def test_what_is_no_risk_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], text: str | None, said: str
+) -> None:
+    path = tmp_path / "risk.json"
+    if text is not None:
+        path.write_text(text)
+    assert run(write(tmp_path / "p.jsonl", ROWS), "--risk", str(path)) == 1
+    assert said in capsys.readouterr().err
+
+
+def test_an_item_with_two_scores_by_a_metric_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    scores = [{"id": "1", "metric": "m", "value": v} for v in (1, 2)]
+    labels = write(tmp_path / "l.jsonl", [{"item": "1", "value": 1}])
+    with pytest.raises(SystemExit) as caught:
+        main(["calibrate", "--labels", labels, "--scores", write(tmp_path / "s.jsonl", scores)])
+    assert caught.value.code == 1
+    assert "two scores by m" in capsys.readouterr().err
