@@ -58,12 +58,16 @@ def add(
 
 
 @app.command("list")
-def list_(project: ProjectOption = None, json: JsonOption = False) -> None:
-    """All versions of all prompts."""
+def list_(
+    tried: Annotated[bool, typer.Option("--all", help="Those too that a search tried.")] = False,
+    project: ProjectOption = None,
+    json: JsonOption = False,
+) -> None:
+    """All versions of all prompts, but for those that a search only tried."""
     from backend.services.datasets.prompts import list_prompts
 
     with working_in_project(project) as (_, session, found):
-        rows = [_record(prompt) for prompt in list_prompts(session, found.id)]
+        rows = [_record(prompt) for prompt in list_prompts(session, found.id, tried=tried)]
     if json:
         print_json(rows)
         return
@@ -161,11 +165,15 @@ def search(
     metric: Annotated[str, typer.Option(help="What the best is chosen by, for example f1.")],
     model: Annotated[str, typer.Option(help="Model that is asked.")] = "base",
     k: Annotated[str, typer.Option("--k", help="Numbers of shots to try.")] = "0,4,8",
-    choose: Annotated[str, typer.Option(help="How to choose shots: bm25, fixed.")] = "bm25,fixed",
+    choose: Annotated[
+        str, typer.Option(help="How to choose shots: bm25, fixed, encoder.")
+    ] = "bm25,fixed",
+    encoder: Annotated[
+        str | None, typer.Option(help="Folder among the project's files, for --choose encoder.")
+    ] = None,
     name: Annotated[str, typer.Option(help="Name that the best prompt is kept under.")] = (
         "best-prompt"
     ),
-    split: Annotated[str, typer.Option(help="The validation split, and no other.")] = "validation",
     limit: Annotated[int | None, typer.Option(min=1, help="Only so many examples.")] = None,
     max_tokens: Annotated[int, typer.Option(min=1, help="Longest answer in tokens.")] = 128,
     seed: Annotated[int, typer.Option(help="Seed of --limit.")] = 0,
@@ -179,6 +187,7 @@ def search(
     from backend.services.datasets.prompts import check_prompt_name
     from backend.services.datasets.versions import find_version
     from backend.services.metric_specs import allowed_metrics
+    from backend.services.models.adapter_files import project_artifacts
     from backend.services.models.versions import find_model
     from backend.services.runs.prompt_search import (
         check_kept_name,
@@ -187,7 +196,7 @@ def search(
     )
 
     check_prompt_name(name)
-    plan = _plan(prompts, k, choose, metric, limit)
+    plan = _plan(prompts, k, choose, metric, limit, encoder)
     read_base_first(project)
     with working_in_project(project) as (installation, session, found):
         asked = find_model(session, found.id, model)
@@ -200,7 +209,7 @@ def search(
             engine=engine or installation.settings.engine,
             params=SamplingParams(max_tokens=max_tokens, seed=seed),
             allowed=allowed_metrics(installation.settings, found.id),
-            split=split,
+            encoders=project_artifacts(installation.settings, found.id),
         )
     stop = f"strop job cancel run {begun.run_id}"
     typer.echo(f"Run {begun.run_id} is queued; to stop it: {stop}", err=True)
@@ -214,7 +223,9 @@ def search(
     typer.echo(f"Kept as {kept.label}: strop run --models {model}+{kept.label} --split test")
 
 
-def _plan(prompts: str, k: str, choose: str, metric: str, limit: int | None) -> SearchPlan:
+def _plan(
+    prompts: str, k: str, choose: str, metric: str, limit: int | None, encoder: str | None
+) -> SearchPlan:
     from backend.errors import InvalidInput, UnknownName
     from backend.schemas.common import whole_number
     from backend.services.datasets.prompts import Choose
@@ -233,6 +244,7 @@ def _plan(prompts: str, k: str, choose: str, metric: str, limit: int | None) -> 
         chosen_by=tuple(Choose(way) for way in ways),
         metric=metric,
         limit=limit,
+        encoder=encoder,
     )
 
 

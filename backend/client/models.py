@@ -23,7 +23,12 @@ class Models(Resource):
         path = f"/v1/projects/{project_id}/served-models"
         return self._wire.create(model_versions.ModelVersionShown, path, body)
 
-    def list(self, project_id: int) -> list[model_versions.ModelVersionShown]:
-        """The base and all adapters, with the aliases that point at them."""
+    def list(
+        self, project_id: int, *, tried: bool = False
+    ) -> list[model_versions.ModelVersionShown]:
+        """The base and all adapters, with the aliases that point at them.
+
+        Candidates whose prompt a search only tried come with `tried`.
+        """
         path = f"/v1/projects/{project_id}/model-versions"
-        return self._wire.get_list(model_versions.ModelVersionShown, path)
+        return self._wire.get_list(model_versions.ModelVersionShown, path, tried=tried)

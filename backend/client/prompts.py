@@ -27,6 +27,7 @@ class Prompts(Resource):
         path = f"/v1/prompts/{prompt_id}/messages"
         return self._wire.get(prompts.RenderedPrompt, path, example_id=example_id)
 
-    def list(self, project_id: int) -> list[prompts.PromptShown]:
-        """All versions of all prompts."""
-        return self._wire.get_list(prompts.PromptShown, f"/v1/projects/{project_id}/prompts")
+    def list(self, project_id: int, *, tried: bool = False) -> list[prompts.PromptShown]:
+        """All versions of all prompts; with `tried` those too that a search only tried."""
+        path = f"/v1/projects/{project_id}/prompts"
+        return self._wire.get_list(prompts.PromptShown, path, tried=tried)

@@ -42,6 +42,7 @@ class Prompt(Base):
     Attributes:
         spec: as `backend.services.datasets.prompts` reads it: system, template, shots.
         search: of a prompt that `strop prompt search` chose, all that was tried.
+        tried: made by a search to be tried, so that lists leave it out unless it is asked for.
     """
 
     __tablename__ = "prompts"
@@ -54,6 +55,7 @@ class Prompt(Base):
     digest: Mapped[str] = mapped_column(String(64), index=True)
     spec: Mapped[dict[str, Any]]
     search: Mapped[dict[str, Any] | None]
+    tried: Mapped[bool] = mapped_column(default=False)
     created_by_id: Mapped[int | None] = mapped_column(ForeignKey("users.id"))
     created_at: Mapped[datetime] = mapped_column(default=utc_now)
 

@@ -28,7 +28,7 @@ TRIED_COLUMNS = ["candidate", "metric", "value", "n", "failed", "tokens read"]
 def show() -> None:
     """Draw the page."""
     heading("Prompts", "What models are told, in versions; a model with a prompt is a candidate")
-    found = current_client().prompts.list(current_project().id)
+    found = _listed()
     if not found:
         st.info("There is no prompt yet: `strop prompt add FILE`")
         return
@@ -43,6 +43,16 @@ def show() -> None:
     _show_change(prompt, found)
     if prompt.search is not None:
         _show_search(prompt.search)
+
+
+def _listed() -> list[PromptShown]:
+    """The prompts of the project; with what a search tried where the address names one of those."""
+    client, project = current_client(), current_project()
+    found = client.prompts.list(project.id)
+    asked = st.query_params.get("prompt")
+    if asked is None or asked in {prompt.label for prompt in found}:
+        return found
+    return client.prompts.list(project.id, tried=True)
 
 
 def _chosen(found: Sequence[PromptShown]) -> PromptShown:

@@ -128,7 +128,7 @@ def labels_missing(
     for factor in np.geomspace(1, MOST_FACTOR, 200):
         count = math.ceil(size * factor)
         if rate < epsilon and binom.cdf(math.ceil(rate * count), count, epsilon) <= delta:
-            return max(1, int(math.ceil(n * factor)) - n)
+            return max(1, math.ceil(n * factor) - n)
     return None
 
 

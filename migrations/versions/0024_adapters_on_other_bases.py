@@ -1,4 +1,4 @@
-"""adapters on another base than the project's, and trainings on one"""
+"""adapters on another base than the project's, trainings on one, and prompts only tried"""
 
 from __future__ import annotations
 
@@ -19,6 +19,9 @@ def upgrade() -> None:
             f"ALTER TABLE {table} ADD COLUMN base_id INTEGER "
             f"CONSTRAINT fk_{table}_base_id_model_versions REFERENCES model_versions (id)"
         )
+    op.add_column(
+        "prompts", sa.Column("tried", sa.Boolean(), nullable=False, server_default=sa.false())
+    )
 
 
 def downgrade() -> None:
@@ -32,3 +35,4 @@ def downgrade() -> None:
             )
     for table in TABLES:
         op.execute(f"ALTER TABLE {table} DROP COLUMN base_id")
+    op.drop_column("prompts", "tried")

@@ -302,7 +302,7 @@ class FakeClient(FakeReports):
         self._may_fail("verdicts_promote")
         return self.project["list_promotions"][0]
 
-    def prompts_list(self, project_id: int) -> list[PromptShown]:
+    def prompts_list(self, project_id: int, *, tried: bool = False) -> list[PromptShown]:
         return self._list("list_prompts")
 
     def prompts_diff(self, prompt_id: int, *, against: int) -> PromptDiff:

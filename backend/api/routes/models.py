@@ -25,9 +25,15 @@ def _show(session: Session, model: ModelVersion) -> ModelVersionShown:
 
 
 @router.get("/projects/{project_id}/model-versions")
-def list_models(project_id: int, session: SessionDep) -> list[ModelVersionShown]:
-    """The base first, then the adapters in order of registration."""
-    return [_show(session, model) for model in model_versions.list_models(session, project_id)]
+def list_models(
+    project_id: int, session: SessionDep, tried: bool = False
+) -> list[ModelVersionShown]:
+    """The base first, then the adapters in order of registration.
+
+    Candidates whose prompt a search only tried are left out unless they are asked for.
+    """
+    found = model_versions.list_models(session, project_id, tried=tried)
+    return [_show(session, model) for model in found]
 
 
 @router.post("/projects/{project_id}/model-versions", status_code=201)

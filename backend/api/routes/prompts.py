@@ -24,9 +24,9 @@ def _show(prompt: Prompt) -> PromptShown:
 
 
 @router.get("/projects/{project_id}/prompts")
-def list_prompts(project_id: int, session: SessionDep) -> list[PromptShown]:
-    """All versions of all prompts, by name and version."""
-    return [_show(prompt) for prompt in prompts.list_prompts(session, project_id)]
+def list_prompts(project_id: int, session: SessionDep, tried: bool = False) -> list[PromptShown]:
+    """All versions of all prompts, by name and version; those that a search only tried if asked."""
+    return [_show(one) for one in prompts.list_prompts(session, project_id, tried=tried)]
 
 
 @router.post("/projects/{project_id}/prompts", status_code=201)

@@ -148,7 +148,13 @@ def export(
 
 
 @app.command("list")
-def list_(project: ProjectOption = None, json: JsonOption = False) -> None:
+def list_(
+    tried: Annotated[
+        bool, typer.Option("--all", help="With the prompts, too, that a search only tried.")
+    ] = False,
+    project: ProjectOption = None,
+    json: JsonOption = False,
+) -> None:
     """List the bases and their adapters with their digests."""
     from backend.services.models.versions import alias_target, list_models
 
@@ -166,7 +172,7 @@ def list_(project: ProjectOption = None, json: JsonOption = False) -> None:
                 "trained here": "yes" if model.without_prompt.training_run_id else "",
                 "added": f"{model.created_at:%Y-%m-%d %H:%M}",
             }
-            for model in list_models(session, found.id)
+            for model in list_models(session, found.id, tried=tried)
         ]
     if json:
         print_json(rows)

@@ -133,6 +133,7 @@ def compare_models(
             else None
         )
     if as_json:
+        rows = [_with_savings(row, saved) for row in rows]
         print_json(rows if read is None and not slices else _record(rows, sliced, read))
         return
     title = f"{new.label} minus {old.label}, paired by example (score run {run.id}, {split} split)"
@@ -165,6 +166,13 @@ def _rows(
     pairs += usage_differences(session, run, old.id, new.id, price=price)
     rows = [pair.as_dict() for pair in pairs]
     return [row for row in rows if not metrics or row["metric"] in _names(metrics)]
+
+
+def _with_savings(row: dict[str, Any], saved: str | None) -> dict[str, Any]:
+    """The row of prompt tokens with what is said of them, if anything is."""
+    from backend.services.runs.slices import PROMPT
+
+    return row if saved is None or row["metric"] != PROMPT else {**row, "savings": saved}
 
 
 def _names(metrics: Sequence[str]) -> set[str]:

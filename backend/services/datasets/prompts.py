@@ -276,12 +276,14 @@ def add_prompt(
     created_by_id: int | None = None,
     search: Mapping[str, Any] | None = None,
     like: Prompt | None = None,
+    tried: bool = False,
 ) -> Prompt:
     """Keep a prompt: the same content is the version that stands, other content the next one.
 
     Args:
         search: what a search tried, where one chose this prompt.
         like: a prompt of the same wording, which was looked through when it was kept.
+        tried: made by a search; who adds it by hand after that has it in the lists.
 
     Raises:
         InvalidInput: the name cannot be one, or a shot is named that is held out.
@@ -295,6 +297,7 @@ def add_prompt(
     newest = _find(session, project_id, name)
     if newest is not None and newest.digest == spec.digest:
         _keep_search(newest, search)
+        newest.tried = newest.tried and tried
         return newest
     row = Prompt(
         project_id=project_id,
@@ -303,6 +306,7 @@ def add_prompt(
         digest=spec.digest,
         spec=spec.model_dump(mode="json"),
         search=None if search is None else dict(search),
+        tried=tried,
         created_by_id=created_by_id,
     )
     session.add(row)
@@ -377,9 +381,15 @@ def _find(
     return session.scalar(query.order_by(Prompt.version.desc()).limit(1))
 
 
-def list_prompts(session: Session, project_id: int) -> list[Prompt]:
-    """All versions of all prompts of a project, by name and version."""
+def list_prompts(session: Session, project_id: int, *, tried: bool = False) -> list[Prompt]:
+    """All versions of all prompts of a project, by name and version.
+
+    Args:
+        tried: those too that a search tried and nobody added.
+    """
     query = select(Prompt).where(Prompt.project_id == project_id)
+    if not tried:
+        query = query.where(Prompt.tried.is_(False))
     return list(session.scalars(query.order_by(Prompt.name, Prompt.version)))
 
 

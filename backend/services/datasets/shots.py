@@ -182,7 +182,7 @@ def _orders(
     questions = [example_text(e) for e in asked]
     if spec.choose is Choose.BM25:
         return _by_bm25(texts, questions)
-    return _by_encoder(texts, questions, _encoder_folder(encoders, str(spec.encoder)))
+    return _by_encoder(texts, questions, encoder_folder(encoders, str(spec.encoder)))
 
 
 def _fixed(pool: ShotPool, spec: ShotsSpec, name: str) -> list[int]:
@@ -261,7 +261,8 @@ def _vectors(texts: Sequence[str], folder: Path) -> Any:
     return stacked / np.where(length == 0, 1, length)
 
 
-def _encoder_folder(encoders: Path | None, name: str) -> Path:
+def encoder_folder(encoders: Path | None, name: str) -> Path:
+    """The folder of an encoder below that of a project's files; InvalidInput where it has none."""
     try:
         root = None if encoders is None else encoders.resolve()
         folder = None if root is None else (root / name).resolve()

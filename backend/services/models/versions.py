@@ -35,6 +35,7 @@ from backend.tables.models import (
     ModelKind,
     ModelPurpose,
     ModelVersion,
+    Prompt,
 )
 from backend.tables.projects import Project
 from backend.tables.verdicts import Promotion, PromotionAction
@@ -419,7 +420,7 @@ def find_model(
     if model is None and name == BEST_PROMPT:
         return find_model(session, project_id, f"{BASE}{WITH}{label}")
     if model is None:
-        known = sorted({model.label for model in list_models(session, project_id)})
+        known = sorted({model.label for model in list_models(session, project_id, tried=False)})
         raise NotFound(f"There is no model {label!r}.", hint=f"Known: {', '.join(known)}.")
     if prefix and not _is_on(model, prefix):
         raise NotFound(f"There is no model {label!r}.", hint=f"{rest} is {model.label}.")
@@ -450,9 +451,22 @@ def alias_target(session: Session, project_id: int, alias: str) -> ModelVersion 
     return session.scalar(query.limit(1))
 
 
-def list_models(session: Session, project_id: int) -> list[ModelVersion]:
-    """All models and candidates of a project, the base first."""
+def list_models(session: Session, project_id: int, *, tried: bool = True) -> list[ModelVersion]:
+    """All models and candidates of a project, the base first.
+
+    Args:
+        tried: False leaves out candidates whose prompt a search tried and nobody added, but for
+            those of which a promotion speaks.
+    """
     query = select(ModelVersion).where(ModelVersion.project_id == project_id)
+    if not tried:
+        only_tried = select(Prompt.id).where(Prompt.project_id == project_id, Prompt.tried)
+        decided = select(Promotion.model_version_id).where(Promotion.project_id == project_id)
+        query = query.where(
+            ModelVersion.prompt_id.is_(None)
+            | ModelVersion.prompt_id.not_in(only_tried)
+            | ModelVersion.id.in_(decided)
+        )
     return list(session.scalars(query.order_by(ModelVersion.id)))
 
 

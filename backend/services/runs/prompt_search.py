@@ -12,6 +12,7 @@ import math
 import random
 import statistics
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from sqlalchemy import select
@@ -30,6 +31,7 @@ from backend.services.datasets.prompts import (
     find_prompt,
     prompt_spec,
 )
+from backend.services.datasets.shots import encoder_folder
 from backend.services.datasets.versions import list_examples
 from backend.services.metric_specs import AllowedMetrics
 from backend.services.models.candidates import with_prompt
@@ -51,6 +53,7 @@ class SearchPlan:
     Attributes:
         prompts: labels; their own shots, if any, give way.
         limit: only so many validation examples, drawn by the seed of `params`.
+        encoder: its folder among the project's files, where one chooses shots.
     """
 
     prompts: tuple[str, ...]
@@ -58,6 +61,7 @@ class SearchPlan:
     chosen_by: tuple[Choose, ...]
     metric: str
     limit: int | None = None
+    encoder: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,29 +92,27 @@ def start_search(
     engine: str,
     params: SamplingParams,
     allowed: AllowedMetrics,
-    split: str = Split.VALIDATION,
+    encoders: Path | None = None,
     created_by_id: int | None = None,
 ) -> Search:
     """Lay down one run of the model as it is and with every prompt, and queue it with its scores.
 
+    Args:
+        encoders: the folder below which the encoder of the plan lies.
+
     Raises:
-        InvalidInput: another split than validation, nothing to try, too much of it, a family of
-            metrics, or a prompt that cannot be rendered for an example.
+        InvalidInput: nothing to try, too much of it, a family of metrics, an encoder that is not
+            there, or a prompt that cannot be rendered for an example.
         NotFound: no such prompt.
     """
-    if split != Split.VALIDATION:
-        raise InvalidInput(
-            f"A prompt is chosen on the validation split, never on {split}.",
-            hint="What it is chosen by proves nothing of it: judge the winner on test with strop "
-            "gate.",
-        )
+    _check_encoder(plan, encoders)
     bare = model.without_prompt
     tried = [with_prompt(session, bare, prompt) for prompt in _prompts(session, bare, plan)]
     run = create_run(
         session,
         project_id=bare.project_id,
         dataset_version_id=version.id,
-        split=split,
+        split=Split.VALIDATION,
         model_ids=[bare.id, *dict.fromkeys(candidate.id for candidate in tried)],
         engine=engine,
         params=params,
@@ -134,15 +136,11 @@ def _prompts(session: Session, model: ModelVersion, plan: SearchPlan) -> list[Pr
         raise InvalidInput("The search tries nothing.", hint="Name prompts, k and how to choose.")
     if wrong := [k for k in plan.ks if not 0 <= k <= MOST_SHOTS]:
         raise InvalidInput(f"{wrong[0]} shots cannot be shown.", hint=f"0 to {MOST_SHOTS}.")
-    if Choose.ENCODER in plan.chosen_by:
-        raise InvalidInput(
-            "A search chooses shots by bm25 or fixed.", hint="Add a prompt with the encoder."
-        )
     found = []
     for label in plan.prompts:
         wording = find_prompt(session, model.project_id, label)
-        for k, choose in _shots_tried(plan):
-            found.append(_with_shots(session, wording, k, choose))
+        for shots in _shots_tried(plan):
+            found.append(_with_shots(session, wording, shots))
     if len(found) > MOST_TRIED:
         raise InvalidInput(
             f"The search tries {len(found)} prompts.", hint=f"Try at most {MOST_TRIED} at once."
@@ -150,23 +148,38 @@ def _prompts(session: Session, model: ModelVersion, plan: SearchPlan) -> list[Pr
     return found
 
 
-def _shots_tried(plan: SearchPlan) -> list[tuple[int, Choose]]:
+def _check_encoder(plan: SearchPlan, encoders: Path | None) -> None:
+    """Whether an encoder is named where one chooses, and nowhere else, and is there."""
+    if (Choose.ENCODER in plan.chosen_by) != (plan.encoder is not None):
+        raise InvalidInput(
+            "Shots are chosen by an encoder that is named, and by none that is not asked for.",
+            hint="Write --choose encoder --encoder FOLDER.",
+        )
+    if plan.encoder is not None:
+        encoder_folder(encoders, plan.encoder)
+
+
+def _shots_tried(plan: SearchPlan) -> list[ShotsSpec | None]:
     """Without shots there is nothing to choose."""
-    with_some = [(k, choose) for k in plan.ks if k for choose in plan.chosen_by]
-    return [*([(0, Choose.FIXED)] if 0 in plan.ks else []), *with_some]
+    with_some: list[ShotsSpec | None] = [
+        ShotsSpec(k=k, choose=choose, encoder=plan.encoder if choose is Choose.ENCODER else None)
+        for k in plan.ks
+        if k
+        for choose in plan.chosen_by
+    ]
+    return [*([None] if 0 in plan.ks else []), *with_some]
 
 
-def _with_shots(session: Session, wording: Prompt, k: int, choose: Choose) -> Prompt:
+def _with_shots(session: Session, wording: Prompt, shots: ShotsSpec | None) -> Prompt:
     spec = prompt_spec(wording)
-    shots = ShotsSpec(k=k, choose=choose) if k else None
     changed = spec.model_copy(update={"shots": shots})
     if changed == PromptSpec():
         raise InvalidInput(f"{wording.label} says nothing without its shots.", hint="Leave out 0.")
     if changed.digest == wording.digest:
         return wording
-    suffix = f".v{wording.version}.k{k}" + (f".{choose}" if k else "")
+    suffix = f".v{wording.version}." + (f"k{shots.k}.{shots.choose}" if shots else "k0")
     name = f"{wording.name[: 40 - len(suffix)]}{suffix}"
-    return add_prompt(session, wording.project_id, name, changed, like=wording)
+    return add_prompt(session, wording.project_id, name, changed, like=wording, tried=True)
 
 
 def _draw(

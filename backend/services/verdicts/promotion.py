@@ -15,9 +15,9 @@ from sqlalchemy.orm import Session
 
 from backend.errors import Conflict, InvalidInput, NotFound
 from backend.services.accounts.users import require_lead
+from backend.services.models.candidates import require_answers
 from backend.services.models.cards import write_card
 from backend.services.models.serving import NOWHERE, Move, ServingReport, require_served
-from backend.services.models.candidates import require_answers
 from backend.services.models.versions import alias_target, register_base, served_model
 from backend.services.projects import lock_project
 from backend.services.verdicts.comparison import check_evidence

@@ -24,8 +24,8 @@ from backend.rubrics import Category
 from backend.services import queue
 from backend.services.curation import get_training_set
 from backend.services.derivation import runs_behind
-from backend.services.queue import JobKind
 from backend.services.models.candidates import require_answers
+from backend.services.queue import JobKind
 from backend.services.review import rubric_of
 from backend.services.runs import generation
 from backend.tables.curation import HeldBackRow, Replay, TrainingSet, TrainingSetRow

@@ -86,11 +86,12 @@ def test_try_shows_messages_and_tokens(run: Run, tmp_path: Path) -> None:
     assert (code, "no example 'zz'" in said) == (1, True)
 
 
-def test_a_search_on_test_is_refused(run: Run, tmp_path: Path) -> None:
+def test_a_search_is_on_no_other_split_and_takes_lists(run: Run, tmp_path: Path) -> None:
     run("add", written(tmp_path, "sort", "system: Sort it."))
-    asked = ("--dataset", "d", "--prompts", "sort", "--metric", "f1", "--split", "test")
-    code, said = run("search", *asked)
-    assert code == 1
-    assert "never on test" in said
-    code, said = run("search", *asked[:-2], "--k", "0,x")
+    asked = ("--dataset", "d", "--prompts", "sort", "--metric", "f1")
+    code, said = run("search", *asked, "--split", "test")
+    assert (code, "--split" in said) == (1, True)
+    code, said = run("search", *asked, "--k", "0,x")
     assert "no list of numbers" in said
+    code, said = run("search", *asked, "--choose", "encoder", "--encoder", "../elsewhere")
+    assert (code, "no encoder" in said) == (1, True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,12 +15,13 @@ from backend.services.datasets.prompts import (
     Choose,
     add_prompt,
     find_prompt,
+    list_prompts,
     parse_prompt,
     prompt_spec,
 )
 from backend.services.datasets.versions import Row, import_dataset
 from backend.services.metric_specs import BUILT_IN
-from backend.services.models.versions import find_model
+from backend.services.models.versions import find_model, list_models
 from backend.services.runs import generation, scoring
 from backend.services.runs.prompt_search import (
     Search,
@@ -28,9 +30,10 @@ from backend.services.runs.prompt_search import (
     conclude_search,
     start_search,
 )
-from backend.tables.datasets import DatasetVersion, Split
+from backend.tables.datasets import DatasetVersion
 from backend.tables.models import Prompt
 from backend.tables.runs import GenerationRun
+from backend.tables.verdicts import Promotion
 from tests.fixtures_runs import lay_down_project
 
 WORDS = [
@@ -75,7 +78,7 @@ def version(session: Session) -> DatasetVersion:
 def start(session: Session, version: DatasetVersion, **changed: Any) -> Search:
     plan = {"prompts": ("good", "bad"), "ks": (0, 2), "metric": "exact_match"}
     plan |= {"chosen_by": (Choose.BM25, Choose.FIXED)}
-    split = changed.pop("split", Split.VALIDATION)
+    encoders = changed.pop("encoders", None)
     return start_search(
         session,
         find_model(session, version.dataset.project_id, "base"),
@@ -84,7 +87,7 @@ def start(session: Session, version: DatasetVersion, **changed: Any) -> Search:
         engine="fake",
         params=SamplingParams(),
         allowed=BUILT_IN,
-        split=split,
+        encoders=encoders,
     )
 
 
@@ -168,6 +171,52 @@ def test_the_model_as_it_is_may_be_as_good(session: Session, version: DatasetVer
     assert record["notes"][1] == "Without any prompt base is at least as good here."
 
 
+def test_what_was_only_tried_is_in_lists_that_ask_for_it(
+    session: Session, version: DatasetVersion
+) -> None:
+    project = version.dataset.project_id
+    before = [model.label for model in list_models(session, project)]
+    begun = start(session, version, prompts=("good",), ks=(0, 2), chosen_by=(Choose.BM25,))
+    answer(session, begun)
+    conclude_search(session, begun.score_run_id, name="best-prompt")
+    find_model(session, project, "best-prompt")
+    tried = "good.v1.k2.bm25"
+    shown = [prompt.label for prompt in list_prompts(session, project)]
+    assert shown == ["bad@1", "best-prompt@1", "good@1"]
+    assert f"{tried}@1" in {p.label for p in list_prompts(session, project, tried=True)}
+    models = [model.label for model in list_models(session, project, tried=False)]
+    assert models == [*before, "base+good@1", "base+best-prompt@1"]
+    hidden = find_model(session, project, f"base+{tried}")
+    assert hidden in list_models(session, project)
+    session.add(
+        Promotion(
+            project_id=project,
+            alias="champion",
+            model_version_id=hidden.id,
+            action="promoted",
+            reason="-",
+        )
+    )
+    session.flush()
+    assert hidden in list_models(session, project, tried=False)
+    add_prompt(session, project, tried, prompt_spec(find_prompt(session, project, tried)))
+    assert f"{tried}@1" in {prompt.label for prompt in list_prompts(session, project)}
+
+
+def test_shots_of_a_search_are_chosen_by_an_encoder_that_is_named(
+    session: Session, version: DatasetVersion, tmp_path: Path
+) -> None:
+    (tmp_path / "minilm").mkdir()
+    ways = {"chosen_by": (Choose.ENCODER, Choose.FIXED), "ks": (2,), "prompts": ("good",)}
+    begun = start(session, version, encoder="minilm", encoders=tmp_path, **ways)
+    run = session.get_one(GenerationRun, begun.run_id)
+    shots = [prompt_spec(m.prompt).shots for m in run.models if m.prompt is not None]
+    assert [(s.choose, s.encoder) for s in shots if s] == [
+        (Choose.ENCODER, "minilm"),
+        (Choose.FIXED, None),
+    ]
+
+
 def test_a_second_search_finds_its_prompts_again(session: Session, version: DatasetVersion) -> None:
     one, two = start(session, version), start(session, version, limit=4)
     names = session.scalars(select(Prompt.name)).all()
@@ -194,13 +243,16 @@ def test_a_second_search_with_the_same_winner_loses_neither(
 
 
 REFUSED = {
-    "the test split": ({"split": "test"}, "never on test"),
-    "the train split": ({"split": "train"}, "never on train"),
     "nothing": ({"ks": ()}, "tries nothing"),
     "too many shots": ({"ks": (65,)}, "65 shots"),
     "too much": ({"ks": tuple(range(12))}, "tries 46 prompts"),
     "several metrics": ({"metric": "rouge"}, "stands for rouge1, rouge2"),
-    "an encoder": ({"chosen_by": (Choose.ENCODER,)}, "bm25 or fixed"),
+    "no encoder": ({"chosen_by": (Choose.ENCODER,)}, "an encoder that is named"),
+    "an encoder for nothing": ({"encoder": "e"}, "none that is not asked for"),
+    "an encoder that is not there": (
+        {"chosen_by": (Choose.BM25, Choose.ENCODER), "encoder": "e"},
+        "no encoder 'e'",
+    ),
 }
 
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
-from sqlalchemy import delete
+from sqlalchemy import case, delete, update
 from sqlalchemy.orm import Session, sessionmaker
 
 from backend.cli import main
+from backend.db import connect
 from backend.errors import CannotCompute, Conflict, InvalidInput, NotFound
 from backend.schemas.projects import ManifestLine
 from backend.services import review
@@ -443,8 +446,6 @@ def test_the_gate_says_in_words_that_the_bar_moved_and_what_the_preflight_said(
 def test_flips_slices_and_usage_are_printed(
     settings: Settings, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from backend.db import connect
-
     monkeypatch.setenv("STROP_HOME", str(settings.home))
     monkeypatch.setenv("STROP_DATABASE_URL", settings.url)
     with connect(settings).begin() as session:
@@ -458,3 +459,23 @@ def test_flips_slices_and_usage_are_printed(
     assert said.count("BETTER: example") == 2
     assert "task=reply" in said
     assert "tokens" in said
+
+
+def test_what_a_prompt_costs_is_said_in_json_too(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("STROP_HOME", str(settings.home))
+    monkeypatch.setenv("STROP_DATABASE_URL", settings.url)
+    with connect(settings).begin() as session:
+        trial = Trial(session, right=0.8, metrics=["exact_match"])
+        brief = add_prompt(session, trial.laid.project, "brief", parse_prompt("system: Brief."))
+        trial.v1.prompt = brief
+        of_v1 = case((Generation.model_version_id == trial.v1.id, 10), else_=40)
+        session.execute(update(Generation).values(prompt_tokens=of_v1))
+        set_manifest(session, trial.laid.project, GOOD_BAR)
+    with pytest.raises(SystemExit):
+        main(["compare", "base", "v1", "--json"])
+    rows = json.loads(capsys.readouterr().out)
+    said = {row["metric"]: row["savings"] for row in rows if "savings" in row}
+    assert list(said) == ["prompt_tokens"]
+    assert "prompt tokens an answer, base " in said["prompt_tokens"]
