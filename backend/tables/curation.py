@@ -35,9 +35,9 @@ class TrainingSetRow(Base):
     """One row: SFT (prompt, completion), DPO (with rejected) or KTO (with label).
 
     `source` says where the row comes from: reference, approved, corrected, vote, rating or
-    negative; of a checker's set also planted or marked. `weight` is what the row counts for in the loss of SFT; None counts as 1. Rows are
-    never updated, and triggers refuse those of an example that is held out, or held back from the
-    set.
+    negative; of a checker's set also planted or marked. `weight` is what the row counts for in the
+    loss of SFT; None counts as 1. Rows are never updated, and triggers refuse those of an example
+    that is held out, or held back from the set.
     """
 
     __tablename__ = "training_set_rows"
