@@ -71,11 +71,20 @@ class ManifestGiven(Given):
     source: str = Field(min_length=1, max_length=200_000)
 
 
+WIN_RATE = "win_rate"  # of the candidate in blind votes; no metric of outputs
+
+
 class Direction(StrEnum):
     """Which way is better."""
 
     HIGHER = "higher"
     LOWER = "lower"
+
+
+class LineBy(StrEnum):
+    """Who a line of the bar has to be shown by."""
+
+    PEOPLE = "people"
 
 
 class ManifestLine(BaseModel):
@@ -85,6 +94,9 @@ class ManifestLine(BaseModel):
     improvement over the baseline (positive is better, whatever the direction) must be at least the
     margin. With `guardrail`, a test of non-inferiority: not worse than the baseline by more than so
     much (a negative margin says the same).
+
+    With `by: people`, only votes of people show it: a metric is none, a judge's least of all, and
+    simulated votes leave the line open.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -95,6 +107,7 @@ class ManifestLine(BaseModel):
     threshold: float | None = None
     margin: float | None = None
     guardrail: float | None = Field(None, ge=0)
+    by: LineBy | None = None
 
     @model_validator(mode="after")
     def _one_bar(self) -> Self:
@@ -105,11 +118,32 @@ class ManifestLine(BaseModel):
             )
         return self
 
+    @model_validator(mode="after")
+    def _by_people(self) -> Self:
+        if self.by is not None and self.metric != WIN_RATE:
+            who = "a judge" if self.is_judged else "a program"
+            raise ValueError(
+                f"line on {self.metric}: it is by {who}, not by people; "
+                f"{WIN_RATE} is what people vote"
+            )
+        return self
+
+    @property
+    def is_judged(self) -> bool:
+        """Whether the figure is made of ratings by a model that judges."""
+        return self.metric.startswith("judge:")
+
     @model_serializer(mode="wrap")
     def _without_new_keys(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
         """Keys that older manifests did not have are left out, so that their digests stand."""
         found: dict[str, Any] = dump(self)
-        return {k: v for k, v in found.items() if k != "guardrail" or v is not None}
+        return {k: v for k, v in found.items() if k not in ("guardrail", "by") or v is not None}
+
+    @property
+    def _said_by(self) -> str:
+        if self.by is not None:
+            return f" by {self.by}"
+        return " by a judge" if self.is_judged else ""
 
     @property
     def least_improvement(self) -> float | None:
@@ -120,7 +154,7 @@ class ManifestLine(BaseModel):
     def title(self) -> str:
         """How people read this line, for example `f1 (task=intent) at least 0.70`."""
         where = " (" + ", ".join(f"{k}={v}" for k, v in self.slice.items()) + ")"
-        what = self.metric + (where if self.slice else "")
+        what = self.metric + (where if self.slice else "") + self._said_by
         if self.threshold is not None:
             return f"{what} {'at least' if self.direction == 'higher' else 'at most'} " + (
                 f"{self.threshold:g}"

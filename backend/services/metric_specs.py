@@ -16,13 +16,13 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy.orm import Session
 
 from backend.errors import Forbidden, InvalidInput, NotFound, UnknownName
+from backend.schemas.projects import WIN_RATE
 from backend.settings import Settings
 from backend.tables.runs import ScoreRun
 
 if TYPE_CHECKING:
     from evaluators.metric import Metric
 
-WIN_RATE = "win_rate"  # of the candidate in blind votes; no metric of outputs
 _SERVED_NAME = re.compile(r"(?:support|check|judge):[^@]+(?:@\d+(?![^@]))?")
 
 

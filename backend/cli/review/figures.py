@@ -79,6 +79,8 @@ def estimate(
         for row in found
     ]
     _print(f"Estimates of {queue}, 95% intervals", rows)
+    for note in dict.fromkeys(row.figure.note for row in found if "of a judge" in row.figure.note):
+        typer.echo(f"Note: {note}.")
 
 
 def watch(

@@ -71,7 +71,7 @@ def add_judge(
     question = None
     if criterion is not None:
         question = _find_criterion(session, project_id, criterion, rubric)
-    scale = _scale_of(question) if chosen is JudgeKind.RATER else {}
+    scale = criterion_scale(question) if chosen is JudgeKind.RATER else {}
     text = _prompt_text(prompt, chosen, question)
     content = {
         "kind": chosen,
@@ -154,8 +154,8 @@ def _find_criterion(session: Session, project_id: int, name: str, rubric: str | 
     return first
 
 
-def _scale_of(criterion: Criterion | None) -> dict[str, Any]:
-    """The answers to a criterion, and what each is worth."""
+def criterion_scale(criterion: Criterion | None) -> dict[str, Any]:
+    """The answers to a criterion and what each is worth; five steps without one."""
     match criterion:
         case None:
             steps = 5

@@ -6,14 +6,14 @@ answer. Nothing that makes training data reads them, and `strop judge notes` tak
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from backend.errors import InvalidInput
+from backend.errors import InvalidInput, NotFound
 from backend.schemas.common import unstorable
 from backend.services.projects import lock_project
 from backend.tables.checks.judges import GradingNote
@@ -132,3 +132,41 @@ def count_notes(session: Session, project_id: int) -> int:
         .distinct()
     )
     return session.scalar(select(func.count()).select_from(query.subquery())) or 0
+
+
+def read_notes(rows: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+    """Notes by id from the rows of a file: {"id", "note"}.
+
+    Raises:
+        InvalidInput: a row lacks one of them, or an id comes twice with different notes.
+    """
+    found: dict[str, str] = {}
+    for number, row in enumerate(rows, 1):
+        name, note = row.get("id"), row.get("note")
+        if name is None or not isinstance(note, str):
+            raise InvalidInput(
+                f"Row {number} has no id and note.", hint='A row is {"id": "t-1", "note": "..."}.'
+            )
+        if found.setdefault(str(name), note) != note:
+            raise InvalidInput(f"Row {number}: {str(name)[:40]!r} has another note above.")
+    if not found:
+        raise InvalidInput("The file has no note.")
+    return found
+
+
+def find_dataset(session: Session, project_id: int, name: str | None) -> Dataset:
+    """The dataset of that name; without one, the only one there is.
+
+    Raises:
+        NotFound: there is none of the name.
+        InvalidInput: there are several, and none is named.
+    """
+    query = select(Dataset).where(Dataset.project_id == project_id).order_by(Dataset.id)
+    every = list(session.scalars(query))
+    named = [one for one in every if name in (None, one.name)]
+    known = ", ".join(one.name for one in every) or "none"
+    if not named:
+        raise NotFound(f"There is no dataset {name!r}.", hint=f"Known: {known}.")
+    if len(named) > 1:
+        raise InvalidInput("There are several datasets.", hint=f"Say --dataset: {known}.")
+    return named[0]

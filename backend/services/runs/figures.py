@@ -28,8 +28,9 @@ from sqlalchemy import String, cast, select
 from sqlalchemy.orm import Session
 
 from backend.errors import CannotCompute, NotFound
+from backend.schemas.projects import WIN_RATE
 from backend.schemas.runs import DifferenceShown, FigureShown
-from backend.services.metric_specs import WIN_RATE, MetricSpec, get_score_run, metric_specs
+from backend.services.metric_specs import MetricSpec, get_score_run, metric_specs
 from backend.tables.datasets import Example
 from backend.tables.runs import Generation, GenerationRun, Score, ScoreRun
 

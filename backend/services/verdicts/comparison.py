@@ -22,10 +22,9 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from backend.errors import CannotCompute, InvalidInput, NotFound, StropError
-from backend.schemas.projects import Manifest, ManifestLine
+from backend.schemas.projects import WIN_RATE, Manifest, ManifestLine
 from backend.schemas.review.reports import WatchShown
 from backend.services import review
-from backend.services.metric_specs import WIN_RATE
 from backend.services.models.candidates import require_answers
 from backend.services.models.cards import write_card
 from backend.services.projects import manifest_of

@@ -94,9 +94,12 @@ def judge_line(line: ManifestLine, evidence: Evidence | None, *, missing: str = 
     """Judge one line by its evidence; `missing` says why there is none."""
     if evidence is None:
         return LineVerdict(line, Verdict.INCONCLUSIVE, f"no figure: {missing or 'not measured'}")
+    if line.by is not None and evidence.n_simulated:
+        reason = f"{_shown(evidence)}: the line demands votes by people"
+        return LineVerdict(line, Verdict.INCONCLUSIVE, reason, evidence)
     bar, sign = _bar(line), 1 if line.direction == Direction.HIGHER else -1
     low, high = sorted((sign * evidence.low, sign * evidence.high))
-    shown = _shown(evidence)
+    shown = f"by a judge: {_shown(evidence)}" if line.is_judged else _shown(evidence)
     if low >= bar:
         return LineVerdict(line, Verdict.PASS, f"{shown} clears {sign * bar:g}", evidence)
     if high < bar:

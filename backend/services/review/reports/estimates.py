@@ -25,16 +25,18 @@ from backend.rubrics import (
     CheckedAnswer,
 )
 from backend.rubrics.scales import Outcome
+from backend.schemas.common import whole_number
 from backend.schemas.review.reports import EstimateShown, Measured
 from backend.services.metric_specs import metric_specs
 from backend.services.review.counted import counts
 from backend.services.review.queues import get_queue, rubric_of
 from backend.services.review.reports.effects import cluster_name
 from backend.services.review.reports.measured import unknown
+from backend.tables.checks.judges import Judge, JudgeLicence
 from backend.tables.datasets import Example
 from backend.tables.models import ModelVersion
 from backend.tables.review import Purpose, QueueKind, Rating, Review, ReviewItem, ReviewQueue
-from backend.tables.runs import Generation, Score, ScoreRun
+from backend.tables.runs import JUDGED, Generation, Score, ScoreRun
 
 if TYPE_CHECKING:
     pass
@@ -207,11 +209,41 @@ def queue_estimates(
     queue = get_queue(session, queue_id)
     populations = read_populations(session, queue, metric)
     return [
-        _estimate(population, criterion.name, outcome, queue)
+        _with_judge(session, queue, _estimate(population, criterion.name, outcome, queue))
         for population in populations
         for criterion in rubric_of(queue).criteria
         for outcome in criterion.outcomes()
     ]
+
+
+def _with_judge(session: Session, queue: ReviewQueue, found: EstimateShown) -> EstimateShown:
+    """The estimate, which says so where a judge's ratings narrow it, and what the judge may."""
+    if found.method == "plain" or found.metric is None or not found.metric.startswith(JUDGED):
+        return found
+    licence = _newest_licence(session, queue.project_id, found.metric, found.criterion)
+    may = f"not licensed on {found.criterion}"
+    if licence is not None:
+        may = f"{licence.state} on {licence.criterion} {licence.created_at:%Y-%m-%d}"
+    said = f"narrowed by ratings of a judge, {found.metric}, {may}; only people are counted"
+    note = "; ".join(part for part in (found.figure.note, said) if part)
+    return found.model_copy(update={"figure": found.figure.model_copy(update={"note": note})})
+
+
+def _newest_licence(
+    session: Session, project_id: int, metric: str, criterion: str
+) -> JudgeLicence | None:
+    name, _, version = metric.removeprefix(JUDGED).partition("@")
+    query = (
+        select(JudgeLicence)
+        .join(Judge, Judge.id == JudgeLicence.judge_id)
+        .where(
+            Judge.project_id == project_id,
+            Judge.name == name,
+            Judge.version == (whole_number(version) or 0),
+            JudgeLicence.criterion == criterion,
+        )
+    )
+    return session.scalar(query.order_by(JudgeLicence.id.desc()).limit(1))
 
 
 def _estimate(

@@ -1,0 +1,379 @@
+"""`strop judge add|list|show|notes|compare|licence|audit`: models that rate or compare."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from backend.cli.common import (
+    FILE_HELP,
+    AsOption,
+    JsonOption,
+    ProjectOption,
+    print_json,
+    print_table,
+    read_base_first,
+    shown_text,
+    working_in_project,
+)
+
+if TYPE_CHECKING:
+    from sqlalchemy.orm import Session, sessionmaker
+
+    from backend.schemas.checks.judges import JudgedPairs, JudgedRate, LicenceShown
+    from backend.schemas.review.reports import Measured
+    from backend.settings import Settings
+    from backend.tables.checks.judges import Judge
+    from backend.tables.models import ModelVersion
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, help="Judges: models that rate.")
+JudgeArgument = Annotated[str, typer.Argument(help="Judge, for example strict or strict@2.")]
+PAIRS = 16  # before the judge at once, each in both orders
+REFUSED = 2
+
+
+@app.command()
+def add(
+    name: Annotated[str, typer.Argument(help="Name, for example strict.")],
+    model: Annotated[str, typer.Option(help="Model that judges: base, v1@2, gpt@1, ...")],
+    prompt: Annotated[
+        str, typer.Option(help="File with what to judge by, or built-in.")
+    ] = "built-in",
+    criterion: Annotated[
+        str | None, typer.Option(help="Question of the project's rubrics that it answers.")
+    ] = None,
+    rubric: Annotated[str | None, typer.Option(help="Whose criterion, if several have it.")] = None,
+    kind: Annotated[str, typer.Option(help="rater or comparer.")] = "rater",
+    max_tokens: Annotated[int, typer.Option(help="Most tokens of an answer.")] = 256,
+    project: ProjectOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Keep a judge: changed content is the next version, the same is the one that stands."""
+    from backend.services.checks.judges import BUILT_IN, add_judge
+
+    text = prompt if prompt == BUILT_IN else _read(Path(prompt))
+    read_base_first(project)
+    with working_in_project(project) as (_, session, found):
+        judge = add_judge(
+            session,
+            found.id,
+            name,
+            model=model,
+            prompt=text,
+            criterion=criterion,
+            rubric=rubric,
+            kind=kind,
+            max_tokens=max_tokens,
+        )
+        record = _record(judge)
+    if json:
+        print_json(record)
+        return
+    typer.echo(f"{record['judge']}: a {kind} by {record['model']}, sha256 {record['digest']}.")
+    if kind == "rater":
+        typer.echo(f"It rates as a metric: strop run ... --metrics {record['metric']}")
+    else:
+        typer.echo(f"It compares: strop judge compare {record['judge']} --run RUN --models a,b")
+    typer.echo("It has no licence: what it says is said to be by a judge, and counts for nobody.")
+
+
+def _read(path: Path) -> str:
+    from backend.errors import InvalidInput
+
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise InvalidInput(
+            f"{path} is not UTF-8: {error.reason}.", hint="Save it as UTF-8."
+        ) from None
+    except OSError as error:
+        raise InvalidInput(f"{path}: it cannot be read ({error.strerror}).") from None
+
+
+def _record(judge: Judge) -> dict[str, Any]:
+    return {
+        "judge": judge.label,
+        "metric": judge.metric,
+        "kind": judge.kind,
+        "model": judge.model.label,
+        "criterion": judge.criterion,
+        "answers": judge.scale.get("answers", []),
+        "digest": judge.digest,
+        "added": f"{judge.created_at:%Y-%m-%d %H:%M}",
+    }
+
+
+@app.command("list")
+def list_(project: ProjectOption = None, json: JsonOption = False) -> None:
+    """All versions of all judges, and where each stands."""
+    from backend.services.checks.judges import list_judges
+    from backend.services.checks.licences import licences_of
+
+    with working_in_project(project) as (_, session, found):
+        rows = [
+            {**_record(judge), "licence": _standing(licences_of(session, judge))}
+            for judge in list_judges(session, found.id)
+        ]
+    if json:
+        print_json(rows)
+        return
+    print_table(rows, columns=["judge", "kind", "model", "criterion", "licence", "added"])
+
+
+def _standing(licences: Sequence[LicenceShown]) -> str:
+    return ", ".join(f"{one.criterion}: {one.state}" for one in licences) or "none"
+
+
+@app.command()
+def show(name: JudgeArgument, project: ProjectOption = None, json: JsonOption = False) -> None:
+    """Show what a judge is asked, and its licences."""
+    from backend.services.checks.judges import find_judge
+    from backend.services.checks.licences import licences_of
+
+    with working_in_project(project) as (_, session, found):
+        judge = find_judge(session, found.id, name)
+        licences = licences_of(session, judge)
+        record = {
+            **_record(judge),
+            "prompt": judge.prompt,
+            "licences": [one.model_dump() for one in licences],
+        }
+    if json:
+        print_json(record)
+        return
+    about = "" if judge.criterion is None else f", on {judge.criterion}"
+    typer.echo(f"{record['judge']}: a {record['kind']} by {record['model']}{about}.\n")
+    typer.echo(shown_text(judge.prompt))
+    _print_licences(licences)
+
+
+@app.command()
+def notes(
+    file: Annotated[str, typer.Argument(help=f"Rows of id and note. {FILE_HELP}")],
+    dataset: Annotated[
+        str | None, typer.Option(help="Dataset of the ids; default: the only one.")
+    ] = None,
+    by: AsOption = None,
+    project: ProjectOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Keep grading notes: what a right answer has to contain, shown to judges as {notes}."""
+    from backend.services.accounts.users import find_user
+    from backend.services.checks.notes import add_notes, find_dataset, read_notes
+    from evaluators.files.readers import read_table
+
+    given = read_notes([one.values for one in read_table(file).records])
+    with working_in_project(project) as (_, session, found):
+        named = find_dataset(session, found.id, dataset)
+        author = None if by is None else find_user(session, by).id
+        noted = add_notes(session, named, given, created_by_id=author)
+    if json:
+        print_json({"new": noted.new, "changed": noted.changed, "same": noted.same})
+        return
+    typer.echo(f"{noted.new} notes are new, {noted.changed} changed, {noted.same} stood already.")
+
+
+@app.command()
+def compare(
+    name: JudgeArgument,
+    run: Annotated[int, typer.Option(min=1, help="Run whose outputs are compared.")],
+    models: Annotated[str, typer.Option(help="Models, for example base,v1.")],
+    engine: Annotated[
+        str | None, typer.Option(help="local or vllm; a model served elsewhere has its own.")
+    ] = None,
+    project: ProjectOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Have a judge compare outputs in both orders; what it said already is not asked again."""
+    from backend.db import reading
+    from backend.services.checks.judges import find_judge
+    from backend.services.checks.pairs import judged_pairs, pending_pairs, run_pairs
+    from backend.services.models.versions import find_model
+    from backend.services.runs.generation import get_run
+    from backend.tables.checks.judges import Judge, JudgeKind
+    from backend.tables.models import ModelVersion
+
+    named = [word.strip() for word in models.split(",") if word.strip()]
+    with working_in_project(project) as (installation, session, found):
+        judge = find_judge(session, found.id, name, kind=JudgeKind.COMPARER)
+        source = get_run(session, run, project_id=found.id)
+        chosen = [find_model(session, found.id, word) for word in named]
+        pairs = pending_pairs(session, judge, run_pairs(session, source, chosen).pairs)
+    settings, sessions = installation.settings, installation.sessions
+    if pairs:
+        _ask(sessions, settings, judge, pairs, engine, quiet=json)
+    with reading(sessions) as session:
+        judge, source = session.get_one(Judge, judge.id), get_run(session, run)
+        again = [session.get_one(ModelVersion, model.id) for model in chosen]
+        report = judged_pairs(session, judge, source, again)
+    if json:
+        print_json(report.model_dump())
+    else:
+        _print_pairs(report)
+
+
+def _ask(
+    sessions: sessionmaker[Session],
+    settings: Settings,
+    judge: Judge,
+    pairs: Sequence[Any],
+    engine: str | None,
+    *,
+    quiet: bool,
+) -> None:
+    """Ask chunk by chunk; what was said is kept when the engine goes away."""
+    from rich.console import Console
+    from rich.progress import track
+
+    from backend.db import reading
+    from backend.engines import open_engine
+    from backend.services.checks.asker import EngineAsker
+    from backend.services.checks.notes import note_reader
+    from backend.services.checks.pairs import judge_pairs, load_pairs, save_verdicts
+    from backend.services.models.versions import register_base, served_model, serving_groups
+
+    with reading(sessions) as session:
+        base = register_base(session, judge.project_id)
+        model = judge.model
+        group = next(g for g in serving_groups(base, [model]) if model in g)
+        note_of = note_reader(session, judge.project_id)
+    chunks = [pairs[i : i + PAIRS] for i in range(0, len(pairs), PAIRS)]
+    with open_engine(_engine_of(model, engine, settings.engine), settings) as opened:
+        opened.load(list(dict.fromkeys(map(served_model, group))))
+        asker = EngineAsker(opened, served_model(model))
+        for chunk in track(chunks, "Judging", console=Console(stderr=True), disable=quiet):
+            with reading(sessions) as session:
+                shown = load_pairs(session, chunk)
+            rows = judge_pairs(judge, chunk, shown, asker, note_of)
+            with sessions.begin() as session:
+                save_verdicts(session, rows)
+
+
+def _engine_of(model: ModelVersion, asked: str | None, default: str) -> str:
+    from backend.engines import ELSEWHERE
+    from backend.errors import InvalidInput
+    from backend.tables.models import ModelKind
+
+    if model.kind != ModelKind.SERVED:
+        return asked or default
+    if asked not in (None, ELSEWHERE):
+        raise InvalidInput(
+            f"{model.label} is served elsewhere: the engine {asked} cannot ask it.",
+            hint="Leave --engine out.",
+        )
+    return ELSEWHERE
+
+
+def _print_pairs(report: JudgedPairs) -> None:
+    typer.echo(
+        f"{report.n} pairs of run {report.run_id} by a judge, {report.judge}, in both orders; "
+        f"{report.failed} without a usable answer, {report.identical} of equal texts not asked."
+    )
+    for sentence in report.said:
+        typer.echo(shown_text(sentence))
+    if report.missing:
+        typer.echo(f"{report.missing} pairs are not judged yet: give the command again.")
+    _print_rates("Win rates by a judge (not by people), a tie being half a win", report.rates)
+    if report.no_strengths:
+        typer.echo(f"No strengths: {report.no_strengths}")
+    else:
+        _print_rates("Strengths by a judge (Bradley-Terry, log-odds)", report.strengths)
+    rows = [{"bias": name, "share": _tell(found)} for name, found in report.biases.items()]
+    print_table(rows, columns=["bias", "share"], title="Biases of the judge, 95% intervals")
+
+
+def _print_rates(title: str, rates: Sequence[JudgedRate]) -> None:
+    rows = [
+        {"model": rate.model, "against": rate.against or "all", "figure": _tell(rate.figure)}
+        for rate in rates
+    ]
+    print_table(rows, columns=["model", "against", "figure"], title=title)
+
+
+def _tell(found: Measured) -> str:
+    from backend.cli.review.figures import tell
+
+    return tell(found)
+
+
+@app.command()
+def licence(
+    name: JudgeArgument,
+    queue: Annotated[str, typer.Option(help="Queue of single outputs that several people rated.")],
+    annotators: Annotated[
+        str, typer.Option(help="Who rated: experts (epsilon .2), skilled (.15), crowd (.1).")
+    ] = "experts",
+    epsilon: Annotated[
+        float | None, typer.Option(min=0, max=0.99, help="Another price of a person's time.")
+    ] = None,
+    project: ProjectOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Ask for a licence: may the judge stand in for one more person? Exit code 2 when not."""
+    from backend.services.checks.judges import find_judge
+    from backend.services.checks.licences import license_judge, show_licence
+    from backend.services.review.queues import find_queue
+    from backend.tables.checks.judges import JudgeKind
+
+    with working_in_project(project) as (_, session, found):
+        judge = find_judge(session, found.id, name, kind=JudgeKind.RATER)
+        opened = find_queue(session, found.id, queue)
+        rows = license_judge(session, judge, opened, annotators=annotators, epsilon=epsilon)
+        shown = [show_licence(session, row) for row in rows]
+    _print_or_dump(shown, json=json)
+
+
+@app.command()
+def audit(name: JudgeArgument, project: ProjectOption = None, json: JsonOption = False) -> None:
+    """Hold later reviews against the licences; what they refute lapses. Exit code 2 then."""
+    from backend.errors import InvalidInput
+    from backend.services.checks.judges import find_judge
+    from backend.services.checks.licences import audit_judge
+
+    with working_in_project(project) as (_, session, found):
+        judge = find_judge(session, found.id, name)
+        shown = audit_judge(session, judge)
+        label = judge.label
+    if not shown:
+        raise InvalidInput(
+            f"{label} was never given or refused a licence.",
+            hint=f"Ask for one: strop judge licence {label} --queue QUEUE",
+        )
+    _print_or_dump(shown, json=json)
+
+
+def _print_or_dump(shown: Sequence[LicenceShown], *, json: bool) -> None:
+    if json:
+        print_json([one.model_dump() for one in shown])
+    else:
+        _print_licences(shown)
+    if any(one.state != "licensed" for one in shown):
+        raise typer.Exit(REFUSED)
+
+
+def _print_licences(licences: Sequence[LicenceShown]) -> None:
+    rows = [
+        {
+            "criterion": one.criterion,
+            "licence": one.state,
+            "winning rate": one.evidence.get("winning_rate"),
+            "advantage": one.evidence.get("advantage"),
+            "epsilon": one.evidence.get("epsilon"),
+            "items": one.evidence.get("n_items"),
+            "attempts": one.attempts,
+            "agreement since": "" if one.audit is None else _tell(one.audit),
+            "must reach": one.bar,
+        }
+        for one in licences
+    ]
+    if not rows:
+        typer.echo("It has no licence: strop judge licence NAME --queue QUEUE")
+        return
+    print_table(rows, columns=list(rows[0]), title="Licences")
+    for one in licences:
+        typer.echo(shown_text(f"{one.criterion}: {one.state}: {one.reason}."))
+        if not one.recorded:
+            typer.echo("  Nobody has written that down yet: strop judge audit NAME")
