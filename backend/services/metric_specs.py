@@ -16,13 +16,16 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy.orm import Session
 
 from backend.errors import Forbidden, InvalidInput, NotFound, UnknownName
-from backend.schemas.projects import WIN_RATE
+from backend.schemas.projects import WIN_RATE, Direction, ManifestLine
 from backend.settings import Settings
 from backend.tables.runs import ScoreRun
 
 if TYPE_CHECKING:
     from evaluators.metric import Metric
 
+FORGETTING = {"forgetting": "general", "forgetting_earlier": "earlier"}
+"""Of the candidate's weights, in nats a token: the change of loss on text that it was not trained
+on, which training measures (`training.results.forgetting`); no metrics of outputs."""
 _SERVED_NAME = re.compile(r"(?:support|check|judge):[^@]+(?:@\d+(?![^@]))?")
 
 
@@ -143,7 +146,8 @@ def parse_metric_specs(
 
 
 def check_line_metrics(names: Iterable[str], allowed: AllowedMetrics = BUILT_IN) -> None:
-    """Check what the lines of a manifest are on: one metric each, or the win rate of blind votes.
+    """Check what the lines of a manifest are on: one metric each, the win rate of blind votes, or
+    what training measured of forgetting.
 
     Raises:
         Forbidden: a metric that the project may not use.
@@ -152,7 +156,7 @@ def check_line_metrics(names: Iterable[str], allowed: AllowedMetrics = BUILT_IN)
     from evaluators.registry import METRICS
 
     for name in names:
-        if name == WIN_RATE or name in METRICS:
+        if name == WIN_RATE or name in METRICS or name in FORGETTING:
             continue
         try:
             members = allowed.resolve([name])
@@ -161,7 +165,7 @@ def check_line_metrics(names: Iterable[str], allowed: AllowedMetrics = BUILT_IN)
         except InvalidInput as error:
             if ":" in name:
                 raise
-            raise UnknownName("metric", name, {*METRICS, WIN_RATE}) from error
+            raise UnknownName("metric", name, {*METRICS, *FORGETTING, WIN_RATE}) from error
         if ":" not in name:
             raise InvalidInput(
                 f"{name!r} stands for {', '.join(metric.name for metric in members)}.",
@@ -184,3 +188,18 @@ def get_score_run(session: Session, score_run_id: int) -> ScoreRun:
 def metric_specs(run: ScoreRun) -> list[MetricSpec]:
     """What a score run was asked for, in order."""
     return [MetricSpec(entry["metric"], entry.get("slice") or {}) for entry in run.metrics]
+
+
+def check_forgetting_lines(lines: Iterable[ManifestLine]) -> None:
+    """Check that a line on forgetting is a maximum: it is a change already, and less is better.
+
+    Raises:
+        InvalidInput: it has a margin, a guardrail, a slice, or would ask for more forgetting.
+    """
+    for line in lines:
+        asked = line.threshold is not None and line.direction == Direction.LOWER
+        if line.metric in FORGETTING and (line.slice or not asked):
+            raise InvalidInput(
+                f"A line on {line.metric} is a maximum in nats a token, of no slice.",
+                hint=f"Write {{metric: {line.metric}, direction: lower, threshold: 0.1}}.",
+            )

@@ -125,10 +125,11 @@ def labels_missing(
         return int(least - n)
     size = max(least, n // 10)
     rate = float(bad[np.argsort(risk, kind="stable")[:size]].mean())
-    for factor in np.geomspace(1, MOST_FACTOR, 200):
+    for factor in np.geomspace(1, MOST_FACTOR, 200).tolist():
         count = math.ceil(size * factor)
         if rate < epsilon and binom.cdf(math.ceil(rate * count), count, epsilon) <= delta:
-            return max(1, math.ceil(n * factor) - n)
+            more: int = math.ceil(n * factor) - n
+            return max(1, more)
     return None
 
 
