@@ -106,6 +106,10 @@ RULES: dict[str, Access] = {
     "GET /v1/review-queues/{queue_id}/effects": Access.ENGINEER,
     "GET /v1/review-queues/{queue_id}/reviewers": Access.ENGINEER,
     "GET /v1/review-queues/{queue_id}/reviews": Access.ENGINEER,
+    # checks: what skips review
+    "GET /v1/projects/{project_id}/routings": Access.ENGINEER,
+    "GET /v1/review-queues/{queue_id}/skipped": Access.ENGINEER,
+    "POST /v1/review-queues/{queue_id}/skipped/return": Access.ENGINEER,
     # out of and into other tools
     "GET /v1/review-queues/{queue_id}/export": Access.ENGINEER,
     "GET /v1/review-queues/{queue_id}/label-studio-config": Access.ENGINEER,

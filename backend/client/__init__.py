@@ -14,6 +14,7 @@ from __future__ import annotations
 from typing import Any
 
 from backend.client.accounts import Accounts
+from backend.client.checks import Checks
 from backend.client.curation import Curation
 from backend.client.datasets import Datasets
 from backend.client.exchange import Exchange
@@ -46,6 +47,7 @@ class StropClient(Wire):
         self.prompts = Prompts(self)
         self.models = Models(self)
         self.runs = Runs(self)
+        self.checks = Checks(self)
         self.curation = Curation(self)
         self.training = Training(self)
         self.verdicts = Verdicts(self)

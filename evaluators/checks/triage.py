@@ -1,12 +1,12 @@
 """Which outputs may skip review: the largest share whose error rate is surely below a bound.
 
 Learn then test (Angelopoulos, Bates, Candès et al. 2021, arXiv:2110.01052): outputs are ordered by
-risk; for rising shares the hypothesis "the rate among them is above epsilon" is tested exactly
-(binomial), in a fixed sequence that stops at the first share not refuted, so that all refuted ones
-hold together with confidence 1 - delta. The one-sided bound is that of Clopper and Pearson 1934.
-Labels must come from outputs that the risk was not fitted on. Outputs of one group are not
-independent, which the exact test needs: where groups are given, one output of each is drawn, and
-the promise is about an output of a new group.
+risk; for rising shares, from a tenth on, the hypothesis "the rate among them is above epsilon" is
+tested exactly (binomial), in a fixed sequence that stops at the first share not refuted, so that
+all refuted ones hold together with confidence 1 - delta. The one-sided bound is that of Clopper and
+Pearson 1934. Labels must come from outputs that the risk was not fitted on. Outputs of one group
+are not independent, which the exact test needs: where groups are given, one output of each is
+drawn, and the promise is about an output of a new group.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from evaluators.errors import InvalidValues
 from evaluators.statistics.clusters import number_clusters
 
 STEPS = 20
+FIRST = 10
 MOST_FACTOR = 100  # times the labels that are there; beyond, more of them are no advice
 
 
@@ -79,7 +80,7 @@ def triage(
         raise InvalidValues(f"{len(risk)} risks for {len(bad)} labels cannot be used.")
     if not (0 < epsilon < 1 and 0 < delta < 1):
         raise InvalidValues("epsilon and delta lie between 0 and 1.")
-    signature = f"triage|strop:2|method:ltt-fixed-sequence|epsilon:{epsilon}|delta:{delta}"
+    signature = f"triage|strop:3|method:ltt-fixed-sequence|epsilon:{epsilon}|delta:{delta}"
     if groups is not None:
         kept = _one_of_each(groups, seed)
         if len(kept) < len(risk):
@@ -87,7 +88,7 @@ def triage(
         risk, bad = risk[kept], bad[kept]
     given, n, least = len(risks), len(risk), math.ceil(math.log(delta) / math.log(1 - epsilon))
     accepted: tuple[float, int, int] | None = None
-    for size in np.unique(np.linspace(min(least, n), n, STEPS).astype(int)):
+    for size in np.unique(np.linspace(min(_first(n, least), n), n, STEPS).astype(int)):
         threshold = float(np.sort(risk)[size - 1])
         below = risk <= threshold
         count, errors = int(below.sum()), int(bad[below].sum())
@@ -123,7 +124,7 @@ def labels_missing(
     least, n = math.ceil(math.log(delta) / math.log(1 - epsilon)), len(risk)
     if n < least:
         return int(least - n)
-    size = max(least, n // 10)
+    size = _first(n, least)
     rate = float(bad[np.argsort(risk, kind="stable")[:size]].mean())
     for factor in np.geomspace(1, MOST_FACTOR, 200).tolist():
         count = math.ceil(size * factor)
@@ -131,6 +132,11 @@ def labels_missing(
             more: int = math.ceil(n * factor) - n
             return max(1, more)
     return None
+
+
+def _first(n: int, least: int) -> int:
+    """How many are tested first: a tenth, so that one error among many labels is not the end."""
+    return max(least, n // FIRST)
 
 
 def count_words(labels: int, n: int) -> str:

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from backend.services.review import Opening, QueuePlan, QueueRules
     from backend.services.review.opening.assignment import Assignment
     from backend.services.review.opening.design import SamplingDesign, Target
+    from backend.services.review.opening.routing import Routing
 
 PLACE = "SLICE:NAME"
 Text = str | None
@@ -70,9 +71,30 @@ class OpenOptions:
     anchor: Annotated[
         float | None, typer.Option(help="Active: share of the random anchor; default: the rest.")
     ] = None
-    risk_metric: Annotated[Text, typer.Option("--risk-metric", help="The check for high_risk.")] = (
-        None
-    )
+    risk_metric: Annotated[
+        Text,
+        typer.Option("--risk-metric", help="The check for high_risk and for --skip-below."),
+    ] = None
+    skip_below: Annotated[
+        Text,
+        typer.Option(
+            "--skip-below",
+            metavar="EPSILON,DELTA",
+            help="Outputs of low risk skip review: at most EPSILON of them wrong, confidence "
+            "1-DELTA, certified on earlier reviews.",
+        ),
+    ] = None
+    audit: Annotated[
+        float, typer.Option(help="Share of what skips that is reviewed all the same, at random.")
+    ] = 0.1
+    wrong_when: Annotated[
+        Text,
+        typer.Option(
+            "--wrong-when",
+            help="Which answers count as wrong: marked, faithful=no, quality<3; default: "
+            "marked errors, corrections, verdicts that are no pass.",
+        ),
+    ] = None
     minutes: Annotated[float | None, typer.Option(help="Budget in active minutes of review.")] = (
         None
     )
@@ -199,12 +221,13 @@ def _opening(
     rubric = _rubric(session, project_id, asked.rubric, kind)
     version = review.save_rubric(session, project_id, rubric)
     scored = scoring.list_score_runs(session, asked.run)
+    model_ids = [find_model(session, project_id, label).id for label in _names(labels)]
     return review.Opening(
         project_id=project_id,
         kind=kind,
         generation_run_id=asked.run,
         rubric_version_id=version.id,
-        model_ids=[find_model(session, project_id, label).id for label in _names(labels)],
+        model_ids=model_ids,
         reviewer_ids=_reviewer_ids(session, project_id, asked.reviewers, asked.group),
         seed=asked.seed,
         n_items=asked.items,
@@ -216,7 +239,28 @@ def _opening(
         assignment=_assignment(
             session, project_id, asked.person or [], asked.skill or [], asked.deal
         ),
+        routing=_routing(session, project_id, asked, model_ids, rubric),
     )
+
+
+def _routing(
+    session: Session,
+    project_id: int,
+    asked: OpenOptions,
+    model_ids: Sequence[int],
+    rubric: Rubric,
+) -> Routing | None:
+    """The certificate by which outputs skip review, where that is asked for."""
+    from backend.errors import InvalidInput
+    from backend.services.checks.triage import SkipAsked, certify, parse_skip_below
+
+    if asked.skip_below is None:
+        return None
+    if asked.pair is not None:
+        raise InvalidInput("Only queues of single outputs can be routed by risk.")
+    epsilon, delta = parse_skip_below(asked.skip_below)
+    skip = SkipAsked(epsilon, delta, asked.audit, asked.risk_metric, asked.wrong_when)
+    return certify(session, project_id, skip, run_id=asked.run, model_ids=model_ids, rubric=rubric)
 
 
 def _rubric(session: Session, project_id: int, named: str | None, kind: str) -> Rubric:
@@ -238,6 +282,8 @@ def _show(shown: dict[str, Any], json: bool) -> None:
     if shown["id"] is None:
         typer.echo("Nothing was opened (--dry-run).")
     typer.echo(_sentence(shown))
+    if (routing := shown["design"].get("routing")) is not None:
+        typer.echo(routing["sentence"])
     for warning in shown["warnings"]:
         typer.echo(f"Note: {warning}")
     if shown["design"]["strata"]:

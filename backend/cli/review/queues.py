@@ -18,6 +18,7 @@ from backend.cli.review import gold as review_gold
 from backend.cli.review import imports as review_import
 from backend.cli.review import open as review_open
 from backend.cli.review import quality as review_quality
+from backend.cli.review import skipped as review_skipped
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
@@ -38,6 +39,7 @@ app.command()(review_quality.resume)
 app.command()(review_quality.adjudications)
 app.command()(review_quality.withdraw)
 app.command()(review_quality.marks)
+app.command()(review_skipped.skipped)
 
 
 @app.command()
@@ -63,6 +65,8 @@ def status(
         return
     print_table(rows, columns=["queue", "kind", "run", "total", "done", "leased", "open"])
     for row in rows:
+        if row["skipping"]:
+            typer.echo(f"{row['queue']}: {row['skipping']}")
         if queue is not None:
             typer.echo(_standing(row["report"]))
             for waits in row["waits_for"]:
@@ -129,6 +133,7 @@ def _status(session: Session, queue: ReviewQueue) -> dict[str, Any]:
         "done": progress.done,
         "leased": progress.leased,
         "open": progress.open,
+        "skipping": progress.skipping,
         "design": queue.design,
         "reviewers": [
             {

@@ -103,6 +103,10 @@ class QueueProgress(Shown):
     Reviewers who were asked further count in the total, and slots that went out do not. Lapsed
     leases count as leased until somebody takes them; what is under revision is done. In a person's
     own progress a known answer that they hold counts as leased, since nothing may set it apart.
+
+    Attributes:
+        skipped: outputs that skipped review by their risk, `audited` ones included; those are among
+            the required reviews. `skipping` says so, and whether the guarantee was withdrawn.
     """
 
     total: int
@@ -110,6 +114,9 @@ class QueueProgress(Shown):
     leased: int
     open: int
     mine: int = 0
+    skipped: int = 0
+    audited: int = 0
+    skipping: str = ""
 
 
 class QueueWithWork(Shown):

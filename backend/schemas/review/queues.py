@@ -11,6 +11,7 @@ from typing import Any, Literal
 from pydantic import Field
 
 from backend.rubrics import Rubric
+from backend.schemas.checks.triage import SkipGiven
 from backend.schemas.common import NAME_PATTERN, Given, Shown
 from backend.schemas.review.desk import MarkedSpan, QueueKindName, QueueProgress, ShownOutput
 from backend.schemas.turns import TurnPlace
@@ -111,7 +112,7 @@ class DesignShown(Shown):
     """What a design would draw, before a queue is opened by it. Nothing is stored.
 
     `warnings` are sentences that a lead has to know before opening, `examples` the first items
-    that would be given out.
+    that would be given out, `routing` what would skip review, and by which certificate.
     """
 
     kind: DesignKind
@@ -125,6 +126,7 @@ class DesignShown(Shown):
     giveaways: dict[str, int] = Field(default_factory=dict)
     warnings: list[str] = Field(default_factory=list)
     examples: list[DrawnExample] = Field(default_factory=list)
+    routing: dict[str, Any] | None = None
 
 
 class ReviewQueueGiven(Given):
@@ -132,7 +134,7 @@ class ReviewQueueGiven(Given):
 
     Without `rubric` it is the project's own, without `reviewers` and groups all of its experts: see
     the review defaults. `rules` are those of `QueueRules`: skips, caps, known answers,
-    adjudication, masks, costs.
+    adjudication, masks, costs. With `skip`, outputs of low risk skip review.
     """
 
     name: str = Field(min_length=1, max_length=120, pattern=NAME_PATTERN)
@@ -154,6 +156,7 @@ class ReviewQueueGiven(Given):
     design: DesignGiven = Field(default_factory=DesignGiven)
     assignment: AssignmentGiven = Field(default_factory=AssignmentGiven)
     rules: dict[str, Any] = Field(default_factory=dict, max_length=100)
+    skip: SkipGiven | None = None
 
 
 class ReviewerProgress(Shown):

@@ -61,6 +61,7 @@ class Event(StrEnum):
     REVIEW_SUBMITTED = "review.submitted"
     ADJUDICATION_DECIDED = "adjudication.decided"
     QUEUE_FINISHED = "queue.finished"
+    ROUTING_WITHDRAWN = "routing.withdrawn"
     TEST = "webhook.test"
 
 

@@ -1,5 +1,5 @@
 """Tables of checks: risk models, triage, judges, benches."""
 
-from backend.tables.checks import checkers, judges
+from backend.tables.checks import checkers, judges, triage
 
-__all__ = ["checkers", "judges"]
+__all__ = ["checkers", "judges", "triage"]

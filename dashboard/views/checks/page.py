@@ -10,8 +10,9 @@ from collections.abc import Callable, Mapping
 import streamlit as st
 
 from dashboard.components.frame import heading
+from dashboard.views.checks import triage
 
-TABS: Mapping[str, Callable[[], None]] = {}
+TABS: Mapping[str, Callable[[], None]] = {"Triage": triage.show}
 
 
 def show() -> None:

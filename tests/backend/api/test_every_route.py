@@ -19,6 +19,7 @@ from sqlalchemy.orm import Session, sessionmaker
 
 from backend.services import review
 from backend.services.accounts.credentials import create_token, open_login_session
+from backend.services.review.opening.routing import Routing
 from backend.services.runs import scoring
 from backend.settings import Settings
 from backend.tables.curation import TrainingSetRow
@@ -30,6 +31,7 @@ from tests.backend.api.conftest import PASSWORD, SAME_SITE, House, furnish
 from tests.backend.api.test_rules import ROUTES, things_of
 from tests.fixtures_quality import add_known, answer_next, outputs_of
 from tests.fixtures_review import BAD, GOOD, Desk
+from tests.fixtures_triage import CERTIFIED
 from tests.fixtures_yields import build_turn
 
 MARK = "raw JSON goes here"
@@ -158,6 +160,8 @@ CASES: dict[str, Case] = {
     "POST /v1/projects/{project_id}/rubrics": Case(body={"source": RUBRIC}, status=201),
     "POST /v1/projects/{project_id}/review-designs": Case(body=QUEUE),
     "POST /v1/projects/{project_id}/review-queues": Case(body=QUEUE, status=201),
+    "GET /v1/review-queues/{queue_id}/skipped": Case(ids={"queue_id": "routed_queue_id"}),
+    "POST /v1/review-queues/{queue_id}/skipped/return": Case(ids={"queue_id": "routed_queue_id"}),
     "POST /v1/review-queues/{queue_id}/gold": Case(
         body={"rows": [GOLD]},
         status=201,
@@ -293,6 +297,7 @@ def walk_through(session: Session, house: House) -> Walk:
         "other_slot_id": other.slot_id,
         "revised_review_id": revised.id,
         "single_queue_id": single.id,
+        "routed_queue_id": _routed(session, desk),
         "correction_id": corrected,
         "classified_id": _score(session, desk),
         "session_id": open_login_session(session, lead, hours=1, now=now).row_id,
@@ -314,6 +319,23 @@ def walk_through(session: Session, house: House) -> Walk:
         "EXAMPLE": outputs_of(session, desk, 1)[-1].example_id,
     }
     return Walk(house, things, words)
+
+
+def _routed(session: Session, desk: Desk) -> int:
+    """A queue of which all that was scored low skips."""
+    score_run_id = _score(session, desk)
+    routing = Routing(
+        metric="exact_match",
+        score_run_id=score_run_id,
+        threshold=1.0,
+        lower_is_better=True,
+        epsilon=0.1,
+        delta=0.1,
+        audit=0.2,
+        wrong_when="marked",
+        evidence=CERTIFIED,
+    )
+    return desk.open(session, "routed", routing=routing).id
 
 
 def _score(session: Session, desk: Desk) -> int:

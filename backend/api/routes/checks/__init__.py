@@ -2,4 +2,6 @@
 
 from types import ModuleType
 
-STAGES: tuple[ModuleType, ...] = ()
+from backend.api.routes.checks import triage
+
+STAGES: tuple[ModuleType, ...] = (triage,)

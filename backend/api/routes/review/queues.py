@@ -9,6 +9,8 @@ from sqlalchemy.orm import Session
 
 from backend.api.deps import NowDep, PageDep, ServingDep, SessionDep
 from backend.api.once import OnceDep
+from backend.errors import InvalidInput
+from backend.rubrics import Rubric
 from backend.schemas.common import Page
 from backend.schemas.review import desk as desk_shapes
 from backend.schemas.review import queues as designs
@@ -18,11 +20,13 @@ from backend.schemas.review.queues import ReviewerProgress
 from backend.services import overview, review
 from backend.services.accounts.access import require_in_project
 from backend.services.accounts.users import find_member
+from backend.services.checks.triage import SkipAsked, certify
 from backend.services.models.versions import find_model
 from backend.services.review.opening.assignment import Assignment, members_of_groups
 from backend.services.review.opening.checks import default_reviewers, opening_defaults, rubric_asked
 from backend.services.review.opening.design import Allocation, DesignKind, SamplingDesign, Target
 from backend.services.review.opening.plan import drawn_examples, warnings_of
+from backend.services.review.opening.routing import Routing
 from backend.services.review.opening.store import check_rules
 from backend.services.review.reports.progress import progress_of_queues, reviewers_of_queues
 from backend.services.review.rules import rules_from
@@ -117,14 +121,14 @@ def _opening(
         place: find_member(session, project_id, name).id
         for place, name in body.assignment.people.items()
     }
+    rubric = rubric_asked(session, project_id, body.rubric, body.kind)
+    model_ids = [find_model(session, project_id, label).id for label in body.models]
     return review.Opening(
         project_id=project_id,
         kind=body.kind,
         generation_run_id=body.generation_run_id,
-        rubric_version_id=review.save_rubric(
-            session, project_id, rubric_asked(session, project_id, body.rubric, body.kind)
-        ).id,
-        model_ids=[find_model(session, project_id, label).id for label in body.models],
+        rubric_version_id=review.save_rubric(session, project_id, rubric).id,
+        model_ids=model_ids,
         reviewer_ids=_reviewer_ids(session, project_id, body),
         seed=body.seed,
         n_items=body.n_items,
@@ -134,6 +138,31 @@ def _opening(
         lease_seconds=body.lease_seconds or lease_seconds,
         design=_design(body.design),
         assignment=Assignment(people, body.assignment.skills, body.assignment.deal),
+        routing=None
+        if body.skip is None
+        else _routing(session, project_id, body, rubric, model_ids),
+    )
+
+
+def _routing(
+    session: Session,
+    project_id: int,
+    body: shapes.ReviewQueueGiven,
+    rubric: Rubric,
+    model_ids: Sequence[int],
+) -> Routing | None:
+    if body.skip is None:
+        return None
+    if body.kind != "single":
+        raise InvalidInput("Only queues of single outputs can be routed by risk.")
+    return certify(
+        session,
+        project_id,
+        SkipAsked(**body.skip.model_dump()),
+        run_id=body.generation_run_id,
+        model_ids=model_ids,
+        rubric=rubric,
+        score_run_id=body.score_run_id,
     )
 
 

@@ -8,7 +8,8 @@ knows sides (left, right); a and b are ours.
 
 What follows from an answer, in the transaction that stores it.
 
-In this order: a known answer is judged, a verdict is noted; an item whose people agree too little
+In this order: a known answer is judged, a verdict is noted; the audit of what skipped review is
+watched; an item whose people agree too little
 gets one more reviewer, and when that one differs too, an adjudication; the queue is finished when
 nothing is left; webhooks are told.
 """
@@ -30,8 +31,10 @@ from backend.services.review.desk.claim import finish_if_done
 from backend.services.review.desk.context import SlotContext, count_answer, read_slot
 from backend.services.review.desk.history import why_it_stands
 from backend.services.review.lease import add_reviewer_slot, lock_item, skill_of_item, why_not_held
+from backend.services.review.opening.routing import AUDIT
 from backend.services.review.quality import adjudication, gold
 from backend.services.review.quality.adjudication import item_disagreement
+from backend.services.review.routing import note_audit
 from backend.services.review.statements import REVIEWS, SLOTS, AnyRow, Prepared
 from backend.services.review.waiting import exhausted_items, somebody_left, take_out_exhausted
 from backend.services.webhooks import hooks as webhooks
@@ -59,12 +62,20 @@ def follow_up(
             return
         case Purpose.ADJUDICATION:
             _note_verdict(session, slot, review_id, now)
+            _watch_audit(session, slot, now)
             return
         case Purpose.REVIEW | Purpose.IMPORT:
+            if not extra:
+                _watch_audit(session, slot, now)
             if not extra:
                 gone = settle_item(session, slot, now) if slot.shared else 0
                 finish_unless_open(session, slot, now, gone=gone)
             tell(session, slot, "review.submitted", f"review:{review_id}", review_id, now)
+
+
+def _watch_audit(session: Session, slot: SlotContext, now: datetime) -> None:
+    if slot.stratum == AUDIT:
+        note_audit(session, slot.queue_id, now)
 
 
 def finish_unless_open(

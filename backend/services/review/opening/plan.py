@@ -53,6 +53,14 @@ from backend.services.review.opening.design import (
     stratify,
 )
 from backend.services.review.opening.frames import Frame, read_frame, slices_of
+from backend.services.review.opening.routing import (
+    Routed,
+    Routing,
+    check_routing,
+    route,
+    routing_sentence,
+    routing_warnings,
+)
 from backend.services.review.opening.targets import Material, target_stratum
 from backend.services.review.rules import QueueRules
 from backend.tables.datasets import Example, Split
@@ -140,6 +148,7 @@ class Opening:
         overlap_share: share of the items that `overlap` distinct people review; they come first.
         score_run_id: where flagged spans and targeted strata take their scores from; targeted
             strata go by the newest scores of the run where none is named.
+        routing: by which certificate outputs that the design takes skip review; None: none do.
     """
 
     project_id: int
@@ -156,6 +165,7 @@ class Opening:
     lease_seconds: int = 600
     design: SamplingDesign = field(default_factory=SamplingDesign)
     assignment: Assignment = field(default_factory=Assignment)
+    routing: Routing | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,6 +176,7 @@ class QueuePlan:
         required: reviews of each drawn item.
         wanted: for each drawn item whom each of its reviews is for.
         pace: what a review is expected to take; None where nothing is known of it.
+        routed: what of the sample is reviewed (`drawn`), and what skips.
     """
 
     opening: Opening
@@ -179,6 +190,7 @@ class QueuePlan:
     wanted: tuple[list[Wanted], ...]
     pace: Pace | None
     rng: random.Random
+    routed: Routed
 
     @property
     def n_slots(self) -> int:
@@ -193,7 +205,9 @@ class QueuePlan:
     def as_design(self) -> dict[str, Any]:
         """How the items were chosen; stored with the queue, JSON-serialisable."""
         overlapping = [n for n in self.required if n > 1]
+        routing = {} if self.opening.routing is None else {"routing": self._routing()}
         return {
+            **routing,
             "kind": str(self.opening.design.kind),
             "model_ids": list(self.opening.model_ids),
             "seed": self.opening.seed,
@@ -210,6 +224,23 @@ class QueuePlan:
             "seconds_per_review": None if self.pace is None else self.pace.seconds,
             "seconds_from": None if self.pace is None else self.pace.source,
             "giveaways": dict(self.frame.giveaways),
+        }
+
+    def _routing(self) -> dict[str, Any]:
+        routing = self.opening.routing
+        assert routing is not None
+        return {
+            "metric": routing.metric,
+            "threshold": routing.threshold,
+            "lower_is_better": routing.lower_is_better,
+            "epsilon": routing.epsilon,
+            "delta": routing.delta,
+            "wrong_when": routing.wrong_when,
+            "n_skipped": len(self.routed.skipped),
+            "n_audited": self.routed.n_audited,
+            "n_without": self.routed.n_without,
+            "evidence": dict(routing.evidence),
+            "sentence": routing_sentence(routing, self.routed),
         }
 
 
@@ -240,7 +271,9 @@ def plan_queue(session: Session, opening: Opening) -> QueuePlan:
     )
     budget = _budget(opening, pace)
     rng = random.Random(opening.seed)
-    drawn, strata = _draw(session, opening, frame, budget, rng)
+    sample, strata = _draw(session, opening, frame, budget, rng)
+    routed = _route(session, opening, frame, sample, rng)
+    drawn = routed.drawn
     n_overlap = round(opening.overlap_share * len(drawn))
     required = (opening.overlap,) * n_overlap + (1,) * (len(drawn) - n_overlap)
     return QueuePlan(
@@ -249,13 +282,27 @@ def plan_queue(session: Session, opening: Opening) -> QueuePlan:
         run=run,
         rubric=rubric,
         frame=frame,
-        drawn=tuple(drawn),
-        strata=tuple(_count(stratum, drawn) for stratum in strata),
+        drawn=drawn,
+        strata=tuple(_count(stratum, sample) for stratum in strata),
         required=required,
         wanted=tuple(_assign(session, opening, frame, drawn, required)),
         pace=pace,
         rng=rng,
+        routed=routed,
     )
+
+
+def _route(
+    session: Session,
+    opening: Opening,
+    frame: Frame,
+    sample: Sequence[Drawn],
+    rng: random.Random,
+) -> Routed:
+    if opening.routing is None:
+        return Routed(tuple(sample))
+    check_routing(opening.routing, opening.kind)
+    return route(session, opening.routing, frame, sample, rng)
 
 
 def _budget(opening: Opening, pace: Pace | None) -> int | None:
@@ -391,6 +438,8 @@ def warnings_of(session: Session, plan: QueuePlan) -> list[str]:
             f"{n - held_out} of the {n} pairs are on examples that models may be trained on "
             f"({_named(drawn)}): votes on them prove nothing of held-out ones."
         )
+    if plan.opening.routing is not None:
+        warnings += routing_warnings(plan.opening.routing, plan.routed)
     if max(plan.required, default=1) == 1:
         warnings.append(
             "Each item is seen by one person, so how far reviewers agree cannot be said."

@@ -13,6 +13,7 @@ from backend.services.review.opening.assignment import Assignment
 from backend.services.review.opening.checks import check_name, check_share
 from backend.services.review.opening.design import SamplingDesign
 from backend.services.review.opening.plan import Opening, QueuePlan, plan_queue
+from backend.services.review.opening.routing import Routing, store_routing
 from backend.services.review.queues import add_reviewers
 from backend.services.review.rules import DEFAULT, QueueRules
 from backend.services.review.statements import SLOTS
@@ -40,6 +41,7 @@ def open_queue(
     lease_seconds: int = 600,
     design: SamplingDesign | None = None,
     assignment: Assignment | None = None,
+    routing: Routing | None = None,
     rules: QueueRules = DEFAULT,
 ) -> ReviewQueue:
     """Open a queue over what the models of a run wrote: see `Opening` and `plan_queue`.
@@ -64,6 +66,7 @@ def open_queue(
         lease_seconds=lease_seconds,
         design=design or SamplingDesign(),
         assignment=assignment or Assignment(),
+        routing=routing,
     )
     return store_queue(session, name, plan_queue(session, opening), rules)
 
@@ -95,6 +98,8 @@ def store_queue(session: Session, name: str, plan: QueuePlan, rules: QueueRules)
     session.add(queue)
     session.flush()
     _add_items(session, queue.id, plan)
+    if plan.opening.routing is not None:
+        store_routing(session, queue.id, plan.opening.routing, plan.routed)
     add_reviewers(session, queue.id, plan.opening.reviewer_ids)
     return queue
 

@@ -33,6 +33,7 @@ from backend.services.review.queues import get_queue, rubric_of
 from backend.services.review.reports.effects import cluster_name
 from backend.services.review.reports.measured import unknown
 from backend.tables.checks.judges import Judge, JudgeLicence
+from backend.tables.checks.triage import SkippedOutput
 from backend.tables.datasets import Example
 from backend.tables.models import ModelVersion
 from backend.tables.review import Purpose, QueueKind, Rating, Review, ReviewItem, ReviewQueue
@@ -80,7 +81,7 @@ def read_populations(session: Session, queue: ReviewQueue, metric: str | None) -
     answers = _answers(session, queue.id)
     if queue.kind == QueueKind.PAIR:
         return [Population(None, _drawn_pairs(session, queue.id), answers)]
-    chances = _chances(session, queue.id)
+    chances = _chances(session, queue.id, answers)
     score_run = _score_run(session, queue)
     found = []
     for model_id in queue.design["model_ids"]:
@@ -118,11 +119,42 @@ def _answers(session: Session, queue_id: int) -> dict[str, dict[int, list[Answer
     return found
 
 
-def _chances(session: Session, queue_id: int) -> dict[int, float]:
+def _chances(
+    session: Session, queue_id: int, answers: Mapping[str, Mapping[int, list[Answered]]]
+) -> dict[int, float]:
     query = select(ReviewItem.generation_a_id, ReviewItem.inclusion_probability).where(
         ReviewItem.queue_id == queue_id, ReviewItem.purpose.in_(MEASURED)
     )
-    return {row.generation_a_id: row.inclusion_probability for row in session.execute(query)}
+    chances = {row.generation_a_id: row.inclusion_probability for row in session.execute(query)}
+    skipped = _skipped(session, queue_id)
+    if not skipped or not set(skipped) <= set(chances):
+        return chances
+    return _by_class(chances, skipped, {i for given in answers.values() for i in given})
+
+
+def _skipped(session: Session, queue_id: int) -> dict[int, float]:
+    """Outputs that skipped review, and the chance with which the design took them."""
+    query = select(SkippedOutput.generation_id, SkippedOutput.chance).where(
+        SkippedOutput.queue_id == queue_id
+    )
+    return {row.generation_id: row.chance for row in session.execute(query)}
+
+
+def _by_class(
+    chances: Mapping[int, float], skipped: Mapping[int, float], reviewed: set[int]
+) -> dict[int, float]:
+    """Chances once all that skipped is up for review, after the rest of the queue.
+
+    Both classes come in random order, and are not equally far: an item counts by the chance of the
+    design and by the share of its class that is reviewed (weighting classes; Little 1986, Int.
+    Stat. Rev. 54:139).
+    """
+    shares = {}
+    for is_skipped in (True, False):
+        members = [i for i in chances if (i in skipped) is is_skipped]
+        done = sum(i in reviewed for i in members)
+        shares[is_skipped] = done / len(members) if done else 1.0
+    return {i: skipped.get(i, chance) * shares[i in skipped] for i, chance in chances.items()}
 
 
 def _drawn_pairs(session: Session, queue_id: int) -> list[Output]:

@@ -15,9 +15,9 @@ from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime, timedelta
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
-from sqlalchemy import ColumnElement, Row, and_, bindparam, case, func, select
+from sqlalchemy import ColumnElement, Row, Table, and_, bindparam, case, exists, func, select
 from sqlalchemy.orm import Session
 
 from backend.errors import NotFound
@@ -38,7 +38,10 @@ from backend.services.review.reports.measured import mean_of, scaled, unknown
 from backend.services.review.rules import QueueRules, rules_from
 from backend.services.review.statements import MEMBERS, QUEUES, SLOTS, in_state
 from backend.tables.accounts import User
+from backend.tables.checks.triage import RoutingEvent, RoutingEventKind
 from backend.tables.review import Purpose, QueueMember, Review, ReviewItem, ReviewState, SlotState
+
+EVENTS = cast(Table, RoutingEvent.__table__)
 
 
 def _done(*conditions: ColumnElement[bool]) -> Any:
@@ -46,6 +49,11 @@ def _done(*conditions: ColumnElement[bool]) -> Any:
         MEMBERS.c.queue_id == QUEUES.c.id, *conditions
     )
     return counted.scalar_subquery()
+
+
+def _event(kind: RoutingEventKind) -> Any:
+    there = EVENTS.c.queue_id == QUEUES.c.id, EVENTS.c.kind == kind.value
+    return exists(select(EVENTS.c.id).where(*there))
 
 
 _LEASED = (
@@ -74,6 +82,8 @@ _STANDING = select(
     _done(MEMBERS.c.user_id == bindparam("person")).label("mine"),
     _LEASED.label("leased"),
     _GOLD_IN_HAND.label("gold_in_hand"),
+    _event(RoutingEventKind.WITHDRAWN).label("withdrawn"),
+    _event(RoutingEventKind.RETURNED).label("returned"),
 )
 _PROGRESS = _STANDING.where(QUEUES.c.id == bindparam("queue"))
 _PROGRESS_OF_SEVERAL = _STANDING.where(QUEUES.c.id.in_(bindparam("queues", expanding=True)))
@@ -101,9 +111,27 @@ def _as_progress(row: Row[*tuple[Any, ...]]) -> QueueProgress:
     total = int(design["n_slots"]) + int(design.get("n_extra", 0)) - int(design.get("n_out", 0))
     waiting = total - row.done
     leased = min(row.leased + row.gold_in_hand, waiting)
+    routing = design.get("routing") or {"n_skipped": 0, "n_audited": 0}
     return QueueProgress(
-        total=total, done=row.done, leased=leased, open=waiting - leased, mine=row.mine
+        total=total,
+        done=row.done,
+        leased=leased,
+        open=waiting - leased,
+        mine=row.mine,
+        skipped=routing["n_skipped"],
+        audited=routing["n_audited"],
+        skipping=_skipping(routing, withdrawn=row.withdrawn, returned=row.returned),
     )
+
+
+def _skipping(routing: Mapping[str, Any], *, withdrawn: bool, returned: bool) -> str:
+    """What of the queue skipped review, as a sentence; nothing where nothing did."""
+    if not routing["n_skipped"]:
+        return ""
+    said = f"{routing['n_skipped']} skipped by risk, {routing['n_audited']} of them audited."
+    if withdrawn:
+        said += " The audit found too many wrong ones: the guarantee is withdrawn."
+    return f"{said} What skipped is up for review." if returned else said
 
 
 def reviewer_progress(session: Session, queue_id: int) -> list[ReviewerProgress]:

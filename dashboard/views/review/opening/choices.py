@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+from backend.schemas.checks.triage import SkipGiven
 from backend.schemas.review.desk import QueueKindName
 from backend.schemas.review.queues import (
     AssignmentGiven,
@@ -81,6 +82,7 @@ class Choices:
     score_run_id: int | None = None
     lease_seconds: int | None = None
     seed: int = 7
+    skip: SkipGiven | None = None
 
 
 def what_is_missing(choices: Choices) -> list[str]:
@@ -132,6 +134,7 @@ def queue_given(choices: Choices) -> ReviewQueueGiven:
             deal=crew.deal,
         ),
         rules=choices.rules,
+        skip=choices.skip,
     )
 
 

@@ -42,6 +42,7 @@ from dashboard.views.review.opening.choices import (
 from dashboard.views.review.opening.crew import ask_crew
 from dashboard.views.review.opening.rubric_choice import ask_rubric
 from dashboard.views.review.opening.rules import ask_rules
+from dashboard.views.review.opening.skips import ask_skip
 from dashboard.views.review.queue_choice import CHOICE_KEY
 
 HELD_OUT_SPLITS = ("test", "validation")
@@ -86,6 +87,7 @@ def _ask(runs: Sequence[GenerationRunShown]) -> Choices:
     rubric = ask_rubric(kind, fitting)
     st.subheader("2 · Which items")
     sampling = _ask_sampling(run)
+    skip = ask_skip() if kind == "single" else None
     st.subheader("3 · Who reviews")
     crew = ask_crew(sorted(_places(run)), fitting)
     st.subheader("4 · Rules")
@@ -104,6 +106,7 @@ def _ask(runs: Sequence[GenerationRunShown]) -> Choices:
         rules=rules,
         lease_seconds=lease_seconds,
         score_run_id=score_runs[-1] if score_runs else None,
+        skip=skip,
     )
 
 
@@ -233,6 +236,8 @@ def _show_design(seen: DesignShown, body: ReviewQueueGiven) -> None:
     st.html(tiles_html(preview_tiles(seen)))
     if seen.strata:
         st.html(table_html(PREVIEW_COLUMNS, strata_rows(seen.strata), title="Parts of the sample"))
+    if seen.routing is not None:
+        st.info(plain(str(seen.routing["sentence"])))
     for warning in seen.warnings:
         st.warning(plain(warning))
     if seen.giveaways:
