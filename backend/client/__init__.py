@@ -14,7 +14,7 @@ from __future__ import annotations
 from typing import Any
 
 from backend.client.accounts import Accounts
-from backend.client.checks import Checks
+from backend.client.checks import Checks, Judges
 from backend.client.curation import Curation
 from backend.client.datasets import Datasets
 from backend.client.exchange import Exchange
@@ -48,6 +48,7 @@ class StropClient(Wire):
         self.models = Models(self)
         self.runs = Runs(self)
         self.checks = Checks(self)
+        self.judges = Judges(self)
         self.curation = Curation(self)
         self.training = Training(self)
         self.verdicts = Verdicts(self)

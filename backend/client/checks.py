@@ -1,9 +1,9 @@
-"""Checks: what skips review by its risk, and how the guarantee of it stands."""
+"""Checks: what skips review by its risk, and judges with their licences."""
 
 from __future__ import annotations
 
 from backend.client.wire import Resource
-from backend.schemas.checks import triage
+from backend.schemas.checks import judges, triage
 
 
 class Checks(Resource):
@@ -21,3 +21,31 @@ class Checks(Resource):
         """Put what skipped into the queue, after what is there."""
         path = f"/v1/review-queues/{queue_id}/skipped/return"
         return self._wire.post(triage.RoutingShown, path)
+
+
+class Judges(Resource):
+    """Judges in versions, and what they may."""
+
+    def add(self, project_id: int, body: judges.JudgeGiven) -> judges.JudgeShown:
+        """Keep a judge; the same content is the version that stands."""
+        return self._wire.create(judges.JudgeShown, f"/v1/projects/{project_id}/judges", body)
+
+    def get(self, judge_id: int) -> judges.JudgeShown:
+        """One version of a judge."""
+        return self._wire.get(judges.JudgeShown, f"/v1/judges/{judge_id}")
+
+    def pairs(self, judge_id: int) -> list[judges.JudgedPairs]:
+        """What a comparer said, by run, newest first."""
+        return self._wire.get_list(judges.JudgedPairs, f"/v1/judges/{judge_id}/pairs")
+
+    def ask_licence(self, judge_id: int, body: judges.AskLicence) -> judges.JudgeShown:
+        """Ask for a licence by the reviews of a queue."""
+        return self._wire.create(judges.JudgeShown, f"/v1/judges/{judge_id}/licences", body)
+
+    def audit(self, judge_id: int) -> judges.JudgeShown:
+        """Write down what later reviews refute."""
+        return self._wire.post(judges.JudgeShown, f"/v1/judges/{judge_id}/audit")
+
+    def list(self, project_id: int) -> list[judges.JudgeShown]:
+        """All versions of all judges."""
+        return self._wire.get_list(judges.JudgeShown, f"/v1/projects/{project_id}/judges")

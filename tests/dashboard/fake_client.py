@@ -54,6 +54,7 @@ from backend.schemas.verdicts import (
     SliceShown,
 )
 from backend.schemas.yields import RoundPointShown, YieldShown
+from tests.dashboard.fake_checks import FakeChecks
 from tests.dashboard.fake_reports import FakeReports
 from tests.dashboard.review_figures import figures_of_queues
 
@@ -102,7 +103,7 @@ class FakeResource:
 
 
 @dataclass
-class FakeClient(FakeReports):
+class FakeClient(FakeReports, FakeChecks):
     """Answers from `items`; remembers what was sent.
 
     Attributes:

@@ -23,6 +23,14 @@ class JudgeGiven(Given):
     max_tokens: int = Field(256, ge=1, le=4_096)
 
 
+class AskLicence(Given):
+    """Ask for a licence by a queue; `annotators` are experts, skilled or crowd."""
+
+    queue: str = Field(min_length=1, max_length=120)
+    annotators: str = Field("experts", max_length=20)
+    epsilon: float | None = Field(None, ge=0, lt=1)
+
+
 class LicenceShown(Shown):
     """Where a judge stands on one criterion.
 

@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 
 from backend.errors import NotFound
 from backend.tables.accounts import Membership, Role, User
+from backend.tables.checks.judges import Judge
 from backend.tables.curation import TrainingSet
 from backend.tables.datasets import Dataset, DatasetVersion
 from backend.tables.models import Prompt
@@ -40,6 +41,7 @@ def _project(column: Any, key: Any) -> Select[Any]:
 OWNERS: dict[str, Select[Any]] = {
     "project_id": _project(Project.id, Project.id),
     "dataset_version_id": _project(Dataset.project_id, DatasetVersion.id).join(DatasetVersion),
+    "judge_id": _project(Judge.project_id, Judge.id),
     "prompt_id": _project(Prompt.project_id, Prompt.id),
     "generation_run_id": _project(GenerationRun.project_id, GenerationRun.id),
     "generation_id": _project(GenerationRun.project_id, Generation.id).join(Generation),

@@ -73,33 +73,45 @@ def add_judge(
         question = _find_criterion(session, project_id, criterion, rubric)
     scale = criterion_scale(question) if chosen is JudgeKind.RATER else {}
     text = _prompt_text(prompt, chosen, question)
-    content = {
-        "kind": chosen,
-        "model": answers.id,
-        "criterion": criterion,
-        "prompt": text,
-        "scale": scale,
-        "max_tokens": max_tokens,
-    }
-    digest = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
-    lock_project(session, project_id)
-    versions = [one for one in list_judges(session, project_id) if one.name == name]
-    for known in versions:
-        if known.digest == digest:
-            return known
-    judge = Judge(
-        project_id=project_id,
-        name=name,
-        version=len(versions) + 1,
-        model_version_id=answers.id,
-        kind=chosen,
-        criterion=criterion,
-        prompt=text,
-        digest=digest,
-        scale=scale,
-        max_tokens=max_tokens,
-        created_by_id=created_by_id,
+    return _next_version(
+        session,
+        Judge(
+            project_id=project_id,
+            name=name,
+            model_version_id=answers.id,
+            kind=chosen,
+            criterion=criterion,
+            prompt=text,
+            digest=_digest(chosen, answers, criterion, text, scale, max_tokens),
+            scale=scale,
+            max_tokens=max_tokens,
+            created_by_id=created_by_id,
+        ),
     )
+
+
+def _digest(
+    kind: str, model: ModelVersion, criterion: str | None, prompt: str, scale: Any, most: int
+) -> str:
+    content = {
+        "kind": str(kind),
+        "model": model.id,
+        "criterion": criterion,
+        "prompt": prompt,
+        "scale": scale,
+        "max_tokens": most,
+    }
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+def _next_version(session: Session, judge: Judge) -> Judge:
+    """The judge as the next version of its name, or the version that is the same."""
+    lock_project(session, judge.project_id)
+    versions = [one for one in list_judges(session, judge.project_id) if one.name == judge.name]
+    for known in versions:
+        if known.digest == judge.digest:
+            return known
+    judge.version = len(versions) + 1
     session.add(judge)
     session.flush()
     return judge

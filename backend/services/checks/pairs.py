@@ -168,6 +168,26 @@ def judged_pairs(
     )
 
 
+def judged_runs(session: Session, judge: Judge) -> list[tuple[GenerationRun, list[ModelVersion]]]:
+    """The runs of whose pairs a judge said something, newest first, with the models compared."""
+    a, b = aliased(Generation), aliased(Generation)
+    query = (
+        select(a.run_id, a.model_version_id, b.model_version_id)
+        .join(JudgeVerdict, JudgeVerdict.generation_a_id == a.id)
+        .join(b, b.id == JudgeVerdict.generation_b_id)
+        .where(JudgeVerdict.judge_id == judge.id)
+        .distinct()
+    )
+    models: dict[int, set[int]] = {}
+    for run_id, one, other in session.execute(query):
+        models.setdefault(run_id, set()).update((one, other))
+    found = []
+    for run_id in sorted(models, reverse=True):
+        run = session.get_one(GenerationRun, run_id)
+        found.append((run, [model for model in run.models if model.id in models[run_id]]))
+    return found
+
+
 def _read(session: Session, judge: Judge, run: GenerationRun) -> list[_Judged]:
     from evaluators.checks.judge import Verdict
 

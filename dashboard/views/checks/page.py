@@ -10,9 +10,9 @@ from collections.abc import Callable, Mapping
 import streamlit as st
 
 from dashboard.components.frame import heading
-from dashboard.views.checks import triage
+from dashboard.views.checks import judge, triage
 
-TABS: Mapping[str, Callable[[], None]] = {"Triage": triage.show}
+TABS: Mapping[str, Callable[[], None]] = {"Triage": triage.show, "Judge": judge.show}
 
 
 def show() -> None:

@@ -128,6 +128,11 @@ CASES: dict[str, Case] = {
     "POST /v1/projects/{project_id}/prompts": Case(
         body={"name": "brief", "source": "system: Be briefer."}, status=201
     ),
+    "POST /v1/projects/{project_id}/judges": Case(
+        body={"name": "pairs", "model": "base", "kind": "comparer"}, status=201
+    ),
+    "POST /v1/judges/{judge_id}/licences": Case(body={"queue": "q"}, status=201),
+    "POST /v1/judges/{judge_id}/audit": Case(),
     "GET /v1/prompts/{prompt_id}/diff": Case(query="against=PROMPT"),
     "GET /v1/prompts/{prompt_id}/messages": Case(query="example_id=EXAMPLE"),
     "POST /v1/projects/{project_id}/model-versions": Case(

@@ -30,6 +30,7 @@ from backend.services.accounts.credentials import (
     open_login_session,
     revoke_token,
 )
+from backend.services.checks.judges import add_judge
 from backend.services.datasets.prompts import add_prompt, parse_prompt
 from backend.settings import Settings
 from backend.tables.accounts import User
@@ -140,6 +141,7 @@ def things_of(session: Session, desk: Desk, reviewer_id: int, now: datetime) -> 
     )
     spec = parse_prompt("system: Be brief.")
     prompt = add_prompt(session, desk.project.id, "brief", spec)
+    strict = add_judge(session, desk.project.id, "strict", model="base", criterion="faithful")
     told = Webhook(project_id=desk.project.id, url="https://x.test", secret="s", events=[])
     turn = Round(project_id=desk.project.id, number=1, plan=PLAN, started_at=now, since=now)
     session.add_all([judged, told, turn])
@@ -149,6 +151,7 @@ def things_of(session: Session, desk: Desk, reviewer_id: int, now: datetime) -> 
     session.flush()
     return {
         "webhook_id": told.id,
+        "judge_id": strict.id,
         "delivery_id": sent.id,
         "gold_id": known.id,
         "result_id": judged.id,

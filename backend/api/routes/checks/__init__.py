@@ -2,6 +2,6 @@
 
 from types import ModuleType
 
-from backend.api.routes.checks import triage
+from backend.api.routes.checks import judges, triage
 
-STAGES: tuple[ModuleType, ...] = (triage,)
+STAGES: tuple[ModuleType, ...] = (triage, judges)

@@ -1,0 +1,90 @@
+"""The tab on judges: licences with their figures, biases, and texts as texts."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from streamlit.testing.v1 import AppTest
+
+from backend.schemas.review.reports import Measured
+from dashboard.session import CLIENT_KEY
+from dashboard.views.checks.judge import licence_row, licence_sentence
+from tests.dashboard.fake_checks import judge, judged, licence
+from tests.dashboard.fake_client import HOSTILE, FakeClient
+from tests.dashboard.test_lead_pages import told
+
+SCRIPT = "from dashboard.views.checks import judge\njudge.show()\n"
+
+
+def opened(**project: Any) -> tuple[AppTest, str]:
+    client = FakeClient(role="engineer", project=project)
+    app = AppTest.from_string(SCRIPT, default_timeout=60)
+    app.session_state[CLIENT_KEY] = client
+    app.session_state["strop-project"] = client.accounts.me().projects[0]
+    app.run()
+    assert not app.exception
+    return app, told(app)
+
+
+def test_nothing_says_how_to_begin() -> None:
+    _, page = opened()
+    assert "strop judge add NAME --model MODEL" in page
+
+
+def test_a_licence_is_shown_with_its_figures() -> None:
+    _, page = opened(judges=[judge()])
+    for words in ("licensed", "0.67", "0.87", "0.85 [0.70, 0.95], n = 120", "0.75", "no, yes"):
+        assert words in page
+    assert "strop-tag pass" in page
+
+
+def test_what_lapsed_says_why_and_what_to_do() -> None:
+    gone = licence(state="lapsed", recorded=False, reason="people since: agreement 0.4", attempts=3)
+    _, page = opened(judges=[judge(licences=[gone])])
+    assert "strop-tag fail" in page
+    assert "people since: agreement 0.4. Nobody has written that down yet" in page
+    assert "asked for 3 times" in page
+    assert "asked for" not in licence_sentence(licence())
+
+
+def test_a_test_that_was_not_made_has_no_figures() -> None:
+    thin = licence(state="refused", evidence={"epsilon": 0.2, "n_items": 4}, audit=None, bar=None)
+    row = licence_row(thin)
+    assert [row[2], row[3], row[8], row[9]] == [None, None, None, None]
+
+
+def test_a_judge_without_a_licence_is_told_how_to_get_one() -> None:
+    _, page = opened(judges=[judge(licences=[])])
+    assert "strop judge licence strict@1 --queue QUEUE" in page
+
+
+def test_pairs_are_said_to_be_by_a_judge() -> None:
+    _, page = opened(judges=[judge(kind="comparer", answers=[])], judged_pairs=[judged()])
+    for words in (
+        "by a judge and not by people",
+        "40 pairs in both orders, 2 without a usable answer",
+        "judges its own outputs",
+        "says otherwise when the sides are changed",
+        "0.25 [0.14, 0.40], n = 40",
+        "No person voted on these pairs.",
+        "No strengths: every vote is a tie",
+    ):
+        assert words in page
+    _, empty = opened(judges=[judge(kind="comparer", answers=[])])
+    assert "It compared nothing yet" in empty
+
+
+def test_texts_are_texts() -> None:
+    bad = licence(criterion=HOSTILE, reason=HOSTILE, queue=HOSTILE, audit=Measured(error=HOSTILE))
+    _, page = opened(
+        judges=[judge(label=HOSTILE, prompt=HOSTILE, licences=[bad])],
+        judged_pairs=[judged(said=[HOSTILE], no_strengths=HOSTILE)],
+    )
+    assert "<script>" not in page
+    _, page = opened(
+        judges=[judge(kind="comparer", model=HOSTILE)],
+        judged_pairs=[
+            judged(said=[HOSTILE], no_strengths=HOSTILE, biases={HOSTILE: Measured(error=HOSTILE)})
+        ],
+    )
+    assert "<script>" not in page
