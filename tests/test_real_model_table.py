@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from evaluators.forecast import extrapolate
 from evaluators.registry import resolve_metrics
-from tests.benchmarks._real_report import extrapolate, forecast
+from tests.benchmarks._real_report import forecast
 from tests.benchmarks._real_tasks import OFF_LIST, Row, _as_turns, _topic_in, nearest_shots
 
 TOPICS = ["cash withdrawal", "cash withdrawal charge", "card lost"]
@@ -62,7 +63,7 @@ def test_shots_are_turns_that_were_answered() -> None:
     ],
 )
 def test_the_forecast_is_a_power_law_of_the_error(first: float, second: float, told: float) -> None:
-    found = extrapolate(first, second, (100, 300), 500, least=0.01)
+    found = extrapolate(np.array([first, second]), (100, 300), 500, least=0.01)
     assert float(found) == pytest.approx(told)
 
 
@@ -78,6 +79,8 @@ def test_the_forecast_is_held_against_what_was_measured() -> None:
     metric = resolve_metrics(["accuracy"])[0]
     found = forecast(metric, sides, {100: "l1", 300: "l2", 500: "l3"}, 500)
     assert found["came_to"] == pytest.approx(50 / 60)
-    assert found["value"] == pytest.approx(extrapolate(0.4, 0.7, (100, 300), 500, least=0.01))
+    assert found["value"] == pytest.approx(
+        float(extrapolate(np.array([0.4, 0.7]), (100, 300), 500, least=0.01))
+    )
     assert found["low"] < found["value"] < found["high"]
     assert found["missed_low"] < found["missed_by"] < found["missed_high"]

@@ -1,7 +1,7 @@
 """The real model's table: figures, paired differences, the learning curve and its forecast.
 
-The forecast is a power law of the error, error = a * rows^-b (Hestness et al. 2017,
-arXiv:1712.00409), laid through the two smallest adapters. Its interval comes from redrawing the
+The forecast is that of the product (`evaluators.forecast`), laid through the two smallest adapters.
+Its interval comes from redrawing the
 test rows, the same for both sizes; it holds no other doubt (other training rows, another seed, a
 curve that is no power law), and so is too narrow. Held against what the larger adapters came to on
 the same draws.
@@ -17,6 +17,7 @@ import numpy as np
 
 from evaluators.aggregate import aggregate, paired_difference
 from evaluators.errors import EvaluatorError
+from evaluators.forecast import extrapolate
 from evaluators.metric import Metric
 from evaluators.registry import resolve_metrics
 from evaluators.statistics.bootstrap import percentile_interval, resampled_figures
@@ -24,7 +25,6 @@ from evaluators.types import Figure, Sample, Score
 from tests.benchmarks._real_tasks import Task
 
 Answers = Sequence[Mapping[str, Any]]
-Floats = Any
 RESAMPLES = 2000
 
 
@@ -124,8 +124,8 @@ def forecast(
     drawn = resampled_figures(metric.summary.figure, sides, seed=0, resamples=RESAMPLES)
     whole = [float(metric.summary.figure(side.sum(axis=0, keepdims=True))[0]) for side in sides]
     least = 0.5 / len(scored[0])
-    told = extrapolate(whole[0], whole[1], (small, middle), target, least=least)
-    spread = extrapolate(drawn[0], drawn[1], (small, middle), target, least=least)
+    told = extrapolate(np.array(whole[:2]), (small, middle), target, least=least)
+    spread = extrapolate(np.stack(drawn[:2]), (small, middle), target, least=least)
     low, high = percentile_interval(spread, level=0.95)
     missed_low, missed_high = percentile_interval(drawn[2] - spread, level=0.95)
     return {
@@ -140,18 +140,6 @@ def forecast(
         "missed_low": float(missed_low),
         "missed_high": float(missed_high),
     }
-
-
-def extrapolate(
-    first: Floats, second: Floats, sizes: tuple[int, int], target: int, *, least: float
-) -> Floats:
-    """A figure of which 1 is the best, at a third size, by a power law of 1 minus it.
-
-    An error that grew with the rows is taken to stay as it is; one of 0 counts as `least`.
-    """
-    before, after = (np.maximum(1 - np.asarray(one), least) for one in (first, second))
-    power = np.maximum(0.0, np.log(before / after) / np.log(sizes[1] / sizes[0]))
-    return 1 - after * (target / sizes[1]) ** -power
 
 
 def as_markdown(found: Mapping[str, Any]) -> str:
