@@ -13,7 +13,7 @@ from typing import NamedTuple
 from evaluators.checks.asked import unasked
 from evaluators.checks.citations import CITATIONS
 from evaluators.checks.confidence import CONFIDENCE, CONFIDENCE_MIN, TOKEN_ENTROPY
-from evaluators.checks.entailment import entailment
+from evaluators.checks.entailment import checker, entailment
 from evaluators.checks.grounding import GROUNDING, INVENTED
 from evaluators.checks.others import OTHERS_OVERLAP, OWN_WORDS
 from evaluators.checks.overlap import INPUT_OVERLAP, OVERLAP, OVERLAP_PAIRS, SOURCE_ROUGE
@@ -133,6 +133,7 @@ FACTORIES: dict[str, Factory] = {
     "embedding": Factory(embedding, Takes.MODEL),
     "bertscore": Factory(bertscore, Takes.MODEL),
     "entailment": Factory(entailment, Takes.MODEL),
+    "checker": Factory(checker, Takes.MODEL),
     "self_consistency": Factory(entailment_consistency, Takes.MODEL),
     "evaluate": Factory(hub_metric, Takes.CODE),
     "support": Factory(_support, Takes.SERVED),
@@ -190,6 +191,8 @@ def _find(name: str, look: Argument | None) -> Metric:
     kind, colon, argument = name.partition(":")
     if colon and argument and kind in FACTORIES:
         make, takes = FACTORIES[kind]
-        made = make(argument if look is None else look(name, takes, argument))
+        # What is said of a model stands behind a ? and is no part of its path.
+        path, *options = argument.split("?", 1) if takes is Takes.MODEL else [argument]
+        made = make("?".join([path if look is None else look(name, takes, path), *options]))
         return made if made.name == name else replace(made, name=name)
     raise UnknownMetric(name, [*METRICS, *FAMILIES, *(f"{kind}:..." for kind in FACTORIES)])

@@ -24,7 +24,9 @@ if TYPE_CHECKING:
 CHUNK = 250
 IN_FLIGHT = 4  # chunks for each process: enough that none waits, however long one chunk takes
 WORTH_SHARING = 2000  # samples; starting a process costs about what scoring these does
-LOADS_A_MODEL = ("embedding:", "bertscore:", "entailment:", "evaluate:")
+LOADS_A_MODEL = (
+    "embedding:", "bertscore:", "entailment:", "checker:", "self_consistency:", "evaluate:"
+)  # fmt: skip
 
 Progress = Callable[[int], None]
 Chunk = TypeVar("Chunk")

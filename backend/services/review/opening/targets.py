@@ -38,6 +38,8 @@ FAMILIES: dict[str, str] = {
     "grounding": "source",
     "invented": "source",
     "entailment": "entailment",
+    "checker": "entailment",
+    "support": "support",
     "citations": "citations",
     "self_consistency": "samples",
     "confidence": "confidence",

@@ -1,0 +1,1 @@
+"""Checkers that a user names: models made to say whether a source supports a text."""
