@@ -18,7 +18,7 @@ from evaluators.checks.grounding import GROUNDING, INVENTED
 from evaluators.checks.others import OTHERS_OVERLAP, OWN_WORDS
 from evaluators.checks.overlap import INPUT_OVERLAP, OVERLAP, OVERLAP_PAIRS, SOURCE_ROUGE
 from evaluators.checks.self_consistency import SELF_CONSISTENCY, entailment_consistency
-from evaluators.errors import EvaluatorError, UnknownMetric
+from evaluators.errors import CannotCompute, EvaluatorError, UnknownMetric
 from evaluators.metric import Metric
 from evaluators.metrics.edits import COST, EDIT_SIMILARITY, LATENCY, TOKENS
 from evaluators.metrics.encoders import bertscore, embedding
@@ -37,6 +37,7 @@ from evaluators.metrics.multilabel import MULTILABEL_F1, MULTILABEL_SAMPLES
 from evaluators.metrics.rouge import VARIANTS, rouge
 from evaluators.metrics.sacre import BLEU, BLEU_BY_TOKENISER, CHRF, CHRF_PP, TER
 from evaluators.metrics.squad import EXACT_MATCH, EXACT_MATCH_NUMBERS, TOKEN_F1, TOKEN_F1_UNICODE
+from evaluators.types import Sample, Score
 
 METRICS: dict[str, Metric] = {
     "accuracy": ACCURACY,
@@ -87,7 +88,8 @@ METRICS: dict[str, Metric] = {
 class Takes(StrEnum):
     """What the argument of a metric is: text, the path of a file, a model, a module to run.
 
-    SERVED names a thing of the project that a worker asks (`evaluators.checks.asked`).
+    SERVED names a thing of the project that a worker asks (`evaluators.checks.asked`), FITTED one
+    that is computed from the other scores of a run (`evaluators.checks.risk_scores`).
     """
 
     PATTERN = "pattern"
@@ -95,6 +97,7 @@ class Takes(StrEnum):
     MODEL = "model"
     CODE = "code"
     SERVED = "served"
+    FITTED = "fitted"
 
 
 class Factory(NamedTuple):
@@ -127,6 +130,22 @@ def _judge(name: str) -> Metric:
     return unasked(f"judge:{name}", 1, needs=frozenset(), description="a rating by a judge")
 
 
+def _risk(version: str) -> Metric:
+    def score(samples: Sequence[Sample]) -> list[Score]:
+        raise CannotCompute(
+            f"risk:{version} is made of the other scores of a run of its project.",
+            hint="A worker computes it: strop run --metrics checks,risk; in files: --risk FILE",
+        )
+
+    return Metric(
+        f"risk:{version}",
+        1,
+        score,
+        higher_is_better=False,
+        description="probability that the output is wrong, learned from the project's reviews",
+    )
+
+
 FACTORIES: dict[str, Factory] = {
     "json_schema": Factory(json_schema, Takes.FILE),
     "regex": Factory(regex, Takes.PATTERN),
@@ -139,13 +158,23 @@ FACTORIES: dict[str, Factory] = {
     "support": Factory(_support, Takes.SERVED),
     "check": Factory(_check, Takes.SERVED),
     "judge": Factory(_judge, Takes.SERVED),
+    "risk": Factory(_risk, Takes.FITTED),
 }
 
 
 def is_asked(name: str) -> bool:
     """Whether a metric of this name asks a model that a worker has to serve."""
+    return _takes(name) is Takes.SERVED
+
+
+def is_fitted(name: str) -> bool:
+    """Whether a metric of this name is computed from the other scores of a run."""
+    return _takes(name) is Takes.FITTED
+
+
+def _takes(name: str) -> Takes | None:
     kind, colon, _ = name.partition(":")
-    return bool(colon) and kind in FACTORIES and FACTORIES[kind].takes is Takes.SERVED
+    return FACTORIES[kind].takes if colon and kind in FACTORIES else None
 
 
 # Given the whole name, what the argument is, and the argument; returns what to make the metric of.

@@ -59,6 +59,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "job": ("backend.cli.queue", "Long work: list it, cancel it."),
     "report": ("backend.cli.runs.report", "Figures of a run, with intervals."),
     "judge": ("backend.cli.checks.judge", "Judges: models that rate or compare, with a licence."),
+    "risk": ("backend.cli.checks.risk", "Risks learned from the project's own reviews."),
     "rubric": ("backend.cli.review.rubrics", "Rubrics: list, check, add and export them."),
     "review": ("backend.cli.review.queues", "Open review queues and see how they stand."),
     "webhook": ("backend.cli.webhooks", "Tell other programs what happens in queues."),

@@ -14,7 +14,7 @@ from __future__ import annotations
 from typing import Any
 
 from backend.client.accounts import Accounts
-from backend.client.checks import Checks, Judges
+from backend.client.checks import Checks, Judges, Risks
 from backend.client.curation import Curation
 from backend.client.datasets import Datasets
 from backend.client.exchange import Exchange
@@ -51,6 +51,7 @@ class StropClient(Wire):
         self.judges = Judges(self)
         self.curation = Curation(self)
         self.training = Training(self)
+        self.risks = Risks(self)
         self.verdicts = Verdicts(self)
         self.desk = Desk(self)
         self.queues = Queues(self)

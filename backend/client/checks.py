@@ -1,9 +1,9 @@
-"""Checks: what skips review by its risk, and judges with their licences."""
+"""Checks: the risk of outputs, what skips review by it, and judges with their licences."""
 
 from __future__ import annotations
 
 from backend.client.wire import Resource
-from backend.schemas.checks import judges, triage
+from backend.schemas.checks import judges, risk, triage
 
 
 class Checks(Resource):
@@ -49,3 +49,19 @@ class Judges(Resource):
     def list(self, project_id: int) -> list[judges.JudgeShown]:
         """All versions of all judges."""
         return self._wire.get_list(judges.JudgeShown, f"/v1/projects/{project_id}/judges")
+
+
+class Risks(Resource):
+    """The risk that a project learned from its own reviews, in versions."""
+
+    def fit(self, project_id: int, body: risk.RiskGiven) -> risk.RiskVersionShown:
+        """Fit the next version."""
+        return self._wire.create(risk.RiskVersionShown, f"/v1/projects/{project_id}/risks", body)
+
+    def get(self, risk_id: int) -> risk.RiskVersionShown:
+        """One version."""
+        return self._wire.get(risk.RiskVersionShown, f"/v1/risks/{risk_id}")
+
+    def list(self, project_id: int) -> list[risk.RiskVersionShown]:
+        """All versions, the newest first."""
+        return self._wire.get_list(risk.RiskVersionShown, f"/v1/projects/{project_id}/risks")

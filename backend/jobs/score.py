@@ -19,6 +19,8 @@ from backend.jobs.parts import Parts, Workshop
 from backend.services import queue
 from backend.services.checks.asked import AskedCheck, find_asked_check
 from backend.services.checks.asker import EngineAsker
+from backend.services.checks.risk import score_run_risks
+from backend.services.metric_specs import BUILT_IN
 from backend.services.models.versions import register_base, served_model, serving_groups
 from backend.services.runs import generation, scoring
 from backend.tables.models import ModelKind
@@ -43,18 +45,21 @@ def score_parts(shop: Workshop, job: Job) -> Parts:
     with reading(shop.sessions) as session:
         project_id = _require_generations(session, job.subject_id)
         units = scoring.pending_units(session, job.subject_id)
-    asked = _asked_names(units)
-    yield from _score_alone(shop, job.subject_id, project_id, _without(units, asked))
+    asked, fitted = _later_names(units)
+    yield from _score_alone(shop, job.subject_id, project_id, _without(units, [*asked, *fitted]))
     for name in asked:
         yield from _score_asking(shop, job.subject_id, project_id, _only(units, name))
+    for name in fitted:
+        yield from _score_fitted(shop, job.subject_id, _only(units, name))
     _finish(shop, job)
 
 
-def _asked_names(units: Sequence[scoring.ScoreUnit]) -> list[str]:
-    from evaluators.registry import is_asked
+def _later_names(units: Sequence[scoring.ScoreUnit]) -> tuple[list[str], list[str]]:
+    """The metrics that ask a model, and those that are computed from the scores of the run."""
+    from evaluators.registry import is_asked, is_fitted
 
-    names = dict.fromkeys(name for unit in units for name in unit.metrics)
-    return [name for name in names if is_asked(name)]
+    names = list(dict.fromkeys(name for unit in units for name in unit.metrics))
+    return [n for n in names if is_asked(n)], [n for n in names if is_fitted(n)]
 
 
 def _without(units: Sequence[scoring.ScoreUnit], names: Sequence[str]) -> list[scoring.ScoreUnit]:
@@ -90,6 +95,19 @@ def _score_asking(
     yield  # loading takes minutes, in which a person may have cancelled
     metric = check.open(EngineAsker(engine, served_model(check.model)))
     yield from _score_chunks(shop, score_run_id, units, ASKED_CHUNK, lambda names: [metric])
+
+
+def _score_fitted(shop: Workshop, score_run_id: int, units: Sequence[scoring.ScoreUnit]) -> Parts:
+    """One risk, from the other scores of the whole run: each output is held against the others."""
+    (name,) = units[0].metrics
+    with reading(shop.sessions) as session:
+        scores, signature = score_run_risks(session, score_run_id, name)
+    for start in range(0, len(units), CHUNK):
+        some = units[start : start + CHUNK]
+        rows = scoring.fitted_rows(some, scores, resolve=BUILT_IN.resolve, signature=signature)
+        with shop.sessions.begin() as session:
+            scoring.save_scores(session, score_run_id, rows)
+        yield
 
 
 def _engine_of(shop: Workshop, session: Session, score_run_id: int, check: AskedCheck) -> str:

@@ -59,7 +59,7 @@ class AllowedMetrics:
 
     def _argument(self, name: str, takes: str, argument: str) -> str:
         """What a metric with this argument is made from; `takes` is a Takes of the registry."""
-        if takes in ("pattern", "served") or name in self.names:
+        if takes in ("pattern", "served", "fitted") or name in self.names:
             return argument
         if takes == "code" or self.folder is None:
             raise self._forbidden(name)

@@ -124,10 +124,12 @@ def risk_figures(
     resamples: int = 500,
     level: float = 0.95,
     threshold: float | None = None,
+    weights: Sequence[float] | None = None,
 ) -> list[RiskFigure]:
     """The figures of one predictor with intervals over groups.
 
     Args:
+        weights: how many outputs each stands for, where they were drawn with unequal chances.
         threshold: risk from which an output is called bad, for balanced accuracy, where it was
             fixed beforehand; the rate of bad outputs where it is not given.
     """
@@ -138,16 +140,17 @@ def risk_figures(
     scores, bad = np.asarray(risk, dtype=np.float64), np.asarray(labels, dtype=bool)
     members = number_clusters(groups)
     clusters = int(members.max()) + 1
+    own = np.ones(len(bad)) if weights is None else np.asarray(weights, dtype=np.float64)
     drawn: dict[str, list[float]] = {name: [] for name in metrics}
-    for weights in draw_weights(clusters, seed=seed, resamples=resamples):
-        for row in weights:
+    for draws in draw_weights(clusters, seed=seed, resamples=resamples):
+        for row in draws:
             for name in metrics:
-                drawn[name].append(measures[name](scores, bad, row[members]))
+                drawn[name].append(measures[name](scores, bad, own * row[members]))
     found = [
         _figure(
             predictor,
             name,
-            measures[name](scores, bad, np.ones(len(bad))),
+            measures[name](scores, bad, own),
             drawn[name],
             level,
             len(bad),
@@ -190,6 +193,7 @@ def naive_risks(
     source_rouge: Sequence[float | None] | None,
     *,
     seed: int = 0,
+    weights: Sequence[float] | None = None,
 ) -> dict[str, Floats]:
     """What the naive baselines say of each output: `majority`, and `source_rouge` where given.
 
@@ -200,41 +204,48 @@ def naive_risks(
         CannotCompute: too few labels, as for the risk itself.
     """
     bad = np.asarray(labels, dtype=bool)
-    found = {"majority": np.full(len(bad), float(bad.mean()))}
+    found = {"majority": np.full(len(bad), float(np.average(bad, weights=weights)))}
     values = set(source_rouge or ()) - {None}
     if source_rouge is not None and len(values) > 1:
         rows = [{"source_rouge": value} for value in source_rouge]
-        found["source_rouge"] = fit_risk(rows, labels, groups, seed=seed).held_out
+        found["source_rouge"] = fit_risk(rows, labels, groups, seed=seed, weights=weights).held_out
     return found
 
 
 def reliability_curve(
-    risk: Floats, labels: Sequence[bool], groups: Sequence[str | None] | None = None
+    risk: Floats,
+    labels: Sequence[bool],
+    groups: Sequence[str | None] | None = None,
+    weights: Sequence[float] | None = None,
 ) -> list[ReliabilityBin]:
     """Ten bins of nearly equal size by risk; fewer where many risks are equal.
 
     Args:
         groups: outputs of one group are not independent: the Wilson interval of a bin then rests
             on its effective number of outputs (Korn and Graubard 1998), at most its number.
+        weights: how many outputs each stands for.
     """
     bad = np.asarray(labels, dtype=bool)
+    own = np.ones(len(bad)) if weights is None else np.asarray(weights, dtype=np.float64)
     members = number_clusters(groups if groups is not None else [None] * len(bad))
     bins = []
     for part in _bins(np.asarray(risk, dtype=np.float64)):
-        hits = int(bad[part].sum())
-        size = _effective_size(bad[part], members[part])
-        low, high = wilson(hits * size / len(part), size)
-        mean = float(np.mean(risk[part]))
-        bins.append(ReliabilityBin(mean, hits / len(part), low, high, len(part)))
+        rate = float(np.average(bad[part], weights=own[part]))
+        size = _effective_size(bad[part], members[part], own[part])
+        low, high = wilson(rate * size, size)
+        mean = float(np.average(risk[part], weights=own[part]))
+        bins.append(ReliabilityBin(mean, rate, low, high, len(part)))
     return bins
 
 
-def _effective_size(bad: Bools, members: NDArray[np.int64]) -> float:
+def _effective_size(bad: Bools, members: NDArray[np.int64], weights: Floats) -> float:
     """Independent outputs that would tell as much about the rate as these grouped ones."""
-    n, rate = len(bad), float(bad.mean())
+    n, rate = len(bad), float(np.average(bad, weights=weights))
     _, own = np.unique(members, return_inverse=True)
-    if rate in (0.0, 1.0) or not 1 < own.max() + 1 < n:
-        return float(own.max() + 1) if own.max() + 1 < n else float(n)
-    rows = np.column_stack([bad.astype(np.float64), np.ones(n)])
+    alike = bool(np.ptp(weights) < 1e-12)
+    if rate in (0.0, 1.0) or own.max() == 0 or (alike and own.max() + 1 == n):
+        kish = float(weights.sum() ** 2 / (weights**2).sum())
+        return float(own.max() + 1) if own.max() + 1 < n else kish
+    rows = np.column_stack([weights * bad, weights])
     variance = ratio_variance(np.asarray(sum_clusters(rows, own)))
     return min(float(n), rate * (1 - rate) / variance) if variance > 0 else float(n)

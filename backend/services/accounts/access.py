@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 from backend.errors import NotFound
 from backend.tables.accounts import Membership, Role, User
 from backend.tables.checks.judges import Judge
+from backend.tables.checks.risk import RiskVersion
 from backend.tables.curation import TrainingSet
 from backend.tables.datasets import Dataset, DatasetVersion
 from backend.tables.models import Prompt
@@ -46,6 +47,7 @@ OWNERS: dict[str, Select[Any]] = {
     "generation_run_id": _project(GenerationRun.project_id, GenerationRun.id),
     "generation_id": _project(GenerationRun.project_id, Generation.id).join(Generation),
     "score_run_id": _project(GenerationRun.project_id, ScoreRun.id).join(ScoreRun),
+    "risk_id": _project(RiskVersion.project_id, RiskVersion.id),
     "queue_id": _project(ReviewQueue.project_id, ReviewQueue.id),
     "gold_id": _project(ReviewQueue.project_id, GoldAnswer.id)
     .join(ReviewItem, ReviewItem.queue_id == ReviewQueue.id)

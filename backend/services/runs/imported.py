@@ -30,6 +30,7 @@ from backend.services.runs.output_checks import (
     refuse_strangers,
 )
 from backend.services.runs.output_rows import GivenOutput, GivenOutputs, outputs_digest
+from backend.services.runs.risks import name_risks
 from backend.services.runs.scoring import create_score_run, list_score_runs
 from backend.tables.datasets import Example, Split
 from backend.tables.models import ModelKind, ModelVersion
@@ -352,7 +353,9 @@ def queue_scoring(
     run = imported.run
     scored = list_score_runs(session, run.id)
     if metrics:
-        wanted = [spec.label for spec in parse_metric_specs(metrics, allowed)]
+        wanted = [
+            spec.label for spec in parse_metric_specs(name_risks(session, run, metrics), allowed)
+        ]
     else:
         wanted = [spec.label for spec in metric_specs(scored[-1])] if scored else []
     if not wanted:

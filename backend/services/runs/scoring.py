@@ -38,6 +38,7 @@ from backend.services.runs.figures import (
     paired_figures,
 )
 from backend.services.runs.generation import examples_of_run, get_run
+from backend.services.runs.risks import name_risks
 from backend.tables.datasets import Example
 from backend.tables.runs import Generation, Score, ScoreRun, annotator_kind
 
@@ -54,6 +55,7 @@ __all__ = [
     "allowed_metrics",
     "class_report",
     "create_score_run",
+    "fitted_rows",
     "get_score_run",
     "list_score_runs",
     "load_generations",
@@ -93,15 +95,16 @@ def create_score_run(
     """Lay down the scoring of a run.
 
     Args:
-        metrics: `name` or `name@key=value`.
+        metrics: `name` or `name@key=value`; `risk` is the newest version of the project's.
         seed: of the bootstrap of every figure.
 
     Raises:
         Forbidden: a metric that the project may not use.
+        NotFound, Conflict: as `name_risks`.
         InvalidInput: a metric is unknown, or a slice has no example in the run.
     """
     run = get_run(session, generation_run_id)
-    specs = parse_metric_specs(metrics, allowed)
+    specs = parse_metric_specs(name_risks(session, run, metrics), allowed)
     slices = _slices_of_run(session, generation_run_id)
     for spec in specs:
         if not any(spec.covers(found) for found in slices.values()):
@@ -268,8 +271,12 @@ def _score_with(
 def _ledger_row(
     generation: Generation, metric: Metric, score: Scored, signature: str
 ) -> dict[str, Any]:
+    return _row_of(generation.id, metric, score, signature)
+
+
+def _row_of(generation_id: int, metric: Metric, score: Scored, signature: str) -> dict[str, Any]:
     return {
-        "generation_id": generation.id,
+        "generation_id": generation_id,
         "metric": metric.name,
         "value": score.value,
         "error": score.error,
@@ -281,6 +288,22 @@ def _ledger_row(
         "signature": signature,
         "annotator_kind": annotator_kind(metric.name),
     }
+
+
+def fitted_rows(
+    units: Sequence[ScoreUnit],
+    scores: Mapping[int, Scored],
+    *,
+    resolve: Callable[[Sequence[str]], Sequence[Metric]],
+    signature: str,
+) -> list[dict[str, Any]]:
+    """Ledger rows for units of one metric whose scores were computed from the whole run."""
+    (metric,) = resolve(units[0].metrics)
+    return [
+        _row_of(unit.generation_id, metric, scores[unit.generation_id], signature)
+        for unit in units
+        if unit.generation_id in scores
+    ]
 
 
 def save_scores(session: Session, score_run_id: int, rows: Sequence[Mapping[str, Any]]) -> int:

@@ -1,5 +1,5 @@
 """Tables of checks: risk models, triage, judges, benches."""
 
-from backend.tables.checks import checkers, judges, triage
+from backend.tables.checks import checkers, judges, risk, triage
 
-__all__ = ["checkers", "judges", "triage"]
+__all__ = ["checkers", "judges", "risk", "triage"]

@@ -34,6 +34,7 @@ from backend.services.checks.judges import add_judge
 from backend.services.datasets.prompts import add_prompt, parse_prompt
 from backend.settings import Settings
 from backend.tables.accounts import User
+from backend.tables.checks.risk import RiskVersion
 from backend.tables.curation import TrainingSet
 from backend.tables.projects import SuccessManifest
 from backend.tables.review import GoldAnswer, GoldResult, Review
@@ -96,6 +97,19 @@ APP = bare_app()
 ROUTES = [*operations(APP.openapi()), *UNLISTED]
 
 
+RISK_REPORT: dict[str, Any] = {
+    "figures": [],
+    "reliability": [],
+    "kind": "logistic",
+    "features": ["invented"],
+    "left_out": {},
+    "n_reviews": 60,
+    "n_simulated_reviews": 0,
+    "n_groups": 60,
+    "n_effective": 60.0,
+}
+
+
 def things_of(session: Session, desk: Desk, reviewer_id: int, now: datetime) -> dict[str, int]:
     run, version = desk.run, desk.version
     queue_id = desk.open(session, "more pairs", kind="pair").id
@@ -144,7 +158,18 @@ def things_of(session: Session, desk: Desk, reviewer_id: int, now: datetime) -> 
     strict = add_judge(session, desk.project.id, "strict", model="base", criterion="faithful")
     told = Webhook(project_id=desk.project.id, url="https://x.test", secret="s", events=[])
     turn = Round(project_id=desk.project.id, number=1, plan=PLAN, started_at=now, since=now)
-    session.add_all([judged, told, turn])
+    learned = RiskVersion(
+        project_id=desk.project.id,
+        version=1,
+        content={},
+        wrong="mark",
+        splits=["train"],
+        score_run_ids=[scored.id],
+        report=RISK_REPORT,
+        n=60,
+        positives=20,
+    )
+    session.add_all([judged, told, turn, learned])
     session.flush()
     sent = WebhookDelivery(webhook_id=told.id, event="e", key="k", payload={}, next_attempt_at=now)
     session.add(sent)
@@ -168,6 +193,7 @@ def things_of(session: Session, desk: Desk, reviewer_id: int, now: datetime) -> 
         "training_run_id": trained.id,
         "comparison_id": compared.id,
         "round_id": turn.id,
+        "risk_id": learned.id,
         "token_id": 0,
         "session_id": 0,
         "user_id": reviewer_id,

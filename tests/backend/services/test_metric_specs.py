@@ -112,7 +112,7 @@ def test_every_metric_with_an_argument_says_what_it_takes(kind: str, folder: Pat
     """A new factory is refused to projects until its kind of argument is looked at."""
     takes = FACTORIES[kind].takes
     assert takes in set(Takes)
-    if takes not in (Takes.PATTERN, Takes.SERVED):  # which name no file
+    if takes not in (Takes.PATTERN, Takes.SERVED, Takes.FITTED):  # which name no file
         with pytest.raises(Forbidden):
             AllowedMetrics(folder).resolve([f"{kind}:/etc/passwd"])
     assert kind not in METRICS or ":" not in kind

@@ -2,6 +2,6 @@
 
 from types import ModuleType
 
-from backend.api.routes.checks import judges, triage
+from backend.api.routes.checks import judges, risk, triage
 
-STAGES: tuple[ModuleType, ...] = (triage, judges)
+STAGES: tuple[ModuleType, ...] = (risk, triage, judges)

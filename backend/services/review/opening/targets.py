@@ -33,7 +33,9 @@ from backend.tables.review import Review, ReviewItem, ReviewQueue
 from backend.tables.runs import Generation, Score, ScoreRun
 
 SLICE = "slice:"
-# Checks for what the source does not support; those of one family look at the same thing.
+# Checks for what the source does not support; those of one family look at the same thing. A risk
+# is made of the others and goes before them.
+RISK = "risk"
 FAMILIES: dict[str, str] = {
     "grounding": "source",
     "invented": "source",
@@ -101,7 +103,7 @@ def _slice_stratum(material: Material, target: Target, n: int) -> Stratum:
 
 def _risk(material: Material, target: Target) -> Values:
     run = _scored(material, target.name)
-    scored = _checks(run) if target.metric is None else [_named(run, target.metric)]
+    scored = _fitted(run) + _checks(run) if target.metric is None else [_named(run, target.metric)]
     if not scored:
         raise _no_checks(run, "none")
     return _worst(material.frame, _risks(material, run, scored[0]))
@@ -224,6 +226,13 @@ def _no_checks(run: ScoreRun, found: str) -> CannotCompute:
         f"Score run {run.id} has {found} of the checks that this stratum compares.",
         hint=_how_to_score(run.generation_run_id),
     )
+
+
+def _fitted(run: ScoreRun) -> list[str]:
+    """The risks of a score run, the newest first."""
+    found = [spec.metric for spec in metric_specs(run) if not spec.slice]
+    risks = [name for name in found if name.partition(":")[0] == RISK]
+    return sorted(risks, key=lambda name: (len(name), name), reverse=True)
 
 
 def _checks(run: ScoreRun) -> list[str]:

@@ -1,0 +1,85 @@
+"""Risks, as shown and as asked for."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Literal
+
+from pydantic import Field
+
+from backend.schemas.common import Given, Shown
+
+SplitName = Literal["train", "validation", "test"]
+
+
+class RiskGiven(Given):
+    """Fit a risk on the project's reviews.
+
+    Attributes:
+        score_run_ids: where the features come from; by default the newest of every run.
+        wrong: when a review finds an output wrong, such as `verdict<pass`, `mark:unsupported` or
+            `correction`; by default as the rubrics suggest.
+        splits: of the examples whose reviews count.
+    """
+
+    score_run_ids: list[int] = Field(default_factory=list, max_length=100)
+    wrong: str | None = Field(None, min_length=1, max_length=200)
+    splits: list[SplitName] = Field(default=["train", "validation"], min_length=1, max_length=3)
+    seed: int = Field(0, ge=0, le=2**31 - 1)
+
+
+class RiskFigureShown(Shown):
+    """One out-of-fold figure of the risk, or of a naive baseline; see `RiskFigure`."""
+
+    predictor: str
+    metric: str
+    value: float
+    low: float | None
+    high: float | None
+    n: int
+    note: str = ""
+
+
+class ReliabilityShown(Shown):
+    """Outputs of similar risk: the mean risk, and the share found wrong with its interval."""
+
+    risk: float
+    rate: float
+    low: float
+    high: float
+    n: int
+
+
+class RiskVersionShown(Shown):
+    """A version of the project's risk.
+
+    Attributes:
+        metric: as runs are asked for it, `risk:3`.
+        wrong: when a review found an output wrong.
+        n, positives: outputs that it learned from, and the wrong ones among them.
+        n_simulated: outputs that simulated reviewers alone have judged.
+        n_effective: as many outputs drawn with equal chances would tell as much.
+        features: those in use; one that ends in `~others` is less its mean over the other answers.
+        left_out: what did not count, and how many.
+    """
+
+    id: int
+    version: int
+    metric: str
+    wrong: str
+    splits: list[str]
+    score_run_ids: list[int]
+    n: int
+    positives: int
+    n_simulated: int
+    n_reviews: int
+    n_simulated_reviews: int
+    n_groups: int
+    n_effective: float
+    kind: str
+    features: list[str]
+    figures: list[RiskFigureShown]
+    reliability: list[ReliabilityShown]
+    left_out: dict[str, int]
+    created_by_id: int | None
+    created_at: datetime

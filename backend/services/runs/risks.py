@@ -1,0 +1,69 @@
+"""Risks among the metrics of a run: which version is meant, and whether it may judge these outputs.
+
+What a risk is and how it is fitted is of `services.checks.risk`; here a run is asked for it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from backend.errors import Conflict, NotFound
+from backend.tables.checks.risk import RiskVersion
+from backend.tables.datasets import Example
+from backend.tables.runs import Generation, GenerationRun
+
+RISK = "risk"
+TEST = "test"
+
+
+def name_risks(session: Session, run: GenerationRun, metrics: Sequence[str]) -> list[str]:
+    """The metrics with `risk` as the newest version of the project, `risk:3`.
+
+    Raises:
+        NotFound: the project has no risk, or none of that version.
+        Conflict: the risk has learned from reviews of test outputs, and the run has some.
+    """
+    return [_named(session, run, metric) for metric in metrics]
+
+
+def _named(session: Session, run: GenerationRun, metric: str) -> str:
+    name, at, where = metric.strip().partition("@")
+    kind, _, version = name.partition(":")
+    if kind != RISK:
+        return metric
+    row = _find(session, run.project_id, version)
+    if TEST in row.splits and _has_test_outputs(session, run):
+        raise Conflict(
+            f"{row.metric} has learned from reviews of test outputs: to judge test outputs by it "
+            "would be to judge them by what was said of them.",
+            hint="Fit one on other splits: strop risk fit --splits train,validation",
+        )
+    return f"{row.metric}{at}{where}"
+
+
+def _find(session: Session, project_id: int, version: str) -> RiskVersion:
+    query = select(RiskVersion).where(RiskVersion.project_id == project_id)
+    if version:
+        number = (
+            int(version) if version.isascii() and version.isdigit() and len(version) < 10 else 0
+        )
+        query = query.where(RiskVersion.version == number)
+    row = session.scalar(query.order_by(RiskVersion.version.desc()).limit(1))
+    if row is None:
+        what = f"{RISK}:{version[:40]}" if version else RISK
+        raise NotFound(f"This project has no {what}.", hint="Fit one: strop risk fit")
+    return row
+
+
+def _has_test_outputs(session: Session, run: GenerationRun) -> bool:
+    if run.split == TEST:
+        return True
+    query = (
+        select(Generation.id)
+        .join(Example, Example.id == Generation.example_id)
+        .where(Generation.run_id == run.id, Example.split == TEST)
+    )
+    return session.scalar(query.limit(1)) is not None

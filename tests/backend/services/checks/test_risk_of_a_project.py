@@ -1,0 +1,344 @@
+"""The risk of a project: learned from its reviews, kept, and scored as a metric of a run."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from sqlalchemy import select
+from sqlalchemy.orm import Session, sessionmaker
+
+from backend.db import utc_now
+from backend.errors import CannotCompute, Conflict, InvalidInput, NotFound
+from backend.rubrics import CheckedAnswer, Rubric, find_rubric, library_names
+from backend.services import review
+from backend.services.checks import risk
+from backend.services.checks.labels import read_labels
+from backend.services.checks.wrong_rule import Said, parse_wrong, usual_rule
+from backend.services.runs import scoring
+from backend.services.runs.figures import model_figures
+from backend.settings import Settings
+from backend.tables.review import Purpose, Review, ReviewItem
+from backend.tables.runs import Generation, Score, ScoreRun
+from tests.fixtures_checks import (
+    CHECKS,
+    build_judged_desk,
+    is_wrong,
+    review_all,
+    score_run,
+    work_on,
+)
+from tests.fixtures_review import BAD, GOOD, Desk
+
+
+@pytest.fixture
+def desk(sessions: sessionmaker[Session], settings: Settings) -> Desk:
+    """Reviewed and scored, on each database."""
+    with sessions.begin() as session:
+        desk = build_judged_desk(session)
+        review_all(session, desk)
+        scored = score_run(session, desk).id
+    work_on(settings, sessions, scored)
+    return desk
+
+
+def fit(session: Session, desk: Desk, **options: Any) -> risk.FittedRisk:
+    return risk.fit_material(risk.read_material(session, desk.project.id, **options))
+
+
+def test_a_risk_is_fitted_kept_and_scored_by_a_worker(
+    sessions: sessionmaker[Session], settings: Settings, desk: Desk
+) -> None:
+    with sessions.begin() as session:
+        fitted = fit(session, desk)
+        row = risk.save_risk(session, desk.project.id, fitted)
+        assert (row.version, row.n, row.positives, row.wrong) == (1, 90, 30, "faithful=no")
+        assert row.report["figures"][0]["value"] > 0.95
+        assert {f["predictor"] for f in row.report["figures"]} == {"risk", "majority"}
+        assert "invented~others" in row.report["features"]
+        assert (row.n_simulated, row.report["n_reviews"]) == (0, 90)
+        assert risk.save_risk(session, desk.project.id, fitted).version == 2
+        asked = score_run(session, desk, (*CHECKS, "risk"))
+        assert asked.metrics[-1]["metric"] == "risk:2"
+        asked_id = asked.id
+    work_on(settings, sessions, asked_id)
+    with sessions() as session:
+        rows = {
+            row.generation_id: row
+            for row in session.scalars(
+                select(Score).where(Score.score_run_id == asked_id, Score.metric == "risk:2")
+            )
+        }
+        outputs = session.scalars(select(Generation).where(Generation.run_id == desk.run.id)).all()
+        assert set(rows) == {output.id for output in outputs}
+        numbers = {example.id: n for n, example in enumerate(desk.examples)}
+        for output in outputs:
+            base = output.model_version_id == desk.models[0].id
+            wrong = base and is_wrong(numbers[output.example_id])
+            found = rows[output.id].value
+            assert found is not None
+            assert (found > 0.5) == wrong, output.text
+            assert rows[output.id].signature.startswith("risk:2|strop:2|model:")
+        worst = max(rows.values(), key=lambda row: row.value or 0)
+        assert (worst.explanation or "").startswith("raised by ")
+        assert any("is not in the source" in span["reason"] for span in worst.spans)
+        by_model = [f for f in model_figures(session, asked_id) if f.spec.metric == "risk:2"]
+        assert len(by_model) == 2
+        assert all(f.figure is not None and f.figure.n == 90 for f in by_model)
+
+
+def test_a_run_that_was_not_scored_by_its_checks_has_errors_that_say_so(
+    sessions: sessionmaker[Session], settings: Settings, desk: Desk
+) -> None:
+    with sessions.begin() as session:
+        risk.save_risk(session, desk.project.id, fit(session, desk))
+        asked = score_run(session, desk, ("invented", "overlap@task=a", "risk:1")[::2]).id
+    work_on(settings, sessions, asked)
+    with sessions() as session:
+        found = session.scalars(
+            select(Score.error).where(Score.score_run_id == asked, Score.metric == "risk:1")
+        ).all()
+    assert len(found) == 180
+    (said,) = set(found)
+    assert said is not None
+    assert "score length, overlap, own_words too" in said
+
+
+def test_what_was_not_written_has_no_risk(
+    sessions: sessionmaker[Session], settings: Settings, desk: Desk
+) -> None:
+    with sessions.begin() as session:
+        risk.save_risk(session, desk.project.id, fit(session, desk))
+        output = session.scalars(select(Generation).order_by(Generation.id)).first()
+        assert output is not None
+        output.text, output.error = None, "too long"
+        asked, failed = score_run(session, desk, (*CHECKS, "risk")).id, output.id
+    work_on(settings, sessions, asked)
+    with sessions() as session:
+        row = session.scalar(
+            select(Score).where(
+                Score.score_run_id == asked,
+                Score.generation_id == failed,
+                Score.metric == "risk:1",
+            )
+        )
+        assert row is not None
+        assert row.error == "nothing was generated: too long"
+
+
+@pytest.fixture
+def session(sqlite_sessions: sessionmaker[Session]) -> Session:
+    """On SQLite only, for what does not depend on the backend."""
+    return sqlite_sessions()
+
+
+def scored_by_hand(session: Session, desk: Desk, metrics: tuple[str, ...] = CHECKS) -> ScoreRun:
+    """Scores as if a worker had computed them."""
+    from backend.services.metric_specs import BUILT_IN
+
+    asked = score_run(session, desk, metrics)
+    units = scoring.pending_units(session, asked.id)
+    written = scoring.load_generations(session, [unit.generation_id for unit in units])
+    others = scoring.load_others(session, written)
+    rows = scoring.score_units(units, written, resolve=BUILT_IN.resolve, others=others)
+    scoring.save_scores(session, asked.id, rows)
+    return asked
+
+
+def test_too_few_reviews_say_how_many_more_it_takes(session: Session) -> None:
+    desk = build_judged_desk(session, splits={"train": 30})
+    scored_by_hand(session, desk)
+    with pytest.raises(CannotCompute, match="0 labels") as nothing:
+        fit(session, desk)
+    review_all(session, desk)
+    with pytest.raises(CannotCompute, match="30 labels, 10 of them") as few:
+        fit(session, desk)
+    assert "30 more labels in all, 5 more hallucinations" in str(few.value)
+    assert nothing.value.hint is not None
+
+
+def test_a_project_without_scores_is_told_to_score(session: Session) -> None:
+    desk = build_judged_desk(session, splits={"train": 3})
+    with pytest.raises(CannotCompute, match="scored with a check"):
+        fit(session, desk)
+    scored_by_hand(session, desk, ("rougeL",))
+    with pytest.raises(CannotCompute, match="scored with a check"):
+        fit(session, desk)
+    one, other = scored_by_hand(session, desk, ("length",)), build_judged_desk(session, name="else")
+    with pytest.raises(NotFound, match=f"no score run {one.id}"):
+        fit(session, other, score_run_ids=[one.id])
+    with pytest.raises(NotFound):
+        fit(session, desk, score_run_ids=[9999])
+
+
+def test_reviews_of_the_test_split_do_not_count_and_a_risk_from_them_judges_no_test_outputs(
+    session: Session,
+) -> None:
+    desk = build_judged_desk(session, splits={"test": 90})
+    scored_by_hand(session, desk)
+    review_all(session, desk)
+    with pytest.raises(CannotCompute, match="0 labels") as none:
+        fit(session, desk)
+    assert "90 reviews of the test split" in str(none.value)
+    row = risk.save_risk(session, desk.project.id, fit(session, desk, splits=["test"]))
+    assert row.splits == ["test"]
+    for metric in ("risk", "risk:1"):
+        with pytest.raises(Conflict, match="to judge test outputs by it"):
+            score_run(session, desk, (*CHECKS, metric))
+
+
+@pytest.mark.parametrize("metric", ["risk", "risk:1", "risk:x", "risk:99999999999", "risk:²"])
+def test_a_risk_that_is_not_there_is_refused(session: Session, metric: str) -> None:
+    desk = build_judged_desk(session, splits={"train": 3})
+    with pytest.raises(NotFound, match="This project has no risk"):
+        score_run(session, desk, (metric,))
+
+
+def labels_of(session: Session, desk: Desk, wrong: str | None = None) -> dict[int, Any]:
+    rule = None if wrong is None else parse_wrong(wrong)
+    found = read_labels(session, [desk.run.id], wrong=rule, splits=["train"])
+    return {label.generation_id: label for label in found.labels}
+
+
+def test_only_reviews_that_count_are_learned_from(session: Session) -> None:
+    desk = build_judged_desk(session, splits={"train": 8})
+    review_all(session, desk)
+    assert len(labels_of(session, desk)) == 8
+    gold, extra, withdrawn, superseded, draft, *_ = session.scalars(
+        select(Review).order_by(Review.id)
+    )
+    gold.purpose = Purpose.GOLD
+    extra.extra = True
+    withdrawn.withdrawn_at = superseded.superseded_at = utc_now()
+    draft.state = "draft"
+    session.flush()
+    assert len(labels_of(session, desk)) == 3
+
+
+def test_several_reviews_go_by_majority_a_tie_as_wrong_and_scripts_are_named(
+    session: Session,
+) -> None:
+    desk = build_judged_desk(session, splits={"train": 4})
+    queue = desk.open(session, overlap=2, overlap_share=1.0)
+    for expert, answers in zip(desk.experts, ([GOOD] * 4, [BAD, GOOD] * 2), strict=True):
+        for answer in answers:
+            claim = review.claim_review_item(session, queue.id, expert.id, now=utc_now())
+            assert claim is not None
+            review.submit_review(
+                session,
+                slot_id=claim.slot_id,
+                version=claim.version,
+                user_id=expert.id,
+                answer=review.Answer(answer),
+                now=utc_now(),
+                simulated=expert is desk.experts[0],
+            )
+    found = labels_of(session, desk)
+    assert sorted(label.wrong for label in found.values()) == [False, False, True, True]
+    assert {(label.n_reviews, label.n_simulated) for label in found.values()} == {(2, 1)}
+
+
+def test_an_output_stands_for_the_inverse_of_the_chance_with_which_it_was_drawn(
+    session: Session,
+) -> None:
+    desk = build_judged_desk(session, splits={"train": 4})
+    review_all(session, desk)
+    for item, chance in zip(
+        session.scalars(select(ReviewItem).order_by(ReviewItem.id)),
+        (0.1, 0.5, 1.0, 0.25),
+        strict=True,
+    ):
+        item.inclusion_probability = chance
+    session.flush()
+    weights = sorted(label.weight for label in labels_of(session, desk).values())
+    assert weights == pytest.approx([1.0, 2.0, 4.0, 10.0])
+    review_all(session, desk, "again")  # every output, with certainty: so does any of the queues
+    assert {label.weight for label in labels_of(session, desk).values()} == {1.0}
+
+
+ANSWERS = {
+    "verdict": CheckedAnswer("fail", 0.0),
+    "faithful": CheckedAnswer("no", 0.0),
+    "quality": CheckedAnswer("2", 2.0),
+    "problem": CheckedAnswer("language", None),
+}
+
+
+@pytest.mark.parametrize(
+    ("rule", "marks", "corrected", "expected"),
+    [
+        ("mark", {"x"}, False, True),
+        ("mark", set(), True, False),
+        ("mark:x,y", {"y"}, False, True),
+        ("mark:x", {"y"}, False, False),
+        ("correction", set(), True, True),
+        ("correction", {"x"}, False, False),
+        ("verdict<pass", set(), False, True),
+        ("verdict<=critical_fail", set(), False, False),
+        ("verdict=fail", set(), False, True),
+        ("faithful=no", set(), False, True),
+        ("faithful=yes", set(), False, False),
+        ("quality<=2", set(), False, True),
+        ("quality < 2", set(), False, False),
+        ("quality>=2", set(), False, True),
+        ("problem=language", set(), False, True),
+        ("problem<2", set(), False, None),
+        ("absent<2", set(), False, None),
+    ],
+)
+def test_when_a_review_finds_an_output_wrong(
+    rule: str, marks: set[str], corrected: bool, expected: bool | None
+) -> None:
+    said = Said(ANSWERS, frozenset(marks), corrected)
+    assert parse_wrong(rule).finds_wrong(said) is expected
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "quality", "mark:", "mark:a,,b", "quality<", "quality<low", "Quality<2", "<2", "\0"],
+)
+def test_a_rule_that_says_nothing_is_refused(text: str) -> None:
+    with pytest.raises(InvalidInput):
+        parse_wrong(text)
+
+
+@pytest.mark.parametrize(
+    ("rubric", "expected"),
+    [("summary_faithfulness", "verdict<pass"), ("telecom_desk", "faithful=no")],
+)
+def test_the_rubric_suggests_a_rule(rubric: str, expected: str) -> None:
+    found = usual_rule(find_rubric(rubric))
+    assert found is not None
+    assert found.text == expected
+
+
+def test_every_rubric_of_the_library_suggests_a_rule_that_fits_it() -> None:
+    for name in library_names():
+        rubric = find_rubric(name)
+        rule = usual_rule(rubric)
+        assert rule is None or rule.fits(rubric), name
+    assert usual_rule(Rubric(name="x", guidelines="y")) is None
+
+
+def test_a_rule_that_no_rubric_asks_for_is_refused(session: Session) -> None:
+    desk = build_judged_desk(session, splits={"train": 4})
+    review_all(session, desk)
+    with pytest.raises(InvalidInput, match="No rubric of these reviews asks for absent<2"):
+        labels_of(session, desk, "absent<2")
+    with pytest.raises(InvalidInput, match="asks for mark:absent"):
+        labels_of(session, desk, "mark:absent")
+    assert [label.wrong for label in labels_of(session, desk, "quality>=4").values()].count(
+        True
+    ) == 2
+
+
+def test_checks_that_not_all_runs_have_are_left_out_by_name(session: Session) -> None:
+    desk = build_judged_desk(session, splits={"train": 90})
+    review_all(session, desk)
+    scored_by_hand(session, desk, ("length", "rougeL", "latency"))
+    first = scored_by_hand(session, desk)
+    material = risk.read_material(session, desk.project.id)
+    assert material.score_run_ids == [first.id]
+    both = risk.read_material(session, desk.project.id, score_run_ids=[first.id, first.id - 1])
+    assert set(both.rows[0]) == set(CHECKS)
+    assert both.left_out == {}
