@@ -2,7 +2,8 @@
 
 What engineers see of the same queue is in `schemas.review_queues`.
 
-An item as an expert sees it, and what they say of it. No model is named, and no score shown.
+An item as an expert sees it, and what they say of it. No model is named, and no score shown but
+the risk of an output, mostly after the answer.
 """
 
 from __future__ import annotations
@@ -28,10 +29,20 @@ class ShownOutput(Shown):
     flagged: list[FlaggedSpan] = Field(default_factory=list)
 
 
+class ToldRisk(Shown):
+    """How likely an output is wrong, by the project's risk, why, and where to look."""
+
+    metric: str
+    value: float
+    reason: str
+    flagged: list[FlaggedSpan] = Field(default_factory=list)
+
+
 class ItemView(Shown):
     """What an expert sees of an item: the source, and one output or a blind left and right.
 
-    `turns` are those of a conversation, as stretches of the input.
+    `turns` are those of a conversation, as stretches of the input. `risk` is told before the answer
+    only where that sways no comparison and measures nobody (`services.review.told_risk`).
     """
 
     input: str
@@ -40,6 +51,7 @@ class ItemView(Shown):
     output: ShownOutput | None = None
     left: ShownOutput | None = None
     right: ShownOutput | None = None
+    risk: ToldRisk | None = None
 
     @property
     def kind(self) -> QueueKindName:
@@ -264,6 +276,7 @@ class ReviewReceipt(Shown):
         extra: it came after the item had been given to somebody else; it is kept, and counts extra.
         why: why the person saw this item; `stratum` is the part of the design that asked for it.
         gold: the item had a known answer.
+        risk: how likely the output was wrong, by the project's risk.
         next: the answer to the next claim, when it was asked for.
     """
 
@@ -274,6 +287,7 @@ class ReviewReceipt(Shown):
     why: str | None = None
     stratum: str | None = None
     gold: GoldFeedback | None = None
+    risk: ToldRisk | None = None
     next: ClaimAnswer | None = None
 
 

@@ -10,9 +10,13 @@ from collections.abc import Callable, Mapping
 import streamlit as st
 
 from dashboard.components.frame import heading
-from dashboard.views.checks import judge, triage
+from dashboard.views.checks import judge, risk, triage
 
-TABS: Mapping[str, Callable[[], None]] = {"Triage": triage.show, "Judge": judge.show}
+TABS: Mapping[str, Callable[[], None]] = {
+    "Risk": risk.show,
+    "Triage": triage.show,
+    "Judge": judge.show,
+}
 
 
 def show() -> None:

@@ -14,7 +14,7 @@ from backend.schemas.review import desk as shapes
 from backend.services import review
 from backend.services.review.blind import name_for_reviewers
 from backend.services.review.desk.history import lapsed_item, left_for, next_queue_for
-from backend.services.review.desk.item_view import find_links
+from backend.services.review.desk.item_view import find_links, told_after
 from backend.services.review.quality import adjudication, gold
 from backend.tables.review import Purpose, ReviewQueue
 
@@ -221,6 +221,7 @@ def submit_answer(
         done,
         state="submitted",
         gold=_gold(session, done),
+        risk=told_after(session, done.item_id),
         next=_next(session, done.queue_id, user.id, now) if body.next else None,
     )
 

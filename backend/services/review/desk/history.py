@@ -156,7 +156,7 @@ def _past(session: Session, review: Review) -> OwnReview:
         submitted_at=review.submitted_at,
         simulated=review.simulated,
         skip_reason=review.skip_reason,
-        item=show_item(session, item),
+        item=show_item(session, item, answered=review.state == ReviewState.SUBMITTED),
         extra=review.extra,
         revisable_until=_revisable_until(review),
         why=item.why,

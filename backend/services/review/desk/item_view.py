@@ -1,7 +1,7 @@
 """An item as its expert sees it: the source, and one output or a blind left and right.
 
-No model name, no score, and nobody else's answer passes through here; what the queue's rules mask
-is masked (blind).
+No model name, no score but the risk (told_risk), and nobody else's answer passes through here; what
+the queue's rules mask is masked (blind).
 
 Masking what gives a model away in an output, and taking the masks off a correction again.
 
@@ -16,11 +16,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, cast
 
-from sqlalchemy import Connection, Select, Table, bindparam, select
+from sqlalchemy import Connection, Select, Table, bindparam, not_, select
 from sqlalchemy.orm import Session
 
 from backend.errors import NotFound
-from backend.schemas.review.desk import ItemView, ShownOutput
+from backend.schemas.review.desk import ItemView, ShownOutput, ToldRisk
 from backend.schemas.runs import FlaggedSpan
 from backend.schemas.turns import turns_of
 from backend.services.review.blind import (
@@ -28,6 +28,7 @@ from backend.services.review.blind import (
     masked_terms,
 )
 from backend.services.review.statements import ITEMS, QUEUES, SLOTS, AnyRow
+from backend.services.review.told_risk import AFTER_ALONE, before_the_answer, risk_of
 from backend.tables.datasets import Example
 from backend.tables.review import ReviewItem
 from backend.tables.runs import Generation, Score
@@ -78,6 +79,7 @@ _BY_SLOT = _ITEM.join(SLOTS, SLOTS.c.item_id == ITEMS.c.id).where(
 _SPANS = select(SCORES.c.spans).where(
     SCORES.c.score_run_id == bindparam("run"), SCORES.c.generation_id == bindparam("generation")
 )
+_SPANS_BEFORE = _SPANS.where(not_(AFTER_ALONE))
 
 
 def item_view(session: Session, slot_id: int, user_id: int) -> ItemView:
@@ -89,20 +91,34 @@ def item_view(session: Session, slot_id: int, user_id: int) -> ItemView:
     return _view(connection, row)
 
 
-def show_item(session: Session, item: ReviewItem) -> ItemView:
-    """An item as an expert sees it."""
+def show_item(session: Session, item: ReviewItem, *, answered: bool = False) -> ItemView:
+    """An item as an expert sees it; who has answered is told its risk, too."""
     connection = session.connection()
-    return _view(connection, connection.execute(_BY_ID, {"item": item.id}).one())
+    row = connection.execute(_BY_ID, {"item": item.id}).one()
+    return _view(connection, row, answered=answered)
 
 
-def _view(connection: Connection, row: AnyRow) -> ItemView:
+def told_after(session: Session, item_id: int) -> ToldRisk | None:
+    """The risk of a single output, for whoever has just answered."""
+    connection = session.connection()
+    row = connection.execute(_BY_ID, {"item": item_id}).one()
+    if row.generation_b_id is not None:
+        return None
+    terms = masked_terms(connection, row.rules, row.design)
+    return risk_of(connection, row.score_run_id, row.generation_a_id, terms)
+
+
+def _view(connection: Connection, row: AnyRow, *, answered: bool = False) -> ItemView:
+    pair = row.generation_b_id is not None
+    told = answered or before_the_answer(row.rules, row.design, pair=pair)
     terms = masked_terms(connection, row.rules, row.design)
     a = mask_text(row.a_text or "", terms)
-    output = left = right = None
-    if row.generation_b_id is None:
-        output = ShownOutput(
-            text=a, flagged=flags_of(connection, row.score_run_id, row.generation_a_id, terms)
-        )
+    output = left = right = risk = None
+    if not pair:
+        flags = flags_of(connection, row.score_run_id, row.generation_a_id, terms, told=told)
+        output = ShownOutput(text=a, flagged=flags)
+        if told:
+            risk = risk_of(connection, row.score_run_id, row.generation_a_id, terms)
     else:
         b = mask_text(row.b_text or "", terms)
         left, right = (ShownOutput(text=side) for side in ((a, b) if row.a_is_left else (b, a)))
@@ -113,13 +129,23 @@ def _view(connection: Connection, row: AnyRow) -> ItemView:
         output=output,
         left=left,
         right=right,
+        risk=risk,
     )
 
 
 def flags_of(
-    connection: Connection, score_run_id: int | None, generation_id: int, terms: Sequence[str]
+    connection: Connection,
+    score_run_id: int | None,
+    generation_id: int,
+    terms: Sequence[str],
+    *,
+    told: bool = False,
 ) -> list[FlaggedSpan]:
-    """What the checks of a score run flag in an output, masked; nothing without a score run."""
+    """What the checks of a score run flag in an output, masked; nothing without a score run.
+
+    Args:
+        told: also what waits for the answer in some queues (`told_risk`).
+    """
     if score_run_id is None:
         return []
     asked = {"run": score_run_id, "generation": generation_id}
@@ -130,7 +156,7 @@ def flags_of(
             reason=mask_text(span["reason"], terms),
             kind=span["kind"],
         )
-        for spans in connection.execute(_SPANS, asked).scalars()
+        for spans in connection.execute(_SPANS if told else _SPANS_BEFORE, asked).scalars()
         for span in spans
     }
     return sorted(flags, key=lambda flag: (flag.start, flag.end, flag.reason))

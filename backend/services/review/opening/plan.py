@@ -63,6 +63,7 @@ from backend.services.review.opening.routing import (
 )
 from backend.services.review.opening.targets import Material, target_stratum
 from backend.services.review.rules import QueueRules
+from backend.services.review.told_risk import before_the_answer
 from backend.tables.datasets import Example, Split
 from backend.tables.review import QueueKind, Review, ReviewItem, ReviewQueue, RubricVersion
 from backend.tables.runs import Generation, GenerationRun, ScoreRun
@@ -388,11 +389,18 @@ def drawn_examples(
     session: Session, plan: QueuePlan, rules: QueueRules, *, limit: int = EXAMPLES_SHOWN
 ) -> list[DrawnExample]:
     """The first items that the queue would give out, masked as its rules say."""
-    terms = masked_terms(session.connection(), rules.as_dict(), plan.as_design())
-    return [_example(session, plan, number, terms) for number in range(min(limit, len(plan.drawn)))]
+    design = plan.as_design()
+    terms = masked_terms(session.connection(), rules.as_dict(), design)
+    told = before_the_answer(rules.as_dict(), design, pair=False)
+    return [
+        _example(session, plan, number, terms, told=told)
+        for number in range(min(limit, len(plan.drawn)))
+    ]
 
 
-def _example(session: Session, plan: QueuePlan, number: int, terms: list[str]) -> DrawnExample:
+def _example(
+    session: Session, plan: QueuePlan, number: int, terms: list[str], *, told: bool
+) -> DrawnExample:
     drawn = plan.drawn[number]
     candidate = plan.frame.candidates[drawn.number]
     example = session.get_one(Example, candidate.example_id)
@@ -400,9 +408,8 @@ def _example(session: Session, plan: QueuePlan, number: int, terms: list[str]) -
     for output_id in candidate.output_ids:
         text = mask_text(session.get_one(Generation, output_id).text or "", terms)
         scores = plan.opening.score_run_id if candidate.b_id is None else None
-        shown.append(
-            ShownOutput(text=text, flagged=flags_of(session.connection(), scores, output_id, terms))
-        )
+        flags = flags_of(session.connection(), scores, output_id, terms, told=told)
+        shown.append(ShownOutput(text=text, flagged=flags))
     return DrawnExample(
         input=example.input,
         turns=turns_of(example.messages),

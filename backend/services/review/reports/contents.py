@@ -13,18 +13,20 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from typing import Any
 
-from sqlalchemy import select, true
+from sqlalchemy import not_, select, true
 from sqlalchemy.orm import Session, aliased, selectinload
 
 from backend.errors import NotFound
 from backend.rubrics import Rubric, rubric_from_content
 from backend.services.review.blind import mask_text, masked_terms_of
 from backend.services.review.counted import counts, stands
+from backend.services.review.told_risk import AFTER_ALONE, before_the_answer
 from backend.tables.accounts import User
 from backend.tables.datasets import Dataset, DatasetVersion, Example
 from backend.tables.models import ModelVersion
 from backend.tables.review import (
     Purpose,
+    QueueKind,
     Review,
     ReviewItem,
     ReviewQueue,
@@ -45,6 +47,7 @@ class QueueFacts:
     Attributes:
         dataset_digest: SHA-256 over every example of the dataset version with its split.
         masks: texts that reviewers of the queue are not shown, here or in another tool.
+        tells_risk: reviewers are told the risk of an output before they answer.
     """
 
     id: int
@@ -60,6 +63,7 @@ class QueueFacts:
     dataset_version: int
     dataset_digest: str
     masks: tuple[str, ...] = ()
+    tells_risk: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,6 +158,7 @@ def queue_facts(session: Session, queue_id: int) -> QueueFacts:
         dataset_version=version.number,
         dataset_digest=version.digest,
         masks=tuple(masked_terms_of(queue)),
+        tells_risk=before_the_answer(queue.rules, queue.design, pair=queue.kind == QueueKind.PAIR),
     )
 
 
@@ -212,7 +217,8 @@ def item_page(
     reviews = _reviews_of(session, ids, wanted) if wanted.reviews else {}
     checks: dict[int, list[Score]] = {}
     if wanted.checks and facts.score_run_id is not None:
-        checks = _checks_of(session, facts.score_run_id, [row[1].id for row in found])
+        outputs = [row[1].id for row in found]
+        checks = _checks_of(session, facts.score_run_id, outputs, told=facts.tells_risk)
     return [_item_row(row, checks, reviews) for row in found]
 
 
@@ -277,14 +283,17 @@ def _reviews_of(
 
 
 def _checks_of(
-    session: Session, score_run_id: int, generation_ids: Sequence[int]
+    session: Session, score_run_id: int, generation_ids: Sequence[int], *, told: bool
 ) -> dict[int, list[Score]]:
+    """What checks said; what waits for the answer is not for other tools, unless it is told."""
     query = select(Score).where(
         Score.score_run_id == score_run_id,
         Score.generation_id.in_(generation_ids),
         Score.error.is_(None),
         Score.not_applicable.is_(False),
     )
+    if not told:
+        query = query.where(not_(AFTER_ALONE))
     found: dict[int, list[Score]] = defaultdict(list)
     for score in session.scalars(query.order_by(Score.metric)):
         found[score.generation_id].append(score)

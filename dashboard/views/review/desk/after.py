@@ -58,6 +58,7 @@ def past_of(one: OwnReview) -> Past:
         may_revise=one.revisable_until is not None,
         why=one.why,
         extra=one.extra,
+        risk=one.item.risk,
     )
 
 

@@ -22,7 +22,7 @@ from dashboard.views.review.desk.answer import (
     skipping_key,
 )
 from dashboard.views.review.desk.entered import correction_key, take_what_was_entered
-from dashboard.views.review.desk.side import saved_html, show_side
+from dashboard.views.review.desk.side import risk_line, saved_html, show_side
 from dashboard.views.review.desk.state import Desk, on_item, save_if_changed, unsaved
 
 REASONS = ("Invented fact", "Wrong number or date", "Something missing", "Misleading", "Wording")
@@ -124,6 +124,8 @@ def _show_texts(desk: Desk, rubric: Rubric) -> None:
         correcting=desk.correcting,
         formatted=shows_formatted(),
     )
+    if (risk := desk.claim.item.risk) is not None:
+        st.html(f"<p class='strop-help strop-why' role='note'>{escape(risk_line(risk))}</p>")
     if desk.links_problem is not None:
         _say_links_are_missing(desk, desk.links_problem)
 

@@ -7,12 +7,13 @@ from datetime import datetime
 
 from backend.schemas.review.desk import (
     AnswerGiven,
+    ToldRisk,
 )
 
 
 @dataclass(frozen=True, slots=True)
 class Past:
-    """An answer of one's own, as the history shows it; `why` and `extra` as the receipt said."""
+    """An answer of one's own, as the history shows it; the last three as the receipt said."""
 
     review_id: int | None
     at: datetime
@@ -21,3 +22,4 @@ class Past:
     may_revise: bool = False
     why: str | None = None
     extra: bool = False
+    risk: ToldRisk | None = None

@@ -65,6 +65,7 @@ def submit(desk: Desk, client: StropClient, rubric: Rubric, *, now: datetime) ->
         may_revise=receipt.review_id is not None and receipt.gold is None and not receipt.extra,
         why=receipt.why,
         extra=receipt.extra,
+        risk=receipt.risk,
     )
     _go_on(desk, client, receipt, done, now=now)
 

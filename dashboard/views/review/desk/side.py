@@ -9,7 +9,7 @@ import streamlit as st
 
 from backend.errors import LeaseLost
 from backend.rubrics import Rubric
-from backend.schemas.review.desk import GoldFeedback, ReviewQueueForMe
+from backend.schemas.review.desk import GoldFeedback, ReviewQueueForMe, ToldRisk
 from dashboard.components.frame import browser_zone, escape
 from dashboard.components.item import answer_line, progress_html
 from dashboard.components.marked_text import plain
@@ -108,9 +108,17 @@ def _show_past(desk: Desk, past: Past, rubric: Rubric, *, openable: bool) -> Non
 def _show_notes(past: Past) -> None:
     """What can be told of the last answer now that it was sent."""
     notes = [f"Why you saw it: {past.why}"] * bool(past.why)
+    notes += [risk_line(past.risk, past=True)] if past.risk else []
     notes += ["It came after the item had gone to a colleague: kept as an extra."] * past.extra
     if notes:
         st.html("".join(f"<p class='strop-help strop-why'>{escape(note)}</p>" for note in notes))
+
+
+def risk_line(risk: ToldRisk, *, past: bool = False) -> str:
+    """What the project's risk says of an output, and why."""
+    share = f"{risk.value:.0%}"
+    said = f"The checks put the chance that this output {'was' if past else 'is'} wrong at {share}"
+    return f"{said}: {risk.reason}." if risk.reason else f"{said}."
 
 
 def past_line(past: Past, rubric: Rubric) -> str:

@@ -120,6 +120,16 @@ def test_high_risk_goes_by_the_first_check_turned_the_right_way(
     assert by_name == {15, 16, 17, 18, 19}
 
 
+def test_high_risk_goes_by_the_newest_risk_where_one_was_scored(
+    session: Session, desk: Desk
+) -> None:
+    rises = [n / 20 for n in range(20)]
+    scores = {"grounding": rises, "risk:9": rises[::-1], "risk:10": [*rises[10:], *rises[:10]]}
+    score(session, desk, **scores)
+    members, _ = targeted(session, desk, Target("high_risk", n=10))
+    assert members == {5, 6, 7, 8, 9}
+
+
 def test_detectors_disagree_where_ranks_differ(session: Session, desk: Desk) -> None:
     alike = [n / 20 for n in range(20)]
     other = [*alike[:18], 0.0, 0.01]

@@ -1,0 +1,70 @@
+"""What a reviewer is told of the risk of an output, and when.
+
+The risk sums up what checks and people said of such outputs: whoever sees it first tends to answer
+as it says. So it is told after the answer. Before it, only in a queue of single outputs of one
+model that measures nobody by known answers; there a reviewer's minute goes where the risk points.
+The same holds for what says how an output differs from those of the other models.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, cast
+
+from sqlalchemy import Connection, Table, bindparam, or_, select
+
+from backend.schemas.review.desk import ToldRisk
+from backend.schemas.runs import FlaggedSpan
+from backend.services.review.blind import mask_text
+from backend.services.review.rules import rules_from
+from backend.tables.runs import Score
+
+SCORES = cast(Table, Score.__table__)
+_IS_RISK = SCORES.c.metric.like("risk:%")
+AFTER_ALONE = or_(_IS_RISK, SCORES.c.metric == "own_words")
+"""Scores whose marks wait for the answer where `before_the_answer` does not hold."""
+_RISKS = (
+    select(SCORES.c.metric, SCORES.c.value, SCORES.c.explanation, SCORES.c.spans)
+    .where(
+        SCORES.c.score_run_id == bindparam("run"),
+        SCORES.c.generation_id == bindparam("generation"),
+        SCORES.c.value.is_not(None),
+        _IS_RISK,
+    )
+    .order_by(SCORES.c.id.desc())
+    .limit(1)
+)
+
+
+def before_the_answer(rules: Mapping[str, Any], design: Mapping[str, Any], *, pair: bool) -> bool:
+    """Whether a queue tells the risk of an output to those who have not answered yet."""
+    one_model = len(design.get("model_ids") or ()) == 1
+    return one_model and not pair and not rules_from(rules).has_gold
+
+
+def risk_of(
+    connection: Connection, score_run_id: int | None, generation_id: int, terms: Sequence[str]
+) -> ToldRisk | None:
+    """The newest risk of an output in a score run, masked; None where it has none."""
+    if score_run_id is None:
+        return None
+    row = connection.execute(_RISKS, {"run": score_run_id, "generation": generation_id}).first()
+    if row is None:
+        return None
+    return ToldRisk(
+        metric=row.metric,
+        value=row.value,
+        reason=mask_text(row.explanation or "", terms),
+        flagged=sorted(
+            (
+                FlaggedSpan(
+                    start=span["start"],
+                    end=span["end"],
+                    reason=mask_text(span["reason"], terms),
+                    kind=span["kind"],
+                )
+                for span in row.spans
+            ),
+            key=lambda flag: (flag.start, flag.end, flag.reason),
+        ),
+    )

@@ -1,0 +1,141 @@
+"""The tab Risk: what the reviews of a project taught, how good it is, and a new version."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import streamlit as st
+
+from backend.schemas.checks.risk import RiskFigureShown, RiskGiven, RiskVersionShown
+from dashboard.components.figures import interval_text
+from dashboard.components.frame import Cell, Tag, problems_shown, sentences_html, table_html
+from dashboard.components.plots import intervals_plot
+from dashboard.session import current_client, current_project
+
+VERSIONS = ("risk", "AUROC", "learned from", "wrong", "wrong means", "reviews of")
+FIGURES = ("predictor", "figure", "value and interval", "outputs")
+PREDICTORS = {
+    "risk": "this risk",
+    "majority": "the rate of the labels, said of all",
+    "source_rouge": "overlap with the source (ROUGE-L)",
+}
+MEASURES = {
+    "auroc": "AUROC: a wrong output has the higher risk",
+    "balanced_accuracy": "balanced accuracy",
+    "brier": "Brier score, lower is better",
+    "calibration_error": "calibration error, lower is better",
+}
+RELATIVE = "~others"
+SPLITS = ("train", "validation", "test")
+
+
+def show_risk() -> None:
+    """Draw the tab."""
+    with problems_shown():
+        versions = current_client().risks.list(current_project().id)
+        _show_versions(versions)
+        with st.expander("Fit a new version", expanded=not versions):
+            _show_form()
+
+
+def _show_versions(versions: Sequence[RiskVersionShown]) -> None:
+    if not versions:
+        st.info(
+            "No risk was fitted yet. It takes 60 reviewed outputs of runs that were scored with "
+            "checks, 15 of them wrong and 15 right."
+        )
+        return
+    st.html(table_html(VERSIONS, [version_row(one) for one in versions], title="Risks"))
+    names = [one.metric for one in versions]
+    chosen = names.index(st.selectbox("Version", names, key="risk-version") or names[0])
+    _show_version(versions[chosen])
+
+
+def version_row(one: RiskVersionShown) -> list[Cell]:
+    """A version in the list; simulated where scripts alone judged all of its outputs."""
+    name: Cell = Tag(f"{one.metric} simulated", "simulated") if one.n_simulated else one.metric
+    found = next((f for f in one.figures if (f.predictor, f.metric) == ("risk", "auroc")), None)
+    auroc = "none" if found is None else figure_text(found)
+    told = f"{one.n} outputs in {one.n_groups} groups"
+    return [name, auroc, told, one.positives, one.wrong, ", ".join(one.splits)]
+
+
+def figure_text(figure: RiskFigureShown) -> str:
+    """A figure with its interval, and why it has none."""
+    return interval_text(figure.value, figure.low, figure.high, scale=1.0)
+
+
+def _show_version(one: RiskVersionShown) -> None:
+    st.html(sentences_html(sentences(one)))
+    rows: list[list[Cell]] = [
+        [
+            PREDICTORS.get(figure.predictor, figure.predictor),
+            MEASURES.get(figure.metric, figure.metric),
+            figure_text(figure),
+            figure.n,
+        ]
+        for figure in one.figures
+    ]
+    st.html(table_html(FIGURES, rows, title=f"{one.metric}, each output by models of other groups"))
+    if one.reliability:
+        st.altair_chart(
+            intervals_plot(
+                [
+                    {
+                        "risk": f"risk {bin_.risk:.2f} ({bin_.n} outputs)",
+                        "value": bin_.rate,
+                        "low": bin_.low,
+                        "high": bin_.high,
+                        "n": bin_.n,
+                        "text": f"{bin_.rate:.2f} [{bin_.low:.2f}, {bin_.high:.2f}]",
+                    }
+                    for bin_ in one.reliability
+                ],
+                label="risk",
+                value_title="share found wrong",
+                domain=(0, 1),
+            ),
+            width="stretch",
+        )
+
+
+def sentences(one: RiskVersionShown) -> list[str]:
+    """What it was learned from, in words; everything that was left out, with counts."""
+    plain = [name for name in one.features if not name.endswith(RELATIVE)]
+    said = [
+        f"Learned from {one.n_reviews} reviews of {one.n} outputs, {one.positives} of them wrong; "
+        f"as much as {one.n_effective:.0f} outputs drawn with equal chances would tell.",
+        f"An output is wrong where a review says: {one.wrong}.",
+        f"Made of the checks {', '.join(plain)}.",
+    ]
+    if len(plain) < len(one.features):
+        said.append("Each check also counts less its mean over the other answers to the example.")
+    if one.n_simulated_reviews:
+        said.append(f"{one.n_simulated_reviews} of these reviews are simulated.")
+    if "test" in one.splits:
+        said.append("It has learned from reviews of test outputs, so no test run is scored by it.")
+    said += [f"Left out: {n} {what}." for what, n in one.left_out.items()]
+    said.append(f"Score a run by it: strop run --resume RUN --metrics {one.metric}")
+    return said
+
+
+def _show_form() -> None:
+    with st.form("risk-form", border=False):
+        wrong = st.text_input(
+            "When a review finds an output wrong",
+            key="risk-wrong",
+            help="verdict<pass, quality<=2, mark, mark:KIND or correction; as the rubric suggests "
+            "where it is left empty.",
+        )
+        splits = st.multiselect(
+            "Reviews of these splits count", SPLITS, SPLITS[:2], key="risk-splits"
+        )
+        if not st.form_submit_button("Fit", type="primary"):
+            return
+    if not splits:
+        st.error("Choose a split at least.")
+        return
+    with problems_shown():
+        given = RiskGiven.model_validate({"wrong": wrong.strip() or None, "splits": splits})
+        current_client().risks.fit(current_project().id, given)
+        st.rerun()
