@@ -33,6 +33,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "preferences": ("backend.cli.files.preferences", "Win rates and judge agreement from votes."),
     "estimate": ("backend.cli.files.estimate", "Mean from few ratings and many scores."),
     "calibrate": ("backend.cli.files.calibrate", "A risk of hallucination from labels and scores."),
+    "meta": ("backend.cli.files.meta", "Does a score agree with people?"),
     "plan": ("backend.cli.files.plan", "How many ratings it takes, simulated."),
     "export": (
         "backend.cli.exchange.export",
@@ -61,6 +62,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "judge": ("backend.cli.checks.judge", "Judges: models that rate or compare, with a licence."),
     "risk": ("backend.cli.checks.risk", "Risks learned from the project's own reviews."),
     "rubric": ("backend.cli.review.rubrics", "Rubrics: list, check, add and export them."),
+    "check": ("backend.cli.checks.check", "What checks find of planted errors."),
     "review": ("backend.cli.review.queues", "Open review queues and see how they stand."),
     "webhook": ("backend.cli.webhooks", "Tell other programs what happens in queues."),
     "set": ("backend.cli.curation.sets", "Freeze reviewed answers into a training set."),

@@ -1,13 +1,18 @@
-"""Checks: the risk of outputs, what skips review by it, and judges with their licences."""
+"""Checks: what they find of planted errors, the risk, what skips review by it, and judges."""
 
 from __future__ import annotations
 
 from backend.client.wire import Resource
-from backend.schemas.checks import judges, risk, triage
+from backend.schemas.checks import benches, judges, risk, triage
 
 
 class Checks(Resource):
     """What points reviewers to what is wrong, and what spares them."""
+
+    def benches(self, project_id: int) -> list[benches.CheckBenchShown]:
+        """What the checks find of planted errors, the newest bench first."""
+        path = f"/v1/projects/{project_id}/check-benches"
+        return self._wire.get_list(benches.CheckBenchShown, path)
 
     def routings(self, project_id: int) -> list[triage.RoutingShown]:
         """Every queue of a project of which something skipped review, newest first."""

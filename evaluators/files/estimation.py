@@ -4,7 +4,8 @@
              each rater counting once
     scores   {"item" or "id", "value", "metric"?, "probability"?, "group"?}   one each by metric
 
-`probability` is the item's known chance of being rated, in either file; `group` likewise.
+`probability` is the item's known chance of being rated, in either file; `group` and `model` (what
+wrote the item) likewise.
 """
 
 from __future__ import annotations
@@ -18,7 +19,18 @@ from evaluators.files.fields import Fields, read_rows
 from evaluators.files.mapping import ColumnNames, Notes, Shape, count_rows
 
 ITEM = Shape(
-    ("item", "id", "value", "metric", "probability", "group", "source", "document", "output"),
+    (
+        "item",
+        "id",
+        "value",
+        "metric",
+        "probability",
+        "group",
+        "model",
+        "source",
+        "document",
+        "output",
+    ),
     required=(("item", "id"), "value"),
 )
 SCORE = Shape((*ITEM.known, "error", "not_applicable"), required=(("item", "id"),))
@@ -47,6 +59,7 @@ class ItemRow:
     source: str | None = None
     document: str | None = None
     output: str | None = None
+    model: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +75,7 @@ class JoinedItems:
     scores: Mapping[str, tuple[float | None, ...]]
     probabilities: tuple[float, ...] | None
     groups: tuple[str | None, ...]
+    models: tuple[str | None, ...]
     unscored: tuple[str, ...]
     without_score: int
 
@@ -90,6 +104,7 @@ def _row(fields: Fields) -> ItemRow:
         fields.code("source"),
         fields.code("document"),
         fields.code("output"),
+        fields.name("model"),
     )
 
 
@@ -163,6 +178,10 @@ def join_files(
         probabilities=_probabilities(kept, extra),
         groups=tuple(
             row.group or (extra[item].group if item in extra else None)
+            for item, row in kept.items()
+        ),
+        models=tuple(
+            row.model or (extra[item].model if item in extra else None)
             for item, row in kept.items()
         ),
         unscored=tuple(sorted(values.keys() - kept.keys())),

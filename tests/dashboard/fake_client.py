@@ -11,6 +11,7 @@ from backend.client import StropClient
 from backend.errors import NotFound, StropError
 from backend.rubrics import Rubric, find_rubric
 from backend.schemas.accounts import Me, UserShown
+from backend.schemas.checks.benches import CheckBenchShown
 from backend.schemas.curation import TrainingSetShown
 from backend.schemas.models import ModelVersionShown, PreflightShown
 from backend.schemas.projects import KindsShown, ManifestShown, ProjectShown
@@ -326,6 +327,9 @@ class FakeClient(FakeReports, FakeChecks):
 
     def rounds_list(self, project_id: int) -> list[RoundShown]:
         return self._list("list_rounds")
+
+    def checks_benches(self, project_id: int) -> list[CheckBenchShown]:
+        return self._list("check_benches")
 
     def yields_curve(self, project_id: int) -> list[RoundPointShown]:
         return self._list("yield_curve")

@@ -10,10 +10,11 @@ from collections.abc import Callable, Mapping
 import streamlit as st
 
 from dashboard.components.frame import heading
-from dashboard.views.checks import judge, risk, triage
+from dashboard.views.checks import bench, judge, risk, triage
 
 TABS: Mapping[str, Callable[[], None]] = {
-    "Risk": risk.show,
+    "Bench": bench.show,
+    "Risk": risk.show_risk,
     "Triage": triage.show,
     "Judge": judge.show,
 }

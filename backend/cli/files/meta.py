@@ -1,0 +1,263 @@
+"""`strop meta`: does a score agree with people, and one score more than another?
+
+    strop meta scores.jsonl ratings.jsonl
+    strop meta scores.jsonl labels.jsonl --train other_labels.jsonl
+
+scores   what `strop score --out` wrote, or {"item" or "id", "metric"?, "value"}
+ratings  {"item", "value", "rater"?, "criterion"?, "group"? (document), "model"? (system)}
+
+Ratings of one item are averaged over its raters. Labels are ratings of 0 and 1 alone; of an item on
+which raters of labels are split, none is taken.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from backend.cli.common import (
+    JsonOption,
+    MapOption,
+    column_names,
+    count_of,
+    print_json,
+    print_notes,
+    print_table,
+    shown_text,
+    takes,
+)
+
+if TYPE_CHECKING:
+    from evaluators.files.estimation import JoinedItems
+    from evaluators.statistics.meta import Rated
+    from evaluators.statistics.thresholds import Threshold
+
+COLUMNS = ["metric", "coefficient", "at", "value", "low", "high", "n", "failed", "note"]
+PAIRED = [
+    "metric",
+    "other",
+    "coefficient",
+    "at",
+    "value",
+    "low",
+    "high",
+    "p",
+    "p_holm",
+    "n",
+    "note",
+]
+
+
+@dataclass(frozen=True)
+class MetaOptions:
+    """Options of `strop meta`."""
+
+    scores: Annotated[str, typer.Argument(help="What strop score --out wrote.")]
+    ratings: Annotated[str, typer.Argument(help="Rows with item and value; group, model.")]
+    metric: Annotated[str | None, typer.Option(help="Of the scores this one alone.")] = None
+    criterion: Annotated[str | None, typer.Option(help="Of the ratings this one.")] = None
+    threshold: Annotated[
+        float | None, typer.Option(help="Score from which on an item counts as labelled 1.")
+    ] = None
+    below: Annotated[bool, typer.Option("--below", help="Up to the threshold instead.")] = False
+    train: Annotated[
+        str | None, typer.Option(help="Other labels, on which the threshold is chosen.")
+    ] = None
+    train_scores: Annotated[
+        str | None, typer.Option(help="Their scores, where they are in a file of their own.")
+    ] = None
+    map_: MapOption = None
+    as_json: JsonOption = False
+    level: Annotated[float, typer.Option(min=0.5, max=0.999, help="Confidence level.")] = 0.95
+    resamples: Annotated[int, typer.Option(min=100, help="Bootstrap resamples.")] = 1000
+    seed: Annotated[int, typer.Option(help="Seed of the bootstrap.")] = 0
+
+
+@takes(MetaOptions)
+def command(options: MetaOptions) -> None:
+    """Measure how a score agrees with people's ratings, and which score does better."""
+    from evaluators.statistics.meta import meta_differences, meta_figures
+
+    if options.threshold is not None and options.train is not None:
+        raise typer.BadParameter("--threshold is a value and --train chooses one: say one of them.")
+    joined, rated = _read(options, options.scores, options.ratings)
+    thresholds = _thresholds(options, joined, rated)
+    drawn: dict[str, Any] = {
+        "seed": options.seed,
+        "resamples": options.resamples,
+        "level": options.level,
+    }
+    figures = [asdict(f) for f in meta_figures(rated, thresholds=thresholds, **drawn)]
+    turned = _lower_is_better(rated)
+    found = meta_differences(rated, turned=turned, **drawn)
+    differences = _with_holm([asdict(difference) for difference in found])
+    notes = _notes(joined, rated, options)
+    if turned and differences:
+        notes.append(f"lower is better, so turned round where compared: {', '.join(turned)}")
+    if options.as_json:
+        print_json({"figures": figures, "differences": differences, "notes": notes})
+    else:
+        _print(figures, differences, notes)
+    if all(figure["value"] is None for figure in figures):
+        raise typer.Exit(1)
+
+
+def _read(options: MetaOptions, scores: str, ratings: str) -> tuple[JoinedItems, Rated]:
+    import numpy as np
+
+    from evaluators.files.estimation import join_files
+    from evaluators.files.mapping import Notes
+    from evaluators.statistics.meta import Rated
+    from evaluators.statistics.thresholds import is_binary
+
+    names, notes = column_names(options.map_, several=True), Notes()
+    joined = join_files(
+        ratings,
+        scores,
+        metric=options.metric,
+        criterion=options.criterion,
+        names=names,
+        notes=notes,
+    )
+    print_notes(notes)
+    kept = [i for i, rating in enumerate(joined.ratings) if rating is not None]
+    values = np.array([joined.ratings[i] for i in kept], dtype=np.float64)
+    if set(values) <= {0.0, 0.5, 1.0} and not is_binary(values) and _are_labels(ratings, options):
+        kept = [i for i in kept if joined.ratings[i] != 0.5]
+        typer.echo(
+            f"note: {len(values) - len(kept)} items left out, on which raters are split.", err=True
+        )
+        values = np.array([joined.ratings[i] for i in kept], dtype=np.float64)
+    columns = {
+        name: np.array([_number(column[i]) for i in kept], dtype=np.float64)
+        for name, column in joined.scores.items()
+    }
+    systems = tuple(joined.models[i] for i in kept)
+    return joined, Rated(
+        values,
+        columns,
+        tuple(joined.groups[i] for i in kept),
+        systems if any(systems) else (),
+    )
+
+
+def _are_labels(ratings: str, options: MetaOptions) -> bool:
+    """Whether every single rating is 0 or 1, so that a mean of one half is a split."""
+    from evaluators.files.estimation import read_rated_rows
+
+    names = column_names(options.map_, several=True)
+    rows = read_rated_rows(ratings, criterion=options.criterion, names=names)
+    return all(row.value in (0.0, 1.0) for row in rows)
+
+
+def _lower_is_better(rated: Rated) -> list[str]:
+    """Scores of metrics that are registered so; of any other a higher value is taken as better."""
+    from evaluators.registry import METRICS
+
+    return [n for n in rated.scores if n in METRICS and not METRICS[n].higher_is_better]
+
+
+def _number(value: float | None) -> float:
+    return float("nan") if value is None else value
+
+
+def _thresholds(
+    options: MetaOptions, joined: JoinedItems, rated: Rated
+) -> dict[str, Threshold] | None:
+    """By score: what was stated, or what is best on the rows of another file."""
+    from evaluators.statistics.thresholds import Threshold, choose_threshold
+
+    if options.threshold is not None:
+        way = "at most" if options.below else "at least"
+        words = f"1 where it is {way} {options.threshold:g}, as stated"
+        stated = Threshold(options.threshold, options.below, words)
+        return dict.fromkeys(rated.scores, stated)
+    if options.train is None:
+        return None
+    train_items, train = _read(options, options.train_scores or options.scores, options.train)
+    _refuse_shared(joined, train_items)
+    found = {}
+    for name in rated.scores:
+        if name not in train.scores:
+            continue
+        chosen = choose_threshold(train.scores[name], train.ratings)
+        way = "at most" if chosen.below else "at least"
+        n = len(train.ratings)
+        words = f"1 where it is {way} {chosen.value:.4g}, chosen on {n} other items"
+        found[name] = replace(chosen, words=words)
+    return found
+
+
+def _refuse_shared(test: JoinedItems, train: JoinedItems) -> None:
+    """A threshold is never measured on a row, or a document, on which it was chosen."""
+    from backend.errors import InvalidInput
+
+    def rated(joined: JoinedItems) -> list[int]:
+        return [i for i, rating in enumerate(joined.ratings) if rating is not None]
+
+    for what, column in (("item", "items"), ("document", "groups")):
+        sides = [{getattr(joined, column)[i] for i in rated(joined)} for joined in (test, train)]
+        if shared := (sides[0] & sides[1]) - {None}:
+            raise InvalidInput(
+                f"{count_of(len(shared), what, what + 's')} of the ratings, such as "
+                f"{min(shared)!r}, are in --train too.",
+                hint="Choose the threshold on other rows than those it is measured on.",
+            )
+
+
+def _with_holm(differences: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """p adjusted for all comparisons of one coefficient (Holm 1979)."""
+    from evaluators.statistics.testing import holm
+
+    for coefficient in {(row["coefficient"], row["at"]) for row in differences}:
+        own = [r for r in differences if (r["coefficient"], r["at"]) == coefficient]
+        tested = [row for row in own if row["p"] is not None]
+        for row, p in zip(tested, holm([row["p"] for row in tested]), strict=True):
+            row["p_holm"] = p
+    return [{"p_holm": None, **row} for row in differences]
+
+
+def _notes(joined: JoinedItems, rated: Rated, options: MetaOptions) -> list[str]:
+    import numpy as np
+
+    from evaluators.statistics.thresholds import is_binary
+
+    found = []
+    if joined.unscored:
+        found.append(
+            f"{count_of(len(joined.unscored), 'rated item has', 'rated items have')} no score"
+        )
+    unrated = len(joined.items) - len(rated.ratings)
+    if unrated:
+        found.append(f"{count_of(unrated, 'scored item has', 'scored items have')} no rating")
+    if is_binary(rated.ratings) and options.threshold is None and options.train is None:
+        found.append("balanced accuracy needs --threshold, or --train with other labels")
+    if len(np.unique(rated.ratings)) > 2 and (options.threshold is not None or options.train):
+        found.append("the ratings are no labels of 0 and 1, so the threshold is not used")
+    return found
+
+
+def _print(
+    figures: Sequence[dict[str, Any]], differences: Sequence[dict[str, Any]], notes: Sequence[str]
+) -> None:
+    for rows, columns, title in (
+        (figures, COLUMNS, "Agreement with people"),
+        (differences, PAIRED, "One score against another, on the same items and resamples"),
+    ):
+        shown = [row for row in rows if row["value"] is not None]
+        if shown:
+            print_table(shown, columns=columns, title=title)
+        for reason in dict.fromkeys(_reason(row) for row in rows if row["value"] is None):
+            typer.echo(f"not computed: {shown_text(reason)}", err=True)
+    for note in notes:
+        typer.echo(f"note: {note}", err=True)
+    for signature in dict.fromkeys(row["signature"] for row in figures if row["value"] is not None):
+        typer.echo(signature)
+
+
+def _reason(row: dict[str, Any]) -> str:
+    against = f" against {row['other']}" if "other" in row else ""
+    return f"{row['metric']}{against}: {row['coefficient']} at {row['at']}: {row['error']}"

@@ -1,0 +1,71 @@
+"""Benches of checks, as shown."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from backend.schemas.common import Shown
+
+
+class BenchFigure(Shown):
+    """A share with its interval and its recipe; simulated."""
+
+    metric: str
+    value: float
+    low: float | None
+    high: float | None
+    n: int
+    failed: int
+    signature: str
+    clusters: int = 0
+    rough: bool = False
+    note: str = ""
+
+
+class BenchKind(Shown):
+    """What a check finds of one kind of planted error."""
+
+    kind: str
+    recall: BenchFigure
+    worse: BenchFigure
+    located: BenchFigure | None
+
+
+class BenchCheck(Shown):
+    """One check on a bench; `problem` says why there are no figures."""
+
+    check: str
+    version: int
+    reading: str
+    threshold: float | None
+    false_alarms: BenchFigure | None
+    recall: BenchFigure | None
+    kinds: list[BenchKind]
+    problem: str
+
+
+class BenchReportShown(Shown):
+    """All figures of a bench."""
+
+    n: int
+    groups: int
+    seed: int
+    note: str
+    left_out: dict[str, int]
+    plantable: list[BenchFigure]
+    checks: list[BenchCheck]
+
+
+class CheckBenchShown(Shown):
+    """A bench with where its outputs come from."""
+
+    id: int
+    dataset: str
+    splits: list[str]
+    checks: list[str]
+    sources: dict[str, Any]
+    seed: int
+    digest: str
+    report: BenchReportShown
+    created_at: datetime

@@ -1,0 +1,509 @@
+"""Meta-evaluation: whether a score agrees with people, and whether one does more than another.
+
+Pearson's r, Spearman's rho and Kendall's tau-b between scores and ratings at three levels (Deutsch,
+Dror and Roth 2021, TACL 9:1132): over all samples; within each document, averaged over documents;
+and between systems, by their means. Coefficients are scipy's. For labels of yes and no: the area
+under the ROC curve, which needs no threshold, and balanced accuracy at a threshold that is given or
+was chosen on other rows. Nothing is fitted here to the rows that it is measured on.
+
+Intervals draw whole documents with replacement (Davison and Hinkley 1997, ch. 3.8): BCa bounds
+(Efron 1987), at a level expanded for few documents. Of documents drawn for one coefficient the same
+are drawn for all scores, so that a difference of two is of the same draws (Deutsch et al. 2021,
+paired bootstrap); its p is the share of draws on the other side of 0, doubled.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from evaluators.errors import CannotCompute, InvalidValues
+from evaluators.statistics.bootstrap import bca_interval, draw_counts, expanded_level
+from evaluators.statistics.clusters import number_clusters
+from evaluators.statistics.intervals import Interval
+from evaluators.statistics.testing import agree_on_zero
+from evaluators.statistics.thresholds import Threshold, balanced_accuracy, is_binary
+
+Floats = NDArray[np.float64]
+Places = NDArray[np.int64]
+FEW_DOCUMENTS = 20
+LEAST_SYSTEMS = 3
+FEW_SYSTEMS = 10
+MOST_UNDEFINED = 0.1  # of the draws; beyond, an interval would be of the others alone
+RESAMPLES = 1000
+VERSION = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Rated:
+    """Aligned columns of items that people have rated.
+
+    Attributes:
+        scores: by the name of the score; NaN where it could not be computed.
+        groups: documents; an item without one is one of its own.
+        systems: what wrote each item, or None.
+    """
+
+    ratings: Floats
+    scores: Mapping[str, Floats]
+    groups: tuple[str | None, ...]
+    systems: tuple[str | None, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class MetaFigure:
+    """One coefficient of one score, or why there is none.
+
+    Attributes:
+        n: what it is taken over: samples, documents or systems.
+        failed: items that have a rating and no score.
+        documents: independent documents among them.
+    """
+
+    metric: str
+    coefficient: str
+    at: str
+    value: float | None
+    low: float | None
+    high: float | None
+    n: int
+    failed: int
+    documents: int
+    signature: str
+    rough: bool = False
+    note: str = ""
+    error: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class MetaDifference:
+    """The coefficient of the first score minus that of the second, on the items that both have."""
+
+    metric: str
+    other: str
+    coefficient: str
+    at: str
+    value: float | None
+    low: float | None
+    high: float | None
+    p: float | None
+    n: int
+    failed: int
+    documents: int
+    signature: str
+    rough: bool = False
+    note: str = ""
+    error: str = ""
+
+
+def _pearson(x: Floats, y: Floats) -> float:
+    from scipy.stats import pearsonr
+
+    return float(pearsonr(x, y).statistic)
+
+
+def _spearman(x: Floats, y: Floats) -> float:
+    from scipy.stats import rankdata
+
+    return _pearson(rankdata(x), rankdata(y))
+
+
+def _kendall(x: Floats, y: Floats) -> float:
+    from scipy.stats import kendalltau
+
+    if len(x) == 2:  # scipy divides by the pairs that are left
+        return float(np.sign((x[0] - x[1]) * (y[0] - y[1])))
+    return float(kendalltau(x, y, method="asymptotic").statistic)
+
+
+def area_under_roc(x: Floats, y: Floats) -> float:
+    """Chance that an item of label 1 has the higher score, ties half (Hanley and McNeil 1982)."""
+    from scipy.stats import rankdata
+
+    yes = y > 0.5
+    n, m = int(yes.sum()), int((~yes).sum())
+    return float((rankdata(x)[yes].sum() - n * (n + 1) / 2) / (n * m))
+
+
+Coefficient = Callable[[Floats, Floats], float]
+CORRELATIONS: Mapping[str, Coefficient] = {
+    "pearson": _pearson,
+    "spearman": _spearman,
+    "kendall": _kendall,
+}
+AT = ("sample", "document", "system")
+
+
+@dataclass(frozen=True, slots=True)
+class _Measure:
+    """A figure of some rows: `of` takes scores, ratings and the rows, and raises CannotCompute."""
+
+    name: str
+    at: str
+    of: Callable[[Floats, Rated, Places], float]
+    count: Callable[[Rated, Places], int] = field(default=lambda rated, rows: len(rows))
+
+
+def _defined(measure: Coefficient, x: Floats, y: Floats, what: str) -> float:
+    if len(x) < 2:
+        raise CannotCompute(f"{what}: there is only one.")
+    for name, values in (("scores", x), ("ratings", y)):
+        if np.ptp(values) == 0:
+            raise CannotCompute(f"{what}: all {name} are alike, so they are correlated with none.")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # nearly constant: the value is checked instead
+        found = measure(x, y)
+    if not np.isfinite(found):
+        raise CannotCompute(f"{what}: the values differ by rounding alone.")
+    return found
+
+
+def _at_sample(measure: Coefficient) -> Callable[[Floats, Rated, Places], float]:
+    return lambda x, rated, rows: _defined(measure, x[rows], rated.ratings[rows], "samples")
+
+
+def _within_documents(measure: Coefficient, x: Floats, rated: Rated, rows: Places) -> list[float]:
+    """The coefficient of each document that has one."""
+    members = number_clusters(rated.groups)[rows]
+    found = []
+    for document in np.unique(members):
+        own = rows[members == document]
+        try:
+            found.append(_defined(measure, x[own], rated.ratings[own], "document"))
+        except CannotCompute:
+            continue
+    return found
+
+
+def _system_codes(rated: Rated) -> Places:
+    """Number of each item's system; -1 where none is named."""
+    known = sorted({name for name in rated.systems if name})
+    numbers = {name: i for i, name in enumerate(known)}
+    return np.array([numbers.get(name or "", -1) for name in rated.systems], dtype=np.int64)
+
+
+def _by_system(x: Floats, ratings: Floats, codes: Places) -> tuple[Floats, Floats]:
+    """Mean score and mean rating of each system that has an item among these."""
+    named = codes >= 0
+    counts = np.bincount(codes[named])
+    there = counts > 0
+    sums = [np.bincount(codes[named], weights=v[named])[there] for v in (x, ratings)]
+    return sums[0] / counts[there], sums[1] / counts[there]
+
+
+def _at_system(measure: Coefficient, codes: Places) -> Callable[[Floats, Rated, Places], float]:
+    def of(x: Floats, rated: Rated, rows: Places) -> float:
+        one, other = _by_system(x[rows], rated.ratings[rows], codes[rows])
+        if len(one) < LEAST_SYSTEMS:
+            raise CannotCompute(
+                f"systems: there are {len(one)}, of fewer than {LEAST_SYSTEMS} any two agree.",
+                hint="Name the system of each item as 'model'.",
+            )
+        return _defined(measure, one, other, "systems")
+
+    return of
+
+
+def _measures(rated: Rated) -> list[_Measure]:
+    found = [_Measure(name, "sample", _at_sample(m)) for name, m in CORRELATIONS.items()]
+    codes = _system_codes(rated)
+    for name, measure in CORRELATIONS.items():
+        found.append(_Measure(name, "system", _at_system(measure, codes), _count_systems))
+    if is_binary(rated.ratings):
+        found.append(_Measure("auroc", "sample", _roc))
+    return found
+
+
+def _roc(x: Floats, rated: Rated, rows: Places) -> float:
+    y = rated.ratings[rows]
+    if len(np.unique(y)) < 2:
+        raise CannotCompute(f"samples: all labels are {y[0]:g}; both are needed.")
+    return area_under_roc(x[rows], y)
+
+
+def _count_systems(rated: Rated, rows: Places) -> int:
+    return len({rated.systems[i] for i in rows if rated.systems[i]})
+
+
+@dataclass(frozen=True, slots=True)
+class _Drawing:
+    seed: int
+    resamples: int
+    level: float
+
+
+def meta_figures(
+    rated: Rated,
+    *,
+    thresholds: Mapping[str, Threshold] | None = None,
+    seed: int = 0,
+    resamples: int = RESAMPLES,
+    level: float = 0.95,
+) -> list[MetaFigure]:
+    """Every coefficient of every score, each with its interval or the reason why there is none.
+
+    Args:
+        thresholds: of scores by name, for balanced accuracy; none is chosen on these rows.
+
+    Raises:
+        InvalidValues: the columns differ in length, or a rating is not finite.
+        CannotCompute: nothing is rated.
+    """
+    _check(rated)
+    drawing = _Drawing(seed, resamples, level)
+    found = []
+    for name, x in rated.scores.items():
+        rows = np.flatnonzero(np.isfinite(x))
+        for measure in _measures(rated):
+            found.append(_figure(name, measure, x, rated, rows, drawing))
+        for coefficient in CORRELATIONS:
+            found.append(_document_figure(name, coefficient, x, rated, rows, drawing))
+        if thresholds is not None and name in thresholds and is_binary(rated.ratings):
+            chosen = _accuracy_measure(thresholds[name])
+            found.append(_figure(name, chosen, x, rated, rows, drawing, thresholds[name].words))
+    return found
+
+
+def _check(rated: Rated) -> None:
+    n = len(rated.ratings)
+    if not n:
+        raise CannotCompute("Nothing is rated.")
+    sizes = {len(rated.groups), *map(len, rated.scores.values())}
+    if sizes != {n} or len(rated.systems) not in (0, n):
+        raise InvalidValues("Ratings, scores, groups and systems must go together, one to one.")
+    if not np.isfinite(rated.ratings).all():
+        raise InvalidValues("A rating is not a finite number.")
+    if not rated.scores:
+        raise CannotCompute("There is no score.")
+
+
+def _draws(groups: Sequence[str | None], rows: Places, drawing: _Drawing) -> list[Places]:
+    """Rows of each resample: documents among all, the same whatever the score lacks."""
+    members = number_clusters(groups)
+    own = [rows[members[rows] == c] for c in range(int(members.max()) + 1)]
+    found = []
+    for block in draw_counts(len(own), seed=drawing.seed, resamples=drawing.resamples):
+        for counts in block:
+            picked = [own[c] for c in np.repeat(np.arange(len(own)), counts)]
+            found.append(np.concatenate(picked) if picked else rows[:0])
+    return found
+
+
+def _values(measure: _Measure, x: Floats, rated: Rated, samples: Sequence[Places]) -> Floats:
+    """The figure of each sample of rows; NaN where it is not defined."""
+    found = np.full(len(samples), np.nan)
+    for i, rows in enumerate(samples):
+        try:
+            found[i] = measure.of(x, rated, rows) if len(rows) else np.nan
+        except CannotCompute:
+            continue
+    return found
+
+
+def _without_each(groups: Sequence[str | None], rows: Places) -> list[Places]:
+    members = number_clusters(groups)[rows]
+    return [rows[members != c] for c in np.unique(members)]
+
+
+def _figure(
+    name: str,
+    measure: _Measure,
+    x: Floats,
+    rated: Rated,
+    rows: Places,
+    drawing: _Drawing,
+    words: str = "",
+) -> MetaFigure:
+    failed = len(x) - len(rows)
+    documents = len({rated.groups[i] or (i,) for i in rows})
+    recipe = f"{measure.name}|strop:{VERSION}|at:{measure.at}"
+    n = measure.count(rated, rows) if measure.at != "system" or rated.systems else 0
+    try:
+        if measure.at == "system" and not rated.systems:
+            raise CannotCompute("systems: none is named.", hint="Name it as 'model'.")
+        if not len(rows):
+            raise CannotCompute("samples: no rated item has this score.")
+        value = measure.of(x, rated, rows)
+    except CannotCompute as error:
+        return MetaFigure(
+            name, measure.name, measure.at, None, None, None, n, failed, documents, recipe,
+            error=str(error),
+        )  # fmt: skip
+    interval = _interval(measure, x, rated, rows, value, documents, n, drawing)
+    note = "; ".join(part for part in (words, interval.note) if part)
+    signature = _signed(recipe, interval, drawing)
+    return MetaFigure(
+        name, measure.name, measure.at, value, interval.low, interval.high, n, failed, documents,
+        signature, rough=interval.rough, note=note,
+    )  # fmt: skip
+
+
+def _signed(recipe: str, interval: Interval, drawing: _Drawing) -> str:
+    drawn = f"|resamples:{drawing.resamples}|seed:{drawing.seed}" * (interval.method != "none")
+    return f"{recipe}|ci:{interval.method}|level:{drawing.level}{drawn}"
+
+
+ONE_DOCUMENT = "one document only: no interval can be had"
+
+
+def _interval(
+    measure: _Measure,
+    x: Floats,
+    rated: Rated,
+    rows: Places,
+    value: float,
+    documents: int,
+    n: int,
+    drawing: _Drawing,
+) -> Interval:
+    if documents < 2:
+        return Interval(None, None, "none", True, ONE_DOCUMENT)
+    drawn = _values(measure, x, rated, _draws(rated.groups, rows, drawing))
+    left_out = _values(measure, x, rated, _without_each(rated.groups, rows))
+    found = _bounds(value, drawn, left_out, documents, drawing.level)
+    if measure.at != "system" or found.low is None:
+        return found
+    few = f"of these {n} systems alone: documents are drawn anew, systems are not"
+    note = "; ".join(part for part in (found.note, few) if part)
+    return Interval(found.low, found.high, found.method, found.rough or n < FEW_SYSTEMS, note)
+
+
+def _bounds(
+    value: float, drawn: Floats, left_out: Floats, documents: int, level: float
+) -> Interval:
+    defined = drawn[np.isfinite(drawn)]
+    if len(defined) < (1 - MOST_UNDEFINED) * len(drawn):
+        share = 1 - len(defined) / len(drawn)
+        return Interval(None, None, "none", True, f"not defined in {share:.0%} of the resamples")
+    if np.ptp(defined) < 1e-12:
+        return Interval(None, None, "none", True, "all resamples are alike: no spread is known")
+    kept = left_out if np.isfinite(left_out).all() else None
+    expanded = expanded_level(level, documents, narrow=True)
+    low, high = bca_interval(value, defined, kept, level=expanded)
+    return Interval(low, high, "bootstrap-bca", documents < FEW_DOCUMENTS)
+
+
+def _document_figure(
+    name: str, coefficient: str, x: Floats, rated: Rated, rows: Places, drawing: _Drawing
+) -> MetaFigure:
+    """The mean over documents of the coefficient within each."""
+    from evaluators.statistics.intervals import mean_interval
+
+    failed = len(x) - len(rows)
+    named = sum(rated.groups[i] is not None for i in rows)
+    recipe = f"{coefficient}|strop:{VERSION}|at:document"
+    values = _within_documents(CORRELATIONS[coefficient], x, rated, rows) if named else []
+    documents = len({rated.groups[i] or (i,) for i in rows})
+    if not values:
+        said = "no document has two items that differ in score and in rating"
+        error = f"documents: {said if named else 'none is named'}."
+        return MetaFigure(
+            name, coefficient, "document", None, None, None, 0, failed, documents, recipe,
+            error=error,
+        )  # fmt: skip
+    sums = np.column_stack([values, np.ones(len(values))])
+    interval = Interval(None, None, "none", True, ONE_DOCUMENT)
+    if len(values) > 1:
+        interval = mean_interval(
+            sums, scale=None, seed=drawing.seed, resamples=drawing.resamples, level=drawing.level
+        )
+    out = documents - len(values)
+    left = f"{out} documents left out, in which all scores or all ratings are alike" if out else ""
+    note = "; ".join(part for part in (interval.note, left) if part)
+    low, high = (
+        None if b is None else float(np.clip(b, -1, 1)) for b in (interval.low, interval.high)
+    )
+    return MetaFigure(
+        name, coefficient, "document", float(np.mean(values)), low, high, len(values), failed,
+        documents, _signed(recipe, interval, drawing), rough=interval.rough, note=note,
+    )  # fmt: skip
+
+
+def _accuracy_measure(threshold: Threshold) -> _Measure:
+    def of(x: Floats, rated: Rated, rows: Places) -> float:
+        y = rated.ratings[rows]
+        if len(np.unique(y)) < 2:
+            raise CannotCompute(f"samples: all labels are {y[0]:g}; both are needed.")
+        return balanced_accuracy(x[rows], y, threshold)
+
+    return _Measure("balanced_accuracy", "sample", of)
+
+
+def meta_differences(
+    rated: Rated,
+    *,
+    coefficients: Sequence[tuple[str, str]] = (("kendall", "sample"), ("auroc", "sample")),
+    turned: Collection[str] = (),
+    seed: int = 0,
+    resamples: int = RESAMPLES,
+    level: float = 0.95,
+) -> list[MetaDifference]:
+    """Each score against each other, by coefficients that the ratings allow.
+
+    Args:
+        coefficients: (name, level) of each; those of labels are left out where ratings are none.
+        turned: scores of which a lower one is better; they are compared with their sign changed.
+    """
+    _check(rated)
+    scores = {name: -x if name in turned else x for name, x in rated.scores.items()}
+    rated = replace(rated, scores=scores)
+    drawing = _Drawing(seed, resamples, level)
+    names = list(rated.scores)
+    pairs = [(a, b) for i, a in enumerate(names) for b in names[i + 1 :]]
+    chosen = [m for m in _measures(rated) if (m.name, m.at) in coefficients]
+    return [_difference(a, b, measure, rated, drawing) for measure in chosen for a, b in pairs]
+
+
+def _difference(
+    name: str, other: str, measure: _Measure, rated: Rated, drawing: _Drawing
+) -> MetaDifference:
+    one, two = rated.scores[name], rated.scores[other]
+    rows = np.flatnonzero(np.isfinite(one) & np.isfinite(two))
+    failed, documents = len(one) - len(rows), len({rated.groups[i] or (i,) for i in rows})
+    recipe = f"{measure.name}|strop:{VERSION}|at:{measure.at}|paired"
+    try:
+        if not len(rows):
+            raise CannotCompute("samples: no rated item has both scores.")
+        value = measure.of(one, rated, rows) - measure.of(two, rated, rows)
+    except CannotCompute as error:
+        return MetaDifference(
+            name, other, measure.name, measure.at, None, None, None, None, len(rows), failed,
+            documents, recipe, error=str(error),
+        )  # fmt: skip
+    interval, p = Interval(None, None, "none", True, ONE_DOCUMENT), None
+    if documents > 1:
+        samples = _draws(rated.groups, rows, drawing)
+        drawn = _values(measure, one, rated, samples) - _values(measure, two, rated, samples)
+        each = _without_each(rated.groups, rows)
+        left_out = _values(measure, one, rated, each) - _values(measure, two, rated, each)
+        interval = _bounds(value, drawn, left_out, documents, drawing.level)
+        interval, p = _tested(value, interval, drawn, drawing.level)
+    return MetaDifference(
+        name, other, measure.name, measure.at, value, interval.low, interval.high, p, len(rows),
+        failed, documents, _signed(recipe, interval, drawing), rough=interval.rough,
+        note=interval.note,
+    )  # fmt: skip
+
+
+def _tested(
+    value: float, interval: Interval, drawn: Floats, level: float
+) -> tuple[Interval, float | None]:
+    """The interval and p, which say the same of 0; an interval of one point is tested by none."""
+    low, high = interval.low, interval.high
+    if low is None or high is None:
+        return interval, None
+    if low < value < high:
+        return agree_on_zero(value, interval, _p_of(drawn), level=level)
+    p = _p_of(drawn)
+    return interval, max(p, 1 - level) if low <= 0 <= high else p
+
+
+def _p_of(drawn: Floats) -> float:
+    """Two-sided: the share of draws beyond 0, doubled; one draw is added to both sides."""
+    defined = drawn[np.isfinite(drawn)]
+    at_most, at_least = np.count_nonzero(defined <= 0), np.count_nonzero(defined >= 0)
+    return float(min(1.0, 2 * (min(at_most, at_least) + 1) / (len(defined) + 1)))
