@@ -62,7 +62,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "judge": ("backend.cli.checks.judge", "Judges: models that rate or compare, with a licence."),
     "risk": ("backend.cli.checks.risk", "Risks learned from the project's own reviews."),
     "rubric": ("backend.cli.review.rubrics", "Rubrics: list, check, add and export them."),
-    "check": ("backend.cli.checks.check", "What checks find of planted errors."),
+    "check": ("backend.cli.checks.check", "Checks: what they find of planted errors; train checkers."),
     "review": ("backend.cli.review.queues", "Open review queues and see how they stand."),
     "webhook": ("backend.cli.webhooks", "Tell other programs what happens in queues."),
     "set": ("backend.cli.curation.sets", "Freeze reviewed answers into a training set."),

@@ -15,13 +15,14 @@ from sqlalchemy.orm import Session
 from backend.db import reading, utc_now
 from backend.engines import ELSEWHERE
 from backend.errors import Conflict
+from backend.jobs.checkers import load_model, require_preflight
 from backend.jobs.parts import Parts, Workshop
 from backend.services import queue
 from backend.services.checks.asked import AskedCheck, find_asked_check
 from backend.services.checks.asker import EngineAsker
 from backend.services.checks.risk import score_run_risks
 from backend.services.metric_specs import BUILT_IN
-from backend.services.models.versions import register_base, served_model, serving_groups
+from backend.services.models.versions import register_base, served_model
 from backend.services.runs import generation, scoring
 from backend.tables.models import ModelKind
 from backend.tables.queue import Job, JobState
@@ -90,9 +91,11 @@ def _score_asking(
         check = find_asked_check(session, project_id, name)
         engine_name = _engine_of(shop, session, score_run_id, check)
         base = register_base(session, project_id)
-        group = next(g for g in serving_groups(base, [check.model]) if check.model in g)
-    engine = shop.engine_for(engine_name, list(dict.fromkeys(map(served_model, group))))
+    engine = load_model(shop, engine_name, base, check.model)
     yield  # loading takes minutes, in which a person may have cancelled
+    if check.probes:
+        require_preflight(shop, engine, base, check.model, check.probes)
+        yield
     metric = check.open(EngineAsker(engine, served_model(check.model)))
     yield from _score_chunks(shop, score_run_id, units, ASKED_CHUNK, lambda names: [metric])
 

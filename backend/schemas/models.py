@@ -15,7 +15,8 @@ class ModelVersionShown(Shown):
 
     `aliases` are those that point at it now. `kind` is weights, served or outputs; `base_model` of
     a served one is the name that its server knows it by, and its digests are empty. `base_id` is
-    that of an adapter on another base than the project's.
+    that of an adapter on another base than the project's. `purpose` is answer, or check of a
+    checker, which is no candidate.
     """
 
     id: int
@@ -23,6 +24,7 @@ class ModelVersionShown(Shown):
     name: str
     revision: int
     kind: str = "weights"
+    purpose: str = "answer"
     base_model: str
     base_sha256: str
     adapter_sha256: str | None

@@ -165,7 +165,7 @@ def list_(
                 "model": model.label,
                 "champion": "yes" if champion and champion.id == model.id else "",
                 "rank": model.adapter_rank,
-                "kind": model.kind,
+                "kind": "checker" if model.is_checker else model.kind,
                 "sha256": (model.adapter_sha256 or model.base_sha256)[:12],
                 "folder": model.adapter_path or model.base_model,
                 "served elsewhere as": model.base_model if model.kind == "served" else "",
@@ -202,7 +202,7 @@ def preflight(
     )
 
     with working_in_project(project) as (installation, session, found):
-        model = find_model(session, found.id, name)
+        model = find_model(session, found.id, name, checkers=True)
         bare = model.without_prompt
         chosen = _engine_of(bare, engine, installation.settings.engine)
         models = [bare.engine_base or register_base(session, found.id), bare]

@@ -122,7 +122,8 @@ def _models_of_project(
     )
 
     with working_in_project(project, home=settings.home) as (_, session, found):
-        named = [find_model(session, found.id, name).without_prompt for name in names]
+        named = [find_model(session, found.id, name, checkers=True) for name in names]
+        named = [model.without_prompt for model in named]
         chosen = list(dict.fromkeys(named))
         for model in chosen:
             require_weights(model, "serve")

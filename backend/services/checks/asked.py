@@ -6,7 +6,7 @@ entry here and a factory in `evaluators.registry`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -16,7 +16,7 @@ from backend.errors import UnknownName
 from backend.tables.models import ModelVersion
 
 if TYPE_CHECKING:
-    from evaluators.checks.asked import Asker
+    from evaluators.checks.asked import Asker, Prompt
     from evaluators.metric import Metric
 
 Open = Callable[["Asker"], "Metric"]
@@ -24,11 +24,17 @@ Open = Callable[["Asker"], "Metric"]
 
 @dataclass(frozen=True, slots=True)
 class AskedCheck:
-    """A check with the model that it asks, which is not served yet; `open` makes the metric."""
+    """A check with the model that it asks, which is not served yet; `open` makes the metric.
+
+    Attributes:
+        probes: questions of the check, by which a preflight shows that an adapter is the one meant;
+            none where the model is asked what any run asks it.
+    """
 
     name: str
     model: ModelVersion
     open: Open
+    probes: Sequence[Prompt] = ()
 
 
 Find = Callable[[Session, int, str], AskedCheck]
@@ -40,7 +46,13 @@ def _find_judge(session: Session, project_id: int, argument: str) -> AskedCheck:
     return open_rater(session, project_id, argument)
 
 
-KINDS: Mapping[str, Find] = {"judge": _find_judge}
+def _find_checker(session: Session, project_id: int, argument: str) -> AskedCheck:
+    from backend.services.checks.checkers import find_asked
+
+    return find_asked(session, project_id, argument)
+
+
+KINDS: Mapping[str, Find] = {"check": _find_checker, "judge": _find_judge}
 
 
 def find_asked_check(session: Session, project_id: int, name: str) -> AskedCheck:

@@ -67,6 +67,8 @@ def model_node(session: Session, model: ModelVersion) -> LineageNode:
         return _node("model", model.label, model.label, facts)
     elsewhere = model.kind == ModelKind.SERVED
     facts = [f"{'served elsewhere as' if elsewhere else 'base'} {model.base_model}"]
+    if model.is_checker:
+        facts.append(f"a checker, asked as {model.check_name}")
     if model.adapter_sha256:
         facts.append(f"sha256 {model.adapter_sha256[:12]}")
     unknown = not model.is_base and model.without_prompt.training_run_id is None
@@ -204,7 +206,7 @@ def _is_base(session: Session, project_id: int, name: str) -> bool:
 
 
 def _from_model(graph: _Graph, project_id: int, name: str) -> str:
-    model = find_model(graph.session, project_id, name)
+    model = find_model(graph.session, project_id, name, checkers=True)
     _up_model(graph, model)
     return _down_model(graph, model)
 
