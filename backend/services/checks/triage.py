@@ -25,7 +25,7 @@ from backend.services.checks.wrong import Judged, wrong_outputs
 from backend.services.metric_specs import metric_specs
 from backend.services.review.opening.routing import Routing
 from backend.tables.datasets import Example
-from backend.tables.runs import Generation, Score, ScoreRun
+from backend.tables.runs import Generation, GenerationRun, Score, ScoreRun
 
 if TYPE_CHECKING:
     from evaluators.checks.drift import Grouped
@@ -60,7 +60,7 @@ class SkipAsked:
 
 
 class Scored(NamedTuple):
-    """An output with its score, and the labels of its reviews where it has any."""
+    """The score of an output, by which metric and version, and the output's group."""
 
     score: float
     signature: str
@@ -227,6 +227,7 @@ class Labels:
         kept: outputs that count with equal chances (`_even_out`).
         n_unscored: labelled outputs without such a score.
         n_other: labelled outputs that another version of the metric scored.
+        n_learned: labelled outputs that a risk model may have learned from.
     """
 
     scored: Mapping[int, Scored]
@@ -234,6 +235,7 @@ class Labels:
     kept: Sequence[int]
     n_unscored: int
     n_other: int
+    n_learned: int
 
 
 def _labels(
@@ -258,8 +260,47 @@ def _labels(
                 for run_id in sorted({one.run_id for one in judged.values()})[:3]
             ),
         )
-    known = {i: judged[i] for i in scored}
-    return Labels(scored, known, _even_out(known), len(judged) - len(scores), n_other)
+    unseen = _not_learned_from(session, project_id, metric, {i: judged[i] for i in scored})
+    return Labels(
+        scored={i: scored[i] for i in unseen},
+        judged=unseen,
+        kept=_even_out(unseen),
+        n_unscored=len(judged) - len(scores),
+        n_other=n_other,
+        n_learned=len(scored) - len(unseen),
+    )
+
+
+def _not_learned_from(
+    session: Session, project_id: int, metric: str, judged: Mapping[int, Judged]
+) -> dict[int, Judged]:
+    """Labels that a risk model cannot have learned from: those that came after its first scores.
+
+    It was fitted before it scored anything, so that this holds whatever it was fitted on.
+
+    Raises:
+        CannotCompute: there are none.
+    """
+    if not metric.startswith(RISK):
+        return dict(judged)
+    query = (
+        select(ScoreRun)
+        .join(GenerationRun, GenerationRun.id == ScoreRun.generation_run_id)
+        .where(GenerationRun.project_id == project_id)
+    )
+    runs = session.scalars(query.order_by(ScoreRun.created_at)).all()
+    first = next(
+        run.created_at for run in runs if any(s.metric == metric for s in metric_specs(run))
+    )
+    later = {i: one for i, one in judged.items() if one.at > first}
+    if not later:
+        raise CannotCompute(
+            f"All {len(judged)} labels came before {metric} first scored a run ({first:%Y-%m-%d}), "
+            "so that it may have learned from them: they say nothing of how good it is.",
+            hint="Review a random part of a run that it has scored: strop review open "
+            "--design random",
+        )
+    return later
 
 
 def _newest_scores(
@@ -375,6 +416,7 @@ def _evidence(found: Triage, labels: Labels) -> dict[str, Any]:
         "n_simulated": sum(one.simulated for one in judged),
         "n_unscored": labels.n_unscored,
         "n_other_version": labels.n_other,
+        "n_learned": labels.n_learned,
         "n_left_out": len(labels.scored) - len(labels.kept),
         "runs": [[run_id, n] for run_id, n in sorted(runs.items())],
         "first": min(one.at for one in judged).isoformat(),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from datetime import timedelta
 
 import pytest
 from sqlalchemy import select, update
@@ -12,7 +13,7 @@ from sqlalchemy.orm import Session, sessionmaker
 from backend.errors import CannotCompute, InvalidInput, UnknownName
 from backend.services.checks.triage import is_lower_better, parse_skip_below
 from backend.tables.review import Review, ReviewItem
-from backend.tables.runs import Score
+from backend.tables.runs import Score, ScoreRun
 from tests.fixtures_review import NOW
 from tests.fixtures_triage import Risky, build_risky
 
@@ -139,6 +140,25 @@ class TestCertify:
         evidence = risky.certify(session).evidence
         assert 60 < evidence["labels"] < 90  # all with a chance of 1/4, and a quarter of the others
         assert evidence["labels"] + evidence["n_left_out"] == 120
+
+    def test_a_risk_model_is_judged_by_labels_that_came_after_it(
+        self, session: Session, risky: Risky
+    ) -> None:
+        session.execute(update(Score).values(metric="risk:2", value=1 - Score.value))
+        for run in session.scalars(select(ScoreRun)):
+            run.metrics = [{"metric": "risk:2", "slice": {}}]
+            run.created_at = NOW
+        session.flush()
+        with pytest.raises(CannotCompute, match="may have learned from them"):
+            risky.certify(session, metric=None)
+        half = select(Review.id).order_by(Review.id).limit(80)
+        later = NOW + timedelta(hours=1)
+        session.execute(update(Review).where(Review.id.in_(half)).values(submitted_at=later))
+        session.expire_all()
+        routing = risky.certify(session, metric=None)
+        assert (routing.metric, routing.lower_is_better) == ("risk:2", True)
+        assert (routing.evidence["labels"], routing.evidence["n_learned"]) == (80, 40)
+        assert routing.threshold < 0.75
 
 
 def test_directions_are_known() -> None:
