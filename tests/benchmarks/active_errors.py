@@ -5,7 +5,7 @@
 Writes for each task and risk the curve of errors found over outputs reviewed, by risk and at
 random, and their difference. Intervals are percentiles over replays in which groups are drawn with
 replacement; both orders are of the same draw, so that the difference is paired. Ties of a risk are
-in random order. The random order is one random permutation of each replay.
+in random order. At random is the mean over all orders of the draw.
 
 expertqa: claims with evidence, an error where experts call the support incomplete or partial; risks
 are 1 - overlap, invented, and the fitted risk out of fold (which sees experts' labels of other
@@ -96,9 +96,9 @@ def curves(
         places = np.concatenate([order[starts[g] : starts[g] + sizes[g]] for g in drawn])
         wrong = task.wrong[places]
         first = np.lexsort((rng.random(len(places)), -risk[places]))
-        for found, chosen in ((by_risk, first), (at_random, rng.permutation(len(places)))):
-            sums = np.cumsum(wrong[chosen])[:most]
-            found[k, : len(sums)], found[k, len(sums) :] = sums, sums[-1]
+        sums = np.cumsum(wrong[first])[:most]
+        by_risk[k, : len(sums)], by_risk[k, len(sums) :] = sums, sums[-1]
+        at_random[k] = np.minimum(np.arange(1, most + 1), len(places)) * wrong.mean()
     return by_risk, at_random
 
 
