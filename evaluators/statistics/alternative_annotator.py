@@ -302,8 +302,11 @@ def _control(
     rows = np.arange(len(items))
     observed = float(table[rows, codes].mean())
     rng = np.random.default_rng(seed)
-    drawn = np.array([table[rows, rng.permutation(codes)].mean() for _ in range(SHUFFLES)])
-    reached = int((drawn >= observed - ROUNDING).sum())
+    reached, step = 0, max(1, 2_000_000 // len(items))
+    for start in range(0, SHUFFLES, step):
+        size = min(step, SHUFFLES - start)
+        shuffled = rng.permuted(np.tile(codes, (size, 1)), axis=1)
+        reached += int((table[rows, shuffled].mean(axis=1) >= observed - ROUNDING).sum())
     return (1 + reached) / (1 + SHUFFLES), observed
 
 

@@ -234,10 +234,11 @@ def _ask(
     from backend.services.checks.notes import note_reader
     from backend.services.checks.pairs import judge_pairs, load_pairs, save_verdicts
     from backend.services.models.versions import register_base, served_model, serving_groups
+    from backend.tables.models import ModelVersion
 
     with reading(sessions) as session:
         base = register_base(session, judge.project_id)
-        model = judge.model
+        model = session.get_one(ModelVersion, judge.model_version_id)
         group = next(g for g in serving_groups(base, [model]) if model in g)
         note_of = note_reader(session, judge.project_id)
     chunks = [pairs[i : i + PAIRS] for i in range(0, len(pairs), PAIRS)]

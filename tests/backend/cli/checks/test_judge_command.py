@@ -1,0 +1,148 @@
+"""`strop judge`: judges are added, compare pairs of a run, and ask for a licence."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from backend.cli import main
+from backend.db import connect
+from backend.engines import ENGINES
+from backend.engines.base import GenerationRequest
+from backend.engines.fake import FakeEngine
+from backend.services.checks.judges import find_judge
+from backend.settings import Settings
+from backend.tables.checks.judges import JudgeVerdict
+from tests.backend.services.checks.test_licences import good, judged, reviewed, right
+from tests.fixtures_judges import judged_desk
+from tests.fixtures_review import Desk
+
+
+@pytest.fixture
+def desk(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Desk:
+    monkeypatch.setenv("STROP_HOME", str(settings.home))
+    monkeypatch.setenv("STROP_DATABASE_URL", settings.url)
+    with connect(settings).begin() as session:
+        return judged_desk(session, 40)
+
+
+def strop(*arguments: str) -> int:
+    with pytest.raises(SystemExit) as ended:
+        main(list(arguments))
+    return int(ended.value.code or 0)
+
+
+def say(request: GenerationRequest) -> str:
+    shown = request.messages[0]["content"].split("ANSWER A\n")[1]
+    return json.dumps({"winner": "a" if "v1 says" in shown.split("ANSWER B")[0] else "b"})
+
+
+@pytest.fixture
+def engine(monkeypatch: pytest.MonkeyPatch) -> FakeEngine:
+    """The engine that commands open by the name `local`."""
+    fake = FakeEngine(answer=say)
+    monkeypatch.setitem(ENGINES, "local", lambda settings, urls: fake)  # type: ignore[arg-type]
+    return fake
+
+
+def test_a_judge_is_added_listed_and_shown(
+    desk: Desk, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "strict.md"
+    file.write_text("Is it right?\n{prediction}\n")
+    assert strop("judge", "add", "strict", "--model", "base", "--prompt", str(file)) == 0
+    out = capsys.readouterr().out
+    assert "strict@1: a rater by base" in out
+    assert "--metrics judge:strict@1" in out
+    assert "no licence" in out
+    assert strop("judge", "list", "--json") == 0
+    [row] = json.loads(capsys.readouterr().out)
+    assert (row["judge"], row["licence"], row["answers"]) == ("strict@1", "none", [1, 2, 3, 4, 5])
+    assert strop("judge", "show", "strict") == 0
+    assert "Is it right?" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("add", "s", "--model", "nobody"), "There is no model 'nobody'"),
+        (("add", "s", "--model", "base", "--prompt", "/nowhere.md"), "cannot be read"),
+        (("show", "s"), "There is no judge 's'"),
+        (("audit", "s"), "There is no judge 's'"),
+        (("licence", "s", "--queue", "q"), "There is no judge 's'"),
+        (("compare", "s", "--run", "1", "--models", "base,v1"), "There is no judge 's'"),
+    ],
+)
+def test_what_is_not_there_is_one_sentence(
+    desk: Desk, arguments: tuple[str, ...], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert strop("judge", *arguments) == 1
+    assert message in capsys.readouterr().err
+
+
+def test_pairs_are_compared_once(
+    desk: Desk, engine: FakeEngine, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert strop("judge", "add", "pairs", "--model", "base", "--kind", "comparer") == 0
+    ask = ("judge", "compare", "pairs", "--run", str(desk.run.id), "--models", "base,v1")
+    assert strop(*ask) == 0
+    out = capsys.readouterr().out
+    assert "40 pairs of run" in out
+    assert "by a judge, pairs@1, in both orders" in out
+    assert "Win rates by a judge (not by people)" in out
+    assert "judges its own outputs" in out
+    assert len(engine.asked) == 80
+    assert strop(*ask, "--json") == 0
+    report = json.loads(capsys.readouterr().out)
+    assert (report["n"], report["missing"]) == (40, 0)
+    assert len(engine.asked) == 80
+
+
+def test_a_server_that_dies_leaves_what_it_said(
+    desk: Desk, engine: FakeEngine, settings: Settings, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert strop("judge", "add", "pairs", "--model", "base", "--kind", "comparer") == 0
+    engine.dies_after = 50
+    ask = ("judge", "compare", "pairs", "--run", str(desk.run.id), "--models", "base,v1")
+    assert strop(*ask) == 1
+    assert "has died" in capsys.readouterr().err
+    with connect(settings).begin() as session:
+        assert session.query(JudgeVerdict).count() == 16
+    engine.dies_after = None
+    assert strop(*ask, "--json") == 0
+    assert json.loads(capsys.readouterr().out)["n"] == 40
+
+
+def test_a_licence_is_asked_for_and_audited(
+    desk: Desk, settings: Settings, capsys: pytest.CaptureFixture[str]
+) -> None:
+    add = ("judge", "add", "strict", "--model", "base", "--criterion", "faithful")
+    assert strop(*add) == 0
+    with connect(settings).begin() as session:
+        judge = find_judge(session, desk.project.id, "strict")
+        judged(session, desk, judge, good)
+        reviewed(session, desk, "q", right)
+        reviewed(session, desk, "two", right, raters=2)
+    capsys.readouterr()
+    assert strop("judge", "audit", "strict") == 1
+    assert "never given or refused" in capsys.readouterr().err
+    assert strop("judge", "licence", "strict", "--queue", "two") == 2
+    assert "30 more independent items rated by 3 people" in capsys.readouterr().out
+    assert strop("judge", "licence", "strict", "--queue", "q") == 0
+    out = capsys.readouterr().out
+    assert "faithful: licensed: at least as close" in out
+    assert strop("judge", "audit", "strict", "--json") == 0
+    [stands] = json.loads(capsys.readouterr().out)
+    assert (stands["state"], stands["attempts"]) == ("licensed", 2)
+
+
+def test_notes_are_kept(desk: Desk, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "notes.jsonl"
+    file.write_text('{"id": "test-0", "note": "names the fee"}\n')
+    assert strop("judge", "notes", str(file)) == 0
+    assert "1 notes are new, 0 changed, 0 stood already." in capsys.readouterr().out
+    file.write_text('{"id": "x", "note": "y"}\n')
+    assert strop("judge", "notes", str(file)) == 1
+    assert "of no example of tickets: x" in capsys.readouterr().err
