@@ -18,6 +18,7 @@ from evaluators.checks.grounding import GROUNDING, INVENTED
 from evaluators.checks.others import OTHERS_OVERLAP, OWN_WORDS
 from evaluators.checks.overlap import INPUT_OVERLAP, OVERLAP, OVERLAP_PAIRS, SOURCE_ROUGE
 from evaluators.checks.self_consistency import SELF_CONSISTENCY, entailment_consistency
+from evaluators.checks.source_gain import support
 from evaluators.errors import CannotCompute, EvaluatorError, UnknownMetric
 from evaluators.metric import Metric
 from evaluators.metrics.edits import COST, EDIT_SIMILARITY, LATENCY, TOKENS
@@ -107,16 +108,6 @@ class Factory(NamedTuple):
     takes: Takes
 
 
-def _support(model: str) -> Metric:
-    return unasked(
-        f"support:{model}",
-        1,
-        needs=frozenset({"context"}),
-        scale=None,
-        description="how much likelier a model finds the output with its source than without",
-    )
-
-
 def _check(name: str) -> Metric:
     return unasked(
         f"check:{name}",
@@ -155,7 +146,7 @@ FACTORIES: dict[str, Factory] = {
     "checker": Factory(checker, Takes.MODEL),
     "self_consistency": Factory(entailment_consistency, Takes.MODEL),
     "evaluate": Factory(hub_metric, Takes.CODE),
-    "support": Factory(_support, Takes.SERVED),
+    "support": Factory(support, Takes.SERVED),
     "check": Factory(_check, Takes.SERVED),
     "judge": Factory(_judge, Takes.SERVED),
     "risk": Factory(_risk, Takes.FITTED),

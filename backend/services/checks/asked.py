@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy.orm import Session
 
 from backend.errors import UnknownName
+from backend.services.models.versions import find_model, require_weights
 from backend.tables.models import ModelVersion
 
 if TYPE_CHECKING:
@@ -40,6 +41,18 @@ class AskedCheck:
 Find = Callable[[Session, int, str], AskedCheck]
 
 
+def _find_support(session: Session, project_id: int, argument: str) -> AskedCheck:
+    """Any model of the project whose weights are here, by every name that `find_model` takes.
+
+    A candidate is read as its model: the check has a prompt of its own.
+    """
+    from evaluators.checks.source_gain import open_support
+
+    model = find_model(session, project_id, argument).without_prompt
+    require_weights(model, "read outputs with")
+    return AskedCheck(f"support:{argument}", model, open_support(argument))
+
+
 def _find_judge(session: Session, project_id: int, argument: str) -> AskedCheck:
     from backend.services.checks.judges import open_rater
 
@@ -52,7 +65,11 @@ def _find_checker(session: Session, project_id: int, argument: str) -> AskedChec
     return find_asked(session, project_id, argument)
 
 
-KINDS: Mapping[str, Find] = {"check": _find_checker, "judge": _find_judge}
+KINDS: Mapping[str, Find] = {
+    "support": _find_support,
+    "check": _find_checker,
+    "judge": _find_judge,
+}
 
 
 def find_asked_check(session: Session, project_id: int, name: str) -> AskedCheck:
