@@ -18,7 +18,7 @@ def upgrade() -> None:
         sa.Column("project_id", sa.Integer(), nullable=False),
         sa.Column("version", sa.Integer(), nullable=False),
         sa.Column("content", sa.JSON(), nullable=False),
-        sa.Column("wrong", sa.String(), nullable=False),
+        sa.Column("wrong_when", sa.String(), nullable=False),
         sa.Column("splits", sa.JSON(), nullable=False),
         sa.Column("score_run_ids", sa.JSON(), nullable=False),
         sa.Column("report", sa.JSON(), nullable=False),

@@ -36,9 +36,12 @@ def fit(
         str | None,
         typer.Option(help="Score runs, by commas; by default the newest of every run."),
     ] = None,
-    wrong: Annotated[
+    wrong_when: Annotated[
         str | None,
-        typer.Option(help="When a review finds an output wrong: verdict<pass, mark, correction."),
+        typer.Option(
+            help="Which answers count as wrong: marked, faithful=no, quality<3; default: marked, "
+            "corrected, or a verdict that is no pass."
+        ),
     ] = None,
     splits: Annotated[
         str, typer.Option(help="Splits whose reviews count; after test no test run is scored.")
@@ -60,7 +63,7 @@ def fit(
             session,
             project_id,
             score_run_ids=_ids(runs),
-            wrong=wrong,
+            wrong_when=wrong_when,
             splits=_splits(splits),
         )
     fitted = risk.fit_material(material, seed=seed)
@@ -89,7 +92,7 @@ def list_(project: ProjectOption = None, json: JsonOption = False) -> None:
         return
     print_table(
         [{**row, **_headline(row)} for row in rows],
-        columns=["metric", "auroc", "low", "high", "n", "positives", "simulated", "wrong"],
+        columns=["metric", "auroc", "low", "high", "n", "positives", "simulated", "wrong_when"],
     )
 
 
@@ -133,7 +136,7 @@ def _splits(text: str) -> list[str]:
 def _shown(row: RiskVersion) -> dict[str, Any]:
     from backend.services.checks.risk import REPORTED
 
-    kept = ("id", "version", "metric", "wrong", "splits", "score_run_ids", "n", "positives")
+    kept = ("id", "version", "metric", "wrong_when", "splits", "score_run_ids", "n", "positives")
     said = {name: getattr(row, name) for name in (*kept, "n_simulated", "created_at")}
     return {**said, **{name: row.report[name] for name in REPORTED}}
 
@@ -160,13 +163,12 @@ def _print(shown: dict[str, Any]) -> None:
     )
     typer.echo(
         f"{shown['metric']}: {shown['kind']} on {', '.join(plain)};{beside or ' plain'}. "
-        f"Wrong means {shown['wrong']}; {shown['positives']} of {shown['n']} outputs are, in "
-        f"{shown['n_groups']} groups, by {shown['n_reviews']} reviews of the splits "
-        f"{', '.join(shown['splits'])}; as much as {shown['n_effective']:.0f} drawn with equal "
-        "chances would tell."
+        f"Wrong means {shown['wrong_when']}; {shown['positives']} of {shown['n']} reviewed "
+        f"outputs are, in {shown['n_groups']} groups of the splits {', '.join(shown['splits'])}; "
+        f"as much as {shown['n_effective']:.0f} drawn with equal chances would tell."
     )
-    if shown["n_simulated_reviews"]:
-        typer.echo(f"{shown['n_simulated_reviews']} of these reviews are simulated.")
+    if shown["n_simulated"]:
+        typer.echo(f"{shown['n_simulated']} of these outputs have simulated reviews.")
     for what, n in shown["left_out"].items():
         typer.echo(f"left out: {n} {what}")
     print_table(shown["figures"], columns=FIGURES, title="Out of fold")

@@ -17,13 +17,13 @@ class RiskGiven(Given):
 
     Attributes:
         score_run_ids: where the features come from; by default the newest of every run.
-        wrong: when a review finds an output wrong, such as `verdict<pass`, `mark:unsupported` or
-            `correction`; by default as the rubrics suggest.
+        wrong_when: which answers say that an output is wrong, such as `marked,quality<3`; by
+            default marked errors, corrections, and verdicts that are no pass.
         splits: of the examples whose reviews count.
     """
 
     score_run_ids: list[int] = Field(default_factory=list, max_length=100)
-    wrong: str | None = Field(None, min_length=1, max_length=200)
+    wrong_when: str | None = Field(None, min_length=1, max_length=500)
     splits: list[SplitName] = Field(default=["train", "validation"], min_length=1, max_length=3)
     seed: int = Field(0, ge=0, le=2**31 - 1)
 
@@ -55,9 +55,9 @@ class RiskVersionShown(Shown):
 
     Attributes:
         metric: as runs are asked for it, `risk:3`.
-        wrong: when a review found an output wrong.
+        wrong_when: which answers say that an output is wrong.
         n, positives: outputs that it learned from, and the wrong ones among them.
-        n_simulated: outputs that simulated reviewers alone have judged.
+        n_simulated: outputs with a simulated review among those that count.
         n_effective: as many outputs drawn with equal chances would tell as much.
         features: those in use; one that ends in `~others` is less its mean over the other answers.
         left_out: what did not count, and how many.
@@ -66,14 +66,12 @@ class RiskVersionShown(Shown):
     id: int
     version: int
     metric: str
-    wrong: str
+    wrong_when: str
     splits: list[str]
     score_run_ids: list[int]
     n: int
     positives: int
     n_simulated: int
-    n_reviews: int
-    n_simulated_reviews: int
     n_groups: int
     n_effective: float
     kind: str

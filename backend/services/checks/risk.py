@@ -9,6 +9,7 @@ said of its own outputs.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -17,13 +18,21 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from backend.errors import CannotCompute, InvalidInput, NotFound
-from backend.services.checks.labels import Label, Labels, read_labels
-from backend.services.checks.wrong_rule import parse_wrong
+from backend.rubrics.wrong import (
+    MARKED,
+    WrongWhen,
+    check_wrong,
+    default_wrong,
+    parse_wrong,
+)
+from backend.services.checks.wrong import Judged, wrong_outputs
 from backend.services.metric_specs import get_score_run, metric_specs
 from backend.services.projects import lock_project
+from backend.services.review.queues import rubric_of
 from backend.services.review.reports.effects import cluster_name
 from backend.tables.checks.risk import RiskVersion
 from backend.tables.datasets import Example
+from backend.tables.review import QueueKind, ReviewQueue
 from backend.tables.runs import Generation, GenerationRun, Score, ScoreRun
 
 if TYPE_CHECKING:
@@ -37,7 +46,7 @@ NOT_OF_THE_OUTPUT = frozenset({"latency", "cost"})
 RESAMPLES = 300
 REPORTED = (
     *("figures", "reliability", "kind", "features", "left_out"),
-    *("n_reviews", "n_simulated_reviews", "n_groups", "n_effective"),
+    *("n_groups", "n_effective"),
 )
 Row = dict[str, float | None]
 
@@ -47,6 +56,7 @@ class Output(NamedTuple):
 
     id: int
     group: str
+    split: str
     answered: Answered
     error: str | None
 
@@ -57,12 +67,15 @@ class Material:
 
     Attributes:
         outputs, rows: of all runs, in one order, the features plain.
-        left_out: checks that not all score runs have, and reviews that do not count, with counts.
+        labels: what reviews say, by output.
+        wrong_when: which answers say that an output is wrong.
+        left_out: checks that not all runs have, reviewed outputs that do not count; how many.
     """
 
     outputs: Sequence[Output]
     rows: Sequence[Row]
-    labels: Labels
+    labels: Mapping[int, Judged]
+    wrong_when: str
     score_run_ids: Sequence[int]
     splits: Sequence[str]
     left_out: Mapping[str, int]
@@ -85,7 +98,7 @@ def read_material(
     project_id: int,
     *,
     score_run_ids: Sequence[int] = (),
-    wrong: str | None = None,
+    wrong_when: str | None = None,
     splits: Collection[str] = SPLITS,
 ) -> Material:
     """Features and labels of a project.
@@ -93,14 +106,14 @@ def read_material(
     Args:
         score_run_ids: where the features come from; by default the newest score run of every
             generation run of the project.
-        wrong: when a review finds an output wrong (`wrong`); by default as the rubrics suggest.
+        wrong_when: which answers say that an output is wrong (`backend.rubrics.wrong`); by default
+            marked errors, corrections, and verdicts that are no pass.
 
     Raises:
         NotFound: a score run that the project does not have.
-        InvalidInput: the rule cannot be read, or no rubric asks what it looks at.
+        InvalidInput: the statement cannot be read, or no rubric asks what it looks at.
         CannotCompute: the project has no scores, or the score runs have no check in common.
     """
-    rule = None if wrong is None else parse_wrong(wrong)
     runs = _score_runs(session, project_id, score_run_ids)
     names, left_out = _features_of(runs)
     outputs: list[Output] = []
@@ -112,15 +125,51 @@ def read_material(
         outputs += known
         rows += [{name: values.get((one.id, name)) for name in names} for one in known]
     run_ids = {run.generation_run_id for run in runs}
-    labels = read_labels(session, run_ids, wrong=rule, splits=splits)
+    when = _wrong_when(session, run_ids, wrong_when)
+    labels, others = _labels(wrong_outputs(session, project_id, when), outputs, splits)
     return Material(
         outputs,
         rows,
         labels,
+        when.text,
         [run.id for run in runs],
         sorted(splits),
-        {**left_out, **labels.left_out},
+        {**left_out, **others},
     )
+
+
+def _wrong_when(session: Session, run_ids: Collection[int], text: str | None) -> WrongWhen:
+    """The statement, which one of the runs' rubrics at least answers, or the usual one of all."""
+    query = select(ReviewQueue).where(
+        ReviewQueue.generation_run_id.in_(run_ids), ReviewQueue.kind == QueueKind.SINGLE
+    )
+    rubrics = [rubric_of(queue) for queue in session.scalars(query.order_by(ReviewQueue.id))]
+    if text is None:
+        usual = [piece for r in rubrics for piece in default_wrong(r).text.split(",")]
+        return parse_wrong(",".join(dict.fromkeys([MARKED, *usual])))
+    when = parse_wrong(text)
+    problems: list[InvalidInput] = []
+    for rubric in rubrics:
+        try:
+            check_wrong(when, rubric)
+        except InvalidInput as error:
+            problems.append(error)
+    if problems and len(problems) == len(rubrics):
+        raise problems[0]
+    return when
+
+
+def _labels(
+    judged: Mapping[int, Judged], outputs: Sequence[Output], splits: Collection[str]
+) -> tuple[dict[int, Judged], dict[str, int]]:
+    """What counts of the reviewed outputs, and how many of other splits do not."""
+    split_of = {one.id: one.split for one in outputs}
+    here = {i: one for i, one in judged.items() if i in split_of}
+    left_out = Counter(
+        f"reviewed outputs of the {split_of[i]} split" for i in here if split_of[i] not in splits
+    )
+    kept = {i: one for i, one in here.items() if split_of[i] in splits}
+    return kept, dict(left_out)
 
 
 def _score_runs(session: Session, project_id: int, ids: Sequence[int]) -> list[ScoreRun]:
@@ -191,7 +240,14 @@ def read_outputs(session: Session, run: GenerationRun) -> list[Output]:
     from evaluators.checks.relative import Answered, digest_text
 
     query = (
-        select(Generation.id, Generation.text, Generation.error, Example.id, Example.group)
+        select(
+            Generation.id,
+            Generation.text,
+            Generation.error,
+            Example.id,
+            Example.group,
+            Example.split,
+        )
         .join(Example, Example.id == Generation.example_id)
         .where(Generation.run_id == run.id)
         .order_by(Generation.id)
@@ -200,10 +256,11 @@ def read_outputs(session: Session, run: GenerationRun) -> list[Output]:
         Output(
             id_,
             cluster_name(group, example_id),
+            split,
             Answered(f"{run.id}:{example_id}", digest_text(text or "")),
             error,
         )
-        for id_, text, error, example_id, group in session.execute(query)
+        for id_, text, error, example_id, group, split in session.execute(query)
     ]
 
 
@@ -237,15 +294,15 @@ def fit_material(material: Material, *, seed: int = 0) -> FittedRisk:
     rows = relative_rows(material.rows, [one.answered for one in material.outputs])
     groups = [one.group for one in material.outputs]
     place = {one.id: i for i, one in enumerate(material.outputs)}
-    labels = [label for label in material.labels.labels if label.generation_id in place]
-    at = [place[label.generation_id] for label in labels]
+    at = sorted(place[id_] for id_ in material.labels)
+    labels = [material.labels[material.outputs[i].id] for i in at]
     try:
         fitted = fit_risk(
             [rows[i] for i in at],
             [label.wrong for label in labels],
             [groups[i] for i in at],
             seed=seed,
-            weights=[label.weight for label in labels],
+            weights=[1 / label.chance for label in labels],
             frame=Frame(rows, groups),
         )
     except EvaluatorError as error:
@@ -258,7 +315,7 @@ def fit_material(material: Material, *, seed: int = 0) -> FittedRisk:
         report | {"left_out": dict(material.left_out)},
         fitted.model.n,
         fitted.model.positives,
-        sum(label.n_simulated == label.n_reviews for label in labels),
+        sum(label.simulated for label in labels),
     )
 
 
@@ -273,7 +330,7 @@ def _too_thin(error: EvaluatorError, material: Material) -> CannotCompute:
 
 def _report(
     fitted: Fitted,
-    labels: Sequence[Label],
+    labels: Sequence[Judged],
     groups: Sequence[str],
     overlap: Sequence[float | None],
     seed: int,
@@ -282,7 +339,7 @@ def _report(
     from evaluators.checks.risk_report import naive_risks, reliability_curve, risk_figures
 
     bad = [label.wrong for label in labels]
-    weights = [label.weight for label in labels]
+    weights = [1 / label.chance for label in labels]
     told: dict[str, Any] = {"seed": seed, "resamples": RESAMPLES, "weights": weights}
     said = naive_risks(bad, groups, overlap, seed=seed, weights=weights)
     figures = [
@@ -297,8 +354,6 @@ def _report(
         "reliability": [asdict(one) for one in curve],
         "kind": fitted.model.kind,
         "features": list(fitted.model.features),
-        "n_reviews": sum(label.n_reviews for label in labels),
-        "n_simulated_reviews": sum(label.n_simulated for label in labels),
         "n_groups": len(set(groups)),
         "n_effective": total**2 / sum(weight**2 for weight in weights),
     }
@@ -314,7 +369,7 @@ def save_risk(
         project_id=project_id,
         version=1 + (newest_version(session, project_id) or 0),
         content=dict(fitted.content),
-        wrong=material.labels.wrong,
+        wrong_when=material.wrong_when,
         splits=list(material.splits),
         score_run_ids=list(material.score_run_ids),
         report=dict(fitted.report),

@@ -16,12 +16,12 @@ class RiskVersion(Base):
 
     Attributes:
         content: the whole model as JSON.
-        wrong: when a reviewer is taken to have found an output wrong, in words.
+        wrong_when: which answers say that an output is wrong (`backend.rubrics.wrong`).
         splits: of the examples whose reviews it learned from.
         score_run_ids: where its features came from.
         report: out-of-fold figures, reliability, naive baselines, and what was left out and why.
         n, positives: outputs that it learned from, and the wrong ones among them.
-        n_simulated: of the n, outputs that simulated reviewers alone have judged.
+        n_simulated: of the n, outputs with a simulated review among those that count.
     """
 
     __tablename__ = "risk_models"
@@ -31,7 +31,7 @@ class RiskVersion(Base):
     project_id: Mapped[int] = mapped_column(ForeignKey("projects.id"))
     version: Mapped[int]
     content: Mapped[dict[str, Any]]
-    wrong: Mapped[str]
+    wrong_when: Mapped[str]
     splits: Mapped[list[Any]]
     score_run_ids: Mapped[list[Any]]
     report: Mapped[dict[str, Any]]

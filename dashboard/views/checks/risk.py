@@ -29,7 +29,7 @@ RELATIVE = "~others"
 SPLITS = ("train", "validation", "test")
 
 
-def show_risk() -> None:
+def show() -> None:
     """Draw the tab."""
     with problems_shown():
         versions = current_client().risks.list(current_project().id)
@@ -52,12 +52,12 @@ def _show_versions(versions: Sequence[RiskVersionShown]) -> None:
 
 
 def version_row(one: RiskVersionShown) -> list[Cell]:
-    """A version in the list; simulated where scripts alone judged all of its outputs."""
+    """A version in the list; simulated where scripts wrote a review that it learned from."""
     name: Cell = Tag(f"{one.metric} simulated", "simulated") if one.n_simulated else one.metric
     found = next((f for f in one.figures if (f.predictor, f.metric) == ("risk", "auroc")), None)
     auroc = "none" if found is None else figure_text(found)
     told = f"{one.n} outputs in {one.n_groups} groups"
-    return [name, auroc, told, one.positives, one.wrong, ", ".join(one.splits)]
+    return [name, auroc, told, one.positives, one.wrong_when, ", ".join(one.splits)]
 
 
 def figure_text(figure: RiskFigureShown) -> str:
@@ -103,15 +103,15 @@ def sentences(one: RiskVersionShown) -> list[str]:
     """What it was learned from, in words; everything that was left out, with counts."""
     plain = [name for name in one.features if not name.endswith(RELATIVE)]
     said = [
-        f"Learned from {one.n_reviews} reviews of {one.n} outputs, {one.positives} of them wrong; "
+        f"Learned from the reviews of {one.n} outputs, {one.positives} of them wrong; "
         f"as much as {one.n_effective:.0f} outputs drawn with equal chances would tell.",
-        f"An output is wrong where a review says: {one.wrong}.",
+        f"An output is wrong where half of its reviews say: {one.wrong_when}.",
         f"Made of the checks {', '.join(plain)}.",
     ]
     if len(plain) < len(one.features):
         said.append("Each check also counts less its mean over the other answers to the example.")
-    if one.n_simulated_reviews:
-        said.append(f"{one.n_simulated_reviews} of these reviews are simulated.")
+    if one.n_simulated:
+        said.append(f"{one.n_simulated} of these outputs have simulated reviews.")
     if "test" in one.splits:
         said.append("It has learned from reviews of test outputs, so no test run is scored by it.")
     said += [f"Left out: {n} {what}." for what, n in one.left_out.items()]
@@ -122,10 +122,10 @@ def sentences(one: RiskVersionShown) -> list[str]:
 def _show_form() -> None:
     with st.form("risk-form", border=False):
         wrong = st.text_input(
-            "When a review finds an output wrong",
+            "Which answers count as wrong",
             key="risk-wrong",
-            help="verdict<pass, quality<=2, mark, mark:KIND or correction; as the rubric suggests "
-            "where it is left empty.",
+            help="marked, faithful=no, verdict=fail|critical_fail, quality<3; left empty: an error "
+            "was marked, the text corrected, or a verdict is no pass.",
         )
         splits = st.multiselect(
             "Reviews of these splits count", SPLITS, SPLITS[:2], key="risk-splits"
@@ -136,6 +136,6 @@ def _show_form() -> None:
         st.error("Choose a split at least.")
         return
     with problems_shown():
-        given = RiskGiven.model_validate({"wrong": wrong.strip() or None, "splits": splits})
+        given = RiskGiven.model_validate({"wrong_when": wrong.strip() or None, "splits": splits})
         current_client().risks.fit(current_project().id, given)
         st.rerun()

@@ -103,8 +103,6 @@ RISK_REPORT: dict[str, Any] = {
     "kind": "logistic",
     "features": ["invented"],
     "left_out": {},
-    "n_reviews": 60,
-    "n_simulated_reviews": 0,
     "n_groups": 60,
     "n_effective": 60.0,
 }
@@ -162,7 +160,7 @@ def things_of(session: Session, desk: Desk, reviewer_id: int, now: datetime) -> 
         project_id=desk.project.id,
         version=1,
         content={},
-        wrong="mark",
+        wrong_when="marked",
         splits=["train"],
         score_run_ids=[scored.id],
         report=RISK_REPORT,

@@ -25,14 +25,12 @@ def version(**changes: Any) -> RiskVersionShown:
         "id": 1,
         "version": 2,
         "metric": "risk:2",
-        "wrong": HOSTILE,
+        "wrong_when": HOSTILE,
         "splits": ["train"],
         "score_run_ids": [1],
         "n": 90,
         "positives": 30,
         "n_simulated": 0,
-        "n_reviews": 95,
-        "n_simulated_reviews": 0,
         "n_groups": 80,
         "n_effective": 71.4,
         "kind": "logistic",
@@ -73,7 +71,7 @@ class Fake(FakeClient):
 def open_tab(*versions: RiskVersionShown, problem: Exception | None = None) -> tuple[AppTest, Fake]:
     client = Fake(role="engineer")
     client.versions, client.problem, client.fitted = list(versions), problem, []
-    app = AppTest.from_string("from dashboard.views.checks import page\npage.show()\n")
+    app = AppTest.from_string("from dashboard.views.checks import risk\nrisk.show()\n")
     app.session_state[CLIENT_KEY] = client
     app.session_state["strop-project"] = client.accounts.me().projects[0]
     app.run(timeout=30)
@@ -88,7 +86,9 @@ def text_of(app: AppTest) -> str:
 
 def test_a_version_is_shown_with_its_figures_and_what_was_left_out() -> None:
     said = sentences(version())
-    assert said[0].startswith("Learned from 95 reviews of 90 outputs, 30 of them wrong; as much as")
+    assert said[0].startswith(
+        "Learned from the reviews of 90 outputs, 30 of them wrong; as much as"
+    )
     assert "Left out: 7 reviews of the test split." in said
     assert any("less its mean over the other answers" in one for one in said)
     assert not any("simulated" in one for one in said)
@@ -99,8 +99,8 @@ def test_a_version_is_shown_with_its_figures_and_what_was_left_out() -> None:
 
 
 def test_simulated_reviews_are_named_as_such() -> None:
-    simulated = version(n_simulated=90, n_simulated_reviews=95)
-    assert "95 of these reviews are simulated." in sentences(simulated)
+    simulated = version(n_simulated=90)
+    assert "90 of these outputs have simulated reviews." in sentences(simulated)
     assert "simulated" in str(version_row(simulated)[0])
     tested = sentences(version(splits=["test"]))
     assert any("no test run is scored by it" in one for one in tested)
@@ -113,9 +113,9 @@ def test_without_a_version_it_says_what_it_takes() -> None:
 
 def test_a_new_version_is_fitted_as_asked() -> None:
     app, client = open_tab(version())
-    app.text_input(key="risk-wrong").set_value("mark:x")
+    app.text_input(key="risk-wrong").set_value("marked")
     app.button[0].click().run(timeout=30)
-    assert client.fitted == [RiskGiven(wrong="mark:x", splits=["train", "validation"])]
+    assert client.fitted == [RiskGiven(wrong_when="marked", splits=["train", "validation"])]
 
 
 def test_a_refusal_is_shown_with_how_many_more_it_takes() -> None:

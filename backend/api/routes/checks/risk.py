@@ -39,7 +39,7 @@ def fit_risk(
             reading,
             project_id,
             score_run_ids=body.score_run_ids,
-            wrong=body.wrong,
+            wrong_when=body.wrong_when,
             splits=body.splits,
         )
     fitted = risk.fit_material(material, seed=body.seed)

@@ -8,17 +8,12 @@ import pytest
 from sqlalchemy import select
 from sqlalchemy.orm import Session, sessionmaker
 
-from backend.db import utc_now
 from backend.errors import CannotCompute, Conflict, InvalidInput, NotFound
-from backend.rubrics import CheckedAnswer, Rubric, find_rubric, library_names
-from backend.services import review
 from backend.services.checks import risk
-from backend.services.checks.labels import read_labels
-from backend.services.checks.wrong_rule import Said, parse_wrong, usual_rule
 from backend.services.runs import scoring
 from backend.services.runs.figures import model_figures
 from backend.settings import Settings
-from backend.tables.review import Purpose, Review, ReviewItem
+from backend.tables.review import Review, ReviewItem
 from backend.tables.runs import Generation, Score, ScoreRun
 from tests.fixtures_checks import (
     CHECKS,
@@ -28,7 +23,7 @@ from tests.fixtures_checks import (
     score_run,
     work_on,
 )
-from tests.fixtures_review import BAD, GOOD, Desk
+from tests.fixtures_review import Desk
 
 
 @pytest.fixture
@@ -52,11 +47,11 @@ def test_a_risk_is_fitted_kept_and_scored_by_a_worker(
     with sessions.begin() as session:
         fitted = fit(session, desk)
         row = risk.save_risk(session, desk.project.id, fitted)
-        assert (row.version, row.n, row.positives, row.wrong) == (1, 90, 30, "faithful=no")
+        assert (row.version, row.n, row.positives, row.wrong_when) == (1, 90, 30, "marked")
         assert row.report["figures"][0]["value"] > 0.95
         assert {f["predictor"] for f in row.report["figures"]} == {"risk", "majority"}
         assert "invented~others" in row.report["features"]
-        assert (row.n_simulated, row.report["n_reviews"]) == (0, 90)
+        assert row.n_simulated == 0
         assert risk.save_risk(session, desk.project.id, fitted).version == 2
         asked = score_run(session, desk, (*CHECKS, "risk"))
         assert asked.metrics[-1]["metric"] == "risk:2"
@@ -179,7 +174,7 @@ def test_reviews_of_the_test_split_do_not_count_and_a_risk_from_them_judges_no_t
     review_all(session, desk)
     with pytest.raises(CannotCompute, match="0 labels") as none:
         fit(session, desk)
-    assert "90 reviews of the test split" in str(none.value)
+    assert "90 reviewed outputs of the test split" in str(none.value)
     row = risk.save_risk(session, desk.project.id, fit(session, desk, splits=["test"]))
     assert row.splits == ["test"]
     for metric in ("risk", "risk:1"):
@@ -194,142 +189,44 @@ def test_a_risk_that_is_not_there_is_refused(session: Session, metric: str) -> N
         score_run(session, desk, (metric,))
 
 
-def labels_of(session: Session, desk: Desk, wrong: str | None = None) -> dict[int, Any]:
-    rule = None if wrong is None else parse_wrong(wrong)
-    found = read_labels(session, [desk.run.id], wrong=rule, splits=["train"])
-    return {label.generation_id: label for label in found.labels}
-
-
-def test_only_reviews_that_count_are_learned_from(session: Session) -> None:
-    desk = build_judged_desk(session, splits={"train": 8})
-    review_all(session, desk)
-    assert len(labels_of(session, desk)) == 8
-    gold, extra, withdrawn, superseded, draft, *_ = session.scalars(
-        select(Review).order_by(Review.id)
-    )
-    gold.purpose = Purpose.GOLD
-    extra.extra = True
-    withdrawn.withdrawn_at = superseded.superseded_at = utc_now()
-    draft.state = "draft"
-    session.flush()
-    assert len(labels_of(session, desk)) == 3
-
-
-def test_several_reviews_go_by_majority_a_tie_as_wrong_and_scripts_are_named(
-    session: Session,
-) -> None:
-    desk = build_judged_desk(session, splits={"train": 4})
-    queue = desk.open(session, overlap=2, overlap_share=1.0)
-    for expert, answers in zip(desk.experts, ([GOOD] * 4, [BAD, GOOD] * 2), strict=True):
-        for answer in answers:
-            claim = review.claim_review_item(session, queue.id, expert.id, now=utc_now())
-            assert claim is not None
-            review.submit_review(
-                session,
-                slot_id=claim.slot_id,
-                version=claim.version,
-                user_id=expert.id,
-                answer=review.Answer(answer),
-                now=utc_now(),
-                simulated=expert is desk.experts[0],
-            )
-    found = labels_of(session, desk)
-    assert sorted(label.wrong for label in found.values()) == [False, False, True, True]
-    assert {(label.n_reviews, label.n_simulated) for label in found.values()} == {(2, 1)}
-
-
 def test_an_output_stands_for_the_inverse_of_the_chance_with_which_it_was_drawn(
     session: Session,
 ) -> None:
-    desk = build_judged_desk(session, splits={"train": 4})
+    desk = build_judged_desk(session)
+    scored_by_hand(session, desk)
     review_all(session, desk)
-    for item, chance in zip(
-        session.scalars(select(ReviewItem).order_by(ReviewItem.id)),
-        (0.1, 0.5, 1.0, 0.25),
-        strict=True,
-    ):
-        item.inclusion_probability = chance
+    assert fit(session, desk).report["n_effective"] == pytest.approx(90)
+    items = session.scalars(select(ReviewItem).order_by(ReviewItem.id)).all()
+    for n, item in enumerate(items):
+        item.inclusion_probability = 0.1 if n % 2 else 1.0
     session.flush()
-    weights = sorted(label.weight for label in labels_of(session, desk).values())
-    assert weights == pytest.approx([1.0, 2.0, 4.0, 10.0])
-    review_all(session, desk, "again")  # every output, with certainty: so does any of the queues
-    assert {label.weight for label in labels_of(session, desk).values()} == {1.0}
+    weighted = fit(session, desk)
+    sums = [45 * 1.0 + 45 * 10.0, 45 * 1.0 + 45 * 100.0]
+    assert weighted.report["n_effective"] == pytest.approx(sums[0] ** 2 / sums[1])
+    assert weighted.n == 90
 
 
-ANSWERS = {
-    "verdict": CheckedAnswer("fail", 0.0),
-    "faithful": CheckedAnswer("no", 0.0),
-    "quality": CheckedAnswer("2", 2.0),
-    "problem": CheckedAnswer("language", None),
-}
-
-
-@pytest.mark.parametrize(
-    ("rule", "marks", "corrected", "expected"),
-    [
-        ("mark", {"x"}, False, True),
-        ("mark", set(), True, False),
-        ("mark:x,y", {"y"}, False, True),
-        ("mark:x", {"y"}, False, False),
-        ("correction", set(), True, True),
-        ("correction", {"x"}, False, False),
-        ("verdict<pass", set(), False, True),
-        ("verdict<=critical_fail", set(), False, False),
-        ("verdict=fail", set(), False, True),
-        ("faithful=no", set(), False, True),
-        ("faithful=yes", set(), False, False),
-        ("quality<=2", set(), False, True),
-        ("quality < 2", set(), False, False),
-        ("quality>=2", set(), False, True),
-        ("problem=language", set(), False, True),
-        ("problem<2", set(), False, None),
-        ("absent<2", set(), False, None),
-    ],
-)
-def test_when_a_review_finds_an_output_wrong(
-    rule: str, marks: set[str], corrected: bool, expected: bool | None
-) -> None:
-    said = Said(ANSWERS, frozenset(marks), corrected)
-    assert parse_wrong(rule).finds_wrong(said) is expected
-
-
-@pytest.mark.parametrize(
-    "text",
-    ["", "quality", "mark:", "mark:a,,b", "quality<", "quality<low", "Quality<2", "<2", "\0"],
-)
-def test_a_rule_that_says_nothing_is_refused(text: str) -> None:
-    with pytest.raises(InvalidInput):
-        parse_wrong(text)
-
-
-@pytest.mark.parametrize(
-    ("rubric", "expected"),
-    [("summary_faithfulness", "verdict<pass"), ("telecom_desk", "faithful=no")],
-)
-def test_the_rubric_suggests_a_rule(rubric: str, expected: str) -> None:
-    found = usual_rule(find_rubric(rubric))
-    assert found is not None
-    assert found.text == expected
-
-
-def test_every_rubric_of_the_library_suggests_a_rule_that_fits_it() -> None:
-    for name in library_names():
-        rubric = find_rubric(name)
-        rule = usual_rule(rubric)
-        assert rule is None or rule.fits(rubric), name
-    assert usual_rule(Rubric(name="x", guidelines="y")) is None
-
-
-def test_a_rule_that_no_rubric_asks_for_is_refused(session: Session) -> None:
-    desk = build_judged_desk(session, splits={"train": 4})
+def test_simulated_reviews_are_counted(session: Session) -> None:
+    desk = build_judged_desk(session)
+    scored_by_hand(session, desk)
     review_all(session, desk)
-    with pytest.raises(InvalidInput, match="No rubric of these reviews asks for absent<2"):
-        labels_of(session, desk, "absent<2")
-    with pytest.raises(InvalidInput, match="asks for mark:absent"):
-        labels_of(session, desk, "mark:absent")
-    assert [label.wrong for label in labels_of(session, desk, "quality>=4").values()].count(
-        True
-    ) == 2
+    for row in session.scalars(select(Review).limit(7)):
+        row.simulated = True
+    session.flush()
+    assert fit(session, desk).n_simulated == 7
+
+
+def test_which_answers_count_as_wrong_is_stated_and_must_be_asked(session: Session) -> None:
+    desk = build_judged_desk(session)
+    scored_by_hand(session, desk)
+    review_all(session, desk)
+    stated = risk.read_material(session, desk.project.id, wrong_when="quality>=4")
+    assert sum(one.wrong for one in stated.labels.values()) == 60
+    assert stated.wrong_when == "quality>=4"
+    assert risk.read_material(session, desk.project.id).wrong_when == "marked"
+    for text, said in (("absent<2", "absent"), ("quality", "wrong"), ("", "wrong")):
+        with pytest.raises(InvalidInput, match=said):
+            risk.read_material(session, desk.project.id, wrong_when=text)
 
 
 def test_checks_that_not_all_runs_have_are_left_out_by_name(session: Session) -> None:
