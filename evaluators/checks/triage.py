@@ -23,7 +23,7 @@ from evaluators.statistics.clusters import number_clusters
 
 STEPS = 20
 FIRST = 10
-MOST_FACTOR = 100  # times the labels that are there; beyond, more of them are no advice
+MOST_FACTOR = 20  # times the labels that are there; beyond, more of them are no advice
 
 
 @dataclass(frozen=True, slots=True)

@@ -394,7 +394,7 @@ def _threshold(found: Triage, labels: Labels, asked: SkipAsked, *, lower_is_bett
         f"Nothing may skip review: {count_words(found.labels, found.n)} ({n_wrong} wrong) do not "
         f"show a share of which at most {asked.epsilon:.1%} are wrong (confidence "
         f"{1 - asked.delta:.0%}).",
-        hint="The outputs of least risk are wrong more often than that: a better risk is needed, "
+        hint="The outputs of least risk are wrong as often as that: a better risk is needed, "
         "or a larger epsilon."
         if missing is None
         else f"About {missing} more {unit} would, if they are like those that there are.",

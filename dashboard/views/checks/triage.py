@@ -56,7 +56,9 @@ def show() -> None:
         return
     st.html(table_html(COLUMNS, [_row(one) for one in found], title="Queues"))
     by_id = {one.queue_id: one for one in found}
-    _show_one(by_id[choose("routed", "Queue", {i: one.queue for i, one in by_id.items()})])
+    fallen = next((one.queue_id for one in found if one.state == "withdrawn"), None)
+    titles = {i: one.queue for i, one in by_id.items()}
+    _show_one(by_id[choose("routed", "Queue", titles, first=fallen)])
 
 
 def _row(one: RoutingShown) -> list[Cell]:
@@ -128,7 +130,7 @@ def bound_plot(points: Sequence[dict[str, Any]], epsilon: float) -> alt.LayerCha
     )
     allowed = chart_of([{"share": epsilon}]).mark_rule(strokeDash=[5, 4]).encode(y=share)
     return alt.layer(lines, allowed).properties(
-        height=240, title=f"The dashed line is what is allowed: {epsilon:.1%}"
+        height=320, title=f"Dashed: what is allowed, {epsilon:.1%}"
     )
 
 
@@ -163,5 +165,5 @@ def _offer_return(one: RoutingShown) -> None:
         if st.button("Put them up now", key=f"return-{one.queue_id}"):
             with problems_shown():
                 done = current_client().checks.return_skipped(one.queue_id)
-                show_done("triage", plain(done.sentence))
+                show_done("triage", done.sentence)
                 st.rerun()
