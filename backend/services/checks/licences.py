@@ -33,7 +33,7 @@ from backend.tables.accounts import User
 from backend.tables.checks.judges import Judge, JudgeLicence, LicenceState
 from backend.tables.datasets import Example
 from backend.tables.review import QueueKind, Rating, Review, ReviewItem, ReviewQueue
-from backend.tables.runs import AnnotatorKind, Generation, Score
+from backend.tables.runs import IMPORT, AnnotatorKind, Generation, GenerationRun, Score
 
 if TYPE_CHECKING:
     from evaluators.statistics.alternative_annotator import AlternativeAnnotator, Item
@@ -130,8 +130,7 @@ def _license(
     if not said and reviewed and not after:
         raise InvalidInput(
             f"{judge.metric} has scored none of the {reviewed} reviewed outputs of {queue.name}.",
-            hint=f"Score them: strop run --resume {queue.generation_run_id} "
-            f"--metrics {judge.metric}",
+            hint=_how_to_score(queue, judge),
         )
     found = alternative_annotator_test(
         _items(said, criterion),
@@ -150,6 +149,12 @@ def _license(
     session.add(row)
     session.flush()
     return row
+
+
+def _how_to_score(queue: ReviewQueue, judge: Judge) -> str:
+    if queue.generation_run.engine == IMPORT:
+        return f"Import their file again with --metrics {judge.metric}."
+    return f"Score them: strop run --resume {queue.generation_run_id} --metrics {judge.metric}"
 
 
 def _span(criterion: Criterion) -> float:
@@ -271,8 +276,6 @@ def _judge_answers(
 
 def _outputs_of(judge: Judge) -> Any:
     """Outputs of the judge's project: another project may have a judge of the same name."""
-    from backend.tables.runs import GenerationRun
-
     return (
         select(Generation.id)
         .join(GenerationRun, GenerationRun.id == Generation.run_id)
