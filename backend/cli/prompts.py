@@ -28,6 +28,10 @@ if TYPE_CHECKING:
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="Prompts in versions.")
 PromptArgument = Annotated[str, typer.Argument(help="Prompt, for example brief or brief@2.")]
+ChooseOption = Annotated[str, typer.Option(help="How to choose shots: bm25, fixed, encoder.")]
+EncoderOption = Annotated[
+    str | None, typer.Option(help="Folder among the project's files, for --choose encoder.")
+]
 DatasetOption = Annotated[str, typer.Option(help="Dataset, for example tickets or tickets@2.")]
 
 
@@ -165,12 +169,8 @@ def search(
     metric: Annotated[str, typer.Option(help="What the best is chosen by, for example f1.")],
     model: Annotated[str, typer.Option(help="Model that is asked.")] = "base",
     k: Annotated[str, typer.Option("--k", help="Numbers of shots to try.")] = "0,4,8",
-    choose: Annotated[
-        str, typer.Option(help="How to choose shots: bm25, fixed, encoder.")
-    ] = "bm25,fixed",
-    encoder: Annotated[
-        str | None, typer.Option(help="Folder among the project's files, for --choose encoder.")
-    ] = None,
+    choose: ChooseOption = "bm25,fixed",
+    encoder: EncoderOption = None,
     name: Annotated[str, typer.Option(help="Name that the best prompt is kept under.")] = (
         "best-prompt"
     ),
@@ -213,8 +213,9 @@ def search(
         )
     stop = f"strop job cancel run {begun.run_id}"
     typer.echo(f"Run {begun.run_id} is queued; to stop it: {stop}", err=True)
-    run_jobs(installation.sessions, installation.settings, [begun.job_id], quiet=json)
-    with installation.sessions.begin() as session:
+    sessions, settings = installation.sessions, installation.settings
+    run_jobs(sessions, settings, [begun.job_id], quiet=json)
+    with sessions.begin() as session:
         kept, record = conclude_search(session, begun.score_run_id, name=name)
     if json:
         print_json({"prompt": kept.label, **record})

@@ -20,7 +20,12 @@ if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
     from backend.schemas.review.reports import Measured
-    from backend.schemas.yields import OutcomeShown, RoundPointShown, YieldShown
+    from backend.schemas.yields import (
+        CurveForecastShown,
+        OutcomeShown,
+        RoundPointShown,
+        YieldShown,
+    )
     from backend.tables.models import ModelVersion
     from backend.tables.projects import Project
     from backend.tables.rounds import Round
@@ -43,6 +48,12 @@ def command(
     ] = None,
     examples: Annotated[int, typer.Option(min=0, help="Show so many prompts, worst first.")] = 0,
     curve: Annotated[bool, typer.Option("--curve", help="All rounds, oldest first.")] = False,
+    forecast: Annotated[
+        int | None, typer.Option(min=1, help="What so many more examples would bring.")
+    ] = None,
+    metric: Annotated[
+        str | None, typer.Option(help="Of --forecast; default: the first line of the bar.")
+    ] = None,
     project: ProjectOption = None,
     json: JsonOption = False,
 ) -> None:
@@ -54,6 +65,11 @@ def command(
         with working_in_project(project) as (_, session, found):
             points = yields.yield_curve(session, found.id)
         _show_curve(points, as_json=json)
+        return
+    if forecast is not None:
+        with working_in_project(project) as (_, session, found):
+            told = yields.forecast_curve(session, found.id, metric=metric, more=forecast)
+        _show_forecast(told, as_json=json)
         return
     chosen = None if rule is None else parse_fixed_rule(rule)
     if replay:
@@ -208,6 +224,31 @@ def _curve_row(point: RoundPointShown) -> dict[str, Any]:
         "overall": f"{point.overall_title} {overall}".strip(),
         "bottleneck": str(point.diagnosis.bottleneck) if point.diagnosis else "",
     }
+
+
+def _show_forecast(told: CurveForecastShown, *, as_json: bool) -> None:
+    if as_json:
+        print_json(told.model_dump())
+        return
+    rows = [
+        {
+            "candidate": one.candidate,
+            "examples": one.rows,
+            told.metric: _share_text(one.figure, percent=False),
+        }
+        for one in told.points
+    ]
+    title = f"Learning curve on the {told.split} split (run {told.run_id})"
+    title += ", simulated reviews" if told.simulated else ""
+    print_table(rows, columns=["candidate", "examples", told.metric], title=title)
+    if told.forecast.value is None:
+        typer.echo(f"No forecast: {told.forecast.error}")
+    else:
+        shown = _share_text(told.forecast, percent=False)
+        typer.echo(f"With {told.more} more examples, {told.target} in all: {shown} held-out rows.")
+        typer.echo(f"Note: {told.forecast.note}.")
+    for note in told.notes:
+        typer.echo(note)
 
 
 def _share_text(measured: Measured, *, percent: bool = True) -> str:

@@ -27,6 +27,13 @@ class Yields(Resource):
         """The yield of each round, oldest first."""
         return self._wire.get_list(yields.RoundPointShown, f"/v1/projects/{project_id}/yield-curve")
 
+    def forecast(
+        self, project_id: int, *, metric: str | None = None, more: int = 200
+    ) -> yields.CurveForecastShown:
+        """The learning curve, and what more examples would bring."""
+        path = f"/v1/projects/{project_id}/yield-forecast"
+        return self._wire.get(yields.CurveForecastShown, path, metric=metric, more=more)
+
     def replay(self, project_id: int, body: yields.ReplayGiven) -> yields.ReplayStarted:
         """Replay a candidate's corrections on it."""
         return self._wire.create(yields.ReplayStarted, f"/v1/projects/{project_id}/replays", body)

@@ -94,6 +94,28 @@ class RoundPointShown(Shown):
     error: str | None = None
 
 
+class CurvePointShown(Shown):
+    """A model on the learning curve; `rows` are the examples that it has learned from."""
+
+    candidate: str
+    rows: int
+    figure: Measured
+
+
+class CurveForecastShown(Shown):
+    """A learning curve, the smallest first, and what `more` examples beyond it would bring."""
+
+    metric: str
+    run_id: int
+    split: str
+    points: list[CurvePointShown]
+    more: int
+    target: int
+    forecast: Measured
+    notes: list[str]
+    simulated: bool
+
+
 class ReplayGiven(Given):
     """Replay the corrections of a candidate's set on it."""
 

@@ -7,9 +7,11 @@ from typing import Any
 
 import streamlit as st
 
+from backend.errors import CannotCompute
 from backend.schemas.rounds import RoundShown
 from backend.schemas.yields import OutcomeShown, RoundPointShown, YieldShown
 from dashboard.components.frame import Cell, Tag, problems_shown, sentences_html, table_html
+from dashboard.components.marked_text import plain
 from dashboard.components.measured import interval_point, measured_cell, measured_text
 from dashboard.components.plots import intervals_plot
 from dashboard.session import current_client, current_project
@@ -36,6 +38,8 @@ def show_yields(rounds: Sequence[RoundShown]) -> None:
             plot = intervals_plot(drawn, label="line", value_title=title, domain=(0, 1))
             st.altair_chart(plot, width="stretch")
         _show_newest(points, {row.number: row.id for row in rounds})
+        if len(points) > 1:
+            _show_forecast()
 
 
 def _show_newest(points: Sequence[RoundPointShown], ids: dict[int, int]) -> None:
@@ -55,6 +59,25 @@ def _show_newest(points: Sequence[RoundPointShown], ids: dict[int, int]) -> None
         if told.examples:
             rows = [example_row(one) for one in told.examples]
             st.html(table_html(EXAMPLES, rows, title="Examples"))
+
+
+def _show_forecast() -> None:
+    """What more examples would bring; where nobody can tell, why."""
+    try:
+        told = current_client().yields.forecast(current_project().id)
+    except CannotCompute as error:
+        st.caption(f"No forecast of more examples: {plain(str(error))}")
+        return
+    st.subheader("What more examples would bring")
+    rows: list[list[Cell]] = [
+        [one.candidate, one.rows, measured_cell(one.figure)] for one in told.points
+    ]
+    rows.append(["forecast", told.target, measured_cell(told.forecast)])
+    simulated = ", simulated reviews" if told.simulated else ""
+    title = f"Learning curve on the {told.split} split, run {told.run_id}{simulated}"
+    st.html(table_html(["candidate", "examples", told.metric], rows, title=title))
+    note = [f"{told.forecast.note}."] if told.forecast.note else []
+    st.html(sentences_html([*note, *told.notes]))
 
 
 def curve_row(point: RoundPointShown) -> list[Cell]:

@@ -8,7 +8,7 @@ from typing import Any
 
 from backend.api.routes.projects import list_kinds
 from backend.client import StropClient
-from backend.errors import NotFound, StropError
+from backend.errors import CannotCompute, NotFound, StropError
 from backend.rubrics import Rubric, find_rubric
 from backend.schemas.accounts import Me, UserShown
 from backend.schemas.checks.benches import CheckBenchShown
@@ -54,7 +54,7 @@ from backend.schemas.verdicts import (
     PromotionShown,
     SliceShown,
 )
-from backend.schemas.yields import RoundPointShown, YieldShown
+from backend.schemas.yields import CurveForecastShown, RoundPointShown, YieldShown
 from tests.dashboard.fake_checks import FakeChecks
 from tests.dashboard.fake_reports import FakeReports
 from tests.dashboard.review_figures import figures_of_queues
@@ -333,6 +333,11 @@ class FakeClient(FakeReports, FakeChecks):
 
     def yields_curve(self, project_id: int) -> list[RoundPointShown]:
         return self._list("yield_curve")
+
+    def yields_forecast(self, project_id: int) -> CurveForecastShown:
+        if "yield_forecast" not in self.project:
+            raise CannotCompute("No held-out run has scored two models.")
+        return self.project["yield_forecast"]
 
     def yields_of_round(self, round_id: int, *, examples: int = 0) -> YieldShown:
         return self.project["round_yield"]

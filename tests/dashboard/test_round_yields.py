@@ -9,6 +9,8 @@ from streamlit.testing.v1 import AppTest
 from backend.errors import StropError
 from backend.schemas.review.reports import Measured
 from backend.schemas.yields import (
+    CurveForecastShown,
+    CurvePointShown,
     DiagnosisShown,
     OutcomeShown,
     RoundPointShown,
@@ -101,6 +103,27 @@ def test_a_round_without_a_replay_says_why() -> None:
 def test_the_plot_tells_trained_on_from_held_back() -> None:
     drawn = [(p["group"], p["value"], p["low"], p["n"]) for p in curve_points(point())]
     assert drawn == [("trained on", 0.9, 0.8, 40), ("held back", 0.1, 0.03, 20)]
+
+
+def test_two_rounds_show_what_more_examples_would_bring_or_why_nobody_can_tell() -> None:
+    two = [point(), point(number=2)]
+    forecast = CurveForecastShown(
+        metric="f1", run_id=3, split="test", more=200, target=500, simulated=True,
+        points=[CurvePointShown(candidate=HOSTILE, rows=300, figure=FIXED)],
+        forecast=Measured(value=0.93, low=0.85, high=0.97, n=40, note="of the test rows alone"),
+        notes=["The trainings differ in epochs, too."],
+    )  # fmt: skip
+    _, page = open_rounds(yield_curve=two, round_yield=told(), yield_forecast=forecast)
+    for word in ("0.93 [0.85, 0.97], n = 40", "500", "test rows alone", "differ in epochs"):
+        assert word in page
+    assert "run 3, simulated reviews" in page
+    assert HOSTILE not in page
+    app, _ = open_rounds(yield_curve=two, round_yield=told())
+    assert "No forecast of more examples: No held" in "".join(
+        caption.value for caption in app.caption
+    )
+    _, page = open_rounds(yield_curve=[point()], round_yield=told(), yield_forecast=forecast)
+    assert "Learning curve" not in page
 
 
 def test_a_problem_of_the_section_leaves_the_page() -> None:

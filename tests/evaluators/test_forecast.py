@@ -87,6 +87,7 @@ def test_what_has_no_forecast_says_why() -> None:
     cases: dict[str, tuple[object, ...]] = {
         "no bound": (replace(ACCURACY, scale=None), sides, SIZES, free),
         "two sizes": (ACCURACY, sides, (100, 100), free),
+        "No test row": (ACCURACY, [[], []], SIZES, []),
         "two groups": (ACCURACY, sides, SIZES, ["a"] * 8),
         "are alike": (ACCURACY, [hits(np.ones(8)), hits(np.ones(8))], SIZES, free),
     }

@@ -63,6 +63,17 @@ def show_yield_curve(project_id: int, session: SessionDep) -> list[shapes.RoundP
     return yields.yield_curve(session, project_id)
 
 
+@router.get("/projects/{project_id}/yield-forecast")
+def show_forecast(
+    project_id: int,
+    session: SessionDep,
+    metric: Annotated[str | None, Query(max_length=200, description="f1, f1@task=intent.")] = None,
+    more: Annotated[int, Query(ge=1, le=1_000_000, description="So many more examples.")] = 200,
+) -> shapes.CurveForecastShown:
+    """The learning curve of the newest held-out run, and what more examples would bring."""
+    return yields.forecast_curve(session, project_id, metric=metric, more=more)
+
+
 @router.post("/projects/{project_id}/replays", status_code=201)
 def start_replays(
     project_id: int,

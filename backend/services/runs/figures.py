@@ -452,7 +452,9 @@ def _summarise(model_id: int, spec: MetricSpec, reads: ScoreReads, level: float)
 
     mine = list(reads.of_model(model_id, spec).values())
     scores, groups = [r.score for r in mine], [r.group for r in mine]
-    figure = aggregate(_metric(spec, reads.run), scores, groups, seed=reads.run.seed, level=level)
+    figure = aggregate(
+        metric_of_run(spec, reads.run), scores, groups, seed=reads.run.seed, level=level
+    )
     return replace(figure, signature=figure.signature + data_part(reads.run))
 
 
@@ -464,7 +466,7 @@ def _compare(
     old, new = (reads.of_model(model_id, spec) for model_id in pair)
     units = [unit for unit in old if unit in new]
     difference = paired_difference(
-        _metric(spec, reads.run),
+        metric_of_run(spec, reads.run),
         [old[unit].score for unit in units],
         [new[unit].score for unit in units],
         [old[unit].group for unit in units],
@@ -474,7 +476,7 @@ def _compare(
     return replace(difference, signature=difference.signature + data_part(reads.run))
 
 
-def _metric(spec: MetricSpec, run: ScoreRun) -> Metric:
+def metric_of_run(spec: MetricSpec, run: ScoreRun) -> Metric:
     """The metric in the version that scored; a run of before versions were kept has today's."""
     from evaluators.registry import resolve_metrics
 

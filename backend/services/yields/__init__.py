@@ -8,6 +8,7 @@
     elsewhere   held-out examples that were right before and are wrong now
     bottleneck  whether more ratings or more training is what is lacking
     curves      the yield of a round, and of all rounds
+    forecast    what more training rows would bring
 
 Replays are runs on the train split, so that nothing of them enters a figure of a held-out split.
 """
@@ -19,6 +20,7 @@ from backend.services.yields.curves import (
     round_of_candidate,
     yield_curve,
 )
+from backend.services.yields.forecast import forecast_curve
 from backend.services.yields.outcomes import (
     Outcome,
     State,
@@ -46,6 +48,7 @@ __all__ = [
     "candidate_set",
     "candidate_yield",
     "diagnose",
+    "forecast_curve",
     "replay_outcomes",
     "replays_of",
     "reviewed_prompts",

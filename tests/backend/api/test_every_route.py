@@ -201,6 +201,7 @@ CASES: dict[str, Case] = {
     ),
     "GET /v1/projects/{project_id}/lineage": Case(query="of=review:CORRECTION"),
     "GET /v1/projects/{project_id}/yield": Case(query="of=v9"),
+    "GET /v1/projects/{project_id}/yield-forecast": Case(status=422),  # of one training
     "POST /v1/projects/{project_id}/replays": Case(body={"candidate": "v9"}, status=201),
     "POST /v1/rounds/{round_id}/pause": Case(),
     "POST /v1/rounds/{round_id}/resume": Case(body={}),
