@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,11 +12,15 @@ from sqlalchemy import select
 from backend.api.served import get_served_promotion
 from backend.schemas.turns import transcript
 from backend.services.datasets.versions import import_dataset
+from backend.services.models.adapter_files import project_artifacts
+from backend.services.models.others import register_other_base
+from backend.services.models.seen import see_base
 from backend.services.models.serving import ServerAnswer, ServingReport
 from backend.tables.datasets import Example
 from backend.tables.queue import Job
 from backend.tables.runs import Generation, GenerationRun, ScoreRun
 from tests.backend.api.conftest import House
+from tests.fixtures_models import tiny_adapter
 from tests.fixtures_review import GOOD, make_rows, run_over, score_answers
 
 BAR = """
@@ -452,6 +457,22 @@ def test_a_model_served_elsewhere_is_registered_and_run_without_naming_its_engin
     post(house, f"{path}/generation-runs", asked)
     refused = post(house, f"{path}/generation-runs", {**asked, "engine": "openai"}, 422)
     assert "only asks models that are served elsewhere" in refused["detail"]
+
+
+def test_an_adapter_is_registered_on_the_base_that_is_named(
+    house: House, path: str, tiny_base: Path
+) -> None:
+    serving, project_id = house.app.state.serving, house.desk.project.id
+    with serving.writing.begin() as session:
+        place, seen = str(tiny_base), see_base(str(tiny_base))
+        large = register_other_base(session, project_id, "large", place, seen=seen).id
+    tiny_adapter(project_artifacts(serving.settings, project_id) / "v3", tiny_base)
+    body = {"name": "v3", "path": "v3", "base": "large"}
+    made = post(house, f"{path}/model-versions", body)
+    assert (made["label"], made["base_id"]) == ("large:v3@1", large)
+    post(house, f"{path}/model-versions", {**body, "base": "huge"}, 404)
+    refused = post(house, f"{path}/model-versions", {**body, "base": "v1"}, 422)
+    assert "base:v1@1 is no base" in refused["detail"]
 
 
 @pytest.mark.parametrize("given", ["/etc", "..", "../project-99/v1", "../v1", "{root}/v1", "v1"])
