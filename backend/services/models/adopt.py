@@ -8,7 +8,6 @@ asks from elsewhere may name less: `backend.services.models.adapter_files`.
 from __future__ import annotations
 
 import json
-import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -164,7 +163,7 @@ def _copy(source: Path, name: str, base_model: str, own: Path) -> tuple[PlacedFo
 
     def fill(fresh: Path) -> None:
         for file in found.taken:
-            shutil.copyfile(file, fresh / file.name)
+            file.copy_to(fresh / file.name)
         notes.extend(_name_modules(fresh))
 
     placed = place_adapter(own, name, base_model, fill, called=source.name)

@@ -8,7 +8,10 @@ template that were trained with. No file is loaded here but JSON and templates, 
 from __future__ import annotations
 
 import json
+import os
 import re
+import shutil
+import stat
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,18 +38,79 @@ _IN_CACHE = re.compile(r"models--([^/]+)/snapshots/")
 
 
 @dataclass(frozen=True, slots=True)
+class TakenFile:
+    """A file of an adapter, as it was when it was looked at.
+
+    Attributes:
+        place: a folder, links resolved, below which it lies.
+        inside: from there to the file itself, links followed.
+        device, inode: by which it is known again when it is opened.
+    """
+
+    name: str
+    place: Path
+    inside: Path
+    device: int
+    inode: int
+
+    def copy_to(self, target: Path) -> None:
+        """Copy what was looked at, and nothing that was put in its place since.
+
+        It is opened from folder to folder without following a link, so that no link that was put
+        there meanwhile, or in a folder above it, brings in a file from elsewhere.
+
+        Raises:
+            InvalidInput: it is another file now, or none.
+        """
+        try:
+            with os.fdopen(_open_below(self.place, self.inside), "rb") as stream:
+                found = os.fstat(stream.fileno())
+                if (found.st_dev, found.st_ino) != (self.device, self.inode):
+                    raise self._swapped()
+                with target.open("wb") as copy:
+                    shutil.copyfileobj(stream, copy)
+        except OSError as error:
+            raise self._swapped() from error
+
+    def _swapped(self) -> InvalidInput:
+        return InvalidInput(
+            f"{self.name} was swapped for another file while it was read.",
+            hint="Add the folder again when nobody writes to it.",
+        )
+
+
+def _open_below(place: Path, inside: Path) -> int:
+    """A descriptor of a regular file below a folder, reached over no link."""
+    flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+    at = os.open(place, flags | os.O_DIRECTORY)
+    try:
+        for part in inside.parts[:-1]:
+            below = os.open(part, flags | os.O_DIRECTORY, dir_fd=at)
+            os.close(at)
+            at = below
+        file = os.open(inside.name, flags, dir_fd=at)
+    finally:
+        os.close(at)
+    if not stat.S_ISREG(os.fstat(file).st_mode):
+        os.close(file)
+        raise OSError(f"{inside.name} is no regular file")
+    return file
+
+
+@dataclass(frozen=True, slots=True)
 class TrainerFolder:
     """What lies at the top of a folder.
 
     Attributes:
-        taken: the files that make the adapter, and its card.
+        taken: the files that make the adapter, and its card, each with what it was when it was
+            looked at.
         pickles: files that could run code when they are loaded; they never are.
         checkpoints: its checkpoint-N folders that hold an adapter, in order of their steps.
         others: how many further files and folders there are.
     """
 
     path: Path
-    taken: tuple[Path, ...]
+    taken: tuple[TakenFile, ...]
     pickles: tuple[str, ...]
     checkpoints: tuple[Path, ...]
     others: int
@@ -76,26 +140,31 @@ def read_trainer_folder(folder: Path) -> TrainerFolder:
     taken = tuple(file for file in files if file.name in _TAKEN and _is_taken(file))
     if WEIGHTS_FILE not in {file.name for file in taken}:
         raise _no_adapter(folder, checkpoints)
-    _refuse_links_out(folder, taken)
+    looked_at = tuple(_look_at(folder, taken))
     pickles = tuple(file.name for file in files if _is_pickle(file))
     known = {*taken, *checkpoints} | {folder / name for name in pickles}
-    return TrainerFolder(folder, taken, pickles, checkpoints, len(set(files) - known))
+    return TrainerFolder(folder, looked_at, pickles, checkpoints, len(set(files) - known))
 
 
 def _is_taken(file: Path) -> bool:
     return file.is_file() and (file.name != CARD_FILE or file.stat().st_size <= _MOST_OF_CARD)
 
 
-def _refuse_links_out(folder: Path, taken: Iterable[Path]) -> None:
-    """A copy would bring what lies elsewhere, a secret maybe, to where adapters are served from."""
+def _look_at(folder: Path, taken: Iterable[Path]) -> Iterator[TakenFile]:
+    """What a copy may hold; it would bring what lies elsewhere, a secret maybe, to where adapters
+    are served from."""
     inside = folder.resolve()
     allowed = [inside, *_blobs(inside)]
     for file in taken:
-        if not any(leads_into(file, place) for place in allowed):
+        place = next((place for place in allowed if leads_into(file, place)), None)
+        if place is None:
             raise InvalidInput(
                 f"{folder.name} holds {file.name}, a link that leads out of it.",
                 hint="Put the file itself there.",
             )
+        itself = file.resolve()
+        found = itself.stat()
+        yield TakenFile(file.name, place, itself.relative_to(place), found.st_dev, found.st_ino)
 
 
 def _blobs(folder: Path) -> Iterator[Path]:

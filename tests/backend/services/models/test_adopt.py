@@ -18,7 +18,7 @@ from sqlalchemy.orm import Session, sessionmaker
 
 from backend.engines.adapters.folders import WEIGHTS_FILE, read_adapter
 from backend.errors import Forbidden, InvalidInput
-from backend.services.models import placing
+from backend.services.models import adopt, placing
 from backend.services.models.adopt import Adopted, adopt_adapter
 from backend.services.models.versions import list_models, register_adapter
 from backend.services.projects import create_project
@@ -385,6 +385,51 @@ def test_a_file_that_is_a_link_to_elsewhere_is_not_copied(
     (source / "strop.json").write_text("{}")
     _linked(source / name, tmp_path / target)
     with pytest.raises(InvalidInput, match=f"holds {name}, a link that leads out of it"):
+        desk.add(source)
+    assert desk.left() == []
+
+
+def _by_a_link(file: Path, secret: Path) -> None:
+    file.unlink()
+    file.symlink_to(secret)
+
+
+def _by_a_hard_link(file: Path, secret: Path) -> None:
+    file.unlink()
+    file.hardlink_to(secret)
+
+
+def _by_its_folder(file: Path, secret: Path) -> None:
+    file.parent.rename(file.parent.with_name("before"))
+    file.parent.symlink_to(secret.parent)
+
+
+def _by_a_pipe(file: Path, secret: Path) -> None:
+    file.unlink()
+    os.mkfifo(file)
+
+
+def _gone(file: Path, secret: Path) -> None:
+    file.unlink()
+
+
+@pytest.mark.parametrize("swap", [_by_a_link, _by_a_hard_link, _by_its_folder, _by_a_pipe, _gone])
+def test_a_file_that_is_swapped_between_the_look_and_the_copy_is_not_copied(
+    desk: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, swap: Callable[[Path, Path], None]
+) -> None:
+    secret = tmp_path / "elsewhere" / "README.md"
+    secret.parent.mkdir()
+    secret.write_text("a secret")
+    source = _peft(tmp_path / "out")
+    look = adopt.read_trainer_folder
+
+    def look_and_swap(folder: Path) -> Any:
+        found = look(folder)
+        swap(source / "README.md", secret)
+        return found
+
+    monkeypatch.setattr(adopt, "read_trainer_folder", look_and_swap)
+    with pytest.raises(InvalidInput, match="was swapped for another"):
         desk.add(source)
     assert desk.left() == []
 
