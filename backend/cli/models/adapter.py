@@ -188,11 +188,19 @@ def preflight(
     engine: Annotated[
         str | None, typer.Option(help="local or vllm; a model served elsewhere has its own.")
     ] = None,
+    max_tokens: Annotated[
+        int, typer.Option(min=1, help="Of a model served elsewhere: longest answer, as of the run.")
+    ] = 128,
+    temperature: Annotated[
+        float, typer.Option(min=0, help="Of one served elsewhere, which may take no other.")
+    ] = 0.0,
+    top_p: Annotated[float, typer.Option(help="Of one served elsewhere: nucleus.")] = 1.0,
     project: ProjectOption = None,
     json: JsonOption = False,
 ) -> None:
     """Check that what would be served is this model; exit code 2 when that is not shown."""
     from backend.engines import open_engine
+    from backend.engines.base import SamplingParams
     from backend.errors import EngineError, EngineUnavailable, InvalidInput
     from backend.jobs.generate import check_and_record, refuse_models
     from backend.services.models.versions import (
@@ -201,6 +209,7 @@ def preflight(
         served_model,
     )
 
+    params = SamplingParams(max_tokens=max_tokens, temperature=temperature, top_p=top_p)
     with working_in_project(project) as (installation, session, found):
         model = find_model(session, found.id, name, checkers=True)
         bare = model.without_prompt
@@ -217,7 +226,9 @@ def preflight(
             raise
         except (EngineError, InvalidInput) as error:
             raise refuse_models(sessions, opened.name, models, error) from error
-        report = check_and_record(sessions, opened, models[0], asked, probes, settings=settings)
+        report = check_and_record(
+            sessions, opened, models[0], asked, probes, settings=settings, params=params
+        )
     _show_checks(report, json=json)
     raise typer.Exit(0 if report.passed else 2)
 

@@ -32,6 +32,7 @@ from backend.engines.remote.server import Retries, ServerReply
 from backend.errors import CannotCompute, EngineError, UnknownAdapter, storable
 
 _PATIENCE = Retries(attempts=7, first_s=0.5, longest_s=30.0)
+MOST_REFUSED = 20  # prompts in a row, for a reason that each might have alone
 _OF_THE_PROMPT = frozenset({400, 409, 413, 422, 500, 501})
 
 
@@ -68,6 +69,7 @@ class OpenaiEngine(RemoteEngine[OpenaiServer]):
         self._stream = stream
         self._asked_as: dict[str, str] = {}  # our serving name -> the server's
         self._taken: dict[tuple[str, str], Taken] = {}  # address and model -> what it takes
+        self._refused: dict[tuple[str, str], int] = {}  # how many prompts in a row
         self._answered_as: dict[str, str] = {}  # the server's name -> what it answers as
         self._notes: dict[str, str] = {}
 
@@ -105,6 +107,7 @@ class OpenaiEngine(RemoteEngine[OpenaiServer]):
         self._serving = self._thread.run(self._find_serving(list(names.values())))
         self._asked_as |= names
         self._answered_as, self._taken = {}, {}  # servers change between two jobs
+        self._refused = {}
         hello = {"messages": [{"role": "user", "content": "Hello"}]}
         for server in self._serving:
             server.greeting = {"model": models[-1].base_model, **hello}
@@ -117,7 +120,8 @@ class OpenaiEngine(RemoteEngine[OpenaiServer]):
         Raises:
             EngineUnavailable: no server answers any more; what was yielded stays valid.
             UnknownAdapter: a model that was not loaded, or that a server does not know.
-            EngineError: the key is refused, another model answered, or the decoding is not taken.
+            EngineError: the key is refused, another model answered, the decoding is not taken, or
+            MOST_REFUSED prompts in a row are refused.
         """
 
         async def ask(server: OpenaiServer, request: GenerationRequest) -> GenerationResult:
@@ -192,7 +196,10 @@ class OpenaiEngine(RemoteEngine[OpenaiServer]):
         asked = self._name_at_server(request.model)
         reply = await self._ask_as_taken(server, asked, request, params)
         if reply.status != 200:
-            return _failed(request.key, reply, server, asked, params)
+            failed = _failed(request.key, reply, server, asked, params)
+            self._count_refusal(server, asked, failed)
+            return failed
+        self._refused[server.url, asked] = 0
         if not reply.body:
             raise EngineError(
                 f"What answers at {server.url} is no server of the OpenAI protocol.",
@@ -201,6 +208,21 @@ class OpenaiEngine(RemoteEngine[OpenaiServer]):
         if reply.body.get("choices"):
             self._hold_to_name(server, asked, reply.body)
         return read_answer(request.key, reply.body, latency_s=reply.seconds)
+
+    def _count_refusal(self, server: OpenaiServer, asked: str, failed: GenerationResult) -> None:
+        """End the run where one prompt after the other is refused: it is not the prompts' fault.
+
+        Raises:
+            EngineError: so many in a row were.
+        """
+        in_a_row = self._refused.get((server.url, asked), 0) + 1
+        self._refused[server.url, asked] = in_a_row
+        if in_a_row >= MOST_REFUSED:
+            raise EngineError(
+                f"The server at {server.url} refused {in_a_row} prompts for {asked!r} in a row; "
+                f"the last: {failed.error}",
+                hint="Mend what it says, and ask them again: strop run --resume RUN --retry-failed",
+            )
 
     async def _ask_as_taken(
         self,

@@ -13,7 +13,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session, sessionmaker
 
 from backend.cli import main
-from backend.engines.base import Engine, SamplingParams, ServedModel
+from backend.engines.base import Engine, GenerationRequest, SamplingParams, ServedModel
 from backend.engines.fake import FakeEngine
 from backend.engines.openai.engine import OpenaiEngine
 from backend.engines.remote.server import Retries
@@ -69,7 +69,7 @@ def laid(sessions: sessionmaker[Session]) -> Laid:
     return laid
 
 
-def lay_down_run(session: Session, laid: Laid, labels: tuple[str, ...]) -> int:
+def lay_down_run(session: Session, laid: Laid, labels: tuple[str, ...], **decoding: Any) -> int:
     models = [find_model(session, laid.project, label).id for label in labels]
     run = generation.create_run(
         session,
@@ -78,7 +78,7 @@ def lay_down_run(session: Session, laid: Laid, labels: tuple[str, ...]) -> int:
         split="test",
         model_ids=models,
         engine="fake",
-        params=SamplingParams(max_tokens=8),
+        params=SamplingParams(max_tokens=8, **decoding),
     )
     return queue.enqueue_job(session, queue.JobKind.GENERATE, run.id).id
 
@@ -230,6 +230,39 @@ def test_an_answer_of_another_model_in_the_middle_stops_the_run_and_is_not_kept(
     assert [text and text[:1] for text in written(sessions)["gpt@1"]] == ["s"] * 3
 
 
+def ask(server: ScriptedServer, count: int) -> list[str | None]:
+    """The errors of so many prompts, one after the other; None where one was answered."""
+    with OpenaiEngine([server.url], in_flight=1, retries=QUICK) as engine:
+        engine.load([ServedModel("gpt@1", "gpt-4o", elsewhere=True)])
+        turn = [{"role": "user", "content": "Hi"}]
+        requests = [GenerationRequest(str(n), "gpt@1", turn) for n in range(count)]
+        return [answer.error for answer in engine.generate(requests, SamplingParams())]
+
+
+def test_a_server_that_refuses_one_prompt_after_the_other_ends_the_run() -> None:
+    with (
+        vendor(always=400, error="no template") as server,
+        pytest.raises(EngineError, match=r"refused 20 prompts for 'gpt-4o' in a row.*no template"),
+    ):
+        ask(server, 60)
+    assert server.calls["chat"] < 40
+    with vendor([*[400] * 19, None, *[400] * 19, None], error="no template") as server:
+        assert sum(error is not None for error in ask(server, 40)) == 38
+
+
+def test_what_no_server_does_is_said_before_a_run(
+    sessions: sessionmaker[Session], laid: Laid, settings: Settings
+) -> None:
+    with sessions.begin() as session:
+        job_id = lay_down_run(session, laid, ("gpt",), truncate_prompt=True)
+    with vendor() as server:
+        work(sessions, settings, server, job_id)
+    with sessions() as session:
+        checks = {c["name"]: c for c in session.scalars(select(Preflight)).one().checks}
+    assert checks["prompts of gpt@1"]["passed"] is None
+    assert "too long to be cut" in checks["prompts of gpt@1"]["detail"]
+
+
 def test_counts_that_no_server_reported_are_unknown_to_metrics(
     sessions: sessionmaker[Session], laid: Laid, settings: Settings
 ) -> None:
@@ -343,6 +376,11 @@ def test_the_command_registers_lists_and_checks(
         checked = strop("model", "preflight", "gpt", "--dataset", "tickets", "--json")
         assert checked.startswith("0 ")
         assert json.loads(checked[2:])["passed"] is True
+        assert server.asked[-1]["temperature"] == 0
+        as_the_run = ("--temperature", "1", "--top-p", "0.9", "--max-tokens", "7")
+        strop("model", "preflight", "gpt", "--dataset", "tickets", *as_the_run)
+        asked = [server.asked[-1][key] for key in ("temperature", "top_p", "max_tokens")]
+        assert asked == [1, 0.9, 7]
         assert "200 OK to /models" in strop("doctor")
         monkeypatch.setenv("STROP_OPENAI_API_KEY", "one,two")
         assert "2 keys for 1 addresses" in " ".join(strop("doctor").split())

@@ -17,6 +17,10 @@ from backend.services.models.preflight.report import PreflightReport, choose_pro
 
 PROBES_ELSEWHERE = 4
 """Few: each costs money at a vendor's, and is asked twice."""
+NOT_CUT = (
+    "The run asks for prompts that are too long to be cut, which no server of the protocol does: "
+    "such a prompt has an error in place of an answer."
+)
 UNPROVED = {
     "weights": "which weights answer under that name, and whether they are the same tomorrow",
     "prompt": "which chat template and tokeniser make the prompt that its model is given",
@@ -50,6 +54,8 @@ def run_served_preflight(
     except EngineError as error:
         return PreflightReport((Check(f"answers of {model.name}", False, str(error)),))
     notes = [Check(f"{name} of {model.name}", None, _unproved(name)) for name in UNPROVED]
+    if params.truncate_prompt:
+        notes.append(Check(f"prompts of {model.name}", None, NOT_CUT))
     said = [Check("engine", None, note) for note in engine.notes]
     checks = [_check_answers(model, once), _note_constancy(model, once, again, params)]
     return PreflightReport((*checks, *notes, *said))
