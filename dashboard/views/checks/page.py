@@ -14,7 +14,7 @@ from dashboard.views.checks import bench, judge, risk, triage
 
 TABS: Mapping[str, Callable[[], None]] = {
     "Bench": bench.show,
-    "Risk": risk.show_risk,
+    "Risk": risk.show,
     "Triage": triage.show,
     "Judge": judge.show,
 }
