@@ -61,20 +61,25 @@ def expertqa(folder: Path, most: int) -> Set:
 
 
 def mts_dialog(folder: Path, most: int) -> Set:
-    """Clinicians' summaries of dialogues, and the same with one planted error: simulated."""
+    """Clinicians' summaries of dialogues, half of them with one planted error: simulated.
+
+    A dialogue gives one output, as it was or with the error: of two beside each other of which one
+    is wrong for certain, relative features would tell which.
+    """
     rows = _csv(folder / "mts_dialog/train.csv")
     random.Random(SEED).shuffle(rows)
     samples, wrong = [], []
     donors = [row["section_text"] for row in rows[-100:]]
-    for row in rows[:most]:
+    for row in rows[: 2 * most]:
         own = Sample(row["ID"], row["section_text"], context=row["dialogue"], group=row["ID"])
         planted = plant_errors(own.prediction, row["dialogue"], seed=SEED, donors=donors)
         misstated = [p for p in planted if p.kind != "omission"]
         if not misstated:
             continue
-        chosen = random.Random(row["ID"]).choice(misstated)
-        samples += [own, replace(own, id=f"{own.id}#{chosen.kind}", prediction=chosen.text)]
-        wrong += [False, True]
+        rng = random.Random(row["ID"])
+        chosen, bad = rng.choice(misstated), rng.random() < 0.5
+        samples.append(replace(own, prediction=chosen.text) if bad else own)
+        wrong.append(bad)
     return Set(samples, wrong, "SIMULATED: one planted error of a kind drawn at random")
 
 
