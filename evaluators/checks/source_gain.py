@@ -4,6 +4,13 @@ The model reads the output twice, after a prompt that shows the source and after
 with nothing in its place. The gain of a token is log p(with) - log p(without), in nats: pointwise
 mutual information of source and token given the tokens before it. What the model would have written
 without any source gains nothing, and what the source speaks against loses.
+
+The value is the sum of the gains over the sum of -log p(without): the share of the output's
+surprise that the source takes away (an uncertainty coefficient, as of Theil 1970), at most 1, below
+0 where the source speaks against the output. It was chosen on 230 simulated errors in 60 summaries with
+SmolLM2-135M, against means over tokens, words and the lowest sentence: AUROC .61 [.59, .64]
+between documents as the best of them, and .82 [.79, .85] against .77 and .65 relative to other
+outputs for the same source. How predictable an output is in itself cancels out of a ratio.
 """
 
 from __future__ import annotations
@@ -28,9 +35,7 @@ def support(model: str) -> Metric:
         f"support:{model}",
         1,
         needs=frozenset(),
-        scale=None,
-        description="how much likelier a model finds each token with the source than without, "
-        "in nats: the mean over the output",
+        description="share of the model's surprise at an output that its source takes away",
     )
 
 
@@ -87,17 +92,20 @@ def _score(text: str, shown: Likelihood, hidden: Likelihood) -> Score:
         return Score(None, error=error)
     if shown.starts != hidden.starts or not shown.starts:
         return Score(None, error="the two readings do not tell of the same tokens")
+    surprise = -sum(hidden.logprobs)
+    if surprise <= 0:
+        return Score(None, error="the model is certain of the output without any source")
     gains = [a - b for a, b in zip(shown.logprobs, hidden.logprobs, strict=True)]
     sentences = _sentences(text, shown.starts, gains)
     spans = tuple(
         Span(s.start, s.end, _reason(s.gain), "no gain") for s in sentences if s.gain <= 0
     )
     return Score(
-        sum(gains) / len(gains),
+        sum(gains) / surprise,
         explanation=f"the source makes {len(sentences) - len(spans)} of {len(sentences)} sentences "
         "likelier",
         spans=spans,
-        stats=(float(len(gains)), min((s.gain for s in sentences), default=0.0)),
+        stats=(sum(gains), surprise, float(len(gains))),
     )
 
 

@@ -52,9 +52,9 @@ def score(sample: Sample, reader: Reader | None = None) -> Score:
 def test_what_the_source_says_gains_and_what_it_does_not_say_gains_nothing() -> None:
     text = "The cat sat.\nThe bird flew away."
     found = score(Sample("1", text, context="The cat sat. The dog ran."))
-    # Gains of 3 nats: The, cat, sat., The of seven words.
-    assert found.value == pytest.approx(4 * 3 / 7)
-    assert found.stats == (7.0, pytest.approx(3 / 4))
+    # Gains of 3 nats: The, cat, sat., The of seven words with a surprise of 4 each.
+    assert found.value == pytest.approx(4 * 3 / (7 * 4))
+    assert found.stats == (12.0, 28.0, 7.0)
     assert found.spans == ()
     assert found.explanation == "the source makes 2 of 2 sentences likelier"
 
@@ -66,7 +66,6 @@ def test_a_sentence_that_gains_nothing_is_marked() -> None:
     assert (text[span.start : span.end], span.kind) == ("Birds fly far.", "no gain")
     assert span.reason == "the source makes these words no likelier"
     assert found.explanation == "the source makes 2 of 3 sentences likelier"
-    assert found.stats[1] == 0.0
 
 
 def test_words_that_the_source_speaks_against_say_by_how_much() -> None:
@@ -76,7 +75,7 @@ def test_words_that_the_source_speaks_against_say_by_how_much() -> None:
             return Likelihood((0, 5), (far, far))
 
     found = score(Sample("1", "Birds fly.", context=SOURCE), Against())
-    assert found.value == -2.5
+    assert found.value == -5 / 7
     assert found.spans[0].reason == (
         "the source makes these words less likely, by 2.5 nats a token"
     )
@@ -95,7 +94,7 @@ def test_the_two_prompts_differ_by_the_source_alone() -> None:
 def test_an_input_without_context_is_the_source(context: str | None) -> None:
     reader = Reader()
     found = score(Sample("1", "The cat sat on", context=context, input=SOURCE), reader)
-    assert found.value == 3.0
+    assert found.value == 3 / 4
     assert SOURCE in reader.prompts[0]
     assert SOURCE not in reader.prompts[1]
 
@@ -130,6 +129,14 @@ def test_readings_of_different_tokens_are_refused() -> None:
     assert score(Sample("1", "Abc.", context=SOURCE), Torn()).error is not None
 
 
+def test_an_output_that_is_certain_without_a_source_is_no_number() -> None:
+    class Certain(Reader):
+        def _read(self, one: Continuation) -> Likelihood:
+            return Likelihood((0,), (0.0,))
+
+    assert "certain" in str(score(Sample("1", "Yes.", context=SOURCE), Certain()).error)
+
+
 def test_a_token_of_white_space_goes_with_the_next_sentence() -> None:
     class Spaces(Reader):
         def _read(self, one: Continuation) -> Likelihood:
@@ -138,7 +145,7 @@ def test_a_token_of_white_space_goes_with_the_next_sentence() -> None:
 
     found = score(Sample("1", "A.\n\nB.", context=SOURCE), Spaces())
     assert [(s.start, s.end) for s in found.spans] == [(0, 2)]
-    assert found.stats[1] == 0.0
+    assert found.value == pytest.approx(2 / 15)
 
 
 @pytest.mark.parametrize("text", ["日本語。" * 500, "x " * 10_000, " " * 20_000 + "a", "👩‍⚕️"])
@@ -149,7 +156,7 @@ def test_odd_texts_are_scored(text: str) -> None:
 def test_by_name_alone_it_scores_nothing_and_says_who_does() -> None:
     (metric,) = resolve_metrics(["support:v1@2"])
     assert is_asked(metric.name)
-    assert (metric.name, metric.higher_is_better, metric.scale) == ("support:v1@2", True, None)
+    assert (metric.name, metric.higher_is_better, metric.scale) == ("support:v1@2", True, 1.0)
     with pytest.raises(CannotCompute, match="a model, which nobody serves here"):
         metric.score([Sample("1", "a", context="b")])
 

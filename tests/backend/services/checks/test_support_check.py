@@ -68,7 +68,7 @@ def test_any_model_of_the_project_reads_all_outputs(
         rows = list(session.scalars(select(Score)))
     assert len(rows) == 40
     assert {row.metric for row in rows} == {f"support:{model}"}
-    assert {(row.value, row.error) for row in rows} == {(2.5, None)}
+    assert {(row.value, row.error) for row in rows} == {(5 / 6, None)}
     name = model if model == "base" else "v1@1"
     assert all(f"model:{name}|adapter:" in row.signature for row in rows)
     assert len(engine.asked) == 2 * 40
