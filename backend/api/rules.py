@@ -167,6 +167,7 @@ RULES: dict[str, Access] = {
     "GET /v1/projects/{project_id}/yield-curve": Access.ENGINEER,
     "GET /v1/projects/{project_id}/check-benches": Access.ENGINEER,
     "GET /v1/projects/{project_id}/yield-forecast": Access.ENGINEER,
+    "GET /v1/projects/{project_id}/checkers": Access.ENGINEER,
     "POST /v1/projects/{project_id}/replays": Access.ENGINEER,
     "POST /v1/rounds/{round_id}/pause": Access.ENGINEER,
     "POST /v1/rounds/{round_id}/resume": Access.ENGINEER,

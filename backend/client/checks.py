@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from backend.client.wire import Resource
-from backend.schemas.checks import benches, judges, risk, triage
+from backend.schemas.checks import benches, checkers, judges, risk, triage
 
 
 class Checks(Resource):
@@ -13,6 +13,11 @@ class Checks(Resource):
         """What the checks find of planted errors, the newest bench first."""
         path = f"/v1/projects/{project_id}/check-benches"
         return self._wire.get_list(benches.CheckBenchShown, path)
+
+    def checkers(self, project_id: int) -> list[checkers.CheckerShown]:
+        """The project's own checkers and how good they are, the newest first."""
+        path = f"/v1/projects/{project_id}/checkers"
+        return self._wire.get_list(checkers.CheckerShown, path)
 
     def routings(self, project_id: int) -> list[triage.RoutingShown]:
         """Every queue of a project of which something skipped review, newest first."""

@@ -12,6 +12,7 @@ from backend.errors import CannotCompute, NotFound, StropError
 from backend.rubrics import Rubric, find_rubric
 from backend.schemas.accounts import Me, UserShown
 from backend.schemas.checks.benches import CheckBenchShown
+from backend.schemas.checks.checkers import CheckerShown
 from backend.schemas.curation import TrainingSetShown
 from backend.schemas.models import ModelVersionShown, PreflightShown
 from backend.schemas.projects import KindsShown, ManifestShown, ProjectShown
@@ -327,6 +328,9 @@ class FakeClient(FakeReports, FakeChecks):
 
     def rounds_list(self, project_id: int) -> list[RoundShown]:
         return self._list("list_rounds")
+
+    def checks_checkers(self, project_id: int) -> list[CheckerShown]:
+        return self._list("checkers")
 
     def checks_benches(self, project_id: int) -> list[CheckBenchShown]:
         return self._list("check_benches")

@@ -10,10 +10,11 @@ from collections.abc import Callable, Mapping
 import streamlit as st
 
 from dashboard.components.frame import heading
-from dashboard.views.checks import bench, judge, risk, triage
+from dashboard.views.checks import bench, checkers, judge, risk, triage
 
 TABS: Mapping[str, Callable[[], None]] = {
     "Bench": bench.show,
+    "Checkers": checkers.show,
     "Risk": risk.show,
     "Triage": triage.show,
     "Judge": judge.show,

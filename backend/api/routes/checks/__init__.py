@@ -2,6 +2,6 @@
 
 from types import ModuleType
 
-from backend.api.routes.checks import benches, judges, risk, triage
+from backend.api.routes.checks import benches, checkers, judges, risk, triage
 
-STAGES: tuple[ModuleType, ...] = (benches, risk, triage, judges)
+STAGES: tuple[ModuleType, ...] = (benches, checkers, risk, triage, judges)
