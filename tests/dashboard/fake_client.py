@@ -13,6 +13,7 @@ from backend.rubrics import Rubric, find_rubric
 from backend.schemas.accounts import Me, UserShown
 from backend.schemas.checks.benches import CheckBenchShown
 from backend.schemas.checks.checkers import CheckerShown
+from backend.schemas.checks.risk import RiskVersionShown
 from backend.schemas.curation import TrainingSetShown
 from backend.schemas.models import ModelVersionShown, PreflightShown
 from backend.schemas.projects import KindsShown, ManifestShown, ProjectShown
@@ -331,6 +332,9 @@ class FakeClient(FakeReports, FakeChecks):
 
     def checks_checkers(self, project_id: int) -> list[CheckerShown]:
         return self._list("checkers")
+
+    def risks_list(self, project_id: int) -> list[RiskVersionShown]:
+        return self._list("list_risks")
 
     def checks_benches(self, project_id: int) -> list[CheckBenchShown]:
         return self._list("check_benches")

@@ -15,7 +15,7 @@ from dashboard.views.checks import bench, checkers, judge, risk, triage
 TABS: Mapping[str, Callable[[], None]] = {
     "Bench": bench.show,
     "Checkers": checkers.show,
-    "Risk": risk.show,
+    "Risk": risk.show_risk,
     "Triage": triage.show,
     "Judge": judge.show,
 }

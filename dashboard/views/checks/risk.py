@@ -29,7 +29,7 @@ RELATIVE = "~others"
 SPLITS = ("train", "validation", "test")
 
 
-def show() -> None:
+def show_risk() -> None:
     """Draw the tab."""
     with problems_shown():
         versions = current_client().risks.list(current_project().id)

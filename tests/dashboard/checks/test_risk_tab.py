@@ -71,7 +71,7 @@ class Fake(FakeClient):
 def open_tab(*versions: RiskVersionShown, problem: Exception | None = None) -> tuple[AppTest, Fake]:
     client = Fake(role="engineer")
     client.versions, client.problem, client.fitted = list(versions), problem, []
-    app = AppTest.from_string("from dashboard.views.checks import risk\nrisk.show()\n")
+    app = AppTest.from_string("from dashboard.views.checks import risk\nrisk.show_risk()\n")
     app.session_state[CLIENT_KEY] = client
     app.session_state["strop-project"] = client.accounts.me().projects[0]
     app.run(timeout=30)
