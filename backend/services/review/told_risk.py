@@ -21,7 +21,8 @@ from backend.tables.runs import Score
 
 SCORES = cast(Table, Score.__table__)
 _IS_RISK = SCORES.c.metric.like("risk:%")
-AFTER_ALONE = or_(_IS_RISK, SCORES.c.metric == "own_words")
+OWN_WORDS = "own_words"
+AFTER_ALONE = or_(_IS_RISK, SCORES.c.metric == OWN_WORDS)
 """Scores whose marks wait for the answer where `before_the_answer` does not hold."""
 _RISKS = (
     select(SCORES.c.metric, SCORES.c.value, SCORES.c.explanation, SCORES.c.spans)

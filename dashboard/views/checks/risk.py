@@ -105,7 +105,7 @@ def sentences(one: RiskVersionShown) -> list[str]:
     said = [
         f"Learned from the reviews of {one.n} outputs, {one.positives} of them wrong; "
         f"as much as {one.n_effective:.0f} outputs drawn with equal chances would tell.",
-        f"An output is wrong where half of its reviews say: {one.wrong_when}.",
+        f"Wrong by: {one.wrong_when}; half of the reviews of an output are enough.",
         f"Made of the checks {', '.join(plain)}.",
     ]
     if len(plain) < len(one.features):

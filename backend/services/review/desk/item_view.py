@@ -28,7 +28,12 @@ from backend.services.review.blind import (
     masked_terms,
 )
 from backend.services.review.statements import ITEMS, QUEUES, SLOTS, AnyRow
-from backend.services.review.told_risk import AFTER_ALONE, before_the_answer, risk_of
+from backend.services.review.told_risk import (
+    AFTER_ALONE,
+    OWN_WORDS,
+    before_the_answer,
+    risk_of,
+)
 from backend.tables.datasets import Example
 from backend.tables.review import ReviewItem
 from backend.tables.runs import Generation, Score
@@ -77,7 +82,9 @@ _BY_SLOT = _ITEM.join(SLOTS, SLOTS.c.item_id == ITEMS.c.id).where(
     SLOTS.c.id == bindparam("slot"), SLOTS.c.owner_id == bindparam("person")
 )
 _SPANS = select(SCORES.c.spans).where(
-    SCORES.c.score_run_id == bindparam("run"), SCORES.c.generation_id == bindparam("generation")
+    SCORES.c.score_run_id == bindparam("run"),
+    SCORES.c.generation_id == bindparam("generation"),
+    SCORES.c.metric != OWN_WORDS,  # no finding by itself; a risk that it raises brings its marks
 )
 _SPANS_BEFORE = _SPANS.where(not_(AFTER_ALONE))
 
