@@ -159,9 +159,11 @@ def with_errors(wrong: Bools, wanted: int, rng: np.random.Generator) -> Bools:
 def looks_until_withdrawn(wrong: Bools, study: Study) -> int | None:
     """Audited outputs, in this order, until the guarantee falls; None where all leave it standing.
 
-    Evidence grows by a wrong output alone.
+    Evidence grows by a wrong output alone, and is below 1 while no more than epsilon were wrong.
     """
     for k, n in enumerate(np.flatnonzero(wrong) + 1, start=1):
+        if k <= study.epsilon * n:
+            continue
         state = audit_state(int(n), k, len(wrong), epsilon=study.epsilon, delta=study.delta)
         if state.refuted:
             return int(n)

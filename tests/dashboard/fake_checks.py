@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from backend.schemas.checks.judges import JudgedPairs, JudgedRate, JudgeShown, LicenceShown
+from backend.schemas.checks.triage import RoutingShown
 from backend.schemas.review.reports import Measured
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
@@ -18,6 +19,9 @@ class FakeChecks:
 
     def judges_list(self, project_id: int) -> list[JudgeShown]:
         return list(self.project.get("judges", []))
+
+    def checks_routings(self, project_id: int) -> list[RoutingShown]:
+        return list(self.project.get("routings", []))
 
     def judges_pairs(self, judge_id: int) -> list[JudgedPairs]:
         return list(self.project.get("judged_pairs", []))
