@@ -75,7 +75,7 @@ def _show_licences(judge: JudgeShown) -> None:
         return
     rows = [licence_row(one) for one in judge.licences]
     st.html(table_html(LICENCE_COLUMNS, rows, title=f"Licences of {judge.label}"))
-    st.html(sentences_html(map(licence_sentence, judge.licences)))
+    st.html(sentences_html(licence_sentence(one, judge.label) for one in judge.licences))
 
 
 def licence_row(one: LicenceShown) -> list[Cell]:
@@ -97,11 +97,11 @@ def licence_row(one: LicenceShown) -> list[Cell]:
     ]
 
 
-def licence_sentence(one: LicenceShown) -> str:
+def licence_sentence(one: LicenceShown, judge: str) -> str:
     """Why it stands so, and what is still to be done."""
     said = f"{one.criterion}: {one.state}: {one.reason}."
     if not one.recorded:
-        said += " Nobody has written that down yet: strop judge audit NAME."
+        said += f" Nobody has written that down yet: strop judge audit {judge}."
     if one.attempts > 1:
         said += f" The licence was asked for {one.attempts} times."
     return said
@@ -122,7 +122,13 @@ def _show_pairs(found: Sequence[JudgedPairs]) -> None:
         )
         st.html(sentences_html(one.said))
         rates = rate_rows(one.rates)
-        st.html(table_html(["model", "against", "wins"], rates, title="Win rates by a judge"))
+        st.html(
+            table_html(
+                ["model", "against", "wins by a judge, a tie being half"],
+                rates,
+                title="Win rates by a judge",
+            )
+        )
         if one.strengths:
             strengths = [[rate.model, measured_cell(rate.figure)] for rate in one.strengths]
             columns = ["model", "strength by a judge"]

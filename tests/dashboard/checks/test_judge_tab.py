@@ -42,9 +42,12 @@ def test_what_lapsed_says_why_and_what_to_do() -> None:
     gone = licence(state="lapsed", recorded=False, reason="people since: agreement 0.4", attempts=3)
     _, page = opened(judges=[judge(licences=[gone])])
     assert "strop-tag fail" in page
-    assert "people since: agreement 0.4. Nobody has written that down yet" in page
+    assert (
+        "people since: agreement 0.4. Nobody has written that down yet: strop judge audit strict@1"
+        in page
+    )
     assert "asked for 3 times" in page
-    assert "asked for" not in licence_sentence(licence())
+    assert "asked for" not in licence_sentence(licence(), "strict@1")
 
 
 def test_a_test_that_was_not_made_has_no_figures() -> None:
