@@ -16,6 +16,7 @@ from sqlalchemy.orm import Session, sessionmaker
 
 from backend.cli import main
 from backend.cli.models.serve import resolve_models
+from backend.db import utc_now
 from backend.engines import open_engine
 from backend.engines.base import SamplingParams
 from backend.errors import InvalidInput, NotFound
@@ -33,15 +34,20 @@ from backend.services.models.seen import see_base
 from backend.services.models.versions import find_model, serving_groups
 from backend.services.projects import set_manifest
 from backend.services.runs import generation, scoring
+from backend.services.training import runs as training
+from backend.services.training.files import run_files
 from backend.services.verdicts.comparison import compare_models
 from backend.services.verdicts.promotion import newest_fingerprint, plan_move
 from backend.services.verdicts.savings import payoff_of
 from backend.settings import Settings
+from backend.tables.curation import TrainingSet, TrainingSetRow
+from backend.tables.datasets import Example
 from backend.tables.models import ModelVersion, Preflight
 from backend.tables.projects import Project
 from backend.tables.runs import Generation
 from tests.fixtures_models import make_tiny_base, tiny_adapter
 from tests.fixtures_runs import lay_down_project
+from training import sft
 from training.weights.merging import Merge
 
 BAR = "name: bar\nbaseline: large+brief\nlines:\n  - {metric: chrf, margin: 0.0}\n"
@@ -297,3 +303,46 @@ def test_the_commands_name_the_base(
             main(list(asked))
         assert ended.value.code in (0, None)
         assert said in capsys.readouterr().out
+
+
+def test_an_adapter_is_trained_on_another_base_and_registered_on_it(desk: Desk) -> None:
+    with desk.sessions.begin() as session:
+        bar = set_manifest(session, desk.project, BAR)
+        frozen = TrainingSet(
+            project_id=desk.project, name="t", recipe={}, digest="c" * 64, n_rows=8
+        )
+        session.add(frozen)
+        session.flush()
+        example = session.scalars(select(Example).where(Example.split == "train")).one()
+        for position in range(8):
+            turn = [{"role": "user", "content": f"say {position}"}]
+            session.add(
+                TrainingSetRow(
+                    training_set_id=frozen.id,
+                    position=position,
+                    kind="sft",
+                    prompt=turn,
+                    completion=f"say {position}",
+                    source="reference",
+                    example_id=example.id,
+                )
+            )
+        session.flush()
+        run = training.create_training_run(
+            session,
+            project_id=desk.project,
+            training_set_id=frozen.id,
+            adapter_name="v5",
+            config={"lora": {"rank": 2}, "max_length": 64, "threads": 1},
+            settings=desk.settings,
+            base="large",
+        )
+        assert run.manifest_id == bar.id
+        run_id, config = run.id, run_files(run, desk.settings).config
+    assert sft.main(["--config", str(config)]) == 0
+    with desk.sessions.begin() as session:
+        model = training.finish_training_run(session, run_id, settings=desk.settings, now=utc_now())
+        large = find_model(session, desk.project, "large")
+        assert (model.label, model.base) == ("large:v5@1", large)
+        assert model.training_facts["base_sha256"] == large.base_sha256
+        assert "forgetting" in model.training_facts

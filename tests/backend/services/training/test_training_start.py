@@ -11,6 +11,7 @@ import pytest
 from sqlalchemy import select
 from sqlalchemy.orm import Session, sessionmaker
 
+from backend.cli.training import enqueue_training
 from backend.errors import Forbidden, InvalidInput, NotFound
 from backend.services.derivation import runs_behind
 from backend.services.lineage.trace import trace
@@ -22,7 +23,7 @@ from backend.settings import Settings
 from backend.tables.curation import TrainingSet, TrainingSetRow
 from backend.tables.datasets import Example
 from backend.tables.models import ModelVersion
-from backend.tables.projects import SuccessManifest
+from backend.tables.projects import Project, SuccessManifest
 from backend.tables.training import TrainingRun
 from backend.tables.verdicts import Promotion
 from tests.fixtures_runs import lay_down_project
@@ -303,6 +304,17 @@ def test_an_adapter_is_trained_on_the_base_that_is_named_or_that_its_start_is_on
         config = load_config(run_files(run, settings).config)
         assert (run.base_id, run.start_model_id) == (large.id, begun and begun.id)
         assert config.base_model == training.base_model_of(session, run) == "/models/large"
+
+
+def test_the_command_trains_on_the_base_that_is_named(
+    session: Session, room: Room, settings: Settings
+) -> None:
+    large = _large(session, room, "large", on=None)
+    project = session.get_one(Project, room.project)
+    run_id, _ = enqueue_training(
+        session, project, training_set="t", name="v6", config={}, settings=settings, base="large"
+    )
+    assert session.get_one(TrainingRun, run_id).base_id == large.id
 
 
 @pytest.mark.parametrize(
