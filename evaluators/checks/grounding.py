@@ -1,7 +1,9 @@
 """Grounding: what an output states that its source does not support, by rules and without a model.
 
 The claims of an output are its numbers with units, money, percentages, dates, times, identifiers,
-names and quotations; what it or the source denies (`negation`); who did what to whom (`role`). A
+names and quotations; what it or the source denies (`negation`); who did what to whom (`role`);
+what the source says the opposite of (`direction`, `polarity`, `antonym`), or another of its kind
+(`entity`); how many (`quantity`); and stretches that the source has no words of (`addition`). A
 claim is supported when the source (context and input together) says the same thing, however it is
 spelled: 3,500 = 3.5k = three thousand five hundred, 29,90 € = EUR 29.90, 2 kg = 2000 g,
 3 May 2026 = 2026-05-03, Müller = Mueller. What a quantity is told per is a part of it: 39 EUR a
@@ -35,11 +37,16 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 
+from evaluators.checks.additions import check_additions
+from evaluators.checks.alternatives import is_told_of_people
 from evaluators.checks.claims import Claim
+from evaluators.checks.contrasts import check_contrasts
 from evaluators.checks.facts import Dated, Facts, Identifier, Number, Timed, find_facts
 from evaluators.checks.lettering import expand_contractions, squash
+from evaluators.checks.lone_denials import check_lone_denials
 from evaluators.checks.names import find_names, is_acronym_of, is_spelled_out, missing_words
 from evaluators.checks.negation import check_negations
+from evaluators.checks.quantities import check_bounds, check_counts
 from evaluators.checks.roles import check_kin, check_roles
 from evaluators.checks.sources import Source, expanded, index_source, initials_of, number_key
 from evaluators.checks.units import DECADE, Unit, agree
@@ -173,11 +180,13 @@ def _small(number: Number) -> int | None:
     return int(value) if value.is_integer() and 2 <= value <= MOST_LISTED else None
 
 
-VERSION = 4
+VERSION = 5
 BLIND_SPOTS = (
-    "means, percentages and growth worked out from numbers, paraphrase, common nouns, names in "
-    "lower case or at the head of a sentence, acronyms, negation by other words or in German, "
-    "negations that are hedged, narrowed or of another time, roles told by other verbs"
+    "means, percentages and growth worked out from numbers, paraphrase, common nouns that are on "
+    "no list of alternatives, rare names in lower case or at the head of a sentence, acronyms, "
+    "opposites that are on no list or that the source says of other words, quantities in other "
+    "words, negation by other words, negations that are hedged, narrowed or of another time, roles "
+    "told by other verbs, additions in few words or where the rest is worded otherwise too"
 )
 _HEDGE = re.compile(
     r"\b(?:about|around|approximately|roughly|nearly|almost|over|some|circa|ca\.|etwa|rund|fast|"
@@ -197,6 +206,8 @@ def find_claims(output: str, source_text: str) -> list[Claim]:
     found = [
         *_check_quotations(output, source),
         *(claim for claim in roles if claim.problem is not None),
+        *check_bounds(output, facts.numbers, source_text, facts.words),
+        *check_counts(output, facts.numbers, source_text),
         *(_check_number(output, n, source, facts) for n in facts.numbers if _is_claim(n)),
         *(_check_date(output, dated, source) for dated in facts.dates),
         *(_check_time(output, timed, source) for timed in facts.times),
@@ -212,6 +223,9 @@ def find_claims(output: str, source_text: str) -> list[Claim]:
         ),
         *_check_names(output, facts, source),
         *check_negations(output, source_text, facts.words, source.words),
+        *check_contrasts(output, source_text, facts.words, source.words),
+        *check_lone_denials(output, source_text, facts.words, source.words),
+        *check_additions(output, facts.words, source.words),
         *(claim for claim in roles if claim.problem is None),
     ]
     return sorted(_without_overlap(found), key=lambda claim: claim.start)
@@ -383,6 +397,7 @@ def _check_names(output: str, facts: Facts, source: Source) -> Iterator[Claim]:
     for name in find_names(output, facts.words):
         missing = missing_words(name.words, source.words)
         missing = [w for w in missing if not is_acronym_of(w, initials_of(source.text))]
+        missing = [w for w in missing if not is_told_of_people(w, source.words)]
         if missing and is_spelled_out(name.words, source.words):
             missing = []
         problem = f"{' '.join(missing)!r} is not in the source" if missing else None

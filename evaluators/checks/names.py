@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from evaluators.checks.claims import listed
 from evaluators.checks.dates import MONTHS, SHORT_DAYS, WEEKDAYS
+from evaluators.checks.known_names import BODIES, GIVEN, PLACES
 from evaluators.checks.lettering import spellings
 from evaluators.checks.numerals import is_german
 
@@ -81,7 +82,9 @@ def find_names(text: str, words: frozenset[str]) -> list[Name]:
         for run in runs
         if not any(a <= run[0].start() < b for a, b in titled)
         and not _is_heading(text, run[-1].end())
-        and not all(_is_acronym(m[0]) or m[0].lower() in _DESKS for m in run)
+        and not all(
+            (_is_acronym(m[0]) and m[0] not in BODIES) or m[0].lower() in _DESKS for m in run
+        )
     ]
 
 
@@ -107,8 +110,41 @@ def _runs(text: str) -> list[list[re.Match[str]]]:
             current.append(m)
             continue
         runs.append(current)
-        current = [m] if not opens or _leads_name(text, m) else []
+        named = not opens or _is_known(m[0]) or _leads_name(text, m) or _acts(text, m)
+        current = [m] if named else []
     return [run for run in (*runs, current) if run]
+
+
+def _is_known(word: str) -> bool:
+    """A given name, a place, or a body that is known by its letters."""
+    bare = _bare(word)
+    return bare in BODIES or (lower := bare.lower()) in GIVEN or lower in PLACES
+
+
+_DEEDS = re.compile(
+    r"(?:['’]s)?(?:\sand\s[A-Z][a-z]+)?\s(?:wants|thinks|told|tells|asked|asks|likes|loves|hates|"
+    r"invited|invites|reminds|apologi[sz]ed|promised|promises|suggests|wonders|agreed|agrees|"
+    r"refuses|works|lives|lived|married|believes|feels|hopes|plans|knows)\b"
+)
+# Of these the same is told without a determiner before them.
+_DOERS = frozenset(
+    listed(
+        "everyone everybody nobody someone somebody anyone mom mum dad mother father grandma "
+        "grandpa police people management staff society nature science research evidence law "
+        "policy parliament congress government opposition labour one another neither both none "
+        "nothing everything something who what that which technology industry history today "
+        "customer client patient user student teacher doctor narrator author speaker host guest "
+        "caller agent manager company team counsel"
+    )
+)
+
+
+def _acts(text: str, match: re.Match[str]) -> bool:
+    """`Mavronis wants to leave`: a lone word that wants, tells or lives is somebody."""
+    if _DEEDS.match(text, match.end()) is None:
+        return False
+    lower = match[0].lower()
+    return lower not in _DOERS and lower not in _OPENERS and not lower.endswith(("s", "ing", "ly"))
 
 
 def _leads_name(text: str, match: re.Match[str]) -> bool:

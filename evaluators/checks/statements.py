@@ -191,6 +191,10 @@ class Transcript:
             if len(words) > _MANY or any(map(bare.__contains__, words)):
                 yield i
 
+    def bare(self, i: int) -> str:
+        """A sentence in lower case without its speaker; spares the reading of most."""
+        return self._bare[i]
+
     def statement(self, i: int) -> Statement:
         """One sentence, read."""
         held = self._read.get(i)

@@ -182,6 +182,13 @@ def _by_words(claim: Claim, texts: _Texts) -> Iterator[Place]:
         yield from (s for s, n in zip(sentences, shared, strict=True) if n == most)
 
 
+def _by_sentence(claim: Claim, texts: _Texts) -> Iterator[Place]:
+    """The sentences of the source that share most words with the sentence of the claim."""
+    around = [(a, b) for a, b in split_sentences(texts.output) if a <= claim.start < b]
+    start, end = around[0] if around else (claim.start, claim.end)
+    yield from _by_words(Claim(start, end, claim.kind, claim.problem), texts)
+
+
 def _long_words(text: str) -> set[str]:
     return {word[:5].casefold() for word in _WORD.findall(text) if len(word) > 3}
 
@@ -201,4 +208,7 @@ _FINDERS: dict[str, Callable[[Claim, _Texts], Iterator[Place]]] = {
     "name": _by_phrase,
     "quotation": _by_phrase,
     "negation": _by_words,
+    **dict.fromkeys(
+        ("role", "direction", "polarity", "antonym", "entity", "quantity", "addition"), _by_sentence
+    ),
 }
