@@ -16,7 +16,14 @@ from evaluators.checks.confidence import CONFIDENCE, CONFIDENCE_MIN, TOKEN_ENTRO
 from evaluators.checks.entailment import checker, entailment
 from evaluators.checks.grounding import GROUNDING, INVENTED
 from evaluators.checks.others import OTHERS_OVERLAP, OWN_WORDS
-from evaluators.checks.overlap import INPUT_OVERLAP, OVERLAP, OVERLAP_PAIRS, SOURCE_ROUGE
+from evaluators.checks.overlap import (
+    INPUT_OVERLAP,
+    NOVEL_STRETCH,
+    NOVEL_WORDS,
+    OVERLAP,
+    OVERLAP_PAIRS,
+    SOURCE_ROUGE,
+)
 from evaluators.checks.self_consistency import SELF_CONSISTENCY, entailment_consistency
 from evaluators.checks.source_gain import support
 from evaluators.errors import CannotCompute, EvaluatorError, UnknownMetric
@@ -78,6 +85,8 @@ METRICS: dict[str, Metric] = {
     "source_rouge": SOURCE_ROUGE,
     "own_words": OWN_WORDS,
     "others_overlap": OTHERS_OVERLAP,
+    "novel_words": NOVEL_WORDS,
+    "novel_stretch": NOVEL_STRETCH,
     "citations": CITATIONS,
     "self_consistency": SELF_CONSISTENCY,
     "confidence": CONFIDENCE,

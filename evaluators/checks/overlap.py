@@ -13,8 +13,10 @@ from dataclasses import replace
 from functools import lru_cache, partial
 from itertools import pairwise
 
+from evaluators.checks.additions import Novelty, measure_novelty, novel_of
 from evaluators.checks.claims import listed, split_sentences
 from evaluators.checks.grounding import source_of
+from evaluators.checks.numerals import words_of
 from evaluators.checks.statements import stem_word
 from evaluators.metric import Metric
 from evaluators.metrics.forms import each
@@ -109,7 +111,52 @@ def _source_rouge(samples: Sequence[Sample]) -> list[Score]:
     ]
 
 
+def _measure(sample: Sample) -> Novelty:
+    words = words_of(sample.prediction)
+    return measure_novelty(sample.prediction, novel_of(words, words_of(source_of(sample))))
+
+
+def _novel_words(sample: Sample) -> Score:
+    """How many content words the source does not know: a count, since one edit adds a few."""
+    found = _measure(sample)
+    if not found.words:
+        return Score(None, not_applicable=True, explanation="the output has no content words")
+    reason = f"{found.novel} of {found.words} content words are not in the source"
+    return Score(float(found.novel), explanation=reason, stats=(float(found.words),))
+
+
+def _novel_stretch(sample: Sample) -> Score:
+    """The weight of the longest stretch of one sentence that is novel, and where it stands."""
+    found = _measure(sample)
+    if not found.words:
+        return Score(None, not_applicable=True, explanation="the output has no content words")
+    stretch = found.longest
+    if stretch is None:
+        return Score(0.0, explanation="the source knows every content word", stats=(0.0,))
+    reason = f"{stretch.novel} of {stretch.size} content words in a row are not in the source"
+    spans = (Span(stretch.start, stretch.end, reason, "overlap"),)
+    return Score(stretch.weight, explanation=reason, spans=spans, stats=(float(stretch.size),))
+
+
 _NEEDS = frozenset({"context"})
+NOVEL_WORDS = Metric(
+    "novel_words",
+    1,
+    each(_novel_words),
+    needs=_NEEDS,
+    higher_is_better=False,
+    scale=None,
+    description="content words that the source does not know",
+)
+NOVEL_STRETCH = Metric(
+    "novel_stretch",
+    1,
+    each(_novel_stretch),
+    needs=_NEEDS,
+    higher_is_better=False,
+    scale=None,
+    description="longest stretch of words that the source does not know",
+)
 OVERLAP = Metric(
     "overlap",
     2,

@@ -54,6 +54,11 @@ def test_without_words_self_consistency_does_not_apply(text: str) -> None:
         ("overlap_pairs", "Sat the cats.", 0.0),
         ("source_rouge", "the cat", 1.0),
         ("source_rouge", "the dog", 0.5),
+        ("novel_words", "The cats sat.", 0.0),
+        ("novel_words", "The dogs barked, the cat sat.", 2.0),
+        ("novel_stretch", "The cats sat.", 0.0),
+        ("novel_stretch", "The dogs barked, the cat sat.", 2.0),
+        ("novel_stretch", "Dogs sat and dogs barked.", 2.0),
     ],
 )
 def test_overlap_with_the_source(metric: str, output: str, value: float) -> None:
@@ -109,6 +114,8 @@ BAD_INPUT: list[Callable[[], Sample]] = [
         "overlap_pairs",
         "input_overlap",
         "source_rouge",
+        "novel_words",
+        "novel_stretch",
         "citations",
         "self_consistency",
         "confidence",
