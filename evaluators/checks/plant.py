@@ -21,6 +21,7 @@ from evaluators.checks.plant_parts import find_insertions, find_omissions
 from evaluators.checks.plant_polarity import find_antonyms, find_directions, find_negations
 from evaluators.errors import InvalidValues
 
+MOST_TRIED = 300  # edits of one kind, so that no text takes forever
 LONGEST = 50_000  # a longer output is no output, and is left alone
 
 
@@ -110,7 +111,7 @@ def _plant(ground: Ground, kind: str, seed: int) -> Planted | None:
     rng = random.Random(f"{seed}|{kind}|{mark.hexdigest()}")
     edits = list(KINDS[kind].find(ground, rng))
     rng.shuffle(edits)
-    for edit in sorted(edits, key=lambda edit: edit.rank):
+    for edit in sorted(edits, key=lambda edit: edit.rank)[:MOST_TRIED]:
         if not _is_told_already(ground, edit):
             return _apply(ground, fit_article(ground.output, edit, ground.language), kind)
     return None

@@ -162,6 +162,7 @@ def _values(numbers: Iterable[Number]) -> Iterator[float]:
             yield from part.values
 
 
+@lru_cache(maxsize=1024)
 def stems_of(text: str) -> frozenset[str]:
     """Stems of the content words of a text."""
     return frozenset(

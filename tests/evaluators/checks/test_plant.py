@@ -189,3 +189,20 @@ def test_unknown_kinds_are_named() -> None:
 
 def test_only_an_omission_misstates_nothing() -> None:
     assert [name for name, kind in KINDS.items() if not kind.misstates] == ["omission"]
+
+
+HOSTILE = [
+    "a" * 20_000,
+    "1 " * 10_000,
+    "and, " * 4_000,
+    "no fever or any chills " * 900,
+    "“" * 20_000,
+]
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+@pytest.mark.timeout(60)
+def test_hostile_texts_end_soon_and_stay_whole(text: str) -> None:
+    output = "It is the one. " + text
+    for p in plant_errors(output, "It is the one that was. " + text, seed=1, donors=[text]):
+        assert p.text[: p.start] + p.was + p.text[p.end :] == output
