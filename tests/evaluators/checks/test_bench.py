@@ -219,3 +219,19 @@ def test_one_seed_gives_one_bench() -> None:
     one, same, other = (build_bench(_samples(9), seed=seed) for seed in (1, 1, 2))
     assert one == same
     assert one.planted != other.planted
+
+
+def test_donors_are_of_other_groups() -> None:
+    """A sentence of the same document would be no error."""
+    text = "He came by train on the first of the month."
+    other = "The garden of the house was sold to a baker."
+    samples = [
+        Sample("a", text, context="He said that he came by train.", group="g"),
+        Sample("b", "The cat of the child was ill with a cold.", context="The cat was.", group="g"),
+        Sample("c", other, context="The garden was sold.", group="h"),
+    ]
+    for seed in range(6):
+        bench = build_bench(samples, kinds=["insertion"], seed=seed)
+        texts = {p.sample.id: p.sample.prediction for p in bench.planted}
+        assert "cat" not in texts["a#insertion"]
+        assert other in texts["a#insertion"]
