@@ -11,8 +11,7 @@ surprise that the source takes away (an uncertainty coefficient, as of Theil 197
 with SmolLM2-135M, against means over tokens and words, the lowest sentence and the share of words
 that gain: AUROC .61 [.59, .64] between documents, where the others have .58 to .62, and .82 [.79,
 .85] relative to the other outputs for a source, where the mean of tokens has .77 [.73, .80] and the
-lowest sentence .65 [.61, .69].
-How predictable an output is in itself cancels out of a ratio.
+lowest sentence .65 [.61, .69]. How predictable an output is in itself cancels out of a ratio.
 """
 
 from __future__ import annotations
