@@ -172,11 +172,11 @@ def test_that_hostile_texts_are_cut_and_lose_nothing(text: str) -> None:
 
 def test_that_a_long_source_is_cut_to_what_speaks_of_the_sentence() -> None:
     filler = [f"Patient: My neighbour number {i} bought a garden chair." for i in range(80)]
-    told = ["Doctor: Which dose of Lisinopril do you take?", "Patient: It is 20 mg."]
+    told = ["Doctor: Which dose of Lisinopril do you take?", "Patient: Two every morning."]
     source = "\n".join([*filler[:50], *told, *filler[50:]])
-    shown = nearest_passages(source, "He takes Lisinopril 20 mg daily.", 400)
+    shown = nearest_passages(source, "He takes Lisinopril.", 400)
     assert "Lisinopril do you take?\nPatient" not in shown  # passages are joined, not lines kept
-    assert shown.index("Which dose of Lisinopril") < shown.index("It is 20 mg.")
+    assert shown.index("Which dose of Lisinopril") < shown.index("Two every morning.")
     assert len(shown.encode()) <= 400
     assert nearest_passages("  short  ", "any", 400) == "short"
     assert nearest_passages("", "any", 400) == ""
