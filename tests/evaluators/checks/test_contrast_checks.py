@@ -70,6 +70,7 @@ HOLDS = [
     ("Her right knee hurts, her left does not.", "Her left knee is fine, her right knee hurts."),
     ("Is it better or worse?", "It is worse."),
     ("Some students passed.", "All students passed."),
+    ("He slept after dinner in Mainz.", "He slept badly before breakfast in Mainz."),
     ("At least 50 people came.", "50 people came."),
     ("At least 50 people came.", "At least 50 came, and at most 50 may stay."),
     ("He had two symptoms: fever and cough.", "He had fever and cough."),
@@ -123,6 +124,12 @@ def test_an_addition_is_found() -> None:
 
 def test_an_output_in_other_words_adds_nothing() -> None:
     output = "Officials gathered, choosing infrastructure fixes, pricier spaces and greenery."
+    assert [c for c in find_claims(output, SOURCE) if c.problem] == []
+
+
+def test_nothing_is_added_where_the_rest_is_worded_otherwise_too() -> None:
+    output = "Members agreed to repair the bridge and plant new trees along the river, celebrating "
+    output += "dolphins juggled flaming torches. Officials thanked helpers warmly."
     assert [c for c in find_claims(output, SOURCE) if c.problem] == []
 
 
