@@ -195,7 +195,8 @@ def test_an_output_stands_for_the_inverse_of_the_chance_with_which_it_was_drawn(
     desk = build_judged_desk(session)
     scored_by_hand(session, desk)
     review_all(session, desk)
-    assert fit(session, desk).report["n_effective"] == pytest.approx(90)
+    alike = fit(session, desk)
+    assert alike.report["n_effective"] == pytest.approx(90)
     items = session.scalars(select(ReviewItem).order_by(ReviewItem.id)).all()
     for n, item in enumerate(items):
         item.inclusion_probability = 0.1 if n % 2 else 1.0
@@ -204,6 +205,7 @@ def test_an_output_stands_for_the_inverse_of_the_chance_with_which_it_was_drawn(
     sums = [45 * 1.0 + 45 * 10.0, 45 * 1.0 + 45 * 100.0]
     assert weighted.report["n_effective"] == pytest.approx(sums[0] ** 2 / sums[1])
     assert weighted.n == 90
+    assert weighted.content["means"] != alike.content["means"]  # the model weighs them, too
 
 
 def test_simulated_reviews_are_counted(session: Session) -> None:
