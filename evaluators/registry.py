@@ -15,7 +15,7 @@ from evaluators.checks.citations import CITATIONS
 from evaluators.checks.confidence import CONFIDENCE, CONFIDENCE_MIN, TOKEN_ENTROPY
 from evaluators.checks.entailment import checker, entailment
 from evaluators.checks.grounding import GROUNDING, INVENTED
-from evaluators.checks.others import OTHERS_OVERLAP, OWN_WORDS
+from evaluators.checks.others import OTHERS_OVERLAP, OWN_NOVEL, OWN_WORDS
 from evaluators.checks.overlap import (
     INPUT_OVERLAP,
     NOVEL_STRETCH,
@@ -84,6 +84,7 @@ METRICS: dict[str, Metric] = {
     "input_overlap": INPUT_OVERLAP,
     "source_rouge": SOURCE_ROUGE,
     "own_words": OWN_WORDS,
+    "own_novel": OWN_NOVEL,
     "others_overlap": OTHERS_OVERLAP,
     "novel_words": NOVEL_WORDS,
     "novel_stretch": NOVEL_STRETCH,

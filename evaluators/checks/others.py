@@ -4,8 +4,9 @@ Several answers to one source agree on most of what they say. Where one was alte
 something up, it differs at that place (the idea of SelfCheckGPT, Manakul et al. 2023,
 arXiv:2303.08896, over the answers of several models, or versions of one text, in place of further
 samples). Weak signals, none of them a finding: an answer may be the only one that says what is
-true. `own_words` is the share of the content words that stand in no other answer,
-`others_overlap` the mean share of words held in common (Jaccard 1912) with each other answer.
+true. `own_words` is the share of the content words that stand in no other answer, `own_novel` the
+number of those that the source does not have either, `others_overlap` the mean share of words held
+in common (Jaccard 1912) with each other answer.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from functools import lru_cache
 
+from evaluators.checks.grounding import source_of
 from evaluators.checks.overlap import content_stems
 from evaluators.checks.relative import answered
 from evaluators.metric import Metric
@@ -76,22 +78,44 @@ def _words(text: str) -> frozenset[str]:
 def _own_words(sample: Sample) -> Score:
     stems = _stems(sample.prediction)
     if not sample.others or not stems:
-        why = "the output has no content words" if sample.others else NO_OTHER
-        return Score(None, not_applicable=True, explanation=why)
-    told = frozenset[str]().union(*map(_stems, sample.others))
-    own = stems - told
+        return _nothing_own(sample)
+    own = _own_stems(sample)
     reason = f"{len(own)} of {len(stems)} content words are in none of {_count(sample)}"
-    spans = tuple(_own_spans(sample.prediction, own))
+    spans = tuple(_own_spans(sample.prediction, own, "no other answer says"))
     return Score(len(own) / len(stems), explanation=reason, spans=spans)
 
 
-def _own_spans(text: str, own: frozenset[str]) -> list[Span]:
-    """Where the words are that no other answer has."""
+def _own_novel(sample: Sample) -> Score:
+    """A count, since one edit adds a few words however long the output is."""
+    stems = _stems(sample.prediction)
+    if not sample.others or not stems:
+        return _nothing_own(sample)
+    own = _own_stems(sample) - _stems(source_of(sample))
+    reason = (
+        f"{len(own)} of {len(stems)} content words are neither in the source nor in "
+        f"{'the' if len(sample.others) == 1 else 'any of'} {_count(sample)}"
+    )
+    spans = tuple(_own_spans(sample.prediction, own, "neither the source nor another answer says"))
+    return Score(float(len(own)), explanation=reason, spans=spans)
+
+
+def _nothing_own(sample: Sample) -> Score:
+    why = "the output has no content words" if sample.others else NO_OTHER
+    return Score(None, not_applicable=True, explanation=why)
+
+
+def _own_stems(sample: Sample) -> frozenset[str]:
+    told = frozenset[str]().union(*map(_stems, sample.others))
+    return _stems(sample.prediction) - told
+
+
+def _own_spans(text: str, own: frozenset[str], why: str) -> list[Span]:
+    """Where the words are that the answer alone has."""
     if not own:
         return []
     found = [(match, frozenset(content_stems(match[0]))) for match in _WORD.finditer(text)]
     return [
-        Span(match.start(), match.end(), f"no other answer says {match[0]!r}", "own")
+        Span(match.start(), match.end(), f"{why} {match[0]!r}", "own")
         for match, stems in found
         if stems and stems <= own
     ]
@@ -119,6 +143,17 @@ OWN_WORDS = Metric(
     higher_is_better=False,
     recipe=lambda scores: f"others:{MOST_OTHERS}",
     description="share of content words that no other answer to the same source has",
+    reads_others=True,
+)
+OWN_NOVEL = Metric(
+    "own_novel",
+    1,
+    each(_own_novel),
+    needs=frozenset({"context"}),
+    higher_is_better=False,
+    scale=None,
+    recipe=lambda scores: f"others:{MOST_OTHERS}",
+    description="content words that neither the source nor another answer to it has",
     reads_others=True,
 )
 OTHERS_OVERLAP = Metric(

@@ -21,8 +21,9 @@ from backend.tables.runs import Score
 
 SCORES = cast(Table, Score.__table__)
 _IS_RISK = SCORES.c.metric.like("risk:%")
-OWN_WORDS = "own_words"
-AFTER_ALONE = or_(_IS_RISK, SCORES.c.metric == OWN_WORDS)
+BESIDE_OTHERS = ("own_words", "own_novel")
+"""Checks that mark what an output says alone among the answers to its source."""
+AFTER_ALONE = or_(_IS_RISK, SCORES.c.metric.in_(BESIDE_OTHERS))
 """Scores whose marks wait for the answer where `before_the_answer` does not hold."""
 _RISKS = (
     select(SCORES.c.metric, SCORES.c.value, SCORES.c.explanation, SCORES.c.spans)

@@ -141,6 +141,24 @@ def test_own_words_are_marked_where_they_stand() -> None:
     assert score.explanation == "1 of 3 content words are in none of 1 other answer"
 
 
+@pytest.mark.parametrize(
+    ("texts", "source", "value", "marked"),
+    [
+        (("He takes aspirin daily.", "He takes aspirin."), "He takes aspirin.", 1.0, ["daily"]),
+        (("He takes aspirin daily.", "He takes aspirin."), "Aspirin daily.", 0.0, []),
+        (("He takes aspirin daily.", "He is told daily."), "He takes it.", 1.0, ["aspirin"]),
+        (("He takes it.", "He takes it now."), "He takes it.", 0.0, []),
+    ],
+)
+def test_own_and_novel_is_what_neither_source_nor_another_answer_has(
+    texts: tuple[str, ...], source: str, value: float, marked: list[str]
+) -> None:
+    samples = with_others([Sample(str(i), t, context=source) for i, t in enumerate(texts)])
+    score = METRICS["own_novel"].score(samples)[0]
+    assert score.value == value
+    assert [texts[0][s.start : s.end] for s in score.spans] == marked
+
+
 def test_of_many_answers_so_many_are_read() -> None:
     answers = [(i, f"t{i}") for i in range(MOST_OTHERS + 30)]
     found = some_others(60, "t60", answers)
@@ -161,4 +179,4 @@ def test_checks_stands_for_those_that_need_no_model() -> None:
     names = [metric.name for metric in resolve_metrics(["checks"])]
     assert {"invented", "overlap", "own_words", "others_overlap", "length"} <= set(names)
     read = {name for name, metric in METRICS.items() if metric.reads_others}
-    assert read == {"own_words", "others_overlap"}
+    assert read == {"own_words", "own_novel", "others_overlap"}

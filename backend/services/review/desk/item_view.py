@@ -30,7 +30,7 @@ from backend.services.review.blind import (
 from backend.services.review.statements import ITEMS, QUEUES, SLOTS, AnyRow
 from backend.services.review.told_risk import (
     AFTER_ALONE,
-    OWN_WORDS,
+    BESIDE_OTHERS,
     before_the_answer,
     risk_of,
 )
@@ -84,7 +84,9 @@ _BY_SLOT = _ITEM.join(SLOTS, SLOTS.c.item_id == ITEMS.c.id).where(
 _SPANS = select(SCORES.c.spans).where(
     SCORES.c.score_run_id == bindparam("run"),
     SCORES.c.generation_id == bindparam("generation"),
-    SCORES.c.metric != OWN_WORDS,  # no finding by itself; a risk that it raises brings its marks
+    SCORES.c.metric.not_in(
+        BESIDE_OTHERS
+    ),  # no finding by itself; a risk that it raises brings its marks
 )
 _SPANS_BEFORE = _SPANS.where(not_(AFTER_ALONE))
 

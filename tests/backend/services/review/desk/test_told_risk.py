@@ -16,8 +16,10 @@ from backend.services.review.desk.history import my_reviews
 from backend.services.review.desk.item_view import told_after
 from backend.services.review.reports.contents import WantedReviews, each_item, queue_facts
 from backend.services.review.rules import QueueRules
+from backend.services.review.told_risk import BESIDE_OTHERS
 from backend.tables.review import ReviewQueue
 from backend.tables.runs import Generation, Score, ScoreRun
+from evaluators.registry import METRICS
 from tests.fixtures_review import GOOD, NOW, Desk, build_desk, submit
 
 REASON = "raised by invented is 1 (usually 0.2)"
@@ -136,3 +138,8 @@ def test_other_tools_are_told_no_more_than_the_desk(
     assert {score.metric for item in items for score in item.checks} == (
         {"risk:1", "own_words"} if told else set()
     )
+
+
+def test_every_check_that_marks_words_beside_other_answers_is_kept_back() -> None:
+    reads = {name for name, metric in METRICS.items() if metric.reads_others}
+    assert reads - {"others_overlap"} == set(BESIDE_OTHERS)  # which marks nothing
