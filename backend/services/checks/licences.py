@@ -21,7 +21,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from backend.errors import InvalidInput
-from backend.rubrics import CheckedAnswer, Criterion, Stars, YesNo
+from backend.rubrics import CheckedAnswer, Criterion, Stars, YesNo, rubric_from_content
 from backend.schemas.checks.judges import LicenceShown
 from backend.schemas.review.reports import Measured
 from backend.services.checks.judges import criterion_scale
@@ -32,7 +32,14 @@ from backend.services.review.reports.measured import unknown
 from backend.tables.accounts import User
 from backend.tables.checks.judges import Judge, JudgeLicence, LicenceState
 from backend.tables.datasets import Example
-from backend.tables.review import QueueKind, Rating, Review, ReviewItem, ReviewQueue
+from backend.tables.review import (
+    QueueKind,
+    Rating,
+    Review,
+    ReviewItem,
+    ReviewQueue,
+    RubricVersion,
+)
 from backend.tables.runs import IMPORT, AnnotatorKind, Generation, GenerationRun, Score
 
 if TYPE_CHECKING:
@@ -65,6 +72,8 @@ def license_judge(
 ) -> list[JudgeLicence]:
     """Ask for a licence by the reviews of a queue, on each criterion that the judge answers.
 
+    A licence that later reviews refute lapses first, so that asking anew does not undo them.
+
     Args:
         annotators: experts, skilled or crowd, which sets epsilon as the paper advises.
         epsilon: what it costs to be a person, if another.
@@ -81,9 +90,10 @@ def license_judge(
     chosen = EPSILON[Annotators(annotators)] if epsilon is None else epsilon
     if not 0 <= chosen < 1:
         raise InvalidInput(f"Epsilon is {chosen:g}; it lies between 0 and 1.")
+    criteria = _criteria(judge, queue)
+    audit_judge(session, judge)
     return [
-        _license(session, judge, queue, criterion, annotators, chosen)
-        for criterion in _criteria(judge, queue)
+        _license(session, judge, queue, criterion, annotators, chosen) for criterion in criteria
     ]
 
 
@@ -215,7 +225,8 @@ def _people(
     """What people said of outputs that the judge scored, in the order in which it was stored.
 
     Args:
-        queue_id: of this queue alone; else of all queues of single outputs of the project.
+        queue_id: of this queue alone; else of all queues of single outputs of the project that ask
+            it with the answers of the judge.
         after: id of a rating; those after it alone.
     """
     query = (
@@ -237,6 +248,7 @@ def _people(
         .where(
             ReviewQueue.project_id == judge.project_id,
             ReviewQueue.kind == QueueKind.SINGLE,
+            ReviewQueue.rubric_version_id.in_(_asking(session, judge, criterion.name)),
             Rating.criterion == criterion.name,
             Rating.id > after,
             *_by_people(),
@@ -258,6 +270,19 @@ def _people(
         )
         for rating_id, generation_id, rater, value, number, group, example_id in rows
         if generation_id in answers
+    ]
+
+
+def _asking(session: Session, judge: Judge, name: str) -> list[int]:
+    """The project's rubric versions that ask this with the answers that the judge gives."""
+    query = select(RubricVersion).where(RubricVersion.project_id == judge.project_id)
+    return [
+        version.id
+        for version in session.scalars(query)
+        if any(
+            criterion.name == name and _has_answers(criterion, judge)
+            for criterion in rubric_from_content(version.content).criteria
+        )
     ]
 
 

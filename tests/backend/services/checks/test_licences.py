@@ -10,6 +10,8 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from backend.errors import InvalidInput
+from backend.rubrics import find_rubric, rubric_from_content
+from backend.services import review
 from backend.services.checks.judges import add_judge
 from backend.services.checks.licences import audit_judge, licences_of, license_judge, show_licence
 from backend.tables.checks.judges import Judge, JudgeLicence
@@ -211,6 +213,34 @@ def test_what_gave_a_licence_that_lapsed_gives_none_again(session: Session) -> N
         [row] = license_judge(session, judge, queue)
         assert row.state == "refused"
         assert "too few overlapping reviews" in row.reason
+
+
+def test_asking_anew_does_not_undo_what_later_reviews_refute(session: Session) -> None:
+    desk, judge, queue = licensed_desk(session)
+    license_judge(session, judge, queue)
+    reviewed(session, desk, "later", drifted, raters=1, n_items=40)
+    [row] = license_judge(session, judge, queue)
+    assert row.state == "refused"
+    states = list(session.scalars(select(JudgeLicence.state).order_by(JudgeLicence.id)))
+    assert states == ["licensed", "lapsed", "refused"]
+
+
+def test_a_question_of_the_same_name_on_another_scale_is_no_evidence(session: Session) -> None:
+    desk, judge, queue = licensed_desk(session)
+    license_judge(session, judge, queue)
+    other = find_rubric("telecom_desk").model_dump(mode="json")
+    for criterion in other["criteria"]:
+        if criterion["name"] == "faithful":
+            criterion.update(scale="stars", n=5)
+    kept = review.save_rubric(session, desk.project.id, rubric_from_content(other))
+    opened = reviewed(session, desk, "steps", lambda *_: {"faithful": ("5", 5.0)}, raters=2)
+    opened.rubric_version_id = kept.id
+    session.flush()
+    session.expire(opened)
+    [seen] = licences_of(session, judge)
+    assert seen.state == "licensed"
+    assert seen.audit is not None
+    assert seen.audit.n == 0
 
 
 def test_a_licence_holds_while_people_say_the_same(session: Session) -> None:
