@@ -2,7 +2,8 @@
 
 The risk sums up what checks and people said of such outputs: whoever sees it first tends to answer
 as it says. So it is told after the answer. Before it, only in a queue of single outputs of one
-model that measures nobody by known answers; there a reviewer's minute goes where the risk points.
+model that measures nobody by known answers and of which nothing skips review, since its audit
+measures the risk itself; there a reviewer's minute goes where the risk points.
 The same holds for what says how an output differs from those of the other models.
 """
 
@@ -41,7 +42,8 @@ _RISKS = (
 def before_the_answer(rules: Mapping[str, Any], design: Mapping[str, Any], *, pair: bool) -> bool:
     """Whether a queue tells the risk of an output to those who have not answered yet."""
     one_model = len(design.get("model_ids") or ()) == 1
-    return one_model and not pair and not rules_from(rules).has_gold
+    measures = rules_from(rules).has_gold or "routing" in design
+    return one_model and not pair and not measures
 
 
 def risk_of(

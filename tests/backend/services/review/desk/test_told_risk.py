@@ -14,6 +14,7 @@ from sqlalchemy.orm import Session, sessionmaker
 from backend.services import review
 from backend.services.review.desk.history import my_reviews
 from backend.services.review.desk.item_view import told_after
+from backend.services.review.opening.routing import Routing
 from backend.services.review.reports.contents import WantedReviews, each_item, queue_facts
 from backend.services.review.rules import QueueRules
 from backend.services.review.told_risk import BESIDE_OTHERS
@@ -21,6 +22,7 @@ from backend.tables.review import ReviewQueue
 from backend.tables.runs import Generation, Score, ScoreRun
 from evaluators.registry import METRICS
 from tests.fixtures_review import GOOD, NOW, Desk, build_desk, submit
+from tests.fixtures_triage import CERTIFIED
 
 REASON = "raised by invented is 1 (usually 0.2)"
 
@@ -66,12 +68,22 @@ QUEUES: dict[str, tuple[bool, dict[str, Any]]] = {
     "measured by gold": (False, {"rules": GOLD}),
     "measured by gold now and then": (False, {"rules": QueueRules(gold_every=3)}),
     "two models": (False, {"both": True}),
+    "an audit of what skips": (False, {"skip": True}),
 }
 
 
-def open_risky(session: Session, desk: Desk, *, both: bool = False, **options: Any) -> ReviewQueue:
+def skip_all(score_run_id: int) -> Routing:
+    """A certificate by which everything skips, and all of it is audited."""
+    return Routing("risk:1", score_run_id, 0.9, True, 0.1, 0.1, 1.0, "marked", CERTIFIED)
+
+
+def open_risky(
+    session: Session, desk: Desk, *, both: bool = False, skip: bool = False, **options: Any
+) -> ReviewQueue:
     ids = [model.id for model in desk.models[: 2 if both else 1]]
     scored = risky(session, desk).id
+    if skip:
+        options["routing"] = skip_all(scored)
     return desk.open(session, score_run_id=scored, model_ids=ids, **options)
 
 
