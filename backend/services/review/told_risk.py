@@ -2,8 +2,9 @@
 
 The risk sums up what checks and people said of such outputs: whoever sees it first tends to answer
 as it says. So it is told after the answer. Before it, only in a queue of single outputs of one
-model that measures nobody by known answers and of which nothing skips review, since its audit
-measures the risk itself; there a reviewer's minute goes where the risk points.
+model whose design is active, so that a reviewer's minute goes where the risk points: not in a
+sample, on which estimates and certificates rest, nor in the audit of what skips review, nor where
+known answers measure people.
 The same holds for what says how an output differs from those of the other models.
 """
 
@@ -17,6 +18,7 @@ from sqlalchemy import Connection, Table, bindparam, or_, select
 from backend.schemas.review.desk import ToldRisk
 from backend.schemas.runs import FlaggedSpan
 from backend.services.review.blind import mask_text
+from backend.services.review.opening.design import DesignKind
 from backend.services.review.rules import rules_from
 from backend.tables.runs import Score
 
@@ -42,8 +44,8 @@ _RISKS = (
 def before_the_answer(rules: Mapping[str, Any], design: Mapping[str, Any], *, pair: bool) -> bool:
     """Whether a queue tells the risk of an output to those who have not answered yet."""
     one_model = len(design.get("model_ids") or ()) == 1
-    measures = rules_from(rules).has_gold or "routing" in design
-    return one_model and not pair and not measures
+    aimed = design.get("kind") == DesignKind.ACTIVE and "routing" not in design
+    return one_model and not pair and aimed and not rules_from(rules).has_gold
 
 
 def risk_of(

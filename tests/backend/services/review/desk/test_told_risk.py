@@ -14,6 +14,7 @@ from sqlalchemy.orm import Session, sessionmaker
 from backend.services import review
 from backend.services.review.desk.history import my_reviews
 from backend.services.review.desk.item_view import told_after
+from backend.services.review.opening.design import DesignKind, SamplingDesign, Target
 from backend.services.review.opening.routing import Routing
 from backend.services.review.reports.contents import WantedReviews, each_item, queue_facts
 from backend.services.review.rules import QueueRules
@@ -41,7 +42,8 @@ def desk(session: Session) -> Desk:
 
 def risky(session: Session, desk: Desk) -> ScoreRun:
     """A score run with a risk, and words of one's own, of every output."""
-    run = ScoreRun(generation_run_id=desk.run.id, metrics=[{"metric": "risk:1", "slice": {}}])
+    names = [{"metric": name, "slice": {}} for name in ("risk:1", "own_words")]
+    run = ScoreRun(generation_run_id=desk.run.id, metrics=names)
     session.add(run)
     session.flush()
     for output in session.scalars(select(Generation)):
@@ -52,7 +54,7 @@ def risky(session: Session, desk: Desk) -> ScoreRun:
                     score_run_id=run.id,
                     generation_id=output.id,
                     metric=metric,
-                    value=0.8125,
+                    value=0.8125 if metric == "risk:1" else output.id / 1000,
                     explanation=REASON,
                     spans=[flag],
                     signature="s",
@@ -65,6 +67,7 @@ def risky(session: Session, desk: Desk) -> ScoreRun:
 GOLD = QueueRules(gold_onboarding=1)
 QUEUES: dict[str, tuple[bool, dict[str, Any]]] = {
     "one model": (True, {}),
+    "a random sample of one model": (False, {"design": SamplingDesign(), "n_items": None}),
     "measured by gold": (False, {"rules": GOLD}),
     "measured by gold now and then": (False, {"rules": QueueRules(gold_every=3)}),
     "two models": (False, {"both": True}),
@@ -84,7 +87,12 @@ def open_risky(
     scored = risky(session, desk).id
     if skip:
         options["routing"] = skip_all(scored)
-    return desk.open(session, score_run_id=scored, model_ids=ids, **options)
+    aimed = SamplingDesign(
+        kind=DesignKind.ACTIVE, targets=(Target("high_risk", n=2, metric="own_words"),)
+    )
+    return desk.open(
+        session, score_run_id=scored, model_ids=ids, **{"design": aimed, "n_items": 4, **options}
+    )
 
 
 @pytest.mark.parametrize("name", QUEUES)
@@ -111,7 +119,7 @@ def test_the_risk_is_told_before_the_answer_only_where_it_sways_and_measures_not
 
 
 def test_a_blind_pair_is_told_none_before_or_after(session: Session, desk: Desk) -> None:
-    queue = open_risky(session, desk, both=True, kind="pair")
+    queue = open_risky(session, desk, both=True, kind="pair", design=SamplingDesign(), n_items=None)
     person = desk.experts[0]
     claim = review.claim_review_item(session, queue.id, person.id, now=NOW)
     assert claim is not None
