@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 
 from evaluators.checks.claims import listed
 from evaluators.checks.dates import MONTHS, SHORT_DAYS, WEEKDAYS
@@ -169,14 +170,18 @@ _OPENERS = frozenset(
 )
 
 
+@lru_cache(maxsize=65536)
 def _is_plain(word: str) -> bool:
     lower = _bare(word).lower()
     is_date = lower in MONTHS or lower in WEEKDAYS or word in SHORT_DAYS
     return is_date or lower in _PLAIN or lower in _TITLES
 
 
+_ENDING = re.compile(r"['’](?:s|S|m|ll|re|ve|d|t)?$")
+
+
 def _bare(word: str) -> str:
-    return re.sub(r"['’](?:s|S|m|ll|re|ve|d|t)?$", "", word)
+    return word if word.isalnum() else _ENDING.sub("", word)
 
 
 def opens_sentence(text: str, position: int) -> bool:
@@ -191,22 +196,30 @@ def opens_sentence(text: str, position: int) -> bool:
     return text[at] in _SENTENCE_END
 
 
+_LAST_WORD = re.compile(r"(\w+)$")
+
+
 def _is_title_dot(text: str, at: int) -> bool:
     """The point of `Dr.` or of an initial ends no sentence."""
-    found = re.compile(r"(\w+)$").search(text, max(0, at - 6), at)
+    found = _LAST_WORD.search(text, max(0, at - 6), at)
     if found is None:
         return False
     return found[1].lower() in _TITLES or (len(found[1]) == 1 and found[1].isalpha())
 
 
+_LINE = re.compile(r"[^\n]+")
+_LETTERS = re.compile(r"[^\W\d_]+")
+
+
 def _titled_lines(text: str) -> list[tuple[int, int]]:
     """Lines that are headings: mostly capitalised words, no full stop."""
     spans = []
-    for m in re.finditer(r"[^\n]+", text):
+    for m in _LINE.finditer(text):
         line = m[0].strip()
-        words = re.findall(r"[^\W\d_]+", line)
-        capitals = sum(word[0].isupper() for word in words)
-        if len(words) > 2 and line[-1:] not in ".!?," and capitals >= 0.7 * len(words):
+        if line[-1:] in ".!?,":
+            continue
+        words = _LETTERS.findall(line)
+        if len(words) > 2 and sum(word[0].isupper() for word in words) >= 0.7 * len(words):
             spans.append(m.span())
     return spans
 
@@ -219,9 +232,12 @@ def missing_words(name: tuple[str, ...], source: frozenset[str]) -> list[str]:
     return [word for word in missing if not (named and word.casefold() in free)]
 
 
+_HYPHEN = re.compile(r"[-'’]")
+
+
 def is_supported(word: str, source: frozenset[str]) -> bool:
     """Whether a word of a name stands in the source, also inflected or with other letters."""
-    parts = [p for p in re.split(r"[-'’]", word.casefold()) if p]
+    parts = [p for p in _HYPHEN.split(word.casefold()) if p]
     return all(any(_stands(p, source) for p in spellings(part)) for part in parts)
 
 
