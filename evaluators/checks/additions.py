@@ -62,6 +62,8 @@ def check_additions(
         words, source_words: the distinct case-folded words of both. German is not read: its
             compounds are novel more often than what they say is.
     """
+    if len(words - source_words) < LEAST:
+        return
     novel = novel_of(words, source_words)
     if len(novel) < LEAST or 2 * len(novel) > sum(map(is_content, words)) or is_german(words):
         return
@@ -79,7 +81,7 @@ def check_additions(
 def novel_of(words: frozenset[str], source_words: frozenset[str]) -> frozenset[str]:
     """The content words among some that a source does not know."""
     known = _known_of(source_words)
-    return frozenset(word for word in words if _is_novel(word, known))
+    return frozenset(word for word in words - source_words if _is_novel(word, known))
 
 
 def measure_novelty(output: str, novel_words: frozenset[str]) -> Novelty:

@@ -32,6 +32,7 @@ WEEKDAYS: dict[str, int] = {
     for i, name in enumerate(names.split())
     for ending in ("", "s")
 } | {"sonnabend": 5, "sonnabends": 5}
+_WEEKDAY_NAMES = frozenset(WEEKDAYS)
 # Short names are days only where their spelling says so: `Sun` and `So` are words too.
 _SHORT_DAYS: dict[str, int] = {
     short: i
@@ -323,7 +324,7 @@ class Weekday:
 
 def find_weekdays(text: str, words: frozenset[str]) -> Iterator[Weekday]:
     """Days of the week, by their names and by short names that can be nothing else."""
-    for word in words & WEEKDAYS.keys():
+    for word in words & _WEEKDAY_NAMES:
         for m in re.finditer(rf"(?i)\b{word}\b", text):
             yield Weekday(m.start(), m.end(), WEEKDAYS[word])
     if not _has_short_days(words):

@@ -17,8 +17,8 @@ from evaluators.checks.numerals import (
     GERMAN_RUN,
     NUMBER_WORDS,
     NUMERAL,
-    WORD_RUN,
     counts_in_german,
+    find_word_runs,
     parse_german,
     readings,
     run_readings,
@@ -105,6 +105,8 @@ class Facts:
 
 
 _DIGIT = re.compile(r"\d")
+_WHOLE_NUMBER = re.compile(r"\d+")
+_LETTERS = re.compile(r"[A-Za-z]+")
 _MAIL = re.compile(r"(?<![\w.+-])[\w.+-]+@[\w-]+(?:\.[\w-]+)+")
 _URL = re.compile(r"(?:https?://|www\.)[^\s<>\"')\]]+[^\s<>\"')\].,;:!?]")
 _PHONE = re.compile(r"(?<!\w)(?:\+\d|\(\d|0\d)[\d\s()/.-]{5,30}\d(?![\w-])")
@@ -211,7 +213,7 @@ def _is_measure(text: str, match: re.Match[str]) -> bool:
         return True
     if _AFTER_NUMBER.search(text, max(0, match.start() - 2), match.start()) is not None:
         return bool(units_after(match[0], 0)[0])  # kg/m2
-    letters = re.match(r"[A-Za-z]+", match[0])
+    letters = _LETTERS.match(match[0])
     if letters is None:
         return False
     units, start = units_before(text, match.start() + letters.end())
@@ -301,7 +303,7 @@ def _one_or_list(text: str, match: re.Match[str], comma: bool | None) -> Iterabl
 
 
 def _separate(match: re.Match[str]) -> Iterable[Number]:
-    for part in re.finditer(r"\d+", match[0]):
+    for part in _WHOLE_NUMBER.finditer(match[0]):
         at = match.start()
         yield Number(at + part.start(), at + part.end(), (float(part[0]),), None)
 
@@ -345,7 +347,7 @@ def _sign(text: str, start: int) -> tuple[int, ...]:
 
 
 def _find_words(text: str, taken: _Taken, words: frozenset[str]) -> Iterable[Number]:
-    for m in WORD_RUN.finditer(text) if words & NUMBER_WORDS else ():
+    for m in () if words.isdisjoint(NUMBER_WORDS) else find_word_runs(text):
         units, end = units_after(text, m.end())
         if taken.claim(m.start(), end):
             for values in run_readings(m[0]):

@@ -54,10 +54,13 @@ def folded_words(text: str, words: frozenset[str]) -> frozenset[str]:
     Args:
         words: the distinct case-folded words of letters.
     """
+    bare = text.isascii()
+    if bare and _WITH_DIGITS.search(text) is None:
+        return words
     found = set(words)
     if _WITH_DIGITS.search(text) is not None:
         found |= set(_RUN.findall(text.casefold()))
-    for word in [word for word in found if not word.isascii()]:
+    for word in () if bare else [word for word in found if not word.isascii()]:
         found |= spellings(word)
     return frozenset(found)
 

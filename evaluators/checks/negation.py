@@ -17,6 +17,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence, Set
 
 from evaluators.checks.claims import Claim, quote
+from evaluators.checks.content import forms_of, stems_of
 from evaluators.checks.denials import (
     DENIERS,
     KIN,
@@ -27,7 +28,7 @@ from evaluators.checks.denials import (
 )
 from evaluators.checks.numerals import is_german
 from evaluators.checks.polarity import Mention, denied_phrases, find_mentions, read_polarity
-from evaluators.checks.statements import Polarity, Statement, stem_word
+from evaluators.checks.statements import Polarity, Statement
 
 MOST_MENTIONS = 40  # beyond that nothing is certain, and no text takes forever
 # Without one of these a text denies nothing, and is not read; `t` is what is left of `don't`.
@@ -70,14 +71,14 @@ def check_negations(
 
 def _shared(phrases: Sequence[Phrase], words: frozenset[str]) -> list[Phrase]:
     """Phrases, each once, of which the other text has all words; spares most texts the reading."""
-    stems = set(map(stem_word, words)) if phrases else set()
+    stems: Set[str] = stems_of(words) if phrases else frozenset()
     each = {phrase.stems: phrase for phrase in phrases}
     return [phrase for phrase in each.values() if stems.issuperset(phrase.stems)]
 
 
 def read_holding(text: str, words: frozenset[str], wanted: Set[str]) -> list[Reading]:
     """The sentences of a text that may hold one of some stems; `words` are all of its words."""
-    return read_polarity(text, frozenset(word for word in words if stem_word(word) in wanted))
+    return read_polarity(text, forms_of(wanted, words))
 
 
 def index_stems(readings: Sequence[Reading], wanted: Set[str]) -> dict[str, list[int]]:

@@ -36,7 +36,7 @@ from evaluators.checks.denials import (
     read_denials,
     subject_before,
 )
-from evaluators.checks.statements import Polarity, Word, transcribe
+from evaluators.checks.statements import Polarity, Transcript, Word, transcribe
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,16 +54,28 @@ def read_polarity(text: str, words: frozenset[str] | None = None) -> list[Readin
     """The sentences of a text in order, or at least those in which one of some words stands."""
     transcript = transcribe(text)
     chosen = range(len(transcript)) if words is None else transcript.holding(words)
-    return [read_denials(transcript.statement(i)) for i in chosen]
+    return [_read(text, transcript, i) for i in chosen]
 
 
 @lru_cache(maxsize=4096)
 def denied_phrases(text: str) -> tuple[Phrase, ...]:
     """Everything that a text denies for certain."""
     transcript = transcribe(text)
-    return tuple(
-        p for i in transcript.denying() for p in read_denials(transcript.statement(i)).denied
-    )
+    return tuple(p for i in transcript.denying() for p in _read(text, transcript, i).denied)
+
+
+def _read(text: str, transcript: Transcript, i: int) -> Reading:
+    """One sentence with what it denies, read once."""
+    held = _readings(text)
+    if i not in held:
+        held[i] = read_denials(transcript.statement(i))
+    return held[i]
+
+
+@lru_cache(maxsize=4096)
+def _readings(text: str) -> dict[int, Reading]:
+    """The sentences of a text that were read, by their number."""
+    return {}
 
 
 def find_mentions(phrase: Phrase, reading: Reading) -> Iterator[Mention]:

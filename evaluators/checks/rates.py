@@ -150,8 +150,7 @@ _OFTEN = re.compile(
 _LATIN = {"bid": 2.0, "tid": 3.0, "qid": 4.0, "qd": 1.0}
 _REGULAR = re.compile(
     rf"(?<!\w)(?:({_ADVERB})(?:e[nrs]?)?|(?:every|each|per|an?|jede[nrs]?|pro|am)\s+(day|night|morning|"
-    r"evening|hour|week|month|year|quarter|tag|nacht|stunde|woche|monat|jahr))(?!\w)",
-    re.IGNORECASE,
+    r"evening|hour|week|month|year|quarter|tag|nacht|stunde|woche|monat|jahr))(?!\w)"
 )
 _DAYS = frozenset({"night", "morning", "evening", "nacht"})
 _CUES = frozenset(
@@ -218,9 +217,9 @@ def _period(word: str) -> Unit:
     return DAY if word.startswith("night") else UNITS[word][0]
 
 
-def find_regular(text: str, words: frozenset[str]) -> Iterator[Often]:
-    """`daily`, `every week`: once in it, which a source may say and no output claims."""
-    for found in _REGULAR.finditer(text) if not words.isdisjoint(_REGULAR_CUES) else ():
-        word = (found[1] or found[2]).lower()
+def find_regular(text: str, words: frozenset[str]) -> Iterator[Unit]:
+    """Units of `daily`, `every week`: once in it, which a source may say and no output claims."""
+    for found in _REGULAR.finditer(text.casefold()) if not words.isdisjoint(_REGULAR_CUES) else ():
+        word = found[1] or found[2]
         period = DAY if word in _DAYS else _PERIODIC.get(word) or UNITS[word][0]
-        yield Often(*found.span(), 1.0, period)
+        yield rate(None, (period,))

@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from evaluators.checks.claims import Claim, listed, quote
+from evaluators.checks.content import stems_of
 from evaluators.checks.denials import (
     ADVERBS,
     AUXILIARIES,
@@ -65,8 +66,8 @@ def check_kin(
         for reading in read_polarity(output, _VERBS)
         for phrase in _owned(reading.statement, in_kin=here)
     ]
-    stems = set(map(stem_word, source_words)) if owned else set()
-    shared = [(statement, phrase) for statement, phrase in owned if stems >= set(phrase.stems)]
+    stems = stems_of(source_words) if owned else frozenset()
+    shared = [(said, phrase) for said, phrase in owned if stems.issuperset(phrase.stems)]
     if not shared:
         return
     told = read_polarity(source)

@@ -32,7 +32,6 @@ class Source:
     """
 
     text: str
-    squashed: str
     words: frozenset[str]
     values: dict[float, set[Unit | None]]
     measures: dict[str, list[tuple[float, str]]]
@@ -42,6 +41,11 @@ class Source:
     minutes: frozenset[int]
     identifiers: frozenset[str]
     weekdays: frozenset[int]
+
+    @property
+    def squashed(self) -> str:
+        """Letters and digits of the text only; few outputs ask for them."""
+        return _squashed(self.text)
 
     def mentions(self, unit: Unit) -> bool:
         """Whether a word for the unit stands anywhere."""
@@ -59,7 +63,6 @@ def index_source(text: str) -> Source:
     weekdays = {found.day for found in facts.weekdays} | days_between(text, facts.words)
     return Source(
         text=text,
-        squashed=squash(text),
         words=folded_words(text, facts.words),
         values=numbers.values,
         measures=numbers.measures,
@@ -70,6 +73,11 @@ def index_source(text: str) -> Source:
         identifiers=frozenset(found.key for found in facts.identifiers),
         weekdays=frozenset(weekdays),
     )
+
+
+@lru_cache(maxsize=64)
+def _squashed(text: str) -> str:
+    return squash(text)
 
 
 @lru_cache(maxsize=64)
@@ -112,8 +120,8 @@ class _Numbers:
             self._add(value, unit)
             if unit is not None:
                 self._measure(self.measures, value, unit)
-        for regular in find_regular(text, facts.words):
-            self._measure(self.often, 1.0, regular.unit)
+        for unit in find_regular(text, facts.words):
+            self._measure(self.often, 1.0, unit)
 
     def _add_number(self, number: Number) -> None:
         for value in number.values:

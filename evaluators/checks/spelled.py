@@ -71,6 +71,7 @@ _DECADE = re.compile(  # 1990s, his 70s, 1990er Jahre, nineties
     r"['’]?s|(?<!\w)(?:(?:1[5-9]|20)?\d0)ern?(?:\sJahren?)?\b"
 )
 _DECADE_CUE = re.compile(r"0(?:['’]?s|ern?)\b")
+_WHOLE_NUMBER = re.compile(r"\d+")
 _FEET_CUE = re.compile(r"\d\s?(?:ft|feet|foot|['’′])")
 _AND_CUE = re.compile(r"and\s+an?\s+(?:half|quarter)", re.IGNORECASE)
 _HALF_CUE = re.compile(r"half|quarters?\s+of", re.IGNORECASE)
@@ -90,7 +91,7 @@ def find_spelled(text: str, words: frozenset[str], *, has_digit: bool) -> Iterat
     """Amounts in words and parts, the longer reading first."""
     if has_digit:
         for m in _DECADE.finditer(text) if _DECADE_CUE.search(text) else ():
-            yield Amount(*m.span(), float(re.findall(r"\d+", m[0])[0]), DECADE)
+            yield Amount(*m.span(), float(_WHOLE_NUMBER.findall(m[0])[0]), DECADE)
         for m in _FEET.finditer(text) if _FEET_CUE.search(text) else ():
             yield Amount(*m.span(), int(m[1]) + float(m[2]) / 12, FOOT)
     if not words.isdisjoint(_TENS):
@@ -98,7 +99,8 @@ def find_spelled(text: str, words: frozenset[str], *, has_digit: bool) -> Iterat
             yield Amount(*m.span(), float(_TENS[m[0].lower()]), DECADE)
     if not words.isdisjoint(_CUES) or (has_digit and "/" in text):
         yield from _english(text)
-    if any("halb" in word or "viertel" in word for word in words):
+    folded = text.casefold()
+    if "halb" in folded or "viertel" in folded:
         yield from _german(text)
     if not words.isdisjoint(_GERMAN_PARTS):
         for m in _GERMAN_SHARE.finditer(text):
@@ -187,9 +189,7 @@ _COMPOUND_ORDINAL = re.compile(rf"\b({'|'.join(_TENS_WORDS)})-(\w+)\b", re.IGNOR
 _HALVES = frozenset({"half", "hälfte"})
 _SHARES = {"third": 1 / 3, "drittel": 1 / 3, "quarter": 0.25, "viertel": 0.25}
 _WHOLE = rf"\d[\d,.]*|{'|'.join([*SMALL, *BIG])}"
-_OF = re.compile(
-    rf"(?:out\sof|of|in|von|aus)\s(?:the\s|every\s|den\s)?({_WHOLE})(?!\w)", re.IGNORECASE
-)
+_OF = re.compile(rf"(?:out\sof|of|in|von|aus)\s(?:the\s|every\s|den\s)?({_WHOLE})(?!\w)")
 _LAST_WORD = re.compile(r"(?<![\w.,])([\w.,]*\w)\s$")
 
 
@@ -205,8 +205,9 @@ def find_implied(text: str, words: frozenset[str]) -> Iterator[tuple[float, Unit
         yield from ((50.0, PERCENT), (0.5, None))
     for word in words & _SHARES.keys():
         yield from ((100 * _SHARES[word], PERCENT), (_SHARES[word], FRACTION))
-    for m in _OF.finditer(text):
-        before = _LAST_WORD.search(text, max(0, m.start() - 20), m.start())
+    folded = text.casefold()  # in which a search that minds the case is three times as fast
+    for m in _OF.finditer(folded):
+        before = _LAST_WORD.search(folded, max(0, m.start() - 20), m.start())
         one, other = _plain(before[1]) if before else None, _plain(m[1])
         if one is not None and other is not None and 0 < one < other:
             yield one / other, FRACTION
