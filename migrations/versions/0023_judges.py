@@ -118,5 +118,8 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
+    for table, what in (("judges", "judges with their licences"), ("grading_notes", "notes")):
+        if count := op.get_bind().execute(sa.text(f"SELECT count(*) FROM {table}")).scalar():
+            raise RuntimeError(f"An older Strop would lose {count} {what}.")
     for table in ("grading_notes", "judge_licences", "judge_verdicts", "judges"):
         op.drop_table(table)

@@ -14,6 +14,7 @@ from sqlalchemy import inspect, select
 from backend.db import alembic_config, migrate, open_database, session_factory, utc_now
 from backend.schemas.turns import transcript
 from backend.services.accounts.users import create_user
+from backend.services.checks.judges import add_judge
 from backend.services.datasets.conversations import digest_text
 from backend.services.datasets.versions import Row, import_dataset
 from backend.services.models.others import register_served
@@ -146,3 +147,14 @@ def test_a_served_model_is_not_taken_for_weights_by_an_older_strop(tmp_path: Pat
         register_served(session, project.id, "gpt", "gpt-4o")
     with pytest.raises(RuntimeError, match="would take 1 candidates with a prompt, or models"):
         command.downgrade(alembic_config(url), "0017")
+
+
+def test_judges_are_not_lost_on_the_way_to_an_older_strop(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'full.db'}"
+    migrate(url)
+    with session_factory(open_database(url)).begin() as session:
+        project = create_project(session, "p", base_model="base")
+        register_served(session, project.id, "gpt", "gpt-4o")
+        add_judge(session, project.id, "strict", model="gpt")
+    with pytest.raises(RuntimeError, match="would lose 1 judges with their licences"):
+        command.downgrade(alembic_config(url), "0022")
