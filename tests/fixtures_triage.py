@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import select
@@ -15,6 +15,10 @@ from backend.services.checks.triage import SkipAsked, certify
 from backend.services.review import Answer
 from backend.services.review.opening.routing import Routing
 from backend.tables.accounts import User
+from backend.tables.curation import TrainingSet, TrainingSetRow
+from backend.tables.datasets import Example
+from backend.tables.models import ModelVersion
+from backend.tables.projects import SuccessManifest
 from backend.tables.review import (
     Rating,
     Review,
@@ -24,6 +28,7 @@ from backend.tables.review import (
     ReviewState,
 )
 from backend.tables.runs import Generation, GenerationRun, Score, ScoreRun
+from backend.tables.training import TrainingRun
 from tests.fixtures_review import BAD, GOOD, NOW, Desk, build_desk, run_over, submit
 
 SIGNATURE = "grounding|strop:2"
@@ -174,3 +179,57 @@ def answer_all(
         submit(session, claim, user, Answer(BAD if bad else GOOD))
         answered += 1
     return answered
+
+
+def teach(session: Session, desk: Desk, examples: Sequence[Example], *, revision: int = 1) -> None:
+    """A checker `facts` that was taught with a row of each of these examples."""
+    project = desk.project.id
+    frozen = TrainingSet(
+        project_id=project,
+        name=f"checker facts {revision}",
+        recipe={},
+        digest="a" * 64,
+        n_rows=len(examples),
+        purpose="check",
+    )
+    manifest = SuccessManifest(
+        project_id=project, version=revision, digest="b" * 64, content={}, source="-"
+    )
+    session.add_all([frozen, manifest])
+    session.flush()
+    session.add_all(
+        TrainingSetRow(
+            training_set_id=frozen.id,
+            position=place,
+            kind="sft",
+            source="reference",
+            example_id=example.id,
+            prompt=[],
+            completion="Yes",
+        )
+        for place, example in enumerate(examples)
+    )
+    run = TrainingRun(
+        project_id=project,
+        training_set_id=frozen.id,
+        manifest_id=manifest.id,
+        adapter_name="check-facts",
+        config={},
+        output_dir="nowhere",
+    )
+    session.add(run)
+    session.flush()
+    session.add(
+        ModelVersion(
+            project_id=project,
+            name="check-facts",
+            revision=revision,
+            base_model="tiny",
+            base_sha256="c" * 64,
+            tokenizer_sha256="d" * 64,
+            template_sha256="e" * 64,
+            purpose="check",
+            training_run_id=run.id,
+        )
+    )
+    session.flush()

@@ -25,7 +25,7 @@ from backend.rubrics.wrong import (
     default_wrong,
     parse_wrong,
 )
-from backend.services.checks.wrong import Judged, wrong_outputs
+from backend.services.checks.wrong import Judged, untaught, wrong_outputs
 from backend.services.metric_specs import get_score_run, metric_specs
 from backend.services.projects import lock_project
 from backend.services.review.queues import rubric_of
@@ -126,7 +126,8 @@ def read_material(
         rows += [{name: values.get((one.id, name)) for name in names} for one in known]
     run_ids = {run.generation_run_id for run in runs}
     when = _wrong_when(session, run_ids, wrong_when)
-    labels, others = _labels(wrong_outputs(session, project_id, when), outputs, splits)
+    judged, taught = untaught(session, project_id, names, wrong_outputs(session, project_id, when))
+    labels, others = _labels(judged, outputs, splits)
     return Material(
         outputs,
         rows,
@@ -134,7 +135,7 @@ def read_material(
         when.text,
         [run.id for run in runs],
         sorted(splits),
-        {**left_out, **others},
+        {**left_out, **taught, **others},
     )
 
 

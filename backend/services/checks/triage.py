@@ -13,6 +13,7 @@ import random
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sqlalchemy import select
@@ -24,6 +25,7 @@ from backend.rubrics.wrong import WrongWhen, check_wrong, default_wrong, parse_w
 from backend.services.checks.wrong import Judged, wrong_outputs
 from backend.services.metric_specs import metric_specs
 from backend.services.review.opening.routing import Routing
+from backend.services.runs.learned import reviewed_by, taught_outputs
 from backend.tables.datasets import Example
 from backend.tables.runs import Generation, GenerationRun, Score, ScoreRun
 
@@ -227,7 +229,7 @@ class Labels:
         kept: outputs that count with equal chances (`_even_out`).
         n_unscored: labelled outputs without such a score.
         n_other: labelled outputs that another version of the metric scored.
-        n_learned: labelled outputs that a risk model may have learned from.
+        n_learned: labelled outputs that a risk model or a checker may have learned from.
     """
 
     scored: Mapping[int, Scored]
@@ -274,33 +276,43 @@ def _labels(
 def _not_learned_from(
     session: Session, project_id: int, metric: str, judged: Mapping[int, Judged]
 ) -> dict[int, Judged]:
-    """Labels that a risk model cannot have learned from: those that came after its first scores.
+    """Labels that the metric cannot have learned from.
 
-    It was fitted before it scored anything, so that this holds whatever it was fitted on.
+    Of a risk model those of outputs that nobody had reviewed before it first scored a run: it was
+    fitted before, so that this holds whatever it was fitted on. A later review of an output of
+    which it has learned does not make it new. Of a checker those of examples that did not teach it.
 
     Raises:
         CannotCompute: there are none.
     """
-    if not metric.startswith(RISK):
-        return dict(judged)
+    ids = sorted(judged)
+    learned = taught_outputs(session, project_id, metric, ids)
+    source = f"examples that taught {metric}"
+    if metric.startswith(RISK):
+        first = _first_scored(session, project_id, metric)
+        learned |= reviewed_by(session, ids, first)
+        source = f"outputs reviewed before {metric} first scored a run ({first:%Y-%m-%d})"
+    later = {i: one for i, one in judged.items() if i not in learned}
+    if not later:
+        raise CannotCompute(
+            f"All {len(judged)} labels are of {source}, so that it may have learned from them: "
+            "they say nothing of how good it is.",
+            hint="Review a random part of a run that it has scored: strop review open "
+            "--design random",
+        )
+    return later
+
+
+def _first_scored(session: Session, project_id: int, metric: str) -> datetime:
     query = (
         select(ScoreRun)
         .join(GenerationRun, GenerationRun.id == ScoreRun.generation_run_id)
         .where(GenerationRun.project_id == project_id)
     )
     runs = session.scalars(query.order_by(ScoreRun.created_at)).all()
-    first = next(
+    return next(
         run.created_at for run in runs if any(s.metric == metric for s in metric_specs(run))
     )
-    later = {i: one for i, one in judged.items() if one.at > first}
-    if not later:
-        raise CannotCompute(
-            f"All {len(judged)} labels came before {metric} first scored a run ({first:%Y-%m-%d}), "
-            "so that it may have learned from them: they say nothing of how good it is.",
-            hint="Review a random part of a run that it has scored: strop review open "
-            "--design random",
-        )
-    return later
 
 
 def _newest_scores(

@@ -6,7 +6,7 @@ One function, so that all that is learned or certified from people's reviews has
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
@@ -18,6 +18,9 @@ from backend.services.review.counted import counts, stands
 from backend.services.review.judged import judge_reviews
 from backend.services.review.quality.adjudication import overruled
 from backend.services.review.reports.effects import cluster_name
+from backend.services.review.reports.estimates import chances_of
+from backend.services.runs.learned import taught_outputs
+from backend.tables.checks.triage import QueueRouting
 from backend.tables.datasets import Example
 from backend.tables.review import Purpose, QueueKind, Review, ReviewItem, ReviewQueue
 from backend.tables.runs import Generation
@@ -110,7 +113,25 @@ def _reviews(session: Session, project_id: int, but_queues: Collection[int]) -> 
         )
         .order_by(Review.id)
     )
-    return [_Read(*row) for row in session.execute(query)]
+    return _with_chances(session, [_Read(*row) for row in session.execute(query)])
+
+
+def _with_chances(session: Session, reviews: Sequence[_Read]) -> list[_Read]:
+    """With the chances that hold once what skipped review is up for it (`chances_of`).
+
+    An audited output has then no smaller chance than the others that had skipped.
+    """
+    by_queue: dict[int, set[int]] = defaultdict(set)
+    for review in reviews:
+        by_queue[review.queue_id].add(review.generation_id)
+    routed = session.scalars(select(QueueRouting.queue_id))
+    chances = {id_: chances_of(session, id_, by_queue[id_]) for id_ in routed if id_ in by_queue}
+    return [
+        review._replace(chance=chances[review.queue_id].get(review.generation_id, review.chance))
+        if review.queue_id in chances
+        else review
+        for review in reviews
+    ]
 
 
 def _together(rows: Sequence[_Read], said: Sequence[bool]) -> Judged:
@@ -124,3 +145,19 @@ def _together(rows: Sequence[_Read], said: Sequence[bool]) -> Judged:
         run_id=last.run_id,
         at=max(row.at for row in rows if row.at is not None),
     )
+
+
+def untaught(
+    session: Session, project_id: int, names: Sequence[str], judged: Mapping[int, Judged]
+) -> tuple[dict[int, Judged], dict[str, int]]:
+    """Labels of outputs that taught none of the checks, and how many taught one.
+
+    A checker says of what it was taught with what people said of it: a risk that learns from that
+    trusts it too much, and its out-of-fold figures are too good.
+    """
+    kept, left_out = dict(judged), {}
+    for name in names:
+        if found := taught_outputs(session, project_id, name, sorted(kept)):
+            kept = {i: one for i, one in kept.items() if i not in found}
+            left_out[f"reviewed outputs that {name} was taught with"] = len(found)
+    return kept, left_out

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from backend.errors import NotFound
+from backend.errors import Conflict, NotFound
 from backend.rubrics import (
     CheckedAnswer,
 )
@@ -32,6 +32,7 @@ from backend.services.review.counted import counts
 from backend.services.review.queues import get_queue, rubric_of
 from backend.services.review.reports.effects import cluster_name
 from backend.services.review.reports.measured import unknown
+from backend.services.runs.learned import taught_with
 from backend.tables.checks.judges import Judge, JudgeLicence
 from backend.tables.checks.triage import SkippedOutput
 from backend.tables.datasets import Example
@@ -77,16 +78,19 @@ def read_populations(session: Session, queue: ReviewQueue, metric: str | None) -
 
     Raises:
         NotFound: the run has no scores by that metric.
+        Conflict: the metric has learned from the queue's reviews.
     """
     answers = _answers(session, queue.id)
     if queue.kind == QueueKind.PAIR:
         return [Population(None, _drawn_pairs(session, queue.id), answers)]
-    chances = _chances(session, queue.id, answers)
+    reviewed = {i for given in answers.values() for i in given}
+    chances = chances_of(session, queue.id, reviewed)
     score_run = _score_run(session, queue)
     found = []
     for model_id in queue.design["model_ids"]:
         outputs = _outputs(session, queue.generation_run_id, int(model_id), chances)
         scores = _scores(session, score_run, outputs, metric)
+        scores = _unlearned(session, queue, scores, sorted(reviewed), metric)
         found.append(
             Population(session.get_one(ModelVersion, int(model_id)), outputs, answers, scores)
         )
@@ -119,9 +123,8 @@ def _answers(session: Session, queue_id: int) -> dict[str, dict[int, list[Answer
     return found
 
 
-def _chances(
-    session: Session, queue_id: int, answers: Mapping[str, Mapping[int, list[Answered]]]
-) -> dict[int, float]:
+def chances_of(session: Session, queue_id: int, reviewed: set[int]) -> dict[int, float]:
+    """With which chance each output that is up for review is among those `reviewed`."""
     query = select(ReviewItem.generation_a_id, ReviewItem.inclusion_probability).where(
         ReviewItem.queue_id == queue_id, ReviewItem.purpose.in_(MEASURED)
     )
@@ -129,7 +132,7 @@ def _chances(
     skipped = _skipped(session, queue_id)
     if not skipped or not set(skipped) <= set(chances):
         return chances
-    return _by_class(chances, skipped, {i for given in answers.values() for i in given})
+    return _by_class(chances, skipped, reviewed)
 
 
 def _skipped(session: Session, queue_id: int) -> dict[int, float]:
@@ -221,6 +224,28 @@ def _scores(
         if generation_id in ids and value is not None:
             found.setdefault(name, {})[generation_id] = value
     return found
+
+
+def _unlearned(
+    session: Session,
+    queue: ReviewQueue,
+    scores: dict[str, dict[int, float]],
+    reviewed: Sequence[int],
+    asked: str | None,
+) -> dict[str, dict[int, float]]:
+    """The scores without those by metrics that have learned from what was reviewed here.
+
+    On those outputs they are nearer to people's answers than on the others, so that what they say
+    of the others could not be corrected by it (Angelopoulos et al. 2023 ask for a fixed predictor).
+    """
+    learned = {name for name in scores if taught_with(session, queue.project_id, name, reviewed)}
+    if asked in learned:
+        raise Conflict(
+            f"{asked} has learned from outputs that were reviewed here: an estimate by it would "
+            "be too sure.",
+            hint="Leave the metric out, or fit one on other reviews.",
+        )
+    return {name: found for name, found in scores.items() if name not in learned}
 
 
 PAIR = "the pair"

@@ -15,7 +15,7 @@ from backend.services.checks.triage import is_lower_better, parse_skip_below
 from backend.tables.review import Review, ReviewItem
 from backend.tables.runs import Score, ScoreRun
 from tests.fixtures_review import NOW
-from tests.fixtures_triage import Risky, build_risky
+from tests.fixtures_triage import Risky, build_risky, store_labels, teach
 
 
 @pytest.fixture
@@ -159,6 +159,39 @@ class TestCertify:
         assert (routing.metric, routing.lower_is_better) == ("risk:2", True)
         assert (routing.evidence["labels"], routing.evidence["n_learned"]) == (80, 40)
         assert routing.threshold < 0.75
+
+    def test_a_second_review_does_not_make_a_learned_output_new(
+        self, session: Session, risky: Risky
+    ) -> None:
+        session.execute(update(Score).values(metric="risk:2", value=1 - Score.value))
+        for run in session.scalars(select(ScoreRun)):
+            run.metrics = [{"metric": "risk:2", "slice": {}}]
+            run.created_at = NOW
+        again = risky.desk.open(session, "again")
+        store_labels(session, again, risky.desk.experts[1], risky.wrong)
+        later = NOW + timedelta(hours=1)
+        items = select(ReviewItem.id).where(ReviewItem.queue_id == again.id)
+        session.execute(update(Review).where(Review.item_id.in_(items)).values(submitted_at=later))
+        session.expire_all()
+        with pytest.raises(CannotCompute, match="may have learned from them"):
+            risky.certify(session, metric=None)
+
+    def test_a_checker_is_not_judged_by_examples_that_taught_it(
+        self, session: Session, risky: Risky
+    ) -> None:
+        session.execute(update(Score).values(metric="check:facts@1"))
+        for run in session.scalars(select(ScoreRun)):
+            run.metrics = [{"metric": "check:facts@1", "slice": {}}]
+        teach(session, risky.desk, risky.desk.examples[:30])
+        routing = risky.certify(session, metric="check:facts@1")
+        assert (routing.evidence["labels"], routing.evidence["n_learned"]) == (90, 30)
+        teach(session, risky.desk, risky.desk.examples, revision=2)
+        session.execute(update(Score).values(metric="check:facts@2"))
+        for run in session.scalars(select(ScoreRun)):
+            run.metrics = [{"metric": "check:facts@2", "slice": {}}]
+        session.flush()
+        with pytest.raises(CannotCompute, match="examples that taught check:facts@2"):
+            risky.certify(session, metric="check:facts@2")
 
 
 def test_directions_are_known() -> None:

@@ -5,10 +5,12 @@ from __future__ import annotations
 from sqlalchemy.orm import Session
 
 from backend.rubrics.wrong import parse_wrong
-from backend.services.checks.wrong import wrong_outputs
+from backend.services.checks.wrong import untaught, wrong_outputs
 from backend.services.review import Answer
 from backend.services.review.desk.revise import withdraw_review
+from backend.services.review.routing import return_skipped
 from tests.fixtures_review import BAD, GOOD, NOW, build_desk, review_next
+from tests.fixtures_triage import answer_all, build_risky, teach
 
 WHEN = parse_wrong("faithful=no")
 
@@ -41,3 +43,34 @@ def test_the_newest_queue_counts(session: Session) -> None:
     for name, said in (("first", BAD), ("second", GOOD)):
         review_next(session, desk.open(session, name), desk.experts[0], Answer(said))
     assert [one.wrong for one in wrong_outputs(session, desk.project.id, WHEN).values()] == [False]
+
+
+def test_once_what_skipped_is_up_for_review_audited_outputs_count_like_the_others(
+    session: Session,
+) -> None:
+    risky = build_risky(session)
+    queue = risky.open(session, "routed", risky.certify(session, audit=0.2))
+    expert, project = risky.desk.experts[0], risky.desk.project.id
+    answer_all(session, queue, expert, risky.wrong)
+    before = {one.chance for one in wrong_outputs(session, project, WHEN).values()}
+    assert min(before) < 0.3
+    return_skipped(session, queue.id, user_id=expert.id, now=NOW)
+    answer_all(session, queue, expert, risky.wrong)
+    after = [one.chance for one in wrong_outputs(session, project, WHEN).values()]
+    assert after == [1.0] * 120
+
+
+def test_outputs_that_taught_a_check_are_told_apart(session: Session) -> None:
+    risky = build_risky(session, n=12)
+    for n, example in enumerate(risky.desk.examples):
+        example.group = f"pair {n // 2}"
+    session.flush()
+    teach(session, risky.desk, risky.desk.examples[:3])
+    judged = wrong_outputs(session, risky.desk.project.id, WHEN)
+    names = ["grounding", "check:facts@1"]
+    kept, left_out = untaught(session, risky.desk.project.id, names, judged)
+    groups = {example.group for example in risky.desk.examples[:3]}
+    assert {one.group for one in kept.values()}.isdisjoint(groups)
+    assert left_out == {"reviewed outputs that check:facts@1 was taught with": 4}
+    assert len(kept) == 8
+    assert untaught(session, risky.desk.project.id, ["check:facts@2"], judged) == (judged, {})

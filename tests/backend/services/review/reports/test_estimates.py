@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, update
 from sqlalchemy.orm import Session, sessionmaker
 
-from backend.errors import NotFound
+from backend.errors import Conflict, NotFound
 from backend.rubrics import parse_rubric
 from backend.schemas.review.reports import EstimateShown
 from backend.services import review
 from backend.services.review import Answer, QueueRules
 from backend.services.review.opening.design import DesignKind, SamplingDesign, Target
 from backend.services.review.reports.estimates import queue_estimates
+from backend.tables.checks.risk import RiskVersion
 from backend.tables.review import Purpose, Review, ReviewItem, ReviewQueue
 from backend.tables.runs import Generation, Score, ScoreRun
 from evaluators.statistics.prediction_powered import estimate_mean
@@ -302,3 +304,36 @@ def test_an_unknown_metric_is_refused(session: Session, desk: Desk) -> None:
     session.flush()
     with pytest.raises(NotFound, match="grounding"):
         queue_estimates(session, queue.id, metric="bleu")
+
+
+def test_a_risk_that_has_learned_from_the_reviews_helps_no_estimate_of_them(
+    session: Session, desk: Desk
+) -> None:
+    queue = desk.open(session, n_items=24)
+    review_all(session, desk, queue)
+    run = score(session, desk, lambda n: float(is_good(n)))
+    run.metrics = [{"metric": "risk:1", "slice": {}}]
+    session.execute(update(Score).values(metric="risk:1"))
+    fitted = RiskVersion(
+        project_id=desk.project.id,
+        version=1,
+        content={},
+        wrong_when="marked",
+        splits=["train"],
+        score_run_ids=[run.id],
+        report={},
+        n=24,
+        positives=12,
+        created_at=NOW - timedelta(days=1),
+    )
+    session.add(fitted)
+    session.flush()
+    assert {one.metric for one in queue_estimates(session, queue.id)} == {"risk:1"}
+    fitted.created_at = NOW + timedelta(days=1)
+    session.flush()
+    assert {one.metric for one in queue_estimates(session, queue.id)} == {None}
+    with pytest.raises(Conflict, match="has learned from outputs that were reviewed here"):
+        queue_estimates(session, queue.id, metric="risk:1")
+    fitted.splits = ["validation"]
+    session.flush()
+    assert queue_estimates(session, queue.id, metric="risk:1")
