@@ -71,7 +71,7 @@ def check_negations(
 
 def _shared(phrases: Sequence[Phrase], words: frozenset[str]) -> list[Phrase]:
     """Phrases, each once, of which the other text has all words; spares most texts the reading."""
-    stems: Set[str] = stems_of(words) if phrases else frozenset()
+    stems = stems_of(words) if phrases else frozenset[str]()
     each = {phrase.stems: phrase for phrase in phrases}
     return [phrase for phrase in each.values() if stems.issuperset(phrase.stems)]
 

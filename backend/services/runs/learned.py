@@ -95,7 +95,7 @@ def taught_with(
 
 def _of(
     session: Session,
-    query: Select[tuple[int]],
+    query: Select[int],
     column: InstrumentedAttribute[int],
     ids: Sequence[int],
 ) -> set[int]:
