@@ -95,10 +95,12 @@ def measure_novelty(output: str, novel_words: frozenset[str]) -> Novelty:
             if is_content(lower := m[0].casefold())
         ]
         count += len(found)
-        novel += sum(new for _, _, new in found)
-        best = _longest(found)
-        if best is not None and (longest is None or best.weight > longest.weight):
-            longest = best
+        here = sum([new for _, _, new in found])
+        novel += here
+        if here > (longest.weight if longest else 0):  # no stretch weighs more than its novel words
+            best = _longest(found)
+            if best is not None and (longest is None or best.weight > longest.weight):
+                longest = best
     return Novelty(count, novel, longest)
 
 
