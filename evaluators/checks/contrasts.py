@@ -4,7 +4,8 @@
 `the right knee`: directions, polarity verbs and antonyms, by the axes of `opposites`. A contrast is
 called only where the source holds the opposite and no word of the output's own pole in a sentence
 that shares words with the output's, a shared word stands near both, and neither sentence denies,
-asks or names both poles.
+excepts, asks or names both poles. Words that both may be true of one event, told from either side
+(`bought` and `sold`, `starts` and `ends`), are no contrast, nor are two comparisons.
 """
 
 from __future__ import annotations
@@ -15,28 +16,60 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from evaluators.checks.alternatives import ALTERNATIVES
-from evaluators.checks.claims import Claim, quote
+from evaluators.checks.claims import Claim, listed, quote
 from evaluators.checks.content import forms_of, is_content, stems_of
 from evaluators.checks.denials import DENIERS, NOT
 from evaluators.checks.opposites import OPPOSITES, Pole
-from evaluators.checks.statements import Polarity, Statement, stem_word, transcribe
+from evaluators.checks.statements import Polarity, Statement, Word, stem_word, transcribe
 
 NEAR = 3  # content words on either side that tell what a word is said of
+RIGHT_AFTER = 2  # words: `funktioniert nicht`
 MOST_PLACES = 40  # beyond that nothing is certain, and no text takes forever
 _DENYING = frozenset({*NOT, *DENIERS, "nor", "neither", "none", "nicht", "kein", "keine", "keinen",
                       "nie", "ohne", "cannot", "nothing", "hardly"})  # fmt: skip
+_EXCEPTING = frozenset({"except", "unless", "besides", "außer"})
+# One event has both: who buys has a seller, and what starts ends.
+_EITHER_SIDE = frozenset(
+    map(
+        stem_word,
+        listed(
+            "buy bought purchase acquire acquisition buyer lend lent lender borrow borrower arrive "
+            "arrival arrived depart departure departed teach taught learn learned learnt answer "
+            "answered reply ask asked inquire import export income revenue expense expenditure "
+            "supply demand cause effect consequence entrance entry exit end ended finish conclude "
+            "gekauft kaufte kaufen kauf verkauft verkaufte verkaufen verkauf endet endete ende"
+        ),
+    )
+)
+_THAN = frozenset({"than", "als"})
+# What is measured tells nothing of what it is measured of.
+_MEASURES = frozenset(
+    map(
+        stem_word,
+        listed(
+            "percent prozent million millions billion billions thousand hundred dollars euro euros "
+            "pounds points quarter quartal monday tuesday wednesday thursday friday saturday "
+            "sunday montag dienstag mittwoch donnerstag freitag samstag sonntag"
+        ),
+    )
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A word on a pole: its sentence, and the stems of the words that tell what it is said of."""
+    """A word on a pole: its sentence, and the stems of the words that tell what it is said of.
+
+    Attributes:
+        denied: whether a word of denial stands before it or right after, anywhere in the sentence,
+            and whether the sentence excepts something.
+    """
 
     statement: Statement
     at: int
     near: frozenset[str]
     content: frozenset[str]
     beside: tuple[str, str]
-    denied: bool
+    denied: tuple[bool, bool, bool]
 
 
 def check_contrasts(
@@ -76,6 +109,8 @@ def _said(
 @lru_cache(maxsize=65536)
 def _poles(word: str) -> tuple[Pole, ...]:
     stem = stem_word(word)
+    if stem in _EITHER_SIDE:
+        return ()
     return OPPOSITES.get(stem, ()) + ALTERNATIVES.get(stem, ())
 
 
@@ -115,7 +150,7 @@ def _compare(
         return None
     alike = list(_places(source, forms_of(pole.same, source_words), frozenset(), about))
     for place in here if len(opposite) + len(alike) <= MOST_PLACES else ():
-        held = _contradicting(place, opposite, alike, pole)
+        held = _contradicting(place, opposite, alike, pole, stems_of(source_words))
         if held is not None:
             start, end = place.statement.place(output, place.at, place.at)
             other = held.statement.words[held.at].text
@@ -151,20 +186,32 @@ def _places(
 
 def _place(statement: Statement, at: int) -> Place:
     words = statement.words
-    content = [i for i, w in enumerate(words) if is_content(w.text)]
+    content = [i for i, w in enumerate(words) if is_content(w.text) and w.stem not in _MEASURES]
     before = [words[i].stem for i in content if i < at][-NEAR:]
     after = [words[i].stem for i in content if i > at][:NEAR]
     others = frozenset(words[i].stem for i in content if i != at)
-    denied = any(w.text in _DENYING for i, w in enumerate(words) if i != at)
     beside = (before[-1] if before else "", after[0] if after else "")
-    return Place(statement, at, frozenset((*before, *after)), others, beside, denied)
+    return Place(statement, at, frozenset((*before, *after)), others, beside, _denial(words, at))
+
+
+def _denial(words: Sequence[Word], at: int) -> tuple[bool, bool, bool]:
+    places = [i for i, w in enumerate(words) if i != at and w.text in _DENYING]
+    close = any(i < at or i - at <= RIGHT_AFTER for i in places)
+    return close, bool(places), any(w.text in _EXCEPTING for w in words)
 
 
 def _contradicting(
-    place: Place, opposite: Sequence[Place], alike: Sequence[Place], pole: Pole
+    place: Place,
+    opposite: Sequence[Place],
+    alike: Sequence[Place],
+    pole: Pole,
+    told: frozenset[str],
 ) -> Place | None:
     """The sentence of the source that says the opposite of the same matter for certain."""
     opposite = [other for other in opposite if other.denied == place.denied]
+    if not _THAN.isdisjoint(place.statement.texts):
+        opposite = [other for other in opposite if _THAN.isdisjoint(other.statement.texts)]
+    opposite = [other for other in opposite if not _is_of_another(place, other, told)]
     if pole.bound:
         opposite = [other for other in opposite if _is_same_thing(place, other)]
         alike = [other for other in alike if _is_same_thing(place, other)]
@@ -177,6 +224,12 @@ def _contradicting(
     beside = pole.kind != "entity" and _side_by_side(place, best)
     sure = near > 1 or (near == 1 and not alike and (shared > 1 or beside))
     return best if sure else None
+
+
+def _is_of_another(one: Place, other: Place, told: frozenset[str]) -> bool:
+    """Whether what stands right before the word is told in the source, but not in that sentence."""
+    before = one.beside[0]
+    return before in told and before not in other.content
 
 
 def _is_same_thing(one: Place, other: Place) -> bool:

@@ -1,6 +1,8 @@
 """Quantities by their words: bounds of a number (`at least 5`, `at most 5`) and counts of a list.
 
 A bound is wrong where the source gives the same number another bound, and nowhere the same or none.
+Two bounds that leave nothing between them (`under 18` and `at least 18`) tell one limit from both
+its sides, so they are no fault.
 A count is wrong where it heads a list of another size (`three symptoms: fever and cough`) and the
 source does not count that noun so. Quantifiers (`most of`, `hardly any`) are axes of `opposites`.
 """
@@ -25,6 +27,12 @@ _UPPER = (
     r"below|not exceeding|younger than|shorter than|lower than|smaller than|"
     r"höchstens|maximal|weniger als|unter|bis zu|nicht mehr als"
 )
+_OPEN = re.compile(
+    r"more than|over|above|exceed(?:s|ed|ing)?|greater than|older than|longer than|higher than|"
+    r"mehr als|über|fewer than|less than|under|below|younger than|shorter than|lower than|"
+    r"smaller than|weniger als|unter",
+    re.IGNORECASE,
+)  # the number itself is not within; every other bound includes it
 _GAP = r"\s+(?:an?\s+|the\s+)?[$€£]?\s?$"
 _BOUND = re.compile(rf"(?<![\w-])(?:({_LOWER})|({_UPPER})){_GAP}", re.IGNORECASE)
 _CUES = frozenset(
@@ -53,19 +61,21 @@ def check_bounds(
         found = _bound_before(output, number.start)
         if found is None:
             continue
-        said, start = found
+        said, is_open, start = found
         told = [(m, _bound_before(source, m.start())) for m in _places(source, number)]
-        if told and all(other is not None and other[0] != said for _, other in told):
+        if told and all(o is not None and o[0] != said and o[1] == is_open for _, o in told):
             place, other = told[0]
-            held = quote(source[other[1] if other else place.start() : place.end()])
+            held = quote(source[other[2] if other else place.start() : place.end()])
             problem = f"the source bounds it the other way: {held}"
             yield Claim(start, number.end, "quantity", problem)
 
 
-def _bound_before(text: str, at: int) -> tuple[str, int] | None:
-    """The side of the bound that ends at a number, and where its words begin."""
+def _bound_before(text: str, at: int) -> tuple[str, bool, int] | None:
+    """The side of the bound that ends at a number, if the number is left out, where it begins."""
     m = _BOUND.search(text, max(0, at - _BEFORE), at)
-    return None if m is None else (LOWER if m[1] else UPPER, m.start())
+    if m is None:
+        return None
+    return LOWER if m[1] else UPPER, _OPEN.fullmatch(m[1] or m[2]) is not None, m.start()
 
 
 def _places(source: str, number: Number) -> Iterator[re.Match[str]]:

@@ -37,6 +37,10 @@ FOUND = [
     ("At least 50 people came.", "At most 50 people came.", "At least 50", "quantity", "At most"),
     ("More than five people came.", "Fewer than 5 people came.", "More than five", "quantity",
      "Fewer than 5"),
+    ("It takes up to 5 days.", "It takes at least 5 days.", "up to 5 days",
+     "quantity", "at least"),
+    ("Shares of Birch declined.", "Shares of Birch gained 4 percent on Friday. Alder slid.",
+     "declined", "direction", "'gained'"),
     ("He had three symptoms: fever and cough.", "He had fever and cough.", "three symptoms",
      "quantity", "2 are listed"),
     ("The bill does not require drivers to hold a licence.",
@@ -75,6 +79,42 @@ HOLDS = [
     ("At least 50 people came.", "At least 50 came, and at most 50 may stay."),
     ("He had two symptoms: fever and cough.", "He had fever and cough."),
     ("He had three symptoms: fever and cough.", "Of three symptoms, fever and cough were worst."),
+    # of something else that the source tells in other words
+    (
+        "On Tuesday, shares of Alder went up 4 percent, and shares of Birch declined 2 percent.",
+        "Shares of Alder gained 4 percent on Tuesday. Shares of Birch were off 2 percent.",
+    ),
+    (
+        "Im zweiten Quartal erhöhte sich der Umsatz um 8 Prozent, während der Gewinn um 3 Prozent "
+        "sank.",
+        "Der Umsatz stieg im zweiten Quartal um 8 Prozent. Der Gewinn ging um 3 Prozent zurück.",
+    ),
+    # one event, told from either side
+    ("Mr Park bought the house from Ms Lee.", "Ms Lee sold the house to Mr Park."),
+    (
+        "Small firms will borrow more from the bank.",
+        "The bank said it would lend more to small firms.",
+    ),
+    (
+        "The morning hearing ends at noon.",
+        "The hearing starts at nine in the morning and runs to noon.",
+    ),
+    (
+        "Ben is shorter than Anna, and Carl is younger than Ben.",
+        "Anna is taller than Ben. Ben is older than Carl.",
+    ),
+    # denied, or excepted, on either side
+    (
+        "Das linke Ohrstück ist defekt und wird ohne Kosten ersetzt.",
+        "Das linke Ohrstück funktioniert nicht.",
+    ),
+    ("The shop is closed on Sunday.", "The shop is open daily except Sunday."),
+    # one limit, told from both its sides
+    (
+        "Applicants need a signature unless they are at least 18.",
+        "Applicants under 18 need a signature.",
+    ),
+    ("Shipping costs money for orders up to $50.", "Orders over $50 ship free."),
     # denials that the source answers to
     ("He did not submit the report.", "He failed to submit the report."),
     ("She has not only submitted the report.", "She submitted the report."),
