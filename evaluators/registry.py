@@ -147,6 +147,7 @@ def _risk(version: str) -> Metric:
     )
 
 
+FITTED_NAME = "risk"
 FACTORIES: dict[str, Factory] = {
     "json_schema": Factory(json_schema, Takes.FILE),
     "regex": Factory(regex, Takes.PATTERN),
@@ -159,7 +160,7 @@ FACTORIES: dict[str, Factory] = {
     "support": Factory(support, Takes.SERVED),
     "check": Factory(_check, Takes.SERVED),
     "judge": Factory(_judge, Takes.SERVED),
-    "risk": Factory(_risk, Takes.FITTED),
+    FITTED_NAME: Factory(_risk, Takes.FITTED),
 }
 
 

@@ -412,7 +412,8 @@ def _document_figure(
             sums, scale=None, seed=drawing.seed, resamples=drawing.resamples, level=drawing.level
         )
     out = documents - len(values)
-    left = f"{out} documents left out, in which all scores or all ratings are alike" if out else ""
+    told = f"{out} document{'s' if out > 1 else ''}"
+    left = f"{told} left out, in which all scores or all ratings are alike" if out else ""
     note = "; ".join(part for part in (interval.note, left) if part)
     low, high = (
         None if b is None else float(np.clip(b, -1, 1)) for b in (interval.low, interval.high)

@@ -6,8 +6,9 @@
 scores   what `strop score --out` wrote, or {"item" or "id", "metric"?, "value"}
 ratings  {"item", "value", "rater"?, "criterion"?, "group"? (document), "model"? (system)}
 
-Ratings of one item are averaged over its raters. Labels are ratings of 0 and 1 alone; of an item on
-which raters of labels are split, none is taken.
+Where two scores are compared, higher ratings are taken as better; --wrong says that they tell what
+is wrong, as labels of `strop calibrate` do. Ratings of one item are averaged over its raters.
+Labels are ratings of 0 and 1 alone; of an item on which raters of labels are split, none is taken.
 """
 
 from __future__ import annotations
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from evaluators.statistics.thresholds import Threshold
 
 COLUMNS = ["metric", "coefficient", "at", "value", "low", "high", "n", "failed", "note"]
+MOST_NAMED = 3  # scores in a line of what was not computed
 PAIRED = [
     "metric",
     "other",
@@ -69,6 +71,9 @@ class MetaOptions:
     train_scores: Annotated[
         str | None, typer.Option(help="Their scores, where they are in a file of their own.")
     ] = None
+    wrong: Annotated[
+        bool, typer.Option("--wrong", help="Ratings tell what is wrong: 1 is a hallucination.")
+    ] = False
     map_: MapOption = None
     as_json: JsonOption = False
     level: Annotated[float, typer.Option(min=0.5, max=0.999, help="Confidence level.")] = 0.95
@@ -91,12 +96,12 @@ def command(options: MetaOptions) -> None:
         "level": options.level,
     }
     figures = [asdict(f) for f in meta_figures(rated, thresholds=thresholds, **drawn)]
-    turned = _lower_is_better(rated)
+    turned = _turned(rated, wrong=options.wrong)
     found = meta_differences(rated, turned=turned, **drawn)
     differences = _with_holm([asdict(difference) for difference in found])
     notes = _notes(joined, rated, options)
     if turned and differences:
-        notes.append(f"lower is better, so turned round where compared: {', '.join(turned)}")
+        notes.append(_say_turned(turned, wrong=options.wrong))
     if options.as_json:
         print_json({"figures": figures, "differences": differences, "notes": notes})
     else:
@@ -153,11 +158,27 @@ def _are_labels(ratings: str, options: MetaOptions) -> bool:
     return all(row.value in (0.0, 1.0) for row in rows)
 
 
-def _lower_is_better(rated: Rated) -> list[str]:
-    """Scores of metrics that are registered so; of any other a higher value is taken as better."""
-    from evaluators.registry import METRICS
+def _turned(rated: Rated, *, wrong: bool) -> list[str]:
+    """Scores that fall where the ratings rise; of a metric that is not known a higher is better."""
+    return [name for name in rated.scores if _is_higher_better(name) == wrong]
 
-    return [n for n in rated.scores if n in METRICS and not METRICS[n].higher_is_better]
+
+def _is_higher_better(name: str) -> bool:
+    from evaluators.registry import FITTED_NAME, METRICS
+
+    if name.partition(":")[0] == FITTED_NAME:
+        return False
+    return name not in METRICS or METRICS[name].higher_is_better
+
+
+def _say_turned(turned: Sequence[str], *, wrong: bool) -> str:
+    if wrong:
+        return f"higher is better, so turned round where compared: {', '.join(turned)}"
+    listed = ", ".join(turned)
+    return (
+        f"lower is better, so turned round where compared: {listed}; higher ratings are taken as "
+        "better, --wrong where they tell what is wrong"
+    )
 
 
 def _number(value: float | None) -> float:
@@ -250,7 +271,7 @@ def _print(
         shown = [row for row in rows if row["value"] is not None]
         if shown:
             print_table(shown, columns=columns, title=title)
-        for reason in dict.fromkeys(_reason(row) for row in rows if row["value"] is None):
+        for reason in _reasons([row for row in rows if row["value"] is None]):
             typer.echo(f"not computed: {shown_text(reason)}", err=True)
     for note in notes:
         typer.echo(f"note: {note}", err=True)
@@ -258,6 +279,21 @@ def _print(
         typer.echo(signature)
 
 
-def _reason(row: dict[str, Any]) -> str:
+def _reasons(rows: Sequence[dict[str, Any]]) -> list[str]:
+    """One line for each reason and level, with all that it concerns."""
+    found: dict[tuple[str, str], list[dict[str, Any]]] = {}
+    for row in rows:
+        found.setdefault((row["at"], row["error"]), []).append(row)
+    return [f"{_concerned(own)} at {at}: {error}" for (at, error), own in found.items()]
+
+
+def _concerned(rows: Sequence[dict[str, Any]]) -> str:
+    scores = list(dict.fromkeys(_compared(row) for row in rows))
+    more = f" and {len(scores) - MOST_NAMED} more" if len(scores) > MOST_NAMED else ""
+    coefficients = dict.fromkeys(row["coefficient"] for row in rows)
+    return f"{', '.join(scores[:MOST_NAMED])}{more}: {', '.join(coefficients)}"
+
+
+def _compared(row: dict[str, Any]) -> str:
     against = f" against {row['other']}" if "other" in row else ""
-    return f"{row['metric']}{against}: {row['coefficient']} at {row['at']}: {row['error']}"
+    return f"{row['metric']}{against}"

@@ -61,6 +61,35 @@ def test_meta_gives_figures_at_three_levels(
     assert difference["p_holm"] == difference["p"]
 
 
+@pytest.mark.parametrize(("flags", "sign"), [((), 1), (("--wrong",), -1)])
+def test_differences_go_by_what_the_ratings_tell(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], flags: tuple[str, ...], sign: int
+) -> None:
+    # `overlap` is high where the rating is high, and a risk says the opposite of what it should.
+    rows = [{"id": f"i{i}", "metric": "overlap", "value": i} for i in range(40)]
+    rows += [{"id": f"i{i}", "metric": "risk", "value": i + 9 * (i % 3)} for i in range(40)]
+    said = [{"item": f"i{i}", "value": int(i > 19), "group": f"d{i // 2}"} for i in range(40)]
+    files = write(tmp_path / "s.jsonl", rows), write(tmp_path / "l.jsonl", said)
+    assert run("meta", *files, *flags, *FAST) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert all(d["value"] * sign > 0 for d in told["differences"])
+    assert any("turned round" in note and "--wrong" in note for note in told["notes"]) == (
+        not flags
+    )
+
+
+def test_a_reason_is_told_once_for_all_scores(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    names = ["overlap", "length", "invented", "grounding", "own_words"]
+    rows = [{"id": f"i{i}", "metric": m, "value": i * i % 7} for i in range(30) for m in names]
+    said = [{"item": f"i{i}", "value": i % 2, "group": f"d{i // 3}"} for i in range(30)]
+    files = write(tmp_path / "s.jsonl", rows), write(tmp_path / "l.jsonl", said)
+    assert run("meta", *files, "--resamples", "100") == 0
+    [line] = [row for row in capsys.readouterr().err.splitlines() if "none is named" in row]
+    assert line.startswith("not computed: overlap, length, invented and 2 more: pearson, spearman,")
+
+
 def test_meta_in_words(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     files = meta_files(tmp_path, labels=True)
     assert run("meta", *files, "--resamples", "100", "--metric", "overlap") == 0
