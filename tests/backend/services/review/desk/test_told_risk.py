@@ -42,7 +42,7 @@ def desk(session: Session) -> Desk:
 
 def risky(session: Session, desk: Desk) -> ScoreRun:
     """A score run with a risk, and words of one's own, of every output."""
-    names = [{"metric": name, "slice": {}} for name in ("risk:1", "own_words")]
+    names: list[Any] = [{"metric": name, "slice": {}} for name in ("risk:1", "own_words")]
     run = ScoreRun(generation_run_id=desk.run.id, metrics=names)
     session.add(run)
     session.flush()
