@@ -64,6 +64,7 @@ _OPEN = frozenset(
 )
 _AFTER = 4  # content words after the denial that belong to what is denied
 _BEFORE = 3
+_NEAR = 40  # words from the denial within which they stand
 MOST_SENTENCES = 40
 
 
@@ -117,8 +118,8 @@ def _check(
 
 def _clause(words: Sequence[Word], at: int) -> tuple[str, frozenset[str], int] | None:
     """The stem of what is denied first, the stems about it, and the place of that first word."""
-    after = _content(words, range(at + 1, len(words)))[:_AFTER]
-    before = _content(words, range(at - 1, -1, -1))[:_BEFORE]
+    after = _content(words, range(at + 1, min(len(words), at + 1 + _NEAR)), _AFTER)
+    before = _content(words, range(at - 1, max(-1, at - 1 - _NEAR), -1), _BEFORE)
     if not after or any(word.text in _OPEN for word in words[max(0, at - 6) : at + 4]):
         return None
     head = next((i for i in after if words[i].stem not in _LIGHT), None)
@@ -128,10 +129,10 @@ def _clause(words: Sequence[Word], at: int) -> tuple[str, frozenset[str], int] |
     return words[head].stem, about, head
 
 
-def _content(words: Sequence[Word], places: range) -> list[int]:
-    found = []
+def _content(words: Sequence[Word], places: range, most: int) -> list[int]:
+    found: list[int] = []
     for i in places:
-        if words[i].text in BREAKS:
+        if words[i].text in BREAKS or len(found) == most:
             break
         if is_content(words[i].text) and words[i].text not in ADVERBS:
             found.append(i)

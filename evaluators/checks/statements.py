@@ -81,8 +81,14 @@ class Statement:
 
     def place(self, text: str, first: int, last: int) -> tuple[int, int]:
         """Code points from one word to another; `text` is the one that was read."""
-        spans = [m.span() for m in _TOKEN.finditer(text, self.body, self.end)]
+        spans = _token_spans(text, self.body, self.end)
         return spans[first][0], spans[last][1]
+
+
+@lru_cache(maxsize=16)
+def _token_spans(text: str, start: int, end: int) -> tuple[tuple[int, int], ...]:
+    """Remembered, since a sentence of many denials is asked for the place of each."""
+    return tuple(m.span() for m in _TOKEN.finditer(text, start, end))
 
 
 @lru_cache(maxsize=65536)

@@ -7,25 +7,9 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from backend.schemas.common import Given, Shown
+from backend.schemas.common import Shown
 
 State = Literal["watched", "withdrawn", "returned"]
-
-
-class SkipGiven(Given):
-    """Which outputs of a queue may skip review.
-
-    At most `epsilon` of those that skip are wrong, with confidence 1 - `delta`, certified on what
-    was reviewed before; a share `audit` of them is reviewed all the same. `metric` names whose
-    scores are the risks (by default the newest risk model that scored the run), `wrong_when` which
-    answers count as wrong (by default marked errors, corrections, verdicts that are no pass).
-    """
-
-    epsilon: float = Field(gt=0.0, lt=1.0)
-    delta: float = Field(gt=0.0, lt=1.0)
-    audit: float = Field(0.1, gt=0.0, le=1.0)
-    metric: str | None = Field(None, min_length=1, max_length=80)
-    wrong_when: str | None = Field(None, min_length=1, max_length=500)
 
 
 class AuditPoint(Shown):

@@ -11,7 +11,6 @@ from typing import Any, Literal
 from pydantic import Field
 
 from backend.rubrics import Rubric
-from backend.schemas.checks.triage import SkipGiven
 from backend.schemas.common import NAME_PATTERN, Given, Shown
 from backend.schemas.review.desk import MarkedSpan, QueueKindName, QueueProgress, ShownOutput
 from backend.schemas.turns import TurnPlace
@@ -129,6 +128,22 @@ class DesignShown(Shown):
     routing: dict[str, Any] | None = None
 
 
+class RoutingGiven(Given):
+    """Which outputs of a queue may skip review.
+
+    At most `epsilon` of those that skip are wrong, with confidence 1 - `delta`, certified on what
+    was reviewed before; a share `audit` of them is reviewed all the same. `metric` names whose
+    scores are the risks (by default the newest risk model that scored the run), `wrong_when` which
+    answers count as wrong (by default marked errors, corrections, verdicts that are no pass).
+    """
+
+    epsilon: float = Field(gt=0.0, lt=1.0)
+    delta: float = Field(gt=0.0, lt=1.0)
+    audit: float = Field(0.1, gt=0.0, le=1.0)
+    metric: str | None = Field(None, min_length=1, max_length=80)
+    wrong_when: str | None = Field(None, min_length=1, max_length=500)
+
+
 class ReviewQueueGiven(Given):
     """A new queue over the outputs of a run. Reviewers are named by user name.
 
@@ -156,7 +171,7 @@ class ReviewQueueGiven(Given):
     design: DesignGiven = Field(default_factory=DesignGiven)
     assignment: AssignmentGiven = Field(default_factory=AssignmentGiven)
     rules: dict[str, Any] = Field(default_factory=dict, max_length=100)
-    skip: SkipGiven | None = None
+    skip: RoutingGiven | None = None
 
 
 class ReviewerProgress(Shown):

@@ -18,12 +18,13 @@ from sqlalchemy import Connection, Table, bindparam, or_, select
 from backend.schemas.review.desk import ToldRisk
 from backend.schemas.runs import FlaggedSpan
 from backend.services.review.blind import mask_text
-from backend.services.review.opening.design import DesignKind
 from backend.services.review.rules import rules_from
 from backend.tables.runs import Score
 
 SCORES = cast(Table, Score.__table__)
 _IS_RISK = SCORES.c.metric.like("risk:%")
+ACTIVE = "active"
+"""Of a design that targets: `DesignKind.ACTIVE` of `opening`, which asks this module."""
 BESIDE_OTHERS = ("own_words", "own_novel")
 """Checks that mark what an output says alone among the answers to its source."""
 AFTER_ALONE = or_(_IS_RISK, SCORES.c.metric.in_(BESIDE_OTHERS))
@@ -44,7 +45,7 @@ _RISKS = (
 def before_the_answer(rules: Mapping[str, Any], design: Mapping[str, Any], *, pair: bool) -> bool:
     """Whether a queue tells the risk of an output to those who have not answered yet."""
     one_model = len(design.get("model_ids") or ()) == 1
-    aimed = design.get("kind") == DesignKind.ACTIVE and "routing" not in design
+    aimed = design.get("kind") == ACTIVE and "routing" not in design
     return one_model and not pair and aimed and not rules_from(rules).has_gold
 
 

@@ -131,6 +131,7 @@ CASES: dict[str, Case] = {
     "POST /v1/projects/{project_id}/judges": Case(
         body={"name": "pairs", "model": "base", "kind": "comparer"}, status=201
     ),
+    "POST /v1/projects/{project_id}/risks": Case(body={}, status=422),  # of too few reviews
     "POST /v1/judges/{judge_id}/licences": Case(body={"queue": "q"}, status=201),
     "POST /v1/judges/{judge_id}/audit": Case(),
     "GET /v1/prompts/{prompt_id}/diff": Case(query="against=PROMPT"),

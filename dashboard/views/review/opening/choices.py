@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from backend.schemas.checks.triage import SkipGiven
 from backend.schemas.review.desk import QueueKindName
 from backend.schemas.review.queues import (
     AssignmentGiven,
     DesignGiven,
     DesignKind,
     ReviewQueueGiven,
+    RoutingGiven,
     StratumGiven,
 )
 
@@ -82,7 +82,7 @@ class Choices:
     score_run_id: int | None = None
     lease_seconds: int | None = None
     seed: int = 7
-    skip: SkipGiven | None = None
+    skip: RoutingGiven | None = None
 
 
 def what_is_missing(choices: Choices) -> list[str]:

@@ -18,7 +18,7 @@ from backend.services.review.opening.design import DesignKind, SamplingDesign, T
 from backend.services.review.opening.routing import Routing
 from backend.services.review.reports.contents import WantedReviews, each_item, queue_facts
 from backend.services.review.rules import QueueRules
-from backend.services.review.told_risk import BESIDE_OTHERS
+from backend.services.review.told_risk import ACTIVE, BESIDE_OTHERS
 from backend.tables.review import ReviewQueue
 from backend.tables.runs import Generation, Score, ScoreRun
 from evaluators.registry import METRICS
@@ -163,3 +163,7 @@ def test_other_tools_are_told_no_more_than_the_desk(
 def test_every_check_that_marks_words_beside_other_answers_is_kept_back() -> None:
     reads = {name for name, metric in METRICS.items() if metric.reads_others}
     assert reads - {"others_overlap"} == set(BESIDE_OTHERS)  # which marks nothing
+
+
+def test_what_is_told_before_is_told_by_the_kind_of_the_design() -> None:
+    assert ACTIVE == DesignKind.ACTIVE
