@@ -30,6 +30,7 @@ from backend.cli.common import (
 from backend.cli.output import ForceOption, check_target, whole_file
 
 if TYPE_CHECKING:
+    from evaluators.checks.risk import Fitted
     from evaluators.files.labelling import LabelledRows
 
 TRIAGE_COLUMNS = ["share", "labels", "n", "n_skipped", "errors", "upper", "note"]
@@ -61,7 +62,6 @@ def command(
 ) -> None:
     """Fit and check a risk; say what may skip review."""
     from evaluators.checks.risk import fit_risk
-    from evaluators.checks.risk_report import reliability_curve
     from evaluators.checks.triage import triage
     from evaluators.files.labelling import join_labels
     from evaluators.files.mapping import Notes
@@ -75,26 +75,13 @@ def command(
     )
     print_notes(notes)
     fitted = fit_risk(rows.features, rows.labels, rows.groups, seed=seed, kinds=_kinds(model))
+    triaged = triage(
+        list(fitted.held_out), rows.labels, rows.groups, epsilon=epsilon, delta=delta, seed=seed
+    )
     report = {
-        "figures": _figures(rows, fitted.held_out, seed),
-        "reliability": [
-            asdict(b) for b in reliability_curve(fitted.held_out, rows.labels, rows.groups)
-        ],
-        "triage": asdict(
-            triage(
-                list(fitted.held_out),
-                rows.labels,
-                rows.groups,
-                epsilon=epsilon,
-                delta=delta,
-                seed=seed,
-            )
-        ),
-        "model": fitted.model.kind,
-        "features": list(fitted.model.features),
-        "relative": rows.relative,
+        **_report(rows, fitted, seed),
+        "triage": asdict(triaged),
         "said_of_answers": _say_answers(rows, asked=relative),
-        "unlabelled": len(rows.unused),
     }
     if out is not None:
         with whole_file(out, force=force) as file:
@@ -105,6 +92,20 @@ def command(
         print_json(report)
     else:
         _print(report)
+
+
+def _report(rows: LabelledRows, fitted: Fitted, seed: int) -> dict[str, Any]:
+    from evaluators.checks.risk_report import reliability_curve
+
+    curve = reliability_curve(fitted.held_out, rows.labels, rows.groups)
+    return {
+        "figures": _figures(rows, fitted.held_out, seed),
+        "reliability": [asdict(bin_) for bin_ in curve],
+        "model": fitted.model.kind,
+        "features": list(fitted.model.features),
+        "relative": rows.relative,
+        "unlabelled": len(rows.unused),
+    }
 
 
 def _kinds(model: str) -> tuple[str, ...]:

@@ -6,7 +6,7 @@ strop score preds.jsonl --metrics rouge,bleu,grounding [--json] [--out scores.js
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -66,7 +66,6 @@ def command(
     ] = None,
 ) -> None:
     """Score a file of predictions: every metric with its interval, n and signature."""
-    from evaluators.aggregate import aggregate
     from evaluators.files.mapping import Notes
     from evaluators.files.predictions import read_samples
     from evaluators.registry import resolve_metrics
@@ -80,8 +79,7 @@ def command(
     notes = Notes()
     samples = read_samples(predictions, names=column_names(map_), notes=notes)
     print_notes(notes)
-    ids = [sample.id for sample in samples]
-    groups = [sample.group for sample in samples]
+    ids, groups = [sample.id for sample in samples], [sample.group for sample in samples]
     if any(metric.reads_others for metric in chosen):
         samples = _with_others(samples)
     named = [] if out is None else [_named(sample) for sample in samples]
@@ -92,27 +90,45 @@ def command(
     if out is not None:
         with whole_file(out, force=force) as file:
             _write_scores(file, ending, named, scores)
-    figures, problems = [], []
-    for metric in chosen:
-        try:
-            column = scores[metric.name].without_words()
-            figures.append(
-                aggregate(metric, column, groups, seed=seed, resamples=resamples, level=level)
-            )
-        except _cannot_compute() as error:
-            problems.append({"metric": metric.name, "error": str(error)})
+    how = {"seed": seed, "resamples": resamples, "level": level}
+    figures, problems = _aggregate(chosen, scores, groups, how)
     classes = _class_rows(scores, level) if by_class else []
     if html is not None:
-        failures = _failures(ids, scores)
-        _write_html(html, predictions, figures, problems, classes, failures, force=force)
+        found = (figures, problems, classes, _failures(ids, scores))
+        _write_html(html, predictions, *found, force=force)
     if as_json:
-        listed = [*(figure.as_dict() for figure in figures), *problems]
-        print_json({"figures": listed, "classes": classes} if by_class else listed)
+        _print_json(figures, problems, classes if by_class else None)
     else:
         _print_figures(figures, problems, classes)
         _print_failures(ids, scores)
     if not figures:
         raise typer.Exit(1)
+
+
+def _print_json(
+    figures: Sequence[Figure], problems: Sequence[dict[str, str]], classes: list[Any] | None
+) -> None:
+    listed = [*(figure.as_dict() for figure in figures), *problems]
+    print_json(listed if classes is None else {"figures": listed, "classes": classes})
+
+
+def _aggregate(
+    chosen: Sequence[Metric],
+    scores: Mapping[str, ScoreColumn],
+    groups: Sequence[str | None],
+    how: Mapping[str, Any],
+) -> tuple[list[Figure], list[dict[str, str]]]:
+    """The figures, and why others could not be computed."""
+    from evaluators.aggregate import aggregate
+
+    figures, problems = [], []
+    for metric in chosen:
+        try:
+            column = scores[metric.name].without_words()
+            figures.append(aggregate(metric, column, groups, **how))
+        except _cannot_compute() as error:
+            problems.append({"metric": metric.name, "error": str(error)})
+    return figures, problems
 
 
 def _with_others(samples: list[Sample]) -> list[Sample]:

@@ -64,11 +64,7 @@ def train_checker(
             little to learn from.
         NotFound: no such queue or dataset.
     """
-    if refused := sorted(set(config) & set(NOT_FOR_CHECKERS)):
-        raise InvalidInput(
-            f"A checker is a LoRA that learns answers: {', '.join(refused)} cannot be chosen.",
-            hint="Leave it out of the configuration.",
-        )
+    _refuse_keys(config)
     check_name(name)
     training.check_training_config(config)
     base_model = session.get_one(Project, project_id).base_model
@@ -97,15 +93,19 @@ def train_checker(
         purpose=ModelPurpose.CHECK,
         created_by_id=created_by_id,
     )
-    row = Checker(
-        project_id=project_id,
-        training_run_id=run.id,
-        form=lessons.form.as_record(),
-        held_out=lessons.held_out,
-    )
+    form, held_out = lessons.form.as_record(), lessons.held_out
+    row = Checker(project_id=project_id, training_run_id=run.id, form=form, held_out=held_out)
     session.add(row)
     session.flush()
     return row
+
+
+def _refuse_keys(config: Mapping[str, Any]) -> None:
+    if refused := sorted(set(config) & set(NOT_FOR_CHECKERS)):
+        raise InvalidInput(
+            f"A checker is a LoRA that learns answers: {', '.join(refused)} cannot be chosen.",
+            hint="Leave it out of the configuration.",
+        )
 
 
 @dataclass(frozen=True, slots=True)

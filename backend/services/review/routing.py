@@ -26,12 +26,12 @@ from backend.rubrics.wrong import parse_wrong
 from backend.services.review.counted import measures
 from backend.services.review.judged import judge_reviews
 from backend.services.review.lease import note_slots
-from backend.services.review.opening.routing import AUDIT
 from backend.services.review.quality.adjudication import overruled
 from backend.services.review.queues import get_queue
 from backend.services.review.statements import EXTRA_POSITION, ITEMS, QUEUES, SLOTS
 from backend.services.webhooks import hooks as webhooks
 from backend.tables.checks.triage import (
+    AUDIT,
     QueueRouting,
     RoutingEvent,
     RoutingEventKind,

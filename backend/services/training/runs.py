@@ -105,10 +105,7 @@ def create_training_run(
     check_name(adapter_name, purpose)
     refuse_name_of_outputs(session, project_id, adapter_name)
     manifest = _require_manifest(session, project_id)
-    training_set = session.get(TrainingSet, training_set_id)
-    if training_set is None or training_set.project_id != project_id:
-        raise NotFound(f"The project has no training set {training_set_id}.")
-    _require_purpose(training_set, purpose)
+    _require_set(session, project_id, training_set_id, purpose)
     _refuse_ours(config)
     begin, resolved = (
         resolve_start_from(session, project_id, config)
@@ -137,7 +134,10 @@ def create_training_run(
     return run
 
 
-def _require_purpose(training_set: TrainingSet, purpose: str) -> None:
+def _require_set(session: Session, project_id: int, training_set_id: int, purpose: str) -> None:
+    training_set = session.get(TrainingSet, training_set_id)
+    if training_set is None or training_set.project_id != project_id:
+        raise NotFound(f"The project has no training set {training_set_id}.")
     if training_set.purpose != purpose:
         raise InvalidInput(
             f"The set {training_set.name!r} is to teach a model to {training_set.purpose}, not to "

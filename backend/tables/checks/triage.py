@@ -11,6 +11,9 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from backend.db import Base, utc_now
 
+AUDIT = "audit"
+"""The stratum of items that are reviewed although they might have skipped it."""
+
 
 class QueueRouting(Base):
     """By which certificate outputs of a queue skipped review; frozen when the queue was opened.

@@ -31,13 +31,13 @@ from backend.services.review.desk.claim import finish_if_done
 from backend.services.review.desk.context import SlotContext, count_answer, read_slot
 from backend.services.review.desk.history import why_it_stands
 from backend.services.review.lease import add_reviewer_slot, lock_item, skill_of_item, why_not_held
-from backend.services.review.opening.routing import AUDIT
 from backend.services.review.quality import adjudication, gold
 from backend.services.review.quality.adjudication import item_disagreement
 from backend.services.review.routing import note_audit
 from backend.services.review.statements import REVIEWS, SLOTS, AnyRow, Prepared
 from backend.services.review.waiting import exhausted_items, somebody_left, take_out_exhausted
 from backend.services.webhooks import hooks as webhooks
+from backend.tables.checks.triage import AUDIT
 from backend.tables.review import Correction, Purpose, ReviewQueue, ReviewState
 from backend.tables.review import SlotState as Slot
 

@@ -17,10 +17,9 @@ from sqlalchemy.orm import Session
 from backend.errors import InvalidInput
 from backend.services.review.opening.design import Drawn
 from backend.services.review.opening.frames import Frame
-from backend.tables.checks.triage import QueueRouting, SkippedOutput
+from backend.tables.checks.triage import AUDIT, QueueRouting, SkippedOutput
 from backend.tables.runs import Score
 
-AUDIT = "audit"
 WHY_AUDITED = (
     "A check found little to worry about in this answer. Some of those are looked at all the same, "
     "drawn at random, to see whether that holds."

@@ -12,7 +12,7 @@ from backend.errors import Conflict, InvalidInput
 from backend.services import review
 from backend.services.review import Answer, queue_progress
 from backend.services.review.desk.revise import revise, withdraw_review
-from backend.services.review.opening.routing import AUDIT
+from backend.tables.checks.triage import AUDIT
 from backend.services.review.reports.estimates import queue_estimates
 from backend.services.review.routing import (
     find_routing,
