@@ -76,14 +76,13 @@ def command(
         if path is not None:
             check_target(path, force=force, inputs=[predictions, *([str(risk)] if risk else [])])
     ending = ".jsonl" if out is None else said_ending(out, [".jsonl", ".csv"], "scores")
-    notes = Notes()
-    samples = read_samples(predictions, names=column_names(map_), notes=notes)
+    samples = read_samples(predictions, names=column_names(map_), notes=(notes := Notes()))
     print_notes(notes)
     ids, groups = [sample.id for sample in samples], [sample.group for sample in samples]
     if any(metric.reads_others for metric in chosen):
         samples = _with_others(samples)
-    named = [] if out is None else [_named(sample) for sample in samples]
-    answers = [] if model is None else _answers(samples)
+    named = [_named(sample) for sample in samples] if out else []
+    answers = _answers(samples) if model else []
     scores = _score(chosen, samples, processes)
     if model is not None:
         chosen = _add_risk(chosen, scores, model, groups, answers)
@@ -94,8 +93,8 @@ def command(
     figures, problems = _aggregate(chosen, scores, groups, how)
     classes = _class_rows(scores, level) if by_class else []
     if html is not None:
-        found = (figures, problems, classes, _failures(ids, scores))
-        _write_html(html, predictions, *found, force=force)
+        failures = _failures(ids, scores)
+        _write_html(html, predictions, figures, problems, classes, failures, force=force)
     if as_json:
         _print_json(figures, problems, classes if by_class else None)
     else:

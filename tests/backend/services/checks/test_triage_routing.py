@@ -12,7 +12,6 @@ from backend.errors import Conflict, InvalidInput
 from backend.services import review
 from backend.services.review import Answer, queue_progress
 from backend.services.review.desk.revise import revise, withdraw_review
-from backend.tables.checks.triage import AUDIT
 from backend.services.review.reports.estimates import queue_estimates
 from backend.services.review.routing import (
     find_routing,
@@ -20,7 +19,7 @@ from backend.services.review.routing import (
     return_skipped,
     watch_routing,
 )
-from backend.tables.checks.triage import RoutingEvent, SkippedOutput
+from backend.tables.checks.triage import AUDIT, RoutingEvent, SkippedOutput
 from backend.tables.review import Review, ReviewItem
 from backend.tables.runs import Generation, Score
 from tests.fixtures_review import BAD, NOW, submit
