@@ -20,7 +20,7 @@ from backend.errors import InvalidInput, NotFound
 from backend.rubrics import VERDICTS, Criterion, Stars, Verdict, YesNo, rubric_from_content
 from backend.schemas.common import unstorable, whole_number
 from backend.services.checks.asked import AskedCheck
-from backend.services.checks.notes import note_reader
+from backend.services.checks.notes import digest_notes, note_reader
 from backend.services.models.versions import find_model
 from backend.services.projects import lock_project
 from backend.tables.checks.judges import Judge, JudgeKind
@@ -31,7 +31,6 @@ if TYPE_CHECKING:
     from evaluators.checks.asked import Asker
     from evaluators.checks.judge import Judging
     from evaluators.metric import Metric
-    from evaluators.types import Score
 
 BUILT_IN = "built-in"
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,39}")
@@ -279,19 +278,18 @@ def open_rater(session: Session, project_id: int, label: str) -> AskedCheck:
         raise InvalidInput(f"judge:{label[:80]} names no version.", hint=f"Write {newest.metric}.")
     judge = find_judge(session, project_id, label, kind=JudgeKind.RATER)
     (declared,) = resolve_metrics([judge.metric])
-    how, digest, note_of = judging_of(judge), judge.digest, note_reader(session, project_id)
+    how, note_of = judging_of(judge), note_reader(session, project_id)
+    of = f"judge:{judge.digest[:16]}|tries:{how.tries}"
+    if how.has_notes:
+        of += f"|notes:{digest_notes(session, project_id)[:16]}"
 
     def open_with(asker: Asker) -> Metric:
         metric = opened(
             declared, asker, lambda samples, asker: rate(samples, asker, how, note_of=note_of)
         )
-        return replace(metric, recipe=lambda scores: _recipe(scores, asker, digest, how.tries))
+        return replace(metric, recipe=lambda scores: f"model:{asker.signature}|{of}")
 
     return AskedCheck(judge.metric, judge.model, open_with)
-
-
-def _recipe(scores: Sequence[Score], asker: Asker, digest: str, tries: int) -> str:
-    return f"model:{asker.signature}|judge:{digest[:16]}|tries:{tries}"
 
 
 def kinship(judge: Judge, models: Sequence[ModelVersion]) -> list[str]:

@@ -6,6 +6,8 @@ answer. Nothing that makes training data reads them, and `strop judge notes` tak
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -121,6 +123,14 @@ def note_reader(session: Session, project_id: int) -> Callable[[Sample], str | N
         return found.get((sample.id.rpartition(":")[0], sample.input or ""))
 
     return note_of
+
+
+def digest_notes(session: Session, project_id: int) -> str:
+    """What all notes of a project say now, for the recipe of a score; sha256 of the rows."""
+    own = select(Dataset.id).where(Dataset.project_id == project_id)
+    standing = _standing(session, list(session.scalars(own)))
+    said = sorted((*key, row.version, row.note) for key, row in standing.items())
+    return hashlib.sha256(json.dumps(said).encode()).hexdigest()
 
 
 def count_notes(session: Session, project_id: int) -> int:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from itertools import combinations
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import select
+from sqlalchemy import Select, select
 from sqlalchemy.orm import Session, aliased
 
 from backend.errors import InvalidInput
@@ -318,29 +318,36 @@ def _own_side(judge: Judge, row: _Judged) -> str | None:
     return None if mine[0] == mine[1] else "ab"[mine[1]]
 
 
-def _people_on(
-    session: Session, sides: Mapping[tuple[int, int], str]
-) -> list[tuple[tuple[int, int], bool]]:
-    """Decided votes of people on these pairs: whether the judge's own output won."""
-    ids = {generation_id for pair in sides for generation_id in pair}
-    query = (
+IDS_AT_ONCE = 500  # bound values of one query, which databases limit
+
+
+def _votes_on(generation_ids: Sequence[int]) -> Select[int, int | None, str]:
+    return (
         select(ReviewItem.generation_a_id, ReviewItem.generation_b_id, Preference.winner)
         .join(Review, Review.item_id == ReviewItem.id)
         .join(Preference, Preference.review_id == Review.id)
         .where(
-            ReviewItem.generation_a_id.in_(ids),
+            ReviewItem.generation_a_id.in_(generation_ids),
             Review.simulated.is_(False),
             Preference.winner.in_([Winner.A, Winner.B]),
             *counts(),
         )
         .order_by(Review.id)
     )
+
+
+def _people_on(
+    session: Session, sides: Mapping[tuple[int, int], str]
+) -> list[tuple[tuple[int, int], bool]]:
+    """Decided votes of people on these pairs: whether the judge's own output won."""
+    ids = sorted({generation_id for pair in sides for generation_id in pair})
     found = []
-    for a, b, winner in session.execute(query):
-        if b is None:
-            continue
-        pair, turned = (min(a, b), max(a, b)), a > b
-        if pair in sides:
-            won = "a" if (winner == Winner.A) != turned else "b"
-            found.append((pair, won == sides[pair]))
+    for start in range(0, len(ids), IDS_AT_ONCE):
+        for a, b, winner in session.execute(_votes_on(ids[start : start + IDS_AT_ONCE])):
+            if b is None:
+                continue
+            pair, turned = (min(a, b), max(a, b)), a > b
+            if pair in sides:
+                won = "a" if (winner == Winner.A) != turned else "b"
+                found.append((pair, won == sides[pair]))
     return found

@@ -25,8 +25,10 @@ from backend.rubrics.wrong import WrongWhen, check_wrong, default_wrong, parse_w
 from backend.services.checks.wrong import Judged, wrong_outputs
 from backend.services.metric_specs import metric_specs
 from backend.services.review.opening.routing import Routing
+from backend.services.review.told_risk import before_the_answer
 from backend.services.runs.learned import reviewed_by, taught_outputs
 from backend.tables.datasets import Example
+from backend.tables.review import QueueKind, ReviewQueue
 from backend.tables.runs import Generation, GenerationRun, Score, ScoreRun
 
 if TYPE_CHECKING:
@@ -243,10 +245,14 @@ class Labels:
 def _labels(
     session: Session, project_id: int, when: WrongWhen, metric: str, version: str
 ) -> Labels:
-    judged = wrong_outputs(session, project_id, when)
+    swayed = _told_before(session, project_id)
+    judged = wrong_outputs(session, project_id, when, but_queues=swayed)
     if not judged:
         raise CannotCompute(
-            f"No output was reviewed yet in a way that says whether it is wrong ({when.text}).",
+            f"No output was reviewed yet in a way that says whether it is wrong ({when.text})"
+            + (
+                "; reviewers who saw the risk before they answered do not count." if swayed else "."
+            ),
             hint="Open a random queue first: strop review open --design random",
         )
     scores = _newest_scores(session, metric, sorted(judged), judged)
@@ -271,6 +277,16 @@ def _labels(
         n_other=n_other,
         n_learned=len(scored) - len(unseen),
     )
+
+
+def _told_before(session: Session, project_id: int) -> list[int]:
+    """Queues whose reviewers saw the risk before they answered: it may have swayed the labels."""
+    queues = session.scalars(select(ReviewQueue).where(ReviewQueue.project_id == project_id))
+    return [
+        one.id
+        for one in queues
+        if before_the_answer(one.rules, one.design, pair=one.kind == QueueKind.PAIR)
+    ]
 
 
 def _not_learned_from(

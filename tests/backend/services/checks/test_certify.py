@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session, sessionmaker
 
 from backend.errors import CannotCompute, InvalidInput, UnknownName
 from backend.services.checks.triage import is_lower_better, parse_skip_below
-from backend.tables.review import Review, ReviewItem
+from backend.tables.review import Review, ReviewItem, ReviewQueue
 from backend.tables.runs import Score, ScoreRun
 from tests.fixtures_review import NOW
 from tests.fixtures_triage import Risky, build_risky, store_labels, teach
@@ -61,6 +61,17 @@ class TestCertify:
     def test_no_labels_no_certificate(self, session: Session) -> None:
         risky = build_risky(session, n=4, review_all=False)
         with pytest.raises(CannotCompute, match="No output was reviewed"):
+            risky.certify(session)
+
+    def test_labels_of_those_who_saw_the_risk_first_do_not_count(
+        self, session: Session, risky: Risky
+    ) -> None:
+        queue = session.scalars(select(ReviewQueue)).one()
+        one = {**queue.design, "model_ids": [risky.desk.models[0].id]}
+        queue.design = {**one, "kind": "random"}
+        assert risky.certify(session).evidence["labels"] == 120
+        queue.design = {**one, "kind": "active"}
+        with pytest.raises(CannotCompute, match="saw the risk before they answered"):
             risky.certify(session)
 
     def test_few_labels_say_how_many_more(self, session: Session) -> None:

@@ -132,6 +132,22 @@ def test_a_judge_is_shown_the_note_and_says_where_there_is_none(
     assert said == ["so it is", "so it is (There is no grading note for this example.)"] * 2
 
 
+def test_a_changed_note_changes_the_recipe_of_a_score(
+    sessions: sessionmaker[Session], settings: Settings
+) -> None:
+    with sessions.begin() as session:
+        desk = judged_desk(session, 2)
+        dataset = find_dataset(session, desk.project.id, None)
+        add_judge(session, desk.project.id, "noted", model="base", criterion="quality")
+    for note in ("first", "second"):
+        with sessions.begin() as session:
+            add_notes(session, session.merge(dataset), {"test-0": note})
+        score_by_judge(sessions, settings, desk, "judge:noted@1", lambda request: says(4))
+    with sessions() as session:
+        signatures = set(session.scalars(select(Score.signature)))
+    assert len(signatures) == 2
+
+
 RULE = {"criterion": "faithful", "equals": "yes"}
 
 
