@@ -23,7 +23,8 @@ class Claim:
 
 def quote(text: str, *, longest: int = 90) -> str:
     """Words of the source in one line, cut at a word where they are long."""
-    line = " ".join(text.split())
+    words = text.split(None, longest + 1)  # more cannot be shown; a sentence may have any number
+    line = " ".join(words[: longest + 1])
     if len(line) > longest:
         line = line[:longest].rsplit(" ", 1)[0] + " ..."
     return f"“{line}”"
