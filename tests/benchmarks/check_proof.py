@@ -37,7 +37,7 @@ from evaluators.statistics.thresholds import choose_threshold, said_yes
 from evaluators.types import Sample
 from tests.benchmarks.evaluators_data import read_claims
 
-DATA = Path("/work/shared/data")
+DATA = Path(__file__).parents[3] / "shared/data"
 SEED = 0
 RESAMPLES = 500
 FEATURES = ("invented", "grounding", "overlap", "overlap_pairs", "source_rouge")
