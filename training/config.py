@@ -262,7 +262,9 @@ class TrainingConfig(Strict):
         None, description="The prompt that the rows were rendered with, for the record."
     )
     check: TrainedCheck | None = Field(
-        None, description="How the checker that the rows teach is asked, for the record."
+        None,
+        description="How the checker that the rows teach is asked; the loss is then of the first "
+        "token of an answer alone.",
     )
     start_from: Path | None = Field(
         None,

@@ -23,9 +23,27 @@ from backend.tables.runs import ScoreRun
 if TYPE_CHECKING:
     from evaluators.metric import Metric
 
-FORGETTING = {"forgetting": "general", "forgetting_earlier": "earlier"}
-"""Of the candidate's weights, in nats a token: the change of loss on text that it was not trained
-on, which training measures (`training.results.forgetting`); no metrics of outputs."""
+
+@dataclass(frozen=True, slots=True)
+class Maximum:
+    """What a line may only bound from above, and of no slice; no metric of outputs.
+
+    The evidence of each is in `backend.services.verdicts.lines`.
+
+    Attributes:
+        unit: of its threshold, in words.
+        example: a threshold as somebody might set it.
+    """
+
+    unit: str
+    example: float
+
+
+MAXIMA: dict[str, Maximum] = {
+    "forgetting": Maximum("nats a token", 0.1),
+    "forgetting_earlier": Maximum("nats a token", 0.1),
+}
+"""By name; what stands behind a colon in a line's metric is an argument (`NAME:ARGUMENT`)."""
 _SERVED_NAME = re.compile(r"(?:support|check|judge):[^@]+(?:@\d+(?![^@]))?")
 
 
@@ -147,7 +165,7 @@ def parse_metric_specs(
 
 def check_line_metrics(names: Iterable[str], allowed: AllowedMetrics = BUILT_IN) -> None:
     """Check what the lines of a manifest are on: one metric each, the win rate of blind votes, or
-    what training measured of forgetting.
+    one of MAXIMA.
 
     Raises:
         Forbidden: a metric that the project may not use.
@@ -156,7 +174,7 @@ def check_line_metrics(names: Iterable[str], allowed: AllowedMetrics = BUILT_IN)
     from evaluators.registry import METRICS
 
     for name in names:
-        if name == WIN_RATE or name in METRICS or name in FORGETTING:
+        if name == WIN_RATE or name in METRICS or find_maximum(name):
             continue
         try:
             members = allowed.resolve([name])
@@ -165,7 +183,7 @@ def check_line_metrics(names: Iterable[str], allowed: AllowedMetrics = BUILT_IN)
         except InvalidInput as error:
             if ":" in name:
                 raise
-            raise UnknownName("metric", name, {*METRICS, *FORGETTING, WIN_RATE}) from error
+            raise UnknownName("metric", name, {*METRICS, *MAXIMA, WIN_RATE}) from error
         if ":" not in name:
             raise InvalidInput(
                 f"{name!r} stands for {', '.join(metric.name for metric in members)}.",
@@ -190,16 +208,23 @@ def metric_specs(run: ScoreRun) -> list[MetricSpec]:
     return [MetricSpec(entry["metric"], entry.get("slice") or {}) for entry in run.metrics]
 
 
-def check_forgetting_lines(lines: Iterable[ManifestLine]) -> None:
-    """Check that a line on forgetting is a maximum: it is a change already, and less is better.
+def find_maximum(metric: str) -> Maximum | None:
+    """The entry of a line's metric in MAXIMA, if it has one."""
+    return MAXIMA.get(metric.partition(":")[0])
+
+
+def check_maxima(lines: Iterable[ManifestLine]) -> None:
+    """Check that lines on one of MAXIMA are maxima: of each, less is better.
 
     Raises:
-        InvalidInput: it has a margin, a guardrail, a slice, or would ask for more forgetting.
+        InvalidInput: one has a margin, a guardrail, a slice, or would ask for more.
     """
     for line in lines:
+        maximum = find_maximum(line.metric)
         asked = line.threshold is not None and line.direction == Direction.LOWER
-        if line.metric in FORGETTING and (line.slice or not asked):
+        if maximum is not None and (line.slice or not asked):
             raise InvalidInput(
-                f"A line on {line.metric} is a maximum in nats a token, of no slice.",
-                hint=f"Write {{metric: {line.metric}, direction: lower, threshold: 0.1}}.",
+                f"A line on {line.metric} is a maximum in {maximum.unit}, of no slice.",
+                hint=f"Write {{metric: {line.metric}, direction: lower, "
+                f"threshold: {maximum.example:g}}}.",
             )

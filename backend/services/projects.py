@@ -16,8 +16,8 @@ from backend.schemas.projects import Manifest
 from backend.services.metric_specs import (
     BUILT_IN,
     AllowedMetrics,
-    check_forgetting_lines,
     check_line_metrics,
+    check_maxima,
 )
 from backend.tables.projects import Project, SuccessManifest
 
@@ -103,7 +103,7 @@ def set_manifest(
     """
     manifest = parse_manifest(source)
     check_line_metrics((line.metric for line in manifest.lines), allowed)
-    check_forgetting_lines(manifest.lines)
+    check_maxima(manifest.lines)
     digest = manifest_digest(manifest)
     lock_project(session, project_id)
     current = find_manifest(session, project_id)

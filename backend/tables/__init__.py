@@ -3,6 +3,7 @@
 from backend.db import Base
 from backend.tables import accounts as users
 from backend.tables import (
+    audit,
     checks,
     curation,
     datasets,
@@ -22,6 +23,7 @@ from backend.tables import verdicts as promotion
 
 __all__ = [
     "Base",
+    "audit",
     "checks",
     "comparison",
     "curation",

@@ -108,6 +108,7 @@ def encode_rows(
     max_length: int,
     truncate: bool,
     completion_only: bool,
+    first_token_only: bool = False,
     ends: Collection[int] | None = None,
 ) -> tuple[list[TokenRow], DataReport]:
     """Render rows through the tokeniser's chat template.
@@ -115,6 +116,8 @@ def encode_rows(
     The completion starts where the rendered prompt and the rendered whole part ways.
 
     Args:
+        first_token_only: the loss is of the first token of a completion, by which a checker is
+            read, and of no token that ends it.
         ends: tokens that end an answer; the tokeniser's own by default.
 
     Raises:
@@ -126,7 +129,7 @@ def encode_rows(
     for row in rows:
         start, one = _encode(row, tokenizer, completion_only=completion_only)
         starts.append(start)
-        encoded.append(one)
+        encoded.append(_only_first(one, start) if first_token_only else one)
     lengths = [len(row.input_ids) for row in encoded]
     long = refuse_long(
         lengths, [row.number for row in rows], max_length=max_length, truncate=truncate
@@ -305,6 +308,12 @@ def _encode(row: ChatRow, tokenizer: Any, *, completion_only: bool) -> tuple[int
     start = _common_prefix(prompt, whole)
     labels = [IGNORED] * start + whole[start:] if completion_only else list(whole)
     return start, TokenRow(whole, labels, row.weight, row.order, row.group)
+
+
+def _only_first(row: TokenRow, start: int) -> TokenRow:
+    labels = [IGNORED] * len(row.labels)
+    labels[start : start + 1] = row.input_ids[start : start + 1]
+    return replace(row, labels=labels)
 
 
 def token_ids(

@@ -104,6 +104,7 @@ def encode_answers(
         max_length=config.max_length,
         truncate=config.truncate,
         completion_only=config.completion_only,
+        first_token_only=config.check is not None,
         ends=ends,
     )
     return _of_tokens(*found)

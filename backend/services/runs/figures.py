@@ -30,7 +30,7 @@ from sqlalchemy.orm import Session
 from backend.errors import CannotCompute, NotFound
 from backend.schemas.projects import WIN_RATE
 from backend.schemas.runs import DifferenceShown, FigureShown
-from backend.services.metric_specs import FORGETTING, MetricSpec, get_score_run, metric_specs
+from backend.services.metric_specs import MetricSpec, find_maximum, get_score_run, metric_specs
 from backend.tables.datasets import Example
 from backend.tables.runs import Generation, GenerationRun, Score, ScoreRun
 
@@ -299,14 +299,14 @@ def _body(
 def metric_traits(metric: str) -> dict[str, Any]:
     """The `scale` of a metric, None where there is no bound, and its `better` side.
 
-    As its registry entry says. The share of won votes is no metric, and lies in 0 to 1; what was
-    forgotten is none, and has no bound.
+    As its registry entry says. The share of won votes is no metric, and lies in 0 to 1; what may
+    only be bounded from above is none, and has no scale.
     """
     from evaluators.registry import METRICS
 
     if metric == WIN_RATE:
         return {"scale": 1.0, "better": "higher"}
-    if metric in FORGETTING:
+    if find_maximum(metric):
         return {"scale": None, "better": "lower"}
     known = METRICS.get(metric)
     if known is None:

@@ -25,14 +25,15 @@ from backend.errors import CannotCompute, InvalidInput, NotFound, StropError
 from backend.schemas.projects import WIN_RATE, Manifest, ManifestLine
 from backend.schemas.review.reports import WatchShown
 from backend.services import review
-from backend.services.metric_specs import FORGETTING
+from backend.services.metric_specs import find_maximum
 from backend.services.models.candidates import require_answers
 from backend.services.models.cards import write_card
 from backend.services.projects import manifest_of
 from backend.services.review.reports.ab import watch_queue
 from backend.services.runs import scoring
-from backend.services.verdicts.forgetting import forgetting_evidence
+from backend.services.verdicts.lines import EVIDENCE
 from backend.services.verdicts.verdict import (
+    AskedLine,
     Evidence,
     LineVerdict,
     judge_all,
@@ -177,8 +178,9 @@ def _judge(
     try:
         if line.metric == WIN_RATE and line.threshold is None:
             raise CannotCompute("A win rate is judged by a threshold (0.5 is a draw).")
-        if line.metric in FORGETTING:
-            evidence = forgetting_evidence(session, line.metric, candidate, level)
+        if find_maximum(line.metric):
+            asked = AskedLine(line, score_run_id, baseline, candidate, level)
+            evidence = EVIDENCE[line.metric.partition(":")[0]](session, asked)
         elif line.metric == WIN_RATE:
             evidence = _vote_evidence(
                 session,

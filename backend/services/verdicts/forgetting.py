@@ -13,37 +13,33 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from backend.errors import CannotCompute
-from backend.services.metric_specs import FORGETTING
-from backend.services.verdicts.verdict import Evidence
+from backend.services.verdicts.verdict import AskedLine, Evidence
 from backend.tables.models import BASE, ModelVersion
 from backend.tables.training import TrainingRun
 
 STUDENT = "student"
+MEASURED = {"forgetting": "general", "forgetting_earlier": "earlier"}
+"""What a line is on, and where `training.results.forgetting` left it."""
 FIXED_TEXT = "the text that it is measured on is fixed, so that no more of it would settle it"
 
 
-def forgetting_evidence(
-    session: Session, metric: str, candidate: ModelVersion, level: float
-) -> Evidence:
+def forgetting_evidence(session: Session, asked: AskedLine) -> Evidence:
     """The paired change of loss that the candidate's training recorded, nats a token.
 
     n counts rows of text; the interval, of groups, is Student's at this level.
-
-    Args:
-        metric: a key of FORGETTING.
-        level: of the interval, as the manifest asks it.
 
     Raises:
         CannotCompute: it was not trained here, its training measured nothing, or the change has no
             interval.
     """
-    bare = candidate.without_prompt
+    metric, level = asked.line.metric, asked.level
+    bare = asked.candidate.without_prompt
     if bare.training_run_id is None:
         raise CannotCompute(
             f"{bare.label} was not trained here, so that nobody measured what it forgot."
         )
     run = session.get_one(TrainingRun, bare.training_run_id)
-    found = (run.result.get("forgetting") or {}).get(FORGETTING[metric])
+    found = (run.result.get("forgetting") or {}).get(MEASURED[metric])
     if found is None:
         raise CannotCompute(
             f"Training run {run.id} did not measure it (measure_forgetting: false?)."

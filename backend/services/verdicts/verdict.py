@@ -75,6 +75,17 @@ class Evidence:
 
 
 @dataclass(frozen=True, slots=True)
+class AskedLine:
+    """A line of the bar, of whom it is asked, and the level of the interval that it wants."""
+
+    line: ManifestLine
+    score_run_id: int
+    baseline: ModelVersion
+    candidate: ModelVersion
+    level: float
+
+
+@dataclass(frozen=True, slots=True)
 class LineVerdict:
     """What became of one line of the manifest.
 

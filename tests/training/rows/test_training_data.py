@@ -86,6 +86,15 @@ def trained_text(row: TokenRow) -> str:
     return str(byte_tokenizer().decode(kept, skip_special_tokens=False))
 
 
+def test_a_checker_learns_the_first_token_of_its_answer_alone() -> None:
+    (row,), _ = encode([ChatRow(1, USER, ANSWER)])
+    (first,), report = encode([ChatRow(1, USER, ANSWER)], first_token_only=True)
+    trained = [at for at, label in enumerate(row.labels) if label != IGNORED]
+    assert len(trained) > 1
+    assert [at for at, label in enumerate(first.labels) if label != IGNORED] == trained[:1]
+    assert (first.labels[trained[0]], report.trained_tokens) == (row.labels[trained[0]], 1)
+
+
 @pytest.mark.parametrize(
     ("completion_only", "text"),
     [(True, "Yes<|end|>"), (False, "<|begin|><|user|>Hi<|end|><|assistant|>Yes<|end|>")],

@@ -10,7 +10,9 @@ from scipy.stats import t
 from sqlalchemy.orm import Session, sessionmaker
 
 from backend.errors import InvalidInput
+from backend.services.metric_specs import MAXIMA
 from backend.services.projects import set_manifest
+from backend.services.verdicts.lines import EVIDENCE
 from backend.tables.models import ModelVersion
 from backend.tables.training import TrainingRun
 from tests.fixtures_trial import Trial
@@ -126,3 +128,7 @@ def test_a_change_is_since_where_the_training_began(trial: Trial) -> None:
 def test_a_line_that_asks_for_anything_but_a_maximum_is_refused(trial: Trial, line: str) -> None:
     with pytest.raises(InvalidInput, match="a maximum in nats"):
         set_manifest(trial.session, trial.laid.project, f"name: bar\nlines:\n  - {line}\n")
+
+
+def test_every_maximum_of_the_bar_has_its_evidence() -> None:
+    assert MAXIMA.keys() == EVIDENCE.keys()

@@ -1,0 +1,19 @@
+"""Lines of the bar whose figure is no metric of outputs: where each takes its evidence from.
+
+A test holds this table against `backend.services.metric_specs.MAXIMA`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from sqlalchemy.orm import Session
+
+from backend.services.verdicts.forgetting import forgetting_evidence
+from backend.services.verdicts.verdict import AskedLine, Evidence
+
+EVIDENCE: dict[str, Callable[[Session, AskedLine], Evidence]] = {
+    "forgetting": forgetting_evidence,
+    "forgetting_earlier": forgetting_evidence,
+}
+"""Each raises CannotCompute, with the reason, where there is no figure or no interval."""
