@@ -439,6 +439,7 @@ def meta_differences(
     *,
     coefficients: Sequence[tuple[str, str]] = (("kendall", "sample"), ("auroc", "sample")),
     turned: Collection[str] = (),
+    against: str | None = None,
     seed: int = 0,
     resamples: int = RESAMPLES,
     level: float = 0.95,
@@ -448,13 +449,21 @@ def meta_differences(
     Args:
         coefficients: (name, level) of each; those of labels are left out where ratings are none.
         turned: scores of which a lower one is better; they are compared with their sign changed.
+        against: the one score with which each is compared, so that fewer tests are made.
+
+    Raises:
+        CannotCompute: nothing is rated, or there is no score `against`.
     """
     _check(rated)
+    if against is not None and against not in rated.scores:
+        raise CannotCompute(f"There is no score {against!r}; there are {', '.join(rated.scores)}.")
     scores = {name: -x if name in turned else x for name, x in rated.scores.items()}
     rated = replace(rated, scores=scores)
     drawing = _Drawing(seed, resamples, level)
     names = list(rated.scores)
     pairs = [(a, b) for i, a in enumerate(names) for b in names[i + 1 :]]
+    if against is not None:
+        pairs = [(name, against) for name in names if name != against]
     chosen = [m for m in _measures(rated) if (m.name, m.at) in coefficients]
     return [_difference(a, b, measure, rated, drawing) for measure in chosen for a, b in pairs]
 

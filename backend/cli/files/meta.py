@@ -74,6 +74,9 @@ class MetaOptions:
     wrong: Annotated[
         bool, typer.Option("--wrong", help="Ratings tell what is wrong: 1 is a hallucination.")
     ] = False
+    against: Annotated[
+        str | None, typer.Option(help="Compare each score with this one alone: fewer tests.")
+    ] = None
     map_: MapOption = None
     as_json: JsonOption = False
     level: Annotated[float, typer.Option(min=0.5, max=0.999, help="Confidence level.")] = 0.95
@@ -97,7 +100,7 @@ def command(options: MetaOptions) -> None:
     }
     figures = [asdict(f) for f in meta_figures(rated, thresholds=thresholds, **drawn)]
     turned = _turned(rated, wrong=options.wrong)
-    found = meta_differences(rated, turned=turned, **drawn)
+    found = meta_differences(rated, turned=turned, against=options.against, **drawn)
     differences = _with_holm([asdict(difference) for difference in found])
     notes = _notes(joined, rated, options)
     if turned and differences:

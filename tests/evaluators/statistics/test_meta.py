@@ -174,6 +174,18 @@ def test_a_better_score_is_told_from_noise_and_a_score_from_itself_is_not() -> N
     assert "alike" in same.note
 
 
+def test_each_score_is_compared_with_one_alone() -> None:
+    y = np.linspace(0, 1, 24)
+    scores = {"a": y, "b": -y, "c": y**2, "d": np.cos(9 * y)}
+    rated = Rated(y, scores, tuple(f"d{i // 2}" for i in range(24)))
+    found = meta_differences(rated, against="b", resamples=100)
+    assert [(d.metric, d.other) for d in found] == [("a", "b"), ("c", "b"), ("d", "b")]
+    all_pairs = {(d.metric, d.other): d for d in meta_differences(rated, resamples=100)}
+    assert found[0] == all_pairs["a", "b"]
+    with pytest.raises(CannotCompute, match="no score 'e'; there are a, b, c, d"):
+        meta_differences(rated, against="e")
+
+
 def test_a_score_of_which_lower_is_better_is_turned_round() -> None:
     rated = _rated(3, documents=30)
     scores = {"good": rated.scores["good"], "bad": -rated.scores["good"]}

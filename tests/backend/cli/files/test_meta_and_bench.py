@@ -61,6 +61,16 @@ def test_meta_gives_figures_at_three_levels(
     assert difference["p_holm"] == difference["p"]
 
 
+def test_meta_against_one_score(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    files = meta_files(tmp_path)
+    assert run("meta", *files, *FAST, "--against", "length") == 0
+    [difference] = json.loads(capsys.readouterr().out)["differences"]
+    assert (difference["metric"], difference["other"]) == ("overlap", "length")
+    assert difference["p_holm"] == difference["p"]
+    assert run("meta", *files, *FAST, "--against", "lenght") == 1
+    assert "no score 'lenght'; there are" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(("flags", "sign"), [((), 1), (("--wrong",), -1)])
 def test_differences_go_by_what_the_ratings_tell(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], flags: tuple[str, ...], sign: int
