@@ -104,8 +104,8 @@ def _standing(session: Session, dataset_ids: list[int]) -> dict[tuple[int, str],
     return {(row.dataset_id, row.external_id): row for row in rows}
 
 
-def note_reader(session: Session, project_id: int) -> Callable[[Sample], str | None]:
-    """What gives the note on a sample: that of the example with its id and its input."""
+def notes_by_example(session: Session, project_id: int) -> dict[tuple[str, str], str]:
+    """The note that stands on each example, by its id in the file and its input."""
     own = select(Dataset.id).where(Dataset.project_id == project_id)
     standing = _standing(session, list(session.scalars(own)))
     query = (
@@ -113,16 +113,26 @@ def note_reader(session: Session, project_id: int) -> Callable[[Sample], str | N
         .join(DatasetVersion, DatasetVersion.id == Example.dataset_version_id)
         .where(DatasetVersion.dataset_id.in_({dataset_id for dataset_id, _ in standing}))
     )
-    found = {
+    return {
         (external_id, asked): standing[dataset_id, external_id].note
         for dataset_id, external_id, asked in session.execute(query)
         if (dataset_id, external_id) in standing
     }
 
+
+def note_reader(session: Session, project_id: int) -> Callable[[Sample], str | None]:
+    """What gives the note on a sample: that of the example with its id and its input."""
+    found = notes_by_example(session, project_id)
+
     def note_of(sample: Sample) -> str | None:
         return found.get((sample.id.rpartition(":")[0], sample.input or ""))
 
     return note_of
+
+
+def digest_note(note: str | None) -> str:
+    """What a note says, as sha256; empty where there is none."""
+    return "" if note is None else hashlib.sha256(note.encode()).hexdigest()
 
 
 def digest_notes(session: Session, project_id: int) -> str:

@@ -1,7 +1,8 @@
 """Pairs of outputs before a judge: what is still to be asked, what it said, and its biases.
 
-The ledger is the table: one row for a judge and two generations, whichever way round they are
-named. Figures are by a judge and never join those of people.
+The ledger is the table: one row for a judge, two generations, whichever way round they are named,
+and the grading note that it was shown. A note that changed is shown anew, and what was said under
+the old one no longer counts. Figures are by a judge and never join those of people.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from backend.errors import InvalidInput
 from backend.schemas.checks.judges import JudgedPairs, JudgedRate
 from backend.schemas.review.reports import Measured
 from backend.services.checks.judges import judging_of, kinship
+from backend.services.checks.notes import digest_note, notes_by_example
 from backend.services.ledger import insert_missing
 from backend.services.review.counted import counts
 from backend.services.review.reports.effects import cluster_name
@@ -36,6 +38,7 @@ if TYPE_CHECKING:
     from evaluators.types import Sample
 
 BY_A_JUDGE = "by a judge"
+IDS_AT_ONCE = 500  # bound values of one query, which databases limit
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,10 +90,28 @@ def run_pairs(session: Session, run: GenerationRun, models: Sequence[ModelVersio
 
 
 def pending_pairs(session: Session, judge: Judge, pairs: Sequence[Pair]) -> list[Pair]:
-    """Those of which the judge has said nothing yet."""
-    query = select(JudgeVerdict.generation_a_id, JudgeVerdict.generation_b_id)
-    there = {(a, b) for a, b in session.execute(query.where(JudgeVerdict.judge_id == judge.id))}
-    return [pair for pair in pairs if (pair.a, pair.b) not in there]
+    """Those of which the judge has said nothing yet under the note that stands."""
+    query = select(JudgeVerdict.generation_a_id, JudgeVerdict.generation_b_id, JudgeVerdict.noted)
+    there = {tuple(row) for row in session.execute(query.where(JudgeVerdict.judge_id == judge.id))}
+    noted = _noted_now(session, judge, pairs)
+    return [pair for pair in pairs if (pair.a, pair.b, noted.get(pair.a, "")) not in there]
+
+
+def _noted_now(session: Session, judge: Judge, pairs: Sequence[Pair]) -> dict[int, str]:
+    """By the older generation of a pair the digest of the note that the judge would be shown."""
+    notes = notes_by_example(session, judge.project_id) if judging_of(judge).has_notes else {}
+    if not notes:
+        return {}
+    ids, found = sorted({pair.a for pair in pairs}), {}
+    for start in range(0, len(ids), IDS_AT_ONCE):
+        query = (
+            select(Generation.id, Example.external_id, Example.input)
+            .join(Example, Example.id == Generation.example_id)
+            .where(Generation.id.in_(ids[start : start + IDS_AT_ONCE]))
+        )
+        for generation_id, external_id, asked in session.execute(query):
+            found[generation_id] = digest_note(notes.get((external_id, asked)))
+    return found
 
 
 def load_pairs(session: Session, pairs: Sequence[Pair]) -> list[tuple[Sample, Sample]]:
@@ -111,7 +132,9 @@ def judge_pairs(
     """Ledger rows for the pairs. Touches no database."""
     from evaluators.checks.judge import compare
 
-    verdicts = compare(shown, asker, judging_of(judge), note_of=note_of)
+    how = judging_of(judge)
+    verdicts = compare(shown, asker, how, note_of=note_of)
+    notes = [note_of(first) if how.has_notes else None for first, _ in shown]
     return [
         {
             "judge_id": judge.id,
@@ -120,10 +143,11 @@ def judge_pairs(
             "forward": verdict.forward,
             "backward": verdict.backward,
             "winner": verdict.winner,
+            "noted": digest_note(note),
             "reason": verdict.reason,
             "error": verdict.error,
         }
-        for pair, verdict in zip(pairs, verdicts, strict=True)
+        for pair, verdict, note in zip(pairs, verdicts, notes, strict=True)
     ]
 
 
@@ -200,6 +224,8 @@ def _read(session: Session, judge: Judge, run: GenerationRun) -> list[_Judged]:
         .where(JudgeVerdict.judge_id == judge.id, a.run_id == run.id)
         .order_by(JudgeVerdict.generation_a_id, JudgeVerdict.generation_b_id)
     )
+    rows = list(session.execute(query))
+    noted = _noted_now(session, judge, [Pair(a.id, b.id) for _, a, b, _ in rows])
     return [
         _Judged(
             Verdict(row.winner, row.forward, row.backward, row.reason, row.error),
@@ -208,7 +234,8 @@ def _read(session: Session, judge: Judge, run: GenerationRun) -> list[_Judged]:
             (len(first.text or ""), len(second.text or "")),
             cluster_name(group, first.example_id),
         )
-        for row, first, second, group in session.execute(query)
+        for row, first, second, group in rows
+        if row.noted == noted.get(row.generation_a_id, "")
     ]
 
 
@@ -316,9 +343,6 @@ def _self_preference(
 def _own_side(judge: Judge, row: _Judged) -> str | None:
     mine = [model.without_prompt.id == judge.model_version_id for model in row.models]
     return None if mine[0] == mine[1] else "ab"[mine[1]]
-
-
-IDS_AT_ONCE = 500  # bound values of one query, which databases limit
 
 
 def _votes_on(generation_ids: Sequence[int]) -> Select[int, int | None, str]:

@@ -77,10 +77,19 @@ class JudgeVerdict(Base):
     Attributes:
         forward, backward: a, b or tie when a, and when b was shown first.
         winner: a, b or tie, which it is where the orders disagree; None with an error.
+        noted: sha256 of the grading note that it was shown; empty where it was shown none.
     """
 
     __tablename__ = "judge_verdicts"
-    __table_args__ = (UniqueConstraint("judge_id", "generation_a_id", "generation_b_id"),)
+    __table_args__ = (
+        UniqueConstraint(
+            "judge_id",
+            "generation_a_id",
+            "generation_b_id",
+            "noted",
+            name="uq_judge_verdicts_pair_noted",
+        ),
+    )
 
     id: Mapped[int] = mapped_column(primary_key=True)
     judge_id: Mapped[int] = mapped_column(ForeignKey("judges.id"))
@@ -89,6 +98,7 @@ class JudgeVerdict(Base):
     forward: Mapped[str | None] = mapped_column(String(3))
     backward: Mapped[str | None] = mapped_column(String(3))
     winner: Mapped[str | None] = mapped_column(String(3))
+    noted: Mapped[str] = mapped_column(String(64), default="", server_default="")
     reason: Mapped[str]
     error: Mapped[str | None]
     created_at: Mapped[datetime] = mapped_column(default=utc_now)

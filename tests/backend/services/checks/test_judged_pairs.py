@@ -15,6 +15,7 @@ from backend.errors import EngineUnavailable, InvalidInput
 from backend.schemas.checks.judges import JudgedPairs
 from backend.services.checks.asker import EngineAsker
 from backend.services.checks.judges import add_judge
+from backend.services.checks.notes import add_notes, note_reader
 from backend.services.checks.pairs import (
     judge_pairs,
     judged_pairs,
@@ -26,6 +27,7 @@ from backend.services.checks.pairs import (
 from backend.services.models.versions import served_model
 from backend.tables.checks.judges import Judge, JudgeVerdict
 from backend.tables.runs import Generation
+from evaluators.types import Sample
 from tests.fixtures_judges import judged_desk
 from tests.fixtures_review import Desk, build_desk, vote_on_pairs
 
@@ -44,14 +46,20 @@ def answering(say: Say) -> Callable[[GenerationRequest], str]:
     return answer
 
 
-def ask(session: Session, desk: Desk, judge: Judge, engine: FakeEngine) -> int:
+def ask(
+    session: Session,
+    desk: Desk,
+    judge: Judge,
+    engine: FakeEngine,
+    note_of: Callable[[Sample], str | None] = lambda _: None,
+) -> int:
     """Ask what is still to be asked; returns how many pairs that was."""
     pending = pending_pairs(session, judge, run_pairs(session, desk.run, desk.models).pairs)
     models: list[ServedModel] = [served_model(model) for model in desk.models]
     engine.load(models)
     asker = EngineAsker(engine, served_model(judge.model))
     shown = load_pairs(session, pending)
-    save_verdicts(session, judge_pairs(judge, pending, shown, asker, lambda _: None))
+    save_verdicts(session, judge_pairs(judge, pending, shown, asker, note_of))
     return len(pending)
 
 
@@ -61,6 +69,34 @@ def report(session: Session, desk: Desk, judge: Judge) -> JudgedPairs:
 
 def prefers_base(a: str, b: str) -> str:
     return "a" if "base says" in a else "b"
+
+
+def test_a_note_that_changed_is_shown_anew_and_what_was_said_before_counts_no_more(
+    session: Session,
+) -> None:
+    desk = judged_desk(session, 6)
+    prompt = "{context} {input} {notes}\nANSWER A\n{first}ANSWER B\n{second}"
+    judge = add_judge(
+        session, desk.project.id, "noted", model="base", kind="comparer", prompt=prompt
+    )
+    engine = FakeEngine(answer=answering(prefers_base))
+    plain = comparer(session, desk)
+    assert (ask(session, desk, judge, engine), ask(session, desk, plain, engine)) == (6, 6)
+    generation = session.scalars(select(Generation).order_by(Generation.id)).first()
+    assert generation is not None
+    example = generation.example
+    dataset = desk.run.dataset_version.dataset
+
+    def noted(note: str) -> int:
+        add_notes(session, dataset, {example.external_id: note})
+        before = report(session, desk, judge)
+        assert (before.n, before.missing) == (5, 1)
+        return ask(session, desk, judge, engine, note_reader(session, desk.project.id))
+
+    assert [noted("It names the sum."), noted("It names the day.")] == [1, 1]
+    after = report(session, desk, judge)
+    assert (after.n, after.missing) == (6, 0)
+    assert ask(session, desk, plain, engine) == 0  # which is shown no note
 
 
 def test_pairs_are_asked_once_whichever_way_round_they_are_named(session: Session) -> None:
