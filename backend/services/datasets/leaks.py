@@ -1,8 +1,9 @@
 """Leaks by near-duplicates: finding them in a project, showing them, and a person's acceptance.
 
 What is trained on is compared whole: prompts, and the answers to them (references, corrections,
-winners and losers of votes). So is what is held out: prompts and their references. Short answers
-and canned ones (of several held-out prompts, or of five in all) are no leak by being equal.
+winners and losers of votes). So is what is held out: prompts, their references, and the grading
+notes that experts wrote on them for judges. Short answers and canned ones (of several held-out
+prompts, or of five in all) are no leak by being equal.
 
 Checked when a dataset whose rows name their split comes in, when a training set is frozen, when a
 run starts on held-out examples, and, word for word, when a prompt is kept or asked with. What is
@@ -19,13 +20,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import and_, select
 from sqlalchemy.orm import Session
 
 from backend.errors import InvalidInput, LeakRefused
 from backend.services.datasets.conversations import content_text, digest_text
 from backend.services.datasets.near_duplicates import Kind, find_near_duplicates
 from backend.services.datasets.plain_text import plain_text
+from backend.tables.checks.judges import GradingNote
 from backend.tables.datasets import AcceptedLeak, Dataset, DatasetVersion, Example, Split
 
 SHOWN_CHARACTERS = 240
@@ -134,9 +136,32 @@ def canned_answers(train: Sequence[Side], held_out: Sequence[Side]) -> set[str]:
 
 
 def held_out_sides(session: Session, project_id: int) -> list[Side]:
-    """Every held-out prompt of a project, each once, and their references."""
+    """Every held-out prompt of a project, each once, their references and grading notes."""
     held_out = (Dataset.project_id == project_id, Example.split != Split.TRAIN)
-    return _sides(session, *held_out, answers=True)
+    return [*_sides(session, *held_out, answers=True), *_notes(session, *held_out)]
+
+
+def _notes(session: Session, *conditions: Any) -> list[Side]:
+    """What experts wrote that a right answer contains, in every version, as answers."""
+    query = (
+        select(Example.external_id, Example.content_digest, Example.split, GradingNote.note)
+        .join(DatasetVersion, DatasetVersion.id == Example.dataset_version_id)
+        .join(Dataset, Dataset.id == DatasetVersion.dataset_id)
+        .join(
+            GradingNote,
+            and_(
+                GradingNote.dataset_id == Dataset.id,
+                GradingNote.external_id == Example.external_id,
+            ),
+        )
+        .where(*conditions)
+        .distinct()
+        .order_by(Example.external_id, GradingNote.note)
+    )
+    return [
+        Side(name, f"grading note on {split}", note, digest_text(note, None), True, digest)
+        for name, digest, split, note in session.execute(query)
+    ]
 
 
 def sides_of(

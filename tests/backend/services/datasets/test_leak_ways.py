@@ -8,9 +8,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from sqlalchemy import select
 from sqlalchemy.orm import Session, sessionmaker
 
 from backend.errors import LeakRefused
+from backend.services.checks.notes import add_notes
 from backend.services.curation import freeze_training_set, recipe_from_content
 from backend.services.curation.candidates import Candidate
 from backend.services.curation.leaks import drop_near_leaks
@@ -20,7 +22,7 @@ from backend.services.datasets.plain_text import plain_text
 from backend.services.datasets.versions import Row, import_dataset, list_examples
 from backend.services.projects import create_project
 from backend.services.training.files import freeze_documents
-from backend.tables.datasets import Split
+from backend.tables.datasets import Dataset, Split
 
 PROMPT = (
     "I ordered a new card on Monday because the old one was stolen on holiday in Lisbon and the "
@@ -173,6 +175,21 @@ def test_a_correction_or_a_vote_that_tells_a_test_item(
 def test_a_test_answer_in_a_prompt_or_its_source(session: Session, project_id: int) -> None:
     row = Row("a", "Sum this up.", context=f"{OTHER} {ANSWER}", references=("x",), split="train")
     assert freeze(session, project_id, row, drop=True) == ["a"]
+
+
+def test_a_grading_note_on_a_test_item_is_told_as_its_answer_is(
+    session: Session, project_id: int
+) -> None:
+    note = (
+        "A right answer says that the courier rings before noon, that the taxi is paid back once "
+        "the receipt came by mail, and it does not promise another card before the weekend"
+    )
+    dataset = session.scalars(select(Dataset).where(Dataset.project_id == project_id)).one()
+    add_notes(session, dataset, {"t": note})
+    add_notes(session, dataset, {"t": "Names the courier."})  # what it said before stays secret
+    row = Row("a", "How is the weather?", references=(note.upper(),), split="train")
+    with pytest.raises(LeakRefused, match="grading note on test"):
+        freeze(session, project_id, row)
 
 
 @pytest.mark.parametrize("what", [PROMPT, ANSWER, every_tenth(PROMPT), first_part(PROMPT)])
