@@ -220,12 +220,12 @@ def test_the_result_is_one_adapter_of_its_method(by_pairs: Path) -> None:
     ("method", "changes"),
     [
         ("sft", {"watched": True, "evaluate_every": 3}),
-        ("dpo", {"watched": True, "evaluate_every": 3}),
-        ("kto", {"watched": True, "evaluate_every": 3}),
+        pytest.param("dpo", {"watched": True, "evaluate_every": 3}, marks=pytest.mark.deep),
+        pytest.param("kto", {"watched": True, "evaluate_every": 3}, marks=pytest.mark.deep),
         ("pretrain", {"max_length": 32}),
-        ("pretrain", {"max_length": 32, **FULL}),
+        pytest.param("pretrain", {"max_length": 32, **FULL}, marks=pytest.mark.deep),
         ("dpo", FULL),
-        ("pretrain", {"max_length": 32, **SOFT}),
+        pytest.param("pretrain", {"max_length": 32, **SOFT}, marks=pytest.mark.deep),
     ],
     ids=["sft", "dpo", "kto", "pretrain", "full", "dpo-full", "soft-prompt"],
 )

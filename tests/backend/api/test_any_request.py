@@ -90,6 +90,9 @@ class Attack:
             send()
 
 
+@pytest.mark.parametrize(
+    "database_url", ["postgresql", pytest.param("sqlite", marks=pytest.mark.deep)], indirect=True
+)
 def test_no_request_fails_the_server(walk: Walk) -> None:
     attack = Attack(walk.house)
     mounted = Starlette(routes=[Mount("/api", app=walk.house.app)])

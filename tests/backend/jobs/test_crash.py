@@ -23,6 +23,9 @@ from backend.tables.runs import Generation, Score
 from tests.fixtures_runs import lay_down_project, lay_down_run
 from tests.fixtures_worker import end, kill, running_worker, wait_for
 
+both = pytest.mark.parametrize(
+    "database_url", ["postgresql", pytest.param("sqlite", marks=pytest.mark.deep)], indirect=True
+)
 sqlite_only = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 EXAMPLES = 120
 UNITS = 3 * EXAMPLES
@@ -87,6 +90,7 @@ def _require_all_once(rows: sessionmaker[Session], score_run_id: int) -> None:
     assert set(scored.values()) == {1}
 
 
+@both
 def test_killed_in_generation(installation: Settings, rows: sessionmaker[Session]) -> None:
     _, score_run_id = _lay_down(rows)
     with running_worker(installation, *STUCK) as worker:
@@ -136,6 +140,7 @@ def test_another_worker_takes_over_what_a_dead_one_held(
         assert (job.executor_id, job.attempt) == ("second", 2)
 
 
+@both
 def test_two_workers_do_not_run_one_job_twice(
     installation: Settings, rows: sessionmaker[Session]
 ) -> None:

@@ -142,6 +142,7 @@ def test_next_worker_adopts_the_living_trainer(
     assert _ledger(rows, run)["starts"] == 1
 
 
+@pytest.mark.deep  # the trainer alone, killed: tests/training/test_methods.py
 def test_killed_worker_and_trainer_go_on_from_the_checkpoint(
     installation: Settings, rows: sessionmaker[Session], tiny_base: Path
 ) -> None:

@@ -61,10 +61,10 @@ HOSTILE = [
 ]
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(60)
 @pytest.mark.parametrize("piece", HOSTILE)
 def test_no_text_takes_forever(piece: str) -> None:
-    text = piece * (150_000 // len(piece))
+    text = piece * (60_000 // len(piece))
     assert all(c.end <= len(text) for c in find_claims(text, text[: len(text) // 2]))
 
 

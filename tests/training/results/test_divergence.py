@@ -43,7 +43,15 @@ def refused(config: Path, capfd: pytest.CaptureFixture[str]) -> str:
     return said.splitlines()[-1]
 
 
-@pytest.mark.parametrize("changes", [{}, FULL, {"packing": True}, {"early_stopping_patience": 1}])
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        pytest.param(FULL, marks=pytest.mark.deep),
+        pytest.param({"packing": True}, marks=pytest.mark.deep),
+        {"early_stopping_patience": 1},
+    ],
+)
 def test_a_diverged_training_ends(
     tmp_path: Path, tiny_base: Path, capfd: pytest.CaptureFixture[str], changes: dict[str, Any]
 ) -> None:
@@ -54,7 +62,9 @@ def test_a_diverged_training_ends(
     assert sft.main(["--config", str(write_config(tmp_path, tiny_base))]) == 0
 
 
-@pytest.mark.parametrize("method", ["dpo", "kto", "pretrain"])
+@pytest.mark.parametrize(
+    "method", ["dpo", *(pytest.param(name, marks=pytest.mark.deep) for name in ("kto", "pretrain"))]
+)
 def test_a_diverged_training_of_every_method_ends(
     tmp_path: Path, tiny_base: Path, capfd: pytest.CaptureFixture[str], method: str
 ) -> None:

@@ -125,7 +125,9 @@ def test_rows_that_are_sorted_by_length_keep_their_groups(tmp_path: Path, tiny_b
     ]
 
 
-@pytest.mark.parametrize(("method", "begun"), [("dpo", True), ("kto", False)])
+@pytest.mark.parametrize(
+    ("method", "begun"), [("dpo", True), pytest.param("kto", False, marks=pytest.mark.deep)]
+)
 def test_training_stops_early_and_keeps_the_best(
     tmp_path: Path, tiny_base: Path, method: str, begun: bool
 ) -> None:
