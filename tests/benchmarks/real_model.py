@@ -197,17 +197,18 @@ def train(bench: Bench, size: int) -> dict[str, Any]:
 def latencies(bench: Bench, candidates: Sequence[Candidate]) -> dict[str, float]:
     """Seconds of one answer alone: the median of some, the candidates in turn."""
     file = bench.work / "latency.json"
-    if file.is_file():
-        found: dict[str, float] = json.loads(file.read_text(encoding="utf-8"))
-        return found
-    taken: dict[str, list[float]] = {one.name: [] for one in candidates}
-    with opened(bench, [one.model for one in candidates], batch_size=1) as engine:
+    known: dict[str, float] = json.loads(file.read_text("utf-8")) if file.is_file() else {}
+    lacking = [one for one in candidates if one.name not in known]
+    if not lacking:
+        return known
+    taken: dict[str, list[float]] = {one.name: [] for one in lacking}
+    with opened(bench, [one.model for one in lacking], batch_size=1) as engine:
         for row in bench.task.test[:ALONE]:
-            for one in candidates:
+            for one in lacking:
                 request = _request(bench.task, one, row)
                 results = list(engine.generate([request], _params(bench.task)))
                 taken[one.name].append(results[0].latency_s)
-    medians = {name: median(values) for name, values in taken.items()}
+    medians = known | {name: median(values) for name, values in taken.items()}
     file.write_text(json.dumps(medians), encoding="utf-8")
     return medians
 
