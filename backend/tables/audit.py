@@ -1,30 +1,58 @@
-"""Who did what: entries that are only ever added."""
+"""Who did what: entries that are only ever added, and then sealed once into a chain.
+
+Triggers of the database let nothing else happen to them (migration 0025).
+"""
 
 from __future__ import annotations
 
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ForeignKey, String
+from sqlalchemy import BigInteger, Index, Integer, String, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from backend.db import Base, utc_now
+
+BIG = BigInteger().with_variant(Integer, "sqlite")
+UNSEALED = text("seq IS NULL")
 
 
 class AuditEntry(Base):
     """One act of a person or a program; holds no text of anybody, only names, ids and digests.
 
-    `via` is how it came in: api, cli or worker. `subject` is what was acted upon, as `model:7`.
+    People, tokens and projects are named by number and by no foreign key: an entry outlives them.
+
+    Attributes:
+        seq: place in the chain, from 1 without a gap; None until the entry is sealed.
+        digest: SHA-256 over the digest before it and over its own content; None until sealed.
+        via: how it came in: api, cli or worker.
+        who: of a command the name of the system's user, of a worker its own name; else empty.
+        subject: what was acted upon, as `model:7`.
     """
 
     __tablename__ = "audit_entries"
+    __table_args__ = (
+        Index("ix_audit_entries_action_created_at", "action", "created_at"),
+        Index(
+            "ix_audit_entries_unsealed",
+            "id",
+            sqlite_where=UNSEALED,
+            postgresql_where=UNSEALED,
+        ),
+        {
+            "sqlite_autoincrement": True
+        },  # the number of an entry that was cut off is not given again
+    )
 
-    id: Mapped[int] = mapped_column(primary_key=True)
+    id: Mapped[int] = mapped_column(BIG, primary_key=True)
+    seq: Mapped[int | None] = mapped_column(BIG, unique=True)
+    digest: Mapped[str | None] = mapped_column(String(64))
     action: Mapped[str] = mapped_column(String(40))
-    user_id: Mapped[int | None] = mapped_column(ForeignKey("users.id"))
-    token_id: Mapped[int | None] = mapped_column(ForeignKey("tokens.id"))
+    user_id: Mapped[int | None] = mapped_column(index=True)
+    token_id: Mapped[int | None]
     via: Mapped[str] = mapped_column(String(16))
-    project_id: Mapped[int | None] = mapped_column(ForeignKey("projects.id"), index=True)
-    subject: Mapped[str] = mapped_column(String(120), default="")
+    who: Mapped[str] = mapped_column(String(80), default="")
+    project_id: Mapped[int | None] = mapped_column(index=True)
+    subject: Mapped[str] = mapped_column(String(120), default="", index=True)
     detail: Mapped[dict[str, Any]] = mapped_column(default=dict)
-    created_at: Mapped[datetime] = mapped_column(default=utc_now)
+    created_at: Mapped[datetime] = mapped_column(default=utc_now, index=True)
