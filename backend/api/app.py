@@ -24,6 +24,7 @@ from backend.api.guards import BodyLimit, StrictHeaders
 from backend.api.metrics import CountRequests, JobFigures, RequestFigures
 from backend.api.once import add_replay_handler
 from backend.api.problems import add_problem_handlers
+from backend.api.reads import note_reading, watch_answers
 from backend.api.reference import complete_document, reference_page
 from backend.api.routes import ROUTERS
 from backend.api.rules import RULES, Access
@@ -56,7 +57,7 @@ def create_app(
         title="Strop",
         version=VERSION,
         description="Evaluate LoRA adapters with experts in the loop.",
-        dependencies=[Depends(authorize)],
+        dependencies=[Depends(authorize), Depends(note_reading, scope="function")],
         responses=PROBLEMS,
         docs_url=None,
         redoc_url=None,
@@ -76,6 +77,7 @@ def create_app(
         versioned.include_router(router)
     app.include_router(versioned)
     _check_rules(app)
+    watch_answers(app)
     _complete_document(app)
     return app
 

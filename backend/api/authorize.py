@@ -19,12 +19,14 @@ from backend.errors import Forbidden, InvalidInput, NotAuthenticated, NotFound
 from backend.schemas.common import whole_number
 from backend.services.accounts import access
 from backend.services.accounts.credentials import (
+    bearer_of_token,
     is_unnoted,
     note_session,
     user_of_session,
-    user_of_token,
 )
 from backend.services.accounts.users import may_sign, require_project_access
+from backend.services.audit import Actor, act_as
+from backend.services.audit.sign_ins import note_token
 from backend.tables.accounts import Role, User
 
 COOKIE = "strop_session"
@@ -47,13 +49,27 @@ def authorize(request: Request, serving: ServingDep) -> None:
             require_own_site(request)
         return
     with serving.reading() as session:
-        user = _find_person(request, session, serving)
+        user, token_id = _find_person(request, session, serving)
         _apply_rule(session, user, rule, request)
         unnoted = _is_unnoted(request, session, serving)
     if unnoted is not None:
         with serving.writing.begin() as session:
             note_session(session, unnoted, now=serving.clock())
     request.state.user = user
+    request.state.actor = Actor(user_id=user.id, token_id=token_id, via="api")
+    if token_id is not None:
+        _note_token(serving, request.state.actor, token_id)
+
+
+def _note_token(serving: Serving, actor: Actor, token_id: int) -> None:
+    """The first use of a token on a day, which each process looks up once."""
+    noted = (token_id, serving.clock().date())
+    if noted in serving.tokens_noted:
+        return
+    with serving.writing.begin() as session:
+        act_as(session, actor)
+        note_token(session, token_id)
+    serving.tokens_noted.add(noted)
 
 
 def _is_unnoted(request: Request, session: Session, serving: Serving) -> str | None:
@@ -65,13 +81,14 @@ def _is_unnoted(request: Request, session: Session, serving: Serving) -> str | N
     return secret if is_unnoted(session, secret, now=serving.clock(), idle=idle) else None
 
 
-def _find_person(request: Request, session: Session, serving: Serving) -> User:
+def _find_person(request: Request, session: Session, serving: Serving) -> tuple[User, int | None]:
+    """Who asks, and the token by which they came."""
     now = serving.clock()
     scheme, _, token = request.headers.get("authorization", "").partition(" ")
     if scheme:
         if scheme.lower() != "bearer":
             raise NotAuthenticated("The server takes bearer tokens.", hint="Send Bearer TOKEN.")
-        return user_of_token(session, token.strip(), now=now)
+        return bearer_of_token(session, token.strip(), now=now)
     secret = request.cookies.get(COOKIE)
     if not secret:
         raise NotAuthenticated(
@@ -79,7 +96,7 @@ def _find_person(request: Request, session: Session, serving: Serving) -> User:
         )
     if request.method not in READING:
         require_own_site(request)
-    return user_of_session(session, secret, now=now, idle=serving.settings.idle)
+    return user_of_session(session, secret, now=now, idle=serving.settings.idle), None
 
 
 def require_own_site(request: Request) -> None:

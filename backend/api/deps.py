@@ -14,7 +14,7 @@ from __future__ import annotations
 from asyncio import Semaphore
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime
 from functools import partial
 from typing import Annotated
 
@@ -28,6 +28,7 @@ from backend.api.attempts import FailedLogins
 from backend.api.guards import READING
 from backend.db import utc_now
 from backend.services.accounts.sealing import Seal, open_seal
+from backend.services.audit import act_as
 from backend.services.pages import PageAsk
 from backend.services.runs.figures import KeptFigures
 from backend.settings import Settings
@@ -52,6 +53,7 @@ class Serving:
     failed_logins: FailedLogins = field(default_factory=FailedLogins)
     clock: Callable[[], datetime] = utc_now
     kept: KeptFigures = field(default_factory=KeptFigures)
+    tokens_noted: set[tuple[int, date]] = field(default_factory=set)
 
 
 def serve_with(
@@ -87,6 +89,8 @@ async def get_session(request: Request, serving: ServingDep) -> AsyncIterator[Se
     reads = request.method in READING
     async with serving.readers if reads else serving.writers:
         session = serving.reading() if reads else serving.writing()
+        if (actor := getattr(request.state, "actor", None)) is not None:
+            act_as(session, actor)
         try:
             yield session
         except BaseException:

@@ -7,6 +7,8 @@ from itertools import chain, islice
 
 from fastapi.responses import StreamingResponse
 
+from backend.api.reads import noted_export
+
 JSONL = "application/jsonl"
 
 
@@ -16,7 +18,9 @@ def stream_lines(lines: Iterator[str], *, filename: str) -> StreamingResponse:
 
 
 def stream_text(pieces: Iterator[str], *, filename: str, media_type: str) -> StreamingResponse:
-    """Send a file; the first piece is made now, so that what is refused is still a problem."""
+    """Send a file, noted in the audit log; the first piece is made now, so that what is refused is
+    still a problem."""
+    pieces = noted_export(pieces)
     first = list(islice(pieces, 1))
     return StreamingResponse(
         chain(first, pieces),

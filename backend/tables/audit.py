@@ -39,9 +39,7 @@ class AuditEntry(Base):
             sqlite_where=UNSEALED,
             postgresql_where=UNSEALED,
         ),
-        {
-            "sqlite_autoincrement": True
-        },  # the number of an entry that was cut off is not given again
+        {"sqlite_autoincrement": True},  # a number that was cut off is not given again
     )
 
     id: Mapped[int] = mapped_column(BIG, primary_key=True)

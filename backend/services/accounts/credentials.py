@@ -31,7 +31,7 @@ USER_OF_SESSION = (
     )
 )
 USER_OF_TOKEN = (
-    select(User)
+    select(User, Token.id)
     .join(Token, Token.user_id == User.id)
     .where(
         Token.token_hash == bindparam("digest"),
@@ -194,9 +194,14 @@ def revoke_token(
 
 def user_of_token(session: Session, value: str, *, now: datetime) -> User:
     """Who acts under this bearer token. Raises NotAuthenticated."""
-    user = session.scalar(USER_OF_TOKEN, {"digest": _hash_secret(value), "now": now})
-    if user is None:
+    return bearer_of_token(session, value, now=now)[0]
+
+
+def bearer_of_token(session: Session, value: str, *, now: datetime) -> tuple[User, int]:
+    """Who acts under this bearer token, and which one it is. Raises NotAuthenticated."""
+    found = session.execute(USER_OF_TOKEN, {"digest": _hash_secret(value), "now": now}).first()
+    if found is None:
         raise NotAuthenticated(
             "The token is not valid.", hint="Make one: strop token create --user NAME --name WHY"
         )
-    return user
+    return found[0], found[1]

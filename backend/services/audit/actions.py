@@ -51,8 +51,8 @@ ACTIONS: dict[str, Action] = {
         "began to export {subject} as {format}", ("route", "format"), reads=True
     ),
     "export.ended": Action(
-        "exported {rows} rows of {subject}",
-        ("route", "format", "rows", "lines", "bytes", "sha256"),
+        "exported {lines} lines of {subject}",
+        ("route", "format", "lines", "bytes", "sha256"),
         reads=True,
     ),
     "command.run": Action("ran {command}", ("command",)),
@@ -90,5 +90,4 @@ ACTIONS: dict[str, Action] = {
     "backup.made": Action("wrote a backup", ("bytes", "sha256")),
     "backup.restored": Action("restored the installation from a backup", ("sha256",)),
     "settings.changed": Action("changed {setting}", ("setting", "before", "after")),
-    "audit.exported": Action("exported {rows} entries of this log", ("rows", "head")),
 }

@@ -65,6 +65,18 @@ def note_refusal(
     return True
 
 
+def note_token(session: Session, token_id: int) -> None:
+    """A program came by this token; once a day, whichever process sees it first."""
+    today = utc_now().replace(hour=0, minute=0, second=0, microsecond=0)
+    seen = select(AuditEntry.id).where(
+        AuditEntry.action == "token.used",
+        AuditEntry.created_at >= today,
+        AuditEntry.token_id == token_id,
+    )
+    if session.scalar(seen.limit(1)) is None:
+        record(session, "token.used", subject=f"token:{token_id}")
+
+
 def _refused_lately(session: Session) -> int:
     lately = (
         select(AuditEntry.id)
