@@ -28,7 +28,8 @@ from backend.api.attempts import FailedLogins
 from backend.api.guards import READING
 from backend.db import utc_now
 from backend.services.accounts.sealing import Seal, open_seal
-from backend.services.audit import act_as
+from backend.services.audit import ACTOR, Actor, act_as
+from backend.services.audit.sign_ins import Refusals
 from backend.services.pages import PageAsk
 from backend.services.runs.figures import KeptFigures
 from backend.settings import Settings
@@ -53,13 +54,15 @@ class Serving:
     failed_logins: FailedLogins = field(default_factory=FailedLogins)
     clock: Callable[[], datetime] = utc_now
     kept: KeptFigures = field(default_factory=KeptFigures)
+    refusals: Refusals = field(default_factory=Refusals)
     tokens_noted: set[tuple[int, date]] = field(default_factory=set)
 
 
 def serve_with(
     settings: Settings, sessions: sessionmaker[Session], *, clock: Callable[[], datetime]
 ) -> Serving:
-    """The state of a server on this database."""
+    """The state of a server on this database; what these sessions write came in by the API."""
+    sessions.configure(info={ACTOR: Actor(via="api")})
     engine = sessions.kw["bind"]
     if not isinstance(engine, Engine):
         raise TypeError("sessions must be bound to an engine")

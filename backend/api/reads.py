@@ -73,7 +73,8 @@ class Reading:
             self._record(session, "export.ended", {**self._export(), **told})
 
     def _export(self) -> dict[str, Any]:
-        return {"route": self.name, **({"format": self.format} if self.format else {})}
+        asked = {"format": self.format} if self.format else {}
+        return {"route": self.name, "of": self.texts.of, **asked}
 
     def _record(self, session: Session, action: str, detail: dict[str, Any]) -> None:
         act_as(session, self.actor)

@@ -149,7 +149,7 @@ def acting_person(session: Session, name: str | None) -> User:
     from backend.tables.accounts import Role
 
     if name is not None:
-        return find_user(session, name)
+        return _act_for(session, find_user(session, name))
     able = [
         user
         for user in list_users(session)
@@ -159,7 +159,17 @@ def acting_person(session: Session, name: str | None) -> User:
         raise InvalidInput(
             f"{count_of(len(able), 'person', 'people')} could do this.", hint="Say who: --as USER"
         )
-    return able[0]
+    return _act_for(session, able[0])
+
+
+def _act_for(session: Session, user: User) -> User:
+    """The audit log names both: the person, and who sits at this machine."""
+    from dataclasses import replace
+
+    from backend.services.audit import act_as, actor_of
+
+    act_as(session, replace(actor_of(session), user_id=user.id))
+    return user
 
 
 def count_of(n: int, one: str, more: str) -> str:

@@ -36,6 +36,8 @@ from backend.jobs.train import TrainerEnder, train_parts
 from backend.jobs.webhooks import deliver_due, keep_delivering
 from backend.services import queue
 from backend.services.accounts.sealing import open_seal
+from backend.services.audit import ACTOR, Actor
+from backend.services.audit.heads import seal_and_note
 from backend.services.clearing import BATCH, clear_outlived
 from backend.services.queue import ALL_QUEUES
 from backend.services.rounds import advance_rounds
@@ -188,8 +190,14 @@ class Worker:
             return advance_rounds(self.shop.sessions, self.shop.settings, now=now)
 
         self._guarded("the rounds", advance)
+        self._guarded("the audit log", self._seal_log)
         self._clear(now)
         self._tend_after = now + TEND_EVERY
+
+    def _seal_log(self) -> int:
+        settings = self.shop.settings
+        seal_and_note(self.shop.sessions, settings.home, open_seal(settings), now=utc_now())
+        return 0
 
     def _clear(self, now: datetime) -> None:
         """Clear a batch each hour, and the next at once while there is more."""
@@ -280,7 +288,9 @@ def run_worker(
             f"There is no queue named {unknown[0]!r}.", hint=f"Known: {', '.join(ALL_QUEUES)}."
         )
     checks = preflight or partial(check_models, settings=settings)
-    shop = Workshop(settings, connect(settings), settings.executor_id, engines, checks, kinds)
+    sessions = connect(settings)
+    sessions.configure(info={ACTOR: Actor(via="worker", who=settings.executor_id)})
+    shop = Workshop(settings, sessions, settings.executor_id, engines, checks, kinds)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: shop.stopping.set())
     worker = Worker(shop, queues, until_idle=until_idle, pulse=pulse)

@@ -26,6 +26,8 @@ from backend.schemas.accounts import (
     UserShown,
 )
 from backend.services.accounts import credentials, users
+from backend.services.audit import act_as
+from backend.services.audit.sign_ins import sign_in_from
 from backend.services.review.desk.submit import settle_queues
 from backend.tables.accounts import LoginSession, Token, User
 
@@ -109,9 +111,11 @@ def _open_session(request: Request, serving: Serving, name: str, password: str) 
             user = users.verify_password(session, name, password)
     except NotAuthenticated:
         serving.failed_logins.record(name, address, now=now)
+        serving.refusals.note(serving.writing, name, address, "wrong name or password")
         raise
     serving.failed_logins.forgive(name, address)
     with serving.writing.begin() as session:
+        sign_in_from(session, address)
         return credentials.open_login_session(
             session, user.id, hours=serving.settings.session_hours, now=now
         ).value
@@ -152,6 +156,7 @@ def change_my_password(
     serving.failed_logins.check(user.name, address, now=now)
     try:
         with serving.writing.begin() as session:
+            act_as(session, request.state.actor)
             users.change_password(
                 session,
                 session.get_one(User, user.id),
@@ -162,6 +167,7 @@ def change_my_password(
             )
     except Forbidden:
         serving.failed_logins.record(user.name, address, now=now)
+        serving.refusals.note(serving.writing, user.name, address, "wrong password to change it")
         raise
     return Response(status_code=204)
 

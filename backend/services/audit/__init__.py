@@ -8,7 +8,10 @@ gives places afterwards. What may be recorded stands in `actions.ACTIONS`, one l
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+import os
+import pwd
+from dataclasses import dataclass, replace
+from functools import cache
 from typing import Any
 
 from sqlalchemy import insert
@@ -16,6 +19,7 @@ from sqlalchemy.orm import Session
 
 from backend.db import utc_now
 from backend.errors import UnknownName
+from backend.services.audit import acts
 from backend.services.audit.actions import ACTIONS
 from backend.tables.audit import AuditEntry
 
@@ -48,8 +52,18 @@ def act_as(session: Session, actor: Actor) -> None:
 
 def actor_of(session: Session) -> Actor:
     """Who acts in this session; a command on this machine where nobody said."""
-    found: Actor = session.info.get(ACTOR, Actor())
-    return found
+    found: Actor | None = session.info.get(ACTOR)
+    return _at_this_machine() if found is None else found
+
+
+@cache
+def _at_this_machine() -> Actor:
+    """Whoever runs this process, as the system has it and not as the environment says."""
+    try:
+        name = pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:
+        name = f"uid {os.getuid()}"
+    return Actor(via="cli", who=name)
 
 
 def record(
@@ -77,7 +91,17 @@ def record(
     given = detail or {}
     if foreign := sorted(given.keys() - set(ACTIONS[action].holds)):
         raise UnknownName(f"detail of {action}", foreign[0], ACTIONS[action].holds)
-    actor = actor_of(session)
+    _insert(session, actor_of(session), action, subject, project_id, given)
+
+
+def _insert(
+    session: Session,
+    actor: Actor,
+    action: str,
+    subject: str,
+    project_id: int | None,
+    given: dict[str, Any],
+) -> None:
     # Core: an entry has no life in the session, and a claim is recorded 50 times a second.
     session.execute(
         insert(AuditEntry.__table__),  # type: ignore[arg-type]
@@ -115,3 +139,19 @@ def _line(text: str) -> str:
     """One printable line: NUL, lone surrogates and line ends, which a database or a reader trips
     over, are written as U+FFFD."""
     return "".join(sign if sign.isprintable() else "\ufffd" for sign in text)
+
+
+def _record_flushed(session: Session, action: str, *, by: int | None, **what: Any) -> None:
+    """Record an act that left a row; `by` is whom the row names, where the session names nobody."""
+    actor = actor_of(session)
+    if actor.user_id is not None or by is None:
+        record(session, action, **what)
+        return
+    act_as(session, replace(actor, user_id=by))
+    try:
+        record(session, action, **what)
+    finally:
+        act_as(session, actor)
+
+
+acts.listen(_record_flushed)

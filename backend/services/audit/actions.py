@@ -33,61 +33,68 @@ ACTIONS: dict[str, Action] = {
         "was refused at sign-in from {network}: {reason}",
         ("reason", "network", "known", "not_written"),
     ),
-    "signin.ended": Action("signed out"),
-    "session.ended": Action("signed out {subject} ({browsers} browsers)", ("browsers",)),
-    "token.made": Action("made {subject} for {owner}", ("owner", "name", "days")),
-    "token.revoked": Action("revoked {subject} of {owner}", ("owner", "name")),
-    "token.used": Action("used {subject}, for the first time that day"),
-    "password.changed": Action("changed the password of {subject}", ("by",)),
+    "signin.ended": Action("ended a sign-in of {subject}"),
+    "token.made": Action("made token {name} for {owner}", ("owner", "name", "until")),
+    "token.revoked": Action("revoked token {name} of {owner}", ("owner", "name")),
+    "token.used": Action("came by {subject} for the first time that day"),
+    "password.changed": Action("changed the password of {subject}"),
     "user.made": Action("added {subject} as {role}", ("role", "pseudonym", "simulated")),
-    "user.role_changed": Action("made {subject} {after}, who was {before}", ("before", "after")),
-    "user.barred": Action("barred {subject}", ("tokens",)),
+    "user.role_changed": Action("made {subject} {after}, before {before}", ("before", "after")),
+    "user.barred": Action("barred {subject}"),
     "user.let_in": Action("let {subject} in again"),
     "member.added": Action("let {subject} into the project"),
     "member.removed": Action("took {subject} out of the project"),
     # who saw what
     "texts.read": Action("read {n} {of} of {subject}", ("route", "of", "n", "ids"), reads=True),
     "export.begun": Action(
-        "began to export {subject} as {format}", ("route", "format"), reads=True
+        "began to export {of} of {subject}", ("route", "of", "format"), reads=True
     ),
     "export.ended": Action(
-        "exported {lines} lines of {subject}",
-        ("route", "format", "lines", "bytes", "sha256"),
+        "exported {lines} lines of {of} of {subject}",
+        ("route", "of", "format", "lines", "bytes", "sha256"),
         reads=True,
     ),
-    "command.run": Action("ran {command}", ("command",)),
-    "command.read": Action("looked at texts by {command}", ("command",), reads=True),
+    "command.read": Action("looked at texts by the command {command}", ("command",), reads=True),
     # what came in, what was decided
-    "project.made": Action("began the project", ("name", "base_model")),
-    "dataset.imported": Action(
-        "imported {rows} rows as {name}, version {number}",
-        ("name", "number", "rows", "digest", "known"),
+    "project.made": Action("began the project {name}", ("name",)),
+    "dataset.imported": Action("imported {rows} rows as {subject}", ("number", "rows", "digest")),
+    "outputs.imported": Action("imported outputs as {subject}", ("split", "engine")),
+    "answers.imported": Action(
+        "imported {taken} answers from {source}", ("source", "taken", "repeated", "refused")
     ),
-    "outputs.imported": Action("imported {rows} outputs as {subject}", ("rows", "digest")),
-    "answers.imported": Action("imported {rows} answers from {source}", ("rows", "source")),
-    "manifest.set": Action("set the bar, version {version}", ("version", "digest", "lines")),
+    "manifest.set": Action("set the bar, version {version}", ("version", "digest")),
     "prompt.added": Action("added prompt {name}, version {version}", ("name", "version", "digest")),
-    "model.added": Action("registered {name} as {subject}", ("name", "digest")),
-    "queue.opened": Action("opened {subject} with {items} items", ("name", "items")),
+    "rubric.saved": Action("saved rubric {name}, version {version}", ("name", "version", "digest")),
+    "model.added": Action("registered the model {name}", ("name", "digest")),
+    "run.started": Action(
+        "had models write over the split {split}, as {subject}", ("split", "engine")
+    ),
+    "queue.opened": Action("opened the queue {name}", ("name", "kind")),
     "queue.closed": Action("closed {subject}"),
-    "gold.set": Action("set {n} known answers in {subject}", ("n",)),
-    "gold.withdrawn": Action("withdrew {subject}", ("reason",)),
-    "gold.resolved": Action("decided on {subject}: {resolution}", ("resolution", "reason")),
-    "adjudication.decided": Action("decided {subject}", ("item",)),
-    "review.withdrawn": Action("withdrew {subject}", ("reason",)),
-    "set.frozen": Action("froze training set {name} of {rows} rows", ("name", "rows", "digest")),
-    "training.started": Action("started {subject} of {adapter}", ("adapter", "set", "manifest")),
-    "job.cancelled": Action("cancelled {subject}", ("reason",)),
+    "gold.set": Action("set the known answer {subject}"),
+    "gold.withdrawn": Action("withdrew the known answer {subject}"),
+    "gold.resolved": Action("settled the contest of {subject}: {resolution}", ("resolution",)),
+    "adjudication.decided": Action("decided the disagreement {subject}", ("review",)),
+    "review.withdrawn": Action("withdrew {subject}"),
+    "set.frozen": Action(
+        "froze the training set {name} of {rows} rows", ("name", "rows", "digest")
+    ),
+    "training.started": Action("started the training of {adapter}", ("adapter", "set", "manifest")),
     "promotion.made": Action(
-        "pointed {alias} at {model}", ("alias", "model", "comparison", "verdict", "override")
+        "pointed {alias} at model {model}",
+        ("alias", "model", "comparison", "override", "simulated"),
+    ),
+    "promotion.held": Action(
+        "held model {model} back from {alias}",
+        ("alias", "model", "comparison", "override", "simulated"),
     ),
     "promotion.rolled_back": Action(
-        "pointed {alias} back at {model}", ("alias", "model", "reason")
+        "pointed {alias} back at model {model}",
+        ("alias", "model", "comparison", "override", "simulated"),
     ),
-    "webhook.added": Action("told {host} of events as {subject}", ("host",)),
-    "webhook.removed": Action("told {subject} no more"),
+    "webhook.added": Action("had {host} told of events", ("host",)),
+    "webhook.removed": Action("had {subject} told no more"),
     # the installation
-    "backup.made": Action("wrote a backup", ("bytes", "sha256")),
+    "backup.made": Action("wrote a backup of {bytes} bytes", ("bytes", "sha256")),
     "backup.restored": Action("restored the installation from a backup", ("sha256",)),
-    "settings.changed": Action("changed {setting}", ("setting", "before", "after")),
 }

@@ -7,14 +7,16 @@ nobody has it: people type passwords into the wrong field.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import timedelta
 from ipaddress import ip_address, ip_network
 
 from sqlalchemy import func, select
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, sessionmaker
 
 from backend.db import utc_now
 from backend.services.audit import Actor, act_as, record
+from backend.services.audit.acts import SIGN_IN
 from backend.tables.accounts import User
 from backend.tables.audit import AuditEntry
 
@@ -34,15 +36,9 @@ def network_of(address: str) -> str:
     return str(ip_network(f"{found}/{PREFIX[found.version]}", strict=False))
 
 
-def note_sign_in(session: Session, user_id: int, *, address: str, method: str = "password") -> None:
-    """A person signed in."""
-    act_as(session, Actor(user_id=user_id, via="api"))
-    record(
-        session,
-        "signin.passed",
-        subject=f"user:{user_id}",
-        detail={"method": method, "network": network_of(address)},
-    )
+def sign_in_from(session: Session, address: str, *, method: str = "password") -> None:
+    """Say how the person comes whose login session is opened here; its entry tells it."""
+    session.info[SIGN_IN] = {"method": method, "network": network_of(address)}
 
 
 def note_refusal(
@@ -63,6 +59,21 @@ def note_refusal(
     subject = "" if user_id is None else f"user:{user_id}"
     record(session, "signin.refused", subject=subject, detail=detail)
     return True
+
+
+@dataclass(slots=True)
+class Refusals:
+    """Refused sign-ins of one process: those that found the minute full are counted, and told with
+    the next that is written."""
+
+    _not_written: int = 0
+
+    def note(self, sessions: sessionmaker[Session], name: str, address: str, reason: str) -> None:
+        """Write one entry, or count it."""
+        with sessions.begin() as session:
+            told = self._not_written
+            written = note_refusal(session, name, address=address, reason=reason, not_written=told)
+        self._not_written = self._not_written - told if written else self._not_written + 1
 
 
 def note_token(session: Session, token_id: int) -> None:

@@ -25,6 +25,7 @@ from sqlalchemy.orm import Session
 
 from backend.errors import InvalidInput, NotFound, UnknownName
 from backend.schemas.exchange import ImportShown, RefusedShown
+from backend.services import audit
 from backend.services.exchange import argilla, label_studio
 from backend.services.exchange.given_answers import (
     GivenAnswer,
@@ -114,6 +115,13 @@ def import_reviews(
             continue
         taken += new
         repeated += not new
+    audit.record(
+        session,
+        "answers.imported",
+        subject=f"queue:{queue_id}",
+        project_id=facts.project_id,
+        detail={"source": source, "taken": taken, "repeated": repeated, "refused": len(refused)},
+    )
     reasons = Counter(one.reason for one in refused)
     return ImportShown(
         taken=taken, repeated=repeated, reasons=dict(reasons.most_common()), refused=refused

@@ -38,6 +38,7 @@ from backend.rubrics import (
 )
 from backend.schemas.review.desk import AdjudicationView, AnonymousAnswer
 from backend.schemas.review.quality import AdjudicationProgressShown
+from backend.services import audit
 from backend.services.pages import PageAsk, RowPage, page_of
 from backend.services.review.answer import Answer
 from backend.services.review.blind import mask_answer, mask_text, masked_terms_of, said_by
@@ -204,12 +205,21 @@ def record_verdict(session: Session, review_id: int, now: datetime) -> Adjudicat
     review = session.get_one(Review, review_id, populate_existing=True)
     if review.extra:
         return None
-    session.execute(
+    decided = session.execute(
         update(Adjudication)
         .where(Adjudication.slot_id == review.slot_id, Adjudication.decided_at.is_(None))
         .values(decided_at=now, review_id=review_id)
+        .returning(Adjudication.id, Adjudication.queue_id)
         .execution_options(synchronize_session=False)
-    )
+    ).first()
+    if decided is not None:
+        audit.record(
+            session,
+            "adjudication.decided",
+            subject=f"adjudication:{decided.id}",
+            project_id=session.get_one(ReviewQueue, decided.queue_id).project_id,
+            detail={"review": review_id},
+        )
     return session.scalar(
         select(Adjudication)
         .where(Adjudication.review_id == review_id)
