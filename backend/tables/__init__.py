@@ -11,6 +11,7 @@ from backend.tables import (
     queue,
     review,
     rounds,
+    synthetic,
     training,
     webhooks,
 )
@@ -37,6 +38,7 @@ __all__ = [
     "review",
     "rounds",
     "scoring",
+    "synthetic",
     "training",
     "users",
     "webhooks",

@@ -20,6 +20,17 @@ class Split(StrEnum):
     TEST = "test"
 
 
+class Origin(StrEnum):
+    """Where a row comes from that no person brought; the mark is never taken off.
+
+    SYNTHETIC was drafted by a model: it is trained on only as an expert approved or corrected it.
+    BRIEF asks a model for a draft: it is never trained on.
+    """
+
+    SYNTHETIC = "synthetic"
+    BRIEF = "brief"
+
+
 class Dataset(Base):
     """A named source of examples in a project."""
 
@@ -59,6 +70,9 @@ class Example(Base):
     Attributes:
         messages: the conversation that is to be answered, [{"role", "content"}, ...], where it is
             more than one message; `input` is then its transcript.
+        origin: an `Origin`; None for what people brought.
+        provenance: of what has an origin: the document or the example that it was drawn from, the
+            examples that were shown, the model and the prompt.
     """
 
     __tablename__ = "examples"
@@ -78,6 +92,8 @@ class Example(Base):
     slices: Mapped[dict[str, Any]] = mapped_column(default=dict)
     split: Mapped[str] = mapped_column(String(16))
     content_digest: Mapped[str] = mapped_column(String(64), index=True)
+    origin: Mapped[str | None] = mapped_column(String(16))
+    provenance: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
 
     dataset_version: Mapped[DatasetVersion] = relationship()
 

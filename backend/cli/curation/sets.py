@@ -81,6 +81,13 @@ class FreezeOptions:
     prompt: Annotated[
         str | None, typer.Option(help="Prompt that the rows are rendered with: brief@2.")
     ] = None
+    synthetic_share_max: Annotated[
+        float | None,
+        typer.Option(help="Most that rows drafted by a model may be of all: 0.3."),
+    ] = None
+    without_synthetic: Annotated[
+        bool, typer.Option("--without-synthetic", help="Leave out rows that a model drafted.")
+    ] = False
     drop_leaks: Annotated[
         bool, typer.Option("--drop-leaks", help="Leave out near-duplicates of held-out prompts.")
     ] = False
@@ -107,7 +114,8 @@ _OPTIONS: dict[str, str] = {  # key of a recipe -> the option that says it, wher
 _KEYS = (
     *("queues", "reviews", "examples", "approved", "references", "dataset", "dpo_corrections"),
     *("dpo_votes", "kto", "adjudicated_only", "minimum", "negatives", "weight", "per_group", "mix"),
-    *("order", "hold_back", "fixed_when", "seed", "drop_leaks", "prompt"),
+    *("order", "hold_back", "fixed_when", "seed", "drop_leaks", "prompt", "synthetic_share_max"),
+    "without_synthetic",
 )
 
 

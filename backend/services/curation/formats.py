@@ -117,7 +117,7 @@ def _to_kto(row: TrainingRow) -> dict[str, Any]:
 
 
 def _to_openai(row: TrainingRow) -> dict[str, Any]:
-    return {"messages": _messages(row) + _answer(row.completion)}
+    return {"messages": _messages(row) + _answer(row.completion), **_origin(row)}
 
 
 def _to_alpaca(row: TrainingRow) -> dict[str, Any]:
@@ -138,6 +138,7 @@ def _to_alpaca(row: TrainingRow) -> dict[str, Any]:
         "output": row.completion,
         **({"system": texts[0]} if first else {}),
         **({"history": history} if history else {}),
+        **_origin(row),
     }
 
 
@@ -146,7 +147,8 @@ def _to_sharegpt(row: TrainingRow) -> dict[str, Any]:
     return {
         "conversations": [
             {"from": _SHAREGPT_SPEAKERS[turn["role"]], "value": turn["content"]} for turn in turns
-        ]
+        ],
+        **_origin(row),
     }
 
 
@@ -245,6 +247,12 @@ def _messages(row: TrainingRow) -> list[dict[str, str]]:
 
 def _answer(text: str) -> list[dict[str, str]]:
     return [{"role": "assistant", "content": text}]
+
+
+def _origin(row: TrainingRow) -> dict[str, str]:
+    """The mark of a row that a model drafted, which an import here reads again."""
+    origin = row.provenance.get("origin")
+    return {} if origin is None else {"origin": str(origin)}
 
 
 def _provenance(row: TrainingRow) -> dict[str, str]:

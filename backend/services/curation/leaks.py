@@ -19,6 +19,7 @@ from sqlalchemy.orm import Session
 
 from backend.errors import LeakRefused, NotFound
 from backend.services.curation.candidates import Candidate
+from backend.services.curation.drafts import Drafts, drafts_of
 from backend.services.curation.recipes import Recipe
 from backend.services.datasets.conversations import content_digest
 from backend.services.datasets.leaks import (
@@ -34,10 +35,11 @@ from backend.tables.datasets import Dataset, DatasetVersion, Example, Split
 
 @dataclass(frozen=True, slots=True)
 class LeakGuard:
-    """Where each held-out prompt of a project stands, by its digest."""
+    """Where each held-out prompt of a project stands, by its digest, and what models drafted."""
 
     project_id: int
     held_out: Mapping[str, str] = field(repr=False)
+    drafts: Drafts = field(default_factory=Drafts, repr=False)
 
     def reason(self, example: Example) -> str | None:
         """Why the example may not be trained on; None when it may."""
@@ -82,7 +84,7 @@ def guard_project(session: Session, project_id: int) -> LeakGuard:
         digest: f"{external_id!r} ({split} of {name} version {number})"
         for digest, external_id, split, name, number in session.execute(query)
     }
-    return LeakGuard(project_id, held_out)
+    return LeakGuard(project_id, held_out, drafts_of(session, project_id))
 
 
 def drop_near_leaks(

@@ -211,6 +211,16 @@ class Recipe(_Part):
         FixedRule(metric=EQUAL), description="When a replayed answer counts as right (yield)."
     )
     seed: int = Field(7, description="Seed of every choice among rows.")
+    synthetic_share_max: float | None = Field(
+        None,
+        gt=0,
+        lt=1,
+        description="Most that rows drafted by a model may be of all; the others are left out, "
+        "drawn by the seed.",
+    )
+    without_synthetic: bool = Field(
+        False, description="Leave out every row that a model drafted; the others stay the same."
+    )
     prompt: str | None = Field(
         None,
         description="Prompt that the rows are rendered with, such as brief@2. It shows no shots, "
@@ -351,6 +361,8 @@ def describe_set(frozen: TrainingSet) -> list[str]:
             f"{held['rows_left_out']} rows left out for it"
             + (f", {near} of their prompts for near-duplicates." if near else ".")
         )
+    if (synthetic := kept.get("synthetic")) is not None:
+        said.append(say_synthetic(synthetic))
     said += [f"Left out, {why}: {n}." for why, n in kept.get("left_out", {}).items()]
     return said
 
@@ -408,6 +420,10 @@ def _shape(recipe: Recipe) -> Iterator[str]:
         )
     if recipe.per_group is not None:
         yield f"At most {recipe.per_group} rows of a kind from one group."
+    if recipe.without_synthetic:
+        yield "Rows that a model drafted are left out."
+    elif recipe.synthetic_share_max is not None:
+        yield f"At most {recipe.synthetic_share_max:.0%} of the rows may be drafted by a model."
     if recipe.mix is not None:
         shares = ", ".join(f"{name} {part:.0%}" for name, part in recipe.mix.shares.items())
         yield f"Mixed by {recipe.mix.by}: {shares}."
@@ -441,3 +457,20 @@ def _fixed(recipe: Recipe) -> str:
     if rule.at_least is None and rule.at_most is None:
         return "equal to the expert's text but for case, white space and a last full stop"
     return f"{rule} against the expert's text"
+
+
+def say_synthetic(facts: Mapping[str, Any]) -> str:
+    """What a set says of its synthetic rows (`drafts.synthetic_facts`), as a sentence."""
+    by = ", ".join(f"{n} {source}" for source, n in facts["by_source"].items()) or "none"
+    people = ", ".join(facts["approved_by"]) or "nobody"
+    models = ", ".join(facts["drafted_by"]) or "nobody"
+    sources = list(facts["drawn_from"])
+    drawn = ", ".join(sources[:3]) + (f" and {len(sources) - 3} more" if len(sources) > 3 else "")
+    scripts = f", {facts['simulated']} of them by simulated reviews" if facts["simulated"] else ""
+    left = f" {facts['left_out']} more were left out by the recipe." if facts["left_out"] else ""
+    if not facts["rows"]:
+        return f"No row is synthetic.{left}"
+    return (
+        f"Synthetic: {facts['rows']} of {facts['of']} rows ({facts['share']:.0%}; {by} by "
+        f"{people}{scripts}), drafted by {models} from {drawn}.{left}"
+    )

@@ -26,7 +26,13 @@ from backend.services.curation.candidates import (
     reference_row,
     without_repeats,
 )
-from backend.services.curation.formats import BY_LOSS, TrainingRow
+from backend.services.curation.drafts import (
+    Drafts,
+    cap_share,
+    propose_drafts,
+    synthetic_facts,
+)
+from backend.services.curation.formats import BY_LOSS, DPO, KTO, SFT, TrainingRow
 from backend.services.curation.leaks import LeakGuard, drop_near_leaks, guard_project
 from backend.services.curation.recipes import Order, Recipe
 from backend.services.curation.selection import (
@@ -48,12 +54,13 @@ from backend.services.datasets.shots import render_all
 from backend.services.projects import lock_project
 from backend.tables.accounts import User
 from backend.tables.curation import HeldBackRow, TrainingSet, TrainingSetRow
-from backend.tables.datasets import DatasetVersion, Example
+from backend.tables.datasets import DatasetVersion, Example, Origin
 from backend.tables.models import ModelVersion
 from backend.tables.review import Review
 from backend.tables.runs import Generation
 
 READ_ROWS = 500
+_KINDS = (SFT, DPO, KTO)
 Parts = list[object]
 Rendered = Mapping[int, list[dict[str, str]]]
 
@@ -136,11 +143,15 @@ def _digest(lines: Iterable[Iterable[Parts]]) -> str:
 
 @dataclass(frozen=True, slots=True)
 class _Chosen:
-    """Rows to freeze, what is held back from them, and what to write on the set."""
+    """Rows to freeze, what is held back from them, and what to write on the set.
+
+    `n_drafts` are the rows of drafts that experts let in, taken or not.
+    """
 
     rows: list[Candidate]
     held: HeldBack
     facts: dict[str, Any]
+    n_drafts: int = 0
 
 
 def freeze_training_set(
@@ -174,7 +185,7 @@ def freeze_training_set(
     _check_name(session, project_id, name)
     guard = guard_project(session, project_id)
     sources = gather_sources(session, project_id, recipe, guard)
-    chosen = _choose(recipe, sources)
+    chosen = _choose(recipe, sources, guard.drafts)
     rows, dropped = drop_near_leaks(session, project_id, chosen.rows, recipe, accept=accept_leaks)
     if not rows:
         raise _nothing_left(sources)
@@ -188,6 +199,7 @@ def freeze_training_set(
             **chosen.facts,
             **dropped,
             **prompt,
+            **synthetic_facts(rows, left_out=chosen.n_drafts - _count_drafted(rows)),
         },
         digest=rows_digest(rows, chosen.held.rows, recipe.order, rendered=rendered),
         n_rows=len(rows),
@@ -272,9 +284,15 @@ def add_row(
         rendered: as in `rows_digest`.
 
     Raises:
-        LeakRefused: the example is held out, or the row's output or review is of another example.
+        LeakRefused: the example is held out, the row's output or review is of another example, or
+            a model drafted it and no expert let it in.
     """
     guard.check(row.example, f"Row {position + 1}")
+    if (reason := guard.drafts.refusal(row)) is not None:
+        raise LeakRefused(
+            f"Row {position + 1} is refused: {reason}.",
+            hint="Have an expert look at it: strop synthetic open",
+        )
     outputs = [] if row.generation is None else [row.generation]
     outputs += [review.item.generation_a for review in row.reviews]
     if any(output.example_id != row.example.id for output in outputs):
@@ -304,8 +322,8 @@ def _check_name(session: Session, project_id: int, name: str) -> None:
         raise Conflict(f"There is a training set {name!r} already.", hint="Choose another name.")
 
 
-def _choose(recipe: Recipe, sources: Sources) -> _Chosen:
-    """Apply the recipe, in the order that its docstring states."""
+def _choose(recipe: Recipe, sources: Sources, drafts: Drafts) -> _Chosen:
+    """Apply the recipe, in the order that its docstring states; what was drafted joins last."""
     reviews = sources.reviews
     left_out: Counter[str] = Counter()
     proposed = add_negatives(recipe, reviews, propose_rows(recipe, reviews))
@@ -318,12 +336,46 @@ def _choose(recipe: Recipe, sources: Sources) -> _Chosen:
     capped = cap_groups(released, recipe.per_group, seed=recipe.seed)
     left_out["over the most of a group"] = len(released) - len(capped)
     rows = _with_references(recipe, sources, capped, held)
+    drafted, n_drafts = _drafted(recipe, sources, drafts, rows, held)
+    rows = without_repeats([*rows, *drafted])
+    rows.sort(key=lambda row: _KINDS.index(row.kind))
     mixed = mix_tasks(rows, recipe.mix, seed=recipe.seed)
     left_out["outside the mix"] = len(rows) - len(mixed)
-    ordered = put_in_order(weigh(mixed, recipe.weight), recipe.order)
+    within = cap_share(mixed, recipe.synthetic_share_max, seed=recipe.seed)
+    left_out["over the most of synthetic rows"] = len(mixed) - len(within)
+    ordered = put_in_order(weigh(within, recipe.weight), recipe.order)
     left_out["no verdict of an adjudication"] = sources.n_not_adjudicated
     facts = held.as_dict(n_left_out=left_out.pop("held back"), near=near)
-    return _Chosen(ordered, held, {**facts, "left_out": {k: n for k, n in left_out.items() if n}})
+    told = {**facts, "left_out": {k: n for k, n in left_out.items() if n}}
+    return _Chosen(ordered, held, told, n_drafts)
+
+
+def _drafted(
+    recipe: Recipe,
+    sources: Sources,
+    drafts: Drafts,
+    rows: Sequence[Candidate],
+    held: HeldBack,
+) -> tuple[list[Candidate], int]:
+    """The rows of drafts that experts let in and the recipe takes, and how many were let in.
+
+    They take the place of no other row: those are the same with and without them.
+    """
+    let_in = propose_drafts(recipe, drafts, sources.drafted)
+    if recipe.without_synthetic:
+        return [], len(let_in)
+    released, _ = held.release(let_in)
+    if recipe.per_group is None:
+        return released, len(let_in)
+    open_ = room_in_groups(
+        [row.example for row in released], rows, recipe.per_group, seed=recipe.seed
+    )
+    ids = {example.id for example in open_}
+    return [row for row in released if row.example.id in ids], len(let_in)
+
+
+def _count_drafted(rows: Iterable[Candidate]) -> int:
+    return sum(row.example.origin == Origin.SYNTHETIC for row in rows)
 
 
 def _with_references(
@@ -355,8 +407,10 @@ def _outcome(rows: Sequence[Candidate], sources: Sources) -> dict[str, Any]:
     return {
         "rows_by_kind": dict(Counter(row.kind for row in rows)),
         "rows_by_source": dict(Counter(row.source for row in rows)),
-        "n_reviews": len(sources.reviews),
-        "active_seconds": round(sum(review.active_seconds for review in sources.reviews), 1),
+        "n_reviews": len(sources.reviews) + len(sources.drafted),
+        "active_seconds": round(
+            sum(review.active_seconds for review in (*sources.reviews, *sources.drafted)), 1
+        ),
         "n_without_reference": sources.n_without_reference,
         **sources.refusals(),
     }
@@ -413,8 +467,19 @@ def training_rows(session: Session, training_set_id: int) -> Iterator[TrainingRo
                 "review_id": row.review_id,
                 "reviewer": reviewer.pseudonym if reviewer else None,
                 "simulated": bool(review and review.simulated),
+                **_origin_of(example),
             },
         )
+
+
+def _origin_of(example: Example) -> dict[str, Any]:
+    """The mark of a row that a model drafted, with what it was drafted by and drawn from."""
+    if example.origin is None:
+        return {}
+    told = example.provenance or {}
+    kept = ("drafting", "model", "source", "source_example", "document_sha256")
+    named = {key: told[key] for key in kept if told.get(key) is not None}
+    return {"origin": example.origin, **{f"drafted_{key}": value for key, value in named.items()}}
 
 
 def _place(order: Order, row: TrainingSetRow) -> int | str | None:

@@ -16,8 +16,9 @@ from typing import Any
 from sqlalchemy import ColumnElement, Select, select
 from sqlalchemy.orm import Session, selectinload
 
-from backend.errors import InvalidInput, NotFound
+from backend.errors import InvalidInput, LeakRefused, NotFound
 from backend.rubrics import Control
+from backend.services.curation.drafts import UNAPPROVED
 from backend.services.curation.leaks import LeakGuard
 from backend.services.curation.recipes import Recipe, Rule, fixed_metric
 from backend.services.datasets.versions import get_dataset_version, list_examples
@@ -48,6 +49,7 @@ class Sources:
         replayable: train examples with a reference that may be replayed.
         n_without_reference: train examples of the dataset that have none.
         n_not_adjudicated: reviews left out because only verdicts were asked for.
+        drafted: reviews of what models drafted, in the queues that may let it in.
     """
 
     reviews: tuple[Review, ...]
@@ -56,6 +58,7 @@ class Sources:
     n_without_reference: int
     refused: tuple[Refused, ...]
     n_not_adjudicated: int = 0
+    drafted: tuple[Review, ...] = ()
 
     def refusals(self) -> dict[str, Any]:
         """The count, the reasons, and the first SHOWN by name."""
@@ -73,7 +76,8 @@ def gather_sources(session: Session, project_id: int, recipe: Recipe, guard: Lea
     """Read everything that the recipe names.
 
     Raises:
-        LeakRefused: a review, output or example that is named by its id is held out.
+        LeakRefused: a review, output or example that is named by its id is held out, or a model
+            drafted the example and no expert let it in.
         NotFound: a name or an id is not in this project.
         InvalidInput: a named review is no finished one, a rule does not fit a rubric, or the
             metric of `fixed_when` is unknown.
@@ -90,24 +94,47 @@ def gather_sources(session: Session, project_id: int, recipe: Recipe, guard: Lea
             reviews[review.id] = review
         elif review.id not in reviews:
             refused.append(Refused(f"review {review.id}", example.external_id, reason))
-    _check_rules(recipe, [*queues, *(review.item.queue for review in reviews.values())])
+    judged = [*queues, *(review.item.queue for review in reviews.values())]
+    _check_rules(recipe, [queue for queue in judged if queue.id not in guard.drafts.rules])
     named = _named_examples(session, recipe, guard)
     train = _replay_pool(session, project_id, recipe, queues)
     replayable = []
+    edited = guard.drafts.edited(train)
     for example in train:
-        if (reason := guard.reason(example)) is not None:
+        reason = guard.reason(example) or guard.drafts.reason(example) or edited.get(example.id)
+        if reason is not None and (example.references or example.origin is None):
             refused.append(Refused("reference", example.external_id, reason))
-        elif example.references:
+        elif reason is None and example.references:
             replayable.append(example)
     taken = [review for review in reviews.values() if _is_asked_for(review, recipe)]
+    ours, others = _by_queue(taken, guard, refused)
     return Sources(
-        reviews=tuple(taken),
+        reviews=tuple(others),
         named=named,
         replayable=tuple(replayable),
         n_without_reference=sum(not example.references for example in train),
         refused=tuple(refused),
         n_not_adjudicated=len(reviews) - len(taken),
+        drafted=tuple(ours),
     )
+
+
+def _by_queue(
+    reviews: Iterable[Review], guard: LeakGuard, refused: list[Refused]
+) -> tuple[list[Review], list[Review]]:
+    """Reviews in the queues of drafts, and all others but those of what models drafted."""
+    ours, others = [], []
+    for review in reviews:
+        output = review.item.generation_a
+        texts = [text for text in (output.text,) if text]
+        texts += [fix.text for fix in review.corrections]
+        if guard.drafts.is_of_a_queue(review):
+            ours.append(review)
+        elif guard.drafts.is_drafted(output.example, texts):
+            refused.append(Refused(f"review {review.id}", output.example.external_id, UNAPPROVED))
+        else:
+            others.append(review)
+    return ours, others
 
 
 def _is_asked_for(review: Review, recipe: Recipe) -> bool:
@@ -170,6 +197,12 @@ def _named_examples(session: Session, recipe: Recipe, guard: LeakGuard) -> tuple
         if example is None:
             raise NotFound(f"There is no example {example_id}.")
         guard.check(example, f"Example {example_id}")
+        reason = guard.drafts.reason(example) or guard.drafts.edited([example]).get(example.id)
+        if reason is not None:
+            raise LeakRefused(
+                f"Example {example_id} is refused: {reason}.",
+                hint="Have an expert look at it (strop synthetic open), and name that queue.",
+            )
         if not example.references:
             raise InvalidInput(f"Example {example.external_id!r} has no reference to train on.")
         examples.append(example)

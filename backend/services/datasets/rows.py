@@ -19,6 +19,7 @@ from backend.services.datasets.layouts import (
     field_columns,
     layout_of,
 )
+from backend.services.datasets.origins import origin_in
 from backend.services.datasets.shapes import (
     ANSWERS,
     PROMPTS,
@@ -47,6 +48,7 @@ EXAMPLE = Shape(
 _OF_TURNS = frozenset({"messages", "system", "history"})
 _QUESTIONS = frozenset({"instruction", "prompt", "question"})
 BARE = "no reference"
+ORIGIN = "origin"
 SHOWN = 5
 
 
@@ -241,6 +243,8 @@ def _example(plan: _ColumnPlan, fields: Fields) -> Row:
         plan.notes.add(f"{plan.table.name}: not used: {extra}.")
     text, messages = _conversation(prompt, context, plan)
     split = fields.code("split")
+    if (marked := origin_in(fields.record.values)) is not None:
+        plan.used.add(ORIGIN)
     row = Row(
         external_id=fields.name("id") or f"{plan.column_map.id_prefix}-{fields.record.row}",
         input=text,
@@ -250,6 +254,8 @@ def _example(plan: _ColumnPlan, fields: Fields) -> Row:
         group=fields.code("group"),
         slices=_slices(fields, plan.column_map.slice_columns),
         split=plan.split or (split and SPLITS.get(split.lower(), split)),
+        origin=marked and marked[0],
+        provenance=marked and marked[1],
     )
     _check_texts(row)
     return row
@@ -306,6 +312,10 @@ def _becomes(plan: _ColumnPlan) -> dict[str, str]:
         both = key in plan.answered & plan.asked
         words = f"{BECOMES[TURNS[0]]} and reference" if both else BECOMES[key]
         found.setdefault(plan.column_map.columns.get(key, key), words)
+    if ORIGIN in plan.used:
+        for column in (ORIGIN, "provenance"):
+            if column in plan.table.columns:
+                found.setdefault(column, "origin: synthetic")
     for column in plan.column_map.slice_columns:
         found[column] = f"{found[column]}, slice" if column in found else "slice"
     return found

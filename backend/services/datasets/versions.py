@@ -44,6 +44,7 @@ class Row:
     """One example as it comes in. `split` is None when the platform is to choose it.
 
     `messages` is a conversation of more than one message, and `input` then its transcript.
+    `origin` and `provenance` are the mark of a row that a model drafted.
     """
 
     external_id: str
@@ -54,6 +55,8 @@ class Row:
     slices: Mapping[str, str] = field(default_factory=dict)
     split: str | None = None
     messages: tuple[Message, ...] | None = None
+    origin: str | None = None
+    provenance: Mapping[str, Any] | None = None
 
     @property
     def content_digest(self) -> str:
@@ -181,11 +184,23 @@ def _check_rows(rows: Sequence[Row], source_name: str) -> None:
             f"{source_name}: some examples name their split and some do not.",
             hint="Name it on all of them or on none.",
         )
+    _check_origins(rows, source_name)
     for row in rows:
         if row.split is not None and row.split not in set(Split):
             raise InvalidInput(
                 f"{source_name}: example {row.external_id!r} has the split {row.split!r}.",
                 hint="Splits are train, validation and test.",
+            )
+
+
+def _check_origins(rows: Sequence[Row], source_name: str) -> None:
+    """A figure measured on what a model drafted says nothing of the real task."""
+    for row in rows:
+        if row.origin is not None and row.split not in (None, Split.TRAIN):
+            raise InvalidInput(
+                f"{source_name}: example {row.external_id!r} was drafted by a model, and is in the "
+                f"{row.split} split.",
+                hint="Synthetic rows are for training only: put it into train, or leave it out.",
             )
 
 
@@ -298,6 +313,8 @@ def _example_values(version_id: int, row: Row) -> dict[str, Any]:
         "slices": dict(row.slices),
         "split": row.split,
         "content_digest": row.content_digest,
+        "origin": row.origin,
+        "provenance": None if row.provenance is None else dict(row.provenance),
     }
 
 
@@ -306,7 +323,8 @@ def rows_digest(rows: Sequence[Row]) -> str:
     lines = sorted(
         json.dumps(
             [r.external_id, r.input, r.context, r.references, r.group, dict(r.slices), r.split]
-            + ([] if r.messages is None else [[dict(turn) for turn in r.messages]]),
+            + ([] if r.messages is None else [[dict(turn) for turn in r.messages]])
+            + ([] if r.origin is None else [{"origin": r.origin}]),
             sort_keys=True,
             ensure_ascii=False,
         )
@@ -409,6 +427,8 @@ def stored_rows(session: Session, dataset_version_id: int) -> list[Row]:
             slices=e.slices,
             split=e.split,
             messages=None if e.messages is None else tuple(e.messages),
+            origin=e.origin,
+            provenance=e.provenance,
         )
         for e in list_examples(session, dataset_version_id)
     ]
