@@ -78,6 +78,15 @@ def _training_standing(session: Session, job: Job) -> Standing:
     return Standing(title, done, total, _losses(curve) or "starting the trainer")
 
 
+def _health_standing(session: Session, job: Job) -> Standing:
+    from backend.services.datasets.health.reports import get_report, kinds_asked
+
+    report = get_report(session, job.subject_id)
+    total = len(kinds_asked(report))
+    done = total if report.finished_at is not None else 0
+    return Standing(f"health report {report.id}: kinds of findings", done, total)
+
+
 def _losses(curve: Sequence[Mapping[str, float]]) -> str:
     """The newest loss of each kind."""
     newest = {key: line[key] for line in curve for key in ("loss", "eval_loss") if key in line}
@@ -88,6 +97,7 @@ _STANDINGS: Mapping[str, Callable[[Session, Job], Standing]] = {
     "generate": _generation_standing,
     "score": _scoring_standing,
     "train": _training_standing,
+    "health": _health_standing,
 }
 
 

@@ -29,6 +29,7 @@ from backend.engines import open_engine
 from backend.errors import InvalidInput
 from backend.jobs import transact
 from backend.jobs.generate import check_models, generate_parts
+from backend.jobs.health import health_parts
 from backend.jobs.parts import Kind, OpenEngine, Preflight, Workshop
 from backend.jobs.reconcile import reconcile
 from backend.jobs.score import score_parts
@@ -54,6 +55,7 @@ KINDS: Mapping[str, Kind] = {
     queue.JobKind.GENERATE: generate_parts,
     queue.JobKind.SCORE: score_parts,
     queue.JobKind.TRAIN: train_parts,
+    queue.JobKind.HEALTH: health_parts,
 }
 
 log = logging.getLogger(__name__)

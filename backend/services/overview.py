@@ -11,6 +11,7 @@ from backend.services.models.versions import alias_target, list_models
 from backend.services.pages import PageAsk, RowPage, page_of
 from backend.services.queue import KINDS, JobKind
 from backend.tables.accounts import User
+from backend.tables.health import HealthReport
 from backend.tables.models import Preflight
 from backend.tables.queue import Job
 from backend.tables.review import Review, ReviewItem, ReviewState
@@ -30,7 +31,13 @@ def jobs_of_project(session: Session, project_id: int, *, limit: int = 50) -> li
     generations = select(GenerationRun.id).where(GenerationRun.project_id == project_id)
     scores = select(ScoreRun.id).where(ScoreRun.generation_run_id.in_(generations))
     trainings = select(TrainingRun.id).where(TrainingRun.project_id == project_id)
-    subjects = {JobKind.GENERATE: generations, JobKind.SCORE: scores, JobKind.TRAIN: trainings}
+    examinations = select(HealthReport.id).where(HealthReport.project_id == project_id)
+    subjects = {
+        JobKind.GENERATE: generations,
+        JobKind.SCORE: scores,
+        JobKind.TRAIN: trainings,
+        JobKind.HEALTH: examinations,
+    }
     mine = or_(*((Job.kind == kind) & Job.subject_id.in_(subjects[kind]) for kind in KINDS))
     return list(session.scalars(select(Job).where(mine).order_by(Job.id.desc()).limit(limit)))
 

@@ -29,11 +29,12 @@ UNFINISHED = (JobState.QUEUED, JobState.RUNNING)
 
 
 class JobKind(StrEnum):
-    """What a job does; its subject is a GenerationRun, a ScoreRun or a TrainingRun."""
+    """What a job does; its subject is a GenerationRun, a ScoreRun, a TrainingRun, ..."""
 
     GENERATE = "generate"
     SCORE = "score"
     TRAIN = "train"
+    HEALTH = "health"
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +65,9 @@ KINDS: dict[JobKind, KindEntry] = {
     ),
     JobKind.TRAIN: KindEntry(
         "gpu", "training", "Training run", "training_run_id", "strop train --resume {id}"
+    ),
+    JobKind.HEALTH: KindEntry(
+        "score", "health", "Health report", "health_report_id", "strop dataset health NAME"
     ),
 }
 

@@ -16,6 +16,7 @@ from backend.tables.checks.judges import Judge
 from backend.tables.checks.risk import RiskVersion
 from backend.tables.curation import TrainingSet
 from backend.tables.datasets import Dataset, DatasetVersion
+from backend.tables.health import HealthReport
 from backend.tables.models import Prompt
 from backend.tables.projects import Project
 from backend.tables.review import (
@@ -42,6 +43,7 @@ def _project(column: Any, key: Any) -> Select[Any]:
 OWNERS: dict[str, Select[Any]] = {
     "project_id": _project(Project.id, Project.id),
     "dataset_version_id": _project(Dataset.project_id, DatasetVersion.id).join(DatasetVersion),
+    "health_report_id": _project(HealthReport.project_id, HealthReport.id),
     "judge_id": _project(Judge.project_id, Judge.id),
     "prompt_id": _project(Prompt.project_id, Prompt.id),
     "generation_run_id": _project(GenerationRun.project_id, GenerationRun.id),

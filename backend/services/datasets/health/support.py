@@ -1,0 +1,86 @@
+"""References that their own source does not support, by the check `invented` (evaluators.checks).
+
+What a model is taught to say that stands nowhere in what it is given, it is taught to invent. The
+check reads numbers, dates, names, codes, denials and opposites; what it cannot see is named in its
+guide. Rows without a source document are not looked at: an input alone is a question, no source.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from backend.errors import CannotCompute
+from backend.services.datasets.health.findings import (
+    REFERENCE,
+    Flagged,
+    Found,
+    Gain,
+    Material,
+)
+from backend.services.datasets.versions import Row
+
+if TYPE_CHECKING:
+    from evaluators.types import Span
+
+MOST = 4_000
+CHUNK = 200
+
+
+def find_unsupported(material: Material) -> Found:
+    """Rows whose first reference states what context and input do not.
+
+    Raises:
+        CannotCompute: no row has a source document and a reference.
+    """
+    able = [row for row in material.rows if row.references and (row.context or "").strip()]
+    if not able:
+        raise CannotCompute(
+            "No row has both a source document and a reference.", hint="Map it: --map context=..."
+        )
+    looked_at = able
+    if len(able) > MOST:
+        chosen = sorted(random.Random(material.seed).sample(range(len(able)), MOST))
+        looked_at = [able[n] for n in chosen]
+    rows = tuple(flag for row, spans in _scored(looked_at) for flag in _flags(row, spans))
+    flagged = len({row.id for row in rows})
+    notes = [] if looked_at is able else [f"{MOST} of {len(able)} rows, drawn by the seed"]
+    return Found(rows, len(looked_at), _gain(flagged, len(looked_at)), notes=tuple(notes))
+
+
+def _scored(rows: Sequence[Row]) -> Iterator[tuple[Row, Sequence[Span]]]:
+    from evaluators.checks.grounding import score_invented
+    from evaluators.types import Sample
+
+    for start in range(0, len(rows), CHUNK):
+        some = rows[start : start + CHUNK]
+        samples = [
+            Sample(id=r.external_id, prediction=r.references[0], context=r.context, input=r.input)
+            for r in some
+        ]
+        for row, score in zip(some, score_invented(samples), strict=True):
+            yield row, score.spans
+
+
+def _flags(row: Row, spans: Sequence[Span]) -> Iterator[Flagged]:
+    """A flag for each place; the reason names the kind of statement and not its words."""
+    for span in spans:
+        kind = span.kind
+        why = f"States what its source does not support ({kind})."
+        yield Flagged(row.external_id, REFERENCE, why, span.start, span.end, 1.0)
+
+
+def _gain(flagged: int, n: int) -> Gain:
+    from evaluators.statistics.intervals import wilson
+
+    if not flagged:
+        return Gain("No reference is flagged, so nothing is to be gained here.")
+    low, high = wilson(flagged, n)
+    sentence = (
+        f"{flagged / n:.1%} of the references ({low:.1%} to {high:.1%}, n = {n}) say something "
+        "that the source does not: a model that learns them is taught to do the same about as "
+        "often, and one that is faithful is scored down for it. How much less a model invents "
+        "once they are mended is not told by the data alone."
+    )
+    return Gain(sentence, "share of references to learn inventing from", flagged / n, low, high, n)
