@@ -175,6 +175,10 @@ RULES: dict[str, Access] = {
     "POST /v1/rounds/{round_id}/sign": Access.LEAD,
     "GET /v1/projects/{project_id}/lineage": Access.ENGINEER,
     "POST /v1/reviews/{review_id}/withdraw": Access.ENGINEER,
+    "GET /v1/audit": Access.ADMIN,
+    "GET /v1/audit/export": Access.ADMIN,
+    "GET /v1/audit/status": Access.LEAD,
+    "GET /v1/projects/{project_id}/audit": Access.LEAD,
     "GET /v1/jobs": Access.ADMIN,
     "GET /v1/projects/{project_id}/jobs": Access.ENGINEER,
 }

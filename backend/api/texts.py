@@ -88,6 +88,7 @@ TEXTS: dict[str, Texts] = {
     ),
     "GET /v1/rounds/{round_id}/yield": Texts("reviewed prompts", _outcomes),
     "GET /v1/projects/{project_id}/yield": Texts("reviewed prompts", _outcomes),
+    "GET /v1/audit/export": Texts("entries of this log", export=True),
     "GET /v1/projects/{project_id}/lineage": Texts(
         "things of a lineage", count=lambda answer: len(answer.nodes)
     ),
@@ -213,6 +214,9 @@ NO_TEXTS = frozenset(
         "POST /v1/rounds/{round_id}/cancel",
         "POST /v1/rounds/{round_id}/sign",
         "POST /v1/reviews/{review_id}/withdraw",
+        "GET /v1/audit",
+        "GET /v1/audit/status",
+        "GET /v1/projects/{project_id}/audit",
         "GET /v1/jobs",
         "GET /v1/projects/{project_id}/jobs",
     }

@@ -50,6 +50,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "token": ("backend.cli.accounts.tokens", "Bearer tokens of programs."),
     "backup": ("backend.cli.operations.backup", "Write the whole installation into one archive."),
     "restore": ("backend.cli.operations.restore", "Unpack a backup into a new folder."),
+    "audit": ("backend.cli.operations.audit", "Who did what: list, export, head, verify."),
     # a project, in the order of the loop
     "manifest": ("backend.cli.projects", "The bar: set it before training."),
     "dataset": ("backend.cli.datasets", "Import, split and show datasets."),

@@ -14,6 +14,7 @@ from __future__ import annotations
 from typing import Any
 
 from backend.client.accounts import Accounts
+from backend.client.audit import Audit
 from backend.client.checks import Checks, Judges, Risks
 from backend.client.curation import Curation
 from backend.client.datasets import Datasets
@@ -62,3 +63,4 @@ class StropClient(Wire):
         self.rounds = Rounds(self)
         self.yields = Yields(self)
         self.lineage = Lineage(self)
+        self.audit = Audit(self)

@@ -2,6 +2,7 @@
 
 from backend.api.routes import accounts as users
 from backend.api.routes import (
+    audit,
     checks,
     curation,
     datasets,
@@ -43,5 +44,6 @@ STAGES = (
     promotion,
     rounds,
     yields,
+    audit,
 )
 ROUTERS = [stage.router for stage in STAGES]

@@ -1,6 +1,7 @@
 """`strop backup FILE`: the database and every file of an installation in one archive.
 
     strop.db, secret.key, artifacts/, training/     as they are; the database consistent
+    audit-heads.jsonl  heads of the audit log, noted before the database was copied
     contents.json     where the installation lay, and the SHA-256 of every file
 
 Files that go while the archive is written (a training rotates its checkpoints) are left out. A link
@@ -10,6 +11,7 @@ elsewhere: an archive holds files and folders only.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import io
 import json
@@ -25,7 +27,7 @@ from typing import IO, Annotated
 
 import typer
 
-from backend.cli.common import HomeOption, open_installation
+from backend.cli.common import HomeOption, Installation, open_installation
 from backend.cli.operations.restore import CONTENTS, DATABASE, restore
 
 IN_MEMORY = 1_000_000  # bytes; a small file may be rewritten in place while it is read
@@ -42,7 +44,8 @@ def command(
     from backend.errors import Conflict, InvalidInput
     from backend.private_files import make_file
 
-    settings = open_installation(any_revision=True, home=home).settings
+    installation = open_installation(any_revision=True, home=home)
+    settings = installation.settings
     if (database := settings.database_file) is None:
         raise InvalidInput(
             "A PostgreSQL database is not in a file.",
@@ -58,6 +61,7 @@ def command(
             with tempfile.TemporaryDirectory() as folder:
                 restore(partial, Path(folder) / "home")
         partial.rename(file)
+        _note(installation, file)
     finally:
         partial.unlink(missing_ok=True)
     checked = ", restored and compared" if verify else ""
@@ -69,16 +73,32 @@ def command(
         typer.echo(f"left out: {name}", err=True)
 
 
+def _note(installation: Installation, file: Path) -> None:
+    """The archive in the audit log, by its size and its digest; an older database has none."""
+    from backend.db import newest_revision, stored_revision
+    from backend.services.audit import record
+
+    with file.open("rb") as stream:
+        digest = hashlib.file_digest(stream, "sha256").hexdigest()
+    with installation.sessions.begin() as session:
+        if stored_revision(session) == newest_revision():
+            told = {"bytes": file.stat().st_size, "sha256": digest}
+            record(session, "backup.made", detail=told)
+
+
 def write_archive(target: Path, database: Path, home: Path, artifacts: Path) -> list[str]:
     """Write the archive; returns what was left out, in words."""
     from backend.private_files import KEY_FILE
+    from backend.services.audit.heads import FILE as HEADS
 
     home, artifacts = home.resolve(), artifacts.resolve()
     found = _Found(roots=(home, artifacts))
     with tempfile.TemporaryDirectory() as folder, tarfile.open(target, "w:gz") as archive:
-        copy = Path(folder) / DATABASE
+        copy, heads = Path(folder) / DATABASE, Path(folder) / HEADS
+        with contextlib.suppress(FileNotFoundError):  # noted heads are never ahead of the copy
+            heads.write_bytes((home / HEADS).read_bytes())
         _copy_database(database, copy)
-        members = [(DATABASE, copy), (KEY_FILE, home / KEY_FILE)]
+        members = [(DATABASE, copy), (KEY_FILE, home / KEY_FILE), (HEADS, heads)]
         digests: dict[str, str] = {}
         for name, path in members:
             _add_file(archive, name, path, digests, found)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from importlib import metadata
 from typing import TYPE_CHECKING, Annotated
@@ -13,6 +14,7 @@ from backend.cli.common import HomeOption, JsonOption, print_json, print_table
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
+    from backend.cli.common import Installation
     from backend.settings import Settings
 
 PACKAGES = ("torch", "transformers", "peft", "trl", "streamlit", "fastapi", "sqlalchemy", "dbos")
@@ -33,6 +35,10 @@ def command(
     verify: Annotated[
         bool, typer.Option("--verify", help="Compute the digests of all frozen records anew.")
     ] = False,
+    head: Annotated[
+        list[str] | None,
+        typer.Option(help="With --verify: a head of the audit log that was kept elsewhere."),
+    ] = None,
     home: HomeOption = None,
     json: JsonOption = False,
 ) -> None:
@@ -45,7 +51,7 @@ def command(
         _vllm_package(),
         _vllm_server(settings),
         *_openai_servers(settings),
-        *_database(settings, verify=verify),
+        *_database(settings, verify=verify or bool(head), heads=head or ()),
     ]
     rows = [asdict(finding) for finding in findings]
     if json:
@@ -113,7 +119,7 @@ def _openai_server(url: str, key: str | None) -> Finding:
     return Finding("openai server", "ok" if reply.status_code == httpx.codes.OK else "note", said)
 
 
-def _database(settings: Settings, *, verify: bool) -> list[Finding]:
+def _database(settings: Settings, *, verify: bool, heads: Sequence[str]) -> list[Finding]:
     from backend.cli.common import open_installation
     from backend.errors import Conflict, NotFound
 
@@ -122,12 +128,34 @@ def _database(settings: Settings, *, verify: bool) -> list[Finding]:
     except (NotFound, Conflict) as error:
         return [Finding("database", "problem", str(error))]
     with installation.sessions() as session:
-        return [
+        found = [
             Finding("database", "ok", session.connection().engine.url.render_as_string()),
             *_workers(session),
             *_models(session),
             *(_records(session) if verify else []),
         ]
+    return [*found, *(_audit(installation, heads) if verify else [])]
+
+
+def _audit(installation: Installation, heads: Sequence[str]) -> list[Finding]:
+    """Seal what waits, walk along the whole chain, and hold it against every head that was kept."""
+    from backend.db import reading, utc_now
+    from backend.services.accounts.sealing import open_seal
+    from backend.services.audit.chain import check, check_head
+    from backend.services.audit.heads import check_noted, parse_head, seal_and_note
+
+    kept = [parse_head(head) for head in heads]
+    settings, seal = installation.settings, open_seal(installation.settings)
+    with reading(installation.sessions) as session:  # before a new head is noted
+        wrong = list(check_noted(session, settings.home, seal))
+    seal_and_note(installation.sessions, settings.home, seal, now=utc_now())
+    with reading(installation.sessions) as session:
+        found = check(session)
+        by_hand = [check_head(session, head, noted="the head that was given") for head in kept]
+    wrong += [*found.findings, *(finding for finding in by_hand if finding is not None)]
+    told = [Finding("audit log", "problem", finding.what) for finding in wrong]
+    said = f"{found.head.seq} entries; the chain holds; head {found.head}"
+    return told or [Finding("audit log", "ok", said)]
 
 
 def _records(session: Session) -> list[Finding]:

@@ -78,7 +78,7 @@ def restore(file: Path, home: Path) -> Restored:
     try:
         _unpack(file, scratch)
         _check_database(file, scratch / DATABASE)
-        found = _settle(scratch, home)
+        found = _settle(scratch, home, sha256=_digest(file))
         scratch.rename(home)
         close_installation(load_settings(home=home, database_url=sqlite_url(home / DATABASE)))
     finally:
@@ -155,9 +155,10 @@ def _check_database(file: Path, database: Path) -> None:
         )
 
 
-def _settle(scratch: Path, home: Path) -> Restored:
+def _settle(scratch: Path, home: Path, *, sha256: str) -> Restored:
     """Bring the copy to this version, to its new place and to rest."""
     from backend.db import migrate, open_database, session_factory
+    from backend.services.audit import record
     from backend.settings import sqlite_url
 
     url = sqlite_url(scratch / DATABASE)
@@ -168,6 +169,7 @@ def _settle(scratch: Path, home: Path) -> Restored:
             places = _places(_contents(scratch), session, home)
             models = _move_rows(session, places)
             found = Restored(models, _stop_work(session), _tell_nothing(session))
+            record(session, "backup.restored", detail={"sha256": sha256})
     finally:
         engine.dispose()
     (scratch / CONTENTS).unlink(missing_ok=True)

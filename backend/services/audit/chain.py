@@ -218,20 +218,21 @@ def check(session: Session, *, last: int | None = None) -> Checked:
     """
     end = head_of(session)
     begins = 1 if last is None else max(1, end.seq - last + 1)
-    walk = _Walk(begins, _digest_at(session, begins - 1))
+    walk = Walk(begins, digest_at(session, begins - 1))
     for entry in each_sealed(session, begins=begins):
         walk.step(entry.seq, entry.digest, content_of(entry), what=f"entry {entry.id}")
     findings = [*missing_triggers(session), *walk.findings]
     return Checked(begins, end, count_unsealed(session), tuple(findings))
 
 
-def _digest_at(session: Session, seq: int) -> str | None:
+def digest_at(session: Session, seq: int) -> str | None:
+    """The digest at a place; GENESIS before the first, None where nothing stands."""
     if seq < 1:
         return GENESIS
     return session.scalar(select(ENTRIES.c.digest).where(ENTRIES.c.seq == seq))
 
 
-class _Walk:
+class Walk:
     """A walk along a chain: takes entries in their order and keeps what is wrong."""
 
     def __init__(self, begins: int, previous: str | None) -> None:
@@ -239,16 +240,18 @@ class _Walk:
         self.findings: list[Finding] = []
 
     def step(self, seq: int, digest: str, content: Mapping[str, Any], *, what: str) -> None:
+        """The next entry, named `what` in findings."""
         if seq != self.expected:
-            self._find(seq, f"places {self.expected} to {seq - 1} are missing before {what}")
+            self.find(seq, f"places {self.expected} to {seq - 1} are missing before {what}")
             self.previous = None
         elif self.previous is None:
-            self._find(seq, f"what stands before {what} is not there")
+            self.find(seq, f"what stands before {what} is not there")
         elif digest != digest_after(self.previous, seq, content):
-            self._find(seq, f"{what} at place {seq} is not what was sealed")
+            self.find(seq, f"{what} at place {seq} is not what was sealed")
         self.expected, self.previous = seq + 1, digest
 
-    def _find(self, seq: int, what: str) -> None:
+    def find(self, seq: int, what: str) -> None:
+        """Keep what is wrong; the first few are told."""
         if len(self.findings) < MOST_FINDINGS:
             self.findings.append(Finding(seq, what))
 
@@ -270,7 +273,7 @@ def check_head(session: Session, head: Head, *, noted: str) -> Finding | None:
     Args:
         noted: where the head was kept, in words.
     """
-    if head.seq == 0 or (found := _digest_at(session, head.seq)) == head.digest:
+    if head.seq == 0 or (found := digest_at(session, head.seq)) == head.digest:
         return None
     if found is None:
         end = head_of(session).seq

@@ -20,11 +20,15 @@ from datetime import datetime
 from pathlib import Path
 from typing import Protocol
 
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session, sessionmaker
 
 from backend.errors import Conflict, InvalidInput
 from backend.private_files import make_folder
-from backend.services.audit.chain import EMPTY, Finding, Head, check_head, head_of, seal
+from backend.schemas.audit import AuditStatus
+from backend.services.audit.actions import ACTIONS
+from backend.services.audit.chain import EMPTY, Finding, Head, check, check_head, head_of, seal
+from backend.tables.audit import AuditEntry
 
 FILE = "audit-heads.jsonl"
 PRINTED = re.compile(r"(\d{1,18}):([0-9a-f]{64})")
@@ -145,3 +149,22 @@ def check_noted(session: Session, home: Path, signs: Signs) -> Iterator[Finding]
             yield finding
     if not lines and head_of(session) != EMPTY:
         yield Finding(None, f"no head is noted: {home / FILE} is not there")
+
+
+def show_status(session: Session, home: Path, signs: Signs, *, last: int | None) -> AuditStatus:
+    """How the chain stands, looked at over its last entries (None: all), and the noted heads."""
+    found = check(session, last=last)
+    noted = newest_noted(home)
+    wrong = [*found.findings, *check_noted(session, home, signs)]
+    waiting = select(func.min(AuditEntry.created_at)).where(AuditEntry.seq.is_(None))
+    return AuditStatus(
+        holds=not wrong,
+        checked_from=found.begins,
+        sealed=found.head.seq,
+        head=str(found.head),
+        unsealed=found.unsealed,
+        unsealed_since=session.scalar(waiting),
+        noted_at=None if noted is None else noted.at,
+        findings=[finding.what for finding in wrong],
+        actions=sorted(ACTIONS),
+    )

@@ -6,8 +6,8 @@ the people is gone from the log too, and the chain still holds.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -15,14 +15,17 @@ from sqlalchemy import ColumnElement, or_, select
 from sqlalchemy.orm import Session
 
 from backend.errors import UnknownName
+from backend.schemas.audit import AuditEntryShown
 from backend.services.audit.actions import ACTIONS, Action
 from backend.services.pages import PageAsk, RowPage, page_of
 from backend.tables.accounts import Token, User
 from backend.tables.audit import AuditEntry
+from backend.tables.models import ModelVersion
 from backend.tables.projects import Project
 
 NOBODY = "Somebody who is not known"
 UNTOLD = Action("did {action}")
+NAMED = {"owner": "user", "model": "model"}  # key of a detail -> what its number is
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +45,10 @@ class AuditFilter:
     until: datetime | None = None
     subject: str | None = None
     project_id: int | None = None
+
+    def in_project(self, project_id: int) -> AuditFilter:
+        """The same, of one project."""
+        return replace(self, project_id=project_id)
 
     def conditions(self) -> list[ColumnElement[bool]]:
         """What a row has to be. Raises UnknownName for an action that there is not."""
@@ -90,6 +97,7 @@ class Names:
     users: Mapping[int, str]
     tokens: Mapping[int, str]
     projects: Mapping[int, str]
+    models: Mapping[int, str]
 
     def who(self, entry: AuditEntry) -> str:
         """Who did it, and how they came."""
@@ -111,15 +119,28 @@ class Names:
     def subject(self, subject: str) -> str:
         """What was acted upon, by its name where it is a person or a project."""
         noun, _, number = subject.partition(":")
-        names = {"user": self.users, "project": self.projects}.get(noun, {})
+        names = {"user": self.users, "project": self.projects, "model": self.models}.get(noun, {})
         known = names.get(int(number)) if number.isdecimal() else None
         return known or f"{noun.replace('_', ' ')} {number}".strip() or "nobody known"
+
+    def told(self, entry: AuditEntry) -> dict[str, Any]:
+        """What may stand in the entry's sentence, numbers that have a name by it."""
+        named = {
+            key: self.subject(f"{noun}:{entry.detail[key]}")
+            for key, noun in NAMED.items()
+            if key in entry.detail
+        }
+        own = {"subject": self.subject(entry.subject), "action": entry.action}
+        return {**entry.detail, **named, **own}
 
 
 def names_in(session: Session, entries: Iterable[AuditEntry]) -> Names:
     """The names of all that these entries number."""
     rows = list(entries)
-    subjects = [row.subject.partition(":") for row in rows]
+    named = [
+        f"{NAMED[key]}:{row.detail[key]}" for row in rows for key in NAMED if key in row.detail
+    ]
+    subjects = [each.partition(":") for each in (*(row.subject for row in rows), *named)]
 
     def numbered(noun: str) -> set[int]:
         return {int(n) for kind, _, n in subjects if kind == noun and n.isdecimal()}
@@ -131,14 +152,20 @@ def names_in(session: Session, entries: Iterable[AuditEntry]) -> Names:
         _named(session, User.id, User.name, people),
         _named(session, Token.id, Token.name, tokens),
         _named(session, Project.id, Project.name, projects),
+        _labels(session, numbered("model")),
     )
 
 
-def _named(session: Session, key: Any, name: Any, ids: Sequence[int] | set[int]) -> dict[int, str]:
+def _labels(session: Session, ids: set[int]) -> dict[int, str]:
+    found = session.scalars(select(ModelVersion).where(ModelVersion.id.in_(ids)))
+    return {model.id: model.label for model in found}
+
+
+def _named(session: Session, key: Any, name: Any, ids: set[int]) -> dict[int, str]:
     known = {id_ for id_ in ids if id_ < 2**31}
     if not known:
         return {}
-    return dict(session.execute(select(key, name).where(key.in_(known))).tuples())
+    return dict(session.execute(select(key, name).where(key.in_(known))).all())
 
 
 class _Told(dict[str, Any]):
@@ -151,5 +178,27 @@ class _Told(dict[str, Any]):
 def sentence(entry: AuditEntry, names: Names) -> str:
     """What was done, after the name of who did it, and without a full stop."""
     action = ACTIONS.get(entry.action, UNTOLD)
-    told = {**entry.detail, "subject": names.subject(entry.subject), "action": entry.action}
-    return action.words.format_map(_Told(told))
+    return action.words.format_map(_Told(names.told(entry)))
+
+
+def show_entries(session: Session, entries: Iterable[AuditEntry]) -> list[AuditEntryShown]:
+    """Entries as they are shown, with the names that people have now."""
+    rows = list(entries)
+    names = names_in(session, rows)
+    return [
+        AuditEntryShown(
+            id=row.id,
+            seq=row.seq,
+            at=row.created_at,
+            action=row.action,
+            who=names.who(row),
+            sentence=sentence(row, names),
+            subject=row.subject,
+            project_id=row.project_id,
+            project=names.projects.get(row.project_id or 0),
+            via=row.via,
+            reads=ACTIONS.get(row.action, UNTOLD).reads,
+            detail=row.detail,
+        )
+        for row in rows
+    ]

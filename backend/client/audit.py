@@ -1,0 +1,73 @@
+"""Who did what."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+
+from backend.client.wire import Resource
+from backend.schemas.audit import AuditEntryShown, AuditStatus
+from backend.schemas.common import Page
+
+
+class Audit(Resource):
+    """Who did what: for admins, and for leads in their projects."""
+
+    def list(
+        self,
+        *,
+        who: str | None = None,
+        action: str | None = None,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        subject: str | None = None,
+        limit: int = 50,
+        cursor: str | None = None,
+    ) -> Page[AuditEntryShown]:
+        """A page of entries of all projects and of none, the newest first."""
+        return self._wire.get(
+            Page[AuditEntryShown],
+            "/v1/audit",
+            who=who,
+            action=action,
+            since=since,
+            until=until,
+            subject=subject,
+            limit=limit,
+            cursor=cursor,
+        )
+
+    def of_project(
+        self,
+        project_id: int,
+        *,
+        who: str | None = None,
+        action: str | None = None,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        subject: str | None = None,
+        limit: int = 50,
+        cursor: str | None = None,
+    ) -> Page[AuditEntryShown]:
+        """A page of entries of one project, the newest first."""
+        return self._wire.get(
+            Page[AuditEntryShown],
+            f"/v1/projects/{project_id}/audit",
+            who=who,
+            action=action,
+            since=since,
+            until=until,
+            subject=subject,
+            limit=limit,
+            cursor=cursor,
+        )
+
+    def status(self, *, last: int | None = None) -> AuditStatus:
+        """Whether the chain holds, over its last entries, and against the noted heads."""
+        return self._wire.get(AuditStatus, "/v1/audit/status", last=last)
+
+    def export(
+        self, *, since: datetime | None = None, until: datetime | None = None
+    ) -> Iterator[bytes]:
+        """The chain as JSONL, in pieces."""
+        return self._wire.stream("/v1/audit/export", since=since, until=until)
