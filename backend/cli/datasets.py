@@ -1,4 +1,4 @@
-"""`strop dataset import|check|split|show`: examples, their versions and their frozen splits."""
+"""`strop dataset import|check|split|show|health`: examples, their versions, splits and health."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from backend.cli import health
 from backend.cli.common import (
     FILE_HELP,
     AcceptLeaksOption,
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from evaluators.files.mapping import Notes
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="Examples and their splits.")
+app.command("health")(health.command)
 SHOWN, SHOWN_CHARACTERS, LAST_TURNS = 5, 240, 4
 
 Seed = Annotated[int, typer.Option(help="Seed of the split.")]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from backend.client.wire import Resource
-from backend.schemas import datasets
+from backend.schemas import datasets, health
 from backend.schemas.common import Page
 
 
@@ -30,6 +30,45 @@ class Datasets(Resource):
             split=split,
             limit=limit,
             cursor=cursor,
+        )
+
+    def ask_health(self, project_id: int, body: health.HealthGiven) -> health.HealthReportShown:
+        """Have a dataset version examined by a worker."""
+        path = f"/v1/projects/{project_id}/health-reports"
+        return self._wire.create(health.HealthReportShown, path, body)
+
+    def health(self, health_report_id: int) -> health.HealthReportShown:
+        """One report with its kinds."""
+        return self._wire.get(health.HealthReportShown, f"/v1/health-reports/{health_report_id}")
+
+    def findings(
+        self,
+        health_report_id: int,
+        *,
+        kind: str | None = None,
+        limit: int = 50,
+        cursor: str | None = None,
+    ) -> Page[health.HealthFindingShown]:
+        """A page of what a report flags."""
+        return self._wire.get(
+            Page[health.HealthFindingShown],
+            f"/v1/health-reports/{health_report_id}/findings",
+            kind=kind,
+            limit=limit,
+            cursor=cursor,
+        )
+
+    def review_findings(
+        self, health_report_id: int, body: health.HealthReviewGiven
+    ) -> health.HealthQueueShown:
+        """Open a review queue on what a report flags."""
+        path = f"/v1/health-reports/{health_report_id}/review"
+        return self._wire.create(health.HealthQueueShown, path, body)
+
+    def health_reports(self, project_id: int) -> list[health.HealthReportShown]:
+        """The reports of a project, the newest first."""
+        return self._wire.get_list(
+            health.HealthReportShown, f"/v1/projects/{project_id}/health-reports"
         )
 
     def list(self, project_id: int) -> list[datasets.DatasetVersionShown]:

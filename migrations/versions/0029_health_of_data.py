@@ -50,7 +50,7 @@ def upgrade() -> None:
         sa.Column("why", sa.String(), nullable=False),
         sa.Column("start", sa.Integer(), nullable=True),
         sa.Column("end", sa.Integer(), nullable=True),
-        sa.Column("score", sa.Float(), nullable=True),
+        sa.Column("score", sa.Double(), nullable=True),
         sa.Column("others", sa.JSON(), nullable=False),
         *_keys("health_findings", ("report_id", "health_reports"), ("example_id", "examples")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_health_findings")),

@@ -42,7 +42,8 @@ class ItemView(Shown):
     """What an expert sees of an item: the source, and one output or a blind left and right.
 
     `turns` are those of a conversation, as stretches of the input. `risk` is told before the answer
-    only where that sways no comparison and measures nobody (`services.review.told_risk`).
+    only where that sways no comparison and measures nobody (`services.review.told_risk`). `why` is
+    why the item was chosen, in queues that are there to confirm just that.
     """
 
     input: str
@@ -52,6 +53,7 @@ class ItemView(Shown):
     left: ShownOutput | None = None
     right: ShownOutput | None = None
     risk: ToldRisk | None = None
+    why: str | None = None
 
     @property
     def kind(self) -> QueueKindName:

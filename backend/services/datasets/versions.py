@@ -417,21 +417,23 @@ def unsplit_rows(session: Session, dataset_version_id: int) -> list[Row]:
 
 def stored_rows(session: Session, dataset_version_id: int) -> list[Row]:
     """The examples of a version as the rows that they came from."""
-    return [
-        Row(
-            external_id=e.external_id,
-            input=e.input,
-            context=e.context,
-            references=tuple(e.references),
-            group=e.group,
-            slices=e.slices,
-            split=e.split,
-            messages=None if e.messages is None else tuple(e.messages),
-            origin=e.origin,
-            provenance=e.provenance,
-        )
-        for e in list_examples(session, dataset_version_id)
-    ]
+    return [row_of(example) for example in list_examples(session, dataset_version_id)]
+
+
+def row_of(example: Example) -> Row:
+    """A stored example as the row that it came from."""
+    return Row(
+        external_id=example.external_id,
+        input=example.input,
+        context=example.context,
+        references=tuple(example.references),
+        group=example.group,
+        slices=example.slices,
+        split=example.split,
+        messages=None if example.messages is None else tuple(example.messages),
+        origin=example.origin,
+        provenance=example.provenance,
+    )
 
 
 def size_of_test(session: Session, dataset_version_id: int) -> tuple[int, int]:

@@ -137,8 +137,8 @@ def find_residue(material: Material) -> Found:
         nothing_to_gain("none is flagged.")
         if not rows
         else Gain(
-            f"A model that learns from {share_words(flagged, n)} such rows writes the like about "
-            "as often; strip them, or leave the rows out."
+            f"{share_words(flagged, n)} rows hold some: a model that learns them writes the "
+            "like about as often. Strip it, or leave the rows out."
         )
     )
     details = Counter(row.why for row in rows).most_common()

@@ -18,7 +18,7 @@ from backend.services.datasets.health.damage import (
     find_residue,
 )
 from backend.services.datasets.health.drift import find_drift
-from backend.services.datasets.health.enough import find_small_slices
+from backend.services.datasets.health.enough import find_curve, find_small_slices
 from backend.services.datasets.health.findings import (
     Found,
     KindReport,
@@ -146,6 +146,13 @@ KINDS: dict[str, HealthKind] = {
         "splits",
         find_drift,
         "Split anew by group, unless the shift is what is to be tested.",
+        None,
+    ),
+    "learning_curve": HealthKind(
+        "How much is enough",
+        "references that are classes",
+        find_curve,
+        "Add rows while the curve rises; mend labels where it is flat.",
         None,
     ),
 }

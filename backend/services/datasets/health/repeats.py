@@ -18,7 +18,6 @@ from backend.services.datasets.health.findings import (
     Severity,
     Task,
     nothing_to_gain,
-    share_words,
 )
 from backend.tables.datasets import Split
 
@@ -80,14 +79,11 @@ def find_contradictions(material: Material) -> Found:
     rows = [*_same_prompt(material), *_near_prompt(material)]
     distinct = {(row.id, row.others): row for row in reversed(rows)}
     rows = sorted(distinct.values(), key=lambda row: -(row.score or 0))
-    classes = material.task is Task.CLASSES
-    touched = len({row.id for row in rows})
+    n = sum(bool(row.references) for row in material.rows)
+    if material.task is Task.CLASSES:
+        return Found(tuple(rows), n, _bound_of_contradictions(material))
     return Found(
-        tuple(rows),
-        n := sum(bool(row.references) for row in material.rows),
-        _bound_of_contradictions(material) if classes else nothing_to_gain(_COMPATIBLE),
-        severity=None if classes or not rows else Severity.WARNING,
-        notes=() if classes else (_COMPATIBLE + f" ({share_words(touched, n)})",),
+        tuple(rows), n, nothing_to_gain(_COMPATIBLE), severity=Severity.WARNING if rows else None
     )
 
 

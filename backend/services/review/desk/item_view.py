@@ -53,6 +53,8 @@ def find_links(item: ItemView) -> Sequence[Link]:
 
 EXAMPLES = cast(Table, Example.__table__)
 SCORES = cast(Table, Score.__table__)
+TELLS_WHY = "tells_why"
+"""Key of a queue's design: its items tell before the answer why they were chosen."""
 A = cast(Table, Generation.__table__).alias("a")
 B = cast(Table, Generation.__table__).alias("b")
 
@@ -62,6 +64,7 @@ _ITEM: Select[Any] = (
         ITEMS.c.a_is_left,
         ITEMS.c.generation_a_id,
         ITEMS.c.generation_b_id,
+        ITEMS.c.why,
         QUEUES.c.score_run_id,
         QUEUES.c.rules,
         QUEUES.c.design,
@@ -139,6 +142,7 @@ def _view(connection: Connection, row: AnyRow, *, answered: bool = False) -> Ite
         left=left,
         right=right,
         risk=risk,
+        why=row.why if TELLS_WHY in row.design else None,
     )
 
 

@@ -115,6 +115,8 @@ def _show_texts(desk: Desk, rubric: Rubric) -> None:
     assert desk.claim is not None
     if wants_links(key=desk.item_key):
         fetch_links(desk, current_client())
+    if desk.claim.item.why is not None:
+        st.html(f"<p class='strop-why' role='note'>{escape(desk.claim.item.why)}</p>")
     show_reader(
         desk.claim.item,
         rubric,
