@@ -63,6 +63,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "check": ("backend.cli.checks.check", "What checks find of planted errors; train checkers."),
     "judge": ("backend.cli.checks.judge", "Judges: models that rate or compare, with a licence."),
     "risk": ("backend.cli.checks.risk", "Risks learned from the project's own reviews."),
+    "fairness": (
+        "backend.cli.fairness.group",
+        "Gaps between groups, counterfactual pairs, mentions in training data.",
+    ),
     "rubric": ("backend.cli.review.rubrics", "Rubrics: list, check, add and export them."),
     "review": ("backend.cli.review.queues", "Open review queues and see how they stand."),
     "webhook": ("backend.cli.webhooks", "Tell other programs what happens in queues."),

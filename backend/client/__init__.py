@@ -19,6 +19,7 @@ from backend.client.checks import Checks, Judges, Risks
 from backend.client.curation import Curation
 from backend.client.datasets import Datasets
 from backend.client.exchange import Exchange
+from backend.client.fairness import Fairness
 from backend.client.lineage import Lineage
 from backend.client.models import Models
 from backend.client.projects import Projects
@@ -53,6 +54,7 @@ class StropClient(Wire):
         self.curation = Curation(self)
         self.training = Training(self)
         self.risks = Risks(self)
+        self.fairness = Fairness(self)
         self.verdicts = Verdicts(self)
         self.desk = Desk(self)
         self.queues = Queues(self)

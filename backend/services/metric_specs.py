@@ -33,15 +33,28 @@ class Maximum:
     Attributes:
         unit: of its threshold, in words.
         example: a threshold as somebody might set it.
+        argument: what has to stand behind its colon, where something has to.
+        form: how it is written, for who wrote it otherwise.
     """
 
     unit: str
     example: float
+    argument: re.Pattern[str] | None = None
+    form: str = ""
 
 
 MAXIMA: dict[str, Maximum] = {
     "forgetting": Maximum("nats a token", 0.1),
     "forgetting_earlier": Maximum("nats a token", 0.1),
+    "parity": Maximum(
+        "units of its metric", 0.1, re.compile(r".+:[^:]+"), "parity:METRIC:KEY, parity:f1:language"
+    ),
+    "counterfactual": Maximum(
+        "excess of change over the control",
+        0.05,
+        re.compile(r"(name|gender|age|place)(:.+)?"),
+        "counterfactual:KIND, of name, gender, age and place; counterfactual:gender:flip",
+    ),
 }
 """By name; what stands behind a colon in a line's metric is an argument (`NAME:ARGUMENT`)."""
 _SERVED_NAME = re.compile(r"(?:support|check|judge):[^@]+(?:@\d+(?![^@]))?")
@@ -221,6 +234,7 @@ def check_maxima(lines: Iterable[ManifestLine]) -> None:
     """
     for line in lines:
         maximum = find_maximum(line.metric)
+        _check_argument(line.metric, maximum)
         asked = line.threshold is not None and line.direction == Direction.LOWER
         if maximum is not None and (line.slice or not asked):
             raise InvalidInput(
@@ -228,3 +242,13 @@ def check_maxima(lines: Iterable[ManifestLine]) -> None:
                 hint=f"Write {{metric: {line.metric}, direction: lower, "
                 f"threshold: {maximum.example:g}}}.",
             )
+
+
+def _check_argument(metric: str, maximum: Maximum | None) -> None:
+    """Raise InvalidInput where what stands behind the colon is not what the entry asks for."""
+    argument = metric.partition(":")[2]
+    if maximum is None or maximum.argument is None or maximum.argument.fullmatch(argument):
+        return
+    raise InvalidInput(
+        f"{metric!r} does not say what it is of.", hint=f"Write it as {maximum.form}."
+    )

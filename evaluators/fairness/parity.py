@@ -38,7 +38,7 @@ LEVEL = 0.95
 REST = "all others"
 MOST_GROUPS = 12
 """A key with more values than this names examples, and no groups of them."""
-_ROUGH = "few of them: the level is met only roughly"
+_ROUGH = "few clusters: the level is met only roughly"
 JOINT_DRAWS = 20_000
 TAIL_DRAWS = 20
 """Bootstrap resamples that lie beyond a bound, so that the bound is steady."""

@@ -73,6 +73,9 @@ class FreezeOptions:
         str | None,
         typer.Option("--order", help="shuffled, short-to-long, or easy-to-hard (by loss)."),
     ] = None
+    counterfactuals: Annotated[
+        str | None, typer.Option(help="Rows again with these exchanged: name,gender:0.5.")
+    ] = None
     hold_back: HoldBack = None
     fixed_when: Annotated[
         str | None, typer.Option(help="When a replayed answer is right: equal, token_f1>=0.9.")
@@ -114,8 +117,8 @@ _OPTIONS: dict[str, str] = {  # key of a recipe -> the option that says it, wher
 _KEYS = (
     *("queues", "reviews", "examples", "approved", "references", "dataset", "dpo_corrections"),
     *("dpo_votes", "kto", "adjudicated_only", "minimum", "negatives", "weight", "per_group", "mix"),
-    *("order", "hold_back", "fixed_when", "seed", "drop_leaks", "prompt", "synthetic_share_max"),
-    "without_synthetic",
+    *("order", "counterfactuals", "hold_back", "fixed_when", "seed", "drop_leaks", "prompt"),
+    *("synthetic_share_max", "without_synthetic"),
 )
 
 
@@ -134,6 +137,7 @@ def recipe_of(path: Path | None, **options: Any) -> Recipe:
         "minimum": curation.parse_rule,
         "negatives": curation.parse_rule,
         "mix": curation.parse_mix,
+        "counterfactuals": curation.parse_counterfactuals,
         "fixed_when": curation.parse_fixed_rule,
     }
     content = _recipe_in(path)

@@ -45,6 +45,8 @@ class LeakGuard:
         """Why the example may not be trained on; None when it may."""
         if example.split != Split.TRAIN:
             return f"it is in the {example.split} split"
+        if example.dataset_version.split_recipe.get("method") == "counterfactual":
+            return "it was made to test for bias; a recipe's counterfactuals make rows to train on"
         for digest in (example.content_digest, content_digest(example)):
             if digest in self.held_out:
                 return f"the same text is held out as {self.held_out[digest]}"

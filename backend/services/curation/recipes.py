@@ -140,6 +140,28 @@ class FixedRule(_Part):
         return self.metric if self.at_most is None else f"{self.metric}<={self.at_most:g}"
 
 
+class Counterfactuals(_Part):
+    """Rows once more with a person's name, gender, age or place exchanged, beside the originals."""
+
+    kinds: tuple[str, ...] = Field(min_length=1)
+    language: str | None = None
+    share: float = Field(1.0, gt=0, le=1)
+
+    @model_validator(mode="after")
+    def _known(self) -> Counterfactuals:
+        from evaluators.fairness.lexicon import LANGUAGES
+        from evaluators.fairness.swap import KINDS
+
+        if unknown := set(self.kinds) - KINDS.keys():
+            raise ValueError(f"{min(unknown)!r} is no kind; there are {', '.join(KINDS)}")
+        if self.language is not None and self.language not in LANGUAGES:
+            raise ValueError(f"there are no lists for the language {self.language!r}")
+        return self
+
+    def __str__(self) -> str:
+        return ", ".join(self.kinds) + (f" of {self.share:.0%} of them" if self.share < 1 else "")
+
+
 class Recipe(_Part):
     """What a training set is made of.
 
@@ -209,6 +231,11 @@ class Recipe(_Part):
     )
     fixed_when: FixedRule = Field(
         FixedRule(metric=EQUAL), description="When a replayed answer counts as right (yield)."
+    )
+    counterfactuals: Counterfactuals | None = Field(
+        None,
+        description="Each row once more with these exchanged, where it can be done safely; such "
+        "rows are marked and keep the group of theirs.",
     )
     seed: int = Field(7, description="Seed of every choice among rows.")
     synthetic_share_max: float | None = Field(
@@ -319,6 +346,18 @@ def parse_fixed_rule(text: str) -> FixedRule:
     return FixedRule(metric=metric, at_most=value)
 
 
+def parse_counterfactuals(text: str) -> Counterfactuals:
+    """Read kinds and, if wanted, a share of the rows: `name,gender` or `gender:0.5`."""
+    kinds, colon, share = text.partition(":")
+    named = tuple(kind.strip() for kind in kinds.split(",") if kind.strip())
+    try:
+        return Counterfactuals(kinds=named, share=float(share) if colon else 1.0)
+    except (ValueError, ValidationError) as error:
+        raise InvalidInput(
+            f"{text!r} names no counterfactual rows.", hint="Write name,gender or gender:0.5."
+        ) from error
+
+
 def parse_mix(text: str) -> Mix:
     """Read a mix such as `task:intent=0.5,reply=0.5`."""
     by, colon, rest = text.partition(":")
@@ -363,6 +402,12 @@ def describe_set(frozen: TrainingSet) -> list[str]:
         )
     if (synthetic := kept.get("synthetic")) is not None:
         said.append(say_synthetic(synthetic))
+    if made := kept.get("counterfactuals"):
+        kinds = ", ".join(f"{kind} {n}" for kind, n in made["made"].items()) or "none"
+        said.append(
+            f"Counterfactual rows, made by a program: {made['rows']} ({kinds}); not made of "
+            f"others: {sum(made['left_out'].values())}."
+        )
     said += [f"Left out, {why}: {n}." for why, n in kept.get("left_out", {}).items()]
     return said
 
@@ -427,6 +472,8 @@ def _shape(recipe: Recipe) -> Iterator[str]:
     if recipe.mix is not None:
         shares = ", ".join(f"{name} {part:.0%}" for name, part in recipe.mix.shares.items())
         yield f"Mixed by {recipe.mix.by}: {shares}."
+    if recipe.counterfactuals is not None:
+        yield f"Rows once more with a person's group exchanged: {recipe.counterfactuals}."
     if recipe.prompt is not None:
         shots = "with its shots" if recipe.prompt_shots else "without shots"
         yield f"Rows are rendered with the prompt {recipe.prompt}, {shots}."

@@ -26,6 +26,7 @@ from backend.services.curation.candidates import (
     reference_row,
     without_repeats,
 )
+from backend.services.curation.counterfactual import add_counterfactuals
 from backend.services.curation.drafts import (
     Drafts,
     cap_share,
@@ -190,6 +191,10 @@ def freeze_training_set(
     if not rows:
         raise _nothing_left(sources)
     rendered, prompt = _render(session, project_id, recipe, rows, encoders)
+    drafts_left_out = chosen.n_drafts - _count_drafted(rows)
+    rows, exchanged = add_counterfactuals(
+        session, project_id, recipe, rows, lambda row: _messages_of(row, rendered)
+    )
     frozen = TrainingSet(
         project_id=project_id,
         name=name,
@@ -199,7 +204,8 @@ def freeze_training_set(
             **chosen.facts,
             **dropped,
             **prompt,
-            **synthetic_facts(rows, left_out=chosen.n_drafts - _count_drafted(rows)),
+            **synthetic_facts(rows, left_out=drafts_left_out),
+            **exchanged,
         },
         digest=rows_digest(rows, chosen.held.rows, recipe.order, rendered=rendered),
         n_rows=len(rows),

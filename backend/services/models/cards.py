@@ -93,7 +93,14 @@ def _limits(
     session: Session, model: ModelVersion, run: TrainingRun, decisions: list[Promotion]
 ) -> list[str]:
     found = []
-    if session.get_one(TrainingSet, run.training_set_id).simulated:
+    taught = session.get_one(TrainingSet, run.training_set_id)
+    if made := taught.recipe.get("counterfactuals"):
+        kinds = ", ".join(made["made"])
+        found.append(
+            f"{made['rows']} of {taught.n_rows} rows are counterfactual, made by a program from "
+            f"other rows: {kinds} exchanged."
+        )
+    if taught.simulated:
         found.append("Trained on simulated reviews: no expert has corrected what it learnt.")
     if any(promotion.simulated for promotion in decisions):
         found.append("A decision on it was simulated.")

@@ -1,0 +1,1 @@
+"""`strop fairness`: gaps between groups, counterfactual pairs, mentions in training data."""

@@ -1,0 +1,326 @@
+"""Parity of a project's figures: metrics and checks of a score run, people's ratings of a queue.
+
+Ratings are people's reviews, weighted by the design; scores by a judge are metrics of the score
+run, and the two never enter one figure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from statistics import fmean
+from typing import TYPE_CHECKING
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from backend.errors import CannotCompute, InvalidInput, NotFound
+from backend.schemas.fairness import OddsShown, ParityReportShown, ParityShown
+from backend.services.metric_specs import MetricSpec, get_score_run, metric_specs
+from backend.services.review.queues import get_queue, rubric_of
+from backend.services.review.reports.estimates import Population, read_populations
+from backend.services.runs.figures import data_part, metric_of_run, read_scores
+from backend.tables.datasets import Example
+from backend.tables.models import ModelVersion
+from backend.tables.review import QueueKind
+from backend.tables.runs import JUDGED, Generation, ScoreRun
+
+if TYPE_CHECKING:
+    from backend.services.runs.figures import Read, ScoreReads
+    from evaluators.fairness.parity import Measure, Parity
+    from evaluators.types import Score
+
+MOST_KEYS = 8
+
+
+@dataclass(frozen=True, slots=True)
+class ParityPlan:
+    """What is compared, and how.
+
+    Attributes:
+        keys: of the examples' slices.
+        metrics: of the score run; all of them if none is named.
+        labels: of a classifier, whose rates are compared; with `rates`.
+        rates: also demographic parity, equal opportunity and equalised odds.
+        margin: a gap of no account.
+        across_metrics: one level for all metrics at once.
+    """
+
+    keys: tuple[str, ...]
+    metrics: tuple[str, ...] = ()
+    labels: tuple[str, ...] = ()
+    rates: bool = False
+    margin: float | None = None
+    across_metrics: bool = False
+    level: float = 0.95
+
+
+def run_parity(
+    session: Session, score_run_id: int, plan: ParityPlan, *, model_id: int | None = None
+) -> list[ParityReportShown]:
+    """Of each model of a score run, or of one.
+
+    Raises:
+        NotFound: no such score run, or the model takes no part in it.
+        InvalidInput: no key, or none that has two to MOST_GROUPS groups.
+        CannotCompute: some outputs are not scored, or a metric was not.
+    """
+    run = get_score_run(session, score_run_id)
+    models = [m for m in run.generation_run.models if model_id in (None, m.id)]
+    if not models:
+        raise NotFound(f"Model version {model_id} takes no part in score run {run.id}.")
+    names = _metrics(run, plan)
+    reads = read_scores(session, run, names)
+    return [_of_model(run, reads, names, model, plan) for model in models]
+
+
+def _metrics(run: ScoreRun, plan: ParityPlan) -> list[str]:
+    scored = list(dict.fromkeys(spec.metric for spec in metric_specs(run)))
+    if missing := [name for name in plan.metrics if name not in scored]:
+        raise CannotCompute(
+            f"{missing[0]} was not scored in score run {run.id}.",
+            hint=f"Scored: {', '.join(scored)}.",
+        )
+    return list(plan.metrics) or scored
+
+
+def _of_model(
+    run: ScoreRun, reads: ScoreReads, names: Sequence[str], model: ModelVersion, plan: ParityPlan
+) -> ParityReportShown:
+    from evaluators.fairness.parity import ScoredMeasure
+
+    batches: dict[tuple[tuple[int, int], ...], dict[str, _Reads]] = {}
+    for name in names:
+        own = reads.of_model(model.id, _whole(run, name))
+        batches.setdefault(tuple(sorted(own)), {})[name] = own
+    found: list[Parity] = []
+    for units, by_metric in batches.items():
+        groups, keys = _places(by_metric, units, plan)
+        measures: list[Measure] = [
+            ScoredMeasure(
+                metric_of_run(MetricSpec(name, {}), run),
+                [own[unit].score for unit in units],
+                groups,
+                run.seed,
+            )
+            for name, own in by_metric.items()
+        ]
+        found += compare(measures, keys, plan, seed=run.seed)
+    rates, odds = _rates(batches, plan, run.seed)
+    return ParityReportShown(
+        model_version_id=model.id,
+        model=model.label,
+        of=f"score run {run.id}",
+        by="code",
+        parities=[_shown(one, data_part(run)) for one in [*found, *rates]],
+        odds=odds,
+    )
+
+
+_Reads = Mapping[tuple[int, int], "Read"]
+
+
+def _whole(run: ScoreRun, name: str) -> MetricSpec:
+    """A metric on what it was scored on: everything, or else its first slice."""
+    specs = [spec for spec in metric_specs(run) if spec.metric == name]
+    return next((spec for spec in specs if not spec.slice), specs[0])
+
+
+def _places(
+    by_metric: Mapping[str, _Reads], units: Sequence[tuple[int, int]], plan: ParityPlan
+) -> tuple[list[str | None], dict[str, list[str | None]]]:
+    """Cluster of each unit, and its group by each key."""
+    first = next(iter(by_metric.values()))
+    reads = [first[unit] for unit in units]
+    return [r.group for r in reads], group_columns([r.slices for r in reads], plan.keys)
+
+
+def group_columns(
+    slices: Sequence[Mapping[str, object]], keys: Sequence[str]
+) -> dict[str, list[str | None]]:
+    """Key -> the group of each unit; an empty value is none.
+
+    Raises:
+        InvalidInput: no key, too many, or one that no unit has.
+    """
+    if not keys or len(keys) > MOST_KEYS:
+        raise InvalidInput(
+            f"{len(keys)} keys are named.", hint=f"Name one to {MOST_KEYS}: --by language,sex."
+        )
+    known = sorted({key for found in slices for key in found})
+    columns = {}
+    for key in dict.fromkeys(keys):
+        if key not in known:
+            raise InvalidInput(
+                f"No example has the slice {key!r}.",
+                hint=f"Known: {', '.join(known[:20]) or 'none'}.",
+            )
+        columns[key] = [_group(found.get(key)) for found in slices]
+    return columns
+
+
+def _group(value: object) -> str | None:
+    text = "" if value is None else str(value).strip()
+    return text or None
+
+
+def compare(
+    measures: Sequence[Measure],
+    keys: Mapping[str, Sequence[str | None]],
+    plan: ParityPlan,
+    *,
+    seed: int,
+) -> list[Parity]:
+    """As `compare_groups`, whose errors become ours."""
+    from evaluators.errors import CannotCompute as Nothing
+    from evaluators.errors import EvaluatorError
+    from evaluators.fairness.parity import compare_groups
+
+    try:
+        return compare_groups(
+            measures,
+            keys,
+            level=plan.level,
+            margin=plan.margin,
+            across_metrics=plan.across_metrics,
+            seed=seed,
+        )
+    except Nothing as error:
+        raise CannotCompute(error.message, hint=error.hint) from error
+    except EvaluatorError as error:
+        raise InvalidInput(error.message, hint=error.hint) from error
+
+
+def _rates(
+    batches: Mapping[tuple[tuple[int, int], ...], Mapping[str, _Reads]], plan: ParityPlan, seed: int
+) -> tuple[list[Parity], list[OddsShown]]:
+    """Rates of labels, from the first metric that keeps pairs of labels."""
+    if not plan.rates:
+        return [], []
+    from evaluators.errors import EvaluatorError
+    from evaluators.fairness.rates import label_measures
+
+    paired: list[Score] = []
+    for units, by_metric in batches.items():
+        columns = [[own[unit].score for unit in units] for own in by_metric.values()]
+        groups, keys = _places(by_metric, units, plan)
+        paired = next((c for c in columns if any(_is_pair(score) for score in c)), [])
+        if paired:
+            break
+    try:
+        measures = label_measures(paired, groups, labels=plan.labels, seed=seed)
+    except EvaluatorError as error:
+        raise CannotCompute(error.message, hint=error.hint) from error
+    return rates_and_odds(measures, keys, plan, seed=seed)
+
+
+def _is_pair(score: Score) -> bool:
+    return len(score.stats) == 2 and all(isinstance(part, str) for part in score.stats)
+
+
+def rates_and_odds(
+    measures: Sequence[Measure],
+    keys: Mapping[str, Sequence[str | None]],
+    plan: ParityPlan,
+    *,
+    seed: int,
+) -> tuple[list[Parity], list[OddsShown]]:
+    """The rates of labels in one family, and equalised odds of them."""
+    from dataclasses import asdict, replace
+
+    from evaluators.fairness.rates import equalised_odds
+
+    found = compare(measures, keys, replace(plan, across_metrics=True), seed=seed)
+    return found, [OddsShown(**asdict(one)) for one in equalised_odds(found)]
+
+
+def _shown(parity: Parity, data: str = "") -> ParityShown:
+    plain = parity.as_dict()
+    return ParityShown(**{**plain, "signature": plain["signature"] + data})
+
+
+def shown(parity: Parity) -> ParityShown:
+    """As it is shown."""
+    return _shown(parity)
+
+
+def queue_parity(session: Session, queue_id: int, plan: ParityPlan) -> list[ParityReportShown]:
+    """People's ratings of each model of a queue, by the design's weights.
+
+    Raises:
+        InvalidInput: a queue of pairs, whose votes are of no single output.
+    """
+    from evaluators.fairness.parity import RatedMeasure
+
+    queue = get_queue(session, queue_id)
+    if queue.kind == QueueKind.PAIR:
+        raise InvalidInput(
+            f"Queue {queue.name!r} shows pairs, and parity is of single outputs.",
+            hint="Name a queue of single outputs.",
+        )
+    reports = []
+    for population in read_populations(session, queue, None):
+        slices = _slices(session, [output.id for output in population.outputs])
+        keys = group_columns([slices[output.id] for output in population.outputs], plan.keys)
+        measures: list[Measure] = []
+        for criterion in rubric_of(queue).criteria:
+            for outcome in criterion.outcomes():
+                name = criterion.name
+                name += f"={outcome.option}" if outcome.option is not None else ""
+                given = population.answers.get(criterion.name, {})
+                ratings = [
+                    fmean(outcome.read(a.answer) for a in given[output.id])
+                    if output.id in given
+                    else None
+                    for output in population.outputs
+                ]
+                chances = [output.probability or 1.0 for output in population.outputs]
+                clusters = [output.cluster for output in population.outputs]
+                scale = 1.0 if outcome.is_rate else None
+                measures.append(
+                    RatedMeasure(name, ratings, chances, clusters, outcome.is_rate, scale)
+                )
+        found = compare(measures, keys, plan, seed=queue.id)
+        model = population.model
+        reports.append(
+            ParityReportShown(
+                model_version_id=model.id if model else None,
+                model=model.label if model else "",
+                of=f"queue {queue.name}",
+                by="human",
+                n_simulated=_simulated(population),
+                parities=[_shown(one, f"|queue:{queue.id}") for one in found],
+            )
+        )
+    return reports
+
+
+def _simulated(population: Population) -> int:
+    """Reviewed outputs of which an answer is by a script."""
+    here = {output.id for output in population.outputs}
+    return len(
+        {
+            unit
+            for given in population.answers.values()
+            for unit, answers in given.items()
+            if unit in here and any(one.simulated for one in answers)
+        }
+    )
+
+
+def _slices(session: Session, generation_ids: Sequence[int]) -> dict[int, Mapping[str, object]]:
+    found: dict[int, Mapping[str, object]] = {}
+    for start in range(0, len(generation_ids), 500):
+        some = generation_ids[start : start + 500]
+        query = (
+            select(Generation.id, Example.slices)
+            .join(Example, Example.id == Generation.example_id)
+            .where(Generation.id.in_(some))
+        )
+        found |= {row[0]: row[1] for row in session.execute(query)}
+    return found
+
+
+def is_judged(metric: str) -> bool:
+    """Whether a metric is a judge's rating, which is never a person's."""
+    return metric.startswith(JUDGED)
