@@ -87,6 +87,15 @@ def _health_standing(session: Session, job: Job) -> Standing:
     return Standing(f"health report {report.id}: kinds of findings", done, total)
 
 
+def _drafting_standing(session: Session, job: Job) -> Standing:
+    from backend.services.synthetic.batches import drafting_progress
+
+    kept, drafted, wanted = drafting_progress(session, job.subject_id)
+    starting = job.state == "running" and drafted == 0
+    note = "loading and checking the model" if starting else f"of {drafted} drafts"
+    return Standing(f"drafting {job.subject_id}: kept", kept, wanted, note)
+
+
 def _losses(curve: Sequence[Mapping[str, float]]) -> str:
     """The newest loss of each kind."""
     newest = {key: line[key] for line in curve for key in ("loss", "eval_loss") if key in line}
@@ -98,6 +107,7 @@ _STANDINGS: Mapping[str, Callable[[Session, Job], Standing]] = {
     "score": _scoring_standing,
     "train": _training_standing,
     "health": _health_standing,
+    "draft": _drafting_standing,
 }
 
 

@@ -239,7 +239,7 @@ def generate_parts(shop: Workshop, job: Job) -> Parts:
         PreflightFailed: a model that is served is not the model meant; nothing was generated.
     """
     try:
-        yield from _write_missing(shop, job.subject_id)
+        yield from write_missing(shop, job.subject_id)
     except EngineUnavailable as error:
         raise EngineUnavailable(
             f"Run {job.subject_id} stopped. {error}",
@@ -248,7 +248,8 @@ def generate_parts(shop: Workshop, job: Job) -> Parts:
     _finish(shop, job)
 
 
-def _write_missing(shop: Workshop, run_id: int) -> Parts:
+def write_missing(shop: Workshop, run_id: int) -> Parts:
+    """Write every answer that the ledger of a run lacks, base by base, each after a preflight."""
     with reading(shop.sessions) as session:
         run = generation.get_run(session, run_id)
         groups = serving_groups(register_base(session, run.project_id), run.models)

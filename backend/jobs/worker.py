@@ -28,6 +28,7 @@ from backend.db import connect, reading, utc_now
 from backend.engines import open_engine
 from backend.errors import InvalidInput
 from backend.jobs import transact
+from backend.jobs.drafting import draft_parts
 from backend.jobs.generate import check_models, generate_parts
 from backend.jobs.health import health_parts
 from backend.jobs.parts import Kind, OpenEngine, Preflight, Workshop
@@ -56,6 +57,7 @@ KINDS: Mapping[str, Kind] = {
     queue.JobKind.SCORE: score_parts,
     queue.JobKind.TRAIN: train_parts,
     queue.JobKind.HEALTH: health_parts,
+    queue.JobKind.DRAFT: draft_parts,
 }
 
 log = logging.getLogger(__name__)

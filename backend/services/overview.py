@@ -16,6 +16,7 @@ from backend.tables.models import Preflight
 from backend.tables.queue import Job
 from backend.tables.review import Review, ReviewItem, ReviewState
 from backend.tables.runs import GenerationRun, Score, ScoreRun
+from backend.tables.synthetic import Drafting
 from backend.tables.training import TrainingRun
 from backend.tables.verdicts import Promotion
 
@@ -32,11 +33,13 @@ def jobs_of_project(session: Session, project_id: int, *, limit: int = 50) -> li
     scores = select(ScoreRun.id).where(ScoreRun.generation_run_id.in_(generations))
     trainings = select(TrainingRun.id).where(TrainingRun.project_id == project_id)
     examinations = select(HealthReport.id).where(HealthReport.project_id == project_id)
+    draftings = select(Drafting.id).where(Drafting.project_id == project_id)
     subjects = {
         JobKind.GENERATE: generations,
         JobKind.SCORE: scores,
         JobKind.TRAIN: trainings,
         JobKind.HEALTH: examinations,
+        JobKind.DRAFT: draftings,
     }
     mine = or_(*((Job.kind == kind) & Job.subject_id.in_(subjects[kind]) for kind in KINDS))
     return list(session.scalars(select(Job).where(mine).order_by(Job.id.desc()).limit(limit)))

@@ -35,6 +35,7 @@ class JobKind(StrEnum):
     SCORE = "score"
     TRAIN = "train"
     HEALTH = "health"
+    DRAFT = "draft"
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +69,9 @@ KINDS: dict[JobKind, KindEntry] = {
     ),
     JobKind.HEALTH: KindEntry(
         "score", "health", "Health report", "health_report_id", "strop dataset health NAME"
+    ),
+    JobKind.DRAFT: KindEntry(
+        "gen", "drafting", "Drafting", "drafting_id", "strop synthetic draft --resume {id}"
     ),
 }
 

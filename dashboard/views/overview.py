@@ -28,7 +28,12 @@ from dashboard.components.frame import (
 from dashboard.session import current_client, current_project
 from dashboard.views.review.queue_choice import NO_QUEUE
 
-SUBJECTS = {"generate": "generation run", "score": "score run", "train": "training run"}
+SUBJECTS = {
+    "generate": "generation run",
+    "score": "score run",
+    "train": "training run",
+    "draft": "drafting",
+}
 STATE_TAGS = {"done": "pass", "failed": "fail", "cancelled": "fail", "stopped": "inconclusive"}
 PAGES = {"generate": ("runs", "run"), "train": ("training", "training")}
 NEWEST_JOBS = 8

@@ -17,7 +17,7 @@ from sqlalchemy.orm import Session
 
 from backend.engines import ELSEWHERE, check_engine
 from backend.engines.base import GenerationRequest, GenerationResult, SamplingParams
-from backend.errors import Conflict, InvalidInput, NotFound
+from backend.errors import Conflict, EngineError, InvalidInput, NotFound
 from backend.schemas.runs import RunProgress
 from backend.services.datasets.leaks import Acceptance
 from backend.services.datasets.prompts import Choose, prompt_spec, refuse_told_by
@@ -176,6 +176,12 @@ def require_resumable(run: GenerationRun) -> None:
             f"Run {run.id} was imported: no engine here can write what it lacks.",
             hint="Import the file again with --metrics to score it by others.",
         )
+
+
+def require_complete(session: Session, run_id: int) -> None:
+    """Raise EngineError where the ledger of a run lacks an answer."""
+    if missing := run_progress(session, run_id).missing:
+        raise EngineError(f"The engine left out {missing} answers of run {run_id}.")
 
 
 def list_runs(session: Session, project_id: int, *, limit: int = 100) -> list[GenerationRun]:

@@ -21,6 +21,7 @@ from backend.services.runs.generation import run_progress
 from backend.tables.accounts import Membership, Role, User
 from backend.tables.review import QueueKind, ReviewQueue, RubricVersion
 from backend.tables.runs import GenerationRun, ScoreRun
+from backend.tables.synthetic import SyntheticQueue
 
 LIBRARY_DEFAULTS = {QueueKind.SINGLE: "summary_faithfulness", QueueKind.PAIR: "blind_pair"}
 PEOPLE_ON_SHARED = 2
@@ -112,6 +113,7 @@ def _own_default(session: Session, project_id: int, kind: QueueKind) -> RubricVe
         select(RubricVersion.name)
         .join(ReviewQueue, ReviewQueue.rubric_version_id == RubricVersion.id)
         .where(ReviewQueue.project_id == project_id, ReviewQueue.kind == kind)
+        .where(ReviewQueue.id.not_in(select(SyntheticQueue.queue_id)))
         .order_by(ReviewQueue.id.desc())
         .limit(1)
     )
@@ -119,7 +121,9 @@ def _own_default(session: Session, project_id: int, kind: QueueKind) -> RubricVe
         return _newest(session, project_id, last)
     if kind is QueueKind.PAIR:
         return None
-    of_pairs = select(ReviewQueue.rubric_version_id).where(ReviewQueue.kind == QueueKind.PAIR)
+    of_pairs = select(ReviewQueue.rubric_version_id).where(
+        (ReviewQueue.kind == QueueKind.PAIR) | ReviewQueue.id.in_(select(SyntheticQueue.queue_id))
+    )
     query = select(RubricVersion).where(
         RubricVersion.project_id == project_id,
         RubricVersion.name != LIBRARY_DEFAULTS[QueueKind.PAIR],

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from typing import Any, NamedTuple
@@ -84,13 +84,19 @@ def read_frame(
     model_ids: Sequence[int],
     *,
     model_names: Sequence[str] = (),
+    only: Collection[int] | None = None,
 ) -> Frame:
     """Everything that a queue over these models of a run could show.
+
+    Args:
+        only: ids of the outputs that may be shown; None: all.
 
     Raises:
         NothingToReview: there is nothing to review.
     """
     written, n_failed = _read_written(session, run_id, model_ids)
+    if only is not None:
+        written = [row for row in written if row.id in only]
     if kind is QueueKind.SINGLE:
         found = [Candidate(row.id, None, row.example_id, row.sample) for row in written]
         identical: Counter[tuple[int, int]] = Counter()

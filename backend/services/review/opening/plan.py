@@ -150,6 +150,7 @@ class Opening:
         score_run_id: where flagged spans and targeted strata take their scores from; targeted
             strata go by the newest scores of the run where none is named.
         routing: by which certificate outputs that the design takes skip review; None: none do.
+        only: of single outputs, the ids of those that may be shown; None: all.
     """
 
     project_id: int
@@ -167,6 +168,7 @@ class Opening:
     design: SamplingDesign = field(default_factory=SamplingDesign)
     assignment: Assignment = field(default_factory=Assignment)
     routing: Routing | None = None
+    only: frozenset[int] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -266,7 +268,9 @@ def plan_queue(session: Session, opening: Opening) -> QueuePlan:
     check_overlap(opening.overlap_share, opening.overlap, n_people, opening.lease_seconds)
     check_design(opening.design, opening.n_items)
     names = [name for m in run.models if m.id in opening.model_ids for name in (m.name, m.label)]
-    frame = read_frame(session, run.id, kind, opening.model_ids, model_names=names)
+    frame = read_frame(
+        session, run.id, kind, opening.model_ids, model_names=names, only=opening.only
+    )
     pace = expected_pace(
         measured_pace(session, opening.project_id, rubric, kind), opening.design.minutes_per_review
     )
