@@ -70,6 +70,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "rubric": ("backend.cli.review.rubrics", "Rubrics: list, check, add and export them."),
     "review": ("backend.cli.review.queues", "Open review queues and see how they stand."),
     "webhook": ("backend.cli.webhooks", "Tell other programs what happens in queues."),
+    "synthetic": (
+        "backend.cli.synthetic.drafts",
+        "Rows that a model drafts and experts approve.",
+    ),
     "set": ("backend.cli.curation.sets", "Freeze reviewed answers into a training set."),
     "train": ("backend.cli.training", "Train an adapter on a frozen set."),
     "round": ("backend.cli.rounds", "A whole turn of the loop, which waits for people."),

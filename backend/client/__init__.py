@@ -28,6 +28,7 @@ from backend.client.queue import Jobs
 from backend.client.review import Desk, Quality, Queues, Rubrics
 from backend.client.rounds import Rounds
 from backend.client.runs import Runs
+from backend.client.synthetic import Synthetic
 from backend.client.training import Training
 from backend.client.verdicts import Verdicts
 from backend.client.webhooks import Webhooks
@@ -52,6 +53,7 @@ class StropClient(Wire):
         self.checks = Checks(self)
         self.judges = Judges(self)
         self.curation = Curation(self)
+        self.synthetic = Synthetic(self)
         self.training = Training(self)
         self.risks = Risks(self)
         self.fairness = Fairness(self)

@@ -30,6 +30,7 @@ from backend.tables.review import (
 )
 from backend.tables.rounds import Round
 from backend.tables.runs import Generation, GenerationRun, ScoreRun
+from backend.tables.synthetic import Drafting
 from backend.tables.training import TrainingRun
 from backend.tables.verdicts import Comparison
 from backend.tables.webhooks import Webhook, WebhookDelivery
@@ -60,6 +61,7 @@ OWNERS: dict[str, Select[Any]] = {
     .join(GoldResult, GoldResult.gold_id == GoldAnswer.id),
     "webhook_id": _project(Webhook.project_id, Webhook.id),
     "delivery_id": _project(Webhook.project_id, WebhookDelivery.id).join(WebhookDelivery),
+    "drafting_id": _project(Drafting.project_id, Drafting.id),
     "training_set_id": _project(TrainingSet.project_id, TrainingSet.id),
     "training_run_id": _project(TrainingRun.project_id, TrainingRun.id),
     "comparison_id": _project(Comparison.project_id, Comparison.id),

@@ -1,0 +1,175 @@
+"""A project with documents and a scripted model that drafts from them; no weights are needed."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from sqlalchemy.orm import Session, sessionmaker
+
+from backend.engines.base import GenerationRequest, GenerationResult
+from backend.engines.fake import FakeEngine
+from backend.jobs.drafting import draft_parts
+from backend.jobs.parts import Workshop
+from backend.services import queue
+from backend.services.datasets.versions import Row, import_dataset
+from backend.services.synthetic import desk as drafts_desk
+from backend.services.synthetic.asking import DraftAsk, lay_down
+from backend.services.synthetic.documents import Document
+from backend.services.synthetic.draftings import get_drafting
+from backend.services.synthetic.sources import SourceAsk
+from backend.settings import Settings
+from backend.tables.models import ModelVersion
+from backend.tables.queue import Job
+from backend.tables.review import ReviewQueue
+from backend.tables.synthetic import Drafting, SourceKind
+from tests.fixtures_review import Desk, build_desk, submit
+
+PLANS = ("Amber", "Birch", "Cedar", "Dahlia", "Elder", "Fern", "Ginger", "Hazel", "Iris", "Juniper")
+PRICES = (19, 24, 31, 37, 42, 53, 58, 66, 71, 85)
+
+
+def document(number: int) -> Document:
+    """A plan sheet of its own: name, price, term and a rule."""
+    plan, price = PLANS[number % 10], PRICES[number % 10] + number // 10
+    return Document(
+        f"plan-{number}.txt",
+        f"The {plan} plan costs {price} euros each month and runs for {12 + number} months. "
+        f"Customers of the {plan} plan may cancel by letter until the {number + 1}th day of a "
+        f"month. The {plan} router is lent, and it must be sent back within {20 + number} days.",
+    )
+
+
+DOCUMENTS = tuple(document(n) for n in range(10))
+
+
+def good_pair(number: int, kind: int = 0) -> dict[str, str]:
+    """A question to a document and the answer that it holds."""
+    plan, price = PLANS[number % 10], PRICES[number % 10] + number // 10
+    pairs = (
+        (
+            f"How much does the {plan} plan cost?",
+            f"The {plan} plan costs {price} euros each month.",
+        ),
+        (
+            f"How may customers of the {plan} plan cancel?",
+            f"Customers of the {plan} plan may cancel by letter.",
+        ),
+        (f"Must the {plan} router be sent back?", f"The {plan} router must be sent back."),
+    )
+    asked, answer = pairs[kind % 3]
+    return {"input": asked, "answer": answer}
+
+
+@dataclass
+class Scripted:
+    """A model that says one thing after another, whoever asks; `said` is what it was asked."""
+
+    texts: Sequence[str | GenerationResult]
+    at: int = 0
+    said: list[GenerationRequest] = field(default_factory=list)
+
+    def __call__(self, request: GenerationRequest) -> str | GenerationResult:
+        found = self.texts[self.at % len(self.texts)]
+        self.at += 1
+        self.said.append(request)
+        if isinstance(found, GenerationResult):
+            return replace(found, key=request.key)
+        return found
+
+
+def by_document(kinds: int = 3) -> Callable[[GenerationRequest], str]:
+    """A model that answers each brief truly, by the plan that its document names."""
+    asked: dict[str, int] = {}
+
+    def answer(request: GenerationRequest) -> str:
+        text = request.messages[-1]["content"]
+        plan = max(PLANS, key=lambda name: text.rfind(f"The {name} plan costs"))
+        kind = asked[plan] = asked.get(plan, -1) + 1
+        return json.dumps(good_pair(PLANS.index(plan), kind % kinds))
+
+    return answer
+
+
+def synthetic_project(session: Session, **splits: int) -> Desk:
+    """The desk of `build_desk`, with requests of its own in every split."""
+    return build_desk(session, splits=splits or {"train": 8, "validation": 3, "test": 4})
+
+
+def ask_documents(documents: Sequence[Document] = DOCUMENTS, **options: Any) -> DraftAsk:
+    """Pairs from these documents by the scripted model."""
+    ask = DraftAsk(
+        SourceAsk(SourceKind.DOCUMENTS, documents=tuple(documents)), engine="fake", n=10, shots=2
+    )
+    return replace(ask, **options)
+
+
+def asked(sessions: sessionmaker[Session], project_id: int, ask: DraftAsk) -> int:
+    """Lay a drafting down and queue it; its id."""
+    with sessions.begin() as session:
+        drafting = lay_down(session, project_id, ask).drafting
+        queue.enqueue_job(session, queue.JobKind.DRAFT, drafting.id)
+        return drafting.id
+
+
+def workshop(sessions: sessionmaker[Session], settings: Settings, engine: FakeEngine) -> Workshop:
+    """A worker's workshop with this engine, in which no preflight is made."""
+    return Workshop(
+        settings, sessions, "w1", lambda name, settings: engine, lambda *a, **k: None, {}
+    )
+
+
+def parts_of(
+    sessions: sessionmaker[Session], settings: Settings, drafting_id: int, engine: FakeEngine
+) -> Iterator[None]:
+    """The parts of the drafting's job, as a worker would do them."""
+    with sessions.begin() as session:
+        job = queue.find_job(session, "draft", drafting_id)
+        assert job is not None
+        job_id = job.id
+    with sessions() as session:
+        job = session.get_one(Job, job_id)
+    return draft_parts(workshop(sessions, settings, engine), job)
+
+
+def draft_all(
+    sessions: sessionmaker[Session],
+    settings: Settings,
+    project_id: int,
+    ask: DraftAsk,
+    answer: Callable[[GenerationRequest], str | GenerationResult],
+) -> int:
+    """Ask and draft to the end; the drafting's id."""
+    drafting_id = asked(sessions, project_id, ask)
+    list(parts_of(sessions, settings, drafting_id, FakeEngine(answer=answer)))
+    return drafting_id
+
+
+def open_drafts(session: Session, desk: Desk, drafting_id: int, **options: Any) -> ReviewQueue:
+    """A queue of a drafting for the desk's first expert, unless options say otherwise."""
+    drafting = get_drafting(session, drafting_id)
+    chosen = {"name": "drafts", "reviewer_ids": [desk.experts[0].id], **options}
+    return drafts_desk.open_queue(session, drafting, drafts_desk.QueueAsk(**chosen))
+
+
+__all__ = [
+    "DOCUMENTS",
+    "Desk",
+    "Drafting",
+    "Mapping",
+    "ModelVersion",
+    "Row",
+    "Scripted",
+    "ask_documents",
+    "asked",
+    "by_document",
+    "draft_all",
+    "good_pair",
+    "import_dataset",
+    "open_drafts",
+    "parts_of",
+    "submit",
+    "synthetic_project",
+]
