@@ -1,0 +1,459 @@
+"""The kinds of identifiers: one entry in KINDS says how a kind is found and what replaces it.
+
+To add one: its entry here, its templates in `tests/benchmarks/masking_notes.py`, whose test walks
+this table. PERSON, DATE, BIRTH_DATE and AGE are found by `names` and `dates`, over a whole document.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from backend.services.datasets.masking import checks
+from backend.services.datasets.masking.finders import (
+    NO,
+    Finder,
+    announced,
+    ibans,
+    presidio,
+    shaped,
+)
+from backend.services.datasets.masking.surrogates import (
+    Surrogate,
+    address,
+    age,
+    bic,
+    day,
+    email,
+    ip_address,
+    numbered,
+    person,
+    town,
+    web_address,
+)
+
+EN, DE = frozenset({"en"}), frozenset({"de"})
+BOTH = EN | DE
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """A kind of identifier.
+
+    Attributes:
+        title: what people call it.
+        languages: languages of texts in which it is looked for.
+        finders: ways to find it; none of the kinds that whole documents are needed for.
+        surrogate: what stands in its place.
+    """
+
+    title: str
+    surrogate: Surrogate
+    finders: tuple[Finder, ...] = ()
+    languages: frozenset[str] = BOTH
+
+
+_STREETS_EN = (
+    r"(?:street|st|road|rd|avenue|ave|lane|ln|drive|dr|court|ct|close|way|boulevard|blvd|terrace"
+    r"|place|pl|square|sq|crescent|cres|gardens|gdns|hill|row|parkway|pkwy|circle|trail|grove|mews"
+    r"|highway|hwy|walk)"
+)
+_STREETS_DE = (
+    r"(?:straße|strasse|str\.?|weg|platz|pl\.|allee|gasse|gässchen|ring|damm|ufer|chaussee|steig"
+    r"|stieg|pfad|promenade|graben|markt|hof|wall|kamp|redder|twiete|zeile)"
+)
+_HOUSE = r"\d{1,4}\s?(?:[a-h]|[A-H])?(?:\s?[-/]\s?\d{1,4}\s?[a-h]?)?"
+_NAME = r"\p{Lu}[\pL'’.-]*"
+_TOWN = r"\p{Lu}[\pL-]+(?:[ -](?:an|am|im|bei|der|dem|ob|a\.|i\.|d\.|\p{Lu}[\pL.]+)){0,3}"
+_LIVES = r"(?:address|lives?|living|resid\w*|home|adresse|anschrift|wohn\w*|whft\.?|gemeldet)"
+_UK_POST = r"[A-Za-z]{1,2}\d[A-Za-z\d]?\s?\d[A-Za-z]{2}"
+_STATE = (
+    r"(?:A[KLRZ]|C[AOT]|D[CE]|FL|GA|HI|I[ADLN]|K[SY]|LA|M[ADEINOST]|N[CDEHJMVY]|O[HKR]|PA|RI|S[CD]"
+    r"|T[NX]|UT|V[AT]|W[AIVY])"
+)
+_PHONE = (
+    r"(?:tel(?:ephone|efon|efonnummer|\.|:)?|ph(?:one)?|fax|mobile?|mob\.|mobil|cell(?:phone)?|handy"
+    r"|rufnummer|call(?:\sme|\sher|\shim|\sback)?\s(?:on|at)|reach\w*(?:\sme|\sher|\shim)?\s(?:on|at)"
+    r"|erreichbar(?:\sunter)?|contact|kontakt|durchwahl|rückruf(?:nummer)?|festnetz|pager|bleep"
+    r"|landline|hotline|anrufen|whatsapp|text\w*(?:\sme|\sher|\shim)?\s(?:on|at))"
+)
+_CALLABLE = r"(\+?\(?\d[\d\s().\-/]{4,22}\d)"
+_VEHICLE = r"(?:plates?|registration|reg\b|vehicle|car\b|van\b|truck|kennzeichen|kfz|fahrzeug|wagen|auto\b|pkw|lkw)"
+_CODE = r"(\d{2,4}(?:[\s-]{1,3}\d{2,4}){0,3})"
+
+
+KINDS: dict[str, Kind] = {
+    "PERSON": Kind("name of a person", person),
+    "BIRTH_DATE": Kind("date of birth", day),
+    "DATE": Kind("date", day),
+    "AGE": Kind("age above 89", age),
+    "EMAIL": Kind(
+        "e-mail address",
+        email,
+        (
+            shaped(
+                r"[\pL\d._%+'-]{1,64}(?:\s?@\s?|\s?[(\[]\s?(?:at|ät|AT)\s?[)\]]\s?)"
+                r"(?:[\pL\d-]{1,63}(?:\.|\s\.|\s?[(\[](?:dot|punkt|DOT)[)\]]\s?)){1,5}[\pL\d-]{2,24}",
+                weight=0.97,
+            ),
+        ),
+    ),
+    "URL": Kind(
+        "web address",
+        web_address,
+        (shaped(r"(?i)(?:https?://|www\.)[^\s<>\"')\]]{2,400}[\pL\d/]", weight=0.97),),
+    ),
+    "IP": Kind(
+        "network address",
+        ip_address,
+        (
+            shaped(
+                r"((?:(?:25[0-5]|2[0-4]\d|1?\d?\d)\.){3}(?:25[0-5]|2[0-4]\d|1?\d?\d))",
+                weight=0.93,
+                near=r"(?:\bip\b|address|adresse|host|server|login|log|rechner|client|from|von)",
+            ),
+            shaped(r"(?i)((?:[0-9a-f]{1,4}:){5,7}[0-9a-f]{1,4})", weight=0.93),
+        ),
+    ),
+    "IBAN": Kind(
+        "bank account (IBAN)",
+        numbered(checks.repair_iban, keep=2),
+        (
+            ibans(checks.is_iban, checks.IBAN_LENGTHS),
+            presidio("IbanRecognizer", certain_only=True),
+            announced(
+                r"ibans?(?:" + NO + r")?",
+                value=r"([a-z]{2}[ -]?\d{2}(?:[ -]?[a-z\d]){9,30})",
+                least=8,
+            ),
+        ),
+    ),
+    "BIC": Kind(
+        "bank (BIC)",
+        bic,
+        (
+            announced(
+                r"(?:bic|swift)(?:[\s/-]{1,3}(?:bic|swift))?(?:[\s-]?code)?",
+                value=r"([a-z]{6}[a-z\d]{2}(?:[a-z\d]{3})?)",
+                least=0,
+            ),
+            shaped(r"([A-Z]{4}(?:DE|AT|CH|GB|US|FR|NL|LU|IT|ES)[A-Z2-9]\d[A-Z\d]{0,3})"),
+            shaped(r"([A-Z]{4}(?:DE|AT|CH|GB|US|FR|NL|LU|IT|ES)[A-Z\d]{2}XXX)"),
+        ),
+    ),
+    "CARD": Kind(
+        "payment card",
+        numbered(checks.repair_card, keep=1),
+        (
+            shaped(r"(\d{4}(?:[\s.-]{0,2}\d{4}){2}[\s.-]{0,2}\d{1,7})", check=checks.is_card),
+            shaped(r"(3\d{3}[\s-]?\d{6}[\s-]?\d{5})", check=checks.is_card),
+            presidio("CreditCardRecognizer", certain_only=True),
+            announced(
+                r"(?:credit|debit|kredit|giro|ec|bank|visa|master|amex)[\s-]?(?:card|karte)?" + NO,
+                r"(?:card|karten?)" + NO,
+                r"(?:kreditkarte|credit card|debit card|girocard|mastercard|visa|amex)",
+                value=r"(\d{4}[\d\s.-]{4,18}\d)",
+                least=8,
+            ),
+        ),
+    ),
+    "NHS": Kind(
+        "NHS number",
+        numbered(checks.repair_nhs),
+        (
+            shaped(
+                r"(\d{3}[\s-]?\d{3}[\s-]?\d{4})",
+                check=checks.is_nhs,
+                near=r"nhs|patient|nummer|number|no\b",
+            ),
+            presidio("NhsRecognizer", certain_only=True),
+            announced(r"nhs(?:" + NO + ")?", value=r"(\d{3}[\d\s-]{5,10}\d)", least=9),
+        ),
+        EN,
+    ),
+    "KVNR": Kind(
+        "German number of a person insured",
+        numbered(checks.repair_kvnr),
+        (
+            shaped(r"(?i)([a-z]\s?\d{3}\s?\d{3}\s?\d{3})", check=checks.is_kvnr),
+            presidio("DeHealthInsuranceRecognizer", certain_only=True),
+        ),
+        DE,
+    ),
+    "TAX_ID": Kind(
+        "tax number",
+        numbered(checks.repair_tax_id, only_if=checks.is_tax_id),
+        (
+            shaped(r"(\d{2}[\s/]?\d{3}[\s/]?\d{3}[\s/]?\d{3})", check=checks.is_tax_id),
+            presidio("DeTaxIdRecognizer", certain_only=True),
+            announced(
+                r"(?:steuer|st)[\s.-]{0,2}(?:id|ident\w*|nummer|nr\.?)(?:[\s-]?(?:nr\.?|nummer))?",
+                r"(?:steuerliche\s)?identifikationsnummer",
+                r"idnr\.?",
+                r"tax(?:payer)?[\s-]?(?:id|identification|ref\w*)?(?:" + NO + ")?",
+                r"(?:tin|utr|itin|ein|vat)" + "(?:" + NO + ")?",
+                value=r"((?:de)?\d[\d\s/]{6,15}\d)",
+                least=8,
+            ),
+        ),
+    ),
+    "PENSION_ID": Kind(
+        "German pension insurance number",
+        numbered(checks.repair_pension),
+        (
+            shaped(r"(?i)(\d{2}\s?\d{6}\s?[a-z]\s?\d{3})", check=checks.is_pension),
+            presidio("DeSocialSecurityRecognizer", certain_only=True),
+            announced(
+                r"(?:sozialversicherungs|rentenversicherungs|sv|rv)[\s-]{0,2}(?:nummer|nr\.?|nrn\.?)",
+                r"(?:sv|rv)nr\.?",
+                value=r"(\d{2}[\s]?\d{6}[\s]?[a-z][\s]?\d{3})",
+                least=8,
+            ),
+        ),
+        DE,
+    ),
+    "SOCIAL_SECURITY": Kind(
+        "social security number (US, UK)",
+        numbered(),
+        (
+            shaped(r"(\d{3}-\d{2}-\d{4})", weight=0.95),
+            shaped(r"([A-CEGHJ-PR-TW-Z]{2}\s?\d{2}\s?\d{2}\s?\d{2}\s?[A-D])", weight=0.95),
+            announced(
+                r"(?:ssn|social security|soc\.? sec\.?)(?:" + NO + ")?",
+                value=r"([x*\d]{3}[\s.-]{0,3}[x*\d]{2}[\s.-]{0,3}\d{4})",
+                least=4,
+            ),
+            announced(
+                r"(?:nino|ni|national insurance)(?:" + NO + ")?",
+                value=r"([a-z]{2}\s?\d{2}\s?\d{2}\s?\d{2}\s?[a-d])",
+                least=6,
+            ),
+            presidio("UsSsnRecognizer", certain_only=True),
+        ),
+        EN,
+    ),
+    "MRN": Kind(
+        "number of a patient or a case",
+        numbered(),
+        (
+            announced(
+                r"m\.?r\.?n\.?(?:" + NO + ")?",
+                r"med(?:ical|\.)?\s?rec(?:ord|\.)?(?:" + NO + ")?",
+                r"(?:hosp(?:ital|\.)?|unit|chart|record|encounter|visit|accession|specimen|sample|lab"
+                r"|admission|episode|study|case|file|claimant)" + NO,
+                r"(?:patient(?:en)?|pat\.?|pt\.?)" + NO,
+                r"(?:fall|aufnahme|kranken(?:akten|blatt)?|akten|befund|auftrags|labor|proben|behandlungs"
+                r"|journal|histologie|eingangs)[\s.-]{0,2}(?:nummer|nr\.?|id|zahl)",
+                r"(?:hospital|chart|patient|record) ?#",
+                r"piz|pid|kis-id",
+            ),
+        ),
+    ),
+    "INSURANCE": Kind(
+        "insurance number",
+        numbered(),
+        (
+            announced(
+                r"(?:polic(?:y|e)|policen|member(?:ship)?|insurance|insured|subscriber|group|medicare"
+                r"|medicaid|plan|beneficiary|health\splan|cert(?:ificate)?)(?:\s(?:policy|member|id))?"
+                + NO,
+                r"(?:versicherten|versicherungs?|kranken(?:kassen|versicherten|versicherungs?)?|kassen"
+                r"|mitglieds|vers\.?|versicherungsschein|policen|kv|egk)[\s.-]{0,2}(?:nummer|nr\.?|id|kennung)",
+                r"(?:versichertennr|vsnr|kvnr|kvnummer|medicare|medicaid)\.?",
+            ),
+            presidio("UsMbiRecognizer", certain_only=True),
+        ),
+    ),
+    "ACCOUNT": Kind(
+        "bank account or bank code",
+        numbered(),
+        (
+            announced(
+                r"(?:acc(?:oun)?ts?|a/c|acct\.?|bank account|checking|savings|current account|sort[\s-]?code"
+                r"|routing|aba|loan account|deposit|brokerage)(?:\s(?:account|code|ending(?:\sin)?))?(?:"
+                + NO
+                + ")?",
+                r"(?:konto|kto\.?|giro(?:konto)?|depot|spar(?:konto|buch)?|referenzkonto|gegenkonto)"
+                r"[\s.-]{0,2}(?:nummer|nr\.?)?",
+                r"(?:blz|bankleitzahl)",
+            ),
+            shaped(r"(\d{2}-\d{2}-\d{2})", near=r"sort|account|a/c|acc\b"),
+        ),
+    ),
+    "CUSTOMER": Kind(
+        "customer or member number",
+        numbered(),
+        (
+            announced(
+                r"(?:customer|client|cust\.?|user|login|online[\s-]banking|participant|employee|staff"
+                r"|personnel|student|license|licence|registration|device|serial)(?:\s(?:ref(?:erence)?|id))?"
+                + NO,
+                r"(?:customer|client|user|employee|staff|member)[\s-](?:id|ref|reference)",
+                r"(?:kunden|kd\.?|mandanten|personal|pers\.?|teilnehmer|legitimations|benutzer|nutzer|anmelde"
+                r"|matrikel|geräte|serien|mitarbeiter|zugangs|vertragspartner)[\s.-]{0,2}(?:nummer|nr\.?|id"
+                r"|kennung|kennziffer|zeichen)",
+                r"kdnr\.?|lanr|bsnr",
+            ),
+        ),
+    ),
+    "CONTRACT": Kind(
+        "contract, claim or file reference",
+        numbered(),
+        (
+            announced(
+                r"(?:contract|agreement|mortgage|loan|lease|claim|invoice|order|ticket|transaction|payment"
+                r"|booking|application|complaint|docket|tracking|prescription|rx|referral|authorization"
+                r"|matter|file)(?:\s(?:ref(?:erence)?|id))?" + NO,
+                r"(?:our|your|my)\sref(?:erence)?\.?|ref(?:erence|\.)?" + NO + r"?|reference",
+                r"(?:contract|transaction|claim|case|payment|booking)\s(?:ref(?:erence)?|id)",
+                r"(?:vertrags|darlehens?|kredit|rechnungs|vorgangs|schadens?|schaden|auftrags|bestell|buchungs"
+                r"|transaktions|beleg|mandats|antrags|ticket|beschwerde|referenz|geschäfts|bauspar|leasing"
+                r"|rezept|überweisungs)[\s.-]{0,2}(?:nummer|nr\.?|id|zeichen|referenz)",
+                r"aktenzeichen|az\.?|geschäftszeichen|gz\.?|mandatsreferenz|verwendungszweck|zeichen",
+            ),
+            shaped(r"(\d{1,3}\s\p{Lu}\pL{0,3}\s\d{1,5}/\d{2,4})"),
+        ),
+    ),
+    "DOCUMENT": Kind(
+        "passport, identity card or driving licence",
+        numbered(),
+        (
+            announced(
+                r"(?:pass(?:port)?|reisepass|personalausweis|ausweis|perso|identity card|id[\s-]card|driv\w*"
+                r"(?:'s)?\s?licen[cs]e|führerschein|dl|aufenthaltstitel|visum|visa|travel document)"
+                r"[\s.-]{0,2}(?:numbers?|nummer|no\.?|nr\.?|id|#)?",
+                value=r"([a-z]{0,5}\d[a-z\d]*(?:[ -]?[a-z\d]*\d[a-z\d]*){0,4}|[a-z][a-z\d]{6,12}\d)",
+                least=4,
+            ),
+            presidio("DePassportRecognizer"),
+            presidio("DeIdCardRecognizer"),
+            presidio("UkDrivingLicenceRecognizer"),
+        ),
+    ),
+    "SECRET": Kind(
+        "PIN, TAN or password",
+        numbered(),
+        (
+            announced(
+                r"(?:pin|tan|cvv2?|cvc2?|puk|otp|security code|prüfziffer|kartenprüfnummer|sicherheitscode"
+                r"|passcode|telefon-?pin|verification code|one-time code)(?:[\s-]?(?:number|code|nummer))?",
+                value=_CODE,
+            ),
+            announced(
+                r"(?:password|passwort|kennwort|pwd)", value=r"[:=\s]{1,3}(\S{5,40})", least=1
+            ),
+        ),
+    ),
+    "PLATE": Kind(
+        "licence plate",
+        numbered(),
+        (
+            shaped(
+                r"((?:[A-ZÄÖÜ]{1,3}|[a-zäöü]{1,3})[\s-]{1,2}(?:[A-Z]{1,2}|[a-z]{1,2})[\s-]{0,2}\d{1,4}\s?[EHeh]?)",
+                r"((?i)[a-z]{2}\d{2}\s?[a-z]{3})",
+                weight=0.85,
+                near=_VEHICLE,
+            ),
+            announced(
+                r"(?:licen[cs]e\s?plate|number\s?plate|plates?|registration|reg\.?|kennzeichen|kfz-kz\.?)"
+                r"(?:" + NO + ")?",
+                value=r"([a-z\d]{1,4}(?:[ -][a-z\d]{1,4}){0,2})",
+                least=1,
+                weight=0.85,
+            ),
+        ),
+    ),
+    "PHONE": Kind(
+        "telephone or fax number",
+        numbered(keep_prefix=True),
+        (
+            shaped(
+                r"(\+\s?\d{1,3}[\s.\-/]{0,2}(?:\(0?\d{0,5}\)[\s.\-/]{0,2})?\d{1,6}(?:[\s.\-/]{1,3}\d{1,8}){0,6})",
+                r"(\+\s?\d{8,15})",
+                r"(00\d{2}[\s.\-/]{0,2}(?:\(0\)\s?)?\d{2,5}(?:[\s.\-/]{1,2}\d{2,8}){1,4})",
+                check=lambda plain: 7 <= len(plain) <= 16,
+                weight=0.96,
+            ),
+            shaped(
+                r"(\(\s?0\d{1,5}\s?\)[\s/-]{0,3}\d{3,9}(?:[\s-]{1,3}\d{1,5}){0,3})",
+                r"(0\d{2,5}\s?[/–-]\s?\d{3,9}(?:[\s-]{1,2}\d{1,6}){0,4})",
+                r"(0[1-9]\d{1,3}[\s.]\d{2,8}(?:[\s.]\d{2,6}){0,4})",
+                r"(0[1-9]\d{8,11})",
+                r"(\(\d{3}\)[\s-]{0,2}\d{3}[\s.-]\d{4})",
+                r"(\d{3}[.-]\d{3}[.-]\d{4})",
+                r"(1?[-.\s]?\d{3}[-.\s]\d{3}[-.]\d{4})",
+                check=lambda plain: 8 <= len(plain) <= 14,
+                weight=0.88,
+            ),
+            announced(_PHONE, value=_CALLABLE, least=5, weight=0.89),
+        ),
+    ),
+    "ADDRESS": Kind(
+        "street with its number",
+        address,
+        (
+            shaped(
+                r"((?:(?i:flat|apt\.?|apartment|unit|suite)\s\d{1,4}[a-zA-Z]?,?\s{1,2})?"
+                r"\d{1,5}[a-z]?,?\s(?:[NSEW]\.?\s)?(?:"
+                + _NAME
+                + r"\s){1,3}(?i:"
+                + _STREETS_EN
+                + r"))(?:[^\pL]|$)",
+                r"((?i)\d{1,5}[a-z]?\s(?:[a-z'’-]{3,20}\s){1,2}(?:street|road|avenue|lane|drive|boulevard|crescent|terrace))(?:[^\pL]|$)",
+                r"((?i)p\.?\s?o\.?\s?box\s\d{1,6}|postfach\s\d[\d ]{1,7})",
+                weight=0.86,
+            ),
+            shaped(
+                r"((?:"
+                + _NAME
+                + r"\s)?(?:\p{Lu}[\pL.-]*"
+                + _STREETS_DE
+                + r"|(?i:str\.|straße|strasse|allee|platz|weg))\s?"
+                + _HOUSE
+                + ")",
+                r"((?i)[\pL.-]{3,30}(?:straße|strasse|str\.|gasse|allee)\s" + _HOUSE + ")",
+                weight=0.86,
+            ),
+            shaped(
+                r"((?:Am|An der|An den|An dem|Im|In der|In den|Auf dem|Auf der|Zum|Zur|Unter den|Hinter der"
+                r"|Vor dem|Beim|Alte[rn]?|Neue[rn]?|Große[rn]?|Kleine[rn]?)\s(?:\p{Lu}?[\pL-]+\s){1,2}?"
+                + _HOUSE
+                + r")(?:,|\s+\d{5}|\s*\n)",
+                weight=0.86,
+                near=_LIVES + r"|\d{5}\s\p{Lu}",
+            ),
+        ),
+    ),
+    "TOWN": Kind(
+        "postcode and town",
+        town,
+        (
+            shaped(
+                r"((?:D\s?-\s?|A\s?-\s?|CH\s?-\s?)?\d{5}\s{1,2}" + _TOWN + ")",
+                weight=0.84,
+            ),
+            shaped(
+                r"(" + _UK_POST + ")",
+                weight=0.5,
+                near=_LIVES + r"|post\s?code|\b" + _STREETS_EN + r"\b",
+            ),
+            announced(
+                r"(?:post\s?code|zip(?:\s?code)?|plz|postleitzahl)",
+                value=r"([a-z\d]{2,5}(?:[ -][a-z\d]{3,4})?)",
+                least=1,
+            ),
+            shaped(
+                r"((?:\p{Lu}[\pL.-]+\s){0,2}\p{Lu}[\pL.-]+,\s?"
+                + _STATE
+                + r"\s{1,2}\d{5}(?:-\d{4})?)",
+                r"(\d{5}-\d{4})",
+                weight=0.87,
+            ),
+            shaped(_LIVES + r"\s?(?:in|:)\s(\p{Lu}[\pL-]{2,})", weight=0.55),
+        ),
+    ),
+}
+
+
+def title_of(kind: str) -> str:
+    """What people call a kind; a kind of the policy by its own name."""
+    return KINDS[kind].title if kind in KINDS else kind.lower().replace("_", " ")

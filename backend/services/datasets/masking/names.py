@@ -1,0 +1,383 @@
+"""People by name: by lists of given and family names, by titles, and by how texts introduce them.
+
+No model is asked here. A family name that no list holds is found where a title, a label or a known
+given name stands before it; where none does, it is not. Once found, a name is found in every
+other place of the document, alone too.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from types import MappingProxyType
+
+import yaml
+
+from backend.services.datasets.masking.shapes import Finding
+
+LISTS = Path(__file__).with_name("lists")
+_WORD = re.compile(r"[^\W\d_]+(?:[’'][^\W\d_]{2,})*")
+_TITLES = (
+    "mr mrs ms mister missus dr doctor doktor prof professor herr herrn hr frau fr fräulein sir "
+    "madam dame nurse sister schwester pfleger oberarzt oberärztin chefarzt chefärztin rechtsanwalt "
+    "rechtsanwältin notar notarin richter richterin med dipl priv doz pd ing jur phil rer nat"
+)
+TITLES = frozenset(_TITLES.split())
+_SURE_TITLES = frozenset(["mr", "mrs", "ms", "dr", "prof", "herr", "herrn", "hr", "frau"])
+_AFTER_COLON = re.compile(
+    r"(?:patient(?:in|enname)?|pat|pt|(?:full |patient |first |last |vor-? ?und |kunden|zu)?name"
+    r"|vorname|nachname|surname|forename|familienname|zuname|(?:account|card|policy) ?holder"
+    r"|(?:konto|karten|depot)inhaber(?:in)?|versicherte[rn]?|versicherungsnehmer(?:in)?"
+    r"|auftraggeber(?:in)?|empfänger(?:in)?|payee|beneficiary|begünstigte[r]?|customer|client|kunde"
+    r"|kundin|mandant(?:in)?|next of kin|angehörige[r]?|hausarzt|hausärztin|gp|consultant"
+    r"|behandelnder arzt|attending|physician|referring doctor|signed|unterzeichne[rt]|gez|spouse"
+    r"|ehemann|ehefrau|contact|ansprechpartner(?:in)?|sachbearbeiter(?:in)?|emergency contact"
+    r"|notfallkontakt|mother|father|mutter|vater|tenant|landlord|mieter(?:in)?|vermieter(?:in)?"
+    r"|witness|zeuge|zeugin|claimant|defendant|kläger(?:in)?|beklagte[r]?|employee|mitarbeiter"
+    r"|from|von|to|an|cc|betreuer(?:in)?|erstellt von|author|dictated by|transcribed by|diktiert von"
+    r"|seen by|geschrieben von)\s*(?:\([^()\n]{1,12}\)\s*)?[:=|]\s*\Z",
+    re.IGNORECASE,
+)
+_LEADS = re.compile(
+    r"(?:my name is|name is|name was|named|i am called|this is|mein name (?:ist|lautet)|ich heiße"
+    r"|ich heisse|heißt|hier (?:ist|spricht)|namens|née|nee|geborene[r]?|geb\.|dear|liebe[r]?|hallo|hello|hi"
+    r"|(?:kind|best|warm) regards|regards|sincerely|yours|yours truly|mit freundlichen grüßen|mit besten grüßen|freundliche grüße"
+    r"|viele grüße|beste grüße|herzliche grüße|lg|mfg|vg|thanks|danke|i\.\s?a\.|i\.\s?v\.|gez\.)[\s,:]*\Z",
+    re.IGNORECASE,
+)
+_LEAD_LENGTH = 44
+_PARTICLES = frozenset(
+    [
+        "von",
+        "van",
+        "de",
+        "der",
+        "den",
+        "del",
+        "della",
+        "di",
+        "da",
+        "dos",
+        "la",
+        "le",
+        "el",
+        "al",
+        "bin",
+        "ibn",
+        "ten",
+        "ter",
+        "zu",
+        "zum",
+        "zur",
+        "vom",
+        "und",
+    ]
+) - {"und", "zum", "zur", "la", "le"}
+_GENITIVE = re.compile(r"[’']s?\Z")
+_DISEASE = re.compile(
+    r"\s?(?:[’']s|s)?[\s-]{1,2}(?:disease|syndrome?|sign|test|palsy|score|scale|manoeuvre|maneuver"
+    r"|catheter|procedure|fracture|lymphoma|classification|criteria|reflex|phenomenon|tumou?r"
+    r"|zeichen|krankheit|phänomen|skala|manöver|klassifikation|schema|dialekt|gmbh|ag|kg|inc|ltd"
+    r"|llc|bank|klinik|hospital|clinic|street|road|avenue)",
+    re.IGNORECASE,
+)
+_MOST_TOKENS = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """A word of a text, and what it looks like: `Smith`, `SMITH`, `smith`, or a letter alone."""
+
+    start: int
+    end: int
+    text: str
+    folded: str
+
+    @property
+    def is_capital(self) -> bool:
+        """Whether it begins with a capital."""
+        return self.text[0].isupper()
+
+    @property
+    def is_initial(self) -> bool:
+        """Whether it is one capital alone."""
+        return len(self.text) == 1 and self.is_capital
+
+
+@dataclass(frozen=True, slots=True)
+class NameLists:
+    """Names and words, in small letters.
+
+    Attributes:
+        given: given name -> f, m, or n where both bear it.
+        ambiguous: names that are words too.
+        eponyms: names that things bear.
+        never: words that are no names.
+    """
+
+    given: MappingProxyType[str, str]
+    family: frozenset[str]
+    ambiguous: frozenset[str]
+    eponyms: frozenset[str]
+    never: frozenset[str]
+
+
+@lru_cache(maxsize=1)
+def shipped_words() -> dict[str, str]:
+    """Every list that is shipped, by its name."""
+    found: dict[str, str] = {}
+    for file in ("names.yaml", "words.yaml"):
+        found |= yaml.safe_load((LISTS / file).read_text(encoding="utf-8"))
+    return found
+
+
+@lru_cache(maxsize=8)
+def name_lists(languages: tuple[str, ...], extra: tuple[str, ...] = ()) -> NameLists:
+    """The lists of these languages, with names of the policy as family names."""
+    words = shipped_words()
+    given: dict[str, str] = {}
+    for language in languages:
+        for gender in "fmn":
+            for name in words[f"given_{language}_{gender}"].lower().split():
+                given[name] = gender if given.get(name, gender) == gender else "n"
+    family = {n for lang in languages for n in words[f"family_{lang}"].lower().split()}
+    more = {part.lower() for name in extra for part in _WORD.findall(name)}
+    ambiguous = set(words["ambiguous"].split()) - more
+    return NameLists(
+        MappingProxyType(given),
+        frozenset(family | more),
+        frozenset(ambiguous),
+        frozenset(words["eponyms"].split()) - more,
+        frozenset(words["never"].lower().split()) - more,
+    )
+
+
+def tokens_of(text: str) -> list[Token]:
+    """The words of a text."""
+    return [Token(m.start(), m.end(), m[0], m[0].lower()) for m in _WORD.finditer(text)]
+
+
+@dataclass(slots=True)
+class _Reader:
+    """Walks over the words of a document and takes those that name somebody."""
+
+    text: str
+    tokens: Sequence[Token]
+    lists: NameLists
+
+    def find(self) -> Iterator[tuple[int, int]]:
+        """Stretches of tokens that are one name each: first and last + 1."""
+        place = 0
+        while place < len(self.tokens):
+            end = self._name_at(place)
+            if end > place:
+                yield place, end
+            place = max(end, place + 1)
+
+    def _name_at(self, place: int) -> int:
+        """Where the name ends that begins with a token; `place` where none does."""
+        if self._after_title(place):
+            return self._take(place, titled=True)
+        if self._is_introduced(place):
+            return self._take(place, titled=False)
+        return self._by_lists(place)
+
+    def _after_title(self, place: int) -> bool:
+        """Whether a title stands right before; small letters count after the sure ones alone."""
+        if not place or self.tokens[place].folded in TITLES:
+            return False
+        title = self.tokens[place - 1]
+        gap = self.text[title.end : self.tokens[place].start]
+        if title.folded not in TITLES or gap.strip(" .\t\n"):
+            return False
+        if gap.count("\n") > 1 or len(self.tokens[place].text) < 2:
+            return False
+        if self._is_word(place) or (title.folded == "fr" and "." not in gap):
+            return False
+        known = self._in_list(place)
+        small = not self.tokens[place].is_capital
+        return known or (title.folded in _SURE_TITLES if small else title.text[0].isupper())
+
+    def _is_introduced(self, place: int) -> bool:
+        """Whether a label or a greeting stands before, and what follows looks like a name."""
+        token = self.tokens[place]
+        before = self.text[max(0, token.start - _LEAD_LENGTH) : token.start]
+        if self._is_word(place) or len(token.text) < 2 or token.folded in TITLES:
+            return False
+        if _AFTER_COLON.search(before):
+            return token.is_capital or self._in_list(place)
+        if not _LEADS.search(before):
+            return False
+        two = place + 1 < len(self.tokens) and self._joins(place, place + 1)
+        following = two and self._looks_named(place + 1)
+        return token.is_capital and (self._in_list(place) or following or "\n" in before[-3:])
+
+    def _by_lists(self, place: int) -> int:
+        """By the lists: given and family, `Family, Given`, a letter and a family, or one alone."""
+        token, lists = self.tokens[place], self.lists
+        following = place + 1 < len(self.tokens) and self._joins(place, place + 1)
+        if token.folded in lists.given and following and self._follows_given(place):
+            return self._take(place, titled=False)
+        if token.is_initial and following and self._family_ahead(place):
+            return self._take(place, titled=False)
+        if token.folded in lists.family and token.is_capital:
+            if self._comma_given(place):
+                return place + 2
+            if (
+                following
+                and self.tokens[place + 1].folded in lists.given
+                and token.folded not in lists.ambiguous
+            ):
+                return self._take(place, titled=False)
+        return place + 1 if self._alone(place) else place
+
+    def _follows_given(self, place: int) -> bool:
+        """Whether the word after a given name goes on with the name."""
+        token, following = self.tokens[place], self.tokens[place + 1]
+        known = following.folded in self.lists.family or following.folded in self.lists.given
+        if token.folded in self.lists.ambiguous or not token.is_capital:
+            return (
+                known
+                and following.is_capital == token.is_capital
+                and (token.folded not in self.lists.ambiguous or token.is_capital)
+            )
+        return self._looks_named(place + 1)
+
+    def _family_ahead(self, place: int) -> bool:
+        """`J. Smith`, `J. R. Smith`: letters with points, then a name of the list."""
+        for ahead in range(place + 1, min(place + 3, len(self.tokens))):
+            if not self._joins(ahead - 1, ahead):
+                return False
+            token = self.tokens[ahead]
+            if token.folded in self.lists.family and token.is_capital:
+                return "." in self.text[self.tokens[place].end : token.start] or (
+                    token.folded not in self.lists.ambiguous
+                )
+            if not token.is_initial:
+                return False
+        return False
+
+    def _comma_given(self, place: int) -> bool:
+        if place + 1 >= len(self.tokens):
+            return False
+        given = self.tokens[place + 1]
+        gap = self.text[self.tokens[place].end : given.start]
+        return gap.strip(" ") == "," and given.folded in self.lists.given and given.is_capital
+
+    def _alone(self, place: int) -> bool:
+        """Whether a name without any other word beside it is one."""
+        token, lists = self.tokens[place], self.lists
+        known = token.folded in lists.given or token.folded in lists.family
+        if not known or token.folded in lists.ambiguous or len(token.text) < 3:
+            return False
+        if token.folded in lists.never or _DISEASE.match(self.text, token.end):
+            return False
+        if token.folded in lists.eponyms and token.folded not in lists.given:
+            return False
+        if token.is_capital:
+            return True
+        return token.folded in lists.given and len(token.text) > 4
+
+    def _take(self, place: int, *, titled: bool) -> int:
+        """Take words from here as long as they go on with a name."""
+        end = place + 1
+        while end < len(self.tokens) and end - place < _MOST_TOKENS and self._joins(end - 1, end):
+            if self._goes_on(place, end):
+                end += 1
+            elif self._particles_ahead(end):
+                end += 2
+            else:
+                break
+        return end
+
+    def _goes_on(self, place: int, here: int) -> bool:
+        token = self.tokens[here]
+        if token.is_initial:
+            return True
+        gap = self.text[self.tokens[here - 1].end : token.start]
+        if "," in gap:
+            return token.folded in self.lists.given and token.is_capital
+        if "\n" in gap and not self._in_list(here):
+            return False
+        if not self.tokens[place].is_capital:
+            return token.folded in self.lists.family and not token.is_capital
+        return self._looks_named(here)
+
+    def _particles_ahead(self, here: int) -> bool:
+        token = self.tokens[here]
+        return (
+            token.folded in _PARTICLES
+            and here + 1 < len(self.tokens)
+            and self._joins(here, here + 1)
+            and self._looks_named(here + 1)
+        )
+
+    def _looks_named(self, place: int) -> bool:
+        """A capital that is no ordinary word; after small letters only what the lists know."""
+        token = self.tokens[place]
+        if len(token.text) < 2 or self._is_word(place) or token.folded in TITLES:
+            return False
+        return token.is_capital
+
+    def _joins(self, one: int, other: int) -> bool:
+        """Whether only a space, a point after a letter, a dash or a comma stands between."""
+        first = self.tokens[one]
+        gap = self.text[first.end : self.tokens[other].start]
+        if len(gap) > 3:
+            return False
+        bare = gap.strip(" \t\n")
+        if bare in ("-", "‐", "–"):
+            return gap == bare
+        if bare == ".":
+            return first.is_initial or first.folded in TITLES or first.folded in ("jr", "st")
+        return (bare == "" and len(gap) > 0) or (bare == "," and "\n" not in gap)
+
+    def _is_word(self, place: int) -> bool:
+        token = self.tokens[place]
+        known = token.folded in self.lists.given or token.folded in self.lists.family
+        return token.folded in self.lists.never and not (known and token.is_capital)
+
+    def _in_list(self, place: int) -> bool:
+        token = self.tokens[place]
+        return token.folded in self.lists.given or token.folded in self.lists.family
+
+
+def find_people(
+    text: str, lists: NameLists, *, more: Iterable[tuple[int, int]] = ()
+) -> list[Finding]:
+    """Names in a document, first as they are introduced, then wherever they stand alone.
+
+    Args:
+        more: places that a model called people.
+    """
+    tokens = tokens_of(text)
+    reader = _Reader(text, tokens, lists)
+    spans = [(tokens[a].start, tokens[b - 1].end) for a, b in reader.find()]
+    spans += list(more)
+    known: dict[str, str] = {}
+    for start, end in spans:
+        for token in tokens_of(text[start:end]):
+            if len(token.text) > 2 and token.folded not in _PARTICLES:
+                known.setdefault(token.folded, token.text)
+    found = dict.fromkeys(spans, 0.8)
+    for token in tokens:
+        if (stem := _known_as(token, known, lists)) is not None:
+            found.setdefault((token.start, token.start + len(stem)), 0.75)
+    return [Finding("PERSON", start, end, weight) for (start, end), weight in found.items()]
+
+
+def _known_as(token: Token, known: dict[str, str], lists: NameLists) -> str | None:
+    """How much of a word is a name that the document has introduced: `Müllers` holds Müller."""
+    for stem in (token.text, token.text[:-1] if token.folded.endswith("s") else token.text):
+        folded = stem.lower()
+        if folded not in known:
+            continue
+        ordinary = folded in lists.ambiguous or folded in lists.never
+        if token.is_capital or not (ordinary or known[folded][0].isupper()):
+            return stem
+        if not ordinary and len(stem) > 3:
+            return stem
+    return None
