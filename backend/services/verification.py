@@ -15,11 +15,14 @@ from sqlalchemy.orm import Session
 
 from backend.rubrics import rubric_from_content
 from backend.schemas.projects import Manifest
-from backend.services.curation import stored_digest
-from backend.services.datasets.versions import rows_digest, stored_rows
+from backend.services.curation import stored_digest, stored_lines
+from backend.services.datasets.erased import check_seal, erased_digest
+from backend.services.datasets.versions import rows_digest, stored_rows, version_lines
 from backend.services.projects import manifest_digest
+from backend.tables.audit import AuditEntry
 from backend.tables.curation import TrainingSet
 from backend.tables.datasets import DatasetVersion
+from backend.tables.erasure import ErasedRow, Erasure, ErasureKind, ErasureState
 from backend.tables.models import ModelVersion
 from backend.tables.projects import SuccessManifest
 from backend.tables.review import RubricVersion
@@ -28,10 +31,15 @@ from backend.tables.training import TrainingRun
 
 @dataclass(frozen=True, slots=True)
 class Verified:
-    """One frozen thing; `same` says whether its digest is the one on record."""
+    """One frozen thing; `same` says whether its digest is the one on record.
+
+    Of a thing with erased rows the digests of its rows are held against its seal
+    (`backend.services.datasets.erased`), and `erased` counts those rows.
+    """
 
     what: str
     same: bool
+    erased: int = 0
 
 
 def verify_records(session: Session) -> Iterator[Verified]:
@@ -43,13 +51,42 @@ def verify_records(session: Session) -> Iterator[Verified]:
         computed = rubric_from_content(rubric.content).digest
         yield Verified(f"rubric {rubric.name} version {rubric.version}", computed == rubric.digest)
     for version in session.scalars(select(DatasetVersion).order_by(DatasetVersion.id)):
-        computed = rows_digest(stored_rows(session, version.id))
         name = f"dataset {version.dataset.name} version {version.number}"
+        subject = f"dataset_version:{version.id}"
+        if sealed := check_seal(session, subject, lambda v=version: version_lines(session, v.id)):
+            yield Verified(name, sealed.same, sealed.n_erased)
+            continue
+        computed = rows_digest(stored_rows(session, version.id))
         yield Verified(name, computed == version.digest)
     for frozen in session.scalars(select(TrainingSet).order_by(TrainingSet.id)):
-        same = stored_digest(session, frozen.id) == frozen.digest
-        yield Verified(f"training set {frozen.name}", same)
+        name, subject = f"training set {frozen.name}", f"training_set:{frozen.id}"
+        if sealed := check_seal(session, subject, lambda f=frozen: stored_lines(session, f.id)):
+            yield Verified(name, sealed.same, sealed.n_erased)
+            continue
+        yield Verified(name, stored_digest(session, frozen.id) == frozen.digest)
     yield from _verify_results(session)
+    yield from _verify_erasures(session)
+
+
+def _verify_erasures(session: Session) -> Iterator[Verified]:
+    """What each erasure took, against what the audit log says of it: nothing is passed off as
+    erased later."""
+    said = {
+        entry.subject: entry.detail.get("digest")
+        for entry in session.scalars(
+            select(AuditEntry).where(AuditEntry.action == "example.erased")
+        )
+    }
+    query = select(Erasure).where(
+        Erasure.kind == ErasureKind.EXAMPLE, Erasure.state != ErasureState.ASKED
+    )
+    known = set()
+    for erasure in session.scalars(query.order_by(Erasure.id)):
+        subject = f"erasure:{erasure.id}"
+        known.add(subject)
+        rows = session.scalars(select(ErasedRow).where(ErasedRow.erasure_id == erasure.id))
+        yield Verified(f"erasure {erasure.id}", said.get(subject) == erased_digest(rows))
+    yield from (Verified(lost, False) for lost in sorted(said.keys() - known))
 
 
 def _verify_results(session: Session) -> Iterator[Verified]:

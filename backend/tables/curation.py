@@ -36,8 +36,8 @@ class TrainingSetRow(Base):
 
     `source` says where the row comes from: reference, approved, corrected, vote, rating or
     negative; of a checker's set also planted or marked. `weight` is what the row counts for in the
-    loss of SFT; None counts as 1. Rows are never updated, and triggers refuse those of an example
-    that is held out, or held back from the set.
+    loss of SFT; None counts as 1. Rows are never updated but to erase them (`erasure_id`), and
+    triggers refuse those of an example that is held out, or held back from the set.
     """
 
     __tablename__ = "training_set_rows"
@@ -56,6 +56,7 @@ class TrainingSetRow(Base):
     example_id: Mapped[int] = mapped_column(ForeignKey("examples.id"), index=True)
     generation_id: Mapped[int | None] = mapped_column(ForeignKey("generations.id"))
     review_id: Mapped[int | None] = mapped_column(ForeignKey("reviews.id"), index=True)
+    erasure_id: Mapped[int | None] = mapped_column(ForeignKey("erasures.id"))
 
 
 class HeldBackRow(Base):
@@ -75,6 +76,7 @@ class HeldBackRow(Base):
     example_id: Mapped[int] = mapped_column(ForeignKey("examples.id"))
     generation_id: Mapped[int] = mapped_column(ForeignKey("generations.id"))
     review_id: Mapped[int] = mapped_column(ForeignKey("reviews.id"), index=True)
+    erasure_id: Mapped[int | None] = mapped_column(ForeignKey("erasures.id"))
 
 
 class Replay(Base):

@@ -73,6 +73,7 @@ class Example(Base):
         origin: an `Origin`; None for what people brought.
         provenance: of what has an origin: the document or the example that it was drawn from, the
             examples that were shown, the model and the prompt.
+        erasure_id: of an example that was erased; its texts then say when and why instead.
     """
 
     __tablename__ = "examples"
@@ -94,6 +95,7 @@ class Example(Base):
     content_digest: Mapped[str] = mapped_column(String(64), index=True)
     origin: Mapped[str | None] = mapped_column(String(16))
     provenance: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
+    erasure_id: Mapped[int | None] = mapped_column(ForeignKey("erasures.id"))
 
     dataset_version: Mapped[DatasetVersion] = relationship()
 

@@ -20,6 +20,7 @@ from backend.schemas.checks.judges import JudgedPairs, JudgedRate
 from backend.schemas.review.reports import Measured
 from backend.services.checks.judges import judging_of, kinship
 from backend.services.checks.notes import digest_note, notes_by_example
+from backend.services.datasets.erased import erased_outputs
 from backend.services.ledger import insert_missing
 from backend.services.review.counted import counts
 from backend.services.review.reports.effects import cluster_name
@@ -152,8 +153,13 @@ def judge_pairs(
 
 
 def save_verdicts(session: Session, rows: Sequence[Mapping[str, Any]]) -> int:
-    """Write verdicts into the ledger; what is there already stays. Returns how many were new."""
-    return insert_missing(session, JudgeVerdict, rows)
+    """Write verdicts into the ledger; what is there already stays. Returns how many were new.
+
+    Of outputs that were erased meanwhile the verdict stays, and not its words.
+    """
+    gone = erased_outputs(session, (row["generation_a_id"] for row in rows))
+    kept = [{**row, "reason": ""} if row["generation_a_id"] in gone else row for row in rows]
+    return insert_missing(session, JudgeVerdict, kept)
 
 
 @dataclass(frozen=True, slots=True)

@@ -223,6 +223,8 @@ class _ValidationGuard(LeakGuard):
 
     def reason(self, example: Example) -> str | None:
         """Why the example is no validation example, or stands in the test split too."""
+        if example.erasure_id is not None:
+            return "it was erased"
         if example.split != Split.VALIDATION:
             return f"it is in the {example.split} split"
         found = self.held_out.get(example.content_digest)

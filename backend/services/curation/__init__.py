@@ -35,6 +35,7 @@ from backend.services.curation.recipes import (
 )
 from backend.services.curation.sets import (
     add_row,
+    erased_rows,
     find_training_set,
     freeze_training_set,
     get_training_set,
@@ -42,6 +43,7 @@ from backend.services.curation.sets import (
     list_training_sets,
     sets_with_review,
     stored_digest,
+    stored_lines,
     training_rows,
 )
 
@@ -57,6 +59,7 @@ __all__ = [
     "add_row",
     "describe_recipe",
     "describe_set",
+    "erased_rows",
     "find_training_set",
     "freeze_training_set",
     "get_training_set",
@@ -72,5 +75,6 @@ __all__ = [
     "recipe_from_content",
     "sets_with_review",
     "stored_digest",
+    "stored_lines",
     "training_rows",
 ]

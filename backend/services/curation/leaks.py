@@ -43,6 +43,8 @@ class LeakGuard:
 
     def reason(self, example: Example) -> str | None:
         """Why the example may not be trained on; None when it may."""
+        if example.erasure_id is not None:
+            return "it was erased"
         if example.split != Split.TRAIN:
             return f"it is in the {example.split} split"
         if example.dataset_version.split_recipe.get("method") == "counterfactual":

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, assert_never
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from backend.errors import Conflict, InvalidInput, LeakRefused, NotFound
@@ -87,6 +87,17 @@ def rows_digest(
 
 def stored_digest(session: Session, training_set_id: int) -> str:
     """The same digest, computed from what the database holds now."""
+    return _digest([_stored_parts(session, training_set_id).values()])
+
+
+def stored_lines(session: Session, training_set_id: int) -> dict[str, str]:
+    """The lines of all rows of a set as they stand now: `row:0`, `held:0`, `order`."""
+    parts = _stored_parts(session, training_set_id)
+    return {name: json.dumps(line, ensure_ascii=False) for name, line in parts.items()}
+
+
+def _stored_parts(session: Session, training_set_id: int) -> dict[str, Parts]:
+    """In the order in which they are digested."""
     rows = (
         select(TrainingSetRow, Example)
         .join(Example, Example.id == TrainingSetRow.example_id)
@@ -101,13 +112,12 @@ def stored_digest(session: Session, training_set_id: int) -> str:
         .order_by(HeldBackRow.position)
     )
     asked = session.get_one(TrainingSet, training_set_id).recipe.get("asked", {})
-    return _digest(
-        [
-            (_parts(row, row.prompt, example) for row, example in session.execute(rows)),
-            (_held_parts(row, example) for row, example in session.execute(held)),
-            _order_parts(Order(asked.get("order", Order.SHUFFLED))),
-        ]
-    )
+    order = _order_parts(Order(asked.get("order", Order.SHUFFLED)))
+    return {
+        **{f"row:{r.position}": _parts(r, r.prompt, e) for r, e in session.execute(rows)},
+        **{f"held:{r.position}": _held_parts(r, e) for r, e in session.execute(held)},
+        **dict(zip(("order",), order, strict=False)),
+    }
 
 
 def _parts(
@@ -437,7 +447,7 @@ def _nothing_left(sources: Sources) -> InvalidInput | LeakRefused:
 
 
 def training_rows(session: Session, training_set_id: int) -> Iterator[TrainingRow]:
-    """The rows of a frozen set in order, each with its provenance."""
+    """The rows of a frozen set in order, each with its provenance; no erased ones."""
     asked = get_training_set(session, training_set_id).recipe.get("asked", {})
     order = Order(asked.get("order", Order.SHUFFLED))
     query = (
@@ -448,7 +458,9 @@ def training_rows(session: Session, training_set_id: int) -> Iterator[TrainingRo
         .outerjoin(ModelVersion, ModelVersion.id == Generation.model_version_id)
         .outerjoin(Review, Review.id == TrainingSetRow.review_id)
         .outerjoin(User, User.id == Review.reviewer_id)
-        .where(TrainingSetRow.training_set_id == training_set_id)
+        .where(
+            TrainingSetRow.training_set_id == training_set_id, TrainingSetRow.erasure_id.is_(None)
+        )
         .order_by(TrainingSetRow.position)
         .execution_options(yield_per=READ_ROWS)
     )
@@ -502,9 +514,19 @@ def _place(order: Order, row: TrainingSetRow) -> int | str | None:
 
 
 def held_back_rows(session: Session, training_set_id: int) -> list[HeldBackRow]:
-    """What a set keeps from training, in the order in which it was stored."""
-    query = select(HeldBackRow).where(HeldBackRow.training_set_id == training_set_id)
+    """What a set keeps from training, in the order in which it was stored; no erased rows."""
+    query = select(HeldBackRow).where(
+        HeldBackRow.training_set_id == training_set_id, HeldBackRow.erasure_id.is_(None)
+    )
     return list(session.scalars(query.order_by(HeldBackRow.position)))
+
+
+def erased_rows(session: Session, training_set_id: int) -> int:
+    """How many rows of a set were erased."""
+    query = select(func.count()).where(
+        TrainingSetRow.training_set_id == training_set_id, TrainingSetRow.erasure_id.is_not(None)
+    )
+    return session.scalar(query) or 0
 
 
 def get_training_set(session: Session, training_set_id: int) -> TrainingSet:

@@ -209,7 +209,7 @@ def _sides(session: Session, *conditions: Any, answers: bool) -> list[Side]:
         select(Example, Dataset.name, DatasetVersion.number)
         .join(DatasetVersion, DatasetVersion.id == Example.dataset_version_id)
         .join(Dataset, Dataset.id == DatasetVersion.dataset_id)
-        .where(*conditions)
+        .where(*conditions, Example.erasure_id.is_(None))
         .order_by(Example.id)
     )
     once: dict[tuple[str, str], Side] = {}

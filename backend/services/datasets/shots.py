@@ -65,7 +65,9 @@ def load_pool(session: Session, version: DatasetVersion, *, asks_train: bool = F
         asks_train: examples of the train split are asked too, so that repeats among them count.
     """
     query = select(Example).where(
-        Example.dataset_version_id == version.id, Example.split == Split.TRAIN
+        Example.dataset_version_id == version.id,
+        Example.split == Split.TRAIN,
+        Example.erasure_id.is_(None),
     )
     trained = list(session.scalars(query.order_by(Example.id)))
     solved = tuple(e for e in trained if e.references and str(e.references[0]).strip())

@@ -21,6 +21,7 @@ from backend.services.datasets.conversations import (
     content_digest,
     content_text,
 )
+from backend.services.datasets.erased import gone_from
 from backend.services.datasets.leaks import (
     Acceptance,
     Leak,
@@ -132,10 +133,14 @@ def store_import(
     Args:
         accept_leaks: who lets near-duplicates across a given split stand, and why.
 
+    Rows that were erased from the project are left out, and counted in the version's recipe.
+
     Raises:
         LeakRefused: training rows repeat a held-out prompt, and nobody accepted it.
+        InvalidInput: every row was erased before.
     """
     lock_project(session, project_id)
+    prepared = _without_erased(session, project_id, name, prepared)
     if prepared.leaks:
         settle_leaks(
             session,
@@ -146,6 +151,27 @@ def store_import(
             accept=accept_leaks,
         )
     return _store_version(session, project_id, name, prepared)
+
+
+def _without_erased(
+    session: Session, project_id: int, name: str, prepared: PreparedImport
+) -> PreparedImport:
+    gone = gone_from(session, project_id)
+    kept = [
+        row
+        for row in prepared.rows
+        if not gone.holds(name, row.external_id, row.group, row.content_digest)
+    ]
+    n_left_out = len(prepared.rows) - len(kept)
+    if not n_left_out:
+        return prepared
+    if not kept:
+        raise InvalidInput(
+            f"{prepared.source_name}: all {n_left_out} rows were erased from this project.",
+            hint="What was erased does not come in again.",
+        )
+    recipe = {**prepared.recipe, "left_out_as_erased": n_left_out}
+    return replace(prepared, rows=kept, recipe=recipe, digest=rows_digest(kept))
 
 
 def import_dataset(
@@ -320,17 +346,21 @@ def _example_values(version_id: int, row: Row) -> dict[str, Any]:
 
 def rows_digest(rows: Sequence[Row]) -> str:
     """SHA-256 over every example with its split, whatever their order."""
-    lines = sorted(
-        json.dumps(
-            [r.external_id, r.input, r.context, r.references, r.group, dict(r.slices), r.split]
-            + ([] if r.messages is None else [[dict(turn) for turn in r.messages]])
-            + ([] if r.origin is None else [{"origin": r.origin}]),
-            sort_keys=True,
-            ensure_ascii=False,
-        )
-        for r in rows
-    )
-    return hashlib.sha256("\n".join(lines).encode()).hexdigest()
+    return hashlib.sha256("\n".join(sorted(map(row_line, rows))).encode()).hexdigest()
+
+
+def row_line(row: Row) -> str:
+    """What one example counts as in the digest of its version."""
+    parts = [row.external_id, row.input, row.context, row.references, row.group, dict(row.slices)]
+    turns = [] if row.messages is None else [[dict(turn) for turn in row.messages]]
+    made = [] if row.origin is None else [{"origin": row.origin}]
+    return json.dumps([*parts, row.split, *turns, *made], sort_keys=True, ensure_ascii=False)
+
+
+def version_lines(session: Session, dataset_version_id: int) -> dict[str, str]:
+    """The lines of all examples of a version as they stand now, by id."""
+    examples = list_examples(session, dataset_version_id, erased=True)
+    return {str(example.id): row_line(row_of(example)) for example in examples}
 
 
 def _dataset_named(session: Session, project_id: int, name: str) -> Dataset:
@@ -401,23 +431,30 @@ def list_dataset_versions(session: Session, project_id: int) -> list[DatasetVers
 
 
 def list_examples(
-    session: Session, dataset_version_id: int, split: str | None = None
+    session: Session, dataset_version_id: int, split: str | None = None, *, erased: bool = False
 ) -> list[Example]:
-    """Examples of a version in the order of import, all or of one split."""
+    """Examples of a version in the order of import, all or of one split.
+
+    Args:
+        erased: list those that were erased, too.
+    """
     query = select(Example).where(Example.dataset_version_id == dataset_version_id)
+    if not erased:
+        query = query.where(Example.erasure_id.is_(None))
     if split is not None:
         query = query.where(Example.split == split)
     return list(session.scalars(query.order_by(Example.id)))
 
 
 def unsplit_rows(session: Session, dataset_version_id: int) -> list[Row]:
-    """The examples of a version as rows whose split is to be chosen anew."""
-    return [replace(row, split=None) for row in stored_rows(session, dataset_version_id)]
+    """The examples of a version as rows whose split is to be chosen anew; no erased ones."""
+    examples = list_examples(session, dataset_version_id)
+    return [replace(row_of(example), split=None) for example in examples]
 
 
 def stored_rows(session: Session, dataset_version_id: int) -> list[Row]:
-    """The examples of a version as the rows that they came from."""
-    return [row_of(example) for example in list_examples(session, dataset_version_id)]
+    """The examples of a version as the rows that they came from, erased ones as they stand."""
+    return [row_of(e) for e in list_examples(session, dataset_version_id, erased=True)]
 
 
 def row_of(example: Example) -> Row:

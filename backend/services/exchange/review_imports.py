@@ -26,6 +26,7 @@ from sqlalchemy.orm import Session
 from backend.errors import InvalidInput, NotFound, UnknownName
 from backend.schemas.exchange import ImportShown, RefusedShown
 from backend.services import audit
+from backend.services.datasets.erased import erased_outputs
 from backend.services.exchange import argilla, label_studio
 from backend.services.exchange.given_answers import (
     GivenAnswer,
@@ -195,6 +196,8 @@ def _take(session: Session, desk: _Desk, given: GivenAnswer, now: datetime) -> b
     if given.refusal is not None:
         raise InvalidInput(given.refusal)
     item = _item(session, desk.facts, given)
+    if erased_outputs(session, _outputs_of(session, item.id)):
+        raise InvalidInput("what it answers was erased")
     person = desk.person(given.who)
     shown = item if given.whole else item.masked(desk.facts.masks)
     answer = _unmasked(session, item, person, given.read(desk.facts, shown.outputs[0]), shown.masks)
@@ -214,6 +217,10 @@ def _take(session: Session, desk: _Desk, given: GivenAnswer, now: datetime) -> b
     desk.before[given.id] = checked.digest
     desk.answered[item.id, person.id] = checked.digest
     return True
+
+
+def _outputs_of(session: Session, item_id: int) -> list[int]:
+    return [session.get_one(ReviewItem, item_id).generation_a_id]
 
 
 def _unmasked(

@@ -24,6 +24,7 @@ from sqlalchemy import (
 from sqlalchemy.orm import Session
 
 from backend.errors import Conflict, InvalidInput, LeaseLost, NotFound, StropError
+from backend.services.datasets.erased import PREFIX
 from backend.services.review.rules import QueueRules, rules_from
 from backend.services.review.statements import (
     EXTRA_POSITION,
@@ -104,13 +105,16 @@ def held_by(slot_id: int, version: int, user_id: int) -> tuple[ColumnElement[boo
 
 def why_not_held(session: Session, slot_id: int, version: int, user_id: int) -> StropError:
     """The error that says why an act on a slot was refused."""
-    state = session.scalar(
-        select(REVIEWS.c.state).where(
+    found = session.execute(
+        select(REVIEWS.c.state, REVIEWS.c.skip_reason).where(
             REVIEWS.c.slot_id == slot_id,
             REVIEWS.c.slot_version == version,
             REVIEWS.c.reviewer_id == user_id,
         )
-    )
+    ).first()
+    state, reason = (None, None) if found is None else found
+    if state == ReviewState.SKIPPED and (reason or "").startswith(PREFIX):
+        return Conflict(f"This item is gone. {reason}.", hint="Ask for the next one.")
     match state:
         case None:
             return NotFound("You do not hold this item.", hint="Ask for the next one.")

@@ -19,6 +19,7 @@ from backend.engines import ELSEWHERE, check_engine
 from backend.engines.base import GenerationRequest, GenerationResult, SamplingParams
 from backend.errors import Conflict, EngineError, InvalidInput, NotFound
 from backend.schemas.runs import RunProgress
+from backend.services.datasets.erased import PREFIX
 from backend.services.datasets.leaks import Acceptance
 from backend.services.datasets.prompts import Choose, prompt_spec, refuse_told_by
 from backend.services.datasets.shots import render_all
@@ -74,6 +75,7 @@ def create_run(
             f"{samples} samples of the same prompt cannot be drawn at temperature 0.",
             hint="Ask for one sample, or set a temperature above 0.",
         )
+    example_ids = _without_erased(session, dataset_version_id, split, example_ids)
     settle_run_leaks(
         session, project_id, version, split, model_ids, example_ids, accept=accept_leaks
     )
@@ -101,6 +103,7 @@ def add_models(session: Session, run: GenerationRun, model_ids: Sequence[int]) -
         session.add(GenerationRunModel(run_id=run.id, model_version_id=model_id, position=position))
     session.flush()
     session.expire(run, ["models"])
+    _answer_erased(session, run)
 
 
 def _check_prompts(session: Session, run: GenerationRun) -> None:
@@ -148,13 +151,30 @@ def _check_examples(
     if split not in set(Split):
         raise InvalidInput(f"There is no split {split!r}.", hint="Use train, validation or test.")
     of_split = select(Example.id).where(
-        Example.dataset_version_id == dataset_version_id, Example.split == split
+        Example.dataset_version_id == dataset_version_id,
+        Example.split == split,
+        Example.erasure_id.is_(None),
     )
     known = set(session.scalars(of_split))
     if not known or example_ids == []:
         raise InvalidInput(f"The split {split!r} of this dataset has no examples to run on.")
     if strangers := set(example_ids or ()) - known:
         raise InvalidInput(f"Example {min(strangers)} is not in the split {split!r}.")
+
+
+def _without_erased(
+    session: Session, dataset_version_id: int, split: str, example_ids: Sequence[int] | None
+) -> Sequence[int] | None:
+    """A whole split of which something was erased is what is left of it, by id."""
+    if example_ids is not None:
+        return example_ids
+    standing = Example.erasure_id.is_(None)
+    query = select(Example.id, standing).where(
+        Example.dataset_version_id == dataset_version_id, Example.split == split
+    )
+    found = session.execute(query.order_by(Example.id)).all()
+    left = [id_ for id_, stands in found if stands]
+    return None if len(left) == len(found) else left
 
 
 def get_run(session: Session, run_id: int, *, project_id: int | None = None) -> GenerationRun:
@@ -271,6 +291,45 @@ def pending_requests(
     ]
 
 
+def missing_units(
+    session: Session, run: GenerationRun, example_ids: Sequence[int], said: str
+) -> list[dict[str, Any]]:
+    """The rows that a run's ledger would lack of these examples, as errors."""
+    covered: list[int] = []
+    chosen = None if run.example_ids is None else set(run.example_ids)
+    for some in _slices_of(example_ids, 500):
+        query = select(Example.id).where(
+            Example.id.in_(some),
+            Example.dataset_version_id == run.dataset_version_id,
+            Example.split == run.split,
+        )
+        covered += [id_ for id_ in session.scalars(query) if chosen is None or id_ in chosen]
+    return [
+        {
+            "run_id": run.id,
+            "model_version_id": model.id,
+            "example_id": id_,
+            "sample": sample,
+            "text": None,
+            "error": said,
+            "token_logprobs": [],
+        }
+        for model in run.models
+        if not model.only_outputs
+        for id_ in covered
+        for sample in range(run.samples)
+    ]
+
+
+def _answer_erased(session: Session, run: GenerationRun) -> None:
+    """What was erased of a run's examples is answered by nobody who joins it."""
+    query = select(Example.id, Example.input).where(
+        Example.dataset_version_id == run.dataset_version_id, Example.erasure_id.is_not(None)
+    )
+    for id_, said in session.execute(query).all():
+        insert_missing(session, Generation, missing_units(session, run, [id_], said))
+
+
 def unit_key(unit: Unit) -> str:
     """A unit of the ledger as the key of its request."""
     return ":".join(str(part) for part in unit)
@@ -315,6 +374,7 @@ def clear_failed(session: Session, run_id: int) -> int:
         .join(ModelVersion, ModelVersion.id == Generation.model_version_id)
         .where(ModelVersion.kind != ModelKind.OUTPUTS)
         .where(Generation.run_id == run_id, Generation.error.is_not(None))
+        .where(~Generation.error.startswith(PREFIX))
         .where(~select(ReviewItem.id).where(ReviewItem.generation_a_id == Generation.id).exists())
         .where(~select(ReviewItem.id).where(ReviewItem.generation_b_id == Generation.id).exists())
     )

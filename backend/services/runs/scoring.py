@@ -18,6 +18,7 @@ from sqlalchemy.orm import Session, selectinload
 
 from backend.errors import InvalidInput
 from backend.schemas.runs import RunProgress
+from backend.services.datasets.erased import erased_outputs
 from backend.services.ledger import insert_missing
 from backend.services.metric_specs import (
     BUILT_IN,
@@ -307,8 +308,14 @@ def fitted_rows(
 
 
 def save_scores(session: Session, score_run_id: int, rows: Sequence[Mapping[str, Any]]) -> int:
-    """Write scores into the ledger; what is there already stays. Returns how many were new."""
-    return insert_missing(session, Score, [{"score_run_id": score_run_id, **row} for row in rows])
+    """Write scores into the ledger; what is there already stays. Returns how many were new.
+
+    Of an output that was erased while it was scored the number stays, and no word.
+    """
+    gone = erased_outputs(session, (row["generation_id"] for row in rows))
+    bare = {"explanation": None, "spans": [], "stats": [], "label": None}
+    kept = [{**row, **bare} if row["generation_id"] in gone else row for row in rows]
+    return insert_missing(session, Score, [{"score_run_id": score_run_id, **row} for row in kept])
 
 
 def score_progress(session: Session, score_run_id: int) -> RunProgress:

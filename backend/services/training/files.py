@@ -76,7 +76,9 @@ def freeze_documents(
     """
     version = _version_of(session, project_id, source)
     query = select(Example).where(
-        Example.dataset_version_id == version.id, Example.split == Split.TRAIN
+        Example.dataset_version_id == version.id,
+        Example.split == Split.TRAIN,
+        Example.erasure_id.is_(None),
     )
     examples = list(session.scalars(query.order_by(Example.id)))
     documents = sides_of(session, {example.id for example in examples})
@@ -277,6 +279,7 @@ def _write_validation(
     split = (
         select(Example)
         .where(Example.dataset_version_id.in_(versions), Example.split == Split.VALIDATION)
+        .where(Example.erasure_id.is_(None))
         .order_by(Example.id)
     )
     examples = list(session.scalars(split))
@@ -351,6 +354,7 @@ def _watched_of(session: Session, version_id: int) -> list[dict[str, Any]]:
     split = (
         select(Example)
         .where(Example.dataset_version_id == version_id, Example.split == Split.VALIDATION)
+        .where(Example.erasure_id.is_(None))
         .order_by(Example.id)
     )
     watch = METHOD_ROWS[Method.SFT].watch

@@ -21,6 +21,7 @@ from backend.engines.adapters.folders import read_json_object, unserved_by_vllm
 from backend.errors import Conflict, Forbidden, InvalidInput, NotFound
 from backend.services import projects
 from backend.services.curation.recipes import prompt_of_set
+from backend.services.curation.sets import erased_rows
 from backend.services.models.adapter_files import project_artifacts
 from backend.services.models.cards import write_card
 from backend.services.models.seen import SeenAdapter, SeenModel, see_adapter, see_model
@@ -95,7 +96,7 @@ def create_training_run(
         purpose: what the set has to teach.
 
     Raises:
-        Conflict: no success manifest is set.
+        Conflict: no success manifest is set, or rows of the set were erased.
         InvalidInput: the configuration is not valid, the name is that of imported outputs or of
             adapters on another base, the start is on another base, or the set has no row to train
             on or is for another purpose.
@@ -105,6 +106,7 @@ def create_training_run(
     check_name(adapter_name, purpose)
     refuse_name_of_outputs(session, project_id, adapter_name)
     manifest = _require_manifest(session, project_id)
+    projects.lock_project(session, project_id)  # what is erased meanwhile is erased before
     _require_set(session, project_id, training_set_id, purpose)
     _refuse_ours(config)
     begin, resolved = (
@@ -138,6 +140,11 @@ def _require_set(session: Session, project_id: int, training_set_id: int, purpos
     training_set = session.get(TrainingSet, training_set_id)
     if training_set is None or training_set.project_id != project_id:
         raise NotFound(f"The project has no training set {training_set_id}.")
+    if n := erased_rows(session, training_set_id):
+        raise Conflict(
+            f"{n} rows of the set {training_set.name!r} were erased.",
+            hint="Freeze a set anew by its recipe; it is without them.",
+        )
     if training_set.purpose != purpose:
         raise InvalidInput(
             f"The set {training_set.name!r} is to teach a model to {training_set.purpose}, not to "

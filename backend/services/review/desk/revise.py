@@ -23,8 +23,10 @@ from backend.services.review.desk.history import past_review, revisable_until, w
 from backend.services.review.desk.skip import unskip
 from backend.services.review.lease import begin_review
 from backend.services.review.statements import ITEMS, REVIEWS, SLOTS, AnyRow
-from backend.tables.review import Purpose, Review, ReviewState
+from backend.tables.datasets import Example
+from backend.tables.review import Purpose, Review, ReviewItem, ReviewState
 from backend.tables.review import SlotState as Slot
+from backend.tables.runs import Generation
 
 
 def revise(session: Session, review_id: int, user_id: int, *, now: datetime) -> Claim:
@@ -44,6 +46,7 @@ def revise(session: Session, review_id: int, user_id: int, *, now: datetime) -> 
     ).scalar()
     if queue_id is None:
         raise NotFound("You have no such review.")
+    refuse_erased(connection, review_id)
     member = lock_member(connection, queue_id, user_id)
     row = _read(connection, review_id)
     if row.state == ReviewState.SKIPPED:
@@ -63,6 +66,19 @@ def revise(session: Session, review_id: int, user_id: int, *, now: datetime) -> 
         connection, row.item_id, row.slot_id, version, user_id, Purpose.REVIEW, now, draft=draft
     )
     return _claim(row, version, member, draft, now, resumed=False)
+
+
+def refuse_erased(connection: Connection, review_id: int) -> None:
+    """Raise Conflict for a review of an example that was erased: nothing is said of it anew."""
+    said = connection.execute(
+        select(Example.input)
+        .join(Generation, Generation.example_id == Example.id)
+        .join(ReviewItem, ReviewItem.generation_a_id == Generation.id)
+        .join(Review, Review.item_id == ReviewItem.id)
+        .where(Review.id == review_id, Example.erasure_id.is_not(None))
+    ).scalar()
+    if said is not None:
+        raise Conflict(f"This item is gone. {said}.", hint="Ask for the next item.")
 
 
 def _read(connection: Connection, review_id: int) -> AnyRow:

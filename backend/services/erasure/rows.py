@@ -1,0 +1,327 @@
+"""The rows of the database: what hangs on an erased example goes, what quotes it is blacked out."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import (
+    Column,
+    ColumnElement,
+    Select,
+    String,
+    Table,
+    bindparam,
+    cast,
+    delete,
+    func,
+    or_,
+    select,
+    update,
+)
+from sqlalchemy.orm import Session
+
+from backend.db import Base
+from backend.services.erasure.asked import chunks
+from backend.services.erasure.columns import DELETED, EXAMPLES, Blank, Notice, Searched
+from backend.services.erasure.passages import Passages
+
+TABLES: Mapping[str, Table] = Base.metadata.tables
+READ_ROWS = 500
+MARKED = ("examples", "training_set_rows", "held_back_rows")
+"""Tables whose rows say by which erasure they went."""
+FROZEN = ("training_set_rows", "held_back_rows")
+"""Tables of which a row that quotes an erased text goes as a whole: its digest is sealed."""
+
+Ids = Sequence[int]
+
+
+def _examples(ids: Ids) -> Select[Any]:
+    return select(TABLES["examples"].c.id).where(TABLES["examples"].c.id.in_(ids))
+
+
+def _outputs(ids: Ids) -> Select[Any]:
+    table = TABLES["generations"]
+    return select(table.c.id).where(table.c.example_id.in_(ids))
+
+
+def _items(ids: Ids) -> Select[Any]:
+    table = TABLES["review_items"]
+    a, b = table.c.generation_a_id, table.c.generation_b_id
+    return select(table.c.id).where(or_(a.in_(_outputs(ids)), b.in_(_outputs(ids))))
+
+
+def _by(table: str, column: str, parents: Callable[[Ids], Select[Any]]) -> Callable[[Ids], Any]:
+    def rows(ids: Ids) -> Select[Any]:
+        found = TABLES[table]
+        return select(found.c.id).where(found.c[column].in_(parents(ids)))
+
+    return rows
+
+
+def _verdicts(ids: Ids) -> Select[Any]:
+    table = TABLES["judge_verdicts"]
+    a, b = table.c.generation_a_id, table.c.generation_b_id
+    return select(table.c.id).where(or_(a.in_(_outputs(ids)), b.in_(_outputs(ids))))
+
+
+def _notes(ids: Ids) -> Select[Any]:
+    notes, examples, versions = (
+        TABLES[name] for name in ("grading_notes", "examples", "dataset_versions")
+    )
+    return (
+        select(notes.c.id)
+        .join(versions, versions.c.dataset_id == notes.c.dataset_id)
+        .join(
+            examples,
+            (examples.c.dataset_version_id == versions.c.id)
+            & (examples.c.external_id == notes.c.external_id),
+        )
+        .where(examples.c.id.in_(ids))
+    )
+
+
+_reviews = _by("reviews", "item_id", _items)
+_answers = _by("gold_answers", "item_id", _items)
+HANGS: dict[str, Callable[[Ids], Select[Any]]] = {
+    "examples": _examples,
+    "generations": _outputs,
+    "scores": _by("scores", "generation_id", _outputs),
+    "judge_verdicts": _verdicts,
+    "grading_notes": _notes,
+    "reviews": _reviews,
+    "ratings": _by("ratings", "review_id", _reviews),
+    "corrections": _by("corrections", "review_id", _reviews),
+    "spans": _by("spans", "review_id", _reviews),
+    "gold_answers": _answers,
+    "gold_results": _by("gold_results", "gold_id", _answers),
+    "adjudications": _by("adjudications", "item_id", _items),
+    "training_set_rows": _by("training_set_rows", "example_id", _examples),
+    "held_back_rows": _by("held_back_rows", "example_id", _examples),
+}
+"""By table: the ids of the rows that hang on these examples."""
+
+
+def hanging_ids(session: Session, table: str, example_ids: Sequence[int]) -> list[int]:
+    """The rows of a table that hang on these examples, in order."""
+    found = {
+        id_ for some in chunks(example_ids) for id_ in session.scalars(HANGS[table](list(some)))
+    }
+    return sorted(found)
+
+
+def blank_columns(table: str) -> list[str]:
+    """The columns of a table that an erasure blanks."""
+    parts = (name.split(".") for name, fate in EXAMPLES.items() if isinstance(fate, Blank))
+    return [column for owner, column in parts if owner == table]
+
+
+def texts_of(session: Session, example_ids: Sequence[int]) -> tuple[list[str], list[str]]:
+    """The texts of examples (what came in), and those that were written about them."""
+    came_in: list[str] = []
+    written: list[str] = []
+    for table in HANGS:
+        columns = [TABLES[table].c[name] for name in blank_columns(table)]
+        keep = came_in if table == "examples" else written
+        for some in chunks(hanging_ids(session, table, example_ids)):
+            query = select(*columns).where(TABLES[table].c.id.in_(some))
+            for row in session.execute(query):
+                for column, value in zip(columns, row, strict=True):
+                    if column.name not in ("slices", "group", "value", "label", "stats"):
+                        keep += strings_of(value)
+    return came_in, written
+
+
+def strings_of(value: Any) -> Iterator[str]:
+    """Every string in a value of JSON, but for who says it (`role`)."""
+    match value:
+        case str():
+            yield value
+        case dict():
+            for key, part in value.items():
+                if key != "role":
+                    yield from strings_of(part)
+        case list() | tuple():
+            for part in value:
+                yield from strings_of(part)
+
+
+def shared_text(session: Session, example_ids: Sequence[int]) -> Callable[[str], bool]:
+    """Whether a stretch stands in an example that is not erased, word for word."""
+    gone = set(example_ids)
+    table = TABLES["examples"]
+    plain = (table.c.input, table.c.context)
+    coded = (table.c.messages, table.c.references)
+
+    def stands(stretch: str) -> bool:
+        return _stands_in(session, table, plain, coded, table.c.id, stretch, gone)
+
+    return stands
+
+
+def shared_output(session: Session, example_ids: Sequence[int]) -> Callable[[str], bool]:
+    """The same for what models wrote: whether another example's output has it, or an example."""
+    gone, in_examples = set(example_ids), shared_text(session, example_ids)
+    table = TABLES["generations"]
+
+    def stands(stretch: str) -> bool:
+        return in_examples(stretch) or _stands_in(
+            session, table, (table.c.text,), (), table.c.example_id, stretch, gone
+        )
+
+    return stands
+
+
+def _stands_in(
+    session: Session,
+    table: Table,
+    plain: Sequence[Column[Any]],
+    coded: Sequence[Column[Any]],
+    owner: ColumnElement[int],
+    stretch: str,
+    gone: set[int],
+) -> bool:
+    import json
+
+    place = func.strpos if session.get_bind().dialect.name == "postgresql" else func.instr
+    escaped = json.dumps(stretch)[1:-1]
+    conditions = [place(column, stretch) > 0 for column in plain]
+    conditions += [place(cast(column, String), escaped) > 0 for column in coded]
+    query = select(owner).where(or_(*conditions)).limit(len(gone) + 1)
+    return any(id_ not in gone for id_ in session.scalars(query))
+
+
+def blank_rows(
+    session: Session, example_ids: Sequence[int], notice: Notice, erasure_id: int
+) -> dict[str, int]:
+    """Blank what hangs on examples; returns how many rows of which table."""
+    counts = {}
+    for table in reversed(HANGS):  # what hangs last goes first: the way there stays
+        ids = hanging_ids(session, table, example_ids)
+        if ids:
+            counts[table] = blank_ids(session, table, ids, notice, erasure_id)
+    for name in DELETED:
+        if (extra := TABLES.get(name)) is not None:
+            for some in chunks(example_ids):
+                session.execute(delete(extra).where(extra.c.example_id.in_(some)))
+    return counts
+
+
+def blank_ids(
+    session: Session, name: str, ids: Sequence[int], notice: Notice, erasure_id: int
+) -> int:
+    """Blank these rows of a table, as the list of columns says; rows that went before stay."""
+    table = TABLES[name]
+    columns = blank_columns(name)
+    marked = name in MARKED
+    n = 0
+    for some in chunks(ids):
+        query = select(table.c.id, *(table.c[c] for c in columns)).where(table.c.id.in_(some))
+        if marked:
+            query = query.where(table.c.erasure_id.is_(None))
+        values = [
+            {"row_id": row[0], **_blanked(name, columns, row[1:], notice)}
+            for row in session.execute(query)
+        ]
+        if not values:
+            continue
+        sets: dict[str, Any] = {c: bindparam(f"new_{c}", type_=table.c[c].type) for c in columns}
+        if marked:
+            sets["erasure_id"] = erasure_id
+        statement = update(table).where(table.c.id == bindparam("row_id")).values(sets)
+        session.connection().execute(statement, values)
+        n += len(values)
+    return n
+
+
+def _blanked(
+    table: str, columns: Sequence[str], row: Sequence[Any], notice: Notice
+) -> dict[str, Any]:
+    found = {}
+    for column, old in zip(columns, row, strict=True):
+        fate = EXAMPLES[f"{table}.{column}"]
+        assert isinstance(fate, Blank)
+        found[f"new_{column}"] = fate.value(old, notice)
+    return found
+
+
+def search_rows(
+    session: Session,
+    passages: Passages,
+    *,
+    skip: Mapping[str, Sequence[int]],
+    frozen: Callable[[str, Sequence[int]], None],
+) -> dict[str, int]:
+    """Black out what quotes an erased text in any other row; returns how many of which table.
+
+    Args:
+        skip: rows that went as a whole, by table.
+        frozen: is given the rows of a FROZEN table that quote one, before they go.
+    """
+    counts: Counter[str] = Counter()
+    for name, columns in _searched().items():
+        quoting = _quoting(session, name, columns, passages, set(skip.get(name, ())))
+        if name in FROZEN and quoting:
+            frozen(name, sorted(quoting))
+        elif quoting:
+            _rewrite(session, name, quoting)
+        if quoting:
+            counts[name] = len(quoting)
+    return dict(counts)
+
+
+def _searched() -> dict[str, list[str]]:
+    """Columns that are searched, by table; examples are not: what is alike there is a copy."""
+    found: dict[str, list[str]] = {}
+    for name, fate in EXAMPLES.items():
+        table, _, column = name.partition(".")
+        numbers = column in ("slices", "group", "value", "label", "stats")
+        if isinstance(fate, Blank | Searched) and table != "examples" and not numbers:
+            found.setdefault(table, []).append(column)
+    return found
+
+
+def _quoting(
+    session: Session, name: str, columns: Sequence[str], passages: Passages, skip: set[int]
+) -> dict[Any, dict[str, Any]]:
+    """The rows that quote, each with its new values."""
+    table = TABLES[name]
+    (key,) = table.primary_key.columns if len(table.primary_key.columns) == 1 else (None,)
+    keys = list(table.primary_key.columns) if key is None else [key]
+    found: dict[Any, dict[str, Any]] = {}
+    query = select(*keys, *(table.c[c] for c in columns)).execution_options(yield_per=READ_ROWS)
+    for row in session.connection().execute(query):
+        own = tuple(row[: len(keys)])
+        if own[0] in skip:
+            continue
+        new = {c: v for c, v in zip(columns, row[len(keys) :], strict=True) if passages.holds(v)}
+        if new:
+            found[own if key is None else own[0]] = {
+                column: passages.blacked(value) for column, value in new.items()
+            }
+    return found
+
+
+def _rewrite(session: Session, name: str, rows: Mapping[Any, Mapping[str, Any]]) -> None:
+    table = TABLES[name]
+    keys = list(table.primary_key.columns)
+    for own, values in rows.items():
+        parts = own if isinstance(own, tuple) else (own,)
+        here = [column == part for column, part in zip(keys, parts, strict=True)]
+        session.connection().execute(update(table).where(*here).values(dict(values)))
+
+
+def common_slices(session: Session, version_ids: Sequence[int], least: int) -> frozenset[Any]:
+    """Values of slices that so many rows of these versions share, each version by itself."""
+    table = TABLES["examples"]
+    common: set[tuple[str, str]] = set()
+    for version_id in version_ids:
+        counts: Counter[tuple[str, str]] = Counter()
+        query = select(table.c.slices).where(
+            table.c.dataset_version_id == version_id, table.c.erasure_id.is_(None)
+        )
+        for slices in session.scalars(query):
+            counts.update((key, str(value)) for key, value in (slices or {}).items())
+        common |= {pair for pair, n in counts.items() if n >= least}
+    return frozenset(common)
