@@ -346,7 +346,12 @@ def _example_values(version_id: int, row: Row) -> dict[str, Any]:
 
 def rows_digest(rows: Sequence[Row]) -> str:
     """SHA-256 over every example with its split, whatever their order."""
-    return hashlib.sha256("\n".join(sorted(map(row_line, rows))).encode()).hexdigest()
+    return hashlib.sha256("\n".join(row_lines(rows)).encode()).hexdigest()
+
+
+def row_lines(rows: Sequence[Row]) -> list[str]:
+    """What the digest of a version covers: a line for each example, sorted."""
+    return sorted(map(row_line, rows))
 
 
 def row_line(row: Row) -> str:

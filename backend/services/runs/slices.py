@@ -263,6 +263,18 @@ def usage_differences(
     return found
 
 
+def usage_scores(
+    session: Session, run: ScoreRun, model_id: int, *, price: Price | None
+) -> dict[str, tuple[Metric, dict[Unit, Figure]]]:
+    """What `usage_differences` compares, of one model: by name, the metric and what each answer
+    took, in the order of (example, sample)."""
+    written = _written(session, run, model_id)
+    return {
+        name: (metric, {unit: _score(name, use, price) for unit, use in written.items()})
+        for name, metric in _metrics(price).items()
+    }
+
+
 def _compare(
     name: str,
     old: Mapping[Unit, AnswerUse],

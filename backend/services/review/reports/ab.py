@@ -188,32 +188,55 @@ def watch_queue(
     """
     if not 0 <= margin < 0.5 or not 0 < alpha < 1:
         raise InvalidInput("A margin lies from 0 to below 0.5, alpha between 0 and 1.")
-    model_ids = models_of_queue(session, queue_id)
     queue = get_queue(session, queue_id)
     if queue.kind != "pair":
         raise NotFound(f"The queue {queue.name!r} shows no pairs.", hint="Name a queue of pairs.")
+    return [
+        _watch(
+            pair.cast,
+            session.get_one(ModelVersion, pair.models[0]),
+            session.get_one(ModelVersion, pair.models[1]),
+            pair.plan.total(),
+            plan=pair.plan,
+            standing=pair.standing,
+            margin=margin,
+            alpha=alpha,
+            seed=seed,
+        )
+        for pair in votes_by_pair(session, queue_id, slice=slice)
+    ]
+
+
+@dataclass(frozen=True, slots=True)
+class PairVotes:
+    """All that the A/B of two models rests on.
+
+    Attributes:
+        cast, standing: as in `_watch`.
+        plan: votes planned in each cluster.
+    """
+
+    models: tuple[int, int]
+    cast: list[Vote]
+    standing: list[Vote]
+    plan: Counter[str]
+
+
+def votes_by_pair(
+    session: Session, queue_id: int, *, slice: Mapping[str, str] | None = None
+) -> list[PairVotes]:
+    """The votes of a queue of pairs for each two of its models; errors as `watch_queue`."""
     watched = _watched_items(session, queue_id, slice or {})
     cast = [vote for vote in cast_votes(session, queue_id) if vote.item_id in watched]
     standing = [vote for vote in queue_votes(session, queue_id) if vote.item_id in watched]
     found = []
-    for a_id, b_id in combinations(model_ids, 2):
+    for models in combinations(models_of_queue(session, queue_id), 2):
         plan: Counter[str] = Counter()
         for item in watched.values():
-            if item.pair == (a_id, b_id):
+            if item.pair == models:
                 plan[item.cluster] += item.required
-        found.append(
-            _watch(
-                [vote for vote in cast if vote.model_ids == (a_id, b_id)],
-                session.get_one(ModelVersion, a_id),
-                session.get_one(ModelVersion, b_id),
-                plan.total(),
-                plan=plan,
-                standing=[vote for vote in standing if vote.model_ids == (a_id, b_id)],
-                margin=margin,
-                alpha=alpha,
-                seed=seed,
-            )
-        )
+        mine = [[v for v in votes if v.model_ids == models] for votes in (cast, standing)]
+        found.append(PairVotes(models, *mine, plan))
     return found
 
 
