@@ -197,6 +197,12 @@ RULES: dict[str, Access] = {
     "GET /v1/audit/export": Access.ADMIN,
     "GET /v1/audit/status": Access.LEAD,
     "GET /v1/projects/{project_id}/audit": Access.LEAD,
+    "GET /v1/projects/{project_id}/erasures": Access.ENGINEER,
+    "GET /v1/projects/{project_id}/erasures/preview": Access.LEAD,
+    "POST /v1/projects/{project_id}/erasures": Access.LEAD,
+    "GET /v1/projects/{project_id}/retention": Access.ENGINEER,
+    "PUT /v1/projects/{project_id}/retention": Access.LEAD,
+    "POST /v1/users/{user_id}/erase": Access.ADMIN,
     "GET /v1/jobs": Access.ADMIN,
     "GET /v1/projects/{project_id}/jobs": Access.ENGINEER,
 }

@@ -18,6 +18,7 @@ from backend.client.audit import Audit
 from backend.client.checks import Checks, Judges, Risks
 from backend.client.curation import Curation
 from backend.client.datasets import Datasets
+from backend.client.erasure import Erasures
 from backend.client.exchange import Exchange
 from backend.client.fairness import Fairness
 from backend.client.lineage import Lineage
@@ -68,3 +69,4 @@ class StropClient(Wire):
         self.yields = Yields(self)
         self.lineage = Lineage(self)
         self.audit = Audit(self)
+        self.erasures = Erasures(self)

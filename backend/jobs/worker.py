@@ -41,6 +41,8 @@ from backend.services.accounts.sealing import open_seal
 from backend.services.audit import ACTOR, Actor
 from backend.services.audit.heads import seal_and_note
 from backend.services.clearing import BATCH, clear_outlived
+from backend.services.erasure.acts import resume_erasures
+from backend.services.erasure.retention import sweep
 from backend.services.queue import ALL_QUEUES
 from backend.services.rounds import advance_rounds
 from backend.settings import Settings
@@ -48,6 +50,7 @@ from backend.settings import Settings
 STOP_SECONDS = 12.0
 CLEAR_EVERY = timedelta(hours=1)
 TEND_EVERY = timedelta(seconds=2)
+ERASE_EVERY = timedelta(minutes=1)
 REST_AFTER = timedelta(seconds=60)
 LONGEST_POLL_SECONDS = 2.0
 AFTER_A_DEFECT_S = 30.0
@@ -78,6 +81,7 @@ class Worker:
     pulse: int | None = None
     _clear_after: datetime | None = field(default=None)
     _tend_after: datetime | None = field(default=None)
+    _erase_after: datetime | None = field(default=None)
     _engaged_at: datetime | None = field(default=None)
     _pace: float = field(default=0.0)
     _waiting: list[tuple[int, int, str]] = field(default_factory=list)
@@ -194,6 +198,7 @@ class Worker:
             return advance_rounds(self.shop.sessions, self.shop.settings, now=now)
 
         self._guarded("the rounds", advance)
+        self._end_erasures(now)
         self._guarded("the audit log", self._seal_log)
         self._clear(now)
         self._tend_after = now + TEND_EVERY
@@ -203,6 +208,17 @@ class Worker:
         seal_and_note(self.shop.sessions, settings.home, open_seal(settings), now=utc_now())
         return 0
 
+    def _end_erasures(self, now: datetime) -> None:
+        """Bring erasures to their end that are not; where one has to wait, a minute passes."""
+        if self._erase_after is not None and now < self._erase_after:
+            return
+
+        def end() -> int:
+            return resume_erasures(self.shop.sessions, self.shop.settings, now=now)
+
+        taken_up = self._guarded("erasures", end)
+        self._erase_after = now + ERASE_EVERY if taken_up else None
+
     def _clear(self, now: datetime) -> None:
         """Clear a batch each hour, and the next at once while there is more."""
         if self._clear_after is not None and now < self._clear_after:
@@ -210,7 +226,8 @@ class Worker:
 
         def clear() -> int:
             with self.shop.sessions.begin() as session:
-                return max(clear_outlived(session, now=now).values())
+                swept = [one.n for one in sweep(session, now=now)]
+                return max(*clear_outlived(session, now=now).values(), 0, *swept)
 
         most = self._guarded("what has outlived its use", clear)
         if most >= 0:

@@ -1,5 +1,8 @@
 """What is kept for a while only: answers under idempotency keys, ended sessions, told deliveries.
 
+The most that any project keeps of them; what a project keeps for less, or clears of its drafts,
+is in `backend.services.erasure.retention`.
+
 Keys and deliveries are in the order of their making, so that a look at the oldest few tells whether
 there is anything to clear: clearing costs what it clears.
 """

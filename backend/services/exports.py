@@ -1,4 +1,7 @@
-"""Exports that were made: what left the house, so that an erasure can name it."""
+"""Files that commands wrote out, so that an erasure can name them.
+
+Answers that stream to whoever asked stand in the audit log (`export.begun`), as these do.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,6 @@ from sqlalchemy.orm import Session
 from backend.services import audit
 from backend.tables.erasure import ExportMade
 
-STREAM = "stream"
 LONGEST = 500
 
 
@@ -26,7 +28,7 @@ def note_export(
 
     Args:
         subject: what is written out: `training_set:3`, `review_queue:2`.
-        target: the file, or STREAM for an answer to whoever asked.
+        target: the file.
     """
     actor = audit.actor_of(session)
     session.add(
@@ -39,8 +41,6 @@ def note_export(
             at=now,
         )
     )
-    detail = {"format": format[:40], "to": "stream" if target == STREAM else "file"}
-    audit.record(
-        session, "export.made", subject=subject, project_id=project_id, detail=detail
-    )
+    detail = {"route": "strop export", "of": subject.partition(":")[0], "format": format[:40]}
+    audit.record(session, "export.begun", subject=subject, project_id=project_id, detail=detail)
     session.flush()

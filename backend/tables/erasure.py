@@ -97,10 +97,9 @@ class ErasureSeal(Base):
 
 
 class ExportMade(Base):
-    """Texts that left: a file that was written or an answer that was streamed.
+    """A file of texts that a command wrote out; what an answer streamed is in the audit log.
 
-    `subject` is what was written out (`training_set:3`, `review_queue:2`), `target` the file, or
-    `stream` where it went to whoever asked.
+    `subject` is what was written out (`training_set:3`, `review_queue:2`), `target` the file.
     """
 
     __tablename__ = "exports_made"

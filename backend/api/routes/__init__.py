@@ -6,6 +6,7 @@ from backend.api.routes import (
     checks,
     curation,
     datasets,
+    erasure,
     exchange,
     fairness,
     health,
@@ -51,5 +52,6 @@ STAGES = (
     rounds,
     yields,
     audit,
+    erasure,
 )
 ROUTERS = [stage.router for stage in STAGES]

@@ -149,10 +149,15 @@ def _export_rows(asked: ExportOptions) -> None:
 
 def _write_set(asked: ExportOptions, left_out: LeftOut) -> int:
     from backend.cli.common import working_in_project
+    from backend.db import utc_now
     from backend.services.curation import find_training_set, training_rows
+    from backend.services.exports import note_export
 
     with working_in_project(asked.project) as (_, session, found):
         frozen = find_training_set(session, found.id, str(asked.set_name))
+        subject = f"training_set:{frozen.id}"
+        place = {"project_id": found.id, "target": str(asked.out.absolute()), "now": utc_now()}
+        note_export(session, subject, asked.format, **place)
         return _write(asked, training_rows(session, frozen.id), left_out)
 
 

@@ -132,6 +132,7 @@ def _database(settings: Settings, *, verify: bool, heads: Sequence[str]) -> list
             Finding("database", "ok", session.connection().engine.url.render_as_string()),
             *_workers(session),
             *_models(session),
+            *_erasures(session),
             *(_records(session) if verify else []),
         ]
     return [*found, *(_audit(installation, heads) if verify else [])]
@@ -167,8 +168,26 @@ def _records(session: Session) -> list[Finding]:
         for record in verified
         if not record.same
     ]
+    erased = [
+        Finding(record.what, "note", f"{record.erased} rows were erased, the others are unchanged")
+        for record in verified
+        if record.same and record.erased
+    ]
     n = len(verified) - len(changed)
-    return [*changed, Finding("frozen records", "ok", f"{n} of {len(verified)} are what they were")]
+    said = f"{n} of {len(verified)} are what they were"
+    return [*changed, *erased, Finding("frozen records", "ok", said)]
+
+
+def _erasures(session: Session) -> list[Finding]:
+    """Erasures that are not through: a worker, or a person, has to go on with them."""
+    from backend.services.erasure.acts import list_erasures
+    from backend.tables.erasure import ErasureState
+
+    waiting = [one for one in list_erasures(session) if one.state != ErasureState.DONE]
+    if not waiting:
+        return []
+    told = ", ".join(str(one.id) for one in waiting)
+    return [Finding("erasures", "problem", f"{told} not through; go on: strop erasure resume")]
 
 
 def _workers(session: Session) -> list[Finding]:

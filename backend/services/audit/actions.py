@@ -94,6 +94,16 @@ ACTIONS: dict[str, Action] = {
     ),
     "webhook.added": Action("had {host} told of events", ("host",)),
     "webhook.removed": Action("had {subject} told no more"),
+    # what goes
+    "example.erased": Action(
+        "erased {examples} examples, as {subject}",
+        ("rows", "examples", "sets", "adapters", "digest"),
+    ),
+    "person.erased": Action(
+        "erased a person, as {subject}", ("rows", "examples", "sets", "adapters", "digest")
+    ),
+    "retention.set": Action("set how long {subject} is kept to {days} days", ("days", "before")),
+    "retention.swept": Action("cleared {n} of {subject} after {days} days", ("n", "days")),
     # the installation
     "backup.made": Action("wrote a backup of {bytes} bytes", ("bytes", "sha256")),
     "backup.restored": Action("restored the installation from a backup", ("sha256",)),

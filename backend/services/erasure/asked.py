@@ -18,6 +18,7 @@ from backend.schemas.common import whole_number
 from backend.services.datasets.erased import group_key
 from backend.services.derivation import adapters_on, merges_of, models_started_from
 from backend.services.models.candidates import candidates_of
+from backend.tables.audit import AuditEntry
 from backend.tables.curation import HeldBackRow, TrainingSet, TrainingSetRow
 from backend.tables.datasets import Dataset, DatasetVersion, Example
 from backend.tables.erasure import ExportMade
@@ -205,7 +206,10 @@ def learned_from(session: Session, set_ids: Collection[int]) -> list[ModelVersio
 def exports_with(
     session: Session, example_ids: Sequence[int], set_ids: Collection[int]
 ) -> list[dict[str, Any]]:
-    """The exports of sets and queues that hold one of these examples, oldest first."""
+    """The exports of sets and queues that hold one of these examples, oldest first.
+
+    Files that commands wrote, and answers that streamed to a person or a program.
+    """
     subjects = {f"training_set:{id_}" for id_ in set_ids}
     for some in chunks(example_ids):
         outputs = select(Generation.id).where(Generation.example_id.in_(some))
@@ -213,12 +217,24 @@ def exports_with(
             ReviewItem.generation_a_id.in_(outputs), ReviewItem.generation_b_id.in_(outputs)
         )
         queues = select(ReviewQueue.id).join(ReviewItem).where(reviewed).distinct()
-        subjects |= {f"review_queue:{id_}" for id_ in session.scalars(queues)}
+        subjects |= {f"queue:{id_}" for id_ in session.scalars(queues)}
     query = select(ExportMade).where(ExportMade.subject.in_(subjects)).order_by(ExportMade.id)
-    return [
+    found = [
         {"of": one.subject, "format": one.format, "to": one.target, "at": one.at.isoformat()}
         for one in session.scalars(query)
     ]
+    streamed = (
+        select(AuditEntry)
+        .where(AuditEntry.action == "export.begun", AuditEntry.subject.in_(subjects))
+        .where(AuditEntry.via == "api")
+        .order_by(AuditEntry.id)
+    )
+    for entry in session.scalars(streamed):
+        to = f"user {entry.user_id}" + (f", token {entry.token_id}" if entry.token_id else "")
+        asked = str(entry.detail.get("format") or entry.detail.get("of"))
+        at = entry.created_at.isoformat()
+        found.append({"of": entry.subject, "format": asked, "to": to, "at": at})
+    return sorted(found, key=lambda one: one["at"])
 
 
 def preview(session: Session, wanted: Wanted) -> Found:

@@ -82,11 +82,20 @@ def _notes(ids: Ids) -> Select[Any]:
     )
 
 
+def _drafts(ids: Ids) -> Select[Any]:
+    """What was drafted from an example, or as one."""
+    table = TABLES["drafts"]
+    named = (table.c.brief_id, table.c.example_id)
+    return select(table.c.id).where(or_(*(column.in_(ids) for column in named)))
+
+
 _reviews = _by("reviews", "item_id", _items)
 _answers = _by("gold_answers", "item_id", _items)
 HANGS: dict[str, Callable[[Ids], Select[Any]]] = {
     "examples": _examples,
     "generations": _outputs,
+    "drafts": _drafts,
+    "health_findings": _by("health_findings", "example_id", _examples),
     "scores": _by("scores", "generation_id", _outputs),
     "judge_verdicts": _verdicts,
     "grading_notes": _notes,

@@ -200,6 +200,9 @@ CASES: dict[str, Case] = {
     "POST /v1/projects/{project_id}/promotions": Case(
         body={"action": "rollback", "reason": "x"}, status=409
     ),
+    "GET /v1/projects/{project_id}/retention": Case(),
+    "PUT /v1/projects/{project_id}/retention": Case(body={"kind": "drafts", "days": 30}),
+    "GET /v1/projects/{project_id}/erasures/preview": Case(query="what=EXAMPLE"),
     "GET /v1/projects/{project_id}/lineage": Case(query="of=review:CORRECTION"),
     "GET /v1/projects/{project_id}/yield": Case(query="of=v9"),
     "GET /v1/projects/{project_id}/yield-forecast": Case(status=422),  # of one training
@@ -221,6 +224,14 @@ CASES: dict[str, Case] = {
     "POST /v1/login": Case(by="nobody", status=303),
     "GET /v1/logout": Case(by="nobody"),
     "POST /v1/logout": Case(status=303),
+    "POST /v1/projects/{project_id}/erasures": Case(
+        body={"what": "tickets:train-0", "reason": "consent withdrawn", "group": False, "copies": False},
+        status=201,
+    ),
+    "GET /v1/projects/{project_id}/erasures": Case(),
+    "POST /v1/users/{user_id}/erase": Case(
+        by="admin", body={"reason": "left"}, status=201, ids={"user_id": "leaving_id"}
+    ),
 }
 
 

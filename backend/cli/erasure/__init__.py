@@ -1,0 +1,1 @@
+"""Commands that erase, and that say how long things are kept."""

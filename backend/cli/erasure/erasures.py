@@ -1,0 +1,56 @@
+"""`strop erasure list|show|resume`: what was erased, and what is still to be done."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from backend.cli.common import JsonOption, open_installation, print_json, print_table
+from backend.cli.erasure.examples import as_row, show_erasure
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, help="What was erased.")
+
+
+@app.command("list")
+def list_(json: JsonOption = False) -> None:
+    """List the erasures of all projects and people, newest first."""
+    from backend.db import reading
+    from backend.services.erasure.acts import list_erasures
+
+    with reading(open_installation().sessions) as session:
+        rows = [as_row(erasure) for erasure in list_erasures(session)]
+    if json:
+        print_json(rows)
+        return
+    columns = ["erasure", "kind", "subject", "reason", "state", "asked_at"]
+    print_table(rows, columns=columns)
+
+
+@app.command()
+def show(
+    erasure_id: Annotated[int, typer.Argument(help="Its number.")], json: JsonOption = False
+) -> None:
+    """Show what an erasure came to, and what it could not reach."""
+    from backend.db import reading
+    from backend.services.erasure.acts import get_erasure
+
+    with reading(open_installation().sessions) as session:
+        show_erasure(get_erasure(session, erasure_id), as_json=json)
+
+
+@app.command()
+def resume(json: JsonOption = False) -> None:
+    """Bring every erasure to its end that is not; exit code 2 where one still waits."""
+    from backend.db import reading, utc_now
+    from backend.services.erasure.acts import list_erasures, resume_erasures
+
+    installation = open_installation()
+    n = resume_erasures(installation.sessions, installation.settings, now=utc_now())
+    with reading(installation.sessions) as session:
+        waiting = [as_row(one) for one in list_erasures(session) if one.state != "done"]
+    if json:
+        print_json({"resumed": n, "waiting": waiting})
+    else:
+        typer.echo(f"{n} erasures were taken up, {len(waiting)} still wait.")
+    raise typer.Exit(2 if waiting else 0)

@@ -1,0 +1,39 @@
+"""Erasing examples and people, and how long things are kept."""
+
+from __future__ import annotations
+
+from backend.client.wire import Resource
+from backend.schemas import erasure as shapes
+
+
+class Erasures(Resource):
+    """Erasing examples and people, and how long things are kept."""
+
+    def list(self, project_id: int) -> list[shapes.ErasureShown]:
+        """What was erased of a project, newest first."""
+        return self._wire.get_list(shapes.ErasureShown, f"/v1/projects/{project_id}/erasures")
+
+    def preview(
+        self, project_id: int, what: str, *, group: bool = False, copies: bool = True
+    ) -> shapes.ErasurePreview:
+        """What hangs on an example before it is erased."""
+        path = f"/v1/projects/{project_id}/erasures/preview"
+        asked = {"what": what, "group": group, "copies": copies}
+        return self._wire.get(shapes.ErasurePreview, path, **asked)
+
+    def erase(self, project_id: int, body: shapes.ErasureGiven) -> shapes.ErasureShown:
+        """Erase an example or a group for good."""
+        return self._wire.create(shapes.ErasureShown, f"/v1/projects/{project_id}/erasures", body)
+
+    def erase_person(self, user_id: int, body: shapes.PersonErasureGiven) -> shapes.ErasureShown:
+        """Erase a person's name, secrets, drafts and comments."""
+        return self._wire.create(shapes.ErasureShown, f"/v1/users/{user_id}/erase", body)
+
+    def retention(self, project_id: int) -> list[shapes.RetentionShown]:
+        """For how many days a project keeps each kind."""
+        path = f"/v1/projects/{project_id}/retention"
+        return self._wire.get_list(shapes.RetentionShown, path)
+
+    def keep(self, project_id: int, body: shapes.RetentionGiven) -> shapes.RetentionShown:
+        """Set for how many days a project keeps a kind."""
+        return self._wire.put(shapes.RetentionShown, f"/v1/projects/{project_id}/retention", body)
