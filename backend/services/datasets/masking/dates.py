@@ -59,7 +59,7 @@ _INTRODUCED = (  # the date is what the group `date` holds
     _BORN + r"[\s:]{0,4}(?P<date>(?P<a>\d{1,2})\s(?P<b>\d{1,2})\s(?P<y>\d{4}|\d{2}))",
 )
 _BEFORE_BIRTH = compile_shape(r"(?i)" + _BORN + r"[\s:(,*]{0,6}$|\*\s?$")
-_OLD = r"(?:\s|-|\s-\s){0,3}(?:years?|yrs?)(?:\s|-){0,2}(?:old|of age)?|\s?-?(?:y/?o|yo)\b|[\s-]?jährig\pL*|\sJahre(?:n)?(?:\salt)?"
+_OLD = r"(?:\s|-|\s-\s){0,3}(?:years?|yrs?)(?:\s|-){0,2}(?:old|of age)?|\s?-?(?:y/?o|yo)\b|[\s-]?j(?:ä|ae)hrig\pL*|\sJahre(?:n)?(?:\salt)?"
 _TEENS = (
     ["one", "two", "three", "four", "five", "six", "seven", "eight", "nine"],
     ["ein", "zwei", "drei", "vier", "fünf", "sechs", "sieben", "acht", "neun"],
@@ -71,7 +71,7 @@ _AGES = (
     r"(?:aged?|alter|age of)(?:\s(?:is|was|von|ist))?[\s:=]{1,3}(?P<age>9\d|1[0-2]\d)",
     r"(?P<age>" + _SPELLED_EN + r")(?:\s|-)(?:years?|yrs?)",
     r"(?:i am|i'm|i’m|she is|he is|she's|he's|turned|just)\s(?P<age>" + _SPELLED_EN + ")",
-    r"(?P<age>" + _SPELLED_DE + r")[\s-]?(?:Jahre|jährig)",
+    r"(?P<age>" + _SPELLED_DE + r")[\s-]?(?:Jahre|j(?:ä|ae)hrig)",
 )
 _BASE_YEAR = 2023  # of dates without a year
 _WEEKS = (8, 156)  # least and most that dates are moved, into the past

@@ -24,7 +24,7 @@ NO = r"(?:[\s-]{0,2}(?:numbers?|nummern?|num\b\.?|no\b\.?|nrn?\b\.?|id\b|identif
 _LINK = (
     r"[\s:#.=()|_–-]{0,6}(?:(?:is|was|ist|lautet|are|of|number|no\.|nr\.?|nummer)[\s:#]{1,3}){0,2}"
 )
-VALUE = r"(\pL{0,5}[-./ ]?\d[\pL\d]*(?:[-./_]{1,2}[\pL\d]+|[ \t]{1,2}\d[\pL\d]*)*)"
+VALUE = r"((?:\pL{0,5}[-./]?|(?-i:\p{Lu}{1,3}) )\d[\pL\d]*(?:[-./_]{1,2}[\pL\d]+|[ \t]{1,2}\d[\pL\d]*)*)"
 LONGEST_VALUE = 34
 PRESIDIO_SECONDS = 5.0
 CERTAIN, ANNOUNCED, SHAPED = 1.0, 0.9, 0.7
@@ -79,7 +79,8 @@ def announced(
         for shape in shapes:
             for match in compile_shape(shape).finditer(text):
                 start = match.start(1)
-                end = start + _length_of_value(match.group(1))
+                said = match.group(1)
+                end = start + (_length_of_value(said) if value is VALUE else len(said.rstrip()))
                 enough = sum(ch.isdecimal() for ch in text[start:end]) >= least
                 if enough and stands_apart(text, start, end):
                     yield start, end, weight

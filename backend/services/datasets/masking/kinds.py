@@ -1,7 +1,7 @@
 """The kinds of identifiers: one entry in KINDS says how a kind is found and what replaces it.
 
-To add one: its entry here, its templates in `tests/benchmarks/masking_notes.py`, whose test walks
-this table. PERSON, DATE, BIRTH_DATE and AGE are found by `names` and `dates`, over a whole document.
+To add one: its entry here, its templates in `tests/benchmarks/masking_notes.py`; a test walks this
+table. People, dates and ages are found by `names` and `dates`, over a whole document.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from backend.services.datasets.masking.finders import (
     presidio,
     shaped,
 )
+from backend.services.datasets.masking.places import STREET_FINDERS, TOWN_FINDERS
 from backend.services.datasets.masking.surrogates import (
     Surrogate,
     address,
@@ -52,24 +53,6 @@ class Kind:
     languages: frozenset[str] = BOTH
 
 
-_STREETS_EN = (
-    r"(?:street|st|road|rd|avenue|ave|lane|ln|drive|dr|court|ct|close|way|boulevard|blvd|terrace"
-    r"|place|pl|square|sq|crescent|cres|gardens|gdns|hill|row|parkway|pkwy|circle|trail|grove|mews"
-    r"|highway|hwy|walk)"
-)
-_STREETS_DE = (
-    r"(?:straße|strasse|str\.?|weg|platz|pl\.|allee|gasse|gässchen|ring|damm|ufer|chaussee|steig"
-    r"|stieg|pfad|promenade|graben|markt|hof|wall|kamp|redder|twiete|zeile)"
-)
-_HOUSE = r"\d{1,4}\s?(?:[a-h]|[A-H])?(?:\s?[-/]\s?\d{1,4}\s?[a-h]?)?"
-_NAME = r"\p{Lu}[\pL'’.-]*"
-_TOWN = r"\p{Lu}[\pL-]+(?:[ -](?:an|am|im|bei|der|dem|ob|a\.|i\.|d\.|\p{Lu}[\pL.]+)){0,3}"
-_LIVES = r"(?:address|lives?|living|resid\w*|home|adresse|anschrift|wohn\w*|whft\.?|gemeldet)"
-_UK_POST = r"[A-Za-z]{1,2}\d[A-Za-z\d]?\s?\d[A-Za-z]{2}"
-_STATE = (
-    r"(?:A[KLRZ]|C[AOT]|D[CE]|FL|GA|HI|I[ADLN]|K[SY]|LA|M[ADEINOST]|N[CDEHJMVY]|O[HKR]|PA|RI|S[CD]"
-    r"|T[NX]|UT|V[AT]|W[AIVY])"
-)
 _PHONE = (
     r"(?:tel(?:ephone|efon|efonnummer|\.|:)?|ph(?:one)?|fax|mobile?|mob\.|mobil|cell(?:phone)?|handy"
     r"|rufnummer|call(?:\sme|\sher|\shim|\sback)?\s(?:on|at)|reach\w*(?:\sme|\sher|\shim)?\s(?:on|at)"
@@ -133,7 +116,7 @@ KINDS: dict[str, Kind] = {
         (
             announced(
                 r"(?:bic|swift)(?:[\s/-]{1,3}(?:bic|swift))?(?:[\s-]?code)?",
-                value=r"([a-z]{6}[a-z\d]{2}(?:[a-z\d]{3})?)",
+                value=r"([a-z]{4}(?:de|at|ch|gb|us|fr|nl|lu|it|es|be|ie|pl|dk|se)[a-z\d]{2}(?:[a-z\d]{3})?)",
                 least=0,
             ),
             shaped(r"([A-Z]{4}(?:DE|AT|CH|GB|US|FR|NL|LU|IT|ES)[A-Z2-9]\d[A-Z\d]{0,3})"),
@@ -150,8 +133,8 @@ KINDS: dict[str, Kind] = {
             announced(
                 r"(?:credit|debit|kredit|giro|ec|bank|visa|master|amex)[\s-]?(?:card|karte)?" + NO,
                 r"(?:card|karten?)" + NO,
-                r"(?:kreditkarte|credit card|debit card|girocard|mastercard|visa|amex)",
-                value=r"(\d{4}[\d\s.-]{4,18}\d)",
+                r"(?:(?:kredit|giro|ec-?|bank|debit)?karte|(?:credit |debit |bank )?card|girocard|mastercard|visa|amex)",
+                value=r"(\d[\d \t.-]{8,26}\d)",
                 least=8,
             ),
         ),
@@ -166,7 +149,7 @@ KINDS: dict[str, Kind] = {
                 near=r"nhs|patient|nummer|number|no\b",
             ),
             presidio("NhsRecognizer", certain_only=True),
-            announced(r"nhs(?:" + NO + ")?", value=r"(\d{3}[\d\s-]{5,10}\d)", least=9),
+            announced(r"nhs(?:" + NO + ")?", value=r"(\d[\d -]{8,14}\d)", least=9),
         ),
         EN,
     ),
@@ -276,6 +259,8 @@ KINDS: dict[str, Kind] = {
                 r"[\s.-]{0,2}(?:nummer|nr\.?)?",
                 r"(?:blz|bankleitzahl)",
             ),
+            announced(r"(?:blz|bankleitzahl)", value=r"(\d[\d ]{5,10}\d)", least=6),
+            announced(r"sort[\s-]?code", value=r"(\d[\d -]{4,9}\d)", least=6),
             shaped(r"(\d{2}-\d{2}-\d{2})", near=r"sort|account|a/c|acc\b"),
         ),
     ),
@@ -322,7 +307,7 @@ KINDS: dict[str, Kind] = {
                 r"(?:'s)?\s?licen[cs]e|führerschein|dl|aufenthaltstitel|visum|visa|travel document)"
                 r"[\s.-]{0,2}(?:numbers?|nummer|no\.?|nr\.?|id|#)?",
                 value=r"([a-z]{0,5}\d[a-z\d]*(?:[ -]?[a-z\d]*\d[a-z\d]*){0,4}|[a-z][a-z\d]{6,12}\d)",
-                least=4,
+                least=3,
             ),
             presidio("DePassportRecognizer"),
             presidio("DeIdCardRecognizer"),
@@ -348,7 +333,7 @@ KINDS: dict[str, Kind] = {
         numbered(),
         (
             shaped(
-                r"((?:[A-ZÄÖÜ]{1,3}|[a-zäöü]{1,3})[\s-]{1,2}(?:[A-Z]{1,2}|[a-z]{1,2})[\s-]{0,2}\d{1,4}\s?[EHeh]?)",
+                r"([A-ZÄÖÜ]{1,3}[\s-]{1,2}[A-Z]{1,2}[\s-]{0,2}\d{1,4}\s?[EH]?)",
                 r"((?i)[a-z]{2}\d{2}\s?[a-z]{3})",
                 weight=0.85,
                 near=_VEHICLE,
@@ -387,70 +372,8 @@ KINDS: dict[str, Kind] = {
             announced(_PHONE, value=_CALLABLE, least=5, weight=0.89),
         ),
     ),
-    "ADDRESS": Kind(
-        "street with its number",
-        address,
-        (
-            shaped(
-                r"((?:(?i:flat|apt\.?|apartment|unit|suite)\s\d{1,4}[a-zA-Z]?,?\s{1,2})?"
-                r"\d{1,5}[a-z]?,?\s(?:[NSEW]\.?\s)?(?:"
-                + _NAME
-                + r"\s){1,3}(?i:"
-                + _STREETS_EN
-                + r"))(?:[^\pL]|$)",
-                r"((?i)\d{1,5}[a-z]?\s(?:[a-z'’-]{3,20}\s){1,2}(?:street|road|avenue|lane|drive|boulevard|crescent|terrace))(?:[^\pL]|$)",
-                r"((?i)p\.?\s?o\.?\s?box\s\d{1,6}|postfach\s\d[\d ]{1,7})",
-                weight=0.86,
-            ),
-            shaped(
-                r"((?:"
-                + _NAME
-                + r"\s)?(?:\p{Lu}[\pL.-]*"
-                + _STREETS_DE
-                + r"|(?i:str\.|straße|strasse|allee|platz|weg))\s?"
-                + _HOUSE
-                + ")",
-                r"((?i)[\pL.-]{3,30}(?:straße|strasse|str\.|gasse|allee)\s" + _HOUSE + ")",
-                weight=0.86,
-            ),
-            shaped(
-                r"((?:Am|An der|An den|An dem|Im|In der|In den|Auf dem|Auf der|Zum|Zur|Unter den|Hinter der"
-                r"|Vor dem|Beim|Alte[rn]?|Neue[rn]?|Große[rn]?|Kleine[rn]?)\s(?:\p{Lu}?[\pL-]+\s){1,2}?"
-                + _HOUSE
-                + r")(?:,|\s+\d{5}|\s*\n)",
-                weight=0.86,
-                near=_LIVES + r"|\d{5}\s\p{Lu}",
-            ),
-        ),
-    ),
-    "TOWN": Kind(
-        "postcode and town",
-        town,
-        (
-            shaped(
-                r"((?:D\s?-\s?|A\s?-\s?|CH\s?-\s?)?\d{5}\s{1,2}" + _TOWN + ")",
-                weight=0.84,
-            ),
-            shaped(
-                r"(" + _UK_POST + ")",
-                weight=0.5,
-                near=_LIVES + r"|post\s?code|\b" + _STREETS_EN + r"\b",
-            ),
-            announced(
-                r"(?:post\s?code|zip(?:\s?code)?|plz|postleitzahl)",
-                value=r"([a-z\d]{2,5}(?:[ -][a-z\d]{3,4})?)",
-                least=1,
-            ),
-            shaped(
-                r"((?:\p{Lu}[\pL.-]+\s){0,2}\p{Lu}[\pL.-]+,\s?"
-                + _STATE
-                + r"\s{1,2}\d{5}(?:-\d{4})?)",
-                r"(\d{5}-\d{4})",
-                weight=0.87,
-            ),
-            shaped(_LIVES + r"\s?(?:in|:)\s(\p{Lu}[\pL-]{2,})", weight=0.55),
-        ),
-    ),
+    "ADDRESS": Kind("street with its number", address, STREET_FINDERS),
+    "TOWN": Kind("postcode and town", town, TOWN_FINDERS),
 }
 
 

@@ -27,6 +27,7 @@ _TITLES = (
 )
 TITLES = frozenset(_TITLES.split())
 _SURE_TITLES = frozenset(["mr", "mrs", "ms", "dr", "prof", "herr", "herrn", "hr", "frau"])
+_UNITS = frozenset({"ms", "hr", "nat", "ing"})  # in small letters milliseconds, hours, a suffix
 _AFTER_COLON = re.compile(
     r"(?:patient(?:in|enname)?|pat|pt|(?:full |patient |first |last |vor-? ?und |kunden|zu)?name"
     r"|vorname|nachname|surname|forename|familienname|zuname|(?:account|card|policy) ?holder"
@@ -34,15 +35,37 @@ _AFTER_COLON = re.compile(
     r"|auftraggeber(?:in)?|empfänger(?:in)?|payee|beneficiary|begünstigte[r]?|customer|client|kunde"
     r"|kundin|mandant(?:in)?|next of kin|angehörige[r]?|hausarzt|hausärztin|gp|consultant"
     r"|behandelnder arzt|attending|physician|referring doctor|signed|unterzeichne[rt]|gez|spouse"
-    r"|ehemann|ehefrau|contact|ansprechpartner(?:in)?|sachbearbeiter(?:in)?|emergency contact"
+    r"|ehemann|ehefrau|contact|ansprechpartner(?:in)?|agent|sachbearbeiter(?:in)?|emergency contact"
     r"|notfallkontakt|mother|father|mutter|vater|tenant|landlord|mieter(?:in)?|vermieter(?:in)?"
     r"|witness|zeuge|zeugin|claimant|defendant|kläger(?:in)?|beklagte[r]?|employee|mitarbeiter"
     r"|from|von|to|an|cc|betreuer(?:in)?|erstellt von|author|dictated by|transcribed by|diktiert von"
     r"|seen by|geschrieben von)\s*(?:\([^()\n]{1,12}\)\s*)?[:=|]\s*\Z",
     re.IGNORECASE,
 )
+_SPEAKERS = re.compile(
+    r"(?:patient(?:in)?|pat|pt|customer|client|kund(?:e|in)|agent|doctor|mother|father|mutter|vater"
+    r"|from|von|to|an|cc|witness|zeuge|zeugin|employee|mitarbeiter|tenant|landlord|spouse)\b",
+    re.IGNORECASE,
+)
+_SURE_LEADS = re.compile(
+    r"(?:my name is|name is (?:spelled|spelt)|mein name (?:ist|lautet)|ich heiße|ich heisse)[\s:]+\Z",
+    re.IGNORECASE,
+)
+_ROLES = re.compile(
+    r"(?:^|[^\W\d_]*[\W_])(?:customer|client|patient|pt|daughter|son|wife|husband|mother|father|brother|sister"
+    r"|aunt|uncle|niece|nephew|nurse|agent|handled by|seen by|assisted by|signed by|doctor|surgeon"
+    r"|tochter|sohn|ehefrau|ehemann|mutter|vater|bruder|schwester|tante|onkel|enkel(?:in)?|partner(?:in)?"
+    r"|kundin|kunde|patientin|pfleger|bearbeitet von|unterschrieben von|betreuer(?:in)?|my colleague"
+    r"|meine kollegin|mein kollege|witness|zeuge|zeugin|tenant|mieter(?:in)?|claimant|manager)\s+\Z",
+    re.IGNORECASE,
+)
+_GREETING = re.compile(
+    r"(?:good (?:morning|afternoon|evening|day)|hello|hi|hey|hallo|guten (?:tag|morgen|abend)"
+    r"|thank you|thanks|danke)[,\s]{1,2}\Z",
+    re.IGNORECASE,
+)
 _LEADS = re.compile(
-    r"(?:my name is|name is|name was|named|i am called|this is|mein name (?:ist|lautet)|ich heiße"
+    r"(?:my name is|name is|name was|(?:spelled|spelt|buchstabiert)|named|i am called|this is|mein name (?:ist|lautet)|ich heiße"
     r"|ich heisse|heißt|hier (?:ist|spricht)|namens|née|nee|geborene[r]?|geb\.|dear|liebe[r]?|hallo|hello|hi"
     r"|(?:kind|best|warm) regards|regards|sincerely|yours|yours truly|mit freundlichen grüßen|mit besten grüßen|freundliche grüße"
     r"|viele grüße|beste grüße|herzliche grüße|lg|mfg|vg|thanks|danke|i\.\s?a\.|i\.\s?v\.|gez\.)[\s,:]*\Z",
@@ -182,38 +205,76 @@ class _Reader:
         if self._after_title(place):
             return self._take(place, titled=True)
         if self._is_introduced(place):
-            return self._take(place, titled=False)
+            return self._take(place, titled=True)
         return self._by_lists(place)
 
     def _after_title(self, place: int) -> bool:
         """Whether a title stands right before; small letters count after the sure ones alone."""
-        if not place or self.tokens[place].folded in TITLES:
+        token = self.tokens[place]
+        if token.folded in TITLES or len(token.text) < 2 or self._is_word(place):
             return False
-        title = self.tokens[place - 1]
-        gap = self.text[title.end : self.tokens[place].start]
-        if title.folded not in TITLES or gap.strip(" .\t\n"):
+        titles = self._titles_before(place)
+        if not titles or (titles[0].folded == "fr" and self.text[titles[0].end] != "."):
             return False
-        if gap.count("\n") > 1 or len(self.tokens[place].text) < 2:
-            return False
-        if self._is_word(place) or (title.folded == "fr" and "." not in gap):
-            return False
-        known = self._in_list(place)
-        small = not self.tokens[place].is_capital
-        return known or (title.folded in _SURE_TITLES if small else title.text[0].isupper())
+        if self._in_list(place):
+            return True
+        titles = [title for title in titles if title.text not in _UNITS]
+        if not token.is_capital:  # "MR angiography" is none
+            return any(t.folded in _SURE_TITLES and not t.text.isupper() for t in titles)
+        sure = any(title.folded in _SURE_TITLES for title in titles)
+        return bool(titles) and (sure or not self._in_capitals(place))
+
+    def _titles_before(self, place: int) -> list[Token]:
+        """The titles right before a word, the nearest first: `Prof. Dr. med.`"""
+        found: list[Token] = []
+        while place and self.tokens[place - 1].folded in TITLES:
+            gap = self.text[self.tokens[place - 1].end : self.tokens[place].start]
+            if gap.strip(" .-\t\n") or gap.count("\n") > 1:
+                break
+            place -= 1
+            found.append(self.tokens[place])
+        return found
 
     def _is_introduced(self, place: int) -> bool:
-        """Whether a label or a greeting stands before, and what follows looks like a name."""
+        """Whether a label, a greeting or a role stands before, and what follows looks like a name."""
         token = self.tokens[place]
         before = self.text[max(0, token.start - _LEAD_LENGTH) : token.start]
         if self._is_word(place) or len(token.text) < 2 or token.folded in TITLES:
             return False
-        if _AFTER_COLON.search(before):
+        if (label := _AFTER_COLON.search(before)) is not None:
+            if _SPEAKERS.match(label[0]):
+                return self._is_spoken_of(place, label[0])
             return token.is_capital or self._in_list(place)
-        if not _LEADS.search(before):
+        if _SURE_LEADS.search(before):
+            return True
+        if _LEADS.search(before):
+            near = "\n" in before[-3:] or "spel" in before[-9:].lower()
+            named = token.is_capital and (self._two_ahead(place) or near)
+            return self._in_list(place) or named
+        if self._in_capitals(place) or not token.is_capital:
             return False
+        if _GREETING.search(before):
+            return self.text[token.end : token.end + 1] in (",", ".", "!", "?", "\n")
+        return _ROLES.search(before) is not None and self._two_ahead(place)
+
+    def _is_spoken_of(self, place: int, label: str) -> bool:
+        """Whether `Patient:` introduces a name, and is not who speaks in a conversation."""
+        following = place + 1 < len(self.tokens) and self._joins(place, place + 1)
+        if self._in_list(place) and following and self._in_list(place + 1):
+            return True
+        speaks = self.text.count(label.strip()) > 1
+        gap = self.text[self.tokens[place].end :][:1]
+        return not speaks and (self._in_list(place) or (gap == " " and self._two_ahead(place)))
+
+    def _two_ahead(self, place: int) -> bool:
+        """Whether the next word too looks like a part of a name."""
         two = place + 1 < len(self.tokens) and self._joins(place, place + 1)
-        following = two and self._looks_named(place + 1)
-        return token.is_capital and (self._in_list(place) or following or "\n" in before[-3:])
+        return two and self._looks_named(place + 1)
+
+    def _in_capitals(self, place: int) -> bool:
+        """Whether all is in capitals here, so that they say nothing of names."""
+        around = self.tokens[max(0, place - 4) : place + 5]
+        return all(t.text.isupper() for t in around if len(t.text) > 1) and len(around) > 4
 
     def _by_lists(self, place: int) -> int:
         """By the lists: given and family, `Family, Given`, a letter and a family, or one alone."""
@@ -282,10 +343,10 @@ class _Reader:
         return token.folded in lists.given and len(token.text) > 4
 
     def _take(self, place: int, *, titled: bool) -> int:
-        """Take words from here as long as they go on with a name."""
+        """Take words from here as long as they go on with a name; small ones after a title too."""
         end = place + 1
         while end < len(self.tokens) and end - place < _MOST_TOKENS and self._joins(end - 1, end):
-            if self._goes_on(place, end):
+            if self._goes_on(place, end, titled):
                 end += 1
             elif self._particles_ahead(end):
                 end += 2
@@ -293,18 +354,33 @@ class _Reader:
                 break
         return end
 
-    def _goes_on(self, place: int, here: int) -> bool:
+    def _goes_on(self, place: int, here: int, titled: bool) -> bool:
         token = self.tokens[here]
         if token.is_initial:
             return True
         gap = self.text[self.tokens[here - 1].end : token.start]
         if "," in gap:
-            return token.folded in self.lists.given and token.is_capital
-        if "\n" in gap and not self._in_list(here):
+            known = token.folded in self.lists.given
+            return (
+                token.is_capital and here - place == 1 and (known or self._is_labelled(place, here))
+            )
+        if "\n" in gap and not self._in_list(here) and here - place > 1:
             return False
         if not self.tokens[place].is_capital:
-            return token.folded in self.lists.family and not token.is_capital
+            small = token.folded in self.lists.family and not token.is_capital
+            if titled and here - place == 1 and not token.is_capital and not small:
+                ends = not self.text[token.end :].lstrip(" ")[:1].isalnum()
+                return ends and len(token.text) > 2 and not self._is_word(here)
+            return small
         return self._looks_named(here)
+
+    def _is_labelled(self, place: int, here: int) -> bool:
+        """`Name: Zumbrägel, Kunigunde`: what follows a label, turned round, and ends there."""
+        before = self.text[
+            max(0, self.tokens[place].start - _LEAD_LENGTH) : self.tokens[place].start
+        ]
+        ends = not self.text[self.tokens[here].end :].lstrip(" ")[:1].isalnum()
+        return ends and self._looks_named(here) and _AFTER_COLON.search(before) is not None
 
     def _particles_ahead(self, here: int) -> bool:
         token = self.tokens[here]
@@ -375,9 +451,10 @@ def _known_as(token: Token, known: dict[str, str], lists: NameLists) -> str | No
         folded = stem.lower()
         if folded not in known:
             continue
-        ordinary = folded in lists.ambiguous or folded in lists.never
-        if token.is_capital or not (ordinary or known[folded][0].isupper()):
+        if token.is_capital:
             return stem
-        if not ordinary and len(stem) > 3:
+        ordinary = folded in lists.ambiguous or folded in lists.never or len(stem) < 4
+        listed = folded in lists.given or folded in lists.family
+        if not ordinary and (listed or known[folded].islower()):
             return stem
     return None

@@ -80,7 +80,7 @@ def settle(findings: list[Finding], text: str) -> list[Finding]:
         for start, end in _free(covered, one.start, one.end):
             whole = (start, end) == (one.start, one.end)
             start, end = (start, end) if whole else _trimmed(text, start, end)
-            if whole or _tells(text[start:end]):
+            if whole or _tells(text[start:end], one.kind):
                 taken.append(replace(one, start=start, end=end))
         covered[one.start : one.end] = b"\x01" * (one.end - one.start)
     return sorted(taken, key=lambda f: f.start)
@@ -108,6 +108,7 @@ def _trimmed(text: str, start: int, end: int) -> tuple[int, int]:
     return start, end
 
 
-def _tells(piece: str) -> bool:
-    """Whether what is left of a finding could still identify somebody."""
-    return sum(ch.isalnum() for ch in piece) >= 3
+def _tells(piece: str, kind: str) -> bool:
+    """Whether what is left of a finding could still identify somebody: digits, or a name."""
+    letters = sum(ch.isalnum() for ch in piece)
+    return letters >= 2 and (kind in ("PERSON", "EMAIL") or any(map(str.isdecimal, piece)))
