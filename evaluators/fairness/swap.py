@@ -103,7 +103,8 @@ def refuse_relevant(asked: Asked, kind: str, lexicon: Lexicon) -> None:
 @lru_cache(maxsize=16)
 def _relevant(beginnings: tuple[str, ...]) -> re.Pattern[str]:
     longest = sorted(set(beginnings), key=len, reverse=True)
-    return re.compile(rf"(?<!\w)(?:{'|'.join(map(re.escape, longest))})", re.IGNORECASE)
+    parts = [rf"(?<!\w){re.escape(b)}" if b[0].isalnum() else re.escape(b) for b in longest]
+    return re.compile("|".join(parts), re.IGNORECASE)
 
 
 def _pick(options: Sequence[str], *parts: object) -> str:
