@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -13,19 +13,21 @@ from backend.engines.base import GenerationRequest, GenerationResult
 from backend.engines.fake import FakeEngine
 from backend.jobs.drafting import draft_parts
 from backend.jobs.parts import Workshop
-from backend.services import queue
-from backend.services.datasets.versions import Row, import_dataset
+from backend.services import queue, review
+from backend.services.runs import generation
+from backend.services.synthetic import batches, storing
 from backend.services.synthetic import desk as drafts_desk
 from backend.services.synthetic.asking import DraftAsk, lay_down
 from backend.services.synthetic.documents import Document
 from backend.services.synthetic.draftings import get_drafting
+from backend.services.synthetic.sifting import sift
 from backend.services.synthetic.sources import SourceAsk
 from backend.settings import Settings
-from backend.tables.models import ModelVersion
+from backend.tables.accounts import User
 from backend.tables.queue import Job
-from backend.tables.review import ReviewQueue
-from backend.tables.synthetic import Drafting, SourceKind
-from tests.fixtures_review import Desk, build_desk, submit
+from backend.tables.review import Review, ReviewQueue
+from backend.tables.synthetic import Shape, SourceKind
+from tests.fixtures_review import NOW, Desk, build_desk
 
 PLANS = ("Amber", "Birch", "Cedar", "Dahlia", "Elder", "Fern", "Ginger", "Hazel", "Iris", "Juniper")
 PRICES = (19, 24, 31, 37, 42, 53, 58, 66, 71, 85)
@@ -147,6 +149,28 @@ def draft_all(
     return drafting_id
 
 
+def draft_here(
+    session: Session,
+    project_id: int,
+    ask: DraftAsk,
+    answer: Callable[[GenerationRequest], str] | None = None,
+) -> int:
+    """The same in one session, without a job; the drafting's id."""
+    say = answer or by_document()
+    drafting = lay_down(session, project_id, ask).drafting
+    while (run_id := batches.next_batch(session, drafting.id)) is not None:
+        asked = generation.pending_requests(session, run_id)
+        generation.save_generations(
+            session, run_id, [GenerationResult(one.key, text=say(one)) for one in asked]
+        )
+        written, beside = batches.read_batch(session, drafting, run_id)
+        batches.save_drafts(
+            session, drafting.id, sift(written, beside, shape=Shape(drafting.shape))
+        )
+    storing.finish(session, drafting.id, now=NOW)
+    return drafting.id
+
+
 def open_drafts(session: Session, desk: Desk, drafting_id: int, **options: Any) -> ReviewQueue:
     """A queue of a drafting for the desk's first expert, unless options say otherwise."""
     drafting = get_drafting(session, drafting_id)
@@ -154,22 +178,27 @@ def open_drafts(session: Session, desk: Desk, drafting_id: int, **options: Any) 
     return drafts_desk.open_queue(session, drafting, drafts_desk.QueueAsk(**chosen))
 
 
-__all__ = [
-    "DOCUMENTS",
-    "Desk",
-    "Drafting",
-    "Mapping",
-    "ModelVersion",
-    "Row",
-    "Scripted",
-    "ask_documents",
-    "asked",
-    "by_document",
-    "draft_all",
-    "good_pair",
-    "import_dataset",
-    "open_drafts",
-    "parts_of",
-    "submit",
-    "synthetic_project",
-]
+def decide(
+    session: Session,
+    queue: ReviewQueue,
+    user: User,
+    *,
+    usable: str = "yes",
+    correction: str | None = None,
+    simulated: bool = False,
+) -> Review:
+    """Claim the next draft of a queue and say yes or no to it."""
+    claim = review.claim_review_item(session, queue.id, user.id, now=NOW)
+    assert claim is not None
+    answer = review.Answer(ratings={"usable": usable}, correction=correction)
+    kind = {"simulated": True, "annotator_kind": "code"} if simulated else {}
+    done = review.submit_review(
+        session,
+        slot_id=claim.slot_id,
+        version=claim.version,
+        user_id=user.id,
+        answer=answer,
+        now=NOW,
+        **kind,
+    )
+    return session.get_one(Review, done.review_id)

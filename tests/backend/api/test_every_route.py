@@ -216,6 +216,21 @@ CASES: dict[str, Case] = {
         body={"reason": "x"}, ids={"review_id": "correction_id"}
     ),
     "POST /v1/score-runs/{score_run_id}/cancel": Case(body={}, status=409),
+    "POST /v1/projects/{project_id}/draftings": Case(
+        body={
+            "source": {
+                "kind": "documents",
+                "documents": [{"name": "a.txt", "text": "The Larch plan costs 77 euros."}],
+            },
+            "n": 2,
+        },
+        status=201,
+    ),
+    "GET /v1/draftings/{drafting_id}/drafts": Case(query="state=waiting"),
+    "POST /v1/draftings/{drafting_id}/queues": Case(
+        body={"name": "drafts", "reviewers": ["EXPERT"]}, status=201
+    ),
+    "POST /v1/draftings/{drafting_id}/cancel": Case(body={}, status=409),
     "POST /v1/training-runs/{training_run_id}/cancel": Case(body={}, status=409),
     "POST /v1/generation-runs/{generation_run_id}/cancel": Case(body={}),
     "POST /v1/generation-runs/{generation_run_id}/resume": Case(),

@@ -45,6 +45,7 @@ from backend.tables.verdicts import Comparison
 from backend.tables.webhooks import Webhook, WebhookDelivery
 from tests.backend.api.conftest import PASSWORD, SAME_SITE, House
 from tests.fixtures_review import Desk
+from tests.fixtures_synthetic import DOCUMENTS, ask_documents, draft_here
 
 PLAN = {"adapter": "v2", "recipe": {"queues": ["q"]}, "dataset": "d", "metrics": ["f1"]}
 PEOPLE = ("nobody", "expert", "engineer", "lead", "admin")
@@ -167,6 +168,7 @@ def things_of(session: Session, desk: Desk, reviewer_id: int, now: datetime) -> 
         n=60,
         positives=20,
     )
+    drafting_id = draft_here(session, desk.project.id, ask_documents(DOCUMENTS[:2], n=2))
     session.add_all([judged, told, turn, learned])
     session.flush()
     sent = WebhookDelivery(webhook_id=told.id, event="e", key="k", payload={}, next_attempt_at=now)
@@ -187,6 +189,7 @@ def things_of(session: Session, desk: Desk, reviewer_id: int, now: datetime) -> 
         "score_run_id": scored.id,
         "queue_id": queue_id,
         "slot_id": claim.slot_id,
+        "drafting_id": drafting_id,
         "training_set_id": frozen.id,
         "training_run_id": trained.id,
         "comparison_id": compared.id,
