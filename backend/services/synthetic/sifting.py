@@ -23,6 +23,7 @@ from backend.services.datasets.leaks import Side, canned_answers
 from backend.services.datasets.near_duplicates import (
     NearDuplicate,
     find_near_duplicates,
+    fold,
     near_duplicate_pairs,
 )
 from backend.services.synthetic.parsing import parse_answer, parse_pair
@@ -283,30 +284,50 @@ def _as_sample(one: Sifted, shape: Shape) -> Sample:
 
 
 def _like_train(found: Sequence[Sifted], beside: Beside, shape: Shape) -> Details:
+    """Drafts of which the input (or the very prompt, where it was given) or the answer is there."""
+    told = [*beside.train, *beside.train_answers]
+    if shape is Shape.ANSWER:
+        known = {fold(text): text for text in beside.train}
+        same = {
+            one.written.key: {"like": known[fold(one.prompt)][:120]}
+            for one in found
+            if fold(one.prompt) in known
+        }
+        told = list(beside.train_answers)
+    else:
+        same = {}
     pairs = find_near_duplicates(
-        [*(_compared(one, shape) for one in found), *(one.answer or "" for one in found)],
-        [*beside.train, *beside.train_answers],
+        [*_inputs(found, shape), *(one.answer or "" for one in found)],
+        told,
         train_answers=len(found),
         held_out_answers=len(beside.train_answers),
     )
-    told = [*beside.train, *beside.train_answers]
-    return {
+    alike = {
         found[pair.train % len(found)].written.key: _alike(pair, told[pair.held_out][:120])
         for pair in reversed(pairs)
     }
+    return {**alike, **same}
 
 
-def _compared(one: Sifted, shape: Shape) -> str:
-    """What is new of a draft: the input that the model wrote, or the prompt that it answers."""
-    return (one.input or "") if shape is Shape.PAIR else one.prompt
+def _inputs(found: Sequence[Sifted], shape: Shape) -> list[str]:
+    """The inputs, where the model wrote them."""
+    return [one.input or "" for one in found] if shape is Shape.PAIR else []
 
 
 def _like_drafts(found: Sequence[Sifted], beside: Beside, shape: Shape) -> Details:
-    """Drafts that repeat one that was kept before, or an earlier one of these."""
+    """Drafts that repeat one that was kept before, or an earlier one of these.
+
+    Answers to a given input are told apart by their documents: forms are alike, and yet others.
+    """
     before = list(beside.drafts)
-    texts = [*before, *(_compared(one, shape) for one in found)]
+    if shape is Shape.PAIR:
+        texts = [*before, *_inputs(found, shape)]
+        pairs = near_duplicate_pairs(texts)
+    else:
+        texts = [*before, *(one.prompt for one in found)]
+        pairs = _same_pairs([fold(text) for text in texts])
     near: dict[int, set[int]] = {}
-    for first, second in near_duplicate_pairs(texts):
+    for first, second in pairs:
         near.setdefault(second, set()).add(first)
     kept = set(range(len(before)))
     dropped: dict[int, dict[str, Any]] = {}
@@ -316,6 +337,15 @@ def _like_drafts(found: Sequence[Sifted], beside: Beside, shape: Shape) -> Detai
         else:
             kept.add(place)
     return dropped
+
+
+def _same_pairs(texts: Sequence[str]) -> list[tuple[int, int]]:
+    first: dict[str, int] = {}
+    return [
+        (first[text], place)
+        for place, text in enumerate(texts)
+        if first.setdefault(text, place) != place
+    ]
 
 
 def _same_meaning(
