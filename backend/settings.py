@@ -101,6 +101,11 @@ class Settings(BaseSettings):
         "and kept answers; any address other than 127.0.0.1 requires it. Without it the key lies "
         "in HOME/secret.key.",
     )
+    dossier_key: SecretStr | None = Field(
+        None,
+        description="Private key that signs dossiers (Ed25519), 64 hex digits; without it the key "
+        "lies in HOME/dossier.key.",
+    )
     trusted_proxies: str | None = Field(
         None,
         description="Addresses or networks of the proxies, with commas, whose X-Forwarded-For and "

@@ -68,7 +68,7 @@ def open_seal(settings: Settings) -> Seal:
     if settings.secret is not None:
         keys.append(_derive(settings.secret.get_secret_value().encode()))
     if settings.secret is None or file.exists():
-        keys.append(_read_key(file))
+        keys.append(read_key(file))
     return Seal(MultiFernet([Fernet(base64.urlsafe_b64encode(key)) for key in keys]))
 
 
@@ -79,8 +79,12 @@ def _derive(secret: bytes) -> bytes:
     return HKDF(SHA256(), KEY_BYTES, salt=None, info=PURPOSE).derive(secret)
 
 
-def _read_key(file: Path) -> bytes:
-    """The key in the file; the first process to come makes it, and none overwrites it."""
+def read_key(file: Path) -> bytes:
+    """The key in a file, 32 bytes; the first process to come makes it, and none overwrites it.
+
+    Raises:
+        Conflict: what lies there is no key.
+    """
     make_folder(file.parent)
     if not file.exists():
         handle, draft = tempfile.mkstemp(dir=file.parent, prefix=f"{KEY_FILE}.")  # 600, its own

@@ -92,6 +92,10 @@ ACTIONS: dict[str, Action] = {
         "pointed {alias} back at model {model}",
         ("alias", "model", "comparison", "override", "simulated"),
     ),
+    "dossier.made": Action(
+        "signed a dossier on {subject}, comparison {comparison}", ("comparison", "with_texts")
+    ),
+    "dossier.answered": Action("answered {questions} for the dossier", ("questions",)),
     "webhook.added": Action("had {host} told of events", ("host",)),
     "webhook.removed": Action("had {subject} told no more"),
     # what goes

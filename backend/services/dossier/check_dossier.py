@@ -13,6 +13,7 @@ import math
 import re
 import sys
 import tarfile
+from collections.abc import Iterator
 from statistics import NormalDist, fmean
 
 import numpy as np
@@ -21,7 +22,6 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 NAME, NORMAL = re.compile(r"[a-z0-9_]+(?:[./-][a-z0-9_]+)*"), NormalDist()
 FILES, SIGNATURE, MAGIC = "files.json", "signature.txt", b"strop dossier 1\n"
-
 def pack(files: dict[str, bytes]) -> bytes:
     """The one way to write these files: a TAR (ustar), sorted by name, without times or owners."""
     body = []
@@ -156,9 +156,9 @@ def agreed(value, low, high, p, level, z):  # both on 0 (Altman and Bland 2011; 
 def swapped(sides, figure, recipe):  # sides of clusters swapped (Riezler and Maxwell 2005)
     before, after, rng = *(x.sum(axis=0) for x in sides), np.random.default_rng([recipe["seed"], 1])
     least, extreme = abs(figure(after) - figure(before)) * (1 - 1e-9), 0
-    for _ in range(recipe["resamples"]):
-        moved = rng.integers(0, 2, size=len(sides[0])) @ (sides[1] - sides[0])
-        extreme += bool(abs(figure(after - moved) - figure(before + moved)) >= least)
+    for size in [50] * (recipe["resamples"] // 50) + [recipe["resamples"] % 50]:
+        moved = rng.integers(0, 2, size=(size, len(sides[0]))) @ (sides[1] - sides[0])
+        extreme += int((abs(figure(after - moved) - figure(before + moved)) >= least).sum())
     return (extreme + 1) / (recipe["resamples"] + 1)
 def mcnemar(won, lost):  # McNemar 1947, exact
     n, few = int(won + lost), int(min(won, lost))
@@ -195,7 +195,7 @@ def rows_of(name, scores):  # what is summed, shape (scores, k)
     classes = sorted({label for score in scores for label in score[2:]})
     said, true = (np.eye(len(classes))[[classes.index(s[i]) for s in scores]] for i in (2, 3))
     return np.hstack([said * true, said, true])
-def of_scores(entry, scores, places):  # a figure of a model, or of a second less a first
+def of_scores(entry: dict, scores: list, places: dict) -> dict:  # of a model, or of two
     recipe, name, models, where = (entry[k] for k in ("recipe", "summary", "models", "slice"))
     figure, two = FIGURES.get(name, lambda s: labels(name, s)), len(models) == 2
     scale, level, z = recipe["scale"], recipe["level"], NORMAL.inv_cdf(0.5 + recipe["level"] / 2)
@@ -225,7 +225,7 @@ def of_scores(entry, scores, places):  # a figure of a model, or of a second les
         p = mcnemar(*gains.sum(axis=0)) if exact else swapped(sums, figure, recipe)
         low, high, p = agreed(value, low, high, p, level, z)
     return {"value": value, "low": low, "high": high, "n": len(kept), "failed": failed, "p": p}
-def of_votes(entry):  # bounds that hold at every look (Waudby-Smith and Ramdas 2024), in batches
+def of_votes(entry: dict) -> dict:  # bounds at every look (Waudby-Smith and Ramdas 2024)
     low, high, grid = [0.0], [1.0], np.linspace(0, 1, 1001)[1:-1, None]
     alpha = (1 - entry["recipe"]["level"]) / len(entry["recipe"]["batches"])
     for size in entry["recipe"]["batches"]:
@@ -252,7 +252,7 @@ def of_votes(entry):  # bounds that hold at every look (Waudby-Smith and Ramdas 
     ends = sorted(1 - end if turn else end for end in (max(low), min(high)))
     return {"value": 1 - value if turn else value, "low": ends[0], "high": ends[1], "n": len(stand)}
 
-def judged(line):  # a line's whole interval has to lie on one side of its bar
+def judged(line: dict) -> str:  # a line's whole interval has to lie on one side of its bar
     said, sign = line["evidence"], 1 if line["direction"] == "higher" else -1
     if said is None or (line.get("by") and said["n_simulated"]):
         return "INCONCLUSIVE"
@@ -260,9 +260,9 @@ def judged(line):  # a line's whole interval has to lie on one side of its bar
     least = sign * line["threshold"] if margin is None else margin
     low, high = sorted((sign * said["low"], sign * said["high"]))
     return "PASS" if low >= least else "FAIL" if high < least else "INCONCLUSIVE"
-def same(one, other):
+def same(one: float | None, other: float | None) -> bool:
     return one is other or (None not in (one, other) and bool(np.isclose(one, other, 1e-9, 1e-9)))
-def faults(files: dict[str, bytes]):  # what was checked, and what does not hold of it: "" or why
+def faults(files: dict[str, bytes]) -> Iterator[tuple[str, str]]:  # (what, "" or what is wrong)
     known = {name: json.loads(data) for name, data in files.items() if name.endswith(".json")}
     bar, figures = known["bar.json"], {one["id"]: one for one in known["figures.json"]}
     for what, one in figures.items():

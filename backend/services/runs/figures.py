@@ -162,6 +162,10 @@ class ScoreReads:
             )
         return found
 
+    def all_of(self, metric: str) -> list[Read]:
+        """Every score by a metric, whatever is missing, in order of example, sample and model."""
+        return self._read(metric)
+
     def _read_slices(self) -> dict[int, dict[str, Any]]:
         if not self._slices:
             self._slices = {place.id: json.loads(place.slices) for place in self.places}

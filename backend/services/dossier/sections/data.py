@@ -1,0 +1,199 @@
+"""Model and data by their digests: what was trained, on what, and what it was tested on."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from sqlalchemy import func, select
+
+from backend.errors import Conflict
+from backend.services.curation import stored_lines
+from backend.services.datasets.versions import row_lines, stored_rows
+from backend.services.derivation import withdrawn_rows
+from backend.services.dossier.subject import Subject
+from backend.services.dossier.told import Table, Told, as_json, not_measured
+from backend.services.verdicts.promotion import digests_of
+from backend.tables.accounts import User
+from backend.tables.curation import TrainingSetRow
+from backend.tables.datasets import AcceptedLeak, DatasetVersion, Example
+from backend.tables.models import ModelVersion
+from backend.tables.review import Review
+
+ELSEWHERE = "The candidate was not trained here: what it was taught is not known to Strop."
+
+
+def tell_model(subject: Subject) -> Told:
+    """Base, adapter, prompt and training."""
+    rows = [
+        [model.label, what, digest or "none here"]
+        for model in (subject.candidate, subject.baseline)
+        for what, digest in digests_of(model).items()
+    ]
+    said = [f"The candidate is {subject.candidate.label}, on the base {_base(subject.candidate)}."]
+    if subject.training is None:
+        said.append(ELSEWHERE)
+        return Told(said, [Table(("model", "part", "sha256"), rows)])
+    run = subject.training
+    said.append(
+        f"It was trained as run {run.id}, begun {run.created_at:%Y-%m-%d %H:%M} UTC, on the set "
+        f"{_set_name(subject)}."
+    )
+    config = [[key, str(value)] for key, value in sorted(run.config.items())]
+    tables = [Table(("model", "part", "sha256"), rows), Table(("setting", "value"), config)]
+    return Told(said, tables)
+
+
+def _base(model: ModelVersion) -> str:
+    """The last part of its name: a folder of this machine is nobody's concern."""
+    return model.base_model.rstrip("/").rpartition("/")[2] or model.base_model
+
+
+def _set_name(subject: Subject) -> str:
+    return "" if subject.training_set is None else repr(subject.training_set.name)
+
+
+def tell_data(subject: Subject) -> Told:
+    """The dataset of the run, its splits, and how test and training were kept apart."""
+    version = subject.score_run.generation_run.dataset_version
+    split = subject.score_run.generation_run.split
+    query = (
+        select(Example.split, func.count(Example.id), func.count(Example.group.distinct()))
+        .where(Example.dataset_version_id == version.id)
+        .group_by(Example.split)
+    )
+    rows = [list(row) for row in subject.session.execute(query.order_by(Example.split))]
+    recipe = version.split_recipe
+    accepted = subject.session.scalar(
+        select(func.count(AcceptedLeak.id)).where(AcceptedLeak.project_id == subject.project.id)
+    )
+    return Told(
+        [
+            f"Tested on the {split} split of {_label(version)}: {version.n_examples} examples in "
+            f"all, sha256 {version.digest}, computed anew from the rows when this was made.",
+            f"Split: {recipe.get('method', 'as given')}; near-duplicates kept on one side: "
+            f"{recipe.get('near_duplicates_kept_together', 'not counted')}; rows left out as "
+            f"leaks: {len(recipe.get('dropped_as_leaks', []))}.",
+            f"Near-duplicates across the split that a person let stand, in the project: {accepted}.",
+        ],
+        [Table(("split", "examples", "groups"), rows)],
+    )
+
+
+def _label(version: DatasetVersion) -> str:
+    return f"dataset {version.dataset.name} version {version.number}"
+
+
+def tell_training(subject: Subject) -> Told:
+    """The training set by row, with provenance."""
+    frozen = subject.training_set
+    if frozen is None:
+        return not_measured(ELSEWHERE)
+    rows = _training_rows(subject)
+    sources = Counter(row["source"] for row in rows)
+    withdrawn = withdrawn_rows(subject.session, subject.candidate.without_prompt.id)
+    left_out = frozen.recipe.get("left_out", {})
+    dropped = len(frozen.recipe.get("dropped_as_leaks", []))
+    return Told(
+        [
+            f"The set {frozen.name!r} holds {frozen.n_rows} rows, sha256 {frozen.digest}, computed "
+            "anew from the rows when this was made.",
+            f"Reviews that are held out and were set aside: {frozen.recipe.get('n_refused', 0)}; "
+            f"rows left out as near-duplicates of what is held out: {dropped}; left out for other "
+            f"reasons: {sum(left_out.values()) if left_out else 0}.",
+            f"Rows that rest on reviews withdrawn since: {withdrawn}.",
+            *(["Simulated reviews are in it: no expert said what they say."] * frozen.simulated),
+        ],
+        [Table(("source", "rows"), [list(pair) for pair in sorted(sources.items())])],
+        {"training.json": as_json(rows)},
+    )
+
+
+def _training_rows(subject: Subject) -> list[dict[str, Any]]:
+    """Each row with its provenance; people under codes."""
+    assert subject.training_set is not None
+    query = (
+        select(TrainingSetRow, Review.simulated, User.pseudonym)
+        .outerjoin(Review, Review.id == TrainingSetRow.review_id)
+        .outerjoin(User, User.id == Review.reviewer_id)
+        .where(TrainingSetRow.training_set_id == subject.training_set.id)
+        .order_by(TrainingSetRow.position)
+    )
+    return [
+        {
+            "position": row.position,
+            "kind": row.kind,
+            "source": row.source,
+            "example": subject.examples.of(row.example_id),
+            "reviewer": None if name is None else subject.reviewers.of(name),
+            "simulated": bool(simulated),
+        }
+        for row, simulated, name in subject.session.execute(query)
+    ]
+
+
+def data_digests(subject: Subject) -> list[dict[str, Any]]:
+    """Rows of every dataset version that took part, and of the training set.
+
+    With texts the rows are what the digest on record covers; without, the digest of each row.
+
+    Raises:
+        Conflict: what is stored is not what the digest on record covers.
+    """
+    found = []
+    for version in _versions(subject):
+        lines = row_lines(stored_rows(subject.session, version.id))
+        found.append(_digest_of(subject, _label(version), lines, version.digest))
+    if subject.training_set is not None:
+        frozen = subject.training_set
+        lines = [*stored_lines(subject.session, frozen.id), ""]  # a line ends, also the last
+        found.append(_digest_of(subject, f"training set {frozen.name}", lines, frozen.digest))
+    return found
+
+
+def _digest_of(subject: Subject, what: str, lines: Sequence[str], recorded: str) -> dict[str, Any]:
+    if _sha256("\n".join(lines)) != recorded:
+        raise Conflict(
+            f"The rows of {what} are not those that its digest covers.",
+            hint="Look with strop doctor --verify what was changed by hand.",
+        )
+    if subject.with_texts:
+        return {"what": what, "rows": list(lines), "sha256": recorded, "recorded": recorded}
+    rows = [_sha256(line) for line in lines if line]
+    return {"what": what, "rows": rows, "sha256": _sha256("\n".join(rows)), "recorded": recorded}
+
+
+def _sha256(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _versions(subject: Subject) -> list[DatasetVersion]:
+    ids = {subject.score_run.generation_run.dataset_version_id}
+    if subject.training_set is not None:
+        taught = select(Example.dataset_version_id).join(
+            TrainingSetRow, TrainingSetRow.example_id == Example.id
+        )
+        mine = taught.where(TrainingSetRow.training_set_id == subject.training_set.id)
+        ids |= set(subject.session.scalars(mine.distinct()))
+    return [subject.session.get_one(DatasetVersion, id_) for id_ in sorted(ids)]
+
+
+def leak_record(subject: Subject) -> dict[str, list[str]]:
+    """Digests of the prompts that were taught and of those that were tested: none may be both."""
+    run = subject.score_run.generation_run
+    held_out = select(Example.content_digest).where(
+        Example.dataset_version_id == run.dataset_version_id, Example.split == run.split
+    )
+    taught: Iterable[str] = ()
+    if subject.training_set is not None:
+        query = select(Example.content_digest).join(
+            TrainingSetRow, TrainingSetRow.example_id == Example.id
+        )
+        mine = query.where(TrainingSetRow.training_set_id == subject.training_set.id)
+        taught = subject.session.scalars(mine)
+    return {
+        "taught": sorted(set(taught)),
+        "held_out": sorted(set(subject.session.scalars(held_out))),
+    }
