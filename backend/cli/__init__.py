@@ -84,6 +84,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "retention": ("backend.cli.erasure.retention", "For how many days things are kept."),
     "lineage": ("backend.cli.lineage", "What a thing was made of, and what it went into."),
     "gate": ("backend.cli.verdicts.gate", "Judge a candidate by the manifest."),
+    "dossier": ("backend.cli.verdicts.dossier", "One signed archive on a candidate."),
     "promote": ("backend.cli.verdicts.promote", "Point an alias at a model."),
     "rollback": ("backend.cli.verdicts.rollback", "Point an alias back at the model before."),
 }

@@ -134,8 +134,7 @@ def answers_form(session: Session, project_id: int) -> str:
     parts = []
     for name, question in QUESTIONS.items():
         text = known[name].text if name in known else ""
-        value = yaml.safe_dump(
-            {name: text}, allow_unicode=True, default_style="|" if text else None
-        )
+        style = "|" if text else None
+        value = yaml.safe_dump({name: text}, allow_unicode=True, default_style=style)
         parts.append(f"# {question.asks}\n{value}")
     return "\n".join(parts)

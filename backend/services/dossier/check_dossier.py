@@ -155,11 +155,11 @@ def agreed(value, low, high, p, level, z):  # both on 0 (Altman and Bland 2011; 
     return (-min(beyond, high), high, p) if low > 0 else (low, min(beyond, -low), p)
 def swapped(sides, figure, recipe):  # sides of clusters swapped (Riezler and Maxwell 2005)
     before, after, rng = *(x.sum(axis=0) for x in sides), np.random.default_rng([recipe["seed"], 1])
-    least, extreme = abs(figure(after) - figure(before)) * (1 - 1e-9), 0
-    for size in [50] * (recipe["resamples"] // 50) + [recipe["resamples"] % 50]:
-        moved = rng.integers(0, 2, size=(size, len(sides[0]))) @ (sides[1] - sides[0])
-        extreme += int((abs(figure(after - moved) - figure(before + moved)) >= least).sum())
-    return (extreme + 1) / (recipe["resamples"] + 1)
+    least, most = abs(figure(after) - figure(before)) * (1 - 1e-9), recipe["resamples"]
+    sizes = [(min(50, most - at), len(sides[0])) for at in range(0, most, 50)]
+    moves = (rng.integers(0, 2, size=size) @ (sides[1] - sides[0]) for size in sizes)
+    extreme = sum(int((abs(figure(after - m) - figure(before + m)) >= least).sum()) for m in moves)
+    return (extreme + 1) / (most + 1)
 def mcnemar(won, lost):  # McNemar 1947, exact
     n, few = int(won + lost), int(min(won, lost))
     return min(1.0, 2 * sum(math.comb(n, k) for k in range(few + 1)) / 2**n)

@@ -110,11 +110,10 @@ def places_of(subject: Subject, slices: Sequence[PairedFigure]) -> dict[str, lis
 
 
 def _keys_used(subject: Subject, slices: Sequence[PairedFigure]) -> set[str]:
-    specs = [
-        *metric_specs(subject.score_run),
-        *(MetricSpec("", x.slice) for x in subject.bar.lines),
-    ]
-    return {key for spec in [*specs, *(p.spec for p in _slices(subject))] for key in spec.slice}
+    asked = [dict(spec.slice) for spec in metric_specs(subject.score_run)]
+    named = [dict(line.slice) for line in subject.bar.lines]
+    shown = [dict(one.spec.slice) for one in slices]
+    return {key for where in [*asked, *named, *shown] for key in where}
 
 
 def _slices(subject: Subject) -> list[PairedFigure]:
@@ -271,7 +270,11 @@ def _add(
 
 
 def _without(name: str, error: str | None) -> Entry:
-    """A figure that could not be computed: it says so, and is never left out."""
+    """A figure that could not be computed: it says so, and is never left out.
+
+    What follows the first reason may be the words of an output.
+    """
+    error = (error or "").partition("; first reason")[0]
     said = {**dict.fromkeys(SAID), "error": error}
     return {"id": name, "said": said, "signature": None, "why_not": f"there is no figure: {error}"}
 

@@ -39,6 +39,7 @@ class Dossier:
         name: of the file, as it is offered.
         first: its first line: the candidate and the verdict.
         checked: what the checker said of each thing, "" where it holds.
+        unanswered: questions that the team has not answered.
     """
 
     name: str
@@ -46,6 +47,7 @@ class Dossier:
     public_key: str
     content: bytes
     checked: list[tuple[str, str]]
+    unanswered: list[str]
 
     @property
     def not_recomputed(self) -> list[str]:
@@ -97,7 +99,7 @@ def make_dossier(
         **index_files(index),
         **{name: data for one in told.values() for name, data in one.files.items()},
         **_records(subject, inputs),
-        CHECKER: files("backend.services.dossier").joinpath(CHECKER).read_bytes(),
+        CHECKER: checker_source(),
     }
     checked = _check(content)
     audit.record(
@@ -109,7 +111,12 @@ def make_dossier(
     )
     archive = sign_files(content, key)
     name = f"dossier-{comparison.id}.tar"
-    return Dossier(name, index.first, public_key(key), archive, checked)
+    return Dossier(name, index.first, public_key(key), archive, checked, index.open_questions)
+
+
+def checker_source() -> bytes:
+    """The checker, as it lies in every dossier."""
+    return files("backend.services.dossier").joinpath(CHECKER).read_bytes()
 
 
 def _tell(subject: Subject, inputs: Inputs) -> dict[str, Told]:

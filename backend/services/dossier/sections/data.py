@@ -76,7 +76,7 @@ def tell_data(subject: Subject) -> Told:
             f"Split: {recipe.get('method', 'as given')}; near-duplicates kept on one side: "
             f"{recipe.get('near_duplicates_kept_together', 'not counted')}; rows left out as "
             f"leaks: {len(recipe.get('dropped_as_leaks', []))}.",
-            f"Near-duplicates across the split that a person let stand, in the project: {accepted}.",
+            f"Near-duplicates across the split that a person let stand: {accepted} in all.",
         ],
         [Table(("split", "examples", "groups"), rows)],
     )
