@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections import Counter
-from collections.abc import Iterable, Sequence
-from typing import Any
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple
 
 from sqlalchemy import func, select
 
 from backend.errors import Conflict
 from backend.services.curation import stored_lines
-from backend.services.datasets.versions import row_lines, stored_rows
+from backend.services.datasets.erased import check_seal, digest_of, kept_digests
+from backend.services.datasets.versions import version_lines
 from backend.services.derivation import withdrawn_rows
 from backend.services.dossier.subject import Subject
 from backend.services.dossier.told import Table, Told, as_json, not_measured
@@ -144,29 +144,43 @@ def data_digests(subject: Subject) -> list[dict[str, Any]]:
     """
     found = []
     for version in _versions(subject):
-        lines = row_lines(stored_rows(subject.session, version.id))
-        found.append(_digest_of(subject, _label(version), lines, version.digest))
+        lines = version_lines(subject.session, version.id)
+        thing = _Thing(f"dataset_version:{version.id}", _label(version), version.digest)
+        found.append(_digest_of(subject, thing, lines, "\n".join(sorted(lines.values()))))
     if subject.training_set is not None:
         frozen = subject.training_set
-        lines = [*stored_lines(subject.session, frozen.id), ""]  # a line ends, also the last
-        found.append(_digest_of(subject, f"training set {frozen.name}", lines, frozen.digest))
+        lines = stored_lines(subject.session, frozen.id)
+        thing = _Thing(f"training_set:{frozen.id}", f"training set {frozen.name}", frozen.digest)
+        covered = "".join(f"{line}\n" for line in lines.values())
+        found.append(_digest_of(subject, thing, lines, covered))
     return found
 
 
-def _digest_of(subject: Subject, what: str, lines: Sequence[str], recorded: str) -> dict[str, Any]:
-    if _sha256("\n".join(lines)) != recorded:
+class _Thing(NamedTuple):
+    """What a digest on record covers."""
+
+    subject: str
+    name: str
+    digest: str
+
+
+def _digest_of(
+    subject: Subject, thing: _Thing, lines: Mapping[str, str], covered: str
+) -> dict[str, Any]:
+    """Its rows; of those that were erased the digests that they had."""
+    sealed = check_seal(subject.session, thing.subject, lambda: lines)
+    if not (sealed.same if sealed else digest_of(covered) == thing.digest):
         raise Conflict(
-            f"The rows of {what} are not those that its digest covers.",
+            f"The rows of {thing.name} are not those that its digest covers.",
             hint="Look with strop doctor --verify what was changed by hand.",
         )
-    if subject.with_texts:
-        return {"what": what, "rows": list(lines), "sha256": recorded, "recorded": recorded}
-    rows = [_sha256(line) for line in lines if line]
-    return {"what": what, "rows": rows, "sha256": _sha256("\n".join(rows)), "recorded": recorded}
-
-
-def _sha256(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()
+    record = {"what": thing.name, "recorded": thing.digest}
+    if subject.with_texts and sealed is None:
+        return {**record, "rows": covered.split("\n"), "sha256": thing.digest, "erased": 0}
+    kept = kept_digests(subject.session, thing.subject)
+    rows = sorted(kept.get(part) or digest_of(line) for part, line in lines.items())
+    whole = digest_of("\n".join(rows))
+    return {**record, "rows": rows, "sha256": whole, "erased": sealed.n_erased if sealed else 0}
 
 
 def _versions(subject: Subject) -> list[DatasetVersion]:
