@@ -58,6 +58,22 @@ ACTIONS: dict[str, Action] = {
     # what came in, what was decided
     "project.made": Action("began the project {name}", ("name",)),
     "dataset.imported": Action("imported {rows} rows as {subject}", ("number", "rows", "digest")),
+    "dataset.examined": Action(
+        "examined {subject}: {flagged} rows flagged", ("digest", "worst", "flagged")
+    ),
+    "finding.sent_to_review": Action(
+        "put {items} flagged rows before experts, as {subject}", ("health_report", "items")
+    ),
+    "counterfactuals.made": Action("made counterfactual pairs as {subject}", ("of", "pairs")),
+    "drafting.asked": Action(
+        "had {model} draft {wanted} rows from {from}, as {subject}", ("from", "model", "wanted")
+    ),
+    "drafting.finished": Action(
+        "kept {kept} of {drafted} drafts of {subject}", ("kept", "drafted")
+    ),
+    "synthetic_queue.opened": Action(
+        "put {drafts} drafts before experts, as {subject}", ("drafting", "drafts")
+    ),
     "outputs.imported": Action("imported outputs as {subject}", ("split", "engine")),
     "answers.imported": Action(
         "imported {taken} answers from {source}", ("source", "taken", "repeated", "refused")
