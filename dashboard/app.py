@@ -22,8 +22,8 @@ from dashboard.session import (
     person_here,
     sign_in_ended,
 )
+from dashboard.views import audit, guides, lineage, overview, prompts, rounds
 from dashboard.views import exchange as exports
-from dashboard.views import guides, lineage, overview, prompts, rounds
 from dashboard.views import training as trainings
 from dashboard.views.checks import page as checks
 from dashboard.views.person import show_person, sign_out_wanted
@@ -110,11 +110,12 @@ def pages_for(me: Me) -> list[st.Page] | dict[str, list[st.Page]]:
             _page(desk.show, "Desk", first=True),
             _page(guides.show_expert_guide, "Guide"),
         ]
-    return engineer_pages(reviews_too=bool(my_queues()))
+    return engineer_pages(reviews_too=bool(my_queues()), leads=me.role in ("lead", "admin"))
 
 
-def engineer_pages(*, reviews_too: bool) -> dict[str, list[st.Page]]:
-    """The pages of engineers and leads, and the desk for those who review as well."""
+def engineer_pages(*, reviews_too: bool, leads: bool) -> dict[str, list[st.Page]]:
+    """The pages of engineers, those of leads, and the desk for those who review as well."""
+    watched = [_page(audit.show, "Audit", "policy")] if leads else []
     desk_pages = {"Review desk": [_page(desk.show, "Desk", "edit_note")]} if reviews_too else {}
     return {
         "Project": [
@@ -127,6 +128,7 @@ def engineer_pages(*, reviews_too: bool) -> dict[str, list[st.Page]]:
             _page(rounds.show, "Rounds", "autorenew"),
             _page(lineage.show, "Lineage", "account_tree"),
             _page(exports.show, "Export", "download"),
+            *watched,
         ],
         "Review": [
             _page(queues.show, "Queues", "checklist"),

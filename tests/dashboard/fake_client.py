@@ -11,9 +11,11 @@ from backend.client import StropClient
 from backend.errors import CannotCompute, NotFound, StropError
 from backend.rubrics import Rubric, find_rubric
 from backend.schemas.accounts import Me, UserShown
+from backend.schemas.audit import AuditEntryShown, AuditStatus
 from backend.schemas.checks.benches import CheckBenchShown
 from backend.schemas.checks.checkers import CheckerShown
 from backend.schemas.checks.risk import RiskVersionShown
+from backend.schemas.common import Page
 from backend.schemas.curation import TrainingSetShown
 from backend.schemas.models import ModelVersionShown, PreflightShown
 from backend.schemas.projects import KindsShown, ManifestShown, ProjectShown
@@ -350,6 +352,20 @@ class FakeClient(FakeReports, FakeChecks):
     def yields_of_round(self, round_id: int, *, examples: int = 0) -> YieldShown:
         return self.project["round_yield"]
 
+    def audit_status(self) -> AuditStatus:
+        empty = audit_log()["audit_status"].model_copy(update={"sealed": 0, "findings": []})
+        return self.project.get("audit_status", empty)
+
+    def audit_of_project(self, project_id: int, **asked: Any) -> Page[AuditEntryShown]:
+        self.project.setdefault("audit_asked", []).append((project_id, asked))
+        self._may_fail("audit")
+        n = int(asked["cursor"] or 0)
+        more = str(n + 1) if n < 2 else None
+        return Page[AuditEntryShown](items=self._list("audit_entries"), next=more)
+
+    def audit_list(self, **asked: Any) -> Page[AuditEntryShown]:
+        return self.audit_of_project(0, **asked)
+
     def lineage_of(self, project_id: int, of: str) -> LineageShown:
         return self.project["lineage"]
 
@@ -401,6 +417,20 @@ LEDGER = {
     "processes": 1, "starts": 2, "peak_memory_bytes": 1_500_000_000, "peak_gpu_memory_bytes": None,
     "price_per_hour": 3.0, "cost": 0.0642,
 }  # fmt: skip
+
+
+def audit_log() -> dict[str, Any]:
+    """A log that was changed, with a sealed entry and one that waits."""
+    said = {"at": NOW, "action": "texts.read", "who": HOSTILE, "sentence": HOSTILE, "reads": True,
+            "subject": HOSTILE, "project_id": 1, "project": HOSTILE, "via": "api",
+            "detail": {"n": 3}}  # fmt: skip
+    status = AuditStatus(
+        holds=False, checked_from=11, sealed=1234, head=f"1234:{'a' * 64}", unsealed=1,
+        unsealed_since=NOW, noted_at="2026-03-01T12:00:00+00:00", findings=[HOSTILE],
+        actions=["promotion.made", "promotion.held", "texts.read"],
+    )  # fmt: skip
+    rows = [AuditEntryShown(id=n, seq=seq, **said) for n, seq in ((2, None), (1, 1))]
+    return {"audit_status": status, "audit_entries": rows}
 
 
 def rounds_and_lineage() -> dict[str, Any]:
@@ -498,6 +528,7 @@ def engineers_project() -> dict[str, Any]:
     )  # fmt: skip
     return {
         **rounds_and_lineage(),
+        **audit_log(),
         **figures_of_queues(HOSTILE),
         "list_users": [
             UserShown(id=2, name="anna", pseudonym="E-7", role="expert", active=True,
@@ -633,6 +664,7 @@ PAGES = {
     "exports": "exchange",
     "rounds": "rounds",
     "lineage": "lineage",
+    "audit": "audit",
     "guides": "guides",
 }
 
