@@ -21,6 +21,7 @@ class Audit(Resource):
         since: datetime | None = None,
         until: datetime | None = None,
         subject: str | None = None,
+        reads: bool | None = None,
         limit: int = 50,
         cursor: str | None = None,
     ) -> Page[AuditEntryShown]:
@@ -33,6 +34,7 @@ class Audit(Resource):
             since=since,
             until=until,
             subject=subject,
+            reads=reads,
             limit=limit,
             cursor=cursor,
         )
@@ -46,6 +48,7 @@ class Audit(Resource):
         since: datetime | None = None,
         until: datetime | None = None,
         subject: str | None = None,
+        reads: bool | None = None,
         limit: int = 50,
         cursor: str | None = None,
     ) -> Page[AuditEntryShown]:
@@ -58,6 +61,7 @@ class Audit(Resource):
             since=since,
             until=until,
             subject=subject,
+            reads=reads,
             limit=limit,
             cursor=cursor,
         )

@@ -141,7 +141,7 @@ def _show_entries(asked: dict[str, Any]) -> None:
     with problems_shown():
         page = _page(asked, cursors[-1])
         if not page.items:
-            st.info("Nothing like that is in the log.")
+            st.info("Nothing like that is in the log. All of it: `strop audit list`")
             return
         st.html(table_html(COLUMNS, [entry_row(entry) for entry in page.items], title="Entries"))
         _show_turning(cursors, page.next)

@@ -24,6 +24,7 @@ TITLES = {
     "evaluators": "Evaluators",
     "statistics": "Statistics",
     "operations": "Operations",
+    "audit": "Audit",
     "settings": "Settings",
     "commands": "Commands",
 }

@@ -40,10 +40,16 @@ def get_filter(
     subject: Annotated[
         str | None, Query(max_length=120, description="model:7, or all of model.")
     ] = None,
+    reads: Annotated[bool, Query(description="Only what gave out texts.")] = False,
 ) -> AuditFilter:
     """Which entries are asked for."""
     return AuditFilter(
-        who=who, action=action, since=_utc(since), until=_utc(until), subject=subject
+        who=who,
+        action=action,
+        since=_utc(since),
+        until=_utc(until),
+        subject=subject,
+        reads=reads,
     )
 
 

@@ -57,6 +57,7 @@ class ListOptions:
     subject: Annotated[
         str | None, typer.Option(help="As model:7, or a noun for all of its kind: model.")
     ] = None
+    reads: Annotated[bool, typer.Option("--reads", help="Only what gave out texts.")] = False
     project: Annotated[str | None, typer.Option("--project", help="Of this project only.")] = None
     limit: Annotated[int, typer.Option(min=1, help="Most entries, the newest of them.")] = 100
     json: JsonOption = False
@@ -104,6 +105,7 @@ def _filter(asked: ListOptions, project_id: int | None) -> AuditFilter:
         since=_utc(asked.since),
         until=_utc(asked.until),
         subject=asked.subject,
+        reads=asked.reads,
         project_id=project_id,
     )
 

@@ -37,6 +37,7 @@ class AuditFilter:
         action: an action, or a noun for all that happened to it: `promotion`.
         since, until: moments; `until` is not in it.
         subject: as `model:7`, or a noun for all of its kind: `model`.
+        reads: only what gave out texts.
     """
 
     who: str | None = None
@@ -44,6 +45,7 @@ class AuditFilter:
     since: datetime | None = None
     until: datetime | None = None
     subject: str | None = None
+    reads: bool = False
     project_id: int | None = None
 
     def in_project(self, project_id: int) -> AuditFilter:
@@ -64,6 +66,8 @@ class AuditFilter:
             found.append(AuditEntry.created_at < self.until)
         if self.subject is not None:
             found.append(_of_subject(self.subject))
+        if self.reads:
+            found.append(AuditEntry.action.in_([k for k, one in ACTIONS.items() if one.reads]))
         if self.project_id is not None:
             found.append(AuditEntry.project_id == self.project_id)
         return found

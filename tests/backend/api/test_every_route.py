@@ -240,7 +240,12 @@ CASES: dict[str, Case] = {
     "GET /v1/logout": Case(by="nobody"),
     "POST /v1/logout": Case(status=303),
     "POST /v1/projects/{project_id}/erasures": Case(
-        body={"what": "tickets:train-0", "reason": "consent withdrawn", "group": False, "copies": False},
+        body={
+            "what": "tickets:train-0",
+            "reason": "consent withdrawn",
+            "group": False,
+            "copies": False,
+        },
         status=201,
     ),
     "GET /v1/projects/{project_id}/erasures": Case(),
@@ -382,6 +387,10 @@ def _score(session: Session, desk: Desk) -> int:
     texts = scoring.load_generations(session, [unit.generation_id for unit in units])
     scoring.save_scores(session, run.id, scoring.score_units(units, texts))
     return run.id
+
+
+# What the examples and references of a desk say, and nothing else does.
+TEXT = re.compile(r"Summarise \w+ call|customer \d+ pays|EUR 1\d\.90")
 
 
 def test_every_route_once(walk: Walk) -> None:
