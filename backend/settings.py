@@ -106,6 +106,11 @@ class Settings(BaseSettings):
         description="Private key that signs dossiers (Ed25519), 64 hex digits; without it the key "
         "lies in HOME/dossier.key.",
     )
+    masking_key: SecretStr | None = Field(
+        None,
+        description="At least 32 bytes, from which surrogates of masked texts are drawn and their "
+        "originals encrypted. Several are separated by commas: the first is used, all open.",
+    )
     trusted_proxies: str | None = Field(
         None,
         description="Addresses or networks of the proxies, with commas, whose X-Forwarded-For and "
@@ -182,6 +187,11 @@ class Settings(BaseSettings):
     def proxies(self) -> list[str]:
         """Addresses and networks whose forwarding headers are believed."""
         return _parts(self.trusted_proxies)
+
+    @property
+    def masking_keys(self) -> str | None:
+        """What STROP_MASKING_KEY holds, for `backend.services.datasets.masking.keys`."""
+        return None if self.masking_key is None else self.masking_key.get_secret_value()
 
     @property
     def metric_names(self) -> list[str]:
@@ -276,7 +286,7 @@ def _in_words(found: ErrorDetails) -> str:
     return f"The setting {where} is wrong: {said}." if where else f"{said[:1].upper()}{said[1:]}."
 
 
-_SECRETS = ("secret", "vllm_api_key", "openai_api_key")
+_SECRETS = ("secret", "vllm_api_key", "openai_api_key", "masking_key")
 
 
 def child_environment(settings: Settings, **extra: str) -> dict[str, str]:

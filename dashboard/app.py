@@ -22,7 +22,7 @@ from dashboard.session import (
     person_here,
     sign_in_ended,
 )
-from dashboard.views import audit, guides, lineage, overview, prompts, rounds
+from dashboard.views import audit, guides, lineage, overview, privacy, prompts, rounds
 from dashboard.views import exchange as exports
 from dashboard.views import training as trainings
 from dashboard.views.checks import page as checks
@@ -129,6 +129,7 @@ def engineer_pages(*, reviews_too: bool, leads: bool) -> dict[str, list[st.Page]
             _page(lineage.show, "Lineage", "account_tree"),
             _page(exports.show, "Export", "download"),
             *watched,
+            _page(privacy.show, "Privacy", "shield_person"),
         ],
         "Review": [
             _page(queues.show, "Queues", "checklist"),

@@ -55,6 +55,7 @@ class Texts:
 
 TEXTS: dict[str, Texts] = {
     "GET /v1/dataset-versions/{dataset_version_id}/examples": Texts("examples", _each("id")),
+    "GET /v1/examples/{example_id}/original": Texts("originals"),
     "GET /v1/projects/{project_id}/prompts": Texts("prompts", _each("id")),
     "GET /v1/prompts/{prompt_id}": Texts("prompts"),
     "GET /v1/prompts/{prompt_id}/diff": Texts("prompts"),
@@ -197,6 +198,8 @@ NO_TEXTS = frozenset(
         "GET /v1/training-runs/{training_run_id}/progress",
         "GET /v1/projects/{project_id}/comparisons",
         "POST /v1/projects/{project_id}/comparisons",
+        "GET /v1/projects/{project_id}/masking",
+        "POST /v1/projects/{project_id}/masking-policies",
         "GET /v1/comparisons/{comparison_id}",
         "GET /v1/comparisons/{comparison_id}/slices",
         "GET /v1/projects/{project_id}/promotions",

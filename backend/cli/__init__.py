@@ -34,6 +34,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "estimate": ("backend.cli.files.estimate", "Mean from few ratings and many scores."),
     "calibrate": ("backend.cli.files.calibrate", "A risk of hallucination from labels and scores."),
     "meta": ("backend.cli.files.meta", "Does a score agree with people?"),
+    "mask": (
+        "backend.cli.masking",
+        "Mask people's names and numbers in a file; a project's masking policy.",
+    ),
     "plan": ("backend.cli.files.plan", "How many ratings it takes, simulated."),
     "export": (
         "backend.cli.exchange.export",

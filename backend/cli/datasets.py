@@ -95,21 +95,26 @@ def import_(asked: DatasetImportOptions) -> None:
 
     Rows may be plain (input, context, reference), OpenAI's or ShareGPT's conversations, Alpaca's,
     SQuAD's, preferences, or prompts with their answers; --preview shows which, what each column
-    becomes, three rows, what is refused and what the test split can show. It needs no project.
+    becomes, three rows, what is refused and what the test split can show. It needs no project, and
+    masks nothing; into a project with a masking policy rows come masked, or not at all.
     """
     if asked.preview:
         _preview(asked)
         return
     from backend.services.datasets.incoming import rows_of, split_and_path
+    from backend.services.datasets.masking.keys import keys_of
+    from backend.services.datasets.masking.stored import masker_of
     from backend.services.datasets.versions import prepare_import, store_import
 
-    with working_in_project(asked.project):
-        pass  # there is one: else that would be told after all the reading
+    with working_in_project(asked.project) as (installation, session, found):
+        # before all the reading: is there a project, and can it mask?
+        masker = masker_of(session, found.id, keys_of(installation.settings.masking_keys))
     notes = _notes()
     readings = _read(asked, notes)
     print_notes(notes)
+    rows = rows_of(readings)
     prepared = prepare_import(
-        rows_of(readings),
+        rows if masker is None else masker.mask(rows),
         source_name=", ".join(asked.files),
         seed=asked.seed,
         fractions=_fractions(asked.shares),

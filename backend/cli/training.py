@@ -170,7 +170,9 @@ def take_documents(
         LeakRefused: a document holds a held-out prompt.
     """
     from backend.errors import InvalidInput
+    from backend.services.datasets.masking.keys import keys_of
     from backend.services.training.files import DOCUMENT_METHOD, freeze_documents
+    from backend.settings import load_settings
 
     if training_set is not None or config.get("method", DOCUMENT_METHOD) != DOCUMENT_METHOD:
         raise InvalidInput(
@@ -178,7 +180,12 @@ def take_documents(
             hint="Leave out --set and method, or leave out --documents.",
         )
     frozen = freeze_documents(
-        session, project.id, source, drop_leaks=drop_leaks, accept_leaks=accept_leaks
+        session,
+        project.id,
+        source,
+        drop_leaks=drop_leaks,
+        accept_leaks=accept_leaks,
+        keys=keys_of(load_settings().masking_keys),
     )
     return frozen.name, {**config, "method": DOCUMENT_METHOD.value}
 

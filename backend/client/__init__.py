@@ -22,6 +22,7 @@ from backend.client.erasure import Erasures
 from backend.client.exchange import Exchange
 from backend.client.fairness import Fairness
 from backend.client.lineage import Lineage
+from backend.client.masking import Masking
 from backend.client.models import Models
 from backend.client.projects import Projects
 from backend.client.prompts import Prompts
@@ -48,6 +49,7 @@ class StropClient(Wire):
         self.projects = Projects(self)
         self.jobs = Jobs(self)
         self.datasets = Datasets(self)
+        self.masking = Masking(self)
         self.prompts = Prompts(self)
         self.models = Models(self)
         self.runs = Runs(self)

@@ -8,13 +8,15 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Depends
 from sqlalchemy.orm import Session
 
-from backend.api.deps import CurrentUser, NowDep, PageDep, SessionDep
+from backend.api.deps import CurrentUser, NowDep, PageDep, ServingDep, SessionDep
 from backend.api.once import OnceDep
 from backend.schemas.common import Page
 from backend.schemas.datasets import DatasetGiven, DatasetVersionShown, ExampleShown, SplitShown
 from backend.schemas.turns import turns_of
 from backend.services.datasets import versions as datasets
 from backend.services.datasets.leaks import acceptance
+from backend.services.datasets.masking.keys import keys_of
+from backend.services.datasets.masking.stored import masker_of
 from backend.services.datasets.rows import ColumnMap, rows_from_table
 from backend.services.pages import page_of
 from backend.tables.datasets import DatasetVersion, Example
@@ -48,12 +50,17 @@ class SentRows:
     prepared: datasets.PreparedImport
 
 
-def prepare_rows(body: DatasetGiven) -> SentRows:
+def prepare_rows(project_id: int, body: DatasetGiven, serving: ServingDep) -> SentRows:
     """Done before the route has its session: the one writer of SQLite is not held meanwhile."""
     source = f"{body.name} (sent)"
     rows = rows_from_table(Table.of_rows(source, body.rows), ColumnMap())
+    with serving.reading() as session:
+        masker = masker_of(session, project_id, keys_of(serving.settings.masking_keys))
     prepared = datasets.prepare_import(
-        rows, source_name=source, fractions=body.shares, drop_leaks=body.drop_leaks
+        rows if masker is None else masker.mask(rows),
+        source_name=source,
+        fractions=body.shares,
+        drop_leaks=body.drop_leaks,
     )
     return SentRows(body, prepared)
 

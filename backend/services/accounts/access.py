@@ -15,7 +15,7 @@ from backend.tables.accounts import Membership, Role, User
 from backend.tables.checks.judges import Judge
 from backend.tables.checks.risk import RiskVersion
 from backend.tables.curation import TrainingSet
-from backend.tables.datasets import Dataset, DatasetVersion
+from backend.tables.datasets import Dataset, DatasetVersion, Example
 from backend.tables.health import HealthReport
 from backend.tables.models import Prompt
 from backend.tables.projects import Project
@@ -43,6 +43,9 @@ def _project(column: Any, key: Any) -> Select[Any]:
 # Built once: every request runs one of them.
 OWNERS: dict[str, Select[Any]] = {
     "project_id": _project(Project.id, Project.id),
+    "example_id": _project(Dataset.project_id, Example.id)
+    .join(DatasetVersion, DatasetVersion.dataset_id == Dataset.id)
+    .join(Example, Example.dataset_version_id == DatasetVersion.id),
     "dataset_version_id": _project(Dataset.project_id, DatasetVersion.id).join(DatasetVersion),
     "health_report_id": _project(HealthReport.project_id, HealthReport.id),
     "judge_id": _project(Judge.project_id, Judge.id),

@@ -78,6 +78,9 @@ ACTIONS: dict[str, Action] = {
     "answers.imported": Action(
         "imported {taken} answers from {source}", ("source", "taken", "repeated", "refused")
     ),
+    "masking_policy.set": Action(
+        "set the masking policy, version {version}", ("version", "digest")
+    ),
     "manifest.set": Action("set the bar, version {version}", ("version", "digest")),
     "prompt.added": Action("added prompt {name}, version {version}", ("name", "version", "digest")),
     "rubric.saved": Action("saved rubric {name}, version {version}", ("name", "version", "digest")),

@@ -50,6 +50,7 @@ from backend.services.curation.selection import (
 from backend.services.curation.sources import Sources, gather_sources
 from backend.services.datasets.conversations import chat_messages
 from backend.services.datasets.leaks import Acceptance
+from backend.services.datasets.masking.stored import refuse_unmasked_examples
 from backend.services.datasets.prompts import find_prompt, prompt_spec, refuse_told_by
 from backend.services.datasets.shots import render_all
 from backend.services.projects import lock_project
@@ -200,6 +201,9 @@ def freeze_training_set(
     rows, dropped = drop_near_leaks(session, project_id, chosen.rows, recipe, accept=accept_leaks)
     if not rows:
         raise _nothing_left(sources)
+    refuse_unmasked_examples(
+        session, project_id, [row.example.id for row in rows], f"The set {name!r} is refused"
+    )
     rendered, prompt = _render(session, project_id, recipe, rows, encoders)
     drafts_left_out = chosen.n_drafts - _count_drafted(rows)
     rows, exchanged = add_counterfactuals(

@@ -31,7 +31,14 @@ from backend.services.datasets.leaks import (
     refusal,
     settle_leaks,
 )
+from backend.services.datasets.masking.files import RowMask
+from backend.services.datasets.masking.stored import (
+    settle_masks,
+    store_masks,
+    with_masks,
+)
 from backend.services.datasets.near_duplicates import near_duplicate_pairs
+from backend.services.datasets.row_checks import check_rows
 from backend.services.datasets.splits import SHARES, Shares, assign_splits
 from backend.services.projects import lock_project
 from backend.tables.datasets import Dataset, DatasetVersion, Example, Split
@@ -45,7 +52,7 @@ class Row:
     """One example as it comes in. `split` is None when the platform is to choose it.
 
     `messages` is a conversation of more than one message, and `input` then its transcript.
-    `origin` and `provenance` are the mark of a row that a model drafted.
+    `origin` and `provenance` are the mark of a row that a model drafted, `mask` of a masked one.
     """
 
     external_id: str
@@ -58,6 +65,7 @@ class Row:
     messages: tuple[Message, ...] | None = None
     origin: str | None = None
     provenance: Mapping[str, Any] | None = None
+    mask: RowMask | None = field(default=None, compare=False)
 
     @property
     def content_digest(self) -> str:
@@ -99,7 +107,7 @@ def prepare_import(
     Raises:
         InvalidInput: no rows, an id twice, or shares for rows that name their split.
     """
-    _check_rows(rows, source_name)
+    check_rows(rows, source_name)
     recipe: dict[str, Any] = {"method": "given"}
     if rows[0].split is None:
         rows, recipe = _split(rows, seed=seed, fractions=fractions or SHARES)
@@ -137,9 +145,11 @@ def store_import(
 
     Raises:
         LeakRefused: training rows repeat a held-out prompt, and nobody accepted it.
-        InvalidInput: every row was erased before.
+        InvalidInput: every row was erased before, or the project masks and a row is not masked.
     """
     lock_project(session, project_id)
+    rows = settle_masks(session, project_id, prepared.rows, prepared.source_name)
+    prepared = replace(prepared, rows=rows)
     prepared = _without_erased(session, project_id, name, prepared)
     if prepared.leaks:
         settle_leaks(
@@ -191,43 +201,6 @@ def import_dataset(
         rows, source_name=source_name, seed=seed, fractions=fractions, drop_leaks=drop_leaks
     )
     return store_import(session, project_id, name, prepared, accept_leaks=accept_leaks)
-
-
-def _check_rows(rows: Sequence[Row], source_name: str) -> None:
-    if not rows:
-        raise InvalidInput(f"{source_name}: there is no example in it.", hint="Give it rows.")
-    seen: dict[str, int] = {}
-    for number, row in enumerate(rows, start=1):
-        if row.external_id in seen:
-            raise InvalidInput(
-                f"{source_name}: example {number} has the id {row.external_id!r} "
-                f"of example {seen[row.external_id]}.",
-                hint="Make the ids unique.",
-            )
-        seen[row.external_id] = number
-    if len({row.split is None for row in rows}) == 2:
-        raise InvalidInput(
-            f"{source_name}: some examples name their split and some do not.",
-            hint="Name it on all of them or on none.",
-        )
-    _check_origins(rows, source_name)
-    for row in rows:
-        if row.split is not None and row.split not in set(Split):
-            raise InvalidInput(
-                f"{source_name}: example {row.external_id!r} has the split {row.split!r}.",
-                hint="Splits are train, validation and test.",
-            )
-
-
-def _check_origins(rows: Sequence[Row], source_name: str) -> None:
-    """A figure measured on what a model drafted says nothing of the real task."""
-    for row in rows:
-        if row.origin is not None and row.split not in (None, Split.TRAIN):
-            raise InvalidInput(
-                f"{source_name}: example {row.external_id!r} was drafted by a model, and is in the "
-                f"{row.split} split.",
-                hint="Synthetic rows are for training only: put it into train, or leave it out.",
-            )
 
 
 def _split(
@@ -324,6 +297,7 @@ def _store_version(
     values = [_example_values(version.id, row) for row in prepared.rows]
     for start in range(0, len(values), INSERT_ROWS):
         session.execute(insert(Example), values[start : start + INSERT_ROWS])
+    store_masks(session, version.id, prepared.rows)
     return version
 
 
@@ -454,7 +428,8 @@ def list_examples(
 def unsplit_rows(session: Session, dataset_version_id: int) -> list[Row]:
     """The examples of a version as rows whose split is to be chosen anew; no erased ones."""
     examples = list_examples(session, dataset_version_id)
-    return [replace(row_of(example), split=None) for example in examples]
+    rows = ((example.id, replace(row_of(example), split=None)) for example in examples)
+    return with_masks(session, rows)
 
 
 def stored_rows(session: Session, dataset_version_id: int) -> list[Row]:

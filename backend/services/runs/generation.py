@@ -21,6 +21,7 @@ from backend.errors import Conflict, EngineError, InvalidInput, NotFound
 from backend.schemas.runs import RunProgress
 from backend.services.datasets.erased import PREFIX
 from backend.services.datasets.leaks import Acceptance
+from backend.services.datasets.masking.stored import refuse_unmasked_version
 from backend.services.datasets.prompts import Choose, prompt_spec, refuse_told_by
 from backend.services.datasets.shots import render_all
 from backend.services.ledger import insert_missing
@@ -78,6 +79,9 @@ def create_run(
     example_ids = _without_erased(session, dataset_version_id, split, example_ids)
     settle_run_leaks(
         session, project_id, version, split, model_ids, example_ids, accept=accept_leaks
+    )
+    refuse_unmasked_version(
+        session, project_id, version.id, f"A run on {version.dataset.name} is refused"
     )
     run = GenerationRun(
         project_id=project_id,

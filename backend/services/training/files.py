@@ -36,6 +36,8 @@ from backend.services.datasets.leaks import (
 )
 from backend.services.datasets.prompts import find_prompt
 from backend.services.datasets.shots import render_all
+from backend.services.datasets.masking.keys import MaskingKey
+from backend.services.datasets.masking.stored import masker_of, refuse_unmasked_examples
 from backend.services.datasets.versions import Row, find_version, import_dataset
 from backend.services.models.adapter_files import project_artifacts
 from backend.services.training.validation import group_name, keep_out_rows
@@ -60,6 +62,7 @@ def freeze_documents(
     *,
     drop_leaks: bool = False,
     accept_leaks: Acceptance | None = None,
+    keys: Sequence[MaskingKey] = (),
 ) -> TrainingSet:
     """Freeze documents as a training set; the same documents again are the set that stands.
 
@@ -68,13 +71,14 @@ def freeze_documents(
             the folder's name; or a dataset (`notes`, `notes@2`), whose train split is taken.
         drop_leaks: leave out documents that hold a held-out prompt.
         accept_leaks: who lets such documents stand, and why.
+        keys: the keys of STROP_MASKING_KEY, for a project that masks.
 
     Raises:
         InvalidInput: no document, or one that cannot be read.
         LeakRefused: a document holds a held-out prompt, or nearly so.
         NotFound: no such dataset.
     """
-    version = _version_of(session, project_id, source)
+    version = _version_of(session, project_id, source, keys)
     query = select(Example).where(
         Example.dataset_version_id == version.id,
         Example.split == Split.TRAIN,
@@ -96,14 +100,21 @@ def freeze_documents(
         )
     dropped = {leak.train.owner for leak in leaks} if drop_leaks else set()
     kept = [example for example in examples if example.content_digest not in dropped]
+    refuse_unmasked_examples(
+        session, project_id, [example.id for example in kept], "The documents are refused"
+    )
     return _freeze(session, project_id, version, kept, leaks if drop_leaks else [])
 
 
-def _version_of(session: Session, project_id: int, source: str) -> DatasetVersion:
+def _version_of(
+    session: Session, project_id: int, source: str, keys: Sequence[MaskingKey]
+) -> DatasetVersion:
     folder = Path(source)
     if not folder.is_dir():
         return find_version(session, project_id, source)
     rows = list(read_folder(folder))
+    if (masker := masker_of(session, project_id, keys)) is not None:
+        rows = masker.mask(rows)
     return import_dataset(session, project_id, folder.resolve().name, rows, source_name=source)
 
 

@@ -58,7 +58,7 @@ _INTRODUCED = (  # the date is what the group `date` holds
     _BORN + r"[\s:]{0,4}(?P<date>(?P<d>\d{2})(?P<m>\d{2})(?P<y>\d{4}|\d{2}))",
     _BORN + r"[\s:]{0,4}(?P<date>(?P<a>\d{1,2})\s(?P<b>\d{1,2})\s(?P<y>\d{4}|\d{2}))",
 )
-_BEFORE_BIRTH = compile_shape(r"(?i)" + _BORN + r"[\s:(,*]{0,6}$|\*\s?$")
+_BEFORE_BIRTH = r"(?i)" + _BORN + r"[\s:(,*]{0,6}$|\*\s?$"
 _OLD = r"(?:\s|-|\s-\s){0,3}(?:years?|yrs?)(?:\s|-){0,2}(?:old|of age)?|\s?-?(?:y/?o|yo)\b|[\s-]?j(?:ä|ae)hrig\pL*|\sJahre(?:n)?(?:\salt)?"
 _TEENS = (
     ["one", "two", "three", "four", "five", "six", "seven", "eight", "nine"],
@@ -121,7 +121,11 @@ def _weight(match: Any) -> float:
 
 
 def _kind(text: str, start: int) -> str:
-    return "BIRTH_DATE" if _BEFORE_BIRTH.search(text[max(0, start - 24) : start]) else "DATE"
+    return (
+        "BIRTH_DATE"
+        if compile_shape(_BEFORE_BIRTH).search(text[max(0, start - 24) : start])
+        else "DATE"
+    )
 
 
 def _apart(text: str, start: int, end: int, match: Any) -> bool:

@@ -46,6 +46,7 @@ class MaskingPolicy(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
+    active: bool = True
     languages: tuple[Literal["en", "de"], ...] = Field(("en", "de"), min_length=1)
     kinds: dict[str, bool] = Field(default_factory=dict)
     replace: Literal["surrogate", "placeholder"] = "surrogate"
