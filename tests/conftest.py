@@ -129,6 +129,8 @@ def pytest_collection_finish() -> None:
     """What was loaded until now stays: the garbage collector need not look through it again."""
     gc.freeze()
 
+MASKING_KEY = "a key of the tests, which masks nobody"
+
 
 @pytest.fixture(scope="session")
 def public_data() -> Path:
@@ -234,4 +236,4 @@ def sqlite_sessions(sqlite_url: str) -> Iterator[sessionmaker[Session]]:
 @pytest.fixture
 def settings(tmp_path: Path, sqlite_url: str) -> Settings:
     """Settings whose home is a fresh folder and whose database is SQLite there."""
-    return Settings(home=tmp_path / "home", database_url=sqlite_url)
+    return Settings(home=tmp_path / "home", database_url=sqlite_url, masking_key=MASKING_KEY)

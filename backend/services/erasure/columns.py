@@ -187,6 +187,8 @@ EXAMPLES: dict[str, Fate] = {
     "judges.scale": Kept(LABEL),
     "memberships.groups": Kept(NAME),
     "memberships.skills": Kept(NAME),
+    "masking_policies.content": Kept(LEAD),
+    "masking_policies.source": Kept(LEAD),
     "model_versions.adapter_path": Kept(PLACE),
     "model_versions.base_model": Kept(PLACE),
     "model_versions.name": Kept(NAME),
@@ -267,7 +269,7 @@ EXAMPLES: dict[str, Fate] = {
 }
 """By `table.column`: what erasing an example does with it."""
 
-DELETED = ("masked_originals",)
+DELETED = ("masked_originals", "example_masks")
 """Tables of which the rows of an erased example (`example_id`) are deleted, where there are any."""
 
 STAYS = "the work of the house: known by the pseudonym, which stays"
@@ -287,6 +289,7 @@ PEOPLE: dict[str, str] = {
     "jobs": "their name goes out of the reasons",
     "judges": STAYS,
     "login_sessions": "deleted",
+    "masking_policies": STAYS,
     "memberships": "deleted",
     "promotions": DECISION,
     "prompts": STAYS,

@@ -124,6 +124,9 @@ CASES: dict[str, Case] = {
     ),
     "POST /v1/projects": Case(by="admin", body={"name": "third"}, status=201),
     "POST /v1/projects/{project_id}/manifests": Case(body={"source": BAR}, status=201),
+    "POST /v1/projects/{project_id}/masking-policies": Case(
+        body={"source": "active: off"}, status=201
+    ),
     "POST /v1/projects/{project_id}/datasets": Case(body={"name": "d", "rows": ROWS}, status=201),
     "POST /v1/projects/{project_id}/prompts": Case(
         body={"name": "brief", "source": "system: Be briefer."}, status=201

@@ -6,6 +6,7 @@ fails here, and a route whose rule is too wide shows.
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from typing import Any
 
 import pytest
 from fastapi import FastAPI
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 from starlette.testclient import TestClient
 
@@ -31,11 +33,15 @@ from backend.services.accounts.credentials import (
     revoke_token,
 )
 from backend.services.checks.judges import add_judge
+from backend.services.datasets.masking.keys import keys_of
+from backend.services.datasets.masking.stored import set_masking_policy
 from backend.services.datasets.prompts import add_prompt, parse_prompt
 from backend.settings import Settings
 from backend.tables.accounts import User
 from backend.tables.checks.risk import RiskVersion
 from backend.tables.curation import TrainingSet
+from backend.tables.datasets import Example
+from backend.tables.masking import ExampleMask, MaskedOriginal
 from backend.tables.projects import SuccessManifest
 from backend.tables.review import GoldAnswer, GoldResult, Review
 from backend.tables.rounds import Round
@@ -44,6 +50,7 @@ from backend.tables.training import TrainingRun
 from backend.tables.verdicts import Comparison
 from backend.tables.webhooks import Webhook, WebhookDelivery
 from tests.backend.api.conftest import PASSWORD, SAME_SITE, House
+from tests.conftest import MASKING_KEY
 from tests.fixtures_review import Desk
 from tests.fixtures_synthetic import DOCUMENTS, ask_documents, draft_here
 
@@ -109,6 +116,20 @@ RISK_REPORT: dict[str, Any] = {
 }
 
 
+def masked_example(session: Session, desk: Desk) -> int:
+    """An example that counts as masked, in a project that masks no more."""
+    keys = keys_of(MASKING_KEY)
+    policy = set_masking_policy(session, desk.project.id, "active: off", keys=keys)
+    query = select(Example.id).where(Example.dataset_version_id == desk.version.id)
+    example_id = session.scalars(query.order_by(Example.id)).first()
+    assert example_id is not None
+    session.add(ExampleMask(example_id=example_id, policy_id=policy.id, spans=[]))
+    sealed = keys[0].seal(json.dumps({"id": "e", "input": "Ask Anna."}))
+    session.add(MaskedOriginal(example_id=example_id, key_id=keys[0].key_id, sealed=sealed))
+    session.flush()
+    return example_id
+
+
 def things_of(session: Session, desk: Desk, reviewer_id: int, now: datetime) -> dict[str, int]:
     run, version = desk.run, desk.version
     queue_id = desk.open(session, "more pairs", kind="pair").id
@@ -155,6 +176,7 @@ def things_of(session: Session, desk: Desk, reviewer_id: int, now: datetime) -> 
     spec = parse_prompt("system: Be brief.")
     prompt = add_prompt(session, desk.project.id, "brief", spec)
     strict = add_judge(session, desk.project.id, "strict", model="base", criterion="faithful")
+    example_id = masked_example(session, desk)
     told = Webhook(project_id=desk.project.id, url="https://x.test", secret="s", events=[])
     turn = Round(project_id=desk.project.id, number=1, plan=PLAN, started_at=now, since=now)
     learned = RiskVersion(
@@ -183,6 +205,7 @@ def things_of(session: Session, desk: Desk, reviewer_id: int, now: datetime) -> 
         "review_id": review_id,
         "project_id": desk.project.id,
         "dataset_version_id": version.id,
+        "example_id": example_id,
         "prompt_id": prompt.id,
         "generation_run_id": run.id,
         "generation_id": written.id,
