@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 
 COLUMNS = ["kind", "severity", "flagged", "of", "share", "first"]
 NEVER = "never"
-FIRST, MOST_EXCERPT = 3, 160
+FIRST, MOST_EXCERPT, SHORT = 3, 160, 80
 MORE = 200
 
 
@@ -390,7 +390,9 @@ def _print_flag(flag: Flagged, row: Row) -> None:
     before = "... " if start else ""
     after = " ..." if start + MOST_EXCERPT < len(text) else ""
     typer.echo(shown_text(f"  {flag.id}, {flag.part}: {flag.why}"))
-    typer.echo(shown_text(f"      {before}{excerpt}{after}"))
+    asked = " ".join(row.input[:MOST_EXCERPT].split())
+    lead = f"{asked} -> " if flag.part == "reference" and len(text) <= SHORT else ""
+    typer.echo(shown_text(f"      {lead}{before}{excerpt}{after}"))
 
 
 def _print_extra(extra: dict[str, Any]) -> None:

@@ -114,15 +114,18 @@ RESIDUE: tuple[Residue, ...] = (
     ),
 )
 # UTF-8 that was read as Windows-1252 or Latin-1, once or twice.
+_FOLLOWS = (
+    "[\u0080-\u00bf\u0152\u0153\u0160\u0161\u017d\u017e\u0178\u0192\u02c6\u02dc\u2013\u2014"
+    "\u2018-\u201e\u2020-\u2022\u2026\u2030\u2039\u203a\u20ac\u2122]"
+)
 _MOJIBAKE = re.compile(
-    "[\u00c3\u00c2\u00c5\u00c4][\u0080-\u00bf\u0152\u0153\u0160\u0161\u017d\u017e\u0178\u0192\u02c6"
-    "\u02dc\u2013\u2014\u2018-\u201e\u2020-\u2022\u2026\u2030\u2039\u203a\u20ac\u2122]"
-    "|\u00e2\u20ac[\u0080-\uffff]|\u00e2\u0080[\u0080-\u00bf]|\u00f0\u0178[\u0080-\uffff]"
+    f"[\u00c2-\u00c5]{_FOLLOWS}|[\u00e2\u00e3]{_FOLLOWS}{{2}}|\u00f0\u0178{_FOLLOWS}"
     "|\u00ef\u00bf\u00bd|\u00ef\u00bb\u00bf"
 )
 _LOST = re.compile("\ufffd+")
 _CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]+")
-_MARKED = re.compile(r"(?<=[a-zäöü])\?(?=[a-zäöü]{2})")
+# Once in a text it is a space that lacks; twice, it stands for letters that were lost.
+_MARKED = re.compile(r"(?<=[^\W\d_])\?+(?=[^\W\d_]).{0,200}?[^\W\d_]\?+[^\W\d_]", re.DOTALL)
 _ESCAPED = re.compile(r"\\u[0-9a-fA-F]{4}|\\x[0-9a-fA-F]{2}")
 
 
@@ -214,7 +217,7 @@ def find_cut(material: Material) -> Found:
     rows: list[Flagged] = []
     notes, n = [], 0
     for part, texts in texts_of(material, free=True).items():
-        long = [(i, t.rstrip()) for i, t in texts if len(t.split()) >= LEAST_WORDS]
+        long = [(i, t) for i, t in texts if len(t.split()) >= LEAST_WORDS]
         if len(long) < LEAST_ROWS:
             continue
         n = max(n, len(long))
@@ -245,21 +248,27 @@ def _without_mark(part: str, texts: Sequence[tuple[str, str]], ended: float) -> 
     for identity, text in texts:
         if ENDS.search(text) is None:
             why = f"Ends without a mark, as {1 - ended:.1%} of the texts do."
-            yield Flagged(identity, part, why, len(text) - 1, len(text), round(ended, 3))
+            end = len(text.rstrip())
+            yield Flagged(identity, part, why, end - 1, end, round(ended, 3))
 
 
 def _piled(texts: Sequence[tuple[str, str]]) -> set[str]:
-    """Ids of texts at the greatest length, where so many share it that it is a limit."""
+    """Ids of texts at the greatest length, where so many share it that it is a limit.
+
+    Most of them end without a mark then; short sentences of one form end with one.
+    """
     most = max(len(text) for _, text in texts)
-    at = {identity for identity, text in texts if len(text) == most}
-    return at if len(at) >= max(PILE_ROWS, PILE_SHARE * len(texts)) else set()
+    at = [(identity, text) for identity, text in texts if len(text) == most]
+    cut = sum(ENDS.search(text) is None for _, text in at)
+    enough = len(at) >= max(PILE_ROWS, PILE_SHARE * len(texts)) and 2 * cut >= len(at)
+    return {identity for identity, _ in at} if enough else set()
 
 
 ENCODING: Mapping[str, re.Pattern[str]] = {
     "letters of one encoding read as another (mojibake)": _MOJIBAKE,
     "the mark of a letter that was lost (U+FFFD)": _LOST,
     "control characters": _CONTROL,
-    "a question mark within a word": _MARKED,
+    "question marks within words": _MARKED,
     "an escape written out": _ESCAPED,
 }
 

@@ -270,7 +270,7 @@ def _draw(features: Any, labels: np.ndarray, groups: np.ndarray, seed: int) -> _
     columns, sizes = [], []
     for part in PARTS:
         some = learn[: len(learn) // part]
-        fitted = classifier(seed).fit(features[some], labels[some])
+        fitted = classifier(seed, len(some)).fit(features[some], labels[some])
         right = fitted.predict(features[hold]) == labels[hold]
         columns.append(np.bincount(members, weights=right))
         sizes.append(len(some))

@@ -32,7 +32,8 @@ if TYPE_CHECKING:
 FOLDS = 5
 LEAST_OF_LABEL = 5
 LEAST_ROWS = 50
-EPOCHS = 10
+EPOCHS, MOST_EPOCHS, STEPS = 10, 50, 40_000
+STRENGTH = 10
 MOST_WORDS = 60_000
 
 
@@ -163,11 +164,18 @@ def word_features(texts: list[str]) -> Any:
         raise CannotCompute("No word comes twice, so that nothing can be learned.") from error
 
 
-def classifier(seed: int) -> Any:
-    """The linear classifier of all examinations: logistic loss, a fixed number of epochs."""
+def classifier(seed: int, n: int) -> Any:
+    """The linear classifier of all examinations: logistic loss on unit rows, so many of them.
+
+    The penalty is that of C = 10 in a logistic regression, whatever the number of rows; few rows
+    are seen more often.
+    """
     from sklearn.linear_model import SGDClassifier
 
-    return SGDClassifier(loss="log_loss", alpha=1e-5, max_iter=EPOCHS, tol=None, random_state=seed)
+    epochs = max(EPOCHS, min(MOST_EPOCHS, STEPS // max(1, n)))
+    return SGDClassifier(
+        loss="log_loss", alpha=1 / (STRENGTH * n), max_iter=epochs, tol=None, random_state=seed
+    )
 
 
 def out_of_fold(
@@ -186,7 +194,7 @@ def out_of_fold(
     judged = np.zeros(len(labels), dtype=bool)
     parts = StratifiedGroupKFold(folds, shuffle=True, random_state=seed)
     for learn, hold in parts.split(features, labels, groups):
-        fitted = classifier(seed).fit(features[learn], labels[learn])
+        fitted = classifier(seed, len(learn)).fit(features[learn], labels[learn])
         told[np.ix_(hold, fitted.classes_)] = fitted.predict_proba(features[hold])
         judged[hold] = np.isin(labels[hold], fitted.classes_)
     return told, judged

@@ -19,39 +19,41 @@ LEAD = 1.34
 MOST_CHARACTERS = 3_000
 
 SMALL_WORDS: dict[str, str] = {
-    "en": "the a and of to in is was that it for you he she with on are his her this have has had "
-    "not but from they we an as at by which or what will would there their been if can my "
-    "your me do does i did how why when where could should please am about after be so need "
-    "want get got been don't can't i'm it's",
-    "de": "der die das und ist nicht ich zu den mit ein eine einen einem einer sich auf für von "
-    "dem des im auch es an werden aus er hat dass daß sie nach bei wird noch wie oder aber "
-    "wenn nur war sind hatte haben wir mein meine meinen kann man ihr ihre bitte kein keine "
-    "über am zum zur vom durch wurde mir mich habe unter",
-    "fr": "le la de les des est et un une dans que qui pour pas sur au aux ce cette il elle je "
-    "vous nous ne se son sa ses avec par plus mais sont ont été du à où je mon ma mes votre "
-    "c'est j'ai être fait sans comme très même leur leurs",
-    "es": "el la de los las que y en un una por con no para su al lo como más pero sus le ya o "
-    "este sí porque esta entre cuando muy sin sobre también me hasta hay donde quien desde "
-    "todo nos es son está mi del tengo ha han fue era cómo qué puedo usted se",
-    "it": "il di che è e la un una per non in sono con del della dei delle gli le lo si da come "
-    "più ma anche questo questa al alla ha ho mi ti ci nel nella dal mio mia perché quando "
-    "dove cosa posso essere stato hanno era",
-    "pt": "o os as de que e do da dos das em um uma para com não por mais no na se como mas ao "
-    "ele ela seu sua ou quando muito já eu também pelo pela até isso está são tem meu minha "
-    "você foi à nos nas é ser",
-    "nl": "de het een en van ik te dat die in is niet zijn op aan met als voor er maar om hem dan "
-    "zou of wat mijn men dit zo door over ze zich bij ook tot je mij uit der daar haar naar "
-    "heb hoe heeft hebben kan wordt geen werd deze",
-    "pl": "nie to się na w i z że do jest a jak o po co tak za dla czy ale od przez przy ma już "
-    "tylko był była są ten ta te które który jego jej oraz mnie moje",
-    "sv": "och att det som en på är av för med den till inte jag har de ett om var men sig så vi "
-    "man hon han från vid kan när nu eller hade skulle mitt min du ska mycket",
-    "da": "og at det som en på er af for med den til ikke jeg har de et om var men sig så vi man "
-    "hun han fra ved kan når nu eller havde skulle mit min du skal meget hvad efter blev",
-    "fi": "ja on ei se että oli hän mutta en minä niin kun mitä tämä ovat olen joka kuin jos myös "
-    "sitä minun ole vain kanssa voi miten tai sen",
-    "tr": "ve bir bu da de için ile çok ne o ben mi var daha gibi olarak ama değil kadar sonra en "
-    "olan benim nasıl her ki bana şey ise",
+    "en": "the a no and of to in is was that it for you he she with on are his her this "
+    "have has had not but from they we an as at by which or what will would there "
+    "their been if can my your me do does i did how why when where could should "
+    "please am about after be so need want get got been don't can't i'm it's",
+    "de": "der die das und ist nicht ich zu den mit ein eine einen einem einer sich auf für "
+    "von dem des im auch es an werden aus er hat dass daß sie nach bei wird noch wie "
+    "oder aber wenn nur war sind hatte haben wir mein meine meinen kann man ihr ihre "
+    "bitte kein keine über am zum zur vom durch wurde mir mich habe unter",
+    "fr": "le la de les des est et un une dans que qui pour pas sur au aux ce cette il elle "
+    "je vous nous ne se son sa ses avec par plus mais sont ont été du à où je mon ma "
+    "mes votre c'est j'ai être fait sans comme très même leur leurs",
+    "es": "el la de los las que y en un una por con no para su al lo como más pero sus le "
+    "ya o este sí porque esta entre cuando muy sin sobre también me hasta hay donde "
+    "quien desde todo nos es son está mi del tengo ha han fue era cómo qué puedo "
+    "usted se",
+    "it": "il di che è e la un una per non in sono con del della dei delle gli le lo si da "
+    "come più ma anche questo questa al alla ha ho mi ti ci nel nella dal mio mia "
+    "perché quando dove cosa posso essere stato hanno era",
+    "pt": "o os as de que e do da dos das em um uma para com não por mais no na se como mas "
+    "ao ele ela seu sua ou quando muito já eu também pelo pela até isso está são tem "
+    "meu minha você foi à nos nas é ser",
+    "nl": "de het een en van ik te dat die in is niet zijn op aan met als voor er maar om "
+    "hem dan zou of wat mijn men dit zo door over ze zich bij ook tot je mij uit der "
+    "daar haar naar heb hoe heeft hebben kan wordt geen werd deze",
+    "pl": "nie to się na w i z że do jest a jak o po co tak za dla czy ale od przez przy ma "
+    "już tylko był była są ten ta te które który jego jej oraz mnie moje",
+    "sv": "och att det som en på är av för med den till inte jag har de ett om var men sig "
+    "så vi man hon han från vid kan när nu eller hade skulle mitt min du ska mycket",
+    "da": "og at det som en på er af for med den til ikke jeg har de et om var men sig så "
+    "vi man hun han fra ved kan når nu eller havde skulle mit min du skal meget hvad "
+    "efter blev",
+    "fi": "ja on ei se että oli hän mutta en minä niin kun mitä tämä ovat olen joka kuin "
+    "jos myös sitä minun ole vain kanssa voi miten tai sen",
+    "tr": "ve bir bu da de için ile çok ne o ben mi var daha gibi olarak ama değil kadar "
+    "sonra en olan benim nasıl her ki bana şey ise",
 }
 LETTERS: dict[str, str] = {
     "de": "ß",
@@ -98,9 +100,9 @@ def guess_language(text: str) -> str | None:
     if len(words) < LEAST_WORDS:
         return None
     said, hits = Counter[str](), Counter[str]()
-    for word in words:
+    for word, times in Counter(words).items():
         for code, weight in _speakers().get(word, ()):
-            said[code] += weight  # type: ignore[assignment]
+            said[code] += weight * times  # type: ignore[assignment]
             hits[code] += 1
     lowered = text.lower()
     for code, letters in LETTERS.items():

@@ -210,7 +210,7 @@ def keep_report(session: Session, report_id: int, found: Examination, *, now: da
 
 def _example_ids(session: Session, version_id: int) -> dict[str, int]:
     query = select(Example.external_id, Example.id).where(Example.dataset_version_id == version_id)
-    return dict(session.execute(query))
+    return {row.external_id: row.id for row in session.execute(query)}
 
 
 def get_report(session: Session, report_id: int) -> HealthReport:
