@@ -26,6 +26,7 @@ from dashboard.views import audit, guides, lineage, overview, privacy, prompts, 
 from dashboard.views import exchange as exports
 from dashboard.views import training as trainings
 from dashboard.views.checks import page as checks
+from dashboard.views.fairness import page as fairness
 from dashboard.views.person import show_person, sign_out_wanted
 from dashboard.views.review import adjudication, agreement, preferences, queues, reviewers
 from dashboard.views.review.desk import page as desk
@@ -123,6 +124,7 @@ def engineer_pages(*, reviews_too: bool, leads: bool) -> dict[str, list[st.Page]
             _page(prompts.show, "Prompts", "chat"),
             _page(runs.show, "Runs", "bar_chart"),
             _page(checks.show, "Checks", "fact_check"),
+            _page(fairness.show, "Fairness", "diversity_3"),
             _page(verdicts.show, "Verdicts", "gavel"),
             _page(trainings.show, "Training", "trending_down"),
             _page(rounds.show, "Rounds", "autorenew"),

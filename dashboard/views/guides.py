@@ -23,6 +23,7 @@ TITLES = {
     "training": "Training",
     "evaluators": "Evaluators",
     "statistics": "Statistics",
+    "fairness": "Fairness",
     "operations": "Operations",
     "audit": "Audit",
     "settings": "Settings",

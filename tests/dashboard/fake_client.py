@@ -17,6 +17,12 @@ from backend.schemas.checks.checkers import CheckerShown
 from backend.schemas.checks.risk import RiskVersionShown
 from backend.schemas.common import Page
 from backend.schemas.curation import TrainingSetShown
+from backend.schemas.fairness import (
+    CounterfactualReportShown,
+    MentionReportShown,
+    PairsShown,
+    ParityReportShown,
+)
 from backend.schemas.models import ModelVersionShown, PreflightShown
 from backend.schemas.projects import KindsShown, ManifestShown, ProjectShown
 from backend.schemas.prompts import PromptDiff, PromptShown
@@ -340,6 +346,18 @@ class FakeClient(FakeReports, FakeChecks):
 
     def checks_benches(self, project_id: int) -> list[CheckBenchShown]:
         return self._list("check_benches")
+
+    def fairness_pairs(self, project_id: int) -> list[PairsShown]:
+        return self._list("fairness_pairs")
+
+    def fairness_answers(self, run_id: int) -> list[CounterfactualReportShown]:
+        return self._list("fairness_answers")
+
+    def fairness_parity(self, score_run_id: int, **asked: Any) -> list[ParityReportShown]:
+        return self._list("fairness_parity")
+
+    def fairness_mentions(self, training_set_id: int) -> MentionReportShown:
+        return self.project["fairness_mentions"]
 
     def yields_curve(self, project_id: int) -> list[RoundPointShown]:
         return self._list("yield_curve")

@@ -135,6 +135,11 @@ CASES: dict[str, Case] = {
         body={"name": "pairs", "model": "base", "kind": "comparer"}, status=201
     ),
     "POST /v1/projects/{project_id}/risks": Case(body={}, status=422),  # of too few reviews
+    # The desk's rows name nobody, have no slices, and its run is over no pairs.
+    "POST /v1/projects/{project_id}/counterfactuals": Case(body={"dataset": "tickets"}, status=422),
+    "GET /v1/generation-runs/{generation_run_id}/counterfactuals": Case(status=422),
+    "GET /v1/score-runs/{score_run_id}/parity": Case(query="by=task", status=422),
+    "GET /v1/review-queues/{queue_id}/parity": Case(query="by=task", status=422),
     "POST /v1/judges/{judge_id}/licences": Case(body={"queue": "q"}, status=201),
     "POST /v1/judges/{judge_id}/audit": Case(),
     "GET /v1/prompts/{prompt_id}/diff": Case(query="against=PROMPT"),
