@@ -16,178 +16,23 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, fields
 from statistics import NormalDist
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from evaluators.aggregate import aggregate
 from evaluators.errors import CannotCompute, EvaluatorError, InvalidValues
-from evaluators.metric import Metric
-from evaluators.statistics.bootstrap import expanded_level, jackknife_figures
-from evaluators.statistics.clusters import number_clusters, sum_clusters
-from evaluators.statistics.prediction_powered import estimate_mean
-from evaluators.types import Score
-
-Floats = NDArray[np.float64]
-Members = NDArray[np.bool_]
+from evaluators.fairness.measures import Floats, Marginal, Measure, Members
+from evaluators.statistics.bootstrap import expanded_level
 
 LEVEL = 0.95
 REST = "all others"
 MOST_GROUPS = 12
 """A key with more values than this names examples, and no groups of them."""
-_ROUGH = "few clusters: the level is met only roughly"
 JOINT_DRAWS = 20_000
-TAIL_DRAWS = 20
-"""Bootstrap resamples that lie beyond a bound, so that the bound is steady."""
-MOST_RESAMPLES = 10_000
 
 APART, WITHIN, BEYOND, UNTOLD = "apart", "within the margin", "beyond the margin", "cannot be told"
-
-
-@dataclass(frozen=True, slots=True)
-class Marginal:
-    """A group's figure at some level; both bounds None where nothing is known of the spread."""
-
-    value: float
-    low: float | None
-    high: float | None
-    n: int
-    failed: int
-    clusters: int
-    signature: str
-    note: str = ""
-
-
-class Measure(Protocol):
-    """A figure of any part of the same units: a metric's, or people's ratings."""
-
-    name: str
-    scale: float | None
-    better: str
-    clusters: NDArray[np.int64]
-
-    def figure(self, members: Members, *, level: float) -> Marginal:
-        """The figure of a part, or an EvaluatorError that says why there is none."""
-
-    def influence(self, members: Members) -> Floats:
-        """What each cluster adds to the error of that figure, shape (clusters,), up to a scale."""
-
-
-@dataclass(frozen=True, slots=True)
-class ScoredMeasure:
-    """A metric's scores, one a unit."""
-
-    metric: Metric
-    scores: Sequence[Score]
-    groups: Sequence[str | None]
-    seed: int = 0
-    clusters: NDArray[np.int64] = field(init=False)
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "clusters", number_clusters(self.groups))
-
-    @property
-    def name(self) -> str:
-        """The metric's."""
-        return self.metric.name
-
-    @property
-    def scale(self) -> float | None:
-        """Largest value, None without a bound."""
-        return self.metric.scale
-
-    @property
-    def better(self) -> str:
-        """The side on which the metric is better."""
-        return "higher" if self.metric.higher_is_better else "lower"
-
-    def figure(self, members: Members, *, level: float) -> Marginal:
-        """Errors as of `aggregate`."""
-        chosen = np.flatnonzero(members)
-        found = aggregate(
-            self.metric,
-            [self.scores[i] for i in chosen],
-            [self.groups[i] for i in chosen],
-            seed=self.seed,
-            resamples=_resamples(level),
-            level=level,
-        )
-        return Marginal(
-            *(found.value, found.low, found.high, found.n, found.failed, found.clusters),
-            *(found.signature, found.note or (_ROUGH if found.rough else "")),
-        )
-
-    def influence(self, members: Members) -> Floats:
-        """By linearisation of a mean, by the jackknife over clusters of any other figure."""
-        chosen = [i for i in np.flatnonzero(members) if self.scores[i].value is not None]
-        total = np.zeros(int(self.clusters.max()) + 1)
-        if len(chosen) < 2:
-            return total
-        rows = self.metric.summary.rows([self.scores[i] for i in chosen])
-        if self.metric.summary.is_mean:
-            values = np.asarray(rows[:, 0], dtype=np.float64)
-            np.add.at(total, self.clusters[chosen], (values - values.mean()) / len(values))
-            return total
-        named, own = np.unique(self.clusters[chosen], return_inverse=True)
-        left_out = jackknife_figures(self.metric.summary.figure, sum_clusters(rows, own))
-        if left_out is not None:
-            total[named] = left_out.mean() - left_out
-        return total
-
-
-@dataclass(frozen=True, slots=True)
-class RatedMeasure:
-    """Ratings by people, one a unit and None where nobody rated, weighted by the design.
-
-    Attributes:
-        probabilities: each unit's chance of being rated.
-        rate: the ratings are yes or no.
-    """
-
-    name: str
-    ratings: Sequence[float | None]
-    probabilities: Sequence[float]
-    groups: Sequence[str | None]
-    rate: bool
-    scale: float | None = None
-    better: str = "higher"
-    clusters: NDArray[np.int64] = field(init=False)
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "clusters", number_clusters(self.groups))
-
-    def figure(self, members: Members, *, level: float) -> Marginal:
-        """Hajek's mean of the part; errors as of `estimate_mean`."""
-        chosen = np.flatnonzero(members)
-        rated = [i for i in chosen if self.ratings[i] is not None]
-        found = estimate_mean(
-            [self.ratings[i] for i in chosen],
-            {},
-            probabilities=[self.probabilities[i] for i in chosen],
-            groups=[self.groups[i] for i in chosen],
-            rate=self.rate,
-            level=level,
-        )
-        clusters = len(set(self.clusters[rated].tolist()))
-        return Marginal(
-            *(found.plain_value, found.plain_low, found.plain_high, len(rated), 0, clusters),
-            *(f"{self.name}|{found.signature}", found.note if found.plain_low is None else ""),
-        )
-
-    def influence(self, members: Members) -> Floats:
-        """Weighted residuals by cluster."""
-        chosen = [i for i in np.flatnonzero(members) if self.ratings[i] is not None]
-        total = np.zeros(int(self.clusters.max()) + 1)
-        if len(chosen) < 2:
-            return total
-        values = np.array([self.ratings[i] for i in chosen], dtype=np.float64)
-        weights = 1 / np.array([self.probabilities[i] for i in chosen], dtype=np.float64)
-        weights /= weights.sum()
-        np.add.at(total, self.clusters[chosen], weights * (values - weights @ values))
-        return total
 
 
 @dataclass(frozen=True, slots=True)
@@ -385,10 +230,6 @@ def _joint_level(family: Sequence[_Table], level: float, seed: int) -> tuple[flo
     return 1 - min(max(one, alpha / size), alpha), size
 
 
-def _resamples(level: float) -> int:
-    return min(max(1000, math.ceil(2 * TAIL_DRAWS / (1 - level))), MOST_RESAMPLES)
-
-
 def _parity(table: _Table, level: float, each: float, size: int, margin: float | None) -> Parity:
     measure = table.measure
     marginals: dict[tuple[str, bool], Marginal | str] = {}
@@ -483,8 +324,8 @@ def _gap(
     one, two = marginals[a], marginals[b]
     if isinstance(one, str) or isinstance(two, str):
         why = one if isinstance(one, str) else str(two)
-        sizes = [0 if isinstance(side, str) else side.n for side in (one, two)]
-        return Gap(a[0], other, *sizes, None, None, None, UNTOLD, why)
+        here, there = (0 if isinstance(side, str) else side.n for side in (one, two))
+        return Gap(a[0], other, here, there, None, None, None, UNTOLD, why)
     value, note = one.value - two.value, ""
     sides = [_bounds(side, table.measure.scale) for side in (one, two)]
     if sides[0] is None or sides[1] is None:

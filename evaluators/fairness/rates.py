@@ -16,7 +16,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from evaluators.errors import CannotCompute
-from evaluators.fairness.parity import Measure, Parity, ScoredMeasure
+from evaluators.fairness.measures import Measure, ScoredMeasure
+from evaluators.fairness.parity import Parity
 from evaluators.metric import Metric
 from evaluators.types import Score
 

@@ -16,7 +16,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from evaluators.fairness.parity import APART, REST, Gap, ScoredMeasure, compare_groups
+from evaluators.fairness.measures import ScoredMeasure
+from evaluators.fairness.parity import APART, REST, Gap, compare_groups
 from evaluators.metric import Metric
 from evaluators.types import Score
 

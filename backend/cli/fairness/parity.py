@@ -136,7 +136,7 @@ def _of_run(
 def _of_file(options: ParityOptions, plan: ParityPlan) -> list[ParityReportShown]:
     from backend.schemas.fairness import ParityReportShown
     from backend.services.fairness.parity import compare, group_columns, rates_and_odds, shown
-    from evaluators.fairness.parity import Measure, ScoredMeasure
+    from evaluators.fairness.measures import Measure, ScoredMeasure
     from evaluators.fairness.rates import label_measures
     from evaluators.files.mapping import Notes
     from evaluators.files.predictions import read_samples

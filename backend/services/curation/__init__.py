@@ -14,6 +14,7 @@ stored       reading frozen sets
 words        a recipe in sentences
 """
 
+from backend.services.curation.counterfactual_recipe import parse_counterfactuals
 from backend.services.curation.leaks import LeakGuard, guard_project
 from backend.services.curation.recipes import (
     FixedRule,
@@ -25,7 +26,6 @@ from backend.services.curation.recipes import (
     Weight,
     describe_recipe,
     describe_set,
-    parse_counterfactuals,
     parse_fixed_rule,
     parse_mix,
     parse_recipe,

@@ -16,7 +16,8 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from backend.services.curation.candidates import Candidate
-from backend.services.curation.recipes import Counterfactuals, Recipe
+from backend.services.curation.counterfactual_recipe import Counterfactuals
+from backend.services.curation.recipes import Recipe
 from backend.services.datasets.conversations import content_text
 from backend.services.datasets.leaks import Side, find_leaks, held_out_sides
 from evaluators.fairness.gendered_en import Unsafe

@@ -27,7 +27,8 @@ from backend.tables.runs import JUDGED, Generation, ScoreRun
 
 if TYPE_CHECKING:
     from backend.services.runs.figures import Read, ScoreReads
-    from evaluators.fairness.parity import Measure, Parity
+    from evaluators.fairness.measures import Measure
+    from evaluators.fairness.parity import Parity
     from evaluators.types import Score
 
 MOST_KEYS = 8
@@ -87,7 +88,7 @@ def _metrics(run: ScoreRun, plan: ParityPlan) -> list[str]:
 def _of_model(
     run: ScoreRun, reads: ScoreReads, names: Sequence[str], model: ModelVersion, plan: ParityPlan
 ) -> ParityReportShown:
-    from evaluators.fairness.parity import ScoredMeasure
+    from evaluators.fairness.measures import ScoredMeasure
 
     batches: dict[tuple[tuple[int, int], ...], dict[str, _Reads]] = {}
     for name in names:
@@ -250,7 +251,7 @@ def queue_parity(session: Session, queue_id: int, plan: ParityPlan) -> list[Pari
     Raises:
         InvalidInput: a queue of pairs, whose votes are of no single output.
     """
-    from evaluators.fairness.parity import RatedMeasure
+    from evaluators.fairness.measures import RatedMeasure
 
     queue = get_queue(session, queue_id)
     if queue.kind == QueueKind.PAIR:

@@ -9,17 +9,8 @@ import numpy as np
 import pytest
 
 from evaluators.errors import CannotCompute, InvalidValues
-from evaluators.fairness.parity import (
-    APART,
-    BEYOND,
-    REST,
-    UNTOLD,
-    WITHIN,
-    Parity,
-    RatedMeasure,
-    ScoredMeasure,
-    compare_groups,
-)
+from evaluators.fairness.measures import RatedMeasure, ScoredMeasure
+from evaluators.fairness.parity import APART, BEYOND, REST, UNTOLD, WITHIN, Parity, compare_groups
 from evaluators.fairness.rates import equalised_odds, label_measures
 from evaluators.metric import Metric
 from evaluators.registry import resolve_metrics
