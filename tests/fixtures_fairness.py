@@ -9,7 +9,6 @@ import random
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from backend.engines.base import GenerationResult, SamplingParams
@@ -130,8 +129,3 @@ def build_office(session: Session, *, n: int = 40, trained: int = 12) -> Office:
     session.add_all(models)
     session.flush()
     return Office(session, project, version, models)
-
-
-def count_of(session: Session, table: type) -> int:
-    """Rows of a table."""
-    return len(list(session.scalars(select(table))))

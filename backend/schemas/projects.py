@@ -154,7 +154,7 @@ class ManifestLine(BaseModel):
     def title(self) -> str:
         """How people read this line, for example `f1 (task=intent) at least 0.70`."""
         where = " (" + ", ".join(f"{k}={v}" for k, v in self.slice.items()) + ")"
-        what = self.metric + (where if self.slice else "") + self._said_by
+        what = _named(self.metric) + (where if self.slice else "") + self._said_by
         if self.threshold is not None:
             return f"{what} {'at least' if self.direction == 'higher' else 'at most'} " + (
                 f"{self.threshold:g}"
@@ -163,6 +163,18 @@ class ManifestLine(BaseModel):
         if least is not None and (least < 0 or self.guardrail is not None):
             return f"{what} not worse than the baseline by more than {-least + 0.0:g}"
         return f"{what} better than the baseline by at least {self.margin:g}"
+
+
+def _named(metric: str) -> str:
+    """A line's metric in words, where its name alone does not read as one."""
+    kind, _, argument = metric.partition(":")
+    if kind == "parity" and ":" in argument:
+        of, _, key = argument.rpartition(":")
+        return f"largest gap of {of} between groups by {key}"
+    if kind == "counterfactual" and argument:
+        of, _, measure = argument.partition(":")
+        return f"change of the {measure or 'answer'} with the {of} of a person, beyond the control,"
+    return metric
 
 
 class Price(BaseModel):

@@ -134,7 +134,8 @@ def show_test(
 
     with working_in_project(project) as (_, session, found):
         get_run(session, run, project_id=found.id)
-        ids = [find_model(session, found.id, label).id for label in names(models)] or [None]
+        chosen = [find_model(session, found.id, label).id for label in names(models)]
+        ids: list[int | None] = [*chosen] or [None]
         reports = [
             r for i in ids for r in counterfactual_report(session, run, model_id=i, level=level)
         ]

@@ -30,7 +30,13 @@ from backend.cli.common import (
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
-    from backend.schemas.fairness import GapShown, GroupFigureShown, ParityReportShown, ParityShown
+    from backend.schemas.fairness import (
+        GapShown,
+        GroupFigureShown,
+        OddsShown,
+        ParityReportShown,
+        ParityShown,
+    )
     from backend.services.fairness.parity import ParityPlan
 
 GROUPS = ["group", "value", "low", "high", "n", "failed", "note"]
@@ -154,7 +160,7 @@ def _of_file(options: ParityOptions, plan: ParityPlan) -> list[ParityReportShown
         ScoredMeasure(metric, scores[metric.name], groups, options.seed) for metric in metrics
     ]
     found = compare(measures, keys, plan, seed=options.seed)
-    odds = []
+    odds: list[OddsShown] = []
     if plan.rates:
         [pairs] = [scores[name] for name in list(scores)[:1]]
         rated = label_measures(pairs, groups, labels=plan.labels, seed=options.seed)

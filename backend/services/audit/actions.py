@@ -64,7 +64,6 @@ ACTIONS: dict[str, Action] = {
     "finding.sent_to_review": Action(
         "put {items} flagged rows before experts, as {subject}", ("health_report", "items")
     ),
-    "counterfactuals.made": Action("made counterfactual pairs as {subject}", ("of", "pairs")),
     "drafting.asked": Action(
         "had {model} draft {wanted} rows from {from}, as {subject}", ("from", "model", "wanted")
     ),
@@ -73,6 +72,9 @@ ACTIONS: dict[str, Action] = {
     ),
     "synthetic_queue.opened": Action(
         "put {drafts} drafts before experts, as {subject}", ("drafting", "drafts")
+    ),
+    "counterfactuals.made": Action(
+        "made {pairs} counterfactual pairs of dataset version {of} as {subject}", ("of", "pairs")
     ),
     "outputs.imported": Action("imported outputs as {subject}", ("split", "engine")),
     "answers.imported": Action(

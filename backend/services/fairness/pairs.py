@@ -144,7 +144,7 @@ def store_pairs(session: Session, project_id: int, draft: DraftPairs) -> MadePai
         "counterfactuals.made",
         subject=f"dataset_version:{result.id}",
         project_id=project_id,
-        detail={"of": draft.of, "pairs": dict(draft.pairs)},
+        detail={"of": draft.of, "pairs": sum(draft.pairs.values())},
     )
     return MadePairs(result, draft.pairs, draft.skipped)
 

@@ -6,9 +6,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from sqlalchemy import select
 from sqlalchemy.orm import Session, sessionmaker
 
 from backend.errors import CannotCompute, Conflict, InvalidInput, LeakRefused, NotFound, UnknownName
+from backend.schemas.projects import ManifestLine
 from backend.services.curation import Recipe, freeze_training_set
 from backend.services.datasets.versions import Row, import_dataset, list_examples
 from backend.services.fairness.answers import counterfactual_report
@@ -17,7 +19,7 @@ from backend.services.projects import set_manifest
 from backend.services.verdicts.comparison import compare_models
 from backend.tables.audit import AuditEntry
 from evaluators.fairness.contrast import FLIP, MORE, UNTOLD
-from tests.fixtures_fairness import Office, build_office, count_of
+from tests.fixtures_fairness import Office, build_office
 
 
 @pytest.fixture
@@ -76,7 +78,8 @@ def test_pairs_are_the_same_again_and_audited(office: Office) -> None:
     first, again = office.pairs(), office.pairs()
     assert first.version.id == again.version.id
     assert [v.id for v in list_pairs(office.session, office.project.id)] == [first.version.id]
-    assert count_of(office.session, AuditEntry) == 2
+    query = select(AuditEntry).where(AuditEntry.action == "counterfactuals.made")
+    assert [entry.detail["pairs"] for entry in office.session.scalars(query)] == [80, 80]
 
 
 def test_a_conversation_is_exchanged_turn_by_turn(office: Office) -> None:
@@ -239,3 +242,25 @@ def test_pairs_that_lack_answers_are_no_pass(office: Office) -> None:
 def test_a_line_that_does_not_say_of_what_is_refused(office: Office, metric: str) -> None:
     with pytest.raises(InvalidInput):
         set_manifest(office.session, office.project.id, BAR.format(metric=metric, threshold=0.1))
+
+
+@pytest.mark.parametrize(
+    ("metric", "title"),
+    [
+        (
+            "parity:judge:facts@1:sex",
+            "largest gap of judge:facts@1 between groups by sex at most 0.1",
+        ),
+        (
+            "counterfactual:gender",
+            "change of the answer with the gender of a person, beyond the control, at most 0.1",
+        ),
+        (
+            "counterfactual:age:flip",
+            "change of the flip with the age of a person, beyond the control, at most 0.1",
+        ),
+    ],
+)
+def test_lines_read_well(metric: str, title: str) -> None:
+    line = ManifestLine.model_validate({"metric": metric, "direction": "lower", "threshold": 0.1})
+    assert line.title == title
