@@ -87,6 +87,7 @@ TEXTS: dict[str, Texts] = {
     "GET /v1/comparisons/{comparison_id}/flips": Texts(
         "examples", lambda answer: [one.example_id for one in answer.examples]
     ),
+    "GET /v1/comparisons/{comparison_id}/dossier": Texts("dossiers"),
     "GET /v1/rounds/{round_id}/yield": Texts("reviewed prompts", _outcomes),
     "GET /v1/projects/{project_id}/yield": Texts("reviewed prompts", _outcomes),
     "GET /v1/audit/export": Texts("entries of this log", export=True),
@@ -122,6 +123,9 @@ NO_TEXTS = frozenset(
         "PUT /v1/review-slots/{slot_id}/draft",
         "POST /v1/review-slots/{slot_id}/heartbeat",
         "GET /v1/review-slots/{slot_id}/links",
+        "GET /v1/dossier-key",
+        "GET /v1/projects/{project_id}/dossier-answers",
+        "POST /v1/projects/{project_id}/dossier-answers",
         "GET /v1/kinds",
         "GET /v1/projects",
         "POST /v1/projects",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from backend.client.wire import Resource
+from backend.schemas import dossier
 from backend.schemas import verdicts as comparison
 
 
@@ -30,6 +31,27 @@ class Verdicts(Resource):
         """Examples on which the candidate is better or worse, to be read."""
         path = f"/v1/comparisons/{comparison_id}/flips"
         return self._wire.get(comparison.FlipsShown, path, metric=metric, limit=limit)
+
+    def dossier(self, comparison_id: int, *, with_texts: bool = False) -> bytes:
+        """The signed archive of a comparison."""
+        path = f"/v1/comparisons/{comparison_id}/dossier"
+        return b"".join(self._wire.stream(path, with_texts=with_texts))
+
+    def dossier_key(self) -> dossier.DossierKeyShown:
+        """The public key by which dossiers are checked."""
+        return self._wire.get(dossier.DossierKeyShown, "/v1/dossier-key")
+
+    def dossier_answers(self, project_id: int) -> dossier.DossierAnswersShown:
+        """The questions that Strop cannot answer, with the team's answers."""
+        path = f"/v1/projects/{project_id}/dossier-answers"
+        return self._wire.get(dossier.DossierAnswersShown, path)
+
+    def answer_dossier(
+        self, project_id: int, body: dossier.DossierAnswersGiven
+    ) -> dossier.DossierAnswersShown:
+        """Keep answers that are new."""
+        path = f"/v1/projects/{project_id}/dossier-answers"
+        return self._wire.post(dossier.DossierAnswersShown, path, body)
 
     def promotions(self, project_id: int) -> list[comparison.PromotionShown]:
         """The log of decisions, newest first."""

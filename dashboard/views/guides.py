@@ -24,6 +24,8 @@ TITLES = {
     "evaluators": "Evaluators",
     "statistics": "Statistics",
     "fairness": "Fairness",
+    "stories": "Stories",
+    "dossier": "Dossier",
     "operations": "Operations",
     "audit": "Audit",
     "settings": "Settings",

@@ -17,6 +17,7 @@ from backend.schemas.checks.checkers import CheckerShown
 from backend.schemas.checks.risk import RiskVersionShown
 from backend.schemas.common import Page
 from backend.schemas.curation import TrainingSetShown
+from backend.schemas.dossier import DossierKeyShown
 from backend.schemas.fairness import (
     CounterfactualReportShown,
     MentionReportShown,
@@ -386,6 +387,12 @@ class FakeClient(FakeReports, FakeChecks):
 
     def lineage_of(self, project_id: int, of: str) -> LineageShown:
         return self.project["lineage"]
+
+    def verdicts_dossier_key(self) -> DossierKeyShown:
+        return DossierKeyShown(public_key="0" * 64)
+
+    def verdicts_dossier(self, comparison_id: int, *, with_texts: bool = False) -> bytes:
+        return f"dossier of {comparison_id}".encode()
 
     def verdicts_promotions(self, project_id: int) -> list[PromotionShown]:
         return self._list("list_promotions")

@@ -24,7 +24,7 @@ from backend.api.routes.review import adjudication, desk, gold, rubrics
 from backend.api.routes.review import queues as review
 from backend.api.routes.review import reports as review_reports
 from backend.api.routes.runs import generation, scoring
-from backend.api.routes.verdicts import comparison, promotion
+from backend.api.routes.verdicts import comparison, dossier, promotion
 
 STAGES = (
     users,
@@ -50,6 +50,7 @@ STAGES = (
     *checks.STAGES,
     fairness,
     comparison,
+    dossier,
     promotion,
     rounds,
     yields,

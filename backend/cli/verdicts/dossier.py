@@ -48,17 +48,26 @@ def make(
     json: JsonOption = False,
 ) -> None:
     """Sign what is known of a candidate: bar, data, figures, reviews, decisions."""
+    from backend.db import reading
+    from backend.services import audit
     from backend.services.dossier.make import comparison_of, make_dossier
     from backend.services.dossier.signing import signing_key
     from backend.services.models.versions import find_model
+    from backend.services.projects import get_project
 
-    with working_in_project(project) as (installation, session, found):
+    installation = open_installation()
+    signer = signing_key(installation.settings)
+    with reading(installation.sessions) as session:
+        found = get_project(session, project)
         model = find_model(session, found.id, candidate)
         row = comparison_of(session, found.id, model)
-        key = signing_key(installation.settings)
-        made = make_dossier(session, row, key, with_texts=with_texts)
+        made = make_dossier(session, row, signer, with_texts=with_texts)
         file = out or Path(f"dossier-{model.label.replace(':', '-')}.tar")
-        _write(file, made.content)
+        about = {"subject": f"model:{model.id}", "project_id": found.id}
+    with installation.sessions.begin() as session:  # noted before anybody has it
+        detail = {"comparison": row.id, "with_texts": with_texts}
+        audit.record(session, "dossier.made", **about, detail=detail)
+    _write(file, made.content)
     holds = len(made.checked) - len(made.not_recomputed)
     if json:
         print_json(

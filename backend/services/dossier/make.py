@@ -10,7 +10,6 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from backend.errors import Conflict, NotFound
-from backend.services import audit
 from backend.services.dossier import check_dossier
 from backend.services.dossier.answers import read_answers
 from backend.services.dossier.inputs import Inputs, collect_inputs
@@ -79,6 +78,8 @@ def make_dossier(
 ) -> Dossier:
     """The dossier of a comparison; the same records and key give the same bytes.
 
+    It only reads, for seconds; whoever gives it out records that.
+
     Args:
         with_texts: put texts of examples and reviewers in; without, only codes and digests.
 
@@ -102,13 +103,6 @@ def make_dossier(
         CHECKER: checker_source(),
     }
     checked = _check(content)
-    audit.record(
-        session,
-        "dossier.made",
-        subject=f"model:{subject.candidate.id}",
-        project_id=subject.project.id,
-        detail={"comparison": comparison.id, "with_texts": with_texts},
-    )
     archive = sign_files(content, key)
     name = f"dossier-{comparison.id}.tar"
     return Dossier(name, index.first, public_key(key), archive, checked, index.open_questions)

@@ -23,6 +23,7 @@ from dashboard.components.frame import (
 from dashboard.session import current_client, current_project
 from dashboard.views.verdicts.comparisons import show_bar_change, show_detail
 from dashboard.views.verdicts.decisions import show_decisions, show_signing
+from dashboard.views.verdicts.dossier import show_dossier
 
 LINE_COLUMNS = [
     "verdict",
@@ -45,6 +46,7 @@ def show() -> None:
         _show_comparison(detail)
         show_signing(detail, log)
         show_detail(detail)
+        show_dossier(detail)
     else:
         st.info("No candidate has been judged yet: `strop gate CANDIDATE`")
     show_decisions(log)

@@ -205,6 +205,7 @@ CASES: dict[str, Case] = {
     "POST /v1/projects/{project_id}/comparisons": Case(
         body={"baseline": "base", "candidate": "v1"}, status=201
     ),
+    "POST /v1/projects/{project_id}/dossier-answers": Case(body={"answers": {"purpose": "x"}}),
     "POST /v1/projects/{project_id}/promotions": Case(
         body={"action": "rollback", "reason": "x"}, status=409
     ),
