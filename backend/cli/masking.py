@@ -1,4 +1,4 @@
-"""`strop mask FILE`: what masking finds in a file; `strop mask policy set|show`: a project's policy.
+"""`strop mask FILE`: what masking finds in a file; `strop mask policy`: what a project masks.
 
 strop mask letters.jsonl                     needs no project: what is found, and how it would read
 strop mask letters.jsonl --policy policy.yaml --out masked.jsonl

@@ -36,8 +36,8 @@ class MaskingPolicyShown(Shown):
 class MaskingShown(Shown):
     """What a project masks, and what was found: surrogates by kind, in examples that are masked.
 
-    `titles` says in words what each kind is. `originals_openable` counts the kept originals of which
-    the server has the key.
+    `titles` says in words what each kind is. `originals_openable` counts the kept originals
+    of which the server has the key.
     """
 
     policy: MaskingPolicyShown | None

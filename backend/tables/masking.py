@@ -1,4 +1,4 @@
-"""Masking: policies in versions, where surrogates stand in examples, and what stood there before."""
+"""Masking: policies in versions, where surrogates stand, and what stood there before."""
 
 from __future__ import annotations
 

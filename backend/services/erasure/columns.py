@@ -187,6 +187,8 @@ EXAMPLES: dict[str, Fate] = {
     "judges.scale": Kept(LABEL),
     "memberships.groups": Kept(NAME),
     "memberships.skills": Kept(NAME),
+    "example_masks.spans": Kept("the row is deleted"),
+    "masked_originals.sealed": Kept("the row is deleted"),
     "masking_policies.content": Kept(LEAD),
     "masking_policies.source": Kept(LEAD),
     "model_versions.adapter_path": Kept(PLACE),

@@ -29,15 +29,20 @@ _MONTHS_OF = {
 _NUMBER_OF = {name.lower(): number for name, number in _MONTHS_OF.items()}
 _LISTS = {
     "en": list(_MONTHS_OF)[:12],
-    "en short": ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"],
+    "en short": ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov",
+                 "Dec"],
     "de": ["Januar", "Februar", "März", "April", "Mai", "Juni", "Juli", "August", "September",
            "Oktober", "November", "Dezember"],
-    "de short": ["Jan", "Feb", "Mrz", "Apr", "Mai", "Jun", "Jul", "Aug", "Sep", "Okt", "Nov", "Dez"],
+    "de short": ["Jan", "Feb", "Mrz", "Apr", "Mai", "Jun", "Jul", "Aug", "Sep", "Okt", "Nov",
+                 "Dez"],
 }  # fmt: skip
 _MONTH = r"(?P<mon>" + "|".join(sorted(_MONTHS_OF, key=len, reverse=True)) + ")"
 _DAY, _YEAR = r"(?P<d>\d{1,2})", r"(?P<y>\d{4}|['’]?\d{2})"
 _SAID = r"(?:am|vom|zum|bis|seit|ab|on|since|dated|from|until|by|seen|date|datum)"
-_BORN = r"(?:d\.?o\.?b\.?|date of birth|birth ?date|born(?: on)?|geb(?:\.|oren)?(?:\s+am)?|geburtsdatum|geb\.?-?\s?dat(?:um|\.)?)"
+_BORN = (
+    r"(?:d\.?o\.?b\.?|date of birth|birth ?date|born(?: on)?|geb(?:\.|oren)?(?:\s+am)?"
+    r"|geburtsdatum|geb\.?-?\s?dat(?:um|\.)?)"
+)
 _SHAPES = (
     r"(?P<y>\d{4})(?P<sep>[-/.])(?P<m>\d{1,2})[-/.](?P<d>\d{1,2})",
     r"(?P<a>\d{1,2})\s?(?P<sep>[./-])\s?(?P<b>\d{1,2})\s?[./-]\s?" + _YEAR,
@@ -59,7 +64,11 @@ _INTRODUCED = (  # the date is what the group `date` holds
     _BORN + r"[\s:]{0,4}(?P<date>(?P<a>\d{1,2})\s(?P<b>\d{1,2})\s(?P<y>\d{4}|\d{2}))",
 )
 _BEFORE_BIRTH = r"(?i)" + _BORN + r"[\s:(,*]{0,6}$|\*\s?$"
-_OLD = r"(?:\s|-|\s-\s){0,3}(?:years?|yrs?)(?:\s|-){0,2}(?:old|of age)?|\s?-?(?:y/?o|yo)\b|[\s-]?j(?:ä|ae)hrig\pL*|\sJahre(?:n)?(?:\salt)?"
+_OLD = (
+    r"(?:\s|-|\s-\s){0,3}(?:years?|yrs?)(?:\s|-){0,2}(?:old|of age)?"
+    r"|\s?-?(?:y/?o|yo)\b"
+    r"|[\s-]?j(?:ä|ae)hrig\pL*|\sJahre(?:n)?(?:\salt)?"
+)
 _TEENS = (
     ["one", "two", "three", "four", "five", "six", "seven", "eight", "nine"],
     ["ein", "zwei", "drei", "vier", "fünf", "sechs", "sieben", "acht", "neun"],

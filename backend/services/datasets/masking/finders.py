@@ -24,7 +24,10 @@ NO = r"(?:[\s-]{0,2}(?:numbers?|nummern?|num\b\.?|no\b\.?|nrn?\b\.?|id\b|identif
 _LINK = (
     r"[\s:#.=()|_–-]{0,6}(?:(?:is|was|ist|lautet|are|of|number|no\.|nr\.?|nummer)[\s:#]{1,3}){0,2}"
 )
-VALUE = r"((?:\pL{0,5}[-./]?|(?-i:\p{Lu}{1,3}) )\d[\pL\d]*(?:[-./_]{1,2}[\pL\d]+|[ \t]{1,2}\d[\pL\d]*)*)"
+VALUE = (
+    r"((?:\pL{0,5}[-./]?|(?-i:\p{Lu}{1,3}) )\d[\pL\d]*(?:[-./_]{1,2}[\pL\d]+"
+    r"|[ \t]{1,2}\d[\pL\d]*)*)"
+)
 LONGEST_VALUE = 34
 PRESIDIO_SECONDS = 5.0
 CERTAIN, ANNOUNCED, SHAPED = 1.0, 0.9, 0.7

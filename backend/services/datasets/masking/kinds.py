@@ -54,13 +54,18 @@ class Kind:
 
 
 _PHONE = (
-    r"(?:tel(?:ephone|efon|efonnummer|\.|:)?|ph(?:one)?|fax|mobile?|mob\.|mobil|cell(?:phone)?|handy"
-    r"|rufnummer|call(?:\sme|\sher|\shim|\sback)?\s(?:on|at)|reach\w*(?:\sme|\sher|\shim)?\s(?:on|at)"
+    r"(?:tel(?:ephone|efon|efonnummer|\.|:)?|ph(?:one)?|fax|mobile?|mob\.|mobil|cell(?:phone)?"
+    r"|handy"
+    r"|rufnummer|call(?:\sme|\sher|\shim|\sback)?\s(?:on|at)|reach\w*(?:\sme|\sher"
+    r"|\shim)?\s(?:on|at)"
     r"|erreichbar(?:\sunter)?|contact|kontakt|durchwahl|rückruf(?:nummer)?|festnetz|pager|bleep"
     r"|landline|hotline|anrufen|whatsapp|text\w*(?:\sme|\sher|\shim)?\s(?:on|at))"
 )
 _CALLABLE = r"(\+?\(?\d[\d\s().\-/]{4,22}\d)"
-_VEHICLE = r"(?:plates?|registration|reg\b|vehicle|car\b|van\b|truck|kennzeichen|kfz|fahrzeug|wagen|auto\b|pkw|lkw)"
+_VEHICLE = (
+    r"(?:plates?|registration|reg\b|vehicle|car\b|van\b|truck|kennzeichen|kfz|fahrzeug"
+    r"|wagen|auto\b|pkw|lkw)"
+)
 _CODE = r"(\d{2,4}(?:[\s-]{1,3}\d{2,4}){0,3})"
 
 
@@ -75,7 +80,8 @@ KINDS: dict[str, Kind] = {
         (
             shaped(
                 r"[\pL\d._%+'-]{1,64}(?:\s?@\s?|\s?[(\[]\s?(?:at|ät|AT)\s?[)\]]\s?)"
-                r"(?:[\pL\d-]{1,63}(?:\.|\s\.|\s?[(\[](?:dot|punkt|DOT)[)\]]\s?)){1,5}[\pL\d-]{2,24}",
+                r"(?:[\pL\d-]{1,63}(?:\.|\s\.|\s?[(\[](?:dot|punkt"
+                r"|DOT)[)\]]\s?)){1,5}[\pL\d-]{2,24}",
                 weight=0.97,
             ),
         ),
@@ -116,7 +122,8 @@ KINDS: dict[str, Kind] = {
         (
             announced(
                 r"(?:bic|swift)(?:[\s/-]{1,3}(?:bic|swift))?(?:[\s-]?code)?",
-                value=r"([a-z]{4}(?:de|at|ch|gb|us|fr|nl|lu|it|es|be|ie|pl|dk|se)[a-z\d]{2}(?:[a-z\d]{3})?)",
+                value=r"([a-z]{4}(?:de|at|ch|gb|us|fr|nl|lu|it|es|be|ie|pl|dk"
+                r"|se)[a-z\d]{2}(?:[a-z\d]{3})?)",
                 least=0,
             ),
             shaped(r"([A-Z]{4}(?:DE|AT|CH|GB|US|FR|NL|LU|IT|ES)[A-Z2-9]\d[A-Z\d]{0,3})"),
@@ -133,7 +140,8 @@ KINDS: dict[str, Kind] = {
             announced(
                 r"(?:credit|debit|kredit|giro|ec|bank|visa|master|amex)[\s-]?(?:card|karte)?" + NO,
                 r"(?:card|karten?)" + NO,
-                r"(?:(?:kredit|giro|ec-?|bank|debit)?karte|(?:credit |debit |bank )?card|girocard|mastercard|visa|amex)",
+                r"(?:(?:kredit|giro|ec-?|bank|debit)?karte|(?:credit |debit |bank )?card"
+                r"|girocard|mastercard|visa|amex)",
                 value=r"(\d[\d \t.-]{8,26}\d)",
                 least=8,
             ),
@@ -186,7 +194,8 @@ KINDS: dict[str, Kind] = {
             shaped(r"(?i)(\d{2}\s?\d{6}\s?[a-z]\s?\d{3})", check=checks.is_pension),
             presidio("DeSocialSecurityRecognizer", certain_only=True),
             announced(
-                r"(?:sozialversicherungs|rentenversicherungs|sv|rv)[\s-]{0,2}(?:nummer|nr\.?|nrn\.?)",
+                r"(?:sozialversicherungs|rentenversicherungs|sv|rv)[\s-]{0,2}(?:nummer|nr\.?"
+                r"|nrn\.?)",
                 r"(?:sv|rv)nr\.?",
                 value=r"(\d{2}[\s]?\d{6}[\s]?[a-z][\s]?\d{3})",
                 least=8,
@@ -221,10 +230,12 @@ KINDS: dict[str, Kind] = {
             announced(
                 r"m\.?r\.?n\.?(?:" + NO + ")?",
                 r"med(?:ical|\.)?\s?rec(?:ord|\.)?(?:" + NO + ")?",
-                r"(?:hosp(?:ital|\.)?|unit|chart|record|encounter|visit|accession|specimen|sample|lab"
+                r"(?:hosp(?:ital|\.)?|unit|chart|record|encounter|visit|accession|specimen"
+                r"|sample|lab"
                 r"|admission|episode|study|case|file|claimant)" + NO,
                 r"(?:patient(?:en)?|pat\.?|pt\.?)" + NO,
-                r"(?:fall|aufnahme|kranken(?:akten|blatt)?|akten|befund|auftrags|labor|proben|behandlungs"
+                r"(?:fall|aufnahme|kranken(?:akten|blatt)?|akten|befund|auftrags|labor|proben"
+                r"|behandlungs"
                 r"|journal|histologie|eingangs)[\s.-]{0,2}(?:nummer|nr\.?|id|zahl)",
                 r"(?:hospital|chart|patient|record) ?#",
                 r"piz|pid|kis-id",
@@ -236,11 +247,14 @@ KINDS: dict[str, Kind] = {
         numbered(),
         (
             announced(
-                r"(?:polic(?:y|e)|policen|member(?:ship)?|insurance|insured|subscriber|group|medicare"
-                r"|medicaid|plan|beneficiary|health\splan|cert(?:ificate)?)(?:\s(?:policy|member|id))?"
-                + NO,
-                r"(?:versicherten|versicherungs?|kranken(?:kassen|versicherten|versicherungs?)?|kassen"
-                r"|mitglieds|vers\.?|versicherungsschein|policen|kv|egk)[\s.-]{0,2}(?:nummer|nr\.?|id|kennung)",
+                r"(?:polic(?:y|e)|policen|member(?:ship)?|insurance|insured|subscriber|group"
+                r"|medicare"
+                r"|medicaid|plan|beneficiary|health\splan|cert(?:ificate)?)(?:\s(?:policy"
+                r"|member|id))?" + NO,
+                r"(?:versicherten|versicherungs?|kranken(?:kassen|versicherten|versicherungs?)?"
+                r"|kassen"
+                r"|mitglieds|vers\.?|versicherungsschein|policen|kv|egk)[\s.-]{0,2}(?:nummer"
+                r"|nr\.?|id|kennung)",
                 r"(?:versichertennr|vsnr|kvnr|kvnummer|medicare|medicaid)\.?",
             ),
             presidio("UsMbiRecognizer", certain_only=True),
@@ -251,11 +265,12 @@ KINDS: dict[str, Kind] = {
         numbered(),
         (
             announced(
-                r"(?:acc(?:oun)?ts?|a/c|acct\.?|bank account|checking|savings|current account|sort[\s-]?code"
-                r"|routing|aba|loan account|deposit|brokerage)(?:\s(?:account|code|ending(?:\sin)?))?(?:"
-                + NO
-                + ")?",
-                r"(?:konto|kto\.?|giro(?:konto)?|depot|spar(?:konto|buch)?|referenzkonto|gegenkonto)"
+                r"(?:acc(?:oun)?ts?|a/c|acct\.?|bank account|checking|savings|current account"
+                r"|sort[\s-]?code"
+                r"|routing|aba|loan account|deposit|brokerage)(?:\s(?:account|code"
+                r"|ending(?:\sin)?))?(?:" + NO + ")?",
+                r"(?:konto|kto\.?|giro(?:konto)?|depot|spar(?:konto|buch)?|referenzkonto"
+                r"|gegenkonto)"
                 r"[\s.-]{0,2}(?:nummer|nr\.?)?",
                 r"(?:blz|bankleitzahl)",
             ),
@@ -269,12 +284,15 @@ KINDS: dict[str, Kind] = {
         numbered(),
         (
             announced(
-                r"(?:customer|client|cust\.?|user|login|online[\s-]banking|participant|employee|staff"
-                r"|personnel|student|license|licence|registration|device|serial)(?:\s(?:ref(?:erence)?|id))?"
-                + NO,
+                r"(?:customer|client|cust\.?|user|login|online[\s-]banking|participant|employee"
+                r"|staff"
+                r"|personnel|student|license|licence|registration|device"
+                r"|serial)(?:\s(?:ref(?:erence)?|id))?" + NO,
                 r"(?:customer|client|user|employee|staff|member)[\s-](?:id|ref|reference)",
-                r"(?:kunden|kd\.?|mandanten|personal|pers\.?|teilnehmer|legitimations|benutzer|nutzer|anmelde"
-                r"|matrikel|geräte|serien|mitarbeiter|zugangs|vertragspartner)[\s.-]{0,2}(?:nummer|nr\.?|id"
+                r"(?:kunden|kd\.?|mandanten|personal|pers\.?|teilnehmer|legitimations|benutzer"
+                r"|nutzer|anmelde"
+                r"|matrikel|geräte|serien|mitarbeiter|zugangs"
+                r"|vertragspartner)[\s.-]{0,2}(?:nummer|nr\.?|id"
                 r"|kennung|kennziffer|zeichen)",
                 r"kdnr\.?|lanr|bsnr",
             ),
@@ -285,15 +303,20 @@ KINDS: dict[str, Kind] = {
         numbered(),
         (
             announced(
-                r"(?:contract|agreement|mortgage|loan|lease|claim|invoice|order|ticket|transaction|payment"
-                r"|booking|application|complaint|docket|tracking|prescription|rx|referral|authorization"
+                r"(?:contract|agreement|mortgage|loan|lease|claim|invoice|order|ticket"
+                r"|transaction|payment"
+                r"|booking|application|complaint|docket|tracking|prescription|rx|referral"
+                r"|authorization"
                 r"|matter|file)(?:\s(?:ref(?:erence)?|id))?" + NO,
                 r"(?:our|your|my)\sref(?:erence)?\.?|ref(?:erence|\.)?" + NO + r"?|reference",
                 r"(?:contract|transaction|claim|case|payment|booking)\s(?:ref(?:erence)?|id)",
-                r"(?:vertrags|darlehens?|kredit|rechnungs|vorgangs|schadens?|schaden|auftrags|bestell|buchungs"
-                r"|transaktions|beleg|mandats|antrags|ticket|beschwerde|referenz|geschäfts|bauspar|leasing"
+                r"(?:vertrags|darlehens?|kredit|rechnungs|vorgangs|schadens?|schaden|auftrags"
+                r"|bestell|buchungs"
+                r"|transaktions|beleg|mandats|antrags|ticket|beschwerde|referenz|geschäfts"
+                r"|bauspar|leasing"
                 r"|rezept|überweisungs)[\s.-]{0,2}(?:nummer|nr\.?|id|zeichen|referenz)",
-                r"aktenzeichen|az\.?|geschäftszeichen|gz\.?|mandatsreferenz|verwendungszweck|zeichen",
+                r"aktenzeichen|az\.?|geschäftszeichen|gz\.?|mandatsreferenz|verwendungszweck"
+                r"|zeichen",
             ),
             shaped(r"(\d{1,3}\s\p{Lu}\pL{0,3}\s\d{1,5}/\d{2,4})"),
         ),
@@ -303,10 +326,12 @@ KINDS: dict[str, Kind] = {
         numbered(),
         (
             announced(
-                r"(?:pass(?:port)?|reisepass|personalausweis|ausweis|perso|identity card|id[\s-]card|driv\w*"
+                r"(?:pass(?:port)?|reisepass|personalausweis|ausweis|perso|identity card"
+                r"|id[\s-]card|driv\w*"
                 r"(?:'s)?\s?licen[cs]e|führerschein|dl|aufenthaltstitel|visum|visa|travel document)"
                 r"[\s.-]{0,2}(?:numbers?|nummer|no\.?|nr\.?|id|#)?",
-                value=r"([a-z]{0,5}\d[a-z\d]*(?:[ -]?[a-z\d]*\d[a-z\d]*){0,4}|[a-z][a-z\d]{6,12}\d)",
+                value=r"([a-z]{0,5}\d[a-z\d]*(?:[ -]?[a-z\d]*\d[a-z\d]*){0,4}"
+                r"|[a-z][a-z\d]{6,12}\d)",
                 least=3,
             ),
             presidio("DePassportRecognizer"),
@@ -319,8 +344,10 @@ KINDS: dict[str, Kind] = {
         numbered(),
         (
             announced(
-                r"(?:pin|tan|cvv2?|cvc2?|puk|otp|security code|prüfziffer|kartenprüfnummer|sicherheitscode"
-                r"|passcode|telefon-?pin|verification code|one-time code)(?:[\s-]?(?:number|code|nummer))?",
+                r"(?:pin|tan|cvv2?|cvc2?|puk|otp|security code|prüfziffer|kartenprüfnummer"
+                r"|sicherheitscode"
+                r"|passcode|telefon-?pin|verification code|one-time code)(?:[\s-]?(?:number"
+                r"|code|nummer))?",
                 value=_CODE,
             ),
             announced(
@@ -339,7 +366,8 @@ KINDS: dict[str, Kind] = {
                 near=_VEHICLE,
             ),
             announced(
-                r"(?:licen[cs]e\s?plate|number\s?plate|plates?|registration|reg\.?|kennzeichen|kfz-kz\.?)"
+                r"(?:licen[cs]e\s?plate|number\s?plate|plates?|registration|reg\.?|kennzeichen"
+                r"|kfz-kz\.?)"
                 r"(?:" + NO + ")?",
                 value=r"([a-z\d]{1,4}(?:[ -][a-z\d]{1,4}){0,2})",
                 least=1,
@@ -352,7 +380,8 @@ KINDS: dict[str, Kind] = {
         numbered(keep_prefix=True),
         (
             shaped(
-                r"(\+\s?\d{1,3}[\s.\-/]{0,2}(?:\(0?\d{0,5}\)[\s.\-/]{0,2})?\d{1,6}(?:[\s.\-/]{1,3}\d{1,8}){0,6})",
+                r"(\+\s?\d{1,3}[\s.\-/]{0,2}(?:\(0?\d{0,5}\)[\s.\-/]{0,2})?"
+                r"\d{1,6}(?:[\s.\-/]{1,3}\d{1,8}){0,6})",
                 r"(\+\s?\d{8,15})",
                 r"(00\d{2}[\s.\-/]{0,2}(?:\(0\)\s?)?\d{2,5}(?:[\s.\-/]{1,2}\d{2,8}){1,4})",
                 check=lambda plain: 7 <= len(plain) <= 16,

@@ -22,8 +22,8 @@ LISTS = Path(__file__).with_name("lists")
 _WORD = re.compile(r"[^\W\d_]+(?:[’'][^\W\d_]{2,})*")
 _TITLES = (
     "mr mrs ms mister missus dr doctor doktor prof professor herr herrn hr frau fr fräulein sir "
-    "madam dame nurse sister schwester pfleger oberarzt oberärztin chefarzt chefärztin rechtsanwalt "
-    "rechtsanwältin notar notarin richter richterin med dipl priv doz pd ing jur phil rer nat"
+    "madam dame nurse sister schwester pfleger oberarzt oberärztin chefarzt chefärztin "
+    "rechtsanwalt rechtsanwältin notar notarin richter richterin med dipl priv doz pd ing jur phil rer nat"
 )
 TITLES = frozenset(_TITLES.split())
 _SURE_TITLES = frozenset(["mr", "mrs", "ms", "dr", "prof", "herr", "herrn", "hr", "frau"])
@@ -38,7 +38,8 @@ _AFTER_COLON = re.compile(
     r"|ehemann|ehefrau|contact|ansprechpartner(?:in)?|agent|sachbearbeiter(?:in)?|emergency contact"
     r"|notfallkontakt|mother|father|mutter|vater|tenant|landlord|mieter(?:in)?|vermieter(?:in)?"
     r"|witness|zeuge|zeugin|claimant|defendant|kläger(?:in)?|beklagte[r]?|employee|mitarbeiter"
-    r"|from|von|to|an|cc|betreuer(?:in)?|erstellt von|author|dictated by|transcribed by|diktiert von"
+    r"|from|von|to|an|cc|betreuer(?:in)?|erstellt von|author|dictated by|transcribed by"
+    r"|diktiert von"
     r"|seen by|geschrieben von)\s*(?:\([^()\n]{1,12}\)\s*)?[:=|]\s*\Z",
     re.IGNORECASE,
 )
@@ -48,15 +49,20 @@ _SPEAKERS = re.compile(
     re.IGNORECASE,
 )
 _SURE_LEADS = re.compile(
-    r"(?:my name is|name is (?:spelled|spelt)|mein name (?:ist|lautet)|ich heiße|ich heisse)[\s:]+\Z",
+    r"(?:my name is|name is (?:spelled|spelt)|mein name (?:ist|lautet)|ich heiße"
+    r"|ich heisse)[\s:]+\Z",
     re.IGNORECASE,
 )
 _ROLES = re.compile(
-    r"(?:^|[^\W\d_]*[\W_])(?:customer|client|patient|pt|daughter|son|wife|husband|mother|father|brother|sister"
+    r"(?:^|[^\W\d_]*[\W_])(?:customer|client|patient|pt|daughter|son|wife|husband|mother|father"
+    r"|brother|sister"
     r"|aunt|uncle|niece|nephew|nurse|agent|handled by|seen by|assisted by|signed by|doctor|surgeon"
-    r"|tochter|sohn|ehefrau|ehemann|mutter|vater|bruder|schwester|tante|onkel|enkel(?:in)?|partner(?:in)?"
-    r"|kundin|kunde|patientin|pfleger|bearbeitet von|unterschrieben von|betreuer(?:in)?|my colleague"
-    r"|meine kollegin|mein kollege|witness|zeuge|zeugin|tenant|mieter(?:in)?|claimant|manager)\s+\Z",
+    r"|tochter|sohn|ehefrau|ehemann|mutter|vater|bruder|schwester|tante|onkel|enkel(?:in)?"
+    r"|partner(?:in)?"
+    r"|kundin|kunde|patientin|pfleger|bearbeitet von|unterschrieben von|betreuer(?:in)?"
+    r"|my colleague"
+    r"|meine kollegin|mein kollege|witness|zeuge|zeugin|tenant|mieter(?:in)?|claimant"
+    r"|manager)\s+\Z",
     re.IGNORECASE,
 )
 _GREETING = re.compile(
@@ -65,10 +71,14 @@ _GREETING = re.compile(
     re.IGNORECASE,
 )
 _LEADS = re.compile(
-    r"(?:my name is|name is|name was|(?:spelled|spelt|buchstabiert)|named|i am called|this is|mein name (?:ist|lautet)|ich heiße"
-    r"|ich heisse|heißt|hier (?:ist|spricht)|namens|née|nee|geborene[r]?|geb\.|dear|liebe[r]?|hallo|hello|hi"
-    r"|(?:kind|best|warm) regards|regards|sincerely|yours|yours truly|mit freundlichen grüßen|mit besten grüßen|freundliche grüße"
-    r"|viele grüße|beste grüße|herzliche grüße|lg|mfg|vg|thanks|danke|i\.\s?a\.|i\.\s?v\.|gez\.)[\s,:]*\Z",
+    r"(?:my name is|name is|name was|(?:spelled|spelt|buchstabiert)|named|i am called|this is"
+    r"|mein name (?:ist|lautet)|ich heiße"
+    r"|ich heisse|heißt|hier (?:ist|spricht)|namens|née|nee|geborene[r]?|geb\.|dear|liebe[r]?"
+    r"|hallo|hello|hi"
+    r"|(?:kind|best|warm) regards|regards|sincerely|yours|yours truly|mit freundlichen grüßen"
+    r"|mit besten grüßen|freundliche grüße"
+    r"|viele grüße|beste grüße|herzliche grüße|lg|mfg|vg|thanks|danke|i\.\s?a\.|i\.\s?v\."
+    r"|gez\.)[\s,:]*\Z",
     re.IGNORECASE,
 )
 _LEAD_LENGTH = 44
@@ -236,7 +246,7 @@ class _Reader:
         return found
 
     def _is_introduced(self, place: int) -> bool:
-        """Whether a label, a greeting or a role stands before, and what follows looks like a name."""
+        """Whether a label, a greeting or a role stands before what looks like a name."""
         token = self.tokens[place]
         before = self.text[max(0, token.start - _LEAD_LENGTH) : token.start]
         if self._is_word(place) or len(token.text) < 2 or token.folded in TITLES:

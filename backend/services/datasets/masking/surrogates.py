@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import lru_cache
 from itertools import pairwise
@@ -131,10 +132,9 @@ def numbered(
         def attempt(number: int) -> str | None:
             head, tail = plain[:kept], plain[kept:]
             new = head + making.draw.scramble(tail, kind, plain, str(number))
-            try:
-                new = new if repairing is None else repairing(new)
-            except (ValueError, IndexError):  # of another length than the kind has
-                pass
+            if repairing is not None:
+                with suppress(ValueError, IndexError):  # of another length than the kind has
+                    new = repairing(new)
             return None if new == plain else new
 
         return lay(text, making.once(kind, plain, attempt))
@@ -206,7 +206,7 @@ def _name_word(word: str, is_last: bool, making: Making, n: int) -> str:
 
 
 def _initial(letter: str, making: Making) -> str:
-    """The first letter of the surrogate of a given name that began with this one, if there is any."""
+    """The first letter of the surrogate of a given name that began with this one, if any did."""
     for (sort, name), new in making.made.items():
         if sort == "name" and name.startswith(letter.lower()) and making.roles[name] != "family":
             return new[0].upper()
@@ -289,13 +289,17 @@ def ip_address(kind: str, text: str, making: Making) -> str:
 
 
 _STREET_END = re.compile(
-    r"(straße|strasse|str\.?|weg|platz|allee|gasse|ring|damm|ufer|chaussee|steig|pfad|markt|hof|wall)\Z",
+    r"(straße|strasse|str\.?|weg|platz|allee|gasse|ring|damm|ufer|chaussee|steig|pfad|markt|hof"
+    r"|wall)\Z",
     re.IGNORECASE,
 )
 _HOUSE_EN = re.compile(
-    r"(?:street|st|road|rd|avenue|ave|lane|ln|drive|dr|court|ct|close|way|boulevard|blvd|terrace|place"
-    r"|pl|square|sq|crescent|cres|gardens|gdns|hill|row|parkway|pkwy|circle|trail|grove|mews|highway|hwy"
-    r"|walk|flat|apt|apartment|unit|suite|p|o|box|postfach|am|an|im|in|auf|zum|zur|unter|der|den|dem|[a-h]|[nsew])\Z",
+    r"(?:street|st|road|rd|avenue|ave|lane|ln|drive|dr|court|ct|close|way|boulevard|blvd"
+    r"|terrace|place"
+    r"|pl|square|sq|crescent|cres|gardens|gdns|hill|row|parkway|pkwy|circle|trail|grove|mews"
+    r"|highway|hwy"
+    r"|walk|flat|apt|apartment|unit|suite|p|o|box|postfach|am|an|im|in|auf|zum|zur|unter|der"
+    r"|den|dem|[a-h]|[nsew])\Z",
     re.IGNORECASE,
 )
 
