@@ -132,6 +132,23 @@ class SoftPrompt(Strict):
     tokens: PositiveInt = Field(20, le=1024, description="How many stand before a prompt.")
 
 
+class Canaries(Strict):
+    """Random sequences planted among the rows, whose exposure says what training remembers."""
+
+    count: int = Field(8, ge=1, le=1000, description="How many are planted; as many are controls.")
+    repeats: tuple[PositiveInt, ...] = Field(
+        (1,), min_length=1, description="How often each is planted; several go round."
+    )
+    length: int = Field(8, ge=4, le=32, description="Random digits of each.")
+    references: int = Field(
+        255,
+        ge=31,
+        le=65_535,
+        description="Random sequences that each is ranked among; log2 of it is what can be shown.",
+    )
+    seed: int = Field(0, ge=0, lt=2**32, description="Of all that is drawn.")
+
+
 class SearchSpace(Strict):
     """Values to try; every combination is trained, and the lowest validation loss is kept.
 
@@ -170,6 +187,7 @@ _NO_RECIPE = frozenset(
 _SECTIONS: Mapping[str, type[BaseModel]] = {
     "lora": LoraShape,
     "prompt_tuning": SoftPrompt,
+    "canaries": Canaries,
     "search": SearchSpace,
 }
 
@@ -334,6 +352,11 @@ class TrainingConfig(Strict):
     price_per_hour: float | None = Field(
         None, ge=0, description="What this machine costs an hour, for the ledger, in any currency."
     )
+    canaries: Canaries | None = Field(
+        None,
+        description="Plant random sequences beside the rows, and measure how much of them the "
+        "result gives away.",
+    )
     search: SearchSpace | None = Field(
         None, description="Try every combination and keep that of the lowest validation loss."
     )
@@ -342,6 +365,14 @@ class TrainingConfig(Strict):
     @classmethod
     def _empty_is_none(cls, value: object) -> object:
         return None if value == "" else value
+
+    @model_validator(mode="after")
+    def _canaries_can_work(self) -> TrainingConfig:
+        if self.canaries is not None and self.check is not None:
+            raise ValueError(
+                "canaries have no meaning for a checker: its loss is of one word. Leave them out."
+            )
+        return self
 
     @model_validator(mode="after")
     def _full_training_can_work(self) -> TrainingConfig:
@@ -455,6 +486,7 @@ def recipe_sha256(config: TrainingConfig, inputs: Mapping[str, str | None]) -> s
         inputs: sha256 by name of what is read: data files, base model, tokeniser, template.
     """
     unused = set() if config.weights is Weights.PROMPT_TUNING else {"prompt_tuning"}
+    unused |= set() if config.canaries is not None else {"canaries"}
     recipe = config.model_dump(mode="json", exclude={*_NO_RECIPE, *unused})
     text = json.dumps({"config": recipe, "inputs": dict(inputs)}, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()

@@ -40,6 +40,7 @@ from training.config import (
 from training.divergence import Diverged
 from training.methods import METHODS
 from training.results.card import data_warnings
+from training.results.exposure import describe_exposure, exposure_lines, rank_canaries
 from training.results.forgetting import (
     Texts,
     describe_forgetting,
@@ -58,6 +59,7 @@ from training.results.result import (
     rendered_prompts,
     write_result,
 )
+from training.rows.canaries import plant
 from training.rows.data import DataReport
 from training.rows.encode import by_length, pack
 from training.search import run_search
@@ -124,7 +126,7 @@ def _train_once(
         raise
     if _is_main_process():
         found = write_result(config, outcome, inputs=inputs, recipe=recipe, started_at=started_at)
-        print("\n".join(forgetting_lines(found)), flush=True)
+        print("\n".join([*forgetting_lines(found), *exposure_lines(found)]), flush=True)
         folders.publish(config.output_dir)
         what = "Model" if config.weights is Weights.FULL else "Adapter"
         print(f"{what} written to {config.output_dir}.", flush=True)
@@ -172,7 +174,7 @@ def _fit(
     ends = end_tokens_of(base, tokenizer)
     meter = Meter(_spent_file(config), clock=time.time, cpu_clock=time.process_time)
     method = METHODS[config.method]
-    train = method.encode(config, train_rows, tokenizer, ends)
+    train = method.encode(config, plant(config.canaries, train_rows), tokenizer, ends)
     train = pack(train, max_length=config.max_length) if config.packing else train
     if _is_main_process():
         print(_describe(train.report, config.max_length), flush=True)
@@ -192,17 +194,20 @@ def _fit(
         texts = _untouched(config, tokenizer, trainer.model)
         with _as_before(config, trainer.model):
             before = measure(trainer.model, texts)  # resuming loads its checkpoint later
+            given_before = rank_canaries(config, trainer.model, tokenizer, train_rows)
         _run_trainer(trainer, checkpoint, patience=config.early_stopping_patience)
         state, early = trainer.state, config.early_stopping_patience is not None
         kept_step = state.best_global_step if early else state.global_step
         losses = [] if validation is None else trainer.measure_rows(kept_step)
         after = measure(trainer.model, texts)
+        given_away = rank_canaries(config, trainer.model, tokenizer, train_rows)
     spent = meter.read()
     return Outcome(
         model=trainer.model,
         state=state,
         kept_step=kept_step,
         row_losses=losses,
+        canaries=describe_exposure(config, given_before, given_away),
         forgetting=describe_forgetting(texts, before, after, seed=config.seed),
         train=train.report,
         validation=None if validation is None else validation.report,

@@ -63,6 +63,13 @@ class TrainOptions:
             "on the validation split is kept (dpo, kto: on rows kept out of training)."
         ),
     ] = None
+    canaries: Annotated[
+        int | None,
+        typer.Option(help="Plant so many random sequences, and measure what is remembered."),
+    ] = None
+    canary_repeats: Annotated[
+        str | None, typer.Option(help="How often each is planted, as 1,16; goes round.")
+    ] = None
     drop_leaks: Annotated[
         bool, typer.Option("--drop-leaks", help="Leave out documents that hold a test prompt.")
     ] = False
@@ -94,6 +101,7 @@ def _new_training(
 ) -> tuple[int, int]:
     training_set, wanted = asked.training_set, [*(asked.search or []), *(asked.grid or [])]
     keys = read_config(asked.config) | ({"search": parse_search(wanted)} if wanted else {})
+    keys |= canary_keys(keys, asked.canaries, asked.canary_repeats)
     if asked.documents is not None:
         training_set, keys = take_documents(
             session,
@@ -131,6 +139,30 @@ def read_config(path: Path | None) -> dict[str, Any]:
     if not isinstance(values, dict | None):
         raise InvalidInput(f"{path} holds no `key: value` lines.")
     return values or {}
+
+
+def canary_keys(
+    config: Mapping[str, Any], count: int | None, repeats: str | None
+) -> dict[str, Any]:
+    """The key `canaries` of a configuration with what the options say of it.
+
+    Raises:
+        InvalidInput: the repeats are no list of whole numbers.
+    """
+    from backend.errors import InvalidInput
+
+    if count is None and repeats is None:
+        return {}
+    asked = dict(config.get("canaries") or {})
+    asked |= {} if count is None else {"count": count}
+    if repeats is not None:
+        try:
+            asked["repeats"] = [int(one) for one in repeats.split(",")]
+        except ValueError:
+            raise InvalidInput(
+                f"{repeats!r} is no list of whole numbers.", hint="--canary-repeats 1,16"
+            ) from None
+    return {"canaries": asked}
 
 
 def parse_search(pairs: Sequence[str]) -> dict[str, list[float]]:
@@ -263,6 +295,7 @@ def describe_result(
         trial_figures,
         validation_line,
     )
+    from training.results.exposure import exposure_lines
     from training.results.forgetting import forgetting_lines
 
     losses = [line["loss"] for line in curve if "loss" in line]
@@ -276,7 +309,7 @@ def describe_result(
     validation = result.get("validation") or {}
     if "loss" in validation:
         told.append(f"  {validation_line(validation)}")
-    told += [f"  {line}" for line in forgetting_lines(result)]
+    told += [f"  {line}" for line in [*forgetting_lines(result), *exposure_lines(result)]]
     if search := result.get("search"):
         for trial in sorted(search["trials"], key=lambda one: float(one["validation_loss"])):
             loss, behind = trial_figures(trial)

@@ -55,6 +55,7 @@ MAXIMA: dict[str, Maximum] = {
         re.compile(r"(name|gender|age|place)(:.+)?"),
         "counterfactual:KIND, of name, gender, age and place; counterfactual:gender:flip",
     ),
+    "canary_exposure": Maximum("bits", 3.0),
 }
 """By name; what stands behind a colon in a line's metric is an argument (`NAME:ARGUMENT`)."""
 _SERVED_NAME = re.compile(r"(?:support|check|judge):[^@]+(?:@\d+(?![^@]))?")

@@ -14,6 +14,7 @@ from typing import Any
 import yaml
 
 from training.methods import METHODS
+from training.results.exposure import exposure_lines
 from training.results.forgetting import forgetting_lines
 
 _DIGESTS = (
@@ -93,6 +94,7 @@ def render_card(result: Mapping[str, Any], known: Known | None = None) -> str:
         _section("What it took", _ledger(result)),
         _section("Search", _search(result.get("search"))),
         _section("Forgetting", "\n".join(f"- {line}" for line in forgetting_lines(result))),
+        _section("What it remembers", "\n".join(f"- {line}" for line in exposure_lines(result))),
         _section("Evaluation", _evaluation(known)),
         _section("Decisions", "\n".join(f"- {_line(text)}" for text in known.decisions)),
         _section("Limits", "\n".join(f"- {_line(text)}" for text in _limits(result, known))),

@@ -168,6 +168,7 @@ class Outcome:
         row_losses: of the validation rows, at the kept step.
         seconds: wall-clock time spent training, over all starts of the run.
         forgetting: loss on untouched text before and after, by `training.results.forgetting`.
+        canaries: what it gives away of canaries, by `training.results.exposure`; None without any.
         rendered: what some prompts became (`rendered_prompts`).
         spent: time of clock and processors, lost work of killed starts included.
         processes: how many trained together.
@@ -181,6 +182,7 @@ class Outcome:
     seconds: float
     row_losses: Sequence[RowLoss] = ()
     forgetting: Mapping[str, Any] = field(default_factory=dict)
+    canaries: Mapping[str, Any] | None = None
     rendered: list[dict[str, Any]] = field(default_factory=list)
     spent: Spent = field(default_factory=Spent)
     processes: int = 1
@@ -276,6 +278,7 @@ def _account(config: TrainingConfig, outcome: Outcome) -> dict[str, Any]:
         "train": asdict(outcome.train),
         "validation": _validation(config, outcome),
         "forgetting": dict(outcome.forgetting),
+        **({} if outcome.canaries is None else {"canaries": dict(outcome.canaries)}),
         "steps": state.global_step,
         "steps_planned": state.max_steps,
         "stopped_early": early and state.global_step < state.max_steps,
