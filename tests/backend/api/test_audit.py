@@ -1,4 +1,4 @@
-"""The audit log through the API: who read what, who came, who may see it, and what floods it not."""
+"""The audit log through the API: who read what, who came, who sees it, what may not flood it."""
 
 from __future__ import annotations
 

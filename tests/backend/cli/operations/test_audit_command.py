@@ -57,7 +57,7 @@ def tamper(settings: Settings, statement: str) -> None:
     """As a database administrator would, who puts the triggers back afterwards."""
     with sqlite3.connect(str(settings.database_file)) as connection:
         found = "SELECT name, sql FROM sqlite_master WHERE tbl_name = 'audit_entries'"
-        triggers = [row for row in connection.execute(f"{found} AND type = 'trigger'")]
+        triggers = list(connection.execute(f"{found} AND type = 'trigger'"))
         for name, _ in triggers:
             connection.execute(f"DROP TRIGGER {name}")
         connection.execute(statement)
