@@ -19,6 +19,7 @@ import tempfile
 import threading
 import time
 from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +36,15 @@ from tests.fixtures_review import GOOD
 ANSWER = {"ratings": GOOD, "active_seconds": 30.0}
 AT_ONCE = 8
 SEAL_SECONDS = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """Times of claims in ms; reviews a second; the processor's ms for each, clients included."""
+
+    times: list[float]
+    rate: float
+    cpu_ms: float
 
 
 async def work(client: httpx.AsyncClient, seeded: Seeded, token: str, n: int) -> list[float]:
@@ -54,17 +64,17 @@ async def work(client: httpx.AsyncClient, seeded: Seeded, token: str, n: int) ->
     return times
 
 
-async def block(app: Any, seeded: Seeded, n: int) -> tuple[list[float], float]:
-    """Some reviewers at once; times of claims, and reviews a second."""
+async def block(app: Any, seeded: Seeded, n: int) -> Block:
+    """Some reviewers at once."""
     transport = httpx.ASGITransport(app=app)
     async with httpx.AsyncClient(transport=transport, base_url="http://desk") as client:
-        begun = time.perf_counter()
+        begun, before = time.perf_counter(), time.process_time()
         found = await asyncio.gather(
             *(work(client, seeded, token, n) for token in seeded.tokens[:AT_ONCE])
         )
-        spent = time.perf_counter() - begun
+        spent, cpu = time.perf_counter() - begun, time.process_time() - before
     times = [each for one in found for each in one]
-    return times, len(times) / spent
+    return Block(times, len(times) / spent, cpu * 1000 / len(times))
 
 
 def keep_sealing(seeded: Seeded, ending: threading.Event) -> None:
@@ -77,7 +87,7 @@ def measure(seeded: Seeded, *, blocks: int, n: int) -> dict[str, Any]:
     """Blocks with and without the log."""
     app = create_app(seeded.settings, seeded.sessions)
     dice = random.Random(3)
-    sides: dict[str, list[tuple[list[float], float]]] = {"with": [], "without": []}
+    sides: dict[str, list[Block]] = {"with": [], "without": []}
     runner = asyncio.Runner()  # one loop: the server's gates belong to it
     runner.run(block(app, seeded, 5))  # warm
     for _ in range(blocks):
@@ -95,25 +105,31 @@ def measure(seeded: Seeded, *, blocks: int, n: int) -> dict[str, Any]:
     with seeded.sessions() as session:
         found = check(session)
     told = {side: summary(made) for side, made in sides.items()}
-    ratios = [a[1] / b[1] for a, b in zip(sides["with"], sides["without"], strict=True)]
-    return {**told, "ratio": ratio(ratios), "entries": found.head.seq, "holds": found.holds}
+    pairs = list(zip(sides["with"], sides["without"], strict=True))
+    return {
+        **told,
+        "rate_ratio": interval([a.rate / b.rate for a, b in pairs]),
+        "more_cpu_ms_per_review": interval([a.cpu_ms - b.cpu_ms for a, b in pairs]),
+        "entries": found.head.seq,
+        "holds": found.holds,
+    }
 
 
-def summary(blocks: list[tuple[list[float], float]]) -> dict[str, Any]:
+def summary(blocks: list[Block]) -> dict[str, Any]:
     """Claims of all blocks together."""
-    times = sorted(each for made, _ in blocks for each in made)
+    times = sorted(each for one in blocks for each in one.times)
     cuts = statistics.quantiles(times, n=20)
-    rates = [rate for _, rate in blocks]
     return {
         "n": len(times),
         "p50_ms": round(cuts[9], 2),
         "p95_ms": round(cuts[18], 2),
-        "reviews_per_second": round(statistics.median(rates), 1),
+        "reviews_per_second": round(statistics.median(one.rate for one in blocks), 1),
+        "cpu_ms_per_review": round(statistics.fmean(one.cpu_ms for one in blocks), 2),
     }
 
 
-def ratio(pairs: list[float]) -> dict[str, Any]:
-    """Reviews a second with the log over those without, by pairs of blocks; 95% by bootstrap."""
+def interval(pairs: list[float]) -> dict[str, Any]:
+    """The mean over pairs of blocks, with and without the log; 95% by bootstrap."""
     dice = random.Random(1)
     means = sorted(statistics.fmean(dice.choices(pairs, k=len(pairs))) for _ in range(2000))
     return {

@@ -138,6 +138,8 @@ def _plain(value: Any) -> Any:
 def _line(text: str) -> str:
     """One printable line: NUL, lone surrogates and line ends, which a database or a reader trips
     over, are written as U+FFFD."""
+    if text.isprintable():
+        return text
     return "".join(sign if sign.isprintable() else "\ufffd" for sign in text)
 
 
