@@ -8,6 +8,7 @@
     ├── Conflict              409  the state forbids it (frozen, already there, lease lapsed)
     │   └── LeaseLost         409  the claim was fenced off by a later one
     ├── NotAuthenticated      401
+    │   └── SecondFactorNeeded 401 the password was right, and a code is to follow
     ├── Forbidden             403
     │   └── LeakRefused       403  a held-out example was about to enter training; exit code 2
     ├── JobFailed             409  a job that something waits for has failed
@@ -15,6 +16,7 @@
     ├── TooManyAttempts       429  wait before the next try
     ├── DatabaseUnavailable   503  locked, full or restarting; the same request may pass later
     ├── ServerUnavailable     503  the Strop server gave no answer
+    ├── ProviderError         502  the OpenID provider gave no answer that can be used
     ├── EngineError           502  the model could not be asked
     │   ├── EngineUnavailable 503  no answer from the server; the work can be resumed
     │   └── UnknownAdapter    502  the server has no such adapter
@@ -107,6 +109,17 @@ class NotAuthenticated(StropError):
     slug = "not-authenticated"
 
 
+class SecondFactorNeeded(NotAuthenticated):
+    """Name and password were right; the code of the authenticator is to come with them."""
+
+    slug = "second-factor-needed"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "The code of your authenticator is needed.", hint="Open it and type its six figures."
+        )
+
+
 class Forbidden(StropError):
     """The person is known and may not do this."""
 
@@ -175,6 +188,13 @@ class ServerUnavailable(StropError):
 
     status = 503
     slug = "server-unavailable"
+
+
+class ProviderError(StropError):
+    """The OpenID provider is down, slow, set up otherwise, or says what cannot be believed."""
+
+    status = 502
+    slug = "provider-error"
 
 
 class EngineError(StropError):

@@ -6,10 +6,12 @@ directory, else from its default here.
 
 from __future__ import annotations
 
+import json
 import os
 from datetime import timedelta
 from ipaddress import ip_network
 from pathlib import Path
+from typing import Literal
 from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, ValidationError, model_validator
@@ -116,6 +118,59 @@ class Settings(BaseSettings):
         description="Addresses or networks of the proxies, with commas, whose X-Forwarded-For and "
         "X-Forwarded-Proto are believed; default is nobody's.",
     )
+    public_url: str | None = Field(
+        None,
+        description="Address at which browsers reach this server, such as https://strop.clinic.de; "
+        "a provider's redirections and the links of resets begin with it. Default is HOST and "
+        "PORT.",
+    )
+    passwords: Literal["on", "off", "admins-only"] = Field(
+        "on", description="Who may sign in by a password: on (everybody), off, admins-only."
+    )
+    second_factor: Literal["offered", "admins", "everybody"] = Field(
+        "offered",
+        description="Who must have an authenticator beside the password: offered (whoever wants, "
+        "and whom an admin names), admins, everybody.",
+    )
+    oidc_issuer: str | None = Field(
+        None, description="Issuer of the OpenID provider, letter by letter as its document has it."
+    )
+    oidc_client_id: str | None = Field(None, description="Strop's client id there.")
+    oidc_client_secret: SecretStr | None = Field(
+        None, description="Its secret; none for a public client, which PKCE protects."
+    )
+    oidc_client_secret_file: Path | None = Field(
+        None, description="File with that secret, instead of the secret itself."
+    )
+    oidc_label: str = Field(
+        "your organisation", max_length=60, description="What the button says: Sign in with ..."
+    )
+    oidc_scopes: str = Field("openid profile", description="What is asked for, with blanks.")
+    oidc_groups_claim: str = Field(
+        "groups",
+        description="Claim that lists a person's groups; dots lead inwards: realm_access.roles.",
+    )
+    oidc_name_claim: str = Field(
+        "preferred_username", description="Claim that names a new person here."
+    )
+    oidc_roles: dict[str, Literal["admin", "lead", "engineer", "expert"]] = Field(
+        default_factory=dict,
+        description='The role of each group, as JSON: {"ward 3": "expert"}; of several the '
+        "highest. Who has none of these groups has no access.",
+    )
+    oidc_projects: dict[str, list[str]] = Field(
+        default_factory=dict,
+        description='The projects of each group, as JSON: {"ward 3": ["notes"]}.',
+    )
+    oidc_token_days: int = Field(
+        30,
+        ge=1,
+        description="Days after a person's last sign-in at the provider for which their tokens of "
+        "programs work.",
+    )
+    oidc_timeout_seconds: float = Field(
+        10.0, gt=0, description="Longest time for one answer of the provider."
+    )
     session_hours: int = Field(12, ge=1, description="Hours until a person has to sign in again.")
     session_idle_minutes: int = Field(
         120, ge=1, description="Minutes without a request after which a person has to sign in."
@@ -162,6 +217,36 @@ class Settings(BaseSettings):
         for network in self.proxies:
             ip_network(network, strict=False)
         return self
+
+    @model_validator(mode="after")
+    def _a_way_in(self) -> Settings:
+        if self.public_url is not None and not _is_origin(self.public_url):
+            raise ValueError("STROP_PUBLIC_URL is an address without a path: https://HOST")
+        if self.oidc_issuer is None:
+            if self.passwords == "off":
+                raise ValueError("passwords are off and no STROP_OIDC_ISSUER is set: no way in")
+            return self
+        issuer = urlsplit(self.oidc_issuer)
+        local = issuer.scheme == "http" and issuer.hostname in LOCAL_ADDRESSES
+        if not (issuer.scheme == "https" or local) or issuer.query or issuer.fragment:
+            raise ValueError("STROP_OIDC_ISSUER is an https address without query and fragment")
+        if self.oidc_client_id is None:
+            raise ValueError("STROP_OIDC_ISSUER needs STROP_OIDC_CLIENT_ID")
+        if not self.oidc_roles:
+            raise ValueError("STROP_OIDC_ISSUER needs STROP_OIDC_ROLES: without, nobody has a role")
+        if "openid" not in self.oidc_scopes.split():
+            raise ValueError("STROP_OIDC_SCOPES lacks openid")
+        if self.oidc_client_secret is not None and self.oidc_client_secret_file is not None:
+            raise ValueError("set STROP_OIDC_CLIENT_SECRET or its file, not both")
+        return self
+
+    @property
+    def address(self) -> str:
+        """Where browsers reach this server, without a slash at its end."""
+        if self.public_url is not None:
+            return self.public_url.rstrip("/")
+        name = {"0.0.0.0": "127.0.0.1", "::": "[::1]", "::1": "[::1]"}.get(self.host, self.host)
+        return f"http://{name}:{self.port}"
 
     @property
     def url(self) -> str:
@@ -245,6 +330,15 @@ def _is_openai(url: str) -> bool:
         return False
 
 
+def _is_origin(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        known = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False
+    return known and parts.path in ("", "/") and not parts.query and "@" not in parts.netloc
+
+
 _OPENAI = "api.openai.com"
 
 
@@ -286,13 +380,19 @@ def _in_words(found: ErrorDetails) -> str:
     return f"The setting {where} is wrong: {said}." if where else f"{said[:1].upper()}{said[1:]}."
 
 
-_SECRETS = ("secret", "vllm_api_key", "openai_api_key", "masking_key")
+_SECRETS = (
+    "secret",
+    "vllm_api_key",
+    "openai_api_key",
+    "masking_key",
+    "oidc_client_secret",
+)
 
 
 def child_environment(settings: Settings, **extra: str) -> dict[str, str]:
     """Environment for a process that Strop starts: ours, with every setting written out."""
     own = {
-        f"STROP_{name.upper()}": str(value)
+        f"STROP_{name.upper()}": json.dumps(value) if isinstance(value, dict) else str(value)
         for name, value in settings.model_dump(mode="json", exclude_none=True).items()
         if name not in _SECRETS
     }

@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 
 from backend.api.deps import Serving, ServingDep
 from backend.api.guards import READING, foreign_site, is_own_site
-from backend.api.rules import RULES, Access
+from backend.api.rules import ANY_QUERY, RULES, Access
 from backend.errors import Forbidden, InvalidInput, NotAuthenticated, NotFound
 from backend.schemas.common import whole_number
 from backend.services.accounts import access
@@ -44,6 +44,8 @@ def authorize(request: Request, serving: ServingDep) -> None:
     route: APIRoute = request.scope["route"]
     rule = RULES[f"{request.method} {route.path}"]
     _refuse_unknown_parameters(request, route)
+    if rule is Access.PROVIDER:
+        return  # a server asks, no browser; what it signed shows who it is
     if rule is Access.PUBLIC:
         if request.method not in READING:
             require_own_site(request)
@@ -88,7 +90,8 @@ def _find_person(request: Request, session: Session, serving: Serving) -> tuple[
     if scheme:
         if scheme.lower() != "bearer":
             raise NotAuthenticated("The server takes bearer tokens.", hint="Send Bearer TOKEN.")
-        return bearer_of_token(session, token.strip(), now=now)
+        days = serving.settings.oidc_token_days
+        return bearer_of_token(session, token.strip(), now=now, provider_days=days)
     secret = request.cookies.get(COOKIE)
     if not secret:
         raise NotAuthenticated(
@@ -108,7 +111,7 @@ def require_own_site(request: Request) -> None:
 def _apply_rule(session: Session, user: User, rule: Access, request: Request) -> None:
     parameter, value = next(iter(request.path_params.items()), (None, None))
     match rule:
-        case Access.PUBLIC | Access.SIGNED_IN:
+        case Access.PUBLIC | Access.PROVIDER | Access.SIGNED_IN:
             return
         case Access.REVIEWER:
             access.require_reviewer(session, user, str(parameter), _as_id(value))
@@ -134,7 +137,7 @@ def _as_id(value: object) -> int:
 
 
 def _refuse_unknown_parameters(request: Request, route: APIRoute) -> None:
-    if not request.query_params:
+    if not request.query_params or f"{request.method} {route.path}" in ANY_QUERY:
         return
     known = {field.alias for field in get_flat_params(route.dependant)}
     if unknown := sorted(set(request.query_params) - known):

@@ -24,9 +24,10 @@ from sqlalchemy import Engine
 from sqlalchemy.orm import Session, sessionmaker
 from starlette.concurrency import run_in_threadpool
 
-from backend.api.attempts import FailedLogins
 from backend.api.guards import READING
 from backend.db import utc_now
+from backend.services.accounts.oidc.provider import Provider
+from backend.services.accounts.oidc.registration import registration_of
 from backend.services.accounts.sealing import Seal, open_seal
 from backend.services.audit import ACTOR, Actor, act_as
 from backend.services.audit.sign_ins import Refusals
@@ -38,6 +39,7 @@ from backend.tables.accounts import User
 READERS = 12
 WRITERS = {"sqlite": 1, "postgresql": 4}
 PASSWORDS_AT_ONCE = 2  # argon2 takes 64 MiB and a core for each
+PROVIDERS_AT_ONCE = 6  # sign-ins that wait for the OpenID provider; the others wait for them
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +53,8 @@ class Serving:
     writers: Semaphore
     logins: Semaphore
     seal: Seal
-    failed_logins: FailedLogins = field(default_factory=FailedLogins)
+    provider: Provider | None = None
+    providers: Semaphore = field(default_factory=lambda: Semaphore(PROVIDERS_AT_ONCE))
     clock: Callable[[], datetime] = utc_now
     kept: KeptFigures = field(default_factory=KeptFigures)
     refusals: Refusals = field(default_factory=Refusals)
@@ -74,8 +77,14 @@ def serve_with(
         writers=Semaphore(WRITERS[engine.dialect.name]),
         logins=Semaphore(PASSWORDS_AT_ONCE),
         seal=open_seal(settings),
+        provider=_provider_of(settings),
         clock=clock,
     )
+
+
+def _provider_of(settings: Settings) -> Provider | None:
+    registration = registration_of(settings)
+    return None if registration is None else Provider(registration)
 
 
 async def get_serving(request: Request) -> Serving:

@@ -1,4 +1,4 @@
-"""The sign-in form: an ordinary page that works without scripts and without other sites."""
+"""The pages of sign-in: ordinary forms that work without scripts and without other sites."""
 
 from __future__ import annotations
 
@@ -6,18 +6,43 @@ from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader
 
-PAGES = Environment(loader=FileSystemLoader(Path(__file__).parent), autoescape=True)
-PAGE = PAGES.get_template("login_page.html")
+from backend.schemas.accounts import SignInWays
+from backend.services.accounts.second_factor import Enrolment
+
+PAGES = Environment(loader=FileSystemLoader(Path(__file__).parent / "pages"), autoescape=True)
 
 
-def login_page(*, next_path: str, name: str = "", error: str | None = None) -> str:
+def login_page(
+    ways: SignInWays, *, next_path: str, name: str = "", error: str | None = None, said: str = ""
+) -> str:
     """The form; `error` is shown above it, and the name that was typed is kept."""
-    return PAGE.render(next_path=next_path, name=name, error=error)
+    page = PAGES.get_template("login.html")
+    return page.render(ways=ways, next_path=next_path, name=name, error=error, said=said)
 
 
 def logout_page() -> str:
     """One question and one button: a link alone must not sign anybody out."""
-    return PAGE.render(leaving=True)
+    return PAGES.get_template("logout.html").render()
+
+
+def code_page(
+    *, next_path: str, enrolment: Enrolment | None = None, error: str | None = None
+) -> str:
+    """Where the second factor's code is typed, or, with an enrolment, set up."""
+    page = PAGES.get_template("code.html")
+    return page.render(next_path=next_path, enrolment=enrolment, error=error)
+
+
+def codes_page(codes: list[str], *, next_path: str) -> str:
+    """The recovery codes, shown once."""
+    return PAGES.get_template("codes.html").render(codes=codes, next_path=next_path)
+
+
+def link_page(
+    kind: str, *, token: str = "", name: str | None = None, error: str | None = None
+) -> str:
+    """What a link of an admin leads to: `reset` or `way_in`; without a name only the error."""
+    return PAGES.get_template(f"{kind}.html").render(token=token, name=name, error=error)
 
 
 def safe_next(path: str | None) -> str:

@@ -14,6 +14,7 @@ class Access(StrEnum):
     """Who may call a route."""
 
     PUBLIC = "public"
+    PROVIDER = "the OpenID provider, by what it signed"
     SIGNED_IN = "signed in"
     REVIEWER = "reviewer of the queue"
     ENGINEER = "engineer of the project"
@@ -29,10 +30,24 @@ RULES: dict[str, Access] = {
     # people
     "GET /v1/login": Access.PUBLIC,
     "POST /v1/login": Access.PUBLIC,
+    "GET /v1/login/code": Access.PUBLIC,
+    "POST /v1/login/code": Access.PUBLIC,
+    "GET /v1/sign-in-ways": Access.PUBLIC,
+    "GET /v1/oidc/start": Access.PUBLIC,
+    "GET /v1/oidc/callback": Access.PUBLIC,
+    "POST /v1/oidc/backchannel-logout": Access.PROVIDER,
+    "GET /v1/reset": Access.PUBLIC,
+    "POST /v1/reset": Access.PUBLIC,
+    "GET /v1/way-in": Access.PUBLIC,
+    "POST /v1/way-in": Access.PUBLIC,
     "GET /v1/logout": Access.PUBLIC,
     "POST /v1/logout": Access.SIGNED_IN,
     "GET /v1/me": Access.SIGNED_IN,
     "POST /v1/me/password": Access.SIGNED_IN,
+    "GET /v1/me/second-factor": Access.SIGNED_IN,
+    "POST /v1/me/second-factor": Access.SIGNED_IN,
+    "POST /v1/me/second-factor/confirm": Access.SIGNED_IN,
+    "POST /v1/me/second-factor/remove": Access.SIGNED_IN,
     "GET /v1/me/sessions": Access.SIGNED_IN,
     "DELETE /v1/me/sessions/{session_id}": Access.SIGNED_IN,
     "GET /v1/me/tokens": Access.ENGINEER,
@@ -41,6 +56,8 @@ RULES: dict[str, Access] = {
     "GET /v1/users": Access.ADMIN,
     "POST /v1/users": Access.ADMIN,
     "PATCH /v1/users/{user_id}": Access.ADMIN,
+    "POST /v1/users/{user_id}/reset-links": Access.ADMIN,
+    "DELETE /v1/users/{user_id}/second-factor": Access.ADMIN,
     "GET /v1/projects/{project_id}/users": Access.ENGINEER,
     "PUT /v1/projects/{project_id}/users/{user_id}": Access.ADMIN,
     "DELETE /v1/projects/{project_id}/users/{user_id}": Access.ADMIN,
@@ -213,3 +230,5 @@ RULES: dict[str, Access] = {
     "GET /v1/jobs": Access.ADMIN,
     "GET /v1/projects/{project_id}/jobs": Access.ENGINEER,
 }
+# A provider may send more with its answer than we know of; it is ignored (RFC 6749, 4.1.2).
+ANY_QUERY = frozenset({"GET /v1/oidc/callback"})

@@ -21,6 +21,7 @@ class UserShown(Shown):
     pseudonym: str
     role: RoleName
     active: bool
+    second_factor_required: bool
     simulated: bool
     created_at: datetime
 
@@ -73,6 +74,7 @@ class UserChanged(Given):
 
     role: RoleName | None = None
     active: bool | None = None
+    second_factor_required: bool | None = None
 
 
 class PasswordChanged(Given):
@@ -86,7 +88,63 @@ class SessionShown(Shown):
     """A browser in which I am signed in; `current` is the one that asks."""
 
     id: int
+    method: str
     created_at: datetime
     last_seen_at: datetime
     expires_at: datetime
     current: bool = False
+
+
+class SignInWays(Shown):
+    """By what people sign in: passwords, and a provider, which the button names."""
+
+    passwords: Literal["on", "off", "admins-only"]
+    provider: str | None
+
+
+class SecondFactorShown(Shown):
+    """A person's second factor; `offered` only to those who have a password here."""
+
+    offered: bool
+    on: bool
+    required: bool
+    recovery_codes_left: int
+
+
+class EnrolmentShown(Shown):
+    """What an authenticator app is given; shown this once. `qr_svg` draws `uri`."""
+
+    secret: str
+    uri: str
+    qr_svg: str
+
+
+class PasswordGiven(Given):
+    """One's own password, to show that it is oneself."""
+
+    password: SecretStr = Field(max_length=1000)
+
+
+class CodeGiven(Given):
+    """A code of the authenticator."""
+
+    code: SecretStr = Field(max_length=40)
+
+
+class RecoveryCodes(Shown):
+    """Codes that each stand in for the authenticator once; shown this once."""
+
+    codes: list[str]
+
+
+class LinkGiven(Given):
+    """A link for a person to set a new password."""
+
+    hours: int = Field(24, ge=1, le=168, description="Hours for which the link is good.")
+
+
+class LinkMade(Shown):
+    """A new link, shown this once."""
+
+    url: str
+    expires_at: datetime

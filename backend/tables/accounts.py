@@ -6,7 +6,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import ForeignKey, String, UniqueConstraint
+from sqlalchemy import ForeignKey, String, UniqueConstraint, false
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from backend.db import Base, utc_now
@@ -22,7 +22,11 @@ class Role(StrEnum):
 
 
 class User(Base):
-    """A person. `pseudonym` is what other people and exports see."""
+    """A person. `pseudonym` is what other people and exports see.
+
+    `barred_by` says who barred a person who is not active: `admin`, or `provider` where their
+    groups there give no role any more, which a later sign-in may undo.
+    """
 
     __tablename__ = "users"
 
@@ -32,6 +36,8 @@ class User(Base):
     role: Mapped[str] = mapped_column(String(16))
     password_hash: Mapped[str | None]
     active: Mapped[bool] = mapped_column(default=True)
+    barred_by: Mapped[str | None] = mapped_column(String(16))
+    second_factor_required: Mapped[bool] = mapped_column(default=False, server_default=false())
     simulated: Mapped[bool] = mapped_column(default=False)
     created_at: Mapped[datetime] = mapped_column(default=utc_now)
 
@@ -74,13 +80,17 @@ class Token(Base):
 
 
 class LoginSession(Base):
-    """A signed-in browser; the cookie's secret is stored as a SHA-256 hash."""
+    """A signed-in browser; the cookie's secret is stored as a SHA-256 hash.
+
+    `method` is how the person came in: `password`, `oidc` or `link`.
+    """
 
     __tablename__ = "login_sessions"
 
     id: Mapped[int] = mapped_column(primary_key=True)
     user_id: Mapped[int] = mapped_column(ForeignKey("users.id"), index=True)
     token_hash: Mapped[str] = mapped_column(String(64), unique=True)
+    method: Mapped[str] = mapped_column(String(16), default="password", server_default="password")
     created_at: Mapped[datetime] = mapped_column(default=utc_now)
     last_seen_at: Mapped[datetime] = mapped_column(default=utc_now)
     expires_at: Mapped[datetime]

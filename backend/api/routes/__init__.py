@@ -1,7 +1,7 @@
 """Routes, one module per stage; `ROUTERS` is all of them in the order of the loop."""
 
-from backend.api.routes import accounts as users
 from backend.api.routes import (
+    access_links,
     audit,
     checks,
     curation,
@@ -11,14 +11,18 @@ from backend.api.routes import (
     fairness,
     health,
     masking,
+    oidc,
     projects,
     prompts,
     rounds,
+    second_factor,
+    sign_in,
     synthetic,
     training,
     webhooks,
     yields,
 )
+from backend.api.routes import accounts as users
 from backend.api.routes import models as model_versions
 from backend.api.routes.review import adjudication, desk, gold, rubrics
 from backend.api.routes.review import queues as review
@@ -27,6 +31,10 @@ from backend.api.routes.runs import generation, scoring
 from backend.api.routes.verdicts import comparison, dossier, promotion
 
 STAGES = (
+    sign_in,
+    oidc,
+    access_links,
+    second_factor,
     users,
     desk,
     projects,

@@ -1,19 +1,15 @@
-"""Signing in and out, who I am, my tokens; and people, for admins."""
+"""Who I am, my password, my browsers, my tokens; and people, for admins."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from typing import Annotated, Any
+from fastapi import APIRouter, Request, Response
 
-from fastapi import APIRouter, Depends, Form, Query, Request, Response
-from fastapi.responses import HTMLResponse, RedirectResponse
-
-from backend.api.authorize import COOKIE, require_own_site
-from backend.api.deps import CurrentUser, NowDep, Serving, ServingDep, SessionDep
-from backend.api.login_page import login_page, logout_page, safe_next
+from backend.api import entering
+from backend.api.authorize import COOKIE
+from backend.api.deps import CurrentUser, NowDep, ServingDep, SessionDep
 from backend.api.once import OnceDep
-from backend.api.problems import MEDIA_TYPE
-from backend.errors import Forbidden, NotAuthenticated, StropError
+from backend.api.routes.sign_in import CHECKED_IN_TURN
+from backend.errors import Forbidden
 from backend.schemas.accounts import (
     Me,
     PasswordChanged,
@@ -25,117 +21,12 @@ from backend.schemas.accounts import (
     UserGiven,
     UserShown,
 )
-from backend.services.accounts import credentials, users
+from backend.services.accounts import attempts, credentials, second_factor, users
 from backend.services.audit import act_as
-from backend.services.audit.sign_ins import sign_in_from
 from backend.services.review.desk.submit import settle_queues
 from backend.tables.accounts import LoginSession, Token, User
 
 router = APIRouter(tags=["people"])
-NextPath = Annotated[str | None, Query(max_length=2000)]
-Answers = dict[int | str, dict[str, Any]]
-GOES_ON: Answers = {303: {"description": "Go on at Location."}}
-FORM_AGAIN: Answers = {
-    status: {
-        "description": "The form again, with the reason.",
-        "content": {"text/html": {}, MEDIA_TYPE: {}},
-    }
-    for status in (401, 429)
-}
-
-
-async def wait_for_login(serving: ServingDep) -> AsyncIterator[None]:
-    """Few passwords are checked at once: each check takes a core and 64 MiB."""
-    async with serving.logins:
-        yield
-
-
-@router.get("/login", response_class=HTMLResponse, responses=GOES_ON)
-def show_login(
-    request: Request, serving: ServingDep, now: NowDep, next: NextPath = None
-) -> Response:
-    """The sign-in form; who is signed in already is sent on."""
-    path = safe_next(next)
-    if secret := request.cookies.get(COOKIE):
-        try:
-            with serving.reading() as session:
-                credentials.user_of_session(session, secret, now=now, idle=serving.settings.idle)
-            return RedirectResponse(path, status_code=303)
-        except NotAuthenticated:
-            pass
-    return HTMLResponse(login_page(next_path=path))
-
-
-@router.post(
-    "/login",
-    response_class=HTMLResponse,
-    responses=GOES_ON | FORM_AGAIN,
-    dependencies=[Depends(wait_for_login, scope="function")],
-)
-def sign_in(
-    request: Request,
-    serving: ServingDep,
-    now: NowDep,
-    name: Annotated[str, Form(max_length=120)] = "",
-    password: Annotated[str, Form(max_length=1000)] = "",
-    next: Annotated[str | None, Form(max_length=2000)] = None,
-) -> Response:
-    """Check name and password, set the cookie, go on to `next`."""
-    path = safe_next(next)
-    try:
-        secret = _open_session(request, serving, name.strip(), password)
-    except StropError as error:
-        if "text/html" not in request.headers.get("accept", ""):
-            raise
-        page = login_page(next_path=path, name=name, error=str(error))
-        return HTMLResponse(page, status_code=error.status)
-    response = RedirectResponse(path, status_code=303)
-    response.set_cookie(
-        COOKIE,
-        secret,
-        max_age=serving.settings.session_hours * 3600,
-        path="/",
-        httponly=True,
-        samesite="lax",
-        secure=request.url.scheme == "https",
-    )
-    return response
-
-
-def _open_session(request: Request, serving: Serving, name: str, password: str) -> str:
-    address = request.client.host if request.client else "unknown"
-    now = serving.clock()
-    serving.failed_logins.check(name, address, now=now)
-    try:
-        with serving.reading() as session:
-            user = users.verify_password(session, name, password)
-    except NotAuthenticated:
-        serving.failed_logins.record(name, address, now=now)
-        serving.refusals.note(serving.writing, name, address, "wrong name or password")
-        raise
-    serving.failed_logins.forgive(name, address)
-    with serving.writing.begin() as session:
-        sign_in_from(session, address)
-        return credentials.open_login_session(
-            session, user.id, hours=serving.settings.session_hours, now=now
-        ).value
-
-
-@router.get("/logout", response_class=HTMLResponse)
-def ask_to_sign_out() -> HTMLResponse:
-    """A page with the button that signs out."""
-    return HTMLResponse(logout_page())
-
-
-@router.post("/logout", status_code=303, response_class=RedirectResponse)
-def sign_out(request: Request, session: SessionDep, now: NowDep) -> Response:
-    """End the session on the server, forget the cookie, go to the sign-in form."""
-    if secret := request.cookies.get(COOKIE):
-        require_own_site(request)
-        credentials.close_login_session(session, secret, now=now)
-    response = RedirectResponse("login", status_code=303)
-    response.delete_cookie(COOKIE, path="/", httponly=True, samesite="lax")
-    return response
 
 
 @router.get("/me")
@@ -145,15 +36,14 @@ def show_me(session: SessionDep, user: CurrentUser) -> Me:
     return Me.of(user, projects=projects)
 
 
-@router.post(
-    "/me/password", status_code=204, dependencies=[Depends(wait_for_login, scope="function")]
-)
+@router.post("/me/password", status_code=204, dependencies=CHECKED_IN_TURN)
 def change_my_password(
     request: Request, body: PasswordChanged, serving: ServingDep, user: CurrentUser, now: NowDep
 ) -> Response:
     """Change my password; my other browsers are signed out. Wrong tries are limited as sign-ins."""
-    address = request.client.host if request.client else "unknown"
-    serving.failed_logins.check(user.name, address, now=now)
+    address = entering.address_of(request)
+    keys = attempts.keys_of(user.name, address)
+    locked = entering.count_try(serving, keys)
     try:
         with serving.writing.begin() as session:
             act_as(session, request.state.actor)
@@ -165,9 +55,10 @@ def change_my_password(
                 keep=request.cookies.get(COOKIE),
                 now=now,
             )
+            attempts.forgive(session, keys, now=now)
     except Forbidden:
-        serving.failed_logins.record(user.name, address, now=now)
-        serving.refusals.note(serving.writing, user.name, address, "wrong password to change it")
+        why = "wrong password to change it"
+        entering.note_refusal(serving, user.name, address, why, locked=locked)
         raise
     return Response(status_code=204)
 
@@ -246,6 +137,8 @@ def change_user(user_id: int, body: UserChanged, session: SessionDep, now: NowDe
         users.reactivate_user(session, person)
     elif body.active is False:
         users.deactivate_user(session, person, now=now)
+    if body.second_factor_required is not None:
+        second_factor.require(session, person, required=body.second_factor_required)
     return UserShown.model_validate(person)
 
 

@@ -10,11 +10,12 @@ import secrets
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import bindparam, select, update
+from sqlalchemy import bindparam, exists, select, update
 from sqlalchemy.orm import Session
 
 from backend.errors import Conflict, NotAuthenticated, NotFound
 from backend.tables.accounts import LoginSession, Token, User
+from backend.tables.sign_in import Identity
 
 TOKEN_PREFIX = "strop_"
 
@@ -38,6 +39,11 @@ USER_OF_TOKEN = (
         Token.revoked_at.is_(None),
         Token.expires_at.is_(None) | (Token.expires_at > bindparam("now")),
         User.active,
+        # Of people of a provider, who might have lost access there: they have to show up.
+        ~exists().where(Identity.user_id == User.id)
+        | exists().where(
+            Identity.user_id == User.id, Identity.last_seen_at > bindparam("seen_since")
+        ),
     )
 )
 
@@ -51,15 +57,18 @@ class Secret:
 
 
 def _hash_secret(value: str) -> str:
-    return hashlib.sha256(value.encode()).hexdigest()
+    return hashlib.sha256(value.encode("utf-8", "backslashreplace")).hexdigest()
 
 
-def open_login_session(session: Session, user_id: int, *, hours: int, now: datetime) -> Secret:
-    """Sign a person in; the secret goes into their cookie."""
+def open_login_session(
+    session: Session, user_id: int, *, hours: int, now: datetime, method: str = "password"
+) -> Secret:
+    """Sign a person in by `password`, `oidc` or `link`; the secret goes into their cookie."""
     secret = secrets.token_urlsafe(32)
     row = LoginSession(
         user_id=user_id,
         token_hash=_hash_secret(secret),
+        method=method,
         created_at=now,
         last_seen_at=now,
         expires_at=now + timedelta(hours=hours),
@@ -69,14 +78,19 @@ def open_login_session(session: Session, user_id: int, *, hours: int, now: datet
     return Secret(secret, row.id)
 
 
-def close_login_session(session: Session, secret: str, *, now: datetime) -> None:
-    """Sign out; a secret that is not known is no error."""
-    row = session.scalar(
-        select(LoginSession).where(LoginSession.token_hash == _hash_secret(secret))
-    )
-    if row is not None and row.ended_at is None:
+def session_of(session: Session, secret: str) -> LoginSession | None:
+    """The session of this cookie, if it has not ended."""
+    query = select(LoginSession).where(LoginSession.token_hash == _hash_secret(secret))
+    return session.scalar(query.where(LoginSession.ended_at.is_(None)))
+
+
+def close_login_session(session: Session, secret: str, *, now: datetime) -> LoginSession | None:
+    """Sign out; returns the session that ended. A secret that is not known is no error."""
+    row = session_of(session, secret)
+    if row is not None:
         row.ended_at = now
         session.flush()
+    return row
 
 
 def user_of_session(session: Session, secret: str, *, now: datetime, idle: timedelta) -> User:
@@ -192,14 +206,25 @@ def revoke_token(
     return token
 
 
-def user_of_token(session: Session, value: str, *, now: datetime) -> User:
+def user_of_token(session: Session, value: str, *, now: datetime, provider_days: int = 30) -> User:
     """Who acts under this bearer token. Raises NotAuthenticated."""
-    return bearer_of_token(session, value, now=now)[0]
+    return bearer_of_token(session, value, now=now, provider_days=provider_days)[0]
 
 
-def bearer_of_token(session: Session, value: str, *, now: datetime) -> tuple[User, int]:
-    """Who acts under this bearer token, and which one it is. Raises NotAuthenticated."""
-    found = session.execute(USER_OF_TOKEN, {"digest": _hash_secret(value), "now": now}).first()
+def bearer_of_token(
+    session: Session, value: str, *, now: datetime, provider_days: int = 30
+) -> tuple[User, int]:
+    """Who acts under this bearer token, and which one it is. Raises NotAuthenticated.
+
+    Args:
+        provider_days: how long after their last sign-in there tokens of a provider's people work.
+    """
+    asked = {
+        "digest": _hash_secret(value),
+        "now": now,
+        "seen_since": now - timedelta(days=provider_days),
+    }
+    found = session.execute(USER_OF_TOKEN, asked).first()
     if found is None:
         raise NotAuthenticated(
             "The token is not valid.", hint="Make one: strop token create --user NAME --name WHY"

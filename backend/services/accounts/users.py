@@ -134,7 +134,7 @@ def _keep_an_admin(session: Session, user: User) -> None:
 
 def reactivate_user(session: Session, user: User) -> None:
     """Let a barred person sign in again; sessions and tokens that were ended stay so."""
-    user.active = True
+    user.active, user.barred_by = True, None
     session.flush()
 
 
@@ -208,7 +208,12 @@ def deactivate_user(session: Session, user: User, *, now: datetime) -> None:
         Conflict: the only admin.
     """
     _keep_an_admin(session, user)
-    user.active = False
+    bar_user(session, user, by="admin", now=now)
+
+
+def bar_user(session: Session, user: User, *, by: str, now: datetime) -> None:
+    """Bar a user, the only admin too: `by` is `admin`, or `provider` for lack of a group."""
+    user.active, user.barred_by = False, by
     end_sessions(session, user.id, now=now)
     for token in session.scalars(select(Token).where(Token.user_id == user.id)):
         token.revoked_at = token.revoked_at or now
@@ -229,6 +234,11 @@ def verify_password(session: Session, name: str, password: str) -> User:
     if not matches(stored, password) or user is None:
         raise NotAuthenticated(BAD_LOGIN, hint="Check both and try again.")
     return user
+
+
+def id_of_name(session: Session, name: str) -> int | None:
+    """Whose name that is, for the log of tries; None where nobody's."""
+    return session.scalar(select(User.id).where(User.name == name))
 
 
 def visible_projects(session: Session, user: User) -> list[Project]:
