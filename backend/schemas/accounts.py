@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field, SecretStr
+from pydantic import Field, PlainSerializer, SecretStr
 
 from backend.schemas.common import NAME_PATTERN, Given, Shown
 from backend.schemas.projects import ProjectShown
 
+# Hidden wherever it is printed; the client sends it in the body of a request.
+Sent = Annotated[
+    SecretStr, PlainSerializer(lambda secret: secret.get_secret_value(), when_used="json")
+]
 RoleName = Literal["admin", "lead", "engineer", "expert"]
 
 
@@ -122,13 +126,13 @@ class EnrolmentShown(Shown):
 class PasswordGiven(Given):
     """One's own password, to show that it is oneself."""
 
-    password: SecretStr = Field(max_length=1000)
+    password: Sent = Field(max_length=1000)
 
 
 class CodeGiven(Given):
     """A code of the authenticator."""
 
-    code: SecretStr = Field(max_length=40)
+    code: Sent = Field(max_length=40)
 
 
 class RecoveryCodes(Shown):

@@ -16,6 +16,7 @@ from sqlalchemy.orm import Session
 from backend.api import entering
 from backend.api.deps import Serving, ServingDep
 from backend.api.login_page import login_page, safe_next
+from backend.api.problems import MEDIA_TYPE
 from backend.api.routes.sign_in import FORM_AGAIN, GOES_ON, NextPath
 from backend.errors import NotAuthenticated, NotFound, ProviderError, StropError
 from backend.services import audit
@@ -42,7 +43,9 @@ async def wait_for_provider(serving: ServingDep) -> AsyncIterator[None]:
 IN_TURN = [Depends(wait_for_provider, scope="function")]
 
 
-@router.get("/start", response_class=HTMLResponse, responses=GOES_ON, dependencies=IN_TURN)
+@router.get(
+    "/start", response_class=HTMLResponse, responses=GOES_ON | FORM_AGAIN, dependencies=IN_TURN
+)
 def begin(request: Request, serving: ServingDep, next: NextPath = None) -> Response:
     """Send the browser to the provider, and have it remember what comes back must match."""
     path = safe_next(next)
@@ -202,7 +205,15 @@ def _settle(session: Session, left: list[int], serving: Serving) -> None:
         settle_queues(session, project_id, now=serving.clock())
 
 
-@router.post("/backchannel-logout", response_class=JSONResponse, dependencies=IN_TURN)
+@router.post(
+    "/backchannel-logout",
+    response_class=JSONResponse,
+    responses={
+        400: {"description": "The token is not accepted.", "content": {"application/json": {}}},
+        502: {"description": "The provider does not answer.", "content": {MEDIA_TYPE: {}}},
+    },
+    dependencies=IN_TURN,
+)
 def end_by_provider(
     serving: ServingDep, logout_token: Annotated[str, Form(max_length=100_000)] = ""
 ) -> Response:

@@ -41,7 +41,7 @@ GOES_ON: Answers = {303: {"description": "Go on at Location."}}
 PAGE: dict[str, Any] = {"text/html": {}, MEDIA_TYPE: {}}
 FORM_AGAIN: Answers = {
     status: {"description": "The form again, with the reason.", "content": PAGE}
-    for status in (401, 403, 429)
+    for status in (401, 403, 404, 409, 422, 429, 502)
 }
 STEP_COOKIE = "strop_second_step"
 STEP_LIFE = timedelta(minutes=10)

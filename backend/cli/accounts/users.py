@@ -1,4 +1,7 @@
-"""`strop user add|list|password|role|join|leave|sign-out|deactivate|reactivate`: people."""
+"""`strop user add|list|password|role|join|leave|sign-out|deactivate|reactivate`: people.
+
+How they come in (links, second factor, accounts at a provider) is in ways_in.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from backend.cli.accounts import ways_in
 from backend.cli.common import JsonOption, open_installation, print_json, print_table
 from backend.errors import InvalidInput
 
@@ -182,3 +186,6 @@ def sign_out(name: NameArgument) -> None:
     with open_installation().sessions.begin() as session:
         ended = end_sessions(session, find_user(session, name).id, now=utc_now())
     typer.echo(f"{name} is signed out of {ended} browsers.")
+
+for _name, _command in ways_in.COMMANDS.items():
+    app.command(_name)(_command)

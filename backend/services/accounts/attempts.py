@@ -107,10 +107,12 @@ def forgive(session: Session, keys: Mapping[str, str], *, now: datetime) -> None
     session.flush()
 
 
-def unblock(session: Session, name: str) -> None:
-    """Forget all failures of a name, wherever they came from, for an admin."""
+def unblock(session: Session, name: str, *, user_id: int) -> None:
+    """Forget all failures of a person, wherever they came from, for an admin."""
     begins = FailedTries.key_hash.startswith(_half(name.casefold()))
     session.execute(delete(FailedTries).where(FailedTries.kind.in_(OF_A_NAME), begins))
+    codes = FailedTries.key_hash == _hash(str(user_id))
+    session.execute(delete(FailedTries).where(FailedTries.kind == "code", codes))
 
 
 def forget_old(session: Session, *, now: datetime) -> None:

@@ -89,7 +89,7 @@ def _enrolment(user: User, secret: str) -> Enrolment:
     import pyotp
     import segno
 
-    uri = pyotp.TOTP(secret, interval=STEP).provisioning_uri(user.name, issuer_name="Strop")
+    uri = pyotp.TOTP(secret, interval=STEP).provisioning_uri(name=user.name, issuer_name="Strop")
     drawn = io.BytesIO()
     segno.make(uri, error="m").save(
         drawn, kind="svg", scale=5, border=4, xmldecl=False, dark="#000", light="#fff"

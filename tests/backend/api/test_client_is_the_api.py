@@ -17,7 +17,10 @@ from backend.settings import Settings
 
 WITHOUT_A_METHOD = {  # for browsers, or for people at the machine (`strop user`, `strop token`)
     "GET /docs", "GET /healthz", "GET /metrics", "GET /openapi.json", "GET /v1/login",
-    "GET /v1/logout", "POST /v1/login", "POST /v1/me/password", "GET /v1/me/sessions",
+    "GET /v1/login/code", "POST /v1/login/code", "GET /v1/oidc/start", "GET /v1/oidc/callback",
+    "POST /v1/oidc/backchannel-logout", "GET /v1/reset", "POST /v1/reset", "GET /v1/way-in",
+    "POST /v1/way-in", "GET /v1/logout", "POST /v1/login", "POST /v1/me/password",
+    "GET /v1/me/sessions",
     "DELETE /v1/me/sessions/{session_id}", "GET /v1/me/tokens", "POST /v1/me/tokens",
     "DELETE /v1/me/tokens/{token_id}", "GET /v1/users", "POST /v1/users",
     "PATCH /v1/users/{user_id}", "PUT /v1/projects/{project_id}/users/{user_id}",

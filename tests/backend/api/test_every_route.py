@@ -81,6 +81,12 @@ CASES: dict[str, Case] = {
     "POST /v1/me/password": Case(
         body={"current": PASSWORD, "new": "another horse of mine"}, status=204
     ),
+    "GET /v1/me/second-factor": Case(),
+    "POST /v1/me/second-factor": Case(by="engineer", body={"password": PASSWORD}),
+    "POST /v1/me/second-factor/confirm": Case(by="engineer", body={"code": "000000"}, status=401),
+    "POST /v1/me/second-factor/remove": Case(by="engineer", body={"password": PASSWORD}),
+    "POST /v1/users/{user_id}/reset-links": Case(by="admin", body={"hours": 2}, status=201),
+    "DELETE /v1/users/{user_id}/second-factor": Case(by="admin"),
     "GET /v1/users": Case(by="admin"),
     "PATCH /v1/users/{user_id}": Case(by="admin", body={"role": "expert", "active": True}),
     "PUT /v1/projects/{project_id}/users/{user_id}": Case(by="admin"),
@@ -246,6 +252,15 @@ CASES: dict[str, Case] = {
     "POST /v1/review-queues/{queue_id}/close": Case(),
     "GET /v1/login": Case(by="nobody"),
     "POST /v1/login": Case(by="nobody", status=303),
+    "GET /v1/login/code": Case(by="nobody", status=303),
+    "POST /v1/login/code": Case(by="nobody", status=401),
+    "GET /v1/oidc/start": Case(by="nobody", status=404),  # with a provider: test_oidc_sign_in
+    "GET /v1/oidc/callback": Case(by="nobody", status=401),
+    "POST /v1/oidc/backchannel-logout": Case(by="nobody", status=404),
+    "GET /v1/reset": Case(by="nobody", status=401),
+    "POST /v1/reset": Case(by="nobody", status=401),
+    "GET /v1/way-in": Case(by="nobody", status=401),
+    "POST /v1/way-in": Case(by="nobody", status=401),
     "GET /v1/logout": Case(by="nobody"),
     "POST /v1/logout": Case(status=303),
     "POST /v1/projects/{project_id}/erasures": Case(
