@@ -190,6 +190,11 @@ class Settings(BaseSettings):
     webhook_private: bool = Field(
         False, description="Webhooks may go to loopback, private and link-local addresses."
     )
+    backup_key: SecretStr | None = Field(
+        None,
+        description="At least 12 characters: the passphrase of strop backup --encrypt and of "
+        "restoring what it wrote; asked for where it is not set.",
+    )
     max_row_bytes: int = Field(
         8_000_000, ge=1000, description="Longest row that an import accepts, in bytes."
     )
@@ -252,6 +257,13 @@ class Settings(BaseSettings):
     def url(self) -> str:
         """The SQLAlchemy URL of the database."""
         return self.database_url or sqlite_url(self.home / "strop.db")
+
+    @property
+    def shown_url(self) -> str:
+        """The URL of the database as it may be printed: without its password."""
+        from sqlalchemy import make_url
+
+        return make_url(self.url).render_as_string(hide_password=True)
 
     @property
     def database_file(self) -> Path | None:
@@ -386,6 +398,7 @@ _SECRETS = (
     "openai_api_key",
     "masking_key",
     "oidc_client_secret",
+    "backup_key",
 )
 
 

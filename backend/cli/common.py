@@ -101,12 +101,14 @@ def open_installation(*, any_revision: bool = False, **overrides: Any) -> Instal
     with reading(sessions) as session:
         stored = stored_revision(session)
     if stored is None:
-        raise NotFound(f"{settings.url} is not a Strop database.", hint="Run: strop init NAME")
+        raise NotFound(
+            f"{settings.shown_url} is not a Strop database.", hint="Run: strop init NAME"
+        )
     newest = newest_revision()
     if stored != newest and not any_revision:
         older = stored < newest
         raise Conflict(
-            f"{settings.url} is at revision {stored}, this Strop works on {newest}.",
+            f"{settings.shown_url} is at revision {stored}, this Strop works on {newest}.",
             hint="Back it up, then bring it up to date: strop up"
             if older
             else "It was made by a newer Strop: install that one.",

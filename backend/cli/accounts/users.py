@@ -187,5 +187,6 @@ def sign_out(name: NameArgument) -> None:
         ended = end_sessions(session, find_user(session, name).id, now=utc_now())
     typer.echo(f"{name} is signed out of {ended} browsers.")
 
+
 for _name, _command in ways_in.COMMANDS.items():
     app.command(_name)(_command)

@@ -32,7 +32,7 @@ def reset_link(
 
 
 def way_in(name: NameArgument, json: JsonOption = False) -> None:
-    """Print a link that signs an admin in once, within 15 minutes: for when the provider is down."""
+    """Print a link that signs an admin in, once, for 15 minutes; when the provider is down."""
     from backend.services.accounts.access_links import WAY_IN_LIFE
 
     _print_link(name, "sign-in", WAY_IN_LIFE, json)

@@ -21,6 +21,7 @@ import stat
 import tarfile
 import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Annotated
@@ -28,8 +29,13 @@ from typing import IO, Annotated
 import typer
 
 from backend.cli.common import HomeOption, Installation, open_installation
-from backend.cli.operations.restore import CONTENTS, DATABASE, restore
+from backend.cli.operations.restore import CONTENTS, DATABASE, ask_passphrase, restore
+from backend.cli.operations.sealed_archive import sealing
 
+HOLDS = (
+    "It is not encrypted: whoever has it reads every text, and secret.key opens what is sealed in "
+    "it (secrets of webhooks and authenticators). Seal it: strop backup --encrypt"
+)
 IN_MEMORY = 1_000_000  # bytes; a small file may be rewritten in place while it is read
 
 
@@ -38,6 +44,10 @@ def command(
     home: HomeOption = None,
     verify: Annotated[
         bool, typer.Option("--verify", help="Restore it into a scratch folder, and compare.")
+    ] = False,
+    encrypt: Annotated[
+        bool,
+        typer.Option("--encrypt", help="Seal it by a passphrase: STROP_BACKUP_KEY, or asked for."),
     ] = False,
 ) -> None:
     """Write database, adapters and training runs into one archive, while all goes on running."""
@@ -53,13 +63,16 @@ def command(
         )
     if file.exists():
         raise Conflict(f"{file} exists already.", hint="Choose another name.")
+    passphrase = ask_passphrase(settings, twice=True) if encrypt else None
     partial = file.with_name(file.name + ".partial")
     make_file(partial)
     try:
-        left_out = write_archive(partial, database, settings.home, settings.artifacts)
+        left_out = write_archive(
+            partial, database, settings.home, settings.artifacts, passphrase=passphrase
+        )
         if verify:
             with tempfile.TemporaryDirectory() as folder:
-                restore(partial, Path(folder) / "home")
+                restore(partial, Path(folder) / "home", passphrase=passphrase)
         partial.rename(file)
         _note(installation, file)
     finally:
@@ -69,6 +82,8 @@ def command(
         f"{file}: {file.stat().st_size / 1e6:.1f} MB{checked}. "
         f"Restore: strop restore {file} --home H"
     )
+    if not encrypt:
+        typer.echo(HOLDS, err=True)
     for name in left_out:
         typer.echo(f"left out: {name}", err=True)
 
@@ -86,14 +101,31 @@ def _note(installation: Installation, file: Path) -> None:
             record(session, "backup.made", detail=told)
 
 
-def write_archive(target: Path, database: Path, home: Path, artifacts: Path) -> list[str]:
-    """Write the archive; returns what was left out, in words."""
+@contextmanager
+def _open_archive(target: Path, passphrase: str | None) -> Iterator[tarfile.TarFile]:
+    """The archive to write, sealed where there is a passphrase."""
+    if passphrase is None:
+        with tarfile.open(target, "w:gz") as archive:
+            yield archive
+        return
+    with (
+        target.open("wb") as stream,
+        sealing(stream, passphrase) as sealed,
+        tarfile.open(fileobj=sealed, mode="w|gz") as archive,
+    ):
+        yield archive
+
+
+def write_archive(
+    target: Path, database: Path, home: Path, artifacts: Path, *, passphrase: str | None = None
+) -> list[str]:
+    """Write the archive, sealed by a passphrase if one is given; returns what was left out."""
     from backend.private_files import KEY_FILE
     from backend.services.audit.heads import FILE as HEADS
 
     home, artifacts = home.resolve(), artifacts.resolve()
     found = _Found(roots=(home, artifacts))
-    with tempfile.TemporaryDirectory() as folder, tarfile.open(target, "w:gz") as archive:
+    with tempfile.TemporaryDirectory() as folder, _open_archive(target, passphrase) as archive:
         copy, heads = Path(folder) / DATABASE, Path(folder) / HEADS
         with contextlib.suppress(FileNotFoundError):  # noted heads are never ahead of the copy
             heads.write_bytes((home / HEADS).read_bytes())

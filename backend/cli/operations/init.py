@@ -36,5 +36,5 @@ def command(
     settings.artifacts.mkdir(parents=True, exist_ok=True)
     for word in close_installation(settings):
         typer.echo(word, err=True)
-    typer.echo(f"Database {settings.url}; adapters below {settings.artifacts}.")
+    typer.echo(f"Database {settings.shown_url}; adapters below {settings.artifacts}.")
     typer.echo("Next: strop manifest set FILE, strop dataset import FILE, strop user add NAME.")

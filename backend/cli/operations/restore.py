@@ -13,6 +13,7 @@ import os
 import re
 import shutil
 import sqlite3
+import sys
 import tarfile
 import zlib
 from collections.abc import Mapping, Sequence
@@ -27,9 +28,12 @@ from backend.errors import Conflict, InvalidInput
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
+    from backend.settings import Settings
+
 
 DATABASE = "strop.db"
 CONTENTS = "contents.json"
+UNSEALED = ".unsealed"  # the archive of a sealed one, for as long as it is unpacked
 # Python before 3.11.4 has no filters.
 EXTRACTION: dict[str, Any] = {"filter": "data"} if hasattr(tarfile, "data_filter") else {}
 STOPPED = "Stopped: the installation was restored from a backup."
@@ -50,7 +54,12 @@ def command(
     home: Annotated[Path, typer.Option("--home", help="New folder of the installation.")],
 ) -> None:
     """Unpack a backup into a new folder; what was at work in the old one is stopped there."""
-    found = restore(file, home)
+    from backend.cli.operations.sealed_archive import is_sealed
+    from backend.settings import load_settings
+
+    sealed = file.is_file() and is_sealed(file)
+    passphrase = ask_passphrase(load_settings()) if sealed else None
+    found = restore(file, home, passphrase=passphrase)
     typer.echo(
         f"Restored to {home}: {found.models} adapters and models; {found.stopped} jobs and rounds "
         f"that were at work are stopped, {found.untold} messages to webhooks are not sent again. "
@@ -58,7 +67,21 @@ def command(
     )
 
 
-def restore(file: Path, home: Path) -> Restored:
+def ask_passphrase(settings: Settings, *, twice: bool = False) -> str:
+    """The passphrase of a sealed archive: of STROP_BACKUP_KEY, or typed by whoever sits there.
+
+    Raises:
+        InvalidInput: neither is to be had, or the two that were typed differ.
+    """
+    if settings.backup_key is not None:
+        return settings.backup_key.get_secret_value()
+    if not sys.stdin.isatty():
+        raise InvalidInput("The backup's key is missing.", hint="Set STROP_BACKUP_KEY.")
+    typed: str = typer.prompt("Key of the backup", hide_input=True, confirmation_prompt=twice)
+    return typed
+
+
+def restore(file: Path, home: Path, *, passphrase: str | None = None) -> Restored:
     """Restore an archive to a folder that is not there yet, or empty.
 
     Raises:
@@ -76,7 +99,7 @@ def restore(file: Path, home: Path) -> Restored:
     scratch = home.with_name(f".{home.name}.restoring-{os.getpid()}")
     make_folder(scratch)
     try:
-        _unpack(file, scratch)
+        _unpack(file, scratch, passphrase)
         _check_database(file, scratch / DATABASE)
         found = _settle(scratch, home, sha256=_digest(file))
         scratch.rename(home)
@@ -86,13 +109,22 @@ def restore(file: Path, home: Path) -> Restored:
     return found
 
 
-def _unpack(file: Path, folder: Path) -> None:
+def _unpack(file: Path, folder: Path, passphrase: str | None) -> None:
+    from backend.cli.operations.sealed_archive import is_sealed, unseal
+
+    plain = file
+    if is_sealed(file):
+        if passphrase is None:
+            raise InvalidInput(f"{file} is encrypted.", hint="Set STROP_BACKUP_KEY.")
+        plain = folder / UNSEALED
+        unseal(file, plain, passphrase)
     try:
-        with tarfile.open(file) as archive:
+        with tarfile.open(plain) as archive:
             if DATABASE not in archive.getnames():
                 raise InvalidInput(f"{file} is not a backup: it holds no {DATABASE}.")
             _refuse_what_escapes(archive, folder)
             archive.extractall(folder, **EXTRACTION)
+        (folder / UNSEALED).unlink(missing_ok=True)
         contents = _contents(folder)
         wrong = [
             name

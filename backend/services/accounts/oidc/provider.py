@@ -8,13 +8,13 @@ send a token that names one.
 
 from __future__ import annotations
 
+import json
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from threading import Lock
 from typing import Any
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import quote_plus, urlencode, urlsplit
 
 import httpx
 
@@ -27,6 +27,7 @@ DOWN_S = 3.0  # for so long nobody else waits for a provider that has just not a
 MOST_BYTES = 1_000_000
 DISCOVERY_PATH = "/.well-known/openid-configuration"
 LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
+HEADERS = {"Accept": "application/json", "Accept-Encoding": "identity"}
 METHODS = ("client_secret_basic", "client_secret_post")
 
 
@@ -93,32 +94,55 @@ class Provider:
 
     def authorization_url(self, *, state: str, nonce: str, verifier: str) -> str:
         """Where the browser is sent to sign in. Raises ProviderError."""
-        metadata = self.metadata()
-        with self._client(metadata) as client:
-            url, _ = client.create_authorization_url(
-                metadata.authorization_endpoint, state=state, nonce=nonce, code_verifier=verifier
+        from authlib.oauth2.rfc6749.parameters import prepare_grant_uri
+        from authlib.oauth2.rfc7636 import create_s256_code_challenge
+
+        return str(
+            prepare_grant_uri(
+                self.metadata().authorization_endpoint,
+                self.registration.client_id,
+                "code",
+                redirect_uri=self.registration.redirect_uri,
+                scope=self.registration.scopes,
+                state=state,
+                nonce=nonce,
+                code_challenge=create_s256_code_challenge(verifier),
+                code_challenge_method="S256",
             )
-        return str(url)
+        )
 
     def exchange(self, code: str, *, verifier: str) -> Tokens:
         """The tokens for a code. Raises ProviderError."""
-        from authlib.integrations.base_client.errors import OAuthError
-
-        metadata = self.metadata()
-        try:
-            with self._asking(), self._client(metadata) as client:
-                token = client.fetch_token(
-                    metadata.token_endpoint,
-                    code=code,
-                    code_verifier=verifier,
-                    grant_type="authorization_code",
-                )
-        except OAuthError as error:
-            raise self._refused(str(error.error)) from None
-        id_token, access = token.get("id_token"), token.get("access_token")
+        url, headers, body = self._token_request(code, verifier)
+        status, answer = self._ask("POST", url, headers=headers, content=body)
+        if status != 200:
+            raise self._refused(str(answer.get("error", status)))
+        id_token, access = answer.get("id_token"), answer.get("access_token")
         if not isinstance(id_token, str) or not isinstance(access, str):
             raise self._unusable("it gave no ID token")
         return Tokens(id_token, access)
+
+    def _token_request(self, code: str, verifier: str) -> tuple[str, dict[str, str], str]:
+        """Address, headers and body of the request for tokens, with what shows who we are."""
+        from authlib.oauth2.auth import ClientAuth
+        from authlib.oauth2.rfc6749.parameters import prepare_token_request
+
+        metadata, registration = self.metadata(), self.registration
+        body = prepare_token_request(
+            "authorization_code",
+            redirect_uri=registration.redirect_uri,
+            code=code,
+            code_verifier=verifier,
+        )
+        secret = registration.client_secret
+        method = next((name for name in METHODS if name in metadata.auth_methods), METHODS[0])
+        own = [registration.client_id, secret.get_secret_value() if secret else ""]
+        if secret and method == METHODS[0]:
+            own = [quote_plus(part) for part in own]  # RFC 6749, 2.3.1, which authlib leaves to us
+        auth = ClientAuth(*own, method if secret else "none")
+        form = {"Content-Type": "application/x-www-form-urlencoded"}
+        url, headers, body = auth.prepare("POST", metadata.token_endpoint, form, body)
+        return str(url), dict(headers), str(body)
 
     def userinfo(self, access_token: str) -> Mapping[str, Any]:
         """What the provider says of the holder of an access token; empty where it has no such page.
@@ -201,26 +225,36 @@ class Provider:
         return [key for key in found if key.get("kty") in ("RSA", "EC")]
 
     def _get_object(self, url: str, *, headers: Mapping[str, str] | None = None) -> dict[str, Any]:
-        with self._asking(), self._client(None) as client:
-            response = client.get(url, headers=dict(headers or {}), withhold_token=True)
-            if response.status_code != 200:
-                raise self._unusable(f"it answered {response.status_code}")
-            found = response.json()
-        if not isinstance(found, dict):
-            raise self._unusable("its answer is no JSON object")
-        return found
+        status, answer = self._ask("GET", url, headers=headers or {})
+        if status != 200:
+            raise self._unusable(f"it answered {status}")
+        return answer
 
-    @contextmanager
-    def _asking(self) -> Iterator[None]:
-        """Say in one sentence what went wrong on the way, whoever raised it."""
+    def _ask(
+        self, method: str, url: str, *, headers: Mapping[str, str], content: str | None = None
+    ) -> tuple[int, dict[str, Any]]:
+        """Status and JSON object of an answer that ends in time and in size; none leads elsewhere.
+
+        Raises:
+            ProviderError: there is no such answer.
+        """
+        seconds = self.registration.timeout_seconds
         try:
-            yield
+            with (
+                httpx.Client(transport=self.transport, timeout=seconds, headers=HEADERS) as client,
+                client.stream(method, url, headers=dict(headers), content=content) as response,
+            ):
+                text = _read(response, seconds)
+                found = json.loads(text) if response.status_code < 500 else {}
         except httpx.TimeoutException:
             raise self._unusable("it took too long to answer") from None
         except (httpx.HTTPError, httpx.InvalidURL, OSError):
             raise self._unusable("it cannot be reached") from None
-        except (ValueError, KeyError, TypeError, AttributeError):  # of whoever reads its answer
+        except (ValueError, RecursionError):
             raise self._unusable("its answer cannot be read") from None
+        if not isinstance(found, dict):
+            raise self._unusable("its answer is no JSON object")
+        return response.status_code, found
 
     def _unusable(self, why: str) -> ProviderError:
         return ProviderError(
@@ -232,54 +266,23 @@ class Provider:
         plain = code if code.isascii() and code.isidentifier() and len(code) <= 40 else "an error"
         return self._unusable(f"it refused the sign-in ({plain})")
 
-    def _client(self, metadata: Metadata | None) -> Any:
-        registration = self.registration
-        secret = registration.client_secret
-        methods = metadata.auth_methods if metadata else ()
-        method = next((name for name in METHODS if name in methods), METHODS[0])
-        return bounded_client()(
-            client_id=registration.client_id,
-            client_secret=secret.get_secret_value() if secret else None,
-            token_endpoint_auth_method=method if secret else "none",
-            scope=registration.scopes,
-            redirect_uri=registration.redirect_uri,
-            code_challenge_method="S256",
-            timeout=registration.timeout_seconds,
-            transport=self.transport,
-            headers={"Accept": "application/json", "Accept-Encoding": "identity"},
-        )
 
+def _read(response: httpx.Response, seconds: float) -> bytes:
+    """The body, within a time for all of it and MOST_BYTES; it was asked to come unpacked.
 
-def bounded_client() -> type[Any]:
-    """authlib's OAuth client, whose answers end after a while and after so many bytes."""
-    from authlib.integrations.httpx_client import OAuth2Client
-
-    class BoundedClient(OAuth2Client):  # type: ignore[misc]
-        """Reads an answer within the time that is set for all of it."""
-
-        def send(self, request: httpx.Request, **options: Any) -> httpx.Response:
-            """The answer, read in full and without following it elsewhere."""
-            ends = time.monotonic() + (self.timeout.read or 10.0)
-            options["stream"], options["follow_redirects"] = True, False
-            response = super().send(request, **options)
-            content = b""
-            try:
-                if response.headers.get("content-encoding", "identity") != "identity":
-                    raise httpx.DecodingError("packed, though asked not to be")
-                for chunk in response.iter_raw():
-                    content += chunk
-                    if len(content) > MOST_BYTES:
-                        raise httpx.DecodingError("too long")
-                    if time.monotonic() > ends:
-                        raise httpx.ReadTimeout("slow")
-            finally:
-                response.close()
-            kept = {"content-type": response.headers.get("content-type", "")}
-            return httpx.Response(
-                response.status_code, headers=kept, content=content, request=request
-            )
-
-    return BoundedClient
+    Raises:
+        ReadTimeout, DecodingError: it does not end, or is packed.
+    """
+    if response.headers.get("content-encoding", "identity") != "identity":
+        raise httpx.DecodingError("packed, though asked not to be")
+    ends, content = time.monotonic() + seconds, bytearray()
+    for chunk in response.iter_raw():
+        content += chunk
+        if len(content) > MOST_BYTES:
+            raise httpx.DecodingError("too long")
+        if time.monotonic() > ends:
+            raise httpx.ReadTimeout("slow")
+    return bytes(content)
 
 
 def is_safe_address(url: str, *, like: str) -> bool:
