@@ -40,7 +40,7 @@ class Settings(BaseSettings):
 
     home: Path = Field(Path(".strop"), description="Folder for the database, adapters and runs.")
     database_url: str | None = Field(
-        None, description="SQLAlchemy URL; default is SQLite at HOME/strop.db."
+        None, repr=False, description="SQLAlchemy URL; default is SQLite at HOME/strop.db."
     )
     artifact_root: Path | None = Field(
         None, description="Adapters are read only below this folder; default is HOME/artifacts."
@@ -154,12 +154,12 @@ class Settings(BaseSettings):
         "preferred_username", description="Claim that names a new person here."
     )
     oidc_roles: dict[str, Literal["admin", "lead", "engineer", "expert"]] = Field(
-        default_factory=dict,
+        {},
         description='The role of each group, as JSON: {"ward 3": "expert"}; of several the '
         "highest. Who has none of these groups has no access.",
     )
     oidc_projects: dict[str, list[str]] = Field(
-        default_factory=dict,
+        {},
         description='The projects of each group, as JSON: {"ward 3": ["notes"]}.',
     )
     oidc_token_days: int = Field(

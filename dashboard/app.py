@@ -23,6 +23,7 @@ from dashboard.session import (
     sign_in_ended,
 )
 from dashboard.views import audit, guides, lineage, overview, privacy, prompts, rounds
+from dashboard.views import account, guides, lineage, overview, prompts, rounds
 from dashboard.views import exchange as exports
 from dashboard.views import training as trainings
 from dashboard.views.checks import page as checks
@@ -110,6 +111,7 @@ def pages_for(me: Me) -> list[st.Page] | dict[str, list[st.Page]]:
         return [
             _page(desk.show, "Desk", first=True),
             _page(guides.show_expert_guide, "Guide"),
+            _page(account.show, "Account"),
         ]
     return engineer_pages(reviews_too=bool(my_queues()), leads=me.role in ("lead", "admin"))
 
@@ -142,7 +144,10 @@ def engineer_pages(*, reviews_too: bool, leads: bool) -> dict[str, list[st.Page]
             _page(adjudication.show, "Adjudication", "balance"),
         ],
         **desk_pages,
-        "Help": [_page(guides.show, "Guides", "menu_book")],
+        "Help": [
+            _page(guides.show, "Guides", "menu_book"),
+            _page(account.show, "Account", "lock"),
+        ],
     }
 
 

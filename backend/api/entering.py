@@ -20,7 +20,8 @@ from backend.services import audit
 from backend.services.accounts import attempts, credentials
 from backend.services.accounts.sealing import Seal
 from backend.services.accounts.tickets import make_ticket, read_ticket
-from backend.tables.accounts import User
+from backend.services.accounts.users import id_of_name
+from backend.services.audit.sign_ins import network_of, sign_in_from
 
 DEVICE_COOKIE = "strop_device"
 DEVICE_LIFE = timedelta(days=180)
@@ -43,24 +44,37 @@ def address_of(request: Request) -> str:
     return request.client.host if request.client else "unknown"
 
 
-def enter(session: Session, request: Request, user: User, *, serving: Serving, **how: str) -> None:
-    """Note a sign-in under a new session, and end the session that this browser had before."""
+def enter(
+    session: Session, request: Request, *, serving: Serving, method: str, factor: str = ""
+) -> None:
+    """Before a session is opened: say how the person comes, and end the one this browser had.
+
+    Args:
+        method: `password`, `oidc` or `link`.
+        factor: the second factor that was shown: `totp` or `recovery`.
+    """
     if before := request.cookies.get(COOKIE):
         credentials.close_login_session(session, before, now=serving.clock())
-    audit.act_as(session, audit.Actor(user_id=user.id, via="api"))
-    audit.record(session, "sign_in.succeeded", subject=f"user:{user.id}", detail=dict(how))
+    sign_in_from(session, address_of(request), method=method, factor=factor)
 
 
 def note_refusal(
-    serving: Serving, action: str, user_id: int | None, *, locked: bool = False, **how: str
+    serving: Serving, name: str, address: str, why: str, *, locked: bool = False
 ) -> None:
-    """Note a sign-in that failed, in a transaction of its own, and the wait that it brings."""
-    whom = "" if user_id is None else f"user:{user_id}"
-    with serving.writing.begin() as session:
-        audit.act_as(session, audit.Actor(via="api"))
-        audit.record(session, action, subject=whom, detail=dict(how))
-        if locked:
-            audit.record(session, "sign_in.locked", subject=whom, detail=dict(how))
+    """Note a sign-in that failed, in a transaction of its own, and the wait that it brings.
+
+    Args:
+        name: as it was typed; empty where none was.
+        why: in a few words of ours.
+    """
+    serving.refusals.note(serving.writing, name, address, why)
+    if locked:
+        with serving.writing.begin() as session:
+            user_id = id_of_name(session, name)
+            audit.act_as(session, audit.Actor(via="api"))
+            whom = "" if user_id is None else f"user:{user_id}"
+            detail = {"network": network_of(address)}
+            audit.record(session, "signin.locked", subject=whom, detail=detail)
 
 
 def count_try(serving: Serving, keys: dict[str, str]) -> bool:

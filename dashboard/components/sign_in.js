@@ -20,20 +20,40 @@ async function lookAround(data, say) {
   else if (name) say(`${name} is signed in in this browser. What is written here is ${data.name}'s.`);
 }
 
+// Where people sign in at a provider, the way there stands in the form; passwords may be off.
+async function showWays(form, data) {
+  let ways;
+  try {
+    ways = await (await fetch(data.ways, { headers: { Accept: "application/json" } })).json();
+  } catch { return; }
+  const link = form.querySelector(".elsewhere");
+  link.hidden = !ways.provider;
+  if (ways.provider) link.querySelector("a").textContent = `Sign in with ${ways.provider}`;
+  if (ways.passwords === "off") form.querySelector(".row").hidden = true;
+}
+
+const CODE_NEEDED = "urn:strop:problem:second-factor-needed";
+
 async function signIn(form, data, say) {
-  const body = new URLSearchParams({ name: data.name, password: form.elements.password.value });
+  const { password, code } = form.elements;
+  const body = new URLSearchParams({ name: data.name, password: password.value, code: code.value });
   let answer;
   try {
     answer = await fetch(data.signIn, {
       method: "POST", body, redirect: "manual", headers: { Accept: "application/json" } });
   } catch { say("No connection. Try again in a moment."); return; }
   if (answer.type === "opaqueredirect" || answer.ok) {
-    form.elements.password.value = "";
+    password.value = code.value = "";
     say("");
     takeUpAnew();
     return;
   }
   const problem = await answer.json().catch(() => ({}));
+  if (problem.type === CODE_NEEDED) {
+    form.querySelector(".code").hidden = false;
+    code.focus();
+  }
+  code.value = "";
   say([problem.detail ?? "This did not work.", problem.hint].filter(Boolean).join(" "));
 }
 
@@ -45,6 +65,7 @@ export default function ({ data, parentElement }) {
   form.onsubmit = (event) => { event.preventDefault(); signIn(form, data, say); };
   if (!form.matches(":popover-open")) {
     form.showPopover();
+    showWays(form, data);
     lookAround(data, say);
   }
   window.stropLook = () => lookAround(data, say);

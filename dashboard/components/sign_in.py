@@ -15,6 +15,7 @@ import streamlit as st
 HERE = Path(__file__).parent
 SIGN_IN_PATH = "/api/v1/login"
 WHO_PATH = "/api/v1/me"
+WAYS_PATH = "/api/v1/sign-in-ways"
 
 
 @cache
@@ -31,6 +32,6 @@ def show_sign_in(*, name: str) -> None:
     """A form over the page for this person; it takes no focus from what is being written."""
     _component()(
         key="strop-sign-in",
-        data={"name": name, "signIn": SIGN_IN_PATH, "who": WHO_PATH},
+        data={"name": name, "signIn": SIGN_IN_PATH, "who": WHO_PATH, "ways": WAYS_PATH},
         height=1,
     )

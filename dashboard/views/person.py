@@ -38,10 +38,11 @@ def _sign_out() -> None:
                 hint="The desk says on the left what keeps it. Send it, or close the page.",
             )
             return
+    elsewhere = None
     with suppress(StropError):  # a session that has ended already is what was wanted
-        current_client().accounts.sign_out()
+        elsewhere = current_client().accounts.sign_out()
     st.session_state.clear()
-    st.session_state[SIGNED_OUT_KEY] = True
+    st.session_state[SIGNED_OUT_KEY] = elsewhere or ""
 
 
 def sign_out_wanted() -> bool:
@@ -49,4 +50,6 @@ def sign_out_wanted() -> bool:
     if SIGNED_OUT_KEY not in st.session_state:
         return False
     show_sign_in_link("You have signed out.")
+    if elsewhere := st.session_state[SIGNED_OUT_KEY]:
+        st.link_button("Sign out at your organisation too", elsewhere)
     return True

@@ -12,6 +12,13 @@ from backend.errors import CannotCompute, NotFound, StropError
 from backend.rubrics import Rubric, find_rubric
 from backend.schemas.accounts import Me, UserShown
 from backend.schemas.audit import AuditEntryShown, AuditStatus
+from backend.schemas.accounts import (
+    EnrolmentShown,
+    Me,
+    RecoveryCodes,
+    SecondFactorShown,
+    UserShown,
+)
 from backend.schemas.checks.benches import CheckBenchShown
 from backend.schemas.checks.checkers import CheckerShown
 from backend.schemas.checks.risk import RiskVersionShown
@@ -127,6 +134,13 @@ class FakeClient(FakeReports, FakeChecks):
     rubric: Rubric = field(default_factory=lambda: find_rubric("telecom_desk"))
     items: list[ItemView] = field(default_factory=lambda: [single_item() for _ in range(3)])
     drafts: dict[int, AnswerGiven] = field(default_factory=dict)
+    factor: SecondFactorShown = field(
+        default_factory=lambda: SecondFactorShown(
+            offered=True, on=False, required=False, recovery_codes_left=0
+        )
+    )
+    typed: list[str] = field(default_factory=list)
+    signed_out_at: str | None = None
     submitted: dict[int, AnswerGiven] = field(default_factory=dict)
     skipped: dict[int, str] = field(default_factory=dict)
     fail: dict[str, StropError] = field(default_factory=dict)
@@ -164,8 +178,29 @@ class FakeClient(FakeReports, FakeChecks):
         projects = [] if self.role == "expert" else [shown]
         return Me(id=1, name="anna", pseudonym="E-7", role=self.role, projects=projects)
 
-    def accounts_sign_out(self) -> None:
+    def accounts_sign_out(self) -> str | None:
         self.signed_out = True
+        return self.signed_out_at
+
+    def accounts_second_factor(self) -> SecondFactorShown:
+        return self.factor
+
+    def accounts_begin_second_factor(self, password: str) -> EnrolmentShown:
+        self._may_fail("begin_second_factor")
+        self.typed.append(password)
+        drawn = "<svg xmlns='http://www.w3.org/2000/svg' width='9' height='9'></svg>"
+        return EnrolmentShown(secret="SECRET23", uri="otpauth://totp/x", qr_svg=drawn)
+
+    def accounts_confirm_second_factor(self, code: str) -> RecoveryCodes:
+        self._may_fail("confirm_second_factor")
+        self.typed.append(code)
+        self.factor = self.factor.model_copy(update={"on": True, "recovery_codes_left": 2})
+        return RecoveryCodes(codes=["aaaa-bbbb", "cccc-dddd"])
+
+    def accounts_remove_second_factor(self, password: str) -> SecondFactorShown:
+        self.typed.append(password)
+        self.factor = self.factor.model_copy(update={"on": False})
+        return self.factor
 
     def desk_queues(self) -> list[ReviewQueueForMe]:
         self._may_fail("my_queues")
@@ -691,6 +726,7 @@ PAGES = {
     "lineage": "lineage",
     "audit": "audit",
     "guides": "guides",
+    "account": "account",
 }
 
 

@@ -29,7 +29,7 @@ from tests.dashboard.fake_client import (
     single_item,
 )
 
-PROJECT_PAGES = [name for name in PAGES if name not in ("desk", "guides")]
+PROJECT_PAGES = [name for name in PAGES if name not in ("desk", "guides", "account")]
 APP = Path(__file__).parents[2] / "dashboard" / "app.py"
 
 

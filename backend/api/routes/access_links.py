@@ -101,10 +101,10 @@ def come_in(request: Request, serving: ServingDep, now: NowDep, token: TokenFiel
         with serving.writing.begin() as session:
             user = access_links.use_link(session, token, "sign-in", now=now)
             hours = serving.settings.session_hours
+            entering.enter(session, request, serving=serving, method="link")
             secret = credentials.open_login_session(
                 session, user.id, hours=hours, now=now, method="link"
             )
-            entering.enter(session, request, user, serving=serving, method="link")
     except StropError as error:
         return HTMLResponse(link_page("way_in", error=str(error)), status_code=error.status)
     response = RedirectResponse("/", status_code=303)

@@ -134,7 +134,7 @@ def _sign_in(
         raise refused("the answer is another provider's")  # RFC 9207, before the code is shown
     if error is not None or not code:
         known = error if error and re.fullmatch(r"[a-z_]{1,40}", error) else "no code"
-        entering.note_refusal(serving, "sign_in.failed", None, method="oidc", why=known)
+        _note(serving, request, f"the provider said {known}")
         raise NotAuthenticated(
             f"The provider did not sign you in ({known}).", hint="Begin it again."
         )
@@ -151,9 +151,13 @@ def _sign_in(
         )
         claims = _with_userinfo(provider, claims, tokens.access_token)
     except (NotAuthenticated, ProviderError) as found:
-        entering.note_refusal(serving, "sign_in.failed", None, method="oidc", why=found.slug)
+        _note(serving, request, found.message)
         raise
     return _admit(request, serving, provider, claims, tokens.id_token)
+
+
+def _note(serving: Serving, request: Request, why: str) -> None:
+    entering.note_refusal(serving, "", entering.address_of(request), why)
 
 
 def _with_userinfo(
@@ -184,6 +188,7 @@ def _admit(
         admission = identities.admit(session, claims, access, registration, now=now)
         _settle(session, admission.left, serving)
         if admission.identity is not None:
+            entering.enter(session, request, serving=serving, method="oidc")
             secret = identities.open_session(
                 session,
                 admission.identity,
@@ -193,11 +198,10 @@ def _admit(
                 hours=serving.settings.session_hours,
                 now=now,
             )
-            user = admission.identity.user
-            entering.enter(session, request, user, serving=serving, method="oidc")
             return secret.value
-    assert admission.refusal is not None
-    raise admission.refusal
+    refusal = admission.refusal or NotAuthenticated("You were not signed in.")
+    _note(serving, request, f"{refusal.message} (at the provider: {claims['sub']})")
+    raise refusal
 
 
 def _settle(session: Session, left: list[int], serving: Serving) -> None:

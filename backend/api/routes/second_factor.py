@@ -54,13 +54,13 @@ def begin_mine(
 
 @router.post("/me/second-factor/confirm")
 def confirm_mine(
-    body: CodeGiven, serving: ServingDep, user: CurrentUser, now: NowDep
+    request: Request, body: CodeGiven, serving: ServingDep, user: CurrentUser, now: NowDep
 ) -> RecoveryCodes:
     """Turn it on by its first right code; the recovery codes are shown this once."""
     keys = {"code": str(user.id)}
     entering.count_try(serving, keys)
     with serving.writing.begin() as session:
-        audit.act_as(session, audit.Actor(user_id=user.id, via="api"))
+        audit.act_as(session, request.state.actor)
         person, code = session.get_one(User, user.id), body.code.get_secret_value()
         codes = second_factor.confirm(session, person, code, seal=serving.seal, now=now)
         attempts.forgive(session, keys, now=now)
@@ -76,17 +76,16 @@ def remove_mine(
         raise Forbidden("You must have a second factor here.", hint="An admin can take it away.")
     _require_password(request, serving, user, body.password.get_secret_value())
     with serving.writing.begin() as session:
-        audit.act_as(session, audit.Actor(user_id=user.id, via="api"))
+        audit.act_as(session, request.state.actor)
         person = session.get_one(User, user.id)
         second_factor.remove(session, person)
         return _shown(session, person, serving)
 
 
 @router.delete("/users/{user_id}/second-factor")
-def remove_of(user_id: int, session: SessionDep, user: CurrentUser) -> UserShown:
+def remove_of(user_id: int, session: SessionDep) -> UserShown:
     """Take a person's second factor away, for who has lost the authenticator and all codes."""
     person = users.get_user(session, user_id)
-    audit.act_as(session, audit.Actor(user_id=user.id, via="api"))
     second_factor.remove(session, person)
     return UserShown.model_validate(person)
 
@@ -103,7 +102,9 @@ def _require_password(request: Request, serving: Serving, user: User, password: 
             "You sign in at your organisation's provider, which asks for its own second factor."
         )
     keys = attempts.keys_of(user.name, entering.address_of(request))
-    entering.count_try(serving, keys)
+    locked = entering.count_try(serving, keys)
     if not matches(user.password_hash, password):
+        address, why = entering.address_of(request), "wrong password for the second factor"
+        entering.note_refusal(serving, user.name, address, why, locked=locked)
         raise Forbidden("That is not your password.", hint="Check it and try again.")
     entering.forgive(serving, keys)

@@ -11,6 +11,7 @@ from urllib.parse import quote, urlsplit
 
 from fastapi import APIRouter, Depends, Form, Query, Request, Response
 from fastapi.responses import HTMLResponse, RedirectResponse
+from sqlalchemy.orm import Session
 
 from backend.api import entering
 from backend.api.authorize import COOKIE, require_own_site
@@ -139,9 +140,10 @@ def _check_password(
             hint=f"Sign in with {entering.ways_of(serving).provider}.",
         )
     device = entering.device_of(request, serving.seal, name, serving)
-    keys = attempts.keys_of(name, entering.address_of(request), device=device)
+    address = entering.address_of(request)
+    keys = attempts.keys_of(name, address, device=device)
     locked = entering.count_try(serving, keys)
-    user = _whose_password(serving, name, password, locked=locked)
+    user = _whose_password(serving, name, password, address, locked=locked)
     entering.forgive(serving, keys)
     with serving.reading() as session:
         asked = second_factor.is_on(session, user.id)
@@ -153,50 +155,49 @@ def _check_password(
         return Entered(user, None)
     if asked and entering.wants_page(request):
         return Entered(user, None)
-    return Entered(user, _open(request, serving, user.id, code if asked else None))
+    return Entered(user, _open(request, serving, user, code if asked else None))
 
 
-def _whose_password(serving: Serving, name: str, password: str, *, locked: bool) -> User:
+def _whose_password(
+    serving: Serving, name: str, password: str, address: str, *, locked: bool
+) -> User:
     try:
         with serving.reading() as session:
             user = users.verify_password(session, name, password)
         if serving.settings.passwords == "admins-only" and user.role != Role.ADMIN:
             raise NotAuthenticated(users.BAD_LOGIN, hint="Check both and try again.")
-    except NotAuthenticated as error:
-        with serving.reading() as session:
-            known = users.id_of_name(session, name)
-        entering.note_refusal(
-            serving, "sign_in.failed", known, locked=locked, method="password", why=error.slug
-        )
+    except NotAuthenticated:
+        why = "wrong name or password"
+        entering.note_refusal(serving, name, address, why, locked=locked)
         raise
     return user
 
 
-def _open(request: Request, serving: Serving, user_id: int, code: str | None) -> str:
+def _open(request: Request, serving: Serving, user: User, code: str | None) -> str:
     """Open a session, after the code of the second factor where one is asked for."""
-    keys = {"code": str(user_id)}
+    keys = {"code": str(user.id)}
     locked = code is not None and bool(code.strip()) and entering.count_try(serving, keys)
-    now = serving.clock()
+    now, factor = serving.clock(), ""
     try:
         with serving.writing.begin() as session:
-            user = session.get_one(User, user_id)
-            factor = "none"
+            person = session.get_one(User, user.id)
+            audit.act_as(session, audit.Actor(user_id=user.id, via="api"))
             if code is not None:
-                factor = second_factor.verify(session, user, code, seal=serving.seal, now=now)
+                factor = second_factor.verify(session, person, code, seal=serving.seal, now=now)
                 attempts.forgive(session, keys, now=now)
-            return _enter(session, request, user, serving, factor)
+            return _enter(session, request, person, serving, factor)
     except SecondFactorNeeded:
         raise
     except NotAuthenticated:
-        entering.note_refusal(serving, "second_factor.failed", user_id, locked=locked)
+        address = entering.address_of(request)
+        entering.note_refusal(serving, user.name, address, "wrong code", locked=locked)
         raise
 
 
-def _enter(session: Any, request: Request, user: User, serving: Serving, factor: str) -> str:
+def _enter(session: Session, request: Request, user: User, serving: Serving, factor: str) -> str:
     hours, now = serving.settings.session_hours, serving.clock()
-    secret = credentials.open_login_session(session, user.id, hours=hours, now=now).value
-    entering.enter(session, request, user, serving=serving, method="password", factor=factor)
-    return secret
+    entering.enter(session, request, serving=serving, method="password", factor=factor)
+    return credentials.open_login_session(session, user.id, hours=hours, now=now).value
 
 
 def _ask_for_code(request: Request, serving: Serving, user: User, path: str) -> Response:
@@ -219,7 +220,7 @@ def _mark(user: User) -> str:
     return hashlib.sha256(str(user.password_hash).encode()).hexdigest()[:32]
 
 
-def _person_of_step(request: Request, session: Any, serving: Serving) -> User:
+def _person_of_step(request: Request, session: Session, serving: Serving) -> User:
     step = request.cookies.get(STEP_COOKIE)
     found = read_ticket(serving.seal, "second step", step, now=serving.clock())
     user: User | None = session.get(User, found["user"])
@@ -255,7 +256,7 @@ def sign_in_by_code(
         enrolment = second_factor.pending(session, user, seal=serving.seal)
     try:
         if enrolment is None:
-            secret = _open(request, serving, user.id, code)
+            secret = _open(request, serving, user, code)
             return _go_on(request, serving, user, secret, path)
         codes, secret = _set_up(request, serving, user.id, code)
     except StropError as error:
@@ -304,10 +305,8 @@ def sign_out(request: Request, serving: ServingDep, now: NowDep) -> Response:
         require_own_site(request)
         target = _end_at_provider(request, serving) or target
         with serving.writing.begin() as session:
-            row = credentials.close_login_session(session, secret, now=now)
-            if row is not None:
-                audit.act_as(session, audit.Actor(user_id=row.user_id, via="api"))
-                audit.record(session, "sign_out.done", subject=f"user:{row.user_id}")
+            audit.act_as(session, request.state.actor)
+            credentials.close_login_session(session, secret, now=now)
     response = RedirectResponse(target, status_code=303)
     response.delete_cookie(COOKIE, path="/", httponly=True, samesite="lax")
     return response

@@ -64,7 +64,7 @@ def unlock(name: NameArgument) -> None:
     with open_installation().sessions.begin() as session:
         user = find_user(session, name)
         unblock(session, user.name, user_id=user.id)
-        audit.record(session, "sign_in.unlocked", subject=f"user:{user.id}")
+        audit.record(session, "signin.unlocked", subject=f"user:{user.id}")
     typer.echo(f"{name} can try again at once.")
 
 

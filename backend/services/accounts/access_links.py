@@ -67,7 +67,7 @@ def make_link(
     session.flush()
     audit.record(
         session,
-        "access_link.made",
+        "link.made",
         subject=f"user:{user.id}",
         detail={"purpose": purpose, "link": link.id, "until": link.expires_at.isoformat()},
     )
@@ -117,6 +117,8 @@ def use_link(session: Session, secret: str, purpose: Purpose, *, now: datetime) 
     user = session.get(User, used) if used is not None else None
     if user is None or not user.active or (purpose == "sign-in" and user.role != Role.ADMIN):
         raise _spent()
+    audit.act_as(session, audit.Actor(user_id=user.id, via="api"))
+    audit.record(session, "link.used", subject=f"user:{user.id}", detail={"purpose": purpose})
     return user
 
 
@@ -131,8 +133,6 @@ def reset_password(session: Session, secret: str, password: str, *, now: datetim
     check_password(password, name=person.name)
     user = use_link(session, secret, "password", now=now)
     set_password(session, user, password, now=now)
-    audit.act_as(session, audit.Actor(user_id=user.id, via="api"))
-    audit.record(session, "password.reset", subject=f"user:{user.id}")
     return user
 
 

@@ -39,7 +39,7 @@ class Limit:
         """The wait that the newest of so many failures brings, None while they are free."""
         if failures < self.free:
             return None
-        doubled = self.wait * 2 ** min(failures - self.free, 10)
+        doubled: timedelta = self.wait * 2 ** min(failures - self.free, 10)
         return min(doubled, self.longest)
 
 

@@ -111,7 +111,7 @@ def confirm(session: Session, user: User, code: str, *, seal: Seal, now: datetim
         raise _wrong_code()
     factor.confirmed_at = now
     codes = _new_recovery_codes(session, user.id)
-    audit.record(session, "second_factor.enrolled", subject=f"user:{user.id}")
+    audit.record(session, "second_factor.set", subject=f"user:{user.id}")
     session.flush()
     return codes
 
@@ -143,7 +143,8 @@ def verify(session: Session, user: User, code: str, *, seal: Seal, now: datetime
     if _take_code(session, factor, plain, seal=seal, now=now):
         return "totp"
     if plain.isascii() and _take_recovery_code(session, user.id, plain, now=now):
-        audit.record(session, "second_factor.recovered", subject=f"user:{user.id}")
+        left = {"left": recovery_codes_left(session, user.id)}
+        audit.record(session, "second_factor.recovered", subject=f"user:{user.id}", detail=left)
         return "recovery"
     raise _wrong_code()
 
@@ -168,8 +169,9 @@ def _take_code(
             SecondFactor.last_step.is_(None) | (SecondFactor.last_step < right[-1]),
         )
         .values(last_step=right[-1])
+        .returning(SecondFactor.user_id)
     )
-    return bool(taken.rowcount)
+    return taken.first() is not None
 
 
 def _take_recovery_code(session: Session, user_id: int, code: str, *, now: datetime) -> bool:
@@ -181,8 +183,9 @@ def _take_recovery_code(session: Session, user_id: int, code: str, *, now: datet
             RecoveryCode.used_at.is_(None),
         )
         .values(used_at=now)
+        .returning(RecoveryCode.id)
     )
-    return bool(taken.rowcount)
+    return taken.first() is not None
 
 
 def recovery_codes_left(session: Session, user_id: int) -> int:
@@ -195,8 +198,10 @@ def recovery_codes_left(session: Session, user_id: int) -> int:
 def remove(session: Session, user: User) -> None:
     """Take a person's second factor away, with its recovery codes; none is no error."""
     session.execute(delete(RecoveryCode).where(RecoveryCode.user_id == user.id))
-    gone = session.execute(delete(SecondFactor).where(SecondFactor.user_id == user.id))
-    if gone.rowcount:
+    factor = session.get(SecondFactor, user.id)
+    if factor is not None:
+        session.delete(factor)
+        session.flush()
         audit.record(session, "second_factor.removed", subject=f"user:{user.id}")
 
 

@@ -28,12 +28,25 @@ class Action:
 
 ACTIONS: dict[str, Action] = {
     # who comes and goes
-    "signin.passed": Action("signed in from {network}", ("method", "network")),
+    "signin.passed": Action(
+        "signed in by {method} from {network}", ("method", "network", "factor")
+    ),
     "signin.refused": Action(
         "was refused at sign-in from {network}: {reason}",
         ("reason", "network", "known", "not_written"),
     ),
     "signin.ended": Action("ended a sign-in of {subject}"),
+    "signin.locked": Action("has to wait after failed sign-ins from {network}", ("network",)),
+    "signin.unlocked": Action("ended the wait of {subject} after failed sign-ins"),
+    "link.made": Action("made a link for {subject}: {purpose}", ("purpose", "link", "until")),
+    "link.used": Action("used the link of {subject}: {purpose}", ("purpose",)),
+    "second_factor.set": Action("set up the second factor of {subject}"),
+    "second_factor.removed": Action("took the second factor of {subject} away"),
+    "second_factor.recovered": Action("used a recovery code of {subject}", ("left",)),
+    "second_factor.required": Action("had {subject} need a second factor"),
+    "second_factor.not_required": Action("had {subject} need no second factor"),
+    "identity.linked": Action("said who {subject} is at {issuer}", ("issuer",)),
+    "identity.unlinked": Action("forgot who {subject} is at their provider", ("accounts",)),
     "token.made": Action("made token {name} for {owner}", ("owner", "name", "until")),
     "token.revoked": Action("revoked token {name} of {owner}", ("owner", "name")),
     "token.used": Action("came by {subject} for the first time that day"),

@@ -36,9 +36,12 @@ def network_of(address: str) -> str:
     return str(ip_network(f"{found}/{PREFIX[found.version]}", strict=False))
 
 
-def sign_in_from(session: Session, address: str, *, method: str = "password") -> None:
+def sign_in_from(
+    session: Session, address: str, *, method: str = "password", factor: str = ""
+) -> None:
     """Say how the person comes whose login session is opened here; its entry tells it."""
-    session.info[SIGN_IN] = {"method": method, "network": network_of(address)}
+    shown = {"factor": factor} if factor else {}
+    session.info[SIGN_IN] = {"method": method, "network": network_of(address), **shown}
 
 
 def note_refusal(

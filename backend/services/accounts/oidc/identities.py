@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import delete, select
+from sqlalchemy import ColumnElement, delete, select
 from sqlalchemy.dialects.postgresql import insert as postgres_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.orm import Session
@@ -60,11 +60,11 @@ def admit(
     identity = find_identity(session, registration.issuer, subject)
     if identity is None:
         if access.role is None:
-            return _refused(session, None, subject, _no_group())
+            return Admission(refusal=_no_group())
         try:
             identity = _first_sign_in(session, claims, access.role, registration, now=now)
         except Conflict as error:
-            return _refused(session, None, subject, error)
+            return Admission(refusal=error)
     return _admit_known(session, identity, access, registration, now=now)
 
 
@@ -87,9 +87,8 @@ def link_identity(session: Session, user: User, issuer: str, subject: str) -> Id
         found = Identity(user_id=user.id, issuer=issuer, subject=subject)
         session.add(found)
         session.flush()
-        audit.record(
-            session, "identity.linked", subject=f"user:{user.id}", detail={"issuer": issuer}
-        )
+        detail = {"issuer": issuer}
+        audit.record(session, "identity.linked", subject=f"user:{user.id}", detail=detail)
     return found
 
 
@@ -100,7 +99,8 @@ def unlink_identities(session: Session, user: User, *, now: datetime) -> int:
         _end_sessions(session, ProviderSession.identity_id.in_(ids), now=now)
         session.execute(delete(ProviderSession).where(ProviderSession.identity_id.in_(ids)))
         session.execute(delete(Identity).where(Identity.id.in_(ids)))
-        audit.record(session, "identity.unlinked", subject=f"user:{user.id}")
+        detail = {"accounts": len(ids)}
+        audit.record(session, "identity.unlinked", subject=f"user:{user.id}", detail=detail)
     return len(ids)
 
 
@@ -120,12 +120,6 @@ def _first_sign_in(
             f"There is somebody named {name!r} here already, who is not known to be you.",
             hint="An admin can say so: strop user link NAME --subject " + str(claims["sub"]),
         ) from None
-    audit.record(
-        session,
-        "user.added",
-        subject=f"user:{user.id}",
-        detail={"by": BY_PROVIDER, "role": role},
-    )
     identity = Identity(
         user=user,
         issuer=registration.issuer,
@@ -156,20 +150,15 @@ def _admit_known(
 ) -> Admission:
     user = identity.user
     if not user.active and user.barred_by != BY_PROVIDER:
-        return _refused(session, user, identity.subject, _barred())
+        return Admission(refusal=_barred())
     if access.role is None:
         if user.active:
             bar_user(session, user, by=BY_PROVIDER, now=now)
-            _note(session, "user.barred", user, by=BY_PROVIDER)
         left = _set_projects(session, user, frozenset(), registration)
-        refused = _refused(session, user, identity.subject, _no_group())
-        return Admission(refusal=refused.refusal, left=left)
+        return Admission(refusal=_no_group(), left=left)
     if not user.active:
         reactivate_user(session, user)
-        _note(session, "user.let_in_again", user, by=BY_PROVIDER)
-    if user.role != access.role:
-        _note(session, "role.changed", user, before=user.role, now=access.role, by=BY_PROVIDER)
-        user.role = access.role
+    user.role = access.role
     left = _set_projects(session, user, access.projects, registration)
     identity.last_seen_at = now
     session.flush()
@@ -248,41 +237,28 @@ def log_out(session: Session, asked: LoggedOut, issuer: str, *, now: datetime) -
         insert(LogoutToken)
         .values(token_hash=digest.hexdigest(), expires_at=ends)
         .on_conflict_do_nothing()
+        .returning(LogoutToken.token_hash)
     )
-    if not new.rowcount:
+    if new.first() is None:
         raise Forbidden("This sign-out was told before.")
     known = select(Identity.id).where(Identity.issuer == issuer)
     if asked.subject is not None:
         known = known.where(Identity.subject == asked.subject)
-    whose = ProviderSession.identity_id.in_(known)
+    whose: ColumnElement[bool] = ProviderSession.identity_id.in_(known)
     if asked.sid is not None:
         whose = whose & (ProviderSession.sid == asked.sid)
     return _end_sessions(session, whose, now=now)
 
 
-def _end_sessions(session: Session, whose: Any, *, now: datetime) -> int:
+def _end_sessions(session: Session, whose: ColumnElement[bool], *, now: datetime) -> int:
     ids = select(ProviderSession.session_id).where(whose)
     rows = session.scalars(
         select(LoginSession).where(LoginSession.id.in_(ids), LoginSession.ended_at.is_(None))
     ).all()
     for row in rows:
         row.ended_at = now
-        audit.record(
-            session, "session.ended", subject=f"user:{row.user_id}", detail={"by": BY_PROVIDER}
-        )
     session.flush()
     return len(rows)
-
-
-def _note(session: Session, action: str, user: User, **detail: str) -> None:
-    audit.record(session, action, subject=f"user:{user.id}", detail=detail)
-
-
-def _refused(session: Session, user: User | None, subject: str, error: StropError) -> Admission:
-    detail = {"method": "oidc", "why": error.slug, "at_provider": subject}
-    whom = "" if user is None else f"user:{user.id}"
-    audit.record(session, "sign_in.refused", subject=whom, detail=detail)
-    return Admission(refusal=error)
 
 
 def _no_group() -> Forbidden:

@@ -176,20 +176,25 @@ def _check_common(
 def _check_times(claims: Mapping[str, Any], now: datetime, *, needs_end: bool) -> float:
     """Check when it was made and until when it counts; returns until when."""
     here = now.timestamp()
-    made, ends, begins = (claims.get(name) for name in ("iat", "exp", "nbf"))
-    if not _is_number(made) or not here - OLDEST_S - LEEWAY_S <= made <= here + LEEWAY_S:
+    made = _moment(claims.get("iat"))
+    if made is None or not here - OLDEST_S - LEEWAY_S <= made <= here + LEEWAY_S:
         raise refused("it was not made just now (compare the clocks of both machines)")
-    if ends is None and not needs_end:
-        ends = made + OLDEST_S
-    if not _is_number(ends) or ends <= here - LEEWAY_S:
+    by_default = None if needs_end else made + OLDEST_S
+    ends = _moment(claims["exp"]) if "exp" in claims else by_default
+    if ends is None or ends <= here - LEEWAY_S:
         raise refused("its time is over")
-    if begins is not None and (not _is_number(begins) or begins > here + LEEWAY_S):
-        raise refused("its time has not come")
-    return float(ends)
+    if "nbf" in claims:
+        begins = _moment(claims["nbf"])
+        if begins is None or begins > here + LEEWAY_S:
+            raise refused("its time has not come")
+    return ends
 
 
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 1e12
+def _moment(value: object) -> float | None:
+    """Seconds since 1970; None for what is no such number."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) < 1e12:
+        return None
+    return float(value)
 
 
 def _is_subject(value: object) -> bool:

@@ -153,7 +153,7 @@ def test_nothing_readable_is_kept_and_removal_leaves_nothing(
         assert not second_factor.is_on(session, user.id)
         assert session.query(RecoveryCode).count() == session.query(SecondFactor).count() == 0
         done = [row.action for row in session.query(AuditEntry).order_by(AuditEntry.id)]
-    assert done == ["second_factor.enrolled", "second_factor.removed"]
+    assert done == ["user.made", "second_factor.set", "second_factor.removed"]
 
 
 def test_people_of_a_provider_have_none_here(sessions: sessionmaker[Session], seal: Seal) -> None:
