@@ -22,8 +22,16 @@ from dashboard.session import (
     person_here,
     sign_in_ended,
 )
-from dashboard.views import audit, guides, lineage, overview, privacy, prompts, rounds
-from dashboard.views import account, guides, lineage, overview, prompts, rounds
+from dashboard.views import (
+    account,
+    audit,
+    guides,
+    lineage,
+    overview,
+    privacy,
+    prompts,
+    rounds,
+)
 from dashboard.views import exchange as exports
 from dashboard.views import training as trainings
 from dashboard.views.checks import page as checks

@@ -10,8 +10,6 @@ from backend.api.routes.projects import list_kinds
 from backend.client import StropClient
 from backend.errors import CannotCompute, NotFound, StropError
 from backend.rubrics import Rubric, find_rubric
-from backend.schemas.accounts import Me, UserShown
-from backend.schemas.audit import AuditEntryShown, AuditStatus
 from backend.schemas.accounts import (
     EnrolmentShown,
     Me,
@@ -19,6 +17,7 @@ from backend.schemas.accounts import (
     SecondFactorShown,
     UserShown,
 )
+from backend.schemas.audit import AuditEntryShown, AuditStatus
 from backend.schemas.checks.benches import CheckBenchShown
 from backend.schemas.checks.checkers import CheckerShown
 from backend.schemas.checks.risk import RiskVersionShown
