@@ -15,7 +15,7 @@ GPU := $(shell command -v nvidia-smi 2>/dev/null)
 NEEDS_VLLM := $(findstring vllm,$(ARGS))
 NEEDS_GGUF := $(findstring --real,$(ARGS))
 
-.PHONY: demo test test-all test-browser test-others check format-check lint types imports chaos bench venv vllm clean
+.PHONY: provider demo test test-all test-browser test-others check format-check lint types imports chaos bench venv vllm clean
 
 demo: venv $(if $(NEEDS_VLLM),vllm)
 	$(if $(NEEDS_GGUF),$(BIN)/python -m pip install --quiet "gguf>=0.10")
@@ -75,5 +75,11 @@ else
 endif
 	touch $@
 
+provider: tests/oidc/node_modules/ready
+
+tests/oidc/node_modules/ready: tests/oidc/package-lock.json
+	npm ci --prefix tests/oidc --ignore-scripts --no-audit --no-fund --silent
+	touch $@
+
 clean:
-	rm -rf $(VENV) build *.egg-info
+	rm -rf $(VENV) build tests/oidc/node_modules *.egg-info
