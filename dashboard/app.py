@@ -26,6 +26,7 @@ from dashboard.views import (
     account,
     audit,
     guides,
+    health,
     lineage,
     overview,
     privacy,
@@ -131,6 +132,7 @@ def engineer_pages(*, reviews_too: bool, leads: bool) -> dict[str, list[st.Page]
     return {
         "Project": [
             _page(overview.show, "Overview", "dashboard", first=True),
+            _page(health.show, "Health", "ecg_heart"),
             _page(prompts.show, "Prompts", "chat"),
             _page(runs.show, "Runs", "bar_chart"),
             _page(checks.show, "Checks", "fact_check"),

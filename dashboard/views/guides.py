@@ -21,6 +21,7 @@ TITLES = {
     "prompts": "Prompts",
     "rounds": "Rounds",
     "training": "Training",
+    "health": "Health of data",
     "evaluators": "Evaluators",
     "statistics": "Statistics",
     "fairness": "Fairness",

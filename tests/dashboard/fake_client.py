@@ -73,6 +73,7 @@ from backend.schemas.verdicts import (
 )
 from backend.schemas.yields import CurveForecastShown, RoundPointShown, YieldShown
 from tests.dashboard.fake_checks import FakeChecks
+from tests.dashboard.fake_health import FakeHealth
 from tests.dashboard.fake_reports import FakeReports
 from tests.dashboard.review_figures import figures_of_queues
 
@@ -121,7 +122,7 @@ class FakeResource:
 
 
 @dataclass
-class FakeClient(FakeReports, FakeChecks):
+class FakeClient(FakeReports, FakeChecks, FakeHealth):
     """Answers from `items`; remembers what was sent.
 
     Attributes:
@@ -709,6 +710,7 @@ def engineers_project() -> dict[str, Any]:
 PAGES = {
     "desk": "review.desk.page",
     "overview": "overview",
+    "health": "health",
     "prompts": "prompts",
     "runs": "runs.figures",
     "preferences": "review.preferences",

@@ -134,6 +134,11 @@ CASES: dict[str, Case] = {
         body={"source": "active: off"}, status=201
     ),
     "POST /v1/projects/{project_id}/datasets": Case(body={"name": "d", "rows": ROWS}, status=201),
+    "POST /v1/projects/{project_id}/health-reports": Case(body={"dataset": "tickets"}, status=201),
+    "GET /v1/health-reports/{health_report_id}/findings": Case(query="kind=duplicates"),
+    "POST /v1/health-reports/{health_report_id}/review": Case(
+        body={"name": "found", "reviewers": ["EXPERT"]}, status=201
+    ),
     "POST /v1/projects/{project_id}/prompts": Case(
         body={"name": "brief", "source": "system: Be briefer."}, status=201
     ),

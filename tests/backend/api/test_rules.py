@@ -33,6 +33,15 @@ from backend.services.accounts.credentials import (
     revoke_token,
 )
 from backend.services.checks.judges import add_judge
+from backend.services.datasets.health.findings import (
+    Flagged,
+    Found,
+    Gain,
+    KindReport,
+    Severity,
+)
+from backend.services.datasets.health.kinds import Examination
+from backend.services.datasets.health.reports import HealthAsked, ask_report, keep_report
 from backend.services.datasets.masking.keys import keys_of
 from backend.services.datasets.masking.stored import set_masking_policy
 from backend.services.datasets.prompts import add_prompt, parse_prompt
@@ -41,6 +50,7 @@ from backend.tables.accounts import User
 from backend.tables.checks.risk import RiskVersion
 from backend.tables.curation import TrainingSet
 from backend.tables.datasets import Example
+from backend.tables.health import HealthReport
 from backend.tables.masking import ExampleMask, MaskedOriginal
 from backend.tables.projects import SuccessManifest
 from backend.tables.review import GoldAnswer, GoldResult, Review
@@ -143,6 +153,20 @@ def masked_example(session: Session, desk: Desk) -> int:
     return example_id
 
 
+def examined(session: Session, desk: Desk, now: datetime) -> HealthReport:
+    """A report that flags two examples."""
+    report = ask_report(session, desk.project.id, HealthAsked("tickets"))
+    found = Found(
+        tuple(Flagged(f"train-{n}", "reference", "Holds residue.") for n in range(2)),
+        6,
+        Gain("Nothing is told."),
+    )
+    kinds = (KindReport("residue", "Residue", "Strip it.", Severity.SEVERE, found),)
+    examination = Examination(6, {"train": 6}, "texts", "0" * 64, {"seed": 0}, kinds)
+    keep_report(session, report.id, examination, now=now)
+    return report
+
+
 def things_of(session: Session, desk: Desk, reviewer_id: int, now: datetime) -> dict[str, int]:
     run, version = desk.run, desk.version
     queue_id = desk.open(session, "more pairs", kind="pair").id
@@ -219,6 +243,7 @@ def things_of(session: Session, desk: Desk, reviewer_id: int, now: datetime) -> 
         "project_id": desk.project.id,
         "dataset_version_id": version.id,
         "example_id": example_id,
+        "health_report_id": examined(session, desk, now).id,
         "prompt_id": prompt.id,
         "generation_run_id": run.id,
         "generation_id": written.id,
