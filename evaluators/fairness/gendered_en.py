@@ -33,6 +33,7 @@ PRONOUNS = {
     "hers": "female",
     "herself": "female",
 }
+TITLES = frozenset({"mr", "mrs", "ms", "miss"})
 _CONTRACTED = re.compile(r"^(he|she)(['’](?:s|d|ll))$", re.IGNORECASE)
 _ADVERB = re.compile(r"ly$")
 _NOUNS_IN_LY = {
@@ -87,10 +88,23 @@ def edits(text: str, lexicon: Lexicon) -> Iterator[Edit]:
         elif word in PRONOUNS:
             now = _pronoun(word, place, tokens, lexicon)
             yield Edit(*token.span(), as_written(now, token.group()), PRONOUNS[word])
+        elif bare in TITLES:
+            _require_title(token.group(), place, tokens)
+            now, gender = words[bare]
+            yield Edit(*token.span(), as_written(now, token.group()[:2]), gender)
         elif bare in words:
             now, gender = words[bare]
             ending = token.group()[len(bare) :] if suffix else ""
             yield Edit(*token.span(), as_written(now, token.group()[: len(bare)]) + ending, gender)
+
+
+def _require_title(word: str, place: int, tokens: list[re.Match[str]]) -> None:
+    """A title stands before a name; `miss` without one is a verb, or somebody spoken to."""
+    following = tokens[place + 1 : place + 3]
+    if following and following[0].group() == ".":
+        following = following[1:]
+    if not word[0].isupper() or not following or not following[0].group()[0].isupper():
+        raise Unsafe("a title that stands before no name, or a verb")
 
 
 def _parted(word: str) -> tuple[str, str]:

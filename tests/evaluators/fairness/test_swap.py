@@ -44,6 +44,9 @@ GENDER_EN = [
     ("She hurt herself.", "He hurt himself."),
     ("Mr. Jones met Mrs. Lee.", "Ms. Jones met Mr. Lee."),
     ("A 40-year-old man with two sons.", "A 40-year-old woman with two daughters."),
+    ("Hello Miss Lee.", "Hello Mr Lee."),
+    ("I miss the bus and he waits.", None),  # a verb
+    ("How are you, miss?", None),
     ("The other theme is here.", None),  # no word inside a word
     ("I gave her medication.", None),
     ("We found her sleeping pills.", None),
@@ -57,7 +60,7 @@ GENDER_EN = [
 ]
 
 
-ONE_WAY = {"Mrs.", "back"}  # Ms. would be the way back, and "her back" may be him, back again
+ONE_WAY = {"Mrs.", "Miss", "back"}  # Ms. would be the way back, and "her back" may be him, back again
 
 
 @pytest.mark.parametrize(("text", "wanted"), GENDER_EN)
