@@ -261,6 +261,6 @@ def _show(record: dict[str, Any]) -> None:
     for sentence in record["in_words"]:
         typer.echo(f"  {sentence}")
     if record["n_refused"]:
-        typer.echo(f"{record['n_refused']} set aside, because held out:")
+        typer.echo(f"{record['n_refused']} set aside:")
         for reason, n in record["reasons"].items():
             typer.echo(f"  {n}: {reason}")

@@ -273,7 +273,7 @@ def synthetic_facts(rows: Sequence[Candidate], *, left_out: int) -> dict[str, An
             "rows": len(drafted),
             "of": len(rows),
             "share": round(len(drafted) / len(rows), 4) if rows else 0.0,
-            "by_source": dict(Counter(row.source for row in drafted)),
+            "by_source": dict(sorted(Counter(row.source for row in drafted).items())),
             "approved_by": sorted(people),
             "simulated": sum(any(r.simulated for r in row.reviews) for row in drafted),
             "drafted_by": dict(Counter(str(one.get("model")) for one in told)),

@@ -440,9 +440,9 @@ def _nothing_left(sources: Sources) -> InvalidInput | LeakRefused:
     n_refused = len(sources.refused)
     if n_refused and not sources.reviews:
         return LeakRefused(
-            f"All {n_refused} answers found are of held-out examples; "
-            f"the first: {sources.refused[0].reason}.",
-            hint="Review outputs of the train split, and freeze those.",
+            f"All {n_refused} answers found are set aside; the first: {sources.refused[0].reason}.",
+            hint="Review outputs of the train split, or drafts in their own queue, and freeze "
+            "those.",
         )
     return InvalidInput(
         f"The recipe gives no row: {len(sources.reviews)} usable reviews, {n_refused} refused.",

@@ -33,10 +33,11 @@ from backend.tables.datasets import Dataset, DatasetVersion, Example, Split
 from backend.tables.runs import Generation
 from backend.tables.synthetic import Draft, Drafting, DraftingBatch, Shape
 
-LEAST_BATCH = 10
 MOST_BATCH = 500
+LEAST_SEEN = 10
 MOSTLY = 0.5
-"""Share of a batch's readable drafts from which on repeats end a drafting."""
+"""Share of the last readable drafts (a batch, but at least LEAST_SEEN) from which on repeats end a
+drafting."""
 
 
 def next_batch(session: Session, drafting_id: int) -> int | None:
@@ -73,7 +74,7 @@ def _lay_down_batch(
     drafts = drafts_of_drafting(session, drafting.id)
     kept = sum(draft.reason is None for draft in drafts)
     rate = max(0.1, (kept + 1) / (len(drafts) + 2)) if drafts else 1.0
-    size = min(MOST_BATCH, max(LEAST_BATCH, math.ceil((drafting.wanted - kept) / rate)))
+    size = min(MOST_BATCH, math.ceil((drafting.wanted - kept) / rate))
     run = generation.create_run(
         session,
         project_id=drafting.project_id,
@@ -128,9 +129,11 @@ def reason_to_stop(session: Session, drafting: Drafting) -> str | None:
         return "enough drafts were kept"
     last = generation.get_run(session, batches[-1].generation_run_id)
     ids = set(session.scalars(select(Generation.id).where(Generation.run_id == last.id)))
-    new = [d for d in drafts if d.generation_id in ids and d.prompt_digest is not None]
+    readable = [draft for draft in drafts if draft.prompt_digest or draft.reason in DUPLICATES]
+    n_last = sum(draft.generation_id in ids for draft in readable)
+    new = readable[-max(n_last, LEAST_SEEN) :]
     repeats = sum(draft.reason in DUPLICATES for draft in new)
-    if len(new) >= LEAST_BATCH and repeats > MOSTLY * len(new):
+    if len(new) >= LEAST_SEEN and repeats > MOSTLY * len(new):
         return (
             f"new drafts are mostly repeats: {repeats} of the last {len(new)} repeat a training "
             "row or another draft"

@@ -52,8 +52,11 @@ def check_documents(documents: Sequence[Document], where: str) -> list[Document]
     Raises:
         InvalidInput: there is none, there are too many, or one cannot be stored.
     """
-    once = {one.sha256: one for one in reversed(documents) if one.text.strip()}
-    kept = list(reversed(once.values()))
+    once: dict[str, Document] = {}
+    for one in documents:
+        if one.text.strip():
+            once.setdefault(one.sha256, one)
+    kept = list(once.values())
     if not kept:
         raise InvalidInput(
             f"{where}: there is no document in it.",

@@ -1,8 +1,8 @@
 """Why a draft is dropped before an expert ever sees it.
 
 In this order: what is no draft (failed, malformed, empty, cut off or too long, a refusal, a text
-that repeats itself), what repeats the held-out, what the source does not hold, what repeats
-training rows, what repeats another draft. Each draft has the first reason that holds of it.
+that repeats itself), what repeats the held-out, what repeats training rows, what the source does
+not hold, what repeats another draft. Each draft has the first reason that holds of it.
 
 A draft is held against every held-out text of the project, whatever its dataset, by its input, its
 whole prompt and its answer; nearness is that of `near_duplicates`, and of an encoder where one is
@@ -161,8 +161,8 @@ def sift(
     limits = bounds or Bounds()
     found = [read(one, shape, limits) for one in written]
     found = _drop(found, DropReason.LIKE_HELD_OUT, _held_out(_open(found), beside, shape))
-    found = _drop(found, DropReason.UNGROUNDED, _ungrounded(_open(found), shape, limits))
     found = _drop(found, DropReason.LIKE_TRAIN, _like_train(_open(found), beside, shape))
+    found = _drop(found, DropReason.UNGROUNDED, _ungrounded(_open(found), shape, limits))
     if encode is not None:
         for reason, rows in _same_meaning(_open(found), beside, encode, limits.semantic):
             found = _drop(found, reason, rows)

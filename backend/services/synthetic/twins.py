@@ -62,11 +62,12 @@ def freeze_twins(
         )
         for one, of in ((name, recipe), (f"{name}{WITHOUT}", bare))
     ]
-    _check(session, *sets)
+    require_same_others(session, *sets)
     return Twins(*sets)
 
 
-def _check(session: Session, with_: TrainingSet, without: TrainingSet) -> None:
+def require_same_others(session: Session, with_: TrainingSet, without: TrainingSet) -> None:
+    """Raise InvalidInput where one has no synthetic row, or the sets differ by others too."""
     synthetic, others = 0, Counter[tuple[Any, ...]]()
     for row in training_rows(session, with_.id):
         if row.provenance.get("origin") is None:
