@@ -32,6 +32,7 @@ from dashboard.views import (
     privacy,
     prompts,
     rounds,
+    synthetic,
 )
 from dashboard.views import exchange as exports
 from dashboard.views import training as trainings
@@ -138,6 +139,7 @@ def engineer_pages(*, reviews_too: bool, leads: bool) -> dict[str, list[st.Page]
             _page(checks.show, "Checks", "fact_check"),
             _page(fairness.show, "Fairness", "diversity_3"),
             _page(verdicts.show, "Verdicts", "gavel"),
+            _page(synthetic.show, "Synthetic", "draw"),
             _page(trainings.show, "Training", "trending_down"),
             _page(rounds.show, "Rounds", "autorenew"),
             _page(lineage.show, "Lineage", "account_tree"),

@@ -252,7 +252,7 @@ def enqueue_training(
         start=start,
         base=base,
     )
-    for note in training.serving_notes(run):
+    for note in [*training.serving_notes(run), *training.data_notes(session, run)]:
         typer.echo(note, err=True)
     return run.id, queue.enqueue_job(session, queue.JobKind.TRAIN, run.id).id
 

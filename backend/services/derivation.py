@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -15,6 +16,7 @@ from backend.tables.datasets import DatasetVersion, Example
 from backend.tables.models import BASE, ModelVersion
 from backend.tables.review import Review, ReviewItem, ReviewQueue, ReviewState
 from backend.tables.runs import GenerationRun
+from backend.tables.synthetic import Drafting
 from backend.tables.training import TrainingRun
 from backend.tables.verdicts import Comparison, Promotion
 
@@ -283,3 +285,34 @@ def uses_of_version(
         .order_by(TrainingSet.id)
     )
     return [*((run, None) for run in runs), *((None, frozen) for frozen in sets)]
+
+
+def drafting_of_run(session: Session, run_id: int) -> Drafting | None:
+    """The drafting whose kept answers a run holds."""
+    return session.scalar(select(Drafting).where(Drafting.run_id == run_id))
+
+
+def sources_of_drafting(session: Session, drafting: Drafting) -> list[tuple[str, int]]:
+    """What the kept drafts were drawn from, each with how many, the most first."""
+    query = select(Example.provenance).where(
+        Example.dataset_version_id == drafting.dataset_version_id
+    )
+    told = Counter(str((one or {}).get("source")) for one in session.scalars(query))
+    return told.most_common()
+
+
+def say_synthetic(facts: Mapping[str, Any]) -> str:
+    """What a set says of its synthetic rows (`drafts.synthetic_facts`), as a sentence."""
+    by = ", ".join(f"{n} {source}" for source, n in facts["by_source"].items()) or "none"
+    people = ", ".join(facts["approved_by"]) or "nobody"
+    models = ", ".join(facts["drafted_by"]) or "nobody"
+    sources = list(facts["drawn_from"])
+    drawn = ", ".join(sources[:3]) + (f" and {len(sources) - 3} more" if len(sources) > 3 else "")
+    scripts = f", {facts['simulated']} of them by simulated reviews" if facts["simulated"] else ""
+    left = f" {facts['left_out']} more were left out by the recipe." if facts["left_out"] else ""
+    if not facts["rows"]:
+        return f"No row is synthetic.{left}"
+    return (
+        f"Synthetic: {facts['rows']} of {facts['of']} rows ({facts['share']:.0%}; {by} by "
+        f"{people}{scripts}), drafted by {models} from {drawn}.{left}"
+    )

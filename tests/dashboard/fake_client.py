@@ -60,6 +60,7 @@ from backend.schemas.runs import (
     GenerationShown,
     ScoreRunDetail,
 )
+from backend.schemas.synthetic import DraftingShown, DraftShown
 from backend.schemas.training import TrainingProgress, TrainingRunShown
 from backend.schemas.verdicts import (
     BarShown,
@@ -435,6 +436,12 @@ class FakeClient(FakeReports, FakeChecks, FakeHealth):
     def curation_list(self, project_id: int) -> list[TrainingSetShown]:
         return self._list("list_training_sets")
 
+    def synthetic_list(self, project_id: int) -> list[DraftingShown]:
+        return list(self.project.get("draftings", []))
+
+    def synthetic_drafts(self, drafting_id: int, state: str | None = None) -> list[DraftShown]:
+        return [one for one in self.project.get("drafts", []) if one.state == state]
+
     def training_list(self, project_id: int) -> list[TrainingRunShown]:
         return self._list("list_training_runs")
 
@@ -716,6 +723,7 @@ PAGES = {
     "preferences": "review.preferences",
     "verdicts": "verdicts.verdicts",
     "checks": "checks.page",
+    "synthetic": "synthetic",
     "trainings": "training",
     "queues": "review.queues",
     "agreement": "review.agreement",

@@ -29,7 +29,7 @@ router = APIRouter(tags=["training"])
 def _show(session: Session, run: TrainingRun) -> TrainingRunShown:
     job = queue.find_job(session, JobKind.TRAIN, run.id)
     told = [*data_warnings(run.result), *forgetting_lines(run.result)]
-    notes = [*training.serving_notes(run), *told]
+    notes = [*training.serving_notes(run), *training.data_notes(session, run), *told]
     return TrainingRunShown.of(run, job=job, notes=notes)
 
 

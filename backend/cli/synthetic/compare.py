@@ -94,7 +94,7 @@ def command(asked: CompareOptions) -> None:
 
 def _freeze(asked: CompareOptions) -> tuple[Installation, dict[str, Any]]:
     from backend.cli.curation.sets import recipe_of
-    from backend.services.curation.recipes import say_synthetic
+    from backend.services.derivation import say_synthetic
     from backend.services.models.adapter_files import project_artifacts
     from backend.services.synthetic.twins import freeze_twins
 

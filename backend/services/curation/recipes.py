@@ -22,6 +22,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from backend.errors import InvalidInput
 from backend.services.curation.counterfactual_recipe import Counterfactuals
+from backend.services.derivation import say_synthetic
 from backend.services.metric_specs import BUILT_IN
 from backend.tables.curation import TrainingSet
 
@@ -471,20 +472,3 @@ def _fixed(recipe: Recipe) -> str:
     if rule.at_least is None and rule.at_most is None:
         return "equal to the expert's text but for case, white space and a last full stop"
     return f"{rule} against the expert's text"
-
-
-def say_synthetic(facts: Mapping[str, Any]) -> str:
-    """What a set says of its synthetic rows (`drafts.synthetic_facts`), as a sentence."""
-    by = ", ".join(f"{n} {source}" for source, n in facts["by_source"].items()) or "none"
-    people = ", ".join(facts["approved_by"]) or "nobody"
-    models = ", ".join(facts["drafted_by"]) or "nobody"
-    sources = list(facts["drawn_from"])
-    drawn = ", ".join(sources[:3]) + (f" and {len(sources) - 3} more" if len(sources) > 3 else "")
-    scripts = f", {facts['simulated']} of them by simulated reviews" if facts["simulated"] else ""
-    left = f" {facts['left_out']} more were left out by the recipe." if facts["left_out"] else ""
-    if not facts["rows"]:
-        return f"No row is synthetic.{left}"
-    return (
-        f"Synthetic: {facts['rows']} of {facts['of']} rows ({facts['share']:.0%}; {by} by "
-        f"{people}{scripts}), drafted by {models} from {drawn}.{left}"
-    )

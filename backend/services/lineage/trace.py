@@ -27,12 +27,14 @@ from backend.services.derivation import (
     adapters_of_set,
     adapters_on,
     contributions,
+    drafting_of_run,
     example_of_review,
     merged_from,
     merges_of,
     models_started_from,
     replayed,
     review_in_project,
+    sources_of_drafting,
     uses_of_model,
     uses_of_run,
     uses_of_version,
@@ -48,7 +50,10 @@ from backend.tables.datasets import DatasetVersion
 from backend.tables.models import BASE, ModelKind, ModelVersion, Prompt
 from backend.tables.review import Review, ReviewQueue
 from backend.tables.runs import GenerationRun
+from backend.tables.synthetic import Drafting
 from backend.tables.training import TrainingRun
+
+SHOWN_SOURCES = 12
 
 
 def _node(
@@ -103,6 +108,8 @@ def set_node(frozen: TrainingSet, withdrawn: int) -> LineageNode:
     marks = ["simulated"] if frozen.simulated else []
     if withdrawn:
         marks.append(f"{withdrawn} rows withdrawn since")
+    if drafted := (frozen.recipe.get("synthetic") or {}).get("rows"):
+        marks.append(f"{drafted} rows synthetic")
     facts = (f"{frozen.n_rows} rows", f"digest {frozen.digest[:12]}")
     return _node("set", frozen.name, frozen.name, facts, marks)
 
@@ -348,6 +355,25 @@ def _up_run(graph: _Graph, run: GenerationRun) -> str:
     graph.link(graph.add(dataset_node(version)), key, "asked")
     for model in run.models:
         graph.link(_up_model(graph, model), key, "answered")
+    if (drafting := drafting_of_run(graph.session, run.id)) is not None:
+        graph.link(_up_drafting(graph, drafting), key, "drafts that were kept")
+    return key
+
+
+def _up_drafting(graph: _Graph, drafting: Drafting) -> str:
+    """What a model drafted, by whom and from what; of many sources those with the most drafts."""
+    facts = (f"drafted by {drafting.model_version.label}", f"from {drafting.source_kind}")
+    key = graph.add(_node("drafting", drafting.id, drafting.name, facts, ("synthetic",)))
+    if not graph.first_time(key, "up"):
+        return key
+    graph.link(_up_model(graph, drafting.model_version), key, "drafted")
+    sources = sources_of_drafting(graph.session, drafting)
+    for name, n in sources[:SHOWN_SOURCES]:
+        source = graph.add(_node("source", f"{drafting.id}:{name}", name))
+        graph.link(source, key, f"{n} drafts")
+    if (rest := len(sources) - SHOWN_SOURCES) > 0:
+        more = graph.add(_node("source", f"{drafting.id}:rest", f"{rest} more sources"))
+        graph.link(more, key, f"{sum(n for _, n in sources[SHOWN_SOURCES:])} drafts")
     return key
 
 

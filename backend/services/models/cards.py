@@ -13,7 +13,7 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from backend.services.derivation import withdrawn_rows
+from backend.services.derivation import runs_behind, say_synthetic, withdrawn_rows
 from backend.services.models.candidates import candidates_of
 from backend.tables.curation import TrainingSet
 from backend.tables.models import ModelVersion
@@ -55,6 +55,18 @@ def _known(session: Session, model: ModelVersion) -> Known:
         decisions=[_decision(promotion) for promotion in decisions],
         limits=list(_limits(session, model, run, decisions)),
     )
+
+
+def _synthetic(session: Session, model: ModelVersion) -> list[dict[str, Any]]:
+    """What the sets behind a model say of rows that a model drafted, where they have any."""
+    runs = select(TrainingRun.training_set_id).where(
+        TrainingRun.id.in_(runs_behind(session, [model.id]))
+    )
+    sets = session.scalars(
+        select(TrainingSet).where(TrainingSet.id.in_(runs)).order_by(TrainingSet.id)
+    )
+    told = [one.recipe.get("synthetic") for one in sets]
+    return [facts for facts in told if facts and facts["rows"]]
 
 
 def _judged(session: Session, comparison: Comparison) -> Judged:
@@ -102,6 +114,7 @@ def _limits(
         )
     if taught.simulated:
         found.append("Trained on simulated reviews: no expert has corrected what it learnt.")
+    found += [say_synthetic(facts) for facts in _synthetic(session, model)]
     if any(promotion.simulated for promotion in decisions):
         found.append("A decision on it was simulated.")
     if withdrawn := withdrawn_rows(session, model.id):
