@@ -86,7 +86,7 @@ class Reading:
         if self._where is None:
             key = self.texts.subject or next(iter(self.params), None)
             value = None if key is None else int(self.params[key])
-            subject = "" if key is None else f"{key.removesuffix('_id')}:{value}"
+            subject = self.texts.about if key is None else f"{key.removesuffix('_id')}:{value}"
             self._where = (_project_of(session, key, value), subject)
         return self._where
 

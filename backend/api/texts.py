@@ -43,6 +43,7 @@ class Texts:
             path names.
         count: counts them, where their ids are not told.
         subject: the path parameter that says of what they are; the first one unless it is said.
+        about: the subject of a route whose path names none.
         export: the answer is a file that streams: its begin and its end are recorded.
     """
 
@@ -50,6 +51,7 @@ class Texts:
     ids: Ids | None = None
     count: Callable[[Any], int] | None = None
     subject: str | None = None
+    about: str = ""
     export: bool = False
 
 
@@ -90,7 +92,7 @@ TEXTS: dict[str, Texts] = {
     "GET /v1/comparisons/{comparison_id}/dossier": Texts("dossiers"),
     "GET /v1/rounds/{round_id}/yield": Texts("reviewed prompts", _outcomes),
     "GET /v1/projects/{project_id}/yield": Texts("reviewed prompts", _outcomes),
-    "GET /v1/audit/export": Texts("entries of this log", export=True),
+    "GET /v1/audit/export": Texts("entries", export=True, about="audit:log"),
     "GET /v1/projects/{project_id}/lineage": Texts(
         "things of a lineage", count=lambda answer: len(answer.nodes)
     ),

@@ -57,7 +57,7 @@ def status_html(status: AuditStatus) -> str:
         "entries": f"{status.sealed:,} sealed; the last {checked:,} were looked at",
         "waiting": _waiting(status),
         "head": Number(f"{status.head[:24]}…"),
-        "head noted": status.noted_at or "not yet",
+        "head noted": (status.noted_at or "not yet").replace("T", " ").removesuffix("+00:00"),
     }
     wrong = sentences_html([f"{finding}." for finding in status.findings])
     rest = "All of it: strop doctor --verify. A head to keep elsewhere: strop audit head."

@@ -149,7 +149,7 @@ def export(
             stream.write(line)
             count += 1
     with installation.sessions.begin() as session:
-        told = {"route": "strop audit export", "of": "entries of this log", "lines": count}
+        told = {"route": "strop audit export", "of": "entries", "lines": count}
         record(session, "export.ended", subject="audit:log", detail=told)
     if json:
         print_json({"out": str(out), "entries": count, "head": str(head)})

@@ -32,7 +32,7 @@ ACTIONS: dict[str, Action] = {
         "signed in by {method} from {network}", ("method", "network", "factor")
     ),
     "signin.refused": Action(
-        "was refused at sign-in from {network}: {reason}",
+        "was refused at sign-in as {subject} from {network}: {reason}",
         ("reason", "network", "known", "not_written"),
     ),
     "signin.ended": Action("ended a sign-in of {subject}"),
