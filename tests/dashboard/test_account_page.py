@@ -45,7 +45,7 @@ def test_set_up_turned_on_and_taken_away() -> None:
 def test_a_wrong_password_is_said_where_it_was_typed() -> None:
     client = FakeClient(fail={"begin_second_factor": Forbidden("That is not your password.")})
     app = press(open_account(client), "Set it up")
-    assert "That is not your password." in app.error[0].value
+    assert "That is not your password" in app.error[0].value
     assert [button.label for button in app.button] == ["Set it up"]
 
 

@@ -224,7 +224,8 @@ class TestResetLink:
         again = client.post("/api/v1/reset", data=form, headers=BROWSER)
         assert again.status_code == 401
         assert [entry.user_id for entry in entries(house, "link.made")] == [house.users["admin"].id]
-        assert len(entries(house, "password.changed")) == 1
+        changed = entries(house, "password.changed")[-1]
+        assert (changed.user_id, changed.via) == (house.users["engineer"].id, "api")
 
     @pytest.mark.parametrize(
         ("password", "again", "said"),

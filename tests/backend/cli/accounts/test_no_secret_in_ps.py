@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from backend.cli import COMMANDS, load_command
 from backend.engines.base import ServedModel
 from backend.engines.vllm.serve import ServerPlan, server_command
