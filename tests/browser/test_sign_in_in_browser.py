@@ -36,7 +36,7 @@ def clinic(tmp_path: Path) -> Iterator[Clinic]:
     port = free_port()
     strop = f"http://127.0.0.1:{port}"
     with running_provider(tmp_path, strop) as provider:
-        seed_project(Settings(home=tmp_path / "home"))
+        seed_project(Settings(home=tmp_path / "home"), ordinary=6)
         settings = Settings(
             home=tmp_path / "home",
             **provider.settings(strop) | {"oidc_projects": {"ml": ["telecom-desk"]}},
