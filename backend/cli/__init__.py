@@ -57,7 +57,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "audit": ("backend.cli.operations.audit", "Who did what: list, export, head, verify."),
     # a project, in the order of the loop
     "manifest": ("backend.cli.projects", "The bar: set it before training."),
-    "dataset": ("backend.cli.datasets", "Import, split and show datasets."),
+    "dataset": ("backend.cli.datasets", "Import, split and show datasets; how healthy they are."),
     "prompt": ("backend.cli.prompts", "Prompts in versions: add, try, search the best."),
     "adapter": ("backend.cli.models.adapter", "Register, merge, export and preflight adapters."),
     "model": ("backend.cli.models.model", "Other bases, and models served elsewhere."),

@@ -171,6 +171,7 @@ app = typer.Typer(no_args_is_help=True, add_completion=False, help="Frozen train
 def freeze(asked: FreezeOptions) -> None:
     """Freeze reviewed answers of the train split; held-out ones are set aside and counted."""
     from backend.services import curation
+    from backend.services.datasets.health.reports import set_warning
     from backend.services.models.adapter_files import project_artifacts
 
     recipe = recipe_asked(asked)
@@ -183,7 +184,9 @@ def freeze(asked: FreezeOptions) -> None:
             accept_leaks=leak_acceptance(session, asked.accept_leaks, asked.as_),
             encoders=project_artifacts(installation.settings, found.id),
         )
-        record = _record(frozen)
+        record, warning = _record(frozen), set_warning(session, frozen.id)
+    if warning is not None:
+        typer.echo(f"note: {warning}", err=True)
     if asked.json:
         print_json(record)
         return

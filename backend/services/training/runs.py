@@ -22,6 +22,7 @@ from backend.errors import Conflict, Forbidden, InvalidInput, NotFound
 from backend.services import projects
 from backend.services.curation.recipes import prompt_of_set
 from backend.services.curation.sets import erased_rows
+from backend.services.datasets.health.reports import set_warning
 from backend.services.derivation import say_synthetic
 from backend.services.models.adapter_files import project_artifacts
 from backend.services.models.cards import write_card
@@ -261,7 +262,9 @@ def _local_path(base_model: str) -> str:
 def data_notes(session: Session, run: TrainingRun) -> list[str]:
     """What is to be known of the rows that a run learns from, in sentences."""
     facts = session.get_one(TrainingSet, run.training_set_id).recipe.get("synthetic")
-    return [say_synthetic(facts)] if facts and facts["rows"] else []
+    said = [say_synthetic(facts)] if facts and facts["rows"] else []
+    warning = set_warning(session, run.training_set_id)
+    return said if warning is None else [*said, warning]
 
 
 def serving_notes(run: TrainingRun) -> list[str]:

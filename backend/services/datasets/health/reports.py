@@ -21,6 +21,7 @@ from backend.services.datasets.health.kinds import KINDS, Examination, check_kin
 from backend.services.datasets.versions import find_version, stored_rows
 from backend.services.metric_specs import BUILT_IN, AllowedMetrics, find_maximum
 from backend.services.projects import find_manifest, manifest_of
+from backend.tables.curation import TrainingSetRow
 from backend.tables.datasets import Dataset, DatasetVersion, Example
 from backend.tables.health import HealthFinding, HealthReport
 
@@ -306,6 +307,18 @@ def severe_warning(session: Session, version_ids: Sequence[int]) -> str | None:
         for version, kinds in found.items()
     )
     return f"Severe findings in the data are open ({named}): strop dataset health"
+
+
+def set_warning(session: Session, training_set_id: int) -> str | None:
+    """`severe_warning` of the dataset versions from which a frozen training set has rows."""
+    query = (
+        select(Example.dataset_version_id)
+        .join(TrainingSetRow, TrainingSetRow.example_id == Example.id)
+        .where(TrainingSetRow.training_set_id == training_set_id)
+        .distinct()
+        .order_by(Example.dataset_version_id)
+    )
+    return severe_warning(session, list(session.scalars(query)))
 
 
 def _kinds_of(report: HealthReport) -> list[Mapping[str, Any]]:

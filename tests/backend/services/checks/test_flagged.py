@@ -20,12 +20,14 @@ from backend.services.datasets.health.reports import (
     flagged_by_split,
     keep_report,
     read_material,
+    set_warning,
     severe_warning,
 )
 from backend.services.datasets.versions import Row, import_dataset
 from backend.services.metric_specs import BUILT_IN
 from backend.services.review import Answer
 from backend.tables.audit import AuditEntry
+from backend.tables.curation import TrainingSet, TrainingSetRow
 from backend.tables.health import HealthFinding, HealthReport
 from backend.tables.review import ReviewItem
 from tests.fixtures_health import text_rows
@@ -113,6 +115,30 @@ def test_severe_findings_are_told_before_a_training(session: Session, desk: Desk
     assert "residue" in told
     assert "strop dataset health" in told
     assert severe_warning(session, [desk.version.id]) is None
+
+
+def test_a_set_and_its_training_say_that_its_data_have_severe_findings(
+    session: Session, desk: Desk
+) -> None:
+    report = _examined(session, desk)
+    example = findings_of(session, report.id, ["residue"])[0][1]
+    frozen = TrainingSet(project_id=desk.project.id, name="t", recipe={}, digest="0" * 64, n_rows=1)
+    session.add(frozen)
+    session.flush()
+    assert set_warning(session, frozen.id) is None
+    session.add(
+        TrainingSetRow(
+            training_set_id=frozen.id,
+            position=0,
+            example_id=example.id,
+            kind="sft",
+            prompt=[],
+            source="reference",
+            completion="y",
+        )
+    )
+    session.flush()
+    assert "calls@1" in str(set_warning(session, frozen.id))
 
 
 def _send(session: Session, report: HealthReport, name: str = "look", **asked: object) -> int:
