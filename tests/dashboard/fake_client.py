@@ -24,12 +24,6 @@ from backend.schemas.checks.risk import RiskVersionShown
 from backend.schemas.common import Page
 from backend.schemas.curation import TrainingSetShown
 from backend.schemas.dossier import DossierKeyShown
-from backend.schemas.fairness import (
-    CounterfactualReportShown,
-    MentionReportShown,
-    PairsShown,
-    ParityReportShown,
-)
 from backend.schemas.models import ModelVersionShown, PreflightShown
 from backend.schemas.projects import KindsShown, ManifestShown, ProjectShown
 from backend.schemas.prompts import PromptDiff, PromptShown
@@ -74,6 +68,7 @@ from backend.schemas.verdicts import (
 )
 from backend.schemas.yields import CurveForecastShown, RoundPointShown, YieldShown
 from tests.dashboard.fake_checks import FakeChecks
+from tests.dashboard.fake_fairness import FakeFairness, fairness_things
 from tests.dashboard.fake_health import FakeHealth
 from tests.dashboard.fake_reports import FakeReports
 from tests.dashboard.review_figures import figures_of_queues
@@ -123,7 +118,7 @@ class FakeResource:
 
 
 @dataclass
-class FakeClient(FakeReports, FakeChecks, FakeHealth):
+class FakeClient(FakeReports, FakeChecks, FakeFairness, FakeHealth):
     """Answers from `items`; remembers what was sent.
 
     Attributes:
@@ -384,18 +379,6 @@ class FakeClient(FakeReports, FakeChecks, FakeHealth):
     def checks_benches(self, project_id: int) -> list[CheckBenchShown]:
         return self._list("check_benches")
 
-    def fairness_pairs(self, project_id: int) -> list[PairsShown]:
-        return self._list("fairness_pairs")
-
-    def fairness_answers(self, run_id: int) -> list[CounterfactualReportShown]:
-        return self._list("fairness_answers")
-
-    def fairness_parity(self, score_run_id: int, **asked: Any) -> list[ParityReportShown]:
-        return self._list("fairness_parity")
-
-    def fairness_mentions(self, training_set_id: int) -> MentionReportShown:
-        return self.project["fairness_mentions"]
-
     def yields_curve(self, project_id: int) -> list[RoundPointShown]:
         return self._list("yield_curve")
 
@@ -597,6 +580,7 @@ def engineers_project() -> dict[str, Any]:
         **rounds_and_lineage(),
         **audit_log(),
         **figures_of_queues(HOSTILE),
+        **fairness_things(HOSTILE),
         "list_users": [
             UserShown(id=2, name="anna", pseudonym="E-7", role="expert", active=True,
                       simulated=False, created_at=NOW)
@@ -724,6 +708,7 @@ PAGES = {
     "verdicts": "verdicts.verdicts",
     "checks": "checks.page",
     "synthetic": "synthetic",
+    "fairness": "fairness.page",
     "trainings": "training",
     "queues": "review.queues",
     "agreement": "review.agreement",

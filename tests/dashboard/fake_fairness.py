@@ -1,0 +1,127 @@
+"""What the fake client answers about fairness; names and texts try to be markup."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+from backend.schemas.fairness import (
+    ContrastShown,
+    CounterfactualExample,
+    CounterfactualReportShown,
+    MentionReportShown,
+    PairsGiven,
+    PairsShown,
+    ParityReportShown,
+    ShiftShown,
+)
+from backend.services.fairness.parity import shown
+from evaluators.fairness.lexicon import shipped_lexicon
+from evaluators.fairness.measures import ScoredMeasure
+from evaluators.fairness.mentions import Row, audit_rows
+from evaluators.fairness.parity import compare_groups
+from evaluators.metric import Metric
+from evaluators.types import Score
+
+SKIPPED = {"gender": {"it names no gender": 7, "the answer may depend on it: 'pregnan'": 2}}
+
+
+class FakeFairness:
+    """Everything from `project["fairness_…"]`; what is made is kept in `made_pairs`."""
+
+    project: dict[str, Any]
+    made_pairs: list[PairsGiven]
+
+    def datasets_list(self, project_id: int) -> list[Any]:
+        return [SimpleNamespace(name="letters"), SimpleNamespace(name="letters-counterfactual")]
+
+    def fairness_pairs(self, project_id: int) -> list[PairsShown]:
+        return list(self.project.get("fairness_pairs", []))
+
+    def fairness_make_pairs(self, project_id: int, body: PairsGiven) -> PairsShown:
+        self.project["made_pairs"] = body
+        return pairs_shown("letters-counterfactual@2")
+
+    def fairness_answers(self, run_id: int) -> list[CounterfactualReportShown]:
+        return list(self.project["fairness_answers"])
+
+    def fairness_parity(self, score_run_id: int, **asked: Any) -> list[ParityReportShown]:
+        self.project["asked_parity"] = asked
+        return list(self.project["fairness_parity"])
+
+    def fairness_mentions(self, training_set_id: int) -> MentionReportShown:
+        found: MentionReportShown = self.project["fairness_mentions"]
+        return found
+
+
+def pairs_shown(dataset: str, **changed: Any) -> PairsShown:
+    values = {
+        "dataset_version_id": 9,
+        "dataset": dataset,
+        "n_examples": 120,
+        "of": 1,
+        "split": "test",
+        "pairs": {"gender": 40},
+        "skipped": SKIPPED,
+        "run_ids": [4],
+    }
+    return PairsShown(**{**values, **changed})
+
+
+def parity_report(hostile: str) -> ParityReportShown:
+    """Forty outputs of a group by a hostile name, forty of another, and two of a third."""
+    scores = [Score(float(i % 10 < 9)) for i in range(40)]
+    scores += [Score(float(i % 10 < 4)) for i in range(40)] + [Score(1.0)] * 2
+    groups = [hostile] * 40 + ["f"] * 40 + ["x"] * 2
+    measure = ScoredMeasure(Metric("f1", 1, lambda samples: []), scores, [None] * 82)
+    found = compare_groups([measure], {"sex": groups})
+    return ParityReportShown(
+        model_version_id=1,
+        model="base",
+        of="score run 1",
+        by="code",
+        parities=[shown(one) for one in found],
+    )
+
+
+def answers_report(hostile: str) -> CounterfactualReportShown:
+    side = {"value": 0.5, "low": 0.4, "high": 0.6, "n": 40}
+    contrast = ContrastShown(
+        kind="gender", measure="flip", n=40, clusters=20, failed=1, swapped=side,
+        control={**side, "value": 0.1, "low": 0.0, "high": 0.2}, value=0.4, low=0.2, high=0.6,
+        p=0.001, p_holm=0.004, said="changes more than the control", signature="s", level=0.95,
+        note="",
+    )  # fmt: skip
+    shift = ShiftShown(
+        kind="gender", measure="words", direction="female>male", n=40, clusters=20, value=3.0,
+        low=1.0, high=5.0, p=0.01, p_holm=0.01, signature="s",
+    )  # fmt: skip
+    example = CounterfactualExample(
+        row=hostile, kind="gender", direction="female>male", change=1.0, excess=1.0,
+        words=[["she", hostile]], original=hostile, swapped=hostile, control=hostile,
+    )  # fmt: skip
+    return CounterfactualReportShown(
+        model_version_id=1, model="base", run_id=4, samples=1, pairs={"gender": 40},
+        skipped=SKIPPED, contrasts=[contrast], shifts=[shift], examples=[example],
+    )  # fmt: skip
+
+
+def mention_report(hostile: str) -> MentionReportShown:
+    rows = [
+        Row(f"{'she' if i % 2 else 'he'} has the card and is here {i}",
+            hostile if i % 2 else "call", f"g{i}", "en")
+        for i in range(60)
+    ]  # fmt: skip
+    lexicons = {name: shipped_lexicon(name) for name in ("en", "de")}
+    found = audit_rows(rows, lexicons=lexicons)
+    return MentionReportShown(training_set_id=1, name=hostile, digest="0" * 64, **found.as_dict())
+
+
+def fairness_things(hostile: str) -> dict[str, Any]:
+    """One of everything that the page on fairness shows."""
+    return {
+        "fairness_pairs": [pairs_shown("letters-counterfactual@1")],
+        "fairness_answers": [answers_report(hostile)],
+        "fairness_parity": [parity_report(hostile)],
+        "fairness_mentions": mention_report(hostile),
+    }
