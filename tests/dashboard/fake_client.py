@@ -583,6 +583,7 @@ def engineers_project() -> dict[str, Any]:
         **fairness_things(HOSTILE),
         "list_users": [
             UserShown(id=2, name="anna", pseudonym="E-7", role="expert", active=True,
+                      second_factor_required=False,
                       simulated=False, created_at=NOW)
         ],
         "list_jobs": [job],

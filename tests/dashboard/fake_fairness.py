@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from types import SimpleNamespace
 from typing import Any
 
 from backend.schemas.fairness import (
@@ -31,9 +30,6 @@ class FakeFairness:
 
     project: dict[str, Any]
     made_pairs: list[PairsGiven]
-
-    def datasets_list(self, project_id: int) -> list[Any]:
-        return [SimpleNamespace(name="letters"), SimpleNamespace(name="letters-counterfactual")]
 
     def fairness_pairs(self, project_id: int) -> list[PairsShown]:
         return list(self.project.get("fairness_pairs", []))

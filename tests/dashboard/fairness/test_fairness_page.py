@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -50,6 +51,8 @@ def test_texts_are_never_markup(project: dict[str, Any]) -> None:
 
 
 def test_pairs_are_made_by_the_form(project: dict[str, Any]) -> None:
+    names = ("letters", "letters-counterfactual")
+    project["list_datasets"] = [SimpleNamespace(name=name) for name in names]
     app = open_page("fairness", project)
     datasets = next(box for box in app.selectbox if box.label == "Dataset")
     assert datasets.options == ["letters"]  # not the pairs themselves
