@@ -59,7 +59,7 @@ class DraftingGiven(Given):
     max_tokens: int = Field(400, ge=1, le=4096)
     temperature: float = Field(0.9, ge=0, le=2)
     top_p: float = Field(0.95, gt=0, le=1)
-    least_overlap: float = Field(0.5, ge=0, le=1)
+    least_overlap: float = Field(0.2, ge=0, le=1)
     encoder: str | None = Field(None, min_length=1, max_length=200)
     semantic: float = Field(0.9, gt=0, le=1)
 

@@ -20,6 +20,7 @@ TITLES = {
     "review": "Review",
     "prompts": "Prompts",
     "rounds": "Rounds",
+    "synthetic": "Synthetic rows",
     "training": "Training",
     "health": "Health of data",
     "evaluators": "Evaluators",

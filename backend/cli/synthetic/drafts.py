@@ -85,7 +85,7 @@ class DraftOptions:
     top_p: Annotated[float, typer.Option(help="Nucleus of sampling.")] = 0.95
     least_overlap: Annotated[
         float, typer.Option(help="Least share of its words that stand in the source.")
-    ] = 0.5
+    ] = 0.2
     encoder: Annotated[
         str | None,
         typer.Option(help="Encoder among the project's files: drops what means the same, too."),
