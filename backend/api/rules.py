@@ -187,7 +187,7 @@ RULES: dict[str, Access] = {
     "POST /v1/projects/{project_id}/comparisons": Access.ENGINEER,
     "GET /v1/comparisons/{comparison_id}": Access.ENGINEER,
     "GET /v1/comparisons/{comparison_id}/dossier": Access.LEAD,
-    "GET /v1/dossier-key": Access.SIGNED_IN,
+    "GET /v1/dossier-key": Access.ENGINEER,
     "GET /v1/projects/{project_id}/dossier-answers": Access.ENGINEER,
     "POST /v1/projects/{project_id}/dossier-answers": Access.ENGINEER,
     "GET /v1/comparisons/{comparison_id}/slices": Access.ENGINEER,
