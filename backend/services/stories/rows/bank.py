@@ -69,7 +69,7 @@ def _direct_debit(rng: random.Random, german: bool, hard: bool) -> Parts:
     if german:
         record = (
             f"Konto: {iban}\nLastschrift: {money} an {payee}, gebucht {when}, Mandat liegt vor\n"
-            f"Rückgabe ohne Grund bis: {until}\nGutschrift: {'keine' if hard else back}"
+            f"Rückgabe ohne Grund bis {until}\nGutschrift {'keine' if hard else f'am {back}'}"
         )
         told = (
             f"konnte bis {until} ohne Grund zurückgegeben werden. Die Frist ist vorbei; es folgt "
@@ -101,7 +101,7 @@ def _card(rng: random.Random, german: bool, hard: bool) -> Parts:
     comes = say_day(TODAY + timedelta(days=rng.randrange(4, 9)), german=german)
     if german:
         sent = "noch nicht bestellt" if hard else f"unterwegs, Zustellung {comes}"
-        record = f"Karte: **** **** **** {last}\nGesperrt: {when}\nErsatzkarte: {sent}"
+        record = f"Karte: **** **** **** {last}\nGesperrt seit {when}\nErsatzkarte: {sent}"
         told = (
             "Eine Ersatzkarte ist noch nicht bestellt."
             if hard

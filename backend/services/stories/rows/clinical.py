@@ -75,11 +75,11 @@ def _facts(case: Case, hard: bool, rng: random.Random) -> list[tuple[str, str, s
     crp = f"{rng.randrange(20, 240)} mg/L, now {rng.randrange(2, 19)} mg/L"
     number = rng.randrange(3, 9)
     facts = [
-        ("Allergies", rng.choice(ALLERGIES), rng.choice(("Allergies", "Allergic to"))),
+        ("Allergies", rng.choice(ALLERGIES), "Allergies"),
         ("Started", case.drug.format(n=number), rng.choice(("New", "Started"))),
         ("Continued", f"{kept[0]}; {kept[1]}", rng.choice(("Unchanged", "Continued as before"))),
         ("CRP", crp, rng.choice(("CRP", "CRP on admission"))),
-        ("Pending", case.pending, rng.choice(("Pending", "Results to come"))),
+        ("Pending", case.pending, "Pending"),
         ("Follow-up", case.plan.format(n=number), rng.choice(("Follow-up", "Plan"))),
     ]
     if hard:

@@ -107,7 +107,7 @@ EXCEPTIONS: dict[str, tuple[Provision, ...]] = {
     "price": (
         P("{c} may withdraw from open orders within {n} weeks of a rise.",
           "After a rise {c} may withdraw from open orders within {n} weeks."),
-        P("Spare parts are excluded.", "Not for spare parts."),
+        P("Spare parts are excluded.", "Spare parts are left out."),
     ),
     "delivery": (
         P("This does not apply in cases of force majeure that {s} notified within {n} days.",

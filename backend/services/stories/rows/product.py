@@ -35,9 +35,9 @@ COMMON = (
     Attribute("Height", _number(18, 130, "cm"), ("{} high.", "It stands {} tall.")),
     Attribute("Width", _number(12, 70, "cm"), ("{} wide.", "Its width is {}.")),
     Attribute("Weight", _number(320, 9_900, "g", 10), ("It weighs {}.", "Weight {}.")),
-    Attribute("Guarantee", _number(2, 8, "years"), ("Guaranteed for {}.", "With {} of guarantee.")),
+    Attribute("Guarantee", _number(2, 8, "years"), ("Guarantee: {}.", "The guarantee is {}.")),
     Attribute("Made in", _one("Portugal", "Poland", "Denmark", "Italy", "Czechia", "Latvia"),
-              ("Made in {}.", "From a workshop in {}.")),
+              ("Made in {}.", "It was made in {}.")),
 )  # fmt: skip
 CATEGORIES: dict[str, tuple[tuple[str, ...], tuple[Attribute, ...], str]] = {
     "lamp": (
@@ -46,7 +46,7 @@ CATEGORIES: dict[str, tuple[tuple[str, ...], tuple[Attribute, ...], str]] = {
             Attribute("Power", _number(4, 40, "W"), ("It draws {}.", "Power {}.")),
             Attribute("Cable", _number(120, 320, "cm", 10), ("The cable is {} long.", "Cable {}.")),
             Attribute("Base", _one("oak", "steel", "marble"), ("On a base of {}.", "{} base.")),
-            Attribute("Light", _number(2_200, 4_100, "K", 100), ("Light {}.", "Shines at {}.")),
+            Attribute("Light", _number(2_200, 4_100, "K", 100), ("Light {}.", "The light has {}.")),
         ),
         "bulb",
     ),
@@ -55,7 +55,7 @@ CATEGORIES: dict[str, tuple[tuple[str, ...], tuple[Attribute, ...], str]] = {
         (
             Attribute("Volume", _number(9, 48, "l"), ("It holds {}.", "Room for {}.")),
             Attribute("Outside", _one("waxed cotton", "canvas", "nylon"), ("Of {}.", "{}.")),
-            Attribute("Pockets", _number(2, 9, "pockets"), ("With {}.", "It has {}.")),
+            Attribute("Pockets", _number(2, 9, "pockets"), ("It comes with {}.", "It has {}.")),
             Attribute("Care", _one("wipe clean", "hand wash"), ("Care: {}.", "To {}.")),
         ),
         "rain cover",
@@ -63,7 +63,7 @@ CATEGORIES: dict[str, tuple[tuple[str, ...], tuple[Attribute, ...], str]] = {
     "kettle": (
         ("kettle", "tea kettle", "travel kettle"),
         (
-            Attribute("Capacity", _number(6, 19, "dl"), ("It holds {}.", "Filled with {}.")),
+            Attribute("Capacity", _number(6, 19, "dl"), ("It holds {}.", "It takes {}.")),
             Attribute("Power", _number(900, 2_300, "W", 50), ("It draws {}.", "Heats with {}.")),
             Attribute("Body", _one("stainless steel", "glass", "enamel"), ("Of {}.", "{} body.")),
             Attribute("Cord", _number(60, 110, "cm", 5), ("Cord {}.", "The cord is {} long.")),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 from datetime import date, timedelta
 
 from backend.services.stories.world import (
@@ -19,6 +20,7 @@ PRODUCTS = {
     "dishwasher": "Geschirrspüler", "tumble dryer": "Wäschetrockner", "kettle": "Wasserkocher",
     "fridge": "Kühlschrank", "coffee machine": "Kaffeevollautomat", "vacuum cleaner": "Staubsauger",
 }  # fmt: skip
+DATE = re.compile(r"\d{1,2}\. ")
 CASES = ("defect", "delivery", "return", "invoice")
 ASK = "Answer this message from the record of the order."
 ASK_DE = "Beantworten Sie diese Nachricht aus dem Bestellvorgang."
@@ -60,7 +62,9 @@ def _greeting(person: Person, german: bool) -> str:
 
 
 def _record(person: Person, lines: list[tuple[str, str]]) -> str:
-    return "\n".join([f"Customer: {person.name}", *(f"{key}: {value}" for key, value in lines)])
+    """A German date follows its word without a colon, after which "5." would read as a number."""
+    told = [f"{key} {text}" if DATE.match(text) else f"{key}: {text}" for key, text in lines]
+    return "\n".join([f"Customer: {person.name}", *told])
 
 
 Parts = tuple[str, str, str]
