@@ -5,13 +5,25 @@ Each is read where its rows are; where there are none, the section says that it 
 
 from __future__ import annotations
 
+from collections import Counter
+from typing import Any
+
 from sqlalchemy import select
 
+from backend.errors import StropError
+from backend.services.datasets.masking.stored import find_policy
 from backend.services.dossier.subject import Subject
 from backend.services.dossier.told import Table, Told, as_json, not_measured
+from backend.services.fairness.answers import counterfactual_report
+from backend.services.fairness.pairs import is_pairs
 from backend.tables.audit import AuditEntry
+from backend.tables.datasets import Example
 from backend.tables.health import HealthReport
+from backend.tables.masking import ExampleMask
 from backend.tables.models import Preflight
+from backend.tables.runs import GenerationRun, GenerationRunModel
+
+FAIRNESS = ("parity", "counterfactual")
 
 
 def tell_audit(subject: Subject) -> Told:
@@ -76,15 +88,82 @@ def tell_health(subject: Subject) -> Told:
 
 
 def tell_masking(subject: Subject) -> Told:
-    """Masking of identifiers."""
-    return not_measured("No policy of masking is recorded for this project.")
+    """The policy that stands, and how much of the tested version it masked."""
+    policy = find_policy(subject.session, subject.project.id)
+    version_id = subject.score_run.generation_run.dataset_version_id
+    query = select(ExampleMask.spans).join(Example, Example.id == ExampleMask.example_id)
+    spans = list(subject.session.scalars(query.where(Example.dataset_version_id == version_id)))
+    if policy is None and not spans:
+        return not_measured("The project has no masking policy.")
+    kinds = Counter(one["kind"] for row in spans for one in row)
+    said = [f"{len(spans)} of the dataset's examples are masked, {kinds.total()} places in all."]
+    if policy is not None:
+        content = policy.content
+        off = sorted(kind for kind, on in content["kinds"].items() if not on)
+        said.append(
+            f"Policy version {policy.version} (sha256 {policy.digest}): replaced by "
+            f"{content['replace']}, originals: {content['originals']}; switched off: "
+            f"{', '.join(off) or 'no kind'}."
+        )
+    return Told(said, [Table(("kind", "places"), [list(pair) for pair in sorted(kinds.items())])])
 
 
 def tell_fairness(subject: Subject) -> Told:
-    """Slice parity and counterfactual pairs."""
-    return not_measured("No comparison of groups and no counterfactual run is recorded.")
+    """Lines of the bar on fairness, and runs of the candidate over counterfactual pairs."""
+    lines = [
+        [line["title"], line["verdict"], line["reason"]]
+        for line in subject.comparison.lines
+        if line["metric"].partition(":")[0] in FAIRNESS
+    ]
+    reports = [report for run in _pair_runs(subject) for report in _report(subject, run)]
+    if not lines and not reports:
+        return not_measured(
+            "No line of the bar is on fairness, and no counterfactual run is there."
+        )
+    rows = [
+        [report["run_id"], one["kind"], one["n"], one["value"], one["low"], one["high"], one["p"]]
+        for report in reports
+        for one in report["contrasts"]
+    ]
+    columns = ("run", "exchanged", "n", "excess of change", "low", "high", "p")
+    return Told(
+        [f"Lines of the bar on fairness: {len(lines)}; counterfactual runs: {len(reports)}."],
+        [Table(("line of the bar", "verdict", "why"), lines), Table(columns, rows)],
+    )
+
+
+def _pair_runs(subject: Subject) -> list[GenerationRun]:
+    mine = GenerationRunModel.model_version_id == subject.candidate.id
+    query = select(GenerationRun).join(
+        GenerationRunModel, GenerationRunModel.run_id == GenerationRun.id
+    )
+    runs = subject.session.scalars(query.where(mine).order_by(GenerationRun.id))
+    return [run for run in runs if is_pairs(run.dataset_version)]
+
+
+def _report(subject: Subject, run: GenerationRun) -> list[dict[str, Any]]:
+    """What a run over pairs says, without the examples; nothing where it is not finished."""
+    try:
+        found = counterfactual_report(subject.session, run.id, model_id=subject.candidate.id)
+    except StropError:
+        return []
+    return [one.model_dump(mode="json", exclude={"examples"}) for one in found]
 
 
 def tell_canaries(subject: Subject) -> Told:
-    """Exposure of planted canaries."""
-    return not_measured("No canaries were planted in the training set.")
+    """Exposure of planted canaries before and after training, as the training recorded it."""
+    found = {} if subject.training is None else subject.training.result.get("canaries")
+    if not found:
+        return not_measured("No canaries were planted in the training set.")
+    keys = ("value", "low", "high", "n")
+    rows = [
+        [when, *(found["planted"][when].get(key) for key in keys)]
+        for when in ("before", "after")
+        if when in found["planted"]
+    ]
+    said = (
+        f"Random sequences were planted in the training set, repeated "
+        f"{', '.join(map(str, found['repeats']))} times, and ranked by their loss among "
+        f"{found['references']} others. Exposure in bits; by chance it is 1.44."
+    )
+    return Told([said], [Table(("training", "mean exposure", "low", "high", "canaries"), rows)])
