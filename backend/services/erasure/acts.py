@@ -228,9 +228,9 @@ def _erase_examples(
     found.trainings = under_way.cancel_trainings(session, [one.id for one in sets], erasure, now)
     came_in, written = texts_of(session, ids)
     passages = Passages(came_in, shared_text(session, ids))
-    outputs = Passages(written, shared_output(session, ids))
-    sealing = _Sealing(session, erasure.id, now)
     skip = {table: hanging_ids(session, table, ids) for table in HANGS}
+    outputs = Passages(written, shared_output(session, ids, skip))
+    sealing = _Sealing(session, erasure.id, now)
     sealing.versions(ids)
     for table in FROZEN:
         sealing.rows(table, skip[table])

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import (
+    JSON,
     Column,
     ColumnElement,
     Select,
@@ -169,17 +170,37 @@ def shared_text(session: Session, example_ids: Sequence[int]) -> Callable[[str],
     return stands
 
 
-def shared_output(session: Session, example_ids: Sequence[int]) -> Callable[[str], bool]:
-    """The same for what models wrote: whether another example's output has it, or an example."""
-    gone, in_examples = set(example_ids), shared_text(session, example_ids)
-    table = TABLES["generations"]
+def shared_output(
+    session: Session, example_ids: Sequence[int], skip: Mapping[str, Sequence[int]]
+) -> Callable[[str], bool]:
+    """The same for what models and people wrote: whether it stands in what was written of another
+    example, too. An answer that is always the same, a sentence of a template, a correction that
+    begins as all do are of nobody.
+
+    Args:
+        skip: the rows that hang on the erased examples, by table.
+    """
+    in_examples = shared_text(session, example_ids)
+    places = [
+        (TABLES[name], *_by_form(TABLES[name]), set(skip.get(name, ())))
+        for name in HANGS
+        if name not in ("examples", *FROZEN)
+    ]
 
     def stands(stretch: str) -> bool:
-        return in_examples(stretch) or _stands_in(
-            session, table, (table.c.text,), (), table.c.example_id, stretch, gone
+        return in_examples(stretch) or any(
+            _stands_in(session, table, plain, coded, table.c.id, stretch, gone)
+            for table, plain, coded, gone in places
         )
 
     return stands
+
+
+def _by_form(table: Table) -> tuple[list[Column[Any]], list[Column[Any]]]:
+    """The blanked columns of a table that hold a text as it is, and those that hold JSON."""
+    columns = [table.c[name] for name in blank_columns(table.name)]
+    coded = [column for column in columns if isinstance(column.type, JSON)]
+    return [column for column in columns if not isinstance(column.type, JSON)], coded
 
 
 def _stands_in(
