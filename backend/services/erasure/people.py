@@ -28,8 +28,25 @@ from backend.tables.review import (
     SlotState,
 )
 from backend.tables.rounds import RoundEvent
+from backend.tables.sign_in import (
+    AccessLink,
+    Identity,
+    ProviderSession,
+    RecoveryCode,
+    SecondFactor,
+)
 
 NAMELESS = "erased person"
+OWN: tuple[Any, ...] = (
+    LoginSession,
+    IdempotencyKey,
+    Membership,
+    Identity,
+    SecondFactor,
+    RecoveryCode,
+    AccessLink,
+)
+"""Tables whose rows are one person's alone, and go with them."""
 
 
 def ask_person_erasure(
@@ -86,9 +103,15 @@ def erase_person(session: Session, erasure: Erasure, *, now: datetime) -> Found:
 
 
 def _leave(session: Session, user: User, now: datetime, found: Found) -> None:
-    for table in (LoginSession, IdempotencyKey, Membership):
+    identities = select(Identity.id).where(Identity.user_id == user.id)
+    own = ProviderSession.identity_id.in_(identities)
+    _count(found, "provider_sessions", session.execute(delete(ProviderSession).where(own)))
+    for table in OWN:
         gone = session.execute(delete(table).where(table.user_id == user.id))
         _count(found, table.__tablename__, gone)
+    session.execute(
+        update(AccessLink).where(AccessLink.made_by_id == user.id).values(made_by_id=None)
+    )
     revoked = (
         update(Token)
         .where(Token.user_id == user.id)

@@ -23,6 +23,7 @@ from backend.tables.projects import Project
 from backend.tables.queue import Job, JobState
 from backend.tables.review import Review, ReviewItem, ReviewQueue, ReviewState
 from backend.tables.runs import GenerationRun, ScoreRun
+from backend.tables.sign_in import ProviderSession
 from backend.tables.training import TrainingRun
 from backend.tables.webhooks import DeliveryState, Webhook, WebhookDelivery
 
@@ -114,6 +115,11 @@ def _delete_from(table: Any) -> Callable[[Session, list[int]], None]:
     return clear
 
 
+def _end_sessions(session: Session, ids: list[int]) -> None:
+    session.execute(delete(ProviderSession).where(ProviderSession.session_id.in_(ids)))
+    session.execute(delete(LoginSession).where(LoginSession.id.in_(ids)))
+
+
 def _blank(table: Any, **values: Any) -> Callable[[Session, list[int]], None]:
     def clear(session: Session, ids: list[int]) -> None:
         session.execute(update(table).where(table.id.in_(ids)).values(**values))
@@ -148,7 +154,7 @@ KINDS: Mapping[str, Kind] = {
         "sign-ins that nobody used since",
         None,
         _sessions,
-        _delete_from(LoginSession),
+        _end_sessions,
         of_project=False,
     ),
 }

@@ -34,10 +34,10 @@ from backend.services.datasets.leaks import (
     settle_leaks,
     sides_of,
 )
-from backend.services.datasets.prompts import find_prompt
-from backend.services.datasets.shots import render_all
 from backend.services.datasets.masking.keys import MaskingKey
 from backend.services.datasets.masking.stored import masker_of, refuse_unmasked_examples
+from backend.services.datasets.prompts import find_prompt
+from backend.services.datasets.shots import render_all
 from backend.services.datasets.versions import Row, find_version, import_dataset
 from backend.services.models.adapter_files import project_artifacts
 from backend.services.training.validation import group_name, keep_out_rows
