@@ -25,6 +25,7 @@ TITLES = {
     "health": "Health of data",
     "evaluators": "Evaluators",
     "statistics": "Statistics",
+    "privacy": "Privacy",
     "fairness": "Fairness",
     "stories": "Stories",
     "dossier": "Dossier",

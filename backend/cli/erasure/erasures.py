@@ -1,7 +1,8 @@
-"""`strop erasure list|show|resume`: what was erased, and what is still to be done."""
+"""`strop erasure list|show|resume|replay`: what was erased, and what is still to be done."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -37,6 +38,27 @@ def show(
 
     with reading(open_installation().sessions) as session:
         show_erasure(get_erasure(session, erasure_id), as_json=json)
+
+
+@app.command()
+def replay(
+    file: Annotated[
+        Path, typer.Argument(help="erasures.jsonl of the installation that went on.", exists=True)
+    ],
+    json: JsonOption = False,
+) -> None:
+    """After a restore: erase again what was erased since the backup was made."""
+    from backend.db import utc_now
+    from backend.services.erasure.acts import replay_erasures
+
+    installation = open_installation()
+    with file.open(encoding="utf-8") as lines:
+        done = replay_erasures(installation.sessions, installation.settings, lines, now=utc_now())
+    if json:
+        print_json([as_row(one) for one in done])
+    else:
+        typer.echo(f"{len(done)} erasures were done again; what was gone already stayed so.")
+    raise typer.Exit(2 if any(one.state != "done" for one in done) else 0)
 
 
 @app.command()

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -40,7 +40,7 @@ from backend.services.erasure.columns import COMMON, Notice
 from backend.services.erasure.files import clean_files, clear_leftovers
 from backend.services.erasure.kept_answers import clear_answers
 from backend.services.erasure.passages import Passages
-from backend.services.erasure.people import erase_person
+from backend.services.erasure.people import erase_person, name_of
 from backend.services.erasure.rows import (
     FROZEN,
     HANGS,
@@ -57,8 +57,9 @@ from backend.services.erasure.scrub import scrub_database
 from backend.services.models.adapter_files import project_artifacts
 from backend.services.projects import lock_project
 from backend.settings import Settings
+from backend.tables.accounts import User
 from backend.tables.curation import HeldBackRow, TrainingSet, TrainingSetRow
-from backend.tables.datasets import DatasetVersion, Example
+from backend.tables.datasets import Dataset, DatasetVersion, Example
 from backend.tables.erasure import ErasedRow, Erasure, ErasureKind, ErasureState
 
 LONGEST_REASON = 500
@@ -214,6 +215,58 @@ def note_in_file(settings: Settings, erasure: Erasure) -> None:
 
 
 ERASURES_FILE = "erasures.jsonl"
+
+
+def replay_erasures(
+    sessions: sessionmaker[Session], settings: Settings, lines: Iterable[str], *, now: datetime
+) -> list[Erasure]:
+    """Erase again what was erased after a backup was made; what is gone already stays as it is.
+
+    Args:
+        lines: of the `erasures.jsonl` of the installation that went on.
+
+    Raises:
+        InvalidInput: a line is none of such a file.
+    """
+    done = []
+    for number, line in enumerate(filter(str.strip, lines), start=1):
+        try:
+            told = json.loads(line)
+            kind, ids = ErasureKind(told["kind"]), [int(id_) for id_ in told["example_ids"]]
+            values = {name: told[name] for name in ("project_id", "subject", "person_id", "keys")}
+            reason = checked_reason(told["reason"])
+        except (ValueError, KeyError, TypeError) as error:
+            raise InvalidInput(f"Line {number} is no erasure of {ERASURES_FILE}.") from error
+        with sessions.begin() as session:
+            ids = _standing(session, values["project_id"], ids)
+            if not ids and not _is_named(session, kind, values["person_id"]):
+                continue
+            erasure = Erasure(kind=kind, reason=reason, example_ids=ids, asked_at=now, **values)
+            session.add(erasure)
+            session.flush()
+        done.append(carry_out(sessions, settings, erasure.id, now=now))
+    return done
+
+
+def _standing(session: Session, project_id: int | None, ids: Sequence[int]) -> list[int]:
+    """Those of a project that are not erased."""
+    found: list[int] = []
+    for some in chunks(ids):
+        query = (
+            select(Example.id)
+            .join(DatasetVersion, DatasetVersion.id == Example.dataset_version_id)
+            .join(Dataset, Dataset.id == DatasetVersion.dataset_id)
+            .where(Example.id.in_(some), Example.erasure_id.is_(None))
+            .where(Dataset.project_id == project_id)
+        )
+        found += session.scalars(query)
+    return sorted(found)
+
+
+def _is_named(session: Session, kind: ErasureKind, person_id: int | None) -> bool:
+    """Whether a person who was to be erased still has a name."""
+    person = None if person_id is None else session.get(User, person_id)
+    return kind is ErasureKind.PERSON and person is not None and person.name != name_of(person.id)
 
 
 def _erase_examples(

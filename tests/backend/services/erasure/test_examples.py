@@ -10,10 +10,16 @@ import pytest
 from sqlalchemy import select
 from sqlalchemy.orm import Session, sessionmaker
 
+from backend.db import open_database, session_factory
 from backend.errors import InvalidInput, NotFound
 from backend.services.datasets.versions import Row, import_dataset, rows_digest, stored_rows
 from backend.services.erasure import acts
-from backend.services.erasure.acts import ask_erasure, carry_out, resume_erasures
+from backend.services.erasure.acts import (
+    ask_erasure,
+    carry_out,
+    replay_erasures,
+    resume_erasures,
+)
 from backend.services.erasure.asked import find_wanted
 from backend.services.erasure.scrub import scrub_database
 from backend.services.verification import verify_records
@@ -241,3 +247,26 @@ def test_the_audit_names_it_and_holds_no_text(
         assert entry.detail["adapters"] == ["base:v2@1"]
         assert SECRET not in str(entry.detail)
         assert "consent" not in str(entry.detail)
+
+
+def test_an_older_copy_is_brought_up_to_what_was_erased_since(
+    sqlite_sessions: sessionmaker[Session], settings: Settings, tmp_path: Path
+) -> None:
+    with sqlite_sessions.begin() as session:
+        house = build_house(session, settings)
+    file = Path(str(sqlite_sessions.kw["bind"].url.database))
+    backup = tmp_path / "restored.db"
+    with closing(sqlite3.connect(file)) as old, closing(sqlite3.connect(backup)) as new:
+        old.backup(new)
+    erase(sqlite_sessions, house)
+    lines = (settings.home / acts.ERASURES_FILE).read_text().splitlines()
+    assert SECRET not in "".join(lines)
+    engine = open_database(f"sqlite:///{backup}")
+    restored = session_factory(engine)
+    assert [one.state for one in replay_erasures(restored, settings, lines, now=NOW)] == ["done"]
+    assert replay_erasures(restored, settings, lines, now=NOW) == []
+    with restored() as session:
+        assert SECRET not in everything_in(session)
+    with pytest.raises(InvalidInput, match="Line 1"):
+        replay_erasures(restored, settings, ["{}"], now=NOW)
+    engine.dispose()
