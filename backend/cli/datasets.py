@@ -102,9 +102,10 @@ def import_(asked: DatasetImportOptions) -> None:
         _preview(asked)
         return
     from backend.services.datasets.incoming import rows_of, split_and_path
+    from backend.services.datasets.masking.importing import prepare_masked
     from backend.services.datasets.masking.keys import keys_of
     from backend.services.datasets.masking.stored import masker_of
-    from backend.services.datasets.versions import prepare_import, store_import
+    from backend.services.datasets.versions import store_import
 
     with working_in_project(asked.project) as (installation, session, found):
         # before all the reading: is there a project, and can it mask?
@@ -112,9 +113,9 @@ def import_(asked: DatasetImportOptions) -> None:
     notes = _notes()
     readings = _read(asked, notes)
     print_notes(notes)
-    rows = rows_of(readings)
-    prepared = prepare_import(
-        rows if masker is None else masker.mask(rows),
+    prepared = prepare_masked(
+        rows_of(readings),
+        masker,
         source_name=", ".join(asked.files),
         seed=asked.seed,
         fractions=_fractions(asked.shares),

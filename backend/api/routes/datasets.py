@@ -15,6 +15,7 @@ from backend.schemas.datasets import DatasetGiven, DatasetVersionShown, ExampleS
 from backend.schemas.turns import turns_of
 from backend.services.datasets import versions as datasets
 from backend.services.datasets.leaks import acceptance
+from backend.services.datasets.masking.importing import prepare_masked
 from backend.services.datasets.masking.keys import keys_of
 from backend.services.datasets.masking.stored import masker_of
 from backend.services.datasets.rows import ColumnMap, rows_from_table
@@ -56,8 +57,9 @@ def prepare_rows(project_id: int, body: DatasetGiven, serving: ServingDep) -> Se
     rows = rows_from_table(Table.of_rows(source, body.rows), ColumnMap())
     with serving.reading() as session:
         masker = masker_of(session, project_id, keys_of(serving.settings.masking_keys))
-    prepared = datasets.prepare_import(
-        rows if masker is None else masker.mask(rows),
+    prepared = prepare_masked(
+        rows,
+        masker,
         source_name=source,
         fractions=body.shares,
         drop_leaks=body.drop_leaks,

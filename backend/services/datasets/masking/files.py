@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 ENOUGH_WORDS = 25  # by which the language of a row can be told
 MOST_UNTOLD = 0.5
-_SHORT = 10
+_SHORT = 12
 
 
 @dataclass(frozen=True, slots=True)

@@ -190,6 +190,6 @@ def _spans(recogniser: Any, pattern: Any, text: str) -> Iterator[tuple[int, int]
 
 @lru_cache(maxsize=256)
 def _compiled(shape: str, flags: int) -> Any:
-    import regex
+    import regex  # type: ignore[import-untyped]
 
     return regex.compile(shape, flags)

@@ -11,8 +11,12 @@ import base64
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from backend.errors import Conflict, InvalidInput
+
+if TYPE_CHECKING:
+    from cryptography.fernet import Fernet
 
 LEAST_BYTES = 32
 MAKE_KEY = 'export STROP_MASKING_KEY="$(openssl rand -hex 32)"'
@@ -49,7 +53,7 @@ class MaskingKey:
                 hint="Bring it back from a backup.",
             ) from None
 
-    def _fernet(self):  # type: ignore[no-untyped-def]
+    def _fernet(self) -> Fernet:
         from cryptography.fernet import Fernet
 
         return Fernet(base64.urlsafe_b64encode(_derive(self._material, "strop: originals")))

@@ -23,7 +23,8 @@ _WORD = re.compile(r"[^\W\d_]+(?:[’'][^\W\d_]{2,})*")
 _TITLES = (
     "mr mrs ms mister missus dr doctor doktor prof professor herr herrn hr frau fr fräulein sir "
     "madam dame nurse sister schwester pfleger oberarzt oberärztin chefarzt chefärztin "
-    "rechtsanwalt rechtsanwältin notar notarin richter richterin med dipl priv doz pd ing jur phil rer nat"
+    "rechtsanwalt rechtsanwältin notar notarin richter richterin med dipl priv doz pd ing jur phil "
+    "rer nat"
 )
 TITLES = frozenset(_TITLES.split())
 _SURE_TITLES = frozenset(["mr", "mrs", "ms", "dr", "prof", "herr", "herrn", "hr", "frau"])

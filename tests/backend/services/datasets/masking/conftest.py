@@ -1,0 +1,55 @@
+"""A project with rows that name people, and the words that no table but the vault may hold."""
+
+from __future__ import annotations
+
+import pytest
+from sqlalchemy.orm import Session
+
+from backend.services.datasets.masking.keys import keys_of
+from backend.services.datasets.versions import Row
+from backend.services.projects import create_project
+
+KEY = "a key of the tests with enough bytes in it"
+KEYS = keys_of(KEY)
+SECRETS = ("Kowalczyk", "4432118", "DE89370400440532013000", "555-0134", "1961", "Jürgen")
+"""Pieces of identifiers in ROWS; after masking none stands anywhere in clear."""
+
+
+def named_rows() -> list[Row]:
+    """Rows of two splits: prompts with their source, a conversation, ids and groups that tell."""
+    talk = (
+        {"role": "user", "content": "Ich heiße Jürgen Weiß, IBAN DE89370400440532013000."},
+        {"role": "assistant", "content": "Guten Tag Herr Weiß."},
+        {"role": "user", "content": "Bitte sperren Sie meine Karte."},
+    )
+    rows = [
+        Row(
+            "MRN-4432118",
+            "Summarise the visit of Mrs Anna Kowalczyk, DOB 03/04/1961.",
+            "MRN 4432118. Call (217) 555-0134. Kowalczyk was seen by Dr. Smith on 2024-03-01.",
+            ("Anna Kowalczyk (MRN 4432118) was seen on 2024-03-01.",),
+            "Kowalczyk",
+            {"ward": "cardiology"},
+            "train",
+        ),
+        Row("talk", "x", None, ("Herr Weiß, die Karte ist gesperrt.",), "Jürgen Weiß", {}, "train"),
+        Row("3", "What does the tariff cost?", None, ("39 euros.",), None, {}, "test"),
+    ]
+    from backend.schemas.turns import transcript
+
+    rows[1] = Row(
+        "talk",
+        transcript(talk),
+        None,
+        rows[1].references,
+        rows[1].group,
+        {},
+        "train",
+        messages=talk,
+    )
+    return rows
+
+
+@pytest.fixture
+def project_id(session: Session) -> int:
+    return create_project(session, "desk", base_model="tiny").id
