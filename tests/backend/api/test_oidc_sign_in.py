@@ -207,6 +207,7 @@ def _later(provider: ScriptedProvider, seconds: int) -> int:
     return int(provider.now().timestamp()) + seconds
 
 
+LISTED = {"id_token_signing_alg_values_supported": ["none", "HS256", "RS256"]}
 WRONG_TOKENS: dict[str, Callable[[ScriptedProvider], dict[str, Any]]] = {
     "another issuer": lambda p: {"claims": {"iss": "https://evil.example"}},
     "issuer with a slash": lambda p: {"claims": {"iss": ISSUER + "/"}},
@@ -229,6 +230,8 @@ WRONG_TOKENS: dict[str, Callable[[ScriptedProvider], dict[str, Any]]] = {
     "a logout token": lambda p: {"claims": {"events": {}}},
     "no signature": lambda p: {"sign": unsigned},
     "HMAC by the public key": lambda p: {"sign": signed_by_public_key},
+    "no signature, though listed": lambda p: {"sign": unsigned, "document": LISTED},
+    "HMAC, though listed": lambda p: {"sign": signed_by_public_key, "document": LISTED},
     "no token": lambda p: {"sign": lambda *_: "rubbish"},
     "header that is none": lambda p: {"sign": lambda *_: "W10.e30.x"},
     "a key that is not published": lambda p: {"published": [rsa_key("two")]},
