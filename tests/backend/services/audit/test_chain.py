@@ -423,6 +423,21 @@ def test_a_log_computed_anew_is_found_by_a_noted_head_alone(
         assert check_head(session, parse_head(str(kept)), noted="mine") is not None
 
 
+def test_an_entry_with_a_digest_of_its_own_breaks_the_next(
+    sqlite_sessions: sessionmaker[Session],
+) -> None:
+    """Each digest rests on the one before, so that one entry cannot be computed anew alone."""
+    fill(sqlite_sessions, 4)
+    seal(sqlite_sessions)
+    with sqlite_sessions() as session:
+        lines = [json.loads(line) for line in export_lines(session)]
+    edited = lines[1]
+    edited["entry"]["user_id"] = 99
+    edited["digest"] = digest_after(edited["previous"], 2, edited["entry"])
+    found = check_lines(json.dumps(line) for line in lines)
+    assert [finding.seq for finding in found.findings] == [3]
+
+
 def test_a_cut_tail_is_found_by_a_noted_head(
     sqlite_sessions: sessionmaker[Session], tmp_path: Path
 ) -> None:
