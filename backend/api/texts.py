@@ -16,7 +16,12 @@ Ids = Callable[[Any], Sequence[int]]
 
 def _each(name: str) -> Ids:
     """The ids of a list, or of the items of a page."""
-    return lambda answer: [getattr(row, name) for row in getattr(answer, "items", answer)]
+
+    def ids(answer: Any) -> Sequence[int]:
+        rows: Any = getattr(answer, "items", answer)
+        return [getattr(row, name) for row in rows]
+
+    return ids
 
 
 def _claimed(answer: Any) -> Sequence[int]:
