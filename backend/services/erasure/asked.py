@@ -17,6 +17,7 @@ from backend.errors import InvalidInput, NotFound
 from backend.schemas.common import whole_number
 from backend.services.datasets.erased import group_key
 from backend.services.derivation import adapters_on, merges_of, models_started_from
+from backend.services.fairness.pairs import made_of
 from backend.services.models.candidates import candidates_of
 from backend.tables.audit import AuditEntry
 from backend.tables.curation import HeldBackRow, TrainingSet, TrainingSetRow
@@ -94,7 +95,7 @@ def find_wanted(
     Args:
         name: an id of the database (`12`, as pages show it), or DATASET:ROW; with `group`,
             DATASET:GROUP.
-        copies: take the same prompt under other ids, too.
+        copies: take the same prompt under other ids, too, and counterfactual pairs made of it.
 
     Raises:
         NotFound: the project has no such example, row or group.
@@ -163,7 +164,7 @@ def _copies(session: Session, project_id: int, examples: Sequence[Example]) -> l
     for some in chunks(digests):
         same = Example.content_digest.in_(some), Example.erasure_id.is_(None)
         found += session.scalars(_of_project(project_id, *same))
-    return found
+    return [*found, *(row for row in made_of(session, examples) if row.erasure_id is None)]
 
 
 def chunks(ids: Sequence[Any]) -> Iterable[Sequence[Any]]:

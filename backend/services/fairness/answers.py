@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,10 +21,12 @@ from backend.services.fairness.pairs import (
     CONTROL,
     DIRECTION,
     KIND,
+    LANGUAGE,
     OF,
     ORIGINAL,
     SIDE,
     SWAPPED,
+    WORDS,
     is_pairs,
 )
 from backend.services.metric_specs import metric_specs
@@ -133,15 +136,14 @@ def read_sides(
         slices = example.slices
         if slices.get(SIDE) == ORIGINAL:
             originals[slices[OF]] = example
-        else:
+        elif {OF, KIND, SIDE, WORDS, LANGUAGE} <= slices.keys():  # what was erased has lost them
             places.setdefault((slices[OF], slices[KIND]), {})[slices[SIDE]] = example
-    words: Mapping[str, Any] = run.dataset_version.split_recipe["words"]
     rows = []
     for (of, kind), sides in places.items():
         if of not in originals or {SWAPPED, CONTROL} - sides.keys():
             continue  # the run was drawn of some examples, and not of all of a pair
         trio = {ORIGINAL: originals[of], **sides}
-        told = [words[sides[side].external_id] for side in (SWAPPED, CONTROL)]
+        words, control_words = (_words(sides[side]) for side in (SWAPPED, CONTROL))
         for sample in range(run.samples):
             said = {side: texts.get((e.id, sample)) for side, e in trio.items()}
             rows.append(
@@ -150,16 +152,20 @@ def read_sides(
                     group=str(trio[ORIGINAL].group or of),
                     kind=kind,
                     direction=str(sides[SWAPPED].slices.get(DIRECTION, "")),
-                    language=told[0]["language"],
+                    language=str(sides[SWAPPED].slices[LANGUAGE]),
                     original=said[ORIGINAL],
                     swapped=said[SWAPPED],
                     control=said[CONTROL],
-                    words=tuple((a, b) for a, b in told[0]["words"]),
-                    control_words=tuple((a, b) for a, b in told[1]["words"]),
+                    words=words,
+                    control_words=control_words,
                     values={s: values.get((e.id, sample), {}) for s, e in trio.items()},
                 )
             )
     return rows
+
+
+def _words(example: Example) -> tuple[tuple[str, str], ...]:
+    return tuple((was, now) for was, now in json.loads(example.slices[WORDS]))
 
 
 def _texts(session: Session, run_id: int, model_id: int) -> dict[tuple[int, int], str | None]:

@@ -8,6 +8,7 @@ version), and an ordinary generation run answers them. What was left out is coun
 from __future__ import annotations
 
 import hashlib
+import json
 import random
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -20,16 +21,18 @@ from sqlalchemy.orm import Session
 from backend.errors import CannotCompute, Conflict, InvalidInput, UnknownName
 from backend.schemas.turns import transcript
 from backend.services import audit
+from backend.services.datasets.masking.files import RowMask
 from backend.services.datasets.versions import (
     PreparedImport,
     Row,
     find_version,
     list_dataset_versions,
+    list_examples,
     prepare_import,
     store_import,
     stored_rows,
 )
-from backend.tables.datasets import DatasetVersion, Split
+from backend.tables.datasets import DatasetVersion, Example, Split
 from evaluators.fairness.gendered_en import Unsafe
 from evaluators.fairness.lexicon import LANGUAGES, Lexicon, load_lexicon, tell_language
 from evaluators.fairness.swap import KINDS, Asked, Exchange, make_pair
@@ -37,11 +40,13 @@ from evaluators.fairness.swap import KINDS, Asked, Exchange, make_pair
 METHOD = "counterfactual"
 """The method in the split recipe of a version of pairs."""
 SUFFIX = "-counterfactual"
-OF, SIDE, KIND, DIRECTION = (
+OF, SIDE, KIND, DIRECTION, WORDS, LANGUAGE = (
     "counterfactual_of",
     "counterfactual_side",
     "counterfactual_kind",
     "counterfactual_direction",
+    "counterfactual_words",
+    "counterfactual_language",
 )
 ORIGINAL, SWAPPED, CONTROL = "original", "swapped", "control"
 SHOWN_REASONS = 40
@@ -122,10 +127,10 @@ def draft_pairs(session: Session, project_id: int, plan: PairsPlan) -> DraftPair
             f"No row of the {plan.split} split of {plan.dataset} can be exchanged.",
             hint=f"Left out: {_first_reasons(reasons)}.",
         )
-    stored, words = _rows(made)
+    stored = _rows(made)
     prepared = replace(
         prepare_import(stored, source_name=_source(version, plan)),
-        recipe=_recipe(version, plan, lexicons, counts, reasons, words),
+        recipe=_recipe(version, plan, lexicons, counts, reasons),
     )
     name = plan.name or f"{version.dataset.name}{SUFFIX}"
     return DraftPairs(name, version.id, prepared, counts, reasons)
@@ -240,10 +245,9 @@ def _draw(
             made[kind] = [found[place] for place in chosen]
 
 
-def _rows(made: Mapping[str, Sequence[_Pair]]) -> tuple[list[Row], dict[str, Any]]:
-    """Rows of the new version, and what was exchanged in each."""
+def _rows(made: Mapping[str, Sequence[_Pair]]) -> list[Row]:
+    """Rows of the new version; what was exchanged stands on each, and is erased with it."""
     rows: dict[str, Row] = {}
-    words: dict[str, Any] = {}
     for kind, found in made.items():
         for pair in found:
             source = pair.row
@@ -252,12 +256,11 @@ def _rows(made: Mapping[str, Sequence[_Pair]]) -> tuple[list[Row], dict[str, Any
             for side, exchange in ((SWAPPED, pair.swapped), (CONTROL, pair.control)):
                 name = f"{_short(source.external_id)}~{kind}~{side}"
                 row = _exchanged(source, exchange)
-                rows[name] = _marked(row, name, side, kind, exchange.direction, source.external_id)
-                words[name] = {
-                    "language": pair.language,
-                    "words": [list(w) for w in exchange.words],
-                }
-    return list(rows.values()), words
+                row = _marked(row, name, side, kind, exchange.direction, source.external_id)
+                told = json.dumps(exchange.words, ensure_ascii=False)
+                marks = {WORDS: told, LANGUAGE: pair.language}
+                rows[name] = replace(row, slices={**row.slices, **marks})
+    return list(rows.values())
 
 
 def _short(external_id: str) -> str:
@@ -272,6 +275,7 @@ def _exchanged(row: Row, exchange: Exchange) -> Row:
     texts = list(exchange.prompt)
     context = texts.pop() if row.context is not None else None
     references = exchange.answers
+    row = replace(row, mask=row.mask and RowMask(row.mask.policy_id))  # its places have moved
     if row.messages is None:
         return replace(row, input=texts[0], context=context, references=references)
     turns = tuple({**turn, "content": text} for turn, text in zip(row.messages, texts, strict=True))
@@ -285,6 +289,8 @@ def _marked(
 ) -> Row:
     marks = {OF: of or row.external_id, SIDE: side, KIND: kind, DIRECTION: direction}
     slices = {**row.slices, **{key: value for key, value in marks.items() if value}}
+    if row.mask is not None:  # the original is kept with the row itself, and nowhere twice
+        row = replace(row, mask=replace(row.mask, key_id=None, sealed=None))
     return replace(row, external_id=name, slices=slices, group=row.group or of or row.external_id)
 
 
@@ -298,7 +304,6 @@ def _recipe(
     lexicons: Mapping[str, Lexicon],
     counts: Mapping[str, int],
     reasons: Mapping[str, Mapping[str, int]],
-    words: Mapping[str, Any],
 ) -> dict[str, Any]:
     return {
         "method": METHOD,
@@ -311,7 +316,6 @@ def _recipe(
         "further_lists": [path.name for path in plan.lists],
         "pairs": dict(counts),
         "skipped": {kind: dict(list(r.items())[:SHOWN_REASONS]) for kind, r in reasons.items()},
-        "words": dict(words),
     }
 
 
@@ -322,6 +326,20 @@ def _first_reasons(reasons: Mapping[str, Mapping[str, int]]) -> str:
         for why, n in list(found.items())[:2]
     ]
     return "; ".join(told)[:400] or "there is no row"
+
+
+def made_of(session: Session, examples: Sequence[Example]) -> list[Example]:
+    """The rows of pairs that were made of these examples, in every version of their datasets."""
+    wanted = {(e.dataset_version.dataset_id, e.external_id) for e in examples}
+    projects = {e.dataset_version.dataset.project_id for e in examples}
+    found: list[Example] = []
+    for version in (v for project in sorted(projects) for v in list_pairs(session, project)):
+        source = session.get(DatasetVersion, version.split_recipe["of"])
+        names = {name for dataset, name in wanted if source and dataset == source.dataset_id}
+        if names:
+            rows = list_examples(session, version.id)
+            found += [row for row in rows if row.slices.get(OF) in names]
+    return found
 
 
 def is_pairs(version: DatasetVersion) -> bool:

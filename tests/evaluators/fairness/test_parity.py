@@ -103,10 +103,10 @@ def test_a_margin_says_what_is_of_no_account(
 def test_a_group_of_which_nothing_was_scored_leaves_the_largest_gap_open() -> None:
     scores = [*(Score(1.0) for _ in range(50)), *(Score(None, error="no answer") for _ in range(9))]
     measure = ScoredMeasure(HIT, scores, [None] * 59)
-    [found] = compare_groups([measure], {"key": ["a"] * 50 + ["b"] * 9})
-    assert found.high is None
-    assert found.groups[1].error is not None
-    assert "no answer" in found.groups[1].error
+    [found] = compare_groups([measure], {"key": ["a"] * 25 + ["b"] * 25 + ["c"] * 9})
+    assert found.high is None  # though that of a and b is known
+    assert found.groups[2].error is not None
+    assert "no answer" in found.groups[2].error
     assert found.said == UNTOLD
 
 
@@ -148,6 +148,13 @@ def test_ratings_count_by_the_weights_of_the_design() -> None:
     assert found.groups[0].value == pytest.approx(0.5)  # unweighted it would be 1 in 6
     assert found.groups[0].n == 48
     assert found.said == UNTOLD
+
+
+def test_what_a_rating_adds_to_the_error_goes_by_its_weight() -> None:
+    measure = RatedMeasure("good", [1.0, 0.0, None], [0.25, 0.5, 1.0], [None] * 3, rate=True)
+    # weights 4 and 2, so that the mean is 2 in 3
+    wanted = [4 / 6 * (1 - 2 / 3), 2 / 6 * (0 - 2 / 3), 0.0]
+    assert measure.influence(np.array([True] * 3)).tolist() == pytest.approx(wanted)
 
 
 @pytest.mark.parametrize("values", [["a"] * 4, [None] * 4])

@@ -60,7 +60,11 @@ GENDER_EN = [
 ]
 
 
-ONE_WAY = {"Mrs.", "Miss", "back"}  # Ms. would be the way back, and "her back" may be him, back again
+ONE_WAY = {
+    "Mrs.",
+    "Miss",
+    "back",
+}  # Ms. would be the way back, and "her back" may be him, back again
 
 
 @pytest.mark.parametrize(("text", "wanted"), GENDER_EN)
@@ -160,8 +164,9 @@ def test_a_name_in_the_reference_alone_is_no_question_of_the_prompt() -> None:
 
 
 def test_two_people_stay_two() -> None:
-    made = make_exchange(Asked("r", ("Emily met Sarah and Andrew.",)), "name", EN, seed=7)
-    assert len({now for _, now in made.words}) == len(made.words) == 3
+    for seed in range(20):
+        made = make_exchange(Asked("r", ("Emily met Sarah and Claire.",)), "name", EN, seed=seed)
+        assert len({now for _, now in made.words}) == len(made.words) == 3
 
 
 def test_names_change_gender_with_the_pronouns() -> None:

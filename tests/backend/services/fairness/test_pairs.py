@@ -13,6 +13,7 @@ from backend.errors import CannotCompute, Conflict, InvalidInput, LeakRefused, N
 from backend.schemas.projects import ManifestLine
 from backend.services.curation import Recipe, freeze_training_set
 from backend.services.datasets.versions import Row, import_dataset, list_examples
+from backend.services.erasure.asked import find_wanted
 from backend.services.fairness.answers import counterfactual_report
 from backend.services.fairness.pairs import KIND, OF, SIDE, PairsPlan, list_pairs, make_pairs
 from backend.services.projects import set_manifest
@@ -264,3 +265,12 @@ def test_a_line_that_does_not_say_of_what_is_refused(office: Office, metric: str
 def test_lines_read_well(metric: str, title: str) -> None:
     line = ManifestLine.model_validate({"metric": metric, "direction": "lower", "threshold": 0.1})
     assert line.title == title
+
+
+def test_pairs_of_an_erased_row_go_with_it(office: Office) -> None:
+    made = office.pairs("gender")
+    wanted = find_wanted(office.session, office.project.id, "letters:test-0")
+    rows = {e.id: e.external_id for e in list_examples(office.session, made.version.id)}
+    assert sorted(rows[i] for i in wanted.example_ids if i in rows) == [
+        *("test-0", "test-0~gender~control", "test-0~gender~swapped"),
+    ]
