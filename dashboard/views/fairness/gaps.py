@@ -113,7 +113,7 @@ def _show_report(report: ParityReportShown) -> None:
             plot = intervals_plot(drawn, label="group_", value_title=f"{one.metric} by {one.key}")
             st.altair_chart(plot, width="stretch")
         title = f"{one.metric} by {one.key}"
-        with st.expander(f"{len(one.gaps)} gaps of {title}"):
+        with st.expander(f"Gaps of {title}: {len(one.gaps)}"):
             st.html(table_html(COLUMNS, [gap_row(gap) for gap in one.gaps], title=title))
     if report.odds:
         told = [
@@ -129,11 +129,12 @@ def sentence(one: ParityShown) -> str:
         return f"{one.metric} by {one.key} cannot be told: {one.note}."
     unnamed = f" {one.unnamed} outputs say no {one.key}." if one.unnamed else ""
     note = f" There is {one.note}." if one.note else ""
+    together = "this gap" if one.family == 1 else f"all {one.family} gaps at once"
     value = interval(one.largest, one.low, one.high)
     return (
         f"{one.metric} by {one.key}: the largest gap is {value}, {one.between[0]} over "
         f"{one.between[1]}, n={one.n}: {one.said}. "
-        f"The {one.level:.0%} hold for all {one.family} gaps at once.{unnamed}{note}"
+        f"The {one.level:.0%} hold for {together}.{unnamed}{note}"
     )
 
 

@@ -61,6 +61,7 @@ def test_from_pairs_to_gaps(office: dict[str, int], admin: TestClient) -> None:
         {},
     ],
 )
+@pytest.mark.deep
 def test_pairs_that_are_refused(
     office: dict[str, int], admin: TestClient, body: dict[str, Any]
 ) -> None:
@@ -70,6 +71,7 @@ def test_pairs_that_are_refused(
 
 
 @pytest.mark.parametrize("query", ["", "by=", "by=hair", "by=sex&metrics=bleu", "by=sex&level=2"])
+@pytest.mark.deep
 def test_gaps_that_are_refused(office: dict[str, int], admin: TestClient, query: str) -> None:
     answer = admin.get(f"/api/v1/score-runs/{office['scores']}/parity?{query}")
     assert answer.status_code == 422, answer.text

@@ -158,6 +158,7 @@ def test_a_change_beside_the_exchanged_words_stays() -> None:
     assert said[0] != said[1]
 
 
+@pytest.mark.deep
 def test_false_alarms_and_power_are_as_promised() -> None:
     none = simulate(n=60, noise=0.3, bias=0.0, reps=120, seed=2)
     some = simulate(n=60, noise=0.1, bias=0.4, reps=20, seed=2)

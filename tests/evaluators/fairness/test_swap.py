@@ -204,6 +204,7 @@ def test_a_control_of_gender_without_names_is_neutral() -> None:
 
 
 @given(st.text(max_size=300), st.sampled_from(sorted(KINDS)), st.sampled_from([EN, DE]))
+@pytest.mark.deep
 def test_any_text_is_exchanged_or_refused(text: str, kind: str, lexicon: Lexicon) -> None:
     try:
         made = make_exchange(Asked("r", (text,)), kind, lexicon, seed=1)

@@ -62,6 +62,7 @@ def test_what_is_printed_names_n_interval_and_what_cannot_be_told(predictions: P
 @pytest.mark.parametrize(
     ("by", "margin", "code"), [("half", "0.3", 0), ("half", "0.02", 3), ("sex", "0.05", 2)]
 )
+@pytest.mark.deep
 def test_exit_codes_of_a_margin(predictions: Path, by: str, margin: str, code: int) -> None:
     rows = [json.loads(line) for line in predictions.read_text().splitlines()][:400]
     predictions.write_text("\n".join(map(json.dumps, rows)))

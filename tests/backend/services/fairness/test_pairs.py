@@ -135,6 +135,7 @@ def test_what_is_left_out_is_counted_with_reasons(office: Office) -> None:
         ({"dataset": "letters-counterfactual"}, InvalidInput),
     ],
 )
+@pytest.mark.deep
 def test_pairs_that_cannot_be_made(
     office: Office, changes: dict[str, object], error: type[Exception]
 ) -> None:
@@ -240,6 +241,7 @@ def test_pairs_that_lack_answers_are_no_pass(office: Office) -> None:
 @pytest.mark.parametrize(
     "metric", ["parity", "parity:f1", "parity::sex", "counterfactual", "counterfactual:hair"]
 )
+@pytest.mark.deep
 def test_a_line_that_does_not_say_of_what_is_refused(office: Office, metric: str) -> None:
     with pytest.raises(InvalidInput):
         set_manifest(office.session, office.project.id, BAR.format(metric=metric, threshold=0.1))
