@@ -129,7 +129,8 @@ def pytest_collection_finish() -> None:
     """What was loaded until now stays: the garbage collector need not look through it again."""
     gc.freeze()
 
-MASKING_KEY = "a key of the tests which masks nobody"
+
+MASKING_KEY = "a key of the tests, which masks nobody"
 
 
 @pytest.fixture(scope="session")

@@ -261,7 +261,11 @@ def _ungrounded(found: Sequence[Sifted], shape: Shape, bounds: Bounds) -> Detail
     sourced = [one for one in found if (one.written.source or "").strip()]
     samples = [_as_sample(one, shape) for one in sourced]
     invented = METRICS["invented"].score(samples)
-    overlap = METRICS["overlap"].score(samples)
+    answers = [
+        replace(sample, prediction=one.answer or "")
+        for one, sample in zip(sourced, samples, strict=True)
+    ]
+    overlap = METRICS["overlap"].score(answers)
     dropped: dict[int, dict[str, Any]] = {}
     for one, sample, claims, words in zip(sourced, samples, invented, overlap, strict=True):
         if claims.error is not None:
