@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from backend.client.wire import Resource
-from backend.schemas import dossier
+from backend.schemas import dossier as dossiers
 from backend.schemas import verdicts as comparison
 
 
@@ -37,21 +37,21 @@ class Verdicts(Resource):
         path = f"/v1/comparisons/{comparison_id}/dossier"
         return b"".join(self._wire.stream(path, with_texts=with_texts))
 
-    def dossier_key(self) -> dossier.DossierKeyShown:
+    def dossier_key(self) -> dossiers.DossierKeyShown:
         """The public key by which dossiers are checked."""
-        return self._wire.get(dossier.DossierKeyShown, "/v1/dossier-key")
+        return self._wire.get(dossiers.DossierKeyShown, "/v1/dossier-key")
 
-    def dossier_answers(self, project_id: int) -> dossier.DossierAnswersShown:
+    def dossier_answers(self, project_id: int) -> dossiers.DossierAnswersShown:
         """The questions that Strop cannot answer, with the team's answers."""
         path = f"/v1/projects/{project_id}/dossier-answers"
-        return self._wire.get(dossier.DossierAnswersShown, path)
+        return self._wire.get(dossiers.DossierAnswersShown, path)
 
     def answer_dossier(
-        self, project_id: int, body: dossier.DossierAnswersGiven
-    ) -> dossier.DossierAnswersShown:
+        self, project_id: int, body: dossiers.DossierAnswersGiven
+    ) -> dossiers.DossierAnswersShown:
         """Keep answers that are new."""
         path = f"/v1/projects/{project_id}/dossier-answers"
-        return self._wire.post(dossier.DossierAnswersShown, path, body)
+        return self._wire.post(dossiers.DossierAnswersShown, path, body)
 
     def promotions(self, project_id: int) -> list[comparison.PromotionShown]:
         """The log of decisions, newest first."""

@@ -63,10 +63,10 @@ def make(
         row = comparison_of(session, found.id, model)
         made = make_dossier(session, row, signer, with_texts=with_texts)
         file = out or Path(f"dossier-{model.label.replace(':', '-')}.tar")
-        about = {"subject": f"model:{model.id}", "project_id": found.id}
+        subject, project_id = f"model:{model.id}", found.id
     with installation.sessions.begin() as session:  # noted before anybody has it
         detail = {"comparison": row.id, "with_texts": with_texts}
-        audit.record(session, "dossier.made", **about, detail=detail)
+        audit.record(session, "dossier.made", subject=subject, project_id=project_id, detail=detail)
     _write(file, made.content)
     holds = len(made.checked) - len(made.not_recomputed)
     if json:

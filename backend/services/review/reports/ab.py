@@ -235,8 +235,9 @@ def votes_by_pair(
         for item in watched.values():
             if item.pair == models:
                 plan[item.cluster] += item.required
-        mine = [[v for v in votes if v.model_ids == models] for votes in (cast, standing)]
-        found.append(PairVotes(models, *mine, plan))
+        mine = [vote for vote in cast if vote.model_ids == models]
+        left = [vote for vote in standing if vote.model_ids == models]
+        found.append(PairVotes(models, mine, left, plan))
     return found
 
 
