@@ -334,5 +334,7 @@ def _show_version(session: Session, version: DatasetVersion, *, json: bool) -> N
     if told := warn_of_groups(version.split_recipe.get("groups_on_both_sides", 0)):
         typer.echo(f"note: {told}", err=True)
     dropped = version.split_recipe.get("dropped_as_leaks", [])
+    if erased := version.split_recipe.get("left_out_as_erased", 0):
+        typer.echo(f"{erased} rows left out: they were erased from this project.")
     if dropped:
         typer.echo(f"{len(dropped)} training rows left out: they repeat a held-out prompt.")

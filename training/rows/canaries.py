@@ -12,11 +12,13 @@ import hashlib
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from training.config import Canaries
 from training.rows.data import ChatRow
 from training.rows.preferences import LabelRow, PairRow
+
+if TYPE_CHECKING:
+    from training.config import Canaries
 
 ALPHABET = "0123456789"
 

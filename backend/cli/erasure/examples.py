@@ -87,7 +87,8 @@ def show_erasure(erasure: Erasure, *, as_json: bool) -> None:
     if as_json:
         print_json(as_row(erasure))
         return
-    show_found(f"erasure {erasure.id} of {erasure.subject}", erasure.found, as_json=False)
+    title = f"erasure {erasure.id} of {erasure.subject}"
+    show_found(title, {**erasure.found, "exports": ()}, as_json=False)
     for line in leftovers(erasure):
         typer.echo(f"still to see to: {line}")
 
@@ -139,6 +140,8 @@ def show_found(title: str, found: Mapping[str, Any], *, as_json: bool) -> None:
     for name, words in _LISTS.items():
         if found.get(name):
             typer.echo(f"  {words}: {', '.join(map(str, found[name]))}")
+    for one in found.get("exports") or ():
+        typer.echo(f"  went out: {one['of']} as {one['format']} to {one['to']} at {one['at']}")
     if found.get("slots"):
         typer.echo(f"  taken back from the desk: {count_of(found['slots'], 'review', 'reviews')}")
 
