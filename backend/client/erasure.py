@@ -9,10 +9,6 @@ from backend.schemas import erasure as shapes
 class Erasures(Resource):
     """Erasing examples and people, and how long things are kept."""
 
-    def list(self, project_id: int) -> list[shapes.ErasureShown]:
-        """What was erased of a project, newest first."""
-        return self._wire.get_list(shapes.ErasureShown, f"/v1/projects/{project_id}/erasures")
-
     def preview(
         self, project_id: int, what: str, *, group: bool = False, copies: bool = True
     ) -> shapes.ErasurePreview:
@@ -37,3 +33,7 @@ class Erasures(Resource):
     def keep(self, project_id: int, body: shapes.RetentionGiven) -> shapes.RetentionShown:
         """Set for how many days a project keeps a kind."""
         return self._wire.put(shapes.RetentionShown, f"/v1/projects/{project_id}/retention", body)
+
+    def list(self, project_id: int) -> list[shapes.ErasureShown]:
+        """What was erased of a project, newest first."""
+        return self._wire.get_list(shapes.ErasureShown, f"/v1/projects/{project_id}/erasures")

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
@@ -53,14 +54,14 @@ def verify_records(session: Session) -> Iterator[Verified]:
     for version in session.scalars(select(DatasetVersion).order_by(DatasetVersion.id)):
         name = f"dataset {version.dataset.name} version {version.number}"
         subject = f"dataset_version:{version.id}"
-        if sealed := check_seal(session, subject, lambda v=version: version_lines(session, v.id)):
+        if sealed := check_seal(session, subject, partial(version_lines, session, version.id)):
             yield Verified(name, sealed.same, sealed.n_erased)
             continue
         computed = rows_digest(stored_rows(session, version.id))
         yield Verified(name, computed == version.digest)
     for frozen in session.scalars(select(TrainingSet).order_by(TrainingSet.id)):
         name, subject = f"training set {frozen.name}", f"training_set:{frozen.id}"
-        if sealed := check_seal(session, subject, lambda f=frozen: stored_lines(session, f.id)):
+        if sealed := check_seal(session, subject, partial(stored_lines, session, frozen.id)):
             yield Verified(name, sealed.same, sealed.n_erased)
             continue
         yield Verified(name, stored_digest(session, frozen.id) == frozen.digest)

@@ -156,8 +156,8 @@ def _write_set(asked: ExportOptions, left_out: LeftOut) -> int:
     with working_in_project(asked.project) as (_, session, found):
         frozen = find_training_set(session, found.id, str(asked.set_name))
         subject = f"training_set:{frozen.id}"
-        place = {"project_id": found.id, "target": str(asked.out.absolute()), "now": utc_now()}
-        note_export(session, subject, asked.format, **place)
+        target, now = str(asked.out.absolute()), utc_now()
+        note_export(session, subject, asked.format, project_id=found.id, target=target, now=now)
         return _write(asked, training_rows(session, frozen.id), left_out)
 
 
@@ -251,6 +251,7 @@ def export_queue(
     part = out.with_name(f"{out.name}.part")
     if part.exists() or part.is_symlink():
         check_target(part, force=True)
+    _note_queue(queue_id, format, out)
     after = _take_up(out, part, chosen, kind) if resume else None
     if after is COMPLETE:
         typer.echo(f"{out} is whole; nothing is missing.")
@@ -286,6 +287,19 @@ def _find_queue(name: str, project: str | None) -> tuple[OpenSession, int]:
 
     with open_reading() as session:
         return open_reading, find_queue(session, get_project(session, project).id, name).id
+
+
+def _note_queue(queue_id: int, format: str, out: Path) -> None:
+    """Write down that the queue goes out, before its first row does."""
+    from backend.db import utc_now
+    from backend.services.exports import note_export
+    from backend.tables.review import ReviewQueue
+
+    with open_installation().sessions.begin() as session:
+        project_id = session.get_one(ReviewQueue, queue_id).project_id
+        target, now = str(out.absolute()), utc_now()
+        subject = f"queue:{queue_id}"
+        note_export(session, subject, format, project_id=project_id, target=target, now=now)
 
 
 def _settings_text(facts: QueueFacts, format: str) -> str:

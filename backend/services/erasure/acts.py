@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -63,7 +63,10 @@ from backend.tables.datasets import Dataset, DatasetVersion, Example
 from backend.tables.erasure import ErasedRow, Erasure, ErasureKind, ErasureState
 
 LONGEST_REASON = 500
-PARTS = {"training_set_rows": (TrainingSetRow, "row"), "held_back_rows": (HeldBackRow, "held")}
+PARTS: dict[str, tuple[type[TrainingSetRow] | type[HeldBackRow], str]] = {
+    "training_set_rows": (TrainingSetRow, "row"),
+    "held_back_rows": (HeldBackRow, "held"),
+}
 
 
 def ask_erasure(
@@ -369,7 +372,7 @@ class _Sealing:
                 f"dataset_version:{version_id}",
                 versions.version_lines(self.session, version_id),
                 parts,
-                intact=lambda s=stored, r=recorded: versions.rows_digest(s) == r,
+                intact=versions.rows_digest(stored) == recorded,
             )
 
     def rows(self, table: str, ids: Sequence[int]) -> None:
@@ -387,18 +390,16 @@ class _Sealing:
                 f"training_set:{set_id}",
                 curation.stored_lines(self.session, set_id),
                 parts,
-                intact=lambda i=set_id, r=recorded: curation.stored_digest(self.session, i) == r,
+                intact=curation.stored_digest(self.session, set_id) == recorded,
             )
 
-    def _seal(
-        self, subject: str, lines: dict[str, str], parts: set[str], *, intact: Callable[[], bool]
-    ) -> None:
+    def _seal(self, subject: str, lines: dict[str, str], parts: set[str], *, intact: bool) -> None:
         self.taken += seal_rows(
             self.session,
             self.erasure_id,
             subject,
             lines,
             parts,
-            intact=intact(),
+            intact=intact,
             now=self.now,
         )

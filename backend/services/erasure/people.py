@@ -122,7 +122,7 @@ def _leave(session: Session, user: User, now: datetime, found: Found) -> None:
 
 def _forget_texts(session: Session, user_id: int, found: Found) -> None:
     own = Review.reviewer_id == user_id
-    blank = {"comment": None, "draft": {}}
+    blank: dict[str, Any] = {"comment": None, "draft": {}}
     _count(found, "reviews", session.execute(update(Review).where(own).values(**blank)))
     session.execute(
         update(Review).where(own, Review.skip_reason.is_not(None)).values(skip_reason="erased")

@@ -313,7 +313,7 @@ def save_scores(session: Session, score_run_id: int, rows: Sequence[Mapping[str,
     Of an output that was erased while it was scored the number stays, and no word.
     """
     gone = erased_outputs(session, (row["generation_id"] for row in rows))
-    bare = {"explanation": None, "spans": [], "stats": [], "label": None}
+    bare: dict[str, Any] = {"explanation": None, "spans": [], "stats": [], "label": None}
     kept = [{**row, **bare} if row["generation_id"] in gone else row for row in rows]
     return insert_missing(session, Score, [{"score_run_id": score_run_id, **row} for row in kept])
 
