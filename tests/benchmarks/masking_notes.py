@@ -6,6 +6,7 @@ which of them a list holds is looked up when a figure is told. The texts are syn
 is meant. Run by `masking_recall.py` beside it.
 """
 
+# ruff: noqa: E501, SIM905 - templates are easier to read on one line
 from __future__ import annotations
 
 import random
@@ -13,6 +14,9 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import date, timedelta
+from pathlib import Path
+
+import yaml
 
 Piece = tuple[str, str | None]  # a text, and the kind of identifier that it is
 
@@ -149,7 +153,7 @@ def _kvnr(rng: random.Random) -> str:
 
 
 def _tax_id(rng: random.Random) -> str:
-    digits = rng.sample("123456789", 1) + []
+    digits = rng.sample("123456789", 1)
     rest = rng.sample([d for d in "0123456789" if d != digits[0]], 8)
     ten = [digits[0], *rest]
     ten.insert(rng.randrange(1, 10), rng.choice(ten[1:]))
@@ -471,3 +475,78 @@ def _assembled(
     if noise == "wrapped":
         text = re.sub(" ", lambda _: "\n" if rng.random() < 0.1 else " ", text)
     return Note(language, sort, noise, text, tuple(gold))
+
+
+HELD_OUT = Path(__file__).with_name("masking_held_out.yaml")
+_TITLES = {("en", True): "Mrs", ("en", False): "Mr", ("de", True): "Frau", ("de", False): "Herr"}
+_SLOT = re.compile(r"\{[a-z:]+\}|\[[^\]]*\]")
+
+
+def held_out_notes(n: int, *, seed: int, listed: bool) -> Iterator[Note]:
+    """`n` notes of the templates that nobody looked at while masking was changed."""
+    rng = random.Random(seed)
+    templates = yaml.safe_load(HELD_OUT.read_text(encoding="utf-8"))
+    kinds = [(language, one) for language, found in templates.items() for one in found]
+    for number in range(n):
+        language, template = kinds[number % len(kinds)]
+        writer = Writer(rng, language, listed)
+        people = {letter: writer.person() for letter in "abcd"}
+        pieces = list(_filled(template, writer, people))
+        noise = rng.choice(NOISES)
+        worn = [_worn(piece, noise, rng) for piece in pieces]
+        yield _assembled(language, "held out", noise, worn, rng)
+
+
+def _filled(template: str, w: Writer, people: dict[str, Person]) -> Iterator[Piece]:
+    last = 0
+    for match in _SLOT.finditer(template):
+        yield template[last : match.start()], None
+        last = match.end()
+        if match[0].startswith("["):
+            yield from _filled(w.one(*match[0][1:-1].split("|")), w, people)
+        else:
+            yield from _slot(match[0][1:-1], w, people)
+    yield template[last:], None
+
+
+def _slot(name: str, w: Writer, people: dict[str, Person]) -> list[Piece]:
+    who, _, what = name.partition(":")
+    if what:
+        person = people[who]
+        return [
+            {
+                "full": w.full(person),
+                "list": w.list_name(person),
+                "given": (person.given, "PERSON"),
+                "family": (person.family, "PERSON"),
+                "title": (_TITLES[w.language, person.female], None),
+                "born": w.born(person),
+                "email": (_email(w.rng, person), "EMAIL"),
+            }[what]
+        ]
+    if name == "address":
+        return w.address()
+    made = {
+        "day": lambda: w.day()[0],
+        "age": lambda: str(w.rng.choice([91, 94, 98])),
+        "phone": lambda: _phone(w.rng, w.language),
+        "mrn": lambda: _mrn(w.rng),
+        "nhs": lambda: _nhs(w.rng),
+        "kvnr": lambda: _kvnr(w.rng),
+        "tax": lambda: _tax_id(w.rng),
+        "pension": lambda: _pension(w.rng, people["a"]),
+        "ssn": lambda: f"{_digits(w.rng, 3)}-{_digits(w.rng, 2)}-{_digits(w.rng, 4)}",
+        "insurance": lambda: w.one("P", "AX", "") + _digits(w.rng, 8),
+        "card": lambda: _card(w.rng),
+        "iban": lambda: _iban(w.rng, w.language),
+        "account": lambda: _digits(w.rng, 8),
+        "sort": lambda: "-".join(_digits(w.rng, 2) for _ in range(3)),
+        "blz": lambda: w.one("37040044", "500 105 17"),
+        "customer": lambda: w.one("C", "", "KD-") + _digits(w.rng, 7),
+        "contract": lambda: w.one("V", "", "ML-") + _digits(w.rng, 8),
+        "passport": lambda: w.one("L01X00T47", "C4VMK3RT2", _digits(w.rng, 9)),
+        "plate": lambda: _plate(w.rng, w.language),
+    }[name]
+    kinds = {"day": "DATE", "tax": "TAX_ID", "pension": "PENSION_ID", "ssn": "SOCIAL_SECURITY",
+             "sort": "ACCOUNT", "blz": "ACCOUNT", "passport": "DOCUMENT"}  # fmt: skip
+    return [(made(), kinds.get(name, name.upper()))]

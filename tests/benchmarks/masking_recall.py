@@ -27,7 +27,7 @@ from backend.services.datasets.masking.documents import find_identifiers, mask_d
 from backend.services.datasets.masking.names import name_lists, tokens_of
 from backend.services.datasets.masking.policy import parse_policy
 from evaluators.statistics.intervals import rate_interval, wilson
-from tests.benchmarks.masking_notes import Note, make_notes
+from tests.benchmarks.masking_notes import Note, held_out_notes, make_notes
 
 POLICY = parse_policy("")
 
@@ -158,6 +158,10 @@ def main() -> None:
     other = list(make_notes(asked.notes, seed=asked.seed + 1, listed=False))
     tell(f"Common names ({share_in_lists(common):.0%} in lists)", common, missed=asked.missed)
     tell(f"Other names ({share_in_lists(other):.0%} in lists)", other, missed=asked.missed)
+    held = list(held_out_notes(asked.notes, seed=asked.seed + 2, listed=True))
+    tell(f"Held-out notes, common names ({share_in_lists(held):.0%} in lists)", held)
+    held = list(held_out_notes(asked.notes, seed=asked.seed + 3, listed=False))
+    tell(f"Held-out notes, other names ({share_in_lists(held):.0%} in lists)", held)
     tell_speed(common[:200])
     if asked.data:
         tell_public(asked.data, asked.sample)

@@ -24,6 +24,7 @@ from backend.schemas.checks.risk import RiskVersionShown
 from backend.schemas.common import Page
 from backend.schemas.curation import TrainingSetShown
 from backend.schemas.dossier import DossierKeyShown
+from backend.schemas.masking import MaskingPolicyShown, MaskingShown, OriginalShown
 from backend.schemas.models import ModelVersionShown, PreflightShown
 from backend.schemas.projects import KindsShown, ManifestShown, ProjectShown
 from backend.schemas.prompts import PromptDiff, PromptShown
@@ -390,6 +391,14 @@ class FakeClient(FakeReports, FakeChecks, FakeFairness, FakeHealth):
     def yields_of_round(self, round_id: int, *, examples: int = 0) -> YieldShown:
         return self.project["round_yield"]
 
+    def masking_show(self, project_id: int) -> MaskingShown:
+        bare = masking_shown().model_copy(update={"policy": None, "n_originals": 0})
+        return self.project.get("masking", bare)
+
+    def masking_original(self, example_id: int) -> OriginalShown:
+        self._may_fail("original")
+        return OriginalShown(example_id=example_id, original={"input": HOSTILE})
+
     def audit_status(self) -> AuditStatus:
         empty = audit_log()["audit_status"].model_copy(update={"sealed": 0, "findings": []})
         return self.project.get("audit_status", empty)
@@ -467,6 +476,37 @@ LEDGER = {
     "processes": 1, "starts": 2, "peak_memory_bytes": 1_500_000_000, "peak_gpu_memory_bytes": None,
     "price_per_hour": 3.0, "cost": 0.0642,
 }  # fmt: skip
+
+
+def masking_shown() -> MaskingShown:
+    """A policy that masks, with what it found."""
+    content = {
+        "active": True,
+        "languages": ["en"],
+        "kinds": {"DATE": False},
+        "replace": "surrogate",
+        "consistent": "document",
+        "originals": "encrypt",
+    }
+    policy = MaskingPolicyShown(
+        id=1,
+        version=2,
+        digest="d" * 64,
+        source=HOSTILE,
+        content=content,
+        key_id="0123456789abcdef",
+        key_is_here=False,
+        created_at=NOW,
+    )
+    return MaskingShown(
+        policy=policy,
+        by_kind={"PERSON": 12, "WARD": 3},
+        titles={"PERSON": "name of a person", "WARD": HOSTILE},
+        n_masked=6,
+        n_unmasked=2,
+        n_originals=6,
+        originals_openable=4,
+    )
 
 
 def audit_log() -> dict[str, Any]:
@@ -579,6 +619,7 @@ def engineers_project() -> dict[str, Any]:
     return {
         **rounds_and_lineage(),
         **audit_log(),
+        "masking": masking_shown(),
         **figures_of_queues(HOSTILE),
         **fairness_things(HOSTILE),
         "list_users": [
@@ -720,6 +761,7 @@ PAGES = {
     "rounds": "rounds",
     "lineage": "lineage",
     "audit": "audit",
+    "privacy": "privacy",
     "guides": "guides",
     "account": "account",
 }
