@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from backend.client.wire import Resource
-from backend.schemas import datasets, health
+from backend.schemas import datasets
+from backend.schemas import health as examined
 from backend.schemas.common import Page
 
 
@@ -32,14 +33,14 @@ class Datasets(Resource):
             cursor=cursor,
         )
 
-    def ask_health(self, project_id: int, body: health.HealthGiven) -> health.HealthReportShown:
+    def ask_health(self, project_id: int, body: examined.HealthGiven) -> examined.HealthReportShown:
         """Have a dataset version examined by a worker."""
         path = f"/v1/projects/{project_id}/health-reports"
-        return self._wire.create(health.HealthReportShown, path, body)
+        return self._wire.create(examined.HealthReportShown, path, body)
 
-    def health(self, health_report_id: int) -> health.HealthReportShown:
+    def health(self, health_report_id: int) -> examined.HealthReportShown:
         """One report with its kinds."""
-        return self._wire.get(health.HealthReportShown, f"/v1/health-reports/{health_report_id}")
+        return self._wire.get(examined.HealthReportShown, f"/v1/health-reports/{health_report_id}")
 
     def findings(
         self,
@@ -48,10 +49,10 @@ class Datasets(Resource):
         kind: str | None = None,
         limit: int = 50,
         cursor: str | None = None,
-    ) -> Page[health.HealthFindingShown]:
+    ) -> Page[examined.HealthFindingShown]:
         """A page of what a report flags."""
         return self._wire.get(
-            Page[health.HealthFindingShown],
+            Page[examined.HealthFindingShown],
             f"/v1/health-reports/{health_report_id}/findings",
             kind=kind,
             limit=limit,
@@ -59,16 +60,16 @@ class Datasets(Resource):
         )
 
     def review_findings(
-        self, health_report_id: int, body: health.HealthReviewGiven
-    ) -> health.HealthQueueShown:
+        self, health_report_id: int, body: examined.HealthReviewGiven
+    ) -> examined.HealthQueueShown:
         """Open a review queue on what a report flags."""
         path = f"/v1/health-reports/{health_report_id}/review"
-        return self._wire.create(health.HealthQueueShown, path, body)
+        return self._wire.create(examined.HealthQueueShown, path, body)
 
-    def health_reports(self, project_id: int) -> list[health.HealthReportShown]:
+    def health_reports(self, project_id: int) -> list[examined.HealthReportShown]:
         """The reports of a project, the newest first."""
         return self._wire.get_list(
-            health.HealthReportShown, f"/v1/projects/{project_id}/health-reports"
+            examined.HealthReportShown, f"/v1/projects/{project_id}/health-reports"
         )
 
     def list(self, project_id: int) -> list[datasets.DatasetVersionShown]:

@@ -89,7 +89,7 @@ def _show_counts(found: MaskingShown) -> None:
     if not found.by_kind:
         return
     rows = [
-        [found.titles[kind], Number(f"{n:,}"), Number(f"{n / found.n_masked:.2f}")]
+        (found.titles[kind], Number(f"{n:,}"), Number(f"{n / found.n_masked:.2f}"))
         for kind, n in found.by_kind.items()
     ]
     st.html(table_html(["kind", "found", "an example"], rows, title="What was found"))

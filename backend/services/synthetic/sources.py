@@ -7,6 +7,7 @@ from them is in the group of its failure, and still may repeat nothing that is h
 
 from __future__ import annotations
 
+import operator
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -238,7 +239,8 @@ def _worse_than(session: Session, run_id: int, text: str) -> set[int]:
             Score.score_run_id == scored.id, Score.metric == name, Score.value.is_not(None)
         )
         if rows := session.execute(query).all():
-            return {id_ for id_, value in rows if (value < bound if sign == "<" else value > bound)}
+            beyond = operator.lt if sign == "<" else operator.gt
+            return {id_ for id_, value in rows if beyond(value, bound)}
     raise InvalidInput(
         f"Run {run_id} was not scored by {name}.",
         hint=f"Score it: strop run --resume {run_id} --metrics {name}",

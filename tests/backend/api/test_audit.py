@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
@@ -14,7 +13,6 @@ from sqlalchemy import select
 from backend.api.authorize import COOKIE
 from backend.api.rules import RULES
 from backend.api.texts import NO_TEXTS, TEXTS
-from backend.db import utc_now
 from backend.services.audit import actions
 from backend.services.audit.chain import check, seal
 from backend.services.audit.export import check_lines
@@ -424,9 +422,3 @@ def test_a_status_says_what_is_wrong(house: House) -> None:
     assert "place 2 is not what was sealed" in status["findings"][1]
     shown = seen(house, "admin").json()["items"]
     assert "did x.y" in [row["sentence"] for row in shown]
-
-
-@pytest.fixture(autouse=True)
-def _fresh_notes(request: pytest.FixtureRequest) -> Iterator[None]:
-    assert utc_now()
-    yield

@@ -1,4 +1,4 @@
-"""The chain on both databases: what is let through, in which order, and that no edit stays unseen."""
+"""The chain on both databases: what is let through, in which order, that no edit stays unseen."""
 
 from __future__ import annotations
 
