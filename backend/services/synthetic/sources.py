@@ -238,7 +238,7 @@ def _worse_than(session: Session, run_id: int, text: str) -> set[int]:
         query = select(Score.generation_id, Score.value).where(
             Score.score_run_id == scored.id, Score.metric == name, Score.value.is_not(None)
         )
-        if rows := session.execute(query).all():
+        if rows := [(id_, value) for id_, value in session.execute(query) if value is not None]:
             beyond = operator.lt if sign == "<" else operator.gt
             return {id_ for id_, value in rows if beyond(value, bound)}
     raise InvalidInput(
