@@ -101,6 +101,10 @@ TEXTS: dict[str, Texts] = {
     "GET /v1/projects/{project_id}/lineage": Texts(
         "things of a lineage", count=lambda answer: len(answer.nodes)
     ),
+    "GET /v1/health-reports/{health_report_id}/findings": Texts(
+        "flagged examples", _each("example_id")
+    ),
+    "GET /v1/draftings/{drafting_id}/drafts": Texts("drafts", _each("id")),
 }
 NO_TEXTS = frozenset(
     {
@@ -249,5 +253,27 @@ NO_TEXTS = frozenset(
         "GET /v1/projects/{project_id}/audit",
         "GET /v1/jobs",
         "GET /v1/projects/{project_id}/jobs",
+        "GET /v1/projects/{project_id}/health-reports",
+        "POST /v1/projects/{project_id}/health-reports",
+        "GET /v1/health-reports/{health_report_id}",
+        "POST /v1/health-reports/{health_report_id}/review",
+        "GET /v1/projects/{project_id}/draftings",
+        "POST /v1/projects/{project_id}/draftings",
+        "GET /v1/draftings/{drafting_id}",
+        "POST /v1/draftings/{drafting_id}/queues",
+        "POST /v1/draftings/{drafting_id}/cancel",
+        "GET /v1/fairness-lists",
+        "GET /v1/score-runs/{score_run_id}/parity",
+        "GET /v1/review-queues/{queue_id}/parity",
+        "GET /v1/projects/{project_id}/counterfactuals",
+        "POST /v1/projects/{project_id}/counterfactuals",
+        "GET /v1/generation-runs/{generation_run_id}/counterfactuals",
+        "GET /v1/training-sets/{training_set_id}/mentions",
+        "GET /v1/projects/{project_id}/erasures",
+        "GET /v1/projects/{project_id}/erasures/preview",
+        "POST /v1/projects/{project_id}/erasures",
+        "GET /v1/projects/{project_id}/retention",
+        "PUT /v1/projects/{project_id}/retention",
+        "POST /v1/users/{user_id}/erase",
     }
 )
