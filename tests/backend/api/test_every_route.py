@@ -99,6 +99,8 @@ CASES: dict[str, Case] = {
         status=201,
     ),
     "GET /v1/jobs": Case(by="admin"),
+    "GET /v1/audit": Case(by="admin"),
+    "GET /v1/audit/export": Case(by="admin"),
     "GET /v1/my/review-queues": Case(by="expert"),
     "GET /v1/my/review-queues/{queue_id}": Case(by="expert"),
     "GET /v1/my/review-queues/{queue_id}/reviews": Case(by="expert"),
