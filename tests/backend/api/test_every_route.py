@@ -17,11 +17,14 @@ import pytest
 from sqlalchemy import select
 from sqlalchemy.orm import Session, sessionmaker
 
+from backend.api.texts import TEXTS
 from backend.services import review
 from backend.services.accounts.credentials import create_token, open_login_session
+from backend.services.audit.actions import ACTIONS
 from backend.services.review.opening.routing import Routing
 from backend.services.runs import scoring
 from backend.settings import Settings
+from backend.tables.audit import AuditEntry
 from backend.tables.curation import TrainingSetRow
 from backend.tables.rounds import Round
 from backend.tables.runs import ScoreRun
@@ -323,6 +326,11 @@ class Walk:
         answer = client.request(method, address, **options)
         return answer.status_code, answer.text
 
+    def entries_after(self, last: int) -> list[AuditEntry]:
+        """What came into the audit log after the entry of this id."""
+        with self.house.sessions() as session:
+            return list(session.scalars(select(AuditEntry).where(AuditEntry.id > last)))
+
     def _filled(self, value: Any) -> Any:
         if isinstance(value, Mapping):
             return {key: self._filled(inner) for key, inner in value.items()}
@@ -424,15 +432,32 @@ def _score(session: Session, desk: Desk) -> int:
 TEXT = re.compile(r"Summarise \w+ call|customer \d+ pays|EUR 1\d\.90")
 
 
+# What the examples and references of a desk say, and nothing else does.
+TEXT = re.compile(r"Summarise \w+ call|customer \d+ pays|EUR 1\d\.90")
+
+
 def test_every_route_once(walk: Walk) -> None:
-    """First what only looks, with everything there; then what changes things, in order."""
+    """First what only looks, with everything there; then what changes things, in order.
+
+    An answer that holds a text has its entry in the audit log when it comes, and no other route's.
+    """
     looking = [name for name in ROUTES if name.startswith("GET ") and name not in CASES]
     order = [*looking, *CASES]
-    wrong = []
+    wrong, noted, last = [], set(), 0
     for name in order:
         case = CASES.get(name, Case())
         status, text = walk.ask(name, case)
         right = status == case.status or (case.status is None and 400 <= status < 500)
         if not right:
             wrong.append(f"{name}: {status}, not {case.status}: {text[:300]}")
+        reads = [row for row in walk.entries_after(last) if ACTIONS[row.action].reads]
+        last = max([last, *(row.id for row in reads)])
+        if status < 300 and TEXT.search(text) and not reads:
+            wrong.append(f"{name}: a text, and no entry in the audit log")
+        if not {row.detail["route"] for row in reads} <= {name} & TEXTS.keys():
+            wrong.append(f"{name}: entries of other routes")
+        noted |= {name for _ in reads}
     assert not wrong, "\n".join(wrong)
+    assert len(noted) > 15
+    told = json.dumps([row.detail for row in walk.entries_after(0)])
+    assert not TEXT.search(told), "texts in the audit log"
