@@ -67,7 +67,10 @@ def _show_report(report: HealthReportShown) -> None:
     st.html(tiles_html(tiles(report)))
     looked = [one for one in report.kinds if one.problem is None]
     st.html(table_html(KINDS, [kind_row(one) for one in looked], title="Kinds of findings"))
-    worth = [one for one in looked if one.severity is not None or one.details]
+    worth = sorted(
+        (one for one in looked if one.severity is not None or one.details),
+        key=lambda one: [*SEVERITIES, None].index(one.severity),
+    )
     if worth:
         names = {one.kind: one for one in worth}
         kind = st.selectbox(
@@ -117,7 +120,7 @@ def kind_row(one: HealthKindShown) -> list[Cell]:
     flagged = one.flagged > 0
     return [
         one.title,
-        severity_tag(one.severity) or "",
+        severity_tag(one.severity) or "nothing found",
         one.flagged if flagged else "",
         Number(f"{share.value:.2%} [{share.low:.2%}, {share.high:.2%}] of {one.n}")
         if share is not None and flagged
