@@ -186,9 +186,8 @@ def freeze_training_set(
         encoders: the folder below which a prompt may name an encoder that chooses its shots.
 
     Raises:
-        LeakRefused: something held out is named by its id, or all that was found is held out, or
-            stands in the prompt, or rows nearly repeat a held-out prompt and are neither dropped
-            nor accepted.
+        LeakRefused: something held out is named by its id, stands in the prompt, or is all that
+            was found; or rows nearly repeat a held-out prompt, neither dropped nor accepted.
         InvalidInput: nothing to train on, or the prompt cannot be rendered for a row.
         NotFound: the project has no such prompt.
         Conflict: the project has a set of this name.
@@ -225,15 +224,27 @@ def freeze_training_set(
         n_rows=len(rows),
         simulated=any(review.simulated for row in rows for review in row.reviews),
     )
+    _fill(session, guard, frozen, chosen.held, rows, rendered)
+    return frozen
+
+
+def _fill(
+    session: Session,
+    guard: LeakGuard,
+    frozen: TrainingSet,
+    held: HeldBack,
+    rows: Sequence[Candidate],
+    rendered: Rendered | None,
+) -> None:
+    """Store the set with what it holds back, and then its rows."""
     session.add(frozen)
     session.flush()
-    _keep_held_back(session, guard, frozen, chosen.held)
+    _keep_held_back(session, guard, frozen, held)
     for position, row in enumerate(rows):
-        if chosen.held.holds(row.example):
+        if held.holds(row.example):
             raise LeakRefused(f"Row {position + 1} is refused: its prompt is held back.")
         add_row(session, guard, frozen, row, position=position, rendered=rendered)
     session.flush()
-    return frozen
 
 
 def _render(
