@@ -41,7 +41,7 @@ def _play(home: Path, story: Story) -> Installation:
     recipe = {"dataset": DATASET, "references": {"count": 40}, "seed": steps.SEED}
     steps.freeze(demo, "first", recipe)
     with worker_for(installation.sessions, settings):
-        steps.train(demo, "first", "v1", epochs=1)
+        steps.train(demo, "first", "v1", epochs=4, batch_size=4)
         run = steps.generate_and_score(demo, ["base", "v1"], "test", METRICS, dataset=DATASET)
     expert = reviews.simulated_expert(demo)
     reviews.open_queue(demo, "blind", "pair", run, ["base", "v1"], [expert])
