@@ -31,6 +31,7 @@ TITLES = {
     "dossier": "Dossier",
     "operations": "Operations",
     "audit": "Audit",
+    "privacy": "Privacy",
     "settings": "Settings",
     "commands": "Commands",
 }

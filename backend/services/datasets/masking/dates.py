@@ -66,7 +66,7 @@ _INTRODUCED = (  # the date is what the group `date` holds
 _BEFORE_BIRTH = r"(?i)" + _BORN + r"[\s:(,*]{0,6}$|\*\s?$"
 _OLD = (
     r"(?:\s|-|\s-\s){0,3}(?:years?|yrs?)(?:\s|-){0,2}(?:old|of age)?"
-    r"|\s?-?(?:y/?o|yo)\b"
+    r"|\s?-?y[/.]?\s?o\b"
     r"|[\s-]?j(?:ä|ae)hrig\pL*|\sJahre(?:n)?(?:\salt)?"
 )
 _TEENS = (

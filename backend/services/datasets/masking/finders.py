@@ -20,9 +20,13 @@ Found = tuple[int, int, float]
 Finder = Callable[[str], Iterable[Found]]
 Check = Callable[[str], bool]
 
-NO = r"(?:[\s-]{0,2}(?:numbers?|nummern?|num\b\.?|no\b\.?|nrn?\b\.?|id\b|identifier|#|№))"
+NO = (
+    r"(?:[\s-]{0,2}(?:ref(?:erence)?\.?|numbers?|nummern?|num\b\.?|no\b\.?|nrn?\b\.?|id\b"
+    r"|identifier|#|№))"
+)
 _LINK = (
-    r"[\s:#.=()|_–-]{0,6}(?:(?:is|was|ist|lautet|are|of|number|no\.|nr\.?|nummer)[\s:#]{1,3}){0,2}"
+    r"[\s:#.=()|_?–-]{0,6}(?:\pL{3,12}:\s)?(?:it['’]s\s|it\sis\s|that['’]s\s|das\sist\s|es\sist\s)?"
+    r"(?:(?:is|was|ist|lautet|are|of|number|no\.|nr\.?|nummer)[\s:#]{1,3}){0,2}"
 )
 VALUE = (
     r"((?:\pL{0,5}[-./]?|(?-i:\p{Lu}{1,3}) )\d[\pL\d]*(?:[-./_]{1,2}[\pL\d]+"

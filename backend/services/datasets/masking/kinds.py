@@ -234,7 +234,7 @@ KINDS: dict[str, Kind] = {
                 r"|sample|lab"
                 r"|admission|episode|study|case|file|claimant)" + NO,
                 r"(?:patient(?:en)?|pat\.?|pt\.?)" + NO,
-                r"(?:fall|aufnahme|kranken(?:akten|blatt)?|akten|befund|auftrags|labor|proben"
+                r"(?:fall|aufn\.?|aufnahme|kranken(?:akten|blatt)?|akten|befund|auftrags|labor|proben"
                 r"|behandlungs"
                 r"|journal|histologie|eingangs)[\s.-]{0,2}(?:nummer|nr\.?|id|zahl)",
                 r"(?:hospital|chart|patient|record) ?#",
@@ -310,12 +310,12 @@ KINDS: dict[str, Kind] = {
                 r"|matter|file)(?:\s(?:ref(?:erence)?|id))?" + NO,
                 r"(?:our|your|my)\sref(?:erence)?\.?|ref(?:erence|\.)?" + NO + r"?|reference",
                 r"(?:contract|transaction|claim|case|payment|booking)\s(?:ref(?:erence)?|id)",
-                r"(?:vertrags|darlehens?|kredit|rechnungs|vorgangs|schadens?|schaden|auftrags"
+                r"(?:vertrags?|darlehens?|kredit|rechnungs|vorgangs|schadens?|schaden|auftrags"
                 r"|bestell|buchungs"
                 r"|transaktions|beleg|mandats|antrags|ticket|beschwerde|referenz|geschäfts"
                 r"|bauspar|leasing"
                 r"|rezept|überweisungs)[\s.-]{0,2}(?:nummer|nr\.?|id|zeichen|referenz)",
-                r"aktenzeichen|az\.?|geschäftszeichen|gz\.?|mandatsreferenz|verwendungszweck"
+                r"vertrag|aktenzeichen|az\.?|geschäftszeichen|gz\.?|mandatsreferenz|verwendungszweck"
                 r"|zeichen",
             ),
             shaped(r"(\d{1,3}\s\p{Lu}\pL{0,3}\s\d{1,5}/\d{2,4})"),

@@ -168,6 +168,15 @@ def shipped_words() -> dict[str, str]:
     return found
 
 
+_UMLAUTS = str.maketrans({"ä": "ae", "ö": "oe", "ü": "ue", "ß": "ss"})
+
+
+def _spellings(names: str) -> set[str]:
+    """Names in small letters, with umlauts and as they are written without."""
+    listed = names.lower().split()
+    return {*listed, *(name.translate(_UMLAUTS) for name in listed)}
+
+
 @lru_cache(maxsize=8)
 def name_lists(languages: tuple[str, ...], extra: tuple[str, ...] = ()) -> NameLists:
     """The lists of these languages, with names of the policy as family names."""
@@ -175,9 +184,9 @@ def name_lists(languages: tuple[str, ...], extra: tuple[str, ...] = ()) -> NameL
     given: dict[str, str] = {}
     for language in languages:
         for gender in "fmn":
-            for name in words[f"given_{language}_{gender}"].lower().split():
+            for name in _spellings(words[f"given_{language}_{gender}"]):
                 given[name] = gender if given.get(name, gender) == gender else "n"
-    family = {n for lang in languages for n in words[f"family_{lang}"].lower().split()}
+    family = {n for lang in languages for n in _spellings(words[f"family_{lang}"])}
     more = {part.lower() for name in extra for part in _WORD.findall(name)}
     ambiguous = set(words["ambiguous"].split()) - more
     return NameLists(
