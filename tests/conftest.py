@@ -130,7 +130,7 @@ def pytest_collection_finish() -> None:
     gc.freeze()
 
 
-MASKING_KEY = "a key of the tests, which masks nobody"
+MASKING_KEY = "a key of the tests which masks nobody"
 
 
 @pytest.fixture(scope="session")
