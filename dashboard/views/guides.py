@@ -31,7 +31,6 @@ TITLES = {
     "dossier": "Dossier",
     "operations": "Operations",
     "audit": "Audit",
-    "privacy": "Privacy",
     "settings": "Settings",
     "commands": "Commands",
 }
