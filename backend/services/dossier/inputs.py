@@ -27,6 +27,7 @@ from backend.services.runs.slices import sliced_figures, usage_scores
 from backend.services.verdicts.detail import describe_comparison
 from backend.tables.datasets import Example
 from backend.tables.models import ModelVersion
+from backend.tables.runs import Generation
 
 if TYPE_CHECKING:
     from evaluators.metric import Metric
@@ -97,9 +98,8 @@ def places_of(subject: Subject, slices: Sequence[PairedFigure]) -> dict[str, lis
     """
     run = subject.score_run.generation_run
     used = _keys_used(subject, slices)
-    query = select(Example.id, Example.group, Example.slices).where(
-        Example.dataset_version_id == run.dataset_version_id, Example.split == run.split
-    )
+    written = select(Generation.example_id).where(Generation.run_id == run.id)
+    query = select(Example.id, Example.group, Example.slices).where(Example.id.in_(written))
     return {
         subject.examples.of(example_id): [
             None if group is None else subject.groups.of(group),

@@ -76,6 +76,8 @@ PLAN = {
 GOLD = {"answer": {"ratings": {"faithful": "no"}}, "explanation": "x", "generation": "OUTPUT"}
 # In this order: what ends a thing comes after what needs it.
 CASES: dict[str, Case] = {
+    # The house made its verdict up, and a dossier says so instead of signing it.
+    "GET /v1/comparisons/{comparison_id}/dossier": Case(status=409),
     "POST /v1/me/tokens": Case(body={"name": "mine"}, status=201),
     "DELETE /v1/me/tokens/{token_id}": Case(),
     "GET /v1/me/tokens": Case(),
