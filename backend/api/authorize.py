@@ -7,9 +7,12 @@ Sec-Fetch-Site, else Origin against Host.
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 from fastapi import Request
 from fastapi.dependencies.utils import get_flat_params
 from fastapi.routing import APIRoute
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
 from backend.api.deps import Serving, ServingDep
@@ -68,10 +71,11 @@ def _note_token(serving: Serving, actor: Actor, token_id: int) -> None:
     noted = (token_id, serving.clock().date())
     if noted in serving.tokens_noted:
         return
-    with serving.writing.begin() as session:
-        act_as(session, actor)
-        note_token(session, token_id)
-    serving.tokens_noted.add(noted)
+    with suppress(OperationalError):  # a busy database: the next request notes it, reading goes on
+        with serving.writing.begin() as session:
+            act_as(session, actor)
+            note_token(session, token_id)
+        serving.tokens_noted.add(noted)
 
 
 def _is_unnoted(request: Request, session: Session, serving: Serving) -> str | None:

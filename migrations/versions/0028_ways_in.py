@@ -12,19 +12,20 @@ MOMENT = sa.DateTime(timezone=True)
 
 
 def upgrade() -> None:
-    with op.batch_alter_table("users") as batch:
-        batch.add_column(sa.Column("barred_by", sa.String(length=16), nullable=True))
-        batch.add_column(
-            sa.Column(
-                "second_factor_required", sa.Boolean(), server_default=sa.false(), nullable=False
-            )
-        )
+    # Not in a batch: SQLite would make the tables anew, and others refer to their rows.
+    op.add_column("users", sa.Column("barred_by", sa.String(length=16), nullable=True))
+    op.add_column(
+        "users",
+        sa.Column(
+            "second_factor_required", sa.Boolean(), server_default=sa.false(), nullable=False
+        ),
+    )
     users = sa.table("users", sa.column("active", sa.Boolean), sa.column("barred_by", sa.String))
     op.execute(users.update().where(sa.not_(users.c.active)).values(barred_by="admin"))
-    with op.batch_alter_table("login_sessions") as batch:
-        batch.add_column(
-            sa.Column("method", sa.String(length=16), server_default="password", nullable=False)
-        )
+    op.add_column(
+        "login_sessions",
+        sa.Column("method", sa.String(length=16), server_default="password", nullable=False),
+    )
     op.create_table(
         "identities",
         _key("id"),
@@ -122,11 +123,10 @@ def downgrade() -> None:
         *("provider_sessions", "identities"),
     ):
         op.drop_table(table)
-    with op.batch_alter_table("login_sessions") as batch:
-        batch.drop_column("method")
-    with op.batch_alter_table("users") as batch:
-        batch.drop_column("second_factor_required")
-        batch.drop_column("barred_by")
+    # Not in a batch: SQLite would make the tables anew, and others refer to their rows.
+    op.drop_column("login_sessions", "method")
+    op.drop_column("users", "second_factor_required")
+    op.drop_column("users", "barred_by")
 
 
 def _key(name: str) -> sa.Column[int]:

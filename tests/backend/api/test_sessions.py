@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -83,6 +84,7 @@ class Request:
 
     def __init__(self, method: str) -> None:
         self.method = method
+        self.state = SimpleNamespace()
 
 
 @pytest.mark.anyio
