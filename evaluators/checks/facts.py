@@ -115,7 +115,14 @@ _DASHED = re.compile(r"(?<![\w.,-])\d{2,}(?:-\d{2,}){1,}(?![\w-])")
 _CODE = re.compile(r"(?<![\w-])(?=[\w#/.-]*\d)#?\w+(?:[-/.#]\w+)*(?![\w-])", re.ASCII)
 _CODE_SHAPE = re.compile(r"#\d{2,}$|[A-Za-z].*\d|\d+[A-Za-z]+\d")
 _WORD_AND_YEAR = re.compile(r"[a-z]{3,}-\d+s?$")
-_LIST_MARK = re.compile(r"(?m)(?:^[ \t]*|(?<=[.:;!?])\s+)\(?\d{1,2}[.)](?=\s|$)")
+# `2. März` is a date, also after a colon or at the head of a line; `3. May help` is a third item.
+_GERMAN_DAY = (
+    r"\.\s(?:(?i:januar|februar|märz|mai|juni|juli|oktober|dezember)\b"
+    r"|(?:April|August|September|November)\s\d{4}\b)"
+)
+_LIST_MARK = re.compile(
+    rf"(?m)(?:^[ \t]*|(?<=[.:;!?])\s+)\(?\d{{1,2}}(?!{_GERMAN_DAY})[.)](?=\s|$)"
+)
 _CITED = re.compile(r"\[\d{1,3}(?:\s*[,;–-]\s*\d{1,3})*\]")
 _RANGE = re.compile(r"\s?(?:-|–|—|to|bis|and|und)\s?$")
 _ORDINAL = re.compile(r"(?:st|nd|rd|th)\b")
