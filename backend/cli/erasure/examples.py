@@ -136,7 +136,7 @@ def show_found(title: str, found: Mapping[str, Any], *, as_json: bool) -> None:
     for table, n in (found.get("elsewhere") or {}).items():
         typer.echo(f"  quoted in {table}: {count_of(n, 'row', 'rows')}")
     if found.get("copies"):
-        typer.echo(f"  of the examples {found['copies']} are the same prompt under another id")
+        typer.echo(f"  of the examples {found['copies']} repeat it, or were made of it")
     for name, words in _LISTS.items():
         if found.get(name):
             typer.echo(f"  {words}: {', '.join(map(str, found[name]))}")

@@ -19,6 +19,7 @@ from backend.services.datasets.erased import group_key
 from backend.services.derivation import adapters_on, merges_of, models_started_from
 from backend.services.fairness.pairs import made_of
 from backend.services.models.candidates import candidates_of
+from backend.services.synthetic.desk import rows_drawn_from
 from backend.tables.audit import AuditEntry
 from backend.tables.curation import HeldBackRow, TrainingSet, TrainingSetRow
 from backend.tables.datasets import Dataset, DatasetVersion, Example
@@ -39,7 +40,7 @@ class Wanted:
         subject: in ids: `calls:r17`, `example 12`, `a group of calls`.
         example_ids: in order.
         groups: (dataset, group) that go as a whole.
-        n_copies: of the examples, those that are meant for their text alone.
+        n_copies: of the examples, those that repeat the others, or were made of them.
     """
 
     subject: str
@@ -95,7 +96,8 @@ def find_wanted(
     Args:
         name: an id of the database (`12`, as pages show it), or DATASET:ROW; with `group`,
             DATASET:GROUP.
-        copies: take the same prompt under other ids, too, and counterfactual pairs made of it.
+        copies: take the same prompt under other ids, too. What was made of the examples, pairs
+            and drafts with their briefs, goes in any case.
 
     Raises:
         NotFound: the project has no such example, row or group.
@@ -111,8 +113,7 @@ def find_wanted(
         raise NotFound(
             f"{subject} was erased already." if chosen else f"The project has no {subject}."
         )
-    alike = _copies(session, project_id, standing) if copies else []
-    ids = sorted({example.id for example in [*standing, *alike]})
+    ids = sorted(_with_what_was_made(session, project_id, standing, copies=copies))
     return Wanted(subject, tuple(ids), groups, len(ids) - len(standing))
 
 
@@ -158,13 +159,29 @@ def _two_parts(name: str, what: str) -> tuple[str, str]:
     return dataset, part
 
 
+def _with_what_was_made(
+    session: Session, project_id: int, examples: Sequence[Example], *, copies: bool
+) -> set[int]:
+    """The ids of examples, of their copies, and of all that was made of either, step by step."""
+    found: set[int] = set()
+    wanted = list(examples)
+    while wanted:
+        found |= {example.id for example in wanted}
+        more = _copies(session, project_id, wanted) if copies else []
+        more += made_of(session, wanted)
+        more += rows_drawn_from(session, project_id, [example.id for example in wanted])
+        new = {row.id: row for row in more if row.id not in found and row.erasure_id is None}
+        wanted = list(new.values())
+    return found
+
+
 def _copies(session: Session, project_id: int, examples: Sequence[Example]) -> list[Example]:
     digests = sorted({example.content_digest for example in examples})
     found: list[Example] = []
     for some in chunks(digests):
         same = Example.content_digest.in_(some), Example.erasure_id.is_(None)
         found += session.scalars(_of_project(project_id, *same))
-    return [*found, *(row for row in made_of(session, examples) if row.erasure_id is None)]
+    return found
 
 
 def chunks(ids: Sequence[Any]) -> Iterable[Sequence[Any]]:

@@ -18,6 +18,7 @@ from sqlalchemy.orm import Session
 from backend.engines.base import SamplingParams
 from backend.services.curation.drafts import answer_digest
 from backend.services.datasets.conversations import asked_text, content_text, digest_text
+from backend.services.datasets.erased import erased_outputs
 from backend.services.datasets.leaks import CANNED, held_out_sides
 from backend.services.datasets.versions import list_examples
 from backend.services.ledger import insert_missing
@@ -226,8 +227,11 @@ def save_drafts(session: Session, drafting_id: int, sifted: Sequence[Sifted]) ->
     """Write what became of a batch into the ledger; what is there stays. Returns how many are new.
 
     A draft whose prompt people have brought before is no mark of a model: it is not kept in mind.
+    One whose brief was erased since it was read is left to the next reading, which finds no text.
     """
     drafting = get_drafting(session, drafting_id)
+    gone = erased_outputs(session, [one.written.key for one in sifted])
+    sifted = [one for one in sifted if one.written.text is None or one.written.key not in gone]
     of_brief = dict(
         session.execute(
             select(Generation.id, Generation.example_id).where(

@@ -22,7 +22,7 @@ from backend.services.review.rules import DEFAULT, QueueRules
 from backend.services.runs.scoring import list_score_runs
 from backend.services.synthetic.draftings import drafts_of_drafting
 from backend.services.synthetic.sifting import DropReason
-from backend.tables.datasets import Example
+from backend.tables.datasets import Dataset, DatasetVersion, Example, Origin
 from backend.tables.review import Purpose, QueueKind, Review, ReviewItem, ReviewQueue
 from backend.tables.runs import Generation, Score
 from backend.tables.synthetic import Draft, Drafting, SyntheticQueue
@@ -159,11 +159,15 @@ def _not_in_a_queue(session: Session, drafting: Drafting) -> list[int]:
         .join(SyntheticQueue, SyntheticQueue.queue_id == ReviewItem.queue_id)
         .where(SyntheticQueue.drafting_id == drafting.id)
     )
-    query = select(Draft.answer_id).where(
-        Draft.drafting_id == drafting.id,
-        Draft.reason.is_(None),
-        Draft.answer_id.is_not(None),
-        Draft.answer_id.not_in(shown),
+    query = (
+        select(Draft.answer_id)
+        .join(Example, Example.id == Draft.example_id)
+        .where(
+            Draft.drafting_id == drafting.id,
+            Draft.reason.is_(None),
+            Draft.answer_id.not_in(shown),
+            Example.erasure_id.is_(None),
+        )
     )
     return [id_ for id_ in session.scalars(query) if id_ is not None]
 
@@ -269,31 +273,28 @@ def count_states(found: Sequence[DraftStanding]) -> dict[str, int]:
     return {str(state): counts[state] for state in DraftState}
 
 
-def drafts_from(
-    session: Session,
-    project_id: int,
-    *,
-    example_ids: Sequence[int] = (),
-    document_sha256: str | None = None,
-) -> list[Draft]:
-    """The drafts that were drawn from these examples or this document, or were shown them.
+def rows_drawn_from(session: Session, project_id: int, example_ids: Sequence[int]) -> list[Example]:
+    """The briefs and drafted rows of a project for which one of these examples was the source, or
+    was shown as an example.
 
-    What an erasure has to find: their texts, and their briefs, repeat the source.
+    What an erasure has to find: they repeat it. A row that came in from elsewhere names ids of
+    elsewhere, and is none.
     """
     query = (
-        select(Draft, Example.provenance)
-        .join(Example, Example.id == Draft.brief_id)
-        .where(Draft.project_id == project_id)
-        .order_by(Draft.id)
+        select(Example)
+        .join(DatasetVersion, DatasetVersion.id == Example.dataset_version_id)
+        .join(Dataset, Dataset.id == DatasetVersion.dataset_id)
+        .where(Dataset.project_id == project_id, Example.erasure_id.is_(None))
+        .where(Example.origin.in_((Origin.BRIEF, Origin.SYNTHETIC)))
+        .order_by(Example.id)
     )
     wanted = set(example_ids)
     found = []
-    for draft, told in session.execute(query):
-        told = told or {}
+    for row in session.scalars(query):
+        told = row.provenance or {}
         seen = {told.get("source_example_id"), *told.get("shown_example_ids", ())}
-        digest = told.get("document_sha256")
-        if wanted & seen or (document_sha256 is not None and digest == document_sha256):
-            found.append(draft)
+        if wanted & seen and not told.get("imported"):
+            found.append(row)
     return found
 
 

@@ -38,7 +38,9 @@ def finish(
     session.refresh(drafting)
     if drafting.finished_at is not None:
         return []
-    kept = [draft for draft in drafts_of_drafting(session, drafting_id) if draft.reason is None]
+    standing = {brief.id for brief in list_examples(session, drafting.briefs_version_id)}
+    drafts = drafts_of_drafting(session, drafting_id)
+    kept = [draft for draft in drafts if draft.reason is None and draft.brief_id in standing]
     scored: list[int] = []
     if kept:
         _store(session, drafting, kept)

@@ -1,0 +1,95 @@
+"""With an example goes what was made of it: drafts with their briefs, pairs, originals."""
+
+from __future__ import annotations
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session, sessionmaker
+
+from backend.engines.base import GenerationResult
+from backend.services.erasure.acts import ask_erasure, carry_out, erase_now
+from backend.services.erasure.asked import find_wanted
+from backend.services.runs import generation
+from backend.services.synthetic import batches, storing
+from backend.services.synthetic.asking import lay_down
+from backend.services.synthetic.draftings import get_drafting
+from backend.services.synthetic.sifting import sift
+from backend.services.verification import verify_records
+from backend.settings import Settings
+from backend.tables.datasets import Dataset, DatasetVersion, Example, Origin
+from backend.tables.synthetic import Draft, Shape
+from tests.backend.services.erasure.conftest import everything_in
+from tests.fixtures_review import NOW
+from tests.fixtures_synthetic import ask_documents, by_document, draft_here, synthetic_project
+
+
+def _shown(session: Session, row: Example) -> set[int]:
+    return set((row.provenance or {}).get("shown_example_ids", ()))
+
+
+def _drawn(session: Session, project_id: int, origin: Origin) -> list[Example]:
+    query = (
+        select(Example)
+        .join(DatasetVersion)
+        .join(Dataset)
+        .where(Dataset.project_id == project_id, Example.origin == origin)
+    )
+    return list(session.scalars(query.order_by(Example.id)))
+
+
+def test_drafts_and_briefs_that_were_shown_it_go(
+    sessions: sessionmaker[Session], settings: Settings
+) -> None:
+    with sessions.begin() as session:
+        project_id = synthetic_project(session).project.id
+        draft_here(session, project_id, ask_documents(n=10))
+        briefs = _drawn(session, project_id, Origin.BRIEF)
+        shown = min(set().union(*(_shown(session, brief) for brief in briefs)))
+        text = session.get_one(Example, shown).input
+        naming = {row.id for row in briefs if shown in _shown(session, row)}
+        drafted = _drawn(session, project_id, Origin.SYNTHETIC)
+        naming |= {row.id for row in drafted if shown in _shown(session, row)}
+        others = {row.id for row in [*briefs, *drafted]} - naming
+        assert others
+        wanted = find_wanted(session, project_id, str(shown), copies=False)
+        assert naming <= set(wanted.example_ids)
+        assert not others & set(wanted.example_ids)
+        erasure = ask_erasure(session, project_id, wanted, reason="x", by_id=None, now=NOW)
+    carry_out(sessions, settings, erasure.id, now=NOW)
+    with sessions() as session:
+        assert text not in everything_in(session)
+        gone = session.scalars(select(Draft).where(Draft.brief_id.in_(naming)))
+        assert all((draft.answer or "Erased").startswith("Erased") for draft in gone)
+        assert all(record.same for record in verify_records(session))
+
+
+def test_a_drafting_that_is_under_way_ends_without_what_was_drawn_from_it(
+    sessions: sessionmaker[Session], settings: Settings
+) -> None:
+    say = by_document()
+    with sessions.begin() as session:
+        project_id = synthetic_project(session).project.id
+        drafting_id = lay_down(session, project_id, ask_documents(n=10)).drafting.id
+        run_id = batches.next_batch(session, drafting_id)
+        assert run_id is not None
+        asked = generation.pending_requests(session, run_id)
+        told = [GenerationResult(one.key, text=say(one)) for one in asked]
+        generation.save_generations(session, run_id, told)
+        drafting = get_drafting(session, drafting_id)
+        read = sift(*batches.read_batch(session, drafting, run_id), shape=Shape(drafting.shape))
+    with sessions.begin() as session:
+        brief = _drawn(session, project_id, Origin.BRIEF)[0]
+        wanted = find_wanted(session, project_id, str(min(_shown(session, brief))))
+        erasure = ask_erasure(session, project_id, wanted, reason="x", by_id=None, now=NOW)
+        erase_now(session, erasure.id, settings, now=NOW)
+    with sessions.begin() as session:
+        drafting = get_drafting(session, drafting_id)
+        batches.save_drafts(session, drafting_id, read)  # what was read before the erasure
+        assert batches.next_batch(session, drafting_id) == run_id
+        again = batches.read_batch(session, drafting, run_id)
+        batches.save_drafts(session, drafting_id, sift(*again, shape=Shape(drafting.shape)))
+        assert batches.next_batch(session, drafting_id) != run_id
+        storing.finish(session, drafting_id, now=NOW)
+        kept = _drawn(session, project_id, Origin.SYNTHETIC)
+        assert kept
+        assert not any(row.input.startswith("Erased on") for row in kept)
+        assert not any(set(wanted.example_ids) & _shown(session, row) for row in kept)
