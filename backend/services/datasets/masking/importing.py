@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+from backend.services.datasets.conversations import content_text, digest_text
+from backend.services.datasets.leaks import Leak, Side
 from backend.services.datasets.masking.files import Masker
 from backend.services.datasets.splits import Shares
 from backend.services.datasets.versions import PreparedImport, Row, prepare_import, rows_digest
@@ -34,4 +36,27 @@ def prepare_masked(
     )
     by_id = {row.external_id: row for row in masked}
     kept = [replace(by_id[row.external_id], split=row.split) for row in prepared.rows]
-    return replace(prepared, rows=kept, digest=rows_digest(kept))
+    bare = {row.external_id: row for row in told}
+    leaks = [_of_masked(leak, bare, by_id) for leak in prepared.leaks]
+    return replace(prepared, rows=kept, digest=rows_digest(kept), leaks=leaks)
+
+
+def _of_masked(leak: Leak, bare: Mapping[str, Row], masked: Mapping[str, Row]) -> Leak:
+    """A leak that the originals told, in the masked texts: no error shows an original, and whoever
+    lets the leak stand does so for the texts that are stored.
+    """
+    train, held_out = (
+        _masked_side(side, bare[side.example], masked[side.example])
+        for side in (leak.train, leak.held_out)
+    )
+    if not leak.may_be_accepted:
+        held_out = replace(held_out, digest=train.digest)
+    return replace(leak, train=train, held_out=held_out)
+
+
+def _masked_side(side: Side, bare: Row, masked: Row) -> Side:
+    owner = masked.content_digest
+    if not side.is_answer:
+        return replace(side, text=content_text(masked), digest=owner, owner=owner)
+    text = masked.references[bare.references.index(side.text)]
+    return replace(side, text=text, digest=digest_text(text, None), owner=owner)

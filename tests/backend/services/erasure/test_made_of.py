@@ -8,6 +8,7 @@ from sqlalchemy.orm import Session, sessionmaker
 from backend.engines.base import GenerationResult
 from backend.services.erasure.acts import ask_erasure, carry_out, erase_now
 from backend.services.erasure.asked import find_wanted
+from backend.services.erasure.passages import BLACK
 from backend.services.runs import generation
 from backend.services.synthetic import batches, storing
 from backend.services.synthetic.asking import lay_down
@@ -17,7 +18,7 @@ from backend.services.verification import verify_records
 from backend.settings import Settings
 from backend.tables.datasets import Dataset, DatasetVersion, Example, Origin
 from backend.tables.synthetic import Draft, Shape
-from tests.backend.services.erasure.conftest import everything_in
+from tests.backend.services.erasure.conftest import build_house, everything_in
 from tests.fixtures_review import NOW
 from tests.fixtures_synthetic import ask_documents, by_document, draft_here, synthetic_project
 
@@ -93,3 +94,48 @@ def test_a_drafting_that_is_under_way_ends_without_what_was_drawn_from_it(
         assert kept
         assert not any(row.input.startswith("Erased on") for row in kept)
         assert not any(set(wanted.example_ids) & _shown(session, row) for row in kept)
+
+
+def test_two_erasures_of_the_same_row_at_once(
+    sessions: sessionmaker[Session], settings: Settings
+) -> None:
+    """Both were asked before either was carried out: the later one finds nothing left, and what
+    the first put in place of the texts is no text that it looks for.
+    """
+    with sessions.begin() as session:
+        house = build_house(session, settings)
+        project_id = house.desk.project.id
+        first, second = (
+            ask_erasure(
+                session,
+                project_id,
+                find_wanted(session, project_id, "tickets:train-0"),
+                reason="withdrawn by the patient herself",
+                by_id=None,
+                now=NOW,
+            )
+            for _ in range(2)
+        )
+        other = find_wanted(session, project_id, "tickets:train-1")
+        third = ask_erasure(
+            session,
+            project_id,
+            other,
+            reason="withdrawn by the patient herself",
+            by_id=None,
+            now=NOW,
+        )
+    carry_out(sessions, settings, first.id, now=NOW)
+    with sessions() as session:
+        said = session.get_one(Example, house.example_id).input
+        seen = everything_in(session).count(said)
+    again = carry_out(sessions, settings, second.id, now=NOW)
+    assert again.state == "done"
+    assert again.found["elsewhere"] == {}
+    assert again.found["rows"].get("examples", 0) == 0
+    carry_out(sessions, settings, third.id, now=NOW)
+    with sessions() as session:
+        assert session.get_one(Example, house.example_id).input == said
+        assert everything_in(session).count(said) > seen
+        assert BLACK not in session.get_one(Example, house.example_id).input
+        assert all(record.same for record in verify_records(session))

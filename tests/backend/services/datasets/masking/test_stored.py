@@ -9,8 +9,11 @@ import pytest
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from backend.errors import Conflict, Forbidden, InvalidInput, NotFound
+from backend.errors import Conflict, Forbidden, InvalidInput, LeakRefused, NotFound
 from backend.services.accounts.users import add_member, create_user
+from backend.services.curation.recipes import Recipe, Replay
+from backend.services.curation.sets import freeze_training_set
+from backend.services.datasets.leaks import Acceptance
 from backend.services.datasets.masking.files import texts_of
 from backend.services.datasets.masking.importing import prepare_masked
 from backend.services.datasets.masking.keys import keys_of
@@ -28,12 +31,14 @@ from backend.services.datasets.versions import (
     Row,
     import_dataset,
     list_examples,
+    store_import,
     unsplit_rows,
 )
 from backend.services.projects import create_project
 from backend.tables.audit import AuditEntry
 from backend.tables.masking import ExampleMask, MaskedOriginal
 from tests.backend.services.datasets.masking.conftest import KEY, KEYS, SECRETS, named_rows
+from tests.fixtures_review import NOW
 
 OTHER = "another key of the tests with enough bytes"
 
@@ -140,6 +145,29 @@ def test_what_repeats_what_is_told_by_the_originals(session: Session, masking: i
     assert "Foster" not in str([(row.input, row.references) for row in prepared.rows])
     bare = prepare_masked(rows, None, source_name="f")
     assert bare.rows == rows
+    assert [x.may_be_accepted for x in prepared.leaks] == [x.may_be_accepted for x in bare.leaks]
+
+
+def test_a_refusal_of_leaks_shows_no_original_and_is_accepted_for_good(
+    session: Session, masking: int
+) -> None:
+    letter = "Please write to Mr. Henry Foster that his claim of last week has been settled"
+    rows = [
+        Row("a", f"{letter} in full.", references=("Dear Mr. Foster, settled.",), split="train"),
+        Row("b", f"{letter}.", references=("Dear Mr. Foster, settled.",), split="test"),
+    ]
+    masker = masker_of(session, masking, KEYS)
+    prepared = prepare_masked(rows, masker, source_name="f")
+    assert prepared.leaks
+    with pytest.raises(LeakRefused) as refused:
+        store_import(session, masking, "letters", prepared)
+    assert "Foster" not in json.dumps([refused.value.message, refused.value.findings])
+    person = create_user(session, "Ada", "admin")
+    word = Acceptance(person.id, "they were settled both", NOW)
+    store_import(session, masking, "letters", prepared, accept_leaks=word)
+    recipe = Recipe(dataset="letters", references=Replay(count=1))
+    frozen = freeze_training_set(session, project_id=masking, name="s", recipe=recipe)
+    assert frozen.n_rows == 1  # who accepted it once is not asked again
 
 
 def test_surrogates_are_shared_by_a_group_where_the_policy_says_so(
