@@ -78,13 +78,27 @@ def tell_health(subject: Subject) -> Told:
     report = subject.session.scalar(query.order_by(HealthReport.id.desc()).limit(1))
     if report is None or report.content is None:
         return not_measured("Nobody has examined the dataset: strop dataset health")
-    kinds = report.content["kinds"]
-    rows = [[kind["kind"], kind.get("severity"), kind.get("n"), kind.get("note")] for kind in kinds]
+    kinds = [_without_values(kind, subject.with_texts) for kind in report.content["kinds"]]
+    rows = [
+        [
+            kind["kind"],
+            kind["severity"],
+            None if kind["problem"] else kind["flagged"],
+            None if kind["problem"] else kind["n"],
+            kind["problem"] or "; ".join(kind["notes"]),
+        ]
+        for kind in kinds
+    ]
     return Told(
         [f"Examined {report.created_at:%Y-%m-%d %H:%M} UTC; worst: {report.worst or 'nothing'}."],
-        [Table(("kind", "severity", "found", "note"), rows)],
-        {"health.json": as_json(report.content)},
+        [Table(("kind", "severity", "rows flagged", "of", "note"), rows)],
+        {"health.json": as_json({**report.content, "kinds": kinds})},
     )
+
+
+def _without_values(kind: dict[str, Any], with_texts: bool) -> dict[str, Any]:
+    """A kind without its table of details, which names labels and values of slices."""
+    return kind if with_texts else {key: one for key, one in kind.items() if key != "details"}
 
 
 def tell_masking(subject: Subject) -> Told:

@@ -17,6 +17,13 @@ from sqlalchemy.orm import Session, sessionmaker
 
 from backend.errors import Conflict, InvalidInput, NotFound, UnknownName
 from backend.services.curation import stored_digest
+from backend.services.datasets.health.kinds import look_for, put_together
+from backend.services.datasets.health.reports import (
+    HealthAsked,
+    ask_report,
+    keep_report,
+    read_material,
+)
 from backend.services.datasets.versions import rows_digest, stored_rows
 from backend.services.dossier import check_dossier
 from backend.services.dossier.answers import (
@@ -35,9 +42,9 @@ from backend.services.verdicts.promotion import decide_promotion
 from backend.settings import Settings
 from backend.tables.curation import TrainingSet
 from backend.tables.datasets import DatasetVersion, Example
-from backend.tables.runs import Generation, Score
+from backend.tables.runs import Generation, Score, ScoreRun
 from backend.tables.verdicts import Comparison
-from tests.fixtures_review import build_desk, run_over, score_answers, vote_on_pairs
+from tests.fixtures_review import NOW, build_desk, run_over, score_answers, vote_on_pairs
 from tests.fixtures_trial import GOOD_BAR, Trial
 
 KEY = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
@@ -231,6 +238,32 @@ def test_no_text_of_an_example_an_output_or_a_reviewer_is_in_it(
     rows = next(d for d in json.loads(files["digests.json"]) if d["what"].startswith("dataset"))
     assert rows["sha256"] == rows["recorded"]
     assert _wrong(files) == []
+
+
+def test_the_health_of_the_data_is_told_in_counts(
+    sqlite_sessions: sessionmaker[Session],
+) -> None:
+    with sqlite_sessions() as session:
+        row = _judged(session)
+        version = session.get_one(ScoreRun, row.score_run_id).generation_run.dataset_version
+        asked = HealthAsked(version.dataset.name, kinds=("duplicates", "semantic_duplicates"))
+        report = ask_report(session, row.project_id, asked)
+        material = read_material(session, report.id)
+        found = [look_for(name, material) for name in asked.kinds]
+        keep_report(session, report.id, put_together(material, found), now=NOW)
+        files = _verify(make_dossier(session, row, KEY).content)
+    told = json.loads(files["index.json"])["sections"]["health"]
+    assert told["measured"]
+    table = told["tables"][0]
+    assert table["columns"] == ["kind", "severity", "rows flagged", "of", "note"]
+    by_kind = {line[0]: line[1:] for line in table["rows"]}
+    flagged = next(one.found for one in found if one.kind == "duplicates")
+    assert flagged is not None
+    assert by_kind["duplicates"][1:3] == [flagged.flagged, flagged.n]
+    assert flagged.flagged < flagged.n
+    assert by_kind["semantic_duplicates"][1:3] == [None, None]
+    assert "encoder" in by_kind["semantic_duplicates"][3]
+    assert "details" not in json.loads(files["health.json"])["kinds"][0]
 
 
 def test_changed_records_are_noticed_before_anything_is_signed(
