@@ -191,6 +191,9 @@ def _show_error(error: Exception, *, debug: bool) -> int:
     if hasattr(error, "show") and hasattr(error, "exit_code"):  # wrong usage, said by typer
         error.show()
         return 1
+    if isinstance(error, typer.Abort):  # a question that was answered with no, or by nobody
+        typer.echo("\nStopped: nothing was done.", err=True)
+        return 1
     if debug or not isinstance(error, (*_expected_errors(), FileNotFoundError, PermissionError)):
         if debug:
             raise error

@@ -26,17 +26,19 @@ def erase(
     json: JsonOption = False,
 ) -> None:
     """Erase a person's name, secrets, drafts and comments; their pseudonym and reviews stay."""
-    from backend.db import utc_now
+    from backend.db import reading, utc_now
     from backend.services.accounts.users import find_user
     from backend.services.erasure.acts import carry_out, checked_reason
     from backend.services.erasure.people import ask_person_erasure
 
     installation = open_installation()
+    with reading(installation.sessions) as session:
+        pseudonym = find_user(session, name).pseudonym
+    if not yes:  # while somebody thinks, nothing is held open
+        typer.confirm(f"Erase {pseudonym}'s name for good?", abort=True, err=True)
     now = utc_now()
     with installation.sessions.begin() as session:
         user = find_user(session, name)
-        if not yes:
-            typer.confirm(f"Erase {user.pseudonym}'s name for good?", abort=True, err=True)
         by_id = None if as_ is None else acting_person(session, as_).id
         asked = ask_person_erasure(
             session, user, reason=checked_reason(reason), by_id=by_id, now=now
