@@ -200,7 +200,10 @@ def _admit(
             )
             return secret.value
     refusal = admission.refusal or NotAuthenticated("You were not signed in.")
-    _note(serving, request, f"{refusal.message} (at the provider: {claims['sub']})")
+    # The log keeps for ever: whose account it is stands there by number, and no name of theirs.
+    name = "" if admission.known is None else admission.known
+    why = "somebody of that name is here" if admission.taken else refusal.message
+    entering.note_refusal(serving, name, entering.address_of(request), why)
     raise refusal
 
 

@@ -144,6 +144,20 @@ class TestComingIn:
         assert clinic.come_back().status_code == 409
         assert clinic.me().status_code == 401
 
+    def test_the_log_keeps_no_name_of_who_is_refused(self, clinic: Clinic) -> None:
+        clinic.come_back()
+        clinic.provider.claims = {"sub": "mia.muster@clinic.example"}  # a name that is taken
+        assert clinic.come_back().status_code == 409
+        clinic.provider.claims = {"groups": []}
+        assert clinic.come_back().status_code == 403
+        taken, barred = clinic.entries("signin.refused")
+        with clinic.house.sessions() as session:
+            pia = session.scalars(select(User).where(User.name == "pia")).one()
+        assert (taken.subject, barred.subject) == ("", f"user:{pia.id}")
+        for entry in (taken, barred):
+            told = str(entry.detail)
+            assert not any(one in told for one in ("pia", "mia.muster", "sub-1"))
+
     def test_of_several_groups_the_highest_counts(self, clinic: Clinic) -> None:
         clinic.provider.claims = {"groups": ["ward", "it", "none", 7, None]}
         clinic.come_back()

@@ -39,12 +39,17 @@ LONGEST_NAME = 120
 class Admission:
     """What came of a sign-in at the provider; what was changed is kept, also when it is refused.
 
-    `left` are the ids of projects that the person no longer belongs to: their queues are to settle.
+    Attributes:
+        left: ids of projects that the person no longer belongs to: their queues are to settle.
+        known: the name here of who is refused; None for whom nobody here is known to be.
+        taken: refused since somebody else here has the name.
     """
 
     identity: Identity | None = None
     refusal: StropError | None = None
     left: list[int] = field(default_factory=list)
+    known: str | None = None
+    taken: bool = False
 
 
 def admit(
@@ -64,7 +69,7 @@ def admit(
         try:
             identity = _first_sign_in(session, claims, access.role, registration, now=now)
         except Conflict as error:
-            return Admission(refusal=error)
+            return Admission(refusal=error, taken=True)
     return _admit_known(session, identity, access, registration, now=now)
 
 
@@ -150,12 +155,12 @@ def _admit_known(
 ) -> Admission:
     user = identity.user
     if not user.active and user.barred_by != BY_PROVIDER:
-        return Admission(refusal=_barred())
+        return Admission(refusal=_barred(), known=user.name)
     if access.role is None:
         if user.active:
             bar_user(session, user, by=BY_PROVIDER, now=now)
         left = _set_projects(session, user, frozenset(), registration)
-        return Admission(refusal=_no_group(), left=left)
+        return Admission(refusal=_no_group(), left=left, known=user.name)
     if not user.active:
         reactivate_user(session, user)
     user.role = access.role
