@@ -103,7 +103,11 @@ def _find_person(request: Request, session: Session, serving: Serving) -> tuple[
         )
     if request.method not in READING:
         require_own_site(request)
-    return user_of_session(session, secret, now=now, idle=serving.settings.idle), None
+    settings = serving.settings
+    user = user_of_session(
+        session, secret, now=now, idle=settings.idle, passwords=settings.passwords
+    )
+    return user, None
 
 
 def require_own_site(request: Request) -> None:

@@ -81,7 +81,10 @@ def show_login(
     if secret := request.cookies.get(COOKIE):
         try:
             with serving.reading() as session:
-                credentials.user_of_session(session, secret, now=now, idle=serving.settings.idle)
+                idle, passwords = serving.settings.idle, serving.settings.passwords
+                credentials.user_of_session(
+                    session, secret, now=now, idle=idle, passwords=passwords
+                )
             return RedirectResponse(path, status_code=303)
         except NotAuthenticated:
             pass
@@ -181,6 +184,8 @@ def _open(request: Request, serving: Serving, user: User, code: str | None) -> s
     try:
         with serving.writing.begin() as session:
             person = session.get_one(User, user.id)
+            if not person.active or _mark(person) != _mark(user):  # since the password was read
+                raise NotAuthenticated(users.BAD_LOGIN, hint="Check both and try again.")
             audit.act_as(session, audit.Actor(user_id=user.id, via="api"))
             if code is not None:
                 factor = second_factor.verify(session, person, code, seal=serving.seal, now=now)

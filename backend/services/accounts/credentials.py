@@ -10,11 +10,11 @@ import secrets
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import bindparam, exists, select, update
+from sqlalchemy import String, bindparam, exists, select, update
 from sqlalchemy.orm import Session
 
 from backend.errors import Conflict, NotAuthenticated, NotFound
-from backend.tables.accounts import LoginSession, Token, User
+from backend.tables.accounts import LoginSession, Role, Token, User
 from backend.tables.sign_in import Identity
 
 TOKEN_PREFIX = "strop_"
@@ -29,6 +29,10 @@ USER_OF_SESSION = (
         LoginSession.expires_at > bindparam("now"),
         LoginSession.last_seen_at > bindparam("idle_since"),
         User.active,
+        # Whoever switches passwords off ends what passwords opened.
+        (LoginSession.method != "password")
+        | (bindparam("passwords", type_=String) == "on")
+        | ((bindparam("passwords", type_=String) == "admins-only") & (User.role == Role.ADMIN)),
     )
 )
 USER_OF_TOKEN = (
@@ -93,9 +97,23 @@ def close_login_session(session: Session, secret: str, *, now: datetime) -> Logi
     return row
 
 
-def user_of_session(session: Session, secret: str, *, now: datetime, idle: timedelta) -> User:
-    """Who is signed in under this cookie, and was there within `idle`. Raises NotAuthenticated."""
-    asked = {"digest": _hash_secret(secret), "now": now, "idle_since": now - idle}
+def user_of_session(
+    session: Session, secret: str, *, now: datetime, idle: timedelta, passwords: str = "on"
+) -> User:
+    """Who is signed in under this cookie, and was there within `idle`.
+
+    Args:
+        passwords: the setting; a session that a password opened counts as far as passwords do.
+
+    Raises:
+        NotAuthenticated: nobody.
+    """
+    asked = {
+        "digest": _hash_secret(secret),
+        "now": now,
+        "idle_since": now - idle,
+        "passwords": passwords,
+    }
     user = session.scalar(USER_OF_SESSION, asked)
     if user is None:
         raise NotAuthenticated("You are signed out.", hint="Sign in again.")

@@ -10,7 +10,7 @@ import secrets
 from collections.abc import Collection
 from datetime import datetime
 
-from sqlalchemy import func, select
+from sqlalchemy import delete, func, select
 from sqlalchemy.orm import Session
 
 from backend.errors import (
@@ -25,6 +25,7 @@ from backend.services.accounts.credentials import end_sessions
 from backend.services.accounts.passwords import hash_password, matches
 from backend.tables.accounts import Membership, Role, Token, User
 from backend.tables.projects import Project
+from backend.tables.sign_in import SecondFactor
 
 BAD_LOGIN = "Name or password is wrong."
 
@@ -190,6 +191,7 @@ def change_password(
     if not matches(user.password_hash, current):
         raise Forbidden("That is not your password.", hint="Check it and try again.")
     user.password_hash = hash_password(new, name=user.name)
+    _forget_begun_factor(session, user)
     end_sessions(session, user.id, now=now, keep=keep)
     session.flush()
 
@@ -197,8 +199,15 @@ def change_password(
 def set_password(session: Session, user: User, password: str, *, now: datetime) -> None:
     """Change a password; whoever is signed in with the old one is signed out."""
     user.password_hash = hash_password(password, name=user.name)
+    _forget_begun_factor(session, user)
     end_sessions(session, user.id, now=now)
     session.flush()
+
+
+def _forget_begun_factor(session: Session, user: User) -> None:
+    """Whoever had the old password may have seen the secret that waits for its first code."""
+    begun = SecondFactor.user_id == user.id, SecondFactor.confirmed_at.is_(None)
+    session.execute(delete(SecondFactor).where(*begun))
 
 
 def deactivate_user(session: Session, user: User, *, now: datetime) -> None:

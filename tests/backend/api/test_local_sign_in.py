@@ -14,7 +14,7 @@ from sqlalchemy import select
 
 from backend.api.authorize import COOKIE
 from backend.api.deps import serve_with
-from backend.services.accounts import access_links, second_factor
+from backend.services.accounts import access_links, second_factor, users
 from backend.services.accounts.users import deactivate_user
 from backend.tables.accounts import LoginSession, User
 from backend.tables.audit import AuditEntry
@@ -204,6 +204,41 @@ class TestSecondStep:
         [entry] = entries(house, "second_factor.removed")
         assert entry.user_id == house.users["admin"].id
 
+    def test_a_secret_seen_under_an_old_password_is_worth_nothing_under_a_new_one(
+        self, house: House
+    ) -> None:
+        configure(house, second_factor="everybody")
+        stranger, seen = house.client(), r"<code>([A-Z2-7]{32})</code>"
+        sign_in(stranger)
+        [before] = re.findall(seen, stranger.get("/api/v1/login/code").text)
+        token = link_of(house, "eva").partition("token=")[2]
+        form = {"token": token, "password": NEW, "again": NEW}
+        house.client().post("/api/v1/reset", data=form, headers=BROWSER)
+        client = house.client()
+        sign_in(client, password=NEW)
+        [after] = re.findall(seen, client.get("/api/v1/login/code").text)
+        assert after != before
+
+    @pytest.mark.parametrize("change", ["password", "bar"])
+    def test_what_changes_while_a_password_is_checked_counts(
+        self, house: House, monkeypatch: pytest.MonkeyPatch, change: str
+    ) -> None:
+        check = users.verify_password
+
+        def slow(session: Any, name: str, password: str) -> User:
+            found = check(session, name, password)
+            with house.sessions.begin() as other:
+                person, now = other.get_one(User, found.id), house.clock.now
+                if change == "bar":
+                    deactivate_user(other, person, now=now)
+                else:
+                    users.set_password(other, person, NEW, now=now)
+            return found
+
+        monkeypatch.setattr(users, "verify_password", slow)
+        refused = sign_in(house.client())
+        assert (refused.status_code, COOKIE in refused.cookies) == (401, False)
+
 
 class TestResetLink:
     def test_sets_a_password_once_and_ends_sessions(self, house_on_both: House) -> None:
@@ -321,6 +356,18 @@ class TestSwitchedOff:
         assert house.client("admin").post(path, json={}).status_code == 409
         ways = house.client().get("/api/v1/sign-in-ways").json()
         assert ways == {"passwords": "off", "provider": "the clinic"}
+
+    def test_what_a_password_opened_before_ends(self, house_on_both: House) -> None:
+        house = house_on_both
+        eva, ada = house.client(), house.client()
+        sign_in(eva)
+        sign_in(ada, name="ada")
+        configure(house, passwords="admins-only")
+        assert (eva.get("/api/v1/me").status_code, ada.get("/api/v1/me").status_code) == (401, 200)
+        configure(house, passwords="off")
+        assert ada.get("/api/v1/me").status_code == 401
+        assert "Passwords are switched off" in sign_in(ada, name="ada").text
+        assert house.client("engineer").get("/api/v1/me").status_code == 200  # tokens go on
 
     def test_admins_only(self, house: House) -> None:
         configure(house, passwords="admins-only")
