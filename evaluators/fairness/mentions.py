@@ -179,6 +179,8 @@ def audit_rows(
     Raises:
         CannotCompute: there is no row, or none in a language that there are lists for.
     """
+    if not rows:
+        raise CannotCompute("There is no row to look for mentions in.")
     read = [row for row in rows if row.language is not None]
     if not read:
         raise CannotCompute(

@@ -64,7 +64,7 @@ def run_parity(
     Raises:
         NotFound: no such score run, or the model takes no part in it.
         InvalidInput: no key, or none that has two to MOST_GROUPS groups.
-        CannotCompute: some outputs are not scored, or a metric was not.
+        CannotCompute: nothing was scored, some outputs are not, or a metric was not.
     """
     run = get_score_run(session, score_run_id)
     models = [m for m in run.generation_run.models if model_id in (None, m.id)]
@@ -77,6 +77,11 @@ def run_parity(
 
 def _metrics(run: ScoreRun, plan: ParityPlan) -> list[str]:
     scored = list(dict.fromkeys(spec.metric for spec in metric_specs(run)))
+    if not scored:
+        raise CannotCompute(
+            f"Score run {run.id} scores nothing, so that there is nothing to compare.",
+            hint=f"Score its outputs: strop run --resume {run.generation_run_id} --metrics rougeL.",
+        )
     if missing := [name for name in plan.metrics if name not in scored]:
         raise CannotCompute(
             f"{missing[0]} was not scored in score run {run.id}.",

@@ -158,6 +158,7 @@ CASES: dict[str, Case] = {
     "GET /v1/generation-runs/{generation_run_id}/counterfactuals": Case(status=422),
     "GET /v1/score-runs/{score_run_id}/parity": Case(query="by=task", status=422),
     "GET /v1/review-queues/{queue_id}/parity": Case(query="by=task", status=422),
+    "GET /v1/training-sets/{training_set_id}/mentions": Case(status=422),  # it has no rows
     "POST /v1/judges/{judge_id}/licences": Case(body={"queue": "q"}, status=201),
     "POST /v1/judges/{judge_id}/audit": Case(),
     "GET /v1/prompts/{prompt_id}/diff": Case(query="against=PROMPT"),

@@ -15,6 +15,7 @@ from backend.services.fairness.training import set_mentions
 from backend.services.review import Answer
 from backend.tables.curation import TrainingSet, TrainingSetRow
 from backend.tables.datasets import Example
+from backend.tables.runs import ScoreRun
 from evaluators.fairness.lexicon import shipped_lexicon
 from evaluators.fairness.swap import Asked, make_exchange
 from tests.fixtures_fairness import Office, build_office, letters
@@ -71,6 +72,24 @@ def test_a_run_that_is_scored_in_part_is_no_figure(office: Office) -> None:
     scored = office.score(run, "exact_match")
     with pytest.raises(CannotCompute, match="Only"):
         run_parity(office.session, scored.id, PLAN)
+
+
+def test_a_run_that_scores_nothing_is_no_empty_answer(office: Office) -> None:
+    scored = ScoreRun(generation_run_id=office.answer(office.version).id, metrics=[])
+    office.session.add(scored)
+    office.session.flush()
+    with pytest.raises(CannotCompute, match="scores nothing"):
+        run_parity(office.session, scored.id, ParityPlan(("hair",)))
+
+
+def test_a_set_without_rows_says_that_it_has_none(office: Office) -> None:
+    frozen = TrainingSet(
+        project_id=office.project.id, name="none", recipe={}, digest="0" * 64, n_rows=0
+    )
+    office.session.add(frozen)
+    office.session.flush()
+    with pytest.raises(CannotCompute, match="There is no row"):
+        set_mentions(office.session, frozen.id)
 
 
 def _sites(session: Session, desk: Desk) -> None:
