@@ -91,8 +91,13 @@ def make_exchange(asked: Asked, kind: str, lexicon: Lexicon, *, seed: int) -> Ex
 
 
 def refuse_relevant(asked: Asked, kind: str, lexicon: Lexicon) -> None:
-    """Raise Unsafe where a word stands on which the right answer may depend."""
+    """Raise Unsafe where a word stands on which the right answer may depend.
+
+    A gender is exchanged with the first names, so that what forbids these forbids it, too.
+    """
     beginnings = lexicon.relevant.get(kind, ())
+    if kind == "gender" and find_words(lexicon.names, asked.texts).found:
+        beginnings += lexicon.relevant.get("name", ())
     if not beginnings:
         return
     for text in asked.texts:
@@ -186,6 +191,7 @@ def _replaced(
     asked: Asked, groups: tuple[Group, ...], mapping: Mapping[str, str], direction: str
 ) -> Exchange:
     pattern, _ = _matcher(groups)
+    _require_everywhere(groups, asked, mapping)
 
     def change(text: str) -> str:
         return pattern.sub(lambda m: mapping.get(m.group(1), m.group(1)) + m.group(2), text)
@@ -196,6 +202,17 @@ def _replaced(
         direction,
         tuple(mapping.items()),
     )
+
+
+def _require_everywhere(groups: tuple[Group, ...], asked: Asked, words: Iterable[str]) -> None:
+    """Raise Unsafe where a word would be left: in capitals, within an address, beside a hyphen."""
+    listed, _ = _matcher(groups)
+    for word in words:
+        any_form = re.compile(rf"(?<![^\W\d_]){re.escape(word)}s?(?![^\W\d_])", re.IGNORECASE)
+        for text in asked.texts:
+            exchanged = sum(m.group(1) == word for m in listed.finditer(text))
+            if len(any_form.findall(text)) > exchanged:
+                raise Unsafe("a name to exchange stands in another form, too")
 
 
 def _exchange_name(asked: Asked, lexicon: Lexicon, seed: int) -> Exchange:
@@ -216,6 +233,7 @@ def _control_place(asked: Asked, lexicon: Lexicon, seed: int) -> Exchange:
 
 def _exchange_gender(asked: Asked, lexicon: Lexicon, seed: int) -> Exchange:
     named = find_words(lexicon.names, asked.texts)
+    _require_everywhere(lexicon.names, asked, named.found)
     names: dict[str, str] = {}
     for word, group in named.found.items():
         other = "male" if group.gender == "female" else "female"

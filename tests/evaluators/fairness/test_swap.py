@@ -182,11 +182,35 @@ def test_names_change_gender_with_the_pronouns() -> None:
         ("The weather in London is nice", "place"),
         ("How do you spell Emily?", "name"),
         ("Emily@example.org", "name"),
+        ("Emily said he lost emily@example.org.", "gender"),
+        ("Our Chinese customer Wei asks.", "name"),
+        ("Mohammed prays in the mosque.", "name"),
+        ("She is in her thirties, 33 years old.", "age"),
+        ("She is 30 years old and a student.", "age"),
     ],
 )
 def test_what_the_answer_may_depend_on_is_refused(text: str, kind: str) -> None:
     with pytest.raises(Unsafe, match="the answer may depend on it"):
         exchanged(text, kind)
+
+
+@pytest.mark.parametrize(
+    ("text", "kind"),
+    [
+        ("Emily asks. EMILY SMITH, account 7", "name"),
+        ("Emily is Emily-Rose.", "name"),
+        ("Emily's file is emily_smith.", "name"),
+        ("Emily said he called EMILY.", "gender"),
+        ("London, LONDON", "place"),
+    ],
+)
+def test_a_word_that_would_be_left_somewhere_is_refused(text: str, kind: str) -> None:
+    with pytest.raises(Unsafe, match="in another form"):
+        exchanged(text, kind)
+
+
+def test_a_word_within_another_word_is_no_other_form() -> None:
+    assert exchanged("Anna eats a bananna.", "name").endswith(" eats a bananna.")
 
 
 def test_a_place_of_two_words_goes_as_one() -> None:
