@@ -127,25 +127,24 @@ def pages_for(me: Me) -> list[st.Page] | dict[str, list[st.Page]]:
 
 
 def engineer_pages(*, reviews_too: bool, leads: bool) -> dict[str, list[st.Page]]:
-    """The pages of engineers, those of leads, and the desk for those who review as well."""
+    """Pages in the order of the loop, those of leads too, and the desk for those who review."""
     watched = [_page(audit.show, "Audit", "policy")] if leads else []
     desk_pages = {"Review desk": [_page(desk.show, "Desk", "edit_note")]} if reviews_too else {}
     return {
         "Project": [
             _page(overview.show, "Overview", "dashboard", first=True),
+            _page(rounds.show, "Rounds", "autorenew"),
+        ],
+        "Data": [
             _page(health.show, "Health", "ecg_heart"),
+            _page(privacy.show, "Privacy", "shield_person"),
+            _page(synthetic.show, "Synthetic", "draw"),
+        ],
+        "Answers": [
             _page(prompts.show, "Prompts", "chat"),
             _page(runs.show, "Runs", "bar_chart"),
             _page(checks.show, "Checks", "fact_check"),
             _page(fairness.show, "Fairness", "diversity_3"),
-            _page(verdicts.show, "Verdicts", "gavel"),
-            _page(synthetic.show, "Synthetic", "draw"),
-            _page(trainings.show, "Training", "trending_down"),
-            _page(rounds.show, "Rounds", "autorenew"),
-            _page(lineage.show, "Lineage", "account_tree"),
-            _page(exports.show, "Export", "download"),
-            *watched,
-            _page(privacy.show, "Privacy", "shield_person"),
         ],
         "Review": [
             _page(queues.show, "Queues", "checklist"),
@@ -156,6 +155,15 @@ def engineer_pages(*, reviews_too: bool, leads: bool) -> dict[str, list[st.Page]
             _page(adjudication.show, "Adjudication", "balance"),
         ],
         **desk_pages,
+        "Learning": [
+            _page(trainings.show, "Training", "trending_down"),
+            _page(lineage.show, "Lineage", "account_tree"),
+        ],
+        "Decision": [
+            _page(verdicts.show, "Verdicts", "gavel"),
+            _page(exports.show, "Export", "download"),
+            *watched,
+        ],
         "Help": [
             _page(guides.show, "Guides", "menu_book"),
             _page(account.show, "Account", "lock"),
