@@ -25,6 +25,7 @@ from evaluators.fairness.lexicon import LANGUAGES, shipped_lexicon, tell_languag
 from evaluators.fairness.swap import Asked, make_exchange
 
 SOURCE = "counterfactual"
+DRAFTED = "a model drafted the row, and no expert has read it exchanged"
 NEAR = "it would come near to what is held out"
 SHOWN_REASONS = 20
 Turns = list[dict[str, str]]
@@ -82,6 +83,9 @@ def _make(
 ) -> Iterator[_Made]:
     drawn = random.Random(seed)
     for place, row in enumerate(rows):
+        if row.example.origin is not None:
+            skipped[DRAFTED] += 1
+            continue
         if drawn.random() >= asked.share:
             continue
         for kind in asked.kinds:

@@ -162,8 +162,8 @@ class Drafts:
 
 
 def _is_of_a_person(review: Review) -> bool:
-    """A script's review says that it is simulated, and then so does its set."""
-    return review.simulated or review.annotator_kind == "human"
+    """Given at the desk; a script's review says that it is simulated, and then so does its set."""
+    return review.source == "desk" and (review.simulated or review.annotator_kind == "human")
 
 
 def drafts_of(session: Session, project_id: int) -> Drafts:

@@ -66,6 +66,7 @@ from backend.tables.review import (
     Span,
 )
 from backend.tables.runs import Generation
+from backend.tables.synthetic import SyntheticQueue
 
 SOURCES: dict[str, Callable[[Sequence[Any], Offsets], Iterator[GivenAnswer]]] = {
     "label-studio": label_studio_answers,
@@ -100,11 +101,17 @@ def import_reviews(
     Raises:
         UnknownName: there is no such source.
         NotFound: no such queue, or the map names somebody who is not there.
+        InvalidInput: the queue is one of drafts.
     """
     if source not in SOURCES:
         raise UnknownName("source of answers", source, SOURCES)
     session.execute(select(ReviewQueue.id).where(ReviewQueue.id == queue_id).with_for_update())
     facts = queue_facts(session, queue_id)
+    if session.get(SyntheticQueue, queue_id) is not None:
+        raise InvalidInput(
+            "This queue shows what a model drafted; experts answer it at the desk alone.",
+            hint="Whoever may import could else let drafts into training in an expert's name.",
+        )
     desk = _Desk.of(session, facts, people or {}, source)
     taken = repeated = 0
     refused: list[RefusedShown] = []

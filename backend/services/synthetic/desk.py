@@ -102,6 +102,12 @@ def open_queue(session: Session, drafting: Drafting, ask: QueueAsk) -> ReviewQue
     rule = parse_rule(ask.approves)
     if rule.equals is None:
         raise InvalidInput(f"{ask.approves!r} names no answer.", hint="Write usable=yes.")
+    if ask.rubric in (None, RUBRIC) and ask.approves != APPROVES:
+        raise InvalidInput(
+            f"The rubric {RUBRIC} asks whether a draft may be learned from, and {ask.approves} "
+            "does not say so.",
+            hint=f"Leave approves at {APPROVES}, or name a rubric of your own.",
+        )
     version = save_rubric(session, drafting.project_id, _rubric(session, drafting, ask))
     criterion = rubric_from_content(version.content).criterion(rule.criterion)
     known = {str(choice.value) for choice in criterion.choices()}

@@ -28,6 +28,7 @@ from backend.services.curation.candidates import Candidate, reference_row
 from backend.services.curation.formats import FORMATS, export_rows
 from backend.services.datasets.rows import ColumnMap, rows_from_table
 from backend.services.datasets.versions import Row, import_dataset, list_examples, stored_rows
+from backend.services.exchange.review_imports import import_reviews
 from backend.services.synthetic.desk import DraftState, standings
 from backend.services.synthetic.draftings import drafts_of_drafting, get_drafting
 from backend.services.training.files import freeze_documents
@@ -488,6 +489,34 @@ def test_a_withdrawal_while_a_set_is_frozen_is_before_or_after_it(
     with sessions.begin() as session:
         after = drafted.freeze(session, "after")
         assert given not in {row.review_id for row in rows_of(session, after)}
+
+
+def test_a_yes_from_another_tool_opens_nothing(
+    sqlite_sessions: sessionmaker[Session], on_sqlite: Drafted
+) -> None:
+    """Whoever may import could else say yes in an expert's name."""
+    answer = {"usable": "yes", "by": "anna"}
+    with sqlite_sessions.begin() as session, pytest.raises(InvalidInput, match="at the desk alone"):
+        import_reviews(session, on_sqlite.queue.id, [answer], source="ratings", now=NOW)
+    with sqlite_sessions.begin() as session:
+        done = decide(session, on_sqlite.queue, on_sqlite.expert)
+        session.execute(update(Review).where(Review.id == done.id).values(source="ratings"))
+    with sqlite_sessions.begin() as session, pytest.raises(LeakRefused, match="a model drafted it"):
+        on_sqlite.freeze(session)
+
+
+def test_no_counterfactual_is_made_of_a_draft(
+    sqlite_sessions: sessionmaker[Session], on_sqlite: Drafted
+) -> None:
+    with sqlite_sessions.begin() as session:
+        decide(session, on_sqlite.queue, on_sqlite.expert, correction="Emily has it from Emily.")
+    with sqlite_sessions.begin() as session:
+        frozen = on_sqlite.freeze(
+            session, counterfactuals={"kinds": ["name", "gender"]}, references={}, dataset="tickets"
+        )
+        assert [row.source for row in rows_of(session, frozen)].count("corrected") == 1
+        left_out = frozen.recipe["counterfactuals"]["left_out"]
+        assert [n for why, n in left_out.items() if why.startswith("a model drafted")] == [1]
 
 
 def test_a_reference_row_of_a_draft_is_refused_even_by_hand(

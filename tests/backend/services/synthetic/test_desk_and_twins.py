@@ -53,7 +53,7 @@ def test_what_cannot_be_opened(sqlite_sessions: sessionmaker[Session]) -> None:
         with pytest.raises(Conflict, match="kept no draft"):
             open_drafts(session, desk, nothing)
         id_ = draft_here(session, desk.project.id, ask_documents(DOCUMENTS[:3], n=3))
-        for approves in ("usable=perhaps", "usable>=1", "usable"):
+        for approves in ("usable=perhaps", "usable>=1", "usable", "usable=no"):
             with pytest.raises(InvalidInput):
                 open_drafts(session, desk, id_, name="q", approves=approves)
         with pytest.raises(InvalidInput, match="No risk was computed"):
