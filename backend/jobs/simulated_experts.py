@@ -2,8 +2,8 @@
 
 It goes the way that people go (claim, submit), under a user that is marked as simulated, and every
 row that it writes says so. It is wrong on purpose at a stated rate. Its judgement is a comparison
-with the reference by words, figures and names; it stands for no human, and no result that rests on
-it says anything about experts.
+with the reference by words, figures and names, or of a draft with its source; it stands for no
+human, and no result that rests on it says anything about experts.
 """
 
 from __future__ import annotations
@@ -26,12 +26,14 @@ from backend.schemas.review.desk import ItemView, ShownOutput
 from backend.services import review
 from backend.services.review import Answer, Choice
 from backend.tables.accounts import User
+from backend.tables.datasets import Origin
 from backend.tables.review import ReviewItem
 
 GOOD_ENOUGH = 0.5
 CLOSE_CALL = 0.03
 LABEL_WORDS = 3
 FACT = re.compile(r"\S*\d\S*|(?<=[^.!?:]\s)[A-ZÄÖÜ]\w+")  # figures, and names inside a sentence
+_SENTENCE_END = re.compile(r"(?<=[.!?])\s+(?=[^\W\d_a-z])")
 COMPLAINTS = {
     "label": ("wrong_label", "wrong_fact"),
     "invented": ("invented_fact", "wrong_fact", "unsupported", "major"),
@@ -113,7 +115,8 @@ def _answer_next(
     held = {"slot_id": claim.slot_id, "version": claim.version, "user_id": user_id}
     item = session.get_one(ReviewItem, claim.item_id)
     references = item.generation_a.example.references
-    if not references:
+    is_draft = item.generation_a.example.origin == Origin.SYNTHETIC
+    if not references and not is_draft:
         reason = "simulated reviewer: no reference to compare with"
         review.skip_review(session, **held, reason=reason, now=now)
         return ["n_skipped"]
@@ -121,7 +124,11 @@ def _answer_next(
     rng = random.Random(f"{seed}:{user_id}:{item.position}")
     slip = rng.random() < error_rate
     rubric = review.rubric_of(review.get_queue(session, queue_id))
-    answer = answer_item(shown, str(references[0]), rubric, slip=slip)
+    answer = (
+        answer_draft(shown, rubric, slip=slip)
+        if is_draft
+        else answer_item(shown, str(references[0]), rubric, slip=slip)
+    )
     review.submit_review(
         session, **held, answer=answer, now=now, simulated=True, annotator_kind="code"
     )
@@ -154,6 +161,28 @@ def answer_item(shown: ItemView, reference: str, rubric: Rubric, *, slip: bool) 
         {c.name: _rate(c, judged) for c in rubric.criteria},
         correction=reference if judged.complaint else None,
         comment=comment,
+    )
+
+
+def answer_draft(shown: ItemView, rubric: Rubric, *, slip: bool) -> Answer:
+    """The answer to a draft, which has no reference: its figures and names, held to its source.
+
+    A draft is corrected by leaving out the sentences of which the source says nothing, and refused
+    where none is left; with `slip` the opposite.
+    """
+    output = (shown.output or _EMPTY).text.strip()
+    source = f"{shown.input}\n{shown.context or ''}"
+    known = {_bare(word) for word in source.split()}
+    sentences = _SENTENCE_END.split(output)
+    kept = [s for s in sentences if all(_bare(fact) in known for fact in FACT.findall(s))]
+    left = " ".join(kept).strip()
+    says_yes = bool(left) != slip
+    judged = Closeness(1.0, None) if says_yes else Closeness(0.0, "invented")
+    mended = left if says_yes and left and len(kept) < len(sentences) else None
+    return Answer(
+        {c.name: _rate(c, judged) for c in rubric.criteria},
+        correction=mended,
+        comment="simulated reviewer",
     )
 
 

@@ -11,9 +11,17 @@ from backend.jobs.simulated_experts import answer_queue, judge
 from backend.rubrics import find_rubric, library_names
 from backend.services import review
 from backend.services.curation import Recipe, freeze_training_set, training_rows
+from backend.services.synthetic.draftings import drafts_of_drafting
 from backend.tables.review import Correction, Review
 from backend.tables.runs import Generation
 from tests.fixtures_review import NOW, Desk, build_desk
+from tests.fixtures_synthetic import (
+    DOCUMENTS,
+    ask_documents,
+    draft_here,
+    open_drafts,
+    synthetic_project,
+)
 
 
 @pytest.fixture
@@ -55,6 +63,37 @@ def run(
 )
 def test_judgement(output: str, reference: str, complaint: str | None) -> None:
     assert judge(output, reference, "the source speaks of 40 GB").complaint == complaint
+
+
+@pytest.mark.parametrize(
+    ("error_rate", "said"), [(0, ["yes", "yes", "no"]), (1, ["no", "no", "yes"])]
+)
+def test_drafts_are_held_to_their_source(
+    sqlite_sessions: sessionmaker[Session], error_rate: float, said: list[str]
+) -> None:
+    """One is approved, of one a sentence is left out, of one nothing can be kept."""
+    with sqlite_sessions.begin() as session:
+        desk = synthetic_project(session)
+        desk.experts[0].simulated = True
+        ask = ask_documents(DOCUMENTS[:3], n=3, attempts=1, shots=0)
+        drafting = draft_here(session, desk.project.id, ask)
+        drafts = [d for d in drafts_of_drafting(session, drafting) if d.reason is None]
+        answers = [session.get_one(Generation, d.answer_id) for d in drafts]
+        right = answers[1].text
+        answers[1].text = f"{right} It costs 999 euros."
+        answers[2].text = "It costs 999 euros."
+        queue_id = open_drafts(session, desk, drafting).id
+    run(sqlite_sessions, desk, queue_id, error_rate=error_rate)
+    with sqlite_sessions() as session:
+        found = {r.item.generation_a_id: r for r in session.scalars(select(Review))}
+        reviews = [found[d.answer_id] for d in drafts]
+        assert [r.ratings[0].value for r in reviews] == said
+        assert [[fix.text for fix in r.corrections] for r in reviews] == [
+            [],
+            [] if error_rate else [right],
+            [],
+        ]
+        assert all(r.simulated and r.annotator_kind == "code" for r in reviews)
 
 
 def test_bad_outputs_are_corrected_to_the_reference(
