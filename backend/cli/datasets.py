@@ -102,7 +102,7 @@ def import_(asked: DatasetImportOptions) -> None:
         _preview(asked)
         return
     from backend.services.datasets.incoming import rows_of, split_and_path
-    from backend.services.datasets.masking.importing import prepare_masked
+    from backend.services.datasets.masked_import import prepare_masked
     from backend.services.datasets.masking.keys import keys_of
     from backend.services.datasets.masking.stored import masker_of
     from backend.services.datasets.versions import store_import

@@ -15,7 +15,7 @@ from backend.schemas.datasets import DatasetGiven, DatasetVersionShown, ExampleS
 from backend.schemas.turns import turns_of
 from backend.services.datasets import versions as datasets
 from backend.services.datasets.leaks import acceptance
-from backend.services.datasets.masking.importing import prepare_masked
+from backend.services.datasets.masked_import import prepare_masked
 from backend.services.datasets.masking.keys import keys_of
 from backend.services.datasets.masking.stored import masker_of
 from backend.services.datasets.rows import ColumnMap, rows_from_table

@@ -71,11 +71,7 @@ def create_run(
         raise NotFound(f"The project has no dataset version {dataset_version_id}.")
     _check_models(session, project_id, model_ids, engine)
     _check_examples(session, dataset_version_id, split, example_ids)
-    if samples < 1 or (samples > 1 and params.temperature == 0):
-        raise InvalidInput(
-            f"{samples} samples of the same prompt cannot be drawn at temperature 0.",
-            hint="Ask for one sample, or set a temperature above 0.",
-        )
+    _check_samples(samples, params)
     example_ids = _without_erased(session, dataset_version_id, split, example_ids)
     settle_run_leaks(
         session, project_id, version, split, model_ids, example_ids, accept=accept_leaks
@@ -98,6 +94,14 @@ def create_run(
     add_models(session, run, model_ids)
     _check_prompts(session, run)
     return run
+
+
+def _check_samples(samples: int, params: SamplingParams) -> None:
+    if samples < 1 or (samples > 1 and params.temperature == 0):
+        raise InvalidInput(
+            f"{samples} samples of the same prompt cannot be drawn at temperature 0.",
+            hint="Ask for one sample, or set a temperature above 0.",
+        )
 
 
 def add_models(session: Session, run: GenerationRun, model_ids: Sequence[int]) -> None:

@@ -118,15 +118,7 @@ def lay_down(
         asked=_as_record(ask, version, given, found.refused, found.notes, len(found.sources)),
         model_version_id=model.id,
         engine=ask.engine,
-        params=asdict(
-            SamplingParams(
-                max_tokens=ask.max_tokens,
-                temperature=ask.temperature,
-                top_p=ask.top_p,
-                seed=ask.seed,
-                truncate_prompt=False,
-            )
-        ),
+        params=asdict(_sampling(ask)),
         wanted=ask.n,
         briefs_version_id=stored.id,
         created_by_id=created_by_id,
@@ -141,6 +133,16 @@ def lay_down(
         detail={"from": drafting.source_kind, "model": model.label, "wanted": ask.n},
     )
     return Laid(drafting, found.refused, found.notes)
+
+
+def _sampling(ask: DraftAsk) -> SamplingParams:
+    return SamplingParams(
+        max_tokens=ask.max_tokens,
+        temperature=ask.temperature,
+        top_p=ask.top_p,
+        seed=ask.seed,
+        truncate_prompt=False,
+    )
 
 
 def _check(ask: DraftAsk) -> None:

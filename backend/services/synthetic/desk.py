@@ -23,7 +23,7 @@ from backend.services.runs.scoring import list_score_runs
 from backend.services.synthetic.draftings import drafts_of_drafting
 from backend.services.synthetic.sifting import DropReason
 from backend.tables.datasets import Dataset, DatasetVersion, Example, Origin
-from backend.tables.review import Purpose, QueueKind, Review, ReviewItem, ReviewQueue
+from backend.tables.review import Purpose, QueueKind, Review, ReviewItem, ReviewQueue, RubricVersion
 from backend.tables.runs import Generation, Score
 from backend.tables.synthetic import Draft, Drafting, SyntheticQueue
 
@@ -81,6 +81,15 @@ class QueueAsk:
     rules: QueueRules = DEFAULT
 
 
+def _check_answer(version: RubricVersion, name: str, answer: str) -> None:
+    criterion = rubric_from_content(version.content).criterion(name)
+    known = {str(choice.value) for choice in criterion.choices()}
+    if known and answer not in known:
+        raise InvalidInput(
+            f"{answer!r} is no answer to {name!r}.", hint=f"Answers: {', '.join(sorted(known))}."
+        )
+
+
 def open_queue(session: Session, drafting: Drafting, ask: QueueAsk) -> ReviewQueue:
     """Open a queue over the kept drafts of a drafting that nobody has reviewed yet.
 
@@ -109,13 +118,7 @@ def open_queue(session: Session, drafting: Drafting, ask: QueueAsk) -> ReviewQue
             hint=f"Leave approves at {APPROVES}, or name a rubric of your own.",
         )
     version = save_rubric(session, drafting.project_id, _rubric(session, drafting, ask))
-    criterion = rubric_from_content(version.content).criterion(rule.criterion)
-    known = {str(choice.value) for choice in criterion.choices()}
-    if known and rule.equals not in known:
-        raise InvalidInput(
-            f"{rule.equals!r} is no answer to {rule.criterion!r}.",
-            hint=f"Answers: {', '.join(sorted(known))}.",
-        )
+    _check_answer(version, rule.criterion, rule.equals)
     scored = list_score_runs(session, drafting.run_id)
     opening = Opening(
         project_id=drafting.project_id,

@@ -111,11 +111,7 @@ def create_training_run(
     projects.lock_project(session, project_id)  # what is erased meanwhile is erased before
     _require_set(session, project_id, training_set_id, purpose)
     _refuse_ours(config)
-    begin, resolved = (
-        resolve_start_from(session, project_id, config)
-        if start is None
-        else resolve_start(session, project_id, start, config)
-    )
+    begin, resolved = _resolve(session, project_id, start, config)
     base_id = base_of_training(session, project_id, begin, resolved, asked=base)
     base_name = BASE if base_id is None else session.get_one(ModelVersion, base_id).name
     refuse_name_on_other_base(session, project_id, adapter_name, base_name)
@@ -136,6 +132,15 @@ def create_training_run(
     write_run_files(session, run, resolve_config(session, run, settings), settings)
     session.flush()
     return run
+
+
+def _resolve(
+    session: Session, project_id: int, start: str | None, config: Mapping[str, Any]
+) -> tuple[ModelVersion | None, dict[str, Any]]:
+    """Where a training begins, by its label or by the configuration, and what is configured."""
+    if start is None:
+        return resolve_start_from(session, project_id, config)
+    return resolve_start(session, project_id, start, config)
 
 
 def _require_set(session: Session, project_id: int, training_set_id: int, purpose: str) -> None:

@@ -10,9 +10,8 @@
     surrogates.py   what stands in an identifier's place
     documents.py    the texts of one document masked together
     files.py        the rows of an import masked, whole or not at all
-    importing.py    an import into a project that masks
     keys.py         STROP_MASKING_KEY: keys of surrogates and of originals
     stored.py       policies and originals in the database, and who looked
 
-All but `stored.py` and `importing.py` know no database.
+All but `stored.py` know no database; an import that masks is `masked_import.py` above.
 """

@@ -14,8 +14,8 @@ from backend.services.accounts.users import add_member, create_user
 from backend.services.curation.recipes import Recipe, Replay
 from backend.services.curation.sets import freeze_training_set
 from backend.services.datasets.leaks import Acceptance
+from backend.services.datasets.masked_import import prepare_masked
 from backend.services.datasets.masking.files import texts_of
-from backend.services.datasets.masking.importing import prepare_masked
 from backend.services.datasets.masking.keys import keys_of
 from backend.services.datasets.masking.stored import (
     find_policy,
