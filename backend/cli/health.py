@@ -166,6 +166,7 @@ Looked = tuple["Examination", "Material", dict[str, Any]]
 
 def _of_files(asked: HealthOptions, kinds: Sequence[str]) -> Looked:
     """Files, whose rows are examined as they stand; those that are no examples are counted."""
+    from backend.errors import InvalidInput
     from backend.services.datasets.health.findings import Material
     from backend.services.datasets.health.reports import lines_of, task_of
     from backend.services.datasets.incoming import first_of
@@ -182,6 +183,10 @@ def _of_files(asked: HealthOptions, kinds: Sequence[str]) -> Looked:
         for one in readings
         if one.refused
     ]
+    if refused and not rows:
+        raise InvalidInput(
+            f"None of {sum(one['rows'] for one in refused)} rows can be read: {refused[0]['first']}"
+        )
     material = Material(
         rows=rows,
         seed=asked.seed,

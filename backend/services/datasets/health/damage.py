@@ -28,6 +28,8 @@ from backend.services.datasets.versions import Row
 
 LEAST_ROWS, LEAST_WORDS = 20, 8
 PILE_SHARE, PILE_ROWS = 0.01, 5
+TAIL = 12  # characters at the end by which texts of one form are known
+_DIGITS = re.compile(r"\d+")
 ENDS = re.compile(r"[.!?…。！？।:;)\]}\"'”’»›`*>|]\s*$|https?://\S+\s*$")
 ENDING_SHARE = 0.9
 MOST_PREFIX_WORDS = 6
@@ -255,13 +257,17 @@ def _without_mark(part: str, texts: Sequence[tuple[str, str]], ended: float) -> 
 def _piled(texts: Sequence[tuple[str, str]]) -> set[str]:
     """Ids of texts at the greatest length, where so many share it that it is a limit.
 
-    Most of them end without a mark then; short sentences of one form end with one.
+    Most of them end without a mark then, and where a limit cuts, no two end alike: copies of one
+    text, and sentences of one form, are as long as each other and end in the same words.
     """
     most = max(len(text) for _, text in texts)
     at = [(identity, text) for identity, text in texts if len(text) == most]
-    cut = sum(ENDS.search(text) is None for _, text in at)
-    enough = len(at) >= max(PILE_ROWS, PILE_SHARE * len(texts)) and 2 * cut >= len(at)
-    return {identity for identity, _ in at} if enough else set()
+    different = {text for _, text in at}
+    cut = sum(ENDS.search(text) is None for text in different)
+    ends = {_DIGITS.sub("0", text[-TAIL:].casefold()) for text in different}
+    enough = len(different) >= max(PILE_ROWS, PILE_SHARE * len({text for _, text in texts}))
+    limit = enough and 2 * cut >= len(different) and 2 * len(ends) >= len(different)
+    return {identity for identity, _ in at} if limit else set()
 
 
 ENCODING: Mapping[str, re.Pattern[str]] = {

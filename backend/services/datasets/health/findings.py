@@ -26,6 +26,7 @@ LONGEST_CLASS = 80
 LEAST_OF_CLASS = 3
 LEAST_IN_CLASSES = 0.9
 MOST_COMPARED = 30_000
+MOST_ANSWERS = 20  # of one prompt, that are held against those of prompts nearly like it
 
 
 class Severity(StrEnum):
@@ -203,6 +204,12 @@ class Material:
         return [found for found in places.values() if len(found) > 1]
 
     @cached_property
+    def firsts(self) -> list[int]:
+        """Of each different prompt the first row."""
+        copies = {number for found in self.same_prompts for number in found[1:]}
+        return [number for number in range(len(self.rows)) if number not in copies]
+
+    @cached_property
     def near_pairs(self) -> list[tuple[int, int]]:
         """Pairs of different prompts of which one repeats the other.
 
@@ -214,8 +221,23 @@ class Material:
                 f"More than {MOST_COMPARED} rows are not compared with each other.",
                 hint="Examine a part: import a sample as a dataset of its own.",
             )
-        same = {frozenset((found[0], n)) for found in self.same_prompts for n in found[1:]}
-        return [pair for pair in near_duplicate_pairs(self.prompts) if frozenset(pair) not in same]
+        standing, firsts = self._standing_for_copies(), self.firsts
+        pairs = near_duplicate_pairs([self.prompts[number] for number in firsts])
+        return sorted(
+            (min(a, b), max(a, b))
+            for one, other in pairs
+            for a in standing[firsts[one]]
+            for b in standing[firsts[other]]
+        )
+
+    def _standing_for_copies(self) -> dict[int, list[int]]:
+        """Of each different prompt its first row, and with it the first of each answer that copies
+        have: a thousand copies of one prompt are not compared with each other a million times."""
+        standing = {number: [number] for number in self.firsts}
+        for found in self.same_prompts:
+            by_answer = {self.answers[number]: number for number in reversed(found)}
+            standing[found[0]] = sorted(by_answer.values())[:MOST_ANSWERS]
+        return standing
 
     @cached_property
     def clusters(self) -> list[int]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain, islice
 from typing import TYPE_CHECKING
 
 from backend.errors import CannotCompute
@@ -59,8 +60,7 @@ def find_semantic(material: Material) -> Found:
         raise CannotCompute(
             "No encoder is named, and meaning is not told without one.", hint="--encoder FOLDER"
         )
-    known = {frozenset((found[0], n)) for found in material.same_prompts for n in found[1:]}
-    known |= {frozenset(pair) for pair in material.near_pairs}
+    known = {frozenset(pair) for pair in material.near_pairs}
     pairs = [pair for pair in _alike(material) if frozenset(pair[:2]) not in known]
     best = dict[int, tuple[int, float]]()
     for one, other, cosine in pairs:
@@ -95,17 +95,21 @@ _COMPATIBLE = (
 
 def _same_prompt(material: Material) -> Iterator[Flagged]:
     for found in material.same_prompts:
-        answered = [n for n in found if material.answers[n]]
-        counted = Counter(material.answers[n] for n in answered)
-        if len(counted) < 2:
-            continue
-        for number in answered:
-            others = [n for n in answered if material.answers[n] != material.answers[number]]
+        by_answer: dict[str, list[int]] = defaultdict(list)
+        for number in found:
+            if material.answers[number]:
+                by_answer[material.answers[number]].append(number)
+        n = sum(map(len, by_answer.values()))
+        for answer, same in by_answer.items():
+            if len(same) == n:
+                continue
+            elsewhere = (rows for other, rows in by_answer.items() if other != answer)
+            others = sorted(islice(chain.from_iterable(elsewhere), MOST_OTHERS))
             why = (
-                f"The same is asked {len(answered)} times and answered in {len(counted)} ways; "
-                f"{len(others)} rows have another reference than this one."
+                f"The same is asked {n} times and answered in {len(by_answer)} ways; "
+                f"{n - len(same)} rows have another reference than this one."
             )
-            yield _against(material, number, others, why, 1.0)
+            yield from (_against(material, number, others, why, 1.0) for number in same)
 
 
 def _near_prompt(material: Material) -> Iterator[Flagged]:
@@ -188,16 +192,17 @@ def _first_of(pairs: Iterable[tuple[int, int]]) -> dict[int, int]:
 
 
 def _alike(material: Material) -> Iterator[tuple[int, int, float]]:
-    """Pairs of rows by the cosine of their prompts, the smaller number first, block by block."""
+    """Pairs of different prompts by their cosine, the smaller number first, block by block."""
     import numpy as np
 
-    vectors = embed(material.prompts, str(material.encoder))
+    firsts = material.firsts
+    vectors = embed([material.prompts[number] for number in firsts], str(material.encoder))
     for start in range(0, len(vectors), BLOCK):
         likeness = vectors[start : start + BLOCK] @ vectors.T
         rows, columns = np.nonzero(likeness >= material.alike)
         for row, other in zip(rows.tolist(), columns.tolist(), strict=True):
             if start + row < other:
-                yield start + row, other, float(likeness[row, other])
+                yield firsts[start + row], firsts[other], float(likeness[row, other])
 
 
 def embed(texts: Sequence[str], encoder: str) -> np.ndarray:

@@ -94,12 +94,23 @@ def test_a_pile_up_at_the_greatest_length_is_a_limit() -> None:
     cut = [
         Row(f"cut{n}", "Ask.", None, (f"{n} the customer said that " * 30,)[0:1]) for n in range(8)
     ]
-    cut = [Row(r.external_id, r.input, None, (r.references[0][:500],)) for r in cut]
+    cut = [
+        Row(r.external_id, r.input, None, (r.references[0][n : n + 500],))
+        for n, r in enumerate(cut)
+    ]
     found = find_cut(Material([*rows, *cut]))
     assert {row.id for row in found.rows} == {f"cut{n}" for n in range(8)}
     assert all("none is longer" in row.why for row in found.rows)
     few = find_cut(Material([*rows, *cut[:2]]))
     assert all("Ends without" in row.why for row in few.rows)
+
+
+def test_copies_and_sentences_of_one_form_are_no_pile_up() -> None:
+    form = [Row(f"f{n}", f"Tell us, please, all of order {n} of ours", None, ()) for n in range(50)]
+    assert find_cut(Material(form)).rows == ()
+    texts = ("Where is my new card, I have not got it yet", "I want to close the old one now")
+    copies = [Row(f"c{n}", texts[n % 2], None, ()) for n in range(60)]
+    assert find_cut(Material(copies)).rows == ()
 
 
 def test_a_beginning_that_a_fifth_share_is_boilerplate_and_one_that_all_share_is_a_form() -> None:

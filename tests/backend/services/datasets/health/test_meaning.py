@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -23,9 +25,9 @@ def test_rows_of_one_meaning_are_found_and_those_of_one_wording_left_to_the_othe
     def vectors(texts: Sequence[str], encoder: str) -> np.ndarray:
         assert encoder == "folders/mini"
         made = np.eye(len(texts), dtype=np.float32)
-        made[3] = made[0]  # the same words: an exact copy, and no finding of this kind
-        made[4] = 0.96 * made[1] + 0.28 * made[4]
-        made[5] = 0.94 * made[2] + 0.34 * made[5]
+        assert len(texts) == 5  # the same words: an exact copy, and no finding of this kind
+        made[3] = 0.96 * made[1] + 0.28 * made[3]
+        made[4] = 0.94 * made[2] + 0.34 * made[4]
         return made
 
     monkeypatch.setattr(repeats, "embed", vectors)
@@ -51,3 +53,32 @@ def test_vectors_are_of_unit_length_in_the_order_of_the_texts(tiny_base: Path) -
     assert np.linalg.norm(one, axis=1) == pytest.approx(np.ones(3), abs=1e-4)
     other = repeats.embed(texts[::-1], str(tiny_base))
     assert one == pytest.approx(other[::-1], abs=1e-4)
+
+
+def test_many_copies_of_few_prompts_are_not_compared_with_each_other() -> None:
+    words = ("where is the new card that I ordered last week", "how do I close the old account")
+    base = replace(text_rows(1)[0], context=None)
+    rows = [
+        replace(base, external_id=f"r{n}", input=words[n % 2], references=(str(n),))
+        for n in range(8000)
+    ]
+    began = time.process_time()
+    report = look_for("near_duplicates", Material(rows))
+    assert report.found is not None
+    assert report.found.rows == ()
+    report = look_for("contradictions", Material(rows))
+    assert report.found is not None
+    assert report.found.flagged == 8000
+    assert time.process_time() - began < 5
+
+
+def test_a_copy_with_another_answer_is_held_against_what_is_nearly_the_same() -> None:
+    asked = "please tell me where the new card is that I ordered online last week in the shop"
+    said = [(asked, "in 5 days"), (asked, "in 7 days"), (f"{asked} today", "in 5 days")]
+    rows = [
+        replace(text_rows(1)[0], external_id=str(n), input=one, context=None, references=(answer,))
+        for n, (one, answer) in enumerate(said)
+    ]
+    report = look_for("contradictions", Material(rows))
+    assert report.found is not None
+    assert {(row.id, row.others) for row in report.found.rows} >= {("1", ("2",)), ("2", ("1",))}
