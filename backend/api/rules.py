@@ -202,6 +202,7 @@ RULES: dict[str, Access] = {
     "GET /v1/projects/{project_id}/yield-curve": Access.ENGINEER,
     "GET /v1/projects/{project_id}/check-benches": Access.ENGINEER,
     "GET /v1/fairness-lists": Access.ENGINEER,
+    "GET /v1/generation-runs/{generation_run_id}/slice-keys": Access.ENGINEER,
     "GET /v1/score-runs/{score_run_id}/parity": Access.ENGINEER,
     "GET /v1/review-queues/{queue_id}/parity": Access.ENGINEER,
     "GET /v1/projects/{project_id}/counterfactuals": Access.ENGINEER,

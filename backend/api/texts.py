@@ -263,6 +263,7 @@ NO_TEXTS = frozenset(
         "POST /v1/draftings/{drafting_id}/queues",
         "POST /v1/draftings/{drafting_id}/cancel",
         "GET /v1/fairness-lists",
+        "GET /v1/generation-runs/{generation_run_id}/slice-keys",
         "GET /v1/score-runs/{score_run_id}/parity",
         "GET /v1/review-queues/{queue_id}/parity",
         "GET /v1/projects/{project_id}/counterfactuals",

@@ -13,6 +13,11 @@ class Fairness(Resource):
         """The lists by which names, genders, ages and places are exchanged."""
         return self._wire.get_list(shapes.WordListShown, "/v1/fairness-lists")
 
+    def slice_keys(self, generation_run_id: int) -> list[shapes.SliceKeyShown]:
+        """The keys of a run's slices by which groups can be compared."""
+        path = f"/v1/generation-runs/{generation_run_id}/slice-keys"
+        return self._wire.get_list(shapes.SliceKeyShown, path)
+
     def parity(
         self,
         score_run_id: int,

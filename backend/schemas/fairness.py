@@ -74,6 +74,13 @@ class OddsShown(_Shown):
     n: int
 
 
+class SliceKeyShown(_Shown):
+    """A key of a run's slices, and into how many groups it parts the examples."""
+
+    key: str
+    groups: int
+
+
 class ParityReportShown(_Shown):
     """One model's figures by group; `by` says whose they are: of code, or of people."""
 

@@ -66,7 +66,9 @@ def _show_drafting(one: DraftingShown) -> None:
         st.html(table_html(("dropped because it", "drafts"), reason_rows(one), title="Dropped"))
     _show_queue(one)
     with problems_shown():
-        state = st.segmented_control("Drafts", STATES, default="waiting", key="draft-state")
+        state = st.segmented_control(
+            "Drafts", STATES, default=first_state(one), key=f"draft-state-{one.id}"
+        )
         drafts = current_client().synthetic.drafts(one.id, state)
         if not drafts:
             st.caption("None.")
@@ -89,6 +91,11 @@ def tiles(one: DraftingShown) -> list[tuple[str, Cell, str]]:
         ("approved or corrected", let_in, f"of {decided} decided{scripts}"),
         ("waiting", states["waiting"], "for an expert"),
     ]
+
+
+def first_state(one: DraftingShown) -> str:
+    """The first state that a draft is in: those that wait, while there are some."""
+    return next((state for state in STATES if one.states[state]), STATES[0])
 
 
 def share_text(share: ShareShown) -> str:

@@ -13,6 +13,7 @@ from backend.schemas.fairness import (
     PairsShown,
     ParityReportShown,
     ShiftShown,
+    SliceKeyShown,
 )
 from backend.services.fairness.parity import shown
 from evaluators.fairness.lexicon import shipped_lexicon
@@ -40,6 +41,9 @@ class FakeFairness:
 
     def fairness_answers(self, run_id: int) -> list[CounterfactualReportShown]:
         return list(self.project["fairness_answers"])
+
+    def fairness_slice_keys(self, generation_run_id: int) -> list[SliceKeyShown]:
+        return [SliceKeyShown(key="sex", groups=2)]
 
     def fairness_parity(self, score_run_id: int, **asked: Any) -> list[ParityReportShown]:
         self.project["asked_parity"] = asked

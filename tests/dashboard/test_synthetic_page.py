@@ -7,7 +7,15 @@ from typing import Any
 
 from backend.schemas.synthetic import DraftFigures, DraftingShown, DraftShown, ShareShown
 from backend.services.synthetic.sifting import DropReason
-from dashboard.views.synthetic import REASONS, cut, draft_rows, reason_rows, share_text, tiles
+from dashboard.views.synthetic import (
+    REASONS,
+    cut,
+    draft_rows,
+    first_state,
+    reason_rows,
+    share_text,
+    tiles,
+)
 from tests.dashboard.fake_client import FakeClient, engineers_project
 from tests.dashboard.test_lead_pages import open_page, told
 
@@ -99,3 +107,10 @@ def test_the_page_shows_texts_as_data() -> None:
 def test_without_a_drafting_it_says_how_to_ask() -> None:
     page = open_page("synthetic", FakeClient(role="engineer", project=engineers_project()))
     assert "strop synthetic draft" in told(page)
+
+
+def test_the_drafts_that_are_there_are_shown_first() -> None:
+    assert first_state(drafting()) == "waiting"
+    done = {"dropped": 29, "waiting": 0, "approved": 0, "corrected": 3, "refused": 1}
+    assert first_state(drafting(states=done)) == "corrected"
+    assert first_state(drafting(states=dict.fromkeys(done, 0))) == "waiting"

@@ -16,6 +16,7 @@ from backend.schemas.fairness import (
     PairsGiven,
     PairsShown,
     ParityReportShown,
+    SliceKeyShown,
     WordListShown,
 )
 from backend.services.fairness.answers import counterfactual_report, list_shipped
@@ -26,7 +27,7 @@ from backend.services.fairness.pairs import (
     list_pairs,
     store_pairs,
 )
-from backend.services.fairness.parity import ParityPlan, queue_parity, run_parity
+from backend.services.fairness.parity import ParityPlan, queue_parity, run_parity, slice_keys
 from backend.services.fairness.training import set_mentions
 from backend.tables.datasets import DatasetVersion
 from backend.tables.runs import GenerationRun
@@ -54,6 +55,12 @@ def list_word_lists() -> list[WordListShown]:
         )
         for found in list_shipped()
     ]
+
+
+@router.get("/generation-runs/{generation_run_id}/slice-keys")
+def list_slice_keys(generation_run_id: int, session: SessionDep) -> list[SliceKeyShown]:
+    """The keys of a run's slices by which groups can be compared."""
+    return slice_keys(session, generation_run_id)
 
 
 @router.get("/score-runs/{score_run_id}/parity")

@@ -88,8 +88,9 @@ def command(asked: CompareOptions) -> None:
         typer.echo(f"{one['set']}: {one['rows']} rows{', simulated' if one['simulated'] else ''}")
     typer.echo(record["said"])
     if asked.train:
-        title = f"{record['models'][0]} less {record['models'][1]}, paired, {asked.split} split"
-        print_table(record["differences"], columns=FIGURES, title=title)
+        with_, without = record["models"]
+        typer.echo(f"{with_} less {without}, paired, {asked.split} split:")
+        print_table(record["differences"], columns=FIGURES)
 
 
 def _freeze(asked: CompareOptions) -> tuple[Installation, dict[str, Any]]:

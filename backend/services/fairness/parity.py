@@ -15,11 +15,12 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from backend.errors import CannotCompute, InvalidInput, NotFound
-from backend.schemas.fairness import OddsShown, ParityReportShown, ParityShown
+from backend.schemas.fairness import OddsShown, ParityReportShown, ParityShown, SliceKeyShown
 from backend.services.metric_specs import MetricSpec, get_score_run, metric_specs
 from backend.services.review.queues import get_queue, rubric_of
 from backend.services.review.reports.estimates import Population, read_populations
 from backend.services.runs.figures import data_part, metric_of_run, read_scores
+from backend.services.runs.generation import examples_of_run, get_run
 from backend.tables.datasets import Example
 from backend.tables.models import ModelVersion
 from backend.tables.review import QueueKind
@@ -168,6 +169,22 @@ def group_columns(
 def _group(value: object) -> str | None:
     text = "" if value is None else str(value).strip()
     return text or None
+
+
+def slice_keys(session: Session, generation_run_id: int) -> list[SliceKeyShown]:
+    """Keys of all examples of a run that part them into two to MOST_GROUPS groups, by name."""
+    from evaluators.fairness.parity import MOST_GROUPS
+
+    groups: dict[str, set[str]] = {}
+    for example in examples_of_run(session, get_run(session, generation_run_id)):
+        for key, value in example.slices.items():
+            if (named := _group(value)) is not None:
+                groups.setdefault(key, set()).add(named)
+    return [
+        SliceKeyShown(key=key, groups=len(found))
+        for key, found in sorted(groups.items())
+        if 2 <= len(found) <= MOST_GROUPS
+    ]
 
 
 def compare(

@@ -14,7 +14,6 @@ from dashboard.session import current_client, current_project
 
 COLUMNS = ("group", "against", "gap", "outputs", "what the interval allows to say")
 TAGS = {"apart": "fail", "beyond the margin": "fail", "within the margin": "pass"}
-READ_EXAMPLES = 8  # from which the keys of the slices are read
 SCORES, RATINGS = "scores of a run", "ratings by people"
 COMMAND = "strop fairness RUN --by KEY"
 
@@ -30,10 +29,10 @@ def show() -> None:
     with left:
         chosen = st.selectbox("Run", list(scored), format_func=lambda i: run_title(scored[i]))
         whose = st.radio("Figures", [SCORES, RATINGS], horizontal=True)
-    keys = slice_keys(chosen)
+    keys = [one.key for one in current_client().fairness.slice_keys(chosen)]
     with right:
         if not keys:
-            st.info("The examples of this run have no slices to compare by.")
+            st.info("No slice of this run has two groups and more to compare.")
             return
         by = st.multiselect("Groups by", keys, default=keys[:1])
         margin = st.number_input("A gap of no account (0: none is)", 0.0, value=0.0, step=0.01)
@@ -55,14 +54,6 @@ def is_pairs(run: GenerationRunShown) -> bool:
 def run_title(run: GenerationRunShown) -> str:
     """A run in a list."""
     return f"run {run.id}: {run.dataset}@{run.dataset_version}, {run.split}"
-
-
-def slice_keys(run_id: int) -> list[str]:
-    """Keys of the slices, read from the first outputs of a run."""
-    client = current_client()
-    page = client.runs.generations(run_id, limit=READ_EXAMPLES)
-    found = [client.runs.generation(written.id).example.slices for written in page.items]
-    return sorted({key for slices in found for key in slices})
 
 
 def _scores(

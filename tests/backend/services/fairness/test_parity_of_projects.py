@@ -10,9 +10,10 @@ from backend.errors import CannotCompute, InvalidInput, LeakRefused, NotFound
 from backend.services.curation import Recipe, freeze_training_set, training_rows
 from backend.services.curation.sets import stored_digest
 from backend.services.datasets.versions import Row, import_dataset
-from backend.services.fairness.parity import ParityPlan, queue_parity, run_parity
+from backend.services.fairness.parity import ParityPlan, queue_parity, run_parity, slice_keys
 from backend.services.fairness.training import set_mentions
 from backend.services.review import Answer
+from backend.services.runs.generation import examples_of_run
 from backend.tables.curation import TrainingSet, TrainingSetRow
 from backend.tables.datasets import Example
 from backend.tables.runs import ScoreRun
@@ -72,6 +73,17 @@ def test_a_run_that_is_scored_in_part_is_no_figure(office: Office) -> None:
     scored = office.score(run, "exact_match")
     with pytest.raises(CannotCompute, match="Only"):
         run_parity(office.session, scored.id, PLAN)
+
+
+def test_keys_are_those_of_all_examples_that_part_them(office: Office) -> None:
+    run = office.answer(office.version)
+    *_, last = examples_of_run(office.session, run)
+    last.slices = {**last.slices, "rare": "yes", "same": " "}
+    office.session.flush()
+    found = {one.key: one.groups for one in slice_keys(office.session, run.id)}
+    assert {"sex", "site"} <= found.keys()
+    assert found["sex"] == 2
+    assert {"rare", "same"}.isdisjoint(found)  # one group is nothing to compare
 
 
 def test_a_run_that_scores_nothing_is_no_empty_answer(office: Office) -> None:
