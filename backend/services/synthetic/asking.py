@@ -125,14 +125,18 @@ def lay_down(
     )
     session.add(drafting)
     session.flush()
+    _note(session, drafting, model)
+    return Laid(drafting, found.refused, found.notes)
+
+
+def _note(session: Session, drafting: Drafting, model: ModelVersion) -> None:
     audit.record(
         session,
         "drafting.asked",
         subject=f"drafting:{drafting.id}",
-        project_id=project_id,
-        detail={"from": drafting.source_kind, "model": model.label, "wanted": ask.n},
+        project_id=drafting.project_id,
+        detail={"from": drafting.source_kind, "model": model.label, "wanted": drafting.wanted},
     )
-    return Laid(drafting, found.refused, found.notes)
 
 
 def _sampling(ask: DraftAsk) -> SamplingParams:

@@ -81,6 +81,13 @@ class QueueAsk:
     rules: QueueRules = DEFAULT
 
 
+def _ended_run(drafting: Drafting) -> int:
+    if drafting.finished_at is None or drafting.run_id is None:
+        ended = "kept no draft" if drafting.finished_at else "has not ended yet"
+        raise Conflict(f"The drafting {drafting.name!r} {ended}.", hint="strop synthetic show")
+    return drafting.run_id
+
+
 def _check_answer(version: RubricVersion, name: str, answer: str) -> None:
     criterion = rubric_from_content(version.content).criterion(name)
     known = {str(choice.value) for choice in criterion.choices()}
@@ -98,9 +105,7 @@ def open_queue(session: Session, drafting: Drafting, ask: QueueAsk) -> ReviewQue
             queue's name is taken.
         InvalidInput: the rubric has no such criterion or answer, or no risk was computed.
     """
-    if drafting.finished_at is None or drafting.run_id is None:
-        ended = "kept no draft" if drafting.finished_at else "has not ended yet"
-        raise Conflict(f"The drafting {drafting.name!r} {ended}.", hint="strop synthetic show")
+    run_id = _ended_run(drafting)
     if ask.risk_max is not None:
         _drop_risky(session, drafting, ask.risk_max)
     open_ = _not_in_a_queue(session, drafting)
@@ -119,11 +124,11 @@ def open_queue(session: Session, drafting: Drafting, ask: QueueAsk) -> ReviewQue
         )
     version = save_rubric(session, drafting.project_id, _rubric(session, drafting, ask))
     _check_answer(version, rule.criterion, rule.equals)
-    scored = list_score_runs(session, drafting.run_id)
+    scored = list_score_runs(session, run_id)
     opening = Opening(
         project_id=drafting.project_id,
         kind=QueueKind.SINGLE,
-        generation_run_id=drafting.run_id,
+        generation_run_id=run_id,
         rubric_version_id=version.id,
         model_ids=[drafting.model_version_id],
         reviewer_ids=list(ask.reviewer_ids) or default_reviewers(session, drafting.project_id),
