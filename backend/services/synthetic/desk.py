@@ -110,9 +110,8 @@ def open_queue(session: Session, drafting: Drafting, ask: QueueAsk) -> ReviewQue
         _drop_risky(session, drafting, ask.risk_max)
     open_ = _not_in_a_queue(session, drafting)
     if not open_:
-        raise Conflict(
-            f"Every draft of {drafting.name!r} is in a queue already.", hint="Draft more."
-        )
+        said = f"Every draft of {drafting.name!r} is in a queue already."
+        raise Conflict(said, hint="Draft more.")
     rule = parse_rule(ask.approves)
     if rule.equals is None:
         raise InvalidInput(f"{ask.approves!r} names no answer.", hint="Write usable=yes.")
