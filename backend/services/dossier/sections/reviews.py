@@ -33,7 +33,7 @@ def tell_reviews(subject: Subject) -> Told:
     ]
     columns = ("queue", "kind", "rubric", "reviews", "reviewers", "simulated")
     simulated = sum(row[-1] for row in rows)
-    said = ["Reviewers stand under codes of this dossier, and are named nowhere in it."]
+    said = ["Reviewers stand under codes of this dossier; names stand by decisions alone."]
     if not subject.with_texts:
         said.append("Comments, corrections and other free text are left out.")
     if simulated:

@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+import pytest
 from sqlalchemy import select
 from sqlalchemy.orm import Session, sessionmaker
 
 from backend.engines.base import GenerationResult
+from backend.errors import NotFound
+from backend.services.datasets.masking.stored import (
+    masker_of,
+    read_original,
+    set_masking_policy,
+)
+from backend.services.datasets.versions import import_dataset, list_examples
 from backend.services.erasure.acts import ask_erasure, carry_out, erase_now
 from backend.services.erasure.asked import find_wanted
 from backend.services.erasure.passages import BLACK
+from backend.services.projects import create_project
 from backend.services.runs import generation
 from backend.services.synthetic import batches, storing
 from backend.services.synthetic.asking import lay_down
@@ -17,7 +26,9 @@ from backend.services.synthetic.sifting import sift
 from backend.services.verification import verify_records
 from backend.settings import Settings
 from backend.tables.datasets import Dataset, DatasetVersion, Example, Origin
+from backend.tables.masking import ExampleMask, MaskedOriginal
 from backend.tables.synthetic import Draft, Shape
+from tests.backend.services.datasets.masking.conftest import KEYS, named_rows
 from tests.backend.services.erasure.conftest import build_house, everything_in
 from tests.fixtures_review import NOW
 from tests.fixtures_synthetic import ask_documents, by_document, draft_here, synthetic_project
@@ -139,3 +150,30 @@ def test_two_erasures_of_the_same_row_at_once(
         assert everything_in(session).count(said) > seen
         assert BLACK not in session.get_one(Example, house.example_id).input
         assert all(record.same for record in verify_records(session))
+
+
+def test_with_a_masked_example_its_sealed_original_goes(
+    sessions: sessionmaker[Session], settings: Settings
+) -> None:
+    with sessions.begin() as session:
+        project_id = create_project(session, "masks", base_model="tiny").id
+        set_masking_policy(session, project_id, "", keys=KEYS)
+        masker = masker_of(session, project_id, KEYS)
+        assert masker is not None
+        rows = masker.mask(named_rows())
+        version = import_dataset(session, project_id, "notes", rows, source_name="f")
+        first, *others = (example.id for example in list_examples(session, version.id))
+        sealed = session.get_one(MaskedOriginal, first).sealed
+        wanted = find_wanted(session, project_id, str(first))
+        erasure = ask_erasure(session, project_id, wanted, reason="x", by_id=None, now=NOW)
+    carry_out(sessions, settings, erasure.id, now=NOW)
+    with sessions() as session:
+        assert session.get(MaskedOriginal, first) is None
+        assert session.get(ExampleMask, first) is None
+        assert sealed not in everything_in(session)
+        assert read_original(session, others[0], KEYS)
+        with pytest.raises(NotFound):
+            read_original(session, first, KEYS)
+        again = masker.mask(named_rows())
+        later = import_dataset(session, project_id, "again", again, source_name="f")
+        assert later.n_examples == len(rows) - 1
