@@ -37,7 +37,7 @@ from backend.services.erasure.asked import (
     sets_with,
 )
 from backend.services.erasure.columns import COMMON, Notice
-from backend.services.erasure.files import clean_files, clear_leftovers
+from backend.services.erasure.files import black_out_logs, clean_files, clear_leftovers
 from backend.services.erasure.kept_answers import clear_answers
 from backend.services.erasure.passages import Passages
 from backend.services.erasure.people import erase_person, name_of
@@ -295,7 +295,7 @@ def _erase_examples(
     found.runs = under_way.answer_runs(session, ids, said)
     found.elsewhere = _search(session, (passages, outputs), skip, sealing, notice)
     roots = [settings.home.absolute() / "training", project_artifacts(settings, project_id)]
-    _clean_files(roots, (passages, outputs), found)
+    _clean_files(roots, settings.home, (passages, outputs), found)
     clear_answers(session, settings, (passages, outputs), found.elsewhere)
     found.rows = blank_rows(session, ids, notice, erasure.id)
     touched = {one.id for one in sets} | sealing.sets
@@ -342,11 +342,12 @@ def _search(
     return dict(counts)
 
 
-def _clean_files(roots: Sequence[Path], both: Sequence[Passages], found: Found) -> None:
+def _clean_files(roots: Sequence[Path], home: Path, both: Sequence[Passages], found: Found) -> None:
     clear_leftovers(roots)
     for passages in both:
         cleaned = clean_files(roots, passages)
-        found.files = sorted({*found.files, *cleaned.changed})
+        logs = black_out_logs(home, passages)
+        found.files = sorted({*found.files, *cleaned.changed, *logs})
         found.unread = sorted({*found.unread, *cleaned.unread})
 
 

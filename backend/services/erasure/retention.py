@@ -19,11 +19,13 @@ from backend.errors import InvalidInput, UnknownName
 from backend.services import audit
 from backend.tables.accounts import IdempotencyKey, LoginSession
 from backend.tables.erasure import RetentionRule
+from backend.tables.health import HealthReport
 from backend.tables.projects import Project
 from backend.tables.queue import Job, JobState
 from backend.tables.review import Review, ReviewItem, ReviewQueue, ReviewState
 from backend.tables.runs import GenerationRun, ScoreRun
 from backend.tables.sign_in import ProviderSession
+from backend.tables.synthetic import Drafting
 from backend.tables.training import TrainingRun
 from backend.tables.webhooks import DeliveryState, Webhook, WebhookDelivery
 
@@ -86,10 +88,14 @@ def _jobs(project_id: int, before: datetime) -> Select[Any]:
     runs = select(GenerationRun.id).where(GenerationRun.project_id == project_id)
     scored = select(ScoreRun.id).join(GenerationRun).where(GenerationRun.project_id == project_id)
     trained = select(TrainingRun.id).where(TrainingRun.project_id == project_id)
+    examined = select(HealthReport.id).where(HealthReport.project_id == project_id)
+    drafted = select(Drafting.id).where(Drafting.project_id == project_id)
     of_project = (
         (Job.kind == "generate") & Job.subject_id.in_(runs)
         | (Job.kind == "score") & Job.subject_id.in_(scored)
         | (Job.kind == "train") & Job.subject_id.in_(trained)
+        | (Job.kind == "health") & Job.subject_id.in_(examined)
+        | (Job.kind == "draft") & Job.subject_id.in_(drafted)
     )
     return (
         select(Job.id)

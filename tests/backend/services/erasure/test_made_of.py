@@ -29,7 +29,8 @@ from backend.tables.datasets import Dataset, DatasetVersion, Example, Origin
 from backend.tables.masking import ExampleMask, MaskedOriginal
 from backend.tables.synthetic import Draft, Shape
 from tests.backend.services.datasets.masking.conftest import KEYS, named_rows
-from tests.backend.services.erasure.conftest import build_house, everything_in
+from tests.backend.services.erasure.conftest import SECRET, House, build_house, everything_in, told
+from tests.backend.services.erasure.test_examples import erase
 from tests.fixtures_review import NOW
 from tests.fixtures_synthetic import ask_documents, by_document, draft_here, synthetic_project
 
@@ -177,3 +178,19 @@ def test_with_a_masked_example_its_sealed_original_goes(
         again = masker.mask(named_rows())
         later = import_dataset(session, project_id, "again", again, source_name="f")
         assert later.n_examples == len(rows) - 1
+
+
+def test_logs_are_blacked_out_where_they_stand(
+    sqlite_sessions: sessionmaker[Session], house: House
+) -> None:
+    log = house.settings.home / "worker.log"
+    before = b"\xff start \xc3\xbc\n" + told("Source").encode() + "\nüber the end\n".encode()
+    log.write_bytes(before)
+    with log.open("ab") as stream:
+        erase(sqlite_sessions, house)
+        stream.write(b"goes on\n")
+    said = log.read_bytes()
+    assert SECRET.encode() not in said
+    assert len(said) == len(before) + len(b"goes on\n")
+    assert said.startswith(b"\xff start \xc3\xbc\n###")
+    assert said.endswith("#\nüber the end\ngoes on\n".encode())

@@ -9,7 +9,10 @@ from sqlalchemy import select, update
 from sqlalchemy.orm import Session, sessionmaker
 
 from backend.errors import InvalidInput, StropError
+from backend.services.datasets.health.reports import HealthAsked, ask_report
 from backend.services.erasure.retention import KINDS, set_rule, standing_rules, sweep
+from backend.services.queue import JobKind
+from backend.services.synthetic.asking import lay_down
 from backend.settings import Settings
 from backend.tables.accounts import IdempotencyKey, LoginSession
 from backend.tables.audit import AuditEntry
@@ -18,6 +21,7 @@ from backend.tables.review import Review
 from backend.tables.webhooks import DeliveryState, WebhookDelivery
 from tests.backend.services.erasure.conftest import build_house, everything_in, told
 from tests.fixtures_review import NOW
+from tests.fixtures_synthetic import ask_documents
 
 DAY = timedelta(days=1)
 
@@ -106,3 +110,21 @@ def test_what_is_no_rule_is_refused(
         desk = build_desk(session)
         with pytest.raises((InvalidInput, StropError)):
             set_rule(session, desk.project.id, kind, days, by_id=None, now=NOW)
+
+
+@pytest.mark.parametrize("kind", list(JobKind))
+def test_why_a_job_of_any_kind_failed_goes(
+    sqlite_sessions: sessionmaker[Session], settings: Settings, kind: JobKind
+) -> None:
+    with sqlite_sessions.begin() as session:
+        house = build_house(session, settings)
+        project_id = age(session, house, 10 * DAY)
+        asked = HealthAsked("tickets", kinds=("duplicates",))
+        subjects = {
+            JobKind.HEALTH: ask_report(session, project_id, asked).id,
+            JobKind.DRAFT: lay_down(session, project_id, ask_documents(n=2)).drafting.id,
+        }
+        session.execute(update(Job).values(kind=str(kind), subject_id=subjects.get(kind, 1)))
+        set_rule(session, project_id, "job-errors", 9, by_id=None, now=NOW)
+        swept = {one.kind: one.n for one in sweep(session, now=NOW)}
+        assert swept["job-errors"] == 1
