@@ -179,13 +179,21 @@ def _of_files(asked: HealthOptions, kinds: Sequence[str]) -> Looked:
     print_notes(notes)
     rows = [row for reading in readings for row in reading.rows]
     refused = [
-        {"file": one.name, "rows": len(one.refused), "first": first_of(one.refused)}
+        {
+            "file": one.name,
+            "rows": len(one.refused),
+            "first": first_of([row.row for row in one.refused]),
+            "why": one.refused[0].reason,
+        }
         for one in readings
         if one.refused
     ]
     if refused and not rows:
+        first = next(row for reading in readings for row in reading.refused)
         raise InvalidInput(
-            f"None of {sum(one['rows'] for one in refused)} rows can be read: {refused[0]['first']}"
+            f"None of {sum(one['rows'] for one in refused)} rows can be read; row {first.row}: "
+            f"{first.reason}",
+            hint=first.hint,
         )
     material = Material(
         rows=rows,
@@ -402,7 +410,8 @@ def _print_flag(flag: Flagged, row: Row) -> None:
 
 def _print_extra(extra: dict[str, Any]) -> None:
     for one in extra.get("refused", ()):
-        typer.echo(f"no examples: {one['rows']} rows of {one['file']}: {one['first']}")
+        numbers = ", ".join(map(str, one["first"]))
+        typer.echo(f"no examples: {one['rows']} rows of {one['file']} ({numbers}): {one['why']}")
     for kind, share in extra.get("confirmed", {}).items():
         typer.echo(f"confirmed by experts, {kind}: {_confirmed(share)}")
     if (curve := extra.get("forecast")) is not None:

@@ -146,3 +146,18 @@ def test_a_file_with_half_an_emoji_is_refused_in_one_line(
     path.write_text('{"id": "a", "input": "x \\ud800", "reference": "y"}\n', "utf-8")
     assert _run(str(path)) in (0, 1, 2)
     assert "Traceback" not in capsys.readouterr().err
+
+
+def test_rows_that_are_no_examples_are_numbered_with_the_reason(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path, good = tmp_path / "rows.jsonl", '{"id": "a", "input": "x", "reference": "y"}\n'
+    bad = '{"id": "b", "input": "a \\u0000 b", "reference": "y"}\n'
+    path.write_text(good + bad, "utf-8")
+    assert _run(str(path), "--only", "empty", "--json") == 0
+    [refused] = json.loads(capsys.readouterr().out)["refused"]
+    assert (refused["rows"], refused["first"]) == (1, [2])
+    assert "NUL" in refused["why"]
+    path.write_text(bad, "utf-8")
+    assert _run(str(path)) == 1
+    assert "None of 1 rows can be read; row 1: " in capsys.readouterr().err

@@ -98,7 +98,7 @@ KINDS: dict[str, HealthKind] = {
         "context and reference",
         find_unsupported,
         "Send them to review; or give the source that the reference was written from.",
-        0.05,
+        None,
     ),
     "length": HealthKind(
         "Far too long or too short",

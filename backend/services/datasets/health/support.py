@@ -18,6 +18,7 @@ from backend.services.datasets.health.findings import (
     Found,
     Gain,
     Material,
+    Severity,
 )
 from backend.services.datasets.versions import Row
 
@@ -46,7 +47,10 @@ def find_unsupported(material: Material) -> Found:
     rows = tuple(flag for row, spans in _scored(looked_at) for flag in _flags(row, spans))
     flagged = len({row.id for row in rows})
     notes = [] if looked_at is able else [f"{MOST} of {len(able)} rows, drawn by the seed"]
-    return Found(rows, len(looked_at), _gain(flagged, len(looked_at)), notes=tuple(notes))
+    # No more than a warning: of sources that are spoken most places are said otherwise, not unsaid.
+    severity = Severity.WARNING if rows else None
+    gain = _gain(flagged, len(looked_at))
+    return Found(rows, len(looked_at), gain, severity=severity, notes=tuple(notes))
 
 
 def _scored(rows: Sequence[Row]) -> Iterator[tuple[Row, Sequence[Span]]]:
@@ -78,9 +82,11 @@ def _gain(flagged: int, n: int) -> Gain:
         return Gain("No reference is flagged, so nothing is to be gained here.")
     low, high = wilson(flagged, n)
     sentence = (
-        f"{flagged / n:.1%} of the references ({low:.1%} to {high:.1%}, n = {n}) say something "
-        "that the source does not: a model that learns them is taught to do the same about as "
-        "often, and one that is faithful is scored down for it. How much less a model invents "
-        "once they are mended is not told by the data alone."
+        f"{flagged / n:.1%} of the references ({low:.1%} to {high:.1%}, n = {n}) are flagged. "
+        "Those that are rightly so teach a model to say what its source does not, and score one "
+        "down that is faithful. How many are right, experts tell: where the source is spoken, "
+        "many places are only written otherwise."
     )
-    return Gain(sentence, "share of references to learn inventing from", flagged / n, low, high, n)
+    return Gain(
+        sentence, "most of the references to learn inventing from", flagged / n, low, high, n
+    )
