@@ -82,7 +82,8 @@ def test_every_command_and_option_is_there(file: Path) -> None:
         command = command_of(words[1])
         for name in takewhile(lambda word: not word.startswith("-"), words[2:4]):
             if command and hasattr(command, "commands"):
-                named = [command.commands.get(one) for one in name.split("|")]
+                bare = command.commands.get(getattr(command, "default_verb", ""))
+                named = [command.commands.get(one, bare) for one in name.split("|")]
                 command = named[0]
                 if None in named:
                     wrong.append(words)

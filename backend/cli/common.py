@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar, get_type_hints
 
 import typer
+from typer.core import TyperGroup
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session, sessionmaker
@@ -244,3 +245,15 @@ def shown_text(text: str) -> str:
 
 def _commands(sign: str) -> bool:
     return sign not in "\n\t" and (unicodedata.category(sign) == "Cc" or sign in BIDI_CONTROLS)
+
+
+class VerbMayBeMissing(TyperGroup):
+    """A group in which a first word that is no verb is what `default_verb` is asked for."""
+
+    default_verb = ""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Put the verb in where it was left out."""
+        if args and not args[0].startswith("-") and args[0] not in self.commands:
+            args = [self.default_verb, *args]
+        return super().parse_args(ctx, args)

@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from typer.core import TyperGroup
 
 from backend.cli.common import (
     FILE_HELP,
@@ -25,6 +24,7 @@ from backend.cli.common import (
     JsonOption,
     MapOption,
     ProjectOption,
+    VerbMayBeMissing,
     acting_person,
     print_json,
     print_notes,
@@ -42,18 +42,14 @@ if TYPE_CHECKING:
 SHOWN, SHOWN_CHARACTERS = 3, 600
 
 
-class _FileFirst(TyperGroup):
-    """A group whose first word is a file unless it is one of the commands."""
+class FileFirst(VerbMayBeMissing):
+    """`strop mask letters.jsonl` is `strop mask file letters.jsonl`."""
 
-    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Put the command in where it was left out."""
-        if args and not args[0].startswith("-") and args[0] not in self.commands:
-            args = ["file", *args]
-        return super().parse_args(ctx, args)
+    default_verb = "file"
 
 
 app = typer.Typer(
-    cls=_FileFirst,
+    cls=FileFirst,
     no_args_is_help=True,
     add_completion=False,
     help="Mask what identifies people: strop mask FILE, or a project's policy.",

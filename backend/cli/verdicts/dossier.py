@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
-from typer.core import TyperGroup
 
 from backend.cli.common import (
     JsonOption,
     ProjectOption,
+    VerbMayBeMissing,
     open_installation,
     print_json,
     shown_text,
@@ -18,17 +18,14 @@ from backend.cli.common import (
 )
 
 
-class CandidateGroup(TyperGroup):
-    """A group in which a name that is no verb is a candidate."""
+class CandidateFirst(VerbMayBeMissing):
+    """`strop dossier v2` is `strop dossier make v2`."""
 
-    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
-        """`strop dossier v2` is `strop dossier make v2`."""
-        known = args[0] in self.list_commands(ctx) or args[0].startswith("-")
-        return super().resolve_command(ctx, args if known else ["make", *args])
+    default_verb = "make"
 
 
 app = typer.Typer(
-    cls=CandidateGroup,
+    cls=CandidateFirst,
     no_args_is_help=True,
     add_completion=False,
     help="One signed archive on a candidate: strop dossier CANDIDATE.",
