@@ -82,9 +82,11 @@ def label_measures(
 
 
 def _pair(score: Score) -> Pair | None:
+    """Two texts; two counts, which other metrics keep, are no labels."""
     if score.value is None or len(score.stats) != 2:
         return None
-    return str(score.stats[0]), str(score.stats[1])
+    said, meant = score.stats
+    return (said, meant) if isinstance(said, str) and isinstance(meant, str) else None
 
 
 def _measure(

@@ -141,7 +141,13 @@ def _of_run(
 
 def _of_file(options: ParityOptions, plan: ParityPlan) -> list[ParityReportShown]:
     from backend.schemas.fairness import ParityReportShown
-    from backend.services.fairness.parity import compare, group_columns, rates_and_odds, shown
+    from backend.services.fairness.parity import (
+        compare,
+        group_columns,
+        paired_labels,
+        rates_and_odds,
+        shown,
+    )
     from evaluators.fairness.measures import Measure, ScoredMeasure
     from evaluators.fairness.rates import label_measures
     from evaluators.files.mapping import Notes
@@ -162,8 +168,9 @@ def _of_file(options: ParityOptions, plan: ParityPlan) -> list[ParityReportShown
     found = compare(measures, keys, plan, seed=options.seed)
     odds: list[OddsShown] = []
     if plan.rates:
-        [pairs] = [scores[name] for name in list(scores)[:1]]
-        rated = label_measures(pairs, groups, labels=plan.labels, seed=options.seed)
+        rated = label_measures(
+            paired_labels(scores.values()), groups, labels=plan.labels, seed=options.seed
+        )
         more, odds = rates_and_odds(rated, keys, plan, seed=options.seed)
         found += more
     report = ParityReportShown(
@@ -196,7 +203,7 @@ def _print(report: ParityReportShown) -> None:
             [_group_row(g) for g in one.groups], columns=GROUPS, title=f"{one.metric} by {one.key}"
         )
         print_table([_gap_row(g) for g in one.gaps], columns=GAPS)
-        typer.echo(f"  {sentence(one)}")
+        typer.echo(f"  {shown_text(sentence(one))}")
         typer.echo(f"  {one.signature}")
     for odds in report.odds:
         bounds = _bounds(odds.low, odds.high)

@@ -6,7 +6,7 @@ run, and the two never enter one figure.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 from typing import TYPE_CHECKING
@@ -223,11 +223,11 @@ def _rates(
     from evaluators.errors import EvaluatorError
     from evaluators.fairness.rates import label_measures
 
-    paired: list[Score] = []
+    paired: Sequence[Score] = []
     for units, by_metric in batches.items():
         columns = [[own[unit].score for unit in units] for own in by_metric.values()]
         groups, keys = _places(by_metric, units, plan)
-        paired = next((c for c in columns if any(_is_pair(score) for score in c)), [])
+        paired = paired_labels(columns)
         if paired:
             break
     try:
@@ -235,6 +235,11 @@ def _rates(
     except EvaluatorError as error:
         raise CannotCompute(error.message, hint=error.hint) from error
     return rates_and_odds(measures, keys, plan, seed=seed)
+
+
+def paired_labels(columns: Iterable[Sequence[Score]]) -> Sequence[Score]:
+    """The scores of the first metric that keeps pairs of labels; none where no metric does."""
+    return next((one for one in columns if any(map(_is_pair, one))), [])
 
 
 def _is_pair(score: Score) -> bool:

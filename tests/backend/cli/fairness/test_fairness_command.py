@@ -79,6 +79,15 @@ def test_rates_of_labels(predictions: Path) -> None:
     assert report["odds"][0]["high"] is None  # nobody is truly no, so the rate is of nobody
 
 
+def test_rates_are_of_labels_and_never_of_counts(predictions: Path) -> None:
+    """Other metrics keep two numbers, too; which metric is named first says nothing."""
+    both = run(str(predictions), "--by", "sex", "--metrics", "rougeL,f1", "--labels", "yes")
+    assert "equalised odds of 'yes' by sex" in both.stdout
+    none = run(str(predictions), "--by", "sex", "--metrics", "rougeL", "--rates")
+    assert none.exit_code == 1
+    assert "No score keeps a pair of labels" in str(none.exception or none.output)
+
+
 def test_lists_are_printed() -> None:
     found = run("lists", "name")
     assert "Emily" in found.stdout
