@@ -92,7 +92,7 @@ def _show_counts(found: MaskingShown) -> None:
         (found.titles[kind], Number(f"{n:,}"), Number(f"{n / found.n_masked:.2f}"))
         for kind, n in found.by_kind.items()
     ]
-    st.html(table_html(["kind", "found", "an example"], rows, title="What was found"))
+    st.html(table_html(["kind", "found", "per example"], rows, title="What was found"))
 
 
 def _openable(found: MaskingShown) -> str:
