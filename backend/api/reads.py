@@ -23,7 +23,7 @@ from starlette.concurrency import run_in_threadpool
 from backend.api.deps import Serving, ServingDep
 from backend.api.texts import TEXTS, Texts
 from backend.services.accounts.access import OWNERS
-from backend.services.audit import Actor, act_as, record
+from backend.services.audit import MOST_NUMBERS, Actor, act_as, record
 from backend.tables.review import ReviewQueue, ReviewSlot
 
 
@@ -55,11 +55,14 @@ class Reading:
             self.note(session)
 
     def note(self, session: Session) -> None:
-        """The entry of an answer that is no file."""
-        detail: dict[str, Any] = {"route": self.name, "of": self.texts.of, "n": self.n}
-        if self.ids is not None:
-            detail["ids"] = list(self.ids)
-        self._record(session, "texts.read", detail)
+        """The entry of an answer that is no file; several where there are very many ids."""
+        told: dict[str, Any] = {"route": self.name, "of": self.texts.of}
+        if self.ids is None:
+            self._record(session, "texts.read", {**told, "n": self.n})
+        else:
+            for start in range(0, self.n, MOST_NUMBERS):
+                some = list(self.ids[start : start + MOST_NUMBERS])
+                self._record(session, "texts.read", {**told, "n": len(some), "ids": some})
         self.noted = True
 
     def begin_export(self) -> None:

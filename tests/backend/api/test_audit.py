@@ -11,8 +11,10 @@ import pytest
 from sqlalchemy import select
 
 from backend.api.authorize import COOKIE
+from backend.api.reads import Reading
 from backend.api.rules import RULES
 from backend.api.texts import NO_TEXTS, TEXTS
+from backend.services.audit import Actor
 from backend.services.audit.chain import check, seal
 from backend.services.audit.export import check_lines
 from backend.services.audit.sign_ins import MOST_REFUSED, network_of
@@ -56,6 +58,25 @@ def test_a_page_of_examples_is_one_entry_that_says_which(house: House) -> None:
     assert read.subject == f"dataset_version:{house.desk.version.id}"
     assert read.detail["ids"] == [one["id"] for one in shown]
     assert (read.detail["n"], read.detail["of"]) == (4, "examples")
+
+
+def test_of_very_many_texts_none_is_without_its_id(house: House) -> None:
+    reading = Reading(
+        name="GET /v1/comparisons/{comparison_id}/flips",
+        texts=TEXTS["GET /v1/comparisons/{comparison_id}/flips"],
+        serving=house.app.state.serving,
+        actor=Actor(user_id=house.users["engineer"].id, via="api"),
+        params={"comparison_id": 1},
+        format=None,
+        ids=range(2500),
+        n=2500,
+    )
+    before = last_id(house)
+    with house.sessions.begin() as session:
+        reading.note(session)
+    read = since(house, before)
+    assert [row.detail["n"] for row in read] == [1000, 1000, 500]
+    assert [number for row in read for number in row.detail["ids"]] == list(range(2500))
 
 
 def test_who_may_not_read_has_no_entry(house: House) -> None:
