@@ -28,7 +28,7 @@ from backend.tables.review import Review
 pytestmark = pytest.mark.timeout(1500)
 ASKED = "Summarise this call for the customer record."
 PLAIN = "template: |-\n  {{ input }}\n  {% if context %}\n  {{ context }}\n  {% endif %}\n"
-CONFIG = "epochs: 1\nbatch_size: 8\nlearning_rate: 0.001\nmax_length: 512\n"
+CONFIG = "epochs: 4\nbatch_size: 4\nlearning_rate: 0.002\nmax_length: 512\n"
 
 
 @pytest.fixture
