@@ -78,7 +78,7 @@ def test_drafts_are_held_to_their_source(
         ask = ask_documents(DOCUMENTS[:3], n=3, attempts=1, shots=0)
         drafting = draft_here(session, desk.project.id, ask)
         drafts = [d for d in drafts_of_drafting(session, drafting) if d.reason is None]
-        answers = [session.get_one(Generation, d.answer_id) for d in drafts]
+        answers = [session.get_one(Generation, d.answer_id or 0) for d in drafts]
         right = answers[1].text
         answers[1].text = f"{right} It costs 999 euros."
         answers[2].text = "It costs 999 euros."
@@ -86,7 +86,7 @@ def test_drafts_are_held_to_their_source(
     run(sqlite_sessions, desk, queue_id, error_rate=error_rate)
     with sqlite_sessions() as session:
         found = {r.item.generation_a_id: r for r in session.scalars(select(Review))}
-        reviews = [found[d.answer_id] for d in drafts]
+        reviews = [found[d.answer_id or 0] for d in drafts]
         assert [r.ratings[0].value for r in reviews] == said
         assert [[fix.text for fix in r.corrections] for r in reviews] == [
             [],
