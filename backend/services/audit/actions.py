@@ -67,7 +67,6 @@ ACTIONS: dict[str, Action] = {
         ("route", "of", "format", "lines", "bytes", "sha256"),
         reads=True,
     ),
-    "command.read": Action("looked at texts by the command {command}", ("command",), reads=True),
     # what came in, what was decided
     "project.made": Action("began the project {name}", ("name",)),
     "dataset.imported": Action("imported {rows} rows as {subject}", ("number", "rows", "digest")),
