@@ -19,7 +19,10 @@ ALLOWED = {
     "psycopg-binary": "LGPL-3.0-only: the compiled part of psycopg",
 }
 
-SAID_ELSEWHERE = {"setuptools": "MIT (its file LICENSE)"}
+SAID_ELSEWHERE = {
+    "cleanlab": "Apache-2.0 (its whole text stands in the metadata)",
+    "setuptools": "MIT (its file LICENSE)",
+}
 
 
 def runtime_packages() -> list[str]:

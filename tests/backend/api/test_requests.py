@@ -218,8 +218,8 @@ class TestIdempotency:
             if "201" in methods.get("post", {}).get("responses", {})
             and "Idempotency-Key" not in [p["name"] for p in methods["post"].get("parameters", [])]
         ]
-        # A token's secret is shown once and never kept, so its answer cannot be replayed.
-        assert without == ["/v1/me/tokens"]
+        # The secrets of tokens and links are shown once and never kept: no answer to replay.
+        assert without == ["/v1/users/{user_id}/reset-links", "/v1/me/tokens"]
 
 
 def test_pages_join_without_gap_or_overlap(house: House) -> None:
