@@ -6,8 +6,9 @@ transaction begins with BEGIN IMMEDIATE, so that two writers queue instead of fa
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, ClassVar
@@ -110,6 +111,22 @@ def open_database(url: str) -> Engine:
     engine = create_engine(parsed, pool_size=16, max_overflow=16, hide_parameters=True)
     _configure_sqlite(engine)
     return engine
+
+
+def is_free_to_write(engine: Engine) -> bool:
+    """Whether a writer would begin at once: SQLite has one, and others wait for it.
+
+    For what may as well be written later and must keep nobody waiting.
+    """
+    if engine.dialect.name != "sqlite" or not engine.url.database:
+        return True
+    with closing(sqlite3.connect(engine.url.database, timeout=0)) as connection:
+        try:
+            connection.execute("BEGIN IMMEDIATE")
+        except sqlite3.OperationalError:
+            return False
+        connection.rollback()
+    return True
 
 
 def session_factory(engine: Engine) -> sessionmaker[Session]:

@@ -18,6 +18,7 @@ from sqlalchemy.orm import Session
 from backend.api.deps import Serving, ServingDep
 from backend.api.guards import READING, foreign_site, is_own_site
 from backend.api.rules import ANY_QUERY, RULES, Access
+from backend.db import is_free_to_write
 from backend.errors import Forbidden, InvalidInput, NotAuthenticated, NotFound
 from backend.schemas.common import whole_number
 from backend.services.accounts import access
@@ -69,9 +70,9 @@ def authorize(request: Request, serving: ServingDep) -> None:
 def _note_token(serving: Serving, actor: Actor, token_id: int) -> None:
     """The first use of a token on a day, which each process looks up once."""
     noted = (token_id, serving.clock().date())
-    if noted in serving.tokens_noted:
-        return
-    with suppress(OperationalError):  # a busy database: the next request notes it, reading goes on
+    if noted in serving.tokens_noted or not is_free_to_write(serving.writing.kw["bind"]):
+        return  # where somebody writes, the next request notes it: reading waits for nobody
+    with suppress(OperationalError):
         with serving.writing.begin() as session:
             act_as(session, actor)
             note_token(session, token_id)
