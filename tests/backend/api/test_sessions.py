@@ -57,11 +57,19 @@ def test_refused_request_leaves_nothing(house: House) -> None:
 
 
 def test_reading_takes_no_write_lock(house: House) -> None:
+    """Not even to note that a token came for the first time that day: the next request does."""
+    serving, engine = house.app.state.serving, house.sessions.kw["bind"]
+    begun: list[str] = []
     with house.sessions() as writer:
         writer.connection()  # BEGIN IMMEDIATE: whoever else wants to write would wait
+        event.listen(engine, "before_cursor_execute", lambda *of: begun.append(of[2]))
         client = house.client("engineer")
         assert client.get("/api/v1/me").status_code == 200
         assert client.get(f"/api/v1/review-queues/{house.queue_id}").status_code == 200
+        assert "BEGIN IMMEDIATE" not in begun
+        assert not serving.tokens_noted
+    assert client.get("/api/v1/me").status_code == 200
+    assert len(serving.tokens_noted) == 1
 
 
 def test_crowd_of_readers_and_writers_is_served(house: House, server_url: str) -> None:
