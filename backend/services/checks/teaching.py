@@ -27,11 +27,12 @@ from backend.services.curation.candidates import (
     reviewed_outputs,
     without_repeats,
 )
+from backend.services.curation.digests import rows_digest
 from backend.services.curation.formats import SFT
 from backend.services.curation.leaks import drop_near_leaks
 from backend.services.curation.recipes import Recipe
 from backend.services.curation.selection import draw, group_of
-from backend.services.curation.sets import add_row, list_training_sets, rows_digest
+from backend.services.curation.sets import add_row, list_training_sets
 from backend.services.curation.sources import Sources, gather_sources
 from backend.services.datasets.conversations import content_text
 from backend.services.datasets.near_duplicates import near_duplicate_pairs

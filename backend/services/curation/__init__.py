@@ -15,6 +15,7 @@ words        a recipe in sentences
 """
 
 from backend.services.curation.counterfactual_recipe import parse_counterfactuals
+from backend.services.curation.digests import stored_digest, stored_lines
 from backend.services.curation.leaks import LeakGuard, guard_project
 from backend.services.curation.recipes import (
     FixedRule,
@@ -42,8 +43,6 @@ from backend.services.curation.sets import (
     held_back_rows,
     list_training_sets,
     sets_with_review,
-    stored_digest,
-    stored_lines,
     training_rows,
 )
 

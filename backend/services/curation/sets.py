@@ -1,16 +1,12 @@
 """Freezing training sets: `add_row` is the only way in.
 
-The digest of a training set: over what it holds and holds back, without database ids.
-
 Reading frozen sets: which there are, their rows with provenance, what they hold back.
 """
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, assert_never
@@ -27,6 +23,7 @@ from backend.services.curation.candidates import (
     without_repeats,
 )
 from backend.services.curation.counterfactual import add_counterfactuals
+from backend.services.curation.digests import READ_ROWS, Rendered, messages_of, rows_digest
 from backend.services.curation.drafts import (
     Drafts,
     cap_share,
@@ -48,7 +45,6 @@ from backend.services.curation.selection import (
     weigh,
 )
 from backend.services.curation.sources import Sources, gather_sources
-from backend.services.datasets.conversations import chat_messages
 from backend.services.datasets.leaks import Acceptance
 from backend.services.datasets.masking.stored import refuse_unmasked_examples
 from backend.services.datasets.prompts import find_prompt, prompt_spec, refuse_told_by
@@ -61,96 +57,7 @@ from backend.tables.models import ModelVersion
 from backend.tables.review import Review
 from backend.tables.runs import Generation
 
-READ_ROWS = 500
 _KINDS = (SFT, DPO, KTO)
-Parts = list[object]
-Rendered = Mapping[int, list[dict[str, str]]]
-
-
-def rows_digest(
-    rows: Sequence[Candidate],
-    held_back: Sequence[Candidate] = (),
-    order: Order = Order.SHUFFLED,
-    *,
-    rendered: Rendered | None = None,
-) -> str:
-    """SHA-256 over the rows in order: texts, labels, weights and sources, no database ids.
-
-    What is held back, and an order that the trainer has to find, follow as lines of their own.
-
-    Args:
-        rendered: the messages of each example by its id; None is without a prompt.
-    """
-    taught = (_parts(row, _messages_of(row, rendered), row.example) for row in rows)
-    held = (_held_parts(row, row.example) for row in held_back)
-    return _digest([taught, held, _order_parts(order)])
-
-
-def stored_digest(session: Session, training_set_id: int) -> str:
-    """The same digest, computed from what the database holds now."""
-    return _digest([_stored_parts(session, training_set_id).values()])
-
-
-def stored_lines(session: Session, training_set_id: int) -> dict[str, str]:
-    """The lines of all rows of a set as they stand now: `row:0`, `held:0`, `order`."""
-    parts = _stored_parts(session, training_set_id)
-    return {name: json.dumps(line, ensure_ascii=False) for name, line in parts.items()}
-
-
-def _stored_parts(session: Session, training_set_id: int) -> dict[str, Parts]:
-    """In the order in which they are digested."""
-    rows = (
-        select(TrainingSetRow, Example)
-        .join(Example, Example.id == TrainingSetRow.example_id)
-        .where(TrainingSetRow.training_set_id == training_set_id)
-        .order_by(TrainingSetRow.position)
-        .execution_options(yield_per=READ_ROWS)
-    )
-    held = (
-        select(HeldBackRow, Example)
-        .join(Example, Example.id == HeldBackRow.example_id)
-        .where(HeldBackRow.training_set_id == training_set_id)
-        .order_by(HeldBackRow.position)
-    )
-    asked = session.get_one(TrainingSet, training_set_id).recipe.get("asked", {})
-    order = _order_parts(Order(asked.get("order", Order.SHUFFLED)))
-    return {
-        **{f"row:{r.position}": _parts(r, r.prompt, e) for r, e in session.execute(rows)},
-        **{f"held:{r.position}": _held_parts(r, e) for r, e in session.execute(held)},
-        **dict(zip(("order",), order, strict=False)),
-    }
-
-
-def _parts(
-    row: Candidate | TrainingSetRow, prompt: list[dict[str, str]], example: Example
-) -> Parts:
-    parts: Parts = [
-        row.kind,
-        prompt,
-        row.completion,
-        row.rejected,
-        row.label,
-        row.source,
-        example.external_id,
-    ]
-    return parts if row.weight is None else [*parts, row.weight]
-
-
-def _held_parts(row: Candidate | HeldBackRow, example: Example) -> Parts:
-    return ["held back", row.completion, row.source, example.external_id]
-
-
-def _order_parts(order: Order) -> Iterator[Parts]:
-    if order is Order.EASY_TO_HARD:
-        yield ["order", str(order)]
-
-
-def _digest(lines: Iterable[Iterable[Parts]]) -> str:
-    digest = hashlib.sha256()
-    for group in lines:
-        for parts in group:
-            digest.update(json.dumps(parts, ensure_ascii=False).encode() + b"\n")
-    return digest.hexdigest()
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,7 +113,7 @@ def freeze_training_set(
     rendered, prompt = _render(session, project_id, recipe, rows, encoders)
     drafts_left_out = chosen.n_drafts - _count_drafted(rows)
     rows, exchanged = add_counterfactuals(
-        session, project_id, recipe, rows, lambda row: _messages_of(row, rendered)
+        session, project_id, recipe, rows, lambda row: messages_of(row, rendered)
     )
     frozen = TrainingSet(
         project_id=project_id,
@@ -273,12 +180,6 @@ def _render(
     return rendered, {"prompt": {**recorded, "shots": shows_shots}}
 
 
-def _messages_of(row: Candidate, rendered: Rendered | None) -> list[dict[str, str]]:
-    if row.asked is not None:
-        return [dict(message) for message in row.asked]
-    return chat_messages(row.example) if rendered is None else rendered[row.example.id]
-
-
 def _keep_held_back(
     session: Session, guard: LeakGuard, frozen: TrainingSet, held: HeldBack
 ) -> None:
@@ -332,7 +233,7 @@ def add_row(
         training_set_id=frozen.id,
         position=position,
         kind=row.kind,
-        prompt=_messages_of(row, rendered),
+        prompt=messages_of(row, rendered),
         completion=row.completion,
         rejected=row.rejected,
         label=row.label,

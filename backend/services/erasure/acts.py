@@ -24,7 +24,7 @@ from sqlalchemy.orm import Session, sessionmaker
 
 from backend.errors import InvalidInput, NotFound
 from backend.services import audit
-from backend.services.curation import sets as curation
+from backend.services.curation import digests
 from backend.services.datasets import versions
 from backend.services.datasets.erased import erased_digest, said_of, seal_rows
 from backend.services.erasure import under_way
@@ -389,9 +389,9 @@ class _Sealing:
             recorded = self.session.get_one(TrainingSet, set_id).digest
             self._seal(
                 f"training_set:{set_id}",
-                curation.stored_lines(self.session, set_id),
+                digests.stored_lines(self.session, set_id),
                 parts,
-                intact=curation.stored_digest(self.session, set_id) == recorded,
+                intact=digests.stored_digest(self.session, set_id) == recorded,
             )
 
     def _seal(self, subject: str, lines: dict[str, str], parts: set[str], *, intact: bool) -> None:

@@ -21,10 +21,11 @@ from sqlalchemy.orm import Session
 from backend.errors import Conflict, InvalidInput
 from backend.services.curation import training_rows
 from backend.services.curation.candidates import Candidate
+from backend.services.curation.digests import rows_digest
 from backend.services.curation.formats import DOCUMENT, METHOD_ROWS, MethodRows
 from backend.services.curation.leaks import guard_project
 from backend.services.curation.recipes import prompt_label, prompt_of_set
-from backend.services.curation.sets import add_row, list_training_sets, rows_digest
+from backend.services.curation.sets import add_row, list_training_sets
 from backend.services.datasets.conversations import prompt_text
 from backend.services.datasets.leaks import (
     Acceptance,

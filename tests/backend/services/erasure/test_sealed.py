@@ -7,7 +7,7 @@ from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session, sessionmaker
 
-from backend.services.curation.sets import stored_lines
+from backend.services.curation.digests import stored_lines
 from backend.services.datasets.erased import digest_of
 from backend.services.verification import verify_records
 from backend.settings import Settings

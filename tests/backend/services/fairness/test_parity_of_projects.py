@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session, sessionmaker
 
 from backend.errors import CannotCompute, InvalidInput, LeakRefused, NotFound
 from backend.services.curation import Recipe, freeze_training_set, training_rows
-from backend.services.curation.sets import stored_digest
+from backend.services.curation.digests import stored_digest
 from backend.services.datasets.versions import Row, import_dataset
 from backend.services.fairness.parity import ParityPlan, queue_parity, run_parity, slice_keys
 from backend.services.fairness.training import set_mentions
