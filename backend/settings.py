@@ -179,6 +179,16 @@ class Settings(BaseSettings):
     worker_poll_seconds: float = Field(
         1.0, gt=0, description="How often a worker looks for queued rows."
     )
+    executor: Literal["local", "ray"] = Field(
+        "local",
+        description="Where scoring and other pure work over chunks is done: on the processors of "
+        "this machine, or on a Ray cluster (extra ray).",
+    )
+    processes: int | None = Field(
+        None,
+        ge=1,
+        description="Processes that the local executor may use; default is all processors.",
+    )
     executor_id: str = Field(
         "worker-1", description="Name of this worker process; two workers need two names."
     )

@@ -1,0 +1,82 @@
+"""The processors of this machine: a pool of processes, or this process where one is enough."""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from itertools import islice
+from multiprocessing import get_context
+from typing import Generic, TypeVar
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+MOST_DEATHS = 3
+
+
+class LocalExecutor:
+    """A pool of processes, started at its first work and kept until `close`."""
+
+    name = "local"
+
+    def __init__(self, processes: int | None = None) -> None:
+        """Take `processes` at most; None is as many as this process may use processors."""
+        self.slots = processes or len(os.sched_getaffinity(0))
+        self._pool: ProcessPoolExecutor | None = None
+
+    def map(self, work: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
+        """As `Executor.map`; with one slot in this process itself."""
+        if self.slots == 1:
+            yield from map(work, items)
+            return
+        window: deque[_Ahead[Item, Result]] = deque()
+        coming = iter(items)
+        while True:
+            for item in islice(coming, 2 * self.slots - len(window)):
+                window.append(_Ahead(item, self._submit(work, item)))
+            if not window:
+                return
+            yield self._result(work, window)
+
+    def close(self) -> None:
+        """End the pool; work that has not begun is left."""
+        if self._pool is not None:
+            self._pool.shutdown(wait=True, cancel_futures=True)
+            self._pool = None
+
+    def _submit(self, work: Callable[[Item], Result], item: Item) -> Future[Result]:
+        if self._pool is None:
+            # a fork would take the threads' locks of a worker with it
+            context = get_context("forkserver")
+            self._pool = ProcessPoolExecutor(self.slots, mp_context=context)
+        return self._pool.submit(work, item)
+
+    def _result(
+        self, work: Callable[[Item], Result], window: deque[_Ahead[Item, Result]]
+    ) -> Result:
+        """The first of the window; where a process of the pool died, all of it is begun again."""
+        deaths = 0
+        while True:
+            try:
+                result = window[0].future.result()
+            except BrokenProcessPool:
+                deaths += 1
+                if deaths == MOST_DEATHS:
+                    raise
+                self._pool = None
+                for ahead in window:
+                    ahead.future = self._submit(work, ahead.item)
+            else:
+                window.popleft()
+                return result
+
+
+class _Ahead(Generic[Item, Result]):
+    """An item that is worked on."""
+
+    def __init__(self, item: Item, future: Future[Result]) -> None:
+        self.item = item
+        self.future = future
