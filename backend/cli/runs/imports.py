@@ -64,7 +64,7 @@ def command(asked: OutputImportOptions) -> None:
 
     with working_in_project(asked.project):
         pass  # there is one: else that would be told after all the reading
-    given = _read(asked)
+    given = _masked(asked, _read(asked))
     with working_in_project(asked.project) as (installation, session, found):
         imported, job_ids = _import(session, found, asked, given, installation.settings)
         run_id = imported.run.id
@@ -87,6 +87,29 @@ def _read(asked: OutputImportOptions) -> GivenOutputs:
     given = read_outputs(table, model=asked.model, names=column_names(asked.map_), notes=notes)
     print_notes(notes)
     return given
+
+
+def _masked(asked: OutputImportOptions, given: GivenOutputs) -> GivenOutputs:
+    """Before the import itself, which holds the one writer of SQLite."""
+    from backend.db import reading
+    from backend.services.datasets.masking.keys import keys_of
+    from backend.services.datasets.versions import parse_version
+    from backend.services.runs.masked_outputs import mask_outputs
+
+    with working_in_project(asked.project) as (installation, _, found):
+        project_id = found.id
+    name, number = parse_version(asked.dataset) if asked.dataset else (None, None)
+    with reading(installation.sessions) as session:
+        return mask_outputs(
+            session,
+            project_id,
+            given,
+            keys_of(installation.settings.masking_keys),
+            dataset=name,
+            dataset_version=number,
+            split=asked.split,
+            with_run=asked.with_run,
+        )
 
 
 def _import(

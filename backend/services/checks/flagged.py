@@ -147,7 +147,7 @@ def _import(
     return import_outputs(
         session,
         report.project_id,
-        GivenOutputs(f"health report {report.id}", rows),
+        GivenOutputs(f"health report {report.id}", rows, masked=True),  # references of examples
         dataset=version.dataset.name,
         dataset_version=version.number,
         split=asked.split,

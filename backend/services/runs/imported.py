@@ -18,6 +18,7 @@ from sqlalchemy.orm import Session
 
 from backend.errors import Conflict, InvalidInput
 from backend.services import queue
+from backend.services.datasets.masking.stored import masks
 from backend.services.datasets.versions import get_dataset_version, list_examples
 from backend.services.ledger import insert_missing
 from backend.services.metric_specs import AllowedMetrics, metric_specs, parse_metric_specs
@@ -85,21 +86,44 @@ def import_outputs(
     Raises:
         NotFound: there is no such dataset or run.
         Conflict: the run is not finished.
-        InvalidInput: ids or inputs are not those of the examples, or a name is a model's here.
+        InvalidInput: ids or inputs are not those of the examples, a name is a model's here, or
+            the project masks and these are not masked (`mask_outputs`).
     """
     lock_project(session, project_id)
-    if with_run is None:
-        target = _dataset_target(session, project_id, dataset, dataset_version, split or Split.TEST)
-    else:
-        run = get_run(session, with_run, project_id=project_id)
-        _refuse_other_run(run, dataset, dataset_version, split)
-        target = _run_target(session, run, given)
+    refuse_unmasked_outputs(session, project_id, given)
+    target = outputs_target(session, project_id, given, dataset, dataset_version, split, with_run)
     refuse_strangers(session, project_id, target, given)
     refuse_other_inputs(target, given)
     refuse_names(session, project_id, given)
     if target.run is None:
         return _own_run(session, target, given, created_by_id)
     return _join(session, target, target.run, given)
+
+
+def refuse_unmasked_outputs(session: Session, project_id: int, given: GivenOutputs) -> None:
+    """Raise InvalidInput where the project masks what comes in, and these are not masked."""
+    if masks(session, project_id) and not given.masked:
+        raise InvalidInput(
+            f"{given.source}: the project masks what comes in, and these outputs are not masked.",
+            hint="Import them by strop run import, or by the API: both mask.",
+        )
+
+
+def outputs_target(
+    session: Session,
+    project_id: int,
+    given: GivenOutputs,
+    dataset: str | None,
+    dataset_version: int | None,
+    split: str | None,
+    with_run: int | None,
+) -> SplitAsked:
+    """What the outputs are of; arguments and errors are those of `import_outputs`."""
+    if with_run is None:
+        return _dataset_target(session, project_id, dataset, dataset_version, split or Split.TEST)
+    run = get_run(session, with_run, project_id=project_id)
+    _refuse_other_run(run, dataset, dataset_version, split)
+    return _run_target(session, run, given)
 
 
 def _dataset_target(

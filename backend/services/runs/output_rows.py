@@ -62,10 +62,16 @@ class GivenOutput:
 
 @dataclass(frozen=True, slots=True)
 class GivenOutputs:
-    """The rows of one file, each unit once; `source` is the file as messages name it."""
+    """The rows of one file, each unit once.
+
+    Attributes:
+        source: the file as messages name it.
+        masked: whether they hold no identifier of a person, by the project's masking policy.
+    """
 
     source: str
     rows: Sequence[GivenOutput]
+    masked: bool = False
 
     @property
     def models(self) -> list[str]:

@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 import json
+import logging
 
+import pytest
 from sqlalchemy import select
 
+from backend.services.exchange.review_exports import FORMATS
 from backend.tables.audit import AuditEntry
+from backend.tables.datasets import Example
+from backend.tables.runs import Generation
+from backend.tables.webhooks import WebhookDelivery
 from tests.backend.api.conftest import SAME_SITE, House
 from tests.backend.api.test_rules import ROUTES
+from tests.fixtures_review import GOOD
 
 SECRETS = ("Kowalczyk", "4432118", "DE89370400440532013000")
+NAMED = "Mrs Kowalczyk (MRN 4432118) came with Mrs Jana Novakova."
 ROWS = [
     {
         "id": "MRN-4432118",
@@ -95,3 +103,56 @@ def test_an_engineer_sets_no_policy_and_a_wrong_one_is_refused(house: House) -> 
     wrong = lead.post(path, json={"source": "kinds: {NAMES: off}"}, headers=SAME_SITE)
     assert wrong.status_code == 422
     assert "NAMES" in wrong.text
+
+
+def test_what_comes_in_beside_rows_goes_out_of_no_door(
+    house: House, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Outputs of elsewhere that name people, reviewed, exported, told to a webhook, and logged."""
+    caplog.set_level(logging.DEBUG)
+    project_id, things = _masked(house)
+    lead = house.client("lead")
+    lead.headers.update(SAME_SITE)
+    path = f"/api/v1/projects/{project_id}"
+    hook = lead.post(f"{path}/webhooks", json={"url": "https://hooks.example.test/x"})
+    assert hook.status_code == 201, hook.text
+    with house.sessions() as session:
+        split = session.get_one(Example, things["example_id"]).split
+    outputs = {
+        "rows": [{"id": "MRN-4432118", "prediction": NAMED}],
+        "model": "vendor",
+        "dataset": "notes",
+        "split": split,
+        "metrics": ["rouge1"],
+    }
+    sent = lead.post(f"{path}/generation-runs/import", json=outputs)
+    assert sent.status_code == 201, sent.text
+    queue = {
+        "name": "outside",
+        "generation_run_id": sent.json()["run"]["id"],
+        "models": ["vendor"],
+        "rubric": "telecom_desk",
+        "reviewers": [house.users["expert"].name],
+    }
+    opened = lead.post(f"{path}/review-queues", json=queue)
+    assert opened.status_code == 201, opened.text
+    expert = house.client("expert")
+    claim = expert.post(f"/api/v1/review-queues/{opened.json()['id']}/claim")
+    claimed = claim.json()["claim"]
+    shown = json.dumps(claimed, ensure_ascii=False)
+    answer = {"ratings": GOOD, "correction": "She was seen."}
+    body = {"version": claimed["version"], "answer": answer}
+    done = expert.post(f"/api/v1/review-slots/{claimed['slot_id']}/submit", json=body)
+    assert done.status_code == 200, done.text
+    said = [shown, done.text, sent.text, opened.text]
+    for name in FORMATS.keys() - {"votes"}:  # of pairs alone
+        export = lead.get(f"/api/v1/review-queues/{opened.json()['id']}/export?format={name}")
+        assert export.status_code == 200, export.text
+        said.append(export.text)
+    assert sum(len(one) > 100 for one in said) > 5
+    with house.sessions() as session:
+        told = session.scalars(select(WebhookDelivery.payload))
+        said += [json.dumps(payload, ensure_ascii=False) for payload in told]
+        said += [one or "" for one in session.scalars(select(Generation.text))]
+    said += [record.getMessage() for record in caplog.records]
+    assert not [word for word in (*SECRETS, "Novakova") for one in said if word in one]

@@ -28,11 +28,13 @@ from backend.schemas.turns import turns_of
 from backend.services import cancelling, overview, queue
 from backend.services.cancelling import Cancellation
 from backend.services.datasets.leaks import acceptance
+from backend.services.datasets.masking.keys import keys_of
 from backend.services.datasets.versions import get_dataset_version
 from backend.services.models.versions import find_model
 from backend.services.pages import page_of
 from backend.services.queue import JobKind
 from backend.services.runs import generation, imported, scoring
+from backend.services.runs.masked_outputs import mask_outputs
 from backend.services.runs.output_rows import GivenOutputs, read_outputs
 from backend.tables.runs import Generation, GenerationRun
 from evaluators.files.mapping import Notes
@@ -124,11 +126,23 @@ class SentOutputs:
     notes: Notes
 
 
-def read_rows(body: OutputsGiven) -> SentOutputs:
+def read_rows(project_id: int, body: OutputsGiven, serving: ServingDep) -> SentOutputs:
     """Done before the route has its session: the one writer of SQLite is not held meanwhile."""
     notes = Notes()
     table = Table.of_rows(body.source, body.rows)
-    return SentOutputs(body, read_outputs(table, model=body.model, notes=notes), notes)
+    given = read_outputs(table, model=body.model, notes=notes)
+    with serving.reading() as session:
+        masked = mask_outputs(
+            session,
+            project_id,
+            given,
+            keys_of(serving.settings.masking_keys),
+            dataset=body.dataset,
+            dataset_version=body.dataset_version,
+            split=body.split,
+            with_run=body.with_run,
+        )
+    return SentOutputs(body, masked, notes)
 
 
 @router.post("/projects/{project_id}/generation-runs/import", status_code=201)

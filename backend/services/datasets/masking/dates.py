@@ -189,11 +189,24 @@ def _year(text: str | None) -> int | None:
 
 def shift_date(text: str, days: int, *, day_first: bool) -> str | None:
     """A date moved, in the form in which it stood; None where the text is no date."""
+    for match, read in _readings(text, day_first):
+        return _rewrite(match, _moved(read, days), day_first)
+    return None
+
+
+def named_day(text: str, *, day_first: bool) -> tuple[int, int, int | None] | None:
+    """Year, month and day that a text names, in whatever form; None where it says no year."""
+    for _, read in _readings(text, day_first):
+        return None if read.year is None else (read.year, read.month, read.day)
+    return None
+
+
+def _readings(text: str, day_first: bool) -> Iterator[tuple[Any, _Read]]:
+    """The ways in which a text as a whole is a date."""
     for shape in (*_compiled(_SHAPES), *_compiled(_BARE)):
         match = shape.fullmatch(text)
         if match is not None and (read := _read(match, day_first)) is not None:
-            return _rewrite(match, _moved(read, days), day_first)
-    return None
+            yield match, read
 
 
 _BARE = (

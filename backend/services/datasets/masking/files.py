@@ -73,10 +73,20 @@ class Masker:
         secret = self.key.surrogates(self.project)
         return [row if row.mask is not None else self._mask(row, secret) for row in rows]
 
+    def row_pseudonym(self, given: str) -> str:
+        """The id that a row has here where its own tells of somebody."""
+        return _pseudonym(self.key.surrogates(self.project), "row", given)
+
+    def scope(self, row: Row) -> bytes:
+        """What surrogates are consistent in: the same prompt is masked alike wherever it stands, so
+        that it is known again; or the whole group, by the policy.
+        """
+        if self.policy.consistent == "group" and row.group is not None:
+            return f"group {row.group}".encode()
+        return f"prompt {row.content_digest}".encode()
+
     def _mask(self, row: Row, secret: bytes) -> Row:
-        document = mask_document(
-            texts_of(row), self.policy, key=secret, scope=self._scope(row).encode()
-        )
+        document = mask_document(texts_of(row), self.policy, key=secret, scope=self.scope(row))
         spans = tuple(span.as_dict() for span in document.spans)
         mask = RowMask(self.policy_id, spans)
         if self.policy.originals == "encrypt":
@@ -89,12 +99,6 @@ class Masker:
             provenance=None if row.provenance is None else {"imported": True},
             mask=mask,
         )
-
-    def _scope(self, row: Row) -> str:
-        """The same prompt is masked alike wherever it stands, so that it is known again."""
-        if self.policy.consistent == "group" and row.group is not None:
-            return f"group {row.group}"
-        return f"prompt {row.content_digest}"
 
     def _id(self, given: str, document: MaskedDocument, secret: bytes) -> str:
         """The id of a row, or its pseudonym where it tells of somebody."""
@@ -166,6 +170,23 @@ def original_json(row: Row) -> str:
             **({} if row.provenance is None else {"provenance": dict(row.provenance)}),
         },
         ensure_ascii=False,
+    )
+
+
+def original_row(kept: Mapping[str, Any]) -> Row:
+    """A row of the vault, as it came in."""
+    from backend.services.datasets.versions import Row
+
+    messages = kept["messages"]
+    return Row(
+        external_id=kept["id"],
+        input=kept["input"],
+        context=kept["context"],
+        references=tuple(kept["references"]),
+        group=kept["group"],
+        slices=kept["slices"],
+        messages=None if messages is None else tuple(messages),
+        provenance=kept.get("provenance"),
     )
 
 

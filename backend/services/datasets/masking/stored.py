@@ -156,7 +156,8 @@ def _is_of_masked(row: Row) -> bool:
     return here and told.get("document_sha256") is None
 
 
-def _masks(session: Session, project_id: int) -> bool:
+def masks(session: Session, project_id: int) -> bool:
+    """Whether the project masks what comes in."""
     row = find_policy(session, project_id)
     return row is not None and policy_of(row).active
 
@@ -209,7 +210,7 @@ def refuse_unmasked_examples(
     Args:
         what: what is refused, as the message begins.
     """
-    if not example_ids or not _masks(session, project_id):
+    if not example_ids or not masks(session, project_id):
         return
     masked: set[int] = set()
     for start in range(0, len(example_ids), INSERT_ROWS):
@@ -229,7 +230,7 @@ def refuse_unmasked_version(
     session: Session, project_id: int, dataset_version_id: int, what: str
 ) -> None:
     """`refuse_unmasked_examples` of a whole dataset version, but for what was erased."""
-    if _masks(session, project_id):
+    if masks(session, project_id):
         query = select(Example.id).where(
             Example.dataset_version_id == dataset_version_id, Example.erasure_id.is_(None)
         )

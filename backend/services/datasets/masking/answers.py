@@ -1,0 +1,99 @@
+"""An answer that was written elsewhere, masked beside the example that it answers.
+
+Whoever wrote it was shown the example masked, or as it came. What stands in the masked example is
+no secret and stays; what stands in the original gets the surrogate that the example has for it;
+everything else gets a surrogate of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from backend.services.datasets.masking.dates import find_dates, named_day
+from backend.services.datasets.masking.documents import find_identifiers, mask_document
+from backend.services.datasets.masking.policy import MaskingPolicy
+from backend.services.datasets.masking.shapes import Finding, stands_apart
+
+ANSWER = "answer"
+MOST_LOOKS = 8  # what is kept can lay bare a shorter finding within it
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """An example as masking knows it.
+
+    Attributes:
+        masked: its texts by their fields, as they are stored.
+        original: the same as they came in; None where that was dropped or its key is not here.
+        scope: of its surrogates.
+    """
+
+    masked: Mapping[str, str]
+    original: Mapping[str, str] | None
+    scope: bytes
+
+
+def mask_answer(text: str, shown: Shown, policy: MaskingPolicy, *, key: bytes) -> str:
+    """The answer without identifiers of its own.
+
+    Raises:
+        CannotCompute, InvalidInput: as of `mask_document`.
+    """
+    standing = policy.model_copy(
+        update={"allow": (*policy.allow, *_standing(text, shown.masked, policy))}
+    )
+    if shown.original is not None:
+        document = mask_document(
+            {**shown.original, ANSWER: text}, standing, key=key, scope=shown.scope
+        )
+        if all(document.texts[field] == said for field, said in shown.masked.items()):
+            return document.texts[ANSWER]
+    # The original is not here, or is masked otherwise today: then no surrogate can be looked up.
+    document = mask_document({ANSWER: text}, standing, key=key, scope=shown.scope)
+    return document.texts[ANSWER]
+
+
+def _standing(text: str, masked: Mapping[str, str], policy: MaskingPolicy) -> tuple[str, ...]:
+    """What would be found in the answer, and stands in the masked example too."""
+    said = "\n".join(masked.values())
+    folded, days = said.casefold(), _days(said)
+    kept: list[str] = []
+    spans: list[tuple[int, int]] = []
+    for _ in range(MOST_LOOKS):
+        looking = policy.model_copy(update={"allow": (*policy.allow, *kept)})
+        more = [
+            one
+            for one in find_identifiers(text, looking, day_first=False)
+            if any(start <= one.start and one.end <= end for start, end in spans)
+            or _stands(_piece(text, one), folded, days)
+        ]
+        if not more:
+            break
+        kept += [_piece(text, one) for one in more]
+        spans += [(one.start, one.end) for one in more]
+    return tuple(dict.fromkeys(kept))
+
+
+def _piece(text: str, one: Finding) -> str:
+    return text[one.start : one.end]
+
+
+def _stands(piece: str, folded: str, days: frozenset[tuple[int, int, int | None]]) -> bool:
+    wanted = piece.casefold()
+    place = folded.find(wanted)
+    while place >= 0:
+        if stands_apart(folded, place, place + len(wanted)):
+            return True
+        place = folded.find(wanted, place + 1)
+    return bool(_days(piece) & days)
+
+
+def _days(text: str) -> frozenset[tuple[int, int, int | None]]:
+    """The days that a text names, however it writes them, read both ways where it is open."""
+    return frozenset(
+        day
+        for first in (True, False)
+        for one in find_dates(text, day_first=first)
+        if (day := named_day(_piece(text, one), day_first=first)) is not None
+    )
