@@ -31,6 +31,7 @@ from evaluators.scoring import score_samples
 from evaluators.statistics import bootstrap as draws
 from evaluators.statistics.bootstrap import resampled_figures
 from evaluators.types import Sample
+from tests.benchmarks._ratios import skip
 from tests.benchmarks.evaluators_many import score_many
 
 ROUGE = ["rouge1", "rouge2", "rougeL", "rougeLsum"]
@@ -258,7 +259,8 @@ def main() -> None:
     parser.add_argument("--outputs", type=int, default=100_000)
     arguments = parser.parse_args()
     if not arguments.data.is_dir():
-        print(f"skipped: no public data at {arguments.data}; name its folder with --data")
+        reason = f"no public data at {arguments.data}; name its folder with --data"
+        skip(arguments.out, "speed of the evaluators", reason)
         return
     table = study_speed(arguments.data, arguments.outputs)
     print(json.dumps(table, indent=2))

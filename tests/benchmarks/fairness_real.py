@@ -22,6 +22,7 @@ from evaluators.fairness.parity import compare_groups
 from evaluators.fairness.swap import KINDS, Asked, make_pair
 from evaluators.registry import resolve_metrics
 from evaluators.types import Sample
+from tests.benchmarks._ratios import skip
 
 BANDS = ((8, "up to 8 words"), (14, "9 to 14 words"), (10_000, "15 words and more"))
 
@@ -82,9 +83,13 @@ def by_length(data: Path) -> None:
 def main() -> None:
     """Print what was found."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--data", type=Path, default=Path("../shared/data"))
     parser.add_argument("--show", type=int, default=0)
+    parser.add_argument("--out", type=Path)
     asked = parser.parse_args()
+    if not asked.data.is_dir():
+        skip(asked.out, "swaps on public texts", f"no data at {asked.data}; name it with --data")
+        return
     dialogues = read(asked.data / "mts_dialog" / "train.csv")
     print(f"MTS-Dialog, {len(dialogues)} dialogues")
     rows = [(row["ID"], row["dialogue"], row["section_text"]) for row in dialogues]

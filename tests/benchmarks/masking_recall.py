@@ -27,7 +27,7 @@ from backend.services.datasets.masking.documents import find_identifiers, mask_d
 from backend.services.datasets.masking.names import name_lists, tokens_of
 from backend.services.datasets.masking.policy import parse_policy
 from evaluators.statistics.intervals import rate_interval, wilson
-from tests.benchmarks.masking_notes import Note, held_out_notes, make_notes
+from tests.benchmarks._masking_notes import Note, held_out_notes, make_notes
 
 POLICY = parse_policy("")
 

@@ -1,6 +1,6 @@
 """The kinds of identifiers: one entry in KINDS says how a kind is found and what replaces it.
 
-To add one: its entry here, its templates in `tests/benchmarks/masking_notes.py`; a test walks this
+To add one: its entry here, its templates in `tests/benchmarks/_masking_notes.py`; a test walks this
 table. People, dates and ages are found by `names` and `dates`, over a whole document.
 """
 
