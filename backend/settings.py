@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Mapping
 from datetime import timedelta
 from ipaddress import ip_network
 from pathlib import Path
@@ -425,3 +426,8 @@ def child_environment(settings: Settings, **extra: str) -> dict[str, str]:
         if (value := getattr(settings, name)) is not None
     }
     return {**os.environ, **own, **secrets, "STROP_HOME": str(settings.home.absolute()), **extra}
+
+
+def bare_environment(environment: Mapping[str, str]) -> dict[str, str]:
+    """Environment for a process that needs no setting of Strop's: it gets none of its secrets."""
+    return {name: value for name, value in environment.items() if not name.startswith("STROP_")}

@@ -34,7 +34,7 @@ from backend.services import queue
 from backend.services.checks.checkers import checker_of_run
 from backend.services.training import runs as training
 from backend.services.training.files import RunFiles, run_files
-from backend.settings import Settings, child_environment
+from backend.settings import Settings, bare_environment
 from backend.tables.queue import Job, JobState
 from backend.tables.rounds import Round
 from training.config import EXIT_ALREADY_TRAINING, EXIT_DONE, RESULT_NAME, lock_file
@@ -227,7 +227,7 @@ def start_trainer(shop: Workshop, plan: _Plan) -> subprocess.Popen[bytes]:
         return subprocess.Popen(
             trainer_command(plan.files.config, processes=shop.settings.training_processes),
             cwd=root,
-            env=child_environment(shop.settings),
+            env=bare_environment(os.environ),
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=subprocess.STDOUT,

@@ -25,6 +25,7 @@ from backend.engines.base import ServedModel
 from backend.engines.vllm.models import digest_name, require_served
 from backend.engines.vllm.server import answers_get, warm_up
 from backend.errors import Conflict, EngineUnavailable, InvalidInput
+from backend.settings import bare_environment
 
 _ROOM_FOR_ADAPTERS = 8
 _CPU_SEQUENCES = 64
@@ -153,7 +154,7 @@ def server_environment(
     environment: Mapping[str, str], plan: ServerPlan, *, on_cpu: bool
 ) -> dict[str, str]:
     """The caller's environment without Strop's settings, and what vLLM is told through it."""
-    own = {key: value for key, value in environment.items() if not key.startswith("STROP_")}
+    own = bare_environment(environment)
     own |= {"VLLM_ALLOW_RUNTIME_LORA_UPDATING": "True", "VLLM_NO_USAGE_STATS": "1"}
     if Path(plan.base.base_model).is_dir():
         own["HF_HUB_OFFLINE"] = "1"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ import pytest
 from backend.cli import COMMANDS, load_command
 from backend.engines.base import ServedModel
 from backend.engines.vllm.serve import ServerPlan, server_command
+from backend.jobs import train
 from backend.jobs.train import trainer_command
 from backend.settings import Settings, child_environment
 
@@ -93,3 +95,21 @@ def test_commands_of_server_and_trainer_name_none(
         shown = " ".join(command)
         assert not [secret for secret in SECRETS.values() if secret in shown]
         assert "--api-key" not in shown
+
+
+def test_a_trainer_is_given_no_secret_at_all(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in child_environment(settings_with_secrets(tmp_path)).items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("WANDB_MODE", "offline")  # of whom training reports to
+    started: list[dict[str, str]] = []
+    monkeypatch.setattr(train.subprocess, "Popen", lambda *_, env, **__: started.append(env))
+    files = SimpleNamespace(log=tmp_path / "log", config=tmp_path / "config.yaml")
+    plan = SimpleNamespace(output_dir=tmp_path / "out" / "v1", files=files)
+    shop = SimpleNamespace(settings=settings_with_secrets(tmp_path))
+    train.start_trainer(shop, plan)  # type: ignore[arg-type]
+    (environment,) = started
+    assert environment["WANDB_MODE"] == "offline"
+    assert not [name for name in environment if name.startswith("STROP_")]
+    assert not [one for one in SECRETS.values() if one in str(environment)]
