@@ -55,6 +55,12 @@ MAXIMA: dict[str, Maximum] = {
         re.compile(r"(name|gender|age|place)(:.+)?"),
         "counterfactual:KIND, of name, gender, age and place; counterfactual:gender:flip",
     ),
+    "skew": Maximum(
+        "odds ratio",
+        2.0,
+        re.compile(r"name|gender|age|place"),
+        "skew:KIND, of name, gender, age and place; skew:gender",
+    ),
     "canary_exposure": Maximum("bits", 3.0),
 }
 """By name; what stands behind a colon in a line's metric is an argument (`NAME:ARGUMENT`)."""

@@ -14,7 +14,7 @@ import math
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from statistics import NormalDist
 from typing import Any
 
@@ -112,6 +112,27 @@ class MentionReport:
         return asdict(self)
 
 
+@dataclass(frozen=True, slots=True)
+class LargestSkew:
+    """The largest skew of a kind, as an odds ratio of 1 or more whichever way it goes.
+
+    Attributes:
+        value, low, high: with bounds that hold for all skews that were looked for at once.
+        looked_for: how many these are.
+        n: rows that mention a group of the kind alone.
+        unseen: groups of the kind in too few rows for a skew to be looked for.
+    """
+
+    group: str
+    outcome: str
+    value: float
+    low: float
+    high: float
+    looked_for: int
+    n: int
+    unseen: tuple[str, ...]
+
+
 def mentioned(text: str, lexicon: Lexicon) -> dict[str, dict[str, Counter[str]]]:
     """Kind -> group -> the words by which it is mentioned."""
     found: dict[str, dict[str, Counter[str]]] = {}
@@ -207,6 +228,49 @@ def audit_rows(
     )
 
 
+def largest_skew(rows: Sequence[Row], kind: str, *, level: float = 0.95) -> LargestSkew:
+    """The largest skew of what the rows teach with one kind of group: of class labels, or of length
+    and declining. Bounds are Bonferroni's over the skews that were looked for.
+
+    Args:
+        kind: name, gender, age or place.
+
+    Raises:
+        CannotCompute: as of `audit_rows`; or no two groups are each mentioned in enough rows.
+    """
+    looked = [one for one in audit_rows(rows, level=level).skews if _is_plain(one, kind)]
+    if not looked:
+        raise CannotCompute(
+            f"No two groups of the kind {kind} are mentioned, each alone, in {LEAST_ROWS} rows or "
+            f"more of {len(rows)}, with an outcome that {LEAST_ROWS} rows have."
+        )
+    report = audit_rows(rows, level=1 - (1 - level) / len(looked))
+    sided = [_one_sided(one) for one in report.skews if _is_plain(one, kind)]
+    first = max(sided, key=lambda one: one.value)
+    sizes = {one.group: one.n for one in looked}
+    told = {m.group: m.rows for m in report.mentions if m.kind == kind}
+    return LargestSkew(
+        group=first.group,
+        outcome=first.outcome,
+        value=first.value,
+        low=max(one.low for one in sided),
+        high=max(one.high for one in sided),
+        looked_for=len(looked),
+        n=looked[0].n + looked[0].n_others,
+        unseen=tuple(sorted(g for g in told if g not in sizes and told[g] < LEAST_ROWS)),
+    )
+
+
+def _is_plain(one: Skew, kind: str) -> bool:
+    return one.kind == kind and not one.outcome.startswith("word ")
+
+
+def _one_sided(one: Skew) -> Skew:
+    """The same skew told of whichever side has more: its odds ratio is 1 or more."""
+    value, low, high = sorted((one.value, 1 / one.value))[1], one.low, one.high
+    return replace(one, value=value, low=max(1.0, low, 1 / high), high=max(high, 1 / low))
+
+
 def _mentions(
     found: Sequence[Mapping[str, Mapping[str, Counter[str]]]], clusters: Any, level: float
 ) -> Iterable[Mention]:
@@ -254,8 +318,6 @@ def _skews(
     level: float,
     false_share: float,
 ) -> tuple[list[Skew], int]:
-    from dataclasses import replace
-
     made = []
     for kind in sorted({kind for row in asked for kind in row}):
         own = [next(iter(row[kind])) if len(row.get(kind, ())) == 1 else None for row in asked]

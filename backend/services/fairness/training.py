@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
@@ -11,6 +13,9 @@ from backend.services.curation.sets import get_training_set
 from backend.services.fairness.pairs import check_language
 from backend.tables.curation import TrainingSetRow
 from backend.tables.datasets import Example
+
+if TYPE_CHECKING:
+    from evaluators.fairness.mentions import LargestSkew, Row
 
 
 def set_mentions(
@@ -24,15 +29,46 @@ def set_mentions(
         CannotCompute: no row is in a language that there are lists for.
     """
     from evaluators.errors import EvaluatorError
-    from evaluators.fairness.lexicon import tell_language
-    from evaluators.fairness.mentions import Row, audit_rows
+    from evaluators.fairness.mentions import audit_rows
 
     frozen = get_training_set(session, training_set_id)
     check_language(language)
+    try:
+        found = audit_rows(_rows_of(session, frozen.id, language), level=level)
+    except EvaluatorError as error:
+        raise CannotCompute(error.message, hint=error.hint) from error
+    return MentionReportShown(
+        training_set_id=frozen.id, name=frozen.name, digest=frozen.digest, **found.as_dict()
+    )
+
+
+def set_skew(
+    session: Session, training_set_id: int, kind: str, *, level: float = 0.95
+) -> LargestSkew:
+    """The largest skew of a frozen set with one kind of group.
+
+    Raises:
+        NotFound: there is no such set.
+        CannotCompute: nothing could be looked for.
+    """
+    from evaluators.errors import EvaluatorError
+    from evaluators.fairness.mentions import largest_skew
+
+    frozen = get_training_set(session, training_set_id)
+    try:
+        return largest_skew(_rows_of(session, frozen.id, None), kind, level=level)
+    except EvaluatorError as error:
+        raise CannotCompute(error.message, hint=error.hint) from error
+
+
+def _rows_of(session: Session, training_set_id: int, language: str | None) -> list[Row]:
+    from evaluators.fairness.lexicon import tell_language
+    from evaluators.fairness.mentions import Row
+
     query = (
         select(TrainingSetRow.prompt, TrainingSetRow.completion, Example.group, Example.external_id)
         .join(Example, Example.id == TrainingSetRow.example_id)
-        .where(TrainingSetRow.training_set_id == frozen.id)
+        .where(TrainingSetRow.training_set_id == training_set_id)
         .order_by(TrainingSetRow.position)
     )
     rows = []
@@ -40,10 +76,4 @@ def set_mentions(
         asked = "\n".join(turn["content"] for turn in prompt if turn["role"] != "system")
         told = language or tell_language(f"{asked}\n{completion}")
         rows.append(Row(asked, completion, group or external_id, told))
-    try:
-        found = audit_rows(rows, level=level)
-    except EvaluatorError as error:
-        raise CannotCompute(error.message, hint=error.hint) from error
-    return MentionReportShown(
-        training_set_id=frozen.id, name=frozen.name, digest=frozen.digest, **found.as_dict()
-    )
+    return rows

@@ -1,6 +1,7 @@
-"""Lines of the bar on fairness: the largest gap between groups, and what a person's group changes.
+"""Lines of the bar on fairness: the largest gap between groups, what a person's group changes, and
+what the training set teaches of whom.
 
-Both are judged by their upper bound, and what could not be measured is no evidence: a group too
+All are judged by their upper bound, and what could not be measured is no evidence: a group too
 small to be told leaves the line inconclusive, as does a candidate that no pairs were run on.
 """
 
@@ -10,13 +11,16 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from backend.errors import CannotCompute
+from backend.services.curation.sets import get_training_set
 from backend.services.fairness.answers import counterfactual_report
 from backend.services.fairness.pairs import is_pairs
 from backend.services.fairness.parity import ParityPlan, run_parity
+from backend.services.fairness.training import set_skew
 from backend.services.metric_specs import get_score_run
 from backend.services.verdicts.verdict import AskedLine, Evidence
 from backend.tables.datasets import DatasetVersion, Split
 from backend.tables.runs import GenerationRun, GenerationRunModel
+from backend.tables.training import TrainingRun
 
 DEFAULT_MEASURE = "answer"
 
@@ -97,6 +101,34 @@ def counterfactual_evidence(session: Session, asked: AskedLine) -> Evidence:
         candidate=found.swapped.value,
         p=found.p,
         unit="pairs",
+    )
+
+
+def skew_evidence(session: Session, asked: AskedLine) -> Evidence:
+    """The largest skew of what the candidate was taught, `skew:KIND`, as an odds ratio.
+
+    Raises:
+        CannotCompute: it was not trained here, or its set mentions too few people.
+    """
+    bare = asked.candidate.without_prompt
+    if bare.training_run_id is None:
+        raise CannotCompute(f"{bare.label} was not trained here: what it learned is not known.")
+    trained = session.get_one(TrainingRun, bare.training_run_id)
+    kind = asked.line.metric.partition(":")[2]
+    frozen = get_training_set(session, trained.training_set_id)
+    found = set_skew(session, frozen.id, kind, level=asked.level)
+    unseen = f"|unseen:{'+'.join(found.unseen)}" if found.unseen else ""
+    return Evidence(
+        found.value,
+        found.low,
+        found.high,
+        n=found.n,
+        failed=0,
+        signature=f"skew|odds ratio|kind:{kind}|largest of {found.looked_for}, Bonferroni|"
+        f"{found.group} with {found.outcome}|level:{asked.level:g}|"
+        f"set:{frozen.digest[:12]}{unseen}",
+        unit="training rows",
+        forecast=f"{found.group} with {found.outcome}: more rows that mention the groups narrow it",
     )
 
 

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from sqlalchemy.orm import Session
 
 from backend.services.verdicts.exposure import exposure_evidence
-from backend.services.verdicts.fair import counterfactual_evidence, parity_evidence
+from backend.services.verdicts.fair import counterfactual_evidence, parity_evidence, skew_evidence
 from backend.services.verdicts.forgetting import forgetting_evidence
 from backend.services.verdicts.verdict import AskedLine, Evidence
 
@@ -19,6 +19,7 @@ EVIDENCE: dict[str, Callable[[Session, AskedLine], Evidence]] = {
     "forgetting_earlier": forgetting_evidence,
     "parity": parity_evidence,
     "counterfactual": counterfactual_evidence,
+    "skew": skew_evidence,
     "canary_exposure": exposure_evidence,
 }
 """Each raises CannotCompute, with the reason, where there is no figure or no interval."""
