@@ -10,7 +10,8 @@ EvaluatorError (ValueError)
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 
 class EvaluatorError(ValueError):
@@ -26,8 +27,21 @@ class EvaluatorError(ValueError):
         self.message = message
         self.hint = hint
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """As it is, whatever its class is made from, when it comes from another process."""
+        return _as_it_was, (type(self), self.args, self.__dict__)
+
     def __str__(self) -> str:
         return self.message if self.hint is None else f"{self.message} {self.hint}"
+
+
+def _as_it_was(
+    kind: type[EvaluatorError], args: tuple[Any, ...], state: Mapping[str, Any]
+) -> EvaluatorError:
+    error = kind.__new__(kind, *args)
+    error.args = args
+    error.__dict__.update(state)
+    return error
 
 
 class UnknownMetric(EvaluatorError):

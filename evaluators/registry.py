@@ -174,6 +174,11 @@ def is_fitted(name: str) -> bool:
     return _takes(name) is Takes.FITTED
 
 
+def loads_model(name: str) -> bool:
+    """Whether a metric of this name loads a model, which uses every processor by itself."""
+    return _takes(name) is Takes.MODEL
+
+
 def _takes(name: str) -> Takes | None:
     kind, colon, _ = name.partition(":")
     return FACTORIES[kind].takes if colon and kind in FACTORIES else None

@@ -24,10 +24,14 @@ class Executor(Protocol):
     Attributes:
         name: the entry of EXECUTORS.
         slots: how many items are worked on at once.
+        warm: it has started what it works with, so that more work costs no start.
     """
 
     name: str
     slots: int
+
+    @property
+    def warm(self) -> bool: ...
 
     def map(self, work: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
         """The results in the order of the items, of which twice `slots` at most are under way.

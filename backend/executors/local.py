@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import os
+import pickle
+import signal
+import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from itertools import islice
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
 from typing import Generic, TypeVar
+
+from backend.errors import reason_of
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -27,6 +32,11 @@ class LocalExecutor:
         self.slots = processes or len(os.sched_getaffinity(0))
         self._pool: ProcessPoolExecutor | None = None
 
+    @property
+    def warm(self) -> bool:
+        """Whether the pool is there."""
+        return self._pool is not None
+
     def map(self, work: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
         """As `Executor.map`; with one slot in this process itself."""
         if self.slots == 1:
@@ -34,25 +44,33 @@ class LocalExecutor:
             return
         window: deque[_Ahead[Item, Result]] = deque()
         coming = iter(items)
-        while True:
-            for item in islice(coming, 2 * self.slots - len(window)):
-                window.append(_Ahead(item, self._submit(work, item)))
-            if not window:
-                return
-            yield self._result(work, window)
+        try:
+            while True:
+                for item in islice(coming, 2 * self.slots - len(window)):
+                    window.append(_Ahead(item, self._submit(work, item)))
+                if not window:
+                    return
+                yield self._result(work, window)
+        finally:  # whoever asked wants no more of it
+            for ahead in window:
+                ahead.future.cancel()
 
     def close(self) -> None:
-        """End the pool; work that has not begun is left."""
+        """End the pool; work that has not begun is left, and what is under way not waited for."""
         if self._pool is not None:
-            self._pool.shutdown(wait=True, cancel_futures=True)
+            self._pool.shutdown(wait=False, cancel_futures=True)
             self._pool = None
 
     def _submit(self, work: Callable[[Item], Result], item: Item) -> Future[Result]:
         if self._pool is None:
             # a fork would take the threads' locks of a worker with it
             context = get_context("forkserver")
-            self._pool = ProcessPoolExecutor(self.slots, mp_context=context)
-        return self._pool.submit(work, item)
+            # imported once and not in each process; of no effect where the server runs already
+            context.set_forkserver_preload(["__main__", __name__, work.__module__])
+            self._pool = ProcessPoolExecutor(
+                self.slots, mp_context=context, initializer=_live_with_parent
+            )
+        return self._pool.submit(_carry, work, item)
 
     def _result(
         self, work: Callable[[Item], Result], window: deque[_Ahead[Item, Result]]
@@ -72,6 +90,33 @@ class LocalExecutor:
             else:
                 window.popleft()
                 return result
+
+
+def _live_with_parent() -> None:
+    """End this process of a pool when the process that started it is gone, however it went.
+
+    A pool waits on a pipe of which it holds both ends, and would never notice.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal sends it to the whole group
+    threading.Thread(target=_end_with_parent, name="parent", daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    if (parent := parent_process()) is not None:
+        parent.join()
+        os._exit(1)
+
+
+def _carry(work: Callable[[Item], Result], item: Item) -> Result:
+    """The work on an item; of an error that no other process could be shown, its words."""
+    try:
+        return work(item)
+    except Exception as error:
+        try:
+            pickle.loads(pickle.dumps(error))
+        except Exception:  # whatever its class does in being taken apart
+            raise RuntimeError(reason_of(error)) from error
+        raise
 
 
 class _Ahead(Generic[Item, Result]):

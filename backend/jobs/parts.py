@@ -18,6 +18,7 @@ from sqlalchemy.orm import Session, sessionmaker
 from backend.db import reading, utc_now
 from backend.engines.base import Engine, ServedModel
 from backend.errors import EngineUnavailable, StropError, reason_of
+from backend.executors import Executor, open_executor
 from backend.services import queue
 from backend.settings import Settings
 from backend.tables.queue import Job, JobState
@@ -50,6 +51,7 @@ class Workshop:
     stopping: threading.Event = field(default_factory=threading.Event)
     _open: dict[tuple[int, int], Parts] = field(default_factory=dict)
     _engines: dict[tuple[str, str], Engine] = field(default_factory=dict)
+    _executor: Executor | None = None
     _busy: int = 0
     _lock: threading.Condition = field(default_factory=threading.Condition)
 
@@ -62,10 +64,24 @@ class Workshop:
         self._engines[key].load(models)
         return self._engines[key]
 
+    def executor(self) -> Executor:
+        """Where pure work is done, warm from the last job that needed it."""
+        with self._lock:
+            if self._executor is None:
+                self._executor = open_executor(self.settings)
+            return self._executor
+
     def close_engines(self) -> None:
         """Give back what the engines hold."""
         while self._engines:
             self._engines.popitem()[1].close()
+
+    def close_executor(self) -> None:
+        """End the processes that do pure work; what they were at is left."""
+        with self._lock:
+            if self._executor is not None:
+                self._executor.close()
+                self._executor = None
 
     def take_part(self, job_id: int, attempt: int) -> bool:
         """Do one part of a job; True if another is to follow. Every end is recorded on the row."""

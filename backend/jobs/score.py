@@ -6,7 +6,8 @@ engine has to hold, then what is computed from the scores of the whole run (a ri
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,7 @@ from sqlalchemy.orm import Session
 from backend.db import reading, utc_now
 from backend.engines import ELSEWHERE
 from backend.errors import Conflict
+from backend.executors.worth import map_if_worth
 from backend.jobs.checkers import load_model, require_preflight
 from backend.jobs.parts import Parts, Workshop
 from backend.services import queue
@@ -29,9 +31,11 @@ from backend.tables.queue import Job, JobState
 from backend.tables.runs import IMPORT
 
 if TYPE_CHECKING:
+    from evaluators.chunks import ScoreChunk
     from evaluators.metric import Metric
 
 CHUNK = 250
+FIRST_CHUNK = 32
 ASKED_CHUNK = 32
 
 
@@ -77,9 +81,52 @@ def _only(units: Sequence[scoring.ScoreUnit], name: str) -> list[scoring.ScoreUn
 def _score_alone(
     shop: Workshop, score_run_id: int, project_id: int, units: Sequence[scoring.ScoreUnit]
 ) -> Parts:
-    """What can be told from an output alone."""
+    """What can be told from an output alone: what loads a model here, the rest by the executor."""
+    from evaluators.registry import loads_model
+
     allowed = scoring.allowed_metrics(shop.settings, project_id)
-    yield from _score_chunks(shop, score_run_id, units, CHUNK, allowed.resolve)
+    names = list(dict.fromkeys(name for unit in units for name in unit.metrics))
+    loading = [name for name in names if loads_model(name)]
+    yield from _score_pure(shop, score_run_id, allowed.made_of(names), _without(units, loading))
+    for name in loading:
+        yield from _score_chunks(shop, score_run_id, _only(units, name), CHUNK, allowed.resolve)
+
+
+def _score_pure(
+    shop: Workshop,
+    score_run_id: int,
+    made_of: Mapping[str, str],
+    units: Sequence[scoring.ScoreUnit],
+) -> Parts:
+    """Have the executor compute while this process alone reads the database and writes to it."""
+    from evaluators.chunks import score_chunk
+
+    chunks = (_load_chunk(shop, some, made_of) for some in _growing(units))
+    scored = map_if_worth(
+        shop.executor(), score_chunk, chunks, size=lambda c: len(c.outputs), total=len(units)
+    )
+    with closing(scored):
+        for rows in scored:
+            with shop.sessions.begin() as session:
+                scoring.save_scores(session, score_run_id, rows)
+            yield
+
+
+def _load_chunk(
+    shop: Workshop, units: Sequence[scoring.ScoreUnit], made_of: Mapping[str, str]
+) -> ScoreChunk:
+    with reading(shop.sessions) as session:
+        written = scoring.load_generations(session, [unit.generation_id for unit in units])
+        others = scoring.load_others(session, written) if _reads_others(units) else {}
+        return scoring.chunk_of(units, written, made_of=made_of, others=others)
+
+
+def _growing(units: Sequence[scoring.ScoreUnit]) -> Iterator[Sequence[scoring.ScoreUnit]]:
+    """Chunks of which the first are small: they tell soon whether the rest is worth a pool."""
+    start, size = 0, FIRST_CHUNK
+    while start < len(units):
+        yield units[start : start + size]
+        start, size = start + size, min(2 * size, CHUNK)
 
 
 def _score_asking(

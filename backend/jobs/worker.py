@@ -127,6 +127,7 @@ class Worker:
         if self.shop.wait_idle(STOP_SECONDS):
             self.shop.give_back_jobs()
             self.shop.close_engines()
+        self.shop.close_executor()
         with self.shop.sessions.begin() as session:
             queue.leave_worker(session, self.shop.executor_id, pid=os.getpid())
 

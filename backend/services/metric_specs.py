@@ -8,7 +8,7 @@ worker: `AllowedMetrics`. Without a project (`strop score`) a person names what 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -86,11 +86,29 @@ class AllowedMetrics:
             Forbidden: a file, a model or code that the project may not name.
             InvalidInput: no such metric; the nearest are listed.
         """
+        return self._resolve(names, self._argument)
+
+    def made_of(self, names: Iterable[str]) -> dict[str, str]:
+        """By whole name, what each metric with an argument is made of: what another process needs.
+
+        Raises:
+            Forbidden, InvalidInput: as `resolve`.
+        """
+        found: dict[str, str] = {}
+
+        def look(name: str, takes: str, argument: str) -> str:
+            found[name] = self._argument(name, takes, argument)
+            return found[name]
+
+        self._resolve(names, look)
+        return found
+
+    def _resolve(self, names: Iterable[str], look: Callable[[str, str, str], str]) -> list[Metric]:
         from evaluators.errors import EvaluatorError
         from evaluators.registry import resolve_metrics
 
         try:
-            found = [m for name in names for m in resolve_metrics([name], self._argument)]
+            found = [m for name in names for m in resolve_metrics([name], look)]
         except EvaluatorError as error:
             raise InvalidInput(error.message, hint=error.hint) from error
         return list({metric.name: metric for metric in found}.values())

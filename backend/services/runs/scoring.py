@@ -8,8 +8,8 @@ backend/services/figures.py and offered here too.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
@@ -44,6 +44,7 @@ from backend.tables.datasets import Example
 from backend.tables.runs import Generation, Score, ScoreRun, annotator_kind
 
 if TYPE_CHECKING:
+    from evaluators.chunks import OutputToScore, ScoreChunk
     from evaluators.metric import Metric
     from evaluators.types import Sample
     from evaluators.types import Score as Scored
@@ -54,6 +55,7 @@ __all__ = [
     "ModelFigure",
     "PairedFigure",
     "allowed_metrics",
+    "chunk_of",
     "class_report",
     "create_score_run",
     "fitted_rows",
@@ -230,6 +232,41 @@ def sample_of(generation: Generation, example: Example, *, others: tuple[str, ..
     )
 
 
+def chunk_of(
+    units: Sequence[ScoreUnit],
+    generations: Sequence[Generation],
+    *,
+    made_of: Mapping[str, str] = MappingProxyType({}),
+    others: Mapping[int, tuple[str, ...]] = MappingProxyType({}),
+) -> ScoreChunk:
+    """What a process without a database needs to score the units.
+
+    Args:
+        generations: all of theirs, with examples and models (`load_generations`).
+        made_of: as `AllowedMetrics.made_of`.
+        others: by generation, what `load_others` found, for metrics that read it.
+    """
+    from evaluators.chunks import ScoreChunk
+
+    outputs = tuple(_outputs_of(units, generations, others))
+    named = {name for output in outputs for name in output.metrics}
+    return ScoreChunk(outputs, {name: made_of[name] for name in made_of if name in named})
+
+
+def _outputs_of(
+    units: Sequence[ScoreUnit],
+    generations: Sequence[Generation],
+    others: Mapping[int, tuple[str, ...]],
+) -> Iterator[OutputToScore]:
+    from evaluators.chunks import OutputToScore
+
+    known = {generation.id: generation for generation in generations}
+    for unit in units:
+        one = known[unit.generation_id]
+        sample = sample_of(one, one.example, others=others.get(one.id, ()))
+        yield OutputToScore(one.id, sample, unit.metrics, one.error)
+
+
 def score_units(
     units: Sequence[ScoreUnit],
     generations: Sequence[Generation],
@@ -237,58 +274,16 @@ def score_units(
     resolve: Callable[[Sequence[str]], Sequence[Metric]] = BUILT_IN.resolve,
     others: Mapping[int, tuple[str, ...]] = MappingProxyType({}),
 ) -> list[dict[str, Any]]:
-    """Ledger rows for the units; `generations` must hold all of theirs. Touches no database.
+    """Ledger rows for the units, made here; arguments as of `chunk_of`. Touches no database.
 
     Args:
-        resolve: gives the metrics of names, as `AllowedMetrics.resolve` does, with its errors.
-        others: by generation, what `load_others` found, for metrics that read it.
+        resolve: gives the metrics of names, as `AllowedMetrics.resolve` does, with its errors;
+            one that holds an engine can be given in no chunk.
     """
-    known = {g.id: (g, sample_of(g, g.example, others=others.get(g.id, ()))) for g in generations}
+    from evaluators.chunks import score_outputs
+
     names = list(dict.fromkeys(name for unit in units for name in unit.metrics))
-    rows: list[dict[str, Any]] = []
-    for metric in resolve(names):
-        rows += _score_with(
-            metric, [known[unit.generation_id] for unit in units if metric.name in unit.metrics]
-        )
-    return rows
-
-
-def _score_with(
-    metric: Metric, lacking: Sequence[tuple[Generation, Sample]]
-) -> list[dict[str, Any]]:
-    from evaluators.types import Score as Scored
-
-    written = [(generation, sample) for generation, sample in lacking if generation.error is None]
-    scores = metric.score([sample for _, sample in written])
-    signature = metric.signature(scores)
-    rows = [_ledger_row(g, metric, s, signature) for (g, _), s in zip(written, scores, strict=True)]
-    for generation, _ in lacking:
-        if generation.error is not None:
-            failed = Scored(None, error=f"nothing was generated: {generation.error}")
-            rows.append(_ledger_row(generation, metric, failed, signature))
-    return rows
-
-
-def _ledger_row(
-    generation: Generation, metric: Metric, score: Scored, signature: str
-) -> dict[str, Any]:
-    return _row_of(generation.id, metric, score, signature)
-
-
-def _row_of(generation_id: int, metric: Metric, score: Scored, signature: str) -> dict[str, Any]:
-    return {
-        "generation_id": generation_id,
-        "metric": metric.name,
-        "value": score.value,
-        "error": score.error,
-        "not_applicable": score.not_applicable,
-        "label": score.label,
-        "explanation": score.explanation,
-        "spans": [asdict(span) for span in score.spans],
-        "stats": list(score.stats),
-        "signature": signature,
-        "annotator_kind": annotator_kind(metric.name),
-    }
+    return score_outputs(list(_outputs_of(units, generations, others)), resolve(names))
 
 
 def fitted_rows(
@@ -299,9 +294,11 @@ def fitted_rows(
     signature: str,
 ) -> list[dict[str, Any]]:
     """Ledger rows for units of one metric whose scores were computed from the whole run."""
+    from evaluators.chunks import ledger_row
+
     (metric,) = resolve(units[0].metrics)
     return [
-        _row_of(unit.generation_id, metric, scores[unit.generation_id], signature)
+        ledger_row(unit.generation_id, metric, scores[unit.generation_id], signature)
         for unit in units
         if unit.generation_id in scores
     ]
@@ -315,7 +312,12 @@ def save_scores(session: Session, score_run_id: int, rows: Sequence[Mapping[str,
     gone = erased_outputs(session, (row["generation_id"] for row in rows))
     bare: dict[str, Any] = {"explanation": None, "spans": [], "stats": [], "label": None}
     kept = [{**row, **bare} if row["generation_id"] in gone else row for row in rows]
-    return insert_missing(session, Score, [{"score_run_id": score_run_id, **row} for row in kept])
+    beside = [
+        {"score_run_id": score_run_id, "annotator_kind": annotator_kind(r["metric"])} for r in rows
+    ]
+    return insert_missing(
+        session, Score, [{**more, **row} for more, row in zip(beside, kept, strict=True)]
+    )
 
 
 def score_progress(session: Session, score_run_id: int) -> RunProgress:
