@@ -16,6 +16,7 @@
     ├── TooManyAttempts       429  wait before the next try
     ├── DatabaseUnavailable   503  locked, full or restarting; the same request may pass later
     ├── ServerUnavailable     503  the Strop server gave no answer
+    ├── ExecutorUnavailable   503  the cluster cannot be reached, or cannot do the work
     ├── ProviderError         502  the OpenID provider gave no answer that can be used
     ├── EngineError           502  the model could not be asked
     │   ├── EngineUnavailable 503  no answer from the server; the work can be resumed
@@ -202,6 +203,13 @@ class ServerUnavailable(StropError):
 
     status = 503
     slug = "server-unavailable"
+
+
+class ExecutorUnavailable(StropError):
+    """Work over chunks could not be done elsewhere; what was saved stays, and it can be resumed."""
+
+    status = 503
+    slug = "executor-unavailable"
 
 
 class ProviderError(StropError):

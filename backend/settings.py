@@ -188,7 +188,14 @@ class Settings(BaseSettings):
     processes: int | None = Field(
         None,
         ge=1,
-        description="Processes that the local executor may use; default is all processors.",
+        description="Processes that the local executor may use, and the Ray that is started here; "
+        "default is all processors.",
+    )
+    ray_address: str | None = Field(
+        None,
+        description="The Ray cluster of the executor ray: auto (the one that this machine is a "
+        "node of), HOST:PORT of its head, or ray://HOST:10001; without it a Ray is started on this "
+        "machine and ended with the process.",
     )
     executor_id: str = Field(
         "worker-1", description="Name of this worker process; two workers need two names."

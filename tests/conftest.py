@@ -36,6 +36,7 @@ from tests.fixtures_postgres import (
     find_binaries,
     running_postgres,
 )
+from tests.fixtures_ray import two_nodes  # noqa: F401
 
 hypothesis.settings.register_profile(  # the same examples in every run, however slow the machine
     "repeatable",

@@ -23,12 +23,15 @@ class Executor(Protocol):
 
     Attributes:
         name: the entry of EXECUTORS.
-        slots: how many items are worked on at once.
         warm: it has started what it works with, so that more work costs no start.
     """
 
     name: str
-    slots: int
+
+    @property
+    def slots(self) -> int:
+        """How many items are worked on at once."""
+        ...
 
     @property
     def warm(self) -> bool: ...
@@ -52,7 +55,13 @@ def _local(settings: Settings) -> Executor:
     return LocalExecutor(settings.processes)
 
 
-EXECUTORS: Mapping[str, Callable[[Settings], Executor]] = {"local": _local}
+def _ray(settings: Settings) -> Executor:
+    from backend.executors.ray import RayExecutor
+
+    return RayExecutor(settings.ray_address, home=settings.home, processes=settings.processes)
+
+
+EXECUTORS: Mapping[str, Callable[[Settings], Executor]] = {"local": _local, "ray": _ray}
 
 
 def open_executor(settings: Settings) -> Executor:

@@ -17,7 +17,7 @@ from sqlalchemy.orm import Session, sessionmaker
 
 from backend.db import reading, utc_now
 from backend.engines.base import Engine, ServedModel
-from backend.errors import EngineUnavailable, StropError, reason_of
+from backend.errors import EngineUnavailable, ExecutorUnavailable, StropError, reason_of
 from backend.executors import Executor, open_executor
 from backend.services import queue
 from backend.settings import Settings
@@ -155,7 +155,7 @@ class Workshop:
             move(session, job_id, attempt, **how)
 
     def _fail(self, job_id: int, attempt: int, error: Exception) -> None:
-        stopped = isinstance(error, EngineUnavailable)
+        stopped = isinstance(error, (EngineUnavailable, ExecutorUnavailable))
         expected = isinstance(error, StropError) or hasattr(error, "hint")
         if not expected:
             log.exception("job %s failed by a defect", job_id)
