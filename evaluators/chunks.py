@@ -43,13 +43,15 @@ class ScoreChunk:
 
 
 def score_chunk(chunk: ScoreChunk) -> list[dict[str, Any]]:
-    """Rows of the ledger for a chunk; all but the run to which they belong.
+    """Rows of the ledger for a chunk, all but the run to which they belong; none for no metric.
 
     Raises:
         EvaluatorError: a metric that there is none of.
         KeyError: `made_of` lacks a metric with an argument.
     """
     names = list(dict.fromkeys(name for output in chunk.outputs for name in output.metrics))
+    if not names:
+        return []
     return score_outputs(
         chunk.outputs, resolve_metrics(names, lambda name, takes, argument: chunk.made_of[name])
     )

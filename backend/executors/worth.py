@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
 from typing import TypeVar
 
 from backend.executors import Executor
@@ -24,7 +24,7 @@ def map_if_worth(
     *,
     size: Callable[[Item], int],
     total: int,
-) -> Iterator[Result]:
+) -> Generator[Result]:
     """As `Executor.map`, but begun in this process, and left to the executor once that pays.
 
     The first item tells nothing, since whatever `work` imports is loaded with it; from the second

@@ -12,8 +12,8 @@ from typing import Any
 
 from backend.db import reading, utc_now
 from backend.engines.base import Engine
-from backend.jobs.generate import check_and_record
 from backend.jobs.parts import Parts, Workshop
+from backend.jobs.preflight import check_and_record
 from backend.services.checks import checkers
 from backend.services.checks.asker import EngineAsker
 from backend.services.models.preflight import report as preflight

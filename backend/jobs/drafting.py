@@ -38,7 +38,7 @@ def draft_parts(shop: Workshop, job: Job) -> Parts:
             run_id = batches.next_batch(session, job.subject_id)
         if run_id is None:
             break
-        yield from write_missing(shop, run_id)
+        yield from write_missing(shop, job, run_id)
         yield
         _sift_batch(shop, job.subject_id, run_id)
         yield

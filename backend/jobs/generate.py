@@ -1,245 +1,62 @@
 """The generation job: preflight, then every answer that the ledger of the run lacks.
 
-The check of a run's models before anything is generated, and its record.
+The run is laid down in chunks of examples, which any worker of the queue may take; each opens an
+engine of its own and checks the models there before it takes the first.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from itertools import chain
+from pathlib import Path
 
-from sqlalchemy.orm import Session, sessionmaker
+from sqlalchemy.orm import Session
 
 from backend.db import reading, utc_now
-from backend.engines import ELSEWHERE, open_engine
+from backend.engines import ELSEWHERE
 from backend.engines.base import (
     Engine,
     GenerationRequest,
     GenerationResult,
-    Message,
     SamplingParams,
 )
-from backend.errors import EngineError, EngineUnavailable, InvalidInput, PreflightFailed, StropError
+from backend.errors import EngineError, EngineUnavailable, InvalidInput
 from backend.jobs.parts import Parts, Workshop
-from backend.services import queue
+from backend.jobs.preflight import refuse_models
+from backend.jobs.sharing import Leases, all_done, chunk_sizes, is_wanted_elsewhere, lead
+from backend.services import chunks, queue
+from backend.services.chunks import LeasedChunk
+from backend.services.datasets.prompts import prompt_spec
 from backend.services.models.adapter_files import project_artifacts
-from backend.services.models.preflight import report as preflight
-from backend.services.models.preflight.agreement import Reference
-from backend.services.models.preflight.checks import (
-    Check,
-    Digests,
-    check_prompt,
-    read_training_prompts,
-)
-from backend.services.models.preflight.elsewhere import run_served_preflight
 from backend.services.models.versions import (
-    base_of,
     register_base,
     served_model,
     serving_groups,
 )
 from backend.services.runs import generation
-from backend.settings import Settings
-from backend.tables.models import ModelKind, ModelVersion, Preflight
+from backend.tables.models import ModelKind, ModelVersion
 from backend.tables.queue import Job, JobState
 from backend.tables.runs import GenerationRun
 
-
-def check_models(
-    sessions: sessionmaker[Session],
-    engine: Engine,
-    run_id: int,
-    *,
-    settings: Settings,
-    base_id: int | None = None,
-) -> None:
-    """Check the models of a run, which the engine has loaded, and keep the checks as a row.
-
-    Args:
-        base_id: what the engine holds now with its adapters where that is not the project's base:
-            another base, a fully trained model or one served elsewhere.
-
-    Raises:
-        PreflightFailed: a model that is served is not shown to be the model that was meant.
-    """
-    with reading(sessions) as session:
-        run = generation.get_run(session, run_id)
-        base = base_of(session, run.project_id, base_id)
-        other = None if base_id is None else base
-        models = [m for m in run.models if not m.only_outputs and m.engine_base is other]
-        probes, params = _probes(session, run, models, settings), generation.run_params(run)
-    report = check_and_record(
-        sessions, engine, base, models, probes, settings=settings, run_id=run_id, params=params
-    )
-    preflight.require_passed(report)
-
-
-def check_and_record(
-    sessions: sessionmaker[Session],
-    engine: Engine,
-    base: ModelVersion,
-    models: Sequence[ModelVersion],
-    probes: Sequence[Sequence[Message]],
-    *,
-    settings: Settings,
-    run_id: int | None = None,
-    params: SamplingParams = SamplingParams(),
-) -> preflight.PreflightReport:
-    """Check candidates whose models the engine has loaded, and keep the checks as a row.
-
-    Args:
-        params: how a model served elsewhere is asked, which may take no others.
-    """
-    base = base.without_prompt
-    if base.kind == ModelKind.SERVED:
-        report = run_served_preflight(engine, served_model(base), probes, params)
-        _record(sessions, engine.name, models, report, run_id=run_id)
-        return report
-    bare = dict.fromkeys(model.without_prompt for model in models)
-    adapters = [model_facts(model) for model in bare if model.adapter_path is not None]
-    with open_reference(engine, settings) as reference:
-        report = preflight.run_preflight(
-            engine,
-            model_facts(base),
-            adapters,
-            probes,
-            reference=reference,
-            prompts=prompt_checks(models),
-        )
-    _record(sessions, engine.name, models, report, run_id=run_id)
-    return report
-
-
-@contextmanager
-def open_reference(engine: Engine, settings: Settings) -> Iterator[Reference]:
-    """PEFT in this process, to hold a server against; closed when the block ends."""
-    if engine.name != "vllm":
-        yield Reference(reason=f"the engine {engine.name} runs in this process itself")
-    elif not settings.spot_check:
-        yield Reference(reason="the setting spot_check is off")
-    else:
-        with open_engine("local", settings) as local:
-            yield Reference(local)
-
-
-def refuse_models(
-    sessions: sessionmaker[Session],
-    engine: str,
-    models: Sequence[ModelVersion],
-    error: StropError,
-    *,
-    run_id: int | None = None,
-) -> PreflightFailed:
-    """Keep as a failed preflight that the engine did not take the models; gives what to raise."""
-    bare = dict.fromkeys(model.without_prompt for model in models)
-    facts = [model_facts(model) for model in bare if model.kind == ModelKind.WEIGHTS]
-    checks = preflight.check_files(facts[0], facts[1:]) if facts else []
-    checks.append(Check("loading", False, str(error)))
-    report = preflight.PreflightReport(tuple(checks))
-    _record(sessions, engine, models, report, run_id=run_id)
-    said = " ".join(check.detail for check in report.failures)
-    labels = ", ".join(model.label for model in models)
-    return PreflightFailed(f"Preflight failed: {said}", hint=_hint(labels, run_id))
-
-
-def _hint(labels: str, run_id: int | None) -> str:
-    """What to do; models of another base, which have an engine of their own, may have written."""
-    if run_id is None:
-        return "Nothing was generated."
-    return (
-        f"Nothing was generated with {labels}; what other models wrote is kept. When an engine "
-        f"takes them, go on with: strop run --resume {run_id}"
-    )
-
-
-def _record(
-    sessions: sessionmaker[Session],
-    engine: str,
-    models: Sequence[ModelVersion],
-    report: preflight.PreflightReport,
-    *,
-    run_id: int | None,
-) -> None:
-    with sessions.begin() as session:
-        session.add(
-            Preflight(
-                project_id=models[0].project_id,
-                generation_run_id=run_id,
-                engine=engine,
-                model_ids=[model.id for model in models],
-                passed=report.passed,
-                checks=report.as_rows(),
-                fingerprint=report.fingerprint,
-            )
-        )
-
-
-def prompt_checks(models: Sequence[ModelVersion]) -> list[Check]:
-    """Whether each candidate is asked with the prompt that its model was trained with."""
-    found = []
-    for one in models:
-        digest = None if one.prompt is None else one.prompt.digest
-        model = one.without_prompt
-        facts = model.training_facts or {}
-        found.append(check_prompt(one.label, model.label, one.prompt_label, digest, facts))
-    return [check for check in found if check is not None]
-
-
-def _probes(
-    session: Session, run: GenerationRun, models: Sequence[ModelVersion], settings: Settings
-) -> list[Sequence[Message]]:
-    """Prompts of the run to check with: of each prompt's own renderings the shortest ones."""
-    asked = {model.id: model.prompt_id for model in models}
-    requests = generation.pending_requests(
-        session,
-        run.id,
-        encoders=project_artifacts(settings, run.project_id),
-        models=asked.keys(),
-        most=4 * preflight.PROBES,
-    )
-    rendered: dict[int | None, dict[int, Sequence[Message]]] = {}
-    for request in requests:
-        model_id, example_id, _ = generation.parse_unit_key(request.key)
-        rendered.setdefault(asked[model_id], {})[example_id] = request.messages
-    share = max(1, preflight.PROBES // max(1, len(rendered)))
-    chosen = (preflight.choose_probes(list(found.values()), share) for found in rendered.values())
-    return [probe for found in chosen for probe in found]
-
-
-def model_facts(model: ModelVersion) -> preflight.ModelFacts:
-    """A model with the digests that registration and training recorded."""
-    registered = Digests(
-        base=model.base_sha256,
-        tokenizer=model.tokenizer_sha256,
-        template=model.template_sha256,
-        adapter=model.adapter_sha256,
-    )
-    trained = preflight.trained_digests(model.training_facts)
-    return preflight.ModelFacts(
-        served_model(model),
-        registered,
-        trained,
-        rank=model.adapter_rank,
-        prompts=read_training_prompts(
-            model.training_facts, trained_here=model.training_run_id is not None
-        ),
-    )
-
-
 CHUNK = 256
+FIRST_CHUNK = 32
 SAVE_AFTER_SECONDS = 1.0
 
 
 def generate_parts(shop: Workshop, job: Job) -> Parts:
-    """Write what the run lacks, a chunk of answers in each part; then ask for its scoring.
+    """Write what the run lacks, a chunk of answers in each part, and lead whoever helps.
+
+    Asks for the scoring of the run when all is there.
 
     Raises:
         EngineUnavailable: the engine gave no answer; what was saved stays.
         PreflightFailed: a model that is served is not the model meant; nothing was generated.
     """
     try:
-        yield from write_missing(shop, job.subject_id)
+        yield from write_missing(shop, job, job.subject_id)
     except EngineUnavailable as error:
         raise EngineUnavailable(
             f"Run {job.subject_id} stopped. {error}",
@@ -248,53 +65,218 @@ def generate_parts(shop: Workshop, job: Job) -> Parts:
     _finish(shop, job)
 
 
-def write_missing(shop: Workshop, run_id: int) -> Parts:
+def help_to_generate(shop: Workshop, job: Job) -> Parts:
+    """Write what is free of a run that another worker leads, each base after a preflight here.
+
+    Errors as `generate_parts`.
+    """
+    yield from _write_free(shop, job, _load_writing(shop, job.subject_id), helping=True)
+    if all_done(shop, job):
+        _finish(shop, job)
+
+
+@dataclass(frozen=True, slots=True)
+class _Writing:
+    """A run that is written.
+
+    Attributes:
+        groups: models that one engine can hold at once, by the part of the job that is theirs.
+        asked: those that answer, by part: of one model each of its prompts.
+        shows_shots: a prompt has shots, for which the whole train split is read each time.
+        encoders: as of `pending_requests`.
+    """
+
+    run: GenerationRun
+    params: SamplingParams
+    groups: Mapping[str, list[ModelVersion]]
+    asked: Mapping[str, list[ModelVersion]]
+    shows_shots: bool
+    encoders: Path
+
+
+def write_missing(shop: Workshop, job: Job, run_id: int) -> Parts:
     """Write every answer that the ledger of a run lacks, base by base, each after a preflight."""
+    writing = _load_writing(shop, run_id)
+    _lay_down(shop, job, writing)
+    yield from lead(shop, job, lambda: _write_free(shop, job, writing))
+
+
+def _load_writing(shop: Workshop, run_id: int) -> _Writing:
     with reading(shop.sessions) as session:
         run = generation.get_run(session, run_id)
-        groups = serving_groups(register_base(session, run.project_id), run.models)
-        encoders = project_artifacts(shop.settings, run.project_id)
-        requests = generation.pending_requests(session, run_id, encoders=encoders)
-        params = generation.run_params(run)
-    for group in groups:
-        names = {model.serving_name for model in group}
-        if asked := [request for request in requests if request.model in names]:
-            yield from _write_group(shop, run, group, asked, params)
+        base = register_base(session, run.project_id)
+        groups = {f"{run_id}:{g[0].id}": g for g in serving_groups(base, run.models)}
+        asking = [model for model in run.models if not model.only_outputs]
+        prompts = [model.prompt for model in asking if model.prompt is not None]
+        return _Writing(
+            run,
+            generation.run_params(run),
+            groups,
+            {p: [m for m in asking if m.without_prompt in group] for p, group in groups.items()},
+            any(prompt_spec(prompt).shots is not None for prompt in prompts),
+            project_artifacts(shop.settings, run.project_id),
+        )
 
 
-def _write_group(
-    shop: Workshop,
-    run: GenerationRun,
-    group: Sequence[ModelVersion],
-    requests: Sequence[GenerationRequest],
-    params: SamplingParams,
+def _lay_down(shop: Workshop, job: Job, writing: _Writing) -> None:
+    """Lay down the parts of which something lacks; all at once, so that none looks like all."""
+    run = writing.run
+    with shop.sessions.begin() as session:
+        ids = generation.example_ids_of_run(session, run)
+        for part in writing.groups:
+            asked = [model.id for model in writing.asked[part]]
+            each = len(asked) * run.samples
+            if generation.count_written(session, run.id, asked) < each * len(ids):
+                sizes = chunk_sizes(each * len(ids), least=FIRST_CHUNK, most=CHUNK)
+                ranges = chunks.ranges_of(ids, sizes, weight=each)
+                chunks.lay_down_chunks(session, job.id, job.attempt, ranges, part=part)
+
+
+def _write_free(shop: Workshop, job: Job, writing: _Writing, *, helping: bool = False) -> Parts:
+    """Write chunks while any are free, base by base; a helper leaves where it is wanted."""
+
+    def leave() -> bool:
+        return helping and is_wanted_elsewhere(shop, job)
+
+    while not leave():
+        with reading(shop.sessions) as session:
+            part = chunks.free_part(session, job.id, job.attempt, now=utc_now())
+        if part is None:
+            return
+        with Leases(shop, job) as leases:
+            line = _Line(shop, writing, part, leases, until=leave)
+            yield from _write_part(shop, writing, part, line, load_first=helping)
+
+
+class _Line:
+    """The requests of one part as an engine takes them: chunk by chunk, each leased when the engine
+    has taken those before it, so that it never runs dry and holds little more than it asks.
+
+    Args:
+        until: no more chunks are leased once this is so.
+    """
+
+    def __init__(
+        self,
+        shop: Workshop,
+        writing: _Writing,
+        part: str,
+        leases: Leases,
+        *,
+        until: Callable[[], bool],
+    ) -> None:
+        self._shop = shop
+        self._writing = writing
+        self._part = part
+        self._leases = leases
+        self._until = until
+        self._models = [model.id for model in writing.asked[part]]
+        self._of_key: dict[str, LeasedChunk] = {}
+        self._unanswered: Counter[int] = Counter()
+        self._all: list[GenerationRequest] | None = None
+
+    def __iter__(self) -> Iterator[GenerationRequest]:
+        while requests := self.next_chunk():
+            yield from requests
+
+    def next_chunk(self) -> list[GenerationRequest]:
+        """The requests of the next free chunk of which something lacks; none where none is free."""
+        while not self._until() and (chunk := self._leases.lease(self._part)) is not None:
+            requests = self._lacking(chunk)
+            if requests:
+                self._of_key |= {request.key: chunk for request in requests}
+                self._unanswered[chunk.id] = len(requests)
+                return requests
+            with self._shop.sessions.begin() as session:
+                self._leases.finish(session, chunk)
+        return []
+
+    def settle(self, session: Session, answers: Iterable[GenerationResult]) -> None:
+        """Mark chunks done of which these answers, which the session saves, are the last."""
+        for answer in answers:
+            if (chunk := self._of_key.pop(answer.key, None)) is not None:
+                self._unanswered[chunk.id] -= 1
+                if self._unanswered[chunk.id] == 0:
+                    del self._unanswered[chunk.id]
+                    self._leases.finish(session, chunk)
+
+    def end(self) -> None:
+        """The engine has ended: whatever it left out, the ledger says so."""
+        self._leases.finish_all()
+
+    def _lacking(self, chunk: LeasedChunk) -> list[GenerationRequest]:
+        between = (chunk.first, chunk.last)
+        with reading(self._shop.sessions) as session:
+            if not self._writing.shows_shots:
+                return self._pending(session, between)
+            if self._all is None:
+                self._all = self._pending(session, None)
+            there = generation.written_units(session, self._writing.run.id, self._models, between)
+        units = ((request, generation.parse_unit_key(request.key)) for request in self._all)
+        return [
+            request
+            for request, unit in units
+            if chunk.first <= unit[1] <= chunk.last and unit not in there
+        ]
+
+    def _pending(
+        self, session: Session, between: tuple[int, int] | None
+    ) -> list[GenerationRequest]:
+        return generation.pending_requests(
+            session,
+            self._writing.run.id,
+            encoders=self._writing.encoders,
+            models=self._models,
+            between=between,
+        )
+
+
+def _write_part(
+    shop: Workshop, writing: _Writing, part: str, line: _Line, *, load_first: bool
 ) -> Parts:
-    """Check the models that one engine holds, then have it answer."""
-    run_id = run.id
-    name = ELSEWHERE if group[0].kind == ModelKind.SERVED else run.engine
-    try:
-        engine = shop.engine_for(name, list(dict.fromkeys(map(served_model, group))))
-    except EngineUnavailable:
-        raise
-    except (EngineError, InvalidInput) as error:  # not taken: a finding that the run keeps
-        asked = [model for model in run.models if model.without_prompt in group]
-        models = list(dict.fromkeys([*group, *asked]))
-        raise refuse_models(shop.sessions, name, models, error, run_id=run_id) from error
+    """Check the models that one engine holds, then have it answer.
+
+    Args:
+        load_first: load them before anything is leased, which others would wait for; else nothing
+            is loaded where nothing lacks.
+    """
+    requests = [] if load_first else line.next_chunk()
+    if not (requests or load_first):
+        return
+    engine = _open_loaded(shop, writing, part)
     yield  # loading takes minutes, in which a person may have cancelled
-    if group[0].engine_base is None:
-        shop.preflight(shop.sessions, engine, run_id)
+    if not requests and not (requests := line.next_chunk()):
+        return
+    base = writing.groups[part][0]
+    if base.engine_base is None:
+        shop.preflight(shop.sessions, engine, writing.run.id)
     else:
-        shop.preflight(shop.sessions, engine, run_id, base_id=group[0].id)
+        shop.preflight(shop.sessions, engine, writing.run.id, base_id=base.id)
     yield
-    answers = engine.generate(requests, params)
+    answers = engine.generate(chain(requests, line), writing.params)
     try:
-        for chunk in chunks_of(answers, size=CHUNK, seconds=SAVE_AFTER_SECONDS):
+        for some in chunks_of(answers, size=CHUNK, seconds=SAVE_AFTER_SECONDS):
             with shop.sessions.begin() as session:
-                generation.save_generations(session, run_id, chunk)
+                generation.save_generations(session, writing.run.id, some)
+                line.settle(session, some)
             yield
     finally:
         if hasattr(answers, "close"):
             answers.close()
+    line.end()
+
+
+def _open_loaded(shop: Workshop, writing: _Writing, part: str) -> Engine:
+    """The engine with the models of a part; where it does not take them, the run keeps why."""
+    run, group = writing.run, writing.groups[part]
+    name = ELSEWHERE if group[0].kind == ModelKind.SERVED else run.engine
+    try:
+        return shop.engine_for(name, list(dict.fromkeys(map(served_model, group))))
+    except EngineUnavailable:
+        raise
+    except (EngineError, InvalidInput) as error:  # not taken: a finding that the run keeps
+        models = list(dict.fromkeys([*group, *writing.asked[part]]))
+        raise refuse_models(shop.sessions, name, models, error, run_id=run.id) from error
 
 
 def chunks_of(

@@ -8,10 +8,12 @@ engine with requests in flight does not run dry; after a crash a new one starts 
 from __future__ import annotations
 
 import logging
+import os
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import datetime
 
 from sqlalchemy.orm import Session, sessionmaker
 
@@ -19,7 +21,8 @@ from backend.db import reading, utc_now
 from backend.engines.base import Engine, ServedModel
 from backend.errors import EngineUnavailable, ExecutorUnavailable, StropError, reason_of
 from backend.executors import Executor, open_executor
-from backend.services import queue
+from backend.services import chunks, queue
+from backend.services.chunks import LeasedChunk
 from backend.settings import Settings
 from backend.tables.queue import Job, JobState
 
@@ -39,6 +42,8 @@ class Workshop:
         open_engine: opens an engine by its name.
         preflight: checks the models of a generation run before anything is generated.
         kinds: kind of job -> generator of its parts.
+        helpers: the same for a worker that helps with a job that another one leads; a kind that
+            cannot be shared has none.
         stopping: set when the worker is to end; work stops at the next part.
     """
 
@@ -48,8 +53,12 @@ class Workshop:
     open_engine: OpenEngine
     preflight: Preflight
     kinds: Mapping[str, Kind]
+    helpers: Mapping[str, Kind] = field(default_factory=dict)
     stopping: threading.Event = field(default_factory=threading.Event)
     _open: dict[tuple[int, int], Parts] = field(default_factory=dict)
+    _helping: dict[tuple[int, int], Parts] = field(default_factory=dict)
+    _no_help: set[tuple[int, int]] = field(default_factory=set)
+    _leases: dict[int, LeasedChunk] = field(default_factory=dict)
     _engines: dict[tuple[str, str], Engine] = field(default_factory=dict)
     _executor: Executor | None = None
     _busy: int = 0
@@ -91,8 +100,70 @@ class Workshop:
                 return False
             return self._take_part(job_id, attempt)
 
+    def take_help(self, job_id: int, attempt: int) -> bool:
+        """Do one part of a job that another worker leads; True if another is to follow.
+
+        An error ends the job, whoever leads it, as in `take_part`. But where an engine gives no
+        answer this worker leaves, and helps with this attempt no more.
+        """
+        key = (job_id, attempt)
+        with self._working():
+            try:
+                leads = key in self._open
+                if leads or self.stopping.is_set() or not self._holds(job_id, attempt):
+                    self._close_help(key)
+                    return False
+                if key not in self._helping:
+                    with reading(self.sessions) as session:
+                        job = queue.get_job(session, job_id)
+                    self._helping[key] = self.helpers[job.kind](self, job)
+                next(self._helping[key])
+            except StopIteration:
+                self._close_help(key)
+                return False
+            except EngineUnavailable as error:
+                log.warning("this worker leaves job %s to the others: %s", job_id, error)
+                self._no_help.add(key)
+                self._close_help(key)
+                return False
+            except Exception as error:
+                self._close_help(key)
+                self._fail(job_id, attempt, error)
+                return False
+            return True
+
+    def may_help(self, job: Job) -> bool:
+        """Whether this worker can help with a job and is not doing so."""
+        key = (job.id, job.attempt)
+        return job.kind in self.helpers and key not in self._no_help and key not in self._helping
+
+    @property
+    def owner(self) -> str:
+        """The name under which this process leases chunks."""
+        return f"{self.executor_id}/{os.getpid()}"
+
+    def hold(self, chunk: LeasedChunk) -> None:
+        """Have the heartbeat keep the lease of a chunk."""
+        with self._lock:
+            self._leases[chunk.id] = chunk
+
+    def let_go(self, chunk: LeasedChunk) -> None:
+        """Keep it no longer."""
+        with self._lock:
+            self._leases.pop(chunk.id, None)
+
+    def extend_leases(self, now: datetime) -> None:
+        """Keep the chunks that are held for another while."""
+        with self._lock:
+            held = list(self._leases.values())
+        if held:
+            with self.sessions.begin() as session:
+                chunks.extend_leases(session, held, owner=self.owner, now=now)
+
     def give_back_jobs(self) -> None:
         """Queue again what is open between two parts, for the next worker."""
+        for key in list(self._helping):
+            self._close_help(key)
         for job_id, attempt in list(self._open):
             self._record(queue.requeue_job, job_id, attempt)
 
@@ -146,6 +217,11 @@ class Workshop:
 
     def _close(self, key: tuple[int, int]) -> None:
         parts = self._open.pop(key, None)
+        if parts is not None and hasattr(parts, "close"):
+            parts.close()
+
+    def _close_help(self, key: tuple[int, int]) -> None:
+        parts = self._helping.pop(key, None)
         if parts is not None and hasattr(parts, "close"):
             parts.close()
 

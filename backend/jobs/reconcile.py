@@ -1,4 +1,5 @@
-"""Rows and job engine brought into line: what is queued is handed over, what is orphaned taken on.
+"""Rows and job engine brought into line: what is queued is handed over, what is orphaned taken on,
+and what another worker leads is offered help.
 
 The rows are the truth. A row that is queued or running and that the engine does not know, or knows
 only as held by a worker that is dead, becomes a new workflow; the attempt in its name, fenced on
@@ -8,7 +9,7 @@ the row, sees to it that the old one can write nothing more to it.
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from datetime import datetime
 from enum import StrEnum
 from typing import assert_never
@@ -19,7 +20,7 @@ from sqlalchemy.orm import Session, sessionmaker
 from backend.db import reading
 from backend.errors import reason_of
 from backend.jobs import transact
-from backend.services import queue
+from backend.services import chunks, queue
 from backend.tables.queue import Job, JobState
 
 log = logging.getLogger(__name__)
@@ -67,6 +68,33 @@ def reconcile(
             log.exception("job %s could not be handed over", job.id)
             _give_up(sessions, job, reason_of(error), now)
     return len(jobs)
+
+
+def offer_help(
+    sessions: sessionmaker[Session],
+    queues: Collection[str],
+    *,
+    executor_id: str,
+    may_help: Callable[[Job], bool],
+) -> None:
+    """Offer this worker's help with what others lead, where chunks wait and no job does.
+
+    One chunk is done by whoever leads before a helper has begun.
+    """
+    with reading(sessions) as session:
+        jobs = queue.unfinished_jobs(session, queues)
+        waited_for = {job.queue for job in jobs if job.state == JobState.QUEUED}
+        led = [
+            job
+            for job in jobs
+            if job.state == JobState.RUNNING
+            and job.executor_id != executor_id
+            and job.queue not in waited_for
+            and may_help(job)
+            and chunks.standing_of(session, job.id, job.attempt).open > 1
+        ]
+    for job in led[:1]:  # one at a time is what a worker can do
+        transact.enqueue_help(executor_id, queue=job.queue, job_id=job.id, attempt=job.attempt)
 
 
 def _act(sessions: sessionmaker[Session], job: Job, action: Action, now: datetime) -> None:

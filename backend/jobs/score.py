@@ -6,9 +6,10 @@ engine has to hold, then what is computed from the scores of the whole run (a ri
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections import deque
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from sqlalchemy.orm import Session
@@ -19,10 +20,12 @@ from backend.errors import Conflict
 from backend.executors.worth import map_if_worth
 from backend.jobs.checkers import load_model, require_preflight
 from backend.jobs.parts import Parts, Workshop
-from backend.services import queue
+from backend.jobs.sharing import Leases, all_done, chunk_sizes, is_wanted_elsewhere, lead
+from backend.services import chunks, queue
 from backend.services.checks.asked import AskedCheck, find_asked_check
 from backend.services.checks.asker import EngineAsker
 from backend.services.checks.risk import score_run_risks
+from backend.services.chunks import LeasedChunk
 from backend.services.metric_specs import BUILT_IN
 from backend.services.models.versions import register_base, served_model
 from backend.services.runs import generation, scoring
@@ -39,8 +42,35 @@ FIRST_CHUNK = 32
 ASKED_CHUNK = 32
 
 
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    """How the metrics of a score run are computed.
+
+    Attributes:
+        alone: what can be told from an output alone, in chunks that workers share.
+        loading: those of them that load a model, which uses every processor by itself: they stay
+            in this process.
+        asked, fitted: what the leader does when all else is done.
+        made_of: as `AllowedMetrics.made_of`.
+    """
+
+    project_id: int
+    alone: tuple[str, ...]
+    loading: frozenset[str]
+    asked: tuple[str, ...]
+    fitted: tuple[str, ...]
+    made_of: Mapping[str, str]
+
+    @property
+    def later(self) -> frozenset[str]:
+        return frozenset(self.asked + self.fitted)
+
+
 def score_parts(shop: Workshop, job: Job) -> Parts:
-    """Score what the run lacks, a chunk of generations in each part.
+    """Score what the run lacks, a chunk of generations in each part, and lead whoever helps.
+
+    What can be told from an output alone is shared; the checks that ask a model and what is
+    computed from the whole run are done by whoever leads, when all else is there.
 
     Raises:
         Conflict: the generation run is not finished.
@@ -48,26 +78,68 @@ def score_parts(shop: Workshop, job: Job) -> Parts:
         EngineUnavailable: nobody serves a model that a check asks; what was scored stays.
     """
     with reading(shop.sessions) as session:
-        project_id = _require_generations(session, job.subject_id)
-        units = scoring.pending_units(session, job.subject_id)
-    asked, fitted = _later_names(units)
-    yield from _score_alone(shop, job.subject_id, project_id, _without(units, [*asked, *fitted]))
-    for name in asked:
-        yield from _score_asking(shop, job.subject_id, project_id, _only(units, name))
-    for name in fitted:
-        yield from _score_fitted(shop, job.subject_id, _only(units, name))
+        _require_generations(session, job.subject_id)
+        plan = _plan(shop, session, job.subject_id)
+    if plan.alone:
+        _lay_down(shop, job)
+        yield from lead(shop, job, lambda: _score_free(shop, job, plan))
+    if plan.later:
+        yield from _score_later(shop, job.subject_id, plan)
     _finish(shop, job)
 
 
-def _later_names(units: Sequence[scoring.ScoreUnit]) -> tuple[list[str], list[str]]:
-    """The metrics that ask a model, and those that are computed from the scores of the run."""
-    from evaluators.registry import is_asked, is_fitted
+def help_to_score(shop: Workshop, job: Job) -> Parts:
+    """Score what is free of a run that another worker leads; errors as `score_parts`."""
+    with reading(shop.sessions) as session:
+        plan = _plan(shop, session, job.subject_id)
+    yield from _score_free(shop, job, plan, helping=True)
+    if not plan.later and all_done(shop, job):
+        _finish(shop, job)
 
-    names = list(dict.fromkeys(name for unit in units for name in unit.metrics))
-    return [n for n in names if is_asked(n)], [n for n in names if is_fitted(n)]
+
+def _plan(shop: Workshop, session: Session, score_run_id: int) -> _Plan:
+    from evaluators.registry import is_asked, is_fitted, loads_model
+
+    run = scoring.get_score_run(session, score_run_id)
+    project_id = run.generation_run.project_id
+    names = list(dict.fromkeys(spec.metric for spec in scoring.metric_specs(run)))
+    asked = tuple(name for name in names if is_asked(name))
+    fitted = tuple(name for name in names if is_fitted(name))
+    alone = tuple(name for name in names if name not in asked + fitted)
+    return _Plan(
+        project_id,
+        alone,
+        frozenset(name for name in alone if loads_model(name)),
+        asked,
+        fitted,
+        scoring.allowed_metrics(shop.settings, project_id).made_of(alone) if alone else {},
+    )
 
 
-def _without(units: Sequence[scoring.ScoreUnit], names: Sequence[str]) -> list[scoring.ScoreUnit]:
+def _lay_down(shop: Workshop, job: Job) -> None:
+    with reading(shop.sessions) as session:
+        total = scoring.count_generations(session, job.subject_id)
+        sizes = chunk_sizes(total, least=FIRST_CHUNK, most=CHUNK)
+        ids = scoring.generation_ids(session, job.subject_id)
+        ranges = list(chunks.ranges_of(ids, sizes))
+    with shop.sessions.begin() as session:
+        chunks.lay_down_chunks(session, job.id, job.attempt, ranges)
+
+
+def _score_later(shop: Workshop, score_run_id: int, plan: _Plan) -> Parts:
+    with reading(shop.sessions) as session:
+        units = scoring.pending_units(session, score_run_id)
+    named = {name for unit in units for name in unit.metrics}
+    for name in plan.asked:
+        if name in named:
+            yield from _score_asking(shop, score_run_id, plan.project_id, _only(units, name))
+    for name in plan.fitted:
+        if name in named:
+            yield from _score_fitted(shop, score_run_id, _only(units, name))
+
+
+def _without(units: Sequence[scoring.ScoreUnit], names: Collection[str]) -> list[scoring.ScoreUnit]:
+    """The units with other metrics than these, as far as they have any."""
     kept = [tuple(name for name in unit.metrics if name not in names) for unit in units]
     return [
         replace(unit, metrics=metrics) for unit, metrics in zip(units, kept, strict=True) if metrics
@@ -78,55 +150,83 @@ def _only(units: Sequence[scoring.ScoreUnit], name: str) -> list[scoring.ScoreUn
     return [replace(unit, metrics=(name,)) for unit in units if name in unit.metrics]
 
 
-def _score_alone(
-    shop: Workshop, score_run_id: int, project_id: int, units: Sequence[scoring.ScoreUnit]
-) -> Parts:
-    """What can be told from an output alone: what loads a model here, the rest by the executor."""
-    from evaluators.registry import loads_model
+@dataclass(frozen=True, slots=True)
+class _Taken:
+    """A chunk that this worker has leased, with what is to be computed of it, and where."""
 
-    allowed = scoring.allowed_metrics(shop.settings, project_id)
-    names = list(dict.fromkeys(name for unit in units for name in unit.metrics))
-    loading = [name for name in names if loads_model(name)]
-    yield from _score_pure(shop, score_run_id, allowed.made_of(names), _without(units, loading))
-    for name in loading:
-        yield from _score_chunks(shop, score_run_id, _only(units, name), CHUNK, allowed.resolve)
+    lease: LeasedChunk
+    pure: ScoreChunk
+    loading: ScoreChunk
 
 
-def _score_pure(
-    shop: Workshop,
-    score_run_id: int,
-    made_of: Mapping[str, str],
-    units: Sequence[scoring.ScoreUnit],
-) -> Parts:
-    """Have the executor compute while this process alone reads the database and writes to it."""
+def _score_free(shop: Workshop, job: Job, plan: _Plan, *, helping: bool = False) -> Parts:
+    """Score chunks while any are free; a helper leaves where it is wanted elsewhere.
+
+    The executor computes, while this process alone reads the database and writes to it.
+    """
     from evaluators.chunks import score_chunk
 
-    chunks = (_load_chunk(shop, some, made_of) for some in _growing(units))
-    scored = map_if_worth(
-        shop.executor(), score_chunk, chunks, size=lambda c: len(c.outputs), total=len(units)
-    )
-    with closing(scored):
-        for rows in scored:
-            with shop.sessions.begin() as session:
-                scoring.save_scores(session, score_run_id, rows)
-            yield
+    with reading(shop.sessions) as session:
+        left = chunks.standing_of(session, job.id, job.attempt).left
+    window: deque[_Taken] = deque()
+    with Leases(shop, job) as leases:
+
+        def pure_chunks() -> Iterator[ScoreChunk]:
+            while not (helping and is_wanted_elsewhere(shop, job)):
+                taken = _next_chunk(shop, job, plan, leases)
+                if taken is None:
+                    return
+                window.append(taken)
+                yield taken.pure
+
+        scored = map_if_worth(
+            shop.executor(), score_chunk, pure_chunks(), size=_outputs, total=left
+        )
+        with closing(scored):
+            for rows in scored:
+                taken = window.popleft()
+                rows += score_chunk(taken.loading)
+                with shop.sessions.begin() as session:
+                    scoring.save_scores(session, job.subject_id, rows)
+                    leases.finish(session, taken.lease)
+                yield
+
+
+def _outputs(chunk: ScoreChunk) -> int:
+    return len(chunk.outputs)
+
+
+def _next_chunk(shop: Workshop, job: Job, plan: _Plan, leases: Leases) -> _Taken | None:
+    """The next free chunk of which something lacks; None where none is free."""
+    while (lease := leases.lease()) is not None:
+        taken = _load_chunk(shop, job.subject_id, plan, lease)
+        if taken is not None:
+            return taken
+        with shop.sessions.begin() as session:
+            leases.finish(session, lease)
+    return None
 
 
 def _load_chunk(
-    shop: Workshop, units: Sequence[scoring.ScoreUnit], made_of: Mapping[str, str]
-) -> ScoreChunk:
+    shop: Workshop, score_run_id: int, plan: _Plan, lease: LeasedChunk
+) -> _Taken | None:
     with reading(shop.sessions) as session:
+        units = scoring.pending_units(session, score_run_id, between=(lease.first, lease.last))
+        units = _without(units, plan.later)
+        if not units:
+            return None
         written = scoring.load_generations(session, [unit.generation_id for unit in units])
         others = scoring.load_others(session, written) if _reads_others(units) else {}
-        return scoring.chunk_of(units, written, made_of=made_of, others=others)
+        pure, loading = (
+            scoring.chunk_of(some, written, made_of=plan.made_of, others=others)
+            for some in (_without(units, plan.loading), _among(units, plan.loading))
+        )
+    return _Taken(lease, pure, loading)
 
 
-def _growing(units: Sequence[scoring.ScoreUnit]) -> Iterator[Sequence[scoring.ScoreUnit]]:
-    """Chunks of which the first are small: they tell soon whether the rest is worth a pool."""
-    start, size = 0, FIRST_CHUNK
-    while start < len(units):
-        yield units[start : start + size]
-        start, size = start + size, min(2 * size, CHUNK)
+def _among(units: Sequence[scoring.ScoreUnit], names: Collection[str]) -> list[scoring.ScoreUnit]:
+    """The units with these metrics alone, as far as they have any."""
+    return _without(units, {n for unit in units for n in unit.metrics}.difference(names))
 
 
 def _score_asking(
@@ -194,8 +294,8 @@ def _reads_others(units: Sequence[scoring.ScoreUnit]) -> bool:
     return any(METRICS[name].reads_others for name in names if name in METRICS)
 
 
-def _require_generations(session: Session, score_run_id: int) -> int:
-    """The project of a score run whose generations are all there. Raises Conflict."""
+def _require_generations(session: Session, score_run_id: int) -> None:
+    """Raise Conflict where generations of a score run are not there."""
     run = scoring.get_score_run(session, score_run_id).generation_run
     run_id = run.id
     progress = generation.run_progress(session, run_id)
@@ -205,16 +305,23 @@ def _require_generations(session: Session, score_run_id: int) -> int:
             "so it cannot be scored.",
             hint=f"Finish it first: strop run --resume {run_id}",
         )
-    return run.project_id
 
 
 def _finish(shop: Workshop, job: Job) -> None:
     """Check that nothing is missing and mark the job done."""
     with shop.sessions.begin() as session:
-        missing = scoring.pending_units(session, job.subject_id)
+        missing = _count_missing(session, job.subject_id)
         if missing:
             raise Conflict(
-                f"{len(missing)} generations of score run {job.subject_id} came in meanwhile.",
+                f"{missing} generations of score run {job.subject_id} came in meanwhile.",
                 hint="Score it again.",
             )
         queue.finish_job(session, job.id, job.attempt, JobState.DONE, now=utc_now(), exit_code=0)
+
+
+def _count_missing(session: Session, score_run_id: int) -> int:
+    """How many generations lack a score; by two counts, unless one does."""
+    progress = scoring.score_progress(session, score_run_id)
+    if progress.done == progress.total:
+        return 0
+    return len(scoring.pending_units(session, score_run_id))

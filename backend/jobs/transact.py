@@ -20,6 +20,8 @@ from backend.settings import Settings, sqlite_file, sqlite_url
 APPLICATION = "strop"
 VERSION = "1"  # raised only if the arguments of the workflow change
 WORKFLOW = "run_job"
+HELP = "help_with_job"
+BEHIND = 1  # the priority of help; a job has 0, which comes first
 RECOVERIES = 10
 LISTENER_SECONDS = 4.0  # shutting down waits for it
 SLOWER = 1.5  # a poll of the engine costs several statements, one of ours a single one
@@ -67,11 +69,14 @@ def _sqlite_engine(url: str) -> Engine:
     return engine
 
 
-def launch(settings: Settings, *, executor_id: str, queues: Sequence[str], take: Take) -> None:
+def launch(
+    settings: Settings, *, executor_id: str, queues: Sequence[str], take: Take, help_with: Take
+) -> None:
     """Start the engine in this process, listening to the queues.
 
     Args:
         take: does one part of (job, attempt); True if another part is to follow.
+        help_with: the same of a job that another worker leads.
     """
     from dbos import DBOS, DBOSPortableJSONSerializer
 
@@ -95,7 +100,12 @@ def launch(settings: Settings, *, executor_id: str, queues: Sequence[str], take:
         while DBOS.run_step({"name": "part"}, take, job_id, attempt):
             pass
 
+    def help_with_job(job_id: int, attempt: int) -> None:
+        while DBOS.run_step({"name": "part"}, help_with, job_id, attempt):
+            pass
+
     DBOS.workflow(name=WORKFLOW, max_recovery_attempts=RECOVERIES)(run_job)
+    DBOS.workflow(name=HELP, max_recovery_attempts=RECOVERIES)(help_with_job)
     DBOS.listen_queues(list(queues))
     DBOS.launch()
     set_pace(queues, settings.worker_poll_seconds)
@@ -126,6 +136,28 @@ def enqueue(workflow_id: str, *, queue: str, job_id: int, attempt: int) -> None:
             "queue_name": queue,
             "workflow_id": workflow_id,
             "app_version": VERSION,
+        },
+        job_id,
+        attempt,
+    )
+
+
+def enqueue_help(executor_id: str, *, queue: str, job_id: int, attempt: int) -> None:
+    """Offer help with an attempt, behind every job that waits on the queue.
+
+    Each worker offers its own, at most one at a time for all the help that it can give; whichever
+    worker is idle first takes it.
+    """
+    from dbos import DBOS
+
+    DBOS.enqueue_workflow_with_options(
+        {
+            "workflow_name": HELP,
+            "queue_name": queue,
+            "app_version": VERSION,
+            "priority": BEHIND,
+            "deduplication_id": f"help-{executor_id}-{job_id}-{attempt}",
+            "duplication_policy": "return-existing",
         },
         job_id,
         attempt,

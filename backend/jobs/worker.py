@@ -29,11 +29,12 @@ from backend.engines import open_engine
 from backend.errors import InvalidInput
 from backend.jobs import transact
 from backend.jobs.drafting import draft_parts
-from backend.jobs.generate import check_models, generate_parts
+from backend.jobs.generate import generate_parts, help_to_generate
 from backend.jobs.health import health_parts
 from backend.jobs.parts import Kind, OpenEngine, Preflight, Workshop
-from backend.jobs.reconcile import reconcile
-from backend.jobs.score import score_parts
+from backend.jobs.preflight import check_models
+from backend.jobs.reconcile import offer_help, reconcile
+from backend.jobs.score import help_to_score, score_parts
 from backend.jobs.train import TrainerEnder, train_parts
 from backend.jobs.webhooks import deliver_due, keep_delivering
 from backend.services import queue
@@ -62,6 +63,12 @@ KINDS: Mapping[str, Kind] = {
     queue.JobKind.HEALTH: health_parts,
     queue.JobKind.DRAFT: draft_parts,
 }
+
+HELPERS: Mapping[str, Kind] = {
+    queue.JobKind.GENERATE: help_to_generate,
+    queue.JobKind.SCORE: help_to_score,
+}
+"""What a worker does of a job that another one leads; the other kinds are done by one alone."""
 
 log = logging.getLogger(__name__)
 
@@ -148,9 +155,10 @@ class Worker:
             self._rest(utc_now())
             return 0
         self._engage(utc_now())
-        return reconcile(
-            self.shop.sessions, self.queues, executor_id=self.shop.executor_id, now=utc_now()
-        )
+        name = self.shop.executor_id
+        unfinished = reconcile(self.shop.sessions, self.queues, executor_id=name, now=utc_now())
+        offer_help(self.shop.sessions, self.queues, executor_id=name, may_help=self.shop.may_help)
+        return unfinished
 
     def _engage(self, now: datetime) -> None:
         if self._engaged_at is None:
@@ -159,6 +167,7 @@ class Worker:
                 executor_id=self.shop.executor_id,
                 queues=self.queues,
                 take=self.shop.take_part,
+                help_with=self.shop.take_help,
             )
             transact.delete_finished(now=now)
             self._pace = self.shop.settings.worker_poll_seconds
@@ -277,6 +286,7 @@ class Worker:
                     lives = queue.beat_heart(
                         session, self.shop.executor_id, pid=os.getpid(), now=utc_now()
                     )
+                self.shop.extend_leases(utc_now())
             except DBAPIError as error:  # whatever it is: a worker that is silent counts as dead
                 log.warning("no heartbeat: %s", error)
                 continue
@@ -294,12 +304,13 @@ def run_worker(
     engines: OpenEngine = open_engine,
     preflight: Preflight | None = None,
     kinds: Mapping[str, Kind] = KINDS,
+    helpers: Mapping[str, Kind] = HELPERS,
 ) -> NoReturn:
     """Be a worker until told to stop; does not return.
 
     Args:
         pulse: a pipe for signs of life.
-        engines, preflight, kinds: what it works with, as in `Workshop`.
+        engines, preflight, kinds, helpers: what it works with, as in `Workshop`.
 
     Raises:
         InvalidInput: a queue of that name does not exist.
@@ -312,7 +323,7 @@ def run_worker(
     checks = preflight or partial(check_models, settings=settings)
     sessions = connect(settings)
     sessions.configure(info={ACTOR: Actor(via="worker", who=settings.executor_id)})
-    shop = Workshop(settings, sessions, settings.executor_id, engines, checks, kinds)
+    shop = Workshop(settings, sessions, settings.executor_id, engines, checks, kinds, helpers)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: shop.stopping.set())
     worker = Worker(shop, queues, until_idle=until_idle, pulse=pulse)

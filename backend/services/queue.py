@@ -176,6 +176,12 @@ def unfinished_marks(session: Session, queues: Collection[str]) -> list[tuple[in
     return [(row.id, row.attempt, str(row.state)) for row in found]
 
 
+def has_queued(session: Session, queue: str) -> bool:
+    """Whether a job waits on a queue that nobody has begun."""
+    query = select(Job.id).where(Job.state == JobState.QUEUED, Job.queue == queue).limit(1)
+    return session.scalar(query) is not None
+
+
 def start_job(
     session: Session, job_id: int, attempt: int, *, executor_id: str, now: datetime
 ) -> bool:

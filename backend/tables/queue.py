@@ -1,4 +1,7 @@
-"""Jobs: long work as rows. A worker's reconciler hands what is queued here to the job engine."""
+"""Jobs: long work as rows. A worker's reconciler hands what is queued here to the job engine.
+
+The chunks of a job are rows too, so that several workers may share it.
+"""
 
 from __future__ import annotations
 
@@ -50,6 +53,41 @@ class Job(Base):
     created_at: Mapped[datetime] = mapped_column(default=utc_now)
     started_at: Mapped[datetime | None]
     finished_at: Mapped[datetime | None]
+
+
+class ChunkState(StrEnum):
+    """Where a chunk stands. A lease that has run out is as good as OPEN."""
+
+    OPEN = "open"
+    LEASED = "leased"
+    DONE = "done"
+
+
+class JobChunk(Base):
+    """A range of what one attempt of a job has to do, which one worker at a time has leased.
+
+    `part` tells apart what a job does in several ways; `first_id` to `last_id`, both included, are
+    ids of what its kind goes through (generations, examples), `size` how much work that is at most.
+    `fence` grows with each lease: what was leased under an older one can be marked done no more.
+    """
+
+    __tablename__ = "job_chunks"
+    __table_args__ = (
+        UniqueConstraint("job_id", "attempt", "part", "first_id"),
+        Index("ix_job_chunks_unfinished", "job_id", "attempt", "state", "id"),
+    )
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    job_id: Mapped[int] = mapped_column(ForeignKey("jobs.id"))
+    attempt: Mapped[int]
+    part: Mapped[str] = mapped_column(String(64), default="")
+    first_id: Mapped[int]
+    last_id: Mapped[int]
+    size: Mapped[int]
+    state: Mapped[str] = mapped_column(String(8), default=ChunkState.OPEN)
+    fence: Mapped[int] = mapped_column(default=0)
+    owner: Mapped[str | None] = mapped_column(String(76))
+    lease_until: Mapped[datetime | None]
 
 
 class Worker(Base):

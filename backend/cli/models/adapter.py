@@ -202,7 +202,7 @@ def preflight(
     from backend.engines import open_engine
     from backend.engines.base import SamplingParams
     from backend.errors import EngineError, EngineUnavailable, InvalidInput
-    from backend.jobs.generate import check_and_record, refuse_models
+    from backend.jobs.preflight import check_and_record, refuse_models
     from backend.services.models.versions import (
         find_model,
         register_base,

@@ -223,11 +223,15 @@ def run_params(run: GenerationRun) -> SamplingParams:
     return SamplingParams(**run.params)
 
 
-def examples_of_run(session: Session, run: GenerationRun) -> list[Example]:
-    """The examples that a run covers, in order of id."""
+def examples_of_run(
+    session: Session, run: GenerationRun, *, between: tuple[int, int] | None = None
+) -> list[Example]:
+    """The examples that a run covers, in order of id; all, or from one id to another."""
     query = select(Example).where(
         Example.dataset_version_id == run.dataset_version_id, Example.split == run.split
     )
+    if between is not None:
+        query = query.where(Example.id.between(*between))
     found = session.scalars(query.order_by(Example.id))
     if run.example_ids is None:
         return list(found)
@@ -245,6 +249,36 @@ def count_examples(session: Session, run: GenerationRun) -> int:
     return session.scalar(query) or 0
 
 
+def example_ids_of_run(session: Session, run: GenerationRun) -> list[int]:
+    """The ids of the examples that a run covers, in order."""
+    query = select(Example.id).where(
+        Example.dataset_version_id == run.dataset_version_id, Example.split == run.split
+    )
+    found = session.scalars(query.order_by(Example.id))
+    chosen = None if run.example_ids is None else set(run.example_ids)
+    return [id_ for id_ in found if chosen is None or id_ in chosen]
+
+
+def count_written(session: Session, run_id: int, models: Collection[int]) -> int:
+    """How many answers of these models the ledger of a run has."""
+    query = select(func.count(Generation.id)).where(
+        Generation.run_id == run_id, Generation.model_version_id.in_(models)
+    )
+    return session.scalar(query) or 0
+
+
+def written_units(
+    session: Session, run_id: int, models: Collection[int], between: tuple[int, int] | None = None
+) -> set[Unit]:
+    """What the ledger of a run has of these models, of all examples or those between two ids."""
+    there = select(Generation.model_version_id, Generation.example_id, Generation.sample).where(
+        Generation.run_id == run_id, Generation.model_version_id.in_(models)
+    )
+    if between is not None:
+        there = there.where(Generation.example_id.between(*between))
+    return {(row[0], row[1], row[2]) for row in session.execute(there)}
+
+
 def pending_requests(
     session: Session,
     run_id: int,
@@ -252,6 +286,7 @@ def pending_requests(
     encoders: Path | None = None,
     models: Collection[int] | None = None,
     most: int | None = None,
+    between: tuple[int, int] | None = None,
 ) -> list[GenerationRequest]:
     """Requests for what the ledger lacks and an engine can write, with the model's prompt.
 
@@ -261,20 +296,18 @@ def pending_requests(
         encoders: the folder below which a prompt may name an encoder that chooses its shots.
         models: only what these lack.
         most: so many of the shortest examples are enough.
+        between: only of the examples with these ids and those between them; reads no others.
 
     Raises:
         InvalidInput: a prompt cannot be rendered for an example.
     """
     run = get_run(session, run_id)
-    written = select(Generation.model_version_id, Generation.example_id, Generation.sample).where(
-        Generation.run_id == run_id
-    )
-    there = {tuple(unit) for unit in session.execute(written)}
     asking = [
         model
         for model in run.models
         if not model.only_outputs and (models is None or model.id in models)
     ]
+    there = written_units(session, run_id, [model.id for model in asking], between)
     units = {
         example: [
             (model, unit)
@@ -282,7 +315,7 @@ def pending_requests(
             for sample in range(run.samples)
             if (unit := (model.id, example.id, sample)) not in there
         ]
-        for example in examples_of_run(session, run)
+        for example in examples_of_run(session, run, between=between)
     }
     asked = [example for example, lacking in units.items() if lacking]
     if most is not None:

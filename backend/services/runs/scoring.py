@@ -8,7 +8,7 @@ backend/services/figures.py and offered here too.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
@@ -57,8 +57,10 @@ __all__ = [
     "allowed_metrics",
     "chunk_of",
     "class_report",
+    "count_generations",
     "create_score_run",
     "fitted_rows",
+    "generation_ids",
     "get_score_run",
     "list_score_runs",
     "load_generations",
@@ -77,6 +79,7 @@ __all__ = [
 ]
 
 DEFAULT_SEED = 7
+_IDS_PER_STATEMENT = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,19 +147,31 @@ def _slices_of_run(session: Session, generation_run_id: int) -> dict[int, Mappin
     return {example.id: example.slices for example in examples_of_run(session, run)}
 
 
-def pending_units(session: Session, score_run_id: int) -> list[ScoreUnit]:
-    """What the ledger lacks, by generation, in order of id."""
+def pending_units(
+    session: Session, score_run_id: int, *, between: tuple[int, int] | None = None
+) -> list[ScoreUnit]:
+    """What the ledger lacks, by generation, in order of id.
+
+    Args:
+        between: of the generations with these ids and those between them only; reads no others.
+    """
     run = get_score_run(session, score_run_id)
-    wanted = _metrics_by_example(session, run)
     there: dict[int, set[str]] = {}
     scored = select(Score.generation_id, Score.metric).where(Score.score_run_id == score_run_id)
+    written = (
+        select(Generation.id, Generation.example_id)
+        .where(Generation.run_id == run.generation_run_id)
+        .order_by(Generation.id)
+    )
+    if between is not None:
+        scored = scored.where(Score.generation_id.between(*between))
+        written = written.where(Generation.id.between(*between))
     for generation_id, metric in session.execute(scored):
         there.setdefault(generation_id, set()).add(metric)
-    written = select(Generation.id, Generation.example_id).where(
-        Generation.run_id == run.generation_run_id
-    )
+    found = [(row[0], row[1]) for row in session.execute(written)]
+    wanted = _metrics_by_example(session, run, {example_id for _, example_id in found})
     units = []
-    for generation_id, example_id in session.execute(written.order_by(Generation.id)):
+    for generation_id, example_id in found:
         have = there.get(generation_id, set())
         lacking = tuple(m for m in wanted.get(example_id, ()) if m not in have)
         if lacking:
@@ -164,12 +179,31 @@ def pending_units(session: Session, score_run_id: int) -> list[ScoreUnit]:
     return units
 
 
-def _metrics_by_example(session: Session, run: ScoreRun) -> dict[int, tuple[str, ...]]:
+def generation_ids(session: Session, score_run_id: int) -> Iterator[int]:
+    """The ids of what a score run is about, in order; they are read as they are asked for."""
+    run = get_score_run(session, score_run_id)
+    query = select(Generation.id).where(Generation.run_id == run.generation_run_id)
+    yield from session.scalars(query.order_by(Generation.id).execution_options(yield_per=10_000))
+
+
+def count_generations(session: Session, score_run_id: int) -> int:
+    """How many outputs a score run is about."""
+    run = get_score_run(session, score_run_id)
+    query = select(func.count(Generation.id)).where(Generation.run_id == run.generation_run_id)
+    return session.scalar(query) or 0
+
+
+def _metrics_by_example(
+    session: Session, run: ScoreRun, example_ids: Collection[int]
+) -> dict[int, tuple[str, ...]]:
     specs = metric_specs(run)
-    return {
-        example_id: _metrics_for(specs, slices)
-        for example_id, slices in _slices_of_run(session, run.generation_run_id).items()
-    }
+    ids, found = sorted(example_ids), {}
+    for start in range(0, len(ids), _IDS_PER_STATEMENT):
+        some = ids[start : start + _IDS_PER_STATEMENT]
+        query = select(Example.id, Example.slices).where(Example.id.in_(some))
+        for example_id, slices in session.execute(query):
+            found[example_id] = _metrics_for(specs, slices)
+    return found
 
 
 def _metrics_for(specs: Sequence[MetricSpec], slices: Mapping[str, Any]) -> tuple[str, ...]:

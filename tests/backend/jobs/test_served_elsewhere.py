@@ -25,8 +25,9 @@ from backend.errors import (
     PreflightFailed,
     StropError,
 )
-from backend.jobs.generate import check_models, generate_parts
+from backend.jobs.generate import generate_parts
 from backend.jobs.parts import Workshop
+from backend.jobs.preflight import check_models
 from backend.services import queue
 from backend.services.datasets.prompts import add_prompt, parse_prompt
 from backend.services.models.adapter_files import own_folder

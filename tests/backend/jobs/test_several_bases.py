@@ -20,8 +20,9 @@ from backend.db import utc_now
 from backend.engines import open_engine
 from backend.engines.base import SamplingParams
 from backend.errors import InvalidInput, NotFound
-from backend.jobs.generate import check_models, generate_parts
+from backend.jobs.generate import generate_parts
 from backend.jobs.parts import Workshop
+from backend.jobs.preflight import check_models
 from backend.services import queue
 from backend.services.datasets.prompts import add_prompt, parse_prompt
 from backend.services.derivation import ancestors

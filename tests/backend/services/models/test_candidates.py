@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session, sessionmaker
 from backend.db import reading
 from backend.engines.base import SamplingParams
 from backend.errors import InvalidInput, NotFound
-from backend.jobs.generate import model_facts, prompt_checks
+from backend.jobs.preflight import model_facts, prompt_checks
 from backend.schemas.models import ModelVersionShown
 from backend.services.datasets.prompts import add_prompt, parse_prompt
 from backend.services.derivation import models_started_from, runs_behind, withdrawn_rows
