@@ -14,7 +14,8 @@ An answer (a reference, a correction, what is trained on) is told apart from a p
 label-like ones are equal everywhere, so that an answer counts from eight words on, and more of a
 longer one must be shared.
 
-Pure: texts in, pairs out; knows no table. Deterministic for a given order of texts.
+Pure: texts in, pairs out; knows no table. Deterministic for a given order of texts. Texts are read
+and prepared in blocks, which `spread` may have done elsewhere; they are compared here.
 
 MinHash: Broder 1997, "On the resemblance and containment of documents". Runs of words: Brown et al.
 2020, "Language Models are Few-Shot Learners", appendix C, who take 13.
@@ -24,18 +25,28 @@ from __future__ import annotations
 
 import math
 import re
+from array import array
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 from enum import StrEnum
+from functools import lru_cache, partial
 from hashlib import blake2b
 from itertools import chain
+from typing import TYPE_CHECKING, Any
 
 from backend.services.datasets.plain_text import plain_text
+from evaluators.spread import Spread, cut
 
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+BLOCK = 250
 THRESHOLD = 0.8
 PERMUTATIONS = 128
+SCHEME = "affine32"  # datasketch's own for new signatures
 WORDS_OF_SHINGLE = 3
 CHARACTERS_OF_SHINGLE = 5
 SHORT_TEXT_WORDS = 8
@@ -83,7 +94,11 @@ class NearDuplicate:
 
 @dataclass(frozen=True, slots=True)
 class _Text:
-    """A text as it is compared: `words` and all that is made of them are without the template."""
+    """A text as it is compared: `words` and all that is made of them are without the template.
+
+    Attributes:
+        signature: MinHash of the shingles, shape (PERMUTATIONS,); None where there are none.
+    """
 
     folded: str
     words: tuple[str, ...]
@@ -91,6 +106,7 @@ class _Text:
     runs: frozenset[int]
     figures: frozenset[str]
     is_answer: bool
+    signature: NDArray[np.uint32] | None
 
 
 def find_near_duplicates(
@@ -100,12 +116,14 @@ def find_near_duplicates(
     threshold: float = THRESHOLD,
     train_answers: int = 0,
     held_out_answers: int = 0,
+    spread: Spread = map,
 ) -> list[NearDuplicate]:
     """Find for each text to train on the held-out one that it repeats, if there is one.
 
     Args:
         threshold: least Jaccard similarity of `near`, above 0 and at most 1.
         train_answers, held_out_answers: so many of the last texts of each side are answers.
+        spread: where blocks of texts are prepared.
 
     Returns:
         At most one pair for each text to train on, in their order: the strictest kind, then the
@@ -117,7 +135,7 @@ def find_near_duplicates(
     first_answers = (split - train_answers, len(held_out) - held_out_answers)
     flags = [i >= first_answers[0] for i in range(split)]
     flags += [i >= first_answers[1] for i in range(len(held_out))]
-    texts = _prepare([*train, *held_out], flags)
+    texts = _prepare([*train, *held_out], flags, spread)
     ours, theirs = texts[:split], texts[split:]
     near, passages = _NearIndex(theirs, threshold), _RunIndex(theirs, TEMPLATE_SHARE * len(texts))
     folded = _places_of(theirs)
@@ -138,14 +156,19 @@ def find_near_duplicates(
 
 
 def near_duplicate_pairs(
-    texts: Sequence[str], *, threshold: float = THRESHOLD, answers: int = 0
+    texts: Sequence[str],
+    *,
+    threshold: float = THRESHOLD,
+    answers: int = 0,
+    spread: Spread = map,
 ) -> list[tuple[int, int]]:
     """Pairs of indexes, the smaller first, of texts of which one repeats the other in any kind.
 
     Args:
         answers: so many of the last texts are answers.
+        spread: where blocks of texts are prepared.
     """
-    prepared = _prepare(texts, [i >= len(texts) - answers for i in range(len(texts))])
+    prepared = _prepare(texts, [i >= len(texts) - answers for i in range(len(texts))], spread)
     near, passages = (
         _NearIndex(prepared, threshold),
         _RunIndex(prepared, TEMPLATE_SHARE * len(texts)),
@@ -189,14 +212,40 @@ def _places_of(texts: Sequence[_Text]) -> dict[str, list[int]]:
     return places
 
 
-def _prepare(raw: Sequence[str], answers: Sequence[bool]) -> list[_Text]:
-    worded = [WORD.findall(plain_text(text)) for text in raw]
-    counted = Counter(run for words in worded for run in _runs(words, TEMPLATE_WORDS))
+@dataclass(frozen=True, slots=True)
+class _Read:
+    """A text as its words, and the hashes of its runs as a template would have them, packed."""
+
+    folded: str
+    words: list[str]
+    runs: array[int]
+
+
+def _prepare(raw: Sequence[str], answers: Sequence[bool], spread: Spread) -> list[_Text]:
+    read = list(chain.from_iterable(spread(_read, cut(raw, BLOCK))))
+    counted = Counter(chain.from_iterable(one.runs for one in read))
     least = max(TEMPLATE_TEXTS, TEMPLATE_SHARE * len(raw))
     template = {run: n for run, n in counted.items() if n >= least}
+    asked = [
+        (one.folded, one.words, is_answer) for one, is_answer in zip(read, answers, strict=True)
+    ]
+    return list(chain.from_iterable(spread(partial(_texts, template), cut(asked, BLOCK))))
+
+
+def _read(raw: Sequence[str]) -> list[_Read]:
+    found = []
+    for text in raw:
+        plain = plain_text(text)
+        words = WORD.findall(plain)
+        runs = array("Q", _runs(words, TEMPLATE_WORDS))
+        found.append(_Read(" ".join(words) or plain, words, runs))
+    return found
+
+
+def _texts(template: dict[int, int], read: Sequence[tuple[str, list[str], bool]]) -> list[_Text]:
     return [
-        _text(fold(text), _without_template(words, template) if template else words, is_answer)
-        for text, words, is_answer in zip(raw, worded, answers, strict=True)
+        _text(folded, _without_template(words, template) if template else words, is_answer)
+        for folded, words, is_answer in read
     ]
 
 
@@ -224,7 +273,8 @@ def _text(folded: str, words: list[str], is_answer: bool) -> _Text:
         last = max(1, len(letters) - CHARACTERS_OF_SHINGLE + 1) if letters else 0
         shingles = frozenset(_hash([letters[i : i + CHARACTERS_OF_SHINGLE]]) for i in range(last))
     figures = frozenset(word for word in words if FIGURE.search(word))
-    return _Text(folded, tuple(words), shingles, _runs(words, RUN_WORDS), figures, is_answer)
+    runs, signature = _runs(words, RUN_WORDS), _signature(shingles)
+    return _Text(folded, tuple(words), shingles, runs, figures, is_answer, signature)
 
 
 def _runs(words: Sequence[str], length: int) -> frozenset[int]:
@@ -247,16 +297,16 @@ class _NearIndex:
         # Banding at a lower bound, so that few pairs above the threshold are missed.
         self._index = MinHashLSH(threshold=0.75 * threshold, num_perm=PERMUTATIONS)
         for number, text in enumerate(texts):
-            if text.shingles:
-                self._index.insert(number, _signature(text))
+            if text.signature is not None:
+                self._index.insert(number, _min_hash(text.signature))
 
     def all(self, text: _Text) -> list[tuple[int, float]]:
         """Every text at or above the threshold, with its similarity."""
-        if not text.shingles:
+        if text.signature is None:
             return []
         scored = [
             (number, _jaccard(text.shingles, self._texts[number].shingles))
-            for number in self._index.query(_signature(text))
+            for number in self._index.query(_min_hash(text.signature))
             if self._texts[number].figures == text.figures
             and _may_be_near(text, self._texts[number])
         ]
@@ -270,12 +320,34 @@ def _may_be_near(one: _Text, other: _Text) -> bool:
     )
 
 
-def _signature(text: _Text) -> object:
+def _signature(shingles: frozenset[int]) -> NDArray[np.uint32] | None:
+    if not shingles:
+        return None
+    made = _min_hash()
+    made.update_batch(sorted(shingles))
+    values: NDArray[np.uint32] = made.hashvalues
+    return values
+
+
+def _min_hash(values: NDArray[np.uint32] | None = None) -> Any:
+    """One with these values, or the empty one. Permutations are drawn once: that takes longer than
+    a text."""
     from datasketch import MinHash
 
-    made = MinHash(num_perm=PERMUTATIONS, hashfunc=_low_bits)
-    made.update_batch(sorted(text.shingles))
-    return made
+    return MinHash(
+        num_perm=PERMUTATIONS,
+        hashfunc=_low_bits,
+        hashvalues=values,
+        permutations=_permutations(),
+        scheme=SCHEME,
+    )
+
+
+@lru_cache(maxsize=1)
+def _permutations() -> Any:
+    from datasketch import MinHash
+
+    return MinHash(num_perm=PERMUTATIONS, scheme=SCHEME).permutations
 
 
 def _low_bits(shingle: int) -> int:
