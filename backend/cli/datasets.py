@@ -101,6 +101,7 @@ def import_(asked: DatasetImportOptions) -> None:
     if asked.preview:
         _preview(asked)
         return
+    from backend.executors.spread import spreading
     from backend.services.datasets.incoming import rows_of, split_and_path
     from backend.services.datasets.masked_import import prepare_masked
     from backend.services.datasets.masking.keys import keys_of
@@ -113,14 +114,16 @@ def import_(asked: DatasetImportOptions) -> None:
     notes = _notes()
     readings = _read(asked, notes)
     print_notes(notes)
-    prepared = prepare_masked(
-        rows_of(readings),
-        masker,
-        source_name=", ".join(asked.files),
-        seed=asked.seed,
-        fractions=_fractions(asked.shares),
-        drop_leaks=asked.drop_leaks,
-    )
+    with spreading(installation.settings) as spread:
+        prepared = prepare_masked(
+            rows_of(readings),
+            masker,
+            source_name=", ".join(asked.files),
+            seed=asked.seed,
+            fractions=_fractions(asked.shares),
+            drop_leaks=asked.drop_leaks,
+            spread=spread,
+        )
     with working_in_project(asked.project) as (_, session, found):
         version = store_import(
             session,

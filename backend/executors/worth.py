@@ -41,7 +41,8 @@ def map_if_worth(
         seconds = time.perf_counter() - begun
         left -= size(item)
         yield result
-        saved = seconds / max(1, size(item)) * left * (1 - 1 / executor.slots)
-        if saved > (WARM_SECONDS if warm else START_SECONDS) and (warm or number > 0):
+        rest, least = seconds / max(1, size(item)) * left, WARM_SECONDS if warm else START_SECONDS
+        # how many slots there are a cluster knows that it joined: asked when it may matter
+        if (warm or number > 0) and rest > least and rest * (1 - 1 / executor.slots) > least:
             break
     yield from executor.map(work, coming)

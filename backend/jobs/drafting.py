@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from backend.db import reading, utc_now
+from backend.executors.spread import spread_over
 from backend.jobs.generate import write_missing
 from backend.jobs.parts import Parts, Workshop
 from backend.services import queue
@@ -53,7 +54,14 @@ def _sift_batch(shop: Workshop, drafting_id: int, run_id: int) -> None:
         shape = Shape(drafting.shape)
         bounds = Bounds(**drafting.asked["bounds"])
         encode = _encoder(shop, drafting.project_id, drafting.asked.get("encoder"))
-    found = sift(written, beside, shape=shape, bounds=bounds, encode=encode)
+    found = sift(
+        written,
+        beside,
+        shape=shape,
+        bounds=bounds,
+        encode=encode,
+        spread=spread_over(shop.executor()),
+    )
     with shop.sessions.begin() as session:
         batches.save_drafts(session, drafting_id, found)
 

@@ -5,7 +5,10 @@ What was found is kept at the end, in one transaction: after a crash the job beg
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from backend.db import reading, utc_now
+from backend.executors.spread import spread_over
 from backend.jobs.parts import Parts, Workshop
 from backend.services import queue
 from backend.services.datasets.health.kinds import look_for, put_together
@@ -30,6 +33,12 @@ def health_parts(shop: Workshop, job: Job) -> Parts:
         report = get_report(session, job.subject_id)
         names, allowed = kinds_asked(report), allowed_metrics(shop.settings, report.project_id)
         material = read_material(session, job.subject_id, allowed=allowed)
+    executor = shop.executor()
+    material = replace(
+        material,
+        spread=spread_over(executor),
+        spread_model=spread_over(executor, loads_model=True),
+    )
     found = []
     for name in names:
         found.append(look_for(name, material))

@@ -14,7 +14,9 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from functools import partial
+from itertools import chain
 
 from evaluators.checks.bench_figures import (
     Bench,
@@ -26,19 +28,28 @@ from evaluators.checks.bench_figures import (
 from evaluators.checks.plant import KINDS, plant_errors
 from evaluators.errors import CannotCompute, InvalidValues
 from evaluators.metric import Metric
+from evaluators.spread import Spread, cut
 from evaluators.types import Sample
 
+BLOCK = 25
 MOST_DONORS = 200
 
 
 def build_bench(
-    samples: Sequence[Sample], *, kinds: Sequence[str] = tuple(KINDS), seed: int = 0
+    samples: Sequence[Sample],
+    *,
+    kinds: Sequence[str] = tuple(KINDS),
+    seed: int = 0,
+    spread: Spread = map,
 ) -> Bench:
     """Plant one error of each kind in each sample whose prediction is right.
 
     Outputs of other groups are the donors of names and sentences. A sample whose own prediction is
     empty, or that has no source, is left out and counted; one in which nothing can be planted
     (another language, say) stays among the outputs as they were.
+
+    Args:
+        spread: where errors are planted in blocks of samples.
 
     Raises:
         InvalidValues: an unknown kind.
@@ -59,7 +70,9 @@ def build_bench(
             f"No output can be used ({said or 'there is none'}).",
             hint="Each needs a prediction that is right, and its source in 'context'.",
         )
-    planted = [p for i in range(len(usable)) for p in _plant(usable, i, kinds, seed)]
+    grounds = [_Ground(usable[i], i, _donors(usable, i, seed)) for i in range(len(usable))]
+    work = partial(_plant, tuple(kinds), seed)
+    planted = list(chain.from_iterable(spread(work, cut(grounds, BLOCK))))
     if not planted:
         raise CannotCompute(
             f"No error of the kinds {', '.join(kinds)} can be planted in {len(usable)} outputs.",
@@ -77,26 +90,32 @@ def source_of(sample: Sample) -> str:
     )
 
 
-def _plant(
-    samples: Sequence[Sample], i: int, kinds: Sequence[str], seed: int
-) -> list[PlantedSample]:
-    sample = samples[i]
-    found = plant_errors(
-        sample.prediction,
-        source_of(sample),
-        kinds=kinds,
-        seed=seed,
-        donors=_donors(samples, i, seed),
-    )
+@dataclass(frozen=True, slots=True)
+class _Ground:
+    """A sample with its place, and the outputs that names and sentences may be taken from."""
+
+    sample: Sample
+    place: int
+    donors: list[str]
+
+
+def _plant(kinds: tuple[str, ...], seed: int, grounds: Sequence[_Ground]) -> list[PlantedSample]:
     return [
         PlantedSample(
-            replace(sample, id=f"{sample.id}#{p.kind}", prediction=p.text),
-            i,
+            replace(one.sample, id=f"{one.sample.id}#{p.kind}", prediction=p.text),
+            one.place,
             p.kind,
             p.start,
             p.end,
         )
-        for p in found
+        for one in grounds
+        for p in plant_errors(
+            one.sample.prediction,
+            source_of(one.sample),
+            kinds=kinds,
+            seed=seed,
+            donors=one.donors,
+        )
     ]
 
 

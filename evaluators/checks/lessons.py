@@ -11,12 +11,15 @@ import random
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import zip_longest
+from functools import partial
+from itertools import chain, zip_longest
 
 from evaluators.checks.checker import sentences_of
 from evaluators.checks.plant import KINDS, Planted, plant_errors
+from evaluators.spread import Spread, cut
 
 MARKED = "marked"
+BLOCK = 25
 TAUGHT_KINDS = tuple(name for name, kind in KINDS.items() if kind.misstates)
 """What one sentence can show; that something is left out is no property of a sentence."""
 
@@ -65,28 +68,36 @@ Pair = tuple[Lesson | None, Lesson]
 
 
 def teach(
-    right: Sequence[RightText], marked: Sequence[MarkedText], *, most: int, seed: int
+    right: Sequence[RightText],
+    marked: Sequence[MarkedText],
+    *,
+    most: int,
+    seed: int,
+    spread: Spread = map,
 ) -> list[Lesson]:
     """As many right sentences as wrong ones, right before wrong; `most` lessons in all.
 
     Marked sentences come first, then planted errors, the kinds in turn so that a rare one is not
     lost among numbers. A marked sentence is paired with a right one of the same group where there
     is one, else of any.
+
+    Args:
+        spread: where errors are planted in blocks of texts.
     """
     rng = random.Random(seed)
     taken: list[Pair] = [(None, lesson) for lesson in _marked(marked)]
     rng.shuffle(taken)
-    taken += _in_turn(_planted(right, seed), rng)
+    taken += _in_turn(_planted(right, seed, spread), rng)
     taken = taken[: most // 2]
     return _pair_up(taken, right, marked, rng)
 
 
-def whole_texts(right: Sequence[RightText], *, seed: int) -> list[tuple[RightText, str, str]]:
+def whole_texts(
+    right: Sequence[RightText], *, seed: int, spread: Spread = map
+) -> list[tuple[RightText, str, str]]:
     """Each right text with one planted error: (text, with the error, its kind), kinds in turn."""
-    donors = _Donors(right)
     found, counts = [], Counter[str]()
-    for one in right:
-        options = _plant(one, donors, seed)
+    for one, options in zip(right, _options(right, seed, spread), strict=True):
         if options:
             best = min(options, key=lambda planted: (counts[planted.kind], planted.start))
             counts[best.kind] += 1
@@ -94,15 +105,13 @@ def whole_texts(right: Sequence[RightText], *, seed: int) -> list[tuple[RightTex
     return found
 
 
-def _planted(right: Sequence[RightText], seed: int) -> Mapping[str, list[Pair]]:
+def _planted(right: Sequence[RightText], seed: int, spread: Spread) -> Mapping[str, list[Pair]]:
     """By kind: the right sentence and the one with the error; at most one error a sentence."""
-    donors = _Donors(right)
     found: dict[str, list[Pair]] = defaultdict(list)
     counts: Counter[str] = Counter()
-    for one in right:
+    for one, options in zip(right, _options(right, seed, spread), strict=True):
         places = sentences_of(one.text)
         used: set[int] = set()
-        options = _plant(one, donors, seed)
         for planted in sorted(options, key=lambda p: (counts[p.kind], p.start)):
             wrong = _touched(planted.text, planted.start, planted.end)
             at = _index_of(places, planted.start, planted)
@@ -117,16 +126,18 @@ def _planted(right: Sequence[RightText], seed: int) -> Mapping[str, list[Pair]]:
     return found
 
 
-def _plant(one: RightText, donors: _Donors, seed: int) -> list[Planted]:
-    return list(
-        plant_errors(
-            one.text,
-            one.source,
-            kinds=TAUGHT_KINDS,
-            seed=seed + one.key,
-            donors=donors.of(one.group),
-        )
-    )
+def _options(right: Sequence[RightText], seed: int, spread: Spread) -> list[list[Planted]]:
+    """For each text what can be planted in it."""
+    donors = _Donors(right)
+    grounds = [(one, donors.of(one.group)) for one in right]
+    return list(chain.from_iterable(spread(partial(_plant, seed), cut(grounds, BLOCK))))
+
+
+def _plant(seed: int, grounds: Sequence[tuple[RightText, list[str]]]) -> list[list[Planted]]:
+    return [
+        plant_errors(one.text, one.source, kinds=TAUGHT_KINDS, seed=seed + one.key, donors=donors)
+        for one, donors in grounds
+    ]
 
 
 class _Donors:

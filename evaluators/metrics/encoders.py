@@ -67,6 +67,14 @@ def encode(texts: Sequence[str], model: str) -> list[Any]:
     return found
 
 
+def mean_states(model: str, texts: Sequence[str]) -> list[Any]:
+    """The mean state of each text, an array (width,); zeros for a text without a token."""
+    return [
+        state.mean(0).numpy() if len(state) else state.new_zeros(state.shape[1]).numpy()
+        for state in encode(texts, model)
+    ]
+
+
 def cosine_of_means(a: Any, b: Any) -> float:
     """Cosine of the mean states, from -1 to 1."""
     import torch

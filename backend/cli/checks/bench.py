@@ -92,6 +92,8 @@ def command(options: BenchOptions) -> None:
 
 
 def _on_file(options: BenchOptions) -> BenchReport:
+    from backend.executors.spread import spreading
+    from backend.settings import load_settings
     from evaluators.checks.bench import build_bench, refuse_asked, run_bench
     from evaluators.checks.plant import KINDS
     from evaluators.files.mapping import Notes
@@ -105,7 +107,13 @@ def _on_file(options: BenchOptions) -> BenchReport:
         check_target(options.out, force=options.force, inputs=[path])
     samples = read_samples(path, names=column_names(options.map_), notes=notes)
     print_notes(notes)
-    bench = build_bench(samples, kinds=_names(options.kinds) or tuple(KINDS), seed=options.seed)
+    with spreading(load_settings()) as spread:
+        bench = build_bench(
+            samples,
+            kinds=_names(options.kinds) or tuple(KINDS),
+            seed=options.seed,
+            spread=spread,
+        )
     if options.out is not None:
         _write(bench, options.out, force=options.force)
     return run_bench(bench, metrics, level=options.level)
@@ -128,6 +136,7 @@ def _write(bench: Bench, out: Path, *, force: bool) -> None:
 
 def _on_project(options: BenchOptions) -> None:
     from backend.db import reading
+    from backend.executors.spread import spreading
     from backend.services.checks.bench import (
         BenchPlan,
         gather_right_outputs,
@@ -151,7 +160,8 @@ def _on_project(options: BenchOptions) -> None:
         found = get_project(session, options.project)
         allowed = allowed_metrics(installation.settings, found.id)
         right = gather_right_outputs(session, found.id, plan)
-    report = measure_checks(right, plan, allowed=allowed)
+    with spreading(installation.settings) as spread:
+        report = measure_checks(right, plan, allowed=allowed, spread=spread)
     with working_in_project(options.project) as (_, session, found):
         record_bench(session, found.id, plan, right, report)
     if not options.as_json:

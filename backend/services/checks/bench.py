@@ -34,6 +34,7 @@ from backend.tables.runs import Generation
 
 if TYPE_CHECKING:
     from evaluators.checks.bench_figures import BenchReport
+    from evaluators.spread import Spread
     from evaluators.types import Sample
 
 LEARNT_FROM = (Split.TRAIN, Split.VALIDATION)
@@ -168,9 +169,16 @@ def _sample(example: Example, text: str, number: int) -> Sample:
 
 
 def measure_checks(
-    right: RightOutputs, plan: BenchPlan, *, allowed: AllowedMetrics = BUILT_IN
+    right: RightOutputs,
+    plan: BenchPlan,
+    *,
+    allowed: AllowedMetrics = BUILT_IN,
+    spread: Spread = map,
 ) -> BenchReport:
     """Plant errors and score; touches no database and may take minutes.
+
+    Args:
+        spread: where errors are planted in blocks of outputs.
 
     Raises:
         InvalidInput: a check or a kind is unknown, a check asks a model, or no output can be used.
@@ -183,7 +191,9 @@ def measure_checks(
     metrics = allowed.resolve(plan.metrics)
     try:
         refuse_asked([metric.name for metric in metrics])
-        bench = build_bench(right.samples, kinds=plan.kinds or tuple(KINDS), seed=plan.seed)
+        bench = build_bench(
+            right.samples, kinds=plan.kinds or tuple(KINDS), seed=plan.seed, spread=spread
+        )
         return run_bench(bench, metrics)
     except EvaluatorError as error:
         raise InvalidInput(error.message, hint=error.hint) from error

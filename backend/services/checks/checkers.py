@@ -16,6 +16,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from backend.errors import Conflict, InvalidInput, NotFound
+from backend.executors.spread import spreading
 from backend.schemas.common import whole_number
 from backend.services.checks.asked import AskedCheck
 from backend.services.checks.forms import choose_form, read_asking
@@ -69,16 +70,18 @@ def train_checker(
     training.check_training_config(config)
     base_model = session.get_one(Project, project_id).base_model
     asking = read_asking(base_model)
-    lessons = freeze_lessons(
-        session,
-        project_id,
-        name,
-        recipe,
-        form=choose_form(asking.tokenizer),
-        fit=asking.fit,
-        most=most,
-        mark_kinds=mark_kinds,
-    )
+    with spreading(settings) as spread:
+        lessons = freeze_lessons(
+            session,
+            project_id,
+            name,
+            recipe,
+            form=choose_form(asking.tokenizer),
+            fit=asking.fit,
+            most=most,
+            mark_kinds=mark_kinds,
+            spread=spread,
+        )
     run = training.create_training_run(
         session,
         project_id=project_id,

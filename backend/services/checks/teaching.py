@@ -53,6 +53,7 @@ from evaluators.checks.lessons import (
     teach,
     whole_texts,
 )
+from evaluators.spread import Spread
 
 PLANTED = "planted"
 LEAST_LESSONS = 20
@@ -107,6 +108,7 @@ def freeze_lessons(
     fit: Fit,
     most: int,
     mark_kinds: Collection[str] = (),
+    spread: Spread = map,
 ) -> Lessons:
     """Freeze the set that teaches a checker.
 
@@ -117,6 +119,7 @@ def freeze_lessons(
         most: rows of the set.
         mark_kinds: kinds of marks that say that something is unsupported; by default all but
             ELSE_WRONG.
+        spread: where errors are planted in blocks of texts.
 
     Raises:
         InvalidInput: too few rows, or too few groups to measure the checker on.
@@ -133,7 +136,7 @@ def freeze_lessons(
     held = _of_validation(session, project_id, recipe, mark_kinds)
     if len(_groups(held.all)) < LEAST_GROUPS:
         texts, held = _keep_out(texts, recipe.seed)
-    form, rows, lessons = _rows(texts, form, fit, most=most, seed=recipe.seed)
+    form, rows, lessons = _rows(texts, form, fit, most=most, seed=recipe.seed, spread=spread)
     _require_enough(rows, texts)
     facts = {
         "asked": recipe.model_dump(mode="json"),
@@ -152,7 +155,7 @@ def freeze_lessons(
         (_source_of(row.example), lesson.sentence)
         for row, lesson in zip(rows, lessons, strict=True)
     ]
-    return Lessons(frozen, form, asked, _held_out(held, recipe.seed))
+    return Lessons(frozen, form, asked, _held_out(held, recipe.seed, spread))
 
 
 def _texts_of(
@@ -283,11 +286,14 @@ def _keep_out(texts: _Texts, seed: int) -> tuple[_Texts, _Texts]:
     return texts.within(out, outside=True), texts.within(out)
 
 
-def _lessons(texts: _Texts, *, most: int, seed: int) -> list[tuple[Lesson, Candidate]]:
+def _lessons(
+    texts: _Texts, *, most: int, seed: int, spread: Spread
+) -> list[tuple[Lesson, Candidate]]:
     """Lessons with the candidate that each is of; the key is its place."""
     rows = texts.all
     right, marked = _pure(texts)
-    return [(lesson, rows[lesson.key]) for lesson in teach(right, marked, most=most, seed=seed)]
+    taught = teach(right, marked, most=most, seed=seed, spread=spread)
+    return [(lesson, rows[lesson.key]) for lesson in taught]
 
 
 def _pure(texts: _Texts) -> tuple[list[RightText], list[MarkedText]]:
@@ -310,9 +316,9 @@ def _pure(texts: _Texts) -> tuple[list[RightText], list[MarkedText]]:
 
 
 def _rows(
-    texts: _Texts, form: Form, fit: Fit, *, most: int, seed: int
+    texts: _Texts, form: Form, fit: Fit, *, most: int, seed: int, spread: Spread
 ) -> tuple[Form, list[Candidate], list[Lesson]]:
-    found = _lessons(texts, most=most, seed=seed)
+    found = _lessons(texts, most=most, seed=seed, spread=spread)
     asked = [(_source_of(row.example), lesson.sentence) for lesson, row in found]
     form = fit(asked, form)
     rows = [
@@ -380,10 +386,10 @@ def _store(
     return frozen
 
 
-def _held_out(texts: _Texts, seed: int) -> dict[str, Any]:
+def _held_out(texts: _Texts, seed: int, spread: Spread) -> dict[str, Any]:
     """As `Checker.held_out` keeps it."""
     right, _ = _pure(texts)
-    whole = whole_texts(right, seed=seed)[: MOST_HELD_OUT // 4]
+    whole = whole_texts(right, seed=seed, spread=spread)[: MOST_HELD_OUT // 4]
     sentences = [
         {
             "example": row.example.id,
@@ -391,7 +397,7 @@ def _held_out(texts: _Texts, seed: int) -> dict[str, Any]:
             "supported": lesson.supported,
             "kind": lesson.kind,
         }
-        for lesson, row in _lessons(texts, most=MOST_HELD_OUT, seed=seed)
+        for lesson, row in _lessons(texts, most=MOST_HELD_OUT, seed=seed, spread=spread)
     ]
     both = [
         {"example": texts.right[one.key].example.id, "text": text, "kind": kind}

@@ -29,6 +29,7 @@ from backend.services.datasets.near_duplicates import Kind, find_near_duplicates
 from backend.services.datasets.plain_text import plain_text
 from backend.tables.checks.judges import GradingNote
 from backend.tables.datasets import AcceptedLeak, Dataset, DatasetVersion, Example, Split
+from evaluators.spread import Spread
 
 SHOWN_CHARACTERS = 240
 SHORTEST_TOLD = 40
@@ -99,7 +100,9 @@ def acceptance(reason: str | None, user_id: int, now: datetime) -> Acceptance | 
     return None if reason is None else Acceptance(user_id, reason, now)
 
 
-def find_leaks(train: Sequence[Side], held_out: Sequence[Side]) -> list[Leak]:
+def find_leaks(
+    train: Sequence[Side], held_out: Sequence[Side], *, spread: Spread = map
+) -> list[Leak]:
     """The near-duplicates among these, one for each text to train on."""
     canned = canned_answers(train, held_out)
     ours, theirs = (
@@ -111,6 +114,7 @@ def find_leaks(train: Sequence[Side], held_out: Sequence[Side]) -> list[Leak]:
         [side.text for side in theirs],
         train_answers=sum(side.is_answer for side in ours),
         held_out_answers=sum(side.is_answer for side in theirs),
+        spread=spread,
     )
     return [
         Leak(ours[pair.train], theirs[pair.held_out], pair.kind, pair.similarity) for pair in found

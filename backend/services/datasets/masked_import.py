@@ -10,6 +10,7 @@ from backend.services.datasets.leaks import Leak, Side
 from backend.services.datasets.masking.files import Masker
 from backend.services.datasets.splits import Shares
 from backend.services.datasets.versions import PreparedImport, Row, prepare_import, rows_digest
+from evaluators.spread import Spread
 
 
 def prepare_masked(
@@ -20,6 +21,7 @@ def prepare_masked(
     fractions: Shares | None = None,
     seed: int = 7,
     drop_leaks: bool = False,
+    spread: Spread = map,
 ) -> PreparedImport:
     """`prepare_import` of rows that come in masked, where the project masks.
 
@@ -32,7 +34,12 @@ def prepare_masked(
         for row, new in zip(rows, masked, strict=True)
     ]
     prepared = prepare_import(
-        told, source_name=source_name, seed=seed, fractions=fractions, drop_leaks=drop_leaks
+        told,
+        source_name=source_name,
+        seed=seed,
+        fractions=fractions,
+        drop_leaks=drop_leaks,
+        spread=spread,
     )
     by_id = {row.external_id: row for row in masked}
     kept = [replace(by_id[row.external_id], split=row.split) for row in prepared.rows]

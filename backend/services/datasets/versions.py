@@ -42,6 +42,7 @@ from backend.services.datasets.row_checks import check_rows
 from backend.services.datasets.splits import SHARES, Shares, assign_splits
 from backend.services.projects import lock_project
 from backend.tables.datasets import Dataset, DatasetVersion, Example, Split
+from evaluators.spread import Spread
 
 INSERT_ROWS = 500
 REMEDY = "Leave them out with --drop-leaks"
@@ -95,6 +96,7 @@ def prepare_import(
     seed: int = 7,
     fractions: Shares | None = None,
     drop_leaks: bool = False,
+    spread: Spread = map,
 ) -> PreparedImport:
     """All of an import that needs no database, and takes seconds: nobody waits for it meanwhile.
 
@@ -103,6 +105,7 @@ def prepare_import(
         fractions: train, validation and test shares of a split by group, SHARES by default;
             near-duplicates stay on one side of it.
         drop_leaks: leave out training rows that repeat a held-out prompt.
+        spread: where blocks of texts are prepared to be compared.
 
     Raises:
         InvalidInput: no rows, an id twice, or shares for rows that name their split.
@@ -110,7 +113,7 @@ def prepare_import(
     check_rows(rows, source_name)
     recipe: dict[str, Any] = {"method": "given"}
     if rows[0].split is None:
-        rows, recipe = _split(rows, seed=seed, fractions=fractions or SHARES)
+        rows, recipe = _split(rows, seed=seed, fractions=fractions or SHARES, spread=spread)
     elif fractions is not None:
         raise InvalidInput(
             "The rows name their split themselves, so there is nothing to share out.",
@@ -118,7 +121,7 @@ def prepare_import(
         )
     else:
         recipe["groups_on_both_sides"] = groups_on_both_sides(rows)
-    leaks = _leaks(rows)
+    leaks = _leaks(rows, spread)
     if drop_leaks and leaks:
         dropped = list(dict.fromkeys(leak.train.example for leak in leaks))
         left_out = set(dropped)
@@ -204,9 +207,9 @@ def import_dataset(
 
 
 def _split(
-    rows: Sequence[Row], *, seed: int, fractions: Shares
+    rows: Sequence[Row], *, seed: int, fractions: Shares, spread: Spread
 ) -> tuple[list[Row], dict[str, Any]]:
-    pairs = _linked(rows)
+    pairs = _linked(rows, spread)
     keys = [(row.group, row.content_digest) for row in rows]
     splits = assign_splits(keys, seed=seed, fractions=fractions, linked=pairs)
     recipe = {
@@ -218,7 +221,7 @@ def _split(
     return [replace(row, split=split) for row, split in zip(rows, splits, strict=True)], recipe
 
 
-def _linked(rows: Sequence[Row]) -> list[tuple[int, int]]:
+def _linked(rows: Sequence[Row], spread: Spread) -> list[tuple[int, int]]:
     """Rows of which a prompt or an answer repeats one of the other, as `_leaks` would find them."""
     sides = [_sides(row) for row in rows]
     canned = canned_answers([side for row in sides for side in row], [])
@@ -231,7 +234,7 @@ def _linked(rows: Sequence[Row]) -> list[tuple[int, int]]:
     texts = [content_text(row) for row in rows]
     owners = [*range(len(rows)), *(index for index, _ in answers)]
     texts += [reference for _, reference in answers]
-    pairs = near_duplicate_pairs(texts, answers=len(answers))
+    pairs = near_duplicate_pairs(texts, answers=len(answers), spread=spread)
     linked = {
         (min(a, b), max(a, b)) for one, other in pairs for a, b in [(owners[one], owners[other])]
     }
@@ -263,11 +266,11 @@ def refuse_leaks(rows: Sequence[Row], *, source_name: str) -> None:
         raise refusal(leaks, source_name, REMEDY)
 
 
-def _leaks(rows: Sequence[Row]) -> list[Leak]:
+def _leaks(rows: Sequence[Row], spread: Spread = map) -> list[Leak]:
     sides: dict[bool, list[Side]] = {True: [], False: []}
     for row in rows:
         sides[row.split == Split.TRAIN] += _sides(row)
-    return find_leaks(sides[True], sides[False])
+    return find_leaks(sides[True], sides[False], spread=spread)
 
 
 def _sides(row: Row) -> list[Side]:

@@ -29,6 +29,7 @@ from backend.services.datasets.near_duplicates import (
 from backend.services.synthetic.parsing import parse_answer, parse_pair
 from backend.tables.synthetic import Shape
 from evaluators.registry import METRICS
+from evaluators.spread import Spread
 from evaluators.types import Sample, Score
 
 LONGEST = 8000
@@ -152,21 +153,23 @@ def sift(
     shape: Shape,
     bounds: Bounds | None = None,
     encode: Encode | None = None,
+    spread: Spread = map,
 ) -> list[Sifted]:
     """Each draft with the first reason that holds of it, in their order.
 
     Args:
         encode: finds texts of one meaning too; None: by words alone.
+        spread: where blocks of texts are prepared to be compared.
     """
     limits = bounds or Bounds()
     found = [read(one, shape, limits) for one in written]
     found = _drop(found, DropReason.LIKE_HELD_OUT, _held_out(_open(found), beside, shape))
-    found = _drop(found, DropReason.LIKE_TRAIN, _like_train(_open(found), beside, shape))
+    found = _drop(found, DropReason.LIKE_TRAIN, _like_train(_open(found), beside, shape, spread))
     found = _drop(found, DropReason.UNGROUNDED, _ungrounded(_open(found), shape, limits))
     if encode is not None:
         for reason, rows in _same_meaning(_open(found), beside, encode, limits.semantic):
             found = _drop(found, reason, rows)
-    found = _drop(found, DropReason.LIKE_DRAFT, _like_drafts(_open(found), beside, shape))
+    found = _drop(found, DropReason.LIKE_DRAFT, _like_drafts(_open(found), beside, shape, spread))
     return [_unchecked(one) for one in found]
 
 
@@ -287,7 +290,7 @@ def _as_sample(one: Sifted, shape: Shape) -> Sample:
     return Sample(id="draft", prediction=one.answer or "", context=source, input=asked)
 
 
-def _like_train(found: Sequence[Sifted], beside: Beside, shape: Shape) -> Details:
+def _like_train(found: Sequence[Sifted], beside: Beside, shape: Shape, spread: Spread) -> Details:
     """Drafts of which the input (or the very prompt, where it was given) or the answer is there."""
     told = [*beside.train, *beside.train_answers]
     if shape is Shape.ANSWER:
@@ -305,6 +308,7 @@ def _like_train(found: Sequence[Sifted], beside: Beside, shape: Shape) -> Detail
         told,
         train_answers=len(found),
         held_out_answers=len(beside.train_answers),
+        spread=spread,
     )
     alike = {
         found[pair.train % len(found)].written.key: _alike(pair, told[pair.held_out][:120])
@@ -318,7 +322,7 @@ def _inputs(found: Sequence[Sifted], shape: Shape) -> list[str]:
     return [one.input or "" for one in found] if shape is Shape.PAIR else []
 
 
-def _like_drafts(found: Sequence[Sifted], beside: Beside, shape: Shape) -> Details:
+def _like_drafts(found: Sequence[Sifted], beside: Beside, shape: Shape, spread: Spread) -> Details:
     """Drafts that repeat one that was kept before, or an earlier one of these.
 
     Answers to a given input are told apart by their documents: forms are alike, and yet others.
@@ -326,7 +330,7 @@ def _like_drafts(found: Sequence[Sifted], beside: Beside, shape: Shape) -> Detai
     before = list(beside.drafts)
     if shape is Shape.PAIR:
         texts = [*before, *_inputs(found, shape)]
-        pairs = near_duplicate_pairs(texts)
+        pairs = near_duplicate_pairs(texts, spread=spread)
     else:
         texts = [*before, *(one.prompt for one in found)]
         pairs = _same_pairs([fold(text) for text in texts])

@@ -18,6 +18,7 @@ from backend.errors import CannotCompute
 from backend.services.datasets.conversations import content_text
 from backend.services.datasets.near_duplicates import fold, near_duplicate_pairs
 from backend.services.datasets.versions import Row
+from evaluators.spread import Spread
 from evaluators.statistics.intervals import wilson
 
 INPUT, CONTEXT, REFERENCE = "input", "context", "reference"
@@ -170,6 +171,7 @@ class Material:
             needs one.
         alike: least cosine of two prompts of one meaning.
         bar: lines of the success manifest.
+        spread, spread_model: where blocks of texts are read, and where they are encoded.
     """
 
     rows: Sequence[Row]
@@ -178,6 +180,8 @@ class Material:
     encoder: str | None = None
     alike: float = 0.95
     bar: Sequence[BarLine] = ()
+    spread: Spread = map
+    spread_model: Spread = map
 
     @cached_property
     def task(self) -> Task:
@@ -222,7 +226,9 @@ class Material:
                 hint="Examine a part: import a sample as a dataset of its own.",
             )
         standing, firsts = self._standing_for_copies(), self.firsts
-        pairs = near_duplicate_pairs([self.prompts[number] for number in firsts])
+        pairs = near_duplicate_pairs(
+            [self.prompts[number] for number in firsts], spread=self.spread
+        )
         return sorted(
             (min(a, b), max(a, b))
             for one, other in pairs

@@ -139,7 +139,7 @@ def _features(material: Material, numbers: list[int]) -> Any:
     """Unit rows: of the encoder where one is named, else of words."""
     texts = [material.prompts[n] for n in numbers]
     if material.encoder is not None:
-        return embed(texts, material.encoder)
+        return embed(texts, material.encoder, spread=material.spread_model)
     return word_features(texts)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
 from itertools import chain, islice
 from typing import TYPE_CHECKING
 
@@ -21,6 +22,7 @@ from backend.services.datasets.health.findings import (
     nothing_to_gain,
 )
 from backend.tables.datasets import Split
+from evaluators.spread import Spread, cut
 
 if TYPE_CHECKING:
     import numpy as np
@@ -196,7 +198,8 @@ def _alike(material: Material) -> Iterator[tuple[int, int, float]]:
     import numpy as np
 
     firsts = material.firsts
-    vectors = embed([material.prompts[number] for number in firsts], str(material.encoder))
+    prompts = [material.prompts[number] for number in firsts]
+    vectors = embed(prompts, str(material.encoder), spread=material.spread_model)
     for start in range(0, len(vectors), BLOCK):
         likeness = vectors[start : start + BLOCK] @ vectors.T
         rows, columns = np.nonzero(likeness >= material.alike)
@@ -205,8 +208,11 @@ def _alike(material: Material) -> Iterator[tuple[int, int, float]]:
                 yield firsts[start + row], firsts[other], float(likeness[row, other])
 
 
-def embed(texts: Sequence[str], encoder: str) -> np.ndarray:
+def embed(texts: Sequence[str], encoder: str, *, spread: Spread = map) -> np.ndarray:
     """Unit vectors of texts, shape (texts, width), float32: mean token states of the encoder.
+
+    Args:
+        spread: where blocks of texts are encoded; the encoder lies under the same path there.
 
     Raises:
         CannotCompute: the encoder cannot be loaded.
@@ -214,17 +220,12 @@ def embed(texts: Sequence[str], encoder: str) -> np.ndarray:
     import numpy as np
 
     from evaluators.errors import EvaluatorError
-    from evaluators.metrics.encoders import encode
+    from evaluators.metrics.encoders import mean_states
 
-    found: list[np.ndarray] = []
     order = sorted(range(len(texts)), key=lambda n: len(texts[n]))  # alike long: little padding
+    read = [texts[n][:MOST_CHARACTERS] or " " for n in order]
     try:
-        for start in range(0, len(order), BLOCK):
-            some = [texts[n][:MOST_CHARACTERS] or " " for n in order[start : start + BLOCK]]
-            states = encode(some, encoder)
-            found += [
-                s.mean(0).numpy() if len(s) else s.new_zeros(s.shape[1]).numpy() for s in states
-            ]
+        found = list(chain.from_iterable(spread(partial(mean_states, encoder), cut(read, BLOCK))))
     except EvaluatorError as error:
         raise CannotCompute(error.message, hint=error.hint) from error
     vectors = np.empty((len(order), len(found[0])), dtype=np.float32)
