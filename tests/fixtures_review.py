@@ -16,13 +16,21 @@ from backend.rubrics import Rubric, find_rubric
 from backend.services import review
 from backend.services.accounts.sealing import Seal
 from backend.services.datasets.versions import Row, import_dataset, list_examples
+from backend.services.ledger import text_ids
 from backend.services.runs import scoring
 from backend.tables.accounts import Membership, Role, User
 from backend.tables.datasets import DatasetVersion, Example
 from backend.tables.models import ModelVersion
 from backend.tables.projects import Project
 from backend.tables.review import ReviewItem, ReviewQueue
-from backend.tables.runs import Generation, GenerationRun, GenerationRunModel, Score, ScoreRun
+from backend.tables.runs import (
+    Generation,
+    GenerationRun,
+    GenerationRunModel,
+    Score,
+    ScoreRun,
+    ScoreSignature,
+)
 
 SEAL = Seal(MultiFernet([Fernet(Fernet.generate_key())]))
 NOW = datetime(2026, 5, 4, 9, 0, tzinfo=UTC)
@@ -136,6 +144,11 @@ def run_over(
     return run
 
 
+def signature_id(session: Session, said: str) -> int:
+    """The id of the signature that a score is given."""
+    return text_ids(session, ScoreSignature, [said])[said]
+
+
 def score_with_flag(session: Session, run: GenerationRun, generation: Generation) -> ScoreRun:
     """A score run that flags the first four characters of one generation."""
     score_run = ScoreRun(generation_run_id=run.id, metrics=[{"metric": "grounding", "slice": {}}])
@@ -149,7 +162,7 @@ def score_with_flag(session: Session, run: GenerationRun, generation: Generation
             metric="grounding",
             value=0.125,
             spans=[flag],
-            signature="grounding|v1",
+            signature_id=signature_id(session, "grounding|v1"),
         )
     )
     session.flush()

@@ -1,25 +1,137 @@
-"""Inserting into a ledger: rows with a unique key, of which those already there are left alone."""
+"""Inserting into a ledger: rows with a unique key, of which those already there are left alone.
+
+What is there is counted as it is written, so that whoever asks how far a run is reads one row. The
+count stands in the transaction that writes the rows, at its end; two writers of one run wait there
+for each other for the moment of a commit.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
 
+from sqlalchemy import case, func, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from backend.db import Base
+from backend.tables.runs import Generation, GenerationRun, Score, ScoreRun
 
 _INSERTS: dict[str, Any] = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
 _ROWS_PER_STATEMENT = 500
 
 
+class Counts(NamedTuple):
+    """Rows of a ledger, and how many of them are errors."""
+
+    done: int
+    failed: int
+
+
 def insert_missing(session: Session, table: type[Base], rows: Sequence[Mapping[str, Any]]) -> int:
     """Insert the rows whose unique key is not in the table yet; returns how many were new."""
+    return len(_insert(session, table, rows, ("id",)))
+
+
+def _insert(
+    session: Session, table: type[Base], rows: Sequence[Mapping[str, Any]], told: Sequence[str]
+) -> list[Any]:
     insert = _INSERTS[session.get_bind().dialect.name]
-    new = 0
+    columns = [table.__table__.c[name] for name in told]
+    new: list[Any] = []
     for start in range(0, len(rows), _ROWS_PER_STATEMENT):
         some = [dict(row) for row in rows[start : start + _ROWS_PER_STATEMENT]]
         statement = insert(table.__table__).on_conflict_do_nothing()
-        new += len(session.execute(statement.returning(table.__table__.c.id), some).all())
+        new += session.execute(statement.returning(*columns), some).all()
     return new
+
+
+def text_ids(session: Session, table: type[Base], texts: Iterable[str]) -> dict[str, int]:
+    """The ids of texts that a table keeps once each (`text`); those that lack are put in."""
+    wanted = sorted(set(texts))
+    columns: Any = table.__table__.c
+    known = select(columns.text, columns.id).where(columns.text.in_(wanted))
+    found = {row.text: row.id for row in session.execute(known)}
+    if lacking := [{"text": said} for said in wanted if said not in found]:
+        insert_missing(session, table, lacking)
+        found = {row.text: row.id for row in session.execute(known)}
+    return found
+
+
+Run = GenerationRun | ScoreRun
+
+
+def add_to_run(
+    session: Session,
+    run_table: type[Run],
+    run_id: int,
+    rows: Sequence[Mapping[str, Any]],
+) -> int:
+    """Put rows into the ledger of a run and count them; returns how many were new.
+
+    Args:
+        rows: without the id of the run.
+    """
+    ledger = _LEDGERS[run_table]
+    key = {ledger.of_run: run_id}
+    new = _insert(session, ledger.table, [{**key, **row} for row in rows], ("id", "error"))
+    if new:
+        failed = sum(row.error is not None for row in new)
+        _note_counts(session, run_table, run_id, Counts(len(new), failed))
+    return len(new)
+
+
+def _note_counts(session: Session, run_table: type[Run], run_id: int, new: Counts) -> None:
+    """Add what is new to the counts of a run; the first time everything is counted.
+
+    The row is locked before it is read: who else counts has committed or waits.
+    """
+    columns = run_table.__table__.c
+    standing = select(columns.n_done).where(columns.id == run_id).with_for_update()
+    if session.execute(standing).scalar_one() is None:
+        recount(session, run_table, run_id)
+        return
+    session.execute(
+        update(run_table.__table__)
+        .where(columns.id == run_id)
+        .values(n_done=columns.n_done + new.done, n_failed=columns.n_failed + new.failed)
+    )
+
+
+def recount(session: Session, run_table: type[Run], run_id: int) -> None:
+    """Count the ledger of a run and keep it: after rows were taken out, or became errors."""
+    found = _count(session, run_table, run_id)
+    session.execute(
+        update(run_table.__table__)
+        .where(run_table.__table__.c.id == run_id)
+        .values(n_done=found.done, n_failed=found.failed)
+    )
+
+
+def counts_of(session: Session, run_table: type[Run], run_id: int) -> Counts:
+    """How many rows the ledger of a run has: one row is read, or all of them where none counted."""
+    columns = run_table.__table__.c
+    done, failed = session.execute(
+        select(columns.n_done, columns.n_failed).where(columns.id == run_id)
+    ).one()
+    return _count(session, run_table, run_id) if done is None else Counts(done, failed or 0)
+
+
+def _count(session: Session, run_table: type[Run], run_id: int) -> Counts:
+    ledger = _LEDGERS[run_table]
+    columns: Any = ledger.table.__table__.c
+    wrong = func.sum(case((columns.error.is_not(None), 1), else_=0))
+    counted = select(func.count(columns.id), wrong).where(columns[ledger.of_run] == run_id)
+    done, failed = session.execute(counted).one()
+    return Counts(done, int(failed or 0))
+
+
+class _Ledger(NamedTuple):
+    table: type[Base]
+    of_run: str
+
+
+_LEDGERS: Mapping[type[Run], _Ledger] = {
+    GenerationRun: _Ledger(Generation, "run_id"),
+    ScoreRun: _Ledger(Score, "score_run_id"),
+}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from sqlalchemy import func, or_, select
+from sqlalchemy import func, or_, select, tuple_
 from sqlalchemy.orm import Session
 
 from backend.services.models.versions import alias_target, list_models
@@ -19,6 +19,8 @@ from backend.tables.runs import GenerationRun, Score, ScoreRun
 from backend.tables.synthetic import Drafting
 from backend.tables.training import TrainingRun
 from backend.tables.verdicts import Promotion
+
+EXPORTED_AT_ONCE = 1_000
 
 
 def count_jobs(session: Session) -> dict[str, int]:
@@ -69,9 +71,22 @@ def scores_of_generation(session: Session, generation_id: int) -> list[Score]:
 
 
 def each_score(session: Session, score_run_id: int) -> Iterator[Score]:
-    """The scores of a run one by one, never all of them in memory."""
-    query = select(Score).where(Score.score_run_id == score_run_id).order_by(Score.id)
-    yield from session.scalars(query.execution_options(yield_per=500))
+    """The scores of a run one by one, by output and metric, never all of them in memory.
+
+    A page is found by the key of the last row, so that no page costs more than the first.
+    """
+    key = (Score.generation_id, Score.metric)
+    query = select(Score).where(Score.score_run_id == score_run_id).order_by(*key)
+    last: tuple[int, str] | None = None
+    while True:
+        after = query if last is None else query.where(tuple_(*key) > tuple_(*last))
+        rows = session.scalars(after.limit(EXPORTED_AT_ONCE)).all()
+        yield from rows
+        if len(rows) < EXPORTED_AT_ONCE:
+            return
+        last = rows[-1].generation_id, rows[-1].metric
+        for row in rows:
+            session.expunge(row)
 
 
 def aliases_of_models(session: Session, project_id: int) -> dict[int, list[str]]:

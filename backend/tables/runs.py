@@ -9,12 +9,13 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import ForeignKey, Index, String, UniqueConstraint
-from sqlalchemy.orm import Mapped, mapped_column, relationship
+from sqlalchemy import ForeignKey, Index, String, UniqueConstraint, select
+from sqlalchemy.orm import Mapped, column_property, mapped_column, relationship
 
 from backend.db import Base, utc_now
 from backend.tables.datasets import DatasetVersion, Example
 from backend.tables.models import ModelVersion
+from backend.tables.packed import Marks, PackedLogprobs, PackedStats
 
 IMPORT = "import"
 """The `engine` of a run whose texts were brought from elsewhere; none can be opened by the name."""
@@ -40,6 +41,8 @@ class GenerationRun(Base):
 
     Attributes:
         params: of decoding; of an IMPORT run {"source": file, "sha256": digest of what it gave}.
+        n_done, n_failed: rows of its ledger and the errors among them, kept as they are written;
+            None: not counted yet (`backend.services.ledger`).
     """
 
     __tablename__ = "generation_runs"
@@ -52,6 +55,8 @@ class GenerationRun(Base):
     engine: Mapped[str] = mapped_column(String(32))
     params: Mapped[dict[str, Any]]
     samples: Mapped[int] = mapped_column(default=1)
+    n_done: Mapped[int | None]
+    n_failed: Mapped[int | None]
     created_by_id: Mapped[int | None] = mapped_column(ForeignKey("users.id"))
     created_at: Mapped[datetime] = mapped_column(default=utc_now)
 
@@ -78,6 +83,8 @@ class Generation(Base):
     __table_args__ = (
         UniqueConstraint("run_id", "model_version_id", "example_id", "sample"),
         Index("ix_generations_example", "example_id"),
+        Index("ix_generations_run", "run_id", "id"),
+        Index("ix_generations_run_model", "run_id", "model_version_id", "id"),
     )
 
     id: Mapped[int] = mapped_column(primary_key=True)
@@ -88,7 +95,7 @@ class Generation(Base):
     text: Mapped[str | None]
     error: Mapped[str | None]
     finish_reason: Mapped[str | None] = mapped_column(String(32))
-    token_logprobs: Mapped[list[Any]] = mapped_column(default=list)
+    token_logprobs: Mapped[list[Any]] = mapped_column(PackedLogprobs, default=list, nullable=True)
     prompt_tokens: Mapped[int] = mapped_column(default=0)
     completion_tokens: Mapped[int] = mapped_column(default=0)
     truncated_tokens: Mapped[int] = mapped_column(default=0)
@@ -104,6 +111,10 @@ class ScoreRun(Base):
     """Metrics computed over one generation run.
 
     `metrics` is a list of {"metric": name, "slice": {key: value}}; an empty slice is every example.
+
+    Attributes:
+        n_due: scores of one output of each example; None: not known, of a run of before.
+        n_done, n_failed: as of a generation run.
     """
 
     __tablename__ = "score_runs"
@@ -112,16 +123,29 @@ class ScoreRun(Base):
     generation_run_id: Mapped[int] = mapped_column(ForeignKey("generation_runs.id"), index=True)
     metrics: Mapped[list[Any]]
     seed: Mapped[int] = mapped_column(default=7)
+    n_due: Mapped[int | None]
+    n_done: Mapped[int | None]
+    n_failed: Mapped[int | None]
     created_at: Mapped[datetime] = mapped_column(default=utc_now)
 
     generation_run: Mapped[GenerationRun] = relationship()
+
+
+class ScoreSignature(Base):
+    """A recipe under which scores were computed, once for all of them."""
+
+    __tablename__ = "score_signatures"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    text: Mapped[str] = mapped_column(unique=True)
 
 
 class Score(Base):
     """What a metric said of one generation: a value, or an error, or not applicable.
 
     `stats` are the per-example sufficient statistics from which aggregates are computed; `spans`
-    are code-point offsets in the generated text with a reason each.
+    are code-point offsets in the generated text with a reason each. `signature` is read here and
+    written by its id (`backend.services.ledger.text_ids`).
     """
 
     __tablename__ = "scores"
@@ -139,9 +163,12 @@ class Score(Base):
     not_applicable: Mapped[bool] = mapped_column(default=False)
     label: Mapped[str | None]
     explanation: Mapped[str | None]
-    spans: Mapped[list[Any]] = mapped_column(default=list)
-    stats: Mapped[list[Any]] = mapped_column(default=list)
-    signature: Mapped[str]
+    spans: Mapped[list[Any]] = mapped_column(Marks, default=list, nullable=True)
+    stats: Mapped[list[Any]] = mapped_column(PackedStats, default=list, nullable=True)
+    signature_id: Mapped[int] = mapped_column(ForeignKey("score_signatures.id"))
     annotator_kind: Mapped[str] = mapped_column(String(8), default="code")
 
     generation: Mapped[Generation] = relationship()
+    signature: Mapped[str] = column_property(
+        select(ScoreSignature.text).where(ScoreSignature.id == signature_id).scalar_subquery()
+    )

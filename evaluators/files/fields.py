@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -79,16 +79,29 @@ def bind_columns(
         name_rest: name the columns that are not used; else `name_unused` is for the caller.
     """
     chosen = chosen_columns(table, shape, names)
-    for note in table.notes:
-        notes.add(note)
-    rows = [Fields(table, record, chosen, notes) for record in table.records]
-    for row in rows:
-        for wanted in shape.required:
-            row.require(*((wanted,) if isinstance(wanted, str) else wanted))
+    rows = list(_bound(table, shape, chosen, notes))
     used = {chosen.get(name, name) for name in shape.known} | set(also_used)
     if name_rest:
         name_unused(table, used, shape, notes, mapped=chosen)
     return rows
+
+
+def each_row(table: Table, shape: Shape, *, names: ColumnNames, notes: Notes) -> Iterator[Fields]:
+    """As `bind_columns`, a row at a time: none is kept, and the first that is at fault is named."""
+    chosen = chosen_columns(table, shape, names)
+    used = {chosen.get(name, name) for name in shape.known}
+    name_unused(table, used, shape, notes, mapped=chosen)
+    yield from _bound(table, shape, chosen, notes)
+
+
+def _bound(table: Table, shape: Shape, chosen: Mapping[str, str], notes: Notes) -> Iterator[Fields]:
+    for note in table.notes:
+        notes.add(note)
+    for record in table.records:
+        row = Fields(table, record, chosen, notes)
+        for wanted in shape.required:
+            row.require(*((wanted,) if isinstance(wanted, str) else wanted))
+        yield row
 
 
 def number_text(value: float) -> str:

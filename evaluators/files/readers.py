@@ -17,6 +17,7 @@ import math
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import IO, Any
 
@@ -107,6 +108,46 @@ def read_table(source: str | Path, *, max_row_bytes: int = MAX_ROW_BYTES) -> Tab
             of several splits.
     """
     return read_part(only_part(source), max_row_bytes=max_row_bytes)
+
+
+class LineRecords(Sequence[Record]):
+    """The rows of a file of JSON lines, read anew whenever they are asked for, and never kept."""
+
+    def __init__(self, source: str, limit: int) -> None:
+        self._source, self._limit = source, limit
+        self._name = file_name(source)
+        self._count = sum(1 for _ in self)
+
+    def __iter__(self) -> Iterator[Record]:
+        with (
+            open_bytes(self._source) as stream,
+            open_text(stream, self._name, []) as text,
+        ):
+            yield from _read_lines(text, self._name, self._limit)
+
+    def __len__(self) -> int:
+        return self._count
+
+    def __getitem__(self, place: Any) -> Any:
+        if isinstance(place, slice):
+            return list(self)[place]
+        return next(islice(self, place % len(self), None))
+
+
+def read_table_lazily(source: str | Path, *, max_row_bytes: int = MAX_ROW_BYTES) -> Table:
+    """As `read_table`; the rows of JSON lines are not held in memory, but read at each use.
+
+    What cannot be read twice, or is of another kind, is read as a whole.
+    """
+    source = str(source)
+    if source == "-" or _ending(source) not in (".jsonl", ".ndjson") or not Path(source).is_file():
+        return read_table(source, max_row_bytes=max_row_bytes)
+    with open_bytes(source) as stream, open_text(stream, source, []) as text:
+        lines = text.read(_SAMPLE).lstrip().startswith("{")
+    if not lines:
+        return read_table(source, max_row_bytes=max_row_bytes)
+    records = LineRecords(source, max_row_bytes)
+    return Table(file_name(source), records, _all_columns(records))
 
 
 def read_part(part: FolderPart, *, max_row_bytes: int = MAX_ROW_BYTES) -> Table:

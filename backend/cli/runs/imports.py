@@ -80,10 +80,10 @@ def _read(asked: OutputImportOptions) -> GivenOutputs:
     from backend.services.runs.output_rows import read_outputs
     from backend.settings import load_settings
     from evaluators.files.mapping import Notes
-    from evaluators.files.readers import read_table
+    from evaluators.files.readers import read_table_lazily
 
     notes = Notes()
-    table = read_table(asked.file, max_row_bytes=load_settings().max_row_bytes)
+    table = read_table_lazily(asked.file, max_row_bytes=load_settings().max_row_bytes)
     given = read_outputs(table, model=asked.model, names=column_names(asked.map_), notes=notes)
     print_notes(notes)
     return given

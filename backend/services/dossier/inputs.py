@@ -22,7 +22,8 @@ from backend.services.review.queues import get_queue
 from backend.services.review.reports.ab import PairVotes, votes_by_pair
 from backend.services.review.reports.agreement import queue_agreement
 from backend.services.review.reports.votes import points_of
-from backend.services.runs.figures import ModelFigure, PairedFigure, metric_of_run, read_scores
+from backend.services.runs.figures import ModelFigure, PairedFigure, metric_of_run
+from backend.services.runs.score_columns import read_scores
 from backend.services.runs.slices import sliced_figures, usage_scores
 from backend.services.verdicts.detail import describe_comparison
 from backend.tables.datasets import Example

@@ -244,7 +244,7 @@ EXAMPLES: dict[str, Fate] = {
     "scores.explanation": Blank(_nothing),
     "scores.label": Blank(_short),
     "scores.metric": Kept(NAME),
-    "scores.signature": Kept("the recipe of a number"),
+    "score_signatures.text": Kept("the recipe of a number"),
     "scores.spans": Blank(_places),
     "scores.stats": Blank(_labels),
     "second_factors.secret": Kept(SECRET),

@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import (
-    JSON,
     Column,
     ColumnElement,
     Select,
@@ -27,6 +26,9 @@ from backend.db import Base
 from backend.services.erasure.asked import chunks
 from backend.services.erasure.columns import DELETED, EXAMPLES, Blank, Notice, Searched
 from backend.services.erasure.passages import Passages
+from backend.services.ledger import recount
+from backend.tables.packed import is_json, is_packed
+from backend.tables.runs import Generation, GenerationRun
 
 TABLES: Mapping[str, Table] = Base.metadata.tables
 READ_ROWS = 500
@@ -199,8 +201,9 @@ def shared_output(
 def _by_form(table: Table) -> tuple[list[Column[Any]], list[Column[Any]]]:
     """The blanked columns of a table that hold a text as it is, and those that hold JSON."""
     columns = [table.c[name] for name in blank_columns(table.name)]
-    coded = [column for column in columns if isinstance(column.type, JSON)]
-    return [column for column in columns if not isinstance(column.type, JSON)], coded
+    columns = [column for column in columns if not is_packed(column.type)]
+    coded = [column for column in columns if is_json(column.type)]
+    return [column for column in columns if not is_json(column.type)], coded
 
 
 def _stands_in(
@@ -231,11 +234,23 @@ def blank_rows(
         ids = hanging_ids(session, table, example_ids)
         if ids:
             counts[table] = blank_ids(session, table, ids, notice, erasure_id)
+        if ids and table == "generations":
+            _recount_runs(session, ids)
     for name in DELETED:
         if (extra := TABLES.get(name)) is not None:
             for some in chunks(example_ids):
                 session.execute(delete(extra).where(extra.c.example_id.in_(some)))
     return counts
+
+
+def _recount_runs(session: Session, generation_ids: Sequence[int]) -> None:
+    """What was erased of an output counts as failed."""
+    found: set[int] = set()
+    for some in chunks(generation_ids):
+        runs = select(Generation.run_id).where(Generation.id.in_(some)).distinct()
+        found.update(session.scalars(runs))
+    for run_id in sorted(found):
+        recount(session, GenerationRun, run_id)
 
 
 def blank_ids(

@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 
 from backend.services import queue
 from backend.services.erasure.asked import chunks
-from backend.services.ledger import insert_missing
+from backend.services.ledger import add_to_run
 from backend.services.review.desk.claim import finish_if_done
 from backend.services.review.lease import note_slots
 from backend.services.runs.generation import missing_units
@@ -123,7 +123,7 @@ def answer_runs(session: Session, example_ids: Sequence[int], said: str) -> list
     lacking = []
     for run in _runs_over(session, example_ids):
         rows = missing_units(session, run, example_ids, said)
-        if insert_missing(session, Generation, rows):
+        if add_to_run(session, GenerationRun, run.id, rows):
             lacking.append(run.id)
     return lacking
 

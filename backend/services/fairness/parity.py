@@ -19,15 +19,16 @@ from backend.schemas.fairness import OddsShown, ParityReportShown, ParityShown, 
 from backend.services.metric_specs import MetricSpec, get_score_run, metric_specs
 from backend.services.review.queues import get_queue, rubric_of
 from backend.services.review.reports.estimates import Population, read_populations
-from backend.services.runs.figures import data_part, metric_of_run, read_scores
+from backend.services.runs.figures import metric_of_run
 from backend.services.runs.generation import examples_of_run, get_run
+from backend.services.runs.score_columns import data_part, read_scores
 from backend.tables.datasets import Example
 from backend.tables.models import ModelVersion
 from backend.tables.review import QueueKind
 from backend.tables.runs import JUDGED, Generation, ScoreRun
 
 if TYPE_CHECKING:
-    from backend.services.runs.figures import Read, ScoreReads
+    from backend.services.runs.score_columns import Read, ScoreReads
     from evaluators.fairness.measures import Measure
     from evaluators.fairness.parity import Parity
     from evaluators.types import Score

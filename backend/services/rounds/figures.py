@@ -19,7 +19,8 @@ from backend.schemas.rounds import RoundFigures
 from backend.services.metric_specs import get_score_run, metric_specs
 from backend.services.review import stands
 from backend.services.rounds.plans import RoundPlan
-from backend.services.runs.figures import KeptFigures, metric_traits, model_figure, read_scores
+from backend.services.runs.figures import KeptFigures, metric_traits, model_figure
+from backend.services.runs.score_columns import read_scores
 from backend.services.yields import replays_of, start_replays
 from backend.settings import Settings
 from backend.tables.curation import TrainingSet, TrainingSetRow

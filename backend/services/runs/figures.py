@@ -8,38 +8,30 @@ Figures that one process has computed, kept by a digest of everything that they 
 A bootstrap takes seconds and reading what goes into it milliseconds: whoever asks for a figure
 reads its rows anew, and computes only when they are not the rows of a figure that is kept. So a
 figure of rows that have changed since is never shown. Knows nothing of what a figure is.
-
-Scores of a run read back from the ledger, with a digest of all that a figure of them rests on.
-
-The rows are read as they are stored and made into scores only when a figure has to be computed.
 """
 
 from __future__ import annotations
 
 import hashlib
-import json
 from collections import OrderedDict
-from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from threading import Lock
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from sqlalchemy import String, cast, select
 from sqlalchemy.orm import Session
 
 from backend.errors import CannotCompute, NotFound
 from backend.schemas.projects import WIN_RATE
 from backend.schemas.runs import DifferenceShown, FigureShown
 from backend.services.metric_specs import MetricSpec, find_maximum, get_score_run, metric_specs
-from backend.tables.datasets import Example
-from backend.tables.runs import Generation, GenerationRun, Score, ScoreRun
+from backend.services.runs.score_columns import ScoreReads, data_part, paired, read_scores
+from backend.tables.runs import ScoreRun
 
 if TYPE_CHECKING:
-    from backend.tables.runs import ScoreRun
     from evaluators.metric import Metric
     from evaluators.metrics.labels import ClassRow
     from evaluators.types import Difference, Figure
-    from evaluators.types import Score as Scored
 
 MOST = 4096
 """Figures kept; one takes one to two kilobytes."""
@@ -94,147 +86,6 @@ class KeptFigures:
 
     def __len__(self) -> int:
         return len(self._found)
-
-
-@dataclass(frozen=True, slots=True)
-class Read:
-    """A score read back, with what places it."""
-
-    model_id: int
-    example_id: int
-    sample: int
-    group: str | None
-    slices: dict[str, Any]
-    score: Scored
-
-
-class ExamplePlace(NamedTuple):
-    """An example as it is stored; the slices are JSON."""
-
-    id: int
-    group: str | None
-    slices: str
-
-
-@dataclass(slots=True)
-class ScoreReads:
-    """The scores of a run by metric, in order of example and sample; and how many there must be.
-
-    Attributes:
-        rows: metric -> metric, model, example, sample, value, error, not applicable, label and
-            stats (JSON) of each score.
-    """
-
-    run: ScoreRun
-    places: Sequence[ExamplePlace]
-    rows: dict[str, list[tuple[Any, ...]]]
-    _digests: dict[str, str] = field(default_factory=dict)
-    _slices: dict[int, dict[str, Any]] = field(default_factory=dict)
-    _made: dict[str, list[Read]] = field(default_factory=dict)
-
-    def digest(self, metric: str) -> str:
-        """Of the run, its examples and every score of a metric: it changes when a figure may."""
-        if metric not in self._digests:
-            asked = (self.run.id, self.run.seed, self.run.generation_run.samples)
-            self._digests[metric] = digest_of(
-                *asked, data_part(self.run), self.places, self.rows.get(metric)
-            )
-        return self._digests[metric]
-
-    def of_model(self, model_id: int, spec: MetricSpec) -> dict[tuple[int, int], Read]:
-        """Scores of one model on one slice by (example, sample).
-
-        Raises:
-            CannotCompute: some of its outputs are not scored, so a figure would be of a part.
-        """
-        slices = self._read_slices()
-        found = {
-            (read.example_id, read.sample): read
-            for read in self._read(spec.metric)
-            if read.model_id == model_id and spec.covers(read.slices)
-        }
-        due = sum(map(spec.covers, slices.values())) * self.run.generation_run.samples
-        if len(found) < due:
-            raise CannotCompute(
-                f"Only {len(found)} of {due} outputs are scored with {spec.label}.",
-                hint=f"Finish it with strop run --resume {self.run.generation_run_id}, "
-                "or score with that metric.",
-            )
-        return found
-
-    def all_of(self, metric: str) -> list[Read]:
-        """Every score by a metric, whatever is missing, in order of example, sample and model."""
-        return self._read(metric)
-
-    def _read_slices(self) -> dict[int, dict[str, Any]]:
-        if not self._slices:
-            self._slices = {place.id: json.loads(place.slices) for place in self.places}
-        return self._slices
-
-    def _read(self, metric: str) -> list[Read]:
-        if metric not in self._made:
-            groups = {place.id: place.group for place in self.places}
-            slices = self._read_slices()
-            self._made[metric] = [
-                Read(model, example, sample, groups[example], slices[example], _score(*rest))
-                for _, model, example, sample, *rest in self.rows.get(metric, [])
-            ]
-        return self._made[metric]
-
-
-def _score(
-    value: float | None, error: str | None, not_applicable: bool, label: str | None, stats: str
-) -> Scored:
-    from evaluators.types import Score as Scored
-
-    found = tuple(json.loads(stats))
-    return Scored(value, error, bool(not_applicable), label=label, stats=found)
-
-
-def read_scores(session: Session, run: ScoreRun, metrics: Iterable[str]) -> ScoreReads:
-    """The scores of a run with these metrics."""
-    columns = (
-        select(
-            Score.metric,
-            Generation.model_version_id,
-            Generation.example_id,
-            Generation.sample,
-            Score.value,
-            Score.error,
-            Score.not_applicable,
-            Score.label,
-            cast(Score.stats, String),
-        )
-        .join(Generation, Generation.id == Score.generation_id)
-        .where(Score.score_run_id == run.id, Score.metric.in_(list(metrics)))
-        .order_by(Generation.example_id, Generation.sample, Generation.model_version_id)
-    )
-    session.flush()
-    found = session.connection().execute(columns).all()  # the ORM's rows take twice as long
-    stored: list[tuple[Any, ...]] = [tuple(row) for row in found]
-    rows: dict[str, list[tuple[Any, ...]]] = {}
-    for row in stored:
-        rows.setdefault(row[0], []).append(row)
-    return ScoreReads(run, _places(session, run.generation_run), rows)
-
-
-def _places(session: Session, run: GenerationRun) -> list[ExamplePlace]:
-    query = select(Example.id, Example.group, cast(Example.slices, String)).where(
-        Example.dataset_version_id == run.dataset_version_id, Example.split == run.split
-    )
-    rows = session.connection().execute(query.order_by(Example.id)).all()
-    found = [ExamplePlace(*row) for row in rows]
-    if run.example_ids is None:
-        return found
-    chosen = set(run.example_ids)
-    return [place for place in found if place.id in chosen]
-
-
-def data_part(run: ScoreRun) -> str:
-    """The part of a signature that names the data."""
-    generation_run = run.generation_run
-    digest = generation_run.dataset_version.digest[:12]
-    return f"|data:{digest}|split:{generation_run.split}"
 
 
 LEVEL = 0.95
@@ -454,10 +305,9 @@ def _or_reason(
 def _summarise(model_id: int, spec: MetricSpec, reads: ScoreReads, level: float) -> Figure:
     from evaluators.aggregate import aggregate
 
-    mine = list(reads.of_model(model_id, spec).values())
-    scores, groups = [r.score for r in mine], [r.group for r in mine]
+    mine = reads.side(model_id, spec)
     figure = aggregate(
-        metric_of_run(spec, reads.run), scores, groups, seed=reads.run.seed, level=level
+        metric_of_run(spec, reads.run), mine.scores, mine.groups, seed=reads.run.seed, level=level
     )
     return replace(figure, signature=figure.signature + data_part(reads.run))
 
@@ -467,15 +317,9 @@ def _compare(
 ) -> Difference:
     from evaluators.aggregate import paired_difference
 
-    old, new = (reads.of_model(model_id, spec) for model_id in pair)
-    units = [unit for unit in old if unit in new]
+    old, new = (reads.side(model_id, spec) for model_id in pair)
     difference = paired_difference(
-        metric_of_run(spec, reads.run),
-        [old[unit].score for unit in units],
-        [new[unit].score for unit in units],
-        [old[unit].group for unit in units],
-        seed=reads.run.seed,
-        level=level,
+        metric_of_run(spec, reads.run), *paired(old, new), seed=reads.run.seed, level=level
     )
     return replace(difference, signature=difference.signature + data_part(reads.run))
 
@@ -502,8 +346,8 @@ def class_report(
     from evaluators.metrics.labels import classification_report
 
     run = get_score_run(session, score_run_id)
-    mine = read_scores(session, run, {spec.metric}).of_model(model_version_id, spec).values()
+    mine = read_scores(session, run, {spec.metric}).side(model_version_id, spec)
     try:
-        return classification_report([read.score for read in mine])
+        return classification_report(mine.scores)
     except EvaluatorError as error:
         raise CannotCompute(error.message, hint=error.hint) from error

@@ -12,7 +12,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import case, delete, func, select
+from sqlalchemy import delete, func, select
 from sqlalchemy.orm import Session
 
 from backend.engines import ELSEWHERE, check_engine
@@ -24,14 +24,21 @@ from backend.services.datasets.leaks import Acceptance
 from backend.services.datasets.masking.stored import refuse_unmasked_version
 from backend.services.datasets.prompts import Choose, prompt_spec, refuse_told_by
 from backend.services.datasets.shots import render_all
-from backend.services.ledger import insert_missing
+from backend.services.ledger import add_to_run, counts_of, recount
 from backend.services.models.candidates import require_answers
 from backend.services.models.versions import refuse_outputs
 from backend.services.runs.leaks import settle_run_leaks
 from backend.tables.datasets import DatasetVersion, Example, Split
 from backend.tables.models import ModelKind, ModelVersion
 from backend.tables.review import ReviewItem
-from backend.tables.runs import IMPORT, Generation, GenerationRun, GenerationRunModel, Score
+from backend.tables.runs import (
+    IMPORT,
+    Generation,
+    GenerationRun,
+    GenerationRunModel,
+    Score,
+    ScoreRun,
+)
 
 Unit = tuple[int, int, int]  # model version, example, sample
 
@@ -239,6 +246,26 @@ def examples_of_run(
     return [example for example in found if example.id in chosen]
 
 
+def slices_of_run(session: Session, run: GenerationRun) -> list[dict[str, Any]]:
+    """The slices of each example that a run covers, in order of id; no other column is read."""
+    query = select(Example.id, Example.slices).where(
+        Example.dataset_version_id == run.dataset_version_id, Example.split == run.split
+    )
+    chosen = None if run.example_ids is None else set(run.example_ids)
+    rows = session.execute(query.order_by(Example.id))
+    return [slices for id_, slices in rows if chosen is None or id_ in chosen]
+
+
+def covered_ids(session: Session, run: GenerationRun) -> dict[str, int]:
+    """The ids of the examples that a run covers by those of their file, in order; no texts."""
+    query = select(Example.id, Example.external_id).where(
+        Example.dataset_version_id == run.dataset_version_id, Example.split == run.split
+    )
+    chosen = None if run.example_ids is None else set(run.example_ids)
+    rows = session.execute(query.order_by(Example.id))
+    return {said: id_ for id_, said in rows if chosen is None or id_ in chosen}
+
+
 def count_examples(session: Session, run: GenerationRun) -> int:
     """How many examples a run covers."""
     if run.example_ids is not None:
@@ -347,7 +374,6 @@ def missing_units(
         covered += [id_ for id_ in session.scalars(query) if chosen is None or id_ in chosen]
     return [
         {
-            "run_id": run.id,
             "model_version_id": model.id,
             "example_id": id_,
             "sample": sample,
@@ -368,7 +394,7 @@ def _answer_erased(session: Session, run: GenerationRun) -> None:
         Example.dataset_version_id == run.dataset_version_id, Example.erasure_id.is_not(None)
     )
     for id_, said in session.execute(query).all():
-        insert_missing(session, Generation, missing_units(session, run, [id_], said))
+        add_to_run(session, GenerationRun, run.id, missing_units(session, run, [id_], said))
 
 
 def unit_key(unit: Unit) -> str:
@@ -384,13 +410,12 @@ def parse_unit_key(key: str) -> Unit:
 
 def save_generations(session: Session, run_id: int, results: Iterable[GenerationResult]) -> int:
     """Write answers into the ledger; what is there already stays. Returns how many were new."""
-    return insert_missing(session, Generation, [_ledger_row(run_id, r) for r in results])
+    return add_to_run(session, GenerationRun, run_id, [_ledger_row(r) for r in results])
 
 
-def _ledger_row(run_id: int, result: GenerationResult) -> Mapping[str, Any]:
+def _ledger_row(result: GenerationResult) -> Mapping[str, Any]:
     model_id, example_id, sample = parse_unit_key(result.key)
     return {
-        "run_id": run_id,
         "model_version_id": model_id,
         "example_id": example_id,
         "sample": sample,
@@ -423,6 +448,11 @@ def clear_failed(session: Session, run_id: int) -> int:
     for some in _slices_of(ids, 500):
         session.execute(delete(Score).where(Score.generation_id.in_(some)))
         session.execute(delete(Generation).where(Generation.id.in_(some)))
+    if ids:
+        recount(session, GenerationRun, run_id)
+        scorings = select(ScoreRun.id).where(ScoreRun.generation_run_id == run_id)
+        for score_run_id in session.scalars(scorings).all():
+            recount(session, ScoreRun, score_run_id)
     return len(ids)
 
 
@@ -433,9 +463,6 @@ def _slices_of(ids: Sequence[int], size: int) -> Iterable[Sequence[int]]:
 def run_progress(session: Session, run_id: int) -> RunProgress:
     """How much of a run is written."""
     run = get_run(session, run_id)
-    failed = func.sum(case((Generation.error.is_not(None), 1), else_=0))
-    done, wrong = session.execute(
-        select(func.count(Generation.id), failed).where(Generation.run_id == run_id)
-    ).one()
+    found = counts_of(session, GenerationRun, run_id)
     total = count_examples(session, run) * len(run.models) * run.samples
-    return RunProgress(done=done, total=total, failed=int(wrong or 0))
+    return RunProgress(done=found.done, total=total, failed=found.failed)

@@ -8,9 +8,9 @@ be compared. What was taken before is known by its content, and not taken again.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import product
+from itertools import islice
 from pathlib import PurePath
 
 from sqlalchemy import func, select
@@ -19,28 +19,36 @@ from sqlalchemy.orm import Session
 from backend.errors import Conflict, InvalidInput
 from backend.services import queue
 from backend.services.datasets.masking.stored import masks
-from backend.services.datasets.versions import get_dataset_version, list_examples
-from backend.services.ledger import insert_missing
+from backend.services.datasets.versions import get_dataset_version
+from backend.services.ledger import add_to_run
 from backend.services.metric_specs import AllowedMetrics, metric_specs, parse_metric_specs
 from backend.services.projects import lock_project
-from backend.services.runs.generation import add_models, examples_of_run, get_run, run_progress
+from backend.services.runs.generation import add_models, covered_ids, get_run, run_progress
 from backend.services.runs.output_checks import (
     SplitAsked,
     refuse_names,
     refuse_other_inputs,
     refuse_strangers,
 )
-from backend.services.runs.output_rows import GivenOutput, GivenOutputs, outputs_digest
+from backend.services.runs.output_rows import (
+    DIGEST,
+    GivenOutput,
+    GivenOutputs,
+    former_digest,
+    outputs_digest,
+)
 from backend.services.runs.risks import name_risks
 from backend.services.runs.scoring import create_score_run, list_score_runs
 from backend.tables.datasets import Example, Split
 from backend.tables.models import ModelKind, ModelVersion
+from backend.tables.packed import unpack
 from backend.tables.queue import Job
 from backend.tables.runs import IMPORT, Generation, GenerationRun, ScoreRun
 from evaluators.files.mapping import counted
 
 NOT_GIVEN = "no output was given"
 UNPROVED = "outputs imported, not proved to be of a model; no preflight"
+AT_ONCE = 5_000
 Place = tuple[int, int]  # example, sample
 
 
@@ -93,7 +101,7 @@ def import_outputs(
     refuse_unmasked_outputs(session, project_id, given)
     target = outputs_target(session, project_id, given, dataset, dataset_version, split, with_run)
     refuse_strangers(session, project_id, target, given)
-    refuse_other_inputs(target, given)
+    refuse_other_inputs(session, target, given)
     refuse_names(session, project_id, given)
     if target.run is None:
         return _own_run(session, target, given, created_by_id)
@@ -134,8 +142,18 @@ def _dataset_target(
     if split not in set(Split):
         raise InvalidInput(f"There is no split {split!r}.", hint="Use train, validation or test.")
     version = get_dataset_version(session, project_id, dataset, number)
-    examples = {e.external_id: e for e in list_examples(session, version.id, split)}
-    return SplitAsked(version, str(split), examples)
+    return SplitAsked(version, str(split), _ids_of(session, version.id, split))
+
+
+def _ids_of(session: Session, version_id: int, split: str) -> dict[str, int]:
+    """The ids of the standing examples of a split by those of its file, in order; no texts."""
+    query = select(Example.external_id, Example.id).where(
+        Example.dataset_version_id == version_id,
+        Example.split == split,
+        Example.erasure_id.is_(None),
+    )
+    rows = session.execute(query.order_by(Example.id), execution_options={"yield_per": AT_ONCE})
+    return {row.external_id: row.id for row in rows}
 
 
 def _refuse_other_run(
@@ -165,8 +183,7 @@ def _run_target(session: Session, run: GenerationRun, given: GivenOutputs) -> Sp
             f"has {run.samples}.",
             hint="Import them as a run of their own, or as many samples.",
         )
-    examples = {e.external_id: e for e in list_examples(session, version.id, run.split)}
-    return SplitAsked(version, run.split, examples, run)
+    return SplitAsked(version, run.split, _ids_of(session, version.id, run.split), run)
 
 
 def _own_run(
@@ -174,11 +191,12 @@ def _own_run(
 ) -> Imported:
     """The outputs as a run of their own; the one that stands where it holds the very same."""
     ids = {row.id for row in given.rows}
-    covered = [example for id_, example in target.examples.items() if id_ in ids]
+    covered = {said: id_ for said, id_ in target.examples.items() if said in ids}
     written = _written(given, given.rows, covered)
     models = [_revision(session, target, name, outputs) for name, outputs in written.items()]
-    digest = outputs_digest(given.rows, {model.name: model.revision for model in models})
-    run = _same_run(session, target, digest)
+    revisions = {model.name: model.revision for model in models}
+    digest = outputs_digest(given.rows, revisions)
+    run = _same_run(session, target, digest, lambda: former_digest(given.rows, revisions))
     notes = _notes(target, models, written, lacking=len(target.examples) - len(covered))
     if run is not None:
         return Imported(run, models, True, len(given.rows), notes)
@@ -187,7 +205,7 @@ def _own_run(
         project_id=target.version.dataset.project_id,
         dataset_version_id=target.version.id,
         split=target.split,
-        example_ids=None if whole else sorted(example.id for example in covered),
+        example_ids=None if whole else sorted(covered.values()),
         engine=IMPORT,
         params={"source": PurePath(given.source).name, "sha256": digest},
         samples=given.samples,
@@ -200,23 +218,27 @@ def _own_run(
     return Imported(run, models, False, len(given.rows), notes)
 
 
-def _same_run(session: Session, target: SplitAsked, digest: str) -> GenerationRun | None:
+def _same_run(
+    session: Session, target: SplitAsked, digest: str, former: Callable[[], str]
+) -> GenerationRun | None:
+    """The run that holds the very same; `former` is its digest as former versions made it."""
     query = select(GenerationRun).where(
         GenerationRun.dataset_version_id == target.version.id,
         GenerationRun.split == target.split,
         GenerationRun.engine == IMPORT,
     )
-    runs = session.scalars(query.order_by(GenerationRun.id))
-    return next((run for run in runs if run.params.get("sha256") == digest), None)
+    runs = session.scalars(query.order_by(GenerationRun.id)).all()
+    older = [run for run in runs if not str(run.params.get("sha256")).startswith(DIGEST)]
+    known = {digest, former()} if older else {digest}
+    return next((run for run in runs if run.params.get("sha256") in known), None)
 
 
 def _join(
     session: Session, target: SplitAsked, run: GenerationRun, given: GivenOutputs
 ) -> Imported:
     """The outputs as further models of a run that is there; its own rows stay as they are."""
-    covered = examples_of_run(session, run)
-    ids = {example.external_id for example in covered}
-    rows = [row for row in given.rows if row.id in ids]
+    covered = covered_ids(session, run)
+    rows = [row for row in given.rows if row.id in covered]
     if not rows:
         raise InvalidInput(
             f"{given.source}: none of its outputs is of an example that run {run.id} covers.",
@@ -236,16 +258,16 @@ def _join(
 
 
 def _written(
-    given: GivenOutputs, rows: Sequence[GivenOutput], covered: Sequence[Example]
+    given: GivenOutputs, rows: Sequence[GivenOutput], covered: Mapping[str, int]
 ) -> dict[str, dict[Place, GivenOutput]]:
     """By model, what was given for every example and sample of a run, be it nothing."""
     known = {row.unit: row for row in rows}
-    places = list(product(covered, range(given.samples)))
     return {
         name: {
-            (example.id, sample): known.get((name, example.external_id, sample))
-            or GivenOutput(0, example.external_id, name, sample, error=NOT_GIVEN)
-            for example, sample in places
+            (example_id, sample): known.get((name, said, sample))
+            or GivenOutput(0, said, name, sample, error=NOT_GIVEN)
+            for said, example_id in covered.items()
+            for sample in range(given.samples)
         }
         for name in given.models
     }
@@ -294,7 +316,8 @@ def _shared(
         )
     )
     shared = 0
-    for example, sample, text, error in session.execute(query):
+    streamed = {"yield_per": AT_ONCE}
+    for example, sample, text, error in session.execute(query, execution_options=streamed):
         if (output := outputs.get((example, sample))) is not None:
             if (output.text, output.error) != (text, error):
                 return None
@@ -308,24 +331,24 @@ def _store(
     models: Sequence[ModelVersion],
     written: Mapping[str, Mapping[Place, GivenOutput]],
 ) -> None:
-    rows = [
+    rows = (
         {
-            "run_id": run.id,
             "model_version_id": model.id,
             "example_id": example,
             "sample": sample,
             "text": output.text,
             "error": output.error,
             "finish_reason": output.finish_reason,
-            "token_logprobs": [round(p, 4) for p in output.logprobs],
+            "token_logprobs": [round(p, 4) for p in unpack(output.logprobs)],
             "prompt_tokens": output.prompt_tokens,
             "completion_tokens": output.tokens,
             "latency_s": output.seconds,
         }
         for model in models
         for (example, sample), output in written[model.name].items()
-    ]
-    insert_missing(session, Generation, rows)
+    )
+    while some := list(islice(rows, AT_ONCE)):
+        add_to_run(session, GenerationRun, run.id, some)
 
 
 def _notes(

@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 from backend.errors import InvalidInput
 from backend.services.datasets.conversations import content_text
 from backend.services.datasets.plain_text import plain_text
-from backend.services.runs.output_rows import GivenOutputs, listed_ids
+from backend.services.runs.output_rows import GivenOutput, GivenOutputs, listed_ids
 from backend.tables.datasets import Dataset, DatasetVersion, Example
 from backend.tables.models import ModelKind, ModelVersion
 from backend.tables.runs import GenerationRun
@@ -26,11 +26,12 @@ _IDS_AT_ONCE = 500
 
 @dataclass(frozen=True, slots=True)
 class SplitAsked:
-    """The examples that outputs can be of; `run` is the one that they are to join."""
+    """The examples that outputs can be of, their ids by the ids of the file; `run` is the one that
+    they are to join."""
 
     version: DatasetVersion
     split: str
-    examples: Mapping[str, Example]
+    examples: Mapping[str, int]
     run: GenerationRun | None = None
 
     @property
@@ -85,13 +86,20 @@ def _homes(
     return {external_id: home for external_id, (_, home) in found.items()}
 
 
-def refuse_other_inputs(target: SplitAsked, given: GivenOutputs) -> None:
+def refuse_other_inputs(session: Session, target: SplitAsked, given: GivenOutputs) -> None:
     """Raise InvalidInput where a row says that it was asked something else than its example asks.
 
     Ids such as row numbers fit every dataset.
     """
     asked = [row for row in given.rows if row.input is not None]
-    other = [row for row in asked if not _asks(target.examples[row.id], str(row.input))]
+    other: list[GivenOutput] = []
+    for start in range(0, len(asked), _IDS_AT_ONCE):
+        some = asked[start : start + _IDS_AT_ONCE]
+        ids = {target.examples[row.id] for row in some}
+        known = {e.id: e for e in session.scalars(select(Example).where(Example.id.in_(ids)))}
+        other += [r for r in some if not _asks(known[target.examples[r.id]], str(r.input))]
+        for example in known.values():
+            session.expunge(example)
     if other:
         ids = list(dict.fromkeys(row.id for row in other))
         raise InvalidInput(

@@ -8,13 +8,16 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+import sys
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from dataclasses import fields as fields_of
 
 from backend.errors import InvalidInput
 from backend.services.models.versions import check_name
 from backend.tables.models import BASE
-from evaluators.files.fields import Fields, bind_columns
+from backend.tables.packed import pack_logprobs, unpack
+from evaluators.files.fields import Fields, each_row
 from evaluators.files.mapping import ColumnNames, Notes, Shape, counted
 from evaluators.files.readers import Table
 
@@ -38,6 +41,7 @@ class GivenOutput:
 
     Attributes:
         input: what the row says that the example asks, to be held against it.
+        logprobs: of each token, packed as `backend.tables.packed` does: a million outputs are held.
         seconds: from asking to the last token.
     """
 
@@ -49,7 +53,7 @@ class GivenOutput:
     error: str | None = None
     input: str | None = None
     finish_reason: str | None = None
-    logprobs: tuple[float, ...] = ()
+    logprobs: bytes = b""
     tokens: int = 0
     prompt_tokens: int = 0
     seconds: float = 0.0
@@ -100,9 +104,8 @@ def read_outputs(
         InvalidInput, UnreadableRecord: one sentence that names file, row and remedy.
     """
     told = notes or Notes()
-    fields = bind_columns(table, OUTPUT, names=names or ColumnNames(), notes=told)
-    _check_models(fields, model, told)
-    rows = [_output(row, model) for row in fields]
+    fields = each_row(table, OUTPUT, names=names or ColumnNames(), notes=told)
+    rows = [_output(row, model) for row in _of_models(fields, model, told)]
     _refuse_twice(table.name, rows)
     if not any(row.sample == 0 for row in rows):
         raise InvalidInput(
@@ -119,34 +122,45 @@ def read_outputs(
     return GivenOutputs(table.name, rows)
 
 
-def _check_models(fields: Sequence[Fields], model: str | None, notes: Notes) -> None:
-    """Names that a model may have; `model` stands for one that the file names, not for several."""
+def _of_models(fields: Iterable[Fields], model: str | None, notes: Notes) -> Iterator[Fields]:
+    """The rows, whose models have names that a model may have; `model` stands for one that the file
+    names, not for several."""
     if model is not None:
         _check_name(model)
-        said = {name for row in fields if (name := row.name("model")) is not None}
-        if len(said) > 1:
-            raise fields[0].refuse(
-                f"the file has outputs of {len(said)} models ({listed_ids(sorted(said))}), and one "
-                f"name is given, {model!r}",
-                hint="Leave --model out, or split the file.",
-            )
-        if said - {model}:
-            notes.add(f"outputs of {said.pop()!r} are taken as those of {model!r}.")
-        return
-    if not any(row.has("model") for row in fields):
-        raise fields[0].refuse(
-            "no model is named", hint="Name it: --model NAME, or in a column model."
-        )
+    first: Fields | None = None
     seen: set[str] = set()
     for row in fields:
-        name = row.need_name("model")
-        if name not in seen:
-            try:
-                _check_name(name)
-            except InvalidInput as error:
-                hint = "Name it by --model, a file for each model."
-                raise row.refuse(error.message.rstrip("."), hint=hint) from None
-        seen.add(name)
+        if first is None:
+            first = row
+        if model is None:
+            _check_model(row, seen)
+        elif (name := row.name("model")) is not None:
+            seen.add(name)
+        yield row
+    if model is None or first is None:
+        return
+    if len(seen) > 1:
+        raise first.refuse(
+            f"the file has outputs of {len(seen)} models ({listed_ids(sorted(seen))}), and one "
+            f"name is given, {model!r}",
+            hint="Leave --model out, or split the file.",
+        )
+    if seen - {model}:
+        notes.add(f"outputs of {seen.pop()!r} are taken as those of {model!r}.")
+
+
+def _check_model(row: Fields, seen: set[str]) -> None:
+    """The model that a row names, where no name is given for all of them."""
+    if row.columns.get("model", "model") not in row.table.columns:
+        raise row.refuse("no model is named", hint="Name it: --model NAME, or in a column model.")
+    name = row.need_name("model")
+    if name not in seen:
+        try:
+            _check_name(name)
+        except InvalidInput as error:
+            hint = "Name it by --model, a file for each model."
+            raise row.refuse(error.message.rstrip("."), hint=hint) from None
+    seen.add(name)
 
 
 def _check_name(name: str) -> None:
@@ -168,16 +182,19 @@ def _output(fields: Fields, model: str | None) -> GivenOutput:
         raise fields.refuse(
             "'prediction' is null", hint='An empty output is written "", a failed one has an error.'
         )
+    logprobs = fields.numbers("logprobs")
+    if any(value > 0 for value in logprobs):
+        raise fields.refuse("'logprobs' holds a number above 0, which is the log of no probability")
     found = GivenOutput(
         row=fields.record.row,
-        id=fields.need_name("id"),
-        model=model or fields.need_name("model"),
+        id=sys.intern(fields.need_name("id")),
+        model=sys.intern(model or fields.need_name("model")),
         sample=fields.count("sample") or 0,
         text=text,
         error=error,
         input=fields.text("input"),
         finish_reason=fields.code("finish_reason"),
-        logprobs=tuple(fields.numbers("logprobs")),
+        logprobs=pack_logprobs(logprobs) or b"",
         tokens=fields.count("tokens") or 0,
         prompt_tokens=fields.count("prompt_tokens") or 0,
         seconds=fields.number("seconds") or 0.0,
@@ -198,8 +215,6 @@ def _problem(found: GivenOutput) -> str | None:
         return f"sample {found.sample}; {MOST_SAMPLES} at most are kept, from 0"
     if max(found.tokens, found.prompt_tokens) > MOST_TOKENS or found.seconds < 0:
         return "'tokens', 'prompt_tokens' or 'seconds' is out of all bounds"
-    if any(value > 0 for value in found.logprobs):
-        return "'logprobs' holds a number above 0, which is the log of no probability"
     if len(found.finish_reason or "") > LONGEST_REASON:
         return f"'finish_reason' is longer than {LONGEST_REASON} signs"
     return None
@@ -224,10 +239,28 @@ def listed_ids(ids: Sequence[str]) -> str:
     return shown + (", ..." if len(ids) > SHOWN_IDS else "")
 
 
+DIGEST = "2:"
+"""What digests of outputs begin with; those of former versions were of all lines at once."""
+
+
 def outputs_digest(rows: Sequence[GivenOutput], revisions: Mapping[str, int]) -> str:
-    """SHA-256 of what the rows say of each model revision, whatever their order and their file."""
-    lines = []
+    """What the rows say of each model revision, whatever their order and their file: SHA-256 over
+    the sorted SHA-256 of each."""
+    lines = (hashlib.sha256(line.encode()).digest() for line in _said(rows, revisions))
+    return DIGEST + hashlib.sha256(b"".join(sorted(lines))).hexdigest()
+
+
+def former_digest(rows: Sequence[GivenOutput], revisions: Mapping[str, int]) -> str:
+    """The digest by which a run of a former version knows the same outputs."""
+    return hashlib.sha256("\n".join(sorted(_said(rows, revisions))).encode()).hexdigest()
+
+
+def _said(rows: Iterable[GivenOutput], revisions: Mapping[str, int]) -> Iterator[str]:
     for row in rows:
-        said = {k: v for k, v in asdict(row).items() if k not in ("row", "input", "model")}
-        lines.append(json.dumps([row.model, revisions[row.model], said], sort_keys=True))
-    return hashlib.sha256("\n".join(sorted(lines)).encode()).hexdigest()
+        said = {
+            field.name: getattr(row, field.name)
+            for field in fields_of(GivenOutput)
+            if field.name not in ("row", "input", "model")
+        }
+        said["logprobs"] = unpack(row.logprobs)
+        yield json.dumps([row.model, revisions[row.model], said], sort_keys=True)

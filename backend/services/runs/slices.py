@@ -13,9 +13,9 @@ example. The price of tokens is the manifest's.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -26,7 +26,7 @@ from backend.schemas.turns import turns_of
 from backend.schemas.verdicts import FlipShown, FlipsShown
 from backend.services.metric_specs import MetricSpec, get_score_run, metric_specs
 from backend.services.runs.figures import KeptFigures, PairedFigure, digest_of, paired_figures
-from backend.services.runs.generation import examples_of_run
+from backend.services.runs.generation import slices_of_run
 from backend.tables.datasets import Example
 from backend.tables.models import ModelKind, ModelVersion
 from backend.tables.runs import Generation, Score, ScoreRun
@@ -65,12 +65,12 @@ def sliced_figures(
         kept: as in `figures.model_figures`.
     """
     run = get_score_run(session, score_run_id)
-    examples = examples_of_run(session, run.generation_run)
+    known = slices_of_run(session, run.generation_run)
     named = [MetricSpec(line.metric, dict(line.slice)) for line in bar.lines if line.slice]
     scored = [s for s in metric_specs(run) if s.metric in {line.metric for line in bar.lines}]
     asked = {spec.label: spec for spec in _known(named, scored)}
     of_manifest = set(asked)
-    for spec in _of_dataset(scored, examples):
+    for spec in _of_dataset(scored, known):
         asked.setdefault(spec.label, spec)
     specs = list(asked.values())
     found = paired_figures(session, run.id, baseline_id, candidate_id, specs=specs, kept=kept)
@@ -82,11 +82,11 @@ def _known(named: Iterable[MetricSpec], scored: Sequence[MetricSpec]) -> list[Me
     return [spec for spec in named if spec.metric in metrics]
 
 
-def _of_dataset(scored: Sequence[MetricSpec], examples: Sequence[Example]) -> list[MetricSpec]:
+def _of_dataset(
+    scored: Sequence[MetricSpec], known: Sequence[Mapping[str, Any]]
+) -> list[MetricSpec]:
     """Each scored metric on each value of each key, as far as its own slice leaves room."""
-    counts = Counter(
-        (key, str(value)) for example in examples for key, value in example.slices.items()
-    )
+    counts = Counter((key, str(value)) for slices in known for key, value in slices.items())
     values = Counter(key for key, _ in counts)
     pairs = sorted(pair for pair, n in counts.items() if n > 1 and values[pair[0]] <= MOST_VALUES)
     return [
@@ -105,10 +105,10 @@ def _with_holm(found: Sequence[PairedFigure], named: set[str]) -> list[SlicedFig
 
 
 Change = Literal["better", "worse"]
+READ = {"yield_per": 10_000}
 
 
-@dataclass(frozen=True, slots=True)
-class _Pair:
+class _Pair(NamedTuple):
     example_id: int
     sample: int
     baseline: tuple[int, float]  # generation, value
@@ -174,30 +174,30 @@ def _chosen(run: ScoreRun, metric: str | None) -> MetricSpec:
 def _pairs(
     session: Session, run: ScoreRun, models: tuple[int, int], spec: MetricSpec, *, higher: bool
 ) -> list[_Pair]:
-    query = (
-        select(
-            Generation.id,
-            Generation.model_version_id,
-            Generation.example_id,
-            Generation.sample,
-            Example.slices,
-            Score.value,
-        )
-        .join(Score, Score.generation_id == Generation.id)
-        .join(Example, Example.id == Generation.example_id)
-        .where(Score.score_run_id == run.id, Score.metric == spec.metric)
-        .where(Generation.model_version_id.in_(models), Score.value.is_not(None))
-    )
-    found: dict[tuple[int, int], dict[int, tuple[int, float]]] = {}
-    for generation, model, example, sample, slices, value in session.execute(query):
-        if spec.covers(slices):
-            found.setdefault((example, sample), {})[model] = (generation, value)
+    old = {unit: (output, value) for unit, output, value in _valued(session, run, models[0], spec)}
     sign = 1 if higher else -1
     return [
-        _Pair(example, sample, old, new, sign * (new[1] - old[1]))
-        for (example, sample), sides in found.items()
-        if (old := sides.get(models[0])) and (new := sides.get(models[1]))
+        _Pair(*unit, old[unit], (output, value), sign * (value - old[unit][1]))
+        for unit, output, value in _valued(session, run, models[1], spec)
+        if unit in old
     ]
+
+
+def _valued(
+    session: Session, run: ScoreRun, model_id: int, spec: MetricSpec
+) -> Iterator[tuple[tuple[int, int], int, float]]:
+    """The unit, the output and the value of each score of a model on a slice, where it has one."""
+    query = (
+        select(Generation.id, Generation.example_id, Generation.sample, Score.value)
+        .join(Score, Score.generation_id == Generation.id)
+        .where(Score.score_run_id == run.id, Score.metric == spec.metric)
+        .where(Generation.model_version_id == model_id, Score.value.is_not(None))
+    )
+    if spec.slice:  # the texts of a slice are read only where there is one
+        query = query.join(Example, Example.id == Generation.example_id).add_columns(Example.slices)
+    for output, example, sample, value, *slices in session.execute(query, execution_options=READ):
+        if not slices or spec.covers(slices[0]):
+            yield (example, sample), output, value
 
 
 def _flip(session: Session, pair: _Pair, change: Change) -> FlipShown:

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from backend.services import audit, queue
 from backend.services.datasets.versions import Row, list_examples, prepare_import, store_import
-from backend.services.ledger import insert_missing
+from backend.services.ledger import add_to_run
 from backend.services.metric_specs import BUILT_IN, AllowedMetrics
 from backend.services.projects import lock_project
 from backend.services.runs import generation, scoring
@@ -80,12 +80,12 @@ def _store(session: Session, drafting: Drafting, kept: Sequence[Draft]) -> None:
     session.add(run)
     session.flush()
     generation.add_models(session, run, [drafting.model_version_id])
-    insert_missing(
+    add_to_run(
         session,
-        Generation,
+        GenerationRun,
+        run.id,
         [
             {
-                "run_id": run.id,
                 "model_version_id": drafting.model_version_id,
                 "example_id": examples[row.external_id],
                 "sample": 0,

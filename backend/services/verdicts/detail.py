@@ -21,8 +21,8 @@ from backend.services.runs.figures import (
     PairedFigure,
     model_figures,
     paired_figures,
-    read_scores,
 )
+from backend.services.runs.score_columns import read_scores
 from backend.services.runs.slices import usage_differences
 from backend.services.verdicts.promotion import CHAMPION
 from backend.services.verdicts.savings import payoff_of

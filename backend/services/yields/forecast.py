@@ -22,7 +22,8 @@ from backend.services.derivation import runs_behind
 from backend.services.metric_specs import MetricSpec, metric_specs
 from backend.services.projects import find_manifest
 from backend.services.review.reports.measured import of_figure, unknown
-from backend.services.runs.figures import Read, metric_of_run, model_figure, read_scores
+from backend.services.runs.figures import metric_of_run, model_figure
+from backend.services.runs.score_columns import Read, read_scores
 from backend.tables.curation import TrainingSet, TrainingSetRow
 from backend.tables.datasets import Split
 from backend.tables.models import ModelVersion

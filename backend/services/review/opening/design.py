@@ -18,7 +18,7 @@ from __future__ import annotations
 import math
 import random
 from bisect import bisect_left, bisect_right
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import NamedTuple
@@ -121,18 +121,24 @@ def draw_strata(strata: Sequence[Stratum], rng: random.Random) -> list[Drawn]:
     for stratum in strata:
         for index in rng.sample(stratum.members, min(stratum.n, len(stratum.members))):
             drawn.setdefault(index, stratum)
-    chances = inclusion_probabilities(strata)
+    chances = inclusion_probabilities(strata, of=drawn)
     sample = [Drawn(i, s.name, chances[i], s.why) for i, s in drawn.items()]
     rng.shuffle(sample)
     return sample
 
 
-def inclusion_probabilities(strata: Sequence[Stratum]) -> dict[int, float]:
-    """The chance of each item that lies in any stratum: that of the union of the draws."""
+def inclusion_probabilities(
+    strata: Sequence[Stratum], *, of: Collection[int] | None = None
+) -> dict[int, float]:
+    """The chance of each item that lies in any stratum: that of the union of the draws.
+
+    Args:
+        of: only these items; None: all.
+    """
     shares: dict[int, list[float]] = {}
     for stratum in strata:
         share = min(1.0, stratum.n / len(stratum.members))
-        for index in stratum.members:
+        for index in stratum.members if of is None else filter(of.__contains__, stratum.members):
             shares.setdefault(index, []).append(share)
     return {i: s[0] if len(s) == 1 else 1 - math.prod(1 - f for f in s) for i, s in shares.items()}
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections import Counter, deque
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from hashlib import blake2b
 from itertools import combinations
 from typing import Any, NamedTuple
 
@@ -16,6 +17,7 @@ from backend.tables.datasets import Example
 from backend.tables.review import QueueKind
 from backend.tables.runs import Generation
 
+AT_ONCE = 10_000
 ARTEFACTS = ("<|", "[INST]", "</s>", "<s>", "### ", "<think>", "As an AI", "language model")
 
 
@@ -70,11 +72,33 @@ class Frame:
 
 
 class _Written(NamedTuple):
+    """An output without its text: a million texts are a gigabyte."""
+
     id: int
     model_id: int
     example_id: int
     sample: int
-    text: str
+    digest: bytes  # of the text, without white space around it
+
+
+class _Reading:
+    """The outputs of a run as they are read: what is kept of each, and what is counted."""
+
+    def __init__(self) -> None:
+        self.kept: list[_Written] = []
+        self.n_failed = 0
+
+    def texts(
+        self, rows: Iterable[Sequence[Any]], only: Collection[int] | None = None
+    ) -> Iterator[str]:
+        """The texts one by one, while the outputs that they are of are kept."""
+        for *place, text in rows:
+            if text is None:
+                self.n_failed += 1
+            elif only is None or place[0] in only:
+                digest = blake2b(text.strip().encode(), digest_size=16).digest()
+                self.kept.append(_Written(*place, digest))
+                yield text
 
 
 def read_frame(
@@ -94,9 +118,10 @@ def read_frame(
     Raises:
         NothingToReview: there is nothing to review.
     """
-    written, n_failed = _read_written(session, run_id, model_ids)
-    if only is not None:
-        written = [row for row in written if row.id in only]
+    reading = _Reading()
+    texts = reading.texts(_each_written(session, run_id, model_ids), only)
+    giveaways = find_giveaways(texts, model_names)
+    written = reading.kept
     if kind is QueueKind.SINGLE:
         found = [Candidate(row.id, None, row.example_id, row.sample) for row in written]
         identical: Counter[tuple[int, int]] = Counter()
@@ -104,14 +129,13 @@ def read_frame(
         found, identical = _pairs(written, model_ids)
     if not found:
         raise NothingToReview(run_id, sum(identical.values()))
-    giveaways = find_giveaways((row.text for row in written), model_names)
-    return Frame(run_id, tuple(found), n_failed, identical, giveaways)
+    return Frame(run_id, tuple(found), reading.n_failed, identical, giveaways)
 
 
-def _read_written(
+def _each_written(
     session: Session, run_id: int, model_ids: Sequence[int]
-) -> tuple[list[_Written], int]:
-    """What the models wrote, in order, and how many outputs there are not."""
+) -> Iterator[Sequence[Any]]:
+    """Id, model, example, sample and text (None: it failed) of what the models wrote, in order."""
     query = (
         select(
             Generation.id,
@@ -123,16 +147,16 @@ def _read_written(
         .where(Generation.run_id == run_id, Generation.model_version_id.in_(model_ids))
         .order_by(Generation.id)
     )
-    rows = session.execute(query).all()
-    written = [_Written(*row[:4], row.text) for row in rows if row.text is not None]
-    return written, len(rows) - len(written)
+    yield from session.execute(query, execution_options={"yield_per": AT_ONCE})
 
 
 def identical_pairs(
     session: Session, run_id: int, model_ids: Sequence[int]
 ) -> Mapping[tuple[int, int], int]:
     """How often each two models wrote the same text."""
-    return _pairs(_read_written(session, run_id, model_ids)[0], model_ids)[1]
+    reading = _Reading()
+    deque(reading.texts(_each_written(session, run_id, model_ids)), maxlen=0)
+    return _pairs(reading.kept, model_ids)[1]
 
 
 def _pairs(
@@ -148,7 +172,7 @@ def _pairs(
         for a, b in combinations(model_ids, 2):
             if a not in cell or b not in cell:
                 continue
-            if cell[a].text.strip() == cell[b].text.strip():
+            if cell[a].digest == cell[b].digest:
                 identical[a, b] += 1
             else:
                 found = Candidate(cell[a].id, cell[b].id, cell[a].example_id, cell[a].sample)

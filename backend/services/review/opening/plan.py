@@ -69,6 +69,7 @@ from backend.tables.review import QueueKind, Review, ReviewItem, ReviewQueue, Ru
 from backend.tables.runs import Generation, GenerationRun, ScoreRun
 
 LEAST_TIMED = 5
+CHUNK = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -426,11 +427,13 @@ def _example(
 
 def splits_drawn(session: Session, plan: QueuePlan) -> dict[str, int]:
     """How many of the items that would be drawn are of each split."""
-    query = select(Example.id, Example.split).where(
-        Example.dataset_version_id == plan.run.dataset_version_id
-    )
-    split_of = {row.id: row.split for row in session.execute(query)}
-    drawn = (plan.frame.candidates[one.number].example_id for one in plan.drawn)
+    drawn = [plan.frame.candidates[one.number].example_id for one in plan.drawn]
+    split_of: dict[int, str] = {}
+    for start in range(0, len(drawn), CHUNK):
+        query = select(Example.id, Example.split).where(
+            Example.id.in_(drawn[start : start + CHUNK])
+        )
+        split_of.update((row.id, row.split) for row in session.execute(query))
     return dict(Counter(split_of[example_id] for example_id in drawn))
 
 

@@ -30,9 +30,10 @@ from backend.services.review.opening.design import Stratum, Target, most_extreme
 from backend.services.review.opening.frames import Candidate, Frame, parse_slice, slices_of
 from backend.tables.datasets import Example
 from backend.tables.review import Review, ReviewItem, ReviewQueue
-from backend.tables.runs import Generation, Score, ScoreRun
+from backend.tables.runs import Generation, GenerationRunModel, Score, ScoreRun
 
 SLICE = "slice:"
+READ = {"yield_per": 10_000}
 # Checks for what the source does not support; those of one family look at the same thing. A risk
 # is made of the others and goes before them.
 RISK = "risk"
@@ -122,20 +123,41 @@ def _checks_apart(material: Material, target: Target) -> Values:
 
 def _models_apart(material: Material, target: Target) -> Values:
     """1 - Dice overlap of words, with the other models' answers to the same, on average."""
-    frame = material.frame
-    query = select(Generation.id, Generation.example_id, Generation.sample, Generation.text).where(
-        Generation.run_id == frame.run_id, Generation.text.is_not(None)
+    candidates = material.frame.candidates
+    order = sorted(range(len(candidates)), key=lambda i: candidates[i].example_id)
+    values: Values = [None] * len(candidates)
+    for start in range(0, len(order), CHUNK):  # the words of all outputs would be gigabytes
+        some = order[start : start + CHUNK]
+        ends = candidates[some[0]].example_id, candidates[some[-1]].example_id
+        cells = _cells_between(material, ends)
+        for i in some:
+            cell = cells[candidates[i].example_id, candidates[i].sample]
+            values[i] = _apart(cell, candidates[i].output_ids)
+    if all(value is None for value in values):
+        raise CannotCompute(
+            f"Run {material.frame.run_id} has the outputs of one model only, so models cannot "
+            "disagree.",
+            hint="Run several: strop run --models base,v1 ...",
+        )
+    return values
+
+
+def _cells_between(
+    material: Material, ends: tuple[int, int]
+) -> dict[tuple[int, int], dict[int, Counter[str]]]:
+    """The words of each output to an example with one of these ids or between them, by cell."""
+    run_id = material.frame.run_id
+    models = select(GenerationRunModel.model_version_id).where(GenerationRunModel.run_id == run_id)
+    query = (
+        select(Generation.id, Generation.example_id, Generation.sample, Generation.text)
+        .where(Generation.run_id == run_id, Generation.example_id.between(*ends))
+        .where(Generation.model_version_id.in_(models), Generation.text.is_not(None))
     )
     cells: dict[tuple[int, int], dict[int, Counter[str]]] = {}
     for generation_id, example_id, sample, text in material.session.execute(query):
         words = Counter(re.findall(r"\w+", (text or "").casefold()))
         cells.setdefault((example_id, sample), {})[generation_id] = words
-    if all(len(cell) < 2 for cell in cells.values()):
-        raise CannotCompute(
-            f"Run {frame.run_id} has the outputs of one model only, so models cannot disagree.",
-            hint="Run several: strop run --models base,v1 ...",
-        )
-    return [_apart(cells[c.example_id, c.sample], c.output_ids) for c in frame.candidates]
+    return cells
 
 
 def _apart(cell: Mapping[int, Counter[str]], shown: Sequence[int]) -> float | None:
@@ -157,7 +179,7 @@ def _unsure(material: Material, target: Target) -> Values:
     )
     surprise = {
         generation_id: -math.fsum(logprobs) / len(logprobs) if logprobs else None
-        for generation_id, logprobs in material.session.execute(query)
+        for generation_id, logprobs in material.session.execute(query, execution_options=READ)
     }
     if all(value is None for value in surprise.values()):
         raise CannotCompute(
@@ -267,7 +289,7 @@ def _risks(material: Material, run: ScoreRun, metric: str) -> dict[int, float | 
     )
     found = {
         generation_id: None if value is None else sign * value
-        for generation_id, value in material.session.execute(query)
+        for generation_id, value in material.session.execute(query, execution_options=READ)
     }
     due = {i for candidate in material.frame.candidates for i in candidate.output_ids}
     if lacking := len(due - set(found)):

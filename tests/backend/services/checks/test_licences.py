@@ -18,7 +18,7 @@ from backend.tables.checks.judges import Judge, JudgeLicence
 from backend.tables.review import ReviewItem, ReviewQueue
 from backend.tables.runs import Generation, Score, ScoreRun
 from tests.fixtures_judges import judged_desk, rate_all
-from tests.fixtures_review import Desk
+from tests.fixtures_review import Desk, signature_id
 
 Answers = dict[str, tuple[str, float | None]]  # criterion -> stored value and number
 YES, NO = ("yes", 1.0), ("no", 0.0)
@@ -54,7 +54,7 @@ def judged(session: Session, desk: Desk, judge: Judge, say: Callable[[int], str 
                 value=None if said is None else float(said in ("yes", "5")),
                 error="the judge gave no usable answer" if said is None else None,
                 label=said,
-                signature="s",
+                signature_id=signature_id(session, "s"),
                 annotator_kind="llm",
             )
         )

@@ -11,6 +11,7 @@ import pytest
 
 from backend.errors import InvalidInput
 from backend.services.runs.output_rows import GivenOutput, GivenOutputs, read_outputs
+from backend.tables.packed import pack_logprobs
 from evaluators.errors import EvaluatorError
 from evaluators.files.mapping import ColumnNames, Notes
 from evaluators.files.readers import read_table
@@ -35,7 +36,20 @@ def test_a_row_becomes_an_output_with_what_it_says(tmp_path: Path) -> None:
         "seconds": 0.25,
     }
     assert _read(tmp_path, [row, {"id": 2, "error": "refused", "prediction": None}]).rows == [
-        GivenOutput(1, "e1", "vendor", 0, "Fine.", None, None, "stop", (-0.5, -1.0), 2, 7, 0.25),
+        GivenOutput(
+            1,
+            "e1",
+            "vendor",
+            0,
+            "Fine.",
+            None,
+            None,
+            "stop",
+            pack_logprobs([-0.5, -1.0]) or b"",
+            2,
+            7,
+            0.25,
+        ),
         GivenOutput(2, "2", "vendor", 0, None, "refused"),
     ]
 

@@ -17,6 +17,7 @@ from backend.services.synthetic.twins import freeze_twins, require_same_others
 from backend.tables.curation import TrainingSet
 from backend.tables.review import QueueKind, ReviewItem
 from backend.tables.runs import Score, ScoreRun
+from tests.fixtures_review import signature_id
 from tests.fixtures_synthetic import (
     DOCUMENTS,
     ask_documents,
@@ -76,7 +77,7 @@ def test_drafts_above_the_risk_are_shown_to_nobody(sqlite_sessions: sessionmaker
                     generation_id=draft.answer_id or 0,
                     metric="risk:1",
                     value=risk,
-                    signature="x",
+                    signature_id=signature_id(session, "x"),
                 )
             )
         session.flush()

@@ -22,7 +22,7 @@ from backend.services.review.told_risk import ACTIVE, BESIDE_OTHERS
 from backend.tables.review import ReviewQueue
 from backend.tables.runs import Generation, Score, ScoreRun
 from evaluators.registry import METRICS
-from tests.fixtures_review import GOOD, NOW, Desk, build_desk, submit
+from tests.fixtures_review import GOOD, NOW, Desk, build_desk, signature_id, submit
 from tests.fixtures_triage import CERTIFIED
 
 REASON = "raised by invented is 1 (usually 0.2)"
@@ -57,7 +57,7 @@ def risky(session: Session, desk: Desk) -> ScoreRun:
                     value=0.8125 if metric == "risk:1" else output.id / 1000,
                     explanation=REASON,
                     spans=[flag],
-                    signature="s",
+                    signature_id=signature_id(session, "s"),
                 )
             )
     session.flush()

@@ -26,7 +26,7 @@ from backend.services.review.rules import QueueRules
 from backend.tables.accounts import Membership
 from backend.tables.review import Review, ReviewItem, ReviewQueue, ReviewSlot
 from backend.tables.runs import Generation, Score, ScoreRun
-from tests.fixtures_review import GOOD, Desk, build_desk, review_next
+from tests.fixtures_review import GOOD, Desk, build_desk, review_next, signature_id
 
 ACTIVE = DesignKind.ACTIVE
 
@@ -70,7 +70,7 @@ def score(session: Session, desk: Desk, **metrics: list[float | None]) -> ScoreR
                     metric=name,
                     value=value,
                     error=None if value is not None else "no claim",
-                    signature=name,
+                    signature_id=signature_id(session, name),
                 )
             )
     session.flush()

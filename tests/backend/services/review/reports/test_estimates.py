@@ -21,7 +21,7 @@ from backend.tables.checks.risk import RiskVersion
 from backend.tables.review import Purpose, Review, ReviewItem, ReviewQueue
 from backend.tables.runs import Generation, Score, ScoreRun
 from evaluators.statistics.prediction_powered import estimate_mean
-from tests.fixtures_review import BAD, GOOD, NOW, Desk, build_desk, review_next
+from tests.fixtures_review import BAD, GOOD, NOW, Desk, build_desk, review_next, signature_id
 
 N = 48
 
@@ -84,7 +84,7 @@ def score(session: Session, desk: Desk, value: Callable[[int], float | None]) ->
                 metric="grounding",
                 value=found,
                 error=None if found is not None else "no claim",
-                signature="grounding",
+                signature_id=signature_id(session, "grounding"),
             )
         )
     session.flush()
