@@ -64,12 +64,13 @@ def mask_outputs(
     target = outputs_target(session, project_id, given, dataset, dataset_version, split, with_run)
     rows = [_with_id(row, target.examples, masker) for row in given.rows]
     asked = {id_: target.examples[id_] for row in rows if (id_ := row.id) in target.examples}
-    told = [example.id for example in asked.values()]
+    told = list(asked.values())
     refuse_unmasked_examples(session, project_id, told, f"{given.source} is refused")
     check_languages([{"text": row.text or ""} for row in rows], masker.policy)
     originals = _originals(session, told, keys)
+    examples = _examples(session, told)
     masked = [
-        _masked(row, asked[row.id], originals.get(asked[row.id].id), masker)
+        _masked(row, examples[asked[row.id]], originals.get(asked[row.id]), masker)
         if row.id in asked
         else row  # of no example here: refused by whoever stores it
         for row in rows
@@ -77,10 +78,18 @@ def mask_outputs(
     return replace(given, rows=masked, masked=True)
 
 
-def _with_id(row: GivenOutput, known: Mapping[str, Example], masker: Masker) -> GivenOutput:
+def _with_id(row: GivenOutput, known: Mapping[str, int], masker: Masker) -> GivenOutput:
     if row.id in known or (here := masker.row_pseudonym(row.id)) not in known:
         return row
     return replace(row, id=here)
+
+
+def _examples(session: Session, example_ids: Sequence[int]) -> dict[int, Example]:
+    found: dict[int, Example] = {}
+    for start in range(0, len(example_ids), INSERT_ROWS):
+        query = select(Example).where(Example.id.in_(example_ids[start : start + INSERT_ROWS]))
+        found |= {example.id: example for example in session.scalars(query)}
+    return found
 
 
 def _originals(
