@@ -27,9 +27,17 @@ from backend.engines.openai.parameters import (
     without_refused,
 )
 from backend.engines.openai.server import CHAT, OpenaiServer, address_of
-from backend.engines.remote.engine import RemoteEngine
-from backend.engines.remote.server import Retries, ServerReply
-from backend.errors import CannotCompute, EngineError, UnknownAdapter, storable
+from backend.engines.remote.engine import RemoteEngine, available
+from backend.engines.remote.server import RESUME_HINT, Retries, ServerReply
+from backend.engines.remote.standing import Patience
+from backend.engines.remote.stream import InternalError
+from backend.errors import (
+    CannotCompute,
+    EngineError,
+    EngineUnavailable,
+    UnknownAdapter,
+    storable,
+)
 
 _PATIENCE = Retries(attempts=7, first_s=0.5, longest_s=30.0)
 MOST_REFUSED = 20  # prompts in a row, for a reason that each might have alone
@@ -59,9 +67,15 @@ class OpenaiEngine(RemoteEngine[OpenaiServer]):
         retries: Retries = _PATIENCE,
         timeout_s: float = 600.0,
         stream: bool = False,
+        patience: Patience = Patience(),
     ) -> None:
         addresses = [address_of(url) for url in urls]
-        super().__init__(self.name, in_flight=in_flight, connections=in_flight * len(urls) + 2)
+        super().__init__(
+            self.name,
+            in_flight=in_flight,
+            connections=in_flight * len(urls) + 2,
+            patience=patience,
+        )
         self._servers = [
             OpenaiServer(url, self._session, key=key, retries=retries, timeout_s=timeout_s)
             for url, key in zip(addresses, keys or [None] * len(urls), strict=True)
@@ -104,12 +118,12 @@ class OpenaiEngine(RemoteEngine[OpenaiServer]):
             )
         self._notes = {}
         names = {model.name: model.base_model for model in models}
-        self._serving = self._thread.run(self._find_serving(list(names.values())))
+        self._thread.run(self._find_serving(list(names.values())))
         self._asked_as |= names
         self._answered_as, self._taken = {}, {}  # servers change between two jobs
         self._refused = {}
         hello = {"messages": [{"role": "user", "content": "Hello"}]}
-        for server in self._serving:
+        for server in self._servers:
             server.greeting = {"model": models[-1].base_model, **hello}
 
     def generate(
@@ -168,11 +182,11 @@ class OpenaiEngine(RemoteEngine[OpenaiServer]):
         """
         _cannot_see_prompts()
 
-    async def _find_serving(self, names: Sequence[str]) -> list[OpenaiServer]:
+    async def _find_serving(self, names: Sequence[str]) -> None:
         """Servers that list the models or give no list; where none does, all, with a note."""
-        lists = {server: await _listed(server) for server in self._servers}
+        lists, gone = await available(self._servers, _listed)
         knowing = [s for s, listed in lists.items() if listed is None or {*names} <= listed]
-        for server in (serving := knowing or self._servers):
+        for server in (serving := knowing or list(lists)):
             listed = lists[server]
             missing = [name for name in names if listed is not None and name not in listed]
             if listed is None:
@@ -181,7 +195,22 @@ class OpenaiEngine(RemoteEngine[OpenaiServer]):
                 self._notes[server.url] = (
                     f"The server at {server.url} does not list {', '.join(missing)}."
                 )
-        return serving
+        for server in gone:
+            self._notes[server.url] = (
+                f"The server at {server.url} does not answer; it gets work when it does."
+            )
+        self._serve_from([s for s in self._servers if s in serving or s in gone], gone)
+
+    async def _look(self, server: OpenaiServer) -> None:
+        """Greet a server that was gone.
+
+        Raises:
+            EngineUnavailable: it does not answer a greeting.
+        """
+        if not await server.is_healthy():
+            raise EngineUnavailable(
+                f"The server at {server.url} does not answer a greeting.", hint=RESUME_HINT
+            )
 
     def _name_at_server(self, model: str) -> str:
         if model not in self._asked_as:
@@ -197,6 +226,8 @@ class OpenaiEngine(RemoteEngine[OpenaiServer]):
         reply = await self._ask_as_taken(server, asked, request, params)
         if reply.status != 200:
             failed = _failed(request.key, reply, server, asked, params)
+            if reply.status == 500 and server.has_peers:
+                raise InternalError(failed)
             self._count_refusal(server, asked, failed)
             return failed
         self._refused[server.url, asked] = 0

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Iterator
+import asyncio
+import itertools
+from abc import abstractmethod
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from types import TracebackType
 from typing import Generic, Self, TypeVar
 
 import aiohttp
 
+from backend.engines.remote.line import Prompted, in_cache_order
 from backend.engines.remote.server import RemoteServer
+from backend.engines.remote.standing import Patience, Place, Service
 from backend.engines.remote.stream import AnswerStream, LoopThread
+from backend.errors import EngineUnavailable
 
 _READ_AHEAD = 512
 
 Server = TypeVar("Server", bound=RemoteServer)
-Asked = TypeVar("Asked")
+Asked = TypeVar("Asked", bound=Prompted)
 Answered = TypeVar("Answered")
 
 
@@ -25,14 +31,18 @@ class RemoteEngine(Generic[Server]):
         name: of the engine, which its thread bears too.
         in_flight: requests with one server at a time.
         connections: open at most, over all servers.
+        patience: when a server is slow, and how soon one that is out is looked at again.
     """
 
-    def __init__(self, name: str, *, in_flight: int, connections: int) -> None:
+    def __init__(
+        self, name: str, *, in_flight: int, connections: int, patience: Patience = Patience()
+    ) -> None:
         self._thread = LoopThread(f"{name}-engine")
         self._session = self._thread.run(_open_session(connections))
         self._in_flight = in_flight
-        self._serving: list[Server] = []  # those that hold what was loaded last
-        self._turn = 0
+        self._patience = patience
+        self._places: list[Place[Server]] = []  # of those that hold, or may hold, what was loaded
+        self._turn = itertools.count()
         self._closed = False
 
     def close(self) -> None:
@@ -53,23 +63,81 @@ class RemoteEngine(Generic[Server]):
     ) -> None:
         self.close()
 
+    @abstractmethod
+    async def _look(self, server: Server) -> None:
+        """Raise EngineError where a server that was out may not get work (again)."""
+
+    @property
+    def _serving(self) -> list[Server]:
+        """The servers that get work now."""
+        return [place.server for place in self._places if place.serves]
+
+    def _serve_from(
+        self, servers: Sequence[Server], gone: Mapping[Server, EngineUnavailable]
+    ) -> None:
+        """Work with these servers from now on; those that are gone are looked at again later.
+
+        Raises:
+            EngineUnavailable: all of them are gone.
+        """
+        if gone and len(gone) == len(servers):
+            raise next(iter(gone.values()))
+        self._places = [
+            Place(server, Service.OUT, error=gone[server], looks=1)
+            if server in gone
+            else Place(server)
+            for server in servers
+        ]
+        for server in servers:
+            server.has_peers = len(servers) > 1
+
     def _answer(
         self,
         requests: Iterable[Asked],
         ask: Callable[[Server, Asked], Awaitable[Answered]],
     ) -> Iterator[Answered]:
-        """Have the serving servers asked, `in_flight` at a time on each, as answers arrive."""
+        """Have the serving servers asked, `in_flight` at a time on each, as answers arrive.
+
+        A list is asked in the order that serves the servers' caches, a stream so far as it is read
+        ahead.
+        """
         stream: AnswerStream[Server, Asked, Answered] = AnswerStream(
-            self._serving,
+            self._places,
             ask,
+            look=self._look,
             in_flight=self._in_flight,
-            ahead=max(_READ_AHEAD, 4 * self._in_flight * len(self._serving)),
+            ahead=max(_READ_AHEAD, 4 * self._in_flight * len(self._places)),
+            patience=self._patience,
         )
-        return stream.run(self._thread, requests)
+        whole = isinstance(requests, Sequence)
+        return stream.run(self._thread, in_cache_order(list(requests)) if whole else requests)
 
     def _next_server(self) -> Server:
-        self._turn += 1
-        return self._serving[self._turn % len(self._serving)]
+        serving = self._serving
+        if not serving:
+            raise EngineUnavailable("No server answers any more.")
+        return serving[next(self._turn) % len(serving)]
+
+
+async def available(
+    servers: Sequence[Server], ask: Callable[[Server], Awaitable[Answered]]
+) -> tuple[dict[Server, Answered], dict[Server, EngineUnavailable]]:
+    """What each server says, all asked at once, and which of them are gone.
+
+    Raises:
+        EngineError: of a server that answers, as `ask` raises it.
+    """
+    said = await asyncio.gather(*map(ask, servers), return_exceptions=True)
+    answers: dict[Server, Answered] = {}
+    gone: dict[Server, EngineUnavailable] = {}
+    for server, answer in zip(servers, said, strict=True):
+        if isinstance(answer, EngineUnavailable):
+            gone[server] = answer
+        elif isinstance(answer, BaseException):
+            raise answer
+        else:
+            answers[server] = answer
+    return answers, gone
 
 
 async def _open_session(connections: int) -> aiohttp.ClientSession:

@@ -23,6 +23,8 @@ import aiohttp
 from backend.engines.prompts import first_line
 from backend.errors import EngineError, EngineUnavailable
 
+_ATTEMPTS_AMONG_PEERS = 2
+_STANDSTILL_S = 60.0
 MOST_BYTES = 64_000_000  # of one answer, with the log-probabilities of all its tokens
 TRIED_AGAIN = frozenset({429, 500, 502, 503, 504})
 RESUME_HINT = "What was answered is kept; start the server and run the same again to resume."
@@ -81,6 +83,7 @@ class RemoteServer:
         called: what a server of this kind is called in a sentence.
         key_hint: what to do when it refuses the key.
         tried_again: statuses that may pass.
+        standstill_s: seconds without a byte after which an answer that has begun is given up.
 
     Args:
         url: address to which paths are added.
@@ -91,6 +94,7 @@ class RemoteServer:
     called = "server"
     key_hint = "Set the key that the server expects."
     tried_again = TRIED_AGAIN
+    standstill_s = _STANDSTILL_S
 
     def __init__(
         self,
@@ -106,6 +110,7 @@ class RemoteServer:
         self._session = session
         self._retries = retries
         self._timeout = timeout
+        self.has_peers = False  # whether others could be asked instead
 
     async def get(self, path: str) -> ServerReply:
         """GET with retries."""
@@ -155,7 +160,7 @@ class RemoteServer:
                 reply = await self.attempt(method, path, data, tried_again)
             except NoReply as failure:
                 failures += 1
-                if failures >= self._retries.attempts:
+                if failures >= self._most_attempts(failure):
                     return await self._give_up(failure, failures)
                 await asyncio.sleep(self._retries.pause(failures, asked_for_s=failure.wait_s))
                 continue
@@ -165,6 +170,12 @@ class RemoteServer:
                     hint=self.key_hint,
                 )
             return reply
+
+    def _most_attempts(self, failure: NoReply) -> int:
+        """A server that is busy is worth waiting for; one that fails is not, if it has peers."""
+        passes = failure.status not in {None, 500}
+        most = self._retries.attempts
+        return most if passes or not self.has_peers else min(most, _ATTEMPTS_AMONG_PEERS)
 
     async def attempt(
         self, method: str, path: str, data: bytes | None, tried_again: frozenset[int]
@@ -210,9 +221,10 @@ class RemoteServer:
 
     async def _bytes_of(self, response: aiohttp.ClientResponse) -> bytes:
         """The whole body, unless it has no end that an answer could have."""
-        raw = bytearray()
-        async for piece in response.content.iter_chunked(1 << 16):
-            raw += piece
+        raw = bytearray(await response.content.readany())  # the first may be long in coming
+        while not response.content.at_eof():
+            async with asyncio.timeout(self.standstill_s):
+                raw += await response.content.readany()
             if len(raw) > MOST_BYTES:
                 raise EngineError(
                     f"The {self.called} at {self.url} answers with more than {MOST_BYTES:,} bytes."

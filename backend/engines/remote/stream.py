@@ -1,10 +1,14 @@
 """Keeps several servers busy for one caller that is not asynchronous.
 
 The caller's thread reads the requests (they may come from a database session) and takes the
-answers; an event loop in another thread asks the servers. Every server pulls from one line, so a
-quick server gets more; at most `in_flight` requests are with one server, and at most `ahead`
-requests are read before their answers are taken. A server that is gone hands its requests to the
-others; when none is left the error reaches the caller, after every answer that came before it.
+answers; an event loop in another thread asks the servers. Each request goes to the server that
+should be done soonest: a quick one gets more. At most `in_flight` requests are with one server, and
+at most `ahead` requests are read before their answers are taken.
+
+A server that does not answer, answers with internal errors or is far slower than its peers is taken
+out, its requests are asked of the others, and it is looked at again, less and less often, and let
+back on trial. Of a request that is asked twice the first answer counts, and no other. When all
+servers are out and stay out the error reaches the caller, after every answer that came before it.
 """
 
 from __future__ import annotations
@@ -14,17 +18,45 @@ import logging
 import threading
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator, Sequence
 from concurrent.futures import CancelledError, Future
+from functools import partial
+from itertools import islice
 from queue import SimpleQueue
 from typing import Any, Generic, TypeVar
 
-from backend.errors import EngineUnavailable
+from backend.engines.remote.line import Line, Prompted, Waiting, beginning, in_cache_order
+from backend.engines.remote.server import RESUME_HINT
+from backend.engines.remote.standing import (
+    Patience,
+    Place,
+    Service,
+    by_load,
+    is_slow,
+    is_worth_asking,
+    late_after,
+)
+from backend.errors import EngineError, EngineUnavailable, UnknownAdapter
 
-Asked = TypeVar("Asked")
+Asked = TypeVar("Asked", bound=Prompted)
 Answered = TypeVar("Answered")
 Server = TypeVar("Server")
 Value = TypeVar("Value")
 
 log = logging.getLogger(__name__)
+
+_MOST_LOSSES = 3  # of a model, by one server, without an answer in between
+_LOOKS_A_SECOND = 10.0
+
+
+class LostModel(UnknownAdapter):
+    """A server no longer holds a model that was loaded there; it may have been started anew."""
+
+
+class InternalError(Exception):
+    """A server that lives failed at this request; `answer` says so, should all others too."""
+
+    def __init__(self, answer: object) -> None:
+        super().__init__()
+        self.answer = answer
 
 
 class LoopThread:
@@ -50,25 +82,34 @@ class AnswerStream(Generic[Server, Asked, Answered]):
     """One pass over the requests; use it once.
 
     Args:
-        ask: asks one server one thing; raises EngineUnavailable when the server is gone, any other
-            error ends the pass.
+        places: the servers; what is learned of them is left there for the next pass.
+        ask: asks one server one thing. It raises EngineUnavailable when the server is gone,
+            LostModel when it lost one, InternalError when it lives and failed; any other error
+            ends the pass.
+        look: raises EngineError where a server that was out may not get work.
     """
 
     def __init__(
         self,
-        servers: Sequence[Server],
+        places: Sequence[Place[Server]],
         ask: Callable[[Server, Asked], Awaitable[Answered]],
         *,
+        look: Callable[[Server], Awaitable[None]],
         in_flight: int,
         ahead: int,
+        patience: Patience,
     ) -> None:
-        self._servers = servers
+        self._places = places
         self._ask = ask
+        self._look = look
         self._in_flight = in_flight
         self._ahead = ahead
-        self._waiting: asyncio.Queue[Asked] = asyncio.Queue()
+        self._patience = patience
+        self._line: Line[Asked] = Line()
+        self._tasks: dict[asyncio.Task[None], tuple[Waiting[Asked], int, float]] = {}
+        self._lookers: dict[int, asyncio.Task[None]] = {}
         self._arrived: SimpleQueue[Answered | Future[None]] = SimpleQueue()
-        self._gone: set[int] = set()
+        self._ended: asyncio.Future[None] | None = None  # while the pass lasts
 
     def run(self, thread: LoopThread, asked: Iterable[Asked]) -> Iterator[Answered]:
         """Yield the answers as they arrive; closing the generator early cancels what is left."""
@@ -77,20 +118,19 @@ class AnswerStream(Generic[Server, Asked, Answered]):
         try:
             yield from self._feed(thread, iter(asked))
         finally:
-            serving.cancel()
-            thread.run(_breathe())  # the cancelled requests let go of their connections
+            if not thread.loop.is_closed():
+                serving.cancel()
+                thread.run(_breathe())  # the cancelled requests let go of their connections
 
     def _feed(self, thread: LoopThread, source: Iterator[Asked]) -> Iterator[Answered]:
         unanswered, ended = 0, False
         while True:
-            while not ended and unanswered < self._ahead:
-                try:
-                    request = next(source)
-                except StopIteration:
-                    ended = True
-                else:
-                    thread.loop.call_soon_threadsafe(self._waiting.put_nowait, request)
-                    unanswered += 1
+            while not ended and unanswered <= self._ahead // 2:
+                read = list(islice(source, self._ahead // 2))
+                ended = len(read) < self._ahead // 2
+                unanswered += len(read)
+                items = [Waiting(one, beginning(one)) for one in in_cache_order(read)]
+                thread.loop.call_soon_threadsafe(self._put, items)
             if not unanswered:
                 return
             answer = self._arrived.get()
@@ -100,39 +140,229 @@ class AnswerStream(Generic[Server, Asked, Answered]):
                 unanswered -= 1
                 yield answer
 
+    # All that follows runs in the loop's thread.
+
     async def _serve(self) -> None:
-        workers = [
-            asyncio.create_task(self._work(index, server))
-            for _ in range(self._in_flight)
-            for index, server in enumerate(self._servers)
-        ]
+        self._ended = asyncio.get_running_loop().create_future()
+        for index, place in enumerate(self._places):
+            if not place.serves:
+                self._start_looking(index)
+        self._settle()
+        ended = self._ended
         try:
-            await asyncio.gather(*workers)
+            while not ended.done():
+                await asyncio.wait([ended], timeout=self._tick())
+                self._watch()
+            ended.result()
         finally:
-            for worker in workers:
-                worker.cancel()
-            await asyncio.gather(*workers, return_exceptions=True)
+            tasks = [*self._tasks, *self._lookers.values()]
+            self._ended = None
+            ended.cancel()
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
 
-    async def _work(self, index: int, server: Server) -> None:
-        while True:
-            request = await self._waiting.get()
-            if index in self._gone:
-                self._waiting.put_nowait(request)
-                return
+    def _tick(self) -> float | None:
+        """Seconds between two looks at what is late; with one server nothing ever is."""
+        return None if len(self._places) == 1 else self._patience.least_s / _LOOKS_A_SECOND
+
+    def _put(self, items: Sequence[Waiting[Asked]]) -> None:
+        self._line.put(items)
+        self._settle()
+
+    def _settle(self) -> None:
+        """Give out what waits, as far as there is room."""
+        if self._ended is None or self._ended.done():
+            return
+        self._give_up_refused()
+        while self._line and self._give_one():
+            pass
+        if not self._line:
+            self._ask_late_elsewhere()
+
+    def _give_one(self) -> bool:
+        alone = sum(place.serves for place in self._places) == 1
+        free = by_load(self._places, self._in_flight)
+        if self._tasks:  # what waits can wait for a quicker server
+            waiting = len(self._line)
+            places = self._places
+            free = [p for p in free if is_worth_asking(p, places, waiting, self._in_flight)]
+        for place in free:
+            index = self._places.index(place)
+            if (item := self._line.take(index, alone=alone)) is not None:
+                self._start(item, index)
+                return True
+        return False
+
+    def _start(self, item: Waiting[Asked], index: int) -> None:
+        loop = asyncio.get_running_loop()
+        item.places.add(index)
+        self._places[index].outstanding += 1
+        task = loop.create_task(self._attend(item, index))
+        self._tasks[task] = (item, index, loop.time())
+        task.add_done_callback(partial(self._let_go, item, index))  # also of one that never began
+
+    async def _attend(self, item: Waiting[Asked], index: int) -> None:
+        """Ask, and see to what comes of it; an answer that comes second is dropped."""
+        place, began = self._places[index], asyncio.get_running_loop().time()
+        try:
+            answer = await self._ask(place.server, item.asked)
+        except InternalError as error:
+            self._stumbled(item, index, error)
+        except LostModel as error:
+            place.fell += 1
+            if place.fell >= _MOST_LOSSES:
+                self._fail(error)
+            self._take_out(index, error)
+        except EngineUnavailable as error:
+            self._take_out(index, error)
+        except Exception as error:  # whatever it is, it ends the pass and reaches the caller
+            self._fail(error)
+        else:
+            place.answered(asyncio.get_running_loop().time() - began)
+            self._deliver(item, answer)
+            self._judge(index)
+
+    def _let_go(self, item: Waiting[Asked], index: int, task: asyncio.Task[None]) -> None:
+        """A request that nobody answers any more waits again, in front."""
+        del self._tasks[task]
+        self._places[index].outstanding -= 1
+        item.places.discard(index)
+        if not item.answered and not item.places:
+            self._line.put_back(item)
+        self._settle()
+
+    def _deliver(self, item: Waiting[Asked], answer: Answered) -> None:
+        if item.answered:
+            return
+        item.answered = True
+        self._arrived.put(answer)
+        if len(item.places) > 1:
+            self._cancel(lambda other, _: other is item)
+
+    def _cancel(self, wanted: Callable[[Waiting[Asked], int], bool]) -> None:
+        """End attempts, but not the one that asks for it."""
+        own = asyncio.current_task()
+        for task, (item, index, _) in list(self._tasks.items()):
+            if task is not own and wanted(item, index):
+                task.cancel()
+
+    def _stumbled(self, item: Waiting[Asked], index: int, error: InternalError) -> None:
+        """Ask another server first: it may be the request that is at fault, or this one."""
+        place = self._places[index]
+        item.refused.add(index)
+        item.fallback = error.answer
+        place.stumbles += 1
+        if place.stumbles >= self._patience.errors and len(self._places) > 1:
+            url = getattr(place.server, "url", "")
+            said = f"The server at {url} answers with internal errors."
+            self._take_out(index, EngineUnavailable(said, hint=RESUME_HINT))
+
+    def _give_up_refused(self) -> None:
+        """Answer with an error what every server that gets work has failed at."""
+        serving = {index for index, place in enumerate(self._places) if place.serves}
+        if not serving:
+            return
+        for item in self._line.remove(lambda waiting: serving <= waiting.refused):
+            item.answered = True
+            self._arrived.put(item.fallback)  # type: ignore[arg-type]
+
+    def _judge(self, index: int) -> None:
+        """After an answer, or a late one: is the server too slow, or has it passed its trial?"""
+        place = self._places[index]
+        if len(self._places) > 1 and is_slow(place, self._places, self._patience):
+            self._take_out(index, None)
+        elif place.service is Service.TRIAL:
+            place.service = Service.IN
+
+    def _take_out(self, index: int, error: EngineError | None) -> None:
+        """Give a server no more work, ask what it has of the others, and look at it again later.
+
+        Args:
+            error: why; None where it is only slow.
+        """
+        place = self._places[index]
+        if not place.serves:
+            return
+        lost = isinstance(error, LostModel)
+        if error is not None and len(self._places) == 1 and not lost:
+            self._fail(error)
+            return
+        place.service, place.error = Service.OUT, error
+        place.looks += 0 if lost else 1
+        self._cancel(lambda _, where: where == index)
+        left = sum(other.serves for other in self._places)
+        what = error.message if error else f"{place.server} is far slower than the others."
+        log.warning("%s It gets no work for now; %d servers left.", what, left)
+        if not left:
+            self._take_slow_ones()
+        self._start_looking(index)
+
+    def _take_slow_ones(self) -> None:
+        """Better a slow server than none."""
+        for place in self._places:
+            if not place.serves and place.error is None:
+                place.let_back()
+                place.service = Service.IN
+
+    def _start_looking(self, index: int) -> None:
+        if (task := self._lookers.get(index)) is not None and not task.done():
+            return
+        self._lookers[index] = asyncio.get_running_loop().create_task(self._bring_back(index))
+
+    async def _bring_back(self, index: int) -> None:
+        """Look at a server again and again, until it may be let back on trial."""
+        place = self._places[index]
+        pause = 0.0 if isinstance(place.error, LostModel) else self._patience.pause(place.looks)
+        while not place.serves:
+            await asyncio.sleep(pause)
             try:
-                answer = await self._ask(server, request)
-            except EngineUnavailable as error:
-                self._waiting.put_nowait(request)
-                self._leave(index, error)
-                return
-            self._arrived.put(answer)
+                await self._look(place.server)
+            except EngineError as error:
+                place.error = error
+                place.looks += 1
+                self._fail_if_all_are_gone()
+                pause = self._patience.pause(place.looks)
+            else:
+                if not place.serves:
+                    place.let_back()
+                    log.info("%s answers again.", place.server)
+        self._settle()
 
-    def _leave(self, index: int, error: EngineUnavailable) -> None:
-        if index not in self._gone:
-            self._gone.add(index)
-            log.warning("%s %d servers left.", error.message, len(self._servers) - len(self._gone))
-        if len(self._gone) == len(self._servers):
-            raise error
+    def _fail_if_all_are_gone(self) -> None:
+        if any(place.serves for place in self._places):
+            return
+        looks = 0 if len(self._places) == 1 else self._patience.probes
+        if all(place.looks > looks for place in self._places) and self._places[0].error:
+            self._fail(self._places[0].error)
+
+    def _watch(self) -> None:
+        """Count what is late against its server; ask it of another where there is room."""
+        if self._ended is None or self._ended.done():
+            return
+        now = asyncio.get_running_loop().time()
+        after = [late_after(place, self._places, self._patience) for place in self._places]
+        for item, index, began in list(self._tasks.values()):
+            if index not in item.late_at and now - began > after[index]:
+                item.late_at.add(index)
+                self._places[index].took(now - began)
+                self._judge(index)
+        self._settle()
+
+    def _ask_late_elsewhere(self) -> None:
+        """While nobody waits, what is late is asked of a second server, if one has room."""
+        for item, index, _ in list(self._tasks.values()):
+            if index not in item.late_at or item.answered or len(item.places) > 1:
+                continue
+            for place in by_load(self._places, self._in_flight):
+                other = self._places.index(place)
+                if other not in item.places | item.refused | item.late_at:
+                    self._start(item, other)
+                    break
+
+    def _fail(self, error: Exception) -> None:
+        if self._ended is not None and not self._ended.done():
+            self._ended.set_exception(error)
 
 
 def _raise_failure(serving: Future[None]) -> None:

@@ -10,6 +10,7 @@ adapters by name and path. What is loaded is left on the server, which evicts by
 
 from __future__ import annotations
 
+import asyncio
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
@@ -27,15 +28,20 @@ from backend.engines.base import (
     request_seed,
     require_finite_logprobs,
 )
+from backend.engines.first_tokens import LARGEST_GAP, median_gap
 from backend.engines.prompts import PromptRefused, decode_prompt, encode_answer, load_tokenizer
-from backend.engines.remote.engine import RemoteEngine
-from backend.engines.remote.server import TRIED_AGAIN, Retries
+from backend.engines.remote.engine import RemoteEngine, available
+from backend.engines.remote.server import RESUME_HINT, TRIED_AGAIN, NoReply, Retries
+from backend.engines.remote.standing import Patience
+from backend.engines.remote.stream import InternalError, LostModel
 from backend.engines.vllm.models import (
+    Listed,
     changes_head,
     load_adapter,
     name_of_base,
     point_alias,
     read_models,
+    require_unchanged,
 )
 from backend.engines.vllm.server import (
     VllmServer,
@@ -44,7 +50,7 @@ from backend.engines.vllm.server import (
     read_answer,
     read_prompt_logprobs,
 )
-from backend.errors import EngineError, UnknownAdapter
+from backend.errors import EngineError, EngineUnavailable, UnknownAdapter
 
 _CHAT = "/v1/chat/completions"
 # vllm-project/vllm#51594: its delta there is dropped without a word.
@@ -54,8 +60,17 @@ _HEAD_UNREAD = (
 )
 
 
+_HEALTH_S = 10.0  # for a server that was out to say that it is healthy
+_LOOK_S = 120.0  # and to load its adapters and answer some prompts
+_KNOWN_BY = 2  # prompts of each model by which a server that comes back is known again
+
+
 class VllmEngine(RemoteEngine[VllmServer]):
     """Asks vLLM servers: all that hold the base which was loaded last; others are left out.
+
+    Several servers have to say the same of every prompt that `next_token_logprobs` is asked for, as
+    a preflight does. One that was gone gets its adapters again, and gets work when it says of some
+    of those prompts what the others said.
 
     Args:
         urls: addresses without `/v1`.
@@ -73,18 +88,26 @@ class VllmEngine(RemoteEngine[VllmServer]):
         api_key: str | None = None,
         retries: Retries | None = None,
         timeout_s: float = 600.0,
+        patience: Patience = Patience(),
     ) -> None:
-        super().__init__(self.name, in_flight=in_flight, connections=in_flight * len(urls) + 2)
-        patience = retries or Retries()
+        super().__init__(
+            self.name,
+            in_flight=in_flight,
+            connections=in_flight * len(urls) + 2,
+            patience=patience,
+        )
+        again = retries or Retries()
         self._servers = [
-            VllmServer(url, self._session, key=api_key, retries=patience, timeout_s=timeout_s)
+            VllmServer(url, self._session, key=api_key, retries=again, timeout_s=timeout_s)
             for url in urls
         ]
-        self._serving = self._servers  # those that hold the base that was loaded last
+        self._serve_from(self._servers, {})
+        self._loaded: Sequence[ServedModel] = ()  # last
+        self._known: dict[str, list[tuple[Sequence[Message], dict[int, float]]]] = {}
         self._names: dict[str, str] = {}  # our serving name -> the server's
         self._notes: dict[str, str] = {}
         self._heads: set[str] = set()  # adapters that change the output layer
-        self._aliases: frozenset[str] = frozenset()  # names that may move while we ask
+        self._aliases: dict[str, ServedModel] = {}  # names that may move while we ask
         self._base: str | None = None
         self._tokenizer: Any = None
 
@@ -96,16 +119,18 @@ class VllmEngine(RemoteEngine[VllmServer]):
     def load(self, models: Sequence[ServedModel]) -> None:
         """Find the base on every server and load the adapters that are not there.
 
+        A server that does not answer is left out, with a note, and looked at again while the others
+        work.
+
         Raises:
-            EngineUnavailable: a server does not answer.
+            EngineUnavailable: no server answers.
             UnknownAdapter: a server has not got a model and cannot load it.
         """
         base = shared_base(list(models))
         if base != self._base:
             self._base, self._tokenizer = base, None
-        self._serving = self._thread.run(self._find_serving(models))
-        for server in self._serving:
-            self._thread.run(self._load_on(server, models))
+        self._known, self._loaded = {}, tuple(models)
+        self._thread.run(self._load_everywhere(models))
 
     def generate(
         self, requests: Iterable[GenerationRequest], params: SamplingParams
@@ -138,21 +163,24 @@ class VllmEngine(RemoteEngine[VllmServer]):
     ) -> dict[str, float]:
         """Log-probabilities of the likeliest first tokens, by their spelling in the vocabulary.
 
-        Several servers are asked in turn, so that asking as often as there are servers meets all.
+        Raises:
+            EngineError: two servers do not say the same.
         """
-        payload = {
-            **self._chat(model, messages, SamplingParams(max_tokens=1), seed=0),
-            "top_logprobs": top,
-            "return_tokens_as_token_ids": True,
-        }
-        again = self._tried_again(model)
-        reply = self._thread.run(self._next_server().post(_CHAT, payload, tried_again=again))
-        _require_success(reply.status, reply.error, model)
-        first = reply.body["choices"][0]["logprobs"]["content"][0]["top_logprobs"]
-        ids = [int(entry["token"].removeprefix("token_id:")) for entry in first[:top]]
-        spellings = self._own_tokenizer().convert_ids_to_tokens(ids)
-        require_finite_logprobs(model, [float(entry["logprob"]) for entry in first])
-        return {s: float(e["logprob"]) for s, e in zip(spellings, first, strict=False)}
+        return self.first_tokens(model, [messages], top=top)[0]
+
+    def first_tokens(
+        self, model: str, prompts: Sequence[Sequence[Message]], *, top: int = 20
+    ) -> list[dict[str, float]]:
+        """The same of several prompts, asked at once, of every server.
+
+        Raises:
+            EngineError: two servers do not say the same.
+        """
+        found = self._thread.run(self._first_tokens(model, prompts, top))
+        for of_one in found:
+            require_finite_logprobs(model, of_one.values())
+        to_spelling = self._own_tokenizer().convert_ids_to_tokens
+        return [dict(zip(to_spelling([*one]), one.values(), strict=True)) for one in found]
 
     def token_ids(self, messages: Sequence[Message]) -> list[int]:
         """What the server's own template and tokeniser make of the messages."""
@@ -176,28 +204,129 @@ class VllmEngine(RemoteEngine[VllmServer]):
             self._thread.run(point_alias(server, alias, model))
         named = model is not None and model.adapter_path is not None
         self._names[alias] = alias if named or model is None else self._names[model.name]
-        self._aliases = self._aliases | {alias} if named else self._aliases - {alias}
+        self._aliases.pop(alias, None)
+        if model is not None and named:
+            self._aliases[alias] = model
 
     def _tried_again(self, model: str) -> frozenset[int]:
         """A name that moves is gone for a moment, in which the server knows no such model."""
         return TRIED_AGAIN | {404} if model in self._aliases else TRIED_AGAIN
 
-    async def _find_serving(self, models: Sequence[ServedModel]) -> list[VllmServer]:
-        """The servers that hold the base; those of another one are left out, with a note."""
-        bases = [model for model in models if model.adapter_path is None]
-        refused: dict[str, UnknownAdapter] = {}
-        for server in self._servers if bases else ():
-            try:
-                name_of_base(await read_models(server), bases[0], server)
-            except UnknownAdapter as error:
-                refused[server.url] = error
-        if refused and len(refused) == len(self._servers):
+    async def _load_everywhere(self, models: Sequence[ServedModel]) -> None:
+        """Work from now on with the servers that hold the base, or do not say yet what they do."""
+        lists, gone = await available(self._servers, read_models)
+        holding = self._holding_base(lists, models) if lists else []
+        for model in models:
+            self._names.pop(model.name, None)
+        _, lost = await available(holding, lambda server: self._load_on(server, models))
+        gone |= lost
+        self._serve_from([s for s in self._servers if s in gone or s in holding], gone)
+        for server in gone:
+            self._notes[server.url] = (
+                f"The server at {server.url} does not answer; it gets work when it does, holds the "
+                "models, and says what the others say."
+            )
+
+    def _holding_base(
+        self, lists: Mapping[VllmServer, Sequence[Listed]], models: Sequence[ServedModel]
+    ) -> list[VllmServer]:
+        """Those of the servers that hold the base; of the others there is a note."""
+        refused: dict[VllmServer, UnknownAdapter] = {}
+        for base in [model for model in models if model.adapter_path is None][:1]:
+            for server, listed in lists.items():
+                try:
+                    name_of_base(listed, base, server)
+                except UnknownAdapter as error:
+                    refused[server] = error
+        if refused and len(refused) == len(lists):
             raise next(iter(refused.values()))
         for server in self._servers:
             self._notes.pop(server.url, None)
-        for url in refused:
-            self._notes[url] = f"The server at {url} serves another base and is left out."
-        return [server for server in self._servers if server.url not in refused]
+        for server in refused:
+            self._notes[server.url] = (
+                f"The server at {server.url} serves another base and is left out."
+            )
+        return [server for server in lists if server not in refused]
+
+    async def _look(self, server: VllmServer) -> None:
+        """Have a server that was gone hold everything again, and compare it with the others.
+
+        Raises:
+            EngineUnavailable: it is not healthy.
+            EngineError: it cannot hold a model as the others do.
+        """
+        try:
+            async with asyncio.timeout(_HEALTH_S):
+                reply = await server.attempt("GET", "/health", None, frozenset())
+            if reply.status != 200:
+                raise NoReply(f"status {reply.status}")
+            async with asyncio.timeout(_LOOK_S):
+                await self._hold_again(server)
+        except (NoReply, TimeoutError) as error:
+            raise EngineUnavailable(
+                f"The vLLM server at {server.url} is not healthy ({error or 'no answer'}).",
+                hint=RESUME_HINT,
+            ) from error
+
+    async def _hold_again(self, server: VllmServer) -> None:
+        for model in [*self._loaded, *self._aliases.values()]:
+            await asyncio.to_thread(require_unchanged, model)
+        await self._load_on(server, self._loaded)
+        for alias, model in self._aliases.items():
+            await point_alias(server, alias, model)
+        for name, known in self._known.items():
+            prompts = [prompt for prompt, _ in known]
+            said = await asyncio.gather(*[self._first_at(server, name, p) for p in prompts])
+            self._require_alike(name, server, said, [found for _, found in known])
+        self._notes.pop(server.url, None)
+
+    async def _first_tokens(
+        self, model: str, prompts: Sequence[Sequence[Message]], top: int
+    ) -> list[dict[int, float]]:
+        """What the servers say, who have to say the same; the first one's words are kept."""
+        serving = self._serving or [self._next_server()]
+
+        async def ask_all(server: VllmServer) -> list[dict[int, float]]:
+            return await asyncio.gather(*[self._first_at(server, model, p, top) for p in prompts])
+
+        found = await asyncio.gather(*map(ask_all, serving))
+        for server, said in zip(serving[1:], found[1:], strict=True):
+            self._require_alike(model, server, said, found[0])
+        known = self._known.setdefault(model, [])
+        known += zip(prompts[: _KNOWN_BY - len(known)], found[0], strict=False)
+        return found[0]
+
+    async def _first_at(
+        self, server: VllmServer, model: str, messages: Sequence[Message], top: int = 20
+    ) -> dict[int, float]:
+        payload = {
+            **self._chat(model, messages, SamplingParams(max_tokens=1), seed=0),
+            "top_logprobs": top,
+            "return_tokens_as_token_ids": True,
+        }
+        reply = await server.post(_CHAT, payload, tried_again=self._tried_again(model))
+        _require_success(reply.status, reply.error, model)
+        first = reply.body["choices"][0]["logprobs"]["content"][0]["top_logprobs"]
+        return {
+            int(entry["token"].removeprefix("token_id:")): float(entry["logprob"])
+            for entry in first[:top]
+        }
+
+    def _require_alike(
+        self,
+        model: str,
+        server: VllmServer,
+        said: Sequence[Mapping[int, float]],
+        known: Sequence[Mapping[int, float]],
+    ) -> None:
+        """Raise EngineError where a server does not say what the others say."""
+        if not said or (gap := median_gap(said, known)) <= LARGEST_GAP:
+            return
+        raise EngineError(
+            f"The server at {server.url} does not answer for {model} as the others do (first "
+            f"tokens {gap:.2f} nats apart): it holds other weights, or another template.",
+            hint="Start it anew with the files of the others, or take it out of STROP_VLLM_URL.",
+        )
 
     async def _load_on(self, server: VllmServer, models: Sequence[ServedModel]) -> None:
         listed = await read_models(server)
@@ -216,7 +345,7 @@ class VllmEngine(RemoteEngine[VllmServer]):
 
     def _remember(self, name: str, at_server: str) -> None:
         """Names are the same on all servers, because any of them may get a request."""
-        if len(self._serving) > 1 and self._names.get(name, at_server) != at_server:
+        if len(self._servers) > 1 and self._names.get(name, at_server) != at_server:
             raise EngineError(
                 f"The servers hold {name!r} under different names: "
                 f"{self._names[name]!r} and {at_server!r}.",
@@ -268,7 +397,10 @@ class VllmEngine(RemoteEngine[VllmServer]):
             reply = await server.post(_CHAT, {**payload, **cut})
         if reply.status != 200:
             _refuse_unknown_model(reply.status, reply.error, request.model)
-            return GenerationResult(key=request.key, error=f"vLLM: {reply.error}")
+            failed = GenerationResult(key=request.key, error=f"vLLM: {reply.error}")
+            if reply.status == 500:
+                raise InternalError(failed)
+            return failed
         return read_answer(request.key, reply.body, truncated=truncated, latency_s=reply.seconds)
 
     async def _ask_likelihood(self, server: VllmServer, request: ReadRequest) -> ReadResult:
@@ -291,7 +423,10 @@ class VllmEngine(RemoteEngine[VllmServer]):
             reply = await server.post("/v1/completions", payload, tried_again=again)
         if reply.status != 200:
             _refuse_unknown_model(reply.status, reply.error, request.model)
-            return ReadResult(request.key, error=f"vLLM: {reply.error}")
+            unread = ReadResult(request.key, error=f"vLLM: {reply.error}")
+            if reply.status == 500:
+                raise InternalError(unread)
+            return unread
         logprobs = read_prompt_logprobs(reply.body, ids)
         if not all(map(math.isfinite, logprobs)):
             return ReadResult(request.key, error=NOT_FINITE)
@@ -306,7 +441,7 @@ def _reading(chat: Mapping[str, Any], token_ids: Sequence[int]) -> dict[str, Any
 
 def _refuse_unknown_model(status: int, error: str, model: str) -> None:
     if status == 404:
-        raise UnknownAdapter(
+        raise LostModel(
             f"The vLLM server does not serve {model!r}: {error}",
             hint="Load it again, or start the server with `strop serve`.",
         )

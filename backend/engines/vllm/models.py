@@ -13,6 +13,7 @@ from backend.engines.prompts import model_folder
 from backend.engines.remote.server import TRIED_AGAIN, ServerReply
 from backend.engines.vllm.server import VllmServer
 from backend.errors import EngineError, EngineUnavailable, UnknownAdapter
+from training.weights.digest import adapter_sha256
 from training.weights.tensors import read_tensors
 
 _DIGEST_LETTERS = 12
@@ -110,6 +111,21 @@ def require_served(model: ServedModel) -> None:
     file = None if model.adapter_path is None else model.adapter_path / CONFIG_FILE
     if file is not None and file.is_file() and (found := read_config(file)).is_soft_prompt:
         raise EngineError(f"{model.name}: {found.unserved_by_vllm()[0]}")
+
+
+def require_unchanged(model: ServedModel) -> None:
+    """Raise EngineError where an adapter's files are no longer those of its digest.
+
+    A folder that only the server sees is left to the server.
+    """
+    path = model.adapter_path
+    if path is None or not model.adapter_sha256 or not (path / WEIGHTS_FILE).is_file():
+        return
+    if adapter_sha256(path) != model.adapter_sha256:
+        raise EngineError(
+            f"The files of {model.name} changed while it was in use.",
+            hint="Put them back, or register them: strop adapter add",
+        )
 
 
 def changes_head(folder: Path) -> bool:

@@ -26,6 +26,9 @@ class ScriptedServer:
 
     Attributes:
         gate: a chat request waits until this holds (for a minute at the longest).
+        delay_s: an answer takes so long besides.
+        poisonous: says of a payload whether the server fails at it with 500, each time.
+        weights: moves the log-probabilities of its first tokens, as other weights would.
     """
 
     def __init__(
@@ -43,6 +46,9 @@ class ScriptedServer:
         self.script = list(script or [])
         self.always = always
         self.gate: Callable[[], bool] = lambda: True
+        self.delay_s = 0.0
+        self.poisonous: Callable[[dict[str, Any]], bool] = lambda payload: False
+        self.weights = 0.0
         self.adapters = dict.fromkeys(adapters or [], "/static")
         self.loads = loads
         self.healthy = healthy
@@ -69,6 +75,10 @@ class ScriptedServer:
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(WAIT_S)
         self._loop.close()
+
+    def come_back(self) -> None:
+        """Listen at the same address again, as a server that was started anew."""
+        asyncio.run_coroutine_threadsafe(self._start(), self._loop).result(WAIT_S)
 
     def hang_up(self) -> None:
         """Die now: stop listening and cut every connection."""
@@ -100,7 +110,8 @@ class ScriptedServer:
             app.router.add_post("/v1/unload_lora_adapter", self._unload)
         self._runner = web.AppRunner(app, handler_cancellation=True, shutdown_timeout=0.1)
         await self._runner.setup()
-        site = web.TCPSite(self._runner, "127.0.0.1", 0)
+        port = int(self.url.rpartition(":")[2] or 0)
+        site = web.TCPSite(self._runner, "127.0.0.1", port)
         await site.start()
         return f"http://127.0.0.1:{self._runner.addresses[0][1]}"
 
@@ -112,6 +123,7 @@ class ScriptedServer:
         self.most_in_flight = max(self.most_in_flight, self.in_flight)
         try:
             await self._until_gate()
+            await asyncio.sleep(self.delay_s)
             return await self._answer(request, payload)
         except asyncio.CancelledError:
             self.cancelled += 1
@@ -126,13 +138,26 @@ class ScriptedServer:
 
     async def _answer(self, request: web.Request, payload: dict[str, Any]) -> web.StreamResponse:
         step = self.script.pop(0) if self.script else self.always
+        step = 500 if self.poisonous(payload) else step
         if step is not None:
             return await self._stumble(request, payload, step)
         if payload["model"] not in {self.base, *self.adapters}:
             message = f"The model `{payload['model']}` does not exist."
             return web.json_response({"error": {"message": message}}, status=404)
+        if top := payload.get("top_logprobs", 0):
+            return web.json_response(self._first_tokens(payload, top))
         self.asked.append(payload)
         return web.json_response(completion(payload))
+
+    def _first_tokens(self, payload: dict[str, Any], top: int) -> dict[str, Any]:
+        """The likeliest tokens 0, 1, ..., each less likely than the one before."""
+        body = completion(payload)
+        likely = [
+            {"token": f"token_id:{n}", "logprob": -0.5 * n - self.weights * (n % 2 + 1)}
+            for n in range(top)
+        ]
+        body["choices"][0]["logprobs"]["content"] = [{**likely[0], "top_logprobs": likely}]
+        return body
 
     async def _stumble(
         self, request: web.Request, payload: dict[str, Any], step: str | int | Say

@@ -28,17 +28,15 @@ from backend.engines.base import (
     SamplingParams,
     ServedModel,
 )
+from backend.engines.first_tokens import LARGEST_GAP, median_gap
 from backend.engines.prompts import load_tokenizer
 from backend.errors import StropError
 from backend.services.models.preflight.checks import (
     NOISE_FACTOR,
     SMALLEST_DIFFERENCE,
     Check,
-    token_gaps,
 )
 
-LARGEST_GAP = 0.25
-"""Nats, median over the likely first tokens. Rounding stays below 0.1; other weights do not."""
 LEAST_SHARE = 0.25
 """Of greedy tokens that are equal up to the first that differs, over all probes."""
 
@@ -140,12 +138,6 @@ def _check_model(
     return Check(title, True, detail, figures)
 
 
-def median_gap(one: FirstTokens, other: FirstTokens) -> float:
-    """Median difference in nats over the likeliest tokens of either side, on all probes."""
-    pairs = zip(one, other, strict=True)
-    return statistics.median(gap for left, right in pairs for gap in token_gaps(left, right))
-
-
 def _equal_tokens(served: Answers, meant: Answers, model: str, tokenizer: Any) -> tuple[int, int]:
     """Greedy tokens that are equal before the first that differs, and how many there are."""
     equal = total = 0
@@ -176,7 +168,7 @@ class ProbeRounds:
     """The same greedy questions, asked several times; the keys are `model/probe`.
 
     Attributes:
-        alone, alone_again: the base by itself.
+        alone, alone_again: the base by itself; without adapters it always is, and they are empty.
         together, together_again: all models in one batch.
         shuffled: the same batch in another order.
     """
@@ -191,11 +183,12 @@ class ProbeRounds:
 def ask_rounds(
     engine: Engine, base: str, adapters: Sequence[str], probes: Sequence[Sequence[Message]]
 ) -> ProbeRounds:
-    """Ask everything five times over."""
+    """Ask everything three times over, and the base twice more without its adapters."""
     models = [base, *adapters]
+    by_itself = [base] if adapters else []
     return ProbeRounds(
-        alone=answer_probes(engine, [base], probes),
-        alone_again=answer_probes(engine, [base], probes),
+        alone=answer_probes(engine, by_itself, probes),
+        alone_again=answer_probes(engine, by_itself, probes),
         together=answer_probes(engine, models, probes),
         together_again=answer_probes(engine, models, probes),
         shuffled=answer_probes(engine, models, probes, seed=_SHUFFLE_SEED),

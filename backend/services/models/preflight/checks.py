@@ -22,6 +22,7 @@ from typing import Any
 from backend.engines.adapters.fit import check_fits_base
 from backend.engines.adapters.folders import VLLM_RANKS, read_adapter
 from backend.engines.base import Engine, Message, ServedModel
+from backend.engines.first_tokens import token_gaps
 from backend.engines.prompts import decode_prompt, encode_prompt, load_tokenizer
 from backend.errors import StropError
 from backend.services.models.adapter_files import check_model_finite
@@ -247,26 +248,6 @@ def _other_tokens(seen: Sequence[int], meant: Sequence[int]) -> Check:
 def distance(one: Mapping[str, float], other: Mapping[str, float]) -> float:
     """Largest difference in nats of two lists of likeliest tokens (see `token_gaps`)."""
     return max(token_gaps(one, other))
-
-
-def token_gaps(one: Mapping[str, float], other: Mapping[str, float]) -> list[float]:
-    """Difference in nats of each token of two lists of likeliest tokens.
-
-    A token that only one list holds is, in the other, at most as likely as the last one there; the
-    difference down to that bound counts.
-
-    Raises:
-        ValueError: a list is empty.
-    """
-    if not one or not other:
-        raise ValueError("no log-probabilities to compare")
-    lowest_one, lowest_other = min(one.values()), min(other.values())
-    return [
-        abs(one[token] - other[token])
-        if token in one and token in other
-        else max(0.0, one[token] - lowest_other if token in one else other[token] - lowest_one)
-        for token in one.keys() | other.keys()
-    ]
 
 
 def check_difference(

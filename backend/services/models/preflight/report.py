@@ -14,6 +14,7 @@ from itertools import combinations
 from typing import Any
 
 from backend.engines.base import Engine, Message, ServedModel
+from backend.engines.first_tokens import FirstTokensEngine
 from backend.errors import PreflightFailed, UnknownAdapter
 from backend.services.models.preflight.agreement import (
     FirstTokens,
@@ -226,6 +227,8 @@ def _check_differences(
 def _first_tokens(
     engine: Engine, model: str, probes: Sequence[Sequence[Message]]
 ) -> list[dict[str, float]]:
+    if isinstance(engine, FirstTokensEngine):
+        return engine.first_tokens(model, probes)
     return [engine.next_token_logprobs(model, messages) for messages in probes]
 
 

@@ -204,9 +204,19 @@ def test_a_living_server_takes_over_from_a_dead_one(open_engine: Open) -> None:
     assert len(living.asked) == 50
 
 
-def test_an_adapter_the_server_lost_is_unknown(open_engine: Open) -> None:
+def test_an_adapter_the_server_lost_is_loaded_again(open_engine: Open) -> None:
     adapter = ServedModel("v1@1", BASE.base_model, Path("/a"), "ab" * 32)
     with ScriptedServer() as server:
+        engine = open_engine(server)
+        engine.load([BASE, adapter])
+        server.adapters.clear()
+        results = list(engine.generate(requests(20, "v1@1"), GREEDY))
+    assert sorted(r.text or "" for r in results) == sorted(f"text {i}" for i in range(20))
+
+
+def test_an_adapter_the_server_lost_and_cannot_load_is_unknown(open_engine: Open) -> None:
+    adapter = ServedModel("v1@1", BASE.base_model, Path("/a"), "ab" * 32)
+    with ScriptedServer(adapters=["v1@1"], loads=False) as server:
         engine = open_engine(server)
         engine.load([BASE, adapter])
         server.adapters.clear()
@@ -279,7 +289,7 @@ def test_a_request_while_an_alias_moves_is_asked_again(open_engine: Open) -> Non
         server.script = [404, 404]
         [answer] = engine.generate(requests(1, "champion"), GREEDY)
         assert answer.error is None
-        server.script = [404]
+        server.script = [404, 404, 404]  # not under a name that does not move
         with pytest.raises(UnknownAdapter):
             list(engine.generate(requests(1, "v1@1"), GREEDY))
 

@@ -1,0 +1,236 @@
+"""Several servers behind one engine: who gets work, who is taken out, who is let back; no model."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from backend.engines.base import GenerationRequest, GenerationResult, SamplingParams, ServedModel
+from backend.engines.remote.server import Retries
+from backend.engines.remote.standing import Patience
+from backend.engines.vllm.engine import VllmEngine
+from backend.errors import EngineError, EngineUnavailable
+from tests.backend.engines.scripted_server import ScriptedServer
+from tests.fixtures_worker import wait_for
+
+BASE = ServedModel("base", "/models/base")
+V1 = ServedModel("v1@1", "/models/base", Path("/a"), "ab" * 32)
+QUICK = Retries(attempts=4, first_s=0.01, longest_s=0.03)
+EAGER = Patience(least_s=0.1, first_s=0.01, longest_s=0.05)
+GREEDY = SamplingParams(max_tokens=8)
+PROMPT = [{"role": "user", "content": "How are you?"}]
+
+Open = Callable[..., VllmEngine]
+
+
+@pytest.fixture
+def open_engine() -> Iterator[Open]:
+    """Opens engines on scripted servers with base and adapter loaded; closes them at the end."""
+    opened: list[VllmEngine] = []
+
+    def open_on(*servers: ScriptedServer, in_flight: int = 4) -> VllmEngine:
+        urls = [server.url for server in servers]
+        engine = VllmEngine(urls, in_flight=in_flight, retries=QUICK, patience=EAGER)
+        opened.append(engine)
+        engine.load([BASE, V1])
+        engine._tokenizer = SimpleNamespace(convert_ids_to_tokens=lambda ids: [*map(str, ids)])
+        return engine
+
+    yield open_on
+    for engine in opened:
+        engine.close()
+
+
+def requests(count: int, model: str = "v1@1") -> list[GenerationRequest]:
+    return [
+        GenerationRequest(f"k{i}", model, [{"role": "user", "content": f"text {i}"}])
+        for i in range(count)
+    ]
+
+
+def assert_each_once(results: list[GenerationResult], count: int) -> None:
+    assert Counter(r.key for r in results) == Counter(f"k{i}" for i in range(count))
+    assert all(r.text == f"text {r.key[1:]}" for r in results)
+
+
+def test_a_server_that_dies_and_comes_back_without_its_adapters_gets_them_and_works(
+    open_engine: Open,
+) -> None:
+    with ScriptedServer() as one, ScriptedServer() as other:
+        engine = open_engine(one, other)
+        engine.first_tokens("v1@1", [PROMPT])
+        stream = engine.generate(requests(400), GREEDY)
+        results = [next(stream) for _ in range(20)]
+        other.hang_up()
+        one.gate = lambda: len(one.asked) < 100 or bool(other.asked)
+        results += [next(stream) for _ in range(40)]
+        other.adapters.clear()
+        other.asked.clear()
+        other.come_back()
+        results += stream
+        assert other.adapters == {"v1@1#abababababab": "/a"}
+        assert other.asked, "it got work again"
+    assert_each_once(results, 400)
+
+
+def test_a_server_that_comes_back_with_other_weights_gets_no_work(open_engine: Open) -> None:
+    with ScriptedServer() as one, ScriptedServer() as other:
+        engine = open_engine(one, other)
+        engine.first_tokens("v1@1", [PROMPT, PROMPT])
+        other.hang_up()
+        results = list(engine.generate(requests(20), GREEDY))
+        other.weights = 1.0
+        other.asked.clear()
+        other.come_back()
+        one.gate = lambda: len(one.asked) < 60 or other.calls["load"] >= 1
+        before = other.calls["chat"]
+        one.delay_s = 0.005
+        results = list(engine.generate(requests(200), GREEDY))
+        assert other.calls["chat"] > before, "it was looked at"
+        assert not other.asked
+    assert_each_once(results, 200)
+
+
+def test_servers_that_say_different_things_are_refused_before_they_work(open_engine: Open) -> None:
+    with ScriptedServer() as one, ScriptedServer() as other:
+        engine = open_engine(one, other)
+        engine.first_tokens("base", [PROMPT])
+        other.weights = 1.0
+        with pytest.raises(EngineError, match=f"{other.url} does not answer for base as the oth"):
+            engine.first_tokens("base", [PROMPT])
+
+
+def test_a_server_that_stands_still_is_taken_out_and_its_requests_asked_elsewhere(
+    open_engine: Open,
+) -> None:
+    with ScriptedServer() as one, ScriptedServer() as still:
+        engine = open_engine(one, still)
+        still.gate = lambda: False
+        results = list(engine.generate(requests(60), GREEDY))
+        assert not still.asked
+        assert still.cancelled >= 4
+        still.gate = lambda: True
+    assert_each_once(results, 60)
+
+
+def test_the_first_of_two_answers_counts_and_no_other(open_engine: Open) -> None:
+    """One request of many stands still; when it is asked elsewhere its server answers too."""
+    with ScriptedServer() as one, ScriptedServer() as other:
+        engine = open_engine(one, other)
+        stuck: list[bool] = []
+        other.gate = lambda: bool(stuck) or other.calls["chat"] != 1
+        engine.load([BASE, V1])
+        results = []
+        for result in engine.generate(requests(80), GREEDY):
+            results.append(result)
+            if len(results) == 79:
+                stuck.append(True)
+    assert_each_once(results, 80)
+
+
+def test_a_slow_server_is_taken_out_and_let_back_when_it_is_quick(open_engine: Open) -> None:
+    with ScriptedServer() as one, ScriptedServer() as slow:
+        engine = open_engine(one, slow)
+        slow.delay_s = 0.4
+        one.delay_s = 0.005
+        stream = engine.generate(requests(600), GREEDY)
+        results = [next(stream) for _ in range(300)]
+        assert [place.service for place in engine._places] == ["in", "out"]
+        slow.delay_s, before = 0.0, len(slow.asked)
+        results += stream
+        assert len(slow.asked) > before + 50
+    assert_each_once(results, 600)
+
+
+def test_a_server_that_answers_with_errors_is_taken_out_though_it_says_it_is_healthy(
+    open_engine: Open,
+) -> None:
+    with ScriptedServer() as one, ScriptedServer(always=500) as sick:
+        one.delay_s = 0.002
+        engine = open_engine(one, sick)
+        results = list(engine.generate(requests(200), GREEDY))
+        assert len(one.asked) == 200
+        assert sick.calls["chat"] < 60
+    assert_each_once(results, 200)
+
+
+def test_a_prompt_that_every_server_fails_at_is_an_error_of_that_prompt(open_engine: Open) -> None:
+    def poisonous(payload: dict[str, object]) -> bool:
+        return payload["messages"][0]["content"] == "text 7"  # type: ignore[index]
+
+    with ScriptedServer() as one, ScriptedServer() as other:
+        one.poisonous = other.poisonous = poisonous
+        results = list(open_engine(one, other).generate(requests(40), GREEDY))
+    errors = [r for r in results if r.error is not None]
+    assert [r.key for r in errors] == ["k7"]
+    assert "500" in (errors[0].error or "")
+    assert len({r.key for r in results}) == len(results) == 40
+
+
+def test_when_all_are_gone_what_came_is_kept_and_the_error_says_how_to_go_on(
+    open_engine: Open,
+) -> None:
+    with ScriptedServer() as one, ScriptedServer() as other:
+        engine = open_engine(one, other)
+        one.gate = other.gate = lambda: len(one.asked) + len(other.asked) < 30
+        stream = engine.generate(requests(200), GREEDY)
+        kept = [next(stream) for _ in range(20)]
+        one.hang_up()
+        other.hang_up()
+        with pytest.raises(EngineUnavailable) as caught:
+            kept.extend(stream)
+    assert 20 <= len(kept) < 200
+    assert caught.value.hint
+
+
+def test_all_may_be_gone_for_a_moment(open_engine: Open) -> None:
+    with ScriptedServer() as one, ScriptedServer() as other:
+        engine = open_engine(one, other)
+        stream = engine.generate(requests(100), GREEDY)
+        results = [next(stream) for _ in range(10)]
+        for server in (one, other):
+            server.hang_up()
+        one.come_back()
+        results += stream
+    assert_each_once(results, 100)
+
+
+def test_a_server_that_is_gone_at_the_start_joins_when_it_comes(open_engine: Open) -> None:
+    with ScriptedServer() as one, ScriptedServer() as late:
+        late.hang_up()
+        engine = open_engine(one, late)
+        assert any(late.url in note and "does not answer" in note for note in engine.notes)
+        late.come_back()
+        one.gate = lambda: len(one.asked) < 20 or bool(late.asked)
+        results = list(engine.generate(requests(100), GREEDY))
+        assert late.asked
+        assert not engine.notes
+    assert_each_once(results, 100)
+
+
+def test_a_standing_is_kept_from_one_run_to_the_next(open_engine: Open) -> None:
+    """Runs come in leases of a few hundred: each must not find out again who is dead."""
+    with ScriptedServer() as one, ScriptedServer() as dead:
+        engine = open_engine(one, dead)
+        dead.hang_up()
+        list(engine.generate(requests(20), GREEDY))
+        assert [place.service for place in engine._places] == ["in", "out"]
+        results = list(engine.generate(requests(20), GREEDY))
+    assert_each_once(results, 20)
+
+
+def test_an_alias_is_pointed_again_at_a_server_that_comes_back(open_engine: Open) -> None:
+    with ScriptedServer() as one, ScriptedServer() as other:
+        engine = open_engine(one, other)
+        engine.serve_as("champion", V1)
+        other.hang_up()
+        list(engine.generate(requests(20, "champion"), GREEDY))
+        other.adapters.clear()
+        other.come_back()
+        one.gate = lambda: len(one.asked) < 40 or bool(other.asked)
+        list(engine.generate(requests(100, "champion"), GREEDY))
+        wait_for(lambda: other.adapters.get("champion") == "/a")
