@@ -10,7 +10,14 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from training.config import Dtype, Scheduler, TrainingConfig, TrainingError, partial_dir
+from training.config import (
+    Dtype,
+    Scheduler,
+    TrainingConfig,
+    TrainingError,
+    Weights,
+    partial_dir,
+)
 from training.methods import METHODS
 from training.rows.data import end_tokens
 from training.rows.encode import Encoded
@@ -70,8 +77,9 @@ def build_trainer(
     half = resolve_dtype(config.dtype, base) is Dtype.BFLOAT16
     trainer_class, arguments = METHODS[config.method].trainer(config)
     common = _common_arguments(config, half=half, with_validation=validation is not None)
+    model = load_model(config, base, torch.bfloat16 if half else torch.float32)
     trainer = trainer_class(
-        model=load_model(config, base, torch.bfloat16 if half else torch.float32),
+        model=model,
         args=arguments(**common),
         train_dataset=Dataset.from_list(train.records),
         eval_dataset=Dataset.from_list(_watched(validation)) if validation else None,
@@ -81,9 +89,25 @@ def build_trainer(
     _require_all_rows(trainer.train_dataset, train)
     if validation is not None:
         _require_all_rows(trainer.eval_dataset, validation)
-    if config.group_by_length and train.lengths is not None:
-        trainer.lengths = train.lengths
+    if train.lengths is not None:
+        trainer.end_to_end = _lies_end_to_end(config, model)
+        trainer.lengths = train.lengths if config.group_by_length else None
     return trainer
+
+
+def _lies_end_to_end(config: TrainingConfig, model: Any) -> bool:
+    """Whether rows are computed without padding: on a processor, where the base can take them so.
+
+    A soft prompt stands before each row, so it wants rows of their own.
+    """
+    import torch
+
+    from training.attention import take_rows_apart
+
+    if torch.cuda.is_available() or config.weights is Weights.PROMPT_TUNING:
+        return False
+    adapted = config.weights is Weights.LORA
+    return take_rows_apart(model.get_base_model() if adapted else model)
 
 
 def _require_all_rows(prepared: Any, encoded: Encoded) -> None:

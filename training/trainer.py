@@ -1,10 +1,11 @@
 """TRL's trainer with the things that a resumable, watched training needs.
 
 Rows come as the seed shuffles them, in length buckets whose order depends on seed and epoch alone,
-or in the order of their curriculum; a batch is computed in parts of similar length; the rows'
-weights reach the loss; every checkpoint closes a line of the loss curve, so that a resumed run
-draws the same curve; lines are written as they come; training stops when the validation loss has
-stopped falling. Imports torch and TRL: imported only by a process that is about to train.
+or in the order of their curriculum; on a processor a batch is computed without padding, or in
+parts of similar length; the rows' weights reach the loss; every checkpoint closes a line of the
+loss curve, so that a resumed run draws the same curve; lines are written as they come; training
+stops when the validation loss has stopped falling. Imports torch and TRL: imported only by a
+process that is about to train.
 """
 
 from __future__ import annotations
@@ -20,13 +21,15 @@ from torch.utils.data import Sampler
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 from trl import SFTTrainer
 
+from training.attention import lay_end_to_end
 from training.divergence import StopsWhenDiverged, require_finite_number
 from training.results.measuring import MeasuresRows
-from training.rows.curriculum import places, weighted_sum, with_weights
+from training.rows.curriculum import places, with_weights
 from training.rows.data import IGNORED, length_bucketed_order
 from training.rows.encode import part_batch
 
 _MOST_LOGITS = 1 << 26  # a quarter of a gigabyte; beyond it TRL's tiles are the better trade
+_MOST_TOKENS = 1024  # of a pass; more is not faster, and takes more memory
 
 
 class BucketSampler(Sampler[int]):  # type: ignore[misc]
@@ -65,15 +68,18 @@ class FixedSampler(Sampler[int]):  # type: ignore[misc]
 
 
 class BucketTrainer(StopsWhenDiverged, MeasuresRows, SFTTrainer):  # type: ignore[misc]
-    """SFTTrainer that computes a batch `in_parts`, which saves time on a CPU and changes nothing.
+    """SFTTrainer that pads less on a CPU, which saves time and changes neither loss nor gradient.
 
-    It takes its rows from a `BucketSampler` where it is given `lengths`. Rows with a place
-    (`order`) are shown in that order instead, those with a `weight` weigh so much in the loss; see
+    With `end_to_end` it pads nothing: rows lie one behind the other, which the model must be able
+    to take (`training.attention.take_rows_apart`). Else it computes a batch `in_parts`. It takes
+    its rows from a `BucketSampler` where it is given `lengths`. Rows with a place (`order`) are
+    shown in that order instead, those with a `weight` weigh so much in the loss; see
     training.rows.curriculum.
     """
 
     lengths: Sequence[int] | None = None
     in_parts = True
+    end_to_end = False
     data_collator: Any
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -108,18 +114,23 @@ class BucketTrainer(StopsWhenDiverged, MeasuresRows, SFTTrainer):  # type: ignor
         inputs: dict[str, torch.Tensor],
         num_items_in_batch: torch.Tensor | int | None = None,
     ) -> torch.Tensor:
-        """Loss and gradients of a batch; on a CPU, alone, summed over its parts.
-
-        A GPU would rather have one large pass, and processes must make equally many.
-        """
-        padded = "attention_mask" in inputs  # packed rows have none
-        alone = self.accelerator.num_processes == 1 and self.args.device.type == "cpu"
-        # Without the count of the batch, each part would be its own mean.
-        if not (self.in_parts and alone and padded) or num_items_in_batch is None:
-            return super().training_step(model, inputs, num_items_in_batch)
+        """Loss and gradients of a batch, summed over the passes that it is computed in."""
         step = super().training_step
-        losses = [step(model, part, num_items_in_batch) for part in part_batch(inputs)]
-        return torch.stack(losses).sum()
+        passes = self._passes(inputs, counted=num_items_in_batch is not None)
+        return torch.stack([step(model, one, num_items_in_batch) for one in passes]).sum()
+
+    def _passes(self, inputs: dict[str, torch.Tensor], *, counted: bool) -> list[dict[str, Any]]:
+        """Several on a CPU, alone, where the trained tokens of the batch are counted.
+
+        A GPU would rather have one large pass, processes must make equally many, and without the
+        count each pass would be its own mean.
+        """
+        several = counted and self.accelerator.num_processes == 1
+        if self.end_to_end:
+            return lay_end_to_end(inputs, most=_MOST_TOKENS if several else None)
+        padded = "attention_mask" in inputs  # packed rows have none
+        parted = self.in_parts and several and padded and self.args.device.type == "cpu"
+        return part_batch(inputs) if parted else [inputs]
 
     def compute_loss(
         self,
@@ -150,7 +161,10 @@ class BucketTrainer(StopsWhenDiverged, MeasuresRows, SFTTrainer):  # type: ignor
             ignore_index=IGNORED,
             reduction="sum" if weight is None else "none",
         )
-        total = losses if weight is None else weighted_sum(losses.view(targets.shape), weight)
+        total = losses
+        if weight is not None:
+            each = weight[:, None] if weight.ndim == 1 else weight[:, 1:][:, columns]
+            total = (losses.view(targets.shape) * each).sum()
         if num_items_in_batch is not None and self.args.average_tokens_across_devices:
             total = total * self.accelerator.num_processes  # the count is of all of them
         return total / torch.as_tensor(count).clamp(min=1)
@@ -159,6 +173,10 @@ class BucketTrainer(StopsWhenDiverged, MeasuresRows, SFTTrainer):  # type: ignor
         """Summed loss and count of the trained tokens of each row: shape (rows, 2)."""
         weight = inputs.pop("weight", None)
         padded = "attention_mask" in inputs
+        if self.end_to_end:
+            passes = lay_end_to_end(inputs, most=_MOST_TOKENS)
+            sums = torch.cat([_sums_of_rows(model, one) for one in passes])
+            return sums if weight is None else sums * torch.stack([weight, weight**0], dim=1)
         if padded and (inputs["labels"].device.type == "cpu" or _tokens_before(self.model)):
             logits, targets = _project_trained(model, inputs)
             losses = cross_entropy(logits.transpose(1, 2).float(), targets, reduction="none")
@@ -181,13 +199,21 @@ def _project_trained(model: Any, inputs: dict[str, Any]) -> tuple[torch.Tensor, 
     model puts before them, moves all of them."""
     targets = inputs["labels"][:, 1:]
     columns = (targets != IGNORED).any(dim=0).nonzero().flatten()
-    found = model(
-        input_ids=inputs["input_ids"],
-        attention_mask=inputs["attention_mask"],
-        logits_to_keep=columns + _tokens_before(model),
-        use_cache=False,
-    )
+    told = {name: value for name, value in inputs.items() if name != "labels"}
+    keep = columns + _tokens_before(model)
+    found = model(**told, logits_to_keep=keep, use_cache=False)
     return found.logits, targets[:, columns]
+
+
+def _sums_of_rows(model: Any, laid: dict[str, Any]) -> torch.Tensor:
+    """Summed loss and count of the trained tokens of each row of a pass: shape (rows, 2)."""
+    logits, targets = _project_trained(model, laid)
+    losses = cross_entropy(logits[0].float(), targets[0], reduction="none")
+    lengths = laid["cu_seq_lens_q"].diff()
+    rows = torch.arange(len(lengths)).repeat_interleave(lengths)
+    trained = rows[1:][laid["labels"][0, 1:] != IGNORED]
+    columns = torch.stack([losses, torch.ones_like(losses)], dim=1)
+    return columns.new_zeros(len(lengths), 2).index_add(0, trained, columns)
 
 
 def _tokens_before(model: Any) -> int:

@@ -47,11 +47,6 @@ def with_weights(collate: Collator) -> Collator:
     return collate_weighted
 
 
-def weighted_sum(losses: Any, weight: Any) -> Any:
-    """Sum of the losses of tokens, shape (rows, tokens), each times its row's weight."""
-    return (losses.sum(dim=1) * weight).sum()
-
-
 def places(model: Any, records: Any, collate: Collator, *, batch_size: int) -> list[int] | None:
     """Indexes of the records in the order of their curriculum; None where they have none."""
     if "order" not in records.column_names:

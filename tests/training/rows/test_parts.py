@@ -82,29 +82,66 @@ def build(folder: Path, base: Path, **row: float) -> Any:
     return build_trainer(config, base, tokenizer, train=encoded, validation=None)
 
 
-def step(trainer: Any, *, in_parts: bool) -> tuple[float, list[torch.Tensor], int]:
-    """Loss, gradients and passes through the model of the first batch."""
-    trainer.in_parts = in_parts
+def step(trainer: Any, **how: bool) -> tuple[float, list[torch.Tensor], list[int]]:
+    """Loss and gradients of the first batch, and the tokens of each pass through the model."""
+    for name, value in ({"in_parts": False, "end_to_end": False} | how).items():
+        setattr(trainer, name, value)
     trainer.model.zero_grad()
-    passes = []
-    hook = trainer.model.register_forward_hook(lambda *_: passes.append(1))
+    passes: list[int] = []
+    hook = trainer.model.register_forward_pre_hook(
+        lambda _, __, told: passes.append(told["input_ids"].numel()), with_kwargs=True
+    )
     batch = next(iter(trainer.get_train_dataloader()))
     count = (batch["labels"][:, 1:] != -100).sum()
     loss = trainer.training_step(trainer.model, batch, count)
     hook.remove()
     trained = [p.grad.clone() for p in trainer.model.parameters() if p.requires_grad]
-    return float(loss), trained, len(passes)
+    return float(loss), trained, passes
 
 
 @pytest.mark.parametrize("row", [{}, {"weight": 0.1}], ids=["plain", "weighted"])
-def test_loss_and_gradients_are_those_of_the_whole_batch(
+def test_loss_and_gradients_are_those_of_the_padded_batch(
     row: dict[str, float], tmp_path: Path, tiny_base: Path
 ) -> None:
     trainer = build(tmp_path, tiny_base, **row)
-    loss, gradients, passes = step(trainer, in_parts=False)
-    loss_of_parts, gradients_of_parts, passes_of_parts = step(trainer, in_parts=True)
-    assert (passes, passes_of_parts) == (1, 3)
-    assert loss_of_parts == pytest.approx(loss, rel=1e-5)
+    assert trainer.end_to_end
+    real = sum(len(ids) for ids in trainer.train_dataset["input_ids"])
+    loss, gradients, padded = step(trainer)
     assert any(float(gradient.abs().max()) > 0 for gradient in gradients)
-    for ours, whole in zip(gradients_of_parts, gradients, strict=True):
+    assert len(padded) == 1
+    assert padded[0] > 2 * real
+    for how, most in (("in_parts", 1.2 * real), ("end_to_end", real)):
+        same_loss, same_gradients, passes = step(trainer, **{how: True})
+        assert real <= sum(passes) <= most
+        assert same_loss == pytest.approx(loss, rel=1e-5)
+        for ours, whole in zip(same_gradients, gradients, strict=True):
+            torch.testing.assert_close(ours, whole, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("row", [{}, {"weight": 0.1}], ids=["plain", "weighted"])
+def test_many_passes_add_up_to_one(
+    row: dict[str, float], tmp_path: Path, tiny_base: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trainer = build(tmp_path, tiny_base, **row)
+    loss, gradients, passes = step(trainer, end_to_end=True)
+    monkeypatch.setattr("training.trainer._MOST_TOKENS", 1)
+    same_loss, same_gradients, of_rows = step(trainer, end_to_end=True)
+    assert (len(passes), len(of_rows)) == (1, len(ANSWERS))
+    assert same_loss == pytest.approx(loss, rel=1e-5)
+    for ours, whole in zip(same_gradients, gradients, strict=True):
         torch.testing.assert_close(ours, whole, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("row", [{}, {"weight": 0.1}], ids=["plain", "weighted"])
+def test_validation_rows_have_the_losses_of_the_padded_batch(
+    row: dict[str, float], tmp_path: Path, tiny_base: Path
+) -> None:
+    trainer = build(tmp_path, tiny_base, **row)
+    batch = next(iter(trainer.get_train_dataloader()))
+    sums = {}
+    with torch.no_grad():
+        for laid in (True, False):
+            trainer.end_to_end = laid
+            sums[laid] = trainer.measure_batch(trainer.model.eval(), dict(batch))
+    assert sums[True].shape == (len(ANSWERS), 2)
+    torch.testing.assert_close(sums[True], sums[False], rtol=1e-5, atol=1e-5)
