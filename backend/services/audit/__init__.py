@@ -12,13 +12,14 @@ import os
 import pwd
 from dataclasses import dataclass, replace
 from functools import cache
-from typing import Any
+from typing import Any, cast
 
-from sqlalchemy import insert
+from sqlalchemy import Table, insert
 from sqlalchemy.orm import Session
 
 from backend.db import utc_now
 from backend.errors import UnknownName
+from backend.prepared import Prepared
 from backend.services.audit import acts
 from backend.services.audit.actions import ACTIONS
 from backend.tables.audit import AuditEntry
@@ -43,6 +44,22 @@ class Actor:
     token_id: int | None = None
     via: str = "cli"
     who: str = ""
+
+
+_ADD = Prepared(
+    insert(cast(Table, AuditEntry.__table__)).inline(),
+    keys=(
+        "action",
+        "user_id",
+        "token_id",
+        "via",
+        "who",
+        "project_id",
+        "subject",
+        "detail",
+        "created_at",
+    ),
+)
 
 
 def act_as(session: Session, actor: Actor) -> None:
@@ -103,8 +120,8 @@ def _insert(
     given: dict[str, Any],
 ) -> None:
     # Core: an entry has no life in the session, and a claim is recorded 50 times a second.
-    session.execute(
-        insert(AuditEntry.__table__),  # type: ignore[arg-type]
+    _ADD.run(
+        session.connection(),
         {
             "action": action,
             "user_id": actor.user_id,

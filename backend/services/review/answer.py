@@ -14,15 +14,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from functools import cache
 from typing import Any, Self, assert_never
 
-from sqlalchemy import Connection, Table, insert
+from sqlalchemy import Connection, Table, bindparam, insert
 
 from backend.errors import InvalidInput
+from backend.prepared import Prepared
 from backend.rubrics import CheckedAnswer, Rubric, validate_answers
 from backend.schemas.common import unstorable
 from backend.schemas.review.desk import AnswerGiven
-from backend.services.review.statements import Prepared
 from backend.tables.review import Correction, Preference, QueueKind, Rating, Span, Winner
 
 
@@ -241,8 +242,22 @@ def _core(table: Any) -> Table:
     return found
 
 
-_RATING = Prepared(insert(_core(Rating)), keys=("review_id", "criterion", "value", "number"))
+RATINGS = _core(Rating)
 _CORRECTION, _SPAN, _PREFERENCE = (insert(_core(t)) for t in (Correction, Span, Preference))
+
+
+@cache
+def _insert_ratings(n: int) -> Prepared:
+    """The insert of n ratings of one review at once; n is at most the questions of a rubric."""
+    columns = RATINGS.c.criterion, RATINGS.c.value, RATINGS.c.number
+    rows = [
+        {
+            "review_id": bindparam("review", type_=RATINGS.c.review_id.type),
+            **{c.name: bindparam(f"{c.name}_{k}", type_=c.type) for c in columns},
+        }
+        for k in range(n)
+    ]
+    return Prepared(insert(RATINGS).values(rows))
 
 
 def store_parts(
@@ -255,11 +270,11 @@ def store_parts(
     """Store the parts of a review; what was left blank makes no row."""
     mine = {"review_id": review_id}
     if checked.ratings:
-        ratings = [
-            {**mine, "criterion": name, "value": given.value, "number": given.number}
-            for name, given in checked.ratings.items()
-        ]
-        _RATING.run_many(connection, ratings)
+        values: dict[str, Any] = {"review": review_id}
+        for k, (name, given) in enumerate(checked.ratings.items()):
+            values[f"criterion_{k}"] = name
+            values[f"value_{k}"], values[f"number_{k}"] = given.value, given.number
+        _insert_ratings(len(checked.ratings)).run(connection, values)
     if checked.correction is not None:
         correction = {
             "generation_id": generation_id,

@@ -24,6 +24,7 @@ from sqlalchemy import (
 from sqlalchemy.orm import Session
 
 from backend.errors import Conflict, InvalidInput, LeaseLost, NotFound, StropError
+from backend.prepared import Prepared
 from backend.services.datasets.erased import PREFIX
 from backend.services.review.rules import QueueRules, rules_from
 from backend.services.review.statements import (
@@ -34,7 +35,6 @@ from backend.services.review.statements import (
     REVIEWS,
     SLOTS,
     AnyRow,
-    Prepared,
 )
 from backend.tables.review import (
     Purpose,
@@ -63,7 +63,7 @@ def heartbeat(
     connection = session.connection()
     until = now + _life(connection, slot_id, user_id)
     token = {"slot": slot_id, "token": version, "person": user_id, "until": until}
-    if connection.execute(_EXTEND, token).first() is None:
+    if _EXTEND.first(connection, token) is None:
         raise why_not_held(session, slot_id, version, user_id)
     return until
 
@@ -85,11 +85,8 @@ def save_draft(
     if sum(len(str(value)) for value in draft.values()) > MAX_DRAFT_CHARACTERS:
         raise InvalidInput("The draft is too long to be saved.", hint="Shorten the correction.")
     until = heartbeat(session, slot_id, version, user_id, now=now)
-    session.execute(
-        update(REVIEWS)
-        .where(REVIEWS.c.slot_id == slot_id, REVIEWS.c.slot_version == version)
-        .values(draft=draft)
-    )
+    kept = {"slot": slot_id, "token": version, "kept": draft}
+    _KEEP.run(session.connection(), kept)
     return until
 
 
@@ -131,14 +128,19 @@ def why_not_held(session: Session, slot_id: int, version: int, user_id: int) -> 
             )
 
 
-_LIFE = (
+_LIFE = Prepared(
     select(QUEUES.c.lease_seconds, QUEUES.c.rules, MEMBERS.c.n_timed, MEMBERS.c.timed_seconds)
     .join(SLOTS, SLOTS.c.queue_id == QUEUES.c.id)
     .join(MEMBERS, MEMBERS.c.queue_id == QUEUES.c.id)
     .where(SLOTS.c.id == bindparam("slot"), MEMBERS.c.user_id == bindparam("person"))
 )
+_KEEP = Prepared(
+    update(REVIEWS)
+    .where(REVIEWS.c.slot_id == bindparam("slot"), REVIEWS.c.slot_version == bindparam("token"))
+    .values(draft=bindparam("kept", type_=REVIEWS.c.draft.type))
+)
 # A slot under revision has no end: its first answer stands meanwhile, and it is for nobody else.
-_EXTEND = (
+_EXTEND = Prepared(
     update(SLOTS)
     .where(
         SLOTS.c.id == bindparam("slot"),
@@ -157,7 +159,7 @@ _EXTEND = (
 
 
 def _life(connection: Connection, slot_id: int, user_id: int) -> timedelta:
-    row = connection.execute(_LIFE, {"slot": slot_id, "person": user_id}).first()
+    row = _LIFE.first(connection, {"slot": slot_id, "person": user_id})
     if row is None:
         raise NotFound("You do not hold this item.", hint="Ask for the next one.")
     return lease_life(row, rules_from(row.rules))
@@ -179,7 +181,7 @@ def lease_life(row: AnyRow, rules: QueueRules) -> timedelta:
 
 
 _BEGIN = Prepared(
-    insert(REVIEWS),
+    insert(REVIEWS).inline(),
     keys=(
         "item_id",
         "slot_id",

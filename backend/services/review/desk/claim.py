@@ -32,6 +32,7 @@ from sqlalchemy import Connection, Update, bindparam, select, update
 from sqlalchemy.orm import Session
 
 from backend.errors import Conflict, NotFound
+from backend.prepared import Prepared
 from backend.services.review.desk.context import MemberState, lock_member
 from backend.services.review.lease import add_slot, begin_review
 from backend.services.review.quality import gold
@@ -46,7 +47,6 @@ from backend.services.review.statements import (
     TAKE_VERDICT,
     TAKE_VERDICT_WITH_SKILLS,
     TAKE_WITH_SKILLS,
-    Prepared,
     Search,
     in_state,
 )

@@ -18,6 +18,7 @@ from typing import Any, cast
 from sqlalchemy import Connection, Table, and_, bindparam, case, exists, select, update
 
 from backend.errors import Forbidden, NotFound
+from backend.prepared import Prepared
 from backend.rubrics import Rubric, rubric_from_content
 from backend.services.review.answer import Subject
 from backend.services.review.lease import lease_life
@@ -29,7 +30,6 @@ from backend.services.review.statements import (
     QUEUES,
     SLOTS,
     AnyRow,
-    Prepared,
     in_state,
 )
 from backend.tables.accounts import Membership, User

@@ -25,6 +25,7 @@ from sqlalchemy import Connection, Table, bindparam, select, update
 from sqlalchemy.orm import Session
 
 from backend.errors import Conflict
+from backend.prepared import Prepared
 from backend.services.review.answer import Answer, CheckedReview, check_answer, store_parts
 from backend.services.review.blind import BLOCK, masked_terms, unmask_text
 from backend.services.review.desk.claim import finish_if_done
@@ -34,7 +35,7 @@ from backend.services.review.lease import add_reviewer_slot, lock_item, skill_of
 from backend.services.review.quality import adjudication, gold
 from backend.services.review.quality.adjudication import item_disagreement
 from backend.services.review.routing import note_audit
-from backend.services.review.statements import REVIEWS, SLOTS, AnyRow, Prepared
+from backend.services.review.statements import REVIEWS, SLOTS, AnyRow
 from backend.services.review.waiting import exhausted_items, somebody_left, take_out_exhausted
 from backend.services.webhooks import hooks as webhooks
 from backend.tables.checks.triage import AUDIT
