@@ -6,9 +6,11 @@ memory grows with the samples' numbers, not with their texts.
 
 from __future__ import annotations
 
+import gc
 import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING, TypeVar
@@ -57,8 +59,9 @@ def score_samples(
         return {name: list(column) for name, column in columns.items()}
     scores: dict[str, list[Score]] = {metric.name: [] for metric in metrics}
     for chunk in _cut(samples):
-        for metric in metrics:
-            scores[metric.name].extend(metric.score(chunk))
+        with _collecting_later():
+            for metric in metrics:
+                scores[metric.name].extend(metric.score(chunk))
         if progress is not None:
             progress(len(chunk))
     return scores
@@ -148,7 +151,24 @@ def _in_turn(
 
 def pack_chunk(metrics: Sequence[Metric], samples: Sequence[Sample]) -> list[PackedScores]:
     """Scores of one chunk, packed metric by metric."""
-    return [pack_scores(metric.score(samples)) for metric in metrics]
+    with _collecting_later():
+        return [pack_scores(metric.score(samples)) for metric in metrics]
+
+
+@contextmanager
+def _collecting_later() -> Iterator[None]:
+    """No garbage is looked for within one chunk.
+
+    What a chunk makes is kept (scores, and what is remembered of its texts) or goes with its last
+    reference; to search it for cycles every 700 objects takes an eighth of the time.
+    """
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
 
 
 def score_named(names: Sequence[str], samples: Sequence[Sample]) -> list[PackedScores]:

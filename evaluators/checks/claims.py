@@ -54,6 +54,8 @@ def _ends_in_abbreviation(text: str, start: int, end: int) -> bool:
 
 def _trim(text: str, start: int, end: int) -> tuple[int, int] | None:
     part = text[start:end]
+    if part and not part[0].isspace() and not part[-1].isspace():
+        return start, end
     body = part.strip()
     lead = len(part) - len(part.lstrip())
     return (start + lead, start + lead + len(body)) if body else None

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Set
 from functools import lru_cache
 
 from evaluators.checks.claims import listed
+from evaluators.checks.memo import remembered
 from evaluators.checks.statements import stem_word
 
 FUNCTION = frozenset(
@@ -30,9 +31,10 @@ VAGUE = frozenset(
     )
 )
 _IDLE = FUNCTION | VAGUE
+NO_WORDS: frozenset[str] = frozenset()
 
 
-@lru_cache(maxsize=65536)
+@remembered
 def is_content(text: str) -> bool:
     """Whether a lower-case word tells what a sentence is about."""
     return len(text) > 2 and text not in _IDLE and text[0].isalpha()
@@ -41,19 +43,18 @@ def is_content(text: str) -> bool:
 @lru_cache(maxsize=2048)
 def stems_of(words: frozenset[str]) -> frozenset[str]:
     """Stems of the words of a text; remembered, since several outputs share one source."""
-    return frozenset(map(stem_word, words))
+    return frozenset(stems_in_order(words))
 
 
 @lru_cache(maxsize=2048)
-def words_by_stem(words: frozenset[str]) -> Mapping[str, Sequence[str]]:
-    """The words of a text by stem; remembered, too."""
-    found: dict[str, list[str]] = {}
-    for word in words:
-        found.setdefault(stem_word(word), []).append(word)
-    return found
+def stems_in_order(words: frozenset[str]) -> tuple[str, ...]:
+    """The stem of each word, in the order in which the set gives its words."""
+    return tuple(map(stem_word, words))
 
 
-def forms_of(stems: Iterable[str], words: frozenset[str]) -> frozenset[str]:
+def forms_of(stems: Set[str], words: frozenset[str]) -> frozenset[str]:
     """The words among those of a text that have one of some stems."""
-    told = words_by_stem(words)
-    return frozenset(word for stem in stems if stem in told for word in told[stem])
+    if stems.isdisjoint(stems_of(words)):
+        return NO_WORDS
+    pairs = zip(words, stems_in_order(words), strict=True)
+    return frozenset([word for word, stem in pairs if stem in stems])

@@ -13,12 +13,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 
 from evaluators.checks.alternatives import ALTERNATIVES
 from evaluators.checks.claims import Claim, listed, quote
-from evaluators.checks.content import forms_of, is_content, stems_of
+from evaluators.checks.content import forms_of, is_content, stems_in_order, stems_of
 from evaluators.checks.denials import DENIERS, NOT
+from evaluators.checks.memo import remembered
 from evaluators.checks.opposites import OPPOSITES, Pole
 from evaluators.checks.statements import Polarity, Statement, Word, stem_word, transcribe
 
@@ -96,9 +96,9 @@ def _said(
     output: str, words: frozenset[str], source_words: frozenset[str], told: frozenset[str]
 ) -> Iterator[tuple[str, tuple[Pole, ...]]]:
     """Words of the output that are on a pole, by a list or by their prefix."""
-    for word in words:
-        poles = _poles(word)
-        if poles:
+    for word, stem in zip(words, stems_in_order(words), strict=True):
+        poles = _POLES.get(stem)
+        if poles is not None:
             yield word, poles
         elif word not in source_words and _may_turn(word):
             pole = _prefixed(word, source_words, told)
@@ -106,20 +106,17 @@ def _said(
                 yield word, (pole,)
 
 
-@lru_cache(maxsize=65536)
-def _poles(word: str) -> tuple[Pole, ...]:
-    stem = stem_word(word)
-    if stem in _EITHER_SIDE:
-        return ()
-    return OPPOSITES.get(stem, ()) + ALTERNATIVES.get(stem, ())
-
-
+_POLES: dict[str, tuple[Pole, ...]] = {
+    stem: OPPOSITES.get(stem, ()) + ALTERNATIVES.get(stem, ())
+    for stem in OPPOSITES.keys() | ALTERNATIVES.keys()
+    if stem not in _EITHER_SIDE
+}
 _PREFIX = re.compile(r"(?:un|non|in(?!f|t|st|v|d|k|e)|im|ir|il|dis|mis|de)(?=[a-z]{4})")
 _TURNING = ("un", "non", "in", "im", "dis")
 _ADJECTIVE = re.compile(r"(?:able|ible|ed|al|ive|ate|ent|ant|ful|ic|ous|ly|ar|ary|ing|ty|er|aid)$")
 
 
-@lru_cache(maxsize=65536)
+@remembered
 def _may_turn(word: str) -> bool:
     return len(word) > 3 and _ADJECTIVE.search(word) is not None
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from functools import lru_cache
 
 from evaluators.checks.claims import listed
 from evaluators.checks.dates import MONTHS, SHORT_DAYS, WEEKDAYS
 from evaluators.checks.known_names import BODIES, GIVEN, PLACES
 from evaluators.checks.lettering import spellings
+from evaluators.checks.memo import remembered
 from evaluators.checks.numerals import is_german
 
 _CAPITAL = re.compile(r"(?<![\w@#&/-])[A-ZÀ-ÖØ-Þ][\w]*(?:['’-][A-Za-zÀ-ÿ]+)*")
@@ -170,7 +170,7 @@ _OPENERS = frozenset(
 )
 
 
-@lru_cache(maxsize=65536)
+@remembered
 def _is_plain(word: str) -> bool:
     lower = _bare(word).lower()
     is_date = lower in MONTHS or lower in WEEKDAYS or word in SHORT_DAYS

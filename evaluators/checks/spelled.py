@@ -184,6 +184,8 @@ _GERMAN_ORDINALS = {
     )
     for ending in ("e", "er", "en", "es", "em")
 }
+_EVERY_ORDINAL = ORDINALS | _GERMAN_ORDINALS
+_WORD_KEYS = frozenset(_WORDS)
 _TENS_WORDS = frozenset(listed("twenty thirty forty fifty sixty seventy eighty ninety"))
 _COMPOUND_ORDINAL = re.compile(rf"\b({'|'.join(_TENS_WORDS)})-(\w+)\b", re.IGNORECASE)
 _HALVES = frozenset({"half", "hälfte"})
@@ -198,12 +200,12 @@ def find_implied(text: str, words: frozenset[str]) -> Iterator[tuple[float, Unit
     for m in _ONE.finditer(text) if not words.isdisjoint(_ONCE) else ():
         for unit in UNITS.get(m[1].lower(), ()):
             yield 1.0, unit
-    for word in words & _WORDS.keys():
+    for word in words & _WORD_KEYS:
         yield _WORDS[word], None
     yield from ((float(value), None) for value in ordinals_of(text, words))
     if not words.isdisjoint(_HALVES):
         yield from ((50.0, PERCENT), (0.5, None))
-    for word in words & _SHARES.keys():
+    for word in () if words.isdisjoint(_SHARES) else words & _SHARES.keys():
         yield from ((100 * _SHARES[word], PERCENT), (_SHARES[word], FRACTION))
     folded = text.casefold()  # in which a search that minds the case is three times as fast
     for m in _OF.finditer(folded):
@@ -215,8 +217,9 @@ def find_implied(text: str, words: frozenset[str]) -> Iterator[tuple[float, Unit
 
 def ordinals_of(text: str, words: frozenset[str]) -> set[int]:
     """What the ordinal numbers in words stand for, in English and German."""
-    found = {ORDINALS[word] for word in words & ORDINALS.keys()}
-    found |= {_GERMAN_ORDINALS[word] for word in words & _GERMAN_ORDINALS.keys()}
+    if words.isdisjoint(_EVERY_ORDINAL):
+        return set()
+    found = {_EVERY_ORDINAL[word] for word in words & _EVERY_ORDINAL.keys()}
     if found and not words.isdisjoint(_TENS_WORDS):
         for m in _COMPOUND_ORDINAL.finditer(text):
             last = ORDINALS.get(m[2].lower())

@@ -15,10 +15,11 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from evaluators.checks.claims import listed, split_sentences
+from evaluators.checks.memo import remembered
 
-_TOKEN = re.compile(
-    r"[^\W\d_]+(?=n['’]t\b)|n['’]t\b|[^\W\d_]+|\d+(?:[.,:/]\d+)*|[^\w\s-]|(?<!\w)-|-(?!\w)"
-)
+_PLAIN = r"[^\W\d_]+|\d+(?:[.,:/]\d+)*|[^\w\s-]|(?<!\w)-|-(?!\w)"
+_TOKEN = re.compile(rf"[^\W\d_]+(?=n['’]t\b)|n['’]t\b|{_PLAIN}")
+_TOKEN_WITHOUT_NT = re.compile(_PLAIN)  # the same, and found faster, in a text without n't
 _LABEL = re.compile(r"(?:[\[(][\d:. apmAPM]{1,12}[\])]\s*)?([A-Z][\w.']*(?: [\w.']+){0,2})\s?:\s")
 _REPLY = re.compile(r"(?:no|nope|nah|never|none)\b")
 _DENIAL = re.compile(r"\b(?:not?|never|without|den(?:y|ies|ied|ying)|negative)\b|n['’]t\b")
@@ -91,7 +92,7 @@ def _token_spans(text: str, start: int, end: int) -> tuple[tuple[int, int], ...]
     return tuple(m.span() for m in _TOKEN.finditer(text, start, end))
 
 
-@lru_cache(maxsize=65536)
+@remembered
 def stem_word(word: str) -> str:
     """A lower-case word without its ending: plural, -ed, -ing; for comparison only."""
     if word in _IRREGULAR:
@@ -152,7 +153,7 @@ _IRREGULAR = {
 }
 
 
-@lru_cache(maxsize=65536)
+@remembered
 def _fold(word: str) -> Word:
     if word == "May":  # the month hedges nothing
         return Word(word, word)
@@ -161,24 +162,39 @@ def _fold(word: str) -> Word:
     return Word(lower, stem_word(lower))
 
 
+def _read_labels(text: str, places: Sequence[tuple[int, int]]) -> tuple[list[int], list[str]]:
+    """Where each sentence begins past the label of a speaker, and the speakers that come back."""
+    if ":" not in text:
+        return [start for start, _ in places], [""] * len(places)
+    labels = [
+        _LABEL.match(text, start, end) if ":" in text[start : start + 60] else None
+        for start, end in places
+    ]
+    named = Counter(m[1].lower() for m in labels if m)
+    bodies = [m.end() if m else start for m, (start, _) in zip(labels, places, strict=True)]
+    return bodies, [m[1].lower() if m and named[m[1].lower()] > 1 else "" for m in labels]
+
+
+def _distinct(words: Sequence[Word]) -> tuple[frozenset[str], frozenset[str]]:
+    """The distinct texts and stems."""
+    texts, stems = zip(*words, strict=True) if words else ((), ())
+    return frozenset(texts), frozenset(stems)
+
+
 class Transcript:
     """The sentences of a text, of which each is cut into words when it is first asked for."""
 
     def __init__(self, text: str) -> None:
         self._text = text
         self._places = split_sentences(text)
-        labels = [
-            _LABEL.match(text, start, end) if ":" in text[start : start + 60] else None
-            for start, end in self._places
-        ]
-        named = Counter(m[1].lower() for m in labels if m)
-        self._bodies = [
-            m.end() if m else start for m, (start, _) in zip(labels, self._places, strict=True)
-        ]
-        self._speakers = [m[1].lower() if m and named[m[1].lower()] > 1 else "" for m in labels]
-        self._bare = [
-            text[at:end].lower() for at, (_, end) in zip(self._bodies, self._places, strict=True)
-        ]
+        self._tokens = _TOKEN if "n't" in text or "n’t" in text else _TOKEN_WITHOUT_NT
+        self._bodies, self._speakers = _read_labels(text, self._places)
+        bodies = zip(self._bodies, self._places, strict=True)
+        if text.isascii():
+            lower = text.lower()
+            self._bare = [lower[at:end] for at, (_, end) in bodies]
+        else:  # a letter may become two
+            self._bare = [text[at:end].lower() for at, (_, end) in bodies]
         self._read: dict[int, Statement] = {}
 
     def __len__(self) -> int:
@@ -218,8 +234,7 @@ class Transcript:
             end,
             self._bodies[i],
             words,
-            frozenset([word.text for word in words]),
-            frozenset([word.stem for word in words]),
+            *_distinct(words),
             self._speakers[i],
             asked,
             _answer_to(words, reply) if asked else Polarity.AFFIRMED,
@@ -228,7 +243,7 @@ class Transcript:
     def _words(self, i: int) -> tuple[Word, ...]:
         if i in self._read:
             return self._read[i].words
-        found = _TOKEN.findall(self._text, self._bodies[i], self._places[i][1])
+        found = self._tokens.findall(self._text, self._bodies[i], self._places[i][1])
         return tuple(map(_fold, found))
 
 
@@ -242,8 +257,10 @@ def _is_question(words: Sequence[Word]) -> bool:
     """By its mark, or by its order where the mark is missing: `Have you been ill.`"""
     if words and words[-1].text == "?":
         return True
-    lead = next((word.text for word in words[:3] if word.text not in _OPENINGS), "")
-    return lead in _ASKING
+    for word in words[:3]:
+        if word.text not in _OPENINGS:
+            return word.text in _ASKING
+    return False
 
 
 def _answer_to(words: Sequence[Word], following: Sequence[Sequence[Word]]) -> Polarity:
