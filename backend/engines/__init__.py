@@ -6,6 +6,7 @@ is opened.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping, Sequence
 
 from backend.engines.base import AliasEngine, Engine
@@ -70,6 +71,18 @@ def open_engine(name: str, settings: Settings, *, urls: Sequence[str] | None = N
     if name not in ENGINES:
         raise UnknownName("engine", name, ENGINES)
     return ENGINES[name](settings, urls)
+
+
+def open_reference_engine(settings: Settings) -> Engine:
+    """The engine `local` to hold a server against, which may have this machine's processors too.
+
+    On all of them each operation would wait for a thread that the server keeps from its processor,
+    which makes a small model twenty times slower; it gets half of them.
+    """
+    half = max(1, len(os.sched_getaffinity(0)) // 2)
+    return open_engine(
+        "local", settings.model_copy(update={"torch_threads": settings.torch_threads or half})
+    )
 
 
 def open_server(url: str, settings: Settings) -> AliasEngine:

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from sqlalchemy.orm import Session, sessionmaker
 
 from backend.db import reading
-from backend.engines import open_engine
+from backend.engines import open_reference_engine
 from backend.engines.base import (
     Engine,
     Message,
@@ -108,7 +108,7 @@ def open_reference(engine: Engine, settings: Settings) -> Iterator[Reference]:
     elif not settings.spot_check:
         yield Reference(reason="the setting spot_check is off")
     else:
-        with open_engine("local", settings) as local:
+        with open_reference_engine(settings) as local:
             yield Reference(local)
 
 

@@ -116,7 +116,8 @@ class LocalEngine:
 
     Args:
         batch_size: prompts decoded together.
-        threads: CPU threads of torch for the whole process; None leaves torch's default.
+        threads: CPU threads of torch for the whole process, until the engine is closed; None leaves
+            torch's default.
         max_model_len: prompt and answer together; None takes what the base was made for.
     """
 
@@ -128,6 +129,7 @@ class LocalEngine:
     ) -> None:
         self._batch_size = batch_size
         self._threads = threads
+        self._threads_before: int | None = None
         self._max_model_len = max_model_len
         self._base: ServedModel | None = None
         self._model: Any = None
@@ -209,7 +211,12 @@ class LocalEngine:
         return decode_prompt(self._tokenizer, self.token_ids(messages))
 
     def close(self) -> None:
-        """Forget the models."""
+        """Forget the models, and give torch its threads back."""
+        if self._threads_before is not None:
+            import torch
+
+            torch.set_num_threads(self._threads_before)
+            self._threads_before = None
         self._base = self._model = self._tokenizer = None
         self._adapters.clear()
         self._soft_prompts.clear()
@@ -232,6 +239,7 @@ class LocalEngine:
 
         self.close()
         if self._threads is not None:
+            self._threads_before = torch.get_num_threads()
             torch.set_num_threads(self._threads)
         tokenizer = load_tokenizer(base)
         on_gpu = torch.cuda.is_available()

@@ -44,7 +44,8 @@ Value = TypeVar("Value")
 log = logging.getLogger(__name__)
 
 _MOST_LOSSES = 3  # of a model, by one server, without an answer in between
-_LOOKS_A_SECOND = 10.0
+_LOOKS_WITHIN = 10  # the least time in which an answer may be late
+_READINGS = 4  # in which the requests ahead are read, each put in order
 
 
 class LostModel(UnknownAdapter):
@@ -123,11 +124,11 @@ class AnswerStream(Generic[Server, Asked, Answered]):
                 thread.run(_breathe())  # the cancelled requests let go of their connections
 
     def _feed(self, thread: LoopThread, source: Iterator[Asked]) -> Iterator[Answered]:
-        unanswered, ended = 0, False
+        unanswered, ended, size = 0, False, self._ahead // _READINGS
         while True:
-            while not ended and unanswered <= self._ahead // 2:
-                read = list(islice(source, self._ahead // 2))
-                ended = len(read) < self._ahead // 2
+            while not ended and unanswered + size <= self._ahead:
+                read = list(islice(source, size))
+                ended = len(read) < size
                 unanswered += len(read)
                 items = [Waiting(one, beginning(one)) for one in in_cache_order(read)]
                 thread.loop.call_soon_threadsafe(self._put, items)
@@ -164,7 +165,7 @@ class AnswerStream(Generic[Server, Asked, Answered]):
 
     def _tick(self) -> float | None:
         """Seconds between two looks at what is late; with one server nothing ever is."""
-        return None if len(self._places) == 1 else self._patience.least_s / _LOOKS_A_SECOND
+        return None if len(self._places) == 1 else self._patience.least_s / _LOOKS_WITHIN
 
     def _put(self, items: Sequence[Waiting[Asked]]) -> None:
         self._line.put(items)

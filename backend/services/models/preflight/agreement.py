@@ -59,21 +59,26 @@ class Served:
     answers: Answers
 
 
-def check_agreement(
-    reference: Reference,
-    models: Sequence[ServedModel],
-    probes: Sequence[Sequence[Message]],
-    served: Served,
-) -> list[Check]:
-    """One check for each model; a note where nothing could be compared."""
+def ask_reference(
+    reference: Reference, models: Sequence[ServedModel], probes: Sequence[Sequence[Message]]
+) -> Served | Check:
+    """What PEFT answers, or the check that says why it does not; it needs nothing of the server."""
     if reference.engine is None:
         detail = f"Not compared with PEFT in this process: {reference.reason}."
-        return [Check("server and PEFT", None, detail)]
+        return Check("server and PEFT", None, detail)
     try:
-        meant = _ask(reference.engine, models, probes)
+        return _ask(reference.engine, models, probes)
     except StropError as error:
         detail = f"PEFT could not answer for these models: {error.message}"
-        return [Check("server and PEFT", False, detail)]
+        return Check("server and PEFT", False, detail)
+
+
+def check_agreement(
+    models: Sequence[ServedModel], served: Served, meant: Served | Check
+) -> list[Check]:
+    """One check for each model; one alone where nothing could be compared."""
+    if isinstance(meant, Check):
+        return [meant]
     tokenizer = load_tokenizer(models[0].base_model)
     return [_check_model(model, models, served, meant, tokenizer) for model in models]
 

@@ -9,6 +9,7 @@ failed into one PreflightFailed. It knows no database: the job hands it the fact
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from itertools import combinations
 from typing import Any
@@ -22,6 +23,7 @@ from backend.services.models.preflight.agreement import (
     Reference,
     Served,
     answers_differ,
+    ask_reference,
     ask_rounds,
     check_agreement,
     check_repeatability,
@@ -189,16 +191,18 @@ def check_engine(
     beside PEFT; and the first tokens by which the models are known again."""
     models = [base.served, *(adapter.served for adapter in adapters)]
     names = [model.name for model in models]
-    checks = [Check("engine", None, note) for note in engine.notes]
-    checks += check_rendering(engine, base.served.base_model, probes)
-    for facts in (base, *adapters):
-        if facts.trained is not None:
-            checks.append(check_training_prompts(engine, facts.served.name, facts.prompts))
-    first = {name: _first_tokens(engine, name, probes) for name in names}
-    rounds = ask_rounds(engine, names[0], names[1:], probes)
-    checks += _check_differences(engine, models, first, probes, rounds)
+    with ThreadPoolExecutor(max_workers=1) as beside:  # PEFT computes while the server answers
+        meant = beside.submit(ask_reference, reference, models, probes)
+        checks = [Check("engine", None, note) for note in engine.notes]
+        checks += check_rendering(engine, base.served.base_model, probes)
+        for facts in (base, *adapters):
+            if facts.trained is not None:
+                checks.append(check_training_prompts(engine, facts.served.name, facts.prompts))
+        first = {name: _first_tokens(engine, name, probes) for name in names}
+        rounds = ask_rounds(engine, names[0], names[1:], probes)
+        checks += _check_differences(engine, models, first, probes, rounds)
     checks += check_repeatability(rounds, names[0], names[1:])
-    checks += check_agreement(reference, models, probes, Served(first, rounds.together))
+    checks += check_agreement(models, Served(first, rounds.together), meant.result())
     return checks, dict(first)
 
 
