@@ -131,9 +131,9 @@ def resolve_dtype(dtype: Dtype, base: Path) -> Dtype:
     """What `auto` means here: bfloat16 where it is faster, else float32.
 
     That is on a GPU that has it, and on a processor that has (AMX or AVX512-BF16) for a base whose
-    hidden size is 512 or more: measured on one core with AMX, a step took 1/2.2 of the time at 1024
-    with a loss off by 0.0006 of 9.2, and 1/1.07 at 256, where converting costs what multiplying
-    saves; on one with AVX512-BF16 1/1.5 at 576 (SmolLM2-135M), the gradients at a cosine of .9997.
+    hidden size is 256 or more, the smallest that was measured; dashboard/guides/training.md has the
+    figures. The base is held and multiplied in it; adapters, their gradients and AdamW's moments,
+    normalisation, attention, the loss and, with `weights: full`, all weights stay in float32.
     """
     import torch
 
@@ -146,7 +146,7 @@ def resolve_dtype(dtype: Dtype, base: Path) -> Dtype:
     return Dtype.BFLOAT16 if half else Dtype.FLOAT32
 
 
-_WORTH_HALF = 512
+_WORTH_HALF = 256
 
 
 def _processor_has_bfloat16() -> bool:

@@ -72,7 +72,9 @@ def take_rows_apart(model: PreTrainedModel) -> bool:
     return False
 
 
-def lay_end_to_end(inputs: dict[str, Any], *, most: int | None) -> list[dict[str, Any]]:
+def lay_end_to_end(
+    inputs: dict[str, Any], *, most: int | None, multiple: int = 1
+) -> list[dict[str, Any]]:
     """The rows of a batch one behind the other, none padded, in passes through the model.
 
     Args:
@@ -80,6 +82,7 @@ def lay_end_to_end(inputs: dict[str, Any], *, most: int | None) -> list[dict[str
             (rows,), may be there.
         most: tokens of a pass, so that memory does not grow with the batch; a longer row has a
             pass of its own. None is one pass.
+        multiple: that the tokens of each pass are filled up to, by a row that nothing is learnt of.
 
     Returns:
         of each pass `input_ids`, `labels` and, where there was one, `weight`, shape (1, tokens),
@@ -87,12 +90,8 @@ def lay_end_to_end(inputs: dict[str, Any], *, most: int | None) -> list[dict[str
         one before it.
     """
     rows = _split_rows(inputs)
-    lengths = [len(row["input_ids"]) for row in rows]
-    return [
-        {name: torch.cat([row[name] for row in rows[start:end]])[None] for name in rows[0]}
-        | _places(lengths[start:end])
-        for start, end in pass_bounds(lengths, most)
-    ]
+    bounds = pass_bounds([len(row["input_ids"]) for row in rows], most)
+    return [_join(_fill_up(rows[start:end], multiple)) for start, end in bounds]
 
 
 def pass_bounds(lengths: Sequence[int], most: int | None) -> list[tuple[int, int]]:
@@ -120,6 +119,18 @@ def _split_rows(inputs: dict[str, Any]) -> list[dict[str, torch.Tensor]]:
         if "weight" in inputs:
             row["weight"] = inputs["weight"][number].expand(lengths[number])
     return rows
+
+
+def _fill_up(rows: list[dict[str, torch.Tensor]], multiple: int) -> list[dict[str, torch.Tensor]]:
+    missing = -sum(len(row["input_ids"]) for row in rows) % multiple
+    filling = {"input_ids": 0, "labels": IGNORED, "weight": 0}
+    row = {name: row.new_full((missing,), filling[name]) for name, row in rows[0].items()}
+    return [*rows, row] if missing else rows
+
+
+def _join(rows: list[dict[str, torch.Tensor]]) -> dict[str, Any]:
+    joined = {name: torch.cat([row[name] for row in rows])[None] for name in rows[0]}
+    return joined | _places([len(row["input_ids"]) for row in rows])
 
 
 def _places(lengths: Sequence[int]) -> dict[str, Any]:

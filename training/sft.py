@@ -257,6 +257,8 @@ def _take_up_curve(output_dir: Path, checkpoint: Path | None) -> float:
 
 
 def _run_trainer(trainer: Trainer, checkpoint: Path | None, *, patience: int | None) -> None:
+    from peft.helpers import disable_input_dtype_casting
+
     from training.trainer import StopWhenStale, is_stale, read_state
 
     if patience is not None:
@@ -266,7 +268,9 @@ def _run_trainer(trainer: Trainer, checkpoint: Path | None, *, patience: int | N
             trainer.state = read_state(checkpoint)
             trainer._load_best_model()
             return
-    trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+    # PEFT would copy to float32 what autocast makes bfloat16 of again: the same numbers, less work.
+    with disable_input_dtype_casting(trainer.model, active=trainer.args.bf16):
+        trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
 
 
 def _describe(report: DataReport, max_length: int) -> str:

@@ -30,6 +30,7 @@ from training.rows.encode import part_batch
 
 _MOST_LOGITS = 1 << 26  # a quarter of a gigabyte; beyond it TRL's tiles are the better trade
 _MOST_TOKENS = 1024  # of a pass; more is not faster, and takes more memory
+_MULTIPLE = 32  # tokens of a pass: kernels are made and kept for each size in bfloat16
 
 
 class BucketSampler(Sampler[int]):  # type: ignore[misc]
@@ -127,7 +128,8 @@ class BucketTrainer(StopsWhenDiverged, MeasuresRows, SFTTrainer):  # type: ignor
         """
         several = counted and self.accelerator.num_processes == 1
         if self.end_to_end:
-            return lay_end_to_end(inputs, most=_MOST_TOKENS if several else None)
+            most = _MOST_TOKENS if several else None
+            return lay_end_to_end(inputs, most=most, multiple=_MULTIPLE)
         padded = "attention_mask" in inputs  # packed rows have none
         parted = self.in_parts and several and padded and self.args.device.type == "cpu"
         return part_batch(inputs) if parted else [inputs]

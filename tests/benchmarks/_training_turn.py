@@ -15,17 +15,21 @@ import time
 from pathlib import Path
 from typing import Any
 
-from training.config import TrainingConfig, load_config
+from training.config import Dtype, TrainingConfig, load_config
 
 
 def train_plainly(config: TrainingConfig) -> Path:
-    """TRL's SFTTrainer as its documentation shows it, with the configuration's settings."""
+    """TRL's SFTTrainer as its documentation shows it, with the configuration's settings.
+
+    In bfloat16 the base is held in it and autocast, as TRL does where it is not told otherwise.
+    """
     from datasets import load_dataset
     from peft import LoraConfig
     from transformers import set_seed
     from trl import SFTConfig, SFTTrainer
 
     set_seed(config.seed)
+    half = config.dtype is Dtype.BFLOAT16
     arguments = SFTConfig(
         output_dir=str(config.output_dir),
         num_train_epochs=config.epochs,
@@ -39,14 +43,14 @@ def train_plainly(config: TrainingConfig) -> Path:
         lr_scheduler_type="cosine",
         logging_steps=config.log_every,
         save_strategy="epoch",
-        bf16=_has_gpu(),
+        bf16=half,
         use_cpu=not _has_gpu(),
         dataloader_pin_memory=_has_gpu(),
         include_num_input_tokens_seen="non_padding",
         seed=config.seed,
         report_to="none",
         disable_tqdm=True,
-        model_init_kwargs={"dtype": "bfloat16" if _has_gpu() else "float32"},
+        model_init_kwargs={"dtype": "bfloat16" if half else "float32"},
     )
     trainer = SFTTrainer(
         model=config.base_model,
@@ -98,8 +102,8 @@ def watch_trainers() -> dict[str, Any]:
     return told
 
 
-def held_out_loss(base: str, adapter: Path, rows_file: Path) -> float:
-    """Mean nats a completion token, one row at a time."""
+def held_out_losses(base: str, adapter: Path, rows_file: Path) -> list[tuple[float, int]]:
+    """Nats and completion tokens of each row, one at a time, in float32 whatever trained it."""
     import torch
     from peft import PeftModel
     from transformers import AutoModelForCausalLM
@@ -113,14 +117,14 @@ def held_out_loss(base: str, adapter: Path, rows_file: Path) -> float:
     )
     model = AutoModelForCausalLM.from_pretrained(base, dtype=torch.float32)
     model = PeftModel.from_pretrained(model, adapter).eval()
-    total, count = 0.0, 0
+    found = []
     with torch.no_grad():
         for row in rows:
             labels = torch.tensor([row.labels])
             trained = int((labels[:, 1:] != -100).sum())
             loss = model(input_ids=torch.tensor([row.input_ids]), labels=labels).loss
-            total, count = total + float(loss) * trained, count + trained
-    return total / count
+            found.append((float(loss) * trained, trained))
+    return found
 
 
 def main() -> None:
@@ -138,7 +142,7 @@ def main() -> None:
 
         adapter = train(config)
     held = config.train_file.with_name("held_out.jsonl")
-    told["held_out_loss"] = held_out_loss(config.base_model, adapter, held)
+    told["held_out"] = held_out_losses(config.base_model, adapter, held)
     out.write_text(json.dumps(told), encoding="utf-8")
 
 

@@ -61,6 +61,15 @@ def test_no_row_is_predicted_from_the_one_before_it() -> None:
     assert int((one["labels"] != -100).sum()) == sum(LENGTHS) - len(LENGTHS)
 
 
+def test_what_fills_a_pass_up_is_a_row_of_its_own_that_teaches_nothing() -> None:
+    batch = padded(LENGTHS) | {"weight": torch.tensor([1.0, 2.0, 3.0, 4.0])}
+    (one,) = lay_end_to_end(batch, most=None, multiple=16)
+    assert one["cu_seq_lens_q"].tolist() == [0, 7, 8, 20, 23, 32]
+    assert one["labels"][0, 23:].tolist() == [-100] * 9
+    assert one["position_ids"][0, 23:].tolist() == list(range(9))
+    assert one["weight"][0].tolist() == [1.0] * 7 + [2.0] + [3.0] * 12 + [4.0] * 3 + [0.0] * 9
+
+
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 def test_logits_are_those_of_each_row_alone(dtype: torch.dtype) -> None:
     torch.manual_seed(0)

@@ -110,7 +110,7 @@ def test_loss_and_gradients_are_those_of_the_padded_batch(
     assert any(float(gradient.abs().max()) > 0 for gradient in gradients)
     assert len(padded) == 1
     assert padded[0] > 2 * real
-    for how, most in (("in_parts", 1.2 * real), ("end_to_end", real)):
+    for how, most in (("in_parts", 1.2 * real), ("end_to_end", real + 31)):
         same_loss, same_gradients, passes = step(trainer, **{how: True})
         assert real <= sum(passes) <= most
         assert same_loss == pytest.approx(loss, rel=1e-5)
