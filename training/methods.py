@@ -7,6 +7,7 @@ configuration asks this table; torch and TRL are imported inside functions.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
@@ -80,7 +81,7 @@ def _pair_trainer(config: TrainingConfig) -> Trainer:
 
     from training.preference_trainer import PairTrainer
 
-    return PairTrainer, partial(DPOConfig, beta=config.beta)
+    return PairTrainer, partial(DPOConfig, beta=config.beta, **_where_training_began())
 
 
 def _label_trainer(config: TrainingConfig) -> Trainer:
@@ -89,7 +90,17 @@ def _label_trainer(config: TrainingConfig) -> Trainer:
     from training.preference_trainer import LabelTrainer
 
     weight = config.undesirable_weight
-    return LabelTrainer, partial(KTOConfig, beta=config.beta, undesirable_weight=weight)
+    return LabelTrainer, partial(
+        KTOConfig, beta=config.beta, undesirable_weight=weight, **_where_training_began()
+    )
+
+
+def _where_training_began() -> dict[str, bool]:
+    """What the model said before its first step is computed once, not in every epoch.
+
+    Several processes ask for it in every step: TRL hands it on in a file that each makes apart.
+    """
+    return {"precompute_ref_log_probs": os.environ.get("WORLD_SIZE", "1") == "1"}
 
 
 _WHOLE_ROWS = (

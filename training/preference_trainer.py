@@ -41,8 +41,9 @@ class PairTrainer(StopsWhenDiverged, MeasuresRows, _TakesUp, DPOTrainer):  # typ
     def measure_batch(self, model: Any, inputs: dict[str, Any]) -> torch.Tensor:
         """The loss of each pair, 1, and whether the chosen answer gained more: shape (pairs, 3)."""
         chosen, rejected = _log_probabilities(model, inputs).chunk(2)
-        began = self.model if self.ref_model is None else self.ref_model
-        chosen_before, rejected_before = self.compute_ref_log_probs(began, inputs)
+        chosen_before, rejected_before = _began(
+            self, inputs, "ref_chosen_logps", "ref_rejected_logps"
+        )
         margin = self.beta * ((chosen - chosen_before) - (rejected - rejected_before))
         return torch.stack([-logsigmoid(margin), torch.ones_like(margin), margin > 0], dim=1)
 
@@ -54,8 +55,7 @@ class LabelTrainer(StopsWhenDiverged, MeasuresRows, _TakesUp, KTOTrainer):  # ty
         """The loss of each answer, and 1: shape (answers, 2)."""
         gain = _log_probabilities(model, inputs)
         other = _log_probabilities(model, inputs, prefix="KL_")
-        began = self.model if self.ref_model is None else self.ref_model
-        gain_before, other_before = self.compute_ref_log_probs(began, inputs)
+        gain_before, other_before = _began(self, inputs, "ref_logps", "ref_KL_logps")
         drift = self.accelerator.gather((other - other_before).mean())
         margin = self.beta * (gain - gain_before - drift.mean().clamp(min=0))
         good = inputs["label"].bool()
@@ -65,6 +65,14 @@ class LabelTrainer(StopsWhenDiverged, MeasuresRows, _TakesUp, KTOTrainer):  # ty
             self.undesirable_weight * (1 - (-margin).sigmoid()),
         )
         return torch.stack([loss, torch.ones_like(loss)], dim=1)
+
+
+def _began(trainer: Any, inputs: dict[str, Any], *names: str) -> tuple[torch.Tensor, ...]:
+    """The log-probabilities of where training began: those computed before it, else of now."""
+    if trainer.precompute_ref_logps:
+        return tuple(inputs[name] for name in names)
+    began = trainer.model if trainer.ref_model is None else trainer.ref_model
+    return cast(tuple[torch.Tensor, ...], trainer.compute_ref_log_probs(began, inputs))
 
 
 def _log_probabilities(model: Any, inputs: dict[str, Any], *, prefix: str = "") -> torch.Tensor:

@@ -105,6 +105,27 @@ def test_the_rows_of_a_batch_cost_what_trl_says_of_the_batch(
     assert (max(n_rows), sum(n_rows)) == (5, len(watched.records))
 
 
+@pytest.mark.parametrize("method", ["dpo", pytest.param("kto", marks=pytest.mark.deep)])
+def test_where_training_began_is_asked_once_a_row(
+    tmp_path: Path, tiny_base: Path, method: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from training import preference_trainer, sft
+
+    asked: list[int] = []
+    for name in ("DPOTrainer", "KTOTrainer"):
+        kind = getattr(preference_trainer, name)
+        compute = kind.compute_ref_log_probs
+
+        def counted(trainer: Any, model: Any, inputs: Any, compute: Any = compute) -> Any:
+            found = compute(trainer, model, inputs)
+            asked.append(len(found[0]))
+            return found
+
+        monkeypatch.setattr(kind, "compute_ref_log_probs", counted)
+    sft.train(load_config(write_config(tmp_path, tiny_base, method, epochs=3)))
+    assert sum(asked) == 16 + 12  # to train on and to validate on, whatever the epochs
+
+
 def test_rows_that_are_sorted_by_length_keep_their_groups(tmp_path: Path, tiny_base: Path) -> None:
     rows = [
         preference_row("kto", 1)
