@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
+from time import monotonic
 from typing import Any, ClassVar
 
 from sqlalchemy import (
@@ -24,6 +25,7 @@ from sqlalchemy import (
     make_url,
     text,
 )
+from sqlalchemy.exc import InvalidatePoolError
 from sqlalchemy.orm import DeclarativeBase, Session, sessionmaker
 from sqlalchemy.types import JSON, TypeDecorator
 
@@ -38,6 +40,8 @@ NAMING = {
     "pk": "pk_%(table_name)s",
 }
 BUSY_TIMEOUT_MS = 30_000
+CONNECTIONS = 20  # of one process to PostgreSQL, which takes 100 unless it is told otherwise
+PING_AFTER_S = 5.0
 _MIGRATIONS = Path(__file__).parents[1] / "migrations"
 
 
@@ -93,8 +97,32 @@ def _configure_sqlite(engine: Engine) -> None:
 
     @event.listens_for(engine, "begin")
     def _begin(connection: Any) -> None:
-        read_only = connection.get_execution_options().get("read_only", False)
-        connection.exec_driver_sql("BEGIN" if read_only else "BEGIN IMMEDIATE")
+        options = connection.get_execution_options()
+        if options.get("alone"):
+            return
+        word = "BEGIN" if options.get("read_only") else "BEGIN IMMEDIATE"
+        connection.connection.dbapi_connection.execute(word)  # past SQLAlchemy: at every request
+
+
+def _ping_the_idle(engine: Engine) -> None:
+    """Ask a connection that lay idle whether its server is still there, before it is used.
+
+    Asking at every use would cost every request a round trip; one that is lost while it is in use
+    ends its pool as well (`prepared`, SQLAlchemy).
+    """
+
+    @event.listens_for(engine, "checkin")
+    def _note(_: Any, record: Any) -> None:
+        record.info["since"] = monotonic()
+
+    @event.listens_for(engine, "checkout")
+    def _ask(connection: Any, record: Any, _: Any) -> None:
+        if monotonic() - record.info.get("since", monotonic()) < PING_AFTER_S:
+            return
+        try:
+            engine.dialect.do_ping(connection)
+        except engine.dialect.loaded_dbapi.Error as error:
+            raise InvalidatePoolError from error
 
 
 def open_database(url: str) -> Engine:
@@ -103,14 +131,24 @@ def open_database(url: str) -> Engine:
     if parsed.get_backend_name() != "sqlite":
         if parsed.drivername == "postgresql":
             parsed = parsed.set(drivername="postgresql+psycopg")
-        return create_engine(
-            parsed, pool_size=8, max_overflow=8, pool_pre_ping=True, hide_parameters=True
-        )
+        engine = create_engine(parsed, pool_size=CONNECTIONS, max_overflow=0, hide_parameters=True)
+        _ping_the_idle(engine)
+        return engine
     if parsed.database and parsed.database != ":memory:":
         make_folder(Path(parsed.database).parent)
     engine = create_engine(parsed, pool_size=16, max_overflow=16, hide_parameters=True)
     _configure_sqlite(engine)
     return engine
+
+
+def alone(engine: Engine) -> Engine:
+    """The engine for single statements that read: each is its own transaction.
+
+    What is read by two of them may have changed between, as it may in PostgreSQL's transactions.
+    """
+    if engine.dialect.name == "sqlite":
+        return engine.execution_options(alone=True)
+    return engine.execution_options(isolation_level="AUTOCOMMIT")
 
 
 def is_free_to_write(engine: Engine) -> bool:

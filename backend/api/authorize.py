@@ -8,10 +8,12 @@ Sec-Fetch-Site, else Origin against Host.
 from __future__ import annotations
 
 from contextlib import suppress
+from datetime import datetime
 
 from fastapi import Request
 from fastapi.dependencies.utils import get_flat_params
 from fastapi.routing import APIRoute
+from sqlalchemy import Connection
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
@@ -22,12 +24,13 @@ from backend.db import is_free_to_write
 from backend.errors import Forbidden, InvalidInput, NotAuthenticated, NotFound
 from backend.schemas.common import whole_number
 from backend.services.accounts import access
-from backend.services.accounts.credentials import (
-    bearer_of_token,
-    is_unnoted,
-    note_session,
-    user_of_session,
+from backend.services.accounts.callers import (
+    Caller,
+    Seat,
+    caller_by_session,
+    caller_by_token,
 )
+from backend.services.accounts.credentials import note_session
 from backend.services.accounts.users import may_sign, require_project_access
 from backend.services.audit import Actor, act_as
 from backend.services.audit.sign_ins import note_token
@@ -54,17 +57,18 @@ def authorize(request: Request, serving: ServingDep) -> None:
         if request.method not in READING:
             require_own_site(request)
         return
-    with serving.reading() as session:
-        user, token_id = _find_person(request, session, serving)
-        _apply_rule(session, user, rule, request)
-        unnoted = _is_unnoted(request, session, serving)
-    if unnoted is not None:
+    with serving.alone.connect() as connection:
+        caller = _find_caller(request, connection, serving, _seat(rule, request))
+        _apply_rule(connection, caller, rule, request)
+    if caller.seen_at is not None and _is_unnoted(caller.seen_at, serving):
         with serving.writing.begin() as session:
-            note_session(session, unnoted, now=serving.clock())
-    request.state.user = user
-    request.state.actor = Actor(user_id=user.id, token_id=token_id, via="api")
-    if token_id is not None:
-        _note_token(serving, request.state.actor, token_id)
+            note_session(session, request.cookies[COOKIE], now=serving.clock())
+    request.state.user = caller.user
+    request.state.project_id = caller.reviews_in
+    actor = Actor(user_id=caller.user.id, token_id=caller.token_id, via="api")
+    request.state.actor = actor
+    if caller.token_id is not None:
+        _note_token(serving, actor, caller.token_id)
 
 
 def _note_token(serving: Serving, actor: Actor, token_id: int) -> None:
@@ -79,24 +83,30 @@ def _note_token(serving: Serving, actor: Actor, token_id: int) -> None:
         serving.tokens_noted.add(noted)
 
 
-def _is_unnoted(request: Request, session: Session, serving: Serving) -> str | None:
-    """The cookie of a browser whose use is to be noted: a write, so not at every request."""
-    secret = request.cookies.get(COOKIE)
-    if not secret or "authorization" in request.headers:
+def _is_unnoted(seen_at: datetime, serving: Serving) -> bool:
+    """Whether the use of a browser is to be noted: a write, so not at every request."""
+    return seen_at <= serving.clock() - serving.settings.idle / 10
+
+
+def _seat(rule: Access, request: Request) -> Seat | None:
+    """What a reviewer asks about; None where it is nothing that there can be."""
+    if rule is not Access.REVIEWER:
         return None
-    idle = serving.settings.idle
-    return secret if is_unnoted(session, secret, now=serving.clock(), idle=idle) else None
+    parameter, value = next(iter(request.path_params.items()))
+    number = whole_number(str(value))
+    return None if number is None else Seat(parameter, number)
 
 
-def _find_person(request: Request, session: Session, serving: Serving) -> tuple[User, int | None]:
-    """Who asks, and the token by which they came."""
-    now = serving.clock()
+def _find_caller(
+    request: Request, connection: Connection, serving: Serving, seat: Seat | None
+) -> Caller:
+    now, settings = serving.clock(), serving.settings
     scheme, _, token = request.headers.get("authorization", "").partition(" ")
     if scheme:
         if scheme.lower() != "bearer":
             raise NotAuthenticated("The server takes bearer tokens.", hint="Send Bearer TOKEN.")
-        days = serving.settings.oidc_token_days
-        return bearer_of_token(session, token.strip(), now=now, provider_days=days)
+        days = settings.oidc_token_days
+        return caller_by_token(connection, token.strip(), now=now, provider_days=days, seat=seat)
     secret = request.cookies.get(COOKIE)
     if not secret:
         raise NotAuthenticated(
@@ -104,11 +114,9 @@ def _find_person(request: Request, session: Session, serving: Serving) -> tuple[
         )
     if request.method not in READING:
         require_own_site(request)
-    settings = serving.settings
-    user = user_of_session(
-        session, secret, now=now, idle=settings.idle, passwords=settings.passwords
+    return caller_by_session(
+        connection, secret, now=now, idle=settings.idle, passwords=settings.passwords, seat=seat
     )
-    return user, None
 
 
 def require_own_site(request: Request) -> None:
@@ -117,13 +125,14 @@ def require_own_site(request: Request) -> None:
         raise foreign_site()
 
 
-def _apply_rule(session: Session, user: User, rule: Access, request: Request) -> None:
-    parameter, value = next(iter(request.path_params.items()), (None, None))
+def _apply_rule(connection: Connection, caller: Caller, rule: Access, request: Request) -> None:
+    user = caller.user
     match rule:
         case Access.PUBLIC | Access.PROVIDER | Access.SIGNED_IN:
             return
         case Access.REVIEWER:
-            access.require_reviewer(session, user, str(parameter), _as_id(value))
+            if caller.reviews_in is None:  # they may not know that the queue exists
+                raise access.nothing_there()
         case Access.ADMIN:
             if user.role != Role.ADMIN:
                 raise Forbidden("Only an admin may do this.", hint="Ask an admin.")
@@ -132,11 +141,18 @@ def _apply_rule(session: Session, user: User, rule: Access, request: Request) ->
                 raise Forbidden(
                     "Experts work in their review queues.", hint="Ask an engineer for this."
                 )
-            if parameter in access.OWNERS:
-                project_id = access.project_of(session, parameter, _as_id(value))
-                require_project_access(session, user, project_id)
+            _require_project(connection, user, request)
             if rule is Access.LEAD and not may_sign(user):
                 raise Forbidden("Only a lead may sign this.", hint="Ask a lead of the project.")
+
+
+def _require_project(connection: Connection, user: User, request: Request) -> None:
+    """The project of what the path names first has to be one of the person's own."""
+    parameter, value = next(iter(request.path_params.items()), (None, None))
+    if parameter in access.OWNERS:
+        with Session(connection) as session:
+            project_id = access.project_of(session, parameter, _as_id(value))
+            require_project_access(session, user, project_id)
 
 
 def _as_id(value: object) -> int:

@@ -25,7 +25,7 @@ from sqlalchemy.orm import Session, sessionmaker
 from starlette.concurrency import run_in_threadpool
 
 from backend.api.guards import READING
-from backend.db import utc_now
+from backend.db import alone, utc_now
 from backend.services.accounts.oidc.provider import Provider
 from backend.services.accounts.oidc.registration import registration_of
 from backend.services.accounts.sealing import Seal, open_seal
@@ -49,6 +49,7 @@ class Serving:
     settings: Settings
     writing: sessionmaker[Session]
     reading: sessionmaker[Session]
+    alone: Engine
     readers: Semaphore
     writers: Semaphore
     logins: Semaphore
@@ -73,6 +74,7 @@ def serve_with(
         settings=settings,
         writing=sessions,
         reading=sessionmaker(engine.execution_options(read_only=True), expire_on_commit=False),
+        alone=alone(engine),
         readers=Semaphore(READERS),
         writers=Semaphore(WRITERS[engine.dialect.name]),
         logins=Semaphore(PASSWORDS_AT_ONCE),

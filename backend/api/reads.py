@@ -16,7 +16,6 @@ from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.routing import APIRoute
-from sqlalchemy import select
 from sqlalchemy.orm import Session
 from starlette.concurrency import run_in_threadpool
 
@@ -24,7 +23,6 @@ from backend.api.deps import Serving, ServingDep
 from backend.api.texts import TEXTS, Texts
 from backend.services.accounts.access import OWNERS
 from backend.services.audit import MOST_NUMBERS, Actor, act_as, record
-from backend.tables.review import ReviewQueue, ReviewSlot
 
 
 @dataclass(slots=True)
@@ -36,6 +34,7 @@ class Reading:
     serving: Serving
     actor: Actor
     params: dict[str, Any]
+    project_id: int | None
     format: str | None
     ids: Sequence[int] | None = None
     n: int = 0
@@ -90,16 +89,13 @@ class Reading:
             key = self.texts.subject or next(iter(self.params), None)
             value = None if key is None else int(self.params[key])
             subject = self.texts.about if key is None else f"{key.removesuffix('_id')}:{value}"
-            self._where = (_project_of(session, key, value), subject)
+            if self.project_id is None:
+                self.project_id = _project_of(session, key, value)
+            self._where = (self.project_id, subject)
         return self._where
 
 
 def _project_of(session: Session, key: str | None, value: int | None) -> int | None:
-    if key == "slot_id":
-        query = select(ReviewQueue.project_id).join(
-            ReviewSlot, ReviewSlot.queue_id == ReviewQueue.id
-        )
-        return session.scalar(query.where(ReviewSlot.id == value))
     return session.scalar(OWNERS[key], {"id": value}) if key in OWNERS else None
 
 
@@ -118,6 +114,7 @@ async def note_reading(request: Request, serving: ServingDep) -> AsyncIterator[N
         serving=serving,
         actor=request.state.actor,
         params=request.path_params,
+        project_id=request.state.project_id,
         format=request.query_params.get("format"),
     )
     _READING.set(reading)

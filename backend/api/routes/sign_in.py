@@ -30,6 +30,7 @@ from backend.errors import (
 from backend.schemas.accounts import SignInWays
 from backend.services import audit
 from backend.services.accounts import attempts, credentials, second_factor, users
+from backend.services.accounts.callers import caller_by_session
 from backend.services.accounts.oidc.identities import id_token_of
 from backend.services.accounts.tickets import make_ticket, read_ticket
 from backend.tables.accounts import Role, User
@@ -80,11 +81,9 @@ def show_login(
     path = safe_next(next)
     if secret := request.cookies.get(COOKIE):
         try:
-            with serving.reading() as session:
+            with serving.alone.connect() as connection:
                 idle, passwords = serving.settings.idle, serving.settings.passwords
-                credentials.user_of_session(
-                    session, secret, now=now, idle=idle, passwords=passwords
-                )
+                caller_by_session(connection, secret, now=now, idle=idle, passwords=passwords)
             return RedirectResponse(path, status_code=303)
         except NotAuthenticated:
             pass

@@ -73,17 +73,22 @@ OWNERS: dict[str, Select[Any]] = {
     .join(ReviewItem, ReviewItem.queue_id == ReviewQueue.id)
     .join(Review, Review.item_id == ReviewItem.id),
 }
-# Somebody who was removed from the project reviews no more in its queues; an admin is in all.
+# The project of a queue in which the user of the statement around it reviews. Somebody who was
+# removed from the project reviews no more in its queues; an admin is in all.
 _MEMBER = (
-    select(QueueMember.user_id)
+    select(ReviewQueue.project_id)
+    .select_from(QueueMember)
     .join(ReviewQueue, ReviewQueue.id == QueueMember.queue_id)
-    .join(User, User.id == QueueMember.user_id)
     .outerjoin(
         Membership,
-        and_(Membership.user_id == User.id, Membership.project_id == ReviewQueue.project_id),
+        and_(
+            Membership.user_id == QueueMember.user_id,
+            Membership.project_id == ReviewQueue.project_id,
+        ),
     )
-    .where(QueueMember.user_id == bindparam("user_id"))
+    .where(QueueMember.user_id == User.id)
     .where(Membership.id.is_not(None) | (User.role == Role.ADMIN))
+    .correlate(User)
 )
 MEMBERS = {
     "queue_id": _MEMBER.where(QueueMember.queue_id == bindparam("id")),
@@ -92,11 +97,11 @@ MEMBERS = {
     ),
     "review_id": _MEMBER.join(ReviewItem, ReviewItem.queue_id == QueueMember.queue_id)
     .join(Review, Review.item_id == ReviewItem.id)
-    .where(Review.reviewer_id == bindparam("user_id"), Review.id == bindparam("id")),
+    .where(Review.reviewer_id == User.id, Review.id == bindparam("id")),
     "result_id": _MEMBER.join(ReviewItem, ReviewItem.queue_id == QueueMember.queue_id)
     .join(GoldAnswer, GoldAnswer.item_id == ReviewItem.id)
     .join(GoldResult, GoldResult.gold_id == GoldAnswer.id)
-    .where(GoldResult.user_id == bindparam("user_id"), GoldResult.id == bindparam("id")),
+    .where(GoldResult.user_id == User.id, GoldResult.id == bindparam("id")),
 }
 
 
@@ -104,7 +109,7 @@ def project_of(session: Session, parameter: str, id_: int) -> int:
     """The project to which a thing belongs. Raises NotFound."""
     project_id = session.scalar(OWNERS[parameter], {"id": id_})
     if project_id is None:
-        raise _nothing_there()
+        raise nothing_there()
     return int(project_id)
 
 
@@ -119,17 +124,6 @@ def require_in_project(session: Session, project_id: int, **ids: int | None) -> 
             raise NotFound(f"The project has no {parameter.removesuffix('_id')} {id_}.")
 
 
-def require_reviewer(session: Session, user: User, parameter: str, id_: int) -> None:
-    """Let the members of a queue pass, whatever their role; `parameter` is a key of MEMBERS.
-
-    A review, and a result on a known answer, is its person's own, as long as they are a member.
-
-    Raises:
-        NotFound: everybody else, who may not know that the queue exists.
-    """
-    if session.scalar(MEMBERS[parameter], {"user_id": user.id, "id": id_}) is None:
-        raise _nothing_there()
-
-
-def _nothing_there() -> NotFound:
+def nothing_there() -> NotFound:
+    """The refusal of what is not there, or of another project, which nobody is told apart."""
     return NotFound("There is no such thing here, or it is not yours.")

@@ -13,42 +13,32 @@ from datetime import datetime, timedelta
 from sqlalchemy import String, bindparam, exists, select, update
 from sqlalchemy.orm import Session
 
-from backend.errors import Conflict, NotAuthenticated, NotFound
+from backend.errors import Conflict, NotFound
 from backend.tables.accounts import LoginSession, Role, Token, User
 from backend.tables.sign_in import Identity
 
 TOKEN_PREFIX = "strop_"
 
-# Every request runs one of these two; built once, they cost half.
-USER_OF_SESSION = (
-    select(User)
-    .join(LoginSession, LoginSession.user_id == User.id)
-    .where(
-        LoginSession.token_hash == bindparam("digest"),
-        LoginSession.ended_at.is_(None),
-        LoginSession.expires_at > bindparam("now"),
-        LoginSession.last_seen_at > bindparam("idle_since"),
-        User.active,
-        # Whoever switches passwords off ends what passwords opened.
-        (LoginSession.method != "password")
-        | (bindparam("passwords", type_=String) == "on")
-        | ((bindparam("passwords", type_=String) == "admins-only") & (User.role == Role.ADMIN)),
-    )
+# When the session of a cookie, or a token, stands for its user.
+SESSION_IS_GOOD = (
+    LoginSession.token_hash == bindparam("digest"),
+    LoginSession.ended_at.is_(None),
+    LoginSession.expires_at > bindparam("now"),
+    LoginSession.last_seen_at > bindparam("idle_since"),
+    User.active,
+    # Whoever switches passwords off ends what passwords opened.
+    (LoginSession.method != "password")
+    | (bindparam("passwords", type_=String) == "on")
+    | ((bindparam("passwords", type_=String) == "admins-only") & (User.role == Role.ADMIN)),
 )
-USER_OF_TOKEN = (
-    select(User, Token.id)
-    .join(Token, Token.user_id == User.id)
-    .where(
-        Token.token_hash == bindparam("digest"),
-        Token.revoked_at.is_(None),
-        Token.expires_at.is_(None) | (Token.expires_at > bindparam("now")),
-        User.active,
-        # Of people of a provider, who might have lost access there: they have to show up.
-        ~exists().where(Identity.user_id == User.id)
-        | exists().where(
-            Identity.user_id == User.id, Identity.last_seen_at > bindparam("seen_since")
-        ),
-    )
+TOKEN_IS_GOOD = (
+    Token.token_hash == bindparam("digest"),
+    Token.revoked_at.is_(None),
+    Token.expires_at.is_(None) | (Token.expires_at > bindparam("now")),
+    User.active,
+    # Of people of a provider, who might have lost access there: they have to show up.
+    ~exists().where(Identity.user_id == User.id)
+    | exists().where(Identity.user_id == User.id, Identity.last_seen_at > bindparam("seen_since")),
 )
 
 
@@ -60,7 +50,8 @@ class Secret:
     row_id: int
 
 
-def _hash_secret(value: str) -> str:
+def hash_secret(value: str) -> str:
+    """What is kept of a secret."""
     return hashlib.sha256(value.encode("utf-8", "backslashreplace")).hexdigest()
 
 
@@ -71,7 +62,7 @@ def open_login_session(
     secret = secrets.token_urlsafe(32)
     row = LoginSession(
         user_id=user_id,
-        token_hash=_hash_secret(secret),
+        token_hash=hash_secret(secret),
         method=method,
         created_at=now,
         last_seen_at=now,
@@ -84,7 +75,7 @@ def open_login_session(
 
 def session_of(session: Session, secret: str) -> LoginSession | None:
     """The session of this cookie, if it has not ended."""
-    query = select(LoginSession).where(LoginSession.token_hash == _hash_secret(secret))
+    query = select(LoginSession).where(LoginSession.token_hash == hash_secret(secret))
     return session.scalar(query.where(LoginSession.ended_at.is_(None)))
 
 
@@ -97,41 +88,11 @@ def close_login_session(session: Session, secret: str, *, now: datetime) -> Logi
     return row
 
 
-def user_of_session(
-    session: Session, secret: str, *, now: datetime, idle: timedelta, passwords: str = "on"
-) -> User:
-    """Who is signed in under this cookie, and was there within `idle`.
-
-    Args:
-        passwords: the setting; a session that a password opened counts as far as passwords do.
-
-    Raises:
-        NotAuthenticated: nobody.
-    """
-    asked = {
-        "digest": _hash_secret(secret),
-        "now": now,
-        "idle_since": now - idle,
-        "passwords": passwords,
-    }
-    user = session.scalar(USER_OF_SESSION, asked)
-    if user is None:
-        raise NotAuthenticated("You are signed out.", hint="Sign in again.")
-    return user
-
-
-def is_unnoted(session: Session, secret: str, *, now: datetime, idle: timedelta) -> bool:
-    """Whether a tenth of `idle` has gone since it was noted that this browser is used."""
-    query = select(LoginSession.last_seen_at).where(LoginSession.token_hash == _hash_secret(secret))
-    seen = session.scalar(query)
-    return seen is not None and seen <= now - idle / 10
-
-
 def note_session(session: Session, secret: str, *, now: datetime) -> None:
     """Note that this browser is used."""
     session.execute(
         update(LoginSession)
-        .where(LoginSession.token_hash == _hash_secret(secret), LoginSession.ended_at.is_(None))
+        .where(LoginSession.token_hash == hash_secret(secret), LoginSession.ended_at.is_(None))
         .values(last_seen_at=now)
     )
 
@@ -151,7 +112,7 @@ def list_sessions(
 
 def is_session(row: LoginSession, secret: str | None) -> bool:
     """Whether this is the session of that cookie."""
-    return secret is not None and row.token_hash == _hash_secret(secret)
+    return secret is not None and row.token_hash == hash_secret(secret)
 
 
 def end_session(session: Session, session_id: int, user_id: int, *, now: datetime) -> LoginSession:
@@ -186,7 +147,7 @@ def create_token(
     token = Token(
         user_id=user.id,
         name=name,
-        token_hash=_hash_secret(value),
+        token_hash=hash_secret(value),
         prefix=value[:12],
         created_at=now,
         expires_at=None if days is None else now + timedelta(days=days),
@@ -222,29 +183,3 @@ def revoke_token(
     token.revoked_at = token.revoked_at or now
     session.flush()
     return token
-
-
-def user_of_token(session: Session, value: str, *, now: datetime, provider_days: int = 30) -> User:
-    """Who acts under this bearer token. Raises NotAuthenticated."""
-    return bearer_of_token(session, value, now=now, provider_days=provider_days)[0]
-
-
-def bearer_of_token(
-    session: Session, value: str, *, now: datetime, provider_days: int = 30
-) -> tuple[User, int]:
-    """Who acts under this bearer token, and which one it is. Raises NotAuthenticated.
-
-    Args:
-        provider_days: how long after their last sign-in there tokens of a provider's people work.
-    """
-    asked = {
-        "digest": _hash_secret(value),
-        "now": now,
-        "seen_since": now - timedelta(days=provider_days),
-    }
-    found = session.execute(USER_OF_TOKEN, asked).first()
-    if found is None:
-        raise NotAuthenticated(
-            "The token is not valid.", hint="Make one: strop token create --user NAME --name WHY"
-        )
-    return found[0], found[1]

@@ -13,7 +13,7 @@ from dataclasses import replace
 from itertools import chain
 from typing import Any, cast
 
-from sqlalchemy import Connection, Table, bindparam, select
+from sqlalchemy import Connection, Table, bindparam, func, select
 from sqlalchemy.orm import Session, object_session
 
 from backend.errors import InvalidInput
@@ -34,6 +34,14 @@ _NAMES = (
     )
     .distinct()
 )
+# The same as one value, in a statement about a queue; `names_of` reads it. No name holds a line end
+# as it is told apart here: a name that does is parted, and its parts are masked.
+JOINED_NAMES = (
+    select(func.aggregate_strings(MODELS.c.name + "\n" + MODELS.c.base_model, "\n"))
+    .where(MODELS.c.project_id == ReviewQueue.project_id)
+    .correlate(ReviewQueue)
+    .scalar_subquery()
+)
 _PROJECT_NAMES = select(MODELS.c.name, MODELS.c.base_model).where(
     MODELS.c.project_id == bindparam("project")
 )
@@ -43,12 +51,24 @@ def masked_terms(
     connection: Connection, rules: Mapping[str, Any], design: Mapping[str, Any]
 ) -> list[str]:
     """The texts that this queue masks: its own list, and names of its project's models."""
+    ids = design.get("model_ids")
+    asks = ids and rules_from(rules).mask_models
+    rows = connection.execute(_NAMES, {"models": ids}) if asks else ()
+    return terms_among(rules, design, (name for row in rows for name in row))
+
+
+def terms_among(
+    rules: Mapping[str, Any], design: Mapping[str, Any], names: Iterable[str]
+) -> list[str]:
+    """As `masked_terms`, where the names of the project's models are known."""
     chosen = rules_from(rules)
-    terms = list(chosen.mask)
-    if chosen.mask_models and (ids := design.get("model_ids")):
-        names = connection.execute(_NAMES, {"models": ids})
-        terms += names_that_tell(name for row in names for name in row)
-    return terms
+    asks = chosen.mask_models and design.get("model_ids")
+    return [*chosen.mask, *(names_that_tell(names) if asks else ())]
+
+
+def names_of(joined: str | None) -> Collection[str]:
+    """The names of JOINED_NAMES, each once."""
+    return set((joined or "").split("\n"))
 
 
 def masked_terms_of(queue: ReviewQueue) -> list[str]:

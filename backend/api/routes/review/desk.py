@@ -14,7 +14,7 @@ from backend.schemas.review import desk as shapes
 from backend.services import review
 from backend.services.review.blind import name_for_reviewers
 from backend.services.review.desk.history import lapsed_item, left_for, next_queue_for
-from backend.services.review.desk.item_view import find_links, told_after
+from backend.services.review.desk.item_view import claimed_view, find_links, told_after
 from backend.services.review.quality import adjudication, gold
 from backend.tables.review import Purpose, ReviewQueue
 
@@ -105,16 +105,15 @@ def _show_claim(
     found: review.Claim | review.Nothing,
     now: datetime,
 ) -> shapes.ClaimAnswer:
-    progress = _progress(session, queue_id, user_id)
     if isinstance(found, review.Nothing):
         return shapes.ClaimAnswer(
             claim=None,
-            progress=progress,
+            progress=_progress(session, queue_id, user_id),
             reason=found.reason.value,
             message=found.message,
             next_queue=_other_queue(session, queue_id, user_id, now),
         )
-    item = review.item_view(session, found.slot_id, user_id)
+    item, progress = claimed_view(session, found.slot_id, user_id)
     shown = shapes.ClaimShown.of(
         found,
         kind=item.kind,
@@ -221,7 +220,7 @@ def submit_answer(
         done,
         state="submitted",
         gold=_gold(session, done),
-        risk=told_after(session, done.item_id),
+        risk=told_after(session, done.item_id) if done.scored else None,
         next=_next(session, done.queue_id, user.id, now) if body.next else None,
     )
 

@@ -214,6 +214,7 @@ class SlotContext:
         revising: the person has an answer to it that stands until the new one is submitted.
         more_open: other required reviews of the queue wait for somebody.
         told: the project has a webhook.
+        scored: the queue's outputs have scores.
     """
 
     subject: Subject
@@ -231,6 +232,7 @@ class SlotContext:
     simulated: bool
     more_open: bool
     told: bool
+    scored: bool
 
 
 _OTHER = SLOTS.alias("waiting")
@@ -252,6 +254,7 @@ _SLOT = Prepared(
         QUEUES.c.rules,
         QUEUES.c.design,
         QUEUES.c.rubric_version_id,
+        QUEUES.c.score_run_id,
         RUBRICS.c.digest,
         GENERATIONS.c.id.label("generation_id"),
         GENERATIONS.c.text,
@@ -307,6 +310,7 @@ def read_slot(connection: Connection, slot_id: int, user_id: int) -> SlotContext
         simulated=row.simulated,
         more_open=bool(row.more_open),
         told=bool(row.told),
+        scored=row.score_run_id is not None,
     )
 
 

@@ -20,14 +20,18 @@ from sqlalchemy import Connection, Select, Table, bindparam, not_, select
 from sqlalchemy.orm import Session
 
 from backend.errors import NotFound
-from backend.schemas.review.desk import ItemView, ShownOutput, ToldRisk
+from backend.prepared import Prepared
+from backend.schemas.review.desk import ItemView, QueueProgress, ShownOutput, ToldRisk
 from backend.schemas.runs import FlaggedSpan
 from backend.schemas.turns import turns_of
 from backend.services.review.blind import (
+    JOINED_NAMES,
     mask_text,
-    masked_terms,
+    names_of,
+    terms_among,
 )
-from backend.services.review.statements import ITEMS, QUEUES, SLOTS, AnyRow
+from backend.services.review.reports.progress import STANDING, as_progress
+from backend.services.review.statements import ITEMS, QUEUES, SLOTS
 from backend.services.review.told_risk import (
     AFTER_ALONE,
     BESIDE_OTHERS,
@@ -73,6 +77,7 @@ _ITEM: Select[Any] = (
         EXAMPLES.c.input,
         EXAMPLES.c.messages,
         EXAMPLES.c.context,
+        JOINED_NAMES.label("names"),
     )
     .select_from(ITEMS)
     .join(QUEUES, QUEUES.c.id == ITEMS.c.queue_id)
@@ -80,50 +85,71 @@ _ITEM: Select[Any] = (
     .join(EXAMPLES, EXAMPLES.c.id == A.c.example_id)
     .outerjoin(B, B.c.id == ITEMS.c.generation_b_id)
 )
-_BY_ID = _ITEM.where(ITEMS.c.id == bindparam("item"))
-_BY_SLOT = _ITEM.join(SLOTS, SLOTS.c.item_id == ITEMS.c.id).where(
+_BY_ID = Prepared(_ITEM.where(ITEMS.c.id == bindparam("item")))
+_OF_PERSON = _ITEM.join(SLOTS, SLOTS.c.item_id == ITEMS.c.id).where(
     SLOTS.c.id == bindparam("slot"), SLOTS.c.owner_id == bindparam("person")
 )
-_SPANS = select(SCORES.c.spans).where(
+_BY_SLOT = Prepared(_OF_PERSON)
+_WITH_PROGRESS = Prepared(
+    _OF_PERSON.add_columns(*(column for column in STANDING if column is not QUEUES.c.design))
+)
+_ALL_SPANS = select(SCORES.c.spans).where(
     SCORES.c.score_run_id == bindparam("run"),
     SCORES.c.generation_id == bindparam("generation"),
     SCORES.c.metric.not_in(
         BESIDE_OTHERS
     ),  # no finding by itself; a risk that it raises brings its marks
 )
-_SPANS_BEFORE = _SPANS.where(not_(AFTER_ALONE))
+_SPANS_BEFORE = Prepared(_ALL_SPANS.where(not_(AFTER_ALONE)))
+_SPANS = Prepared(_ALL_SPANS)
+
+
+def claimed_view(session: Session, slot_id: int, user_id: int) -> tuple[ItemView, QueueProgress]:
+    """As `item_view`, with the person's progress in the queue, in one statement."""
+    connection = session.connection()
+    row = _WITH_PROGRESS.first(connection, {"slot": slot_id, "person": user_id})
+    return _view(connection, _held(row)), as_progress(row)
 
 
 def item_view(session: Session, slot_id: int, user_id: int) -> ItemView:
     """The item of a slot that this person holds or has done; NotFound for anybody else."""
     connection = session.connection()
-    row = connection.execute(_BY_SLOT, {"slot": slot_id, "person": user_id}).first()
+    return _view(
+        connection, _held(_BY_SLOT.first(connection, {"slot": slot_id, "person": user_id}))
+    )
+
+
+def _held(row: Any | None) -> Any:
     if row is None:
         raise NotFound("You do not hold this item.", hint="Ask for the next one.")
-    return _view(connection, row)
+    return row
 
 
 def show_item(session: Session, item: ReviewItem, *, answered: bool = False) -> ItemView:
     """An item as an expert sees it; who has answered is told its risk, too."""
     connection = session.connection()
-    row = connection.execute(_BY_ID, {"item": item.id}).one()
+    row = _BY_ID.first(connection, {"item": item.id})
     return _view(connection, row, answered=answered)
 
 
 def told_after(session: Session, item_id: int) -> ToldRisk | None:
     """The risk of a single output, for whoever has just answered."""
     connection = session.connection()
-    row = connection.execute(_BY_ID, {"item": item_id}).one()
+    row: Any = _BY_ID.first(connection, {"item": item_id})
     if row.generation_b_id is not None:
         return None
-    terms = masked_terms(connection, row.rules, row.design)
+    terms = _terms(row)
     return risk_of(connection, row.score_run_id, row.generation_a_id, terms)
 
 
-def _view(connection: Connection, row: AnyRow, *, answered: bool = False) -> ItemView:
+def _terms(row: Any) -> list[str]:
+    return terms_among(row.rules, row.design, names_of(row.names))
+
+
+def _view(connection: Connection, row: Any, *, answered: bool = False) -> ItemView:
     pair = row.generation_b_id is not None
     told = answered or before_the_answer(row.rules, row.design, pair=pair)
-    terms = masked_terms(connection, row.rules, row.design)
+    terms = _terms(row)
     a = mask_text(row.a_text or "", terms)
     output = left = right = risk = None
     if not pair:
@@ -169,7 +195,7 @@ def flags_of(
             reason=mask_text(span["reason"], terms),
             kind=span["kind"],
         )
-        for spans in connection.execute(_SPANS if told else _SPANS_BEFORE, asked).scalars()
-        for span in spans
+        for row in (_SPANS if told else _SPANS_BEFORE).each(connection, asked)
+        for span in row.spans
     }
     return sorted(flags, key=lambda flag: (flag.start, flag.end, flag.reason))

@@ -179,6 +179,7 @@ class Submitted:
     Attributes:
         repeated: the same answer had been stored before.
         extra: it came after the item had been given to somebody else; kept, and not counted.
+        scored: the queue's outputs have scores, so that there may be a risk to tell of.
         why: why the person saw the item, from the part of the design named `stratum`.
     """
 
@@ -191,6 +192,7 @@ class Submitted:
     queue_id: int = 0
     why: str | None = None
     stratum: str | None = None
+    scored: bool = False
 
 
 class _Given(NamedTuple):
@@ -356,6 +358,7 @@ def _submitted(
         queue_id=slot.queue_id,
         why=slot.why,
         stratum=slot.stratum,
+        scored=slot.scored,
     )
 
 

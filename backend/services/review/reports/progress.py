@@ -17,10 +17,11 @@ from datetime import date, datetime, timedelta
 from functools import partial
 from typing import Any, cast
 
-from sqlalchemy import ColumnElement, Row, Table, and_, bindparam, case, exists, func, select
+from sqlalchemy import ColumnElement, Table, and_, bindparam, case, exists, func, select
 from sqlalchemy.orm import Session
 
 from backend.errors import NotFound
+from backend.prepared import Prepared
 from backend.schemas.review.desk import QueueProgress
 from backend.schemas.review.queues import ReviewerProgress
 from backend.schemas.review.reports import (
@@ -48,12 +49,12 @@ def _done(*conditions: ColumnElement[bool]) -> Any:
     counted = select(func.coalesce(func.sum(MEMBERS.c.n_submitted), 0)).where(
         MEMBERS.c.queue_id == QUEUES.c.id, *conditions
     )
-    return counted.scalar_subquery()
+    return counted.correlate(QUEUES).scalar_subquery()
 
 
 def _event(kind: RoutingEventKind) -> Any:
     there = EVENTS.c.queue_id == QUEUES.c.id, EVENTS.c.kind == kind.value
-    return exists(select(EVENTS.c.id).where(*there))
+    return exists(select(EVENTS.c.id).where(*there).correlate(QUEUES))
 
 
 _LEASED = (
@@ -63,6 +64,7 @@ _LEASED = (
         in_state(SLOTS, SlotState.LEASED),
         SLOTS.c.lease_until.is_not(None),
     )
+    .correlate(QUEUES)
     .scalar_subquery()
 )
 _GOLD_IN_HAND = (
@@ -73,10 +75,11 @@ _GOLD_IN_HAND = (
         SLOTS.c.state == SlotState.LEASED,
         SLOTS.c.purpose == Purpose.GOLD,
     )
+    .correlate(QUEUES)
     .scalar_subquery()
 )
-_STANDING = select(
-    QUEUES.c.id,
+# Of the queue, and the `person`, of the statement that has these columns; `as_progress` reads them.
+STANDING = (
     QUEUES.c.design,
     _done().label("done"),
     _done(MEMBERS.c.user_id == bindparam("person")).label("mine"),
@@ -85,7 +88,8 @@ _STANDING = select(
     _event(RoutingEventKind.WITHDRAWN).label("withdrawn"),
     _event(RoutingEventKind.RETURNED).label("returned"),
 )
-_PROGRESS = _STANDING.where(QUEUES.c.id == bindparam("queue"))
+_STANDING = select(QUEUES.c.id, *STANDING)
+_PROGRESS = Prepared(_STANDING.where(QUEUES.c.id == bindparam("queue")))
 _PROGRESS_OF_SEVERAL = _STANDING.where(QUEUES.c.id.in_(bindparam("queues", expanding=True)))
 NOBODY = -1
 
@@ -93,20 +97,21 @@ NOBODY = -1
 def queue_progress(session: Session, queue_id: int, *, user_id: int | None = None) -> QueueProgress:
     """How a queue stands; with `user_id` also how much of it that person did. Raises NotFound."""
     asked = {"queue": queue_id, "person": NOBODY if user_id is None else user_id}
-    row = session.connection().execute(_PROGRESS, asked).first()
+    row = _PROGRESS.first(session.connection(), asked)
     if row is None:
         raise NotFound("There is no such review queue.")
-    return _as_progress(row)
+    return as_progress(row)
 
 
 def progress_of_queues(session: Session, queue_ids: Sequence[int]) -> dict[int, QueueProgress]:
     """How several queues stand, by id, in one question; those that do not exist are left out."""
     asked = {"queues": list(queue_ids), "person": NOBODY}
     rows = session.connection().execute(_PROGRESS_OF_SEVERAL, asked)
-    return {row.id: _as_progress(row) for row in rows}
+    return {row.id: as_progress(row) for row in rows}
 
 
-def _as_progress(row: Row[*tuple[Any, ...]]) -> QueueProgress:
+def as_progress(row: Any) -> QueueProgress:
+    """The progress that a row with the columns of STANDING tells."""
     design = row.design
     total = int(design["n_slots"]) + int(design.get("n_extra", 0)) - int(design.get("n_out", 0))
     waiting = total - row.done

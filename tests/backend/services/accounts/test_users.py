@@ -16,12 +16,18 @@ from sqlalchemy.orm import Session, sessionmaker
 
 from backend.errors import Conflict, Forbidden, InvalidInput, NotAuthenticated, NotFound
 from backend.services.accounts import credentials, passwords, users
+from backend.services.accounts.callers import caller_by_session, caller_by_token
 from backend.services.projects import create_project
 from backend.tables.accounts import Token, User
 
 NOW = datetime(2026, 5, 4, 9, 0, tzinfo=UTC)
 IDLE = timedelta(hours=1)
 PASSWORD = "correct horse battery"
+
+
+def bearer(session: Session, secret: credentials.Secret, *, now: datetime = NOW) -> User:
+    """Who acts under the token."""
+    return caller_by_token(session.connection(), secret.value, now=now).user
 
 
 class TestPasswords:
@@ -60,7 +66,7 @@ class TestPasswords:
         secret = credentials.open_login_session(session, user.id, hours=1, now=NOW)
         users.set_password(session, user, "another long one", now=NOW)
         with pytest.raises(NotAuthenticated):
-            credentials.user_of_session(session, secret.value, now=NOW, idle=IDLE)
+            caller_by_session(session.connection(), secret.value, now=NOW, idle=IDLE)
 
     def test_made_ones_differ_and_are_long(self) -> None:
         made = {passwords.generate_password() for _ in range(100)}
@@ -140,29 +146,29 @@ class TestTokens:
         row = session.scalars(select(Token)).one()
         assert secret.value.startswith("strop_")
         assert secret.value not in (row.token_hash, row.prefix)
-        assert credentials.user_of_token(session, secret.value, now=NOW) is user
+        assert bearer(session, secret).id == user.id
 
     def test_end_with_their_days(self, session: Session) -> None:
         _, secret = self.make(session, days=2)
-        credentials.user_of_token(session, secret.value, now=NOW + timedelta(hours=47))
+        bearer(session, secret, now=NOW + timedelta(hours=47))
         with pytest.raises(NotAuthenticated):
-            credentials.user_of_token(session, secret.value, now=NOW + timedelta(days=2))
+            bearer(session, secret, now=NOW + timedelta(days=2))
 
     def test_without_days_do_not_end(self, session: Session) -> None:
         _, secret = self.make(session, days=None)
-        credentials.user_of_token(session, secret.value, now=NOW + timedelta(days=9999))
+        bearer(session, secret, now=NOW + timedelta(days=9999))
 
     def test_revoked_ones_are_worth_nothing(self, session: Session) -> None:
         _, secret = self.make(session)
         credentials.revoke_token(session, secret.row_id, now=NOW)
         with pytest.raises(NotAuthenticated):
-            credentials.user_of_token(session, secret.value, now=NOW)
+            bearer(session, secret)
 
     def test_of_a_barred_user_are_worth_nothing(self, session: Session) -> None:
         user, secret = self.make(session)
         users.deactivate_user(session, user, now=NOW)
         with pytest.raises(NotAuthenticated):
-            credentials.user_of_token(session, secret.value, now=NOW)
+            bearer(session, secret)
         with pytest.raises(Conflict):
             credentials.create_token(session, user, "again", now=NOW)
 
@@ -170,7 +176,7 @@ class TestTokens:
         user, _ = self.make(session)
         secret = credentials.open_login_session(session, user.id, hours=1, now=NOW)
         with pytest.raises(NotAuthenticated):
-            credentials.user_of_token(session, secret.value, now=NOW)
+            bearer(session, secret)
 
 
 def test_two_admins_who_bar_each_other_at_once_leave_one(sessions: sessionmaker[Session]) -> None:
