@@ -27,6 +27,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 from backend.db import migrate, open_database, session_factory
 from backend.settings import Settings
+from tests.depth import mark_depth
 from tests.fixtures_models import tiny_base  # noqa: F401
 from tests.fixtures_postgres import (
     URL_VARIABLE,
@@ -74,52 +75,11 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> FoldersToget
     return FoldersTogether(config, log) if config.getvalue("dist") == "loadscope" else None
 
 
-# Slow variants of what a test beside them shows; `make test-all` runs them.
-DEEP = (
-    "tests/backend/api/test_any_request.py::test_no_request_fails_the_server[sqlite]",
-    "tests/backend/jobs/test_crash.py::test_killed_in_generation[sqlite]",
-    "tests/backend/jobs/test_crash.py::test_two_workers_do_not_run_one_job_twice[sqlite]",
-    "tests/backend/services/review/desk/test_queue_machine.py::test_many_interleavings_keep_the_inv",
-    "tests/training/demo/test_demo_pretrain.py::test_a_run_cut_off_ends_like_one_that_was_not",
-    "tests/training/results/test_divergence.py::test_a_diverged_training_ends[changes1]",
-    "tests/training/results/test_divergence.py::test_a_diverged_training_ends[changes2]",
-    "tests/training/results/test_divergence.py::test_a_diverged_training_ends[changes3]",
-    "tests/training/results/test_divergence.py::test_a_diverged_training_of_every_method_ends[kto]",
-    "tests/training/results/test_divergence.py::test_a_diverged_training_of_every_method_ends[pret",
-    "tests/training/results/test_divergence.py::test_a_search_of_which_all_diverge_is_one_sentence",
-    "tests/training/test_methods.py::test_a_killed_training_is_taken_up_and_ends_the_same[kto]",
-    "tests/training/test_methods.py::test_a_killed_training_is_taken_up_and_ends_the_same[pretrain]",
-    "tests/training/test_methods.py::test_a_killed_training_is_taken_up_and_ends_the_same[full]",
-    "tests/training/test_methods.py::test_a_killed_training_is_taken_up_and_ends_the_same[dpo-full]",
-    "tests/vllm/test_real_rows.py::test_no_slot_reaches_a_row_without_an_adapter",
-    "tests/vllm/test_server_death.py::test_a_server_that_cannot_start_says_its_last_words",
-    "tests/training/test_methods.py::test_a_killed_training_is_taken_up_and_ends_the_same[soft-",
-    "tests/training/test_sft.py::test_that_a_killed_training_is_taken_up_and_ends_the_same",
-    "tests/training/test_search.py::test_a_killed_search_trains_no_finished_trial_again_and_ends_t",
-)
-
-# Nothing in them waits for a lock, or is written in SQL of one database: what they do on SQLite
-# they do on PostgreSQL too, and the deep suite sees to it.
-DEEP_ON_POSTGRES = (
-    "tests/backend/jobs/test_simulated_experts.py",
-    "tests/backend/services/models/test_adapter_files.py",
-    "tests/backend/services/review/opening/test_opening_defaults.py",
-    "tests/backend/services/review/reports/test_review_agreement.py",
-)
-
-
-def _is_deep(nodeid: str) -> bool:
-    return nodeid.startswith(DEEP) or (
-        nodeid.startswith(DEEP_ON_POSTGRES) and "[postgresql" in nodeid
-    )
-
-
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Mark what is deep. In several processes, begin with what takes minutes."""
+    mark_depth(items)
     for item in items:
-        if _is_deep(item.nodeid):
-            item.add_marker(pytest.mark.deep)
         if item.get_closest_marker("browser") and not item.nodeid.startswith("tests/browser/"):
             raise pytest.UsageError(f"{item.nodeid} would not be run: not in tests/browser.")
     if hasattr(config, "workerinput"):

@@ -1,0 +1,124 @@
+"""What is tried only by `make test-all`, and which quicker test shows the promise of it.
+
+`make test` leaves out what is marked `deep`: by a mark beside the test, or by a line here. A line
+is the beginning of a test's id; what stands beside it is a test that is quicker and not deep, or
+the reason why none is needed. `tests/test_depth.py` holds the lines against the tests there are.
+
+PostgreSQL: a test of both databases has its cases on SQLite in every run. On PostgreSQL it has one
+of its cases in every run, and the others in the deep suite, because a case is another input and
+seldom another statement; a file of `WHOLE_ON_POSTGRES` has all of them, one of `ONCE_ON_POSTGRES`
+only its first test. Each route runs on PostgreSQL besides (tests/backend/api/test_every_route.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import pytest
+
+JOBS, SERVICES = "tests/backend/jobs/", "tests/backend/services/"
+ON_POSTGRES = "the same on PostgreSQL"
+ANY_REQUEST = "tests/backend/api/test_any_request.py::"
+CRASH = f"{JOBS}test_crash.py::"
+NO_TRAINER = f"{JOBS}test_crash_training.py::test_trainer_that_cannot_run_fails_the_job_with_its"
+KILLED = "tests/training/test_methods.py::test_a_killed_training_is_taken_up_and_ends_the_same"
+DIVERGED = "tests/training/results/test_divergence.py::test_a_diverged_training"
+MACHINE = f"{SERVICES}review/desk/test_queue_machine.py::"
+EXPORTED = f"{SERVICES}curation/test_exports.py::test_that_trl_trains_on_what_was_exported"
+
+DEEP = {
+    f"{ANY_REQUEST}test_no_request_fails_the_server[sqlite]": ON_POSTGRES,
+    f"{ANY_REQUEST}test_hostile_values_in_every_place_of_a_body[sqlite]": ON_POSTGRES,
+    f"{ANY_REQUEST}test_ids_and_cursors_that_no_row_can_have[sqlite]": ON_POSTGRES,
+    f"{CRASH}test_killed_in_generation[sqlite]": ON_POSTGRES,
+    f"{CRASH}test_two_workers_do_not_run_one_job_twice[sqlite]": ON_POSTGRES,
+    f"{CRASH}test_killed_in_scoring": f"{CRASH}test_killed_in_generation[postgresql]",
+    f"{CRASH}test_dead_server_stops_the_run_and_resuming_completes_it": (
+        f"{JOBS}test_served_elsewhere.py::test_a_run_is_resumed_after_its_server_died"
+    ),
+    f"{NO_TRAINER}_words[True": f"{NO_TRAINER}_words[False",
+    f"{SERVICES}accounts/test_attempts.py::test_two_processes_count_together[sqlite]": ON_POSTGRES,
+    f"{SERVICES}audit/test_chain.py::test_killed_while_it_seals[sqlite]": ON_POSTGRES,
+    f"{SERVICES}review/desk/test_concurrency.py::test_processes_at_once_finish_a_queue": (
+        f"{SERVICES}review/desk/test_concurrency.py::test_people_at_once_finish_a_queue"
+    ),
+    f"{MACHINE}test_many_interleavings_keep_the_inv": f"{MACHINE}test_any_interleaving",
+    f"{EXPORTED}[openai-SFT]": f"{EXPORTED}[sft-SFT]",
+    f"{EXPORTED}[alpaca-SFT]": f"{EXPORTED}[sft-SFT]",
+    f"{EXPORTED}[sharegpt-SFT]": f"{EXPORTED}[sft-SFT]",
+    "tests/training/demo/test_demo_pretrain.py::test_a_run_cut_off_ends_like_one_that_was_not": (
+        "tests/training/demo/test_demo_pretrain.py::test_batches_from_a_place"
+    ),
+    f"{DIVERGED}_ends[changes1]": f"{DIVERGED}_ends[changes0]",
+    f"{DIVERGED}_ends[changes2]": f"{DIVERGED}_ends[changes0]",
+    f"{DIVERGED}_ends[changes3]": f"{DIVERGED}_ends[changes0]",
+    f"{DIVERGED}_of_every_method_ends[kto]": f"{DIVERGED}_of_every_method_ends[dpo]",
+    f"{DIVERGED}_of_every_method_ends[pret": f"{DIVERGED}_of_every_method_ends[dpo]",
+    "tests/training/results/test_divergence.py::test_a_search_of_which_all_diverge": (
+        "tests/training/results/test_divergence.py::test_a_search_never_keeps_what_diverged"
+    ),
+    f"{KILLED}[kto]": f"{KILLED}[sft]",
+    f"{KILLED}[pretrain]": f"{KILLED}[sft]",
+    f"{KILLED}[full]": f"{KILLED}[sft]",
+    f"{KILLED}[dpo-full]": f"{KILLED}[sft]",
+    f"{KILLED}[soft-": f"{KILLED}[sft]",
+    "tests/training/test_sft.py::test_that_a_killed_training_is_taken_up": f"{KILLED}[sft]",
+    "tests/training/test_search.py::test_a_killed_search_trains_no_finished_trial": (
+        "tests/training/test_search.py::test_a_finished_search_is_not_repeated"
+    ),
+    "tests/vllm/test_real_rows.py::test_no_slot_reaches_a_row_without_an_adapter": (
+        "tests/vllm/test_real_server.py"
+    ),
+    "tests/vllm/test_server_death.py::test_a_server_that_cannot_start_says_its_last_words": (
+        "tests/backend/engines/vllm/test_serve.py::test_a_server_that_cannot_start_says"
+    ),
+}
+
+# Each case waits for a lock, or asks what one database alone does: triggers, claims, savepoints.
+WHOLE_ON_POSTGRES = (
+    "tests/backend/api/",
+    f"{JOBS}test_crash.py",
+    f"{SERVICES}accounts/",
+    f"{SERVICES}audit/test_chain.py",
+    f"{SERVICES}erasure/",
+    f"{SERVICES}review/desk/test_c",
+    f"{SERVICES}review/quality/test_quality_concurrency.py",
+    f"{SERVICES}test_idempotency.py",
+    f"{SERVICES}test_queue.py",
+)
+# Many tests of few statements, all of them plain SQL.
+ONCE_ON_POSTGRES = (
+    f"{JOBS}test_served_elsewhere.py",
+    f"{JOBS}test_simulated_experts.py",
+    f"{SERVICES}checks/",
+    f"{SERVICES}curation/test_drafts.py",
+    f"{SERVICES}curation/test_leaks.py",
+    f"{SERVICES}curation/test_prompted_sets.py",
+    f"{SERVICES}datasets/test_prompts.py",
+    f"{SERVICES}models/",
+    f"{SERVICES}review/opening/",
+    f"{SERVICES}review/reports/",
+    f"{SERVICES}verdicts/test_comparison.py",
+    f"{SERVICES}verdicts/test_promotion.py",
+)
+
+
+def mark_depth(items: Iterable[pytest.Item]) -> None:
+    """Mark as `deep` what only `make test-all` runs."""
+    begun: set[str] = set()
+    for item in items:
+        family = _family_on_postgres(item)
+        if item.nodeid.startswith(tuple(DEEP)) or family in begun:
+            item.add_marker(pytest.mark.deep)
+        elif family and not item.get_closest_marker("deep"):
+            begun.add(family)
+
+
+def _family_on_postgres(item: pytest.Item) -> str | None:
+    """What the tests that show the same of PostgreSQL have in common; None where each counts."""
+    called = getattr(item, "callspec", None)
+    on_postgres = called is not None and called.params.get("database_url") == "postgresql"
+    if not on_postgres or item.nodeid.startswith(WHOLE_ON_POSTGRES):
+        return None
+    path, _, rest = item.nodeid.partition("::")
+    return path if path.startswith(ONCE_ON_POSTGRES) else f"{path}::{rest.partition('[')[0]}"
