@@ -31,7 +31,7 @@ DEEP = {
     f"{ANY_REQUEST}test_hostile_values_in_every_place_of_a_body[sqlite]": ON_POSTGRES,
     f"{ANY_REQUEST}test_ids_and_cursors_that_no_row_can_have[sqlite]": ON_POSTGRES,
     f"{CRASH}test_killed_in_generation[sqlite]": ON_POSTGRES,
-    f"{CRASH}test_two_workers_do_not_run_one_job_twice[sqlite]": ON_POSTGRES,
+    f"{CRASH}test_two_workers_share_a_run_and_do_none_of_it_twice[sqlite]": ON_POSTGRES,
     f"{CRASH}test_killed_in_scoring": f"{CRASH}test_killed_in_generation[postgresql]",
     f"{CRASH}test_dead_server_stops_the_run_and_resuming_completes_it": (
         f"{JOBS}test_served_elsewhere.py::test_a_run_is_resumed_after_its_server_died"
@@ -83,6 +83,7 @@ WHOLE_ON_POSTGRES = (
     f"{SERVICES}erasure/",
     f"{SERVICES}review/desk/test_c",
     f"{SERVICES}review/quality/test_quality_concurrency.py",
+    f"{SERVICES}test_chunks.py",
     f"{SERVICES}test_idempotency.py",
     f"{SERVICES}test_queue.py",
 )

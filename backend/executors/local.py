@@ -31,6 +31,7 @@ class LocalExecutor:
         """Take `processes` at most; None is as many as this process may use processors."""
         self.slots = processes or len(os.sched_getaffinity(0))
         self._pool: ProcessPoolExecutor | None = None
+        self._lock = threading.Lock()
 
     @property
     def warm(self) -> bool:
@@ -57,20 +58,21 @@ class LocalExecutor:
 
     def close(self) -> None:
         """End the pool; work that has not begun is left, and what is under way not waited for."""
-        if self._pool is not None:
-            self._pool.shutdown(wait=False, cancel_futures=True)
-            self._pool = None
+        with self._lock:
+            if self._pool is not None:
+                self._pool.shutdown(wait=False, cancel_futures=True)
+                self._pool = None
 
     def _submit(self, work: Callable[[Item], Result], item: Item) -> Future[Result]:
-        if self._pool is None:
-            # a fork would take the threads' locks of a worker with it
-            context = get_context("forkserver")
-            # imported once and not in each process; of no effect where the server runs already
-            context.set_forkserver_preload(["__main__", __name__, work.__module__])
-            self._pool = ProcessPoolExecutor(
-                self.slots, mp_context=context, initializer=_live_with_parent
-            )
-        return self._pool.submit(_carry, work, item)
+        """Begin work on an item; in a new pool where a process of the old one died while idle."""
+        with self._lock:
+            if self._pool is None:
+                self._pool = _open_pool(self.slots, work.__module__)
+            try:
+                return self._pool.submit(_carry, work, item)
+            except BrokenProcessPool:
+                self._pool = _open_pool(self.slots, work.__module__)
+                return self._pool.submit(_carry, work, item)
 
     def _result(
         self, work: Callable[[Item], Result], window: deque[_Ahead[Item, Result]]
@@ -84,12 +86,19 @@ class LocalExecutor:
                 deaths += 1
                 if deaths == MOST_DEATHS:
                     raise
-                self._pool = None
                 for ahead in window:
                     ahead.future = self._submit(work, ahead.item)
             else:
                 window.popleft()
                 return result
+
+
+def _open_pool(slots: int, module: str) -> ProcessPoolExecutor:
+    # a fork would take the threads' locks of a worker with it
+    context = get_context("forkserver")
+    # imported once and not in each process; of no effect where the server runs already
+    context.set_forkserver_preload(["__main__", __name__, module])
+    return ProcessPoolExecutor(slots, mp_context=context, initializer=_live_with_parent)
 
 
 def _live_with_parent() -> None:

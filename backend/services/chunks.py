@@ -12,7 +12,7 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import delete, func, insert, or_, select, tuple_, update
+from sqlalchemy import ColumnElement, delete, func, insert, or_, select, tuple_, update
 from sqlalchemy.orm import Session
 
 from backend.tables.queue import ChunkState, JobChunk
@@ -108,7 +108,7 @@ def lay_down_chunks(
         session.execute(insert(JobChunk), rows[start : start + _ROWS_PER_STATEMENT])
 
 
-def _of(job_id: int, attempt: int) -> tuple[object, ...]:
+def _of(job_id: int, attempt: int) -> tuple[ColumnElement[bool], ...]:
     return JobChunk.job_id == job_id, JobChunk.attempt == attempt
 
 
@@ -198,10 +198,10 @@ def free_chunks_of_dead(
     _open_again(session, *_of(job_id, attempt), JobChunk.owner.not_in(list(living)))
 
 
-def _open_again(session: Session, *which: object) -> None:
+def _open_again(session: Session, *which: ColumnElement[bool]) -> None:
     session.execute(
         update(JobChunk)
-        .where(*which, _HELD)  # type: ignore[arg-type]
+        .where(*which, _HELD)
         .values(state=ChunkState.OPEN, owner=None, lease_until=None)
         .execution_options(synchronize_session=False)
     )

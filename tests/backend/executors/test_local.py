@@ -63,6 +63,17 @@ def test_work_is_done_again_where_a_process_died(tmp_path: Path) -> None:
         executor.close()
 
 
+def test_a_process_that_died_while_nothing_was_done_is_replaced(tmp_path: Path) -> None:
+    executor = LocalExecutor(2)
+    try:
+        for pid in set(executor.map(stay, [0.0, 0.0])):
+            os.kill(pid, signal.SIGKILL)
+            wait_for(lambda pid=pid: _gone(pid), seconds=30)
+        assert list(executor.map(double, range(10))) == [2 * n for n in range(10)]
+    finally:
+        executor.close()
+
+
 class Peculiar(Exception):
     def __init__(self, one: str, two: str) -> None:
         super().__init__(f"{one} and {two}")

@@ -140,18 +140,59 @@ def test_another_worker_takes_over_what_a_dead_one_held(
         assert (job.executor_id, job.attempt) == ("second", 2)
 
 
+def _asked_by(installation: Settings, name: str) -> list[str]:
+    file = installation.home / f"asked-{name}"
+    return file.read_text(encoding="utf-8").splitlines() if file.exists() else []
+
+
 @both
-def test_two_workers_do_not_run_one_job_twice(
+def test_two_workers_share_a_run_and_do_none_of_it_twice(
     installation: Settings, rows: sessionmaker[Session]
 ) -> None:
     _, score_run_id = _lay_down(rows)
     with (
-        running_worker(installation, "--delay", "0.01", name="one"),
-        running_worker(installation, "--delay", "0.01", name="two"),
+        running_worker(installation, "--delay", "0.05", name="one"),
+        running_worker(installation, "--delay", "0.05", name="two"),
     ):
         wait_for(lambda: _states(rows).get("score") == JobState.DONE)
     _require_all_once(rows, score_run_id)
     assert len(_asked(installation)) == UNITS
+    assert min(len(_asked_by(installation, name)) for name in ("one", "two")) > 30
+
+
+@pytest.mark.parametrize(
+    ("database_url", "leads"),
+    [
+        ("postgresql", True),
+        pytest.param("postgresql", False, marks=pytest.mark.deep),
+        pytest.param("sqlite", True, marks=pytest.mark.deep),
+        pytest.param("sqlite", False, marks=pytest.mark.deep),
+    ],
+    indirect=["database_url"],
+)
+def test_one_of_two_workers_is_killed_and_the_other_completes_the_run(
+    installation: Settings, rows: sessionmaker[Session], leads: bool
+) -> None:
+    _, score_run_id = _lay_down(rows)
+    slow = ("--quick", "60", "--delay", "0.1")
+    with (
+        running_worker(installation, *slow, name="one") as one,
+        running_worker(installation, *slow, name="two") as two,
+    ):
+        wait_for(lambda: _asked_by(installation, "one") and _asked_by(installation, "two"))
+        with reading(rows) as session:
+            leader = queue.get_job(session, 1).executor_id
+        dies, stays = (one, "two") if (leader == "one") == leads else (two, "one")
+        kill(dies)
+        assert _states(rows)["generate"] == JobState.RUNNING
+        wait_for(lambda: _states(rows).get("score") == JobState.DONE)
+    _require_all_once(rows, score_run_id)
+    again = Counter(_asked(installation))
+    assert len(again) == UNITS
+    assert sum(again.values()) - UNITS < 2 * 41, "no more than it held is done again"
+    with reading(rows) as session:
+        job = queue.get_job(session, 1)
+        assert (job.executor_id, job.attempt) == (stays, 2 if leads else 1)
 
 
 @sqlite_only
