@@ -12,7 +12,8 @@ import pytest
 from backend.executors.ray import RayExecutor
 from backend.executors.ray_session import QUIET
 
-STORE = 80 * 2**20
+NODE = {"num_cpus": 1, "object_store_memory": 80 * 2**20}
+OF_TESTS = {"RAY_AUTH_MODE": "disabled", "RAY_RAYLET_START_WAIT_TIME_S": "120"}
 
 
 @dataclass(slots=True)
@@ -26,23 +27,28 @@ class TwoNodes:
     def kill_other(self) -> None:
         """As when its machine loses power."""
         self.cluster.remove_node(self.other, allow_graceful=False)
+        self.other = None
+
+    def start_other(self) -> None:
+        """Have a second node again, where it was killed."""
+        if self.other is None:
+            self.other = self.cluster.add_node(**NODE)
 
 
 @pytest.fixture(scope="module")
 def two_nodes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TwoNodes]:
-    """Started once for a module; `kill_other` leaves the head alone to the tests that follow."""
+    """Started once for a module."""
     with pytest.MonkeyPatch.context() as patch:
-        for name, value in {**QUIET, "RAY_AUTH_MODE": "disabled"}.items():
+        for name, value in {**QUIET, **OF_TESTS}.items():
             patch.setenv(name, value)
         pytest.importorskip("ray")
         from ray.cluster_utils import Cluster
 
         lean = {"include_dashboard": False, "include_log_monitor": False}
-        node = {"num_cpus": 1, "object_store_memory": STORE}
-        cluster = Cluster(initialize_head=True, head_node_args={**node, **lean, "no_monitor": True})
+        cluster = Cluster(initialize_head=True, head_node_args={**NODE, **lean, "no_monitor": True})
         executor = RayExecutor(cluster.address, home=_home(tmp_path_factory))
         try:
-            other = cluster.add_node(**node)
+            other = cluster.add_node(**NODE)
             yield TwoNodes(cluster, other, executor)
         finally:
             executor.close()

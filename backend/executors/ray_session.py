@@ -160,7 +160,11 @@ def _require_reachable(address: str) -> None:
 def environment_of_ray(ours: Mapping[str, str]) -> dict[str, str]:
     """What the nodes of a Ray of our own are started with: no setting, no secret."""
     passed = {name: ours[name] for name in PASSED_ON if name in ours}
-    return {**passed, "RAY_task_oom_retries": str(OOM_RETRIES)}
+    return {
+        **passed,
+        "RAY_task_oom_retries": str(OOM_RETRIES),
+        "RAY_RAYLET_START_WAIT_TIME_S": str(START_SECONDS),
+    }
 
 
 def _start(processes: int | None) -> tuple[subprocess.Popen[str], str]:

@@ -4,24 +4,42 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import signal
 import socket
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+from sqlalchemy import select
+from sqlalchemy.orm import Session, sessionmaker
 
-from backend.errors import Conflict, ExecutorUnavailable, InvalidInput, NotFound
-from backend.executors import open_executor
+from backend.errors import CannotCompute, Conflict, ExecutorUnavailable, InvalidInput, NotFound
+from backend.executors import Executor, open_executor
 from backend.executors import ray as ray_executor
+from backend.executors.local import LocalExecutor
 from backend.executors.ray import RayExecutor
 from backend.executors.ray_session import environment_of_ray
 from backend.executors.ray_task import installation
+from backend.jobs.parts import Workshop
+from backend.jobs.score import score_parts
+from backend.services import queue
+from backend.services.datasets.health.repeats import embed
+from backend.services.datasets.near_duplicates import find_near_duplicates, near_duplicate_pairs
+from backend.services.runs import scoring
 from backend.settings import Settings
+from backend.tables.queue import JobState
+from backend.tables.runs import Score
+from evaluators.checks.bench import build_bench
+from evaluators.checks.lessons import RightText, teach, whole_texts
+from evaluators.chunks import ScoreChunk, score_chunk
+from evaluators.types import Sample
+from tests.fixtures_judges import judged_desk
 from tests.fixtures_ray import TwoNodes
 
 BIG = 300_000  # bytes; Ray keeps larger results on the node that made them
@@ -153,6 +171,7 @@ def test_a_process_that_died_is_repeated_and_one_that_always_dies_is_said(
 
 
 def test_nothing_is_lost_or_doubled_when_a_node_is_killed(two_nodes: TwoNodes) -> None:
+    two_nodes.start_other()
     found, nodes = [], set[str]()
     for number, node, packed in two_nodes.executor.map(big_slow, range(24)):
         found.append((number, packed))
@@ -163,6 +182,114 @@ def test_nothing_is_lost_or_doubled_when_a_node_is_killed(two_nodes: TwoNodes) -
     assert all(packed == bytes([number]) * BIG for number, packed in found)
     assert len(nodes) == 2
     assert two_nodes.executor.slots == 1
+
+
+def slow_chunk(chunk: ScoreChunk) -> list[dict[str, Any]]:
+    time.sleep(0.1)
+    return score_chunk(chunk)
+
+
+def test_a_scoring_job_writes_what_one_process_writes_when_a_node_is_killed(
+    two_nodes: TwoNodes,
+    sqlite_sessions: sessionmaker[Session],
+    settings: Settings,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    two_nodes.start_other()
+    with sqlite_sessions.begin() as session:
+        desk = judged_desk(session, 60)
+        runs = [
+            scoring.create_score_run(session, generation_run_id=desk.run.id, metrics=METRICS).id
+            for _ in range(2)
+        ]
+        jobs = [queue.enqueue_job(session, queue.JobKind.SCORE, run).id for run in runs]
+    _score(sqlite_sessions, settings, jobs[0], LocalExecutor(1))
+    monkeypatch.setattr("evaluators.chunks.score_chunk", slow_chunk)
+    for name, value in {"START_SECONDS": 0.0, "WARM_SECONDS": 0.0}.items():
+        monkeypatch.setattr(f"backend.executors.worth.{name}", value)
+    for name in ("CHUNK", "FIRST_CHUNK"):
+        monkeypatch.setattr(f"backend.jobs.score.{name}", 8)
+    parts = _score(sqlite_sessions, settings, jobs[1], two_nodes.executor, two_nodes.kill_other)
+    assert parts >= 15
+    here, there = (_ledger(sqlite_sessions, run) for run in runs)
+    assert len(here) == 120 * len(METRICS)
+    assert there == here
+
+
+METRICS = ["rougeL", "bleu", "grounding", "exact_match"]
+
+
+def _score(
+    sessions: sessionmaker[Session],
+    settings: Settings,
+    job_id: int,
+    executor: Executor,
+    kill: Callable[[], None] = lambda: None,
+) -> int:
+    """Do a scoring job by an executor, of which something is killed after four parts."""
+    shop = Workshop(
+        settings, sessions, "w", _no_engine, lambda *_, **__: None, {"score": score_parts}
+    )
+    shop._executor = executor
+    with sessions.begin() as session:
+        attempt = queue.get_job(session, job_id).attempt
+    parts = 0
+    while shop.take_part(job_id, attempt):
+        parts += 1
+        if parts == 4:
+            kill()
+    with sessions.begin() as session:
+        job = queue.get_job(session, job_id)
+        assert job.state == JobState.DONE, job.error
+    return parts
+
+
+def _no_engine(*asked: object) -> Any:
+    raise AssertionError("nothing is asked of a model here")
+
+
+def _ledger(sessions: sessionmaker[Session], score_run_id: int) -> list[tuple[Any, ...]]:
+    with sessions() as session:
+        rows = session.scalars(
+            select(Score)
+            .where(Score.score_run_id == score_run_id)
+            .order_by(Score.generation_id, Score.metric)
+        )
+        return [
+            (r.generation_id, r.metric, r.value, r.error, r.signature, r.stats, r.spans)
+            for r in rows
+        ]
+
+
+def test_texts_are_compared_and_errors_planted_as_in_one_process(two_nodes: TwoNodes) -> None:
+    spread = two_nodes.executor.map
+    rng = random.Random(0)
+    texts = [" ".join(f"w{rng.randrange(900)}" for _ in range(20)) for _ in range(600)]
+    copies = [text + " indeed" for text in texts[:40]]
+    pairs = near_duplicate_pairs([*texts, *copies], spread=spread)
+    assert pairs == near_duplicate_pairs([*texts, *copies])
+    assert len(pairs) == 40
+    found = find_near_duplicates(copies, texts, spread=spread)
+    assert found == find_near_duplicates(copies, texts)
+    assert [pair.held_out for pair in found] == list(range(40))
+    samples = [
+        Sample(f"s{n}", f"Maria paid {n} euro on {1 + n % 28} May 2026.", context=f"Maria: {n} €")
+        for n in range(60)
+    ]
+    assert build_bench(samples, seed=3, spread=spread) == build_bench(samples, seed=3)
+    right = [RightText(n, f"g{n}", str(s.context), s.prediction) for n, s in enumerate(samples)]
+    assert teach(right, [], most=50, seed=1, spread=spread) == teach(right, [], most=50, seed=1)
+    assert whole_texts(right, seed=1, spread=spread) == whole_texts(right, seed=1)
+
+
+@pytest.mark.deep
+def test_texts_are_encoded_as_in_one_process(two_nodes: TwoNodes, tiny_base: Path) -> None:
+    texts = [f"text {n} " * (1 + n % 40) for n in range(1100)]
+    there = embed(texts, str(tiny_base), spread=two_nodes.executor.map)
+    assert there.shape[0] == 1100
+    assert (there == embed(texts, str(tiny_base))).all()
+    with pytest.raises(CannotCompute, match="cannot be loaded"):
+        embed(texts, "/nowhere", spread=two_nodes.executor.map)
 
 
 def test_nobody_at_the_address_is_said_at_once(tmp_path: Path) -> None:
