@@ -15,13 +15,18 @@ from __future__ import annotations
 import argparse
 import json
 import math
-from itertools import product
+from collections.abc import Sequence
+from functools import partial
+from itertools import chain, product
 from pathlib import Path
 from statistics import NormalDist
 from typing import NamedTuple
 
 import numpy as np
 
+from backend.executors.spread import spreading
+from backend.settings import load_settings
+from evaluators.spread import cut
 from evaluators.statistics.prediction_powered import Estimate, estimate_mean
 
 CUTS = (-1.2, -0.5, 0.2, 0.9)
@@ -136,6 +141,10 @@ def coverage(
     }
 
 
+def _coverages(repeats: int, some: Sequence[Design]) -> list[dict[str, float]]:
+    return [coverage(design, repeats) for design in some]
+
+
 def designs() -> list[Design]:
     """Every combination."""
     sizes = ((12, 500), (30, 500), (60, 1000))
@@ -154,9 +163,13 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=2000)
     arguments = parser.parse_args()
     table: dict[str, object] = {"simulated": True}
-    for design in designs():
-        table[design.name] = coverage(design, arguments.repeats)
-        print(design.name, json.dumps(table[design.name]), flush=True)
+    with spreading(load_settings()) as spread:
+        rows = chain.from_iterable(
+            spread(partial(_coverages, arguments.repeats), cut(designs(), 1))
+        )
+        for design, row in zip(designs(), rows, strict=True):
+            table[design.name] = row
+            print(design.name, json.dumps(row), flush=True)
     worst = Design(12, 500, 20, 0.0, is_rate=False, grouped=False)
     table["NAIVE, " + worst.name] = coverage(worst, arguments.repeats, how=naive)
     print("NAIVE", json.dumps(table["NAIVE, " + worst.name]), flush=True)
@@ -165,4 +178,6 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    from tests.benchmarks import estimate_coverage  # other processes know the work by this name
+
+    estimate_coverage.main()

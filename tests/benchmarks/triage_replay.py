@@ -24,16 +24,21 @@ from __future__ import annotations
 import argparse
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from backend.executors.spread import spreading
+from backend.settings import load_settings
 from evaluators.checks.audit import audit_state
 from evaluators.checks.triage import triage
+from evaluators.spread import cut
 from evaluators.statistics.intervals import wilson
 
 Floats = NDArray[np.float64]
@@ -208,6 +213,10 @@ def run_study(study: Study, repeats: int, *, seed: int = 0) -> dict[str, Any]:
     return out
 
 
+def _run(repeats: int, some: Sequence[Study]) -> list[dict[str, Any]]:
+    return [run_study(study, repeats) for study in some]
+
+
 def _share(hits: list[float]) -> dict[str, float] | None:
     if not hits:
         return None
@@ -250,12 +259,18 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=1000)
     arguments = parser.parse_args()
     found: dict[str, Any] = {}
-    for name, study in studies(arguments.data).items():
-        found[name] = run_study(study, arguments.repeats)
-        print(name, json.dumps(found[name]), flush=True)
+    named = studies(arguments.data)
+    with spreading(load_settings()) as spread:
+        blocks = cut(list(named.values()), 1)
+        rows = chain.from_iterable(spread(partial(_run, arguments.repeats), blocks))
+        for name, row in zip(named, rows, strict=True):
+            found[name] = row
+            print(name, json.dumps(row), flush=True)
     if arguments.out:
         arguments.out.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":
-    main()
+    from tests.benchmarks import triage_replay  # other processes know the work by this name
+
+    triage_replay.main()

@@ -19,14 +19,18 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from backend.executors.spread import spreading
 from backend.services.review.reports.ab import _judge
 from backend.services.review.reports.votes import Vote
+from backend.settings import load_settings
 from backend.tables.review import Winner
+from evaluators.spread import cut
 from evaluators.statistics.sequential import log_capital
 from tests.fixtures_review import NOW
 
@@ -231,6 +235,10 @@ PARTS: dict[str, Callable[[int], dict[str, Any]]] = {
 }
 
 
+def _studies(repeats: int, names: Sequence[str]) -> list[dict[str, Any]]:
+    return [PARTS[name](repeats) for name in names]
+
+
 def main() -> None:
     """Run the parts, print and write the tables."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -239,12 +247,17 @@ def main() -> None:
     parser.add_argument("--part", choices=PARTS, action="append")
     arguments = parser.parse_args()
     tables: dict[str, Any] = {"simulated": True, "repeats": arguments.repeats}
-    for name in arguments.part or PARTS:
-        tables[name] = PARTS[name](arguments.repeats)
-        print(json.dumps({name: tables[name]}, indent=1), flush=True)
+    names = list(arguments.part or PARTS)
+    with spreading(load_settings()) as spread:
+        found = chain.from_iterable(spread(partial(_studies, arguments.repeats), cut(names, 1)))
+        for name, table in zip(names, found, strict=True):
+            tables[name] = table
+            print(json.dumps({name: table}, indent=1), flush=True)
     if arguments.out:
         arguments.out.write_text(json.dumps(tables, indent=2) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":
-    main()
+    from tests.benchmarks import watched_ab  # other processes know the work by this name
+
+    watched_ab.main()

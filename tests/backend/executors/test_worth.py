@@ -71,3 +71,25 @@ def test_an_estimate_counts_by_the_size_of_the_items(monkeypatch: pytest.MonkeyP
     sizes = [10, 20, 400, 400]
     assert list(worth.map_if_worth(executor, work, sizes, size=int, total=sum(sizes))) == sizes
     assert executor.given == [400, 400], "8 s are left, of which 4 can be saved"
+
+
+class Unjoined:
+    """A cluster that would have to be joined to tell how many slots it has."""
+
+    name = "unjoined"
+    warm = False
+
+    @property
+    def slots(self) -> int:
+        raise AssertionError("joined for a moment's work")
+
+    def map(self, work: Callable[[Any], Any], items: Iterable[Any]) -> Iterator[Any]:
+        return map(work, items)
+
+    def close(self) -> None:
+        pass
+
+
+def test_no_cluster_is_joined_for_a_moment() -> None:
+    found = worth.map_if_worth(Unjoined(), len, ["a", "bc", "def", "g"], size=len, total=7)
+    assert list(found) == [1, 2, 3, 1]
