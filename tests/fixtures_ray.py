@@ -13,7 +13,11 @@ from backend.executors.ray import RayExecutor
 from backend.executors.ray_session import QUIET
 
 NODE = {"num_cpus": 1, "object_store_memory": 80 * 2**20}
-OF_TESTS = {"RAY_AUTH_MODE": "disabled", "RAY_RAYLET_START_WAIT_TIME_S": "120"}
+OF_TESTS = {
+    "RAY_AUTH_MODE": "disabled",
+    "RAY_RAYLET_START_WAIT_TIME_S": "120",
+    "RAY_worker_niceness": "0",  # by itself Ray lets its workers stand back (15) behind all others
+}
 
 
 @dataclass(slots=True)
