@@ -41,6 +41,7 @@ class GenerationRun(Base):
 
     Attributes:
         params: of decoding; of an IMPORT run {"source": file, "sha256": digest of what it gave}.
+        n_examples: how many examples it covers; None: it is counted when asked.
         n_done, n_failed: rows of its ledger and the errors among them, kept as they are written;
             None: not counted yet (`backend.services.ledger`).
     """
@@ -55,6 +56,7 @@ class GenerationRun(Base):
     engine: Mapped[str] = mapped_column(String(32))
     params: Mapped[dict[str, Any]]
     samples: Mapped[int] = mapped_column(default=1)
+    n_examples: Mapped[int | None]
     n_done: Mapped[int | None]
     n_failed: Mapped[int | None]
     created_by_id: Mapped[int | None] = mapped_column(ForeignKey("users.id"))

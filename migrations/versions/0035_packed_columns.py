@@ -40,6 +40,7 @@ def upgrade() -> None:
     op.execute("ALTER TABLE generations RENAME COLUMN packed TO token_logprobs")
     op.create_index("ix_generations_run", "generations", ["run_id", "id"])
     op.create_index("ix_generations_run_model", "generations", ["run_id", "model_version_id", "id"])
+    op.add_column("generation_runs", sa.Column("n_examples", sa.Integer(), nullable=True))
     op.add_column("score_runs", sa.Column("n_due", sa.Integer(), nullable=True))
     for runs, ledger, key in COUNTS:
         op.add_column(runs, sa.Column("n_done", sa.Integer(), nullable=True))
@@ -78,6 +79,7 @@ def downgrade() -> None:
         op.drop_column(runs, "n_done")
         op.drop_column(runs, "n_failed")
     op.drop_column("score_runs", "n_due")
+    op.drop_column("generation_runs", "n_examples")
     op.drop_index("ix_generations_run_model", "generations")
     op.drop_index("ix_generations_run", "generations")
     # A default is what a column needs that is to be filled in a table that others refer to.

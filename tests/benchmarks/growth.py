@@ -172,7 +172,7 @@ def _score(place: Place) -> Facts:
     from backend.services import queue
 
     sessions = place.sessions()
-    settings = Settings(home=place.home, database_url=place.url)
+    settings = Settings(home=place.home, database_url=place.url, processes=1)
     nothing: Callable[..., None] = lambda *_, **__: None  # noqa: E731
     kinds = {"score": score_parts}
     shop = Workshop(settings, sessions, "growth", lambda *_: FakeEngine(), nothing, kinds)

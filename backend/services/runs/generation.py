@@ -98,6 +98,7 @@ def create_run(
     )
     session.add(run)
     session.flush()
+    run.n_examples = count_examples(session, run)
     add_models(session, run, model_ids)
     _check_prompts(session, run)
     return run
@@ -267,7 +268,9 @@ def covered_ids(session: Session, run: GenerationRun) -> dict[str, int]:
 
 
 def count_examples(session: Session, run: GenerationRun) -> int:
-    """How many examples a run covers."""
+    """How many examples a run covers; versions do not change, so that it is counted once."""
+    if run.n_examples is not None:
+        return run.n_examples
     if run.example_ids is not None:
         return len(set(run.example_ids))
     query = select(func.count(Example.id)).where(

@@ -209,6 +209,7 @@ def _own_run(
         engine=IMPORT,
         params={"source": PurePath(given.source).name, "sha256": digest},
         samples=given.samples,
+        n_examples=len(covered),
         created_by_id=created_by_id,
     )
     session.add(run)
