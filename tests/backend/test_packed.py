@@ -21,6 +21,8 @@ from backend.tables.packed import pack_logprobs, pack_stats, unpack
 from backend.tables.runs import Generation, GenerationRun, Score, ScoreRun
 from tests.backend.test_migrations import _empty_postgres, _empty_sqlite
 
+BEFORE = "0034"
+
 finite = st.floats(allow_nan=False)
 numbers = st.one_of(
     finite,
@@ -33,7 +35,8 @@ numbers = st.one_of(
 @given(st.lists(numbers, max_size=8))
 def test_log_probabilities_come_back_as_they_were(values: list[float]) -> None:
     found = unpack(pack_logprobs(values))
-    assert found == values and all(type(value) is float for value in found)
+    assert found == values
+    assert all(type(value) is float for value in found)
 
 
 @given(
@@ -45,7 +48,8 @@ def test_log_probabilities_come_back_as_they_were(values: list[float]) -> None:
 )
 def test_statistics_come_back_as_they_were_and_of_their_kind(values: list[Any]) -> None:
     found = unpack(pack_stats(values))
-    assert found == values and list(map(type, found)) == list(map(type, values))
+    assert found == values
+    assert list(map(type, found)) == list(map(type, values))
 
 
 def test_what_is_no_number_comes_back_too() -> None:
@@ -79,7 +83,7 @@ def test_old_rows_are_carried_over_and_back(
 ) -> None:
     url = make_empty(tmp_path, request)
     migrate(url)
-    command.downgrade(alembic_config(url), "0033")
+    command.downgrade(alembic_config(url), BEFORE)
     engine = open_database(url)
     with session_factory(engine).begin() as session:
         _lay_down_old(session)
@@ -93,7 +97,7 @@ def test_old_rows_are_carried_over_and_back(
         assert ledger.counts_of(session, GenerationRun, 1) == (2, 0)
         run = session.get_one(ScoreRun, 1)
         assert (run.n_done, run.n_failed) == (3, 1)
-    command.downgrade(alembic_config(url), "0033")
+    command.downgrade(alembic_config(url), BEFORE)
     with session_factory(engine)() as session:
         rows = session.execute(text("SELECT stats, spans, signature FROM scores ORDER BY id"))
         back = [(_list(stats), _list(spans), said) for stats, spans, said in rows]

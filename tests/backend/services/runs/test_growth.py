@@ -6,6 +6,7 @@ import json
 import tracemalloc
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -150,10 +151,10 @@ def test_pages_are_found_by_an_index(sqlite_sessions: sessionmaker[Session]) -> 
     }
     with sqlite_sessions() as session:
         for query, column in asked.items():
-            plan = " ".join(
-                row.detail for row in session.execute(text(f"EXPLAIN QUERY PLAN {query}"))
-            )
-            assert "SCAN" not in plan and "TEMP B-TREE" not in plan, plan
+            rows = session.execute(text(f"EXPLAIN QUERY PLAN {query}"))
+            plan = " ".join(row.detail for row in rows)
+            assert "SCAN" not in plan
+            assert "TEMP B-TREE" not in plan
             assert column in plan
 
 
@@ -163,8 +164,6 @@ def test_figures_read_one_stream_and_keep_small_columns(
     peaks = {}
     for n in (100, 400):
         with sqlite_sessions() as session:
-            session.execute(text("DELETE FROM scores"))
-            session.rollback()
             run = scored(session, n)
             run.generation_run  # noqa: B018  # loaded before it is measured
             with statements(session) as sent:
@@ -172,7 +171,7 @@ def test_figures_read_one_stream_and_keep_small_columns(
             assert len(sent) <= 5
             assert not [one for one in sent if "examples.input" in one]
             assert sum(len(column.values) for column in reads.columns.values()) == 6 * n
-            peaks[n] = peak_of(lambda: read_scores(session, run, METRICS))
+            peaks[n] = peak_of(partial(read_scores, session, run, METRICS))
             session.rollback()
     assert peaks[400] < 4.4 * peaks[100]
     assert peaks[400] / (6 * 400) < 400  # bytes a score; as rows of the ORM it is two thousand
@@ -195,8 +194,8 @@ def test_lines_are_read_lazily_and_say_the_same(tmp_path: Path) -> None:
 
 def test_an_import_loads_no_texts_of_examples(session: Session) -> None:
     laid = lay_down_project(session, examples=6, adapters=0)
-    session.expire_all()
+    session.expunge_all()
     with statements(session) as sent:
         import_outputs(session, laid.project, outputs(6), dataset="tickets")
     assert not [one for one in sent if "examples.input" in one]
-    assert not any(isinstance(one, Example) for one in session.identity_map.values() if one in sent)
+    assert not [one for one in session.identity_map.values() if isinstance(one, Example)]
