@@ -5,7 +5,9 @@
 All sides send the same chat requests to the same server in one session: first a warm-up, then
 alternating repetitions, each with prompts of its own, so that no side profits from the server's
 prefix cache or from a quiet minute. The ratio is the median over the repetitions of (bare seconds /
-ours); 1 is as fast, the aim is .95. Given no URL it starts a server of its own.
+ours); 1 is as fast, the aim is .95. Given no URL it starts a server of its own. Beside it stands
+what each side takes of a processor for a request, which a busy machine blurs less: of this process,
+and for `strop run` of its worker.
 
 The side `strop run` is the whole job: queued as a row, taken by a worker process that is already
 up, preflight, generation, every answer saved. Its examples are imported before the clock starts.
@@ -31,6 +33,7 @@ from typing import Any
 from backend.engines.base import GenerationRequest, SamplingParams, ServedModel
 from backend.engines.vllm.engine import VllmEngine
 from backend.engines.vllm.serve import ServerPlan, vllm_server
+from tests.benchmarks._ratios import Ratio, keep
 
 DEMO_BASE = Path(__file__).parents[2] / "training/demo/base"
 WORDS = ("bill", "plan", "router", "upgrade", "contract", "invoice", "roaming", "outage", "refund")
@@ -41,11 +44,15 @@ Side = Callable[[Sequence[GenerationRequest]], Callable[[], None]]
 
 @dataclass(frozen=True, slots=True)
 class Timing:
-    """Seconds of each repetition of one side; all sides answered equally many requests."""
+    """Seconds of each repetition of one side; all sides answered equally many requests.
+
+    `processor_s` are those of the client alone.
+    """
 
     name: str
     requests: int
     seconds: tuple[float, ...]
+    processor_s: tuple[float, ...]
 
     def ratios_to(self, bare: Timing) -> list[float]:
         """Throughput of this side over that of the bare client, repetition by repetition."""
@@ -75,6 +82,7 @@ def compare_sides(
 ) -> list[Timing]:
     """Time every side on prompts of its own, in an order that turns round by round."""
     seconds: dict[str, list[float]] = {name: [] for name in sides}
+    used: dict[str, list[float]] = {name: [] for name in sides}
     names = list(sides)
     for repetition in range(-1, repetitions):  # the first one warms up
         turned = names[repetition % len(names) :] + names[: repetition % len(names)]
@@ -83,11 +91,23 @@ def compare_sides(
                 count, seed=10_000 * seed + 100 * (repetition + 1) + names.index(name)
             )
             answer = sides[name](requests)
-            started = time.perf_counter()
+            before, started = client_seconds(), time.perf_counter()
             answer()
             if repetition >= 0:
                 seconds[name].append(time.perf_counter() - started)
-    return [Timing(name, count, tuple(seconds[name])) for name in names]
+                used[name].append(client_seconds() - before)
+    return [Timing(n, count, tuple(seconds[n]), tuple(used[n])) for n in names]
+
+
+def client_seconds() -> float:
+    """Processor seconds of this process and of the worker that it started, if there is one."""
+    ticks = os.sysconf("SC_CLK_TCK")
+    found = time.process_time()
+    for child in Path(f"/proc/self/task/{os.getpid()}/children").read_text().split():
+        if b"vllm" not in Path(f"/proc/{child}/cmdline").read_bytes():
+            fields = Path(f"/proc/{child}/stat").read_text().rpartition(")")[2].split()
+            found += sum(map(int, fields[11:15])) / ticks
+    return found
 
 
 def bare_client(url: str, *, in_flight: int, max_tokens: int) -> Side:
@@ -196,6 +216,10 @@ def report(timings: Sequence[Timing]) -> dict[str, Any]:
                 "ratio_median": statistics.median(ratios),
                 "ratio_low": min(ratios),
                 "ratio_high": max(ratios),
+                "client_ms_a_request": 1e3
+                * statistics.median(timing.processor_s)
+                / timing.requests,
+                "processor_s": list(timing.processor_s),
                 "seconds": list(timing.seconds),
             }
         )
@@ -222,7 +246,7 @@ def main() -> None:
     )
     parser.add_argument("--url", help="a running server; default: start one")
     parser.add_argument("--base", default=str(DEMO_BASE), help="base model of the server")
-    parser.add_argument("--count", type=int, default=400, help="requests a repetition")
+    parser.add_argument("--count", type=int, default=1200, help="requests a repetition")
     parser.add_argument("--repetitions", type=int, default=5)
     parser.add_argument("--in-flight", type=int, default=32)
     parser.add_argument("--max-tokens", type=int, default=32)
@@ -242,15 +266,32 @@ def main() -> None:
             "vllm engine": engine_side(engine, max_tokens=args.max_tokens),
             "strop run": strop_run,
         }
+        load = os.getloadavg()[0]
         found = report(compare_sides(sides, count=args.count, repetitions=args.repetitions))
     for row in found["sides"]:
         print(
             f"{row['side']:22} {row['requests_per_s']:8.1f} requests/s   ratio "
             f"{row['ratio_median']:.3f} [{row['ratio_low']:.3f}, {row['ratio_high']:.3f}] "
-            f"n={row['repetitions']}"
+            f"n={row['repetitions']}   client {row['client_ms_a_request']:.2f} ms a request"
         )
     if args.out:
         args.out.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
+    keep(args.out, as_ratios(found, args.count, (load, os.getloadavg()[0])))
+
+
+def as_ratios(found: Mapping[str, Any], count: int, load: tuple[float, float]) -> list[Ratio]:
+    """Each side over the bare client, with the goal."""
+    bare, *others = found["sides"]
+    return [
+        Ratio(
+            f"{row['side']} over a bare client, {count} prompts",
+            [b / own for b, own in zip(bare["seconds"], row["seconds"], strict=True)],
+            at_least=0.95,
+            sides={f"{one['side']}, requests/s": one["requests_per_s"] for one in (bare, row)},
+            load=load,
+        )
+        for row in others
+    ]
 
 
 if __name__ == "__main__":

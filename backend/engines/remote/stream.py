@@ -255,8 +255,7 @@ class AnswerStream(Generic[Server, Asked, Answered]):
         item.fallback = error.answer
         place.stumbles += 1
         if place.stumbles >= self._patience.errors and len(self._places) > 1:
-            url = getattr(place.server, "url", "")
-            said = f"The server at {url} answers with internal errors."
+            said = f"{_named(place)} answers with internal errors."
             self._take_out(index, EngineUnavailable(said, hint=RESUME_HINT))
 
     def _give_up_refused(self) -> None:
@@ -293,8 +292,8 @@ class AnswerStream(Generic[Server, Asked, Answered]):
         place.looks += 0 if lost else 1
         self._cancel(lambda _, where: where == index)
         left = sum(other.serves for other in self._places)
-        what = error.message if error else f"{place.server} is far slower than the others."
-        log.warning("%s It gets no work for now; %d servers left.", what, left)
+        what = error.message if error else f"{_named(place)} is far slower than the others."
+        log.warning("%s It gets no work for now; %d others do.", what, left)
         if not left:
             self._take_slow_ones()
         self._start_looking(index)
@@ -327,7 +326,7 @@ class AnswerStream(Generic[Server, Asked, Answered]):
             else:
                 if not place.serves:
                     place.let_back()
-                    log.info("%s answers again.", place.server)
+                    log.info("%s answers again.", _named(place))
         self._settle()
 
     def _fail_if_all_are_gone(self) -> None:
@@ -364,6 +363,10 @@ class AnswerStream(Generic[Server, Asked, Answered]):
     def _fail(self, error: Exception) -> None:
         if self._ended is not None and not self._ended.done():
             self._ended.set_exception(error)
+
+
+def _named(place: Place[Any]) -> str:
+    return f"The server at {getattr(place.server, 'url', place.server)}"
 
 
 def _raise_failure(serving: Future[None]) -> None:
