@@ -247,6 +247,18 @@ def test_that_a_killed_training_is_taken_up_and_ends_the_same(
     assert ours["ledger"]["seconds"] > ours["seconds"] > 0
 
 
+@pytest.mark.deep
+def test_that_a_killed_training_in_bfloat16_ends_the_same(tmp_path: Path, tiny_base: Path) -> None:
+    configs = [write_config(tmp_path / n, tiny_base, dtype="bfloat16") for n in ("whole", "killed")]
+    train_until_killed(configs[1], configs[1].parent / "v1")
+    for config in configs:
+        _, complaints = start(config, *TRAINING).communicate(timeout=300)
+        assert complaints == ""
+    whole, killed = (read_result(config.parent) for config in configs)
+    assert curve(killed) == curve(whole)
+    assert killed["adapter_sha256"] == whole["adapter_sha256"]
+
+
 def test_that_a_second_start_is_refused_while_the_first_lives(
     tmp_path: Path, tiny_base: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

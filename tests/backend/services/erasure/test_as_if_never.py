@@ -161,12 +161,14 @@ def test_after_a_withdrawal_the_next_set_is_one_without_that_review(
     assert here == train_file(second, never, other_settings(settings), "held back and capped")
 
 
+@pytest.mark.parametrize("dtype", [pytest.param("float32", marks=pytest.mark.deep), "bfloat16"])
 def test_the_weights_are_byte_for_byte_those_of_a_training_that_never_had_it(
     sqlite_sessions: sessionmaker[Session],
     second: sessionmaker[Session],
     settings: Settings,
     tmp_path: Path,
     tiny_base: Path,
+    dtype: str,
 ) -> None:
     desk, never = furnish(sqlite_sessions, without=None), furnish(second, without=GONE)
     had = train_file(sqlite_sessions, desk, settings, "corrections")[1]
@@ -174,13 +176,14 @@ def test_the_weights_are_byte_for_byte_those_of_a_training_that_never_had_it(
     without = train_file(sqlite_sessions, desk, settings, "with references")[1]
     there = train_file(second, never, other_settings(settings), "with references")[1]
     digests = [
-        _trained(tmp_path / str(n), tiny_base, rows) for n, rows in enumerate([without, there, had])
+        _trained(tmp_path / str(n), tiny_base, rows, dtype)
+        for n, rows in enumerate([without, there, had])
     ]
     assert digests[0] == digests[1]
     assert digests[0] != digests[2]
 
 
-def _trained(folder: Path, base: Path, rows: bytes) -> str:
+def _trained(folder: Path, base: Path, rows: bytes, dtype: str) -> str:
     folder.mkdir()
     (folder / "train.jsonl").write_bytes(rows)
     lora = {"rank": 4, "alpha": 8, "dropout": 0.1}
@@ -189,6 +192,7 @@ def _trained(folder: Path, base: Path, rows: bytes) -> str:
         "epochs": 2,
         "lora": lora,
         "max_length": 256,
+        "dtype": dtype,
     }
     train_and_read(write_small_config(folder, base, {**values, "measure_forgetting": False}))
     return hashlib.sha256((folder / "v1" / "adapter_model.safetensors").read_bytes()).hexdigest()
