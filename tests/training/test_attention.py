@@ -89,8 +89,27 @@ def test_logits_are_those_of_each_row_alone(dtype: torch.dtype) -> None:
     torch.testing.assert_close(still_padded[2, :12], alone[0, 8:20], rtol=0, atol=close)
 
 
+def test_attention_is_computed_in_float32_of_bases_in_bfloat16(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    seen: list[tuple[torch.dtype, int]] = []
+
+    def spied(module: Any, query: torch.Tensor, *given: Any, **kwargs: Any) -> Any:
+        seen.append((query.dtype, query.shape[2]))
+        return compute(module, query, *given, **kwargs)
+
+    compute = attention.sdpa_attention_forward
+    model = LlamaForCausalLM(LlamaConfig(**SHAPE)).bfloat16()
+    assert take_rows_apart(model)
+    monkeypatch.setattr(attention, "sdpa_attention_forward", spied)
+    (laid,) = lay_end_to_end(padded(LENGTHS), most=None)
+    with torch.autocast("cpu", torch.bfloat16):
+        model(**{name: value for name, value in laid.items() if name != "labels"})
+    assert seen == [(torch.float32, length) for length in LENGTHS] * 2  # of each layer
+
+
 def test_a_base_that_sees_a_window_is_left_as_it_is() -> None:
-    model = Mistral(MistralConfig(**SHAPE, sliding_window=4))
+    model = Mistral(MistralConfig(**SHAPE, sliding_window=64))
     assert not take_rows_apart(model)
     assert model.config._attn_implementation == "sdpa"
 

@@ -247,6 +247,25 @@ def test_that_a_killed_training_is_taken_up_and_ends_the_same(
     assert ours["ledger"]["seconds"] > ours["seconds"] > 0
 
 
+def test_that_an_adapter_is_given_bfloat16_as_it_is(tmp_path: Path, tiny_base: Path) -> None:
+    from torch import is_grad_enabled, nn
+
+    given: set[str] = set()
+
+    def note(module: nn.Module, inputs: tuple[Any, ...]) -> None:
+        small = getattr(module, "out_features", 0) == 4  # the first matrix of an adapter
+        if small and is_grad_enabled():
+            given.add(str(inputs[0].dtype))
+
+    changes = {"dtype": "bfloat16", "epochs": 1, "measure_forgetting": False}
+    hook = nn.modules.module.register_module_forward_pre_hook(note)
+    try:
+        sft.train(load_config(write_config(tmp_path, tiny_base, **changes)))
+    finally:
+        hook.remove()
+    assert given == {"torch.bfloat16"}
+
+
 @pytest.mark.deep
 def test_that_a_killed_training_in_bfloat16_ends_the_same(tmp_path: Path, tiny_base: Path) -> None:
     configs = [write_config(tmp_path / n, tiny_base, dtype="bfloat16") for n in ("whole", "killed")]
