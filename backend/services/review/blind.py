@@ -13,8 +13,10 @@ from dataclasses import replace
 from itertools import chain
 from typing import Any, cast
 
-from sqlalchemy import Connection, Table, bindparam, func, select
+from sqlalchemy import Connection, String, Table, bindparam, select
+from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.orm import Session, object_session
+from sqlalchemy.sql.functions import FunctionElement
 
 from backend.errors import InvalidInput
 from backend.services.review.answer import Answer, SpanMark, to_choice
@@ -23,6 +25,25 @@ from backend.tables.models import ModelVersion
 from backend.tables.review import QueueKind, Review, ReviewItem, ReviewQueue
 
 MODELS = cast(Table, ModelVersion.__table__)
+
+
+class Joined(FunctionElement[str]):
+    """Texts of several rows as one, with a text between them."""
+
+    type = String()
+    inherit_cache = True
+
+
+@compiles(Joined)
+def _as_string_agg(element: Any, compiler: Any, **options: Any) -> str:
+    return f"string_agg({compiler.process(element.clauses, **options)})"
+
+
+@compiles(Joined, "sqlite")
+def _as_group_concat(element: Any, compiler: Any, **options: Any) -> str:
+    return f"group_concat({compiler.process(element.clauses, **options)})"
+
+
 _SHOWN = MODELS.alias("shown")
 # Known answers of a queue may be of other models of the project than those that it is about.
 _NAMES = (
@@ -37,7 +58,7 @@ _NAMES = (
 # The same as one value, in a statement about a queue; `names_of` reads it. No name holds a line end
 # as it is told apart here: a name that does is parted, and its parts are masked.
 JOINED_NAMES = (
-    select(func.aggregate_strings(MODELS.c.name + "\n" + MODELS.c.base_model, "\n"))
+    select(Joined(MODELS.c.name + "\n" + MODELS.c.base_model, "\n"))
     .where(MODELS.c.project_id == ReviewQueue.project_id)
     .correlate(ReviewQueue)
     .scalar_subquery()

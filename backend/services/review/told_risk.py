@@ -13,8 +13,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
-from sqlalchemy import Connection, Table, bindparam, or_, select
+from sqlalchemy import Connection, String, Table, bindparam, literal_column, or_, select
 
+from backend.prepared import Prepared
 from backend.schemas.review.desk import ToldRisk
 from backend.schemas.runs import FlaggedSpan
 from backend.services.review.blind import mask_text
@@ -27,9 +28,12 @@ ACTIVE = "active"
 """Of a design that targets: `DesignKind.ACTIVE` of `opening`, which asks this module."""
 BESIDE_OTHERS = ("own_words", "own_novel")
 """Checks that mark what an output says alone among the answers to its source."""
-AFTER_ALONE = or_(_IS_RISK, SCORES.c.metric.in_(BESIDE_OTHERS))
+OF_OTHERS = SCORES.c.metric.in_(
+    [literal_column(f"'{name}'", String) for name in BESIDE_OTHERS]  # so that it can be prepared
+)
+AFTER_ALONE = or_(_IS_RISK, OF_OTHERS)
 """Scores whose marks wait for the answer where `before_the_answer` does not hold."""
-_RISKS = (
+_RISKS = Prepared(
     select(SCORES.c.metric, SCORES.c.value, SCORES.c.explanation, SCORES.c.spans)
     .where(
         SCORES.c.score_run_id == bindparam("run"),
@@ -55,7 +59,7 @@ def risk_of(
     """The newest risk of an output in a score run, masked; None where it has none."""
     if score_run_id is None:
         return None
-    row = connection.execute(_RISKS, {"run": score_run_id, "generation": generation_id}).first()
+    row = _RISKS.first(connection, {"run": score_run_id, "generation": generation_id})
     if row is None:
         return None
     return ToldRisk(

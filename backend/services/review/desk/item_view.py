@@ -34,7 +34,7 @@ from backend.services.review.reports.progress import STANDING, as_progress
 from backend.services.review.statements import ITEMS, QUEUES, SLOTS
 from backend.services.review.told_risk import (
     AFTER_ALONE,
-    BESIDE_OTHERS,
+    OF_OTHERS,
     before_the_answer,
     risk_of,
 )
@@ -96,9 +96,7 @@ _WITH_PROGRESS = Prepared(
 _ALL_SPANS = select(SCORES.c.spans).where(
     SCORES.c.score_run_id == bindparam("run"),
     SCORES.c.generation_id == bindparam("generation"),
-    SCORES.c.metric.not_in(
-        BESIDE_OTHERS
-    ),  # no finding by itself; a risk that it raises brings its marks
+    ~OF_OTHERS,  # no finding by itself; a risk that it raises brings its marks
 )
 _SPANS_BEFORE = Prepared(_ALL_SPANS.where(not_(AFTER_ALONE)))
 _SPANS = Prepared(_ALL_SPANS)
