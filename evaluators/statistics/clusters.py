@@ -18,11 +18,14 @@ def number_clusters(groups: Sequence[str | None]) -> NDArray[np.int64]:
 
 def sum_clusters(rows: Any, members: NDArray[np.int64]) -> Any:
     """Rows of shape (n, k) summed within clusters: shape (clusters, k), dense or sparse."""
-    from scipy.sparse import csr_array
-
     n, clusters = len(members), int(members.max()) + 1
     if n == clusters and bool((members == np.arange(n)).all()):
         return rows
+    if not hasattr(rows, "toarray"):  # the same sums, in the same order, without importing scipy
+        columns = (np.bincount(members, column, minlength=clusters) for column in rows.T)
+        return np.stack(list(columns), axis=1)
+    from scipy.sparse import csr_array
+
     chosen = csr_array((np.ones(n), (members, np.arange(n))), shape=(clusters, n))
     return chosen @ rows
 
