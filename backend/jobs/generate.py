@@ -120,16 +120,22 @@ def _load_writing(shop: Workshop, run_id: int) -> _Writing:
 
 def _lay_down(shop: Workshop, job: Job, writing: _Writing) -> None:
     """Lay down the parts of which something lacks; all at once, so that none looks like all."""
-    run = writing.run
+    with reading(shop.sessions) as session:
+        parts = {part: _ranges(session, writing, part) for part in writing.groups}
     with shop.sessions.begin() as session:
-        ids = generation.example_ids_of_run(session, run)
-        for part in writing.groups:
-            asked = [model.id for model in writing.asked[part]]
-            each = len(asked) * run.samples
-            if generation.count_written(session, run.id, asked) < each * len(ids):
-                sizes = chunk_sizes(each * len(ids), least=FIRST_CHUNK, most=CHUNK)
-                ranges = chunks.ranges_of(ids, sizes, weight=each)
-                chunks.lay_down_chunks(session, job.id, job.attempt, ranges, part=part)
+        for part, ranges in parts.items():
+            chunks.lay_down_chunks(session, job.id, job.attempt, ranges, part=part)
+
+
+def _ranges(session: Session, writing: _Writing, part: str) -> list[chunks.Range]:
+    """The examples of the run in chunks; none where a part lacks nothing."""
+    run, asked = writing.run, [model.id for model in writing.asked[part]]
+    ids = generation.example_ids_of_run(session, run)
+    each = len(asked) * run.samples
+    if generation.count_written(session, run.id, asked) == each * len(ids):
+        return []
+    sizes = chunk_sizes(each * len(ids), least=FIRST_CHUNK, most=CHUNK)
+    return list(chunks.ranges_of(ids, sizes, weight=each))
 
 
 def _write_free(shop: Workshop, job: Job, writing: _Writing, *, helping: bool = False) -> Parts:

@@ -5,19 +5,28 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 import pytest
+from sqlalchemy import select
 from sqlalchemy.orm import Session, sessionmaker
 
 from backend.jobs import worker
 from backend.jobs.parts import Workshop
+from backend.services import queue
+from backend.services.chunks import Range, lay_down_chunks
 from backend.services.clearing import clear_outlived
 from backend.services.webhooks.hooks import add_webhook, record_test
 from backend.settings import Settings
 from backend.tables.accounts import IdempotencyKey, LoginSession, User
 from backend.tables.projects import Project
+from backend.tables.queue import JobChunk
 from backend.tables.webhooks import DeliveryState, WebhookDelivery
 from tests.fixtures_review import NOW, SEAL
 
-NOTHING = {"idempotency_keys": 0, "webhook_deliveries": 0, "login_sessions": 0}
+NOTHING = {
+    "idempotency_keys": 0,
+    "webhook_deliveries": 0,
+    "login_sessions": 0,
+    "job_chunks": 0,
+}
 
 
 @pytest.fixture
@@ -128,3 +137,17 @@ def test_that_the_worker_clears_each_hour_and_at_once_while_there_is_more(
     for now in moments:
         one._clear(now)
     assert calls == [NOW, NOW, moments[-1]]
+
+
+def test_that_chunks_go_a_day_after_their_job_has_ended(
+    sqlite_sessions: sessionmaker[Session],
+) -> None:
+    ended = {1: NOW - timedelta(days=2), 2: NOW - timedelta(hours=2), 3: None}
+    with sqlite_sessions.begin() as session:
+        for subject, at in ended.items():
+            job = queue.enqueue_job(session, "score", subject)
+            job.finished_at = at
+            lay_down_chunks(session, job.id, 1, [Range(1, 9, 9), Range(10, 12, 3)])
+        assert clear_outlived(session, now=NOW) == {**NOTHING, "job_chunks": 2}
+        left = session.scalars(select(JobChunk.job_id).distinct().order_by(JobChunk.job_id)).all()
+        assert list(left) == [2, 3]
