@@ -146,8 +146,8 @@ class Score(Base):
     """What a metric said of one generation: a value, or an error, or not applicable.
 
     `stats` are the per-example sufficient statistics from which aggregates are computed; `spans`
-    are code-point offsets in the generated text with a reason each. `signature` is read here and
-    written by its id (`backend.services.ledger.text_ids`).
+    are code-point offsets in the generated text with a reason each. `signature` is read here, in
+    a query beside another column of the score, and written by its id (`ledger.text_ids`).
     """
 
     __tablename__ = "scores"

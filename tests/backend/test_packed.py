@@ -18,8 +18,9 @@ from sqlalchemy.orm import Session
 from backend.db import alembic_config, migrate, open_database, session_factory
 from backend.services import ledger
 from backend.tables.packed import pack_logprobs, pack_stats, unpack
-from backend.tables.runs import Generation, GenerationRun, Score, ScoreRun
+from backend.tables.runs import Generation, GenerationRun, Score, ScoreRun, ScoreSignature
 from tests.backend.test_migrations import _empty_postgres, _empty_sqlite
+from tests.fixtures_runs import lay_down_project, lay_down_run
 
 BEFORE = "0034"
 
@@ -66,11 +67,13 @@ def test_a_token_takes_two_bytes_and_a_rare_one_four() -> None:
 
 
 FLAG = {"start": 0, "end": 4, "reason": "not in the source", "kind": "name"}
-OLD_SCORES: list[dict[str, Any]] = [
+OLD: list[dict[str, Any]] = [
     {"metric": "bleu", "stats": [3.0, 4.0], "spans": [], "signature": "bleu|v1", "error": None},
     {"metric": "f1", "stats": ["billing", "été"], "spans": [], "signature": "f1|v1", "error": None},
     {"metric": "g", "stats": [], "spans": [FLAG], "signature": "bleu|v1", "error": "none there"},
+    {"metric": "h", "stats": [0.5], "spans": [{"start": 1}], "signature": "h", "error": None},
 ]
+LOGPROBS: list[list[float]] = [[-0.1234, -9.5], [], [-0.12345678], [-1.0] * 12]
 
 
 @pytest.mark.parametrize(
@@ -81,29 +84,22 @@ def test_old_rows_are_carried_over_and_back(
     tmp_path: Path,
     request: pytest.FixtureRequest,
 ) -> None:
+    """Down to the version before they are JSON in each row, as they were; up again, packed."""
     url = make_empty(tmp_path, request)
     migrate(url)
-    command.downgrade(alembic_config(url), BEFORE)
     engine = open_database(url)
     with session_factory(engine).begin() as session:
-        _lay_down_old(session)
-    migrate(url)
-    with session_factory(engine)() as session:
-        written = session.scalars(select(Generation).order_by(Generation.id)).all()
-        assert [one.token_logprobs for one in written] == [[-0.1234, -9.5], []]
-        scores = session.scalars(select(Score).order_by(Score.id)).all()
-        for score, old in zip(scores, OLD_SCORES, strict=True):
-            assert {name: getattr(score, name) for name in old} == old
-        assert ledger.counts_of(session, GenerationRun, 1) == (2, 0)
-        run = session.get_one(ScoreRun, 1)
-        assert (run.n_done, run.n_failed) == (3, 1)
+        _lay_down(session)
     command.downgrade(alembic_config(url), BEFORE)
     with session_factory(engine)() as session:
         rows = session.execute(text("SELECT stats, spans, signature FROM scores ORDER BY id"))
         back = [(_list(stats), _list(spans), said) for stats, spans, said in rows]
-        assert back == [(old["stats"], old["spans"], old["signature"]) for old in OLD_SCORES]
+        assert back == [(old["stats"], old["spans"], old["signature"]) for old in OLD]
         kept = session.execute(text("SELECT token_logprobs FROM generations ORDER BY id"))
-        assert [_list(row[0]) for row in kept] == [[-0.1234, -9.5], []]
+        assert [_list(row[0]) for row in kept] == LOGPROBS
+    migrate(url)
+    with session_factory(engine)() as session:
+        _check(session)
     engine.dispose()
 
 
@@ -111,48 +107,40 @@ def _list(value: Any) -> Any:
     return json.loads(value) if isinstance(value, str) else value
 
 
-def _lay_down_old(session: Session) -> None:
-    """A project, two outputs and three scores as the version before kept them."""
-    at = "'2026-05-04 09:00:00'"
-    said = (
-        f"INSERT INTO projects (id, name, base_model, created_at) VALUES (1, 'p', 'tiny', {at})",
-        f"INSERT INTO datasets (id, project_id, name, created_at) VALUES (1, 1, 'd', {at})",
-        "INSERT INTO dataset_versions (id, dataset_id, number, digest, n_examples, source_name, "
-        f"split_recipe, created_at) VALUES (1, 1, 1, 'd', 1, 's', '{{}}', {at})",
-        'INSERT INTO examples (id, dataset_version_id, external_id, input, "references", slices, '
-        "split, content_digest) VALUES (1, 1, 'e', 'i', '[]', '{}', 'test', 'c')",
-        "INSERT INTO model_versions (id, project_id, name, revision, kind, purpose, base_model, "
-        "base_sha256, tokenizer_sha256, template_sha256, created_at) "
-        f"VALUES (1, 1, 'm', 1, 'outputs', 'answer', '', '', '', '', {at})",
-        "INSERT INTO generation_runs (id, project_id, dataset_version_id, split, engine, params, "
-        f"samples, created_at) VALUES (1, 1, 1, 'test', 'import', '{{}}', 2, {at})",
-        f"INSERT INTO score_runs (id, generation_run_id, metrics, seed, created_at) "
-        f"VALUES (1, 1, '[]', 7, {at})",
+def _lay_down(session: Session) -> None:
+    """A run of four outputs, and four scores of the first."""
+    laid = lay_down_project(session, examples=4, adapters=0)
+    run = lay_down_run(session, laid, models=1)
+    for example, logprobs in zip(laid.examples, LOGPROBS, strict=True):
+        cell = {"model_version_id": laid.models[0], "example_id": example, "text": "say"}
+        session.add(Generation(run_id=run.id, token_logprobs=logprobs, **cell))
+    session.flush()
+    scores = ScoreRun(generation_run_id=run.id, metrics=[])
+    session.add(scores)
+    session.flush()
+    first = session.scalars(select(Generation.id).order_by(Generation.id)).first()
+    ids = ledger.text_ids(session, ScoreSignature, (old["signature"] for old in OLD))
+    for old in OLD:
+        kept = {key: value for key, value in old.items() if key != "signature"}
+        by = {"score_run_id": scores.id, "generation_id": first}
+        session.add(Score(**kept, **by, signature_id=ids[old["signature"]]))
+        session.flush()
+
+
+def _check(session: Session) -> None:
+    written = session.scalars(select(Generation).order_by(Generation.id)).all()
+    assert [one.token_logprobs for one in written] == LOGPROBS
+    scores = session.scalars(select(Score).order_by(Score.id)).all()
+    for score, old in zip(scores, OLD, strict=True):
+        assert {name: getattr(score, name) for name in old} == old
+    raw = session.execute(text("SELECT stats, spans FROM scores ORDER BY id")).all()
+    assert bytes(raw[0][0]) == b"f\x03\x00\x04\x00"
+    assert raw[0][1] is None
+    assert raw[2][0] is None
+    assert session.scalar(text("SELECT count(*) FROM score_signatures")) == 3
+    run, scored = (
+        session.scalars(select(GenerationRun)).one(),
+        session.scalars(select(ScoreRun)).one(),
     )
-    for statement in said:
-        session.execute(text(statement.replace(":", "\\:")))
-    for number, logprobs in enumerate(([-0.1234, -9.5], []), start=1):
-        session.execute(
-            text(
-                "INSERT INTO generations (id, run_id, model_version_id, example_id, sample, "
-                "token_logprobs, prompt_tokens, completion_tokens, truncated_tokens, latency_s, "
-                f"created_at) VALUES (:id, 1, 1, 1, :id, :kept, 0, 0, 0, 0, {at})".replace(
-                    "09:00:00", "09\\:00\\:00"
-                )
-            ),
-            {"id": number, "kept": json.dumps(logprobs)},
-        )
-    for number, old in enumerate(OLD_SCORES, start=1):
-        session.execute(
-            text(
-                "INSERT INTO scores (id, score_run_id, generation_id, metric, error, "
-                "not_applicable, spans, stats, signature, annotator_kind) VALUES "
-                "(:id, 1, 1, :metric, :error, false, :spans, :stats, :signature, 'code')"
-            ),
-            {
-                **old,
-                "id": number,
-                "spans": json.dumps(old["spans"]),
-                "stats": json.dumps(old["stats"]),
-            },
-        )
+    assert (run.n_done, run.n_failed) == (4, 0)
+    assert (scored.n_done, scored.n_failed) == (4, 1)
