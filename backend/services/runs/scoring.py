@@ -38,7 +38,7 @@ from backend.services.runs.figures import (
     paired_figure,
     paired_figures,
 )
-from backend.services.runs.generation import examples_of_run, get_run, slices_of_run
+from backend.services.runs.generation import get_run, slices_of_run
 from backend.services.runs.risks import name_risks
 from backend.tables.datasets import Example
 from backend.tables.runs import (
@@ -149,11 +149,6 @@ def list_score_runs(session: Session, generation_run_id: int) -> list[ScoreRun]:
     """The scorings of a run, oldest first."""
     query = select(ScoreRun).where(ScoreRun.generation_run_id == generation_run_id)
     return list(session.scalars(query.order_by(ScoreRun.id)))
-
-
-def _slices_of_run(session: Session, generation_run_id: int) -> dict[int, Mapping[str, Any]]:
-    run = get_run(session, generation_run_id)
-    return {example.id: example.slices for example in examples_of_run(session, run)}
 
 
 def pending_units(
