@@ -8,9 +8,9 @@ for each other for the moment of a commit.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
-from sqlalchemy import case, func, select, update
+from sqlalchemy import Table, case, func, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
@@ -92,7 +92,7 @@ def _note_counts(session: Session, run_table: type[Run], run_id: int, new: Count
         recount(session, run_table, run_id)
         return
     session.execute(
-        update(run_table.__table__)
+        update(cast(Table, run_table.__table__))
         .where(columns.id == run_id)
         .values(n_done=columns.n_done + new.done, n_failed=columns.n_failed + new.failed)
     )
@@ -102,7 +102,7 @@ def recount(session: Session, run_table: type[Run], run_id: int) -> None:
     """Count the ledger of a run and keep it: after rows were taken out, or became errors."""
     found = _count(session, run_table, run_id)
     session.execute(
-        update(run_table.__table__)
+        update(cast(Table, run_table.__table__))
         .where(run_table.__table__.c.id == run_id)
         .values(n_done=found.done, n_failed=found.failed)
     )

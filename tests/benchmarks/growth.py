@@ -21,13 +21,14 @@ import os
 import random
 import resource
 import shutil
-import subprocess
 import sys
 import tempfile
 import time
+import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -120,8 +121,9 @@ def outputs_of(number: int) -> Iterator[dict[str, Any]]:
         }
 
 
-def lay_down(place: Place) -> None:
-    """An installation with a project, people, a dataset of n / 2 examples, and the file."""
+def lay_down(place: Place) -> int:
+    """An installation with a project, people, a dataset of n / 2 examples, and the file; the bytes
+    of its database."""
     from backend.services.datasets.versions import import_dataset
     from backend.services.projects import set_manifest
     from backend.tables.datasets import Example
@@ -142,6 +144,7 @@ def lay_down(place: Place) -> None:
     with place.file.open("w") as out:
         for number in range(place.n // 2):
             out.writelines(json.dumps(row) + "\n" for row in outputs_of(number))
+    return disk_of(place)
 
 
 # Stages: each is given its place and returns what it has to say besides
@@ -335,13 +338,11 @@ LOADED = (
     *("backend.api.app", "backend.cli.runs.report", "backend.jobs.score", "numpy", "scipy.sparse"),
     *("scipy.special", "sacrebleu", "evaluators.registry", "evaluators.aggregate"),
 )
-"""Loaded before a stage is timed: what a process costs once is no cost of an output."""
+"""Loaded before any stage begins: what a process costs once is no cost of an output."""
 
 
 def run_stage(place: Place, stage: str) -> Facts:
     """One stage in this process: what it took, and what it says."""
-    for module in LOADED:
-        import_module(module)
     usage = resource.getrusage(resource.RUSAGE_SELF)
     begun, wall = usage.ru_utime + usage.ru_stime, time.perf_counter()
     facts = STAGES[stage](place)
@@ -372,18 +373,9 @@ def disk_of(place: Place) -> int:
 
 def measure(place: Place, stages: Sequence[str]) -> list[Facts]:
     """Every stage in a process of its own, one after another."""
-    lay_down(place)
-    before, found = disk_of(place), []
+    before, found = apart(lambda: {"disk": lay_down(place)})["disk"], []
     for stage in stages:
-        ended = subprocess.run(
-            [sys.executable, "-m", "tests.benchmarks.growth", "--stage", stage, *_argv(place)],
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        if ended.returncode:
-            sys.exit(f"{stage} at {place.n}: {ended.stderr[-3000:]}")
-        made = json.loads(ended.stdout.splitlines()[-1])
+        made = apart(partial(run_stage, place, stage))
         made["bytes_per_output"] = (made["disk"] - before) / place.n
         before = made["disk"]
         found.append(made)
@@ -391,11 +383,25 @@ def measure(place: Place, stages: Sequence[str]) -> list[Facts]:
     return found
 
 
-def _argv(place: Place) -> list[str]:
-    return [
-        *("--home", str(place.home), "--url", place.url),
-        *("--n", str(place.n), "--metrics", place.metrics),
-    ]
+def apart(work: Callable[[], Facts]) -> Facts:
+    """What work gives in a process of its own, which has loaded what this one has loaded."""
+    reader, writer = os.pipe()
+    child = os.fork()
+    if child == 0:
+        ended = 1
+        try:
+            os.write(writer, json.dumps(work()).encode())
+            ended = 0
+        except BaseException:
+            traceback.print_exc()
+        finally:
+            os._exit(ended)
+    os.close(writer)
+    with os.fdopen(reader) as said:
+        found = said.read()
+    if os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]):
+        sys.exit("a stage failed")
+    return dict(json.loads(found))
 
 
 def cost_of(made: Facts) -> float:
@@ -455,14 +461,11 @@ def main() -> None:
     parser.add_argument("--database", choices=("sqlite", "postgresql"), default="sqlite")
     parser.add_argument("--metrics", default="usual", help="usual, cheap, or nine names")
     parser.add_argument("--stages", default=",".join(STAGES))
-    parser.add_argument("--stage", choices=STAGES, help="run one, in this process")
-    parser.add_argument("--home", type=Path)
-    parser.add_argument("--url")
+    parser.add_argument("--home", type=Path, help="folder for the databases; by default a new one")
     asked = parser.parse_args()
     metrics = METRICS.get(asked.metrics, asked.metrics)
-    if asked.stage:
-        print(json.dumps(run_stage(Place(asked.home, asked.url, asked.n[0], metrics), asked.stage)))
-        return
+    for module in LOADED:
+        import_module(module)
     with ExitStack() as stack:
         folder = Path(tempfile.mkdtemp(prefix="growth-", dir=asked.home))
         stack.callback(shutil.rmtree, folder, ignore_errors=True)

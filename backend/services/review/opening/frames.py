@@ -92,12 +92,12 @@ class _Reading:
         self, rows: Iterable[Sequence[Any]], only: Collection[int] | None = None
     ) -> Iterator[str]:
         """The texts one by one, while the outputs that they are of are kept."""
-        for *place, text in rows:
+        for id_, model_id, example_id, sample, text in rows:
             if text is None:
                 self.n_failed += 1
-            elif only is None or place[0] in only:
+            elif only is None or id_ in only:
                 digest = blake2b(text.strip().encode(), digest_size=16).digest()
-                self.kept.append(_Written(*place, digest))
+                self.kept.append(_Written(id_, model_id, example_id, sample, digest))
                 yield text
 
 
