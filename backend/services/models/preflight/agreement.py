@@ -59,18 +59,45 @@ class Served:
     answers: Answers
 
 
-def ask_reference(
-    reference: Reference, models: Sequence[ServedModel], probes: Sequence[Sequence[Message]]
-) -> Served | Check:
-    """What PEFT answers, or the check that says why it does not; it needs nothing of the server."""
+def load_reference(
+    reference: Reference, models: Sequence[ServedModel], probe: Sequence[Message]
+) -> Check | None:
+    """Make PEFT ready to be asked in another thread; the check that says why it is not.
+
+    One question is asked here, which imports what all need: two threads that import transformers at
+    once find it half imported.
+    """
     if reference.engine is None:
         detail = f"Not compared with PEFT in this process: {reference.reason}."
         return Check("server and PEFT", None, detail)
     try:
-        return _ask(reference.engine, models, probes)
+        reference.engine.load(models)
+        reference.engine.next_token_logprobs(models[0].name, probe)
     except StropError as error:
-        detail = f"PEFT could not answer for these models: {error.message}"
-        return Check("server and PEFT", False, detail)
+        return _unanswered(error)
+    return None
+
+
+def ask_reference(
+    reference: Reference, models: Sequence[ServedModel], probes: Sequence[Sequence[Message]]
+) -> Served | Check:
+    """What PEFT answers, or the check that says why it does not; it needs nothing of the server."""
+    engine = reference.engine
+    if engine is None:
+        raise ValueError("there is no PEFT to ask")
+    names = [model.name for model in models]
+    try:
+        first = {
+            name: [engine.next_token_logprobs(name, probe) for probe in probes] for name in names
+        }
+        return Served(first, answer_probes(engine, names, probes))
+    except StropError as error:
+        return _unanswered(error)
+
+
+def _unanswered(error: StropError) -> Check:
+    detail = f"PEFT could not answer for these models: {error.message}"
+    return Check("server and PEFT", False, detail)
 
 
 def check_agreement(
@@ -81,15 +108,6 @@ def check_agreement(
         return [meant]
     tokenizer = load_tokenizer(models[0].base_model)
     return [_check_model(model, models, served, meant, tokenizer) for model in models]
-
-
-def _ask(
-    engine: Engine, models: Sequence[ServedModel], probes: Sequence[Sequence[Message]]
-) -> Served:
-    engine.load(models)
-    names = [model.name for model in models]
-    first = {name: [engine.next_token_logprobs(name, probe) for probe in probes] for name in names}
-    return Served(first, answer_probes(engine, names, probes))
 
 
 def _check_model(

@@ -27,6 +27,7 @@ from backend.services.models.preflight.agreement import (
     ask_rounds,
     check_agreement,
     check_repeatability,
+    load_reference,
 )
 from backend.services.models.preflight.checks import (
     Check,
@@ -191,8 +192,9 @@ def check_engine(
     beside PEFT; and the first tokens by which the models are known again."""
     models = [base.served, *(adapter.served for adapter in adapters)]
     names = [model.name for model in models]
+    unready = load_reference(reference, models, probes[0])
     with ThreadPoolExecutor(max_workers=1) as beside:  # PEFT computes while the server answers
-        meant = beside.submit(ask_reference, reference, models, probes)
+        meant = beside.submit(lambda: unready or ask_reference(reference, models, probes))
         checks = [Check("engine", None, note) for note in engine.notes]
         checks += check_rendering(engine, base.served.base_model, probes)
         for facts in (base, *adapters):
