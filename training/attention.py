@@ -11,7 +11,7 @@ transformers: imported only by a process that is about to train.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
 import torch
 from transformers import AttentionInterface, AttentionMaskInterface, PreTrainedModel
@@ -43,7 +43,8 @@ def attend_rows_apart(
             None for batches with a mask, which go to torch's kernel as they are.
     """
     if cu_seq_lens_q is None:
-        return sdpa_attention_forward(module, query, key, value, attention_mask, **kwargs)
+        found = sdpa_attention_forward(module, query, key, value, attention_mask, **kwargs)
+        return cast(tuple[torch.Tensor, None], found)
     lengths = cu_seq_lens_q.diff().tolist()
     parts = [one.float().split(lengths, dim=2) for one in (query, key, value)]
     with torch.autocast("cpu", enabled=False):

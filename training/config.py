@@ -308,8 +308,12 @@ class TrainingConfig(Strict):
     undesirable_weight: float = Field(
         1.0, gt=0, description="kto: weight of bad answers beside good ones."
     )
-    batch_size: PositiveInt = Field(8, description="Rows per forward pass and process.")
-    gradient_accumulation: PositiveInt = Field(1, description="Forward passes per update.")
+    batch_size: PositiveInt = Field(
+        8,
+        description="Rows per process and batch; a processor computes them in passes of 1,024 "
+        "tokens at most, or of one row.",
+    )
+    gradient_accumulation: PositiveInt = Field(1, description="Batches per update.")
     max_length: PositiveInt = Field(1024, description="Longest row in tokens.")
     truncate: bool = Field(False, description="Cut longer rows at the end instead of refusing.")
     completion_only: bool = Field(True, description="Loss on the completion, not on the prompt.")
@@ -328,8 +332,9 @@ class TrainingConfig(Strict):
     log_every: PositiveInt = Field(5, description="Updates between two lines of the loss curve.")
     group_by_length: bool = Field(
         False,
-        description="Draw batches of similar length, in random order: less padding, but a batch "
-        "then holds one kind of text, and short answers weigh more than in mixed batches.",
+        description="Draw batches of similar length, in random order: less padding on a GPU (a "
+        "processor pads nothing), but a batch then holds one kind of text, and short answers weigh "
+        "more than in mixed batches.",
     )
     gradient_checkpointing: bool = Field(
         False, description="Compute activations twice to save memory; about a fifth slower."

@@ -3,14 +3,21 @@ are."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from transformers import AutoModelForCausalLM, LlamaConfig, LlamaForCausalLM, MistralConfig
-from transformers import MistralForCausalLM as Mistral
+from transformers import (
+    AutoModelForCausalLM,
+    LlamaConfig,
+    LlamaForCausalLM,
+    MistralConfig,
+    MistralForCausalLM,
+    Qwen2Config,
+    Qwen2ForCausalLM,
+)
 
 from training import attention
 from training.attention import lay_end_to_end, pass_bounds, take_rows_apart
@@ -108,10 +115,20 @@ def test_attention_is_computed_in_float32_of_bases_in_bfloat16(
     assert seen == [(torch.float32, length) for length in LENGTHS] * 2  # of each layer
 
 
-def test_a_base_that_sees_a_window_is_left_as_it_is() -> None:
-    model = Mistral(MistralConfig(**SHAPE, sliding_window=64))
-    assert not take_rows_apart(model)
-    assert model.config._attn_implementation == "sdpa"
+@pytest.mark.parametrize(
+    "model",
+    [
+        lambda: MistralForCausalLM(MistralConfig(**SHAPE, sliding_window=64)),
+        lambda: Qwen2ForCausalLM(
+            Qwen2Config(**SHAPE, layer_types=["full_attention", "sliding_attention"])
+        ),
+    ],
+    ids=["every layer", "some layers"],
+)
+def test_a_base_that_sees_a_window_is_left_as_it_is(model: Callable[[], Any]) -> None:
+    built = model()
+    assert not take_rows_apart(built)
+    assert built.config._attn_implementation == "sdpa"
 
 
 def test_a_base_that_mixes_rows_is_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
