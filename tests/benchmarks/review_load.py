@@ -8,6 +8,8 @@ load   200 concurrent reviewers on one queue, SQLite and PostgreSQL, through a r
        Flat out, with trouble: leases lapse, clients die while holding and after sending, and send
        again. Then the database is held against the clients' logs. And paced, as people are.
 cost   a claim and a submit in queues of 1,000, 100,000 and 1,000,000 items, in turns.
+rate   50 reviews a second begin at fixed moments, PostgreSQL: one API process, two, and two of
+       which one is killed in the middle.
 raw    the same rows claimed and written by plain SQL in one process against the services.
 
 The clients are coroutines of this process, the server is one of its own: on two cores they have
@@ -37,6 +39,7 @@ from sqlalchemy import func, select
 from backend.services import review
 from backend.tables.review import Review, ReviewItem, ReviewQueue
 from tests.benchmarks._review_clients import Load, Log, review_all
+from tests.benchmarks._review_rate import measure_rate
 from tests.benchmarks._review_raw import compare_with_plain_sql, services_turn
 from tests.benchmarks._review_seed import Seeded, seed_queue
 from tests.benchmarks.desk_http import serve, wait_until_up
@@ -45,6 +48,11 @@ from tests.fixtures_postgres import find_binaries, running_postgres
 SIZES = (1_000, 100_000, 1_000_000)
 LEASE_SECONDS = 5
 PACE_SECONDS = 4.0
+RATES: dict[str, dict[str, Any]] = {
+    "one_process": {"processes": 1},
+    "two_processes": {"processes": 2},
+    "one_of_two_killed": {"processes": 2, "killing": True},
+}
 
 
 @contextmanager
@@ -195,10 +203,12 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
     parser.add_argument("--out", type=Path)
-    parser.add_argument("--only", nargs="*", default=["load", "cost", "raw"])
+    parser.add_argument("--only", nargs="*", default=["load", "cost", "raw", "rate"])
     parser.add_argument("--databases", nargs="*", default=["sqlite", "postgresql"])
     parser.add_argument("--clients", type=int, default=200)
     parser.add_argument("--items", type=int, default=10_000)
+    parser.add_argument("--rate", type=float, default=50.0, help="reviews a second")
+    parser.add_argument("--seconds", type=float, default=20.0, help="of each paced run")
     parser.add_argument("--sizes", type=int, nargs="*", default=list(SIZES))
     parser.add_argument("--label-studio", action="store_true", help="install and load it too")
     parser.add_argument("--label-studio-venv", type=Path, help="where it is installed already")
@@ -233,6 +243,13 @@ def measure_database(chosen: argparse.Namespace, fresh: Any) -> dict[str, Any]:
         if "raw" in chosen.only:
             seeded = seed_queue(folder / "c", fresh(), items=5_000, people=20, tokens=False)
             found["raw"] = compare_with_plain_sql(seeded)
+            seeded.sessions.kw["bind"].dispose()
+        if "rate" in chosen.only and (url := fresh()) is not None:
+            items = round(chosen.rate * chosen.seconds * 4 + 500)
+            seeded = seed_queue(folder / "e", url, items=items, people=chosen.clients)
+            asked = {"rate": chosen.rate, "seconds": chosen.seconds}
+            for name, options in RATES.items():
+                found[name] = measure_rate(seeded, **options, **asked)
             seeded.sessions.kw["bind"].dispose()
         if "cost" in chosen.only:
             urls = {items: fresh() for items in chosen.sizes}

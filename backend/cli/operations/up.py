@@ -16,6 +16,7 @@ from typing import Annotated, Any
 
 import typer
 
+from backend.cli.operations.api_processes import check_processes, run_processes
 from backend.cli.operations.page_shell import NoErrorDialogs, PackedFiles, wants_page
 from backend.cli.operations.worker_process import worker_process
 from backend.errors import Conflict, InvalidInput
@@ -35,6 +36,9 @@ def command(
     dashboard_only: Annotated[
         bool, typer.Option("--dashboard-only", help="Serve the dashboard alone (STROP_API_URL).")
     ] = False,
+    api_processes: Annotated[
+        int, typer.Option(help="Processes that serve the API, on PostgreSQL, with --api-only.")
+    ] = 1,
 ) -> None:
     """Serve dashboard and API on one port, with a worker."""
     if api_only and dashboard_only:
@@ -42,18 +46,28 @@ def command(
     settings = load_settings(port=port, host=host, home=home)
     if dashboard_only and settings.api_url is None:
         raise InvalidInput("The dashboard alone needs to know the API.", hint="Set STROP_API_URL.")
+    check_processes(settings, api_processes, dashboard=not api_only)
     serve(
         settings,
         worker=not (no_worker or dashboard_only),
         api=not dashboard_only,
         dashboard=not api_only,
+        processes=api_processes,
     )
 
 
 def serve(
-    settings: Settings, *, worker: bool = True, api: bool = True, dashboard: bool = True
+    settings: Settings,
+    *,
+    worker: bool = True,
+    api: bool = True,
+    dashboard: bool = True,
+    processes: int = 1,
 ) -> None:
     """Migrate, bind, serve until SIGTERM or SIGINT, then end the worker.
+
+    Args:
+        processes: of the API alone (`api_processes`).
 
     Raises:
         Conflict: the port is taken.
@@ -64,9 +78,16 @@ def serve(
             update={"port": listener.getsockname()[1], "api_url": settings.api_url or address}
         )
         sessions = open_migrated(settings) if api else None
+        beside = worker_process(settings) if worker else contextlib.nullcontext()
+        if processes > 1:
+            with beside:
+                say_where(address, sessions=sessions, worker=worker)
+                sessions.kw["bind"].dispose()
+                run_processes(settings, listener, processes)
+            return
         api_app = build_api(settings, sessions) if api else None
         life = lifespan(
-            worker_process(settings) if worker else contextlib.nullcontext(),
+            beside,
             announce=lambda: say_where(address, sessions=sessions, worker=worker),
         )
         app = build_app(settings, api_app, life, dashboard=dashboard)
@@ -221,7 +242,7 @@ def run_server(app: Any, listener: socket.socket, *, proxies: Sequence[str] = ()
         raise Conflict("The server did not start.", hint="The lines above say why.")
 
 
-def server_config(app: Any, proxies: Sequence[str]) -> Any:
+def server_config(app: Any, proxies: Sequence[str], **options: Any) -> Any:
     """How uvicorn serves.
 
     Args:
@@ -240,6 +261,7 @@ def server_config(app: Any, proxies: Sequence[str]) -> Any:
         server_header=False,
         proxy_headers=bool(proxies),
         forwarded_allow_ips=list(proxies),
+        **options,
     )
 
 
