@@ -17,6 +17,7 @@ from uuid import uuid4
 
 import hypothesis
 import pytest
+from argon2 import PasswordHasher
 from sqlalchemy import Engine
 from sqlalchemy.orm import Session, sessionmaker
 from xdist.scheduler import LoadScopeScheduling
@@ -26,6 +27,7 @@ from xdist.scheduler import LoadScopeScheduling
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 from backend.db import migrate, open_database, session_factory
+from backend.services.accounts import passwords
 from backend.settings import Settings
 from tests.depth import mark_depth
 from tests.fixtures_models import tiny_base  # noqa: F401
@@ -92,6 +94,16 @@ def pytest_collection_finish() -> None:
 
 
 MASKING_KEY = "a key of the tests which masks nobody"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def cheap_passwords() -> Iterator[None]:
+    """Hash with the least that argon2 takes: what the product takes is slow on purpose, and is held
+    by tests/backend/services/accounts/test_passwords.py. Servers in their own processes pay it."""
+    with pytest.MonkeyPatch.context() as patch:
+        hasher = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
+        patch.setattr(passwords, "_hasher", lambda: hasher)
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -27,7 +27,7 @@ MACHINE = f"{SERVICES}review/desk/test_queue_machine.py::"
 EXPORTED = f"{SERVICES}curation/test_exports.py::test_that_trl_trains_on_what_was_exported"
 
 DEEP = {
-    f"{ANY_REQUEST}test_no_request_fails_the_server[sqlite]": ON_POSTGRES,
+    f"{ANY_REQUEST}test_no_request_fails_the_server[sqlite": ON_POSTGRES,
     f"{ANY_REQUEST}test_hostile_values_in_every_place_of_a_body[sqlite]": ON_POSTGRES,
     f"{ANY_REQUEST}test_ids_and_cursors_that_no_row_can_have[sqlite]": ON_POSTGRES,
     f"{CRASH}test_killed_in_generation[sqlite]": ON_POSTGRES,

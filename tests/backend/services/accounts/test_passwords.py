@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import pytest
+from argon2 import Type, extract_parameters
 
 from backend.errors import InvalidInput
 from backend.services.accounts.passwords import (
@@ -70,6 +74,21 @@ def test_other_long_ones_are_taken(password: str) -> None:
 def test_made_ones_are_taken() -> None:
     for _ in range(100):
         check_password(generate_password(), name="katharina")
+
+
+# https://cheatsheetseries.owasp.org/cheatsheets/Password_Storage_Cheat_Sheet.html: at least 19 MiB
+# and two passes.
+def test_the_product_hashes_at_full_cost() -> None:
+    """Of the process that people meet: this one's tests hash at the least cost."""
+    script = (
+        "from backend.services.accounts.passwords import *; print(hash_password('six by nine x'))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+    )
+    found = extract_parameters(done.stdout.strip())
+    assert found.type is Type.ID
+    assert (found.time_cost >= 2, found.memory_cost >= 19 * 1024) == (True, True)
 
 
 def test_the_hash_is_of_the_password_alone() -> None:
