@@ -23,7 +23,7 @@ from tests.browser.seed_quality import seed_quality
 from tests.browser.seed_talk import seed_talk
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, Page
+    from playwright.sync_api import Browser, BrowserContext, Page
 
 ROOT = Path(__file__).parents[2]
 ARGUMENTS = [
@@ -35,6 +35,7 @@ ARGUMENTS = [
 ]
 WAIT_MS = 60_000
 COOKIE = "strop_session"
+HERE = "http://127.0.0.1"
 
 
 @dataclass(frozen=True)
@@ -122,31 +123,62 @@ def chromium() -> Iterator[Browser]:
         browser.close()
 
 
-@pytest.fixture
-def page(chromium: Browser) -> Iterator[Page]:
-    """A tab with a profile of its own; an alert, a request to another host and whatever the page's
-    Content-Security-Policy had to stop fail the test."""
+@pytest.fixture(scope="session")
+def profile(chromium: Browser) -> Iterator[BrowserContext]:
+    """The profile of all tabs of `page`: it holds what was loaded and compiled of the pages' code,
+    which takes a new one longer than all else. An empty tab stays open."""
     context = chromium.new_context(viewport={"width": 1280, "height": 900})
-    tab = context.new_page()
+    context.new_page()
+    yield context
+    context.close()
+
+
+@pytest.fixture
+def page(profile: BrowserContext) -> Iterator[Page]:
+    """A tab that knows nobody; an alert, a request to another host and whatever the page's
+    Content-Security-Policy had to stop fail the test."""
+    tab = profile.new_page()
     tab.set_default_timeout(WAIT_MS)
     alerts: list[str] = []
-    hosts: set[str] = set()
+    origins: set[str] = set()
     stopped: list[str] = []
+    heard = {
+        "console": lambda line: (
+            stopped.append(line.text) if "Content Security Policy" in line.text else None
+        ),
+        "request": lambda request: origins.add(_origin(request.url)),
+    }
     tab.on("dialog", lambda dialog: (alerts.append(dialog.message), dialog.dismiss()))
-    context.on(
-        "console",
-        lambda line: stopped.append(line.text) if "Content Security Policy" in line.text else None,
-    )
-    context.on("request", lambda request: hosts.add(_host(request.url)))
+    for event, listener in heard.items():
+        profile.on(event, listener)  # type: ignore[call-overload]
     yield tab
-    context.close()
+    _forget(profile, origins)
+    for event, listener in heard.items():
+        profile.remove_listener(event, listener)
     assert alerts == []
     assert stopped == []
-    assert {host for host in hosts if not host.startswith("127.0.0.1")} == set()
+    assert {origin for origin in origins if not origin.startswith(HERE)} == set()
 
 
-def _host(url: str) -> str:
-    return "127.0.0.1" if url.startswith(("data:", "blob:")) else url.split("/")[2]
+def _forget(profile: BrowserContext, origins: set[str]) -> None:
+    """Close what is open, and leave nothing of what pages stored."""
+    empty, *used = profile.pages
+    for tab in used:
+        tab.close()
+    profile.set_offline(False)
+    profile.unroute_all()
+    profile.clear_cookies()
+    protocol = profile.new_cdp_session(empty)
+    for origin in origins:
+        protocol.send(
+            "Storage.clearDataForOrigin",
+            {"origin": origin, "storageTypes": "local_storage,indexeddb,service_workers"},
+        )
+    protocol.detach()
+
+
+def _origin(url: str) -> str:
+    return HERE if url.startswith(("data:", "blob:")) else "/".join(url.split("/")[:3])
 
 
 def fill_in_form(page: Page, desk: Desk, name: str, *, path: str = "/") -> None:
