@@ -4,8 +4,9 @@
 
 Three sides take turns on copies of one SQLite database: one worker with `processes` 1, one worker
 with `processes` 2, and two workers with `processes` 1 each. The workers are real processes that are
-there before the job is queued; what is timed is the job, from its start to its end. Then what the
-chunks cost an output, beside reading all of what lacks once. The texts are section texts of
+there before the job is queued; what is timed is the job, from its start to its end: a first one,
+for which a pool of processes has to be started, and a second one, which finds it warm. Then what
+the chunks cost an output, beside reading all of what lacks once. The texts are section texts of
 mts_dialog with their dialogues where that is at hand, and are repeated until there are enough;
 without it they are made up (synthetic).
 """
@@ -18,6 +19,7 @@ import json
 import os
 import random
 import shutil
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -51,6 +53,7 @@ METRICS = (
     *("grounding", "overlap", "source_rouge"),
 )
 DATA = Path(os.environ.get("STROP_TEST_DATA") or Path(__file__).parents[3] / "shared/data")
+JOBS = ("first job", "second job")
 SIDES = {"one": (1, 1), "processes": (1, 2), "workers": (2, 1)}  # workers, processes of each
 
 
@@ -59,11 +62,11 @@ class Timed:
     """One scoring.
 
     Attributes:
-        seconds: from the start of the job to its end.
-        took: chunks by worker.
+        seconds: from the start of each job to its end.
+        took: chunks by worker, of all jobs.
     """
 
-    seconds: float
+    seconds: tuple[float, ...]
     took: dict[str, int]
 
 
@@ -91,15 +94,16 @@ def main() -> None:
 
 
 def wall_ratios(timed: dict[str, list[Timed]], load: tuple[float, float]) -> list[Ratio]:
-    """How many times as fast two are as one, of each way to be two."""
-    one = [turn.seconds for turn in timed["one"]]
+    """How many times as fast two are as one, of each way to be two and of each job."""
     found = []
-    for side, word in (("processes", "two processes"), ("workers", "two workers")):
-        ours = [turn.seconds for turn in timed[side]]
-        ratios = [a / b for a, b in zip(one, ours, strict=True)]
-        sides = {"one, s": sorted(one)[len(one) // 2], f"{word}, s": sorted(ours)[len(ours) // 2]}
-        name = f"scoring by {word} beside one"
-        found.append(Ratio(name, ratios, at_least=1.7, sides=sides, load=load))
+    for place, job in enumerate(JOBS):
+        one = [turn.seconds[place] for turn in timed["one"]]
+        for side, word in (("processes", "two processes"), ("workers", "two workers")):
+            ours = [turn.seconds[place] for turn in timed[side]]
+            ratios = [a / b for a, b in zip(one, ours, strict=True)]
+            sides = {"one, s": statistics.median(one), f"{word}, s": statistics.median(ours)}
+            name = f"scoring by {word} beside one, {job}"
+            found.append(Ratio(name, ratios, at_least=1.7, sides=sides, load=load))
     return found
 
 
@@ -146,7 +150,8 @@ def prepare(file: Path, texts: Sequence[tuple[str, str, str]], outputs: int) -> 
             for n, id_ in enumerate(example_ids)
         ]
         insert_missing(session, Generation, rows)
-        scoring.create_score_run(session, generation_run_id=run_id, metrics=METRICS)
+        for _ in JOBS:
+            scoring.create_score_run(session, generation_run_id=run_id, metrics=METRICS)
     engine.dispose()
 
 
@@ -214,12 +219,13 @@ def play(prepared: Path, turns: int, poll: float) -> dict[str, list[Timed]]:
             with tempfile.TemporaryDirectory() as home:
                 timed[side].append(score_once(prepared, Path(home), poll, *SIDES[side]))
             last = timed[side][-1]
-            print(f"{side}: {last.seconds:.1f} s, chunks {last.took}", flush=True)
+            said = " and ".join(f"{seconds:.1f}" for seconds in last.seconds)
+            print(f"{side}: {said} s, chunks {last.took}", flush=True)
     return timed
 
 
 def score_once(prepared: Path, home: Path, poll: float, workers: int, processes: int) -> Timed:
-    """Score a copy of the prepared run."""
+    """Score a copy of the prepared run, by as many jobs as there are."""
     file = home / "strop.db"
     shutil.copy(prepared, file)
     settings = Settings(
@@ -231,22 +237,29 @@ def score_once(prepared: Path, home: Path, poll: float, workers: int, processes:
     sessions = session_factory(open_database(settings.url))
     with running(settings, workers):
         wait_for(lambda: _workers(sessions) == workers)
-        with sessions.begin() as session:
-            queue.enqueue_job(session, "score", 1)
-        wait_for(lambda: _state(sessions) not in (JobState.QUEUED, JobState.RUNNING))
+        for number, _ in enumerate(JOBS, start=1):
+            with sessions.begin() as session:
+                queue.enqueue_job(session, "score", number)
+            wait_for(lambda n=number: _state(sessions, n) not in queue.UNFINISHED)
     with sessions() as session:
-        job = session.scalars(select(Job)).one()
-        if job.state != JobState.DONE or job.started_at is None or job.finished_at is None:
-            raise RuntimeError(f"the scoring ended {job.state}: {job.error}")
+        jobs = session.scalars(select(Job).order_by(Job.id)).all()
+        if any(job.state != JobState.DONE for job in jobs):
+            raise RuntimeError(f"a scoring ended {[(job.state, job.error) for job in jobs]}")
         owners = session.execute(
             select(JobChunk.owner, func.count()).group_by(JobChunk.owner)
         ).all()
         scores = session.scalar(select(func.count(Score.id)))
         outputs = session.scalar(select(func.count(Generation.id))) or 0
-        if scores != outputs * len(METRICS):
+        if scores != outputs * len(METRICS) * len(JOBS):
             raise RuntimeError(f"{scores} scores of {outputs} outputs by {len(METRICS)} metrics")
         took = {str(owner).partition("/")[0]: n for owner, n in owners}
-        return Timed((job.finished_at - job.started_at).total_seconds(), took)
+        return Timed(tuple(_seconds(job) for job in jobs), took)
+
+
+def _seconds(job: Job) -> float:
+    if job.started_at is None or job.finished_at is None:
+        raise RuntimeError(f"job {job.id} says not when it began or ended")
+    return (job.finished_at - job.started_at).total_seconds()
 
 
 @contextmanager
@@ -277,9 +290,9 @@ def _workers(sessions: sessionmaker[Session]) -> int:
         return len(queue.live_workers(session, now=utc_now()))
 
 
-def _state(sessions: sessionmaker[Session]) -> str:
+def _state(sessions: sessionmaker[Session], subject_id: int) -> str:
     with sessions() as session:
-        return session.scalars(select(Job.state)).one()
+        return session.scalars(select(Job.state).where(Job.subject_id == subject_id)).one()
 
 
 def wait_for(condition: Any, *, seconds: float = 900.0) -> None:
