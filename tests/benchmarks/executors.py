@@ -2,9 +2,11 @@
 
     python -m tests.benchmarks.executors [--data DIR] [--out FILE.json] [--turns 5] [--outputs 3000]
 
-All sides do the same chunks, warm, in turns, and give the same results, which is checked. Seconds
-are of the clock, since the work is done in other processes. The two nodes are on this machine, with
-one processor each: what a network costs is not measured here. Real text is mts_dialog.
+All sides do the same chunks, warm, in turns, and give the same results, which is checked. How many
+times as fast a side is, the clock says, since the work is done in other processes. The limit is
+told by processor time, which a busy machine blurs less: a side is at most so many times as fast,
+with any number of nodes, since the process that asks has so much to do itself. The two nodes are on
+this machine with a processor each: what a network costs is not measured. Real text is mts_dialog.
 """
 
 from __future__ import annotations
@@ -28,7 +30,7 @@ from evaluators.checks.bench import build_bench
 from evaluators.chunks import OutputToScore, ScoreChunk, score_chunk
 from evaluators.spread import Spread
 from evaluators.types import Sample
-from tests.benchmarks._ratios import Ratio, keep, skip, take_turns
+from tests.benchmarks._ratios import Ratio, Turns, keep, skip, take_turns
 
 DATA = Path(os.environ.get("STROP_TEST_DATA") or Path(__file__).parents[3] / "shared/data")
 METRICS = ("rougeL", "bleu", "token_f1", "grounding", "invented")
@@ -100,20 +102,33 @@ def measure(sides: Mapping[str, Spread], work: Work, *, turns: int) -> list[Rati
     for name, result in found.items():
         same = result == found[HERE]
         assert same if isinstance(same, bool) else same.all(), f"{work.name}: {name} differs"
+    own: dict[str, list[float]] = {name: [] for name in sides}
     taken = take_turns(
-        {name: _doing(work, spread) for name, spread in sides.items()},
+        {name: _timed(work, spread, own[name]) for name, spread in sides.items()},
         times=turns,
         clock=time.perf_counter,
     )
+    busy, what = Turns(own, taken.load), f"{work.name} ({work.count})"
     return [
-        taken.ratio(f"{work.name} ({work.count}), {name} against this process", name, HERE)
+        ratio
         for name in sides
         if name != HERE
+        for ratio in (
+            taken.ratio(f"{what}, {name} against this process", name, HERE),
+            busy.ratio(f"{what}, limit of {name}", name, HERE),
+        )
     ]
 
 
-def _doing(work: Work, spread: Spread) -> Callable[[], object]:
-    return lambda: work.run(spread)
+def _timed(work: Work, spread: Spread, own: list[float]) -> Callable[[], None]:
+    """The work, with the processor seconds of this process noted."""
+
+    def run() -> None:
+        began = time.process_time()
+        work.run(spread)
+        own.append(time.process_time() - began)
+
+    return run
 
 
 def overhead(name: str, spread: Spread, *, turns: int, items: int = MOMENTS) -> Ratio:
