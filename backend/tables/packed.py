@@ -88,6 +88,13 @@ def pack_stats(values: Sequence[Any]) -> bytes | None:
     return _as_json(values)
 
 
+def to_four_places(packed: bytes) -> bytes:
+    """Packed log probabilities as they are stored: rounded to four places where they have more."""
+    if packed[:1] in (b"", b"u", b"U"):
+        return packed
+    return pack_logprobs([round(value, 4) for value in unpack(packed)]) or b""
+
+
 class _Packed(TypeDecorator[list[Any]]):
     impl = LargeBinary
     cache_ok = True
@@ -97,12 +104,12 @@ class _Packed(TypeDecorator[list[Any]]):
 
 
 class PackedLogprobs(_Packed):
-    """Log probabilities of tokens, as `pack_logprobs` keeps them."""
+    """Log probabilities of tokens, as `pack_logprobs` keeps them; bytes are taken as packed."""
 
     cache_ok = True
 
-    def process_bind_param(self, value: list[Any] | None, dialect: Dialect) -> bytes | None:
-        return pack_logprobs(value or ())
+    def process_bind_param(self, value: list[Any] | bytes | None, dialect: Dialect) -> bytes | None:
+        return value or None if isinstance(value, bytes) else pack_logprobs(value or ())
 
 
 class PackedStats(_Packed):

@@ -116,7 +116,13 @@ class LineRecords(Sequence[Record]):
     def __init__(self, source: str, limit: int) -> None:
         self._source, self._limit = source, limit
         self._name = file_name(source)
-        self._count = sum(1 for _ in self)
+        self._count = 0
+        self.columns = _all_columns(self._counted())
+
+    def _counted(self) -> Iterator[Record]:
+        for record in self:
+            self._count += 1
+            yield record
 
     def __iter__(self) -> Iterator[Record]:
         with (
@@ -147,7 +153,7 @@ def read_table_lazily(source: str | Path, *, max_row_bytes: int = MAX_ROW_BYTES)
     if not lines:
         return read_table(source, max_row_bytes=max_row_bytes)
     records = LineRecords(source, max_row_bytes)
-    return Table(file_name(source), records, _all_columns(records))
+    return Table(file_name(source), records, records.columns)
 
 
 def read_part(part: FolderPart, *, max_row_bytes: int = MAX_ROW_BYTES) -> Table:

@@ -17,7 +17,7 @@ from sqlalchemy.orm import Session
 
 from backend.db import alembic_config, migrate, open_database, session_factory
 from backend.services import ledger
-from backend.tables.packed import pack_logprobs, pack_stats, unpack
+from backend.tables.packed import pack_logprobs, pack_stats, to_four_places, unpack
 from backend.tables.runs import Generation, GenerationRun, Score, ScoreRun, ScoreSignature
 from tests.backend.test_migrations import _empty_postgres, _empty_sqlite
 from tests.fixtures_runs import lay_down_project, lay_down_run
@@ -58,6 +58,13 @@ def test_what_is_no_number_comes_back_too() -> None:
     assert unpack(pack_logprobs([-math.inf])) == [-math.inf]
     assert unpack(pack_logprobs([-1, None])) == [-1, None]
     assert (unpack(None), unpack(b""), pack_logprobs([]), pack_stats(())) == ([], [], None, None)
+
+
+@given(st.lists(numbers, min_size=1, max_size=8))
+def test_to_four_places_is_to_round_each(values: list[float]) -> None:
+    packed = pack_logprobs(values)
+    assert packed is not None
+    assert unpack(to_four_places(packed)) == [round(value, 4) for value in values]
 
 
 def test_a_token_takes_two_bytes_and_a_rare_one_four() -> None:

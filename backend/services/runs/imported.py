@@ -41,7 +41,7 @@ from backend.services.runs.risks import name_risks
 from backend.services.runs.scoring import create_score_run, list_score_runs
 from backend.tables.datasets import Example, Split
 from backend.tables.models import ModelKind, ModelVersion
-from backend.tables.packed import unpack
+from backend.tables.packed import to_four_places
 from backend.tables.queue import Job
 from backend.tables.runs import IMPORT, Generation, GenerationRun, ScoreRun
 from evaluators.files.mapping import counted
@@ -340,7 +340,7 @@ def _store(
             "text": output.text,
             "error": output.error,
             "finish_reason": output.finish_reason,
-            "token_logprobs": [round(p, 4) for p in unpack(output.logprobs)],
+            "token_logprobs": to_four_places(output.logprobs),
             "prompt_tokens": output.prompt_tokens,
             "completion_tokens": output.tokens,
             "latency_s": output.seconds,

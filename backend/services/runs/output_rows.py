@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from dataclasses import fields as fields_of
 
@@ -183,7 +183,7 @@ def _output(fields: Fields, model: str | None) -> GivenOutput:
             "'prediction' is null", hint='An empty output is written "", a failed one has an error.'
         )
     logprobs = fields.numbers("logprobs")
-    if any(value > 0 for value in logprobs):
+    if logprobs and max(logprobs) > 0:
         raise fields.refuse("'logprobs' holds a number above 0, which is the log of no probability")
     found = GivenOutput(
         row=fields.record.row,
@@ -246,21 +246,24 @@ DIGEST = "2:"
 def outputs_digest(rows: Sequence[GivenOutput], revisions: Mapping[str, int]) -> str:
     """What the rows say of each model revision, whatever their order and their file: SHA-256 over
     the sorted SHA-256 of each."""
-    lines = (hashlib.sha256(line.encode()).digest() for line in _said(rows, revisions))
+    said = _said(rows, revisions, lambda row: row.logprobs.hex())
+    lines = (hashlib.sha256(line.encode()).digest() for line in said)
     return DIGEST + hashlib.sha256(b"".join(sorted(lines))).hexdigest()
 
 
 def former_digest(rows: Sequence[GivenOutput], revisions: Mapping[str, int]) -> str:
     """The digest by which a run of a former version knows the same outputs."""
-    return hashlib.sha256("\n".join(sorted(_said(rows, revisions))).encode()).hexdigest()
+    said = _said(rows, revisions, lambda row: unpack(row.logprobs))
+    return hashlib.sha256("\n".join(sorted(said)).encode()).hexdigest()
 
 
-def _said(rows: Iterable[GivenOutput], revisions: Mapping[str, int]) -> Iterator[str]:
+def _said(
+    rows: Iterable[GivenOutput],
+    revisions: Mapping[str, int],
+    logprobs: Callable[[GivenOutput], object],
+) -> Iterator[str]:
+    left_out = ("row", "input", "model", "logprobs")
+    names = [field.name for field in fields_of(GivenOutput) if field.name not in left_out]
     for row in rows:
-        said = {
-            field.name: getattr(row, field.name)
-            for field in fields_of(GivenOutput)
-            if field.name not in ("row", "input", "model")
-        }
-        said["logprobs"] = unpack(row.logprobs)
+        said = {name: getattr(row, name) for name in names} | {"logprobs": logprobs(row)}
         yield json.dumps([row.model, revisions[row.model], said], sort_keys=True)

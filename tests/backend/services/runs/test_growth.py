@@ -16,7 +16,12 @@ from sqlalchemy.orm import Session, sessionmaker
 from backend.services import ledger, overview
 from backend.services.runs import generation, score_columns, scoring
 from backend.services.runs.imported import import_outputs
-from backend.services.runs.output_rows import GivenOutput, GivenOutputs, read_outputs
+from backend.services.runs.output_rows import (
+    GivenOutput,
+    GivenOutputs,
+    former_digest,
+    read_outputs,
+)
 from backend.services.runs.score_columns import read_scores
 from backend.tables.datasets import Example
 from backend.tables.packed import pack_logprobs
@@ -218,3 +223,16 @@ def test_an_import_loads_no_texts_of_examples(session: Session) -> None:
     texts = [one for one in sent if "examples.input" in one]
     assert not [one for one in texts if "erasure_id IS NOT NULL" not in one]
     assert not [one for one in session.identity_map.values() if isinstance(one, Example)]
+
+
+def test_outputs_that_a_former_version_took_are_known_again(session: Session) -> None:
+    laid = lay_down_project(session, examples=3, adapters=0)
+    made = import_outputs(session, laid.project, outputs(3), dataset="tickets")
+    revisions = {model.name: model.revision for model in made.models}
+    former = former_digest(outputs(3).rows, revisions)
+    assert former != made.run.params["sha256"]
+    made.run.params = {**made.run.params, "sha256": former}
+    session.flush()
+    again = import_outputs(session, laid.project, outputs(3), dataset="tickets")
+    assert again.repeated
+    assert again.run.id == made.run.id
