@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from sqlalchemy import func, or_, select, tuple_
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, defer
+from sqlalchemy.orm.attributes import set_committed_value
 
 from backend.services.models.versions import alias_target, list_models
 from backend.services.pages import PageAsk, RowPage, page_of
@@ -15,7 +16,7 @@ from backend.tables.health import HealthReport
 from backend.tables.models import Preflight
 from backend.tables.queue import Job
 from backend.tables.review import Review, ReviewItem, ReviewState
-from backend.tables.runs import GenerationRun, Score, ScoreRun
+from backend.tables.runs import GenerationRun, Score, ScoreRun, ScoreSignature
 from backend.tables.synthetic import Drafting
 from backend.tables.training import TrainingRun
 from backend.tables.verdicts import Promotion
@@ -77,16 +78,28 @@ def each_score(session: Session, score_run_id: int) -> Iterator[Score]:
     """
     key = (Score.generation_id, Score.metric)
     query = select(Score).where(Score.score_run_id == score_run_id).order_by(*key)
+    query = query.options(defer(Score.signature))  # read once each, and not for every score
+    signatures: dict[int, str] = {}
     last: tuple[int, str] | None = None
     while True:
         after = query if last is None else query.where(tuple_(*key) > tuple_(*last))
         rows = session.scalars(after.limit(EXPORTED_AT_ONCE)).all()
-        yield from rows
+        _read_signatures(session, {row.signature_id for row in rows}, signatures)
+        for row in rows:
+            set_committed_value(row, "signature", signatures[row.signature_id])
+            yield row
         if len(rows) < EXPORTED_AT_ONCE:
             return
         last = rows[-1].generation_id, rows[-1].metric
         for row in rows:
             session.expunge(row)
+
+
+def _read_signatures(session: Session, ids: set[int], known: dict[int, str]) -> None:
+    """Put the texts of signatures that are not known yet beside the others."""
+    if lacking := ids - known.keys():
+        query = select(ScoreSignature.id, ScoreSignature.text).where(ScoreSignature.id.in_(lacking))
+        known.update((row.id, row.text) for row in session.execute(query))
 
 
 def aliases_of_models(session: Session, project_id: int) -> dict[int, list[str]]:

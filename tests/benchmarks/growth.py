@@ -38,7 +38,8 @@ from sqlalchemy.orm import Session, sessionmaker
 
 from backend.db import connect, migrate, reading, utc_now
 from backend.settings import Settings
-from tests.benchmarks._growth_plot import draw_growth
+from tests.benchmarks._growth_plot import ALLOWED, draw_growth
+from tests.benchmarks._ratios import Ratio, keep
 
 SIZES = (2_000, 10_000, 50_000)
 METRICS = {
@@ -50,6 +51,7 @@ ITEMS = 2_000
 PAGES = 40
 POLLS = 50
 INSERTED = 5_000
+MEMORY_MB = 2_048
 MANIFEST = """
 name: growth
 lines:
@@ -422,6 +424,26 @@ def with_ratios(found: Sequence[Facts]) -> list[Facts]:
     ]
 
 
+def goals_of(figures: Sequence[Facts], database: str, load: tuple[float, float]) -> list[Ratio]:
+    """What the largest size is held against: its cost by output, and the memory of a process."""
+    sizes = sorted({one["n"] for one in figures})
+    least, most = sizes[0], sizes[-1]
+    found = [
+        Ratio(
+            f"growth on {database} (simulated), {one['stage']}: cost at {most:,} to that at "
+            f"{least:,}",
+            [one["ratio"]],
+            at_most=ALLOWED,
+            load=load,
+        )
+        for one in figures
+        if one["n"] == most and most > least
+    ]
+    peak = max(one["peak_mb"] for one in figures)
+    name = f"growth on {database} (simulated): most memory of a process at {most:,}"
+    return [*found, Ratio(name, [peak], at_most=MEMORY_MB, unit="MB", load=load)]
+
+
 def line_of(made: Facts) -> str:
     """One row of the table."""
     unit = FLAT.get(made["stage"], "output").rpartition("_")[2]
@@ -464,6 +486,7 @@ def main() -> None:
     parser.add_argument("--home", type=Path, help="folder for the databases; by default a new one")
     asked = parser.parse_args()
     metrics = METRICS.get(asked.metrics, asked.metrics)
+    begun = os.getloadavg()[0]
     for module in LOADED:
         import_module(module)
     with ExitStack() as stack:
@@ -484,6 +507,7 @@ def main() -> None:
         kept["at"] = utc_now().isoformat()
         asked.out.write_text(json.dumps({**kept, "figures": figures}, indent=1))
         draw_growth(figures, asked.out.with_suffix(".svg"), title=f"Cost by size, {asked.database}")
+        keep(asked.out, goals_of(figures, asked.database, (begun, load[0])))
 
 
 def _order(made: Facts) -> tuple[int, int]:
