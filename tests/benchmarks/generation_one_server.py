@@ -1,6 +1,6 @@
 """Several adapters in one server, against a server for each; on a real vLLM server.
 
-    python -m tests.benchmarks.generation_one_server [--adapters 2] [--count 200] [--out figures.json]
+    python -m tests.benchmarks.generation_one_server [--adapters 2] [--count 200] [--out FILE]
 
 One side is a server that holds all adapters and is asked all prompts of all of them, mixed. The
 other is as many servers, each with one adapter, which are all up and are asked at once, each with

@@ -293,7 +293,8 @@ class AnswerStream(Generic[Server, Asked, Answered]):
         self._cancel(lambda _, where: where == index)
         left = sum(other.serves for other in self._places)
         what = error.message if error else f"{_named(place)} is far slower than the others."
-        log.warning("%s It gets no work for now; %d others do.", what, left)
+        level = logging.WARNING if place.looks < 2 else logging.INFO  # said once, not at each trial
+        log.log(level, "%s It gets no work for now; %d others do.", what, left)
         if not left:
             self._take_slow_ones()
         self._start_looking(index)
