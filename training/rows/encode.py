@@ -1,6 +1,7 @@
 """From the rows of a file to what a trainer takes, and what the tokeniser made of them.
 
-A batch computed in parts of similar length: less padding, the same loss and gradient.
+A batch computed in parts of similar length, where rows cannot lie end to end
+(`training.attention`): less padding, the same loss and gradient.
 
 Batches whose rows are *drawn* by length pad little, too, but each then holds one kind of text, and
 the loss, a mean over the tokens of a batch, weighs short answers more. Here the rows of a batch
