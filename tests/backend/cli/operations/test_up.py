@@ -14,9 +14,12 @@ from typing import Any
 import pytest
 
 from backend.cli.operations import up
+from backend.cli.operations.api_processes import check_processes
 from backend.cli.operations.worker_process import worker_process
 from backend.errors import Conflict, InvalidInput
 from backend.settings import Settings, child_environment
+from tests.benchmarks._review_rate import measure_rate
+from tests.benchmarks._review_seed import seed_queue
 
 ROOT = Path(__file__).parents[4]
 
@@ -221,3 +224,37 @@ def test_only_named_proxies_say_who_asks(
     }
     asyncio.run(config.loaded_app(asked, None, None))
     assert found == [seen]
+
+
+@pytest.mark.parametrize(
+    ("url", "n", "dashboard", "said"),
+    [
+        ("sqlite:///x.db", 2, False, "SQLite"),
+        ("postgresql://a@b/c", 2, True, "dashboard"),
+        ("postgresql://a@b/c", 0, False, "has to be"),
+    ],
+)
+def test_several_processes_are_refused_where_they_cannot_serve(
+    url: str, n: int, dashboard: bool, said: str
+) -> None:
+    with pytest.raises(InvalidInput, match=said) as refused:
+        check_processes(Settings(database_url=url), n, dashboard=dashboard)
+    assert refused.value.hint
+
+
+@pytest.mark.parametrize("url", ["sqlite:///x.db", "postgresql://a@b/c"])
+def test_one_process_serves_on_either_database(url: str) -> None:
+    check_processes(Settings(database_url=url), 1, dashboard=True)
+
+
+@pytest.mark.deep
+@pytest.mark.postgres
+def test_of_two_processes_one_is_killed_and_no_review_is_lost(
+    postgres_url: str, tmp_path: Path
+) -> None:
+    seeded = seed_queue(tmp_path, postgres_url, items=120, people=6)
+    found = measure_rate(seeded, processes=2, rate=10, seconds=6, killing=True)
+    seeded.sessions.kw["bind"].dispose()
+    assert found["killed_and_started_again"]
+    assert {found[name] for name in ("lost", "doubled", "items_with_too_many", "refused")} == {0}
+    assert found["reviews"] == 60
