@@ -390,6 +390,10 @@ def _core(words: Sequence[Word], chunk: range) -> tuple[list[int], frozenset[str
 IDLE = frozenset(DETERMINERS | PRONOUNS | TRANSPARENT | {","})
 
 
+# What no phrase begins with: `_core` passes over it, and no member of a list holds it.
+NEVER_FIRST = TRANSPARENT | ADVERBS | PREPOSITIONS | LIGHT | JOINS
+
+
 def is_passive(words: Sequence[Word], at: int) -> bool:
     """Whether a form of `be` stands before a place, adverbs and `not` left out."""
     at -= 1

@@ -51,12 +51,8 @@ def check_negations(
     """
     if is_german(words):
         return
-    phrases = () if words.isdisjoint(_CUES) else denied_phrases(output)
-    told_phrases = () if source_words.isdisjoint(_CUES) else denied_phrases(source)
-    if not phrases and not told_phrases:
-        return
-    denied_here = _shared(phrases, source_words)
-    denied_there = _shared(told_phrases, words)
+    denied_here = _shared(output, words, source_words)
+    denied_there = _shared(source, source_words, words)
     wanted = {stem for phrase in (*denied_here, *denied_there) for stem in phrase.stems}
     if not wanted:
         return
@@ -69,11 +65,12 @@ def check_negations(
         yield Claim(*statement.place(output, first, last), "negation", problem)
 
 
-def _shared(phrases: Sequence[Phrase], words: frozenset[str]) -> list[Phrase]:
-    """Phrases, each once, of which the other text has all words; spares most texts the reading."""
-    stems = stems_of(words) if phrases else frozenset[str]()
-    each = {phrase.stems: phrase for phrase in phrases}
-    return [phrase for phrase in each.values() if stems.issuperset(phrase.stems)]
+def _shared(text: str, words: frozenset[str], other_words: frozenset[str]) -> list[Phrase]:
+    """What a text denies, each once, of which the other text has all words; few sentences do."""
+    if words.isdisjoint(_CUES):
+        return []
+    found = denied_phrases(text, stems_of(other_words))
+    return list({phrase.stems: phrase for phrase in found}.values())
 
 
 def read_holding(text: str, words: frozenset[str], wanted: Set[str]) -> list[Reading]:

@@ -25,6 +25,7 @@ from evaluators.checks.denials import (
     HEDGES,
     IDLE,
     JOINS,
+    NEVER_FIRST,
     NOT,
     PREPOSITIONS,
     PRONOUNS,
@@ -57,11 +58,16 @@ def read_polarity(text: str, words: frozenset[str] | None = None) -> list[Readin
     return [_read(text, transcript, i) for i in chosen]
 
 
-@lru_cache(maxsize=4096)
-def denied_phrases(text: str) -> tuple[Phrase, ...]:
-    """Everything that a text denies for certain."""
+def denied_phrases(text: str, stems: frozenset[str]) -> list[Phrase]:
+    """All that a text denies for certain, of which every word has one of some stems."""
     transcript = transcribe(text)
-    return tuple(p for i in transcript.denying() for p in _read(text, transcript, i).denied)
+    return [
+        phrase
+        for i in transcript.denying
+        if any(w.stem in stems and w.text not in NEVER_FIRST for w in transcript.words(i))
+        for phrase in _read(text, transcript, i).denied
+        if stems.issuperset(phrase.stems)
+    ]
 
 
 def _read(text: str, transcript: Transcript, i: int) -> Reading:

@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import NamedTuple
 
 from evaluators.checks.claims import listed, split_sentences
@@ -195,17 +195,21 @@ class Transcript:
             self._bare = [lower[at:end] for at, (_, end) in bodies]
         else:  # a letter may become two
             self._bare = [text[at:end].lower() for at, (_, end) in bodies]
+        self._words: dict[int, tuple[Word, ...]] = {}
         self._read: dict[int, Statement] = {}
 
     def __len__(self) -> int:
         return len(self._places)
 
-    def denying(self) -> Iterator[int]:
+    @cached_property
+    def denying(self) -> list[int]:
         """Sentences with a word of denial, and questions that are answered by one."""
-        for i, bare in enumerate(self._bare):
-            cued = any(map(bare.__contains__, _CUES)) and _DENIAL.search(bare) is not None
-            if cued or (i + 1 < len(self) and _REPLY.match(self._bare[i + 1])):
-                yield i
+        return [
+            i
+            for i, bare in enumerate(self._bare)
+            if (any(map(bare.__contains__, _CUES)) and _DENIAL.search(bare) is not None)
+            or (i + 1 < len(self) and _REPLY.match(self._bare[i + 1]) is not None)
+        ]
 
     def holding(self, words: frozenset[str]) -> Iterator[int]:
         """Sentences in which one of some lower-case words may stand; all where those are many."""
@@ -226,9 +230,9 @@ class Transcript:
 
     def _statement(self, i: int) -> Statement:
         start, end = self._places[i]
-        words = self._words(i)
+        words = self.words(i)
         asked = _is_question(words)
-        reply = [self._words(j) for j in range(i + 1, min(i + 3, len(self)))] if asked else []
+        reply = [self.words(j) for j in range(i + 1, min(i + 3, len(self)))] if asked else []
         return Statement(
             start,
             end,
@@ -240,11 +244,14 @@ class Transcript:
             _answer_to(words, reply) if asked else Polarity.AFFIRMED,
         )
 
-    def _words(self, i: int) -> tuple[Word, ...]:
-        if i in self._read:
-            return self._read[i].words
+    def words(self, i: int) -> tuple[Word, ...]:
+        """The words of one sentence; spares the reading of its neighbours."""
+        held = self._words.get(i)
+        if held is not None:
+            return held
         found = self._tokens.findall(self._text, self._bodies[i], self._places[i][1])
-        return tuple(map(_fold, found))
+        words = self._words[i] = tuple(map(_fold, found))
+        return words
 
 
 @lru_cache(maxsize=4096)

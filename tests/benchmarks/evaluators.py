@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.benchmarks import evaluators_coverage, evaluators_speed
+from tests.benchmarks._ratios import keep, skip
 
 LEAST, MOST = 0.935, 0.965
 NOTES = {
@@ -124,12 +125,16 @@ def main() -> None:
     machine = f"{start}, {platform.machine()}, {os.cpu_count()} cores, Python {sys.version[:6]}"
     report: dict[str, Any] = {"machine": machine, "repeats": arguments.repeats}
     if arguments.data.is_dir():
-        report["speed"] = evaluators_speed.study_speed(arguments.data, arguments.outputs)
+        speed = evaluators_speed.study_speed(arguments.data, arguments.outputs)
+        report["speed"] = evaluators_speed.without_figures(speed)
         write(report, arguments.out)
+        keep(arguments.out, evaluators_speed.figures(speed))
         report["data"] = read_data_table(arguments.data)
         write(report, arguments.out)
     else:
-        report["data"] = {"skipped": f"no public data at {arguments.data}; name it with --data"}
+        reason = f"no public data at {arguments.data}; name it with --data"
+        report["data"] = {"skipped": reason}
+        skip(arguments.out, "speed of the evaluators", reason)
     report["coverage"] = {
         name: study(arguments.repeats) for name, study in evaluators_coverage.PARTS.items()
     }

@@ -20,13 +20,11 @@ import csv
 import hashlib
 import json
 import re
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from evaluators.checks import polarity, roles, sources, statements
 from evaluators.checks.grounding import find_claims
 from evaluators.checks.risk import fit_risk, predict_risk
 from evaluators.checks.risk_report import METRICS as METRICS_OF_RISK
@@ -41,6 +39,7 @@ from evaluators.errors import EvaluatorError
 from evaluators.registry import METRICS
 from evaluators.statistics.intervals import wilson
 from evaluators.types import Sample
+from tests.benchmarks.evaluators_speed import rate_of
 
 SEED = 0
 BAD = frozenset({"Incomplete", "Partial"})
@@ -262,20 +261,8 @@ def measure_speed(folder: Path, *, times: int = 3) -> dict[str, float]:
     """Outputs a second of grounding in one process, every source met for the first time."""
     pairs = read_dialogues(folder, ["train", "validation", "test"])
     samples = [Sample(str(i), text, context=told) for i, (text, told) in enumerate(pairs)]
-    caches = (
-        sources.index_source,
-        statements.transcribe,
-        polarity.denied_phrases,
-        roles.read_deeds,
-    )
-    seconds = []
-    for _ in range(times):
-        for cache in caches:
-            cache.cache_clear()
-        start = time.process_time()
-        METRICS["grounding"].score(samples)
-        seconds.append(time.process_time() - start)
-    return {"outputs_per_s": len(samples) / min(seconds), "n": len(samples), "best_of": times}
+    rate = rate_of("grounding", samples, times=times)
+    return {"outputs_per_s": rate["per s"], "n": len(samples), "median_of": times}
 
 
 def as_markdown(tables: Mapping[str, Any]) -> str:

@@ -14,15 +14,23 @@ import csv
 import json
 import random
 import statistics
-import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from evaluators.checks import grounding
-from evaluators.checks.sources import index_source
+from evaluators.checks import (
+    additions,
+    content,
+    grounding,
+    numerals,
+    polarity,
+    roles,
+    sources,
+    statements,
+)
 from evaluators.metrics import rouge
 from evaluators.metrics.edits import count_edits
 from evaluators.metrics.sacre import statistic_rows
@@ -31,29 +39,31 @@ from evaluators.scoring import score_samples
 from evaluators.statistics import bootstrap as draws
 from evaluators.statistics.bootstrap import resampled_figures
 from evaluators.types import Sample
-from tests.benchmarks._ratios import skip
+from tests.benchmarks._ratios import Ratio, keep, skip, take_turns
 from tests.benchmarks.evaluators_many import score_many
 
 ROUGE = ["rouge1", "rouge2", "rougeL", "rougeLsum"]
+GOALS = {
+    "bootstrap, BLEU, draws made": 30,
+    "bootstrap, chrF, draws made": 30,
+    "grounding, cold": 1000,
+    "invented, cold": 1000,
+}
 Row = dict[str, Any]
 
 
-def take_turns(ours: Callable[[], Any], library: Callable[[], Any], *, times: int) -> Row:
+def compare_sides(ours: Callable[[], Any], library: Callable[[], Any], *, times: int) -> Row:
     """Processor seconds of both sides, turn by turn, and the ratio of each turn."""
-    fast, slow = [], []
-    for _ in range(times):
-        for side, run in ((fast, ours), (slow, library)):
-            start = time.process_time()
-            run()
-            side.append(time.process_time() - start)
-    ratios = [b / a for a, b in zip(fast, slow, strict=True)]
+    turns = take_turns({"ours": ours, "library": library}, times=times)
+    ratio = turns.ratio("", "ours", "library")
     return {
-        "ratio": statistics.median(ratios),
-        "least": min(ratios),
-        "largest": max(ratios),
+        "ratio": ratio.median,
+        "least": min(ratio.turns),
+        "largest": max(ratio.turns),
         "turns": times,
-        "ours_s": statistics.median(fast),
-        "library_s": statistics.median(slow),
+        "ours_s": statistics.median(turns.seconds["ours"]),
+        "library_s": statistics.median(turns.seconds["library"]),
+        "figure": ratio,
     }
 
 
@@ -97,7 +107,7 @@ def compare_rouge(samples: list[Sample], *, stem: bool = False, times: int = 5) 
         values[1] = [theirs.score(s.references[0], s.prediction) for s in samples]
 
     ours()  # imports are paid once
-    row = take_turns(ours, library, times=times)
+    row = compare_sides(ours, library, times=times)
     gap = max(
         abs(found[name].fmeasure - values[0][ours_name][i].value)
         for name, ours_name in zip(ROUGE, names, strict=True)
@@ -161,7 +171,7 @@ def compare_bootstrap(names: list[str], samples: list[Sample], *, fresh: bool = 
 
     ours()
     gap = max(_resample_gap(METRICS[name], rows[name], engines[name]) for name in names)
-    row = take_turns(ours, library, times=9)
+    row = compare_sides(ours, library, times=9)
     return {"n": len(samples), **row, "largest gap": gap}
 
 
@@ -187,21 +197,57 @@ def compare_ter(samples: list[Sample]) -> Row:
         values[1] = [translation_edit_rate(*pair)[0] for pair in pairs]
 
     ours()
-    row = take_turns(ours, library, times=3)
+    row = compare_sides(ours, library, times=3)
     gap = max(abs(a - b) for a, b in zip(*values, strict=True))
     return {"n": len(samples), **row, "largest gap": float(gap)}
 
 
-def grounding_rate(samples: list[Sample]) -> Row:
-    """Outputs per processor second, with every source met for the first time."""
-    found = []
-    for _ in range(3):
-        index_source.cache_clear()
-        grounding._claims_of.cache_clear()
-        start = time.process_time()
-        METRICS["grounding"].score(samples)
-        found.append(len(samples) / (time.process_time() - start))
-    return {"n": len(samples), "per s": statistics.median(found)}
+def rate_of(name: str, samples: list[Sample], *, times: int = 5) -> Row:
+    """Outputs a processor second on one core, with every source met for the first time."""
+    metrics = resolve_metrics([name])
+
+    def score() -> None:
+        forget_texts()
+        score_samples(metrics, samples)
+
+    score()  # imports, and what is remembered of words, are paid once
+    rate = take_turns({name: score}, times=times).rate(name, name, len(samples))
+    words = [len(text.split()) for s in samples for text in (s.prediction, s.context or "")]
+    return {
+        "n": len(samples),
+        "words of an output": statistics.mean(words[::2]),
+        "words of a source": statistics.mean(words[1::2]),
+        "turns": times,
+        "per s": rate.median,
+        "least": min(rate.turns),
+        "largest": max(rate.turns),
+        "figure": rate,
+    }
+
+
+def forget_texts() -> None:
+    """Empty all that the checks remember of whole texts."""
+    for module in (additions, content, grounding, numerals, polarity, roles, sources, statements):
+        for kept in vars(module).values():
+            if hasattr(kept, "cache_clear"):
+                kept.cache_clear()
+
+
+def figures(table: Mapping[str, Row]) -> list[Ratio]:
+    """Every ratio and rate of the table with its goal."""
+    return [
+        replace(row["figure"], name=name, at_least=GOALS.get(name))
+        for name, row in table.items()
+        if "figure" in row
+    ]
+
+
+def without_figures(table: Mapping[str, Row]) -> dict[str, Row]:
+    """The table as it is written: plain numbers."""
+    return {
+        name: {key: value for key, value in row.items() if key != "figure"}
+        for name, row in table.items()
+    }
 
 
 def edited(text: str, rng: random.Random) -> str:
@@ -220,6 +266,7 @@ def study_speed(data: Path, outputs: int) -> dict[str, Row]:
     pairs = read_pairs(data)
     rng = random.Random(0)
     to_dialogue = [Sample(str(i), p[0], references=(p[1],)) for i, p in enumerate(pairs)]
+    to_source = [Sample(str(i), p[0], context=p[1]) for i, p in enumerate(pairs)]
     to_section = [Sample(str(i), p[0], references=(p[2],)) for i, p in enumerate(pairs)]
     to_edited = [Sample(str(i), edited(p[0], rng), references=(p[0],)) for i, p in enumerate(pairs)]
     with threadpool_limits(1):
@@ -241,9 +288,7 @@ def study_speed(data: Path, outputs: int) -> dict[str, Row]:
             "bootstrap, chrF, draws at hand": compare_bootstrap(["chrf"], to_section, fresh=False),
             "TER, edited section texts (synthetic)": compare_ter(to_edited[:300]),
             "TER, other section texts": compare_ter(to_section[:60]),
-            "grounding, cold": grounding_rate(
-                [Sample(str(i), p[0], context=p[1]) for i, p in enumerate(pairs)]
-            ),
+            **{f"{name}, cold": rate_of(name, to_source) for name in ("grounding", "invented")},
         }
     if outputs:
         rows = [(edited(p[0], rng), p[0], p[1]) for p in (pairs * (outputs // len(pairs) + 1))]
@@ -262,10 +307,12 @@ def main() -> None:
         reason = f"no public data at {arguments.data}; name its folder with --data"
         skip(arguments.out, "speed of the evaluators", reason)
         return
-    table = study_speed(arguments.data, arguments.outputs)
+    measured = study_speed(arguments.data, arguments.outputs)
+    table = without_figures(measured)
     print(json.dumps(table, indent=2))
     if arguments.out:
         arguments.out.write_text(json.dumps(table, indent=2) + "\n", encoding="utf-8")
+    keep(arguments.out, figures(measured))
 
 
 if __name__ == "__main__":
