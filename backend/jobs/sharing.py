@@ -135,11 +135,12 @@ def chunk_sizes(total: int, *, least: int, most: int) -> Iterator[int]:
     """How much work each chunk is to hold, without an end.
 
     They double from the least, since small ones tell soon how long the others take, and shrink
-    towards the end, where workers that are not equally quick would wait for each other.
+    towards the end to a quarter of the most, since workers that are not equally quick would wait
+    for each other.
     """
-    grown = least = min(least, most)
-    left = total
+    grown, left = min(least, most), total
+    floor = max(grown, most // 4)
     while True:
-        size = max(least, min(grown, most, left // SHARE_OF_REST))
+        size = min(grown, max(floor, min(most, left // SHARE_OF_REST)))
         yield size
         grown, left = 2 * grown, left - size

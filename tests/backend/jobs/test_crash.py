@@ -189,7 +189,7 @@ def test_one_of_two_workers_is_killed_and_the_other_completes_the_run(
     _require_all_once(rows, score_run_id)
     again = Counter(_asked(installation))
     assert len(again) == UNITS
-    assert sum(again.values()) - UNITS < 2 * 41, "no more than it held is done again"
+    assert sum(again.values()) - UNITS < 2 * 64, "no more than it held is done again"
     with reading(rows) as session:
         job = queue.get_job(session, 1)
         assert (job.executor_id, job.attempt) == (stays, 2 if leads else 1)

@@ -155,14 +155,24 @@ def test_ids_are_cut_into_ranges(
 
 @pytest.mark.parametrize(
     ("total", "first"),
-    [(0, [32, 32]), (1000, [32, 64, 113, 98]), (1_000_000, [32, 64, 128, 250, 250])],
+    [
+        (0, [32, 62]),
+        (200, [32, 62, 62, 62]),
+        (1000, [32, 64, 113, 98]),
+        (1_000_000, [32, 64, 128, 250, 250]),
+    ],
 )
 def test_chunks_grow_and_shrink(total: int, first: list[int]) -> None:
     sizes = chunk_sizes(total, least=32, most=250)
     assert [next(sizes) for _ in first] == first
     ranges = list(chunks.ranges_of(range(total), chunk_sizes(total, least=32, most=250)))
     assert sum(one.size for one in ranges) == total
-    assert all(one.size <= 32 for one in ranges[-3:]), "nobody waits long for the last"
+    assert all(one.size <= 62 for one in ranges[-3:]), "nobody waits long for the last"
+
+
+def test_chunks_of_a_size_are_all_of_that_size() -> None:
+    sizes = chunk_sizes(23, least=32, most=5)
+    assert [next(sizes) for _ in range(4)] == [5, 5, 5, 5]
 
 
 def test_a_chunk_that_was_laid_down_anew_is_no_old_one(session: Session) -> None:
