@@ -317,12 +317,12 @@ def _shared(
         )
     )
     shared = 0
-    streamed = {"yield_per": AT_ONCE}
-    for example, sample, text, error in session.execute(query, execution_options=streamed):
-        if (output := outputs.get((example, sample))) is not None:
-            if (output.text, output.error) != (text, error):
-                return None
-            shared += 1
+    with session.execute(query, execution_options={"yield_per": AT_ONCE}) as rows:
+        for example, sample, text, error in rows:
+            if (output := outputs.get((example, sample))) is not None:
+                if (output.text, output.error) != (text, error):
+                    return None
+                shared += 1
     return shared
 
 
