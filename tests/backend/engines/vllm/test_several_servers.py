@@ -7,15 +7,19 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
+from safetensors.numpy import save_file
 
 from backend.engines.base import GenerationRequest, GenerationResult, SamplingParams, ServedModel
 from backend.engines.remote.server import Retries
 from backend.engines.remote.standing import Patience
 from backend.engines.vllm.engine import VllmEngine
+from backend.engines.vllm.models import require_unchanged
 from backend.errors import EngineError, EngineUnavailable
 from tests.backend.engines.scripted_server import ScriptedServer
 from tests.fixtures_worker import wait_for
+from training.weights.digest import adapter_sha256
 
 BASE = ServedModel("base", "/models/base")
 V1 = ServedModel("v1@1", "/models/base", Path("/a"), "ab" * 32)
@@ -146,6 +150,34 @@ def test_a_slow_server_is_taken_out_and_let_back_when_it_is_quick(
         results += stream
         assert len(slow.asked) > before + 50
     assert_each_once(results, 900)
+
+
+def test_a_slow_server_is_better_than_none(
+    open_engine: Open, caplog: pytest.LogCaptureFixture
+) -> None:
+    with ScriptedServer() as one, ScriptedServer() as slow:
+        engine = open_engine(one, slow)
+        slow.delay_s = 0.6
+        stream = engine.generate(requests(300), GREEDY)
+        results = [next(stream) for _ in range(100)]
+        wait_for(lambda: f"{slow.url} is far slower" in caplog.text)
+        one.gate = lambda: False
+        slow.delay_s = 0.0
+        one.hang_up()
+        results += stream
+    assert_each_once(results, 300)
+
+
+def test_files_that_changed_meanwhile_are_not_loaded_again(tmp_path: Path) -> None:
+    (tmp_path / "adapter_config.json").write_text("{}")
+    weights = tmp_path / "adapter_model.safetensors"
+    save_file({"a": np.zeros(2, np.float32)}, weights)
+    model = ServedModel("v1@1", "/models/base", tmp_path, adapter_sha256(tmp_path))
+    require_unchanged(model)
+    save_file({"a": np.ones(2, np.float32)}, weights)
+    with pytest.raises(EngineError, match="v1@1 changed while it was in use"):
+        require_unchanged(model)
+    require_unchanged(V1)  # which only the server sees
 
 
 def test_a_server_that_answers_with_errors_is_taken_out_though_it_says_it_is_healthy(
