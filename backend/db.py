@@ -25,7 +25,7 @@ from sqlalchemy import (
     make_url,
     text,
 )
-from sqlalchemy.exc import InvalidatePoolError
+from sqlalchemy.exc import DBAPIError, InvalidatePoolError
 from sqlalchemy.orm import DeclarativeBase, Session, sessionmaker
 from sqlalchemy.types import JSON, TypeDecorator
 
@@ -101,7 +101,12 @@ def _configure_sqlite(engine: Engine) -> None:
         if options.get("alone"):
             return
         word = "BEGIN" if options.get("read_only") else "BEGIN IMMEDIATE"
-        connection.connection.dbapi_connection.execute(word)  # past SQLAlchemy: at every request
+        try:  # past SQLAlchemy, which takes longer for it than SQLite: it is said at every request
+            connection.connection.dbapi_connection.execute(word)
+        except sqlite3.Error as error:
+            raise DBAPIError.instance(
+                word, (), error, sqlite3.Error, dialect=engine.dialect
+            ) from error
 
 
 def _ping_the_idle(engine: Engine) -> None:

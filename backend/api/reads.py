@@ -34,11 +34,11 @@ class Reading:
     serving: Serving
     actor: Actor
     params: dict[str, Any]
-    project_id: int | None
     format: str | None
     ids: Sequence[int] | None = None
     n: int = 0
     noted: bool = False
+    project_id: int | None = None
     _where: tuple[int | None, str] | None = field(default=None)
 
     def take(self, answer: Any, session: Session | None) -> None:
