@@ -30,7 +30,7 @@ test-all: vllm
 # A browser waits most of the time: its tests, one after the other in a process of their own, run
 # beside the others, which leave it the processor whenever it wants one. They speak when they ended.
 test-browser:
-	@$(BIN)/python -m pytest tests/browser > $(VENV)/browser.log 2>&1; \
+	@$(BIN)/python -m pytest tests/browser -m "browser $(DEPTH)" > $(VENV)/browser.log 2>&1; \
 	ended=$$?; echo; cat $(VENV)/browser.log; exit $$ended
 
 test-others:

@@ -30,6 +30,7 @@ from backend.db import migrate, open_database, session_factory
 from backend.services.accounts import passwords
 from backend.settings import Settings
 from tests.depth import mark_depth
+from tests.fixtures_engines import shared_dialects
 from tests.fixtures_models import tiny_base  # noqa: F401
 from tests.fixtures_postgres import (
     URL_VARIABLE,
@@ -94,6 +95,13 @@ def pytest_collection_finish() -> None:
 
 
 MASKING_KEY = "a key of the tests which masks nobody"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def compiled_once() -> Iterator[None]:
+    """Statements that one test compiled are compiled for all."""
+    with shared_dialects():
+        yield
 
 
 @pytest.fixture(scope="session", autouse=True)

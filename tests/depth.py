@@ -28,8 +28,11 @@ EXPORTED = f"{SERVICES}curation/test_exports.py::test_that_trl_trains_on_what_wa
 
 DEEP = {
     f"{ANY_REQUEST}test_no_request_fails_the_server[sqlite": ON_POSTGRES,
-    f"{ANY_REQUEST}test_hostile_values_in_every_place_of_a_body[sqlite]": ON_POSTGRES,
+    f"{ANY_REQUEST}test_hostile_values_in_every_place_of_a_body[sqlite": ON_POSTGRES,
     f"{ANY_REQUEST}test_ids_and_cursors_that_no_row_can_have[sqlite]": ON_POSTGRES,
+    "tests/backend/api/test_every_route.py::test_every_route_once[sqlite]": (
+        "tests/backend/api/test_rules.py::test_own_things"
+    ),
     f"{CRASH}test_killed_in_generation[sqlite]": ON_POSTGRES,
     f"{CRASH}test_two_workers_share_a_run_and_do_none_of_it_twice[sqlite]": ON_POSTGRES,
     f"{CRASH}test_killed_in_scoring": f"{CRASH}test_killed_in_generation[postgresql]",
@@ -74,9 +77,60 @@ DEEP = {
     ),
 }
 
+BROWSER, PAGES = "tests/browser/test_", "tests/dashboard/test_lead_pages.py::"
+DRAWN = f"{BROWSER}lead_review_in_browser.py::test_every_page_by_axe"
+DIGITS = f"{BROWSER}desk_in_browser.py::TestRate::test_digits_a_correction_and_submit"
+IN_WORDS = f"{BROWSER}desk_in_browser.py::TestRate::test_digits_in_a_text_box"
+OUTLIVE = f"{BROWSER}saved_in_browser.py::test_words_outlive_the_server"
+SIGNED_OVER = f"{BROWSER}saved_in_browser.py::TestSignInEnds::test_the_words_stay"
+MARKS, LINKS = (f"{BROWSER}marks_in_browser.py::Test{name}::test_" for name in ("Marks", "Links"))
+COUNTED = f"{MARKS}a_mark_is_counted_in_code_points"
+AXE = f"{BROWSER}keys_in_browser.py::test_nothing_on_the_desk_keeps_anybody_out"
+TURNS = f"{BROWSER}talk_in_browser.py::test_turns_are_a_list"
+
+# A page in a browser takes five seconds of a processor, and its script alone half a second.
+DEEP |= {
+    f"{AXE}[1280-dark]": f"{AXE}[1280-light]",
+    f"{AXE}[390-light]": f"{AXE}[390-dark]",
+    f"{BROWSER}lead_in_browser.py::test_every_page_is_drawn": DRAWN,
+    f"{BROWSER}lead_in_browser.py::test_what_is_simulated": "tests/dashboard/test_pages.py",
+    f"{BROWSER}lead_in_browser.py::test_down_to_one_output": "tests/dashboard/test_pages.py",
+    f"{BROWSER}lead_review_in_browser.py::test_design_rules": DRAWN,
+    f"{BROWSER}lead_review_in_browser.py::test_an_item_is_read": (
+        f"{PAGES}TestAgreement::test_an_item_is_read"
+    ),
+    f"{BROWSER}lead_review_in_browser.py::test_a_pause": f"{PAGES}TestQueues::test_a_pause",
+    f"{BROWSER}lead_review_in_browser.py::test_a_known_answer": (
+        f"{PAGES}TestReviewers::test_a_withdrawal_needs"
+    ),
+    f"{BROWSER}quality_in_browser.py::test_a_disagreement": (
+        f"{PAGES}TestAdjudication::test_what_waits"
+    ),
+    f"{BROWSER}desk_in_browser.py::TestTwenty::test_twenty": DIGITS,
+    f"{BROWSER}desk_in_browser.py::TestServerDies::test_a_killed": OUTLIVE,
+    f"{BROWSER}two_browsers.py": OUTLIVE,
+    f"{BROWSER}keys_in_browser.py::TestHeldKeys::test_keys_in_a_text_box": IN_WORDS,
+    f"{BROWSER}keys_in_browser.py::TestHeldKeys::test_a_key_held_on_the_submit": (
+        f"{BROWSER}keys_in_browser.py::TestHeldKeys::test_a_held_submit"
+    ),
+    f"{BROWSER}keys_in_browser.py::test_guidelines": f"{BROWSER}keys_in_browser.py::test_the_sheet",
+    f"{BROWSER}saved_in_browser.py::TestSignInEnds::test_a_sign_out": SIGNED_OVER,
+    f"{BROWSER}saved_in_browser.py::TestSecondWindow::test_words": SIGNED_OVER,
+    f"{BROWSER}saved_in_browser.py::TestKeys::test_several_options": IN_WORDS,
+    f"{COUNTED}[plain": f"{COUNTED}[rtl",
+    f"{COUNTED}[emoji": f"{COUNTED}[rtl",
+    f"{MARKS}a_mark_is_stretched_and_moved[emoji": f"{MARKS}a_mark_is_stretched_and_moved[rtl",
+    f"{MARKS}words_are_selected_with_the_keyboard": f"{MARKS}words_are_selected_with_the_mouse",
+    f"{MARKS}without_a_selection": f"{MARKS}words_are_selected_with_the_mouse",
+    f"{LINKS}links_that_come_late_leave_the_keys": f"{LINKS}links_that_come_late_leave_the_sel",
+    f"{LINKS}the_caret": f"{LINKS}support_lights_up",
+    f"{LINKS}a_long_source": f"{LINKS}support_lights_up",
+    f"{BROWSER}talk_in_browser.py::test_links": TURNS,
+    f"{BROWSER}talk_in_browser.py::test_the_switch": TURNS,
+}
+
 # Each case waits for a lock, or asks what one database alone does: triggers, claims, savepoints.
 WHOLE_ON_POSTGRES = (
-    "tests/backend/api/",
     f"{JOBS}test_crash.py",
     f"{SERVICES}accounts/",
     f"{SERVICES}audit/test_chain.py",
