@@ -25,7 +25,7 @@ test: vllm
 	$(MAKE) --no-print-directory --jobs=2 test-browser test-others DEPTH="and not deep"
 
 test-all: vllm
-	$(MAKE) --no-print-directory --jobs=2 test-browser test-others
+	STROP_TEST_DEEP=1 $(MAKE) --no-print-directory --jobs=2 test-browser test-others
 
 # A browser waits most of the time: its tests, one after the other in a process of their own, run
 # beside the others, which leave it the processor whenever it wants one. They speak when they ended.

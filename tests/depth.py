@@ -12,6 +12,7 @@ only its first test. Each route runs on PostgreSQL besides (tests/backend/api/te
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
 
 import pytest
@@ -35,6 +36,9 @@ DEEP = {
     ),
     f"{CRASH}test_killed_in_generation[sqlite]": ON_POSTGRES,
     f"{CRASH}test_two_workers_share_a_run_and_do_none_of_it_twice[sqlite]": ON_POSTGRES,
+    "tests/backend/cli/runs/test_run.py::test_a_run_whose_preflight_failed": (
+        "tests/backend/cli/runs/test_run.py::test_failed_job_is_the_error"
+    ),
     f"{CRASH}test_killed_in_scoring": f"{CRASH}test_killed_in_generation[postgresql]",
     f"{CRASH}test_dead_server_stops_the_run_and_resuming_completes_it": (
         f"{JOBS}test_served_elsewhere.py::test_a_run_is_resumed_after_its_server_died"
@@ -71,6 +75,13 @@ DEEP = {
     ),
     "tests/vllm/test_real_rows.py::test_no_slot_reaches_a_row_without_an_adapter": (
         "tests/vllm/test_real_server.py"
+    ),
+    "tests/vllm/test_real_wrong.py": "tests/backend/services/models/test_preflight.py",
+    "tests/vllm/test_real_preflight.py::test_an_adapter_without_effect": (
+        "tests/backend/services/models/test_preflight.py::test_an_effect_must_exceed"
+    ),
+    "tests/vllm/test_real_promotion.py::test_an_alias_moves": (
+        "tests/vllm/test_real_promotion.py::test_an_adapter_is_promoted"
     ),
     "tests/vllm/test_server_death.py::test_a_server_that_cannot_start_says_its_last_words": (
         "tests/backend/engines/vllm/test_serve.py::test_a_server_that_cannot_start_says"
@@ -156,6 +167,11 @@ ONCE_ON_POSTGRES = (
     f"{SERVICES}verdicts/test_comparison.py",
     f"{SERVICES}verdicts/test_promotion.py",
 )
+
+
+def examples(most: int) -> int:
+    """How many examples a test of any text makes: a fifth, and in the deep suite all."""
+    return most if os.environ.get("STROP_TEST_DEEP") else most // 5
 
 
 def mark_depth(items: Iterable[pytest.Item]) -> None:

@@ -13,6 +13,7 @@ from evaluators.checks.claims import listed
 from evaluators.checks.grounding import find_claims
 from evaluators.registry import METRICS
 from evaluators.types import Sample
+from tests.depth import examples
 
 SUPPORTED = [
     # numbers
@@ -159,7 +160,7 @@ def test_the_input_is_a_source_too() -> None:
 
 
 @given(st.text(max_size=200))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 def test_a_text_supports_itself(text: str) -> None:
     assert [c for c in find_claims(text, text) if c.problem] == []
 
@@ -173,7 +174,7 @@ PIECES = st.sampled_from(
 
 
 @given(st.lists(PIECES, max_size=25), st.lists(PIECES, max_size=25), st.booleans())
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=examples(400), deadline=None)
 def test_spans_lie_within_the_output(output: list[str], source: list[str], spaced: bool) -> None:
     text = (" " if spaced else "").join(output)
     claims = find_claims(text, " ".join(source))

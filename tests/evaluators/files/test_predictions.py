@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from evaluators.errors import UnreadableRecord
 from evaluators.files.predictions import read_samples
+from tests.depth import examples
 
 GOOD = '{"id":"1","prediction":"a","reference":"b"}\n'
 
@@ -108,7 +109,9 @@ def test_a_missing_file(tmp_path: Path) -> None:
 
 @given(st.binary(max_size=120), st.sampled_from(["a.jsonl", "a.csv", "a.jsonl.gz", "a.csv.gz"]))
 @settings(
-    max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=examples(300),
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 def test_any_bytes_are_read_or_refused(tmp_path: Path, content: bytes, name: str) -> None:
     with suppress(UnreadableRecord):

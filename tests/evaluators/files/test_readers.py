@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 from evaluators.errors import UnreadableRecord
 from evaluators.files.folders import parts_of
 from evaluators.files.readers import Record, read_part, read_table
+from tests.depth import examples
 
 ROWS = [{"id": "1", "text": "Größe, 39,90 €"}, {"id": "2", "text": 'said "x"\nand; went'}]
 LINES = "".join(json.dumps(row) + "\n" for row in ROWS)
@@ -273,7 +274,9 @@ def test_that_packed_tables_are_bounded_too(tmp_path: Path) -> None:
     st.sampled_from(["a.jsonl", "a.csv", "a.xlsx", "a.parquet", "a.tsv", "a", "a.json.gz"]),
 )
 @settings(
-    max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=examples(300),
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 def test_that_any_bytes_are_read_or_refused(
     tmp_path: Path, content: bytes, begin: bytes, name: str

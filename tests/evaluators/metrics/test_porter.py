@@ -11,6 +11,7 @@ from nltk.stem.porter import PorterStemmer
 
 from evaluators.metrics import porter
 from evaluators.metrics.porter import stem
+from tests.depth import examples
 
 THEIRS = PorterStemmer()
 HEADS = (
@@ -37,7 +38,7 @@ def test_the_irregular_words_are_those_of_nltk() -> None:
 
 
 @given(word=st.text("aeioyubdglnrstz4", max_size=14))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 def test_any_word_has_the_stem_that_nltk_gives_it(word: str) -> None:
     assert stem(word) == THEIRS.stem(word)
 

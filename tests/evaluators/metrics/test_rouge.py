@@ -10,6 +10,7 @@ from rouge_score.rouge_scorer import RougeScorer
 from evaluators.metrics.rouge import VARIANTS, lcs_length
 from evaluators.registry import METRICS
 from evaluators.types import Sample
+from tests.depth import examples
 
 WORDS = st.sampled_from([*"abcde", "running", "runs", "Stone", "stones", "x-y", "Ünï", "7", "\n"])
 TEXTS = st.one_of(
@@ -34,13 +35,13 @@ def assert_equal(prediction: str, references: list[str], *, stem: bool) -> None:
 
 
 @given(TEXTS, TEXTS, st.booleans())
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=examples(500), deadline=None)
 def test_equal_on_generated_pairs(prediction: str, reference: str, stem: bool) -> None:
     assert_equal(prediction, [reference], stem=stem)
 
 
 @given(TEXTS, st.lists(TEXTS, min_size=2, max_size=3))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 def test_equal_with_several_references(prediction: str, references: list[str]) -> None:
     assert_equal(prediction, references, stem=False)
 

@@ -10,12 +10,13 @@ from hypothesis import strategies as st
 from sacrebleu.metrics.lib_ter import translation_edit_rate
 
 from evaluators.metrics.edits import count_edits
+from tests.depth import examples
 
 TEXTS = st.lists(st.sampled_from("abcdefgh"), max_size=24)
 
 
 @given(TEXTS, TEXTS)
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 def test_equal_on_generated_texts(hypothesis: list[str], reference: list[str]) -> None:
     assert count_edits(hypothesis, reference) == translation_edit_rate(hypothesis, reference)[0]
 

@@ -29,6 +29,7 @@ from tests.fixtures_runs import lay_down_project, lay_down_run
 __all__ = ["tiny_base"]
 
 Strop = Callable[..., int]
+FLAGS = ["--dataset", "tickets", "--max-tokens", "4", "--json"]
 
 
 @pytest.fixture
@@ -77,8 +78,7 @@ def test_run_writes_scores_and_reports(
     capfd: pytest.CaptureFixture[str],
 ) -> None:
     _lay_down_models(rows, settings, tiny_base)
-    flags = ["--dataset", "tickets", "--max-tokens", "4", "--json"]
-    assert strop("run", "--models", "base,v1", "--metrics", "accuracy", *flags) == 0
+    assert strop("run", "--models", "base,v1", "--metrics", "accuracy", *FLAGS) == 0
     out, err = capfd.readouterr()
     assert "No worker is running: started one" in err
     report = json.loads(out)
@@ -92,10 +92,19 @@ def test_run_writes_scores_and_reports(
     with rows() as session:
         assert queue.live_workers(session, now=utc_now()) == []
 
-    assert strop("run", "--models", "zero", *flags) == 2
+
+def test_a_run_whose_preflight_failed_is_a_finding_and_writes_nothing(
+    strop: Strop,
+    rows: sessionmaker[Session],
+    settings: Settings,
+    tiny_base: Path,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    _lay_down_models(rows, settings, tiny_base)
+    assert strop("run", "--models", "zero", *FLAGS) == 2
     assert "no effect" in capfd.readouterr().err
     with rows() as session:
-        assert generation.run_progress(session, 2).done == 0
+        assert generation.run_progress(session, 1).done == 0
 
 
 @pytest.mark.parametrize(
