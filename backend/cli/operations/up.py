@@ -79,7 +79,7 @@ def serve(
         )
         sessions = open_migrated(settings) if api else None
         beside = worker_process(settings) if worker else contextlib.nullcontext()
-        if processes > 1:
+        if processes > 1 and sessions is not None:
             with beside:
                 say_where(address, sessions=sessions, worker=worker)
                 sessions.kw["bind"].dispose()

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from functools import cache
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Select, Table, null
+from sqlalchemy import Connection, Select, Table, null, select
 from sqlalchemy.orm import make_transient_to_detached
 
 from backend.errors import NotAuthenticated
@@ -124,7 +124,8 @@ def _by_session(parameter: str | None) -> Prepared:
 
 def _columns(parameter: str | None) -> Select[Any]:
     seat = null() if parameter is None else MEMBERS[parameter].scalar_subquery()
-    return Select(*USERS.c, seat.label("reviews_in")).select_from(USERS)
+    columns: list[Any] = [*USERS.c, seat.label("reviews_in")]
+    return select(*columns).select_from(USERS)
 
 
 def _person(row: Any) -> User:

@@ -13,8 +13,9 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from backend.engines.base import AliasEngine, Message, ServedModel
+from backend.engines.first_tokens import LARGEST_GAP, median_gap
 from backend.errors import Conflict, StropError
-from backend.services.models.preflight.agreement import LARGEST_GAP, FirstTokens, median_gap
+from backend.services.models.preflight.agreement import FirstTokens
 from backend.services.models.preflight.checks import SMALLEST_DIFFERENCE
 
 NOWHERE = "none"  # an alias that points at no model yet

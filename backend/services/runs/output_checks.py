@@ -95,8 +95,9 @@ def refuse_other_inputs(session: Session, target: SplitAsked, given: GivenOutput
     other: list[GivenOutput] = []
     for start in range(0, len(asked), _IDS_AT_ONCE):
         some = asked[start : start + _IDS_AT_ONCE]
-        ids = {target.examples[row.id] for row in some}
-        known = {e.id: e for e in session.scalars(select(Example).where(Example.id.in_(ids)))}
+        asked_of = {target.examples[row.id] for row in some}
+        query = select(Example).where(Example.id.in_(asked_of))
+        known = {example.id: example for example in session.scalars(query)}
         other += [r for r in some if not _asks(known[target.examples[r.id]], str(r.input))]
         for example in known.values():
             session.expunge(example)

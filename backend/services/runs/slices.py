@@ -195,7 +195,8 @@ def _valued(
     )
     if spec.slice:  # the texts of a slice are read only where there is one
         query = query.join(Example, Example.id == Generation.example_id).add_columns(Example.slices)
-    for output, example, sample, value, *slices in session.execute(query, execution_options=READ):
+    for row in session.execute(query, execution_options=READ):
+        output, example, sample, value, slices = *row[:4], row[4:]
         if not slices or spec.covers(slices[0]):
             yield (example, sample), output, value
 
