@@ -197,7 +197,7 @@ def _valued(
         query = query.join(Example, Example.id == Generation.example_id).add_columns(Example.slices)
     for row in session.execute(query, execution_options=READ):
         output, example, sample, value, slices = *row[:4], row[4:]
-        if not slices or spec.covers(slices[0]):
+        if value is not None and (not slices or spec.covers(slices[0])):
             yield (example, sample), output, value
 
 
