@@ -7,8 +7,8 @@ with `processes` 2, and two workers with `processes` 1 each. The workers are rea
 there before the job is queued; what is timed is the job, from its start to its end: a first one,
 for which a pool of processes has to be started, and a second one, which finds it warm. Then what
 the chunks cost an output, beside reading all of what lacks once. The texts are section texts of
-mts_dialog with their dialogues where that is at hand, and are repeated until there are enough;
-without it they are made up (synthetic).
+mts_dialog with their dialogues where that is at hand, each with a number of its own, and are taken
+again until there are enough; without it they are made up (synthetic).
 """
 
 from __future__ import annotations
@@ -143,7 +143,7 @@ def prepare(file: Path, texts: Sequence[tuple[str, str, str]], outputs: int) -> 
                 "model_version_id": 1,
                 "example_id": id_,
                 "sample": 0,
-                "text": texts[n % len(texts)][0],
+                "text": _own(texts, n)[0],
                 "error": None,
                 "token_logprobs": [],
             }
@@ -180,8 +180,8 @@ def lay_down(
             dataset_version_id=version.id,
             external_id=f"e{n}",
             input="Write the note.",
-            context=texts[n % len(texts)][2],
-            references=[texts[n % len(texts)][1]],
+            context=_own(texts, n)[2],
+            references=[_own(texts, n)[1]],
             slices={},
             split="test",
             content_digest=f"{n:064d}",
@@ -209,6 +209,12 @@ def lay_down(
         params=SamplingParams(),
     )
     return run.id, [example.id for example in examples]
+
+
+def _own(texts: Sequence[tuple[str, str, str]], number: int) -> tuple[str, ...]:
+    """The texts of one output, none of which is another's: what an evaluator keeps of a text that
+    it knows would favour processes that see every second one."""
+    return tuple(f"{text} Visit {number}." for text in texts[number % len(texts)])
 
 
 def play(prepared: Path, turns: int, poll: float) -> dict[str, list[Timed]]:
