@@ -15,7 +15,7 @@ from backend.executors.ray_session import QUIET
 NODE = {"num_cpus": 1, "object_store_memory": 80 * 2**20}
 OF_TESTS = {
     "RAY_AUTH_MODE": "disabled",
-    "RAY_RAYLET_START_WAIT_TIME_S": "120",
+    "RAY_RAYLET_START_WAIT_TIME_S": "400",
     "RAY_worker_niceness": "0",  # by itself Ray lets its workers stand back (15) behind all others
 }
 

@@ -12,7 +12,7 @@ import pickle
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from importlib.util import find_spec
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -80,12 +80,16 @@ class RayExecutor:
             ExecutorUnavailable: the cluster cannot be joined, a node is installed otherwise, or
                 processes died of one item again and again.
         """
+        coming = iter(items)
+        first = list(islice(coming, 1))
+        if not first:
+            return  # no cluster is joined for nothing
+        coming = chain(first, coming)
         slots, ray = self.slots, self._join()
         packed = pickle.dumps(work)
         told = (installation(), hashlib.sha256(packed).hexdigest(), ray.put(packed))
         task = ray.remote(num_cpus=1, max_retries=RETRIES, retry_exceptions=False)(do_item)
         window: deque[Any] = deque()
-        coming = iter(items)
         while True:
             for item in islice(coming, 2 * slots - len(window)):
                 window.append(task.remote(*told, pickle.dumps(item)))

@@ -26,6 +26,7 @@ from backend.executors.local import LocalExecutor
 from backend.executors.ray import RayExecutor
 from backend.executors.ray_session import environment_of_ray
 from backend.executors.ray_task import installation
+from backend.executors.spread import spread_over
 from backend.jobs.parts import Workshop
 from backend.jobs.score import score_parts
 from backend.services import queue
@@ -272,14 +273,17 @@ def test_texts_are_compared_and_errors_planted_as_in_one_process(two_nodes: TwoN
     found = find_near_duplicates(copies, texts, spread=spread)
     assert found == find_near_duplicates(copies, texts)
     assert [pair.held_out for pair in found] == list(range(40))
-    samples = [
-        Sample(f"s{n}", f"Maria paid {n} euro on {1 + n % 28} May 2026.", context=f"Maria: {n} €")
-        for n in range(60)
-    ]
-    assert build_bench(samples, seed=3, spread=spread) == build_bench(samples, seed=3)
+    told = [f"Maria paid {n} euro for the plan on {1 + n % 28} May 2026." for n in range(60)]
+    more = "The invoice was sent to her in June, and the ticket is still open."
+    samples = [Sample(f"s{n}", one, context=f"{one} {more}") for n, one in enumerate(told)]
+    bench = build_bench(samples, seed=3)
+    assert build_bench(samples, seed=3, spread=spread) == bench
+    assert len(bench.planted) > 60
     right = [RightText(n, f"g{n}", str(s.context), s.prediction) for n, s in enumerate(samples)]
-    assert teach(right, [], most=50, seed=1, spread=spread) == teach(right, [], most=50, seed=1)
-    assert whole_texts(right, seed=1, spread=spread) == whole_texts(right, seed=1)
+    lessons, whole = teach(right, [], most=50, seed=1), whole_texts(right, seed=1)
+    assert teach(right, [], most=50, seed=1, spread=spread) == lessons
+    assert whole_texts(right, seed=1, spread=spread) == whole
+    assert (len(lessons), len(whole)) == (50, 60)
 
 
 @pytest.mark.deep
@@ -299,6 +303,13 @@ def test_nobody_at_the_address_is_said_at_once(tmp_path: Path) -> None:
     for where_ in (address, f"ray://{address}", "127.0.0.1:99999999", "no such host:1"):
         with pytest.raises((ExecutorUnavailable, Conflict)):
             _ = RayExecutor(where_, home=tmp_path).slots
+
+
+def test_no_cluster_is_joined_for_nothing(tmp_path: Path) -> None:
+    executor = RayExecutor("127.0.0.1:1", home=tmp_path)
+    assert list(executor.map(double, [])) == []
+    assert list(spread_over(executor)(len, [[1], [2, 3]])) == [1, 2]
+    assert not executor.warm
 
 
 def test_without_the_extra_one_sentence_says_how_to_get_it(
