@@ -342,7 +342,7 @@ class TrainingConfig(Strict):
     dtype: Dtype = Field(
         Dtype.AUTO,
         description="Precision of the base model; auto is bfloat16 on a GPU that has it, and on a "
-        "processor that has it for bases of a hidden size from 256, else float32.",
+        "processor that has it for bases of a hidden size from 512, else float32.",
     )
     quantize: Literal["4bit"] | None = Field(
         None,
