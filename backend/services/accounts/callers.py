@@ -124,8 +124,8 @@ def _by_session(parameter: str | None) -> Prepared:
 
 def _columns(parameter: str | None) -> Select[Any]:
     seat = null() if parameter is None else MEMBERS[parameter].scalar_subquery()
-    columns: list[Any] = [*USERS.c, seat.label("reviews_in")]
-    return select(*columns).select_from(USERS)
+    query: Select[Any] = select(*USERS.c, seat.label("reviews_in"))
+    return query.select_from(USERS)
 
 
 def _person(row: Any) -> User:
