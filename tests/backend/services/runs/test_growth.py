@@ -6,6 +6,7 @@ import json
 import tracemalloc
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from sqlalchemy import Engine, event, select, text
 from sqlalchemy.orm import Session, sessionmaker
 
 from backend.services import ledger, overview
+from backend.services.review.opening.frames import identical_pairs, read_frame
 from backend.services.runs import generation, score_columns, scoring
 from backend.services.runs.imported import import_outputs
 from backend.services.runs.output_rows import (
@@ -25,6 +27,7 @@ from backend.services.runs.output_rows import (
 from backend.services.runs.score_columns import read_scores
 from backend.tables.datasets import Example
 from backend.tables.packed import pack_logprobs
+from backend.tables.review import QueueKind
 from backend.tables.runs import Generation, GenerationRun, Score, ScoreRun, ScoreSignature
 from evaluators.files import opening
 from evaluators.files.readers import Table, read_table, read_table_lazily
@@ -236,3 +239,18 @@ def test_outputs_that_a_former_version_took_are_known_again(session: Session) ->
     again = import_outputs(session, laid.project, outputs(3), dataset="tickets")
     assert again.repeated
     assert again.run.id == made.run.id
+
+
+def test_pairs_of_the_same_text_are_told_without_keeping_texts(session: Session) -> None:
+    laid = lay_down_project(session, examples=4, adapters=0)
+    rows = list(outputs(4).rows)
+    rows[1] = replace(rows[1], text=f" {rows[1].text}\n")  # white space around it is no difference
+    rows[3] = replace(rows[3], text="something else")
+    made = import_outputs(session, laid.project, replace(outputs(4), rows=rows), dataset="tickets")
+    models = [model.id for model in made.models]
+    assert identical_pairs(session, made.run.id, models) == {tuple(models): 3}
+    frame = read_frame(session, made.run.id, QueueKind.PAIR, models, model_names=["something"])
+    assert len(frame.candidates) == 1
+    assert (frame.n_identical, frame.giveaways) == (3, {"something": 1})
+    alone = read_frame(session, made.run.id, QueueKind.SINGLE, models, only={1, 2})
+    assert [one.a_id for one in alone.candidates] == [1, 2]
