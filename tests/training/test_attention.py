@@ -18,6 +18,7 @@ from transformers import (
     Qwen2Config,
     Qwen2ForCausalLM,
 )
+from transformers.integrations.sdpa_attention import sdpa_attention_forward
 
 from training import attention
 from training.attention import lay_end_to_end, pass_bounds, take_rows_apart
@@ -103,9 +104,8 @@ def test_attention_is_computed_in_float32_of_bases_in_bfloat16(
 
     def spied(module: Any, query: torch.Tensor, *given: Any, **kwargs: Any) -> Any:
         seen.append((query.dtype, query.shape[2]))
-        return compute(module, query, *given, **kwargs)
+        return sdpa_attention_forward(module, query, *given, **kwargs)
 
-    compute = attention.sdpa_attention_forward
     model = LlamaForCausalLM(LlamaConfig(**SHAPE)).bfloat16()
     assert take_rows_apart(model)
     monkeypatch.setattr(attention, "sdpa_attention_forward", spied)
@@ -133,7 +133,7 @@ def test_a_base_that_sees_a_window_is_left_as_it_is(model: Callable[[], Any]) ->
 
 def test_a_base_that_mixes_rows_is_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
     def forgets_the_rows(*given: Any, cu_seq_lens_q: Any = None, **kwargs: Any) -> Any:
-        return attention.sdpa_attention_forward(*given, **kwargs)
+        return sdpa_attention_forward(*given, **kwargs)
 
     torch.manual_seed(0)
     model = LlamaForCausalLM(LlamaConfig(**SHAPE)).train()
