@@ -38,6 +38,7 @@ from backend.tables.datasets import Example
 from backend.tables.models import ModelVersion
 from backend.tables.rounds import Phase, Round, RoundState
 from backend.tables.verdicts import Promotion
+from tests.benchmarks._ratios import Ratio, keep
 from tests.fixtures_runs import lay_down_project, lay_down_run
 
 METRICS = ["exact_match", "token_f1", "rougeL", "bleu", "chrf", "invented"]
@@ -64,6 +65,8 @@ def main() -> None:
         ]
     if args.out:
         args.out.write_text(json.dumps(found, indent=2), encoding="utf-8")
+    keep(args.out, [Ratio(f"{one['metric']}: first view over the next", one["ratios"],
+                          load=(one["load"], os.getloadavg()[0])) for one in found])  # fmt: skip
 
 
 def _lay_down(sessions: sessionmaker[Session], examples: int) -> tuple[str, dict[str, str]]:
@@ -170,6 +173,7 @@ def _summary(name: str, examples: int, times: list[tuple[float, float]]) -> dict
         "ratio": round(statistics.median(ratios), 1),
         "lowest_ratio": round(ratios[0], 1),
         "highest_ratio": round(ratios[-1], 1),
+        "ratios": ratios,
         "n": len(times),
         "load": round(os.getloadavg()[0], 1),
     }

@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import shutil
 import statistics
 import tempfile
 from collections.abc import Iterator
@@ -19,6 +20,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tests.benchmarks._ratios import Ratio, keep, skip
 from tests.browser.conftest import ARGUMENTS, seeded_desk, sign_in
 
 if TYPE_CHECKING:
@@ -46,6 +48,9 @@ def main() -> None:
     parser.add_argument("--items", type=int, default=20)
     parser.add_argument("--out", type=Path)
     args = parser.parse_args()
+    if not (shutil.which("chromium") or shutil.which("chromium-browser")):
+        skip(args.out, "next item at the desk", "no Chromium: install the package chromium")
+        return
     with (
         tempfile.TemporaryDirectory() as folder,
         seeded_desk(Path(folder) / "home", simulated=False) as desk,
@@ -57,12 +62,13 @@ def main() -> None:
         ]
     if args.out:
         args.out.write_text(json.dumps(found, indent=2), encoding="utf-8")
+    loads = [(one["load"], os.getloadavg()[0]) for one in found]
+    keep(args.out, [Ratio(one["metric"], one["times"], unit="ms", load=load)
+                    for one, load in zip(found, loads, strict=True)])  # fmt: skip
 
 
 @contextmanager
 def _page() -> Iterator[Page]:
-    import shutil
-
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as driver:
@@ -103,6 +109,7 @@ def summary(name: str, times: list[float]) -> dict[str, Any]:
         "median": round(statistics.median(times)),
         "p95": round(p95),
         "slowest": round(max(times)),
+        "times": times,
         "n": len(times),
         "load": round(load, 1),
         "cores": os.cpu_count(),
