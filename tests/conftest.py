@@ -53,7 +53,14 @@ hypothesis.settings.load_profile("repeatable")
 DATA = Path(os.environ.get("STROP_TEST_DATA") or Path(__file__).parents[2] / "shared/data")
 
 
-LONGEST_FIRST = ("tests/loop", "tests/vllm", "tests/browser", "tests/backend/jobs")
+LONGEST_FIRST = (
+    "tests/loop",
+    "tests/vllm",
+    "tests/training",
+    "tests/dashboard",
+    "tests/backend/jobs",
+)
+TOGETHER = 4  # the first of them are one process's each: what they load or start takes seconds
 
 
 def _rank(path: str) -> int:
@@ -64,13 +71,13 @@ def _rank(path: str) -> int:
 class FoldersTogether(LoadScopeScheduling):  # type: ignore[misc]
     """Under `pytest -n 2 --dist loadscope`: which tests share a process.
 
-    A file stays together, for its fixtures; the real server and the browser are each started in
-    one process only.
+    A file stays together, for its fixtures; the real server is started in one process only, and
+    what trains models or draws pages is loaded in one.
     """
 
     def _split_scope(self, nodeid: str) -> str:
         path = nodeid.partition("::")[0]
-        return LONGEST_FIRST[_rank(path)] if _rank(path) < 3 else path
+        return LONGEST_FIRST[_rank(path)] if _rank(path) < TOGETHER else path
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> FoldersTogether | None:
