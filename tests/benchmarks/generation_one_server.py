@@ -18,7 +18,7 @@ import os
 import statistics
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
@@ -121,7 +121,7 @@ def measure(
 
 
 def _take_turns(
-    sides: dict[str, Callable[[Sequence[GenerationRequest]], None]],
+    sides: Mapping[str, Callable[[Sequence[GenerationRequest]], None]],
     models: Sequence[ServedModel],
     *,
     count: int,
@@ -130,7 +130,7 @@ def _take_turns(
     """Each side has prompts of its own, so that none profits from what a server remembers."""
     seconds: dict[str, list[float]] = {side: [] for side in sides}
     for turn in range(turns + 1):
-        for place, side in enumerate(sides if turn % 2 else reversed(sides)):
+        for place, side in enumerate([*sides] if turn % 2 else [*sides][::-1]):
             asked = requests_for(models, count, seed=100 * turn + place)
             began = time.perf_counter()
             sides[side](asked)

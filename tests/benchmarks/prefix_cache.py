@@ -20,10 +20,12 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from unittest.mock import patch
 
 import httpx
 
 from backend.engines.base import GenerationRequest, SamplingParams, ServedModel
+from backend.engines.remote.line import in_cache_order
 from backend.engines.vllm.engine import VllmEngine
 from backend.engines.vllm.serve import ServerPlan, vllm_server
 from tests.benchmarks._ratios import Ratio, keep
@@ -89,9 +91,6 @@ def small_server(url: str | None, base: ServedModel, folder: Path) -> Iterator[s
 
 def main() -> None:
     """Measure and print."""
-    from backend.engines.remote import engine as remote
-    from backend.engines.remote import stream
-
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
@@ -103,7 +102,6 @@ def main() -> None:
     args = parser.parse_args()
     before = os.getloadavg()[0]
     base = ServedModel("base", str(DEMO_BASE))
-    ordered = remote.in_cache_order
     shares: dict[str, list[float]] = {"as they come": [], "ordered": []}
     seconds: dict[str, list[float]] = {side: [] for side in shares}
     with tempfile.TemporaryDirectory() as folder:
@@ -123,9 +121,12 @@ def main() -> None:
             for turn in range(args.turns):
                 for place, side in enumerate(shares if turn % 2 else reversed(shares)):
                     asked = questions(10 * turn + place, documents=args.documents, each=args.each)
-                    order = ordered if side == "ordered" else list
-                    remote.in_cache_order = stream.in_cache_order = order
-                    share, spent = ask(engine, url, asked)
+                    order = in_cache_order if side == "ordered" else list
+                    with (
+                        patch("backend.engines.remote.engine.in_cache_order", order),
+                        patch("backend.engines.remote.stream.in_cache_order", order),
+                    ):
+                        share, spent = ask(engine, url, asked)
                     shares[side].append(share)
                     seconds[side].append(spent)
                     print(f"{side}: {share:.3f} from the cache, {spent:.1f} s", flush=True)
