@@ -59,7 +59,7 @@ from backend.services.review.queues import (
     save_rubric,
 )
 from backend.services.review.reports.agreement import CriterionAgreement, queue_agreement
-from backend.services.review.reports.progress import queue_progress, reviewer_progress
+from backend.services.review.reports.progress import reviewer_progress
 from backend.services.review.reports.votes import (
     Vote,
     models_of_queue,
@@ -68,6 +68,7 @@ from backend.services.review.reports.votes import (
     win_rate,
 )
 from backend.services.review.rules import QueueRules, SkipPolicy, rules_from
+from backend.services.review.standing import queue_progress
 
 __all__ = [
     "Answer",

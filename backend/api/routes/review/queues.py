@@ -28,8 +28,9 @@ from backend.services.review.opening.design import Allocation, DesignKind, Sampl
 from backend.services.review.opening.plan import drawn_examples, warnings_of
 from backend.services.review.opening.routing import Routing
 from backend.services.review.opening.store import check_rules
-from backend.services.review.reports.progress import progress_of_queues, reviewers_of_queues
+from backend.services.review.reports.progress import reviewers_of_queues
 from backend.services.review.rules import rules_from
+from backend.services.review.standing import progress_of_queues
 from backend.services.review.waiting import queue_waits_for
 from backend.tables.review import QueueKind, Review, ReviewQueue
 

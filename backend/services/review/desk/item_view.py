@@ -30,7 +30,7 @@ from backend.services.review.blind import (
     names_of,
     terms_among,
 )
-from backend.services.review.reports.progress import STANDING, as_progress
+from backend.services.review.standing import STANDING, as_progress
 from backend.services.review.statements import ITEMS, QUEUES, SLOTS
 from backend.services.review.told_risk import (
     AFTER_ALONE,
