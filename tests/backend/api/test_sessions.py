@@ -136,10 +136,10 @@ def test_an_import_does_not_hold_the_writer_while_it_compares(
     comparing, claimed = threading.Event(), threading.Event()
     found = datasets.find_leaks
 
-    def compare(*sides: Any) -> Any:
+    def compare(*sides: Any, **how: Any) -> Any:
         comparing.set()
         assert claimed.wait(30), "a claim waits for the import"
-        return found(*sides)
+        return found(*sides, **how)
 
     monkeypatch.setattr(datasets, "find_leaks", compare)
     rows = [{"id": str(n), "input": f"ask {n}", "reference": "x"} for n in range(40)]
