@@ -82,13 +82,9 @@ def add_to_run(
 
 
 def _note_counts(session: Session, run_table: type[Run], run_id: int, new: Counts) -> None:
-    """Add what is new to the counts of a run; the first time everything is counted.
-
-    The row is locked before it is read: who else counts has committed or waits.
-    """
+    """Add what is new to the counts of a run; the first time everything is counted."""
     columns = run_table.__table__.c
-    standing = select(columns.n_done).where(columns.id == run_id).with_for_update()
-    if session.execute(standing).scalar_one() is None:
+    if _lock_counts(session, run_table, run_id) is None:
         recount(session, run_table, run_id)
         return
     session.execute(
@@ -100,12 +96,25 @@ def _note_counts(session: Session, run_table: type[Run], run_id: int, new: Count
 
 def recount(session: Session, run_table: type[Run], run_id: int) -> None:
     """Count the ledger of a run and keep it: after rows were taken out, or became errors."""
+    _lock_counts(session, run_table, run_id)  # what is counted must not change before it is kept
     found = _count(session, run_table, run_id)
     session.execute(
         update(cast(Table, run_table.__table__))
         .where(run_table.__table__.c.id == run_id)
         .values(n_done=found.done, n_failed=found.failed)
     )
+
+
+def _lock_counts(session: Session, run_table: type[Run], run_id: int) -> int | None:
+    """Have whoever else counts a run wait, or wait until they have committed; its count so far.
+
+    Not the lock of PostgreSQL that keeps the key too: whoever has put rows in shares the key, and
+    two who wanted the row for themselves would wait for each other.
+    """
+    columns = run_table.__table__.c
+    standing = select(columns.n_done).where(columns.id == run_id).with_for_update(key_share=True)
+    n_done: int | None = session.execute(standing).scalar_one()
+    return n_done
 
 
 def counts_of(session: Session, run_table: type[Run], run_id: int) -> Counts:

@@ -1,0 +1,84 @@
+"""Counts of ledgers, with several who write at once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from threading import Barrier
+from typing import Any
+
+import pytest
+from sqlalchemy.orm import Session, sessionmaker
+
+from backend.db import open_database, session_factory
+from backend.services import ledger
+from backend.services.ledger import Counts, add_to_run, counts_of, recount
+from backend.tables.runs import GenerationRun
+from tests.fixtures_runs import lay_down_project, lay_down_run
+
+
+@pytest.fixture
+def several(postgres_url: str) -> Iterator[sessionmaker[Session]]:
+    """Sessions of PostgreSQL, where several write at once; SQLite lets in one after the other."""
+    engine = open_database(postgres_url)
+    yield session_factory(engine)
+    engine.dispose()
+
+
+def _run_of(sessions: sessionmaker[Session]) -> tuple[int, Callable[[int], list[dict[str, Any]]]]:
+    with sessions.begin() as session:
+        laid = lay_down_project(session, examples=4, adapters=0)
+        run = lay_down_run(session, laid)
+        rows = [
+            {"model_version_id": laid.models[0], "example_id": example, "text": "so", "error": None}
+            for example in laid.examples
+        ]
+        return run.id, lambda sample: [{**row, "sample": sample} for row in rows]
+
+
+def _add(sessions: sessionmaker[Session], run_id: int, rows: list[dict[str, Any]]) -> None:
+    with sessions.begin() as session:
+        add_to_run(session, GenerationRun, run_id, rows)
+
+
+@pytest.mark.postgres
+def test_two_who_write_into_one_run_do_not_wait_for_each_other_for_ever(
+    several: sessionmaker[Session], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run_id, rows = _run_of(several)
+    both, insert = Barrier(2, timeout=20), ledger._insert
+
+    def insert_together(*args: Any) -> list[Any]:
+        found = insert(*args)
+        both.wait()
+        return found
+
+    monkeypatch.setattr(ledger, "_insert", insert_together)
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(lambda sample: _add(several, run_id, rows(sample)), (1, 2)))
+    with several() as session:
+        assert counts_of(session, GenerationRun, run_id) == Counts(8, 0)
+
+
+@pytest.mark.postgres
+def test_what_comes_in_while_a_run_is_counted_is_counted_too(
+    several: sessionmaker[Session], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run_id, rows = _run_of(several)
+    _add(several, run_id, rows(1))
+    count = ledger._count
+    with ThreadPoolExecutor(1) as pool:
+        others: list[Future[None]] = []
+
+        def count_slowly(*args: Any) -> Counts:
+            found = count(*args)
+            others.append(pool.submit(_add, several, run_id, rows(2)))
+            wait(others, timeout=0.5)
+            return found
+
+        monkeypatch.setattr(ledger, "_count", count_slowly)
+        with several.begin() as session:
+            recount(session, GenerationRun, run_id)
+        others[0].result()
+    with several() as session:
+        assert counts_of(session, GenerationRun, run_id) == Counts(8, 0)
