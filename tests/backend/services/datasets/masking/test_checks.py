@@ -33,7 +33,7 @@ def test_published_numbers_pass_and_a_changed_last_digit_fails(check, number) ->
     assert not check(changed)
 
 
-@pytest.mark.parametrize("check", {check for check, _ in RIGHT})
+@pytest.mark.parametrize("check", dict.fromkeys(check for check, _ in RIGHT))
 @pytest.mark.parametrize(
     "text", ["", "1", "DE", "٣" * 11, "Ä123456780", "0" * 10, "0" * 16, "X" * 22]
 )
