@@ -39,6 +39,7 @@ DEEP = {
     "tests/backend/cli/runs/test_run.py::test_a_run_whose_preflight_failed": (
         "tests/backend/cli/runs/test_run.py::test_failed_job_is_the_error"
     ),
+    f"{CRASH}test_another_worker_takes_over": f"{CRASH}test_one_of_two_workers_is_killed",
     f"{CRASH}test_killed_in_scoring": f"{CRASH}test_killed_in_generation[postgresql]",
     f"{CRASH}test_dead_server_stops_the_run_and_resuming_completes_it": (
         f"{JOBS}test_served_elsewhere.py::test_a_run_is_resumed_after_its_server_died"
@@ -82,6 +83,9 @@ DEEP = {
     ),
     "tests/vllm/test_real_promotion.py::test_an_alias_moves": (
         "tests/vllm/test_real_promotion.py::test_an_adapter_is_promoted"
+    ),
+    "tests/vllm/test_real_promotion.py::test_a_server_that_holds": (
+        f"{SERVICES}verdicts/test_served_candidate.py"
     ),
     "tests/vllm/test_server_death.py::test_a_server_that_cannot_start_says_its_last_words": (
         "tests/backend/engines/vllm/test_serve.py::test_a_server_that_cannot_start_says"
