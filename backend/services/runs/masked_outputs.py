@@ -27,9 +27,15 @@ from backend.services.datasets.masking.stored import (
 from backend.services.datasets.plain_text import plain_text
 from backend.services.datasets.versions import Row, row_of
 from backend.services.runs.imported import outputs_target
-from backend.services.runs.output_rows import GivenOutput, GivenOutputs
+from backend.services.runs.output_rows import LONGEST_REASON, GivenOutput, GivenOutputs
 from backend.tables.datasets import Example
 from backend.tables.masking import MaskedOriginal
+
+REASONS = frozenset(
+    {"stop", "length", "content_filter", "tool_calls", "function_call", "error", "abort", "STOP"}
+    | {"end_turn", "max_tokens", "MAX_TOKENS", "stop_sequence", "eos_token", "SAFETY"}
+)
+"""Why outputs end, as servers say it: words that tell of nobody, and need not be looked through."""
 
 
 def mask_outputs(
@@ -127,11 +133,18 @@ def _masked(
         row,
         text=mask(row.text),
         error=mask(row.error),
+        finish_reason=_known_reason(row.finish_reason)
+        or (mask(row.finish_reason) or "")[:LONGEST_REASON]
+        or None,
         input=None if of_original else row.input,
     )
+
+
+def _known_reason(said: str | None) -> str | None:
+    return said if said in REASONS else None
 
 
 def _asks(original: Row, text: str) -> bool:
     said = plain_text(text)
     parts = [plain_text(part) for part in (original.input, original.context or "") if part.strip()]
-    return any(part in said for part in parts) or (bool(said) and said in parts[0])
+    return any(part in said for part in parts) or any(said and said in part for part in parts[:1])

@@ -9,13 +9,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 
+from backend.services.datasets.masking.checks import plain_of
 from backend.services.datasets.masking.dates import find_dates, named_day
 from backend.services.datasets.masking.documents import find_identifiers, mask_document
 from backend.services.datasets.masking.policy import MaskingPolicy
 from backend.services.datasets.masking.shapes import Finding, stands_apart
 
 ANSWER = "answer"
+DAYS = ("DATE", "BIRTH_DATE")
+LONG = 5  # digits: a shorter number stands by chance, as a pulse, where an example masks another
 MOST_LOOKS = 8  # what is kept can lay bare a shorter finding within it
 
 
@@ -44,12 +48,11 @@ def mask_answer(text: str, shown: Shown, policy: MaskingPolicy, *, key: bytes) -
         update={"allow": (*policy.allow, *_standing(text, shown.masked, policy))}
     )
     if shown.original is not None:
+        # also where it is masked otherwise today: whom it tells of is known by it all the same
         document = mask_document(
             {**shown.original, ANSWER: text}, standing, key=key, scope=shown.scope
         )
-        if all(document.texts[field] == said for field, said in shown.masked.items()):
-            return document.texts[ANSWER]
-    # The original is not here, or is masked otherwise today: then no surrogate can be looked up.
+        return document.texts[ANSWER]
     document = mask_document({ANSWER: text}, standing, key=key, scope=shown.scope)
     return document.texts[ANSWER]
 
@@ -58,6 +61,20 @@ def _standing(text: str, masked: Mapping[str, str], policy: MaskingPolicy) -> tu
     """What would be found in the answer, and stands in the masked example too."""
     said = "\n".join(masked.values())
     folded, days = said.casefold(), _days(said)
+
+    @cache
+    def numbers() -> frozenset[tuple[str, str]]:
+        found = find_identifiers(said, policy, day_first=False)
+        return frozenset((one.kind, plain_of(_piece(said, one))) for one in found)
+
+    def stands(one: Finding) -> bool:
+        piece = _piece(text, one)
+        if one.kind == "AGE":
+            return False  # masked, nobody is older than 90
+        if one.kind not in DAYS and len(plain_of(piece)) < LONG and not _has_letter(piece):
+            return (one.kind, plain_of(piece)) in numbers()
+        return _stands(piece, folded, days)
+
     kept: list[str] = []
     spans: list[tuple[int, int]] = []
     for _ in range(MOST_LOOKS):
@@ -65,14 +82,17 @@ def _standing(text: str, masked: Mapping[str, str], policy: MaskingPolicy) -> tu
         more = [
             one
             for one in find_identifiers(text, looking, day_first=False)
-            if any(start <= one.start and one.end <= end for start, end in spans)
-            or _stands(_piece(text, one), folded, days)
+            if any(start <= one.start and one.end <= end for start, end in spans) or stands(one)
         ]
         if not more:
             break
         kept += [_piece(text, one) for one in more]
         spans += [(one.start, one.end) for one in more]
     return tuple(dict.fromkeys(kept))
+
+
+def _has_letter(piece: str) -> bool:
+    return any(map(str.isalpha, piece))
 
 
 def _piece(text: str, one: Finding) -> str:

@@ -139,6 +139,14 @@ def test_an_error_is_masked(session: Session) -> None:
     _nowhere(session)
 
 
+def test_why_an_output_ended_is_masked(session: Session) -> None:
+    desk = _desk(session)
+    desk.take("She was seen.", finish_reason="left by Mrs Anna Kowalczyk")
+    desk.take("She left.", finish_reason="length")
+    _nowhere(session)
+    assert desk.session.scalars(select(Generation.finish_reason)).all()[-1] == "length"
+
+
 def test_unmasked_outputs_are_refused(session: Session) -> None:
     desk = _desk(session)
     given = GivenOutputs("out.jsonl", [GivenOutput(1, "n1", "vendor", text="Anna Kowalczyk")])
