@@ -9,9 +9,12 @@ from __future__ import annotations
 
 import os
 import socket
+from multiprocessing import parent_process
 from typing import Any
 
-from backend.errors import InvalidInput
+import typer
+
+from backend.errors import Conflict, InvalidInput, StropError
 from backend.settings import Settings, child_environment, load_settings
 
 APPLICATION = "backend.cli.operations.api_processes:application"
@@ -38,7 +41,12 @@ def check_processes(settings: Settings, n: int, *, dashboard: bool) -> None:
 
 
 def run_processes(settings: Settings, listener: socket.socket, n: int) -> None:
-    """Serve by n processes until SIGTERM or SIGINT; one that ends is started again."""
+    """Serve by n processes until SIGTERM or SIGINT; one that ends is started again.
+
+    Raises:
+        Conflict: a process could not begin to serve.
+    """
+    from uvicorn.config import STARTUP_FAILURE
     from uvicorn.supervisors import Multiprocess
 
     from backend.cli.operations.up import server_config
@@ -51,11 +59,20 @@ def run_processes(settings: Settings, listener: socket.socket, n: int) -> None:
         workers=n,
         timeout_worker_healthcheck=HEALTH_S,
     )
-    Multiprocess(config, sockets=[listener]).run()
+    supervisor = Multiprocess(config, sockets=[listener])
+    supervisor.run()
+    if any(process.exitcode == STARTUP_FAILURE for process in supervisor.processes):
+        raise Conflict("The server did not start.", hint="The lines above say why.")
 
 
 def application() -> Any:
-    """The API in one of the processes, which ends with its supervisor."""
+    """The API in one of the processes, which ends with its supervisor.
+
+    Raises:
+        SystemExit: the supervisor is gone already, or what would fail again at every start.
+    """
+    from uvicorn.config import STARTUP_FAILURE
+
     from backend.api.app import standalone_app
     from backend.cli.operations.worker_process import end_with_parent
     from backend.db import connect
@@ -63,6 +80,12 @@ def application() -> Any:
 
     if (follow := end_with_parent()) is not None:
         follow()
+    if (parent := parent_process()) is not None and not parent.is_alive():
+        raise SystemExit(1)  # it was killed before this process could follow it
     log_without_words()
-    settings = load_settings()
-    return standalone_app(settings, connect(settings))
+    try:
+        settings = load_settings()
+        return standalone_app(settings, connect(settings))
+    except StropError as error:
+        typer.echo(f"Error: {error}", err=True)
+        raise SystemExit(STARTUP_FAILURE) from None

@@ -9,16 +9,24 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
+import httpx
 import pytest
+from sqlalchemy import select
+from uvicorn.config import STARTUP_FAILURE
 
-from backend.cli.operations import up
-from backend.cli.operations.api_processes import check_processes
+from backend.cli.operations import api_processes, up
+from backend.cli.operations import worker_process as worker_process_module
+from backend.cli.operations.api_processes import application, check_processes
 from backend.cli.operations.worker_process import worker_process
+from backend.db import utc_now
 from backend.errors import Conflict, InvalidInput
+from backend.services.accounts.sealing import KEY_FILE
 from backend.settings import Settings, child_environment
-from tests.benchmarks._review_rate import measure_rate
+from backend.tables.accounts import Token
+from tests.benchmarks._review_rate import measure_rate, served_by, servers_of
 from tests.benchmarks._review_seed import seed_queue
 
 ROOT = Path(__file__).parents[4]
@@ -242,6 +250,30 @@ def test_several_processes_are_refused_where_they_cannot_serve(
     assert refused.value.hint
 
 
+def test_a_process_whose_start_would_fail_again_is_not_started_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As with a key that is none: the supervisor ends, and says so."""
+    monkeypatch.setattr(worker_process_module, "end_with_parent", lambda: None)
+    monkeypatch.setattr("backend.logs.log_without_words", lambda: None)
+    monkeypatch.setenv("STROP_HOME", str(tmp_path))
+    (tmp_path / KEY_FILE).write_bytes(b"no key")
+    with pytest.raises(SystemExit) as ended:
+        application()
+    assert ended.value.code == STARTUP_FAILURE
+
+
+def test_a_process_that_outlived_its_supervisor_serves_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(worker_process_module, "end_with_parent", lambda: None)
+    gone = SimpleNamespace(is_alive=lambda: False)
+    monkeypatch.setattr(api_processes, "parent_process", lambda: gone)
+    with pytest.raises(SystemExit) as ended:
+        application()
+    assert ended.value.code == 1
+
+
 @pytest.mark.parametrize("url", ["sqlite:///x.db", "postgresql://a@b/c"])
 def test_one_process_serves_on_either_database(url: str) -> None:
     check_processes(Settings(database_url=url), 1, dashboard=True)
@@ -258,3 +290,31 @@ def test_of_two_processes_one_is_killed_and_no_review_is_lost(
     assert found["killed_and_started_again"]
     assert {found[name] for name in ("lost", "doubled", "items_with_too_many", "refused")} == {0}
     assert found["reviews"] == 60
+
+
+@pytest.mark.deep
+@pytest.mark.postgres
+def test_what_is_revoked_ends_in_every_process_and_they_end_with_their_supervisor(
+    postgres_url: str, tmp_path: Path
+) -> None:
+    seeded = seed_queue(tmp_path, postgres_url, items=2, people=2)
+    kept, revoked = seeded.tokens
+
+    def statuses(port: int, token: str) -> set[int]:
+        url = f"http://127.0.0.1:{port}/api/v1/me"  # a connection each: any process may take it
+        headers = {"Authorization": f"Bearer {token}"}
+        return {httpx.get(url, headers=headers).status_code for _ in range(20)}
+
+    with served_by(seeded, 2) as (port, supervisor):
+        assert statuses(port, revoked) == {200}
+        with seeded.sessions.begin() as session:
+            ended = session.scalars(select(Token).order_by(Token.id.desc())).first()
+            assert ended is not None
+            ended.revoked_at = utc_now()
+        assert statuses(port, revoked) == {401}
+        assert statuses(port, kept) == {200}
+        servers = servers_of(supervisor)
+        assert len(servers) == 2
+        os.kill(supervisor, signal.SIGKILL)
+        wait_for(lambda: not any(Path(f"/proc/{pid}").exists() for pid in servers), seconds=30)
+    seeded.sessions.kw["bind"].dispose()
