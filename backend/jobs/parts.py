@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session, sessionmaker
 
 from backend.db import reading, utc_now
@@ -93,7 +94,10 @@ class Workshop:
                 self._executor = None
 
     def take_part(self, job_id: int, attempt: int) -> bool:
-        """Do one part of a job; True if another is to follow. Every end is recorded on the row."""
+        """Do one part of a job; True if another is to follow. Every end is recorded on the row.
+
+        A connection to the database that is lost is no fault of the job, which is queued again.
+        """
         with self._working():
             if self.stopping.is_set():
                 self._record(queue.requeue_job, job_id, attempt)
@@ -104,7 +108,8 @@ class Workshop:
         """Do one part of a job that another worker leads; True if another is to follow.
 
         An error ends the job, whoever leads it, as in `take_part`. But where an engine gives no
-        answer this worker leaves, and helps with this attempt no more.
+        answer this worker leaves, and helps with this attempt no more; and where its connection to
+        the database is lost it leaves too.
         """
         key = (job_id, attempt)
         with self._working():
@@ -128,6 +133,9 @@ class Workshop:
                 return False
             except Exception as error:
                 self._close_help(key)
+                if _lost_database(error):
+                    log.warning("this worker lost the database and leaves job %s", job_id)
+                    return False
                 self._fail(job_id, attempt, error)
                 return False
             return True
@@ -200,6 +208,10 @@ class Workshop:
             return False
         except Exception as error:  # the outermost job loop: whatever it was, the row says so
             self._close(key)
+            if _lost_database(error):
+                log.warning("job %s is queued again: the database was lost", job_id)
+                self._record(queue.requeue_job, job_id, attempt)
+                return False
             self._fail(job_id, attempt, error)
             return False
         return True
@@ -244,3 +256,7 @@ class Workshop:
             error=reason_of(error),
             exit_code=int(getattr(error, "exit_code", 1)),
         )
+
+
+def _lost_database(error: Exception) -> bool:
+    return isinstance(error, DBAPIError) and error.connection_invalidated

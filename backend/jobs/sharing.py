@@ -50,9 +50,9 @@ class Leases:
         trace: TracebackType | None,
     ) -> None:
         if held := list(self._held.values()):
+            self._drop(held)  # first: where the database is away, the heartbeat keeps none of them
             with self._shop.sessions.begin() as session:
                 chunks.give_back_chunks(session, held)
-            self._drop(held)
 
     def lease(self, part: str | None = None) -> LeasedChunk | None:
         """The next free chunk, of one part if one is named; None if there is none."""

@@ -74,7 +74,9 @@ def add_to_run(
     """
     ledger = _LEDGERS[run_table]
     key = {ledger.of_run: run_id}
-    new = _insert(session, ledger.table, [{**key, **row} for row in rows], ("id", "error"))
+    # In one order: two who write the same rows in two would wait for each other on PostgreSQL.
+    known = sorted(rows, key=lambda row: tuple(row.get(name, 0) for name in ledger.unit))
+    new = _insert(session, ledger.table, [{**key, **row} for row in known], ("id", "error"))
     if new:
         failed = sum(row.error is not None for row in new)
         _note_counts(session, run_table, run_id, Counts(len(new), failed))
@@ -138,9 +140,10 @@ def _count(session: Session, run_table: type[Run], run_id: int) -> Counts:
 class _Ledger(NamedTuple):
     table: type[Base]
     of_run: str
+    unit: tuple[str, ...]  # what there is one row of in a run
 
 
 _LEDGERS: Mapping[type[Run], _Ledger] = {
-    GenerationRun: _Ledger(Generation, "run_id"),
-    ScoreRun: _Ledger(Score, "score_run_id"),
+    GenerationRun: _Ledger(Generation, "run_id", ("model_version_id", "example_id", "sample")),
+    ScoreRun: _Ledger(Score, "score_run_id", ("generation_id", "metric")),
 }

@@ -13,6 +13,7 @@ from datetime import timedelta
 
 import pytest
 from sqlalchemy import func, select, update
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session, sessionmaker
 
 from backend.db import utc_now
@@ -22,7 +23,7 @@ from backend.errors import EngineUnavailable, PreflightFailed
 from backend.jobs import generate, reconcile, score, sharing
 from backend.jobs.parts import Workshop
 from backend.jobs.worker import HELPERS, KINDS
-from backend.services import queue
+from backend.services import chunks, queue
 from backend.services.runs import generation, scoring
 from backend.settings import Settings
 from backend.tables.queue import Job, JobChunk, JobState
@@ -271,6 +272,53 @@ def test_an_error_of_a_helper_ends_the_job_for_all(
     assert (job.state, job.error, job.exit_code) == (JobState.FAILED, "ValueError: a defect", 1)
     assert not floor.lead("score")
     assert floor.job("score").error == "ValueError: a defect"
+
+
+@pytest.mark.parametrize("who", ["leader", "helper"])
+def test_a_lost_connection_to_the_database_is_no_fault_of_the_job(
+    floor: Floor, monkeypatch: pytest.MonkeyPatch, who: str
+) -> None:
+    floor.write()
+    assert floor.lead("score")
+    lost = OperationalError("SELECT 1", {}, ValueError("gone"), connection_invalidated=True)
+
+    def breaks(*_: object, **__: object) -> None:
+        raise lost
+
+    with monkeypatch.context() as patched:
+        patched.setattr(scoring, "save_scores", breaks)
+        assert not (floor.lead("score") if who == "leader" else floor.help("score"))
+    job = floor.job("score")
+    again = (JobState.RUNNING, 1) if who == "helper" else (JobState.QUEUED, 2)
+    assert (job.state, job.attempt, job.error) == (*again, None)
+    take_turns(floor, "score")
+    assert floor.job("score").state == JobState.DONE
+    assert floor.count(Score) == 2 * UNITS
+
+
+def test_what_cannot_be_given_back_is_kept_by_no_heartbeat(
+    floor: Floor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else whoever leads would wait for ever for a chunk that nobody does."""
+    floor.write()
+    assert floor.lead("score")
+    job = floor.job("score")
+
+    def away(*_: object) -> None:
+        raise OperationalError("UPDATE", {}, ValueError("the database is away"))
+
+    with monkeypatch.context() as patched:
+        patched.setattr(chunks, "give_back_chunks", away)
+        with pytest.raises(OperationalError), score.Leases(floor.two, job) as leases:
+            held = leases.lease()
+    assert held is not None
+    later = utc_now() + timedelta(hours=1)
+    floor.two.extend_leases(later)
+    with floor.sessions() as session:
+        row = session.get(JobChunk, held.id)
+        assert row is not None
+        assert row.lease_until is not None
+        assert row.lease_until < later
 
 
 def test_a_preflight_that_fails_at_a_helper_ends_the_run(floor: Floor) -> None:

@@ -8,12 +8,13 @@ from threading import Barrier
 from typing import Any
 
 import pytest
+from sqlalchemy import select
 from sqlalchemy.orm import Session, sessionmaker
 
 from backend.db import open_database, session_factory
 from backend.services import ledger
 from backend.services.ledger import Counts, add_to_run, counts_of, recount
-from backend.tables.runs import GenerationRun
+from backend.tables.runs import Generation, GenerationRun
 from tests.fixtures_runs import lay_down_project, lay_down_run
 
 
@@ -82,3 +83,18 @@ def test_what_comes_in_while_a_run_is_counted_is_counted_too(
         others[0].result()
     with several() as session:
         assert counts_of(session, GenerationRun, run_id) == Counts(8, 0)
+
+
+def test_rows_come_in_by_their_unit_whatever_the_order_in_which_they_are_given(
+    session: Session,
+) -> None:
+    """Two who write the same rows in two orders would wait for each other."""
+    laid = lay_down_project(session, examples=3, adapters=0)
+    run = lay_down_run(session, laid)
+    rows = [
+        {"model_version_id": laid.models[0], "example_id": example, "text": "so", "error": None}
+        for example in reversed(laid.examples)
+    ]
+    assert add_to_run(session, GenerationRun, run.id, rows) == 3
+    query = select(Generation.example_id).order_by(Generation.id)
+    assert session.scalars(query).all() == sorted(laid.examples)
