@@ -156,6 +156,14 @@ def _ids_of(session: Session, version_id: int, split: str) -> dict[str, int]:
     return {row.external_id: row.id for row in rows}
 
 
+def _count_split(session: Session, target: SplitAsked) -> int:
+    """How many examples a split has, with those of which something was erased."""
+    query = select(func.count(Example.id)).where(
+        Example.dataset_version_id == target.version.id, Example.split == target.split
+    )
+    return session.scalar(query) or 0
+
+
 def _refuse_other_run(
     run: GenerationRun, dataset: str | None, number: int | None, split: str | None
 ) -> None:
@@ -200,7 +208,7 @@ def _own_run(
     notes = _notes(target, models, written, lacking=len(target.examples) - len(covered))
     if run is not None:
         return Imported(run, models, True, len(given.rows), notes)
-    whole = len(covered) == len(target.examples)
+    whole = len(covered) == _count_split(session, target)
     run = GenerationRun(
         project_id=target.version.dataset.project_id,
         dataset_version_id=target.version.id,

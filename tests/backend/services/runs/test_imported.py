@@ -41,6 +41,8 @@ from backend.services.training.start import resolve_start
 from backend.services.verdicts import comparison, promotion
 from backend.settings import Settings
 from backend.tables.accounts import Role
+from backend.tables.datasets import Example
+from backend.tables.erasure import Erasure
 from backend.tables.models import ModelVersion
 from backend.tables.runs import Generation, GenerationRun, Score, ScoreRun
 from backend.tables.training import TrainingRun
@@ -119,6 +121,22 @@ def test_what_is_not_proved_not_covered_and_not_given_is_said(session: Session) 
     ]
     node = model_node(session, made.models[0])
     assert node.facts == ["outputs imported, not proved to be of a model"]
+
+
+def test_a_run_of_all_that_was_not_erased_is_whole(session: Session) -> None:
+    """It covers what it was given, so that its figures are of that."""
+    laid = lay_down_project(session)
+    erasure = Erasure(project_id=laid.project, kind="example", subject="e5", reason="asked for")
+    session.add(erasure)
+    session.flush()
+    session.get_one(Example, laid.examples[5]).erasure_id = erasure.id
+    found = take(session, laid, given(said_by(5)))
+    assert found.run.example_ids == list(laid.examples[:5])
+    run = scoring.create_score_run(session, generation_run_id=found.run.id, metrics=["length"])
+    score(session, run.id)
+    (figure,) = scoring.model_figures(session, run.id)
+    assert figure.error is None
+    assert generation.run_progress(session, found.run.id).missing == 0
 
 
 def test_several_models_and_samples_lack_nothing(session: Session) -> None:
