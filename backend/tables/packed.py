@@ -122,12 +122,14 @@ class PackedStats(_Packed):
 
 
 _MARK = ("start", "end", "reason", "kind")
+_ERASED = {"start", "end", "kind"}
 
 
 class Marks(TypeDecorator[list[Any]]):
     """Marked parts of a text, {"start", "end", "reason", "kind"} each, kept without the names.
 
-    What has other fields is kept as it is. No mark is NULL.
+    What has other fields is kept as it is. No mark is NULL. Of a text that was erased the reason is
+    gone (`erasure.columns`), and is read as an empty one.
     """
 
     impl = JSON(none_as_null=True)
@@ -147,7 +149,11 @@ def _unnamed(mark: Any) -> Any:
 
 
 def _named(mark: Any) -> Any:
-    return dict(zip(_MARK, mark, strict=True)) if isinstance(mark, list) else mark
+    if isinstance(mark, list):
+        return dict(zip(_MARK, mark, strict=True))
+    if isinstance(mark, dict) and mark.keys() == _ERASED:
+        return {**dict.fromkeys(_MARK, ""), **mark}
+    return mark
 
 
 def is_json(kind: object) -> bool:

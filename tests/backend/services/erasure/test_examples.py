@@ -28,6 +28,7 @@ from backend.tables.audit import AuditEntry
 from backend.tables.datasets import Example
 from backend.tables.erasure import Erasure, ErasureState
 from backend.tables.runs import Score
+from evaluators.types import Span
 from tests.backend.services.erasure.conftest import (
     SECRET,
     House,
@@ -68,6 +69,16 @@ def test_the_secret_is_in_no_row_of_any_table(
         assert [v.what for v in verify_records(session) if not v.same] == []
         assert session.scalars(select(Score.value)).all() == [0.125]
     assert SECRET.encode() not in bytes_of(house.settings.home)
+
+
+def test_marks_in_what_was_erased_can_still_be_read(
+    sqlite_sessions: sessionmaker[Session], house: House
+) -> None:
+    """As a score run does that computes a risk of all that its run has."""
+    erase(sqlite_sessions, house)
+    with sqlite_sessions() as session:
+        (spans,) = session.scalars(select(Score.spans)).all()
+    assert [Span(**span) for span in spans] == [Span(0, 4, "", "name")]
 
 
 def test_what_it_came_to_is_named(sqlite_sessions: sessionmaker[Session], house: House) -> None:
