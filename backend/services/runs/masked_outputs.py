@@ -27,6 +27,7 @@ from backend.services.datasets.masking.stored import (
 from backend.services.datasets.plain_text import plain_text
 from backend.services.datasets.versions import Row, row_of
 from backend.services.runs.imported import outputs_target
+from backend.services.runs.output_checks import refuse_strangers
 from backend.services.runs.output_rows import LONGEST_REASON, GivenOutput, GivenOutputs
 from backend.tables.datasets import Example
 from backend.tables.masking import MaskedOriginal
@@ -59,8 +60,8 @@ def mask_outputs(
         dataset, dataset_version, split, with_run: as of `import_outputs`.
 
     Raises:
-        InvalidInput: the project masks and there is no key, an example came in unmasked, or texts
-            are in a language that the policy does not name.
+        InvalidInput: the project masks and there is no key, an example came in unmasked, a row is
+            of no example, or texts are in a language that the policy does not name.
         Conflict: the key is another one, or an original was changed.
         NotFound: there is no such dataset or run.
     """
@@ -69,17 +70,16 @@ def mask_outputs(
         return given
     target = outputs_target(session, project_id, given, dataset, dataset_version, split, with_run)
     rows = [_with_id(row, target.examples, masker) for row in given.rows]
-    asked = {id_: target.examples[id_] for row in rows if (id_ := row.id) in target.examples}
+    # before the import does: by then a new version may have the id, and the row is not masked
+    refuse_strangers(session, project_id, target, replace(given, rows=rows))
+    asked = {row.id: target.examples[row.id] for row in rows}
     told = list(asked.values())
     refuse_unmasked_examples(session, project_id, told, f"{given.source} is refused")
     check_languages([{"text": row.text or ""} for row in rows], masker.policy)
     originals = _originals(session, told, keys)
     examples = _examples(session, told)
     masked = [
-        _masked(row, examples[asked[row.id]], originals.get(asked[row.id]), masker)
-        if row.id in asked
-        else row  # of no example here: refused by whoever stores it
-        for row in rows
+        _masked(row, examples[asked[row.id]], originals.get(asked[row.id]), masker) for row in rows
     ]
     return replace(given, rows=masked, masked=True)
 

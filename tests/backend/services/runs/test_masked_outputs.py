@@ -147,6 +147,16 @@ def test_why_an_output_ended_is_masked(session: Session) -> None:
     assert desk.session.scalars(select(Generation.finish_reason)).all()[-1] == "length"
 
 
+def test_a_row_of_no_example_does_not_pass_unmasked(session: Session) -> None:
+    """A version that comes in between masking and import could have its id."""
+    desk = _desk(session)
+    rows = [GivenOutput(1, "n1", "vendor", text="ok"), GivenOutput(2, "n9", "vendor", text="Anna")]
+    with pytest.raises(InvalidInput, match="1 of 2 ids is not in"):
+        mask_outputs(
+            session, desk.project_id, GivenOutputs("out.jsonl", rows), KEYS, dataset="notes"
+        )
+
+
 def test_unmasked_outputs_are_refused(session: Session) -> None:
     desk = _desk(session)
     given = GivenOutputs("out.jsonl", [GivenOutput(1, "n1", "vendor", text="Anna Kowalczyk")])
