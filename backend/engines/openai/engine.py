@@ -40,6 +40,7 @@ from backend.errors import (
 )
 
 _PATIENCE = Retries(attempts=7, first_s=0.5, longest_s=30.0)
+PAID = Patience(asks_twice=False)  # what is under way may be paid for already
 MOST_REFUSED = 20  # prompts in a row, for a reason that each might have alone
 _OF_THE_PROMPT = frozenset({400, 409, 413, 422, 500, 501})
 
@@ -67,7 +68,7 @@ class OpenaiEngine(RemoteEngine[OpenaiServer]):
         retries: Retries = _PATIENCE,
         timeout_s: float = 600.0,
         stream: bool = False,
-        patience: Patience = Patience(),
+        patience: Patience = PAID,
     ) -> None:
         addresses = [address_of(url) for url in urls]
         super().__init__(

@@ -56,6 +56,7 @@ class OpenaiServer(RemoteServer):
     ) -> None:
         timeout = aiohttp.ClientTimeout(total=timeout_s, sock_connect=10.0)
         super().__init__(url, session, retries=retries, timeout=timeout, key=key)
+        self.standstill_s = timeout_s  # a model may think for long between two pieces of a stream
         self.greeting: Mapping[str, Any] | None = None
 
     async def is_healthy(self) -> bool:

@@ -222,14 +222,14 @@ class RemoteServer:
     async def _bytes_of(self, response: aiohttp.ClientResponse) -> bytes:
         """The whole body, unless it has no end that an answer could have."""
         raw = bytearray(await response.content.readany())  # the first may be long in coming
-        while not response.content.at_eof():
+        while len(raw) <= MOST_BYTES:
+            if response.content.at_eof():
+                return bytes(raw)
             async with asyncio.timeout(self.standstill_s):
                 raw += await response.content.readany()
-            if len(raw) > MOST_BYTES:
-                raise EngineError(
-                    f"The {self.called} at {self.url} answers with more than {MOST_BYTES:,} bytes."
-                )
-        return bytes(raw)
+        raise EngineError(
+            f"The {self.called} at {self.url} answers with more than {MOST_BYTES:,} bytes."
+        )
 
     async def _give_up(self, failure: NoReply, failures: int) -> ServerReply:
         """A server that lives and fails on this request alone has answered; another is gone."""

@@ -32,6 +32,8 @@ class Patience:
         errors: internal errors in a row, on requests that a peer then is asked.
         probes: looks at every server, once all are out, before the work ends.
         first_s, longest_s: pause before a look; it doubles from look to look.
+        asks_twice: what a slow server holds is asked of another as well. Where each answer is paid
+            for it is waited for instead, and the slow server gets nothing new.
     """
 
     slow: float = 5.0
@@ -41,6 +43,7 @@ class Patience:
     probes: int = 4
     first_s: float = 0.5
     longest_s: float = 30.0
+    asks_twice: bool = True
 
     def pause(self, looks: int) -> float:
         """Seconds before the next look, after so many."""

@@ -256,7 +256,7 @@ class AnswerStream(Generic[Server, Asked, Answered]):
         place.stumbles += 1
         if place.stumbles >= self._patience.errors and len(self._places) > 1:
             said = f"{_named(place)} answers with internal errors."
-            self._take_out(index, EngineUnavailable(said, hint=RESUME_HINT))
+            self._take_out(index, EngineUnavailable(said, hint=RESUME_HINT), answers=True)
 
     def _give_up_refused(self) -> None:
         """Answer with an error what every server that gets work has failed at."""
@@ -271,15 +271,16 @@ class AnswerStream(Generic[Server, Asked, Answered]):
         """After an answer, or a late one: is the server too slow, or has it passed its trial?"""
         place = self._places[index]
         if len(self._places) > 1 and is_slow(place, self._places, self._patience):
-            self._take_out(index, None)
+            self._take_out(index, None, answers=True)
         elif place.service is Service.TRIAL:
             place.service = Service.IN
 
-    def _take_out(self, index: int, error: EngineError | None) -> None:
+    def _take_out(self, index: int, error: EngineError | None, *, answers: bool = False) -> None:
         """Give a server no more work, ask what it has of the others, and look at it again later.
 
         Args:
             error: why; None where it is only slow.
+            answers: it may still answer what it has, which is left to it if nothing is asked twice.
         """
         place = self._places[index]
         if not place.serves:
@@ -290,7 +291,8 @@ class AnswerStream(Generic[Server, Asked, Answered]):
             return
         place.service, place.error = Service.OUT, error
         place.looks += 0 if lost else 1
-        self._cancel(lambda _, where: where == index)
+        if self._patience.asks_twice or not answers:
+            self._cancel(lambda _, where: where == index)
         left = sum(other.serves for other in self._places)
         what = error.message if error else f"{_named(place)} is far slower than the others."
         level = logging.WARNING if place.looks < 2 else logging.INFO  # said once, not at each trial
@@ -324,6 +326,9 @@ class AnswerStream(Generic[Server, Asked, Answered]):
                 place.looks += 1
                 self._fail_if_all_are_gone()
                 pause = self._patience.pause(place.looks)
+            except Exception as error:  # whatever it is: a look that ended would never be missed
+                self._fail(error)
+                return
             else:
                 if not place.serves:
                     place.let_back()
@@ -352,6 +357,8 @@ class AnswerStream(Generic[Server, Asked, Answered]):
 
     def _ask_late_elsewhere(self) -> None:
         """While nobody waits, what is late is asked of a second server, if one has room."""
+        if not self._patience.asks_twice:
+            return
         for item, index, _ in list(self._tasks.values()):
             if index not in item.late_at or item.answered or len(item.places) > 1:
                 continue

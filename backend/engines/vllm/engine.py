@@ -48,6 +48,7 @@ from backend.engines.vllm.server import (
     is_too_long,
     plan_truncation,
     read_answer,
+    read_first_tokens,
     read_prompt_logprobs,
 )
 from backend.errors import EngineError, EngineUnavailable, UnknownAdapter
@@ -306,11 +307,7 @@ class VllmEngine(RemoteEngine[VllmServer]):
         }
         reply = await server.post(_CHAT, payload, tried_again=self._tried_again(model))
         _require_success(reply.status, reply.error, model)
-        first = reply.body["choices"][0]["logprobs"]["content"][0]["top_logprobs"]
-        return {
-            int(entry["token"].removeprefix("token_id:")): float(entry["logprob"])
-            for entry in first[:top]
-        }
+        return read_first_tokens(reply.body, top)
 
     def _require_alike(
         self,

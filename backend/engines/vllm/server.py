@@ -117,6 +117,28 @@ def read_answer(
         ) from error
 
 
+def read_first_tokens(body: Mapping[str, Any], top: int) -> dict[int, float]:
+    """Ids of the likeliest first tokens of a chat completion, with their log-probabilities.
+
+    Raises:
+        EngineError: the body tells none.
+    """
+    try:
+        told = body["choices"][0]["logprobs"]["content"][0]["top_logprobs"]
+        found = {
+            int(entry["token"].removeprefix("token_id:")): float(entry["logprob"])
+            for entry in told[:top]
+        }
+    except (KeyError, IndexError, TypeError, ValueError, AttributeError):
+        found = {}
+    if not found:
+        raise EngineError(
+            "The server does not tell how likely the first tokens of an answer are.",
+            hint="Does STROP_VLLM_URL name a vLLM server, and was it started as strop serve does?",
+        )
+    return found
+
+
 def read_prompt_logprobs(body: Mapping[str, Any], tail: Sequence[int]) -> tuple[float, ...]:
     """Natural logs of the probabilities of the last tokens of a completion's prompt.
 

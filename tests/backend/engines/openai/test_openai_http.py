@@ -6,6 +6,7 @@ import json
 import logging
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from typing import Any
@@ -15,11 +16,12 @@ from aiohttp import web
 
 from backend.engines import open_engine as open_named
 from backend.engines.base import GenerationRequest, GenerationResult, SamplingParams, ServedModel
-from backend.engines.openai.engine import OpenaiEngine
+from backend.engines.openai.engine import PAID, OpenaiEngine
 from backend.engines.remote.server import Retries, seconds_asked_for
 from backend.errors import CannotCompute, EngineError, EngineUnavailable, UnknownAdapter
 from backend.settings import Settings
 from tests.backend.engines.scripted_server import Say, ScriptedServer, Step, completion
+from tests.fixtures_worker import wait_for
 
 GPT = ServedModel("gpt@1", "gpt-4o")
 QUICK = Retries(attempts=3, first_s=0.01, longest_s=0.03)
@@ -626,3 +628,29 @@ def test_the_engine_is_opened_with_its_settings(monkeypatch: pytest.MonkeyPatch)
             engine.load([GPT])
             assert [r.text for r in engine.generate(requests(1), GREEDY)] == ["text 0"]
     assert server.keys == [f"Bearer {KEY}"]
+
+
+def test_no_answer_that_may_be_paid_for_is_asked_twice(open_engine: Open) -> None:
+    """A server that is slow gets nothing new, and is waited for with what it has."""
+    opened: list[bool] = []
+    eager = replace(PAID, least_s=0.1, first_s=0.01, longest_s=0.05)
+    with vendor() as one, vendor() as slow:
+        engine = open_engine(one, slow, patience=eager)
+        slow.gate = lambda: bool(opened)
+        stream = engine.generate(requests(60), GREEDY)
+        results = [next(stream) for _ in range(56)]
+        wait_for(lambda: len(engine._places[1].seconds) >= 4)  # all that it holds is late
+        opened.append(True)
+        results += stream
+        texts = [said["messages"][-1]["content"] for said in one.asked + slow.asked]
+        assert slow.cancelled == one.cancelled == 0
+    assert sorted(r.key for r in results) == sorted(f"k{i}" for i in range(60))
+    assert sorted(text for text in texts if text != "Hello") == sorted(
+        f"text {i}" for i in range(60)
+    )
+
+
+def test_a_model_may_think_for_as_long_as_an_attempt_may_take(open_engine: Open) -> None:
+    with vendor() as server:
+        engine = open_engine(server, timeout_s=345.0)
+        assert [one.standstill_s for one in engine._servers] == [345.0]

@@ -9,6 +9,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from aiohttp import web
 from safetensors.numpy import save_file
 
 from backend.engines.base import GenerationRequest, GenerationResult, SamplingParams, ServedModel
@@ -17,7 +18,7 @@ from backend.engines.remote.standing import Patience
 from backend.engines.vllm.engine import VllmEngine
 from backend.engines.vllm.models import require_unchanged
 from backend.errors import EngineError, EngineUnavailable
-from tests.backend.engines.scripted_server import ScriptedServer
+from tests.backend.engines.scripted_server import ScriptedServer, completion
 from tests.fixtures_worker import wait_for
 from training.weights.digest import adapter_sha256
 
@@ -97,6 +98,28 @@ def test_a_server_that_comes_back_with_other_weights_gets_no_work(open_engine: O
         assert other.calls["chat"] > before, "it was looked at"
         assert not other.asked
     assert_each_once(results, 200)
+
+
+def test_a_server_that_comes_back_and_tells_nothing_is_gone_and_holds_nobody_up(
+    open_engine: Open,
+) -> None:
+    """Its answers have no first tokens to know it by; when the other one dies the run ends."""
+    with ScriptedServer() as one, ScriptedServer() as mute:
+        engine = open_engine(one, mute)
+        engine.first_tokens("v1@1", [PROMPT])
+        mute.hang_up()
+        results = list(engine.generate(requests(20), GREEDY))
+        mute.always = lambda payload: web.json_response(completion(payload))
+        mute.come_back()
+        looked = mute.calls["chat"]
+        one.gate = lambda: len(one.asked) < 40 or mute.calls["chat"] > looked
+        stream = engine.generate(requests(200), GREEDY)
+        kept = [next(stream) for _ in range(40)]
+        one.hang_up()
+        with pytest.raises(EngineError):
+            kept.extend(stream)
+    assert_each_once(results, 20)
+    assert len({result.key for result in kept}) == len(kept) >= 40
 
 
 def test_servers_that_say_different_things_are_refused_before_they_work(open_engine: Open) -> None:
