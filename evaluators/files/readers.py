@@ -148,12 +148,13 @@ def read_table_lazily(source: str | Path, *, max_row_bytes: int = MAX_ROW_BYTES)
     source = str(source)
     if source == "-" or _ending(source) not in (".jsonl", ".ndjson") or not Path(source).is_file():
         return read_table(source, max_row_bytes=max_row_bytes)
-    with open_bytes(source) as stream, open_text(stream, source, []) as text:
+    said: list[str] = []
+    with open_bytes(source) as stream, open_text(stream, file_name(source), said) as text:
         lines = text.read(_SAMPLE).lstrip().startswith("{")
     if not lines:
         return read_table(source, max_row_bytes=max_row_bytes)
     records = LineRecords(source, max_row_bytes)
-    return Table(file_name(source), records, records.columns)
+    return Table(file_name(source), records, records.columns, tuple(said))
 
 
 def read_part(part: FolderPart, *, max_row_bytes: int = MAX_ROW_BYTES) -> Table:

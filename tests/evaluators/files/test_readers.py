@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 
 from evaluators.errors import UnreadableRecord
 from evaluators.files.folders import parts_of
-from evaluators.files.readers import Record, read_part, read_table
+from evaluators.files.readers import Record, read_part, read_table, read_table_lazily
 from tests.depth import examples
 
 ROWS = [{"id": "1", "text": "Größe, 39,90 €"}, {"id": "2", "text": 'said "x"\nand; went'}]
@@ -373,3 +373,12 @@ def test_that_a_bad_folder_gets_one_line(
     assert words in str(caught.value)
     assert str(tmp_path) in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_lines_that_are_read_lazily_say_what_was_guessed_of_them(tmp_path: Path) -> None:
+    file = tmp_path / "a.jsonl"
+    file.write_bytes('{"id": "1", "prediction": "Grüße"}\n'.encode("cp1252"))
+    lazily, whole = read_table_lazily(file), read_table(file)
+    assert lazily.notes == whole.notes
+    assert "Windows-1252, a guess" in lazily.notes[0]
+    assert [one.values for one in lazily.records] == [one.values for one in whole.records]
