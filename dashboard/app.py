@@ -25,6 +25,7 @@ from dashboard.session import (
 from dashboard.views import (
     account,
     audit,
+    costs,
     guides,
     health,
     lineage,
@@ -161,6 +162,7 @@ def engineer_pages(*, reviews_too: bool, leads: bool) -> dict[str, list[st.Page]
         ],
         "Decision": [
             _page(verdicts.show, "Verdicts", "gavel"),
+            _page(costs.show, "Costs", "payments"),
             _page(exports.show, "Export", "download"),
             *watched,
         ],

@@ -210,6 +210,7 @@ RULES: dict[str, Access] = {
     "GET /v1/generation-runs/{generation_run_id}/counterfactuals": Access.ENGINEER,
     "GET /v1/training-sets/{training_set_id}/mentions": Access.ENGINEER,
     "GET /v1/projects/{project_id}/yield-forecast": Access.ENGINEER,
+    "GET /v1/projects/{project_id}/costs": Access.ENGINEER,
     "GET /v1/projects/{project_id}/checkers": Access.ENGINEER,
     "POST /v1/projects/{project_id}/replays": Access.ENGINEER,
     "POST /v1/rounds/{round_id}/pause": Access.ENGINEER,

@@ -82,6 +82,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "train": ("backend.cli.training", "Train an adapter on a frozen set."),
     "round": ("backend.cli.rounds", "A whole turn of the loop, which waits for people."),
     "yield": ("backend.cli.yields", "What became of a round's corrections."),
+    "costs": ("backend.cli.costs", "What runs, trainings, rounds and reviewed items took."),
     "example": ("backend.cli.erasure.examples", "Erase an example wherever its text stands."),
     "person": ("backend.cli.erasure.people", "Erase somebody who left: name, secrets, comments."),
     "erasure": ("backend.cli.erasure.erasures", "What was erased, and what still waits."),

@@ -16,6 +16,7 @@ from typing import Any
 from backend.client.accounts import Accounts
 from backend.client.audit import Audit
 from backend.client.checks import Checks, Judges, Risks
+from backend.client.costs import Costs
 from backend.client.curation import Curation
 from backend.client.datasets import Datasets
 from backend.client.erasure import Erasures
@@ -69,6 +70,7 @@ class StropClient(Wire):
         self.webhooks = Webhooks(self)
         self.rounds = Rounds(self)
         self.yields = Yields(self)
+        self.costs = Costs(self)
         self.lineage = Lineage(self)
         self.audit = Audit(self)
         self.erasures = Erasures(self)

@@ -22,6 +22,7 @@ from backend.schemas.checks.benches import CheckBenchShown
 from backend.schemas.checks.checkers import CheckerShown
 from backend.schemas.checks.risk import RiskVersionShown
 from backend.schemas.common import Page
+from backend.schemas.costs import CostsShown
 from backend.schemas.curation import TrainingSetShown
 from backend.schemas.dossier import DossierKeyShown
 from backend.schemas.masking import MaskingPolicyShown, MaskingShown, OriginalShown
@@ -391,6 +392,9 @@ class FakeClient(FakeReports, FakeChecks, FakeFairness, FakeHealth):
     def yields_of_round(self, round_id: int, *, examples: int = 0) -> YieldShown:
         return self.project["round_yield"]
 
+    def costs_of(self, project_id: int, *, limit: int = 20) -> CostsShown:
+        return self.project.get("costs", costs_shown(empty=True))
+
     def masking_show(self, project_id: int) -> MaskingShown:
         bare = masking_shown().model_copy(update={"policy": None, "n_originals": 0})
         return self.project.get("masking", bare)
@@ -476,6 +480,71 @@ LEDGER = {
     "processes": 1, "starts": 2, "peak_memory_bytes": 1_500_000_000, "peak_gpu_memory_bytes": None,
     "price_per_hour": 3.0, "cost": 0.0642,
 }  # fmt: skip
+
+
+def costs_shown(*, empty: bool = False) -> CostsShown:
+    """One of each kind: what is recorded, what is not, and what is so in part."""
+    few = {"value": 1200.0, "unit": "tokens", "n": 8, "n_all": 9, "at_least": True, "note": HOSTILE}
+    none = {"unit": "seconds", "n_all": 1, "error": "No job of a worker did it."}
+    money = {"value": 0.0642, "unit": HOSTILE, "n": 1, "n_all": 1}
+    run = {
+        "run_id": 1,
+        "dataset": HOSTILE,
+        "split": "test",
+        "engine": "vllm",
+        "models": [HOSTILE],
+        "answers": 9,
+        "failed": 1,
+        "prompt_tokens": few,
+        "completion_tokens": few,
+        "generating": none,
+        "scoring": none,
+        "money": money,
+    }
+    machine = {"clock": none, "processor": none, "gpu": none}
+    training = {
+        "training_run_id": 1,
+        "adapter": HOSTILE,
+        "starts": 1,
+        "tokens": few,
+        "money": money,
+        **machine,
+    }
+    turn = {
+        "round_id": 1,
+        "number": 1,
+        "state": "active",
+        "adapter": HOSTILE,
+        "runs": 1,
+        "n_simulated": 2,
+        "tokens": few,
+        "trained_tokens": few,
+        "minutes": none,
+        "money": [money],
+        "unpriced": [HOSTILE],
+        **machine,
+    }
+    queue = {
+        "queue_id": 1,
+        "name": HOSTILE,
+        "kind": "single",
+        "reviews": 3,
+        "n_simulated": 3,
+        "minutes": {"value": 4.5, "unit": "minutes", "n": 3, "n_all": 3},
+        "money": money,
+        "minutes_per_item": {"value": 1.5, "low": 1.4, "high": 1.6, "n": 3},
+        "money_per_item": {"error": "The queue does not say what an hour costs."},
+    }
+    prices = {
+        "bar": HOSTILE,
+        "prompt": 1.0,
+        "completion": 2.0,
+        "currency": HOSTILE,
+        "training_hour": None,
+    }
+    rows = {"runs": [run], "trainings": [training], "rounds": [turn], "reviews": [queue]}
+    rows = {name: [] if empty else found for name, found in rows.items()}
+    return CostsShown(prices=prices, limit=20, notes=[HOSTILE], **rows)
 
 
 def masking_shown() -> MaskingShown:
@@ -620,6 +689,7 @@ def engineers_project() -> dict[str, Any]:
         **rounds_and_lineage(),
         **audit_log(),
         "masking": masking_shown(),
+        "costs": costs_shown(),
         **figures_of_queues(HOSTILE),
         **fairness_things(HOSTILE),
         "list_users": [
@@ -760,6 +830,7 @@ PAGES = {
     "exports": "exchange",
     "rounds": "rounds",
     "lineage": "lineage",
+    "costs": "costs",
     "audit": "audit",
     "privacy": "privacy",
     "guides": "guides",

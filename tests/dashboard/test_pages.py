@@ -277,6 +277,17 @@ class TestEngineerPages:
             ),
             ("prompts", ["0.500 [0.400, 0.600]", "no reference has a class", "looks better"]),
             ("lineage", ["2 rows withdrawn since"]),
+            (
+                "costs",
+                [
+                    "at least 1,200 tokens (n=8 of 9)",
+                    "unknown",
+                    "2 simulated",
+                    "1.50 [1.40, 1.60]",
+                    "queue does not say",
+                    "run 1, training 1, round 1: No job of a worker did it.",
+                ],
+            ),
             ("queues", ["simulated", "1.50 [1.40, 1.60] minutes", "between 7 and 14 March"]),
         ],
     )

@@ -4,6 +4,7 @@ from backend.api.routes import (
     access_links,
     audit,
     checks,
+    costs,
     curation,
     datasets,
     erasure,
@@ -62,6 +63,7 @@ STAGES = (
     promotion,
     rounds,
     yields,
+    costs,
     audit,
     erasure,
 )

@@ -232,6 +232,7 @@ CASES: dict[str, Case] = {
     "PUT /v1/projects/{project_id}/retention": Case(body={"kind": "drafts", "days": 30}),
     "GET /v1/projects/{project_id}/erasures/preview": Case(query="what=EXAMPLE"),
     "GET /v1/projects/{project_id}/lineage": Case(query="of=review:CORRECTION"),
+    "GET /v1/projects/{project_id}/costs": Case(),
     "GET /v1/projects/{project_id}/yield": Case(query="of=v9"),
     "GET /v1/projects/{project_id}/yield-forecast": Case(status=422),  # of one training
     "POST /v1/projects/{project_id}/replays": Case(body={"candidate": "v9"}, status=201),

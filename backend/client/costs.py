@@ -1,0 +1,14 @@
+"""What was spent."""
+
+from __future__ import annotations
+
+from backend.client.wire import Resource
+from backend.schemas import costs
+
+
+class Costs(Resource):
+    """What was spent."""
+
+    def of(self, project_id: int, *, limit: int = 20) -> costs.CostsShown:
+        """What the newest runs, trainings, rounds and queues of a project took."""
+        return self._wire.get(costs.CostsShown, f"/v1/projects/{project_id}/costs", limit=limit)

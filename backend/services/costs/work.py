@@ -1,0 +1,283 @@
+"""What runs and trainings took: tokens, the clock of their jobs, processor and GPU seconds, money.
+
+Of a run the clock of its jobs is recorded and no processor time; of a training both. The clock of a
+job runs from where a worker began it to its end, so that no waiting is in it; each attempt
+overwrites the one before, of which nothing is known then.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from sqlalchemy import and_, case, func, or_, select
+from sqlalchemy.orm import Session, joinedload, load_only, selectinload
+
+from backend.schemas.projects import Price
+from backend.services.costs.spent import SECONDS, TOKENS, Spent, counted, total, unknown
+from backend.services.queue import UNFINISHED, JobKind
+from backend.tables.datasets import DatasetVersion
+from backend.tables.models import ModelKind, ModelVersion
+from backend.tables.queue import Job
+from backend.tables.runs import Generation, GenerationRun, ScoreRun
+from backend.tables.training import TrainingRun
+
+MILLION = 1_000_000
+NO_TOKENS = "Of failed answers, and of whoever reports none, no tokens are recorded."
+NO_TOKEN_PRICE = "The bar states no price of tokens."
+NO_JOB = "No job of a worker did it."
+NO_HOUR_PRICE = "No price_per_hour was stated when it was trained."
+
+
+@dataclass(frozen=True, slots=True)
+class RunCost:
+    """What a run took. `failed` of its `answers` are errors.
+
+    Attributes:
+        generating, scoring: seconds by the clock of its jobs; several workers may have shared one.
+        money: tokens at the price of the bar.
+    """
+
+    run_id: int
+    dataset: str
+    split: str
+    engine: str
+    models: tuple[str, ...]
+    answers: int
+    failed: int
+    prompt_tokens: Spent
+    completion_tokens: Spent
+    generating: Spent
+    scoring: Spent
+    money: Spent
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingCost:
+    """What a training took, by its own ledger: work of killed starts and all trials included.
+
+    Attributes:
+        clock, processor, gpu: seconds; of the GPUs as many times the clock as there are.
+        money: at the `price_per_hour` that was stated then, in the currency of that.
+    """
+
+    training_run_id: int
+    adapter: str
+    starts: int | None
+    clock: Spent
+    processor: Spent
+    gpu: Spent
+    tokens: Spent
+    money: Spent
+
+
+class _Answers(NamedTuple):
+    answers: int = 0
+    failed: int = 0
+    n_prompt: int = 0
+    prompt: int = 0
+    n_completion: int = 0
+    completion: int = 0
+    n_both: int = 0
+    prompt_of_both: int = 0
+    completion_of_both: int = 0
+
+
+def run_costs(session: Session, run_ids: Sequence[int], *, price: Price | None) -> list[RunCost]:
+    """What each of these runs took, in the order in which they are named."""
+    answers = _answers(session, run_ids)
+    generating = job_clocks(session, JobKind.GENERATE, run_ids)
+    scoring = _scoring(session, run_ids)
+    rows = _runs(session, run_ids)
+    return [
+        _run_cost(
+            rows[run_id],
+            answers.get(run_id, _Answers()),
+            generating=generating[run_id],
+            scoring=scoring[run_id],
+            price=price,
+        )
+        for run_id in run_ids
+        if run_id in rows
+    ]
+
+
+def _runs(session: Session, run_ids: Sequence[int]) -> dict[int, GenerationRun]:
+    """The runs without the lists of their examples, which may be long."""
+    columns = (GenerationRun.split, GenerationRun.engine, GenerationRun.dataset_version_id)
+    query = (
+        select(GenerationRun)
+        .where(GenerationRun.id.in_(run_ids))
+        .options(
+            load_only(*columns),
+            selectinload(GenerationRun.models),
+            joinedload(GenerationRun.dataset_version).joinedload(DatasetVersion.dataset),
+        )
+    )
+    return {row.id: row for row in session.scalars(query)}
+
+
+def _run_cost(
+    row: GenerationRun,
+    found: _Answers,
+    *,
+    generating: Spent,
+    scoring: Spent,
+    price: Price | None,
+) -> RunCost:
+    of = found.answers
+    version = row.dataset_version
+    return RunCost(
+        run_id=row.id,
+        dataset=f"{version.dataset.name}@{version.number}",
+        split=row.split,
+        engine=row.engine,
+        models=tuple(model.label for model in row.models),
+        answers=of,
+        failed=found.failed,
+        prompt_tokens=counted(found.prompt, TOKENS, n=found.n_prompt, of=of, lacking=NO_TOKENS),
+        completion_tokens=counted(
+            found.completion, TOKENS, n=found.n_completion, of=of, lacking=NO_TOKENS
+        ),
+        generating=generating,
+        scoring=scoring,
+        money=_token_money(found, price),
+    )
+
+
+def _token_money(found: _Answers, price: Price | None) -> Spent:
+    if price is None:
+        return unknown("", NO_TOKEN_PRICE, of=found.answers)
+    paid = found.prompt_of_both * price.prompt + found.completion_of_both * price.completion
+    return counted(
+        paid / MILLION, price.currency, n=found.n_both, of=found.answers, lacking=NO_TOKENS
+    )
+
+
+def _answers(session: Session, run_ids: Sequence[int]) -> dict[int, _Answers]:
+    """Answers and their tokens by run. A 0 of an imported answer is not known; of another one it
+    is, where the other count is above 0 (as in `runs.slices`)."""
+    prompt, completion = Generation.prompt_tokens, Generation.completion_tokens
+    made_here = and_(ModelVersion.kind != ModelKind.OUTPUTS, or_(prompt > 0, completion > 0))
+    wrote = Generation.error.is_(None)
+    of_prompt = and_(wrote, or_(made_here, prompt > 0))
+    of_completion = and_(wrote, or_(made_here, completion > 0))
+    of_both = and_(wrote, or_(made_here, and_(prompt > 0, completion > 0)))
+
+    def added(condition: Any, value: Any = 1) -> Any:
+        return func.sum(case((condition, value), else_=0))
+
+    query = (
+        select(
+            Generation.run_id,
+            func.count(),
+            added(Generation.error.is_not(None)),
+            added(of_prompt),
+            added(of_prompt, prompt),
+            added(of_completion),
+            added(of_completion, completion),
+            added(of_both),
+            added(of_both, prompt),
+            added(of_both, completion),
+        )
+        .join(ModelVersion, ModelVersion.id == Generation.model_version_id)
+        .where(Generation.run_id.in_(run_ids))
+        .group_by(Generation.run_id)
+    )
+    return {row[0]: _Answers(*map(int, row[1:])) for row in session.execute(query)}
+
+
+def _scoring(session: Session, run_ids: Sequence[int]) -> dict[int, Spent]:
+    """The clock of all scorings of each run."""
+    query = select(ScoreRun.generation_run_id, ScoreRun.id).where(
+        ScoreRun.generation_run_id.in_(run_ids)
+    )
+    of_run: dict[int, list[int]] = defaultdict(list)
+    for run_id, score_run_id in session.execute(query):
+        of_run[run_id].append(score_run_id)
+    clocks = job_clocks(session, JobKind.SCORE, [i for ids in of_run.values() for i in ids])
+    nothing = "It was not scored."
+    return {
+        run_id: total([clocks[i] for i in of_run[run_id]], SECONDS, nothing=nothing)
+        for run_id in run_ids
+    }
+
+
+def job_clocks(session: Session, kind: JobKind, subject_ids: Sequence[int]) -> dict[int, Spent]:
+    """Seconds from where a worker began each job to its end; unknown where that is not recorded."""
+    query = select(Job).where(Job.kind == kind, Job.subject_id.in_(subject_ids))
+    jobs = {job.subject_id: job for job in session.scalars(query)}
+    return {subject_id: _clock(jobs.get(subject_id)) for subject_id in subject_ids}
+
+
+def _clock(job: Job | None) -> Spent:
+    if job is None:
+        return unknown(SECONDS, NO_JOB)
+    if job.state in UNFINISHED or job.finished_at is None:
+        return unknown(SECONDS, f"Its job has not ended: it is {job.state}.", of=job.attempt)
+    if job.started_at is None or job.executor_id is None:  # cancelled while it waited
+        return unknown(SECONDS, "No worker began its job.", of=job.attempt)
+    seconds = (job.finished_at - job.started_at).total_seconds()
+    if seconds < 0:
+        return unknown(SECONDS, "Its job ended before it began: the workers' clocks differ.")
+    lacking = f"Of {job.attempt} attempts at a job the last is recorded."
+    return counted(seconds, SECONDS, n=1, of=job.attempt, lacking=lacking)
+
+
+def training_costs(session: Session, run_ids: Sequence[int]) -> list[TrainingCost]:
+    """What each of these trainings took, in the order in which they are named."""
+    query = select(
+        TrainingRun.id,
+        TrainingRun.adapter_name,
+        TrainingRun.finished_at,
+        TrainingRun.result["ledger"],
+    ).where(TrainingRun.id.in_(run_ids))
+    rows = {row[0]: row for row in session.execute(query)}
+    jobs = select(Job.subject_id, Job.state).where(
+        Job.kind == JobKind.TRAIN, Job.subject_id.in_(run_ids)
+    )
+    states = {subject_id: str(state) for subject_id, state in session.execute(jobs)}
+    return [
+        _training_cost(*rows[run_id], states.get(run_id)) for run_id in run_ids if run_id in rows
+    ]
+
+
+def _training_cost(
+    run_id: int, adapter: str, finished_at: Any, ledger: Any, state: str | None
+) -> TrainingCost:
+    told = _Ledger(ledger if isinstance(ledger, Mapping) else {}, _why_none(finished_at, state))
+    starts = told.ledger.get("starts")
+    return TrainingCost(
+        training_run_id=run_id,
+        adapter=adapter,
+        starts=starts if isinstance(starts, int) else None,
+        clock=told.spent("seconds", SECONDS),
+        processor=told.spent("cpu_seconds", SECONDS),
+        gpu=told.spent("gpu_seconds", SECONDS),
+        tokens=told.spent("tokens", TOKENS),
+        money=told.spent("cost", "", otherwise=NO_HOUR_PRICE),
+    )
+
+
+def _why_none(finished_at: Any, state: str | None) -> str:
+    if finished_at is not None:
+        return "Its result does not say."
+    ended = state is not None and state not in UNFINISHED
+    why = f"its job is {state}" if state else "no job is on it"
+    return f"It has no result, {why}." if ended or state is None else f"It has not ended, {why}."
+
+
+@dataclass(frozen=True, slots=True)
+class _Ledger:
+    """The ledger of a training; `why_none` says why it is empty."""
+
+    ledger: Mapping[str, Any] = field(default_factory=dict)
+    why_none: str = ""
+
+    def spent(self, name: str, unit: str, *, otherwise: str = "Its result does not say.") -> Spent:
+        value = self.ledger.get(name)
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            return Spent(float(value), unit, 1, 1)
+        return unknown(unit, otherwise if self.ledger else self.why_none)
