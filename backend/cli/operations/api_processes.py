@@ -51,6 +51,16 @@ def run_processes(settings: Settings, listener: socket.socket, n: int) -> None:
 
     from backend.cli.operations.up import server_config
 
+    class Supervisor(Multiprocess):
+        """Learns of the end of a process that it waits to hear from, since nobody else holds the
+        other end of the pipe; uvicorn's own would wait for the whole of HEALTH_S, deaf to signals.
+        """
+
+        def keep_subprocess_alive(self) -> None:
+            for process in self.processes:
+                process.child_conn.close()
+            super().keep_subprocess_alive()
+
     os.environ.update(child_environment(settings))  # what the processes are started with
     config = server_config(
         APPLICATION,
@@ -59,7 +69,7 @@ def run_processes(settings: Settings, listener: socket.socket, n: int) -> None:
         workers=n,
         timeout_worker_healthcheck=HEALTH_S,
     )
-    supervisor = Multiprocess(config, sockets=[listener])
+    supervisor = Supervisor(config, sockets=[listener])
     supervisor.run()
     if any(process.exitcode == STARTUP_FAILURE for process in supervisor.processes):
         raise Conflict("The server did not start.", hint="The lines above say why.")

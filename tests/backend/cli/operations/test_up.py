@@ -263,6 +263,37 @@ def test_a_process_whose_start_would_fail_again_is_not_started_again(
     assert ended.value.code == STARTUP_FAILURE
 
 
+NO_START = """
+import socket
+from pathlib import Path
+from backend.cli.operations import api_processes
+from backend.errors import Conflict
+from backend.settings import Settings
+
+api_processes.APPLICATION = "failing:application"
+with socket.create_server(("127.0.0.1", 0)) as listener:
+    try:
+        api_processes.run_processes(Settings(home=Path(HOME)), listener, 2)
+    except Conflict as error:
+        print(error.message)
+"""
+
+
+def test_processes_that_cannot_start_end_their_supervisor_at_once(tmp_path: Path) -> None:
+    """Not after the minute for which it waits to hear from one that lives."""
+    code = NO_START.replace("HOME", repr(str(tmp_path)))
+    (tmp_path / "failing.py").write_text("def application():\n    raise SystemExit(3)\n")
+    paths = os.pathsep.join([str(ROOT), str(tmp_path)])
+    ended = subprocess.run(
+        [sys.executable, "-c", code],
+        env={**os.environ, "PYTHONPATH": paths},
+        capture_output=True,
+        text=True,
+        timeout=50,
+    )
+    assert ended.stdout.strip() == "The server did not start."
+
+
 def test_a_process_that_outlived_its_supervisor_serves_nothing(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
