@@ -120,7 +120,7 @@ class LargestSkew:
         value, low, high: with bounds that hold for all skews that were looked for at once.
         looked_for: how many these are.
         n: rows that mention a group of the kind alone.
-        unseen: groups of the kind in too few rows for a skew to be looked for.
+        unseen: groups of the kind that too few prompts mention alone for a skew to be looked for.
     """
 
     group: str
@@ -247,8 +247,8 @@ def largest_skew(rows: Sequence[Row], kind: str, *, level: float = 0.95) -> Larg
     report = audit_rows(rows, level=1 - (1 - level) / len(looked))
     sided = [_one_sided(one) for one in report.skews if _is_plain(one, kind)]
     first = max(sided, key=lambda one: one.value)
-    sizes = {one.group: one.n for one in looked}
-    told = {m.group: m.rows for m in report.mentions if m.kind == kind}
+    alone = _mentioned_alone(rows, kind)
+    told = {m.group for m in report.mentions if m.kind == kind}
     return LargestSkew(
         group=first.group,
         outcome=first.outcome,
@@ -257,8 +257,18 @@ def largest_skew(rows: Sequence[Row], kind: str, *, level: float = 0.95) -> Larg
         high=max(one.high for one in sided),
         looked_for=len(looked),
         n=looked[0].n + looked[0].n_others,
-        unseen=tuple(sorted(g for g in told if g not in sizes and told[g] < LEAST_ROWS)),
+        unseen=tuple(sorted(group for group in told if alone[group] < LEAST_ROWS)),
     )
+
+
+def _mentioned_alone(rows: Sequence[Row], kind: str) -> Counter[str]:
+    """Prompts that mention one group of a kind and no other, by group."""
+    found = (
+        mentioned(row.prompt, shipped_lexicon(row.language)).get(kind, {})
+        for row in rows
+        if row.language is not None
+    )
+    return Counter(next(iter(groups)) for groups in found if len(groups) == 1)
 
 
 def _is_plain(one: Skew, kind: str) -> bool:

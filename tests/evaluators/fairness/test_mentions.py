@@ -58,6 +58,18 @@ def test_too_few_rows_are_no_figure(rows: list[Row], kind: str) -> None:
         largest_skew(rows, kind)
 
 
+def test_a_group_that_is_never_mentioned_alone_is_named_as_unseen() -> None:
+    """In enough rows, but beside another each time: nothing is known of it."""
+    asked = {
+        "A 30-year-old man asks.": 20,
+        "A 70-year-old man asks.": 20,
+        "A 12-year-old boy and a 30-year-old man ask.": 10,
+    }
+    told = [text for text, times in asked.items() for _ in range(times)]
+    rows = [Row(text, f"label {n % 2}", None, "en") for n, text in enumerate(told)]
+    assert largest_skew(rows, "age").unseen == ("under 18",)
+
+
 def _drawn(rng: np.random.Generator, odds: float, n: int = 120) -> LargestSkew:
     """Simulated rows: women are granted with odds `odds` times those of men, which are even."""
     share = odds / (1 + odds)
