@@ -148,6 +148,7 @@ def resolve_dtype(dtype: Dtype, base: Path) -> Dtype:
 
 
 _WORTH_HALF = 512
+_HIDDEN_SIZE = ("hidden_size", "n_embd", "d_model")
 
 
 def _processor_has_bfloat16() -> bool:
@@ -158,9 +159,11 @@ def _processor_has_bfloat16() -> bool:
 
 
 def _hidden_size(base: Path) -> int:
+    """As whichever name the architecture has for it says; 0 where it has another."""
     settings = json.loads((base / "config.json").read_text("utf-8"))
-    found = settings.get("hidden_size") or settings.get("text_config", {}).get("hidden_size")
-    return found if isinstance(found, int) else 0
+    told = [part.get(name) for part in (settings, settings.get("text_config") or {})
+            for name in _HIDDEN_SIZE]  # fmt: skip
+    return next((one for one in told if isinstance(one, int)), 0)
 
 
 def _common_arguments(

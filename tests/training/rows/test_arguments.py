@@ -153,6 +153,11 @@ def test_bfloat16_on_a_processor_is_for_bases_where_it_pays(
 ) -> None:
     monkeypatch.setattr("torch.cuda.is_available", lambda: False)
     monkeypatch.setattr("training.assemble._processor_has_bfloat16", lambda: has)
-    for settings in ({"hidden_size": hidden}, {"text_config": {"hidden_size": hidden}}):
+    named: list[dict[str, object]] = [
+        {"hidden_size": hidden},
+        {"text_config": {"hidden_size": hidden}},
+        {"n_embd": hidden, "text_config": None},  # GPT-2
+    ]
+    for settings in named:
         (tmp_path / "config.json").write_text(json.dumps(settings))
         assert resolve_dtype(Dtype(asked), tmp_path) == found
