@@ -68,9 +68,8 @@ def _round_cost(session: Session, row: Round, price: Price | None) -> RoundCost:
     trained = [] if row.training_run_id is None else [row.training_run_id]
     trainings = training_costs(session, trained)
     reviews = _reviews(session, row)
-    money, unpriced = _by_currency(
-        [part.money for part in [*runs, *trainings, *reviews]],
-    )
+    spent = [*(one.money for one in runs), *(one.money for one in trainings)]
+    money, unpriced = _by_currency([*spent, *(part.money for part in reviews)])
     return RoundCost(
         round_id=row.id,
         number=row.number,

@@ -239,9 +239,12 @@ def training_costs(session: Session, run_ids: Sequence[int]) -> list[TrainingCos
         Job.kind == JobKind.TRAIN, Job.subject_id.in_(run_ids)
     )
     states = {subject_id: str(state) for subject_id, state in session.execute(jobs)}
-    return [
-        _training_cost(*rows[run_id], states.get(run_id)) for run_id in run_ids if run_id in rows
-    ]
+    found = []
+    for run_id in run_ids:
+        if run_id in rows:
+            _, adapter, finished_at, ledger = rows[run_id]
+            found.append(_training_cost(run_id, adapter, finished_at, ledger, states.get(run_id)))
+    return found
 
 
 def _training_cost(
