@@ -30,6 +30,7 @@ TITLES = {
     "stories": "Stories",
     "dossier": "Dossier",
     "operations": "Operations",
+    "scale": "Scale",
     "audit": "Audit",
     "settings": "Settings",
     "commands": "Commands",
