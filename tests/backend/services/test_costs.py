@@ -110,8 +110,9 @@ class TestRuns:
         assert (cost.prompt_tokens.value, cost.prompt_tokens.n, cost.prompt_tokens.n_all) == (
             1100, 11, 12,
         )  # fmt: skip
+        assert (cost.completion_tokens.value, cost.completion_tokens.n) == (220, 11)
         assert cost.prompt_tokens.at_least
-        assert cost.money.at_least
+        assert (cost.money.n, cost.money.at_least) == (11, True)
 
     def test_an_empty_answer_wrote_no_token_which_is_known(self, session: Session) -> None:
         desk = build_desk(session)
