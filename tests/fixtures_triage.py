@@ -29,7 +29,7 @@ from backend.tables.review import (
 )
 from backend.tables.runs import Generation, GenerationRun, Score, ScoreRun
 from backend.tables.training import TrainingRun
-from tests.fixtures_review import BAD, GOOD, NOW, Desk, build_desk, run_over, submit
+from tests.fixtures_review import BAD, GOOD, NOW, Desk, build_desk, run_over, signature_id, submit
 
 SIGNATURE = "grounding|strop:2"
 WRONG = "faithful=no"
@@ -114,13 +114,14 @@ def score_by_risk(
     session.flush()
     ids = session.scalars(select(Generation.id).where(Generation.run_id == run.id)).all()
     risk = {generation_id: risk_of(generation_id) for generation_id in ids}
+    signature = signature_id(session, SIGNATURE)
     session.add_all(
         Score(
             score_run_id=made.id,
             generation_id=generation_id,
             metric="grounding",
             value=1 - one,
-            signature=SIGNATURE,
+            signature_id=signature,
         )
         for generation_id, one in risk.items()
     )

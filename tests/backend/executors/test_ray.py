@@ -42,6 +42,7 @@ from evaluators.chunks import ScoreChunk, score_chunk
 from evaluators.types import Sample
 from tests.fixtures_judges import judged_desk
 from tests.fixtures_ray import TwoNodes
+from tests.fixtures_worker import wait_for
 
 BIG = 300_000  # bytes; Ray keeps larger results on the node that made them
 
@@ -182,7 +183,7 @@ def test_nothing_is_lost_or_doubled_when_a_node_is_killed(two_nodes: TwoNodes) -
     assert [number for number, _ in found] == list(range(24))
     assert all(packed == bytes([number]) * BIG for number, packed in found)
     assert len(nodes) == 2
-    assert two_nodes.executor.slots == 1
+    wait_for(lambda: two_nodes.executor.slots == 1, seconds=30)  # Ray learns of it by and by
 
 
 def slow_chunk(chunk: ScoreChunk) -> list[dict[str, Any]]:

@@ -113,7 +113,7 @@ def test_a_server_that_dies_is_unavailable_and_what_was_read_stays(open_engine: 
 
 
 def test_a_model_that_the_server_lost_is_unknown(open_engine: Open) -> None:
-    with ScriptedServer([404]) as server, pytest.raises(UnknownAdapter, match="base"):
+    with ScriptedServer([404] * 3) as server, pytest.raises(UnknownAdapter, match="base"):
         list(open_engine(server).read(ask("a")))
 
 

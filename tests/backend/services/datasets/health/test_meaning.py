@@ -22,7 +22,7 @@ def test_rows_of_one_meaning_are_found_and_those_of_one_wording_left_to_the_othe
     rows = text_rows(6)
     rows[3] = type(rows[3])("same", rows[0].input, rows[0].context, rows[0].references, "c9")
 
-    def vectors(texts: Sequence[str], encoder: str) -> np.ndarray:
+    def vectors(texts: Sequence[str], encoder: str, **how: object) -> np.ndarray:
         assert encoder == "folders/mini"
         made = np.eye(len(texts), dtype=np.float32)
         assert len(texts) == 5  # the same words: an exact copy, and no finding of this kind
