@@ -13,6 +13,7 @@ import pytest
 from tests.benchmarks import live_traffic
 from tests.benchmarks.live_traffic import (
     WEEK,
+    Busiest,
     Plan,
     busiest_hour,
     draw_arrivals,
@@ -102,6 +103,16 @@ def test_with_one_server_less_the_bound_is_missed() -> None:
     assert busiest_hour(SMALL, needed - 1, 0).p95_wait >= SMALL.wait_bound
     assert needed * SMALL.full_rate > SMALL.mean_rate * SMALL.peak_factor * 0.9
     assert busiest_hour(SMALL, needed, 0) == hours[0]
+    peak = SMALL.mean_rate * SMALL.peak_factor * 3600
+    assert 0.97 * peak < hours[0].requests < 1.01 * peak  # those of one hour
+
+
+def test_the_bound_is_kept_under_every_seed(monkeypatch: pytest.MonkeyPatch) -> None:
+    def told(plan: Plan, servers: int, seed: int) -> Busiest:
+        return Busiest(servers, 1, 0.0, p95_wait=0.0 if servers >= 20 + seed else 9.0, p95_held=1.0)
+
+    monkeypatch.setattr(live_traffic, "busiest_hour", told)
+    assert fewest_servers(SMALL, [0, 3, 1])[0] == 23
 
 
 def test_rows_bytes_cores_and_money_are_as_by_hand() -> None:
