@@ -135,7 +135,7 @@ def run_over(
     session.flush()
     for position, model in enumerate(desk.models):
         session.add(GenerationRunModel(run_id=run.id, model_version_id=model.id, position=position))
-        for example in list_examples(session, version.id):
+        for example in list_examples(session, version.id, None if split == "all" else split):
             text = f"{model.name} says {example.external_id} 😀"
             cell = {"model_version_id": model.id, "example_id": example.id}
             session.add(Generation(run_id=run.id, text=text, **cell))

@@ -14,7 +14,7 @@ from backend.errors import CannotCompute, InvalidInput, UnknownName
 from backend.services.checks.triage import is_lower_better, parse_skip_below
 from backend.tables.review import Review, ReviewItem, ReviewQueue
 from backend.tables.runs import Score, ScoreRun
-from tests.fixtures_review import NOW
+from tests.fixtures_review import NOW, signature_id
 from tests.fixtures_triage import Risky, build_risky, store_labels, teach
 
 
@@ -114,9 +114,8 @@ class TestCertify:
         self, session: Session, risky: Risky
     ) -> None:
         old = select(Score.id).where(Score.score_run_id == 1)
-        session.execute(
-            update(Score).where(Score.id.in_(old)).values(signature="grounding|strop:1")
-        )
+        other = signature_id(session, "grounding|strop:1")
+        session.execute(update(Score).where(Score.id.in_(old)).values(signature_id=other))
         with pytest.raises(CannotCompute, match="another version"):
             risky.certify(session)
 
