@@ -58,7 +58,7 @@ class PricesShown(Shown):
     def sentences(self) -> tuple[str, str]:
         """What is stated, and where it would be where nothing is."""
         tokens = (
-            "No price of tokens is stated: `price` in the bar, strop manifest set."
+            "No price of tokens is stated: price in the bar, strop manifest set."
             if self.prompt is None or self.completion is None
             else f"A million tokens cost {self.prompt:g} {self.currency} read and "
             f"{self.completion:g} {self.currency} written, by the bar {self.bar}."

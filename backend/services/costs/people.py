@@ -15,7 +15,7 @@ from backend.services.review.reports.progress import review_time
 from backend.services.review.rules import QueueRules, rules_from
 from backend.tables.review import Review, ReviewItem, ReviewQueue
 
-NO_TIME = "Of some reviews no active time is recorded, as of imported ones."
+NO_TIME = "No active time is recorded of some reviews, as of imported or simulated ones."
 NO_EXPERT_PRICE = "The queue does not say what an hour costs."
 
 
