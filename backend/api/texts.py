@@ -228,6 +228,7 @@ NO_TEXTS = frozenset(
         "POST /v1/training-runs/{training_run_id}/cancel",
         "GET /v1/training-runs/{training_run_id}/progress",
         "GET /v1/projects/{project_id}/comparisons",
+        "GET /v1/projects/{project_id}/costs",
         "POST /v1/projects/{project_id}/comparisons",
         "GET /v1/projects/{project_id}/masking",
         "POST /v1/projects/{project_id}/masking-policies",
