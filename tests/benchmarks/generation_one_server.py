@@ -6,7 +6,8 @@ One side is a server that holds all adapters and is asked all prompts of all of 
 other is as many servers, each with one adapter, which are all up and are asked at once, each with
 the prompts of its own; both sides have the same requests in flight altogether. All servers stand on
 this machine and share its processors, and so neither side has more of them. The ratio is seconds of
-the many over seconds of the one; the aim for N adapters is 1/1.3 at least, at N times less memory.
+the many over seconds of the one; the aim for N adapters is N/1.3 at least, which on a processor asks
+that what the servers do beside one another be shared within the one. Their memory stands beside it.
 Beside it the one server asked for its adapters one after the other.
 """
 
@@ -171,7 +172,7 @@ def main() -> None:
                 sides=medians,
                 load=load,
             )
-            for other, goal in ((MANY, 1 / 1.3), (IN_TURN, 1.0))
+            for other, goal in ((MANY, args.adapters / 1.3), (IN_TURN, 1.0))
         ],
     )
 

@@ -47,14 +47,9 @@ def mask_answer(text: str, shown: Shown, policy: MaskingPolicy, *, key: bytes) -
     standing = policy.model_copy(
         update={"allow": (*policy.allow, *_standing(text, shown.masked, policy))}
     )
-    if shown.original is not None:
-        # also where it is masked otherwise today: whom it tells of is known by it all the same
-        document = mask_document(
-            {**shown.original, ANSWER: text}, standing, key=key, scope=shown.scope
-        )
-        return document.texts[ANSWER]
-    document = mask_document({ANSWER: text}, standing, key=key, scope=shown.scope)
-    return document.texts[ANSWER]
+    # also where the original is masked otherwise today: whom it tells of is known by it all the same
+    texts = {**(shown.original or {}), ANSWER: text}
+    return mask_document(texts, standing, key=key, scope=shown.scope).texts[ANSWER]
 
 
 def _standing(text: str, masked: Mapping[str, str], policy: MaskingPolicy) -> tuple[str, ...]:
