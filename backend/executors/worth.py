@@ -12,8 +12,8 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 START_SECONDS = 2.0
-"""What must be saved at least. Two processes that can score are there after 0.3 s of the clock where
-nobody else works (n=5), several times that on a busy machine, and an hour of cheap runs should
+"""What must be saved at least. Two processes that can score are there after 0.3 s of the clock on a
+quiet machine (n=5), several times that on a busy machine, and an hour of cheap runs should
 never pay for them."""
 WARM_SECONDS = 0.2
 

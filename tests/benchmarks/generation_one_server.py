@@ -6,9 +6,9 @@ One side is a server that holds all adapters and is asked all prompts of all of 
 other is as many servers, each with one adapter, which are all up and are asked at once, each with
 the prompts of its own; both sides have the same requests in flight altogether. All servers stand on
 this machine and share its processors, and so neither side has more of them. The ratio is seconds of
-the many over seconds of the one; the aim for N adapters is N/1.3 at least, which on a processor asks
-that what the servers do beside one another be shared within the one. Their memory stands beside it.
-Beside it the one server asked for its adapters one after the other.
+the many over seconds of the one; the aim for N adapters is N/1.3 at least, which on one machine
+asks that what the servers do beside one another be shared within the one. Beside it: the memory of
+both, and the one server asked for its adapters one after the other.
 """
 
 from __future__ import annotations

@@ -47,7 +47,7 @@ def mask_answer(text: str, shown: Shown, policy: MaskingPolicy, *, key: bytes) -
     standing = policy.model_copy(
         update={"allow": (*policy.allow, *_standing(text, shown.masked, policy))}
     )
-    # also where the original is masked otherwise today: whom it tells of is known by it all the same
+    # also where the original is masked otherwise today: it tells all the same who is meant
     texts = {**(shown.original or {}), ANSWER: text}
     return mask_document(texts, standing, key=key, scope=shown.scope).texts[ANSWER]
 
