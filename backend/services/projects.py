@@ -152,8 +152,3 @@ def list_manifests(session: Session, project_id: int) -> list[SuccessManifest]:
     """All versions of the bar, oldest first."""
     query = select(SuccessManifest).where(SuccessManifest.project_id == project_id)
     return list(session.scalars(query.order_by(SuccessManifest.version)))
-
-
-def list_projects(session: Session) -> list[Project]:
-    """All projects, oldest first."""
-    return list(session.scalars(select(Project).order_by(Project.id)))

@@ -17,7 +17,6 @@ noticed soonest.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -83,23 +82,6 @@ def audit_state(
     evidence = _evidence(wrong, weights, chances, n, errors, total, bound)
     low = _low(wrong, weights, chances, total, delta, errors)
     return AuditState(n, errors, total, low, evidence, epsilon, delta)
-
-
-def audit_path(
-    wrong: Sequence[bool], total: int, *, epsilon: float = 0.05, delta: float = 0.1
-) -> list[AuditState]:
-    """The state after each look; the bounds hold together, so that they never fall.
-
-    Evidence grows by a wrong output alone, so that the others keep the bound that was reached.
-    """
-    path: list[AuditState] = []
-    low, errors = 0.0, 0
-    for n, found in enumerate(wrong, start=1):
-        errors += found
-        state = audit_state(n, errors, total, epsilon=epsilon, delta=delta)
-        low = max(low, state.low)
-        path.append(AuditState(n, errors, total, low, state.evidence, epsilon, delta))
-    return path
 
 
 def least_to_refute(total: int, *, epsilon: float = 0.05, delta: float = 0.1) -> int | None:

@@ -61,12 +61,6 @@ def base_name(feature: str) -> str:
     return feature.removesuffix(MARK)
 
 
-def say_feature(feature: str) -> str:
-    """A feature as people read it."""
-    plain = base_name(feature)
-    return f"{plain}, less its mean over the other answers" if is_relative(feature) else plain
-
-
 def others_of(answers: Sequence[Answered]) -> list[tuple[int, ...]]:
     """For each answer the places of the other answers to its source, each text once.
 

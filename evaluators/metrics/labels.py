@@ -174,19 +174,6 @@ def _class_row(label: str, hit: float, predicted: float, true: float, *, level: 
     )
 
 
-def confusion_table(scores: Sequence[Score]) -> tuple[list[str], NDArray[Any]]:
-    """Labels, and counts of shape (c, c): rows are true, columns predicted."""
-    import numpy as np
-
-    pairs = [(str(s.stats[0]), str(s.stats[1])) for s in scores if len(s.stats) == 2]
-    labels = sorted({label for pair in pairs for label in pair})
-    index = {label: i for i, label in enumerate(labels)}
-    table = np.zeros((len(labels), len(labels)), dtype=np.int64)
-    for predicted, true in pairs:
-        table[index[true], index[predicted]] += 1
-    return labels, table
-
-
 ACCURACY = Metric(
     "accuracy", 1, score_accuracy, needs=REFERENCE, description="share of right labels"
 )

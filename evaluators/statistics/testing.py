@@ -81,28 +81,6 @@ def _noted(interval: Interval, note: str) -> Interval:
     return replace(interval, note="; ".join(filter(None, (interval.note, note))))
 
 
-def sign_flip_test(
-    differences: Sequence[float], *, seed: int = 0, resamples: int = 10_000
-) -> float:
-    """Two-sided p that the mean of paired differences is 0 (Fisher's randomisation test).
-
-    Up to 16 differences all sign patterns are counted, so that p is exact.
-
-    Raises:
-        InvalidValues: no differences.
-    """
-    values = np.asarray(differences, dtype=np.float64)
-    if len(values) == 0:
-        raise InvalidValues("No paired differences were given.")
-    observed = abs(values.sum()) * (1 - 1e-9)
-    if len(values) <= 16:
-        signs = 1 - 2 * ((np.arange(2 ** len(values))[:, None] >> np.arange(len(values))) & 1)
-        return float(np.mean(np.abs(signs @ values) >= observed))
-    rng = np.random.default_rng(seed)
-    signs = 1 - 2 * rng.integers(0, 2, size=(resamples, len(values)), dtype=np.int8)
-    return (int(np.count_nonzero(np.abs(signs @ values) >= observed)) + 1) / (resamples + 1)
-
-
 def _check_p_values(p_values: Sequence[float]) -> Floats:
     p = np.asarray(p_values, dtype=np.float64)
     if p.size and not bool(((p >= 0) & (p <= 1)).all()):

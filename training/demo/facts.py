@@ -5,8 +5,6 @@ check is another piece of code, so the two can be held against each other. Pure 
 """
 
 import re
-from collections.abc import Mapping
-from typing import Any
 
 from training.demo.world import AGENTS, CITIES, COUNTRIES, FIRST_NAMES, LAST_NAMES, MONTHS, PLANS
 
@@ -30,8 +28,3 @@ def invented_facts(output: str, source: str) -> list[str]:
     """Facts of `output` that `source` does not state word for word."""
     known = set(list_facts(source))
     return [fact for fact in list_facts(output) if fact not in known]
-
-
-def true_facts(example: Mapping[str, Any]) -> frozenset[str]:
-    """Every fact that an answer to `example` may state: those of its source and its reference."""
-    return frozenset(list_facts(f"{example['context']}\n{example['reference']}"))

@@ -24,7 +24,6 @@ from backend.tables.sign_in import AccessLink
 
 Purpose = Literal["password", "sign-in"]
 PATHS: dict[Purpose, str] = {"password": "/api/v1/reset", "sign-in": "/api/v1/way-in"}
-RESET_LIFE = timedelta(hours=24)
 WAY_IN_LIFE = timedelta(minutes=15)
 
 

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import select
 from sqlalchemy.orm import Session, joinedload, selectinload
 
-from backend.errors import InvalidInput, NotFound
+from backend.errors import InvalidInput
 from backend.services.curation import Rule, parse_rule
 from backend.services.curation.candidates import meets
 from backend.services.datasets.versions import find_version, list_examples
@@ -231,11 +231,3 @@ def list_benches(session: Session, project_id: int, *, most: int = 50) -> list[C
     version = joinedload(CheckBench.dataset_version).joinedload(DatasetVersion.dataset)
     query = select(CheckBench).where(CheckBench.project_id == project_id).options(version)
     return list(session.scalars(query.order_by(CheckBench.id.desc()).limit(most)))
-
-
-def get_bench(session: Session, bench_id: int) -> CheckBench:
-    """One bench. Raises NotFound."""
-    row = session.get(CheckBench, bench_id)
-    if row is None:
-        raise NotFound(f"There is no bench {bench_id}.")
-    return row

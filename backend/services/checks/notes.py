@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import func, select
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from backend.errors import InvalidInput, NotFound
@@ -141,17 +141,6 @@ def digest_notes(session: Session, project_id: int) -> str:
     standing = _standing(session, list(session.scalars(own)))
     said = sorted((*key, row.version, row.note) for key, row in standing.items())
     return hashlib.sha256(json.dumps(said).encode()).hexdigest()
-
-
-def count_notes(session: Session, project_id: int) -> int:
-    """Examples of a project with a note."""
-    query = (
-        select(GradingNote.dataset_id, GradingNote.external_id)
-        .join(Dataset, Dataset.id == GradingNote.dataset_id)
-        .where(Dataset.project_id == project_id)
-        .distinct()
-    )
-    return session.scalar(select(func.count()).select_from(query.subquery())) or 0
 
 
 def read_notes(rows: Sequence[Mapping[str, Any]]) -> dict[str, str]:

@@ -28,7 +28,6 @@ from backend.services.datasets.leaks import (
     Side,
     canned_answers,
     find_leaks,
-    refusal,
     settle_leaks,
 )
 from backend.services.datasets.masking.files import RowMask
@@ -258,12 +257,6 @@ def warn_of_groups(shared: int) -> str | None:
         f"{shared} groups stand both in training and held out: figures on the held-out examples "
         "say nothing of groups never seen. Leave the split to Strop, and groups stay together."
     )
-
-
-def refuse_leaks(rows: Sequence[Row], *, source_name: str) -> None:
-    """Raise LeakRefused when rows that name their split leak across it."""
-    if leaks := _leaks(rows):
-        raise refusal(leaks, source_name, REMEDY)
 
 
 def _leaks(rows: Sequence[Row], spread: Spread = map) -> list[Leak]:

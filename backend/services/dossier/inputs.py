@@ -41,7 +41,6 @@ ALSO = ("baseline", "candidate", "baseline_value", "wins", "losses", "ties", "me
 RECORDED = "the record of its measurement keeps no single values that it could be made of again"
 AGREEMENT = "the checker has no coefficients of agreement; the ratings lie in reviews.json"
 ON_THE_WAY = "votes were withdrawn on the way, which the checker cannot follow"
-LABELS = "labels"
 
 
 @dataclass(slots=True)

@@ -337,13 +337,6 @@ def _result(review: Review, control: str, to: str, kind: str, value: dict[str, A
     return {"id": id_, "from_name": control, "to_name": to, "type": kind, "value": value}
 
 
-RatingOut = Callable[[str, float | None], tuple[str, dict[str, Any]]]
-
-
-def _choice_out(value: str, number: float | None) -> tuple[str, dict[str, Any]]:
-    return "choices", {"choices": [value]}
-
-
 def _rating_out(control: Control, value: str, number: float | None) -> tuple[str, dict[str, Any]]:
     """The kind of a result and its value."""
     match control:

@@ -24,7 +24,7 @@ from backend.services.synthetic.draftings import drafts_of_drafting
 from backend.services.synthetic.sifting import DropReason
 from backend.tables.datasets import Dataset, DatasetVersion, Example, Origin
 from backend.tables.review import Purpose, QueueKind, Review, ReviewItem, ReviewQueue, RubricVersion
-from backend.tables.runs import Generation, Score
+from backend.tables.runs import Score
 from backend.tables.synthetic import Draft, Drafting, SyntheticQueue
 
 RUBRIC = "synthetic_row"
@@ -309,8 +309,3 @@ def rows_drawn_from(session: Session, project_id: int, example_ids: Sequence[int
         if wanted & seen and not told.get("imported"):
             found.append(row)
     return found
-
-
-def raw_text(session: Session, draft: Draft) -> str:
-    """What the model wrote, as it wrote it."""
-    return session.get_one(Generation, draft.generation_id).text or ""

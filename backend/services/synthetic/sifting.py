@@ -33,7 +33,6 @@ from evaluators.spread import Spread
 from evaluators.types import Sample, Score
 
 LONGEST = 8000
-TIMES_LONGER = 3.0
 REPEATED = 0.5
 LEAST_OVERLAP = 0.2
 SEMANTIC = 0.9

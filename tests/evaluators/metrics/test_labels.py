@@ -8,7 +8,7 @@ from sklearn.metrics import f1_score
 
 from evaluators.aggregate import aggregate
 from evaluators.errors import CannotCompute
-from evaluators.metrics.labels import classification_report, confusion_table
+from evaluators.metrics.labels import classification_report
 from evaluators.registry import METRICS
 from evaluators.types import Sample, Score
 
@@ -73,12 +73,6 @@ def test_report_says_where_a_rate_is_undefined() -> None:
 def test_report_of_nothing_is_an_error() -> None:
     with pytest.raises(CannotCompute, match="keeps a pair of labels"):
         classification_report([Score(1.0), Score(None, error="x")])
-
-
-def test_confusion_rows_are_true_classes() -> None:
-    labels, table = confusion_table(METRICS["f1"].score(labelled([("a", "b"), ("b", "b")])))
-    assert labels == ["a", "b"]
-    assert table.tolist() == [[0, 0], [1, 1]]
 
 
 def test_ten_thousand_classes_are_summarised() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from training.demo.facts import invented_facts, list_facts, true_facts
+from training.demo.facts import invented_facts, list_facts
 
 SOURCE = "Caller: Zoë Weiß, TK-48213, 4 June 9:00. Swift L | 40 GB | EUR 29.90 | 24 months"
 
@@ -34,8 +34,3 @@ def test_list_facts(text: str, facts: list[str]) -> None:
 )
 def test_invented_facts(output: str, invented: list[str]) -> None:
     assert invented_facts(output, SOURCE) == invented
-
-
-def test_true_facts_are_those_of_source_and_reference() -> None:
-    facts = true_facts({"context": "Caller: Ben Weiß", "reference": "Ben pays EUR 5.00"})
-    assert facts == {"Ben", "Weiß", "EUR 5.00"}

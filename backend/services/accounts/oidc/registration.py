@@ -11,7 +11,6 @@ from backend.errors import InvalidInput
 from backend.settings import Settings
 
 CALLBACK_PATH = "/api/v1/oidc/callback"
-LOGOUT_PATH = "/api/v1/oidc/backchannel-logout"
 SIGNED_OUT_PATH = "/api/v1/login"
 
 

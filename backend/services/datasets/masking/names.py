@@ -110,7 +110,6 @@ _PARTICLES = frozenset(
         "und",
     ]
 ) - {"und", "zum", "zur", "la", "le"}
-_GENITIVE = re.compile(r"[’']s?\Z")
 _DISEASE = re.compile(
     r"\s?(?:[’']s|s)?[\s-]{1,2}(?:disease|syndrome?|sign|test|palsy|score|scale|manoeuvre|maneuver"
     r"|catheter|procedure|fracture|lymphoma|classification|criteria|reflex|phenomenon|tumou?r"

@@ -49,20 +49,6 @@ class Mark(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class MarkScore:
-    """Penalty of one output under one review, its words, and how many errors were marked."""
-
-    penalty: float
-    n_words: int
-    n_marks: int
-
-    @property
-    def per_100_words(self) -> float:
-        """The MQM score; lower is better."""
-        return 100 * self.penalty / self.n_words
-
-
-@dataclass(frozen=True, slots=True)
 class ModelMarkScore:
     """The score of a model in a queue: total penalty by total words, with its 95% interval.
 
@@ -91,19 +77,12 @@ class ModelMarkScore:
     signature: str
 
 
-def score_marks(rubric: Rubric, marks: Iterable[Mark], text: str) -> MarkScore:
-    """The penalty of an output's marks.
+def penalty_of(rubric: Rubric, marks: Iterable[Mark]) -> float:
+    """The weights of an output's marks together.
 
     Raises:
-        CannotCompute: the rubric weighs no errors, a mark has no severity of its, or the text has
-            no words to be counted.
+        CannotCompute: the rubric weighs no errors, or a mark has no severity of its.
     """
-    found = list(marks)
-    return MarkScore(penalty_of(rubric, found), count_words(text), len(found))
-
-
-def penalty_of(rubric: Rubric, marks: Iterable[Mark]) -> float:
-    """The weights of an output's marks together; errors as `score_marks`, but for the text."""
     if not rubric.severities:
         raise CannotCompute(f"The rubric {rubric.name} weighs no errors.", hint="Add severities.")
     known, found = {severity.name for severity in rubric.severities}, list(marks)

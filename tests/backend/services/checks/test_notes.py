@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session, sessionmaker
 
 from backend.engines.base import GenerationRequest
@@ -15,7 +15,6 @@ from backend.services.checks.judges import add_judge
 from backend.services.checks.notes import (
     Noted,
     add_notes,
-    count_notes,
     find_dataset,
     note_reader,
     read_notes,
@@ -49,7 +48,6 @@ def test_a_changed_note_is_its_next_version(session: Session) -> None:
         ("test-1", 1, "b"),
         ("test-1", 2, "c"),
     ]
-    assert count_notes(session, desk.project.id) == 2
     note_of = note_reader(session, desk.project.id)
     said = {
         row.example.external_id: note_of(sample_of(row, row.example))
@@ -81,7 +79,7 @@ def test_all_notes_are_kept_or_none(session: Session, notes: dict[str, str], mes
     desk = judged_desk(session, 3)
     with pytest.raises(InvalidInput, match=message):
         add_notes(session, find_dataset(session, desk.project.id, None), notes)
-    assert count_notes(session, desk.project.id) == 0
+    assert session.scalar(select(func.count(GradingNote.id))) == 0
 
 
 @pytest.mark.parametrize(

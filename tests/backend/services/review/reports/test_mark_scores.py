@@ -12,13 +12,12 @@ from backend.errors import CannotCompute, InvalidInput
 from backend.rubrics import find_rubric
 from backend.services import review
 from backend.services.review import SpanMark
-from backend.services.review.reports.marks import count_words, queue_mark_scores, score_marks
+from backend.services.review.reports.marks import count_words, penalty_of, queue_mark_scores
 from backend.tables.review import ReviewItem
 from tests.fixtures_quality import answer_next, open_with
 from tests.fixtures_review import Desk, build_desk
 
 RUBRIC = find_rubric("translation")
-TEN_WORDS = "one two three four five six seven eight nine ten"
 
 
 def marks(*kinds: tuple[str, str]) -> list[SpanMark]:
@@ -40,9 +39,7 @@ def marks(*kinds: tuple[str, str]) -> list[SpanMark]:
     ],
 )
 def test_the_score_of_one_output(kinds: list[tuple[str, str]], per_100: float) -> None:
-    score = score_marks(RUBRIC, marks(*kinds), TEN_WORDS)
-    assert score.per_100_words == pytest.approx(per_100)
-    assert (score.n_words, score.n_marks) == (10, len(kinds))
+    assert 100 * penalty_of(RUBRIC, marks(*kinds)) / 10 == pytest.approx(per_100)
 
 
 @pytest.mark.parametrize(
@@ -66,12 +63,12 @@ def test_words_are_counted(text: str, n: int) -> None:
 @pytest.mark.parametrize("text", ["", " - ", "\u200b", "นี่คือปากกา", "ປາກກາ 1"])
 def test_what_has_no_words_has_no_score(text: str) -> None:
     with pytest.raises(CannotCompute):
-        score_marks(RUBRIC, [], text)
+        count_words(text)
 
 
 def test_a_mark_without_a_severity_cannot_be_weighed() -> None:
     with pytest.raises(CannotCompute):
-        score_marks(RUBRIC, [SpanMark(0, 3, "grammar")], TEN_WORDS)
+        penalty_of(RUBRIC, [SpanMark(0, 3, "grammar")])
 
 
 @pytest.fixture
