@@ -35,7 +35,7 @@ from backend.services.training.files import freeze_documents
 from backend.tables.curation import TrainingSet, TrainingSetRow
 from backend.tables.datasets import Example, Origin
 from backend.tables.review import Review, ReviewQueue
-from backend.tables.synthetic import Draft
+from backend.tables.synthetic import Draft, SyntheticQueue
 from evaluators.files.readers import Table
 from tests.fixtures_review import NOW, Desk
 from tests.fixtures_synthetic import (
@@ -278,10 +278,11 @@ def test_raw_answers_to_briefs_never_enter(
             session.execute(raw_insert(frozen.id, brief.id))
 
 
-def raw_insert(set_id: int, example_id: int) -> Any:
+def raw_insert(set_id: int, example_id: int, review_id: int | None = None) -> Any:
     return text(
         "INSERT INTO training_set_rows (training_set_id, position, kind, prompt, completion, "
-        f"source, example_id) VALUES ({set_id}, 0, 'sft', '[]', 'x', 'reference', {example_id})"
+        "source, example_id, review_id) VALUES "
+        f"({set_id}, 0, 'sft', '[]', 'x', 'reference', {example_id}, {review_id or 'NULL'})"
     )
 
 
@@ -299,6 +300,69 @@ def test_the_database_refuses_what_passes_by_the_services(
             session.execute(raw_insert(frozen.id, example.id))
         with pytest.raises(IntegrityError, match="never changed"), session.begin_nested():
             session.execute(update(Example).where(Example.id == example.id).values(origin=None))
+
+
+def test_the_database_takes_a_yes_that_was_given_at_the_desk_alone(
+    sessions: sessionmaker[Session], drafted: Drafted
+) -> None:
+    """Neither an imported answer, wherever it was put, nor an expert's no."""
+    with sessions.begin() as session:
+        yes, no = (decide(session, drafted.queue, drafted.expert, usable=u) for u in ("yes", "no"))
+        drafting = get_drafting(session, drafted.id)
+        aside = drafted.desk.open(
+            session,
+            "aside",
+            generation_run_id=drafting.run_id,
+            model_ids=[drafting.model_version_id],
+        )
+        claim = review.claim_review_item(session, aside.id, drafted.expert.id, now=NOW)
+        assert claim is not None
+        answer = review.Answer(ratings={"faithful": "yes", "quality": 5, "problem": "none"})
+        given = review.submit_review(
+            session,
+            slot_id=claim.slot_id,
+            version=claim.version,
+            user_id=drafted.expert.id,
+            answer=answer,
+            now=NOW,
+        )
+        frozen = TrainingSet(
+            project_id=drafted.project, name="raw", recipe={}, digest="0" * 64, n_rows=1
+        )
+        session.add(frozen)
+        session.flush()
+        elsewhere = session.get_one(Review, given.review_id)
+        session.execute(
+            update(Review).where(Review.id == elsewhere.id).values(source="label-studio")
+        )
+        for moved in ({"source": "argilla"}, {"source": "argilla", "state": "submitted"}):
+            with pytest.raises(IntegrityError, match="is not changed"), session.begin_nested():
+                session.execute(update(Review).where(Review.id == yes.id).values(**moved))
+        with pytest.raises(IntegrityError, match="is not changed"), session.begin_nested():
+            session.execute(
+                update(Review).where(Review.id == elsewhere.id).values(item_id=yes.item_id)
+            )
+        copied = "item_id, slot_id, 99, reviewer_id, state, draft, annotator_kind, simulated, "
+        copied += "active_seconds, started_at, 'argilla'"
+        columns = copied.replace("99", "slot_version").replace("'argilla'", "source")
+        with pytest.raises(IntegrityError, match="not by imported"), session.begin_nested():
+            session.execute(
+                text(
+                    f"INSERT INTO reviews ({columns}) SELECT {copied} FROM reviews "
+                    f"WHERE id = {yes.id}"
+                )
+            )
+        session.add(
+            SyntheticQueue(
+                queue_id=aside.id, drafting_id=drafted.id, criterion="faithful", approves="yes"
+            )
+        )
+        session.flush()
+        for refused in (no, elsewhere):
+            example_id = refused.item.generation_a.example_id
+            with pytest.raises(IntegrityError, match="by a model"), session.begin_nested():
+                session.execute(raw_insert(frozen.id, example_id, refused.id))
+        session.execute(raw_insert(frozen.id, yes.item.generation_a.example_id, yes.id))
 
 
 def bare(row: Row, answer: str, number: int = 0) -> Row:
