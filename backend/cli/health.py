@@ -2,6 +2,7 @@
 
 strop dataset health rows.jsonl --json                        needs no project
 strop dataset health train=a.csv test=b.csv --bar bar.yaml    with splits, and sizes against a bar
+strop dataset health                                          the project's one dataset; kept
 strop dataset health tickets --only label_errors,residue      a dataset; the report is kept
 strop dataset health tickets --review labels --only label_errors --items 50
 
@@ -51,11 +52,12 @@ class HealthOptions:
     """What `strop dataset health` is asked for."""
 
     what: Annotated[
-        list[str],
+        list[str] | None,
         typer.Argument(
-            help=f"DATASET of the project, or FILE, or train=FILE test=FILE. {FILE_HELP}"
+            help="DATASET of the project (by default the only one), or FILE, or train=FILE "
+            f"test=FILE. {FILE_HELP}"
         ),
-    ]
+    ] = None
     only: Annotated[
         str | None, typer.Option(help="Kinds of findings, separated by commas; all.")
     ] = None
@@ -98,6 +100,11 @@ class HealthOptions:
     project: ProjectOption = None
     json: JsonOption = False
 
+    @property
+    def named(self) -> list[str]:
+        """The dataset or the files; none where the project's one dataset is meant."""
+        return self.what or []
+
 
 @takes(HealthOptions)
 def command(asked: HealthOptions) -> None:
@@ -109,7 +116,7 @@ def command(asked: HealthOptions) -> None:
 
     _check(asked)
     kinds = check_kinds(_names(asked.only))
-    if _is_file(asked.what):
+    if _is_file(asked.named):
         found, material, extra = _of_files(asked, kinds)
     else:
         found, material, extra = _of_dataset(asked, kinds)
@@ -134,17 +141,17 @@ def _check(asked: HealthOptions) -> None:
     if asked.fail_on not in (*Severity, NEVER):
         raise UnknownName("severity", asked.fail_on, [*Severity, NEVER])
     if asked.out is not None:
-        check_target(asked.out, force=asked.force, inputs=asked.what)
-    if _is_file(asked.what):
+        check_target(asked.out, force=asked.force, inputs=asked.named)
+    if _is_file(asked.named):
         if asked.review is not None:
             raise InvalidInput(
                 "Experts look at a dataset of a project, not at a file.",
                 hint="strop dataset import FILE first.",
             )
-    elif asked.bar is not None or len(asked.what) > 1 or asked.map_ or asked.slice_:
+    elif asked.bar is not None or len(asked.named) > 1 or asked.map_ or asked.slice_:
+        missing = f"There is no file {asked.named[0]!r}" if asked.named else "No file is named"
         raise InvalidInput(
-            f"There is no file {asked.what[0]!r}, and of a dataset bar, columns and slices are "
-            "those of the project.",
+            f"{missing}, and of a dataset bar, columns and slices are those of the project.",
             hint="Name one dataset alone, or files that are there.",
         )
 
@@ -154,7 +161,8 @@ def _is_file(what: Sequence[str]) -> bool:
     from backend.services.datasets.incoming import split_and_path
 
     named = [split_and_path(one) for one in what]
-    return all(split is not None or path == "-" or Path(path).exists() for split, path in named)
+    there = (split is not None or path == "-" or Path(path).exists() for split, path in named)
+    return bool(named) and all(there)
 
 
 def _names(text: str | None) -> tuple[str, ...]:
@@ -223,7 +231,7 @@ def _read(asked: HealthOptions, notes: Any) -> list[Any]:
 
     column_map = ColumnMap(columns=column_pairs(asked.map_ or ()), slice_columns=asked.slice_ or ())
     return read_sources(
-        asked.what,
+        asked.named,
         column_map,
         notes=notes,
         need_reference=False,
@@ -258,12 +266,12 @@ def _of_dataset(asked: HealthOptions, kinds: Sequence[str]) -> Looked:
         keep_report,
         read_material,
     )
+    from backend.services.datasets.versions import only_dataset
     from backend.services.metric_specs import allowed_metrics
 
-    wanted = HealthAsked(
-        asked.what[0], tuple(kinds), asked.seed, asked.task, asked.encoder, asked.alike
-    )
     with working_in_project(asked.project) as (installation, session, found):
+        name = asked.named[0] if asked.named else only_dataset(session, found.id)
+        wanted = HealthAsked(name, tuple(kinds), asked.seed, asked.task, asked.encoder, asked.alike)
         allowed = allowed_metrics(installation.settings, found.id)
         report_id = ask_report(session, found.id, wanted, allowed=allowed).id
     sessions = open_installation().sessions

@@ -83,16 +83,20 @@ def problems_shown() -> Iterator[None]:
         show_problem(error)
 
 
-def show_done(place: str, sentence: str | None = None) -> None:
+def show_done(place: str, sentence: str | None = None, *, link: Link | None = None) -> None:
     """Say once, after the page was drawn anew, what a click has done.
 
-    With a sentence it is kept for the next drawing; without one, what was kept is shown.
+    With a sentence it is kept for the next drawing; without one, what was kept is shown, with the
+    way to what came of it.
     """
     key = f"strop-done-{place}"
     if sentence is not None:
-        st.session_state[key] = sentence
+        st.session_state[key] = sentence, link
     elif key in st.session_state:
-        st.success(plain(st.session_state.pop(key)))
+        said, to = st.session_state.pop(key)
+        st.success(plain(said))
+        if to is not None:
+            st.html(f"<p>{_cell(to)}</p>")
 
 
 def show_sign_in_link(reason: str) -> None:

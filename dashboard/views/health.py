@@ -19,6 +19,7 @@ from dashboard.components.address import address_of, choose
 from dashboard.components.figures import interval_text
 from dashboard.components.frame import (
     Cell,
+    Link,
     Number,
     Tag,
     heading,
@@ -200,8 +201,8 @@ def _show_send(report: HealthReportShown, one: HealthKindShown) -> None:
         notes = " ".join(queue.notes)
         show_done(
             "health-sent",
-            f"Opened the queue {queue.queue} with {queue.n_items} items. {notes} "
-            f"See {address_of('queues', queue=queue.queue_id)}",
+            f"Opened the queue {queue.queue} with {queue.n_items} items. {notes}",
+            link=Link(f"Watch {queue.queue}", address_of("queues", queue=queue.queue_id)),
         )
         st.rerun()
 

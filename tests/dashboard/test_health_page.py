@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from backend.schemas.health import HealthReportShown
@@ -55,6 +57,8 @@ def test_the_button_sends_the_kind_with_split_and_number(faulty: HealthReportSho
     (body,) = app.session_state[CLIENT_KEY].project["sent"]
     assert (body.kinds, body.split, body.n_items) == (["residue"], "train", 2)
     assert body.name == "residue 1"
+    assert "Opened the queue residue 1" in app.success[0].value
+    assert re.search(r"<a href='/?queues\?queue=5'[^>]*>Watch residue 1</a>", shown(app))
 
 
 def test_without_a_report_the_page_says_how_to_get_one() -> None:

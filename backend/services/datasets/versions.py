@@ -399,6 +399,30 @@ def find_version(session: Session, project_id: int, label: str) -> DatasetVersio
     return get_dataset_version(session, project_id, *parse_version(label))
 
 
+def only_dataset(session: Session, project_id: int) -> str:
+    """The name of the one dataset that people brought in; briefs and drafts of models are none.
+
+    Raises:
+        NotFound: the project has no dataset.
+        InvalidInput: it has several.
+    """
+    own = (
+        select(Example.id)
+        .join(DatasetVersion)
+        .where(DatasetVersion.dataset_id == Dataset.id, Example.origin.is_(None))
+        .exists()
+    )
+    query = select(Dataset.name).where(Dataset.project_id == project_id, own)
+    names = session.scalars(query.order_by(Dataset.id)).all()
+    if not names:
+        raise NotFound("The project has no dataset.", hint="Import one: strop dataset import FILE")
+    if len(names) > 1:
+        raise InvalidInput(
+            f"The project has {len(names)} datasets.", hint=f"Name one: {', '.join(names)}."
+        )
+    return names[0]
+
+
 def list_dataset_versions(session: Session, project_id: int) -> list[DatasetVersion]:
     """All versions of all datasets of a project, oldest first."""
     query = select(DatasetVersion).join(Dataset).where(Dataset.project_id == project_id)

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
+from sqlalchemy import select
 
 from backend.cli import main
 from backend.db import connect
@@ -14,6 +15,7 @@ from backend.services.datasets.versions import import_dataset
 from backend.services.projects import create_project
 from backend.settings import Settings
 from backend.tables.accounts import Membership, Role
+from backend.tables.projects import Project
 from tests.fixtures_health import text_rows
 
 FAST = ("--only", "residue,empty,duplicates")
@@ -137,6 +139,20 @@ def test_a_dataset_is_kept_and_sent_to_experts(
     assert "Opened the queue look with 4 items." in shown
     assert _run("nowhere") == 1
     assert _run("calls", "--only", "residue", "--review", "look") == 1
+
+
+def test_the_one_dataset_need_not_be_named_and_one_of_two_has_to_be(
+    home: Settings, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert _run(*FAST, "--fail-on", "never") == 0
+    assert "Kept as health report 1." in capsys.readouterr().out
+    assert _run("--bar", "bar.yaml") == 1
+    assert "No file is named" in capsys.readouterr().err
+    with connect(home).begin() as session:
+        project_id = session.scalars(select(Project.id)).one()
+        import_dataset(session, project_id, "mails", text_rows(3), source_name="made here")
+    assert _run(*FAST) == 1
+    assert "Name one: calls, mails." in capsys.readouterr().err
 
 
 def test_a_file_with_half_an_emoji_is_refused_in_one_line(

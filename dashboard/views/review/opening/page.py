@@ -16,12 +16,13 @@ from backend.schemas.review.queues import DesignKind, DesignShown, DrawnExample,
 from backend.schemas.runs import GenerationRunShown
 from dashboard.components.address import address_of
 from dashboard.components.frame import (
+    Link,
     card_html,
-    escape,
     facts_html,
     heading,
     problems_shown,
     sentences_html,
+    show_done,
     table_html,
     tiles_html,
 )
@@ -47,7 +48,7 @@ from dashboard.views.review.queue_choice import CHOICE_KEY
 
 HELD_OUT_SPLITS = ("test", "validation")
 SEEN_KEY = "strop-opening-seen"
-OPENED_KEY = "strop-opening-done"
+OPENED = "queue-opened"
 FORM_WIDTH = 820  # pixels; a longer line of fields is hard to follow
 SLICES_FROM = 100  # examples that are looked at for the keys of slices
 
@@ -55,11 +56,7 @@ SLICES_FROM = 100  # examples that are looked at for the keys of slices
 def show() -> None:
     """Draw the page."""
     heading("Open a queue", "Choose what experts see. Nothing is given to anybody before the end.")
-    if (opened := st.session_state.pop(OPENED_KEY, None)) is not None:
-        name, queue_id = opened
-        st.success(f"{plain(name)} is open. Its experts find it on their desk when they sign in.")
-        address = escape(address_of("queues", queue=queue_id))
-        st.html(f"<p><a href='{address}' target='_self'>Watch {escape(name)}</a></p>")
+    show_done(OPENED)
     runs = current_client().runs.list(current_project().id).items
     if not runs:
         st.info("There is nothing to review yet: models must write first, by `strop run`.")
@@ -227,7 +224,11 @@ def _show_preview(body: ReviewQueueGiven) -> None:
 def _open(body: ReviewQueueGiven) -> None:
     queue = current_client().queues.open(current_project().id, body)
     st.session_state.pop(SEEN_KEY, None)
-    st.session_state[OPENED_KEY] = (queue.name, queue.id)
+    show_done(
+        OPENED,
+        f"{queue.name} is open. Its experts find it on their desk when they sign in.",
+        link=Link(f"Watch {queue.name}", address_of("queues", queue=queue.id)),
+    )
     st.session_state[CHOICE_KEY] = queue.id
     st.rerun()
 
