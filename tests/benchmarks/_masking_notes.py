@@ -18,6 +18,7 @@ from pathlib import Path
 
 import yaml
 
+Names = dict[str, tuple[list[str], list[str], list[str]]]  # female, male, family, by language
 Piece = tuple[str, str | None]  # a text, and the kind of identifier that it is
 
 COMMON = {
@@ -48,6 +49,20 @@ OTHER = {
         "Papadopoulos Zumbrägel Grünefeld Leutheusser Hammerschmidt Oberreuter Quandt Tschirner".split(),
     ),
 }
+RARE = {  # of the second held-out notes: no word of them was looked at while masking was changed
+    "en": (
+        "Ngozi Philippa Araminta Siobhan Wilhelmina Kateryna Imelda Parvati Blessing Tabitha".split(),
+        "Horatio Kwabena Lachlan Bohdan Ignatius Tariku Fergal Ambrose Dmitri Peregrine".split(),
+        "Arkwright Oyelaran Bracegirdle Vasquez-Lund Tkachenko Penhaligon Somaratne Quillfeather "
+        "Bhattacharya Ravenscroft Achebe Lillywhite Stavropoulos Mbeki Fotheringham Yarrow".split(),
+    ),
+    "de": (
+        "Adelgunde Friederun Zdenka Oksana Leokadia Hildburg Mechthilde Ayşenur Sieglind Pelagia".split(),
+        "Korbinian Ansgar Radomir Eckehard Vitus Tadeusz Meinolf Quirin Abebe Lutger".split(),
+        "Grzybowski Niedermayr Töllner Ehrenspeck Pfannenstiel Oberhauser Yazıcıoğlu Kwiatkowski "
+        "Strothmann Balzereit Ruppenthal Hohlbein Chatzis Mollenhauer Wippermann Dreyhaupt".split(),
+    ),
+}
 TOWNS = {
     "en": ["Cheltenham", "Stockport", "Norwich", "Duluth", "Tulsa", "Bakersfield", "Harrogate"],
     "de": [
@@ -65,6 +80,12 @@ STREETS = {
            "Church Street", "Lincoln Blvd", "Park Terrace", "Long Acre Way"],
     "de": ["Goethestraße", "Bahnhofstr.", "Lindenallee", "Am Sportplatz", "Kirchweg", "Lange Straße",
            "Theodor-Heuss-Ring", "Mühlengasse", "Rathausplatz", "An der alten Mühle"],
+}  # fmt: skip
+PLAIN_STREETS = {
+    "en": ["Oak Street {}", "Broadway {}", "{} The Green", "{} Strand", "Elm Road {}", "{} High Holborn",
+           "{}b Piccadilly", "Rose Cottage, {} Ferry Side", "{} Bishopsgate", "Park View {}"],
+    "de": ["Kurfürstendamm {}", "Im Winkel {}", "Rosenhügel {}", "Neuer Wall {}", "Am Anger {}", "Unter den Eichen {}",
+           "Hopfengarten {}", "An der Alster {}", "Jungfernstieg {}", "Schöne Aussicht {}"],
 }  # fmt: skip
 MONTHS = {
     "en": "January February March April May June July August September October November December".split(),
@@ -95,8 +116,8 @@ class Note:
 class Person:
     """Somebody in a note, with what belongs to them."""
 
-    def __init__(self, rng: random.Random, language: str, listed: bool) -> None:
-        females, males, families = (COMMON if listed else OTHER)[language]
+    def __init__(self, rng: random.Random, language: str, names: Names) -> None:
+        females, males, families = names[language]
         self.female = rng.random() < 0.5
         self.given = rng.choice(females if self.female else males)
         self.family = rng.choice(families)
@@ -190,6 +211,30 @@ def _day(rng: random.Random, language: str, when: date) -> str:
     ])  # fmt: skip
 
 
+def _short_day(rng: random.Random, language: str, when: date) -> str:
+    month = MONTHS[language][when.month - 1]
+    if language == "de":
+        return rng.choice([f"{when.day}.{when.month}.", f"{when:%d.%m.}", f"{when.day}. {month}"])
+    return rng.choice(
+        [f"{when.month}/{when.day}", f"{when.day} {month}", f"{month[:3]} {when.day}"]
+    )
+
+
+def _login(rng: random.Random, person: Person) -> str:
+    given, family = (
+        re.sub(r"\W", "", n.translate(_PLAIN).lower()) for n in (person.given, person.family)
+    )
+    return rng.choice(
+        [
+            f"{given[0]}{family}",
+            f"{given}.{family}",
+            f"{family}{rng.randint(1, 99)}",
+            f"{given[:3]}{family[:3]}",
+            f"{given}_{rng.randint(60, 99)}",
+        ]
+    )
+
+
 def _phone(rng: random.Random, language: str) -> str:
     if language == "de":
         area, rest = rng.choice(["30", "0521", "551", "0441", "221"]).lstrip("0"), _digits(rng, 7)
@@ -246,10 +291,10 @@ class Writer:
 
     rng: random.Random
     language: str
-    listed: bool
+    names: Names
 
     def person(self) -> Person:
-        return Person(self.rng, self.language, self.listed)
+        return Person(self.rng, self.language, self.names)
 
     def one(self, *forms: str) -> str:
         return self.rng.choice(forms)
@@ -257,9 +302,11 @@ class Writer:
     def born(self, person: Person) -> Piece:
         return _day(self.rng, self.language, person.born), "BIRTH_DATE"
 
+    def moment(self) -> date:
+        return date(2021, 1, 1) + timedelta(days=self.rng.randrange(0, 1300))
+
     def day(self) -> Piece:
-        when = date(2021, 1, 1) + timedelta(days=self.rng.randrange(0, 1300))
-        return _day(self.rng, self.language, when), "DATE"
+        return _day(self.rng, self.language, self.moment()), "DATE"
 
     def full(self, person: Person) -> Piece:
         return f"{person.given} {person.family}", "PERSON"
@@ -459,7 +506,9 @@ def make_notes(n: int, *, seed: int, listed: bool) -> Iterator[Note]:
     sorts = list(TEMPLATES)
     for number in range(n):
         language, sort = sorts[number % len(sorts)]
-        pieces = rng.choice(TEMPLATES[language, sort])(Writer(rng, language, listed))
+        pieces = rng.choice(TEMPLATES[language, sort])(
+            Writer(rng, language, COMMON if listed else OTHER)
+        )
         noise = rng.choice(NOISES)
         yield _assembled(language, sort, noise, [_worn(p, noise, rng) for p in pieces], rng)
 
@@ -478,18 +527,31 @@ def _assembled(
 
 
 HELD_OUT = Path(__file__).with_name("masking_held_out.yaml")
+SECOND = Path(__file__).with_name("masking_held_out_second.yaml")
 _TITLES = {("en", True): "Mrs", ("en", False): "Mr", ("de", True): "Frau", ("de", False): "Herr"}
 _SLOT = re.compile(r"\{[a-z:]+\}|\[[^\]]*\]")
 
 
 def held_out_notes(n: int, *, seed: int, listed: bool) -> Iterator[Note]:
-    """`n` notes of the templates that nobody looked at while masking was changed."""
-    rng = random.Random(seed)
+    """`n` notes of the templates that nobody looked at while masking was made."""
     templates = yaml.safe_load(HELD_OUT.read_text(encoding="utf-8"))
+    yield from _of_templates(templates, n, seed=seed, names=COMMON if listed else OTHER)
+
+
+def second_notes(lot: str, n: int, *, seed: int, listed: bool) -> Iterator[Note]:
+    """`n` notes of a lot of the second templates, `looked_at` or `unseen`; other names are RARE."""
+    templates = yaml.safe_load(SECOND.read_text(encoding="utf-8"))[lot]
+    yield from _of_templates(templates, n, seed=seed, names=COMMON if listed else RARE)
+
+
+def _of_templates(
+    templates: dict[str, list[str]], n: int, *, seed: int, names: Names
+) -> Iterator[Note]:
+    rng = random.Random(seed)
     kinds = [(language, one) for language, found in templates.items() for one in found]
     for number in range(n):
         language, template = kinds[number % len(kinds)]
-        writer = Writer(rng, language, listed)
+        writer = Writer(rng, language, names)
         people = {letter: writer.person() for letter in "abcd"}
         pieces = list(_filled(template, writer, people))
         noise = rng.choice(NOISES)
@@ -522,12 +584,18 @@ def _slot(name: str, w: Writer, people: dict[str, Person]) -> list[Piece]:
                 "title": (_TITLES[w.language, person.female], None),
                 "born": w.born(person),
                 "email": (_email(w.rng, person), "EMAIL"),
+                "init": (f"{person.given[0]}. {person.family}", "PERSON"),
+                "login": (_login(w.rng, person), "LOGIN"),
             }[what]
         ]
     if name == "address":
         return w.address()
     made = {
         "day": lambda: w.day()[0],
+        "compact": lambda: f"{w.moment():%Y%m%d}",
+        "shortday": lambda: _short_day(w.rng, w.language, w.moment()),
+        "street": lambda: w.one(*PLAIN_STREETS[w.language]).format(w.rng.randint(1, 198)),
+        "town": lambda: w.address()[2][0],
         "age": lambda: str(w.rng.choice([91, 94, 98])),
         "phone": lambda: _phone(w.rng, w.language),
         "mrn": lambda: _mrn(w.rng),
@@ -547,6 +615,7 @@ def _slot(name: str, w: Writer, people: dict[str, Person]) -> list[Piece]:
         "passport": lambda: w.one("L01X00T47", "C4VMK3RT2", _digits(w.rng, 9)),
         "plate": lambda: _plate(w.rng, w.language),
     }[name]
-    kinds = {"day": "DATE", "tax": "TAX_ID", "pension": "PENSION_ID", "ssn": "SOCIAL_SECURITY",
+    kinds = {"day": "DATE", "compact": "DATE", "shortday": "DATE", "street": "ADDRESS",
+             "tax": "TAX_ID", "pension": "PENSION_ID", "ssn": "SOCIAL_SECURITY",
              "sort": "ACCOUNT", "blz": "ACCOUNT", "passport": "DOCUMENT"}  # fmt: skip
     return [(made(), kinds.get(name, name.upper()))]

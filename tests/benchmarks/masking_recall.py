@@ -27,7 +27,7 @@ from backend.services.datasets.masking.documents import find_identifiers, mask_d
 from backend.services.datasets.masking.names import name_lists, tokens_of
 from backend.services.datasets.masking.policy import parse_policy
 from evaluators.statistics.intervals import rate_interval, wilson
-from tests.benchmarks._masking_notes import Note, held_out_notes, make_notes
+from tests.benchmarks._masking_notes import Note, held_out_notes, make_notes, second_notes
 
 POLICY = parse_policy("")
 
@@ -152,16 +152,31 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=13)
     parser.add_argument("--data", type=Path)
     parser.add_argument("--sample", type=int, default=50)
-    parser.add_argument("--missed", type=int, default=0)
+    parser.add_argument(
+        "--missed", type=int, default=0, help="misses to print, never of unseen notes"
+    )
+    parser.add_argument("--only", default="", help="tables whose title holds this")
     asked = parser.parse_args()
-    common = list(make_notes(asked.notes, seed=asked.seed, listed=True))
-    other = list(make_notes(asked.notes, seed=asked.seed + 1, listed=False))
-    tell(f"Common names ({share_in_lists(common):.0%} in lists)", common, missed=asked.missed)
-    tell(f"Other names ({share_in_lists(other):.0%} in lists)", other, missed=asked.missed)
-    held = list(held_out_notes(asked.notes, seed=asked.seed + 2, listed=True))
-    tell(f"Held-out notes, common names ({share_in_lists(held):.0%} in lists)", held)
-    held = list(held_out_notes(asked.notes, seed=asked.seed + 3, listed=False))
-    tell(f"Held-out notes, other names ({share_in_lists(held):.0%} in lists)", held)
+    n, seed = asked.notes, asked.seed
+    common = list(make_notes(n, seed=seed, listed=True))
+    lots = {
+        "Common names": common,
+        "Other names": list(make_notes(n, seed=seed + 1, listed=False)),
+        "Held-out notes, common names": list(held_out_notes(n, seed=seed + 2, listed=True)),
+        "Held-out notes, other names": list(held_out_notes(n, seed=seed + 3, listed=False)),
+        "Second notes, common names": list(
+            second_notes("looked_at", n, seed=seed + 4, listed=True)
+        ),
+        "Second notes, other names": list(
+            second_notes("looked_at", n, seed=seed + 5, listed=False)
+        ),
+        "Unseen notes, common names": list(second_notes("unseen", n, seed=seed + 6, listed=True)),
+        "Unseen notes, other names": list(second_notes("unseen", n, seed=seed + 7, listed=False)),
+    }
+    for title, notes in lots.items():
+        if asked.only in title:
+            missed = 0 if title.startswith(("Unseen", "Held")) else asked.missed
+            tell(f"{title} ({share_in_lists(notes):.0%} in lists)", notes, missed=missed)
     tell_speed(common[:200])
     if asked.data:
         tell_public(asked.data, asked.sample)

@@ -5,6 +5,8 @@
     checks.py       check digits: which numbers are right, and how a surrogate's is made right
     finders.py      identifiers by shape, check digit, and the words that announce them
     names.py        people, by lists, titles and how texts introduce them
+    leads.py        how texts introduce people: what stands before a name, and after one
+    logins.py       user names: those that are made of a name, and those that are announced
     dates.py        dates and high ages, and their shift
     draw.py         what is chosen by a key, and cannot be guessed without it
     surrogates.py   what stands in an identifier's place

@@ -39,11 +39,22 @@ _LISTS = {
 _MONTH = r"(?P<mon>" + "|".join(sorted(_MONTHS_OF, key=len, reverse=True)) + ")"
 _DAY, _YEAR = r"(?P<d>\d{1,2})", r"(?P<y>\d{4}|['’]?\d{2})"
 _SAID = r"(?:am|vom|zum|bis|seit|ab|on|since|dated|from|until|by|seen|date|datum)"
+_WEEKDAY = (
+    r"(?:(?:mon|tues?|wed(?:nes)?|thu(?:rs)?|fri|sat(?:ur)?|sun)(?:day)?"
+    r"|(?:mo|di|mi|do|fr|sa|so)\.?|(?:mon|diens|donners|frei|sams|sonn)tag|mittwoch)"
+)
+_HAPPENED = (
+    r"(?:admitted|discharged|reviewed|visit(?:ed)?|appointment|handover|shift|sent|received"
+    r"|raised|due|opened|übergabe|visite|termin|gesendet|kontrolle|aufnahme|entlassung|entlassen"
+    r"|eingegangen|geht|op|" + _WEEKDAY + r")(?:\s(?:on|am))?"
+)
+_THEN = r"(?:um|gegen|kam|wurde|war|hat|habe|erfolgte|stationär|ambulant|operiert|morgens|abends)"
 _BORN = (
     r"(?:d\.?o\.?b\.?|date of birth|birth ?date|born(?: on)?|geb(?:\.|oren)?(?:\s+am)?"
     r"|geburtsdatum|geb\.?-?\s?dat(?:um|\.)?)"
 )
 _SHAPES = (
+    r"(?P<y>(?:19|20)\d{2})(?P<m>0[1-9]|1[0-2])(?P<d>0[1-9]|[12]\d|3[01])",
     r"(?P<y>\d{4})(?P<sep>[-/.])(?P<m>\d{1,2})[-/.](?P<d>\d{1,2})",
     r"(?P<a>\d{1,2})\s?(?P<sep>[./-])\s?(?P<b>\d{1,2})\s?[./-]\s?" + _YEAR,
     _DAY
@@ -57,9 +68,13 @@ _SHAPES = (
     r"(?P<m>\d{1,2})/(?P<y>(?:19|20)\d{2})",
 )
 _INTRODUCED = (  # the date is what the group `date` holds
-    _SAID + r"\s+(?P<date>(?P<d>\d{1,2})\.\s?(?P<m>\d{1,2})\.)",
+    rf"(?:{_SAID}|{_HAPPENED})[\s:,]{{1,3}}(?P<date>(?P<d>\d{{1,2}})\.\s?(?P<m>\d{{1,2}})\.)",
     r"(?P<date>(?P<d>\d{1,2})\.\s?(?P<m>\d{1,2})\.)\s?(?:-|–|bis)\s?\d",
-    _SAID + r"\s+(?P<date>(?P<a>\d{1,2})/(?P<b>\d{1,2}))",
+    rf"(?P<date>(?P<d>\d{{1,2}})\.\s?(?P<m>\d{{1,2}})\.)\s{_THEN}\b",
+    r"(?P<date>(?P<d>0[1-9]|[12]\d|3[01])\.(?P<m>0[1-9]|1[0-2])\.)(?:[^\d.]|$)",
+    rf"(?:{_SAID}|{_HAPPENED})[\s:,]{{1,3}}(?P<date>(?P<a>\d{{1,2}})/(?P<b>\d{{1,2}}))",
+    rf"(?:{_SAID}|{_HAPPENED})\s+(?:\pL{{3,9}}\s)?\d{{1,2}}(?:/\d{{1,2}}|\s\pL{{3,9}})?\s?(?:to|until|till|through|and|-|–)\s?"
+    r"(?P<date>(?P<a>\d{1,2})/(?P<b>\d{1,2}))",
     _BORN + r"[\s:]{0,4}(?P<date>(?P<d>\d{2})(?P<m>\d{2})(?P<y>\d{4}|\d{2}))",
     _BORN + r"[\s:]{0,4}(?P<date>(?P<a>\d{1,2})\s(?P<b>\d{1,2})\s(?P<y>\d{4}|\d{2}))",
 )
@@ -67,7 +82,7 @@ _BEFORE_BIRTH = r"(?i)" + _BORN + r"[\s:(,*]{0,6}$|\*\s?$"
 _OLD = (
     r"(?:\s|-|\s-\s){0,3}(?:years?|yrs?)(?:\s|-){0,2}(?:old|of age)?"
     r"|\s?-?y[/.]?\s?o\b"
-    r"|[\s-]?j(?:ä|ae)hrig\pL*|\sJahre(?:n)?(?:\salt)?"
+    r"|[\s-]?j(?:ä|ae)hrig\pL*|\sJahre(?:n)?(?:\salt)?|\sJ\."
 )
 _TEENS = (
     ["one", "two", "three", "four", "five", "six", "seven", "eight", "nine"],
@@ -78,6 +93,8 @@ _SPELLED_DE = r"(?:" + "|".join(_TEENS[1]) + r")undneunzig"
 _AGES = (
     r"(?P<age>9\d|1[0-2]\d)(?:" + _OLD + ")",
     r"(?:aged?|alter|age of)(?:\s(?:is|was|von|ist))?[\s:=]{1,3}(?P<age>9\d|1[0-2]\d)",
+    r"\((?P<age>9\d|1[0-2]\d)(?:\s?[yj]\.?(?:[\s/]{0,2}[fmw])?|[fmw])\)",
+    r"\([fmw][\s,/]{0,2}(?P<age>9\d|1[0-2]\d)\)",
     r"(?P<age>" + _SPELLED_EN + r")(?:\s|-)(?:years?|yrs?)",
     r"(?:i am|i'm|i’m|she is|he is|she's|he's|turned|just)\s(?P<age>" + _SPELLED_EN + ")",
     r"(?P<age>" + _SPELLED_DE + r")[\s-]?(?:Jahre|j(?:ä|ae)hrig)",
@@ -126,7 +143,8 @@ def find_dates(text: str, *, day_first: bool) -> Iterator[Finding]:
 
 
 def _weight(match: Any) -> float:
-    return 0.92 if _group(match, "y") else 0.6
+    sure = _group(match, "y") and not match.group().isdecimal()  # 20240301 may be a file's number
+    return 0.92 if sure else 0.6
 
 
 def _kind(text: str, start: int) -> str:

@@ -23,6 +23,7 @@ from backend.services.datasets.masking.dates import (
 )
 from backend.services.datasets.masking.draw import Draw
 from backend.services.datasets.masking.kinds import KINDS
+from backend.services.datasets.masking.logins import find_logins
 from backend.services.datasets.masking.names import find_people, name_lists, tokens_of
 from backend.services.datasets.masking.policy import MaskingPolicy
 from backend.services.datasets.masking.shapes import Finding, compile_shape, settle, stands_apart
@@ -113,7 +114,9 @@ def find_identifiers(text: str, policy: MaskingPolicy, *, day_first: bool) -> li
     if policy.masks("PERSON"):
         lists = name_lists(policy.languages, policy.names)
         more = _by_model(text, policy.names_model) if policy.names_model else []
-        found += find_people(text, lists, more=[*more, *_named(text, policy.names)])
+        people = find_people(text, lists, more=[*more, *_named(text, policy.names)])
+        found += people
+        found += find_logins(text, people, lists) if policy.masks("LOGIN") else []
     barred = [m.span() for m in _PLACEHOLDER.finditer(text)]
     allowed = {_folded(term) for term in policy.allow}
     kept = [

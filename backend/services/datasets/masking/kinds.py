@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from backend.services.datasets.masking import checks
 from backend.services.datasets.masking.finders import (
     NO,
+    SHAPED,
     Finder,
     announced,
     ibans,
@@ -26,6 +27,7 @@ from backend.services.datasets.masking.surrogates import (
     day,
     email,
     ip_address,
+    login,
     numbered,
     person,
     town,
@@ -71,6 +73,7 @@ _CODE = r"(\d{2,4}(?:[\s-]{1,3}\d{2,4}){0,3})"
 
 KINDS: dict[str, Kind] = {
     "PERSON": Kind("name of a person", person),
+    "LOGIN": Kind("user name", login),
     "BIRTH_DATE": Kind("date of birth", day),
     "DATE": Kind("date", day),
     "AGE": Kind("age above 89", age),
@@ -240,6 +243,12 @@ KINDS: dict[str, Kind] = {
                 r"(?:hospital|chart|patient|record) ?#",
                 r"piz|pid|kis-id",
             ),
+            announced(
+                r"(?:hosp(?:ital|\.)?|unit|episode|spell|encounter|admission|chart|aufnahme|fall|akte"
+                r"|patient(?:in)?)",
+                least=6,
+                weight=SHAPED,
+            ),
         ),
     ),
     "INSURANCE": Kind(
@@ -257,6 +266,7 @@ KINDS: dict[str, Kind] = {
                 r"|nr\.?|id|kennung)",
                 r"(?:versichertennr|vsnr|kvnr|kvnummer|medicare|medicaid)\.?",
             ),
+            announced(r"(?:policy|plan|police|versichert|versicherung)", least=7, weight=SHAPED),
             presidio("UsMbiRecognizer", certain_only=True),
         ),
     ),
@@ -277,6 +287,12 @@ KINDS: dict[str, Kind] = {
             announced(r"(?:blz|bankleitzahl)", value=r"(\d[\d ]{5,10}\d)", least=6),
             announced(r"sort[\s-]?code", value=r"(\d[\d -]{4,9}\d)", least=6),
             shaped(r"(\d{2}-\d{2}-\d{2})", near=r"sort|account|a/c|acc\b"),
+            announced(
+                r"(?:bank(?:ing)?(?:\swith\s\pL{2,12})?\s(?:under|as)|account\sto\sbe\s\pL{4,10}"
+                r"|(?:einzahlung|überweisung|gutschrift)\sauf|auf\s(?:das\s|mein\s)?konto)",
+                least=6,
+                weight=SHAPED,
+            ),
         ),
     ),
     "CUSTOMER": Kind(
@@ -319,6 +335,12 @@ KINDS: dict[str, Kind] = {
                 r"|zeichen",
             ),
             shaped(r"(\d{1,3}\s\p{Lu}\pL{0,3}\s\d{1,5}/\d{2,4})"),
+            announced(
+                r"(?:agreement|contract|mortgage|loan|facility|claim|complaint|case|call\sid|about|re"
+                r"|ref|darlehen|kredit|beschwerde|anruf|schaden|antrag|vorgang|wegen)",
+                least=7,
+                weight=SHAPED,
+            ),
         ),
     ),
     "DOCUMENT": Kind(
@@ -326,10 +348,11 @@ KINDS: dict[str, Kind] = {
         numbered(),
         (
             announced(
-                r"(?:pass(?:port)?|reisepass|personalausweis|ausweis|perso|identity card"
+                r"(?:pass(?:port)?|reisepass|personalausweis|ausweis(?:dokument)?|perso"
+                r"|identity\s(?:card|document)|proof\sof\sidentity"
                 r"|id[\s-]card|driv\w*"
                 r"(?:'s)?\s?licen[cs]e|führerschein|dl|aufenthaltstitel|visum|visa|travel document)"
-                r"[\s.-]{0,2}(?:numbers?|nummer|no\.?|nr\.?|id|#)?",
+                r"[\s.-]{0,2}(?:numbers?|nummer|no\.?|nr\.?|id|#)?,?",
                 value=r"([a-z]{0,5}\d[a-z\d]*(?:[ -]?[a-z\d]*\d[a-z\d]*){0,4}"
                 r"|[a-z][a-z\d]{6,12}\d)",
                 least=3,

@@ -16,6 +16,7 @@ from types import MappingProxyType
 
 import yaml
 
+from backend.services.datasets.masking import leads
 from backend.services.datasets.masking.shapes import Finding
 
 LISTS = Path(__file__).with_name("lists")
@@ -27,62 +28,10 @@ _TITLES = (
     "rer nat"
 )
 TITLES = frozenset(_TITLES.split())
+_SHORTENED = "mr mrs ms dr prof hr fr med dipl priv doz pd ing jur phil rer nat"
+SHORTENED = frozenset(_SHORTENED.split())  # have a point; after any other title a sentence ends
 _SURE_TITLES = frozenset(["mr", "mrs", "ms", "dr", "prof", "herr", "herrn", "hr", "frau"])
 _UNITS = frozenset({"ms", "hr", "nat", "ing"})  # in small letters milliseconds, hours, a suffix
-_AFTER_COLON = re.compile(
-    r"(?:patient(?:in|enname)?|pat|pt|(?:full |patient |first |last |vor-? ?und |kunden|zu)?name"
-    r"|vorname|nachname|surname|forename|familienname|zuname|(?:account|card|policy) ?holder"
-    r"|(?:konto|karten|depot)inhaber(?:in)?|versicherte[rn]?|versicherungsnehmer(?:in)?"
-    r"|auftraggeber(?:in)?|empfänger(?:in)?|payee|beneficiary|begünstigte[r]?|customer|client|kunde"
-    r"|kundin|mandant(?:in)?|next of kin|angehörige[r]?|hausarzt|hausärztin|gp|consultant"
-    r"|behandelnder arzt|attending|physician|referring doctor|signed|unterzeichne[rt]|gez|spouse"
-    r"|ehemann|ehefrau|contact|ansprechpartner(?:in)?|agent|sachbearbeiter(?:in)?|emergency contact"
-    r"|notfallkontakt|mother|father|mutter|vater|tenant|landlord|mieter(?:in)?|vermieter(?:in)?"
-    r"|witness|zeuge|zeugin|claimant|defendant|kläger(?:in)?|beklagte[r]?|employee|mitarbeiter"
-    r"|from|von|to|an|cc|betreuer(?:in)?|erstellt von|author|dictated by|transcribed by"
-    r"|diktiert von"
-    r"|seen by|geschrieben von)\s*(?:\([^()\n]{1,12}\)\s*)?[:=|]\s*\Z",
-    re.IGNORECASE,
-)
-_SPEAKERS = re.compile(
-    r"(?:patient(?:in)?|pat|pt|customer|client|kund(?:e|in)|agent|doctor|mother|father|mutter|vater"
-    r"|from|von|to|an|cc|witness|zeuge|zeugin|employee|mitarbeiter|tenant|landlord|spouse)\b",
-    re.IGNORECASE,
-)
-_SURE_LEADS = re.compile(
-    r"(?:my name is|name is (?:spelled|spelt)|mein name (?:ist|lautet)|ich heiße"
-    r"|ich heisse)[\s:]+\Z",
-    re.IGNORECASE,
-)
-_ROLES = re.compile(
-    r"(?:^|[^\W\d_]*[\W_])(?:customer|client|patient|pt|daughter|son|wife|husband|mother|father"
-    r"|brother|sister"
-    r"|aunt|uncle|niece|nephew|nurse|agent|handled by|seen by|assisted by|signed by|doctor|surgeon"
-    r"|tochter|sohn|ehefrau|ehemann|mutter|vater|bruder|schwester|tante|onkel|enkel(?:in)?"
-    r"|partner(?:in)?"
-    r"|kundin|kunde|patientin|pfleger|bearbeitet von|unterschrieben von|betreuer(?:in)?"
-    r"|my colleague"
-    r"|meine kollegin|mein kollege|witness|zeuge|zeugin|tenant|mieter(?:in)?|claimant"
-    r"|manager)\s+\Z",
-    re.IGNORECASE,
-)
-_GREETING = re.compile(
-    r"(?:good (?:morning|afternoon|evening|day)|hello|hi|hey|hallo|guten (?:tag|morgen|abend)"
-    r"|thank you|thanks|danke)[,\s]{1,2}\Z",
-    re.IGNORECASE,
-)
-_LEADS = re.compile(
-    r"(?:my name is|name is|name was|(?:spelled|spelt|buchstabiert)|named|i am called|this is"
-    r"|mein name (?:ist|lautet)|ich heiße"
-    r"|ich heisse|heißt|hier (?:ist|spricht)|namens|née|nee|geborene[r]?|geb\.|dear|liebe[r]?"
-    r"|hallo|hello|hi"
-    r"|(?:kind|best|warm) regards|regards|sincerely|yours|yours truly|mit freundlichen grüßen"
-    r"|mit besten grüßen|freundliche grüße"
-    r"|viele grüße|beste grüße|herzliche grüße|lg|mfg|vg|thanks|danke|i\.\s?a\.|i\.\s?v\."
-    r"|gez\.)[\s,:]*\Z",
-    re.IGNORECASE,
-)
-_LEAD_LENGTH = 44
 _PARTICLES = frozenset(
     [
         "von",
@@ -167,7 +116,14 @@ def shipped_words() -> dict[str, str]:
     return found
 
 
+_PLAIN = str.maketrans("éèêáàâóòôíúñçşğıłńśżźćč", "eeeaaaoooiuncsgilnszzcc")
 _UMLAUTS = str.maketrans({"ä": "ae", "ö": "oe", "ü": "ue", "ß": "ss"})
+
+
+def ascii_name(name: str) -> str:
+    """A name as addresses and user names write it."""
+    folded = name.lower().translate(_UMLAUTS).translate(_PLAIN)
+    return re.sub(r"[^a-z0-9._-]", "", folded)
 
 
 def _spellings(names: str) -> set[str]:
@@ -248,7 +204,8 @@ class _Reader:
         found: list[Token] = []
         while place and self.tokens[place - 1].folded in TITLES:
             gap = self.text[self.tokens[place - 1].end : self.tokens[place].start]
-            if gap.strip(" .-\t\n") or gap.count("\n") > 1:
+            ends = "." in gap and self.tokens[place - 1].folded not in SHORTENED
+            if gap.strip(" .-\t\n") or gap.count("\n") > 1 or ends:
                 break
             place -= 1
             found.append(self.tokens[place])
@@ -257,24 +214,54 @@ class _Reader:
     def _is_introduced(self, place: int) -> bool:
         """Whether a label, a greeting or a role stands before what looks like a name."""
         token = self.tokens[place]
-        before = self.text[max(0, token.start - _LEAD_LENGTH) : token.start]
+        before = self.text[max(0, token.start - leads.REACH) : token.start]
         if self._is_word(place) or len(token.text) < 2 or token.folded in TITLES:
             return False
-        if (label := _AFTER_COLON.search(before)) is not None:
-            if _SPEAKERS.match(label[0]):
+        if self._answers(place):
+            return True
+        colon = before.rstrip()[-1:] in leads.COLONS
+        if colon and (label := leads.AFTER_COLON.search(before)) is not None:
+            if leads.SPEAKERS.match(label[0]):
                 return self._is_spoken_of(place, label[0])
             return token.is_capital or self._in_list(place)
-        if _SURE_LEADS.search(before):
+        if leads.SURE_LEADS.search(before):
             return True
-        if _LEADS.search(before):
+        if leads.FORM_LABEL.search(before):
+            ends = self.text[token.end : token.end + 1] in ("\n", "")
+            return token.is_capital or ends or self._in_list(place)
+        if leads.LEADS.search(before):
             near = "\n" in before[-3:] or "spel" in before[-9:].lower()
             named = token.is_capital and (self._two_ahead(place) or near)
             return self._in_list(place) or named
         if self._in_capitals(place) or not token.is_capital:
             return False
-        if _GREETING.search(before):
+        if leads.GREETING.search(before):
             return self.text[token.end : token.end + 1] in (",", ".", "!", "?", "\n")
-        return _ROLES.search(before) is not None and self._two_ahead(place)
+        if leads.NAMED.search(before):
+            return True
+        if not self._two_ahead(place) or self._is_a_thing(place):
+            return False
+        return leads.ROLES.search(before) is not None or self._is_followed(place)
+
+    def _answers(self, place: int) -> bool:
+        """Whether somebody was asked who they are, and this is what they say."""
+        token = self.tokens[place]
+        before = self.text[max(0, token.start - leads.ASKED_REACH) : token.start]
+        if not token.is_capital or "?" not in before or leads.ASKED.search(before) is None:
+            return False
+        ends = self.text[token.end : token.end + 1] in (".", "\n", "")
+        return self._two_ahead(place) or (ends and not self._in_capitals(place))
+
+    def _is_a_thing(self, place: int) -> bool:
+        """Whether the words from here name a hospital, a desk, a sign of a disease."""
+        last = self.tokens[self._take(place, titled=False) - 1]
+        disease = _DISEASE.match(self.text, self.tokens[place].end) is not None
+        return disease or last.folded in shipped_words()["things"].split()
+
+    def _is_followed(self, place: int) -> bool:
+        """Whether what follows the words is said of people: `, born`, `<mail>`, `, Oberarzt`."""
+        last = self.tokens[self._take(place, titled=False) - 1]
+        return leads.FOLLOWED.match(self.text, last.end) is not None
 
     def _is_spoken_of(self, place: int, label: str) -> bool:
         """Whether `Patient:` introduces a name, and is not who speaks in a conversation."""
@@ -301,7 +288,11 @@ class _Reader:
         following = place + 1 < len(self.tokens) and self._joins(place, place + 1)
         if token.folded in lists.given and following and self._follows_given(place):
             return self._take(place, titled=False)
-        if token.is_initial and following and self._family_ahead(place):
+        if (
+            token.is_initial
+            and following
+            and (self._family_ahead(place) or self._is_initial_of_a_name(place))
+        ):
             return self._take(place, titled=False)
         if token.folded in lists.family and token.is_capital:
             if self._comma_given(place):
@@ -339,6 +330,14 @@ class _Reader:
             if not token.is_initial:
                 return False
         return False
+
+    def _is_initial_of_a_name(self, place: int) -> bool:
+        """`seen by K. Zumbrägel`: a letter with its point, a name that no list holds after it."""
+        token, name = self.tokens[place], self.tokens[place + 1]
+        if self.text[token.end] != "." or len(name.text) < 4 or not self._looks_named(place + 1):
+            return False
+        before = self.text[max(0, token.start - leads.REACH) : token.start]
+        return leads.BEFORE_INITIAL.search(before) is not None and not self._in_capitals(place)
 
     def _comma_given(self, place: int) -> bool:
         if place + 1 >= len(self.tokens):
@@ -383,6 +382,8 @@ class _Reader:
             return (
                 token.is_capital and here - place == 1 and (known or self._is_labelled(place, here))
             )
+        if "\n" in gap and self._is_in_form(place):
+            return False
         if "\n" in gap and not self._in_list(here) and here - place > 1:
             return False
         if not self.tokens[place].is_capital:
@@ -393,13 +394,18 @@ class _Reader:
             return small
         return self._looks_named(here)
 
+    def _is_in_form(self, place: int) -> bool:
+        """Whether a label opens the line: `Surname Okonjo`, and another line begins after it."""
+        start = self.tokens[place].start
+        return leads.FORM_LABEL.search(self.text[max(0, start - leads.REACH) : start]) is not None
+
     def _is_labelled(self, place: int, here: int) -> bool:
         """`Name: Zumbrägel, Kunigunde`: what follows a label, turned round, and ends there."""
         before = self.text[
-            max(0, self.tokens[place].start - _LEAD_LENGTH) : self.tokens[place].start
+            max(0, self.tokens[place].start - leads.REACH) : self.tokens[place].start
         ]
         ends = not self.text[self.tokens[here].end :].lstrip(" ")[:1].isalnum()
-        return ends and self._looks_named(here) and _AFTER_COLON.search(before) is not None
+        return ends and self._looks_named(here) and leads.AFTER_COLON.search(before) is not None
 
     def _particles_ahead(self, here: int) -> bool:
         token = self.tokens[here]
@@ -421,7 +427,7 @@ class _Reader:
         """Whether only a space, a point after a letter, a dash or a comma stands between."""
         first = self.tokens[one]
         gap = self.text[first.end : self.tokens[other].start]
-        if len(gap) > 3:
+        if len(gap) > 3 or gap == "   ":  # columns of a form
             return False
         bare = gap.strip(" \t\n")
         if bare in ("-", "‐", "–"):

@@ -5,7 +5,11 @@ A town alone is found where a word such as `lives in` stands before it; there is
 
 from __future__ import annotations
 
-from backend.services.datasets.masking.finders import announced, shaped
+from collections.abc import Iterator
+
+from backend.services.datasets.masking.finders import Found, announced, shaped
+from backend.services.datasets.masking.names import shipped_words
+from backend.services.datasets.masking.shapes import compile_shape, stands_apart
 
 _STREETS_EN = (
     r"(?:street|st|road|rd|avenue|ave|lane|ln|drive|dr|court|ct|close|way|boulevard|blvd|terrace"
@@ -33,7 +37,47 @@ _PREPOSITION = (
 )
 _ENDS_ADDRESS = r"(?:,|;|\)|\.|\s+(?:in\s)?\d{5}|\s*\n|$)"
 
+_SMALL = r"(?:(?i:an|am|der|den|dem|im|in|auf|unter|the|of)[ ])"
+_PLAIN_STREET = (
+    rf"(?:(?:{_NAME}[ ])?{_NAME},[ ])?"
+    rf"(?:\d{{1,4}}[a-h]?[ ](?:[Tt]he[ ])?{_NAME}(?:[ ]{_NAME}){{0,2}}"
+    rf"|(?:{_SMALL}{{0,2}}{_NAME}[ ]){{1,3}}\d{{1,3}}(?:\s?[a-hA-H]\b)?)"
+)
+_PLAIN_SHAPES = (
+    r"(?i:lives?|living|resid\w+|moved|address|home|adresse|anschrift|wohnung|wohn(?:t|en|haft)"
+    r"|straße|street|gemeldet)(?:\s(?i:now|jetzt|alone|is|ist|still|noch|at|to|in)){0,3}"
+    rf"[\s:.|=]{{1,4}}({_PLAIN_STREET})",
+    r"(?i:address|anschrift|adresse|straße|strasse)[\s:.|=]{1,4}"
+    r"((?:\pL[\pL'’.-]+,?\s){1,4}\d{1,3}(?:\s?[a-hA-H])?"
+    r"|\d{1,3}[a-h]?(?:[ ]\pL[\pL'’.-]+){1,3})\s*(?:\n|$)",
+    rf"(?:^|\n)[ \t]*({_PLAIN_STREET})[ \t]*(?:,[^\n]{{3,40}})?(?:\n|$)",
+    rf"[,|]\s({_PLAIN_STREET})(?:,\s|\n|\.?$)",
+)
+_BESIDE_ADDRESS = r"\d{5}\s\pL|(?:^|\D)\d[\d ()/-]{8,}|\S@\S|" + _UK_POST
+
+
+def plain_streets(text: str) -> Iterator[Found]:
+    """Streets of which no word says so: where somebody lives, or alone beside a postcode, a number
+    to call or an address to write to."""
+    barred = set(shipped_words()["no_street"].split())
+    for place, shape in enumerate(_PLAIN_SHAPES):
+        for match in compile_shape(shape).finditer(text):
+            start, end = match.span(1)
+            words = {word.strip(",.").lower() for word in text[start:end].split()}
+            if words & barred or not stands_apart(text, start, end):
+                continue
+            around = text[max(0, start - 60) : start] + "\n" + text[end : end + 60]
+            if place < 2 or compile_shape(_BESIDE_ADDRESS).search(around):
+                yield start, end, 0.86
+
+
 STREET_FINDERS = (
+    plain_streets,
+    shaped(
+        rf"((?:{_NAME}\s){{1,2}}(?i:street|road|avenue|lane|crescent|boulevard|terrace|mews|gardens)"
+        r"\s\d{1,3}[a-h]?)",
+        weight=0.86,
+    ),
     shaped(
         rf"({_FLAT}\d{{1,5}}[a-z]?,?\s(?:[NSEW]\.?\s)?(?:{_NAME}\s){{1,3}}(?i:{_STREETS_EN}))"
         r"(?:[^\pL]|$)",
@@ -43,7 +87,7 @@ STREET_FINDERS = (
         weight=0.88,
     ),
     shaped(
-        rf"((?i)\d{{1,5}}[a-z]?\s(?:[a-z'’-]{{2,20}}\s){{1,3}}{_STREETS_EN})(?:[^\pL]|$)",
+        rf"((?i)\d{{1,5}}[a-z]?[ ](?:[a-z'’-]{{2,20}}\s){{1,3}}{_STREETS_EN})(?:[^\pL]|$)",
         weight=0.87,
         near=LIVES + r"|[,\n]\s?" + _UK_POST + r"|,\s" + _STATE + r"\s\d{5}",
     ),

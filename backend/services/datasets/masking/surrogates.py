@@ -22,6 +22,7 @@ from backend.services.datasets.masking.draw import Draw
 from backend.services.datasets.masking.names import (
     TITLES,
     NameLists,
+    ascii_name,
     shipped_words,
     tokens_of,
 )
@@ -52,7 +53,6 @@ _PARTICLES = frozenset(
         "zu",
     ]
 )
-_ASCII = str.maketrans({"ä": "ae", "ö": "oe", "ü": "ue", "ß": "ss", "é": "e", "ş": "s", "ı": "i"})
 
 
 @dataclass(slots=True)
@@ -250,8 +250,10 @@ def email(kind: str, text: str, making: Making) -> str:
     known = [making.made.get(("name", piece.lower())) for piece in re.split(r"[._-]", local)]
     if any(known):
         pieces = re.split(r"([._-])", local)
-        made = "".join(_ascii(making.made.get(("name", p.lower()), "")) or p[:1] for p in pieces)
-        if _ascii(local) != made:
+        made = "".join(
+            ascii_name(making.made.get(("name", p.lower()), "")) or p[:1] for p in pieces
+        )
+        if ascii_name(local) != made:
             return f"{made}@example.org"
     plain = text.lower().replace(" ", "")
     pool = _pool(making.language, "family")
@@ -259,14 +261,25 @@ def email(kind: str, text: str, making: Making) -> str:
         kind,
         plain,
         lambda n: (
-            f"{_ascii(making.draw.choose(pool, kind, plain, str(n)))}"
+            f"{ascii_name(making.draw.choose(pool, kind, plain, str(n)))}"
             f"{making.draw.number('digits', plain, str(n), below=90) + 10}@example.org"
         ),
     )
 
 
-def _ascii(name: str) -> str:
-    return re.sub(r"[^a-z0-9._-]", "", name.lower().translate(_ASCII))
+def login(kind: str, text: str, making: Making) -> str:
+    """A user name made of the surrogate of the name that it holds, or of another name."""
+    plain = text.lower()
+    names = ((old, new) for (sort, old), new in making.made.items() if sort == "name")
+    known = next((new for old, new in names if len(old) > 3 and ascii_name(old) in plain), None)
+    pool = _pool(making.language, "family")
+
+    def attempt(number: int) -> str:
+        stem = known or making.draw.choose(pool, kind, plain, str(number))
+        digits = making.draw.number("digits", kind, plain, str(number), below=90) + 10
+        return f"{ascii_name(stem)}{digits}"
+
+    return making.once(kind, plain, attempt)
 
 
 def web_address(kind: str, text: str, making: Making) -> str:

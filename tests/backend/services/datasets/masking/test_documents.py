@@ -33,11 +33,27 @@ FOUND = [
     ("PERSON", "Name: Zumbrägel, Kunigunde\nStation 3", "Zumbrägel, Kunigunde"),
     ("PERSON", "my name is xiomara okonjo.", "xiomara okonjo"),
     ("PERSON", "J. R. Thompson signed.", "J. R. Thompson"),
+    ("PERSON", "Under the care of K. Zumbrägel now.", "K. Zumbrägel"),
+    ("PERSON", "Surname Okonjo\nWard 3", "Okonjo"),
+    ("PERSON", "Who am I speaking to?\nCaller: Yeah it's Xiomara Okonjo.", "Xiomara Okonjo"),
+    ("PERSON", "sagte ihre Nachbarin Oluchi Tschirner gestern", "Oluchi Tschirner"),
+    ("PERSON", "a person called Thandiwe rang", "Thandiwe"),
+    ("PERSON", "To: desk. Kunigunde Quandt <k@web.de> wrote", "Kunigunde Quandt"),
+    ("PERSON", "Perpetua Okonjo, social worker, came", "Perpetua Okonjo"),
+    ("LOGIN", "Anna Kowalczyk cannot get in, akowalczyk is blocked.", "akowalczyk"),
+    ("LOGIN", "Benutzername: mwoe77x", "mwoe77x"),
+    ("LOGIN", "my login jthompson stopped working", "jthompson"),
+    ("LOGIN", "And your user ID?\nCaller: It's tiger_9.", "tiger_9"),
     ("BIRTH_DATE", "geb. am 3.4.61 in Ulm", "3.4.61"),
     ("BIRTH_DATE", "DOB 03041961.", "03041961"),
     ("DATE", "admitted 3rd of May 2021", "3rd of May 2021"),
     ("DATE", "am 03.05. operiert", "03.05."),
     ("DATE", "at 2021-05-03T10:00", "2021-05-03"),
+    ("DATE", "CT 20240301 normal", "20240301"),
+    ("DATE", "Handover 3/15\nBed 4", "3/15"),
+    ("DATE", "kam 15.03. zur Aufnahme", "15.03."),
+    ("DATE", "Paket 15.3. kam an", "15.3."),
+    ("AGE", "Zimmer 4, Herr Weiß (94 J.)", "94"),
     ("AGE", "a 97-year-old man", "97"),
     ("AGE", "die zweiundneunzigjährige Dame", "zweiundneunzig"),
     ("EMAIL", "write a.b-c@mail.example.co.uk!", "a.b-c@mail.example.co.uk"),
@@ -65,6 +81,11 @@ FOUND = [
     ("PHONE", "unter 0521/1234567 erreichbar", "0521/1234567"),
     ("ADDRESS", "wohnt Lange Straße 5a in Ulm", "Lange Straße 5a"),
     ("ADDRESS", "lives at 12 Elm Street, Flint", "12 Elm Street"),
+    ("ADDRESS", "moved to Oak Street 12 in May", "Oak Street 12"),
+    ("ADDRESS", "Wohnung | Im Winkel 7\nAusweis", "Im Winkel 7"),
+    ("ADDRESS", "Gruß\nUnter den Eichen 5\n030 7654321", "Unter den Eichen 5"),
+    ("MRN", "Riverside Hospital, Unit 4432118", "4432118"),
+    ("DOCUMENT", "my driving licence, C4VMK3RT2, is lost", "C4VMK3RT2"),
     ("TOWN", "D-10115 Berlin", "D-10115 Berlin"),
 ]
 NOTHING = [
@@ -76,6 +97,11 @@ NOTHING = [
     "An MR venography of the head after 110 ms. Activated carbon is given.",
     "He is 89 years old and may go home.",
     "See RFC 2104, ISO 13616, chapter 3.2.1 and step 10.",
+    "Temperature 37.1 C (99 F), pain 7/10, strength 4/5, see clause 15.3. and table 2.1.",
+    "Siehe Ziffer 15.3. des Vertrags. Die Patientin Karte liegt vor. Version 10.12.1.5 läuft.",
+    "I spoke with Poison Control. The app won't let me log in as myself.",
+    "Moved to Ward 4. Infusion über\n6 Stunden. Zimmer 12\nTel. folgt.",
+    "The Oberarzt. Nächster Termin folgt. A facility of 20,000 pounds, a loan of 250000.",
     "",
     "\x00\x00",
     "<b onmouseover=alert(1)>& </b>",
@@ -99,6 +125,20 @@ def test_every_kind_has_an_example() -> None:
 def test_nothing_is_found(text: str) -> None:
     assert mask(text).found == []
     assert masked(text) == text
+
+
+def test_a_name_makes_no_user_name_of_a_word() -> None:
+    """`shall` is no S. Hall, and `price` is no P. Rice."""
+    new = masked("Mr. Scott Hall shall pay the price, says Mrs. Pam Rice; login: shall7.")
+    assert " shall pay the price" in new
+    assert "shall7" not in new
+
+
+def test_a_user_name_keeps_the_surrogate_of_its_name() -> None:
+    found = {old: new for _, old, new in mask("Frau Kowalczyk: Konto akowalczyk.").found}
+    assert found["akowalczyk"][:-2] == found["Kowalczyk"].lower().translate(
+        str.maketrans({"ä": "ae", "ö": "oe", "ü": "ue", "ß": "ss"})
+    )
 
 
 def test_a_person_stays_one_person() -> None:
