@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -23,11 +23,14 @@ from backend.cli.common import (
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session, sessionmaker
 
+    from backend.engines.base import Engine
     from backend.schemas.checks.judges import JudgedPairs, JudgedRate, LicenceShown
     from backend.schemas.review.reports import Measured
+    from backend.services.checks.pairs import Pair
     from backend.settings import Settings
     from backend.tables.checks.judges import Judge
     from backend.tables.models import ModelVersion
+    from evaluators.types import Sample
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="Judges: models that rate.")
 JudgeArgument = Annotated[str, typer.Argument(help="Judge, for example strict or strict@2.")]
@@ -219,7 +222,7 @@ def _ask(
     sessions: sessionmaker[Session],
     settings: Settings,
     judge: Judge,
-    pairs: Sequence[Any],
+    pairs: Sequence[Pair],
     engine: str | None,
     *,
     quiet: bool,
@@ -244,6 +247,7 @@ def _ask(
     chunks = [pairs[i : i + PAIRS] for i in range(0, len(pairs), PAIRS)]
     with open_engine(_engine_of(model, engine, settings.engine), settings) as opened:
         opened.load(list(dict.fromkeys(map(served_model, group))))
+        _preflight(sessions, settings, opened, judge, group[0], model, pairs, note_of)
         asker = EngineAsker(opened, served_model(model))
         for chunk in track(chunks, "Judging", console=Console(stderr=True), disable=quiet):
             with reading(sessions) as session:
@@ -251,6 +255,40 @@ def _ask(
             rows = judge_pairs(judge, chunk, shown, asker, note_of)
             with sessions.begin() as session:
                 save_verdicts(session, rows)
+
+
+def _preflight(
+    sessions: sessionmaker[Session],
+    settings: Settings,
+    engine: Engine,
+    judge: Judge,
+    base: ModelVersion,
+    model: ModelVersion,
+    pairs: Sequence[Pair],
+    note_of: Callable[[Sample], str | None],
+) -> None:
+    """Check that what is served is the judge, by questions that it is asked, and keep the check.
+
+    Raises:
+        PreflightFailed: that is not shown; nothing is judged.
+    """
+    from backend.db import reading
+    from backend.engines.base import SamplingParams
+    from backend.jobs.preflight import check_and_record
+    from backend.services.checks.asker import Questions
+    from backend.services.checks.pairs import judge_pairs, load_pairs
+    from backend.services.models.preflight.report import PROBES, require_passed
+
+    some, asked = pairs[:PROBES], Questions()
+    with reading(sessions) as session:
+        shown = load_pairs(session, some)
+    judge_pairs(judge, some, shown, asked, note_of)
+    params = SamplingParams(max_tokens=judge.max_tokens)
+    require_passed(
+        check_and_record(
+            sessions, engine, base, [model], asked.prompts, settings=settings, params=params
+        )
+    )
 
 
 def _engine_of(model: ModelVersion, asked: str | None, default: str) -> str:

@@ -62,6 +62,29 @@ class EngineAsker:
         return [Likelihood(one.starts, one.logprobs, one.error) for one in results]
 
 
+class Questions:
+    """An `Asker` that nobody answers: it keeps what it is asked, as the probes of a preflight."""
+
+    signature = "nobody"
+
+    def __init__(self) -> None:
+        self.prompts: list[Prompt] = []
+
+    def write(self, prompts: Sequence[Prompt], *, max_tokens: int) -> list[Answer]:
+        """No answers."""
+        from evaluators.checks.asked import Answer
+
+        self.prompts += prompts
+        return [Answer(None, "nobody was asked") for _ in prompts]
+
+    def read(self, asked: Sequence[Continuation]) -> list[Likelihood]:
+        """No readings."""
+        from evaluators.checks.asked import Likelihood
+
+        self.prompts += [one.messages for one in asked]
+        return [Likelihood(error="nobody was asked") for _ in asked]
+
+
 def _require_all(asked: int, found: int, engine: str) -> None:
     if found != asked:
         raise EngineError(f"The engine {engine} left out {asked - found} of {asked} answers.")

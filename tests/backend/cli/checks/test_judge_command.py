@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
+from sqlalchemy import select
 
 from backend.cli import main
 from backend.db import connect
@@ -15,17 +16,23 @@ from backend.engines.fake import FakeEngine
 from backend.services.checks.judges import find_judge
 from backend.settings import Settings
 from backend.tables.checks.judges import JudgeVerdict
+from backend.tables.models import Preflight
+from tests.backend.jobs.test_checker_jobs import faked
 from tests.backend.services.checks.test_licences import good, judged, reviewed, right
+from tests.fixtures_checkers import set_base
 from tests.fixtures_judges import judged_desk
+from tests.fixtures_models import tiny_adapter
 from tests.fixtures_review import Desk
 
 
 @pytest.fixture
-def desk(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Desk:
+def desk(settings: Settings, monkeypatch: pytest.MonkeyPatch, tiny_base: Path) -> Desk:
     monkeypatch.setenv("STROP_HOME", str(settings.home))
     monkeypatch.setenv("STROP_DATABASE_URL", settings.url)
     with connect(settings).begin() as session:
-        return judged_desk(session, 40)
+        desk = judged_desk(session, 40)
+        set_base(session, desk.project.id, str(tiny_base))
+        return desk
 
 
 def strop(*arguments: str) -> int:
@@ -42,7 +49,7 @@ def say(request: GenerationRequest) -> str:
 @pytest.fixture
 def engine(monkeypatch: pytest.MonkeyPatch) -> FakeEngine:
     """The engine that commands open by the name `local`."""
-    fake = FakeEngine(answer=say)
+    fake = faked(answer=say)
     monkeypatch.setitem(ENGINES, "local", lambda settings, urls: fake)  # type: ignore[arg-type]
     return fake
 
@@ -93,18 +100,45 @@ def test_pairs_are_compared_once(
     assert "by a judge, pairs@1, in both orders" in out
     assert "Win rates by a judge (not by people)" in out
     assert "judges its own outputs" in out
-    assert len(engine.asked) == 80
+    checked = len(engine.asked)
+    assert sum(key.isdigit() for key in engine.asked) == 80  # the others are the preflight's
     assert strop(*ask, "--json") == 0
     report = json.loads(capsys.readouterr().out)
     assert (report["n"], report["missing"]) == (40, 0)
-    assert len(engine.asked) == 80
+    assert len(engine.asked) == checked
+
+
+def test_a_judge_is_preflighted_by_its_own_questions_before_it_is_asked(
+    desk: Desk, engine: FakeEngine, settings: Settings, tmp_path: Path, tiny_base: Path
+) -> None:
+    """An adapter in whose place the base answers judges nothing; the check is kept."""
+    folder = tiny_adapter(tmp_path / "strict", tiny_base)
+    assert strop("adapter", "add", "strict", str(folder)) == 0
+    add = ("judge", "add", "pairs", "--model", "strict", "--kind", "comparer")
+    assert strop(*add) == 0
+    ask = ("judge", "compare", "pairs", "--run", str(desk.run.id), "--models", "base,v1")
+    engine.ignores_adapters = True
+    assert strop(*ask) == 2
+    engine.ignores_adapters = False
+    assert _kept(settings) == (0, [False])
+    assert strop(*ask) == 0
+    assert _kept(settings) == (40, [False, True])
+    assert strop(*ask) == 0  # nothing is left to ask, so that nothing is served or checked
+    assert _kept(settings) == (40, [False, True])
+
+
+def _kept(settings: Settings) -> tuple[int, list[bool]]:
+    """How many verdicts there are, and how each preflight ended."""
+    with connect(settings).begin() as session:
+        checks = session.scalars(select(Preflight).order_by(Preflight.id)).all()
+        return session.query(JudgeVerdict).count(), [one.passed for one in checks]
 
 
 def test_a_server_that_dies_leaves_what_it_said(
     desk: Desk, engine: FakeEngine, settings: Settings, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert strop("judge", "add", "pairs", "--model", "base", "--kind", "comparer") == 0
-    engine.dies_after = 50
+    engine.dies_after = 50 + 24  # after the probes of the preflight, three times eight
     ask = ("judge", "compare", "pairs", "--run", str(desk.run.id), "--models", "base,v1")
     assert strop(*ask) == 1
     assert "has died" in capsys.readouterr().err
