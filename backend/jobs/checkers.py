@@ -107,6 +107,8 @@ def _report(
             row["supported"],
             row["kind"],
             told[sources[row["example"]], row["sentence"]],
+            sources[row["example"]],
+            row["sentence"],
         )
         for row in held["sentences"]
     ]

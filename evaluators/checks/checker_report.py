@@ -10,7 +10,9 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from evaluators.checks.checker import WEAK, lowest
 from evaluators.checks.grounding import INVENTED
@@ -19,17 +21,27 @@ from evaluators.errors import CannotCompute
 from evaluators.metric import Metric
 from evaluators.types import Sample
 
+if TYPE_CHECKING:
+    from evaluators.statistics.meta import MetaDifference
+
 BASELINES: tuple[Metric, ...] = (INVENTED, OVERLAP)
 
 
 @dataclass(frozen=True, slots=True)
 class JudgedSentence:
-    """A sentence with what is known of it, and what the checker found (None: an error)."""
+    """A sentence with what is known of it, and what the checker found (None: an error).
+
+    Attributes:
+        source, sentence: what checks without a model read of it; empty where nothing is held
+            against them.
+    """
 
     group: str
     supported: bool
     kind: str | None
     probability: float | None
+    source: str = ""
+    sentence: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +71,7 @@ def report_checker(
         )
     return {
         "sentences": _of_sentences(judged, seed),
+        "beside": _beside(judged, seed),
         "found": _by_kind(judged),
         "false_alarms": _rate([one for one in judged if one.supported]),
         "texts": _of_texts(texts, seed),
@@ -76,6 +89,37 @@ def _of_sentences(judged: Sequence[JudgedSentence], seed: int) -> list[dict[str,
         metrics=("auroc", "balanced_accuracy"),
         seed=seed,
     )
+
+
+def _beside(judged: Sequence[JudgedSentence], seed: int) -> list[dict[str, Any]]:
+    """AUROC of checks without a model on the same sentences, and the checker's less theirs."""
+    from evaluators.statistics.meta import Rated, meta_differences
+
+    if not judged[0].sentence:
+        return []
+    bad, groups = [not one.supported for one in judged], [one.group for one in judged]
+    samples = [Sample(str(i), one.sentence, context=one.source) for i, one in enumerate(judged)]
+    risks = {metric.name: _risks(metric, samples) for metric in BASELINES}
+    own = [1 - (one.probability or 0.0) for one in judged]
+    columns = {name: np.array(risk) for name, risk in {"check": own, **risks}.items()}
+    rated = Rated(np.array(bad, dtype=np.float64), columns, tuple(groups))
+    apart = {
+        one.other: one
+        for one in meta_differences(rated, coefficients=[("auroc", "sample")], seed=seed)
+        if one.metric == "check"
+    }
+    return [
+        row
+        for name, risk in risks.items()
+        for row in (
+            *_figures(name, risk, bad, groups, metrics=("auroc",), seed=seed),
+            {**_bounds(apart[name]), "predictor": name, "metric": "difference"},
+        )
+    ]
+
+
+def _bounds(found: MetaDifference) -> dict[str, Any]:
+    return {"value": found.value, "low": found.low, "high": found.high, "n": found.n}
 
 
 def _figures(
@@ -115,16 +159,13 @@ def _rate(judged: Sequence[JudgedSentence]) -> dict[str, Any]:
 
 
 def _of_texts(texts: Sequence[JudgedText], seed: int) -> list[dict[str, Any]]:
-    """AUROC of right texts against the same with one error, of the checker and of baselines.
-
-    A baseline that does not speak of a text finds nothing wrong with it.
-    """
+    """AUROC of right texts against the same with one error, of the checker and of baselines."""
     whole = [one for one in texts if one.probabilities and None not in one.probabilities]
     if len({one.kind is None for one in whole}) < 2:
         return []
     risks: Mapping[str, list[float]] = {
         "check": [1 - lowest(p for p in one.probabilities if p is not None) for one in whole],
-        **{metric.name: _risks(metric, whole) for metric in BASELINES},
+        **{metric.name: _risks(metric, _samples(whole)) for metric in BASELINES},
     }
     bad, groups = [one.kind is not None for one in whole], [one.group for one in whole]
     return [
@@ -134,10 +175,12 @@ def _of_texts(texts: Sequence[JudgedText], seed: int) -> list[dict[str, Any]]:
     ]
 
 
-def _risks(metric: Metric, texts: Sequence[JudgedText]) -> list[float]:
-    samples = [
-        Sample(id=str(i), prediction=one.text, context=one.source) for i, one in enumerate(texts)
-    ]
+def _samples(texts: Sequence[JudgedText]) -> list[Sample]:
+    return [Sample(str(i), one.text, context=one.source) for i, one in enumerate(texts)]
+
+
+def _risks(metric: Metric, samples: Sequence[Sample]) -> list[float]:
+    """More is worse; a check that does not speak of a text finds nothing wrong with it."""
     sign = -1 if metric.higher_is_better else 1
     return [
         sign * (1 if metric.higher_is_better else 0) if score.value is None else sign * score.value

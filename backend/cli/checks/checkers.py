@@ -225,6 +225,10 @@ def describe_figures(figures: Mapping[str, Any]) -> list[str]:
     names = {"auroc": "AUROC", "balanced_accuracy": "balanced accuracy at .5"}
     for one in figures["sentences"]:
         said.append(f"  {names[one['metric']]} of sentences {interval(one)}, n={one['n']}")
+    for one in figures.get("beside", ()):  # not measured before
+        apart = one["metric"] == "difference"
+        about = "the checker's less that of" if apart else "AUROC of sentences by"
+        said.append(f"  {about} {one['predictor']} {interval(one)}, n={one['n']}")
     for one in figures["texts"]:
         said.append(f"  AUROC of whole texts by {one['predictor']} {interval(one)}, n={one['n']}")
     alarms = figures["false_alarms"]

@@ -10,7 +10,8 @@ from backend.schemas.common import Shown
 class CheckerFigure(Shown):
     """A figure on what was held out, with its interval; of planted errors, so simulated.
 
-    `predictor` is check, or a check without a model that judged the same texts.
+    `predictor` is check, or a check without a model that judged the same sentences or texts;
+    `metric` is `difference` where it is the AUROC of the checker less that of the predictor.
     """
 
     predictor: str = "check"
@@ -42,6 +43,7 @@ class CheckerShown(Shown):
     sentences: dict[str, int]
     source_bytes: int
     figures: list[CheckerFigure]
+    beside: list[CheckerFigure]
     texts: list[CheckerFigure]
     kinds: list[CheckerKind]
     false_alarms: CheckerFigure | None

@@ -18,6 +18,7 @@ COLUMNS = (
     "taught with",
 )
 KINDS = ("error", "found", "of sentences")
+BESIDE = ("told by", "AUROC of sentences (simulated)", "the checker's less it", "sentences")
 TEXTS = ("told by", "AUROC of whole texts", "texts")
 SIMULATED = (
     "Measured on what training never saw. Errors were planted, so every figure here is simulated: "
@@ -46,10 +47,22 @@ def _show_one(one: CheckerShown) -> None:
             [kind.kind, figure_text(kind.found), kind.found.n] for kind in one.kinds
         ]
         st.html(table_html(KINDS, rows, title=f"{one.metric}: errors found (simulated)"))
+    if one.beside:
+        st.html(table_html(BESIDE, beside_rows(one), title=f"{one.metric}: the same sentences"))
     if one.texts:
         rows = [[text.predictor, figure_text(text), text.n] for text in one.texts]
         title = f"{one.metric} beside checks without a model (simulated)"
         st.html(table_html(TEXTS, rows, title=title))
+
+
+def beside_rows(one: CheckerShown) -> list[list[Cell]]:
+    """Checks without a model on the sentences that the checker was asked about."""
+    told = {(figure.predictor, figure.metric): figure for figure in one.beside}
+    return [
+        [name, figure_text(found), figure_text(told.get((name, "difference"))), found.n]
+        for (name, metric), found in told.items()
+        if metric == "auroc"
+    ]
 
 
 def row(one: CheckerShown) -> list[Cell]:

@@ -136,6 +136,7 @@ def test_that_a_trained_checker_is_registered_preflighted_and_measured(
         told = {one["metric"]: one["value"] for one in figures["sentences"]}
         assert told["auroc"] > 0.6
         assert {one["predictor"] for one in figures["texts"]} == {"check", "invented", "overlap"}
+        assert {one["predictor"] for one in figures["beside"]} == {"invented", "overlap"}
         assert figures["failed"] == 0
         assert figures["groups"] == 12
         row = session.scalars(select(Preflight)).one()

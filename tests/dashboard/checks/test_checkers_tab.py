@@ -37,6 +37,7 @@ MEASURED = CheckerShown(
     sentences={"reference": 30, "planted": 28, "marked": 2},
     source_bytes=2400,
     figures=[figure(0.71, "auroc"), figure(0.62, "balanced_accuracy")],
+    beside=[figure(0.55, "auroc", "invented"), figure(0.16, "difference", "invented")],
     texts=[figure(0.66, "auroc"), figure(0.58, "auroc", "invented")],
     kinds=[CheckerKind(kind="negation", found=figure(0.31, "recall"))],
     false_alarms=figure(0.2, "false_alarms"),
@@ -45,7 +46,7 @@ MEASURED = CheckerShown(
     trained_at=datetime(2026, 3, 1, tzinfo=UTC),
 )
 UNMEASURED = MEASURED.model_copy(
-    update={"metric": "check:facts@1", "figures": [], "texts": [], "kinds": [],
+    update={"metric": "check:facts@1", "figures": [], "beside": [], "texts": [], "kinds": [],
             "false_alarms": None, "groups": 0, "failed": 0}
 )  # fmt: skip
 
@@ -56,6 +57,7 @@ def test_the_tab_shows_figures_with_intervals_and_says_simulated() -> None:
     page = shown(app)
     for said in (
         *("simulated", "0.710 [0.610, 0.810]", "0.310 [0.210, 0.410]", "negation", "invented"),
+        *("the checker&#x27;s less it", "0.550 [0.450, 0.650]", "0.160 [0.060, 0.260]"),
         *("not measured", "strop train --resume 7", "12 groups; 3 could not be judged"),
         *("30 reference, 28 planted, 2 marked", "check:facts@2", "base:check-facts@2"),
     ):

@@ -294,6 +294,28 @@ def test_that_texts_are_judged_by_their_worst_sentence_beside_checks_without_a_m
     assert told["check"]["n"] == 20  # not those that could not be judged
 
 
+def test_that_checks_without_a_model_stand_beside_it_on_the_same_sentences() -> None:
+    """`invented` sees every other wrong sentence here, the checker all."""
+    rows = [
+        row
+        for i in range(20)
+        for row in (
+            JudgedSentence(f"g{i}", True, None, 0.9, "She is 40, tall.", "She is 40."),
+            JudgedSentence(
+                f"g{i}", False, "x", 0.1, "She is 40, tall.", "She is 41." if i % 2 else "Is 40."
+            ),
+        )
+    ]
+    told = {(one["predictor"], one["metric"]): one for one in report_checker(rows, [])["beside"]}
+    assert set(told) == {(n, m) for n in ("invented", "overlap") for m in ("auroc", "difference")}
+    assert told["invented", "auroc"]["value"] == 0.75
+    apart = told["invented", "difference"]
+    assert apart["value"] == 0.25
+    assert 0.05 < apart["low"] < 0.25 < apart["high"] < 0.45
+    assert apart["n"] == 40
+    assert report_checker(judged(12, good=0.9, bad=0.1), [])["beside"] == []
+
+
 def _broken() -> list[JudgedText]:
     return [JudgedText("g", "s", "t", None, (None,)), JudgedText("g", "s", "", "number", ())]
 

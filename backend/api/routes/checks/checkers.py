@@ -33,6 +33,7 @@ def _shown(session: Session, one: Trained) -> CheckerShown:
         sentences=frozen.recipe["rows_by_source"],
         source_bytes=one.checker.form["source_bytes"],
         figures=[_figure(found) for found in figures.get("sentences", ())],
+        beside=[_figure(found) for found in figures.get("beside", ())],
         texts=[_figure(found) for found in figures.get("texts", ())],
         kinds=[
             CheckerKind(kind=kind, found=_figure(found, "recall"))
