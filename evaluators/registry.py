@@ -193,6 +193,7 @@ FAMILIES: dict[str, tuple[str, ...]] = {
     "rouge_unicode": tuple(f"{name}_unicode" for name in VARIANTS),
     "checks": (
         *("invented", "grounding", "overlap", "overlap_pairs", "source_rouge"),
+        *("input_overlap", "novel_stretch"),
         *("own_words", "others_overlap", "length", "repetition"),
     ),
 }

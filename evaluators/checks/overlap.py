@@ -98,7 +98,8 @@ def _input_overlap(sample: Sample) -> Score:
     """Share of the content words of the input in the context: does it speak of it at all?"""
     stems = content_stems(sample.input or "")
     if not stems:
-        return Score(None, not_applicable=True, explanation="the input has no content words")
+        why = "the input has no content words" if sample.input else "there is no input"
+        return Score(None, not_applicable=True, explanation=why)
     share = _in_source(stems, sample.context or "")
     return Score(share, explanation=f"the source holds {share:.0%} of the input's content words")
 
@@ -173,9 +174,9 @@ OVERLAP_PAIRS = Metric(
 )
 INPUT_OVERLAP = Metric(
     "input_overlap",
-    2,
+    3,
     each(_input_overlap),
-    needs=_NEEDS | {"input"},
+    needs=_NEEDS,
     description="share of the input's content words that the source holds",
 )
 SOURCE_ROUGE = Metric(

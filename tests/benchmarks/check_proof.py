@@ -27,6 +27,7 @@ from typing import Any
 import numpy as np
 
 from evaluators.checks.bench import build_bench, run_bench
+from evaluators.checks.others import with_others
 from evaluators.checks.plant import plant_errors
 from evaluators.checks.relative import answered, relative_rows
 from evaluators.checks.risk import fit_risk, risk_of
@@ -40,7 +41,7 @@ from tests.benchmarks.evaluators_data import read_claims
 DATA = Path(__file__).parents[3] / "shared/data"
 SEED = 0
 RESAMPLES = 500
-FEATURES = ("invented", "grounding", "overlap", "overlap_pairs", "source_rouge")
+SINGLE = ("invented", "grounding", "overlap", "overlap_pairs", "source_rouge", "novel_stretch")
 WRONG_BELOW = 4.0  # mean faithfulness of three raters, of 1 to 5
 
 
@@ -150,10 +151,10 @@ def longer(data: Set, halves: Sequence[int]) -> Values:
     return np.array([float(len(sample.prediction)) for sample in data.samples])
 
 
-def fitted(data: Set, halves: Sequence[int], *, relative: bool, length: bool = False) -> Values:
-    """What `strop calibrate` fits of all checks, each half by a model of the other."""
-    names = (*FEATURES, "length") if length else FEATURES
-    columns = {name: [score.value for score in METRICS[name].score(data.samples)] for name in names}
+def fitted(data: Set, halves: Sequence[int], *, relative: bool) -> Values:
+    """What `strop calibrate` fits of the metrics `checks`, each half by a model of the other."""
+    samples = with_others(data.samples)
+    columns = {m.name: [one.value for one in m.score(samples)] for m in resolve_metrics(["checks"])}
     rows: list[dict[str, float | None]] = [
         {name: column[i] for name, column in columns.items()} for i in range(len(data.samples))
     ]
@@ -171,11 +172,9 @@ def fitted(data: Set, halves: Sequence[int], *, relative: bool, length: bool = F
 CHECKS: Mapping[str, Check] = {
     "all alike (naive)": alike,
     "length (naive)": longer,
-    **{name: partial(single, name) for name in FEATURES},
+    **{name: partial(single, name) for name in SINGLE},
     "risk": partial(fitted, relative=False),
-    "risk, length among them": partial(fitted, relative=False, length=True),
     "risk, relative features": partial(fitted, relative=True),
-    "risk, relative and length": partial(fitted, relative=True, length=True),
 }
 
 
@@ -239,14 +238,14 @@ def recall_by_kind(folder: Path, most: int) -> dict[str, Any]:
         Sample(row["ID"], row["section_text"], context=row["dialogue"], group=row["ID"])
         for row in rows[-most:]
     ]
-    return run_bench(build_bench(samples, seed=SEED), resolve_metrics(FEATURES)).as_dict()
+    return run_bench(build_bench(samples, seed=SEED), resolve_metrics(SINGLE)).as_dict()
 
 
 def speed(folder: Path, most: int) -> dict[str, float]:
     """Outputs a second of each check, each source new to it, one process."""
     rows = _csv(folder / "mts_dialog/train.csv")[:most]
     found = {}
-    for name in (*FEATURES, "length"):
+    for name in (*SINGLE, "length"):
         mark = f" {name}."  # other texts, so that nothing is remembered of the check before
         samples = [
             Sample(row["ID"], row["section_text"] + mark, context=row["dialogue"] + mark)
