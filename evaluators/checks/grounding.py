@@ -180,7 +180,7 @@ def _small(number: Number) -> int | None:
     return int(value) if value.is_integer() and 2 <= value <= MOST_LISTED else None
 
 
-VERSION = 5
+VERSION = 6
 BLIND_SPOTS = (
     "means, percentages and growth worked out from numbers, paraphrase, common nouns that are on "
     "no list of alternatives, rare names in lower case or at the head of a sentence, acronyms, "
@@ -390,7 +390,7 @@ def _stands_alone(said: str, key: str, source: Source) -> bool:
     if key not in source.squashed:
         return False
     spaced = r"[\W_]*".join(re.escape(c) for c in key)
-    return re.search(rf"(?<![^\W_]){spaced}(?![^\W_])", source.text.casefold()) is not None
+    return re.search(rf"(?<![^\W_]){spaced}(?![^\W_])", source.both.casefold()) is not None
 
 
 def _check_names(output: str, facts: Facts, source: Source) -> Iterator[Claim]:

@@ -43,7 +43,8 @@ _PLAIN = frozenset(
         "vielen dank "
         # What leads a sentence, or a name, and is none.
         "moreover furthermore additionally therefore thus hence however also overall finally "
-        "president king queen minister senator judge captain"
+        "president king queen minister senator judge captain "
+        "mother father mom mum dad brother sister grandmother grandfather husband wife"
     )
 )
 # Who signs a letter is whose name stands beside these.
@@ -165,7 +166,8 @@ _OPENERS = frozenset(
         "in on at for with from by to of as when while after before since during according both "
         "this that these those his her their our my your what where who why how also however and "
         "although because although per via under over then there here not one two all some any "
-        "each every most many other another such only even if once until unless"
+        "each every most many other another such only even if once until unless "
+        "denied denies reported reports probable possible normal unremarkable positive negative"
     )
 )
 

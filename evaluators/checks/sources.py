@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from evaluators.checks.dates import Day, days_between
+from evaluators.checks.dictated import written
 from evaluators.checks.facts import Facts, Identifier, Number, find_facts
 from evaluators.checks.lettering import expand_contractions, folded_words, squash
 from evaluators.checks.rates import find_regular
@@ -43,6 +44,11 @@ class Source:
     weekdays: frozenset[int]
 
     @property
+    def both(self) -> str:
+        """The text, and what is dictated in it as it would be written down."""
+        return _both(self.text)
+
+    @property
     def squashed(self) -> str:
         """Letters and digits of the text only; few outputs ask for them."""
         return _squashed(self.text)
@@ -55,7 +61,8 @@ class Source:
 @lru_cache(maxsize=2048)
 def index_source(text: str) -> Source:
     """Index the facts of a source; remembered, since several outputs share one source."""
-    facts = find_facts(text)
+    said = written(text)
+    facts = find_facts(text) if said is None else _joined(find_facts(text), find_facts(said))
     days = tuple(day for dated in facts.dates for day in dated.days)
     numbers = _Numbers()
     numbers.add_facts(facts, days)
@@ -63,7 +70,7 @@ def index_source(text: str) -> Source:
     weekdays = {found.day for found in facts.weekdays} | days_between(text, facts.words)
     return Source(
         text=text,
-        words=folded_words(text, facts.words),
+        words=folded_words(_both(text), facts.words),
         values=numbers.values,
         measures=numbers.measures,
         often=numbers.often,
@@ -75,9 +82,27 @@ def index_source(text: str) -> Source:
     )
 
 
+def _joined(facts: Facts, more: Facts) -> Facts:
+    """The facts of a text with those of the same text as it would be written down."""
+    return Facts(
+        numbers=facts.numbers + more.numbers,
+        dates=facts.dates + more.dates,
+        times=facts.times + more.times,
+        weekdays=facts.weekdays,
+        identifiers=facts.identifiers + more.identifiers,
+        words=facts.words | more.words,
+    )
+
+
 @lru_cache(maxsize=64)
 def _squashed(text: str) -> str:
-    return squash(text)
+    return squash(_both(text))
+
+
+@lru_cache(maxsize=64)
+def _both(text: str) -> str:
+    said = written(text)
+    return text if said is None else f"{text}\n{said}"
 
 
 @lru_cache(maxsize=64)
