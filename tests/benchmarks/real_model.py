@@ -29,10 +29,11 @@ import platform
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
+from types import MappingProxyType
 from typing import Any
 
 import yaml
@@ -169,8 +170,12 @@ def opened(bench: Bench, models: Sequence[str], *, batch_size: int = BATCH) -> L
     return engine
 
 
-def train(bench: Bench, size: int) -> dict[str, Any]:
-    """The adapter of the first `size` rows, and what its training says of itself."""
+def train(bench: Bench, size: int, own: Mapping[str, Any] = MappingProxyType({})) -> dict[str, Any]:
+    """The adapter of the first `size` rows, and what its training says of itself.
+
+    Args:
+        own: keys of the configuration in place of those of TRAINING.
+    """
     output = bench.adapter(size)
     if not (output / "strop.json").is_file():
         rows = bench.work / f"train-{size}.jsonl"
@@ -179,7 +184,7 @@ def train(bench: Bench, size: int) -> dict[str, Any]:
                 completion = [{"role": "assistant", "content": row.reference}]
                 pair = {"prompt": bench.task.tuned(row, []), "completion": completion}
                 stream.write(json.dumps(pair) + "\n")
-        config = TRAINING | {
+        config = {**TRAINING, **own} | {
             "base_model": str(bench.base),
             "train_file": str(rows),
             "output_dir": str(output),
