@@ -25,6 +25,7 @@ from training.config import (
 )
 from training.methods import METHODS
 from training.rows.data import DataError
+from training.weights.loading import keep_differentiable, load_model
 
 GOOD, BAD = "Answer 1", "Answer 6"
 FULL = {"weights": "full", "lora": {}}
@@ -344,6 +345,42 @@ def test_four_bits_train_where_they_can_and_are_one_sentence_elsewhere(
     curve = json.loads((tmp_path / "v1" / "strop.json").read_text())["loss_curve"]
     losses = [line["loss"] for line in curve if "loss" in line]
     assert losses[-1] < losses[0]
+
+
+def test_four_bits_keep_their_gradient_when_the_model_has_answered(
+    tmp_path: Path, tiny_base: Path
+) -> None:
+    """A training measures its base before the first step, in evaluation."""
+    pytest.importorskip("bitsandbytes")
+    torch = pytest.importorskip("torch")
+    config = load_config(write_config(tmp_path, tiny_base, "sft", quantize="4bit"))
+    model = load_model(config, tiny_base, torch.bfloat16)
+    ids = torch.arange(8)[None] + 40
+
+    def gradients() -> list[Any]:
+        model.zero_grad()
+        model.train()
+        model(input_ids=ids, labels=ids).loss.backward()
+        return [one.grad.clone() for one in model.parameters() if one.requires_grad]
+
+    before = gradients()
+    model.eval()
+    with torch.no_grad():
+        model(input_ids=ids)
+    assert any(bool(one.any()) for one in before)
+    assert all(torch.equal(*pair) for pair in zip(before, gradients(), strict=True))
+
+
+def test_no_layer_is_laid_out_for_answering_only() -> None:
+    torch = pytest.importorskip("torch")
+    layer = torch.nn.Linear(2, 2)
+    layer.support_avx512bf16_for_cpu = (
+        True  # as bitsandbytes' Linear4bit where there is AVX512-BF16
+    )
+    model = torch.nn.Sequential(torch.nn.Linear(2, 2), layer)
+    keep_differentiable(model)
+    assert layer.support_avx512bf16_for_cpu is False
+    assert not hasattr(model[0], "support_avx512bf16_for_cpu")
 
 
 @pytest.mark.parametrize(

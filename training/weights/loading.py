@@ -18,6 +18,7 @@ from training.divergence import require_magnitudes
 from training.weights.digest import ADAPTER_FILES
 from training.weights.tensors import read_tensors, require_finite
 
+PACKS = "support_avx512bf16_for_cpu"  # of bitsandbytes' Linear4bit
 FULL_BYTES = 16  # a weight, its gradient and AdamW's two moments, four bytes each
 
 
@@ -72,13 +73,27 @@ def _load_base(config: TrainingConfig, base: Path, dtype: Any) -> Any:
     from transformers import AutoModelForCausalLM
 
     with _refusal(config.base_model):
-        return AutoModelForCausalLM.from_pretrained(
+        model = AutoModelForCausalLM.from_pretrained(
             base,
             dtype=dtype,
             use_safetensors=True,
             local_files_only=True,
             **_quantization(config, dtype),
         )
+    keep_differentiable(model)
+    return model
+
+
+def keep_differentiable(model: Any) -> None:
+    """Keep bitsandbytes from laying 4-bit weights out for answering only.
+
+    On a processor with AVX512-BF16 it does so at the first pass in evaluation, as when a training
+    measures what it will forget, and never back: the kernel of that layout has no gradient, and the
+    training goes on without one, with no error (bitsandbytes 0.50).
+    """
+    for module in model.modules():
+        if hasattr(module, PACKS):
+            setattr(module, PACKS, False)
 
 
 def _load_full(config: TrainingConfig, base: Path) -> Any:
