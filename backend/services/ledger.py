@@ -7,17 +7,21 @@ for each other for the moment of a commit.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple, cast
 
-from sqlalchemy import Table, case, func, select, update
+from sqlalchemy import Column, Table, bindparam, case, func, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from backend.db import Base
 from backend.tables.runs import Generation, GenerationRun, Score, ScoreRun
 
-_INSERTS: dict[str, Any] = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
+Rows = Sequence[Mapping[str, Any]]
+Columns = Sequence[Column[Any]]
+Statement = tuple[Any, Any]
+"""What is executed, and its parameters."""
+
 _ROWS_PER_STATEMENT = 500
 
 
@@ -40,10 +44,35 @@ def _insert(
     columns = [table.__table__.c[name] for name in told]
     new: list[Any] = []
     for start in range(0, len(rows), _ROWS_PER_STATEMENT):
-        some = [dict(row) for row in rows[start : start + _ROWS_PER_STATEMENT]]
-        statement = insert(table.__table__).on_conflict_do_nothing()
-        new += session.execute(statement.returning(*columns), some).all()
+        some = rows[start : start + _ROWS_PER_STATEMENT]
+        new += session.execute(*insert(cast(Table, table.__table__), some, columns)).all()
     return new
+
+
+def _by_rows(table: Table, rows: Rows, told: Columns) -> Statement:
+    statement = sqlite.insert(table).on_conflict_do_nothing().returning(*told)
+    return statement, [dict(row) for row in rows]
+
+
+def _by_columns(table: Table, rows: Rows, told: Columns) -> Statement:
+    """One array a column: parameters by row cost the client and the server twice the time."""
+    names = list(rows[0])
+    arrays = [
+        bindparam(name, type_=postgresql.ARRAY(table.c[name].type, dimensions=1)) for name in names
+    ]
+    statement = (
+        postgresql.insert(table)
+        .from_select(names, select(*map(func.unnest, arrays)))
+        .on_conflict_do_nothing()
+        .returning(*told)
+    )
+    return statement, {name: [row[name] for row in rows] for name in names}
+
+
+_INSERTS: Mapping[str, Callable[[Table, Rows, Columns], Statement]] = {
+    "sqlite": _by_rows,
+    "postgresql": _by_columns,
+}
 
 
 def text_ids(session: Session, table: type[Base], texts: Iterable[str]) -> dict[str, int]:

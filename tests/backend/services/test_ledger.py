@@ -8,13 +8,14 @@ from threading import Barrier
 from typing import Any
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import event, select
 from sqlalchemy.orm import Session, sessionmaker
 
 from backend.db import open_database, session_factory
 from backend.services import ledger
 from backend.services.ledger import Counts, add_to_run, counts_of, recount
-from backend.tables.runs import Generation, GenerationRun
+from backend.services.runs.scoring import save_scores
+from backend.tables.runs import Generation, GenerationRun, Score, ScoreRun
 from tests.fixtures_runs import lay_down_project, lay_down_run
 
 
@@ -98,3 +99,68 @@ def test_rows_come_in_by_their_unit_whatever_the_order_in_which_they_are_given(
     assert add_to_run(session, GenerationRun, run.id, rows) == 3
     query = select(Generation.example_id).order_by(Generation.id)
     assert session.scalars(query).all() == sorted(laid.examples)
+
+
+AWKWARD = ("NULL", "", "null", '{"a": [1]}', "a,b", "back\\slash", 'it\'s "so" {x}', "ü\n\t💬")
+
+
+def test_whatever_a_row_holds_comes_back_as_it_was_given(session: Session) -> None:
+    """On PostgreSQL rows go in as arrays, of which commas, braces and backslashes are a part."""
+    run_id, rows = _score_rows(session)
+    assert save_scores(session, run_id, rows) == len(rows)
+    found = session.scalars(select(Score).order_by(Score.generation_id, Score.metric)).all()
+    given = sorted(rows, key=lambda row: (row["generation_id"], row["metric"]))
+    for score, row in zip(found, given, strict=True):
+        assert {name: getattr(score, name) for name in row} == row
+        assert score.annotator_kind == "code"
+    failed = sum(row["error"] is not None for row in rows)
+    assert counts_of(session, ScoreRun, run_id) == Counts(len(rows), failed)
+    assert save_scores(session, run_id, rows) == 0  # what is there stays
+    assert save_scores(session, run_id, [*rows, {**rows[0], "metric": "new"}]) == 1
+
+
+def _score_rows(session: Session) -> tuple[int, list[dict[str, Any]]]:
+    laid = lay_down_project(session, examples=4, adapters=0)
+    run = lay_down_run(session, laid)
+    told = {"model_version_id": laid.models[0], "text": "so", "error": None, "token_logprobs": []}
+    add_to_run(session, GenerationRun, run.id, [{**told, "example_id": e} for e in laid.examples])
+    ids = list(session.scalars(select(Generation.id).order_by(Generation.id)))
+    scored = ScoreRun(generation_run_id=run.id, metrics=[])
+    session.add(scored)
+    session.flush()
+    rows = []
+    for n, text in enumerate(AWKWARD):
+        marks = [{"start": 0, "end": n, "reason": text, "kind": "name"}] * (n % 3)
+        rows.append(
+            {
+                "generation_id": ids[n % 4],
+                "metric": f"m{n}",
+                "value": None if n % 2 else n / 7,
+                "error": text if n % 2 else None,
+                "not_applicable": n == 3,
+                "label": None if n == 2 else text,
+                "explanation": text,
+                "spans": marks,
+                "stats": [[], [0.5, -1e300], [1.0, 2.0], ["a", text]][n % 4],
+                "signature": f"m{n}:{text}",
+            }
+        )
+    return scored.id, rows
+
+
+@pytest.mark.postgres
+def test_a_statement_has_as_many_parameters_as_columns_and_not_as_cells(
+    several: sessionmaker[Session],
+) -> None:
+    """A list of cells that is rendered and parsed anew costs more than the scores it is of."""
+    run_id, rows = _run_of(several)
+    sent: list[tuple[str, int]] = []
+    event.listen(
+        several.kw["bind"],
+        "before_cursor_execute",
+        lambda *given: sent.append((given[2], len(given[3]))),
+    )
+    _add(several, run_id, [row for sample in range(1, 100) for row in rows(sample)])
+    inserts = [n for statement, n in sent if statement.startswith("INSERT INTO generations")]
+    assert len(inserts) == 1
+    assert inserts[0] < 20
