@@ -6,9 +6,12 @@ another machine. A process that only scores loads this and the evaluators, and n
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import os
+import platform
+import time
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from evaluators.metric import Metric
 from evaluators.registry import resolve_metrics
@@ -40,6 +43,37 @@ class ScoreChunk:
 
     outputs: tuple[OutputToScore, ...]
     made_of: Mapping[str, str] = field(default_factory=dict)
+
+
+class Timed(NamedTuple):
+    """Rows of the ledger with what they took.
+
+    Attributes:
+        processor_s: processor seconds of the process that made them, while it did.
+        process: which process that was, by machine and number.
+    """
+
+    rows: list[dict[str, Any]]
+    processor_s: float
+    process: str
+
+
+def this_process() -> str:
+    """The name of this process, which no other one has at the same time."""
+    return f"{platform.node()}/{os.getpid()}"
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """Work on a chunk, timed where it is done; it can be pickled if the work can."""
+
+    work: Callable[[ScoreChunk], list[dict[str, Any]]]
+
+    def __call__(self, chunk: ScoreChunk) -> Timed:
+        """What the work gives of a chunk, with what it took."""
+        begun = time.process_time()
+        rows = self.work(chunk)
+        return Timed(rows, time.process_time() - begun, this_process())
 
 
 def score_chunk(chunk: ScoreChunk) -> list[dict[str, Any]]:

@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from backend.schemas.costs import CostsShown, SpentShown
     from backend.schemas.review.reports import Measured
 
-RUNS = ["run", "of", "answers", "tokens in", "tokens out", "generating", "scoring", "money"]
+RUNS = ["run", "of", "answers", "tokens in", "tokens out", "generating", "scoring", "processor",
+        "GPU", "money"]  # fmt: skip
 TRAININGS = ["training", "adapter", "clock", "processor", "GPU", "tokens", "money"]
 ROUNDS = ["round", "state", "clock", "processor", "GPU", "tokens", "trained on", "experts", "money"]
 REVIEWS = ["queue", "reviews", "in all", "money", "an item", "money an item"]
@@ -68,7 +69,9 @@ def _runs(told: CostsShown) -> list[dict[str, Any]]:
     rows = []
     for one in told.runs:
         failed = f", {one.failed} failed" if one.failed else ""
-        cells = (one.prompt_tokens, one.completion_tokens, one.generating, one.scoring, one.money)
+        tokens = (one.prompt_tokens, one.completion_tokens)
+        seconds = (one.generating, one.scoring, one.processor, one.gpu)
+        cells = (*tokens, *seconds, one.money)
         first = (one.run_id, f"{one.dataset} {one.split}", f"{one.answers}{failed}")
         rows.append(dict(zip(RUNS, (*first, *map(_cell, cells)), strict=True)))
     return rows

@@ -34,6 +34,17 @@ class Standing:
         return f"{self.done:g}/{self.total:g}" if self.total is not None else f"{self.done:g}"
 
 
+def has_moved(sessions: sessionmaker[Session], jobs: Sequence[Job]) -> bool:
+    """Whether a job is in another state than it was when it was looked at."""
+    from backend.db import alone
+    from backend.services import queue
+
+    with alone(sessions.kw["bind"]).connect() as connection:
+        now = queue.states_of_unfinished(connection)
+    unfinished = {job.id: job.state for job in jobs if job.state in queue.UNFINISHED}
+    return any(now.get(job_id) != state for job_id, state in unfinished.items())
+
+
 def look(
     sessions: sessionmaker[Session], job_ids: Sequence[int]
 ) -> tuple[list[Job], list[Standing]]:

@@ -15,7 +15,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from backend.cli.standings import look, show_bars
+from backend.cli.standings import has_moved, look, show_bars
 from backend.errors import StropError
 
 if TYPE_CHECKING:
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from backend.tables.queue import Job
 
 POLL_SECONDS = 0.25
+LOOK_SECONDS = 2.0  # between two looks at how far jobs are; how they stand is asked more often
 LONGEST_POLL_SECONDS = 5.0
 QUICK_POLL_SECONDS = 0.1  # it lives only while somebody waits
 STOP_SECONDS = 15.0
@@ -123,6 +124,7 @@ def _watch(
 ) -> list[Job]:
     begun = time.monotonic()
     while True:
+        looked = time.monotonic()
         jobs, standings = look(sessions, job_ids)
         if progress is not None:
             progress.update(jobs, standings)
@@ -131,7 +133,10 @@ def _watch(
         if all(job.state == "done" for job in jobs):
             return jobs
         workers.keep(jobs)
-        time.sleep(pause_after(time.monotonic() - begun))
+        while True:
+            time.sleep(pause_after(time.monotonic() - begun))
+            if time.monotonic() >= looked + LOOK_SECONDS or has_moved(sessions, jobs):
+                break
 
 
 def pause_after(waited: float) -> float:

@@ -151,7 +151,8 @@ def _write_free(shop: Workshop, job: Job, writing: _Writing, *, helping: bool = 
             return
         with Leases(shop, job) as leases:
             line = _Line(shop, writing, part, leases, until=leave)
-            yield from _write_part(shop, writing, part, line, load_first=helping)
+            with shop.spending.holding_engine(job.id, _engine_of(writing, part)):
+                yield from _write_part(shop, writing, part, line, load_first=helping)
 
 
 class _Line:
@@ -272,10 +273,14 @@ def _write_part(
     line.end()
 
 
+def _engine_of(writing: _Writing, part: str) -> str:
+    served = writing.groups[part][0].kind == ModelKind.SERVED
+    return ELSEWHERE if served else writing.run.engine
+
+
 def _open_loaded(shop: Workshop, writing: _Writing, part: str) -> Engine:
     """The engine with the models of a part; where it does not take them, the run keeps why."""
-    run, group = writing.run, writing.groups[part]
-    name = ELSEWHERE if group[0].kind == ModelKind.SERVED else run.engine
+    run, group, name = writing.run, writing.groups[part], _engine_of(writing, part)
     try:
         return shop.engine_for(name, list(dict.fromkeys(map(served_model, group))))
     except EngineUnavailable:

@@ -22,6 +22,7 @@ from backend.db import reading, utc_now
 from backend.engines.base import Engine, ServedModel
 from backend.errors import EngineUnavailable, ExecutorUnavailable, StropError, reason_of
 from backend.executors import Executor, open_executor
+from backend.jobs.spending import Spending
 from backend.services import chunks, queue
 from backend.services.chunks import LeasedChunk
 from backend.settings import Settings
@@ -46,6 +47,7 @@ class Workshop:
         helpers: the same for a worker that helps with a job that another one leads; a kind that
             cannot be shared has none.
         stopping: set when the worker is to end; work stops at the next part.
+        spending: what the jobs take, noted on their rows.
     """
 
     settings: Settings
@@ -56,6 +58,7 @@ class Workshop:
     kinds: Mapping[str, Kind]
     helpers: Mapping[str, Kind] = field(default_factory=dict)
     stopping: threading.Event = field(default_factory=threading.Event)
+    spending: Spending = field(init=False)
     _open: dict[tuple[int, int], Parts] = field(default_factory=dict)
     _helping: dict[tuple[int, int], Parts] = field(default_factory=dict)
     _no_help: set[tuple[int, int]] = field(default_factory=set)
@@ -64,6 +67,9 @@ class Workshop:
     _executor: Executor | None = None
     _busy: int = 0
     _lock: threading.Condition = field(default_factory=threading.Condition)
+
+    def __post_init__(self) -> None:
+        self.spending = Spending(self.sessions)
 
     def engine_for(self, name: str, models: Sequence[ServedModel]) -> Engine:
         """The engine, warm from the last job on the same base, with these models loaded."""
@@ -98,7 +104,7 @@ class Workshop:
 
         A connection to the database that is lost is no fault of the job, which is queued again.
         """
-        with self._working():
+        with self._working(job_id, attempt):
             if self.stopping.is_set():
                 self._record(queue.requeue_job, job_id, attempt)
                 return False
@@ -112,7 +118,7 @@ class Workshop:
         the database is lost it leaves too.
         """
         key = (job_id, attempt)
-        with self._working():
+        with self._working(job_id, attempt):
             try:
                 leads = key in self._open
                 if leads or self.stopping.is_set() or not self._holds(job_id, attempt):
@@ -174,6 +180,7 @@ class Workshop:
             self._close_help(key)
         for job_id, attempt in list(self._open):
             self._record(queue.requeue_job, job_id, attempt)
+        self.spending.note_all()
 
     def wait_idle(self, timeout: float) -> bool:
         """Wait until no part is being worked on; False if that took too long."""
@@ -181,11 +188,14 @@ class Workshop:
             return self._lock.wait_for(lambda: self._busy == 0, timeout)
 
     @contextmanager
-    def _working(self) -> Iterator[None]:
+    def _working(self, job_id: int, attempt: int) -> Iterator[None]:
         with self._lock:
             self._busy += 1
         try:
-            yield
+            with self.spending.working_on(job_id):
+                yield
+            ended = (job_id, attempt) not in {*self._open, *self._helping}
+            self.spending.note(job_id, ended=ended)
         finally:
             with self._lock:
                 self._busy -= 1

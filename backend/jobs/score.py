@@ -6,11 +6,12 @@ engine has to hold, then what is computed from the scores of the whole run (a ri
 
 from __future__ import annotations
 
+import time
 from collections import deque
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy.orm import Session
 
@@ -84,7 +85,7 @@ def score_parts(shop: Workshop, job: Job) -> Parts:
         _lay_down(shop, job)
         yield from lead(shop, job, lambda: _score_free(shop, job, plan))
     if plan.later:
-        yield from _score_later(shop, job.subject_id, plan)
+        yield from _score_later(shop, job, plan)
     _finish(shop, job)
 
 
@@ -126,13 +127,14 @@ def _lay_down(shop: Workshop, job: Job) -> None:
         chunks.lay_down_chunks(session, job.id, job.attempt, ranges)
 
 
-def _score_later(shop: Workshop, score_run_id: int, plan: _Plan) -> Parts:
+def _score_later(shop: Workshop, job: Job, plan: _Plan) -> Parts:
+    score_run_id = job.subject_id
     with reading(shop.sessions) as session:
         units = scoring.pending_units(session, score_run_id)
     named = {name for unit in units for name in unit.metrics}
     for name in plan.asked:
         if name in named:
-            yield from _score_asking(shop, score_run_id, plan.project_id, _only(units, name))
+            yield from _score_asking(shop, job, plan.project_id, _only(units, name))
     for name in plan.fitted:
         if name in named:
             yield from _score_fitted(shop, score_run_id, _only(units, name))
@@ -164,7 +166,7 @@ def _score_free(shop: Workshop, job: Job, plan: _Plan, *, helping: bool = False)
 
     The executor computes, while this process alone reads the database and writes to it.
     """
-    from evaluators.chunks import score_chunk
+    from evaluators.chunks import Timing, score_chunk, this_process
 
     with reading(shop.sessions) as session:
         left = chunks.standing_of(session, job.id, job.attempt).left
@@ -180,16 +182,28 @@ def _score_free(shop: Workshop, job: Job, plan: _Plan, *, helping: bool = False)
                 yield taken.pure
 
         scored = map_if_worth(
-            shop.executor(), score_chunk, pure_chunks(), size=_outputs, total=left
+            shop.executor(), Timing(score_chunk), pure_chunks(), size=_outputs, total=left
         )
         with closing(scored):
-            for rows in scored:
+            for timed in scored:
                 taken = window.popleft()
-                rows += score_chunk(taken.loading)
+                if timed.process != this_process():
+                    shop.spending.add_processor(job.id, timed.processor_s)
+                rows = timed.rows + _score_loading(shop, job, taken.loading)
                 with shop.sessions.begin() as session:
                     scoring.save_scores(session, job.subject_id, rows)
                     leases.finish(session, taken.lease)
                 yield
+
+
+def _score_loading(shop: Workshop, job: Job, chunk: ScoreChunk) -> list[dict[str, Any]]:
+    """Scores by models of this process, which may be on its GPU."""
+    from evaluators.chunks import score_chunk
+
+    begun = time.monotonic()
+    rows = score_chunk(chunk)
+    shop.spending.add_gpu(job.id, time.monotonic() - begun)
+    return rows
 
 
 def _outputs(chunk: ScoreChunk) -> int:
@@ -230,21 +244,23 @@ def _among(units: Sequence[scoring.ScoreUnit], names: Collection[str]) -> list[s
 
 
 def _score_asking(
-    shop: Workshop, score_run_id: int, project_id: int, units: Sequence[scoring.ScoreUnit]
+    shop: Workshop, job: Job, project_id: int, units: Sequence[scoring.ScoreUnit]
 ) -> Parts:
     """One check, with the engine that holds the model it asks."""
+    score_run_id = job.subject_id
     (name,) = units[0].metrics
     with reading(shop.sessions) as session:
         check = find_asked_check(session, project_id, name)
         engine_name = _engine_of(shop, session, score_run_id, check)
         base = register_base(session, project_id)
-    engine = load_model(shop, engine_name, base, check.model)
-    yield  # loading takes minutes, in which a person may have cancelled
-    if check.probes:
-        require_preflight(shop, engine, base, check.model, check.probes)
-        yield
-    metric = check.open(EngineAsker(engine, served_model(check.model)))
-    yield from _score_chunks(shop, score_run_id, units, ASKED_CHUNK, lambda names: [metric])
+    with shop.spending.holding_engine(job.id, engine_name):
+        engine = load_model(shop, engine_name, base, check.model)
+        yield  # loading takes minutes, in which a person may have cancelled
+        if check.probes:
+            require_preflight(shop, engine, base, check.model, check.probes)
+            yield
+        metric = check.open(EngineAsker(engine, served_model(check.model)))
+        yield from _score_chunks(shop, score_run_id, units, ASKED_CHUNK, lambda names: [metric])
 
 
 def _score_fitted(shop: Workshop, score_run_id: int, units: Sequence[scoring.ScoreUnit]) -> Parts:

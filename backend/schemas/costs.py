@@ -73,7 +73,7 @@ class PricesShown(Shown):
 
 
 class RunCostShown(Shown):
-    """What a run took: tokens, seconds of its jobs by the clock, and tokens in money."""
+    """What a run took: tokens, seconds of its jobs and their workers, and tokens in money."""
 
     run_id: int
     dataset: str
@@ -86,6 +86,8 @@ class RunCostShown(Shown):
     completion_tokens: SpentShown
     generating: SpentShown
     scoring: SpentShown
+    processor: SpentShown
+    gpu: SpentShown
     money: SpentShown
 
 

@@ -15,12 +15,13 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import select, update
+from sqlalchemy import Connection, func, or_, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from backend.db import utc_now
 from backend.errors import Conflict, NotFound, UnknownName
+from backend.prepared import Prepared
 from backend.tables.queue import Job, JobState, Worker
 
 HEARTBEAT_SECONDS = 5.0
@@ -161,6 +162,18 @@ def resume_job(session: Session, job_id: int, *, arguments: Mapping[str, Any] | 
     return job
 
 
+_STATES = Prepared(
+    select(Job.id, Job.state).where(
+        or_(Job.state == JobState.QUEUED.value, Job.state == JobState.RUNNING.value)
+    )
+)
+
+
+def states_of_unfinished(connection: Connection) -> dict[int, str]:
+    """By id, the state of every job that waits or runs; whoever waits asks it all the time."""
+    return dict(_STATES.each(connection, {}))
+
+
 def unfinished_jobs(session: Session, queues: Collection[str]) -> list[Job]:
     """What waits or runs on these queues, oldest first."""
     found = select(Job).where(Job.state.in_(UNFINISHED), Job.queue.in_(queues)).order_by(Job.id)
@@ -260,6 +273,33 @@ def requeue_job(session: Session, job_id: int, attempt: int) -> bool:
     """Give an attempt back, to be done by whoever comes: the next attempt supersedes it."""
     return _move(
         session, job_id, attempt, state=JobState.QUEUED, attempt=attempt + 1, executor_id=None
+    )
+
+
+def add_spent(
+    session: Session,
+    job_id: int,
+    *,
+    processor_s: float,
+    gpu_s: float | None,
+    gpu_unknown: bool = False,
+) -> None:
+    """Add seconds that a job took, of whichever attempt.
+
+    Args:
+        gpu_s: None where there is nothing to say of a GPU.
+        gpu_unknown: some of its GPU seconds cannot be known, and so not their sum.
+    """
+    more: dict[str, Any] = {"processor_s": func.coalesce(Job.processor_s, 0.0) + processor_s}
+    if gpu_unknown:
+        more["gpu_s"] = None
+    elif gpu_s is not None:
+        more["gpu_s"] = func.coalesce(Job.gpu_s, 0.0) + gpu_s
+    session.execute(
+        update(Job)
+        .where(Job.id == job_id)
+        .values(**more)
+        .execution_options(synchronize_session=False)
     )
 
 

@@ -31,6 +31,8 @@ class Job(Base):
 
     `attempt` grows with each resumption and is part of the workflow id, `generate-7-1`.
     `cancelled_by_id` is who cancelled the present attempt, which `finished_at` dates.
+    `processor_s` and `gpu_s` are seconds over all attempts and helpers (`backend.jobs.spending`);
+    None where none are known.
     """
 
     __tablename__ = "jobs"
@@ -48,6 +50,8 @@ class Job(Base):
     arguments: Mapped[dict[str, Any]] = mapped_column(default=dict)
     error: Mapped[str | None]
     exit_code: Mapped[int | None]
+    processor_s: Mapped[float | None]
+    gpu_s: Mapped[float | None]
     executor_id: Mapped[str | None] = mapped_column(String(64))
     cancelled_by_id: Mapped[int | None] = mapped_column(ForeignKey("users.id"))
     created_at: Mapped[datetime] = mapped_column(default=utc_now)

@@ -25,7 +25,7 @@ from dashboard.components.measured import measured_cell
 from dashboard.session import current_client, current_project
 
 RUNS = ("run", "of", "models", "answers", "tokens read", "tokens written", "generating, by the "
-        "clock", "scoring, by the clock", "money")  # fmt: skip
+        "clock", "scoring, by the clock", "processor", "GPU", "money")  # fmt: skip
 TRAININGS = ("training", "adapter", "by the clock", "processor", "GPU", "tokens", "money")
 ROUNDS = ("round", "state", "by the clock", "processor", "GPU", "tokens of runs",
           "tokens trained on", "minutes of experts", "simulated", "money")  # fmt: skip
@@ -74,6 +74,8 @@ def run_row(one: RunCostShown) -> list[Cell]:
         spent_cell(one.completion_tokens),
         spent_cell(one.generating),
         spent_cell(one.scoring),
+        spent_cell(one.processor),
+        spent_cell(one.gpu),
         spent_cell(one.money),
     ]
 

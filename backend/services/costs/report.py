@@ -19,8 +19,10 @@ from backend.tables.runs import GenerationRun
 from backend.tables.training import TrainingRun
 
 NOTES = (
-    "Generating and scoring are told by the clock of their jobs, which several workers may have "
-    "shared; their processor and GPU seconds are not recorded.",
+    "Generating and scoring are told by the clock of the last attempt at their jobs, which several "
+    "workers may have shared. Their processor seconds are those of all workers and attempts; GPU "
+    "seconds are by the clock, while an engine or a model of the worker itself was on a GPU. What "
+    "servers that were asked took is in neither.",
     "Waiting, for a worker or for people, is in no figure.",
     "What is not recorded is unknown and in no sum: a sum that lacks something is told as "
     "'at least', with n of how many.",

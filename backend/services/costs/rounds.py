@@ -21,6 +21,7 @@ from backend.tables.rounds import Round
 
 NO_TRAINING = "It has no training."
 NO_RUN = "It has no run."
+NOTHING_DONE = f"{NO_TRAINING} {NO_RUN}"
 NO_REVIEWS = "No review is behind it."
 
 
@@ -31,7 +32,7 @@ class RoundCost:
     Attributes:
         runs: how many runs are in it: the evaluation and the replays.
         clock: seconds of jobs and of the trainer by the clock; a round's own waiting is no work.
-        processor, gpu: seconds of the training; of runs none are recorded.
+        processor, gpu: seconds of the training and of the workers that wrote and scored its runs.
         tokens: read and written by its runs, n is of answers; `trained_tokens` by its training.
         minutes: active ones, of the reviews behind its rows and of its votes; n is of reviews.
         money: one sum for each currency in which a price was stated.
@@ -67,6 +68,7 @@ def _round_cost(session: Session, row: Round, price: Price | None) -> RoundCost:
     runs = run_costs(session, run_ids, price=price)
     trained = [] if row.training_run_id is None else [row.training_run_id]
     trainings = training_costs(session, trained)
+    work: list[RunCost | TrainingCost] = [*runs, *trainings]
     reviews = _reviews(session, row)
     spent = [*(one.money for one in runs), *(one.money for one in trainings)]
     money, unpriced = _by_currency([*spent, *(part.money for part in reviews)])
@@ -77,9 +79,9 @@ def _round_cost(session: Session, row: Round, price: Price | None) -> RoundCost:
         adapter=str(row.plan.get("adapter", "")),
         runs=len(runs),
         n_simulated=sum(part.n_simulated for part in reviews),
-        clock=total(_clocks(runs, trainings), SECONDS, nothing=f"{NO_TRAINING} {NO_RUN}"),
-        processor=total([one.processor for one in trainings], SECONDS, nothing=NO_TRAINING),
-        gpu=total([one.gpu for one in trainings], SECONDS, nothing=NO_TRAINING),
+        clock=total(_clocks(runs, trainings), SECONDS, nothing=NOTHING_DONE),
+        processor=total([one.processor for one in work], SECONDS, nothing=NOTHING_DONE),
+        gpu=total([one.gpu for one in work], SECONDS, nothing=NOTHING_DONE),
         tokens=total([_tokens(run) for run in runs], TOKENS, nothing=NO_RUN, each_is_one=False),
         trained_tokens=total([one.tokens for one in trainings], TOKENS, nothing=NO_TRAINING),
         minutes=total(

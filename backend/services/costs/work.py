@@ -1,8 +1,8 @@
 """What runs and trainings took: tokens, the clock of their jobs, processor and GPU seconds, money.
 
-Of a run the clock of its jobs is recorded and no processor time; of a training both. The clock of a
-job runs from where a worker began it to its end, so that no waiting is in it; each attempt
-overwrites the one before, of which nothing is known then.
+The clock of a job runs from where a worker began it to its end, so that no waiting is in it; each
+attempt overwrites the one before, of which nothing is known then. Processor and GPU seconds of a
+job are those of all its attempts and of whoever helped.
 """
 
 from __future__ import annotations
@@ -28,6 +28,9 @@ MILLION = 1_000_000
 NO_TOKENS = "Of failed answers, and of whoever reports none, no tokens are recorded."
 NO_TOKEN_PRICE = "The bar states no price of tokens."
 NO_JOB = "No job of a worker did it."
+NO_SCORING = "It was not scored."
+NO_PROCESSOR = "Its job has not noted any processor seconds, or ended before they were noted."
+NO_GPU = "A server answered, or its job ended before GPU seconds were noted."
 NO_HOUR_PRICE = "No price_per_hour was stated when it was trained."
 
 
@@ -37,6 +40,7 @@ class RunCost:
 
     Attributes:
         generating, scoring: seconds by the clock of its jobs; several workers may have shared one.
+        processor, gpu: seconds of the workers that generated and scored it; of servers none.
         money: tokens at the price of the bar.
     """
 
@@ -51,6 +55,8 @@ class RunCost:
     completion_tokens: Spent
     generating: Spent
     scoring: Spent
+    processor: Spent
+    gpu: Spent
     money: Spent
 
 
@@ -88,15 +94,13 @@ class _Answers(NamedTuple):
 def run_costs(session: Session, run_ids: Sequence[int], *, price: Price | None) -> list[RunCost]:
     """What each of these runs took, in the order in which they are named."""
     answers = _answers(session, run_ids)
-    generating = job_clocks(session, JobKind.GENERATE, run_ids)
-    scoring = _scoring(session, run_ids)
+    jobs = _jobs(session, run_ids)
     rows = _runs(session, run_ids)
     return [
         _run_cost(
             rows[run_id],
             answers.get(run_id, _Answers()),
-            generating=generating[run_id],
-            scoring=scoring[run_id],
+            jobs[run_id],
             price=price,
         )
         for run_id in run_ids
@@ -122,9 +126,8 @@ def _runs(session: Session, run_ids: Sequence[int]) -> dict[int, GenerationRun]:
 def _run_cost(
     row: GenerationRun,
     found: _Answers,
+    jobs: _Jobs,
     *,
-    generating: Spent,
-    scoring: Spent,
     price: Price | None,
 ) -> RunCost:
     of = found.answers
@@ -141,8 +144,10 @@ def _run_cost(
         completion_tokens=counted(
             found.completion, TOKENS, n=found.n_completion, of=of, lacking=NO_TOKENS
         ),
-        generating=generating,
-        scoring=scoring,
+        generating=_clock(jobs.generating),
+        scoring=total([_clock(job) for job in jobs.scoring], SECONDS, nothing=NO_SCORING),
+        processor=_seconds(jobs, "processor_s", NO_PROCESSOR),
+        gpu=_seconds(jobs, "gpu_s", NO_GPU),
         money=_token_money(found, price),
     )
 
@@ -189,27 +194,44 @@ def _answers(session: Session, run_ids: Sequence[int]) -> dict[int, _Answers]:
     return {row[0]: _Answers(*map(int, row[1:])) for row in session.execute(query)}
 
 
-def _scoring(session: Session, run_ids: Sequence[int]) -> dict[int, Spent]:
-    """The clock of all scorings of each run."""
-    query = select(ScoreRun.generation_run_id, ScoreRun.id).where(
+class _Jobs(NamedTuple):
+    """The jobs of a run; None where no worker did something of it."""
+
+    generating: Job | None
+    scoring: list[Job | None]
+
+
+def _jobs(session: Session, run_ids: Sequence[int]) -> dict[int, _Jobs]:
+    scorings = select(ScoreRun.generation_run_id, ScoreRun.id).where(
         ScoreRun.generation_run_id.in_(run_ids)
     )
     of_run: dict[int, list[int]] = defaultdict(list)
-    for run_id, score_run_id in session.execute(query):
+    for run_id, score_run_id in session.execute(scorings):
         of_run[run_id].append(score_run_id)
-    clocks = job_clocks(session, JobKind.SCORE, [i for ids in of_run.values() for i in ids])
-    nothing = "It was not scored."
+    generating = _jobs_of(session, JobKind.GENERATE, run_ids)
+    scoring = _jobs_of(session, JobKind.SCORE, [i for ids in of_run.values() for i in ids])
     return {
-        run_id: total([clocks[i] for i in of_run[run_id]], SECONDS, nothing=nothing)
+        run_id: _Jobs(generating.get(run_id), [scoring.get(i) for i in of_run[run_id]])
         for run_id in run_ids
     }
 
 
-def job_clocks(session: Session, kind: JobKind, subject_ids: Sequence[int]) -> dict[int, Spent]:
-    """Seconds from where a worker began each job to its end; unknown where that is not recorded."""
+def _jobs_of(session: Session, kind: JobKind, subject_ids: Sequence[int]) -> dict[int, Job]:
     query = select(Job).where(Job.kind == kind, Job.subject_id.in_(subject_ids))
-    jobs = {job.subject_id: job for job in session.scalars(query)}
-    return {subject_id: _clock(jobs.get(subject_id)) for subject_id in subject_ids}
+    return {job.subject_id: job for job in session.scalars(query)}
+
+
+def _seconds(jobs: _Jobs, column: str, lacking: str) -> Spent:
+    """Seconds of all jobs of a run together, as far as they are on their rows."""
+
+    def of(job: Job | None) -> Spent:
+        if job is None or getattr(job, column) is None:
+            return unknown(SECONDS, NO_JOB if job is None else lacking)
+        going = job.state in UNFINISHED
+        note = f"Its job has not ended: it is {job.state}." if going else ""
+        return Spent(getattr(job, column), SECONDS, 1, 1, at_least=going, note=note)
+
+    return total([of(job) for job in (jobs.generating, *jobs.scoring)], SECONDS, nothing=NO_JOB)
 
 
 def _clock(job: Job | None) -> Spent:

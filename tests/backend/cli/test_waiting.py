@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import pytest
 from sqlalchemy import event
 from sqlalchemy.orm import Session, sessionmaker
 
+from backend.cli import waiting
 from backend.cli.standings import LINE_SECONDS, Lines, Standing
 from backend.cli.waiting import LONGEST_POLL_SECONDS, POLL_SECONDS, pause_after
+from backend.services import queue
 from backend.services.runs import scoring
 from backend.tables.queue import Job
 from tests.fixtures_review import build_desk
@@ -71,3 +75,39 @@ def test_progress_of_a_scoring_loads_no_example(sessions: sessionmaker[Session])
         progress = scoring.score_progress(session, run.id)
     assert (progress.done, progress.total) == (0, 2 * 6 + 2 * 2)
     assert not [statement for statement in seen if "examples.input" in statement]
+
+
+def test_between_two_looks_at_how_far_jobs_are_only_their_states_are_asked_for(
+    sessions: sessionmaker[Session], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A look costs some milliseconds, and there were four a second."""
+    clock, looks = Clock(), []
+    with sessions.begin() as session:
+        job_id = queue.enqueue_job(session, "train", 1).id
+    monkeypatch.setattr(waiting.time, "monotonic", clock)
+    monkeypatch.setattr(waiting.time, "sleep", lambda pause: _pass(sessions, clock, pause, job_id))
+    monkeypatch.setattr(waiting, "look", lambda *asked: looks.append(clock.now) or _jobs_of(*asked))
+    ended = waiting._watch(sessions, [job_id], Workers(), None)
+    assert [job.state for job in ended] == ["done"]
+    assert looks[:4] == [1000.0, 1002.0, 1004.0, 1006.0]
+    assert looks[-1] == 1009.25  # told as soon as its state is seen
+
+
+class Workers(waiting._Workers):
+    def __init__(self) -> None:
+        pass
+
+    def keep(self, jobs: Sequence[Job]) -> None:
+        assert jobs
+
+
+def _jobs_of(sessions: sessionmaker[Session], ids: Sequence[int]) -> tuple[list[Job], list[Any]]:
+    with sessions() as session:
+        return [queue.get_job(session, job_id) for job_id in ids], []
+
+
+def _pass(sessions: sessionmaker[Session], clock: Clock, pause: float, job_id: int) -> None:
+    clock.now += pause
+    if clock.now >= 1009.0 + pause:
+        with sessions.begin() as session:
+            session.get_one(Job, job_id).state = "done"
