@@ -110,6 +110,7 @@ class AnswerStream(Generic[Server, Asked, Answered]):
         self._tasks: dict[asyncio.Task[None], tuple[Waiting[Asked], int, float]] = {}
         self._lookers: dict[int, asyncio.Task[None]] = {}
         self._arrived: SimpleQueue[Answered | Future[None]] = SimpleQueue()
+        self._any_refused = False  # else all that wait would be asked, at every answer
         self._ended: asyncio.Future[None] | None = None  # while the pass lasts
 
     def run(self, thread: LoopThread, asked: Iterable[Asked]) -> Iterator[Answered]:
@@ -252,6 +253,7 @@ class AnswerStream(Generic[Server, Asked, Answered]):
         """Ask another server first: it may be the request that is at fault, or this one."""
         place = self._places[index]
         item.refused.add(index)
+        self._any_refused = True
         item.fallback = error.answer
         place.stumbles += 1
         if place.stumbles >= self._patience.errors and len(self._places) > 1:
@@ -261,7 +263,7 @@ class AnswerStream(Generic[Server, Asked, Answered]):
     def _give_up_refused(self) -> None:
         """Answer with an error what every server that gets work has failed at."""
         serving = {index for index, place in enumerate(self._places) if place.serves}
-        if not serving:
+        if not (serving and self._any_refused):
             return
         for item in self._line.remove(lambda waiting: serving <= waiting.refused):
             item.answered = True

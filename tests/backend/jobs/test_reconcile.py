@@ -92,6 +92,28 @@ def test_a_job_that_cannot_be_handed_over_holds_up_no_other(
         assert (job.state, job.error) == ("failed", "TypeError: not JSON")
 
 
+def test_the_job_engine_is_asked_when_a_row_has_moved_and_else_now_and_then(
+    sqlite_sessions: sessionmaker[Session], settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[float] = []
+    now = 1000.0
+    monkeypatch.setattr("backend.jobs.worker.reconcile", lambda *_, **__: asked.append(now) or 1)
+    monkeypatch.setattr("backend.jobs.worker.offer_help", lambda *_, **__: None)
+    monkeypatch.setattr(Worker, "_engage", lambda *_: None)
+    monkeypatch.setattr("backend.jobs.worker.time.monotonic", lambda: now)
+    shop = Workshop(settings, sqlite_sessions, "me", *[lambda *_: None] * 2, {})  # type: ignore[arg-type]
+    worker = Worker(shop, ["gen"])
+    with sqlite_sessions.begin() as session:
+        job_id = queue.enqueue_job(session, "generate", 1).id
+    for tenth in range(12):
+        now = 1000.0 + tenth / 10
+        if tenth == 3:
+            with sqlite_sessions.begin() as session:
+                queue.start_job(session, job_id, 1, executor_id="me", now=utc_now())
+        assert worker._reconcile() == 1
+    assert asked == [1000.0, 1000.3, 1000.8]
+
+
 def test_a_defect_of_one_act_stops_no_other(
     sqlite_sessions: sessionmaker[Session], settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -7,11 +7,13 @@ import socket
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import aiohttp
 import pytest
 
 from backend.engines.base import GenerationRequest, SamplingParams, ServedModel
+from backend.engines.remote.line import Line
 from backend.engines.remote.server import Retries
 from backend.engines.vllm.engine import VllmEngine
 from backend.engines.vllm.server import VllmServer, read_answer
@@ -130,6 +132,23 @@ def test_every_request_is_answered_once_and_keeps_its_key(open_engine: Open) -> 
         results = list(open_engine(server).generate(requests(700), GREEDY))
     assert {r.key: r.text for r in results} == {f"k{i}": f"text {i}" for i in range(700)}
     assert len(results) == 700
+
+
+def test_where_no_server_failed_at_a_request_those_that_wait_are_not_gone_through(
+    open_engine: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Five hundred may wait, and that was done twice for every answer."""
+    gone_through: list[int] = []
+    remove = Line.remove
+
+    def counted(line: Line[Any], wanted: Callable[..., bool]) -> list[Any]:
+        gone_through.append(len(line))
+        return remove(line, wanted)
+
+    monkeypatch.setattr(Line, "remove", counted)
+    with ScriptedServer() as server:
+        assert len(list(open_engine(server).generate(requests(200), GREEDY))) == 200
+    assert gone_through == []
 
 
 def test_text_of_any_script_survives(open_engine: Open) -> None:
