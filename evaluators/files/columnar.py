@@ -17,6 +17,7 @@ from evaluators.errors import UnreadableRecord
 from evaluators.files.opening import unpacked_bytes
 
 _BATCH = 200
+_BUFFER = 1 << 16  # bytes of a column that are read at once; else all that a row group has of it
 ARROW_FILE, ARROW_STREAM, PARQUET = b"ARROW1", b"\xff\xff\xff\xff", b"PAR1"
 """What such files begin with; `datasets` saves streams."""
 
@@ -43,7 +44,7 @@ def read_arrow(stream: IO[bytes], name: str) -> Rows:
 def _parquet_batches(stream: IO[bytes]) -> Batches:
     import pyarrow.parquet as parquet
 
-    file = parquet.ParquetFile(stream)
+    file = parquet.ParquetFile(stream, buffer_size=_BUFFER, pre_buffer=False)
     return file.schema_arrow, file.iter_batches(batch_size=_BATCH)
 
 
@@ -70,8 +71,9 @@ def _rows(stream: IO[bytes], name: str, kind: str, read: Callable[[IO[bytes]], B
             total += batch.nbytes
             if total > allowed:
                 raise UnreadableRecord(f"{name}: it unpacks to more than {allowed:,} bytes.")
-            for row in batch.to_pylist():
-                yield {key: _cell(key, value, labels, name) for key, value in row.items()}
+            for start in range(0, batch.num_rows, _BATCH):  # an Arrow file may be all one batch
+                for row in batch.slice(start, _BATCH).to_pylist():
+                    yield {key: _cell(key, value, labels, name) for key, value in row.items()}
     except UnreadableRecord:
         raise
     except _BROKEN as error:

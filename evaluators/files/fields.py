@@ -86,12 +86,15 @@ def bind_columns(
     return rows
 
 
-def each_row(table: Table, shape: Shape, *, names: ColumnNames, notes: Notes) -> Iterator[Fields]:
+def each_row(
+    table: Table, shape: Shape, *, names: ColumnNames, notes: Notes, name_rest: bool = True
+) -> Iterator[Fields]:
     """As `bind_columns`, a row at a time: none is kept, and the first that is at fault is named."""
     chosen = chosen_columns(table, shape, names)
-    used = {chosen.get(name, name) for name in shape.known}
-    name_unused(table, used, shape, notes, mapped=chosen)
-    yield from _bound(table, shape, chosen, notes)
+    if name_rest:
+        used = {chosen.get(name, name) for name in shape.known}
+        name_unused(table, used, shape, notes, mapped=chosen)
+    return _bound(table, shape, chosen, notes)
 
 
 def _bound(table: Table, shape: Shape, chosen: Mapping[str, str], notes: Notes) -> Iterator[Fields]:

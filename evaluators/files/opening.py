@@ -50,6 +50,14 @@ def file_name(source: str | Path) -> str:
     return "standard input" if str(source) == STDIN else str(source)
 
 
+def over_long(name: str, row: int, limit: int) -> UnreadableRecord:
+    """The refusal of a row of more than `limit` bytes."""
+    return UnreadableRecord(
+        f"{name}: row {row}: longer than {limit:,} bytes.",
+        hint="Shorten the row, or raise the limit (STROP_MAX_ROW_BYTES).",
+    )
+
+
 @contextmanager
 def open_bytes(source: str | Path) -> Iterator[IO[bytes]]:
     """A seekable stream over the content, unpacked.

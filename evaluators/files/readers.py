@@ -11,17 +11,29 @@ never half a result; a guess is noted in the table. What a row means is not know
 
 from __future__ import annotations
 
-import csv
+import io
+import itertools
 import json
 import math
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import IO, Any
 
 from evaluators.errors import UnreadableRecord
+from evaluators.files.arrays import each_element
+from evaluators.files.cells import (
+    DELIMITERS,
+    csv_rows,
+    fitted,
+    fitting_delimiter,
+    is_blank,
+    stated_delimiter,
+)
 from evaluators.files.columnar import (
     ARROW_FILE,
     ARROW_STREAM,
@@ -31,11 +43,10 @@ from evaluators.files.columnar import (
     read_parquet,
 )
 from evaluators.files.folders import FolderPart, only_part
-from evaluators.files.opening import file_name, open_bytes, open_text
-from evaluators.files.workbooks import read_workbook
+from evaluators.files.opening import STDIN, file_name, open_bytes, open_text, over_long
+from evaluators.files.workbooks import Cells, read_workbook
 
 MAX_ROW_BYTES = 8_000_000
-DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
 _SAMPLE = 1 << 16
 _SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 ENDINGS = (
@@ -93,7 +104,7 @@ class Table:
     def of_rows(cls, name: str, rows: Iterable[Mapping[str, Any]]) -> Table:
         """Rows that are there already, such as those of a request."""
         records = [Record(number, row) for number, row in enumerate(rows, start=1)]
-        return cls(name, records, _all_columns(records))
+        return cls(name, records, _surveyed(records, frozenset())[1])
 
 
 def read_table(source: str | Path, *, max_row_bytes: int = MAX_ROW_BYTES) -> Table:
@@ -105,31 +116,51 @@ def read_table(source: str | Path, *, max_row_bytes: int = MAX_ROW_BYTES) -> Tab
 
     Raises:
         UnreadableRecord: empty, no rows of a kind above, half a row, or an over-long one; a folder
-            of several splits.
+            of several splits. Of several faults the first in the file is named.
     """
     return read_part(only_part(source), max_row_bytes=max_row_bytes)
 
 
-class LineRecords(Sequence[Record]):
-    """The rows of a file of JSON lines, read anew whenever they are asked for, and never kept."""
+def read_table_lazily(source: str | Path, *, max_row_bytes: int = MAX_ROW_BYTES) -> Table:
+    """As `read_table`; the rows are not held in memory, but read at each use.
 
-    def __init__(self, source: str, limit: int) -> None:
-        self._source, self._limit = source, limit
-        self._name = file_name(source)
-        self._count = 0
-        self.columns = _all_columns(self._counted())
+    They are read once to begin with, so that what `read_table` refuses is refused here. Only a
+    workbook and standard input are held, unpacked.
+    """
+    return read_part(only_part(source), max_row_bytes=max_row_bytes, lazily=True)
 
-    def _counted(self) -> Iterator[Record]:
-        for record in self:
-            self._count += 1
-            yield record
+
+def read_part(
+    part: FolderPart, *, max_row_bytes: int = MAX_ROW_BYTES, lazily: bool = False
+) -> Table:
+    """All rows of a part of a source, as `read_table` or `read_table_lazily`."""
+    source = _shards(part, max_row_bytes) if part.files else _file(part.name, max_row_bytes)
+    held = None if lazily else list(source.each())
+    each = source.each if held is None else held.__iter__
+    count, columns, blank = _surveyed(each(), source.optional)
+    if not count:
+        raise UnreadableRecord(
+            f"{source.name}: there is no record in it.", hint="Give it at least one row."
+        )
+    if blank:
+        each = partial(_without, each, blank)
+    if held is None:
+        records: Sequence[Record] = FileRecords(each, count)
+    else:
+        records = list(each()) if blank else held
+    return Table(
+        source.name, records, columns, tuple(source.notes), source.spelled, source.decimal_comma
+    )
+
+
+class FileRecords(Sequence[Record]):
+    """The rows of a file, read anew whenever they are asked for, and never kept."""
+
+    def __init__(self, each: Callable[[], Iterator[Record]], count: int) -> None:
+        self._each, self._count = each, count
 
     def __iter__(self) -> Iterator[Record]:
-        with (
-            open_bytes(self._source) as stream,
-            open_text(stream, self._name, []) as text,
-        ):
-            yield from _read_lines(text, self._name, self._limit)
+        return self._each()
 
     def __len__(self) -> int:
         return self._count
@@ -137,60 +168,92 @@ class LineRecords(Sequence[Record]):
     def __getitem__(self, place: Any) -> Any:
         if isinstance(place, slice):
             return list(self)[place]
-        return next(islice(self, place % len(self), None))
+        return next(islice(self, range(len(self))[place], None))
 
 
-def read_table_lazily(source: str | Path, *, max_row_bytes: int = MAX_ROW_BYTES) -> Table:
-    """As `read_table`; the rows of JSON lines are not held in memory, but read at each use.
+Opener = Callable[[], AbstractContextManager[IO[bytes]]]
 
-    What cannot be read twice, or is of another kind, is read as a whole.
+
+@dataclass(frozen=True, slots=True)
+class _Source:
+    """A file whose kind is known.
+
+    Attributes:
+        each: reads the rows from the first on, as often as it is called.
+        optional: columns without a name, which count only where a text stands in one of them.
     """
-    source = str(source)
-    if source == "-" or _ending(source) not in (".jsonl", ".ndjson") or not Path(source).is_file():
-        return read_table(source, max_row_bytes=max_row_bytes)
-    said: list[str] = []
-    with open_bytes(source) as stream, open_text(stream, file_name(source), said) as text:
-        lines = text.read(_SAMPLE).lstrip().startswith("{")
-    if not lines:
-        return read_table(source, max_row_bytes=max_row_bytes)
-    records = LineRecords(source, max_row_bytes)
-    return Table(file_name(source), records, records.columns, tuple(said))
+
+    name: str
+    each: Callable[[], Iterator[Record]]
+    notes: Sequence[str] = ()
+    spelled: bool = False
+    decimal_comma: bool = False
+    optional: frozenset[str] = frozenset()
 
 
-def read_part(part: FolderPart, *, max_row_bytes: int = MAX_ROW_BYTES) -> Table:
-    """All rows of a part of a source, as `read_table`."""
-    table = (
-        _read_shards(part, max_row_bytes) if part.files else _read_file(part.name, max_row_bytes)
-    )
-    if not table.records:
-        raise UnreadableRecord(
-            f"{table.name}: there is no record in it.", hint="Give it at least one row."
-        )
-    return table
+def _surveyed(
+    records: Iterable[Record], optional: frozenset[str]
+) -> tuple[int, tuple[str, ...], set[str]]:
+    """How many records there are, their columns in order of appearance, and which of `optional` are
+    blank, and are no columns."""
+    count, found, blank = 0, dict[str, None](), set(optional)
+    for record in records:
+        count += 1
+        if not found.keys() >= record.values.keys():
+            found.update(dict.fromkeys(record.values))
+        if blank:
+            blank -= {column for column in blank if not is_blank([record.values[column]])}
+    return count, tuple(column for column in found if column not in blank), blank
 
 
-def _read_file(source: str, limit: int) -> Table:
-    name = file_name(source)
+def _without(each: Callable[[], Iterable[Record]], columns: Collection[str]) -> Iterator[Record]:
+    """The records without some columns."""
+    for record in each():
+        values = {key: value for key, value in record.values.items() if key not in columns}
+        yield Record(record.row, values)
+
+
+def _opener(source: str) -> Opener:
+    """Opens a source as often as one wishes; of standard input the content is kept."""
+    if source != STDIN:
+        return partial(open_bytes, source)
     with open_bytes(source) as stream:
+        content = stream.read()
+    return lambda: nullcontext(io.BytesIO(content))
+
+
+def _file(source: str, limit: int) -> _Source:
+    name, opened = file_name(source), _opener(source)
+    with opened() as stream:
         head = stream.read(16)
         if not head:
             raise UnreadableRecord(f"{name}: the file is empty.", hint="Give it at least one row.")
-        return _read_content(stream, head, name, _ending(source), limit)
+        for mark, what, remedy in _REFUSED:
+            if head.startswith(mark):
+                raise UnreadableRecord(f"{name}: this is {what}.", hint=remedy)
+        stream.seek(0)
+        if head.startswith(b"PK\x03\x04"):
+            rows, said = read_workbook(stream, name)
+            return _of_cells(name, list(rows).__iter__, said, limit=limit)
+        if read := _columnar(head):
+            return _Source(name, partial(_numbered, [(opened, name, read)], name, limit))
+        said = []
+        with open_text(stream, name, said) as text:
+            encoding, begin = text.encoding, text.read(_SAMPLE)
+    return _text(_Text(name, opened, encoding, limit), begin, _ending(source), said)
 
 
-def _read_shards(part: FolderPart, limit: int) -> Table:
+def _shards(part: FolderPart, limit: int) -> _Source:
     """The rows of all files, numbered through."""
-    rows: list[Mapping[str, Any]] = []
+    files = []
     for file in part.files:
         with open_bytes(file) as stream:
-            head = stream.read(16)
-            read = _columnar(head)
-            if read is None:
+            if (read := _columnar(stream.read(16))) is None:
                 raise UnreadableRecord(
                     f"{file}: neither a .parquet nor an .arrow file.", hint="Write it again."
                 )
-            rows += read(stream, str(file))
-    return _of_rows(part.name, rows, limit)
+        files.append((_opener(str(file)), str(file), read))
+    return _Source(part.name, partial(_numbered, files, part.name, limit))
 
 
 def _columnar(head: bytes) -> Callable[[IO[bytes], str], Rows] | None:
@@ -200,55 +263,53 @@ def _columnar(head: bytes) -> Callable[[IO[bytes], str], Rows] | None:
     return read_arrow if head.startswith((ARROW_FILE, ARROW_STREAM)) else None
 
 
-def _of_rows(name: str, rows: Iterable[Mapping[str, Any]], limit: int) -> Table:
-    table = Table.of_rows(name, rows)
-    _sized(table.records, name, limit)
-    return table
+def _numbered(
+    files: Sequence[tuple[Opener, str, Callable[[IO[bytes], str], Rows]]], name: str, limit: int
+) -> Iterator[Record]:
+    """The rows of files that have columns, as records numbered from 1."""
+    count = itertools.count(1)
+    for opened, file, read in files:
+        with opened() as stream:
+            for row in read(stream, file):
+                yield _sized(Record(next(count), row), name, limit)
 
 
 def _ending(source: str | Path) -> str:
     return Path(str(source).lower().removesuffix(".gz")).suffix
 
 
-def _read_content(stream: IO[bytes], head: bytes, name: str, ending: str, limit: int) -> Table:
-    for mark, what, remedy in _REFUSED:
-        if head.startswith(mark):
-            raise UnreadableRecord(f"{name}: this is {what}.", hint=remedy)
-    stream.seek(0)
-    if head.startswith(b"PK\x03\x04"):
-        return _of_cells(name, *read_workbook(stream, name), limit=limit)
-    if read := _columnar(head):
-        return _of_rows(name, read(stream, name), limit)
-    said: list[str] = []
-    with open_text(stream, name, said) as text:
-        return _read_text(text, name, ending, limit, said)
+@dataclass(frozen=True, slots=True)
+class _Text:
+    """A text that can be opened as often as one wishes; its encoding was found once."""
+
+    name: str
+    opened: Opener
+    encoding: str
+    limit: int
+
+    def each(self, read: Callable[[IO[str], str, int], Iterator[Record]]) -> Iterator[Record]:
+        """The records that `read` finds in it, from the first on."""
+        with self.lines() as text:
+            yield from read(text, self.name, self.limit)
+
+    @contextmanager
+    def lines(self) -> Iterator[IO[str]]:
+        """The text from its begin; every line end is `\\n`."""
+        with self.opened() as stream:
+            text = io.TextIOWrapper(stream, encoding=self.encoding)
+            try:
+                yield text
+            finally:
+                text.detach()
 
 
-def _read_text(text: IO[str], name: str, ending: str, limit: int, said: list[str]) -> Table:
-    begin = text.read(_SAMPLE)
-    text.seek(0)
+def _text(text: _Text, begin: str, ending: str, said: list[str]) -> _Source:
     begin, first = begin.lstrip(), begin.lstrip()[:1]
     named_csv = ending in _CSV_ENDINGS and not begin.startswith(('{"', "[{"))
     if named_csv or (ending not in _JSON_ENDINGS and first not in ("{", "[")):
-        return _read_csv(text, begin, name, ending, limit, said)
+        return _read_csv(text, begin, ending, said)
     read = _read_array if first == "[" else _read_lines
-    records = list(read(text, name, limit))
-    return Table(name, records, _all_columns(records), tuple(said))
-
-
-def _all_columns(records: Iterable[Record]) -> tuple[str, ...]:
-    found: dict[str, None] = {}
-    for record in records:
-        if not found.keys() >= record.values.keys():
-            found.update(dict.fromkeys(record.values))
-    return tuple(found)
-
-
-def _over_long(name: str, row: int, limit: int) -> UnreadableRecord:
-    return UnreadableRecord(
-        f"{name}: row {row}: longer than {limit:,} bytes.",
-        hint="Shorten the row, or raise the limit (STROP_MAX_ROW_BYTES).",
-    )
+    return _Source(text.name, partial(text.each, read), said)
 
 
 def _numbered_lines(text: IO[str], name: str, limit: int) -> Iterator[tuple[int, str]]:
@@ -257,7 +318,7 @@ def _numbered_lines(text: IO[str], name: str, limit: int) -> Iterator[tuple[int,
     while line := text.readline(limit + 2):
         number += 1
         if len(line) > limit // 4 and len(line.encode()) > limit + 1:
-            raise _over_long(name, number, limit)
+            raise over_long(name, number, limit)
         yield number, line
 
 
@@ -279,17 +340,19 @@ def _read_lines(text: IO[str], name: str, limit: int) -> Iterator[Record]:
 
 
 def _read_array(text: IO[str], name: str, limit: int) -> Iterator[Record]:
-    content = text.read()
-    try:
-        rows = json.loads(content)
-    except (ValueError, RecursionError) as error:
-        raise UnreadableRecord(
-            f"{name}: not a whole JSON array ({error}).",
-            hint="Is a comma too many, or the file cut short?",
-        ) from None
-    halves = bool(_SURROGATE.search(content))
-    records = [_json_record(row, i, name, halves=halves) for i, row in enumerate(rows, start=1)]
-    yield from _sized(records, name, limit)
+    elements = enumerate(each_element(text), start=1)
+    while True:
+        try:
+            number, (row, written) = next(elements)
+        except StopIteration:
+            return
+        except (ValueError, RecursionError) as error:
+            raise UnreadableRecord(
+                f"{name}: not a whole JSON array ({error}).",
+                hint="Is a comma too many, or the file cut short?",
+            ) from None
+        halves = bool(_SURROGATE.search(written))
+        yield _sized(_json_record(row, number, name, halves=halves), name, limit)
 
 
 def _json_record(values: Any, number: int, name: str, *, halves: bool) -> Record:
@@ -326,77 +389,43 @@ def _half_character(values: Mapping[str, Any]) -> str | None:
     return None
 
 
-def _sized(records: Sequence[Record], name: str, limit: int) -> Sequence[Record]:
-    for record in records:
-        texts = [value for value in record.values.values() if isinstance(value, str)]
-        if sum(map(len, texts)) > limit // 4 and sum(len(text.encode()) for text in texts) > limit:
-            raise _over_long(name, record.row, limit)
-    return records
+def _sized(record: Record, name: str, limit: int) -> Record:
+    """The record, unless its texts are longer than the limit together."""
+    texts = [value for value in record.values.values() if isinstance(value, str)]
+    if sum(map(len, texts)) > limit // 4 and sum(len(text.encode()) for text in texts) > limit:
+        raise over_long(name, record.row, limit)
+    return record
 
 
 # CSV and cells of sheets
 
 
-def _read_csv(
-    text: IO[str], begin: str, name: str, ending: str, limit: int, said: list[str]
-) -> Table:
-    lines = _numbered_lines(text, name, limit)
-    delimiter = _stated_delimiter(begin)
-    if delimiter is not None:
-        next(lines)
-    else:
-        delimiter = _fitting_delimiter(begin, "\t" if ending in (".tsv", ".tab") else ",")
+def _read_csv(text: _Text, begin: str, ending: str, said: list[str]) -> _Source:
+    stated = stated_delimiter(begin)
+    delimiter = stated or fitting_delimiter(begin, "\t" if ending in (".tsv", ".tab") else ",")
     if delimiter != ",":
-        said.append(f"{name}: cells are separated by {DELIMITERS.get(delimiter, delimiter)}.")
-    rows = _csv_rows((line for _, line in lines), delimiter, name, limit)
-    table = _of_cells(name, rows, said, limit=limit)
-    comma = delimiter != ","
-    return Table(name, table.records, table.columns, table.notes, spelled=True, decimal_comma=comma)
+        said.append(f"{text.name}: cells are separated by {DELIMITERS.get(delimiter, delimiter)}.")
 
+    def rows() -> Iterator[Cells]:
+        with text.lines() as opened:
+            lines = (line for _, line in _numbered_lines(opened, text.name, text.limit))
+            yield from csv_rows(
+                islice(lines, stated is not None, None), delimiter, text.name, text.limit
+            )
 
-def _stated_delimiter(begin: str) -> str | None:
-    """What a first line `sep=;` states, which spreadsheets write and read."""
-    line = begin.split("\n", 1)[0].strip('"\r')
-    return line[4:] or None if line.lower().startswith("sep=") and len(line) == 5 else None
-
-
-def _fitting_delimiter(begin: str, usual: str) -> str:
-    """The delimiter under which most rows are as wide as the header, and the header is widest."""
-    best, found = (0.0, 1), usual
-    for delimiter in dict.fromkeys([usual, *DELIMITERS]):
-        try:
-            rows = [row for row in csv.reader(begin.splitlines(True), delimiter=delimiter) if row]
-        except csv.Error:
-            continue
-        # The last row may have been cut where the sample ends.
-        width, rest = len(rows[0]) if rows else 0, rows[1:-1] or rows[1:]
-        alike = sum(len(row) == width for row in rest) / len(rest) if rest else 1.0
-        if width > 1 and (alike, width) > best:
-            best, found = (alike, width), delimiter
-    return found
-
-
-def _csv_rows(
-    lines: Iterable[str], delimiter: str, name: str, limit: int
-) -> Iterator[tuple[int, list[Any]]]:
-    csv.field_size_limit(limit)
-    rows = csv.reader(lines, strict=True, delimiter=delimiter)
-    try:
-        yield from enumerate(rows, start=1)
-    except csv.Error as error:
-        if "field larger" in str(error):
-            raise _over_long(name, rows.line_num, limit) from None
-        raise UnreadableRecord(
-            f"{name}: line {rows.line_num}: not CSV ({error}).",
-            hint="Close the quotes; double a quote inside a cell.",
-        ) from None
+    return _of_cells(text.name, rows, said, limit=text.limit, comma=delimiter != ",")
 
 
 def _of_cells(
-    name: str, rows: Iterator[tuple[int, list[Any]]], said: list[str], *, limit: int
-) -> Table:
-    """Cells under a header as records; empty rows are none, nor are columns without any text."""
-    number, header = next(((n, cells) for n, cells in rows if not _is_blank(cells)), (1, []))
+    name: str,
+    rows: Callable[[], Iterator[Cells]],
+    said: Sequence[str],
+    *,
+    limit: int,
+    comma: bool = False,
+) -> _Source:
+    """Cells under a header as records; empty rows are none."""
+    number, header = next(((n, cells) for n, cells in rows() if not is_blank(cells)), (1, []))
     names = ["" if cell is None else str(cell).strip() for cell in header]
     named = [name for name in names if name]
     if twice := [name for name in dict.fromkeys(named) if named.count(name) > 1]:
@@ -405,40 +434,16 @@ def _of_cells(
             hint="Make the header's names unique.",
         )
     needed = max((place for place, name in enumerate(names, start=1) if name), default=0)
-    lines = [
-        (number, _fitted(cells, needed, len(names), number, name))
-        for number, cells in rows
-        if not _is_blank(cells)
-    ]
-    kept = [
-        (place, column or f"column {place + 1}")
-        for place, column in enumerate(names)
-        if column or not _is_blank([cells[place] for _, cells in lines])
-    ]
-    records = [
-        Record(number, {column: cells[place] for place, column in kept}) for number, cells in lines
-    ]
-    columns = tuple(column for _, column in kept)
-    return Table(name, _sized(records, name, limit), columns, tuple(said), spelled=True)
+    columns = [column or f"column {place}" for place, column in enumerate(names, start=1)]
 
+    def each() -> Iterator[Record]:
+        for row, cells in rows():
+            if row > number and not is_blank(cells):
+                cells = fitted(cells, needed, len(names), row, name)
+                yield _sized(Record(row, dict(zip(columns, cells, strict=True))), name, limit)
 
-def _fitted(cells: list[Any], needed: int, width: int, number: int, name: str) -> list[Any]:
-    """As many cells as the header has; blank ones may be too many, or lack where it is blank."""
-    if len(cells) < needed:
-        raise UnreadableRecord(
-            f"{name}: row {number}: {len(cells)} cells under {needed} columns.",
-            hint="Add the cells that lack (empty ones too); is a line break in a cell not quoted?",
-        )
-    if not _is_blank(cells[width:]):
-        raise UnreadableRecord(
-            f"{name}: row {number}: {len(cells)} cells under {width} columns.",
-            hint="Quote cells that hold separators or line breaks.",
-        )
-    return [*cells[:width], *[None] * (width - len(cells))]
-
-
-def _is_blank(cells: Sequence[Any]) -> bool:
-    return all(cell is None or (isinstance(cell, str) and not cell.strip()) for cell in cells)
+    optional = frozenset(column for column, name in zip(columns, names, strict=True) if not name)
+    return _Source(name, each, said, spelled=True, decimal_comma=comma, optional=optional)
 
 
 def is_missing(value: Any) -> bool:

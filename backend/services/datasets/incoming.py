@@ -90,7 +90,7 @@ def read_sources(
         parts = [source for text in texts for source in sources_of(text, notes)]
         return [
             read_examples(
-                read_part(part, max_row_bytes=max_row_bytes),
+                read_part(part, max_row_bytes=max_row_bytes, lazily=True),
                 replace(column_map, id_prefix=part.split or split or "row"),
                 notes=notes,
                 split=split,

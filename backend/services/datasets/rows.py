@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from backend.engines.base import Message
@@ -34,7 +34,7 @@ from backend.services.datasets.shapes import (
 )
 from backend.services.datasets.versions import Row
 from evaluators.errors import EvaluatorError
-from evaluators.files.fields import Fields, bind_columns
+from evaluators.files.fields import Fields, each_row
 from evaluators.files.folders import SPLITS
 from evaluators.files.mapping import ColumnNames, Notes, Shape, count_rows, name_unused, nearest
 from evaluators.files.readers import Table
@@ -219,10 +219,10 @@ def _plan(table: Table, column_map: ColumnMap, notes: Notes, split: str | None) 
     return _ColumnPlan(table, column_map, layout, columns, notes, split)
 
 
-def _bound(plan: _ColumnPlan) -> list[Fields]:
+def _bound(plan: _ColumnPlan) -> Iterator[Fields]:
     names = ColumnNames(plan.columns)
     try:
-        return bind_columns(plan.table, EXAMPLE, names=names, notes=plan.notes, name_rest=False)
+        return each_row(plan.table, EXAMPLE, names=names, notes=plan.notes, name_rest=False)
     except EvaluatorError as error:
         raise InvalidInput(error.message, hint=error.hint) from None
 

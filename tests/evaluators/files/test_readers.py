@@ -9,6 +9,7 @@ import json
 import os
 import stat
 import zipfile
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -42,22 +43,22 @@ def workbook(*rows: list[Any], sheets: int = 1) -> bytes:
     return stream.getvalue()
 
 
-def parquet(rows: list[dict[str, Any]]) -> bytes:
+def parquet(rows: Sequence[Mapping[str, Any]], **options: Any) -> bytes:
     import pyarrow
     import pyarrow.parquet
 
     stream = io.BytesIO()
-    pyarrow.parquet.write_table(pyarrow.Table.from_pylist(rows), stream)
+    pyarrow.parquet.write_table(pyarrow.Table.from_pylist(rows), stream, **options)
     return stream.getvalue()
 
 
-def arrow(rows: list[dict[str, Any]], *, stream: bool = True) -> bytes:
+def arrow(rows: Sequence[Mapping[str, Any]], *, stream: bool = True) -> bytes:
     import pyarrow.ipc
 
     table, sink = pyarrow.Table.from_pylist(rows), io.BytesIO()
     write = pyarrow.ipc.new_stream if stream else pyarrow.ipc.new_file
     with write(sink, table.schema) as writer:
-        writer.write_table(table)
+        writer.write_table(table, max_chunksize=200)  # as `datasets` writes batches of 1,000
     return sink.getvalue()
 
 
