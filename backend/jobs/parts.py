@@ -31,6 +31,8 @@ from backend.tables.queue import Job, JobState
 log = logging.getLogger(__name__)
 
 Parts = Iterator[None]
+JobKey = tuple[int, int]  # id and attempt
+NO_JOB: JobKey = (0, 0)
 OpenEngine = Callable[[str, Settings], Engine]
 Kind = Callable[["Workshop", Job], Parts]
 Preflight = Callable[..., None]  # sessions, engine, run id; `base_id` of another base
@@ -59,30 +61,41 @@ class Workshop:
     helpers: Mapping[str, Kind] = field(default_factory=dict)
     stopping: threading.Event = field(default_factory=threading.Event)
     spending: Spending = field(init=False)
-    _open: dict[tuple[int, int], Parts] = field(default_factory=dict)
-    _helping: dict[tuple[int, int], Parts] = field(default_factory=dict)
-    _no_help: set[tuple[int, int]] = field(default_factory=set)
+    _open: dict[JobKey, Parts] = field(default_factory=dict)
+    _helping: dict[JobKey, Parts] = field(default_factory=dict)
+    _no_help: set[JobKey] = field(default_factory=set)
     _leases: dict[int, LeasedChunk] = field(default_factory=dict)
     _engines: dict[tuple[str, str], Engine] = field(default_factory=dict)
+    _used: dict[JobKey, tuple[str, str]] = field(default_factory=dict)  # engines, by job
+    _at_work: threading.local = field(default_factory=threading.local)
     _executor: Executor | None = None
     _busy: int = 0
     _lock: threading.Condition = field(default_factory=threading.Condition)
+    # To open an engine takes a minute, and meanwhile the heartbeat needs the other lock.
+    _opening: threading.Lock = field(default_factory=threading.Lock)
 
     def __post_init__(self) -> None:
         self.spending = Spending(self.sessions)
 
     def engine_for(self, name: str, models: Sequence[ServedModel]) -> Engine:
-        """The engine, warm from the last job on the same base, with these models loaded."""
+        """The engine, warm from the last job on the same base, with these models loaded.
+
+        One of another base is closed first, unless another job of this worker is at work with it.
+        """
         key = (name, models[0].base_model)
-        if key not in self._engines:
-            self.close_engines()
-            self._engines[key] = self.open_engine(name, self.settings)
-        self._engines[key].load(models)
-        return self._engines[key]
+        with self._opening:
+            self._used[getattr(self._at_work, "job", NO_JOB)] = key
+            if key not in self._engines:
+                for other in self._engines.keys() - set(self._used.values()):
+                    self._engines.pop(other).close()
+                self._engines[key] = self.open_engine(name, self.settings)
+            engine = self._engines[key]
+        engine.load(models)
+        return engine
 
     def executor(self) -> Executor:
         """Where pure work is done, warm from the last job that needed it."""
-        with self._lock:
+        with self._opening:
             if self._executor is None:
                 self._executor = open_executor(self.settings)
             return self._executor
@@ -94,7 +107,7 @@ class Workshop:
 
     def close_executor(self) -> None:
         """End the processes that do pure work; what they were at is left."""
-        with self._lock:
+        with self._opening:
             if self._executor is not None:
                 self._executor.close()
                 self._executor = None
@@ -124,6 +137,7 @@ class Workshop:
                 if leads or self.stopping.is_set() or not self._holds(job_id, attempt):
                     self._close_help(key)
                     return False
+                self._at_work.job = key
                 if key not in self._helping:
                     with reading(self.sessions) as session:
                         job = queue.get_job(session, job_id)
@@ -202,7 +216,7 @@ class Workshop:
                 self._lock.notify_all()
 
     def _take_part(self, job_id: int, attempt: int) -> bool:
-        key = (job_id, attempt)
+        key = self._at_work.job = (job_id, attempt)
         try:
             if key not in self._open:
                 job = self._begin(job_id, attempt)
@@ -237,15 +251,18 @@ class Workshop:
         with reading(self.sessions) as session:
             return queue.holds_job(session, job_id, attempt)
 
-    def _close(self, key: tuple[int, int]) -> None:
-        parts = self._open.pop(key, None)
-        if parts is not None and hasattr(parts, "close"):
-            parts.close()
+    def _close(self, key: JobKey) -> None:
+        self._end(self._open, key)
 
-    def _close_help(self, key: tuple[int, int]) -> None:
-        parts = self._helping.pop(key, None)
+    def _close_help(self, key: JobKey) -> None:
+        self._end(self._helping, key)
+
+    def _end(self, of: dict[JobKey, Parts], key: JobKey) -> None:
+        parts = of.pop(key, None)
         if parts is not None and hasattr(parts, "close"):
             parts.close()
+        with self._opening:
+            self._used.pop(key, None)
 
     def _record(self, move: Callable[..., bool], job_id: int, attempt: int, **how: object) -> None:
         self._close((job_id, attempt))

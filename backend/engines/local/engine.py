@@ -9,6 +9,7 @@ Puts an adapter on a transformers model by PEFT, or refuses it and leaves the mo
 from __future__ import annotations
 
 import math
+import threading
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -137,6 +138,7 @@ class LocalEngine:
         self._adapters: dict[str, tuple[str, str]] = {}  # serving name -> (digest, PEFT name)
         self._soft_prompts: dict[str, tuple[str, Any]] = {}  # serving name -> (digest, vectors)
         self._bases: set[str] = set()
+        self._one_at_a_time = threading.RLock()  # jobs of several threads switch adapters
 
     def load(self, models: Sequence[ServedModel]) -> None:
         """Load the base, if it is another one than before, and every adapter that is not there.
@@ -146,13 +148,14 @@ class LocalEngine:
             EngineError: an adapter whose weights do not fit this base.
         """
         base = shared_base(list(models))
-        if self._base is None or self._base.base_model != base:
-            self._load_base(base)
-        for model in models:
-            if model.adapter_path is None:
-                self._bases.add(model.name)
-            else:
-                self._load_adapter(model, model.adapter_path)
+        with self._one_at_a_time:
+            if self._base is None or self._base.base_model != base:
+                self._load_base(base)
+            for model in models:
+                if model.adapter_path is None:
+                    self._bases.add(model.name)
+                else:
+                    self._load_adapter(model, model.adapter_path)
 
     def generate(
         self, requests: Iterable[GenerationRequest], params: SamplingParams
@@ -291,15 +294,19 @@ class LocalEngine:
 
     @contextmanager
     def _switched_to(self, model: str) -> Iterator[Any]:
-        """The network with the model's adapter on, behind its soft prompt, or as it is."""
-        self._require_model(model)
-        if model in self._adapters:
-            self._model.set_adapter(self._adapters[model][1], inference_mode=True)
-            yield self._model
-            return
-        with _without_adapters(self._model) as network:
-            prompt = self._soft_prompts.get(model)
-            yield network if prompt is None else SoftPrompted(network, prompt[1])
+        """The network with the model's adapter on, behind its soft prompt, or as it is.
+
+        Until it is left no other thread switches it.
+        """
+        with self._one_at_a_time:
+            self._require_model(model)
+            if model in self._adapters:
+                self._model.set_adapter(self._adapters[model][1], inference_mode=True)
+                yield self._model
+                return
+            with _without_adapters(self._model) as network:
+                prompt = self._soft_prompts.get(model)
+                yield network if prompt is None else SoftPrompted(network, prompt[1])
 
     def _limit(self) -> int:
         return self._max_model_len or int(self._model.config.max_position_embeddings)

@@ -95,8 +95,11 @@ class RemoteEngine(Generic[Server]):
         self,
         requests: Iterable[Asked],
         ask: Callable[[Server, Asked], Awaitable[Answered]],
+        look: Callable[[Server], Awaitable[None]] | None = None,
     ) -> Iterator[Answered]:
         """Have the serving servers asked, `in_flight` at a time on each, as answers arrive.
+
+        `look` is as `_look`, for these requests alone.
 
         A list is asked in the order that serves the servers' caches, a stream so far as it is read
         ahead.
@@ -104,7 +107,7 @@ class RemoteEngine(Generic[Server]):
         stream: AnswerStream[Server, Asked, Answered] = AnswerStream(
             self._places,
             ask,
-            look=self._look,
+            look=look or self._look,
             in_flight=self._in_flight,
             ahead=max(_READ_AHEAD, 4 * self._in_flight * len(self._places)),
             patience=self._patience,

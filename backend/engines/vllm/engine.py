@@ -12,8 +12,9 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from functools import partial
+from typing import Any, TypeVar
 
 from backend.engines.adapters.folders import content_digest, shared_base
 from backend.engines.base import (
@@ -52,6 +53,9 @@ from backend.engines.vllm.server import (
     read_prompt_logprobs,
 )
 from backend.errors import EngineError, EngineUnavailable, UnknownAdapter
+
+Asked = TypeVar("Asked", GenerationRequest, ReadRequest)
+Answered = TypeVar("Answered")
 
 _CHAT = "/v1/chat/completions"
 # vllm-project/vllm#51594: its delta there is dropped without a word.
@@ -103,7 +107,8 @@ class VllmEngine(RemoteEngine[VllmServer]):
             for url in urls
         ]
         self._serve_from(self._servers, {})
-        self._loaded: Sequence[ServedModel] = ()  # last
+        self._loaded: dict[str, ServedModel] = {}  # of this base, by all jobs
+        self._last: Sequence[ServedModel] = ()  # of them those that were loaded last
         self._known: dict[str, list[tuple[Sequence[Message], dict[int, float]]]] = {}
         self._names: dict[str, str] = {}  # our serving name -> the server's
         self._notes: dict[str, str] = {}
@@ -129,8 +134,11 @@ class VllmEngine(RemoteEngine[VllmServer]):
         """
         base = shared_base(list(models))
         if base != self._base:
-            self._base, self._tokenizer = base, None
-        self._known, self._loaded = {}, tuple(models)
+            self._base, self._tokenizer, self._loaded = base, None, {}
+        for model in models:
+            self._loaded[model.name] = model
+            self._known.pop(model.name, None)
+        self._last = tuple(models)
         self._thread.run(self._load_everywhere(models))
 
     def generate(
@@ -146,7 +154,7 @@ class VllmEngine(RemoteEngine[VllmServer]):
         async def ask(server: VllmServer, request: GenerationRequest) -> GenerationResult:
             return await self._ask(server, request, params)
 
-        return self._answer(requests, ask)
+        return self._answer_all(requests, ask)
 
     def read(self, requests: Iterable[ReadRequest]) -> Iterator[ReadResult]:
         """Read the answers, `in_flight` at a time on each server, in the order of arrival.
@@ -157,7 +165,20 @@ class VllmEngine(RemoteEngine[VllmServer]):
             InvalidInput: the base's own tokeniser, which places the tokens, cannot be read here.
         """
         self._own_tokenizer()
-        return self._answer(requests, self._ask_likelihood)
+        return self._answer_all(requests, self._ask_likelihood)
+
+    def _answer_all(
+        self, requests: Iterable[Asked], ask: Callable[[VllmServer, Asked], Awaitable[Answered]]
+    ) -> Iterator[Answered]:
+        """Have them answered; a server that comes back gets the models that they name, which are
+        not those that were loaded last where two jobs share this engine."""
+        names = {model.name for model in self._last}
+
+        async def noted(server: VllmServer, request: Asked) -> Answered:
+            names.add(request.model)
+            return await ask(server, request)
+
+        return self._answer(requests, noted, partial(self._look, names=names))
 
     def next_token_logprobs(
         self, model: str, messages: Sequence[Message], *, top: int = 20
@@ -217,9 +238,8 @@ class VllmEngine(RemoteEngine[VllmServer]):
         """Work from now on with the servers that hold the base, or do not say yet what they do."""
         lists, gone = await available(self._servers, read_models)
         holding = self._holding_base(lists, models) if lists else []
-        for model in models:
-            self._names.pop(model.name, None)
-        _, lost = await available(holding, lambda server: self._load_on(server, models))
+        stale = {model.name for model in models}  # another job may be asking under them meanwhile
+        _, lost = await available(holding, lambda server: self._load_on(server, models, stale))
         gone |= lost
         self._serve_from([s for s in self._servers if s in gone or s in holding], gone)
         for server in gone:
@@ -249,7 +269,7 @@ class VllmEngine(RemoteEngine[VllmServer]):
             )
         return [server for server in lists if server not in refused]
 
-    async def _look(self, server: VllmServer) -> None:
+    async def _look(self, server: VllmServer, names: Collection[str] = ()) -> None:
         """Have a server that was gone hold everything again, and compare it with the others.
 
         Raises:
@@ -262,22 +282,23 @@ class VllmEngine(RemoteEngine[VllmServer]):
             if reply.status != 200:
                 raise NoReply(f"status {reply.status}")
             async with asyncio.timeout(_LOOK_S):
-                await self._hold_again(server)
+                await self._hold_again(server, names)
         except (NoReply, TimeoutError) as error:
             raise EngineUnavailable(
                 f"The vLLM server at {server.url} is not healthy ({error or 'no answer'}).",
                 hint=RESUME_HINT,
             ) from error
 
-    async def _hold_again(self, server: VllmServer) -> None:
-        for model in [*self._loaded, *self._aliases.values()]:
+    async def _hold_again(self, server: VllmServer, names: Collection[str]) -> None:
+        models = [model for name, model in self._loaded.items() if name in names]
+        for model in [*models, *self._aliases.values()]:
             await asyncio.to_thread(require_unchanged, model)
-        await self._load_on(server, self._loaded)
+        await self._load_on(server, models, set())
         for alias, model in self._aliases.items():
             await point_alias(server, alias, model)
-        for name, known in self._known.items():
-            prompts = [prompt for prompt, _ in known]
-            said = await asyncio.gather(*[self._first_at(server, name, p) for p in prompts])
+        for name in [*(model.name for model in models), *self._aliases]:
+            known = list(self._known.get(name, ()))
+            said = await asyncio.gather(*[self._first_at(server, name, p) for p, _ in known])
             self._require_alike(name, server, said, [found for _, found in known])
         self._notes.pop(server.url, None)
 
@@ -325,14 +346,17 @@ class VllmEngine(RemoteEngine[VllmServer]):
             hint="Start it anew with the files of the others, or take it out of STROP_VLLM_URL.",
         )
 
-    async def _load_on(self, server: VllmServer, models: Sequence[ServedModel]) -> None:
+    async def _load_on(
+        self, server: VllmServer, models: Sequence[ServedModel], stale: set[str]
+    ) -> None:
+        """Find or load the models; `stale` are names of which what was known counts no more."""
         listed = await read_models(server)
         for model in models:
             if model.adapter_path is None:
-                self._remember(model.name, name_of_base(listed, model, server))
+                self._remember(model.name, name_of_base(listed, model, server), stale)
                 continue
             loaded = await load_adapter(server, listed, model, content_digest(model))
-            self._remember(model.name, loaded.name)
+            self._remember(model.name, loaded.name, stale)
             self._notes.pop(model.name, None)
             self._heads.discard(model.name)
             if changes_head(model.adapter_path):
@@ -340,9 +364,11 @@ class VllmEngine(RemoteEngine[VllmServer]):
             if loaded.note:
                 self._notes[model.name] = loaded.note
 
-    def _remember(self, name: str, at_server: str) -> None:
+    def _remember(self, name: str, at_server: str, stale: set[str]) -> None:
         """Names are the same on all servers, because any of them may get a request."""
-        if len(self._servers) > 1 and self._names.get(name, at_server) != at_server:
+        known = at_server if name in stale else self._names.get(name, at_server)
+        stale.discard(name)
+        if len(self._servers) > 1 and known != at_server:
             raise EngineError(
                 f"The servers hold {name!r} under different names: "
                 f"{self._names[name]!r} and {at_server!r}.",
