@@ -153,7 +153,7 @@ class AnswerStream(Generic[Server, Asked, Answered]):
         ended = self._ended
         try:
             while not ended.done():
-                await asyncio.wait([ended], timeout=self._tick())
+                await asyncio.wait([ended], timeout=self._patience.least_s / _LOOKS_WITHIN)
                 self._watch()
             ended.result()
         finally:
@@ -163,10 +163,6 @@ class AnswerStream(Generic[Server, Asked, Answered]):
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
-
-    def _tick(self) -> float | None:
-        """Seconds between two looks at what is late; with one server nothing ever is."""
-        return None if len(self._places) == 1 else self._patience.least_s / _LOOKS_WITHIN
 
     def _put(self, items: Sequence[Waiting[Asked]]) -> None:
         self._line.put(items)
@@ -212,7 +208,7 @@ class AnswerStream(Generic[Server, Asked, Answered]):
         except InternalError as error:
             self._stumbled(item, index, error)
         except LostModel as error:
-            place.fell += 1
+            place.fell += place.serves  # else another pass has counted this loss
             if place.fell >= _MOST_LOSSES:
                 self._fail(error)
             self._take_out(index, error)
@@ -285,7 +281,8 @@ class AnswerStream(Generic[Server, Asked, Answered]):
             answers: it may still answer what it has, which is left to it if nothing is asked twice.
         """
         place = self._places[index]
-        if not place.serves:
+        if not place.serves:  # another pass over the same servers may have found it out
+            self._start_looking(index)
             return
         lost = isinstance(error, LostModel)
         if error is not None and len(self._places) == 1 and not lost:
@@ -345,9 +342,15 @@ class AnswerStream(Generic[Server, Asked, Answered]):
             self._fail(self._places[0].error)
 
     def _watch(self) -> None:
-        """Count what is late against its server; ask it of another where there is room."""
+        """Count what is late against its server; ask it of another where there is room.
+
+        And see what another pass over the same servers did: made room, or took one out.
+        """
         if self._ended is None or self._ended.done():
             return
+        for index, place in enumerate(self._places):
+            if not place.serves:
+                self._start_looking(index)
         now = asyncio.get_running_loop().time()
         after = [late_after(place, self._places, self._patience) for place in self._places]
         for item, index, began in list(self._tasks.values()):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -24,6 +25,7 @@ from training.weights.digest import adapter_sha256
 
 BASE = ServedModel("base", "/models/base")
 V1 = ServedModel("v1@1", "/models/base", Path("/a"), "ab" * 32)
+JUDGE = ServedModel("judge@1", "/models/base", Path("/j"), "cd" * 32)
 QUICK = Retries(attempts=4, first_s=0.01, longest_s=0.03)
 EAGER = Patience(least_s=0.1, first_s=0.01, longest_s=0.05)
 GREEDY = SamplingParams(max_tokens=8)
@@ -291,3 +293,60 @@ def test_an_alias_is_pointed_again_at_a_server_that_comes_back(open_engine: Open
         one.gate = lambda: len(one.asked) < 40 or bool(other.asked)
         list(engine.generate(requests(100, "champion"), GREEDY))
         wait_for(lambda: other.adapters.get("champion") == "/a")
+
+
+@pytest.mark.parametrize("reload_first", [False, True])
+def test_two_jobs_get_their_adapters_of_a_server_that_lost_them(
+    open_engine: Open, reload_first: bool
+) -> None:
+    """Whether the second job loads its models before the first one asks, or while it does."""
+    with ScriptedServer() as one:
+        engine = open_engine(one)
+        if reload_first:
+            engine.load([BASE, JUDGE])
+        lost = False
+        one.gate = lambda: lost or one.calls["chat"] <= 12
+        with ThreadPoolExecutor(2) as both:
+            written = both.submit(lambda: list(engine.generate(requests(60), GREEDY)))
+            wait_for(lambda: one.calls["chat"] > 12 and one.in_flight == 4)  # they wait at the gate
+            if not reload_first:
+                engine.load([BASE, JUDGE])
+            judged = both.submit(lambda: list(engine.generate(requests(60, "judge@1"), GREEDY)))
+            wait_for(lambda: reload_first or one.in_flight > 4)
+            one.adapters.clear()  # as when it was started anew between two requests
+            lost = True
+            assert_each_once(written.result(20), 60)
+            assert_each_once(judged.result(20), 60)
+        assert set(one.adapters.values()) == {"/a", "/j"}
+
+
+def test_a_job_that_found_no_room_begins_when_another_one_ends(open_engine: Open) -> None:
+    with ScriptedServer() as one:
+        engine = open_engine(one)
+        one.gate = lambda: one.calls["chat"] >= 4 and wanted
+        wanted = False
+        written = ThreadPoolExecutor(1).submit(lambda: list(engine.generate(requests(4), GREEDY)))
+        wait_for(lambda: one.in_flight == 4)
+        late = ThreadPoolExecutor(1).submit(lambda: list(engine.generate(requests(3), GREEDY)))
+        wait_for(lambda: len(engine._places) == 1)
+        wanted = True
+        assert_each_once(written.result(20), 4)
+        assert_each_once(late.result(20), 3)
+
+
+def test_names_stay_known_while_another_job_loads(open_engine: Open) -> None:
+    with ScriptedServer() as one:
+        engine = open_engine(one)
+        seen: list[str] = []
+
+        def unchanged() -> bool:
+            seen.append(engine._names.get("v1@1", "unknown"))
+            return True
+
+        one.gate = unchanged
+        one.delay_s = 0.001
+        written = ThreadPoolExecutor(1).submit(lambda: list(engine.generate(requests(80), GREEDY)))
+        for _ in range(20):
+            engine.load([BASE, V1])
+        assert_each_once(written.result(20), 80)
+        assert "unknown" not in seen
