@@ -84,9 +84,11 @@ class Workshop:
         """
         key = (name, models[0].base_model)
         with self._opening:
-            self._used[getattr(self._at_work, "job", NO_JOB)] = key
+            with self._lock:
+                self._used[getattr(self._at_work, "job", NO_JOB)] = key
+                used = set(self._used.values())
             if key not in self._engines:
-                for other in self._engines.keys() - set(self._used.values()):
+                for other in self._engines.keys() - used:
                     self._engines.pop(other).close()
                 self._engines[key] = self.open_engine(name, self.settings)
             engine = self._engines[key]
@@ -261,7 +263,7 @@ class Workshop:
         parts = of.pop(key, None)
         if parts is not None and hasattr(parts, "close"):
             parts.close()
-        with self._opening:
+        with self._lock:
             self._used.pop(key, None)
 
     def _record(self, move: Callable[..., bool], job_id: int, attempt: int, **how: object) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 from sqlalchemy.orm import Session, sessionmaker
 
+from backend.db import utc_now
 from backend.engines.base import ServedModel
 from backend.engines.local.engine import LocalEngine
 from backend.jobs.parts import Workshop
@@ -91,3 +92,28 @@ def test_no_thread_switches_the_adapter_under_another() -> None:
         assert on == ["first"], "still its own while it writes"
     thread.join(10)
     assert on == ["first", "second"]
+
+
+def test_leases_are_kept_while_an_engine_is_opened(
+    sqlite_sessions: sessionmaker[Session], tmp_path: Path
+) -> None:
+    begun, opened = threading.Event(), threading.Event()
+
+    def slow(*_: object) -> Any:
+        begun.set()
+        opened.wait(60)
+        return Warm()
+
+    shop = Workshop(Settings(home=tmp_path), sqlite_sessions, "w", slow, lambda *_, **__: None, {})
+    models = [ServedModel("base", "a")]
+    opening = threading.Thread(target=shop.engine_for, args=("local", models))
+    opening.start()
+    assert begun.wait(60)
+    beat = threading.Thread(target=shop.extend_leases, args=(utc_now(),))
+    beat.start()
+    beat.join(20)
+    waits = beat.is_alive()
+    opened.set()
+    opening.join(60)
+    beat.join(60)
+    assert not waits, "a lease would lapse, and another worker take the chunk"
