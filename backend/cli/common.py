@@ -175,6 +175,20 @@ def _act_for(session: Session, user: User) -> User:
     return user
 
 
+def read_text(path: Path) -> str:
+    """The text of a file. Raises InvalidInput: it is not UTF-8, or it cannot be read."""
+    from backend.errors import InvalidInput
+
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise InvalidInput(
+            f"{path} is not UTF-8: {error.reason}.", hint="Save it as UTF-8."
+        ) from None
+    except OSError as error:
+        raise InvalidInput(f"{path} cannot be read: {error.strerror}.") from None
+
+
 def count_of(n: int, one: str, more: str) -> str:
     """`1 person`, `2 people`."""
     return f"{n} {one if n == 1 else more}"

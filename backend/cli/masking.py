@@ -29,6 +29,7 @@ from backend.cli.common import (
     print_json,
     print_notes,
     print_table,
+    read_text,
     shown_text,
     takes,
     working_in_project,
@@ -118,23 +119,10 @@ def _masker(policy: Path | None, setting: str | None) -> tuple[Masker, bool]:
     from backend.services.datasets.masking.keys import keys_of, passing_key
     from backend.services.datasets.masking.policy import parse_policy
 
-    parsed = parse_policy("" if policy is None else _read_policy(policy))
+    parsed = parse_policy("" if policy is None else read_text(policy))
     parsed = parsed.model_copy(update={"originals": "drop"})
     keys = keys_of(setting)
     return Masker(parsed, 0, keys[0] if keys else passing_key(), "a file"), not keys
-
-
-def _read_policy(path: Path) -> str:
-    from backend.errors import InvalidInput
-
-    try:
-        return path.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise InvalidInput(
-            f"{path} is not UTF-8: {error.reason}.", hint="Save it as UTF-8."
-        ) from None
-    except OSError as error:
-        raise InvalidInput(f"{path} cannot be read: {error.strerror}.") from None
 
 
 def _plain(row: Row) -> dict[str, Any]:
@@ -198,7 +186,7 @@ def set_policy(
     from backend.services.datasets.masking.keys import keys_of
     from backend.services.datasets.masking.stored import masking_facts, set_masking_policy
 
-    source = _read_policy(file)
+    source = read_text(file)
     with working_in_project(project) as (installation, session, found):
         keys = keys_of(installation.settings.masking_keys)
         row = set_masking_policy(session, found.id, source, keys=keys)

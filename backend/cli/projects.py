@@ -13,6 +13,7 @@ from backend.cli.common import (
     ProjectOption,
     print_json,
     print_table,
+    read_text,
     working_in_project,
 )
 
@@ -25,16 +26,10 @@ def set_(
     project: ProjectOption = None,
 ) -> None:
     """Set the bar from a YAML file; other content than before is a new version."""
-    from backend.errors import InvalidInput
     from backend.services.metric_specs import allowed_metrics
     from backend.services.projects import set_manifest
 
-    try:
-        source = file.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise InvalidInput(
-            f"{file} is not UTF-8: {error.reason}.", hint="Save it as UTF-8."
-        ) from None
+    source = read_text(file)
     with working_in_project(project) as (installation, session, found):
         allowed = allowed_metrics(installation.settings, found.id)
         row = set_manifest(session, found.id, source, allowed=allowed)

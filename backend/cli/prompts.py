@@ -14,6 +14,7 @@ from backend.cli.common import (
     print_json,
     print_table,
     read_base_first,
+    read_text,
     shown_text,
     working_in_project,
 )
@@ -43,15 +44,9 @@ def add(
     json: JsonOption = False,
 ) -> None:
     """Keep a prompt: changed content is the next version, the same is the one that stands."""
-    from backend.errors import InvalidInput
     from backend.services.datasets.prompts import add_prompt, parse_prompt
 
-    try:
-        source = file.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise InvalidInput(
-            f"{file} is not UTF-8: {error.reason}.", hint="Save it as UTF-8."
-        ) from None
+    source = read_text(file)
     spec = parse_prompt(source)
     with working_in_project(project) as (_, session, found):
         record = _record(add_prompt(session, found.id, name or file.stem, spec))

@@ -16,6 +16,7 @@ from backend.cli.common import (
     print_json,
     print_table,
     read_base_first,
+    read_text,
     shown_text,
     working_in_project,
 )
@@ -57,7 +58,7 @@ def add(
     """Keep a judge: changed content is the next version, the same is the one that stands."""
     from backend.services.checks.judges import BUILT_IN, add_judge
 
-    text = prompt if prompt == BUILT_IN else _read(Path(prompt))
+    text = prompt if prompt == BUILT_IN else read_text(Path(prompt))
     read_base_first(project)
     with working_in_project(project) as (_, session, found):
         judge = add_judge(
@@ -81,19 +82,6 @@ def add(
     else:
         typer.echo(f"It compares: strop judge compare {record['judge']} --run RUN --models a,b")
     typer.echo("It has no licence: what it says is said to be by a judge, and counts for nobody.")
-
-
-def _read(path: Path) -> str:
-    from backend.errors import InvalidInput
-
-    try:
-        return path.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise InvalidInput(
-            f"{path} is not UTF-8: {error.reason}.", hint="Save it as UTF-8."
-        ) from None
-    except OSError as error:
-        raise InvalidInput(f"{path}: it cannot be read ({error.strerror}).") from None
 
 
 def _record(judge: Judge) -> dict[str, Any]:

@@ -20,6 +20,7 @@ from backend.cli.common import (
     leak_acceptance,
     print_json,
     print_table,
+    read_text,
     takes,
     working_in_project,
 )
@@ -151,16 +152,11 @@ def recipe_of(path: Path | None, **options: Any) -> Recipe:
 
 
 def _recipe_in(path: Path | None) -> dict[str, Any]:
-    from backend.errors import InvalidInput
     from backend.services.curation import parse_recipe
 
     if path is None:
         return {}
-    try:
-        source = path.read_text("utf-8")
-    except UnicodeDecodeError as error:
-        raise InvalidInput(f"{path.name} is not UTF-8.", hint="Save it as UTF-8.") from error
-    return parse_recipe(source).model_dump(mode="json", exclude_defaults=True)
+    return parse_recipe(read_text(path)).model_dump(mode="json", exclude_defaults=True)
 
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="Frozen training sets.")

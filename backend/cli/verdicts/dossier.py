@@ -13,6 +13,7 @@ from backend.cli.common import (
     VerbMayBeMissing,
     open_installation,
     print_json,
+    read_text,
     shown_text,
     working_in_project,
 )
@@ -140,7 +141,6 @@ def answers(
     json: JsonOption = False,
 ) -> None:
     """Answer what Strop cannot know: print the form, or keep a form that was filled."""
-    from backend.errors import InvalidInput
     from backend.services.dossier.answers import (
         QUESTIONS,
         answers_form,
@@ -153,11 +153,7 @@ def answers(
         if file is None:
             form, fresh = answers_form(session, found.id), []
         else:
-            try:
-                source = file.read_text(encoding="utf-8-sig")
-            except UnicodeDecodeError as error:
-                raise InvalidInput(f"{file} is not UTF-8.", hint="Save it as UTF-8.") from error
-            form, fresh = "", save_answers(session, found.id, parse_answers(source))
+            form, fresh = "", save_answers(session, found.id, parse_answers(read_text(file)))
         known = read_answers(session, found.id)
     left = [name for name in QUESTIONS if name not in known]
     if json:

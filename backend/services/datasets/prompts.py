@@ -97,13 +97,6 @@ class PromptSpec(Given):
         return self.model_copy(update={"shots": None})
 
 
-class Shot(Protocol):
-    """An example with its known answer."""
-
-    @property
-    def references(self) -> Sequence[Any]: ...
-
-
 class Asked(Prompted, Protocol):
     """What a template can show of an example."""
 

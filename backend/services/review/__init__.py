@@ -39,9 +39,8 @@ from backend.services.review.desk.claim import (
     claim_adjudication,
     claim_next,
     claim_review_item,
-    lease_slot,
 )
-from backend.services.review.desk.history import may_review, my_queues, my_reviews, past_review
+from backend.services.review.desk.history import my_queues, my_reviews, past_review
 from backend.services.review.desk.item_view import item_view
 from backend.services.review.desk.revise import revise
 from backend.services.review.desk.skip import skip_review
@@ -94,9 +93,7 @@ __all__ = [
     "get_queue",
     "heartbeat",
     "item_view",
-    "lease_slot",
     "list_queues",
-    "may_review",
     "models_of_queue",
     "my_queues",
     "my_reviews",

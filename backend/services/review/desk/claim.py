@@ -31,7 +31,7 @@ from typing import Any
 from sqlalchemy import Connection, Update, bindparam, select, update
 from sqlalchemy.orm import Session
 
-from backend.errors import Conflict, NotFound
+from backend.errors import Conflict
 from backend.prepared import Prepared
 from backend.services.review.desk.context import MemberState, lock_member
 from backend.services.review.lease import add_slot, begin_review
@@ -250,23 +250,6 @@ def claim_adjudication(
     statement = TAKE_VERDICT_WITH_SKILLS if skills else TAKE_VERDICT
     found = _take(connection, statement, member, now, now=now, queue=queue_id, **skills)
     return found or Nothing(Reason.FINISHED, "There is no disagreement for you to decide just now.")
-
-
-def lease_slot(
-    session: Session, queue_id: int, slot_id: int, user_id: int, *, now: datetime
-) -> Claim:
-    """Lease this one slot to the person, when it is open or its lease has lapsed.
-
-    Raises:
-        NotFound: somebody else has it, or it is done.
-        Forbidden: the person is not a reviewer of the queue.
-    """
-    connection = session.connection()
-    member = lock_member(connection, queue_id, user_id)
-    claim = _take(connection, TAKE_ONE, member, now, slot=slot_id, now=now)
-    if claim is None:
-        raise NotFound("This item is not free.", hint="Ask for the next one.")
-    return claim
 
 
 def _search(connection: Connection, member: MemberState, now: datetime) -> Claim | None:

@@ -71,11 +71,6 @@ def my_queues(
     return list(session.scalars(query))
 
 
-def may_review(session: Session, queue_id: int, user_id: int) -> bool:
-    """Whether this person is a reviewer of the queue."""
-    return session.get(QueueMember, (queue_id, user_id)) is not None
-
-
 def my_reviews(
     session: Session, queue_id: int, user_id: int, *, limit: int = 20, before_id: int | None = None
 ) -> list[OwnReview]:

@@ -9,7 +9,6 @@ import pytest
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session, sessionmaker
 
-from backend.errors import NotFound
 from backend.services import review
 from backend.services.review import Answer, Claim, Nothing, Reason
 from backend.services.review.quality.pauses import GOLD_PAUSE
@@ -229,19 +228,3 @@ def test_a_finish_that_nobody_noted_is_noted_by_the_next_claim(
     session.execute(update(ReviewQueue).values(finished_at=None))
     assert reason(session, queue_id, person) is Reason.FINISHED
     assert session.scalar(select(ReviewQueue.finished_at)) == NOW
-
-
-# one slot by its id
-
-
-def test_a_slot_can_be_leased_by_its_id_while_it_is_free(session: Session, desk: Desk) -> None:
-    queue_id = open_queue(session, desk, rules={})
-    slot_id = session.scalars(select(ReviewSlot.id).order_by(ReviewSlot.id.desc())).first()
-    assert slot_id is not None
-    first, second = desk.experts[:2]
-    held = review.lease_slot(session, queue_id, slot_id, first.id, now=NOW)
-    assert (held.slot_id, held.version, held.resumed) == (slot_id, 1, False)
-    with pytest.raises(NotFound):
-        review.lease_slot(session, queue_id, slot_id, second.id, now=NOW)
-    later = NOW + timedelta(hours=1)
-    assert review.lease_slot(session, queue_id, slot_id, second.id, now=later).version == 2
