@@ -499,6 +499,8 @@ def costs_shown(*, empty: bool = False) -> CostsShown:
         "completion_tokens": few,
         "generating": none,
         "scoring": none,
+        "processor": none,
+        "gpu": none,
         "money": money,
     }
     machine = {"clock": none, "processor": none, "gpu": none}
