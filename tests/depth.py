@@ -50,6 +50,15 @@ DEEP = {
     f"{SERVICES}review/desk/test_concurrency.py::test_processes_at_once_finish_a_queue": (
         f"{SERVICES}review/desk/test_concurrency.py::test_people_at_once_finish_a_queue"
     ),
+    "tests/browser/test_accountable_in_browser.py::test_every_page": (
+        "tests/dashboard/test_privacy_page.py::test_without_a_policy"
+    ),
+    "tests/browser/test_accountable_in_browser.py::test_a_dossier": (
+        "tests/dashboard/verdicts/test_verdict_pages.py"
+    ),
+    "tests/browser/test_accountable_in_browser.py::test_a_second_factor": (
+        "tests/dashboard/test_account_page.py::test_set_up"
+    ),
     f"{MACHINE}test_many_interleavings_keep_the_inv": f"{MACHINE}test_any_interleaving",
     f"{EXPORTED}[openai-SFT]": f"{EXPORTED}[sft-SFT]",
     f"{EXPORTED}[alpaca-SFT]": f"{EXPORTED}[sft-SFT]",

@@ -52,6 +52,8 @@ def status_html(status: AuditStatus) -> str:
     """How the chain stands, in one card."""
     checked = status.sealed - status.checked_from + 1 if status.sealed else 0
     holds = Tag("the chain holds", "pass") if status.holds else Tag("CHANGED", "fail")
+    if status.holds and not status.sealed:
+        holds = Tag("nothing is sealed yet: a worker seals", "inconclusive")
     facts: dict[str, Cell] = {
         "looked at now": holds,
         "entries": f"{status.sealed:,} sealed; the last {checked:,} were looked at",

@@ -30,6 +30,10 @@ def test_the_state_of_the_chain_is_said_in_words() -> None:
     assert "CHANGED" not in whole
     empty = log.model_copy(update={"sealed": 0, "checked_from": 1, "noted_at": None})
     assert "0 sealed; the last 0 were" in status_html(empty)
+    assert "CHANGED" in status_html(empty)
+    started = status_html(empty.model_copy(update={"holds": True, "findings": []}))
+    assert "nothing is sealed yet" in started
+    assert "the chain holds" not in started
 
 
 def test_times_are_in_utc_and_what_waits_says_so() -> None:

@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 from backend.api import entering
 from backend.api.deps import CurrentUser, NowDep, Serving, ServingDep, SessionDep
 from backend.api.routes.sign_in import CHECKED_IN_TURN
-from backend.errors import Conflict, Forbidden
+from backend.errors import Conflict, Forbidden, NotAuthenticated
 from backend.schemas.accounts import (
     CodeGiven,
     EnrolmentShown,
@@ -56,13 +56,20 @@ def begin_mine(
 def confirm_mine(
     request: Request, body: CodeGiven, serving: ServingDep, user: CurrentUser, now: NowDep
 ) -> RecoveryCodes:
-    """Turn it on by its first right code; the recovery codes are shown this once."""
+    """Turn it on by its first right code; the recovery codes are shown this once.
+
+    Raises:
+        Forbidden: the code is wrong; 401 would say that nobody is signed in.
+    """
     keys = {"code": str(user.id)}
     entering.count_try(serving, keys)
     with serving.writing.begin() as session:
         audit.act_as(session, request.state.actor)
         person, code = session.get_one(User, user.id), body.code.get_secret_value()
-        codes = second_factor.confirm(session, person, code, seal=serving.seal, now=now)
+        try:
+            codes = second_factor.confirm(session, person, code, seal=serving.seal, now=now)
+        except NotAuthenticated as error:
+            raise Forbidden(error.message, hint=error.hint) from None
         attempts.forgive(session, keys, now=now)
     return RecoveryCodes(codes=codes)
 

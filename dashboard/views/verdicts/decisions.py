@@ -57,7 +57,7 @@ def decision_row(entry: PromotionShown) -> list[Cell]:
         entry.alias,
         Tag("simulated", "simulated") if entry.simulated else entry.decided_by,
         Tag(", ".join(overridden), "fail") if overridden else "",
-        entry.reason
+        entry.reason.removesuffix(".")
         + (f"; not served: {unserved}" if unserved else "")
         + (f"; rests on {entry.n_simulated} simulated votes" if entry.n_simulated else ""),
     ]

@@ -88,7 +88,7 @@ CASES: dict[str, Case] = {
     ),
     "GET /v1/me/second-factor": Case(),
     "POST /v1/me/second-factor": Case(by="engineer", body={"password": PASSWORD}),
-    "POST /v1/me/second-factor/confirm": Case(by="engineer", body={"code": "000000"}, status=401),
+    "POST /v1/me/second-factor/confirm": Case(by="engineer", body={"code": "000000"}, status=403),
     "POST /v1/me/second-factor/remove": Case(by="engineer", body={"password": PASSWORD}),
     "POST /v1/users/{user_id}/reset-links": Case(by="admin", body={"hours": 2}, status=201),
     "DELETE /v1/users/{user_id}/second-factor": Case(by="admin"),
