@@ -34,6 +34,7 @@ LEAST_OF_CLASS = 15
 LEAST_GROUPS = 10
 FOLDS = 5
 MOST_SEEN = 2000  # outputs that a saved model keeps, to see drift by
+LARGEST = 1e100  # of a feature; its square would be infinite beyond 1e154
 LEAST_SLOPE = 1e-3  # a curve that falls, or is flat, would lose the order
 VERSION = 2
 
@@ -248,9 +249,13 @@ def _matrix(rows: Sequence[Row]) -> tuple[Floats, tuple[str, ...]]:
 def _values(rows: Sequence[Row], names: Sequence[str]) -> Floats:
     found = [[row.get(name) for name in names] for row in rows]
     raw = np.array([[np.nan if v is None else v for v in row] for row in found], dtype=np.float64)
-    if np.isinf(raw).any():
-        name = names[int(np.argwhere(np.isinf(raw))[0, 1])]
-        raise InvalidValues(f"The feature {name!r} is infinite.", hint="Leave it out or mend it.")
+    beyond = np.abs(raw) > LARGEST
+    if beyond.any():
+        i, j = np.argwhere(beyond)[0]
+        raise InvalidValues(
+            f"The feature {names[j]!r} is {raw[i, j]:g}, which is beyond {LARGEST:g}.",
+            hint="Leave it out or mend it.",
+        )
     return raw
 
 

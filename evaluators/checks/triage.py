@@ -78,8 +78,7 @@ def triage(
         raise InvalidValues(f"{len(risk)} risks for {len(groups)} groups cannot be used.")
     if len(risk) != len(bad) or not len(risk) or not np.isfinite(risk).all():
         raise InvalidValues(f"{len(risk)} risks for {len(bad)} labels cannot be used.")
-    if not (0 < epsilon < 1 and 0 < delta < 1):
-        raise InvalidValues("epsilon and delta lie between 0 and 1.")
+    check_shares(epsilon, delta)
     signature = f"triage|strop:3|method:ltt-fixed-sequence|epsilon:{epsilon}|delta:{delta}"
     if groups is not None:
         kept = _one_of_each(groups, seed)
@@ -104,6 +103,12 @@ def triage(
     upper = _upper(errors, count, delta)
     share = count / n
     return Triage(threshold, share, n, given, count, errors, upper, epsilon, delta, "", signature)
+
+
+def check_shares(epsilon: float, delta: float) -> None:
+    """Raise InvalidValues for a rate or a confidence that is none."""
+    if not (0 < epsilon < 1 and 0 < delta < 1):
+        raise InvalidValues("epsilon and delta lie between 0 and 1.")
 
 
 def labels_missing(

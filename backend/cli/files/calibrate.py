@@ -62,13 +62,14 @@ def command(
 ) -> None:
     """Fit and check a risk; say what may skip review."""
     from evaluators.checks.risk import fit_risk
-    from evaluators.checks.triage import triage
+    from evaluators.checks.triage import check_shares, triage
     from evaluators.files.labelling import join_labels
     from evaluators.files.mapping import Notes
 
     for path in (out, html):
         if path is not None:
             check_target(path, force=force, inputs=[labels, scores])
+    check_shares(epsilon, delta)
     names, notes = column_names(map_, several=True), Notes()
     rows = join_labels(
         labels, scores, criterion=criterion, names=names, notes=notes, relative=relative

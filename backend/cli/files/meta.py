@@ -98,9 +98,9 @@ def command(options: MetaOptions) -> None:
         "resamples": options.resamples,
         "level": options.level,
     }
-    figures = [asdict(f) for f in meta_figures(rated, thresholds=thresholds, **drawn)]
     turned = _turned(rated, wrong=options.wrong)
     found = meta_differences(rated, turned=turned, against=options.against, **drawn)
+    figures = [asdict(f) for f in meta_figures(rated, thresholds=thresholds, **drawn)]
     differences = _with_holm([asdict(difference) for difference in found])
     notes = _notes(joined, rated, options)
     if turned and differences:
