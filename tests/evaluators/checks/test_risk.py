@@ -149,7 +149,7 @@ def test_triage_refuses_nonsense() -> None:
 @pytest.mark.parametrize("value", [float("inf"), float("-inf"), 1e308, -1e200])
 def test_a_feature_whose_square_is_infinite_is_refused(value: float) -> None:
     rows, bad = simulated(100)
-    with pytest.raises(InvalidValues, match="'noise' is .*, which is beyond 1e\\+100"):
+    with pytest.raises(InvalidValues, match=r"'noise' is .*, which is beyond 1e\+100"):
         fit_risk([*rows[1:], {"noise": value}], bad, [None] * 100)
 
 
