@@ -24,10 +24,11 @@ from backend.jobs.parts import Parts, Workshop
 from backend.jobs.sharing import Leases, all_done, chunk_sizes, is_wanted_elsewhere, lead
 from backend.services import chunks, queue
 from backend.services.checks.asked import AskedCheck, find_asked_check
-from backend.services.checks.asker import EngineAsker
+from backend.services.checks.asker import EngineAsker, Questions
 from backend.services.checks.risk import score_run_risks
 from backend.services.chunks import LeasedChunk
 from backend.services.metric_specs import BUILT_IN
+from backend.services.models.preflight.report import PROBES
 from backend.services.models.versions import register_base, served_model
 from backend.services.runs import generation, scoring
 from backend.tables.models import ModelKind
@@ -35,6 +36,7 @@ from backend.tables.queue import Job, JobState
 from backend.tables.runs import IMPORT
 
 if TYPE_CHECKING:
+    from evaluators.checks.asked import Prompt
     from evaluators.chunks import ScoreChunk
     from evaluators.metric import Metric
 
@@ -256,11 +258,24 @@ def _score_asking(
     with shop.spending.holding_engine(job.id, engine_name):
         engine = load_model(shop, engine_name, base, check.model)
         yield  # loading takes minutes, in which a person may have cancelled
-        if check.probes:
-            require_preflight(shop, engine, base, check.model, check.probes)
+        if probes := check.probes or _questions(shop, check, units):
+            require_preflight(shop, engine, check.model.engine_base or base, check.model, probes)
             yield
         metric = check.open(EngineAsker(engine, served_model(check.model)))
         yield from _score_chunks(shop, score_run_id, units, ASKED_CHUNK, lambda names: [metric])
+
+
+def _questions(
+    shop: Workshop, check: AskedCheck, units: Sequence[scoring.ScoreUnit]
+) -> list[Prompt]:
+    """What a check would ask an adapter of the first outputs; the base is what any run checks."""
+    if check.model.without_prompt.adapter_path is None:
+        return []
+    asked, some = Questions(), units[:PROBES]
+    with reading(shop.sessions) as session:
+        written = scoring.load_generations(session, [unit.generation_id for unit in some])
+    scoring.score_units(some, written, resolve=lambda names: [check.open(asked)])
+    return asked.prompts
 
 
 def _score_fitted(shop: Workshop, score_run_id: int, units: Sequence[scoring.ScoreUnit]) -> Parts:

@@ -29,7 +29,7 @@ class AskedCheck:
 
     Attributes:
         probes: questions of the check, by which a preflight shows that an adapter is the one meant;
-            none where the model is asked what any run asks it.
+            where there are none, those that it asks of the first outputs serve.
     """
 
     name: str

@@ -13,14 +13,17 @@ from backend.db import connect
 from backend.engines import ENGINES
 from backend.engines.base import GenerationRequest
 from backend.engines.fake import FakeEngine
+from backend.services import queue
 from backend.services.checks.judges import find_judge
+from backend.services.runs import scoring
 from backend.settings import Settings
 from backend.tables.checks.judges import JudgeVerdict
 from backend.tables.models import Preflight
+from backend.tables.runs import Score
 from tests.backend.jobs.test_checker_jobs import faked
 from tests.backend.services.checks.test_licences import good, judged, reviewed, right
 from tests.fixtures_checkers import set_base
-from tests.fixtures_judges import judged_desk
+from tests.fixtures_judges import judged_desk, says, work
 from tests.fixtures_models import tiny_adapter
 from tests.fixtures_review import Desk
 
@@ -125,6 +128,32 @@ def test_a_judge_is_preflighted_by_its_own_questions_before_it_is_asked(
     assert _kept(settings) == (40, [False, True])
     assert strop(*ask) == 0  # nothing is left to ask, so that nothing is served or checked
     assert _kept(settings) == (40, [False, True])
+
+
+@pytest.mark.parametrize("metric", ["judge:strict@1", "support:strict"])
+def test_an_adapter_that_is_asked_is_preflighted_by_the_checks_own_questions(
+    desk: Desk, settings: Settings, tmp_path: Path, tiny_base: Path, metric: str
+) -> None:
+    folder = tiny_adapter(tmp_path / "strict", tiny_base)
+    assert strop("adapter", "add", "strict", str(folder)) == 0
+    assert strop("judge", "add", "strict", "--model", "strict") == 0
+    sessions = connect(settings)
+    for careless, said in ((True, (0, [False])), (False, (80, [False, True]))):
+        with sessions.begin() as session:
+            made = scoring.create_score_run(
+                session,
+                generation_run_id=desk.run.id,
+                metrics=[metric],
+                allowed=scoring.allowed_metrics(settings, desk.project.id),
+            )
+            job_id = queue.enqueue_job(session, queue.JobKind.SCORE, made.id).id
+        engine = faked(answer=lambda _: says(5), ignores_adapters=careless)
+        work(sessions, settings, job_id, engine)
+        with sessions() as session:
+            assert session.query(Score).filter_by(score_run_id=made.id).count() == said[0]
+            error = queue.get_job(session, job_id).error or ""
+            assert error.startswith("Preflight failed") == careless
+        assert _kept(settings)[1] == said[1]
 
 
 def _kept(settings: Settings) -> tuple[int, list[bool]]:

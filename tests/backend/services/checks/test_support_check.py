@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session, sessionmaker
@@ -16,9 +18,14 @@ from backend.services.checks.asked import find_asked_check
 from backend.services.models.others import register_served
 from backend.services.runs import scoring
 from backend.settings import Settings
+from backend.tables.models import ModelVersion
 from backend.tables.queue import Job, JobState
 from backend.tables.runs import Score
+from tests.backend.jobs.test_checker_jobs import faked
+from tests.fixtures_checkers import set_base
+from tests.fixtures_models import tiny_adapter
 from tests.fixtures_review import Desk, build_desk, run_over
+from training.weights.digest import adapter_sha256
 
 
 def likelier_after_text(request: ReadRequest) -> ReadResult:
@@ -58,11 +65,25 @@ def work(sessions: sessionmaker[Session], settings: Settings, job_id: int, engin
     shop.close_engines()
 
 
+@pytest.fixture
+def stands(sessions: sessionmaker[Session], desk: Desk, tiny_base: Path, tmp_path: Path) -> None:
+    """The models have files, by which an adapter is checked before it is asked."""
+    folder = tiny_adapter(tmp_path / "v1", tiny_base)
+    with sessions.begin() as session:
+        set_base(session, desk.project.id, str(tiny_base))
+        base, v1 = (session.get_one(ModelVersion, model.id) for model in desk.models)
+        for column in ("base_model", "base_sha256", "tokenizer_sha256", "template_sha256"):
+            setattr(v1, column, getattr(base, column))
+        v1.adapter_path, v1.adapter_sha256 = str(folder), adapter_sha256(folder)
+        v1.adapter_rank = 4
+
+
+@pytest.mark.usefixtures("stands")
 @pytest.mark.parametrize("model", ["base", "v1", "v1@1"])
 def test_any_model_of_the_project_reads_all_outputs(
     sessions: sessionmaker[Session], settings: Settings, desk: Desk, model: str
 ) -> None:
-    engine = FakeEngine(likely=likelier_after_text)
+    engine = faked(likely=likelier_after_text)
     work(sessions, settings, enqueue(sessions, settings, desk, f"support:{model}"), engine)
     with sessions() as session:
         rows = list(session.scalars(select(Score)))
@@ -71,7 +92,7 @@ def test_any_model_of_the_project_reads_all_outputs(
     assert {(row.value, row.error) for row in rows} == {(5 / 6, None)}
     name = model if model == "base" else "v1@1"
     assert all(f"model:{name}|adapter:" in row.signature for row in rows)
-    assert len(engine.asked) == 2 * 40
+    assert sum(key.isdigit() for key in engine.asked) == 2 * 40  # the others are a preflight's
 
 
 def test_a_server_that_dies_stops_the_job_and_what_was_read_stays(
