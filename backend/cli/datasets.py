@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -72,6 +72,9 @@ class ReadOptions:
         bool,
         typer.Option("--drop-leaks", help="Leave out training rows that repeat a held-out prompt."),
     ] = False
+    drop_refused: Annotated[
+        bool, typer.Option("--drop-refused", help="Leave out rows that are no examples.")
+    ] = False
     json: JsonOption = False
 
 
@@ -102,7 +105,7 @@ def import_(asked: DatasetImportOptions) -> None:
         _preview(asked)
         return
     from backend.executors.spread import spreading
-    from backend.services.datasets.incoming import rows_of, split_and_path
+    from backend.services.datasets.incoming import count_refused, rows_of, split_and_path
     from backend.services.datasets.masked_import import prepare_masked
     from backend.services.datasets.masking.keys import keys_of
     from backend.services.datasets.masking.stored import masker_of
@@ -116,7 +119,7 @@ def import_(asked: DatasetImportOptions) -> None:
     print_notes(notes)
     with spreading(installation.settings) as spread:
         prepared = prepare_masked(
-            rows_of(readings),
+            rows_of(readings, drop_refused=asked.drop_refused),
             masker,
             source_name=", ".join(asked.files),
             seed=asked.seed,
@@ -124,6 +127,8 @@ def import_(asked: DatasetImportOptions) -> None:
             drop_leaks=asked.drop_leaks,
             spread=spread,
         )
+    if refused := count_refused(readings):
+        prepared = replace(prepared, recipe={**prepared.recipe, "dropped_as_refused": refused})
     with working_in_project(asked.project) as (_, session, found):
         version = store_import(
             session,
@@ -233,17 +238,18 @@ def _preview(asked: ReadOptions) -> None:
         seed=asked.seed,
         fractions=_fractions(asked.shares),
         drop_leaks=asked.drop_leaks,
+        drop_refused=asked.drop_refused,
     )
     if asked.json:
         print_json(preview.as_dict())
     else:
-        _show_preview(preview)
+        _show_preview(preview, "left out" if asked.drop_refused else "refused")
         print_notes(notes)
     if preview.problem is not None:
         raise preview.problem
 
 
-def _show_preview(preview: Preview) -> None:
+def _show_preview(preview: Preview, refused: str) -> None:
     from evaluators.files.mapping import count_rows
 
     told = preview.as_dict()
@@ -258,21 +264,21 @@ def _show_preview(preview: Preview) -> None:
         f"{told['examples']} examples, {told['prompts']} different prompts, "
         f"{told['groups']} groups."
     )
-    _show_left_out(told)
+    _show_left_out(told, refused)
     if told["splits"] is not None:
         typer.echo(", ".join(f"{name} {n}" for name, n in told["splits"].items()) + ".")
         typer.echo(told["test_shows"])
     typer.echo("Nothing was stored.")
 
 
-def _show_left_out(told: Mapping[str, Any]) -> None:
-    """Rows that are no examples, for which an import is refused, and those that it leaves out."""
+def _show_left_out(told: Mapping[str, Any], refused: str) -> None:
+    """Rows that are no examples, with what becomes of them, and those that repeat a prompt."""
     from evaluators.files.mapping import count_rows
 
     for one in told["refused"]:
         first = ", ".join(map(str, one["first"])) + (", ..." if one["rows"] > SHOWN else "")
         where = f"{count_rows(one['rows'])} of {one['file']} ({first})"
-        typer.echo(shown_text(f"refused: {where}: {one['reason'].rstrip('.')}."))
+        typer.echo(shown_text(f"{refused}: {where}: {one['reason'].rstrip('.')}."))
     if told["dropped"]:
         first = ", ".join(told["dropped"][:SHOWN]) + (", ..." if told["dropped"][SHOWN:] else "")
         rows = count_rows(len(told["dropped"]))
@@ -336,6 +342,8 @@ def _show_version(session: Session, version: DatasetVersion, *, json: bool) -> N
     typer.echo(what_a_test_shows(*size_of_test(session, version.id)))
     if told := warn_of_groups(version.split_recipe.get("groups_on_both_sides", 0)):
         typer.echo(f"note: {told}", err=True)
+    if refused := version.split_recipe.get("dropped_as_refused", 0):
+        typer.echo(f"{refused} rows left out: they are no examples; --preview says why.")
     dropped = version.split_recipe.get("dropped_as_leaks", [])
     if erased := version.split_recipe.get("left_out_as_erased", 0):
         typer.echo(f"{erased} rows left out: they were erased from this project.")

@@ -32,7 +32,7 @@ from backend.services.datasets.versions import (
 from backend.tables.datasets import Split
 from evaluators.errors import EvaluatorError
 from evaluators.files.folders import SPLITS, FolderPart, parts_of
-from evaluators.files.mapping import Notes
+from evaluators.files.mapping import Notes, count_rows
 from evaluators.files.readers import read_part
 
 SHOWN_ROWS = 3
@@ -102,12 +102,36 @@ def read_sources(
         raise InvalidInput(error.message, hint=error.hint) from None
 
 
-def rows_of(readings: Sequence[TableReading]) -> list[Row]:
-    """The examples of all, or the error of the first row that is none."""
-    for reading in readings:
-        if reading.refused:
-            raise refusal(reading)
-    return [row for reading in readings for row in reading.rows]
+def rows_of(readings: Sequence[TableReading], *, drop_refused: bool = False) -> list[Row]:
+    """The examples of all, or the error of the first row that is none.
+
+    Args:
+        drop_refused: leave out rows that are no examples, unless none is one.
+    """
+    rows = [row for reading in readings for row in reading.rows]
+    error = refusal_of(readings)
+    if error is not None and not (drop_refused and rows):
+        raise error
+    return rows
+
+
+def count_refused(readings: Sequence[TableReading]) -> int:
+    """How many rows are no examples."""
+    return sum(len(reading.refused) for reading in readings)
+
+
+def refusal_of(readings: Sequence[TableReading]) -> InvalidInput | None:
+    """The error of the first table with rows that are no examples; None: there is no such row."""
+    bad = next((reading for reading in readings if reading.refused), None)
+    if bad is None:
+        return None
+    error = refusal(bad)
+    if any(reading.rows for reading in readings):
+        every = count_rows(count_refused(readings))
+        error.hint = (
+            f"{error.hint or 'Mend it.'} To leave out what is refused ({every}): --drop-refused."
+        )
+    return error
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,11 +212,11 @@ def preview_import(
     seed: int = 7,
     fractions: Shares | None = None,
     drop_leaks: bool = False,
+    drop_refused: bool = False,
 ) -> Preview:
-    """What an import of these would store; see `prepare_import` for the arguments."""
+    """What an import of these would store; see `prepare_import` and `rows_of` for the arguments."""
     rows = [row for reading in readings for row in reading.rows]
-    bad = next((reading for reading in readings if reading.refused), None)
-    problem: StropError | None = None if bad is None else refusal(bad)
+    problem: StropError | None = None if drop_refused and rows else refusal_of(readings)
     prepared = None
     try:
         prepared = prepare_import(

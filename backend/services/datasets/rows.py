@@ -332,13 +332,25 @@ def _say_columns(plan: _ColumnPlan, becomes: Mapping[str, str]) -> None:
 
 def _no_prompt(fields: Fields) -> InvalidInput:
     there = fields.table.columns
-    found = [(name, nearest(name, there)) for name in ("input", "context")]
+    found = [("messages", _turns_in(fields))]
+    found += [(name, nearest(name, there)) for name in ("input", "context")]
     name, near = next(((n, c) for n, c in found if c and c != n), ("input", None))
     return InvalidInput(
         f"neither input nor context; it has {', '.join(there)}"
         + (f": did you mean {name} by {near!r}?" if near else "."),
         hint=f"Name the column: --map {name}={near or 'COLUMN'}.",
     )
+
+
+def _turns_in(fields: Fields) -> str | None:
+    """The column that holds turns, whatever it is called."""
+    for column, value in fields.record.values.items():
+        first = value[0] if isinstance(value, list) and value else None
+        if isinstance(first, dict) and (
+            {"role", "content"} <= {*first} or {"from", "value"} <= {*first}
+        ):
+            return column
+    return None
 
 
 def _conversation(

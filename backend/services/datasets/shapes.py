@@ -252,6 +252,8 @@ def _prompt(values: RowValues) -> tuple[Messages, str | None, str]:
         case "instruction" | "input":
             return _asked(values, ("instruction", "input")), None, key
         case _:
+            if empty := next((key for key in PROMPTS if key in values.values), None):
+                raise _is_empty(empty)
             near = nearest("input", values.values)
             raise InvalidInput(
                 f"it has no {', '.join(PROMPTS[:-1])} or {PROMPTS[-1]}"
@@ -308,9 +310,15 @@ def _said(values: RowValues, key: str) -> str | None:
 
 
 def _turns(values: RowValues, value: Any, key: str) -> Messages:
-    if not isinstance(value, list) or not value:
+    if value == []:
+        raise _is_empty(key)
+    if not isinstance(value, list):
         raise _no_messages(key)
     return [_turn(values, turn, key) for turn in value]
+
+
+def _is_empty(key: str) -> InvalidInput:
+    return InvalidInput(f"{key} is empty.", hint="Fill it, or leave the row out.")
 
 
 def _no_messages(key: str) -> InvalidInput:

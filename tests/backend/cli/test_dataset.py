@@ -294,6 +294,26 @@ def test_a_preview_tells_every_row_that_an_import_would_be_refused_for(
     assert f"refused: 1 row of {file} (3): no reference." in shown
 
 
+def test_refused_rows_are_left_out_when_asked_and_counted(
+    home: Settings, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    called, half = {"messages": [USER, CALL]}, {"messages": [USER, WHICH, DEBIT]}
+    file = _chats(tmp_path, called, *(_talk(n) for n in range(5)), half)
+    assert _run("import", file, "--name", "chats") == 1
+    assert "To leave out what is refused (2 rows): --drop-refused." in capsys.readouterr().err
+    assert _run("import", file, "--preview", "--drop-refused") == 0
+    assert f"left out: 1 row of {file} (1): a row with calls" in capsys.readouterr().out
+    assert _run("import", file, "--name", "chats", "--drop-refused") == 0
+    assert "2 rows left out: they are no examples" in capsys.readouterr().out
+    with connect(home)() as session:
+        version = get_dataset_version(session, get_project(session).id, "chats")
+        assert version.split_recipe["dropped_as_refused"] == 2
+        assert len(list_examples(session, version.id)) == 5
+    nothing = _chats(tmp_path, called)
+    assert _run("import", nothing, "--name", "none", "--drop-refused") == 1
+    assert "--drop-refused" not in capsys.readouterr().err
+
+
 def test_a_preview_lists_what_leaks_and_what_is_left_out(
     home: Settings, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
