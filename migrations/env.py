@@ -22,16 +22,18 @@ def run() -> None:
     """Run the migrations in one transaction."""
     url = context.config.attributes.get("url") or load_settings().url
     engine = open_database(url)
-    with engine.connect() as connection:
-        context.configure(
-            connection=connection,
-            target_metadata=backend.tables.Base.metadata,
-            render_item=render_type,
-            render_as_batch=connection.dialect.name == "sqlite",
-        )
-        with context.begin_transaction():
-            context.run_migrations()
-    engine.dispose()
+    try:
+        with engine.connect() as connection:
+            context.configure(
+                connection=connection,
+                target_metadata=backend.tables.Base.metadata,
+                render_item=render_type,
+                render_as_batch=connection.dialect.name == "sqlite",
+            )
+            with context.begin_transaction():
+                context.run_migrations()
+    finally:
+        engine.dispose()  # also where a migration refuses
 
 
 run()

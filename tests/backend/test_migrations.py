@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 from pathlib import Path
 from uuid import uuid4
@@ -10,16 +11,22 @@ import psycopg
 import pytest
 from alembic import command
 from sqlalchemy import inspect, select
+from sqlalchemy.orm import Session
 
 from backend.db import alembic_config, migrate, open_database, session_factory, utc_now
 from backend.schemas.turns import transcript
 from backend.services.accounts.users import create_user
 from backend.services.checks.judges import add_judge
 from backend.services.datasets.conversations import digest_text
+from backend.services.datasets.prompts import PromptSpec, add_prompt
 from backend.services.datasets.versions import Row, import_dataset
 from backend.services.models.others import register_served
 from backend.services.projects import create_project
+from backend.tables.curation import TrainingSet
 from backend.tables.datasets import AcceptedLeak, Dataset, DatasetVersion, Example
+from backend.tables.models import ModelVersion, Prompt
+from backend.tables.projects import SuccessManifest
+from backend.tables.training import TrainingRun
 
 
 def _empty_sqlite(tmp_path: Path, _: pytest.FixtureRequest) -> str:
@@ -158,3 +165,78 @@ def test_judges_are_not_lost_on_the_way_to_an_older_strop(tmp_path: Path) -> Non
         add_judge(session, project.id, "strict", model="gpt")
     with pytest.raises(RuntimeError, match="would lose 1 judges with their licences"):
         command.downgrade(alembic_config(url), "0022")
+
+
+@pytest.mark.parametrize(
+    "make_empty", [_empty_sqlite, pytest.param(_empty_postgres, marks=pytest.mark.postgres)]
+)
+@pytest.mark.parametrize("kind", ["model_versions", "training_runs"])
+def test_what_is_on_another_base_is_not_taken_for_the_projects_by_an_older_strop(
+    kind: str,
+    make_empty: Callable[[Path, pytest.FixtureRequest], str],
+    tmp_path: Path,
+    request: pytest.FixtureRequest,
+) -> None:
+    """An adapter on another base, or a training on one, bars the way; then only prompts go down."""
+    url = make_empty(tmp_path, request)
+    migrate(url)
+    engine = open_database(url)
+    with session_factory(engine).begin() as session:
+        project = create_project(session, "p", base_model="base")
+        small, large = _model(project.id, "base"), _model(project.id, "large")
+        session.add_all([small, large])
+        add_prompt(session, project.id, "brief", PromptSpec(system="Be brief."), tried=True)
+        session.flush()
+        on_base = _model(project.id, "v1")
+        other = _on_another_base(session, kind, project.id, large.id)
+        session.add_all([on_base, other])
+    config = alembic_config(url)
+    with pytest.raises(RuntimeError, match=f"would take 1 rows of {kind}, on another base"):
+        command.downgrade(config, "0023")
+    with session_factory(engine).begin() as session:
+        assert [prompt.tried for prompt in session.scalars(select(Prompt))] == [True]
+        session.delete(session.merge(other))
+    command.downgrade(config, "0023")
+    migrate(url)
+    with session_factory(engine)() as session:
+        assert {model.name for model in session.scalars(select(ModelVersion))} == {
+            "base",
+            "large",
+            "v1",
+        }
+        assert [prompt.tried for prompt in session.scalars(select(Prompt))] == [False]
+    engine.dispose()
+
+
+def _model(project_id: int, name: str, base_id: int | None = None) -> ModelVersion:
+    digest = hashlib.sha256(name.encode()).hexdigest()
+    return ModelVersion(
+        project_id=project_id,
+        name=name,
+        revision=1,
+        base_model=f"/models/{name}",
+        base_sha256=digest,
+        tokenizer_sha256=digest,
+        template_sha256=digest,
+        base_id=base_id,
+    )
+
+
+def _on_another_base(
+    session: Session, kind: str, project_id: int, base_id: int
+) -> ModelVersion | TrainingRun:
+    if kind == "model_versions":
+        return _model(project_id, "on-large", base_id)
+    frozen = TrainingSet(project_id=project_id, name="s", recipe={}, digest="0" * 64, n_rows=0)
+    bar = SuccessManifest(project_id=project_id, version=1, digest="0" * 64, content={}, source="")
+    session.add_all([frozen, bar])
+    session.flush()
+    return TrainingRun(
+        project_id=project_id,
+        training_set_id=frozen.id,
+        manifest_id=bar.id,
+        base_id=base_id,
+        adapter_name="v2",
+        config={},
+        output_dir="out",
+    )
