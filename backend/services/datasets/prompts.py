@@ -120,8 +120,10 @@ def parse_prompt(source: str) -> PromptSpec:
 
 def prompt_from_content(content: object) -> PromptSpec:
     """Build a prompt from plain values; errors as `parse_prompt`."""
-    if isinstance(content, dict):
-        content = _with_train_split(content)
+    if not isinstance(content, dict):
+        keys = ", ".join(PromptSpec.model_fields)
+        raise InvalidInput("The prompt is no mapping.", hint=f"Its keys: {keys}.")
+    content = _with_train_split(content)
     try:
         spec = PromptSpec.model_validate(content)
     except ValidationError as error:

@@ -19,7 +19,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from backend.errors import InvalidInput
@@ -73,6 +73,21 @@ def load_pool(session: Session, version: DatasetVersion, *, asks_train: bool = F
     solved = tuple(e for e in trained if e.references and str(e.references[0]).strip())
     near = _repeats(trained) if asks_train else {}
     return ShotPool(f"{version.dataset.name}@{version.number}", solved, near)
+
+
+def require_enough(session: Session, version: DatasetVersion, spec: ShotsSpec, name: str) -> None:
+    """Raise InvalidInput where a train split has fewer rows than the shots asked for."""
+    query = select(func.count(Example.id)).where(
+        Example.dataset_version_id == version.id,
+        Example.split == Split.TRAIN,
+        Example.erasure_id.is_(None),
+    )
+    if (there := session.scalar(query) or 0) < spec.k:
+        raise InvalidInput(
+            f"The prompt {name} shows {spec.k} shots, and {version.dataset.name}@{version.number} "
+            f"has only {there} examples in its train split.",
+            hint="Ask for fewer.",
+        )
 
 
 def _repeats(trained: Sequence[Example]) -> dict[int, frozenset[int]]:

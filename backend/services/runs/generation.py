@@ -23,7 +23,7 @@ from backend.services.datasets.erased import PREFIX
 from backend.services.datasets.leaks import Acceptance
 from backend.services.datasets.masking.stored import refuse_unmasked_version
 from backend.services.datasets.prompts import Choose, prompt_spec, refuse_told_by
-from backend.services.datasets.shots import render_all
+from backend.services.datasets.shots import render_all, require_enough
 from backend.services.ledger import add_to_run, counts_of, recount
 from backend.services.models.candidates import require_answers
 from backend.services.models.versions import refuse_outputs
@@ -123,7 +123,8 @@ def add_models(session: Session, run: GenerationRun, model_ids: Sequence[int]) -
 
 
 def _check_prompts(session: Session, run: GenerationRun) -> None:
-    """Render every prompt for every example, and fixed shots for one; others are chosen later."""
+    """Render every prompt for every example, and fixed shots for one; of others, which are chosen
+    later, there have to be enough."""
     examples: list[Example] = []
     prompts = {model.prompt_id: model.prompt for model in run.models}.values()
     specs = {prompt.label: prompt_spec(prompt) for prompt in prompts if prompt is not None}
@@ -133,6 +134,8 @@ def _check_prompts(session: Session, run: GenerationRun) -> None:
             examples = examples or examples_of_run(session, run)
             render_all(session, run.project_id, examples, prompt, with_shots=False)
             shots = prompt_spec(prompt).shots
+            if shots is not None:
+                require_enough(session, run.dataset_version, shots, prompt.label)
             if shots is not None and shots.choose is Choose.FIXED:
                 render_all(session, run.project_id, examples[:1], prompt)
 

@@ -34,7 +34,7 @@ BRIEF = "system: Be brief.\ntemplate: |\n  Ticket: {{ input }}\nshots:\n  k: 2\n
 BAD_FILES = {
     "no YAML": ("system: [", "not YAML", ""),
     "nothing": ("{}", "says nothing", "Give system"),
-    "a list": ("- a", "wrong at the top", "Its keys: system"),
+    "a list": ("- a", "no mapping", "Its keys: system"),
     "an unknown key": ("sistem: a", "named 'sistem'", "nearest first: system"),
     "an unknown key of shots": ("shots: {k: 1, chose: bm25}", "named 'chose'", "first: choose"),
     "a number as a text": ("system: 5", "wrong at system", ""),

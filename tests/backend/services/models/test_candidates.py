@@ -227,6 +227,12 @@ class TestRuns:
         with pytest.raises(InvalidInput, match=r"bad@1 for example 'e0' .* no slice 'topic'"):
             self.run_of(session, laid, "base", "v1+bad")
 
+    def test_more_shots_than_there_are_rows_store_no_run(self, session: Session) -> None:
+        laid = lay_down(session)
+        add_prompt(session, laid.project, "many", parse_prompt("shots: {k: 60, choose: bm25}"))
+        with pytest.raises(InvalidInput, match=r"many@1 shows 60 shots, and .*@1 has only"):
+            self.run_of(session, laid, "base", "v1+many")
+
 
 TRAINED = {"name": "brief", "version": 2, "shots": False}
 PROMPT_CHECKS = {
