@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from dataclasses import fields as fields_of
 
@@ -107,11 +107,7 @@ def read_outputs(
     fields = each_row(table, OUTPUT, names=names or ColumnNames(), notes=told)
     rows = [_output(row, model) for row in _of_models(fields, model, told)]
     _refuse_twice(table.name, rows)
-    if not any(row.sample == 0 for row in rows):
-        raise InvalidInput(
-            f"{table.name}: samples begin at {min(row.sample for row in rows)}.",
-            hint="Number them from 0.",
-        )
+    _refuse_gaps(table.name, {row.sample for row in rows})
     empty = sum(row.text is not None and not row.text.strip() for row in rows)
     if empty == len(rows):
         raise InvalidInput(
@@ -218,6 +214,20 @@ def _problem(found: GivenOutput) -> str | None:
     if len(found.finish_reason or "") > LONGEST_REASON:
         return f"'finish_reason' is longer than {LONGEST_REASON} signs"
     return None
+
+
+def _refuse_gaps(source: str, samples: Collection[int]) -> None:
+    """Samples are counted from 0; one that no example has is a number that was meant otherwise."""
+    lacking = next(n for n in range(len(samples) + 1) if n not in samples)
+    if lacking == 0:
+        raise InvalidInput(
+            f"{source}: samples begin at {min(samples)}.", hint="Number them from 0."
+        )
+    if lacking < max(samples):
+        raise InvalidInput(
+            f"{source}: there is a sample {max(samples)}, and none {lacking}.",
+            hint="Number the texts of an example 0, 1, 2.",
+        )
 
 
 def _refuse_twice(source: str, rows: Sequence[GivenOutput]) -> None:

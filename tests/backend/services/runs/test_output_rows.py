@@ -101,6 +101,7 @@ MANY = [{"id": f"e{n}", "prediction": "x"} for n in range(7)]
         ([GOOD, {"id": "e1", "prediction": "Other."}], {}, "row 2: the id 'e1' was used in row 1"),
         ([*MANY, *MANY], {}, "7 ids so (e0, e1, e2, e3, e4, ...)"),
         ([{**GOOD, "sample": 1}], {}, "samples begin at 1"),
+        ([GOOD, {**GOOD, "sample": 7}], {}, "there is a sample 7, and none 1"),
         ([{**GOOD, "sample": 100}], {}, "row 1: sample 100; 100 at most"),
         ([{**GOOD, "sample": -1}], {}, "'sample' is not a count"),
         ([{"prediction": "x"}], {}, "row 1: no id"),
