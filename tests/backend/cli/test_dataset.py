@@ -311,7 +311,9 @@ def test_refused_rows_are_left_out_when_asked_and_counted(
         assert len(list_examples(session, version.id)) == 5
     nothing = _chats(tmp_path, called)
     assert _run("import", nothing, "--name", "none", "--drop-refused") == 1
-    assert "--drop-refused" not in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert "row 1: a row with calls of tools" in said
+    assert "--drop-refused" not in said
 
 
 def test_a_preview_lists_what_leaks_and_what_is_left_out(
