@@ -6,12 +6,14 @@ fields under other names. What is in no layout is a plain row with the fields' o
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from backend.services.datasets.shapes import ANSWERS, TURNS
 from evaluators.files.fields import Fields
 from evaluators.files.predictions import references_of
+from evaluators.files.readers import Table
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +52,28 @@ def answer_texts(fields: Fields) -> tuple[str, ...]:
             "'answers' holds no texts", hint='Write {"text": ["..."], "answer_start": [0]}.'
         )
     return tuple(dict.fromkeys(text for text in value if text.strip()))
+
+
+def unfolded(table: Table) -> Table:
+    """The questions of a file of SQuAD as it is published: articles of paragraphs, in one object.
+
+    Any other table is returned as it is.
+    """
+    if "data" not in table.columns or len(table.records) != 1:
+        return table
+    try:
+        rows = list(_questions(table.records[0].values["data"]))
+    except (TypeError, KeyError, AttributeError):  # some other object with data in it
+        return table
+    return Table.of_rows(table.name, rows) if rows else table
+
+
+def _questions(articles: Iterable[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
+    for article in articles:
+        for paragraph in article["paragraphs"]:
+            for asked in paragraph["qas"]:
+                about = {"title": article.get("title"), "context": paragraph["context"]}
+                yield {"id": asked.get("id"), **about, **asked}
 
 
 _OF_TURNS = {"context": ("document",)}

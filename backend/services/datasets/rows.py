@@ -18,6 +18,7 @@ from backend.services.datasets.layouts import (
     answer_texts,
     field_columns,
     layout_of,
+    unfolded,
 )
 from backend.services.datasets.origins import origin_in
 from backend.services.datasets.shapes import (
@@ -163,6 +164,7 @@ def read_examples(
     Raises:
         InvalidInput: a field or a column that is named is not there.
     """
+    table = unfolded(table)
     plan = _plan(table, column_map, notes or Notes(), split)
     rows, refused = [], []
     for fields in _bound(plan):

@@ -316,6 +316,30 @@ def test_that_a_bad_row_is_refused_in_one_sentence_of_its_own(
     assert "\n" not in str(caught.value)
 
 
+def test_that_squad_is_read_as_it_is_published() -> None:
+    asked = [
+        {"id": one["id"], "question": one["question"], "answers": answers, "is_impossible": False}
+        for one, answers in ((NORMANS, [{"text": "France", "answer_start": 52}]), (HARD, []))
+    ]
+    article = {"title": "Normans", "paragraphs": [{"context": NORMANS["context"], "qas": asked}]}
+    reading = read({"version": "v2.0", "data": [article]}, need_reference=False)
+    assert reading.layout == "SQuAD"
+    assert reading.columns["is_impossible"] is None
+    first, second = reading.rows
+    assert (first.external_id, first.group, first.context) == (
+        NORMANS["id"],
+        "Normans",
+        NORMANS["context"],
+    )
+    assert (list(first.references), list(second.references)) == (["France"], [])
+
+
+@pytest.mark.parametrize("data", ["x", [], [1], [{"paragraphs": 5}], {"a": 1}])
+def test_that_another_object_with_data_is_a_row(data: Any) -> None:
+    [one] = read({"data": data}).refused
+    assert "neither input nor context; it has data" in one.reason
+
+
 def test_that_questions_without_an_answer_are_counted_or_kept() -> None:
     with pytest.raises(InvalidInput, match="Leave out the questions that have no answer"):
         rows_from_table(Table.of_rows("a.json", [NORMANS, HARD]), ColumnMap())
