@@ -2,7 +2,8 @@
 
 Built once. Every condition of what a person may be given stands here: distinct people, slots for
 one person or for people with a skill, leases that lapsed. States and purposes are written out,
-since PostgreSQL's generic plans would not see the partial indexes behind bound values.
+since PostgreSQL's generic plans would not see the partial indexes behind bound values, and SQLite
+would plan a statement anew at every call that compares such a column with one.
 """
 
 from __future__ import annotations
@@ -101,7 +102,7 @@ def held_by_person(purposes: tuple[Purpose, ...]) -> Select[int]:
         .where(
             held.c.owner_id == bindparam("person"),
             held.c.queue_id == bindparam("queue"),
-            held.c.state == Slot.LEASED,
+            held.c.state == written_out(Slot.LEASED),
             held.c.purpose.in_([written_out(purpose) for purpose in purposes]),
         )
         .order_by(held.c.lease_until.is_not(None), held.c.id)
@@ -163,20 +164,28 @@ def unseen_by_person(free: NamedFromClause) -> tuple[ColumnElement[bool], ...]:
         ~exists(
             select(other.c.id).where(
                 other.c.item_id == free.c.item_id,
-                other.c.owner_id == bindparam("person"),
+                _filtered(other.c.owner_id) == bindparam("person"),
                 other.c.id != free.c.id,
             )
         ),
         ~exists(
             select(REVIEWS.c.id).where(
                 REVIEWS.c.item_id == free.c.item_id,
-                REVIEWS.c.reviewer_id == bindparam("person"),
+                _filtered(REVIEWS.c.reviewer_id) == bindparam("person"),
                 _in_state(REVIEWS, ReviewState.SUBMITTED, ReviewState.SKIPPED),
                 REVIEWS.c.superseded_at.is_(None),  # a skip that was taken back, or a first answer
                 ~skipped_for_later,
             )
         ),
     )
+
+
+def _filtered(person: ColumnElement[int]) -> ColumnElement[int]:
+    """A person as no index finds them: an item has few reviews, a person more with every one.
+
+    Of the indexes of both SQLite would take the person's, and go through all that they ever did.
+    """
+    return person + literal_column("0")
 
 
 def take(found: ColumnElement[Any]) -> Update:
@@ -247,8 +256,8 @@ def next_verdict(*, with_skills: bool) -> Select[int]:
     """The slot of the oldest open adjudication that the person may decide."""
     free = SLOTS.alias("free")
     waiting = or_(
-        free.c.state == Slot.OPEN,
-        and_(free.c.state == Slot.LEASED, free.c.lease_until <= bindparam("now")),
+        free.c.state == written_out(Slot.OPEN),
+        and_(free.c.state == written_out(Slot.LEASED), free.c.lease_until <= bindparam("now")),
     )
     return (
         select(free.c.id)
@@ -268,10 +277,10 @@ def next_verdict(*, with_skills: bool) -> Select[int]:
 
 def _one_slot() -> Select[int]:
     one = SLOTS.alias("one")
-    lapsed = and_(one.c.state == Slot.LEASED, one.c.lease_until <= bindparam("now"))
+    lapsed = and_(one.c.state == written_out(Slot.LEASED), one.c.lease_until <= bindparam("now"))
     return (
         select(one.c.id)
-        .where(one.c.id == bindparam("slot"), or_(one.c.state == Slot.OPEN, lapsed))
+        .where(one.c.id == bindparam("slot"), or_(one.c.state == written_out(Slot.OPEN), lapsed))
         .with_for_update()
     )
 

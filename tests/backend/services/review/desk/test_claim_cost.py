@@ -1,81 +1,58 @@
-"""A claim reads its slot from a partial index and scans no table: its cost does not grow."""
+"""What a claim costs SQLite, counted in steps of its machine: no clock, and the same every time."""
 
 from __future__ import annotations
 
-import sqlite3
+from pathlib import Path
 
-from sqlalchemy import update
-from sqlalchemy.orm import Session, sessionmaker
+from sqlalchemy.dialects import sqlite
 
+from backend.db import utc_now
 from backend.services import review
-from backend.services.review import Answer
-from backend.tables.accounts import Membership
-from tests.fixtures_review import GOOD, NOW, build_desk, review_next
+from backend.services.review import statements
+from tests.benchmarks._review_raw import services_turn
+from tests.benchmarks._review_seed import Seeded, seed_queue
 
 
-def trace(session: Session) -> list[str]:
-    """All that SQLite is asked from now on, by whichever way."""
-    sent: list[str] = []
-    driver = session.connection().connection.driver_connection
-    assert isinstance(driver, sqlite3.Connection)
-    driver.set_trace_callback(sent.append)
-    return sent
+def _steps_of_a_claim(seeded: Seeded, user_id: int) -> int:
+    steps = 0
+
+    def count() -> int:
+        nonlocal steps
+        steps += 1
+        return 0
+
+    with seeded.sessions() as session:
+        driver = session.connection().connection.dbapi_connection
+        assert driver is not None
+        driver.set_progress_handler(count, 1)
+        held = review.claim_next(session, seeded.queue_id, user_id, now=utc_now())
+        driver.set_progress_handler(None, 0)
+        assert isinstance(held, review.Claim)
+        session.rollback()
+    return steps
 
 
-def plans_of(session: Session, sent: list[str]) -> list[str]:
-    """How SQLite finds the rows of what it was asked."""
-    driver = session.connection().connection.driver_connection
-    assert isinstance(driver, sqlite3.Connection)
-    driver.set_trace_callback(None)
-    asked = [text for text in sent if text.lstrip().startswith(("SELECT", "UPDATE"))]
-    return [str(row[-1]) for text in asked for row in driver.execute(f"EXPLAIN QUERY PLAN {text}")]
+def test_a_claim_costs_the_same_however_much_a_person_has_done(tmp_path: Path) -> None:
+    """An item has few reviews; whoever goes through all of a person's has more to do each day."""
+    seeded = seed_queue(tmp_path, None, items=60, people=1, tokens=False)
+    turn, (user_id,) = services_turn(seeded), seeded.user_ids
+    for _ in range(5):
+        turn(user_id)
+    few = _steps_of_a_claim(seeded, user_id)
+    for _ in range(50):
+        turn(user_id)
+    many = _steps_of_a_claim(seeded, user_id)
+    seeded.sessions.kw["bind"].dispose()
+    assert few > 100
+    assert many < 1.1 * few
 
 
-def test_no_statement_of_a_claim_and_a_submit_scans_a_table(
-    sqlite_sessions: sessionmaker[Session],
-) -> None:
-    with sqlite_sessions.begin() as session:
-        desk = build_desk(session, splits={"train": 3})
-        queue = desk.open(session, overlap=2, overlap_share=1.0)
-    with sqlite_sessions.begin() as session:
-        sent = trace(session)
-        expert = desk.experts[0]
-        while review.claim_review_item(session, queue.id, expert.id, now=NOW):
-            review_next(session, queue, expert, Answer(GOOD))
-        plans = plans_of(session, sent)
-    assert len(plans) > 50
-    assert [plan for plan in plans if plan.startswith("SCAN")] == []
-    assert any("ix_review_slots_open" in plan for plan in plans)
-    assert any("ix_review_slots_leased" in plan for plan in plans)
-    # PostgreSQL's generic plans see a partial index only if the state is written out.
-    claims = [statement for statement in sent if "AS free" in statement]
-    assert claims
-    assert all("free.state = '" in statement for statement in claims)
-
-
-def test_nothing_else_that_a_desk_asks_scans_a_table(
-    sqlite_sessions: sessionmaker[Session],
-) -> None:
-    with sqlite_sessions.begin() as session:
-        desk = build_desk(session, splits={"train": 3})
-        queue = desk.open(session)
-        queue.rules = {"max_share": 0.9, "extra_below": 0.5, "skip_policy": "me"}
-        session.execute(update(Membership).values(skills=["law"]))
-    with sqlite_sessions.begin() as session:
-        sent = trace(session)
-        expert = desk.experts[0]
-        done = review_next(session, queue, expert, Answer(GOOD))
-        held = review.claim_review_item(session, queue.id, expert.id, now=NOW)
-        assert held is not None
-        token = (held.slot_id, held.version, expert.id)
-        review.save_draft(session, *token, {"comment": "half"}, now=NOW)
-        review.item_view(session, held.slot_id, expert.id)
-        review.queue_progress(session, queue.id, user_id=expert.id)
-        review.revise(session, done.review_id, expert.id, now=NOW)
-        review.claim_adjudication(session, queue.id, expert.id, now=NOW)
-        review.skip_review(
-            session, slot_id=token[0], version=token[1], user_id=expert.id, reason="?", now=NOW
-        )
-        plans = plans_of(session, sent)
-    assert len(plans) > 20
-    assert [plan for plan in plans if plan.startswith("SCAN")] == []
+def test_states_of_slots_are_written_out_where_a_partial_index_has_them() -> None:
+    """SQLite plans a statement anew at every call that compares such a column with a value."""
+    prepared = [*statements.TAKE.values(), statements.RESUME, statements.RESUME_VERDICT,
+                statements.TAKE_ONE, statements.TAKE_VERDICT]  # fmt: skip
+    for one in prepared:
+        sought = str(one._statement.compile(dialect=sqlite.dialect())).partition(" WHERE ")[2]
+        for slots in ("held", "free", "one", "other"):
+            assert f"{slots}.state = ?" not in sought
+            assert f"{slots}.purpose = ?" not in sought
