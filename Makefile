@@ -4,7 +4,8 @@
 # make test-all        the deep ones too: slow variants of what a faster test shows
 # make check           formatting, lint, types, import rules, beside each other
 # make chaos           whole rounds under 100 kill -9; CHAOS_KILLS, CHAOS_SEED, CHAOS_TRAINER=real
-# make bench           ratios against other tools and bare clients, written to bench/
+# make bench           ratios against other tools and bare clients, written to bench/;
+#                      ARGS=--quick in small sizes, to see that all of it runs
 
 PYTHON ?= python3
 VENV ?= .venv

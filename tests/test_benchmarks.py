@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 
 from tests.benchmarks import __main__ as bench
+from tests.benchmarks._quick import QUICK
 from tests.benchmarks._ratios import Ratio, Turns, as_line, keep, skip, take_turns
+from tests.benchmarks.review_load import ratios_of
 
 
 def test_sides_take_turns_in_an_order_that_turns() -> None:
@@ -79,3 +81,42 @@ def test_a_benchmark_without_its_data_is_skipped_with_the_reason(tmp_path: Path)
     [row] = json.loads(out.with_suffix(".ratios.json").read_text())
     assert str(nowhere) in row["skipped"]
     assert str(nowhere) in (tmp_path / "x.txt").read_text()
+
+
+def test_every_benchmark_has_a_quick_size_that_it_takes() -> None:
+    folder = Path(bench.__file__).parent
+    names = {file.stem for file in folder.glob("*.py") if not file.stem.startswith("_")}
+    assert set(QUICK) == {n for n in names if not n.startswith(bench.PART_OF_EVALUATORS)}
+    for name, options in QUICK.items():
+        source = (folder / f"{name}.py").read_text(encoding="utf-8")
+        asked = [one for one in (options or "").split() if one.startswith("--")]
+        assert [one for one in asked if f'"{one}"' not in source] == [], name
+    assert bench.run_benchmark("real_model", folder, quick=True)[0]["skipped"] == "no quick size"
+
+
+def test_the_options_of_a_quick_size_are_given(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ran: list[list[str]] = []
+    monkeypatch.setattr(bench, "run_aloud", lambda module, said: ran.append(list(module)) or 0)
+    for quick in (True, False):
+        assert bench.run_benchmark("audit_cost", tmp_path, quick=quick) == []
+    given = ["tests.benchmarks.audit_cost", "--out", str(tmp_path / "audit_cost.json")]
+    assert ran == [[*given, *str(QUICK["audit_cost"]).split()], given]
+
+
+def test_a_desk_under_load_is_held_against_its_goals() -> None:
+    paced = {"lost": 0, "doubled": 1, "wanted_per_second": 50.0, "review": {"p95_ms": 80.0}}
+    found = {
+        "raw": {"ratios": [2.0, 2.5, 3.5]},
+        "cost": {"1,000": {"claim_to_least": 1.0}, "9,000": {"claim_to_least": 1.2}},
+        "one_process": paced,
+    }
+    load = {"load_average_before": [1.0], "load_average_after": [2.0]}
+    rows = [one.as_row() for one in ratios_of({"sqlite": found, **load})]
+    assert [(row["median"], row["reached"]) for row in rows] == [
+        (2.5, True),
+        (1.2, None),
+        (1, False),
+        (80.0, None),
+    ]

@@ -2,6 +2,7 @@
 
 python -m tests.benchmarks --out bench                   all
 python -m tests.benchmarks evaluators --out bench        one, or several, by name
+python -m tests.benchmarks --quick --out bench           in small sizes, to see that all of it runs
 
 Ends with one table of every ratio: goal, median, range, turns, load. It is written as ratios.json
 and ratios.md too. A benchmark that lacks its data or its server stands in it with the reason.
@@ -19,6 +20,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from tests.benchmarks._quick import QUICK
 from tests.benchmarks._ratios import BESIDE, Row, goal_of
 
 HERE = Path(__file__).parent
@@ -36,26 +38,34 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("bench"))
     parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(names))
     parser.add_argument("--only", action="append", choices=names)
+    parser.add_argument(
+        "--quick", action="store_true", help="small sizes, whose figures say little"
+    )
     args = parser.parse_args()
     chosen = [*args.names, *(args.only or [])] or whole
     if unknown := sorted(set(chosen) - set(names)):
         parser.error(f"no benchmark named {', '.join(unknown)}; there are {', '.join(names)}")
     args.out.mkdir(parents=True, exist_ok=True)
-    rows = [row for name in chosen for row in run_benchmark(name, args.out)]
-    write_table(rows, args.out)
+    rows = [row for name in chosen for row in run_benchmark(name, args.out, quick=args.quick)]
+    write_table(rows, args.out, quick=args.quick)
     if failed := [str(row["benchmark"]) for row in rows if "failed" in row]:
         sys.exit(f"failed: {', '.join(failed)}")
 
 
-def run_benchmark(name: str, out: Path) -> list[Row]:
+def run_benchmark(name: str, out: Path, *, quick: bool = False) -> list[Row]:
     """Run one in a process of its own; its ratios, or one row that says that it failed."""
-    print(f"== {name}", flush=True)
+    small = QUICK.get(name, "") if quick else ""
+    if small is None:
+        return [{"benchmark": name, "name": "", "skipped": "no quick size"}]
+    print(f"== {name} {small}", flush=True)
+    began = time.monotonic()
     file = out / f"{name}.json"
     kept = file.with_suffix(BESIDE)
     kept.unlink(missing_ok=True)
     source = (HERE / f"{name}.py").read_text(encoding="utf-8")
     options = ["--out", str(file)] if '"--out"' in source else []  # some have only words to say
-    ended = run_aloud([f"tests.benchmarks.{name}", *options], out / f"{name}.txt")
+    ended = run_aloud([f"tests.benchmarks.{name}", *options, *small.split()], out / f"{name}.txt")
+    print(f"== {name} took {time.monotonic() - began:.0f} s", flush=True)
     rows: list[Row] = json.loads(kept.read_text(encoding="utf-8")) if kept.exists() else []
     if ended:
         rows.append({"name": "", "failed": f"exit code {ended}, see its output"})
@@ -75,7 +85,7 @@ def run_aloud(module: Sequence[str], said: Path) -> int:
     return process.returncode
 
 
-def write_table(rows: Sequence[Row], out: Path) -> None:
+def write_table(rows: Sequence[Row], out: Path, *, quick: bool = False) -> None:
     """Print the table; write it as Markdown, and with every turn as JSON."""
     machine = {
         "ended": time.strftime("%Y-%m-%d %H:%M:%S"),
@@ -83,13 +93,15 @@ def write_table(rows: Sequence[Row], out: Path) -> None:
         "cores": os.cpu_count(),
         "python": platform.python_version(),
         "load": os.getloadavg(),
+        "quick": quick,
     }
     found = json.dumps({**machine, "ratios": rows}, indent=2) + "\n"
     (out / "ratios.json").write_text(found, encoding="utf-8")
     lines = [_line(COLUMNS), _line(["---"] * len(COLUMNS)), *(_line(_cells(row)) for row in rows)]
     text = "\n".join(lines) + "\n"
     (out / "ratios.md").write_text(text, encoding="utf-8")
-    print(f"== ratios, {machine['cores']} cores, {machine['ended']}\n{text}", flush=True)
+    small = ", quick: small sizes, no measurement" if quick else ""
+    print(f"== ratios, {machine['cores']} cores, {machine['ended']}{small}\n{text}", flush=True)
 
 
 def _cells(row: Row) -> list[str]:

@@ -26,7 +26,7 @@ from backend.settings import child_environment
 from tests.benchmarks._review_clients import ANSWER, Log
 from tests.benchmarks._review_http import Wire
 from tests.benchmarks._review_seed import Seeded
-from tests.benchmarks.desk_http import wait_until_up
+from tests.benchmarks._review_server import wait_until_up
 from tests.fixtures_ports import lasting_port
 
 TICKS = os.sysconf("SC_CLK_TCK")

@@ -19,7 +19,8 @@ def tables(result: dict[str, Any]) -> str:
             lines += [f"## {title}", "", *_load(rows), ""]
     for kind, part in kinds.items():
         if "raw" in part:
-            lines += [f"## Without HTTP: {kind}", "", *_plain(part["raw"], "side"), ""]
+            raw = {name: row for name, row in part["raw"].items() if name != "ratios"}
+            lines += [f"## Without HTTP: {kind}", "", *_plain(raw, "side"), ""]
         if "cost" in part:
             lines += [f"## By length of the queue: {kind}", "", *_plain(part["cost"], "items"), ""]
     if "label_studio" in result:

@@ -13,21 +13,23 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import statistics
 import tempfile
 import time
 import urllib.request
 from pathlib import Path
+from statistics import median
 
 from backend.engines.base import GenerationRequest, SamplingParams, ServedModel
 from backend.engines.vllm.engine import VllmEngine
 from backend.engines.vllm.serve import ServerPlan, vllm_server
+from tests.benchmarks._ratios import Ratio, keep
 from tests.benchmarks.generation_throughput import DEMO_BASE
 from tests.fixtures_models import tiny_adapter
 
 SIDES = ("digest", "alias", "in_place")
 AT_ONCE = 24
 TOKENS = 64
+GOAL = 0.97
 
 
 def load_in_place(url: str, name: str, path: Path) -> None:
@@ -90,19 +92,17 @@ def main() -> None:
     parser.add_argument("--base", default=str(DEMO_BASE))
     parser.add_argument("--out", type=Path)
     args = parser.parse_args()
+    before = os.getloadavg()[0]
     found = measure(args.base, args.turns)
-    medians = {side: statistics.median(speeds) for side, speeds in found.items()}
-    pairs = {side: list(zip(found[side], found["digest"], strict=True)) for side in SIDES}
-    ratios = {side: statistics.median(a / b for a, b in pairs[side]) for side in SIDES}
-    for side in SIDES:
-        speeds = found[side]
-        print(
-            f"{side:10} {medians[side]:8.1f} tokens/s [{min(speeds):.1f}, {max(speeds):.1f}] "
-            f"n={len(speeds)}, {ratios[side]:.3f} of digest"
-        )
-    if args.out:
-        record = {"turns": args.turns, "tokens_a_second": found, "ratios": ratios}
-        args.out.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+    load = (before, os.getloadavg()[0])
+    digest = found.pop("digest")
+    keep(args.out, [
+        Ratio(f"tokens a second under {side} to those under the digest",
+              [own / of_digest for own, of_digest in zip(speeds, digest, strict=True)],
+              at_least=GOAL if side == "alias" else None, load=load,
+              sides={f"{side}, a second": median(speeds), "digest, a second": median(digest)})
+        for side, speeds in found.items()
+    ])  # fmt: skip
 
 
 if __name__ == "__main__":

@@ -17,7 +17,6 @@ import json
 import os
 import random
 import statistics
-import sys
 import tempfile
 import time
 from collections.abc import Iterable
@@ -32,6 +31,7 @@ from backend.api import reads
 from backend.api.app import create_app
 from backend.api.texts import TEXTS
 from backend.services.audit.chain import check, seal
+from tests.benchmarks._ratios import Ratio, keep
 from tests.benchmarks._review_seed import Seeded, seed_queue
 from tests.fixtures_postgres import find_binaries, running_postgres
 from tests.fixtures_review import GOOD
@@ -92,6 +92,7 @@ def measure(seeded: Seeded, *, blocks: int, n: int) -> dict[str, Any]:
     return {
         "reviews_of_each_side": sum(one.n for one in sides["with"]),
         **{f"cpu_ms_{side}": middle(one.cpu_ms for one in made) for side, made in sides.items()},
+        "ratios": [a.cpu_ms / b.cpu_ms for a, b in pairs],
         "cpu_ratio": interval([a.cpu_ms / b.cpu_ms for a, b in pairs]),
         "more_cpu_ms_per_review": interval([a.cpu_ms - b.cpu_ms for a, b in pairs]),
         "entries": found.head.seq,
@@ -127,6 +128,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path)
     asked = parser.parse_args()
     found: dict[str, Any] = {}
+    before = os.getloadavg()[0]
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         urls: dict[str, str | None] = {"sqlite": None}
@@ -137,10 +139,14 @@ def main() -> None:
             seeded = seed_queue(folder / name, url, items=items, people=AT_ONCE)
             found[name] = measure(seeded, blocks=asked.pairs, n=asked.claims)
             seeded.sessions.kw["bind"].dispose()
-    text = json.dumps(found, indent=2)
-    sys.stdout.write(text + "\n")
     if asked.out is not None:
-        asked.out.write_text(text, encoding="utf-8")
+        asked.out.write_text(json.dumps(found, indent=2), encoding="utf-8")
+    load = (before, os.getloadavg()[0])
+    keep(asked.out, [
+        Ratio(f"processor of a review with the log to without, {name}", one["ratios"], load=load,
+              sides={f"{side}, ms": one[f"cpu_ms_{side}"] for side in ("with", "without")})
+        for name, one in found.items()
+    ])  # fmt: skip
 
 
 if __name__ == "__main__":

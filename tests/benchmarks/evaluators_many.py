@@ -1,6 +1,6 @@
 """All text metrics of many outputs in one command: time, and memory with all children.
 
-    python -m tests.benchmarks.evaluators_many [--outputs 20000]
+    python -m tests.benchmarks.evaluators_many [--outputs 20000] [--out FILE.json]
 
 The outputs are made up here (synthetic); run by itself their words are numbers.
 """
@@ -17,6 +17,8 @@ import tempfile
 import time
 from pathlib import Path
 from typing import Any
+
+from tests.benchmarks._ratios import Ratio, keep
 
 TEXT_METRICS = (
     "rouge,rouge_stem,exact_match,token_f1,bleu,chrf,chrf++,ter,edit_similarity,length,repetition,"
@@ -103,10 +105,22 @@ def main() -> None:
     """Print the figures for made-up text."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--outputs", type=int, default=20_000)
-    count = parser.parse_args().outputs
+    parser.add_argument("--out", type=Path)
+    asked = parser.parse_args()
+    count, before = asked.outputs, os.getloadavg()[0]
     texts = [" ".join(str((i * k) % 997) for k in range(1, 41)) for i in range(count + 1)]
     rows = [(f"{text} x", text, texts[i + 1]) for i, text in enumerate(texts[:-1])]
-    print(json.dumps(score_many(rows), indent=2))
+    found = score_many(rows)
+    if asked.out is not None:
+        asked.out.write_text(json.dumps(found, indent=2), encoding="utf-8")
+    load = (before, found["load"])
+    of = f"{found['metrics']} figures of {count:,} outputs (simulated)"
+    ratios = [Ratio(f"outputs for a processor second, {of}", [count / found["processor_s"]],
+                    unit="outputs", load=load)]  # fmt: skip
+    if found["peak_pss_gb"] is not None:
+        ratios += [Ratio(f"most memory with all children, {of}", [found["peak_pss_gb"]],
+                         unit="GB", load=load)]  # fmt: skip
+    keep(asked.out, ratios)
 
 
 if __name__ == "__main__":

@@ -38,11 +38,12 @@ from sqlalchemy import func, select
 
 from backend.services import review
 from backend.tables.review import Review, ReviewItem, ReviewQueue
+from tests.benchmarks._ratios import Ratio, keep
 from tests.benchmarks._review_clients import Load, Log, review_all
 from tests.benchmarks._review_rate import measure_rate
 from tests.benchmarks._review_raw import compare_with_plain_sql, services_turn
 from tests.benchmarks._review_seed import Seeded, seed_queue
-from tests.benchmarks.desk_http import serve, wait_until_up
+from tests.benchmarks._review_server import serve, wait_until_up
 from tests.fixtures_postgres import find_binaries, running_postgres
 
 SIZES = (1_000, 100_000, 1_000_000)
@@ -265,6 +266,30 @@ def report(result: dict[str, Any], out: Path | None) -> None:
     write(result, out)
     if out is not None:
         out.with_suffix(".md").write_text(text)
+    keep(out, list(ratios_of(result)))
+
+
+def ratios_of(result: dict[str, Any]) -> Iterator[Ratio]:
+    """What of it has a goal: the cost beside plain SQL and by length, waiting, and nothing lost."""
+    load = (result["load_average_before"][0], result["load_average_after"][0])
+    for kind in (name for name in ("sqlite", "postgresql") if name in result):
+        part = result[kind]
+        if "raw" in part:
+            yield Ratio(f"processor of a claim and a submit to plain SQL, {kind}",
+                        part["raw"]["ratios"], at_most=3, load=load)  # fmt: skip
+        if "cost" in part and len(part["cost"]) > 1:
+            longest = list(part["cost"])[-1]
+            ratio = part["cost"][longest]["claim_to_least"]
+            yield Ratio(f"a claim in a queue of {longest} to the shortest, {kind}", [ratio],
+                        load=load)  # fmt: skip
+        for name in ("flat_out", "paced", *RATES):
+            if name in part:
+                lost = part[name]["lost"] + part[name]["doubled"]
+                yield Ratio(f"lost or doubled, {name}, {kind}", [lost], at_most=0, unit="reviews",
+                            load=load)  # fmt: skip
+        for name in (name for name in RATES if name in part):
+            yield Ratio(f"p95 of a review at {part[name]['wanted_per_second']:g} a second, {name}",
+                        [part[name]["review"]["p95_ms"]], unit="ms", load=load)  # fmt: skip
 
 
 def write(result: dict[str, Any], out: Path | None) -> None:

@@ -24,7 +24,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -32,6 +32,7 @@ from typing import Any
 import yaml
 
 from backend.settings import DEMO_BASE
+from tests.benchmarks._ratios import Ratio, keep
 from tests.benchmarks._real_tasks import TASKS
 from training.demo.data import demo_examples
 from training.results.intervals import difference_estimate, group_totals
@@ -78,6 +79,7 @@ def main() -> None:
     print(json.dumps(found, indent=1))
     if args.out:
         args.out.write_text(json.dumps({"summary": found, "turns": turns}, indent=1))
+    keep(args.out, list(ratios_of(turns)))
 
 
 def chat_rows(args: argparse.Namespace) -> list[dict[str, Any]]:
@@ -151,6 +153,18 @@ def summarise(turns: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
             }
     found["load"] = _spread([turn["load"] for turn in turns])
     return found
+
+
+def ratios_of(turns: Sequence[Mapping[str, Any]]) -> Iterator[Ratio]:
+    """Processor seconds and memory of ours beside each plain side, turn by turn."""
+    load = (turns[0]["load"], turns[-1]["load"])
+    for name in (side for side in SIDES if side in turns[0] and side.startswith("ours")):
+        for plain in (side for side in SIDES if side in turns[0] and side.startswith("plain")):
+            for what, unit in (("cpu_seconds", "speed by processor"), ("peak_bytes", "memory")):
+                pairs = [(turn[name][what], turn[plain][what]) for turn in turns]
+                faster = what == "cpu_seconds"
+                yield Ratio(f"{unit}, {name} against {plain}",
+                            [b / a if faster else a / b for a, b in pairs], load=load)  # fmt: skip
 
 
 def _against(ours: Sequence[Any], plain: Sequence[Any]) -> dict[str, Any]:
