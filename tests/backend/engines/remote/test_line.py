@@ -8,7 +8,14 @@ from itertools import pairwise
 import pytest
 
 from backend.engines.base import GenerationRequest
-from backend.engines.remote.line import Line, Waiting, beginning, in_cache_order
+from backend.engines.remote.line import (
+    _KNOWN,
+    _LOOK_AHEAD,
+    Line,
+    Waiting,
+    beginning,
+    in_cache_order,
+)
 
 
 def request(key: str, model: str, *texts: str) -> GenerationRequest:
@@ -100,3 +107,40 @@ def test_a_place_is_not_given_what_it_failed_at() -> None:
     item.refused.add(0)
     line.put_back(item)
     assert taken(line, 0, 0, 1) == ["b1", "-", "a0"]
+
+
+def test_what_was_put_back_comes_first() -> None:
+    line = line_of("a", "b", "c")
+    item = line.take(0, alone=True)
+    assert item is not None
+    line.put_back(item)
+    assert taken(line, 0, 0, 0, alone=True) == ["a0", "b1", "c2"]
+
+
+def test_few_beginnings_are_remembered_and_first_forgotten_is_the_one_unused_longest() -> None:
+    line: Line[str] = Line()
+    names = [f"n{i}" for i in range(_KNOWN)]
+    for name in [*names, names[0], "more"]:  # the first is used again before one too many comes
+        line.put([Waiting(name, name)])
+        assert line.take(0, alone=False) is not None
+    assert len(line._known) == _KNOWN
+    line.put([Waiting("first", names[0]), Waiting("second", names[1])])
+    assert taken(line, 1) == ["second"], "nobody knows its beginning any more"
+
+
+@pytest.mark.parametrize(
+    ("others", "next_one"),
+    [(_LOOK_AHEAD, f"known{_LOOK_AHEAD + 1}"), (_LOOK_AHEAD + 1, "other2")],
+)
+def test_a_place_looks_only_so_far_ahead_for_what_it_knows(others: int, next_one: str) -> None:
+    line = line_of("known", *["other"] * others, "known")
+    assert taken(line, 0, 1, 0) == ["known0", "other1", next_one]
+
+
+def test_one_text_has_a_beginning_for_each_model() -> None:
+    assert beginning(request("k", "one", "text")) != beginning(request("k", "other", "text"))
+
+
+def test_the_only_request_of_a_model_comes_in_the_middle() -> None:
+    asked = [*(request(f"k{i}", "much", f"{i}") for i in range(3)), request("x", "little", "x")]
+    assert [one.key for one in in_cache_order(asked)] == ["k0", "k1", "x", "k2"]

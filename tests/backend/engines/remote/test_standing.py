@@ -13,6 +13,7 @@ from backend.engines.remote.standing import (
     is_worth_asking,
     late_after,
 )
+from backend.errors import EngineError
 
 RULE = Patience(slow=5.0, least_s=0.5, answers=4)
 
@@ -86,9 +87,19 @@ def test_looks_become_rarer(looks: int, pause: float) -> None:
 
 def test_what_was_done_before_is_forgiven_after_a_memory_of_answers() -> None:
     one = place("one")
-    one.looks, one.stumbles = 3, 2
+    one.looks, one.stumbles, one.fell = 3, 2, 2
     one.answered(0.1)
-    assert (one.looks, one.stumbles) == (3, 0)
+    assert (one.looks, one.stumbles, one.fell) == (3, 0, 0)
     for _ in range(31):
         one.answered(0.1)
     assert one.looks == 0
+
+
+def test_a_server_that_is_let_back_is_measured_afresh() -> None:
+    one, peer = place("one", 60.0, answers=9), place("peer", 1.0)
+    one.service, one.error, one.stumbles = Service.OUT, EngineError("slow"), 2
+    one.let_back()
+    assert (one.service, one.error, one.stumbles, one.typical_s) == (Service.TRIAL, None, 0, None)
+    one.answered(1.0)
+    assert not is_slow(one, [one, peer], RULE)
+    assert one.typical_s == 1.0
