@@ -36,6 +36,7 @@ from evaluators.checks.source_gain import score_support
 from evaluators.registry import METRICS, resolve_metrics
 from evaluators.statistics.meta import Rated, meta_differences, meta_figures
 from evaluators.types import Sample
+from tests.benchmarks._ratios import skip
 from tests.benchmarks.check_proof import DATA, SETS, halve
 
 SEED = 7
@@ -191,13 +192,16 @@ def show(title: str, found: Mapping[str, Any]) -> None:
 def main() -> None:
     """Run what is asked for, print and keep it."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--base", type=Path, required=True)
+    parser.add_argument("--base", type=Path)
     parser.add_argument("--checker", type=Path)
     parser.add_argument("--data", type=Path, default=DATA)
     parser.add_argument("--only", choices=["sentences", *SETS])
     parser.add_argument("--most", type=int, default=300)
     parser.add_argument("--out", type=Path)
     args = parser.parse_args()
+    if args.base is None:
+        skip(args.out, "checks by a model", "no base named: --base FOLDER")
+        return
     models = {"base": ServedModel("base", str(args.base))}
     if args.checker is not None:
         models["checker"] = ServedModel("checker", str(args.base), args.checker)

@@ -21,6 +21,7 @@ from typing import Any
 from evaluators.aggregate import paired_difference
 from evaluators.registry import resolve_metrics
 from tests.benchmarks import real_model
+from tests.benchmarks._ratios import skip
 from tests.benchmarks._real_report import figure_of, scores_of
 from tests.benchmarks._real_tasks import TASKS, Row, Task
 from tests.benchmarks.real_model import Bench, Candidate
@@ -35,7 +36,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
-    parser.add_argument("--base", type=Path, required=True)
+    parser.add_argument("--base", type=Path)
     parser.add_argument("--data", type=Path, default=Path("../shared/data"))
     parser.add_argument("--rows", type=int, default=300)
     parser.add_argument("--epochs", type=float, default=3)
@@ -44,6 +45,9 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path)
     args = parser.parse_args()
+    if args.base is None:
+        skip(args.out, "QLoRA beside LoRA", "no base named: --base FOLDER")
+        return
     task = TASKS["banking77"](args.data, seed=args.seed)
     found = play(task, args)
     print(json.dumps(found, indent=1))
