@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple, cast
 
-from sqlalchemy import Column, Table, bindparam, case, func, select, update
+from sqlalchemy import ColumnElement, Table, bindparam, case, func, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
@@ -18,7 +18,7 @@ from backend.db import Base
 from backend.tables.runs import Generation, GenerationRun, Score, ScoreRun
 
 Rows = Sequence[Mapping[str, Any]]
-Columns = Sequence[Column[Any]]
+Columns = Sequence[ColumnElement[Any]]
 Statement = tuple[Any, Any]
 """What is executed, and its parameters."""
 

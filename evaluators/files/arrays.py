@@ -51,12 +51,14 @@ class _Window:
         at, held = _SPACE.match(self._held, self._at).end(), self._held  # type: ignore[union-attr]
         sign = held[at : at + 1]
         if self._opened and sign == "]":
-            return self._end(at + 1)
+            self._end(at + 1)
+            return None
         if sign != ("," if self._opened else "["):
             raise json.JSONDecodeError("Expecting ',' delimiter", held, at)
         start = _SPACE.match(held, at + 1).end()  # type: ignore[union-attr]
         if not self._opened and held[start : start + 1] == "]":
-            return self._end(start + 1)
+            self._end(start + 1)
+            return None
         value, end = self._decode(held, start)
         after = _SPACE.match(held, end).end()  # type: ignore[union-attr]
         if held[after : after + 1] not in (",", "]"):  # perhaps the half of a number

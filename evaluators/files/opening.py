@@ -139,7 +139,7 @@ class _Unpacked(io.RawIOBase):
 
 
 @contextmanager
-def open_text(stream: IO[bytes], name: str, said: list[str]) -> Iterator[IO[str]]:
+def open_text(stream: IO[bytes], name: str, said: list[str]) -> Iterator[io.TextIOWrapper]:
     """The text of a stream; every line end is `\\n`. A guess is added to `said`.
 
     Raises:
