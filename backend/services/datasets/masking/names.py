@@ -421,7 +421,7 @@ class _Reader:
         token = self.tokens[place]
         if len(token.text) < 2 or self._is_word(place) or token.folded in TITLES:
             return False
-        return token.is_capital
+        return token.is_capital and not self.text[token.end : token.end + 1].isdecimal()
 
     def _joins(self, one: int, other: int) -> bool:
         """Whether only a space, a point after a letter, a dash or a comma stands between."""

@@ -50,7 +50,7 @@ _PLAIN_SHAPES = (
     r"(?i:address|anschrift|adresse|straße|strasse)[\s:.|=]{1,4}"
     r"((?:\pL[\pL'’.-]+,?\s){1,4}\d{1,3}(?:\s?[a-hA-H])?"
     r"|\d{1,3}[a-h]?(?:[ ]\pL[\pL'’.-]+){1,3})\s*(?:\n|$)",
-    rf"(?:^|\n)[ \t]*({_PLAIN_STREET})[ \t]*(?:,[^\n]{{3,40}})?(?:\n|$)",
+    rf"(?:^|\n)[ \t]*({_PLAIN_STREET})[ \t]*(?:,[ ][^\n]{{3,40}})?(?:\n|$)",
     rf"[,|]\s({_PLAIN_STREET})(?:,\s|\n|\.?$)",
 )
 _BESIDE_ADDRESS = r"\d{5}\s\pL|(?:^|\D)\d[\d ()/-]{8,}|\S@\S|" + _UK_POST

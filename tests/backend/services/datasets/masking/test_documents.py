@@ -101,6 +101,7 @@ NOTHING = [
     "Siehe Ziffer 15.3. des Vertrags. Die Patientin Karte liegt vor. Version 10.12.1.5 läuft.",
     "I spoke with Poison Control. The app won't let me log in as myself.",
     "Moved to Ward 4. Infusion über\n6 Stunden. Zimmer 12\nTel. folgt.",
+    "HbA1c was 7.1 %. Member Card AX and step 3. A loan,\nEUR, Sollzins 3,85 %, fest.",
     "The Oberarzt. Nächster Termin folgt. A facility of 20,000 pounds, a loan of 250000.",
     "",
     "\x00\x00",
