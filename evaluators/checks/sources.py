@@ -89,7 +89,7 @@ def _joined(facts: Facts, more: Facts) -> Facts:
         dates=facts.dates + more.dates,
         times=facts.times + more.times,
         weekdays=facts.weekdays,
-        identifiers=facts.identifiers + more.identifiers,
+        identifiers=facts.identifiers,
         words=facts.words | more.words,
     )
 
