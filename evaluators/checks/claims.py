@@ -39,11 +39,16 @@ def split_sentences(text: str) -> list[tuple[int, int]]:
     """(start, end) of each sentence in code points, white space left out."""
     found, start = [], 0
     for m in _END.finditer(text):
-        end = m.start() + (m[0][0] != "\n")
-        if "\n" not in m[0] and _ends_in_abbreviation(text, start, end):
+        mark, end = m.start(), m.end()
+        if text[mark] == "\n":
+            found.append((start, mark))
+        elif (
+            text[mark] == "." and "\n" not in m[0] and _ends_in_abbreviation(text, start, mark + 1)
+        ):
             continue
-        found.append((start, end))
-        start = m.end()
+        else:
+            found.append((start, mark + 1))
+        start = end
     found.append((start, len(text)))
     return [place for a, b in found if (place := _trim(text, a, b)) is not None]
 
@@ -53,9 +58,9 @@ def _ends_in_abbreviation(text: str, start: int, end: int) -> bool:
 
 
 def _trim(text: str, start: int, end: int) -> tuple[int, int] | None:
-    part = text[start:end]
-    if part and not part[0].isspace() and not part[-1].isspace():
+    if start < end and not text[start].isspace() and not text[end - 1].isspace():
         return start, end
+    part = text[start:end]
     body = part.strip()
     lead = len(part) - len(part.lstrip())
     return (start + lead, start + lead + len(body)) if body else None

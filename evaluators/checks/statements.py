@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cached_property, lru_cache
@@ -195,6 +195,7 @@ class Transcript:
             self._bare = [lower[at:end] for at, (_, end) in bodies]
         else:  # a letter may become two
             self._bare = [text[at:end].lower() for at, (_, end) in bodies]
+        self._whole = "\n".join(self._bare)
         self._words: dict[int, tuple[Word, ...]] = {}
         self._read: dict[int, Statement] = {}
 
@@ -204,18 +205,26 @@ class Transcript:
     @cached_property
     def denying(self) -> list[int]:
         """Sentences with a word of denial, and questions that are answered by one."""
+        cues = self._there(_CUES)
         return [
             i
             for i, bare in enumerate(self._bare)
-            if (any(map(bare.__contains__, _CUES)) and _DENIAL.search(bare) is not None)
+            if (any(map(bare.__contains__, cues)) and _DENIAL.search(bare) is not None)
             or (i + 1 < len(self) and _REPLY.match(self._bare[i + 1]) is not None)
         ]
 
     def holding(self, words: frozenset[str]) -> Iterator[int]:
         """Sentences in which one of some lower-case words may stand; all where those are many."""
-        for i, bare in enumerate(self._bare):
-            if len(words) > _MANY or any(map(bare.__contains__, words)):
-                yield i
+        if len(words) > _MANY:
+            yield from range(len(self))
+        elif there := self._there(words):
+            for i, bare in enumerate(self._bare):
+                if any(map(bare.__contains__, there)):
+                    yield i
+
+    def _there(self, words: Iterable[str]) -> list[str]:
+        """Those of the words that are in the text at all: one look spares one at each sentence."""
+        return [word for word in words if word in self._whole]
 
     def bare(self, i: int) -> str:
         """A sentence in lower case without its speaker; spares the reading of most."""
