@@ -8,7 +8,8 @@ only ever serves to support what an output says; nothing is found in it that was
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from functools import lru_cache
 
 from evaluators.checks.numerals import ORDINALS, SMALL
 
@@ -20,13 +21,20 @@ _MONTHS = "january|february|march|april|may|june|july|august|september|october|n
 _NTH = "|".join(sorted(ORDINALS, key=len, reverse=True))
 # Lone letters that are words, endings (it's, I'd) or people's initials begin no code.
 _LETTER = r"(?<![\w'’])[b-hj-lo-z](?!\w)"
-_CUE = re.compile(
-    rf"(?<![\w'’])[a-z]\s(?:[a-z0-9](?!\w)|{_BELOW_100}\b)"
-    rf"|\bpoint\s(?:zero|o|{_BELOW_100})\b"
-    rf"|\b(?:{_MONTHS})\b[\w\s]{{0,24}}\b(?:thousand|nineteen|twenty|o)\b"
-    rf"|\b{_BELOW_100}\s(?:in the (?:morning|afternoon|evening|night)|at night)\b",
-    re.IGNORECASE,
-)
+_MONTH_NAMES = tuple(_MONTHS.split("|"))
+# What a text has somewhere of which something is dictated, by the words that are in it then. That a
+# letter stands alone is asked last: the search is twice as fast.
+_CUES: Mapping[str, tuple[str, ...]] = {
+    rf"[a-z]\s(?<![\w'’][a-z]\s)(?:[a-z0-9](?!\w)|{_BELOW_100}\b)": ("",),
+    rf"\bpoint\s(?:zero|o|{_BELOW_100})\b": ("point",),
+    rf"\b(?:{_MONTHS})\b[\w\s]{{0,24}}\b(?:thousand|nineteen|twenty|o)\b": _MONTH_NAMES,
+    rf"\b{_BELOW_100}\s(?:in the (?:morning|afternoon|evening|night)|at night)\b": (
+        "in the ",
+        "at night",
+    ),
+}
+_CUE = re.compile("|".join(_CUES), re.IGNORECASE)
+_LOWER_CUES = [(words, re.compile(cue)) for cue, words in _CUES.items()]
 _UNIT = re.compile(
     r"(?<![\w'’])(?:(m\sc\sg)|(m\sm\sh\sg)|(m\se\sq)|(m\sg)|(k\sg)|(m\sl)|(c\sc)|(c\sm)|(m\sm))s?(?!\w)",
     re.IGNORECASE,
@@ -52,14 +60,28 @@ _HOUR = re.compile(
 )
 
 
+@lru_cache(maxsize=64)
 def written(text: str) -> str | None:
     """The text with what is dictated in it written down; None where nothing is."""
-    if _CUE.search(text) is None:
+    lower = text.lower() if text.isascii() else None  # of other letters some have several cases
+    if not _is_dictated(text, lower):
         return None
     found = text
-    for pattern, put in _STEPS:
-        found = pattern.sub(put, found)
+    for pattern, put, words in _STEPS:
+        if lower is None or any(word in lower for word in words):
+            found = pattern.sub(put, found)
     return None if found == text else found
+
+
+def _is_dictated(text: str, lower: str | None) -> bool:
+    """Whether it is worth to look; in lower case, where a search is three times as fast."""
+    if lower is None:
+        return _CUE.search(text) is not None
+    return any(
+        cue.search(lower) is not None
+        for words, cue in _LOWER_CUES
+        if any(word in lower for word in words)
+    )
 
 
 def _value(words: str) -> int:
@@ -100,10 +122,12 @@ def _hour(m: re.Match[str]) -> str:
     return f"{_value(m[1])}{minutes} {'p.m.' if late else 'a.m.'}"
 
 
-_STEPS: tuple[tuple[re.Pattern[str], Callable[[re.Match[str]], str]], ...] = (
-    (_HOUR, _hour),
-    (_UNIT, _unit),
-    (_POINT, _point),
-    (_YEAR, _year),
-    (_CODE, _code),
+_MERIDIEM = tuple(f"{chr(gap)}m" for gap in range(33) if chr(gap).isspace())  # of `a m`
+_STEPS: tuple[tuple[re.Pattern[str], Callable[[re.Match[str]], str], tuple[str, ...]], ...] = (
+    (_HOUR, _hour, ("morning", "afternoon", "evening", "night", *_MERIDIEM)),
+    (_UNIT, _unit, ("",)),
+    (_POINT, _point, ("point",)),
+    (_YEAR, _year, _MONTH_NAMES),
+    (_CODE, _code, ("",)),
 )
+"""What is written down, how, and the words of which one is in a text that has it."""
