@@ -270,13 +270,13 @@ def _written(
     given: GivenOutputs, rows: Sequence[GivenOutput], covered: Mapping[str, int]
 ) -> dict[str, dict[Place, GivenOutput]]:
     """By model, what was given for every example and sample of a run, be it nothing."""
-    known = {row.unit: row for row in rows}
+    known, samples = {row.unit: row for row in rows}, range(given.samples)
     return {
         name: {
             (example_id, sample): known.get((name, said, sample))
             or GivenOutput(0, said, name, sample, error=NOT_GIVEN)
             for said, example_id in covered.items()
-            for sample in range(given.samples)
+            for sample in samples
         }
         for name in given.models
     }

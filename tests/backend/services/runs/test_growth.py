@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 import tracemalloc
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -85,6 +86,33 @@ def peak_of(work: Callable[[], object]) -> int:
         return tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
+
+
+def calls_of(work: Callable[[], object]) -> int:
+    """How often a function was called or a generator gone on with, which no load changes."""
+    count = 0
+
+    def note(frame: object, event: str, arg: object) -> None:
+        nonlocal count
+        count += event == "call"
+
+    sys.setprofile(note)
+    try:
+        work()
+    finally:
+        sys.setprofile(None)
+    return count
+
+
+def test_each_output_of_an_import_costs_the_same(session: Session) -> None:
+    calls = {}
+    for n in (50, 200):
+        laid = lay_down_project(session, examples=n, adapters=0)
+        given = outputs(n)
+        work = partial(import_outputs, session, laid.project, given, dataset="tickets")
+        calls[n] = calls_of(work)
+        session.rollback()
+    assert calls[200] < 4.1 * calls[50], "what is done once makes it less, and n times n far more"
 
 
 @pytest.mark.parametrize("metrics", [METRICS, ["token_f1@task=intent", "length"]])
