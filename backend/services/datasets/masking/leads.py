@@ -102,6 +102,8 @@ ASKED = re.compile(
     re.IGNORECASE,
 )
 ASKED_REACH = 90
+ROLE = re.compile(_KIN, re.IGNORECASE)
+BEFORE_GIVEN = frozenset(["by", "from", "with", "and", "for", "to", "von", "mit", "für", "und"])
 BEFORE_INITIAL = re.compile(
     r"(?:\A|[\n:(|;]|\b(?:by|with|under|of|and|dr|dr\.|from|to|von|bei|durch|und|mit|an|berichtet"
     r"|gez|gez\.))\s*\Z",

@@ -416,6 +416,17 @@ class _Reader:
             and self._looks_named(here + 1)
         )
 
+    def is_before_a_name(self, place: int) -> bool:
+        """Whether a given name stands before a known family name: `Xiomara` in `from Xiomara
+        Okonjo`, and no `Antragsteller Okonjo`, `the witness Okonjo`."""
+        if place < 2 or not self.tokens[place].is_capital or self._in_capitals(place):
+            return False
+        before, gap = self.tokens[place - 2], self.text[self.tokens[place - 1].end :][:1]
+        joined = gap == " " and self.tokens[place].start == self.tokens[place - 1].end + 1
+        small = before.text.islower() and before.folded in leads.BEFORE_GIVEN
+        role = leads.ROLE.fullmatch(self.tokens[place - 1].text)
+        return joined and small and role is None and self._looks_named(place - 1)
+
     def _looks_named(self, place: int) -> bool:
         """A capital that is no ordinary word; after small letters only what the lists know."""
         token = self.tokens[place]
@@ -464,9 +475,10 @@ def find_people(
             if len(token.text) > 2 and token.folded not in _PARTICLES:
                 known.setdefault(token.folded, token.text)
     found = dict.fromkeys(spans, 0.8)
-    for token in tokens:
+    for place, token in enumerate(tokens):
         if (stem := _known_as(token, known, lists)) is not None:
-            found.setdefault((token.start, token.start + len(stem)), 0.75)
+            first = tokens[place - 1] if reader.is_before_a_name(place) else token
+            found.setdefault((first.start, token.start + len(stem)), 0.75)
     return [Finding("PERSON", start, end, weight) for (start, end), weight in found.items()]
 
 

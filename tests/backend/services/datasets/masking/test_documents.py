@@ -99,7 +99,8 @@ NOTHING = [
     "See RFC 2104, ISO 13616, chapter 3.2.1 and step 10.",
     "Temperature 37.1 C (99 F), pain 7/10, strength 4/5, see clause 15.3. and table 2.1.",
     "Siehe Ziffer 15.3. des Vertrags. Die Patientin Karte liegt vor. Version 10.12.1.5 läuft.",
-    "I spoke with Poison Control. Told the nurse Foley Catheter stays. The app won't let me log in as myself.",
+    "Her colleague Foley Catheter is out.",
+    "I spoke with Poison Control. The app won't let me log in as myself.",
     "Moved to Ward 4. Infusion über\n6 Stunden. Zimmer 12\nTel. folgt.",
     "HbA1c was 7.1 %. Member Card AX and step 3. A loan,\nEUR, Sollzins 3,85 %, fest.",
     "The Oberarzt. Nächster Termin folgt. A facility of 20,000 pounds, a loan of 250000.",
@@ -151,6 +152,12 @@ def test_a_person_stays_one_person() -> None:
     assert f"{family}s Sohn" in new
     assert new.count(family) == 4
     assert given.upper() in new
+
+
+def test_a_given_name_goes_with_a_family_name_that_is_known() -> None:
+    new = masked("Call from Xiomara Okonjo. Ms Okonjo called about the Witness Okonjo.")
+    assert "Xiomara" not in new
+    assert "the Witness" in new
 
 
 @pytest.mark.parametrize(
