@@ -46,3 +46,8 @@ def test_only_a_full_stop_ends_an_abbreviation() -> None:
     text = "See Dr. Anna? Yes! Dr. Bo\nNo. 5 is it."
     said = [text[a:b] for a, b in split_sentences(text)]
     assert said == ["See Dr. Anna?", "Yes!", "Dr. Bo", "No. 5 is it."]
+
+
+@pytest.mark.parametrize("gap", [" ", "\t", "\n"])
+def test_an_hour_is_found_by_its_letters_alone(gap: str) -> None:
+    assert dictated.written(f"at seven a{gap}m") == "at 7 a.m."
