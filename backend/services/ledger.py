@@ -41,7 +41,7 @@ def _insert(
     session: Session, table: type[Base], rows: Sequence[Mapping[str, Any]], told: Sequence[str]
 ) -> list[Any]:
     insert = _INSERTS[session.get_bind().dialect.name]
-    columns = [table.__table__.c[name] for name in told]
+    columns: list[Any] = [table.__table__.c[name] for name in told]
     new: list[Any] = []
     for start in range(0, len(rows), _ROWS_PER_STATEMENT):
         some = rows[start : start + _ROWS_PER_STATEMENT]

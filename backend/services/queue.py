@@ -162,11 +162,10 @@ def resume_job(session: Session, job_id: int, *, arguments: Mapping[str, Any] | 
     return job
 
 
-_STATES = Prepared(
-    select(Job.id, Job.state).where(
-        or_(Job.state == JobState.QUEUED.value, Job.state == JobState.RUNNING.value)
-    )
+_WAITING_OR_RUNNING: Any = select(Job.id, Job.state).where(
+    or_(Job.state == JobState.QUEUED.value, Job.state == JobState.RUNNING.value)
 )
+_STATES = Prepared(_WAITING_OR_RUNNING)
 
 
 def states_of_unfinished(connection: Connection) -> dict[int, str]:

@@ -84,9 +84,16 @@ def test_between_two_looks_at_how_far_jobs_are_only_their_states_are_asked_for(
     clock, looks = Clock(), []
     with sessions.begin() as session:
         job_id = queue.enqueue_job(session, "train", 1).id
-    monkeypatch.setattr(waiting.time, "monotonic", clock)
-    monkeypatch.setattr(waiting.time, "sleep", lambda pause: _pass(sessions, clock, pause, job_id))
-    monkeypatch.setattr(waiting, "look", lambda *asked: looks.append(clock.now) or _jobs_of(*asked))
+    monkeypatch.setattr("backend.cli.waiting.time.monotonic", clock)
+    monkeypatch.setattr(
+        "backend.cli.waiting.time.sleep", lambda pause: _pass(sessions, clock, pause, job_id)
+    )
+
+    def looked(*asked: Any) -> tuple[list[Job], list[Any]]:
+        looks.append(clock.now)
+        return _jobs_of(*asked)
+
+    monkeypatch.setattr(waiting, "look", looked)
     ended = waiting._watch(sessions, [job_id], Workers(), None)
     assert [job.state for job in ended] == ["done"]
     assert looks[:4] == [1000.0, 1002.0, 1004.0, 1006.0]

@@ -97,11 +97,16 @@ def test_the_job_engine_is_asked_when_a_row_has_moved_and_else_now_and_then(
 ) -> None:
     asked: list[float] = []
     now = 1000.0
-    monkeypatch.setattr("backend.jobs.worker.reconcile", lambda *_, **__: asked.append(now) or 1)
+
+    def ask(*_: object, **__: object) -> int:
+        asked.append(now)
+        return 1
+
+    monkeypatch.setattr("backend.jobs.worker.reconcile", ask)
     monkeypatch.setattr("backend.jobs.worker.offer_help", lambda *_, **__: None)
     monkeypatch.setattr(Worker, "_engage", lambda *_: None)
     monkeypatch.setattr("backend.jobs.worker.time.monotonic", lambda: now)
-    shop = Workshop(settings, sqlite_sessions, "me", *[lambda *_: None] * 2, {})  # type: ignore[arg-type]
+    shop = Workshop(settings, sqlite_sessions, "me", *[lambda *_: None] * 2, {})  # type: ignore[arg-type, call-arg]
     worker = Worker(shop, ["gen"])
     with sqlite_sessions.begin() as session:
         job_id = queue.enqueue_job(session, "generate", 1).id
@@ -121,7 +126,7 @@ def test_a_defect_of_one_act_stops_no_other(
         raise ValueError("a row that nothing can read")
 
     monkeypatch.setattr("backend.jobs.worker.advance_rounds", breaks)
-    shop = Workshop(settings, sqlite_sessions, "me", *[lambda *_: None] * 2, {})  # type: ignore[arg-type]
+    shop = Workshop(settings, sqlite_sessions, "me", *[lambda *_: None] * 2, {})  # type: ignore[arg-type, call-arg]
     worker = Worker(shop, ["gen"])
     worker._tend(utc_now())
     assert worker._reconcile() == 0
@@ -134,7 +139,7 @@ def test_a_defect_of_one_act_stops_no_other(
 def test_a_heart_goes_on_beating_whatever_the_database_says(
     sqlite_sessions: sessionmaker[Session], settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    shop = Workshop(settings, sqlite_sessions, "me", *[lambda *_: None] * 2, {})  # type: ignore[arg-type]
+    shop = Workshop(settings, sqlite_sessions, "me", *[lambda *_: None] * 2, {})  # type: ignore[arg-type, call-arg]
     beats = []
 
     def breaks(*_: object, **__: object) -> bool:
@@ -160,6 +165,6 @@ def test_a_worker_ends_though_its_name_cannot_be_given_back(
 
     monkeypatch.setattr("backend.services.queue.leave_worker", away)
     monkeypatch.setattr("os._exit", exit_)
-    shop = Workshop(settings, sqlite_sessions, "me", *[lambda *_: None] * 2, {})  # type: ignore[arg-type]
+    shop = Workshop(settings, sqlite_sessions, "me", *[lambda *_: None] * 2, {})  # type: ignore[arg-type, call-arg]
     with pytest.raises(SystemExit, match="3"):
         end_process(Worker(shop, ["gen"]), 3)
