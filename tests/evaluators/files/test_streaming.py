@@ -68,7 +68,7 @@ def said_streamed(text: str) -> tuple[str, Any]:
 
 
 @given(st.lists(VALUES, max_size=8), st.data(), st.integers(1, 40))
-@settings(max_examples=examples(400), deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 def test_an_array_in_pieces_is_the_array_and_its_faults_are_those_of_the_whole(
     values: list[Any], data: st.DataObject, piece: int
 ) -> None:
@@ -111,7 +111,7 @@ ENCODINGS = ("utf-8", "utf-8-sig", "utf-16", "utf-16-le", "cp1252")
     st.sampled_from(["", "sep=;\n", 'x,"', '\n"a', ",,,,,9"]),
 )
 @settings(
-    max_examples=examples(300),
+    max_examples=examples(100),
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
@@ -208,6 +208,6 @@ def test_the_memory_of_reading_does_not_grow_with_the_file(
             tracemalloc.stop()
 
     peak(read_table_lazily, 10)  # what is imported once
-    few, many = peak(read_table_lazily, 400), peak(read_table_lazily, 4_000)
+    few, many = peak(read_table_lazily, 400), peak(read_table_lazily, 2_000)
     assert many < 1.3 * few
-    assert many < peak(read_table, 4_000) / 4
+    assert many < peak(read_table, 2_000) / 4
