@@ -196,3 +196,15 @@ def test_two_admins_who_bar_each_other_at_once_leave_one(sessions: sessionmaker[
 
     with ThreadPoolExecutor(2) as pool:
         assert sorted(pool.map(bar, ids)) == [False, True]
+
+
+def test_a_browser_that_was_idle_too_long_is_signed_out_to_the_minute(session: Session) -> None:
+    user = users.create_user(session, "eva", "expert")
+    secret = credentials.open_login_session(session, user.id, hours=99, now=NOW).value
+    for minutes, in_time in ((59, True), (61, False)):
+        asked = {"now": NOW + timedelta(minutes=minutes), "idle": IDLE}
+        if in_time:
+            assert caller_by_session(session.connection(), secret, **asked).user.id == user.id
+        else:
+            with pytest.raises(NotAuthenticated):
+                caller_by_session(session.connection(), secret, **asked)
